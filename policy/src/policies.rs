@@ -1,0 +1,204 @@
+//! The decision: policies in Cedar, rules per owner, one function that grants.
+//!
+//! Policies come as texts (the binary reads the folder; this crate reads nothing) and are checked against one schema when they
+//! are loaded, so that a policy which could not be evaluated never gets to a decision. Three things are decided here and not in
+//! Cedar, because no policy may loosen them: the scopes of a token, the bounds on names, and that an error is a refusal.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ring::digest;
+
+use crate::engine::{Engine, Verdict};
+use crate::explain::explain;
+use crate::question::Question;
+use crate::rules::Matcher;
+use crate::{
+    Action, Actor, Grant, MAX_NAMES, MAX_PRINCIPALS, Malformed, Owner, OwnerRules, Refusal, Resource, shipped,
+};
+
+/// A set of policies and owner rules that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// A policy does not parse or does not fit the schema.
+    #[error("policy {name}: {why}")]
+    Policy {
+        /// The policy's name.
+        name: String,
+        /// What is wrong, with its place in the text.
+        why: String,
+    },
+    /// Two policies have one name.
+    #[error("two policies are named {0}; a policy is named by its file, or by @id where a file has several")]
+    DuplicatePolicy(String),
+    /// There is no policy at all, so nothing could ever be granted.
+    #[error("there is no policy: nothing could ever be granted")]
+    Empty,
+    /// A rule of an owner does not parse.
+    #[error("owner {owner}, {field}: {why}")]
+    Rule {
+        /// The owner.
+        owner: String,
+        /// `dns`, `ip`, `principals` or `email`.
+        field: &'static str,
+        /// What is wrong.
+        why: Malformed,
+    },
+    /// Two rule sets have one owner.
+    #[error("two [[owner]] sections are named {0}; put the rules of an owner into one")]
+    DuplicateOwner(String),
+}
+
+/// The policies and owner rules in force.
+///
+/// Trusted for every decision. Whoever can change what is loaded here can grant anything to a known actor, but each leaf of
+/// the log carries [`Policies::hash`], so the change is seen.
+pub struct Policies {
+    engine: Engine,
+    owners: Vec<OwnerRules>,
+    matchers: HashMap<Owner, Matcher>,
+    hash: [u8; 32],
+}
+
+impl Policies {
+    /// Takes `(name, Cedar text)` pairs and owner rules; refuses what does not parse or does not fit the schema. A trailing
+    /// `.cedar` is not part of a name.
+    pub fn load(texts: &[(String, String)], owners: Vec<OwnerRules>) -> Result<Policies, PolicyError> {
+        let texts = by_name(texts)?;
+        let owners = canonical(owners)?;
+        let matchers = owners.iter().map(|rules| Ok((rules.name.clone(), Matcher::new(rules)?)));
+        let matchers = matchers.collect::<Result<_, PolicyError>>()?;
+        let hash = hash(&texts, &owners);
+        Ok(Policies { engine: Engine::new(&texts)?, owners, matchers, hash })
+    }
+
+    /// The policies that `init` writes, as `(file name, text)`.
+    pub fn shipped() -> &'static [(&'static str, &'static str)] {
+        shipped::FILES
+    }
+
+    /// SHA-256 over the policies and owner rules in canonical form.
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
+
+    /// The owner rules, sorted by owner.
+    pub fn owners(&self) -> &[OwnerRules] {
+        &self.owners
+    }
+
+    /// Whether `actor` may do `action` on `resource`. The only maker of a [`Grant`]; the default is a [`Refusal`].
+    pub fn decide(&self, actor: &Actor, action: Action, resource: &Resource) -> Result<Grant, Refusal> {
+        let refuse = |rule: Option<String>, missing: String| Refusal {
+            actor: Box::new(actor.clone()),
+            action,
+            resource: Box::new(resource.clone()),
+            rule,
+            missing,
+            policy_hash: self.hash,
+        };
+        check_scope(actor, action).map_err(|missing| refuse(None, missing))?;
+        check_bounds(action, resource).map_err(|missing| refuse(None, missing))?;
+        let rules = resource.owner.as_ref().and_then(|owner| self.matchers.get(owner));
+        let question = Question::new(actor, action, resource, rules);
+        match self.engine.ask(&question) {
+            Verdict::Permit { rule } => Ok(Grant::new(actor.clone(), action, resource.clone(), rule, self.hash)),
+            Verdict::Forbid { rule } => {
+                let (rule, missing) = explain(&self.engine, &question, Some(rule));
+                Err(refuse(rule, missing))
+            }
+            Verdict::Silence => {
+                let (rule, missing) = explain(&self.engine, &question, None);
+                Err(refuse(rule, missing))
+            }
+            Verdict::Broken { rule } => {
+                let missing = format!("policy {rule} could not be evaluated, and what cannot be decided is refused");
+                Err(refuse(Some(rule), missing))
+            }
+        }
+    }
+}
+
+/// A token can do at most what it was made for, whatever its actor may do otherwise.
+fn check_scope(actor: &Actor, action: Action) -> Result<(), String> {
+    match &actor.scopes {
+        None => Ok(()),
+        Some(scopes) if scopes.contains(&action) => Ok(()),
+        Some(scopes) => {
+            let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+            Err(format!("the scopes of its token ({}) do not include {action}", scopes.join(", ")))
+        }
+    }
+}
+
+fn check_bounds(action: Action, resource: &Resource) -> Result<(), String> {
+    let (names, principals) = (resource.names.len(), resource.principals.len());
+    if names > MAX_NAMES {
+        return Err(format!("a certificate has at most {MAX_NAMES} names, this one has {names}"));
+    }
+    if principals > MAX_PRINCIPALS {
+        return Err(format!("an SSH certificate has at most {MAX_PRINCIPALS} principals, this one has {principals}"));
+    }
+    // An SSH certificate without principals opens every account (OpenSSH PROTOCOL.certkeys: "zero-length ... is valid for any
+    // principal of the specified type").
+    if matches!(action, Action::SignSshUser | Action::SignSshHost) && principals == 0 {
+        return Err("an SSH certificate needs at least one principal".to_owned());
+    }
+    Ok(())
+}
+
+fn by_name(texts: &[(String, String)]) -> Result<BTreeMap<&str, &str>, PolicyError> {
+    let mut named = BTreeMap::new();
+    for (name, text) in texts {
+        let name = name.strip_suffix(".cedar").unwrap_or(name);
+        if named.insert(name, text.as_str()).is_some() {
+            return Err(PolicyError::DuplicatePolicy(name.to_owned()));
+        }
+    }
+    Ok(named)
+}
+
+fn canonical(owners: Vec<OwnerRules>) -> Result<Vec<OwnerRules>, PolicyError> {
+    let mut owners: Vec<OwnerRules> = owners.into_iter().map(OwnerRules::canonical).collect();
+    owners.sort_by(|a, b| a.name.cmp(&b.name));
+    match owners.iter().zip(owners.iter().skip(1)).find(|(a, b)| a.name == b.name) {
+        Some((twice, _)) => Err(PolicyError::DuplicateOwner(twice.name.to_string())),
+        None => Ok(owners),
+    }
+}
+
+/// Everything that decides goes in, each piece behind its length, so that no two sets of policies are one byte string.
+fn hash(texts: &BTreeMap<&str, &str>, owners: &[OwnerRules]) -> [u8; 32] {
+    let mut hash = Hash(digest::Context::new(&digest::SHA256));
+    hash.text("chancery policies v1");
+    hash.text(Engine::SCHEMA);
+    hash.count(texts.len());
+    for (name, text) in texts {
+        hash.text(name);
+        hash.text(text);
+    }
+    hash.count(owners.len());
+    for rules in owners {
+        hash.text(rules.name.as_str());
+        for (field, list) in rules.fields() {
+            hash.text(field);
+            hash.count(list.len());
+            list.iter().for_each(|rule| hash.text(rule));
+        }
+    }
+    let mut out = [0u8; 32];
+    out.copy_from_slice(hash.0.finish().as_ref());
+    out
+}
+
+struct Hash(digest::Context);
+
+impl Hash {
+    fn count(&mut self, count: usize) {
+        self.0.update(&(count as u64).to_be_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.count(text.len());
+        self.0.update(text.as_bytes());
+    }
+}

@@ -1,0 +1,164 @@
+//! Time and luck, handed in.
+//!
+//! Every crate asks a [`World`] for the time and for random bytes, so that a test owns both. The real one reads the system
+//! clock and the operating system's generator; the fixed one stands still until it is advanced, and its bytes follow from a
+//! seed. Randomness of a fixed World is predictable: it is for tests, and the binary never makes one.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ring::digest;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::Timestamp;
+
+/// The clock and the dice. Cheap to clone; clones share them.
+#[derive(Clone)]
+pub struct World(Arc<Kind>);
+
+enum Kind {
+    Real(SystemRandom),
+    Fixed(Mutex<Fixed>),
+}
+
+struct Fixed {
+    now: Timestamp,
+    seed: u64,
+    drawn: u64,
+}
+
+impl World {
+    /// The system's clock and the operating system's random generator.
+    pub fn real() -> World {
+        World(Arc::new(Kind::Real(SystemRandom::new())))
+    }
+
+    /// A World that a test owns: time moves by [`World::advance`] and [`World::set`] alone, bytes follow from `seed`.
+    pub fn fixed(now: Timestamp, seed: u64) -> World {
+        World(Arc::new(Kind::Fixed(Mutex::new(Fixed { now, seed, drawn: 0 }))))
+    }
+
+    /// The current second.
+    pub fn now(&self) -> Timestamp {
+        match &*self.0 {
+            Kind::Real(_) => system_now(),
+            Kind::Fixed(fixed) => lock(fixed).now,
+        }
+    }
+
+    /// Fills `out` with random bytes.
+    ///
+    /// # Panics
+    /// If the operating system has no randomness to give. An issuer without it must stop: a guessable serial or secret is
+    /// worse than no answer.
+    pub fn fill(&self, out: &mut [u8]) {
+        match &*self.0 {
+            Kind::Real(rng) => rng.fill(out).expect("the operating system gives random bytes"),
+            Kind::Fixed(fixed) => lock(fixed).fill(out),
+        }
+    }
+
+    /// Moves the time of a fixed World, backwards if negative.
+    ///
+    /// # Panics
+    /// On a real World: its time is nobody's to move.
+    pub fn advance(&self, secs: i64) {
+        self.change(|fixed| fixed.now = fixed.now.plus_secs(secs));
+    }
+
+    /// Sets the time of a fixed World.
+    ///
+    /// # Panics
+    /// On a real World: its time is nobody's to set.
+    pub fn set(&self, now: Timestamp) {
+        self.change(|fixed| fixed.now = now);
+    }
+
+    fn change(&self, act: impl FnOnce(&mut Fixed)) {
+        match &*self.0 {
+            Kind::Real(_) => panic!("only a fixed World has a time to set"),
+            Kind::Fixed(fixed) => act(&mut lock(fixed)),
+        }
+    }
+}
+
+impl Fixed {
+    /// SHA-256 in counter mode: the n-th block is the digest of seed and n.
+    fn fill(&mut self, out: &mut [u8]) {
+        for block in out.chunks_mut(digest::SHA256_OUTPUT_LEN) {
+            let mut context = digest::Context::new(&digest::SHA256);
+            context.update(&self.seed.to_be_bytes());
+            context.update(&self.drawn.to_be_bytes());
+            self.drawn += 1;
+            for (to, from) in block.iter_mut().zip(context.finish().as_ref()) {
+                *to = *from;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            Kind::Real(_) => f.write_str("World(real)"),
+            Kind::Fixed(fixed) => write!(f, "World(fixed at {})", lock(fixed).now),
+        }
+    }
+}
+
+fn system_now() -> Timestamp {
+    let secs = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+        // A clock before 1970: rounded away from the epoch, so that the second it lies in is named.
+        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX) - 1,
+    };
+    Timestamp::from_unix(secs)
+}
+
+/// A test thread that panicked while it held the lock left a time and a counter that are both still whole.
+fn lock(fixed: &Mutex<Fixed>) -> MutexGuard<'_, Fixed> {
+    fixed.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fixed_world_moves_only_when_told_and_its_clones_with_it() {
+        let world = World::fixed(Timestamp::from_unix(1_000), 7);
+        let clone = world.clone();
+        assert_eq!(world.now(), world.now());
+        world.advance(60);
+        assert_eq!(clone.now(), Timestamp::from_unix(1_060));
+        clone.advance(-3_600);
+        assert_eq!(world.now(), Timestamp::from_unix(-2_540));
+        world.set(Timestamp::from_unix(5));
+        assert_eq!(clone.now(), Timestamp::from_unix(5));
+    }
+
+    #[test]
+    fn a_seed_repeats_its_bytes_and_no_draw_repeats_another() {
+        let draw = |seed| {
+            let world = World::fixed(Timestamp::from_unix(0), seed);
+            let (mut a, mut b) = ([0u8; 40], [0u8; 40]);
+            world.fill(&mut a);
+            world.fill(&mut b);
+            (a, b)
+        };
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+        assert_ne!(draw(1).0, draw(1).1);
+    }
+
+    #[test]
+    fn the_real_world_is_after_this_code_was_written_and_is_random() {
+        let world = World::real();
+        assert!(world.now() > Timestamp::parse_rfc3339("2025-01-01T00:00:00Z").unwrap());
+        let (mut a, mut b) = ([0u8; 32], [0u8; 32]);
+        world.fill(&mut a);
+        world.fill(&mut b);
+        assert_ne!(a, b);
+    }
+}

@@ -1,0 +1,439 @@
+//! Claims about decisions: what is granted, what is refused, and what a refusal says.
+
+use std::collections::BTreeSet;
+
+use chancery_policy::{
+    Action, Actor, MAX_NAMES, Name, Owner, OwnerRules, Policies, PolicyError, Principal, Proof, Refusal, Resource,
+    ResourceKind, Role,
+};
+
+fn owner(name: &str) -> Owner {
+    Owner::parse(name).unwrap()
+}
+
+fn names(texts: &[&str]) -> Vec<Name> {
+    texts.iter().map(|text| Name::parse(text).unwrap()).collect()
+}
+
+fn tls(of: &str, texts: &[&str]) -> Resource {
+    Resource::certificate(Some(owner(of)), "tls-server", names(texts))
+}
+
+fn actor(roles: &[Role], owners: &[&str]) -> Actor {
+    Actor {
+        id: "token:0011".to_owned(),
+        roles: roles.iter().copied().collect(),
+        owners: owners.iter().map(|name| owner(name)).collect(),
+        scopes: None,
+        proof: Proof::Token { id: "0011".to_owned() },
+    }
+}
+
+fn rules() -> Vec<OwnerRules> {
+    let rules = |name: &str, dns: &str, principal: &str| OwnerRules {
+        name: owner(name),
+        dns: vec![dns.to_owned()],
+        ip: vec!["127.0.0.0/8".to_owned()],
+        principals: vec![principal.to_owned()],
+        email: vec![],
+    };
+    vec![rules("web", "*.example.internal", "deploy"), rules("db", "*.db.internal", "*")]
+}
+
+fn shipped() -> Vec<(String, String)> {
+    Policies::shipped().iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+}
+
+fn policies() -> Policies {
+    Policies::load(&shipped(), rules()).unwrap()
+}
+
+fn with(extra: &str) -> Result<Policies, PolicyError> {
+    let mut texts = shipped();
+    texts.push(("zz-extra.cedar".to_owned(), extra.to_owned()));
+    Policies::load(&texts, rules())
+}
+
+fn refused(policies: &Policies, actor: &Actor, action: Action, resource: &Resource) -> Refusal {
+    policies.decide(actor, action, resource).expect_err("refused")
+}
+
+#[test]
+fn a_grant_says_who_may_do_what_by_which_rule_of_which_policies() {
+    let policies = policies();
+    let issuer = actor(&[Role::Issuer], &["web"]);
+    let resource = tls("web", &["www.example.internal", "127.0.0.1"]);
+    let grant = policies.decide(&issuer, Action::IssueCertificate, &resource).unwrap();
+    assert_eq!((grant.actor(), grant.action(), grant.resource()), (&issuer, Action::IssueCertificate, &resource));
+    assert_eq!((grant.rule(), grant.policy_hash()), ("issuer", policies.hash()));
+}
+
+#[test]
+fn a_refusal_says_in_one_sentence_what_was_missing() {
+    let policies = policies();
+    let web = tls("web", &["www.example.internal"]);
+    let plain = Resource::plain;
+    let ssh = |of: &str, who: &str| Resource::ssh(Some(owner(of)), vec![Principal::parse(who).unwrap()], "ssh-user");
+    let code = Resource { profile: Some("code-signing".to_owned()), ..web.clone() };
+    let mut scoped = actor(&[Role::Issuer], &["web"]);
+    scoped.scopes = Some(BTreeSet::from([Action::ReadCertificate, Action::RenewCertificate]));
+    let acme = Actor { proof: Proof::AcmeKey { thumbprint: "t".to_owned() }, ..actor(&[Role::AcmeClient], &["web"]) };
+    use Action::*;
+    let table = [
+        (
+            actor(&[Role::Auditor], &["web"]),
+            IssueCertificate,
+            web.clone(),
+            "the role admin or issuer or agent (it has auditor)",
+        ),
+        (
+            actor(&[], &[]),
+            IssueCertificate,
+            web.clone(),
+            "the role admin, or the role issuer or agent for owner web (it has no role)",
+        ),
+        (
+            actor(&[Role::Issuer], &["db"]),
+            IssueCertificate,
+            web.clone(),
+            "it does not belong to owner web (it belongs to db)",
+        ),
+        (
+            actor(&[Role::Issuer], &[]),
+            RevokeCertificate,
+            web.clone(),
+            "it does not belong to owner web (it belongs to none)",
+        ),
+        (
+            actor(&[Role::Issuer], &["web"]),
+            IssueCertificate,
+            tls("web", &["www.example.internal", "www.elsewhere", "192.0.2.1"]),
+            "dns:www.elsewhere, ip:192.0.2.1 is outside the name rules of owner web",
+        ),
+        (
+            actor(&[Role::Admin], &[]),
+            IssueCertificate,
+            Resource::certificate(None, "tls-server", names(&["www.example.internal"])),
+            "dns:www.example.internal is outside the name rules of owner (none)",
+        ),
+        (
+            actor(&[Role::Admin], &[]),
+            IssueCertificate,
+            tls("nobody-configured", &["www.example.internal"]),
+            "dns:www.example.internal is outside the name rules of owner nobody-configured",
+        ),
+        (
+            actor(&[Role::SshUser], &["web"]),
+            SignSshUser,
+            ssh("web", "root"),
+            "root is outside the name rules of owner web",
+        ),
+        (
+            scoped,
+            IssueCertificate,
+            web.clone(),
+            "the scopes of its token (renew-certificate, read-certificate) do not include issue-certificate",
+        ),
+        (actor(&[Role::Agent], &["web"]), IssueCertificate, code, "the role admin or issuer (it has agent)"),
+        (acme.clone(), IssueCertificate, web.clone(), "control of dns:www.example.internal is not proven"),
+        (
+            actor(&[Role::System], &[]),
+            ManageAuthority,
+            plain(ResourceKind::Authority),
+            "the role admin (it has system)",
+        ),
+        (
+            actor(&[Role::System, Role::Admin], &[]),
+            ManageAuthority,
+            plain(ResourceKind::Authority),
+            "the role system belongs to the service itself and cannot be carried by a token",
+        ),
+        (
+            actor(&[Role::Issuer], &["web"]),
+            ReadAudit,
+            plain(ResourceKind::Audit),
+            "the role admin or auditor (it has issuer)",
+        ),
+        (
+            actor(&[Role::Admin], &[]),
+            SignSshHost,
+            Resource::ssh(Some(owner("web")), vec![], "ssh-host"),
+            "an SSH certificate needs at least one principal",
+        ),
+    ];
+    for (actor, action, resource, says) in table {
+        assert_eq!(refused(&policies, &actor, action, &resource).missing, says);
+    }
+}
+
+#[test]
+fn a_refusal_names_actor_act_and_rule() {
+    let refusal =
+        refused(&policies(), &actor(&[Role::Admin], &[]), Action::IssueCertificate, &tls("web", &["www.elsewhere"]));
+    assert_eq!(refusal.rule.as_deref(), Some("names"));
+    assert_eq!(
+        refusal.to_string(),
+        "token:0011 may not issue-certificate: dns:www.elsewhere is outside the name rules of owner web"
+    );
+}
+
+#[test]
+fn who_may_not_ask_learns_nothing_of_an_owners_rules() {
+    let policies = policies();
+    let stranger = actor(&[Role::Auditor], &["db"]);
+    let inside = refused(&policies, &stranger, Action::IssueCertificate, &tls("web", &["www.example.internal"]));
+    let outside = refused(&policies, &stranger, Action::IssueCertificate, &tls("web", &["www.elsewhere"]));
+    assert_eq!((inside.missing, inside.rule), (outside.missing, outside.rule));
+}
+
+#[test]
+fn stronger_authentication_is_named_where_a_policy_wants_it() {
+    let strict: Vec<(String, String)> = vec![(
+        "revoke.cedar".to_owned(),
+        r#"permit (principal, action == Action::"revoke-certificate", resource)
+           when { principal.roles.contains("operator") && principal.strength != "bearer" };"#
+            .to_owned(),
+    )];
+    let policies = Policies::load(&strict, rules()).unwrap();
+    let resource = tls("web", &["www.example.internal"]);
+    let operator = actor(&[Role::Operator], &[]);
+    let refusal = refused(&policies, &operator, Action::RevokeCertificate, &resource);
+    assert_eq!(refusal.missing, "stronger authentication than a token: a client certificate");
+    let by_certificate = Actor { proof: Proof::ClientCertificate { serial: "01".to_owned() }, ..operator };
+    assert!(policies.decide(&by_certificate, Action::RevokeCertificate, &resource).is_ok());
+    let nobody = refused(&policies, &actor(&[], &[]), Action::RevokeCertificate, &resource);
+    assert_eq!(nobody.missing, "the role operator with a client certificate (it has no role)");
+    let nothing = refused(&policies, &operator_like(), Action::SignCode, &Resource::code_key(Some(owner("web")), "k"));
+    assert_eq!(nothing.missing, "no policy permits sign-code on a code-key of owner web");
+}
+
+fn operator_like() -> Actor {
+    actor(&[Role::Operator], &["web"])
+}
+
+#[test]
+fn a_wildcard_needs_a_rule_for_everything_below_it() {
+    let policies = policies();
+    let issuer = actor(&[Role::Issuer], &["web"]);
+    for (name, granted) in [
+        ("*.example.internal", true),
+        ("*.a.example.internal", true),
+        ("example.internal", false),
+        ("*.b.internal", false),
+        ("*.badexample.internal", false),
+    ] {
+        let decision = policies.decide(&issuer, Action::IssueCertificate, &tls("web", &[name]));
+        assert_eq!(decision.is_ok(), granted, "{name}");
+    }
+}
+
+#[test]
+fn one_name_outside_refuses_all() {
+    let policies = policies();
+    let issuer = actor(&[Role::Issuer], &["web"]);
+    let mut all: Vec<String> = (1..MAX_NAMES).map(|n| format!("n{n}.example.internal")).collect();
+    let texts = |all: &[String]| tls("web", &all.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(policies.decide(&issuer, Action::IssueCertificate, &texts(&all)).is_ok());
+    all.push("www.elsewhere".to_owned());
+    assert!(policies.decide(&issuer, Action::IssueCertificate, &texts(&all)).is_err());
+}
+
+#[test]
+fn more_than_a_hundred_names_are_refused_even_to_an_administrator() {
+    let many: Vec<String> = (0..=MAX_NAMES).map(|n| format!("n{n}.example.internal")).collect();
+    let resource = tls("web", &many.iter().map(String::as_str).collect::<Vec<_>>());
+    let refusal = refused(&policies(), &actor(&[Role::Admin], &[]), Action::IssueCertificate, &resource);
+    assert_eq!(refusal.missing, "a certificate has at most 100 names, this one has 101");
+}
+
+#[test]
+fn what_is_no_longer_allowed_can_still_be_seen_and_revoked_but_not_renewed() {
+    let policies = policies();
+    let issuer = actor(&[Role::Issuer], &["web"]);
+    let gone = tls("web", &["www.elsewhere"]);
+    for (action, granted) in [
+        (Action::ReadCertificate, true),
+        (Action::RevokeCertificate, true),
+        (Action::RenewCertificate, false),
+        (Action::IssueCertificate, false),
+    ] {
+        assert_eq!(policies.decide(&issuer, action, &gone).is_ok(), granted, "{action}");
+    }
+    assert!(policies.decide(&Actor::system("renewal"), Action::RenewCertificate, &gone).is_err());
+}
+
+#[test]
+fn ssh_hosts_are_held_to_names_and_ssh_users_to_accounts() {
+    let policies = policies();
+    let admin = actor(&[Role::Admin], &[]);
+    let ssh = |of: &str, who: &str| Resource::ssh(Some(owner(of)), vec![Principal::parse(who).unwrap()], "ssh");
+    for (action, of, who, granted) in [
+        (Action::SignSshUser, "web", "deploy", true),
+        (Action::SignSshUser, "web", "root", false),
+        (Action::SignSshUser, "db", "root", true),
+        (Action::SignSshUser, "web", "www.example.internal", false),
+        (Action::SignSshHost, "web", "www.example.internal", true),
+        (Action::SignSshHost, "web", "127.0.0.1", true),
+        (Action::SignSshHost, "web", "deploy", false),
+        // "*" is for accounts: it must not make every host db's.
+        (Action::SignSshHost, "db", "www.example.internal", false),
+    ] {
+        assert_eq!(policies.decide(&admin, action, &ssh(of, who)).is_ok(), granted, "{action} {of} {who}");
+    }
+}
+
+#[test]
+fn every_name_of_an_acme_order_has_to_be_proven() {
+    let policies = policies();
+    let acme = Actor { proof: Proof::AcmeKey { thumbprint: "t".to_owned() }, ..actor(&[Role::AcmeClient], &["acme"]) };
+    let order = |proven: &[&str]| tls("acme", &["a.lan", "b.lan"]).with_proven(names(proven).into_iter().collect());
+    for (proven, granted) in [
+        (&["a.lan", "b.lan"][..], true),
+        (&["a.lan"], false),
+        (&["a.lan", "a.lan", "c.lan"], false),
+        // A proof for the zone is no proof for a name in it, and one type is not another.
+        (&["a.lan", "*.b.lan"], false),
+        (&["a.lan", "email:x@b.lan"], false),
+        (&[], false),
+    ] {
+        let decision = policies.decide(&acme, Action::IssueCertificate, &order(proven));
+        assert_eq!(decision.is_ok(), granted, "{proven:?}");
+    }
+    // The role in a token is worth nothing: there no account key has signed.
+    let token = actor(&[Role::AcmeClient], &["acme"]);
+    assert!(policies.decide(&token, Action::IssueCertificate, &order(&["a.lan", "b.lan"])).is_err());
+}
+
+#[test]
+fn a_proven_name_helps_nobody_but_an_acme_account() {
+    let policies = policies();
+    let resource = tls("web", &["www.elsewhere"]).with_proven(names(&["www.elsewhere"]).into_iter().collect());
+    for role in [Role::Admin, Role::Issuer, Role::Agent] {
+        assert!(policies.decide(&actor(&[role], &["web"]), Action::IssueCertificate, &resource).is_err(), "{role}");
+    }
+}
+
+#[test]
+fn each_task_of_the_service_can_do_its_one_thing() {
+    let policies = policies();
+    let resource = |action| match action {
+        Action::ManageAuthority => Resource::plain(ResourceKind::Authority),
+        Action::ManageTokens => Resource::plain(ResourceKind::Token),
+        _ => tls("web", &["www.example.internal"]),
+    };
+    for (task, may) in [
+        ("renewal", &[Action::RenewCertificate][..]),
+        ("server", &[Action::IssueCertificate, Action::RenewCertificate]),
+        ("crl", &[Action::ManageAuthority]),
+        ("init", &[Action::ManageTokens, Action::ManageAuthority]),
+        ("anything-else", &[]),
+    ] {
+        for action in Action::ALL {
+            let decision = policies.decide(&Actor::system(task), *action, &resource(*action));
+            assert_eq!(decision.is_ok(), may.contains(action), "system:{task} {action}");
+        }
+    }
+}
+
+#[test]
+fn without_a_policy_that_permits_there_is_no_grant() {
+    let only_forbids = vec![("no".to_owned(), "forbid (principal, action, resource);".to_owned())];
+    assert!(matches!(Policies::load(&only_forbids, vec![]), Err(PolicyError::Empty)));
+    assert!(matches!(Policies::load(&[], vec![]), Err(PolicyError::Empty)));
+}
+
+#[test]
+fn one_forbid_outweighs_every_permit_and_says_why() {
+    let policies = with(
+        r#"@missing("nobody signs code in the freeze, not even for {owner}")
+           forbid (principal, action == Action::"sign-code", resource);"#,
+    )
+    .unwrap();
+    let refusal = refused(
+        &policies,
+        &actor(&[Role::Admin], &[]),
+        Action::SignCode,
+        &Resource::code_key(Some(owner("web")), "release"),
+    );
+    assert_eq!(refusal.missing, "nobody signs code in the freeze, not even for web");
+    assert_eq!(refusal.rule.as_deref(), Some("zz-extra"));
+}
+
+#[test]
+fn a_policy_that_does_not_fit_is_refused_at_load_and_named() {
+    for (text, says) in [
+        ("permit (principal, action, resource", "zz-extra"),
+        ("permit (principal, action, resource) when { principal.role == \"admin\" };", "`role`"),
+        ("permit (principal, action, resource) when { principal.roles == \"admin\" };", "zz-extra"),
+        ("permit (principal, action == Action::\"fly\", resource);", "fly"),
+        ("permit (principal == User::\"a\", action, resource);", "User"),
+        ("permit (principal == ?principal, action, resource);", "templates"),
+        ("permit (principal, action, resource); permit (principal, action, resource);", "@id"),
+        (
+            "@id(\"a\") permit (principal, action, resource); @id(\"a\") permit (principal, action, resource);",
+            "two policies are named a",
+        ),
+        ("@id(\"admin\") permit (principal, action, resource);", "two policies are named admin"),
+    ] {
+        let said = with(text).err().expect("refused").to_string();
+        assert!(said.contains(says), "{text}: {said}");
+    }
+}
+
+#[test]
+fn the_hash_changes_with_anything_that_decides_and_with_nothing_else() {
+    let base = policies().hash();
+    let mut backwards = shipped();
+    backwards.reverse();
+    let mut rules_backwards = rules();
+    rules_backwards.reverse();
+    assert_eq!(Policies::load(&backwards, rules_backwards).unwrap().hash(), base, "order decides nothing");
+
+    let mut hashes = BTreeSet::from([base]);
+    let mut different = |texts: Vec<(String, String)>, rules: Vec<OwnerRules>, what: &str| {
+        assert!(hashes.insert(Policies::load(&texts, rules).unwrap().hash()), "{what}");
+    };
+    let mut texts = shipped();
+    texts[1].1.push(' ');
+    different(texts, rules(), "one space in a policy");
+    let mut texts = shipped();
+    texts[1].0 = "administrator.cedar".to_owned();
+    different(texts, rules(), "the name of a policy");
+    different(shipped()[1..].to_vec(), rules(), "a policy less");
+    different(shipped(), rules()[1..].to_vec(), "an owner less");
+    for field in 0..4 {
+        let mut changed = rules();
+        let more = ["a.example", "10.0.0.0/8", "alice", "a@b.example"][field].to_owned();
+        let first = &mut changed[0];
+        [&mut first.dns, &mut first.ip, &mut first.principals, &mut first.email][field].push(more);
+        different(shipped(), changed, "a rule more");
+    }
+    let mut moved = rules();
+    let rule = moved[0].dns.pop().unwrap();
+    moved[1].dns.push(rule);
+    different(shipped(), moved, "a rule moved to another owner");
+}
+
+#[test]
+fn two_rule_sets_for_one_owner_are_refused() {
+    let twice = vec![rules().remove(0), rules().remove(0)];
+    assert!(matches!(Policies::load(&shipped(), twice), Err(PolicyError::DuplicateOwner(name)) if name == "web"));
+}
+
+#[test]
+fn owner_rules_are_read_strictly() {
+    let read = |json: &str| serde_json::from_str::<OwnerRules>(json);
+    assert_eq!(read(r#"{"name":"web","dns":["localhost"]}"#).unwrap().dns, ["localhost"]);
+    for json in [r#"{"dns":[]}"#, r#"{"name":"Web"}"#, r#"{"name":"web","domains":[]}"#] {
+        assert!(read(json).is_err(), "{json}");
+    }
+}
+
+#[test]
+fn every_shipped_policy_file_is_in_the_program() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("defaults");
+    let on_disk: BTreeSet<String> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let shipped: BTreeSet<String> = Policies::shipped().iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(on_disk, shipped);
+}
