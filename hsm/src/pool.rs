@@ -1,0 +1,323 @@
+//! The pool: async callers on one side, session threads on the other, a bounded queue between.
+//!
+//! PKCS#11 calls block, some for seconds; they happen on threads of their own. A full queue and an absent token are
+//! answered at once: a caller never waits for what it cannot get.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::config::TokenConfig;
+use crate::desk::Desk;
+use crate::error::HsmError;
+use crate::fault::Fault;
+use crate::health::{Health, RETRY_AFTER_BUSY_SECS};
+use crate::intent::{Intent, Mint, NotSigned, SignError, Signature};
+use crate::key::{Algorithm, Key, KeyKind};
+use crate::module::{Inside, Module};
+use crate::shared::Shared;
+use crate::token::{TokenDescription, describe};
+use crate::worker::{Claim, Job, Seat, SignJob, attend};
+use crate::{healing, making, objects, seal, worker};
+
+/// An RSA-4096 key may take a token a minute to make.
+const MAKING_DEADLINE: Duration = Duration::from_secs(180);
+
+/// How long [`Pool::shutdown`] waits for calls under way.
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
+
+/// More is no use of a token's generator that we know of, and would hold a session.
+const RANDOM_BYTES_MAX: usize = 4096;
+
+/// Opens a token and gives both halves of the custody line, once.
+///
+/// A module is loaded once per process: a second pool on the same module shares it, be it for the same token or another.
+/// The PIN is tried once; if the token refuses it, no pool of this process tries again. Login belongs to the process too:
+/// where it is logged in already, a second pool on that token does not try its PIN at all.
+pub fn open(config: TokenConfig) -> Result<(Pool, Mint), HsmError> {
+    static HOMES: AtomicU64 = AtomicU64::new(1);
+    let config = config.check()?;
+    let module = Module::shared(&config.module)?;
+    let shared = Arc::new(Shared::new(config, module, HOMES.fetch_add(1, Ordering::Relaxed)));
+    let seats = first_seats(&shared)?;
+    let (jobs, queue) = bounded(shared.config.queue);
+    let (working, all_home) = bounded(0);
+    for (number, seat) in seats.into_iter().enumerate() {
+        let (shared, queue, working) = (shared.clone(), queue.clone(), working.clone());
+        spawn(format!("hsm-{number}"), move || {
+            worker::run(&shared, &queue, seat);
+            drop(working);
+        })?;
+    }
+    let healer = shared.clone();
+    spawn("hsm-healer".into(), move || healing::run(&healer))?;
+    let mint = Mint::of(shared.home);
+    Ok((Pool { inner: Arc::new(Inner { shared, jobs, all_home }) }, mint))
+}
+
+/// The sessions of the threads, opened here so that a wrong PIN or a token that is full is an answer of `open`.
+fn first_seats(shared: &Shared) -> Result<Vec<Seat>, HsmError> {
+    let inside = shared.module.enter().map_err(|why| HsmError::Module { module: shared.config.module.clone(), why })?;
+    // What cannot be found at the start is a mistake in the configuration; found later, it would be a loss.
+    crate::slots::find(&inside.context, &shared.config.wanted).map_err(HsmError::Token)?;
+    let mut seats = Vec::with_capacity(shared.config.sessions);
+    for _ in 0..shared.config.sessions {
+        match shared.open_desk(&inside) {
+            Ok(desk) => seats.push(Seat::at(desk)),
+            Err(fault) => {
+                seats.into_iter().for_each(|seat| seat.abandon(&inside));
+                return Err(match fault {
+                    Fault::Answer(error) => error,
+                    Fault::Locked(why) => HsmError::Locked(why),
+                    Fault::Lost(why) | Fault::Refused(why) => HsmError::Token(why),
+                });
+            }
+        }
+    }
+    Ok(seats)
+}
+
+fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<(), HsmError> {
+    let spawned = thread::Builder::new().name(name).spawn(work);
+    spawned.map(|_| ()).map_err(|e| HsmError::Failed(format!("no thread to be had: {e}")))
+}
+
+/// A handle on an open token. Cheap to clone; the last one dropped ends the threads.
+#[derive(Clone)]
+pub struct Pool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    jobs: Sender<Job>,
+    /// Disconnected once every session thread has ended.
+    all_home: Receiver<()>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.standing.close();
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pool({})", self.inner.shared.config.wanted)
+    }
+}
+
+impl Pool {
+    /// Signs once, and verifies before it answers.
+    ///
+    /// The intent is consumed whatever comes of it; a retry is a new intent. `Unknown` means that a signature may exist.
+    pub async fn sign(&self, intent: Intent) -> Result<Signature, SignError> {
+        let shared = &self.inner.shared;
+        let operation = intent.operation();
+        if let Err(why) = self.admit(&intent) {
+            return Err(SignError::Refused(NotSigned::testify(operation, why)));
+        }
+        let unavailable = |why: String, retry_after_secs| SignError::Unavailable {
+            not_signed: NotSigned::testify(operation, why),
+            retry_after_secs,
+        };
+        if !shared.standing.is_ready() {
+            let (why, retry_after_secs) = shared.standing.absence();
+            return Err(unavailable(why, retry_after_secs));
+        }
+        let claim = Arc::new(Claim::default());
+        let (reply, mut answer) = oneshot::channel();
+        match self.inner.jobs.try_send(Job::Sign(SignJob { intent, claim: claim.clone(), reply })) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                return Err(unavailable("the queue for the token is full".into(), RETRY_AFTER_BUSY_SECS));
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                return Err(unavailable("the pool was shut down".into(), RETRY_AFTER_BUSY_SECS));
+            }
+        }
+        // First half: the job may still be waiting. If it is, the claim is ours, and nothing was or will be signed.
+        let half = shared.config.deadline / 2;
+        let heard = match timeout(half, &mut answer).await {
+            Ok(heard) => heard,
+            Err(_) if claim.take() => {
+                return Err(unavailable("no session was free in time".into(), RETRY_AFTER_BUSY_SECS));
+            }
+            // Second half: a session has it. If it is still silent after that, nobody knows.
+            Err(_) => match timeout(half, &mut answer).await {
+                Ok(heard) => heard,
+                Err(_) => {
+                    let why = format!("the token did not answer within {} ms", shared.config.deadline.as_millis());
+                    shared.standing.trouble(&why);
+                    return Err(SignError::Unknown { operation, why });
+                }
+            },
+        };
+        match heard {
+            Ok(outcome) => outcome,
+            // The thread is gone and took the job with it: before it claimed it, or after.
+            Err(_) if claim.take() => Err(unavailable("the pool was shut down".into(), RETRY_AFTER_BUSY_SECS)),
+            Err(_) => Err(SignError::Unknown { operation, why: "the session thread ended under way".into() }),
+        }
+    }
+
+    /// What can be said without the token.
+    fn admit(&self, intent: &Intent) -> Result<(), String> {
+        let shared = &self.inner.shared;
+        if intent.home() != shared.home {
+            return Err("the intent was made for another pool".into());
+        }
+        match shared.knows(intent.key()) {
+            true => Ok(()),
+            false => Err(format!("this pool has no key `{}`", intent.key().label())),
+        }
+    }
+
+    /// Makes a signing key that can never leave the token; refuses a label in use.
+    pub async fn generate(&self, label: &str, kind: KeyKind) -> Result<Key, HsmError> {
+        objects::check_label(label)?;
+        let label = label.to_owned();
+        let make = move |inside: &Inside<'_>, desk: &mut Desk| making::generate(inside, desk, &label, kind);
+        let key = self.ask(Again::Never, MAKING_DEADLINE, make).await?;
+        self.inner.shared.remember(&key);
+        Ok(key)
+    }
+
+    /// Finds a signing key by label; refuses wrong attributes, naming each.
+    pub async fn find(&self, label: &str) -> Result<Key, HsmError> {
+        let label = label.to_owned();
+        let key = self.ask(Again::Once, self.deadline(), move |_, desk| objects::find(&desk.session, &label)).await?;
+        self.inner.shared.remember(&key);
+        Ok(key)
+    }
+
+    /// Every usable signing key. Those that are not are in [`Pool::describe`], each with why.
+    pub async fn keys(&self) -> Result<Vec<Key>, HsmError> {
+        let found = self.ask(Again::Once, self.deadline(), |_, desk| objects::survey(&desk.session)).await?;
+        let keys: Vec<Key> = found.into_iter().flatten().collect();
+        keys.iter().for_each(|key| self.inner.shared.remember(key));
+        Ok(keys)
+    }
+
+    /// Makes an AES-256 sealing key that can never leave the token; refuses a label in use.
+    pub async fn generate_sealing(&self, label: &str) -> Result<(), HsmError> {
+        objects::check_label(label)?;
+        let label = label.to_owned();
+        let make = move |inside: &Inside<'_>, desk: &mut Desk| making::generate_sealing(inside, desk, &label);
+        self.ask(Again::Never, MAKING_DEADLINE, make).await
+    }
+
+    /// Whether a fit sealing key of that label exists; one that is not fit is an error that names why.
+    pub async fn has_sealing(&self, label: &str) -> Result<bool, HsmError> {
+        let label = label.to_owned();
+        let find = move |_: &Inside<'_>, desk: &mut Desk| objects::find_sealing(&desk.session, &label).map(|_| ());
+        match self.ask(Again::Once, self.deadline(), find).await {
+            Ok(()) => Ok(true),
+            Err(HsmError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Seals bytes under a key of the token (AES-256-GCM, fresh IV from the token), bound to `aad`.
+    pub async fn seal(&self, label: &str, plain: &[u8], aad: &[u8]) -> Result<Vec<u8>, HsmError> {
+        seal::check_sizes(plain.len(), aad.len())?;
+        let (label, aad) = (label.to_owned(), aad.to_vec());
+        // The copy that travels to the session thread is wiped when it has been used.
+        let plain = zeroize::Zeroizing::new(plain.to_vec());
+        let seal = move |_: &Inside<'_>, desk: &mut Desk| seal::seal(desk, &label, &plain, &aad);
+        self.ask(Again::Once, self.deadline(), seal).await
+    }
+
+    /// Opens what [`Pool::seal`] made. The caller keeps the answer in something that wipes itself.
+    pub async fn unseal(&self, label: &str, sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, HsmError> {
+        seal::parts(sealed)?;
+        seal::check_sizes(sealed.len().saturating_sub(seal::OVERHEAD_BYTES), aad.len())?;
+        let (label, sealed, aad) = (label.to_owned(), sealed.to_vec(), aad.to_vec());
+        let unseal = move |_: &Inside<'_>, desk: &mut Desk| seal::unseal(desk, &label, &sealed, &aad);
+        self.ask(Again::Once, self.deadline(), unseal).await
+    }
+
+    /// Random bytes from the token, at most 4096.
+    pub async fn random(&self, len: usize) -> Result<Vec<u8>, HsmError> {
+        if len > RANDOM_BYTES_MAX {
+            return Err(HsmError::Unsupported(format!("give more than {RANDOM_BYTES_MAX} random bytes at once")));
+        }
+        self.ask(Again::Once, self.deadline(), move |_, desk| making::random(&desk.session, len)).await
+    }
+
+    /// Makes a passing key in the token, signs with it and verifies: for `chancery doctor`. No lasting key is touched.
+    pub async fn self_test(&self) -> Result<Algorithm, HsmError> {
+        self.ask(Again::Once, self.deadline(), |inside, desk| making::self_test(inside, desk)).await
+    }
+
+    /// How the token is now.
+    pub fn health(&self) -> Health {
+        self.inner.shared.standing.health()
+    }
+
+    /// What `chancery doctor` prints.
+    pub async fn describe(&self) -> Result<TokenDescription, HsmError> {
+        let module = self.inner.shared.module.path().to_owned();
+        let tell = move |inside: &Inside<'_>, desk: &mut Desk| describe(&module, inside, desk);
+        self.ask(Again::Once, self.deadline(), tell).await
+    }
+
+    /// Answers what waits with `Unavailable`, ends the threads and closes their sessions (with the last session of a
+    /// process the token logs it out). Blocks for as long as calls are under way, at most five seconds.
+    pub fn shutdown(&self) {
+        self.inner.shared.standing.close();
+        for _ in 0..self.inner.shared.config.sessions {
+            // An error means that they have all gone, or that the token has not let go of one: neither is ours to mend.
+            let _ = self.inner.jobs.send_timeout(Job::Stop, SHUTDOWN_WAIT);
+        }
+        let _ = self.inner.all_home.recv_timeout(SHUTDOWN_WAIT);
+    }
+
+    fn deadline(&self) -> Duration {
+        self.inner.shared.config.deadline
+    }
+
+    /// Has a session thread do `act`, and waits for the answer.
+    async fn ask<T: Send + 'static>(
+        &self,
+        again: Again,
+        deadline: Duration,
+        act: impl FnMut(&Inside<'_>, &mut Desk) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, HsmError> {
+        let standing = &self.inner.shared.standing;
+        if !standing.is_ready() {
+            return Err(standing.unavailable());
+        }
+        let busy = |why: &str| HsmError::Unavailable { retry_after_secs: RETRY_AFTER_BUSY_SECS, why: why.into() };
+        let (reply, answer) = oneshot::channel();
+        let task = move |shared: &Shared, seat: &mut Seat| {
+            if !reply.is_closed() {
+                // An error means that the caller's deadline has passed: it was told that the outcome is not known.
+                let _ = reply.send(attend(shared, seat, matches!(again, Again::Once), act));
+            }
+        };
+        self.inner.jobs.try_send(Job::Task(Box::new(task))).map_err(|e| match e {
+            TrySendError::Full(_) => busy("the queue for the token is full"),
+            TrySendError::Disconnected(_) => busy("the pool was shut down"),
+        })?;
+        match timeout(deadline, answer).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(busy("the pool was shut down")),
+            Err(_) => Err(busy("the token did not answer in time; what was asked may have been done")),
+        }
+    }
+}
+
+/// Whether an act may be done again with a new session after the first was lost.
+#[derive(Clone, Copy)]
+enum Again {
+    /// It leaves nothing behind.
+    Once,
+    /// It may have been done although the answer was lost.
+    Never,
+}

@@ -1,0 +1,148 @@
+//! Test tokens: private SoftHSM tokens for the tests of this and other rooms (feature `testing`; never in a product).
+//!
+//! All tokens of a test process live in one directory of its own, named after the process. SoftHSM reads its place from
+//! `SOFTHSM2_CONF` when it is initialised, so the variable is set once, before the first token; child processes inherit
+//! it and see the same tokens. Directories of dead processes are swept when the next one starts.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::config::{PinSource, TokenConfig, TokenSelector};
+use crate::token::init_token;
+
+/// SoftHSM2 as Debian installs it.
+pub const SOFTHSM_MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+
+const PREFIX: &str = "chancery-softhsm-";
+const PIN: &str = "24680135";
+const SO_PIN: &str = "so-13579086";
+
+/// A SoftHSM token of its own.
+#[derive(Clone, Debug)]
+pub struct TestToken {
+    module: PathBuf,
+    label: String,
+    serial: String,
+    home: PathBuf,
+}
+
+impl TestToken {
+    /// Makes and initialises a token. The label is made unique, so that two tests may use one word.
+    ///
+    /// # Panics
+    /// If SoftHSM2 is not installed or does not do it: a test without its token has failed.
+    pub fn new(word: &str) -> TestToken {
+        TestToken::behind(Path::new(SOFTHSM_MODULE), word)
+    }
+
+    /// The same through another module that ends at SoftHSM, a fault-injecting one for instance.
+    ///
+    /// # Panics
+    /// As [`TestToken::new`].
+    pub fn behind(module: &Path, word: &str) -> TestToken {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let home = home();
+        let label = format!("{word}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let (pin, so_pin) = (home.join(format!("{label}.pin")), home.join(format!("{label}.so-pin")));
+        write_private(&pin, PIN);
+        write_private(&so_pin, SO_PIN);
+        let serial = init_token(module, &label, &PinSource::File(so_pin), &PinSource::File(pin))
+            .expect("SoftHSM2 makes a token (apt-get install softhsm2)");
+        TestToken { module: module.to_owned(), label, serial, home: home.to_owned() }
+    }
+
+    /// How to open it.
+    pub fn config(&self) -> TokenConfig {
+        TokenConfig::new(&self.module, TokenSelector::Label(self.label.clone()), PinSource::File(self.pin_file()))
+    }
+
+    /// Its label.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Its serial number.
+    pub fn serial(&self) -> &str {
+        &self.serial
+    }
+
+    /// The file with its user PIN.
+    pub fn pin_file(&self) -> PathBuf {
+        self.home.join(format!("{}.pin", self.label))
+    }
+
+    /// Its user PIN.
+    pub fn pin(&self) -> &'static str {
+        PIN
+    }
+
+    /// The configuration file that `SOFTHSM2_CONF` names.
+    pub fn softhsm_conf(&self) -> PathBuf {
+        self.home.join("softhsm2.conf")
+    }
+
+    /// The directory where SoftHSM keeps this one token; move it away to take the token out.
+    ///
+    /// # Panics
+    /// If it is not there, moved away for instance.
+    pub fn directory(&self) -> PathBuf {
+        // SoftHSM names the directory by a UUID and makes the serial number of its last 16 digits.
+        fs::read_dir(self.home.join("tokens"))
+            .expect("the token directory is there")
+            .filter_map(Result::ok)
+            .find(|entry| entry.file_name().to_string_lossy().replace('-', "").ends_with(&self.serial))
+            .expect("the token's own directory is there")
+            .path()
+    }
+}
+
+/// The directory of this process's tokens, with SoftHSM told of it.
+fn home() -> &'static Path {
+    static HOME: OnceLock<PathBuf> = OnceLock::new();
+    HOME.get_or_init(|| {
+        sweep();
+        let home = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(home.join("tokens")).expect("a directory for tokens");
+        let conf = home.join("softhsm2.conf");
+        let tokens = home.join("tokens");
+        let text =
+            format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());
+        write_private(&conf, &text);
+        set_softhsm_conf(&conf);
+        home
+    })
+}
+
+#[allow(unsafe_code)]
+fn set_softhsm_conf(conf: &Path) {
+    // SAFETY: this runs once, before this crate loads a module, whose `getenv` is the only foreign reader of the
+    // environment in our test processes; readers in Rust take the lock that `set_var` holds.
+    unsafe { std::env::set_var("SOFTHSM2_CONF", conf) };
+}
+
+fn write_private(path: &Path, text: &str) {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .expect("a private file can be made");
+    file.write_all(text.as_bytes()).expect("a private file can be written");
+}
+
+fn sweep() {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name();
+        let Some(process) = name.to_str().and_then(|n| n.strip_prefix(PREFIX)) else { continue };
+        if process.parse::<u32>().is_ok() && !Path::new("/proc").join(process).exists() {
+            // Another test process may be sweeping too: what is gone already is as good.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! A session thread: takes jobs one by one, from the queue to the token and back.
+//!
+//! Each job is claimed before the first call that matters; a caller whose deadline passes claims it too, and whoever is
+//! first decides: a job claimed by its caller is never begun, one claimed here may have signed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::Receiver;
+use tokio::sync::oneshot;
+
+use crate::desk::{Desk, Era};
+use crate::error::HsmError;
+use crate::fault::Fault;
+use crate::health::RETRY_AFTER_HEALING_SECS;
+use crate::intent::{Intent, NotSigned, SignError, Signature};
+use crate::mechanisms::x509_form;
+use crate::module::Inside;
+use crate::shared::Shared;
+use crate::verify::verify_bare;
+
+/// What a session thread is asked to do.
+pub(crate) enum Job {
+    /// Sign once.
+    Sign(SignJob),
+    /// Anything else.
+    Task(Task),
+    /// Go home.
+    Stop,
+}
+
+/// Work for a session thread; it brings its own way to answer.
+pub(crate) type Task = Box<dyn FnOnce(&Shared, &mut Seat) + Send>;
+
+/// One signature.
+pub(crate) struct SignJob {
+    pub(crate) intent: Intent,
+    pub(crate) claim: Arc<Claim>,
+    pub(crate) reply: oneshot::Sender<Result<Signature, SignError>>,
+}
+
+/// Who decides about a job; taken once.
+#[derive(Default)]
+pub(crate) struct Claim(AtomicBool);
+
+impl Claim {
+    /// Whether the claim is now yours.
+    pub(crate) fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// A thread's desk, if it has one at the moment.
+pub(crate) struct Seat {
+    desk: Option<Desk>,
+}
+
+impl Seat {
+    pub(crate) fn at(desk: Desk) -> Seat {
+        Seat { desk: Some(desk) }
+    }
+
+    /// Gives the seat up before it was ever used.
+    pub(crate) fn abandon(mut self, inside: &Inside<'_>) {
+        self.leave(inside);
+    }
+
+    /// A desk of this era: the one it has, or a new one.
+    fn desk(&mut self, shared: &Shared, inside: &Inside<'_>) -> Result<&mut Desk, Fault> {
+        let era = Era { generation: inside.generation, epoch: shared.standing.epoch() };
+        if self.desk.as_ref().is_some_and(|d| d.era != era) {
+            self.leave(inside);
+        }
+        match &mut self.desk {
+            Some(desk) => Ok(desk),
+            empty => {
+                let opened = shared.open_desk(inside).map_err(|fault| match fault {
+                    // A PIN that cannot be read now is no answer to whoever wanted a signature: the token is away.
+                    Fault::Answer(error) => Fault::Lost(error.to_string()),
+                    other => other,
+                });
+                Ok(empty.insert(opened?))
+            }
+        }
+    }
+
+    /// Gives the desk up. A session of an earlier generation died with it; its number may be another's now.
+    fn leave(&mut self, inside: &Inside<'_>) {
+        if let Some(desk) = self.desk.take()
+            && desk.era.generation == inside.generation
+        {
+            desk.close();
+        }
+    }
+}
+
+/// Runs until told to stop, or until the last caller is gone.
+pub(crate) fn run(shared: &Shared, jobs: &Receiver<Job>, mut seat: Seat) {
+    while let Ok(job) = jobs.recv() {
+        match job {
+            Job::Sign(job) => sign(shared, &mut seat, job),
+            Job::Task(task) => task(shared, &mut seat),
+            Job::Stop => break,
+        }
+    }
+    if let Ok(inside) = shared.module.enter() {
+        seat.leave(&inside);
+    }
+}
+
+/// Does `act` at a desk. Before anything lasting has happened, trouble with a session is met with a new one, once; after
+/// that it is trouble with the token, and the healer's business.
+pub(crate) fn attend<T>(
+    shared: &Shared,
+    seat: &mut Seat,
+    repeatable: bool,
+    mut act: impl FnMut(&Inside<'_>, &mut Desk) -> Result<T, Fault>,
+) -> Result<T, HsmError> {
+    let Ok(inside) = shared.module.enter() else {
+        shared.standing.trouble("the module is not initialised");
+        return Err(shared.standing.unavailable());
+    };
+    if !shared.standing.is_ready() {
+        return Err(shared.standing.unavailable());
+    }
+    match at_desk(shared, seat, &inside, repeatable, &mut act) {
+        Ok(done) => Ok(done),
+        Err(Fault::Answer(error)) => Err(error),
+        Err(Fault::Refused(why)) => Err(HsmError::Failed(format!("the token refused: {why}"))),
+        Err(Fault::Locked(why)) => {
+            shared.standing.lock(&why);
+            Err(HsmError::Locked(why))
+        }
+        Err(Fault::Lost(why)) => {
+            shared.standing.trouble(&why);
+            Err(HsmError::Unavailable { retry_after_secs: RETRY_AFTER_HEALING_SECS, why })
+        }
+    }
+}
+
+fn at_desk<T>(
+    shared: &Shared,
+    seat: &mut Seat,
+    inside: &Inside<'_>,
+    repeatable: bool,
+    act: &mut impl FnMut(&Inside<'_>, &mut Desk) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let mut may_repeat = true;
+    loop {
+        let outcome = match seat.desk(shared, inside) {
+            Ok(desk) => {
+                may_repeat &= repeatable;
+                act(inside, desk).map_err(|fault| absent_keys(shared, desk, fault))
+            }
+            Err(fault) => Err(fault),
+        };
+        if let Err(Fault::Lost(_) | Fault::Refused(_)) = outcome {
+            // An error may leave an operation open in the session: the next job gets a clean one.
+            seat.leave(inside);
+        }
+        match outcome {
+            Err(Fault::Lost(why)) if may_repeat => {
+                tracing::warn!(why, "a session was lost; trying a new one");
+                may_repeat = false;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// "No such key" from a token that shows no key at all, though we know some, is a token that is not there.
+fn absent_keys(shared: &Shared, desk: &Desk, fault: Fault) -> Fault {
+    match fault {
+        Fault::Answer(HsmError::NotFound { .. })
+            if !shared.known().is_empty() && crate::objects::survey(&desk.session).is_ok_and(|all| all.is_empty()) =>
+        {
+            Fault::Lost("the token shows no keys".into())
+        }
+        other => other,
+    }
+}
+
+fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
+    let SignJob { intent, claim, reply } = job;
+    // Nobody waits any more: the operation stays an intent without a conclusion, and nothing is signed.
+    if reply.is_closed() {
+        return;
+    }
+    let operation = intent.operation();
+    // Inside first, claimed second: a wait for the gate (the module is being restarted) must not count as "under way".
+    let inside = shared.module.enter();
+    if !claim.take() {
+        return;
+    }
+    let outcome = match inside {
+        Ok(inside) if shared.standing.is_ready() => sign_inside(shared, seat, &inside, intent),
+        Ok(_) => Err(away(shared, operation)),
+        Err(why) => {
+            shared.standing.trouble(&why);
+            Err(away(shared, operation))
+        }
+    };
+    if let Err(late) = reply.send(outcome) {
+        let signed = late.is_ok();
+        tracing::error!(operation, signed, "an answer of the token came too late; its outcome stays unknown");
+    }
+}
+
+fn away(shared: &Shared, operation: u64) -> SignError {
+    let (why, retry_after_secs) = shared.standing.absence();
+    SignError::Unavailable { not_signed: NotSigned::testify(operation, why), retry_after_secs }
+}
+
+/// The steps of one signature, and after each what a failure there means.
+fn sign_inside(shared: &Shared, seat: &mut Seat, inside: &Inside<'_>, intent: Intent) -> Result<Signature, SignError> {
+    let (operation, key) = (intent.operation(), intent.key().clone());
+    let refused = |why: String| SignError::Refused(NotSigned::testify(operation, why));
+
+    // 1. Session, handle, mechanism, C_SignInit. The message has not been shown to the token: an error is NotSigned, and
+    //    one repetition with a new session is no second signature.
+    let begun = at_desk(shared, seat, inside, true, &mut |inside: &Inside<'_>, desk: &mut Desk| {
+        let recipe = desk
+            .mechanisms
+            .recipe(key.algorithm())
+            .ok_or_else(|| Fault::Refused(format!("it has no mechanism for {}", key.algorithm())))?;
+        let input = recipe.input(key.algorithm(), intent.message()).map_err(Fault::Refused)?;
+        let handle = desk.signing_handle(&key)?.ok_or_else(|| Fault::Lost("the token does not show the key".into()))?;
+        inside.raw.sign_init(&desk.session, recipe.code(), handle).map_err(|rv| Fault::from_rv(rv, "C_SignInit"))?;
+        Ok(input)
+    });
+    let input = match begun {
+        Ok(input) => input,
+        Err(Fault::Refused(why)) => return Err(refused(why)),
+        Err(Fault::Answer(error)) => return Err(refused(error.to_string())),
+        Err(Fault::Locked(why)) => {
+            shared.standing.lock(&why);
+            return Err(away(shared, operation));
+        }
+        Err(Fault::Lost(why)) => {
+            shared.standing.trouble(&why);
+            return Err(away(shared, operation));
+        }
+    };
+
+    // 2. C_Sign. From here on a signature may exist. No return value is trusted to say otherwise, not even "operation not
+    //    initialised": a module in front of a network HSM can lose the answer and say anything.
+    let unknown = |why: String| SignError::Unknown { operation, why };
+    let Some(desk) = &seat.desk else { return Err(refused("its session was given up".into())) };
+    let raw = match inside.raw.sign(&desk.session, &input) {
+        Ok(raw) => raw,
+        Err(rv) => {
+            seat.leave(inside);
+            let fault = Fault::from_rv(rv, "C_Sign");
+            if let Fault::Lost(why) = &fault {
+                shared.standing.trouble(why);
+            }
+            return Err(unknown(match fault {
+                Fault::Lost(why) | Fault::Refused(why) | Fault::Locked(why) => why,
+                Fault::Answer(error) => error.to_string(),
+            }));
+        }
+    };
+
+    // 3. The signature is verified before anyone sees it. A wrong one was made all the same, by a fault in the token or
+    //    by another key than the one named: it is not released, and not called "not signed".
+    let verified = x509_form(key.kind(), raw).and_then(|bytes| {
+        verify_bare(key.algorithm(), key.bare(), intent.message(), &bytes).map(|()| bytes).map_err(|e| e.to_string())
+    });
+    match verified {
+        Ok(bytes) => Ok(Signature::released(intent, bytes)),
+        Err(why) => {
+            tracing::error!(operation, key = key.label(), why, "the token made a wrong signature; it is not released");
+            seat.leave(inside);
+            Err(unknown(format!("the token made a wrong signature: {why}")))
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The token as other rooms see it: SoftHSM2 for real, and openssl as the judge of what it signs.
+
+use std::path::Path;
+use std::process::Command;
+
+use hsm::testing::{SOFTHSM_MODULE, TestToken};
+use hsm::{Algorithm, Health, HsmError, KeyKind, Message, PinSource, SignError, TokenSelector, verify};
+use ring::digest::{SHA256, digest};
+
+fn run(program: &str, arguments: &[&str]) -> (bool, String) {
+    let done = Command::new(program).args(arguments).output().unwrap_or_else(|e| panic!("{program}: {e}"));
+    let said = [done.stdout, done.stderr].concat();
+    (done.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Whether openssl takes the signature.
+fn openssl_agrees(kind: KeyKind, spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    for (name, content) in [("key", spki), ("message", message), ("signature", signature)] {
+        std::fs::write(path(name), content).unwrap();
+    }
+    let (key, message, signature) = (path("key"), path("message"), path("signature"));
+    let digest: &[&str] = match kind {
+        KeyKind::P384 => &["-digest", "sha384"],
+        KeyKind::Ed25519 => &[],
+        KeyKind::P256 | KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => &["-digest", "sha256"],
+    };
+    let common = [
+        "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", &key, "-rawin", "-in", &message, "-sigfile",
+        &signature,
+    ];
+    run("openssl", &[&common, digest].concat()).0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_of_key_signs_and_openssl_agrees() {
+    let (pool, mint) = hsm::open(TestToken::new("kinds").config()).unwrap();
+    // RSA-4096 takes SoftHSM many seconds; 3072 walks the same path.
+    for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa2048, KeyKind::Rsa3072, KeyKind::Ed25519] {
+        let key = pool.generate(kind.as_str(), kind).await.unwrap();
+        assert_eq!((key.kind(), key.label()), (kind, kind.as_str()));
+        for operation in 0..20 {
+            let text = format!("operation {operation} of {kind}");
+            let message = Message::from(text.clone().into_bytes());
+            let signature = pool.sign(mint.intent(operation, &key, message.clone())).await.unwrap();
+            assert_eq!((signature.operation(), signature.algorithm()), (operation, kind.algorithm()));
+            verify(kind.algorithm(), key.spki_der(), &message, signature.bytes()).unwrap();
+            if operation == 0 {
+                assert!(openssl_agrees(kind, key.spki_der(), text.as_bytes(), signature.bytes()), "{kind}");
+                assert!(!openssl_agrees(kind, key.spki_der(), b"another message", signature.bytes()), "{kind}");
+            }
+        }
+        let found = pool.find(kind.as_str()).await.unwrap();
+        assert_eq!((found.fingerprint(), found.id()), (key.fingerprint(), key.id()));
+    }
+    assert_eq!(pool.keys().await.unwrap().len(), 5);
+    assert_eq!(pool.health(), Health::Ready);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_made_by_the_caller_signs_like_its_message() {
+    let (pool, mint) = hsm::open(TestToken::new("digest").config()).unwrap();
+    let whole = Message::from(b"a large file".to_vec());
+    let hashed = Message::Sha256(digest(&SHA256, b"a large file").as_ref().try_into().unwrap());
+    for kind in [KeyKind::P256, KeyKind::Rsa2048] {
+        let key = pool.generate(kind.as_str(), kind).await.unwrap();
+        let signature = pool.sign(mint.intent(1, &key, hashed.clone())).await.unwrap();
+        for message in [&whole, &hashed] {
+            verify(kind.algorithm(), key.spki_der(), message, signature.bytes()).unwrap();
+        }
+    }
+    for kind in [KeyKind::P384, KeyKind::Ed25519] {
+        let key = pool.generate(kind.as_str(), kind).await.unwrap();
+        match pool.sign(mint.intent(7, &key, hashed.clone())).await {
+            Err(SignError::Refused(not_signed)) => assert_eq!(not_signed.operation(), 7),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(pool.health(), Health::Ready, "a refusal is no trouble with the token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_names_one_key() {
+    let (pool, _mint) = hsm::open(TestToken::new("labels").config()).unwrap();
+    pool.generate("root", KeyKind::P256).await.unwrap();
+    assert!(matches!(pool.generate("root", KeyKind::P256).await, Err(HsmError::Exists { .. })));
+    assert!(matches!(pool.generate_sealing("root").await, Err(HsmError::Exists { .. })));
+    assert!(matches!(pool.find("toor").await, Err(HsmError::NotFound { .. })));
+    for label in ["", " a", "a\nb", "ü", &"x".repeat(65)] {
+        assert!(matches!(pool.generate(label, KeyKind::P256).await, Err(HsmError::Config { .. })), "{label:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_intent_of_another_pool_is_refused_as_not_signed() {
+    let (here, mint_here) = hsm::open(TestToken::new("here").config()).unwrap();
+    let (there, mint_there) = hsm::open(TestToken::new("there").config()).unwrap();
+    let key = here.generate("k", KeyKind::P256).await.unwrap();
+    let foreign_key = there.generate("k", KeyKind::P256).await.unwrap();
+    let message = Message::from(b"m".to_vec());
+    for intent in [mint_there.intent(1, &key, message.clone()), mint_here.intent(2, &foreign_key, message)] {
+        assert!(matches!(here.sign(intent).await, Err(SignError::Refused(_))));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_with_wrong_attributes_is_refused_and_each_is_named() {
+    let token = TestToken::new("attributes");
+    let (pool, _mint) = hsm::open(token.config()).unwrap();
+    let ours = pool.generate("ours", KeyKind::P256).await.unwrap();
+    let common = ["--module", SOFTHSM_MODULE, "--token-label", token.label(), "--login", "--pin", token.pin()];
+    let keypair = ["--keypairgen", "--key-type", "EC:prime256v1", "--label", "loose", "--id", "0a"];
+    let made =
+        run("pkcs11-tool", &[&common[..], &keypair, &["--extractable", "--usage-derive", "--usage-sign"]].concat());
+    assert!(made.0, "{}", made.1);
+    let Err(HsmError::Unfit { label, wrong }) = pool.find("loose").await else { panic!("it was accepted") };
+    assert_eq!(label, "loose");
+    for attribute in ["CKA_EXTRACTABLE is true", "CKA_NEVER_EXTRACTABLE is false", "CKA_DERIVE is true"] {
+        assert!(wrong.iter().any(|w| w.contains(attribute)), "{attribute} is missing in {wrong:?}");
+    }
+    // A key brought in from outside: its value was known to somebody, whatever its flags say now.
+    let directory = tempfile::tempdir().unwrap();
+    let (pem, der) = (directory.path().join("k.pem"), directory.path().join("k.der"));
+    let (pem, der) = (pem.to_str().unwrap(), der.to_str().unwrap());
+    let (public_der, done) = (format!("{der}.pub"), |r: (bool, String)| assert!(r.0, "{}", r.1));
+    done(run("openssl", &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", pem]));
+    done(run("openssl", &["pkey", "-in", pem, "-outform", "DER", "-out", der]));
+    done(run("openssl", &["pkey", "-in", pem, "-pubout", "-outform", "DER", "-out", &public_der]));
+    for (file, class) in [(der, "privkey"), (&public_der, "pubkey")] {
+        let write = ["--write-object", file, "--type", class, "--label", "imported", "--id", "0b", "--usage-sign"];
+        done(run("pkcs11-tool", &[&common[..], &write].concat()));
+    }
+    let Err(HsmError::Unfit { wrong, .. }) = pool.find("imported").await else { panic!("it was accepted") };
+    assert!(wrong.iter().any(|w| w.contains("CKA_NEVER_EXTRACTABLE is false")), "{wrong:?}");
+
+    let keys = pool.keys().await.unwrap();
+    assert_eq!(keys.iter().map(|k| k.fingerprint()).collect::<Vec<_>>(), [ours.fingerprint()]);
+    let refused: Vec<_> = pool.describe().await.unwrap().refused.into_iter().map(|(label, _)| label).collect();
+    assert_eq!(refused.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_keys_of_one_label_are_none() {
+    let token = TestToken::new("twins");
+    let (pool, _mint) = hsm::open(token.config()).unwrap();
+    pool.generate("twin", KeyKind::P256).await.unwrap();
+    let common = ["--module", SOFTHSM_MODULE, "--token-label", token.label(), "--login", "--pin", token.pin()];
+    let keypair = ["--keypairgen", "--key-type", "EC:prime256v1", "--label", "twin", "--id", "0c"];
+    assert!(run("pkcs11-tool", &[&common[..], &keypair].concat()).0);
+    let Err(HsmError::Unfit { wrong, .. }) = pool.find("twin").await else { panic!("one was chosen") };
+    assert!(wrong[0].contains("2 keys share the label"), "{wrong:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sealed_opens_only_where_it_belongs() {
+    let (pool, _mint) = hsm::open(TestToken::new("seal").config()).unwrap();
+    assert!(!pool.has_sealing("seal").await.unwrap());
+    pool.generate_sealing("seal").await.unwrap();
+    pool.generate_sealing("other").await.unwrap();
+    assert!(pool.has_sealing("seal").await.unwrap());
+    let sealed = pool.seal("seal", b"hunter2", b"row 7").await.unwrap();
+    assert_ne!(sealed, pool.seal("seal", b"hunter2", b"row 7").await.unwrap(), "one IV was used twice");
+    assert_eq!(pool.unseal("seal", &sealed, b"row 7").await.unwrap(), b"hunter2");
+    for position in 0..sealed.len() {
+        let mut flipped = sealed.clone();
+        flipped[position] ^= 1;
+        assert!(matches!(pool.unseal("seal", &flipped, b"row 7").await, Err(HsmError::Sealed(_))), "byte {position}");
+    }
+    for (label, sealed, aad) in [
+        ("seal", &sealed[..], &b"row 8"[..]),
+        ("other", &sealed, b"row 7"),
+        ("seal", &sealed[..sealed.len() - 1], b"row 7"),
+        ("seal", &[], b"row 7"),
+        ("seal", &[1; 28], b"row 7"),
+    ] {
+        assert!(matches!(pool.unseal(label, sealed, aad).await, Err(HsmError::Sealed(_))));
+    }
+    assert!(matches!(pool.unseal("none", &sealed, b"row 7").await, Err(HsmError::NotFound { .. })));
+    for plain in [&[][..], &[7; 65_536]] {
+        let sealed = pool.seal("seal", plain, b"").await.unwrap();
+        assert_eq!(pool.unseal("seal", &sealed, b"").await.unwrap(), plain);
+    }
+    assert!(pool.seal("seal", &[7; 65_537], b"").await.is_err());
+    assert_eq!(pool.health(), Health::Ready, "wrong input is no trouble with the token");
+    assert_eq!(pool.describe().await.unwrap().sealing.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_bytes_come_and_have_a_bound() {
+    let (pool, _mint) = hsm::open(TestToken::new("random").config()).unwrap();
+    let (one, two) = (pool.random(32).await.unwrap(), pool.random(32).await.unwrap());
+    assert_eq!(one.len(), 32);
+    assert_ne!(one, two);
+    assert!(pool.random(1 << 20).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_describes_itself() {
+    let token = TestToken::new("doctor");
+    let (pool, _mint) = hsm::open(token.config()).unwrap();
+    pool.generate("root", KeyKind::P256).await.unwrap();
+    let told = pool.describe().await.unwrap();
+    assert_eq!((told.label.as_str(), told.serial.as_str()), (token.label(), token.serial()));
+    assert!(told.manufacturer.contains("SoftHSM") && told.library_version.starts_with("2."), "{told:?}");
+    assert!(told.mechanisms.iter().any(|m| m == "CKM_ECDSA"), "{told:?}");
+    assert!(told.flags.iter().any(|f| f == "login-required") && !told.pin_trouble(), "{told:?}");
+    assert_eq!(told.keys[0].label(), "root");
+    assert_eq!(pool.self_test().await.unwrap(), Algorithm::EcdsaP256Sha256);
+    assert_eq!(pool.keys().await.unwrap().len(), 1, "the self-test left its key behind");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_found_by_label_serial_or_uri_and_never_guessed() {
+    let token = TestToken::new("select");
+    let mut config = token.config();
+    for (selector, found) in [
+        (TokenSelector::Serial(token.serial().into()), true),
+        (TokenSelector::Uri(format!("pkcs11:token={};manufacturer=SoftHSM%20project", token.label())), true),
+        (TokenSelector::Uri(format!("pkcs11:token={};serial=00", token.label())), false),
+        (TokenSelector::Label("select".into()), false),
+    ] {
+        config.token = selector.clone();
+        match (hsm::open(config.clone()), found) {
+            (Ok((pool, _)), true) => pool.shutdown(),
+            (Err(HsmError::Token(why)), false) => assert!(why.contains(token.serial()), "{why}"),
+            (other, _) => panic!("{selector:?}: {other:?}"),
+        }
+    }
+    config.module = "/nonexistent.so".into();
+    assert!(matches!(hsm::open(config.clone()), Err(HsmError::Module { .. })));
+    config.module = "/etc/passwd".into();
+    assert!(matches!(hsm::open(config), Err(HsmError::Module { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pin_comes_from_a_uri_too() {
+    let token = TestToken::new("uri");
+    let mut config = token.config();
+    config.pin = PinSource::Env("CHANCERY_NO_SUCH_PIN".into());
+    assert!(matches!(hsm::open(config.clone()), Err(HsmError::Config { .. })));
+    let pin = token.pin_file();
+    config.module = Path::new("/nonexistent.so").into();
+    config.token = TokenSelector::Uri(format!(
+        "pkcs11:token={}?module-path={SOFTHSM_MODULE}&pin-source=file:{}",
+        token.label(),
+        pin.display()
+    ));
+    assert!(hsm::open(config).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_that_was_shut_down_says_so_at_once() {
+    let token = TestToken::new("closed");
+    let (pool, mint) = hsm::open(token.config()).unwrap();
+    let key = pool.generate("k", KeyKind::P256).await.unwrap();
+    pool.shutdown();
+    let outcome = pool.sign(mint.intent(1, &key, b"m".to_vec().into())).await;
+    assert!(matches!(outcome, Err(SignError::Unavailable { .. })), "{outcome:?}");
+    assert!(pool.find("k").await.is_err());
+    let (again, _mint) = hsm::open(token.config()).unwrap();
+    assert_eq!(again.find("k").await.unwrap().fingerprint(), key.fingerprint());
+}
+
+#[test]
+fn a_key_is_known_by_stable_names() {
+    for kind in KeyKind::ALL {
+        assert_eq!(kind.as_str().parse(), Ok(kind));
+    }
+    for algorithm in Algorithm::ALL {
+        assert_eq!(algorithm.as_str().parse(), Ok(algorithm));
+    }
+    assert!("rsa1024".parse::<KeyKind>().is_err());
+}
