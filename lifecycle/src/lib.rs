@@ -1,1 +1,28 @@
-//! Under construction.
+//! What expires when, and its renewal in time.
+//!
+//! Pure where it can be: [`renew_at`], [`Forecast`] and the question who succeeds whom are functions of what the register says.
+//! One task, the [`Renewer`], acts: it renews what asked for it, through the same page as everybody's requests and as
+//! `system:renewal`, which policy lets do just that. [`alarms`] tells what somebody should look at. Time comes from `World`
+//! alone; nothing here knows of HTTP, and nothing is kept that a restart would miss.
+//!
+//! Trusted for: renewing in time. Whoever controls this room can at most renew certificates that are in the register, for the
+//! same key and the same names and inside today's rules, or fail to, which raises an alarm in whoever reads the expiry.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod alarms;
+mod forecast;
+mod schedule;
+mod summary;
+
+mod desk;
+mod diary;
+mod renewer;
+mod watch;
+
+pub use alarms::{Alarm, alarms};
+pub use forecast::{Bucket, Expiring, Forecast};
+pub use renewer::Renewer;
+pub use schedule::{overdue_at, renew_at};
+pub use summary::Summary;
+pub use watch::{Overdue, RenewalWatch};

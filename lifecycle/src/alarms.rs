@@ -1,0 +1,68 @@
+//! What somebody should look at.
+
+use std::fmt;
+
+use policy::Timestamp;
+use store::{Credential, Kind, Ledger, StoreError};
+
+use crate::watch::{Overdue, RenewalWatch};
+
+/// One thing, in a sentence by `Display`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alarm {
+    /// Something may have been signed that nobody received (a crash, a token that never answered). It counts as issued
+    /// (invariant 5).
+    Unconcluded {
+        /// The operation.
+        operation: u64,
+        /// What it was to make.
+        kind: Kind,
+        /// For whom.
+        subject: String,
+        /// Its serial in hex; empty where the kind has none.
+        serial: String,
+        /// Since when it is open.
+        intended_at: Timestamp,
+    },
+    /// A certificate that the server should have renewed is past its grace.
+    NotRenewed(Overdue),
+}
+
+/// The alarms at `now`: intents older than a minute without a conclusion, the oldest first, then renewals that
+/// are overdue, the first to expire first.
+pub async fn alarms(ledger: &Ledger, now: Timestamp, renewals: &RenewalWatch) -> Result<Vec<Alarm>, StoreError> {
+    let mut open = ledger.unconcluded(now.plus_secs(-CONCLUDED_WITHIN_SECS)).await?;
+    open.sort_by_key(|credential| credential.operation);
+    let open = open.iter().map(Alarm::unconcluded);
+    Ok(open.chain(renewals.overdue().into_iter().map(Alarm::NotRenewed)).collect())
+}
+
+impl Alarm {
+    fn unconcluded(credential: &Credential) -> Alarm {
+        Alarm::Unconcluded {
+            operation: credential.operation,
+            kind: credential.kind,
+            subject: credential.subject.clone(),
+            serial: credential.serial_hex(),
+            intended_at: credential.intended_at,
+        }
+    }
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Alarm::Unconcluded { operation, kind, subject, serial, intended_at } => write!(
+                f,
+                "Operation {operation} ({kind} for {subject}, serial {serial}) was intended at {intended_at} and has no \
+                 conclusion. It counts as issued: revoke it if nobody has it."
+            ),
+            Alarm::NotRenewed(Overdue { serial, subject, not_after, why }) => {
+                write!(f, "Certificate {serial} ({subject}) expires at {not_after} and is not renewed: {why}.")
+            }
+        }
+    }
+}
+
+/// An intent is given this long: longer than any deadline of the token's pool, shorter than anybody waits.
+const CONCLUDED_WITHIN_SECS: i64 = 60;

@@ -1,0 +1,190 @@
+//! What expires when: the inventory in buckets, per owner.
+//!
+//! Pure: the caller reads the register and says what time it is. A register too large to read is counted instead: the bounds of
+//! a [`Bucket`] are the two expiry filters of the register.
+
+use std::collections::BTreeMap;
+
+use policy::{Owner, Timestamp};
+
+use crate::Summary;
+
+/// How long something has left. Each bucket is without those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bucket {
+    /// Nothing.
+    Expired,
+    /// Up to 24 hours.
+    Day,
+    /// Up to 7 days.
+    Week,
+    /// Up to 30 days.
+    Month,
+    /// Up to 90 days.
+    Quarter,
+    /// More.
+    Later,
+}
+
+impl Bucket {
+    /// All, the most urgent first.
+    pub const ALL: [Bucket; 6] =
+        [Bucket::Expired, Bucket::Day, Bucket::Week, Bucket::Month, Bucket::Quarter, Bucket::Later];
+
+    /// The stable word: `expired`, `24h`, `7d`, `30d`, `90d`, `later`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Bucket::Expired => "expired",
+            Bucket::Day => "24h",
+            Bucket::Week => "7d",
+            Bucket::Month => "30d",
+            Bucket::Quarter => "90d",
+            Bucket::Later => "later",
+        }
+    }
+
+    /// Where something that holds through `not_after` belongs at `now`.
+    pub fn of(now: Timestamp, not_after: Timestamp) -> Bucket {
+        let inside = |bucket: &Bucket| {
+            let (from, until) = bucket.bounds(now);
+            from.is_none_or(|from| from <= not_after) && until.is_none_or(|until| not_after < until)
+        };
+        Bucket::ALL.into_iter().find(inside).unwrap_or(Bucket::Later)
+    }
+
+    /// The expiries in it, the first included, the second not; `None` is open.
+    pub fn bounds(self, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+        // What holds through `now` is not expired yet: both ends of a validity belong to it.
+        let in_days = |days: i64| Some(now.plus_secs(days * DAY_SECS));
+        match self {
+            Bucket::Expired => (None, in_days(0)),
+            Bucket::Day => (in_days(0), in_days(1)),
+            Bucket::Week => (in_days(1), in_days(7)),
+            Bucket::Month => (in_days(7), in_days(30)),
+            Bucket::Quarter => (in_days(30), in_days(90)),
+            Bucket::Later => (in_days(90), None),
+        }
+    }
+}
+
+/// How many expire, and how many of them the server renews by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Expiring {
+    /// All.
+    pub count: u64,
+    /// Those with the renew flag; somebody must act on the others.
+    pub renewed: u64,
+}
+
+/// The inventory by time left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forecast {
+    /// All owners together.
+    pub total: BTreeMap<Bucket, Expiring>,
+    /// Each owner; `None` for what nobody owns.
+    pub by_owner: BTreeMap<Option<Owner>, BTreeMap<Bucket, Expiring>>,
+}
+
+impl Forecast {
+    /// Counts what is neither failed nor revoked. Every bucket is there, if only with zero.
+    pub fn of<'a>(now: Timestamp, inventory: impl IntoIterator<Item = &'a Summary>) -> Forecast {
+        let mut forecast = Forecast { total: empty(), by_owner: BTreeMap::new() };
+        for summary in inventory.into_iter().filter(|summary| counts(summary)) {
+            let bucket = Bucket::of(now, summary.validity.not_after());
+            let of_owner = forecast.by_owner.entry(summary.owner.clone()).or_insert_with(empty);
+            for buckets in [&mut forecast.total, of_owner] {
+                let expiring = buckets.entry(bucket).or_default();
+                expiring.count += 1;
+                expiring.renewed += u64::from(summary.renew);
+            }
+        }
+        forecast
+    }
+}
+
+fn empty() -> BTreeMap<Bucket, Expiring> {
+    Bucket::ALL.into_iter().map(|bucket| (bucket, Expiring::default())).collect()
+}
+
+fn counts(summary: &Summary) -> bool {
+    match summary.state {
+        store::State::Issued | store::State::Intended => true,
+        store::State::Failed | store::State::Revoked => false,
+    }
+}
+
+const DAY_SECS: i64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use policy::Validity;
+    use proptest::prelude::*;
+    use store::State;
+
+    use super::*;
+    use crate::summary::tests::certificate;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+    #[test]
+    fn a_bucket_ends_where_the_next_begins() {
+        for (secs_left, bucket) in [
+            (-400 * DAY_SECS, Bucket::Expired),
+            (-1, Bucket::Expired),
+            (0, Bucket::Day),
+            (DAY_SECS - 1, Bucket::Day),
+            (DAY_SECS, Bucket::Week),
+            (7 * DAY_SECS - 1, Bucket::Week),
+            (7 * DAY_SECS, Bucket::Month),
+            (30 * DAY_SECS, Bucket::Quarter),
+            (90 * DAY_SECS - 1, Bucket::Quarter),
+            (90 * DAY_SECS, Bucket::Later),
+            (10_000 * DAY_SECS, Bucket::Later),
+        ] {
+            assert_eq!(Bucket::of(NOW, NOW.plus_secs(secs_left)), bucket, "{secs_left} s left");
+        }
+    }
+
+    #[test]
+    fn the_forecast_counts_per_owner_what_is_neither_failed_nor_revoked() {
+        let ending = |operation, days: i64, owner: Option<&str>, state, renew| crate::Summary {
+            validity: Validity::new(NOW.plus_secs(-DAY_SECS * 100), NOW.plus_secs(DAY_SECS * days)).unwrap(),
+            owner: owner.map(|owner| Owner::parse(owner).unwrap()),
+            state,
+            renew,
+            ..certificate(operation, NOW)
+        };
+        let inventory = [
+            ending(1, -1, Some("web"), State::Issued, true),
+            ending(2, 3, Some("web"), State::Issued, true),
+            ending(3, 3, Some("web"), State::Intended, false),
+            ending(4, 3, Some("web"), State::Revoked, true),
+            ending(5, 3, Some("db"), State::Issued, false),
+            ending(6, 3, None, State::Failed, false),
+            ending(7, 400, None, State::Issued, false),
+        ];
+        let forecast = Forecast::of(NOW, &inventory);
+        let some = |buckets: &BTreeMap<Bucket, Expiring>| -> Vec<(Bucket, u64, u64)> {
+            let filled = buckets.iter().filter(|(_, expiring)| expiring.count > 0);
+            filled.map(|(bucket, expiring)| (*bucket, expiring.count, expiring.renewed)).collect()
+        };
+        assert_eq!(some(&forecast.total), [(Bucket::Expired, 1, 1), (Bucket::Week, 3, 1), (Bucket::Later, 1, 0)]);
+        let of = |owner: Option<&str>| some(&forecast.by_owner[&owner.map(|owner| Owner::parse(owner).unwrap())]);
+        assert_eq!(of(Some("web")), [(Bucket::Expired, 1, 1), (Bucket::Week, 2, 1)]);
+        assert_eq!(of(Some("db")), [(Bucket::Week, 1, 0)]);
+        assert_eq!(of(None), [(Bucket::Later, 1, 0)]);
+        assert_eq!(forecast.total.len(), Bucket::ALL.len());
+    }
+
+    proptest! {
+        #[test]
+        fn every_moment_is_in_exactly_one_bucket(secs_left in -200 * DAY_SECS..200 * DAY_SECS) {
+            let not_after = NOW.plus_secs(secs_left);
+            let has = |bucket: &Bucket| {
+                let (from, until) = bucket.bounds(NOW);
+                from.is_none_or(|from| from <= not_after) && until.is_none_or(|until| not_after < until)
+            };
+            prop_assert_eq!(Bucket::ALL.iter().filter(|bucket| has(bucket)).count(), 1);
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! Claims about renewals, on a register made of rows and a World that stands still until it is told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use policy::{Action, Actor, Refusal, Resource, ResourceKind, Validity, World};
+use tokio::sync::Notify;
+
+use super::*;
+use crate::desk::Page;
+use crate::summary::tests::{LIFE_SECS, certificate};
+
+const START: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+#[derive(Clone)]
+struct Office {
+    world: World,
+    inner: Arc<Mutex<Inner>>,
+    /// When set, a renewal waits for it after it was asked for.
+    gate: Option<Arc<Gate>>,
+}
+
+#[derive(Default)]
+struct Gate {
+    asked: Notify,
+    open: Notify,
+}
+
+#[derive(Default)]
+struct Inner {
+    rows: Vec<Summary>,
+    leaves: u64,
+    /// Serials that a renewal was asked for, in order.
+    asked: Vec<String>,
+    /// What the next renewals answer; then they succeed.
+    answers: VecDeque<CaError>,
+    /// Whether the next pages cannot be read.
+    unreadable_pages: u32,
+}
+
+impl Office {
+    fn with(rows: impl IntoIterator<Item = Summary>) -> Office {
+        let inner = Inner { rows: rows.into_iter().collect(), leaves: 1, ..Inner::default() };
+        Office { world: World::fixed(START, 1), inner: Arc::new(Mutex::new(inner)), gate: None }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    fn add(&self, row: Summary) {
+        let mut inner = self.inner();
+        inner.rows.push(row);
+        inner.leaves += 1;
+    }
+
+    fn answer(&self, error: CaError) {
+        self.inner().answers.push_back(error);
+    }
+
+    fn asked(&self) -> usize {
+        self.inner().asked.len()
+    }
+
+    fn set_state(&self, operation: u64, state: State) {
+        let mut inner = self.inner();
+        inner.rows.iter_mut().find(|row| row.operation == operation).unwrap().state = state;
+    }
+}
+
+impl Desk for Office {
+    fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+
+    async fn log_size(&self) -> Result<u64, StoreError> {
+        Ok(self.inner().leaves)
+    }
+
+    async fn newest(&self, expiry: Timestamp, cursor: Option<String>) -> Result<Page, StoreError> {
+        let mut inner = self.inner();
+        if inner.unreadable_pages > 0 && cursor.is_some() {
+            inner.unreadable_pages -= 1;
+            return Err(StoreError::Unavailable("the disk is full".to_owned()));
+        }
+        let below = cursor.map_or(u64::MAX, |cursor| cursor.parse().unwrap());
+        let mut rows: Vec<Summary> = inner
+            .rows
+            .iter()
+            .filter(|row| row.operation < below && row.validity.not_after() >= expiry)
+            .cloned()
+            .collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.operation));
+        let more = rows.len() > 3;
+        rows.truncate(3);
+        let next = rows.last().filter(|_| more).map(|row| row.operation.to_string());
+        Ok(Page { items: rows, next })
+    }
+
+    async fn find(&self, serial_hex: &str) -> Result<Option<Summary>, StoreError> {
+        Ok(self.inner().rows.iter().find(|row| row.serial_hex() == serial_hex).cloned())
+    }
+
+    async fn candidates(&self, _of: &Summary) -> Result<Vec<Summary>, StoreError> {
+        Ok(self.inner().rows.clone())
+    }
+
+    async fn renew(&self, serial_hex: &str) -> Result<Summary, CaError> {
+        self.inner().asked.push(serial_hex.to_owned());
+        if let Some(gate) = &self.gate {
+            gate.asked.notify_one();
+            gate.open.notified().await;
+        }
+        let mut inner = self.inner();
+        if let Some(error) = inner.answers.pop_front() {
+            return Err(error);
+        }
+        let older = inner.rows.iter().find(|row| row.serial_hex() == serial_hex).cloned().unwrap();
+        let operation = inner.rows.iter().map(|row| row.operation).max().unwrap() + 1;
+        let successor = Summary {
+            operation,
+            serial: operation.to_be_bytes().to_vec(),
+            validity: Validity::starting(self.world.now(), older.validity.secs()),
+            renews: Some(older.serial_hex()),
+            ..older
+        };
+        inner.rows.push(successor.clone());
+        inner.leaves += 2;
+        Ok(successor)
+    }
+}
+
+/// One of `many` certificates that have nothing in common but their start.
+fn nth(operation: u64) -> Summary {
+    Summary {
+        key_hash: [u8::try_from(operation % 256).unwrap(); 32],
+        subject: operation.to_string(),
+        ..certificate(operation, START)
+    }
+}
+
+fn unavailable(retry_after_secs: u32) -> CaError {
+    CaError::Unavailable { retry_after_secs, why: "the token is away".to_owned() }
+}
+
+fn refused() -> CaError {
+    let actor = Box::new(Actor::system("renewal"));
+    let resource = Box::new(Resource::plain(ResourceKind::Certificate));
+    let missing = "dns:www.example is outside the name rules of owner web".to_owned();
+    let action = Action::RenewCertificate;
+    CaError::Refused(Refusal { actor, action, resource, rule: Some("names".to_owned()), missing, policy_hash: [0; 32] })
+}
+
+fn internal(why: &str) -> CaError {
+    CaError::Internal(why.to_owned())
+}
+
+#[tokio::test]
+async fn a_certificate_is_renewed_when_it_is_due_and_not_before() {
+    let office = Office::with([certificate(1, START)]);
+    let mut worker = Worker::at(office.clone());
+    let due = certificate(1, START).renew_at();
+    office.world.set(due.plus_secs(-1));
+    worker.turn().await.unwrap();
+    assert_eq!(office.asked(), 0);
+    office.world.set(due);
+    worker.turn().await.unwrap();
+    assert_eq!(office.inner().asked, [certificate(1, START).serial_hex()]);
+    worker.turn().await.unwrap();
+    assert_eq!(office.asked(), 1, "and once");
+}
+
+#[tokio::test]
+async fn each_successor_is_renewed_in_its_turn() {
+    let office = Office::with([certificate(1, START)]);
+    let mut worker = Worker::at(office.clone());
+    for _ in 0..4 * LIFE_SECS / 60 {
+        office.world.advance(60);
+        worker.turn().await.unwrap();
+    }
+    let rows = office.inner().rows.clone();
+    assert!((5..=7).contains(&rows.len()), "{} in four lifetimes", rows.len());
+    for (older, newer) in rows.iter().zip(rows.iter().skip(1)) {
+        assert!(newer.validity.not_before() < older.validity.not_after(), "a gap before {}", newer.operation);
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_does_not_renew_is_left_alone() {
+    let office = Office::with([Summary { renew: false, ..certificate(1, START) }]);
+    let mut worker = Worker::at(office.clone());
+    office.world.advance(LIFE_SECS);
+    worker.turn().await.unwrap();
+    assert_eq!(office.asked(), 0);
+}
+
+#[tokio::test]
+async fn what_is_not_valid_any_more_is_not_renewed_even_if_it_was_when_it_was_read() {
+    for state in [State::Revoked, State::Failed] {
+        let office = Office::with([certificate(1, START)]);
+        let mut worker = Worker::at(office.clone());
+        worker.turn().await.unwrap();
+        office.set_state(1, state);
+        office.world.advance(LIFE_SECS);
+        worker.turn().await.unwrap();
+        assert_eq!(office.asked(), 0, "{state}");
+        assert_eq!(worker.watch.overdue(), [], "{state}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_a_successor_is_not_renewed_again_not_even_if_that_was_revoked() {
+    for state in [State::Issued, State::Revoked] {
+        let office = Office::with([certificate(1, START)]);
+        let mut worker = Worker::at(office.clone());
+        worker.turn().await.unwrap();
+        office.add(Summary { state, renew: false, ..certificate(2, START.plus_secs(10)) });
+        office.world.advance(LIFE_SECS);
+        worker.turn().await.unwrap();
+        assert_eq!(office.asked(), 0, "{state}");
+    }
+}
+
+#[tokio::test]
+async fn a_restart_renews_nothing_twice_and_forgets_nothing() {
+    let office = Office::with((1..=10).map(nth));
+    office.world.advance(LIFE_SECS * 3 / 4);
+    let mut before = Worker::at(office.clone());
+    before.turn().await.unwrap();
+    drop(before);
+    assert_eq!(office.asked(), 10);
+    office.add(nth(50));
+    let mut after = Worker::at(office.clone());
+    after.turn().await.unwrap();
+    assert_eq!(office.asked(), 11);
+}
+
+#[tokio::test]
+async fn an_intent_is_renewed_once_it_is_concluded() {
+    let office = Office::with([Summary { state: State::Intended, ..certificate(1, START) }]);
+    let mut worker = Worker::at(office.clone());
+    office.world.set(certificate(1, START).renew_at());
+    worker.turn().await.unwrap();
+    assert_eq!(office.asked(), 0);
+    office.set_state(1, State::Issued);
+    office.world.advance(PAUSE_SECS_FIRST);
+    worker.turn().await.unwrap();
+    assert_eq!(office.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_turn_renews_a_bounded_batch_and_says_that_there_is_more() {
+    let office = Office::with((1..=40).map(nth));
+    office.world.advance(LIFE_SECS);
+    let mut worker = Worker::at(office.clone());
+    for (more, asked) in [(true, 16), (true, 32), (false, 40), (false, 40)] {
+        assert_eq!((worker.turn().await.unwrap(), office.asked()), (more, asked));
+    }
+}
+
+#[tokio::test]
+async fn when_the_token_is_away_nothing_is_asked_before_it_said_so() {
+    let office = Office::with((1..=3).map(nth));
+    office.answer(unavailable(20));
+    office.answer(unavailable(20));
+    office.answer(unavailable(20));
+    office.world.set(nth(1).overdue_at());
+    let mut worker = Worker::at(office.clone());
+    assert!(!worker.turn().await.unwrap());
+    assert_eq!(office.asked(), 3);
+    office.add(nth(4));
+    office.world.advance(19);
+    worker.turn().await.unwrap();
+    assert_eq!(office.asked(), 3, "held");
+    office.world.advance(60);
+    worker.turn().await.unwrap();
+    assert_eq!(office.asked(), 7, "all four, by themselves");
+    assert_eq!(worker.watch.overdue(), []);
+}
+
+#[tokio::test]
+async fn a_failure_is_tried_again_with_growing_pauses_and_overdue_ones_are_seen_until_renewed() {
+    let office = Office::with([certificate(1, START)]);
+    let watch = {
+        let mut worker = Worker::at(office.clone());
+        office.world.set(certificate(1, START).renew_at());
+        for _ in 0..6 {
+            office.answer(internal("no such luck"));
+        }
+        let mut tries = Vec::new();
+        while office.asked() < 7 {
+            let before = office.asked();
+            worker.turn().await.unwrap();
+            if office.asked() > before {
+                tries.push(office.world.now());
+            }
+            let is_overdue = office.world.now() >= certificate(1, START).overdue_at() && office.asked() < 7;
+            assert_eq!(!worker.watch.overdue().is_empty(), is_overdue);
+            office.world.advance(5);
+        }
+        let pauses: Vec<i64> = tries.windows(2).map(|pair| pair[1].since(pair[0])).collect();
+        assert_eq!(pauses[..5], [30, 60, 120, 240, 480]);
+        worker.watch.clone()
+    };
+    assert_eq!(watch.overdue(), [], "renewed at last");
+}
+
+#[test]
+fn a_pause_never_sleeps_through_the_time_that_is_left() {
+    for (failures, secs_left, pause) in [
+        (0, 1_000_000, 30),
+        (3, 1_000_000, 240),
+        (63, 1_000_000, 3_600),
+        (u32::MAX, i64::MAX, 3_600),
+        (0, 40, 10),
+        (9, 40, 10),
+        (0, 8, 5),
+        (5, -100, 5),
+    ] {
+        assert_eq!(pause_secs(failures, secs_left), pause, "{failures} failures, {secs_left} s left");
+    }
+}
+
+#[tokio::test]
+async fn what_policy_refuses_is_asked_for_once_and_is_an_alarm() {
+    let office = Office::with([certificate(1, START)]);
+    office.answer(refused());
+    let mut worker = Worker::at(office.clone());
+    office.world.set(certificate(1, START).renew_at());
+    for _ in 0..100 {
+        worker.turn().await.unwrap();
+        office.world.advance(30);
+    }
+    assert_eq!(office.asked(), 1);
+    let overdue = worker.watch.overdue();
+    assert_eq!(overdue.len(), 1);
+    assert!(overdue[0].why.contains("outside the name rules"), "{}", overdue[0].why);
+}
+
+#[tokio::test]
+async fn after_an_unknown_outcome_a_new_serial_is_asked_for() {
+    let office = Office::with([certificate(1, START)]);
+    office.answer(CaError::Unknown { operation: 2, why: "no answer".to_owned() });
+    let mut worker = Worker::at(office.clone());
+    office.world.set(certificate(1, START).renew_at());
+    worker.turn().await.unwrap();
+    // What may have been signed stands in the register as an intent; nobody can have it.
+    office.add(Summary {
+        state: State::Intended,
+        renews: Some(certificate(1, START).serial_hex()),
+        ..certificate(2, START)
+    });
+    office.world.advance(PAUSE_SECS_FIRST);
+    worker.turn().await.unwrap();
+    assert_eq!(office.asked(), 2);
+    assert_eq!(office.inner().rows.last().unwrap().operation, 3);
+}
+
+#[tokio::test]
+async fn a_reading_that_breaks_off_is_done_again() {
+    let office = Office::with((1..=10).map(nth));
+    office.inner().unreadable_pages = 1;
+    office.world.advance(LIFE_SECS);
+    let mut worker = Worker::at(office.clone());
+    assert!(worker.turn().await.is_err());
+    assert_eq!(office.asked(), 0);
+    worker.turn().await.unwrap();
+    assert_eq!(office.asked(), 10);
+}
+
+#[tokio::test]
+async fn what_expired_while_the_service_was_away_is_still_renewed_for_a_week() {
+    for (secs_late, asked) in [(1, 1), (LATE_SECS_MAX - 1, 1), (LATE_SECS_MAX + 1, 0)] {
+        let office = Office::with([certificate(1, START)]);
+        office.world.advance(LIFE_SECS + secs_late);
+        Worker::at(office.clone()).turn().await.unwrap();
+        assert_eq!(office.asked(), asked, "{secs_late} s late");
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_finishes_the_batch_under_way_and_starts_no_other() {
+    let gate = Arc::new(Gate::default());
+    let office = Office { gate: Some(gate.clone()), ..Office::with((1..=20).map(nth)) };
+    office.world.advance(LIFE_SECS);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let worker = Worker::at(office.clone());
+    let running = tokio::spawn(worker.work(async move { drop(stopped.await) }));
+    gate.asked.notified().await;
+    stop.send(()).unwrap();
+    while office.inner().rows.len() < 20 + BATCH {
+        gate.open.notify_one();
+        tokio::task::yield_now().await;
+    }
+    running.await.unwrap();
+    assert_eq!((office.asked(), office.inner().rows.len()), (BATCH, 20 + BATCH));
+}
