@@ -1,0 +1,118 @@
+//! Every change the agent makes on disk, as a value.
+//!
+//! Nothing else in this crate writes. One door means that a test can refuse, tear or survive each step by itself
+//! (`swap/tests.rs`), and that a reader sees in one place how a file comes into being: created closed (0600),
+//! given its owner, then its mode, then flushed, and only then named.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
+use std::path::Path;
+
+use crate::error::AgentError;
+use crate::files::Image;
+
+/// One change.
+pub(crate) enum Op<'a> {
+    /// Make a folder with this mode; fine if it is there.
+    MakeDir(&'a Path, u32),
+    /// Make a new file with this content, owner and mode, and flush it. What stood there before is removed first.
+    Write(&'a Path, &'a Image),
+    /// Make a symbolic link; fine if something stands there: it is removed first.
+    Link { at: &'a Path, target: &'a Path },
+    /// Give a file another name, replacing what has it (atomic, POSIX rename).
+    Rename { from: &'a Path, to: &'a Path },
+    /// Remove a file or link; fine if it is gone.
+    Remove(&'a Path),
+    /// Remove a folder with all in it; fine if it is gone.
+    RemoveTree(&'a Path),
+    /// Flush a folder: the names in it are durable on return.
+    SyncDir(&'a Path),
+}
+
+impl Op<'_> {
+    /// The file meant, for errors.
+    fn path(&self) -> &Path {
+        match self {
+            Self::MakeDir(path, _)
+            | Self::Write(path, _)
+            | Self::Remove(path)
+            | Self::RemoveTree(path)
+            | Self::SyncDir(path) => path,
+            Self::Link { at, .. } => at,
+            Self::Rename { to, .. } => to,
+        }
+    }
+
+    /// What is tried, for errors.
+    fn what(&self) -> &'static str {
+        match self {
+            Self::MakeDir(..) => "the folder cannot be made",
+            Self::Write(..) => "the file cannot be written",
+            Self::Link { .. } => "the link cannot be made",
+            Self::Rename { .. } => "the file cannot be put in place",
+            Self::Remove(_) | Self::RemoveTree(_) => "cannot be removed",
+            Self::SyncDir(_) => "the folder cannot be flushed",
+        }
+    }
+}
+
+/// What carries out changes.
+pub(crate) trait Disk: Send + Sync {
+    /// Carries out one change; durable on return where the change says so.
+    fn apply(&self, op: &Op<'_>) -> io::Result<()>;
+}
+
+impl dyn Disk + '_ {
+    /// Carries out one change, and says where one failed.
+    pub fn make(&self, op: Op<'_>) -> Result<(), AgentError> {
+        self.apply(&op).map_err(|e| AgentError::disk(op.path(), op.what(), e))
+    }
+}
+
+/// The disk of this host.
+pub(crate) struct RealDisk;
+
+impl Disk for RealDisk {
+    fn apply(&self, op: &Op<'_>) -> io::Result<()> {
+        match op {
+            Op::MakeDir(path, mode) => make_dir(path, *mode),
+            Op::Write(path, image) => write(path, image),
+            Op::Link { at, target } => {
+                gone(fs::remove_file(at))?;
+                symlink(target, at)
+            }
+            Op::Rename { from, to } => fs::rename(from, to),
+            Op::Remove(path) => gone(fs::remove_file(path)),
+            Op::RemoveTree(path) => gone(fs::remove_dir_all(path)),
+            Op::SyncDir(path) => File::open(path)?.sync_all(),
+        }
+    }
+}
+
+fn make_dir(path: &Path, mode: u32) -> io::Result<()> {
+    match DirBuilder::new().mode(mode).create(path) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+        made => made?,
+    }
+    // The umask may have taken bits that others need to reach the files inside.
+    fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+fn write(path: &Path, image: &Image) -> io::Result<()> {
+    gone(fs::remove_file(path))?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(image.content())?;
+    if image.uid.is_some() || image.gid.is_some() {
+        fchown(&file, image.uid, image.gid)?;
+    }
+    file.set_permissions(Permissions::from_mode(image.mode))?;
+    file.sync_all()
+}
+
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,271 @@
+//! From the raw plan to the checked one: one function per part, each refusal with the line to write instead.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use policy::Name;
+use rustls::pki_types::ServerName;
+
+use super::place::Place;
+use super::raw::{RawCertificate, RawCheck, RawFiles, RawIdentity, RawPlan};
+use super::sources::{home, owner, source, url, validity};
+use super::users::{group_id, user_id};
+use super::{Certificate, Chancery, Check, ClientFiles, Files, IDENTITY, Plan, Reload, Source};
+use crate::error::{PlanError, bounded};
+use crate::keys::KeyKind;
+use crate::schedule::Cadence;
+
+/// Parses and checks the text of a plan.
+pub(super) fn parse(text: &str, file: &Path) -> Result<Plan, PlanError> {
+    let root = Place::root(file);
+    if text.len() > PLAN_BYTES_MAX {
+        return Err(root.refuse("the plan is larger than 1 MiB", "a smaller plan"));
+    }
+    let raw: RawPlan = toml::from_str(text).map_err(|e| root.syntax(text, &e))?;
+    let at = |key: &str| root.at(key);
+
+    if raw.certificate.is_empty() && raw.identity.is_none() {
+        return Err(at("certificate").refuse("the plan keeps nothing", "[[certificate]]"));
+    }
+    if raw.certificate.len() > CERTIFICATES_MAX {
+        return Err(at("certificate").refuse(
+            format!("more than {CERTIFICATES_MAX} certificates"),
+            "a second plan with a state_dir of its own",
+        ));
+    }
+    let state_dir = at("state_dir").path(&raw.state_dir);
+    let identity = raw.identity.map(|raw| identity(&at("identity"), raw, &state_dir)).transpose()?;
+    let mut certificates = Vec::new();
+    for (index, raw) in raw.certificate.into_iter().enumerate() {
+        let place = at(&format!("certificate[{index}]"));
+        certificates.push(certificate(&place, raw, identity.as_ref())?);
+    }
+    certificates.splice(0..0, identity);
+    distinct(&root, &certificates)?;
+    Ok(Plan { state_dir, certificates })
+}
+
+/// The agent's own certificate: kept like any other, in the state folder, proven by itself once it is there.
+fn identity(at: &Place<'_>, raw: RawIdentity, state_dir: &Path) -> Result<Certificate, PlanError> {
+    let folder = state_dir.join(IDENTITY);
+    let client = ClientFiles { cert: folder.join("cert.pem"), key: folder.join("key.pem") };
+    Ok(Certificate {
+        name: IDENTITY.to_owned(),
+        names: names(&at.at("names"), &raw.names)?,
+        source: Source::Chancery(Chancery {
+            url: url(&at.at("url"), &raw.url)?.trim_end_matches('/').to_owned(),
+            ca_file: at.path(&raw.ca_file),
+            owner: owner(&at.at("owner"), &raw.owner)?,
+            profile: raw.profile.unwrap_or_else(|| "tls-client".to_owned()),
+            validity_secs: validity(&at.at("validity_secs"), raw.validity_secs)?,
+            client: Some(client.clone()),
+            token_file: Some(at.path(&raw.token_file)),
+        }),
+        files: Files {
+            key: client.key,
+            cert: None,
+            chain: None,
+            fullchain: Some(client.cert),
+            mode: Some(0o600),
+            uid: None,
+            gid: None,
+        },
+        key: key_kind(&at.at("key"), raw.key.as_deref())?,
+        reuse_key: false,
+        reload: None,
+        check: None,
+        cadence: cadence(at, raw.renew_at, raw.jitter)?,
+    })
+}
+
+fn certificate(at: &Place<'_>, raw: RawCertificate, identity: Option<&Certificate>) -> Result<Certificate, PlanError> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+    let fits = raw.name.len() <= 63
+        && raw.name.chars().all(plain)
+        && raw.name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    // The name is a folder's name in state_dir.
+    if !fits || RESERVED.contains(&raw.name.as_str()) {
+        return Err(at.at("name").refuse(
+            format!("{:?} is not 1-63 of a-z 0-9 . _ - or is taken", bounded(&raw.name, 80)),
+            "name = \"web\"",
+        ));
+    }
+    let names = names(&at.at("names"), &raw.names)?;
+    let source = source(&at.at("source"), raw.source, identity.and_then(home))?;
+    if let (Source::Acme(_), Some(name)) = (&source, names.iter().find(|n| !provable(n))) {
+        // RFC 8555 section 8.3: http-01 cannot prove a wildcard.
+        return Err(at
+            .at("names")
+            .refuse(format!("{name} cannot be proven by http-01"), "names = [\"www.example.internal\"]"));
+    }
+    Ok(Certificate {
+        name: raw.name,
+        names,
+        source,
+        files: files(&at.at("files"), raw.files)?,
+        key: key_kind(&at.at("key"), raw.key.as_deref())?,
+        reuse_key: raw.reuse_key.unwrap_or(false),
+        reload: reload(at, raw.reload, raw.reload_timeout_secs)?,
+        check: raw.check.map(|c| check(&at.at("check"), c)).transpose()?,
+        cadence: cadence(at, raw.renew_at, raw.jitter)?,
+    })
+}
+
+fn provable(name: &Name) -> bool {
+    match name {
+        Name::Dns(name) => !name.is_wildcard(),
+        Name::Ip(_) => true,
+        Name::Email(_) | Name::Uri(_) => false,
+    }
+}
+
+fn names(at: &Place<'_>, raw: &[String]) -> Result<Vec<Name>, PlanError> {
+    let example = "names = [\"www.example.internal\"]";
+    if raw.is_empty() || raw.len() > policy::MAX_NAMES {
+        return Err(at.refuse(format!("{} names; 1 to 100 fit", raw.len()), example));
+    }
+    let mut names = Vec::new();
+    for text in raw {
+        let name = Name::parse(text).map_err(|e| at.refuse(format!("{:?}: {e}", bounded(text, 80)), example))?;
+        match &name {
+            Name::Dns(_) | Name::Ip(_) => names.push(name),
+            Name::Email(_) | Name::Uri(_) => {
+                return Err(at.refuse(format!("{name} is not a host's name"), example));
+            }
+        }
+    }
+    Ok(names)
+}
+
+fn files(at: &Place<'_>, raw: RawFiles) -> Result<Files, PlanError> {
+    if raw.cert.is_none() && raw.fullchain.is_none() {
+        return Err(at.refuse(
+            "neither cert nor fullchain: the certificate goes nowhere",
+            "files = { key = \"web.key\", fullchain = \"web.pem\" }",
+        ));
+    }
+    let files = Files {
+        key: at.path(&raw.key),
+        cert: raw.cert.map(|p| at.path(&p)),
+        chain: raw.chain.map(|p| at.path(&p)),
+        fullchain: raw.fullchain.map(|p| at.path(&p)),
+        mode: raw.mode.map(|m| mode(&at.at("mode"), &m)).transpose()?,
+        uid: id(&at.at("owner"), raw.owner.as_deref(), user_id)?,
+        gid: id(&at.at("group"), raw.group.as_deref(), group_id)?,
+    };
+    if let Some(path) = files.paths().find(|p| p.file_name().is_none()) {
+        let why = format!("{} names no file", path.display());
+        return Err(at.refuse(why, "key = \"web.key\""));
+    }
+    Ok(files)
+}
+
+fn mode(at: &Place<'_>, text: &str) -> Result<u32, PlanError> {
+    let example = "mode = \"0640\"";
+    let mode = u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|m| *m <= 0o777)
+        .ok_or_else(|| at.refuse(format!("{:?} is not an octal mode", bounded(text, 20)), example))?;
+    if mode & 0o007 != 0 {
+        return Err(at.refuse(format!("{text} would give the key to everybody"), example));
+    }
+    if mode & 0o600 != 0o600 {
+        return Err(at.refuse(format!("{text} would lock the owner out"), example));
+    }
+    Ok(mode)
+}
+
+fn id(at: &Place<'_>, name: Option<&str>, look_up: fn(&str) -> Option<u32>) -> Result<Option<u32>, PlanError> {
+    let Some(name) = name else { return Ok(None) };
+    look_up(name).map(Some).ok_or_else(|| {
+        at.refuse(
+            format!("{:?} is not known on this host", bounded(name, 80)),
+            &format!("{} = \"www-data\", or its number", at.last()),
+        )
+    })
+}
+
+fn key_kind(at: &Place<'_>, text: Option<&str>) -> Result<KeyKind, PlanError> {
+    let Some(text) = text else {
+        return Ok(KeyKind::P256);
+    };
+    KeyKind::parse(text)
+        .ok_or_else(|| at.refuse(format!("{:?} is not p256, p384 or ed25519", bounded(text, 80)), "key = \"p256\""))
+}
+
+fn reload(at: &Place<'_>, argv: Option<Vec<String>>, timeout_secs: Option<u64>) -> Result<Option<Reload>, PlanError> {
+    let Some(argv) = argv else { return Ok(None) };
+    let mut words = argv.into_iter();
+    let program = words
+        .next()
+        .filter(|p| !p.is_empty())
+        .ok_or_else(|| at.at("reload").refuse("no program", "reload = [\"systemctl\", \"reload\", \"nginx\"]"))?;
+    Ok(Some(Reload {
+        program,
+        args: words.collect(),
+        timeout: timeout(&at.at("reload_timeout_secs"), timeout_secs.unwrap_or(30))?,
+    }))
+}
+
+fn check(at: &Place<'_>, raw: RawCheck) -> Result<Check, PlanError> {
+    let example = "check = { connect = \"127.0.0.1:443\", server_name = \"www.example.internal\" }";
+    let host = match raw.connect.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => host,
+        Some(_) | None => {
+            let text = bounded(&raw.connect, 80);
+            return Err(at.at("connect").refuse(format!("{text:?} is not host:port"), example));
+        }
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let name = raw.server_name.unwrap_or(host);
+    let server_name = ServerName::try_from(name.clone()).map_err(|_| {
+        let name = bounded(&name, 80);
+        at.at("server_name").refuse(format!("{name:?} is not a name"), example)
+    })?;
+    Ok(Check {
+        connect: raw.connect,
+        server_name,
+        timeout: timeout(&at.at("timeout_secs"), raw.timeout_secs.unwrap_or(10))?,
+    })
+}
+
+fn timeout(at: &Place<'_>, secs: u64) -> Result<Duration, PlanError> {
+    if secs == 0 || secs > TIMEOUT_SECS_MAX {
+        let example = format!("{} = 30", at.last());
+        return Err(at.refuse(format!("{secs} is not between 1 and {TIMEOUT_SECS_MAX}"), &example));
+    }
+    Ok(Duration::from_secs(secs))
+}
+
+fn cadence(at: &Place<'_>, renew_at: Option<f64>, jitter: Option<f64>) -> Result<Cadence, PlanError> {
+    let standard = Cadence::default();
+    Cadence::new(renew_at.unwrap_or(standard.renew_at), jitter.unwrap_or(standard.jitter))
+        .map_err(|why| at.at("renew_at").refuse(why, "renew_at = 0.66"))
+}
+
+/// No two certificates may share a name or a file: each is kept by itself.
+fn distinct(root: &Place<'_>, certificates: &[Certificate]) -> Result<(), PlanError> {
+    let mut names = BTreeSet::new();
+    let mut paths = BTreeSet::new();
+    for certificate in certificates {
+        if !names.insert(&certificate.name) {
+            let why = format!("{:?} stands there twice", certificate.name);
+            return Err(root.at("certificate.name").refuse(why, "name = \"web-2\""));
+        }
+        if let Some(path) = certificate.files.paths().find(|p| !paths.insert(p.to_path_buf())) {
+            let why = format!("{} is written twice", path.display());
+            return Err(root.at(&format!("certificate {:?}.files", certificate.name)).refuse(why, "a path of its own"));
+        }
+    }
+    Ok(())
+}
+
+/// Longest plan read: far above 256 certificates with 100 names each would be a mistake.
+const PLAN_BYTES_MAX: usize = 1 << 20;
+/// Most certificates on one host: each is a task, and a host with more wants a second agent.
+const CERTIFICATES_MAX: usize = 256;
+/// Longest a reload or a check may take: a certificate is kept by one task, which waits.
+const TIMEOUT_SECS_MAX: u64 = 600;
+/// Names that are taken in the state folder.
+const RESERVED: [&str; 3] = [IDENTITY, "acme", "lock"];

@@ -1,0 +1,121 @@
+//! The plan file as it is written: every key, nothing checked yet. Unknown keys are refused.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPlan {
+    pub state_dir: PathBuf,
+    pub identity: Option<RawIdentity>,
+    #[serde(default)]
+    pub certificate: Vec<RawCertificate>,
+}
+
+/// `[identity]`: the agent's own client certificate.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawIdentity {
+    pub url: String,
+    pub ca_file: PathBuf,
+    pub token_file: PathBuf,
+    pub owner: String,
+    pub names: Vec<String>,
+    pub profile: Option<String>,
+    pub validity_secs: Option<u64>,
+    pub key: Option<String>,
+    pub renew_at: Option<f64>,
+    pub jitter: Option<f64>,
+}
+
+/// One `[[certificate]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCertificate {
+    pub name: String,
+    pub names: Vec<String>,
+    pub source: RawSource,
+    pub files: RawFiles,
+    pub key: Option<String>,
+    pub reuse_key: Option<bool>,
+    pub reload: Option<Vec<String>>,
+    pub reload_timeout_secs: Option<u64>,
+    pub check: Option<RawCheck>,
+    pub renew_at: Option<f64>,
+    pub jitter: Option<f64>,
+}
+
+/// `source = { kind = ..., ... }`
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(super) enum RawSource {
+    Chancery(RawChancery),
+    Acme(RawAcme),
+}
+
+/// `source = { kind = "chancery", ... }`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawChancery {
+    pub url: Option<String>,
+    pub ca_file: Option<PathBuf>,
+    pub owner: Option<String>,
+    pub token_file: Option<PathBuf>,
+    pub client_cert: Option<PathBuf>,
+    pub client_key: Option<PathBuf>,
+    pub profile: Option<String>,
+    pub validity_secs: Option<u64>,
+}
+
+/// `source = { kind = "acme", ... }`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAcme {
+    pub directory: String,
+    pub ca_file: Option<PathBuf>,
+    #[serde(default)]
+    pub contact: Vec<String>,
+    pub profile: Option<String>,
+    pub external_account: Option<RawExternalAccount>,
+    pub http01: RawHttp01,
+}
+
+/// `external_account = { kid = ..., hmac_file = ... }` (RFC 8555 section 7.3.4): asked for by several public CAs.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawExternalAccount {
+    pub kid: String,
+    pub hmac_file: PathBuf,
+}
+
+/// `http01 = { listen = ... }` or `{ webroot = ... }`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHttp01 {
+    pub listen: Option<String>,
+    pub webroot: Option<PathBuf>,
+}
+
+/// `files = { ... }`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFiles {
+    pub key: PathBuf,
+    pub cert: Option<PathBuf>,
+    pub chain: Option<PathBuf>,
+    pub fullchain: Option<PathBuf>,
+    pub mode: Option<String>,
+    pub owner: Option<String>,
+    pub group: Option<String>,
+}
+
+/// `check = { ... }`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCheck {
+    pub connect: String,
+    pub server_name: Option<String>,
+    pub timeout_secs: Option<u64>,
+}

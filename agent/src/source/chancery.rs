@@ -1,0 +1,150 @@
+//! A certificate from Chancery's REST API: one POST of a request, proven by a client certificate, or by a token
+//! before there is one.
+
+use std::path::Path;
+
+use policy::{Timestamp, World};
+use reqwest::StatusCode;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde::{Deserialize, Serialize};
+
+use super::http::{Answer, Identity, client, read_answer, read_secret, retry_after, unreachable};
+use crate::error::{AgentError, bounded};
+use crate::keys::Request;
+use crate::material::{Leaf, key_matches};
+use crate::plan::{Chancery, ClientFiles};
+
+/// What is posted.
+#[derive(Serialize)]
+struct Order<'a> {
+    profile: &'a str,
+    csr: &'a str,
+    owner: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validity_secs: Option<u64>,
+}
+
+/// The one field of the answer that is used; everything else is read from the certificate itself.
+#[derive(Deserialize)]
+struct Certificate {
+    chain: String,
+}
+
+/// RFC 9457, with Chancery's `missing`.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Problem {
+    title: String,
+    detail: String,
+    missing: String,
+}
+
+/// How the agent proves who it is.
+enum Proof {
+    Certificate(Identity),
+    Token(HeaderValue),
+}
+
+/// The PEM chain for `request`.
+pub(crate) async fn fetch(world: &World, source: &Chancery, request: &Request) -> Result<String, AgentError> {
+    let (identity, token) = match proof(source, world.now())? {
+        Proof::Certificate(identity) => (Some(identity), None),
+        Proof::Token(token) => (None, Some(token)),
+    };
+    let order = Order {
+        profile: &source.profile,
+        csr: &request.pem,
+        owner: &source.owner,
+        validity_secs: source.validity_secs,
+    };
+    let mut post =
+        client(world, &source.ca_file, identity)?.post(format!("{}/api/v1/certificates", source.url)).json(&order);
+    if let Some(token) = token {
+        post = post.header(AUTHORIZATION, token);
+    }
+    // Posted once: an answer that was lost may have been a certificate. Trying again is the schedule's business.
+    let response = post.send().await.map_err(|e| unreachable(&source.url, &e.without_url()))?;
+    let answer = read_answer(&source.url, response).await?;
+    if !answer.status.is_success() {
+        return Err(problem(&source.url, &answer, world.now()));
+    }
+    serde_json::from_slice::<Certificate>(&answer.body).map(|certificate| certificate.chain).map_err(|e| {
+        AgentError::Unreachable { who: source.url.clone(), why: format!("the answer is not a certificate: {e}") }
+    })
+}
+
+/// The client certificate while it is valid; else the token, which is read only then.
+fn proof(source: &Chancery, now: Timestamp) -> Result<Proof, AgentError> {
+    let mut none = "no client certificate is configured".to_owned();
+    if let Some(files) = &source.client {
+        // Twice: between reading the certificate and reading the key, both may have been renewed.
+        for _ in 0..2 {
+            match identity(files, now)? {
+                Ok(identity) => return Ok(Proof::Certificate(identity)),
+                Err(why) => none = why,
+            }
+        }
+    }
+    match &source.token_file {
+        Some(path) if path.exists() => token(path).map(Proof::Token),
+        Some(path) => Err(no_credential(source, format!("{none}, and {} is not there", path.display()))),
+        None => Err(no_credential(source, none)),
+    }
+}
+
+/// The client certificate, or why it cannot be used now. A key that others may read is an error, not a reason.
+fn identity(files: &ClientFiles, now: Timestamp) -> Result<Result<Identity, String>, AgentError> {
+    let cert = files.cert.display();
+    if !files.cert.exists() || !files.key.exists() {
+        return Ok(Err(format!("{cert} or its key is not there yet")));
+    }
+    let pem = std::fs::read(&files.cert).map_err(|e| AgentError::disk(&files.cert, "the file cannot be read", e))?;
+    let key = read_secret(&files.key)?;
+    let leaf = match Leaf::first_of(&pem) {
+        Ok(leaf) if leaf.expired(now) => {
+            return Ok(Err(format!("{cert} expired at {}", leaf.not_after)));
+        }
+        Ok(leaf) => leaf,
+        Err(why) => return Ok(Err(format!("{cert}: {why}"))),
+    };
+    if !key_matches(key.expose(), &leaf) {
+        return Ok(Err(format!("{cert} is for another key")));
+    }
+    let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>();
+    let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes());
+    Ok(match (chain, key) {
+        (Ok(chain), Ok(key)) => Ok(Identity { chain, key }),
+        (Err(e), _) | (_, Err(e)) => Err(format!("{cert}: {e}")),
+    })
+}
+
+fn token(path: &Path) -> Result<HeaderValue, AgentError> {
+    let secret = read_secret(path)?;
+    let bearer = policy::Secret::new(format!("Bearer {}", secret.expose().trim()));
+    let mut value = HeaderValue::from_str(bearer.expose())
+        .map_err(|_| AgentError::Content { path: path.to_owned(), why: "not a token".to_owned() })?;
+    // Kept out of every Debug and out of HTTP/2's header table.
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn problem(who: &str, answer: &Answer, now: Timestamp) -> AgentError {
+    let problem: Problem = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let said = [problem.title, problem.detail, problem.missing];
+    let said = said.iter().filter(|s| !s.is_empty()).cloned().collect::<Vec<_>>();
+    let why = bounded(&format!("{} {}", answer.status, said.join("; ")), 600);
+    let who = who.to_owned();
+    match answer.status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            AgentError::Busy { who, retry_after_secs: retry_after(&answer.headers, now).unwrap_or(0), why }
+        }
+        status if status.is_client_error() => AgentError::Refused { who, why },
+        _ => AgentError::Unreachable { who, why },
+    }
+}
+
+fn no_credential(source: &Chancery, why: String) -> AgentError {
+    AgentError::NoCredential { who: source.url.clone(), why }
+}

@@ -1,0 +1,192 @@
+//! The one way out: HTTPS by ring, trusting the CAs of one file and nothing else, never through a proxy, never
+//! following a redirect, bounded in time and in bytes.
+//!
+//! Threat: whoever answers in the server's place. He must hold a key that a CA of `ca_file` vouches for.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use policy::{Secret, Timestamp, World};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::time_provider::TimeProvider;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::error::{AgentError, bounded};
+
+/// A client certificate and its key, as shown to a server.
+pub(crate) struct Identity {
+    pub chain: Vec<CertificateDer<'static>>,
+    pub key: PrivateKeyDer<'static>,
+}
+
+/// What a server answered, read to its end.
+pub(crate) struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+/// The World's clock, for whoever judges a certificate's time.
+#[derive(Debug)]
+struct Clock(World);
+
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let secs = u64::try_from(self.0.now().unix()).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(secs)))
+    }
+}
+
+/// A client that trusts the CAs in `ca_file`, and shows `identity` if there is one.
+pub(crate) fn client(world: &World, ca_file: &Path, identity: Option<Identity>) -> Result<Client, AgentError> {
+    let content = |why: String| AgentError::Content { path: ca_file.to_owned(), why };
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(read_roots(ca_file)?);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_details(provider, Arc::new(Clock(world.clone())))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| content(e.to_string()))?
+        .with_root_certificates(roots);
+    let config = match identity {
+        None => config.with_no_client_auth(),
+        Some(Identity { chain, key }) => config
+            .with_client_auth_cert(chain, key)
+            .map_err(|e| AgentError::Key(format!("the client certificate cannot be used: {e}")))?,
+    };
+    Client::builder()
+        .tls_backend_preconfigured(config)
+        .https_only(true)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(ANSWER_TIMEOUT)
+        .user_agent(concat!("chancery-agent/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|e| content(causes(&e)))
+}
+
+/// The certificates of a CA bundle.
+pub(crate) fn read_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, AgentError> {
+    let pem = std::fs::read(path).map_err(|e| AgentError::disk(path, "the CA file cannot be read", e))?;
+    let roots: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
+    match roots.is_empty() {
+        true => Err(AgentError::Content { path: path.to_owned(), why: "no certificate in it".to_owned() }),
+        false => Ok(roots),
+    }
+}
+
+/// Reads a file that holds a secret; refuses one that others may read.
+pub(crate) fn read_secret(path: &Path) -> Result<Secret<String>, AgentError> {
+    let failed = |e| AgentError::disk(path, "the file cannot be read", e);
+    let mut file = File::open(path).map_err(failed)?;
+    // Asked of the open file, so that what was checked is what is read.
+    let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(AgentError::Exposed { path: path.to_owned(), mode, want: "600" });
+    }
+    let mut text = String::new();
+    file.by_ref().take(SECRET_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+    Ok(Secret::new(text))
+}
+
+/// Reads an answer to its end, or to the bound.
+pub(crate) async fn read_answer(who: &str, mut response: Response) -> Result<Answer, AgentError> {
+    let status = response.status();
+    let headers = response.headers().clone();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| unreachable(who, &e))? {
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(AgentError::Unreachable {
+                who: who.to_owned(),
+                why: "the answer is larger than 1 MiB".to_owned(),
+            });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, headers, body })
+}
+
+/// No answer.
+pub(crate) fn unreachable(who: &str, error: &dyn Error) -> AgentError {
+    AgentError::Unreachable { who: who.to_owned(), why: bounded(&causes(error), 600) }
+}
+
+/// How many seconds from `now` the server asks to wait (RFC 9110 section 10.2.3): a number, or a date.
+pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<u64> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    value.parse().ok().or_else(|| {
+        let date: SystemTime = httpdate::parse_http_date(value).ok()?;
+        let secs = date.duration_since(UNIX_EPOCH).ok()?.as_secs();
+        let secs = i64::try_from(secs).ok()?;
+        Some(u64::try_from(Timestamp::from_unix(secs).since(now)).unwrap_or(0))
+    })
+}
+
+/// An error with its causes; reqwest's own text stops at "error sending request".
+fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// A server on the same continent answers a TCP connect in a fraction of it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Signing with a busy HSM behind a bounded queue takes seconds, not half a minute.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A chain of ten certificates in PEM is below 50 KiB.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Tokens and keys are below 10 KiB.
+const SECRET_BYTES_MAX: u64 = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_secret_that_others_may_read_is_refused_with_the_command_that_helps() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "chy_canary").unwrap();
+        for (mode, fine) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            match read_secret(&path) {
+                Ok(secret) => assert!(fine && secret.expose() == "chy_canary"),
+                Err(e) => {
+                    let text = e.to_string();
+                    assert!(!fine && text.contains("chmod 600") && !text.contains("canary"), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn both_forms_of_retry_after_are_read() {
+        let now = Timestamp::parse_rfc3339("2026-08-21T09:00:00Z").unwrap();
+        for (text, secs) in [
+            ("120", Some(120)),
+            (" 7 ", Some(7)),
+            ("Fri, 21 Aug 2026 09:02:00 GMT", Some(120)),
+            ("Fri, 21 Aug 2026 08:00:00 GMT", Some(0)),
+            ("-3", None),
+            ("soon", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            assert_eq!(retry_after(&headers, now), secs, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Small makers for the unit tests of this crate, and a disk that fails on demand.
+
+use std::cmp::Ordering::{Equal, Greater, Less};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use policy::Timestamp;
+use rcgen::{CertificateParams, KeyPair};
+use tempfile::TempDir;
+
+use crate::disk::{Disk, Op, RealDisk};
+use crate::material::{Bundle, Leaf};
+
+pub(crate) fn at(secs: i64) -> Timestamp {
+    Timestamp::from_unix(secs)
+}
+
+/// A folder of its own, in memory where the system has that: these tests flush thousands of times.
+pub(crate) fn folder() -> TempDir {
+    match Path::new("/dev/shm").is_dir() {
+        true => tempfile::tempdir_in("/dev/shm").unwrap(),
+        false => tempfile::tempdir().unwrap(),
+    }
+}
+
+/// A leaf valid from `not_before` to `not_after`, both included; its fingerprint follows from `seed`.
+pub(crate) fn leaf_between(not_before: i64, not_after: i64, seed: u8) -> Leaf {
+    let mut leaf = bundle("www.example.internal").leaf().unwrap();
+    leaf.not_before = at(not_before);
+    leaf.not_after = at(not_after);
+    leaf.fingerprint = crate::material::sha256(&[seed]);
+    leaf
+}
+
+/// A self-signed certificate that never ends, and its key.
+pub(crate) fn bundle(name: &str) -> Bundle {
+    bundle_until(name, 4_000_000_000)
+}
+
+/// A self-signed certificate from 1970 to `not_after`, and its key.
+pub(crate) fn bundle_until(name: &str, not_after: i64) -> Bundle {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.not_before = (UNIX_EPOCH + Duration::from_secs(0)).into();
+    params.not_after = (UNIX_EPOCH + Duration::from_secs(not_after.unsigned_abs())).into();
+    let certificate = params.self_signed(&key).unwrap();
+    Bundle::new(key.serialize_pem().into(), &certificate.pem()).unwrap()
+}
+
+/// How a step fails: the two faces of a failure, and a third for writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// It was not done.
+    Failed,
+    /// It was done, and the answer was lost.
+    FailedButDone,
+    /// Half of it was done (only a write has halves).
+    Torn,
+}
+
+/// What comes after the failed step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// Nothing: the process is gone.
+    Crash,
+    /// The disk works again.
+    Health,
+}
+
+/// A disk that fails at one step.
+pub(crate) struct FaultyDisk {
+    at: usize,
+    face: Face,
+    after: After,
+    done: AtomicUsize,
+}
+
+impl FaultyDisk {
+    /// Fails at step `at`, counted from 0.
+    pub fn new(at: usize, face: Face, after: After) -> Self {
+        let done = AtomicUsize::new(0);
+        Self { at, face, after, done }
+    }
+
+    /// Whether the step that fails was reached.
+    pub fn failed(&self) -> bool {
+        self.done.load(Ordering::SeqCst) > self.at
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn apply(&self, op: &Op<'_>) -> io::Result<()> {
+        let step = self.done.fetch_add(1, Ordering::SeqCst);
+        let gone = Err(io::Error::other("injected"));
+        match (step.cmp(&self.at), self.after) {
+            (Less, _) | (Greater, After::Health) => RealDisk.apply(op),
+            (Greater, After::Crash) => gone,
+            (Equal, _) => {
+                match (self.face, op) {
+                    (Face::Failed, _) => {}
+                    (Face::Torn, Op::Write(path, image)) => {
+                        let half = image.content().len() / 2;
+                        std::fs::write(path, image.content().get(..half).unwrap())?;
+                    }
+                    (Face::FailedButDone | Face::Torn, op) => RealDisk.apply(op)?,
+                }
+                gone
+            }
+        }
+    }
+}
