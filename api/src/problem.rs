@@ -1,0 +1,301 @@
+//! The one table from errors to what a caller is told: RFC 9457 `application/problem+json`.
+//!
+//! Every error of every room below becomes a [`Problem`] here and nowhere else, so that status, type and `Retry-After`
+//! cannot differ between routes. Causes that only an operator may see go to the log under a reference that the caller is
+//! given; never does a problem carry a secret, a path or an SQL text.
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use ca::CaError;
+use http::{HeaderValue, StatusCode, header};
+use policy::Refusal;
+use serde::Serialize;
+use store::StoreError;
+
+use crate::auth::AuthError;
+use crate::limits::RETRY_AFTER_SECS;
+
+/// When a register that is away is asked again.
+const STORE_RETRY_SECS: u32 = 5;
+/// The window in which failures are held against an address.
+const THROTTLE_RETRY_SECS: u32 = 60;
+/// The media type of RFC 9457 section 3.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What went wrong, as the caller may act on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The request does not parse or breaks a rule of its own format.
+    Malformed,
+    /// It parses, and asks for something that the CA does not issue.
+    Unacceptable,
+    /// No credential, or one that does not hold.
+    Unauthenticated,
+    /// A known actor without the right.
+    Refused,
+    /// Nothing there.
+    NotFound,
+    /// The path is there, the method is not.
+    MethodNotAllowed,
+    /// Too slow in sending the body.
+    SlowBody,
+    /// It is already so, or has moved on.
+    Conflict,
+    /// Larger than the bound.
+    TooLarge,
+    /// Not a media type that this route reads.
+    UnsupportedMediaType,
+    /// Too many requests or failures from here.
+    TooMany,
+    /// Our own broken promise.
+    Internal,
+    /// The token gave no answer that we can trust: it may have been signed.
+    Unknown,
+    /// Busy, or the HSM or the register is away.
+    Unavailable,
+    /// Not answered in time.
+    TimedOut,
+}
+
+/// One row of the table.
+struct Row(&'static str, StatusCode, &'static str);
+
+impl Kind {
+    /// THE table: name in `urn:chancery:problem:NAME`, status, title.
+    const fn row(self) -> Row {
+        match self {
+            Self::Malformed => Row("malformed", StatusCode::BAD_REQUEST, "The request is malformed"),
+            Self::Unacceptable => {
+                Row("unacceptable", StatusCode::UNPROCESSABLE_ENTITY, "The request asks for what is not issued here")
+            }
+            Self::Unauthenticated => Row("unauthenticated", StatusCode::UNAUTHORIZED, "A valid credential is needed"),
+            Self::Refused => Row("refused", StatusCode::FORBIDDEN, "The policy refuses this"),
+            Self::NotFound => Row("not-found", StatusCode::NOT_FOUND, "There is no such thing here"),
+            Self::MethodNotAllowed => {
+                Row("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "This path has no such method")
+            }
+            Self::SlowBody => Row("slow-body", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time"),
+            Self::Conflict => Row("conflict", StatusCode::CONFLICT, "The state of things does not allow this"),
+            Self::TooLarge => Row("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
+            Self::UnsupportedMediaType => {
+                Row("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The content type is not read here")
+            }
+            Self::TooMany => Row("too-many", StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+            Self::Internal => Row("internal", StatusCode::INTERNAL_SERVER_ERROR, "The service broke a promise"),
+            Self::Unknown => {
+                Row("outcome-unknown", StatusCode::INTERNAL_SERVER_ERROR, "The outcome of the signature is unknown")
+            }
+            Self::Unavailable => Row("unavailable", StatusCode::SERVICE_UNAVAILABLE, "The service cannot do this now"),
+            Self::TimedOut => Row("timed-out", StatusCode::SERVICE_UNAVAILABLE, "The answer took too long"),
+        }
+    }
+
+    /// The HTTP status of this kind.
+    pub(crate) const fn status(self) -> StatusCode {
+        self.row().1
+    }
+}
+
+/// A refusal or failure on its way to a caller.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{detail}")]
+pub struct Problem {
+    kind: Kind,
+    detail: Cow<'static, str>,
+    field: Option<Cow<'static, str>>,
+    missing: Option<String>,
+    operation: Option<u64>,
+    retry_after_secs: Option<u32>,
+}
+
+impl Problem {
+    /// A problem of a kind, with one sentence for the caller.
+    pub(crate) fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        let retry_after_secs = match kind {
+            Kind::TooMany | Kind::Unavailable | Kind::TimedOut => Some(RETRY_AFTER_SECS),
+            Kind::Malformed
+            | Kind::Unacceptable
+            | Kind::Unauthenticated
+            | Kind::Refused
+            | Kind::NotFound
+            | Kind::MethodNotAllowed
+            | Kind::SlowBody
+            | Kind::Conflict
+            | Kind::TooLarge
+            | Kind::UnsupportedMediaType
+            | Kind::Internal
+            | Kind::Unknown => None,
+        };
+        Self { kind, detail: detail.into(), field: None, missing: None, operation: None, retry_after_secs }
+    }
+
+    /// A field or parameter that is wrong, and how.
+    pub(crate) fn field(name: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { field: Some(name.into()), ..Self::new(Kind::Malformed, detail) }
+    }
+
+    /// The same problem with another wait than the default.
+    pub(crate) fn retry_after(mut self, secs: u32) -> Self {
+        self.retry_after_secs = Some(secs.max(1));
+        self
+    }
+
+    /// Our own fault: the cause goes to the log, the caller gets the reference under which it is found there.
+    pub(crate) fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
+        let reference = reference();
+        tracing::error!(reference, cause = %chain(cause), "internal error");
+        Self::new(Kind::Internal, format!("The log of the service says why, under reference {reference}."))
+    }
+
+    /// The kind, for the counters.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The sentence for the caller.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let detail = refusal.to_string();
+        Self { missing: Some(refusal.missing), ..Self::new(Kind::Refused, detail) }
+    }
+}
+
+impl From<CaError> for Problem {
+    fn from(error: CaError) -> Self {
+        match error {
+            CaError::Refused(refusal) => refusal.into(),
+            CaError::BadRequest { what, detail } => {
+                Self { field: Some(what.into()), ..Self::new(Kind::Unacceptable, detail) }
+            }
+            CaError::NotFound(what) => Self::new(Kind::NotFound, format!("{what} is not here.")),
+            CaError::Conflict(why) => Self::new(Kind::Conflict, why),
+            CaError::Unavailable { retry_after_secs, why } => {
+                tracing::debug!(why, "unavailable");
+                let detail = "The HSM or the register does not answer now; nothing was signed.";
+                Self::new(Kind::Unavailable, detail).retry_after(retry_after_secs)
+            }
+            CaError::Unknown { operation, why } => {
+                tracing::error!(operation, why, "outcome unknown");
+                let detail = format!(
+                    "A signature may exist for operation {operation}. The register counts it as issued, and it can be revoked."
+                );
+                Self { operation: Some(operation), ..Self::new(Kind::Unknown, detail) }
+            }
+            error @ (CaError::Lint(_) | CaError::Internal(_)) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy { retry_after_secs } => {
+                Self::new(Kind::Unavailable, "The register has as much to do as it takes at once.")
+                    .retry_after(retry_after_secs)
+            }
+            StoreError::Unavailable(why) => {
+                tracing::debug!(why, "register unavailable");
+                Self::new(Kind::Unavailable, "The register does not answer now.").retry_after(STORE_RETRY_SECS)
+            }
+            StoreError::Closed => Self::new(Kind::Unavailable, "The service is ending.").retry_after(STORE_RETRY_SECS),
+            StoreError::Unknown(why) => {
+                tracing::error!(why, "outcome of a write unknown");
+                Self::new(Kind::Unknown, "Nobody knows whether this was written; look before asking again.")
+            }
+            StoreError::Conflict(why) => Self::new(Kind::Conflict, why),
+            StoreError::Duplicate(why) => Self::new(Kind::Conflict, why),
+            StoreError::NotFound(what) => Self::new(Kind::NotFound, what),
+            StoreError::Invalid(why) => Self::new(Kind::Unacceptable, why),
+            error @ (StoreError::Corrupt(_) | StoreError::Database(_)) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Store(error) => error.into(),
+            AuthError::Throttled => Self::new(Kind::TooMany, error.to_string()).retry_after(THROTTLE_RETRY_SECS),
+            AuthError::Missing
+            | AuthError::Malformed
+            | AuthError::Unknown
+            | AuthError::Expired
+            | AuthError::Revoked
+            | AuthError::Certificate(_) => {
+                let told = error.to_string();
+                Self { missing: Some(told.clone()), ..Self::new(Kind::Unauthenticated, told) }
+            }
+        }
+    }
+}
+
+/// The body, in the order that RFC 9457 lists its members.
+#[derive(Serialize)]
+struct Wire<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<u64>,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Row(name, status, title) = self.kind.row();
+        let wire = Wire {
+            r#type: format!("urn:chancery:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            field: self.field.as_deref(),
+            missing: self.missing.as_deref(),
+            operation: self.operation,
+        };
+        let body = serde_json::to_vec(&wire).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if let Some(secs) = self.retry_after_secs {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
+        }
+        if self.kind == Kind::Unauthenticated {
+            // RFC 9110 section 11.6.1: a 401 MUST name at least one challenge.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"chancery\""));
+        }
+        response
+    }
+}
+
+/// The error with its sources, for the log.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// A name for one failure, unique on this node; not a secret.
+pub(crate) fn reference() -> String {
+    use ring::rand::{SecureRandom, SystemRandom};
+    let mut bytes = [0_u8; 8];
+    // A reference of zeros is still a reference: randomness here only keeps two failures apart.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    hex::encode(bytes)
+}

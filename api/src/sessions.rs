@@ -1,0 +1,133 @@
+//! The dashboard's sessions: a cookie that stands for "this browser showed a valid API token".
+//!
+//! In memory, bounded, gone at restart. A session holds the token's id and no secret; the token itself is looked up on
+//! each page, so that revoking it ends the session. The cookie is `__Host-`, HttpOnly, Secure and SameSite=Strict, and
+//! counts for the dashboard alone: the API does not read it, so that no foreign page can act through a browser.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, header};
+use policy::{Timestamp, World};
+use ring::digest::{SHA256, digest};
+
+/// The cookie. The `__Host-` prefix binds it to this host, to HTTPS and to `/`.
+const COOKIE: &str = "__Host-chancery";
+/// A working day.
+const LIFE_SECS: i64 = 8 * 3_600;
+/// Sessions kept; the oldest gives way.
+const SESSIONS_MAX: usize = 1_024;
+
+/// All open sessions, by the SHA-256 of their cookie.
+#[derive(Default)]
+pub(crate) struct Sessions(Mutex<HashMap<[u8; 32], Session>>);
+
+struct Session {
+    token_id: String,
+    until: Timestamp,
+}
+
+impl Sessions {
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens a session for a token that was just checked; gives the `Set-Cookie` value.
+    pub(crate) fn open(&self, token_id: &str, world: &World) -> String {
+        let mut secret = [0_u8; 32];
+        world.fill(&mut secret);
+        let cookie = URL_SAFE_NO_PAD.encode(secret);
+        let until = world.now().plus_secs(LIFE_SECS);
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if sessions.len() >= SESSIONS_MAX {
+            let now = world.now();
+            sessions.retain(|_, session| session.until > now);
+        }
+        if sessions.len() >= SESSIONS_MAX
+            && let Some(oldest) = sessions.iter().min_by_key(|(_, session)| session.until).map(|(key, _)| *key)
+        {
+            sessions.remove(&oldest);
+        }
+        sessions.insert(key(&cookie), Session { token_id: token_id.to_owned(), until });
+        format!("{COOKIE}={cookie}; Path=/; Max-Age={LIFE_SECS}; Secure; HttpOnly; SameSite=Strict")
+    }
+
+    /// The token that the request's cookie stands for.
+    pub(crate) fn token_id(&self, headers: &HeaderMap, now: Timestamp) -> Option<String> {
+        let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = sessions.get(&key(cookie(headers)?))?;
+        (session.until > now).then(|| session.token_id.clone())
+    }
+
+    /// Ends the request's session; gives the `Set-Cookie` value that removes it.
+    pub(crate) fn close(&self, headers: &HeaderMap) -> String {
+        if let Some(cookie) = cookie(headers) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(cookie));
+        }
+        format!("{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict")
+    }
+}
+
+/// Looked up by hash: the time of a map look-up says nothing about the cookie.
+fn key(cookie: &str) -> [u8; 32] {
+    let mut key = [0_u8; 32];
+    key.copy_from_slice(digest(&SHA256, cookie.as_bytes()).as_ref());
+    key
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(name, value)| (name == COOKIE).then_some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(set_cookie: &str) -> HeaderMap {
+        let pair = set_cookie.split(';').next().expect("a pair");
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_str(&format!("theme=dark; {pair}")).expect("a header"));
+        headers
+    }
+
+    #[test]
+    fn a_session_ends_at_sign_out_and_at_its_time() {
+        let world = World::fixed(Timestamp::from_unix(1_000_000), 7);
+        let sessions = Sessions::new();
+        let headers = headers(&sessions.open("0123456789abcdef", &world));
+        assert_eq!(sessions.token_id(&headers, world.now()).as_deref(), Some("0123456789abcdef"));
+        assert!(sessions.token_id(&headers, world.now().plus_secs(LIFE_SECS)).is_none());
+        assert!(sessions.token_id(&HeaderMap::new(), world.now()).is_none());
+        sessions.close(&headers);
+        assert!(sessions.token_id(&headers, world.now()).is_none());
+    }
+
+    #[test]
+    fn the_cookie_is_closed_to_scripts_and_to_other_sites() {
+        let cookie = Sessions::new().open("0123456789abcdef", &World::fixed(Timestamp::from_unix(1), 7));
+        for word in ["__Host-", "Secure", "HttpOnly", "SameSite=Strict", "Path=/"] {
+            assert!(cookie.contains(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn sessions_are_bounded() {
+        let world = World::fixed(Timestamp::from_unix(1_000_000), 7);
+        let sessions = Sessions::new();
+        for _ in 0..(SESSIONS_MAX + 10) {
+            sessions.open("0123456789abcdef", &world);
+        }
+        assert_eq!(sessions.0.lock().expect("lock").len(), SESSIONS_MAX);
+    }
+}

@@ -1,0 +1,63 @@
+//! What goes on by itself: signed heads, CRLs, renewals.
+//!
+//! Each task fails softly: a failure is counted and logged, and the next turn tries again, so that an HSM that was away is
+//! used again when it returns. None of them holds anything that a restart would miss.
+
+use std::future::Future;
+use std::time::Duration;
+
+use ca::CaError;
+use lifecycle::Renewer;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+use crate::problem::chain;
+
+/// Heads are signed at most once a second while the log moves.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+/// The authority itself knows which CRL is due; asking is cheap.
+const CRLS_EVERY: Duration = Duration::from_secs(60);
+/// After a failure a task waits this much longer, up to the last.
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+const PAUSE_LAST: Duration = Duration::from_secs(30);
+
+/// Starts them all; they end with `stop`.
+pub(crate) fn spawn(tasks: &TaskTracker, app: &App, renewer: Renewer, stop: &CancellationToken) {
+    tasks.spawn(every("checkpoint", CHECKPOINT_EVERY, app.clone(), stop.clone(), |app| async move {
+        app.authority().checkpoint().await
+    }));
+    tasks.spawn(every("crl", CRLS_EVERY, app.clone(), stop.clone(), |app| async move {
+        app.authority().refresh_crls().await
+    }));
+    tasks.spawn(renewer.run_until(stop.clone().cancelled_owned()));
+}
+
+/// One task: at once, then every so often; after a failure with a growing pause.
+async fn every<F, T>(name: &'static str, period: Duration, app: App, stop: CancellationToken, work: F)
+where
+    F: Fn(App) -> T,
+    T: Future<Output = Result<(), CaError>>,
+{
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pause = PAUSE_FIRST;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        match work(app.clone()).await {
+            Ok(()) => pause = PAUSE_FIRST,
+            Err(error) => {
+                app.metrics().task_failed(name);
+                tracing::warn!(task = name, cause = %chain(&error), "will be tried again");
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_LAST),
+                }
+            }
+        }
+    }
+}

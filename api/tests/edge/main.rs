@@ -1,0 +1,12 @@
+//! The edge over real sockets: an in-process server with a real authority (SoftHSM and SQLite) and real clients.
+
+extern crate chancery_api as api;
+
+mod house;
+
+mod connections;
+mod identity;
+mod intake;
+mod issuance;
+mod matrix;
+mod pages;

@@ -1,0 +1,173 @@
+//! Each route as each role: the golden matrix that a reviewer must see change.
+
+use std::fmt::Write;
+
+use policy::Role;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+use crate::house::{Server, client, client_with, csr, issue, name, token, token_of, unique};
+
+/// A route with what makes a fitting request for it.
+struct Route {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+}
+
+fn route(method: Method, path: impl Into<String>, body: Option<Value>) -> Route {
+    Route { method, path: path.into(), body }
+}
+
+/// Fresh targets for one caller: what one caller revokes, another must not find revoked.
+async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
+    let wish = json!({"profile": "tls-server", "csr": csr(&[&name()]).1, "owner": "web"});
+    let ssh = |principal: &str| json!({"public_key": SSH_KEY, "owner": "web", "principals": [principal]});
+    let (shown, revoked, renewed) = (
+        issue(server, admin, "tls-server", &name()).await.serial,
+        issue(server, admin, "tls-server", &name()).await.serial,
+        issue(server, admin, "tls-server", &name()).await.serial,
+    );
+    let victim = token_of(&[Role::Auditor], None, 3_600).await.1;
+    let key = json!({"label": format!("matrix-{}", unique()), "owner": "web"});
+    let used = format!("matrix-used-{}", unique());
+    make_key(server, admin, &used).await;
+    let sign = json!({"key": used, "format": "raw", "sha256": "ab".repeat(32)});
+    let new_token = json!({"name": format!("matrix-{}", unique()), "roles": ["auditor"], "expires_secs": 60});
+    let certificates = "/api/v1/certificates";
+    vec![
+        ("GET /healthz", route(Method::GET, "/healthz", None)),
+        ("GET /readyz", route(Method::GET, "/readyz", None)),
+        ("GET /roots.pem", route(Method::GET, "/roots.pem", None)),
+        ("GET /crl/tls.crl", route(Method::GET, "/crl/tls.crl", None)),
+        ("GET /aia/tls.cer", route(Method::GET, "/aia/tls.cer", None)),
+        ("GET /ssh/user_ca.pub", route(Method::GET, "/ssh/user_ca.pub", None)),
+        ("GET /ssh/host_ca.pub", route(Method::GET, "/ssh/host_ca.pub", None)),
+        ("GET /log/checkpoint", route(Method::GET, "/log/checkpoint", None)),
+        ("GET /log/key", route(Method::GET, "/log/key", None)),
+        ("GET /log/tile/0/000.p/1", route(Method::GET, "/log/tile/0/000.p/1", None)),
+        ("GET /log/tile/entries/000.p/1", route(Method::GET, "/log/tile/entries/000.p/1", None)),
+        ("GET /api/openapi.json", route(Method::GET, "/api/openapi.json", None)),
+        ("GET /acme/directory", route(Method::GET, "/acme/directory", None)),
+        ("GET /login", route(Method::GET, "/login", None)),
+        ("GET /", route(Method::GET, "/", None)),
+        ("GET /metrics", route(Method::GET, "/metrics", None)),
+        ("GET /api/v1/whoami", route(Method::GET, "/api/v1/whoami", None)),
+        ("GET /api/v1/status", route(Method::GET, "/api/v1/status", None)),
+        ("POST /api/v1/certificates", route(Method::POST, certificates, Some(wish))),
+        ("GET /api/v1/certificates", route(Method::GET, certificates, None)),
+        (
+            "GET /api/v1/certificates?owner=web&profile=tls-server",
+            route(Method::GET, format!("{certificates}?owner=web&profile=tls-server"), None),
+        ),
+        ("GET /api/v1/certificates?owner=db", route(Method::GET, format!("{certificates}?owner=db"), None)),
+        ("GET /api/v1/certificates/{serial}", route(Method::GET, format!("{certificates}/{shown}"), None)),
+        (
+            "POST /api/v1/certificates/{serial}/renew",
+            route(Method::POST, format!("{certificates}/{renewed}/renew"), Some(json!({}))),
+        ),
+        (
+            "POST /api/v1/certificates/{serial}/revoke",
+            route(Method::POST, format!("{certificates}/{revoked}/revoke"), Some(json!({"reason": "superseded"}))),
+        ),
+        ("POST /api/v1/ssh/user", route(Method::POST, "/api/v1/ssh/user", Some(ssh("alice")))),
+        ("POST /api/v1/ssh/host", route(Method::POST, "/api/v1/ssh/host", Some(ssh("host.example.internal")))),
+        ("POST /api/v1/keys", route(Method::POST, "/api/v1/keys", Some(key))),
+        ("GET /api/v1/keys", route(Method::GET, "/api/v1/keys", None)),
+        ("POST /api/v1/sign", route(Method::POST, "/api/v1/sign", Some(sign))),
+        ("POST /api/v1/tokens", route(Method::POST, "/api/v1/tokens", Some(new_token))),
+        ("GET /api/v1/tokens", route(Method::GET, "/api/v1/tokens", None)),
+        ("DELETE /api/v1/tokens/{id}", route(Method::DELETE, format!("/api/v1/tokens/{victim}"), None)),
+        ("GET /api/v1/audit", route(Method::GET, "/api/v1/audit?limit=1", None)),
+        ("GET /api/v1/audit/{index}", route(Method::GET, "/api/v1/audit/0", None)),
+        ("GET /nowhere", route(Method::GET, "/nowhere", None)),
+        ("DELETE /api/v1/status", route(Method::DELETE, "/api/v1/status", None)),
+    ]
+}
+
+pub const SSH_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8eZ9hFvW8Yq3w2cR0zqS1mB7mJ9nJp6tHk0m3mFq1V someone@somewhere";
+
+async fn make_key(server: &Server, admin: &str, label: &str) {
+    let client = client().build().expect("a client");
+    let wish = json!({"label": label, "owner": "web"});
+    let answer =
+        client.post(server.url("/api/v1/keys")).bearer_auth(admin).json(&wish).send().await.expect("an answer");
+    assert_eq!(answer.status(), 201, "{}", answer.text().await.expect("text"));
+}
+
+/// A column of the matrix.
+struct Caller {
+    name: &'static str,
+    client: Client,
+    token: Option<String>,
+}
+
+async fn callers(server: &Server, admin: &str) -> Vec<Caller> {
+    let plain = client().build().expect("a client");
+    let bad = format!("chy_0123456789abcdef_{}", "x".repeat(43));
+    let nobody = |name, token| Caller { name, client: plain.clone(), token };
+    let mut callers = vec![nobody("nobody", None), nobody("bad-token", Some(bad))];
+    for (name, role) in [
+        ("admin", Role::Admin),
+        ("operator", Role::Operator),
+        ("issuer", Role::Issuer),
+        ("ssh-user", Role::SshUser),
+        ("code-signer", Role::CodeSigner),
+        ("approver", Role::Approver),
+        ("auditor", Role::Auditor),
+        ("agent", Role::Agent),
+    ] {
+        callers.push(nobody(name, Some(token(role).await)));
+    }
+    let certificate = issue(server, admin, "tls-client", &name()).await;
+    callers.push(Caller { name: "agent-mtls", client: client_with(&certificate), token: None });
+    callers
+}
+
+#[tokio::test]
+async fn each_route_answers_each_role_as_the_golden_matrix_says() {
+    let server = Server::start().await;
+    let admin = token(Role::Admin).await;
+    let callers = callers(&server, &admin).await;
+    let mut rows: Vec<(&str, Vec<u16>)> = Vec::new();
+    for caller in &callers {
+        for (place, (name, route)) in routes(&server, &admin).await.into_iter().enumerate() {
+            let mut request = caller.client.request(route.method, server.url(&route.path));
+            if let Some(token) = &caller.token {
+                request = request.bearer_auth(token);
+            }
+            if let Some(body) = route.body {
+                request = request.json(&body);
+            }
+            let status = request.send().await.expect(name).status().as_u16();
+            match rows.get_mut(place) {
+                Some((_, statuses)) => statuses.push(status),
+                None => rows.push((name, vec![status])),
+            }
+        }
+    }
+    compare("routes_matrix.golden", &table(&callers, &rows));
+}
+
+fn table(callers: &[Caller], rows: &[(&str, Vec<u16>)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut text = String::from("# Status codes: each route (rows) as each caller (columns).\n");
+    let head: String = callers.iter().map(|caller| format!(" {:>11}", caller.name)).collect();
+    let _ = writeln!(text, "{:width$}{head}", "");
+    for (name, statuses) in rows {
+        let cells: String = statuses.iter().map(|status| format!(" {status:>11}")).collect();
+        let _ = writeln!(text, "{name:width$}{cells}");
+    }
+    text
+}
+
+/// Compares with a golden file, or writes it where asked to.
+fn compare(file: &str, found: &str) {
+    let path = format!("{}/tests/{file}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, found).expect("writing the golden file");
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(golden == found, "{path} differs; look at it with UPDATE_GOLDEN=1 and git diff. Found:\n{found}");
+}
