@@ -1,0 +1,116 @@
+//! What this room answers instead of a credential; variants are named for what the caller can do about it.
+
+use hsm::HsmError;
+use policy::Refusal;
+use store::StoreError;
+
+use crate::csr::CsrError;
+use crate::draft::DraftError;
+use crate::lint::LintFailure;
+
+/// Why there is no credential.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    /// Policy refused; the refusal stands in the log.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The request is wrong as it stands; nothing was issued.
+    #[error("{what}: {detail}")]
+    BadRequest {
+        /// The part of the request that is wrong: `csr`, `names`, `validity`, `profile`, `principals`, `key` ...
+        what: &'static str,
+        /// What is wrong with it, for the caller.
+        detail: String,
+    },
+    /// Nothing of that name here.
+    #[error("{0} not found")]
+    NotFound(String),
+    /// It exists already, or moved meanwhile.
+    #[error("{0}")]
+    Conflict(String),
+    /// Our own draft failed its lint: nothing was intended, nothing signed.
+    #[error(transparent)]
+    Lint(#[from] LintFailure),
+    /// Not now; nothing was signed. Ask again.
+    #[error("unavailable: {why}")]
+    Unavailable {
+        /// When to ask again.
+        retry_after_secs: u32,
+        /// Why not now.
+        why: String,
+    },
+    /// A signature may exist that nobody received. The register counts it as issued; it can be revoked by serial.
+    #[error("the outcome of operation {operation} is unknown: {why}")]
+    Unknown {
+        /// The ledger's operation number.
+        operation: u64,
+        /// What was seen.
+        why: String,
+    },
+    /// A broken promise of our own, or of the token's or the register's content.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl CaError {
+    pub(crate) fn bad(what: &'static str, detail: impl Into<String>) -> CaError {
+        CaError::BadRequest { what, detail: detail.into() }
+    }
+
+    pub(crate) fn unavailable(retry_after_secs: u32, why: impl Into<String>) -> CaError {
+        CaError::Unavailable { retry_after_secs, why: why.into() }
+    }
+}
+
+impl From<DraftError> for CaError {
+    fn from(e: DraftError) -> CaError {
+        CaError::BadRequest { what: e.what, detail: e.detail }
+    }
+}
+
+impl From<CsrError> for CaError {
+    fn from(e: CsrError) -> CaError {
+        CaError::bad("csr", e.to_string())
+    }
+}
+
+/// For everything but a conclusion, whose failure leaves a signature behind (see the issuance page).
+impl From<StoreError> for CaError {
+    fn from(e: StoreError) -> CaError {
+        match e {
+            StoreError::Busy { retry_after_secs } => CaError::unavailable(retry_after_secs, e.to_string()),
+            // Whether a row was written or not: without its answer nothing was handed to the token.
+            StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::Closed => {
+                CaError::unavailable(STORE_RETRY_SECS, e.to_string())
+            }
+            StoreError::Conflict(_) | StoreError::Duplicate(_) => CaError::Conflict(e.to_string()),
+            StoreError::NotFound(what) => CaError::NotFound(what),
+            StoreError::Invalid(_) | StoreError::Corrupt(_) | StoreError::Database(_) => {
+                CaError::Internal(e.to_string())
+            }
+        }
+    }
+}
+
+impl From<HsmError> for CaError {
+    fn from(e: HsmError) -> CaError {
+        match e {
+            HsmError::Unavailable { retry_after_secs, .. } => CaError::unavailable(retry_after_secs, e.to_string()),
+            HsmError::Locked(_) => CaError::unavailable(LOCKED_RETRY_SECS, e.to_string()),
+            HsmError::NotFound { label } => CaError::NotFound(format!("key `{label}` of the token")),
+            HsmError::Exists { .. } => CaError::Conflict(e.to_string()),
+            HsmError::Unsupported(_) => CaError::bad("key", e.to_string()),
+            HsmError::Config { .. }
+            | HsmError::Module { .. }
+            | HsmError::Token(_)
+            | HsmError::Unfit { .. }
+            | HsmError::Sealed(_)
+            | HsmError::Failed(_) => CaError::Internal(e.to_string()),
+        }
+    }
+}
+
+/// A database that fails over is back within this.
+const STORE_RETRY_SECS: u32 = 5;
+/// A refused PIN needs a person.
+pub(crate) const LOCKED_RETRY_SECS: u32 = 300;

@@ -1,0 +1,160 @@
+//! Code signatures, judged by openssl.
+
+use ca::{CaError, CodeFormat, CodeKeyRequest, CodeRequest};
+use hsm::KeyKind;
+use policy::Role;
+use store::Kind;
+
+use crate::house::{House, accepts, actor, admin, owner, refuses};
+
+fn key_request(label: &str, kind: KeyKind) -> CodeKeyRequest {
+    CodeKeyRequest { label: label.to_owned(), owner: owner("web"), kind, subject: Some("Example Releases".to_owned()) }
+}
+
+fn sign_request(key: &str, content: &[u8], format: CodeFormat) -> CodeRequest {
+    let digest = ring_digest(content);
+    CodeRequest { key: key.to_owned(), sha256: digest, format, file_name: Some("release.tar".to_owned()) }
+}
+
+fn ring_digest(content: &[u8]) -> [u8; 32] {
+    ring::digest::digest(&ring::digest::SHA256, content).as_ref().try_into().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openssl_accepts_cms_and_raw_signatures_and_refuses_a_changed_file() {
+    let house = House::new().await;
+    for kind in [KeyKind::P256, KeyKind::Rsa2048] {
+        let label = format!("release-{kind}");
+        let certificate = house.authority.create_code_key(&admin(), key_request(&label, kind)).await.unwrap();
+        let (leaf, chain, roots) = house.chain_files(&certificate);
+        accepts(
+            "openssl",
+            &[&"verify", &"-x509_strict", &"-purpose", &"any", &"-CAfile", &roots, &"-untrusted", &chain, &leaf],
+        );
+        let file = house.file("release.tar", b"the release");
+        let changed = house.file("changed.tar", b"the releasE");
+
+        let signer = actor("carl", Role::CodeSigner);
+        let cms =
+            house.authority.sign_code(&signer, sign_request(&label, b"the release", CodeFormat::Cms)).await.unwrap();
+        let signature = house.file("release.p7s", &cms.bytes);
+        for purpose in ["any", "codesign"] {
+            // OpenSSL 3.0 has no purpose `codesign`; newer ones do.
+            if purpose == "codesign" && !knows_codesign() {
+                continue;
+            }
+            let verify = |content| -> Vec<Box<dyn AsRef<std::ffi::OsStr>>> {
+                vec![
+                    Box::new("cms"),
+                    Box::new("-verify"),
+                    Box::new("-binary"),
+                    Box::new("-inform"),
+                    Box::new("DER"),
+                    Box::new("-in"),
+                    Box::new(signature.clone()),
+                    Box::new("-content"),
+                    Box::new(content),
+                    Box::new("-CAfile"),
+                    Box::new(roots.clone()),
+                    Box::new("-purpose"),
+                    Box::new(purpose),
+                    Box::new("-out"),
+                    Box::new("/dev/null"),
+                ]
+            };
+            let args = verify(file.clone());
+            accepts("openssl", &args.iter().map(|a| a.as_ref()).collect::<Vec<_>>());
+            let args = verify(changed.clone());
+            refuses("openssl", &args.iter().map(|a| a.as_ref()).collect::<Vec<_>>());
+        }
+
+        let raw =
+            house.authority.sign_code(&signer, sign_request(&label, b"the release", CodeFormat::Raw)).await.unwrap();
+        let signature = house.file("release.sig", &raw.bytes);
+        let public = house.file("public.pem", accepts("openssl", &[&"x509", &"-in", &leaf, &"-noout", &"-pubkey"]));
+        accepts("openssl", &[&"dgst", &"-sha256", &"-verify", &public, &"-signature", &signature, &file]);
+        refuses("openssl", &[&"dgst", &"-sha256", &"-verify", &public, &"-signature", &signature, &changed]);
+        assert_eq!(raw.chain_pem.matches("BEGIN CERTIFICATE").count(), 2);
+        assert_eq!(raw.issued.kind, Kind::CodeSignature);
+        assert_eq!(raw.issued.details["certificate"], certificate.serial_hex());
+    }
+    let keys = house.authority.code_keys().await.unwrap();
+    let labels: Vec<_> = keys.iter().map(|(label, ..)| label.as_str()).collect();
+    assert_eq!(labels, ["release-p256", "release-rsa2048"]);
+}
+
+fn knows_codesign() -> bool {
+    let help = std::process::Command::new("openssl").args(["version"]).output().unwrap();
+    let version = String::from_utf8_lossy(&help.stdout).into_owned();
+    !(version.starts_with("OpenSSL 3.0") || version.starts_with("OpenSSL 3.1") || version.starts_with("OpenSSL 1"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_certificate_is_for_code_alone_and_names_its_owner() {
+    let house = House::new().await;
+    let certificate = house.authority.create_code_key(&admin(), key_request("release", KeyKind::P256)).await.unwrap();
+    let (leaf, ..) = house.chain_files(&certificate);
+    let text = accepts("openssl", &[&"x509", &"-in", &leaf, &"-noout", &"-text"]);
+    assert!(text.contains("Code Signing") && !text.contains("TLS Web"), "{text}");
+    assert!(text.contains("O = Example, OU = web, CN = Example Releases"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_is_used_once() {
+    let house = House::new().await;
+    house.authority.create_code_key(&admin(), key_request("release", KeyKind::P256)).await.unwrap();
+    let again = house.authority.create_code_key(&admin(), key_request("release", KeyKind::P256)).await;
+    assert!(matches!(again, Err(CaError::Conflict(_))));
+    for (label, kind, what) in [
+        ("Release", KeyKind::P256, "label"),
+        ("a/b", KeyKind::P256, "label"),
+        ("x", KeyKind::Ed25519, "algorithm"),
+        ("x", KeyKind::P384, "algorithm"),
+    ] {
+        let refused = house.authority.create_code_key(&admin(), key_request(label, kind)).await.unwrap_err();
+        assert!(matches!(&refused, CaError::BadRequest { what: w, .. } if *w == what), "{label}: {refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_those_who_may_sign_sign() {
+    let house = House::new().await;
+    house.authority.create_code_key(&admin(), key_request("release", KeyKind::P256)).await.unwrap();
+    for role in [Role::Issuer, Role::Auditor, Role::Agent] {
+        let refused =
+            house.authority.sign_code(&actor("x", role), sign_request("release", b"x", CodeFormat::Raw)).await;
+        assert!(matches!(refused, Err(CaError::Refused(_))), "{role}");
+    }
+    let missing = house.authority.sign_code(&admin(), sign_request("other", b"x", CodeFormat::Raw)).await;
+    assert!(matches!(missing, Err(CaError::NotFound(_))));
+    let mut odd = sign_request("release", b"x", CodeFormat::Raw);
+    odd.file_name = Some("a\nb".to_owned());
+    assert!(matches!(
+        house.authority.sign_code(&admin(), odd).await,
+        Err(CaError::BadRequest { what: "file_name", .. })
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_certificate_ended_does_not_sign_until_it_is_renewed() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let old = house.authority.create_code_key(&admin(), key_request("release", KeyKind::P256)).await.unwrap();
+    house.world.advance(366 * 86_400);
+    let expired =
+        house.authority.sign_code(&admin(), sign_request("release", b"x", CodeFormat::Raw)).await.unwrap_err();
+    assert!(expired.to_string().contains("expired"), "{expired}");
+    let new = house.authority.renew(&admin(), &old.serial_hex(), None).await.unwrap();
+    assert_eq!((new.key_hash, &new.subject), (old.key_hash, &old.subject));
+    let signed = house.authority.sign_code(&admin(), sign_request("release", b"x", CodeFormat::Raw)).await.unwrap();
+    assert_eq!(signed.issued.details["certificate"], new.serial_hex());
+}
+
+/// A certificate of the code CA is a signing identity wherever its key lives, so asking for one by CSR takes the same right.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_cannot_make_itself_a_code_signer() {
+    let house = House::new().await;
+    let mut request = crate::house::server_request(&[]);
+    request.profile = "code-signing".to_owned();
+    let refused = house.authority.certify(&actor("ina", Role::Issuer), request).await.unwrap_err();
+    assert!(matches!(&refused, CaError::Refused(r) if r.action == policy::Action::CreateKey), "{refused}");
+}

@@ -1,0 +1,201 @@
+//! What a CSR may be: made by openssl, read by us.
+
+use std::path::Path;
+use std::process::Command;
+
+use ca::Csr;
+use policy::Name;
+use tempfile::TempDir;
+
+/// Makes a key and a CSR with openssl. `key` are arguments of `genpkey`, `extensions` a config section.
+fn openssl_csr(dir: &Path, key: &[&str], subject: &str, digest: &[&str], extensions: &str) -> Vec<u8> {
+    let key_file = dir.join("key.pem");
+    let config = dir.join("req.cnf");
+    std::fs::write(&config, format!("[req]\ndistinguished_name=dn\nreq_extensions=ext\n[dn]\n[ext]\n{extensions}\n"))
+        .unwrap();
+    let made = Command::new("openssl").args(["genpkey", "-out"]).arg(&key_file).args(key).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut request = Command::new("openssl");
+    request.args(["req", "-new", "-subj", subject, "-key"]).arg(&key_file).arg("-config").arg(&config).args(digest);
+    if extensions.is_empty() {
+        std::fs::write(&config, "[req]\ndistinguished_name=dn\n[dn]\n").unwrap();
+    }
+    let made = request.output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    made.stdout
+}
+
+const P256: &[&str] = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
+const P384: &[&str] = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
+const RSA: &[&str] = &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
+const ED: &[&str] = &["-algorithm", "ed25519"];
+const SAN: &str = "subjectAltName=DNS:www.example.com,IP:192.0.2.1";
+
+#[test]
+fn requests_as_openssl_users_send_them_are_read() {
+    let dir = TempDir::new().unwrap();
+    let habits = "subjectAltName=DNS:www.example.com,DNS:WWW.example.com,IP:192.0.2.1\nkeyUsage=critical,digitalSignature,keyEncipherment\n\
+        extendedKeyUsage=serverAuth,clientAuth\nbasicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash";
+    for (key, digest, kind) in [
+        (P256, &["-sha256"][..], "p256"),
+        (P256, &["-sha384"], "p256"),
+        (P384, &["-sha256"], "p384"),
+        (P384, &["-sha384"], "p384"),
+        (RSA, &["-sha256"], "rsa2048"),
+        (RSA, &["-sha512"], "rsa2048"),
+        (ED, &[], "ed25519"),
+    ] {
+        let pem = openssl_csr(dir.path(), key, "/CN=www.example.com", digest, habits);
+        let csr = Csr::parse(&pem).unwrap();
+        assert_eq!(csr.key_kind().as_str(), kind);
+        let names: Vec<_> = csr.names().iter().map(|n| n.to_string()).collect();
+        assert_eq!(names, ["dns:www.example.com", "ip:192.0.2.1"]);
+    }
+}
+
+#[test]
+fn pem_with_text_around_it_and_der_are_read() {
+    let dir = TempDir::new().unwrap();
+    let pem = String::from_utf8(openssl_csr(dir.path(), P256, "/CN=a.example.com", &[], SAN)).unwrap();
+    let csr = Csr::parse(pem.as_bytes()).unwrap();
+    let wrapped = format!(
+        "Certificate Request:\n    Data: ...\n{}",
+        pem.replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")
+    );
+    assert_eq!(Csr::parse(wrapped.replace('\n', "\r\n").as_bytes()).unwrap().spki_der(), csr.spki_der());
+    let der = der_of(&pem);
+    assert_eq!(Csr::parse(&der).unwrap().spki_der(), csr.spki_der());
+}
+
+fn der_of(pem: &str) -> Vec<u8> {
+    use base64::Engine;
+    let body: String = pem.lines().filter(|l| !l.starts_with('-')).collect();
+    base64::engine::general_purpose::STANDARD.decode(body).unwrap()
+}
+
+#[test]
+fn a_common_name_counts_only_where_nothing_else_is_named() {
+    let dir = TempDir::new().unwrap();
+    let named = |subject: &str, extensions: &str| {
+        let csr = Csr::parse(&openssl_csr(dir.path(), P256, subject, &[], extensions)).unwrap();
+        (csr.names().to_vec(), csr.common_name().map(str::to_owned))
+    };
+    let dns = |name: &str| Name::parse(name).unwrap();
+    assert_eq!(named("/CN=a.example.com", ""), (vec![dns("a.example.com")], Some("a.example.com".into())));
+    assert_eq!(named("/CN=b.example.com", "subjectAltName=DNS:a.example.com").0, [dns("a.example.com")]);
+    assert_eq!(named("/CN=Alice at work", "").0, []);
+    assert_eq!(named("/CN=a/CN=b", "").1, None);
+}
+
+#[test]
+fn bad_requests_are_refused_with_a_reason() {
+    let dir = TempDir::new().unwrap();
+    let made = |key: &[&str], digest: &[&str], extensions: &str| {
+        openssl_csr(dir.path(), key, "/CN=x.example.com", digest, extensions)
+    };
+    let rsa = |bits: &str, e: &str| {
+        let bits = format!("rsa_keygen_bits:{bits}");
+        let e = format!("rsa_keygen_pubexp:{e}");
+        made(&["-algorithm", "RSA", "-pkeyopt", &bits, "-pkeyopt", &e], &["-sha256"], SAN)
+    };
+    let many: Vec<String> = (0..101).map(|i| format!("DNS:h{i}.example.com")).collect();
+    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("nothing", vec![], "empty"),
+        ("text", b"hello".to_vec(), "neither DER nor"),
+        ("binary", vec![0xff; 100], "neither DER nor"),
+        ("too large", vec![0x30; 20_000], "larger than"),
+        ("a certificate's PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec(), "neither"),
+        ("no end", b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n".to_vec(), "no end"),
+        (
+            "no base64",
+            b"-----BEGIN CERTIFICATE REQUEST-----\n?\n-----END CERTIFICATE REQUEST-----\n".to_vec(),
+            "base64",
+        ),
+        ("RSA-1024", rsa("1024", "65537"), "1024 bits is too short"),
+        ("exponent 3", rsa("2048", "3"), "exponent of 3"),
+        ("P-521", made(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"], &[], SAN), "curve"),
+        ("secp256k1", made(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"], &[], SAN), "curve"),
+        (
+            "explicit curve",
+            made(
+                &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt", "ec_param_enc:explicit"],
+                &[],
+                SAN,
+            ),
+            "explicit curve",
+        ),
+        ("Ed448", made(&["-algorithm", "ed448"], &[], SAN), "key algorithm"),
+        ("SHA-1", made(RSA, &["-sha1"], SAN), "signature algorithm"),
+        ("CA", made(P256, &[], "basicConstraints=CA:TRUE"), "to be a CA"),
+        ("CA usage", made(P256, &[], "keyUsage=keyCertSign"), "key usage of a CA"),
+        ("unknown extension", made(P256, &[], "1.2.3.4=ASN1:NULL"), "1.2.3.4"),
+        ("must-staple", made(P256, &[], "tlsfeature=status_request"), "1.3.6.1.5.5.7.1.24"),
+        ("policies", made(P256, &[], "certificatePolicies=1.2.3"), "ertificatePolicies"),
+        ("two of one", made(P256, &[], "subjectAltName=DNS:a.example.com\n2.5.29.17=DER:30:00"), "twice"),
+        ("empty SAN", made(P256, &[], "2.5.29.17=DER:30:00"), "subjectAltName is empty"),
+        ("empty EKU", made(P256, &[], "2.5.29.37=DER:30:00"), "extendedKeyUsage is empty"),
+        ("garbled SAN", made(P256, &[], "2.5.29.17=DER:04:00"), "subjectAltName cannot be read"),
+        ("other name", made(P256, &[], "subjectAltName=otherName:1.2.3;UTF8:x"), "otherName"),
+        ("registered id", made(P256, &[], "subjectAltName=RID:1.2.3"), "registeredID"),
+        ("underscore", made(P256, &[], "subjectAltName=DNS:a_b.example.com"), "underscore"),
+        ("trailing dot", made(P256, &[], "subjectAltName=DNS:a.example.com."), "dot"),
+        ("IP as DNS", made(P256, &[], "subjectAltName=DNS:192.0.2.1"), "IP address"),
+        ("mapped IP", made(P256, &[], "subjectAltName=IP:::ffff:192.0.2.1"), "IPv4"),
+        ("101 names", made(P256, &[], &format!("subjectAltName={}", many.join(","))), "101 names"),
+    ];
+    for (what, bytes, says) in cases {
+        let refused = Csr::parse(&bytes).expect_err(what).to_string();
+        assert!(refused.contains(says), "{what}: {refused}");
+    }
+}
+
+/// Tampering after signing: each of these has a good key and a signature that no longer fits, or a structure bent by hand.
+#[test]
+fn a_request_that_was_changed_after_signing_is_refused() {
+    let der = good_der();
+    let at = der.windows(7).position(|w| w == b"example").unwrap();
+    let mut renamed = der.clone();
+    renamed[at] = b'E';
+    assert!(Csr::parse(&renamed).unwrap_err().to_string().contains("possession"));
+    let mut trailing = der.clone();
+    trailing.push(0);
+    assert!(Csr::parse(&trailing).is_err());
+}
+
+#[test]
+fn an_empty_rdn_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let der = der_of(&String::from_utf8(openssl_csr(dir.path(), P256, "/", &[], SAN)).unwrap());
+    // SEQUENCE { SEQUENCE { version, Name {} ... : the empty Name grows an empty SET; both outer lengths grow by two.
+    let at = der.windows(5).position(|w| w == [0x02, 0x01, 0x00, 0x30, 0x00]).unwrap();
+    let mut bent = der.clone();
+    bent.splice(at + 3..at + 5, [0x30, 0x02, 0x31, 0x00]);
+    for header in [1, at - 2] {
+        let short = bent[header] < 0x80;
+        let last = if short { header } else { header + usize::from(bent[header] & 0x7f) };
+        bent[last] += 2;
+    }
+    let refused = Csr::parse(&bent).unwrap_err().to_string();
+    assert!(refused.contains("empty RDN"), "{refused}");
+}
+
+fn good_der() -> Vec<u8> {
+    static GOOD: std::sync::LazyLock<Vec<u8>> =
+        std::sync::LazyLock::new(|| der_of(&crate::house::csr_pem(&["www.example.com", "192.0.2.1"])));
+    GOOD.clone()
+}
+
+proptest::proptest! {
+    /// A request is signed from end to end, and its wrapping has one form: no byte can change unnoticed.
+    #[test]
+    fn a_mutated_request_is_refused_and_never_panics(at: usize, flip in 1u8..=255, cut: usize, grow: Vec<u8>) {
+        let mut der = good_der();
+        let len = der.len();
+        der[at % len] ^= flip;
+        proptest::prop_assert!(Csr::parse(&der).is_err());
+        der.truncate(cut % len);
+        let _ = Csr::parse(&der);
+        der.extend(grow);
+        let _ = Csr::parse(&der);
+    }
+}

@@ -1,0 +1,12 @@
+//! The authority over a real token and a real register, judged by others' programs.
+
+extern crate chancery_ca as ca;
+
+mod house;
+
+mod code;
+mod csr_intake;
+mod hierarchy;
+mod revocation;
+mod ssh;
+mod tls;

@@ -1,0 +1,167 @@
+//! Revocation and CRLs, judged by openssl.
+
+use std::collections::BTreeSet;
+
+use ca::{CaError, RevocationReason};
+use policy::{Role, World};
+use store::{Filter, Kind, State};
+
+use crate::house::{House, accepts, actor, admin, refuses};
+
+async fn crl_text(house: &House, issuer: &str) -> String {
+    let crl = house.file("crl.der", house.authority.crl(issuer).await.unwrap());
+    accepts("openssl", &[&"crl", &"-in", &crl, &"-inform", &"DER", &"-noout", &"-text"])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_certificate_is_on_the_crl_when_revoke_returns() {
+    let house = House::new().await;
+    let (good, bad) = (house.server(&["www.example.com"]).await, house.server(&["www.example.com"]).await);
+    house.authority.revoke(&admin(), &bad.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
+
+    let mut crls = house.authority.crl("root").await.map(|der| house.file("root.crl", der)).map(pem_of).unwrap();
+    crls += &pem_of(house.file("tls.crl", house.authority.crl("tls").await.unwrap()));
+    let crls = house.file("crls.pem", crls);
+    for (issued, is_good) in [(&good, true), (&bad, false)] {
+        let (leaf, chain, roots) = house.chain_files(issued);
+        let args: [&dyn AsRef<std::ffi::OsStr>; 10] = [
+            &"verify",
+            &"-x509_strict",
+            &"-crl_check_all",
+            &"-CRLfile",
+            &crls,
+            &"-CAfile",
+            &roots,
+            &"-untrusted",
+            &chain,
+            &leaf,
+        ];
+        match is_good {
+            true => drop(accepts("openssl", &args)),
+            false => assert!(refuses("openssl", &args).contains("revoked")),
+        }
+    }
+    let text = crl_text(&house, "tls").await;
+    assert!(text.contains("Key Compromise") && text.contains("X509v3 CRL Number"), "{text}");
+    let found = house.ledger.credential(&bad.serial_hex()).await.unwrap().unwrap();
+    assert_eq!((found.state, found.reason), (State::Revoked, Some(1)));
+}
+
+fn pem_of(der: std::path::PathBuf) -> String {
+    accepts("openssl", &[&"crl", &"-inform", &"DER", &"-in", &der, &"-outform", &"PEM"])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unspecified_reason_is_left_out() {
+    let house = House::new().await;
+    let issued = house.server(&["www.example.com"]).await;
+    house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::Unspecified).await.unwrap();
+    let text = crl_text(&house, "tls").await;
+    assert!(text.to_lowercase().contains(&issued.serial_hex().trim_start_matches('0').to_owned()), "{text}");
+    assert!(!text.contains("Reason Code"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_crl_has_no_list_at_all() {
+    let house = House::new().await;
+    let text = crl_text(&house, "code").await;
+    assert!(text.contains("No Revoked Certificates"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_revocations_share_crls_and_their_numbers_only_grow() {
+    let house = House::new().await;
+    let mut serials = BTreeSet::new();
+    for _ in 0..12 {
+        serials.insert(house.server(&["www.example.com"]).await.serial_hex());
+    }
+    for serial in &serials {
+        house.authority.revoke(&admin(), serial, RevocationReason::Superseded).await.unwrap();
+    }
+    house.authority.refresh_crls().await.unwrap();
+    let text = crl_text(&house, "tls").await.to_lowercase();
+    assert!(serials.iter().all(|s| text.contains(s.trim_start_matches('0'))), "{text}");
+
+    let filter = Filter { kind: Some(Kind::Crl), issuer: Some("tls".to_owned()), ..Filter::default() };
+    let crls = house.ledger.list(filter).await.unwrap().items;
+    assert!(crls.len() < 12, "{} CRLs for 12 revocations", crls.len());
+    let numbers: Vec<_> = crls.iter().map(|c| c.details["number"].as_u64().unwrap()).collect();
+    assert!(numbers.windows(2).all(|w| w[0] > w[1]), "newest first: {numbers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crl_is_refreshed_by_age_and_not_before() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let first = house.authority.crl("tls").await.unwrap();
+    house.authority.refresh_crls().await.unwrap();
+    assert_eq!(house.authority.crl("tls").await.unwrap(), first);
+    house.world.advance(86_400);
+    house.authority.refresh_crls().await.unwrap();
+    assert_ne!(house.authority.crl("tls").await.unwrap(), first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_certificate_leaves_the_crl_late() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let issued = house.server(&["www.example.com"]).await;
+    house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    let listed = async |house: &House| {
+        house.authority.refresh_crls().await.unwrap();
+        crl_text(house, "tls").await.to_lowercase().contains(issued.serial_hex().trim_start_matches('0'))
+    };
+    house.world.advance(31 * 86_400);
+    assert!(listed(&house).await, "a week past its end it is still there");
+    house.world.advance(20 * 86_400);
+    assert!(!listed(&house).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_revoked_is_said_so() {
+    let house = House::new().await;
+    let issued = house.server(&["www.example.com"]).await;
+    let serial = issued.serial_hex();
+    let stranger = house.authority.revoke(&actor("otto", Role::Auditor), &serial, RevocationReason::Superseded).await;
+    assert!(matches!(stranger, Err(CaError::Refused(_))));
+    house.authority.revoke(&admin(), &serial, RevocationReason::Superseded).await.unwrap();
+    let again = house.authority.revoke(&admin(), &serial, RevocationReason::KeyCompromise).await;
+    assert!(matches!(again, Err(CaError::Conflict(_))));
+    let renewed = house.authority.renew(&admin(), &serial, None).await;
+    assert!(matches!(renewed, Err(CaError::Conflict(_))));
+    for missing in ["00", "", "xyz", "ffffffffffffffffffffffffffffffff"] {
+        let gone = house.authority.revoke(&admin(), missing, RevocationReason::Superseded).await;
+        assert!(matches!(gone, Err(CaError::NotFound(_))), "{missing}");
+    }
+    let crl = house.ledger.latest(Kind::Crl, "tls").await.unwrap().unwrap();
+    assert!(house.authority.revoke(&admin(), &crl.serial_hex(), RevocationReason::Superseded).await.is_err());
+    assert!(matches!(house.authority.crl("nobody").await, Err(CaError::NotFound(_))));
+}
+
+/// Invariant 5: an intent without a conclusion counts as issued, so it can be revoked and stands on the CRL.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_intent_without_conclusion_can_be_revoked() {
+    let house = House::with(World::real(), ca::CreateConfig::new("Example")).await;
+    let model = house.server(&["www.example.com"]).await.into_credential();
+    // As a crash between step 1 and step 2 leaves it.
+    let entry = store::Entry {
+        kind: model.kind,
+        actor: model.actor,
+        grant: model.grant,
+        profile: model.profile,
+        profile_hash: model.profile_hash,
+        key: house.pool.find("tls").await.unwrap(),
+        message: hsm::Message::from(model.tbs),
+        serial: vec![1, 1, 9, 9],
+        issuer: model.issuer,
+        owner: model.owner,
+        subject: model.subject,
+        names: model.names,
+        key_hash: model.key_hash,
+        validity: model.validity,
+        details: model.details,
+    };
+    let operation = house.ledger.intend(entry).await.unwrap().operation();
+    assert_eq!(house.ledger.credential_by_operation(operation).await.unwrap().unwrap().state, State::Intended);
+    house.authority.revoke(&admin(), "01010909", RevocationReason::Superseded).await.unwrap();
+    assert!(crl_text(&house, "tls").await.contains("01010909"));
+    assert!(matches!(house.authority.renew(&admin(), "01010909", None).await, Err(CaError::Conflict(_))));
+}

@@ -1,0 +1,237 @@
+//! TLS certificates, judged by openssl, webpki and x509-parser.
+
+use ca::{CaError, Csr};
+use policy::{Name, Role, Timestamp};
+use store::{Issued, State};
+
+use crate::house::{House, accepts, actor, admin, csr, csr_pem, refuses, server_request};
+
+fn openssl_verify(house: &House, issued: &Issued, purpose: &str) -> String {
+    let (leaf, chain, roots) = house.chain_files(issued);
+    let time = issued.validity.unwrap().not_before().unix().to_string();
+    accepts(
+        "openssl",
+        &[
+            &"verify",
+            &"-x509_strict",
+            &"-purpose",
+            &purpose,
+            &"-attime",
+            &time,
+            &"-CAfile",
+            &roots,
+            &"-untrusted",
+            &chain,
+            &leaf,
+        ],
+    )
+}
+
+fn webpki_verify(house: &House, issued: &Issued, name: &str) -> Result<(), webpki::Error> {
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+    let issuers = house.authority.issuers();
+    let der =
+        |label: &str| CertificateDer::from(issuers.iter().find(|i| i.label == label).unwrap().certificate_der.clone());
+    let (root, intermediate, leaf) = (der("root"), der("tls"), CertificateDer::from(issued.x509_der()));
+    let anchor = webpki::anchor_from_trusted_cert(&root).unwrap();
+    let leaf = webpki::EndEntityCert::try_from(&leaf)?;
+    let now =
+        UnixTime::since_unix_epoch(std::time::Duration::from_secs(issued.validity.unwrap().not_after().unix() as u64));
+    leaf.verify_for_usage(
+        webpki::ALL_VERIFICATION_ALGS,
+        &[anchor],
+        &[intermediate],
+        now,
+        webpki::KeyUsage::server_auth(),
+        None,
+        None,
+    )?;
+    leaf.verify_is_valid_for_subject_name(&ServerName::try_from(name).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openssl_and_webpki_accept_a_server_certificate() {
+    let house = House::new().await;
+    let issued = house.server(&["www.example.com", "*.example.internal", "192.0.2.1"]).await;
+    openssl_verify(&house, &issued, "sslserver");
+    for name in ["www.example.com", "a.example.internal", "192.0.2.1"] {
+        webpki_verify(&house, &issued, name).unwrap();
+    }
+    assert!(webpki_verify(&house, &issued, "other.example.com").is_err());
+    assert_eq!(issued.state, State::Issued);
+    assert_eq!(issued.serial.len(), 16);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_key_is_certified_and_every_ca_key_signs() {
+    let house = House::new().await;
+    for algorithm in [&rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519] {
+        let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+        let pem =
+            rcgen::CertificateParams::new(vec!["www.example.com".to_owned()]).unwrap().serialize_request(&key).unwrap();
+        let mut request = server_request(&[]);
+        request.csr = Csr::parse(pem.pem().unwrap().as_bytes()).unwrap();
+        let issued = house.authority.certify(&admin(), request).await.unwrap();
+        openssl_verify(&house, &issued, "sslserver");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_dns_name_the_subject_is_empty_and_the_san_critical() {
+    let house = House::new().await;
+    let issued = house.server(&["192.0.2.1"]).await;
+    openssl_verify(&house, &issued, "sslserver");
+    let (leaf, ..) = house.chain_files(&issued);
+    let text = accepts("openssl", &[&"x509", &"-in", &leaf, &"-noout", &"-text"]);
+    assert!(text.contains("X509v3 Subject Alternative Name: critical"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lifetime_is_what_was_asked_for_to_the_second() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    for secs in [120, 3600, 90 * 86_400] {
+        let mut request = server_request(&["www.example.com"]);
+        request.validity_secs = Some(secs);
+        let issued = house.authority.certify(&admin(), request).await.unwrap();
+        let (_, certificate) =
+            x509_parser::parse_x509_certificate(Box::leak(issued.x509_der().into_boxed_slice())).unwrap();
+        let validity = certificate.validity();
+        assert_eq!(validity.not_after.timestamp() - validity.not_before.timestamp() + 1, secs as i64);
+        let backdated = house.world.now().unix() - validity.not_before.timestamp();
+        assert!((0..=60).contains(&backdated), "{backdated}");
+    }
+    for secs in [0, 59, 90 * 86_400 + 1, u64::MAX] {
+        let mut request = server_request(&["www.example.com"]);
+        request.validity_secs = Some(secs);
+        let refused = house.authority.certify(&admin(), request).await.unwrap_err();
+        assert!(matches!(refused, CaError::BadRequest { what: "validity", .. }), "{refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_ends_with_its_issuer() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let end = Timestamp::parse_rfc3339("2032-02-28T11:58:59Z").unwrap();
+    house.world.set(end.plus_secs(-86_400));
+    let issued = house.server(&["www.example.com"]).await;
+    assert_eq!(issued.validity.unwrap().not_after(), end);
+    house.world.set(end.plus_secs(-30));
+    let refused = house.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap_err();
+    assert!(matches!(refused, CaError::Unavailable { .. }), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_profile_does_not_allow_is_refused() {
+    let house = House::new().await;
+    for (profile, names, what) in [
+        ("tls-server", &["a@example.com"][..], "names"),
+        ("tls-client", &["*.example.com"], "names"),
+        ("tls-server", &[], "names"),
+        ("tls-serve", &["www.example.com"], "profile"),
+        ("ssh-user", &["www.example.com"], "profile"),
+    ] {
+        let mut request = server_request(&[]);
+        request.profile = profile.to_owned();
+        request.names = Some(names.iter().map(|n| Name::parse(n).unwrap()).collect());
+        let refused = house.authority.certify(&admin(), request).await.unwrap_err();
+        assert!(
+            matches!(&refused, CaError::BadRequest { what: w, .. } if *w == what),
+            "{profile} {names:?}: {refused}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_csr_may_not_ask_for_more_than_the_request() {
+    let house = House::new().await;
+    let names = |names: &[&str]| Some(names.iter().map(|n| Name::parse(n).unwrap()).collect());
+    let mut request = server_request(&["a.example.com"]);
+    request.names = names(&["a.example.com", "b.example.com"]);
+    let issued = house.authority.certify(&admin(), request).await.unwrap();
+    assert_eq!(issued.names, ["dns:a.example.com", "dns:b.example.com"]);
+    let mut request = server_request(&["c.example.com"]);
+    request.names = names(&["a.example.com"]);
+    let refused = house.authority.certify(&admin(), request).await.unwrap_err();
+    assert!(refused.to_string().contains("c.example.com"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_request_leaves_its_refusal_and_nothing_else() {
+    let house = House::new().await;
+    let before = house.ledger.counts().await.unwrap();
+    let refused =
+        house.authority.certify(&actor("ina", Role::Issuer), server_request(&["www.example.org"])).await.unwrap_err();
+    assert!(matches!(&refused, CaError::Refused(r) if r.missing.contains("www.example.org")), "{refused}");
+    let after = house.ledger.counts().await.unwrap();
+    assert_eq!((after.issued, after.intended, after.failed), (before.issued, before.intended, before.failed));
+    assert_eq!(after.leaves, before.leaves + 1);
+    let (_, leaf) = house.ledger.leaves(before.leaves..after.leaves).await.unwrap().remove(0);
+    assert!(leaf.contains("www.example.org") && leaf.contains("ina"), "{leaf}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_is_a_new_serial_with_everything_else_kept() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let mut request = server_request(&["b.example.com", "a.example.com"]);
+    request.validity_secs = Some(600);
+    request.renew = true;
+    let old = house.authority.certify(&admin(), request).await.unwrap();
+    house.world.advance(400);
+
+    let same_key = house.authority.renew(&admin(), &old.serial_hex(), None).await.unwrap();
+    assert_eq!(same_key.key_hash, old.key_hash);
+    let new_key = house.authority.renew(&admin(), &old.serial_hex(), Some(csr(&["a.example.com"]))).await.unwrap();
+    assert_ne!(new_key.key_hash, old.key_hash);
+    for new in [&same_key, &new_key] {
+        assert_ne!(new.serial, old.serial);
+        assert_eq!(
+            (&new.names, &new.subject, &new.owner, &new.profile),
+            (&old.names, &old.subject, &old.owner, &old.profile)
+        );
+        assert_eq!(new.validity.unwrap().secs(), 600);
+        assert_eq!(new.details["renews"], old.serial_hex());
+        assert_eq!(new.details["renew"], true);
+        openssl_verify(&house, new, "sslserver");
+    }
+    let greedy = house.authority.renew(&admin(), &old.serial_hex(), Some(csr(&["c.example.com"]))).await.unwrap_err();
+    assert!(matches!(greedy, CaError::BadRequest { what: "names", .. }));
+    let missing = house.authority.renew(&admin(), "0101", None).await.unwrap_err();
+    assert!(matches!(missing, CaError::NotFound(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_hangs_up_changes_nothing() {
+    let house = House::new().await;
+    let before = house.ledger.counts().await.unwrap();
+    let authority = house.authority.clone();
+    let call = tokio::spawn(async move { authority.certify(&admin(), server_request(&["www.example.com"])).await });
+    // Wherever the abort hits, either nothing was written or the page is walked to its end.
+    while house.ledger.head().await.unwrap().size == before.leaves {
+        tokio::task::yield_now().await;
+    }
+    call.abort();
+    let _ = call.await;
+    let concluded = async {
+        loop {
+            let now = house.ledger.counts().await.unwrap();
+            if now.intended == before.intended && now.issued == before.issued + 1 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), concluded).await.expect("the page is walked to its end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tampering_shows() {
+    let house = House::new().await;
+    let issued = house.server(&["www.example.com"]).await;
+    let mut der = issued.x509_der();
+    let at = der.windows(7).position(|w| w == b"example").unwrap();
+    der[at] ^= 1;
+    let leaf = house.file("leaf.der", der);
+    let (_, chain, roots) = house.chain_files(&issued);
+    refuses("openssl", &[&"verify", &"-CAfile", &roots, &"-untrusted", &chain, &leaf]);
+    assert!(csr_pem(&["x.example.com"]).contains("REQUEST"));
+}
