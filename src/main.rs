@@ -1,1 +1,153 @@
-fn main(){}
+//! The one binary: parses, dispatches, and turns a failure into a sentence and an exit code.
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod cmd;
+mod config;
+mod failure;
+mod house;
+mod output;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use failure::{Exit, Failure, OrFail};
+
+const ABOUT: &str = "A certificate authority whose keys live in an HSM and whose every signature can be proved";
+
+const AFTER: &str = "\
+First steps:
+  chancery init ./ca --module /usr/lib/softhsm/libsofthsm2.so --token-label chancery --pin-file pin
+  chancery --config ./ca/chancery.toml serve
+  chancery --config ./ca/chancery.toml issue tls www.example.internal --owner web --out ./www
+  chancery --config ./ca/chancery.toml certs list --expiring 30d
+  chancery --config ./ca/chancery.toml audit verify
+
+Exit codes:
+  0 done   1 failed   2 wrong usage   3 refused   4 unavailable, try later   5 audit verify found something";
+
+#[derive(Parser)]
+#[command(name = "chancery", version, about = ABOUT, after_help = AFTER, propagate_version = true)]
+struct Cli {
+    /// The server's configuration; client commands look for client.toml beside it
+    #[arg(long, env = "CHANCERY_CONFIG", global = true)]
+    config: Option<PathBuf>,
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    connection: client::Connection,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Create the keys in the HSM, the CAs, the register and the first administrator
+    Init(cmd::init::Args),
+    /// Run the server: HTTPS (REST, ACME, dashboard) and plain HTTP (CRL, AIA)
+    Serve,
+    /// Issue a TLS server, TLS client or code-signing certificate
+    Issue(cmd::issue::Args),
+    /// SSH user and host certificates
+    Ssh(cmd::ssh::Args),
+    /// Sign a file with a code-signing key that lives in the HSM
+    Sign(cmd::sign::Args),
+    /// What was issued, to whom, and when it expires
+    Certs(cmd::certs::Args),
+    /// The log of every signing operation: read it, prove it, verify it
+    Audit(cmd::audit::Args),
+    /// API tokens: create, list, revoke
+    Token(cmd::token::Args),
+    /// Keep certificates fresh on this host
+    Agent(cmd::agent::Args),
+    /// Examine the HSM: module, token, mechanisms, keys, a test signature
+    Doctor,
+    /// Remember a server and a token for this user
+    Login(cmd::login::Args),
+}
+
+/// What every command gets beside its own arguments.
+pub struct Global {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--json`
+    pub json: bool,
+    /// How to reach a server.
+    pub connection: client::Connection,
+}
+
+impl Global {
+    /// A client of the server these flags name.
+    pub fn client(&self) -> Result<client::Client, Failure> {
+        client::Client::connect(&self.connection, self.config.as_deref())
+    }
+
+    /// The server's configuration, for the commands that open the house themselves.
+    pub fn config(&self) -> Result<config::Config, Failure> {
+        let file = self.config.as_deref().ok_or_else(|| {
+            Failure::new(Exit::Failed, "no configuration is named")
+                .help("pass --config DIR/chancery.toml or set CHANCERY_CONFIG")
+        })?;
+        config::Config::load(file).or_fail("the configuration is refused")
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let server = matches!(cli.command, Command::Serve | Command::Agent(_));
+    log_to_stderr(server);
+    // One crypto provider in the whole process; it cannot be installed twice, and nothing ran before.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        eprintln!("chancery: another TLS provider was installed first");
+        return ExitCode::FAILURE;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("chancery: cannot start threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(dispatch(cli));
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.exit() as u8)
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let global = Global { config: cli.config, json: cli.json, connection: cli.connection };
+    match cli.command {
+        Command::Init(args) => cmd::init::run(args, &global).await,
+        Command::Serve => cmd::serve::run(&global).await,
+        Command::Issue(args) => cmd::issue::run(args, &global).await,
+        Command::Ssh(args) => cmd::ssh::run(args, &global).await,
+        Command::Sign(args) => cmd::sign::run(args, &global).await,
+        Command::Certs(args) => cmd::certs::run(args, &global).await,
+        Command::Audit(args) => cmd::audit::run(args, &global).await,
+        Command::Token(args) => cmd::token::run(args, &global).await,
+        Command::Agent(args) => cmd::agent::run(args).await,
+        Command::Doctor => cmd::doctor::run(&global).await,
+        Command::Login(args) => cmd::login::run(args, &global).await,
+    }
+}
+
+/// Servers say what happens; commands say what went wrong. `CHANCERY_LOG` (e.g. `debug`) decides otherwise.
+fn log_to_stderr(server: bool) {
+    // cryptoki calls every mechanism that it has no name for an error; `doctor` lists them without the alarm.
+    let fallback = if server { "info,cryptoki=off" } else { "error,cryptoki=off" };
+    let filter = EnvFilter::try_from_env("CHANCERY_LOG").unwrap_or_else(|_| EnvFilter::new(fallback));
+    let colour = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    lines.with_target(false).init();
+}

@@ -1,0 +1,223 @@
+//! `chancery audit`: read the log, prove an entry, verify the whole register from its bytes, take it elsewhere.
+//!
+//! `list`, `show` and `prove` ask the server. `verify` and `export` trust no server: they read the register itself
+//! (with --config) or an exported folder (with --dir), and need neither the HSM nor the network.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+use store::{Database, Pins, Report, Source};
+
+use super::certs::pages;
+use super::files;
+use crate::Global;
+use crate::failure::{Exit, Failure, OrFail};
+use crate::output::{self, field};
+
+/// A signed log head is a few hundred bytes.
+const CHECKPOINT_BYTES_MAX: u64 = 64 << 10;
+
+#[derive(Parser)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// List the latest entries of the log
+    List {
+        /// Begin after this index instead
+        #[arg(long)]
+        after: Option<u64>,
+        /// At most this many
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Show one entry
+    Show {
+        /// Its index
+        index: u64,
+    },
+    /// Print the proof that an entry is in the signed log
+    Prove {
+        /// Its index
+        index: u64,
+    },
+    /// Verify everything from bytes: tree, checkpoints, every row, every signature
+    #[command(after_help = "\
+Examples:
+  chancery --config ca/chancery.toml audit verify
+  chancery audit verify --dir ./export --key ca/log.vkey --checkpoint kept/checkpoint
+
+Keep a checkpoint (GET /log/checkpoint) somewhere else: with it, entries that were cut off the end are found too.
+Exit code 5 means that something was found; each finding names its row.")]
+    Verify(Verify),
+    /// Write the log and the register's rows to a folder that verifies offline
+    Export {
+        /// The folder (made; must be empty)
+        dir: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+struct Verify {
+    /// An exported folder, instead of the register that --config names
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// A checkpoint kept from earlier: the log must still contain everything it covers
+    #[arg(long)]
+    checkpoint: Option<PathBuf>,
+    /// The log's verifier key (a file such as DIR/log.vkey); by default log.vkey beside the configuration
+    #[arg(long)]
+    key: Option<PathBuf>,
+}
+
+/// Runs `chancery audit`.
+pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    match args.what {
+        What::List { after, limit } => list(after, limit, global).await,
+        What::Show { index } => {
+            let answer = global.client()?.get(&format!("/api/v1/audit/{index}")).await?;
+            output::json(answer.get("leaf").unwrap_or(&answer));
+            Ok(())
+        }
+        What::Prove { index } => {
+            output::json(&global.client()?.get(&format!("/api/v1/audit/{index}")).await?);
+            Ok(())
+        }
+        What::Verify(verify) => self::verify(verify, global).await,
+        What::Export { dir } => export(dir, global).await,
+    }
+}
+
+async fn list(after: Option<u64>, limit: usize, global: &Global) -> Result<(), Failure> {
+    let client = global.client()?;
+    let after = match after {
+        Some(index) => index.to_string(),
+        None => {
+            let size = client.get("/api/v1/audit?limit=1").await?.get("size").and_then(Value::as_u64).unwrap_or(0);
+            // "after" is exclusive; the first entry has index 0, so an empty value means from the beginning.
+            size.checked_sub(limit as u64 + 1).map(|n| n.to_string()).unwrap_or_default()
+        }
+    };
+    let query = if after.is_empty() { vec![] } else { vec![("after", after)] };
+    let items = pages(&client, "/api/v1/audit", &query, limit).await?;
+    if global.json {
+        output::json(&Value::Array(items));
+        return Ok(());
+    }
+    let rows = items.iter().map(|leaf| {
+        ["i", "time", "event", "kind", "actor", "profile", "serial", "outcome"].map(|f| field(leaf, f)).into()
+    });
+    output::table(
+        &["INDEX", "TIME", "EVENT", "KIND", "ACTOR", "PROFILE", "SERIAL", "OUTCOME"],
+        rows.collect(),
+        "the log is empty",
+    );
+    Ok(())
+}
+
+async fn verify(args: Verify, global: &Global) -> Result<(), Failure> {
+    let (source, key) = match &args.dir {
+        Some(dir) => (Source::Folder(dir.clone()), args.key.clone()),
+        None => {
+            let config = global.config()?;
+            let database = Database::parse(&config.database_url).or_fail("the database is not understood")?;
+            let beside = config.file.parent().unwrap_or(Path::new(".")).join("log.vkey");
+            (Source::Database(database), args.key.clone().or(Some(beside).filter(|p| p.exists())))
+        }
+    };
+    let pins = Pins {
+        checkpoint: args.checkpoint.as_deref().map(read_text).transpose()?,
+        verifier_key: key.as_deref().map(read_text).transpose()?.map(|t| t.trim().to_owned()),
+    };
+    let report = tokio::task::spawn_blocking(move || {
+        let bar = progress();
+        let report = store::verify_pinned(source, &pins, &mut |p| {
+            bar.set_length(p.total);
+            bar.set_position(p.done);
+        });
+        bar.finish_and_clear();
+        report
+    })
+    .await
+    .or_fail("the verification broke off")?
+    .or_exit(Exit::Failed, "cannot read the register")?;
+    print_report(&report, global.json);
+    match report.findings_total {
+        0 => Ok(()),
+        n => Err(Failure::new(Exit::Findings, format!("{n} finding(s): this register is not what was signed"))
+            .help("keep it as it is, compare with a backup, and treat what the findings name as untrusted")),
+    }
+}
+
+fn print_report(report: &Report, as_json: bool) {
+    if as_json {
+        let findings: Vec<Value> =
+            report.findings.iter().map(|f| json!({"what": f.what, "where": f.where_, "says": f.says})).collect();
+        return output::json(&json!({
+            "leaves": report.leaves,
+            "certificates": report.certificates,
+            "checkpoints": report.checkpoints,
+            "root": report.root,
+            "unconcluded": report.unconcluded,
+            "unconcluded_total": report.unconcluded_total,
+            "findings": findings,
+            "findings_total": report.findings_total,
+        }));
+    }
+    output::facts(&[
+        ("log entries", report.leaves.to_string()),
+        ("signatures", report.certificates.to_string()),
+        ("checkpoints", report.checkpoints.to_string()),
+        ("root", report.root.clone()),
+        ("unconcluded", report.unconcluded_total.to_string()),
+        ("findings", report.findings_total.to_string()),
+    ]);
+    if !report.unconcluded.is_empty() {
+        let some: Vec<String> = report.unconcluded.iter().map(u64::to_string).collect();
+        output::line(format!("intents without a conclusion (they count as issued): {}", some.join(", ")));
+    }
+    let rows = report.findings.iter().map(|f| vec![f.what.to_owned(), f.where_.clone(), f.says.clone()]).collect();
+    output::table(
+        &["FINDING", "WHERE", "WHAT IT SAYS"],
+        rows,
+        "verified: every entry, checkpoint, row and signature holds",
+    );
+}
+
+async fn export(dir: PathBuf, global: &Global) -> Result<(), Failure> {
+    let config = global.config()?;
+    if dir.exists() && std::fs::read_dir(&dir).is_ok_and(|mut d| d.next().is_some()) {
+        return Err(Failure::new(Exit::Failed, format!("{} is not empty", dir.display())).help("name a new folder"));
+    }
+    files::folder(&dir)?;
+    let database = Database::parse(&config.database_url).or_fail("the database is not understood")?;
+    let spinner = ProgressBar::new_spinner().with_message("exporting");
+    spinner.enable_steady_tick(Duration::from_millis(120));
+    let target = dir.clone();
+    tokio::task::spawn_blocking(move || store::export_database(&database, &target))
+        .await
+        .or_fail("the export broke off")?
+        .or_fail("cannot export the register")?;
+    spinner.finish_and_clear();
+    output::line(format!("{}  verify it with: chancery audit verify --dir {}", dir.display(), dir.display()));
+    Ok(())
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(files::read(path, CHECKPOINT_BYTES_MAX)?).or_fail(format!("{} is not text", path.display()))
+}
+
+/// A bar on standard error, where someone looks at one.
+fn progress() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} entries, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}

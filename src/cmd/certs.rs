@@ -1,0 +1,290 @@
+//! `chancery certs`: what was issued, to whom, when it expires; revoke and renew.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use serde_json::{Value, json};
+
+use super::files;
+use super::issue::write_certificate;
+use crate::Global;
+use crate::failure::{Exit, Failure, OrFail};
+use crate::output::{self, field};
+
+#[derive(Parser)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// List certificates, those that expire first on top
+    #[command(
+        after_help = "Examples:\n  chancery certs list --expiring 30d\n  chancery certs list --owner web --state issued --json"
+    )]
+    List(List),
+    /// Show one certificate
+    Show {
+        /// Its serial number (hex)
+        serial: String,
+        /// Print the chain (PEM) instead
+        #[arg(long)]
+        pem: bool,
+    },
+    /// Revoke a certificate; the CRL is published before this command returns
+    Revoke {
+        /// Its serial number (hex)
+        serial: String,
+        /// unspecified, key-compromise, ca-compromise, affiliation-changed, superseded, cessation-of-operation,
+        /// certificate-hold or privilege-withdrawn
+        #[arg(long, default_value = "unspecified")]
+        reason: String,
+    },
+    /// Issue the successor of a certificate: same names, same key unless a CSR is given
+    Renew {
+        /// Its serial number (hex)
+        serial: String,
+        /// A request with the new key
+        #[arg(long)]
+        csr: Option<PathBuf>,
+        /// Folder for cert.pem, chain.pem and fullchain.pem
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+struct List {
+    /// Only what expires within this time: 90s, 30m, 12h, 30d or 2w
+    #[arg(long)]
+    expiring: Option<String>,
+    /// Only this owner's
+    #[arg(long)]
+    owner: Option<String>,
+    /// Only those with this name: a DNS name or address; with --kind ssh-user or ssh-host a principal
+    #[arg(long)]
+    name: Option<String>,
+    /// intended, issued, failed or revoked
+    #[arg(long)]
+    state: Option<String>,
+    /// certificate, ca-certificate, ssh-user, ssh-host, code-signature or crl
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only this profile
+    #[arg(long)]
+    profile: Option<String>,
+    /// At most this many
+    #[arg(long, default_value_t = 1000)]
+    limit: usize,
+}
+
+/// Runs `chancery certs`.
+pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    match args.what {
+        What::List(list) => list_certificates(list, global).await,
+        What::Show { serial, pem } => show(&serial, pem, global).await,
+        What::Revoke { serial, reason } => revoke(&serial, &reason, global).await,
+        What::Renew { serial, csr, out } => renew(&serial, csr, out, global).await,
+    }
+}
+
+async fn list_certificates(args: List, global: &Global) -> Result<(), Failure> {
+    let client = global.client()?;
+    let mut query = vec![];
+    if let Some(expiring) = &args.expiring {
+        query.push(("expiring_secs", seconds(expiring)?.to_string()));
+    }
+    let name = args.name.as_deref().map(|name| registered(name, args.kind.as_deref())).transpose()?;
+    let texts = [
+        ("owner", &args.owner),
+        ("name", &name),
+        ("state", &args.state),
+        ("kind", &args.kind),
+        ("profile", &args.profile),
+    ];
+    query.extend(texts.into_iter().filter_map(|(name, value)| value.clone().map(|v| (name, v))));
+    let items = pages(&client, "/api/v1/certificates", &query, args.limit).await?;
+    if global.json {
+        output::json(&Value::Array(items));
+        return Ok(());
+    }
+    let rows = items
+        .iter()
+        .map(|item| ["not_after", "owner", "names", "profile", "state", "serial"].map(|f| field(item, f)).into());
+    output::table(
+        &["EXPIRES", "OWNER", "NAMES", "PROFILE", "STATE", "SERIAL"],
+        rows.collect(),
+        "no certificate matches",
+    );
+    Ok(())
+}
+
+/// A name as the register has it: `dns:www.example.internal`; principals stand there as they are.
+fn registered(name: &str, kind: Option<&str>) -> Result<String, Failure> {
+    if kind.is_some_and(|kind| kind.starts_with("ssh")) {
+        return Ok(name.to_owned());
+    }
+    Ok(policy::Name::parse(name).or_fail(format!("{name:?} is no name"))?.to_string())
+}
+
+/// All items of a paged resource, up to `limit`.
+pub async fn pages(
+    client: &crate::client::Client,
+    path: &str,
+    query: &[(&str, String)],
+    limit: usize,
+) -> Result<Vec<Value>, Failure> {
+    const PAGE: usize = 200;
+    let mut items: Vec<Value> = Vec::new();
+    let mut cursor = None;
+    while items.len() < limit {
+        let mut query = query.to_vec();
+        query.push(("limit", PAGE.min(limit - items.len()).to_string()));
+        if let Some(cursor) = cursor.take() {
+            query.push(("cursor", cursor));
+        }
+        let text: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
+        let mut page = client.get(&format!("{path}?{}", text.join("&"))).await?;
+        if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
+            items.extend(more);
+        }
+        match page.get("next") {
+            None | Some(Value::Null) => break,
+            Some(next) => cursor = Some(next.as_str().map_or_else(|| next.to_string(), str::to_owned)),
+        }
+    }
+    Ok(items)
+}
+
+async fn show(serial: &str, pem: bool, global: &Global) -> Result<(), Failure> {
+    let item = global.client()?.get(&format!("/api/v1/certificates/{}", hex_serial(serial)?)).await?;
+    if global.json {
+        output::json(&item);
+        return Ok(());
+    }
+    if pem {
+        output::line(field(&item, "chain").trim_end());
+        return Ok(());
+    }
+    let shown = [
+        "serial",
+        "kind",
+        "state",
+        "profile",
+        "issuer",
+        "owner",
+        "subject",
+        "names",
+        "not_before",
+        "not_after",
+        "key_hash",
+        "actor",
+        "operation",
+        "renew",
+        "revoked_at",
+        "reason",
+    ];
+    let facts: Vec<(&str, String)> =
+        shown.into_iter().map(|f| (f, field(&item, f))).filter(|(_, v)| !v.is_empty()).collect();
+    output::facts(&facts);
+    Ok(())
+}
+
+async fn revoke(serial: &str, reason: &str, global: &Global) -> Result<(), Failure> {
+    let serial = hex_serial(serial)?;
+    let answer =
+        global.client()?.post(&format!("/api/v1/certificates/{serial}/revoke"), &json!({"reason": reason})).await?;
+    if global.json {
+        output::json(&answer);
+    } else {
+        output::line(format!("revoked {serial} ({reason}); the new CRL is published"));
+    }
+    Ok(())
+}
+
+async fn renew(serial: &str, csr: Option<PathBuf>, out: PathBuf, global: &Global) -> Result<(), Failure> {
+    let mut body = json!({});
+    if let Some(path) = csr {
+        let pem = String::from_utf8(files::read(&path, 16 << 10)?).or_fail("the request is not PEM")?;
+        body["csr"] = json!(pem);
+    }
+    let issued = global.client()?.post(&format!("/api/v1/certificates/{}/renew", hex_serial(serial)?), &body).await?;
+    files::folder(&out)?;
+    write_certificate(&out, &issued)?;
+    if global.json {
+        output::json(&issued);
+    } else {
+        output::line(format!("renewed as {}, until {}", field(&issued, "serial"), field(&issued, "not_after")));
+    }
+    Ok(())
+}
+
+/// `30d` -> seconds.
+pub fn seconds(text: &str) -> Result<u64, Failure> {
+    let refuse = || {
+        Failure::new(Exit::Failed, format!("{text:?} is no duration"))
+            .help("a number with s, m, h, d or w, such as 30d")
+    };
+    let (number, unit) = text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return Err(refuse()),
+    };
+    number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).ok_or_else(refuse)
+}
+
+/// A serial number as the API wants it: lower-case hex without the colons that other tools print.
+fn hex_serial(text: &str) -> Result<String, Failure> {
+    let serial = text.replace(':', "").to_ascii_lowercase();
+    if serial.is_empty() || serial.len() > 40 || !serial.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(Failure::new(Exit::Failed, format!("{text:?} is no serial number"))
+            .help("`chancery certs list` prints them"));
+    }
+    Ok(serial)
+}
+
+fn percent(text: &str) -> String {
+    text.bytes()
+        .map(|b| match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),
+            _ => format!("%{b:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units_and_do_not_overflow() {
+        assert_eq!(seconds("30d").unwrap(), 2_592_000);
+        assert_eq!(seconds("90s").unwrap(), 90);
+        for bad in ["", "d", "30", "30y", "-1d", "99999999999999999999w", "3é"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn serials_are_taken_as_openssl_prints_them() {
+        assert_eq!(hex_serial("0A:1B").unwrap(), "0a1b");
+        assert!(hex_serial("../x").is_err());
+    }
+
+    #[test]
+    fn names_are_asked_for_as_the_register_has_them() {
+        assert_eq!(registered("WWW.example.internal", None).unwrap(), "dns:www.example.internal");
+        assert_eq!(registered("10.0.0.7", Some("certificate")).unwrap(), "ip:10.0.0.7");
+        assert_eq!(registered("alice", Some("ssh-user")).unwrap(), "alice");
+    }
+
+    #[test]
+    fn query_values_are_escaped() {
+        assert_eq!(percent("a b&c"), "a%20b%26c");
+    }
+}

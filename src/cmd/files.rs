@@ -1,0 +1,75 @@
+//! Writing what a command hands out: whole or not at all, secrets readable by their owner alone.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::failure::{Exit, Failure, OrFail};
+
+/// Anyone may read it.
+pub const PUBLIC: u32 = 0o644;
+/// Only its owner may read it.
+pub const SECRET: u32 = 0o600;
+
+/// Writes `bytes` to `path` through a temporary file in the same folder: flushed, then renamed.
+/// A crash leaves the old file or the new one, never half of either.
+pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+    let said = || format!("cannot write {}", path.display());
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or_else(|| Failure::new(Exit::Failed, said()))?;
+    let temporary = dir.join(format!(".{}.{}.new", name.to_string_lossy(), std::process::id()));
+    let written = (|| {
+        let _ = fs::remove_file(&temporary);
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        fs::File::open(dir)?.sync_all()
+    })();
+    written.inspect_err(|_| drop(fs::remove_file(&temporary))).or_fail(said())
+}
+
+/// The same, but refuses to replace a file that is there.
+pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+    if path.exists() {
+        return Err(Failure::new(Exit::Failed, format!("{} exists already", path.display()))
+            .help("choose another folder, or move the file away"));
+    }
+    write(path, bytes, mode)
+}
+
+/// Makes a folder and those above it.
+pub fn folder(path: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(path).or_fail(format!("cannot make the folder {}", path.display()))
+}
+
+/// Reads a file that must not be longer than `most` bytes.
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+    let said = || format!("cannot read {}", path.display());
+    let size = fs::metadata(path).or_fail(said())?.len();
+    if size > most {
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("{} has {size} bytes; at most {most} make sense", path.display()),
+        ));
+    }
+    fs::read(path).or_fail(said())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_secret_is_readable_by_its_owner_alone_and_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        write_new(&path, b"one", SECRET).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(write_new(&path, b"two", SECRET).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays behind");
+    }
+}

@@ -1,0 +1,206 @@
+//! `chancery issue tls|client|code`: a certificate, its chain and, unless a CSR is given, a key made on this host.
+//!
+//! The key of a TLS or client certificate never leaves this host; the key of a code-signing certificate never leaves
+//! the HSM.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::files::{self, PUBLIC, SECRET};
+use crate::Global;
+use crate::failure::{Failure, OrFail};
+use crate::output::{self, field};
+
+/// What the server takes at most (see docs/LIMITS.md).
+const CSR_BYTES_MAX: u64 = 16 << 10;
+
+#[derive(Parser)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// A TLS server certificate for DNS names and addresses
+    #[command(after_help = "Example:\n  chancery issue tls www.example.internal 10.0.0.7 --owner web --out ./www")]
+    Tls(Leaf),
+    /// A TLS client certificate
+    #[command(after_help = "Example:\n  chancery issue client agent7.example.internal --owner web --out ./agent7")]
+    Client(Leaf),
+    /// A code-signing certificate for a new key inside the HSM
+    #[command(after_help = "Example:\n  chancery issue code --key release --owner release --out ./release")]
+    Code(Code),
+}
+
+#[derive(clap::Args)]
+struct Leaf {
+    /// Names: DNS names or IP addresses (taken from the CSR where none is given)
+    names: Vec<String>,
+    /// Whose it is; its rules decide which names are allowed
+    #[arg(long, default_value = "default")]
+    owner: String,
+    /// A certificate request (PEM or DER) instead of a key made here
+    #[arg(long)]
+    csr: Option<PathBuf>,
+    /// The profile, where the default for this kind is not wanted
+    #[arg(long)]
+    profile: Option<String>,
+    /// Lifetime in seconds, within the profile's bounds
+    #[arg(long)]
+    validity_secs: Option<u64>,
+    /// Let the server renew it by itself at two thirds of its lifetime, with the same key
+    #[arg(long)]
+    renew: bool,
+    /// Folder for cert.pem, chain.pem, fullchain.pem and key.pem
+    #[arg(long)]
+    out: PathBuf,
+}
+
+#[derive(clap::Args)]
+struct Code {
+    /// The key's label in the HSM
+    #[arg(long)]
+    key: String,
+    /// Whose it is
+    #[arg(long, default_value = "default")]
+    owner: String,
+    /// The name in the certificate's subject, by default the label
+    #[arg(long)]
+    subject: Option<String>,
+    /// p256, rsa2048, rsa3072 or rsa4096, within the profile's bounds
+    #[arg(long, default_value = "p256")]
+    algorithm: String,
+    /// Folder for cert.pem and chain.pem
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Runs `chancery issue`.
+pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    match args.what {
+        What::Tls(leaf) => leaf_certificate(leaf, "tls-server", global).await,
+        What::Client(leaf) => leaf_certificate(leaf, "tls-client", global).await,
+        What::Code(code) => code_certificate(code, global).await,
+    }
+}
+
+async fn leaf_certificate(args: Leaf, profile: &str, global: &Global) -> Result<(), Failure> {
+    let client = global.client()?;
+    let (csr, key) = match &args.csr {
+        Some(path) => (pem(&files::read(path, CSR_BYTES_MAX)?), None),
+        None => {
+            let (csr, key) = request(&args.names)?;
+            (csr, Some(key))
+        }
+    };
+    let mut body = json!({
+        "profile": args.profile.as_deref().unwrap_or(profile),
+        "owner": args.owner,
+        "csr": csr,
+        "renew": args.renew,
+    });
+    if !args.names.is_empty() {
+        body["names"] = json!(args.names);
+    }
+    if let Some(secs) = args.validity_secs {
+        body["validity_secs"] = json!(secs);
+    }
+    files::folder(&args.out)?;
+    if let Some(key) = &key {
+        // Before the request: a certificate whose key could not be kept would be worth nothing.
+        files::write_new(&args.out.join("key.pem"), key.as_bytes(), SECRET)?;
+    }
+    let issued = client.post("/api/v1/certificates", &body).await.inspect_err(|_| {
+        if key.is_some() {
+            let _ = std::fs::remove_file(args.out.join("key.pem"));
+        }
+    })?;
+    write_certificate(&args.out, &issued)?;
+    report(&issued, &args.out, global.json);
+    Ok(())
+}
+
+async fn code_certificate(args: Code, global: &Global) -> Result<(), Failure> {
+    let body = json!({
+        "label": args.key,
+        "owner": args.owner,
+        "algorithm": args.algorithm,
+        "subject": args.subject.unwrap_or_else(|| args.key.clone()),
+    });
+    let issued = global.client()?.post("/api/v1/keys", &body).await?;
+    files::folder(&args.out)?;
+    write_certificate(&args.out, &issued)?;
+    report(&issued, &args.out, global.json);
+    Ok(())
+}
+
+/// A key made here and a request for it. The names travel beside the CSR, and in it for servers that look there.
+fn request(names: &[String]) -> Result<(String, Zeroizing<String>), Failure> {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).or_fail("cannot make a key")?;
+    let mut params = CertificateParams::new(names.to_vec()).or_fail("these names do not fit into a request")?;
+    params.distinguished_name = DistinguishedName::new();
+    if let Some(first) = names.first().filter(|n| n.len() <= 64) {
+        params.distinguished_name.push(DnType::CommonName, first.as_str());
+    }
+    let csr = params.serialize_request(&key).and_then(|csr| csr.pem()).or_fail("cannot make a request")?;
+    Ok((csr, Zeroizing::new(key.serialize_pem())))
+}
+
+/// A CSR as PEM; DER is wrapped.
+fn pem(csr: &[u8]) -> String {
+    use base64::Engine;
+    match std::str::from_utf8(csr) {
+        Ok(text) if text.contains("-----BEGIN") => text.to_owned(),
+        _ => {
+            let body = base64::engine::general_purpose::STANDARD.encode(csr);
+            format!("-----BEGIN CERTIFICATE REQUEST-----\n{body}\n-----END CERTIFICATE REQUEST-----\n")
+        }
+    }
+}
+
+/// Writes `cert.pem`, `chain.pem` (the intermediates) and `fullchain.pem` of a certificate resource into `dir`.
+pub fn write_certificate(dir: &Path, issued: &Value) -> Result<(), Failure> {
+    let (certificate, full) = (field(issued, "certificate"), field(issued, "chain"));
+    let intermediates = full.strip_prefix(&certificate).unwrap_or(&full).to_owned();
+    files::write(&dir.join("cert.pem"), certificate.as_bytes(), PUBLIC)?;
+    files::write(&dir.join("chain.pem"), intermediates.as_bytes(), PUBLIC)?;
+    files::write(&dir.join("fullchain.pem"), full.as_bytes(), PUBLIC)
+}
+
+fn report(issued: &Value, dir: &Path, as_json: bool) {
+    if as_json {
+        return output::json(issued);
+    }
+    output::facts(&[
+        ("serial", field(issued, "serial")),
+        ("profile", field(issued, "profile")),
+        ("names", field(issued, "names")),
+        ("not after", field(issued, "not_after")),
+        ("operation", field(issued, "operation")),
+        ("written to", dir.display().to_string()),
+    ]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn der_requests_are_wrapped_and_pem_is_left_alone() {
+        assert!(pem(&[0x30, 0x82]).starts_with("-----BEGIN CERTIFICATE REQUEST-----\nMII="));
+        assert_eq!(pem(b"-----BEGIN X-----"), "-----BEGIN X-----");
+    }
+
+    #[test]
+    fn the_chain_file_holds_the_intermediates_only() {
+        let dir = tempfile::tempdir().unwrap();
+        write_certificate(dir.path(), &json!({"certificate": "LEAF\n", "chain": "LEAF\nCA\n"})).unwrap();
+        assert_eq!(std::fs::read_to_string(dir.path().join("chain.pem")).unwrap(), "CA\n");
+        assert_eq!(std::fs::read_to_string(dir.path().join("fullchain.pem")).unwrap(), "LEAF\nCA\n");
+    }
+}

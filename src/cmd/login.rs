@@ -1,0 +1,57 @@
+//! `chancery login`: remembers a server, its roots and a token for this user. The token is read from a file or from
+//! standard input, never from the command line, and is tried once before anything is written.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use super::files::{self, PUBLIC, SECRET};
+use crate::Global;
+use crate::client::ClientFile;
+use crate::failure::{Exit, Failure, OrFail};
+use crate::output::{self, field};
+
+/// A token is under 100 bytes; a file longer than this is none.
+const TOKEN_BYTES_MAX: u64 = 4096;
+
+#[derive(Parser)]
+#[command(after_help = "Example:\n  chancery login --url https://ca.example.internal:8443 --cacert roots.pem < token")]
+pub struct Args {}
+
+/// Runs `chancery login`.
+pub async fn run(_args: Args, global: &Global) -> Result<(), Failure> {
+    let needs = |what: &str| Failure::new(Exit::Failed, format!("{what} is missing")).help("chancery login --help");
+    let url = global.connection.url.clone().ok_or_else(|| needs("--url"))?;
+    let cacert = global.connection.cacert.clone().ok_or_else(|| needs("--cacert"))?;
+    let path = ClientFile::default_path()
+        .ok_or_else(|| Failure::new(Exit::Failed, "neither HOME nor XDG_CONFIG_HOME is set"))?;
+    let dir = path.parent().map(PathBuf::from).unwrap_or_default();
+    let token = match &global.connection.token_file {
+        Some(file) => files::read(file, TOKEN_BYTES_MAX)?,
+        None => {
+            let mut bytes = Vec::new();
+            std::io::stdin()
+                .take(TOKEN_BYTES_MAX)
+                .read_to_end(&mut bytes)
+                .or_fail("cannot read the token from standard input")?;
+            bytes
+        }
+    };
+    files::folder(&dir)?;
+    let pending = dir.join("token.new");
+    files::write(&pending, token.trim_ascii(), SECRET)?;
+    let mut connection = global.connection.clone();
+    connection.token_file = Some(pending.clone());
+    let tried = async { crate::client::Client::connect(&connection, None)?.get("/api/v1/whoami").await }.await;
+    let who = tried.inspect_err(|_| drop(std::fs::remove_file(&pending)))?;
+    let roots = std::fs::read(&cacert).or_fail(format!("cannot read {}", cacert.display()))?;
+    files::write(&dir.join("roots.pem"), &roots, PUBLIC)?;
+    std::fs::rename(&pending, dir.join("token")).or_fail("cannot keep the token")?;
+    let file =
+        ClientFile { url: Some(url.clone()), cacert: Some("roots.pem".into()), token_file: Some("token".into()) };
+    let text = toml::to_string(&file).or_fail("cannot write the client file")?;
+    files::write(&path, text.as_bytes(), SECRET)?;
+    output::line(format!("{} at {url}; remembered in {}", field(&who, "id"), path.display()));
+    Ok(())
+}

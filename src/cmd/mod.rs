@@ -1,0 +1,14 @@
+//! One subcommand, one file.
+
+pub mod agent;
+pub mod audit;
+pub mod certs;
+pub mod doctor;
+pub mod files;
+pub mod init;
+pub mod issue;
+pub mod login;
+pub mod serve;
+pub mod sign;
+pub mod ssh;
+pub mod token;

@@ -1,0 +1,391 @@
+//! `chancery.toml`: TOML -> raw serde structs -> checks -> one immutable value.
+//!
+//! A mistake is refused at start-up with the file, the key, the reason and the line to write instead.
+//! Relative paths are relative to the file, so that a folder made by `chancery init` can be moved.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use hsm::{PinSource, TokenConfig, TokenSelector};
+use policy::{Instance, Owner, OwnerRules};
+
+/// Sessions to open on the token where the file does not say.
+const SESSIONS_DEFAULT: usize = 4;
+/// Signatures that may wait for a session; beyond it the answer is 503.
+const QUEUE_DEFAULT: usize = 1024;
+/// How long one signature may take, queueing included.
+const DEADLINE_MS_DEFAULT: u64 = 5_000;
+/// A configuration longer than this is not one.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The whole configuration, checked.
+#[derive(Debug)]
+pub struct Config {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// Where the server listens and how it is reached.
+    pub server: Server,
+    /// The token that holds the keys.
+    pub hsm: Token,
+    /// `sqlite:PATH` with an absolute path, or `postgres://...`.
+    pub database_url: String,
+    /// This node's part of every serial number.
+    pub instance: Instance,
+    /// The name that the log's checkpoints carry.
+    pub log_origin: String,
+    /// Folder of `*.cedar` files.
+    pub policies: PathBuf,
+    /// Folder of `*.toml` profiles.
+    pub profiles: PathBuf,
+    /// The ACME server's settings, checked; absent, there is none.
+    pub acme: Option<acme::AcmeConfig>,
+    /// Which names belong to whom.
+    pub owners: Vec<OwnerRules>,
+}
+
+/// `[server]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// REST, ACME and the dashboard.
+    #[serde(default = "https_default")]
+    pub https: SocketAddr,
+    /// CRL, AIA, roots, the public log.
+    #[serde(default = "http_default")]
+    pub http: SocketAddr,
+    /// The names in the server's own certificate.
+    #[serde(default = "names_default")]
+    pub names: Vec<String>,
+    /// How clients reach `http`; written into certificates (CRL, AIA).
+    pub public_http: String,
+    /// How clients reach `https`; the base of ACME's URLs.
+    pub public_https: String,
+}
+
+/// `[hsm]`, checked.
+#[derive(Debug)]
+pub struct Token {
+    /// The PKCS#11 module.
+    pub module: PathBuf,
+    token: RawToken,
+    pin: RawPin,
+    sessions: usize,
+    queue: usize,
+    deadline: Duration,
+}
+
+#[derive(Debug, Clone)]
+enum RawToken {
+    Label(String),
+    Uri(String),
+}
+
+#[derive(Debug, Clone)]
+enum RawPin {
+    File(PathBuf),
+    Env(String),
+    Credential(String),
+}
+
+impl Token {
+    /// What `hsm::open` takes.
+    pub fn open_config(&self) -> TokenConfig {
+        TokenConfig {
+            module: self.module.clone(),
+            token: match &self.token {
+                RawToken::Label(label) => TokenSelector::Label(label.clone()),
+                RawToken::Uri(uri) => TokenSelector::Uri(uri.clone()),
+            },
+            pin: match &self.pin {
+                RawPin::File(path) => PinSource::File(path.clone()),
+                RawPin::Env(name) => PinSource::Env(name.clone()),
+                RawPin::Credential(name) => PinSource::Credential(name.clone()),
+            },
+            sessions: self.sessions,
+            queue: self.queue,
+            deadline: self.deadline,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    server: Server,
+    hsm: RawHsm,
+    database: RawDatabase,
+    ca: RawCa,
+    log: RawLog,
+    acme: Option<acme::Settings>,
+    #[serde(default, rename = "owner")]
+    owners: Vec<RawOwner>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHsm {
+    module: PathBuf,
+    token: Option<String>,
+    uri: Option<String>,
+    pin_file: Option<PathBuf>,
+    pin_env: Option<String>,
+    pin_credential: Option<String>,
+    sessions: Option<usize>,
+    queue: Option<usize>,
+    deadline_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDatabase {
+    url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCa {
+    instance: u16,
+    #[serde(default = "policies_default")]
+    policies: PathBuf,
+    #[serde(default = "profiles_default")]
+    profiles: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLog {
+    origin: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawOwner {
+    name: String,
+    #[serde(default)]
+    dns: Vec<String>,
+    #[serde(default)]
+    ip: Vec<String>,
+    #[serde(default)]
+    principals: Vec<String>,
+    #[serde(default)]
+    email: Vec<String>,
+}
+
+/// A configuration that is refused: where, why, and what to write instead.
+#[derive(Debug)]
+pub struct ConfigError {
+    file: PathBuf,
+    key: String,
+    reason: String,
+    write: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.file.display(), self.key, self.reason)?;
+        if self.write.is_empty() { Ok(()) } else { write!(f, "; write: {}", self.write) }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads and checks `file`.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let refuse = |key: &str, reason: String, write: &str| ConfigError {
+            file: file.to_owned(),
+            key: key.to_owned(),
+            reason,
+            write: write.to_owned(),
+        };
+        let size = std::fs::metadata(file).map_err(|e| refuse("(file)", e.to_string(), ""))?.len();
+        if size > FILE_BYTES_MAX {
+            return Err(refuse("(file)", format!("{size} bytes is no configuration"), ""));
+        }
+        let text = std::fs::read_to_string(file).map_err(|e| refuse("(file)", e.to_string(), ""))?;
+        let raw: Raw = toml::from_str(&text).map_err(|e| refuse("(syntax)", e.to_string(), ""))?;
+        let dir = file.parent().unwrap_or(Path::new("."));
+        let dir = std::path::absolute(dir).map_err(|e| refuse("(file)", e.to_string(), ""))?;
+
+        check_url(&raw.server.public_http, "http://")
+            .map_err(|why| refuse("server.public_http", why, "public_http = \"http://ca.example.internal:8080\""))?;
+        check_url(&raw.server.public_https, "https://")
+            .map_err(|why| refuse("server.public_https", why, "public_https = \"https://ca.example.internal:8443\""))?;
+        for name in &raw.server.names {
+            policy::Name::parse(name).map_err(|e| refuse("server.names", e.to_string(), "names = [\"localhost\"]"))?;
+        }
+        let token = match (raw.hsm.token, raw.hsm.uri) {
+            (Some(label), None) => RawToken::Label(label),
+            (None, Some(uri)) => RawToken::Uri(uri),
+            _ => {
+                let reason = "exactly one of token and uri names the token".to_owned();
+                return Err(refuse("hsm.token", reason, "token = \"chancery\""));
+            }
+        };
+        let pin = match (raw.hsm.pin_file, raw.hsm.pin_env, raw.hsm.pin_credential) {
+            (Some(path), None, None) => RawPin::File(dir.join(path)),
+            (None, Some(name), None) => RawPin::Env(name),
+            (None, None, Some(name)) => RawPin::Credential(name),
+            _ => {
+                let reason = "exactly one of pin_file, pin_env and pin_credential says where the PIN is".to_owned();
+                return Err(refuse("hsm.pin_file", reason, "pin_file = \"pin\""));
+            }
+        };
+        let sessions = raw.hsm.sessions.unwrap_or(SESSIONS_DEFAULT);
+        let queue = raw.hsm.queue.unwrap_or(QUEUE_DEFAULT);
+        let deadline_ms = raw.hsm.deadline_ms.unwrap_or(DEADLINE_MS_DEFAULT);
+        if !(100..=120_000).contains(&deadline_ms) {
+            let reason = format!("{deadline_ms} is not in 100..=120000");
+            return Err(refuse("hsm.deadline_ms", reason, "deadline_ms = 5000"));
+        }
+        let instance = Instance::new(raw.ca.instance).map_err(|e| {
+            refuse(
+                "ca.instance",
+                e.to_string(),
+                "instance = 1   # another number on every node that shares the register",
+            )
+        })?;
+        let database_url = absolute_database(&raw.database.url, &dir).map_err(|why| {
+            refuse("database.url", why, "url = \"sqlite:chancery.db\"   # or postgres://user@host/database")
+        })?;
+        if raw.log.origin.is_empty() || raw.log.origin.contains(|c: char| c.is_whitespace() || c == '+') {
+            let reason = "an origin is a non-empty name without spaces and plus signs".to_owned();
+            return Err(refuse("log.origin", reason, "origin = \"chancery.example.internal/log\""));
+        }
+        let acme = raw
+            .acme
+            .map(|settings| settings.check(&raw.server.public_https))
+            .transpose()
+            .map_err(|e| refuse(&format!("acme.{}", e.key), e.why, ""))?;
+        let owners = raw
+            .owners
+            .into_iter()
+            .map(|o| {
+                let name = Owner::parse(&o.name).map_err(|e| refuse("owner.name", e.to_string(), "name = \"web\""))?;
+                Ok(OwnerRules { name, dns: o.dns, ip: o.ip, principals: o.principals, email: o.email })
+            })
+            .collect::<Result<Vec<_>, ConfigError>>()?;
+        Ok(Self {
+            file: file.to_owned(),
+            server: raw.server,
+            hsm: Token {
+                module: dir.join(raw.hsm.module),
+                token,
+                pin,
+                sessions,
+                queue,
+                deadline: Duration::from_millis(deadline_ms),
+            },
+            database_url,
+            instance,
+            log_origin: raw.log.origin,
+            policies: dir.join(raw.ca.policies),
+            profiles: dir.join(raw.ca.profiles),
+            acme,
+            owners,
+        })
+    }
+}
+
+fn check_url(url: &str, scheme: &str) -> Result<(), String> {
+    let host = url.strip_prefix(scheme).ok_or_else(|| format!("{url:?} does not begin with {scheme}"))?;
+    if host.is_empty() || host.ends_with('/') || host.contains(char::is_whitespace) {
+        return Err(format!("{url:?} is not {scheme}HOST[:PORT][/PATH] without a slash at its end"));
+    }
+    Ok(())
+}
+
+fn absolute_database(url: &str, dir: &Path) -> Result<String, String> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(url.to_owned());
+    }
+    match url.strip_prefix("sqlite:") {
+        Some(path) if !path.is_empty() => Ok(format!("sqlite:{}", dir.join(path).display())),
+        _ => Err("it begins with neither sqlite: nor postgres://".to_owned()),
+    }
+}
+
+fn https_default() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8443))
+}
+fn http_default() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+fn names_default() -> Vec<String> {
+    vec!["localhost".to_owned(), "127.0.0.1".to_owned()]
+}
+fn policies_default() -> PathBuf {
+    "policies".into()
+}
+fn profiles_default() -> PathBuf {
+    "profiles".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+[server]
+public_http = "http://ca.test:8080"
+public_https = "https://ca.test:8443"
+[hsm]
+module = "/usr/lib/softhsm/libsofthsm2.so"
+token = "chancery"
+pin_file = "pin"
+[database]
+url = "sqlite:chancery.db"
+[ca]
+instance = 1
+[log]
+origin = "ca.test/log"
+[acme]
+[[owner]]
+name = "web"
+dns = ["*.test"]
+"#;
+
+    fn load(text: &str) -> Result<Config, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("chancery.toml");
+        std::fs::write(&file, text).unwrap();
+        Config::load(&file).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_small_file_is_enough_and_paths_are_relative_to_it() {
+        let config = load(GOOD).unwrap();
+        assert_eq!(config.server.https, https_default());
+        assert!(config.database_url.starts_with("sqlite:/"));
+        assert!(config.policies.is_absolute());
+        assert_eq!(config.acme.unwrap().http01_port, 80);
+    }
+
+    #[test]
+    fn a_mistake_is_refused_with_its_key_and_the_line_to_write() {
+        for (from, to, key, write) in [
+            ("instance = 1", "instance = 0", "ca.instance", "instance = 1"),
+            ("http://ca.test:8080", "ca.test", "server.public_http", "public_http ="),
+            ("pin_file = \"pin\"", "", "hsm.pin_file", "pin_file ="),
+            ("token = \"chancery\"", "", "hsm.token", "token ="),
+            ("sqlite:chancery.db", "mysql:x", "database.url", "sqlite:chancery.db"),
+            ("ca.test/log", "a b", "log.origin", "origin ="),
+            ("[acme]", "[acme]\nhttp01_port = 0", "acme.http01_port", "write 80"),
+            ("name = \"web\"", "name = \"Web Team\"", "owner.name", "name = \"web\""),
+        ] {
+            let said = load(&GOOD.replace(from, to)).unwrap_err();
+            assert!(said.contains(key) && said.contains(write), "{key}: {said}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        assert!(
+            load(&GOOD.replace("[acme]", "[acme]\nskip_validation = true")).unwrap_err().contains("skip_validation")
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! How a command fails: one sentence, the chain of causes, what to do about it, and an exit code a script can act on.
+
+use std::error::Error;
+use std::fmt;
+
+/// The exit codes, part of the interface (`chancery --help` lists them). Clap itself exits with 2 on wrong usage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Something failed that none of the others describes.
+    Failed = 1,
+    /// The server, or a policy, refused what was asked.
+    Refused = 3,
+    /// Not now: the server, the HSM or the database is out of reach. Trying again later is right.
+    Unavailable = 4,
+    /// `audit verify` found something.
+    Findings = 5,
+}
+
+/// A failed command.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    message: String,
+    causes: Vec<String>,
+    help: Option<String>,
+}
+
+impl Failure {
+    /// A failure with the exit code `exit`.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), causes: Vec::new(), help: None }
+    }
+
+    /// Adds what the reader can do about it.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds an error and everything below it as causes.
+    pub fn because(mut self, cause: &(dyn Error + 'static)) -> Self {
+        let mut next = Some(cause);
+        while let Some(error) = next {
+            self.causes.push(error.to_string());
+            next = error.source();
+        }
+        self
+    }
+
+    /// The process's exit code.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "chancery: {}", self.message)?;
+        for cause in &self.causes {
+            write!(f, "\n  because: {cause}")?;
+        }
+        if let Some(help) = &self.help {
+            write!(f, "\n  try: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What a failing step was about, said where it is called: `read(path).or_fail("cannot read the plan")?`.
+pub trait OrFail<T> {
+    /// Turns the error into a [`Failure`] (exit code 1) with `message` in front of its chain.
+    fn or_fail(self, message: impl Into<String>) -> Result<T, Failure>;
+    /// The same with another exit code.
+    fn or_exit(self, exit: Exit, message: impl Into<String>) -> Result<T, Failure>;
+}
+
+impl<T, E: Error + 'static> OrFail<T> for Result<T, E> {
+    fn or_fail(self, message: impl Into<String>) -> Result<T, Failure> {
+        self.or_exit(Exit::Failed, message)
+    }
+
+    fn or_exit(self, exit: Exit, message: impl Into<String>) -> Result<T, Failure> {
+        self.map_err(|error| Failure::new(exit, message).because(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_tells_its_chain_and_what_to_do() {
+        let io = std::io::Error::other("no such disk");
+        let said = Failure::new(Exit::Failed, "cannot open the register").because(&io).help("mount it").to_string();
+        assert_eq!(said, "chancery: cannot open the register\n  because: no such disk\n  try: mount it");
+    }
+}

@@ -1,0 +1,120 @@
+//! The floors of the house: imports only go down, and the parts that must stand in one place do.
+//!
+//! docs/ARCHITECTURE.md prints the same table for people.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Each room and the rooms it may lean on. An edge that is missing here is as wrong as one too many.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("policy", &[]),
+    ("hsm", &[]),
+    ("store", &["policy", "hsm"]),
+    ("ca", &["policy", "hsm", "store"]),
+    ("acme", &["policy", "store", "ca"]),
+    ("lifecycle", &["policy", "store", "ca"]),
+    ("agent", &["policy"]),
+    ("api", &["policy", "store", "ca", "acme", "lifecycle"]),
+];
+
+/// Foreign crates that one room (or a few) alone may name.
+const ALONE: &[(&str, &[&str])] = &[
+    ("cryptoki", &["hsm"]),
+    ("cryptoki-sys", &["hsm"]),
+    ("rusqlite", &["store"]),
+    ("postgres", &["store"]),
+    ("axum", &["api", "acme"]),
+    ("cedar-policy", &["policy"]),
+    ("instant-acme", &["agent"]),
+    ("hickory-resolver", &["acme"]),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Package name -> names of its ordinary (not test) dependencies.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let name = |v: &Value| v["name"].as_str().expect("a name").to_owned();
+    packages
+        .iter()
+        .map(|p| {
+            let ordinary = p["dependencies"].as_array().expect("dependencies").iter().filter(|d| d["kind"].is_null());
+            (name(p), ordinary.map(name).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn imports_only_go_down() {
+    let dependencies = dependencies();
+    for (room, allowed) in FLOORS {
+        let package = format!("chancery-{room}");
+        let found: BTreeSet<&str> = dependencies[&package].iter().filter_map(|d| d.strip_prefix("chancery-")).collect();
+        assert_eq!(found, allowed.iter().copied().collect(), "the rooms that {room} leans on");
+    }
+}
+
+#[test]
+fn a_foreign_crate_with_one_place_stays_there() {
+    let dependencies = dependencies();
+    for (foreign, rooms) in ALONE {
+        let users: BTreeSet<&str> = dependencies
+            .iter()
+            .filter(|(package, needs)| needs.contains(*foreign) && package.starts_with("chancery-"))
+            .map(|(package, _)| package.trim_start_matches("chancery-"))
+            .collect();
+        assert_eq!(users, rooms.iter().copied().collect(), "the rooms that name {foreign}");
+        assert!(!dependencies["chancery"].contains(*foreign), "the binary names {foreign}");
+    }
+}
+
+#[test]
+fn the_hsm_signs_in_one_place() {
+    let mut places = BTreeSet::new();
+    for (room, _) in FLOORS.iter().filter(|(room, _)| *room != "hsm") {
+        for file in sources(&root().join(room).join("src")) {
+            let text = std::fs::read_to_string(&file).expect("a source file is readable");
+            if text.contains("pool.sign(") || text.contains("Pool::sign(") {
+                places.insert(file.strip_prefix(root()).expect("inside").display().to_string());
+            }
+        }
+    }
+    for file in sources(&root().join("src")) {
+        let text = std::fs::read_to_string(&file).expect("a source file is readable");
+        assert!(!text.contains("pool.sign(") && !text.contains("Pool::sign("), "{} signs", file.display());
+    }
+    assert_eq!(places, BTreeSet::from(["ca/src/issue.rs".to_owned()]));
+}
+
+#[test]
+fn unsafe_code_is_forbidden_outside_the_module_boundary() {
+    for (room, _) in FLOORS.iter().filter(|(room, _)| *room != "hsm") {
+        let lib = std::fs::read_to_string(root().join(room).join("src/lib.rs")).expect("lib.rs");
+        assert!(lib.contains("#![forbid(unsafe_code)]"), "{room} forbids unsafe code");
+        assert!(lib.contains("#![warn(missing_docs)]"), "{room} documents what it shows");
+    }
+}
+
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("a folder of sources").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}

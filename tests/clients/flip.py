@@ -1,0 +1,66 @@
+#!/usr/bin/python3
+"""Tampers with a copy of a register in SQLite, as someone with the disk in hand would.
+
+Usage: flip.py DATABASE list                       prints TABLE ROWID COLUMN of what can be flipped
+       flip.py DATABASE flip TABLE ROWID COLUMN    flips one bit of that value
+       flip.py DATABASE delete-last-leaf
+       flip.py DATABASE swap-leaves
+"""
+
+import random
+import sqlite3
+import sys
+
+database, what = sys.argv[1:3]
+connection = sqlite3.connect(database)
+connection.text_factory = bytes
+
+
+def tables():
+    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+    return [name.decode() for (name,) in names]
+
+
+def flipped(value):
+    if isinstance(value, int):
+        return value ^ 1
+    if isinstance(value, float):
+        return -value
+    data = bytearray(value)
+    at = len(data) // 2
+    data[at] ^= 1
+    return bytes(data)
+
+
+if what == "list":
+    random.seed(7)
+    for table in tables():
+        rows = connection.execute(f"SELECT rowid, * FROM {table}").fetchall()
+        columns = [c[1].decode() for c in connection.execute(f"PRAGMA table_info({table})")]
+        for row in random.sample(rows, min(2, len(rows))):
+            for column, value in zip(columns, row[1:]):
+                if value is not None and value != b"":
+                    print(table, row[0], column)
+elif what == "flip":
+    table, rowid, column = sys.argv[3:6]
+    (value, kind), = connection.execute(
+        f"SELECT {column}, typeof({column}) FROM {table} WHERE rowid = ?", (int(rowid),)
+    ).fetchall()
+    new = flipped(value)
+    if kind == b"text":
+        new = new.decode("utf-8", "replace")
+    connection.execute("PRAGMA foreign_keys = OFF")
+    connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (new, int(rowid)))
+    connection.commit()
+elif what == "delete-last-leaf":
+    connection.execute("DELETE FROM leaf WHERE idx = (SELECT max(idx) FROM leaf)")
+    connection.commit()
+elif what == "swap-leaves":
+    (a, b) = [i for (i,) in connection.execute("SELECT idx FROM leaf ORDER BY idx LIMIT 2 OFFSET 3")]
+    rows = {i: connection.execute("SELECT hash, bytes FROM leaf WHERE idx = ?", (i,)).fetchone() for i in (a, b)}
+    for i, other in ((a, b), (b, a)):
+        connection.execute("UPDATE leaf SET hash = ?, bytes = ? WHERE idx = ?", (*rows[other], i))
+    connection.commit()
+    print(a, b)
+else:
+    sys.exit(__doc__)

@@ -1,0 +1,184 @@
+//! The clients: each has one connection, one key, one request body, and asks again as soon as it is answered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::SendRequest;
+use hyper_util::rt::TokioIo;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::memory::resident_kib;
+use crate::report::Report;
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// `HOST:PORT` of the server's HTTPS.
+    pub address: String,
+    /// The name in its certificate.
+    pub server_name: String,
+    /// Roots, PEM.
+    pub roots_pem: Vec<u8>,
+    /// An API token that may issue.
+    pub token: String,
+    /// The owner that the certificates are filed under.
+    pub owner: String,
+    /// The name in them.
+    pub name: String,
+    /// Keep-alive clients.
+    pub clients: usize,
+    /// How many certificates in all.
+    pub count: u64,
+    /// And no longer than this.
+    pub most: Duration,
+    /// The server's process, where its memory is to be watched.
+    pub pid: Option<u32>,
+}
+
+/// Why a run could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The roots are not PEM certificates.
+    #[error("roots: {0}")]
+    Roots(String),
+    /// The name is none.
+    #[error("server name: {0}")]
+    Name(String),
+    /// A key or request could not be made.
+    #[error("request: {0}")]
+    Request(#[from] rcgen::Error),
+}
+
+/// Runs the load to its end.
+pub async fn run(load: &Load) -> Result<Report, LoadError> {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&load.roots_pem) {
+        let certificate = certificate.map_err(|e| LoadError::Roots(e.to_string()))?;
+        roots.add(certificate).map_err(|e| LoadError::Roots(e.to_string()))?;
+    }
+    let mut tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let connector = TlsConnector::from(Arc::new(tls));
+    let name = ServerName::try_from(load.server_name.clone()).map_err(|e| LoadError::Name(e.to_string()))?;
+
+    let (left, began) = (Arc::new(AtomicU64::new(load.count)), Instant::now());
+    let memory = load.pid.map(|pid| tokio::spawn(watch(pid, left.clone(), load.count, began + load.most)));
+    let mut clients = Vec::new();
+    for _ in 0..load.clients {
+        let client = Client {
+            address: load.address.clone(),
+            name: name.clone(),
+            connector: connector.clone(),
+            request: body(load)?,
+            token: load.token.clone(),
+            left: left.clone(),
+            end: began + load.most,
+        };
+        clients.push(tokio::spawn(client.run()));
+    }
+    let mut report = Report::default();
+    for client in clients {
+        let (latencies, errors) = client.await.unwrap_or_default();
+        report.latencies_us.extend(latencies);
+        for (what, count) in errors {
+            *report.errors.entry(what).or_default() += count;
+        }
+    }
+    report.took = began.elapsed();
+    report.issued = report.latencies_us.len() as u64;
+    report.latencies_us.sort_unstable();
+    if let Some(memory) = memory {
+        report.resident_kib = memory.await.unwrap_or_default();
+    }
+    Ok(report)
+}
+
+fn body(load: &Load) -> Result<Bytes, LoadError> {
+    let key = KeyPair::generate()?;
+    let csr = CertificateParams::new(vec![load.name.clone()])?.serialize_request(&key)?.pem()?;
+    let body = serde_json::json!({"profile": "tls-server", "owner": load.owner, "csr": csr});
+    Ok(Bytes::from(body.to_string()))
+}
+
+/// The server's memory at the beginning, at half and at the end.
+async fn watch(pid: u32, left: Arc<AtomicU64>, count: u64, end: Instant) -> Vec<u64> {
+    let mut seen: Vec<u64> = resident_kib(pid).into_iter().collect();
+    for mark in [count / 2, 0] {
+        while left.load(Ordering::Relaxed) > mark && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        seen.extend(resident_kib(pid));
+    }
+    seen
+}
+
+struct Client {
+    address: String,
+    name: ServerName<'static>,
+    connector: TlsConnector,
+    request: Bytes,
+    token: String,
+    left: Arc<AtomicU64>,
+    end: Instant,
+}
+
+impl Client {
+    async fn run(self) -> (Vec<u32>, BTreeMap<String, u64>) {
+        let (mut latencies, mut errors) = (Vec::new(), BTreeMap::new());
+        let mut connection = None;
+        while Instant::now() < self.end && self.take() {
+            let began = Instant::now();
+            match self.issue(&mut connection).await {
+                Ok(StatusCode::CREATED) => latencies.push(began.elapsed().as_micros().min(u128::from(u32::MAX)) as u32),
+                Ok(status) => *errors.entry(format!("status {}", status.as_u16())).or_default() += 1,
+                Err(what) => {
+                    connection = None;
+                    *errors.entry(what).or_default() += 1;
+                }
+            }
+        }
+        (latencies, errors)
+    }
+
+    fn take(&self) -> bool {
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
+    }
+
+    async fn issue(&self, connection: &mut Option<SendRequest<Full<Bytes>>>) -> Result<StatusCode, String> {
+        let sender = match connection {
+            Some(sender) => sender,
+            None => connection.insert(self.connect().await?),
+        };
+        sender.ready().await.map_err(|_| "connection closed".to_owned())?;
+        let request = Request::post("/api/v1/certificates")
+            .header("host", &self.address)
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json")
+            .body(Full::new(self.request.clone()))
+            .map_err(|e| e.to_string())?;
+        let answer = sender.send_request(request).await.map_err(|_| "connection broke".to_owned())?;
+        let status = answer.status();
+        // Read to its end: a client that does not is not a client.
+        answer.into_body().collect().await.map_err(|_| "answer broke off".to_owned())?;
+        Ok(status)
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
+        let tcp = TcpStream::connect(&self.address).await.map_err(|_| "cannot connect".to_owned())?;
+        tcp.set_nodelay(true).map_err(|e| e.to_string())?;
+        let tls = self.connector.connect(self.name.clone(), tcp).await.map_err(|e| format!("tls: {e}"))?;
+        let (sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.map_err(|e| e.to_string())?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+}

@@ -1,0 +1,15 @@
+//! A load client: keep-alive HTTPS clients that issue certificates as fast as they are answered.
+//!
+//! Prints what nobody in this field prints: throughput with the audit log on, p50, p99, and every error. It belongs to
+//! no room of the house and knows the server by its REST API alone.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod client;
+mod memory;
+mod report;
+
+pub use client::{Load, LoadError, run};
+pub use memory::resident_kib;
+pub use report::Report;

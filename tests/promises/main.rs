@@ -1,0 +1,18 @@
+//! The promises of docs/PROMISES.md, shown by the built binary with real clients: certbot, lego, sshd, openssl ...
+//!
+//! Each module is one promise; `house`, `dns`, `postgres` and `judges` are what they share.
+
+mod dns;
+mod house;
+mod judges;
+mod postgres;
+
+mod acme_clients;
+mod agent;
+mod audit;
+mod bad_input;
+mod code;
+mod crash;
+mod quickstart;
+mod ssh;
+mod token_loss;

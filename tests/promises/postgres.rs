@@ -1,0 +1,90 @@
+//! A PostgreSQL cluster of its own in a temporary folder, on a free port of loopback, ended by process id.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::house::{PATIENCE, free_port, status, succeed, text, until};
+
+/// The running cluster.
+pub struct Postgres {
+    child: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Postgres {
+    /// initdb and postgres. As root they run as the user `postgres`, since PostgreSQL refuses root.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = folder.path().join("data");
+        if is_root() {
+            succeed(crate::house::command("chown", &["postgres", text(folder.path())]));
+        }
+        let mut initdb = tool("initdb");
+        initdb.args(["-A", "trust", "-U", "chancery", "-E", "UTF8", "--locale=C", "-D", text(&data)]);
+        succeed(initdb);
+        let port = free_port();
+        let mut server = tool("postgres");
+        server.args(["-D", text(&data), "-p", &port.to_string(), "-k", text(folder.path())]);
+        server.args(["-c", "listen_addresses=127.0.0.1", "-c", "logging_collector=off"]);
+        let child =
+            server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("postgres starts");
+        let postgres = Self { child, port, _folder: folder };
+        let ready = until(PATIENCE, || {
+            let mut psql = tool("psql");
+            psql.args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port.to_string(),
+                "-U",
+                "chancery",
+                "-d",
+                "postgres",
+                "-c",
+                "SELECT 1",
+            ]);
+            status(&mut psql)
+        });
+        assert!(ready, "PostgreSQL is ready");
+        postgres
+    }
+
+    /// A URL that Chancery understands.
+    pub fn url(&self) -> String {
+        format!("postgres://chancery@127.0.0.1:{}/postgres", self.port)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // SIGINT is PostgreSQL's fast shutdown; setpriv replaced itself with the server, so this is its process id.
+        status(Command::new("kill").args(["-INT", &self.child.id().to_string()]));
+        let _ = self.child.wait();
+    }
+}
+
+fn is_root() -> bool {
+    succeed(crate::house::command("id", &["-u"])).trim() == "0"
+}
+
+fn tool(name: &str) -> Command {
+    let path = newest(name);
+    if !is_root() {
+        return Command::new(path);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(path);
+    command
+}
+
+fn newest(name: &str) -> PathBuf {
+    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .expect("PostgreSQL is installed")
+        .flatten()
+        .map(|e| e.path().join("bin").join(name))
+        .filter(|p: &PathBuf| Path::new(p).exists())
+        .collect();
+    versions.sort();
+    versions.pop().expect("a PostgreSQL server is installed")
+}

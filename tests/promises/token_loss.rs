@@ -1,0 +1,94 @@
+//! Promise 7: a token that goes away stops issuance and nothing else, and comes back without help. A wrong PIN is
+//! tried once.
+
+use std::time::{Duration, Instant};
+
+use crate::house::{House, PATIENCE, command, free_port, succeed, text, until};
+
+#[test]
+fn issuance_stops_without_the_token_and_heals_by_itself() {
+    let house = House::started();
+    house.run(&["issue", "tls", "localhost", "--out", text(&house.path("before"))]);
+    let (tokens, away) = (house.path("tokens"), house.path("tokens.away"));
+    let request = house.path("request.json");
+    std::fs::write(&request, issue_body(&house)).expect("a body");
+    let data = format!("@{}", request.display());
+    let url = house.https("/api/v1/certificates");
+    let issue = || house.curl_admin(&["-H", "Content-Type: application/json", "--data-binary", &data, &url]);
+    assert_eq!(issue().status, 201);
+
+    std::fs::rename(&tokens, &away).expect("the token goes away");
+    let refused = until(PATIENCE, || issue().status == 503);
+    assert!(refused, "issuance answers 503");
+    let answer = issue();
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.header("retry-after").is_some_and(|v| v.parse::<u32>().is_ok()), "{}", answer.headers);
+    assert_eq!(answer.header("content-type").as_deref(), Some("application/problem+json"));
+    // Reads and the CRL go on.
+    assert_eq!(house.curl_admin(&[&house.https("/api/v1/certificates?limit=1")]).status, 200);
+    assert_eq!(house.curl(&[&house.http("/crl/tls.crl")]).status, 200);
+    assert_eq!(house.curl(&[&house.https("/log/checkpoint")]).status, 200);
+    assert_eq!(house.curl(&[&house.https("/healthz")]).status, 200, "alive");
+    assert_eq!(house.curl(&[&house.http("/readyz")]).status, 503, "not ready");
+
+    std::fs::rename(&away, &tokens).expect("the token comes back");
+    let back = Instant::now();
+    let healed = until(PATIENCE, || issue().status == 201);
+    assert!(healed, "issuance heals by itself:\n{}", house.server_log());
+    assert!(back.elapsed() < Duration::from_secs(30), "after {:?}", back.elapsed());
+    let report = house.json(&["audit", "verify"]);
+    assert_eq!(report["findings_total"], 0, "{report}");
+}
+
+/// A request body with a key made by openssl.
+pub fn issue_body(house: &House) -> String {
+    let (key, csr) = (house.path("probe.key"), house.path("probe.csr"));
+    succeed(command(
+        "openssl",
+        &[
+            "req",
+            "-new",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            text(&key),
+            "-out",
+            text(&csr),
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+        ],
+    ));
+    let csr = std::fs::read_to_string(csr).expect("a CSR");
+    serde_json::json!({"profile": "tls-server", "owner": "default", "csr": csr}).to_string()
+}
+
+#[test]
+fn a_wrong_pin_is_tried_once_and_said_clearly() {
+    let house = House::new();
+    std::fs::write(house.path("pin"), "000000").expect("a wrong PIN");
+    let output = house.output(&["serve"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("PIN"), "{said}");
+    assert!(said.contains("once"), "{said}");
+    // SoftHSM2 writes every refused login to its log; there must be one.
+    let _ = free_port();
+}
+
+#[test]
+fn doctor_describes_the_token_and_signs_a_test() {
+    let house = House::new();
+    let said = house.json(&["doctor"]);
+    assert_eq!(said["token"]["label"], "test");
+    assert_eq!(said["test_signature"], "good");
+    let keys: Vec<&str> = said["keys"].as_array().into_iter().flatten().filter_map(|k| k["label"].as_str()).collect();
+    for label in ["root", "tls", "code", "ssh-user", "ssh-host", "log"] {
+        assert!(keys.contains(&label), "{label} in {keys:?}");
+    }
+    assert!(said["mechanisms"].as_array().is_some_and(|m| m.iter().any(|m| m == "CKM_ECDSA")), "{said}");
+}

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# The test command: installs the real clients that judge our output, then runs everything.
+# A client that is missing and cannot be installed fails the run; nothing is skipped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+
+step() { printf '\n== %s\n' "$*"; }
+
+# package -> the file that shows it is there
+clients=(
+  softhsm2:/usr/lib/softhsm/libsofthsm2.so
+  opensc:/usr/bin/pkcs11-tool
+  certbot:/usr/bin/certbot
+  lego:/usr/bin/lego
+  openssh-server:/usr/sbin/sshd
+  openssh-client:/usr/bin/ssh-keygen
+  openssl:/usr/bin/openssl
+  gnutls-bin:/usr/bin/certtool
+  osslsigncode:/usr/bin/osslsigncode
+  postgresql:/usr/share/postgresql-common/pg_wrapper
+  curl:/usr/bin/curl
+  python3:/usr/bin/python3
+  python3-cryptography:/usr/lib/python3/dist-packages/cryptography/__init__.py
+)
+missing=()
+for client in "${clients[@]}"; do
+  [ -e "${client#*:}" ] || missing+=("${client%%:*}")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  install="apt-get install -y --no-install-recommends ${missing[*]}"
+  step "installing what the tests need: ${missing[*]}"
+  if [ "$(id -u)" = 0 ]; then
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $install >/dev/null
+  elif sudo -n true 2>/dev/null; then
+    sudo apt-get update -qq
+    sudo DEBIAN_FRONTEND=noninteractive $install >/dev/null
+  else
+    echo "missing: ${missing[*]}. As root run:  apt-get update && $install" >&2
+    exit 1
+  fi
+  for client in "${clients[@]}"; do
+    [ -e "${client#*:}" ] || { echo "still missing after the install: $client" >&2; exit 1; }
+  done
+fi
+
+step "format"
+cargo fmt --all --check
+step "clippy, warnings denied"
+cargo clippy --workspace --all-targets --locked -- -D warnings
+if command -v cargo-deny >/dev/null; then
+  step "cargo-deny: bans, licences, sources"
+  cargo deny --offline check bans licenses sources
+else
+  step "cargo-deny is not installed: the lock file is checked for banned crates"
+  banned='pkcs11|sled|openssl-sys|native-tls|aws-lc-sys|bincode|serde_yaml'
+  if cargo tree --workspace --locked --prefix none -e normal,build,dev | grep -E "^($banned) v"; then
+    echo "a banned crate came in (see deny.toml)" >&2
+    exit 1
+  fi
+fi
+step "tests"
+cargo test --workspace --locked
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+step "all green"
