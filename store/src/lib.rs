@@ -1,1 +1,44 @@
-//! Under construction.
+//! The only owner of the disk: SQL tables, the ledger, the Merkle log, checkpoints, `verify`.
+//!
+//! [`Ledger::intend`] writes a row and a log leaf, durably, and only then hands out the [`hsm::Intent`] without which
+//! nothing can be signed; [`Ledger::conclude`] writes what came of it. Rows are written once and never changed; what a
+//! credential *is* (issued, failed, revoked) is derived from its rows. Every row has a leaf that holds a digest of all
+//! its columns, in the same transaction; [`verify`](fn@verify) re-derives everything from bytes alone. LEAF.md has the formats.
+//!
+//! Trusted for: durability on return, and one leaf per change. Whoever controls this room's database can lose or alter
+//! what it holds, but not unseen by `verify` with a checkpoint kept elsewhere; it holds no private key.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod credential;
+mod database;
+mod entry;
+mod error;
+mod export;
+mod keys;
+mod leaf;
+mod ledger;
+mod log;
+mod pending;
+mod prepare;
+mod queries;
+mod reader;
+mod record;
+mod row;
+mod schema;
+mod sql;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod verify;
+mod writer;
+mod x509;
+
+pub use credential::{Counts, Credential, Filter, Issued, Order, Page, RevokedRow, State};
+pub use database::Database;
+pub use entry::{ActorStamp, Entry, GrantStamp, Kind, RefusalEntry, Revocation};
+pub use error::StoreError;
+pub use export::export_database;
+pub use ledger::{Ledger, LogConfig};
+pub use log::{Head, verifier_key};
+pub use record::{Record, RecordFilter, StoredRecord};
+pub use verify::{Finding, Pins, Progress, Report, Source, verify, verify_pinned};

@@ -1,0 +1,243 @@
+//! What readers get: credentials with their derived state, and the filters that find them.
+
+use std::fmt;
+use std::ops::Deref;
+use std::str::FromStr;
+
+use hsm::Algorithm;
+use policy::{Owner, Timestamp, Validity};
+
+use crate::entry::{ActorStamp, GrantStamp, Kind};
+use crate::error::StoreError;
+use crate::x509;
+
+/// Where a credential stands; derived from its rows, never stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum State {
+    /// Intended, and nobody said what came of it: counts as issued, raises an alarm.
+    Intended,
+    /// Signed.
+    Issued,
+    /// Certain that nothing was signed.
+    Failed,
+    /// Revoked, whether its conclusion is known or not.
+    Revoked,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [State; 4] = [State::Intended, State::Issued, State::Failed, State::Revoked];
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Intended => "intended",
+            State::Issued => "issued",
+            State::Failed => "failed",
+            State::Revoked => "revoked",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for State {
+    type Err = StoreError;
+    fn from_str(s: &str) -> Result<State, StoreError> {
+        State::ALL
+            .into_iter()
+            .find(|state| state.as_str() == s)
+            .ok_or_else(|| StoreError::Invalid(format!("`{s}` is not a state")))
+    }
+}
+
+/// One operation with everything known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Credential {
+    /// The operation: the index of the intent's leaf.
+    pub operation: u64,
+    /// What it made.
+    pub kind: Kind,
+    /// Where it stands.
+    pub state: State,
+    /// The serial; empty where the kind has none.
+    pub serial: Vec<u8>,
+    /// The issuer's label.
+    pub issuer: String,
+    /// Whose it is.
+    pub owner: Option<Owner>,
+    /// The subject for display.
+    pub subject: String,
+    /// Names or principals.
+    pub names: Vec<String>,
+    /// The profile's name.
+    pub profile: String,
+    /// The hash of the profile's text.
+    pub profile_hash: [u8; 32],
+    /// From when to when.
+    pub validity: Option<Validity>,
+    /// SHA-256 of the subject's SubjectPublicKeyInfo.
+    pub key_hash: [u8; 32],
+    /// The label of the key that signs.
+    pub signing_key: String,
+    /// The fingerprint of the key that signs.
+    pub signing_key_hash: [u8; 32],
+    /// How it signs.
+    pub algorithm: Algorithm,
+    /// What is signed: the TBS bytes, or a SHA-256 where `prehashed`.
+    pub tbs: Vec<u8>,
+    /// `tbs` is a SHA-256 made by the caller.
+    pub prehashed: bool,
+    /// The signature, once concluded.
+    pub signature: Option<Vec<u8>>,
+    /// From when it is revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// The CRLReason code.
+    pub reason: Option<u8>,
+    /// Why nothing was signed.
+    pub failure: Option<String>,
+    /// Small facts of the kind.
+    pub details: serde_json::Value,
+    /// Who asked.
+    pub actor: ActorStamp,
+    /// What allowed it.
+    pub grant: GrantStamp,
+    /// When it was intended.
+    pub intended_at: Timestamp,
+    /// When it was concluded.
+    pub concluded_at: Option<Timestamp>,
+}
+
+impl Credential {
+    /// The serial in lower-case hexadecimal.
+    pub fn serial_hex(&self) -> String {
+        hex::encode(&self.serial)
+    }
+
+    /// The signed X.509 object, `SEQUENCE { tbs, AlgorithmIdentifier, BIT STRING }`; none where it is not signed or
+    /// not X.509.
+    pub fn x509_der(&self) -> Option<Vec<u8>> {
+        match self.kind {
+            Kind::CaCertificate | Kind::Certificate | Kind::Crl if !self.prehashed => {
+                Some(x509::assemble(&self.tbs, self.algorithm, self.signature.as_deref()?))
+            }
+            Kind::CaCertificate | Kind::Certificate | Kind::Crl => None,
+            Kind::SshUser | Kind::SshHost | Kind::CodeSignature => None,
+        }
+    }
+
+    /// The credential as one that is surely signed; gives it back where it is not.
+    pub fn issued(self) -> Result<Issued, Box<Credential>> {
+        if self.signature.is_some() { Ok(Issued(self)) } else { Err(Box::new(self)) }
+    }
+}
+
+/// A credential whose signature is on disk. Only the ledger makes one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Issued(Credential);
+
+impl Issued {
+    /// The signature.
+    pub fn signature(&self) -> &[u8] {
+        self.0.signature.as_deref().unwrap_or_default()
+    }
+    /// The signed X.509 object; empty for kinds that are not X.509.
+    pub fn x509_der(&self) -> Vec<u8> {
+        self.0.x509_der().unwrap_or_default()
+    }
+    /// The credential alone.
+    pub fn into_credential(self) -> Credential {
+        self.0
+    }
+}
+
+impl Deref for Issued {
+    type Target = Credential;
+    fn deref(&self) -> &Credential {
+        &self.0
+    }
+}
+
+/// In which order a list comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The newest operation first.
+    #[default]
+    Newest,
+    /// The first to expire first; credentials without validity are left out.
+    Expiry,
+}
+
+/// Which credentials; what is `None` does not filter.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this kind.
+    pub kind: Option<Kind>,
+    /// Of this owner.
+    pub owner: Option<String>,
+    /// With exactly this name in it (`dns:www.example`, or a principal).
+    pub name: Option<String>,
+    /// In this state.
+    pub state: Option<State>,
+    /// Of this profile.
+    pub profile: Option<String>,
+    /// Of this issuer.
+    pub issuer: Option<String>,
+    /// For this subject key.
+    pub key_hash: Option<[u8; 32]>,
+    /// Expiring before.
+    pub not_after_before: Option<Timestamp>,
+    /// Expiring at or after.
+    pub not_after_after: Option<Timestamp>,
+    /// In which order.
+    pub order: Order,
+    /// Where the last page ended ([`Page::next`]).
+    pub after_cursor: Option<String>,
+    /// How many, at most 1000; 0 means 100.
+    pub limit: usize,
+}
+
+/// Some of a longer list.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// What was found.
+    pub items: Vec<T>,
+    /// The cursor of the next page, where there is one.
+    pub next: Option<String>,
+}
+
+/// What a CRL needs of one revoked credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokedRow {
+    /// The operation that made it.
+    pub operation: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// Its serial.
+    pub serial: Vec<u8>,
+    /// From when it is revoked.
+    pub revoked_at: Timestamp,
+    /// The CRLReason code.
+    pub reason: u8,
+    /// When it expires anyway.
+    pub not_after: Option<Timestamp>,
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Intents without conclusion, not revoked.
+    pub intended: u64,
+    /// Signed and not revoked.
+    pub issued: u64,
+    /// Surely not signed.
+    pub failed: u64,
+    /// Revoked.
+    pub revoked: u64,
+    /// Leaves of the log.
+    pub leaves: u64,
+}

@@ -1,0 +1,184 @@
+//! What callers write: entries to be signed, refusals, revocations; and who and what allowed them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use policy::{Actor, Grant, Owner, Proof, Refusal, Timestamp, Validity};
+
+use crate::error::StoreError;
+
+/// What a signing operation makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A certificate of one of our own authorities.
+    CaCertificate,
+    /// An end-entity X.509 certificate.
+    Certificate,
+    /// An SSH user certificate.
+    SshUser,
+    /// An SSH host certificate.
+    SshHost,
+    /// A signature over code.
+    CodeSignature,
+    /// A certificate revocation list.
+    Crl,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 6] =
+        [Kind::CaCertificate, Kind::Certificate, Kind::SshUser, Kind::SshHost, Kind::CodeSignature, Kind::Crl];
+
+    /// The stable name, as written in the ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::CaCertificate => "ca-certificate",
+            Kind::Certificate => "certificate",
+            Kind::SshUser => "ssh-user",
+            Kind::SshHost => "ssh-host",
+            Kind::CodeSignature => "code-signature",
+            Kind::Crl => "crl",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = StoreError;
+    fn from_str(s: &str) -> Result<Kind, StoreError> {
+        Kind::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == s)
+            .ok_or_else(|| StoreError::Invalid(format!("`{s}` is not a kind of credential")))
+    }
+}
+
+/// Who asked, and how they proved it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActorStamp {
+    /// The actor's name.
+    pub id: String,
+    /// `token`, `client-certificate`, `acme-key` or `system`.
+    pub proof: String,
+    /// Which token, certificate or key; empty for the service itself.
+    pub proof_id: String,
+}
+
+impl From<&Actor> for ActorStamp {
+    fn from(actor: &Actor) -> ActorStamp {
+        let proof_id = match &actor.proof {
+            Proof::Token { id } => id.clone(),
+            Proof::ClientCertificate { serial } => serial.clone(),
+            Proof::AcmeKey { thumbprint } => thumbprint.clone(),
+            Proof::System => String::new(),
+        };
+        ActorStamp { id: actor.id.clone(), proof: actor.proof.kind().to_owned(), proof_id }
+    }
+}
+
+/// What allowed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantStamp {
+    /// The action that was granted.
+    pub action: String,
+    /// The rule that granted it.
+    pub rule: String,
+    /// The hash of the policies in force.
+    pub policy_hash: [u8; 32],
+}
+
+impl From<&Grant> for GrantStamp {
+    fn from(grant: &Grant) -> GrantStamp {
+        GrantStamp {
+            action: grant.action().as_str().to_owned(),
+            rule: grant.rule().to_owned(),
+            policy_hash: grant.policy_hash(),
+        }
+    }
+}
+
+/// Everything about one signing operation, before it is signed.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What it makes.
+    pub kind: Kind,
+    /// Who asked.
+    pub actor: ActorStamp,
+    /// What allowed it.
+    pub grant: GrantStamp,
+    /// The profile's name.
+    pub profile: String,
+    /// The hash of the profile's text.
+    pub profile_hash: [u8; 32],
+    /// The key that will sign.
+    pub key: hsm::Key,
+    /// What will be signed, byte for byte (the TBS of an X.509 object).
+    pub message: hsm::Message,
+    /// The serial, unique per signing key; empty where the kind has none.
+    pub serial: Vec<u8>,
+    /// The issuer's label, by which CRLs are found.
+    pub issuer: String,
+    /// Whose it is.
+    pub owner: Option<Owner>,
+    /// The subject for display.
+    pub subject: String,
+    /// Names or principals in it, at most [`MAX_NAMES`](policy::MAX_NAMES).
+    pub names: Vec<String>,
+    /// SHA-256 of the subject's SubjectPublicKeyInfo.
+    pub key_hash: [u8; 32],
+    /// From when to when.
+    pub validity: Option<Validity>,
+    /// Small facts of the kind (a renew flag, a file name), at most 4 KiB as JSON.
+    pub details: serde_json::Value,
+}
+
+/// A refused request of a known actor: a leaf, no row.
+#[derive(Clone, Debug)]
+pub struct RefusalEntry {
+    /// Who asked.
+    pub actor: ActorStamp,
+    /// For what.
+    pub action: String,
+    /// On what, for display.
+    pub target: String,
+    /// The rule that forbade it; none where nothing allowed it.
+    pub rule: Option<String>,
+    /// What was missing, a sentence.
+    pub missing: String,
+    /// The hash of the policies in force.
+    pub policy_hash: [u8; 32],
+}
+
+impl RefusalEntry {
+    /// The leaf of a refusal by policy. `target` names what was asked for.
+    pub fn new(refusal: &Refusal, target: impl Into<String>) -> RefusalEntry {
+        RefusalEntry {
+            actor: ActorStamp::from(refusal.actor.as_ref()),
+            action: refusal.action.as_str().to_owned(),
+            target: target.into(),
+            rule: refusal.rule.clone(),
+            missing: refusal.missing.clone(),
+            policy_hash: refusal.policy_hash,
+        }
+    }
+}
+
+/// The end of a credential before its time. An intent without conclusion can be revoked too.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    /// The operation that made it.
+    pub operation: u64,
+    /// The CRLReason code (RFC 5280 section 5.3.1).
+    pub reason: u8,
+    /// From when.
+    pub at: Timestamp,
+    /// Who asked.
+    pub actor: ActorStamp,
+    /// What allowed it.
+    pub grant: GrantStamp,
+}

@@ -1,0 +1,39 @@
+//! What a caller of the ledger can be told, named for what it can do about it.
+
+/// The ledger did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The queue is full; nothing was written. Ask again later.
+    #[error("the ledger's queue is full, ask again in {retry_after_secs} s")]
+    Busy {
+        /// When to ask again.
+        retry_after_secs: u32,
+    },
+    /// The disk is full or the database is away; nothing was written. It resumes by itself.
+    #[error("the register is unavailable: {0}")]
+    Unavailable(String),
+    /// Nobody knows whether the write became durable. A conclusion is tried again by the ledger itself.
+    #[error("the outcome of the write is unknown: {0}")]
+    Unknown(String),
+    /// Something moved under the caller: a record has another version, an operation was concluded or revoked before.
+    #[error("conflict: {0}")]
+    Conflict(String),
+    /// The serial is taken for this issuer's key.
+    #[error("duplicate: {0}")]
+    Duplicate(String),
+    /// No such operation.
+    #[error("not found: {0}")]
+    NotFound(String),
+    /// The caller's entry breaks a bound or does not fit its operation.
+    #[error("invalid entry: {0}")]
+    Invalid(String),
+    /// The register holds what it never wrote; run `verify`.
+    #[error("the register is corrupt: {0}")]
+    Corrupt(String),
+    /// The database speaks, but refuses: schema of another version, rights missing, a bad URL.
+    #[error("database: {0}")]
+    Database(String),
+    /// The ledger was closed.
+    #[error("the ledger is closed")]
+    Closed,
+}

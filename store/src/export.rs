@@ -1,0 +1,186 @@
+//! The register as files: the log as any C2SP tlog-tiles client reads it, and the rows its leaves stand for.
+//!
+//! LEAF.md has the layout. An export ends at the newest checkpoint, so that everything in it is signed for; the file
+//! `checkpoint` is written last, and a folder without it is an export that did not finish. It is a copy: nothing waits
+//! for the disk here.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::database::Database;
+use crate::error::StoreError;
+use crate::keys;
+use crate::log::{Checkpoint, LogKey, TILE_WIDTH, entries, entries_path, partial_width, tile, tile_path};
+use crate::queries;
+use crate::schema::{LEAFED, RECORD, Table};
+use crate::sql::{Cell, Row, Sql, Use, Value, connect};
+
+/// Rows of a page; few, because a CRL's row may be megabytes.
+const PAGE: usize = 64;
+/// The rows of the checkpoint table.
+pub(crate) const CHECKPOINTS_FILE: &str = "rows/checkpoint.jsonl";
+/// The newest checkpoint, and what its signature is checked with.
+pub(crate) const CHECKPOINT_FILE: &str = "checkpoint";
+pub(crate) const KEY_FILE: &str = "key";
+
+/// The file of a table's rows.
+pub(crate) fn rows_file(table: &Table) -> String {
+    format!("rows/{}.jsonl", table.name)
+}
+
+/// Exports a register that nobody has opened here, or that others are writing to: needs neither a ledger nor a token.
+/// Blocks: call it off the async threads.
+pub fn export_database(database: &Database, dir: &Path) -> Result<(), StoreError> {
+    let mut sql = connect(database, Use::Read)?;
+    export(sql.as_mut(), dir)
+}
+
+pub(crate) fn export(sql: &mut dyn Sql, dir: &Path) -> Result<(), StoreError> {
+    prepare(dir)?;
+    // One moment for all files.
+    sql.begin()?;
+    let outcome = write_all(sql, dir);
+    sql.rollback();
+    outcome
+}
+
+fn write_all(sql: &mut dyn Sql, dir: &Path) -> Result<(), StoreError> {
+    let newest = queries::checkpoint(sql)?;
+    let (size, note) = newest.ok_or_else(|| StoreError::NotFound("no checkpoint yet: sign one, then export".into()))?;
+    let key = signer(sql, &note)?;
+    write_tiles(sql, dir, size)?;
+    for table in LEAFED {
+        write_rows(sql, dir, table, size)?;
+    }
+    write_checkpoints(sql, dir, size)?;
+    write(&dir.join(KEY_FILE), format!("{key}\n").as_bytes())?;
+    write(&dir.join(CHECKPOINT_FILE), note.as_bytes())
+}
+
+fn prepare(dir: &Path) -> Result<(), StoreError> {
+    fs::create_dir_all(dir.join("rows")).map_err(|e| away(dir, &e))?;
+    let mut there = fs::read_dir(dir).map_err(|e| away(dir, &e))?;
+    let foreign = there.find_map(|entry| entry.ok().filter(|entry| entry.file_name() != "rows"));
+    match foreign {
+        Some(entry) => Err(StoreError::Invalid(format!("{} is not empty: {:?}", dir.display(), entry.file_name()))),
+        None => Ok(()),
+    }
+}
+
+/// The recorded log key that signed a checkpoint.
+fn signer(sql: &mut dyn Sql, note: &str) -> Result<LogKey, StoreError> {
+    let checkpoint = Checkpoint::parse(note).map_err(StoreError::Corrupt)?;
+    let text = format!("{} WHERE kind = $1", RECORD.select());
+    for row in sql.query(&text, &[Value::Text(keys::KIND)])? {
+        let cells = row.cells();
+        let Some(Cell::Text(body)) = RECORD.position("body").and_then(|at| cells.get(at)) else { continue };
+        let Ok(key) = keys::read(body) else { continue };
+        let Ok(key) = LogKey::new(&checkpoint.origin, key.algorithm, &key.spki) else { continue };
+        if key.verify(&checkpoint).is_ok() {
+            return Ok(key);
+        }
+    }
+    Err(StoreError::Corrupt("no recorded key signed the newest checkpoint: run verify".into()))
+}
+
+fn write_tiles(sql: &mut dyn Sql, dir: &Path, size: u64) -> Result<(), StoreError> {
+    let gone = |path: &str| StoreError::Corrupt(format!("{path} is not there: run verify"));
+    for level in 0..8_u8 {
+        let hashes = size.checked_shr(8 * u32::from(level)).unwrap_or(0);
+        if hashes == 0 {
+            break;
+        }
+        for (n, width) in widths(hashes, partial_width(size, level)) {
+            let path = tile_path(level, n, width);
+            let bytes = tile(sql, level, n, width)?.ok_or_else(|| gone(&path))?;
+            write(&dir.join(&path), &bytes)?;
+            if level == 0 {
+                let path = entries_path(n, width);
+                let bytes = entries(sql, n, width)?.ok_or_else(|| gone(&path))?;
+                write(&dir.join(&path), &bytes)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The tiles over so many hashes: full ones, then one of the width that is left.
+fn widths(hashes: u64, partial: u16) -> impl Iterator<Item = (u64, u16)> {
+    let full = hashes / u64::from(TILE_WIDTH);
+    let last = (partial > 0).then_some((full, partial));
+    (0..full).map(|n| (n, TILE_WIDTH)).chain(last)
+}
+
+fn write_rows(sql: &mut dyn Sql, dir: &Path, table: &'static Table, size: u64) -> Result<(), StoreError> {
+    let path = dir.join(rows_file(table));
+    let mut file = BufWriter::new(File::create(&path).map_err(|e| away(&path, &e))?);
+    let (key, select) = (table.key(), table.select());
+    let text = format!("{select} WHERE {key} > $1 AND {key} < $2 ORDER BY {key} LIMIT {PAGE}");
+    let (mut after, end) = (-1, i64::try_from(size).unwrap_or(i64::MAX));
+    loop {
+        let rows = sql.query(&text, &[Value::Int(after), Value::Int(end)])?;
+        let count = rows.len();
+        for cells in rows.into_iter().map(Row::cells) {
+            if let Some(Cell::Int(key)) = cells.first() {
+                after = *key;
+            }
+            let names = table.columns.iter().map(|(name, _)| *name);
+            write_line(&mut file, names.zip(&cells)).map_err(|e| away(&path, &e))?;
+        }
+        if count < PAGE {
+            return file.flush().map_err(|e| away(&path, &e));
+        }
+    }
+}
+
+fn write_checkpoints(sql: &mut dyn Sql, dir: &Path, size: u64) -> Result<(), StoreError> {
+    let path = dir.join(CHECKPOINTS_FILE);
+    let mut file = BufWriter::new(File::create(&path).map_err(|e| away(&path, &e))?);
+    let text = format!("SELECT size, note FROM checkpoint WHERE size > $1 AND size <= $2 ORDER BY size LIMIT {PAGE}");
+    let (mut after, end) = (-1, i64::try_from(size).unwrap_or(i64::MAX));
+    loop {
+        let rows = sql.query(&text, &[Value::Int(after), Value::Int(end)])?;
+        let count = rows.len();
+        for cells in rows.into_iter().map(Row::cells) {
+            if let Some(Cell::Int(size)) = cells.first() {
+                after = *size;
+            }
+            write_line(&mut file, ["size", "note"].into_iter().zip(&cells)).map_err(|e| away(&path, &e))?;
+        }
+        if count < PAGE {
+            return file.flush().map_err(|e| away(&path, &e));
+        }
+    }
+}
+
+/// One row: a JSON object in the order of the columns, bytes in base64.
+pub(crate) fn write_line<'a>(
+    file: &mut impl Write,
+    columns: impl Iterator<Item = (&'static str, &'a Cell)>,
+) -> std::io::Result<()> {
+    for (at, (name, cell)) in columns.enumerate() {
+        write!(file, "{}\"{name}\":", if at == 0 { "{" } else { "," })?;
+        match cell {
+            Cell::Null => file.write_all(b"null")?,
+            Cell::Int(n) => write!(file, "{n}")?,
+            Cell::Text(text) => serde_json::to_writer(&mut *file, text)?,
+            Cell::Blob(bytes) => write!(file, "\"{}\"", STANDARD.encode(bytes))?,
+        }
+    }
+    file.write_all(b"}\n")
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(|e| away(parent, &e))?;
+    }
+    fs::write(path, bytes).map_err(|e| away(path, &e))
+}
+
+fn away(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Unavailable(format!("{}: {error}", path.display()))
+}

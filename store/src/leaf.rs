@@ -1,0 +1,317 @@
+//! A leaf of the log: canonical JSON, one line, fixed field order. LEAF.md is its specification.
+//!
+//! The writer knows a leaf's index only when it holds the head; everything after the numbers is prepared before, in the
+//! caller's task ([`Tail`]). Reading is strict: what does not encode back to the same bytes is not a leaf of ours.
+
+use std::fmt::Write;
+
+use policy::Timestamp;
+use serde::Deserialize;
+
+use crate::entry::{ActorStamp, GrantStamp};
+
+/// The format's version, the leaf's `v`.
+pub(crate) const VERSION: u64 = 1;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Event {
+    /// Something will be signed.
+    Intend,
+    /// It was signed.
+    Conclude,
+    /// It was surely not signed.
+    Fail,
+    /// A request of a known actor was refused.
+    Refuse,
+    /// A credential ended before its time.
+    Revoke,
+    /// A record has a new version.
+    Record,
+}
+
+impl Event {
+    fn as_str(self) -> &'static str {
+        match self {
+            Event::Intend => "intend",
+            Event::Conclude => "conclude",
+            Event::Fail => "fail",
+            Event::Refuse => "refuse",
+            Event::Revoke => "revoke",
+            Event::Record => "record",
+        }
+    }
+}
+
+/// Everything of a leaf after its numbers, ready to be appended.
+#[derive(Debug)]
+pub(crate) struct Tail(String);
+
+/// The numbers that only the holder of the head can give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    /// The leaf's own index.
+    pub index: u64,
+    /// The operation it belongs to.
+    pub op: u64,
+    /// The version a record replaces; absent from other leaves.
+    pub replaces: Option<u64>,
+}
+
+impl Tail {
+    /// Begins with what every leaf has.
+    pub fn new(event: Event, kind: &str, at: Timestamp) -> Tail {
+        let mut tail = Tail(String::with_capacity(TAIL_BYTES));
+        tail.0.push_str("\"event\":\"");
+        tail.0.push_str(event.as_str());
+        tail.0.push('"');
+        tail.text("kind", kind);
+        let _ = write!(tail.0, ",\"time\":\"{at}\"");
+        tail
+    }
+
+    pub fn actor(&mut self, actor: &ActorStamp) {
+        self.open("actor");
+        self.first("id", &actor.id);
+        self.text("proof", &actor.proof);
+        self.text("with", &actor.proof_id);
+        self.0.push('}');
+    }
+
+    pub fn grant(&mut self, grant: &GrantStamp) {
+        self.open("grant");
+        self.first("action", &grant.action);
+        self.text("rule", &grant.rule);
+        self.hex("policy", &grant.policy_hash);
+        self.0.push('}');
+    }
+
+    pub fn named_hash(&mut self, field: &str, name: &str, hash: &[u8]) {
+        self.open(field);
+        self.first("name", name);
+        self.hex("hash", hash);
+        self.0.push('}');
+    }
+
+    pub fn text(&mut self, field: &str, value: &str) {
+        self.0.push(',');
+        self.first(field, value);
+    }
+
+    pub fn hex(&mut self, field: &str, value: &[u8]) {
+        self.0.push_str(",\"");
+        self.0.push_str(field);
+        self.0.push_str("\":\"");
+        push_hex(&mut self.0, value);
+        self.0.push('"');
+    }
+
+    pub fn number(&mut self, field: &str, value: u64) {
+        let _ = write!(self.0, ",\"{field}\":{value}");
+    }
+
+    fn open(&mut self, field: &str) {
+        self.0.push_str(",\"");
+        self.0.push_str(field);
+        self.0.push_str("\":{");
+    }
+
+    fn first(&mut self, field: &str, value: &str) {
+        self.0.push('"');
+        self.0.push_str(field);
+        self.0.push_str("\":");
+        push_json(&mut self.0, value);
+    }
+
+    /// The whole leaf.
+    pub fn leaf(&self, numbers: Numbers) -> Vec<u8> {
+        let mut leaf = String::with_capacity(self.0.len() + HEAD_BYTES);
+        let _ = write!(leaf, "{{\"v\":{VERSION},\"i\":{},\"op\":{},", numbers.index, numbers.op);
+        if let Some(replaces) = numbers.replaces {
+            let _ = write!(leaf, "\"replaces\":{replaces},");
+        }
+        leaf.push_str(&self.0);
+        leaf.push('}');
+        leaf.into_bytes()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A usual tail fits without growing.
+const TAIL_BYTES: usize = 896;
+/// Three numbers of at most 20 digits and their names.
+const HEAD_BYTES: usize = 96;
+/// A bundle states an entry's length in two bytes (C2SP tlog-tiles), and our head needs some of them.
+pub(crate) const TAIL_BYTES_MAX: usize = 65_535 - HEAD_BYTES;
+
+fn push_hex(out: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+}
+
+/// A JSON string: `"` and `\` escaped by `\`, control characters as `\u00XX`, all else as it is.
+fn push_json(out: &mut String, text: &str) {
+    out.push('"');
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c == '"' || c == '\\' || c < ' ') {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let mut chars = special.chars();
+        match chars.next() {
+            Some(c @ ('"' | '\\')) => {
+                out.push('\\');
+                out.push(c);
+            }
+            Some(c) => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            None => {}
+        }
+        rest = chars.as_str();
+    }
+    out.push_str(rest);
+    out.push('"');
+}
+
+/// A leaf as read back.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Leaf {
+    pub v: u64,
+    pub i: u64,
+    pub op: u64,
+    pub replaces: Option<u64>,
+    pub event: Event,
+    pub kind: String,
+    pub time: String,
+    pub actor: Option<LeafActor>,
+    pub grant: Option<LeafGrant>,
+    pub profile: Option<NamedHash>,
+    pub key: Option<NamedHash>,
+    pub algorithm: Option<String>,
+    pub digest: Option<String>,
+    pub serial: Option<String>,
+    pub issuer: Option<String>,
+    pub id: Option<String>,
+    pub outcome: Option<String>,
+    pub reason: Option<u64>,
+    pub target: Option<String>,
+    pub says: Option<String>,
+    pub row: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LeafActor {
+    pub id: String,
+    pub proof: String,
+    pub with: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LeafGrant {
+    pub action: String,
+    pub rule: String,
+    pub policy: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NamedHash {
+    pub name: String,
+    pub hash: String,
+}
+
+impl Leaf {
+    /// Reads a leaf, strictly: canonical, of a version we know, with exactly its event's fields.
+    pub fn parse(bytes: &[u8]) -> Result<Leaf, String> {
+        let leaf: Leaf = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        if leaf.v != VERSION {
+            return Err(format!("version {} is unknown", leaf.v));
+        }
+        match leaf.encode() {
+            Some(canonical) if canonical == bytes => Ok(leaf),
+            Some(_) => Err("not in canonical form".into()),
+            None => Err("fields missing for its event, or a time or hash is malformed".into()),
+        }
+    }
+
+    /// The canonical bytes; `None` where a field its event needs is missing. A field its event does not have is not
+    /// written, so that the bytes then differ.
+    fn encode(&self) -> Option<Vec<u8>> {
+        let mut tail = Tail::new(self.event, &self.kind, Timestamp::parse_rfc3339(&self.time).ok()?);
+        let replaces = match self.event {
+            Event::Record => Some(self.replaces?),
+            Event::Intend | Event::Conclude | Event::Fail | Event::Refuse | Event::Revoke => None,
+        };
+        match self.event {
+            Event::Intend => {
+                self.put_actor(&mut tail)?;
+                self.put_grant(&mut tail)?;
+                put_named(&mut tail, "profile", self.profile.as_ref()?)?;
+                put_named(&mut tail, "key", self.key.as_ref()?)?;
+                tail.text("algorithm", self.algorithm.as_ref()?);
+                put_hex(&mut tail, "digest", self.digest.as_ref()?)?;
+                put_hex(&mut tail, "serial", self.serial.as_ref()?)?;
+                tail.text("issuer", self.issuer.as_ref()?);
+            }
+            Event::Conclude | Event::Fail => {
+                put_hex(&mut tail, "serial", self.serial.as_ref()?)?;
+                tail.text("outcome", self.outcome.as_ref()?);
+            }
+            Event::Revoke => {
+                self.put_actor(&mut tail)?;
+                self.put_grant(&mut tail)?;
+                put_hex(&mut tail, "serial", self.serial.as_ref()?)?;
+                tail.text("outcome", self.outcome.as_ref()?);
+                tail.number("reason", self.reason?);
+            }
+            Event::Refuse => {
+                self.put_actor(&mut tail)?;
+                self.put_grant(&mut tail)?;
+                tail.text("outcome", self.outcome.as_ref()?);
+                tail.text("target", self.target.as_ref()?);
+                tail.text("says", self.says.as_ref()?);
+            }
+            Event::Record => {
+                self.put_actor(&mut tail)?;
+                tail.text("id", self.id.as_ref()?);
+            }
+        }
+        if self.event != Event::Refuse {
+            put_hex(&mut tail, "row", self.row.as_ref()?)?;
+        }
+        Some(tail.leaf(Numbers { index: self.i, op: self.op, replaces }))
+    }
+
+    fn put_actor(&self, tail: &mut Tail) -> Option<()> {
+        let actor = self.actor.as_ref()?;
+        tail.actor(&ActorStamp { id: actor.id.clone(), proof: actor.proof.clone(), proof_id: actor.with.clone() });
+        Some(())
+    }
+
+    fn put_grant(&self, tail: &mut Tail) -> Option<()> {
+        let grant = self.grant.as_ref()?;
+        let policy_hash = hex::decode(&grant.policy).ok()?.try_into().ok()?;
+        tail.grant(&GrantStamp { action: grant.action.clone(), rule: grant.rule.clone(), policy_hash });
+        Some(())
+    }
+}
+
+fn put_named(tail: &mut Tail, field: &str, named: &NamedHash) -> Option<()> {
+    tail.named_hash(field, &named.name, &hex::decode(&named.hash).ok()?);
+    Some(())
+}
+
+fn put_hex(tail: &mut Tail, field: &str, value: &str) -> Option<()> {
+    tail.hex(field, &hex::decode(value).ok()?);
+    Some(())
+}

@@ -1,0 +1,21 @@
+//! The Merkle log: RFC 6962 hashing, C2SP tiles, signed checkpoints.
+
+mod merkle;
+mod note;
+mod read;
+mod tile;
+
+pub(crate) use merkle::{FullTile, Hash, Tree, fold_edge, leaf_hash};
+pub use note::verifier_key;
+pub(crate) use note::{Checkpoint, LogKey, check_origin, checkpoint_text, sign_note};
+pub(crate) use read::{entries, inclusion_proof, root_at, tile};
+pub(crate) use tile::{TILE_WIDTH, entries_path, partial_width, tile_path};
+
+/// The tree as committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// How many leaves.
+    pub size: u64,
+    /// The RFC 6962 root over them.
+    pub root: [u8; 32],
+}

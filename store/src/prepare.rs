@@ -1,0 +1,414 @@
+//! Rows made ready in the caller's task: checked, digested, their leaf written but for its numbers.
+//!
+//! The writer thread is one and everyone waits for it, so everything that can be computed before is computed here.
+
+use std::sync::Arc;
+
+use hsm::Message;
+use policy::Timestamp;
+
+use crate::entry::{ActorStamp, Entry, RefusalEntry, Revocation};
+use crate::error::StoreError;
+use crate::leaf::{Event, TAIL_BYTES_MAX, Tail};
+use crate::record::Record;
+use crate::row::{RowDigest, row_digest};
+use crate::schema::{CONCLUSION, INTENT, RECORD, REVOCATION, sha256};
+use crate::sql::Value;
+
+/// Names, labels and sentences: longer ones are no display text.
+const TEXT_BYTES_MAX: usize = 4_096;
+/// Names that go into every leaf.
+const LABEL_BYTES_MAX: usize = 1_024;
+/// RFC 5280 section 4.1.2.2 allows 20; SSH uses 8; code signatures and CRLs number themselves.
+const SERIAL_BYTES_MAX: usize = 32;
+/// What is signed whole: a CRL of 400,000 entries fits, a file to be code-signed comes as its SHA-256.
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// Small facts of a kind.
+const DETAILS_BYTES_MAX: usize = 4_096;
+/// A record is a form, not a file.
+const BODY_BYTES_MAX: usize = 65_536;
+/// The name table numbers an intent's names in seven bits.
+pub(crate) const NAME_SLOTS: u64 = 128;
+const _: () = assert!(policy::MAX_NAMES < NAME_SLOTS as usize);
+
+/// An intent's row and leaf.
+#[derive(Debug)]
+pub(crate) struct IntentRow {
+    pub entry: Entry,
+    pub at: Timestamp,
+    pub key_hash: [u8; 32],
+    pub tail: Tail,
+    names: String,
+    details: String,
+}
+
+impl IntentRow {
+    pub fn new(entry: Entry, at: Timestamp) -> Result<IntentRow, StoreError> {
+        check_entry(&entry)?;
+        let names = serde_json::to_string(&entry.names).map_err(|e| StoreError::Invalid(e.to_string()))?;
+        let details = bounded_json("details", &entry.details, DETAILS_BYTES_MAX)?;
+        let tail = Tail::new(Event::Intend, entry.kind.as_str(), at);
+        let key_hash = entry.key.fingerprint();
+        let mut row = IntentRow { entry, at, key_hash, tail, names, details };
+        row.write_tail();
+        bounded_tail(&row.tail)?;
+        Ok(row)
+    }
+
+    fn write_tail(&mut self) {
+        let message_hash = match &self.entry.message {
+            Message::Whole(bytes) => sha256(bytes),
+            Message::Sha256(hash) => *hash,
+        };
+        let digest = self.digest(&message_hash);
+        let (tail, entry) = (&mut self.tail, &self.entry);
+        tail.actor(&entry.actor);
+        tail.grant(&entry.grant);
+        tail.named_hash("profile", &entry.profile, &entry.profile_hash);
+        tail.named_hash("key", entry.key.label(), &self.key_hash);
+        tail.text("algorithm", entry.key.algorithm().as_str());
+        tail.hex("digest", &message_hash);
+        tail.hex("serial", &entry.serial);
+        tail.text("issuer", &entry.issuer);
+        tail.hex("row", &digest);
+    }
+
+    fn digest(&self, message_hash: &[u8; 32]) -> [u8; 32] {
+        let mut digest = RowDigest::of(&INTENT);
+        let message_at = INTENT.position("message").map(|at| at - INTENT.stated);
+        for (at, value) in self.values().into_iter().enumerate() {
+            match value {
+                Value::Blob(bytes) if Some(at) == message_at => digest.hashed_blob(bytes, message_hash),
+                value => digest.column(value),
+            }
+        }
+        digest.finish()
+    }
+
+    /// The columns after `op`.
+    pub fn values(&self) -> [Value<'_>; 24] {
+        let entry = &self.entry;
+        let (form, message) = match &entry.message {
+            Message::Whole(bytes) => (FORM_WHOLE, bytes.as_ref()),
+            Message::Sha256(hash) => (FORM_SHA256, hash.as_slice()),
+        };
+        [
+            Value::Text(entry.kind.as_str()),
+            Value::Int(self.at.unix()),
+            Value::Text(&entry.actor.id),
+            Value::Text(&entry.actor.proof),
+            Value::Text(&entry.actor.proof_id),
+            Value::Text(&entry.grant.action),
+            Value::Text(&entry.grant.rule),
+            Value::Blob(&entry.grant.policy_hash),
+            Value::Text(&entry.profile),
+            Value::Blob(&entry.profile_hash),
+            Value::Text(entry.key.label()),
+            Value::Blob(&self.key_hash),
+            Value::Text(entry.key.algorithm().as_str()),
+            Value::Text(form),
+            Value::Blob(message),
+            if entry.serial.is_empty() { Value::Null } else { Value::Blob(&entry.serial) },
+            Value::Text(&entry.issuer),
+            opt_text(entry.owner.as_ref().map(policy::Owner::as_str)),
+            Value::Text(&entry.subject),
+            Value::Text(&self.names),
+            Value::Blob(&entry.key_hash),
+            opt_time(entry.validity.map(|v| v.not_before())),
+            opt_time(entry.validity.map(|v| v.not_after())),
+            Value::Text(&self.details),
+        ]
+    }
+
+    /// Roughly what it adds to a transaction.
+    pub fn weight(&self) -> usize {
+        match &self.entry.message {
+            Message::Whole(bytes) => bytes.len() + TEXT_BYTES_MAX,
+            Message::Sha256(_) => TEXT_BYTES_MAX,
+        }
+    }
+}
+
+/// The column `form`: the message is what is signed, or its SHA-256.
+pub(crate) const FORM_WHOLE: &str = "whole";
+pub(crate) const FORM_SHA256: &str = "sha256";
+
+/// What came of an operation.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Issued(Vec<u8>),
+    Failed(String),
+}
+
+impl Outcome {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Outcome::Issued(_) => "issued",
+            Outcome::Failed(_) => "failed",
+        }
+    }
+}
+
+/// A conclusion's row and leaf.
+#[derive(Debug)]
+pub(crate) struct ConclusionRow {
+    pub op: u64,
+    pub at: Timestamp,
+    pub outcome: Outcome,
+    pub tail: Tail,
+}
+
+impl ConclusionRow {
+    pub fn new(op: u64, kind: &str, serial: &[u8], outcome: Outcome, at: Timestamp) -> ConclusionRow {
+        let event = match outcome {
+            Outcome::Issued(_) => Event::Conclude,
+            Outcome::Failed(_) => Event::Fail,
+        };
+        let outcome = match outcome {
+            Outcome::Failed(reason) => Outcome::Failed(clipped(&reason)),
+            issued @ Outcome::Issued(_) => issued,
+        };
+        let mut row = ConclusionRow { op, at, outcome, tail: Tail::new(event, kind, at) };
+        let digest = row_digest(&CONCLUSION, row.values());
+        row.tail.hex("serial", serial);
+        row.tail.text("outcome", row.outcome.as_str());
+        row.tail.hex("row", &digest);
+        row
+    }
+
+    /// The columns after `leaf` and `op`.
+    pub fn values(&self) -> [Value<'_>; 4] {
+        let (signature, reason) = match &self.outcome {
+            Outcome::Issued(signature) => (Value::Blob(signature), Value::Null),
+            Outcome::Failed(reason) => (Value::Null, Value::Text(reason)),
+        };
+        [Value::Int(self.at.unix()), Value::Text(self.outcome.as_str()), signature, reason]
+    }
+}
+
+/// A revocation's row and leaf.
+#[derive(Debug)]
+pub(crate) struct RevocationRow {
+    pub revocation: Revocation,
+    pub at: Timestamp,
+    pub tail: Tail,
+}
+
+impl RevocationRow {
+    pub fn new(revocation: Revocation, kind: &str, serial: &[u8], at: Timestamp) -> Result<RevocationRow, StoreError> {
+        // RFC 5280 section 5.3.1: 0 to 10, 7 is not used.
+        if revocation.reason > 10 || revocation.reason == 7 {
+            return Err(StoreError::Invalid(format!("{} is no CRLReason", revocation.reason)));
+        }
+        check_actor(&revocation.actor)?;
+        check_label("action", &revocation.grant.action)?;
+        check_label("rule", &revocation.grant.rule)?;
+        let mut row = RevocationRow { revocation, at, tail: Tail::new(Event::Revoke, kind, at) };
+        let digest = row_digest(&REVOCATION, row.values());
+        row.tail.actor(&row.revocation.actor);
+        row.tail.grant(&row.revocation.grant);
+        row.tail.hex("serial", serial);
+        row.tail.text("outcome", "revoked");
+        row.tail.number("reason", row.revocation.reason.into());
+        row.tail.hex("row", &digest);
+        Ok(row)
+    }
+
+    /// The columns after `leaf` and `op`.
+    pub fn values(&self) -> [Value<'_>; 9] {
+        let Revocation { operation: _, reason, at, actor, grant } = &self.revocation;
+        [
+            Value::Int(self.at.unix()),
+            Value::Int(at.unix()),
+            Value::Int((*reason).into()),
+            Value::Text(&actor.id),
+            Value::Text(&actor.proof),
+            Value::Text(&actor.proof_id),
+            Value::Text(&grant.action),
+            Value::Text(&grant.rule),
+            Value::Blob(&grant.policy_hash),
+        ]
+    }
+}
+
+/// A record's row and leaf.
+#[derive(Debug)]
+pub(crate) struct RecordRow {
+    pub record: Record,
+    pub at: Timestamp,
+    pub tail: Tail,
+    body: String,
+}
+
+impl RecordRow {
+    pub fn new(record: Record, at: Timestamp) -> Result<RecordRow, StoreError> {
+        check_actor(&record.actor)?;
+        check_label("kind", record.kind)?;
+        check_label("id", &record.id)?;
+        record.owner.as_ref().map_or(Ok(()), |owner| check_label("owner", owner))?;
+        record.lookup.as_ref().map_or(Ok(()), |lookup| check_label("lookup", lookup))?;
+        let body = bounded_json("body", &record.body, BODY_BYTES_MAX)?;
+        let tail = Tail::new(Event::Record, record.kind, at);
+        let mut row = RecordRow { record, at, tail, body };
+        let digest = row_digest(&RECORD, row.values());
+        row.tail.actor(&row.record.actor);
+        row.tail.text("id", &row.record.id);
+        row.tail.hex("row", &digest);
+        Ok(row)
+    }
+
+    /// The columns after `leaf` and `replaces`.
+    pub fn values(&self) -> [Value<'_>; 10] {
+        let record = &self.record;
+        [
+            Value::Text(record.kind),
+            Value::Text(&record.id),
+            Value::Int(self.at.unix()),
+            opt_text(record.owner.as_deref()),
+            opt_text(record.lookup.as_deref()),
+            opt_time(record.expires),
+            Value::Text(&self.body),
+            Value::Text(&record.actor.id),
+            Value::Text(&record.actor.proof),
+            Value::Text(&record.actor.proof_id),
+        ]
+    }
+}
+
+/// A refusal's leaf. It has no row: what is refused changes nothing.
+pub(crate) fn refusal_tail(refusal: &RefusalEntry, at: Timestamp) -> Result<Tail, StoreError> {
+    check_actor(&refusal.actor)?;
+    check_label("action", &refusal.action)?;
+    let mut tail = Tail::new(Event::Refuse, "refusal", at);
+    tail.actor(&refusal.actor);
+    tail.grant(&crate::entry::GrantStamp {
+        action: refusal.action.clone(),
+        rule: clipped(refusal.rule.as_deref().unwrap_or_default()),
+        policy_hash: refusal.policy_hash,
+    });
+    tail.text("outcome", "refused");
+    tail.text("target", &clipped(&refusal.target));
+    tail.text("says", &clipped(&refusal.missing));
+    bounded_tail(&tail)?;
+    Ok(tail)
+}
+
+/// What the writer is asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    Intend(Arc<IntentRow>),
+    Conclude(Arc<ConclusionRow>),
+    Refuse(Arc<Tail>),
+    Revoke(Arc<RevocationRow>),
+    Record(Arc<Vec<RecordRow>>),
+    /// A signed checkpoint: its size and its note. The one write without a leaf: it speaks of the log from outside.
+    Checkpoint(u64, Arc<str>),
+}
+
+impl Op {
+    /// Roughly what it adds to a transaction, bytes.
+    pub fn weight(&self) -> usize {
+        match self {
+            Op::Intend(row) => row.weight(),
+            Op::Record(rows) => rows.iter().map(|row| row.body.len() + TEXT_BYTES_MAX).sum(),
+            Op::Conclude(_) | Op::Refuse(_) | Op::Revoke(_) | Op::Checkpoint(..) => TEXT_BYTES_MAX,
+        }
+    }
+}
+
+fn check_entry(entry: &Entry) -> Result<(), StoreError> {
+    check_actor(&entry.actor)?;
+    check_label("action", &entry.grant.action)?;
+    check_label("rule", &entry.grant.rule)?;
+    check_label("profile", &entry.profile)?;
+    check_label("issuer", &entry.issuer)?;
+    check_label("key label", entry.key.label())?;
+    check_text("subject", &entry.subject, TEXT_BYTES_MAX)?;
+    if entry.serial.len() > SERIAL_BYTES_MAX {
+        return Err(StoreError::Invalid(format!("a serial has at most {SERIAL_BYTES_MAX} bytes")));
+    }
+    if entry.names.len() > policy::MAX_NAMES {
+        return Err(StoreError::Invalid(format!("at most {} names", policy::MAX_NAMES)));
+    }
+    entry.names.iter().try_for_each(|name| check_label("name", name))?;
+    match &entry.message {
+        Message::Whole(bytes) if bytes.len() > MESSAGE_BYTES_MAX => {
+            Err(StoreError::Invalid(format!("at most {MESSAGE_BYTES_MAX} bytes are signed whole")))
+        }
+        Message::Whole(_) | Message::Sha256(_) => Ok(()),
+    }
+}
+
+fn check_actor(actor: &ActorStamp) -> Result<(), StoreError> {
+    check_label("actor", &actor.id)?;
+    check_label("proof", &actor.proof)?;
+    check_label("proof id", &actor.proof_id)
+}
+
+fn check_label(what: &str, text: &str) -> Result<(), StoreError> {
+    check_text(what, text, LABEL_BYTES_MAX)
+}
+
+/// PostgreSQL has no NUL in a TEXT: refused here, where it costs one caller, not in the batch.
+fn check_text(what: &str, text: &str, bytes_max: usize) -> Result<(), StoreError> {
+    if text.len() > bytes_max {
+        return Err(StoreError::Invalid(format!("{what}: at most {bytes_max} bytes")));
+    }
+    if text.contains('\0') {
+        return Err(StoreError::Invalid(format!("{what}: no NUL")));
+    }
+    Ok(())
+}
+
+fn bounded_json(what: &str, value: &serde_json::Value, bytes_max: usize) -> Result<String, StoreError> {
+    let text = value.to_string();
+    check_text(what, &text, bytes_max)?;
+    Ok(text)
+}
+
+fn bounded_tail(tail: &Tail) -> Result<(), StoreError> {
+    if tail.len() > TAIL_BYTES_MAX {
+        return Err(StoreError::Invalid("the leaf would be longer than a log entry may be".into()));
+    }
+    Ok(())
+}
+
+/// A sentence cut to what a leaf holds, without NUL.
+fn clipped(text: &str) -> String {
+    let mut end = text.len().min(LABEL_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().replace('\0', " ")
+}
+
+fn opt_text(text: Option<&str>) -> Value<'_> {
+    text.map_or(Value::Null, Value::Text)
+}
+
+fn opt_time(time: Option<Timestamp>) -> Value<'static> {
+    time.map_or(Value::Null, |at| Value::Int(at.unix()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Table;
+
+    #[test]
+    fn every_row_has_a_value_for_every_column() {
+        let columns_after_stated = |table: &Table| table.columns.len() - table.stated;
+        assert_eq!(columns_after_stated(&INTENT), 24);
+        assert_eq!(columns_after_stated(&CONCLUSION), 4);
+        assert_eq!(columns_after_stated(&REVOCATION), 9);
+        assert_eq!(columns_after_stated(&RECORD), 10);
+    }
+
+    #[test]
+    fn a_clipped_sentence_ends_at_a_character() {
+        let text = "é".repeat(LABEL_BYTES_MAX);
+        let cut = clipped(&text);
+        assert!(cut.len() <= LABEL_BYTES_MAX && text.starts_with(&cut));
+        assert_eq!(clipped("a\0b"), "a b");
+    }
+}

@@ -1,0 +1,62 @@
+//! Versioned records of any kind (ACME accounts, API tokens, keys): each version is a row with its own leaf.
+
+use policy::Timestamp;
+
+use crate::entry::ActorStamp;
+
+/// A new version of a record.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Of what kind.
+    pub kind: &'static str,
+    /// Its name within the kind.
+    pub id: String,
+    /// Whose it is.
+    pub owner: Option<String>,
+    /// A second key to find it by (a token hash, an account's thumbprint).
+    pub lookup: Option<String>,
+    /// When it lapses.
+    pub expires: Option<Timestamp>,
+    /// What it says; at most 64 KiB as JSON. Never a secret.
+    pub body: serde_json::Value,
+    /// Who writes it.
+    pub actor: ActorStamp,
+    /// The version it replaces ([`StoredRecord::version`]); `Some(0)`: must not exist yet; `None`: whatever is there.
+    pub expect: Option<u64>,
+}
+
+/// The newest version of a record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredRecord {
+    /// Of what kind.
+    pub kind: String,
+    /// Its name within the kind.
+    pub id: String,
+    /// This version: 1 + the index of its leaf, so that 0 can mean "none yet".
+    pub version: u64,
+    /// Whose it is.
+    pub owner: Option<String>,
+    /// The second key.
+    pub lookup: Option<String>,
+    /// When it lapses.
+    pub expires: Option<Timestamp>,
+    /// What it says.
+    pub body: serde_json::Value,
+    /// Who wrote this version.
+    pub actor: ActorStamp,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Which records of a kind.
+#[derive(Clone, Debug, Default)]
+pub struct RecordFilter {
+    /// Of this owner.
+    pub owner: Option<String>,
+    /// With this second key.
+    pub lookup: Option<String>,
+    /// Where the last page ended: the id of its last record.
+    pub after: Option<String>,
+    /// How many, at most 1000; 0 means 100.
+    pub limit: usize,
+}

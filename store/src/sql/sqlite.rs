@@ -1,0 +1,237 @@
+//! SQLite: the embedded default, one file beside its write-ahead log.
+//!
+//! A commit returns after the log is flushed (`synchronous=FULL`), and only then do readers see it.
+
+use std::collections::HashSet;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+
+use super::{Cell, Row, Sql, SqlError, Use, Value, values_list};
+
+/// Writing connections keep the indexes' upper pages: 64 MiB, in KiB as SQLite wants it.
+const WRITER_CACHE_KIB: i64 = 65_536;
+/// Readers page through lists: 8 MiB each.
+const READER_CACHE_KIB: i64 = 8_192;
+/// Another process may hold the file for a batch or a migration; longer means it is stuck.
+const BUSY_TIMEOUT_MS: i64 = 5_000;
+/// Copy the log into the file each 16 MiB: seldom enough to keep hot index pages from being written twice.
+const CHECKPOINT_PAGES: i64 = 4_096;
+/// The log file shrinks back to this after a long reader held it open.
+const LOG_BYTES_MAX: i64 = 64 << 20;
+/// Every statement of this crate fits; each is parsed once per connection.
+const STATEMENTS: usize = 256;
+
+pub(super) struct Sqlite {
+    connection: Connection,
+    usage: Use,
+    /// Statements whose parameters were checked to stand in order.
+    checked: HashSet<String>,
+}
+
+impl Sqlite {
+    pub(super) fn open(path: &Path, usage: Use) -> Result<Sqlite, SqlError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        if usage == Use::Write {
+            // Names of hosts and people: for the service's user alone. The log and index files beside it take over this mode.
+            let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+            made.map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
+        }
+        // Reading needs write access to the shared index of the write-ahead log; `query_only` keeps it to that.
+        let connection =
+            Connection::open_with_flags(path, flags).map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        let mut this = Sqlite { connection, usage, checked: HashSet::new() };
+        this.configure().map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
+        Ok(this)
+    }
+
+    /// No mmap: an I/O error would then be a signal that ends the process, instead of an error that is answered.
+    fn configure(&mut self) -> Result<(), rusqlite::Error> {
+        let c = &self.connection;
+        c.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
+        c.pragma_update(None, "foreign_keys", true)?;
+        c.pragma_update(None, "temp_store", "MEMORY")?;
+        match self.usage {
+            Use::Write => {
+                c.pragma_update(None, "journal_mode", "WAL")?;
+                c.pragma_update(None, "synchronous", "FULL")?;
+                c.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+                c.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+                c.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)
+            }
+            Use::Read => {
+                c.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+                c.pragma_update(None, "query_only", true)
+            }
+        }
+    }
+
+    /// SQLite numbers `$1` by first appearance, PostgreSQL by its digits: the text must make both the same.
+    fn check_order(&mut self, sql: &str) -> Result<(), SqlError> {
+        if self.checked.contains(sql) {
+            return Ok(());
+        }
+        let statement = self.connection.prepare_cached(sql).map_err(fault)?;
+        for at in 1..=statement.parameter_count() {
+            if statement.parameter_name(at) != Some(format!("${at}").as_str()) {
+                return Err(SqlError::Wrong(format!("parameter {at} is out of order in: {sql}")));
+            }
+        }
+        drop(statement);
+        self.checked.insert(sql.to_owned());
+        Ok(())
+    }
+}
+
+impl Sql for Sqlite {
+    fn execute(&mut self, sql: &str, params: &[Value<'_>]) -> Result<u64, SqlError> {
+        self.check_order(sql)?;
+        let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
+        for (at, value) in params.iter().enumerate() {
+            statement.raw_bind_parameter(at + 1, value).map_err(fault)?;
+        }
+        statement.raw_execute().map(|n| n as u64).map_err(fault)
+    }
+
+    fn query(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
+        self.check_order(sql)?;
+        let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
+        for (at, value) in params.iter().enumerate() {
+            statement.raw_bind_parameter(at + 1, value).map_err(fault)?;
+        }
+        let columns = statement.column_count();
+        let mut rows = statement.raw_query();
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(fault)? {
+            let cells = (0..columns).map(|at| row.get_ref(at).map(cell)).collect::<Result<Vec<_>, _>>();
+            found.push(Row::new(cells.map_err(fault)?));
+        }
+        Ok(found)
+    }
+
+    /// Row by row with one parsed statement: in-process there is no round trip to save.
+    fn insert(&mut self, into: &'static str, columns: usize, values: &[Value<'_>]) -> Result<(), SqlError> {
+        let sql = format!("{into} VALUES {}", values_list(1, columns));
+        self.check_order(&sql)?;
+        let mut statement = self.connection.prepare_cached(&sql).map_err(fault)?;
+        for row in values.chunks_exact(columns) {
+            for (at, value) in row.iter().enumerate() {
+                statement.raw_bind_parameter(at + 1, value).map_err(fault)?;
+            }
+            statement.raw_execute().map_err(fault)?;
+        }
+        Ok(())
+    }
+
+    fn script(&mut self, sql: &str) -> Result<(), SqlError> {
+        let sql = sql.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY");
+        self.connection.execute_batch(&sql).map_err(fault)
+    }
+
+    fn begin(&mut self) -> Result<(), SqlError> {
+        match self.usage {
+            // The write lock at once: a transaction that reads first and then wants to write can fail half-way.
+            Use::Write => self.execute("BEGIN IMMEDIATE", &[]).map(drop),
+            Use::Read => self.execute("BEGIN", &[]).map(drop),
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), SqlError> {
+        self.execute("COMMIT", &[]).map(drop)
+    }
+
+    fn rollback(&mut self) {
+        if !self.connection.is_autocommit() {
+            // A failed COMMIT or a full disk may have ended it already.
+            let _ = self.execute("ROLLBACK", &[]);
+        }
+    }
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null => ValueRef::Null,
+            Value::Int(n) => ValueRef::Integer(*n),
+            Value::Text(s) => ValueRef::Text(s.as_bytes()),
+            Value::Blob(b) => ValueRef::Blob(b),
+        }))
+    }
+}
+
+/// A text that is not UTF-8, or a float, was never written by us: as bytes it fits no column and is found by its digest.
+fn cell(value: ValueRef<'_>) -> Cell {
+    match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(n) => Cell::Int(n),
+        ValueRef::Real(x) => Cell::Blob(x.to_be_bytes().to_vec()),
+        ValueRef::Text(t) => match std::str::from_utf8(t) {
+            Ok(text) => Cell::Text(text.to_owned()),
+            Err(_) => Cell::Blob(t.to_vec()),
+        },
+        ValueRef::Blob(b) => Cell::Blob(b.to_vec()),
+    }
+}
+
+fn fault(error: rusqlite::Error) -> SqlError {
+    let why = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) => SqlError::Taken(why),
+        Some(
+            ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::CannotOpen
+            | ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied
+            | ErrorCode::FileLockingProtocolFailed
+            | ErrorCode::OutOfMemory,
+        ) => SqlError::Away(why),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => SqlError::Corrupt(why),
+        _ => SqlError::Wrong(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blobs_stay_blobs_and_keys_are_the_rows_address() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write).unwrap();
+        sql.script("CREATE TABLE t (id BIGINT PRIMARY KEY, b BYTEA NOT NULL, s TEXT);").unwrap();
+        sql.insert(
+            "INSERT INTO t (id, b, s)",
+            3,
+            &[Value::Int(7), Value::Blob(b"123"), Value::Text("45"), Value::Int(8), Value::Blob(b""), Value::Null],
+        )
+        .unwrap();
+        let rows = sql.query("SELECT rowid, b, s FROM t ORDER BY id", &[]).unwrap();
+        let rows: Vec<_> = rows.into_iter().map(Row::cells).collect();
+        assert_eq!(rows[0], [Cell::Int(7), Cell::Blob(b"123".to_vec()), Cell::Text("45".into())]);
+        assert_eq!(rows[1], [Cell::Int(8), Cell::Blob(vec![]), Cell::Null]);
+    }
+
+    #[test]
+    fn parameters_out_of_order_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write).unwrap();
+        assert!(matches!(sql.query("SELECT $2, $1", &[Value::Int(1), Value::Int(2)]), Err(SqlError::Wrong(_))));
+        assert!(sql.query("SELECT $1, $2, $1", &[Value::Int(1), Value::Int(2)]).is_ok());
+    }
+
+    #[test]
+    fn a_reader_cannot_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        Sqlite::open(&path, Use::Write).unwrap().script("CREATE TABLE t (a TEXT);").unwrap();
+        let mut reader = Sqlite::open(&path, Use::Read).unwrap();
+        assert!(reader.execute("INSERT INTO t (a) VALUES ($1)", &[Value::Text("x")]).is_err());
+    }
+}

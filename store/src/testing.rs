@@ -1,0 +1,216 @@
+//! For the tests of this and other rooms (feature `testing`; never in a product): a private PostgreSQL.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use postgres::NoTls;
+
+use crate::database::Database;
+
+const PREFIX: &str = "chancery-postgres-";
+const INSTALLED: &str = "/usr/lib/postgresql";
+const USER: &str = "chancery";
+/// A cluster on a busy machine takes seconds; this means it never will.
+const START_MAX: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
+
+/// A PostgreSQL cluster of its own, in a temporary directory, on a loopback port. Stopped by its process id on drop.
+#[derive(Debug)]
+pub struct TestPostgres {
+    home: PathBuf,
+    port: u16,
+    server: Option<Child>,
+    databases: AtomicU32,
+}
+
+impl TestPostgres {
+    /// Makes a cluster and starts it.
+    ///
+    /// # Panics
+    /// If PostgreSQL is not installed or does not start: a test without its database has failed.
+    pub fn start() -> TestPostgres {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        sweep();
+        let name = format!("{PREFIX}{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let home = std::env::temp_dir().join(name);
+        fs::DirBuilder::new().mode(0o700).create(&home).expect("a directory for the cluster");
+        if let Some((uid, gid)) = other_user() {
+            chown(&home, Some(uid), Some(gid)).expect("the directory is the server's");
+        }
+        let mut postgres = TestPostgres { home, port: 0, server: None, databases: AtomicU32::new(0) };
+        let data = postgres.data();
+        let made = as_server("initdb")
+            .args(["--username", USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"])
+            .arg("--pgdata")
+            .arg(&data)
+            .current_dir(&postgres.home)
+            .output()
+            .expect("initdb runs");
+        assert!(made.status.success(), "initdb: {}", said(&made));
+        postgres.resume();
+        postgres
+    }
+
+    /// Starts the server again after [`TestPostgres::stop`] or [`TestPostgres::kill`].
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn resume(&mut self) {
+        assert!(self.server.is_none(), "the server runs already");
+        if self.port == 0 {
+            let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            self.port = probe.local_addr().expect("it has an address").port();
+        }
+        let log = fs::File::create(self.home.join("log")).expect("a log file");
+        let server = as_server("postgres")
+            .arg("-D")
+            .arg(self.data())
+            .arg("-k")
+            .arg(&self.home)
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .current_dir(&self.home)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("postgres runs");
+        self.server = Some(server);
+        self.await_start();
+    }
+
+    /// Stops the server as an operator would: connections are closed, what is committed is flushed.
+    pub fn stop(&mut self) {
+        self.end("-INT");
+    }
+
+    /// Stops the server as a crash would.
+    pub fn kill(&mut self) {
+        self.end("-QUIT");
+    }
+
+    /// A fresh, empty database in it.
+    ///
+    /// # Panics
+    /// If the server does not make one.
+    pub fn database(&self) -> Database {
+        let name = format!("t{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.run(&format!("CREATE DATABASE {name}"));
+        Database::Postgres(self.url(&name))
+    }
+
+    /// The loopback port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn url(&self, name: &str) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}/{name}", self.port)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.home.join("data")
+    }
+
+    /// The driver runs a loop of its own, which must not be started inside a test's.
+    fn run(&self, sql: &str) {
+        let (url, sql) = (self.url("postgres"), sql.to_owned());
+        let thread = std::thread::spawn(move || {
+            postgres::Client::connect(&url, NoTls).and_then(|mut client| client.batch_execute(&sql))
+        });
+        thread.join().expect("the thread ends").expect("the server does as asked");
+    }
+
+    fn await_start(&mut self) {
+        let give_up = Instant::now() + START_MAX;
+        loop {
+            let url = self.url("postgres");
+            let answer = std::thread::spawn(move || postgres::Client::connect(&url, NoTls).map(drop)).join();
+            if matches!(answer, Ok(Ok(()))) {
+                return;
+            }
+            let ended = self.server.as_mut().and_then(|server| server.try_wait().ok().flatten());
+            let log = || fs::read_to_string(self.home.join("log")).unwrap_or_default();
+            assert!(ended.is_none() && Instant::now() < give_up, "postgres did not start: {}", log());
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn end(&mut self, signal: &str) {
+        let Some(mut server) = self.server.take() else { return };
+        let _ = Command::new("kill").args([signal, &server.id().to_string()]).status();
+        let _ = server.wait();
+    }
+}
+
+impl Drop for TestPostgres {
+    fn drop(&mut self) {
+        self.end("-QUIT");
+        let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+/// A program of the server's package, run as a user that it accepts: it refuses root.
+fn as_server(program: &str) -> Command {
+    let versions = fs::read_dir(INSTALLED).expect("PostgreSQL is installed (apt-get install postgresql)");
+    let newest = versions
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
+        .max()
+        .expect("PostgreSQL is installed (apt-get install postgresql)");
+    let mut command = Command::new(Path::new(INSTALLED).join(newest.to_string()).join("bin").join(program));
+    command.stdin(Stdio::null());
+    if let Some((uid, gid)) = other_user() {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+/// Root runs the server as `postgres`; anyone else as themselves.
+fn other_user() -> Option<(u32, u32)> {
+    let id = |args: &[&str]| -> Option<u32> {
+        let output = Command::new("id").args(args).output().ok()?;
+        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    };
+    if id(&["-u"])? != 0 {
+        return None;
+    }
+    Some((id(&["-u", "postgres"])?, id(&["-g", "postgres"])?))
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Ends and removes clusters whose test process was killed before it could.
+fn sweep() {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|rest| rest.split_once('-'));
+        let Some((owner, _)) = owner else { continue };
+        if owner.parse::<u32>().is_err() || Path::new("/proc").join(owner).exists() {
+            continue;
+        }
+        end_stray(&entry.path());
+        let _ = fs::remove_dir_all(entry.path());
+    }
+}
+
+/// By the process id that the server wrote, if that process is still this server.
+fn end_stray(home: &Path) {
+    let Ok(text) = fs::read_to_string(home.join("data/postmaster.pid")) else { return };
+    let Some(pid) = text.lines().next().and_then(|line| line.trim().parse::<u32>().ok()) else { return };
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    if String::from_utf8_lossy(&command).contains(&*home.to_string_lossy()) {
+        let _ = Command::new("kill").args(["-QUIT", &pid.to_string()]).status();
+    }
+}
+
+/// Whether the files of a register are for their owner alone.
+pub fn is_private(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 == 0)
+}

@@ -1,0 +1,133 @@
+//! Checkpoints met on the way: each states a size and a root, which the tree must have when it is that large.
+
+use std::collections::VecDeque;
+
+use super::evidence::{Evidence, StoredCheckpoint};
+use super::signatures::Keys;
+use super::{Pins, Report};
+use crate::error::StoreError;
+use crate::log::{Checkpoint, LogKey};
+
+/// The stream of stored checkpoints, and the one the auditor brought.
+pub(super) struct Checkpoints {
+    waiting: VecDeque<StoredCheckpoint>,
+    after: Option<i64>,
+    ended: bool,
+    saved: Option<Checkpoint>,
+    pinned: Option<LogKey>,
+}
+
+impl Checkpoints {
+    /// The auditor's own pins must be sound: a mistake in them is an error, not a finding.
+    pub fn new(pins: &Pins) -> Result<Checkpoints, StoreError> {
+        let malformed = |why| StoreError::Invalid(format!("the saved checkpoint: {why}"));
+        let saved = pins.checkpoint.as_deref().map(Checkpoint::parse).transpose().map_err(malformed)?;
+        let pinned = pins.verifier_key.as_deref().map(str::trim).map(LogKey::parse).transpose()?;
+        Ok(Checkpoints { waiting: VecDeque::new(), after: None, ended: false, saved, pinned })
+    }
+
+    /// Judges every checkpoint of a tree that just became this large.
+    pub fn at(
+        &mut self,
+        evidence: &mut dyn Evidence,
+        keys: &Keys,
+        size: u64,
+        root: impl Fn() -> [u8; 32],
+        report: &mut Report,
+    ) -> Result<(), StoreError> {
+        if let Some(saved) = self.saved.take_if(|saved| saved.size <= size) {
+            self.judge_saved(&saved, keys, size, &root, report);
+        }
+        loop {
+            self.fill(evidence)?;
+            // Smaller than any size met (a negative one, or zero): judged now, and found not to fit.
+            let due = self
+                .waiting
+                .front()
+                .is_some_and(|next| u64::try_from(next.size).is_ok_and(|s| s <= size) || next.size < 0);
+            let Some(next) = (if due { self.waiting.pop_front() } else { None }) else { return Ok(()) };
+            self.judge(&next, keys, size, &root, report);
+        }
+    }
+
+    /// What is left when the tree is complete speaks of leaves that are not there.
+    pub fn end(&mut self, evidence: &mut dyn Evidence, size: u64, report: &mut Report) -> Result<(), StoreError> {
+        if let Some(saved) = self.saved.take() {
+            let says = format!("speaks of {} leaves, the log has {size}: its tail was deleted", saved.size);
+            report.find("checkpoint", "the saved checkpoint", says);
+        }
+        loop {
+            self.fill(evidence)?;
+            let Some(next) = self.waiting.pop_front() else { return Ok(()) };
+            let says = format!("speaks of leaves beyond the log's {size}");
+            report.find("checkpoint", format!("checkpoint size={} column size", next.size), says);
+        }
+    }
+
+    fn fill(&mut self, evidence: &mut dyn Evidence) -> Result<(), StoreError> {
+        if self.waiting.is_empty() && !self.ended {
+            self.waiting = evidence.checkpoints(self.after)?.into();
+            self.ended = self.waiting.is_empty();
+            self.after = self.waiting.back().map_or(self.after, |last| Some(last.size));
+        }
+        Ok(())
+    }
+
+    fn judge(
+        &self,
+        stored: &StoredCheckpoint,
+        keys: &Keys,
+        size: u64,
+        root: &impl Fn() -> [u8; 32],
+        report: &mut Report,
+    ) {
+        report.checkpoints += 1;
+        let place = format!("checkpoint size={}", stored.size);
+        let checkpoint = match Checkpoint::parse(&stored.note) {
+            Ok(checkpoint) => checkpoint,
+            Err(why) => return report.find("checkpoint", format!("{place} column note"), why),
+        };
+        if i64::try_from(checkpoint.size) != Ok(stored.size) {
+            return report.find("checkpoint", format!("{place} column size"), "is not the size of its note");
+        }
+        if let Err(why) = self.signed(&checkpoint, keys) {
+            report.find("checkpoint", format!("{place} column note"), why);
+        }
+        if checkpoint.size != size || checkpoint.root != root() {
+            report.find("checkpoint", format!("{place} column note"), "its root is not the one the leaves derive");
+        }
+    }
+
+    fn judge_saved(
+        &self,
+        saved: &Checkpoint,
+        keys: &Keys,
+        size: u64,
+        root: &impl Fn() -> [u8; 32],
+        report: &mut Report,
+    ) {
+        let place = "the saved checkpoint";
+        if let Err(why) = self.signed(saved, keys) {
+            report.find("checkpoint", place, why);
+        }
+        if saved.size != size || saved.root != root() {
+            report.find(
+                "checkpoint",
+                place,
+                format!("the log's first {} leaves are not those it was signed for", saved.size),
+            );
+        }
+    }
+
+    /// Signed by the pinned key, or else by a recorded log key.
+    fn signed(&self, checkpoint: &Checkpoint, keys: &Keys) -> Result<(), String> {
+        if let Some(pinned) = &self.pinned {
+            return pinned.verify(checkpoint).map_err(|why| format!("under the pinned verifier key: {why}"));
+        }
+        let log_keys = keys.log_keys(&checkpoint.origin);
+        if log_keys.iter().any(|key| key.verify(checkpoint).is_ok()) {
+            return Ok(());
+        }
+        Err(format!("its signature is of none of the {} recorded log keys", log_keys.len()))
+    }
+}

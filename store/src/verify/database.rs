@@ -1,0 +1,257 @@
+//! Evidence from the tables of a register, all of one moment.
+
+use super::Report;
+use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
+use crate::database::Database;
+use crate::error::StoreError;
+use crate::keys;
+use crate::prepare::NAME_SLOTS;
+use crate::schema::{INTENT, LEAFED, MIGRATIONS, RECORD, Table};
+use crate::sql::{Cell, Row, Sql, Use, Value, connect};
+
+/// Keys of a page of leaves; also rows of everything else that is read by pages.
+const PAGE: i64 = 1_024;
+/// Operations asked for at once.
+const ASK_MAX: usize = 64;
+/// Rows outside the log are listed up to this; one is enough to know.
+const STRAY_MAX: i64 = 100;
+
+pub(super) struct Tables {
+    sql: Box<dyn Sql + Send>,
+    size: u64,
+}
+
+impl Tables {
+    pub fn open(database: &Database) -> Result<Tables, StoreError> {
+        let mut sql = connect(database, Use::Read)?;
+        // One moment for the whole walk: the service may go on writing.
+        sql.begin()?;
+        let rows = sql.query("SELECT size FROM head WHERE id = $1", &[Value::Int(1)])?;
+        // Malformed or gone: what the leaves derive will differ from it, and is reported as such.
+        let size = rows.into_iter().next().and_then(|mut row| row.index().ok()).unwrap_or(0);
+        let mut tables = Tables { sql, size };
+        tables.trust_the_leaves_for_the_size()?;
+        Ok(tables)
+    }
+
+    /// A head that says less or more than there is must not hide leaves from the walk; `rest` reports it.
+    fn trust_the_leaves_for_the_size(&mut self) -> Result<(), StoreError> {
+        let rows = self.sql.query("SELECT COUNT(*) FROM leaf", &[])?;
+        let count = rows.into_iter().next().map_or(Ok(0), |mut row| row.index())?;
+        // One more than there is: the walk then names the first leaf that is missing.
+        self.size = if count < self.size { count + 1 } else { count };
+        Ok(())
+    }
+
+    fn cells(&mut self, text: &str, params: &[Value<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
+        Ok(self.sql.query(text, params)?.into_iter().map(Row::cells).collect())
+    }
+}
+
+fn int(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+impl Evidence for Tables {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn leaves(&mut self, from: u64, to: u64) -> Result<Vec<StoredLeaf>, StoreError> {
+        let range = [Value::Int(int(from)), Value::Int(int(to))];
+        let rows = self.cells("SELECT idx, hash, bytes FROM leaf WHERE idx >= $1 AND idx < $2 ORDER BY idx", &range)?;
+        let leaf = |row: Vec<Cell>| match <[Cell; 3]>::try_from(row) {
+            Ok([Cell::Int(index), hash, bytes]) => {
+                Some(StoredLeaf { index, hash: Some(blob(hash)), bytes: blob(bytes) })
+            }
+            _ => None,
+        };
+        Ok(rows.into_iter().filter_map(leaf).collect())
+    }
+
+    fn leaf(&mut self, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.leaves(index, index.saturating_add(1))?.into_iter().next().map(|leaf| leaf.bytes))
+    }
+
+    fn rows(&mut self, table: &'static Table, from: u64, to: u64) -> Result<Vec<Vec<Cell>>, StoreError> {
+        let (select, key) = (table.select(), table.key());
+        let text = format!("{select} WHERE {key} >= $1 AND {key} < $2 ORDER BY {key}");
+        self.cells(&text, &[Value::Int(int(from)), Value::Int(int(to))])
+    }
+
+    fn intents(&mut self, ops: &[u64]) -> Result<Vec<Vec<Cell>>, StoreError> {
+        let mut found = Vec::with_capacity(ops.len());
+        for some in ops.chunks(ASK_MAX) {
+            // Few sizes, so that few statements are parsed.
+            let asked = some.len().next_power_of_two();
+            let marks: Vec<String> = (1..=asked).map(|at| format!("${at}")).collect();
+            let text = format!("{} WHERE op IN ({})", INTENT.select(), marks.join(", "));
+            let params: Vec<Value<'_>> = some.iter().cycle().take(asked).map(|op| Value::Int(int(*op))).collect();
+            found.append(&mut self.cells(&text, &params)?);
+        }
+        Ok(found)
+    }
+
+    fn keys(&mut self) -> Result<Vec<Vec<Cell>>, StoreError> {
+        let text = format!("{} WHERE kind = $1 ORDER BY leaf", RECORD.select());
+        self.cells(&text, &[Value::Text(keys::KIND)])
+    }
+
+    fn tile(&mut self, level: u8, n: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let key = [Value::Int(level.into()), Value::Int(int(n))];
+        let rows = self.cells("SELECT hashes FROM tile WHERE level = $1 AND n = $2", &key)?;
+        Ok(rows.into_iter().flatten().next().map(blob))
+    }
+
+    fn tile_root(&mut self, level: u8, n: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let key = [Value::Int(level.into()), Value::Int(int(n))];
+        let rows = self.cells("SELECT root FROM tile WHERE level = $1 AND n = $2", &key)?;
+        Ok(rows.into_iter().flatten().next().map(blob))
+    }
+
+    fn checkpoints(&mut self, after: Option<i64>) -> Result<Vec<StoredCheckpoint>, StoreError> {
+        let text = format!("SELECT size, note FROM checkpoint WHERE size > $1 ORDER BY size LIMIT {PAGE}");
+        let rows = self.cells(&text, &[Value::Int(after.unwrap_or(i64::MIN))])?;
+        let checkpoint = |row: Vec<Cell>| match <[Cell; 2]>::try_from(row) {
+            Ok([Cell::Int(size), Cell::Text(note)]) => Some(StoredCheckpoint { size, note }),
+            // A note that is no text is no note: it is judged as an empty one.
+            Ok([Cell::Int(size), _]) => Some(StoredCheckpoint { size, note: String::new() }),
+            _ => None,
+        };
+        Ok(rows.into_iter().filter_map(checkpoint).collect())
+    }
+
+    fn names(&mut self, from: u64, to: u64) -> Result<Option<Vec<(i64, Cell)>>, StoreError> {
+        let range = [Value::Int(int(from * NAME_SLOTS)), Value::Int(int(to * NAME_SLOTS))];
+        let rows = self.cells("SELECT slot, name FROM name WHERE slot >= $1 AND slot < $2 ORDER BY slot", &range)?;
+        let name = |row: Vec<Cell>| match <[Cell; 2]>::try_from(row) {
+            Ok([Cell::Int(slot), name]) => Some((slot, name)),
+            _ => None,
+        };
+        Ok(Some(rows.into_iter().filter_map(name).collect()))
+    }
+
+    fn rest(&mut self, derived: &Derived<'_>, report: &mut Report) -> Result<(), StoreError> {
+        self.head(derived, report)?;
+        self.strays("leaf", "leaf", "idx", derived.size, report)?;
+        for table in LEAFED {
+            self.strays(table.name, table.name, table.key(), derived.size, report)?;
+        }
+        self.strays("name", "name", "slot", derived.size * NAME_SLOTS, report)?;
+        self.stray_tiles(derived.size, report)?;
+        self.migrations(report)
+    }
+}
+
+impl Tables {
+    /// The one mutable row says nothing that the leaves do not say better.
+    fn head(&mut self, derived: &Derived<'_>, report: &mut Report) -> Result<(), StoreError> {
+        let rows = self.cells("SELECT id, size, edge FROM head ORDER BY id", &[])?;
+        let expected = [Cell::Int(1), Cell::Int(int(derived.size)), Cell::Blob(derived.edge.concat())];
+        if !rows.iter().any(|row| row.first() == Some(&Cell::Int(1))) {
+            report.find("head", "head id=1", "the row is missing");
+        }
+        for row in rows {
+            let id = show(row.first());
+            let columns = ["id", "size", "edge"];
+            let wrong = row.iter().zip(&expected).zip(columns).find(|((is, should), _)| is != should);
+            if let Some((_, column)) = wrong {
+                report.find("head", format!("head id={id} column {column}"), "is not what the leaves derive");
+            }
+        }
+        Ok(())
+    }
+
+    fn strays(
+        &mut self,
+        what: &'static str,
+        table: &str,
+        key: &str,
+        end: u64,
+        report: &mut Report,
+    ) -> Result<(), StoreError> {
+        let text = format!("SELECT {key} FROM {table} WHERE {key} < $1 OR {key} >= $2 LIMIT {STRAY_MAX}");
+        for row in self.cells(&text, &[Value::Int(0), Value::Int(int(end))])? {
+            let place = format!("{table} {key}={} column {key}", show(row.first()));
+            report.find(what, place, "the row lies outside the log");
+        }
+        Ok(())
+    }
+
+    /// Every tile the tree has was asked for by its place; one more row is one too many.
+    fn stray_tiles(&mut self, size: u64, report: &mut Report) -> Result<(), StoreError> {
+        let mut expected = 0;
+        let mut full = size / 256;
+        while full > 0 {
+            expected += full;
+            full /= 256;
+        }
+        let count = self.cells("SELECT COUNT(*) FROM tile", &[])?;
+        if count.first().and_then(|row| row.first()) == Some(&Cell::Int(int(expected))) {
+            return Ok(());
+        }
+        let mut after = (i64::MIN, i64::MIN);
+        loop {
+            let text = format!("SELECT level, n FROM tile WHERE (level, n) > ($1, $2) ORDER BY level, n LIMIT {PAGE}");
+            let rows = self.cells(&text, &[Value::Int(after.0), Value::Int(after.1)])?;
+            for row in &rows {
+                let [Cell::Int(level), Cell::Int(n)] = row.as_slice() else { continue };
+                after = (*level, *n);
+                let shift = level.checked_add(1).and_then(|l| u32::try_from(l.checked_mul(8)?).ok());
+                let there = shift.and_then(|shift| size.checked_shr(shift)).unwrap_or(0);
+                if *level < 0 || !u64::try_from(*n).is_ok_and(|n| n < there) {
+                    report.find("tile", format!("tile level={level} n={n}"), "the log has no such full tile");
+                }
+            }
+            if rows.len() < PAGE as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    fn migrations(&mut self, report: &mut Report) -> Result<(), StoreError> {
+        let rows = self.cells("SELECT version, name, sha256 FROM migration ORDER BY version", &[])?;
+        let known: Vec<[Cell; 3]> = MIGRATIONS
+            .iter()
+            .map(|m| [Cell::Int(m.version), Cell::Text(m.name.to_owned()), Cell::Blob(m.sha256().to_vec())])
+            .collect();
+        for row in &rows {
+            let version = show(row.first());
+            match known.iter().find(|known| Some(&known[0]) == row.first()) {
+                None => report.find("migration", format!("migration version={version} column version"), "no such step"),
+                Some(known) => {
+                    let columns = ["version", "name", "sha256"];
+                    let wrong = row.iter().zip(known).zip(columns).find(|((is, should), _)| is != should);
+                    if let Some((_, column)) = wrong {
+                        let place = format!("migration version={version} column {column}");
+                        report.find("migration", place, "is not the step this program knows");
+                    }
+                }
+            }
+        }
+        for known in &known {
+            if !rows.iter().any(|row| row.first() == Some(&known[0])) {
+                let place = format!("migration version={}", show(Some(&known[0])));
+                report.find("migration", place, "the row is missing");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn blob(cell: Cell) -> Vec<u8> {
+    match cell {
+        Cell::Blob(bytes) => bytes,
+        Cell::Text(text) => text.into_bytes(),
+        Cell::Null | Cell::Int(_) => Vec::new(),
+    }
+}
+
+fn show(cell: Option<&Cell>) -> String {
+    match cell {
+        Some(Cell::Int(n)) => n.to_string(),
+        Some(Cell::Text(text)) => text.clone(),
+        Some(Cell::Blob(bytes)) => hex::encode(bytes),
+        Some(Cell::Null) | None => "NULL".into(),
+    }
+}

@@ -1,0 +1,56 @@
+//! What the auditor reads, whether from tables or from files; it judges nothing.
+
+use super::Report;
+use crate::error::StoreError;
+use crate::schema::Table;
+use crate::sql::Cell;
+
+/// A leaf as stored.
+#[derive(Debug)]
+pub(super) struct StoredLeaf {
+    pub index: i64,
+    /// The hash column, where the source has one.
+    pub hash: Option<Vec<u8>>,
+    pub bytes: Vec<u8>,
+}
+
+/// A checkpoint as stored.
+#[derive(Debug)]
+pub(super) struct StoredCheckpoint {
+    pub size: i64,
+    pub note: String,
+}
+
+/// A source of evidence. Ranges are asked for in ascending order, each once.
+pub(super) trait Evidence {
+    /// How many leaves the source says it has.
+    fn size(&self) -> u64;
+    /// Leaves with an index in the range, ascending.
+    fn leaves(&mut self, from: u64, to: u64) -> Result<Vec<StoredLeaf>, StoreError>;
+    /// One leaf, out of order.
+    fn leaf(&mut self, index: u64) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Rows of a table whose leaf is in the range; all columns, the key first.
+    fn rows(&mut self, table: &'static Table, from: u64, to: u64) -> Result<Vec<Vec<Cell>>, StoreError>;
+    /// Rows of intents by operation, of any range before; each operation is asked for once.
+    fn intents(&mut self, ops: &[u64]) -> Result<Vec<Vec<Cell>>, StoreError>;
+    /// Rows of records of kind `key`.
+    fn keys(&mut self) -> Result<Vec<Vec<Cell>>, StoreError>;
+    /// The hashes of a full tile.
+    fn tile(&mut self, level: u8, n: u64) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The root beside a full tile, where the source has one.
+    fn tile_root(&mut self, level: u8, n: u64) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Checkpoints after a size, ascending, some at a time.
+    fn checkpoints(&mut self, after: Option<i64>) -> Result<Vec<StoredCheckpoint>, StoreError>;
+    /// The name index of operations in the range, as `(slot, name)`, where the source has one.
+    fn names(&mut self, from: u64, to: u64) -> Result<Option<Vec<(i64, Cell)>>, StoreError>;
+    /// Whatever else the source holds, against the tree as re-derived: its head, rows outside the log, schema.
+    fn rest(&mut self, derived: &Derived<'_>, report: &mut Report) -> Result<(), StoreError>;
+}
+
+/// What the leaves derive, for [`Evidence::rest`].
+pub(super) struct Derived<'a> {
+    pub size: u64,
+    pub edge: &'a [[u8; 32]],
+    /// The unfinished tile of each level.
+    pub partial: &'a dyn Fn(u8) -> Vec<u8>,
+}

@@ -1,0 +1,131 @@
+//! A row before its leaf: the digest over its columns, and every column that the leaf states by itself.
+
+use policy::Timestamp;
+
+use super::Report;
+use crate::leaf::{Event, Leaf};
+use crate::prepare::FORM_WHOLE;
+use crate::row::row_digest;
+use crate::schema::{CONCLUSION, INTENT, RECORD, REVOCATION, Table, sha256};
+use crate::sql::Cell;
+
+/// The table whose row a leaf stands for; refusals have none.
+pub(super) fn table_of(event: Event) -> Option<&'static Table> {
+    match event {
+        Event::Intend => Some(&INTENT),
+        Event::Conclude | Event::Fail => Some(&CONCLUSION),
+        Event::Revoke => Some(&REVOCATION),
+        Event::Record => Some(&RECORD),
+        Event::Refuse => None,
+    }
+}
+
+/// Judges a row by its leaf.
+pub(super) fn check(table: &'static Table, row: &[Cell], leaf: &Leaf, report: &mut Report) {
+    let place = place(table, row);
+    let stated = stated_by(leaf);
+    let mut named = false;
+    for (column, expected) in &stated {
+        if cell(table, row, column).is_some_and(|is| is != expected) {
+            report.find(table.name, format!("{place} column {column}"), "is not what its leaf says");
+            named = true;
+        }
+    }
+    if leaf.event == Event::Intend && message_hash(row) != leaf.digest.as_ref().and_then(|d| hex::decode(d).ok()) {
+        report.find(table.name, format!("{place} column message"), "is not what its leaf has the digest of");
+        named = true;
+    }
+    let columns = row.get(table.stated..).unwrap_or_default();
+    let digest = hex::encode(row_digest(table, columns.iter().map(Cell::as_value)));
+    if leaf.row.as_deref() != Some(digest.as_str()) && !named {
+        let others: Vec<&str> = table
+            .columns
+            .iter()
+            .skip(table.stated)
+            .map(|(name, _)| *name)
+            .filter(|name| *name != "message" && !stated.iter().any(|(stated, _)| stated == name))
+            .collect();
+        let says = format!("is not the row its leaf has the digest of; one of its columns {}", others.join(", "));
+        report.find(table.name, place, says);
+    }
+}
+
+/// `intent op=17`.
+pub(super) fn place(table: &Table, row: &[Cell]) -> String {
+    let key = match row.first() {
+        Some(Cell::Int(n)) => n.to_string(),
+        _ => "?".into(),
+    };
+    format!("{} {}={key}", table.name, table.key())
+}
+
+/// A column by name.
+pub(super) fn cell<'a>(table: &Table, row: &'a [Cell], column: &str) -> Option<&'a Cell> {
+    row.get(table.position(column)?)
+}
+
+fn message_hash(row: &[Cell]) -> Option<Vec<u8>> {
+    let Some(Cell::Blob(message)) = cell(&INTENT, row, "message") else { return None };
+    match cell(&INTENT, row, "form") {
+        Some(Cell::Text(form)) if form == FORM_WHOLE => Some(sha256(message).to_vec()),
+        _ => Some(message.clone()),
+    }
+}
+
+/// The columns that a leaf states in its own fields.
+fn stated_by(leaf: &Leaf) -> Vec<(&'static str, Cell)> {
+    let mut stated = Vec::with_capacity(16);
+    let mut say = |column: &'static str, cell: Option<Cell>| {
+        if let Some(cell) = cell {
+            stated.push((column, cell));
+        }
+    };
+    let number = |n: u64| i64::try_from(n).ok().map(Cell::Int);
+    say("at", Timestamp::parse_rfc3339(&leaf.time).ok().map(|at| Cell::Int(at.unix())));
+    if let Some(actor) = &leaf.actor {
+        say("actor", Some(Cell::Text(actor.id.clone())));
+        say("proof", Some(Cell::Text(actor.proof.clone())));
+        say("proof_id", Some(Cell::Text(actor.with.clone())));
+    }
+    if let Some(grant) = &leaf.grant {
+        say("action", Some(Cell::Text(grant.action.clone())));
+        say("rule", Some(Cell::Text(grant.rule.clone())));
+        say("policy_hash", bytes(&grant.policy));
+    }
+    match leaf.event {
+        Event::Intend => {
+            say("op", number(leaf.i));
+            say("kind", Some(Cell::Text(leaf.kind.clone())));
+            if let Some(profile) = &leaf.profile {
+                say("profile", Some(Cell::Text(profile.name.clone())));
+                say("profile_hash", bytes(&profile.hash));
+            }
+            if let Some(key) = &leaf.key {
+                say("key_label", Some(Cell::Text(key.name.clone())));
+                say("key_hash", bytes(&key.hash));
+            }
+            say("algorithm", leaf.algorithm.clone().map(Cell::Text));
+            say("issuer", leaf.issuer.clone().map(Cell::Text));
+            say("serial", leaf.serial.as_deref().and_then(|s| if s.is_empty() { Some(Cell::Null) } else { bytes(s) }));
+        }
+        Event::Conclude | Event::Fail => {
+            say("op", number(leaf.op));
+            say("outcome", leaf.outcome.clone().map(Cell::Text));
+        }
+        Event::Revoke => {
+            say("op", number(leaf.op));
+            say("reason", leaf.reason.and_then(number));
+        }
+        Event::Record => {
+            say("kind", Some(Cell::Text(leaf.kind.clone())));
+            say("id", leaf.id.clone().map(Cell::Text));
+            say("replaces", leaf.replaces.and_then(number));
+        }
+        Event::Refuse => {}
+    }
+    stated
+}
+
+fn bytes(hexadecimal: &str) -> Option<Cell> {
+    hex::decode(hexadecimal).ok().map(Cell::Blob)
+}

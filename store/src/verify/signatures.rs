@@ -1,0 +1,89 @@
+//! Every concluded signature, under the recorded key of its fingerprint, over the exact bytes of its intent.
+
+use std::collections::HashMap;
+
+use hsm::{Algorithm, Message};
+
+use super::Report;
+use super::rows::cell;
+use crate::keys::{self, RecordedKey};
+use crate::log::LogKey;
+use crate::prepare::FORM_WHOLE;
+use crate::schema::{INTENT, RECORD};
+use crate::sql::Cell;
+
+/// The keys that the register recorded, by fingerprint.
+pub(super) struct Keys(HashMap<[u8; 32], RecordedKey>);
+
+impl Keys {
+    pub fn read(rows: &[Vec<Cell>]) -> Keys {
+        let mut keys = HashMap::new();
+        for row in rows {
+            // A key record that cannot be read is found by its leaf; whoever needs the key is found here.
+            let Some(Cell::Text(body)) = cell(&RECORD, row, "body") else { continue };
+            if let Ok(key) = keys::read(body) {
+                keys.insert(key.fingerprint, key);
+            }
+        }
+        Keys(keys)
+    }
+
+    /// The keys that may sign checkpoints of this origin.
+    pub fn log_keys(&self, origin: &str) -> Vec<LogKey> {
+        let of_log = self.0.values().filter(|key| key.purpose == keys::LOG_PURPOSE);
+        of_log.filter_map(|key| LogKey::new(origin, key.algorithm, &key.spki).ok()).collect()
+    }
+}
+
+/// One signature to check.
+pub(super) struct Job {
+    pub op: u64,
+    pub signature: Vec<u8>,
+    /// The intent's row, where it was found.
+    pub intent: Option<Vec<Cell>>,
+}
+
+/// Checks signatures on all processors; answers how many it checked.
+pub(super) fn check(keys: &Keys, jobs: &[Job], report: &mut Report) -> u64 {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = jobs.len().div_ceil(threads).max(1);
+    let verdicts: Vec<(u64, Result<(), String>)> = std::thread::scope(|scope| {
+        let judge = |jobs: &[Job]| jobs.iter().map(|job| (job.op, verdict(keys, job))).collect::<Vec<_>>();
+        let workers: Vec<_> = jobs.chunks(share).map(|some| scope.spawn(move || judge(some))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
+    });
+    if verdicts.len() != jobs.len() {
+        report.find("signature", "signatures", "a verifying thread ended early: some were not checked");
+    }
+    for (op, verdict) in &verdicts {
+        if let Err(why) = verdict {
+            report.find("signature", format!("conclusion of op={op} column signature"), why.clone());
+        }
+    }
+    verdicts.len() as u64
+}
+
+fn verdict(keys: &Keys, job: &Job) -> Result<(), String> {
+    let row = job.intent.as_deref().ok_or("its intent is not there")?;
+    let (Some(Cell::Blob(key_hash)), Some(Cell::Text(algorithm)), Some(Cell::Text(form)), Some(Cell::Blob(bytes))) = (
+        cell(&INTENT, row, "key_hash"),
+        cell(&INTENT, row, "algorithm"),
+        cell(&INTENT, row, "form"),
+        cell(&INTENT, row, "message"),
+    ) else {
+        return Err("its intent is malformed".into());
+    };
+    let fingerprint = <[u8; 32]>::try_from(key_hash.as_slice()).map_err(|_| "its key's fingerprint is malformed")?;
+    let key =
+        keys.0.get(&fingerprint).ok_or_else(|| format!("its key {} is not recorded", hex::encode(fingerprint)))?;
+    let algorithm: Algorithm = algorithm.parse().map_err(|e: hsm::UnknownName| e.to_string())?;
+    if algorithm != key.algorithm {
+        return Err(format!("made with {algorithm}, by a key for {}", key.algorithm));
+    }
+    let message = if form == FORM_WHOLE {
+        Message::from(bytes.clone())
+    } else {
+        Message::Sha256(bytes.as_slice().try_into().map_err(|_| "its digest is malformed")?)
+    };
+    hsm::verify(algorithm, &key.spki, &message, &job.signature).map_err(|e| e.to_string())
+}

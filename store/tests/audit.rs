@@ -1,0 +1,476 @@
+//! What an auditor finds: any flipped bit, in any column of any row, in a database and in an exported folder; a deleted
+//! tail; leaves that changed places.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use postgres::NoTls;
+use store::testing::TestPostgres;
+use store::{Database, Pins, Report};
+use support::*;
+
+/// A register with every kind of row, its newest checkpoint at its head, and how many leaves it has.
+async fn filled(database: &Database, refusals: u64) -> (String, u64) {
+    let house = House::open(database).await;
+    for n in 1..=3 {
+        house.issue(n).await;
+    }
+    house.checkpoint().await;
+    // Ed25519 signs no SHA-256: a failure.
+    let mut entry = house.entry(4);
+    (entry.key, entry.message) = (house.log.clone(), hsm::Message::Sha256([4; 32]));
+    let intent = house.ledger.intend(entry).await.unwrap();
+    match house.pool.sign(intent).await {
+        Err(hsm::SignError::Refused(not_signed)) => house.ledger.fail(not_signed).await.unwrap(),
+        other => panic!("{other:?}"),
+    }
+    // One without names, owner, serial or validity, and never concluded.
+    let mut bare = house.entry(5);
+    (bare.owner, bare.validity) = (None, None);
+    bare.serial.clear();
+    bare.names.clear();
+    house.ledger.intend(bare).await.unwrap();
+    house.ledger.revoke(revocation(2)).await.unwrap();
+    let first = house.ledger.record(vec![record("a", Some(0)), record("b", None)]).await.unwrap();
+    house.ledger.record(vec![record("a", Some(first[0]))]).await.unwrap();
+    for _ in 0..refusals {
+        house.ledger.refuse(refusal()).await.unwrap();
+    }
+    let note = house.checkpoint().await;
+    let size = house.ledger.head().await.unwrap().size;
+    house.ledger.close().await;
+    house.pool.shutdown();
+    (note, size)
+}
+
+/// Every table with its key columns and all others, as the schema has them.
+const TABLES: [(&str, &[&str]); 10] = [
+    ("leaf", &["idx"]),
+    ("tile", &["level", "n"]),
+    ("head", &["id"]),
+    ("checkpoint", &["size"]),
+    ("intent", &["op"]),
+    ("name", &["slot"]),
+    ("conclusion", &["leaf"]),
+    ("revocation", &["leaf"]),
+    ("record", &["leaf"]),
+    ("migration", &["version"]),
+];
+
+/// A value with one bit flipped; which bit depends on `seed`. None: a NULL has no bits.
+fn flipped(value: &Value, seed: u64) -> Option<Value> {
+    match value {
+        Value::Null => None,
+        // Not the sign, and not so high that the other engines' arithmetic overflows: bits 0 to 40.
+        Value::Int(n) => Some(Value::Int(n ^ (1 << (seed % 41)))),
+        Value::Text(text) if text.is_empty() => Some(Value::Text("\u{1}".into())),
+        Value::Text(text) => {
+            let mut bytes = text.clone().into_bytes();
+            let at = (seed / 8) as usize % bytes.len();
+            // One of the low bits, so that PostgreSQL still takes it for a text; never to NUL.
+            let bit = (0..7).map(|n| (seed + n) % 7).find(|bit| bytes[at] < 128 && bytes[at] ^ (1 << bit) != 0);
+            match bit {
+                Some(bit) => bytes[at] ^= 1 << bit,
+                None => return flipped(value, seed + 8),
+            }
+            Some(Value::Text(String::from_utf8(bytes).unwrap()))
+        }
+        Value::Blob(bytes) if bytes.is_empty() => Some(Value::Blob(vec![1])),
+        Value::Blob(bytes) => {
+            let mut bytes = bytes.clone();
+            let at = (seed / 8) as usize % bytes.len();
+            bytes[at] ^= 1 << (seed % 8);
+            Some(Value::Blob(bytes))
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Value {
+    Null,
+    Int(i64),
+    Text(String),
+    Blob(Vec<u8>),
+}
+
+/// The attacker's own SQL.
+trait Attack {
+    fn columns(&mut self, table: &str) -> Vec<String>;
+    fn rows(&mut self, table: &str, columns: &[String]) -> Vec<Vec<Value>>;
+    /// False where the register itself refuses (a key that is taken).
+    fn set(&mut self, table: &str, keys: &[(String, Value)], column: &str, value: &Value) -> bool;
+}
+
+impl Attack for rusqlite::Connection {
+    fn columns(&mut self, table: &str) -> Vec<String> {
+        let mut statement = self.prepare(&format!("SELECT name FROM pragma_table_info('{table}')")).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+    fn rows(&mut self, table: &str, columns: &[String]) -> Vec<Vec<Value>> {
+        let mut statement = self.prepare(&format!("SELECT {} FROM {table}", columns.join(", "))).unwrap();
+        let row = |row: &rusqlite::Row<'_>| (0..columns.len()).map(|at| Ok(of_sqlite(row.get_ref(at)?))).collect();
+        statement.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+    fn set(&mut self, table: &str, keys: &[(String, Value)], column: &str, value: &Value) -> bool {
+        let conditions: Vec<String> =
+            keys.iter().enumerate().map(|(at, (k, _))| format!("{k} = ?{}", at + 2)).collect();
+        let sql = format!("UPDATE {table} SET {column} = ?1 WHERE {}", conditions.join(" AND "));
+        let params = std::iter::once(value).chain(keys.iter().map(|(_, v)| v)).map(to_sqlite);
+        self.execute(&sql, rusqlite::params_from_iter(params)).is_ok_and(|n| n == 1)
+    }
+}
+
+fn of_sqlite(value: rusqlite::types::ValueRef<'_>) -> Value {
+    use rusqlite::types::ValueRef;
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(n) => Value::Int(n),
+        ValueRef::Text(t) => Value::Text(String::from_utf8(t.to_vec()).unwrap()),
+        ValueRef::Blob(b) => Value::Blob(b.to_vec()),
+        ValueRef::Real(_) => panic!("no floats in a register"),
+    }
+}
+
+fn to_sqlite(value: &Value) -> rusqlite::types::Value {
+    match value {
+        Value::Null => rusqlite::types::Value::Null,
+        Value::Int(n) => rusqlite::types::Value::Integer(*n),
+        Value::Text(t) => rusqlite::types::Value::Text(t.clone()),
+        Value::Blob(b) => rusqlite::types::Value::Blob(b.clone()),
+    }
+}
+
+impl Attack for postgres::Client {
+    fn columns(&mut self, table: &str) -> Vec<String> {
+        let sql = "SELECT column_name::text FROM information_schema.columns WHERE table_name = $1 \
+                   AND table_schema = 'public' ORDER BY ordinal_position";
+        self.query(sql, &[&table]).unwrap().iter().map(|row| row.get(0)).collect()
+    }
+    fn rows(&mut self, table: &str, columns: &[String]) -> Vec<Vec<Value>> {
+        let rows = self.query(&format!("SELECT {} FROM {table}", columns.join(", ")), &[]).unwrap();
+        let cell = |row: &postgres::Row, at: usize| match row.columns()[at].type_().name() {
+            "int8" => row.get::<_, Option<i64>>(at).map_or(Value::Null, Value::Int),
+            "text" => row.get::<_, Option<String>>(at).map_or(Value::Null, Value::Text),
+            "bytea" => row.get::<_, Option<Vec<u8>>>(at).map_or(Value::Null, Value::Blob),
+            other => panic!("{other}"),
+        };
+        rows.iter().map(|row| (0..columns.len()).map(|at| cell(row, at)).collect()).collect()
+    }
+    fn set(&mut self, table: &str, keys: &[(String, Value)], column: &str, value: &Value) -> bool {
+        let conditions: Vec<String> =
+            keys.iter().enumerate().map(|(at, (k, _))| format!("{k} = ${}", at + 2)).collect();
+        let sql = format!("UPDATE {table} SET {column} = $1 WHERE {}", conditions.join(" AND "));
+        let params: Vec<&(dyn postgres::types::ToSql + Sync)> = std::iter::once(value)
+            .chain(keys.iter().map(|(_, v)| v))
+            .map(|value| match value {
+                Value::Null => &None::<i64> as &(dyn postgres::types::ToSql + Sync),
+                Value::Int(n) => n,
+                Value::Text(t) => t,
+                Value::Blob(b) => b,
+            })
+            .collect();
+        self.execute(&sql, &params).is_ok_and(|n| n == 1)
+    }
+}
+
+/// Flips a bit in every column of every row (of every `stride`th leaf), looks, and flips it back.
+fn flip_everything(attack: &mut dyn Attack, look: &dyn Fn() -> Report, stride: usize) -> usize {
+    let mut flips = 0;
+    for (table, keys) in TABLES {
+        let columns = attack.columns(table);
+        let rows = attack.rows(table, &columns);
+        assert!(!rows.is_empty(), "{table} has rows to flip");
+        for (n, row) in
+            rows.iter().enumerate().filter(|(n, _)| table != "leaf" || n % stride == 0 || n + 2 > rows.len())
+        {
+            for (column, value) in columns.iter().zip(row) {
+                let key_of = |row: &[Value]| -> Vec<(String, Value)> {
+                    let at = |key: &str| columns.iter().position(|c| c == key).unwrap();
+                    keys.iter().map(|key| ((*key).to_owned(), row[at(key)].clone())).collect()
+                };
+                let (place, changed_place) = (key_of(row), |changed: &Value| {
+                    let mut row = row.clone();
+                    row[columns.iter().position(|c| c == column).unwrap()] = changed.clone();
+                    key_of(&row)
+                });
+                let mut seed = (n * 31 + column.len() * 7 + flips) as u64;
+                let changed = loop {
+                    let Some(changed) = flipped(value, seed) else { break None };
+                    if attack.set(table, &place, column, &changed) {
+                        break Some(changed);
+                    }
+                    seed += 1;
+                };
+                let Some(changed) = changed else { continue };
+                flips += 1;
+                let report = look();
+                // By the key it had, or by the key it has now.
+                let named = [named(table, &place), named(table, &changed_place(&changed))];
+                let is_named = report.findings.iter().any(|finding| {
+                    let place = &finding.where_;
+                    named.iter().any(|named| place == named || place.starts_with(&format!("{named} ")))
+                });
+                assert!(is_named, "{named:?} {column}: {value:?} -> {changed:?}\n{}", shown(&report));
+                assert!(attack.set(table, &changed_place(&changed), column, value), "{named:?}: flipped back");
+            }
+        }
+    }
+    is_clean(&look());
+    flips
+}
+
+fn named(table: &str, place: &[(String, Value)]) -> String {
+    let keys: Vec<String> = place.iter().map(|(key, value)| format!("{key}={}", show(value))).collect();
+    format!("{table} {}", keys.join(" "))
+}
+
+fn show(value: &Value) -> String {
+    match value {
+        Value::Int(n) => n.to_string(),
+        other => panic!("a key is a number: {other:?}"),
+    }
+}
+
+#[test]
+fn any_flipped_bit_is_found_and_its_row_named_on_sqlite() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::Sqlite(dir.path().join("register.db"));
+    let (note, size) = run(filled(&database, 500));
+    assert!(size > 512, "two full tiles");
+    let mut attack = rusqlite::Connection::open(path_of(&database)).unwrap();
+    // The attack does not wait for its disk; each look opens the register anew.
+    attack.pragma_update(None, "synchronous", "OFF").unwrap();
+    attack.busy_timeout(Duration::from_secs(5)).unwrap();
+    let flips = flip_everything(&mut attack, &|| verified(database.clone(), Some(&note)), 4);
+    assert!(flips > 500, "{flips}");
+}
+
+#[test]
+fn any_flipped_bit_is_found_and_its_row_named_on_postgresql() {
+    let postgres = TestPostgres::start();
+    let database = postgres.database();
+    let Database::Postgres(url) = &database else { panic!() };
+    let (note, _) = run(filled(&database, 260));
+    let mut attack = postgres::Client::connect(url, NoTls).unwrap();
+    attack.batch_execute("SET synchronous_commit = off").unwrap();
+    let flips = flip_everything(&mut attack, &|| verified(database.clone(), Some(&note)), 64);
+    assert!(flips > 200, "{flips}");
+}
+
+/// A folder's files, deepest first.
+fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files(&path, found) } else { found.push(path) }
+    }
+}
+
+async fn exported(database: &Database, dir: &Path) {
+    let token = hsm::testing::TestToken::new("export");
+    let (_, mint) = hsm::open(token.config()).unwrap();
+    let ledger = store::Ledger::open(database.clone(), mint, log_config(), policy::World::real()).await.unwrap();
+    ledger.export(dir).await.unwrap();
+    assert!(matches!(ledger.export(dir).await, Err(store::StoreError::Invalid(_))), "a folder in use is left alone");
+    ledger.close().await;
+}
+
+#[test]
+fn any_flipped_bit_of_an_exported_folder_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::Sqlite(dir.path().join("register.db"));
+    let folder = dir.path().join("export");
+    let (note, size) = run(filled(&database, 300));
+    run(exported(&database, &folder));
+    let look = || verified(store::Source::Folder(folder.clone()), Some(&note));
+    let whole = look();
+    is_clean(&whole);
+    assert_eq!((whole.leaves, whole.certificates, whole.checkpoints), (size, 3, 2));
+    assert_eq!(whole.unconcluded.len(), 1);
+    let mut paths = Vec::new();
+    files(&folder, &mut paths);
+    let mut flips = 0;
+    for path in paths {
+        let bytes = fs::read(&path).unwrap();
+        assert!(!bytes.is_empty(), "{}", path.display());
+        // Some hundred places in each file, its first and its last byte among them.
+        let places = (0..bytes.len()).step_by((bytes.len() / 60).max(1)).chain([bytes.len() - 1]);
+        for at in places {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1 << (at % 8);
+            fs::write(&path, &changed).unwrap();
+            let report = look();
+            assert!(report.findings_total > 0, "{} byte {at}", path.display());
+            flips += 1;
+        }
+        fs::write(&path, &bytes).unwrap();
+    }
+    is_clean(&look());
+    assert!(flips > 500, "{flips}");
+}
+
+#[test]
+fn a_deleted_tail_is_found_with_a_saved_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::Sqlite(dir.path().join("register.db"));
+    let (note, size) = run(filled(&database, 0));
+    let attack = rusqlite::Connection::open(path_of(&database)).unwrap();
+    let last = size as i64 - 1;
+    // First as a clumsy hand would do it ...
+    attack.execute("DELETE FROM leaf WHERE idx = ?1", [last]).unwrap();
+    let report = verified(database.clone(), None);
+    assert!(shown(&report).contains(&format!("leaf idx={last}")), "{}", shown(&report));
+    // ... then as one who knows the whole schema, and leaves a register that is sound in itself.
+    attack.execute("DELETE FROM record WHERE leaf = ?1", [last]).unwrap();
+    attack.execute("DELETE FROM checkpoint WHERE size > ?1", [last]).unwrap();
+    let tree = tree_of(&attack);
+    attack.execute("UPDATE head SET size = ?1, edge = ?2", rusqlite::params![last, tree]).unwrap();
+    is_clean(&verified(database.clone(), None));
+    let report = verified(database.clone(), Some(&note));
+    assert_eq!(report.findings_total, 1, "{}", shown(&report));
+    assert!(shown(&report).contains("its tail was deleted"));
+}
+
+/// The head's edge over the leaves that are left, by the definition of RFC 6962.
+fn tree_of(attack: &rusqlite::Connection) -> Vec<u8> {
+    let mut statement = attack.prepare("SELECT hash FROM leaf ORDER BY idx").unwrap();
+    let hashes: Vec<[u8; 32]> = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    let (mut edge, mut rest) = (Vec::new(), hashes.as_slice());
+    while !rest.is_empty() {
+        let (left, right) = rest.split_at(1 << rest.len().ilog2());
+        edge.extend(mth(left));
+        rest = right;
+    }
+    edge
+}
+
+fn mth(hashes: &[[u8; 32]]) -> [u8; 32] {
+    match hashes {
+        [one] => *one,
+        more => {
+            let (left, right) = more.split_at(more.len().next_power_of_two() / 2);
+            let node = [&[1][..], &mth(left), &mth(right)].concat();
+            ring::digest::digest(&ring::digest::SHA256, &node).as_ref().try_into().unwrap()
+        }
+    }
+}
+
+#[test]
+fn leaves_that_changed_places_are_found_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::Sqlite(dir.path().join("register.db"));
+    run(filled(&database, 0));
+    let attack = rusqlite::Connection::open(path_of(&database)).unwrap();
+    attack
+        .execute_batch(
+            "UPDATE leaf SET idx = 9999 WHERE idx = 3; UPDATE leaf SET idx = 3 WHERE idx = 5; \
+        UPDATE leaf SET idx = 5 WHERE idx = 9999;",
+        )
+        .unwrap();
+    let report = verified(database, None);
+    let text = shown(&report);
+    assert!(text.contains("leaf idx=3 column bytes: is leaf 5 by its own words"), "{text}");
+    assert!(text.contains("leaf idx=5 column bytes: is leaf 3 by its own words"), "{text}");
+}
+
+#[test]
+fn rows_without_a_leaf_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::Sqlite(dir.path().join("register.db"));
+    let (_, size) = run(filled(&database, 0));
+    let attack = rusqlite::Connection::open(path_of(&database)).unwrap();
+    for (table, key, at) in [
+        ("conclusion", "leaf", 0),
+        ("revocation", "leaf", 3),
+        ("record", "leaf", size as i64 + 5),
+        ("intent", "op", -1),
+        ("intent", "op", 3),
+        ("name", "slot", 1),
+        ("name", "slot", -7),
+    ] {
+        let columns = TABLES.iter().find(|(name, _)| *name == table).map(|_| {
+            let mut statement = attack.prepare(&format!("SELECT name FROM pragma_table_info('{table}')")).unwrap();
+            statement.query_map([], |row| row.get::<_, String>(0)).unwrap().collect::<Result<Vec<_>, _>>().unwrap()
+        });
+        let others: Vec<String> = columns.unwrap().into_iter().filter(|c| c != key).collect();
+        // A copy of a real row; what must be unique is made so.
+        let copied: Vec<String> = others
+            .iter()
+            .map(|c| match c.as_str() {
+                "op" => "777".into(),
+                "serial" => "x'aa'".into(),
+                other => other.into(),
+            })
+            .collect();
+        let sql = format!(
+            "INSERT INTO {table} ({key}, {}) SELECT {at}, {} FROM {table} LIMIT 1",
+            others.join(", "),
+            copied.join(", ")
+        );
+        attack.execute(&sql, []).unwrap();
+        let report = verified(database.clone(), None);
+        let named = format!("{table} {key}={at}");
+        assert!(report.findings.iter().any(|f| f.where_.starts_with(&named)), "{named}\n{}", shown(&report));
+        attack.execute(&format!("DELETE FROM {table} WHERE {key} = {at}"), []).unwrap();
+    }
+    is_clean(&verified(database, None));
+}
+
+#[test]
+fn a_signature_that_the_key_did_not_make_is_found() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        let intent = house.ledger.intend(house.entry(1)).await.unwrap();
+        let operation = intent.operation();
+        house.ledger.conclude_unsigned(intent, vec![0x30, 0x06, 2, 1, 1, 2, 1, 1]).await.unwrap();
+        let report = verified(database, None);
+        assert_eq!(report.findings_total, 1, "{}", shown(&report));
+        assert_eq!(report.findings[0].where_, format!("conclusion of op={operation} column signature"));
+    });
+}
+
+#[test]
+fn a_key_that_was_never_recorded_is_found() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        let unknown = house.pool.generate("unknown", hsm::KeyKind::P256).await.unwrap();
+        let signature = house.signature(entry(&unknown, 1)).await;
+        house.ledger.conclude(signature).await.unwrap();
+        let report = verified(database, None);
+        assert!(shown(&report).contains("is not recorded"), "{}", shown(&report));
+    });
+}
+
+#[test]
+fn a_log_under_another_key_than_the_pinned_one_is_found() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        let other = house.pool.generate("other", hsm::KeyKind::Ed25519).await.unwrap();
+        house.issue(1).await;
+        let note = house.checkpoint().await;
+        let look = |key: &hsm::Key| {
+            let pins =
+                Pins { checkpoint: Some(note.clone()), verifier_key: Some(house.ledger.verifier_key(key).unwrap()) };
+            store::verify_pinned(database.clone(), &pins, &mut |_| {}).unwrap()
+        };
+        is_clean(&look(&house.log));
+        let report = look(&other);
+        // The stored one and the saved one.
+        assert_eq!(report.findings_total, 2, "{}", shown(&report));
+        assert!(shown(&report).contains("under the pinned verifier key"));
+    });
+}
+
+#[test]
+fn a_saved_checkpoint_of_another_log_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let [one, two] = ["one.db", "two.db"].map(|name| Database::Sqlite(dir.path().join(name)));
+    run(filled(&one, 0));
+    let (note, _) = run(filled(&two, 0));
+    let report = verified(one, Some(&note));
+    assert!(shown(&report).contains("are not those it was signed for"), "{}", shown(&report));
+    let malformed = store::verify(two, Some("not a checkpoint"), &mut |_| {});
+    assert!(matches!(malformed, Err(store::StoreError::Invalid(_))));
+}
