@@ -11,8 +11,12 @@ use cryptoki::mechanism::Mechanism;
 use cryptoki::object::Attribute;
 use hsm::testing::{SOFTHSM_MODULE, TestToken};
 use hsm::{KeyKind, Message, TokenConfig};
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
+};
 
-const SPAN: Duration = Duration::from_secs(3);
+const SPAN: Duration = Duration::from_secs(2);
 const CALLERS: [u64; 2] = [1, 64];
 const SESSIONS: [usize; 4] = [1, 2, 4, 8];
 
@@ -33,6 +37,7 @@ fn main() {
                 let rate = bare(&token, &label, threads);
                 println!("{:<44} {rate:>12.0}", format!("bare calls, {threads} thread(s), unverified"));
             }
+            println!("{:<44} {:>12.0}", "verifications by ring, 1 thread", verifications());
         }
         let mint = Arc::new(mint);
         for callers in CALLERS {
@@ -62,6 +67,21 @@ async fn through_pool(pool: &hsm::Pool, mint: &Arc<hsm::Mint>, key: &hsm::Key, c
         task.await.expect("a caller comes home");
     }
     operation.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64()
+}
+
+/// What each signature through the pool pays for being verified.
+fn verifications() -> f64 {
+    let random = SystemRandom::new();
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).expect("a key");
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref(), &random).expect("a key");
+    let (key, message) = (pair.public_key().as_ref(), [0x5a; 800]);
+    let signature = pair.sign(&random, &message).expect("a signature");
+    let (began, mut count) = (Instant::now(), 0_u32);
+    while began.elapsed() < SPAN {
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key).verify(&message, signature.as_ref()).expect("it is good");
+        count += 1;
+    }
+    f64::from(count) / began.elapsed().as_secs_f64()
 }
 
 /// cryptoki's own `sign`, three calls each, in a loop: what the token does with nothing around it.

@@ -16,7 +16,8 @@ pub struct TokenConfig {
     pub token: TokenSelector,
     /// Where the user PIN comes from.
     pub pin: PinSource,
-    /// Sessions, each on its own thread; at most [`TokenConfig::SESSIONS_MAX`].
+    /// Sessions, each on its own thread; at most [`TokenConfig::SESSIONS_MAX`]. Four fill two cores with SoftHSM, and
+    /// more bring nothing there; behind a network, where a session mostly waits, more do.
     pub sessions: usize,
     /// Jobs that may wait for a session; one more is answered `Unavailable`.
     pub queue: usize,

@@ -321,3 +321,25 @@ enum Again {
     /// It may have been done although the answer was lost.
     Never,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestToken;
+
+    #[tokio::test]
+    async fn a_job_its_caller_took_back_is_not_begun_though_somebody_listens() {
+        let (pool, mint) = open(TestToken::new("claimed").config()).unwrap();
+        let key = pool.generate("k", KeyKind::P256).await.unwrap();
+        let job = |claim| {
+            let (reply, answer) = oneshot::channel();
+            let intent = mint.intent(1, &key, b"m".to_vec().into());
+            pool.inner.jobs.send(Job::Sign(SignJob { intent, claim, reply })).unwrap();
+            answer
+        };
+        let taken = Arc::new(Claim::default());
+        assert!(taken.take() && !taken.take());
+        assert!(job(taken).await.is_err(), "it was begun all the same");
+        assert!(job(Arc::default()).await.unwrap().is_ok());
+    }
+}

@@ -1,9 +1,11 @@
 //! The one file with `unsafe` in it: `C_SignInit` and `C_Sign` called directly.
 //!
 //! Why not cryptoki's `Session::sign`: it asks for the length first, which is a third module call and, on some network
-//! HSMs, a third round trip; and one error type covers both steps, while "before `C_Sign`" and "in `C_Sign`" is exactly
-//! the line between `NotSigned` and `Unknown`. The library stays loaded for the life of the process: unloading a C++
-//! module while its thread-local state is alive is a crash of its own, and finalize/initialize needs no unloading.
+//! HSMs, a third round trip (on SoftHSM it costs nothing that can be measured); and one error type covers both steps,
+//! while "before `C_Sign`" and "in `C_Sign`" is exactly the line between `NotSigned` and `Unknown`.
+//!
+//! The library stays loaded for the life of the process: unloading a C++ module while its thread-local state is alive is
+//! a crash of its own, and finalize/initialize needs no unloading.
 #![allow(unsafe_code)]
 
 use std::path::Path;

@@ -275,3 +275,33 @@ fn sign_inside(shared: &Shared, seat: &mut Seat, inside: &Inside<'_>, intent: In
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::Module;
+    use crate::testing::TestToken;
+
+    #[test]
+    fn a_desk_does_not_outlive_a_restart_or_the_tokens_return() {
+        let config = TestToken::new("desk").config().check().unwrap();
+        let module = Module::shared(&config.module).unwrap();
+        let shared = Shared::new(config, module.clone(), 0);
+        let desk = shared.open_desk(&module.enter().unwrap()).unwrap();
+        let mut seat = Seat::at(desk);
+        for round in 0..3 {
+            match round {
+                0 => module.restart(module.generation()).unwrap(),
+                1 => {
+                    shared.standing.trouble("as told by the test");
+                    shared.standing.recovered();
+                }
+                _ => {}
+            }
+            // The number of a session of before may be that of another thread's session now.
+            let inside = module.enter().unwrap();
+            let era = seat.desk(&shared, &inside).unwrap().era;
+            assert_eq!(era, Era { generation: inside.generation, epoch: shared.standing.epoch() });
+        }
+    }
+}

@@ -164,6 +164,26 @@ fn a_restart_for_one_pool_goes_unnoticed_by_its_neighbour() {
 }
 
 #[test]
+fn a_token_taken_out_is_away_and_not_empty() {
+    let shim = Shim::new("empty");
+    let (pool, mint, key) = shim.open();
+    shim.runtime.block_on(pool.generate_sealing("s")).unwrap();
+    let (directory, aside) = (shim.token.directory(), shim.directory.join("taken-out"));
+    for operation in 1..=3 {
+        std::fs::rename(&directory, &aside).unwrap();
+        let told = match operation {
+            1 => shim.runtime.block_on(pool.find("k")).map(|_| ()),
+            2 => shim.runtime.block_on(pool.seal("s", b"secret", b"")).map(|_| ()),
+            _ => shim.runtime.block_on(pool.generate("new", KeyKind::P256)).map(|_| ()),
+        };
+        assert!(matches!(told, Err(HsmError::Unavailable { .. })), "{operation}: {told:?}");
+        std::fs::rename(&aside, &directory).unwrap();
+        shim.until_ready(&pool);
+        shim.sign(&pool, &mint, &key, operation).unwrap();
+    }
+}
+
+#[test]
 fn a_key_deleted_from_the_token_does_not_stop_the_others() {
     let shim = Shim::new("deleted");
     let (pool, mint, key) = shim.open();
@@ -302,6 +322,29 @@ fn a_slow_token_makes_unknown_what_it_took_and_not_signed_what_it_did_not() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(shim.calls("C_Sign"), 2, "a job was begun after its caller was told that nothing was signed");
+}
+
+#[test]
+fn a_job_whose_caller_went_away_while_it_waited_is_not_signed() {
+    let shim = Shim::new("gone");
+    let config = TokenConfig { sessions: 1, ..shim.config() };
+    let (pool, mint, key) = shim.open_with(config);
+    shim.fault("sign-slow 300");
+    shim.runtime.block_on(async {
+        let first = tokio::spawn({
+            let (pool, intent) = (pool.clone(), mint.intent(1, &key, message()));
+            async move { pool.sign(intent).await }
+        });
+        while shim.calls("C_Sign") == 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let waiting = pool.sign(mint.intent(2, &key, message()));
+        assert!(tokio::time::timeout(Duration::from_millis(20), waiting).await.is_err());
+        assert!(first.await.unwrap().is_ok());
+    });
+    shim.mend();
+    shim.sign(&pool, &mint, &key, 3).unwrap();
+    assert_eq!(shim.calls("C_Sign"), 2);
 }
 
 #[test]
