@@ -39,6 +39,12 @@ pub enum HsmError {
         /// The label asked for.
         label: String,
     },
+    /// A token of that label exists already.
+    #[error("a token `{label}` exists already")]
+    TokenExists {
+        /// The label asked for.
+        label: String,
+    },
     /// A key is there but must not be used.
     #[error("key `{label}` is refused: {}", wrong.join("; "))]
     Unfit {

@@ -35,7 +35,7 @@ pub fn init_token(module: &Path, label: &str, so_pin: &PinSource, pin: &PinSourc
     let wanted = Wanted { label: Some(label.to_owned()), serial: None, manufacturer: None, model: None };
     let taken = slots::tokens(&inside.context).map_err(HsmError::Token)?;
     if taken.iter().any(|place| place.info.label().trim_end() == label) {
-        return Err(HsmError::Token(format!("a token with {wanted} exists already")));
+        return Err(HsmError::TokenExists { label: label.to_owned() });
     }
     let step = |what: &'static str| move |e: cryptoki::error::Error| HsmError::Token(format!("{what}: {e}"));
     let free = free_slot(&inside.context)?;
