@@ -23,7 +23,8 @@ use crate::problem::{Kind, Problem};
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AuditParams {
-    /// Only leaves with a greater index; absent: from the first.
+    /// Only leaves with a greater index; absent: from the first. `next` of a page goes here (or into `cursor`, as in other lists).
+    #[serde(alias = "cursor")]
     after: Option<u64>,
     /// At most so many, 1 to 1000; 100 by default.
     limit: Option<u32>,

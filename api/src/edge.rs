@@ -78,7 +78,9 @@ pub(crate) async fn guard(State(edge): State<Arc<Edge>>, request: Request, next:
     for (name, value) in &HEADERS {
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }
-    edge.metrics.answered(route.as_ref(), &method, response.status(), started.elapsed());
+    let (status, took) = (response.status(), started.elapsed());
+    tracing::debug!(%method, route = route.as_ref().map(MatchedPath::as_str), %status, ?took, "answered");
+    edge.metrics.answered(route.as_ref(), &method, status, took);
     response
 }
 

@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 
 use lifecycle::{Bucket, Expiring, Forecast, Summary};
 use policy::{Grant, Owner, Timestamp};
-use store::{Credential, Filter, Kind, Order, State, StoreError};
+use store::{Filter, Order, State, StoreError};
 
 use crate::app::App;
+use crate::inventory::is_certificate;
 
 /// Credentials looked at one by one.
 const ROWS_MAX: usize = 20_000;
-/// Rows of one read; the register's own bound.
-const PAGE_ROWS: usize = 1_000;
+/// Rows of one read. They come with their bytes, and a CRL among them may have megabytes.
+const PAGE_ROWS: usize = 250;
 /// How old a survey may be.
 const AGE_MAX: Duration = Duration::from_secs(5);
 
@@ -120,7 +121,7 @@ async fn read(app: &App, owner: Option<&Owner>) -> Result<Survey, StoreError> {
     let (mut inventory, mut cursor) = (Vec::new(), None);
     loop {
         let page = app.ledger().list(Filter { after_cursor: cursor, ..base.clone() }).await?;
-        inventory.extend(page.items.iter().filter(|credential| expires(credential)).filter_map(Summary::of));
+        inventory.extend(page.items.iter().filter(|credential| is_certificate(credential)).filter_map(Summary::of));
         cursor = page.next;
         if cursor.is_none() || inventory.len() >= ROWS_MAX {
             break;
@@ -137,17 +138,10 @@ async fn read(app: &App, owner: Option<&Owner>) -> Result<Survey, StoreError> {
     Ok(Survey::of(now, &inventory, uncounted))
 }
 
-/// What an expiry says something about: a CRL is replaced on schedule, and a signature over code does not end.
-fn expires(credential: &Credential) -> bool {
-    match credential.kind {
-        Kind::CaCertificate | Kind::Certificate | Kind::SshUser | Kind::SshHost => true,
-        Kind::CodeSignature | Kind::Crl => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use policy::Validity;
+    use store::Kind;
 
     use super::*;
 

@@ -3,6 +3,8 @@
 //! Everything a caller sends passes here before a handler sees it, and what does not parse becomes a 4xx problem that names
 //! the field. Nothing here panics on input, and nothing allocates past the bound.
 
+use std::error::Error as _;
+
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -38,16 +40,21 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, _app: &App) -> Result<Self, Problem> {
         match Query::<T>::try_from_uri(&parts.uri) {
             Ok(Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(Problem::new(Kind::Malformed, format!("The query: {}", inner(&rejection)))),
+            Err(rejection) => {
+                let told = rejection.source().map_or_else(|| rejection.to_string(), ToString::to_string);
+                Err(query_problem(&told))
+            }
         }
     }
 }
 
-/// The innermost cause: axum's rejections say "Failed to deserialize query string" in front of what matters.
-fn inner(error: &(dyn std::error::Error + 'static)) -> String {
-    match error.source() {
-        Some(source) => inner(source),
-        None => error.to_string(),
+/// What serde says of a query begins with the parameter where one is wrong: `limit: invalid digit found in string`.
+fn query_problem(told: &str) -> Problem {
+    match told.split_once(": ") {
+        Some((name, why)) if name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') => {
+            Problem::field(name.to_owned(), format!("The query: {name}: {why}."))
+        }
+        Some(_) | None => Problem::new(Kind::Malformed, format!("The query: {told}.")),
     }
 }
 

@@ -37,6 +37,7 @@ mod plain;
 mod ssh;
 
 mod forecast;
+mod inventory;
 mod metrics;
 mod openapi;
 mod status;

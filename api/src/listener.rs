@@ -97,6 +97,8 @@ impl Door {
         slot: OwnedSemaphorePermit,
         ends: Ends,
     ) -> impl Future<Output = ()> + Send + use<> {
+        // A token of its own for each connection: all of them looking at one would fight for its lock on every byte.
+        let ends = Ends { shutdown: ends.shutdown.child_token(), hurry: ends.hurry.child_token() };
         let line = Line { app: self.app.clone(), limits: self.limits.clone(), ends };
         let (tls, connections) = (self.tls.clone(), Arc::clone(&self.connections));
         async move {
@@ -218,6 +220,7 @@ impl Line {
         loop {
             let next = parting.map_or_else(|| watch.deadline(&self.limits), |(_, last)| last);
             tokio::select! {
+                biased;
                 ended = connection.as_mut() => return match (ended, parting) {
                     (_, Some((outcome, _))) => outcome,
                     (Ok(()), None) => Outcome::Closed,

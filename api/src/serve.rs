@@ -8,7 +8,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use acme::{AcmeConfig, AcmeState, ValidatorError};
+use acme::{AcmeConfig, AcmeState, StartError};
 use axum::Router;
 use ca::Authority;
 use lifecycle::Renewer;
@@ -69,9 +69,9 @@ pub enum ApiError {
     /// There is no TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// ACME cannot validate anything: its resolvers.
+    /// ACME cannot begin: its profile or its resolvers.
     #[error("ACME cannot begin")]
-    Acme(#[from] ValidatorError),
+    Acme(#[from] StartError),
 }
 
 /// Serves until `shutdown` resolves, then drains. `ready` gets the bound addresses once both listeners answer.

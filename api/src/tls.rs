@@ -36,7 +36,7 @@ const CLIENT_ISSUER: &str = "tls";
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_secs(60);
 /// The clock is looked at this often at least: a sleep does not notice that the clock was set or the machine slept.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -216,7 +216,7 @@ mod tests {
     fn the_certificate_is_due_at_two_thirds() {
         let validity = Validity::starting(Timestamp::from_unix(1_000), 300);
         assert_eq!(renew_at(validity), Timestamp::from_unix(1_200));
-        assert_eq!(due_in(Timestamp::from_unix(1_200), Timestamp::from_unix(1_190)), Duration::from_secs(10));
+        assert_eq!(due_in(Timestamp::from_unix(1_200), Timestamp::from_unix(1_197)), Duration::from_secs(3));
         assert_eq!(due_in(Timestamp::from_unix(1_200), Timestamp::from_unix(1_201)), Duration::ZERO);
         assert_eq!(due_in(Timestamp::from_unix(i64::MAX), Timestamp::from_unix(0)), LOOK_EVERY);
     }

@@ -124,6 +124,8 @@ pub struct TokenInfo {
     pub revoked_at: Option<Timestamp>,
     /// Who made it.
     pub created_by: String,
+    /// `active`, `expired`, `revoked`.
+    pub state: &'static str,
 }
 
 /// A token with the hash of its secret, as the register keeps it.
@@ -173,9 +175,20 @@ impl Token {
         }
     }
 
-    fn into_info(self) -> TokenInfo {
-        let Body { name, roles, owners, scopes, sha256: _, expires, created_by, revoked_at } = self.body;
-        TokenInfo { id: self.id, name, roles, owners, scopes, expires, revoked_at, created_by }
+    fn into_info(self, now: Timestamp) -> TokenInfo {
+        self.body.into_info(self.id, now)
+    }
+}
+
+impl Body {
+    fn into_info(self, id: String, now: Timestamp) -> TokenInfo {
+        let Self { name, roles, owners, scopes, sha256: _, expires, created_by, revoked_at } = self;
+        let state = match revoked_at {
+            Some(_) => "revoked",
+            None if expires <= now => "expired",
+            None => "active",
+        };
+        TokenInfo { id, name, roles, owners, scopes, expires, revoked_at, created_by, state }
     }
 }
 
@@ -199,8 +212,7 @@ pub async fn create(authority: &Authority, actor: &Actor, new: NewToken) -> Resu
     };
     authority.ledger().record(vec![record(&id, &body, actor, 0)?]).await?;
     let token = Secret::new(format!("{PREFIX}{id}_{}", secret.expose()));
-    let Body { name, roles, owners, scopes, sha256: _, expires, created_by, revoked_at } = body;
-    Ok(ShownToken { token, info: TokenInfo { id, name, roles, owners, scopes, expires, revoked_at, created_by } })
+    Ok(ShownToken { token, info: body.into_info(id, authority.world().now()) })
 }
 
 /// Revokes a token, once.
@@ -319,7 +331,9 @@ pub(crate) async fn list(Shared(app): Shared<App>, Caller(actor): Caller) -> Res
     let _grant = app.authorize(&actor, Action::ManageTokens, Resource::plain(ResourceKind::Token)).await?;
     let filter = RecordFilter { limit: LISTED_MAX, ..RecordFilter::default() };
     let items = app.ledger().record_list(KIND, filter).await?;
-    let items = items.iter().map(|stored| Token::from_record(stored).map(Token::into_info)).collect::<Result<_, _>>();
+    let now = app.world().now();
+    let info = |stored| Token::from_record(stored).map(|token| token.into_info(now));
+    let items = items.iter().map(info).collect::<Result<_, _>>();
     Ok(json(StatusCode::OK, &TokenList { items: items.map_err(store::StoreError::Corrupt)? }))
 }
 

@@ -13,8 +13,9 @@ use super::session::Visitor;
 use super::words::{Tone, left};
 use super::{chart, render};
 use crate::app::App;
-use crate::certificates::{fetch, only_owner};
+use crate::certificates::only_owner;
 use crate::forecast;
+use crate::inventory;
 use crate::problem::{Kind as ProblemKind, Problem};
 use crate::status::{HsmStatus, alarms};
 
@@ -205,15 +206,15 @@ async fn find(
     let base = filter(asked, owner, now);
     let text = asked.name.trim();
     if text.is_empty() {
-        return fetch(grant, base, app).await;
+        return inventory::page(grant, base, app).await;
     }
     if let Ok(name) = Name::parse(text) {
-        let page = fetch(grant, Filter { name: Some(name.to_string()), ..base.clone() }, app).await?;
+        let page = inventory::page(grant, Filter { name: Some(name.to_string()), ..base.clone() }, app).await?;
         if !page.items.is_empty() {
             return Ok(page);
         }
     }
-    fetch(grant, Filter { name: Some(text.to_owned()), ..base }, app).await
+    inventory::page(grant, Filter { name: Some(text.to_owned()), ..base }, app).await
 }
 
 fn filter(asked: &Asked, owner: Option<&Owner>, now: Timestamp) -> Filter {

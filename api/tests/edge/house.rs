@@ -35,6 +35,11 @@ pub struct House {
 
 /// The house, built by the first test that asks.
 pub fn house() -> &'static House {
+    house_at(World::real())
+}
+
+/// The house; whoever asks first sets its clock.
+pub fn house_at(world: World) -> &'static House {
     static HOUSE: OnceLock<House> = OnceLock::new();
     HOUSE.get_or_init(|| {
         // Another test may have been first in another binary's process; in this one it happens once.
@@ -46,15 +51,14 @@ pub fn house() -> &'static House {
         let path = folder.path().join("chancery.db");
         let (authority, ledger, world) = std::thread::scope(|scope| {
             // The first test may itself be on a runtime, where blocking on another one is refused.
-            scope.spawn(|| runtime.block_on(found(&token, path))).join().expect("the authority is founded")
+            scope.spawn(|| runtime.block_on(found(&token, path, world))).join().expect("the authority is founded")
         });
         House { authority, ledger, world, token, runtime, _folder: folder }
     })
 }
 
-async fn found(token: &TestToken, path: PathBuf) -> (Authority, Ledger, World) {
+async fn found(token: &TestToken, path: PathBuf, world: World) -> (Authority, Ledger, World) {
     let (pool, mint) = hsm::open(token.config()).expect("the token opens");
-    let world = World::real();
     let log = LogConfig { origin: "log.edge.example".to_owned() };
     let ledger = Ledger::open(Database::Sqlite(path), mint, log, world.clone()).await.expect("the register opens");
     let texts: Vec<_> = Policies::shipped().iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();

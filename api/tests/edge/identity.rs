@@ -95,7 +95,12 @@ async fn a_token_is_shown_once_and_never_listed() {
     let secret = text.strip_prefix(&format!("chy_{id}_")).expect("the shape of a token");
     let listed = client.get(server.url("/api/v1/tokens")).bearer_auth(&admin).send().await.expect("an answer");
     let listed = listed.text().await.expect("text");
-    assert!(listed.contains(id) && !listed.contains(secret) && !listed.contains("sha256"));
+    assert!(
+        listed.contains("\"state\":\"active\"")
+            && listed.contains(id)
+            && !listed.contains(secret)
+            && !listed.contains("sha256")
+    );
     let head = house().ledger.head().await.expect("a head").size;
     let leaves = house().ledger.leaves(0..head).await.expect("leaves");
     assert!(leaves.iter().all(|(_, leaf)| !leaf.contains(secret)));

@@ -186,6 +186,19 @@ async fn odd_paths_and_queries_are_problems_and_no_panics() {
 }
 
 #[tokio::test]
+async fn a_wrong_parameter_is_named() {
+    let desk = desk().await;
+    for (query, field) in
+        [("limit=minus", "limit"), ("owner=No%20Owner", "owner"), ("state=happy", "state"), ("limit=0", "limit")]
+    {
+        let url = desk.server.url(&format!("/api/v1/certificates?{query}"));
+        let answer = desk.client.get(url).bearer_auth(&desk.token).send().await.expect("an answer");
+        let (status, body) = problem(answer).await;
+        assert_eq!((status, body["field"].as_str()), (400, Some(field)), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn numbers_at_their_ends_are_no_panics() {
     let desk = desk().await;
     for path in ["/api/v1/certificates?expiring_secs=18446744073709551615", "/api/v1/audit?after=18446744073709551615"]

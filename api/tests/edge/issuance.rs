@@ -93,6 +93,19 @@ async fn a_list_is_filtered_and_paged() {
 }
 
 #[tokio::test]
+async fn a_list_without_a_kind_is_of_certificates() {
+    let server = Server::start().await;
+    let (client, admin) = (client().build().expect("a client"), token(Role::Admin).await);
+    issue(&server, &admin, "tls-server", &name()).await;
+    let crls = get(&client, server.url("/api/v1/certificates?kind=crl"), &admin).await;
+    assert_ne!(crls["items"], json!([]));
+    let every = get(&client, server.url("/api/v1/certificates?limit=1000"), &admin).await;
+    let every = every["items"].as_array().expect("items");
+    assert!(!every.is_empty());
+    assert!(every.iter().all(|item| item["kind"] != "crl" && item["kind"] != "code-signature"));
+}
+
+#[tokio::test]
 async fn ssh_certificates_and_code_signatures_come_with_their_operation() {
     let server = Server::start().await;
     let (client, admin) = (client().build().expect("a client"), token(Role::Admin).await);
@@ -229,12 +242,14 @@ async fn audit_pages_follow_each_other_without_gaps() {
     let (client, auditor) = (client().build().expect("a client"), token(Role::Auditor).await);
     let first = get(&client, server.url("/api/v1/audit?limit=3"), &auditor).await;
     let next = first["next"].as_u64().expect("more");
+    let same = get(&client, server.url(&format!("/api/v1/audit?limit=3&cursor={next}")), &auditor).await;
     let second = get(&client, server.url(&format!("/api/v1/audit?limit=3&after={next}")), &auditor).await;
     let indexes = |page: &Value| {
         page["items"].as_array().expect("leaves").iter().map(|leaf| leaf["i"].as_u64()).collect::<Vec<_>>()
     };
     assert_eq!(indexes(&first), [Some(0), Some(1), Some(2)]);
     assert_eq!(indexes(&second), [Some(3), Some(4), Some(5)]);
+    assert_eq!(indexes(&same), indexes(&second));
 }
 
 #[tokio::test]
