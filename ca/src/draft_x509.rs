@@ -120,10 +120,9 @@ fn subject(
     match rules.subject {
         SubjectPolicy::Empty => Ok(Dn::empty()),
         SubjectPolicy::FirstName => {
-            let fits = names.iter().find_map(|name| match name {
-                Name::Dns(dns) if dns.as_str().len() <= COMMON_NAME_MAX => Some(dns.as_str()),
-                _ => None,
-            });
+            let fitting = || names.iter().filter_map(common_name);
+            // A wildcard is a poor title, so it is one only where there is nothing else.
+            let fits = fitting().find(|cn| !cn.starts_with("*.")).or_else(|| fitting().next());
             fits.map_or(Ok(Dn::empty()), |cn| Dn::common_name(cn).map_err(refused))
         }
         SubjectPolicy::Given => {
@@ -134,6 +133,14 @@ fn subject(
             let base = issuer.subject.without_last();
             base.and("OU", owner.as_str()).and_then(|dn| dn.and("CN", &cn)).map_err(refused)
         }
+    }
+}
+
+/// A DNS name as a common name, where it fits.
+fn common_name(name: &Name) -> Option<&str> {
+    match name {
+        Name::Dns(dns) if dns.as_str().len() <= COMMON_NAME_MAX => Some(dns.as_str()),
+        Name::Dns(_) | Name::Ip(_) | Name::Email(_) | Name::Uri(_) => None,
     }
 }
 

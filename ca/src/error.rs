@@ -98,7 +98,7 @@ impl From<HsmError> for CaError {
             HsmError::Unavailable { retry_after_secs, .. } => CaError::unavailable(retry_after_secs, e.to_string()),
             HsmError::Locked(_) => CaError::unavailable(LOCKED_RETRY_SECS, e.to_string()),
             HsmError::NotFound { label } => CaError::NotFound(format!("key `{label}` of the token")),
-            HsmError::Exists { .. } => CaError::Conflict(e.to_string()),
+            HsmError::Exists { .. } | HsmError::TokenExists { .. } => CaError::Conflict(e.to_string()),
             HsmError::Unsupported(_) => CaError::bad("key", e.to_string()),
             HsmError::Config { .. }
             | HsmError::Module { .. }

@@ -7,8 +7,10 @@
 //! Trusted for: the order of these steps. Whoever changed it could sign unrecorded; the types of `hsm` and `store` do not
 //! let them sign without an intent.
 
+use std::future::Future;
+
 use hsm::{Health, Intent, NotSigned, Pool, SignError, Signature};
-use store::{Issued, Ledger, StoreError};
+use store::{Entry, Issued, Ledger, StoreError};
 
 use crate::Authority;
 use crate::error::{CaError, LOCKED_RETRY_SECS};
@@ -21,23 +23,24 @@ pub(crate) async fn issue(ledger: &Ledger, pool: &Pool, linted: Linted) -> Resul
     page.await.map_err(|e| CaError::Internal(format!("the issuance task ended: {e}")))?
 }
 
-async fn walk(ledger: &Ledger, pool: &Pool, linted: Linted) -> Result<Issued, CaError> {
+/// The steps. `register` and `token` are the ledger and the pool; tests put faults in front of them.
+pub(crate) async fn walk(register: &impl Register, token: &impl Token, linted: Linted) -> Result<Issued, CaError> {
     // Step 0. A token that is known not to sign is not asked, and nothing is written: an outage must not fill the log.
-    ready(pool)?;
+    ready(token)?;
 
     // Step 1. Intend: the entry and its leaf are on disk when this returns, and only then does an Intent exist.
     // A crash before: nothing happened. A crash after: an intent without conclusion, which counts as issued until somebody
     // knows better; it can be revoked, and it raises an alarm.
-    let intent = ledger.intend(linted.into_entry()).await?;
+    let intent = register.intend(linted.into_entry()).await?;
 
     // Step 2. Sign: the token signs once, and the signature is verified before anybody sees it.
     // A crash before or after: as above; the token may or may not have signed, and nobody received anything.
-    let signature = match sign(pool, intent).await? {
+    let signature = match sign(token, intent).await? {
         Ok(signature) => signature,
         Err((not_signed, answer)) => {
             // Step 2b. Nothing was signed, by the token room's own testimony: the intent is closed as failed.
             // A crash before: an intent without conclusion, although nothing was signed. Counted too high, never too low.
-            ledger.fail(not_signed).await?;
+            register.fail(not_signed).await?;
             return Err(answer);
         }
     };
@@ -45,7 +48,7 @@ async fn walk(ledger: &Ledger, pool: &Pool, linted: Linted) -> Result<Issued, Ca
     // Step 3. Conclude: signature and leaf are on disk when this returns, and only then is the credential released.
     // A crash before: signed, and an intent without conclusion. A crash after: issued; the requester finds it in the register.
     let operation = signature.operation();
-    ledger.conclude(signature).await.map_err(|e| unconcluded(operation, &e))
+    register.conclude(signature).await.map_err(|e| unconcluded(operation, &e))
 }
 
 /// Signs a log head if it moved. The log key signs nothing but heads, each of which is its own record.
@@ -61,8 +64,8 @@ pub(crate) async fn checkpoint(ledger: &Ledger, pool: &Pool, log_key: &hsm::Key)
 
 /// Asks the token once. The outer error is the unknown outcome: it is never treated as "not signed" (invariant 6), so
 /// the intent stays open.
-async fn sign(pool: &Pool, intent: Intent) -> Result<Result<Signature, (NotSigned, CaError)>, CaError> {
-    match pool.sign(intent).await {
+async fn sign(token: &impl Token, intent: Intent) -> Result<Result<Signature, (NotSigned, CaError)>, CaError> {
+    match token.sign_once(intent).await {
         Ok(signature) => Ok(Ok(signature)),
         Err(SignError::Refused(not_signed)) => {
             let answer = CaError::Internal(format!("the token refused to sign: {}", not_signed.reason()));
@@ -80,8 +83,8 @@ async fn sign(pool: &Pool, intent: Intent) -> Result<Result<Signature, (NotSigne
     }
 }
 
-fn ready(pool: &Pool) -> Result<(), CaError> {
-    match pool.health() {
+fn ready(token: &impl Token) -> Result<(), CaError> {
+    match token.health() {
         Health::Ready => Ok(()),
         Health::Healing { why } => {
             Err(CaError::unavailable(HEALING_RETRY_SECS, format!("the token does not answer: {why}")))
@@ -95,6 +98,43 @@ fn ready(pool: &Pool) -> Result<(), CaError> {
 fn unconcluded(operation: u64, e: &StoreError) -> CaError {
     tracing::error!(operation, error = %e, "signed, but not concluded; it counts as issued");
     CaError::Unknown { operation, why: format!("signed, but the register did not confirm it: {e}") }
+}
+
+/// What the page asks of the register.
+pub(crate) trait Register {
+    fn intend(&self, entry: Entry) -> impl Future<Output = Result<Intent, StoreError>> + Send;
+    fn conclude(&self, signature: Signature) -> impl Future<Output = Result<Issued, StoreError>> + Send;
+    fn fail(&self, not_signed: NotSigned) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+impl Register for Ledger {
+    async fn intend(&self, entry: Entry) -> Result<Intent, StoreError> {
+        Ledger::intend(self, entry).await
+    }
+
+    async fn conclude(&self, signature: Signature) -> Result<Issued, StoreError> {
+        Ledger::conclude(self, signature).await
+    }
+
+    async fn fail(&self, not_signed: NotSigned) -> Result<(), StoreError> {
+        Ledger::fail(self, not_signed).await
+    }
+}
+
+/// What the page asks of the token.
+pub(crate) trait Token {
+    fn sign_once(&self, intent: Intent) -> impl Future<Output = Result<Signature, SignError>> + Send;
+    fn health(&self) -> Health;
+}
+
+impl Token for Pool {
+    async fn sign_once(&self, intent: Intent) -> Result<Signature, SignError> {
+        self.sign(intent).await
+    }
+
+    fn health(&self) -> Health {
+        Pool::health(self)
+    }
 }
 
 impl Authority {

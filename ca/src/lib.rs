@@ -41,6 +41,8 @@ mod lint_x509;
 
 // The page.
 mod issue;
+#[cfg(test)]
+mod issue_tests;
 
 // The authority.
 mod authority;

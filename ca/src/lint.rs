@@ -24,6 +24,12 @@ impl Linted {
     pub(crate) fn into_entry(self) -> Entry {
         self.entry
     }
+
+    /// The page's own tests need something to issue, right or not.
+    #[cfg(test)]
+    pub(crate) fn for_tests(entry: Entry) -> Linted {
+        Linted { entry }
+    }
 }
 
 /// What a draft's own bytes say against it: each finding in words. A failed lint is our bug or an attack, never a

@@ -158,3 +158,11 @@ async fn an_issuer_cannot_make_itself_a_code_signer() {
     let refused = house.authority.certify(&actor("ina", Role::Issuer), request).await.unwrap_err();
     assert!(matches!(&refused, CaError::Refused(r) if r.action == policy::Action::CreateKey), "{refused}");
 }
+
+/// One of each for tests that look at the whole.
+pub async fn signature(house: &House) {
+    house.authority.create_code_key(&admin(), key_request("any", KeyKind::P256)).await.unwrap();
+    for format in [CodeFormat::Raw, CodeFormat::Cms] {
+        house.authority.sign_code(&admin(), sign_request("any", b"any", format)).await.unwrap();
+    }
+}

@@ -6,7 +6,10 @@ mod house;
 
 mod code;
 mod csr_intake;
+mod golden;
 mod hierarchy;
+mod incidents;
+mod outage;
 mod revocation;
 mod ssh;
 mod tls;

@@ -142,3 +142,9 @@ async fn bad_requests_are_refused() {
         house.authority.sign_ssh_user(&actor("alice", Role::SshUser), request(key, &["root"])).await.unwrap_err();
     assert!(matches!(other, CaError::Refused(_)), "{other}");
 }
+
+/// One of each for tests that look at the whole.
+pub async fn user_certificate(house: &House) -> SshIssued {
+    let key = ssh_key(house, "any", ED25519);
+    house.authority.sign_ssh_user(&admin(), request(key, &["alice"])).await.unwrap()
+}
