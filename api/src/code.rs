@@ -7,7 +7,6 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ca::{CodeFormat, CodeKeyRequest, CodeRequest};
-use hsm::KeyKind;
 use http::StatusCode;
 use policy::{Action, Owner, Resource};
 use serde::{Deserialize, Serialize};
@@ -18,6 +17,9 @@ use crate::auth::Caller;
 use crate::certificates::{Certificate, created, only_owner};
 use crate::intake::{Json, json};
 use crate::problem::Problem;
+
+/// What a key is when nobody says.
+const ALGORITHM: &str = "p256";
 
 /// A new code-signing key.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -63,14 +65,16 @@ pub(crate) async fn post_key(
     Caller(actor): Caller,
     Json(new): Json<NewKey>,
 ) -> Result<Response, Problem> {
-    let kind = match new.algorithm.as_deref() {
-        None => KeyKind::P256,
-        Some(word) => word.parse().map_err(|error: hsm::UnknownName| Problem::field("algorithm", error.to_string()))?,
-    };
+    let algorithm = new.algorithm.as_deref().unwrap_or(ALGORITHM);
+    let kind = algorithm.parse().map_err(|error| unknown_algorithm(&error))?;
     let request = CodeKeyRequest { label: new.label, owner: new.owner, kind, subject: new.subject };
     let authority = app.authority().clone();
     let issued = app.to_its_end(async move { authority.create_code_key(&actor, request).await }).await?;
     Ok(created(issued, &app))
+}
+
+fn unknown_algorithm(error: &impl std::fmt::Display) -> Problem {
+    Problem::field("algorithm", error.to_string())
 }
 
 /// Lists code-signing keys: those of the caller's one owner, or all.

@@ -229,3 +229,18 @@ async fn a_wrong_token_wish_names_its_field() {
     let (status, body) = problem(desk.post("/api/v1/tokens").json(&emperor).send().await.expect("an answer")).await;
     assert_eq!((status, body["field"].as_str()), (400, Some("roles[0]")), "{body}");
 }
+
+#[tokio::test]
+async fn a_wrong_key_or_digest_names_its_field() {
+    let desk = desk().await;
+    for (path, wish, field) in [
+        ("/api/v1/keys", json!({"label": "k", "owner": "web", "algorithm": "dsa"}), "algorithm"),
+        ("/api/v1/sign", json!({"key": "k", "format": "raw", "sha256": "abc"}), "sha256"),
+        ("/api/v1/sign", json!({"key": "k", "format": "zip", "sha256": "ab".repeat(32)}), "format"),
+        ("/api/v1/ssh/user", json!({"public_key": "x", "owner": "web", "principals": ["a,b"]}), "principals[0]"),
+    ] {
+        let answer = desk.post(path).json(&wish).send().await.expect("an answer");
+        let (status, body) = problem(answer).await;
+        assert_eq!((status, body["field"].as_str()), (400, Some(field)), "{body}");
+    }
+}
