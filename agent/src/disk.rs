@@ -100,8 +100,7 @@ fn make_dir(path: &Path, mode: u32) -> io::Result<()> {
 }
 
 fn write(path: &Path, image: &Image) -> io::Result<()> {
-    gone(fs::remove_file(path))?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = create(path)?;
     file.write_all(image.content())?;
     if image.uid.is_some() || image.gid.is_some() {
         fchown(&file, image.uid, image.gid)?;
@@ -110,9 +109,42 @@ fn write(path: &Path, image: &Image) -> io::Result<()> {
     file.sync_all()
 }
 
+/// A new file, closed to others; what stood there is removed, and a link is never followed.
+fn create(path: &Path) -> io::Result<File> {
+    gone(fs::remove_file(path))?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
 fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_closed_to_others_before_anything_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = create(&folder.path().join("key")).unwrap();
+        assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_link_in_the_way_is_replaced_and_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, path) = (folder.path().join("precious"), folder.path().join("key"));
+        fs::write(&target, "precious").unwrap();
+        symlink(&target, &path).unwrap();
+        RealDisk.apply(&Op::Write(&path, &Image::new(b"key".to_vec(), 0o640))).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"precious");
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        assert!(metadata.is_file());
+        assert_eq!(metadata.mode() & 0o777, 0o640);
     }
 }

@@ -110,3 +110,37 @@ fn unfit<T>(why: impl Into<String>) -> Result<T, AgentError> {
 
 /// How far the host's clock may be behind the server's.
 const CLOCK_SECS: i64 = 300;
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+    use super::*;
+
+    /// A CA called `name`, and a leaf of it; both as PEM.
+    fn ca_and_leaf(name: &str) -> (String, String) {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let ca = params.self_signed(&key).unwrap().pem();
+        let leaf = CertificateParams::new(vec!["www.example.com".to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&KeyPair::generate().unwrap(), &Issuer::new(params, key)).unwrap();
+        (ca, leaf.pem())
+    }
+
+    #[test]
+    fn a_chain_holds_only_link_by_link() {
+        let (ca, leaf) = ca_and_leaf("one");
+        let (same_name, _) = ca_and_leaf("one");
+        let (other_name, _) = ca_and_leaf("two");
+        for (above, says) in [(&ca, None), (&same_name, Some("broken below")), (&other_name, Some("did not issue"))] {
+            let bundle = Bundle::new(String::new().into(), &format!("{leaf}{above}")).unwrap();
+            let held = links_hold(&bundle.ders().unwrap());
+            match says {
+                None => held.unwrap(),
+                Some(says) => assert!(held.as_ref().unwrap_err().contains(says), "{held:?}"),
+            }
+        }
+    }
+}

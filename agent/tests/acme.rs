@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 
 use chancery_agent::State;
 use support::acme::{Acme, Look};
+use support::ca::Ca;
 use support::{Host, assert_ok, world};
 use tokio::net::TcpListener;
 
@@ -133,6 +134,17 @@ async fn a_server_that_forgot_the_account_gets_a_new_one_at_the_next_attempt() {
     assert!(failed.iter().any(|s| s.state == State::Failed));
     stage.host.once(&stage.plan).await.iter().for_each(assert_ok);
     assert_eq!(stage.acme.accounts(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_does_not_hold_is_not_installed() {
+    let stage = Stage::listening().await;
+    stage.acme.mix_chains(&Ca::new(&stage.host.world));
+    for status in stage.host.once(&stage.plan).await {
+        assert_eq!(status.state, State::Failed);
+        assert!(status.last_error.unwrap().contains("its chain is broken"));
+    }
+    assert_eq!(fs::read_dir(stage.host.path("tls")).unwrap().count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

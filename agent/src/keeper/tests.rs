@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use policy::{Name, World};
@@ -25,6 +26,7 @@ const OLD_END: i64 = 2_000_000_000;
 struct Host {
     folder: tempfile::TempDir,
     two_folders: bool,
+    /// A script; its first argument is the host's folder.
     reload: &'static str,
 }
 
@@ -76,7 +78,11 @@ impl Host {
             },
             key: KeyKind::P256,
             reuse_key: false,
-            reload: Some(Reload { program: self.reload.to_owned(), args: vec![], timeout: Duration::from_secs(10) }),
+            reload: Some(Reload {
+                program: "/bin/sh".to_owned(),
+                args: ["-c", self.reload, "reload", &self.folder.path().to_string_lossy()].map(str::to_owned).to_vec(),
+                timeout: Duration::from_secs(10),
+            }),
             check: None,
             cadence: Cadence::default(),
         }
@@ -153,7 +159,7 @@ async fn each_case(reload: &'static str, check: impl AsyncFn(&Host, &Status, boo
 
 #[tokio::test]
 async fn a_pass_after_any_crash_ends_in_the_new_pair() {
-    each_case("/bin/true", async |host, _, _, case| {
+    each_case("exit 0", async |host, _, _, case| {
         if host.mixed() {
             assert!(host.two_folders && host.journal(), "{case}: a mixed pair without a journal");
         }
@@ -173,7 +179,7 @@ async fn a_pass_after_any_crash_ends_in_the_new_pair() {
 
 #[tokio::test]
 async fn a_reload_that_fails_ends_in_the_old_pair_after_any_crash() {
-    each_case("/bin/false", async |host, _, old, case| {
+    each_case("exit 9", async |host, _, old, case| {
         let status = host.healthy_pass().await;
         assert!(!host.mixed(), "{case}");
         match old {
@@ -188,15 +194,33 @@ async fn a_reload_that_fails_ends_in_the_old_pair_after_any_crash() {
                 assert_eq!(status.state, State::Failed, "{case}");
             }
         }
-        assert!(status.last_error.unwrap().contains("/bin/false"), "{case}");
+        assert!(status.last_error.unwrap().contains("status 9"), "{case}");
     })
     .await;
 }
 
 #[tokio::test]
+async fn a_way_back_once_begun_is_finished_though_the_reload_works_again() {
+    let begun = AtomicUsize::new(0);
+    each_case("test -e $1/tried || { touch $1/tried; exit 9; }", async |host, _, _, case| {
+        let journal = fs::read_to_string(host.path("state/web/journal.json")).unwrap_or_default();
+        if !journal.contains("\"back\"") {
+            return;
+        }
+        begun.fetch_add(1, Ordering::SeqCst);
+        let status = host.healthy_pass().await;
+        assert!(host.is_old(), "{case}");
+        assert_eq!(status.state, State::RolledBack, "{case}");
+        assert!(status.last_error.unwrap().contains("status 9"), "{case}: the first reason is kept");
+    })
+    .await;
+    assert!(begun.into_inner() >= 10);
+}
+
+#[tokio::test]
 async fn a_renewal_is_counted_once_and_a_first_enrolment_is_none() {
     for old in [true, false] {
-        let host = Host::new(false, old, "/bin/true");
+        let host = Host::new(false, old, "exit 0");
         let status = host.healthy_pass().await;
         assert_eq!((status.state, status.renewals), (State::Ok, u64::from(old)));
         let again = host.healthy_pass().await;
@@ -206,11 +230,11 @@ async fn a_renewal_is_counted_once_and_a_first_enrolment_is_none() {
 
 #[tokio::test]
 async fn a_first_install_that_is_not_served_is_tried_again_without_the_server() {
-    let mut host = Host::new(false, false, "/bin/false");
+    let mut host = Host::new(false, false, "exit 9");
     let status = host.healthy_pass().await;
     assert_eq!((status.state, status.failures), (State::Failed, 1));
     let leaf = host.leaf();
-    host.reload = "/bin/true";
+    host.reload = "exit 0";
     let status = host.healthy_pass().await;
     assert_eq!((status.state, status.failures), (State::Ok, 0));
     assert_eq!(host.leaf(), leaf);
@@ -218,7 +242,7 @@ async fn a_first_install_that_is_not_served_is_tried_again_without_the_server() 
 
 #[tokio::test]
 async fn a_failed_fetch_touches_nothing_and_says_what_it_could_not_reach() {
-    let host = Host::new(false, true, "/bin/true");
+    let host = Host::new(false, true, "exit 0");
     fs::remove_file(host.path("state/web/candidate.json")).unwrap();
     let before = snapshot(host.folder.path());
     let status = host.healthy_pass().await;
@@ -231,7 +255,7 @@ async fn a_failed_fetch_touches_nothing_and_says_what_it_could_not_reach() {
 
 #[tokio::test]
 async fn secrets_are_closed_to_others_and_gone_when_done() {
-    let host = Host::new(true, true, "/bin/false");
+    let host = Host::new(true, true, "exit 9");
     host.healthy_pass().await;
     for name in ["candidate.json", "status.json"] {
         use std::os::unix::fs::MetadataExt;
@@ -241,7 +265,7 @@ async fn secrets_are_closed_to_others_and_gone_when_done() {
     let status = fs::read_to_string(host.path("state/web/status.json")).unwrap();
     assert!(!status.contains("PRIVATE"), "{status}");
     let mut host = host;
-    host.reload = "/bin/true";
+    host.reload = "exit 0";
     host.healthy_pass().await;
     assert!(!host.path("state/web/candidate.json").exists());
 }

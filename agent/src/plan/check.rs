@@ -204,7 +204,7 @@ fn reload(at: &Place<'_>, argv: Option<Vec<String>>, timeout_secs: Option<u64>) 
     Ok(Some(Reload {
         program,
         args: words.collect(),
-        timeout: timeout(&at.at("reload_timeout_secs"), timeout_secs.unwrap_or(30))?,
+        timeout: timeout(&at.at("reload_timeout_secs"), timeout_secs.unwrap_or(60))?,
     }))
 }
 

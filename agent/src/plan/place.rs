@@ -50,7 +50,7 @@ impl<'a> Place<'a> {
             file: self.file.to_owned(),
             key: line.map_or_else(|| "plan".to_owned(), |line| format!("line {line}")),
             reason: bounded(error.message(), 400),
-            write: "a line as in agent/plan.example.toml, which shows every key".to_owned(),
+            write: "a line as in docs/AGENT.md".to_owned(),
         }
     }
 }

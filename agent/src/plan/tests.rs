@@ -87,7 +87,7 @@ fn what_is_wrong_is_refused_with_its_key_and_the_line_to_write() {
             "certificate[0].source.validity_secs",
             "validity_secs =",
         ),
-        (source, acme(""), "line 6", "plan.example.toml"),
+        (source, acme(""), "line 6", "docs/AGENT.md"),
         (source, acme("http01 = {}"), "certificate[0].source.http01", "http01 ="),
         (source, acme(r#"http01 = { listen = "80" }"#), "certificate[0].source.http01", "http01 ="),
         (

@@ -148,3 +148,20 @@ fn problem(who: &str, answer: &Answer, now: Timestamp) -> AgentError {
 fn no_credential(source: &Chancery, why: String) -> AgentError {
     AgentError::NoCredential { who: source.url.clone(), why }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_in_a_header_does_not_print_itself() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "chy_canary\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let value = token(&path).unwrap();
+        assert_eq!(value.as_bytes(), b"Bearer chy_canary");
+        assert!(!format!("{value:?}").contains("canary"));
+    }
+}

@@ -32,6 +32,7 @@ struct Book {
     orders: Vec<Order>,
     bad_nonces: u32,
     busy: Option<(&'static str, &'static str)>,
+    chain_of_another: Option<String>,
     posts: Vec<String>,
 }
 
@@ -73,6 +74,11 @@ impl Acme {
     /// The next post to `path` is told to come back after so many seconds.
     pub fn be_busy(&self, path: &'static str, secs: &'static str) {
         self.book.lock().unwrap().busy = Some((path, secs));
+    }
+
+    /// From now on, certificates come with the intermediate of another CA of the same name.
+    pub fn mix_chains(&self, other: &Ca) {
+        self.book.lock().unwrap().chain_of_another = Some(other.chain_pem.clone());
     }
 
     pub fn forget_accounts(&self) {
@@ -234,7 +240,13 @@ async fn post(ca: &Ca, book: &Mutex<Book>, look: &Look, asked: &Asked) -> Reply 
             wanted.chain = Some(ca.issue(request, "tls-server", 0, 90 * 86_400));
             reply(200, &order(&url, number, wanted))
         }
-        "certificate" => Reply { status: 200, headers: vec![], body: book.orders[number].chain.clone().unwrap() },
+        "certificate" => {
+            let mut body = book.orders[number].chain.clone().unwrap();
+            if let Some(other) = &book.chain_of_another {
+                body = body.replace(&ca.chain_pem, other);
+            }
+            Reply { status: 200, headers: vec![], body }
+        }
         _ => problem(404, "malformed", "no such resource"),
     }
 }

@@ -23,7 +23,7 @@ pub const TOKEN: &str = "chy_0123456789abcdef_cAnArYcAnArYcAnArYcAnArYcAnArYcAnA
 /// Keys and certificates of a CA.
 pub struct Ca {
     pub roots_pem: String,
-    chain_pem: String,
+    pub chain_pem: String,
     issuer: Issuer<'static, KeyPair>,
     world: World,
 }
