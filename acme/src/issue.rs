@@ -124,8 +124,8 @@ fn common_name(csr: &Csr) -> Option<Name> {
 fn check_health(state: &AcmeState) -> Result<(), Problem> {
     let health = state.authority().health();
     let why = match health.token {
-        hsm::Health::Ready => health.held,
-        hsm::Health::Healing { .. } | hsm::Health::Locked { .. } => {
+        ca::TokenHealth::Ready => health.held,
+        ca::TokenHealth::Healing { .. } | ca::TokenHealth::Locked { .. } => {
             Some("the token that holds the keys is not available".to_owned())
         }
     };

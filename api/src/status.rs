@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use axum::extract::State as Shared;
 use axum::response::Response;
-use hsm::Health;
+use ca::TokenHealth as Health;
 use http::StatusCode;
 use policy::{Action, Grant, Owner, Resource, ResourceKind, Role, Timestamp};
 use serde::Serialize;

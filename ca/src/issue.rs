@@ -129,7 +129,7 @@ pub(crate) trait Token {
 
 impl Token for Pool {
     async fn sign_once(&self, intent: Intent) -> Result<Signature, SignError> {
-        self.sign(intent).await
+        Pool::sign(self, intent).await
     }
 
     fn health(&self) -> Health {

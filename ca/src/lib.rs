@@ -70,4 +70,5 @@ pub use profile::{Profile, ProfileError, ProfileKind, Profiles};
 pub use revocation::{RevocationReason, UnknownReason};
 pub use ssh::{SshIssued, SshRequest};
 
+pub use hsm::Health as TokenHealth;
 pub use store::Issued;

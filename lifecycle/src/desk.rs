@@ -49,7 +49,9 @@ impl Desk for Authority {
     }
 
     async fn newest(&self, expiry: Timestamp, cursor: Option<String>) -> Result<Page, StoreError> {
-        let filter = Filter { not_after_after: Some(expiry), after_cursor: cursor, limit: PAGE_ROWS, ..certificates() };
+        // Mostly the news are few; where they are many, they are read in long pages.
+        let limit = if cursor.is_none() { FIRST_PAGE_ROWS } else { PAGE_ROWS };
+        let filter = Filter { not_after_after: Some(expiry), after_cursor: cursor, limit, ..certificates() };
         let page = self.ledger().list(filter).await?;
         Ok(Page { items: page.items.iter().filter_map(Summary::of).collect(), next: page.next })
     }
@@ -85,3 +87,4 @@ fn certificates() -> Filter {
 
 /// Rows a page: few enough to be read in some milliseconds. A successor is among the newest of its name, so one page has it.
 const PAGE_ROWS: usize = 500;
+const FIRST_PAGE_ROWS: usize = 32;

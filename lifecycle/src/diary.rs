@@ -133,6 +133,18 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_another_try_is_in_it_once() {
+        let mut diary = Diary::default();
+        let certificate = certificate(1, START);
+        diary.enter(&certificate);
+        let task = diary.take_due(certificate.renew_at(), 1).remove(0);
+        let later = certificate.renew_at().plus_secs(30);
+        diary.put(later, task);
+        diary.enter(&certificate);
+        assert_eq!((diary.len(), diary.next_due()), (1, Some(later)));
+    }
+
+    #[test]
     fn what_was_given_up_is_overdue_and_does_not_come_back() {
         let mut diary = Diary::default();
         let certificate = certificate(1, START);

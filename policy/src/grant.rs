@@ -6,6 +6,17 @@ use crate::{Action, Actor, Resource};
 
 /// Proof that a policy permitted exactly this actor to do exactly this. Only [`crate::Policies::decide`] makes one, it cannot be
 /// cloned, and the crates above consume it: one decision, one act.
+///
+/// ```compile_fail,E0599
+/// fn twice(grant: chancery_policy::Grant) -> [chancery_policy::Grant; 2] {
+///     [grant.clone(), grant]
+/// }
+/// ```
+/// ```compile_fail,E0624
+/// fn forged(actor: chancery_policy::Actor, resource: chancery_policy::Resource) -> chancery_policy::Grant {
+///     chancery_policy::Grant::new(actor, chancery_policy::Action::SignCode, resource, "admin".to_owned(), [0; 32])
+/// }
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grant {
     actor: Actor,

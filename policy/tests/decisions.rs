@@ -308,8 +308,8 @@ fn every_name_of_an_acme_order_has_to_be_proven() {
 fn a_proven_name_helps_nobody_but_an_acme_account() {
     let policies = policies();
     let resource = tls("web", &["www.elsewhere"]).with_proven(names(&["www.elsewhere"]).into_iter().collect());
-    for role in [Role::Admin, Role::Issuer, Role::Agent] {
-        assert!(policies.decide(&actor(&[role], &["web"]), Action::IssueCertificate, &resource).is_err(), "{role}");
+    for roles in [&[Role::Admin][..], &[Role::Issuer], &[Role::Agent], &[Role::Issuer, Role::AcmeClient]] {
+        assert!(policies.decide(&actor(roles, &["web"]), Action::IssueCertificate, &resource).is_err(), "{roles:?}");
     }
 }
 
@@ -408,6 +408,9 @@ fn the_hash_changes_with_anything_that_decides_and_with_nothing_else() {
         [&mut first.dns, &mut first.ip, &mut first.principals, &mut first.email][field].push(more);
         different(shipped(), changed, "a rule more");
     }
+    let mut other = rules();
+    other[0].dns[0] = "*.example.external".to_owned();
+    different(shipped(), other, "a rule changed");
     let mut moved = rules();
     let rule = moved[0].dns.pop().unwrap();
     moved[1].dns.push(rule);

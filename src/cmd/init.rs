@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ca::{Authority, CreateConfig};
+use ca::{Authority, CreateConfig, Dn};
 use clap::Parser;
 use policy::Role;
 
@@ -44,6 +44,10 @@ pub struct Args {
     /// What the CAs are named after
     #[arg(long, default_value = "Chancery")]
     organization: String,
+    /// The distinguished name above the CAs' common names, instead of O=ORGANIZATION: /DC=com/DC=example/O=Example+OU=PKI,
+    /// most general part first, "+" inside a multi-valued part
+    #[arg(long, value_name = "DN")]
+    subject_base: Option<String>,
     /// sqlite:PATH (relative to DIR) or postgres://...
     #[arg(long, default_value = "sqlite:chancery.db")]
     database: String,
@@ -83,7 +87,8 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     step("token", &format!("opening {} in {}", args.token_label, args.module.display()));
     let (parts, _closing) = house::parts(&config).await?;
     step("authority", "root and issuing CAs, SSH CAs and log key in the token");
-    let authority = Authority::create(parts, CreateConfig::new(args.organization.clone()))
+    let base = args.subject_base.as_deref().map(|text| Dn::parse(text).or_fail("--subject-base is no name")).transpose()?;
+    let authority = Authority::create(parts, CreateConfig { base, ..CreateConfig::new(args.organization.clone()) })
         .await
         .or_fail("cannot create the authority")
         .map_err(|f| f.help("mend the cause and run the same command again; it continues where it stopped"))?;
@@ -159,7 +164,7 @@ fn create_token(args: &Args, so_pin: &Path) -> Result<(), Failure> {
         &hsm::PinSource::File(pin.clone()),
     ) {
         Ok(serial) => step("token", &format!("initialised {}, serial {serial}", args.token_label)),
-        Err(hsm::HsmError::Exists { .. }) => step("token", &format!("{} is there already, kept", args.token_label)),
+        Err(hsm::HsmError::TokenExists { .. }) => step("token", &format!("{} is there already, kept", args.token_label)),
         Err(error) => {
             return Err(Failure::new(Exit::Failed, "cannot initialise the token")
                 .because(&error)

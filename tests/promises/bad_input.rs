@@ -177,3 +177,23 @@ fn the_server_goes_on_after_garbage_on_its_ports() {
     assert_eq!(house.curl(&[&house.https("/healthz")]).status, 200);
     assert!(!house.server_log().contains("panicked"));
 }
+
+#[test]
+fn an_issuer_with_repeated_and_multi_valued_rdns_comes_out_byte_exact() {
+    let mut house = House::with(&["--demo", "--subject-base", "/DC=com/DC=example/O=Example+OU=PKI"]);
+    house.start();
+    house.run(&["issue", "tls", "localhost", "--out", text(&house.path("x"))]);
+    let read = |file: &str| {
+        let pem = std::fs::read(house.path("x").join(file)).expect("a PEM file");
+        x509_parser::pem::parse_x509_pem(&pem).expect("PEM").1
+    };
+    let (leaf, issuing) = (read("cert.pem"), read("chain.pem"));
+    let (leaf, issuing) = (leaf.parse_x509().expect("a certificate"), issuing.parse_x509().expect("a certificate"));
+    assert_eq!(leaf.issuer().as_raw(), issuing.subject().as_raw(), "byte for byte");
+    assert_eq!(issuing.subject().iter_domain_component().count(), 2, "{}", issuing.subject());
+    assert!(issuing.subject().iter_rdn().any(|rdn| rdn.iter().count() == 2), "{}", issuing.subject());
+    let crl = house.curl(&[&house.http("/crl/tls.crl")]).body;
+    let (_, crl) = x509_parser::parse_x509_crl(&crl).expect("a CRL");
+    assert_eq!(crl.issuer().as_raw(), issuing.subject().as_raw(), "in the CRL too");
+    crate::judges::strictly_valid(&house, &house.path("x/cert.pem"), &house.path("x/chain.pem"), "localhost");
+}

@@ -98,13 +98,6 @@ impl House {
         std::fs::write(&path, text.replace(from, to)).expect("chancery.toml is written");
     }
 
-    /// Appends to chancery.toml.
-    pub fn configure_more(&self, more: &str) {
-        let path = self.ca("chancery.toml");
-        let text = std::fs::read_to_string(&path).expect("chancery.toml");
-        std::fs::write(&path, format!("{text}\n{more}\n")).expect("chancery.toml is written");
-    }
-
     /// The built binary with this house's configuration and token.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chancery"));
@@ -155,11 +148,6 @@ impl House {
             status(Command::new("curl").args(["-s", "-o", "/dev/null", "--max-time", "2", "-f", &url]))
         });
         assert!(ready, "the server is not ready after {PATIENCE:?}:\n{}", self.server_log());
-    }
-
-    /// The server's process id.
-    pub fn pid(&self) -> u32 {
-        self.server.as_ref().expect("a running server").id()
     }
 
     /// What the server wrote to standard error so far.

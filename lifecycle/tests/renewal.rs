@@ -1,0 +1,201 @@
+//! Renewal against a real authority: a SoftHSM token, an SQLite register, the shipped policies and profiles, and a World whose
+//! time is the test's.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ca::{Authority, CertifyRequest, CreateConfig, Csr, Parts, Profiles, RevocationReason, Urls};
+use chancery_lifecycle::{Alarm, Bucket, Forecast, Renewer, Summary, alarms};
+use hsm::testing::TestToken;
+use policy::{Actor, Instance, Owner, OwnerRules, Policies, Proof, Role, Timestamp, World};
+use store::{Database, Filter, Issued, Kind, Ledger, LogConfig, Order};
+use tempfile::TempDir;
+
+const LIFE_SECS: i64 = 3_600;
+
+struct House {
+    authority: Authority,
+    world: World,
+    parts: Box<dyn Fn(&[&str]) -> Parts>,
+    _dir: TempDir,
+}
+
+impl House {
+    async fn new() -> House {
+        let world = World::fixed(Timestamp::parse_rfc3339("2026-08-21T09:00:00Z").unwrap(), 7);
+        let dir = TempDir::new().unwrap();
+        let (pool, mint) = hsm::open(TestToken::new("lifecycle").config()).unwrap();
+        let database = Database::Sqlite(dir.path().join("chancery.db"));
+        let log = LogConfig { origin: "log.example/lifecycle".to_owned() };
+        let ledger = Ledger::open(database, mint, log, world.clone()).await.unwrap();
+        let parts = {
+            let world = world.clone();
+            move |dns: &[&str]| Parts {
+                ledger: ledger.clone(),
+                pool: pool.clone(),
+                world: world.clone(),
+                policies: Arc::new(policies(dns)),
+                profiles: Profiles::load(Profiles::shipped()).unwrap(),
+                instance: Instance::new(1).unwrap(),
+                urls: Urls { http_base: "http://pki.example".to_owned() },
+            }
+        };
+        let authority = Authority::create(parts(&["*.example.internal"]), CreateConfig::new("Example")).await.unwrap();
+        House { authority, world, parts: Box::new(parts), _dir: dir }
+    }
+
+    /// The same register after a restart, with these name rules for owner web.
+    async fn reopened(&self, dns: &[&str]) -> Authority {
+        Authority::open((self.parts)(dns)).await.unwrap()
+    }
+
+    async fn certify(&self, name: &str, renew: bool) -> Issued {
+        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        let csr = params.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().pem().unwrap();
+        let request = CertifyRequest {
+            profile: "tls-server".to_owned(),
+            owner: owner(),
+            csr: Csr::parse(csr.as_bytes()).unwrap(),
+            names: None,
+            proven: BTreeSet::new(),
+            validity_secs: Some(u64::try_from(LIFE_SECS).unwrap()),
+            renew,
+        };
+        self.authority.certify(&admin(), request).await.unwrap()
+    }
+
+    /// Every certificate for `name`, the oldest first.
+    async fn certificates(&self, name: &str) -> Vec<Summary> {
+        let filter = Filter {
+            kind: Some(Kind::Certificate),
+            name: Some(format!("dns:{name}")),
+            order: Order::Newest,
+            ..Filter::default()
+        };
+        let page = self.authority.ledger().list(filter).await.unwrap();
+        page.items.iter().rev().filter_map(Summary::of).collect()
+    }
+}
+
+fn owner() -> Owner {
+    Owner::parse("web").unwrap()
+}
+
+fn admin() -> Actor {
+    let proof = Proof::Token { id: "0123456789abcdef".to_owned() };
+    Actor {
+        id: "token:admin".to_owned(),
+        roles: BTreeSet::from([Role::Admin]),
+        owners: BTreeSet::new(),
+        scopes: None,
+        proof,
+    }
+}
+
+fn policies(dns: &[&str]) -> Policies {
+    let shipped: Vec<_> = Policies::shipped().iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
+    let dns = dns.iter().map(|name| (*name).to_owned()).collect();
+    let web = OwnerRules { name: owner(), dns, ip: vec![], principals: vec![], email: vec![] };
+    Policies::load(&shipped, vec![web]).unwrap()
+}
+
+async fn turns(renewer: &mut Renewer) {
+    while renewer.turn().await.unwrap() {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_with_the_renew_flag_is_renewed_again_and_again_for_its_key() {
+    let house = House::new().await;
+    let first = house.certify("www.example.internal", true).await;
+    house.certify("once.example.internal", false).await;
+    let mut renewer = Renewer::new(house.authority.clone());
+    for _ in 0..3 * LIFE_SECS / 60 {
+        house.world.advance(60);
+        turns(&mut renewer).await;
+    }
+    let chain = house.certificates("www.example.internal").await;
+    assert!((4..=6).contains(&chain.len()), "{} certificates in three lifetimes", chain.len());
+    for (older, newer) in chain.iter().zip(chain.iter().skip(1)) {
+        assert!(newer.succeeds(older));
+        assert_eq!((newer.renew, newer.validity.secs()), (true, older.validity.secs()));
+        assert!(newer.validity.not_before() < older.validity.not_after(), "no gap");
+    }
+    assert_eq!(chain[0].serial_hex(), first.serial_hex());
+    let last = house.authority.ledger().credential(&chain[chain.len() - 1].serial_hex()).await.unwrap().unwrap();
+    assert_eq!((last.actor.id.as_str(), last.grant.rule.as_str()), ("system:renewal", "system-renewal"));
+    assert_eq!(house.certificates("once.example.internal").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_renewer_renews_nothing_twice_and_nothing_that_was_revoked() {
+    let house = House::new().await;
+    house.certify("www.example.internal", true).await;
+    let revoked = house.certify("gone.example.internal", true).await;
+    house.authority.revoke(&admin(), &revoked.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    house.world.advance(LIFE_SECS * 3 / 4);
+    turns(&mut Renewer::new(house.authority.clone())).await;
+    turns(&mut Renewer::new(house.authority.clone())).await;
+    assert_eq!(house.certificates("www.example.internal").await.len(), 2);
+    assert_eq!(house.certificates("gone.example.internal").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_with_another_key_is_a_successor_too() {
+    let house = House::new().await;
+    let old = house.certify("www.example.internal", true).await;
+    let mut params = rcgen::CertificateParams::new(vec!["www.example.internal".to_owned()]).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    let csr = params.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().pem().unwrap();
+    let csr = Csr::parse(csr.as_bytes()).unwrap();
+    house.world.advance(LIFE_SECS / 2);
+    house.authority.renew(&admin(), &old.serial_hex(), Some(csr)).await.unwrap();
+    house.world.advance(LIFE_SECS / 3);
+    turns(&mut Renewer::new(house.authority.clone())).await;
+    assert_eq!(house.certificates("www.example.internal").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_taken_from_its_owner_is_not_renewed_and_somebody_hears_of_it() {
+    let house = House::new().await;
+    let old = house.certify("www.example.internal", true).await;
+    let authority = house.reopened(&["*.other.internal"]).await;
+    house.world.advance(LIFE_SECS * 3 / 4);
+    let mut renewer = Renewer::new(authority.clone());
+    turns(&mut renewer).await;
+    turns(&mut renewer).await;
+    assert_eq!(house.certificates("www.example.internal").await.len(), 1);
+    let alarms = alarms(authority.ledger(), house.world.now(), &renewer.watch()).await.unwrap();
+    let [Alarm::NotRenewed(overdue)] = alarms.as_slice() else { panic!("{alarms:?}") };
+    assert_eq!(overdue.serial, old.serial_hex());
+    assert!(alarms[0].to_string().contains("outside the name rules of owner web"), "{}", alarms[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_forecast_of_the_register_says_what_expires_when() {
+    let house = House::new().await;
+    house.certify("www.example.internal", true).await;
+    house.certify("once.example.internal", false).await;
+    let rows =
+        house.authority.ledger().list(Filter { kind: Some(Kind::Certificate), ..Filter::default() }).await.unwrap();
+    let inventory: Vec<Summary> = rows.items.iter().filter_map(Summary::of).collect();
+    let day = |now| Forecast::of(now, &inventory).by_owner[&Some(owner())][&Bucket::Day];
+    assert_eq!((day(house.world.now()).count, day(house.world.now()).renewed), (2, 1));
+    house.world.advance(LIFE_SECS);
+    assert_eq!(Forecast::of(house.world.now(), &inventory).total[&Bucket::Expired].count, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_task_renews_at_once_what_is_due_and_ends_with_its_shutdown() {
+    let house = House::new().await;
+    house.certify("www.example.internal", true).await;
+    house.world.advance(LIFE_SECS * 3 / 4);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(Renewer::run(house.authority.clone(), async move { drop(stopped.await) }));
+    while !running.is_finished() && house.certificates("www.example.internal").await.len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(house.certificates("www.example.internal").await.len(), 2);
+    stop.send(()).unwrap();
+    running.await.unwrap();
+}
