@@ -13,10 +13,13 @@ use tempfile::TempDir;
 
 const LIFE_SECS: i64 = 3_600;
 
+/// What an authority is made of, given the DNS rules of owner web.
+type PartsFor = dyn Fn(&[&str]) -> Parts;
+
 struct House {
     authority: Authority,
     world: World,
-    parts: Box<dyn Fn(&[&str]) -> Parts>,
+    parts: Box<PartsFor>,
     _dir: TempDir,
 }
 
