@@ -87,7 +87,8 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     step("token", &format!("opening {} in {}", args.token_label, args.module.display()));
     let (parts, _closing) = house::parts(&config).await?;
     step("authority", "root and issuing CAs, SSH CAs and log key in the token");
-    let base = args.subject_base.as_deref().map(|text| Dn::parse(text).or_fail("--subject-base is no name")).transpose()?;
+    let base =
+        args.subject_base.as_deref().map(|text| Dn::parse(text).or_fail("--subject-base is no name")).transpose()?;
     let authority = Authority::create(parts, CreateConfig { base, ..CreateConfig::new(args.organization.clone()) })
         .await
         .or_fail("cannot create the authority")
@@ -164,7 +165,9 @@ fn create_token(args: &Args, so_pin: &Path) -> Result<(), Failure> {
         &hsm::PinSource::File(pin.clone()),
     ) {
         Ok(serial) => step("token", &format!("initialised {}, serial {serial}", args.token_label)),
-        Err(hsm::HsmError::TokenExists { .. }) => step("token", &format!("{} is there already, kept", args.token_label)),
+        Err(hsm::HsmError::TokenExists { .. }) => {
+            step("token", &format!("{} is there already, kept", args.token_label))
+        }
         Err(error) => {
             return Err(Failure::new(Exit::Failed, "cannot initialise the token")
                 .because(&error)

@@ -37,7 +37,14 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "issued {} in {:.1} s: {:.0}/s", self.issued, self.took.as_secs_f64(), self.rate())?;
         let p = |percent| self.percentile_ms(percent);
-        writeln!(f, "latency p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, most {:.1} ms", p(50.0), p(90.0), p(99.0), p(100.0))?;
+        writeln!(
+            f,
+            "latency p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, most {:.1} ms",
+            p(50.0),
+            p(90.0),
+            p(99.0),
+            p(100.0)
+        )?;
         if !self.resident_kib.is_empty() {
             let mib: Vec<String> = self.resident_kib.iter().map(|k| format!("{:.1}", *k as f64 / 1024.0)).collect();
             writeln!(f, "server's resident memory, MiB: {}", mib.join(" -> "))?;
