@@ -2,7 +2,6 @@
 //!
 //! The order is the floors' order. A wrong PIN is tried once and ends the process: a second try would lock the token.
 
-use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -94,14 +93,12 @@ fn texts(dir: &Path, extension: &str) -> Result<Vec<(String, String)>, Failure> 
 }
 
 /// Completes at SIGTERM or Ctrl-C.
-pub fn stop_signal() -> impl Future<Output = ()> + Send + 'static {
-    async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            },
-            Err(_) => drop(tokio::signal::ctrl_c().await),
-        }
+pub async fn stop_signal() {
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
     }
 }

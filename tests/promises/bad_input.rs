@@ -190,7 +190,7 @@ fn an_issuer_with_repeated_and_multi_valued_rdns_comes_out_byte_exact() {
     let (leaf, issuing) = (read("cert.pem"), read("chain.pem"));
     let (leaf, issuing) = (leaf.parse_x509().expect("a certificate"), issuing.parse_x509().expect("a certificate"));
     assert_eq!(leaf.issuer().as_raw(), issuing.subject().as_raw(), "byte for byte");
-    assert_eq!(issuing.subject().iter_domain_component().count(), 2, "{}", issuing.subject());
+    assert_eq!(issuing.subject().to_string().matches("DC=").count(), 2, "{}", issuing.subject());
     assert!(issuing.subject().iter_rdn().any(|rdn| rdn.iter().count() == 2), "{}", issuing.subject());
     let crl = house.curl(&[&house.http("/crl/tls.crl")]).body;
     let (_, crl) = x509_parser::parse_x509_crl(&crl).expect("a CRL");
