@@ -100,6 +100,7 @@ async fn a_bad_signature_spends_no_nonce() {
     forged["payload"] = json!(b64(order_for(&["b.example"]).to_string()));
     refused(&raw.send("/new-order", &forged).await, 400, "malformed");
     assert_eq!(raw.send("/new-order", &raw.sign(&header, payload.as_bytes())).await.status, StatusCode::CREATED);
+    refused(&raw.send("/new-order", &forged).await, 400, "badNonce");
 }
 
 #[tokio::test]
