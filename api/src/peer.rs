@@ -27,6 +27,11 @@ impl Peer {
         Self { address, serial }
     }
 
+    /// The address with its port, as axum's `ConnectInfo` has it.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The address, for rate limits and logs.
     pub(crate) fn ip(&self) -> IpAddr {
         self.address.ip()
