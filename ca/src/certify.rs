@@ -40,9 +40,7 @@ impl Authority {
         let profile = self.profile(&request.profile)?;
         let names = names(&profile, &request.csr, request.names)?;
         if profile.issuer == CODE {
-            // A certificate of the code CA is a new signing identity, wherever its key lives: that takes the right to make one.
-            let identity = request.csr.common_name().unwrap_or_default();
-            self.authorize(actor, Action::CreateKey, Resource::code_key(Some(request.owner.clone()), identity)).await?;
+            self.authorize_identity(actor, &request.owner, &request.csr).await?;
         }
         let resource = Resource::certificate(Some(request.owner), profile.name(), names).with_proven(request.proven);
         let grant = self.authorize(actor, Action::IssueCertificate, resource).await?;
@@ -63,6 +61,7 @@ impl Authority {
         let names = names.map_err(|e| CaError::Internal(format!("certificate {serial_hex}: {e}")))?;
         if let Some(csr) = &csr {
             only_these(csr.alternative_names(), &names)?;
+            self.may_change_key(actor, &old, &profile, csr).await?;
         }
         let resource = Resource::certificate(old.owner.clone(), profile.name(), names);
         let grant = self.authorize(actor, Action::RenewCertificate, resource).await?;
@@ -77,6 +76,31 @@ impl Authority {
             details: successor_details(&old),
         };
         self.issue_leaf(grant, profile, leaf).await
+    }
+
+    /// A certificate of the code CA for a key of the caller's is a new signing identity, wherever that key lives: it takes the
+    /// right to make one.
+    async fn authorize_identity(&self, actor: &Actor, owner: &Owner, csr: &Csr) -> Result<(), CaError> {
+        let resource = Resource::code_key(Some(owner.clone()), csr.common_name().unwrap_or_default());
+        self.authorize(actor, Action::CreateKey, resource).await.map(|_| ())
+    }
+
+    /// Whether a renewal may put another key in place of the old one.
+    async fn may_change_key(
+        &self,
+        actor: &Actor,
+        old: &Credential,
+        profile: &Profile,
+        csr: &Csr,
+    ) -> Result<(), CaError> {
+        if old.details.get("key").is_some() {
+            return Err(CaError::bad("csr", "the key of this certificate lives in the token; renew it without a CSR"));
+        }
+        match (&old.owner, profile.issuer == CODE) {
+            (Some(owner), true) => self.authorize_identity(actor, owner, csr).await,
+            (None, true) => Err(CaError::bad("csr", "this certificate has no owner; ask for a new one")),
+            (_, false) => Ok(()),
+        }
     }
 
     /// Drafts, lints and issues an end-entity certificate under a grant.

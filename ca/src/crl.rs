@@ -39,10 +39,12 @@ impl Authority {
 
     /// Publishes every CRL that is due: a revocation it lacks, or a day of age.
     pub async fn refresh_crls(&self) -> Result<(), CaError> {
+        let mut first_failure = Ok(());
         for desk in self.inner.desks.values() {
-            desk.publish().await?;
+            // One issuer's trouble keeps no other's CRL back.
+            first_failure = first_failure.and(desk.publish().await);
         }
-        Ok(())
+        first_failure
     }
 
     /// Publishes after a revocation, which is durable already: a failure here is an alarm, not the caller's.

@@ -333,6 +333,23 @@ async fn a_ca_certificate_is_held_to_its_plan_and_its_issuer() {
 }
 
 #[tokio::test]
+async fn a_ca_certificate_for_another_key_or_for_no_ca_is_no_issuer() {
+    let bench = bench().await;
+    let urls = Urls { http_base: "http://pki.example".to_owned() };
+    let refused = |key: &Key, der: &[u8]| match Issuing::new("tls", key.clone(), der.to_vec(), None, &urls) {
+        Ok(_) => panic!("accepted"),
+        Err(e) => e.to_string(),
+    };
+    let der = &bench.issuer.certificate_der;
+    assert!(refused(&bench.other, der).contains("not for the key"));
+    assert!(refused(&bench.issuer.key, &der[..der.len() - 1]).contains("unreadable"));
+    let leaf = bench.leaf();
+    let algorithm = crate::algorithm::identifier(bench.issuer.key.algorithm());
+    let leaf = tlv::sequence(&[tbs(&leaf), algorithm, &[0x03, 0x02, 0x00, 0x00]]).unwrap();
+    assert!(refused(&bench.other, &leaf).contains("not one of a CA"));
+}
+
+#[tokio::test]
 async fn an_ssh_certificate_is_held_to_its_grant() {
     let bench = bench().await;
     bench.ssh().lint().map(|_| ()).unwrap();

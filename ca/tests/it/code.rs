@@ -159,6 +159,34 @@ async fn an_issuer_cannot_make_itself_a_code_signer() {
     assert!(matches!(&refused, CaError::Refused(r) if r.action == policy::Action::CreateKey), "{refused}");
 }
 
+/// Nor by renewing what others made: the key in the token stays the key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_puts_no_other_key_in_place_of_a_code_key() {
+    let house = House::new().await;
+    let made = house.authority.create_code_key(&admin(), key_request("release", KeyKind::P256)).await.unwrap();
+    let own_key = Some(crate::house::csr(&[]));
+    let refused = house.authority.renew(&admin(), &made.serial_hex(), own_key.clone()).await.unwrap_err();
+    assert!(matches!(refused, CaError::BadRequest { what: "csr", .. }), "{refused}");
+
+    // An administrator may certify a key that lives elsewhere; an issuer may keep it alive, but not replace it.
+    let mut request = crate::house::server_request(&[]);
+    request.profile = "code-signing".to_owned();
+    request.csr = named_csr("Example Builds");
+    let outside = house.authority.certify(&admin(), request).await.unwrap();
+    assert_eq!(outside.subject, "O=Example, OU=web, CN=Example Builds");
+    let issuer = actor("ina", Role::Issuer);
+    house.authority.renew(&issuer, &outside.serial_hex(), None).await.unwrap();
+    let refused = house.authority.renew(&issuer, &outside.serial_hex(), own_key).await.unwrap_err();
+    assert!(matches!(&refused, CaError::Refused(r) if r.action == policy::Action::CreateKey), "{refused}");
+}
+
+fn named_csr(common_name: &str) -> ca::Csr {
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name.push(rcgen::DnType::CommonName, common_name);
+    let request = params.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap();
+    ca::Csr::parse(request.der()).unwrap()
+}
+
 /// One of each for tests that look at the whole.
 pub async fn signature(house: &House) {
     house.authority.create_code_key(&admin(), key_request("any", KeyKind::P256)).await.unwrap();

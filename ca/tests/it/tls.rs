@@ -1,7 +1,8 @@
 //! TLS certificates, judged by openssl, webpki and x509-parser.
 
-use ca::{CaError, Csr};
-use policy::{Name, Role, Timestamp};
+use ca::{CaError, CreateConfig, Csr, RevocationReason};
+use hsm::KeyKind;
+use policy::{Name, Role, Timestamp, World};
 use store::{Issued, State};
 
 use crate::house::{House, accepts, actor, admin, csr, csr_pem, refuses, server_request};
@@ -50,7 +51,7 @@ fn webpki_verify(house: &House, issued: &Issued, name: &str) -> Result<(), webpk
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn openssl_and_webpki_accept_a_server_certificate() {
+async fn openssl_webpki_and_gnutls_accept_a_server_certificate() {
     let house = House::new().await;
     let issued = house.server(&["www.example.com", "*.example.internal", "192.0.2.1"]).await;
     openssl_verify(&house, &issued, "sslserver");
@@ -58,12 +59,32 @@ async fn openssl_and_webpki_accept_a_server_certificate() {
         webpki_verify(&house, &issued, name).unwrap();
     }
     assert!(webpki_verify(&house, &issued, "other.example.com").is_err());
+    let (_, chain, roots) = house.chain_files(&issued);
+    accepts(
+        "certtool",
+        &[&"--verify", &"--verify-profile", &"high", &"--load-ca-certificate", &roots, &"--infile", &chain],
+    );
     assert_eq!(issued.state, State::Issued);
     assert_eq!(issued.serial.len(), 16);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_kind_of_key_is_certified_and_every_ca_key_signs() {
+async fn every_kind_of_ca_key_signs() {
+    for issuing in [KeyKind::P384, KeyKind::Rsa2048, KeyKind::Ed25519] {
+        let house = House::with(World::real(), CreateConfig { issuing, ..CreateConfig::new("Example") }).await;
+        let issued = house.server(&["www.example.com"]).await;
+        openssl_verify(&house, &issued, "sslserver");
+        webpki_verify(&house, &issued, "www.example.com").unwrap();
+        house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::Superseded).await.unwrap();
+        let crl = house.file("tls.crl", house.authority.crl("tls").await.unwrap());
+        let (_, chain, _) = house.chain_files(&issued);
+        let said = accepts("openssl", &[&"crl", &"-inform", &"DER", &"-in", &crl, &"-noout", &"-CAfile", &chain]);
+        assert!(said.contains("verify OK"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_subject_key_is_certified() {
     let house = House::new().await;
     for algorithm in [&rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519] {
         let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
