@@ -164,6 +164,14 @@ mod tests {
     }
 
     #[test]
+    fn a_key_identifier_is_that_of_the_bits_and_not_of_the_whole_structure() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let spki = rcgen::PublicKeyData::subject_public_key_info(&key);
+        let hash = ring::digest::digest(&ring::digest::SHA256, rcgen::PublicKeyData::der_bytes(&key));
+        assert_eq!(key_identifier(&spki).unwrap(), hash.as_ref()[..20]);
+    }
+
+    #[test]
     fn a_spliced_name_is_byte_exact() {
         let odd = crate::Dn::parse("/DC=com/DC=example/O=Example+OU=PKI+L=Here/CN=x").unwrap();
         let spki = {
