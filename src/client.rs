@@ -21,8 +21,15 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Where the server is and how to speak to it, as flags of every client command.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Connection {
-    /// The server's URL, e.g. https://ca.example.internal:8443
-    #[arg(long, env = "CHANCERY_URL", global = true, hide_env_values = true, help_heading = "Connection")]
+    /// Where the server is
+    #[arg(
+        long,
+        value_name = "https://HOST:PORT",
+        env = "CHANCERY_URL",
+        global = true,
+        hide_env_values = true,
+        help_heading = "Connection"
+    )]
     pub url: Option<String>,
     /// PEM file with the roots that the server's certificate must lead to
     #[arg(long, env = "CHANCERY_CACERT", global = true, help_heading = "Connection")]
