@@ -24,6 +24,7 @@ mod prepare;
 mod queries;
 mod reader;
 mod record;
+mod register;
 mod row;
 mod schema;
 mod sql;

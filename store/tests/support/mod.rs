@@ -1,6 +1,8 @@
 //! What the tests of this room share: a token, two engines, an entry, and SQL of one's own against a register.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod attack;
+
 use std::future::Future;
 use std::path::Path;
 
