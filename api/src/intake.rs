@@ -5,13 +5,12 @@
 
 use std::error::Error as _;
 
-use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -91,36 +90,20 @@ pub(crate) fn expect_type(headers: &HeaderMap, accepted: &[&str]) -> Result<(), 
 }
 
 /// The body, at most `bytes_max` of it, within the deadline.
-///
-/// A body that is too large is read on for a while and thrown away: a client that is still sending may never look at
-/// an early answer, and over HTTP/2 takes it for a broken stream.
 pub(crate) async fn read(request: Request, bytes_max: usize, app: &App) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(app.limits().body, gather(request.into_body(), bytes_max)).await {
+    let too_large = || Problem::new(Kind::TooLarge, format!("A body here has at most {bytes_max} bytes."));
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: usize| length > bytes_max) {
+        return Err(too_large());
+    }
+    let body = Limited::new(request.into_body(), bytes_max).collect();
+    match tokio::time::timeout(app.limits().body, body).await {
         Err(_elapsed) => Err(Problem::new(Kind::SlowBody, "The body did not arrive within the time for it.")),
-        Ok(answer) => answer,
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Ok(Err(_cut)) => Err(Problem::new(Kind::Malformed, "The body ended before its length.")),
     }
 }
-
-async fn gather(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    let (mut kept, mut seen) = (Vec::new(), 0_usize);
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_cut| Problem::new(Kind::Malformed, "The body ended before its length."))?;
-        let Ok(data) = frame.into_data() else { continue };
-        seen = seen.saturating_add(data.len());
-        if seen <= bytes_max {
-            kept.extend_from_slice(&data);
-        } else if seen > bytes_max.saturating_add(DISCARDED_BYTES_MAX) {
-            break;
-        }
-    }
-    if seen > bytes_max {
-        return Err(Problem::new(Kind::TooLarge, format!("A body here has at most {bytes_max} bytes.")));
-    }
-    Ok(kept.into())
-}
-
-/// How much of a body that is too large is read past the bound before the connection is given up.
-const DISCARDED_BYTES_MAX: usize = 1 << 20;
 
 /// JSON with the path of the wrong field in the problem.
 pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

@@ -13,6 +13,7 @@
 mod serve;
 mod tasks;
 
+mod courtesy;
 mod limits;
 mod listener;
 mod peer;

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use crate::courtesy::HeardOut;
 use crate::limits::Limits;
 use crate::metrics::Connections;
 use crate::peer::Peer;
@@ -202,7 +203,7 @@ impl Line {
         let (app, watching) = (self.app.clone(), Arc::clone(&watch));
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let under_way = UnderWay::begin(Arc::clone(&watching));
-            let mut request = request.map(Body::new);
+            let mut request = request.map(|body| Body::new(HeardOut::new(body)));
             request.extensions_mut().insert(peer.clone());
             // Where acme looks: it counts new accounts per address and knows nothing of this room.
             request.extensions_mut().insert(ConnectInfo(peer.address()));

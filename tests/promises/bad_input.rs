@@ -129,10 +129,12 @@ fn bad_requests_get_a_clear_problem_and_leave_no_trace_but_refusals() {
     problem(&house.curl_admin(&["-X", "PUT", &house.https("/api/v1/certificates")]), "");
 
     // SSH.
+    succeed(command("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", text(&house.path("id"))]));
+    let key = std::fs::read_to_string(house.path("id.pub")).expect("a public key");
     for (body, says) in [
         (json!({"public_key": "ssh-ed25519 AAAA", "principals": ["root"], "owner": "default"}), "public_key"),
-        (json!({"public_key": "ssh-ed25519 AAAA", "principals": ["a,b"], "owner": "default"}), "principal"),
-        (json!({"public_key": "ssh-ed25519 AAAA", "principals": [], "owner": "default"}), "principal"),
+        (json!({"public_key": key, "principals": ["a,b"], "owner": "default"}), "principal"),
+        (json!({"public_key": key, "principals": [], "owner": "default"}), "principal"),
     ] {
         problem(&post(&house, "/api/v1/ssh/user", "application/json", body.to_string().as_bytes()), says);
     }
