@@ -15,7 +15,7 @@ Examples:
   chancery agent --plan /etc/chancery/agent.toml --once     one pass: enrol, renew what is due, exit
   chancery agent --plan /etc/chancery/agent.toml --status   what is kept fresh, and how it goes
 
-A plan is described in docs/AGENT.md; deploy/examples/ has some.")]
+A plan is described in docs/AGENT.md; agent/plan.example.toml shows every key.")]
 pub struct Args {
     /// The plan
     #[arg(long)]
