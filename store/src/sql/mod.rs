@@ -5,7 +5,6 @@
 //! PRIMARY KEY` so that it is the row's own address (the one substitution, in [`sqlite`]). A column declared BYTEA has
 //! NUMERIC affinity in SQLite, which leaves blobs alone (SQLite datatype3 section 3.1); every column is bound by its own type.
 
-mod checkpointer;
 mod postgres;
 mod sqlite;
 
