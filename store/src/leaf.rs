@@ -315,3 +315,58 @@ fn put_hex(tail: &mut Tail, field: &str, value: &str) -> Option<()> {
     tail.hex(field, &hex::decode(value).ok()?);
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn leaf(id: &str, says: &str) -> Vec<u8> {
+        let mut tail = Tail::new(Event::Refuse, "refusal", Timestamp::from_unix(0));
+        tail.actor(&ActorStamp { id: id.into(), proof: "system".into(), proof_id: String::new() });
+        tail.grant(&GrantStamp { action: "x".into(), rule: String::new(), policy_hash: [0xab; 32] });
+        tail.text("outcome", "refused");
+        tail.text("target", "");
+        tail.text("says", says);
+        tail.leaf(Numbers { index: 3, op: 3, replaces: None })
+    }
+
+    #[test]
+    fn another_spelling_of_a_leaf_is_not_a_leaf() {
+        let good = String::from_utf8(leaf("a/b", "é\n")).unwrap();
+        assert!(Leaf::parse(good.as_bytes()).is_ok());
+        for (from, to) in [
+            ("\"v\":1", "\"v\":2"),
+            ("\"v\":1", "\"v\": 1"),
+            ("\"i\":3,\"op\":3", "\"op\":3,\"i\":3"),
+            ("a/b", "a\\/b"),
+            ("é", "\\u00e9"),
+            ("\\u000a", "\\u000A"),
+            ("\\u000a", "\\n"),
+            ("abab", "ABAB"),
+            ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00z"),
+            ("\"says\"", "\"row\":\"00\",\"says\""),
+            ("\"outcome\":\"refused\",", ""),
+            ("\"}", "\"} "),
+        ] {
+            let other = good.replacen(from, to, 1);
+            assert_ne!(other, good, "{from}");
+            assert!(Leaf::parse(other.as_bytes()).is_err(), "{from} -> {to}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_leaf_reads_back(id in "\\PC*|[\\x00-\\x7f]{0,20}", says in any::<String>()) {
+            let read = Leaf::parse(&leaf(&id, &says)).unwrap();
+            prop_assert_eq!(read.actor.unwrap().id, id);
+            prop_assert_eq!(read.says.unwrap(), says);
+        }
+
+        #[test]
+        fn no_bytes_panic_the_reader(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Leaf::parse(&bytes);
+        }
+    }
+}

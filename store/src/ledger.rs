@@ -156,7 +156,7 @@ impl Ledger {
 
     /// Intents from before `older_than` that nobody concluded or revoked, oldest first, at most 1000.
     pub async fn unconcluded(&self, older_than: Timestamp) -> Result<Vec<Credential>, StoreError> {
-        self.register().ask(move |sql| queries::unconcluded(sql, older_than)).await
+        self.register().unconcluded(older_than).await
     }
 
     /// Everything revoked of an issuer, expired or not.
@@ -228,7 +228,7 @@ impl Ledger {
     }
 
     /// Writes the log and its rows, up to the newest checkpoint, into a new folder that [`verify`](fn@crate::verify) reads
-    /// without a database. EXPORT.md has its layout.
+    /// without a database. LEAF.md has its layout.
     pub async fn export(&self, dir: &Path) -> Result<(), StoreError> {
         let dir = dir.to_owned();
         self.register().ask(move |sql| export::export(sql, &dir)).await

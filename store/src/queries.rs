@@ -15,9 +15,6 @@ use crate::sql::{Row, Sql, Value};
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
-/// An alarm list is for people; what does not fit is in `counts`.
-const UNCONCLUDED_MAX: i64 = 1_000;
-
 /// An operation with what is known of it; aliases `i`, `c`, `r` are used by every condition below.
 const CREDENTIAL: &str = "SELECT i.op, i.kind, i.at, i.actor, i.proof, i.proof_id, i.action, i.rule, i.policy_hash, \
     i.profile, i.profile_hash, i.key_label, i.key_hash, i.algorithm, i.form, i.message, i.serial, i.issuer, i.owner, \
@@ -161,11 +158,15 @@ pub(crate) fn latest(sql: &mut dyn Sql, kind: Kind, issuer: &str) -> Result<Opti
     one(sql.query(&text, &[Value::Text(kind.as_str()), Value::Text(issuer), Value::Text("issued")])?)
 }
 
-pub(crate) fn unconcluded(sql: &mut dyn Sql, older_than: Timestamp) -> Result<Vec<Credential>, StoreError> {
-    let text = format!(
-        "{CREDENTIAL}{FROM} WHERE c.op IS NULL AND r.op IS NULL AND i.at < $1 ORDER BY i.op LIMIT {UNCONCLUDED_MAX}"
-    );
-    sql.query(&text, &[Value::Int(older_than.unix())])?.into_iter().map(credential_of).collect()
+/// Operations from `from` on that are neither concluded nor revoked, oldest first, at most `limit`.
+pub(crate) fn open_from(sql: &mut dyn Sql, from: u64, limit: usize) -> Result<Vec<Credential>, StoreError> {
+    let text = format!("{CREDENTIAL}{FROM} WHERE i.op >= $1 AND c.op IS NULL AND r.op IS NULL ORDER BY i.op LIMIT $2");
+    let params = [number(from), number(limit as u64)];
+    sql.query(&text, &params)?.into_iter().map(credential_of).collect()
+}
+
+fn number(n: u64) -> Value<'static> {
+    Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
 /// The revoked of an issuer, expired ones too: whoever makes a CRL knows which to leave out.
@@ -248,7 +249,8 @@ pub(crate) fn list(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Credential
     };
     let limit = page_size(filter.limit);
     // One more than asked tells whether there is a next page.
-    let text = format!("{CREDENTIAL}{FROM}{} ORDER BY {order} LIMIT {}", clause.text, limit + 1);
+    clause.params.push(number(limit as u64 + 1));
+    let text = format!("{CREDENTIAL}{FROM}{} ORDER BY {order} LIMIT ${}", clause.text, clause.params.len());
     let rows = sql.query(&text, &clause.params)?;
     let mut items = rows.into_iter().map(credential_of).collect::<Result<Vec<_>, _>>()?;
     let more = items.len() > limit;
@@ -326,11 +328,12 @@ pub(crate) fn record_list(
     clause.and("v.owner = ?", filter.owner.as_deref().map(Value::Text));
     clause.and("v.lookup = ?", filter.lookup.as_deref().map(Value::Text));
     clause.and("v.id > ?", filter.after.as_deref().map(Value::Text));
+    clause.params.push(number(page_size(filter.limit) as u64));
     let text = format!(
         "{RECORD}{} AND NOT EXISTS (SELECT 1 FROM record w WHERE w.kind = v.kind AND w.id = v.id AND w.leaf > v.leaf) \
-         ORDER BY v.id LIMIT {}",
+         ORDER BY v.id LIMIT ${}",
         clause.text,
-        page_size(filter.limit)
+        clause.params.len()
     );
     sql.query(&text, &clause.params)?.into_iter().map(record_of).collect()
 }

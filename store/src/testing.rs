@@ -1,6 +1,7 @@
 //! For the tests of this and other rooms (feature `testing`; never in a product): a private PostgreSQL.
 
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -81,6 +82,26 @@ impl TestPostgres {
             .expect("postgres runs");
         self.server = Some(server);
         self.await_start();
+    }
+
+    /// Starts the server again with TLS, under this certificate and key.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn with_tls(&mut self, certificate_pem: &str, key_pem: &str) {
+        self.stop();
+        for (name, text) in [("server.crt", certificate_pem), ("server.key", key_pem)] {
+            let path = self.data().join(name);
+            fs::write(&path, text).expect("a file of the server's");
+            // PostgreSQL refuses a key that others may read.
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
+            if let Some((uid, gid)) = other_user() {
+                chown(&path, Some(uid), Some(gid)).expect("its owner");
+            }
+        }
+        let mut conf = fs::OpenOptions::new().append(true).open(self.data().join("postgresql.conf")).expect("its conf");
+        conf.write_all(b"ssl = on\n").expect("its conf takes a line");
+        self.resume();
     }
 
     /// Stops the server as an operator would: connections are closed, what is committed is flushed.

@@ -46,6 +46,36 @@ fn an_intent_survives_a_restart_and_can_still_be_revoked() {
 }
 
 #[test]
+fn an_alarm_stands_until_its_operation_is_settled() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        let later = house.world.now().plus_secs(1);
+        let mut expected = Vec::new();
+        let mut rights = Vec::new();
+        for n in 0..6 {
+            house.issue(n).await;
+            let intent = house.ledger.intend(house.entry(100 + n)).await.unwrap();
+            expected.push(intent.operation());
+            rights.push(intent);
+            // Each look knows what the one before saw, and what came since.
+            assert_eq!(alarms(&house, later).await, expected);
+        }
+        for intent in rights.drain(1..4) {
+            let signature = house.pool.sign(intent).await.unwrap();
+            expected.retain(|op| *op != signature.operation());
+            house.ledger.conclude(signature).await.unwrap();
+            assert_eq!(alarms(&house, later).await, expected);
+        }
+        let house = house.reopened(&database).await;
+        assert_eq!(alarms(&house, later).await, expected);
+    });
+}
+
+async fn alarms(house: &House, older_than: policy::Timestamp) -> Vec<u64> {
+    house.ledger.unconcluded(older_than).await.unwrap().iter().map(|credential| credential.operation).collect()
+}
+
+#[test]
 fn a_failure_is_a_conclusion_too() {
     on_both(|database| async move {
         let house = House::open(&database).await;

@@ -24,6 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 /// A statement that runs longer has met a lock or a sick disk; the caller is told.
 const STATEMENT_TIMEOUT_MS: u32 = 30_000;
+/// Parsed questions kept per connection.
+const STATEMENTS_MAX: usize = 256;
 /// Rows per INSERT, each number with a statement of its own: a usual batch then takes one round trip a table, which measured
 /// 12 % faster than chunks of a few fixed sizes.
 const ROWS_MAX: usize = 64;
@@ -53,6 +55,10 @@ impl Postgres {
     fn statement(&mut self, sql: &str) -> Result<Statement, SqlError> {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
+        }
+        if self.statements.len() >= STATEMENTS_MAX {
+            // Filters combine freely; the server's memory does not grow with them.
+            self.statements.clear();
         }
         let statement = self.client.prepare(sql).map_err(fault)?;
         self.statements.insert(sql.to_owned(), statement.clone());

@@ -84,6 +84,9 @@ impl Sqlite {
             }
         }
         drop(statement);
+        if self.checked.len() >= STATEMENTS {
+            self.checked.clear();
+        }
         self.checked.insert(sql.to_owned());
         Ok(())
     }
