@@ -55,10 +55,11 @@ CREATE TABLE intent (
     not_after BIGINT,
     details TEXT NOT NULL
 );
-CREATE UNIQUE INDEX intent_serial ON intent (serial, key_hash);
+-- The two whose entries come in no order are kept narrow: their pages are most of what a commit writes.
+CREATE UNIQUE INDEX intent_serial ON intent (serial, key_label);
+CREATE INDEX intent_subject_key ON intent (substr(subject_key_hash, 1, 8));
 CREATE INDEX intent_issuer ON intent (kind, issuer, op);
 CREATE INDEX intent_owner ON intent (owner, op);
-CREATE INDEX intent_subject_key ON intent (subject_key_hash);
 CREATE INDEX intent_expiry ON intent (not_after, op);
 
 -- An index by name: slot = op * 128 + position among the intent's names.

@@ -119,7 +119,7 @@ pub struct Entry {
     pub key: hsm::Key,
     /// What will be signed, byte for byte (the TBS of an X.509 object).
     pub message: hsm::Message,
-    /// The serial, unique per signing key; empty where the kind has none.
+    /// The serial, unique per label of signing key; empty where the kind has none.
     pub serial: Vec<u8>,
     /// The issuer's label, by which CRLs are found.
     pub issuer: String,

@@ -212,6 +212,8 @@ fn conditions(filter: &Filter) -> Where<'_> {
     clause.and("i.owner = ?", filter.owner.as_deref().map(Value::Text));
     clause.and("i.profile = ?", filter.profile.as_deref().map(Value::Text));
     clause.and("i.issuer = ?", filter.issuer.as_deref().map(Value::Text));
+    // The index holds the first eight bytes; the hash decides.
+    clause.and("substr(i.subject_key_hash, 1, 8) = ?", filter.key_hash.as_ref().map(|hash| Value::Blob(&hash[..8])));
     clause.and("i.subject_key_hash = ?", filter.key_hash.as_ref().map(|hash| Value::Blob(hash)));
     clause.and("i.not_after < ?", filter.not_after_before.map(|at| Value::Int(at.unix())));
     clause.and("i.not_after >= ?", filter.not_after_after.map(|at| Value::Int(at.unix())));
