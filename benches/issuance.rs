@@ -20,7 +20,7 @@ use load::Load;
 use policy::{Action, Actor, Instance, Name, Owner, OwnerRules, Policies, Proof, Role, Serial, Validity, World};
 use store::{ActorStamp, Database, Entry, GrantStamp, Kind, Ledger, LogConfig};
 
-/// Callers inside one process: as many requests as a busy server has under way.
+/// Callers inside one process where `--callers N` says nothing: as many requests as a busy server has under way.
 const CALLERS: usize = 256;
 /// Keep-alive clients over HTTPS.
 const CLIENTS: usize = 64;
@@ -34,10 +34,16 @@ fn main() {
     }
     rustls::crypto::ring::default_provider().install_default().expect("the only provider");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(measure());
+    runtime.block_on(measure(callers()));
 }
 
-async fn measure() {
+/// `cargo bench --bench issuance -- --callers 64`
+fn callers() -> usize {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--callers");
+    arguments.nth(1).map_or(CALLERS, |number| number.parse().expect("--callers takes a number"))
+}
+
+async fn measure(callers: usize) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     eprintln!("preparing: tokens, registers, a server");
     let token = Arc::new(RawToken::new().await);
@@ -50,9 +56,9 @@ async fn measure() {
     let mut errors = 0;
     for round in 1..=ROUNDS {
         eprintln!("round {round} of {ROUNDS}");
-        tokens.push(rate(&token, RawToken::sign).await);
-        stores.push(rate(&store, RawStore::operation).await);
-        libraries.push(rate(&library, Library::issue).await);
+        tokens.push(rate(callers, &token, RawToken::sign).await);
+        stores.push(rate(callers, &store, RawStore::operation).await);
+        libraries.push(rate(callers, &library, Library::issue).await);
         let report = server.load().await;
         https.push(report.rate());
         errors += report.errors.values().sum::<u64>();
@@ -66,12 +72,12 @@ async fn measure() {
     let lesser = token.min(store);
     println!("| what | per second | of the lesser raw rate |");
     println!("|---|---|---|");
-    println!("| the token: raw P-256 signatures through the pool, verified, {CALLERS} callers | {token:.0} | |");
+    println!("| the token: raw P-256 signatures through the pool, verified, {callers} callers | {token:.0} | |");
     println!(
-        "| the store: raw operations (intent and conclusion, durable), SQLite, {CALLERS} callers | {store:.0} | |"
+        "| the store: raw operations (intent and conclusion, durable), SQLite, {callers} callers | {store:.0} | |"
     );
     println!(
-        "| issuance, library calls, log on, {CALLERS} callers | {library:.0} | {:.0} % |",
+        "| issuance, library calls, log on, {callers} callers | {library:.0} | {:.0} % |",
         100.0 * library / lesser
     );
     println!(
@@ -87,14 +93,14 @@ async fn measure() {
 }
 
 /// How often per second the callers can do `act`, one after the other each.
-async fn rate<T, F>(subject: &Arc<T>, act: fn(&T, u64) -> F) -> f64
+async fn rate<T, F>(callers: usize, subject: &Arc<T>, act: fn(&T, u64) -> F) -> f64
 where
     T: Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
     let count = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
-    let callers: Vec<_> = (0..CALLERS)
+    let tasks: Vec<_> = (0..callers)
         .map(|_| {
             let (subject, count) = (subject.clone(), count.clone());
             tokio::spawn(async move {
@@ -104,8 +110,8 @@ where
             })
         })
         .collect();
-    for caller in callers {
-        caller.await.expect("a caller comes home");
+    for task in tasks {
+        task.await.expect("a caller comes home");
     }
     count.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64()
 }
