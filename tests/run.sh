@@ -11,6 +11,7 @@ step() { printf '\n== %s\n' "$*"; }
 clients=(
   softhsm2:/usr/lib/softhsm/libsofthsm2.so
   opensc:/usr/bin/pkcs11-tool
+  "opensc-pkcs11:/usr/lib/$(uname -m)-linux-gnu/pkcs11-spy.so"
   certbot:/usr/bin/certbot
   lego:/usr/bin/lego
   openssh-server:/usr/sbin/sshd
@@ -19,6 +20,7 @@ clients=(
   gnutls-bin:/usr/bin/certtool
   osslsigncode:/usr/bin/osslsigncode
   postgresql:/usr/share/postgresql-common/pg_wrapper
+  nginx-light:/usr/sbin/nginx
   curl:/usr/bin/curl
   python3:/usr/bin/python3
   python3-cryptography:/usr/lib/python3/dist-packages/cryptography/__init__.py
