@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::house::{House, PATIENCE, command, free_port, succeed, text, until};
+use crate::house::{House, PATIENCE, SOFTHSM, command, succeed, text, until};
 
 #[test]
 fn issuance_stops_without_the_token_and_heals_by_itself() {
@@ -70,14 +70,24 @@ pub fn issue_body(house: &House) -> String {
 #[test]
 fn a_wrong_pin_is_tried_once_and_said_clearly() {
     let house = House::new();
+    // OpenSC's spy stands between us and the token and writes every call down.
+    let (spy, calls) = (spy(), house.path("calls.log"));
+    house.configure(SOFTHSM, text(&spy));
     std::fs::write(house.path("pin"), "000000").expect("a wrong PIN");
-    let output = house.output(&["serve"]);
+    let mut serve = house.command(&["serve"]);
+    let output = serve.env("PKCS11SPY", SOFTHSM).env("PKCS11SPY_OUTPUT", &calls).output().expect("the binary runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("PIN"), "{said}");
-    assert!(said.contains("once"), "{said}");
-    // SoftHSM2 writes every refused login to its log; there must be one.
-    let _ = free_port();
+    assert!(said.contains("PIN") && said.contains("once"), "{said}");
+    assert!(!said.contains("000000"), "the PIN itself is not said: {said}");
+    let log = std::fs::read_to_string(&calls).unwrap_or_default();
+    assert!(log.contains("CKR_PIN_INCORRECT"), "the token refused it:\n{log}");
+    assert_eq!(log.matches("C_Login\n").count(), 1, "one try:\n{log}");
+}
+
+fn spy() -> std::path::PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
+    folders.map(|f| f.path().join("pkcs11-spy.so")).find(|p| p.exists()).expect("opensc-pkcs11 is installed")
 }
 
 #[test]
