@@ -40,6 +40,16 @@ pub fn facts(facts: &[(&str, String)]) {
     }
 }
 
+/// Prints an answer of the server: as JSON, or some of its fields and where the result was written.
+pub fn answer(answer: &Value, shown: &[&str], written_to: &std::path::Path, as_json: bool) {
+    if as_json {
+        return json(answer);
+    }
+    let place = ("written to", written_to.display().to_string());
+    let lines: Vec<(&str, String)> = shown.iter().map(|name| (*name, field(answer, name))).chain([place]).collect();
+    facts(&lines);
+}
+
 /// Text from outside without control characters: a subject cannot move the cursor or colour the terminal.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()

@@ -173,17 +173,7 @@ pub fn write_certificate(dir: &Path, issued: &Value) -> Result<(), Failure> {
 }
 
 fn report(issued: &Value, dir: &Path, as_json: bool) {
-    if as_json {
-        return output::json(issued);
-    }
-    output::facts(&[
-        ("serial", field(issued, "serial")),
-        ("profile", field(issued, "profile")),
-        ("names", field(issued, "names")),
-        ("not after", field(issued, "not_after")),
-        ("operation", field(issued, "operation")),
-        ("written to", dir.display().to_string()),
-    ]);
+    output::answer(issued, &["serial", "profile", "names", "not_after", "operation"], dir, as_json);
 }
 
 #[cfg(test)]

@@ -180,16 +180,7 @@ fn tool(program: &str, args: &[&str]) -> Result<(), Failure> {
 }
 
 fn report(issued: &Value, out: &Path, as_json: bool) {
-    if as_json {
-        return output::json(issued);
-    }
-    output::facts(&[
-        ("serial", field(issued, "serial")),
-        ("principals", field(issued, "principals")),
-        ("not after", field(issued, "not_after")),
-        ("operation", field(issued, "operation")),
-        ("written to", out.display().to_string()),
-    ]);
+    output::answer(issued, &["serial", "principals", "not_after", "operation"], out, as_json);
 }
 
 #[cfg(test)]
