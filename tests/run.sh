@@ -7,7 +7,7 @@ export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
 
 step() { printf '\n== %s\n' "$*"; }
 
-# package -> the file that shows it is there
+# package -> a file (or pattern) that this package alone brings, and that the tests use
 clients=(
   softhsm2:/usr/lib/softhsm/libsofthsm2.so
   opensc:/usr/bin/pkcs11-tool
@@ -19,15 +19,16 @@ clients=(
   openssl:/usr/bin/openssl
   gnutls-bin:/usr/bin/certtool
   osslsigncode:/usr/bin/osslsigncode
-  postgresql:/usr/share/postgresql-common/pg_wrapper
+  "postgresql:/usr/lib/postgresql/*/bin/postgres"
   nginx-light:/usr/sbin/nginx
   curl:/usr/bin/curl
   python3:/usr/bin/python3
   python3-cryptography:/usr/lib/python3/dist-packages/cryptography/__init__.py
 )
+present() { compgen -G "${1#*:}" >/dev/null; }
 missing=()
 for client in "${clients[@]}"; do
-  [ -e "${client#*:}" ] || missing+=("${client%%:*}")
+  present "$client" || missing+=("${client%%:*}")
 done
 if [ ${#missing[@]} -gt 0 ]; then
   install="apt-get install -y --no-install-recommends ${missing[*]}"
@@ -43,7 +44,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     exit 1
   fi
   for client in "${clients[@]}"; do
-    [ -e "${client#*:}" ] || { echo "still missing after the install: $client" >&2; exit 1; }
+    present "$client" || { echo "still missing after the install: $client" >&2; exit 1; }
   done
 fi
 
