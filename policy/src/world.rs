@@ -47,6 +47,17 @@ impl World {
         }
     }
 
+    /// 256ths of a second since the epoch; 0 before it. For numbers that shall come in the order of time, not for validity.
+    pub fn ticks(&self) -> u64 {
+        match &*self.0 {
+            Kind::Real(_) => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                since.as_secs() * 256 + u64::from(since.subsec_millis()) * 256 / 1000
+            }
+            Kind::Fixed(fixed) => u64::try_from(lock(fixed).now.unix()).unwrap_or(0) * 256,
+        }
+    }
+
     /// Fills `out` with random bytes.
     ///
     /// # Panics

@@ -141,6 +141,8 @@ pub(crate) trait Sql {
     fn execute(&mut self, sql: &str, params: &[Value<'_>]) -> Result<u64, SqlError>;
     /// Runs one query.
     fn query(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError>;
+    /// The same in a transaction that writes; nobody else changes the rows it gives until the transaction ends.
+    fn query_and_lock(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError>;
     /// Inserts rows of `columns` values each, laid end to end. `into` is `INSERT INTO table (a, b)`.
     fn insert(&mut self, into: &'static str, columns: usize, values: &[Value<'_>]) -> Result<(), SqlError>;
     /// Runs the statements of a migration.

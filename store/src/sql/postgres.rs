@@ -88,6 +88,10 @@ impl Sql for Postgres {
         rows.iter().map(read).collect()
     }
 
+    fn query_and_lock(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
+        self.query(&format!("{sql} FOR UPDATE"), params)
+    }
+
     fn insert(&mut self, into: &'static str, columns: usize, values: &[Value<'_>]) -> Result<(), SqlError> {
         let mut rest = values;
         while !rest.is_empty() {

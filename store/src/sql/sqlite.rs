@@ -118,6 +118,11 @@ impl Sql for Sqlite {
         Ok(found)
     }
 
+    /// [`Sql::begin`] locked the whole file.
+    fn query_and_lock(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
+        self.query(sql, params)
+    }
+
     /// Row by row with one parsed statement: in-process there is no round trip to save.
     fn insert(&mut self, into: &'static str, columns: usize, values: &[Value<'_>]) -> Result<(), SqlError> {
         let sql = format!("{into} VALUES {}", values_list(1, columns));

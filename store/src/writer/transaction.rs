@@ -58,7 +58,7 @@ pub(super) fn run(sql: &mut dyn Sql, tree: &Tree, items: &[Item]) -> Result<Done
 
 /// Takes the head's lock in both engines, and reads it.
 fn lock_head(sql: &mut dyn Sql) -> Result<(u64, Vec<u8>), SqlError> {
-    let rows = sql.query("UPDATE head SET size = size WHERE id = $1 RETURNING size, edge", &[Value::Int(1)])?;
+    let rows = sql.query_and_lock("SELECT size, edge FROM head WHERE id = $1", &[Value::Int(1)])?;
     let row = rows.into_iter().next().and_then(|mut row| Some((row.index().ok()?, row.blob().ok()?)));
     row.ok_or_else(|| SqlError::Corrupt("the head row is missing or malformed".into()))
 }
