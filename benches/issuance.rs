@@ -3,7 +3,8 @@
 //! Four rates, each the median of several interleaved rounds, since a time alone proves nothing on a shared machine:
 //! the token's raw P-256 signatures through the pool (each verified), the store's raw group-commit operations (an intent
 //! and its conclusion, both durable, with a made-up signature), issuance as library calls, and issuance over HTTPS by the
-//! built server with 64 keep-alive clients. 256 callers inside a process, the audit log on, SQLite with synchronous=FULL.
+//! built server with 64 keep-alive clients. 64 callers inside a process, the audit log on, SQLite with synchronous=FULL.
+//! The certificates are those of 4,096 hosts, each with a name and a key of its own; so are the store's rows.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -20,10 +21,12 @@ use load::Load;
 use policy::{Action, Actor, Instance, Name, Owner, OwnerRules, Policies, Proof, Role, Serial, Validity, World};
 use store::{ActorStamp, Database, Entry, GrantStamp, Kind, Ledger, LogConfig};
 
-/// Callers inside one process where `--callers N` says nothing: as many requests as a busy server has under way.
-const CALLERS: usize = 256;
+/// Callers inside one process where `--callers N` says nothing: as many as there are clients over HTTPS.
+const CALLERS: usize = 64;
 /// Keep-alive clients over HTTPS.
 const CLIENTS: usize = 64;
+const HOSTS: u32 = 4_096;
+const DOMAIN: &str = "example.internal";
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(3);
 
@@ -163,10 +166,13 @@ impl RawStore {
     }
 
     /// The rows of one certificate: as many bytes as a real one has.
-    fn operation(&self, _: u64) -> impl Future<Output = ()> + Send + use<> {
+    fn operation(&self, number: u64) -> impl Future<Output = ()> + Send + use<> {
         let serial = Serial::generate(&self.world, instance());
         let mut tbs = vec![0x5a; 600];
         tbs.extend(serial.as_bytes());
+        let host = ring::digest::digest(&ring::digest::SHA256, &(number % u64::from(HOSTS)).to_be_bytes());
+        let key_hash = host.as_ref().try_into().expect("32 bytes");
+        let name = format!("h{}.{DOMAIN}", hex::encode(&host.as_ref()[..4]));
         let entry = Entry {
             kind: Kind::Certificate,
             actor: ActorStamp { id: "token:bench".into(), proof: "token".into(), proof_id: "0011223344556677".into() },
@@ -178,9 +184,9 @@ impl RawStore {
             serial: serial.as_bytes().to_vec(),
             issuer: "tls".into(),
             owner: Owner::parse("default").ok(),
-            subject: "CN=www.example.internal".into(),
-            names: vec!["dns:www.example.internal".into()],
-            key_hash: [7; 32],
+            subject: format!("CN={name}"),
+            names: vec![format!("dns:{name}")],
+            key_hash,
             validity: Validity::starting(self.world.now(), 86_400).into(),
             details: serde_json::json!({}),
         };
@@ -195,7 +201,8 @@ impl RawStore {
 struct Library {
     authority: Authority,
     actor: Actor,
-    csr: Csr,
+    /// The hosts' names and requests.
+    hosts: Vec<(Name, Csr)>,
 }
 
 impl Library {
@@ -222,9 +229,9 @@ impl Library {
             urls: Urls { http_base: "http://localhost:8080".into() },
         };
         let authority = Authority::create(parts, CreateConfig::new("Bench")).await.expect("an authority");
-        let key = rcgen::KeyPair::generate().expect("a key");
-        let params = rcgen::CertificateParams::new(vec!["www.example.internal".to_owned()]).expect("names");
-        let csr = params.serialize_request(&key).expect("a request");
+        let read =
+            |host: load::Host| (Name::parse(&host.name).expect("a name"), Csr::parse(host.csr.der()).expect("a CSR"));
+        let hosts = load::fleet(DOMAIN, HOSTS).expect("hosts").into_iter().map(read).collect();
         let actor = Actor {
             id: "token:bench".into(),
             roles: BTreeSet::from([Role::Issuer]),
@@ -232,16 +239,17 @@ impl Library {
             scopes: Some(BTreeSet::from([Action::IssueCertificate])),
             proof: Proof::Token { id: "0011223344556677".into() },
         };
-        Self { authority, actor, csr: Csr::parse(csr.der()).expect("a CSR") }
+        Self { authority, actor, hosts }
     }
 
-    fn issue(&self, _: u64) -> impl Future<Output = ()> + Send + use<> {
+    fn issue(&self, number: u64) -> impl Future<Output = ()> + Send + use<> {
         let (authority, actor) = (self.authority.clone(), self.actor.clone());
+        let (name, csr) = self.hosts[number as usize % self.hosts.len()].clone();
         let request = CertifyRequest {
             profile: "tls-server".into(),
             owner: Owner::parse("default").expect("an owner"),
-            csr: self.csr.clone(),
-            names: Some(vec![Name::parse("www.example.internal").expect("a name")]),
+            csr,
+            names: Some(vec![name]),
             proven: BTreeSet::new(),
             validity_secs: None,
             renew: false,
@@ -308,7 +316,8 @@ impl Server {
             roots_pem: std::fs::read(ca.join("roots.pem")).expect("roots"),
             token: std::fs::read_to_string(ca.join("admin.token")).expect("a token").trim().into(),
             owner: "default".into(),
-            name: "www.example.internal".into(),
+            domain: DOMAIN.into(),
+            hosts: HOSTS,
             clients: CLIENTS,
             count: u64::MAX,
             most: ROUND,

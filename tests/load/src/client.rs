@@ -1,4 +1,4 @@
-//! The clients: each has one connection, one key, one request body, and asks again as soon as it is answered.
+//! The clients: each has one connection, takes the next host's request and asks again as soon as it is answered.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
-use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::fleet::{Host, fleet};
 use crate::memory::resident_kib;
 use crate::report::Report;
 
@@ -32,8 +32,10 @@ pub struct Load {
     pub token: String,
     /// The owner that the certificates are filed under.
     pub owner: String,
-    /// The name in them.
-    pub name: String,
+    /// The domain below which the hosts are.
+    pub domain: String,
+    /// How many hosts ask, one after the other and then again.
+    pub hosts: u32,
     /// Keep-alive clients.
     pub clients: usize,
     /// How many certificates in all.
@@ -70,6 +72,8 @@ pub async fn run(load: &Load) -> Result<Report, LoadError> {
     let connector = TlsConnector::from(Arc::new(tls));
     let name = ServerName::try_from(load.server_name.clone()).map_err(|e| LoadError::Name(e.to_string()))?;
 
+    let requests = Arc::new(requests(load)?);
+
     let (left, began) = (Arc::new(AtomicU64::new(load.count)), Instant::now());
     let memory = load.pid.map(|pid| tokio::spawn(watch(pid, left.clone(), load.count, began + load.most)));
     let mut clients = Vec::new();
@@ -78,7 +82,7 @@ pub async fn run(load: &Load) -> Result<Report, LoadError> {
             address: load.address.clone(),
             name: name.clone(),
             connector: connector.clone(),
-            request: body(load)?,
+            requests: requests.clone(),
             token: load.token.clone(),
             left: left.clone(),
             end: began + load.most,
@@ -102,11 +106,13 @@ pub async fn run(load: &Load) -> Result<Report, LoadError> {
     Ok(report)
 }
 
-fn body(load: &Load) -> Result<Bytes, LoadError> {
-    let key = KeyPair::generate()?;
-    let csr = CertificateParams::new(vec![load.name.clone()])?.serialize_request(&key)?.pem()?;
-    let body = serde_json::json!({"profile": "tls-server", "owner": load.owner, "csr": csr});
-    Ok(Bytes::from(body.to_string()))
+/// The body of each host's request.
+fn requests(load: &Load) -> Result<Vec<Bytes>, LoadError> {
+    let body = |host: Host| {
+        let body = serde_json::json!({"profile": "tls-server", "owner": load.owner, "csr": host.csr.pem()?});
+        Ok(Bytes::from(body.to_string()))
+    };
+    fleet(&load.domain, load.hosts.max(1))?.into_iter().map(body).collect()
 }
 
 /// The server's memory at the beginning, at half and at the end.
@@ -125,7 +131,7 @@ struct Client {
     address: String,
     name: ServerName<'static>,
     connector: TlsConnector,
-    request: Bytes,
+    requests: Arc<Vec<Bytes>>,
     token: String,
     left: Arc<AtomicU64>,
     end: Instant,
@@ -135,9 +141,11 @@ impl Client {
     async fn run(self) -> (Vec<u32>, BTreeMap<String, u64>) {
         let (mut latencies, mut errors) = (Vec::new(), BTreeMap::new());
         let mut connection = None;
-        while Instant::now() < self.end && self.take() {
+        while Instant::now() < self.end
+            && let Some(request) = self.take()
+        {
             let began = Instant::now();
-            match self.issue(&mut connection).await {
+            match self.issue(&mut connection, request).await {
                 Ok(StatusCode::CREATED) => latencies.push(began.elapsed().as_micros().min(u128::from(u32::MAX)) as u32),
                 Ok(status) => *errors.entry(format!("status {}", status.as_u16())).or_default() += 1,
                 Err(what) => {
@@ -149,11 +157,17 @@ impl Client {
         (latencies, errors)
     }
 
-    fn take(&self) -> bool {
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
+    /// The next host's request, while there is one to be made.
+    fn take(&self) -> Option<Bytes> {
+        let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).ok()?;
+        self.requests.get((left % self.requests.len() as u64) as usize).cloned()
     }
 
-    async fn issue(&self, connection: &mut Option<SendRequest<Full<Bytes>>>) -> Result<StatusCode, String> {
+    async fn issue(
+        &self,
+        connection: &mut Option<SendRequest<Full<Bytes>>>,
+        request: Bytes,
+    ) -> Result<StatusCode, String> {
         let sender = match connection {
             Some(sender) => sender,
             None => connection.insert(self.connect().await?),
@@ -163,7 +177,7 @@ impl Client {
             .header("host", &self.address)
             .header("authorization", format!("Bearer {}", self.token))
             .header("content-type", "application/json")
-            .body(Full::new(self.request.clone()))
+            .body(Full::new(request))
             .map_err(|e| e.to_string())?;
         let answer = sender.send_request(request).await.map_err(|_| "connection broke".to_owned())?;
         let status = answer.status();

@@ -7,9 +7,11 @@
 #![warn(missing_docs)]
 
 mod client;
+mod fleet;
 mod memory;
 mod report;
 
 pub use client::{Load, LoadError, run};
+pub use fleet::{Host, fleet};
 pub use memory::resident_kib;
 pub use report::Report;

@@ -25,9 +25,12 @@ struct Args {
     /// Owner of the certificates
     #[arg(long, default_value = "default")]
     owner: String,
-    /// The name in them
-    #[arg(long, default_value = "localhost")]
-    name: String,
+    /// The domain below which the hosts are; the owner's rules must allow their names
+    #[arg(long, default_value = "example.internal")]
+    domain: String,
+    /// Hosts, each with its own name and key, that ask one after the other and then again
+    #[arg(long, default_value_t = 4096)]
+    hosts: u32,
     /// Keep-alive clients
     #[arg(long, default_value_t = 64)]
     clients: usize,
@@ -59,7 +62,8 @@ async fn main() -> ExitCode {
         roots_pem,
         token: String::from_utf8_lossy(&token).trim().to_owned(),
         owner: args.owner,
-        name: args.name,
+        domain: args.domain,
+        hosts: args.hosts,
         clients: args.clients,
         count: args.count,
         most: Duration::from_secs(args.most_secs),
