@@ -16,9 +16,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::FromRequestParts;
+use ca::{LOGIN_PROFILE, login_scopes};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use policy::{Actor, Proof, Role, Timestamp};
+use policy::{Actor, Name, Proof, Role, Timestamp};
 use ring::digest::{SHA256, digest};
 use store::{Credential, Kind, State, StoreError};
 
@@ -27,8 +28,6 @@ use crate::peer::Peer;
 use crate::problem::Problem;
 use crate::tokens::{Token, TokenText};
 
-/// The profile whose certificates log in.
-const CLIENT_PROFILE: &str = "tls-client";
 /// Looked-up tokens kept; past it the memory starts anew, which costs look-ups and nothing else.
 const MEMORY_MAX: usize = 4_096;
 /// Addresses whose failures are counted.
@@ -123,17 +122,24 @@ pub(crate) async fn by_token(text: &str, from: Option<IpAddr>, app: &App) -> Res
         None => Err(AuthError::Malformed),
         Some(given) => match app.memory().recall(given.id()) {
             Some(token) => check(&token, &given, app.world().now()),
-            None if from.is_some_and(|ip| app.throttle().is_over(ip)) => return Err(AuthError::Throttled),
             None => match look_up(given.id(), app).await? {
                 Some(token) => check(&token, &given, app.world().now()),
                 None => Err(AuthError::Unknown),
             },
         },
     };
-    if let (Err(_), Some(ip)) = (&outcome, from) {
-        app.throttle().failed(ip);
+    match (outcome, from) {
+        // Only guesses count. Whoever shows a right secret is let in or told why not, however many others guess from the
+        // same address: a forgotten cron job must not lock its neighbours out.
+        (Err(AuthError::Malformed | AuthError::Unknown), Some(ip)) if app.throttle().is_over(ip) => {
+            Err(AuthError::Throttled)
+        }
+        (Err(guess @ (AuthError::Malformed | AuthError::Unknown)), Some(ip)) => {
+            app.throttle().failed(ip);
+            Err(guess)
+        }
+        (outcome, _) => outcome,
     }
-    outcome
 }
 
 /// Recognises a token by its id alone, for a session that showed the secret before.
@@ -181,7 +187,7 @@ pub(crate) async fn by_certificate(serial: &str, app: &App) -> Result<Arc<Actor>
 }
 
 fn certificate_actor(credential: &Credential, now: Timestamp) -> Result<Actor, AuthError> {
-    if credential.kind != Kind::Certificate || credential.profile != CLIENT_PROFILE {
+    if credential.kind != Kind::Certificate || credential.profile != LOGIN_PROFILE {
         return Err(AuthError::Certificate("it is not of the profile tls-client"));
     }
     match credential.state {
@@ -194,22 +200,16 @@ fn certificate_actor(credential: &Credential, now: Timestamp) -> Result<Actor, A
         return Err(AuthError::Certificate("it is outside its validity"));
     }
     let serial = credential.serial_hex();
+    let names = credential.names.iter().map(|name| Name::parse(name)).collect::<Result<_, _>>();
+    let names = names.map_err(|_| AuthError::Certificate("its names are not known here"))?;
+    let scopes = login_scopes(credential).map_err(|_| AuthError::Certificate("its scopes are not known here"))?;
     Ok(Actor {
         id: format!("cert:{serial}"),
-        roles: certificate_roles(&credential.details)?,
+        roles: BTreeSet::from([Role::Agent]),
         owners: credential.owner.iter().cloned().collect(),
-        scopes: None,
-        proof: Proof::ClientCertificate { serial },
+        scopes,
+        proof: Proof::ClientCertificate { serial, names },
     })
-}
-
-/// A host's certificate is an agent, unless its details name other roles. The service's own roles are nobody's.
-fn certificate_roles(details: &serde_json::Value) -> Result<BTreeSet<Role>, AuthError> {
-    let Some(named) = details.get("roles") else { return Ok(BTreeSet::from([Role::Agent])) };
-    serde_json::from_value::<BTreeSet<Role>>(named.clone())
-        .ok()
-        .filter(|roles| !roles.contains(&Role::System) && !roles.contains(&Role::AcmeClient))
-        .ok_or(AuthError::Certificate("its roles are not known here"))
 }
 
 /// A token as far as a request needs it.
@@ -367,14 +367,5 @@ mod tests {
         let token = known();
         assert!(alive(&token, Timestamp::from_unix(9)).is_ok());
         assert!(matches!(alive(&token, Timestamp::from_unix(10)), Err(AuthError::Expired)));
-    }
-
-    #[test]
-    fn a_certificate_cannot_claim_the_services_own_roles() {
-        for roles in [r#"["system"]"#, r#"["acme-client"]"#, r#"["emperor"]"#, r#""admin""#] {
-            let details = serde_json::from_str(&format!("{{\"roles\":{roles}}}")).expect("json");
-            assert!(certificate_roles(&details).is_err(), "{roles}");
-        }
-        assert_eq!(certificate_roles(&serde_json::Value::Null).expect("default"), BTreeSet::from([Role::Agent]));
     }
 }

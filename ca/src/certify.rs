@@ -15,6 +15,9 @@ use crate::profile::{Profile, Rules, SubjectPolicy};
 use crate::subject_key::SubjectKey;
 use crate::{Authority, Csr, Dn};
 
+/// The profile whose certificates log in to the API.
+pub const LOGIN_PROFILE: &str = "tls-client";
+
 /// A request for a certificate.
 #[derive(Clone, Debug)]
 pub struct CertifyRequest {
@@ -48,7 +51,7 @@ impl Authority {
             subject: Subject::ByProfile(request.csr.common_name().map(str::to_owned)),
             key: request.csr.into_key(),
             validity_secs: request.validity_secs,
-            details: json!({ "renew": request.renew }),
+            details: details(actor, &profile, request.renew),
         };
         self.issue_leaf(grant, profile, leaf).await
     }
@@ -64,9 +67,14 @@ impl Authority {
             self.may_change_key(actor, &old, &profile, csr).await?;
         }
         let resource = Resource::certificate(old.owner.clone(), profile.name(), names);
+        let (key, subject) = key_and_subject(&old)?;
+        if csr.as_ref().is_some_and(|csr| csr.key_hash() != key.hash()) {
+            // A renewal keeps a certificate alive; one with another key hands its names to whoever holds that key, which is
+            // issuance, and takes the right to it.
+            self.authorize(actor, Action::IssueCertificate, resource.clone()).await?;
+        }
         let grant = self.authorize(actor, Action::RenewCertificate, resource).await?;
         renewable(&old)?;
-        let (key, subject) = key_and_subject(&old)?;
         let lifetime = old.validity.and_then(|v| u64::try_from(v.secs()).ok());
         let leaf = LeafRequest {
             key: csr.map_or(Ok(key), |csr| Ok::<_, CaError>(csr.into_key()))?,
@@ -164,11 +172,31 @@ fn key_and_subject(old: &Credential) -> Result<(SubjectKey, Dn), CaError> {
     Ok((key, subject))
 }
 
+/// What is known of a certificate beside its bytes. A login keeps to the scopes of the token it was asked for with: a token
+/// that may do one thing must not make itself a login that may do more.
+fn details(actor: &Actor, profile: &Profile, renew: bool) -> Value {
+    let mut details = json!({ "renew": renew });
+    if let (Some(scopes), true, Some(map)) = (&actor.scopes, profile.name() == LOGIN_PROFILE, details.as_object_mut()) {
+        map.insert(SCOPES.to_owned(), json!(scopes));
+    }
+    details
+}
+
+/// Of a login's details: the actions it is limited to.
+const SCOPES: &str = "scopes";
+
+/// The actions that a login is limited to; `Ok(None)`: no limit. An error: the register says something that is no action.
+pub fn login_scopes(credential: &Credential) -> Result<Option<BTreeSet<Action>>, serde_json::Error> {
+    credential.details.get(SCOPES).map(|scopes| serde_json::from_value(scopes.clone())).transpose()
+}
+
 fn successor_details(old: &Credential) -> Value {
     let mut details =
         json!({ "renew": old.details.get("renew").cloned().unwrap_or(Value::Bool(false)), "renews": old.serial_hex() });
-    if let (Some(key), Some(map)) = (old.details.get("key"), details.as_object_mut()) {
-        map.insert("key".to_owned(), key.clone());
+    for kept in ["key", SCOPES] {
+        if let (Some(value), Some(map)) = (old.details.get(kept), details.as_object_mut()) {
+            map.insert(kept.to_owned(), value.clone());
+        }
     }
     details
 }

@@ -58,7 +58,7 @@ mod revoke;
 mod ssh;
 
 pub use authority::{Authority, Health, Issuer, Parts, Urls};
-pub use certify::CertifyRequest;
+pub use certify::{CertifyRequest, LOGIN_PROFILE, login_scopes};
 pub use code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};
 pub use csr::{Csr, CsrError};
 pub use dn::{Dn, DnError};

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::words::words;
-use crate::{Action, Owner};
+use crate::{Action, Name, Owner};
 
 words! {
     /// What an actor is; the shipped policies give each role its rights.
@@ -59,6 +59,8 @@ pub enum Proof {
     ClientCertificate {
         /// Its serial in hex.
         serial: String,
+        /// The names in it: whom it speaks for.
+        names: BTreeSet<Name>,
     },
     /// A JWS by an ACME account key.
     AcmeKey {
@@ -95,7 +97,7 @@ impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Proof::Token { id } => write!(f, "token:{id}"),
-            Proof::ClientCertificate { serial } => write!(f, "client-certificate:{serial}"),
+            Proof::ClientCertificate { serial, .. } => write!(f, "client-certificate:{serial}"),
             Proof::AcmeKey { thumbprint } => write!(f, "acme-key:{thumbprint}"),
             Proof::System => f.write_str("system"),
         }

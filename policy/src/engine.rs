@@ -71,7 +71,7 @@ impl Engine {
             actor: type_name("Actor"),
             // Policies see a resource by its attributes; which one it is, is not for them to know.
             resource: uid(&type_name("Resource"), "it"),
-            no_names: names_context(&[], &[]),
+            no_names: names_context(&[], &[], &[]),
             memo: Memo::default(),
         })
     }
@@ -114,9 +114,9 @@ impl Engine {
     /// Two entities and a context: the whole world a policy can see.
     fn request(&self, question: &Question<'_>, scoped: &Scoped) -> Result<(Request, Entities), String> {
         let actor = uid(&self.actor, question.id);
-        let context = match question.outside.is_empty() && question.unproven.is_empty() {
+        let context = match question.says_nothing_of_names() {
             true => self.no_names.clone(),
-            false => names_context(&question.outside, &question.unproven),
+            false => names_context(&question.outside, &question.unproven, &question.foreign),
         };
         let entities = [
             entity(
@@ -225,10 +225,10 @@ fn entity<const N: usize>(uid: EntityUid, attributes: [(&str, RestrictedExpressi
     Entity::new(uid, attributes, HashSet::new()).map_err(|why| why.to_string())
 }
 
-fn names_context(outside: &[String], unproven: &[String]) -> Context {
-    let pairs = [("outside", set(outside)), ("unproven", set(unproven))];
+fn names_context(outside: &[String], unproven: &[String], foreign: &[String]) -> Context {
+    let pairs = [("outside", set(outside)), ("unproven", set(unproven)), ("foreign", set(foreign))];
     Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)))
-        .expect("two sets of strings are a context")
+        .expect("three sets of strings are a context")
 }
 
 fn text(value: &str) -> RestrictedExpression {

@@ -31,6 +31,12 @@ fn no_permit(engine: &Engine, question: &Question<'_>) -> String {
     if !question.unproven.is_empty() && engine.some_permit(&Question { unproven: Vec::new(), ..question.clone() }) {
         return format!("control of {} is not proven", list(&question.unproven));
     }
+    if !question.foreign.is_empty() && engine.some_permit(&Question { foreign: Vec::new(), ..question.clone() }) {
+        return format!(
+            "a token: {} is not in the client certificate, which asks for its own names here",
+            list(&question.foreign)
+        );
+    }
     if engine.some_permit(&of_the_owner(question)) {
         return format!("it does not belong to owner {}{}", question.owner, belongs_to(question));
     }
@@ -115,6 +121,7 @@ fn fill_in(sentence: &str, question: &Question<'_>) -> String {
         .replace("{owner}", owner)
         .replace("{profile}", question.profile)
         .replace("{unproven}", &list(&question.unproven))
+        .replace("{foreign}", &list(&question.foreign))
         .replace("{outside}", &list(&question.outside))
 }
 

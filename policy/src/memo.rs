@@ -33,11 +33,10 @@ impl Memo {
 /// Every word of the question behind its length, so that no two questions share a key. `None` for what is not worth
 /// remembering: a question with names in it is seldom asked twice, and a long one would fill the memory.
 fn key(question: &Question<'_>) -> Option<Vec<u8>> {
-    let Question { action, id, roles, owners, proof, strength, kind, owner, profile, key, outside, unproven } =
-        question;
-    if !outside.is_empty() || !unproven.is_empty() {
+    if !question.says_nothing_of_names() {
         return None;
     }
+    let Question { action, id, roles, owners, proof, strength, kind, owner, profile, key, .. } = question;
     let mut out = Vec::with_capacity(KEY_BYTES_USUAL);
     for list in [roles, owners] {
         out.extend_from_slice(&list.len().to_be_bytes());
@@ -80,6 +79,7 @@ mod tests {
             key: "",
             outside: vec![],
             unproven: vec![],
+            foreign: vec![],
         }
     }
 

@@ -20,6 +20,7 @@ pub(crate) struct Question<'a> {
     pub(crate) key: &'a str,
     pub(crate) outside: Vec<String>,
     pub(crate) unproven: Vec<String>,
+    pub(crate) foreign: Vec<String>,
 }
 
 impl<'a> Question<'a> {
@@ -43,7 +44,15 @@ impl<'a> Question<'a> {
             key: resource.key.as_deref().unwrap_or_default(),
             outside: outside(action, resource, rules),
             unproven: unproven(actor, resource),
+            foreign: foreign(actor, resource),
         }
+    }
+}
+
+impl Question<'_> {
+    /// Whether its three lists of names are empty: most questions are, and then it is worth remembering.
+    pub(crate) fn says_nothing_of_names(&self) -> bool {
+        self.outside.is_empty() && self.unproven.is_empty() && self.foreign.is_empty()
     }
 }
 
@@ -72,6 +81,16 @@ fn has_principal(rules: Option<&Matcher>, action: Action, principal: &Principal)
         | Action::ManageAuthority
         | Action::ReadStatus => rules.has_account(principal),
     })
+}
+
+/// What a client certificate does not name. Other proofs name nothing, and the list stays empty.
+fn foreign(actor: &Actor, resource: &Resource) -> Vec<String> {
+    match &actor.proof {
+        Proof::ClientCertificate { names, .. } => {
+            resource.names.iter().filter(|name| !names.contains(*name)).map(Name::to_string).collect()
+        }
+        Proof::Token { .. } | Proof::AcmeKey { .. } | Proof::System => Vec::new(),
+    }
 }
 
 /// Only ACME proves control of names; for everybody else the list says nothing and stays empty.

@@ -88,7 +88,10 @@ fn subjects() -> Vec<Actor> {
 fn proofs() -> [Proof; 4] {
     [
         Proof::Token { id: "0011223344556677".to_owned() },
-        Proof::ClientCertificate { serial: "0101aa".to_owned() },
+        Proof::ClientCertificate {
+            serial: "0101aa".to_owned(),
+            names: BTreeSet::from([Name::parse("host.example.internal").unwrap()]),
+        },
         Proof::AcmeKey { thumbprint: "thumb".to_owned() },
         Proof::System,
     ]

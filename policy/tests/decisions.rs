@@ -199,12 +199,33 @@ fn stronger_authentication_is_named_where_a_policy_wants_it() {
     let operator = actor(&[Role::Operator], &[]);
     let refusal = refused(&policies, &operator, Action::RevokeCertificate, &resource);
     assert_eq!(refusal.missing, "stronger authentication than a token: a client certificate");
-    let by_certificate = Actor { proof: Proof::ClientCertificate { serial: "01".to_owned() }, ..operator };
+    let by_certificate =
+        Actor { proof: Proof::ClientCertificate { serial: "01".to_owned(), names: BTreeSet::new() }, ..operator };
     assert!(policies.decide(&by_certificate, Action::RevokeCertificate, &resource).is_ok());
     let nobody = refused(&policies, &actor(&[], &[]), Action::RevokeCertificate, &resource);
     assert_eq!(nobody.missing, "the role operator with a client certificate (it has no role)");
     let nothing = refused(&policies, &operator_like(), Action::SignCode, &Resource::code_key(Some(owner("web")), "k"));
     assert_eq!(nothing.missing, "no policy permits sign-code on a code-key of owner web");
+}
+
+#[test]
+fn a_client_certificate_gets_another_for_its_own_names_alone() {
+    let policies = policies();
+    let own = Name::parse("www.example.internal").unwrap();
+    let proof = Proof::ClientCertificate { serial: "01".to_owned(), names: BTreeSet::from([own]) };
+    let host = Actor { proof, ..actor(&[Role::Agent], &["web"]) };
+    let login = |name: &str| Resource { profile: Some("tls-client".to_owned()), ..tls("web", &[name]) };
+    for action in [Action::IssueCertificate, Action::RenewCertificate] {
+        assert!(policies.decide(&host, action, &login("www.example.internal")).is_ok());
+        let refusal = refused(&policies, &host, action, &login("db.example.internal"));
+        let wanted =
+            "a token: dns:db.example.internal is not in the client certificate, which asks for its own names here";
+        assert_eq!(refusal.missing, wanted);
+        assert!(policies.decide(&host, action, &tls("web", &["db.example.internal"])).is_ok(), "servers of its owner");
+        let enrols = actor(&[Role::Agent], &["web"]);
+        assert!(policies.decide(&enrols, action, &login("db.example.internal")).is_ok(), "a token enrols any host");
+    }
+    assert!(policies.decide(&host, Action::ReadCertificate, &login("db.example.internal")).is_ok());
 }
 
 fn operator_like() -> Actor {

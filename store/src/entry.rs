@@ -73,7 +73,7 @@ impl From<&Actor> for ActorStamp {
     fn from(actor: &Actor) -> ActorStamp {
         let proof_id = match &actor.proof {
             Proof::Token { id } => id.clone(),
-            Proof::ClientCertificate { serial } => serial.clone(),
+            Proof::ClientCertificate { serial, .. } => serial.clone(),
             Proof::AcmeKey { thumbprint } => thumbprint.clone(),
             Proof::System => String::new(),
         };

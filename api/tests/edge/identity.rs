@@ -7,7 +7,7 @@ use policy::{Action, Actor, Role};
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::house::{Server, client, client_with, house, issue, name, token, token_of};
+use crate::house::{Server, client, client_with, csr, house, issue, name, token, token_of};
 
 async fn whoami(client: &Client, server: &Server, token: Option<&str>) -> (u16, Value) {
     let mut request = client.get(server.url("/api/v1/whoami"));
@@ -111,7 +111,6 @@ async fn strangers_are_slowed_down_and_never_written_down() {
     let server = Server::with(Limits { failures: 5, ..Limits::default() }).await;
     let client = client().build().expect("a client");
     let good = token(Role::Auditor).await;
-    assert_eq!(whoami(&client, &server, Some(&good)).await.0, 200);
     let mut statuses = Vec::new();
     let marker = "5bad5bad5bad5bad";
     for _ in 0..8 {
@@ -119,7 +118,11 @@ async fn strangers_are_slowed_down_and_never_written_down() {
         statuses.push(whoami(&client, &server, Some(&bad)).await.0);
     }
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429, 429]);
-    assert_eq!(whoami(&client, &server, Some(&good)).await.0, 200, "a known token goes on");
+    assert_eq!(
+        whoami(&client, &server, Some(&good)).await.0,
+        200,
+        "a right token is let in, although it was never seen"
+    );
     let head = house().ledger.head().await.expect("a head").size;
     let leaves = house().ledger.leaves(0..head).await.expect("leaves");
     assert!(leaves.iter().all(|(_, leaf)| !leaf.contains(marker)));
@@ -133,6 +136,36 @@ async fn a_client_certificate_is_an_agent_of_its_owner() {
     assert_eq!(status, 200);
     assert_eq!(body["id"], format!("cert:{}", certificate.serial));
     assert_eq!((&body["roles"], &body["owners"]), (&json!(["agent"]), &json!(["web"])));
+}
+
+#[tokio::test]
+async fn a_login_does_no_more_than_the_token_it_was_made_with_and_speaks_for_its_own_names() {
+    let server = Server::start().await;
+    let scopes = [Action::IssueCertificate, Action::RenewCertificate];
+    let (narrow, _) = token_of(&[Role::Issuer], Some(BTreeSet::from(scopes)), 3_600).await;
+    let own = name();
+    let login = issue(&server, &narrow, "tls-client", &own).await;
+    let agent = client_with(&login);
+    let (status, body) = whoami(&agent, &server, None).await;
+    assert_eq!((status, &body["scopes"]), (200, &json!(["issue-certificate", "renew-certificate"])));
+    let shown =
+        agent.get(server.url(&format!("/api/v1/certificates/{}", login.serial))).send().await.expect("an answer");
+    assert_eq!(shown.status(), 403, "its token could not read either");
+
+    let ask = async |path: &str, body: Value| {
+        let answer = agent.post(server.url(path)).json(&body).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
+    };
+    let wish = |names: &[&str]| json!({"profile": "tls-client", "owner": "web", "csr": csr(names).1});
+    let (status, problem) = ask("/api/v1/certificates", wish(&[&name()])).await;
+    assert!(status == 403 && problem.contains("is not in the client certificate"), "{status} {problem}");
+    assert_eq!(ask("/api/v1/certificates", wish(&[&own])).await.0, 201, "its own successor");
+    let renew = format!("/api/v1/certificates/{}/renew", login.serial);
+    let (status, renewed) = ask(&renew, json!({"csr": csr(&[&own]).1})).await;
+    assert_eq!(status, 201, "{renewed}");
+    let renewed: Value = serde_json::from_str(&renewed).expect("json");
+    let record = house().ledger.credential(renewed["serial"].as_str().expect("a serial")).await.expect("the register");
+    assert_eq!(record.expect("it is there").details["scopes"], json!(["issue-certificate", "renew-certificate"]));
 }
 
 #[tokio::test]

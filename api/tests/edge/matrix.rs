@@ -23,7 +23,8 @@ fn route(method: Method, path: impl Into<String>, body: Option<Value>) -> Route 
 async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
     let wish = json!({"profile": "tls-server", "csr": csr(&[&name()]).1, "owner": "web"});
     let ssh = |principal: &str| json!({"public_key": SSH_KEY, "owner": "web", "principals": [principal]});
-    let (shown, revoked, renewed) = (
+    let (shown, revoked, renewed, rekeyed) = (
+        issue(server, admin, "tls-server", &name()).await.serial,
         issue(server, admin, "tls-server", &name()).await.serial,
         issue(server, admin, "tls-server", &name()).await.serial,
         issue(server, admin, "tls-server", &name()).await.serial,
@@ -65,6 +66,10 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         (
             "POST /api/v1/certificates/{serial}/renew",
             route(Method::POST, format!("{certificates}/{renewed}/renew"), Some(json!({}))),
+        ),
+        (
+            "POST /api/v1/certificates/{serial}/renew, another key",
+            route(Method::POST, format!("{certificates}/{rekeyed}/renew"), Some(json!({"csr": csr(&[]).1}))),
         ),
         (
             "POST /api/v1/certificates/{serial}/revoke",

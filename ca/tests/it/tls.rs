@@ -220,6 +220,23 @@ async fn a_renewal_is_a_new_serial_with_everything_else_kept() {
     assert!(matches!(missing, CaError::NotFound(_)));
 }
 
+/// A renewal with another key hands the names to that key's holder: it takes the right to issue.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_only_renew_cannot_put_a_key_of_its_own_in_place() {
+    let house = House::new().await;
+    let old = house.server(&["a.example.com"]).await;
+    let operator = actor("olga", Role::Operator);
+    let refused = house.authority.renew(&operator, &old.serial_hex(), Some(csr(&["a.example.com"]))).await.unwrap_err();
+    assert!(matches!(&refused, CaError::Refused(r) if r.action == policy::Action::IssueCertificate), "{refused}");
+    let mut scoped = actor("ina", Role::Issuer);
+    scoped.scopes = Some([policy::Action::RenewCertificate].into());
+    let refused = house.authority.renew(&scoped, &old.serial_hex(), Some(csr(&["a.example.com"]))).await.unwrap_err();
+    assert!(matches!(&refused, CaError::Refused(r) if r.action == policy::Action::IssueCertificate), "{refused}");
+
+    house.authority.renew(&operator, &old.serial_hex(), None).await.unwrap();
+    house.authority.renew(&actor("ina", Role::Issuer), &old.serial_hex(), Some(csr(&[]))).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_hangs_up_changes_nothing() {
     let house = House::new().await;
