@@ -47,7 +47,7 @@ mod urls;
 mod views;
 
 pub use config::{AcmeConfig, ConfigError, Settings};
-pub use limits::Limits;
+pub use limits::{Limits, network};
 pub use reach::{Network, NotANetwork};
 pub use routes::router;
 pub use server::{AcmeState, StartError};

@@ -182,7 +182,7 @@ impl Quotas {
 }
 
 /// An IPv6 host owns its /64: counting single addresses would count nothing.
-fn network(source: IpAddr) -> IpAddr {
+pub fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V4(v4) => v4.into(),
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),

@@ -14,11 +14,13 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, header};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::peer::Peer;
 use crate::problem::{Kind, Problem, reference};
+use crate::share::{Keeping, Share, Shares};
 
 /// Set on every answer that does not bring its own. No HSTS: the default names are `localhost`, where a remembered
 /// HSTS would break everything else that a developer serves there.
@@ -38,14 +40,32 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
 pub(crate) struct Edge {
     limits: Limits,
     metrics: Arc<Metrics>,
-    under_way: Semaphore,
+    under_way: Arc<Semaphore>,
+    shares: Arc<Shares>,
 }
 
 impl Edge {
     /// The layer's state with these bounds.
     pub(crate) fn new(limits: &Limits, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { under_way: Semaphore::new(limits.requests), limits: limits.clone(), metrics })
+        let (under_way, shares) = (Arc::new(Semaphore::new(limits.requests)), Shares::new(limits.requests_per_address));
+        Arc::new(Self { under_way, shares, limits: limits.clone(), metrics })
     }
+
+    /// A place for a request from here, until its answer is sent.
+    fn place(&self, request: &Request) -> Option<Place> {
+        let share = match request.extensions().get::<Peer>() {
+            Some(peer) => Some(self.shares.take(peer.ip())?),
+            None => None,
+        };
+        let permit = Arc::clone(&self.under_way).try_acquire_owned().ok()?;
+        Some(Place { _permit: permit, _share: share })
+    }
+}
+
+/// A request's place among those under way, and in its address's share of them.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    _share: Option<Share>,
 }
 
 /// The layer.
@@ -53,23 +73,9 @@ pub(crate) async fn guard(State(edge): State<Arc<Edge>>, request: Request, next:
     let started = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = match edge.under_way.try_acquire() {
-        Ok(_place) => match tokio::time::timeout(edge.limits.request, caught(next.run(request))).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(Panicked)) => {
-                edge.metrics.panicked();
-                let reference = reference();
-                tracing::error!(reference, "a handler panicked");
-                Problem::new(Kind::Internal, format!("The log of the service says why, under reference {reference}."))
-                    .into_response()
-            }
-            Err(_elapsed) => Problem::new(
-                Kind::TimedOut,
-                "What was begun goes on: look in the register before asking for the same again.",
-            )
-            .into_response(),
-        },
-        Err(_full) => {
+    let mut response = match edge.place(&request) {
+        Some(place) => edge.answer(request, next).await.map(|body| Keeping::body(body, place)),
+        None => {
             edge.metrics.shed();
             Problem::new(Kind::Unavailable, "As many requests are under way as the service works on at once.")
                 .into_response()
@@ -82,6 +88,27 @@ pub(crate) async fn guard(State(edge): State<Arc<Edge>>, request: Request, next:
     tracing::debug!(%method, route = route.as_ref().map(MatchedPath::as_str), %status, ?took, "answered");
     edge.metrics.answered(route.as_ref(), &method, status, took);
     response
+}
+
+impl Edge {
+    /// The handler's answer, or that it panicked or took too long.
+    async fn answer(&self, request: Request, next: Next) -> Response {
+        match tokio::time::timeout(self.limits.request, caught(next.run(request))).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(Panicked)) => {
+                self.metrics.panicked();
+                let reference = reference();
+                tracing::error!(reference, "a handler panicked");
+                Problem::new(Kind::Internal, format!("The log of the service says why, under reference {reference}."))
+                    .into_response()
+            }
+            Err(_elapsed) => Problem::new(
+                Kind::TimedOut,
+                "What was begun goes on: look in the register before asking for the same again.",
+            )
+            .into_response(),
+        }
+    }
 }
 
 /// A panic, caught. Its message went to the panic hook, that is to the log.
@@ -124,6 +151,7 @@ mod tests {
         let edge = Edge::new(&limits, Arc::clone(&metrics));
         let router = Router::new()
             .route("/panics", get(|| async { panic!("a planted bug") as () }))
+            .route("/answers", get(|| async { "an answer" }))
             .route("/hangs", get(std::future::pending::<()>))
             .layer(axum::middleware::from_fn_with_state(edge, guard));
         (router, metrics)
@@ -166,6 +194,28 @@ mod tests {
         };
         assert_eq!(refused.headers()[header::RETRY_AFTER], "1");
         hanging.abort();
+    }
+
+    #[tokio::test]
+    async fn a_request_keeps_its_place_until_its_answer_is_sent() {
+        let (router, _) = router(Limits { requests: 1, ..Limits::default() });
+        let unsent = ask(&router, "/answers").await;
+        assert_eq!(ask(&router, "/answers").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        drop(unsent);
+        assert_eq!(ask(&router, "/answers").await.status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn an_address_has_its_share_of_the_places() {
+        let (router, _) = router(Limits { requests_per_address: 1, ..Limits::default() });
+        let from = async |last: u8| {
+            let mut request = Request::builder().uri("/answers").body(Body::empty()).expect("a request");
+            request.extensions_mut().insert(Peer::plain(([192, 0, 2, last], 1).into()));
+            router.clone().oneshot(request).await.expect("infallible")
+        };
+        let held = from(1).await;
+        assert_eq!(from(1).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!((held.status(), from(2).await.status()), (StatusCode::OK, StatusCode::OK));
     }
 
     #[tokio::test]

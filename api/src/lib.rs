@@ -17,6 +17,7 @@ mod courtesy;
 mod limits;
 mod listener;
 mod peer;
+mod share;
 mod tls;
 
 mod edge;

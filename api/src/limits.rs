@@ -21,8 +21,12 @@ pub const RETRY_AFTER_SECS: u32 = 1;
 pub struct Limits {
     /// Open connections per listener; the next one is closed at once and counted.
     pub connections: usize,
-    /// Requests being worked on at the same time; the next one is answered 503.
+    /// And of one address (IPv6: of one /64) on a listener: a quarter, so that no single stranger takes them all.
+    pub connections_per_address: usize,
+    /// Requests under way at the same time, until their answers are sent; the next one is answered 503.
     pub requests: usize,
+    /// And of one address.
+    pub requests_per_address: usize,
     /// From TCP accept to the end of the TLS handshake.
     pub handshake: Duration,
     /// From the handshake to the end of the first request's head. hyper has no such deadline before it knows the protocol.
@@ -33,9 +37,12 @@ pub struct Limits {
     pub body: Duration,
     /// For answering one request, body included. Issuance goes on in its own task when this runs out.
     pub request: Duration,
+    /// For sending an answer, after the time for making it; a connection that takes longer is cut. A CRL of 16 MiB passes
+    /// with 1.2 Mbit/s.
+    pub answer: Duration,
     /// For connections to finish after the shutdown signal.
     pub drain: Duration,
-    /// Failed authentications that one address may make in a row before it is answered 429.
+    /// Tokens that one address may guess wrong in a minute before further wrong ones are answered 429.
     pub failures: u32,
     /// How long a looked-up API token is believed before it is read again: the delay with which a revocation made on
     /// *another* node arrives. One made on this node counts at once.
@@ -46,12 +53,15 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1_024,
+            connections_per_address: 256,
             requests: 512,
+            requests_per_address: 128,
             handshake: Duration::from_secs(10),
             first_request: Duration::from_secs(10),
             idle: Duration::from_secs(75),
             body: Duration::from_secs(10),
             request: Duration::from_secs(30),
+            answer: Duration::from_secs(120),
             drain: Duration::from_secs(10),
             failures: 20,
             token_memory: Duration::from_secs(2),

@@ -9,11 +9,12 @@
 //! Trusted for: attaching to a request the certificate that its own connection proved, and no other. Whoever controls it
 //! can act as any client-certificate holder.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -35,6 +36,7 @@ use crate::courtesy::HeardOut;
 use crate::limits::Limits;
 use crate::metrics::Connections;
 use crate::peer::Peer;
+use crate::share::{Keeping, Share, Shares};
 
 /// The pause after `accept` itself failed (out of file descriptors): without it the loop would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -63,6 +65,7 @@ impl Door {
     /// Accepts until `shutdown`, then lets open connections finish for `limits.drain` and drops the rest.
     pub(crate) async fn serve(self, shutdown: CancellationToken) {
         let slots = Arc::new(Semaphore::new(self.limits.connections));
+        let shares = Shares::new(self.limits.connections_per_address);
         let (tracker, hurry) = (TaskTracker::new(), CancellationToken::new());
         let ends = Ends { shutdown, hurry };
         loop {
@@ -72,9 +75,11 @@ impl Door {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, from)) => match Arc::clone(&slots).try_acquire_owned() {
-                    Ok(slot) => drop(tracker.spawn(self.connection(stream, from, slot, ends.clone()))),
-                    Err(_full) => self.connections.refused(),
+                Ok((stream, from)) => match (Arc::clone(&slots).try_acquire_owned(), shares.take(from.ip())) {
+                    (Ok(slot), Some(share)) => {
+                        drop(tracker.spawn(self.connection(stream, from, (slot, share), ends.clone())));
+                    }
+                    (Err(_), _) | (_, None) => self.connections.refused(),
                 },
                 Err(error) => {
                     self.connections.accept_failed();
@@ -96,7 +101,7 @@ impl Door {
         &self,
         stream: TcpStream,
         from: SocketAddr,
-        slot: OwnedSemaphorePermit,
+        place: (OwnedSemaphorePermit, Share),
         ends: Ends,
     ) -> impl Future<Output = ()> + Send + use<> {
         // A token of its own for each connection: all of them looking at one would fight for its lock on every byte.
@@ -104,7 +109,7 @@ impl Door {
         let line = Line { app: self.app.clone(), limits: self.limits.clone(), ends };
         let (tls, connections) = (self.tls.clone(), Arc::clone(&self.connections));
         async move {
-            let _slot = slot;
+            let _place = place;
             let _open = connections.opened();
             // One request is one small write: Nagle's delay would only add to it.
             let _ = stream.set_nodelay(true);
@@ -137,6 +142,8 @@ pub(crate) enum Outcome {
     Silent,
     /// Idle for too long after a request.
     Idle,
+    /// Did not take an answer in time.
+    Stuck,
     /// Broke the protocol or went away in the middle.
     Broken,
 }
@@ -209,9 +216,8 @@ impl Line {
             request.extensions_mut().insert(ConnectInfo(peer.address()));
             let answer = app.clone().call(request);
             async move {
-                let answer = answer.await;
-                drop(under_way);
-                answer
+                // Under way until the last byte is sent, or the stream is given up.
+                answer.await.map(|answer| answer.map(|body| Keeping::body(body, under_way)))
             }
         });
         (watch, service)
@@ -241,6 +247,7 @@ impl Line {
                     (Some((outcome, _)), _) => return outcome,
                     (None, 0) => return Outcome::Silent,
                     (None, _) if watch.deadline(&self.limits) > Instant::now() => {}
+                    (None, _) if watch.is_busy() => return Outcome::Stuck,
                     (None, _) => {
                         connection.as_mut().wind_down();
                         parting = Some((Outcome::Idle, Instant::now() + FAREWELL));
@@ -304,7 +311,8 @@ where
 struct Watch {
     opened: Instant,
     requests: AtomicU64,
-    under_way: AtomicU32,
+    /// The requests under way, by number, and when each began.
+    under_way: Mutex<BTreeMap<u64, Instant>>,
     quiet_since_ms: AtomicU64,
 }
 
@@ -313,7 +321,7 @@ impl Watch {
         Self {
             opened: Instant::now(),
             requests: AtomicU64::new(0),
-            under_way: AtomicU32::new(0),
+            under_way: Mutex::default(),
             quiet_since_ms: AtomicU64::new(0),
         }
     }
@@ -322,33 +330,123 @@ impl Watch {
         self.requests.load(Ordering::Acquire)
     }
 
-    /// When to look at this connection again; in the past when it has been quiet for too long.
+    /// Whether a request is under way.
+    fn is_busy(&self) -> bool {
+        self.oldest().is_some()
+    }
+
+    /// When the oldest request under way began.
+    fn oldest(&self) -> Option<Instant> {
+        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.first_key_value().map(|(_, began)| *began)
+    }
+
+    /// When to look at this connection again; in the past when it was quiet, or stuck, for too long.
     fn deadline(&self, limits: &Limits) -> Instant {
-        if self.requests() == 0 {
-            self.opened + limits.first_request
-        } else if self.under_way.load(Ordering::Acquire) > 0 {
-            Instant::now() + limits.idle
-        } else {
-            self.opened + Duration::from_millis(self.quiet_since_ms.load(Ordering::Acquire)) + limits.idle
+        match (self.requests(), self.oldest()) {
+            (0, _) => self.opened + limits.first_request,
+            (_, Some(began)) => began + limits.request + limits.answer,
+            (_, None) => self.opened + Duration::from_millis(self.quiet_since_ms.load(Ordering::Acquire)) + limits.idle,
         }
     }
 }
 
 /// A request under way, ended by drop so that a cancelled stream ends it too.
-struct UnderWay(Arc<Watch>);
+struct UnderWay {
+    watch: Arc<Watch>,
+    number: u64,
+}
 
 impl UnderWay {
     fn begin(watch: Arc<Watch>) -> Self {
-        watch.requests.fetch_add(1, Ordering::AcqRel);
-        watch.under_way.fetch_add(1, Ordering::AcqRel);
-        Self(watch)
+        let number = watch.requests.fetch_add(1, Ordering::AcqRel);
+        watch.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(number, Instant::now());
+        Self { watch, number }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let quiet_since = u64::try_from(self.0.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.quiet_since_ms.store(quiet_since, Ordering::Release);
-        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+        let quiet_since = u64::try_from(self.watch.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.watch.quiet_since_ms.store(quiet_since, Ordering::Release);
+        self.watch.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    /// A body that begins and never ends.
+    struct Endless;
+
+    impl hyper::body::Body for Endless {
+        type Data = axum::body::Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
+            std::task::Poll::Pending
+        }
+    }
+
+    async fn door(limits: Limits) -> (SocketAddr, Arc<Metrics>, CancellationToken) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let (address, metrics) = (listener.local_addr().expect("an address"), Arc::new(Metrics::new()));
+        let app = Router::new()
+            .route("/endless", get(|| async { Body::new(Endless) }))
+            .route("/short", get(|| async { "short" }));
+        let door = Door { listener, tls: None, app, limits, connections: metrics.http() };
+        let stop = CancellationToken::new();
+        tokio::spawn(door.serve(stop.clone()));
+        (address, metrics, stop)
+    }
+
+    async fn ask(address: SocketAddr, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("written");
+        stream
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_taken_in_time_ends_its_connection() {
+        let short = Duration::from_millis(100);
+        let limits = Limits { first_request: short, request: short, answer: short, ..Limits::default() };
+        let (address, metrics, _stop) = door(limits).await;
+        let mut stuck = ask(address, "/endless").await;
+        let mut read = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(20), stuck.read_to_end(&mut read)).await.expect("it is ended");
+        assert!(read.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&read));
+        let counted = metrics.text(&Default::default()).expect("text");
+        assert!(counted.lines().any(|line| line.contains("stuck") && line.ends_with(" 1")), "{counted}");
+    }
+
+    #[tokio::test]
+    async fn an_address_beyond_its_share_of_connections_is_refused_until_it_ends_one() {
+        let (address, _metrics, _stop) = door(Limits { connections_per_address: 1, ..Limits::default() }).await;
+        let mut held = ask(address, "/short").await;
+        let mut answer = [0; 12];
+        held.read_exact(&mut answer).await.expect("an answer");
+        let mut refused = TcpStream::connect(address).await.expect("a connection");
+        let mut read = Vec::new();
+        let _ = refused.read_to_end(&mut read).await;
+        assert!(read.is_empty());
+        drop(held);
+        let served = async {
+            loop {
+                let mut stream = ask(address, "/short").await;
+                if stream.read_exact(&mut answer).await.is_ok() {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), served).await.expect("the share is given back");
     }
 }

@@ -265,6 +265,7 @@ impl Connections {
             Outcome::HandshakeTimeout => "handshake-timeout",
             Outcome::Silent => "silent",
             Outcome::Idle => "idle",
+            Outcome::Stuck => "stuck",
             Outcome::Broken => "broken",
         };
         self.endings.get_or_create(&Ending { listener: self.name, outcome }).inc();
