@@ -12,7 +12,7 @@ use crate::database::Database;
 use crate::entry::{RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::ledger::LogConfig;
-use crate::log::{self, LogKey};
+use crate::log::{self, Checkpoint, LogKey};
 use crate::pending::Pending;
 use crate::prepare::{ConclusionRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail};
 use crate::queries;
@@ -54,6 +54,16 @@ impl Register {
         };
         let started = tokio::task::spawn_blocking(start).await;
         let (writer, readers, threads) = started.map_err(|e| StoreError::Unavailable(e.to_string()))??;
+        let named = readers.ask(|sql| queries::checkpoint(sql)).await?;
+        if let Some(origin) = named.and_then(|(_, note)| Checkpoint::parse(&note).ok()).map(|newest| newest.origin)
+            && origin != log.origin
+        {
+            // Heads signed under two names can be verified under neither, and a signed head cannot be taken back.
+            let (ours, why) = (log.origin, "a log keeps its name for ever; put it back");
+            return Err(StoreError::Invalid(format!(
+                "this register's log is `{origin}`, the configuration says `{ours}`: {why}"
+            )));
+        }
         let (threads, checkpoints, alarms) = (Mutex::new(threads), Mutex::default(), Mutex::default());
         Ok(Register { writer, readers, threads, pending, checkpoints, alarms, origin: log.origin, world })
     }

@@ -276,6 +276,22 @@ fn a_log_under_another_key_than_the_pinned_one_is_found() {
     });
 }
 
+/// What nothing signed vouches for is counted: a tail that was rewritten has lost its checkpoints.
+#[test]
+fn leaves_after_the_newest_checkpoint_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::Sqlite(dir.path().join("register.db"));
+    run(filled(&database, 0));
+    let before = verified(database.clone(), None);
+    assert_eq!(before.unsigned, 0);
+    let attack = rusqlite::Connection::open(path_of(&database)).unwrap();
+    attack.execute("DELETE FROM checkpoint WHERE size = (SELECT MAX(size) FROM checkpoint)", []).unwrap();
+    let newest: Option<i64> = attack.query_row("SELECT MAX(size) FROM checkpoint", [], |row| row.get(0)).unwrap();
+    assert_eq!(verified(database.clone(), None).unsigned, before.leaves - newest.unwrap_or(0) as u64);
+    attack.execute("DELETE FROM checkpoint", []).unwrap();
+    assert_eq!(verified(database, None).unsigned, before.leaves);
+}
+
 #[test]
 fn a_saved_checkpoint_of_another_log_is_found() {
     let dir = tempfile::tempdir().unwrap();

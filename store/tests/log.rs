@@ -198,6 +198,20 @@ fn a_log_that_does_not_extend_its_checkpoint_is_not_signed() {
 }
 
 #[test]
+fn a_register_is_not_opened_under_another_log_name() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        house.checkpoint().await;
+        house.ledger.close().await;
+        let (_pool, mint) = hsm::open(hsm::testing::TestToken::new("other").config()).unwrap();
+        let other = store::LogConfig { origin: "other.example/log".into() };
+        let refused = store::Ledger::open(database, mint, other, policy::World::real()).await.unwrap_err();
+        let says = refused.to_string();
+        assert!(says.contains("ca.example/log") && says.contains("other.example/log"), "{says}");
+    });
+}
+
+#[test]
 fn leaves_are_the_documented_lines() {
     on_sqlite(|database| async move {
         let house = House::open(&database).await;

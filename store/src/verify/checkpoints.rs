@@ -15,6 +15,8 @@ pub(super) struct Checkpoints {
     ended: bool,
     saved: Option<Checkpoint>,
     pinned: Option<LogKey>,
+    /// How many leaves the newest good checkpoint covers.
+    covered: u64,
 }
 
 impl Checkpoints {
@@ -23,7 +25,7 @@ impl Checkpoints {
         let malformed = |why| StoreError::Invalid(format!("the saved checkpoint: {why}"));
         let saved = pins.checkpoint.as_deref().map(Checkpoint::parse).transpose().map_err(malformed)?;
         let pinned = pins.verifier_key.as_deref().map(str::trim).map(LogKey::parse).transpose()?;
-        Ok(Checkpoints { waiting: VecDeque::new(), after: None, ended: false, saved, pinned })
+        Ok(Checkpoints { waiting: VecDeque::new(), after: None, ended: false, saved, pinned, covered: 0 })
     }
 
     /// Judges every checkpoint of a tree that just became this large.
@@ -52,6 +54,7 @@ impl Checkpoints {
 
     /// What is left when the tree is complete speaks of leaves that are not there.
     pub fn end(&mut self, evidence: &mut dyn Evidence, size: u64, report: &mut Report) -> Result<(), StoreError> {
+        report.unsigned = size.saturating_sub(self.covered);
         if let Some(saved) = self.saved.take() {
             let says = format!("speaks of {} leaves, the log has {size}: its tail was deleted", saved.size);
             report.find("checkpoint", "the saved checkpoint", says);
@@ -74,7 +77,7 @@ impl Checkpoints {
     }
 
     fn judge(
-        &self,
+        &mut self,
         stored: &StoredCheckpoint,
         keys: &Keys,
         size: u64,
@@ -90,11 +93,15 @@ impl Checkpoints {
         if i64::try_from(checkpoint.size) != Ok(stored.size) {
             return report.find("checkpoint", format!("{place} column size"), "is not the size of its note");
         }
+        let findings = report.findings_total;
         if let Err(why) = self.signed(&checkpoint, keys) {
             report.find("checkpoint", format!("{place} column note"), why);
         }
         if checkpoint.size != size || checkpoint.root != root() {
             report.find("checkpoint", format!("{place} column note"), "its root is not the one the leaves derive");
+        }
+        if report.findings_total == findings {
+            self.covered = size;
         }
     }
 

@@ -75,6 +75,9 @@ pub struct Report {
     pub certificates: u64,
     /// Checkpoints checked.
     pub checkpoints: u64,
+    /// Leaves after the newest good checkpoint: nothing signed vouches for them. A running service signs within a second or
+    /// two; many of them, or all, mean that the token was away, or that somebody rewrote the tail and took its checkpoints away.
+    pub unsigned: u64,
     /// The log's root over all leaves, hexadecimal.
     pub root: String,
     /// Operations without a conclusion: not a finding, an alarm. At most 1000 are listed.
