@@ -29,7 +29,7 @@ pub(crate) struct NewSshCertificate {
     /// Its life; absent: the profile's.
     #[serde(default)]
     validity_secs: Option<u64>,
-    /// What sshd logs; absent: the actor's name.
+    /// What sshd logs before the actor's name, which stands in brackets after it; absent: the actor's name alone.
     #[serde(default)]
     key_id: Option<String>,
 }

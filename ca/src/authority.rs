@@ -9,6 +9,7 @@ use policy::{Action, Actor, Grant, Instance, Policies, Resource, Serial, World};
 use store::{Credential, Ledger, RefusalEntry};
 
 use crate::clock::Clock;
+use crate::compromised::Compromised;
 use crate::crl::Desk;
 use crate::error::CaError;
 use crate::hierarchy::{self, CreateConfig, Hierarchy, ROOT};
@@ -75,6 +76,7 @@ pub(crate) struct Inner {
     pub(crate) log_key: hsm::Key,
     log_verifier_key: String,
     pub(crate) desks: BTreeMap<String, Desk>,
+    pub(crate) compromised: Compromised,
 }
 
 impl Authority {
@@ -94,7 +96,17 @@ impl Authority {
         let clock = Clock::new(parts.world.clone(), &parts.ledger).await?;
         let log_verifier_key = parts.ledger.verifier_key(&log_key)?;
         let (desks, clerks) = Desk::open(issuers.keys().cloned());
-        let inner = Arc::new(Inner { parts, clock, issuers, ssh_user, ssh_host, log_key, log_verifier_key, desks });
+        let inner = Arc::new(Inner {
+            parts,
+            clock,
+            issuers,
+            ssh_user,
+            ssh_host,
+            log_key,
+            log_verifier_key,
+            desks,
+            compromised: Compromised::default(),
+        });
         for clerk in clerks {
             tokio::spawn(clerk.serve(Arc::downgrade(&inner)));
         }

@@ -139,6 +139,7 @@ impl Token for Pool {
 
 impl Authority {
     pub(crate) async fn issue(&self, linted: Linted) -> Result<Issued, CaError> {
+        self.check_compromised(linted.kind(), linted.key_hash()).await?;
         issue(self.ledger(), self.pool(), linted).await
     }
 

@@ -49,6 +49,7 @@ mod authority;
 mod certify;
 mod clock;
 mod code;
+mod compromised;
 mod crl;
 mod error;
 mod hierarchy;

@@ -9,7 +9,7 @@
 use std::fmt::Display;
 
 use hsm::Message;
-use store::Entry;
+use store::{Entry, Kind};
 
 use crate::draft::{Draft, Expect};
 use crate::{lint_code, lint_crl, lint_ssh, lint_x509};
@@ -23,6 +23,16 @@ impl Linted {
     /// The ledger's entry, with the linted bytes in it.
     pub(crate) fn into_entry(self) -> Entry {
         self.entry
+    }
+
+    /// What kind of entry it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.entry.kind
+    }
+
+    /// The key that it certifies, or that signs it.
+    pub(crate) fn key_hash(&self) -> &[u8; 32] {
+        &self.entry.key_hash
     }
 
     /// The page's own tests need something to issue, right or not.

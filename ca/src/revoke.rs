@@ -29,6 +29,9 @@ impl Authority {
             grant: GrantStamp::from(&grant),
         };
         self.ledger().revoke(revocation).await?;
+        if reason == RevocationReason::KeyCompromise {
+            self.inner.compromised.learn(credential.key_hash);
+        }
         self.publish_after_revocation(&credential.issuer).await;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! SSH certificates: the CA, the draft, and what a caller gets.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -26,7 +27,7 @@ pub struct SshRequest {
     pub public_key: String,
     /// Whom it may log in as, or which host it is.
     pub principals: Vec<Principal>,
-    /// What sshd logs; default: the actor's id.
+    /// What sshd logs before the actor's id, which stands in brackets after it; default: the id alone.
     pub key_id: Option<String>,
     /// Lifetime; default: the profile's.
     pub validity_secs: Option<u64>,
@@ -130,14 +131,16 @@ pub(crate) fn draft(grant: Grant, under: Under, request: SshFacts) -> Result<Dra
     Ok(Draft::new(grant, facts, Expect::Ssh { ca, profile, key: request.key, now }))
 }
 
-/// The grant's principals, each once, in their order.
+/// Principals, each once, in their order.
+fn each_once(mut principals: Vec<Principal>) -> Vec<Principal> {
+    let mut seen = BTreeSet::new();
+    principals.retain(|principal| seen.insert(principal.clone()));
+    principals
+}
+
+/// The grant's principals: at least one, each once.
 fn principals(grant: &Grant) -> Result<Vec<Principal>, DraftError> {
-    let mut principals: Vec<Principal> = Vec::new();
-    for principal in &grant.resource().principals {
-        if !principals.contains(principal) {
-            principals.push(principal.clone());
-        }
-    }
+    let principals = each_once(grant.resource().principals.clone());
     match principals.len() {
         // PROTOCOL.certkeys: "As a special case, a zero-length 'valid principals' field means the certificate is valid
         // for any principal of the specified type." Never that.
@@ -193,11 +196,18 @@ impl Authority {
     ) -> Result<SshIssued, CaError> {
         let profile = self.profile(if action == Action::SignSshUser { "ssh-user" } else { "ssh-host" })?;
         let key = ssh_key::parse(&request.public_key).map_err(|e| CaError::bad("public_key", e))?;
-        let resource = Resource::ssh(Some(request.owner), request.principals, profile.name());
+        let resource = Resource::ssh(Some(request.owner), each_once(request.principals), profile.name());
         let grant = self.authorize(actor, action, resource).await?;
         let mut nonce = [0; 32];
         self.world().fill(&mut nonce);
-        let key_id = request.key_id.unwrap_or_else(|| actor.id.clone());
+        // sshd logs the key id as who logged in: nobody chooses it whole, or an insider would log in as somebody else.
+        let key_id = match request.key_id {
+            Some(given) => {
+                check_key_id(&given)?;
+                format!("{given} ({})", actor.id)
+            }
+            None => actor.id.clone(),
+        };
         let under = Under { ca: ca.clone(), profile, serial: self.new_serial(), now: self.inner.clock.now()? };
         let facts = SshFacts { key, key_id: key_id.clone(), validity_secs: request.validity_secs, nonce };
         let issued = self.issue(draft(grant, under, facts)?.lint()?).await?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use hsm::{Intent, Key, Message, Mint, NotSigned, Signature};
 use policy::{Timestamp, World};
 
-use crate::credential::{Counts, Credential, Filter, Issued, Page, RevokedRow};
+use crate::credential::{Counts, Credential, Filter, Issued, Page, RevokedKey, RevokedRow};
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, Kind, RefusalEntry, Revocation};
 use crate::error::StoreError;
@@ -163,6 +163,11 @@ impl Ledger {
     pub async fn revoked(&self, issuer: &str) -> Result<Vec<RevokedRow>, StoreError> {
         let issuer = issuer.to_owned();
         self.register().ask(move |sql| queries::revoked(sql, &issuer)).await
+    }
+
+    /// The keys of what was revoked, in order, at most 1000 from a leaf on.
+    pub async fn revoked_keys(&self, from_leaf: u64) -> Result<Vec<RevokedKey>, StoreError> {
+        self.register().ask(move |sql| queries::revoked_keys(sql, from_leaf)).await
     }
 
     /// The newest signed credential of a kind and issuer (the current CRL).

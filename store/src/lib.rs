@@ -35,7 +35,7 @@ mod verify;
 mod writer;
 mod x509;
 
-pub use credential::{Counts, Credential, Filter, Issued, Order, Page, RevokedRow, State};
+pub use credential::{Counts, Credential, Filter, Issued, Order, Page, RevokedKey, RevokedRow, State};
 pub use database::Database;
 pub use entry::{ActorStamp, Entry, GrantStamp, Kind, RefusalEntry, Revocation};
 pub use error::StoreError;

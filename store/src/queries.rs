@@ -5,7 +5,7 @@ use std::fmt::Write;
 use hsm::Message;
 use policy::{Owner, Timestamp, Validity};
 
-use crate::credential::{Counts, Credential, Filter, Order, Page, RevokedRow, State};
+use crate::credential::{Counts, Credential, Filter, Order, Page, RevokedKey, RevokedRow, State};
 use crate::entry::{ActorStamp, GrantStamp, Kind};
 use crate::error::StoreError;
 use crate::log::{Head, fold_edge};
@@ -185,6 +185,21 @@ pub(crate) fn revoked(sql: &mut dyn Sql, issuer: &str) -> Result<Vec<RevokedRow>
         });
     }
     Ok(found)
+}
+
+/// The keys of what was revoked, from a leaf on.
+pub(crate) fn revoked_keys(sql: &mut dyn Sql, from_leaf: u64) -> Result<Vec<RevokedKey>, StoreError> {
+    let text = format!(
+        "SELECT r.leaf, r.reason, i.subject_key_hash FROM revocation r JOIN intent i ON i.op = r.op \
+        WHERE r.leaf >= $1 ORDER BY r.leaf LIMIT {PAGE_MAX}"
+    );
+    let rows = sql.query(&text, &[Value::Int(i64::try_from(from_leaf).unwrap_or(i64::MAX))])?;
+    let key = |mut row: Row| {
+        let (leaf, reason) = (row.index()?, row.int()?);
+        let reason = u8::try_from(reason).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        Ok(RevokedKey { leaf, reason, key_hash: row.hash()? })
+    };
+    rows.into_iter().map(key).collect()
 }
 
 /// A WHERE clause that grows with its parameters, numbered as they come.

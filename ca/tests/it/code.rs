@@ -7,7 +7,7 @@ use store::Kind;
 
 use crate::house::{House, accepts, actor, admin, owner, refuses};
 
-fn key_request(label: &str, kind: KeyKind) -> CodeKeyRequest {
+pub fn key_request(label: &str, kind: KeyKind) -> CodeKeyRequest {
     CodeKeyRequest { label: label.to_owned(), owner: owner("web"), kind, subject: Some("Example Releases".to_owned()) }
 }
 

@@ -6,7 +6,7 @@ use ca::{CaError, RevocationReason};
 use policy::{Role, World};
 use store::{Filter, Kind, State};
 
-use crate::house::{House, accepts, actor, admin, refuses};
+use crate::house::{House, accepts, actor, admin, refuses, server_request};
 
 async fn crl_text(house: &House, issuer: &str) -> String {
     let crl = house.file("crl.der", house.authority.crl(issuer).await.unwrap());
@@ -134,6 +134,36 @@ async fn what_cannot_be_revoked_is_said_so() {
     let crl = house.ledger.latest(Kind::Crl, "tls").await.unwrap().unwrap();
     assert!(house.authority.revoke(&admin(), &crl.serial_hex(), RevocationReason::Superseded).await.is_err());
     assert!(matches!(house.authority.crl("nobody").await, Err(CaError::NotFound(_))));
+}
+
+/// A leaked key does not get better with a new certificate, whoever asks and by whichever way.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_issued_for_a_compromised_key() {
+    let house = House::new().await;
+    let mut request = server_request(&["www.example.com"]);
+    request.renew = true;
+    let issued = house.authority.certify(&admin(), request.clone()).await.unwrap();
+    let other = house.authority.certify(&admin(), request.clone()).await.unwrap();
+    house.authority.certify(&admin(), request.clone()).await.unwrap();
+    house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
+    let is_refused = |outcome: Result<store::Issued, CaError>| match outcome {
+        Err(CaError::BadRequest { what: "key", detail }) => assert!(detail.contains("compromised"), "{detail}"),
+        other => panic!("{other:?}"),
+    };
+    is_refused(house.authority.certify(&admin(), request.clone()).await);
+    is_refused(house.authority.renew(&admin(), &other.serial_hex(), None).await);
+    // Another process learns it from the register.
+    let reopened = house.reopened(ca::Profiles::load(ca::Profiles::shipped()).unwrap()).await;
+    is_refused(reopened.certify(&admin(), request).await);
+    // A new key, and a key that was merely replaced, are fine.
+    let fresh = house.server(&["www.example.com"]).await;
+    house.authority.revoke(&admin(), &fresh.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    house.server(&["www.example.com"]).await;
+
+    let leaked = crate::code::key_request("leaked", hsm::KeyKind::P256);
+    let code = house.authority.create_code_key(&admin(), leaked.clone()).await.unwrap();
+    house.authority.revoke(&admin(), &code.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
+    is_refused(house.authority.create_code_key(&admin(), leaked).await);
 }
 
 /// Invariant 5: an intent without a conclusion counts as issued, so it can be revoked and stands on the CRL.

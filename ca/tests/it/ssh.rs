@@ -112,6 +112,18 @@ async fn the_certificate_ends_with_the_second_it_says() {
     assert_eq!(issued.issued.validity.unwrap().not_after().unix() as u64 + 1, read.valid_before());
 }
 
+/// sshd logs the key id as who logged in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_principal_stands_once_and_the_key_id_names_the_actor() {
+    let house = House::new().await;
+    let mut asked = request(ssh_key(&house, "id", ED25519), &["alice", "alice"]);
+    asked.key_id = Some("token:admin".to_owned());
+    let twice = house.authority.sign_ssh_user(&actor("sam", Role::SshUser), asked).await.unwrap();
+    assert_eq!(twice.issued.names, ["alice"]);
+    let read = ssh_key::Certificate::from_openssh(&twice.certificate).unwrap();
+    assert_eq!((read.key_id(), read.valid_principals()), ("token:admin (sam)", &["alice".to_owned()][..]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_requests_are_refused() {
     let house = House::new().await;

@@ -1,0 +1,92 @@
+//! Keys that were revoked as compromised: nothing is issued for them again, by nobody.
+//!
+//! A leaked key does not get better with a new certificate (CA/Browser Forum baseline requirements, section 6.1.1.3). The
+//! register knows them; here they are remembered, so that an issuance costs no question. A revocation made on this node counts at
+//! once, one made on another node within [`AGE_MAX`].
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use store::{Kind, Ledger};
+
+use crate::error::CaError;
+use crate::{Authority, RevocationReason};
+
+/// How old the memory may be before the register is asked for what was revoked since.
+const AGE_MAX: Duration = Duration::from_secs(1);
+
+/// The memory: 32 bytes per key, and keys are seldom compromised.
+#[derive(Default)]
+pub(crate) struct Compromised {
+    known: RwLock<Known>,
+    asking: AtomicBool,
+}
+
+#[derive(Default)]
+struct Known {
+    keys: HashSet<[u8; 32]>,
+    /// Revocations with a leaf below this were looked at.
+    next_leaf: u64,
+    asked: Option<Instant>,
+}
+
+impl Compromised {
+    /// Whether this key was revoked as compromised.
+    async fn has(&self, ledger: &Ledger, key_hash: &[u8; 32]) -> Result<bool, CaError> {
+        let (known, fresh, ever) = {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            let fresh = known.asked.is_some_and(|asked| asked.elapsed() < AGE_MAX);
+            (known.keys.contains(key_hash), fresh, known.asked.is_some())
+        };
+        // One asks for all; the others go on with what is a second old. At the start nobody has anything to go on with.
+        if known || fresh || (ever && self.asking.swap(true, Ordering::AcqRel)) {
+            return Ok(known);
+        }
+        let outcome = self.ask(ledger).await;
+        self.asking.store(false, Ordering::Release);
+        outcome?;
+        Ok(self.known.read().unwrap_or_else(PoisonError::into_inner).keys.contains(key_hash))
+    }
+
+    /// Learns what was revoked since the last time.
+    async fn ask(&self, ledger: &Ledger) -> Result<(), CaError> {
+        loop {
+            let from = self.known.read().unwrap_or_else(PoisonError::into_inner).next_leaf;
+            let began = Instant::now();
+            let page = ledger.revoked_keys(from).await?;
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            let last = page.last().map(|revoked| revoked.leaf + 1);
+            let compromised = page.into_iter().filter(|r| r.reason == RevocationReason::KeyCompromise.code());
+            known.keys.extend(compromised.map(|revoked| revoked.key_hash));
+            match last {
+                Some(next) => known.next_leaf = known.next_leaf.max(next),
+                None => {
+                    known.asked = Some(began);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Learns of a revocation of this node's own.
+    pub(crate) fn learn(&self, key_hash: [u8; 32]) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).keys.insert(key_hash);
+    }
+}
+
+impl Authority {
+    /// Refuses what would be issued for, or signed with, a compromised key.
+    pub(crate) async fn check_compromised(&self, kind: Kind, key_hash: &[u8; 32]) -> Result<(), CaError> {
+        match kind {
+            // Our own CA keys: what to do about them is no matter of a request.
+            Kind::CaCertificate | Kind::Crl => return Ok(()),
+            Kind::Certificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature => {}
+        }
+        match self.inner.compromised.has(self.ledger(), key_hash).await? {
+            true => Err(CaError::bad("key", "it was revoked as compromised; make a new key")),
+            false => Ok(()),
+        }
+    }
+}
