@@ -14,8 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::intake::{Params, Segment, json, typed};
-use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use crate::intake::{Params, Segment, json, page_rows, typed};
 use crate::problem::{Kind, Problem};
 
 /// Which leaves.
@@ -51,13 +50,10 @@ pub(crate) async fn list(
     Params(params): Params<AuditParams>,
 ) -> Result<Response, Problem> {
     let grant = app.authorize(&actor, Action::ReadAudit, Resource::plain(ResourceKind::Audit)).await?;
-    let limit = params.limit.unwrap_or(PAGE_ROWS_DEFAULT);
-    if !(1..=PAGE_ROWS_MAX).contains(&limit) {
-        return Err(Problem::field("limit", format!("A page has 1 to {PAGE_ROWS_MAX} leaves.")));
-    }
+    let limit = page_rows(params.limit)?;
     let size = app.ledger().head().await?.size;
     let first = params.after.map_or(0, |after| after.saturating_add(1)).min(size);
-    let end = first.saturating_add(u64::from(limit)).min(size);
+    let end = first.saturating_add(limit as u64).min(size);
     let leaves = leaves(&grant, &app, first..end).await?;
     let next = (end < size).then_some(end.saturating_sub(1)).filter(|_| end > first);
     Ok(typed(StatusCode::OK, "application/json", page(&leaves, next, size)))

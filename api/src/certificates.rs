@@ -14,9 +14,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::intake::{Json, Params, Segment, expect_type, json, media_type, parse_json, read, typed};
+use crate::intake::{Json, Params, Segment, expect_type, json, media_type, page_rows, parse_json, read, typed};
 use crate::inventory;
-use crate::limits::{CSR_BYTES_MAX, JSON_BYTES_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use crate::limits::{CSR_BYTES_MAX, JSON_BYTES_MAX};
 use crate::problem::{Kind, Problem};
 
 /// RFC 5967: a bare PKCS#10 request.
@@ -287,10 +287,7 @@ pub(crate) fn only_owner(actor: &Actor) -> Option<Owner> {
 }
 
 fn filter(params: ListParams, owner: Option<Owner>, now: Timestamp) -> Result<Filter, Problem> {
-    let limit = params.limit.unwrap_or(PAGE_ROWS_DEFAULT);
-    if !(1..=PAGE_ROWS_MAX).contains(&limit) {
-        return Err(Problem::field("limit", format!("A page has 1 to {PAGE_ROWS_MAX} rows.")));
-    }
+    let limit = page_rows(params.limit)?;
     let expiring = params.expiring_secs.map(|secs| i64::try_from(secs).unwrap_or(i64::MAX).min(EXPIRING_SECS_MAX));
     Ok(Filter {
         kind: word("kind", params.kind.as_deref())?,
@@ -302,7 +299,7 @@ fn filter(params: ListParams, owner: Option<Owner>, now: Timestamp) -> Result<Fi
         not_after_after: expiring.map(|_| now),
         order: if expiring.is_some() { Order::Expiry } else { Order::Newest },
         after_cursor: params.cursor,
-        limit: usize::try_from(limit).unwrap_or_default(),
+        limit,
         ..Filter::default()
     })
 }

@@ -13,7 +13,6 @@ use policy::{Grant, Owner, Timestamp};
 use store::{Filter, Order, State, StoreError};
 
 use crate::app::App;
-use crate::inventory::is_certificate;
 
 /// Credentials looked at one by one.
 const ROWS_MAX: usize = 20_000;
@@ -113,6 +112,7 @@ async fn read(app: &App, owner: Option<&Owner>) -> Result<Survey, StoreError> {
     let now = app.world().now();
     let base = Filter {
         owner: owner.map(|owner| owner.as_str().to_owned()),
+        certificates: true,
         not_after_after: Some(now),
         order: Order::Expiry,
         limit: PAGE_ROWS,
@@ -121,7 +121,7 @@ async fn read(app: &App, owner: Option<&Owner>) -> Result<Survey, StoreError> {
     let (mut inventory, mut cursor) = (Vec::new(), None);
     loop {
         let page = app.ledger().list(Filter { after_cursor: cursor, ..base.clone() }).await?;
-        inventory.extend(page.items.iter().filter(|credential| is_certificate(credential)).filter_map(Summary::of));
+        inventory.extend(page.items.iter().filter_map(Summary::of));
         cursor = page.next;
         if cursor.is_none() || inventory.len() >= ROWS_MAX {
             break;

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
-use crate::limits::JSON_BYTES_MAX;
+use crate::limits::{JSON_BYTES_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use crate::problem::{Kind, Problem};
 
 /// A JSON body of a known shape.
@@ -28,6 +28,15 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
         expect_type(request.headers(), &["application/json"])?;
         let bytes = read(request, JSON_BYTES_MAX, app).await?;
         parse_json(&bytes).map(Self)
+    }
+}
+
+/// How many rows of a list a caller wants on a page.
+pub(crate) fn page_rows(limit: Option<u32>) -> Result<usize, Problem> {
+    let limit = limit.unwrap_or(PAGE_ROWS_DEFAULT);
+    match usize::try_from(limit) {
+        Ok(rows) if (1..=PAGE_ROWS_MAX).contains(&limit) => Ok(rows),
+        Ok(_) | Err(_) => Err(Problem::field("limit", format!("A page has 1 to {PAGE_ROWS_MAX} rows."))),
     }
 }
 

@@ -16,12 +16,12 @@ use policy::{Action, Actor, Owner, Proof, Resource, ResourceKind, Role, Secret, 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use store::{ActorStamp, Record, RecordFilter, StoredRecord};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::intake::{Json, Segment, json};
+use crate::intake::{Json, Params, Segment, json, page_rows};
 use crate::problem::{Kind, Problem};
 
 /// The record kind of tokens.
@@ -38,8 +38,6 @@ const LIFE_SECS_MIN: u64 = 60;
 pub const LIFE_SECS_MAX: u64 = 400 * 86_400;
 /// A label for people; also the actor's name in the log.
 const NAME_CHARS_MAX: usize = 63;
-/// The most tokens listed; more than anyone reviews.
-const LISTED_MAX: usize = 1_000;
 
 /// The text of a token, taken apart.
 pub(crate) struct TokenText<'a> {
@@ -310,6 +308,19 @@ pub(crate) struct CreatedToken<'a> {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TokenList {
     items: Vec<TokenInfo>,
+    /// The cursor of the next page, where there is one.
+    next: Option<String>,
+}
+
+/// Which page of the tokens.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenParams {
+    /// Rows of a page, 1 to 1000; absent: 100.
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
 }
 
 /// Makes a token.
@@ -324,17 +335,23 @@ pub(crate) async fn post(
     Ok(json(StatusCode::CREATED, &CreatedToken { token: shown.token.expose(), info: &shown.info }))
 }
 
-/// Lists tokens, without their secrets.
-#[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens",
-    responses((status = 200, description = "All tokens, at most 1000", body = TokenList)))]
-pub(crate) async fn list(Shared(app): Shared<App>, Caller(actor): Caller) -> Result<Response, Problem> {
+/// Lists tokens by id, without their secrets.
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", params(TokenParams),
+    responses((status = 200, description = "A page", body = TokenList)))]
+pub(crate) async fn list(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Params(params): Params<TokenParams>,
+) -> Result<Response, Problem> {
     let _grant = app.authorize(&actor, Action::ManageTokens, Resource::plain(ResourceKind::Token)).await?;
-    let filter = RecordFilter { limit: LISTED_MAX, ..RecordFilter::default() };
+    let limit = page_rows(params.limit)?;
+    let filter = RecordFilter { limit, after: params.cursor, ..RecordFilter::default() };
     let items = app.ledger().record_list(KIND, filter).await?;
+    let next = items.get(limit - 1).map(|last| last.id.clone());
     let now = app.world().now();
     let info = |stored| Token::from_record(stored).map(|token| token.into_info(now));
     let items = items.iter().map(info).collect::<Result<_, _>>();
-    Ok(json(StatusCode::OK, &TokenList { items: items.map_err(store::StoreError::Corrupt)? }))
+    Ok(json(StatusCode::OK, &TokenList { items: items.map_err(store::StoreError::Corrupt)?, next }))
 }
 
 /// Revokes a token.

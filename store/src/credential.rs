@@ -177,6 +177,8 @@ pub enum Order {
 pub struct Filter {
     /// Of this kind.
     pub kind: Option<Kind>,
+    /// Certificates alone: neither CRLs nor code signatures, whose end nobody waits for.
+    pub certificates: bool,
     /// Of this owner.
     pub owner: Option<String>,
     /// With exactly this name in it (`dns:www.example`, or a principal).

@@ -224,6 +224,9 @@ impl<'a> Where<'a> {
 fn conditions(filter: &Filter) -> Where<'_> {
     let mut clause = Where::new();
     clause.and("i.kind = ?", filter.kind.map(|kind| Value::Text(kind.as_str())));
+    for kind in [Kind::Crl, Kind::CodeSignature].into_iter().filter(|_| filter.certificates) {
+        clause.and("i.kind <> ?", Some(Value::Text(kind.as_str())));
+    }
     clause.and("i.owner = ?", filter.owner.as_deref().map(Value::Text));
     clause.and("i.profile = ?", filter.profile.as_deref().map(Value::Text));
     clause.and("i.issuer = ?", filter.issuer.as_deref().map(Value::Text));

@@ -207,6 +207,7 @@ fn lists_filter_and_page_in_sql() {
         let cases: Vec<(Filter, Vec<u64>)> = vec![
             (all.clone(), (1..=13).rev().collect()),
             (Filter { kind: Some(Kind::Crl), ..all.clone() }, vec![12]),
+            (Filter { certificates: true, ..all.clone() }, (1..=13).rev().filter(|n| *n != 12).collect()),
             (Filter { owner: Some("web".into()), ..all.clone() }, vec![13, 11, 10, 8, 7, 5, 4, 2, 1]),
             (Filter { profile: Some("tls-client".into()), ..all.clone() }, vec![12, 9, 6, 3]),
             (Filter { issuer: Some("root".into()), ..all.clone() }, vec![12]),
