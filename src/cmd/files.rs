@@ -1,7 +1,7 @@
 //! Writing what a command hands out: whole or not at all, secrets readable by their owner alone.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -32,11 +32,44 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
 
 /// The same, but refuses to replace a file that is there.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
-    if path.exists() {
-        return Err(Failure::new(Exit::Failed, format!("{} exists already", path.display()))
-            .help("choose another folder, or move the file away"));
+    Place::take(path, mode)?.fill(bytes)
+}
+
+/// A new, empty file that waits for what only the server can make: taken before it is asked, so that nothing is made
+/// that could not be kept. Given up unfilled, it goes away again.
+pub struct Place<'a> {
+    path: &'a Path,
+    mode: u32,
+    filled: bool,
+}
+
+impl<'a> Place<'a> {
+    /// Refuses a file that is there, and a folder that cannot be written to.
+    pub fn take(path: &'a Path, mode: u32) -> Result<Self, Failure> {
+        match fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
+            Ok(_) => Ok(Self { path, mode, filled: false }),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                Err(Failure::new(Exit::Failed, format!("{} exists already", path.display()))
+                    .help("choose another place, or move the file away"))
+            }
+            Err(error) => Err(error).or_fail(format!("cannot write {}", path.display())),
+        }
     }
-    write(path, bytes, mode)
+
+    /// Writes the content, whole or not at all.
+    pub fn fill(mut self, bytes: &[u8]) -> Result<(), Failure> {
+        write(self.path, bytes, self.mode)?;
+        self.filled = true;
+        Ok(())
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.filled {
+            let _ = fs::remove_file(self.path);
+        }
+    }
 }
 
 /// Makes a folder and those above it.
@@ -71,5 +104,18 @@ mod tests {
         assert!(write_new(&path, b"two", SECRET).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"one");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays behind");
+    }
+
+    #[test]
+    fn a_place_that_is_given_up_leaves_nothing_and_a_taken_one_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        drop(Place::take(&path, SECRET).unwrap());
+        assert!(!path.exists());
+        let place = Place::take(&path, SECRET).unwrap();
+        assert!(Place::take(&path, SECRET).is_err());
+        place.fill(b"one").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert!(Place::take(&dir.path().join("no/such/folder"), SECRET).is_err());
     }
 }

@@ -21,3 +21,21 @@ fn a_remembered_token_is_sent_to_its_own_server_only() {
     let same = format!("{}/", house.https("").replace("localhost", "LOCALHOST"));
     house.run(&["certs", "list", "--url", &same]);
 }
+
+#[test]
+fn a_token_is_made_only_where_it_can_be_kept() {
+    let house = House::started();
+    let out = house.path("ci.token");
+    std::fs::write(&out, "something else").expect("a file");
+    let create = |out: &str| house.command(&["token", "create", "ci", "--role", "auditor", "--out", out]);
+    let before = house.json(&["token", "list"]);
+    assert!(fail(create(text(&out))).contains("exists already"));
+    assert!(fail(create(text(&house.path("no/such/folder")))).contains("cannot write"));
+    assert_eq!(house.json(&["token", "list"]), before, "no token was made");
+    assert_eq!(std::fs::read_to_string(&out).expect("the file"), "something else");
+    // A token that the server refuses leaves no empty file behind.
+    fail(house.command(&["token", "create", "ci", "--role", "king", "--out", text(&house.path("king"))]));
+    assert!(!house.path("king").exists());
+    succeed(create(text(&house.path("good"))));
+    assert_ne!(house.json(&["token", "list"]), before);
+}
