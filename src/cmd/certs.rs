@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
-use super::files;
 use super::issue::write_certificate;
+use super::{csr, files};
 use crate::Global;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
@@ -45,7 +45,7 @@ enum What {
     Renew {
         /// Its serial number (hex)
         serial: String,
-        /// A request with the new key
+        /// A request (PEM or DER) with the new key
         #[arg(long)]
         csr: Option<PathBuf>,
         /// Folder for cert.pem, chain.pem and fullchain.pem
@@ -204,12 +204,21 @@ async fn revoke(serial: &str, reason: &str, global: &Global) -> Result<(), Failu
 }
 
 async fn renew(serial: &str, csr: Option<PathBuf>, out: PathBuf, global: &Global) -> Result<(), Failure> {
+    let client = global.client()?;
+    let resource = format!("/api/v1/certificates/{}", hex_serial(serial)?);
     let mut body = json!({});
-    if let Some(path) = csr {
-        let pem = String::from_utf8(files::read(&path, 16 << 10)?).or_fail("the request is not PEM")?;
-        body["csr"] = json!(pem);
+    match csr {
+        Some(path) => {
+            let csr = csr::read(&path)?;
+            csr::fits(&csr, &out)?;
+            body["csr"] = json!(csr);
+        }
+        None if out.join("key.pem").exists() => {
+            csr::fits_hash(&field(&client.get(&resource).await?, "key_hash"), &out)?;
+        }
+        None => {}
     }
-    let issued = global.client()?.post(&format!("/api/v1/certificates/{}/renew", hex_serial(serial)?), &body).await?;
+    let issued = client.post(&format!("{resource}/renew"), &body).await?;
     files::folder(&out)?;
     write_certificate(&out, &issued)?;
     if global.json {

@@ -1,7 +1,7 @@
 //! Writing what a command hands out: whole or not at all, secrets readable by their owner alone.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -80,14 +80,18 @@ pub fn folder(path: &Path) -> Result<(), Failure> {
 /// Reads a file that must not be longer than `most` bytes.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
     let said = || format!("cannot read {}", path.display());
-    let size = fs::metadata(path).or_fail(said())?.len();
-    if size > most {
-        return Err(Failure::new(
-            Exit::Failed,
-            format!("{} has {size} bytes; at most {most} make sense", path.display()),
-        ));
+    bounded(fs::File::open(path).or_fail(said())?, path, most)
+}
+
+/// Not the size that the file claims: a device or a pipe claims none, and a file may grow.
+fn bounded(file: fs::File, path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).or_fail(format!("cannot read {}", path.display()))?;
+    if bytes.len() as u64 > most {
+        let said = format!("{} has more than {most} bytes, which makes no sense here", path.display());
+        return Err(Failure::new(Exit::Failed, said));
     }
-    fs::read(path).or_fail(said())
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The command line keeps what it is trusted with, and says what happened: tokens, keys, files, words.
 
-use crate::house::{House, fail, succeed, text};
+use crate::house::{House, command, fail, succeed, text};
 
 #[test]
 fn a_remembered_token_is_sent_to_its_own_server_only() {
@@ -38,4 +38,53 @@ fn a_token_is_made_only_where_it_can_be_kept() {
     assert!(!house.path("king").exists());
     succeed(create(text(&house.path("good"))));
     assert_ne!(house.json(&["token", "list"]), before);
+}
+
+/// A key and a request for `name`, by openssl; the request in DER where the file says so.
+fn openssl_request(house: &House, key: &str, kind: &[&str], csr: &str, name: &str) {
+    let (key, csr) = (house.path(key), house.path(csr));
+    let subject = format!("/CN={name}");
+    let form = if csr.extension().is_some_and(|e| e == "der") { "DER" } else { "PEM" };
+    let mut openssl = command("openssl", &["req", "-new", "-nodes", "-keyout", text(&key), "-out", text(&csr)]);
+    openssl.args(["-outform", form, "-subj", &subject]).args(kind);
+    succeed(openssl);
+}
+
+#[test]
+fn a_certificate_is_not_put_beside_another_key() {
+    let house = House::started();
+    let p256 = &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"][..];
+    let dir = house.path("www");
+    house.run(&["issue", "tls", "a.example.internal", "--out", text(&dir)]);
+    let before = std::fs::read(dir.join("fullchain.pem")).expect("fullchain.pem");
+    let issued = house.json(&["certs", "list"]);
+    let serial = issued[0]["serial"].as_str().expect("a serial").to_owned();
+
+    openssl_request(&house, "other.key", p256, "other.pem", "b.example.internal");
+    let other = house.path("other.pem");
+    for refused in [
+        &["issue", "tls", "--csr", text(&other), "--out", text(&dir)][..],
+        &["certs", "renew", &serial, "--csr", text(&other), "--out", text(&dir)],
+    ] {
+        let said = fail(house.command(refused));
+        assert!(said.contains("key.pem") && said.contains("--out"), "{said}");
+    }
+    assert_eq!(std::fs::read(dir.join("fullchain.pem")).expect("fullchain.pem"), before, "the old pair is whole");
+    assert_eq!(house.json(&["certs", "list"]), issued, "and nothing was issued");
+    house.run(&["certs", "renew", &serial, "--out", text(&dir)]);
+
+    // Beside its own key, or none; PEM or DER, for a first certificate and for a renewal.
+    for (kind, name) in [(p256, "ec"), (&["-newkey", "rsa:2048"][..], "rsa")] {
+        let (key, csr, out) = (format!("{name}/key.pem"), format!("{name}.der"), house.path(name));
+        std::fs::create_dir(&out).expect("a folder");
+        openssl_request(&house, &key, kind, &csr, "b.example.internal");
+        house.run(&["issue", "tls", "--csr", text(&house.path(&csr)), "--out", text(&out)]);
+        let serial = house.json(&["certs", "list", "--limit", "1"])[0]["serial"].as_str().expect("a serial").to_owned();
+        house.run(&["certs", "renew", &serial, "--csr", text(&house.path(&csr)), "--out", text(&out)]);
+        let said = fail(house.command(&["certs", "renew", &serial, "--out", text(&dir)]));
+        assert!(said.contains("another key"), "{said}");
+    }
+    house.run(&["issue", "tls", "--csr", text(&other), "--out", text(&house.path("empty"))]);
+    let said = fail(house.command(&["issue", "tls", "--csr", "/dev/zero", "--out", text(&house.path("zero"))]));
+    assert!(said.contains("more than"), "{said}");
 }
