@@ -6,6 +6,7 @@ pub mod certs;
 pub mod csr;
 pub mod doctor;
 pub mod files;
+pub mod first_config;
 pub mod init;
 pub mod issue;
 pub mod login;

@@ -1,6 +1,6 @@
 //! The command line keeps what it is trusted with, and says what happened: tokens, keys, files, words.
 
-use crate::house::{House, command, fail, succeed, text};
+use crate::house::{House, SOFTHSM, command, fail, succeed, text};
 
 #[test]
 fn a_remembered_token_is_sent_to_its_own_server_only() {
@@ -87,4 +87,50 @@ fn a_certificate_is_not_put_beside_another_key() {
     house.run(&["issue", "tls", "--csr", text(&other), "--out", text(&house.path("empty"))]);
     let said = fail(house.command(&["issue", "tls", "--csr", "/dev/zero", "--out", text(&house.path("zero"))]));
     assert!(said.contains("more than"), "{said}");
+}
+
+/// `chancery init` of a second authority in the house's SoftHSM2.
+fn init(house: &House, arguments: &[&str]) -> std::process::Command {
+    let (dir, pin) = (house.path("second"), house.path("pin"));
+    let base = ["init", text(&dir), "--module", SOFTHSM, "--pin-file", text(&pin)];
+    house.command(&[&base, arguments].concat())
+}
+
+#[test]
+fn a_mistake_in_a_flag_of_init_leaves_nothing_behind() {
+    let house = House::new();
+    let empty = house.path("empty");
+    std::fs::write(&empty, "\n").expect("an empty file");
+    for (arguments, says) in [
+        (&["--token-label", "typo"][..], "typo"),
+        (&["--token-label", "test", "--server-name", "a b"], "--server-name"),
+        (&["--token-label", "test", "--subject-base", "O=Example"], "--subject-base"),
+        (&["--token-label", "test", "--organization", " "], "--organization"),
+        (&["--token-label", "test", "--instance", "0"], "1..=32000"),
+        (&["--token-label", "test", "--instance", "32001"], "1..=32000"),
+        (&["--token-label", "test", "--https", "localhost"], "--https"),
+        (&["--token-label", "test", "--database", "mysql:x"], "database.url"),
+        (&["--token-label", "test", "--create-token", text(&empty)], "--create-token"),
+        (&["--token-label", "test", "--create-token", "/no/such/pin"], "/no/such/pin"),
+    ] {
+        let said = fail(init(&house, arguments));
+        assert!(said.contains(says), "{arguments:?}: {said}");
+        assert!(!house.path("second").exists(), "{arguments:?} wrote something");
+    }
+    // The corrected command goes on; a later one that says something else stops, and names both.
+    let so_pin = house.path("so-pin");
+    let right = ["--token-label", "second", "--create-token", text(&so_pin)];
+    succeed(init(&house, &right));
+    let said = fail(init(&house, &[&right[..], &["--instance", "7"]].concat()));
+    for word in ["ca.instance is 1", "--instance says 7", "chancery.toml"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    // Killed between the administrator's token and the client's file: the same command writes what is missing.
+    let (client, token) = (house.path("second/client.toml"), house.path("second/admin.token"));
+    let before = std::fs::read_to_string(&client).expect("client.toml");
+    let kept = std::fs::read_to_string(&token).expect("admin.token");
+    std::fs::remove_file(&client).expect("client.toml goes away");
+    succeed(init(&house, &right));
+    assert_eq!(std::fs::read_to_string(&client).expect("client.toml is back"), before);
+    assert_eq!(std::fs::read_to_string(&token).expect("admin.token"), kept);
 }
