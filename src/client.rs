@@ -12,12 +12,16 @@ use reqwest::{Method, Response, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::cmd::files;
 use crate::failure::{Exit, Failure, OrFail};
 
 /// The server answers within its own deadlines; this bounds a dead network.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// No answer the command line asks for is longer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// A token is under 100 bytes; a file longer than this is none.
+pub const TOKEN_BYTES_MAX: u64 = 4096;
 
 /// Where the server is and how to speak to it, as flags of every client command.
 #[derive(clap::Args, Clone, Debug)]
@@ -35,7 +39,7 @@ pub struct Connection {
     /// PEM file with the roots that the server's certificate must lead to, instead of the system's
     #[arg(long, env = "CHANCERY_CACERT", global = true, help_heading = "Connection")]
     pub cacert: Option<PathBuf>,
-    /// File that holds the API token (or set CHANCERY_TOKEN; a token never stands on a command line)
+    /// File that holds the API token, mode 0600 (or set CHANCERY_TOKEN; a token never stands on a command line)
     #[arg(long, env = "CHANCERY_TOKEN_FILE", global = true, help_heading = "Connection")]
     pub token_file: Option<PathBuf>,
     /// Client certificate chain (PEM), instead of a token
@@ -226,7 +230,8 @@ fn token(flag: Option<PathBuf>, file: Option<PathBuf>) -> Result<Option<Secret<S
 }
 
 fn read_token(path: &Path) -> Result<Secret<String>, Failure> {
-    let text = std::fs::read_to_string(path).or_fail(format!("cannot read the token {}", path.display()))?;
+    let bytes = files::secret(path, TOKEN_BYTES_MAX)?;
+    let text = std::str::from_utf8(&bytes).or_fail(format!("{} holds no token", path.display()))?;
     Ok(Secret::new(text.trim().to_owned()))
 }
 

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure, OrFail};
 
@@ -77,6 +79,25 @@ pub fn folder(path: &Path) -> Result<(), Failure> {
     fs::create_dir_all(path).or_fail(format!("cannot make the folder {}", path.display()))
 }
 
+/// The same, for their owner alone; folders that are there stay as they are.
+pub fn private_folder(path: &Path) -> Result<(), Failure> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.or_fail(format!("cannot make the folder {}", path.display()))
+}
+
+/// Reads a secret; refuses a file that others can read.
+pub fn secret(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let said = || format!("cannot read {}", path.display());
+    let file = fs::File::open(path).or_fail(said())?;
+    // Asked of the open file, so that what was checked is what is read.
+    let mode = file.metadata().or_fail(said())?.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(Failure::new(Exit::Failed, format!("{} has mode {mode:o}: others can read it", path.display()))
+            .help(format!("chmod 600 {}", path.display())));
+    }
+    bounded(file, path, most).map(Zeroizing::new)
+}
+
 /// Reads a file that must not be longer than `most` bytes.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
     let said = || format!("cannot read {}", path.display());
@@ -121,5 +142,16 @@ mod tests {
         place.fill(b"one").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"one");
         assert!(Place::take(&dir.path().join("no/such/folder"), SECRET).is_err());
+    }
+
+    #[test]
+    fn a_secret_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        fs::write(&path, "t").unwrap();
+        for (mode, refused) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(secret(&path, 16).is_err(), refused, "{mode:o}");
+        }
     }
 }

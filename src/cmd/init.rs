@@ -79,6 +79,7 @@ pub struct Args {
 
 /// Runs `chancery init`.
 pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let steps = Steps { quiet: global.json };
     let create = check(&args)?;
     let file = args.dir.join("chancery.toml");
     let text = first_config(&args)?;
@@ -93,21 +94,21 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let is_kept = kept.is_some();
     let config = kept.unwrap_or(fresh);
     if let Some(so_pin) = &args.create_token {
-        create_token(&args, so_pin)?;
+        create_token(&args, so_pin, steps)?;
     }
-    step("token", &format!("opening {} in {}", args.token_label, args.module.display()));
+    steps.say("token", &format!("opening {} in {}", args.token_label, args.module.display()));
     let opened = house::open_token(&config)?;
     // From here on there is something to continue.
     files::folder(&args.dir)?;
     if is_kept {
-        step("configuration", &format!("{} is there already, kept", file.display()));
+        steps.say("configuration", &format!("{} is there already, kept", file.display()));
     } else {
         files::write(&file, text.as_bytes(), PUBLIC)?;
-        step("configuration", &file.display().to_string());
+        steps.say("configuration", &file.display().to_string());
     }
-    shipped(&args.dir)?;
+    shipped(&args.dir, steps)?;
     let (parts, _closing) = house::parts(&config, opened).await?;
-    step("authority", "root and issuing CAs, SSH CAs and log key in the token");
+    steps.say("authority", "root and issuing CAs, SSH CAs and log key in the token");
     let authority = Authority::create(parts, create)
         .await
         .or_fail("cannot create the authority")
@@ -116,11 +117,11 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     authority.refresh_crls().await.or_fail("cannot publish the first CRLs")?;
     let roots = args.dir.join("roots.pem");
     files::write(&roots, authority.roots_pem().as_bytes(), PUBLIC)?;
-    step("roots", &roots.display().to_string());
+    steps.say("roots", &roots.display().to_string());
     let log_key = args.dir.join("log.vkey");
     files::write(&log_key, format!("{}\n", authority.log_verifier_key().trim()).as_bytes(), PUBLIC)?;
-    step("log key", &log_key.display().to_string());
-    administrator(&args.dir, &authority, &config).await?;
+    steps.say("log key", &log_key.display().to_string());
+    administrator(&args.dir, &authority, &config, steps).await?;
     if global.json {
         output::json(&serde_json::json!({"dir": args.dir, "config": file, "roots": roots}));
     } else {
@@ -168,10 +169,10 @@ fn agree(args: &Args, kept: &Config, fresh: &Config) -> Result<(), Failure> {
 }
 
 /// The first administrator's token and the client's file, unless they were written before.
-async fn administrator(dir: &Path, authority: &Authority, config: &Config) -> Result<(), Failure> {
+async fn administrator(dir: &Path, authority: &Authority, config: &Config, steps: Steps) -> Result<(), Failure> {
     let path = dir.join("admin.token");
     if path.exists() {
-        step("administrator", &format!("{} is there already, kept", path.display()));
+        steps.say("administrator", &format!("{} is there already, kept", path.display()));
     } else {
         let new = api::tokens::NewToken {
             name: "admin".to_owned(),
@@ -184,7 +185,7 @@ async fn administrator(dir: &Path, authority: &Authority, config: &Config) -> Re
             .await
             .or_fail("cannot make the first administrator")?;
         files::write(&path, format!("{}\n", token.token.expose()).as_bytes(), SECRET)?;
-        step("administrator", &format!("{} (90 days; chancery token create makes others)", path.display()));
+        steps.say("administrator", &format!("{} (90 days; chancery token create makes others)", path.display()));
     }
     let remembered = dir.join("client.toml");
     if remembered.exists() {
@@ -199,7 +200,7 @@ async fn administrator(dir: &Path, authority: &Authority, config: &Config) -> Re
     files::write(&remembered, text.as_bytes(), PUBLIC)
 }
 
-fn shipped(dir: &Path) -> Result<(), Failure> {
+fn shipped(dir: &Path, steps: Steps) -> Result<(), Failure> {
     let policies = policy::Policies::shipped().iter().map(|(name, text)| ("policies", "cedar", name, text));
     let profiles = ca::Profiles::shipped().iter().map(|(name, text)| ("profiles", "toml", name, text));
     for (folder, extension, name, text) in policies.chain(profiles) {
@@ -211,12 +212,12 @@ fn shipped(dir: &Path) -> Result<(), Failure> {
             files::write(&path, text.as_bytes(), PUBLIC)?;
         }
     }
-    step("policies", &dir.join("policies").display().to_string());
-    step("profiles", &dir.join("profiles").display().to_string());
+    steps.say("policies", &dir.join("policies").display().to_string());
+    steps.say("profiles", &dir.join("profiles").display().to_string());
     Ok(())
 }
 
-fn create_token(args: &Args, so_pin: &Path) -> Result<(), Failure> {
+fn create_token(args: &Args, so_pin: &Path, steps: Steps) -> Result<(), Failure> {
     let Some(pin) = &args.pin_file else { return Ok(()) };
     match hsm::init_token(
         &args.module,
@@ -224,9 +225,9 @@ fn create_token(args: &Args, so_pin: &Path) -> Result<(), Failure> {
         &hsm::PinSource::File(so_pin.to_owned()),
         &hsm::PinSource::File(pin.clone()),
     ) {
-        Ok(serial) => step("token", &format!("initialised {}, serial {serial}", args.token_label)),
+        Ok(serial) => steps.say("token", &format!("initialised {}, serial {serial}", args.token_label)),
         Err(hsm::HsmError::TokenExists { .. }) => {
-            step("token", &format!("{} is there already, kept", args.token_label))
+            steps.say("token", &format!("{} is there already, kept", args.token_label))
         }
         Err(error) => {
             return Err(Failure::new(Exit::Failed, "cannot initialise the token")
@@ -237,6 +238,16 @@ fn create_token(args: &Args, so_pin: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn step(what: &str, text: &str) {
-    eprintln!("{what:>14}  {text}");
+/// Says on standard error what is done; with --json only a failure stands there.
+#[derive(Clone, Copy)]
+struct Steps {
+    quiet: bool,
+}
+
+impl Steps {
+    fn say(self, what: &str, text: &str) {
+        if !self.quiet {
+            eprintln!("{what:>14}  {text}");
+        }
+    }
 }

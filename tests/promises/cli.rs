@@ -1,6 +1,6 @@
 //! The command line keeps what it is trusted with, and says what happened: tokens, keys, files, words.
 
-use crate::house::{House, SOFTHSM, command, fail, succeed, text};
+use crate::house::{House, PATIENCE, SOFTHSM, command, fail, succeed, text, until};
 
 #[test]
 fn a_remembered_token_is_sent_to_its_own_server_only() {
@@ -133,4 +133,116 @@ fn a_mistake_in_a_flag_of_init_leaves_nothing_behind() {
     succeed(init(&house, &right));
     assert_eq!(std::fs::read_to_string(&client).expect("client.toml is back"), before);
     assert_eq!(std::fs::read_to_string(&token).expect("admin.token"), kept);
+}
+
+#[test]
+fn a_revocation_says_who_learns_of_it() {
+    let house = House::started();
+    let help = house.run(&["certs", "revoke", "--help"]);
+    assert!(help.contains("privilege-withdrawn"), "{help}");
+    for refused in ["ca-compromise", "certificate-hold"] {
+        assert!(!help.contains(refused), "{help}");
+        assert_eq!(house.output(&["certs", "revoke", "0a", "--reason", refused]).status.code(), Some(2));
+    }
+    house.run(&["issue", "tls", "localhost", "--out", text(&house.path("tls"))]);
+    let serial = |kind: &str| {
+        house.json(&["certs", "list", "--kind", kind, "--limit", "1"])[0]["serial"]
+            .as_str()
+            .expect("a serial")
+            .to_owned()
+    };
+    let said = house.run(&["certs", "revoke", &serial("certificate"), "--reason", "superseded"]);
+    assert!(said.contains("the new CRL is published"), "{said}");
+
+    let id = house.path("id");
+    succeed(command("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", text(&id)]));
+    house.run(&["ssh", "sign-user", text(&house.path("id.pub")), "--principal", "alice"]);
+    let said = house.run(&["certs", "revoke", &serial("ssh-user")]);
+    assert!(
+        !said.contains("published") && said.contains("no CRL covers SSH") && said.contains("RevokedKeys"),
+        "{said}"
+    );
+    // The number it names is the one that OpenSSH's revocation list takes.
+    let number = said.split("the serial ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a number");
+    let (ca, list, certificate) = (house.path("user_ca.pub"), house.path("revoked"), house.path("id-cert.pub"));
+    std::fs::write(&ca, house.run(&["ssh", "ca"])).expect("user_ca.pub");
+    std::fs::write(house.path("serials"), format!("serial: {number}\n")).expect("serials");
+    let listed = |list: &std::path::Path| command("ssh-keygen", &["-Q", "-f", text(list), text(&certificate)]);
+    succeed(command("ssh-keygen", &["-q", "-k", "-f", text(&list), "-s", text(&ca), text(&house.path("serials"))]));
+    assert!(fail(listed(&list)).contains("REVOKED"));
+}
+
+#[test]
+fn lists_are_words_and_an_empty_one_says_why() {
+    let house = House::started();
+    let names: Vec<String> = (0..100).map(|i| format!("n{i:02}.example.internal")).collect();
+    let out = house.path("many");
+    let mut arguments = vec!["issue", "tls", "--out", text(&out)];
+    arguments.extend(names.iter().map(String::as_str));
+    house.run(&arguments);
+    let listed = house.run(&["certs", "list"]);
+    assert!(listed.contains("+98") && !listed.contains("n50.example"), "{listed}");
+    assert!(house.run(&["certs", "list", "--help"]).contains("the newest on top"));
+    let log = house.run(&["audit", "list"]);
+    assert!(log.contains("token:admin") && log.contains("tls-server"), "{log}");
+    assert!(!log.contains('{'), "no JSON in a table: {log}");
+    let beyond = house.run(&["audit", "list", "--after", "99999999"]);
+    assert!(beyond.contains("no entry after 99999999"), "{beyond}");
+    for list in [["audit", "list", "--limit", "0"], ["certs", "list", "--limit", "0"]] {
+        assert_eq!(house.output(&list).status.code(), Some(2), "{list:?}");
+    }
+}
+
+#[test]
+fn with_json_a_failure_is_one_object() {
+    let house = House::new();
+    let failed = |arguments: &[&str]| {
+        let output = house.output(&[arguments, &["--json"]].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let object: serde_json::Value = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"));
+        assert!(object["error"].as_str().is_some_and(|error| !error.is_empty()), "{object}");
+        assert_eq!(object["exit"].as_i64(), output.status.code().map(i64::from), "{object}");
+        object
+    };
+    // Nobody listens, wrong usage, and a command that says its steps otherwise.
+    assert_eq!(failed(&["certs", "list"])["exit"], 4);
+    assert_eq!(failed(&["certs", "list", "--limit", "0"])["exit"], 2);
+    let ca = house.path("ca");
+    let init = ["init", text(&ca), "--module", SOFTHSM, "--token-label", "typo"];
+    assert!(failed(&init)["error"].as_str().is_some_and(|error| error.contains("hsm.token")));
+    assert!(house.run(&["--help"]).contains("one JSON object on standard error"));
+}
+
+#[test]
+fn secrets_are_their_owners_alone() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let house = House::started();
+    let token = house.path("open.token");
+    std::fs::write(&token, house.admin_token()).expect("a token");
+    let mode = |mode| std::fs::set_permissions(&token, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    mode(0o644);
+    let said = fail(house.command(&["certs", "list", "--token-file", text(&token)]));
+    assert!(said.contains("chmod 600"), "{said}");
+    mode(0o600);
+    house.run(&["certs", "list", "--token-file", text(&token)]);
+    house.run(&["ssh", "login", "--principal", "alice"]);
+    assert_eq!(std::fs::metadata(house.path(".ssh")).expect(".ssh").mode() & 0o777, 0o700);
+}
+
+#[test]
+fn an_export_says_how_many_entries_it_left_out() {
+    let mut house = House::started();
+    let mut turn = 0;
+    let left_out = until(PATIENCE, || {
+        turn += 1;
+        let dir = house.path(&format!("export-{turn}"));
+        house.run(&["token", "create", "more", "--role", "auditor", "--out", text(&house.path(&format!("t-{turn}")))]);
+        let said = house.json(&["audit", "export", text(&dir)]);
+        assert!(said["entries"].as_u64() > Some(0), "{said}");
+        said["left_out"].as_u64() > Some(0)
+    });
+    assert!(left_out, "{turn} exports right after a change, and each was covered");
+    house.stop();
+    let said = house.run(&["audit", "export", text(&house.path("offline"))]);
+    assert!(said.contains("entries; ") && said.contains("no server"), "{said}");
 }
