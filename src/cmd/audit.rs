@@ -219,7 +219,8 @@ async fn export(dir: PathBuf, global: &Global) -> Result<(), Failure> {
     spinner.finish_and_clear();
     // The export ends at the newest checkpoint; what came after it, the server knows if it runs.
     let exported = checkpoint_size(&read_text(&dir.join("checkpoint"))?).unwrap_or(0);
-    let left_out = log_size(global).await.map(|size| size.saturating_sub(exported));
+    let key = read_text(&dir.join("key"))?;
+    let left_out = log_size(&key, global).await.map(|size| size.saturating_sub(exported));
     if global.json {
         output::json(&json!({"dir": dir, "entries": exported, "left_out": left_out}));
         return Ok(());
@@ -234,10 +235,14 @@ fn checkpoint_size(note: &str) -> Option<u64> {
     note.lines().nth(1)?.parse().ok()
 }
 
-/// Entries in the log, where a server answers soon: the export itself needs none.
-async fn log_size(global: &Global) -> Option<u64> {
+/// Entries in the log of this key, where its server answers soon: the export itself needs none.
+async fn log_size(key: &str, global: &Global) -> Option<u64> {
     let client = global.client().ok()?;
-    tokio::time::timeout(SIZE_PATIENCE, size(&client)).await.ok()?.ok()
+    let asked = async {
+        let served = client.get_text("/log/key").await.ok()?;
+        if served.trim() == key.trim() { size(&client).await.ok() } else { None }
+    };
+    tokio::time::timeout(SIZE_PATIENCE, asked).await.ok()?
 }
 
 fn remainder(left_out: Option<u64>) -> String {
