@@ -92,6 +92,23 @@ enum RawPin {
 }
 
 impl Token {
+    /// The token's label; none where the file names it by its URI.
+    pub fn label(&self) -> Option<&str> {
+        match &self.token {
+            RawToken::Label(label) => Some(label),
+            RawToken::Uri(_) => None,
+        }
+    }
+
+    /// Where the PIN is, in words.
+    pub fn pin_source(&self) -> String {
+        match &self.pin {
+            RawPin::File(path) => format!("the file {}", path.display()),
+            RawPin::Env(name) => format!("the environment's {name}"),
+            RawPin::Credential(name) => format!("the credential {name}"),
+        }
+    }
+
     /// What `hsm::open` takes.
     pub fn open_config(&self) -> TokenConfig {
         TokenConfig {
@@ -193,21 +210,27 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+impl ConfigError {
+    fn new(file: &Path, key: &str, reason: String, write: &str) -> Self {
+        Self { file: file.to_owned(), key: key.to_owned(), reason, write: write.to_owned() }
+    }
+}
+
 impl Config {
     /// Reads and checks `file`.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let refuse = |key: &str, reason: String, write: &str| ConfigError {
-            file: file.to_owned(),
-            key: key.to_owned(),
-            reason,
-            write: write.to_owned(),
-        };
-        let size = std::fs::metadata(file).map_err(|e| refuse("(file)", e.to_string(), ""))?.len();
+        let refuse = |reason: String| ConfigError::new(file, "(file)", reason, "");
+        let size = std::fs::metadata(file).map_err(|e| refuse(e.to_string()))?.len();
         if size > FILE_BYTES_MAX {
-            return Err(refuse("(file)", format!("{size} bytes is no configuration"), ""));
+            return Err(refuse(format!("{size} bytes is no configuration")));
         }
-        let text = std::fs::read_to_string(file).map_err(|e| refuse("(file)", e.to_string(), ""))?;
-        let raw: Raw = toml::from_str(&text).map_err(|e| refuse("(syntax)", e.to_string(), ""))?;
+        Self::parse(&std::fs::read_to_string(file).map_err(|e| refuse(e.to_string()))?, file)
+    }
+
+    /// Checks the text that stands, or will stand, in `file`.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        let refuse = |key: &str, reason: String, write: &str| ConfigError::new(file, key, reason, write);
+        let raw: Raw = toml::from_str(text).map_err(|e| refuse("(syntax)", e.to_string(), ""))?;
         let dir = file.parent().unwrap_or(Path::new("."));
         let dir = std::path::absolute(dir).map_err(|e| refuse("(file)", e.to_string(), ""))?;
 

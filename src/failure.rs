@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use serde_json::{Value, json};
+
 /// The exit codes, part of the interface (`chancery --help` lists them). Clap itself exits with 2 on wrong usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -45,6 +47,18 @@ impl Failure {
             next = error.source();
         }
         self
+    }
+
+    /// The failure as one JSON object: `error` and `exit`; `because` and `try` where there is more to say.
+    pub fn json(&self) -> Value {
+        let mut object = json!({"error": self.message, "exit": self.exit as u8});
+        if !self.causes.is_empty() {
+            object["because"] = json!(self.causes);
+        }
+        if let Some(help) = &self.help {
+            object["try"] = json!(help);
+        }
+        object
     }
 
     /// The process's exit code.
@@ -93,5 +107,13 @@ mod tests {
         let io = std::io::Error::other("no such disk");
         let said = Failure::new(Exit::Failed, "cannot open the register").because(&io).help("mount it").to_string();
         assert_eq!(said, "chancery: cannot open the register\n  because: no such disk\n  try: mount it");
+    }
+
+    #[test]
+    fn a_failure_is_one_json_object() {
+        assert_eq!(Failure::new(Exit::Refused, "no").json(), json!({"error": "no", "exit": 3}));
+        let io = std::io::Error::other("no such disk");
+        let full = Failure::new(Exit::Failed, "no").because(&io).help("mount it").json();
+        assert_eq!(full, json!({"error": "no", "exit": 1, "because": ["no such disk"], "try": "mount it"}));
     }
 }

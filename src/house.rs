@@ -19,20 +19,22 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Closes the token's sessions when a command ends, however it ends: a module that is unloaded under a session crashes.
 pub struct Closing(hsm::Pool);
 
+/// A token that somebody is logged in to.
+pub type OpenToken = (hsm::Pool, hsm::Mint, Closing);
+
 impl Drop for Closing {
     fn drop(&mut self) {
         self.0.shutdown();
     }
 }
 
-/// Token and register, opened, with what the authority needs beside them.
-pub async fn parts(config: &Config) -> Result<(Parts, Closing), Failure> {
+/// The register over an opened token, with what the authority needs beside them.
+pub async fn parts(config: &Config, (pool, mint, closing): OpenToken) -> Result<(Parts, Closing), Failure> {
     let world = World::real();
     let policies = Policies::load(&texts(&config.policies, "cedar")?, config.owners.clone())
         .or_fail(format!("the policies in {} are refused", config.policies.display()))?;
     let profiles = Profiles::load(&texts(&config.profiles, "toml")?)
         .or_fail(format!("the profiles in {} are refused", config.profiles.display()))?;
-    let (pool, mint, closing) = open_token(config)?;
     let database = Database::parse(&config.database_url).or_fail("the database is not understood")?;
     let log = LogConfig { origin: config.log_origin.clone() };
     let ledger = Ledger::open(database, mint, log, world.clone())
@@ -52,14 +54,14 @@ pub async fn parts(config: &Config) -> Result<(Parts, Closing), Failure> {
 
 /// The authority that `chancery init` made.
 pub async fn authority(config: &Config) -> Result<(Authority, Closing), Failure> {
-    let (parts, closing) = parts(config).await?;
+    let (parts, closing) = parts(config, open_token(config)?).await?;
     let authority = Authority::open(parts).await.or_fail("the token and the register do not make an authority");
     let help = "run `chancery init` first; `chancery doctor` shows what the token holds";
     Ok((authority.map_err(|failure| failure.help(help))?, closing))
 }
 
 /// Logs in to the token, once.
-pub fn open_token(config: &Config) -> Result<(hsm::Pool, hsm::Mint, Closing), Failure> {
+pub fn open_token(config: &Config) -> Result<OpenToken, Failure> {
     let (pool, mint) = hsm::open(config.hsm.open_config()).map_err(|error| {
         let failure = Failure::new(Exit::Failed, "cannot open the token").because(&error);
         match error {

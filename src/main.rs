@@ -29,7 +29,10 @@ First steps:
   chancery --config ./ca/chancery.toml audit verify
 
 Exit codes:
-  0 done   1 failed   2 wrong usage   3 refused   4 unavailable, try later   5 audit verify found something";
+  0 done   1 failed   2 wrong usage   3 refused   4 unavailable, try later   5 audit verify found something
+
+With --json a failure is one JSON object on standard error: \"error\" says what failed, \"exit\" is the exit code;
+\"because\" (the causes) and \"try\" (what to do) stand in it where there is more to say.";
 
 #[derive(Parser)]
 #[command(name = "chancery", version, about = ABOUT, after_help = AFTER, propagate_version = true)]
@@ -37,7 +40,7 @@ struct Cli {
     /// The server's configuration; client commands look for client.toml beside it
     #[arg(long, env = "CHANCERY_CONFIG", global = true)]
     config: Option<PathBuf>,
-    /// Print JSON instead of tables
+    /// Print JSON instead of tables; errors too, on standard error
     #[arg(long, global = true)]
     json: bool,
     #[command(flatten)]
@@ -99,30 +102,47 @@ impl Global {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let server = matches!(cli.command, Command::Serve | Command::Agent(_));
-    log_to_stderr(server);
-    // One crypto provider in the whole process; it cannot be installed twice, and nothing ran before.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        eprintln!("chancery: another TLS provider was installed first");
-        return ExitCode::FAILURE;
-    }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("chancery: cannot start threads: {error}");
-            return ExitCode::FAILURE;
-        }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(misuse) => return misused(&misuse),
     };
-    let result = runtime.block_on(dispatch(cli));
-    runtime.shutdown_background();
-    match result {
+    let as_json = cli.json;
+    match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if as_json => {
+            eprintln!("{}", failure.json());
+            ExitCode::from(failure.exit() as u8)
+        }
         Err(failure) => {
             eprintln!("{failure}");
             ExitCode::from(failure.exit() as u8)
         }
     }
+}
+
+/// Wrong usage, or a call for help, as clap words it; the former as JSON where that was asked for.
+fn misused(misuse: &clap::Error) -> ExitCode {
+    let code = u8::try_from(misuse.exit_code()).unwrap_or(2);
+    if misuse.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        eprintln!("{}", serde_json::json!({"error": misuse.render().to_string().trim_end(), "exit": code}));
+    } else {
+        // A closed pipe is the reader's choice, not our failure.
+        let _ = misuse.print();
+    }
+    ExitCode::from(code)
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let server = matches!(cli.command, Command::Serve | Command::Agent(_));
+    log_to_stderr(server, cli.json);
+    // One crypto provider in the whole process; it cannot be installed twice, and nothing ran before.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return Err(Failure::new(Exit::Failed, "another TLS provider was installed first"));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_fail("cannot start threads")?;
+    let result = runtime.block_on(dispatch(cli));
+    runtime.shutdown_background();
+    result
 }
 
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
@@ -143,9 +163,14 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
 }
 
 /// Servers say what happens; commands say what went wrong. `CHANCERY_LOG` (e.g. `debug`) decides otherwise.
-fn log_to_stderr(server: bool) {
+fn log_to_stderr(server: bool, json: bool) {
     // cryptoki calls every mechanism that it has no name for an error; `doctor` lists them without the alarm.
-    let fallback = if server { "info,cryptoki=off" } else { "error,cryptoki=off" };
+    let fallback = match (server, json) {
+        (true, _) => "info,cryptoki=off",
+        (false, false) => "error,cryptoki=off",
+        // Standard error holds the failure's object alone.
+        (false, true) => "off",
+    };
     let filter = EnvFilter::try_from_env("CHANCERY_LOG").unwrap_or_else(|_| EnvFilter::new(fallback));
     let colour = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);

@@ -11,14 +11,17 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use store::{Database, Pins, Report, Source};
 
-use super::certs::pages;
+use super::certs::{pages, some};
 use super::files;
 use crate::Global;
+use crate::client::Client;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
 
 /// A signed log head is a few hundred bytes.
 const CHECKPOINT_BYTES_MAX: u64 = 64 << 10;
+/// An export does not wait longer for the server to say how long the log is.
+const SIZE_PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Parser)]
 pub struct Args {
@@ -34,7 +37,7 @@ enum What {
         #[arg(long)]
         after: Option<u64>,
         /// At most this many
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, default_value_t = 50, value_parser = some())]
         limit: usize,
     },
     /// Show one entry
@@ -96,29 +99,38 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 
 async fn list(after: Option<u64>, limit: usize, global: &Global) -> Result<(), Failure> {
     let client = global.client()?;
-    let after = match after {
-        Some(index) => index.to_string(),
-        None => {
-            let size = client.get("/api/v1/audit?limit=1").await?.get("size").and_then(Value::as_u64).unwrap_or(0);
-            // "after" is exclusive; the first entry has index 0, so an empty value means from the beginning.
-            size.checked_sub(limit as u64 + 1).map(|n| n.to_string()).unwrap_or_default()
-        }
-    };
-    let query = if after.is_empty() { vec![] } else { vec![("after", after)] };
+    let size = size(&client).await?;
+    // "after" is exclusive and the first entry has index 0, so that none means from the beginning.
+    let from = after.or_else(|| size.checked_sub(limit as u64 + 1));
+    let query: Vec<_> = from.map(|index| ("after", index.to_string())).into_iter().collect();
     let items = pages(&client, "/api/v1/audit", &query, limit).await?;
     if global.json {
         output::json(&Value::Array(items));
         return Ok(());
     }
-    let rows = items.iter().map(|leaf| {
-        ["i", "time", "event", "kind", "actor", "profile", "serial", "outcome"].map(|f| field(leaf, f)).into()
-    });
+    let empty = match after {
+        Some(after) => format!("no entry after {after}; the log has {size}"),
+        None => "the log is empty".to_owned(),
+    };
     output::table(
         &["INDEX", "TIME", "EVENT", "KIND", "ACTOR", "PROFILE", "SERIAL", "OUTCOME"],
-        rows.collect(),
-        "the log is empty",
+        items.iter().map(row).collect(),
+        &empty,
     );
     Ok(())
+}
+
+/// Entries in the log.
+async fn size(client: &Client) -> Result<u64, Failure> {
+    Ok(client.get("/api/v1/audit?limit=1").await?.get("size").and_then(Value::as_u64).unwrap_or(0))
+}
+
+/// An entry in words: who and under which profile; `show` has the proofs and hashes.
+fn row(leaf: &Value) -> Vec<String> {
+    let within = |object: &str, name: &str| leaf.get(object).map_or_else(String::new, |value| field(value, name));
+    let [index, time, event, kind, serial, outcome] =
+        ["i", "time", "event", "kind", "serial", "outcome"].map(|f| field(leaf, f));
+    vec![index, time, event, kind, within("actor", "id"), within("profile", "name"), serial, outcome]
 }
 
 async fn verify(args: Verify, global: &Global) -> Result<(), Failure> {
@@ -205,8 +217,44 @@ async fn export(dir: PathBuf, global: &Global) -> Result<(), Failure> {
         .or_fail("the export broke off")?
         .or_fail("cannot export the register")?;
     spinner.finish_and_clear();
+    // The export ends at the newest checkpoint; what came after it, the server knows if it runs.
+    let exported = checkpoint_size(&read_text(&dir.join("checkpoint"))?).unwrap_or(0);
+    let key = read_text(&dir.join("key"))?;
+    let left_out = log_size(&key, global).await.map(|size| size.saturating_sub(exported));
+    if global.json {
+        output::json(&json!({"dir": dir, "entries": exported, "left_out": left_out}));
+        return Ok(());
+    }
     output::line(format!("{}  verify it with: chancery audit verify --dir {}", dir.display(), dir.display()));
+    output::line(format!("{exported} entries{}", remainder(left_out)));
     Ok(())
+}
+
+/// The second line of a checkpoint (C2SP tlog-checkpoint) is the size of its tree.
+fn checkpoint_size(note: &str) -> Option<u64> {
+    note.lines().nth(1)?.parse().ok()
+}
+
+/// Entries in the log of this key, where its server answers soon: the export itself needs none.
+async fn log_size(key: &str, global: &Global) -> Option<u64> {
+    let client = global.client().ok()?;
+    let asked = async {
+        let served = client.get_text("/log/key").await.ok()?;
+        if served.trim() == key.trim() { size(&client).await.ok() } else { None }
+    };
+    tokio::time::timeout(SIZE_PATIENCE, asked).await.ok()?
+}
+
+fn remainder(left_out: Option<u64>) -> String {
+    match left_out {
+        Some(0) => String::new(),
+        Some(n) => format!(
+            "; {n} after the newest checkpoint were left out: wait a second and run it again, into another folder"
+        ),
+        None => {
+            "; what came after the newest checkpoint, if anything, is left out (no server says how much)".to_owned()
+        }
+    }
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {
@@ -220,4 +268,27 @@ fn progress() -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_a_row_of_words() {
+        let leaf = json!({
+            "i": 2, "event": "intend", "actor": {"id": "token:ops", "proof": "token", "with": "00"},
+            "profile": {"name": "tls-server", "hash": "09"},
+        });
+        assert_eq!(row(&leaf), ["2", "", "intend", "", "token:ops", "tls-server", "", ""]);
+        assert_eq!(row(&json!({"i": 3}))[4..6], ["", ""]);
+    }
+
+    #[test]
+    fn an_export_says_what_it_left_out() {
+        assert_eq!(checkpoint_size("origin\n57\nroot\n"), Some(57));
+        assert_eq!(remainder(Some(0)), "");
+        assert!(remainder(Some(3)).contains("3 after the newest checkpoint"));
+        assert!(remainder(None).contains("no server"));
+    }
 }

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use ca::RevocationReason;
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
-use super::files;
 use super::issue::write_certificate;
+use super::{csr, files};
 use crate::Global;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
@@ -19,7 +21,7 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// List certificates, those that expire first on top
+    /// List certificates, the newest on top; with --expiring those that expire first
     #[command(
         after_help = "Examples:\n  chancery certs list --expiring 30d\n  chancery certs list --owner web --state issued --json"
     )]
@@ -32,20 +34,19 @@ enum What {
         #[arg(long)]
         pem: bool,
     },
-    /// Revoke a certificate; the CRL is published before this command returns
+    /// Revoke a certificate. Its CRL says so when this command returns; no CRL covers SSH
     Revoke {
         /// Its serial number (hex)
         serial: String,
-        /// unspecified, key-compromise, ca-compromise, affiliation-changed, superseded, cessation-of-operation,
-        /// certificate-hold or privilege-withdrawn
-        #[arg(long, default_value = "unspecified")]
+        /// Why
+        #[arg(long, default_value = "unspecified", value_parser = PossibleValuesParser::new(RevocationReason::ALL.map(RevocationReason::as_str)))]
         reason: String,
     },
     /// Issue the successor of a certificate: same names, same key unless a CSR is given
     Renew {
         /// Its serial number (hex)
         serial: String,
-        /// A request with the new key
+        /// A request (PEM or DER) with the new key
         #[arg(long)]
         csr: Option<PathBuf>,
         /// Folder for cert.pem, chain.pem and fullchain.pem
@@ -75,7 +76,7 @@ struct List {
     #[arg(long)]
     profile: Option<String>,
     /// At most this many
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = some())]
     limit: usize,
 }
 
@@ -109,15 +110,33 @@ async fn list_certificates(args: List, global: &Global) -> Result<(), Failure> {
         output::json(&Value::Array(items));
         return Ok(());
     }
-    let rows = items
-        .iter()
-        .map(|item| ["not_after", "owner", "names", "profile", "state", "serial"].map(|f| field(item, f)).into());
+    let rows = items.iter().map(|item| {
+        let [expires, owner, profile, state, serial] =
+            ["not_after", "owner", "profile", "state", "serial"].map(|f| field(item, f));
+        vec![expires, owner, names(item), profile, state, serial]
+    });
     output::table(
         &["EXPIRES", "OWNER", "NAMES", "PROFILE", "STATE", "SERIAL"],
         rows.collect(),
         "no certificate matches",
     );
     Ok(())
+}
+
+/// The names in a cell: of a hundred, the first two and how many more.
+fn names(item: &Value) -> String {
+    const SHOWN: usize = 2;
+    let mut item = item.clone();
+    let more = match item.get_mut("names").and_then(Value::as_array_mut) {
+        Some(names) if names.len() > SHOWN => format!(", +{}", names.split_off(SHOWN).len()),
+        _ => String::new(),
+    };
+    field(&item, "names") + &more
+}
+
+/// A count of rows: none would look like an empty register.
+pub fn some() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
 }
 
 /// A name as the register has it: `dns:www.example.internal`; principals stand there as they are.
@@ -198,18 +217,42 @@ async fn revoke(serial: &str, reason: &str, global: &Global) -> Result<(), Failu
     if global.json {
         output::json(&answer);
     } else {
-        output::line(format!("revoked {serial} ({reason}); the new CRL is published"));
+        output::line(format!("revoked {serial} ({reason}); {}", consequence(&answer, &serial)));
     }
     Ok(())
 }
 
+/// Who learns of a revocation. An SSH serial has 64 bits: the last eight bytes of the register's.
+fn consequence(revoked: &Value, serial: &str) -> String {
+    let (program, file) = match field(revoked, "kind").as_str() {
+        "ssh-user" => ("sshd", "its RevokedKeys"),
+        "ssh-host" => ("ssh", "its RevokedHostKeys"),
+        _ => return "the new CRL is published".to_owned(),
+    };
+    let tail = serial.get(serial.len().saturating_sub(16)..).unwrap_or_default();
+    let number = u64::from_str_radix(tail, 16).unwrap_or_default();
+    format!(
+        "recorded, but no CRL covers SSH: {program} accepts it until {} unless the serial {number} is in {file} (ssh-keygen -k)",
+        field(revoked, "not_after")
+    )
+}
+
 async fn renew(serial: &str, csr: Option<PathBuf>, out: PathBuf, global: &Global) -> Result<(), Failure> {
+    let client = global.client()?;
+    let resource = format!("/api/v1/certificates/{}", hex_serial(serial)?);
     let mut body = json!({});
-    if let Some(path) = csr {
-        let pem = String::from_utf8(files::read(&path, 16 << 10)?).or_fail("the request is not PEM")?;
-        body["csr"] = json!(pem);
+    match csr {
+        Some(path) => {
+            let csr = csr::read(&path)?;
+            csr::fits(&csr, &out)?;
+            body["csr"] = json!(csr);
+        }
+        None if out.join("key.pem").exists() => {
+            csr::fits_hash(&field(&client.get(&resource).await?, "key_hash"), &out)?;
+        }
+        None => {}
     }
-    let issued = global.client()?.post(&format!("/api/v1/certificates/{}/renew", hex_serial(serial)?), &body).await?;
+    let issued = client.post(&format!("{resource}/renew"), &body).await?;
     files::folder(&out)?;
     write_certificate(&out, &issued)?;
     if global.json {
@@ -281,6 +324,23 @@ mod tests {
         assert_eq!(registered("WWW.example.internal", None).unwrap(), "dns:www.example.internal");
         assert_eq!(registered("10.0.0.7", Some("certificate")).unwrap(), "ip:10.0.0.7");
         assert_eq!(registered("alice", Some("ssh-user")).unwrap(), "alice");
+    }
+
+    #[test]
+    fn many_names_are_counted_not_listed() {
+        let of = |n: usize| names(&json!({"names": (0..n).map(|i| format!("dns:{i}")).collect::<Vec<_>>()}));
+        assert_eq!(of(100), "dns:0, dns:1, +98");
+        assert_eq!(of(2), "dns:0, dns:1");
+        assert_eq!(names(&json!({})), "");
+    }
+
+    #[test]
+    fn a_revoked_ssh_certificate_is_said_to_be_accepted_still() {
+        let ssh = json!({"kind": "ssh-user", "not_after": "2026-01-01T00:00:00Z"});
+        let said = consequence(&ssh, "0101000000000000000000000000000a");
+        assert!(said.contains("serial 10 ") && said.contains("RevokedKeys") && said.contains("2026-01-01"), "{said}");
+        assert!(consequence(&json!({"kind": "ssh-host"}), "0a").contains("RevokedHostKeys"));
+        assert_eq!(consequence(&json!({"kind": "certificate"}), "0a"), "the new CRL is published");
     }
 
     #[test]

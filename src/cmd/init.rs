@@ -1,14 +1,18 @@
 //! `chancery init`: the keys in the HSM, the CAs, the register, the configuration and the first administrator.
 //!
-//! Interrupted at any point, the same command continues: each step looks first whether it was done.
+//! Interrupted at any point, the same command continues: each step looks first whether it was done. A mistake in a flag
+//! leaves nothing behind: flags are checked, and the token is found or made, before the first file is written; a
+//! configuration kept from before that says something else is an error.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ca::{Authority, CreateConfig, Dn};
-use clap::Parser;
-use policy::Role;
+use clap::{Parser, value_parser};
+use policy::{Instance, Name, Role};
 
 use super::files::{self, PUBLIC, SECRET};
+use super::first_config::{contradictions, first_config};
 use crate::Global;
 use crate::client::ClientFile;
 use crate::config::Config;
@@ -18,6 +22,10 @@ use crate::output;
 
 /// The first administrator's token is good for this long; make another before it ends (`chancery token create`).
 const ADMIN_TOKEN_SECS: u64 = 90 * 86_400;
+/// What `ca` takes: with a CA's role behind it, it has to fit into a common name.
+const ORGANIZATION_BYTES_MAX: usize = 48;
+/// No PIN is longer.
+const PIN_BYTES_MAX: u64 = 4096;
 
 #[derive(Parser)]
 #[command(after_help = "\
@@ -28,68 +36,80 @@ Example, with SoftHSM2:
 Writes DIR/chancery.toml, DIR/roots.pem, DIR/admin.token (mode 0600), DIR/client.toml, DIR/policies/, DIR/profiles/.")]
 pub struct Args {
     /// Folder of the new authority
-    dir: PathBuf,
+    pub dir: PathBuf,
     /// The PKCS#11 module (.so)
     #[arg(long)]
-    module: PathBuf,
+    pub module: PathBuf,
     /// The token's label
     #[arg(long)]
-    token_label: String,
+    pub token_label: String,
     /// File with the token's user PIN; without it the server reads the environment variable CHANCERY_PIN
     #[arg(long)]
-    pin_file: Option<PathBuf>,
+    pub pin_file: Option<PathBuf>,
     /// Initialise a new token of that label first, with this file's security officer PIN
     #[arg(long, value_name = "SO_PIN_FILE", requires = "pin_file")]
-    create_token: Option<PathBuf>,
+    pub create_token: Option<PathBuf>,
     /// What the CAs are named after
     #[arg(long, default_value = "Chancery")]
-    organization: String,
+    pub organization: String,
     /// The distinguished name above the CAs' common names, instead of O=ORGANIZATION: /DC=com/DC=example/O=Example+OU=PKI,
     /// most general part first, "+" inside a multi-valued part
     #[arg(long, value_name = "DN")]
-    subject_base: Option<String>,
-    /// sqlite:PATH (relative to DIR) or postgres://...
-    #[arg(long, default_value = "sqlite:chancery.db")]
-    database: String,
-    /// This node's number, 1 to 32000: the beginning of its serial numbers
-    #[arg(long, default_value_t = 1)]
-    instance: u16,
-    /// Where HTTPS listens
-    #[arg(long, default_value = "127.0.0.1:8443")]
-    https: String,
-    /// Where plain HTTP (CRL, AIA) listens
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    http: String,
-    /// Names of the server, for its own certificate; the first is the one in URLs
-    #[arg(long = "server-name", default_values = ["localhost", "127.0.0.1"])]
-    server_names: Vec<String>,
+    pub subject_base: Option<String>,
+    /// sqlite:PATH (relative to DIR) or postgres://... [default: sqlite:chancery.db]
+    #[arg(long)]
+    pub database: Option<String>,
+    /// This node's number, 1 to 32000: the beginning of its serial numbers [default: 1]
+    #[arg(long, value_parser = value_parser!(u16).range(1..=i64::from(Instance::MAX)))]
+    pub instance: Option<u16>,
+    /// Where HTTPS listens [default: 127.0.0.1:8443]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub https: Option<SocketAddr>,
+    /// Where plain HTTP (CRL, AIA) listens [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub http: Option<SocketAddr>,
+    /// Names of the server, for its own certificate; the first is the one in URLs [default: localhost 127.0.0.1]
+    #[arg(long = "server-name")]
+    pub server_names: Vec<String>,
     /// Let clients on this host prove localhost and names of the hosts file through ACME, with http-01 on port 5002,
     /// and give the owner `default` names to play with. Not for production
     #[arg(long)]
-    demo: bool,
+    pub demo: bool,
 }
 
 /// Runs `chancery init`.
 pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
-    files::folder(&args.dir)?;
+    let steps = Steps { quiet: global.json };
+    let create = check(&args)?;
     let file = args.dir.join("chancery.toml");
-    if file.exists() {
-        step("configuration", &format!("{} is there already, kept", file.display()));
-    } else {
-        files::write(&file, configuration(&args)?.as_bytes(), PUBLIC)?;
-        step("configuration", &file.display().to_string());
+    let text = first_config(&args)?;
+    let fresh = Config::parse(&text, &file).or_fail("these flags make no configuration")?;
+    let kept = match file.exists() {
+        true => Some(Config::load(&file).or_fail("the configuration is refused")?),
+        false => None,
+    };
+    if let Some(kept) = &kept {
+        agree(&args, kept, &fresh)?;
     }
-    shipped(&args.dir)?;
-    let config = Config::load(&file).or_fail("the configuration is refused")?;
+    let is_kept = kept.is_some();
+    let config = kept.unwrap_or(fresh);
     if let Some(so_pin) = &args.create_token {
-        create_token(&args, so_pin)?;
+        create_token(&args, so_pin, steps)?;
     }
-    step("token", &format!("opening {} in {}", args.token_label, args.module.display()));
-    let (parts, _closing) = house::parts(&config).await?;
-    step("authority", "root and issuing CAs, SSH CAs and log key in the token");
-    let base =
-        args.subject_base.as_deref().map(|text| Dn::parse(text).or_fail("--subject-base is no name")).transpose()?;
-    let authority = Authority::create(parts, CreateConfig { base, ..CreateConfig::new(args.organization.clone()) })
+    steps.say("token", &format!("opening {} in {}", args.token_label, args.module.display()));
+    let opened = house::open_token(&config)?;
+    // From here on there is something to continue.
+    files::folder(&args.dir)?;
+    if is_kept {
+        steps.say("configuration", &format!("{} is there already, kept", file.display()));
+    } else {
+        files::write(&file, text.as_bytes(), PUBLIC)?;
+        steps.say("configuration", &file.display().to_string());
+    }
+    shipped(&args.dir, steps)?;
+    let (parts, _closing) = house::parts(&config, opened).await?;
+    steps.say("authority", "root and issuing CAs, SSH CAs and log key in the token");
+    let authority = Authority::create(parts, create)
         .await
         .or_fail("cannot create the authority")
         .map_err(|f| f.help("mend the cause and run the same command again; it continues where it stopped"))?;
@@ -97,11 +117,11 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     authority.refresh_crls().await.or_fail("cannot publish the first CRLs")?;
     let roots = args.dir.join("roots.pem");
     files::write(&roots, authority.roots_pem().as_bytes(), PUBLIC)?;
-    step("roots", &roots.display().to_string());
+    steps.say("roots", &roots.display().to_string());
     let log_key = args.dir.join("log.vkey");
     files::write(&log_key, format!("{}\n", authority.log_verifier_key().trim()).as_bytes(), PUBLIC)?;
-    step("log key", &log_key.display().to_string());
-    administrator(&args.dir, &authority, &config).await?;
+    steps.say("log key", &log_key.display().to_string());
+    administrator(&args.dir, &authority, &config, steps).await?;
     if global.json {
         output::json(&serde_json::json!({"dir": args.dir, "config": file, "roots": roots}));
     } else {
@@ -110,36 +130,77 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The first administrator's token, unless one was written before.
-async fn administrator(dir: &Path, authority: &Authority, config: &Config) -> Result<(), Failure> {
-    let path = dir.join("admin.token");
-    if path.exists() {
-        step("administrator", &format!("{} is there already, kept", path.display()));
+/// What can be seen of the flags alone, before anything is made.
+fn check(args: &Args) -> Result<CreateConfig, Failure> {
+    let refuse = |flag: &str, why: String| Failure::new(Exit::Failed, format!("{flag} is refused: {why}"));
+    for name in &args.server_names {
+        Name::parse(name).or_fail("--server-name is refused")?;
+    }
+    let organization = args.organization.trim();
+    if organization.is_empty() || organization.len() > ORGANIZATION_BYTES_MAX {
+        return Err(refuse("--organization", format!("write 1 to {ORGANIZATION_BYTES_MAX} bytes")));
+    }
+    if organization.contains(char::is_control) {
+        return Err(refuse("--organization", "it holds a control character".to_owned()));
+    }
+    let base = args.subject_base.as_deref().map(Dn::parse).transpose().or_fail("--subject-base is refused")?;
+    if !args.module.is_file() {
+        return Err(refuse("--module", format!("{} is no file", args.module.display()))
+            .help("name the PKCS#11 module's library, such as /usr/lib/softhsm/libsofthsm2.so"));
+    }
+    for (flag, pin) in [("--pin-file", &args.pin_file), ("--create-token", &args.create_token)] {
+        let Some(path) = pin else { continue };
+        if zeroize::Zeroizing::new(files::read(path, PIN_BYTES_MAX)?).trim_ascii().is_empty() {
+            return Err(refuse(flag, format!("{} is empty", path.display())));
+        }
+    }
+    Ok(CreateConfig { base, ..CreateConfig::new(organization) })
+}
+
+/// A configuration that is there already stays as it is; flags that say something else are not passed over.
+fn agree(args: &Args, kept: &Config, fresh: &Config) -> Result<(), Failure> {
+    let found = contradictions(args, kept, fresh);
+    if found.is_empty() {
         return Ok(());
     }
-    let new = api::tokens::NewToken {
-        name: "admin".to_owned(),
-        roles: [Role::Admin].into(),
-        owners: Default::default(),
-        scopes: None,
-        expires_secs: ADMIN_TOKEN_SECS,
-    };
-    let token = api::tokens::create(authority, &policy::Actor::system("init"), new)
-        .await
-        .or_fail("cannot make the first administrator")?;
-    files::write(&path, format!("{}\n", token.token.expose()).as_bytes(), SECRET)?;
+    let file = kept.file.display();
+    Err(Failure::new(Exit::Failed, format!("{file} is there already and says something else: {}", found.join("; ")))
+        .help(format!("change {file} or the flag, so that they agree")))
+}
+
+/// The first administrator's token and the client's file, unless they were written before.
+async fn administrator(dir: &Path, authority: &Authority, config: &Config, steps: Steps) -> Result<(), Failure> {
+    let path = dir.join("admin.token");
+    if path.exists() {
+        steps.say("administrator", &format!("{} is there already, kept", path.display()));
+    } else {
+        let new = api::tokens::NewToken {
+            name: "admin".to_owned(),
+            roles: [Role::Admin].into(),
+            owners: Default::default(),
+            scopes: None,
+            expires_secs: ADMIN_TOKEN_SECS,
+        };
+        let token = api::tokens::create(authority, &policy::Actor::system("init"), new)
+            .await
+            .or_fail("cannot make the first administrator")?;
+        files::write(&path, format!("{}\n", token.token.expose()).as_bytes(), SECRET)?;
+        steps.say("administrator", &format!("{} (90 days; chancery token create makes others)", path.display()));
+    }
+    let remembered = dir.join("client.toml");
+    if remembered.exists() {
+        return Ok(());
+    }
     let client = ClientFile {
         url: Some(config.server.public_https.clone()),
         cacert: Some("roots.pem".into()),
         token_file: Some("admin.token".into()),
     };
     let text = toml::to_string(&client).or_fail("cannot write client.toml")?;
-    files::write(&dir.join("client.toml"), text.as_bytes(), PUBLIC)?;
-    step("administrator", &format!("{} (90 days; chancery token create makes others)", path.display()));
-    Ok(())
+    files::write(&remembered, text.as_bytes(), PUBLIC)
 }
 
-fn shipped(dir: &Path) -> Result<(), Failure> {
+fn shipped(dir: &Path, steps: Steps) -> Result<(), Failure> {
     let policies = policy::Policies::shipped().iter().map(|(name, text)| ("policies", "cedar", name, text));
     let profiles = ca::Profiles::shipped().iter().map(|(name, text)| ("profiles", "toml", name, text));
     for (folder, extension, name, text) in policies.chain(profiles) {
@@ -151,12 +212,12 @@ fn shipped(dir: &Path) -> Result<(), Failure> {
             files::write(&path, text.as_bytes(), PUBLIC)?;
         }
     }
-    step("policies", &dir.join("policies").display().to_string());
-    step("profiles", &dir.join("profiles").display().to_string());
+    steps.say("policies", &dir.join("policies").display().to_string());
+    steps.say("profiles", &dir.join("profiles").display().to_string());
     Ok(())
 }
 
-fn create_token(args: &Args, so_pin: &Path) -> Result<(), Failure> {
+fn create_token(args: &Args, so_pin: &Path, steps: Steps) -> Result<(), Failure> {
     let Some(pin) = &args.pin_file else { return Ok(()) };
     match hsm::init_token(
         &args.module,
@@ -164,9 +225,9 @@ fn create_token(args: &Args, so_pin: &Path) -> Result<(), Failure> {
         &hsm::PinSource::File(so_pin.to_owned()),
         &hsm::PinSource::File(pin.clone()),
     ) {
-        Ok(serial) => step("token", &format!("initialised {}, serial {serial}", args.token_label)),
+        Ok(serial) => steps.say("token", &format!("initialised {}, serial {serial}", args.token_label)),
         Err(hsm::HsmError::TokenExists { .. }) => {
-            step("token", &format!("{} is there already, kept", args.token_label))
+            steps.say("token", &format!("{} is there already, kept", args.token_label))
         }
         Err(error) => {
             return Err(Failure::new(Exit::Failed, "cannot initialise the token")
@@ -177,107 +238,16 @@ fn create_token(args: &Args, so_pin: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The first configuration. Every value that someone may have to change stands in it, with a word why.
-fn configuration(args: &Args) -> Result<String, Failure> {
-    let absolute = |path: &Path| std::path::absolute(path).or_fail(format!("{} has no absolute form", path.display()));
-    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    let pin = match &args.pin_file {
-        Some(path) => format!("pin_file = {}", quoted(&absolute(path)?.display().to_string())),
-        None => "pin_env = \"CHANCERY_PIN\"".to_owned(),
-    };
-    let names: Vec<String> = args.server_names.iter().map(|n| quoted(n)).collect();
-    let host = args.server_names.first().map_or("localhost", String::as_str);
-    let port = |address: &str| address.rsplit_once(':').map_or("", |(_, port)| port).to_owned();
-    let (acme, owner) = if args.demo { (ACME_DEMO, OWNER_DEMO) } else { (ACME, OWNER) };
-    Ok(format!(
-        "# Chancery's configuration; docs/CONFIG.md explains every key. Relative paths are relative to this file.\n\n\
-         [server]\nhttps = {https}\nhttp = {http}\nnames = [{names}]\n\
-         # How clients reach it; certificates carry public_http (CRL, AIA), ACME answers carry public_https.\n\
-         public_http = {public_http}\npublic_https = {public_https}\n\n\
-         [hsm]\nmodule = {module}\ntoken = {token}\n{pin}\n\n\
-         [database]\nurl = {database}\n\n\
-         [ca]\ninstance = {instance}   # another number on every node that shares the register\n\n\
-         [log]\norigin = {origin}\n\n{acme}\n{owner}",
-        https = quoted(&args.https),
-        http = quoted(&args.http),
-        names = names.join(", "),
-        public_http = quoted(&format!("http://{host}:{}", port(&args.http))),
-        public_https = quoted(&format!("https://{host}:{}", port(&args.https))),
-        module = quoted(&absolute(&args.module)?.display().to_string()),
-        token = quoted(&args.token_label),
-        database = quoted(&args.database),
-        instance = args.instance,
-        origin = quoted(&format!("{host}/chancery")),
-    ))
+/// Says on standard error what is done; with --json only a failure stands there.
+#[derive(Clone, Copy)]
+struct Steps {
+    quiet: bool,
 }
 
-const ACME: &str = r#"[acme]
-# Resolvers that validation asks; empty means this host's own.
-resolvers = []
-use_hosts_file = false
-http01_port = 80
-tls_alpn01_port = 443
-# Validation never connects to loopback and link-local addresses, unless a network stands here.
-allow_networks = []
-profile = "tls-server"
-owner = "acme"
-"#;
-
-const ACME_DEMO: &str = r#"# A demo: names of this host's own hosts file can be proved, on a port that needs no root.
-[acme]
-resolvers = []
-use_hosts_file = true
-http01_port = 5002
-tls_alpn01_port = 5001
-allow_networks = ["127.0.0.0/8", "::1/128"]
-profile = "tls-server"
-owner = "acme"
-"#;
-
-const OWNER: &str = r#"# Which names belong to whom. Nothing else is issued; "*.example.internal" means everything below it.
-[[owner]]
-name = "default"
-dns = ["localhost"]
-ip = ["127.0.0.1/32"]
-principals = []
-"#;
-
-const OWNER_DEMO: &str = r#"# Which names belong to whom. Nothing else is issued; "*.example.internal" means everything below it.
-[[owner]]
-name = "default"
-dns = ["localhost", "*.localhost", "*.example.internal"]
-ip = ["127.0.0.0/8", "::1/128"]
-principals = ["*"]
-"#;
-
-fn step(what: &str, text: &str) {
-    eprintln!("{what:>14}  {text}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_configuration_is_one_that_loads() {
-        for demo in ["--demo", "--organization=Example \"Ltd\""] {
-            let args = Args::parse_from([
-                "init",
-                "d",
-                "--module",
-                "/m.so",
-                "--token-label",
-                "a \"b\"",
-                "--pin-file",
-                "pin",
-                demo,
-            ]);
-            let dir = tempfile::tempdir().unwrap();
-            let file = dir.path().join("chancery.toml");
-            std::fs::write(&file, configuration(&args).unwrap()).unwrap();
-            let config = Config::load(&file).unwrap();
-            assert_eq!(config.server.public_https, "https://localhost:8443");
-            assert_eq!(config.acme.unwrap().hosts_file.is_some(), demo == "--demo");
+impl Steps {
+    fn say(self, what: &str, text: &str) {
+        if !self.quiet {
+            eprintln!("{what:>14}  {text}");
         }
     }
 }

@@ -10,13 +10,11 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P2
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::csr;
 use super::files::{self, PUBLIC, SECRET};
 use crate::Global;
 use crate::failure::{Failure, OrFail};
 use crate::output::{self, field};
-
-/// What the server takes at most (see docs/LIMITS.md).
-const CSR_BYTES_MAX: u64 = 16 << 10;
 
 #[derive(Parser)]
 pub struct Args {
@@ -92,7 +90,11 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 async fn leaf_certificate(args: Leaf, profile: &str, global: &Global) -> Result<(), Failure> {
     let client = global.client()?;
     let (csr, key) = match &args.csr {
-        Some(path) => (pem(&files::read(path, CSR_BYTES_MAX)?), None),
+        Some(path) => {
+            let csr = csr::read(path)?;
+            csr::fits(&csr, &args.out)?;
+            (csr, None)
+        }
         None => {
             let (csr, key) = request(&args.names)?;
             (csr, Some(key))
@@ -151,18 +153,6 @@ fn request(names: &[String]) -> Result<(String, Zeroizing<String>), Failure> {
     Ok((csr, Zeroizing::new(key.serialize_pem())))
 }
 
-/// A CSR as PEM; DER is wrapped.
-fn pem(csr: &[u8]) -> String {
-    use base64::Engine;
-    match std::str::from_utf8(csr) {
-        Ok(text) if text.contains("-----BEGIN") => text.to_owned(),
-        _ => {
-            let body = base64::engine::general_purpose::STANDARD.encode(csr);
-            format!("-----BEGIN CERTIFICATE REQUEST-----\n{body}\n-----END CERTIFICATE REQUEST-----\n")
-        }
-    }
-}
-
 /// Writes `cert.pem`, `chain.pem` (the intermediates) and `fullchain.pem` of a certificate resource into `dir`.
 pub fn write_certificate(dir: &Path, issued: &Value) -> Result<(), Failure> {
     let (certificate, full) = (field(issued, "certificate"), field(issued, "chain"));
@@ -179,12 +169,6 @@ fn report(issued: &Value, dir: &Path, as_json: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn der_requests_are_wrapped_and_pem_is_left_alone() {
-        assert!(pem(&[0x30, 0x82]).starts_with("-----BEGIN CERTIFICATE REQUEST-----\nMII="));
-        assert_eq!(pem(b"-----BEGIN X-----"), "-----BEGIN X-----");
-    }
 
     #[test]
     fn the_chain_file_holds_the_intermediates_only() {

@@ -5,15 +5,13 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use clap::Parser;
+use zeroize::Zeroizing;
 
 use super::files::{self, PUBLIC, SECRET};
 use crate::Global;
-use crate::client::ClientFile;
+use crate::client::{ClientFile, TOKEN_BYTES_MAX};
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
-
-/// A token is under 100 bytes; a file longer than this is none.
-const TOKEN_BYTES_MAX: u64 = 4096;
 
 #[derive(Parser)]
 #[command(after_help = "Example:\n  chancery login --url https://ca.example.internal:8443 --cacert roots.pem < token")]
@@ -28,9 +26,9 @@ pub async fn run(_args: Args, global: &Global) -> Result<(), Failure> {
         .ok_or_else(|| Failure::new(Exit::Failed, "neither HOME nor XDG_CONFIG_HOME is set"))?;
     let dir = path.parent().map(PathBuf::from).unwrap_or_default();
     let token = match &global.connection.token_file {
-        Some(file) => files::read(file, TOKEN_BYTES_MAX)?,
+        Some(file) => files::secret(file, TOKEN_BYTES_MAX)?,
         None => {
-            let mut bytes = Vec::new();
+            let mut bytes = Zeroizing::new(Vec::new());
             std::io::stdin()
                 .take(TOKEN_BYTES_MAX)
                 .read_to_end(&mut bytes)

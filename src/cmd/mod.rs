@@ -3,8 +3,10 @@
 pub mod agent;
 pub mod audit;
 pub mod certs;
+pub mod csr;
 pub mod doctor;
 pub mod files;
+pub mod first_config;
 pub mod init;
 pub mod issue;
 pub mod login;

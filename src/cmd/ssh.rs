@@ -130,7 +130,7 @@ async fn log_in(args: Login, global: &Global) -> Result<(), Failure> {
         }
     };
     if !key.exists() {
-        files::folder(key.parent().unwrap_or(Path::new(".")))?;
+        files::private_folder(key.parent().unwrap_or(Path::new(".")))?;
         let file = key.display().to_string();
         tool("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "chancery", "-f", &file])?;
     }

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
 use super::certs::seconds;
-use super::files::{self, SECRET};
+use super::files::{Place, SECRET};
 use crate::Global;
 use crate::failure::Failure;
 use crate::output::{self, field};
@@ -80,9 +80,11 @@ async fn create_token(args: Create, global: &Global) -> Result<(), Failure> {
     if !args.scopes.is_empty() {
         body["scopes"] = json!(args.scopes);
     }
-    let mut token = global.client()?.post("/api/v1/tokens", &body).await?;
-    if let Some(path) = &args.out {
-        files::write_new(path, format!("{}\n", field(&token, "token")).as_bytes(), SECRET)?;
+    let client = global.client()?;
+    let place = args.out.as_deref().map(|path| Place::take(path, SECRET)).transpose()?;
+    let mut token = client.post("/api/v1/tokens", &body).await?;
+    if let Some(place) = place {
+        place.fill(format!("{}\n", field(&token, "token")).as_bytes())?;
         if let Some(object) = token.as_object_mut() {
             object.remove("token");
         }

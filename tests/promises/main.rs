@@ -11,6 +11,7 @@ mod acme_clients;
 mod agent;
 mod audit;
 mod bad_input;
+mod cli;
 mod code;
 mod crash;
 mod quickstart;

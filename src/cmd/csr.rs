@@ -1,0 +1,101 @@
+//! A certificate request from a file, and the key beside its future certificate: one pair, or nothing is asked for.
+
+use std::path::Path;
+
+use ring::digest::{SHA256, digest};
+use zeroize::Zeroizing;
+
+use super::files;
+use crate::failure::{Exit, Failure, OrFail};
+
+/// What the server takes at most (see docs/LIMITS.md).
+const CSR_BYTES_MAX: u64 = 16 << 10;
+/// The PEM file of an RSA key of 4096 bits is a quarter of it.
+const KEY_BYTES_MAX: u64 = 16 << 10;
+
+/// Reads a request, PEM or DER, as PEM.
+pub fn read(path: &Path) -> Result<String, Failure> {
+    Ok(pem(&files::read(path, CSR_BYTES_MAX)?))
+}
+
+/// DER is wrapped; PEM is left alone.
+fn pem(csr: &[u8]) -> String {
+    use base64::Engine;
+    match std::str::from_utf8(csr) {
+        Ok(text) if text.contains("-----BEGIN") => text.to_owned(),
+        _ => {
+            let body = base64::engine::general_purpose::STANDARD.encode(csr);
+            format!("-----BEGIN CERTIFICATE REQUEST-----\n{body}\n-----END CERTIFICATE REQUEST-----\n")
+        }
+    }
+}
+
+/// Refuses a folder whose `key.pem` is not the key of this request: its certificate would replace the one in use.
+pub fn fits(csr: &str, dir: &Path) -> Result<(), Failure> {
+    let Some(kept) = kept_key(dir)? else { return Ok(()) };
+    let asked = ca::Csr::parse(csr.as_bytes()).or_fail("the request is refused")?.key_hash();
+    same(&kept, &hex::encode(asked), dir)
+}
+
+/// The same for a certificate of the register, whose `key_hash` is known.
+pub fn fits_hash(key_hash: &str, dir: &Path) -> Result<(), Failure> {
+    kept_key(dir)?.map_or(Ok(()), |kept| same(&kept, key_hash, dir))
+}
+
+fn same(kept: &str, asked: &str, dir: &Path) -> Result<(), Failure> {
+    if kept == asked {
+        return Ok(());
+    }
+    let said = format!("{} is another key than the certificate's", dir.join("key.pem").display());
+    Err(Failure::new(Exit::Failed, said).help("name another folder with --out, or move that key away"))
+}
+
+/// SHA-256 of the public key of `key.pem` in the folder, hex; none where there is no such file.
+fn kept_key(dir: &Path) -> Result<Option<String>, Failure> {
+    let path = dir.join("key.pem");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let help =
+        format!("name another folder with --out; openssl pkcs8 -topk8 -nocrypt makes {} readable", path.display());
+    let unread = format!("{} cannot be compared with the certificate's key", path.display());
+    let text = Zeroizing::new(files::read(&path, KEY_BYTES_MAX)?);
+    let key = std::str::from_utf8(&text).ok().map(rcgen::KeyPair::from_pem);
+    let key = key.and_then(Result::ok).ok_or_else(|| Failure::new(Exit::Failed, unread).help(help))?;
+    Ok(Some(hex::encode(digest(&SHA256, &rcgen::PublicKeyData::subject_public_key_info(&key)))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
+
+    #[test]
+    fn der_requests_are_wrapped_and_pem_is_left_alone() {
+        assert!(pem(&[0x30, 0x82]).starts_with("-----BEGIN CERTIFICATE REQUEST-----\nMII="));
+        assert_eq!(pem(b"-----BEGIN X-----"), "-----BEGIN X-----");
+    }
+
+    #[test]
+    fn a_request_without_an_end_is_refused() {
+        assert!(read(Path::new("/dev/zero")).is_err());
+    }
+
+    #[test]
+    fn a_request_fits_beside_its_own_key_or_none() {
+        let dir = tempfile::tempdir().unwrap();
+        for algorithm in [&PKCS_ECDSA_P384_SHA384, &PKCS_ED25519] {
+            let (mine, other) = (KeyPair::generate_for(algorithm).unwrap(), KeyPair::generate_for(algorithm).unwrap());
+            let params = CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+            let csr = params.serialize_request(&mine).unwrap().pem().unwrap();
+            let _ = std::fs::remove_file(dir.path().join("key.pem"));
+            fits(&csr, dir.path()).unwrap();
+            std::fs::write(dir.path().join("key.pem"), mine.serialize_pem()).unwrap();
+            fits(&csr, dir.path()).unwrap();
+            std::fs::write(dir.path().join("key.pem"), other.serialize_pem()).unwrap();
+            assert!(fits(&csr, dir.path()).unwrap_err().to_string().contains("another key"));
+            std::fs::write(dir.path().join("key.pem"), "no key").unwrap();
+            assert!(fits(&csr, dir.path()).unwrap_err().to_string().contains("cannot be compared"));
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The command line keeps what it is trusted with, and says what happened: tokens, keys, files, words.
+
+use crate::house::{House, PATIENCE, SOFTHSM, command, fail, succeed, text, until};
+
+#[test]
+fn a_remembered_token_is_sent_to_its_own_server_only() {
+    let house = House::started();
+    let (roots, token) = (house.ca("roots.pem"), house.ca("admin.token"));
+    // The same server at another address is another origin: client.toml says localhost.
+    let staging = house.https("").replace("localhost", "127.0.0.1");
+    let there = |arguments: &[&str]| house.command(&[&["--url", &staging], arguments].concat());
+    let said = fail(there(&["certs", "list", "--cacert", text(&roots)]));
+    for word in ["no token", &staging, "client.toml", &house.https(""), "--token-file"] {
+        assert!(said.contains(word), "{word} is missing: {said}");
+    }
+    let said = fail(there(&["certs", "list", "--token-file", text(&token)]));
+    assert!(said.contains("--cacert") && said.contains("client.toml"), "its roots stay too: {said}");
+    succeed(there(&["certs", "list", "--cacert", text(&roots), "--token-file", text(&token)]));
+    // What is public needs no token, and the same origin in other letters is the same server.
+    succeed(there(&["ssh", "ca", "--cacert", text(&roots)]));
+    let same = format!("{}/", house.https("").replace("localhost", "LOCALHOST"));
+    house.run(&["certs", "list", "--url", &same]);
+}
+
+#[test]
+fn a_token_is_made_only_where_it_can_be_kept() {
+    let house = House::started();
+    let out = house.path("ci.token");
+    std::fs::write(&out, "something else").expect("a file");
+    let create = |out: &str| house.command(&["token", "create", "ci", "--role", "auditor", "--out", out]);
+    let before = house.json(&["token", "list"]);
+    assert!(fail(create(text(&out))).contains("exists already"));
+    assert!(fail(create(text(&house.path("no/such/folder")))).contains("cannot write"));
+    assert_eq!(house.json(&["token", "list"]), before, "no token was made");
+    assert_eq!(std::fs::read_to_string(&out).expect("the file"), "something else");
+    // A token that the server refuses leaves no empty file behind.
+    fail(house.command(&["token", "create", "ci", "--role", "king", "--out", text(&house.path("king"))]));
+    assert!(!house.path("king").exists());
+    succeed(create(text(&house.path("good"))));
+    assert_ne!(house.json(&["token", "list"]), before);
+}
+
+/// A key and a request for `name`, by openssl; the request in DER where the file says so.
+fn openssl_request(house: &House, key: &str, kind: &[&str], csr: &str, name: &str) {
+    let (key, csr) = (house.path(key), house.path(csr));
+    let subject = format!("/CN={name}");
+    let form = if csr.extension().is_some_and(|e| e == "der") { "DER" } else { "PEM" };
+    let mut openssl = command("openssl", &["req", "-new", "-nodes", "-keyout", text(&key), "-out", text(&csr)]);
+    openssl.args(["-outform", form, "-subj", &subject]).args(kind);
+    succeed(openssl);
+}
+
+#[test]
+fn a_certificate_is_not_put_beside_another_key() {
+    let house = House::started();
+    let p256 = &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"][..];
+    let dir = house.path("www");
+    house.run(&["issue", "tls", "a.example.internal", "--out", text(&dir)]);
+    let before = std::fs::read(dir.join("fullchain.pem")).expect("fullchain.pem");
+    let issued = house.json(&["certs", "list"]);
+    let serial = issued[0]["serial"].as_str().expect("a serial").to_owned();
+
+    openssl_request(&house, "other.key", p256, "other.pem", "b.example.internal");
+    let other = house.path("other.pem");
+    for refused in [
+        &["issue", "tls", "--csr", text(&other), "--out", text(&dir)][..],
+        &["certs", "renew", &serial, "--csr", text(&other), "--out", text(&dir)],
+    ] {
+        let said = fail(house.command(refused));
+        assert!(said.contains("key.pem") && said.contains("--out"), "{said}");
+    }
+    assert_eq!(std::fs::read(dir.join("fullchain.pem")).expect("fullchain.pem"), before, "the old pair is whole");
+    assert_eq!(house.json(&["certs", "list"]), issued, "and nothing was issued");
+    house.run(&["certs", "renew", &serial, "--out", text(&dir)]);
+
+    // Beside its own key, or none; PEM or DER, for a first certificate and for a renewal.
+    for (kind, name) in [(p256, "ec"), (&["-newkey", "rsa:2048"][..], "rsa")] {
+        let (key, csr, out) = (format!("{name}/key.pem"), format!("{name}.der"), house.path(name));
+        std::fs::create_dir(&out).expect("a folder");
+        openssl_request(&house, &key, kind, &csr, "b.example.internal");
+        house.run(&["issue", "tls", "--csr", text(&house.path(&csr)), "--out", text(&out)]);
+        let serial = house.json(&["certs", "list", "--limit", "1"])[0]["serial"].as_str().expect("a serial").to_owned();
+        house.run(&["certs", "renew", &serial, "--csr", text(&house.path(&csr)), "--out", text(&out)]);
+        let said = fail(house.command(&["certs", "renew", &serial, "--out", text(&dir)]));
+        assert!(said.contains("another key"), "{said}");
+    }
+    house.run(&["issue", "tls", "--csr", text(&other), "--out", text(&house.path("empty"))]);
+    let said = fail(house.command(&["issue", "tls", "--csr", "/dev/zero", "--out", text(&house.path("zero"))]));
+    assert!(said.contains("more than"), "{said}");
+}
+
+/// `chancery init` of a second authority in the house's SoftHSM2.
+fn init(house: &House, arguments: &[&str]) -> std::process::Command {
+    let (dir, pin) = (house.path("second"), house.path("pin"));
+    let base = ["init", text(&dir), "--module", SOFTHSM, "--pin-file", text(&pin)];
+    house.command(&[&base, arguments].concat())
+}
+
+#[test]
+fn a_mistake_in_a_flag_of_init_leaves_nothing_behind() {
+    let house = House::new();
+    let empty = house.path("empty");
+    std::fs::write(&empty, "\n").expect("an empty file");
+    for (arguments, says) in [
+        (&["--token-label", "typo"][..], "typo"),
+        (&["--token-label", "test", "--server-name", "a b"], "--server-name"),
+        (&["--token-label", "test", "--subject-base", "O=Example"], "--subject-base"),
+        (&["--token-label", "test", "--organization", " "], "--organization"),
+        (&["--token-label", "test", "--instance", "0"], "1..=32000"),
+        (&["--token-label", "test", "--instance", "32001"], "1..=32000"),
+        (&["--token-label", "test", "--https", "localhost"], "--https"),
+        (&["--token-label", "test", "--database", "mysql:x"], "database.url"),
+        (&["--token-label", "test", "--create-token", text(&empty)], "--create-token"),
+        (&["--token-label", "test", "--create-token", "/no/such/pin"], "/no/such/pin"),
+    ] {
+        let said = fail(init(&house, arguments));
+        assert!(said.contains(says), "{arguments:?}: {said}");
+        assert!(!house.path("second").exists(), "{arguments:?} wrote something");
+    }
+    // The corrected command goes on; a later one that says something else stops, and names both.
+    let so_pin = house.path("so-pin");
+    let right = ["--token-label", "second", "--create-token", text(&so_pin)];
+    succeed(init(&house, &right));
+    let said = fail(init(&house, &[&right[..], &["--instance", "7"]].concat()));
+    for word in ["ca.instance is 1", "--instance says 7", "chancery.toml"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    // Killed between the administrator's token and the client's file: the same command writes what is missing.
+    let (client, token) = (house.path("second/client.toml"), house.path("second/admin.token"));
+    let before = std::fs::read_to_string(&client).expect("client.toml");
+    let kept = std::fs::read_to_string(&token).expect("admin.token");
+    std::fs::remove_file(&client).expect("client.toml goes away");
+    succeed(init(&house, &right));
+    assert_eq!(std::fs::read_to_string(&client).expect("client.toml is back"), before);
+    assert_eq!(std::fs::read_to_string(&token).expect("admin.token"), kept);
+}
+
+#[test]
+fn a_revocation_says_who_learns_of_it() {
+    let house = House::started();
+    let help = house.run(&["certs", "revoke", "--help"]);
+    assert!(help.contains("privilege-withdrawn"), "{help}");
+    for refused in ["ca-compromise", "certificate-hold"] {
+        assert!(!help.contains(refused), "{help}");
+        assert_eq!(house.output(&["certs", "revoke", "0a", "--reason", refused]).status.code(), Some(2));
+    }
+    house.run(&["issue", "tls", "localhost", "--out", text(&house.path("tls"))]);
+    let serial = |kind: &str| {
+        house.json(&["certs", "list", "--kind", kind, "--limit", "1"])[0]["serial"]
+            .as_str()
+            .expect("a serial")
+            .to_owned()
+    };
+    let said = house.run(&["certs", "revoke", &serial("certificate"), "--reason", "superseded"]);
+    assert!(said.contains("the new CRL is published"), "{said}");
+
+    let id = house.path("id");
+    succeed(command("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", text(&id)]));
+    house.run(&["ssh", "sign-user", text(&house.path("id.pub")), "--principal", "alice"]);
+    let said = house.run(&["certs", "revoke", &serial("ssh-user")]);
+    assert!(
+        !said.contains("published") && said.contains("no CRL covers SSH") && said.contains("RevokedKeys"),
+        "{said}"
+    );
+    // The number it names is the one that OpenSSH's revocation list takes.
+    let number = said.split("the serial ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a number");
+    let (ca, list, certificate) = (house.path("user_ca.pub"), house.path("revoked"), house.path("id-cert.pub"));
+    std::fs::write(&ca, house.run(&["ssh", "ca"])).expect("user_ca.pub");
+    std::fs::write(house.path("serials"), format!("serial: {number}\n")).expect("serials");
+    let listed = |list: &std::path::Path| command("ssh-keygen", &["-Q", "-f", text(list), text(&certificate)]);
+    succeed(command("ssh-keygen", &["-q", "-k", "-f", text(&list), "-s", text(&ca), text(&house.path("serials"))]));
+    assert!(fail(listed(&list)).contains("REVOKED"));
+}
+
+#[test]
+fn lists_are_words_and_an_empty_one_says_why() {
+    let house = House::started();
+    let names: Vec<String> = (0..100).map(|i| format!("n{i:02}.example.internal")).collect();
+    let out = house.path("many");
+    let mut arguments = vec!["issue", "tls", "--out", text(&out)];
+    arguments.extend(names.iter().map(String::as_str));
+    house.run(&arguments);
+    let listed = house.run(&["certs", "list"]);
+    assert!(listed.contains("+98") && !listed.contains("n50.example"), "{listed}");
+    assert!(house.run(&["certs", "list", "--help"]).contains("the newest on top"));
+    let log = house.run(&["audit", "list"]);
+    assert!(log.contains("token:admin") && log.contains("tls-server"), "{log}");
+    assert!(!log.contains('{'), "no JSON in a table: {log}");
+    let beyond = house.run(&["audit", "list", "--after", "99999999"]);
+    assert!(beyond.contains("no entry after 99999999"), "{beyond}");
+    for list in [["audit", "list", "--limit", "0"], ["certs", "list", "--limit", "0"]] {
+        assert_eq!(house.output(&list).status.code(), Some(2), "{list:?}");
+    }
+}
+
+#[test]
+fn with_json_a_failure_is_one_object() {
+    let house = House::new();
+    let failed = |arguments: &[&str]| {
+        let output = house.output(&[arguments, &["--json"]].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let object: serde_json::Value = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"));
+        assert!(object["error"].as_str().is_some_and(|error| !error.is_empty()), "{object}");
+        assert_eq!(object["exit"].as_i64(), output.status.code().map(i64::from), "{object}");
+        object
+    };
+    // Nobody listens, wrong usage, and a command that says its steps otherwise.
+    assert_eq!(failed(&["certs", "list"])["exit"], 4);
+    assert_eq!(failed(&["certs", "list", "--limit", "0"])["exit"], 2);
+    let ca = house.path("ca");
+    let init = ["init", text(&ca), "--module", SOFTHSM, "--token-label", "typo"];
+    assert!(failed(&init)["error"].as_str().is_some_and(|error| error.contains("hsm.token")));
+    assert!(house.run(&["--help"]).contains("one JSON object on standard error"));
+}
+
+#[test]
+fn secrets_are_their_owners_alone() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let house = House::started();
+    let token = house.path("open.token");
+    std::fs::write(&token, house.admin_token()).expect("a token");
+    let mode = |mode| std::fs::set_permissions(&token, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    mode(0o644);
+    let said = fail(house.command(&["certs", "list", "--token-file", text(&token)]));
+    assert!(said.contains("chmod 600"), "{said}");
+    mode(0o600);
+    house.run(&["certs", "list", "--token-file", text(&token)]);
+    house.run(&["ssh", "login", "--principal", "alice"]);
+    assert_eq!(std::fs::metadata(house.path(".ssh")).expect(".ssh").mode() & 0o777, 0o700);
+}
+
+#[test]
+fn an_export_says_how_many_entries_it_left_out() {
+    let mut house = House::started();
+    let mut turn = 0;
+    let left_out = until(PATIENCE, || {
+        turn += 1;
+        let dir = house.path(&format!("export-{turn}"));
+        house.run(&["token", "create", "more", "--role", "auditor", "--out", text(&house.path(&format!("t-{turn}")))]);
+        let said = house.json(&["audit", "export", text(&dir)]);
+        assert!(said["entries"].as_u64() > Some(0), "{said}");
+        said["left_out"].as_u64() > Some(0)
+    });
+    assert!(left_out, "{turn} exports right after a change, and each was covered");
+    // Another server's log is another log.
+    let other = House::started();
+    let mut export = house.command(&["audit", "export", "--json", text(&house.path("elsewhere"))]);
+    export.args(["--url", &other.https(""), "--cacert", text(&other.ca("roots.pem"))]);
+    export.arg("--token-file").arg(other.ca("admin.token"));
+    assert!(succeed(export).contains("\"left_out\": null"));
+    house.stop();
+    let said = house.run(&["audit", "export", text(&house.path("offline"))]);
+    assert!(said.contains("entries; ") && said.contains("no server"), "{said}");
+}
