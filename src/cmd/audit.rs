@@ -20,8 +20,6 @@ use crate::output::{self, field};
 
 /// A signed log head is a few hundred bytes.
 const CHECKPOINT_BYTES_MAX: u64 = 64 << 10;
-/// An export does not wait longer for the server to say how long the log is.
-const SIZE_PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Parser)]
 pub struct Args {
@@ -161,6 +159,10 @@ async fn verify(args: Verify, global: &Global) -> Result<(), Failure> {
     .or_exit(Exit::Failed, "cannot read the register")?;
     print_report(&report, global.json);
     match report.findings_total {
+        0 if report.leaves > 0 && report.unsigned == report.leaves => {
+            Err(Failure::new(Exit::Findings, "no checkpoint covers any entry: nothing signed vouches for this log")
+                .help("`init` signs the first one; somebody took them away. Treat the register as untrusted"))
+        }
         0 => Ok(()),
         n => Err(Failure::new(Exit::Findings, format!("{n} finding(s): this register is not what was signed"))
             .help("keep it as it is, compare with a backup, and treat what the findings name as untrusted")),
@@ -175,6 +177,7 @@ fn print_report(report: &Report, as_json: bool) {
             "leaves": report.leaves,
             "certificates": report.certificates,
             "checkpoints": report.checkpoints,
+            "unsigned": report.unsigned,
             "root": report.root,
             "unconcluded": report.unconcluded,
             "unconcluded_total": report.unconcluded_total,
@@ -186,6 +189,7 @@ fn print_report(report: &Report, as_json: bool) {
         ("log entries", report.leaves.to_string()),
         ("signatures", report.certificates.to_string()),
         ("checkpoints", report.checkpoints.to_string()),
+        ("not covered by one yet", report.unsigned.to_string()),
         ("root", report.root.clone()),
         ("unconcluded", report.unconcluded_total.to_string()),
         ("findings", report.findings_total.to_string()),
@@ -212,48 +216,28 @@ async fn export(dir: PathBuf, global: &Global) -> Result<(), Failure> {
     let spinner = ProgressBar::new_spinner().with_message("exporting");
     spinner.enable_steady_tick(Duration::from_millis(120));
     let target = dir.clone();
-    tokio::task::spawn_blocking(move || store::export_database(&database, &target))
-        .await
-        .or_fail("the export broke off")?
-        .or_fail("cannot export the register")?;
+    let store::Exported { entries, left_out } =
+        tokio::task::spawn_blocking(move || store::export_database(&database, &target))
+            .await
+            .or_fail("the export broke off")?
+            .or_fail("cannot export the register")?;
     spinner.finish_and_clear();
-    // The export ends at the newest checkpoint; what came after it, the server knows if it runs.
-    let exported = checkpoint_size(&read_text(&dir.join("checkpoint"))?).unwrap_or(0);
-    let key = read_text(&dir.join("key"))?;
-    let left_out = log_size(&key, global).await.map(|size| size.saturating_sub(exported));
     if global.json {
-        output::json(&json!({"dir": dir, "entries": exported, "left_out": left_out}));
+        output::json(&json!({"dir": dir, "entries": entries, "left_out": left_out}));
         return Ok(());
     }
     output::line(format!("{}  verify it with: chancery audit verify --dir {}", dir.display(), dir.display()));
-    output::line(format!("{exported} entries{}", remainder(left_out)));
+    output::line(format!("{entries} entries{}", remainder(left_out)));
     Ok(())
 }
 
-/// The second line of a checkpoint (C2SP tlog-checkpoint) is the size of its tree.
-fn checkpoint_size(note: &str) -> Option<u64> {
-    note.lines().nth(1)?.parse().ok()
-}
-
-/// Entries in the log of this key, where its server answers soon: the export itself needs none.
-async fn log_size(key: &str, global: &Global) -> Option<u64> {
-    let client = global.client().ok()?;
-    let asked = async {
-        let served = client.get_text("/log/key").await.ok()?;
-        if served.trim() == key.trim() { size(&client).await.ok() } else { None }
-    };
-    tokio::time::timeout(SIZE_PATIENCE, asked).await.ok()?
-}
-
-fn remainder(left_out: Option<u64>) -> String {
+/// The export ends at the newest checkpoint, so that everything in it is signed for.
+fn remainder(left_out: u64) -> String {
     match left_out {
-        Some(0) => String::new(),
-        Some(n) => format!(
+        0 => String::new(),
+        n => format!(
             "; {n} after the newest checkpoint were left out: wait a second and run it again, into another folder"
         ),
-        None => {
-            "; what came after the newest checkpoint, if anything, is left out (no server says how much)".to_owned()
-        }
     }
 }
 
@@ -286,9 +270,7 @@ mod tests {
 
     #[test]
     fn an_export_says_what_it_left_out() {
-        assert_eq!(checkpoint_size("origin\n57\nroot\n"), Some(57));
-        assert_eq!(remainder(Some(0)), "");
-        assert!(remainder(Some(3)).contains("3 after the newest checkpoint"));
-        assert!(remainder(None).contains("no server"));
+        assert_eq!(remainder(0), "");
+        assert!(remainder(3).contains("3 after the newest checkpoint"));
     }
 }

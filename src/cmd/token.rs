@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
-use super::certs::seconds;
+use super::certs::{pages, seconds};
 use super::files::{Place, SECRET};
 use crate::Global;
 use crate::failure::Failure;
@@ -104,12 +104,11 @@ async fn create_token(args: Create, global: &Global) -> Result<(), Failure> {
 }
 
 async fn list(global: &Global) -> Result<(), Failure> {
-    let answer = global.client()?.get("/api/v1/tokens").await?;
+    let items = pages(&global.client()?, "/api/v1/tokens", &[], usize::MAX).await?;
     if global.json {
-        output::json(&answer);
+        output::json(&Value::Array(items));
         return Ok(());
     }
-    let items = answer.get("items").or(Some(&answer)).and_then(Value::as_array).cloned().unwrap_or_default();
     let rows = items.iter().map(|t| ["id", "name", "roles", "owners", "expires", "state"].map(|f| field(t, f)).into());
     output::table(&["ID", "NAME", "ROLES", "OWNERS", "EXPIRES", "STATE"], rows.collect(), "no token");
     Ok(())

@@ -32,14 +32,23 @@ pub(crate) fn rows_file(table: &Table) -> String {
     format!("rows/{}.jsonl", table.name)
 }
 
+/// What an export holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// Entries of the log up to the newest checkpoint.
+    pub entries: u64,
+    /// Entries after it, which are not in the export.
+    pub left_out: u64,
+}
+
 /// Exports a register that nobody has opened here, or that others are writing to: needs neither a ledger nor a token.
 /// Blocks: call it off the async threads.
-pub fn export_database(database: &Database, dir: &Path) -> Result<(), StoreError> {
+pub fn export_database(database: &Database, dir: &Path) -> Result<Exported, StoreError> {
     let mut sql = connect(database, Use::Read)?;
     export(sql.as_mut(), dir)
 }
 
-pub(crate) fn export(sql: &mut dyn Sql, dir: &Path) -> Result<(), StoreError> {
+pub(crate) fn export(sql: &mut dyn Sql, dir: &Path) -> Result<Exported, StoreError> {
     prepare(dir)?;
     // One moment for all files.
     sql.begin()?;
@@ -48,7 +57,7 @@ pub(crate) fn export(sql: &mut dyn Sql, dir: &Path) -> Result<(), StoreError> {
     outcome
 }
 
-fn write_all(sql: &mut dyn Sql, dir: &Path) -> Result<(), StoreError> {
+fn write_all(sql: &mut dyn Sql, dir: &Path) -> Result<Exported, StoreError> {
     let newest = queries::checkpoint(sql)?;
     let (size, note) = newest.ok_or_else(|| StoreError::NotFound("no checkpoint yet: sign one, then export".into()))?;
     let key = signer(sql, &note)?;
@@ -58,7 +67,8 @@ fn write_all(sql: &mut dyn Sql, dir: &Path) -> Result<(), StoreError> {
     }
     write_checkpoints(sql, dir, size)?;
     write(&dir.join(KEY_FILE), format!("{key}\n").as_bytes())?;
-    write(&dir.join(CHECKPOINT_FILE), note.as_bytes())
+    write(&dir.join(CHECKPOINT_FILE), note.as_bytes())?;
+    Ok(Exported { entries: size, left_out: queries::head(sql)?.size.saturating_sub(size) })
 }
 
 fn prepare(dir: &Path) -> Result<(), StoreError> {

@@ -14,13 +14,14 @@ use crate::credential::{Counts, Credential, Filter, Issued, Page, RevokedKey, Re
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, Kind, RefusalEntry, Revocation};
 use crate::error::StoreError;
+use crate::export::{self, Exported};
+use crate::keys;
 use crate::log::{self, Head, LogKey};
 use crate::prepare::{IntentRow, Outcome};
 use crate::queries;
 use crate::record::{Record, RecordFilter, StoredRecord};
 use crate::register::Register;
 use crate::sql::Sql;
-use crate::{export, keys};
 
 /// How the log is known outside.
 #[derive(Clone, Debug)]
@@ -234,7 +235,7 @@ impl Ledger {
 
     /// Writes the log and its rows, up to the newest checkpoint, into a new folder that [`verify`](fn@crate::verify) reads
     /// without a database. LEAF.md has its layout.
-    pub async fn export(&self, dir: &Path) -> Result<(), StoreError> {
+    pub async fn export(&self, dir: &Path) -> Result<Exported, StoreError> {
         let dir = dir.to_owned();
         self.register().ask(move |sql| export::export(sql, &dir)).await
     }

@@ -39,7 +39,7 @@ pub use credential::{Counts, Credential, Filter, Issued, Order, Page, RevokedKey
 pub use database::Database;
 pub use entry::{ActorStamp, Entry, GrantStamp, Kind, RefusalEntry, Revocation};
 pub use error::StoreError;
-pub use export::export_database;
+pub use export::{Exported, export_database};
 pub use ledger::{Ledger, LogConfig};
 pub use log::{Head, verifier_key};
 pub use record::{Record, RecordFilter, StoredRecord};
