@@ -27,7 +27,7 @@ use crate::caa::{self, Applicant};
 use crate::desk::{DeskError, Stored, store_problem};
 use crate::identifier::{ChallengeKind, Identifier};
 use crate::jws::base64url;
-use crate::limits::{CONFLICT_RETRIES, FINALIZE_WAIT, ISSUE_PATIENCE};
+use crate::limits::{CONFLICT_RETRIES, FINALIZE_RECORDS, FINALIZE_WAIT, ISSUE_PATIENCE};
 use crate::machine::{ChallengeStatus, OrderStatus};
 use crate::objects::{Account, Authz, Finalized, Order};
 use crate::orders;
@@ -62,6 +62,7 @@ pub async fn finalize(state: &AcmeState, by: &ByAccount, id: &str) -> Result<Ord
     let csr = check_csr(&der, &order.object, account)?;
     let begun = begin(sha256_hex(csr.spki_der()))?;
     check_health(state)?;
+    by.spend(state, FINALIZE_RECORDS)?;
 
     let (tell, told) = oneshot::channel();
     let task = Task { state: state.clone(), account: account.clone(), csr };

@@ -20,6 +20,7 @@ mod problem;
 mod limits;
 mod machine;
 mod objects;
+mod quotas;
 
 // What is proven.
 mod any_tls;

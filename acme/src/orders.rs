@@ -62,11 +62,16 @@ pub async fn place(state: &AcmeState, by: &ByAccount) -> Result<Order, Problem> 
     let order = Order::place(id, &account.id, &profile, not_after, &authzs, now);
     changes.push(Change::create(&order));
     state.quotas().order(&account.id, &order.id, changes.len().saturating_sub(1), order.expires, now)?;
-    if let Err(error) = state.desk().write(&state.actor(account), changes).await {
+    if let Err(problem) = file(state, by, changes).await {
         state.quotas().closed(&account.id, &order.id);
-        return Err(error.into());
+        return Err(problem);
     }
     Ok(order)
+}
+
+async fn file(state: &AcmeState, by: &ByAccount, changes: Vec<Change>) -> Result<(), Problem> {
+    by.spend(state, changes.len())?;
+    Ok(state.desk().write(&state.actor(&by.account.object), changes).await?)
 }
 
 /// An order of this account, settled.

@@ -37,6 +37,7 @@ pub async fn authz(state: &AcmeState, by: &ByAccount, id: &str) -> Result<Authz,
     }
     let waited = orders::is_pending(&authz.object, state.now());
     let after = authz.object.deactivate(state.now())?;
+    by.spend(state, 1)?;
     state.desk().write(&state.actor(account), vec![authz.next(&after)]).await?;
     if waited {
         state.quotas().decided(&account.id, &after.order);
@@ -55,7 +56,7 @@ pub async fn challenge(state: &AcmeState, by: &ByAccount, id: &str, kind: &str) 
         false => {
             // RFC 8555 section 7.5.1: the client sends "an empty JSON body ("{}")"; members it may add are ignored.
             by.message.object::<serde_json::Map<String, serde_json::Value>>()?;
-            begin(state, account, authz, kind).await?
+            begin(state, by, authz, kind).await?
         }
     };
     let challenge = authz.challenge(kind).cloned().ok_or_else(unknown)?;
@@ -77,14 +78,11 @@ async fn owned(state: &AcmeState, account: &Account, id: &str) -> Result<Stored<
     }
 }
 
-async fn begin(
-    state: &AcmeState,
-    account: &Account,
-    authz: Stored<Authz>,
-    kind: ChallengeKind,
-) -> Result<Authz, Problem> {
+async fn begin(state: &AcmeState, by: &ByAccount, authz: Stored<Authz>, kind: ChallengeKind) -> Result<Authz, Problem> {
+    let account = &by.account.object;
     let Some(begun) = authz.object.begin(kind, state.now())? else { return Ok(authz.object) };
     let place = place_in_queue(state)?;
+    by.spend(state, 1)?;
     match state.desk().write(&state.actor(account), vec![authz.next(&begun)]).await {
         Ok(()) => {
             spawn_check(state, account, &begun, kind, place);

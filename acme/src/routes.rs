@@ -1,17 +1,14 @@
 //! The HTTP face: paths, statuses and header fields; what happens is decided elsewhere.
 //!
 //! The router's paths are relative to `/acme`: mount it with `Router::nest("/acme", router(state))`, so that the path it sees is
-//! the one below `external_url`/acme that the JWS names. The client's address, for the limit on new accounts, is taken from a
+//! the one below `external_url`/acme that the JWS names. The client's address, for the limits per address, is taken from a
 //! `ConnectInfo<SocketAddr>` request extension; requests without one are counted together.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
 use axum::Router;
-use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -92,8 +89,8 @@ async fn directory(State(state): State<AcmeState>) -> Response {
     )
 }
 
-async fn new_account(State(state): State<AcmeState>, Source(source): Source, by: ByKey) -> Result<Response, Problem> {
-    let (account, new) = accounts::open(&state, source, by).await?;
+async fn new_account(State(state): State<AcmeState>, by: ByKey) -> Result<Response, Problem> {
+    let (account, new) = accounts::open(&state, by).await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(account_answer(&state, status, &account))
 }
@@ -210,17 +207,5 @@ fn order_answer(state: &AcmeState, status: StatusCode, order: &Order) -> Respons
 fn retry_after(response: &mut Response, secs: Option<u32>) {
     if let Some(secs) = secs {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
-    }
-}
-
-/// The address a request came from.
-struct Source(IpAddr);
-
-impl<S: Sync> FromRequestParts<S> for Source {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Self(connected.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())))
     }
 }

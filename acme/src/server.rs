@@ -12,9 +12,10 @@ use tokio_util::task::TaskTracker;
 use crate::config::AcmeConfig;
 use crate::desk::Desk;
 use crate::jwk::Jwk;
-use crate::limits::{Quotas, VALIDATIONS_MAX, VALIDATIONS_WAITING_MAX};
+use crate::limits::{VALIDATIONS_MAX, VALIDATIONS_WAITING_MAX};
 use crate::nonce::Nonces;
 use crate::objects::Account;
+use crate::quotas::Quotas;
 use crate::urls::Urls;
 use crate::validator::{Validator, ValidatorError};
 
