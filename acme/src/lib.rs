@@ -55,5 +55,8 @@ pub use server::{AcmeState, StartError};
 pub use validator::ValidatorError;
 
 #[cfg(test)]
-#[path = "../tests/common/dns.rs"]
-mod test_dns;
+extern crate self as chancery_acme;
+
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod test_common;

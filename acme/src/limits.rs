@@ -23,8 +23,17 @@ pub const AUTHZ_LOOKBACK: usize = 16;
 pub const SUBPROBLEMS_MAX: usize = 10;
 /// How long issuance is tried again while the token or the register is away; the token heals within seconds.
 pub const ISSUE_PATIENCE: Duration = Duration::from_secs(60);
-/// A processing order older than this belongs to nobody: longer than [`ISSUE_PATIENCE`] and one slow signature.
-pub const PROCESSING_LEASE_SECS: i64 = 150;
+/// The CAA records of all names of an order; they are read one after another.
+pub const CAA_TIMEOUT: Duration = Duration::from_secs(30);
+/// One signature, waiting included: the longest `[hsm] deadline_ms` the configuration takes. The last try may begin when
+/// [`ISSUE_PATIENCE`] is nearly over, and then has all of it.
+pub const SIGNATURE_TIMEOUT_MAX: Duration = Duration::from_secs(120);
+/// What the register may take of a finalization: proofs read, intent and conclusion written, with statements of up to 30 s each.
+pub const REGISTER_ALLOWANCE: Duration = Duration::from_secs(120);
+/// A processing order older than this belongs to nobody: its parts, one after another, each at its longest.
+pub const PROCESSING_LEASE_SECS: i64 =
+    (CAA_TIMEOUT.as_secs() + ISSUE_PATIENCE.as_secs() + SIGNATURE_TIMEOUT_MAX.as_secs() + REGISTER_ALLOWANCE.as_secs())
+        .cast_signed();
 /// A check older than this belongs to nobody: longer than [`VALIDATION_TIMEOUT`] and its wait for a turn.
 pub const VALIDATION_LEASE_SECS: i64 = 60;
 /// One check, from the first DNS query to the last byte.
