@@ -25,6 +25,7 @@ mod quotas;
 // What is proven.
 mod any_tls;
 mod caa;
+mod checks;
 mod dns01;
 mod http01;
 mod reach;

@@ -40,8 +40,10 @@ pub const VALIDATION_LEASE_SECS: i64 = 60;
 pub const VALIDATION_TIMEOUT: Duration = Duration::from_secs(10);
 /// Checks under way at once.
 pub const VALIDATIONS_MAX: usize = 64;
-/// Checks waiting for their turn; with 10 s each they all begin well inside the lease.
+/// Checks running or waiting for their turn; with 10 s each they all begin well inside the lease.
 pub const VALIDATIONS_WAITING_MAX: usize = 256;
+/// Checks of one account, running and waiting: a quarter of the turns, so that four who are slow leave room for others.
+pub const CHECKS_PER_ACCOUNT_MAX: usize = 16;
 /// How long a finalize request waits for its certificate before it answers "processing".
 pub const FINALIZE_WAIT: Duration = Duration::from_secs(5);
 /// `Retry-After` of an order or authorization that is under way.

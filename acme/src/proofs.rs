@@ -3,11 +3,10 @@
 //! A check runs as a task of its own: a client that hangs up changes nothing. What runs and what waits is bounded; a full queue is
 //! said so before anything is written. A check forgotten by a restart is made again when somebody next looks at it.
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use serde::Deserialize;
 
 use crate::accounts::server_actor;
+use crate::checks::Place;
 use crate::desk::{DeskError, Stored};
 use crate::identifier::ChallengeKind;
 use crate::limits::{CONFLICT_RETRIES, RETRY_AFTER_PROCESSING_SECS};
@@ -81,7 +80,7 @@ async fn owned(state: &AcmeState, account: &Account, id: &str) -> Result<Stored<
 async fn begin(state: &AcmeState, by: &ByAccount, authz: Stored<Authz>, kind: ChallengeKind) -> Result<Authz, Problem> {
     let account = &by.account.object;
     let Some(begun) = authz.object.begin(kind, state.now())? else { return Ok(authz.object) };
-    let place = place_in_queue(state)?;
+    let place = state.checks().place(&account.id)?;
     by.spend(state, 1)?;
     match state.desk().write(&state.actor(account), vec![authz.next(&begun)]).await {
         Ok(()) => {
@@ -97,7 +96,7 @@ async fn begin(state: &AcmeState, by: &ByAccount, authz: Stored<Authz>, kind: Ch
 /// Begins a forgotten check again; of several readers one wins.
 async fn revive(state: &AcmeState, account: &Account, authz: Stored<Authz>) -> Result<Authz, Problem> {
     let Some(kind) = authz.object.abandoned(state.now()) else { return Ok(authz.object) };
-    let Ok(place) = place_in_queue(state) else { return Ok(authz.object) };
+    let Ok(place) = state.checks().place(&account.id) else { return Ok(authz.object) };
     let begun = authz.object.begun_again(kind, state.now());
     match state.desk().write(&server_actor(), vec![authz.next(&begun)]).await {
         Ok(()) => {
@@ -109,16 +108,11 @@ async fn revive(state: &AcmeState, account: &Account, authz: Stored<Authz>) -> R
     }
 }
 
-fn place_in_queue(state: &AcmeState) -> Result<OwnedSemaphorePermit, Problem> {
-    state.queue().try_acquire_owned().map_err(|_| Problem::rate_limited("too many challenges are being checked", 5))
-}
-
-fn spawn_check(state: &AcmeState, account: &Account, authz: &Authz, kind: ChallengeKind, place: OwnedSemaphorePermit) {
+fn spawn_check(state: &AcmeState, account: &Account, authz: &Authz, kind: ChallengeKind, place: Place) {
     let (state, account, authz) = (state.clone(), account.clone(), authz.clone());
     let tasks = state.tasks().clone();
     tasks.spawn(async move {
-        let _place = place;
-        let Ok(_turn) = state.turns().acquire_owned().await else { return };
+        let Some(_turn) = place.turn().await else { return };
         let Some(challenge) = authz.challenge(kind) else { return };
         let thumbprint = account.key.thumbprint();
         let outcome = state.validator().check(kind, &authz.identifier, &challenge.token, &thumbprint).await;

@@ -270,6 +270,36 @@ async fn limits_answer_429_with_retry_after() {
 }
 
 #[tokio::test]
+async fn an_account_has_sixteen_checks_at_once_and_leaves_room_for_others() {
+    let ca = Ca::start().await;
+    let (raw, other) = (Raw::registered(&ca).await, Raw::registered(&ca).await);
+    let names: Vec<String> = (0..17).map(|n| format!("h{n}.example")).collect();
+    names.iter().for_each(|name| ca.dns.set(name, common::dns::Answer::Silent));
+    let challenge = async |raw: &Raw, authz: &Value| {
+        let authz = raw.read(authz.as_str().unwrap()).await.json();
+        authz["challenges"][0]["url"].as_str().unwrap().to_owned()
+    };
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let order = raw.post("/new-order", &order_for(&names)).await.json();
+    let authzs = order["authorizations"].as_array().unwrap();
+    // Looked up before the first check begins, so that none ends while they are begun.
+    let mut challenges = Vec::new();
+    for authz in authzs {
+        challenges.push(challenge(&raw, authz).await);
+    }
+    for each in &challenges[..16] {
+        assert_eq!(raw.post(each, &json!({})).await.status, StatusCode::OK);
+    }
+    let more = raw.post(&challenges[16], &json!({})).await;
+    refused(&more, 429, "rateLimited");
+    assert!(more.header("retry-after").parse::<u32>().unwrap() > 0);
+    assert_eq!(raw.read(&challenges[16]).await.json()["status"], "pending");
+    let others = other.post("/new-order", &order_for(&["h16.example"])).await.json();
+    let others = challenge(&other, &others["authorizations"][0]).await;
+    assert_eq!(other.post(&others, &json!({})).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn terms_of_service_are_shown_and_asked_for_where_configured() {
     let ca = Ca::start_with(policy::World::real(), |settings| {
         settings.terms_of_service = Some("https://ca.example/terms".into())
