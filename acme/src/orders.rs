@@ -161,23 +161,14 @@ fn identifiers(state: &AcmeState, profile: &str, asked: Vec<Wire>) -> Result<BTr
             "an order has 1 to {IDENTIFIERS_MAX} identifiers, this one has {count}"
         )));
     }
-    let allowed = |identifier: &Identifier| {
-        state.authority().profiles().get(profile).is_none_or(|profile| profile.allows_name(&identifier.name()))
-    };
     let mut good = BTreeSet::new();
     let mut refused = Vec::new();
     for wire in asked {
         match Identifier::try_from(wire.clone()) {
-            Ok(identifier) if allowed(&identifier) => {
-                good.insert(identifier);
-            }
-            Ok(identifier) => refused.push(
-                Problem::new(
-                    ErrorKind::RejectedIdentifier,
-                    format!("the profile {profile} certifies no such name: {identifier}"),
-                )
-                .about(identifier),
-            ),
+            Ok(identifier) => match rejection(state, profile, &identifier) {
+                None => drop(good.insert(identifier)),
+                Some(why) => refused.push(Problem::new(ErrorKind::RejectedIdentifier, why).about(identifier)),
+            },
             Err(problem) => refused.push(problem.about_text(wire)),
         }
     }
@@ -185,6 +176,16 @@ fn identifiers(state: &AcmeState, profile: &str, asked: Vec<Wire>) -> Result<BTr
         Some(problem) => Err(problem),
         None => Ok(good),
     }
+}
+
+/// Why no certificate is issued for a name, whoever proves it.
+fn rejection(state: &AcmeState, profile: &str, identifier: &Identifier) -> Option<String> {
+    let name = identifier.name();
+    if state.config().names.as_ref().is_some_and(|names| !names.has(&name)) {
+        return Some(format!("{identifier} is not among the names that ACME certifies here ([acme] names)"));
+    }
+    let certified = state.authority().profiles().get(profile).is_none_or(|profile| profile.allows_name(&name));
+    (!certified).then(|| format!("the profile {profile} certifies no such name: {identifier}"))
 }
 
 /// RFC 8555 section 7.4: dates may be asked for. A certificate begins when it is issued, so notBefore cannot be promised; notAfter

@@ -48,6 +48,28 @@ async fn refused_identifiers_are_listed_one_by_one() {
 }
 
 #[tokio::test]
+async fn only_names_of_the_list_are_ordered_where_there_is_one() {
+    let ca = Ca::start_with(policy::World::real(), |settings| {
+        settings.names = Some(vec!["*.example.internal".into(), "10.0.0.0/24".into()]);
+    })
+    .await;
+    let raw = Raw::registered(&ca).await;
+    let order = |names: &[(&str, &str)]| {
+        let each = names.iter().map(|(kind, value)| json!({"type": kind, "value": value}));
+        json!({"identifiers": each.collect::<Vec<_>>()})
+    };
+    let good = [("dns", "a.example.internal"), ("dns", "*.example.internal"), ("ip", "10.0.0.7")];
+    assert_eq!(raw.post("/new-order", &order(&good)).await.status, StatusCode::CREATED);
+    let bad = [("dns", "www.example"), ("dns", "example.internal"), ("dns", "*.other.internal"), ("ip", "10.0.1.7")];
+    let reply = raw.post("/new-order", &order(&[&good[..], &bad[..]].concat())).await;
+    refused(&reply, 400, "rejectedIdentifier");
+    let subproblems = reply.json()["subproblems"].as_array().unwrap().clone();
+    let about: Vec<_> = subproblems.iter().map(|sub| sub["identifier"]["value"].as_str().unwrap()).collect();
+    assert_eq!(about, bad.map(|(_, value)| value));
+    assert!(subproblems.iter().all(|sub| sub["type"] == "urn:ietf:params:acme:error:rejectedIdentifier"));
+}
+
+#[tokio::test]
 async fn dates_and_profiles_are_bounded() {
     let ca = Ca::start().await;
     let raw = Raw::registered(&ca).await;
