@@ -58,10 +58,11 @@ pub async fn finalize(state: &AcmeState, by: &ByAccount, id: &str) -> Result<Ord
         return Ok(known);
     }
     // The order's state comes first: whose order is not ready need not be told about its CSR.
-    let begin = |key| order.object.begin(Finalized { csr: fingerprint.clone(), key, at: state.now() }, state.now());
-    begin(String::new())?;
+    let began = Finalized { csr: fingerprint, key: String::new(), at: state.now() };
+    order.object.begin(began.clone(), state.now())?;
     let csr = check_csr(&der, &order.object, account)?;
-    let begun = begin(sha256_hex(csr.spki_der()))?;
+    let finalized = Finalized { key: sha256_hex(csr.spki_der()), ..began };
+    let begun = order.object.begin(finalized.clone(), state.now())?;
     check_health(state)?;
     by.spend(state, FINALIZE_RECORDS)?;
 
@@ -74,7 +75,7 @@ pub async fn finalize(state: &AcmeState, by: &ByAccount, id: &str) -> Result<Ord
     match tokio::time::timeout(FINALIZE_WAIT, told).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(Problem::new(ErrorKind::ServerInternal, "the issuance ended without an outcome")),
-        Err(_) => Ok(orders::read(state, account, id).await?.object),
+        Err(_) => answer_for(orders::read(state, account, id).await?.object, Some(&finalized)),
     }
 }
 
@@ -90,6 +91,17 @@ fn answered_before(order: &Order, csr: &str) -> Option<Order> {
             | OrderStatus::Invalid,
             _,
         ) => None,
+    }
+}
+
+/// What a finalization finds that waits no longer or was overtaken. The same CSR has the same answer; for another one the order is
+/// ready no longer (RFC 8555 section 7.4).
+fn answer_for(order: Order, ours: Option<&Finalized>) -> Result<Order, Problem> {
+    match (&order.finalized, ours) {
+        (Some(there), Some(ours)) if there.csr != ours.csr => {
+            Err(Problem::new(ErrorKind::OrderNotReady, "the order was finalized with another CSR"))
+        }
+        (Some(_) | None, _) => Ok(order),
     }
 }
 
@@ -150,8 +162,11 @@ impl Task {
         let actor = self.state.actor(&self.account);
         match self.state.desk().write(&actor, vec![order.next(&begun)]).await {
             Ok(()) => {}
-            // Another finalization was faster: what it did is the answer.
-            Err(DeskError::Moved(_)) => return Ok(orders::read(&self.state, &self.account, &begun.id).await?.object),
+            // Another finalization was faster.
+            Err(DeskError::Moved(_)) => {
+                let there = orders::read(&self.state, &self.account, &begun.id).await?.object;
+                return answer_for(there, begun.finalized.as_ref());
+            }
             Err(error) => return Err(error.into()),
         }
         let outcome = self.issue(&begun).await;

@@ -14,6 +14,7 @@ mod identifier;
 mod jwk;
 mod jws;
 mod nonce;
+mod object;
 mod problem;
 
 // What is decided.

@@ -17,6 +17,7 @@ use crate::identifier::{Identifier, Wire};
 use crate::issue;
 use crate::limits::{AUTHZ_LOOKBACK, CONFLICT_RETRIES, IDENTIFIERS_MAX, ORDER_SECS};
 use crate::machine::{AuthzStatus, OrderStatus};
+use crate::object::Object;
 use crate::objects::{Account, Authz, Order, fresh_id};
 use crate::problem::{ErrorKind, Problem};
 use crate::request::ByAccount;
@@ -29,7 +30,7 @@ const PAGE: usize = 100;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct NewOrder {
-    identifiers: Vec<Wire>,
+    identifiers: Vec<Object<Wire>>,
     not_before: Option<String>,
     not_after: Option<String>,
     profile: Option<String>,
@@ -41,7 +42,7 @@ pub async fn place(state: &AcmeState, by: &ByAccount) -> Result<Order, Problem> 
     let now = state.now();
     let profile = profile(state, asked.profile.as_deref())?;
     let not_after = bounded_end(state, &profile, asked.not_before.as_deref(), asked.not_after.as_deref(), now)?;
-    let identifiers = identifiers(state, &profile, asked.identifiers)?;
+    let identifiers = identifiers(state, &profile, asked.identifiers.into_iter().map(|Object(wire)| wire).collect())?;
 
     let account = &by.account.object;
     let id = fresh_id(state.world());
