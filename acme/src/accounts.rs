@@ -3,8 +3,6 @@
 //! One key, one account: an `acme-key` record per key is written in the same transaction as the account, so of two requests
 //! that race for a key one wins and the other finds the winner's account.
 
-use std::net::IpAddr;
-
 use policy::{Actor, Name};
 use serde::Deserialize;
 
@@ -17,6 +15,9 @@ use crate::objects::{Account, KeyHolder, fresh_id};
 use crate::problem::{ErrorKind, Problem};
 use crate::request::{ByAccount, ByKey, require_valid};
 use crate::server::AcmeState;
+
+/// What a new account takes: itself, and the hold on its key.
+const OPENING_RECORDS: usize = 2;
 
 /// The newAccount payload.
 #[derive(Deserialize)]
@@ -45,7 +46,7 @@ struct KeyChange {
 }
 
 /// Finds the key's account or makes one; true: it is new.
-pub async fn open(state: &AcmeState, source: IpAddr, by: ByKey) -> Result<(Account, bool), Problem> {
+pub async fn open(state: &AcmeState, by: ByKey) -> Result<(Account, bool), Problem> {
     let asked: NewAccount = by.message.object()?;
     let contact = asked.contact.clone().unwrap_or_default();
     let mut counted = false;
@@ -61,7 +62,7 @@ pub async fn open(state: &AcmeState, source: IpAddr, by: ByKey) -> Result<(Accou
         check_contacts(&contact)?;
         check_terms(state, asked.terms_of_service_agreed)?;
         if !counted {
-            state.quotas().account(source, state.now())?;
+            state.quotas().account(by.source, OPENING_RECORDS, state.now())?;
             counted = true;
         }
         let account = Account {
@@ -93,6 +94,8 @@ pub async fn update(state: &AcmeState, id: &str, by: ByAccount) -> Result<Accoun
     let after = match (asked.status.as_deref(), asked.contact) {
         (Some("deactivated"), _) => Account { status: transition(&before, AccountEvent::Deactivate)?, ..before },
         // "valid" is what it is: some clients send the whole object back.
+        // A client that says again what stands there changes nothing, and leaves no version.
+        (Some("valid") | None, Some(contact)) if contact == before.contact => return Ok(before),
         (Some("valid") | None, Some(contact)) => {
             check_contacts(&contact)?;
             Account { status: transition(&before, AccountEvent::Update)?, contact, ..before }
@@ -102,6 +105,7 @@ pub async fn update(state: &AcmeState, id: &str, by: ByAccount) -> Result<Accoun
             return Err(Problem::malformed(format!("an account cannot be made {other:?} by its holder")));
         }
     };
+    by.spend(state, 1)?;
     let actor = state.actor(&by.account.object);
     state.desk().write(&actor, vec![by.account.next(&after)]).await?;
     Ok(after)
@@ -140,6 +144,7 @@ pub async fn change_key(state: &AcmeState, by: ByAccount) -> Result<Account, Pro
         Account { status: transition(account, AccountEvent::ChangeKey)?, key: new_key.clone(), ..account.clone() };
     let changes =
         vec![by.account.next(&after), hold(held.as_ref(), old, None), hold(taken.as_ref(), new, Some(&account.id))];
+    by.spend(state, changes.len())?;
     state.desk().write(&state.actor(account), changes).await?;
     Ok(after)
 }

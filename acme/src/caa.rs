@@ -6,10 +6,12 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::time::Duration;
 
 use policy::DnsName;
 
 use crate::identifier::{ChallengeKind, Identifier};
+use crate::limits::SUBPROBLEMS_MAX;
 use crate::problem::{ErrorKind, Problem};
 use crate::resolve::LookupError;
 
@@ -33,8 +35,29 @@ pub struct Applicant<'a> {
     pub account_url: &'a str,
 }
 
-/// Checks every DNS identifier, each with the challenge that proved it. `lookup` gives the CAA records of one exact name.
+/// Checks every DNS identifier, each with the challenge that proved it, all of them in this time. `lookup` gives the CAA records
+/// of one exact name.
 pub async fn check<L, F>(
+    applicant: &Applicant<'_>,
+    names: &[(Identifier, ChallengeKind)],
+    at_most: Duration,
+    lookup: L,
+) -> Result<(), Problem>
+where
+    L: Fn(String) -> F,
+    F: Future<Output = Result<Vec<CaaRecord>, LookupError>>,
+{
+    let late = |_| {
+        let secs = at_most.as_secs();
+        Problem::new(
+            ErrorKind::Dns,
+            format!("the CAA records of {} names were not all read in {secs} s: order fewer at once", names.len()),
+        )
+    };
+    tokio::time::timeout(at_most, check_each(applicant, names, lookup)).await.map_err(late)?
+}
+
+async fn check_each<L, F>(
     applicant: &Applicant<'_>,
     names: &[(Identifier, ChallengeKind)],
     lookup: L,
@@ -65,7 +88,10 @@ where
         }
         checked.insert(identifier);
     }
-    if let Some(problem) = Problem::gather(refused, "CAA records forbid issuance for several identifiers") {
+    let summary = format!("CAA does not permit issuance for {} identifiers", refused.len());
+    // They are kept with the order, in a record that is bounded.
+    refused.truncate(SUBPROBLEMS_MAX);
+    if let Some(problem) = Problem::gather(refused, &summary) {
         return Err(problem);
     }
     let certified: BTreeSet<&Identifier> = names.iter().map(|(identifier, _)| identifier).collect();

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use super::*;
+use crate::objects::{Authz, Order};
 
 const ACCOUNT: &str = "https://ca.example/acme/account/1";
 
@@ -27,7 +28,7 @@ async fn run(zone: &[(&str, CaaRecord)], names: &[(&str, ChallengeKind)]) -> (Re
     let identities = ["ca.example".to_owned()];
     let applicant = Applicant { identities: &identities, account_url: ACCOUNT };
     let names: Vec<_> = names.iter().map(|(name, method)| (identifier(name), *method)).collect();
-    let result = check(&applicant, &names, |name| {
+    let result = check(&applicant, &names, Duration::from_secs(60), |name| {
         asked.lock().unwrap().push(name.clone());
         let answer = match name.as_str() {
             "broken.example" => Err(LookupError::Failed(name.clone(), "SERVFAIL".into())),
@@ -125,6 +126,34 @@ async fn a_failed_lookup_is_no_permission() {
 }
 
 #[tokio::test]
+async fn all_lookups_together_have_so_much_time() {
+    let identities = ["ca.example".to_owned()];
+    let applicant = Applicant { identities: &identities, account_url: ACCOUNT };
+    let names = [(identifier("a.example"), ChallengeKind::Http01)];
+    let never = |_| std::future::pending();
+    let refused = check(&applicant, &names, Duration::from_millis(10), never).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Dns);
+}
+
+#[tokio::test]
+async fn the_refusal_of_a_hundred_long_names_fits_into_the_register() {
+    let label = "a".repeat(59);
+    let names: Vec<String> = (100..200).map(|n| format!("{n}.{label}.{label}.{label}.{label}.example")).collect();
+    let names: Vec<_> = names.iter().map(|name| (name.as_str(), ChallengeKind::Http01)).collect();
+    let (result, _) = run(&[("example", record("issue", "other.example"))], &names).await;
+    let refused = result.unwrap_err();
+    assert_eq!(refused.subproblems.len(), SUBPROBLEMS_MAX);
+    assert!(refused.detail.contains("100"), "{refused}");
+    let now = policy::Timestamp::from_unix(1_800_000_000);
+    let world = policy::World::fixed(now, 7);
+    let authz = |(name, _): &(&str, _)| Authz::pending(&world, "account", "order", identifier(name), now);
+    let authzs: Vec<Authz> = names.iter().map(authz).collect();
+    let order = Order::place("order".into(), "account", "tls-server", None, &authzs, now);
+    let ended = Order { error: Some(refused), ..order };
+    assert!(serde_json::to_vec(&ended).unwrap().len() < 60 * 1024);
+}
+
+#[tokio::test]
 async fn an_address_has_no_caa() {
     let (result, asked) = run(&[], &[("ip:10.0.0.1", ChallengeKind::Http01)]).await;
     assert!(result.is_ok() && asked.is_empty());
@@ -135,7 +164,7 @@ proptest::proptest! {
     fn every_name_is_asked_for_itself(labels in proptest::collection::btree_set("[a-z]{1,8}", 1..30)) {
         let names: Vec<String> = labels.iter().map(|label| format!("{label}.example")).collect();
         let asked_names: Vec<_> = names.iter().map(|name| (name.as_str(), ChallengeKind::Http01)).collect();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let (result, asked) = runtime.block_on(run(&[], &asked_names));
         proptest::prop_assert!(result.is_ok());
         let asked: BTreeSet<&str> = asked.iter().map(String::as_str).filter(|name| name.contains('.')).collect();

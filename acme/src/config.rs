@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use policy::Owner;
+use policy::{NameRules, Owner};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
@@ -27,6 +27,8 @@ pub struct Settings {
     pub profile: String,
     /// Whose they are.
     pub owner: String,
+    /// Which names are certified, as the owners' rules are written; absent: every name whose control is proven.
+    pub names: Option<Vec<String>>,
     /// What CAA records call this CA; empty: CAA is not checked.
     pub caa_identities: Vec<String>,
     /// Terms a client must agree to.
@@ -45,6 +47,7 @@ impl Default for Settings {
             allow_networks: Vec::new(),
             profile: "tls-server".to_owned(),
             owner: "acme".to_owned(),
+            names: None,
             caa_identities: Vec::new(),
             terms_of_service: None,
             limits: Limits::default(),
@@ -81,6 +84,8 @@ pub struct AcmeConfig {
     pub profile: String,
     /// See [`Settings::owner`].
     pub owner: Owner,
+    /// See [`Settings::names`].
+    pub names: Option<NameRules>,
     /// See [`Settings::caa_identities`].
     pub caa_identities: Vec<String>,
     /// See [`Settings::terms_of_service`].
@@ -114,6 +119,13 @@ impl Settings {
             return Err(refuse("resolvers", format!("{zero} has no port: write {}:53", zero.ip())));
         }
         let owner = Owner::parse(&self.owner).map_err(|error| refuse("owner", error.to_string()))?;
+        if self.names.as_ref().is_some_and(Vec::is_empty) {
+            let why =
+                "an empty list has no name: write names = [\"*.example.internal\"], or leave it out for every name";
+            return Err(refuse("names", why.to_owned()));
+        }
+        let names = self.names.map(|texts| NameRules::parse(&texts)).transpose();
+        let names = names.map_err(|error| refuse("names", error.to_string()))?;
         Ok(AcmeConfig {
             external_url: external_url.to_owned(),
             resolvers: self.resolvers,
@@ -123,6 +135,7 @@ impl Settings {
             allow_networks: self.allow_networks,
             profile: self.profile,
             owner,
+            names,
             caa_identities: self.caa_identities,
             terms_of_service: self.terms_of_service,
             limits: self.limits,
@@ -151,6 +164,8 @@ mod tests {
         };
         assert_eq!(with(|s| s.http01_port = 0), "http01_port, tls_alpn01_port");
         assert_eq!(with(|s| s.owner = "No One".into()), "owner");
+        assert_eq!(with(|s| s.names = Some(vec![])), "names");
+        assert_eq!(with(|s| s.names = Some(vec!["10.0.0.1/8".into()])), "names");
         assert_eq!(with(|s| s.resolvers = vec!["127.0.0.1:0".parse().unwrap()]), "resolvers");
         for url in ["", "localhost", "ftp://localhost", "https://localhost/ca"] {
             assert_eq!(Settings::default().check(url).unwrap_err().key, "public_https", "{url}");

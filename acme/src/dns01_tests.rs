@@ -1,5 +1,5 @@
 use super::*;
-use crate::test_dns::{Answer, Dns};
+use crate::test_common::dns::{Answer, Dns};
 
 const KEY_AUTHORIZATION: &str = "token.thumbprint";
 

@@ -4,10 +4,11 @@
 //! 2. `ready -> processing` is written, naming the CSR. Of two finalizations one wins; the same CSR again is answered with the order.
 //!    *Crash here:* nothing was intended. The lease runs out, `recover` finds nothing and the order becomes invalid.
 //! 3. Authorizations are read again and CAA is checked, right before issuance.
-//! 4. `Authority::certify`, once. While it says that nothing was signed and to come back, it is asked again for a minute; each try
+//! 4. The order is read again: whoever found its lease over has given it up, and nothing is signed for it. Then
+//!    `Authority::certify`, once. While it says that nothing was signed and to come back, it is asked again for a minute; each try
 //!    is a new serial and a new intent. An unknown outcome is never tried again.
 //!    *Crash here:* the register has the intent; `recover` finds the certificate, or that its outcome is unknown.
-//! 5. `processing -> valid` or `invalid` is written.
+//! 5. `processing -> valid` or `invalid` is written. A certificate whose order was given up meanwhile is revoked.
 //!    *Crash before it:* `recover` finds the certificate by account, key, names and time.
 //!
 //! Steps 2 to 5 run in a task of their own: a client that hangs up changes nothing.
@@ -15,7 +16,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use ca::{CaError, CertifyRequest, Csr};
+use ca::{CaError, CertifyRequest, Csr, RevocationReason};
 use policy::Name;
 use ring::digest;
 use serde::Deserialize;
@@ -27,7 +28,7 @@ use crate::caa::{self, Applicant};
 use crate::desk::{DeskError, Stored, store_problem};
 use crate::identifier::{ChallengeKind, Identifier};
 use crate::jws::base64url;
-use crate::limits::{CONFLICT_RETRIES, FINALIZE_WAIT, ISSUE_PATIENCE};
+use crate::limits::{CAA_TIMEOUT, CONFLICT_RETRIES, FINALIZE_RECORDS, FINALIZE_WAIT, ISSUE_PATIENCE};
 use crate::machine::{ChallengeStatus, OrderStatus};
 use crate::objects::{Account, Authz, Finalized, Order};
 use crate::orders;
@@ -57,11 +58,13 @@ pub async fn finalize(state: &AcmeState, by: &ByAccount, id: &str) -> Result<Ord
         return Ok(known);
     }
     // The order's state comes first: whose order is not ready need not be told about its CSR.
-    let begin = |key| order.object.begin(Finalized { csr: fingerprint.clone(), key, at: state.now() }, state.now());
-    begin(String::new())?;
+    let began = Finalized { csr: fingerprint, key: String::new(), at: state.now() };
+    order.object.begin(began.clone(), state.now())?;
     let csr = check_csr(&der, &order.object, account)?;
-    let begun = begin(sha256_hex(csr.spki_der()))?;
+    let finalized = Finalized { key: sha256_hex(csr.spki_der()), ..began };
+    let begun = order.object.begin(finalized.clone(), state.now())?;
     check_health(state)?;
+    by.spend(state, FINALIZE_RECORDS)?;
 
     let (tell, told) = oneshot::channel();
     let task = Task { state: state.clone(), account: account.clone(), csr };
@@ -72,7 +75,7 @@ pub async fn finalize(state: &AcmeState, by: &ByAccount, id: &str) -> Result<Ord
     match tokio::time::timeout(FINALIZE_WAIT, told).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(Problem::new(ErrorKind::ServerInternal, "the issuance ended without an outcome")),
-        Err(_) => Ok(orders::read(state, account, id).await?.object),
+        Err(_) => answer_for(orders::read(state, account, id).await?.object, Some(&finalized)),
     }
 }
 
@@ -88,6 +91,17 @@ fn answered_before(order: &Order, csr: &str) -> Option<Order> {
             | OrderStatus::Invalid,
             _,
         ) => None,
+    }
+}
+
+/// What a finalization finds that waits no longer or was overtaken. The same CSR has the same answer; for another one the order is
+/// ready no longer (RFC 8555 section 7.4).
+fn answer_for(order: Order, ours: Option<&Finalized>) -> Result<Order, Problem> {
+    match (&order.finalized, ours) {
+        (Some(there), Some(ours)) if there.csr != ours.csr => {
+            Err(Problem::new(ErrorKind::OrderNotReady, "the order was finalized with another CSR"))
+        }
+        (Some(_) | None, _) => Ok(order),
     }
 }
 
@@ -148,8 +162,11 @@ impl Task {
         let actor = self.state.actor(&self.account);
         match self.state.desk().write(&actor, vec![order.next(&begun)]).await {
             Ok(()) => {}
-            // Another finalization was faster: what it did is the answer.
-            Err(DeskError::Moved(_)) => return Ok(orders::read(&self.state, &self.account, &begun.id).await?.object),
+            // Another finalization was faster.
+            Err(DeskError::Moved(_)) => {
+                let there = orders::read(&self.state, &self.account, &begun.id).await?.object;
+                return answer_for(there, begun.finalized.as_ref());
+            }
             Err(error) => return Err(error.into()),
         }
         let outcome = self.issue(&begun).await;
@@ -172,22 +189,28 @@ impl Task {
                 validity_secs: self.validity_secs(order)?,
                 renew: false,
             };
-            match self.state.authority().certify(&self.state.actor(&self.account), request).await {
-                Ok(issued) => return Ok(issued.serial_hex()),
-                Err(CaError::Unavailable { retry_after_secs, why }) => {
-                    let pause = Duration::from_secs(u64::from(retry_after_secs)).max(RETRY_PAUSE_MIN);
+            match self.certify(order, request).await {
+                Err(Problem { retry_after_secs: Some(secs), detail, .. }) => {
+                    let pause = Duration::from_secs(u64::from(secs)).max(RETRY_PAUSE_MIN);
                     if started.elapsed().saturating_add(pause) > ISSUE_PATIENCE {
-                        return Err(Problem::unavailable(
-                            format!("no certificate could be issued: {why}"),
-                            retry_after_secs,
-                        ));
+                        return Err(Problem::unavailable(format!("no certificate could be issued: {detail}"), secs));
                     }
-                    tracing::warn!(order = order.id, why, "issuance is tried again");
+                    tracing::warn!(order = order.id, why = detail, "issuance is tried again");
                     tokio::time::sleep(pause).await;
                 }
-                Err(error) => return Err(ca_problem(&error)),
+                outcome => return outcome,
             }
         }
+    }
+
+    /// One try. A problem with Retry-After: nothing was signed, and it may come again.
+    async fn certify(&self, order: &Order, request: CertifyRequest) -> Result<String, Problem> {
+        let there = self.state.desk().get::<Order>(&order.id).await?;
+        if !there.is_some_and(|there| there.object.is_issued_by(order)) {
+            return Err(Problem::new(ErrorKind::ServerInternal, "the order was given up before it was issued"));
+        }
+        let issued = self.state.authority().certify(&self.state.actor(&self.account), request).await;
+        issued.map(|issued| issued.serial_hex()).map_err(|error| ca_problem(&error))
     }
 
     /// Both ends of a validity count (RFC 5280 section 4.1.2.5).
@@ -222,13 +245,19 @@ impl Task {
         }
         let account_url = self.state.urls().account(&self.account.id);
         let applicant = Applicant { identities, account_url: &account_url };
-        caa::check(&applicant, proofs, |name| async move { self.state.validator().resolver().caa(&name).await }).await
+        let lookup = |name: String| async move { self.state.validator().resolver().caa(&name).await };
+        caa::check(&applicant, proofs, CAA_TIMEOUT, lookup).await
     }
 
     async fn conclude(&self, id: &str, outcome: Result<String, Problem>) -> Result<Order, Problem> {
         for _ in 0..CONFLICT_RETRIES {
             let stored = self.state.desk().get::<Order>(id).await?.ok_or_else(|| Problem::not_found("order"))?;
-            let Ok(after) = stored.object.conclude(outcome.clone()) else { return Ok(stored.object) };
+            let Ok(after) = stored.object.conclude(outcome.clone()) else {
+                if let Ok(serial) = &outcome {
+                    self.discard(&stored.object, serial).await;
+                }
+                return Ok(stored.object);
+            };
             match self.state.desk().write(&server_actor(), vec![stored.next(&after)]).await {
                 Ok(()) => {
                     self.state.quotas().closed(&self.account.id, id);
@@ -241,6 +270,20 @@ impl Task {
             }
         }
         Err(DeskError::Moved("acme-order".to_owned()).into())
+    }
+
+    /// A certificate that its order does not show was given to nobody: it must not stay good. `recover` may have found it first.
+    async fn discard(&self, order: &Order, serial: &str) {
+        if order.serial.as_deref() == Some(serial) {
+            return;
+        }
+        let (id, actor) = (&order.id, self.state.actor(&self.account));
+        match self.state.authority().revoke(&actor, serial, RevocationReason::CessationOfOperation).await {
+            Ok(()) => tracing::error!(order = id, serial, "issued after its order was given up, and revoked"),
+            Err(error) => {
+                tracing::error!(order = id, serial, %error, "issued after its order was given up: revoke it by hand");
+            }
+        }
     }
 }
 
@@ -317,3 +360,7 @@ fn hex_digest(text: &str) -> Option<[u8; 32]> {
     let bytes = (0..32).map(byte).collect::<Option<Vec<u8>>>()?;
     bytes.try_into().ok()
 }
+
+#[cfg(test)]
+#[path = "issue_tests.rs"]
+mod tests;

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::jwk::{Alg, Jwk};
+use crate::object;
 use crate::problem::{ErrorKind, Problem};
 
 /// Longest `kid` and `url`: ours are below 200 characters.
@@ -69,7 +70,7 @@ struct Protected {
 impl Jws {
     /// Reads the message. A repeated JSON member, padding or a stray bit in base64url make it malformed.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
-        let outer: Flattened = serde_json::from_slice(body)
+        let outer: Flattened = object::read(body)
             .map_err(|error| Problem::malformed(format!("the body is not a flattened JWS: {error}")))?;
         if outer.header.is_some() {
             // "The JWS Unprotected Header [RFC7515] MUST NOT be used"
@@ -79,10 +80,9 @@ impl Jws {
             // "The JWS MUST NOT have multiple signatures"
             return Err(Problem::malformed("the JWS has several signatures"));
         }
-        let header: Protected =
-            serde_json::from_slice(&base64url(&outer.protected, "protected")?).map_err(|error| {
-                Problem::malformed(format!("the protected header is not what ACME prescribes: {error}"))
-            })?;
+        let header: Protected = object::read(&base64url(&outer.protected, "protected")?).map_err(|error| {
+            Problem::malformed(format!("the protected header is not what ACME prescribes: {error}"))
+        })?;
         if header.crit.is_some() || header.b64.is_some() {
             // RFC 7515 section 4.1.11: an extension marked critical that is not understood makes the JWS invalid.
             return Err(Problem::malformed("the protected header has critical extensions (crit, b64)"));
@@ -145,7 +145,7 @@ impl Jws {
 impl Verified {
     /// The payload as a typed object.
     pub fn object<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.payload)
+        object::read(&self.payload)
             .map_err(|error| Problem::malformed(format!("the payload is not what this resource takes: {error}")))
     }
 

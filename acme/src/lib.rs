@@ -14,16 +14,19 @@ mod identifier;
 mod jwk;
 mod jws;
 mod nonce;
+mod object;
 mod problem;
 
 // What is decided.
 mod limits;
 mod machine;
 mod objects;
+mod quotas;
 
 // What is proven.
 mod any_tls;
 mod caa;
+mod checks;
 mod dns01;
 mod http01;
 mod reach;
@@ -47,12 +50,16 @@ mod urls;
 mod views;
 
 pub use config::{AcmeConfig, ConfigError, Settings};
-pub use limits::{Limits, network};
+pub use limits::Limits;
+pub use quotas::network;
 pub use reach::{Network, NotANetwork};
 pub use routes::router;
 pub use server::{AcmeState, StartError};
 pub use validator::ValidatorError;
 
 #[cfg(test)]
-#[path = "../tests/common/dns.rs"]
-mod test_dns;
+extern crate self as chancery_acme;
+
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod test_common;

@@ -198,6 +198,11 @@ impl Order {
         Ok(Self { status, finalized: Some(finalized), ..self.clone() })
     }
 
+    /// Whether it is still being issued by the finalization that `begun` is.
+    pub fn is_issued_by(&self, begun: &Self) -> bool {
+        self.status == OrderStatus::Processing && self.finalized == begun.finalized
+    }
+
     /// Ends issuance, with a serial or a reason.
     pub fn conclude(&self, outcome: Result<String, Problem>) -> Result<Self, Refused> {
         match outcome {

@@ -17,6 +17,7 @@ use crate::identifier::{Identifier, Wire};
 use crate::issue;
 use crate::limits::{AUTHZ_LOOKBACK, CONFLICT_RETRIES, IDENTIFIERS_MAX, ORDER_SECS};
 use crate::machine::{AuthzStatus, OrderStatus};
+use crate::object::Object;
 use crate::objects::{Account, Authz, Order, fresh_id};
 use crate::problem::{ErrorKind, Problem};
 use crate::request::ByAccount;
@@ -29,7 +30,7 @@ const PAGE: usize = 100;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct NewOrder {
-    identifiers: Vec<Wire>,
+    identifiers: Vec<Object<Wire>>,
     not_before: Option<String>,
     not_after: Option<String>,
     profile: Option<String>,
@@ -41,7 +42,7 @@ pub async fn place(state: &AcmeState, by: &ByAccount) -> Result<Order, Problem> 
     let now = state.now();
     let profile = profile(state, asked.profile.as_deref())?;
     let not_after = bounded_end(state, &profile, asked.not_before.as_deref(), asked.not_after.as_deref(), now)?;
-    let identifiers = identifiers(state, &profile, asked.identifiers)?;
+    let identifiers = identifiers(state, &profile, asked.identifiers.into_iter().map(|Object(wire)| wire).collect())?;
 
     let account = &by.account.object;
     let id = fresh_id(state.world());
@@ -62,11 +63,16 @@ pub async fn place(state: &AcmeState, by: &ByAccount) -> Result<Order, Problem> 
     let order = Order::place(id, &account.id, &profile, not_after, &authzs, now);
     changes.push(Change::create(&order));
     state.quotas().order(&account.id, &order.id, changes.len().saturating_sub(1), order.expires, now)?;
-    if let Err(error) = state.desk().write(&state.actor(account), changes).await {
+    if let Err(problem) = file(state, by, changes).await {
         state.quotas().closed(&account.id, &order.id);
-        return Err(error.into());
+        return Err(problem);
     }
     Ok(order)
+}
+
+async fn file(state: &AcmeState, by: &ByAccount, changes: Vec<Change>) -> Result<(), Problem> {
+    by.spend(state, changes.len())?;
+    Ok(state.desk().write(&state.actor(&by.account.object), changes).await?)
 }
 
 /// An order of this account, settled.
@@ -156,23 +162,14 @@ fn identifiers(state: &AcmeState, profile: &str, asked: Vec<Wire>) -> Result<BTr
             "an order has 1 to {IDENTIFIERS_MAX} identifiers, this one has {count}"
         )));
     }
-    let allowed = |identifier: &Identifier| {
-        state.authority().profiles().get(profile).is_none_or(|profile| profile.allows_name(&identifier.name()))
-    };
     let mut good = BTreeSet::new();
     let mut refused = Vec::new();
     for wire in asked {
         match Identifier::try_from(wire.clone()) {
-            Ok(identifier) if allowed(&identifier) => {
-                good.insert(identifier);
-            }
-            Ok(identifier) => refused.push(
-                Problem::new(
-                    ErrorKind::RejectedIdentifier,
-                    format!("the profile {profile} certifies no such name: {identifier}"),
-                )
-                .about(identifier),
-            ),
+            Ok(identifier) => match rejection(state, profile, &identifier) {
+                None => drop(good.insert(identifier)),
+                Some(why) => refused.push(Problem::new(ErrorKind::RejectedIdentifier, why).about(identifier)),
+            },
             Err(problem) => refused.push(problem.about_text(wire)),
         }
     }
@@ -180,6 +177,16 @@ fn identifiers(state: &AcmeState, profile: &str, asked: Vec<Wire>) -> Result<BTr
         Some(problem) => Err(problem),
         None => Ok(good),
     }
+}
+
+/// Why no certificate is issued for a name, whoever proves it.
+fn rejection(state: &AcmeState, profile: &str, identifier: &Identifier) -> Option<String> {
+    let name = identifier.name();
+    if state.config().names.as_ref().is_some_and(|names| !names.has(&name)) {
+        return Some(format!("{identifier} is not among the names that ACME certifies here ([acme] names)"));
+    }
+    let certified = state.authority().profiles().get(profile).is_none_or(|profile| profile.allows_name(&name));
+    (!certified).then(|| format!("the profile {profile} certifies no such name: {identifier}"))
 }
 
 /// RFC 8555 section 7.4: dates may be asked for. A certificate begins when it is issued, so notBefore cannot be promised; notAfter

@@ -3,11 +3,10 @@
 //! A check runs as a task of its own: a client that hangs up changes nothing. What runs and what waits is bounded; a full queue is
 //! said so before anything is written. A check forgotten by a restart is made again when somebody next looks at it.
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use serde::Deserialize;
 
 use crate::accounts::server_actor;
+use crate::checks::Place;
 use crate::desk::{DeskError, Stored};
 use crate::identifier::ChallengeKind;
 use crate::limits::{CONFLICT_RETRIES, RETRY_AFTER_PROCESSING_SECS};
@@ -37,6 +36,7 @@ pub async fn authz(state: &AcmeState, by: &ByAccount, id: &str) -> Result<Authz,
     }
     let waited = orders::is_pending(&authz.object, state.now());
     let after = authz.object.deactivate(state.now())?;
+    by.spend(state, 1)?;
     state.desk().write(&state.actor(account), vec![authz.next(&after)]).await?;
     if waited {
         state.quotas().decided(&account.id, &after.order);
@@ -55,7 +55,7 @@ pub async fn challenge(state: &AcmeState, by: &ByAccount, id: &str, kind: &str) 
         false => {
             // RFC 8555 section 7.5.1: the client sends "an empty JSON body ("{}")"; members it may add are ignored.
             by.message.object::<serde_json::Map<String, serde_json::Value>>()?;
-            begin(state, account, authz, kind).await?
+            begin(state, by, authz, kind).await?
         }
     };
     let challenge = authz.challenge(kind).cloned().ok_or_else(unknown)?;
@@ -77,14 +77,11 @@ async fn owned(state: &AcmeState, account: &Account, id: &str) -> Result<Stored<
     }
 }
 
-async fn begin(
-    state: &AcmeState,
-    account: &Account,
-    authz: Stored<Authz>,
-    kind: ChallengeKind,
-) -> Result<Authz, Problem> {
+async fn begin(state: &AcmeState, by: &ByAccount, authz: Stored<Authz>, kind: ChallengeKind) -> Result<Authz, Problem> {
+    let account = &by.account.object;
     let Some(begun) = authz.object.begin(kind, state.now())? else { return Ok(authz.object) };
-    let place = place_in_queue(state)?;
+    let place = state.checks().place(&account.id)?;
+    by.spend(state, 1)?;
     match state.desk().write(&state.actor(account), vec![authz.next(&begun)]).await {
         Ok(()) => {
             spawn_check(state, account, &begun, kind, place);
@@ -99,7 +96,7 @@ async fn begin(
 /// Begins a forgotten check again; of several readers one wins.
 async fn revive(state: &AcmeState, account: &Account, authz: Stored<Authz>) -> Result<Authz, Problem> {
     let Some(kind) = authz.object.abandoned(state.now()) else { return Ok(authz.object) };
-    let Ok(place) = place_in_queue(state) else { return Ok(authz.object) };
+    let Ok(place) = state.checks().place(&account.id) else { return Ok(authz.object) };
     let begun = authz.object.begun_again(kind, state.now());
     match state.desk().write(&server_actor(), vec![authz.next(&begun)]).await {
         Ok(()) => {
@@ -111,16 +108,11 @@ async fn revive(state: &AcmeState, account: &Account, authz: Stored<Authz>) -> R
     }
 }
 
-fn place_in_queue(state: &AcmeState) -> Result<OwnedSemaphorePermit, Problem> {
-    state.queue().try_acquire_owned().map_err(|_| Problem::rate_limited("too many challenges are being checked", 5))
-}
-
-fn spawn_check(state: &AcmeState, account: &Account, authz: &Authz, kind: ChallengeKind, place: OwnedSemaphorePermit) {
+fn spawn_check(state: &AcmeState, account: &Account, authz: &Authz, kind: ChallengeKind, place: Place) {
     let (state, account, authz) = (state.clone(), account.clone(), authz.clone());
     let tasks = state.tasks().clone();
     tasks.spawn(async move {
-        let _place = place;
-        let Ok(_turn) = state.turns().acquire_owned().await else { return };
+        let Some(_turn) = place.turn().await else { return };
         let Some(challenge) = authz.challenge(kind) else { return };
         let thumbprint = account.key.thumbprint();
         let outcome = state.validator().check(kind, &authz.identifier, &challenge.token, &thumbprint).await;

@@ -3,7 +3,9 @@
 //!
 //! A handler names what it needs as an argument ([`ByAccount`], [`ByKey`], [`ByEither`]) and cannot be reached with less.
 
-use axum::extract::{FromRequest, Request};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequest, Request};
 use http::{HeaderMap, header};
 
 use crate::desk::Stored;
@@ -23,6 +25,8 @@ pub struct ByAccount {
     pub message: Verified,
     /// The URL it was signed for, which is the one it came to.
     pub url: String,
+    /// The address it came from.
+    pub source: IpAddr,
 }
 
 /// A message signed by a key it carries itself (`jwk`).
@@ -31,6 +35,8 @@ pub struct ByKey {
     pub key: Jwk,
     /// What it signed.
     pub message: Verified,
+    /// The address it came from.
+    pub source: IpAddr,
 }
 
 /// A message signed either way: revokeCert.
@@ -68,6 +74,7 @@ impl FromRequest<AcmeState> for ByEither {
 
     async fn from_request(request: Request, state: &AcmeState) -> Result<Self, Problem> {
         check_content_type(request.headers())?;
+        let source = source(&request);
         let url = state.urls().of(request.uri().path_and_query().map_or("/", |path| path.as_str()));
         let body = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|_| {
             Problem::malformed(format!("the body could not be read, or is larger than {BODY_BYTES_MAX} bytes"))
@@ -87,16 +94,29 @@ impl FromRequest<AcmeState> for ByEither {
         match jws.signer().clone() {
             Signer::Jwk(key) => {
                 let message = jws.verify(&key).and_then(spend)?;
-                Ok(Self::Key(ByKey { key, message }))
+                Ok(Self::Key(ByKey { key, message, source }))
             }
             Signer::Kid(kid) => {
                 let account = account_of(state, &kid).await?;
                 let message = jws.verify(&account.object.key).and_then(spend)?;
                 require_valid(&account.object)?;
-                Ok(Self::Account(ByAccount { account, message, url }))
+                Ok(Self::Account(ByAccount { account, message, url, source }))
             }
         }
     }
+}
+
+impl ByAccount {
+    /// Counts what this request is about to write into the register, or refuses it.
+    pub fn spend(&self, state: &AcmeState, records: usize) -> Result<(), Problem> {
+        state.quotas().records(&self.account.object.id, self.source, records, state.now())
+    }
+}
+
+/// Requests whose listener does not say where they come from are counted together.
+fn source(request: &Request) -> IpAddr {
+    let connected = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    connected.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())
 }
 
 /// RFC 8555 section 6.2: the server "MUST respond with 415" to any other Content-Type.

@@ -57,6 +57,9 @@ pub async fn revoke(state: &AcmeState, by: ByEither) -> Result<(), Problem> {
     if credential.state == State::Revoked {
         return Err(Problem::new(ErrorKind::AlreadyRevoked, "the certificate is revoked already"));
     }
+    if let ByEither::Account(by) = &by {
+        by.spend(state, 1)?;
+    }
     // In a task of its own: a client that hangs up changes nothing.
     let (authority, tasks) = (state.authority().clone(), state.tasks());
     let done = tasks.spawn(async move { authority.revoke(&actor, &serial, reason).await }).await;

@@ -1,19 +1,18 @@
 //! The HTTP face: paths, statuses and header fields; what happens is decided elsewhere.
 //!
 //! The router's paths are relative to `/acme`: mount it with `Router::nest("/acme", router(state))`, so that the path it sees is
-//! the one below `external_url`/acme that the JWS names. The client's address, for the limit on new accounts, is taken from a
+//! the one below `external_url`/acme that the JWS names. The client's address, for the limits per address, is taken from a
 //! `ConnectInfo<SocketAddr>` request extension; requests without one are counted together.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
 use axum::Router;
-use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::desk::store_problem;
@@ -30,9 +29,11 @@ const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
 /// The ACME server's routes.
 pub fn router(state: AcmeState) -> Router {
     Router::new()
-        .route("/directory", get(directory))
+        // RFC 8555 section 6.3: "The server MUST allow GET requests for the directory and newNonce resources (see
+        // Sections 7.1.1 and 7.2), in addition to POST-as-GET requests for these resources."
+        .route("/directory", get(directory).post(signed_directory))
         // RFC 8555 section 7.2: HEAD gets 200, GET gets 204.
-        .route("/new-nonce", axum::routing::head(StatusCode::OK).get(StatusCode::NO_CONTENT))
+        .route("/new-nonce", axum::routing::head(StatusCode::OK).get(StatusCode::NO_CONTENT).post(signed_nonce))
         .route("/new-account", post(new_account))
         .route("/new-order", post(new_order))
         .route("/key-change", post(key_change))
@@ -92,13 +93,27 @@ async fn directory(State(state): State<AcmeState>) -> Response {
     )
 }
 
-async fn new_account(State(state): State<AcmeState>, Source(source): Source, by: ByKey) -> Result<Response, Problem> {
-    let (account, new) = accounts::open(&state, source, by).await?;
+async fn signed_directory(state: State<AcmeState>, by: ByAccount) -> Result<Response, Problem> {
+    by.message.nothing()?;
+    Ok(directory(state).await)
+}
+
+async fn signed_nonce(by: ByAccount) -> Result<StatusCode, Problem> {
+    by.message.nothing()?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn new_account(State(state): State<AcmeState>, by: ByKey) -> Result<Response, Problem> {
+    let (account, new) = accounts::open(&state, by).await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(account_answer(&state, status, &account))
 }
 
-async fn account(State(state): State<AcmeState>, Path(id): Path<String>, by: ByAccount) -> Result<Response, Problem> {
+async fn account(
+    State(state): State<AcmeState>,
+    Segments(id): Segments<String>,
+    by: ByAccount,
+) -> Result<Response, Problem> {
     let account = accounts::update(&state, &id, by).await?;
     Ok(account_answer(&state, StatusCode::OK, &account))
 }
@@ -115,8 +130,8 @@ struct Cursor {
 
 async fn account_orders(
     State(state): State<AcmeState>,
-    Path(id): Path<String>,
-    Query(Cursor { cursor }): Query<Cursor>,
+    Segments(id): Segments<String>,
+    Cursor { cursor }: Cursor,
     by: ByAccount,
 ) -> Result<Response, Problem> {
     accounts::own(&by, &id)?;
@@ -136,18 +151,30 @@ async fn new_order(State(state): State<AcmeState>, by: ByAccount) -> Result<Resp
     Ok(order_answer(&state, StatusCode::CREATED, &order))
 }
 
-async fn order(State(state): State<AcmeState>, Path(id): Path<String>, by: ByAccount) -> Result<Response, Problem> {
+async fn order(
+    State(state): State<AcmeState>,
+    Segments(id): Segments<String>,
+    by: ByAccount,
+) -> Result<Response, Problem> {
     by.message.nothing()?;
     let order = orders::read(&state, &by.account.object, &id).await?;
     Ok(order_answer(&state, StatusCode::OK, &order.object))
 }
 
-async fn finalize(State(state): State<AcmeState>, Path(id): Path<String>, by: ByAccount) -> Result<Response, Problem> {
+async fn finalize(
+    State(state): State<AcmeState>,
+    Segments(id): Segments<String>,
+    by: ByAccount,
+) -> Result<Response, Problem> {
     let order = issue::finalize(&state, &by, &id).await?;
     Ok(order_answer(&state, StatusCode::OK, &order))
 }
 
-async fn authz(State(state): State<AcmeState>, Path(id): Path<String>, by: ByAccount) -> Result<Response, Problem> {
+async fn authz(
+    State(state): State<AcmeState>,
+    Segments(id): Segments<String>,
+    by: ByAccount,
+) -> Result<Response, Problem> {
     let authz = proofs::authz(&state, &by, &id).await?;
     let mut response = answer(StatusCode::OK, &views::authz(&authz, state.urls(), state.now()));
     retry_after(&mut response, proofs::retry_after(&authz));
@@ -156,7 +183,7 @@ async fn authz(State(state): State<AcmeState>, Path(id): Path<String>, by: ByAcc
 
 async fn challenge(
     State(state): State<AcmeState>,
-    Path((id, kind)): Path<(String, String)>,
+    Segments((id, kind)): Segments<(String, String)>,
     by: ByAccount,
 ) -> Result<Response, Problem> {
     let (authz, challenge) = proofs::challenge(&state, &by, &id, &kind).await?;
@@ -169,7 +196,7 @@ async fn challenge(
 
 async fn certificate(
     State(state): State<AcmeState>,
-    Path(serial): Path<String>,
+    Segments(serial): Segments<String>,
     by: ByAccount,
 ) -> Result<Response, Problem> {
     by.message.nothing()?;
@@ -213,14 +240,23 @@ fn retry_after(response: &mut Response, secs: Option<u32>) {
     }
 }
 
-/// The address a request came from.
-struct Source(IpAddr);
+/// The variable segments of the path. What cannot be read names nothing.
+struct Segments<T>(T);
 
-impl<S: Sync> FromRequestParts<S> for Source {
-    type Rejection = std::convert::Infallible;
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segments<T> {
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Self(connected.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())))
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(segments)| Self(segments)).map_err(|_| Problem::not_found("resource"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Cursor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = Query::from_request_parts(parts, state).await;
+        query.map(|Query(cursor)| cursor).map_err(|_| Problem::malformed("the query is not one cursor"))
     }
 }

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use ca::Authority;
 use policy::{Actor, Proof, Role, Timestamp, World};
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use crate::checks::Checks;
 use crate::config::AcmeConfig;
 use crate::desk::Desk;
 use crate::jwk::Jwk;
-use crate::limits::{Quotas, VALIDATIONS_MAX, VALIDATIONS_WAITING_MAX};
 use crate::nonce::Nonces;
 use crate::objects::Account;
+use crate::quotas::Quotas;
 use crate::urls::Urls;
 use crate::validator::{Validator, ValidatorError};
 
@@ -30,8 +30,7 @@ struct Inner {
     nonces: Nonces,
     quotas: Quotas,
     validator: Validator,
-    turns: Arc<Semaphore>,
-    queue: Arc<Semaphore>,
+    checks: Checks,
     tasks: TaskTracker,
 }
 
@@ -58,8 +57,7 @@ impl AcmeState {
             nonces: Nonces::new(authority.world()),
             quotas: Quotas::new(config.limits.clone()),
             validator: Validator::new(&config)?,
-            turns: Arc::new(Semaphore::new(VALIDATIONS_MAX)),
-            queue: Arc::new(Semaphore::new(VALIDATIONS_WAITING_MAX)),
+            checks: Checks::default(),
             tasks: TaskTracker::new(),
             authority,
             config,
@@ -96,13 +94,8 @@ impl AcmeState {
     pub(crate) fn validator(&self) -> &Validator {
         &self.0.validator
     }
-    /// Permits to run a check.
-    pub(crate) fn turns(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.0.turns)
-    }
-    /// Permits to wait for one.
-    pub(crate) fn queue(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.0.queue)
+    pub(crate) fn checks(&self) -> &Checks {
+        &self.0.checks
     }
     pub(crate) fn tasks(&self) -> &TaskTracker {
         &self.0.tasks

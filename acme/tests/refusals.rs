@@ -269,3 +269,50 @@ async fn resources_are_read_by_post_as_get_alone() {
     refused(&raw.post(&order, &json!({})).await, 400, "malformed");
     refused(&raw.post("/cert/00", &json!({})).await, 400, "malformed");
 }
+
+#[tokio::test]
+async fn the_directory_and_a_nonce_are_also_read_by_post_as_get() {
+    let ca = Ca::start().await;
+    let raw = Raw::registered(&ca).await;
+    let directory = raw.read("/directory").await;
+    assert_eq!(directory.status, StatusCode::OK);
+    assert_eq!(directory.json(), raw.request(Method::GET, "/directory", None, vec![]).await.json());
+    let nonce = raw.read("/new-nonce").await;
+    assert_eq!((nonce.status, nonce.header("replay-nonce").len()), (StatusCode::NO_CONTENT, 32));
+    for path in ["/directory", "/new-nonce"] {
+        refused(&raw.post(path, &json!({})).await, 400, "malformed");
+        refused(&raw.request(Method::POST, path, None, vec![]).await, 415, "malformed");
+        refused(&raw.request(Method::PUT, path, None, vec![]).await, 405, "malformed");
+    }
+}
+
+#[tokio::test]
+async fn a_path_or_query_that_cannot_be_read_is_a_problem_too() {
+    let ca = Ca::start().await;
+    let raw = Raw::registered(&ca).await;
+    for path in ["/order/%ff", "/authz/%ff", "/cert/%ff", "/account/%ff", "/chall/%ff/http-01", "/order/%ff/finalize"] {
+        refused(&raw.read(path).await, 404, "malformed");
+    }
+    let orders = format!("{}/orders", raw.kid.clone().unwrap());
+    refused(&raw.read(&format!("{orders}?cursor=1&cursor=2")).await, 400, "malformed");
+    assert_eq!(raw.read(&format!("{orders}?cursor=1")).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_should_be_an_object_is_one() {
+    let ca = Ca::start().await;
+    let raw = Raw::registered(&ca).await;
+    let payload = order_for(&["a.example"]).to_string();
+    let signed = raw.sign(&raw.header("/new-order").await, payload.as_bytes());
+    let as_array = json!([signed["protected"], signed["payload"], signed["signature"]]);
+    refused(&raw.send("/new-order", &as_array).await, 400, "malformed");
+    let header = raw.header("/new-order").await;
+    let header = json!([header["alg"], header["url"], header["nonce"], null, header["kid"], null, null]);
+    refused(&raw.send("/new-order", &raw.sign(&header, payload.as_bytes())).await, 400, "malformed");
+    let identifier = json!({"type": "dns", "value": "a.example"});
+    for payload in [json!([[identifier], null, null, null]), json!({"identifiers": [["dns", "a.example"]]})] {
+        refused(&raw.post("/new-order", &payload).await, 400, "malformed");
+    }
+    refused(&raw.post(&raw.kid.clone().unwrap(), &json!([null, "deactivated"])).await, 400, "malformed");
+    assert_eq!(raw.post("/new-order", &order_for(&["a.example"])).await.status, StatusCode::CREATED);
+}

@@ -48,6 +48,28 @@ async fn refused_identifiers_are_listed_one_by_one() {
 }
 
 #[tokio::test]
+async fn only_names_of_the_list_are_ordered_where_there_is_one() {
+    let ca = Ca::start_with(policy::World::real(), |settings| {
+        settings.names = Some(vec!["*.example.internal".into(), "10.0.0.0/24".into()]);
+    })
+    .await;
+    let raw = Raw::registered(&ca).await;
+    let order = |names: &[(&str, &str)]| {
+        let each = names.iter().map(|(kind, value)| json!({"type": kind, "value": value}));
+        json!({"identifiers": each.collect::<Vec<_>>()})
+    };
+    let good = [("dns", "a.example.internal"), ("dns", "*.example.internal"), ("ip", "10.0.0.7")];
+    assert_eq!(raw.post("/new-order", &order(&good)).await.status, StatusCode::CREATED);
+    let bad = [("dns", "www.example"), ("dns", "example.internal"), ("dns", "*.other.internal"), ("ip", "10.0.1.7")];
+    let reply = raw.post("/new-order", &order(&[&good[..], &bad[..]].concat())).await;
+    refused(&reply, 400, "rejectedIdentifier");
+    let subproblems = reply.json()["subproblems"].as_array().unwrap().clone();
+    let about: Vec<_> = subproblems.iter().map(|sub| sub["identifier"]["value"].as_str().unwrap()).collect();
+    assert_eq!(about, bad.map(|(_, value)| value));
+    assert!(subproblems.iter().all(|sub| sub["type"] == "urn:ietf:params:acme:error:rejectedIdentifier"));
+}
+
+#[tokio::test]
 async fn dates_and_profiles_are_bounded() {
     let ca = Ca::start().await;
     let raw = Raw::registered(&ca).await;
@@ -270,6 +292,36 @@ async fn limits_answer_429_with_retry_after() {
 }
 
 #[tokio::test]
+async fn an_account_has_sixteen_checks_at_once_and_leaves_room_for_others() {
+    let ca = Ca::start().await;
+    let (raw, other) = (Raw::registered(&ca).await, Raw::registered(&ca).await);
+    let names: Vec<String> = (0..17).map(|n| format!("h{n}.example")).collect();
+    names.iter().for_each(|name| ca.dns.set(name, common::dns::Answer::Silent));
+    let challenge = async |raw: &Raw, authz: &Value| {
+        let authz = raw.read(authz.as_str().unwrap()).await.json();
+        authz["challenges"][0]["url"].as_str().unwrap().to_owned()
+    };
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let order = raw.post("/new-order", &order_for(&names)).await.json();
+    let authzs = order["authorizations"].as_array().unwrap();
+    // Looked up before the first check begins, so that none ends while they are begun.
+    let mut challenges = Vec::new();
+    for authz in authzs {
+        challenges.push(challenge(&raw, authz).await);
+    }
+    for each in &challenges[..16] {
+        assert_eq!(raw.post(each, &json!({})).await.status, StatusCode::OK);
+    }
+    let more = raw.post(&challenges[16], &json!({})).await;
+    refused(&more, 429, "rateLimited");
+    assert!(more.header("retry-after").parse::<u32>().unwrap() > 0);
+    assert_eq!(raw.read(&challenges[16]).await.json()["status"], "pending");
+    let others = other.post("/new-order", &order_for(&["h16.example"])).await.json();
+    let others = challenge(&other, &others["authorizations"][0]).await;
+    assert_eq!(other.post(&others, &json!({})).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn terms_of_service_are_shown_and_asked_for_where_configured() {
     let ca = Ca::start_with(policy::World::real(), |settings| {
         settings.terms_of_service = Some("https://ca.example/terms".into())
@@ -290,4 +342,76 @@ async fn an_accounts_orders_are_listed_for_it() {
     let account = raw.read(&raw.kid.clone().unwrap()).await.json();
     let listed = raw.read(account["orders"].as_str().unwrap()).await.json();
     assert_eq!(listed, json!({"orders": [placed]}));
+}
+
+#[tokio::test]
+async fn an_account_writes_so_many_records_in_an_hour_and_no_more() {
+    let ca = Ca::start_with(fixed(), |settings| settings.limits.records_per_account_per_hour = 12).await;
+    let (raw, other) = (Raw::registered(&ca).await, Raw::registered(&ca).await);
+    let kid = raw.kid.clone().unwrap();
+    let contact = |n: usize| json!({"contact": [format!("mailto:a{n}@example.com")]});
+    let leaves = async || ca.authority.ledger().head().await.unwrap().size;
+    // Placing three names takes four, the challenge and the end of an authorization one each.
+    let order = raw.post("/new-order", &order_for(&["a.example", "b.example", "c.example"])).await.json();
+    let authz = |n: usize| order["authorizations"][n].as_str().unwrap().to_owned();
+    let challenge = raw.read(&authz(0)).await.json()["challenges"][0]["url"].as_str().unwrap().to_owned();
+    assert_eq!(raw.post(&challenge, &json!({})).await.status, StatusCode::OK);
+    assert_eq!(raw.post(&authz(1), &json!({"status": "deactivated"})).await.status, StatusCode::OK);
+    for n in 0..6 {
+        assert_eq!(raw.post(&kid, &contact(n)).await.status, StatusCode::OK);
+    }
+    let new = Raw::new(&ca);
+    let url = raw.url("/key-change");
+    let inner = json!({"account": kid, "oldKey": raw.jwk()}).to_string();
+    let key_change = new.sign(&json!({"alg": "ES256", "jwk": new.jwk(), "url": url}), inner.as_bytes());
+    ca.state.drain(std::time::Duration::from_secs(30)).await;
+    let before = leaves().await;
+    let challenge = raw.read(&authz(2)).await.json()["challenges"][0]["url"].as_str().unwrap().to_owned();
+    for reply in [
+        raw.post(&kid, &contact(6)).await,
+        raw.post(&kid, &json!({"status": "deactivated"})).await,
+        raw.post("/key-change", &key_change).await,
+        raw.post("/new-order", &order_for(&["d.example"])).await,
+        raw.post(&authz(2), &json!({"status": "deactivated"})).await,
+        raw.post(&challenge, &json!({})).await,
+    ] {
+        refused(&reply, 429, "rateLimited");
+        assert!(reply.header("retry-after").parse::<u32>().unwrap() > 0);
+    }
+    assert_eq!(leaves().await, before, "what is refused is not written");
+    assert_eq!(raw.read(&kid).await.status, StatusCode::OK, "reading goes on");
+    assert_eq!(other.post("/new-order", &order_for(&["d.example"])).await.status, StatusCode::CREATED);
+    ca.world.advance(3600);
+    assert_eq!(raw.post(&kid, &contact(7)).await.status, StatusCode::OK, "another hour");
+}
+
+#[tokio::test]
+async fn an_address_writes_so_many_records_in_an_hour_whatever_its_accounts() {
+    let ca = Ca::start_with(fixed(), |settings| settings.limits.records_per_address_per_hour = 6).await;
+    let (one, two) = (Raw::registered(&ca).await, Raw::registered(&ca).await);
+    assert_eq!(one.post("/new-order", &order_for(&["a.example"])).await.status, StatusCode::CREATED);
+    refused(&two.post("/new-order", &order_for(&["a.example"])).await, 429, "rateLimited");
+    refused(&Raw::new(&ca).post("/new-account", &json!({})).await, 429, "rateLimited");
+}
+
+#[tokio::test]
+async fn an_update_that_changes_nothing_writes_nothing() {
+    let ca = Ca::start().await;
+    let raw = Raw::registered(&ca).await;
+    let kid = raw.kid.clone().unwrap();
+    let contact = json!({"contact": ["mailto:a@example.com"], "status": "valid"});
+    let version = async || ca.authority.ledger().record_get("acme-account", kid.rsplit('/').next().unwrap()).await;
+    let written = async || version().await.unwrap().unwrap().version;
+    let first = written().await;
+    assert_eq!(raw.post(&kid, &contact).await.status, StatusCode::OK);
+    let second = written().await;
+    assert!(second > first);
+    for again in [contact, json!({"status": "valid"}), json!({})] {
+        assert_eq!(raw.post(&kid, &again).await.json()["contact"], json!(["mailto:a@example.com"]));
+    }
+    assert_eq!(written().await, second);
+}
+
+fn fixed() -> policy::World {
+    policy::World::fixed(policy::Timestamp::from_unix(1_800_000_000), 7)
 }

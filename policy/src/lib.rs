@@ -47,7 +47,7 @@ pub use owner::Owner;
 pub use policies::{Policies, PolicyError};
 pub use principal::Principal;
 pub use resource::{MAX_NAMES, MAX_PRINCIPALS, Resource, ResourceKind};
-pub use rules::OwnerRules;
+pub use rules::{NameRules, OwnerRules};
 pub use secret::Secret;
 pub use serial::{Instance, Serial};
 pub use time::Timestamp;

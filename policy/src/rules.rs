@@ -46,6 +46,38 @@ impl OwnerRules {
     }
 }
 
+/// Names in one list, hosts and networks together, in the language of [`OwnerRules`]: whoever may prove names (ACME) is bound by
+/// them too.
+#[derive(Debug, Clone)]
+pub struct NameRules {
+    dns: Vec<DnsRule>,
+    ip: Vec<Network>,
+}
+
+impl NameRules {
+    /// Reads the list: what begins with an address is a network or an address, anything else a host rule.
+    pub fn parse(texts: &[String]) -> Result<NameRules, Malformed> {
+        let mut rules = NameRules { dns: Vec::new(), ip: Vec::new() };
+        for text in texts {
+            let address = text.split_once('/').map_or(text.as_str(), |(address, _)| address);
+            match address.parse::<IpAddr>() {
+                Ok(_) => rules.ip.push(Network::parse(text)?),
+                Err(_) => rules.dns.push(DnsRule::parse(text)?),
+            }
+        }
+        Ok(rules)
+    }
+
+    /// Whether the list has this name. Mailboxes and URIs are never in it.
+    pub fn has(&self, name: &Name) -> bool {
+        match name {
+            Name::Dns(name) => self.dns.iter().any(|rule| rule.has(name)),
+            Name::Ip(ip) => self.ip.iter().any(|network| network.has(*ip)),
+            Name::Email(_) | Name::Uri(_) => false,
+        }
+    }
+}
+
 /// Parsed [`OwnerRules`].
 pub(crate) struct Matcher {
     dns: Vec<DnsRule>,
@@ -103,6 +135,7 @@ fn parse_all<T>(
     texts.iter().map(|text| parse(text).map_err(refuse)).collect()
 }
 
+#[derive(Debug, Clone)]
 enum DnsRule {
     /// With its leading dot: `.example.internal`.
     Below(String),
@@ -138,6 +171,7 @@ fn host(text: &str) -> Result<DnsName, Malformed> {
     }
 }
 
+#[derive(Debug, Clone)]
 struct Network {
     address: IpAddr,
     prefix: u32,
@@ -337,6 +371,34 @@ mod tests {
             ("under_score.example.internal", false),
         ] {
             assert_eq!(rules.has_host(&Principal::parse(principal).unwrap()), has, "{principal}");
+        }
+    }
+
+    #[test]
+    fn one_list_has_hosts_and_networks() {
+        let parse = |texts: &[&str]| NameRules::parse(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        let rules = parse(&["*.example.internal", "www.example", "10.0.0.0/24", "2001:db8::/32", "192.0.2.1"]).unwrap();
+        for (name, has) in [
+            ("a.b.example.internal", true),
+            ("*.example.internal", true),
+            ("example.internal", false),
+            ("www.example", true),
+            ("*.www.example", false),
+            ("10.0.0.7", true),
+            ("10.0.1.7", false),
+            ("2001:db8::7", true),
+            ("192.0.2.1", true),
+            ("192.0.2.2", false),
+            ("email:a@www.example", false),
+        ] {
+            assert_eq!(rules.has(&Name::parse(name).unwrap()), has, "{name}");
+        }
+        assert!(!parse(&[]).unwrap().has(&Name::parse("www.example").unwrap()));
+        for (text, says) in
+            [("*", "\"*\""), ("10.0.0.1/8", "write 10.0.0.0/8"), ("10.0.0.0/33", "0 to 32"), ("a/8", "only letters")]
+        {
+            let said = parse(&[text]).unwrap_err().to_string();
+            assert!(said.contains(says), "{said}");
         }
     }
 

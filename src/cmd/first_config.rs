@@ -104,6 +104,9 @@ tls_alpn01_port = 443
 allow_networks = []
 profile = "tls-server"
 owner = "acme"
+# What ACME certifies, written as an owner's dns and ip are. Without this line it certifies every name whose control is
+# proven, whatever the [[owner]] tables say.
+# names = ["*.example.internal", "10.0.0.0/24"]
 "#;
 
 const ACME_DEMO: &str = r#"# A demo: names of this host's own hosts file can be proved, on a port that needs no root.
@@ -115,9 +118,13 @@ tls_alpn01_port = 5001
 allow_networks = ["127.0.0.0/8", "::1/128"]
 profile = "tls-server"
 owner = "acme"
+# What ACME certifies, written as an owner's dns and ip are. Without this line it certifies every name whose control is
+# proven, whatever the [[owner]] tables say.
+# names = ["*.example.internal", "10.0.0.0/24"]
 "#;
 
-const OWNER: &str = r#"# Which names belong to whom. Nothing else is issued; "*.example.internal" means everything below it.
+const OWNER: &str = r#"# Which names belong to whom. Nothing else is issued but by ACME (see its names);
+# "*.example.internal" means everything below it.
 [[owner]]
 name = "default"
 dns = ["localhost"]
@@ -125,7 +132,8 @@ ip = ["127.0.0.1/32"]
 principals = []
 "#;
 
-const OWNER_DEMO: &str = r#"# Which names belong to whom. Nothing else is issued; "*.example.internal" means everything below it.
+const OWNER_DEMO: &str = r#"# Which names belong to whom. Nothing else is issued but by ACME (see its names);
+# "*.example.internal" means everything below it.
 [[owner]]
 name = "default"
 dns = ["localhost", "*.localhost", "*.example.internal"]
