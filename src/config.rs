@@ -261,8 +261,10 @@ impl Config {
         let sessions = raw.hsm.sessions.unwrap_or(SESSIONS_DEFAULT);
         let queue = raw.hsm.queue.unwrap_or(QUEUE_DEFAULT);
         let deadline_ms = raw.hsm.deadline_ms.unwrap_or(DEADLINE_MS_DEFAULT);
-        if !(100..=120_000).contains(&deadline_ms) {
-            let reason = format!("{deadline_ms} is not in 100..=120000");
+        // An ACME order's lease covers the longest signature.
+        let most = acme::SIGNATURE_TIMEOUT_MAX.as_millis();
+        if !(100..=most).contains(&u128::from(deadline_ms)) {
+            let reason = format!("{deadline_ms} is not in 100..={most}");
             return Err(refuse("hsm.deadline_ms", reason, "deadline_ms = 5000"));
         }
         let instance = Instance::new(raw.ca.instance).map_err(|e| {

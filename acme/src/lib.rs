@@ -50,7 +50,7 @@ mod urls;
 mod views;
 
 pub use config::{AcmeConfig, ConfigError, Settings};
-pub use limits::Limits;
+pub use limits::{Limits, SIGNATURE_TIMEOUT_MAX};
 pub use quotas::network;
 pub use reach::{Network, NotANetwork};
 pub use routes::router;

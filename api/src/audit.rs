@@ -42,7 +42,7 @@ pub(crate) struct LeafList {
 }
 
 /// Lists leaves of the log in their order.
-#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(AuditParams),
+#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", operation_id = "listLeaves", params(AuditParams),
     responses((status = 200, description = "A page", body = LeafList)))]
 pub(crate) async fn list(
     Shared(app): Shared<App>,
@@ -92,7 +92,7 @@ pub(crate) struct Proven {
 }
 
 /// Shows one leaf with the proof that it is in the log.
-#[utoipa::path(get, path = "/api/v1/audit/{index}", tag = "audit",
+#[utoipa::path(get, path = "/api/v1/audit/{index}", tag = "audit", operation_id = "showLeaf",
     params(("index" = u64, Path, description = "The leaf's index")),
     responses((status = 200, description = "The leaf and its proof", body = Proven),
         (status = 404, description = "No such leaf")))]

@@ -145,7 +145,7 @@ impl Certificate {
 }
 
 /// Issues a certificate from a CSR: JSON, or a bare `application/pkcs10` body (PEM or DER) with `?profile=&owner=`.
-#[utoipa::path(post, path = "/api/v1/certificates", tag = "certificates", params(BareParams),
+#[utoipa::path(post, path = "/api/v1/certificates", tag = "certificates", operation_id = "issueCertificate", params(BareParams),
     request_body(content((NewCertificate = "application/json"), (String = "application/pkcs10"))),
     responses((status = 201, description = "Issued; a PEM chain where the request was bare", body = Certificate)))]
 pub(crate) async fn post(
@@ -257,7 +257,7 @@ pub(crate) struct CertificateList {
 }
 
 /// Lists credentials, the newest first, or with `expiring_secs` the first to expire first.
-#[utoipa::path(get, path = "/api/v1/certificates", tag = "certificates", params(ListParams),
+#[utoipa::path(get, path = "/api/v1/certificates", tag = "certificates", operation_id = "listCertificates", params(ListParams),
     responses((status = 200, description = "A page", body = CertificateList)))]
 pub(crate) async fn list(
     Shared(app): Shared<App>,
@@ -315,7 +315,7 @@ fn word<T: std::str::FromStr<Err: std::fmt::Display>>(
 }
 
 /// Shows one credential with its PEM texts.
-#[utoipa::path(get, path = "/api/v1/certificates/{serial}", tag = "certificates",
+#[utoipa::path(get, path = "/api/v1/certificates/{serial}", tag = "certificates", operation_id = "showCertificate",
     params(("serial" = String, Path, description = "The serial, hex")),
     responses((status = 200, description = "The credential", body = Certificate),
         (status = 404, description = "No such serial")))]
@@ -363,7 +363,7 @@ pub(crate) struct RevocationWish {
 }
 
 /// Revokes a certificate; its CRL is published before the answer.
-#[utoipa::path(post, path = "/api/v1/certificates/{serial}/revoke", tag = "certificates",
+#[utoipa::path(post, path = "/api/v1/certificates/{serial}/revoke", tag = "certificates", operation_id = "revokeCertificate",
     params(("serial" = String, Path, description = "The serial, hex")), request_body = RevocationWish,
     responses((status = 200, description = "Revoked", body = Certificate), (status = 404, description = "No such serial"),
         (status = 409, description = "Revoked before")))]
@@ -390,7 +390,7 @@ pub(crate) struct RenewalWish {
 }
 
 /// Issues the successor of a certificate: same names, owner and profile.
-#[utoipa::path(post, path = "/api/v1/certificates/{serial}/renew", tag = "certificates",
+#[utoipa::path(post, path = "/api/v1/certificates/{serial}/renew", tag = "certificates", operation_id = "renewCertificate",
     params(("serial" = String, Path, description = "The serial, hex")), request_body = RenewalWish,
     responses((status = 201, description = "The successor", body = Certificate),
         (status = 404, description = "No such serial")))]

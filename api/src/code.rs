@@ -58,7 +58,7 @@ pub(crate) struct KeyList {
 }
 
 /// Makes a code-signing key in the token, and its certificate.
-#[utoipa::path(post, path = "/api/v1/keys", tag = "code", request_body = NewKey,
+#[utoipa::path(post, path = "/api/v1/keys", tag = "code", operation_id = "createCodeKey", request_body = NewKey,
     responses((status = 201, description = "Made", body = Certificate), (status = 409, description = "The label is in use")))]
 pub(crate) async fn post_key(
     Shared(app): Shared<App>,
@@ -78,7 +78,7 @@ fn unknown_algorithm(error: &impl std::fmt::Display) -> Problem {
 }
 
 /// Lists code-signing keys: those of the caller's one owner, or all.
-#[utoipa::path(get, path = "/api/v1/keys", tag = "code",
+#[utoipa::path(get, path = "/api/v1/keys", tag = "code", operation_id = "listCodeKeys",
     responses((status = 200, description = "The keys", body = KeyList)))]
 pub(crate) async fn list_keys(Shared(app): Shared<App>, Caller(actor): Caller) -> Result<Response, Problem> {
     let owner = only_owner(&actor);
@@ -144,7 +144,7 @@ pub(crate) struct Signature {
 }
 
 /// Signs a file's digest with a code-signing key.
-#[utoipa::path(post, path = "/api/v1/sign", tag = "code", request_body = SigningWish,
+#[utoipa::path(post, path = "/api/v1/sign", tag = "code", operation_id = "signCode", request_body = SigningWish,
     responses((status = 201, description = "Signed", body = Signature), (status = 404, description = "No such key")))]
 pub(crate) async fn sign(
     Shared(app): Shared<App>,

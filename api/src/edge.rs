@@ -13,7 +13,7 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, Version, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::Limits;
@@ -74,6 +74,10 @@ pub(crate) async fn guard(State(edge): State<Arc<Edge>>, request: Request, next:
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = match edge.place(&request) {
+        Some(_) if !has_one_host(&request) => {
+            Problem::new(Kind::Malformed, "An HTTP/1.1 request has one Host header (RFC 9112 section 3.2).")
+                .into_response()
+        }
         Some(place) => edge.answer(request, next).await.map(|body| Keeping::body(body, place)),
         None => {
             edge.metrics.shed();
@@ -109,6 +113,12 @@ impl Edge {
             .into_response(),
         }
     }
+}
+
+/// RFC 9112 section 3.2: an HTTP/1.1 request without Host, or with two, is answered 400: what stands before us and we ourselves
+/// might otherwise take it for two different requests.
+fn has_one_host(request: &Request) -> bool {
+    request.version() != Version::HTTP_11 || request.headers().get_all(header::HOST).iter().count() == 1
 }
 
 /// A panic, caught. Its message went to the panic hook, that is to the log.
@@ -158,7 +168,7 @@ mod tests {
     }
 
     async fn ask(router: &Router, path: &str) -> Response {
-        let request = Request::builder().uri(path).body(Body::empty()).expect("a request");
+        let request = Request::builder().uri(path).header("host", "localhost").body(Body::empty()).expect("a request");
         router.clone().oneshot(request).await.expect("infallible")
     }
 
@@ -209,13 +219,27 @@ mod tests {
     async fn an_address_has_its_share_of_the_places() {
         let (router, _) = router(Limits { requests_per_address: 1, ..Limits::default() });
         let from = async |last: u8| {
-            let mut request = Request::builder().uri("/answers").body(Body::empty()).expect("a request");
+            let mut request =
+                Request::builder().uri("/answers").header("host", "localhost").body(Body::empty()).expect("a request");
             request.extensions_mut().insert(Peer::plain(([192, 0, 2, last], 1).into()));
             router.clone().oneshot(request).await.expect("infallible")
         };
         let held = from(1).await;
         assert_eq!(from(1).await.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!((held.status(), from(2).await.status()), (StatusCode::OK, StatusCode::OK));
+    }
+
+    #[tokio::test]
+    async fn a_request_has_one_host() {
+        let (router, _) = router(Limits::default());
+        for hosts in [&[][..], &["a", "b"], &["a", "a"]] {
+            let mut request = Request::builder().uri("/answers");
+            for host in hosts {
+                request = request.header("host", *host);
+            }
+            let answer = router.clone().oneshot(request.body(Body::empty()).expect("a request")).await;
+            assert_eq!(answer.expect("infallible").status(), StatusCode::BAD_REQUEST, "{hosts:?}");
+        }
     }
 
     #[tokio::test]

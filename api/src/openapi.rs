@@ -64,6 +64,16 @@ mod tests {
     use super::text;
 
     #[test]
+    fn no_two_operations_have_one_id() {
+        let document: serde_json::Value = serde_json::from_str(text()).expect("JSON");
+        let paths = document["paths"].as_object().expect("paths").values();
+        let ids: Vec<_> =
+            paths.flat_map(|path| path.as_object().expect("methods").values()).map(|o| &o["operationId"]).collect();
+        let unique: std::collections::BTreeSet<_> = ids.iter().map(|id| id.as_str().expect("an id")).collect();
+        assert_eq!(unique.len(), ids.len(), "{ids:?}");
+    }
+
+    #[test]
     fn the_document_is_the_committed_one() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {

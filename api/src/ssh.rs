@@ -75,7 +75,7 @@ impl From<SshIssued> for SshCertificate {
 }
 
 /// Issues an SSH user certificate.
-#[utoipa::path(post, path = "/api/v1/ssh/user", tag = "ssh", request_body = NewSshCertificate,
+#[utoipa::path(post, path = "/api/v1/ssh/user", tag = "ssh", operation_id = "signSshUser", request_body = NewSshCertificate,
     responses((status = 201, description = "Issued", body = SshCertificate)))]
 pub(crate) async fn user(
     Shared(app): Shared<App>,
@@ -88,7 +88,7 @@ pub(crate) async fn user(
 }
 
 /// Issues an SSH host certificate.
-#[utoipa::path(post, path = "/api/v1/ssh/host", tag = "ssh", request_body = NewSshCertificate,
+#[utoipa::path(post, path = "/api/v1/ssh/host", tag = "ssh", operation_id = "signSshHost", request_body = NewSshCertificate,
     responses((status = 201, description = "Issued", body = SshCertificate)))]
 pub(crate) async fn host(
     Shared(app): Shared<App>,

@@ -122,7 +122,7 @@ struct Expiring {
 }
 
 /// Tells the state of the service.
-#[utoipa::path(get, path = "/api/v1/status", tag = "status",
+#[utoipa::path(get, path = "/api/v1/status", tag = "status", operation_id = "status",
     responses((status = 200, description = "The state", body = Status)))]
 pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> Result<Response, Problem> {
     let grant = app.authorize(&actor, Action::ReadStatus, Resource::plain(ResourceKind::Status)).await?;
@@ -180,7 +180,7 @@ pub(crate) async fn alarms(_grant: &Grant, app: &App) -> Result<Vec<String>, Sto
 }
 
 /// The counters, in the OpenMetrics text format.
-#[utoipa::path(get, path = "/metrics", tag = "status",
+#[utoipa::path(get, path = "/metrics", tag = "status", operation_id = "metrics",
     responses((status = 200, description = "OpenMetrics text", body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(Shared(app): Shared<App>, Caller(actor): Caller) -> Result<Response, Problem> {
     let grant = app.authorize(&actor, Action::ReadStatus, Resource::plain(ResourceKind::Status)).await?;
@@ -229,7 +229,7 @@ pub(crate) struct Whoami<'a> {
 }
 
 /// Tells the caller who it is. Needs no grant: it says back what the caller has just proved.
-#[utoipa::path(get, path = "/api/v1/whoami", tag = "status",
+#[utoipa::path(get, path = "/api/v1/whoami", tag = "status", operation_id = "whoami",
     responses((status = 200, description = "The caller", body = Whoami<'_>)))]
 pub(crate) async fn whoami(Caller(actor): Caller) -> Response {
     let proof = actor.proof.to_string();

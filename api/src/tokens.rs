@@ -324,7 +324,7 @@ pub(crate) struct TokenParams {
 }
 
 /// Makes a token.
-#[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = NewToken,
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", operation_id = "createToken", request_body = NewToken,
     responses((status = 201, description = "The token, shown once", body = CreatedToken<'_>)))]
 pub(crate) async fn post(
     Shared(app): Shared<App>,
@@ -336,7 +336,7 @@ pub(crate) async fn post(
 }
 
 /// Lists tokens by id, without their secrets.
-#[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", params(TokenParams),
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", operation_id = "listTokens", params(TokenParams),
     responses((status = 200, description = "A page", body = TokenList)))]
 pub(crate) async fn list(
     Shared(app): Shared<App>,
@@ -355,7 +355,7 @@ pub(crate) async fn list(
 }
 
 /// Revokes a token.
-#[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "tokens",
+#[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "tokens", operation_id = "revokeToken",
     params(("id" = String, Path, description = "The token's id, 16 hex digits")),
     responses((status = 204, description = "Revoked"), (status = 404, description = "No such token"),
         (status = 409, description = "Revoked before")))]

@@ -8,13 +8,13 @@ use policy::{Action, Actor, Owner, Resource, Timestamp};
 use serde_json::json;
 use store::{ActorStamp, Credential, Filter, Issued, Kind, Record, RecordFilter, State};
 
-use crate::Authority;
 use crate::cms::{Signer, signed_attributes, signed_data};
 use crate::draft::{Draft, DraftError, Expect, Facts, ProfileStamp};
 use crate::draft_x509::{LeafRequest, Subject};
 use crate::error::CaError;
 use crate::hierarchy::CODE;
 use crate::subject_key::{SubjectKey, sha256};
+use crate::{Authority, Dn};
 
 /// How a code signature is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,13 +91,16 @@ impl Authority {
         Owner::parse(&label).map_err(|e| CaError::bad("label", e.why().to_owned()))?;
         let profile = self.profile(PROFILE)?;
         profile.check_key(kind).map_err(|e| CaError::bad("algorithm", e))?;
+        let subject = subject.unwrap_or_else(|| label.clone());
+        // What the certificate would refuse later is refused before a key is made that nobody can use.
+        Dn::common_name(&subject).map_err(|e| CaError::bad("subject", e.to_string()))?;
         let grant = self.authorize(actor, Action::CreateKey, Resource::code_key(Some(owner.clone()), &label)).await?;
         let resumed = self.claim_label(actor, &label, &owner).await?;
         let key = self.code_key_of_token(&label, kind, resumed).await?;
         self.ledger().record_key(&key, "code", ActorStamp::from(actor)).await?;
         let leaf = LeafRequest {
             key: SubjectKey::from_token(&key),
-            subject: Subject::ByProfile(Some(subject.unwrap_or_else(|| label.clone()))),
+            subject: Subject::ByProfile(Some(subject)),
             validity_secs: None,
             details: json!({ "key": label, "renew": false }),
         };
@@ -133,7 +136,14 @@ impl Authority {
         let token_label = token_label(label);
         if resumed {
             match self.pool().find(&token_label).await {
-                Ok(key) => return Ok(key),
+                Ok(key) if key.kind() == kind => return Ok(key),
+                Ok(key) => {
+                    let made = key.kind();
+                    let why = format!(
+                        "the key `{label}` was made before and is {made}, not {kind}; say so, or take another name"
+                    );
+                    return Err(CaError::Conflict(why));
+                }
                 Err(HsmError::NotFound { .. }) => {}
                 Err(e) => return Err(e.into()),
             }

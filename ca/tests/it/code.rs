@@ -159,6 +159,21 @@ async fn an_issuer_cannot_make_itself_a_code_signer() {
     assert!(matches!(&refused, CaError::Refused(r) if r.action == policy::Action::CreateKey), "{refused}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_wish_makes_no_key() {
+    let house = House::new().await;
+    for subject in ["", "a\nb", &"x".repeat(65)] {
+        let wish = ca::CodeKeyRequest { subject: Some(subject.to_owned()), ..key_request("wrong", KeyKind::P256) };
+        let refused = house.authority.create_code_key(&admin(), wish).await.unwrap_err();
+        assert!(matches!(refused, CaError::BadRequest { what: "subject", .. }), "{subject:?}: {refused}");
+    }
+    assert!(house.pool.find("code:wrong").await.is_err(), "no key was made");
+    // A key that an earlier attempt left keeps its kind.
+    house.authority.create_code_key(&admin(), key_request("kept", KeyKind::P256)).await.unwrap();
+    let other = house.authority.create_code_key(&admin(), key_request("kept", KeyKind::Rsa2048)).await.unwrap_err();
+    assert!(matches!(other, CaError::Conflict(_)), "{other}");
+}
+
 /// Nor by renewing what others made: the key in the token stays the key.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_puts_no_other_key_in_place_of_a_code_key() {
