@@ -12,7 +12,7 @@ use policy::World;
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::disk::{Disk, Op, RealDisk};
+use crate::disk::{Disk, RealDisk};
 use crate::error::AgentError;
 use crate::keeper::Keeper;
 use crate::plan::{IDENTITY, Plan};
@@ -139,7 +139,7 @@ impl Drop for Lock {
 /// The state folder, closed to others, and its lock.
 fn take(disk: &dyn Disk, state_dir: &Path) -> Result<Lock, AgentError> {
     if !state_dir.exists() {
-        disk.make(Op::MakeDir(state_dir, 0o700))?;
+        disk.make_dir(state_dir, 0o700)?;
     }
     let failed = |e| AgentError::disk(state_dir, "the state folder cannot be used", e);
     let mode = std::fs::metadata(state_dir).map_err(failed)?.mode() & 0o7777;

@@ -1,11 +1,11 @@
-//! The wait between two passes, on a World that is set.
+//! The wait between two passes, on a World that is set; the state folder.
 
 use std::time::Duration;
 
 use policy::World;
 
 use super::*;
-use crate::testing::at;
+use crate::testing::{WatchedDisk, at, folder};
 
 const NOW: i64 = 2_000_000_000;
 
@@ -37,4 +37,11 @@ async fn a_wait_that_is_stopped_says_so() {
         stop.send_replace(true);
     });
     assert!(!goes_on.await);
+}
+
+#[test]
+fn a_power_loss_does_not_take_the_state_folder() {
+    let (above, disk) = (folder(), WatchedDisk::default());
+    let _lock = take(&disk, &above.path().join("state")).unwrap();
+    disk.assert_durable();
 }
