@@ -14,7 +14,7 @@ use crate::files::Image;
 
 /// One change.
 pub(crate) enum Op<'a> {
-    /// Make a folder with this mode; fine if it is there.
+    /// Make a folder with this mode; fine if it is there. See `make_dir` for one that lasts.
     MakeDir(&'a Path, u32),
     /// Make a new file with this content, owner and mode, and flush it. What stood there before is removed first.
     Write(&'a Path, &'a Image),
@@ -67,6 +67,21 @@ impl dyn Disk + '_ {
     /// Carries out one change, and says where one failed.
     pub fn make(&self, op: Op<'_>) -> Result<(), AgentError> {
         self.apply(&op).map_err(|e| AgentError::disk(op.path(), op.what(), e))
+    }
+
+    /// Makes a folder whose name is durable on return: what is flushed in it is worth nothing if a power loss takes the
+    /// folder. Flushed also where it was there: the run that made it may have ended before.
+    pub fn make_dir(&self, path: &Path, mode: u32) -> Result<(), AgentError> {
+        self.make(Op::MakeDir(path, mode))?;
+        self.make(Op::SyncDir(parent(path)))
+    }
+}
+
+/// The folder that `path` is in.
+pub(crate) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
     }
 }
 

@@ -16,7 +16,7 @@ use policy::{Secret, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{Disk, Op};
+use crate::disk::{Disk, Op, parent};
 use crate::error::AgentError;
 use crate::files::{FileSet, Image};
 use crate::material::Bundle;
@@ -56,7 +56,7 @@ impl<'a> Desk<'a> {
     /// The folder of the certificate called `name`, made if need be.
     pub fn open(disk: &'a dyn Disk, state_dir: &Path, name: &str) -> Result<Self, AgentError> {
         let desk = Self { disk, folder: state_dir.join(name) };
-        desk.disk.make(Op::MakeDir(&desk.folder, 0o700))?;
+        desk.disk.make_dir(&desk.folder, 0o700)?;
         Ok(desk)
     }
 
@@ -110,7 +110,7 @@ pub(crate) fn write_json(disk: &dyn Disk, path: &Path, value: &impl Serialize) -
     let next = path.with_extension("new");
     disk.make(Op::Write(&next, &Image::new(text, 0o600)))?;
     disk.make(Op::Rename { from: &next, to: path })?;
-    disk.make(Op::SyncDir(path.parent().unwrap_or(Path::new("."))))
+    disk.make(Op::SyncDir(parent(path)))
 }
 
 /// Reads such a file; `None` where there is none.
@@ -130,3 +130,18 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, AgentE
 const JOURNAL: &str = "journal.json";
 const CANDIDATE: &str = "candidate.json";
 const STATUS: &str = "status.json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{WatchedDisk, at, bundle, folder};
+
+    #[test]
+    fn a_power_loss_takes_no_folder_with_a_journal_in_it() {
+        let (state_dir, disk) = (folder(), WatchedDisk::default());
+        let desk = Desk::open(&disk, state_dir.path(), "web").unwrap();
+        disk.assert_durable();
+        desk.write_candidate(&Candidate { fetched: at(0), bundle: bundle("www.example.internal") }).unwrap();
+        assert!(desk.candidate().unwrap().is_some());
+    }
+}

@@ -57,10 +57,15 @@ impl Keeper {
     async fn keep(&self) -> Result<Outcome, AgentError> {
         let desk = self.desk()?;
 
-        // 1. A journal says that a run ended between 4 and 7, or that a first install is not served yet. Go on there.
+        // 1. A journal says that a run ended between 4 and 7, or that a first install is not served yet. Go on there, and
+        //    if that was long ago, or the plan has other files or names since, go on from it.
+        let mut outcome = Outcome::Fresh;
         if let Some(journal) = desk.journal()? {
             tracing::info!(certificate = self.plan.name, "a change of files is under way: going on with it");
-            return self.deploy(&desk, journal).await;
+            outcome = self.deploy(&desk, journal).await?;
+            if let Outcome::RolledBack(_) = outcome {
+                return Ok(outcome);
+            }
         }
 
         // 2. Is anything due? What counts is on disk, not in a memory of ours.
@@ -68,7 +73,7 @@ impl Keeper {
         let pair = found.pair(&self.plan.files);
         if !self.due(pair.as_ref()) {
             desk.drop_candidate()?;
-            return Ok(Outcome::Fresh);
+            return Ok(outcome);
         }
 
         // 3. A new certificate: verified, then durable in the state folder. Crash before: the CA issued one that
@@ -261,7 +266,7 @@ impl Keeper {
                 status.state = State::Ok;
                 status.last_error = None;
                 status.failures = 0;
-                status.next_renewal = leaf.as_ref().map(|leaf| self.plan.cadence.renewal_of(leaf));
+                status.next_renewal = Some(self.plan.cadence.next_of(leaf.as_ref(), now));
             }
             Some((state, why)) => {
                 tracing::warn!(certificate = name, state = ?state, error = why, "not renewed");

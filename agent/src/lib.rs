@@ -19,6 +19,7 @@ mod run;
 
 mod keeper;
 mod schedule;
+mod wait;
 
 mod keys;
 mod material;

@@ -32,12 +32,10 @@ pub(crate) async fn run(reload: &Reload) -> Result<(), AgentError> {
     let readers =
         [child.stdout.take().map(|pipe| said.listen(pipe)), child.stderr.take().map(|pipe| said.listen(pipe))];
     let ended = timeout(reload.timeout, child.wait()).await;
-    let Ok(ended) = ended else {
+    if ended.is_err() {
         // Killed and collected; a child that outlives even that is init's.
         let _ = timeout(OUTPUT_WAIT, child.kill()).await;
-        let secs = reload.timeout.as_secs();
-        return Err(failed(format!("not done after {secs} s, killed{}", said.text())));
-    };
+    }
     // A process the command left behind may hold the pipes open for good: its words are not waited for.
     for reader in readers.into_iter().flatten() {
         let stop = reader.abort_handle();
@@ -46,9 +44,10 @@ pub(crate) async fn run(reload: &Reload) -> Result<(), AgentError> {
         }
     }
     match ended {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(failed(format!("{}{}", outcome(status), said.text()))),
-        Err(e) => Err(failed(format!("cannot be waited for: {e}"))),
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(failed(format!("{}{}", outcome(status), said.text()))),
+        Ok(Err(e)) => Err(failed(format!("cannot be waited for: {e}"))),
+        Err(_) => Err(failed(format!("not done after {} s, killed{}", reload.timeout.as_secs(), said.text()))),
     }
 }
 
@@ -135,6 +134,23 @@ mod tests {
         let start = Instant::now();
         run(&sh("sleep 20 & exit 0", 10)).await.unwrap();
         assert!(start.elapsed() < Duration::from_secs(10));
+    }
+
+    #[tokio::test]
+    async fn a_process_left_behind_by_a_killed_command_is_not_listened_to_for_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join("left");
+        // The one left behind talks until nobody listens.
+        let talk = "trap '' PIPE; while echo still here; do sleep 0.05; done";
+        let script = format!("({talk}; : > {}) 2>/dev/null & exec sleep 600", left.display());
+        assert!(why(sh(&script, 1)).await.contains("killed"));
+        tokio::time::timeout(Duration::from_secs(60), async {
+            while !left.exists() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+        .expect("nobody listens any more");
     }
 
     #[tokio::test]

@@ -6,19 +6,20 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use policy::World;
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::disk::{Disk, Op, RealDisk};
+use crate::disk::{Disk, RealDisk};
 use crate::error::AgentError;
 use crate::keeper::Keeper;
 use crate::plan::{IDENTITY, Plan};
 use crate::source::Reach;
 use crate::source::http01::Answers;
 use crate::status::Status;
+use crate::wait::Wait;
 
 /// How long to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +98,7 @@ async fn keep_one(keeper: Keeper, known: Option<Status>, mode: RunMode) -> Statu
     match mode {
         RunMode::Once => status,
         RunMode::Forever => {
-            while wait(&keeper, &status).await {
+            while wait(&keeper.reach.world, keeper.stop.clone(), &status).await {
                 status = keeper.pass().await;
             }
             status
@@ -108,26 +109,16 @@ async fn keep_one(keeper: Keeper, known: Option<Status>, mode: RunMode) -> Statu
 /// Waits until the certificate needs a pass; false if the agent is to end.
 ///
 /// The World's clock is asked again and again, so that a host that slept, or whose clock was set, is not late by more
-/// than a moment.
-async fn wait(keeper: &Keeper, status: &Status) -> bool {
-    let world = &keeper.reach.world;
-    let mut stop = keeper.stop.clone();
-    let look = world.now().plus_secs(LOOK_SECS);
-    let next = match status.next_renewal {
-        // Files that somebody else removed or replaced are noticed within the hour.
-        Some(next) if status.failures == 0 => next.min(look),
-        Some(next) => next,
-        None => look,
-    };
+/// than a moment; [`Wait`] says when it is over.
+async fn wait(world: &World, mut stop: watch::Receiver<bool>, status: &Status) -> bool {
+    let (began, mut wait) = (Instant::now(), Wait::after(status, world.now()));
     loop {
-        let left = next.since(world.now());
         if *stop.borrow() {
             return false;
         }
-        if left <= 0 {
+        let Some(nap) = wait.nap(world.now(), began.elapsed()) else {
             return true;
-        }
-        let nap = Duration::from_secs(u64::try_from(left.min(NAP_SECS)).unwrap_or(1));
+        };
         // Either way the loop looks again.
         let _ = tokio::time::timeout(nap, stop.wait_for(|stop| *stop)).await;
     }
@@ -148,7 +139,7 @@ impl Drop for Lock {
 /// The state folder, closed to others, and its lock.
 fn take(disk: &dyn Disk, state_dir: &Path) -> Result<Lock, AgentError> {
     if !state_dir.exists() {
-        disk.make(Op::MakeDir(state_dir, 0o700))?;
+        disk.make_dir(state_dir, 0o700)?;
     }
     let failed = |e| AgentError::disk(state_dir, "the state folder cannot be used", e);
     let mode = std::fs::metadata(state_dir).map_err(failed)?.mode() & 0o7777;
@@ -172,7 +163,6 @@ fn take(disk: &dyn Disk, state_dir: &Path) -> Result<Lock, AgentError> {
 
 /// How many certificates may be asked for at the same time: a host with hundreds does not open hundreds of orders.
 const ASKING_MAX: usize = 8;
-/// Longest time between two looks at the files.
-const LOOK_SECS: i64 = 3_600;
-/// Longest sleep without asking the clock.
-const NAP_SECS: i64 = 30;
+
+#[cfg(test)]
+mod tests;

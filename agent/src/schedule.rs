@@ -43,6 +43,16 @@ impl Cadence {
         let after = (lifetime * (self.renew_at + deviation)) as i64;
         leaf.not_before.plus_secs(after)
     }
+
+    /// When to act next on a certificate that is in service, or `None` where none is.
+    ///
+    /// One that is due from its first day (this host's clock is far ahead of the server's, or the server backdates a lot)
+    /// would be asked for again and again without a pause: it is given half of what it has left.
+    pub fn next_of(&self, leaf: Option<&Leaf>, now: Timestamp) -> Timestamp {
+        let left = leaf.map_or(0, |leaf| leaf.not_after.since(now));
+        let soonest = now.plus_secs((left / 2).clamp(BASE_SECS_MIN, BOUND_SECS_MAX));
+        leaf.map(|leaf| self.renewal_of(leaf)).filter(|due| *due > now).unwrap_or(soonest)
+    }
 }
 
 /// When to try again after `failures` failed attempts in a row (at least one).
@@ -103,6 +113,18 @@ mod tests {
             assert!((75..=83).contains(&due), "{due}");
             assert_eq!(due, cadence.renewal_of(&leaf).unix(), "the same after a restart");
         }
+    }
+
+    #[test]
+    fn what_is_due_when_it_comes_is_not_asked_for_again_at_once() {
+        let cadence = Cadence::new(0.66, 0.0).unwrap();
+        let leaf = leaf_between(0, 99_999, 1);
+        for (now, next) in
+            [(0, 66_000), (65_999, 66_000), (66_000, 69_600), (99_899, 99_949), (99_997, 100_002), (200_000, 200_005)]
+        {
+            assert_eq!(cadence.next_of(Some(&leaf), at(now)), at(next), "{now}");
+        }
+        assert_eq!(cadence.next_of(None, at(0)), at(5));
     }
 
     #[test]

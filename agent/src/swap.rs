@@ -22,7 +22,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, Op};
+use crate::disk::{Disk, Op, parent};
 use crate::error::AgentError;
 use crate::files::{FileSet, Image, Target};
 
@@ -37,8 +37,8 @@ pub(crate) fn install(disk: &dyn Disk, set: &FileSet) -> Result<(), AgentError> 
 /// One folder: everything behind one switch.
 fn linked(disk: &dyn Disk, folder: &Path, set: &FileSet) -> Result<(), AgentError> {
     let room = Room { disk, folder, store: folder.join(store_name(set)) };
-    // 1. A place for versions. Crash after: an empty folder.
-    disk.make(Op::MakeDir(&room.store, FOLDER_MODE))?;
+    // 1. A place for versions, there before any link leads into it. Crash after: an empty folder.
+    disk.make_dir(&room.store, FOLDER_MODE)?;
 
     // 2. Files that are not behind the switch go there as they are. Crash after any step: each path shows the bytes
     //    it showed before, some through a link.
@@ -184,13 +184,6 @@ fn common_folder(set: &FileSet) -> Option<&Path> {
 
 fn store_name(set: &FileSet) -> String {
     format!(".chancery-{}", set.name)
-}
-
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
-    }
 }
 
 /// The plan refuses paths that name no file.

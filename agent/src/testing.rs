@@ -1,8 +1,10 @@
-//! Small makers for the unit tests of this crate, and a disk that fails on demand.
+//! Small makers for the unit tests of this crate, a disk that fails on demand, and one that knows what is flushed.
 
 use std::cmp::Ordering::{Equal, Greater, Less};
+use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,7 +12,7 @@ use policy::Timestamp;
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
-use crate::disk::{Disk, Op, RealDisk};
+use crate::disk::{Disk, Op, RealDisk, parent};
 use crate::material::{Bundle, Leaf};
 
 pub(crate) fn at(secs: i64) -> Timestamp {
@@ -109,5 +111,29 @@ impl Disk for FaultyDisk {
                 gone
             }
         }
+    }
+}
+
+/// A disk that knows what a power loss would take: folders whose names nobody flushed.
+#[derive(Default)]
+pub(crate) struct WatchedDisk(Mutex<BTreeSet<PathBuf>>);
+
+impl WatchedDisk {
+    /// Asserts that every folder that was made is there to stay.
+    pub fn assert_durable(&self) {
+        assert_eq!(*self.0.lock().unwrap(), BTreeSet::new(), "not flushed");
+    }
+}
+
+impl Disk for WatchedDisk {
+    fn apply(&self, op: &Op<'_>) -> io::Result<()> {
+        match op {
+            Op::MakeDir(path, _) if !path.exists() => _ = self.0.lock().unwrap().insert(path.to_path_buf()),
+            Op::SyncDir(folder) => self.0.lock().unwrap().retain(|path| parent(path) != *folder),
+            // What was written gets its name.
+            Op::Rename { .. } => self.assert_durable(),
+            _ => {}
+        }
+        RealDisk.apply(op)
     }
 }

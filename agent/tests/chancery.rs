@@ -233,6 +233,15 @@ async fn a_host_whose_clock_is_a_little_behind_the_server_gets_its_certificate()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_whose_clock_is_far_ahead_of_the_server_does_not_ask_without_a_pause() {
+    let stage = Stage::new().await;
+    stage.api.twist(Twist::Early(-90));
+    let status = stage.host.once_one(&stage.good_plan()).await;
+    assert_ok(&status);
+    assert_eq!(status.next_renewal.unwrap().since(stage.host.world.now()), 14, "half of what is left of 120 s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_busy_server_is_left_alone_as_long_as_it_asked() {
     let stage = Stage::new().await;
     let body = r#"{"title":"HSM unavailable","detail":"the token was removed"}"#;

@@ -35,6 +35,11 @@ impl Task {
             why: String::new(),
         }
     }
+
+    /// Whether it expired so long ago that nobody waits for its successor any more.
+    pub(crate) fn is_too_late(&self, now: Timestamp) -> bool {
+        now > self.not_after.plus_secs(LATE_SECS_MAX)
+    }
 }
 
 #[derive(Default)]
@@ -79,8 +84,7 @@ impl Diary {
     /// What failed at least once and is past its grace, or was given up; the first to expire first. What expired long ago is
     /// nobody's alarm any more.
     pub(crate) fn overdue(&mut self, now: Timestamp) -> Vec<Task> {
-        let too_late = |task: &Task| now > task.not_after.plus_secs(LATE_SECS_MAX);
-        self.given_up.retain(|_, task| !too_late(task));
+        self.given_up.retain(|_, task| !task.is_too_late(now));
         let failing = self.by_time.values().filter(|task| task.failures > 0 && now >= task.overdue_at);
         let mut overdue: Vec<Task> = failing.chain(self.given_up.values()).cloned().collect();
         overdue.sort_by_key(|task| (task.not_after, task.operation));

@@ -3,9 +3,9 @@
 //! Each turn: 1. read what the register has new; 2. take a bounded batch of what is due; 3. for each, look once more whether it
 //! is still wanted (not revoked, not succeeded), then ask the authority for a successor, as `system:renewal`. A crash at any
 //! point loses nothing: the diary is made again from the register, and what was renewed has a successor there. What fails is
-//! tried again with growing pauses, sooner for what expires sooner; what policy or the profile refuses is not, since neither
-//! changes under a running program. An unknown outcome is an intent that counts as issued and raises its own alarm; the next
-//! try has a new serial (invariants 2, 5, 6).
+//! tried again with growing pauses, sooner for what expires sooner, until a week past the expiry; what policy or the profile
+//! refuses is not, since neither changes under a running program. An unknown outcome is an intent that counts as issued and
+//! raises its own alarm; the next try has a new serial (invariants 2, 5, 6).
 
 use std::future::Future;
 use std::time::Duration;
@@ -208,6 +208,10 @@ async fn attempt<D: Desk>(desk: &D, task: &Task) -> Outcome {
         Ok(Some(outcome)) => return outcome,
         Err(error) => return Outcome::Later { why: error.to_string(), hold_secs: None },
     }
+    if task.is_too_late(desk.now()) {
+        let tries = if task.failures > 0 { format!("; the last try: {}", task.why) } else { String::new() };
+        return Outcome::Never { why: format!("it expired more than a week ago{tries}") };
+    }
     match desk.renew(&task.serial_hex).await {
         Ok(successor) => Outcome::Renewed(successor),
         Err(error) => after(error),
@@ -245,10 +249,14 @@ fn after(error: CaError) -> Outcome {
     }
 }
 
-/// Doubles with each failure, but never sleeps through more than a quarter of the time that is left.
+/// Doubles with each failure, but never sleeps through more than a quarter of the time that is left; past the expiry there
+/// is none left to sleep through.
 fn pause_secs(failures: u32, secs_left: i64) -> i64 {
     let growing = PAUSE_SECS_FIRST.saturating_mul(1 << failures.min(20));
-    let longest = (secs_left / 4).clamp(PAUSE_SECS_MIN, PAUSE_SECS_MAX);
+    let longest = match secs_left {
+        ..0 => PAUSE_SECS_EXPIRED,
+        left => (left / 4).clamp(PAUSE_SECS_MIN, PAUSE_SECS_MAX),
+    };
     growing.min(longest)
 }
 
@@ -259,6 +267,8 @@ const BATCH: usize = 16;
 const PAUSE_SECS_FIRST: i64 = 30;
 const PAUSE_SECS_MIN: i64 = 5;
 const PAUSE_SECS_MAX: i64 = 3_600;
+/// The service is down, so soon; but each try that reaches the token is two leaves in the log.
+const PAUSE_SECS_EXPIRED: i64 = 300;
 
 #[cfg(test)]
 #[path = "renewer_tests.rs"]

@@ -315,7 +315,11 @@ fn a_pause_never_sleeps_through_the_time_that_is_left() {
         (0, 40, 10),
         (9, 40, 10),
         (0, 8, 5),
-        (5, -100, 5),
+        (5, 0, 5),
+        (0, -1, 30),
+        (2, -100, 120),
+        (5, -100, 300),
+        (u32::MAX, i64::MIN, 300),
     ] {
         assert_eq!(pause_secs(failures, secs_left), pause, "{failures} failures, {secs_left} s left");
     }
@@ -376,6 +380,32 @@ async fn what_expired_while_the_service_was_away_is_still_renewed_for_a_week() {
         Worker::at(office.clone()).turn().await.unwrap();
         assert_eq!(office.asked(), asked, "{secs_late} s late");
     }
+}
+
+#[tokio::test]
+async fn what_fails_past_its_expiry_is_tried_every_five_minutes_for_a_week_and_then_no_more() {
+    let office = Office::with([certificate(1, START)]);
+    let mut worker = Worker::at(office.clone());
+    let end = START.plus_secs(LIFE_SECS);
+    office.world.set(end.plus_secs(1));
+    let mut tries = Vec::new();
+    while office.world.now() < end.plus_secs(LATE_SECS_MAX + 3_600) {
+        office.answer(internal("no such luck"));
+        let before = office.asked();
+        worker.turn().await.unwrap();
+        if office.asked() > before {
+            tries.push(office.world.now());
+        }
+        if office.world.now() <= end.plus_secs(LATE_SECS_MAX) {
+            assert_eq!(worker.watch.overdue().len(), 1, "{}", office.world.now());
+        }
+        office.world.advance(30);
+    }
+    let pauses: Vec<i64> = tries.windows(2).map(|pair| pair[1].since(pair[0])).collect();
+    assert_eq!(pauses[..4], [30, 60, 120, 240]);
+    assert!(pauses[4..].iter().all(|pause| *pause == PAUSE_SECS_EXPIRED));
+    assert!(tries[tries.len() - 1].since(end) <= LATE_SECS_MAX);
+    assert_eq!((worker.diary.len(), worker.watch.overdue()), (0, vec![]), "given up");
 }
 
 #[tokio::test]

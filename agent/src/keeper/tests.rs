@@ -241,6 +241,25 @@ async fn a_first_install_that_is_not_served_is_tried_again_without_the_server() 
 }
 
 #[tokio::test]
+async fn a_journal_that_is_old_by_now_is_finished_and_gone_on_from() {
+    let due_already = bundle_until("www.example.internal", OLD_END);
+    let for_other_names = bundle("old.example.internal");
+    for (what, new) in [("due", due_already), ("other names", for_other_names)] {
+        let host = Host::new(false, true, "exit 0");
+        let plan = host.plan();
+        let old = FileSet::read("web", plan.files.paths()).unwrap();
+        let journal = Journal { direction: Direction::Forward, old, new: FileSet::wanted(&plan, &new) };
+        Desk::open(&RealDisk, &host.path("state"), "web").unwrap().write_journal(&journal).unwrap();
+        let status = host.healthy_pass().await;
+        assert!(!host.journal(), "{what}");
+        assert_eq!(host.leaf(), Some(new.leaf().unwrap()), "{what}");
+        // It asks for another in the same pass; there is no server here.
+        assert_eq!(status.state, State::Failed, "{what}");
+        assert!(status.last_error.unwrap().contains("no-roots.pem"), "{what}");
+    }
+}
+
+#[tokio::test]
 async fn a_failed_fetch_touches_nothing_and_says_what_it_could_not_reach() {
     let host = Host::new(false, true, "exit 0");
     fs::remove_file(host.path("state/web/candidate.json")).unwrap();

@@ -5,7 +5,7 @@
 //! complains of the nonce. Anything else ends the attempt: what to do next, and when, is the schedule's business.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,12 @@ use instant_acme::{
 };
 use policy::{Name, World};
 use reqwest::StatusCode;
+use serde::Serialize;
 
 use super::Reach;
 use super::http::{client, read_answer, read_secret, retry_after, unreachable};
 use super::http01::Published;
-use crate::disk::Op;
+use crate::disk::{Disk, Op, parent};
 use crate::error::{AgentError, bounded};
 use crate::journal::{read, write_json};
 use crate::keys::Request;
@@ -163,10 +164,7 @@ async fn account(reach: &Reach, source: &Acme) -> Result<Account, AgentError> {
             .await
     });
     let (account, credentials) = made?;
-    if let Some(folder) = path.parent() {
-        reach.disk.make(Op::MakeDir(folder, 0o700))?;
-    }
-    write_json(&*reach.disk, &path, &credentials)?;
+    store(&*reach.disk, &path, &credentials)?;
     tracing::info!(directory = source.directory, account = account.id(), "ACME account made");
     Ok(account)
 }
@@ -177,6 +175,11 @@ fn account_path(reach: &Reach, source: &Acme) -> PathBuf {
     let digest = sha256(format!("{}\n{kid}", source.directory).as_bytes());
     let name: String = hex(&digest).chars().take(16).collect();
     reach.state_dir.join("acme").join(format!("{name}.json"))
+}
+
+fn store(disk: &dyn Disk, path: &Path, credentials: &impl Serialize) -> Result<(), AgentError> {
+    disk.make_dir(parent(path), 0o700)?;
+    write_json(disk, path, credentials)
 }
 
 fn forget(reach: &Reach, source: &Acme) -> Result<(), AgentError> {
@@ -300,3 +303,18 @@ const NONCE_PAUSE: Duration = Duration::from_millis(200);
 /// How an order is watched: a server that validates over the Internet takes seconds; one that needs more says so.
 const POLL: RetryPolicy =
     RetryPolicy::new().initial_delay(Duration::from_millis(250)).backoff(1.6).timeout(Duration::from_secs(120));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{WatchedDisk, folder};
+
+    #[test]
+    fn a_power_loss_does_not_take_the_account() {
+        let (state_dir, disk) = (folder(), WatchedDisk::default());
+        let path = state_dir.path().join("acme/0123456789abcdef.json");
+        store(&disk, &path, &"the account").unwrap();
+        disk.assert_durable();
+        assert_eq!(read::<String>(&path).unwrap().as_deref(), Some("the account"));
+    }
+}

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use super::*;
 use crate::disk::RealDisk;
 use crate::material::{Leaf, key_matches};
-use crate::testing::{self, After, Face, FaultyDisk, bundle};
+use crate::testing::{self, After, Face, FaultyDisk, WatchedDisk, bundle};
 
 /// Where key and certificate go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +186,19 @@ fn a_crash_never_leaves_a_key_open_to_others() {
             }
         }
     });
+}
+
+#[test]
+fn a_power_loss_takes_no_folder_that_a_link_leads_into() {
+    for layout in LAYOUTS {
+        for before in BEFORE {
+            let host = Host::new(layout);
+            host.prepare(before);
+            let disk = WatchedDisk::default();
+            install(&disk, &host.pair()).unwrap();
+            disk.assert_durable();
+        }
+    }
 }
 
 #[test]
