@@ -24,6 +24,7 @@ use crate::schedule::Cadence;
 /// A checked plan.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// Where the agent keeps its journals, candidates, account keys and status files.
     pub(crate) state_dir: PathBuf,
     /// The agent's own certificate first, where the plan has one.
     pub(crate) certificates: Vec<Certificate>,
@@ -40,16 +41,6 @@ impl Plan {
     /// Checks the text of a plan that stands in `file`.
     pub fn parse(text: &str, file: &Path) -> Result<Self, PlanError> {
         check::parse(text, file)
-    }
-
-    /// The names of the certificates, in the plan's order; `identity` first where the plan has one.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.certificates.iter().map(|c| c.name.as_str())
-    }
-
-    /// Where the agent keeps its journals, candidates, account keys and status files.
-    pub fn state_dir(&self) -> &Path {
-        &self.state_dir
     }
 }
 

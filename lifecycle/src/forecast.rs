@@ -1,11 +1,11 @@
-//! What expires when: the inventory in buckets, per owner.
+//! What expires when: the inventory in buckets.
 //!
 //! Pure: the caller reads the register and says what time it is. A register too large to read is counted instead: the bounds of
 //! a [`Bucket`] are the two expiry filters of the register.
 
 use std::collections::BTreeMap;
 
-use policy::{Owner, Timestamp};
+use policy::Timestamp;
 
 use crate::Summary;
 
@@ -79,31 +79,21 @@ pub struct Expiring {
 /// The inventory by time left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Forecast {
-    /// All owners together.
+    /// Every bucket is there, if only with zero.
     pub total: BTreeMap<Bucket, Expiring>,
-    /// Each owner; `None` for what nobody owns.
-    pub by_owner: BTreeMap<Option<Owner>, BTreeMap<Bucket, Expiring>>,
 }
 
 impl Forecast {
-    /// Counts what is neither failed nor revoked. Every bucket is there, if only with zero.
+    /// Counts what is neither failed nor revoked.
     pub fn of<'a>(now: Timestamp, inventory: impl IntoIterator<Item = &'a Summary>) -> Forecast {
-        let mut forecast = Forecast { total: empty(), by_owner: BTreeMap::new() };
+        let mut total: BTreeMap<_, _> = Bucket::ALL.map(|bucket| (bucket, Expiring::default())).into();
         for summary in inventory.into_iter().filter(|summary| counts(summary)) {
-            let bucket = Bucket::of(now, summary.validity.not_after());
-            let of_owner = forecast.by_owner.entry(summary.owner.clone()).or_insert_with(empty);
-            for buckets in [&mut forecast.total, of_owner] {
-                let expiring = buckets.entry(bucket).or_default();
-                expiring.count += 1;
-                expiring.renewed += u64::from(summary.renew);
-            }
+            let expiring = total.entry(Bucket::of(now, summary.validity.not_after())).or_default();
+            expiring.count += 1;
+            expiring.renewed += u64::from(summary.renew);
         }
-        forecast
+        Forecast { total }
     }
-}
-
-fn empty() -> BTreeMap<Bucket, Expiring> {
-    Bucket::ALL.into_iter().map(|bucket| (bucket, Expiring::default())).collect()
 }
 
 fn counts(summary: &Summary) -> bool {
@@ -146,22 +136,21 @@ mod tests {
     }
 
     #[test]
-    fn the_forecast_counts_per_owner_what_is_neither_failed_nor_revoked() {
-        let ending = |operation, days: i64, owner: Option<&str>, state, renew| crate::Summary {
+    fn the_forecast_counts_what_is_neither_failed_nor_revoked() {
+        let ending = |operation, days: i64, state, renew| crate::Summary {
             validity: Validity::new(NOW.plus_secs(-DAY_SECS * 100), NOW.plus_secs(DAY_SECS * days)).unwrap(),
-            owner: owner.map(|owner| Owner::parse(owner).unwrap()),
             state,
             renew,
             ..certificate(operation, NOW)
         };
         let inventory = [
-            ending(1, -1, Some("web"), State::Issued, true),
-            ending(2, 3, Some("web"), State::Issued, true),
-            ending(3, 3, Some("web"), State::Intended, false),
-            ending(4, 3, Some("web"), State::Revoked, true),
-            ending(5, 3, Some("db"), State::Issued, false),
-            ending(6, 3, None, State::Failed, false),
-            ending(7, 400, None, State::Issued, false),
+            ending(1, -1, State::Issued, true),
+            ending(2, 3, State::Issued, true),
+            ending(3, 3, State::Intended, false),
+            ending(4, 3, State::Revoked, true),
+            ending(5, 3, State::Issued, false),
+            ending(6, 3, State::Failed, false),
+            ending(7, 400, State::Issued, false),
         ];
         let forecast = Forecast::of(NOW, &inventory);
         let some = |buckets: &BTreeMap<Bucket, Expiring>| -> Vec<(Bucket, u64, u64)> {
@@ -169,10 +158,6 @@ mod tests {
             filled.map(|(bucket, expiring)| (*bucket, expiring.count, expiring.renewed)).collect()
         };
         assert_eq!(some(&forecast.total), [(Bucket::Expired, 1, 1), (Bucket::Week, 3, 1), (Bucket::Later, 1, 0)]);
-        let of = |owner: Option<&str>| some(&forecast.by_owner[&owner.map(|owner| Owner::parse(owner).unwrap())]);
-        assert_eq!(of(Some("web")), [(Bucket::Expired, 1, 1), (Bucket::Week, 2, 1)]);
-        assert_eq!(of(Some("db")), [(Bucket::Week, 1, 0)]);
-        assert_eq!(of(None), [(Bucket::Later, 1, 0)]);
         assert_eq!(forecast.total.len(), Bucket::ALL.len());
     }
 

@@ -1,6 +1,6 @@
 //! What expires when, and its renewal in time.
 //!
-//! Pure where it can be: [`renew_at`], [`Forecast`] and the question who succeeds whom are functions of what the register says.
+//! Pure where it can be: when to renew, the [`Forecast`] and who succeeds whom are functions of what the register says.
 //! One task, the [`Renewer`], acts: it renews what asked for it, through the same page as everybody's requests and as
 //! `system:renewal`, which policy lets do just that. [`alarms`] tells what somebody should look at. Time comes from `World`
 //! alone; nothing here knows of HTTP, and nothing is kept that a restart would miss.
@@ -23,6 +23,5 @@ mod watch;
 pub use alarms::{Alarm, alarms};
 pub use forecast::{Bucket, Expiring, Forecast};
 pub use renewer::Renewer;
-pub use schedule::{overdue_at, renew_at};
 pub use summary::Summary;
 pub use watch::{Overdue, RenewalWatch};

@@ -30,11 +30,6 @@ impl Renewer {
     }
 
     /// Renews until `shutdown`, then finishes the batch under way.
-    pub async fn run(authority: Authority, shutdown: impl Future<Output = ()>) {
-        Renewer::new(authority).run_until(shutdown).await;
-    }
-
-    /// The same, of a renewer that somebody watches.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) {
         self.0.work(shutdown).await;
     }

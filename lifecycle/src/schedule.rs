@@ -8,14 +8,14 @@ use policy::{Timestamp, Validity};
 use ring::digest;
 
 /// The second from which on it is due.
-pub fn renew_at(validity: Validity, serial: &[u8]) -> Timestamp {
+pub(crate) fn renew_at(validity: Validity, serial: &[u8]) -> Timestamp {
     let secs = validity.secs();
     let span = secs / JITTER_PART;
     validity.not_before().plus_secs(secs / 3 * 2 + secs % 3 * 2 / 3 + jitter(serial, span))
 }
 
 /// The second from which on somebody should look: a quarter of the time between due and expired has gone by.
-pub fn overdue_at(validity: Validity, serial: &[u8]) -> Timestamp {
+pub(crate) fn overdue_at(validity: Validity, serial: &[u8]) -> Timestamp {
     let due = renew_at(validity, serial);
     due.plus_secs(validity.not_after().since(due) / 4)
 }

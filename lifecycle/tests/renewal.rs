@@ -182,7 +182,7 @@ async fn the_forecast_of_the_register_says_what_expires_when() {
     let rows =
         house.authority.ledger().list(Filter { kind: Some(Kind::Certificate), ..Filter::default() }).await.unwrap();
     let inventory: Vec<Summary> = rows.items.iter().filter_map(Summary::of).collect();
-    let day = |now| Forecast::of(now, &inventory).by_owner[&Some(owner())][&Bucket::Day];
+    let day = |now| Forecast::of(now, &inventory).total[&Bucket::Day];
     assert_eq!((day(house.world.now()).count, day(house.world.now()).renewed), (2, 1));
     house.world.advance(LIFE_SECS);
     assert_eq!(Forecast::of(house.world.now(), &inventory).total[&Bucket::Expired].count, 2);
@@ -194,7 +194,7 @@ async fn the_task_renews_at_once_what_is_due_and_ends_with_its_shutdown() {
     house.certify("www.example.internal", true).await;
     house.world.advance(LIFE_SECS * 3 / 4);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let running = tokio::spawn(Renewer::run(house.authority.clone(), async move { drop(stopped.await) }));
+    let running = tokio::spawn(Renewer::new(house.authority.clone()).run_until(async move { drop(stopped.await) }));
     while !running.is_finished() && house.certificates("www.example.internal").await.len() < 2 {
         tokio::task::yield_now().await;
     }
