@@ -26,7 +26,7 @@ pub const ISSUE_PATIENCE: Duration = Duration::from_secs(60);
 /// The CAA records of all names of an order; they are read one after another.
 pub const CAA_TIMEOUT: Duration = Duration::from_secs(30);
 /// One signature, waiting included: the longest `[hsm] deadline_ms` the configuration takes. The last try may begin when
-/// [`ISSUE_PATIENCE`] is nearly over, and then has all of it.
+/// `ISSUE_PATIENCE` is nearly over, and then has all of it.
 pub const SIGNATURE_TIMEOUT_MAX: Duration = Duration::from_secs(120);
 /// What the register may take of a finalization: proofs read, intent and conclusion written, with statements of up to 30 s each.
 pub const REGISTER_ALLOWANCE: Duration = Duration::from_secs(120);
