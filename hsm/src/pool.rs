@@ -3,10 +3,10 @@
 //! PKCS#11 calls block, some for seconds; they happen on threads of their own. A full queue and an absent token are
 //! answered at once: a caller never waits for what it cannot get.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
@@ -31,6 +31,9 @@ const MAKING_DEADLINE: Duration = Duration::from_secs(180);
 /// How long [`Pool::shutdown`] waits for calls under way.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
 
+/// How often a thread is looked at that is about to end.
+const JOIN_PAUSE: Duration = Duration::from_millis(1);
+
 /// More is no use of a token's generator that we know of, and would hold a session.
 const RANDOM_BYTES_MAX: usize = 4096;
 
@@ -47,17 +50,18 @@ pub fn open(config: TokenConfig) -> Result<(Pool, Mint), HsmError> {
     let seats = first_seats(&shared)?;
     let (jobs, queue) = bounded(shared.config.queue);
     let (working, all_home) = bounded(0);
+    let mut threads = Vec::with_capacity(seats.len() + 1);
     for (number, seat) in seats.into_iter().enumerate() {
         let (shared, queue, working) = (shared.clone(), queue.clone(), working.clone());
-        spawn(format!("hsm-{number}"), move || {
+        threads.push(spawn(format!("hsm-{number}"), move || {
             worker::run(&shared, &queue, seat);
             drop(working);
-        })?;
+        })?);
     }
     let healer = shared.clone();
-    spawn("hsm-healer".into(), move || healing::run(&healer))?;
+    threads.push(spawn("hsm-healer".into(), move || healing::run(&healer))?);
     let mint = Mint::of(shared.home);
-    Ok((Pool { inner: Arc::new(Inner { shared, jobs, all_home }) }, mint))
+    Ok((Pool { inner: Arc::new(Inner { shared, jobs, all_home, threads: Mutex::new(threads) }) }, mint))
 }
 
 /// The sessions of the threads, opened here so that a wrong PIN or a token that is full is an answer of `open`.
@@ -82,9 +86,9 @@ fn first_seats(shared: &Shared) -> Result<Vec<Seat>, HsmError> {
     Ok(seats)
 }
 
-fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<(), HsmError> {
+fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, HsmError> {
     let spawned = thread::Builder::new().name(name).spawn(work);
-    spawned.map(|_| ()).map_err(|e| HsmError::Failed(format!("no thread to be had: {e}")))
+    spawned.map_err(|e| HsmError::Failed(format!("no thread to be had: {e}")))
 }
 
 /// A handle on an open token. Cheap to clone; the last one dropped ends the threads.
@@ -98,6 +102,27 @@ struct Inner {
     jobs: Sender<Job>,
     /// Disconnected once every session thread has ended.
     all_home: Receiver<()>,
+    /// The session threads and the healer.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Inner {
+    /// Waits for the threads themselves to be gone, not just for their work. What the module's libraries keep per thread is
+    /// given back as the thread ends; a process that exits meanwhile cleans the same up a second time, under its feet.
+    /// A thread that is still in a call after the wait is left behind.
+    fn join(&self) {
+        let give_up = Instant::now() + SHUTDOWN_WAIT;
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            while !thread.is_finished() && Instant::now() < give_up {
+                thread::sleep(JOIN_PAUSE);
+            }
+            if thread.is_finished() {
+                // A panic of the thread was its own.
+                let _ = thread.join();
+            }
+        }
+    }
 }
 
 impl Drop for Inner {
@@ -276,6 +301,7 @@ impl Pool {
             let _ = self.inner.jobs.send_timeout(Job::Stop, SHUTDOWN_WAIT);
         }
         let _ = self.inner.all_home.recv_timeout(SHUTDOWN_WAIT);
+        self.inner.join();
     }
 
     fn deadline(&self) -> Duration {
