@@ -22,6 +22,7 @@ use http::request::Parts;
 use policy::{Actor, Name, Proof, Role, Timestamp};
 use ring::digest::{SHA256, digest};
 use store::{Credential, Kind, State, StoreError};
+use tokio::sync::Semaphore;
 
 use crate::app::App;
 use crate::peer::Peer;
@@ -122,10 +123,16 @@ pub(crate) async fn by_token(text: &str, from: Option<IpAddr>, app: &App) -> Res
         None => Err(AuthError::Malformed),
         Some(given) => match app.memory().recall(given.id()) {
             Some(token) => check(&token, &given, app.world().now()),
-            None => match look_up(given.id(), app).await? {
-                Some(token) => check(&token, &given, app.world().now()),
-                None => Err(AuthError::Unknown),
-            },
+            None => {
+                let _lane = match from.is_some_and(|ip| app.throttle().is_over(ip)) {
+                    true => app.throttle().slow.acquire().await.ok(),
+                    false => None,
+                };
+                match look_up(given.id(), app).await? {
+                    Some(token) => check(&token, &given, app.world().now()),
+                    None => Err(AuthError::Unknown),
+                }
+            }
         },
     };
     match (outcome, from) {
@@ -279,12 +286,15 @@ impl TokenMemory {
 pub(crate) struct Throttle {
     failures_max: u32,
     failures: Mutex<HashMap<IpAddr, (Instant, u32)>>,
+    /// Addresses that have used up their failures look tokens up one at a time: a flood of guesses keeps one reader of the
+    /// register busy and leaves the others to everybody else.
+    slow: Semaphore,
 }
 
 impl Throttle {
     /// Allows so many failures per address and minute.
     pub(crate) fn new(failures_max: u32) -> Self {
-        Self { failures_max, failures: Mutex::default() }
+        Self { failures_max, failures: Mutex::default(), slow: Semaphore::new(1) }
     }
 
     /// Whether an address has used up its failures.

@@ -44,9 +44,9 @@ impl Compromised {
         if known || fresh || (ever && self.asking.swap(true, Ordering::AcqRel)) {
             return Ok(known);
         }
-        let outcome = self.ask(ledger).await;
-        self.asking.store(false, Ordering::Release);
-        outcome?;
+        let asking = Asking(&self.asking);
+        self.ask(ledger).await?;
+        drop(asking);
         Ok(self.known.read().unwrap_or_else(PoisonError::into_inner).keys.contains(key_hash))
     }
 
@@ -73,6 +73,15 @@ impl Compromised {
     /// Learns of a revocation of this node's own.
     pub(crate) fn learn(&self, key_hash: [u8; 32]) {
         self.known.write().unwrap_or_else(PoisonError::into_inner).keys.insert(key_hash);
+    }
+}
+
+/// Somebody asks. Ended by drop, so that a caller who goes away does not leave everyone with an old memory for ever.
+struct Asking<'a>(&'a AtomicBool);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
