@@ -80,7 +80,7 @@ pub fn first_config(args: &Args) -> Result<String, Failure> {
          [hsm]\nmodule = {module}\ntoken = {token}\n{pin}\n\n\
          [database]\nurl = {database}\n\n\
          [ca]\ninstance = {instance}   # another number on every node that shares the register\n\n\
-         [log]\norigin = {origin}\n\n{acme}\n{owner}",
+         [log]\norigin = {origin}\n\n{acme}{ACME_CERTIFIES}\n{owner}",
         https = quoted(&https.to_string()),
         http = quoted(&http.to_string()),
         names = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "),
@@ -102,11 +102,6 @@ http01_port = 80
 tls_alpn01_port = 443
 # Validation never connects to loopback and link-local addresses, unless a network stands here.
 allow_networks = []
-profile = "tls-server"
-owner = "acme"
-# What ACME certifies, written as an owner's dns and ip are. Without this line it certifies every name whose control is
-# proven, whatever the [[owner]] tables say.
-# names = ["*.example.internal", "10.0.0.0/24"]
 "#;
 
 const ACME_DEMO: &str = r#"# A demo: names of this host's own hosts file can be proved, on a port that needs no root.
@@ -116,7 +111,10 @@ use_hosts_file = true
 http01_port = 5002
 tls_alpn01_port = 5001
 allow_networks = ["127.0.0.0/8", "::1/128"]
-profile = "tls-server"
+"#;
+
+/// The end of either.
+const ACME_CERTIFIES: &str = r#"profile = "tls-server"
 owner = "acme"
 # What ACME certifies, written as an owner's dns and ip are. Without this line it certifies every name whose control is
 # proven, whatever the [[owner]] tables say.
