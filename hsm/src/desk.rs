@@ -66,10 +66,11 @@ impl Desk {
     }
 
     /// The handle of a signing key, looked up once per desk; `None` if the token does not show it.
-    pub(crate) fn signing_handle(&mut self, key: &Key) -> Result<Option<ObjectHandle>, Fault> {
+    pub(crate) fn signing_handle(&mut self, inside: &Inside<'_>, key: &Key) -> Result<Option<ObjectHandle>, Fault> {
         if let Some(handle) = self.signing.get(&key.fingerprint()) {
             return Ok(Some(*handle));
         }
+        let _searching = inside.searches();
         let template = [
             Attribute::Class(Purpose::Signing.class()),
             Attribute::Label(key.label().as_bytes().to_vec()),

@@ -74,11 +74,12 @@ fn look(shared: &Shared, restarted: bool) -> Result<(), Fault> {
 fn look_at_keys(shared: &Shared, inside: &Inside<'_>, desk: &mut Desk, restarted: bool) -> Result<(), Fault> {
     let known = shared.known();
     if known.is_empty() {
+        let _searching = inside.searches();
         return crate::objects::survey(&desk.session).map(|_| ());
     }
     let (mut seen, mut missing) = (Vec::new(), Vec::new());
     for key in &known {
-        match desk.signing_handle(key) {
+        match desk.signing_handle(inside, key) {
             Ok(Some(handle)) => seen.push((key, Some(handle))),
             Ok(None) => missing.push(key),
             // Somebody made it unfit. That is between the key and whoever asks for it; the token is there.

@@ -29,6 +29,7 @@ const RSA_EXPONENT: [u8; 3] = [0x01, 0x00, 0x01];
 
 /// Makes a signing key; refuses a label in use.
 pub(crate) fn generate(inside: &Inside<'_>, desk: &Desk, label: &str, kind: KeyKind) -> Result<Key, Fault> {
+    let _alone = inside.makes_objects();
     refuse_existing(&desk.session, label)?;
     if desk.mechanisms.recipe(kind.algorithm()).is_none() {
         return Err(HsmError::Unsupported(format!("it has no mechanism to sign with {kind}")).into());
@@ -72,6 +73,7 @@ fn ways(kind: KeyKind) -> Result<Vec<(Mechanism<'static>, Vec<Attribute>)>, HsmE
 
 /// Makes a sealing key; refuses a label in use.
 pub(crate) fn generate_sealing(inside: &Inside<'_>, desk: &Desk, label: &str) -> Result<(), Fault> {
+    let _alone = inside.makes_objects();
     refuse_existing(&desk.session, label)?;
     for needed in [MechanismType::AES_KEY_GEN, MechanismType::AES_GCM] {
         if !desk.mechanisms.has(needed) {
@@ -111,6 +113,7 @@ pub(crate) fn random(session: &Session, len: usize) -> Result<Vec<u8>, Fault> {
 /// A key that lives as long as this call signs and is verified: the token works, and no key of ours was touched, so
 /// that no intent is owed.
 pub(crate) fn self_test(inside: &Inside<'_>, desk: &Desk) -> Result<Algorithm, Fault> {
+    let _alone = inside.makes_objects();
     let writing = open_writing(inside, desk)?;
     let kind = [KeyKind::P256, KeyKind::Rsa2048]
         .into_iter()

@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 
@@ -26,6 +26,10 @@ pub(crate) struct Module {
     refused: Mutex<HashMap<String, String>>,
     /// Held by whoever logs in.
     login: Mutex<()>,
+    /// Held by whoever is next to make a key.
+    making: Arc<tokio::sync::Mutex<()>>,
+    /// Shared by those who search the token's objects, held alone by the one who makes some.
+    objects: RwLock<()>,
 }
 
 struct State {
@@ -41,7 +45,23 @@ pub(crate) struct Inside<'a> {
     pub(crate) raw: &'a Raw,
     /// How often the module was restarted; sessions of an earlier number are dead.
     pub(crate) generation: u64,
+    objects: &'a RwLock<()>,
     _gate: RwLockReadGuard<'a, State>,
+}
+
+/// SoftHSM's object store does not bear a search while an object is made: the search takes the half-made file for one of
+/// another process, and `C_GenerateKeyPair` answers `CKR_GENERAL_ERROR`, or the process dies. Signing with a handle that
+/// was looked up before is not concerned, and never waits here.
+impl Inside<'_> {
+    /// Held through a search for objects, and while the attributes of what was found are read. Never nested.
+    pub(crate) fn searches(&self) -> RwLockReadGuard<'_, ()> {
+        self.objects.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held while objects are made, and through the searches of the same act.
+    pub(crate) fn makes_objects(&self) -> RwLockWriteGuard<'_, ()> {
+        self.objects.write().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 static MODULES: Mutex<Option<HashMap<PathBuf, Arc<Module>>>> = Mutex::new(None);
@@ -67,6 +87,8 @@ impl Module {
             gate: RwLock::new(state),
             refused: Mutex::default(),
             login: Mutex::default(),
+            making: Arc::default(),
+            objects: RwLock::default(),
         };
         Ok(modules.entry(file).or_insert(Arc::new(module)).clone())
     }
@@ -81,9 +103,13 @@ impl Module {
     pub(crate) fn enter(&self) -> Result<Inside<'_>, String> {
         let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         match &gate.context {
-            Ok(context) => {
-                Ok(Inside { context: context.clone(), raw: &self.raw, generation: gate.generation, _gate: gate })
-            }
+            Ok(context) => Ok(Inside {
+                context: context.clone(),
+                raw: &self.raw,
+                generation: gate.generation,
+                objects: &self.objects,
+                _gate: gate,
+            }),
             Err(why) => Err(why.clone()),
         }
     }
@@ -124,6 +150,12 @@ impl Module {
     /// The turn to log in.
     pub(crate) fn login_turn(&self) -> MutexGuard<'_, ()> {
         locked(&self.login)
+    }
+
+    /// The turn to make a key. Waited for before a session thread has the job: those who wait for
+    /// [`Inside::makes_objects`] must not fill the threads.
+    pub(crate) async fn making_turn(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        self.making.clone().lock_owned().await
     }
 
     /// Why the PIN of that token must not be tried, if it was refused before.

@@ -208,7 +208,7 @@ impl Pool {
         objects::check_label(label)?;
         let label = label.to_owned();
         let make = move |inside: &Inside<'_>, desk: &mut Desk| making::generate(inside, desk, &label, kind);
-        let key = self.ask(Again::Never, MAKING_DEADLINE, make).await?;
+        let key = self.make(Again::Never, MAKING_DEADLINE, make).await?;
         self.inner.shared.remember(&key);
         Ok(key)
     }
@@ -216,14 +216,22 @@ impl Pool {
     /// Finds a signing key by label; refuses wrong attributes, naming each.
     pub async fn find(&self, label: &str) -> Result<Key, HsmError> {
         let label = label.to_owned();
-        let key = self.ask(Again::Once, self.deadline(), move |_, desk| objects::find(&desk.session, &label)).await?;
+        let find = move |inside: &Inside<'_>, desk: &mut Desk| {
+            let _searching = inside.searches();
+            objects::find(&desk.session, &label)
+        };
+        let key = self.ask(Again::Once, self.deadline(), find).await?;
         self.inner.shared.remember(&key);
         Ok(key)
     }
 
     /// Every usable signing key. Those that are not are in [`Pool::describe`], each with why.
     pub async fn keys(&self) -> Result<Vec<Key>, HsmError> {
-        let found = self.ask(Again::Once, self.deadline(), |_, desk| objects::survey(&desk.session)).await?;
+        let survey = |inside: &Inside<'_>, desk: &mut Desk| {
+            let _searching = inside.searches();
+            objects::survey(&desk.session)
+        };
+        let found = self.ask(Again::Once, self.deadline(), survey).await?;
         let keys: Vec<Key> = found.into_iter().flatten().collect();
         keys.iter().for_each(|key| self.inner.shared.remember(key));
         Ok(keys)
@@ -234,13 +242,16 @@ impl Pool {
         objects::check_label(label)?;
         let label = label.to_owned();
         let make = move |inside: &Inside<'_>, desk: &mut Desk| making::generate_sealing(inside, desk, &label);
-        self.ask(Again::Never, MAKING_DEADLINE, make).await
+        self.make(Again::Never, MAKING_DEADLINE, make).await
     }
 
     /// Whether a fit sealing key of that label exists; one that is not fit is an error that names why.
     pub async fn has_sealing(&self, label: &str) -> Result<bool, HsmError> {
         let label = label.to_owned();
-        let find = move |_: &Inside<'_>, desk: &mut Desk| objects::find_sealing(&desk.session, &label).map(|_| ());
+        let find = move |inside: &Inside<'_>, desk: &mut Desk| {
+            let _searching = inside.searches();
+            objects::find_sealing(&desk.session, &label).map(|_| ())
+        };
         match self.ask(Again::Once, self.deadline(), find).await {
             Ok(()) => Ok(true),
             Err(HsmError::NotFound { .. }) => Ok(false),
@@ -254,7 +265,7 @@ impl Pool {
         let (label, aad) = (label.to_owned(), aad.to_vec());
         // The copy that travels to the session thread is wiped when it has been used.
         let plain = zeroize::Zeroizing::new(plain.to_vec());
-        let seal = move |_: &Inside<'_>, desk: &mut Desk| seal::seal(desk, &label, &plain, &aad);
+        let seal = move |inside: &Inside<'_>, desk: &mut Desk| seal::seal(inside, desk, &label, &plain, &aad);
         self.ask(Again::Once, self.deadline(), seal).await
     }
 
@@ -263,7 +274,7 @@ impl Pool {
         seal::parts(sealed)?;
         seal::check_sizes(sealed.len().saturating_sub(seal::OVERHEAD_BYTES), aad.len())?;
         let (label, sealed, aad) = (label.to_owned(), sealed.to_vec(), aad.to_vec());
-        let unseal = move |_: &Inside<'_>, desk: &mut Desk| seal::unseal(desk, &label, &sealed, &aad);
+        let unseal = move |inside: &Inside<'_>, desk: &mut Desk| seal::unseal(inside, desk, &label, &sealed, &aad);
         self.ask(Again::Once, self.deadline(), unseal).await
     }
 
@@ -277,7 +288,7 @@ impl Pool {
 
     /// Makes a passing key in the token, signs with it and verifies: for `chancery doctor`. No lasting key is touched.
     pub async fn self_test(&self) -> Result<Algorithm, HsmError> {
-        self.ask(Again::Once, self.deadline(), |inside, desk| making::self_test(inside, desk)).await
+        self.make(Again::Once, self.deadline(), |inside, desk| making::self_test(inside, desk)).await
     }
 
     /// How the token is now.
@@ -306,6 +317,25 @@ impl Pool {
 
     fn deadline(&self) -> Duration {
         self.inner.shared.config.deadline
+    }
+
+    /// As [`Pool::ask`], for an `act` that makes a key: one at a time per module. The turn goes with the job, so that it is
+    /// held for as long as the token works, whoever still waits.
+    async fn make<T: Send + 'static>(
+        &self,
+        again: Again,
+        deadline: Duration,
+        mut act: impl FnMut(&Inside<'_>, &mut Desk) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, HsmError> {
+        let Ok(turn) = timeout(deadline, self.inner.shared.module.making_turn()).await else {
+            let why = "other keys are being made; nothing was done for this one".into();
+            return Err(HsmError::Unavailable { retry_after_secs: RETRY_AFTER_BUSY_SECS, why });
+        };
+        let act = move |inside: &Inside<'_>, desk: &mut Desk| {
+            let _held = &turn;
+            act(inside, desk)
+        };
+        self.ask(again, deadline, act).await
     }
 
     /// Has a session thread do `act`, and waits for the answer.

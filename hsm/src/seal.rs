@@ -14,6 +14,7 @@ use crate::desk::Desk;
 use crate::error::HsmError;
 use crate::fault::Fault;
 use crate::making::random;
+use crate::module::Inside;
 use crate::objects::find_sealing;
 
 const VERSION: u8 = 1;
@@ -27,8 +28,14 @@ pub(crate) const OVERHEAD_BYTES: usize = 1 + IV_BYTES + TAG_BYTES;
 const PLAIN_BYTES_MAX: usize = 64 * 1024;
 const AAD_BYTES_MAX: usize = 4 * 1024;
 
-pub(crate) fn seal(desk: &mut Desk, label: &str, plain: &[u8], aad: &[u8]) -> Result<Vec<u8>, Fault> {
-    let key = key(desk, label)?;
+pub(crate) fn seal(
+    inside: &Inside<'_>,
+    desk: &mut Desk,
+    label: &str,
+    plain: &[u8],
+    aad: &[u8],
+) -> Result<Vec<u8>, Fault> {
+    let key = key(inside, desk, label)?;
     let mut iv = random(&desk.session, IV_BYTES)?;
     let mut sealed = [&[VERSION][..], &iv].concat();
     let bound = bound(aad);
@@ -46,9 +53,15 @@ pub(crate) fn seal(desk: &mut Desk, label: &str, plain: &[u8], aad: &[u8]) -> Re
     Ok(sealed)
 }
 
-pub(crate) fn unseal(desk: &mut Desk, label: &str, sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, Fault> {
+pub(crate) fn unseal(
+    inside: &Inside<'_>,
+    desk: &mut Desk,
+    label: &str,
+    sealed: &[u8],
+    aad: &[u8],
+) -> Result<Vec<u8>, Fault> {
     let (iv, body) = parts(sealed)?;
-    let key = key(desk, label)?;
+    let key = key(inside, desk, label)?;
     let mut iv = iv.to_vec();
     let bound = bound(aad);
     let mechanism = gcm(&mut iv, &bound)?;
@@ -90,10 +103,11 @@ pub(crate) fn parts(sealed: &[u8]) -> Result<(&[u8], &[u8]), HsmError> {
     }
 }
 
-fn key(desk: &mut Desk, label: &str) -> Result<ObjectHandle, Fault> {
+fn key(inside: &Inside<'_>, desk: &mut Desk, label: &str) -> Result<ObjectHandle, Fault> {
     if let Some(handle) = desk.sealing_handle(label) {
         return Ok(handle);
     }
+    let _searching = inside.searches();
     let handle = find_sealing(&desk.session, label)?;
     desk.keep_sealing_handle(label, handle);
     Ok(handle)

@@ -104,6 +104,7 @@ pub(crate) fn describe(module: &Path, inside: &Inside<'_>, desk: &Desk) -> Resul
     // Asked anew: the flags move.
     let info = inside.context.get_token_info(desk.place.slot)?;
     let (mut keys, mut refused) = (Vec::new(), Vec::new());
+    let _searching = inside.searches();
     for found in objects::survey(&desk.session)? {
         match found {
             Ok(key) => keys.push(key),

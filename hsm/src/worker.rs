@@ -150,7 +150,7 @@ fn at_desk<T>(
         let outcome = match seat.desk(shared, inside) {
             Ok(desk) => {
                 may_repeat &= repeatable;
-                act(inside, desk).map_err(|fault| absent_keys(shared, desk, fault))
+                act(inside, desk).map_err(|fault| absent_keys(shared, inside, desk, fault))
             }
             Err(fault) => Err(fault),
         };
@@ -169,14 +169,12 @@ fn at_desk<T>(
 }
 
 /// "No such key" from a token that shows no key at all, though we know some, is a token that is not there.
-fn absent_keys(shared: &Shared, desk: &Desk, fault: Fault) -> Fault {
-    match fault {
-        Fault::Answer(HsmError::NotFound { .. })
-            if !shared.known().is_empty() && crate::objects::survey(&desk.session).is_ok_and(|all| all.is_empty()) =>
-        {
-            Fault::Lost("the token shows no keys".into())
-        }
-        other => other,
+fn absent_keys(shared: &Shared, inside: &Inside<'_>, desk: &Desk, fault: Fault) -> Fault {
+    let Fault::Answer(HsmError::NotFound { .. }) = fault else { return fault };
+    let _searching = inside.searches();
+    match !shared.known().is_empty() && crate::objects::survey(&desk.session).is_ok_and(|all| all.is_empty()) {
+        true => Fault::Lost("the token shows no keys".into()),
+        false => fault,
     }
 }
 
@@ -224,7 +222,8 @@ fn sign_inside(shared: &Shared, seat: &mut Seat, inside: &Inside<'_>, intent: In
             .recipe(key.algorithm())
             .ok_or_else(|| Fault::Refused(format!("it has no mechanism for {}", key.algorithm())))?;
         let input = recipe.input(key.algorithm(), intent.message()).map_err(Fault::Refused)?;
-        let handle = desk.signing_handle(&key)?.ok_or_else(|| Fault::Lost("the token does not show the key".into()))?;
+        let handle =
+            desk.signing_handle(inside, &key)?.ok_or_else(|| Fault::Lost("the token does not show the key".into()))?;
         inside.raw.sign_init(&desk.session, recipe.code(), handle).map_err(|rv| Fault::from_rv(rv, "C_SignInit"))?;
         Ok(input)
     });

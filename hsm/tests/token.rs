@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use hsm::testing::{SOFTHSM_MODULE, TestToken};
 use hsm::{Algorithm, Health, HsmError, KeyKind, Message, PinSource, SignError, TokenSelector, verify};
@@ -271,4 +272,40 @@ fn a_key_is_known_by_stable_names() {
         assert_eq!(algorithm.as_str().parse(), Ok(algorithm));
     }
     assert!("rsa1024".parse::<KeyKind>().is_err());
+}
+
+/// Eight make a key each, look for it and sign with it, while one more signs with a key that was there before. SoftHSM's
+/// object store, left alone, answers some of them with a general error, or ends the process.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_made_side_by_side_are_all_made() {
+    let (pool, mint) = hsm::open(TestToken::new("crowd").config()).unwrap();
+    let old = pool.generate("old", KeyKind::P256).await.unwrap();
+    let mint = Arc::new(mint);
+    for round in 0..3 {
+        let mut crowd: Vec<_> = (0..8)
+            .map(|maker| {
+                let (pool, mint) = (pool.clone(), mint.clone());
+                tokio::spawn(async move {
+                    let label = format!("crowd-{round}-{maker}");
+                    let key = pool.generate(&label, KeyKind::P256).await.map_err(|e| format!("making {label}: {e}"))?;
+                    let found = pool.find(&label).await.map_err(|e| format!("finding {label}: {e}"))?;
+                    assert_eq!(found.fingerprint(), key.fingerprint());
+                    let signed = pool.sign(mint.intent(maker, &key, b"m".to_vec().into())).await;
+                    signed.map(|_| ()).map_err(|e| format!("signing with {label}: {e}"))
+                })
+            })
+            .collect();
+        let (pool_of_old, mint, old) = (pool.clone(), mint.clone(), old.clone());
+        crowd.push(tokio::spawn(async move {
+            for operation in 100..400 {
+                let signed = pool_of_old.sign(mint.intent(operation, &old, b"m".to_vec().into())).await;
+                signed.map_err(|e| format!("signing with the old key: {e}"))?;
+            }
+            Ok(())
+        }));
+        for one in crowd {
+            assert_eq!((one.await.unwrap(), pool.health()), (Ok(()), Health::Ready));
+        }
+    }
+    assert_eq!(pool.keys().await.unwrap().len(), 25);
 }
