@@ -19,6 +19,10 @@ const SESSIONS_DEFAULT: usize = 4;
 const QUEUE_DEFAULT: usize = 1024;
 /// How long one signature may take, queueing included.
 const DEADLINE_MS_DEFAULT: u64 = 5_000;
+/// Connections of a listener: each holds a file descriptor and some 20 KiB.
+const CONNECTIONS_MAX: usize = 65_536;
+/// Requests under way on a listener: each may hold a body.
+const REQUESTS_MAX: usize = 8_192;
 /// A configuration longer than this is not one.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -29,6 +33,8 @@ pub struct Config {
     pub file: PathBuf,
     /// Where the server listens and how it is reached.
     pub server: Server,
+    /// The bounds of its listeners.
+    pub limits: api::Limits,
     /// The token that holds the keys.
     pub hsm: Token,
     /// `sqlite:PATH` with an absolute path, or `postgres://...`.
@@ -64,6 +70,55 @@ pub struct Server {
     pub public_http: String,
     /// How clients reach `https`; the base of ACME's URLs.
     pub public_https: String,
+    #[serde(default)]
+    limits: RawLimits,
+}
+
+/// `[server.limits]`: of each listener. Absent, `api::Limits` says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLimits {
+    connections: Option<usize>,
+    connections_per_address: Option<usize>,
+    requests: Option<usize>,
+    requests_per_address: Option<usize>,
+}
+
+impl RawLimits {
+    /// The bounds; or the key that is wrong, why, and what to write.
+    fn check(&self) -> Result<api::Limits, (&'static str, String, String)> {
+        let bounds = api::Limits::default();
+        let (connections, connections_per_address) = places(
+            ["connections", "connections_per_address"],
+            [self.connections, self.connections_per_address],
+            bounds.connections,
+            CONNECTIONS_MAX,
+        )?;
+        let (requests, requests_per_address) = places(
+            ["requests", "requests_per_address"],
+            [self.requests, self.requests_per_address],
+            bounds.requests,
+            REQUESTS_MAX,
+        )?;
+        Ok(api::Limits { connections, connections_per_address, requests, requests_per_address, ..bounds })
+    }
+}
+
+/// Places of a listener and those of one address: as written, or the default and a quarter.
+fn places(
+    keys: [&'static str; 2],
+    written: [Option<usize>; 2],
+    default: usize,
+    most: usize,
+) -> Result<(usize, usize), (&'static str, String, String)> {
+    let all = written[0].unwrap_or(default);
+    let of_one = written[1].unwrap_or((all / 4).max(1));
+    for (key, value, most, good) in [(keys[0], all, most, default), (keys[1], of_one, all, (all / 4).max(1))] {
+        if !(1..=most).contains(&value) {
+            return Err((key, format!("{value} is not in 1..={most}"), format!("{key} = {good}")));
+        }
+    }
+    Ok((all, of_one))
 }
 
 /// `[hsm]`, checked.
@@ -241,6 +296,11 @@ impl Config {
         for name in &raw.server.names {
             policy::Name::parse(name).map_err(|e| refuse("server.names", e.to_string(), "names = [\"localhost\"]"))?;
         }
+        let limits = raw
+            .server
+            .limits
+            .check()
+            .map_err(|(key, why, write)| refuse(&format!("server.limits.{key}"), why, &write))?;
         let token = match (raw.hsm.token, raw.hsm.uri) {
             (Some(label), None) => RawToken::Label(label),
             (None, Some(uri)) => RawToken::Uri(uri),
@@ -297,6 +357,7 @@ impl Config {
         Ok(Self {
             file: file.to_owned(),
             server: raw.server,
+            limits,
             hsm: Token {
                 module: dir.join(raw.hsm.module),
                 token,
@@ -400,11 +461,30 @@ dns = ["*.test"]
             ("sqlite:chancery.db", "mysql:x", "database.url", "sqlite:chancery.db"),
             ("ca.test/log", "a b", "log.origin", "origin ="),
             ("[acme]", "[acme]\nhttp01_port = 0", "acme.http01_port", "write 80"),
+            ("[hsm]", "[server.limits]\nconnections = 0\n[hsm]", "limits.connections", "connections = 1024"),
+            (
+                "[hsm]",
+                "[server.limits]\nrequests = 100\nrequests_per_address = 101\n[hsm]",
+                "limits.requests_per_address",
+                "requests_per_address = 25",
+            ),
             ("name = \"web\"", "name = \"Web Team\"", "owner.name", "name = \"web\""),
         ] {
             let said = load(&GOOD.replace(from, to)).unwrap_err();
             assert!(said.contains(key) && said.contains(write), "{key}: {said}");
         }
+    }
+
+    #[test]
+    fn an_address_has_a_quarter_of_the_places_unless_the_file_says_more() {
+        let limits =
+            |lines: &str| load(&GOOD.replace("[hsm]", &format!("[server.limits]\n{lines}\n[hsm]"))).unwrap().limits;
+        assert_eq!(limits(""), api::Limits::default());
+        let some = limits("connections = 40\nrequests = 2");
+        assert_eq!((some.connections, some.connections_per_address), (40, 10));
+        assert_eq!((some.requests, some.requests_per_address), (2, 1));
+        let behind_a_proxy = limits("requests_per_address = 512");
+        assert_eq!((behind_a_proxy.requests, behind_a_proxy.requests_per_address), (512, 512));
     }
 
     #[test]

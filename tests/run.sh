@@ -64,7 +64,7 @@ else
   fi
 fi
 step "tests"
-cargo test --workspace --locked
+cargo test --workspace --locked --no-fail-fast
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 step "all green"

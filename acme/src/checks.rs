@@ -3,9 +3,9 @@
 //! Account keys are free and a check can be made slow by whoever is checked. Without the share, one account could keep everybody
 //! else from being validated.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use policy::{Share, Shares};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::{CHECKS_PER_ACCOUNT_MAX, VALIDATIONS_MAX, VALIDATIONS_WAITING_MAX};
@@ -18,18 +18,13 @@ const RETRY_SECS: u32 = 5;
 pub struct Checks {
     turns: Arc<Semaphore>,
     queue: Arc<Semaphore>,
-    of_accounts: Arc<Shares>,
+    accounts: Arc<Shares<String>>,
 }
-
-/// Account -> its checks, waiting or running; as many entries as there are places, at most.
-#[derive(Default)]
-struct Shares(Mutex<HashMap<String, usize>>);
 
 /// The right to wait for a turn and to use it; given back when dropped.
 pub struct Place {
     turns: Arc<Semaphore>,
-    shares: Arc<Shares>,
-    account: String,
+    _share: Share<String>,
     _queued: OwnedSemaphorePermit,
 }
 
@@ -38,7 +33,7 @@ impl Default for Checks {
         Self {
             turns: Arc::new(Semaphore::new(VALIDATIONS_MAX)),
             queue: Arc::new(Semaphore::new(VALIDATIONS_WAITING_MAX)),
-            of_accounts: Arc::default(),
+            accounts: Shares::new(CHECKS_PER_ACCOUNT_MAX),
         }
     }
 }
@@ -48,19 +43,13 @@ impl Checks {
     pub fn place(&self, account: &str) -> Result<Place, Problem> {
         let full = || Problem::rate_limited("too many challenges are being checked: come again", RETRY_SECS);
         let queued = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| full())?;
-        let mut shares = self.of_accounts.lock();
-        let share = shares.entry(account.to_owned()).or_insert(0);
-        if *share >= CHECKS_PER_ACCOUNT_MAX {
-            let said = format!("{share} challenges of this account are being checked: begin others when some are done");
-            return Err(Problem::rate_limited(said, RETRY_SECS));
-        }
-        *share = share.saturating_add(1);
-        Ok(Place {
-            turns: Arc::clone(&self.turns),
-            shares: Arc::clone(&self.of_accounts),
-            account: account.to_owned(),
-            _queued: queued,
-        })
+        let share = self.accounts.take(account.to_owned()).ok_or_else(|| {
+            let said = format!(
+                "{CHECKS_PER_ACCOUNT_MAX} challenges of this account are being checked: begin others when some are done"
+            );
+            Problem::rate_limited(said, RETRY_SECS)
+        })?;
+        Ok(Place { turns: Arc::clone(&self.turns), _share: share, _queued: queued })
     }
 }
 
@@ -68,24 +57,6 @@ impl Place {
     /// Waits for a turn; nothing when the server ends.
     pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.turns).acquire_owned().await.ok()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut shares = self.shares.lock();
-        if let Some(share) = shares.get_mut(&self.account) {
-            *share = share.saturating_sub(1);
-            if *share == 0 {
-                shares.remove(&self.account);
-            }
-        }
-    }
-}
-
-impl Shares {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -110,8 +81,6 @@ mod tests {
         places.pop();
         places.push(checks.place("a").unwrap());
         refused(checks.place("a"));
-        drop(places);
-        assert!(checks.of_accounts.lock().is_empty(), "nothing is kept of who has no check");
     }
 
     #[test]

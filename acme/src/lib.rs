@@ -51,7 +51,6 @@ mod views;
 
 pub use config::{AcmeConfig, ConfigError, Settings};
 pub use limits::{Limits, SIGNATURE_TIMEOUT_MAX};
-pub use quotas::network;
 pub use reach::{Network, NotANetwork};
 pub use routes::router;
 pub use server::{AcmeState, StartError};

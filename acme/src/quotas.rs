@@ -12,7 +12,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use policy::Timestamp;
+use policy::{Timestamp, network};
 
 use crate::limits::{COUNTED_MAX, Limits};
 use crate::problem::Problem;
@@ -192,14 +192,6 @@ impl Count {
 
     fn add(&mut self, more: usize) {
         self.used = self.used.saturating_add(more);
-    }
-}
-
-/// An IPv6 host owns its /64: counting single addresses would count nothing.
-pub fn network(source: IpAddr) -> IpAddr {
-    match source.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
     }
 }
 

@@ -11,12 +11,13 @@ use lifecycle::RenewalWatch;
 use policy::{Action, Actor, Grant, Resource, World};
 use store::Ledger;
 
-use crate::auth::{Throttle, TokenMemory};
+use crate::auth::TokenMemory;
 use crate::forecast::Recent;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::problem::{Kind, Problem, reference};
 use crate::sessions::Sessions;
+use crate::throttle::Throttle;
 
 /// The shared state of all routes. Cheap to clone.
 #[derive(Clone)]

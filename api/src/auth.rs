@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::FromRequestParts;
@@ -22,7 +22,6 @@ use http::request::Parts;
 use policy::{Actor, Name, Proof, Role, Timestamp};
 use ring::digest::{SHA256, digest};
 use store::{Credential, Kind, State, StoreError};
-use tokio::sync::Semaphore;
 
 use crate::app::App;
 use crate::peer::Peer;
@@ -31,10 +30,6 @@ use crate::tokens::{Token, TokenText};
 
 /// Looked-up tokens kept; past it the memory starts anew, which costs look-ups and nothing else.
 const MEMORY_MAX: usize = 4_096;
-/// Addresses whose failures are counted.
-const THROTTLED_MAX: usize = 4_096;
-/// How long a failure is held against an address.
-const FAILURE_WINDOW: Duration = Duration::from_secs(60);
 
 /// Why nobody was recognised. What the caller is told is in `problem`.
 #[derive(Debug, thiserror::Error)]
@@ -124,10 +119,7 @@ pub(crate) async fn by_token(text: &str, from: Option<IpAddr>, app: &App) -> Res
         Some(given) => match app.memory().recall(given.id()) {
             Some(token) => check(&token, &given, app.world().now()),
             None => {
-                let _lane = match from.is_some_and(|ip| app.throttle().is_over(ip)) {
-                    true => app.throttle().slow.acquire().await.ok(),
-                    false => None,
-                };
+                let _turn = app.throttle().turn(from).await;
                 match look_up(given.id(), app).await? {
                     Some(token) => check(&token, &given, app.world().now()),
                     None => Err(AuthError::Unknown),
@@ -282,44 +274,6 @@ impl TokenMemory {
     }
 }
 
-/// Failures by address. Bounded: when it is full of live entries it starts anew, in favour of callers.
-pub(crate) struct Throttle {
-    failures_max: u32,
-    failures: Mutex<HashMap<IpAddr, (Instant, u32)>>,
-    /// Addresses that have used up their failures look tokens up one at a time: a flood of guesses keeps one reader of the
-    /// register busy and leaves the others to everybody else.
-    slow: Semaphore,
-}
-
-impl Throttle {
-    /// Allows so many failures per address and minute.
-    pub(crate) fn new(failures_max: u32) -> Self {
-        Self { failures_max, failures: Mutex::default(), slow: Semaphore::new(1) }
-    }
-
-    /// Whether an address has used up its failures.
-    pub(crate) fn is_over(&self, ip: IpAddr) -> bool {
-        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.get(&ip).is_some_and(|&(since, count)| count >= self.failures_max && since.elapsed() < FAILURE_WINDOW)
-    }
-
-    /// Holds a failure against an address.
-    pub(crate) fn failed(&self, ip: IpAddr) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if failures.len() >= THROTTLED_MAX {
-            failures.retain(|_, (since, _)| since.elapsed() < FAILURE_WINDOW);
-            if failures.len() >= THROTTLED_MAX {
-                failures.clear();
-            }
-        }
-        let entry = failures.entry(ip).or_insert_with(|| (Instant::now(), 0));
-        if entry.0.elapsed() >= FAILURE_WINDOW {
-            *entry = (Instant::now(), 0);
-        }
-        entry.1 = entry.1.saturating_add(1);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,15 +315,12 @@ mod tests {
     }
 
     #[test]
-    fn memory_and_throttle_are_bounded() {
+    fn the_memory_is_bounded() {
         let memory = TokenMemory::new(Duration::from_secs(60));
-        let throttle = Throttle::new(1);
         for number in 0..(MEMORY_MAX + 10) {
             memory.learn(&number.to_string(), known(), 0);
-            throttle.failed(IpAddr::from(u32::try_from(number).unwrap_or_default().to_be_bytes()));
         }
         assert!(memory.known.read().expect("lock").tokens.len() <= MEMORY_MAX);
-        assert!(throttle.failures.lock().expect("lock").len() <= THROTTLED_MAX);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! One function and no span: at the speed this service promises, a formatted span per request costs more than the work.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,13 +15,14 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Version, header};
+use policy::{Share, Shares, network};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::keeping::Keeping;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
 use crate::problem::{Kind, Problem, reference};
-use crate::share::{Keeping, Share, Shares};
 
 /// Set on every answer that does not bring its own. No HSTS: the default names are `localhost`, where a remembered
 /// HSTS would break everything else that a developer serves there.
@@ -41,7 +43,7 @@ pub(crate) struct Edge {
     limits: Limits,
     metrics: Arc<Metrics>,
     under_way: Arc<Semaphore>,
-    shares: Arc<Shares>,
+    shares: Arc<Shares<IpAddr>>,
 }
 
 impl Edge {
@@ -54,7 +56,7 @@ impl Edge {
     /// A place for a request from here, until its answer is sent.
     fn place(&self, request: &Request) -> Option<Place> {
         let share = match request.extensions().get::<Peer>() {
-            Some(peer) => Some(self.shares.take(peer.ip())?),
+            Some(peer) => Some(self.shares.take(network(peer.ip()))?),
             None => None,
         };
         let permit = Arc::clone(&self.under_way).try_acquire_owned().ok()?;
@@ -65,7 +67,7 @@ impl Edge {
 /// A request's place among those under way, and in its address's share of them.
 struct Place {
     _permit: OwnedSemaphorePermit,
-    _share: Option<Share>,
+    _share: Option<Share<IpAddr>>,
 }
 
 /// The layer.

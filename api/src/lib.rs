@@ -14,10 +14,10 @@ mod serve;
 mod tasks;
 
 mod courtesy;
+mod keeping;
 mod limits;
 mod listener;
 mod peer;
-mod share;
 mod tls;
 
 mod edge;
@@ -26,6 +26,7 @@ mod problem;
 
 mod auth;
 mod sessions;
+mod throttle;
 pub mod tokens;
 
 mod app;

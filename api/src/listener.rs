@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +23,7 @@ use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use policy::{Share, Shares, network};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -33,10 +34,10 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use crate::courtesy::HeardOut;
+use crate::keeping::Keeping;
 use crate::limits::Limits;
 use crate::metrics::Connections;
 use crate::peer::Peer;
-use crate::share::{Keeping, Share, Shares};
 
 /// The pause after `accept` itself failed (out of file descriptors): without it the loop would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -75,7 +76,7 @@ impl Door {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, from)) => match (Arc::clone(&slots).try_acquire_owned(), shares.take(from.ip())) {
+                Ok((stream, from)) => match (Arc::clone(&slots).try_acquire_owned(), shares.take(network(from.ip()))) {
                     (Ok(slot), Some(share)) => {
                         drop(tracker.spawn(self.connection(stream, from, (slot, share), ends.clone())));
                     }
@@ -101,7 +102,7 @@ impl Door {
         &self,
         stream: TcpStream,
         from: SocketAddr,
-        place: (OwnedSemaphorePermit, Share),
+        place: (OwnedSemaphorePermit, Share<IpAddr>),
         ends: Ends,
     ) -> impl Future<Output = ()> + Send + use<> {
         // A token of its own for each connection: all of them looking at one would fight for its lock on every byte.

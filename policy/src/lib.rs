@@ -14,6 +14,7 @@ mod words;
 
 mod secret;
 mod serial;
+mod share;
 mod time;
 mod validity;
 mod world;
@@ -50,6 +51,7 @@ pub use resource::{MAX_NAMES, MAX_PRINCIPALS, Resource, ResourceKind};
 pub use rules::{NameRules, OwnerRules};
 pub use secret::Secret;
 pub use serial::{Instance, Serial};
+pub use share::{Share, Shares, network};
 pub use time::Timestamp;
 pub use validity::Validity;
 pub use world::World;

@@ -33,7 +33,7 @@ fn serve_config(config: Config) -> Result<api::ServeConfig, Failure> {
         http: config.server.http,
         names: names.collect::<Result<_, _>>()?,
         owner: Owner::parse(SERVER_OWNER).or_fail("the server's own owner")?,
-        limits: api::Limits::default(),
+        limits: config.limits,
         acme: config.acme,
     })
 }
