@@ -5,6 +5,7 @@ Usage: flip.py DATABASE list                       prints TABLE ROWID COLUMN of 
        flip.py DATABASE flip TABLE ROWID COLUMN    flips one bit of that value
        flip.py DATABASE delete-last-leaf
        flip.py DATABASE swap-leaves
+       flip.py DATABASE delete-checkpoints
 """
 
 import random
@@ -61,5 +62,8 @@ elif what == "swap-leaves":
         connection.execute("UPDATE leaf SET hash = ?, bytes = ? WHERE idx = ?", (*rows[other], i))
     connection.commit()
     print(a, b)
+elif what == "delete-checkpoints":
+    connection.execute("DELETE FROM checkpoint")
+    connection.commit()
 else:
     sys.exit(__doc__)

@@ -138,6 +138,12 @@ fn a_flipped_bit_a_cut_tail_and_a_swapped_pair_are_found_and_named() {
         let named = report["findings"].as_array().into_iter().flatten().any(|f| f["where"].to_string().contains(index));
         assert!(named, "leaf {index} is named: {report}");
     }
+
+    fresh();
+    flip(&copy, &["delete-checkpoints"]);
+    let (code, report) = verify(&house, &copy, None);
+    assert_eq!(code, Some(5), "a log that nothing signed vouches for is not taken for a good one: {report}");
+    assert_eq!((&report["checkpoints"], &report["unsigned"]), (&0.into(), &report["leaves"]), "{report}");
 }
 
 #[test]
