@@ -32,6 +32,7 @@ pub fn init_token(module: &Path, label: &str, so_pin: &PinSource, pin: &PinSourc
     let _turn = locked(&TURN);
     let fail = |why: String| HsmError::Module { module: module.to_owned(), why };
     let inside = shared.enter().map_err(fail)?;
+    let _alone = inside.makes_objects();
     let wanted = Wanted { label: Some(label.to_owned()), serial: None, manufacturer: None, model: None };
     let taken = slots::tokens(&inside.context).map_err(HsmError::Token)?;
     if taken.iter().any(|place| place.info.label().trim_end() == label) {
