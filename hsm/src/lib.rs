@@ -22,6 +22,7 @@ mod worker;
 
 mod attributes;
 mod desk;
+mod ending;
 mod fault;
 mod making;
 mod mechanisms;

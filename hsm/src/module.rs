@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::ending;
 use crate::error::HsmError;
 use crate::raw::Raw;
 
@@ -26,8 +28,8 @@ pub(crate) struct Module {
     refused: Mutex<HashMap<String, String>>,
     /// Held by whoever logs in.
     login: Mutex<()>,
-    /// Held by whoever is next to make a key.
-    making: Arc<tokio::sync::Mutex<()>>,
+    /// The turn of the one who makes a key.
+    making: Arc<Semaphore>,
     /// Shared by those who search the token's objects, held alone by the one who makes some.
     objects: RwLock<()>,
 }
@@ -87,9 +89,10 @@ impl Module {
             gate: RwLock::new(state),
             refused: Mutex::default(),
             login: Mutex::default(),
-            making: Arc::default(),
+            making: Arc::new(Semaphore::new(1)),
             objects: RwLock::default(),
         };
+        ending::expect();
         Ok(modules.entry(file).or_insert(Arc::new(module)).clone())
     }
 
@@ -154,8 +157,8 @@ impl Module {
 
     /// The turn to make a key. Waited for before a session thread has the job: those who wait for
     /// [`Inside::makes_objects`] must not fill the threads.
-    pub(crate) async fn making_turn(&self) -> tokio::sync::OwnedMutexGuard<()> {
-        self.making.clone().lock_owned().await
+    pub(crate) async fn making_turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.making.clone().acquire_owned().await.ok()
     }
 
     /// Why the PIN of that token must not be tried, if it was refused before.
@@ -167,6 +170,15 @@ impl Module {
     pub(crate) fn remember_refusal(&self, serial: &str, why: &str) {
         locked(&self.refused).insert(serial.to_owned(), why.to_owned());
     }
+}
+
+/// Waits until nobody is inside any module, and lets nobody in again.
+pub(crate) fn shut_for_good() {
+    let modules = locked(&MODULES);
+    for module in modules.iter().flat_map(HashMap::values) {
+        std::mem::forget(module.gate.write().unwrap_or_else(PoisonError::into_inner));
+    }
+    std::mem::forget(modules);
 }
 
 fn initialised(path: &Path) -> Result<Pkcs11, String> {

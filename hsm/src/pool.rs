@@ -327,12 +327,15 @@ impl Pool {
         deadline: Duration,
         mut act: impl FnMut(&Inside<'_>, &mut Desk) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, HsmError> {
-        let Ok(turn) = timeout(deadline, self.inner.shared.module.making_turn()).await else {
-            let why = "other keys are being made; nothing was done for this one".into();
-            return Err(HsmError::Unavailable { retry_after_secs: RETRY_AFTER_BUSY_SECS, why });
+        let shared = &self.inner.shared;
+        let busy = || HsmError::Unavailable {
+            retry_after_secs: RETRY_AFTER_BUSY_SECS,
+            why: "other keys are being made; nothing was done for this one".into(),
         };
+        let place = shared.makers.clone().try_acquire_owned().map_err(|_| busy())?;
+        let turn = timeout(deadline, shared.module.making_turn()).await.ok().flatten().ok_or_else(busy)?;
         let act = move |inside: &Inside<'_>, desk: &mut Desk| {
-            let _held = &turn;
+            let _held = (&place, &turn);
             act(inside, desk)
         };
         self.ask(again, deadline, act).await

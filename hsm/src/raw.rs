@@ -1,4 +1,4 @@
-//! The one file with `unsafe` in it: `C_SignInit` and `C_Sign` called directly.
+//! The one file with `unsafe` in it: `C_SignInit` and `C_Sign` called directly, and the C library's `atexit`.
 //!
 //! Why not cryptoki's `Session::sign`: it asks for the length first, which is a third module call and, on some network
 //! HSMs, a third round trip (on SoftHSM it costs nothing that can be measured); and one error type covers both steps,
@@ -8,6 +8,7 @@
 //! a crash of its own, and finalize/initialize needs no unloading.
 #![allow(unsafe_code)]
 
+use std::ffi::c_int;
 use std::path::Path;
 use std::ptr;
 
@@ -17,6 +18,16 @@ use cryptoki::session::Session;
 use cryptoki_sys::{CK_MECHANISM, CK_MECHANISM_TYPE, CK_OBJECT_HANDLE, CK_RV, CK_SESSION_HANDLE, CK_ULONG, CKR_OK};
 
 use crate::forms::SIGNATURE_MAX;
+
+unsafe extern "C" {
+    /// POSIX: may be called at any time, from any thread; a function that cannot be registered is answered with non-zero.
+    safe fn atexit(act: extern "C" fn()) -> c_int;
+}
+
+/// Has `act` called when the process exits, before what was registered earlier; whether it will be.
+pub(crate) fn at_exit(act: extern "C" fn()) -> bool {
+    atexit(act) == 0
+}
 
 type SignInit = unsafe extern "C" fn(CK_SESSION_HANDLE, *mut CK_MECHANISM, CK_OBJECT_HANDLE) -> CK_RV;
 type Sign = unsafe extern "C" fn(CK_SESSION_HANDLE, *mut u8, CK_ULONG, *mut u8, *mut CK_ULONG) -> CK_RV;

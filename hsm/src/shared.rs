@@ -3,12 +3,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Semaphore;
+
 use crate::config::Settled;
 use crate::desk::Desk;
 use crate::fault::Fault;
 use crate::health::Standing;
 use crate::key::Key;
 use crate::module::{Inside, Module, locked};
+
+/// Keys that are being made or are waited for. An RSA key may take half a minute: a longer queue would keep no promise.
+const MAKERS_MAX: usize = 32;
 
 /// One pool's common knowledge.
 pub(crate) struct Shared {
@@ -17,13 +22,16 @@ pub(crate) struct Shared {
     pub(crate) standing: Standing,
     /// Tells the intents of this pool's mint from those of another.
     pub(crate) home: u64,
+    /// Places of those who make a key or wait for their turn.
+    pub(crate) makers: Arc<Semaphore>,
     /// Keys this pool has handed out: what the healer looks for, and what may be signed with.
     known: Mutex<HashMap<[u8; 32], Key>>,
 }
 
 impl Shared {
     pub(crate) fn new(config: Settled, module: Arc<Module>, home: u64) -> Shared {
-        Shared { config, module, standing: Standing::ready(), home, known: Mutex::default() }
+        let makers = Arc::new(Semaphore::new(MAKERS_MAX));
+        Shared { config, module, standing: Standing::ready(), home, makers, known: Mutex::default() }
     }
 
     pub(crate) fn open_desk(&self, inside: &Inside<'_>) -> Result<Desk, Fault> {

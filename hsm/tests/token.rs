@@ -106,54 +106,6 @@ async fn an_intent_of_another_pool_is_refused_as_not_signed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_with_wrong_attributes_is_refused_and_each_is_named() {
-    let token = TestToken::new("attributes");
-    let (pool, _mint) = hsm::open(token.config()).unwrap();
-    let ours = pool.generate("ours", KeyKind::P256).await.unwrap();
-    let common = ["--module", SOFTHSM_MODULE, "--token-label", token.label(), "--login", "--pin", token.pin()];
-    let keypair = ["--keypairgen", "--key-type", "EC:prime256v1", "--label", "loose", "--id", "0a"];
-    let made =
-        run("pkcs11-tool", &[&common[..], &keypair, &["--extractable", "--usage-derive", "--usage-sign"]].concat());
-    assert!(made.0, "{}", made.1);
-    let Err(HsmError::Unfit { label, wrong }) = pool.find("loose").await else { panic!("it was accepted") };
-    assert_eq!(label, "loose");
-    for attribute in ["CKA_EXTRACTABLE is true", "CKA_NEVER_EXTRACTABLE is false", "CKA_DERIVE is true"] {
-        assert!(wrong.iter().any(|w| w.contains(attribute)), "{attribute} is missing in {wrong:?}");
-    }
-    // A key brought in from outside: its value was known to somebody, whatever its flags say now.
-    let directory = tempfile::tempdir().unwrap();
-    let (pem, der) = (directory.path().join("k.pem"), directory.path().join("k.der"));
-    let (pem, der) = (pem.to_str().unwrap(), der.to_str().unwrap());
-    let (public_der, done) = (format!("{der}.pub"), |r: (bool, String)| assert!(r.0, "{}", r.1));
-    done(run("openssl", &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", pem]));
-    done(run("openssl", &["pkey", "-in", pem, "-outform", "DER", "-out", der]));
-    done(run("openssl", &["pkey", "-in", pem, "-pubout", "-outform", "DER", "-out", &public_der]));
-    for (file, class) in [(der, "privkey"), (&public_der, "pubkey")] {
-        let write = ["--write-object", file, "--type", class, "--label", "imported", "--id", "0b", "--usage-sign"];
-        done(run("pkcs11-tool", &[&common[..], &write].concat()));
-    }
-    let Err(HsmError::Unfit { wrong, .. }) = pool.find("imported").await else { panic!("it was accepted") };
-    assert!(wrong.iter().any(|w| w.contains("CKA_NEVER_EXTRACTABLE is false")), "{wrong:?}");
-
-    let keys = pool.keys().await.unwrap();
-    assert_eq!(keys.iter().map(|k| k.fingerprint()).collect::<Vec<_>>(), [ours.fingerprint()]);
-    let refused: Vec<_> = pool.describe().await.unwrap().refused.into_iter().map(|(label, _)| label).collect();
-    assert_eq!(refused.len(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_keys_of_one_label_are_none() {
-    let token = TestToken::new("twins");
-    let (pool, _mint) = hsm::open(token.config()).unwrap();
-    pool.generate("twin", KeyKind::P256).await.unwrap();
-    let common = ["--module", SOFTHSM_MODULE, "--token-label", token.label(), "--login", "--pin", token.pin()];
-    let keypair = ["--keypairgen", "--key-type", "EC:prime256v1", "--label", "twin", "--id", "0c"];
-    assert!(run("pkcs11-tool", &[&common[..], &keypair].concat()).0);
-    let Err(HsmError::Unfit { wrong, .. }) = pool.find("twin").await else { panic!("one was chosen") };
-    assert!(wrong[0].contains("2 keys share the label"), "{wrong:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_is_sealed_opens_only_where_it_belongs() {
     let (pool, _mint) = hsm::open(TestToken::new("seal").config()).unwrap();
     assert!(!pool.has_sealing("seal").await.unwrap());
@@ -308,4 +260,26 @@ async fn keys_made_side_by_side_are_all_made() {
         }
     }
     assert_eq!(pool.keys().await.unwrap().len(), 25);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_wait_for_a_key_and_the_next_one_is_told_to_come_again() {
+    let (pool, _) = hsm::open(TestToken::new("queue-of-makers").config()).unwrap();
+    let makers: Vec<_> = (0..40)
+        .map(|maker| {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.generate(&format!("key-{maker}"), KeyKind::P256).await })
+        })
+        .collect();
+    let (mut made, mut sent_away) = (0, 0);
+    for maker in makers {
+        match maker.await.unwrap() {
+            Ok(_) => made += 1,
+            Err(HsmError::Unavailable { .. }) => sent_away += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(made >= 32 && made + sent_away == 40, "{made} made, {sent_away} sent away");
+    assert_eq!(pool.health(), Health::Ready);
+    assert_eq!(pool.keys().await.unwrap().len(), made);
 }

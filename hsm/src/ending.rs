@@ -1,0 +1,40 @@
+//! The end of the process: nobody is inside a module any more when the module's own clean-up runs.
+//!
+//! A process that exits runs the clean-up of its libraries while its other threads go on. A session thread that is inside
+//! SoftHSM at that moment, closing a session for instance, works on memory that is being freed: the process dies of a
+//! signal, and what was a success is no success for whoever reads the exit code.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::{module, raw};
+
+/// How long an exit waits for calls that are under way. A token that answers nothing must not keep a process alive.
+const EXIT_WAIT: Duration = Duration::from_secs(5);
+
+/// To be called after a module was loaded and initialised, so that this comes before its clean-up and before that of the
+/// libraries under it.
+pub(crate) fn expect() {
+    if !raw::at_exit(shut) {
+        tracing::warn!("no place to register for the end of the process; an exit under load may end in a crash");
+    }
+}
+
+/// Shuts every gate for good. On a thread of its own, since a gate has no wait with a bound; the thread never ends, so that
+/// nothing of it is cleaned up beside the rest.
+extern "C" fn shut() {
+    let (done, shut) = mpsc::channel();
+    let spawned = thread::Builder::new().name("hsm-exit".into()).spawn(move || {
+        module::shut_for_good();
+        // An error means that nobody waits any more.
+        let _ = done.send(());
+        loop {
+            thread::park();
+        }
+    });
+    if spawned.is_ok() {
+        // An error means that a call is still under way: the process ends all the same.
+        let _ = shut.recv_timeout(EXIT_WAIT);
+    }
+}
