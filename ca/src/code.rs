@@ -158,7 +158,7 @@ impl Authority {
             self.ledger().record_list(RECORD, RecordFilter { limit: LIST_MAX, ..RecordFilter::default() }).await?
         {
             let Some(owner) = record.owner.as_deref().and_then(|o| Owner::parse(o).ok()) else { continue };
-            let key = match self.pool().find(&token_label(&record.id)).await {
+            let key = match self.pool().key(&token_label(&record.id)).await {
                 Ok(key) => key,
                 Err(HsmError::NotFound { .. }) => continue,
                 Err(e) => return Err(e.into()),
@@ -178,7 +178,7 @@ impl Authority {
         let owner = record.owner.as_deref().and_then(|o| Owner::parse(o).ok()).ok_or_else(unknown)?;
         let grant =
             self.authorize(actor, Action::SignCode, Resource::code_key(Some(owner.clone()), &request.key)).await?;
-        let key = self.pool().find(&token_label(&request.key)).await?;
+        let key = self.pool().key(&token_label(&request.key)).await?;
         let certificate = self.newest_certificate(&key).await?.ok_or_else(unknown)?;
         let now = self.inner.clock.now()?;
         if !certificate.validity.is_some_and(|v| v.contains(now)) {

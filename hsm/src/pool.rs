@@ -225,6 +225,17 @@ impl Pool {
         Ok(key)
     }
 
+    /// The signing key of that label as it was judged when this pool last found or made it; looked for now if it never did.
+    ///
+    /// Costs the token nothing. What has become of the key since shows when it signs: each session judges it once more at
+    /// first use, and each signature is verified with the public key that is known here.
+    pub async fn key(&self, label: &str) -> Result<Key, HsmError> {
+        match self.inner.shared.known_as(label) {
+            Some(key) => Ok(key),
+            None => self.find(label).await,
+        }
+    }
+
     /// Every usable signing key. Those that are not are in [`Pool::describe`], each with why.
     pub async fn keys(&self) -> Result<Vec<Key>, HsmError> {
         let survey = |inside: &Inside<'_>, desk: &mut Desk| {

@@ -42,6 +42,10 @@ impl Shared {
         locked(&self.known).contains_key(&key.fingerprint())
     }
 
+    pub(crate) fn known_as(&self, label: &str) -> Option<Key> {
+        locked(&self.known).values().find(|key| key.label() == label).cloned()
+    }
+
     pub(crate) fn remember(&self, key: &Key) {
         locked(&self.known).insert(key.fingerprint(), key.clone());
     }

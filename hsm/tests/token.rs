@@ -94,6 +94,19 @@ async fn a_label_names_one_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_once_found_needs_no_token_to_be_known() {
+    let token = TestToken::new("known");
+    let (maker, _) = hsm::open(token.config()).unwrap();
+    let made = maker.generate("k", KeyKind::P256).await.unwrap();
+    let (pool, _) = hsm::open(token.config()).unwrap();
+    assert_eq!(pool.key("k").await.unwrap().fingerprint(), made.fingerprint(), "found in the token");
+    assert!(matches!(pool.key("other").await, Err(HsmError::NotFound { .. })));
+    pool.shutdown();
+    assert_eq!(pool.key("k").await.unwrap().fingerprint(), made.fingerprint(), "remembered");
+    assert!(matches!(pool.key("other").await, Err(HsmError::Unavailable { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_intent_of_another_pool_is_refused_as_not_signed() {
     let (here, mint_here) = hsm::open(TestToken::new("here").config()).unwrap();
     let (there, mint_there) = hsm::open(TestToken::new("there").config()).unwrap();
