@@ -15,6 +15,7 @@ use crate::key::Key;
 use crate::mechanisms::Mechanisms;
 use crate::module::{Inside, Module};
 use crate::slots::{self, Place};
+use crate::turn::Turns;
 
 /// A session at work.
 pub(crate) struct Desk {
@@ -43,6 +44,7 @@ impl Desk {
         wanted: &Wanted,
         pin: &PinSource,
     ) -> Result<Desk, Fault> {
+        let _looking = module.looks_for_token();
         let place = slots::find(&inside.context, wanted).map_err(Fault::Lost)?;
         let mechanisms = Mechanisms::read(&inside.context, place.slot)?;
         // Not closed on drop: after a restart the number may be another session's. `close` is the way.
@@ -66,11 +68,11 @@ impl Desk {
     }
 
     /// The handle of a signing key, looked up once per desk; `None` if the token does not show it.
-    pub(crate) fn signing_handle(&mut self, inside: &Inside<'_>, key: &Key) -> Result<Option<ObjectHandle>, Fault> {
+    pub(crate) fn signing_handle(&mut self, turns: &Turns, key: &Key) -> Result<Option<ObjectHandle>, Fault> {
         if let Some(handle) = self.signing.get(&key.fingerprint()) {
             return Ok(Some(*handle));
         }
-        let _searching = inside.searches();
+        let _turn = turns.search_now()?;
         let template = [
             Attribute::Class(Purpose::Signing.class()),
             Attribute::Label(key.label().as_bytes().to_vec()),

@@ -4,11 +4,13 @@
 //! SoftHSM at that moment, closing a session for instance, works on memory that is being freed: the process dies of a
 //! signal, and what was a success is no success for whoever reads the exit code.
 
-use std::sync::mpsc;
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::{module, raw};
+use crate::module::{self, locked};
+use crate::raw;
 
 /// How long an exit waits for calls that are under way. A token that answers nothing must not keep a process alive.
 const EXIT_WAIT: Duration = Duration::from_secs(5);
@@ -21,11 +23,31 @@ pub(crate) fn expect() {
     }
 }
 
+/// Threads that were told to end and may not have ended yet. What a module's libraries keep per thread is given back as the
+/// thread ends, and that must not meet the clean-up of the process either.
+static LEFT: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+
+/// Keeps a thread that is about to end in mind until it has.
+pub(crate) fn leave_behind(thread: JoinHandle<()>) {
+    let mut left = locked(&LEFT);
+    left.retain(|thread| !thread.is_finished());
+    left.push(thread);
+}
+
 /// Shuts every gate for good. On a thread of its own, since a gate has no wait with a bound; the thread never ends, so that
 /// nothing of it is cleaned up beside the rest.
 extern "C" fn shut() {
+    // Registered once for each module, and enough once.
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    if BEGUN.swap(true, Ordering::AcqRel) {
+        return;
+    }
     let (done, shut) = mpsc::channel();
     let spawned = thread::Builder::new().name("hsm-exit".into()).spawn(move || {
+        for thread in std::mem::take(&mut *locked(&LEFT)) {
+            // A panic of the thread was its own.
+            let _ = thread.join();
+        }
         module::shut_for_good();
         // An error means that nobody waits any more.
         let _ = done.send(());

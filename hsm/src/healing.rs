@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::desk::Desk;
 use crate::fault::Fault;
 use crate::module::Inside;
+use crate::objects::survey;
 use crate::shared::Shared;
 
 /// Waits between looks. The longest, with one restart of the module, keeps "back within 5 s of the token's return".
@@ -50,7 +51,7 @@ fn climb(shared: &Shared, restart_allowed: bool) -> bool {
             shared.standing.lock(&why);
             true
         }
-        Err(Fault::Lost(why) | Fault::Refused(why)) => {
+        Err(Fault::Lost(why) | Fault::Refused(why) | Fault::Busy(why)) => {
             shared.standing.still_away(&why);
             false
         }
@@ -74,12 +75,11 @@ fn look(shared: &Shared, restarted: bool) -> Result<(), Fault> {
 fn look_at_keys(shared: &Shared, inside: &Inside<'_>, desk: &mut Desk, restarted: bool) -> Result<(), Fault> {
     let known = shared.known();
     if known.is_empty() {
-        let _searching = inside.searches();
-        return crate::objects::survey(&desk.session).map(|_| ());
+        return survey(&shared.module.turns().search_now()?, &desk.session).map(|_| ());
     }
     let (mut seen, mut missing) = (Vec::new(), Vec::new());
     for key in &known {
-        match desk.signing_handle(inside, key) {
+        match desk.signing_handle(shared.module.turns(), key) {
             Ok(Some(handle)) => seen.push((key, Some(handle))),
             Ok(None) => missing.push(key),
             // Somebody made it unfit. That is between the key and whoever asks for it; the token is there.

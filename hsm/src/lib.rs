@@ -23,6 +23,7 @@ mod worker;
 mod attributes;
 mod desk;
 mod ending;
+mod errand;
 mod fault;
 mod making;
 mod mechanisms;
@@ -32,6 +33,7 @@ mod raw;
 mod seal;
 mod slots;
 mod token;
+mod turn;
 
 mod forms;
 mod pin;

@@ -19,6 +19,7 @@ use crate::key::{Algorithm, Key, KeyKind};
 use crate::mechanisms::x509_form;
 use crate::module::Inside;
 use crate::objects::{find, find_sealing, labelled, read_public};
+use crate::turn::Turn;
 use crate::verify::verify;
 
 /// `CKA_ID`s are random: 16 bytes never meet.
@@ -28,9 +29,14 @@ const ID_BYTES: usize = 16;
 const RSA_EXPONENT: [u8; 3] = [0x01, 0x00, 0x01];
 
 /// Makes a signing key; refuses a label in use.
-pub(crate) fn generate(inside: &Inside<'_>, desk: &Desk, label: &str, kind: KeyKind) -> Result<Key, Fault> {
-    let _alone = inside.makes_objects();
-    refuse_existing(&desk.session, label)?;
+pub(crate) fn generate(
+    inside: &Inside<'_>,
+    turn: &Turn,
+    desk: &Desk,
+    label: &str,
+    kind: KeyKind,
+) -> Result<Key, Fault> {
+    refuse_existing(turn, &desk.session, label)?;
     if desk.mechanisms.recipe(kind.algorithm()).is_none() {
         return Err(HsmError::Unsupported(format!("it has no mechanism to sign with {kind}")).into());
     }
@@ -44,7 +50,7 @@ pub(crate) fn generate(inside: &Inside<'_>, desk: &Desk, label: &str, kind: KeyK
         }
         let public = public_template(label, &id, specific);
         match writing.generate_key_pair(&mechanism, &public, &private).map_err(Fault::from) {
-            Ok(_) => return find(&writing, label),
+            Ok(_) => return find(turn, &writing, label),
             Err(Fault::Refused(why)) => refused = why,
             Err(other) => return Err(other),
         }
@@ -72,9 +78,8 @@ fn ways(kind: KeyKind) -> Result<Vec<(Mechanism<'static>, Vec<Attribute>)>, HsmE
 }
 
 /// Makes a sealing key; refuses a label in use.
-pub(crate) fn generate_sealing(inside: &Inside<'_>, desk: &Desk, label: &str) -> Result<(), Fault> {
-    let _alone = inside.makes_objects();
-    refuse_existing(&desk.session, label)?;
+pub(crate) fn generate_sealing(inside: &Inside<'_>, turn: &Turn, desk: &Desk, label: &str) -> Result<(), Fault> {
+    refuse_existing(turn, &desk.session, label)?;
     for needed in [MechanismType::AES_KEY_GEN, MechanismType::AES_GCM] {
         if !desk.mechanisms.has(needed) {
             return Err(HsmError::Unsupported(format!("{needed} is not in its list")).into());
@@ -85,12 +90,12 @@ pub(crate) fn generate_sealing(inside: &Inside<'_>, desk: &Desk, label: &str) ->
     template.extend(specific);
     let writing = open_writing(inside, desk)?;
     writing.generate_key(&mechanism, &template)?;
-    find_sealing(&writing, label).map(|_| ())
+    find_sealing(turn, &writing, label).map(|_| ())
 }
 
-fn refuse_existing(session: &Session, label: &str) -> Result<(), Fault> {
+fn refuse_existing(turn: &Turn, session: &Session, label: &str) -> Result<(), Fault> {
     for purpose in [Purpose::Signing, Purpose::Sealing] {
-        if !labelled(session, purpose, label)?.is_empty() {
+        if !labelled(turn, session, purpose, label)?.is_empty() {
             return Err(HsmError::Exists { label: label.to_owned() }.into());
         }
     }
@@ -112,8 +117,7 @@ pub(crate) fn random(session: &Session, len: usize) -> Result<Vec<u8>, Fault> {
 
 /// A key that lives as long as this call signs and is verified: the token works, and no key of ours was touched, so
 /// that no intent is owed.
-pub(crate) fn self_test(inside: &Inside<'_>, desk: &Desk) -> Result<Algorithm, Fault> {
-    let _alone = inside.makes_objects();
+pub(crate) fn self_test(inside: &Inside<'_>, _: &Turn, desk: &Desk) -> Result<Algorithm, Fault> {
     let writing = open_writing(inside, desk)?;
     let kind = [KeyKind::P256, KeyKind::Rsa2048]
         .into_iter()

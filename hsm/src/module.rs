@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::ending;
 use crate::error::HsmError;
 use crate::raw::Raw;
+use crate::turn::Turns;
 
 /// A module of this process.
 pub(crate) struct Module {
@@ -28,10 +28,9 @@ pub(crate) struct Module {
     refused: Mutex<HashMap<String, String>>,
     /// Held by whoever logs in.
     login: Mutex<()>,
-    /// The turn of the one who makes a key.
-    making: Arc<Semaphore>,
-    /// Shared by those who search the token's objects, held alone by the one who makes some.
-    objects: RwLock<()>,
+    /// Held by whoever makes a token; shared by those who look for one.
+    slots: RwLock<()>,
+    turns: Turns,
 }
 
 struct State {
@@ -47,23 +46,7 @@ pub(crate) struct Inside<'a> {
     pub(crate) raw: &'a Raw,
     /// How often the module was restarted; sessions of an earlier number are dead.
     pub(crate) generation: u64,
-    objects: &'a RwLock<()>,
     _gate: RwLockReadGuard<'a, State>,
-}
-
-/// SoftHSM's object store does not bear a search while an object is made: the search takes the half-made file for one of
-/// another process, and `C_GenerateKeyPair` answers `CKR_GENERAL_ERROR`, or the process dies. Signing with a handle that
-/// was looked up before is not concerned, and never waits here.
-impl Inside<'_> {
-    /// Held through a search for objects, and while the attributes of what was found are read. Never nested.
-    pub(crate) fn searches(&self) -> RwLockReadGuard<'_, ()> {
-        self.objects.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Held while objects are made, and through the searches of the same act.
-    pub(crate) fn makes_objects(&self) -> RwLockWriteGuard<'_, ()> {
-        self.objects.write().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 static MODULES: Mutex<Option<HashMap<PathBuf, Arc<Module>>>> = Mutex::new(None);
@@ -89,8 +72,8 @@ impl Module {
             gate: RwLock::new(state),
             refused: Mutex::default(),
             login: Mutex::default(),
-            making: Arc::new(Semaphore::new(1)),
-            objects: RwLock::default(),
+            slots: RwLock::default(),
+            turns: Turns::default(),
         };
         ending::expect();
         Ok(modules.entry(file).or_insert(Arc::new(module)).clone())
@@ -106,13 +89,9 @@ impl Module {
     pub(crate) fn enter(&self) -> Result<Inside<'_>, String> {
         let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         match &gate.context {
-            Ok(context) => Ok(Inside {
-                context: context.clone(),
-                raw: &self.raw,
-                generation: gate.generation,
-                objects: &self.objects,
-                _gate: gate,
-            }),
+            Ok(context) => {
+                Ok(Inside { context: context.clone(), raw: &self.raw, generation: gate.generation, _gate: gate })
+            }
             Err(why) => Err(why.clone()),
         }
     }
@@ -155,10 +134,19 @@ impl Module {
         locked(&self.login)
     }
 
-    /// The turn to make a key. Waited for before a session thread has the job: those who wait for
-    /// [`Inside::makes_objects`] must not fill the threads.
-    pub(crate) async fn making_turn(&self) -> Option<OwnedSemaphorePermit> {
-        self.making.clone().acquire_owned().await.ok()
+    /// Who looks through the tokens' objects, and who makes some.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.turns
+    }
+
+    /// Held while a token is looked for, and until a session with it is open.
+    pub(crate) fn looks_for_token(&self) -> RwLockReadGuard<'_, ()> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held while a token is made: slots come and go then.
+    pub(crate) fn makes_token(&self) -> RwLockWriteGuard<'_, ()> {
+        self.slots.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why the PIN of that token must not be tried, if it was refused before.

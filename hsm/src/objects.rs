@@ -8,6 +8,7 @@ use crate::error::HsmError;
 use crate::fault::Fault;
 use crate::forms::{ec_public, ec_spki, rsa_spki};
 use crate::key::{Key, KeyKind};
+use crate::turn::Turn;
 
 /// Labels stand in the ledger and in file names elsewhere: printable, and short enough for any token.
 const LABEL_BYTES_MAX: usize = 64;
@@ -33,8 +34,8 @@ pub(crate) fn check_label(label: &str) -> Result<(), HsmError> {
 }
 
 /// The signing key of that label. None, several, or one with wrong attributes: refused.
-pub(crate) fn find(session: &Session, label: &str) -> Result<Key, Fault> {
-    let handle = only(session, Purpose::Signing, label)?;
+pub(crate) fn find(turn: &Turn, session: &Session, label: &str) -> Result<Key, Fault> {
+    let handle = only(turn, session, Purpose::Signing, label)?;
     match judge(session, handle)? {
         Ok(key) => Ok(key),
         Err((label, wrong)) => Err(HsmError::Unfit { label, wrong }.into()),
@@ -42,8 +43,8 @@ pub(crate) fn find(session: &Session, label: &str) -> Result<Key, Fault> {
 }
 
 /// The sealing key of that label.
-pub(crate) fn find_sealing(session: &Session, label: &str) -> Result<ObjectHandle, Fault> {
-    let handle = only(session, Purpose::Sealing, label)?;
+pub(crate) fn find_sealing(turn: &Turn, session: &Session, label: &str) -> Result<ObjectHandle, Fault> {
+    let handle = only(turn, session, Purpose::Sealing, label)?;
     let mut wrong = wrong_sealing_type(session, handle)?;
     wrong.extend(Purpose::Sealing.wrong(session, handle)?);
     match wrong.is_empty() {
@@ -52,8 +53,8 @@ pub(crate) fn find_sealing(session: &Session, label: &str) -> Result<ObjectHandl
     }
 }
 
-fn only(session: &Session, purpose: Purpose, label: &str) -> Result<ObjectHandle, Fault> {
-    let handles = labelled(session, purpose, label)?;
+fn only(turn: &Turn, session: &Session, purpose: Purpose, label: &str) -> Result<ObjectHandle, Fault> {
+    let handles = labelled(turn, session, purpose, label)?;
     match handles[..] {
         [handle] => Ok(handle),
         [] => Err(HsmError::NotFound { label: label.to_owned() }.into()),
@@ -64,7 +65,7 @@ fn only(session: &Session, purpose: Purpose, label: &str) -> Result<ObjectHandle
     }
 }
 
-pub(crate) fn labelled(session: &Session, purpose: Purpose, label: &str) -> Result<Vec<ObjectHandle>, Fault> {
+pub(crate) fn labelled(_: &Turn, session: &Session, purpose: Purpose, label: &str) -> Result<Vec<ObjectHandle>, Fault> {
     let template = [Attribute::Class(purpose.class()), Attribute::Label(label.as_bytes().to_vec())];
     Ok(session.find_objects(&template)?)
 }
@@ -73,13 +74,13 @@ pub(crate) fn labelled(session: &Session, purpose: Purpose, label: &str) -> Resu
 pub(crate) type Unfit = (String, Vec<String>);
 
 /// Every private key of the token, fit or not.
-pub(crate) fn survey(session: &Session) -> Result<Vec<Result<Key, Unfit>>, Fault> {
+pub(crate) fn survey(_: &Turn, session: &Session) -> Result<Vec<Result<Key, Unfit>>, Fault> {
     let handles = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)])?;
     handles.into_iter().map(|handle| judge(session, handle)).collect()
 }
 
 /// Labels of the secret keys of the token that are fit for sealing.
-pub(crate) fn survey_sealing(session: &Session) -> Result<Vec<String>, Fault> {
+pub(crate) fn survey_sealing(_: &Turn, session: &Session) -> Result<Vec<String>, Fault> {
     let mut labels = Vec::new();
     for handle in session.find_objects(&[Attribute::Class(ObjectClass::SECRET_KEY)])? {
         let fit =

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::config::TokenConfig;
 use crate::desk::Desk;
+use crate::errand::Again;
 use crate::error::HsmError;
 use crate::fault::Fault;
 use crate::health::{Health, RETRY_AFTER_BUSY_SECS};
@@ -22,8 +23,9 @@ use crate::key::{Algorithm, Key, KeyKind};
 use crate::module::{Inside, Module};
 use crate::shared::Shared;
 use crate::token::{TokenDescription, describe};
-use crate::worker::{Claim, Job, Seat, SignJob, attend};
-use crate::{healing, making, objects, seal, worker};
+use crate::turn::Turn;
+use crate::worker::{Claim, Job, Seat, SignJob};
+use crate::{ending, healing, making, objects, seal, worker};
 
 /// An RSA-4096 key may take a token a minute to make.
 const MAKING_DEADLINE: Duration = Duration::from_secs(180);
@@ -67,8 +69,10 @@ pub fn open(config: TokenConfig) -> Result<(Pool, Mint), HsmError> {
 /// The sessions of the threads, opened here so that a wrong PIN or a token that is full is an answer of `open`.
 fn first_seats(shared: &Shared) -> Result<Vec<Seat>, HsmError> {
     let inside = shared.module.enter().map_err(|why| HsmError::Module { module: shared.config.module.clone(), why })?;
+    let looking = shared.module.looks_for_token();
     // What cannot be found at the start is a mistake in the configuration; found later, it would be a loss.
     crate::slots::find(&inside.context, &shared.config.wanted).map_err(HsmError::Token)?;
+    drop(looking);
     let mut seats = Vec::with_capacity(shared.config.sessions);
     for _ in 0..shared.config.sessions {
         match shared.open_desk(&inside) {
@@ -78,7 +82,7 @@ fn first_seats(shared: &Shared) -> Result<Vec<Seat>, HsmError> {
                 return Err(match fault {
                     Fault::Answer(error) => error,
                     Fault::Locked(why) => HsmError::Locked(why),
-                    Fault::Lost(why) | Fault::Refused(why) => HsmError::Token(why),
+                    Fault::Lost(why) | Fault::Refused(why) | Fault::Busy(why) => HsmError::Token(why),
                 });
             }
         }
@@ -94,12 +98,12 @@ fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandl
 /// A handle on an open token. Cheap to clone; the last one dropped ends the threads.
 #[derive(Clone)]
 pub struct Pool {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    shared: Arc<Shared>,
-    jobs: Sender<Job>,
+pub(crate) struct Inner {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) jobs: Sender<Job>,
     /// Disconnected once every session thread has ended.
     all_home: Receiver<()>,
     /// The session threads and the healer.
@@ -117,9 +121,10 @@ impl Inner {
             while !thread.is_finished() && Instant::now() < give_up {
                 thread::sleep(JOIN_PAUSE);
             }
-            if thread.is_finished() {
+            match thread.is_finished() {
                 // A panic of the thread was its own.
-                let _ = thread.join();
+                true => drop(thread.join()),
+                false => ending::leave_behind(thread),
             }
         }
     }
@@ -128,6 +133,9 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.standing.close();
+        // They end by themselves, now that there is no sender left.
+        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        threads.drain(..).for_each(ending::leave_behind);
     }
 }
 
@@ -207,7 +215,8 @@ impl Pool {
     pub async fn generate(&self, label: &str, kind: KeyKind) -> Result<Key, HsmError> {
         objects::check_label(label)?;
         let label = label.to_owned();
-        let make = move |inside: &Inside<'_>, desk: &mut Desk| making::generate(inside, desk, &label, kind);
+        let make =
+            move |inside: &Inside<'_>, turn: &Turn, desk: &mut Desk| making::generate(inside, turn, desk, &label, kind);
         let key = self.make(Again::Never, MAKING_DEADLINE, make).await?;
         self.inner.shared.remember(&key);
         Ok(key)
@@ -216,11 +225,7 @@ impl Pool {
     /// Finds a signing key by label; refuses wrong attributes, naming each.
     pub async fn find(&self, label: &str) -> Result<Key, HsmError> {
         let label = label.to_owned();
-        let find = move |inside: &Inside<'_>, desk: &mut Desk| {
-            let _searching = inside.searches();
-            objects::find(&desk.session, &label)
-        };
-        let key = self.ask(Again::Once, self.deadline(), find).await?;
+        let key = self.look(move |_, turn, desk| objects::find(turn, &desk.session, &label)).await?;
         self.inner.shared.remember(&key);
         Ok(key)
     }
@@ -238,11 +243,7 @@ impl Pool {
 
     /// Every usable signing key. Those that are not are in [`Pool::describe`], each with why.
     pub async fn keys(&self) -> Result<Vec<Key>, HsmError> {
-        let survey = |inside: &Inside<'_>, desk: &mut Desk| {
-            let _searching = inside.searches();
-            objects::survey(&desk.session)
-        };
-        let found = self.ask(Again::Once, self.deadline(), survey).await?;
+        let found = self.look(|_, turn, desk| objects::survey(turn, &desk.session)).await?;
         let keys: Vec<Key> = found.into_iter().flatten().collect();
         keys.iter().for_each(|key| self.inner.shared.remember(key));
         Ok(keys)
@@ -252,18 +253,16 @@ impl Pool {
     pub async fn generate_sealing(&self, label: &str) -> Result<(), HsmError> {
         objects::check_label(label)?;
         let label = label.to_owned();
-        let make = move |inside: &Inside<'_>, desk: &mut Desk| making::generate_sealing(inside, desk, &label);
+        let make = move |inside: &Inside<'_>, turn: &Turn, desk: &mut Desk| {
+            making::generate_sealing(inside, turn, desk, &label)
+        };
         self.make(Again::Never, MAKING_DEADLINE, make).await
     }
 
     /// Whether a fit sealing key of that label exists; one that is not fit is an error that names why.
     pub async fn has_sealing(&self, label: &str) -> Result<bool, HsmError> {
         let label = label.to_owned();
-        let find = move |inside: &Inside<'_>, desk: &mut Desk| {
-            let _searching = inside.searches();
-            objects::find_sealing(&desk.session, &label).map(|_| ())
-        };
-        match self.ask(Again::Once, self.deadline(), find).await {
+        match self.look(move |_, turn, desk| objects::find_sealing(turn, &desk.session, &label).map(|_| ())).await {
             Ok(()) => Ok(true),
             Err(HsmError::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -276,7 +275,8 @@ impl Pool {
         let (label, aad) = (label.to_owned(), aad.to_vec());
         // The copy that travels to the session thread is wiped when it has been used.
         let plain = zeroize::Zeroizing::new(plain.to_vec());
-        let seal = move |inside: &Inside<'_>, desk: &mut Desk| seal::seal(inside, desk, &label, &plain, &aad);
+        let shared = self.inner.shared.clone();
+        let seal = move |_: &Inside<'_>, desk: &mut Desk| seal::seal(&shared, desk, &label, &plain, &aad);
         self.ask(Again::Once, self.deadline(), seal).await
     }
 
@@ -285,7 +285,8 @@ impl Pool {
         seal::parts(sealed)?;
         seal::check_sizes(sealed.len().saturating_sub(seal::OVERHEAD_BYTES), aad.len())?;
         let (label, sealed, aad) = (label.to_owned(), sealed.to_vec(), aad.to_vec());
-        let unseal = move |inside: &Inside<'_>, desk: &mut Desk| seal::unseal(inside, desk, &label, &sealed, &aad);
+        let shared = self.inner.shared.clone();
+        let unseal = move |_: &Inside<'_>, desk: &mut Desk| seal::unseal(&shared, desk, &label, &sealed, &aad);
         self.ask(Again::Once, self.deadline(), unseal).await
     }
 
@@ -299,7 +300,7 @@ impl Pool {
 
     /// Makes a passing key in the token, signs with it and verifies: for `chancery doctor`. No lasting key is touched.
     pub async fn self_test(&self) -> Result<Algorithm, HsmError> {
-        self.make(Again::Once, self.deadline(), |inside, desk| making::self_test(inside, desk)).await
+        self.make(Again::Once, self.deadline(), |inside, turn, desk| making::self_test(inside, turn, desk)).await
     }
 
     /// How the token is now.
@@ -310,8 +311,7 @@ impl Pool {
     /// What `chancery doctor` prints.
     pub async fn describe(&self) -> Result<TokenDescription, HsmError> {
         let module = self.inner.shared.module.path().to_owned();
-        let tell = move |inside: &Inside<'_>, desk: &mut Desk| describe(&module, inside, desk);
-        self.ask(Again::Once, self.deadline(), tell).await
+        self.look(move |inside, turn, desk| describe(&module, inside, turn, desk)).await
     }
 
     /// Answers what waits with `Unavailable`, ends the threads and closes their sessions (with the last session of a
@@ -326,76 +326,87 @@ impl Pool {
         self.inner.join();
     }
 
-    fn deadline(&self) -> Duration {
+    pub(crate) fn deadline(&self) -> Duration {
         self.inner.shared.config.deadline
     }
-
-    /// As [`Pool::ask`], for an `act` that makes a key: one at a time per module. The turn goes with the job, so that it is
-    /// held for as long as the token works, whoever still waits.
-    async fn make<T: Send + 'static>(
-        &self,
-        again: Again,
-        deadline: Duration,
-        mut act: impl FnMut(&Inside<'_>, &mut Desk) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, HsmError> {
-        let shared = &self.inner.shared;
-        let busy = || HsmError::Unavailable {
-            retry_after_secs: RETRY_AFTER_BUSY_SECS,
-            why: "other keys are being made; nothing was done for this one".into(),
-        };
-        let place = shared.makers.clone().try_acquire_owned().map_err(|_| busy())?;
-        let turn = timeout(deadline, shared.module.making_turn()).await.ok().flatten().ok_or_else(busy)?;
-        let act = move |inside: &Inside<'_>, desk: &mut Desk| {
-            let _held = (&place, &turn);
-            act(inside, desk)
-        };
-        self.ask(again, deadline, act).await
-    }
-
-    /// Has a session thread do `act`, and waits for the answer.
-    async fn ask<T: Send + 'static>(
-        &self,
-        again: Again,
-        deadline: Duration,
-        act: impl FnMut(&Inside<'_>, &mut Desk) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, HsmError> {
-        let standing = &self.inner.shared.standing;
-        if !standing.is_ready() {
-            return Err(standing.unavailable());
-        }
-        let busy = |why: &str| HsmError::Unavailable { retry_after_secs: RETRY_AFTER_BUSY_SECS, why: why.into() };
-        let (reply, answer) = oneshot::channel();
-        let task = move |shared: &Shared, seat: &mut Seat| {
-            if !reply.is_closed() {
-                // An error means that the caller's deadline has passed: it was told that the outcome is not known.
-                let _ = reply.send(attend(shared, seat, matches!(again, Again::Once), act));
-            }
-        };
-        self.inner.jobs.try_send(Job::Task(Box::new(task))).map_err(|e| match e {
-            TrySendError::Full(_) => busy("the queue for the token is full"),
-            TrySendError::Disconnected(_) => busy("the pool was shut down"),
-        })?;
-        match timeout(deadline, answer).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(busy("the pool was shut down")),
-            Err(_) => Err(busy("the token did not answer in time; what was asked may have been done")),
-        }
-    }
-}
-
-/// Whether an act may be done again with a new session after the first was lost.
-#[derive(Clone, Copy)]
-enum Again {
-    /// It leaves nothing behind.
-    Once,
-    /// It may have been done although the answer was lost.
-    Never,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::errand::RETRY_AFTER_MAKING_SECS;
+    use crate::shared::MAKERS_MAX;
     use crate::testing::TestToken;
+
+    /// A pool of one session on a module of its own, whose turns no other test of this process waits for.
+    fn alone(label: &str) -> (Pool, Mint, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let module = folder.path().join("module.so");
+        std::fs::copy(crate::testing::SOFTHSM_MODULE, &module).unwrap();
+        let config = TokenConfig { module, sessions: 1, ..TestToken::new(label).config() };
+        let (pool, mint) = open(config).unwrap();
+        (pool, mint, folder)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn so_many_wait_for_a_key_and_the_next_one_is_told_to_come_again() {
+        let (pool, _mint, _folder) = alone("makers");
+        let turn = pool.inner.shared.module.turns().make().await;
+        let all: Vec<_> = (0..MAKERS_MAX + 8)
+            .map(|number| {
+                let pool = pool.clone();
+                tokio::spawn(async move { pool.generate(&format!("k{number}"), KeyKind::P256).await })
+            })
+            .collect();
+        // All have come: those who may wait hold every place, and the others were answered.
+        while all.iter().filter(|one| one.is_finished()).count() < 8 {
+            tokio::time::sleep(JOIN_PAUSE).await;
+        }
+        assert_eq!(pool.inner.shared.makers.available_permits(), 0);
+        drop(turn);
+        let mut sent_away = 0;
+        for one in all {
+            match one.await.unwrap() {
+                Ok(_) => {}
+                Err(HsmError::Unavailable { retry_after_secs: RETRY_AFTER_MAKING_SECS, .. }) => sent_away += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!((sent_away, pool.keys().await.unwrap().len()), (8, MAKERS_MAX));
+    }
+
+    #[tokio::test]
+    async fn while_a_key_is_being_made_known_keys_sign_and_others_are_answered_soon() {
+        let (pool, mint, _folder) = alone("meanwhile");
+        let known = pool.generate("known", KeyKind::P256).await.unwrap();
+        let unknown = pool.generate("unknown", KeyKind::P256).await.unwrap();
+        let sign = |operation, key: &Key| pool.sign(mint.intent(operation, key, b"m".to_vec().into()));
+        sign(0, &known).await.unwrap();
+        let turn = pool.inner.shared.module.turns().make().await;
+        sign(1, &known).await.unwrap();
+        let refused = sign(2, &unknown).await;
+        assert!(matches!(refused, Err(SignError::Unavailable { .. })), "{refused:?}");
+        assert_eq!(pool.health(), Health::Ready, "it is busy, not in trouble");
+        sign(3, &known).await.unwrap();
+        drop(turn);
+        sign(4, &unknown).await.unwrap();
+    }
+
+    /// The wait for a turn, a second, is longer than this caller waits.
+    #[tokio::test]
+    async fn a_caller_who_gives_up_while_its_job_waits_for_a_turn_knows_that_nothing_was_signed() {
+        let (pool, mint, _folder) = alone("patience");
+        let key = pool.generate("k", KeyKind::P256).await.unwrap();
+        let turn = pool.inner.shared.module.turns().make().await;
+        let (reply, answer) = oneshot::channel();
+        let claim = Arc::new(Claim::default());
+        let job = SignJob { intent: mint.intent(1, &key, b"m".to_vec().into()), claim: claim.clone(), reply };
+        pool.inner.jobs.send(Job::Sign(job)).unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(claim.take(), "it is not under way");
+        drop(turn);
+        assert!(answer.await.is_err(), "it was begun all the same");
+    }
 
     #[tokio::test]
     async fn a_job_its_caller_took_back_is_not_begun_though_somebody_listens() {

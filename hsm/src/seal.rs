@@ -14,8 +14,8 @@ use crate::desk::Desk;
 use crate::error::HsmError;
 use crate::fault::Fault;
 use crate::making::random;
-use crate::module::Inside;
 use crate::objects::find_sealing;
+use crate::shared::Shared;
 
 const VERSION: u8 = 1;
 const IV_BYTES: usize = 12;
@@ -28,14 +28,8 @@ pub(crate) const OVERHEAD_BYTES: usize = 1 + IV_BYTES + TAG_BYTES;
 const PLAIN_BYTES_MAX: usize = 64 * 1024;
 const AAD_BYTES_MAX: usize = 4 * 1024;
 
-pub(crate) fn seal(
-    inside: &Inside<'_>,
-    desk: &mut Desk,
-    label: &str,
-    plain: &[u8],
-    aad: &[u8],
-) -> Result<Vec<u8>, Fault> {
-    let key = key(inside, desk, label)?;
+pub(crate) fn seal(shared: &Shared, desk: &mut Desk, label: &str, plain: &[u8], aad: &[u8]) -> Result<Vec<u8>, Fault> {
+    let key = key(shared, desk, label)?;
     let mut iv = random(&desk.session, IV_BYTES)?;
     let mut sealed = [&[VERSION][..], &iv].concat();
     let bound = bound(aad);
@@ -54,14 +48,14 @@ pub(crate) fn seal(
 }
 
 pub(crate) fn unseal(
-    inside: &Inside<'_>,
+    shared: &Shared,
     desk: &mut Desk,
     label: &str,
     sealed: &[u8],
     aad: &[u8],
 ) -> Result<Vec<u8>, Fault> {
     let (iv, body) = parts(sealed)?;
-    let key = key(inside, desk, label)?;
+    let key = key(shared, desk, label)?;
     let mut iv = iv.to_vec();
     let bound = bound(aad);
     let mechanism = gcm(&mut iv, &bound)?;
@@ -103,12 +97,12 @@ pub(crate) fn parts(sealed: &[u8]) -> Result<(&[u8], &[u8]), HsmError> {
     }
 }
 
-fn key(inside: &Inside<'_>, desk: &mut Desk, label: &str) -> Result<ObjectHandle, Fault> {
+fn key(shared: &Shared, desk: &mut Desk, label: &str) -> Result<ObjectHandle, Fault> {
     if let Some(handle) = desk.sealing_handle(label) {
         return Ok(handle);
     }
-    let _searching = inside.searches();
-    let handle = find_sealing(&desk.session, label)?;
+    let turn = shared.module.turns().search_now()?;
+    let handle = find_sealing(&turn, &desk.session, label).map_err(|fault| shared.absent_keys(&turn, desk, fault))?;
     desk.keep_sealing_handle(label, handle);
     Ok(handle)
 }

@@ -7,13 +7,16 @@ use tokio::sync::Semaphore;
 
 use crate::config::Settled;
 use crate::desk::Desk;
+use crate::error::HsmError;
 use crate::fault::Fault;
 use crate::health::Standing;
 use crate::key::Key;
 use crate::module::{Inside, Module, locked};
+use crate::objects::survey;
+use crate::turn::Turn;
 
 /// Keys that are being made or are waited for. An RSA key may take half a minute: a longer queue would keep no promise.
-const MAKERS_MAX: usize = 32;
+pub(crate) const MAKERS_MAX: usize = 32;
 
 /// One pool's common knowledge.
 pub(crate) struct Shared {
@@ -22,7 +25,7 @@ pub(crate) struct Shared {
     pub(crate) standing: Standing,
     /// Tells the intents of this pool's mint from those of another.
     pub(crate) home: u64,
-    /// Places of those who make a key or wait for their turn.
+    /// Places of those who make a key or wait for their turn to.
     pub(crate) makers: Arc<Semaphore>,
     /// Keys this pool has handed out: what the healer looks for, and what may be signed with.
     known: Mutex<HashMap<[u8; 32], Key>>,
@@ -42,8 +45,24 @@ impl Shared {
         locked(&self.known).contains_key(&key.fingerprint())
     }
 
+    /// The one known key of that label; none if two of them were seen, one after the other.
     pub(crate) fn known_as(&self, label: &str) -> Option<Key> {
-        locked(&self.known).values().find(|key| key.label() == label).cloned()
+        let known = locked(&self.known);
+        let mut found = known.values().filter(|key| key.label() == label);
+        let key = found.next()?;
+        found.next().is_none().then(|| key.clone())
+    }
+
+    /// "No such key" from a token that shows no key at all, though we know some, is a token that is not there.
+    pub(crate) fn absent_keys(&self, turn: &Turn, desk: &Desk, fault: Fault) -> Fault {
+        match fault {
+            Fault::Answer(HsmError::NotFound { .. })
+                if !self.known().is_empty() && survey(turn, &desk.session).is_ok_and(|all| all.is_empty()) =>
+            {
+                Fault::Lost("the token shows no keys".into())
+            }
+            other => other,
+        }
     }
 
     pub(crate) fn remember(&self, key: &Key) {

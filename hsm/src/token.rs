@@ -13,6 +13,7 @@ use crate::error::HsmError;
 use crate::fault::Fault;
 use crate::key::Key;
 use crate::module::{Inside, Module, locked};
+use crate::turn::Turn;
 use crate::{objects, slots};
 
 /// `CK_TOKEN_INFO.label` has 32 bytes; a longer label would be cut, and then not found.
@@ -32,7 +33,7 @@ pub fn init_token(module: &Path, label: &str, so_pin: &PinSource, pin: &PinSourc
     let _turn = locked(&TURN);
     let fail = |why: String| HsmError::Module { module: module.to_owned(), why };
     let inside = shared.enter().map_err(fail)?;
-    let _alone = inside.makes_objects();
+    let _alone = shared.makes_token();
     let wanted = Wanted { label: Some(label.to_owned()), serial: None, manufacturer: None, model: None };
     let taken = slots::tokens(&inside.context).map_err(HsmError::Token)?;
     if taken.iter().any(|place| place.info.label().trim_end() == label) {
@@ -100,13 +101,17 @@ impl TokenDescription {
     }
 }
 
-pub(crate) fn describe(module: &Path, inside: &Inside<'_>, desk: &Desk) -> Result<TokenDescription, Fault> {
+pub(crate) fn describe(
+    module: &Path,
+    inside: &Inside<'_>,
+    turn: &Turn,
+    desk: &Desk,
+) -> Result<TokenDescription, Fault> {
     let library = inside.context.get_library_info()?;
     // Asked anew: the flags move.
     let info = inside.context.get_token_info(desk.place.slot)?;
     let (mut keys, mut refused) = (Vec::new(), Vec::new());
-    let _searching = inside.searches();
-    for found in objects::survey(&desk.session)? {
+    for found in objects::survey(turn, &desk.session)? {
         match found {
             Ok(key) => keys.push(key),
             Err(unfit) => refused.push(unfit),
@@ -129,7 +134,7 @@ pub(crate) fn describe(module: &Path, inside: &Inside<'_>, desk: &Desk) -> Resul
         mechanisms: desk.mechanisms.all.iter().map(ToString::to_string).collect(),
         keys,
         refused,
-        sealing: objects::survey_sealing(&desk.session)?,
+        sealing: objects::survey_sealing(turn, &desk.session)?,
     })
 }
 

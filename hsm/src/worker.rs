@@ -3,6 +3,7 @@
 //! Each job is claimed before the first call that matters; a caller whose deadline passes claims it too, and whoever is
 //! first decides: a job claimed by its caller is never begun, one claimed here may have signed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::desk::{Desk, Era};
 use crate::error::HsmError;
 use crate::fault::Fault;
-use crate::health::RETRY_AFTER_HEALING_SECS;
+use crate::health::{RETRY_AFTER_BUSY_SECS, RETRY_AFTER_HEALING_SECS};
 use crate::intent::{Intent, NotSigned, SignError, Signature};
 use crate::mechanisms::x509_form;
 use crate::module::Inside;
@@ -127,6 +128,7 @@ pub(crate) fn attend<T>(
         Ok(done) => Ok(done),
         Err(Fault::Answer(error)) => Err(error),
         Err(Fault::Refused(why)) => Err(HsmError::Failed(format!("the token refused: {why}"))),
+        Err(Fault::Busy(why)) => Err(HsmError::Unavailable { retry_after_secs: RETRY_AFTER_BUSY_SECS, why }),
         Err(Fault::Locked(why)) => {
             shared.standing.lock(&why);
             Err(HsmError::Locked(why))
@@ -150,7 +152,7 @@ fn at_desk<T>(
         let outcome = match seat.desk(shared, inside) {
             Ok(desk) => {
                 may_repeat &= repeatable;
-                act(inside, desk).map_err(|fault| absent_keys(shared, inside, desk, fault))
+                act(inside, desk)
             }
             Err(fault) => Err(fault),
         };
@@ -168,16 +170,6 @@ fn at_desk<T>(
     }
 }
 
-/// "No such key" from a token that shows no key at all, though we know some, is a token that is not there.
-fn absent_keys(shared: &Shared, inside: &Inside<'_>, desk: &Desk, fault: Fault) -> Fault {
-    let Fault::Answer(HsmError::NotFound { .. }) = fault else { return fault };
-    let _searching = inside.searches();
-    match !shared.known().is_empty() && crate::objects::survey(&desk.session).is_ok_and(|all| all.is_empty()) {
-        true => Fault::Lost("the token shows no keys".into()),
-        false => fault,
-    }
-}
-
 fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
     let SignJob { intent, claim, reply } = job;
     // Nobody waits any more: the operation stays an intent without a conclusion, and nothing is signed.
@@ -185,19 +177,15 @@ fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
         return;
     }
     let operation = intent.operation();
-    // Inside first, claimed second: a wait for the gate (the module is being restarted) must not count as "under way".
-    let inside = shared.module.enter();
-    if !claim.take() {
-        return;
-    }
-    let outcome = match inside {
-        Ok(inside) if shared.standing.is_ready() => sign_inside(shared, seat, &inside, intent),
-        Ok(_) => Err(away(shared, operation)),
+    let outcome = match shared.module.enter() {
+        Ok(inside) if shared.standing.is_ready() => sign_inside(shared, seat, &inside, intent, &claim),
+        Ok(_) => claim.take().then(|| Err(away(shared, operation))),
         Err(why) => {
             shared.standing.trouble(&why);
-            Err(away(shared, operation))
+            claim.take().then(|| Err(away(shared, operation)))
         }
     };
+    let Some(outcome) = outcome else { return };
     if let Err(late) = reply.send(outcome) {
         let signed = late.is_ok();
         tracing::error!(operation, signed, "an answer of the token came too late; its outcome stays unknown");
@@ -209,43 +197,83 @@ fn away(shared: &Shared, operation: u64) -> SignError {
     SignError::Unavailable { not_signed: NotSigned::testify(operation, why), retry_after_secs }
 }
 
-/// The steps of one signature, and after each what a failure there means.
-fn sign_inside(shared: &Shared, seat: &mut Seat, inside: &Inside<'_>, intent: Intent) -> Result<Signature, SignError> {
-    let (operation, key) = (intent.operation(), intent.key().clone());
-    let refused = |why: String| SignError::Refused(NotSigned::testify(operation, why));
+/// One signature. None: the caller took it back, and the token was not shown the message.
+fn sign_inside(
+    shared: &Shared,
+    seat: &mut Seat,
+    inside: &Inside<'_>,
+    intent: Intent,
+    claim: &Claim,
+) -> Option<Result<Signature, SignError>> {
+    let begun = begin(shared, seat, inside, &intent, claim)?;
+    let signed = begun.and_then(|input| finish(shared, seat, inside, &intent, &input));
+    Some(signed.map(|bytes| Signature::released(intent, bytes)))
+}
 
-    // 1. Session, handle, mechanism, C_SignInit. The message has not been shown to the token: an error is NotSigned, and
-    //    one repetition with a new session is no second signature.
+/// Session, handle, mechanism, claim, `C_SignInit`. The message has not been shown to the token: an error is `NotSigned`, and
+/// one repetition with a new session is no second signature. Claimed after whatever may wait, the restart of the module and a
+/// key that is being made: waiting is not "under way".
+fn begin<'a>(
+    shared: &Shared,
+    seat: &mut Seat,
+    inside: &Inside<'_>,
+    intent: &'a Intent,
+    claim: &Claim,
+) -> Option<Result<Cow<'a, [u8]>, SignError>> {
+    let (operation, key) = (intent.operation(), intent.key());
+    let mut ours = false;
     let begun = at_desk(shared, seat, inside, true, &mut |inside: &Inside<'_>, desk: &mut Desk| {
         let recipe = desk
             .mechanisms
             .recipe(key.algorithm())
             .ok_or_else(|| Fault::Refused(format!("it has no mechanism for {}", key.algorithm())))?;
         let input = recipe.input(key.algorithm(), intent.message()).map_err(Fault::Refused)?;
-        let handle =
-            desk.signing_handle(inside, &key)?.ok_or_else(|| Fault::Lost("the token does not show the key".into()))?;
-        inside.raw.sign_init(&desk.session, recipe.code(), handle).map_err(|rv| Fault::from_rv(rv, "C_SignInit"))?;
+        let handle = desk.signing_handle(shared.module.turns(), key)?;
+        let handle = handle.ok_or_else(|| Fault::Lost("the token does not show the key".into()))?;
+        ours = ours || claim.take();
+        if ours {
+            let begun = inside.raw.sign_init(&desk.session, recipe.code(), handle);
+            begun.map_err(|rv| Fault::from_rv(rv, "C_SignInit"))?;
+        }
         Ok(input)
     });
-    let input = match begun {
-        Ok(input) => input,
-        Err(Fault::Refused(why)) => return Err(refused(why)),
-        Err(Fault::Answer(error)) => return Err(refused(error.to_string())),
-        Err(Fault::Locked(why)) => {
+    if !ours && !claim.take() {
+        return None;
+    }
+    let refused = |why: String| SignError::Refused(NotSigned::testify(operation, why));
+    Some(begun.map_err(|fault| match fault {
+        Fault::Refused(why) => refused(why),
+        Fault::Answer(error) => refused(error.to_string()),
+        Fault::Busy(why) => SignError::Unavailable {
+            not_signed: NotSigned::testify(operation, why),
+            retry_after_secs: RETRY_AFTER_BUSY_SECS,
+        },
+        Fault::Locked(why) => {
             shared.standing.lock(&why);
-            return Err(away(shared, operation));
+            away(shared, operation)
         }
-        Err(Fault::Lost(why)) => {
+        Fault::Lost(why) => {
             shared.standing.trouble(&why);
-            return Err(away(shared, operation));
+            away(shared, operation)
         }
-    };
+    }))
+}
 
-    // 2. C_Sign. From here on a signature may exist. No return value is trusted to say otherwise, not even "operation not
-    //    initialised": a module in front of a network HSM can lose the answer and say anything.
+/// `C_Sign` and the verification. From here on a signature may exist. No return value is trusted to say otherwise, not even
+/// "operation not initialised": a module in front of a network HSM can lose the answer and say anything.
+fn finish(
+    shared: &Shared,
+    seat: &mut Seat,
+    inside: &Inside<'_>,
+    intent: &Intent,
+    input: &[u8],
+) -> Result<Vec<u8>, SignError> {
+    let (operation, key) = (intent.operation(), intent.key());
     let unknown = |why: String| SignError::Unknown { operation, why };
-    let Some(desk) = &seat.desk else { return Err(refused("its session was given up".into())) };
-    let raw = match inside.raw.sign(&desk.session, &input) {
+    let Some(desk) = &seat.desk else {
+        return Err(SignError::Refused(NotSigned::testify(operation, "its session was given up".into())));
+    };
+    let raw = match inside.raw.sign(&desk.session, input) {
         Ok(raw) => raw,
         Err(rv) => {
             seat.leave(inside);
@@ -254,25 +282,21 @@ fn sign_inside(shared: &Shared, seat: &mut Seat, inside: &Inside<'_>, intent: In
                 shared.standing.trouble(why);
             }
             return Err(unknown(match fault {
-                Fault::Lost(why) | Fault::Refused(why) | Fault::Locked(why) => why,
+                Fault::Lost(why) | Fault::Refused(why) | Fault::Busy(why) | Fault::Locked(why) => why,
                 Fault::Answer(error) => error.to_string(),
             }));
         }
     };
-
-    // 3. The signature is verified before anyone sees it. A wrong one was made all the same, by a fault in the token or
-    //    by another key than the one named: it is not released, and not called "not signed".
+    // Verified before anyone sees it. A wrong one was made all the same, by a fault in the token or by another key than the
+    // one named: it is not released, and not called "not signed".
     let verified = x509_form(key.kind(), raw).and_then(|bytes| {
         verify_bare(key.algorithm(), key.bare(), intent.message(), &bytes).map(|()| bytes).map_err(|e| e.to_string())
     });
-    match verified {
-        Ok(bytes) => Ok(Signature::released(intent, bytes)),
-        Err(why) => {
-            tracing::error!(operation, key = key.label(), why, "the token made a wrong signature; it is not released");
-            seat.leave(inside);
-            Err(unknown(format!("the token made a wrong signature: {why}")))
-        }
-    }
+    verified.map_err(|why| {
+        tracing::error!(operation, key = key.label(), why, "the token made a wrong signature; it is not released");
+        seat.leave(inside);
+        unknown(format!("the token made a wrong signature: {why}"))
+    })
 }
 
 #[cfg(test)]

@@ -274,25 +274,3 @@ async fn keys_made_side_by_side_are_all_made() {
     }
     assert_eq!(pool.keys().await.unwrap().len(), 25);
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn so_many_wait_for_a_key_and_the_next_one_is_told_to_come_again() {
-    let (pool, _) = hsm::open(TestToken::new("queue-of-makers").config()).unwrap();
-    let makers: Vec<_> = (0..40)
-        .map(|maker| {
-            let pool = pool.clone();
-            tokio::spawn(async move { pool.generate(&format!("key-{maker}"), KeyKind::P256).await })
-        })
-        .collect();
-    let (mut made, mut sent_away) = (0, 0);
-    for maker in makers {
-        match maker.await.unwrap() {
-            Ok(_) => made += 1,
-            Err(HsmError::Unavailable { .. }) => sent_away += 1,
-            Err(other) => panic!("{other}"),
-        }
-    }
-    assert!(made >= 32 && made + sent_away == 40, "{made} made, {sent_away} sent away");
-    assert_eq!(pool.health(), Health::Ready);
-    assert_eq!(pool.keys().await.unwrap().len(), made);
-}
