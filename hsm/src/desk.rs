@@ -15,7 +15,7 @@ use crate::key::Key;
 use crate::mechanisms::Mechanisms;
 use crate::module::{Inside, Module};
 use crate::slots::{self, Place};
-use crate::turn::Turns;
+use crate::turn::{Sought, Turn};
 
 /// A session at work.
 pub(crate) struct Desk {
@@ -67,23 +67,24 @@ impl Desk {
         }
     }
 
-    /// The handle of a signing key, looked up once per desk; `None` if the token does not show it.
-    pub(crate) fn signing_handle(&mut self, turns: &Turns, key: &Key) -> Result<Option<ObjectHandle>, Fault> {
+    /// The handle of a signing key, looked up once per desk.
+    pub(crate) fn signing_handle(&mut self, turn: Option<&Turn>, key: &Key) -> Result<Sought, Fault> {
         if let Some(handle) = self.signing.get(&key.fingerprint()) {
-            return Ok(Some(*handle));
+            return Ok(Sought::Found(*handle));
         }
-        let _turn = turns.search_now()?;
+        if turn.is_none() {
+            return Ok(Sought::Unseen);
+        }
         let template = [
             Attribute::Class(Purpose::Signing.class()),
             Attribute::Label(key.label().as_bytes().to_vec()),
             Attribute::Id(key.id().to_vec()),
         ];
         let handles = self.session.find_objects(&template)?;
-        let [handle] = handles[..] else {
-            return match handles.is_empty() {
-                true => Ok(None),
-                false => Err(Fault::Refused(format!("{} private keys share label and id", handles.len()))),
-            };
+        let handle = match handles[..] {
+            [handle] => handle,
+            [] => return Ok(Sought::Absent),
+            _ => return Err(Fault::Refused(format!("{} private keys share label and id", handles.len()))),
         };
         // Once more at first use: since the key was found, someone may have changed what it may do.
         let wrong = Purpose::Signing.wrong(&self.session, handle)?;
@@ -91,7 +92,7 @@ impl Desk {
             return Err(Fault::Refused(format!("key `{}` is refused: {}", key.label(), wrong.join("; "))));
         }
         self.signing.insert(key.fingerprint(), handle);
-        Ok(Some(handle))
+        Ok(Sought::Found(handle))
     }
 
     /// A sealing key looked up before at this desk.

@@ -44,7 +44,8 @@ extern "C" fn shut() {
     }
     let (done, shut) = mpsc::channel();
     let spawned = thread::Builder::new().name("hsm-exit".into()).spawn(move || {
-        for thread in std::mem::take(&mut *locked(&LEFT)) {
+        let left = std::mem::take(&mut *locked(&LEFT));
+        for thread in left {
             // A panic of the thread was its own.
             let _ = thread.join();
         }

@@ -1,5 +1,6 @@
 //! What callers have session threads do, but for signing: waits for its turn, waits for a thread, waits for the answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::TrySendError;
@@ -58,6 +59,21 @@ impl Pool {
         self.ask(Again::Once, self.deadline(), act).await
     }
 
+    /// Has a session thread do an `act` that needs a turn only where its desk has not looked for the key yet, and then answers
+    /// nothing.
+    pub(crate) async fn once_seen<T: Send + 'static>(
+        &self,
+        act: impl Fn(Option<&Turn>, &mut Desk) -> Result<Option<T>, Fault> + Send + Sync + 'static,
+    ) -> Result<T, HsmError> {
+        let act = Arc::new(act);
+        let first = act.clone();
+        if let Some(done) = self.ask(Again::Once, self.deadline(), move |_, desk| first(None, desk)).await? {
+            return Ok(done);
+        }
+        let done = self.look(move |_, turn, desk| act(Some(turn), desk)).await?;
+        done.ok_or_else(|| HsmError::Failed("the key was not looked for".into()))
+    }
+
     /// Has a session thread do `act`, and waits for the answer.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
@@ -102,4 +118,51 @@ pub(crate) enum Again {
     Once,
     /// It may have been done although the answer was lost.
     Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::KeyKind;
+    use crate::shared::MAKERS_MAX;
+    use crate::testing::alone;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn so_many_wait_for_a_key_and_the_next_one_is_told_to_come_again() {
+        let (pool, _mint, _folder) = alone("makers");
+        let turn = pool.inner.shared.module.turns().make().await;
+        let all: Vec<_> = (0..MAKERS_MAX + 8)
+            .map(|number| {
+                let pool = pool.clone();
+                tokio::spawn(async move { pool.generate(&format!("k{number}"), KeyKind::P256).await })
+            })
+            .collect();
+        // All have come: those who may wait hold every place, and the others were answered.
+        while all.iter().filter(|one| one.is_finished()).count() < 8 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(pool.inner.shared.makers.available_permits(), 0);
+        drop(turn);
+        let mut sent_away = 0;
+        for one in all {
+            match one.await.unwrap() {
+                Ok(_) => {}
+                Err(HsmError::Unavailable { retry_after_secs: RETRY_AFTER_MAKING_SECS, .. }) => sent_away += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!((sent_away, pool.keys().await.unwrap().len()), (8, MAKERS_MAX));
+    }
+
+    #[tokio::test]
+    async fn while_a_key_is_being_made_what_was_seen_is_sealed_with_and_searches_wait_for_their_turn() {
+        let (pool, _mint, _folder) = alone("sealing-meanwhile");
+        pool.generate_sealing("seal").await.unwrap();
+        let sealed = pool.seal("seal", b"secret", b"").await.unwrap();
+        let turn = pool.inner.shared.module.turns().make().await;
+        assert_eq!(pool.unseal("seal", &sealed, b"").await.unwrap(), b"secret");
+        let search = pool.has_sealing("seal");
+        let (found, ()) = tokio::join!(search, async { drop(turn) });
+        assert!(found.unwrap());
+    }
 }

@@ -13,8 +13,6 @@ pub(crate) enum Fault {
     Refused(String),
     /// The session or the token is not what it was: a new session may help, and if not, the token is away.
     Lost(String),
-    /// Not now, and nothing is wrong: others are at it.
-    Busy(String),
     /// The PIN was refused, now or before.
     Locked(String),
 }

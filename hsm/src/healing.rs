@@ -13,6 +13,7 @@ use crate::fault::Fault;
 use crate::module::Inside;
 use crate::objects::survey;
 use crate::shared::Shared;
+use crate::turn::Sought;
 
 /// Waits between looks. The longest, with one restart of the module, keeps "back within 5 s of the token's return".
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
@@ -51,7 +52,7 @@ fn climb(shared: &Shared, restart_allowed: bool) -> bool {
             shared.standing.lock(&why);
             true
         }
-        Err(Fault::Lost(why) | Fault::Refused(why) | Fault::Busy(why)) => {
+        Err(Fault::Lost(why) | Fault::Refused(why)) => {
             shared.standing.still_away(&why);
             false
         }
@@ -73,15 +74,16 @@ fn look(shared: &Shared, restarted: bool) -> Result<(), Fault> {
 }
 
 fn look_at_keys(shared: &Shared, inside: &Inside<'_>, desk: &mut Desk, restarted: bool) -> Result<(), Fault> {
+    let turn = shared.module.turns().search_while_healing()?;
     let known = shared.known();
     if known.is_empty() {
-        return survey(&shared.module.turns().search_now()?, &desk.session).map(|_| ());
+        return survey(&turn, &desk.session).map(|_| ());
     }
     let (mut seen, mut missing) = (Vec::new(), Vec::new());
     for key in &known {
-        match desk.signing_handle(shared.module.turns(), key) {
-            Ok(Some(handle)) => seen.push((key, Some(handle))),
-            Ok(None) => missing.push(key),
+        match desk.signing_handle(Some(&turn), key) {
+            Ok(Sought::Found(handle)) => seen.push((key, Some(handle))),
+            Ok(Sought::Absent | Sought::Unseen) => missing.push(key),
             // Somebody made it unfit. That is between the key and whoever asks for it; the token is there.
             Err(Fault::Refused(_)) => seen.push((key, None)),
             Err(fault) => return Err(fault),

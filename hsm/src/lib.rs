@@ -18,6 +18,7 @@ mod pool;
 mod healing;
 mod health;
 mod shared;
+mod signing;
 mod worker;
 
 mod attributes;

@@ -8,23 +8,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::config::TokenConfig;
 use crate::desk::Desk;
 use crate::errand::Again;
 use crate::error::HsmError;
 use crate::fault::Fault;
-use crate::health::{Health, RETRY_AFTER_BUSY_SECS};
-use crate::intent::{Intent, Mint, NotSigned, SignError, Signature};
+use crate::health::Health;
+use crate::intent::Mint;
 use crate::key::{Algorithm, Key, KeyKind};
 use crate::module::{Inside, Module};
 use crate::shared::Shared;
 use crate::token::{TokenDescription, describe};
 use crate::turn::Turn;
-use crate::worker::{Claim, Job, Seat, SignJob};
+use crate::worker::{Job, Seat};
 use crate::{ending, healing, making, objects, seal, worker};
 
 /// An RSA-4096 key may take a token a minute to make.
@@ -82,7 +80,7 @@ fn first_seats(shared: &Shared) -> Result<Vec<Seat>, HsmError> {
                 return Err(match fault {
                     Fault::Answer(error) => error,
                     Fault::Locked(why) => HsmError::Locked(why),
-                    Fault::Lost(why) | Fault::Refused(why) | Fault::Busy(why) => HsmError::Token(why),
+                    Fault::Lost(why) | Fault::Refused(why) => HsmError::Token(why),
                 });
             }
         }
@@ -146,71 +144,6 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// Signs once, and verifies before it answers.
-    ///
-    /// The intent is consumed whatever comes of it; a retry is a new intent. `Unknown` means that a signature may exist.
-    pub async fn sign(&self, intent: Intent) -> Result<Signature, SignError> {
-        let shared = &self.inner.shared;
-        let operation = intent.operation();
-        if let Err(why) = self.admit(&intent) {
-            return Err(SignError::Refused(NotSigned::testify(operation, why)));
-        }
-        let unavailable = |why: String, retry_after_secs| SignError::Unavailable {
-            not_signed: NotSigned::testify(operation, why),
-            retry_after_secs,
-        };
-        if !shared.standing.is_ready() {
-            let (why, retry_after_secs) = shared.standing.absence();
-            return Err(unavailable(why, retry_after_secs));
-        }
-        let claim = Arc::new(Claim::default());
-        let (reply, mut answer) = oneshot::channel();
-        match self.inner.jobs.try_send(Job::Sign(SignJob { intent, claim: claim.clone(), reply })) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
-                return Err(unavailable("the queue for the token is full".into(), RETRY_AFTER_BUSY_SECS));
-            }
-            Err(TrySendError::Disconnected(_)) => {
-                return Err(unavailable("the pool was shut down".into(), RETRY_AFTER_BUSY_SECS));
-            }
-        }
-        // First half: the job may still be waiting. If it is, the claim is ours, and nothing was or will be signed.
-        let half = shared.config.deadline / 2;
-        let heard = match timeout(half, &mut answer).await {
-            Ok(heard) => heard,
-            Err(_) if claim.take() => {
-                return Err(unavailable("no session was free in time".into(), RETRY_AFTER_BUSY_SECS));
-            }
-            // Second half: a session has it. If it is still silent after that, nobody knows.
-            Err(_) => match timeout(half, &mut answer).await {
-                Ok(heard) => heard,
-                Err(_) => {
-                    let why = format!("the token did not answer within {} ms", shared.config.deadline.as_millis());
-                    shared.standing.trouble(&why);
-                    return Err(SignError::Unknown { operation, why });
-                }
-            },
-        };
-        match heard {
-            Ok(outcome) => outcome,
-            // The thread is gone and took the job with it: before it claimed it, or after.
-            Err(_) if claim.take() => Err(unavailable("the pool was shut down".into(), RETRY_AFTER_BUSY_SECS)),
-            Err(_) => Err(SignError::Unknown { operation, why: "the session thread ended under way".into() }),
-        }
-    }
-
-    /// What can be said without the token.
-    fn admit(&self, intent: &Intent) -> Result<(), String> {
-        let shared = &self.inner.shared;
-        if intent.home() != shared.home {
-            return Err("the intent was made for another pool".into());
-        }
-        match shared.knows(intent.key()) {
-            true => Ok(()),
-            false => Err(format!("this pool has no key `{}`", intent.key().label())),
-        }
-    }
-
     /// Makes a signing key that can never leave the token; refuses a label in use.
     pub async fn generate(&self, label: &str, kind: KeyKind) -> Result<Key, HsmError> {
         objects::check_label(label)?;
@@ -275,9 +208,7 @@ impl Pool {
         let (label, aad) = (label.to_owned(), aad.to_vec());
         // The copy that travels to the session thread is wiped when it has been used.
         let plain = zeroize::Zeroizing::new(plain.to_vec());
-        let shared = self.inner.shared.clone();
-        let seal = move |_: &Inside<'_>, desk: &mut Desk| seal::seal(&shared, desk, &label, &plain, &aad);
-        self.ask(Again::Once, self.deadline(), seal).await
+        self.once_seen(move |turn, desk| seal::seal(turn, desk, &label, &plain, &aad)).await
     }
 
     /// Opens what [`Pool::seal`] made. The caller keeps the answer in something that wipes itself.
@@ -285,9 +216,7 @@ impl Pool {
         seal::parts(sealed)?;
         seal::check_sizes(sealed.len().saturating_sub(seal::OVERHEAD_BYTES), aad.len())?;
         let (label, sealed, aad) = (label.to_owned(), sealed.to_vec(), aad.to_vec());
-        let shared = self.inner.shared.clone();
-        let unseal = move |_: &Inside<'_>, desk: &mut Desk| seal::unseal(&shared, desk, &label, &sealed, &aad);
-        self.ask(Again::Once, self.deadline(), unseal).await
+        self.once_seen(move |turn, desk| seal::unseal(turn, desk, &label, &sealed, &aad)).await
     }
 
     /// Random bytes from the token, at most 4096.
@@ -328,99 +257,5 @@ impl Pool {
 
     pub(crate) fn deadline(&self) -> Duration {
         self.inner.shared.config.deadline
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::errand::RETRY_AFTER_MAKING_SECS;
-    use crate::shared::MAKERS_MAX;
-    use crate::testing::TestToken;
-
-    /// A pool of one session on a module of its own, whose turns no other test of this process waits for.
-    fn alone(label: &str) -> (Pool, Mint, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let module = folder.path().join("module.so");
-        std::fs::copy(crate::testing::SOFTHSM_MODULE, &module).unwrap();
-        let config = TokenConfig { module, sessions: 1, ..TestToken::new(label).config() };
-        let (pool, mint) = open(config).unwrap();
-        (pool, mint, folder)
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn so_many_wait_for_a_key_and_the_next_one_is_told_to_come_again() {
-        let (pool, _mint, _folder) = alone("makers");
-        let turn = pool.inner.shared.module.turns().make().await;
-        let all: Vec<_> = (0..MAKERS_MAX + 8)
-            .map(|number| {
-                let pool = pool.clone();
-                tokio::spawn(async move { pool.generate(&format!("k{number}"), KeyKind::P256).await })
-            })
-            .collect();
-        // All have come: those who may wait hold every place, and the others were answered.
-        while all.iter().filter(|one| one.is_finished()).count() < 8 {
-            tokio::time::sleep(JOIN_PAUSE).await;
-        }
-        assert_eq!(pool.inner.shared.makers.available_permits(), 0);
-        drop(turn);
-        let mut sent_away = 0;
-        for one in all {
-            match one.await.unwrap() {
-                Ok(_) => {}
-                Err(HsmError::Unavailable { retry_after_secs: RETRY_AFTER_MAKING_SECS, .. }) => sent_away += 1,
-                Err(other) => panic!("{other}"),
-            }
-        }
-        assert_eq!((sent_away, pool.keys().await.unwrap().len()), (8, MAKERS_MAX));
-    }
-
-    #[tokio::test]
-    async fn while_a_key_is_being_made_known_keys_sign_and_others_are_answered_soon() {
-        let (pool, mint, _folder) = alone("meanwhile");
-        let known = pool.generate("known", KeyKind::P256).await.unwrap();
-        let unknown = pool.generate("unknown", KeyKind::P256).await.unwrap();
-        let sign = |operation, key: &Key| pool.sign(mint.intent(operation, key, b"m".to_vec().into()));
-        sign(0, &known).await.unwrap();
-        let turn = pool.inner.shared.module.turns().make().await;
-        sign(1, &known).await.unwrap();
-        let refused = sign(2, &unknown).await;
-        assert!(matches!(refused, Err(SignError::Unavailable { .. })), "{refused:?}");
-        assert_eq!(pool.health(), Health::Ready, "it is busy, not in trouble");
-        sign(3, &known).await.unwrap();
-        drop(turn);
-        sign(4, &unknown).await.unwrap();
-    }
-
-    /// The wait for a turn, a second, is longer than this caller waits.
-    #[tokio::test]
-    async fn a_caller_who_gives_up_while_its_job_waits_for_a_turn_knows_that_nothing_was_signed() {
-        let (pool, mint, _folder) = alone("patience");
-        let key = pool.generate("k", KeyKind::P256).await.unwrap();
-        let turn = pool.inner.shared.module.turns().make().await;
-        let (reply, answer) = oneshot::channel();
-        let claim = Arc::new(Claim::default());
-        let job = SignJob { intent: mint.intent(1, &key, b"m".to_vec().into()), claim: claim.clone(), reply };
-        pool.inner.jobs.send(Job::Sign(job)).unwrap();
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        assert!(claim.take(), "it is not under way");
-        drop(turn);
-        assert!(answer.await.is_err(), "it was begun all the same");
-    }
-
-    #[tokio::test]
-    async fn a_job_its_caller_took_back_is_not_begun_though_somebody_listens() {
-        let (pool, mint) = open(TestToken::new("claimed").config()).unwrap();
-        let key = pool.generate("k", KeyKind::P256).await.unwrap();
-        let job = |claim| {
-            let (reply, answer) = oneshot::channel();
-            let intent = mint.intent(1, &key, b"m".to_vec().into());
-            pool.inner.jobs.send(Job::Sign(SignJob { intent, claim, reply })).unwrap();
-            answer
-        };
-        let taken = Arc::new(Claim::default());
-        assert!(taken.take() && !taken.take());
-        assert!(job(taken).await.is_err(), "it was begun all the same");
-        assert!(job(Arc::default()).await.unwrap().is_ok());
     }
 }

@@ -15,7 +15,7 @@ use crate::error::HsmError;
 use crate::fault::Fault;
 use crate::making::random;
 use crate::objects::find_sealing;
-use crate::shared::Shared;
+use crate::turn::Turn;
 
 const VERSION: u8 = 1;
 const IV_BYTES: usize = 12;
@@ -28,8 +28,15 @@ pub(crate) const OVERHEAD_BYTES: usize = 1 + IV_BYTES + TAG_BYTES;
 const PLAIN_BYTES_MAX: usize = 64 * 1024;
 const AAD_BYTES_MAX: usize = 4 * 1024;
 
-pub(crate) fn seal(shared: &Shared, desk: &mut Desk, label: &str, plain: &[u8], aad: &[u8]) -> Result<Vec<u8>, Fault> {
-    let key = key(shared, desk, label)?;
+/// Seals; none if the desk must look for the key first, for which it needs a turn.
+pub(crate) fn seal(
+    turn: Option<&Turn>,
+    desk: &mut Desk,
+    label: &str,
+    plain: &[u8],
+    aad: &[u8],
+) -> Result<Option<Vec<u8>>, Fault> {
+    let Some(key) = key(turn, desk, label)? else { return Ok(None) };
     let mut iv = random(&desk.session, IV_BYTES)?;
     let mut sealed = [&[VERSION][..], &iv].concat();
     let bound = bound(aad);
@@ -44,22 +51,23 @@ pub(crate) fn seal(shared: &Shared, desk: &mut Desk, label: &str, plain: &[u8], 
         .into());
     }
     sealed.extend(body);
-    Ok(sealed)
+    Ok(Some(sealed))
 }
 
+/// Unseals; none as in [`seal`].
 pub(crate) fn unseal(
-    shared: &Shared,
+    turn: Option<&Turn>,
     desk: &mut Desk,
     label: &str,
     sealed: &[u8],
     aad: &[u8],
-) -> Result<Vec<u8>, Fault> {
+) -> Result<Option<Vec<u8>>, Fault> {
     let (iv, body) = parts(sealed)?;
-    let key = key(shared, desk, label)?;
+    let Some(key) = key(turn, desk, label)? else { return Ok(None) };
     let mut iv = iv.to_vec();
     let bound = bound(aad);
     let mechanism = gcm(&mut iv, &bound)?;
-    desk.session.decrypt(&mechanism, key, body).map_err(|e| match e {
+    desk.session.decrypt(&mechanism, key, body).map(Some).map_err(|e| match e {
         // Tokens say "wrong tag" in several ways, SoftHSM as a general error. A key or a session that went away shows
         // before, at C_DecryptInit.
         Error::Pkcs11(
@@ -97,14 +105,15 @@ pub(crate) fn parts(sealed: &[u8]) -> Result<(&[u8], &[u8]), HsmError> {
     }
 }
 
-fn key(shared: &Shared, desk: &mut Desk, label: &str) -> Result<ObjectHandle, Fault> {
+/// The key's handle, looked up once per desk; none if the desk has not looked yet and may not now.
+fn key(turn: Option<&Turn>, desk: &mut Desk, label: &str) -> Result<Option<ObjectHandle>, Fault> {
     if let Some(handle) = desk.sealing_handle(label) {
-        return Ok(handle);
+        return Ok(Some(handle));
     }
-    let turn = shared.module.turns().search_now()?;
-    let handle = find_sealing(&turn, &desk.session, label).map_err(|fault| shared.absent_keys(&turn, desk, fault))?;
+    let Some(turn) = turn else { return Ok(None) };
+    let handle = find_sealing(turn, &desk.session, label)?;
     desk.keep_sealing_handle(label, handle);
-    Ok(handle)
+    Ok(Some(handle))
 }
 
 fn bound(aad: &[u8]) -> Vec<u8> {

@@ -100,6 +100,18 @@ impl TestToken {
     }
 }
 
+/// A pool of one session on a module of its own (a copy of the file), whose turns no other test of the process waits for.
+#[cfg(test)]
+pub(crate) fn alone(label: &str) -> (crate::Pool, crate::Mint, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let module = folder.path().join("module.so");
+    fs::copy(SOFTHSM_MODULE, &module).expect("a copy of the module");
+    let deadline = std::time::Duration::from_secs(4);
+    let config = TokenConfig { module, sessions: 1, deadline, ..TestToken::new(label).config() };
+    let (pool, mint) = crate::open(config).expect("the token opens");
+    (pool, mint, folder)
+}
+
 /// The directory of this process's tokens, with SoftHSM told of it.
 fn home() -> &'static Path {
     static HOME: OnceLock<PathBuf> = OnceLock::new();

@@ -5,18 +5,19 @@
 //! here.
 //!
 //! A key can take a token half a minute. Callers of the pool therefore wait for their turn before a session thread has their
-//! job, and the turn goes with the job; what a session thread must look up by itself waits a moment and no longer.
+//! job, and the turn goes with the job. A session thread never waits for one: see [`Sought::Unseen`].
 
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cryptoki::object::ObjectHandle;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use crate::fault::Fault;
 
-/// How long a session thread waits for its turn: longer than an EC key takes to make, shorter than a caller waits.
-const MOMENT: Duration = Duration::from_secs(1);
+/// How long the healer waits for its turn, which has a thread of its own.
+const HEALER_WAIT: Duration = Duration::from_secs(1);
 
 /// How often it asks meanwhile.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -44,17 +45,27 @@ impl Turns {
         Turn::Make(self.0.clone().write_owned().await)
     }
 
-    /// A turn to search, for a thread that holds a session: now, or in a moment, or not.
-    pub(crate) fn search_now(&self) -> Result<Turn, Fault> {
-        let give_up = Instant::now() + MOMENT;
+    /// A turn to search, for the healer.
+    pub(crate) fn search_while_healing(&self) -> Result<Turn, Fault> {
+        let give_up = Instant::now() + HEALER_WAIT;
         loop {
             match self.0.clone().try_read_owned() {
                 Ok(turn) => return Ok(Turn::Search(turn)),
-                Err(_) if Instant::now() >= give_up => return Err(Fault::Busy("the token is making a key".into())),
+                Err(_) if Instant::now() >= give_up => return Err(Fault::Refused("it is making a key".into())),
                 Err(_) => thread::sleep(PAUSE),
             }
         }
     }
+}
+
+/// What a desk knows of a key, or finds where it may look.
+pub(crate) enum Sought {
+    /// Where it is.
+    Found(ObjectHandle),
+    /// The token does not show it.
+    Absent,
+    /// The desk has not looked for it yet, and may not look without a turn.
+    Unseen,
 }
 
 #[cfg(test)]
@@ -64,13 +75,13 @@ mod tests {
     #[tokio::test]
     async fn many_search_and_one_makes() {
         let turns = Turns::default();
-        let searching = (turns.search().await, turns.search_now().unwrap());
+        let searching = (turns.search().await, turns.search_while_healing().unwrap());
         assert!(tokio::time::timeout(PAUSE, turns.make()).await.is_err(), "somebody searches");
         drop(searching);
         let making = turns.make().await;
-        assert!(matches!(turns.search_now(), Err(Fault::Busy(_))), "somebody makes");
+        assert!(turns.search_while_healing().is_err(), "somebody makes");
         assert!(tokio::time::timeout(PAUSE, turns.make()).await.is_err(), "one alone makes");
         drop(making);
-        assert!(turns.search_now().is_ok());
+        assert!(turns.search_while_healing().is_ok());
     }
 }

@@ -13,11 +13,12 @@ use tokio::sync::oneshot;
 use crate::desk::{Desk, Era};
 use crate::error::HsmError;
 use crate::fault::Fault;
-use crate::health::{RETRY_AFTER_BUSY_SECS, RETRY_AFTER_HEALING_SECS};
+use crate::health::RETRY_AFTER_HEALING_SECS;
 use crate::intent::{Intent, NotSigned, SignError, Signature};
 use crate::mechanisms::x509_form;
 use crate::module::Inside;
 use crate::shared::Shared;
+use crate::turn::{Sought, Turn};
 use crate::verify::verify_bare;
 
 /// What a session thread is asked to do.
@@ -36,8 +37,19 @@ pub(crate) type Task = Box<dyn FnOnce(&Shared, &mut Seat) + Send>;
 /// One signature.
 pub(crate) struct SignJob {
     pub(crate) intent: Intent,
+    /// To look for the key, where the thread's desk has not seen it yet.
+    pub(crate) turn: Option<Turn>,
     pub(crate) claim: Arc<Claim>,
-    pub(crate) reply: oneshot::Sender<Result<Signature, SignError>>,
+    pub(crate) reply: oneshot::Sender<Answer>,
+}
+
+/// What became of a [`SignJob`].
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// It is over.
+    Over(Result<Signature, SignError>),
+    /// It was not begun: come again with a turn.
+    NeedsTurn(Intent),
 }
 
 /// Who decides about a job; taken once.
@@ -128,7 +140,6 @@ pub(crate) fn attend<T>(
         Ok(done) => Ok(done),
         Err(Fault::Answer(error)) => Err(error),
         Err(Fault::Refused(why)) => Err(HsmError::Failed(format!("the token refused: {why}"))),
-        Err(Fault::Busy(why)) => Err(HsmError::Unavailable { retry_after_secs: RETRY_AFTER_BUSY_SECS, why }),
         Err(Fault::Locked(why)) => {
             shared.standing.lock(&why);
             Err(HsmError::Locked(why))
@@ -171,23 +182,35 @@ fn at_desk<T>(
 }
 
 fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
-    let SignJob { intent, claim, reply } = job;
+    let SignJob { intent, turn, claim, reply } = job;
     // Nobody waits any more: the operation stays an intent without a conclusion, and nothing is signed.
     if reply.is_closed() {
         return;
     }
     let operation = intent.operation();
     let outcome = match shared.module.enter() {
-        Ok(inside) if shared.standing.is_ready() => sign_inside(shared, seat, &inside, intent, &claim),
-        Ok(_) => claim.take().then(|| Err(away(shared, operation))),
+        Ok(inside) if shared.standing.is_ready() => {
+            match begin(shared, seat, &inside, turn.as_ref(), &intent, &claim) {
+                Begun::TakenBack => return,
+                Begun::NeedsTurn => {
+                    // An error means that the caller took it back meanwhile.
+                    let _ = reply.send(Answer::NeedsTurn(intent));
+                    return;
+                }
+                Begun::Not(error) => Err(error),
+                Begun::UnderWay(input) => finish(shared, seat, &inside, &intent, &input),
+            }
+        }
+        _ if !claim.take() => return,
+        Ok(_) => Err(away(shared, operation)),
         Err(why) => {
             shared.standing.trouble(&why);
-            claim.take().then(|| Err(away(shared, operation)))
+            Err(away(shared, operation))
         }
     };
-    let Some(outcome) = outcome else { return };
-    if let Err(late) = reply.send(outcome) {
-        let signed = late.is_ok();
+    let outcome = outcome.map(|bytes| Signature::released(intent, bytes));
+    let signed = outcome.is_ok();
+    if reply.send(Answer::Over(outcome)).is_err() {
         tracing::error!(operation, signed, "an answer of the token came too late; its outcome stays unknown");
     }
 }
@@ -197,29 +220,29 @@ fn away(shared: &Shared, operation: u64) -> SignError {
     SignError::Unavailable { not_signed: NotSigned::testify(operation, why), retry_after_secs }
 }
 
-/// One signature. None: the caller took it back, and the token was not shown the message.
-fn sign_inside(
-    shared: &Shared,
-    seat: &mut Seat,
-    inside: &Inside<'_>,
-    intent: Intent,
-    claim: &Claim,
-) -> Option<Result<Signature, SignError>> {
-    let begun = begin(shared, seat, inside, &intent, claim)?;
-    let signed = begun.and_then(|input| finish(shared, seat, inside, &intent, &input));
-    Some(signed.map(|bytes| Signature::released(intent, bytes)))
+/// How far a signature came before the token was shown its message.
+enum Begun<'a> {
+    /// To `C_SignInit`, and the claim is ours.
+    UnderWay(Cow<'a, [u8]>),
+    /// Not at all, and the claim is ours.
+    Not(SignError),
+    /// Not at all: the desk does not know the key yet.
+    NeedsTurn,
+    /// Not at all: the claim is the caller's.
+    TakenBack,
 }
 
 /// Session, handle, mechanism, claim, `C_SignInit`. The message has not been shown to the token: an error is `NotSigned`, and
-/// one repetition with a new session is no second signature. Claimed after whatever may wait, the restart of the module and a
-/// key that is being made: waiting is not "under way".
+/// one repetition with a new session is no second signature. Claimed after what may take its time, the restart of the module
+/// for instance: waiting is not "under way".
 fn begin<'a>(
     shared: &Shared,
     seat: &mut Seat,
     inside: &Inside<'_>,
+    turn: Option<&Turn>,
     intent: &'a Intent,
     claim: &Claim,
-) -> Option<Result<Cow<'a, [u8]>, SignError>> {
+) -> Begun<'a> {
     let (operation, key) = (intent.operation(), intent.key());
     let mut ours = false;
     let begun = at_desk(shared, seat, inside, true, &mut |inside: &Inside<'_>, desk: &mut Desk| {
@@ -228,35 +251,39 @@ fn begin<'a>(
             .recipe(key.algorithm())
             .ok_or_else(|| Fault::Refused(format!("it has no mechanism for {}", key.algorithm())))?;
         let input = recipe.input(key.algorithm(), intent.message()).map_err(Fault::Refused)?;
-        let handle = desk.signing_handle(shared.module.turns(), key)?;
-        let handle = handle.ok_or_else(|| Fault::Lost("the token does not show the key".into()))?;
+        let handle = match desk.signing_handle(turn, key)? {
+            Sought::Found(handle) => handle,
+            Sought::Absent => return Err(Fault::Lost("the token does not show the key".into())),
+            Sought::Unseen => return Ok(None),
+        };
         ours = ours || claim.take();
         if ours {
             let begun = inside.raw.sign_init(&desk.session, recipe.code(), handle);
             begun.map_err(|rv| Fault::from_rv(rv, "C_SignInit"))?;
         }
-        Ok(input)
+        Ok(Some(input))
     });
-    if !ours && !claim.take() {
-        return None;
+    if let Ok(None) = begun {
+        return Begun::NeedsTurn;
     }
-    let refused = |why: String| SignError::Refused(NotSigned::testify(operation, why));
-    Some(begun.map_err(|fault| match fault {
-        Fault::Refused(why) => refused(why),
-        Fault::Answer(error) => refused(error.to_string()),
-        Fault::Busy(why) => SignError::Unavailable {
-            not_signed: NotSigned::testify(operation, why),
-            retry_after_secs: RETRY_AFTER_BUSY_SECS,
-        },
-        Fault::Locked(why) => {
+    if !ours && !claim.take() {
+        return Begun::TakenBack;
+    }
+    let refused = |why: String| Begun::Not(SignError::Refused(NotSigned::testify(operation, why)));
+    match begun {
+        Ok(Some(input)) => Begun::UnderWay(input),
+        Ok(None) => Begun::NeedsTurn,
+        Err(Fault::Refused(why)) => refused(why),
+        Err(Fault::Answer(error)) => refused(error.to_string()),
+        Err(Fault::Locked(why)) => {
             shared.standing.lock(&why);
-            away(shared, operation)
+            Begun::Not(away(shared, operation))
         }
-        Fault::Lost(why) => {
+        Err(Fault::Lost(why)) => {
             shared.standing.trouble(&why);
-            away(shared, operation)
+            Begun::Not(away(shared, operation))
         }
-    }))
+    }
 }
 
 /// `C_Sign` and the verification. From here on a signature may exist. No return value is trusted to say otherwise, not even
@@ -282,7 +309,7 @@ fn finish(
                 shared.standing.trouble(why);
             }
             return Err(unknown(match fault {
-                Fault::Lost(why) | Fault::Refused(why) | Fault::Busy(why) | Fault::Locked(why) => why,
+                Fault::Lost(why) | Fault::Refused(why) | Fault::Locked(why) => why,
                 Fault::Answer(error) => error.to_string(),
             }));
         }
