@@ -7,7 +7,6 @@
 //! The certificates are those of 4,096 hosts, each with a name and a key of its own; so are the store's rows.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use std::time::{Duration, Instant};
 use ca::{Authority, CertifyRequest, CreateConfig, Csr, Parts, Profiles, Urls};
 use hsm::testing::{SOFTHSM_MODULE, TestToken};
 use hsm::{Key, KeyKind, Message, Mint, Pool};
-use load::Load;
+use load::{Load, free_port};
 use policy::{Action, Actor, Instance, Name, Owner, OwnerRules, Policies, Proof, Role, Serial, Validity, World};
 use store::{ActorStamp, Database, Entry, GrantStamp, Kind, Ledger, LogConfig};
 
@@ -340,8 +339,4 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
 }

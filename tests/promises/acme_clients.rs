@@ -8,8 +8,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use load::free_port;
+
 use crate::dns::Dns;
-use crate::house::{House, fail, free_port, succeed, text};
+use crate::house::{House, fail, succeed, text};
 use crate::judges::strictly_valid;
 
 /// A house whose ACME server asks our DNS server, and http-01 on a free port.

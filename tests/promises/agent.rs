@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::house::{House, PATIENCE, command, free_port, status, succeed, text, until};
+use load::free_port;
+
+use crate::house::{House, PATIENCE, command, status, succeed, text, until};
 
 /// nginx in a folder of its own, serving the agent's files.
 struct Nginx {

@@ -2,11 +2,11 @@
 //!
 //! Servers listen on loopback at ports that were free a moment ago and end with the value, by process id.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use load::free_port;
 use serde_json::Value;
 
 /// The module under every test token.
@@ -286,11 +286,6 @@ pub fn until(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
 }
 
 /// A command with arguments, for short tests.

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::house::{PATIENCE, free_port, status, succeed, text, until};
+use load::free_port;
+
+use crate::house::{PATIENCE, status, succeed, text, until};
 
 /// The running cluster.
 pub struct Postgres {

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::house::{House, PATIENCE, command, free_port, status, succeed, text, until};
+use load::free_port;
+
+use crate::house::{House, PATIENCE, command, status, succeed, text, until};
 
 /// An sshd of its own folder, ended by process id.
 struct Sshd {

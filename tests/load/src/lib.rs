@@ -9,9 +9,11 @@
 mod client;
 mod fleet;
 mod memory;
+mod port;
 mod report;
 
 pub use client::{Load, LoadError, run};
 pub use fleet::{Host, fleet};
 pub use memory::resident_kib;
+pub use port::free_port;
 pub use report::Report;
