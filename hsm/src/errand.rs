@@ -161,8 +161,9 @@ mod tests {
         let sealed = pool.seal("seal", b"secret", b"").await.unwrap();
         let turn = pool.inner.shared.module.turns().make().await;
         assert_eq!(pool.unseal("seal", &sealed, b"").await.unwrap(), b"secret");
-        let search = pool.has_sealing("seal");
-        let (found, ()) = tokio::join!(search, async { drop(turn) });
-        assert!(found.unwrap());
+        let mut search = std::pin::pin!(pool.has_sealing("seal"));
+        assert!(timeout(Duration::from_millis(100), &mut search).await.is_err(), "it did not wait for its turn");
+        drop(turn);
+        assert!(search.await.unwrap());
     }
 }

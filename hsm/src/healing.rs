@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::module::Inside;
 use crate::objects::survey;
 use crate::shared::Shared;
-use crate::turn::Sought;
+use crate::turn::{Sought, Turn};
 
 /// Waits between looks. The longest, with one restart of the module, keeps "back within 5 s of the token's return".
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
@@ -65,23 +65,30 @@ fn climb(shared: &Shared, restart_allowed: bool) -> bool {
 
 /// Whether the token works: a new session, logged in, sees the known keys and would sign with one of them.
 fn look(shared: &Shared, restarted: bool) -> Result<(), Fault> {
+    // The turn first, as everybody does: whoever makes a key has it, and may be waiting to enter.
+    let turn = shared.module.turns().search_while_healing()?;
     let inside = shared.module.enter().map_err(Fault::Lost)?;
     let mut desk = shared.open_desk(&inside)?;
-    let outcome = look_at_keys(shared, &inside, &mut desk, restarted);
+    let outcome = look_at_keys(shared, &inside, &turn, &mut desk, restarted);
     // Closing the session also ends the signature that was begun; no data was given, so there is none.
     desk.close();
     outcome
 }
 
-fn look_at_keys(shared: &Shared, inside: &Inside<'_>, desk: &mut Desk, restarted: bool) -> Result<(), Fault> {
-    let turn = shared.module.turns().search_while_healing()?;
+fn look_at_keys(
+    shared: &Shared,
+    inside: &Inside<'_>,
+    turn: &Turn,
+    desk: &mut Desk,
+    restarted: bool,
+) -> Result<(), Fault> {
     let known = shared.known();
     if known.is_empty() {
-        return survey(&turn, &desk.session).map(|_| ());
+        return survey(turn, &desk.session).map(|_| ());
     }
     let (mut seen, mut missing) = (Vec::new(), Vec::new());
     for key in &known {
-        match desk.signing_handle(Some(&turn), key) {
+        match desk.signing_handle(Some(turn), key) {
             Ok(Sought::Found(handle)) => seen.push((key, Some(handle))),
             Ok(Sought::Absent | Sought::Unseen) => missing.push(key),
             // Somebody made it unfit. That is between the key and whoever asks for it; the token is there.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::TrySendError;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::health::RETRY_AFTER_BUSY_SECS;
 use crate::intent::{Intent, NotSigned, SignError, Signature};
@@ -25,16 +25,16 @@ impl Pool {
             not_signed: NotSigned::testify(operation, why),
             retry_after_secs,
         };
-        if !shared.standing.is_ready() {
-            let (why, retry_after_secs) = shared.standing.absence();
-            return Err(unavailable(why, retry_after_secs));
-        }
         // Until then the job may be waiting, for a session or for a turn.
         let half = shared.config.deadline / 2;
         let begun_by = Instant::now() + half;
         let (mut intent, mut turn) = (intent, None);
         // Twice at most: the second time it has its turn. What comes back was not begun, whoever had the claim.
         loop {
+            if !shared.standing.is_ready() {
+                let (why, retry_after_secs) = shared.standing.absence();
+                return Err(unavailable(why, retry_after_secs));
+            }
             let (claim, (reply, mut answer)) = (Arc::new(Claim::default()), oneshot::channel());
             match self.inner.jobs.try_send(Job::Sign(SignJob { intent, turn, claim: claim.clone(), reply })) {
                 Ok(()) => {}
@@ -52,7 +52,7 @@ impl Pool {
                     return Err(unavailable("no session was free in time".into(), RETRY_AFTER_BUSY_SECS));
                 }
                 // A session has it. If it is still silent after as long again, nobody knows.
-                Err(_) => match timeout(half, &mut answer).await {
+                Err(_) => match timeout_at(begun_by + half, &mut answer).await {
                     Ok(heard) => heard,
                     Err(_) => {
                         let why = format!("the token did not answer within {} ms", shared.config.deadline.as_millis());

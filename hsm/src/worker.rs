@@ -190,7 +190,10 @@ fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
     let operation = intent.operation();
     let outcome = match shared.module.enter() {
         Ok(inside) if shared.standing.is_ready() => {
-            match begin(shared, seat, &inside, turn.as_ref(), &intent, &claim) {
+            let begun = begin(shared, seat, &inside, turn.as_ref(), &intent, &claim);
+            // The key was found: a signature that takes its time keeps nobody from making another.
+            drop(turn);
+            match begun {
                 Begun::TakenBack => return,
                 Begun::NeedsTurn => {
                     // An error means that the caller took it back meanwhile.

@@ -217,6 +217,21 @@ fn a_lost_session_or_login_is_replaced_unseen() {
     assert_eq!(shim.calls("C_Sign"), 3, "an operation was signed twice");
 }
 
+/// The one session has seen the key, so that its job comes without a turn; the session that replaces it has not.
+#[test]
+fn a_session_lost_at_a_known_key_is_replaced_unseen() {
+    let shim = Shim::new("known-session");
+    let (pool, mint, key) = shim.open_with(TokenConfig { sessions: 1, ..shim.config() });
+    shim.sign(&pool, &mint, &key, 1).unwrap();
+    for (operation, code) in [(2, "b3"), (3, "101"), (4, "60")] {
+        shim.fault(&format!("sign-init-once {code}"));
+        shim.sign(&pool, &mint, &key, operation).unwrap();
+        assert_eq!(pool.health(), Health::Ready);
+    }
+    assert_eq!(shim.calls("C_Sign"), 4, "an operation was signed twice");
+    assert_eq!(shim.calls("C_SignInit"), 1 + 3 * 2, "each was begun once more, after the fault");
+}
+
 #[test]
 fn an_error_before_the_signature_is_not_signed_and_heals() {
     let shim = Shim::new("before");
