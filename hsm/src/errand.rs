@@ -138,9 +138,12 @@ mod tests {
             })
             .collect();
         // All have come: those who may wait hold every place, and the others were answered.
-        while all.iter().filter(|one| one.is_finished()).count() < 8 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let answered = async {
+            while all.iter().filter(|one| one.is_finished()).count() < 8 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), answered).await.expect("those beyond the bound are answered");
         assert_eq!(pool.inner.shared.makers.available_permits(), 0);
         drop(turn);
         let mut sent_away = 0;

@@ -1,7 +1,7 @@
 //! The pool: async callers on one side, session threads on the other, a bounded queue between.
 //!
 //! PKCS#11 calls block, some for seconds; they happen on threads of their own. A full queue and an absent token are
-//! answered at once: a caller never waits for what it cannot get.
+//! answered at once; whoever waits, for a session or for a turn, waits with a bound.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

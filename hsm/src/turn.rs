@@ -4,8 +4,9 @@
 //! [`Turn`], so that none is called without one. Signing with a handle that was looked up before needs none and never waits
 //! here.
 //!
-//! A key can take a token half a minute. Callers of the pool therefore wait for their turn before a session thread has their
-//! job, and the turn goes with the job. A session thread never waits for one: see [`Sought::Unseen`].
+//! A key can take a token half a minute. Callers who search or make therefore wait for their turn before a session thread has
+//! their job, and the turn goes with the job. A session thread never waits for one: where it is to sign or seal with a key
+//! that it has not looked up ([`Sought::Unseen`]), the job goes back to its caller, who comes again with a turn.
 
 use std::sync::Arc;
 use std::thread;

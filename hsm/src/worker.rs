@@ -196,7 +196,7 @@ fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
             match begun {
                 Begun::TakenBack => return,
                 Begun::NeedsTurn => {
-                    // An error means that the caller took it back meanwhile.
+                    // An error means that nobody waits any more. Nothing was begun.
                     let _ = reply.send(Answer::NeedsTurn(intent));
                     return;
                 }
@@ -266,16 +266,11 @@ fn begin<'a>(
         }
         Ok(Some(input))
     });
-    if let Ok(None) = begun {
-        return Begun::NeedsTurn;
-    }
-    if !ours && !claim.take() {
-        return Begun::TakenBack;
-    }
     let refused = |why: String| Begun::Not(SignError::Refused(NotSigned::testify(operation, why)));
     match begun {
-        Ok(Some(input)) => Begun::UnderWay(input),
         Ok(None) => Begun::NeedsTurn,
+        _ if !ours && !claim.take() => Begun::TakenBack,
+        Ok(Some(input)) => Begun::UnderWay(input),
         Err(Fault::Refused(why)) => refused(why),
         Err(Fault::Answer(error)) => refused(error.to_string()),
         Err(Fault::Locked(why)) => {
