@@ -17,14 +17,14 @@
 //! two renames leaves a mixed pair until the next run, which finds the journal (`journal.rs`) and installs again.
 //!
 //! `install` may be run again after any crash or error, with the same set or an older one, and ends in that set.
-//! Nothing here decides anything: what to install, and when to go back, is `keeper.rs`.
+//! Nothing here decides anything: what to install, and when to go back, is `keep/keeper.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, Op, parent};
+use super::files::{FileSet, Target};
+use crate::disk::{Disk, Image, Op, parent};
 use crate::error::AgentError;
-use crate::files::{FileSet, Image, Target};
 
 /// Makes the configured paths show `set`; durable on return.
 pub(crate) fn install(disk: &dyn Disk, set: &FileSet) -> Result<(), AgentError> {

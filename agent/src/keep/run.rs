@@ -12,14 +12,13 @@ use policy::World;
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::keeper::Keeper;
+use super::wait::Wait;
 use crate::disk::{Disk, RealDisk};
 use crate::error::AgentError;
-use crate::keeper::Keeper;
+use crate::look::Status;
 use crate::plan::{IDENTITY, Plan};
-use crate::source::Reach;
-use crate::source::http01::Answers;
-use crate::status::Status;
-use crate::wait::Wait;
+use crate::source::{Answers, Reach};
 
 /// How long to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Every change the agent makes on disk, as a value.
 //!
 //! Nothing else in this crate writes. One door means that a test can refuse, tear or survive each step by itself
-//! (`swap/tests.rs`), and that a reader sees in one place how a file comes into being: created closed (0600),
+//! (`deploy/swap/tests.rs`), and that a reader sees in one place how a file comes into being: created closed (0600),
 //! given its owner, then its mode, then flushed, and only then named.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -9,8 +9,8 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
 use std::path::Path;
 
+use super::image::Image;
 use crate::error::AgentError;
-use crate::files::Image;
 
 /// One change.
 pub(crate) enum Op<'a> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use policy::Timestamp;
 
-use crate::status::Status;
+use crate::look::Status;
 
 /// A wait that has begun.
 pub(crate) struct Wait {

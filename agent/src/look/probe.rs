@@ -1,6 +1,6 @@
 //! Looks whether the service serves the new certificate: a TLS handshake, and the SHA-256 of the leaf it shows.
 //!
-//! The chain is not judged here (`verify.rs` did that before it was installed): the one question is whether the
+//! The chain is not judged here (`source/verify.rs` did that before it was installed): the one question is whether the
 //! service runs on *this* certificate, with its key; the handshake's signature proves the key. Reloads are
 //! asynchronous, so the question is asked again until the timeout.
 
@@ -16,8 +16,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use crate::credential::{Leaf, sha256};
 use crate::error::AgentError;
-use crate::material::{Leaf, sha256};
 use crate::plan::Check;
 
 /// Waits until the service serves `leaf`, or says what it serves instead.

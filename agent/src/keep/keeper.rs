@@ -10,17 +10,13 @@ use std::sync::Arc;
 use policy::Timestamp;
 use tokio::sync::{Semaphore, watch};
 
+use crate::credential::{Bundle, HostKey, Leaf, Request};
+use crate::deploy::{Candidate, Desk, Direction, FileSet, Journal, reload, status_path, swap};
+use crate::disk::read_json;
 use crate::error::AgentError;
-use crate::files::FileSet;
-use crate::journal::{Candidate, Desk, Direction, Journal, read, status_path};
-use crate::keys::HostKey;
-use crate::material::{Bundle, Leaf};
-use crate::plan::Certificate;
-use crate::schedule::retry_at;
-use crate::source::{Reach, fetch};
-use crate::status::{State, Status};
-use crate::verify::verify;
-use crate::{probe, reload, swap};
+use crate::look::{State, Status, probe};
+use crate::plan::{Certificate, retry_at};
+use crate::source::{Reach, fetch, verify};
 
 /// Keeps one certificate.
 pub(crate) struct Keeper {
@@ -197,7 +193,7 @@ impl Keeper {
         Ok(candidate.bundle)
     }
 
-    async fn ask(&self, request: &crate::keys::Request) -> Result<String, AgentError> {
+    async fn ask(&self, request: &Request) -> Result<String, AgentError> {
         let _permit = self.permits.acquire().await.map_err(|_| AgentError::Stopped)?;
         fetch(&self.reach, &self.plan, request).await
     }
@@ -239,7 +235,7 @@ impl Keeper {
         let name = &self.plan.name;
         let path = status_path(&self.reach.state_dir, name);
         // A status file that cannot be read is worth less than a pass: it is written anew.
-        let mut status = read(&path).ok().flatten().unwrap_or_else(|| Status::pending(name));
+        let mut status = read_json(&path).ok().flatten().unwrap_or_else(|| Status::pending(name));
         let now = self.reach.world.now();
         let leaf = self.found().ok().and_then(|found| found.pair(&self.plan.files));
         status.describe(leaf.as_ref());

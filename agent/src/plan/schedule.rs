@@ -6,7 +6,7 @@
 
 use policy::{Timestamp, World};
 
-use crate::material::Leaf;
+use crate::credential::Leaf;
 
 /// The rhythm of one certificate.
 #[derive(Debug, Clone, Copy, PartialEq)]

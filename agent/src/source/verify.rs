@@ -12,10 +12,10 @@ use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::http::read_roots;
+use crate::credential::{Bundle, Leaf, key_matches};
 use crate::error::AgentError;
-use crate::material::{Bundle, Leaf, key_matches};
 use crate::plan::{Certificate, Chancery, Source};
-use crate::source::http::read_roots;
 
 /// The leaf of a bundle that may be installed.
 pub(crate) fn verify(plan: &Certificate, bundle: &Bundle, now: Timestamp) -> Result<Leaf, AgentError> {

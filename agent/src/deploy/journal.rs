@@ -4,22 +4,19 @@
 //!   after a crash needs nothing else to go forward or back. It is the first thing a pass looks at.
 //! * `candidate.json` is a certificate that was fetched and verified but is not in service yet. A broken reload command
 //!   then costs the CA one certificate, not one per attempt (public ACME servers allow five a week).
-//! * `status.json` is for people and monitoring (`status.rs`).
+//! * `status.json` is for people and monitoring (`look/status.rs`).
 //!
 //! The first two hold private keys: mode 0600 in a folder of mode 0700.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use policy::{Secret, Timestamp};
-use serde::de::DeserializeOwned;
+use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{Disk, Op, parent};
+use super::files::FileSet;
+use crate::credential::Bundle;
+use crate::disk::{Disk, Op, read_json, write_json};
 use crate::error::AgentError;
-use crate::files::{FileSet, Image};
-use crate::material::Bundle;
 
 /// A change of files under way.
 #[derive(Serialize, Deserialize)]
@@ -61,7 +58,7 @@ impl<'a> Desk<'a> {
     }
 
     pub fn journal(&self) -> Result<Option<Journal>, AgentError> {
-        read(&self.folder.join(JOURNAL))
+        read_json(&self.folder.join(JOURNAL))
     }
 
     pub fn write_journal(&self, journal: &Journal) -> Result<(), AgentError> {
@@ -73,7 +70,7 @@ impl<'a> Desk<'a> {
     }
 
     pub fn candidate(&self) -> Result<Option<Candidate>, AgentError> {
-        read(&self.folder.join(CANDIDATE))
+        read_json(&self.folder.join(CANDIDATE))
     }
 
     pub fn write_candidate(&self, candidate: &Candidate) -> Result<(), AgentError> {
@@ -101,30 +98,6 @@ impl<'a> Desk<'a> {
 /// Where the status of the certificate called `name` stands.
 pub(crate) fn status_path(state_dir: &Path, name: &str) -> PathBuf {
     state_dir.join(name).join(STATUS)
-}
-
-/// Writes a small file of mode 0600 whole: beside its place, flushed, renamed, and the name flushed.
-pub(crate) fn write_json(disk: &dyn Disk, path: &Path, value: &impl Serialize) -> Result<(), AgentError> {
-    let text = serde_json::to_vec_pretty(value)
-        .map_err(|e| AgentError::Content { path: path.to_owned(), why: e.to_string() })?;
-    let next = path.with_extension("new");
-    disk.make(Op::Write(&next, &Image::new(text, 0o600)))?;
-    disk.make(Op::Rename { from: &next, to: path })?;
-    disk.make(Op::SyncDir(parent(path)))
-}
-
-/// Reads such a file; `None` where there is none.
-pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, AgentError> {
-    let text = match fs::read(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-        read => Secret::new(read.map_err(|e| AgentError::disk(path, "the file cannot be read", e))?),
-    };
-    // Only the place: serde_json's own message may quote what it found, and that may be a key.
-    let parsed = serde_json::from_slice(text.expose()).map_err(|e| AgentError::Content {
-        path: path.to_owned(),
-        why: format!("not readable ({:?} at line {}); move it away to go on without it", e.classify(), e.line()),
-    })?;
-    Ok(Some(parsed))
 }
 
 const JOURNAL: &str = "journal.json";

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::credential::Leaf;
+use crate::deploy::status_path;
+use crate::disk::read_json;
 use crate::error::AgentError;
-use crate::journal::{read, status_path};
-use crate::material::Leaf;
 use crate::plan::Plan;
 
 /// How a certificate stands.
@@ -88,7 +89,7 @@ pub fn status(plan: &Plan) -> Result<Vec<Status>, AgentError> {
         .iter()
         .map(|certificate| {
             let path = status_path(&plan.state_dir, &certificate.name);
-            let mut status = read(&path)?.unwrap_or_else(|| Status::pending(&certificate.name));
+            let mut status = read_json(&path)?.unwrap_or_else(|| Status::pending(&certificate.name));
             status.files = certificate.files.paths().map(Into::into).collect();
             Ok(status)
         })

@@ -12,12 +12,10 @@ use policy::{Name, World};
 use tokio::sync::Mutex;
 
 use super::*;
+use crate::credential::{KeyKind, key_matches};
 use crate::disk::{Disk, RealDisk};
-use crate::keys::KeyKind;
-use crate::material::key_matches;
-use crate::plan::{Acme, Files, Http01, Reload, Source};
-use crate::schedule::Cadence;
-use crate::source::http01::Answers;
+use crate::plan::{Acme, Cadence, Files, Http01, Reload, Source};
+use crate::source::Answers;
 use crate::testing::{self, After, Face, FaultyDisk, at, bundle, bundle_until};
 
 /// Old certificates end here, and passes run a little before.

@@ -3,8 +3,8 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::*;
+use crate::credential::{Leaf, key_matches};
 use crate::disk::RealDisk;
-use crate::material::{Leaf, key_matches};
 use crate::testing::{self, After, Face, FaultyDisk, WatchedDisk, bundle};
 
 /// Where key and certificate go.
