@@ -27,6 +27,12 @@ pub enum StoreError {
     /// The caller's entry breaks a bound or does not fit its operation.
     #[error("invalid entry: {0}")]
     Invalid(String),
+    /// A row that decides something is not as a node of ours wrote it: the request is refused and an alarm raised.
+    #[error("the register was altered: {0}; run `chancery audit verify`")]
+    Altered(String),
+    /// The log is not an extension of what this node knows: nothing is written until an operator says how to go on.
+    #[error("the register is held: {0}; see `chancery audit resume --help`")]
+    Held(String),
     /// The register holds what it never wrote; run `verify`.
     #[error("the register is corrupt: {0}")]
     Corrupt(String),

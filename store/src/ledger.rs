@@ -4,13 +4,13 @@
 //! durable, an [`Issued`] only after its signature is. No lock is held across an await.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hsm::{Intent, Key, Message, Mint, NotSigned, Signature};
+use hsm::{Intent, Key, Message, Mint, NotSigned, Pool, Signature};
 use policy::{Timestamp, World};
 
-use crate::credential::{Counts, Credential, Filter, Issued, Page, RevokedKey, RevokedRow};
+use crate::credential::{Counts, Credential, Filter, Issued, Page};
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, Kind, RefusalEntry, Revocation};
 use crate::error::StoreError;
@@ -22,12 +22,16 @@ use crate::queries;
 use crate::record::{Record, RecordFilter, StoredRecord};
 use crate::register::Register;
 use crate::sql::Sql;
+use crate::truth::{self, Attested, Integrity, Revocations};
 
 /// How the log is known outside.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
     /// The checkpoint's origin line and the log key's name: a schema-less URL without spaces or `+`.
     pub origin: String,
+    /// A folder of this node alone, outside the database: the newest head it saw, by which a register that was put back is
+    /// noticed, and an image of the fold, which a start goes on from. Without one neither is kept.
+    pub state: Option<PathBuf>,
 }
 
 /// No log is ever this long; a larger number is a mistake of the caller's.
@@ -47,9 +51,14 @@ struct Inner {
 
 impl Ledger {
     /// Opens the register, makes or migrates its schema, and starts the threads. Takes the token's mint: from here on
-    /// nothing is signed that is not written down.
-    pub async fn open(database: Database, mint: Mint, log: LogConfig, world: World) -> Result<Ledger, StoreError> {
-        let register = Register::open(database, log, world).await?;
+    /// nothing is signed that is not written down. The pool opens the head key, which the token alone can.
+    pub async fn open(
+        database: Database,
+        (pool, mint): (&Pool, Mint),
+        log: LogConfig,
+        world: World,
+    ) -> Result<Ledger, StoreError> {
+        let register = Register::open(database, pool, log, world).await?;
         Ok(Ledger { inner: Arc::new(Inner { mint, register }) })
     }
 
@@ -119,7 +128,8 @@ impl Ledger {
 
     /// The right to sign the log's head, where it moved since the last checkpoint.
     pub async fn intend_checkpoint(&self, log_key: &Key) -> Result<Option<Intent>, StoreError> {
-        let Some((operation, text)) = self.register().intend_checkpoint().await? else { return Ok(None) };
+        let key = LogKey::new(self.origin(), log_key.algorithm(), log_key.spki_der())?;
+        let Some((operation, text)) = self.register().intend_checkpoint(&key).await? else { return Ok(None) };
         Ok(Some(self.inner.mint.intent(operation, log_key, Message::from(text.into_bytes()))))
     }
 
@@ -130,22 +140,23 @@ impl Ledger {
         self.register().conclude_checkpoint(signature.operation(), &log_key, signature.bytes()).await
     }
 
-    /// The credential with this serial.
-    pub async fn credential(&self, serial_hex: &str) -> Result<Option<Credential>, StoreError> {
+    /// The credential with this serial, attested.
+    pub async fn credential(&self, serial_hex: &str) -> Result<Option<Attested<Credential>>, StoreError> {
         // What is not hexadecimal is no serial of ours.
         let Ok(serial) = hex::decode(serial_hex) else { return Ok(None) };
         if serial.is_empty() {
             return Ok(None);
         }
-        self.register().ask(move |sql| queries::by_serial(sql, &serial)).await
+        let node = Arc::clone(&self.register().node);
+        self.register().ask(move |sql| truth::credential_by_serial(&node, sql, &serial)).await
     }
 
-    /// The credential of this operation.
-    pub async fn credential_by_operation(&self, operation: u64) -> Result<Option<Credential>, StoreError> {
-        self.register().ask(move |sql| queries::by_operation(sql, operation)).await
+    /// The credential of this operation, attested.
+    pub async fn credential_by_operation(&self, operation: u64) -> Result<Option<Attested<Credential>>, StoreError> {
+        self.register().credential(operation).await
     }
 
-    /// Credentials that match, page by page.
+    /// Credentials that match, page by page. For eyes: whoever decides by one asks for it by its serial or operation.
     pub async fn list(&self, filter: Filter) -> Result<Page<Credential>, StoreError> {
         self.register().ask(move |sql| queries::list(sql, &filter)).await
     }
@@ -160,33 +171,58 @@ impl Ledger {
         self.register().unconcluded(older_than).await
     }
 
-    /// Everything revoked of an issuer, expired or not.
-    pub async fn revoked(&self, issuer: &str) -> Result<Vec<RevokedRow>, StoreError> {
+    /// Everything revoked of an issuer, expired or not, and what a CRL of it covers. From the fold, not the database.
+    pub fn revocations(&self, issuer: &str) -> Revocations {
+        self.register().node.revocations(issuer)
+    }
+
+    /// Whether something was revoked because this key (SHA-256 of its SubjectPublicKeyInfo) is compromised.
+    pub fn is_compromised(&self, key_hash: &[u8; 32]) -> bool {
+        self.register().node.fold(|fold, _| fold.is_compromised(key_hash))
+    }
+
+    /// Takes in what other nodes appended; an error says that the log is not an extension of what this node knows. Call it
+    /// every second: a register that was cut is then noticed although nobody writes.
+    pub async fn follow(&self) -> Result<(), StoreError> {
+        self.register().follow().await
+    }
+
+    /// How the register is, as this node knows it.
+    pub fn integrity(&self) -> Integrity {
+        self.register().integrity()
+    }
+
+    /// The newest signed CRL of an issuer, attested.
+    pub async fn newest_crl(&self, issuer: &str) -> Result<Option<Attested<Credential>>, StoreError> {
+        match self.register().node.fold(|fold, _| fold.newest_crl(issuer)) {
+            Some(operation) => self.register().credential(operation).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The newest signed credential of a kind and issuer, attested.
+    pub async fn latest(&self, kind: Kind, issuer: &str) -> Result<Option<Attested<Credential>>, StoreError> {
         let issuer = issuer.to_owned();
-        self.register().ask(move |sql| queries::revoked(sql, &issuer)).await
+        match self.register().ask(move |sql| queries::latest(sql, kind, &issuer)).await? {
+            Some(operation) => self.register().credential(operation).await,
+            None => Ok(None),
+        }
     }
 
-    /// The keys of what was revoked, in order, at most 1000 from a leaf on.
-    pub async fn revoked_keys(&self, from_leaf: u64) -> Result<Vec<RevokedKey>, StoreError> {
-        self.register().ask(move |sql| queries::revoked_keys(sql, from_leaf)).await
+    /// The present version of a record, attested.
+    pub async fn record_get(&self, kind: &str, id: &str) -> Result<Option<Attested<StoredRecord>>, StoreError> {
+        let (kind, id, node) = (kind.to_owned(), id.to_owned(), Arc::clone(&self.register().node));
+        self.register().ask(move |sql| truth::record(&node, sql, &kind, &id)).await
     }
 
-    /// The newest signed credential of a kind and issuer (the current CRL).
-    pub async fn latest(&self, kind: Kind, issuer: &str) -> Result<Option<Credential>, StoreError> {
-        let issuer = issuer.to_owned();
-        self.register().ask(move |sql| queries::latest(sql, kind, &issuer)).await
-    }
-
-    /// The present version of a record.
-    pub async fn record_get(&self, kind: &str, id: &str) -> Result<Option<StoredRecord>, StoreError> {
-        let (kind, id) = (kind.to_owned(), id.to_owned());
-        self.register().ask(move |sql| queries::record_get(sql, &kind, &id)).await
-    }
-
-    /// Present versions of a kind that match, by id.
-    pub async fn record_list(&self, kind: &str, filter: RecordFilter) -> Result<Vec<StoredRecord>, StoreError> {
-        let kind = kind.to_owned();
-        self.register().ask(move |sql| queries::record_list(sql, &kind, &filter)).await
+    /// Present versions of a kind that match, by id, each attested.
+    pub async fn record_list(
+        &self,
+        kind: &str,
+        filter: RecordFilter,
+    ) -> Result<Vec<Attested<StoredRecord>>, StoreError> {
+        let (kind, node) = (kind.to_owned(), Arc::clone(&self.register().node));
+        self.register().ask(move |sql| truth::records(&node, sql, &kind, &filter)).await
     }
 
     /// How much there is. Reads every operation: for a gauge, not for a request.
@@ -194,9 +230,9 @@ impl Ledger {
         self.register().ask(queries::counts).await
     }
 
-    /// The log's head as committed.
-    pub async fn head(&self) -> Result<Head, StoreError> {
-        self.register().ask(queries::head).await
+    /// The log's head as this node knows it.
+    pub fn head(&self) -> Head {
+        self.register().node.head()
     }
 
     /// The newest checkpoint, a signed note.
@@ -250,7 +286,7 @@ impl Ledger {
 
     /// The log's name.
     pub fn origin(&self) -> &str {
-        &self.register().origin
+        &self.register().node.origin
     }
 
     /// The C2SP verifier key string of the log key.

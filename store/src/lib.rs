@@ -10,7 +10,6 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-mod alarms;
 mod credential;
 mod database;
 mod entry;
@@ -31,11 +30,12 @@ mod schema;
 mod sql;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod truth;
 mod verify;
 mod writer;
 mod x509;
 
-pub use credential::{Counts, Credential, Filter, Issued, Order, Page, RevokedKey, RevokedRow, State};
+pub use credential::{Counts, Credential, Filter, Issued, Order, Page, RevokedRow, State};
 pub use database::Database;
 pub use entry::{ActorStamp, Entry, GrantStamp, Kind, RefusalEntry, Revocation};
 pub use error::StoreError;
@@ -43,4 +43,5 @@ pub use export::{Exported, export_database};
 pub use ledger::{Ledger, LogConfig};
 pub use log::{Head, verifier_key};
 pub use record::{Record, RecordFilter, StoredRecord};
+pub use truth::{Alarm, Attested, Covers, Integrity, Revocations};
 pub use verify::{Finding, Pins, Progress, Report, Source, verify, verify_pinned};

@@ -5,13 +5,13 @@ use std::fmt::Write;
 use hsm::Message;
 use policy::{Owner, Timestamp, Validity};
 
-use crate::credential::{Counts, Credential, Filter, Order, Page, RevokedKey, RevokedRow, State};
+use crate::credential::{Counts, Credential, Filter, Order, Page, State};
 use crate::entry::{ActorStamp, GrantStamp, Kind};
 use crate::error::StoreError;
 use crate::log::{Head, fold_edge};
 use crate::prepare::{ConclusionRow, FORM_SHA256, IntentRow, NAME_SLOTS, Outcome};
 use crate::record::{RecordFilter, StoredRecord};
-use crate::sql::{Row, Sql, Value};
+use crate::sql::{Cell, Row, Sql, Value};
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
@@ -22,7 +22,7 @@ const CREDENTIAL: &str = "SELECT i.op, i.kind, i.at, i.actor, i.proof, i.proof_i
     r.revoked_at, r.reason";
 const FROM: &str = " FROM intent i LEFT JOIN conclusion c ON c.op = i.op LEFT JOIN revocation r ON r.op = i.op";
 
-fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
+pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
     let corrupt = |e: &dyn std::fmt::Display| StoreError::Corrupt(e.to_string());
     let operation = row.index()?;
     let kind: Kind = row.text()?.parse().map_err(|e: StoreError| corrupt(&e))?;
@@ -136,70 +136,22 @@ pub(crate) fn concluded(intended: Credential, row: &ConclusionRow) -> Credential
     Credential { state, signature, failure, concluded_at: Some(row.at), ..intended }
 }
 
-fn one(rows: Vec<Row>) -> Result<Option<Credential>, StoreError> {
-    rows.into_iter().next().map(credential_of).transpose()
+/// The newest operation with this serial, should two keys ever have used one.
+pub(crate) fn operation_of_serial(sql: &mut dyn Sql, serial: &[u8]) -> Result<Option<u64>, StoreError> {
+    let rows = sql.query("SELECT op FROM intent WHERE serial = $1 ORDER BY op DESC LIMIT 1", &[Value::Blob(serial)])?;
+    rows.into_iter().next().map(|mut row| row.index()).transpose()
 }
 
-pub(crate) fn by_serial(sql: &mut dyn Sql, serial: &[u8]) -> Result<Option<Credential>, StoreError> {
-    // The newest, should two keys ever have used one serial.
-    let text = format!("{CREDENTIAL}{FROM} WHERE i.serial = $1 ORDER BY i.op DESC LIMIT 1");
-    one(sql.query(&text, &[Value::Blob(serial)])?)
-}
-
-pub(crate) fn by_operation(sql: &mut dyn Sql, operation: u64) -> Result<Option<Credential>, StoreError> {
-    let Ok(operation) = i64::try_from(operation) else { return Ok(None) };
-    one(sql.query(&format!("{CREDENTIAL}{FROM} WHERE i.op = $1"), &[Value::Int(operation)])?)
-}
-
-/// The newest that is surely signed.
-pub(crate) fn latest(sql: &mut dyn Sql, kind: Kind, issuer: &str) -> Result<Option<Credential>, StoreError> {
+/// The newest operation of a kind and issuer that is surely signed.
+pub(crate) fn latest(sql: &mut dyn Sql, kind: Kind, issuer: &str) -> Result<Option<u64>, StoreError> {
     let text =
-        format!("{CREDENTIAL}{FROM} WHERE i.kind = $1 AND i.issuer = $2 AND c.outcome = $3 ORDER BY i.op DESC LIMIT 1");
-    one(sql.query(&text, &[Value::Text(kind.as_str()), Value::Text(issuer), Value::Text("issued")])?)
-}
-
-/// Operations from `from` on that are neither concluded nor revoked, oldest first, at most `limit`.
-pub(crate) fn open_from(sql: &mut dyn Sql, from: u64, limit: usize) -> Result<Vec<Credential>, StoreError> {
-    let text = format!("{CREDENTIAL}{FROM} WHERE i.op >= $1 AND c.op IS NULL AND r.op IS NULL ORDER BY i.op LIMIT $2");
-    let params = [number(from), number(limit as u64)];
-    sql.query(&text, &params)?.into_iter().map(credential_of).collect()
+        format!("SELECT i.op{FROM} WHERE i.kind = $1 AND i.issuer = $2 AND c.outcome = $3 ORDER BY i.op DESC LIMIT 1");
+    let rows = sql.query(&text, &[Value::Text(kind.as_str()), Value::Text(issuer), Value::Text("issued")])?;
+    rows.into_iter().next().map(|mut row| row.index()).transpose()
 }
 
 fn number(n: u64) -> Value<'static> {
     Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
-}
-
-/// The revoked of an issuer, expired ones too: whoever makes a CRL knows which to leave out.
-pub(crate) fn revoked(sql: &mut dyn Sql, issuer: &str) -> Result<Vec<RevokedRow>, StoreError> {
-    let text = "SELECT i.op, i.kind, i.serial, r.revoked_at, r.reason, i.not_after \
-        FROM revocation r JOIN intent i ON i.op = r.op WHERE i.issuer = $1 ORDER BY r.leaf";
-    let mut found = Vec::new();
-    for mut row in sql.query(text, &[Value::Text(issuer)])? {
-        found.push(RevokedRow {
-            operation: row.index()?,
-            kind: row.text()?.parse().map_err(|e: StoreError| StoreError::Corrupt(e.to_string()))?,
-            serial: row.opt_blob()?.unwrap_or_default(),
-            revoked_at: Timestamp::from_unix(row.int()?),
-            reason: u8::try_from(row.int()?).map_err(|e| StoreError::Corrupt(e.to_string()))?,
-            not_after: row.opt_int()?.map(Timestamp::from_unix),
-        });
-    }
-    Ok(found)
-}
-
-/// The keys of what was revoked, from a leaf on.
-pub(crate) fn revoked_keys(sql: &mut dyn Sql, from_leaf: u64) -> Result<Vec<RevokedKey>, StoreError> {
-    let text = format!(
-        "SELECT r.leaf, r.reason, i.subject_key_hash FROM revocation r JOIN intent i ON i.op = r.op \
-        WHERE r.leaf >= $1 ORDER BY r.leaf LIMIT {PAGE_MAX}"
-    );
-    let rows = sql.query(&text, &[Value::Int(i64::try_from(from_leaf).unwrap_or(i64::MAX))])?;
-    let key = |mut row: Row| {
-        let (leaf, reason) = (row.index()?, row.int()?);
-        let reason = u8::try_from(reason).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-        Ok(RevokedKey { leaf, reason, key_hash: row.hash()? })
-    };
-    rows.into_iter().map(key).collect()
 }
 
 /// A WHERE clause that grows with its parameters, numbered as they come.
@@ -318,7 +270,7 @@ fn page_size(asked: usize) -> usize {
 const RECORD: &str = "SELECT v.leaf, v.kind, v.id, v.at, v.owner, v.lookup, v.expires, v.body, v.actor, v.proof, v.proof_id \
     FROM record v";
 
-fn record_of(mut row: Row) -> Result<StoredRecord, StoreError> {
+pub(crate) fn record_of(mut row: Row) -> Result<StoredRecord, StoreError> {
     Ok(StoredRecord {
         version: row.index()? + 1,
         kind: row.text()?,
@@ -332,17 +284,14 @@ fn record_of(mut row: Row) -> Result<StoredRecord, StoreError> {
     })
 }
 
-pub(crate) fn record_get(sql: &mut dyn Sql, kind: &str, id: &str) -> Result<Option<StoredRecord>, StoreError> {
+/// The newest version of a record as it stands there, not attested.
+pub(crate) fn record_get(sql: &mut dyn Sql, kind: &str, id: &str) -> Result<Option<Vec<Cell>>, StoreError> {
     let text = format!("{RECORD} WHERE v.kind = $1 AND v.id = $2 ORDER BY v.leaf DESC LIMIT 1");
-    sql.query(&text, &[Value::Text(kind), Value::Text(id)])?.into_iter().next().map(record_of).transpose()
+    Ok(sql.query(&text, &[Value::Text(kind), Value::Text(id)])?.into_iter().next().map(Row::cells))
 }
 
 /// The present versions that match, by id. A version that was replaced does not match, whatever it said.
-pub(crate) fn record_list(
-    sql: &mut dyn Sql,
-    kind: &str,
-    filter: &RecordFilter,
-) -> Result<Vec<StoredRecord>, StoreError> {
+pub(crate) fn record_list(sql: &mut dyn Sql, kind: &str, filter: &RecordFilter) -> Result<Vec<Vec<Cell>>, StoreError> {
     let mut clause = Where::new();
     clause.and("v.kind = ?", Some(Value::Text(kind)));
     clause.and("v.owner = ?", filter.owner.as_deref().map(Value::Text));
@@ -355,7 +304,7 @@ pub(crate) fn record_list(
         clause.text,
         clause.params.len()
     );
-    sql.query(&text, &clause.params)?.into_iter().map(record_of).collect()
+    Ok(sql.query(&text, &clause.params)?.into_iter().map(Row::cells).collect())
 }
 
 pub(crate) fn counts(sql: &mut dyn Sql) -> Result<Counts, StoreError> {

@@ -167,7 +167,7 @@ impl From<DeskError> for Problem {
 pub fn store_problem(error: &StoreError) -> Problem {
     match error {
         StoreError::Busy { retry_after_secs } => Problem::unavailable("the register is busy", *retry_after_secs),
-        StoreError::Unavailable(_) | StoreError::Closed => {
+        StoreError::Unavailable(_) | StoreError::Held(_) | StoreError::Closed => {
             tracing::warn!(%error, "the register is unavailable");
             Problem::unavailable("the register is unavailable", UNAVAILABLE_RETRY_SECS)
         }
@@ -176,6 +176,7 @@ pub fn store_problem(error: &StoreError) -> Problem {
         | StoreError::Duplicate(_)
         | StoreError::NotFound(_)
         | StoreError::Invalid(_)
+        | StoreError::Altered(_)
         | StoreError::Corrupt(_)
         | StoreError::Database(_) => {
             tracing::error!(%error, "the register failed");
@@ -240,7 +241,9 @@ impl Desk {
     }
 }
 
-fn read<T: Kept>(record: StoredRecord) -> Result<Stored<T>, DeskError> {
+/// Only an attested record becomes an object: what ACME decides, it decides by what a node of ours wrote.
+fn read<T: Kept>(record: Attested<StoredRecord>) -> Result<Stored<T>, DeskError> {
+    let record = record.into_inner();
     match serde_json::from_value(record.body) {
         Ok(object) => Ok(Stored { object, version: record.version }),
         Err(source) => Err(DeskError::Broken { kind: record.kind, id: record.id, source }),

@@ -99,7 +99,7 @@ impl Doorkeeper {
     }
 }
 
-fn certificate_actor(credential: &Credential, now: Timestamp) -> Result<Actor, AuthError> {
+fn certificate_actor(credential: &Attested<Credential>, now: Timestamp) -> Result<Actor, AuthError> {
     if credential.kind != Kind::Certificate || credential.profile != LOGIN_PROFILE {
         return Err(AuthError::Certificate("it is not of the profile tls-client"));
     }

@@ -85,7 +85,7 @@ pub(crate) struct TokenBody {
 
 impl Token {
     /// Reads a record back.
-    pub(crate) fn from_record(record: &StoredRecord) -> Result<Self, String> {
+    pub(crate) fn from_record(record: &Attested<StoredRecord>) -> Result<Self, String> {
         let body: TokenBody = serde_json::from_value(record.body.clone()).map_err(|error| error.to_string())?;
         let sha256 =
             hex::decode(&body.sha256).ok().and_then(|bytes| bytes.try_into().ok()).ok_or("its hash is not one")?;

@@ -75,7 +75,7 @@ impl Lookout {
         let health = self.authority.health();
         Readiness {
             hsm: health.token == Health::Ready && health.held.is_none(),
-            register: self.ledger.head().await.is_ok(),
+            register: self.ledger.follow().await.is_ok(),
         }
     }
 
@@ -90,6 +90,11 @@ impl Lookout {
             }
         };
         alarms.extend(health.held.map(|why| format!("Nothing is issued: {why}.")));
+        let integrity = self.ledger.integrity();
+        alarms.extend(integrity.held.map(|why| format!("Nothing is written: {why}.")));
+        alarms.extend(integrity.alarms.iter().rev().take(ALARMS_MAX).map(|alarm| {
+            format!("The register was altered: {}: {} (met {} times since {}).", alarm.place, alarm.says, alarm.times, alarm.at)
+        }));
         let found = lifecycle::alarms(&self.ledger, self.world.now(), &self.renewals).await?;
         alarms.extend(found.iter().take(ALARMS_MAX).map(ToString::to_string));
         if found.len() > ALARMS_MAX {

@@ -172,7 +172,7 @@ async fn read_grant(app: &App, actor: &Actor, owner: Option<Owner>) -> Result<Gr
 async fn status(app: &App, actor: &Actor) -> Result<Option<Status>, Problem> {
     let on = Resource::plain(ResourceKind::Status);
     let Ok(grant) = app.authority().policies().decide(actor, Action::ReadStatus, &on) else { return Ok(None) };
-    let head = app.ledger().head().await?;
+    let head = app.ledger().head();
     Ok(Some(Status {
         hsm: HsmStatus::of(app.authority().health().token),
         issuers: app.authority().issuers().into_iter().map(|issuer| issuer.label).collect::<Vec<_>>().join(", "),

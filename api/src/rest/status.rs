@@ -76,7 +76,7 @@ struct Expiring {
 pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> Result<Response, Problem> {
     let grant = app.authorize(&actor, Action::ReadStatus, Resource::plain(ResourceKind::Status)).await?;
     let (ledger, health) = (app.ledger(), app.authority().health());
-    let (counts, head, now) = (ledger.counts().await?, ledger.head().await?, app.world().now());
+    let (counts, head, now) = (ledger.counts().await?, ledger.head(), app.world().now());
     let survey = app.surveyor().survey(&grant, None).await?;
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),

@@ -69,7 +69,7 @@ impl House {
 
 pub async fn open_ledger(dir: &Path, mint: hsm::Mint, world: &World) -> Ledger {
     let database = Database::Sqlite(dir.join("chancery.db"));
-    Ledger::open(database, mint, LogConfig { origin: "log.example/chancery".to_owned() }, world.clone()).await.unwrap()
+    Ledger::open(database, (&pool, mint), LogConfig { origin: "log.example/chancery".to_owned(), state: None }, world.clone()).await.unwrap()
 }
 
 pub fn parts(ledger: &Ledger, pool: &Pool, world: &World, profiles: Profiles) -> Parts {
