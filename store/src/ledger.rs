@@ -20,7 +20,7 @@ use crate::log::{self, Head, LogKey};
 use crate::prepare::{IntentRow, Outcome};
 use crate::queries;
 use crate::record::{Record, RecordFilter, StoredRecord};
-use crate::register::Register;
+use crate::register::{Register, Resumed};
 use crate::sql::Sql;
 use crate::truth::{self, Attested, Integrity, Revocations};
 
@@ -36,6 +36,9 @@ pub struct LogConfig {
 
 /// No log is ever this long; a larger number is a mistake of the caller's.
 const PROOF_SIZE_MAX: u64 = 1 << 62;
+
+/// The kind of the record that says why a node went on after it had stopped.
+const RESUMPTION: &str = "resumption";
 
 /// A handle on the register. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -58,8 +61,41 @@ impl Ledger {
         log: LogConfig,
         world: World,
     ) -> Result<Ledger, StoreError> {
-        let register = Register::open(database, pool, log, world).await?;
+        let (register, _) = Register::open(database, pool, log, world, false).await?;
         Ok(Ledger { inner: Arc::new(Inner { mint, register }) })
+    }
+
+    /// Opens a register that this node had stopped at, and goes on from what it holds: an operator's decision, whose reason
+    /// becomes a leaf. The register's head must be one that a node with this token sealed; sizes that the history before may
+    /// have signed are never signed again. Every node that stopped is told by itself.
+    pub async fn resume(
+        database: Database,
+        (pool, mint): (&Pool, Mint),
+        log: LogConfig,
+        world: World,
+        (actor, reason): (ActorStamp, &str),
+    ) -> Result<(Ledger, Resumed), StoreError> {
+        if reason.trim().is_empty() || log.state.is_none() {
+            return Err(StoreError::Invalid(
+                "going on takes a reason, and the folder that says where this node was".into(),
+            ));
+        }
+        let (register, resumed) = Register::open(database, pool, log, world, true).await?;
+        let ledger = Ledger { inner: Arc::new(Inner { mint, register }) };
+        let resumed = resumed.ok_or_else(|| StoreError::Invalid("this node keeps no folder".into()))?;
+        let head = |head: Head| serde_json::json!({ "size": head.size, "root": hex::encode(head.root) });
+        let record = Record {
+            kind: RESUMPTION,
+            id: format!("{}-{}", resumed.head.size, hex::encode(&resumed.head.root[..8])),
+            owner: None,
+            lookup: None,
+            expires: None,
+            body: serde_json::json!({ "reason": reason, "at": head(resumed.head), "known": resumed.known.map(head) }),
+            actor,
+            expect: None,
+        };
+        ledger.record(vec![record]).await?;
+        Ok((ledger, resumed))
     }
 
     /// Writes what is queued and ends the threads. Every other handle answers `Closed` afterwards.

@@ -12,7 +12,7 @@ use crate::database::Database;
 use crate::entry::{RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::ledger::LogConfig;
-use crate::log::{self, Checkpoint, LogKey};
+use crate::log::{self, Checkpoint, Head, LogKey};
 use crate::pending::Pending;
 use crate::prepare::{ConclusionRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail};
 use crate::queries;
@@ -31,6 +31,15 @@ const CHECKPOINTS_UNDER_WAY: usize = 16;
 const UNCONCLUDED_MAX: usize = 1_000;
 /// Records of one call: one ACME order and all its authorizations.
 const RECORDS_MAX: usize = 256;
+
+/// From where a node that had stopped goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// The register's head, which is the node's from now on.
+    pub head: Head,
+    /// The newest head this node knew. Leaves of it that the register lacks are lost.
+    pub known: Option<Head>,
+}
 
 /// The ledger without the right to make intents: everything but the custody line's first step.
 #[derive(Debug)]
@@ -52,7 +61,8 @@ impl Register {
         pool: &Pool,
         log: LogConfig,
         world: World,
-    ) -> Result<Register, StoreError> {
+        resume: bool,
+    ) -> Result<(Register, Option<Resumed>), StoreError> {
         log::check_origin(&log.origin)?;
         // A connection lives and ends off the async threads: PostgreSQL's brings a runtime of its own.
         let (known, origin) = (database.clone(), log.origin.clone());
@@ -67,21 +77,29 @@ impl Register {
         let pending = Arc::new(Pending::default());
         let for_writer = Arc::clone(&pending);
         let clock = world.clone();
-        let (writer, readers, threads, node) = blocking(move || {
+        let (writer, readers, threads, node, resumed) = blocking(move || {
             let mut sql = connect(&database, Use::Write)?;
             if sealed.is_none() {
                 keep_key(sql.as_mut(), &made)?;
             }
             let anchor = log.state.as_deref().map(Anchor::open).transpose()?;
+            let resumed = match &anchor {
+                Some(anchor) if resume => {
+                    let (head, known) = Node::resume(sql.as_mut(), &log.origin, &key, anchor)?;
+                    Some(Resumed { head, known })
+                }
+                Some(_) | None => None,
+            };
             let node = Arc::new(Node::load(sql.as_mut(), &log.origin, key, anchor, clock)?);
             let (writer, thread) = WriterHandle::start(database.clone(), sql, Arc::clone(&node), for_writer)?;
             let (readers, mut threads) = ReaderHandle::start(&database)?;
             threads.push(thread);
-            Ok((writer, readers, threads, node))
+            Ok((writer, readers, threads, node, resumed))
         })
         .await?;
         let (threads, checkpoints) = (Mutex::new(threads), Mutex::default());
-        Ok(Register { writer, readers, threads, pending, checkpoints, signed: RwLock::default(), node, world })
+        let signed = RwLock::default();
+        Ok((Register { writer, readers, threads, pending, checkpoints, signed, node, world }, resumed))
     }
 
     pub(crate) fn stop(&self) {
@@ -220,7 +238,10 @@ impl Register {
         self.follow().await?;
         let head = self.node.head();
         let newest = self.signed().as_ref().map_or(0, |signed| signed.size);
-        if head.size == newest || head.size == 0 || self.another_signed(head.size, head.root, key).await? {
+        if head.size == newest
+            || head.size <= self.node.burned()?
+            || self.another_signed(head.size, head.root, key).await?
+        {
             return Ok(None);
         }
         let text = log::checkpoint_text(&self.node.origin, head.size, &head.root);
@@ -353,8 +374,8 @@ mod tests {
             let key = pool.generate("k", KeyKind::P256).await.unwrap();
             let database = Database::Sqlite(dir.path().join("r.db"));
             let world = World::fixed(Timestamp::from_unix(1), 1);
-            let register =
-                Register::open(database, &pool, LogConfig { origin: "o".into(), state: None }, world).await.unwrap();
+            let log = LogConfig { origin: "o".into(), state: None };
+            let (register, _) = Register::open(database, &pool, log, world, false).await.unwrap();
             let row = Arc::new(IntentRow::new(entry(&key), register.now()).unwrap());
             let op = register.intend(row).await.unwrap();
             let signed = |byte| Outcome::Issued(vec![byte]);

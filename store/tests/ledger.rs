@@ -2,7 +2,7 @@
 
 mod support;
 
-use hsm::{KeyKind, Message};
+use hsm::Message;
 use store::{Filter, Kind, Order, RecordFilter, State, StoreError};
 use support::*;
 

@@ -342,3 +342,39 @@ fn a_register_sealed_by_another_token_is_not_opened() {
         assert!(refused.is_err());
     });
 }
+
+#[test]
+fn an_operator_goes_on_from_a_restored_register_and_no_size_is_signed_twice() {
+    on_sqlite(|database| async move {
+        let (state, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let house = House::open_in(&database, state.path()).await;
+        house.issue(1).await;
+        let yesterday = dir.path().join("yesterday.db");
+        steal(&database, &format!("VACUUM INTO '{}'", yesterday.display()));
+        house.issue(2).await;
+        house.issue(3).await;
+        let signed: u64 = house.checkpoint().await.lines().nth(1).unwrap().parse().unwrap();
+        let closed = house.closed().await;
+        for stale in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{stale}", path_of(&database).display()));
+        }
+        std::fs::copy(&yesterday, path_of(&database)).unwrap();
+        assert!(matches!(closed.open(&database, Some(state.path())).await, Err(StoreError::Held(_))));
+        assert!(closed.resume(&database, state.path(), " ").await.is_err(), "a reason is given");
+        let (house, resumed) = closed.resume(&database, state.path(), "the disk died; restored").await.unwrap();
+        assert_eq!(resumed.known.unwrap().size, signed);
+        assert!(resumed.head.size < signed);
+        let leaf = house.ledger.leaves(resumed.head.size..resumed.head.size + 1).await.unwrap().remove(0).1;
+        assert!(leaf.contains("\"kind\":\"resumption\""), "{leaf}");
+        // Sizes that the lost history may have signed are passed over in silence.
+        assert!(house.ledger.intend_checkpoint(&house.log).await.unwrap().is_none());
+        for n in 10..20 {
+            house.issue(n).await;
+        }
+        let again: u64 = house.checkpoint().await.lines().nth(1).unwrap().parse().unwrap();
+        assert!(again > signed);
+        // The next start is an ordinary one.
+        let house = house.closed().await;
+        house.open(&database, Some(state.path())).await.unwrap();
+    });
+}

@@ -5,6 +5,7 @@
 //! `head`        the newest head, rewritten in place after each batch; at most a second old after a power loss
 //! `checkpoint`  the newest signed checkpoint, flushed
 //! `held`        why this node stopped writing; only an operator's command takes it away
+//! `burned`      a size up to which no checkpoint is signed: an earlier history of this log may have signed there
 //! `fold`        an image of the fold, so that a start reads only the leaves that came since
 //!
 //! Trusted for: how far the log was. Whoever deletes the folder makes the node believe the next sealed head it meets.
@@ -22,6 +23,7 @@ use crate::log::{Checkpoint, Hash, Head};
 const HEAD: &str = "head";
 const CHECKPOINT: &str = "checkpoint";
 const HELD: &str = "held";
+const BURNED: &str = "burned";
 const FOLD: &str = "fold";
 /// One line, padded, so that an older and longer one never shows behind it.
 const HEAD_BYTES: usize = 128;
@@ -88,8 +90,16 @@ impl Anchor {
         }
     }
 
-    /// Takes the note away and begins again at a head: an operator said so.
-    pub fn begin_at(&self, head: &Head) -> Result<(), StoreError> {
+    /// The size up to which no checkpoint is signed.
+    pub fn burned(&self) -> Result<u64, StoreError> {
+        let text = self.read(BURNED)?.unwrap_or_default();
+        Ok(text.trim().parse().unwrap_or(0))
+    }
+
+    /// Takes the note away and begins again at a head: an operator said so. What was signed of the history that is given up
+    /// cannot be taken back, so its sizes are burned: there are never two checkpoints of one size.
+    pub fn begin_at(&self, head: &Head, burned: u64) -> Result<(), StoreError> {
+        self.replace(BURNED, self.burned()?.max(burned).to_string().as_bytes())?;
         for name in [HELD, CHECKPOINT, FOLD] {
             match fs::remove_file(self.dir.join(name)) {
                 Err(e) if e.kind() != ErrorKind::NotFound => return Err(self.away(name, &e)),
@@ -169,7 +179,9 @@ mod tests {
         let again = Anchor::open(&dir.path().join("state")).unwrap();
         assert_eq!(again.newest().unwrap(), Some(small));
         assert_eq!(again.held().unwrap().as_deref(), Some("cut"));
-        again.begin_at(&large).unwrap();
+        again.begin_at(&large, 12).unwrap();
         assert_eq!((again.newest().unwrap(), again.held().unwrap()), (Some(large), None));
+        again.begin_at(&large, 7).unwrap();
+        assert_eq!(again.burned().unwrap(), 12);
     }
 }

@@ -115,6 +115,27 @@ impl Node {
         Ok(node)
     }
 
+    /// Lets a node that stopped go on at the register's head, which a node with the token must have sealed. Answers that head
+    /// and the newest this node knew.
+    pub fn resume(
+        sql: &mut dyn Sql,
+        origin: &str,
+        key: &HeadKey,
+        anchor: &Anchor,
+    ) -> Result<(Head, Option<Head>), StoreError> {
+        let known = anchor.newest()?;
+        let mut state = State::default();
+        load_state(sql, origin, key, &mut state, None)?;
+        let head = Head { size: state.tree.size(), root: state.tree.root() };
+        anchor.begin_at(&head, known.map_or(0, |known| known.size))?;
+        Ok((head, known))
+    }
+
+    /// The size up to which no checkpoint is signed.
+    pub fn burned(&self) -> Result<u64, StoreError> {
+        self.anchor.as_ref().map_or(Ok(0), Anchor::burned)
+    }
+
     /// Takes what others appended. In a transaction that holds the head's lock the log cannot move meanwhile.
     pub fn follow(&self, sql: &mut dyn Sql, lock: bool) -> Result<(), Divergence> {
         self.not_held()?;

@@ -123,6 +123,22 @@ pub struct Closed {
 }
 
 impl Closed {
+    pub async fn resume(
+        &self,
+        database: &Database,
+        state: &Path,
+        reason: &str,
+    ) -> Result<(House, store::Resumed), store::StoreError> {
+        let (pool, mint) = hsm::open(self.token.config()).unwrap();
+        let config = LogConfig { state: Some(state.to_owned()), ..log_config() };
+        let (world, token) = (self.world.clone(), self.token.clone());
+        let (ledger, resumed) =
+            Ledger::resume(database.clone(), (&pool, mint), config, world.clone(), (actor(), reason)).await?;
+        let issuing = pool.find("issuing").await.unwrap();
+        let log = pool.find("log").await.unwrap();
+        Ok((House { ledger, pool, issuing, log, world, token }, resumed))
+    }
+
     pub async fn open(&self, database: &Database, state: Option<&Path>) -> Result<Ledger, store::StoreError> {
         let (pool, mint) = hsm::open(self.token.config()).unwrap();
         let log = LogConfig { state: state.map(Path::to_owned), ..log_config() };
