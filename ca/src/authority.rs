@@ -11,10 +11,10 @@ use store::{Credential, Ledger, RefusalEntry};
 use crate::clock::Clock;
 use crate::compromised::Compromised;
 use crate::crl::Desk;
+use crate::encode::pem;
 use crate::error::CaError;
 use crate::hierarchy::{self, CreateConfig, Hierarchy, ROOT};
 use crate::issuer::Issuing;
-use crate::pem;
 use crate::profile::{Profile, Profiles};
 use crate::ssh::SshCa;
 

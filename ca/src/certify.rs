@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use store::{Credential, Issued, Kind, State};
 use x509_parser::prelude::{FromDer, TbsCertificate};
 
+use crate::Authority;
 use crate::draft_x509::{LeafRequest, Subject, Under, leaf};
+use crate::encode::Dn;
 use crate::error::CaError;
 use crate::hierarchy::CODE;
+use crate::intake::{Csr, SubjectKey};
 use crate::profile::{Profile, Rules, SubjectPolicy};
-use crate::subject_key::SubjectKey;
-use crate::{Authority, Csr, Dn};
 
 /// The profile whose certificates log in to the API.
 pub const LOGIN_PROFILE: &str = "tls-client";

@@ -8,10 +8,10 @@ use der::asn1::{ObjectIdentifier, OctetStringRef, UintRef};
 use hsm::Algorithm;
 use policy::Timestamp;
 
-use crate::algorithm::identifier;
-use crate::subject_key::sha256;
-use crate::tlv::{context, sequence, set_of};
-use crate::x509::time;
+use crate::encode::algorithm::identifier;
+use crate::encode::sha256;
+use crate::encode::tlv::{context, sequence, set_of};
+use crate::encode::x509::time;
 
 /// The SET OF signed attributes (section 5.3), DER: what the key signs.
 pub(crate) fn signed_attributes(

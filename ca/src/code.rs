@@ -8,13 +8,14 @@ use policy::{Action, Actor, Owner, Resource, Timestamp};
 use serde_json::json;
 use store::{ActorStamp, Credential, Filter, Issued, Kind, Record, RecordFilter, State};
 
+use crate::Authority;
 use crate::cms::{Signer, signed_attributes, signed_data};
 use crate::draft::{Draft, DraftError, Expect, Facts, ProfileStamp};
 use crate::draft_x509::{LeafRequest, Subject};
+use crate::encode::{Dn, sha256};
 use crate::error::CaError;
 use crate::hierarchy::CODE;
-use crate::subject_key::{SubjectKey, sha256};
-use crate::{Authority, Dn};
+use crate::intake::SubjectKey;
 
 /// How a code signature is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use store::{Kind, Ledger};
 
+use crate::Authority;
 use crate::error::CaError;
-use crate::{Authority, RevocationReason};
+use crate::intake::RevocationReason;
 
 /// How old the memory may be before the register is asked for what was revoked since.
 const AGE_MAX: Duration = Duration::from_secs(1);

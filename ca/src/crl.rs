@@ -2,8 +2,7 @@
 //!
 //! A desk is a task that takes requests to publish and makes one CRL for all that wait. It makes a few at once and then one
 //! a second, so that ten revocations a millisecond do not make ten CRLs. Every CRL is an entry of the ledger like any other signature; the newest
-//! one in the register is what is served. The TBSCertList is put together here and not by a library's builder: those copy the
-//! wrong key identifier or write an empty list where RFC 5280 wants none.
+//! one in the register is what is served.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,10 +22,11 @@ use x509_cert::ext::Extension;
 use crate::Authority;
 use crate::authority::Inner;
 use crate::draft::{Draft, DraftError, Expect, Facts, ProfileStamp, validity};
+use crate::encode::crl::{CrlParts, RevokedEntry};
+use crate::encode::sha256;
+use crate::encode::x509::{authority_key_identifier, extension};
 use crate::error::CaError;
-use crate::issuer::{Issuing, authority_key_identifier};
-use crate::subject_key::sha256;
-use crate::x509::{CrlParts, RevokedEntry, extension};
+use crate::issuer::Issuing;
 
 impl Authority {
     /// The newest CRL of an issuer, DER.

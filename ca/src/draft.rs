@@ -11,11 +11,10 @@ use serde_json::Value;
 use store::{ActorStamp, Entry, GrantStamp, Kind};
 
 use crate::code::CodeFormat;
+use crate::intake::{SshKey, SubjectKey};
 use crate::issuer::Issuing;
 use crate::profile::Profile;
 use crate::ssh::SshCa;
-use crate::ssh_wire::SshKey;
-use crate::subject_key::SubjectKey;
 
 /// Bytes to be signed and everything known about them.
 pub(crate) struct Draft {

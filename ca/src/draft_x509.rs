@@ -15,13 +15,13 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::name::GeneralNames;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
 
-use crate::Dn;
 use crate::draft::{Draft, DraftError, Expect, Facts, ProfileStamp, validity};
+use crate::encode::certificate::CertificateParts;
+use crate::encode::x509::{extension, key_identifier};
+use crate::encode::{Dn, DnError, san, sha256};
+use crate::intake::SubjectKey;
 use crate::issuer::Issuing;
 use crate::profile::{Profile, Rules, SubjectPolicy, X509Rules};
-use crate::san;
-use crate::subject_key::{SubjectKey, sha256};
-use crate::x509::{CertificateParts, extension, key_identifier};
 
 /// A granted request for an end-entity certificate. Its names are the grant's.
 pub(crate) struct LeafRequest {
@@ -116,7 +116,7 @@ fn subject(
         Subject::Exactly(dn) => return Ok(dn),
         Subject::ByProfile(given) => given,
     };
-    let refused = |e: crate::DnError| DraftError::new("subject", e.to_string());
+    let refused = |e: DnError| DraftError::new("subject", e.to_string());
     match rules.subject {
         SubjectPolicy::Empty => Ok(Dn::empty()),
         SubjectPolicy::FirstName => {

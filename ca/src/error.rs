@@ -4,8 +4,8 @@ use hsm::HsmError;
 use policy::Refusal;
 use store::StoreError;
 
-use crate::csr::CsrError;
 use crate::draft::DraftError;
+use crate::intake::CsrError;
 use crate::lint::LintFailure;
 
 /// Why there is no credential.

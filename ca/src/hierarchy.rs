@@ -21,11 +21,11 @@ use store::{ActorStamp, Credential, Filter, Kind, Record, State};
 use crate::authority::Parts;
 use crate::clock::Clock;
 use crate::draft_x509::{CaPlan, ca};
+use crate::encode::{Dn, DnError};
 use crate::error::CaError;
 use crate::issue::issue;
 use crate::issuer::Issuing;
 use crate::ssh::SshCa;
-use crate::{Dn, DnError};
 
 /// How a new authority is to be.
 #[derive(Clone, Debug)]

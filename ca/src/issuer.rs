@@ -5,21 +5,19 @@
 
 use const_oid::db::{rfc5280, rfc5912};
 use der::Encode;
-use der::asn1::{Ia5String, OctetString};
+use der::asn1::Ia5String;
 use hsm::Key;
 use policy::{Timestamp, Validity};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::crl::dp::DistributionPoint;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
-use x509_cert::ext::pkix::{
-    AccessDescription, AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, CrlDistributionPoints,
-};
+use x509_cert::ext::pkix::{AccessDescription, AuthorityInfoAccessSyntax, CrlDistributionPoints};
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
 
+use crate::Urls;
+use crate::encode::x509::{authority_key_identifier, extension};
+use crate::encode::{Dn, pem};
 use crate::error::CaError;
-use crate::pem;
-use crate::x509::extension;
-use crate::{Dn, Urls};
 
 /// A CA with everything an issuance needs from it.
 pub(crate) struct Issuing {
@@ -113,10 +111,4 @@ fn pointers(label: &str, key_identifier: &[u8], urls: &Urls) -> Result<Vec<Exten
         extension(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, false, &CrlDistributionPoints(vec![crl]).to_der()?)?,
         extension(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS, false, &AuthorityInfoAccessSyntax(vec![access]).to_der()?)?,
     ])
-}
-
-/// RFC 5280 section 4.2.1.1: the keyIdentifier alone, copied from the issuer's own subjectKeyIdentifier.
-pub(crate) fn authority_key_identifier(key_identifier: &[u8]) -> Result<Extension, der::Error> {
-    let aki = AuthorityKeyIdentifier { key_identifier: Some(OctetString::new(key_identifier)?), ..Default::default() };
-    extension(rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER, false, &aki.to_der()?)
 }

@@ -9,26 +9,21 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-// Intake: from bytes of strangers to values that cannot be wrong.
-mod csr;
-mod dn;
-mod san;
-mod ssh_key;
-mod subject_key;
+// How things are written.
+mod encode;
+
+// From bytes of strangers to values that cannot be wrong.
+mod intake;
 
 // Bounds.
 mod profile;
 mod profile_file;
 
 // Drafts: the bytes that would be signed.
-mod algorithm;
 mod cms;
 mod draft;
 mod draft_x509;
-mod pem;
-mod ssh_wire;
-mod tlv;
-mod x509;
+mod ssh_body;
 
 // The lint: the bytes read back.
 mod lint;
@@ -54,21 +49,19 @@ mod crl;
 mod error;
 mod hierarchy;
 mod issuer;
-mod revocation;
 mod revoke;
 mod ssh;
 
 pub use authority::{Authority, Health, Issuer, Parts, Urls};
 pub use certify::{CertifyRequest, LOGIN_PROFILE, login_scopes};
 pub use code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};
-pub use csr::{Csr, CsrError};
-pub use dn::{Dn, DnError};
 pub use draft::DraftError;
+pub use encode::{Dn, DnError};
 pub use error::CaError;
 pub use hierarchy::CreateConfig;
+pub use intake::{Csr, CsrError, RevocationReason, UnknownReason};
 pub use lint::LintFailure;
 pub use profile::{Profile, ProfileError, ProfileKind, Profiles};
-pub use revocation::{RevocationReason, UnknownReason};
 pub use ssh::{SshIssued, SshRequest};
 
 pub use hsm::Health as TokenHealth;

@@ -6,7 +6,7 @@ use store::Entry;
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Version};
 use x509_parser::revocation_list::TbsCertList;
 
-use crate::algorithm::identifier;
+use crate::encode::algorithm::identifier;
 use crate::issuer::Issuing;
 use crate::lint::Findings;
 

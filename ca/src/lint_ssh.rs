@@ -7,10 +7,11 @@ use policy::{Principal, Timestamp};
 use store::Entry;
 
 use crate::draft::BACKDATE_SECS_MAX;
+use crate::encode::Wire;
+use crate::intake::SshKey;
 use crate::lint::Findings;
 use crate::profile::{Profile, Rules};
 use crate::ssh::{SshCa, register_serial_tail};
-use crate::ssh_wire::{SshKey, Wire};
 
 /// What an SSH certificate is held against.
 pub(crate) struct Ssh<'a> {

@@ -19,11 +19,14 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsag
 
 use crate::draft::Draft;
 use crate::draft_x509::{CaPlan, LeafRequest, Subject, Under, ca, leaf};
-use crate::issuer::{Issuing, authority_key_identifier};
+use crate::encode::algorithm::identifier;
+use crate::encode::certificate::CertificateParts;
+use crate::encode::x509::{authority_key_identifier, extension};
+use crate::encode::{Dn, san, tlv};
+use crate::intake::{SubjectKey, ssh_key};
+use crate::issuer::Issuing;
 use crate::ssh::{SshCa, SshFacts};
-use crate::subject_key::SubjectKey;
-use crate::x509::{CertificateParts, extension};
-use crate::{Dn, Profiles, Urls, san, ssh, ssh_key, tlv};
+use crate::{Profiles, Urls, ssh};
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
@@ -59,8 +62,7 @@ async fn bench() -> Bench {
 async fn issuing(pool: &Pool, policies: &Policies) -> Issuing {
     let key = pool.generate("tls", KeyKind::P256).await.unwrap();
     let draft = ca(init(policies), root_plan(), &key, None, serial(), NOW.plus_secs(-600)).unwrap();
-    let der = tlv::sequence(&[tbs(&draft), crate::algorithm::identifier(key.algorithm()), &[0x03, 0x02, 0x00, 0x00]])
-        .unwrap();
+    let der = tlv::sequence(&[tbs(&draft), identifier(key.algorithm()), &[0x03, 0x02, 0x00, 0x00]]).unwrap();
     Issuing::new("tls", key, der, None, &Urls { http_base: "http://pki.example".to_owned() }).unwrap()
 }
 
@@ -344,7 +346,7 @@ async fn a_ca_certificate_for_another_key_or_for_no_ca_is_no_issuer() {
     assert!(refused(&bench.other, der).contains("not for the key"));
     assert!(refused(&bench.issuer.key, &der[..der.len() - 1]).contains("unreadable"));
     let leaf = bench.leaf();
-    let algorithm = crate::algorithm::identifier(bench.issuer.key.algorithm());
+    let algorithm = identifier(bench.issuer.key.algorithm());
     let leaf = tlv::sequence(&[tbs(&leaf), algorithm, &[0x03, 0x02, 0x00, 0x00]]).unwrap();
     assert!(refused(&bench.other, &leaf).contains("not one of a CA"));
 }

@@ -13,14 +13,14 @@ use x509_cert::ext::Extension;
 use x509_parser::extensions::{GeneralName, KeyUsage};
 use x509_parser::prelude::{FromDer, ParsedExtension, TbsCertificate, X509Extension, X509Version};
 
-use crate::algorithm::identifier;
 use crate::draft::BACKDATE_SECS_MAX;
+use crate::encode::algorithm::identifier;
+use crate::encode::san;
+use crate::encode::x509::key_identifier;
+use crate::intake::SubjectKey;
 use crate::issuer::Issuing;
 use crate::lint::Findings;
 use crate::profile::{Profile, Rules, SubjectPolicy, X509Rules};
-use crate::san;
-use crate::subject_key::SubjectKey;
-use crate::x509::key_identifier;
 
 /// What an end-entity certificate is held against.
 pub(crate) struct Leaf<'a> {

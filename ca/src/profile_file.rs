@@ -11,10 +11,10 @@ use spki::ObjectIdentifier;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
 
+use crate::encode::sha256;
+use crate::encode::x509::extension;
 use crate::hierarchy::{CODE, SSH_HOST, SSH_USER, TLS};
 use crate::profile::{NameKind, Profile, Rules, SshRules, SubjectPolicy, X509Rules};
-use crate::subject_key::sha256;
-use crate::x509::extension;
 
 /// Reads and checks one profile.
 pub(crate) fn read(name: &str, text: &str) -> Result<Profile, String> {

@@ -3,8 +3,9 @@
 use policy::{Action, Actor, Name, Principal, Resource, ResourceKind};
 use store::{ActorStamp, Credential, GrantStamp, Kind, Revocation, State};
 
+use crate::Authority;
 use crate::error::CaError;
-use crate::{Authority, RevocationReason};
+use crate::intake::RevocationReason;
 
 impl Authority {
     /// Revokes, then publishes the issuer's CRL. An intent without a conclusion can be revoked too: it counts as issued.

@@ -12,11 +12,12 @@ use store::{Issued, Kind};
 
 use crate::Authority;
 use crate::draft::{Draft, DraftError, Expect, Facts, ProfileStamp, validity};
+use crate::encode::ssh::{ca_blob, signature_blob};
+use crate::encode::{Wire, sha256, split_string};
 use crate::error::CaError;
+use crate::intake::{SshKey, ssh_key};
 use crate::profile::{Profile, Rules};
-use crate::ssh_key;
-use crate::ssh_wire::{Body, SshKey, Wire, ca_blob, signature_blob, split_string};
-use crate::subject_key::sha256;
+use crate::ssh_body::Body;
 
 /// A request for an SSH certificate.
 #[derive(Clone, Debug)]

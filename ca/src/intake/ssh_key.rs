@@ -7,8 +7,23 @@ use ::ssh_key::PublicKey;
 use ::ssh_key::public::{EcdsaPublicKey, KeyData};
 use hsm::KeyKind;
 
-use crate::ssh_wire::{SshKey, split_string};
-use crate::subject_key::rsa_strength;
+use crate::encode::split_string;
+use crate::intake::subject_key::rsa_strength;
+
+/// A subject's public key: its algorithm's name, and the fields that follow the name in a key blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SshKey {
+    pub(crate) algorithm: String,
+    pub(crate) fields: Vec<u8>,
+    pub(crate) kind: KeyKind,
+}
+
+impl SshKey {
+    /// `ssh-ed25519-cert-v01@openssh.com` and its like.
+    pub(crate) fn certificate_type(&self) -> String {
+        format!("{}-cert-v01@openssh.com", self.algorithm)
+    }
+}
 
 /// Reads `ssh-ed25519 AAAA... comment`; the comment is dropped.
 pub(crate) fn parse(line: &str) -> Result<SshKey, String> {

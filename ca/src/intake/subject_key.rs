@@ -3,11 +3,13 @@
 //! Answers the threat of certifying a key whose private half can be had: too short, a bad exponent, a modulus with a
 //! small factor (2012's shared-factor surveys), or the structure of Infineon's generator (ROCA, CVE-2017-15361).
 
-use der::asn1::{BitStringRef, UintRef};
+use der::asn1::UintRef;
 use der::{AnyRef, Decode, Sequence, Tag};
 use hsm::KeyKind;
-use ring::digest::{SHA256, digest};
 use spki::ObjectIdentifier;
+
+use crate::encode::sha256;
+use crate::encode::spki::{Algorithm, Spki, public_bits};
 
 /// A public key fit to be certified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,18 +62,6 @@ impl SubjectKey {
     pub(crate) fn public_bits(&self) -> Option<Vec<u8>> {
         public_bits(&self.spki_der)
     }
-}
-
-/// The bits of the subjectPublicKey BIT STRING, without tag, length and unused-bits octet.
-pub(crate) fn public_bits(spki_der: &[u8]) -> Option<Vec<u8>> {
-    Spki::from_der(spki_der).ok()?.key.as_bytes().map(<[u8]>::to_vec)
-}
-
-/// SHA-256.
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    out
 }
 
 /// The strength of an RSA key given as its two integers (an SSH key has no SubjectPublicKeyInfo).
@@ -191,19 +181,6 @@ impl TagIsNull for AnyRef<'_> {
     fn tag_is_null(&self) -> bool {
         self.header().tag() == Tag::Null && self.value().is_empty()
     }
-}
-
-#[derive(Sequence)]
-struct Spki<'a> {
-    algorithm: Algorithm<'a>,
-    key: BitStringRef<'a>,
-}
-
-/// An AlgorithmIdentifier as it stands in the input.
-#[derive(Sequence)]
-pub(crate) struct Algorithm<'a> {
-    pub(crate) oid: ObjectIdentifier,
-    pub(crate) parameters: Option<AnyRef<'a>>,
 }
 
 #[derive(Sequence)]

@@ -11,7 +11,7 @@ use spki::ObjectIdentifier;
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::name::{RdnSequence, RelativeDistinguishedName};
 
-use crate::tlv;
+use crate::encode::tlv;
 
 /// A distinguished name: its DER, kept as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]

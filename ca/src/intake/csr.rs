@@ -21,10 +21,10 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName, SubjectKeyIdentifier};
 use x509_cert::name::RdnSequence;
 
-use crate::dn::{check_shape, text_of};
-use crate::san;
-use crate::subject_key::{Algorithm, SubjectKey};
-use crate::tlv;
+use crate::encode::dn::{check_shape, text_of};
+use crate::encode::spki::Algorithm;
+use crate::encode::{san, tlv};
+use crate::intake::subject_key::SubjectKey;
 
 /// A certificate request whose sender proved possession of a strong enough key.
 #[derive(Clone, Debug)]
