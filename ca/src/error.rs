@@ -4,9 +4,7 @@ use hsm::HsmError;
 use policy::Refusal;
 use store::StoreError;
 
-use crate::draft::DraftError;
 use crate::intake::CsrError;
-use crate::lint::LintFailure;
 
 /// Why there is no credential.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +58,38 @@ impl CaError {
     pub(crate) fn unavailable(retry_after_secs: u32, why: impl Into<String>) -> CaError {
         CaError::Unavailable { retry_after_secs, why: why.into() }
     }
+}
+
+/// Why a request cannot become a draft.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{what}: {detail}")]
+pub struct DraftError {
+    /// The part of the request that is wrong.
+    pub what: &'static str,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+impl DraftError {
+    pub(crate) fn new(what: &'static str, detail: impl Into<String>) -> DraftError {
+        DraftError { what, detail: detail.into() }
+    }
+}
+
+/// Encoding what was parsed cannot fail but for our own mistakes; it is reported, not unwrapped.
+impl From<der::Error> for DraftError {
+    fn from(e: der::Error) -> DraftError {
+        DraftError::new("encoding", e.to_string())
+    }
+}
+
+/// What a draft's own bytes say against it: each finding in words. A failed lint is our bug or an attack, never a
+/// caller's typing mistake, so it is logged as an error too.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the draft failed its lint: {}", findings.join("; "))]
+pub struct LintFailure {
+    /// Each finding.
+    pub findings: Vec<String>,
 }
 
 impl From<DraftError> for CaError {

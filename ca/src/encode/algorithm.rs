@@ -1,4 +1,4 @@
-//! Signature algorithms as X.509, CMS and SSH write them.
+//! Signature algorithms as X.509 and CMS write them.
 
 use hsm::Algorithm;
 
