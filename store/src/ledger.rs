@@ -223,6 +223,12 @@ impl Ledger {
         self.register().follow().await
     }
 
+    /// Raises an alarm about something that the register should hold and does not, as somebody outside this room knows: a
+    /// certificate that our own CA signed and that has no row was taken away, or signed behind our back.
+    pub fn missing(&self, place: &str, says: &str) {
+        self.register().node.alarm(place, says);
+    }
+
     /// How the register is, as this node knows it.
     pub fn integrity(&self) -> Integrity {
         self.register().integrity()
