@@ -1,13 +1,15 @@
 //! The auditor: re-derives the whole log and everything it says of the register, from bytes alone.
 //!
 //! It believes nothing it reads: leaves derive the tree, the tree derives the tiles, the head and every checkpoint's root;
-//! each leaf judges its row; each row's signature is checked under the key it names. What it cannot know by itself is
+//! each leaf judges its row; each row's signature is checked under the key it names; what the leaves mean is replayed. What it cannot know by itself is
 //! whether the register's owner keeps two of them: that takes a checkpoint saved elsewhere ([`Pins`]).
 
 mod checkpoints;
 mod database;
 mod evidence;
 mod folder;
+mod patrol;
+mod replay;
 mod rows;
 mod signatures;
 mod walk;
@@ -17,6 +19,8 @@ use std::path::PathBuf;
 use crate::database::Database;
 use crate::error::StoreError;
 use evidence::Evidence;
+pub use patrol::AuditState;
+pub(crate) use patrol::{NEW_TILES, Patrol, look};
 use walk::Walk;
 
 /// What is verified.
@@ -55,7 +59,8 @@ pub struct Progress {
 /// Something that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The class: `leaf`, `tile`, `head`, `checkpoint`, `intent`, `conclusion`, `revocation`, `record`, `name`, `migration`, `signature`, `key`.
+    /// The class: `leaf`, `tile`, `head`, `checkpoint`, `intent`, `conclusion`, `revocation`, `record`, `name`, `migration`,
+    /// `signature`, `key`, `file`; of what the log means: `actor`, `crl`, `text`.
     pub what: &'static str,
     /// Which row or leaf, and which column where that can be told: `intent op=17 column serial`.
     pub where_: String,
