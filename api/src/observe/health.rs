@@ -93,7 +93,10 @@ impl Lookout {
         let integrity = self.ledger.integrity();
         alarms.extend(integrity.held.map(|why| format!("Nothing is written: {why}.")));
         alarms.extend(integrity.alarms.iter().rev().take(ALARMS_MAX).map(|alarm| {
-            format!("The register was altered: {}: {} (met {} times since {}).", alarm.place, alarm.says, alarm.times, alarm.at)
+            format!(
+                "The register was altered: {}: {} (met {} times since {}).",
+                alarm.place, alarm.says, alarm.times, alarm.at
+            )
         }));
         let found = lifecycle::alarms(&self.ledger, self.world.now(), &self.renewals).await?;
         alarms.extend(found.iter().take(ALARMS_MAX).map(ToString::to_string));
