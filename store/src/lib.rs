@@ -47,4 +47,4 @@ pub use record::{Record, RecordFilter, StoredRecord};
 pub use register::Resumed;
 pub use texts::TextKind;
 pub use truth::{Alarm, Attested, Covers, Integrity, Revocations};
-pub use verify::{AuditState, Finding, Pins, Progress, Report, Source, verify, verify_pinned};
+pub use verify::{AuditState, Finding, Identity, Pins, Progress, Report, Source, verify, verify_pinned};

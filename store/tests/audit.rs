@@ -249,11 +249,27 @@ fn a_log_under_another_key_than_the_pinned_one_is_found() {
                 Pins { checkpoint: Some(note.clone()), verifier_key: Some(house.ledger.verifier_key(key).unwrap()) };
             store::verify_pinned(database.clone(), &pins, &mut |_| {}).unwrap()
         };
-        is_clean(&look(&house.log));
+        let pinned = look(&house.log);
+        is_clean(&pinned);
+        assert_eq!((pinned.identity, pinned.origin.as_str()), (store::Identity::Pinned, ORIGIN));
+        assert_eq!(pinned.key, house.ledger.verifier_key(&house.log).unwrap());
         let report = look(&other);
         // The stored one and the saved one.
         assert_eq!(report.findings_total, 2, "{}", shown(&report));
         assert!(shown(&report).contains("under the pinned verifier key"));
+        assert_eq!(report.key, house.ledger.verifier_key(&other).unwrap(), "the one that was asked for");
+        // Without one, the register's own word for itself is said to be that.
+        let alone = verified(database.clone(), Some(&note));
+        is_clean(&alone);
+        assert_eq!(
+            (alone.identity, alone.origin.as_str(), &alone.key),
+            (store::Identity::Unchecked, ORIGIN, &pinned.key)
+        );
+        // The key of another log, though it is the same key.
+        let renamed = pinned.key.replacen(ORIGIN, "other.example/log", 1);
+        let renamed = Pins { checkpoint: None, verifier_key: Some(renamed) };
+        let report = store::verify_pinned(database.clone(), &renamed, &mut |_| {});
+        assert!(report.is_err() || report.is_ok_and(|report| report.findings_total > 0));
     });
 }
 

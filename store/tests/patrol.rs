@@ -41,7 +41,7 @@ async fn filled(database: &Database) -> House {
 }
 
 /// What a thief does, and the place that is named.
-const THEFTS: [(&str, &str); 14] = [
+const THEFTS: [(&str, &str); 15] = [
     ("UPDATE record SET body = '{}' WHERE id = 'r1'", "record leaf="),
     ("DELETE FROM record WHERE id = 'r1'", "record leaf="),
     ("UPDATE intent SET owner = 'bank' WHERE op = 2", "intent op=2"),
@@ -52,6 +52,10 @@ const THEFTS: [(&str, &str); 14] = [
     ("UPDATE name SET name = 'dns:bank.example' WHERE slot = 256", "name slot=256"),
     ("UPDATE leaf SET bytes = hash WHERE idx = 300", "leaf idx=300"),
     ("UPDATE leaf SET hash = bytes WHERE idx = 608", "leaf idx=608"),
+    (
+        "UPDATE leaf SET (hash, bytes) = (SELECT o.hash, o.bytes FROM leaf o WHERE o.idx = 301) WHERE idx = 300",
+        "leaf idx=300 column bytes",
+    ),
     ("DELETE FROM leaf WHERE idx = 4", "leaf idx=4"),
     ("UPDATE tile SET root = hashes WHERE n = 1", "tile level=0 n=1"),
     ("DELETE FROM tile WHERE n = 0", "tile level=0 n=0"),

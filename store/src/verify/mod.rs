@@ -71,9 +71,36 @@ pub struct Finding {
 /// Lists in a report stop here; the totals go on.
 const LISTED_MAX: usize = 1_000;
 
+/// Whether it is the log that the auditor means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// Its checkpoints were held against a verifier key that the auditor brought.
+    Pinned,
+    /// Against a key that it records itself: it is consistent with itself, and whoever wrote it all anew is not found.
+    #[default]
+    Unchecked,
+}
+
+impl Identity {
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Identity::Pinned => "pinned",
+            Identity::Unchecked => "unchecked",
+        }
+    }
+}
+
 /// What was found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
+    /// The log's name: that of the pinned key, or else what its checkpoints say; empty where there are none.
+    pub origin: String,
+    /// The verifier key string that checkpoints were held against: the pinned one, or else the newest that the register
+    /// records; empty where there is none.
+    pub key: String,
+    /// Where that key comes from.
+    pub identity: Identity,
     /// Leaves checked.
     pub leaves: u64,
     /// Concluded signatures checked.

@@ -47,16 +47,9 @@ type Rows = HashMap<&'static str, BTreeMap<u64, Vec<Cell>>>;
 impl<'a> Walk<'a> {
     pub fn new(evidence: &'a mut dyn Evidence, pins: &Pins) -> Result<Walk<'a>, StoreError> {
         let keys = Keys::read(&evidence.keys()?);
-        let checkpoints = Checkpoints::new(pins)?;
-        Ok(Walk {
-            evidence,
-            keys,
-            checkpoints,
-            tree: Tree::default(),
-            replay: Replay::default(),
-            time: 0,
-            report: Report::default(),
-        })
+        let mut report = Report::default();
+        let checkpoints = Checkpoints::new(pins, &mut report)?;
+        Ok(Walk { evidence, keys, checkpoints, tree: Tree::default(), replay: Replay::default(), time: 0, report })
     }
 
     pub fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
