@@ -22,7 +22,9 @@ use crate::queries;
 use crate::record::{Record, RecordFilter, StoredRecord};
 use crate::register::{Register, Resumed};
 use crate::sql::Sql;
+use crate::texts::{self, TextKind};
 use crate::truth::{self, Attested, Integrity, Revocations};
+use crate::verify::AuditState;
 
 /// How the log is known outside.
 #[derive(Clone, Debug)]
@@ -157,6 +159,40 @@ impl Ledger {
         }
     }
 
+    /// Records the text behind a hash that leaves name, once. Call it before the first leaf that names it: `verify` finds
+    /// hashes that cannot be read.
+    pub async fn record_text(
+        &self,
+        kind: TextKind,
+        hash: &[u8; 32],
+        text: &str,
+        actor: &ActorStamp,
+    ) -> Result<(), StoreError> {
+        let records = texts::records(kind, hash, text, actor)?;
+        if self.register().node.record(&truth::record_key(kind.as_str(), &texts::id(hash, 0))).1.is_some() {
+            return Ok(());
+        }
+        match self.record(records).await {
+            // Another node was faster; the parts of a text are written together.
+            Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The text behind a hash, each part of it attested; none where it was not recorded.
+    pub async fn text(&self, kind: TextKind, hash: &[u8; 32]) -> Result<Option<String>, StoreError> {
+        let (mut whole, mut part, mut parts) = (String::new(), 0, 1);
+        while part < parts {
+            let id = texts::id(hash, part);
+            let Some(record) = self.record_get(kind.as_str(), &id).await? else { return Ok(None) };
+            let read = texts::part(&record.body);
+            let (all, text) = read.ok_or_else(|| StoreError::Corrupt(format!("{} {id} is no text", kind.as_str())))?;
+            whole.push_str(text);
+            (part, parts) = (part + 1, all);
+        }
+        Ok(Some(whole))
+    }
+
     /// Revokes an operation's credential, whether its conclusion is known or not; answers the leaf's index.
     pub async fn revoke(&self, revocation: Revocation) -> Result<u64, StoreError> {
         self.register().revoke(revocation).await
@@ -227,6 +263,17 @@ impl Ledger {
     /// certificate that our own CA signed and that has no row was taken away, or signed behind our back.
     pub fn missing(&self, place: &str, says: &str) {
         self.register().node.alarm(place, says);
+    }
+
+    /// One step of the service's own audit: new leaves and their rows, and a tile of old ones (docs/LIMITS.md). What it finds
+    /// is an alarm ([`Ledger::integrity`]). Call it every second, from a task of its own.
+    pub async fn audit_step(&self) -> Result<AuditState, StoreError> {
+        self.register().audit_step().await
+    }
+
+    /// How far the service's own audit is.
+    pub fn audited(&self) -> AuditState {
+        self.register().audited()
     }
 
     /// How the register is, as this node knows it.

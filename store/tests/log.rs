@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hsm::KeyKind;
 use ring::digest::{SHA256, digest};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
-use store::{Ledger, StoreError};
+use store::{Ledger, Record, RefusalEntry, Revocation, StoreError};
 use support::*;
 
 type Hash = [u8; 32];
@@ -216,10 +216,17 @@ fn a_register_is_not_opened_under_another_log_name() {
 fn leaves_are_the_documented_lines() {
     on_sqlite(|database| async move {
         let house = House::open(&database).await;
-        let issued = house.issue(1).await;
-        house.ledger.revoke(revocation(issued.operation)).await.unwrap();
-        house.ledger.refuse(refusal()).await.unwrap();
-        house.ledger.record(vec![record("a\"\u{7}é", Some(0))]).await.unwrap();
+        let mut entry = house.entry(1);
+        entry.actor = token_actor();
+        let issued = house.ledger.conclude(house.signature(entry).await).await.unwrap();
+        let revocation = Revocation { actor: token_actor(), ..revocation(issued.operation) };
+        house.ledger.revoke(revocation).await.unwrap();
+        house.ledger.refuse(RefusalEntry { actor: token_actor(), ..refusal() }).await.unwrap();
+        let record = Record { actor: token_actor(), ..record("a\"\u{7}é", Some(0)) };
+        house.ledger.record(vec![record]).await.unwrap();
+        let mut crl = house.crl(2, "tls", None);
+        crl.actor = token_actor();
+        house.ledger.intend(crl).await.unwrap();
         let mut lines = String::new();
         for (_, leaf) in house.ledger.leaves(0..100).await.unwrap() {
             // Keys and signatures are fresh in every run: their hashes are not golden.

@@ -22,6 +22,7 @@ pub use attest::Attested;
 pub(crate) use attest::{credential, credential_by_serial, record, records};
 pub(crate) use change::Change;
 pub use fold::{Covers, Revocations};
-pub(crate) use fold::{RecordKey, Revoked, record_key};
+pub(crate) use fold::{Fold, RecordKey, Revoked, Version, chained, record_key};
 pub(crate) use key::{open_key, read_sealed};
 pub(crate) use node::{Divergence, Node};
+pub(crate) use proof::proved_hash;

@@ -33,8 +33,13 @@ pub(super) fn leaf(node: &Node, sql: &mut dyn Sql, index: u64) -> Result<Result<
     Ok(Leaf::parse(&bytes).map_err(|why| format!("leaf {index}: {why}")))
 }
 
-/// The hash at a place of the tree.
-fn proved_hash(node: &Node, sql: &mut dyn Sql, level: u8, index: u64) -> Result<Result<Hash, String>, StoreError> {
+/// The hash at a place of the tree, or what is wrong with the tiles that lead there.
+pub(crate) fn proved_hash(
+    node: &Node,
+    sql: &mut dyn Sql,
+    level: u8,
+    index: u64,
+) -> Result<Result<Hash, String>, StoreError> {
     match node.unfinished(level, index) {
         Ok(Some(hash)) => return Ok(Ok(hash)),
         Ok(None) => {}
