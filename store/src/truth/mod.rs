@@ -25,3 +25,4 @@ pub use fold::{Covers, Revocations};
 pub(crate) use fold::{RecordKey, Revoked, record_key};
 pub(crate) use key::{open_key, read_sealed};
 pub(crate) use node::{Divergence, Node};
+pub(crate) use proof::{TileAt, tile, tile_at};
