@@ -8,8 +8,7 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use policy::{Action, Grant, Resource, ResourceKind};
 
-use super::plain::SHORT;
-use super::published::Published;
+use super::published::{Published, SHORT, TEXT};
 use crate::app::App;
 use crate::intake::{Caller, typed};
 use crate::problem::{Kind, Problem};
@@ -23,7 +22,6 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000
 /// A head is signed each second while the log moves: whoever keeps one asks whether it is still the newest.
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 const OCTETS: &str = "application/octet-stream";
-pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 /// What names people is kept by nobody but its reader.
 const OWN_COPY: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 

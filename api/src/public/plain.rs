@@ -11,15 +11,13 @@ use axum::routing::get;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::log;
-use super::published::Published;
+use super::published::{Published, SHORT, TEXT};
 use crate::app::App;
 use crate::intake::{Segment, json, typed};
 use crate::problem::{Kind, Problem};
 
 /// How long a cache may keep a CRL: a revocation is published within seconds, and may not wait for long in between.
 const CRL_SECS: i64 = 60;
-/// And an issuer, the roots, a key: they change with a rotation, which must arrive too, and whoever has them asks with an ETag.
-pub(super) const SHORT: HeaderValue = HeaderValue::from_static("public, max-age=60");
 
 /// The label of the root among the issuers.
 const ROOT: &str = "root";
@@ -78,12 +76,12 @@ fn no_issuer() -> Problem {
 
 /// The SSH user CA's public key, for TrustedUserCAKeys.
 async fn ssh_user_ca(Shared(app): Shared<App>, asked: HeaderMap) -> Response {
-    Published::new(log::TEXT, line(app.authority().ssh_user_ca()), SHORT).answer(&asked)
+    Published::new(TEXT, line(app.authority().ssh_user_ca()), SHORT).answer(&asked)
 }
 
 /// The SSH host CA's public key, for `@cert-authority` in known_hosts.
 async fn ssh_host_ca(Shared(app): Shared<App>, asked: HeaderMap) -> Response {
-    Published::new(log::TEXT, line(app.authority().ssh_host_ca()), SHORT).answer(&asked)
+    Published::new(TEXT, line(app.authority().ssh_host_ca()), SHORT).answer(&asked)
 }
 
 fn line(mut text: String) -> String {
@@ -95,7 +93,7 @@ fn line(mut text: String) -> String {
 
 /// Alive: the process answers. Says nothing of the rooms below, so that a restart is not asked for when the HSM is away.
 async fn healthz() -> Response {
-    typed(StatusCode::OK, log::TEXT, "ok\n")
+    typed(StatusCode::OK, TEXT, "ok\n")
 }
 
 /// Ready: the HSM and the register would issue now. The reasons are for `/api/v1/status`, not for strangers.

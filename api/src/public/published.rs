@@ -3,15 +3,21 @@
 //! RFC 9110 sections 8.8 (validators), 13.1 and 13.2 (conditional requests), RFC 9111. The body of an answer shares the bytes
 //! that everybody reads: a reader who takes his time holds a place, and no copy.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use policy::Timestamp;
 use ring::digest::{SHA256, digest};
-use std::time::{Duration, UNIX_EPOCH};
 
 use crate::intake::typed;
+
+/// How long a cache may keep an issuer, the roots, a key: they change with a rotation, which must arrive too.
+pub(super) const SHORT: HeaderValue = HeaderValue::from_static("public, max-age=60");
+/// Lines for people and tools.
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Something that is published.
 pub(super) struct Published {
