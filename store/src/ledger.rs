@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hsm::{Intent, Key, Message, Mint, NotSigned, Pool, Signature};
 use policy::{Timestamp, World};
 
@@ -16,14 +17,14 @@ use crate::entry::{ActorStamp, Entry, Kind, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::export::{self, Exported};
 use crate::keys;
-use crate::log::{self, Head, LogKey};
+use crate::log::{self, Head, LogKey, TILE_WIDTH};
 use crate::prepare::{IntentRow, Outcome};
 use crate::queries;
 use crate::record::{Record, RecordFilter, StoredRecord};
-use crate::register::{Register, Resumed};
+use crate::register::{Register, Resumed, SignedHead};
 use crate::sql::Sql;
 use crate::texts::{self, TextKind};
-use crate::truth::{self, Attested, Integrity, Revocations};
+use crate::truth::{self, Attested, Integrity, Revocations, TileAt};
 use crate::verify::AuditState;
 
 /// How the log is known outside.
@@ -283,10 +284,15 @@ impl Ledger {
 
     /// The newest signed CRL of an issuer, attested.
     pub async fn newest_crl(&self, issuer: &str) -> Result<Option<Attested<Credential>>, StoreError> {
-        match self.register().node.fold(|fold, _| fold.newest_crl(issuer)) {
+        match self.newest_crl_operation(issuer) {
             Some(operation) => self.register().credential(operation).await,
             None => Ok(None),
         }
+    }
+
+    /// Which operation made the newest signed CRL of an issuer, as this node knows it, without a question to the database.
+    pub fn newest_crl_operation(&self, issuer: &str) -> Option<u64> {
+        self.register().node.fold(|fold, _| fold.newest_crl(issuer))
     }
 
     /// The newest signed credential of a kind and issuer, attested.
@@ -331,14 +337,33 @@ impl Ledger {
         self.register().node.head()
     }
 
-    /// The newest checkpoint, a signed note.
-    pub async fn checkpoint(&self) -> Result<Option<String>, StoreError> {
-        self.register().ask(|sql| Ok(queries::checkpoint(sql)?.map(|(_, note)| note))).await
+    /// The newest head that this node signed or saw signed since it started, without a question to the database.
+    pub fn signed_head(&self) -> Option<SignedHead> {
+        self.register().signed().clone()
     }
 
-    /// A tile of hashes, `width` of them (256 is a full tile); none where the log does not reach.
-    pub async fn tile(&self, level: u8, n: u64, width: u16) -> Result<Option<Vec<u8>>, StoreError> {
-        self.register().ask(move |sql| log::tile(sql, level, n, width)).await
+    /// The newest checkpoint, a signed note: the one in memory; before there is one, the register's.
+    pub async fn checkpoint(&self) -> Result<Option<String>, StoreError> {
+        match self.signed_head() {
+            Some(head) => Ok(Some(head.note.as_ref().to_owned())),
+            None => self.register().ask(|sql| Ok(queries::checkpoint(sql)?.map(|(_, note)| note))).await,
+        }
+    }
+
+    /// A tile of hashes, `width` of them (256 is a full tile); none where the log does not reach. From memory where it is
+    /// unfinished or was read lately; else the database's, if the tree in memory proves it.
+    pub async fn tile(&self, level: u8, n: u64, width: u16) -> Result<Option<Bytes>, StoreError> {
+        if !(1..=TILE_WIDTH).contains(&width) {
+            return Ok(None);
+        }
+        let node = Arc::clone(&self.register().node);
+        match truth::tile_at(&node, level, n, width) {
+            TileAt::Memory(bytes) => Ok(Some(bytes)),
+            TileAt::Nowhere => Ok(None),
+            TileAt::Database => {
+                self.register().ask(move |sql| truth::tile(&node, sql, level, n, width)).await.map(Some)
+            }
+        }
     }
 
     /// A bundle of leaves, `width` of them (256 is a full one); none where the log does not reach.

@@ -44,7 +44,7 @@ pub use export::{Exported, export_database};
 pub use ledger::{Ledger, LogConfig};
 pub use log::{Head, verifier_key};
 pub use record::{Record, RecordFilter, StoredRecord};
-pub use register::Resumed;
+pub use register::{Resumed, SignedHead};
 pub use texts::TextKind;
 pub use truth::{Alarm, Attested, Covers, Integrity, Revocations};
 pub use verify::{AuditState, Finding, Identity, Pins, Progress, Report, Source, verify, verify_pinned};

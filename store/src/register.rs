@@ -43,6 +43,17 @@ pub struct Resumed {
     pub known: Option<Head>,
 }
 
+/// A signed head of the log, as it is published.
+#[derive(Clone, Debug)]
+pub struct SignedHead {
+    /// How many leaves it is of.
+    pub size: u64,
+    /// The checkpoint, a signed note.
+    pub note: Arc<str>,
+    /// Since when this node has it.
+    pub since: Timestamp,
+}
+
 /// The ledger without the right to make intents: everything but the custody line's first step.
 #[derive(Debug)]
 pub(crate) struct Register {
@@ -52,7 +63,7 @@ pub(crate) struct Register {
     pending: Arc<Pending>,
     checkpoints: Mutex<BTreeMap<u64, String>>,
     /// The newest checkpoint that this node signed, or saw signed by the log key.
-    signed: RwLock<Option<Checkpoint>>,
+    signed: RwLock<Option<SignedHead>>,
     pub node: Arc<Node>,
     patrol: Patrol,
     world: World,
@@ -324,14 +335,14 @@ impl Register {
     fn keep_signed(&self, checkpoint: Checkpoint, note: &str) -> Result<(), StoreError> {
         let mut signed = self.signed.write().unwrap_or_else(PoisonError::into_inner);
         if signed.as_ref().is_none_or(|there| there.size < checkpoint.size) {
-            *signed = Some(checkpoint);
+            *signed = Some(SignedHead { size: checkpoint.size, note: note.into(), since: self.now() });
             drop(signed);
             self.node.note_checkpoint(note)?;
         }
         Ok(())
     }
 
-    fn signed(&self) -> std::sync::RwLockReadGuard<'_, Option<Checkpoint>> {
+    pub(crate) fn signed(&self) -> std::sync::RwLockReadGuard<'_, Option<SignedHead>> {
         self.signed.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -26,3 +26,4 @@ pub(crate) use fold::{Fold, RecordKey, Revoked, Version, chained, record_key};
 pub(crate) use key::{open_key, read_sealed};
 pub(crate) use node::{Divergence, Node};
 pub(crate) use proof::proved_hash;
+pub(crate) use proof::{TileAt, tile, tile_at};
