@@ -10,7 +10,9 @@ use std::sync::Arc;
 use hsm::{Intent, Key, Message, Mint, NotSigned, Signature};
 use policy::{Timestamp, World};
 
-use crate::credential::{Counts, Credential, Filter, Issued, Page, RevokedKey, RevokedRow};
+use crate::credential::{
+    Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Page, RevokedKey, RevokedRow,
+};
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, Kind, RefusalEntry, Revocation};
 use crate::error::StoreError;
@@ -32,6 +34,9 @@ pub struct LogConfig {
 
 /// No log is ever this long; a larger number is a mistake of the caller's.
 const PROOF_SIZE_MAX: u64 = 1 << 62;
+
+/// An alarm list is for people; what does not fit is in `counts`.
+const UNCONCLUDED_MAX: usize = 1_000;
 
 /// A handle on the register. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -150,14 +155,25 @@ impl Ledger {
         self.register().ask(move |sql| queries::list(sql, &filter)).await
     }
 
-    /// How many match; order, cursor and limit play no part.
+    /// How many match, from counters: by kind, owner, profile, issuer and state alone. Order, cursor and limit play no part.
     pub async fn count(&self, filter: Filter) -> Result<u64, StoreError> {
         self.register().ask(move |sql| queries::count(sql, &filter)).await
     }
 
     /// Intents from before `older_than` that nobody concluded or revoked, oldest first, at most 1000.
     pub async fn unconcluded(&self, older_than: Timestamp) -> Result<Vec<Credential>, StoreError> {
-        self.register().unconcluded(older_than).await
+        self.register().ask(move |sql| queries::unconcluded(sql, older_than, UNCONCLUDED_MAX)).await
+    }
+
+    /// Certificates that are due for renewal by the server, the longest due first. What was renewed is due no more.
+    pub async fn due(&self, filter: DueFilter) -> Result<Vec<Due>, StoreError> {
+        self.register().ask(move |sql| queries::due(sql, &filter)).await
+    }
+
+    /// How many certificates of an owner, or of all, end in each hour, from the hour of `from` on.
+    pub async fn expiring(&self, owner: Option<&str>, from: Timestamp) -> Result<Vec<ExpiringHour>, StoreError> {
+        let owner = owner.map(str::to_owned);
+        self.register().ask(move |sql| queries::expiring(sql, owner.as_deref(), from)).await
     }
 
     /// Everything revoked of an issuer, expired or not.
@@ -189,7 +205,7 @@ impl Ledger {
         self.register().ask(move |sql| queries::record_list(sql, &kind, &filter)).await
     }
 
-    /// How much there is. Reads every operation: for a gauge, not for a request.
+    /// How much there is, from counters.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
         self.register().ask(queries::counts).await
     }

@@ -10,7 +10,6 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-mod alarms;
 mod credential;
 mod database;
 mod entry;
@@ -22,6 +21,7 @@ mod ledger;
 mod log;
 mod pending;
 mod prepare;
+mod projection;
 mod queries;
 mod reader;
 mod record;
@@ -35,7 +35,9 @@ mod verify;
 mod writer;
 mod x509;
 
-pub use credential::{Counts, Credential, Filter, Issued, Order, Page, RevokedKey, RevokedRow, State};
+pub use credential::{
+    Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedKey, RevokedRow, State,
+};
 pub use database::Database;
 pub use entry::{ActorStamp, Entry, GrantStamp, Kind, RefusalEntry, Revocation};
 pub use error::StoreError;

@@ -6,7 +6,6 @@ use std::thread::JoinHandle;
 
 use policy::{Timestamp, World};
 
-use crate::alarms::{Alarms, UNCONCLUDED_MAX};
 use crate::credential::Credential;
 use crate::database::Database;
 use crate::entry::{RefusalEntry, Revocation};
@@ -36,7 +35,6 @@ pub(crate) struct Register {
     threads: Mutex<Vec<JoinHandle<()>>>,
     pending: Arc<Pending>,
     checkpoints: Mutex<BTreeMap<u64, String>>,
-    alarms: Mutex<Alarms>,
     pub origin: String,
     world: World,
 }
@@ -64,8 +62,8 @@ impl Register {
                 "this register's log is `{origin}`, the configuration says `{ours}`: {why}"
             )));
         }
-        let (threads, checkpoints, alarms) = (Mutex::new(threads), Mutex::default(), Mutex::default());
-        Ok(Register { writer, readers, threads, pending, checkpoints, alarms, origin: log.origin, world })
+        let (threads, checkpoints) = (Mutex::new(threads), Mutex::default());
+        Ok(Register { writer, readers, threads, pending, checkpoints, origin: log.origin, world })
     }
 
     pub(crate) fn stop(&self) {
@@ -134,15 +132,6 @@ impl Register {
             Some(_) => Err(StoreError::Conflict(format!("operation {operation} is concluded already"))),
             None => Ok(there),
         }
-    }
-
-    /// Intents that nobody concluded or revoked.
-    pub(crate) async fn unconcluded(&self, older_than: Timestamp) -> Result<Vec<Credential>, StoreError> {
-        let known = self.alarms.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (found, known) = self.ask(move |sql| known.look(sql)).await?;
-        // Of two who look at once either may come last: both know the truth of a moment, and the next look starts there.
-        *self.alarms.lock().unwrap_or_else(PoisonError::into_inner) = known;
-        Ok(found.into_iter().filter(|credential| credential.intended_at < older_than).take(UNCONCLUDED_MAX).collect())
     }
 
     pub(crate) async fn refuse(&self, refusal: &RefusalEntry) -> Result<u64, StoreError> {

@@ -143,7 +143,8 @@ pub(crate) trait Sql {
     fn query(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError>;
     /// The same in a transaction that writes; nobody else changes the rows it gives until the transaction ends.
     fn query_and_lock(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError>;
-    /// Inserts rows of `columns` values each, laid end to end. `into` is `INSERT INTO table (a, b)`.
+    /// Inserts rows of `columns` values each, laid end to end. `into` is `INSERT INTO table (a, b)`, or
+    /// `INSERT INTO table (a, b) VALUES ? ON CONFLICT ...`.
     fn insert(&mut self, into: &'static str, columns: usize, values: &[Value<'_>]) -> Result<(), SqlError>;
     /// Runs the statements of a migration.
     fn script(&mut self, sql: &str) -> Result<(), SqlError>;
@@ -161,6 +162,12 @@ pub(crate) fn connect(database: &Database, usage: Use) -> Result<Box<dyn Sql + S
         Database::Sqlite(path) => Ok(Box::new(sqlite::Sqlite::open(path, usage)?)),
         Database::Postgres(url) => Ok(Box::new(postgres::Postgres::open(url, usage)?)),
     }
+}
+
+/// The text that inserts so many rows.
+fn insert_text(into: &str, rows: usize, columns: usize) -> String {
+    let (into, end) = into.split_once(" VALUES ?").unwrap_or((into, ""));
+    format!("{into} VALUES {}{end}", values_list(rows, columns))
 }
 
 /// `($1, $2), ($3, $4)`: the VALUES of an insert.

@@ -16,7 +16,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Cell, Row, Sql, SqlError, Use, Value, values_list};
+use super::{Cell, Row, Sql, SqlError, Use, Value, insert_text};
 
 /// A server that does not answer by then is away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,7 +69,7 @@ impl Postgres {
         if let Some(statement) = self.inserts.get(&(into, rows)) {
             return Ok(statement.clone());
         }
-        let sql = format!("{into} VALUES {}", values_list(rows, columns));
+        let sql = insert_text(into, rows, columns);
         let statement = self.client.prepare(&sql).map_err(fault)?;
         self.inserts.insert((into, rows), statement.clone());
         Ok(statement)

@@ -10,7 +10,7 @@ use std::path::Path;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
-use super::{Cell, Row, Sql, SqlError, Use, Value, values_list};
+use super::{Cell, Row, Sql, SqlError, Use, Value, insert_text};
 
 /// Writing connections keep the indexes' upper pages: 64 MiB, in KiB as SQLite wants it.
 const WRITER_CACHE_KIB: i64 = 65_536;
@@ -125,7 +125,7 @@ impl Sql for Sqlite {
 
     /// Row by row with one parsed statement: in-process there is no round trip to save.
     fn insert(&mut self, into: &'static str, columns: usize, values: &[Value<'_>]) -> Result<(), SqlError> {
-        let sql = format!("{into} VALUES {}", values_list(1, columns));
+        let sql = insert_text(into, 1, columns);
         self.check_order(&sql)?;
         let mut statement = self.connection.prepare_cached(&sql).map_err(fault)?;
         for row in values.chunks_exact(columns) {

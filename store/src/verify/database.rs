@@ -2,6 +2,7 @@
 
 use super::Report;
 use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
+use super::projections;
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::keys;
@@ -93,7 +94,8 @@ impl Evidence for Tables {
     }
 
     fn keys(&mut self) -> Result<Vec<Vec<Cell>>, StoreError> {
-        let text = format!("{} WHERE kind = $1 ORDER BY leaf", RECORD.select());
+        // A key is recorded once. Of how many there are nobody decides but who opens the token.
+        let text = format!("{} WHERE leaf IN (SELECT leaf FROM present WHERE kind = $1)", RECORD.select());
         self.cells(&text, &[Value::Text(keys::KIND)])
     }
 
@@ -138,6 +140,7 @@ impl Evidence for Tables {
             self.strays(table.name, table.name, table.key(), derived.size, report)?;
         }
         self.strays("name", "name", "slot", derived.size * NAME_SLOTS, report)?;
+        projections::check(self.sql.as_mut(), report)?;
         self.stray_tiles(derived.size, report)?;
         self.migrations(report)
     }

@@ -8,6 +8,7 @@ mod checkpoints;
 mod database;
 mod evidence;
 mod folder;
+mod projections;
 mod rows;
 mod signatures;
 mod walk;
@@ -55,7 +56,8 @@ pub struct Progress {
 /// Something that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The class: `leaf`, `tile`, `head`, `checkpoint`, `intent`, `conclusion`, `revocation`, `record`, `name`, `migration`, `signature`, `key`.
+    /// The class: `leaf`, `tile`, `head`, `checkpoint`, `intent`, `conclusion`, `revocation`, `record`, `name`, `place`, `card`,
+    /// `open`, `renewal`, `expiring`, `present`, `migration`, `signature`, `key`.
     pub what: &'static str,
     /// Which row or leaf, and which column where that can be told: `intent op=17 column serial`.
     pub where_: String,

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::projections::{self, Tally};
 use super::{Item, Reply};
 use crate::error::StoreError;
 use crate::leaf::{Numbers, Tail};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
 use crate::prepare::{ConclusionRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow};
 use crate::schema::{CONCLUSION, INTENT, RECORD, REVOCATION};
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::{Row, Sql, SqlError, Value};
 
 /// Why a batch was not written.
 #[derive(Debug)]
@@ -53,18 +54,23 @@ fn already_concluded(op: u64) -> StoreError {
     StoreError::Conflict(format!("operation {op} is concluded already"))
 }
 
+/// By what else a record is found: its owner and its second key.
+type Keys = (Option<String>, Option<String>);
+
 /// What the register knows of the operations and records a batch touches; read under the head's lock.
 #[derive(Default)]
 pub(super) struct Present {
     /// The present version of each record, 0 where there is none.
     versions: HashMap<(String, String), u64>,
+    /// The owner and the second key of each record that is there.
+    keys: HashMap<(String, String), Keys>,
     revoked: HashSet<u64>,
     /// The signatures of concluded operations; only asked for those that were parked.
     concluded: HashMap<u64, Option<Vec<u8>>>,
 }
 
 /// More parameters make a statement of their own per size; a batch seldom needs more than one.
-const ASK_MAX: usize = 64;
+pub(super) const ASK_MAX: usize = 64;
 
 impl Present {
     pub fn read(sql: &mut dyn Sql, items: &[Item]) -> Result<Present, SqlError> {
@@ -99,7 +105,7 @@ impl Present {
         let asked = rows.len().next_power_of_two();
         let pairs: Vec<String> = (0..asked).map(|at| format!("(${}, ${})", 2 * at + 1, 2 * at + 2)).collect();
         let text = format!(
-            "SELECT kind, id, MAX(leaf) FROM record WHERE (kind, id) IN (VALUES {}) GROUP BY kind, id",
+            "SELECT kind, id, leaf, owner, lookup FROM present WHERE (kind, id) IN (VALUES {})",
             pairs.join(", ")
         );
         let mut params = Vec::with_capacity(asked * 2);
@@ -107,19 +113,32 @@ impl Present {
             params.extend([Value::Text(row.record.kind), Value::Text(&row.record.id)]);
         }
         for mut row in sql.query(&text, &params)? {
-            if let (Ok(kind), Ok(id), Ok(leaf)) = (row.text(), row.text(), row.index()) {
-                self.versions.insert((kind, id), leaf + 1);
-            }
+            let read = |row: &mut Row| Ok((row.text()?, row.text()?, row.index()?, row.opt_text()?, row.opt_text()?));
+            let read: Result<_, StoreError> = read(&mut row);
+            let (kind, id, leaf, owner, lookup) = read.map_err(|e| SqlError::Corrupt(e.to_string()))?;
+            self.versions.insert((kind.clone(), id.clone()), leaf + 1);
+            self.keys.insert((kind, id), (owner, lookup));
         }
         Ok(())
     }
+
+    /// By what else a record was found before this batch.
+    pub fn keys_of(&self, kind: &str, id: &str) -> Option<(Option<&str>, Option<&str>)> {
+        let (owner, lookup) = self.keys.get(&(kind.to_owned(), id.to_owned()))?;
+        Some((owner.as_deref(), lookup.as_deref()))
+    }
 }
 
-fn ask(sql: &mut dyn Sql, select: &str, ops: &[u64]) -> Result<Vec<crate::sql::Row>, SqlError> {
+pub(super) fn ask(sql: &mut dyn Sql, text: &str, ops: &[u64]) -> Result<Vec<Row>, SqlError> {
+    ask_and(sql, text, ops, "")
+}
+
+/// A statement about operations: its text, their list, its end.
+pub(super) fn ask_and(sql: &mut dyn Sql, text: &str, ops: &[u64], end: &str) -> Result<Vec<Row>, SqlError> {
     let asked = ops.len().next_power_of_two();
     let marks: Vec<String> = (1..=asked).map(|at| format!("${at}")).collect();
     let params: Vec<Value<'_>> = ops.iter().cycle().take(asked).map(|op| int(*op)).collect();
-    sql.query(&format!("{select} ({})", marks.join(", ")), &params)
+    sql.query(&format!("{text} ({}){end}", marks.join(", ")), &params)
 }
 
 /// The rows of a batch, and what its callers will be told once they are durable.
@@ -262,6 +281,7 @@ impl<'a> Batch<'a> {
             values.extend(row.values());
         }
         sql.insert(RECORD.insert(), RECORD.columns.len(), &values)?;
+        self.write_projections(sql)?;
         self.write_log(sql)
     }
 
@@ -277,6 +297,15 @@ impl<'a> Batch<'a> {
         }
         sql.insert(INTENT.insert(), INTENT.columns.len(), &values)?;
         sql.insert("INSERT INTO name (slot, name)", 2, &names)
+    }
+
+    fn write_projections(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
+        let mut tally = Tally::default();
+        tally.intents(sql, &self.intents)?;
+        tally.conclusions(sql, &self.conclusions)?;
+        tally.revocations(sql, &self.revocations)?;
+        tally.write(sql)?;
+        projections::records(sql, &self.records, &self.present)
     }
 
     fn write_log(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {

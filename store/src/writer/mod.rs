@@ -4,6 +4,7 @@
 //! item is split until only that item is told so. Nothing is answered before it is durable.
 
 mod batch;
+mod projections;
 mod transaction;
 
 use std::collections::VecDeque;
