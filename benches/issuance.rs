@@ -262,8 +262,8 @@ fn instance() -> Instance {
 }
 
 async fn ledger(path: PathBuf, mint: Mint, world: &World) -> Ledger {
-    let log = LogConfig { origin: "bench.example.internal/log".into() };
-    Ledger::open(Database::Sqlite(path), mint, log, world.clone()).await.expect("a ledger")
+    let log = LogConfig { origin: "bench.example.internal/log".into(), state: None };
+    Ledger::open(Database::Sqlite(path), (&pool, mint), log, world.clone()).await.expect("a ledger")
 }
 
 /// The built binary, with a token and a register of its own.

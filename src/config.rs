@@ -43,6 +43,8 @@ pub struct Config {
     pub instance: Instance,
     /// The name that the log's checkpoints carry.
     pub log_origin: String,
+    /// A folder of this node alone: the newest head it saw, outside the database.
+    pub log_state: PathBuf,
     /// Folder of `*.cedar` files.
     pub policies: PathBuf,
     /// Folder of `*.toml` profiles.
@@ -231,6 +233,8 @@ struct RawCa {
 #[serde(deny_unknown_fields)]
 struct RawLog {
     origin: String,
+    #[serde(default = "state_default")]
+    state: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -369,6 +373,7 @@ impl Config {
             database_url,
             instance,
             log_origin: raw.log.origin,
+            log_state: dir.join(raw.log.state),
             policies: dir.join(raw.ca.policies),
             profiles: dir.join(raw.ca.profiles),
             acme,
@@ -404,6 +409,10 @@ fn http_default() -> SocketAddr {
 fn names_default() -> Vec<String> {
     vec!["localhost".to_owned(), "127.0.0.1".to_owned()]
 }
+fn state_default() -> PathBuf {
+    PathBuf::from("state")
+}
+
 fn policies_default() -> PathBuf {
     "policies".into()
 }

@@ -36,8 +36,8 @@ pub async fn parts(config: &Config, (pool, mint, closing): OpenToken) -> Result<
     let profiles = Profiles::load(&texts(&config.profiles, "toml")?)
         .or_fail(format!("the profiles in {} are refused", config.profiles.display()))?;
     let database = Database::parse(&config.database_url).or_fail("the database is not understood")?;
-    let log = LogConfig { origin: config.log_origin.clone() };
-    let ledger = Ledger::open(database, mint, log, world.clone())
+    let log = LogConfig { origin: config.log_origin.clone(), state: Some(config.log_state.clone()) };
+    let ledger = Ledger::open(database, (&pool, mint), log, world.clone())
         .await
         .or_exit(Exit::Unavailable, "cannot open the register")?;
     let parts = Parts {

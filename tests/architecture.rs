@@ -2,6 +2,9 @@
 //!
 //! docs/ARCHITECTURE.md prints the same table for people.
 
+#[path = "architecture/rooms.rs"]
+mod rooms;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,6 +33,13 @@ const ALONE: &[(&str, &[&str])] = &[
     ("cedar-policy", &["policy"]),
     ("instant-acme", &["agent"]),
     ("hickory-resolver", &["acme"]),
+];
+
+/// The rooms inside a crate, each with its modules from the bottom to the top. A file names modules of its own floor and of
+/// those below it, and names them by their rooms: the floors can be read from the text.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("hsm", &["error", "lock", "config", "custody", "module", "session", "keys", "heal", "pool"]),
+    ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),
 ];
 
 fn root() -> PathBuf {
@@ -80,6 +90,27 @@ fn a_foreign_crate_with_one_place_stays_there() {
 }
 
 #[test]
+fn imports_inside_a_crate_go_down() {
+    let wrong: Vec<String> = ROOMS
+        .iter()
+        .flat_map(|(room, floors)| {
+            let (lib, files) = rooms::sources(&root().join(room).join("src"));
+            rooms::wrong_floors(&lib, &files, floors)
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_circle_stands_between_the_sub_rooms_of_a_crate() {
+    for (room, _) in ROOMS {
+        let (_, files) = rooms::sources(&root().join(room).join("src"));
+        let circles = rooms::circles(&files);
+        assert!(circles.is_empty(), "{room}: {}", circles.join("\n"));
+    }
+}
+
+#[test]
 fn the_hsm_signs_in_one_place() {
     let mut places = BTreeSet::new();
     for (room, _) in FLOORS.iter().filter(|(room, _)| *room != "hsm") {
@@ -94,7 +125,7 @@ fn the_hsm_signs_in_one_place() {
         let text = std::fs::read_to_string(&file).expect("a source file is readable");
         assert!(!text.contains("pool.sign(") && !text.contains("Pool::sign("), "{} signs", file.display());
     }
-    assert_eq!(places, BTreeSet::from(["ca/src/issue.rs".to_owned()]));
+    assert_eq!(places, BTreeSet::from(["ca/src/registrar.rs".to_owned()]));
 }
 
 #[test]

@@ -9,52 +9,29 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-// What is read.
-mod identifier;
-mod jwk;
-mod jws;
-mod nonce;
-mod object;
-mod problem;
-
-// What is decided.
+// From the bottom floor to the top; a room names only those above it in this list.
 mod limits;
-mod machine;
-mod objects;
-mod quotas;
 
-// What is proven.
-mod any_tls;
-mod caa;
-mod checks;
-mod dns01;
-mod http01;
-mod reach;
-mod resolve;
-mod validator;
-
-// What is done.
-mod accounts;
+// What an operator sets, what comes over the wire.
 mod config;
-mod desk;
-mod issue;
-mod orders;
-mod proofs;
-mod revoke;
-mod server;
+mod wire;
 
-// What is answered.
-mod request;
-mod routes;
-mod urls;
-mod views;
+// What is kept, and how names are proven.
+mod objects;
+mod proof;
 
-pub use config::{AcmeConfig, ConfigError, Settings};
+// What a request passes, what it does, how it is answered.
+mod gate;
+
+mod acts;
+
+mod serve;
+
+pub use config::{AcmeConfig, ConfigError, Network, NotANetwork, Settings};
+pub use gate::{AcmeState, StartError};
 pub use limits::{Limits, SIGNATURE_TIMEOUT_MAX};
-pub use reach::{Network, NotANetwork};
-pub use routes::router;
-pub use server::{AcmeState, StartError};
-pub use validator::ValidatorError;
+pub use proof::ValidatorError;
+pub use serve::router;
 
 #[cfg(test)]
 extern crate self as chancery_acme;

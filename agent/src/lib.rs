@@ -12,34 +12,27 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+// From the bottom floor to the top; a room names only those above it in this list.
 mod error;
+
+mod credential;
+
 mod plan;
 
-mod run;
-
-mod keeper;
-mod schedule;
-mod wait;
-
-mod keys;
-mod material;
-mod source;
-mod verify;
-
 mod disk;
-mod files;
-mod journal;
-mod swap;
 
-mod probe;
-mod reload;
+mod source;
 
-mod status;
+mod deploy;
+
+mod look;
+
+mod keep;
 
 #[cfg(test)]
 mod testing;
 
 pub use error::{AgentError, PlanError};
+pub use keep::{RunMode, run};
+pub use look::{State, Status, status};
 pub use plan::Plan;
-pub use run::{RunMode, run};
-pub use status::{State, Status, status};

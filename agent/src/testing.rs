@@ -12,8 +12,8 @@ use policy::Timestamp;
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
+use crate::credential::{Bundle, Leaf, sha256};
 use crate::disk::{Disk, Op, RealDisk, parent};
-use crate::material::{Bundle, Leaf};
 
 pub(crate) fn at(secs: i64) -> Timestamp {
     Timestamp::from_unix(secs)
@@ -32,7 +32,7 @@ pub(crate) fn leaf_between(not_before: i64, not_after: i64, seed: u8) -> Leaf {
     let mut leaf = bundle("www.example.internal").leaf().unwrap();
     leaf.not_before = at(not_before);
     leaf.not_after = at(not_after);
-    leaf.fingerprint = crate::material::sha256(&[seed]);
+    leaf.fingerprint = sha256(&[seed]);
     leaf
 }
 

@@ -1,7 +1,7 @@
 //! What every handler may lean on: the rooms below and the edge's own small memories.
 //!
 //! The whole is built once by `serve` and shared; nothing in it is a second copy of what the register knows, except
-//! [`TokenMemory`](crate::auth), whose age is bounded.
+//! the tokens that [`Doorkeeper`] looked up lately, whose age is bounded.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,13 +11,10 @@ use lifecycle::RenewalWatch;
 use policy::{Action, Actor, Grant, Resource, World};
 use store::Ledger;
 
-use crate::auth::TokenMemory;
-use crate::forecast::Recent;
+use crate::auth::{Doorkeeper, Sessions};
 use crate::limits::Limits;
-use crate::metrics::Metrics;
+use crate::observe::{Lookout, Metrics, Surveyor};
 use crate::problem::{Kind, Problem, reference};
-use crate::sessions::Sessions;
-use crate::throttle::Throttle;
 
 /// The shared state of all routes. Cheap to clone.
 #[derive(Clone)]
@@ -29,11 +26,10 @@ struct Inner {
     world: World,
     limits: Limits,
     metrics: Arc<Metrics>,
-    memory: TokenMemory,
-    throttle: Throttle,
+    doorkeeper: Doorkeeper,
     sessions: Sessions,
-    recent: Recent,
-    renewals: RenewalWatch,
+    surveyor: Arc<Surveyor>,
+    lookout: Lookout,
 }
 
 impl App {
@@ -46,21 +42,11 @@ impl App {
         metrics: Arc<Metrics>,
         renewals: RenewalWatch,
     ) -> Self {
-        let memory = TokenMemory::new(limits.token_memory);
-        let throttle = Throttle::new(limits.failures);
-        let (sessions, recent) = (Sessions::new(), Recent::default());
-        Self(Arc::new(Inner {
-            authority,
-            ledger,
-            world,
-            limits,
-            metrics,
-            memory,
-            throttle,
-            sessions,
-            recent,
-            renewals,
-        }))
+        let doorkeeper = Doorkeeper::new(ledger.for_authentication(), world.clone(), &limits);
+        let surveyor = Arc::new(Surveyor::new(ledger.clone(), world.clone()));
+        let lookout = Lookout::new(authority.clone(), ledger.clone(), world.clone(), renewals, Arc::clone(&surveyor));
+        let sessions = Sessions::new();
+        Self(Arc::new(Inner { authority, ledger, world, limits, metrics, doorkeeper, sessions, surveyor, lookout }))
     }
 
     /// The certificate authority.
@@ -88,14 +74,9 @@ impl App {
         &self.0.metrics
     }
 
-    /// API tokens looked up lately.
-    pub(crate) fn memory(&self) -> &TokenMemory {
-        &self.0.memory
-    }
-
-    /// Addresses that failed lately.
-    pub(crate) fn throttle(&self) -> &Throttle {
-        &self.0.throttle
+    /// Who recognises callers.
+    pub(crate) fn doorkeeper(&self) -> &Doorkeeper {
+        &self.0.doorkeeper
     }
 
     /// The dashboard's sessions.
@@ -103,14 +84,14 @@ impl App {
         &self.0.sessions
     }
 
-    /// The survey of expiries made last.
-    pub(crate) fn recent(&self) -> &Recent {
-        &self.0.recent
+    /// Who says what expires when.
+    pub(crate) fn surveyor(&self) -> &Surveyor {
+        &self.0.surveyor
     }
 
-    /// Renewals that are overdue.
-    pub(crate) fn renewals(&self) -> &RenewalWatch {
-        &self.0.renewals
+    /// Who says how the service is.
+    pub(crate) fn lookout(&self) -> &Lookout {
+        &self.0.lookout
     }
 
     /// Asks policy; a refusal is a leaf and a 403. What reads or writes takes the grant.

@@ -1,9 +1,9 @@
 //! The edge: TLS, authentication, REST, the dashboard, metrics. It parses, asks policy through `ca`, and answers; it knows
 //! nothing of how signing works.
 //!
-//! A request comes through `listener` (bounded connections, deadlines, the peer's certificate), `edge` (bounded requests,
-//! a net under panics, headers, counters) and `auth` (who is asking) to a thin handler. No handler acts without a Grant, and
-//! every error leaves through the one table in `problem`.
+//! A request comes through `edge` (bounded connections, deadlines, the peer's certificate; bounded requests, a net under
+//! panics, headers, counters) and `intake` (who is asking, of whom `auth` knows; what was sent) to a thin handler in `rest`,
+//! `pages` or `public`. No handler acts without a Grant, and every error leaves through the one table in `problem`.
 //!
 //! Trusted for: who an actor is, and that answers go to whom they belong. Whoever controls this room can act as any known
 //! actor, in full view of the log; it holds no signing key and cannot write to the register but through `ca` and `store`.
@@ -11,44 +11,22 @@
 #![warn(missing_docs)]
 
 mod serve;
-mod tasks;
 
-mod courtesy;
-mod keeping;
-mod limits;
-mod listener;
-mod peer;
-mod tls;
-
-mod edge;
-mod intake;
-mod problem;
-
-mod auth;
-mod sessions;
-mod throttle;
-pub mod tokens;
+mod pages;
+mod public;
+mod rest;
 
 mod app;
-mod routes;
+mod edge;
+mod intake;
 
-mod audit;
-mod certificates;
-mod code;
-mod log;
-mod plain;
-mod ssh;
+mod auth;
+mod limits;
+mod observe;
+mod problem;
 
-mod forecast;
-mod inventory;
-mod metrics;
-mod openapi;
-mod status;
-
-mod dashboard;
-
+pub use edge::TlsError;
 pub use limits::Limits;
-pub use openapi::text as openapi;
 pub use problem::{Kind as ProblemKind, Problem};
+pub use rest::{openapi, tokens};
 pub use serve::{ApiError, Bound, ServeConfig, serve};
-pub use tls::TlsError;

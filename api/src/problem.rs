@@ -17,6 +17,8 @@ use store::StoreError;
 use crate::auth::AuthError;
 use crate::limits::RETRY_AFTER_SECS;
 
+/// When a register that waits for an operator is asked again.
+const HELD_RETRY_SECS: u32 = 60;
 /// When a register that is away is asked again.
 const STORE_RETRY_SECS: u32 = 5;
 /// The window in which failures are held against an address.
@@ -204,6 +206,10 @@ impl From<StoreError> for Problem {
                 tracing::debug!(why, "register unavailable");
                 Self::new(Kind::Unavailable, "The register does not answer now.").retry_after(STORE_RETRY_SECS)
             }
+            StoreError::Late { limit } => {
+                let says = format!("The register took longer than {} s; ask for less, or later.", limit.as_secs());
+                Self::new(Kind::Unavailable, says).retry_after(STORE_RETRY_SECS)
+            }
             StoreError::Closed => Self::new(Kind::Unavailable, "The service is ending.").retry_after(STORE_RETRY_SECS),
             StoreError::Unknown(why) => {
                 tracing::error!(why, "outcome of a write unknown");
@@ -213,7 +219,14 @@ impl From<StoreError> for Problem {
             StoreError::Duplicate(why) => Self::new(Kind::Conflict, why),
             StoreError::NotFound(what) => Self::new(Kind::NotFound, what),
             StoreError::Invalid(why) => Self::new(Kind::Unacceptable, why),
-            error @ (StoreError::Corrupt(_) | StoreError::Database(_)) => Self::internal(&error),
+            StoreError::Held(why) => {
+                tracing::error!(why, "the register is held");
+                Self::new(Kind::Unavailable, "The register is held: an operator has to say how it goes on.")
+                    .retry_after(HELD_RETRY_SECS)
+            }
+            error @ (StoreError::Altered(_) | StoreError::Corrupt(_) | StoreError::Database(_)) => {
+                Self::internal(&error)
+            }
         }
     }
 }

@@ -1,56 +1,28 @@
-//! The facade: everything the edges may ask of the authority. What issues, revokes and signs stands in its own files; here are the
-//! parts, the decision, and what is read.
+//! The facade: everything the edges may ask of the authority. Here its rooms are furnished, and each request is passed on to the
+//! one who answers it; nothing is decided here.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hsm::Pool;
-use policy::{Action, Actor, Grant, Instance, Policies, Resource, Serial, World};
-use store::{Credential, Ledger, RefusalEntry};
+use policy::{Action, Actor, Grant, Owner, Policies, Resource, World};
+use store::{Credential, Issued, Ledger};
 
-use crate::clock::Clock;
-use crate::compromised::Compromised;
-use crate::crl::Desk;
+use crate::checks::Checks;
+use crate::craft::Office;
+use crate::craft::code::{CodeKeyRequest, CodeRequest, CodeSignature, CodeSigner};
+use crate::craft::leaf::{Certifier, CertifyRequest};
+use crate::craft::ssh::{SshIssued, SshRequest, SshSigner};
+use crate::drafting::Serials;
+use crate::encode::pem;
 use crate::error::CaError;
-use crate::hierarchy::{self, CreateConfig, Hierarchy, ROOT};
-use crate::issuer::Issuing;
-use crate::pem;
-use crate::profile::{Profile, Profiles};
-use crate::ssh::SshCa;
-
-/// What an authority is made of.
-pub struct Parts {
-    /// The register and its log.
-    pub ledger: Ledger,
-    /// The token.
-    pub pool: Pool,
-    /// Time and luck.
-    pub world: World,
-    /// Who may do what.
-    pub policies: Arc<Policies>,
-    /// What may be made.
-    pub profiles: Profiles,
-    /// This node's number: the prefix of its serials.
-    pub instance: Instance,
-    /// What certificates point to.
-    pub urls: Urls,
-}
-
-/// What certificates point to.
-#[derive(Clone, Debug)]
-pub struct Urls {
-    /// `public_http` of the configuration: CRLs and issuer certificates are below it.
-    pub http_base: String,
-}
-
-/// A CA that certificates of ours name as issuer.
-#[derive(Clone, Debug)]
-pub struct Issuer {
-    /// `root`, `tls`, `code`.
-    pub label: String,
-    /// Its certificate, DER.
-    pub certificate_der: Vec<u8>,
-}
+use crate::founding::{self, CreateConfig};
+use crate::gate::Gate;
+use crate::intake::{Csr, RevocationReason};
+use crate::issuers::{Hierarchy, Issuer};
+use crate::parts::Parts;
+use crate::profiles::Profiles;
+use crate::registrar::Registrar;
+use crate::status::{Desks, Publisher, Revoker};
 
 /// How the authority is now.
 #[derive(Clone, Debug)]
@@ -64,26 +36,51 @@ pub struct Health {
 /// A certificate authority. Cheap to clone.
 #[derive(Clone)]
 pub struct Authority {
-    pub(crate) inner: Arc<Inner>,
+    inner: Arc<Inner>,
 }
 
-pub(crate) struct Inner {
+/// Who answers what.
+struct Inner {
     parts: Parts,
-    pub(crate) clock: Clock,
-    issuers: BTreeMap<String, Arc<Issuing>>,
-    pub(crate) ssh_user: Arc<SshCa>,
-    pub(crate) ssh_host: Arc<SshCa>,
-    pub(crate) log_key: hsm::Key,
     log_verifier_key: String,
-    pub(crate) desks: BTreeMap<String, Desk>,
-    pub(crate) compromised: Compromised,
+    office: Office,
+    certifier: Certifier,
+    code: CodeSigner,
+    ssh: SshSigner,
+    desks: Arc<Desks>,
+    revoker: Revoker,
+}
+
+impl Inner {
+    async fn furnish(parts: Parts) -> Result<Inner, CaError> {
+        let Parts { ledger, pool, world, policies, profiles, instance, urls } = &parts;
+        let hierarchy = Arc::new(Hierarchy::open(pool, ledger, urls).await?);
+        let checks = Arc::new(Checks::open(world.clone(), ledger).await?);
+        let log_verifier_key = ledger.verifier_key(&hierarchy.log_key)?;
+        let office = Office {
+            gate: Gate::new(ledger.clone(), policies.clone()),
+            ledger: ledger.clone(),
+            profiles: profiles.clone(),
+            hierarchy,
+            serials: Serials::new(world.clone(), *instance),
+            checks,
+            registrar: Registrar::new(ledger.clone(), pool.clone()),
+        };
+        let certifier = Certifier { office: office.clone() };
+        let code = CodeSigner { office: office.clone(), certifier: certifier.clone(), pool: pool.clone() };
+        let ssh = SshSigner { office: office.clone(), world: world.clone() };
+        let labels = office.hierarchy.issuers().map(|issuer| issuer.label.clone());
+        let desks = Arc::new(Desks::open(Publisher::new(office.clone()), labels));
+        let revoker = Revoker { office: office.clone(), desks: desks.clone() };
+        Ok(Inner { log_verifier_key, office, certifier, code, ssh, desks, revoker, parts })
+    }
 }
 
 impl Authority {
     /// Makes the keys and CA certificates of a new authority, its first CRLs and its first log head; run again after a crash, it
     /// continues.
     pub async fn create(parts: Parts, config: CreateConfig) -> Result<Authority, CaError> {
-        hierarchy::create(&parts, &config).await?;
+        founding::create(&parts, &config).await?;
         let authority = Authority::open(parts).await?;
         authority.refresh_crls().await?;
         authority.checkpoint().await?;
@@ -92,48 +89,90 @@ impl Authority {
 
     /// Opens an existing authority: keys of the token matched with the certificates of the register.
     pub async fn open(parts: Parts) -> Result<Authority, CaError> {
-        let Hierarchy { issuers, ssh_user, ssh_host, log_key } = hierarchy::open(&parts).await?;
-        let clock = Clock::new(parts.world.clone(), &parts.ledger).await?;
-        let log_verifier_key = parts.ledger.verifier_key(&log_key)?;
-        let (desks, clerks) = Desk::open(issuers.keys().cloned());
-        let inner = Arc::new(Inner {
-            parts,
-            clock,
-            issuers,
-            ssh_user,
-            ssh_host,
-            log_key,
-            log_verifier_key,
-            desks,
-            compromised: Compromised::default(),
-        });
-        for clerk in clerks {
-            tokio::spawn(clerk.serve(Arc::downgrade(&inner)));
-        }
-        Ok(Authority { inner })
+        Ok(Authority { inner: Arc::new(Inner::furnish(parts).await?) })
     }
 
     /// Decides, and writes the refusal leaf where policy refuses: no refusal is answered that is not in the log.
     pub async fn authorize(&self, actor: &Actor, action: Action, resource: Resource) -> Result<Grant, CaError> {
-        match self.policies().decide(actor, action, &resource) {
-            Ok(grant) => Ok(grant),
-            Err(refusal) => {
-                self.ledger().refuse(RefusalEntry::new(&refusal, target(&resource))).await?;
-                Err(CaError::Refused(refusal))
-            }
-        }
+        self.inner.office.gate.authorize(actor, action, resource).await
+    }
+
+    /// Issues a certificate.
+    pub async fn certify(&self, actor: &Actor, request: CertifyRequest) -> Result<Issued, CaError> {
+        self.inner.certifier.certify(actor, request).await
+    }
+
+    /// Issues the successor of a certificate: same names, owner, profile and lifetime; a new serial. Without a CSR, the same key.
+    pub async fn renew(&self, actor: &Actor, serial_hex: &str, csr: Option<Csr>) -> Result<Issued, CaError> {
+        self.inner.certifier.renew(actor, serial_hex, csr).await
+    }
+
+    /// Makes a code-signing key in the token and its certificate. Run again after a crash, it continues.
+    pub async fn create_code_key(&self, actor: &Actor, request: CodeKeyRequest) -> Result<Issued, CaError> {
+        self.inner.code.create_code_key(actor, request).await
+    }
+
+    /// The code-signing keys: label, owner, and the newest certificate of each.
+    pub async fn code_keys(&self) -> Result<Vec<(String, Owner, Issued)>, CaError> {
+        self.inner.code.code_keys().await
+    }
+
+    /// Signs a file's digest with a code-signing key.
+    pub async fn sign_code(&self, actor: &Actor, request: CodeRequest) -> Result<CodeSignature, CaError> {
+        self.inner.code.sign_code(actor, request).await
+    }
+
+    /// Issues an SSH user certificate (profile `ssh-user`).
+    pub async fn sign_ssh_user(&self, actor: &Actor, request: SshRequest) -> Result<SshIssued, CaError> {
+        self.inner.ssh.sign_user(actor, request).await
+    }
+
+    /// Issues an SSH host certificate (profile `ssh-host`).
+    pub async fn sign_ssh_host(&self, actor: &Actor, request: SshRequest) -> Result<SshIssued, CaError> {
+        self.inner.ssh.sign_host(actor, request).await
+    }
+
+    /// The OpenSSH line of an SSH certificate of the register.
+    pub fn ssh_certificate(&self, issued: &Issued) -> Option<String> {
+        SshSigner::certificate(issued)
+    }
+
+    /// The SSH user CA's public key, one OpenSSH line.
+    pub fn ssh_user_ca(&self) -> String {
+        self.inner.office.hierarchy.ssh_user.line.clone()
+    }
+
+    /// The SSH host CA's public key, one OpenSSH line.
+    pub fn ssh_host_ca(&self) -> String {
+        self.inner.office.hierarchy.ssh_host.line.clone()
+    }
+
+    /// Revokes, then publishes the issuer's CRL. An intent without a conclusion can be revoked too: it counts as issued.
+    ///
+    /// The revocation is durable when this returns, and so is the CRL, unless many have been made in the last seconds; then it
+    /// follows within a second, so that many revocations share one.
+    pub async fn revoke(&self, actor: &Actor, serial_hex: &str, reason: RevocationReason) -> Result<(), CaError> {
+        self.inner.revoker.revoke(actor, serial_hex, reason).await
+    }
+
+    /// The newest CRL of an issuer, DER.
+    pub async fn crl(&self, issuer: &str) -> Result<Vec<u8>, CaError> {
+        self.inner.desks.crl(issuer).await
+    }
+
+    /// Publishes every CRL that is due: a revocation it lacks, or a day of age.
+    pub async fn refresh_crls(&self) -> Result<(), CaError> {
+        self.inner.desks.refresh().await
+    }
+
+    /// Signs a log head if it moved.
+    pub async fn checkpoint(&self) -> Result<(), CaError> {
+        self.inner.office.registrar.checkpoint(&self.inner.office.hierarchy.log_key).await
     }
 
     /// A certificate and its intermediates, PEM, without the root. Empty for what is no X.509 certificate or not signed.
     pub fn chain_pem(&self, credential: &Credential) -> String {
-        use store::Kind;
-        let chain = match credential.kind {
-            Kind::Certificate | Kind::CaCertificate => {
-                self.inner.issuers.get(&credential.issuer).map_or("", |i| &i.chain_pem)
-            }
-            Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl => return String::new(),
-        };
-        credential.x509_der().map_or(String::new(), |der| pem::encode("CERTIFICATE", &der) + chain)
+        self.inner.office.hierarchy.chain_pem(credential)
     }
 
     /// A certificate alone, PEM.
@@ -143,13 +182,12 @@ impl Authority {
 
     /// The root certificates, PEM.
     pub fn roots_pem(&self) -> String {
-        self.inner.issuers.get(ROOT).map_or(String::new(), |root| pem::encode("CERTIFICATE", &root.certificate_der))
+        self.inner.office.hierarchy.roots_pem()
     }
 
     /// The CAs.
     pub fn issuers(&self) -> Vec<Issuer> {
-        let issuer = |i: &Arc<Issuing>| Issuer { label: i.label.clone(), certificate_der: i.certificate_der.clone() };
-        self.inner.issuers.values().map(issuer).collect()
+        self.inner.office.hierarchy.issuers().map(|issuer| issuer.shown()).collect()
     }
 
     /// The log's verifier key, as signed-note text.
@@ -159,10 +197,7 @@ impl Authority {
 
     /// How it is now.
     pub fn health(&self) -> Health {
-        let held = self.inner.issuers.values().find_map(|issuer| match self.inner.clock.now_for(issuer, 1) {
-            Err(CaError::Unavailable { why, .. }) => Some(why),
-            Ok(_) | Err(_) => None,
-        });
+        let held = self.inner.office.checks.held(self.inner.office.hierarchy.issuers());
         Health { token: self.pool().health(), held }
     }
 
@@ -190,37 +225,4 @@ impl Authority {
     pub fn profiles(&self) -> &Profiles {
         &self.inner.parts.profiles
     }
-
-    pub(crate) fn profile(&self, name: &str) -> Result<Arc<Profile>, CaError> {
-        self.inner
-            .parts
-            .profiles
-            .shared(name)
-            .ok_or_else(|| CaError::bad("profile", format!("there is no profile `{name}`")))
-    }
-
-    pub(crate) fn issuing(&self, label: &str) -> Result<Arc<Issuing>, CaError> {
-        let found = self.inner.issuers.get(label).cloned();
-        found.ok_or_else(|| CaError::bad("profile", format!("there is no issuing CA `{label}`")))
-    }
-
-    pub(crate) fn new_serial(&self) -> Serial {
-        Serial::generate(self.world(), self.inner.parts.instance)
-    }
 }
-
-/// What a refusal was about, for display.
-fn target(resource: &Resource) -> String {
-    let mut words = vec![resource.kind.as_str().to_owned()];
-    words.extend(resource.profile.iter().map(|p| format!("profile {p}")));
-    words.extend(resource.owner.iter().map(|o| format!("owner {o}")));
-    words.extend(resource.key.iter().map(|k| format!("key {k}")));
-    words.extend(resource.names.iter().take(SHOWN_MAX).map(|n| n.to_string()));
-    words.extend(resource.principals.iter().take(SHOWN_MAX).map(|p| format!("principal {p}")));
-    let text = words.join(", ");
-    text.chars().take(TARGET_MAX).collect()
-}
-
-/// Enough to know what it was about.
-const SHOWN_MAX: usize = 10;
-const TARGET_MAX: usize = 1000;

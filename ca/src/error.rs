@@ -4,9 +4,7 @@ use hsm::HsmError;
 use policy::Refusal;
 use store::StoreError;
 
-use crate::csr::CsrError;
-use crate::draft::DraftError;
-use crate::lint::LintFailure;
+use crate::intake::CsrError;
 
 /// Why there is no credential.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +60,38 @@ impl CaError {
     }
 }
 
+/// Why a request cannot become a draft.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{what}: {detail}")]
+pub struct DraftError {
+    /// The part of the request that is wrong.
+    pub what: &'static str,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+impl DraftError {
+    pub(crate) fn new(what: &'static str, detail: impl Into<String>) -> DraftError {
+        DraftError { what, detail: detail.into() }
+    }
+}
+
+/// Encoding what was parsed cannot fail but for our own mistakes; it is reported, not unwrapped.
+impl From<der::Error> for DraftError {
+    fn from(e: der::Error) -> DraftError {
+        DraftError::new("encoding", e.to_string())
+    }
+}
+
+/// What a draft's own bytes say against it: each finding in words. A failed lint is our bug or an attack, never a
+/// caller's typing mistake, so it is logged as an error too.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the draft failed its lint: {}", findings.join("; "))]
+pub struct LintFailure {
+    /// Each finding.
+    pub findings: Vec<String>,
+}
+
 impl From<DraftError> for CaError {
     fn from(e: DraftError) -> CaError {
         CaError::BadRequest { what: e.what, detail: e.detail }
@@ -80,12 +110,14 @@ impl From<StoreError> for CaError {
         match e {
             StoreError::Busy { retry_after_secs } => CaError::unavailable(retry_after_secs, e.to_string()),
             // Whether a row was written or not: without its answer nothing was handed to the token.
-            StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::Closed => {
-                CaError::unavailable(STORE_RETRY_SECS, e.to_string())
-            }
+            StoreError::Unavailable(_)
+            | StoreError::Late { .. }
+            | StoreError::Unknown(_)
+            | StoreError::Held(_)
+            | StoreError::Closed => CaError::unavailable(STORE_RETRY_SECS, e.to_string()),
             StoreError::Conflict(_) | StoreError::Duplicate(_) => CaError::Conflict(e.to_string()),
             StoreError::NotFound(what) => CaError::NotFound(what),
-            StoreError::Invalid(_) | StoreError::Corrupt(_) | StoreError::Database(_) => {
+            StoreError::Invalid(_) | StoreError::Altered(_) | StoreError::Corrupt(_) | StoreError::Database(_) => {
                 CaError::Internal(e.to_string())
             }
         }

@@ -1,75 +1,62 @@
 //! The room that turns a Grant into an Issued credential: hierarchy, profiles, drafts, lint, the issuance page,
 //! revocation and CRLs. It knows nothing of HTTP or ACME.
 //!
-//! Every signature walks one page (`issue`): a draft is linted, written down as an intent, signed once by the token,
-//! verified, and concluded. What was linted is, byte for byte, what is signed.
+//! Every signature walks one page (`registrar`): a draft is linted, checked, written down as an intent, signed once by the
+//! token, verified, and concluded. What was linted is, byte for byte, what is signed.
 //!
 //! Trusted for: the content of what is signed. Whoever controls this room can at most ask the token for wrong
 //! signatures in full view of the ledger; it holds no key and cannot sign unseen.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-// Intake: from bytes of strangers to values that cannot be wrong.
-mod csr;
-mod dn;
-mod san;
-mod ssh_key;
-mod subject_key;
+// The floors of this room, from the bottom up; a file names its own and those that stand before it here.
 
-// Bounds.
-mod profile;
-mod profile_file;
+// Bytes, strangers, answers.
+mod encode;
 
-// Drafts: the bytes that would be signed.
-mod algorithm;
-mod cms;
-mod draft;
-mod draft_x509;
-mod pem;
-mod ssh_wire;
-mod tlv;
-mod x509;
+mod intake;
 
-// The lint: the bytes read back.
-mod lint;
-mod lint_code;
-mod lint_crl;
-mod lint_ssh;
-#[cfg(test)]
-mod lint_tests;
-mod lint_x509;
-
-// The page.
-mod issue;
-#[cfg(test)]
-mod issue_tests;
-
-// The authority.
-mod authority;
-mod certify;
-mod clock;
-mod code;
-mod compromised;
-mod crl;
 mod error;
-mod hierarchy;
-mod issuer;
-mod revocation;
-mod revoke;
-mod ssh;
 
-pub use authority::{Authority, Health, Issuer, Parts, Urls};
-pub use certify::{CertifyRequest, LOGIN_PROFILE, login_scopes};
-pub use code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};
-pub use csr::{Csr, CsrError};
-pub use dn::{Dn, DnError};
-pub use draft::DraftError;
-pub use error::CaError;
-pub use hierarchy::CreateConfig;
-pub use lint::LintFailure;
-pub use profile::{Profile, ProfileError, ProfileKind, Profiles};
-pub use revocation::{RevocationReason, UnknownReason};
-pub use ssh::{SshIssued, SshRequest};
+// Which CAs there are, and what may be made.
+mod issuers;
+
+mod profiles;
+
+mod parts;
+
+// The line of custody: Grant, Draft, Linted, Checked, Issued.
+mod gate;
+
+mod drafting;
+
+mod checks;
+
+mod registrar;
+#[cfg(test)]
+mod registrar_tests;
+
+// What is made, and what becomes of it.
+mod craft;
+
+mod status;
+
+mod founding;
+
+// The facade.
+mod authority;
+
+pub use authority::{Authority, Health};
+pub use craft::code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};
+pub use craft::leaf::{CertifyRequest, LOGIN_PROFILE, login_scopes};
+pub use craft::ssh::{SshIssued, SshRequest};
+pub use encode::{Dn, DnError};
+pub use error::{CaError, DraftError, LintFailure};
+pub use founding::CreateConfig;
+pub use intake::{Csr, CsrError, RevocationReason, UnknownReason};
+pub use issuers::{Issuer, Urls};
+pub use parts::Parts;
+pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
 
 pub use hsm::Health as TokenHealth;
 pub use store::Issued;

@@ -6,50 +6,32 @@
 //!
 //! Trusted for: private keys that never leave the token, and at most one signature per intent. Whoever controls this
 //! room can sign with every key of the token, but not unseen: every signature asked for stands in the ledger first.
-#![deny(unsafe_code)] // relaxed in one small file with its reasons: `raw`
+#![deny(unsafe_code)] // relaxed in one small file with its reasons: `module::raw`
 #![warn(missing_docs)]
 
-mod config;
-mod error;
-mod intent;
-mod key;
 mod pool;
 
-mod healing;
-mod health;
-mod shared;
-mod signing;
-mod worker;
+mod heal;
+mod keys;
+mod session;
 
-mod attributes;
-mod desk;
-mod ending;
-mod errand;
-mod fault;
-mod making;
-mod mechanisms;
 mod module;
-mod objects;
-mod raw;
-mod seal;
-mod slots;
-mod token;
-mod turn;
 
-mod forms;
-mod pin;
-mod uri;
-mod verify;
+mod config;
+mod custody;
+
+mod error;
+mod lock;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use config::{PinSource, TokenConfig, TokenSelector};
+pub use custody::{
+    Algorithm, BadSignature, Intent, Key, KeyKind, Message, Mint, NotSigned, SignError, Signature, UnknownName,
+    ecdsa_parts, verify,
+};
 pub use error::HsmError;
-pub use forms::ecdsa_parts;
-pub use health::Health;
-pub use intent::{Intent, Message, Mint, NotSigned, SignError, Signature};
-pub use key::{Algorithm, Key, KeyKind, UnknownName};
-pub use pool::{Pool, open};
-pub use token::{TokenDescription, init_token};
-pub use verify::{BadSignature, verify};
+pub use heal::Health;
+pub use module::init_token;
+pub use pool::{Pool, TokenDescription, open};

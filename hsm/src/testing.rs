@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::config::{PinSource, TokenConfig, TokenSelector};
-use crate::token::init_token;
+use crate::module::init_token;
 
 /// SoftHSM2 as Debian installs it.
 pub const SOFTHSM_MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
@@ -102,13 +102,13 @@ impl TestToken {
 
 /// A pool of one session on a module of its own (a copy of the file), whose turns no other test of the process waits for.
 #[cfg(test)]
-pub(crate) fn alone(label: &str) -> (crate::Pool, crate::Mint, tempfile::TempDir) {
+pub(crate) fn alone(label: &str) -> (crate::pool::Pool, crate::custody::Mint, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let module = folder.path().join("module.so");
     fs::copy(SOFTHSM_MODULE, &module).expect("a copy of the module");
     let deadline = std::time::Duration::from_secs(4);
     let config = TokenConfig { module, sessions: 1, deadline, ..TestToken::new(label).config() };
-    let (pool, mint) = crate::open(config).expect("the token opens");
+    let (pool, mint) = crate::pool::open(config).expect("the token opens");
     (pool, mint, folder)
 }
 

@@ -29,8 +29,8 @@ impl House {
         let dir = TempDir::new().unwrap();
         let (pool, mint) = hsm::open(TestToken::new("lifecycle").config()).unwrap();
         let database = Database::Sqlite(dir.path().join("chancery.db"));
-        let log = LogConfig { origin: "log.example/lifecycle".to_owned() };
-        let ledger = Ledger::open(database, mint, log, world.clone()).await.unwrap();
+        let log = LogConfig { origin: "log.example/lifecycle".to_owned(), state: None };
+        let ledger = Ledger::open(database, (&pool, mint), log, world.clone()).await.unwrap();
         let parts = {
             let world = world.clone();
             move |dns: &[&str]| Parts {

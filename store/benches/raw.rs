@@ -42,8 +42,8 @@ async fn measure(engine: &str, database: &Database, plan: &Plan) {
     let token = TestToken::new("bench");
     let (pool, mint) = hsm::open(token.config()).expect("a token");
     let key = pool.generate("bench", KeyKind::P256).await.expect("a key");
-    let log = LogConfig { origin: "bench.example/log".into() };
-    let ledger = Ledger::open(database.clone(), mint, log, World::real()).await.expect("a register");
+    let log = LogConfig { origin: "bench.example/log".into(), state: None };
+    let ledger = Ledger::open(database.clone(), (&pool, mint), log, World::real()).await.expect("a register");
     let (number, end) = (Arc::new(AtomicU64::new(0)), Instant::now() + plan.duration);
     let mut callers = tokio::task::JoinSet::new();
     let start = Instant::now();
@@ -97,6 +97,7 @@ fn entry(key: &Key, n: u64) -> Entry {
         names: vec![format!("dns:host{n}.example")],
         key_hash: [spread(2), spread(3), spread(4), spread(5)].concat().try_into().expect("32 bytes"),
         validity: Some(Validity::starting(Timestamp::from_unix(1_790_000_000 + n as i64 / 1_000), 7_776_000)),
+        covers: None,
         details: serde_json::json!({ "renew": false }),
     }
 }

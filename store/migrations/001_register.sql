@@ -17,11 +17,15 @@ CREATE TABLE tile (
     PRIMARY KEY (level, n)
 );
 
--- The one mutable row: how many leaves, and the roots of the perfect subtrees that make them up, largest first.
+-- The one mutable row: how many leaves, and the roots of the perfect subtrees that make them up, largest first; the greatest
+-- time in the log; a MAC over them under the head key, and that key sealed by the token.
 CREATE TABLE head (
     id BIGINT PRIMARY KEY,
     size BIGINT NOT NULL,
-    edge BYTEA NOT NULL
+    edge BYTEA NOT NULL,
+    time BIGINT NOT NULL,
+    seal BYTEA NOT NULL,
+    sealed_key BYTEA
 );
 
 CREATE TABLE checkpoint (

@@ -245,17 +245,6 @@ pub struct ExpiringHour {
     pub renewed: u64,
 }
 
-/// The key of something revoked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RevokedKey {
-    /// The leaf of the revocation.
-    pub leaf: u64,
-    /// RFC 5280 section 5.3.1.
-    pub reason: u8,
-    /// SHA-256 of the key that was certified.
-    pub key_hash: [u8; 32],
-}
-
 /// What a CRL needs of one revoked credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevokedRow {

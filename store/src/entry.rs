@@ -6,6 +6,7 @@ use std::str::FromStr;
 use policy::{Actor, Grant, Owner, Proof, Refusal, Timestamp, Validity};
 
 use crate::error::StoreError;
+use crate::truth::Covers;
 
 /// What a signing operation makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -133,6 +134,8 @@ pub struct Entry {
     pub key_hash: [u8; 32],
     /// From when to when.
     pub validity: Option<Validity>,
+    /// What a CRL covers; none for every other kind.
+    pub covers: Option<Covers>,
     /// Small facts of the kind (a renew flag, a file name), at most 4 KiB as JSON.
     pub details: serde_json::Value,
 }

@@ -111,6 +111,17 @@ impl Tail {
         let _ = write!(self.0, ",\"{field}\":{value}");
     }
 
+    pub fn time(&mut self, field: &str, at: Timestamp) {
+        let _ = write!(self.0, ",\"{field}\":\"{at}\"");
+    }
+
+    /// Up to where a CRL knows the revocations of its issuer.
+    pub fn covers(&mut self, leaves: u64, revocations: u64, digest: &[u8; 32]) {
+        let _ = write!(self.0, ",\"covers\":{{\"leaves\":{leaves},\"revocations\":{revocations}");
+        self.hex("digest", digest);
+        self.0.push('}');
+    }
+
     fn open(&mut self, field: &str) {
         self.0.push_str(",\"");
         self.0.push_str(field);
@@ -199,9 +210,13 @@ pub(crate) struct Leaf {
     pub digest: Option<String>,
     pub serial: Option<String>,
     pub issuer: Option<String>,
+    pub covers: Option<LeafCovers>,
     pub id: Option<String>,
+    pub subject: Option<String>,
     pub outcome: Option<String>,
     pub reason: Option<u64>,
+    pub since: Option<String>,
+    pub until: Option<String>,
     pub target: Option<String>,
     pub says: Option<String>,
     pub row: Option<String>,
@@ -221,6 +236,15 @@ pub(crate) struct LeafGrant {
     pub action: String,
     pub rule: String,
     pub policy: String,
+}
+
+/// What a CRL covers.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LeafCovers {
+    pub leaves: u64,
+    pub revocations: u64,
+    pub digest: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -262,6 +286,10 @@ impl Leaf {
                 put_hex(&mut tail, "digest", self.digest.as_ref()?)?;
                 put_hex(&mut tail, "serial", self.serial.as_ref()?)?;
                 tail.text("issuer", self.issuer.as_ref()?);
+                if let Some(covers) = &self.covers {
+                    let digest: [u8; 32] = hex::decode(&covers.digest).ok()?.try_into().ok()?;
+                    tail.covers(covers.leaves, covers.revocations, &digest);
+                }
             }
             Event::Conclude | Event::Fail => {
                 put_hex(&mut tail, "serial", self.serial.as_ref()?)?;
@@ -271,8 +299,14 @@ impl Leaf {
                 self.put_actor(&mut tail)?;
                 self.put_grant(&mut tail)?;
                 put_hex(&mut tail, "serial", self.serial.as_ref()?)?;
+                tail.text("issuer", self.issuer.as_ref()?);
+                put_hex(&mut tail, "subject", self.subject.as_ref()?)?;
                 tail.text("outcome", self.outcome.as_ref()?);
                 tail.number("reason", self.reason?);
+                tail.time("since", Timestamp::parse_rfc3339(self.since.as_ref()?).ok()?);
+                if let Some(until) = &self.until {
+                    tail.time("until", Timestamp::parse_rfc3339(until).ok()?);
+                }
             }
             Event::Refuse => {
                 self.put_actor(&mut tail)?;

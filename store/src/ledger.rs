@@ -4,15 +4,13 @@
 //! durable, an [`Issued`] only after its signature is. No lock is held across an await.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hsm::{Intent, Key, Message, Mint, NotSigned, Signature};
+use hsm::{Intent, Key, Message, Mint, NotSigned, Pool, Signature};
 use policy::{Timestamp, World};
 
-use crate::credential::{
-    Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Page, RevokedKey, RevokedRow,
-};
+use crate::credential::{Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Page};
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, Kind, RefusalEntry, Revocation};
 use crate::error::StoreError;
@@ -21,27 +19,34 @@ use crate::keys;
 use crate::log::{self, Head, LogKey};
 use crate::prepare::{IntentRow, Outcome};
 use crate::queries;
+use crate::reader::Lane;
 use crate::record::{Record, RecordFilter, StoredRecord};
-use crate::register::Register;
+use crate::register::{Register, Resumed};
 use crate::sql::Sql;
+use crate::truth::{self, Attested, Integrity, Revocations};
 
 /// How the log is known outside.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
     /// The checkpoint's origin line and the log key's name: a schema-less URL without spaces or `+`.
     pub origin: String,
+    /// A folder of this node alone, outside the database: the newest head it saw, by which a register that was put back is
+    /// noticed, and an image of the fold, which a start goes on from. Without one neither is kept.
+    pub state: Option<PathBuf>,
 }
 
 /// No log is ever this long; a larger number is a mistake of the caller's.
 const PROOF_SIZE_MAX: u64 = 1 << 62;
 
-/// An alarm list is for people; what does not fit is in `counts`.
-const UNCONCLUDED_MAX: usize = 1_000;
+/// The kind of the record that says why a node went on after it had stopped.
+const RESUMPTION: &str = "resumption";
 
 /// A handle on the register. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     inner: Arc<Inner>,
+    /// In which lane rows are looked up by their keys.
+    lane: Lane,
 }
 
 #[derive(Debug)]
@@ -52,10 +57,54 @@ struct Inner {
 
 impl Ledger {
     /// Opens the register, makes or migrates its schema, and starts the threads. Takes the token's mint: from here on
-    /// nothing is signed that is not written down.
-    pub async fn open(database: Database, mint: Mint, log: LogConfig, world: World) -> Result<Ledger, StoreError> {
-        let register = Register::open(database, log, world).await?;
-        Ok(Ledger { inner: Arc::new(Inner { mint, register }) })
+    /// nothing is signed that is not written down. The pool opens the head key, which the token alone can.
+    pub async fn open(
+        database: Database,
+        (pool, mint): (&Pool, Mint),
+        log: LogConfig,
+        world: World,
+    ) -> Result<Ledger, StoreError> {
+        let (register, _) = Register::open(database, pool, log, world, false).await?;
+        Ok(Ledger { inner: Arc::new(Inner { mint, register }), lane: Lane::Request })
+    }
+
+    /// Opens a register that this node had stopped at, and goes on from what it holds: an operator's decision, whose reason
+    /// becomes a leaf. The register's head must be one that a node with this token sealed; sizes that the history before may
+    /// have signed are never signed again. Every node that stopped is told by itself.
+    pub async fn resume(
+        database: Database,
+        (pool, mint): (&Pool, Mint),
+        log: LogConfig,
+        world: World,
+        (actor, reason): (ActorStamp, &str),
+    ) -> Result<(Ledger, Resumed), StoreError> {
+        if reason.trim().is_empty() || log.state.is_none() {
+            return Err(StoreError::Invalid(
+                "going on takes a reason, and the folder that says where this node was".into(),
+            ));
+        }
+        let (register, resumed) = Register::open(database, pool, log, world, true).await?;
+        let ledger = Ledger { inner: Arc::new(Inner { mint, register }), lane: Lane::Request };
+        let resumed = resumed.ok_or_else(|| StoreError::Invalid("this node keeps no folder".into()))?;
+        let head = |head: Head| serde_json::json!({ "size": head.size, "root": hex::encode(head.root) });
+        let record = Record {
+            kind: RESUMPTION,
+            id: format!("{}-{}", resumed.head.size, hex::encode(&resumed.head.root[..8])),
+            owner: None,
+            lookup: None,
+            expires: None,
+            body: serde_json::json!({ "reason": reason, "at": head(resumed.head), "known": resumed.known.map(head) }),
+            actor,
+            expect: None,
+        };
+        ledger.record(vec![record]).await?;
+        Ok((ledger, resumed))
+    }
+
+    /// A handle for whoever finds out who a caller is: its look-ups by key (`record_get`, `credential`) wait neither for
+    /// requests nor for reports.
+    pub fn for_authentication(&self) -> Ledger {
+        Ledger { inner: Arc::clone(&self.inner), lane: Lane::Authentication }
     }
 
     /// Writes what is queued and ends the threads. Every other handle answers `Closed` afterwards.
@@ -124,7 +173,8 @@ impl Ledger {
 
     /// The right to sign the log's head, where it moved since the last checkpoint.
     pub async fn intend_checkpoint(&self, log_key: &Key) -> Result<Option<Intent>, StoreError> {
-        let Some((operation, text)) = self.register().intend_checkpoint().await? else { return Ok(None) };
+        let key = LogKey::new(self.origin(), log_key.algorithm(), log_key.spki_der())?;
+        let Some((operation, text)) = self.register().intend_checkpoint(&key).await? else { return Ok(None) };
         Ok(Some(self.inner.mint.intent(operation, log_key, Message::from(text.into_bytes()))))
     }
 
@@ -135,104 +185,130 @@ impl Ledger {
         self.register().conclude_checkpoint(signature.operation(), &log_key, signature.bytes()).await
     }
 
-    /// The credential with this serial.
-    pub async fn credential(&self, serial_hex: &str) -> Result<Option<Credential>, StoreError> {
+    /// The credential with this serial, attested.
+    pub async fn credential(&self, serial_hex: &str) -> Result<Option<Attested<Credential>>, StoreError> {
         // What is not hexadecimal is no serial of ours.
         let Ok(serial) = hex::decode(serial_hex) else { return Ok(None) };
         if serial.is_empty() {
             return Ok(None);
         }
-        self.register().ask(move |sql| queries::by_serial(sql, &serial)).await
+        let node = Arc::clone(&self.register().node);
+        self.register().ask(self.lane, move |sql| truth::credential_by_serial(&node, sql, &serial)).await
     }
 
-    /// The credential of this operation.
-    pub async fn credential_by_operation(&self, operation: u64) -> Result<Option<Credential>, StoreError> {
-        self.register().ask(move |sql| queries::by_operation(sql, operation)).await
+    /// The credential of this operation, attested.
+    pub async fn credential_by_operation(&self, operation: u64) -> Result<Option<Attested<Credential>>, StoreError> {
+        self.register().credential(operation).await
     }
 
-    /// Credentials that match, page by page.
+    /// Credentials that match, page by page. For eyes: whoever decides by one asks for it by its serial or operation.
     pub async fn list(&self, filter: Filter) -> Result<Page<Credential>, StoreError> {
-        self.register().ask(move |sql| queries::list(sql, &filter)).await
+        self.register().ask(Lane::Report, move |sql| queries::list(sql, &filter)).await
     }
 
     /// How many match, from counters: by kind, owner, profile, issuer and state alone. Order, cursor and limit play no part.
     pub async fn count(&self, filter: Filter) -> Result<u64, StoreError> {
-        self.register().ask(move |sql| queries::count(sql, &filter)).await
+        self.register().ask(Lane::Report, move |sql| queries::count(sql, &filter)).await
     }
 
     /// Intents from before `older_than` that nobody concluded or revoked, oldest first, at most 1000.
     pub async fn unconcluded(&self, older_than: Timestamp) -> Result<Vec<Credential>, StoreError> {
-        self.register().ask(move |sql| queries::unconcluded(sql, older_than, UNCONCLUDED_MAX)).await
+        self.register().unconcluded(older_than).await
     }
 
     /// Certificates that are due for renewal by the server, the longest due first. What was renewed is due no more.
     pub async fn due(&self, filter: DueFilter) -> Result<Vec<Due>, StoreError> {
-        self.register().ask(move |sql| queries::due(sql, &filter)).await
+        self.register().ask(Lane::Report, move |sql| queries::due(sql, &filter)).await
     }
 
     /// How many certificates of an owner, or of all, end in each hour, from the hour of `from` on.
     pub async fn expiring(&self, owner: Option<&str>, from: Timestamp) -> Result<Vec<ExpiringHour>, StoreError> {
         let owner = owner.map(str::to_owned);
-        self.register().ask(move |sql| queries::expiring(sql, owner.as_deref(), from)).await
+        self.register().ask(Lane::Report, move |sql| queries::expiring(sql, owner.as_deref(), from)).await
     }
 
-    /// Everything revoked of an issuer, expired or not.
-    pub async fn revoked(&self, issuer: &str) -> Result<Vec<RevokedRow>, StoreError> {
+    /// Everything revoked of an issuer, expired or not, and what a CRL of it covers. From the fold, not the database.
+    pub fn revocations(&self, issuer: &str) -> Revocations {
+        self.register().node.revocations(issuer)
+    }
+
+    /// Whether something was revoked because this key (SHA-256 of its SubjectPublicKeyInfo) is compromised.
+    pub fn is_compromised(&self, key_hash: &[u8; 32]) -> bool {
+        self.register().node.fold(|fold, _| fold.is_compromised(key_hash))
+    }
+
+    /// Takes in what other nodes appended; an error says that the log is not an extension of what this node knows. Call it
+    /// every second: a register that was cut is then noticed although nobody writes.
+    pub async fn follow(&self) -> Result<(), StoreError> {
+        self.register().follow().await
+    }
+
+    /// How the register is, as this node knows it.
+    pub fn integrity(&self) -> Integrity {
+        self.register().integrity()
+    }
+
+    /// The newest signed CRL of an issuer, attested.
+    pub async fn newest_crl(&self, issuer: &str) -> Result<Option<Attested<Credential>>, StoreError> {
+        match self.register().node.fold(|fold, _| fold.newest_crl(issuer)) {
+            Some(operation) => self.register().credential(operation).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The newest signed credential of a kind and issuer, attested.
+    pub async fn latest(&self, kind: Kind, issuer: &str) -> Result<Option<Attested<Credential>>, StoreError> {
         let issuer = issuer.to_owned();
-        self.register().ask(move |sql| queries::revoked(sql, &issuer)).await
+        match self.register().ask(Lane::Request, move |sql| queries::latest(sql, kind, &issuer)).await? {
+            Some(operation) => self.register().credential(operation).await,
+            None => Ok(None),
+        }
     }
 
-    /// The keys of what was revoked, in order, at most 1000 from a leaf on.
-    pub async fn revoked_keys(&self, from_leaf: u64) -> Result<Vec<RevokedKey>, StoreError> {
-        self.register().ask(move |sql| queries::revoked_keys(sql, from_leaf)).await
+    /// The present version of a record, attested.
+    pub async fn record_get(&self, kind: &str, id: &str) -> Result<Option<Attested<StoredRecord>>, StoreError> {
+        let (kind, id, node) = (kind.to_owned(), id.to_owned(), Arc::clone(&self.register().node));
+        self.register().ask(self.lane, move |sql| truth::record(&node, sql, &kind, &id)).await
     }
 
-    /// The newest signed credential of a kind and issuer (the current CRL).
-    pub async fn latest(&self, kind: Kind, issuer: &str) -> Result<Option<Credential>, StoreError> {
-        let issuer = issuer.to_owned();
-        self.register().ask(move |sql| queries::latest(sql, kind, &issuer)).await
-    }
-
-    /// The present version of a record.
-    pub async fn record_get(&self, kind: &str, id: &str) -> Result<Option<StoredRecord>, StoreError> {
-        let (kind, id) = (kind.to_owned(), id.to_owned());
-        self.register().ask(move |sql| queries::record_get(sql, &kind, &id)).await
-    }
-
-    /// Present versions of a kind that match, by id.
-    pub async fn record_list(&self, kind: &str, filter: RecordFilter) -> Result<Vec<StoredRecord>, StoreError> {
-        let kind = kind.to_owned();
-        self.register().ask(move |sql| queries::record_list(sql, &kind, &filter)).await
+    /// Present versions of a kind that match, by id, each attested.
+    pub async fn record_list(
+        &self,
+        kind: &str,
+        filter: RecordFilter,
+    ) -> Result<Vec<Attested<StoredRecord>>, StoreError> {
+        let (kind, node) = (kind.to_owned(), Arc::clone(&self.register().node));
+        self.register().ask(Lane::Request, move |sql| truth::records(&node, sql, &kind, &filter)).await
     }
 
     /// How much there is, from counters.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        self.register().ask(queries::counts).await
+        self.register().ask(Lane::Report, queries::counts).await
     }
 
-    /// The log's head as committed.
-    pub async fn head(&self) -> Result<Head, StoreError> {
-        self.register().ask(queries::head).await
+    /// The log's head as this node knows it.
+    pub fn head(&self) -> Head {
+        self.register().node.head()
     }
 
     /// The newest checkpoint, a signed note.
     pub async fn checkpoint(&self) -> Result<Option<String>, StoreError> {
-        self.register().ask(|sql| Ok(queries::checkpoint(sql)?.map(|(_, note)| note))).await
+        self.register().ask(Lane::Request, |sql| Ok(queries::checkpoint(sql)?.map(|(_, note)| note))).await
     }
 
     /// A tile of hashes, `width` of them (256 is a full tile); none where the log does not reach.
     pub async fn tile(&self, level: u8, n: u64, width: u16) -> Result<Option<Vec<u8>>, StoreError> {
-        self.register().ask(move |sql| log::tile(sql, level, n, width)).await
+        self.register().ask(Lane::Request, move |sql| log::tile(sql, level, n, width)).await
     }
 
     /// A bundle of leaves, `width` of them (256 is a full one); none where the log does not reach.
     pub async fn entries(&self, n: u64, width: u16) -> Result<Option<Vec<u8>>, StoreError> {
-        self.register().ask(move |sql| log::entries(sql, n, width)).await
+        self.register().ask(Lane::Request, move |sql| log::entries(sql, n, width)).await
     }
 
     /// Leaves with their indexes, at most 1000 from the range's start.
     pub async fn leaves(&self, range: Range<u64>) -> Result<Vec<(u64, String)>, StoreError> {
-        self.register().ask(move |sql| queries::leaves(sql, range.start, range.end)).await
+        self.register().ask(Lane::Request, move |sql| queries::leaves(sql, range.start, range.end)).await
     }
 
     /// RFC 6962 audit path of a leaf in the tree of `size` leaves; none where `index < size <= head` does not hold.
@@ -246,14 +322,14 @@ impl Ledger {
             }
             log::inclusion_proof(sql, index, size).map(Some)
         };
-        self.register().ask(proof).await
+        self.register().ask(Lane::Request, proof).await
     }
 
     /// Writes the log and its rows, up to the newest checkpoint, into a new folder that [`verify`](fn@crate::verify) reads
     /// without a database. LEAF.md has its layout.
     pub async fn export(&self, dir: &Path) -> Result<Exported, StoreError> {
         let dir = dir.to_owned();
-        self.register().ask(move |sql| export::export(sql, &dir)).await
+        self.register().ask(Lane::Report, move |sql| export::export(sql, &dir)).await
     }
 
     /// For benches: writes the conclusion of an intent with a made-up signature, as `conclude` would write a real one.
@@ -266,7 +342,7 @@ impl Ledger {
 
     /// The log's name.
     pub fn origin(&self) -> &str {
-        &self.register().origin
+        &self.register().node.origin
     }
 
     /// The C2SP verifier key string of the log key.

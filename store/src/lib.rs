@@ -31,12 +31,13 @@ mod schema;
 mod sql;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod truth;
 mod verify;
 mod writer;
 mod x509;
 
 pub use credential::{
-    Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedKey, RevokedRow, State,
+    Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedRow, State,
 };
 pub use database::Database;
 pub use entry::{ActorStamp, Entry, GrantStamp, Kind, RefusalEntry, Revocation};
@@ -45,4 +46,6 @@ pub use export::{Exported, export_database};
 pub use ledger::{Ledger, LogConfig};
 pub use log::{Head, verifier_key};
 pub use record::{Record, RecordFilter, StoredRecord};
+pub use register::Resumed;
+pub use truth::{Alarm, Attested, Covers, Integrity, Revocations};
 pub use verify::{Finding, Pins, Progress, Report, Source, verify, verify_pinned};

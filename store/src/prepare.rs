@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hsm::Message;
 use policy::Timestamp;
 
+use crate::credential::Credential;
 use crate::entry::{ActorStamp, Entry, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::leaf::{Event, TAIL_BYTES_MAX, Tail};
@@ -15,6 +16,7 @@ use crate::record::Record;
 use crate::row::{RowDigest, row_digest};
 use crate::schema::{CONCLUSION, INTENT, RECORD, REVOCATION, sha256};
 use crate::sql::Value;
+use crate::truth::{Change, RecordKey, Revoked, record_key};
 
 /// Names, labels and sentences: longer ones are no display text.
 const TEXT_BYTES_MAX: usize = 4_096;
@@ -73,7 +75,16 @@ impl IntentRow {
         tail.hex("digest", &message_hash);
         tail.hex("serial", &entry.serial);
         tail.text("issuer", &entry.issuer);
+        if let Some(covers) = &entry.covers {
+            tail.covers(covers.leaves(), covers.revocations(), covers.digest());
+        }
         tail.hex("row", &digest);
+    }
+
+    /// What its leaf changes.
+    pub fn change(&self) -> Change {
+        let crl = self.entry.covers.map(|covers| (self.entry.issuer.clone(), covers));
+        Change::Intended { at: self.at, crl }
     }
 
     fn digest(&self, message_hash: &[u8; 32]) -> [u8; 32] {
@@ -185,6 +196,11 @@ impl ConclusionRow {
         row
     }
 
+    /// What its leaf changes.
+    pub fn change(&self) -> Change {
+        Change::Settled { op: self.op, issued: matches!(self.outcome, Outcome::Issued(_)) }
+    }
+
     /// The columns after `leaf` and `op`.
     pub fn values(&self) -> [Value<'_>; 4] {
         let (signature, reason) = match &self.outcome {
@@ -201,10 +217,14 @@ pub(crate) struct RevocationRow {
     pub revocation: Revocation,
     pub at: Timestamp,
     pub tail: Tail,
+    issuer: String,
+    /// As the fold will hold it, but for its leaf.
+    revoked: Revoked,
 }
 
 impl RevocationRow {
-    pub fn new(revocation: Revocation, kind: &str, serial: &[u8], at: Timestamp) -> Result<RevocationRow, StoreError> {
+    /// `of` is the credential that ends.
+    pub fn new(revocation: Revocation, of: &Credential, at: Timestamp) -> Result<RevocationRow, StoreError> {
         // RFC 5280 section 5.3.1: 0 to 10, 7 is not used.
         if revocation.reason > 10 || revocation.reason == 7 {
             return Err(StoreError::Invalid(format!("{} is no CRLReason", revocation.reason)));
@@ -212,15 +232,45 @@ impl RevocationRow {
         check_actor(&revocation.actor)?;
         check_label("action", &revocation.grant.action)?;
         check_label("rule", &revocation.grant.rule)?;
-        let mut row = RevocationRow { revocation, at, tail: Tail::new(Event::Revoke, kind, at) };
-        let digest = row_digest(&REVOCATION, row.values());
-        row.tail.actor(&row.revocation.actor);
-        row.tail.grant(&row.revocation.grant);
-        row.tail.hex("serial", serial);
-        row.tail.text("outcome", "revoked");
-        row.tail.number("reason", row.revocation.reason.into());
-        row.tail.hex("row", &digest);
+        let revoked = Revoked {
+            operation: revocation.operation,
+            leaf: 0,
+            kind: of.kind,
+            serial: of.serial.clone(),
+            revoked_at: revocation.at,
+            reason: revocation.reason,
+            not_after: of.validity.map(|validity| validity.not_after()),
+            key_hash: of.key_hash,
+            row: [0; 32],
+        };
+        let (tail, issuer) = (Tail::new(Event::Revoke, of.kind.as_str(), at), of.issuer.clone());
+        let mut row = RevocationRow { revocation, at, tail, issuer, revoked };
+        row.revoked.row = row_digest(&REVOCATION, row.values());
+        row.write_tail();
+        bounded_tail(&row.tail)?;
         Ok(row)
+    }
+
+    fn write_tail(&mut self) {
+        let RevocationRow { revocation, tail, issuer, revoked, .. } = self;
+        tail.actor(&revocation.actor);
+        tail.grant(&revocation.grant);
+        tail.hex("serial", &revoked.serial);
+        tail.text("issuer", issuer);
+        tail.hex("subject", &revoked.key_hash);
+        tail.text("outcome", "revoked");
+        tail.number("reason", revocation.reason.into());
+        tail.time("since", revocation.at);
+        if let Some(until) = revoked.not_after {
+            tail.time("until", until);
+        }
+        tail.hex("row", &revoked.row);
+    }
+
+    /// What its leaf changes.
+    pub fn change(&self, leaf: u64) -> Change {
+        let revoked = Box::new(Revoked { leaf, ..self.revoked.clone() });
+        Change::Revoked { issuer: self.issuer.clone(), revoked }
     }
 
     /// The columns after `leaf` and `op`.
@@ -246,7 +296,9 @@ pub(crate) struct RecordRow {
     pub record: Record,
     pub at: Timestamp,
     pub tail: Tail,
+    pub key: RecordKey,
     body: String,
+    digest: [u8; 32],
 }
 
 impl RecordRow {
@@ -261,12 +313,18 @@ impl RecordRow {
         record.lookup.as_ref().map_or(Ok(()), |lookup| check_label("lookup", lookup))?;
         let body = bounded_json("body", &record.body, BODY_BYTES_MAX)?;
         let tail = Tail::new(Event::Record, record.kind, at);
-        let mut row = RecordRow { record, at, tail, body };
-        let digest = row_digest(&RECORD, row.values());
+        let key = record_key(record.kind, &record.id);
+        let mut row = RecordRow { record, at, tail, key, body, digest: [0; 32] };
+        row.digest = row_digest(&RECORD, row.values());
         row.tail.actor(&row.record.actor);
         row.tail.text("id", &row.record.id);
-        row.tail.hex("row", &digest);
+        row.tail.hex("row", &row.digest);
         Ok(row)
+    }
+
+    /// What its leaf changes.
+    pub fn change(&self, replaces: u64) -> Change {
+        Change::Recorded { key: self.key, replaces, digest: self.digest }
     }
 
     /// The columns after `leaf` and `replaces`.

@@ -1,9 +1,10 @@
 //! What the ledger does but for making intents: prepare, hand to the writer, ask the readers.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
+use hsm::Pool;
 use policy::{Timestamp, World};
 
 use crate::credential::Credential;
@@ -11,21 +12,34 @@ use crate::database::Database;
 use crate::entry::{RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::ledger::LogConfig;
-use crate::log::{self, Checkpoint, LogKey};
+use crate::log::{self, Checkpoint, Head, LogKey};
 use crate::pending::Pending;
 use crate::prepare::{ConclusionRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail};
 use crate::queries;
-use crate::reader::ReaderHandle;
+use crate::reader::{Lane, ReaderHandle};
 use crate::record::Record;
-use crate::sql::Sql;
+use crate::schema::migrate;
+use crate::sql::{Sql, Use, Value, connect};
+use crate::truth::{self, Anchor, Attested, Integrity, Node};
 use crate::writer::{Reply, WriterHandle};
 
 /// Operations of checkpoints have this bit and the log's size; those of the ledger are leaf indexes, far below it.
 const CHECKPOINT_BIT: u64 = 1 << 63;
 /// Checkpoints are signed one at a time; what was never concluded is dropped.
 const CHECKPOINTS_UNDER_WAY: usize = 16;
+/// An alarm list is for people; what does not fit is in `counts`.
+const UNCONCLUDED_MAX: usize = 1_000;
 /// Records of one call: one ACME order and all its authorizations.
 const RECORDS_MAX: usize = 256;
+
+/// From where a node that had stopped goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// The register's head, which is the node's from now on.
+    pub head: Head,
+    /// The newest head this node knew. Leaves of it that the register lacks are lost.
+    pub known: Option<Head>,
+}
 
 /// The ledger without the right to make intents: everything but the custody line's first step.
 #[derive(Debug)]
@@ -35,35 +49,57 @@ pub(crate) struct Register {
     threads: Mutex<Vec<JoinHandle<()>>>,
     pending: Arc<Pending>,
     checkpoints: Mutex<BTreeMap<u64, String>>,
-    pub origin: String,
+    /// The newest checkpoint that this node signed, or saw signed by the log key.
+    signed: RwLock<Option<Checkpoint>>,
+    pub node: Arc<Node>,
     world: World,
 }
 
 impl Register {
-    pub(crate) async fn open(database: Database, log: LogConfig, world: World) -> Result<Register, StoreError> {
+    pub(crate) async fn open(
+        database: Database,
+        pool: &Pool,
+        log: LogConfig,
+        world: World,
+        resume: bool,
+    ) -> Result<(Register, Option<Resumed>), StoreError> {
         log::check_origin(&log.origin)?;
+        // A connection lives and ends off the async threads: PostgreSQL's brings a runtime of its own.
+        let (known, origin) = (database.clone(), log.origin.clone());
+        let sealed = blocking(move || {
+            let mut sql = connect(&known, Use::Write)?;
+            migrate(sql.as_mut())?;
+            named_alike(sql.as_mut(), &origin)?;
+            truth::read_sealed(sql.as_mut())
+        })
+        .await?;
+        let (key, made) = truth::open_key(pool, &log.origin, sealed.clone()).await?;
         let pending = Arc::new(Pending::default());
         let for_writer = Arc::clone(&pending);
-        let start = move || -> Result<_, StoreError> {
-            let (writer, thread) = WriterHandle::start(database.clone(), for_writer)?;
+        let clock = world.clone();
+        let (writer, readers, threads, node, resumed) = blocking(move || {
+            let mut sql = connect(&database, Use::Write)?;
+            if sealed.is_none() {
+                keep_key(sql.as_mut(), &made)?;
+            }
+            let anchor = log.state.as_deref().map(Anchor::open).transpose()?;
+            let resumed = match &anchor {
+                Some(anchor) if resume => {
+                    let (head, known) = Node::resume(sql.as_mut(), &log.origin, &key, anchor)?;
+                    Some(Resumed { head, known })
+                }
+                Some(_) | None => None,
+            };
+            let node = Arc::new(Node::load(sql.as_mut(), &log.origin, key, anchor, clock)?);
+            let (writer, thread) = WriterHandle::start(database.clone(), sql, Arc::clone(&node), for_writer)?;
             let (readers, mut threads) = ReaderHandle::start(&database)?;
             threads.push(thread);
-            Ok((writer, readers, threads))
-        };
-        let started = tokio::task::spawn_blocking(start).await;
-        let (writer, readers, threads) = started.map_err(|e| StoreError::Unavailable(e.to_string()))??;
-        let named = readers.ask(|sql| queries::checkpoint(sql)).await?;
-        if let Some(origin) = named.and_then(|(_, note)| Checkpoint::parse(&note).ok()).map(|newest| newest.origin)
-            && origin != log.origin
-        {
-            // Heads signed under two names can be verified under neither, and a signed head cannot be taken back.
-            let (ours, why) = (log.origin, "a log keeps its name for ever; put it back");
-            return Err(StoreError::Invalid(format!(
-                "this register's log is `{origin}`, the configuration says `{ours}`: {why}"
-            )));
-        }
+            Ok((writer, readers, threads, node, resumed))
+        })
+        .await?;
         let (threads, checkpoints) = (Mutex::new(threads), Mutex::default());
-        Ok(Register { writer, readers, threads, pending, checkpoints, origin: log.origin, world })
+        let signed = RwLock::default();
+        Ok((Register { writer, readers, threads, pending, checkpoints, signed, node, world }, resumed))
     }
 
     pub(crate) fn stop(&self) {
@@ -76,18 +112,38 @@ impl Register {
         for thread in threads {
             let _ = thread.join();
         }
+        if let Err(error) = self.node.write_image(true) {
+            tracing::warn!(%error, "the fold was not written down: the next start reads more of the log");
+        }
+    }
+
+    /// Follows what other nodes appended, and notices a log that was cut or exchanged although nobody writes.
+    pub(crate) async fn follow(&self) -> Result<(), StoreError> {
+        let node = Arc::clone(&self.node);
+        self.ask(Lane::Request, move |sql| Ok(node.follow(sql, false)?)).await
+    }
+
+    /// How the register is.
+    pub(crate) fn integrity(&self) -> Integrity {
+        self.node.integrity()
+    }
+
+    /// An operation, attested.
+    pub(crate) async fn credential(&self, operation: u64) -> Result<Option<Attested<Credential>>, StoreError> {
+        let node = Arc::clone(&self.node);
+        self.ask(Lane::Request, move |sql| truth::credential(&node, sql, operation)).await
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         self.world.now()
     }
 
-    pub(crate) async fn ask<T, F>(&self, question: F) -> Result<T, StoreError>
+    pub(crate) async fn ask<T, F>(&self, lane: Lane, question: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: Fn(&mut dyn Sql) -> Result<T, StoreError> + Send + 'static,
     {
-        self.readers.ask(question).await
+        self.readers.ask(lane, question).await
     }
 
     async fn write_for_index(&self, op: Op) -> Result<u64, StoreError> {
@@ -126,12 +182,26 @@ impl Register {
 
     /// The intent of an operation that is no longer in memory.
     async fn read_intended(&self, operation: u64) -> Result<Credential, StoreError> {
-        let there = self.ask(move |sql| queries::by_operation(sql, operation)).await?;
+        let there = self.credential(operation).await?;
         let there = there.ok_or_else(|| StoreError::NotFound(format!("operation {operation}")))?;
         match there.concluded_at {
             Some(_) => Err(StoreError::Conflict(format!("operation {operation} is concluded already"))),
-            None => Ok(there),
+            None => Ok(there.into_inner()),
         }
+    }
+
+    /// Intents that nobody concluded or revoked. The fold knows them.
+    pub(crate) async fn unconcluded(&self, older_than: Timestamp) -> Result<Vec<Credential>, StoreError> {
+        let operations = self.node.fold(|fold, _| fold.unconcluded(older_than, UNCONCLUDED_MAX));
+        let node = Arc::clone(&self.node);
+        let look = move |sql: &mut dyn Sql| {
+            let mut found = Vec::with_capacity(operations.len());
+            for operation in &operations {
+                found.extend(truth::credential(&node, sql, *operation)?.map(Attested::into_inner));
+            }
+            Ok(found)
+        };
+        self.ask(Lane::Report, look).await
     }
 
     pub(crate) async fn refuse(&self, refusal: &RefusalEntry) -> Result<u64, StoreError> {
@@ -153,23 +223,28 @@ impl Register {
 
     pub(crate) async fn revoke(&self, revocation: Revocation) -> Result<u64, StoreError> {
         let operation = revocation.operation;
-        let there = self.ask(move |sql| queries::by_operation(sql, operation)).await?;
+        let there = self.credential(operation).await?;
         let there = there.ok_or_else(|| StoreError::NotFound(format!("operation {operation}")))?;
-        let row = RevocationRow::new(revocation, there.kind.as_str(), &there.serial, self.now())?;
+        let row = RevocationRow::new(revocation, &there, self.now())?;
         self.write_for_index(Op::Revoke(Arc::new(row))).await
     }
 
-    /// The operation and the text of the next checkpoint.
-    pub(crate) async fn intend_checkpoint(&self) -> Result<Option<(u64, String)>, StoreError> {
-        let (head, before) = self.ask(|sql| Ok((queries::head(sql)?, queries::checkpoint(sql)?))).await?;
-        let signed = before.as_ref().map_or(0, |(size, _)| *size);
-        if head.size == signed {
+    /// The operation and the text of the next checkpoint; none where the head is signed.
+    ///
+    /// "A log MUST NOT sign any checkpoint which is inconsistent with any checkpoint it previously signed": what is signed is
+    /// the tree in memory, which only grows.
+    pub(crate) async fn intend_checkpoint(&self, key: &LogKey) -> Result<Option<(u64, String)>, StoreError> {
+        self.node.not_held()?;
+        self.follow().await?;
+        let head = self.node.head();
+        let newest = self.signed().as_ref().map_or(0, |signed| signed.size);
+        if head.size == newest
+            || head.size <= self.node.burned()?
+            || self.another_signed(head.size, head.root, key).await?
+        {
             return Ok(None);
         }
-        if let Some((size, note)) = before {
-            self.still_extends(head.size, size, &note).await?;
-        }
-        let text = log::checkpoint_text(&self.origin, head.size, &head.root);
+        let text = log::checkpoint_text(&self.node.origin, head.size, &head.root);
         let operation = CHECKPOINT_BIT | head.size;
         let mut under_way = self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner);
         under_way.insert(operation, text.clone());
@@ -179,19 +254,20 @@ impl Register {
         Ok(Some((operation, text)))
     }
 
-    /// "A log MUST not sign any checkpoint which is inconsistent with any checkpoint it previously signed."
-    async fn still_extends(&self, head: u64, size: u64, note: &str) -> Result<(), StoreError> {
-        let signed = log::Checkpoint::parse(note).map_err(StoreError::Corrupt)?;
-        if size != signed.size || size > head {
-            return Err(StoreError::Corrupt(format!(
-                "the log has {head} leaves, its newest checkpoint {}",
-                signed.size
-            )));
+    /// Another node may have signed this head: a row that is none of theirs is signed over.
+    async fn another_signed(&self, size: u64, root: [u8; 32], key: &LogKey) -> Result<bool, StoreError> {
+        let Some(note) = self.ask(Lane::Request, move |sql| queries::checkpoint_of(sql, size)).await? else {
+            return Ok(false);
+        };
+        let there = Checkpoint::parse(&note).ok();
+        let good = there.filter(|there| there.size == size && there.root == root && key.verify(there).is_ok());
+        match good {
+            Some(checkpoint) => {
+                self.keep_signed(checkpoint, &note)?;
+                Ok(true)
+            }
+            None => Ok(false),
         }
-        if self.ask(move |sql| log::root_at(sql, size)).await? != signed.root {
-            return Err(StoreError::Corrupt(format!("the log does not extend its checkpoint of {size} leaves")));
-        }
-        Ok(())
     }
 
     pub(crate) async fn conclude_checkpoint(
@@ -204,13 +280,61 @@ impl Register {
         let text = text.ok_or_else(|| StoreError::NotFound("no such checkpoint is under way".into()))?;
         let size = operation & !CHECKPOINT_BIT;
         let note = log::sign_note(&text, key, signature);
-        let reply = self.writer.write(Op::Checkpoint(size, note.into())).await?;
-        let Reply::Note(ours) = reply else {
-            return Err(StoreError::Corrupt(format!("the writer answered {reply:?}")));
-        };
-        // Another node's note for the same head may have come first, and stands.
-        Ok(self.ask(move |sql| queries::checkpoint_of(sql, size)).await?.unwrap_or(ours))
+        match self.writer.write(Op::Checkpoint(size, note.clone().into())).await? {
+            Reply::Note(_) => {}
+            other => return Err(StoreError::Corrupt(format!("the writer answered {other:?}"))),
+        }
+        self.keep_signed(Checkpoint::parse(&note).map_err(StoreError::Corrupt)?, &note)?;
+        let node = Arc::clone(&self.node);
+        blocking(move || node.write_image(false)).await?;
+        Ok(note)
     }
+
+    /// The newest one is kept in memory, for the public, and outside the database.
+    fn keep_signed(&self, checkpoint: Checkpoint, note: &str) -> Result<(), StoreError> {
+        let mut signed = self.signed.write().unwrap_or_else(PoisonError::into_inner);
+        if signed.as_ref().is_none_or(|there| there.size < checkpoint.size) {
+            *signed = Some(checkpoint);
+            drop(signed);
+            self.node.note_checkpoint(note)?;
+        }
+        Ok(())
+    }
+
+    fn signed(&self) -> std::sync::RwLockReadGuard<'_, Option<Checkpoint>> {
+        self.signed.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Heads signed under two names can be verified under neither, and a signed head cannot be taken back.
+fn named_alike(sql: &mut dyn Sql, ours: &str) -> Result<(), StoreError> {
+    let named = queries::checkpoint(sql)?.and_then(|(_, note)| Checkpoint::parse(&note).ok());
+    match named.map(|newest| newest.origin).filter(|origin| origin != ours) {
+        Some(origin) => Err(StoreError::Invalid(format!(
+            "this register's log is `{origin}`, the configuration says `{ours}`: a log keeps its name for ever; put it back"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Writes the sealed head key into an empty register; another node that did so first has the last word.
+fn keep_key(sql: &mut dyn Sql, sealed: &[u8]) -> Result<(), StoreError> {
+    let text = "UPDATE head SET sealed_key = $1 WHERE id = $2 AND size = $3 AND sealed_key IS NULL";
+    match sql.execute(text, &[Value::Blob(sealed), Value::Int(1), Value::Int(0)])? {
+        1 => Ok(()),
+        _ => Err(StoreError::Held(
+            "the register's sealed head key is gone, or another node has just made one: start again, or look for who \
+             writes this database"
+                .into(),
+        )),
+    }
+}
+
+/// Work that waits for the disk, off the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Unavailable(e.to_string()))?
 }
 
 #[cfg(test)]
@@ -238,6 +362,7 @@ mod tests {
             names: Vec::new(),
             key_hash: [0; 32],
             validity: None,
+            covers: None,
             details: serde_json::Value::Null,
         }
     }
@@ -251,7 +376,8 @@ mod tests {
             let key = pool.generate("k", KeyKind::P256).await.unwrap();
             let database = Database::Sqlite(dir.path().join("r.db"));
             let world = World::fixed(Timestamp::from_unix(1), 1);
-            let register = Register::open(database, LogConfig { origin: "o".into() }, world).await.unwrap();
+            let log = LogConfig { origin: "o".into(), state: None };
+            let (register, _) = Register::open(database, &pool, log, world, false).await.unwrap();
             let row = Arc::new(IntentRow::new(entry(&key), register.now()).unwrap());
             let op = register.intend(row).await.unwrap();
             let signed = |byte| Outcome::Issued(vec![byte]);

@@ -219,8 +219,8 @@ fn take_step(sql: &mut dyn Sql, migration: &Migration) -> Result<(), SqlError> {
     )?;
     sql.script(migration.text)?;
     if migration.version == 1 {
-        let empty = [Value::Int(1), Value::Int(0), Value::Blob(b"")];
-        sql.insert("INSERT INTO head (id, size, edge)", 3, &empty)?;
+        let empty = [Value::Int(1), Value::Int(0), Value::Blob(b""), Value::Int(0), Value::Blob(b"")];
+        sql.insert("INSERT INTO head (id, size, edge, time, seal)", 5, &empty)?;
     }
     Ok(())
 }

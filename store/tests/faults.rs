@@ -208,7 +208,7 @@ fn a_database_that_is_away_is_said_to_be_and_a_signature_made_meanwhile_is_kept(
         let failed = house.ledger.conclude(signature).await;
         assert!(matches!(failed, Err(StoreError::Unavailable(_))), "{failed:?}");
         assert!(matches!(house.ledger.refuse(refusal()).await, Err(StoreError::Unavailable(_))));
-        assert!(matches!(house.ledger.head().await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(house.ledger.counts().await, Err(StoreError::Unavailable(_))));
         wire.faults.refuse.store(0, Ordering::SeqCst);
         // It resumes by itself, and the signature arrives without anybody's asking.
         let there = until(|| async {

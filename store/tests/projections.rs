@@ -43,12 +43,12 @@ fn a_list_over_many_places_is_in_order_and_whole_whatever_the_page() {
             let entry = scattered(&house, n);
             ends.insert((entry.validity.unwrap().not_after(), n), n);
             let intent = house.ledger.intend(entry).await.unwrap();
-            if n % 40 != 0 {
+            if !n.is_multiple_of(40) {
                 house.ledger.conclude_unsigned(intent, vec![1]).await.unwrap();
             }
         }
-        let newest: Vec<u64> = (1..=120).rev().filter(|n| n % 40 != 0).collect();
-        let by_expiry: Vec<u64> = ends.into_values().filter(|n| n % 40 != 0).collect();
+        let newest: Vec<u64> = (1..=120).rev().filter(|n| !n.is_multiple_of(40)).collect();
+        let by_expiry: Vec<u64> = ends.into_values().filter(|n| !n.is_multiple_of(40)).collect();
         for limit in [1, 2, 7, 50, 1000] {
             let issued = Filter { state: Some(State::Issued), limit, ..Filter::default() };
             assert_eq!(serials(&house, issued.clone()).await, newest, "by {limit}");
@@ -217,7 +217,7 @@ fn a_record_is_found_by_what_its_present_version_says() {
                 limit: 0,
             };
             let found = house.ledger.record_list("thing", filter).await.unwrap();
-            found.into_iter().map(|record| record.id).collect::<Vec<_>>()
+            found.iter().map(|record| record.id.clone()).collect::<Vec<_>>()
         };
         assert_eq!(ids(None, None, None).await, ["a", "b", "c"]);
         assert_eq!(ids(None, None, Some("a")).await, ["b", "c"]);

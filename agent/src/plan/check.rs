@@ -7,14 +7,15 @@ use std::time::Duration;
 use policy::Name;
 use rustls::pki_types::ServerName;
 
+use super::certificate::{Certificate, Check, Files, IDENTITY, Plan, Reload};
+use super::origin::{Chancery, ClientFiles, Source};
 use super::place::Place;
 use super::raw::{RawCertificate, RawCheck, RawFiles, RawIdentity, RawPlan};
+use super::schedule::Cadence;
 use super::sources::{home, owner, source, url, validity};
 use super::users::{group_id, user_id};
-use super::{Certificate, Chancery, Check, ClientFiles, Files, IDENTITY, Plan, Reload, Source};
+use crate::credential::KeyKind;
 use crate::error::{PlanError, bounded};
-use crate::keys::KeyKind;
-use crate::schedule::Cadence;
 
 /// Parses and checks the text of a plan.
 pub(super) fn parse(text: &str, file: &Path) -> Result<Plan, PlanError> {

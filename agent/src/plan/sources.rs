@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use policy::Owner;
 
+use super::certificate::Certificate;
+use super::origin::{Acme, Chancery, ClientFiles, ExternalAccount, Http01, Source};
 use super::place::Place;
 use super::raw::{RawAcme, RawChancery, RawExternalAccount, RawHttp01, RawSource};
-use super::{Acme, Certificate, Chancery, ClientFiles, ExternalAccount, Http01, Source};
 use crate::error::{PlanError, bounded};
 
 /// Where the agent's own certificate comes from.

@@ -1,6 +1,9 @@
 //! Plans that are taken, and plans that are refused with the line to write instead.
 
+use std::path::Path;
+
 use super::*;
+use crate::error::PlanError;
 
 const FILE: &str = "/etc/chancery/agent.toml";
 

@@ -21,14 +21,12 @@ use policy::{Name, World};
 use reqwest::StatusCode;
 use serde::Serialize;
 
-use super::Reach;
 use super::http::{client, read_answer, read_secret, retry_after, unreachable};
 use super::http01::Published;
-use crate::disk::{Disk, Op, parent};
+use super::reach::Reach;
+use crate::credential::{Request, hex, sha256};
+use crate::disk::{Disk, Op, parent, read_json, write_json};
 use crate::error::{AgentError, bounded};
-use crate::journal::{read, write_json};
-use crate::keys::Request;
-use crate::material::{hex, sha256};
 use crate::plan::{Acme, ExternalAccount};
 
 /// Runs one step again while the server only complains of the nonce.
@@ -150,7 +148,7 @@ async fn challenge_errors(source: &Acme, order: &mut Order) -> String {
 async fn account(reach: &Reach, source: &Acme) -> Result<Account, AgentError> {
     let _one_at_a_time = reach.accounts.lock().await;
     let path = account_path(reach, source);
-    if let Some(credentials) = read::<AccountCredentials>(&path)? {
+    if let Some(credentials) = read_json::<AccountCredentials>(&path)? {
         let builder = Account::builder_with_http(Box::new(Wire::new(&reach.world, source)?));
         return builder.from_credentials(credentials).await.map_err(|e| trouble(source, e));
     }
@@ -315,6 +313,6 @@ mod tests {
         let path = state_dir.path().join("acme/0123456789abcdef.json");
         store(&disk, &path, &"the account").unwrap();
         disk.assert_durable();
-        assert_eq!(read::<String>(&path).unwrap().as_deref(), Some("the account"));
+        assert_eq!(read_json::<String>(&path).unwrap().as_deref(), Some("the account"));
     }
 }

@@ -11,9 +11,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
 use super::http::{Answer, Identity, client, read_answer, read_secret, retry_after, unreachable};
+use crate::credential::{Leaf, Request, key_matches};
 use crate::error::{AgentError, bounded};
-use crate::keys::Request;
-use crate::material::{Leaf, key_matches};
 use crate::plan::{Chancery, ClientFiles};
 
 /// What is posted.

@@ -24,9 +24,8 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use crate::disk::{Disk, Op};
+use crate::disk::{Disk, Image, Op};
 use crate::error::AgentError;
-use crate::files::Image;
 use crate::plan::Http01;
 
 /// The running responders, one per address, shared by the certificates that use it.

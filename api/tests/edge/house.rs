@@ -59,8 +59,9 @@ pub fn house_at(world: World) -> &'static House {
 
 async fn found(token: &TestToken, path: PathBuf, world: World) -> (Authority, Ledger, World) {
     let (pool, mint) = hsm::open(token.config()).expect("the token opens");
-    let log = LogConfig { origin: "log.edge.example".to_owned() };
-    let ledger = Ledger::open(Database::Sqlite(path), mint, log, world.clone()).await.expect("the register opens");
+    let log = LogConfig { origin: "log.edge.example".to_owned(), state: None };
+    let ledger =
+        Ledger::open(Database::Sqlite(path), (&pool, mint), log, world.clone()).await.expect("the register opens");
     let texts: Vec<_> = Policies::shipped().iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();
     let owners =
         vec![rules("web", &["localhost", "*.example.internal"], &["alice"]), rules("db", &["*.db.internal"], &["bob"])];

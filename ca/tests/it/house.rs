@@ -37,7 +37,7 @@ impl House {
         let token = TestToken::new("ca");
         let dir = TempDir::new().unwrap();
         let (pool, mint) = hsm::open(token.config()).unwrap();
-        let ledger = open_ledger(dir.path(), mint, &world).await;
+        let ledger = open_ledger(dir.path(), (&pool, mint), &world).await;
         let parts = parts(&ledger, &pool, &world, Profiles::load(Profiles::shipped()).unwrap());
         let authority = Authority::create(parts, config).await.unwrap();
         House { authority, pool, ledger, world, token, dir }
@@ -67,9 +67,16 @@ impl House {
     }
 }
 
-pub async fn open_ledger(dir: &Path, mint: hsm::Mint, world: &World) -> Ledger {
+pub async fn open_ledger(dir: &Path, (pool, mint): (&Pool, hsm::Mint), world: &World) -> Ledger {
     let database = Database::Sqlite(dir.join("chancery.db"));
-    Ledger::open(database, mint, LogConfig { origin: "log.example/chancery".to_owned() }, world.clone()).await.unwrap()
+    Ledger::open(
+        database,
+        (pool, mint),
+        LogConfig { origin: "log.example/chancery".to_owned(), state: None },
+        world.clone(),
+    )
+    .await
+    .unwrap()
 }
 
 pub fn parts(ledger: &Ledger, pool: &Pool, world: &World, profiles: Profiles) -> Parts {

@@ -1,5 +1,5 @@
 //! What happened elsewhere and must not happen here, as far as this room can see to it. Others stand where they belong: the
-//! lint's bends (`lint_tests`), the page's faults (`issue_tests`), the CSR table (`csr_intake`).
+//! lint's bends (`lint_tests`), the page's faults (`registrar_tests`), the CSR table (`csr_intake`).
 
 use std::collections::BTreeSet;
 

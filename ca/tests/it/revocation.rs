@@ -187,6 +187,7 @@ async fn an_intent_without_conclusion_can_be_revoked() {
         names: model.names,
         key_hash: model.key_hash,
         validity: model.validity,
+        covers: None,
         details: model.details,
     };
     let operation = house.ledger.intend(entry).await.unwrap().operation();

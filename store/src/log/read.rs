@@ -124,11 +124,6 @@ fn missing(level: u8, n: u64) -> StoreError {
     StoreError::Corrupt(format!("the log's tile level={level} n={n} is not there"))
 }
 
-/// The root of the tree as it was at `size`.
-pub(crate) fn root_at(sql: &mut dyn Sql, size: u64) -> Result<Hash, StoreError> {
-    TileSource::new(sql, size).subtree(0, size)
-}
-
 /// RFC 6962 section 2.1.1: the audit path of leaf `index` in the tree of `size` leaves, from the leaf up.
 pub(crate) fn inclusion_proof(sql: &mut dyn Sql, index: u64, size: u64) -> Result<Vec<Hash>, StoreError> {
     let mut source = TileSource::new(sql, size);

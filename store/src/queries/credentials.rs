@@ -1,12 +1,11 @@
-//! Credentials as rows: one by its number or serial, some by theirs, what is open, what is revoked.
+//! Credentials as rows, and as they stand in memory.
 
 use std::collections::HashMap;
 
 use hsm::Message;
 use policy::{Owner, Timestamp, Validity};
 
-use super::{PAGE_MAX, number};
-use crate::credential::{Credential, RevokedKey, RevokedRow, State};
+use crate::credential::{Credential, State};
 use crate::entry::{ActorStamp, GrantStamp, Kind};
 use crate::error::StoreError;
 use crate::prepare::{ConclusionRow, FORM_SHA256, IntentRow, Outcome};
@@ -14,8 +13,6 @@ use crate::sql::{Row, Sql, Value};
 
 /// More parameters make a statement of their own per size.
 const ASK_MAX: usize = 64;
-/// Revocations read at once.
-const REVOKED_PAGE: u64 = 1_000;
 /// An operation with what is known of it; aliases `i`, `c`, `r` are used by every condition below.
 const CREDENTIAL: &str = "SELECT i.op, i.kind, i.at, i.actor, i.proof, i.proof_id, i.action, i.rule, i.policy_hash, \
     i.profile, i.profile_hash, i.key_label, i.key_hash, i.algorithm, i.form, i.message, i.serial, i.issuer, i.owner, \
@@ -23,7 +20,7 @@ const CREDENTIAL: &str = "SELECT i.op, i.kind, i.at, i.actor, i.proof, i.proof_i
     r.revoked_at, r.reason";
 const FROM: &str = " FROM intent i LEFT JOIN conclusion c ON c.op = i.op LEFT JOIN revocation r ON r.op = i.op";
 
-fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
+pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
     let corrupt = |e: &dyn std::fmt::Display| StoreError::Corrupt(e.to_string());
     let operation = row.index()?;
     let kind: Kind = row.text()?.parse().map_err(|e: StoreError| corrupt(&e))?;
@@ -137,20 +134,11 @@ pub(crate) fn concluded(intended: Credential, row: &ConclusionRow) -> Credential
     Credential { state, signature, failure, concluded_at: Some(row.at), ..intended }
 }
 
-fn one(rows: Vec<Row>) -> Result<Option<Credential>, StoreError> {
-    rows.into_iter().next().map(credential_of).transpose()
-}
-
-pub(crate) fn by_serial(sql: &mut dyn Sql, serial: &[u8]) -> Result<Option<Credential>, StoreError> {
-    let found = sql.query(&format!("{CREDENTIAL}{FROM} WHERE i.serial = $1"), &[Value::Blob(serial)])?;
-    let found = found.into_iter().map(credential_of).collect::<Result<Vec<_>, _>>()?;
-    // The newest, should two keys ever have used one serial.
-    Ok(found.into_iter().max_by_key(|credential| credential.operation))
-}
-
-pub(crate) fn by_operation(sql: &mut dyn Sql, operation: u64) -> Result<Option<Credential>, StoreError> {
-    let Ok(operation) = i64::try_from(operation) else { return Ok(None) };
-    one(sql.query(&format!("{CREDENTIAL}{FROM} WHERE i.op = $1"), &[Value::Int(operation)])?)
+/// The newest operation with this serial, should two keys ever have used one.
+pub(crate) fn operation_of_serial(sql: &mut dyn Sql, serial: &[u8]) -> Result<Option<u64>, StoreError> {
+    let rows = sql.query("SELECT op FROM intent WHERE serial = $1", &[Value::Blob(serial)])?;
+    let ops = rows.into_iter().map(|mut row| row.index()).collect::<Result<Vec<_>, _>>()?;
+    Ok(ops.into_iter().max())
 }
 
 /// Some operations, by their number.
@@ -167,64 +155,4 @@ pub(super) fn by_operations(sql: &mut dyn Sql, ops: &[i64]) -> Result<HashMap<u6
         }
     }
     Ok(found)
-}
-
-/// Operations from before `older_than` that are neither concluded nor revoked, oldest first, at most `limit`.
-pub(crate) fn unconcluded(
-    sql: &mut dyn Sql,
-    older_than: Timestamp,
-    limit: usize,
-) -> Result<Vec<Credential>, StoreError> {
-    // Operations are numbered in the order of their time, so those that are too young are the last.
-    let text = "SELECT op FROM open ORDER BY op LIMIT $1";
-    let ops = sql.query(text, &[number(limit as u64)])?.into_iter().map(|mut row| row.int());
-    let ops = ops.collect::<Result<Vec<_>, _>>()?;
-    let mut found: Vec<_> = by_operations(sql, &ops)?.into_values().collect();
-    // What was concluded between the two questions is open no more.
-    found.retain(|credential| credential.state == State::Intended && credential.intended_at < older_than);
-    found.sort_by_key(|credential| credential.operation);
-    Ok(found)
-}
-
-/// Everything revoked of an issuer, expired or not: whoever makes a CRL knows which to leave out.
-pub(crate) fn revoked(sql: &mut dyn Sql, issuer: &str) -> Result<Vec<RevokedRow>, StoreError> {
-    let text = "SELECT r.leaf, i.issuer, i.op, i.kind, i.serial, r.revoked_at, r.reason, i.not_after \
-        FROM revocation r JOIN intent i ON i.op = r.op WHERE r.leaf > $1 ORDER BY r.leaf LIMIT $2";
-    let (mut found, mut after) = (Vec::new(), -1);
-    loop {
-        let rows = sql.query(text, &[Value::Int(after), number(REVOKED_PAGE)])?;
-        let count = rows.len() as u64;
-        for mut row in rows {
-            after = row.int()?;
-            if row.text()? != issuer {
-                continue;
-            }
-            found.push(RevokedRow {
-                operation: row.index()?,
-                kind: row.text()?.parse().map_err(|e: StoreError| StoreError::Corrupt(e.to_string()))?,
-                serial: row.opt_blob()?.unwrap_or_default(),
-                revoked_at: Timestamp::from_unix(row.int()?),
-                reason: u8::try_from(row.int()?).map_err(|e| StoreError::Corrupt(e.to_string()))?,
-                not_after: row.opt_int()?.map(Timestamp::from_unix),
-            });
-        }
-        if count < REVOKED_PAGE {
-            return Ok(found);
-        }
-    }
-}
-
-/// The keys of what was revoked, from a leaf on.
-pub(crate) fn revoked_keys(sql: &mut dyn Sql, from_leaf: u64) -> Result<Vec<RevokedKey>, StoreError> {
-    let text = format!(
-        "SELECT r.leaf, r.reason, i.subject_key_hash FROM revocation r JOIN intent i ON i.op = r.op \
-        WHERE r.leaf >= $1 ORDER BY r.leaf LIMIT {PAGE_MAX}"
-    );
-    let rows = sql.query(&text, &[Value::Int(i64::try_from(from_leaf).unwrap_or(i64::MAX))])?;
-    let key = |mut row: Row| {
-        let (leaf, reason) = (row.index()?, row.int()?);
-        let reason = u8::try_from(reason).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-        Ok(RevokedKey { leaf, reason, key_hash: row.hash()? })
-    };
-    rows.into_iter().map(key).collect()
 }

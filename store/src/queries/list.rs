@@ -24,8 +24,8 @@ const LOOKED_MAX: usize = 10_000;
 /// Stacks that one statement reads.
 const ARMS: usize = 16;
 
-/// The newest that is surely signed and not revoked.
-pub(crate) fn latest(sql: &mut dyn Sql, kind: Kind, issuer: &str) -> Result<Option<Credential>, StoreError> {
+/// The newest operation of a kind and issuer that is surely signed, and not revoked.
+pub(crate) fn latest(sql: &mut dyn Sql, kind: Kind, issuer: &str) -> Result<Option<u64>, StoreError> {
     let filter = Filter {
         kind: Some(kind),
         issuer: Some(issuer.to_owned()),
@@ -33,7 +33,7 @@ pub(crate) fn latest(sql: &mut dyn Sql, kind: Kind, issuer: &str) -> Result<Opti
         limit: 1,
         ..Filter::default()
     };
-    Ok(list(sql, &filter)?.items.into_iter().next())
+    Ok(list(sql, &filter)?.items.first().map(|newest| newest.operation))
 }
 
 pub(crate) fn list(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Credential>, StoreError> {

@@ -15,7 +15,7 @@ pub(crate) fn head(sql: &mut dyn Sql) -> Result<Head, StoreError> {
 
 /// The newest checkpoint: its size and its note.
 pub(crate) fn checkpoint(sql: &mut dyn Sql) -> Result<Option<(u64, String)>, StoreError> {
-    let rows = sql.query("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1", &[])?;
+    let rows = sql.query("SELECT size, note FROM checkpoint WHERE size = (SELECT MAX(size) FROM checkpoint)", &[])?;
     rows.into_iter().next().map(|mut row| Ok((row.index()?, row.text()?))).transpose()
 }
 

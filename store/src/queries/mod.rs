@@ -12,10 +12,10 @@ mod records;
 mod renewals;
 
 pub(crate) use counts::{count, counts, expiring};
-pub(crate) use credentials::{by_operation, by_serial, concluded, intended, revoked, revoked_keys, unconcluded};
+pub(crate) use credentials::{concluded, credential_of, intended, operation_of_serial};
 pub(crate) use list::{latest, list};
 pub(crate) use log::{checkpoint, checkpoint_of, head, leaves};
-pub(crate) use records::{record_get, record_list};
+pub(crate) use records::{record_get, record_list, record_of, record_rows};
 pub(crate) use renewals::due;
 
 use crate::sql::Value;

@@ -8,6 +8,8 @@
 mod postgres;
 mod sqlite;
 
+use std::time::Duration;
+
 use crate::database::Database;
 use crate::error::StoreError;
 
@@ -110,6 +112,9 @@ pub(crate) enum SqlError {
     /// The file is not what SQLite wrote.
     #[error("{0}")]
     Corrupt(String),
+    /// The statement took longer than its deadline, and was ended.
+    #[error("a statement took longer than {0:?}, and was ended")]
+    Late(Duration),
     /// The statement itself is wrong for this database.
     #[error("{0}")]
     Wrong(String),
@@ -121,6 +126,7 @@ impl From<SqlError> for StoreError {
             SqlError::Taken(why) => StoreError::Duplicate(why),
             SqlError::Away(why) | SqlError::Lost(why) => StoreError::Unavailable(why),
             SqlError::Corrupt(why) => StoreError::Corrupt(why),
+            SqlError::Late(limit) => StoreError::Late { limit },
             SqlError::Wrong(why) => StoreError::Database(why),
         }
     }
@@ -156,12 +162,28 @@ pub(crate) trait Sql {
     fn rollback(&mut self);
 }
 
+/// What an auditor's statement may take, and what one of the writer's: it has met a lock or a sick disk, and the caller is told.
+/// The engine within the process has no such bound for writes: there a lock is bounded by its own, and a flush cannot be ended.
+pub(crate) const STATEMENT_MAX: Duration = Duration::from_secs(30);
+
 /// Connects.
 pub(crate) fn connect(database: &Database, usage: Use) -> Result<Box<dyn Sql + Send>, SqlError> {
+    connect_with(database, usage, STATEMENT_MAX)
+}
+
+/// Connects; a statement that takes longer than `limit` is ended in the engine.
+pub(crate) fn connect_with(database: &Database, usage: Use, limit: Duration) -> Result<Box<dyn Sql + Send>, SqlError> {
     match database {
-        Database::Sqlite(path) => Ok(Box::new(sqlite::Sqlite::open(path, usage)?)),
-        Database::Postgres(url) => Ok(Box::new(postgres::Postgres::open(url, usage)?)),
+        Database::Sqlite(path) => Ok(Box::new(sqlite::Sqlite::open(path, usage, limit)?)),
+        Database::Postgres(url) => Ok(Box::new(postgres::Postgres::open(url, usage, limit)?)),
     }
+}
+
+/// Tests hold every statement to its plan; this is how they come to know them.
+fn noted(sql: &str) {
+    #[cfg(any(test, feature = "testing"))]
+    crate::testing::note_statement(sql);
+    let _ = sql;
 }
 
 /// The text that inserts so many rows.

@@ -7,7 +7,8 @@ use crate::database::Database;
 use crate::error::StoreError;
 use crate::keys;
 use crate::prepare::NAME_SLOTS;
-use crate::schema::{INTENT, LEAFED, MIGRATIONS, RECORD, Table};
+use crate::queries;
+use crate::schema::{INTENT, LEAFED, MIGRATIONS, Table};
 use crate::sql::{Cell, Row, Sql, Use, Value, connect};
 
 /// Keys of a page of leaves; also rows of everything else that is read by pages.
@@ -95,8 +96,7 @@ impl Evidence for Tables {
 
     fn keys(&mut self) -> Result<Vec<Vec<Cell>>, StoreError> {
         // A key is recorded once. Of how many there are nobody decides but who opens the token.
-        let text = format!("{} WHERE leaf IN (SELECT leaf FROM present WHERE kind = $1)", RECORD.select());
-        self.cells(&text, &[Value::Text(keys::KIND)])
+        queries::record_rows(self.sql.as_mut(), keys::KIND)
     }
 
     fn tile(&mut self, level: u8, n: u64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -149,14 +149,15 @@ impl Evidence for Tables {
 impl Tables {
     /// The one mutable row says nothing that the leaves do not say better.
     fn head(&mut self, derived: &Derived<'_>, report: &mut Report) -> Result<(), StoreError> {
-        let rows = self.cells("SELECT id, size, edge FROM head ORDER BY id", &[])?;
-        let expected = [Cell::Int(1), Cell::Int(int(derived.size)), Cell::Blob(derived.edge.concat())];
+        let rows = self.cells("SELECT id, size, edge, time FROM head ORDER BY id", &[])?;
+        let edge = Cell::Blob(derived.edge.concat());
+        let expected = [Cell::Int(1), Cell::Int(int(derived.size)), edge, Cell::Int(derived.time)];
         if !rows.iter().any(|row| row.first() == Some(&Cell::Int(1))) {
             report.find("head", "head id=1", "the row is missing");
         }
         for row in rows {
             let id = show(row.first());
-            let columns = ["id", "size", "edge"];
+            let columns = ["id", "size", "edge", "time"];
             let wrong = row.iter().zip(&expected).zip(columns).find(|((is, should), _)| is != should);
             if let Some((_, column)) = wrong {
                 report.find("head", format!("head id={id} column {column}"), "is not what the leaves derive");
@@ -173,10 +174,12 @@ impl Tables {
         end: u64,
         report: &mut Report,
     ) -> Result<(), StoreError> {
-        let text = format!("SELECT {key} FROM {table} WHERE {key} < $1 OR {key} >= $2 LIMIT {STRAY_MAX}");
-        for row in self.cells(&text, &[Value::Int(0), Value::Int(int(end))])? {
-            let place = format!("{table} {key}={} column {key}", show(row.first()));
-            report.find(what, place, "the row lies outside the log");
+        for (side, bound) in [("<", 0), (">=", int(end))] {
+            let text = format!("SELECT {key} FROM {table} WHERE {key} {side} $1 ORDER BY {key} LIMIT {STRAY_MAX}");
+            for row in self.cells(&text, &[Value::Int(bound)])? {
+                let place = format!("{table} {key}={} column {key}", show(row.first()));
+                report.find(what, place, "the row lies outside the log");
+            }
         }
         Ok(())
     }

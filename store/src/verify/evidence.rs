@@ -51,6 +51,8 @@ pub(super) trait Evidence {
 pub(super) struct Derived<'a> {
     pub size: u64,
     pub edge: &'a [[u8; 32]],
+    /// The greatest time of all leaves, seconds since 1970; 0 where there are none.
+    pub time: i64,
     /// The unfinished tile of each level.
     pub partial: &'a dyn Fn(u8) -> Vec<u8>,
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use policy::Timestamp;
+
 use super::checkpoints::Checkpoints;
 use super::evidence::{Derived, Evidence, StoredLeaf};
 use super::rows::{self, cell, table_of};
@@ -28,6 +30,8 @@ pub(super) struct Walk<'a> {
     tree: Tree,
     /// Intents without a conclusion so far: in the end, the alarm list.
     open: HashSet<u64>,
+    /// The greatest time so far.
+    time: i64,
     report: Report,
 }
 
@@ -43,7 +47,15 @@ impl<'a> Walk<'a> {
     pub fn new(evidence: &'a mut dyn Evidence, pins: &Pins) -> Result<Walk<'a>, StoreError> {
         let keys = Keys::read(&evidence.keys()?);
         let checkpoints = Checkpoints::new(pins)?;
-        Ok(Walk { evidence, keys, checkpoints, tree: Tree::default(), open: HashSet::new(), report: Report::default() })
+        Ok(Walk {
+            evidence,
+            keys,
+            checkpoints,
+            tree: Tree::default(),
+            open: HashSet::new(),
+            time: 0,
+            report: Report::default(),
+        })
     }
 
     pub fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
@@ -57,7 +69,7 @@ impl<'a> Walk<'a> {
         self.checkpoints.end(self.evidence, total, &mut self.report)?;
         let tree = &self.tree;
         let partial = |level| tree.partial(level).concat();
-        let derived = Derived { size: tree.size(), edge: tree.edge(), partial: &partial };
+        let derived = Derived { size: tree.size(), edge: tree.edge(), time: self.time, partial: &partial };
         self.evidence.rest(&derived, &mut self.report)?;
         self.report.leaves = self.tree.size();
         self.report.root = hex::encode(self.tree.root());
@@ -101,7 +113,12 @@ impl<'a> Walk<'a> {
         }
         self.append(hash, index)?;
         match Leaf::parse(&stored.bytes) {
-            Ok(leaf) if leaf.i == index => Ok(Some(Read { index, leaf })),
+            Ok(leaf) if leaf.i == index => {
+                // A refusal moves nothing, the head's time neither.
+                let time = Timestamp::parse_rfc3339(&leaf.time).map_or(0, Timestamp::unix);
+                self.time = if leaf.event == Event::Refuse { self.time } else { self.time.max(time) };
+                Ok(Some(Read { index, leaf }))
+            }
             Ok(leaf) => {
                 let says = format!("is leaf {} by its own words: it was moved", leaf.i);
                 self.report.find("leaf", format!("{place} column bytes"), says);

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use policy::Timestamp;
+
 use super::projections::{self, Tally};
 use super::{Item, Reply};
 use crate::error::StoreError;
@@ -9,7 +11,8 @@ use crate::leaf::{Numbers, Tail};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
 use crate::prepare::{ConclusionRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow};
 use crate::schema::{CONCLUSION, INTENT, RECORD, REVOCATION};
-use crate::sql::{Row, Sql, SqlError, Value};
+use crate::sql::{Sql, SqlError, Value};
+use crate::truth::{Change, Covers, Node, RecordKey};
 
 /// Why a batch was not written.
 #[derive(Debug)]
@@ -20,8 +23,10 @@ pub(super) enum Fault {
     Away(String),
     /// Nobody knows whether it was written.
     Unknown(String),
-    /// The register is not as this node left it.
+    /// The file is not what the engine wrote.
     Corrupt(String),
+    /// The log is not an extension of what this node knows.
+    Held(String),
 }
 
 impl Fault {
@@ -29,6 +34,7 @@ impl Fault {
     pub fn before(error: SqlError) -> Fault {
         match error {
             SqlError::Away(why) | SqlError::Lost(why) => Fault::Away(why),
+            late @ SqlError::Late(_) => Fault::Away(late.to_string()),
             SqlError::Corrupt(why) => Fault::Corrupt(why),
             row @ (SqlError::Taken(_) | SqlError::Wrong(_)) => Fault::Row(row),
         }
@@ -40,6 +46,7 @@ impl Fault {
             (Fault::Away(why), _) => StoreError::Unavailable(why.clone()),
             (Fault::Unknown(why), _) => StoreError::Unknown(why.clone()),
             (Fault::Corrupt(why), _) => StoreError::Corrupt(why.clone()),
+            (Fault::Held(why), _) => StoreError::Held(why.clone()),
             (Fault::Row(SqlError::Taken(_)), Op::Intend(row)) => {
                 StoreError::Duplicate(format!("serial {} of this issuer's key", hex::encode(&row.entry.serial)))
             }
@@ -54,98 +61,49 @@ fn already_concluded(op: u64) -> StoreError {
     StoreError::Conflict(format!("operation {op} is concluded already"))
 }
 
-/// By what else a record is found: its owner and its second key.
-type Keys = (Option<String>, Option<String>);
+/// The signatures of concluded operations: asked only for conclusions that were parked, which may be there after all.
+pub(super) type Concluded = HashMap<u64, Option<Vec<u8>>>;
 
-/// What the register knows of the operations and records a batch touches; read under the head's lock.
-#[derive(Default)]
-pub(super) struct Present {
-    /// The present version of each record, 0 where there is none.
-    versions: HashMap<(String, String), u64>,
-    /// The owner and the second key of each record that is there.
-    keys: HashMap<(String, String), Keys>,
-    revoked: HashSet<u64>,
-    /// The signatures of concluded operations; only asked for those that were parked.
-    concluded: HashMap<u64, Option<Vec<u8>>>,
+/// Reads them, under the head's lock.
+pub(super) fn concluded(sql: &mut dyn Sql, items: &[Item]) -> Result<Concluded, SqlError> {
+    let parked = |item: &Item| match &item.op {
+        Op::Conclude(row) if item.answer.is_none() => Some(row.op),
+        Op::Conclude(_) | Op::Intend(_) | Op::Refuse(_) | Op::Revoke(_) | Op::Record(_) | Op::Checkpoint(..) => None,
+    };
+    let parked: Vec<u64> = items.iter().filter_map(parked).collect();
+    let mut concluded = Concluded::new();
+    for mut row in projections::ask(sql, "SELECT op, signature FROM conclusion WHERE op IN", &parked, "")? {
+        if let (Ok(op), Ok(signature)) = (row.index(), row.opt_blob()) {
+            concluded.insert(op, signature);
+        }
+    }
+    Ok(concluded)
 }
 
-/// More parameters make a statement of their own per size; a batch seldom needs more than one.
-pub(super) const ASK_MAX: usize = 64;
-
-impl Present {
-    pub fn read(sql: &mut dyn Sql, items: &[Item]) -> Result<Present, SqlError> {
-        let mut present = Present::default();
-        let (mut records, mut revocations, mut parked) = (Vec::new(), Vec::new(), Vec::new());
-        for item in items {
-            match &item.op {
-                Op::Record(rows) => records.extend(rows.iter()),
-                Op::Revoke(row) => revocations.push(row.revocation.operation),
-                Op::Conclude(row) if item.answer.is_none() => parked.push(row.op),
-                Op::Intend(_) | Op::Conclude(_) | Op::Refuse(_) | Op::Checkpoint(..) => {}
-            }
-        }
-        for some in records.chunks(ASK_MAX) {
-            present.read_versions(sql, some)?;
-        }
-        for some in revocations.chunks(ASK_MAX) {
-            let rows = ask(sql, "SELECT op FROM revocation WHERE op IN", some)?;
-            present.revoked.extend(rows.into_iter().filter_map(|mut row| row.index().ok()));
-        }
-        for some in parked.chunks(ASK_MAX) {
-            for mut row in ask(sql, "SELECT op, signature FROM conclusion WHERE op IN", some)? {
-                if let (Ok(op), Ok(signature)) = (row.index(), row.opt_blob()) {
-                    present.concluded.insert(op, signature);
-                }
-            }
-        }
-        Ok(present)
-    }
-
-    fn read_versions(&mut self, sql: &mut dyn Sql, rows: &[&RecordRow]) -> Result<(), SqlError> {
-        let asked = rows.len().next_power_of_two();
-        let pairs: Vec<String> = (0..asked).map(|at| format!("(${}, ${})", 2 * at + 1, 2 * at + 2)).collect();
-        let text = format!(
-            "SELECT kind, id, leaf, owner, lookup FROM present WHERE (kind, id) IN (VALUES {})",
-            pairs.join(", ")
-        );
-        let mut params = Vec::with_capacity(asked * 2);
-        for row in rows.iter().cycle().take(asked) {
-            params.extend([Value::Text(row.record.kind), Value::Text(&row.record.id)]);
-        }
-        for mut row in sql.query(&text, &params)? {
-            let read = |row: &mut Row| Ok((row.text()?, row.text()?, row.index()?, row.opt_text()?, row.opt_text()?));
-            let read: Result<_, StoreError> = read(&mut row);
-            let (kind, id, leaf, owner, lookup) = read.map_err(|e| SqlError::Corrupt(e.to_string()))?;
-            self.versions.insert((kind.clone(), id.clone()), leaf + 1);
-            self.keys.insert((kind, id), (owner, lookup));
-        }
-        Ok(())
-    }
-
-    /// By what else a record was found before this batch.
-    pub fn keys_of(&self, kind: &str, id: &str) -> Option<(Option<&str>, Option<&str>)> {
-        let (owner, lookup) = self.keys.get(&(kind.to_owned(), id.to_owned()))?;
-        Some((owner.as_deref(), lookup.as_deref()))
-    }
-}
-
-pub(super) fn ask(sql: &mut dyn Sql, text: &str, ops: &[u64]) -> Result<Vec<Row>, SqlError> {
-    ask_and(sql, text, ops, "")
-}
-
-/// A statement about operations: its text, their list, its end.
-pub(super) fn ask_and(sql: &mut dyn Sql, text: &str, ops: &[u64], end: &str) -> Result<Vec<Row>, SqlError> {
-    let asked = ops.len().next_power_of_two();
-    let marks: Vec<String> = (1..=asked).map(|at| format!("${at}")).collect();
-    let params: Vec<Value<'_>> = ops.iter().cycle().take(asked).map(|op| int(*op)).collect();
-    sql.query(&format!("{text} ({}){end}", marks.join(", ")), &params)
+/// What a node believes once a batch is durable.
+#[derive(Debug)]
+pub(super) struct Belief {
+    pub first: u64,
+    pub tree: Tree,
+    pub leaves: Vec<(Hash, Change)>,
+    pub time: i64,
 }
 
 /// The rows of a batch, and what its callers will be told once they are durable.
 pub(super) struct Batch<'a> {
+    node: &'a Node,
+    /// What this node's head was before the batch.
+    first: u64,
     tree: Tree,
-    present: Present,
+    time: i64,
+    concluded: Concluded,
+    /// What the batch itself changed of the fold so far.
+    versions: HashMap<RecordKey, u64>,
+    revoked: HashSet<u64>,
+    settled: HashSet<u64>,
+    covered: HashMap<&'a str, Covers>,
     leaves: Vec<(u64, Hash, Vec<u8>)>,
+    changes: Vec<Change>,
     tiles: Vec<FullTile>,
     intents: Vec<(u64, &'a IntentRow)>,
     conclusions: Vec<(u64, &'a ConclusionRow)>,
@@ -155,11 +113,21 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub fn new(tree: Tree, present: Present) -> Batch<'a> {
+    /// A batch on top of what this node knows, which is the register's head: the caller holds its lock.
+    pub fn new(node: &'a Node, concluded: Concluded) -> Batch<'a> {
+        let tree = node.tree();
         Batch {
+            node,
+            first: tree.size(),
             tree,
-            present,
+            time: node.time(),
+            concluded,
+            versions: HashMap::new(),
+            revoked: HashSet::new(),
+            settled: HashSet::new(),
+            covered: HashMap::new(),
             leaves: Vec::new(),
+            changes: Vec::new(),
             tiles: Vec::new(),
             intents: Vec::new(),
             conclusions: Vec::new(),
@@ -172,22 +140,10 @@ impl<'a> Batch<'a> {
     /// Gives an operation its leaves, or refuses it.
     pub fn take(&mut self, op: &'a Op) -> Result<Reply, StoreError> {
         match op {
-            Op::Intend(row) => {
-                let op = self.append(&row.tail, None, None);
-                self.intents.push((op, row));
-                Ok(Reply::Index(op))
-            }
+            Op::Intend(row) => self.intend(row),
             Op::Conclude(row) => self.conclude(row),
-            Op::Refuse(tail) => Ok(Reply::Index(self.append(tail, None, None))),
-            Op::Revoke(row) => {
-                let op = row.revocation.operation;
-                if !self.present.revoked.insert(op) {
-                    return Err(StoreError::Conflict(format!("operation {op} is revoked already")));
-                }
-                let leaf = self.append(&row.tail, Some(op), None);
-                self.revocations.push((leaf, row));
-                Ok(Reply::Index(leaf))
-            }
+            Op::Refuse(tail) => Ok(Reply::Index(self.append(tail, None, None, |_| Change::Nothing))),
+            Op::Revoke(row) => self.revoke(row),
             Op::Record(rows) => self.record(rows),
             Op::Checkpoint(size, note) => {
                 self.checkpoints.push((*size, note));
@@ -196,8 +152,25 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// A CRL that covers less than the newest one, by whichever node, is not begun (invariant 13).
+    fn intend(&mut self, row: &'a IntentRow) -> Result<Reply, StoreError> {
+        if let Some(covers) = &row.entry.covers {
+            let issuer = row.entry.issuer.as_str();
+            let known = match self.covered.get(issuer) {
+                Some(earlier) if !covers.includes(earlier) => Err("another in the same batch covers more".to_owned()),
+                Some(_) | None => self.node.fold(|fold, _| fold.may_cover(issuer, covers)),
+            };
+            known.map_err(StoreError::Conflict)?;
+            self.covered.insert(issuer, *covers);
+        }
+        let op = self.append(&row.tail, None, None, |_| row.change());
+        self.intents.push((op, row));
+        self.passed(row.at);
+        Ok(Reply::Index(op))
+    }
+
     fn conclude(&mut self, row: &'a ConclusionRow) -> Result<Reply, StoreError> {
-        if let Some(signature) = self.present.concluded.get(&row.op) {
+        if let Some(signature) = self.concluded.get(&row.op) {
             // A parked conclusion that had reached the disk after all.
             return match (&row.outcome, signature) {
                 (Outcome::Issued(ours), Some(theirs)) if ours == theirs => Ok(Reply::Index(row.op)),
@@ -205,8 +178,25 @@ impl<'a> Batch<'a> {
                 (Outcome::Issued(_) | Outcome::Failed(_), _) => Err(already_concluded(row.op)),
             };
         }
-        let leaf = self.append(&row.tail, Some(row.op), None);
+        let open = self.node.fold(|fold, _| fold.is_open(row.op));
+        if !open || !self.settled.insert(row.op) {
+            return Err(already_concluded(row.op));
+        }
+        let leaf = self.append(&row.tail, Some(row.op), None, |_| row.change());
         self.conclusions.push((leaf, row));
+        self.passed(row.at);
+        Ok(Reply::Index(leaf))
+    }
+
+    fn revoke(&mut self, row: &'a RevocationRow) -> Result<Reply, StoreError> {
+        let op = row.revocation.operation;
+        let revoked = self.node.fold(|fold, _| fold.revocation(op).is_some());
+        if revoked || !self.revoked.insert(op) {
+            return Err(StoreError::Conflict(format!("operation {op} is revoked already")));
+        }
+        let leaf = self.append(&row.tail, Some(op), None, |leaf| row.change(leaf));
+        self.revocations.push((leaf, row));
+        self.passed(row.at);
         Ok(Reply::Index(leaf))
     }
 
@@ -214,31 +204,46 @@ impl<'a> Batch<'a> {
     fn record(&mut self, rows: &'a [RecordRow]) -> Result<Reply, StoreError> {
         let mut seen = HashSet::new();
         for row in rows {
-            let key = (row.record.kind.to_owned(), row.record.id.clone());
-            let present = self.present.versions.get(&key).copied().unwrap_or(0);
-            if row.record.expect.is_some_and(|expected| expected != present) || !seen.insert(key) {
+            let present = self.version(&row.key);
+            if row.record.expect.is_some_and(|expected| expected != present) || !seen.insert(row.key) {
                 let (kind, id) = (row.record.kind, &row.record.id);
                 return Err(StoreError::Conflict(format!("{kind} {id} has version {present} now")));
             }
         }
         let mut versions = Vec::with_capacity(rows.len());
         for row in rows {
-            let key = (row.record.kind.to_owned(), row.record.id.clone());
-            let replaces = self.present.versions.get(&key).copied().unwrap_or(0);
-            let leaf = self.append(&row.tail, None, Some(replaces));
-            self.present.versions.insert(key, leaf + 1);
+            let replaces = self.version(&row.key);
+            let leaf = self.append(&row.tail, None, Some(replaces), |_| row.change(replaces));
+            self.versions.insert(row.key, leaf + 1);
             self.records.push((leaf, replaces, row));
             versions.push(leaf + 1);
+            self.passed(row.at);
         }
         Ok(Reply::Versions(versions))
     }
 
-    fn append(&mut self, tail: &Tail, op: Option<u64>, replaces: Option<u64>) -> u64 {
+    /// The present version of a record, this batch's own included.
+    fn version(&self, key: &RecordKey) -> u64 {
+        self.versions.get(key).copied().unwrap_or_else(|| self.node.fold(|fold, _| fold.version(key)))
+    }
+
+    fn passed(&mut self, at: Timestamp) {
+        self.time = self.time.max(at.unix());
+    }
+
+    fn append(
+        &mut self,
+        tail: &Tail,
+        op: Option<u64>,
+        replaces: Option<u64>,
+        change: impl FnOnce(u64) -> Change,
+    ) -> u64 {
         let index = self.tree.size();
         let bytes = tail.leaf(Numbers { index, op: op.unwrap_or(index), replaces });
         let hash = leaf_hash(&bytes);
         self.tree.append(hash, &mut self.tiles);
         self.leaves.push((index, hash, bytes));
+        self.changes.push(change(index));
         index
     }
 
@@ -251,8 +256,11 @@ impl<'a> Batch<'a> {
         self.leaves.is_empty() && self.checkpoints.is_empty()
     }
 
-    pub fn into_tree(self) -> Tree {
-        self.tree
+    /// What this node believes once the batch is durable.
+    pub fn into_belief(self) -> Belief {
+        let hashes = self.leaves.iter().map(|(_, hash, _)| *hash);
+        let leaves = hashes.zip(self.changes).collect();
+        Belief { first: self.first, tree: self.tree, leaves, time: self.time }
     }
 
     /// Writes all rows. The order does not matter: they become visible together or not at all.
@@ -285,6 +293,15 @@ impl<'a> Batch<'a> {
         self.write_log(sql)
     }
 
+    fn write_projections(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
+        let mut tally = Tally::default();
+        tally.intents(sql, &self.intents)?;
+        tally.conclusions(sql, &self.conclusions)?;
+        tally.revocations(sql, &self.revocations)?;
+        tally.write(sql)?;
+        projections::records(sql, &self.records)
+    }
+
     fn write_intents(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
         let mut values = Vec::with_capacity(self.intents.len() * INTENT.columns.len());
         let mut names = Vec::with_capacity(self.intents.len() * 2);
@@ -297,15 +314,6 @@ impl<'a> Batch<'a> {
         }
         sql.insert(INTENT.insert(), INTENT.columns.len(), &values)?;
         sql.insert("INSERT INTO name (slot, name)", 2, &names)
-    }
-
-    fn write_projections(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
-        let mut tally = Tally::default();
-        tally.intents(sql, &self.intents)?;
-        tally.conclusions(sql, &self.conclusions)?;
-        tally.revocations(sql, &self.revocations)?;
-        tally.write(sql)?;
-        projections::records(sql, &self.records, &self.present)
     }
 
     fn write_log(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
@@ -321,15 +329,16 @@ impl<'a> Batch<'a> {
         sql.insert("INSERT INTO tile (level, n, hashes, root)", 4, &values)?;
         for (size, note) in &self.checkpoints {
             let row = [int(*size), Value::Text(note)];
-            // Another node may have signed the same head: both notes are true, the first stays.
-            sql.execute("INSERT INTO checkpoint (size, note) VALUES ($1, $2) ON CONFLICT (size) DO NOTHING", &row)?;
+            // Another node may have signed the same head: both notes are true. A note that is none is replaced.
+            sql.execute("INSERT INTO checkpoint (size, note) VALUES ($1, $2) ON CONFLICT (size) DO UPDATE SET note = excluded.note", &row)?;
         }
         if self.leaves.is_empty() {
             return Ok(());
         }
-        let edge = self.tree.edge().concat();
-        let head = [int(self.tree.size()), Value::Blob(&edge), Value::Int(1)];
-        sql.execute("UPDATE head SET size = $1, edge = $2 WHERE id = $3", &head).map(drop)
+        let (edge, seal) = (self.tree.edge().concat(), self.node.seal(&self.tree, self.time));
+        let head =
+            [int(self.tree.size()), Value::Blob(&edge), Value::Int(self.time), Value::Blob(&seal), Value::Int(1)];
+        sql.execute("UPDATE head SET size = $1, edge = $2, time = $3, seal = $4 WHERE id = $5", &head).map(drop)
     }
 }
 

@@ -17,11 +17,10 @@ use tokio::sync::oneshot;
 
 use crate::database::Database;
 use crate::error::StoreError;
-use crate::log::Tree;
 use crate::pending::Pending;
 use crate::prepare::{ConclusionRow, Op};
-use crate::schema::migrate;
 use crate::sql::{Sql, SqlError, Use, connect};
+use crate::truth::{Divergence, Node};
 use batch::Fault;
 
 /// Callers beyond this are told to come back: a queue never gets longer, only fuller.
@@ -75,13 +74,15 @@ pub(crate) struct WriterHandle {
 }
 
 impl WriterHandle {
-    /// Opens the register and starts the thread. Blocks until the register is open.
-    pub fn start(database: Database, pending: Arc<Pending>) -> Result<(WriterHandle, JoinHandle<()>), StoreError> {
-        let mut sql = connect(&database, Use::Write)?;
-        migrate(sql.as_mut())?;
-        let tree = transaction::load_tree(sql.as_mut())?;
+    /// Starts the thread over a connection that writes.
+    pub fn start(
+        database: Database,
+        sql: Box<dyn Sql + Send>,
+        node: Arc<Node>,
+        pending: Arc<Pending>,
+    ) -> Result<(WriterHandle, JoinHandle<()>), StoreError> {
         let (queue, jobs) = bounded(QUEUE);
-        let writer = Writer { database, pending, sql: Some(sql), tree, parked: VecDeque::new() };
+        let writer = Writer { database, pending, sql: Some(sql), node, parked: VecDeque::new() };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&jobs));
         let thread = thread.map_err(|e| StoreError::Unavailable(format!("no thread: {e}")))?;
         Ok((WriterHandle { queue }, thread))
@@ -121,8 +122,8 @@ struct Writer {
     pending: Arc<Pending>,
     /// None after the connection was lost.
     sql: Option<Box<dyn Sql + Send>>,
-    /// The log as last committed; validated against the head row inside every transaction.
-    tree: Tree,
+    /// What this node believes; every transaction begins by holding the register against it.
+    node: Arc<Node>,
     /// Conclusions whose signature exists but could not be written yet.
     parked: VecDeque<Arc<ConclusionRow>>,
 }
@@ -208,26 +209,19 @@ impl Writer {
                 Some(sql) => sql,
                 None => self.sql.insert(connect(&self.database, Use::Write).map_err(|e| Fault::Away(e.to_string()))?),
             };
-            match transaction::run(sql.as_mut(), &self.tree, items) {
-                Ok(done) => {
-                    self.tree = done.tree;
-                    return Ok(done.replies);
-                }
+            match transaction::run(sql.as_mut(), &self.node, items) {
+                Ok(done) => return self.believe(done),
                 Err(transaction::Failure::Before(error)) => {
                     sql.rollback();
                     fault = self.give_up_or_reconnect(error)?;
                 }
-                Err(transaction::Failure::Behind(tree)) => {
+                Err(transaction::Failure::Held(why)) => {
                     sql.rollback();
-                    self.tree = *tree;
-                    fault = Fault::Away("the log was behind".into());
+                    return Err(Fault::Held(why));
                 }
                 Err(transaction::Failure::AtCommit { error, done }) => match self.look_again(&error, &done) {
                     // The answer was lost, not the write.
-                    Ok(true) => {
-                        self.tree = done.tree;
-                        return Ok(done.replies);
-                    }
+                    Ok(true) => return self.believe(*done),
                     // Certain that nothing was written: as before the commit.
                     Ok(false) => fault = self.give_up_or_reconnect(error)?,
                     Err(why) => return Err(Fault::Unknown(format!("{error}; and then: {why}"))),
@@ -235,6 +229,16 @@ impl Writer {
             }
         }
         Err(fault)
+    }
+
+    /// The batch is durable: it is part of what this node believes before anybody is answered.
+    fn believe(&self, done: transaction::Done) -> Result<Vec<Result<Reply, StoreError>>, Fault> {
+        let belief = done.belief;
+        match self.node.publish(belief.first, belief.tree, belief.leaves, belief.time) {
+            Ok(()) => Ok(done.replies),
+            Err(Divergence::Held(why)) => Err(Fault::Held(why)),
+            Err(Divergence::Sql(error)) => Err(Fault::Unknown(error.to_string())),
+        }
     }
 
     /// A lost connection is worth a second try; anything else is the answer.
@@ -251,7 +255,10 @@ impl Writer {
     /// After a COMMIT without an answer: is the batch there?
     fn look_again(&mut self, error: &SqlError, done: &transaction::Done) -> Result<bool, SqlError> {
         let sql = match (self.sql.take(), error) {
-            (Some(mut sql), SqlError::Taken(_) | SqlError::Away(_) | SqlError::Corrupt(_) | SqlError::Wrong(_)) => {
+            (
+                Some(mut sql),
+                SqlError::Taken(_) | SqlError::Away(_) | SqlError::Late(_) | SqlError::Corrupt(_) | SqlError::Wrong(_),
+            ) => {
                 sql.rollback();
                 sql
             }

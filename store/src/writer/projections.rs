@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::batch::{ASK_MAX, Present, ask, ask_and, int};
+use super::batch::int;
 use crate::error::StoreError;
 use crate::prepare::{ConclusionRow, IntentRow, Outcome, RecordRow, RevocationRow};
 use crate::projection::{self, Labels, Pile, is_certificate};
@@ -105,9 +105,7 @@ impl<'a> Tally<'a> {
     pub fn revocations(&mut self, sql: &mut dyn Sql, rows: &[(u64, &RevocationRow)]) -> Result<(), SqlError> {
         let ops: Vec<u64> = rows.iter().map(|(_, row)| row.revocation.operation).collect();
         let open = take_open(sql, &ops)?;
-        for some in ops.chunks(ASK_MAX) {
-            ask(sql, "DELETE FROM renewal WHERE op IN", some)?;
-        }
+        ask(sql, "DELETE FROM renewal WHERE op IN", &ops, "")?;
         self.leave_live(sql, &ops, Pile::Revoked, |op| open.contains_key(&op))
     }
 
@@ -124,25 +122,23 @@ impl<'a> Tally<'a> {
             Pile::Failed => FAILED,
             Pile::Revoked => REVOKED,
         };
-        for some in ops.chunks(ASK_MAX) {
-            let select = "SELECT c.op, c.place, c.pile, c.not_after, p.kind, p.owner, p.renew FROM card c \
-                JOIN place p ON p.id = c.place WHERE c.op IN";
-            for row in ask(sql, select, some)? {
-                let was = Standing::read(row)?;
-                let from = match was.pile {
-                    Pile::Live if was_open(was.op) => INTENDED,
-                    Pile::Live => ISSUED,
-                    Pile::Failed => FAILED,
-                    Pile::Revoked => REVOKED,
-                };
-                self.count(was.place, from, -1);
-                self.count(was.place, to_counter, 1);
-                if was.pile == Pile::Live {
-                    self.expiry(&was.kind, was.owner.as_deref(), was.renew, was.not_after, -1);
-                }
-                let place = [Value::Int(to.number()), int(was.op)];
-                sql.execute("UPDATE card SET pile = $1 WHERE op = $2", &place)?;
+        let select = "SELECT c.op, c.place, c.pile, c.not_after, p.kind, p.owner, p.renew FROM card c \
+            JOIN place p ON p.id = c.place WHERE c.op IN";
+        for row in ask(sql, select, ops, "")? {
+            let was = Standing::read(row)?;
+            let from = match was.pile {
+                Pile::Live if was_open(was.op) => INTENDED,
+                Pile::Live => ISSUED,
+                Pile::Failed => FAILED,
+                Pile::Revoked => REVOKED,
+            };
+            self.count(was.place, from, -1);
+            self.count(was.place, to_counter, 1);
+            if was.pile == Pile::Live {
+                self.expiry(&was.kind, was.owner.as_deref(), was.renew, was.not_after, -1);
             }
+            let moved = [Value::Int(to.number()), int(was.op)];
+            sql.execute("UPDATE card SET pile = $1 WHERE op = $2", &moved)?;
         }
         Ok(())
     }
@@ -207,12 +203,9 @@ fn corrupt(error: StoreError) -> SqlError {
 
 fn take_open(sql: &mut dyn Sql, ops: &[u64]) -> Result<HashMap<u64, Open>, SqlError> {
     let mut taken = HashMap::with_capacity(ops.len());
-    for some in ops.chunks(ASK_MAX) {
-        let returning = " RETURNING op, place, not_after, due, renews";
-        for row in ask_and(sql, "DELETE FROM open WHERE op IN", some, returning)? {
-            let (op, open) = read_open(row).map_err(corrupt)?;
-            taken.insert(op, open);
-        }
+    for row in ask(sql, "DELETE FROM open WHERE op IN", ops, " RETURNING op, place, not_after, due, renews")? {
+        let (op, open) = read_open(row).map_err(corrupt)?;
+        taken.insert(op, open);
     }
     Ok(taken)
 }
@@ -237,18 +230,21 @@ fn insert_due(sql: &mut dyn Sql, rows: &mut Vec<Value<'_>>) -> Result<(), SqlErr
 }
 
 /// The last version of each record in a batch becomes the present one.
-pub(super) fn records(sql: &mut dyn Sql, rows: &[(u64, u64, &RecordRow)], present: &Present) -> Result<(), SqlError> {
+pub(super) fn records(sql: &mut dyn Sql, rows: &[(u64, u64, &RecordRow)]) -> Result<(), SqlError> {
     let mut last: BTreeMap<(&str, &str), (u64, &RecordRow)> = BTreeMap::new();
     for (leaf, _, row) in rows {
         last.insert((row.record.kind, &row.record.id), (*leaf, row));
     }
+    let replacing: Vec<&RecordRow> = rows.iter().filter(|(_, old, _)| *old > 0).map(|(_, _, row)| *row).collect();
+    let before = found_by(sql, &replacing)?;
     let (mut moved, mut others) = (Vec::new(), Vec::new());
     for ((kind, id), (leaf, row)) in last {
-        let (owner, lookup) = (row.record.owner.as_deref(), row.record.lookup.as_deref());
+        let keys = (row.record.owner.clone(), row.record.lookup.clone());
         // Found by the same words as before: none of the indexes by them has to be touched.
-        let same = present.keys_of(kind, id).is_some_and(|keys| keys == (owner, lookup));
+        let same = before.get(&(kind.to_owned(), id.to_owned())) == Some(&keys);
         let into = if same { &mut moved } else { &mut others };
         into.extend([Value::Text(kind), Value::Text(id), int(leaf)]);
+        let (owner, lookup) = (row.record.owner.as_deref(), row.record.lookup.as_deref());
         into.extend([owner, lookup].map(|text| text.map_or(Value::Null, Value::Text)));
     }
     let into = "INSERT INTO present (kind, id, leaf, owner, lookup) VALUES ? ON CONFLICT (kind, id) DO UPDATE SET \
@@ -257,4 +253,43 @@ pub(super) fn records(sql: &mut dyn Sql, rows: &[(u64, u64, &RecordRow)], presen
     let into = "INSERT INTO present (kind, id, leaf, owner, lookup) VALUES ? ON CONFLICT (kind, id) DO UPDATE SET \
         leaf = excluded.leaf, owner = excluded.owner, lookup = excluded.lookup";
     sql.insert(into, 5, &others)
+}
+
+/// By what else a record is found: its owner and its second key.
+type Keys = (Option<String>, Option<String>);
+
+fn found_by(sql: &mut dyn Sql, rows: &[&RecordRow]) -> Result<HashMap<(String, String), Keys>, SqlError> {
+    let mut found = HashMap::with_capacity(rows.len());
+    for some in rows.chunks(ASK_MAX) {
+        let asked = some.len().next_power_of_two();
+        let pairs: Vec<String> = (0..asked).map(|at| format!("(${}, ${})", 2 * at + 1, 2 * at + 2)).collect();
+        let pairs = pairs.join(", ");
+        let text = format!("SELECT kind, id, owner, lookup FROM present WHERE (kind, id) IN (VALUES {pairs})");
+        let mut params = Vec::with_capacity(asked * 2);
+        for row in some.iter().cycle().take(asked) {
+            params.extend([Value::Text(row.record.kind), Value::Text(&row.record.id)]);
+        }
+        for mut row in sql.query(&text, &params)? {
+            let mut read = || Ok(((row.text()?, row.text()?), (row.opt_text()?, row.opt_text()?)));
+            let (record, keys) = read().map_err(corrupt)?;
+            found.insert(record, keys);
+        }
+    }
+    Ok(found)
+}
+
+/// More parameters make a statement of their own per size; a batch seldom needs more than one.
+const ASK_MAX: usize = 64;
+
+/// A statement about operations, some at a time: its text, their list, its end.
+pub(super) fn ask(sql: &mut dyn Sql, text: &str, ops: &[u64], end: &str) -> Result<Vec<Row>, SqlError> {
+    let mut rows = Vec::new();
+    for some in ops.chunks(ASK_MAX) {
+        // Few sizes, so that few statements are parsed.
+        let asked = some.len().next_power_of_two();
+        let marks: Vec<String> = (1..=asked).map(|at| format!("${at}")).collect();
+        let params: Vec<Value<'_>> = some.iter().cycle().take(asked).map(|op| int(*op)).collect();
+        rows.append(&mut sql.query(&format!("{text} ({}){end}", marks.join(", ")), &params)?);
+    }
+    Ok(rows)
 }

@@ -150,7 +150,9 @@ pub fn flip_everything(attack: &mut dyn Attack, look: &dyn Fn() -> Report, strid
         for (n, row) in
             rows.iter().enumerate().filter(|(n, _)| table != "leaf" || n % stride == 0 || n + 2 > rows.len())
         {
-            for (column, value) in columns.iter().zip(row) {
+            // The seal is no evidence for outsiders: a node holds the token's key against it (tests/truth.rs).
+            let sealed = |column: &str| table == "head" && ["seal", "sealed_key"].contains(&column);
+            for (column, value) in columns.iter().zip(row).filter(|(column, _)| !sealed(column)) {
                 let key_of = |row: &[Value]| -> Vec<(String, Value)> {
                     let at = |key: &str| columns.iter().position(|c| c == key).unwrap();
                     keys.iter().map(|key| ((*key).to_owned(), row[at(key)].clone())).collect()

@@ -5,6 +5,7 @@ pub mod attack;
 
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 
 use hsm::testing::TestToken;
 use hsm::{Key, KeyKind, Message, Pool, Signature};
@@ -21,7 +22,7 @@ pub struct House {
     pub issuing: Key,
     pub log: Key,
     pub world: World,
-    token: TestToken,
+    token: Arc<TestToken>,
 }
 
 impl House {
@@ -29,13 +30,48 @@ impl House {
         House::open_with(database, KeyKind::Ed25519).await
     }
 
+    /// A house whose node keeps what it saw in a folder.
+    pub async fn open_in(database: &Database, state: &Path) -> House {
+        let house = House::open(database).await;
+        let Closed { world, token } = house.closed().await;
+        let (pool, mint) = hsm::open(token.config()).unwrap();
+        let issuing = pool.find("issuing").await.unwrap();
+        let log = pool.find("log").await.unwrap();
+        let config = LogConfig { state: Some(state.to_owned()), ..log_config() };
+        let ledger = Ledger::open(database.clone(), (&pool, mint), config, world.clone()).await.unwrap();
+        House { ledger, pool, issuing, log, world, token }
+    }
+
+    /// What is left of a service that ended: its token.
+    pub async fn closed(self) -> Closed {
+        self.ledger.close().await;
+        Closed { world: self.world, token: self.token }
+    }
+
+    /// Another start on the same folder, while this node runs.
+    pub async fn open_again(&self, database: &Database, state: &Path) -> Result<Ledger, store::StoreError> {
+        let closed = Closed { world: self.world.clone(), token: self.token.clone() };
+        closed.open(database, Some(state)).await
+    }
+
+    /// A second node: the same register, the same token.
+    pub async fn beside(&self, database: &Database) -> House {
+        let token = self.token.clone();
+        let (pool, mint) = hsm::open(token.config()).unwrap();
+        let issuing = pool.find("issuing").await.unwrap();
+        let log = pool.find("log").await.unwrap();
+        let world = self.world.clone();
+        let ledger = Ledger::open(database.clone(), (&pool, mint), log_config(), world.clone()).await.unwrap();
+        House { ledger, pool, issuing, log, world, token }
+    }
+
     pub async fn open_with(database: &Database, log_kind: KeyKind) -> House {
-        let token = TestToken::new("store");
+        let token = Arc::new(TestToken::new("store"));
         let (pool, mint) = hsm::open(token.config()).unwrap();
         let issuing = pool.generate("issuing", KeyKind::P256).await.unwrap();
         let log = pool.generate("log", log_kind).await.unwrap();
         let world = World::fixed(Timestamp::from_unix(1_790_000_000), 7);
-        let ledger = Ledger::open(database.clone(), mint, log_config(), world.clone()).await.unwrap();
+        let ledger = Ledger::open(database.clone(), (&pool, mint), log_config(), world.clone()).await.unwrap();
         let house = House { ledger, pool, issuing, log, world, token };
         house.ledger.record_key(&house.issuing, "tls", actor()).await.unwrap();
         house.ledger.record_key(&house.log, "log", actor()).await.unwrap();
@@ -50,7 +86,7 @@ impl House {
         let (pool, mint) = hsm::open(token.config()).unwrap();
         let issuing = pool.find("issuing").await.unwrap();
         let log = pool.find("log").await.unwrap();
-        let ledger = Ledger::open(database.clone(), mint, log_config(), world.clone()).await.unwrap();
+        let ledger = Ledger::open(database.clone(), (&pool, mint), log_config(), world.clone()).await.unwrap();
         House { ledger, pool, issuing, log, world, token }
     }
 
@@ -80,8 +116,38 @@ impl House {
     }
 }
 
+/// A token whose service ended.
+pub struct Closed {
+    world: World,
+    token: Arc<TestToken>,
+}
+
+impl Closed {
+    pub async fn resume(
+        &self,
+        database: &Database,
+        state: &Path,
+        reason: &str,
+    ) -> Result<(House, store::Resumed), store::StoreError> {
+        let (pool, mint) = hsm::open(self.token.config()).unwrap();
+        let config = LogConfig { state: Some(state.to_owned()), ..log_config() };
+        let (world, token) = (self.world.clone(), self.token.clone());
+        let (ledger, resumed) =
+            Ledger::resume(database.clone(), (&pool, mint), config, world.clone(), (actor(), reason)).await?;
+        let issuing = pool.find("issuing").await.unwrap();
+        let log = pool.find("log").await.unwrap();
+        Ok((House { ledger, pool, issuing, log, world, token }, resumed))
+    }
+
+    pub async fn open(&self, database: &Database, state: Option<&Path>) -> Result<Ledger, store::StoreError> {
+        let (pool, mint) = hsm::open(self.token.config()).unwrap();
+        let log = LogConfig { state: state.map(Path::to_owned), ..log_config() };
+        Ledger::open(database.clone(), (&pool, mint), log, self.world.clone()).await
+    }
+}
+
 pub fn log_config() -> LogConfig {
-    LogConfig { origin: ORIGIN.into() }
+    LogConfig { origin: ORIGIN.into(), state: None }
 }
 
 pub fn actor() -> ActorStamp {
@@ -113,6 +179,7 @@ pub fn entry(key: &Key, n: u64) -> Entry {
         names: vec![format!("dns:host{n}.example"), format!("dns:www.host{n}.example")],
         key_hash: [n as u8; 32],
         validity: Some(Validity::starting(now, 86_400 * (1 + n as i64))),
+        covers: None,
         details: serde_json::json!({ "renew": true, "note": "a \"quoted\"\nline, é" }),
     }
 }

@@ -1,0 +1,120 @@
+//! What the agent keeps in its state folder about one certificate, one small file each, each replaced by one rename:
+//!
+//! * `journal.json` stands while files are being changed. It holds the old set and the new one in full, so that a run
+//!   after a crash needs nothing else to go forward or back. It is the first thing a pass looks at.
+//! * `candidate.json` is a certificate that was fetched and verified but is not in service yet. A broken reload command
+//!   then costs the CA one certificate, not one per attempt (public ACME servers allow five a week).
+//! * `status.json` is for people and monitoring (`look/status.rs`).
+//!
+//! The first two hold private keys: mode 0600 in a folder of mode 0700.
+
+use std::path::{Path, PathBuf};
+
+use policy::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::files::FileSet;
+use crate::credential::Bundle;
+use crate::disk::{Disk, Op, read_json, write_json};
+use crate::error::AgentError;
+
+/// A change of files under way.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Journal {
+    pub direction: Direction,
+    pub old: FileSet,
+    pub new: FileSet,
+}
+
+/// Which set is being installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Direction {
+    /// The new one: install, reload, check.
+    Forward,
+    /// The old one, and why.
+    Back(String),
+}
+
+/// A certificate fetched and verified, not yet in service.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Candidate {
+    pub fetched: Timestamp,
+    pub bundle: Bundle,
+}
+
+/// One certificate's folder in the state folder.
+pub(crate) struct Desk<'a> {
+    disk: &'a dyn Disk,
+    folder: PathBuf,
+}
+
+impl<'a> Desk<'a> {
+    /// The folder of the certificate called `name`, made if need be.
+    pub fn open(disk: &'a dyn Disk, state_dir: &Path, name: &str) -> Result<Self, AgentError> {
+        let desk = Self { disk, folder: state_dir.join(name) };
+        desk.disk.make_dir(&desk.folder, 0o700)?;
+        Ok(desk)
+    }
+
+    pub fn journal(&self) -> Result<Option<Journal>, AgentError> {
+        read_json(&self.folder.join(JOURNAL))
+    }
+
+    pub fn write_journal(&self, journal: &Journal) -> Result<(), AgentError> {
+        self.write(JOURNAL, journal)
+    }
+
+    pub fn close_journal(&self) -> Result<(), AgentError> {
+        self.remove(JOURNAL)
+    }
+
+    pub fn candidate(&self) -> Result<Option<Candidate>, AgentError> {
+        read_json(&self.folder.join(CANDIDATE))
+    }
+
+    pub fn write_candidate(&self, candidate: &Candidate) -> Result<(), AgentError> {
+        self.write(CANDIDATE, candidate)
+    }
+
+    pub fn drop_candidate(&self) -> Result<(), AgentError> {
+        self.remove(CANDIDATE)
+    }
+
+    pub fn write_status(&self, status: &impl Serialize) -> Result<(), AgentError> {
+        self.write(STATUS, status)
+    }
+
+    fn write(&self, name: &str, value: &impl Serialize) -> Result<(), AgentError> {
+        write_json(self.disk, &self.folder.join(name), value)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), AgentError> {
+        self.disk.make(Op::Remove(&self.folder.join(name)))?;
+        self.disk.make(Op::SyncDir(&self.folder))
+    }
+}
+
+/// Where the status of the certificate called `name` stands.
+pub(crate) fn status_path(state_dir: &Path, name: &str) -> PathBuf {
+    state_dir.join(name).join(STATUS)
+}
+
+const JOURNAL: &str = "journal.json";
+const CANDIDATE: &str = "candidate.json";
+const STATUS: &str = "status.json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{WatchedDisk, at, bundle, folder};
+
+    #[test]
+    fn a_power_loss_takes_no_folder_with_a_journal_in_it() {
+        let (state_dir, disk) = (folder(), WatchedDisk::default());
+        let desk = Desk::open(&disk, state_dir.path(), "web").unwrap();
+        disk.assert_durable();
+        desk.write_candidate(&Candidate { fetched: at(0), bundle: bundle("www.example.internal") }).unwrap();
+        assert!(desk.candidate().unwrap().is_some());
+    }
+}

@@ -1,0 +1,13 @@
+//! The one door to the disk: what a file is, every change as a value, and small files replaced as a whole.
+//!
+//! It knows nothing of certificates. Trusted for: a file is closed before anything is in it, and what it says is durable is.
+
+mod image;
+
+mod change;
+
+mod json;
+
+pub(crate) use change::{Disk, Op, RealDisk, parent};
+pub(crate) use image::Image;
+pub(crate) use json::{read_json, write_json};

@@ -1,0 +1,167 @@
+//! Runs a plan: one lock, the agent's own certificate first, then one task per certificate.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::future::Future;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use policy::World;
+use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::keeper::Keeper;
+use super::wait::Wait;
+use crate::disk::{Disk, RealDisk};
+use crate::error::AgentError;
+use crate::look::Status;
+use crate::plan::{IDENTITY, Plan};
+use crate::source::{Answers, Reach};
+
+/// How long to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunMode {
+    /// One pass over every certificate.
+    Once,
+    /// Until `shutdown` completes.
+    Forever,
+}
+
+/// Keeps every certificate of the plan, and returns how each stands at the end.
+///
+/// A certificate that fails does not end the run: its failure is in its [`Status`]. When `shutdown` completes, what
+/// is being fetched is dropped, and what is being installed is finished.
+pub async fn run(
+    plan: Plan,
+    world: World,
+    mode: RunMode,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<Vec<Status>, AgentError> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let _lock = take(&*disk, &plan.state_dir)?;
+    let reach = Arc::new(Reach {
+        world,
+        disk,
+        state_dir: plan.state_dir.as_path().into(),
+        answers: Answers::default(),
+        accounts: Mutex::new(()),
+    });
+    let permits = Arc::new(Semaphore::new(ASKING_MAX));
+    let (stop, stopped) = watch::channel(false);
+    let keepers = plan.certificates.into_iter().map(|plan| Keeper {
+        plan,
+        reach: Arc::clone(&reach),
+        permits: Arc::clone(&permits),
+        stop: stopped.clone(),
+    });
+    let work = keep_all(keepers.collect(), mode);
+    tokio::pin!(work);
+    tokio::select! {
+        statuses = &mut work => Ok(statuses),
+        () = shutdown => {
+            stop.send_replace(true);
+            Ok(work.await)
+        }
+    }
+}
+
+async fn keep_all(keepers: Vec<Keeper>, mode: RunMode) -> Vec<Status> {
+    let mut tasks = JoinSet::new();
+    for (index, keeper) in keepers.into_iter().enumerate() {
+        // The others show it to the server, so it comes first.
+        let known = match keeper.plan.name == IDENTITY {
+            true => Some(keeper.pass().await),
+            false => None,
+        };
+        tasks.spawn(async move { (index, keep_one(keeper, known, mode).await) });
+    }
+    let mut statuses = Vec::new();
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok(status) => statuses.push(status),
+            Err(e) if e.is_panic() => resume_unwind(e.into_panic()),
+            Err(_) => {}
+        }
+    }
+    statuses.sort_by_key(|(index, _)| *index);
+    statuses.into_iter().map(|(_, status)| status).collect()
+}
+
+async fn keep_one(keeper: Keeper, known: Option<Status>, mode: RunMode) -> Status {
+    let mut status = match known {
+        Some(status) => status,
+        None => keeper.pass().await,
+    };
+    match mode {
+        RunMode::Once => status,
+        RunMode::Forever => {
+            while wait(&keeper.reach.world, keeper.stop.clone(), &status).await {
+                status = keeper.pass().await;
+            }
+            status
+        }
+    }
+}
+
+/// Waits until the certificate needs a pass; false if the agent is to end.
+///
+/// The World's clock is asked again and again, so that a host that slept, or whose clock was set, is not late by more
+/// than a moment; [`Wait`] says when it is over.
+async fn wait(world: &World, mut stop: watch::Receiver<bool>, status: &Status) -> bool {
+    let (began, mut wait) = (Instant::now(), Wait::after(status, world.now()));
+    loop {
+        if *stop.borrow() {
+            return false;
+        }
+        let Some(nap) = wait.nap(world.now(), began.elapsed()) else {
+            return true;
+        };
+        // Either way the loop looks again.
+        let _ = tokio::time::timeout(nap, stop.wait_for(|stop| *stop)).await;
+    }
+}
+
+/// The lock of a state folder. The kernel releases it with the process, however that ends.
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Said aloud, as a child that is just being started holds a copy of the file, and the lock with it, until it runs.
+    fn drop(&mut self) {
+        if let Err(e) = self.0.unlock() {
+            tracing::warn!(error = %e, "the lock stays until the process ends");
+        }
+    }
+}
+
+/// The state folder, closed to others, and its lock.
+fn take(disk: &dyn Disk, state_dir: &Path) -> Result<Lock, AgentError> {
+    if !state_dir.exists() {
+        disk.make_dir(state_dir, 0o700)?;
+    }
+    let failed = |e| AgentError::disk(state_dir, "the state folder cannot be used", e);
+    let mode = std::fs::metadata(state_dir).map_err(failed)?.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(AgentError::Exposed { path: state_dir.to_owned(), mode, want: "700" });
+    }
+    let path = state_dir.join("lock");
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|e| AgentError::disk(&path, "the lock cannot be opened", e))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Lock(lock)),
+        Err(TryLockError::WouldBlock) => Err(AgentError::Locked { path }),
+        Err(TryLockError::Error(e)) => Err(AgentError::disk(&path, "the lock cannot be taken", e)),
+    }
+}
+
+/// How many certificates may be asked for at the same time: a host with hundreds does not open hundreds of orders.
+const ASKING_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! The plan: which certificates this host keeps, where they come from, where they go, and when they are due.
+//!
+//! TOML -> raw structs that refuse unknown keys -> check -> immutable values. A plan that cannot be used is
+//! refused as a whole, with file, key, reason and the line to write instead; nothing is ever half-applied.
+//! Relative paths are relative to the plan file.
+
+mod schedule;
+
+mod origin;
+
+mod certificate;
+
+mod place;
+mod raw;
+mod users;
+
+mod sources;
+
+mod check;
+
+mod load;
+
+pub use certificate::Plan;
+
+pub(crate) use certificate::{Certificate, Check, Files, IDENTITY, Reload};
+pub(crate) use origin::{Acme, Chancery, ClientFiles, ExternalAccount, Http01, Source};
+pub(crate) use schedule::retry_at;
+
+#[cfg(test)]
+pub(crate) use schedule::Cadence;
+
+#[cfg(test)]
+mod tests;

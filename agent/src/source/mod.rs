@@ -1,0 +1,21 @@
+//! Where certificates come from: Chancery's REST API or any ACME server; and whether what came is what was asked for.
+//!
+//! A server is asked with a request and believed in nothing: what it sends counts once `verify` has seen it.
+//! Whoever controls a server can at most refuse, delay, or send a chain that is thrown away.
+
+mod http;
+mod http01;
+
+mod reach;
+
+mod acme;
+mod chancery;
+
+mod fetch;
+
+mod verify;
+
+pub(crate) use fetch::fetch;
+pub(crate) use http01::Answers;
+pub(crate) use reach::Reach;
+pub(crate) use verify::verify;

@@ -1,0 +1,126 @@
+//! Who is asking: an API token or a client certificate becomes an [`Actor`], or a reason why it does not.
+//!
+//! A token is `chy_ID_SECRET`; the register knows only the SHA-256 of the secret. A looked-up token is believed for
+//! `limits.token_memory` (two seconds): a revocation made on this node counts at once, one made on another node after at
+//! most that long. A client certificate is looked up on *each* request, so that a kept-alive connection does not outlive a
+//! revocation; TLS session resumption is off for the same reason (`edge::tls`).
+//!
+//! Failures are counted and rate limited and never written to the register: a stranger must not be able to fill it.
+//!
+//! Trusted for: the identity of every actor on the API. Whoever controls it can act as anyone policy knows, in full view of
+//! the log.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ca::{LOGIN_PROFILE, login_scopes};
+use policy::{Actor, Name, Proof, Role, Timestamp, World};
+use store::{Credential, Kind, Ledger, State, StoreError};
+
+use super::error::AuthError;
+use super::memory::{Known, TokenMemory};
+use super::throttle::Throttle;
+use super::token::{KIND, Token, TokenText};
+use crate::limits::Limits;
+
+/// Knows the register, and has the memories that recognising callers needs.
+pub(crate) struct Doorkeeper {
+    ledger: Ledger,
+    world: World,
+    memory: TokenMemory,
+    throttle: Throttle,
+}
+
+impl Doorkeeper {
+    /// A doorkeeper who has met nobody yet.
+    pub(crate) fn new(ledger: Ledger, world: World, limits: &Limits) -> Self {
+        let (memory, throttle) = (TokenMemory::new(limits.token_memory), Throttle::new(limits.failures));
+        Self { ledger, world, memory, throttle }
+    }
+
+    /// Recognises a token by its whole text.
+    pub(crate) async fn by_token(&self, text: &str, from: Option<IpAddr>) -> Result<Arc<Actor>, AuthError> {
+        let outcome = match TokenText::parse(text) {
+            None => Err(AuthError::Malformed),
+            Some(given) => match self.memory.recall(given.id()) {
+                Some(token) => token.check(&given, self.world.now()),
+                None => {
+                    let _turn = self.throttle.turn(from).await;
+                    match self.look_up(given.id()).await? {
+                        Some(token) => token.check(&given, self.world.now()),
+                        None => Err(AuthError::Unknown),
+                    }
+                }
+            },
+        };
+        match (outcome, from) {
+            // Only guesses count. Whoever shows a right secret is let in or told why not, however many others guess from the
+            // same address: a forgotten cron job must not lock its neighbours out.
+            (Err(AuthError::Malformed | AuthError::Unknown), Some(ip)) if self.throttle.is_over(ip) => {
+                Err(AuthError::Throttled)
+            }
+            (Err(guess @ (AuthError::Malformed | AuthError::Unknown)), Some(ip)) => {
+                self.throttle.failed(ip);
+                Err(guess)
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Recognises a token by its id alone, for a session that showed the secret before.
+    pub(crate) async fn by_session(&self, id: &str) -> Result<Arc<Actor>, AuthError> {
+        let token = match self.memory.recall(id) {
+            Some(token) => token,
+            None => self.look_up(id).await?.ok_or(AuthError::Unknown)?,
+        };
+        token.alive(self.world.now())
+    }
+
+    async fn look_up(&self, id: &str) -> Result<Option<Arc<Known>>, AuthError> {
+        let before = self.memory.generation();
+        let Some(record) = self.ledger.record_get(KIND, id).await? else { return Ok(None) };
+        let token = Token::from_record(&record).map_err(|why| StoreError::Corrupt(format!("API token {id}: {why}")))?;
+        let known = Arc::new(Known::from(token));
+        self.memory.learn(id, Arc::clone(&known), before);
+        Ok(Some(known))
+    }
+
+    /// Recognises a client certificate: the register, not the handshake, says whether it still counts.
+    pub(crate) async fn by_certificate(&self, serial: &str) -> Result<Arc<Actor>, AuthError> {
+        let credential =
+            self.ledger.credential(serial).await?.ok_or(AuthError::Certificate("it is not in the register"))?;
+        certificate_actor(&credential, self.world.now()).map(Arc::new)
+    }
+
+    /// Forgets a token because it changed on this node.
+    pub(crate) fn forget(&self, id: &str) {
+        self.memory.forget(id);
+    }
+}
+
+fn certificate_actor(credential: &Attested<Credential>, now: Timestamp) -> Result<Actor, AuthError> {
+    if credential.kind != Kind::Certificate || credential.profile != LOGIN_PROFILE {
+        return Err(AuthError::Certificate("it is not of the profile tls-client"));
+    }
+    match credential.state {
+        State::Issued => {}
+        State::Revoked => return Err(AuthError::Certificate("it has been revoked")),
+        // Nobody received a certificate whose signature is not concluded; whoever shows it did not get it from us.
+        State::Intended | State::Failed => return Err(AuthError::Certificate("it was never delivered")),
+    }
+    if !credential.validity.is_some_and(|validity| validity.contains(now)) {
+        return Err(AuthError::Certificate("it is outside its validity"));
+    }
+    let serial = credential.serial_hex();
+    let names = credential.names.iter().map(|name| Name::parse(name)).collect::<Result<_, _>>();
+    let names = names.map_err(|_| AuthError::Certificate("its names are not known here"))?;
+    let scopes = login_scopes(credential).map_err(|_| AuthError::Certificate("its scopes are not known here"))?;
+    Ok(Actor {
+        id: format!("cert:{serial}"),
+        roles: BTreeSet::from([Role::Agent]),
+        owners: credential.owner.iter().cloned().collect(),
+        scopes,
+        proof: Proof::ClientCertificate { serial, names },
+    })
+}

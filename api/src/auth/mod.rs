@@ -1,0 +1,21 @@
+//! Who is asking: credentials, and what wrong ones cost.
+//!
+//! Reads the register and answers an actor or a reason; never decides what that actor may do (policy does), never writes,
+//! and knows nothing of HTTP but the cookie of a session.
+//!
+//! Trusted for: the identity of every actor on the API. Whoever controls this room can act as anyone policy knows, in full
+//! view of the log.
+
+mod error;
+mod token;
+
+mod memory;
+mod throttle;
+
+mod doorkeeper;
+mod sessions;
+
+pub(crate) use doorkeeper::Doorkeeper;
+pub(crate) use error::AuthError;
+pub(crate) use sessions::Sessions;
+pub(crate) use token::{ID_CHARS, KIND, PREFIX, Token, TokenBody};

@@ -1,0 +1,255 @@
+//! What every request passes, once, on both listeners: the bound on requests under way, the deadline, the net under
+//! panics, the counters and the security headers.
+//!
+//! One function and no span: at the speed this service promises, a formatted span per request costs more than the work.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, Version, header};
+use policy::{Share, Shares, network};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::keeping::Keeping;
+use super::peer::Peer;
+use crate::limits::Limits;
+use crate::observe::Metrics;
+use crate::problem::{Kind, Problem, reference};
+
+/// Set on every answer that does not bring its own. No HSTS: the default names are `localhost`, where a remembered
+/// HSTS would break everything else that a developer serves there.
+const HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+    ),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+];
+
+/// The state of the layer; one per listener, so that a flood on one leaves the other's answers alone.
+pub(crate) struct Edge {
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    under_way: Arc<Semaphore>,
+    shares: Arc<Shares<IpAddr>>,
+}
+
+impl Edge {
+    /// The layer's state with these bounds.
+    pub(crate) fn new(limits: &Limits, metrics: Arc<Metrics>) -> Arc<Self> {
+        let (under_way, shares) = (Arc::new(Semaphore::new(limits.requests)), Shares::new(limits.requests_per_address));
+        Arc::new(Self { under_way, shares, limits: limits.clone(), metrics })
+    }
+
+    /// A place for a request from here, until its answer is sent.
+    fn place(&self, request: &Request) -> Option<Place> {
+        let share = match request.extensions().get::<Peer>() {
+            Some(peer) => Some(self.shares.take(network(peer.ip()))?),
+            None => None,
+        };
+        let permit = Arc::clone(&self.under_way).try_acquire_owned().ok()?;
+        Some(Place { _permit: permit, _share: share })
+    }
+}
+
+/// A request's place among those under way, and in its address's share of them.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    _share: Option<Share<IpAddr>>,
+}
+
+/// The layer.
+pub(crate) async fn guard(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = match edge.place(&request) {
+        Some(_) if !has_one_host(&request) => {
+            Problem::new(Kind::Malformed, "An HTTP/1.1 request has one Host header (RFC 9112 section 3.2).")
+                .into_response()
+        }
+        Some(place) => edge.answer(request, next).await.map(|body| Keeping::body(body, place)),
+        None => {
+            edge.metrics.shed();
+            Problem::new(Kind::Unavailable, "As many requests are under way as the service works on at once.")
+                .into_response()
+        }
+    };
+    for (name, value) in &HEADERS {
+        response.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
+    let (status, took) = (response.status(), started.elapsed());
+    tracing::debug!(%method, route = route.as_ref().map(MatchedPath::as_str), %status, ?took, "answered");
+    edge.metrics.answered(route.as_ref(), &method, status, took);
+    response
+}
+
+impl Edge {
+    /// The handler's answer, or that it panicked or took too long.
+    async fn answer(&self, request: Request, next: Next) -> Response {
+        match tokio::time::timeout(self.limits.request, caught(next.run(request))).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(Panicked)) => {
+                self.metrics.panicked();
+                let reference = reference();
+                tracing::error!(reference, "a handler panicked");
+                Problem::new(Kind::Internal, format!("The log of the service says why, under reference {reference}."))
+                    .into_response()
+            }
+            Err(_elapsed) => Problem::new(
+                Kind::TimedOut,
+                "What was begun goes on: look in the register before asking for the same again.",
+            )
+            .into_response(),
+        }
+    }
+}
+
+/// RFC 9112 section 3.2: an HTTP/1.1 request without Host, or with two, is answered 400: what stands before us and we ourselves
+/// might otherwise take it for two different requests.
+fn has_one_host(request: &Request) -> bool {
+    request.version() != Version::HTTP_11 || request.headers().get_all(header::HOST).iter().count() == 1
+}
+
+/// A panic, caught. Its message went to the panic hook, that is to the log.
+struct Panicked;
+
+/// Runs a future and turns a panic inside it into an error. The future is not polled again afterwards.
+async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Err(_payload) => Poll::Ready(Err(Panicked)),
+    })
+    .await
+}
+
+/// 404 for paths, as a problem.
+pub(crate) async fn no_such_path() -> Problem {
+    Problem::new(Kind::NotFound, "This service has no such path.")
+}
+
+/// 405 for methods, as a problem.
+pub(crate) async fn no_such_method() -> Problem {
+    Problem::new(Kind::MethodNotAllowed, "This path is served with another method; see /api/openapi.json.")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::get;
+    use http::StatusCode;
+    use std::time::Duration;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    fn router(limits: Limits) -> (Router, Arc<Metrics>) {
+        let metrics = Arc::new(Metrics::new());
+        let edge = Edge::new(&limits, Arc::clone(&metrics));
+        let router = Router::new()
+            .route("/panics", get(|| async { panic!("a planted bug") as () }))
+            .route("/answers", get(|| async { "an answer" }))
+            .route("/hangs", get(std::future::pending::<()>))
+            .layer(axum::middleware::from_fn_with_state(edge, guard));
+        (router, metrics)
+    }
+
+    async fn ask(router: &Router, path: &str) -> Response {
+        let request = Request::builder().uri(path).header("host", "localhost").body(Body::empty()).expect("a request");
+        router.clone().oneshot(request).await.expect("infallible")
+    }
+
+    #[tokio::test]
+    async fn a_panicking_handler_answers_500_and_is_counted() {
+        let (router, metrics) = router(Limits::default());
+        assert_eq!(ask(&router, "/panics").await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(metrics.text(&Default::default()).expect("text").contains("chancery_panics_total 1"));
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_hangs_answers_503_at_the_deadline() {
+        let (router, _) = router(Limits { request: Duration::from_millis(20), ..Limits::default() });
+        let response = ask(&router, "/hangs").await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key(header::RETRY_AFTER));
+    }
+
+    #[tokio::test]
+    async fn a_request_beyond_the_bound_is_answered_503_with_retry_after() {
+        let (router, _) = router(Limits { requests: 1, ..Limits::default() });
+        let hanging = tokio::spawn({
+            let router = router.clone();
+            async move { ask(&router, "/hangs").await }
+        });
+        let refused = loop {
+            tokio::task::yield_now().await;
+            let response = tokio::time::timeout(Duration::from_millis(200), ask(&router, "/panics")).await;
+            match response {
+                Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => break response,
+                Ok(_) | Err(_) => {}
+            }
+        };
+        assert_eq!(refused.headers()[header::RETRY_AFTER], "1");
+        hanging.abort();
+    }
+
+    #[tokio::test]
+    async fn a_request_keeps_its_place_until_its_answer_is_sent() {
+        let (router, _) = router(Limits { requests: 1, ..Limits::default() });
+        let unsent = ask(&router, "/answers").await;
+        assert_eq!(ask(&router, "/answers").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        drop(unsent);
+        assert_eq!(ask(&router, "/answers").await.status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn an_address_has_its_share_of_the_places() {
+        let (router, _) = router(Limits { requests_per_address: 1, ..Limits::default() });
+        let from = async |last: u8| {
+            let mut request =
+                Request::builder().uri("/answers").header("host", "localhost").body(Body::empty()).expect("a request");
+            request.extensions_mut().insert(Peer::plain(([192, 0, 2, last], 1).into()));
+            router.clone().oneshot(request).await.expect("infallible")
+        };
+        let held = from(1).await;
+        assert_eq!(from(1).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!((held.status(), from(2).await.status()), (StatusCode::OK, StatusCode::OK));
+    }
+
+    #[tokio::test]
+    async fn a_request_has_one_host() {
+        let (router, _) = router(Limits::default());
+        for hosts in [&[][..], &["a", "b"], &["a", "a"]] {
+            let mut request = Request::builder().uri("/answers");
+            for host in hosts {
+                request = request.header("host", *host);
+            }
+            let answer = router.clone().oneshot(request.body(Body::empty()).expect("a request")).await;
+            assert_eq!(answer.expect("infallible").status(), StatusCode::BAD_REQUEST, "{hosts:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_answer_carries_the_security_headers() {
+        let (router, _) = router(Limits::default());
+        let response = ask(&router, "/nowhere").await;
+        for (name, _) in &HEADERS {
+            assert!(response.headers().contains_key(name), "{name} is missing");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The caller of a handler: a request becomes an [`Actor`], or ends here with a 401.
+//!
+//! The credential is the token of the `Authorization` header where there is one, else the certificate that the connection
+//! proved; whether it holds is for [`crate::auth`] to say. What did not hold is counted here and written nowhere.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use policy::Actor;
+
+use crate::app::App;
+use crate::auth::AuthError;
+use crate::edge::Peer;
+use crate::problem::Problem;
+
+/// The authenticated caller of a handler.
+pub(crate) struct Caller(pub(crate) Arc<Actor>);
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        match recognise(parts, app).await {
+            Ok(actor) => Ok(Self(actor)),
+            Err(error) => {
+                app.metrics().denied(error.label());
+                Err(Problem::from(error))
+            }
+        }
+    }
+}
+
+/// A token where there is one, else the connection's certificate.
+async fn recognise(parts: &Parts, app: &App) -> Result<Arc<Actor>, AuthError> {
+    let peer = parts.extensions.get::<Peer>();
+    match (parts.headers.get(AUTHORIZATION), peer.and_then(Peer::serial)) {
+        (Some(header), _) => {
+            let text = header.to_str().ok().and_then(bearer).ok_or(AuthError::Malformed)?;
+            app.doorkeeper().by_token(text, peer.map(Peer::ip)).await
+        }
+        (None, Some(serial)) => app.doorkeeper().by_certificate(serial).await,
+        (None, None) => Err(AuthError::Missing),
+    }
+}
+
+/// RFC 9110 section 11.1: the scheme is case-insensitive.
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, rest) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| rest.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_of_a_bearer_header_has_no_case() {
+        assert_eq!(bearer("bEaReR chy_x"), Some("chy_x"));
+        assert_eq!(bearer("Basic chy_x"), None);
+        assert_eq!(bearer("chy_x"), None);
+    }
+}

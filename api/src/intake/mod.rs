@@ -1,0 +1,14 @@
+//! What a handler is given and what it gives back: the caller, typed parts of the request, answers.
+//!
+//! Parses and refuses; never asks policy, and never does what was asked for.
+//!
+//! Trusted for: that no handler sees a caller who was not recognised, or bytes past a bound.
+
+mod caller;
+mod request;
+
+mod answer;
+
+pub(crate) use answer::{json, typed};
+pub(crate) use caller::Caller;
+pub(crate) use request::{Json, Params, Segment, expect_type, media_type, page_rows, parse_json, read};

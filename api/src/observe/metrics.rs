@@ -1,0 +1,204 @@
+//! What is counted, in the OpenMetrics text format.
+//!
+//! Counting costs a hash and an atomic add per request and never blocks one. Gauges that live in the register (head,
+//! counts, expiry) are read at scrape time. Labels are closed sets (route templates, not paths), so that a stranger cannot
+//! make series.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use axum::extract::MatchedPath;
+use http::{Method, StatusCode};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::connections::{ByListener, Connections, Ending};
+
+/// The media type that goes with [`Metrics::text`].
+pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Seconds; the HSM is the slow part, hence the fine steps around one millisecond and the tail for a slow network HSM.
+const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+/// One answered request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    route: Route,
+    method: &'static str,
+    status: u16,
+}
+
+/// One route.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByRoute {
+    route: Route,
+}
+
+/// The template of a route as a label. Sharing axum's own string saves an allocation per request.
+type Route = Arc<str>;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByReason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByTask {
+    task: &'static str,
+}
+
+/// Values read from the register when somebody scrapes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Readings {
+    /// 1 while the HSM answers.
+    pub(crate) hsm_ready: bool,
+    /// Leaves in the log.
+    pub(crate) log_size: u64,
+    /// Intents without a conclusion.
+    pub(crate) unconcluded: u64,
+    /// Credentials by state.
+    pub(crate) states: Vec<(&'static str, u64)>,
+    /// Live credentials by how soon they expire.
+    pub(crate) expiring: Vec<(&'static str, u64)>,
+}
+
+/// All counters of this process.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<Request, Counter>,
+    duration: Family<ByRoute, Histogram, fn() -> Histogram>,
+    denied: Family<ByReason, Counter>,
+    panics: Counter,
+    shed: Counter,
+    task_failures: Family<ByTask, Counter>,
+    https: Arc<Connections>,
+    http: Arc<Connections>,
+    hsm_ready: Gauge,
+    log_size: Gauge<u64, AtomicU64>,
+    unconcluded: Gauge<u64, AtomicU64>,
+    states: Family<ByState, Gauge<u64, AtomicU64>>,
+    expiring: Family<ByBucket, Gauge<u64, AtomicU64>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByState {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByBucket {
+    within: &'static str,
+}
+
+impl Metrics {
+    /// Fresh counters.
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("chancery");
+        let open = Family::<ByListener, Gauge>::default();
+        let endings = Family::<Ending, Counter>::default();
+        let refused = Family::<ByListener, Counter>::default();
+        let accept_failures = Counter::default();
+        let duration =
+            Family::<ByRoute, Histogram, fn() -> Histogram>::new_with_constructor(|| Histogram::new(BUCKETS));
+        let metrics = Self {
+            requests: Family::default(),
+            duration: duration.clone(),
+            denied: Family::default(),
+            panics: Counter::default(),
+            shed: Counter::default(),
+            task_failures: Family::default(),
+            https: Connections::new("https", &open, &endings, &refused, &accept_failures),
+            http: Connections::new("http", &open, &endings, &refused, &accept_failures),
+            hsm_ready: Gauge::default(),
+            log_size: Gauge::default(),
+            unconcluded: Gauge::default(),
+            states: Family::default(),
+            expiring: Family::default(),
+            registry: Registry::default(),
+        };
+        registry.register("connections_open", "Open connections", open);
+        registry.register("connections_ended", "Connections by how they ended", endings);
+        registry.register("connections_refused", "Connections closed because the bound was reached", refused);
+        registry.register("accept_failures", "Failures of accept itself", accept_failures);
+        registry.register("http_requests", "Answered requests", metrics.requests.clone());
+        registry.register("http_request_duration_seconds", "Time to answer", duration);
+        registry.register("authentication_failures", "Credentials that did not hold", metrics.denied.clone());
+        registry.register("panics", "Handlers that panicked", metrics.panics.clone());
+        registry.register("requests_shed", "Requests refused because the bound was reached", metrics.shed.clone());
+        registry.register("task_failures", "Failed runs of background tasks", metrics.task_failures.clone());
+        registry.register("hsm_ready", "1 while the HSM answers", metrics.hsm_ready.clone());
+        registry.register("log_size", "Leaves in the log", metrics.log_size.clone());
+        registry.register("unconcluded_intents", "Intents without a conclusion", metrics.unconcluded.clone());
+        registry.register("credentials", "Credentials by state", metrics.states.clone());
+        registry.register("credentials_expiring", "Live credentials by expiry", metrics.expiring.clone());
+        Self { registry, ..metrics }
+    }
+
+    /// The counters of the HTTPS listener.
+    pub(crate) fn https(&self) -> Arc<Connections> {
+        Arc::clone(&self.https)
+    }
+
+    /// The counters of the plain listener.
+    pub(crate) fn http(&self) -> Arc<Connections> {
+        Arc::clone(&self.http)
+    }
+
+    /// One request was answered.
+    pub(crate) fn answered(&self, route: Option<&MatchedPath>, method: &Method, status: StatusCode, took: Duration) {
+        let route: Route = route.map_or_else(|| Arc::from("unmatched"), |path| Arc::from(path.as_str()));
+        self.duration.get_or_create(&ByRoute { route: Arc::clone(&route) }).observe(took.as_secs_f64());
+        self.requests.get_or_create(&Request { route, method: method_label(method), status: status.as_u16() }).inc();
+    }
+
+    /// A credential did not hold.
+    pub(crate) fn denied(&self, reason: &'static str) {
+        self.denied.get_or_create(&ByReason { reason }).inc();
+    }
+
+    /// A handler panicked.
+    pub(crate) fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    /// A request was turned away because the bound was reached.
+    pub(crate) fn shed(&self) {
+        self.shed.inc();
+    }
+
+    /// A background task failed once.
+    pub(crate) fn task_failed(&self, task: &'static str) {
+        self.task_failures.get_or_create(&ByTask { task }).inc();
+    }
+
+    /// The whole, as text, with these readings.
+    pub(crate) fn text(&self, readings: &Readings) -> Result<String, std::fmt::Error> {
+        self.hsm_ready.set(i64::from(readings.hsm_ready));
+        self.log_size.set(readings.log_size);
+        self.unconcluded.set(readings.unconcluded);
+        for &(state, count) in &readings.states {
+            self.states.get_or_create(&ByState { state }).set(count);
+        }
+        for &(within, count) in &readings.expiring {
+            self.expiring.get_or_create(&ByBucket { within }).set(count);
+        }
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// Methods are an open set on the wire and a closed one here.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}

@@ -1,0 +1,15 @@
+//! What the service knows of itself and of what it has issued: counters, health, alarms, expiries, lists.
+//!
+//! Reads and counts; never writes, and answers nobody. What names owners or people takes the grant under which it is read.
+
+mod connections;
+mod metrics;
+
+mod forecast;
+mod health;
+pub(crate) mod inventory;
+
+pub(crate) use connections::{Connections, Outcome};
+pub(crate) use forecast::{Rung, Surveyor};
+pub(crate) use health::{HsmStatus, Lookout};
+pub(crate) use metrics::{Metrics, OPENMETRICS, Readings};

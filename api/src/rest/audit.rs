@@ -1,0 +1,164 @@
+//! The log's leaves over HTTP, for auditors: pages of leaves, and one leaf with the proof that it is in a signed head.
+//!
+//! A leaf is passed on byte for byte as the log hashed it; re-encoding it would break the proof. `entry` is the same
+//! bytes in base64, for clients whose JSON parser does not keep the text.
+
+use axum::extract::State as Shared;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use policy::{Action, Grant, Resource, ResourceKind};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::app::App;
+use crate::intake::{Caller, Params, Segment, json, page_rows, typed};
+use crate::problem::{Kind, Problem};
+
+/// Which leaves.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuditParams {
+    /// Only leaves with a greater index; absent: from the first. `next` of a page goes here (or into `cursor`, as in other lists).
+    #[serde(alias = "cursor")]
+    after: Option<u64>,
+    /// At most so many, 1 to 1000; 100 by default.
+    limit: Option<u32>,
+}
+
+/// A page of leaves.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes the answer, which is put together from the leaves' own bytes")]
+pub(crate) struct LeafList {
+    /// The leaves, in their canonical form.
+    items: Vec<serde_json::Value>,
+    /// `after` of the next page, where there is one.
+    next: Option<u64>,
+    /// Leaves in the log.
+    size: u64,
+}
+
+/// Lists leaves of the log in their order.
+#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", operation_id = "listLeaves", params(AuditParams),
+    responses((status = 200, description = "A page", body = LeafList)))]
+pub(crate) async fn list(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Params(params): Params<AuditParams>,
+) -> Result<Response, Problem> {
+    let grant = app.authorize(&actor, Action::ReadAudit, Resource::plain(ResourceKind::Audit)).await?;
+    let limit = page_rows(params.limit)?;
+    let size = app.ledger().head().size;
+    let first = params.after.map_or(0, |after| after.saturating_add(1)).min(size);
+    let end = first.saturating_add(limit as u64).min(size);
+    let leaves = leaves(&grant, &app, first..end).await?;
+    let next = (end < size).then_some(end.saturating_sub(1)).filter(|_| end > first);
+    Ok(typed(StatusCode::OK, "application/json", page(&leaves, next, size)))
+}
+
+async fn leaves(_grant: &Grant, app: &App, range: std::ops::Range<u64>) -> Result<Vec<(u64, String)>, Problem> {
+    if range.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(app.ledger().leaves(range).await?)
+}
+
+/// Leaves are canonical JSON already: the page is put together around their bytes.
+fn page(leaves: &[(u64, String)], next: Option<u64>, size: u64) -> String {
+    let items = leaves.iter().map(|(_, leaf)| leaf.as_str()).collect::<Vec<_>>().join(",");
+    let next = next.map_or_else(|| "null".to_owned(), |next| next.to_string());
+    format!("{{\"items\":[{items}],\"next\":{next},\"size\":{size}}}")
+}
+
+/// A leaf with its proof.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Proven {
+    /// The leaf's index.
+    index: u64,
+    /// The leaf's exact bytes, base64: what the log hashed.
+    entry: String,
+    /// The leaf.
+    #[schema(value_type = serde_json::Value)]
+    leaf: serde_json::Value,
+    /// The size of the tree that the proof is for.
+    size: u64,
+    /// RFC 6962 audit path from the leaf to the root of that tree, base64.
+    proof: Vec<String>,
+    /// The signed head over that tree (C2SP tlog-checkpoint); null until one covers the leaf.
+    checkpoint: Option<String>,
+}
+
+/// Shows one leaf with the proof that it is in the log.
+#[utoipa::path(get, path = "/api/v1/audit/{index}", tag = "audit", operation_id = "showLeaf",
+    params(("index" = u64, Path, description = "The leaf's index")),
+    responses((status = 200, description = "The leaf and its proof", body = Proven),
+        (status = 404, description = "No such leaf")))]
+pub(crate) async fn show(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(index): Segment,
+) -> Result<Response, Problem> {
+    let grant = app.authorize(&actor, Action::ReadAudit, Resource::plain(ResourceKind::Audit)).await?;
+    let index: u64 = index.parse().map_err(|_| Problem::field("index", "An index is a number."))?;
+    let head = app.ledger().head();
+    if index >= head.size {
+        return Err(Problem::new(Kind::NotFound, format!("The log has {} leaves.", head.size)));
+    }
+    let checkpoint = covering(index, &app).await?;
+    let size = checkpoint.as_ref().map_or(head.size, |(size, _)| *size);
+    let leaf = leaves(&grant, &app, index..index.saturating_add(1)).await?;
+    let proof = app.ledger().inclusion_proof(index, size).await?;
+    let (Some((_, text)), Some(proof)) = (leaf.into_iter().next(), proof) else {
+        return Err(Problem::new(Kind::NotFound, "The log cannot prove this leaf."));
+    };
+    let proven = Proven {
+        index,
+        entry: STANDARD.encode(&text),
+        leaf: serde_json::from_str(&text).map_err(|error| Problem::internal(&error))?,
+        size,
+        proof: proof.iter().map(|hash| STANDARD.encode(hash)).collect(),
+        checkpoint: checkpoint.map(|(_, note)| note),
+    };
+    Ok(json(StatusCode::OK, &proven))
+}
+
+/// The newest checkpoint, with its size, if it covers the leaf; one is signed now where it does not.
+async fn covering(index: u64, app: &App) -> Result<Option<(u64, String)>, Problem> {
+    let newest = app.ledger().checkpoint().await?.and_then(sized).filter(|(size, _)| *size > index);
+    if newest.is_some() {
+        return Ok(newest);
+    }
+    if let Err(error) = app.authority().checkpoint().await {
+        tracing::debug!(%error, "no checkpoint for a proof");
+    }
+    Ok(app.ledger().checkpoint().await?.and_then(sized).filter(|(size, _)| *size > index))
+}
+
+/// C2SP tlog-checkpoint: origin, size and root hash, one a line.
+fn sized(note: String) -> Option<(u64, String)> {
+    let size = note.lines().nth(1)?.parse().ok()?;
+    Some((size, note))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_keeps_the_leaves_bytes() {
+        let leaves = vec![(3, r#"{"v":1,"i":3}"#.to_owned()), (4, r#"{"v":1,"i":4}"#.to_owned())];
+        let page = page(&leaves, Some(4), 9);
+        assert_eq!(page, r#"{"items":[{"v":1,"i":3},{"v":1,"i":4}],"next":4,"size":9}"#);
+        assert!(serde_json::from_str::<serde_json::Value>(&page).is_ok());
+        assert!(serde_json::from_str::<serde_json::Value>(&super::page(&[], None, 0)).is_ok());
+    }
+
+    #[test]
+    fn a_checkpoint_says_its_size_in_the_second_line() {
+        assert_eq!(sized("log.example\n17\nAAAA\n\n-- x\n".into()).map(|(size, _)| size), Some(17));
+        assert!(sized("log.example\nmany\n".into()).is_none());
+        assert!(sized(String::new()).is_none());
+    }
+}

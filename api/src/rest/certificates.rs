@@ -1,0 +1,400 @@
+//! Certificates over HTTP: ask for one, see them, renew, revoke.
+//!
+//! Thin by design: a request is parsed into policy's types, `ca` decides, drafts, lints, signs and records, and the answer is
+//! written. What only reads asks policy itself and takes the grant along.
+
+use axum::extract::{Request, State as Shared};
+use axum::response::Response;
+use ca::{CertifyRequest, Csr, RevocationReason};
+use http::{HeaderValue, StatusCode, header};
+use policy::{Action, Name, Owner, Resource, Timestamp};
+use serde::{Deserialize, Serialize};
+use store::{Credential, Filter, Issued, Order};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::app::App;
+use crate::intake::{Caller, Json, Params, Segment, expect_type, json, media_type, page_rows, parse_json, read, typed};
+use crate::limits::{CSR_BYTES_MAX, JSON_BYTES_MAX};
+use crate::observe::inventory::{self, only_owner};
+use crate::problem::{Kind, Problem};
+
+/// RFC 5967: a bare PKCS#10 request.
+const PKCS10: &str = "application/pkcs10";
+/// RFC 8555 section 9.1.
+const PEM_CHAIN: &str = "application/pem-certificate-chain";
+const PEM_END: &str = "-----END CERTIFICATE-----\n";
+
+/// A request for a certificate.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewCertificate {
+    /// What kind of certificate: `tls-server`, `tls-client` ...
+    #[schema(example = "tls-server")]
+    profile: String,
+    /// The certificate request, PEM, at most 16 KiB.
+    csr: String,
+    /// Whose it is.
+    #[schema(value_type = String, example = "web")]
+    owner: Owner,
+    /// The names; absent: those that the CSR asks for.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["dns:www.example.internal"]))]
+    names: Option<Vec<Name>>,
+    /// Its life; absent: the profile's.
+    #[serde(default)]
+    #[schema(example = 86_400)]
+    validity_secs: Option<u64>,
+    /// Whether the server renews it by itself, for the same key.
+    #[serde(default)]
+    renew: bool,
+}
+
+/// The query that goes with a bare CSR.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BareParams {
+    /// With `application/pkcs10`: the profile.
+    profile: Option<String>,
+    /// With `application/pkcs10`: whose it is.
+    #[param(value_type = Option<String>)]
+    owner: Option<Owner>,
+}
+
+/// A credential of the register.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Certificate {
+    /// The operation that made it: the index of its intent in the log.
+    operation: u64,
+    /// The serial, in hex.
+    serial: String,
+    /// `certificate`, `ca-certificate`, `ssh-user`, `ssh-host`, `code-signature`, `crl`.
+    kind: &'static str,
+    /// `intended`, `issued`, `failed`, `revoked`.
+    state: &'static str,
+    /// The profile it was made under.
+    profile: String,
+    /// The issuer's label.
+    issuer: String,
+    /// Whose it is.
+    #[schema(value_type = Option<String>)]
+    owner: Option<Owner>,
+    /// The subject, for display.
+    subject: String,
+    /// Names or principals.
+    names: Vec<String>,
+    /// The first second of its validity.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    not_before: Option<Timestamp>,
+    /// The last second of its validity.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    not_after: Option<Timestamp>,
+    /// SHA-256 of the subject's public key, hex.
+    key_hash: String,
+    /// Who asked for it.
+    actor: String,
+    /// Whether the server renews it.
+    renew: bool,
+    /// When it was revoked.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked_at: Option<Timestamp>,
+    /// Why it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// The certificate, PEM. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
+    /// The certificate and its intermediates, PEM. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<String>,
+}
+
+impl Certificate {
+    /// Without the PEM texts.
+    pub(crate) fn row(credential: Credential) -> Self {
+        Self {
+            operation: credential.operation,
+            serial: credential.serial_hex(),
+            kind: credential.kind.as_str(),
+            state: credential.state.as_str(),
+            renew: credential.details.get("renew").and_then(serde_json::Value::as_bool).unwrap_or(false),
+            not_before: credential.validity.map(|validity| validity.not_before()),
+            not_after: credential.validity.map(|validity| validity.not_after()),
+            key_hash: hex::encode(credential.key_hash),
+            reason: credential.reason.and_then(RevocationReason::from_code).map(RevocationReason::as_str),
+            revoked_at: credential.revoked_at,
+            profile: credential.profile,
+            issuer: credential.issuer,
+            owner: credential.owner,
+            subject: credential.subject,
+            names: credential.names,
+            actor: credential.actor.id,
+            certificate: None,
+            chain: None,
+        }
+    }
+
+    /// With the PEM texts.
+    pub(crate) fn whole(issued: Issued, app: &App) -> Self {
+        let chain = app.authority().chain_pem(&issued);
+        let certificate = chain.find(PEM_END).and_then(|end| chain.get(..end + PEM_END.len())).map(str::to_owned);
+        Self { certificate, chain: Some(chain), ..Self::row(issued.into_credential()) }
+    }
+}
+
+/// Issues a certificate from a CSR: JSON, or a bare `application/pkcs10` body (PEM or DER) with `?profile=&owner=`.
+#[utoipa::path(post, path = "/api/v1/certificates", tag = "certificates", operation_id = "issueCertificate", params(BareParams),
+    request_body(content((NewCertificate = "application/json"), (String = "application/pkcs10"))),
+    responses((status = 201, description = "Issued; a PEM chain where the request was bare", body = Certificate)))]
+pub(crate) async fn post(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Params(bare): Params<BareParams>,
+    request: Request,
+) -> Result<Response, Problem> {
+    expect_type(request.headers(), &["application/json", PKCS10])?;
+    let is_bare = media_type(request.headers()).as_deref() == Some(PKCS10);
+    let wish = match is_bare {
+        true => bare_wish(bare, &read(request, CSR_BYTES_MAX, &app).await?)?,
+        false => wish(parse_json(&read(request, JSON_BYTES_MAX, &app).await?)?)?,
+    };
+    // The hot path: `ca` itself walks intend, sign, conclude in a task of its own, which a hang-up does not reach.
+    let issued = app.authority().certify(&actor, wish).await?;
+    match is_bare {
+        true => {
+            let chain = app.authority().chain_pem(&issued);
+            Ok(located(typed(StatusCode::CREATED, PEM_CHAIN, chain), &issued))
+        }
+        false => Ok(created(issued, &app)),
+    }
+}
+
+fn wish(new: NewCertificate) -> Result<CertifyRequest, Problem> {
+    if new.csr.len() > CSR_BYTES_MAX {
+        return Err(Problem::new(Kind::TooLarge, format!("A CSR has at most {CSR_BYTES_MAX} bytes.")));
+    }
+    Ok(CertifyRequest {
+        profile: new.profile,
+        owner: new.owner,
+        csr: csr(new.csr.as_bytes())?,
+        names: new.names,
+        proven: Default::default(),
+        validity_secs: new.validity_secs,
+        renew: new.renew,
+    })
+}
+
+fn bare_wish(params: BareParams, body: &[u8]) -> Result<CertifyRequest, Problem> {
+    let (Some(profile), Some(owner)) = (params.profile, params.owner) else {
+        return Err(Problem::new(Kind::Malformed, "A bare CSR needs ?profile= and ?owner= in the query."));
+    };
+    let csr = csr(body)?;
+    Ok(CertifyRequest {
+        profile,
+        owner,
+        csr,
+        names: None,
+        proven: Default::default(),
+        validity_secs: None,
+        renew: false,
+    })
+}
+
+fn csr(bytes: &[u8]) -> Result<Csr, Problem> {
+    Csr::parse(bytes).map_err(|error| Problem::field("csr", error.to_string()))
+}
+
+/// 201 with the certificate and where it is from now on.
+pub(crate) fn created(issued: Issued, app: &App) -> Response {
+    let location = location(&issued);
+    let mut response = json(StatusCode::CREATED, &Certificate::whole(issued, app));
+    response.headers_mut().extend(location.map(|value| (header::LOCATION, value)));
+    response
+}
+
+fn located(mut response: Response, issued: &Issued) -> Response {
+    response.headers_mut().extend(location(issued).map(|value| (header::LOCATION, value)));
+    response
+}
+
+fn location(issued: &Issued) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("/api/v1/certificates/{}", issued.serial_hex())).ok()
+}
+
+/// What is listed. Every parameter narrows.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListParams {
+    /// Of this owner. An actor with one owner and no wider role need not say it.
+    #[param(value_type = Option<String>)]
+    owner: Option<Owner>,
+    /// With exactly this name: `dns:www.example.internal`, or an SSH principal.
+    name: Option<String>,
+    /// `intended`, `issued`, `failed`, `revoked`.
+    state: Option<String>,
+    /// `certificate`, `ssh-user`, `ssh-host`, `ca-certificate`, `code-signature`, `crl`; absent: the first four.
+    kind: Option<String>,
+    /// Of this profile.
+    profile: Option<String>,
+    /// Still valid now, and not any more in so many seconds; the first to expire first.
+    expiring_secs: Option<u64>,
+    /// At most so many, 1 to 1000; 100 by default.
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of credentials.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CertificateList {
+    /// Without their PEM texts.
+    items: Vec<Certificate>,
+    /// The cursor of the next page, where there is one.
+    next: Option<String>,
+}
+
+/// Lists credentials, the newest first, or with `expiring_secs` the first to expire first.
+#[utoipa::path(get, path = "/api/v1/certificates", tag = "certificates", operation_id = "listCertificates", params(ListParams),
+    responses((status = 200, description = "A page", body = CertificateList)))]
+pub(crate) async fn list(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Params(params): Params<ListParams>,
+) -> Result<Response, Problem> {
+    let owner = params.owner.clone().or_else(|| only_owner(&actor));
+    let on = Resource::certificate(owner.clone(), params.profile.clone().unwrap_or_default(), Vec::new());
+    let grant = app.authorize(&actor, Action::ReadCertificate, on).await?;
+    let filter = filter(params, owner, app.world().now())?;
+    let page = inventory::page(&grant, filter, app.ledger()).await?;
+    let items = page.items.into_iter().map(Certificate::row).collect();
+    Ok(json(StatusCode::OK, &CertificateList { items, next: page.next }))
+}
+
+fn filter(params: ListParams, owner: Option<Owner>, now: Timestamp) -> Result<Filter, Problem> {
+    let limit = page_rows(params.limit)?;
+    let expiring = params.expiring_secs.map(|secs| i64::try_from(secs).unwrap_or(i64::MAX).min(EXPIRING_SECS_MAX));
+    Ok(Filter {
+        kind: word("kind", params.kind.as_deref())?,
+        state: word("state", params.state.as_deref())?,
+        owner: owner.map(|owner| owner.as_str().to_owned()),
+        name: params.name,
+        profile: params.profile,
+        not_after_before: expiring.map(|secs| now.plus_secs(secs)),
+        not_after_after: expiring.map(|_| now),
+        order: if expiring.is_some() { Order::Expiry } else { Order::Newest },
+        after_cursor: params.cursor,
+        limit,
+        ..Filter::default()
+    })
+}
+
+/// Further ahead than any certificate reaches, and far from the end of time.
+const EXPIRING_SECS_MAX: i64 = 200 * 366 * 86_400;
+
+fn word<T: std::str::FromStr<Err: std::fmt::Display>>(
+    field: &'static str,
+    value: Option<&str>,
+) -> Result<Option<T>, Problem> {
+    value.map(str::parse).transpose().map_err(|error: T::Err| Problem::field(field, error.to_string()))
+}
+
+/// Shows one credential with its PEM texts.
+#[utoipa::path(get, path = "/api/v1/certificates/{serial}", tag = "certificates", operation_id = "showCertificate",
+    params(("serial" = String, Path, description = "The serial, hex")),
+    responses((status = 200, description = "The credential", body = Certificate),
+        (status = 404, description = "No such serial")))]
+pub(crate) async fn show(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(serial): Segment,
+) -> Result<Response, Problem> {
+    let credential = find(&app, &serial).await?;
+    let on = Resource::certificate(credential.owner.clone(), credential.profile.clone(), Vec::new());
+    let _grant = app.authorize(&actor, Action::ReadCertificate, on).await?;
+    let view = match credential.kind {
+        store::Kind::Certificate | store::Kind::CaCertificate => match credential.issued() {
+            Ok(issued) => Certificate::whole(issued, &app),
+            Err(unsigned) => Certificate::row(*unsigned),
+        },
+        store::Kind::SshUser | store::Kind::SshHost | store::Kind::CodeSignature | store::Kind::Crl => {
+            Certificate::row(credential)
+        }
+    };
+    Ok(json(StatusCode::OK, &view))
+}
+
+/// The longest serial of any kind, RFC 5280 section 4.1.2.2: 20 octets.
+const SERIAL_HEX_MAX: usize = 40;
+
+async fn find(app: &App, serial: &str) -> Result<Credential, Problem> {
+    if serial.is_empty() || serial.len() > SERIAL_HEX_MAX || !serial.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(Problem::field("serial", "A serial is up to 40 hex digits."));
+    }
+    let serial = serial.to_ascii_lowercase();
+    let found = app.ledger().credential(&serial).await?;
+    found.ok_or_else(|| Problem::new(Kind::NotFound, format!("The register has no serial {serial}.")))
+}
+
+/// Why a certificate is revoked.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RevocationWish {
+    /// `unspecified`, `key-compromise`, `affiliation-changed`, `superseded`, `cessation-of-operation`,
+    /// `privilege-withdrawn`.
+    #[serde(default)]
+    #[schema(example = "superseded")]
+    reason: Option<String>,
+}
+
+/// Revokes a certificate; its CRL is published before the answer.
+#[utoipa::path(post, path = "/api/v1/certificates/{serial}/revoke", tag = "certificates", operation_id = "revokeCertificate",
+    params(("serial" = String, Path, description = "The serial, hex")), request_body = RevocationWish,
+    responses((status = 200, description = "Revoked", body = Certificate), (status = 404, description = "No such serial"),
+        (status = 409, description = "Revoked before")))]
+pub(crate) async fn revoke(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(serial): Segment,
+    Json(wish): Json<RevocationWish>,
+) -> Result<Response, Problem> {
+    let reason = word("reason", wish.reason.as_deref())?.unwrap_or(RevocationReason::Unspecified);
+    let serial = find(&app, &serial).await?.serial_hex();
+    let (authority, of) = (app.authority().clone(), serial.clone());
+    app.to_its_end(async move { authority.revoke(&actor, &of, reason).await }).await?;
+    Ok(json(StatusCode::OK, &Certificate::row(find(&app, &serial).await?)))
+}
+
+/// A renewal.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RenewalWish {
+    /// A CSR for a new key; absent: the same key again.
+    #[serde(default)]
+    csr: Option<String>,
+}
+
+/// Issues the successor of a certificate: same names, owner and profile.
+#[utoipa::path(post, path = "/api/v1/certificates/{serial}/renew", tag = "certificates", operation_id = "renewCertificate",
+    params(("serial" = String, Path, description = "The serial, hex")), request_body = RenewalWish,
+    responses((status = 201, description = "The successor", body = Certificate),
+        (status = 404, description = "No such serial")))]
+pub(crate) async fn renew(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(serial): Segment,
+    Json(wish): Json<RenewalWish>,
+) -> Result<Response, Problem> {
+    let csr = match wish.csr {
+        None => None,
+        Some(text) if text.len() > CSR_BYTES_MAX => {
+            return Err(Problem::new(Kind::TooLarge, format!("A CSR has at most {CSR_BYTES_MAX} bytes.")));
+        }
+        Some(text) => Some(csr(text.as_bytes())?),
+    };
+    let serial = find(&app, &serial).await?.serial_hex();
+    let authority = app.authority().clone();
+    let issued = app.to_its_end(async move { authority.renew(&actor, &serial, csr).await }).await?;
+    Ok(created(issued, &app))
+}

@@ -1,0 +1,18 @@
+//! The REST surface: thin handlers, one file a subject.
+//!
+//! A request is parsed into policy's types, `ca` decides, drafts, lints, signs and records, and the answer is written. No
+//! handler acts without a Grant; none knows how signing works.
+
+mod certificates;
+mod code;
+mod ssh;
+
+mod audit;
+mod status;
+pub mod tokens;
+
+mod openapi;
+mod routes;
+
+pub use openapi::text as openapi;
+pub(crate) use routes::routes;

@@ -1,0 +1,30 @@
+//! The table of the REST routes.
+
+use axum::Router;
+use axum::routing::{delete, get, post};
+
+use super::{audit, certificates, code, openapi, ssh, status, tokens};
+use crate::app::App;
+use crate::public::log;
+
+/// All of the REST surface.
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/v1/certificates", post(certificates::post).get(certificates::list))
+        .route("/api/v1/certificates/{serial}", get(certificates::show))
+        .route("/api/v1/certificates/{serial}/revoke", post(certificates::revoke))
+        .route("/api/v1/certificates/{serial}/renew", post(certificates::renew))
+        .route("/api/v1/ssh/user", post(ssh::user))
+        .route("/api/v1/ssh/host", post(ssh::host))
+        .route("/api/v1/keys", post(code::post_key).get(code::list_keys))
+        .route("/api/v1/sign", post(code::sign))
+        .route("/api/v1/tokens", post(tokens::post).get(tokens::list))
+        .route("/api/v1/tokens/{id}", delete(tokens::delete))
+        .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/audit/{index}", get(audit::show))
+        .route("/api/v1/whoami", get(status::whoami))
+        .route("/api/v1/status", get(status::status))
+        .route("/api/openapi.json", get(openapi::document))
+        .route("/metrics", get(status::metrics))
+        .route("/log/tile/entries/{*path}", get(log::entries))
+}

@@ -1,0 +1,151 @@
+//! How the service is: for whoever may know (`/api/v1/status`, `/metrics`), and who the caller is (`/api/v1/whoami`).
+
+use std::collections::BTreeSet;
+
+use axum::extract::State as Shared;
+use axum::response::Response;
+use http::StatusCode;
+use policy::{Action, Owner, Resource, ResourceKind, Role, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::intake::{Caller, json, typed};
+use crate::observe::{HsmStatus, OPENMETRICS, Readings};
+use crate::problem::{Problem, chain};
+
+/// The state of the service.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Status {
+    /// The program's version.
+    version: &'static str,
+    /// The service's clock.
+    #[schema(value_type = String, format = DateTime)]
+    now: Timestamp,
+    hsm: HsmStatus,
+    /// Why nothing is issued although the HSM is ready; null when all is well.
+    held: Option<String>,
+    store: StoreStatus,
+    log: LogStatus,
+    /// Live credentials by the time they have left.
+    expiring: Vec<Expiring>,
+    /// What somebody should look at.
+    alarms: Vec<String>,
+}
+
+/// The register.
+#[derive(Serialize, ToSchema)]
+struct StoreStatus {
+    /// Intents without a conclusion; they count as issued.
+    intended: u64,
+    /// Signed and not revoked.
+    issued: u64,
+    /// Surely not signed.
+    failed: u64,
+    /// Revoked.
+    revoked: u64,
+}
+
+/// The log.
+#[derive(Serialize, ToSchema)]
+struct LogStatus {
+    /// Its name.
+    origin: String,
+    /// Leaves.
+    size: u64,
+    /// RFC 6962 root over them, hex.
+    root: String,
+    /// The newest signed head.
+    checkpoint: Option<String>,
+}
+
+/// A number of live credentials.
+#[derive(Serialize, ToSchema)]
+struct Expiring {
+    /// `24h`, `7d`, `30d`, `90d`, `later`; each without those before it.
+    within: &'static str,
+    /// How many.
+    count: u64,
+    /// How many of them the server renews by itself.
+    renewed: u64,
+}
+
+/// Tells the state of the service.
+#[utoipa::path(get, path = "/api/v1/status", tag = "status", operation_id = "status",
+    responses((status = 200, description = "The state", body = Status)))]
+pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> Result<Response, Problem> {
+    let grant = app.authorize(&actor, Action::ReadStatus, Resource::plain(ResourceKind::Status)).await?;
+    let (ledger, health) = (app.ledger(), app.authority().health());
+    let (counts, head, now) = (ledger.counts().await?, ledger.head(), app.world().now());
+    let survey = app.surveyor().survey(&grant, None).await?;
+    let status = Status {
+        version: env!("CARGO_PKG_VERSION"),
+        now,
+        alarms: app.lookout().alarms(&grant).await?,
+        hsm: HsmStatus::of(health.token),
+        held: health.held,
+        store: StoreStatus {
+            intended: counts.intended,
+            issued: counts.issued,
+            failed: counts.failed,
+            revoked: counts.revoked,
+        },
+        log: LogStatus {
+            origin: ledger.origin().to_owned(),
+            size: head.size,
+            root: hex::encode(head.root),
+            checkpoint: ledger.checkpoint().await?,
+        },
+        expiring: survey
+            .buckets
+            .iter()
+            .map(|(bucket, expiring)| Expiring {
+                within: bucket.as_str(),
+                count: expiring.count,
+                renewed: expiring.renewed,
+            })
+            .collect(),
+    };
+    Ok(json(StatusCode::OK, &status))
+}
+
+/// The counters, in the OpenMetrics text format.
+#[utoipa::path(get, path = "/metrics", tag = "status", operation_id = "metrics",
+    responses((status = 200, description = "OpenMetrics text", body = String, content_type = "text/plain")))]
+pub(crate) async fn metrics(Shared(app): Shared<App>, Caller(actor): Caller) -> Result<Response, Problem> {
+    let grant = app.authorize(&actor, Action::ReadStatus, Resource::plain(ResourceKind::Status)).await?;
+    let readings = app.lookout().readings(&grant).await.unwrap_or_else(|problem| {
+        // A scrape is most wanted when something is broken: the process's own counters always come.
+        tracing::warn!(cause = %chain(&problem), "metrics without the register's readings");
+        Readings::default()
+    });
+    let text = app.metrics().text(&readings).map_err(|error| Problem::internal(&error))?;
+    Ok(typed(StatusCode::OK, OPENMETRICS, text))
+}
+
+/// Who the caller is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Whoami<'a> {
+    /// The name the log knows.
+    id: &'a str,
+    /// Its roles.
+    #[schema(value_type = Vec<String>)]
+    roles: &'a BTreeSet<Role>,
+    /// The owners it belongs to.
+    #[schema(value_type = Vec<String>)]
+    owners: &'a BTreeSet<Owner>,
+    /// The only actions it may do; null: all that its roles may.
+    #[schema(value_type = Option<Vec<String>>)]
+    scopes: &'a Option<BTreeSet<Action>>,
+    /// How it proved itself: `token:ID`, `client-certificate:SERIAL`.
+    proof: String,
+}
+
+/// Tells the caller who it is. Needs no grant: it says back what the caller has just proved.
+#[utoipa::path(get, path = "/api/v1/whoami", tag = "status", operation_id = "whoami",
+    responses((status = 200, description = "The caller", body = Whoami<'_>)))]
+pub(crate) async fn whoami(Caller(actor): Caller) -> Response {
+    let proof = actor.proof.to_string();
+    let whoami = Whoami { id: &actor.id, roles: &actor.roles, owners: &actor.owners, scopes: &actor.scopes, proof };
+    json(StatusCode::OK, &whoami)
+}

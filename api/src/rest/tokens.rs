@@ -1,0 +1,330 @@
+//! API tokens: made, listed, revoked. Shown once, stored as a hash, expiring, scoped.
+//!
+//! A token is a record of kind `api-token`, so that each of its versions has its leaf in the log. Nobody can make a token
+//! that may do more than its maker: roles, owners and scopes of the new one are within those of the old one, except that an
+//! unscoped administrator may hand out anything but the service's own roles.
+
+use std::collections::BTreeSet;
+
+use axum::extract::State as Shared;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ca::Authority;
+use http::StatusCode;
+use policy::{Action, Actor, Owner, Resource, ResourceKind, Role, Secret, Timestamp};
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+use store::{ActorStamp, Record, RecordFilter};
+use utoipa::{IntoParams, ToSchema};
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::auth::{ID_CHARS, KIND, PREFIX, Token, TokenBody};
+use crate::intake::{Caller, Json, Params, Segment, json, page_rows};
+use crate::problem::{Kind, Problem};
+
+/// The shortest life of a token.
+const LIFE_SECS_MIN: u64 = 60;
+/// The longest life: a little over a year, so that each is looked at once a year.
+pub const LIFE_SECS_MAX: u64 = 400 * 86_400;
+/// A label for people; also the actor's name in the log.
+const NAME_CHARS_MAX: usize = 63;
+
+/// What a new token is to be.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// A name for people, `[a-z0-9][a-z0-9._-]{0,62}`; the log knows the token's acts as `token:NAME`.
+    pub name: String,
+    /// What it may be.
+    #[schema(value_type = Vec<String>, example = json!(["issuer"]))]
+    pub roles: BTreeSet<Role>,
+    /// The owners it belongs to.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, example = json!(["web"]))]
+    pub owners: BTreeSet<Owner>,
+    /// The only actions it may do; absent: all that its roles may.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["issue-certificate"]))]
+    pub scopes: Option<BTreeSet<Action>>,
+    /// Its life in seconds, a minute to 400 days.
+    #[schema(minimum = 60, maximum = 34_560_000, example = 86_400)]
+    pub expires_secs: u64,
+}
+
+/// A new token with the secret that is shown once.
+pub struct ShownToken {
+    /// The whole text, `chy_ID_SECRET`. Nobody can show it again.
+    pub token: Secret<String>,
+    /// What the register knows of it.
+    pub info: TokenInfo,
+}
+
+/// A token as anyone may know it: everything but the secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TokenInfo {
+    /// The public half.
+    pub id: String,
+    /// The name for people.
+    pub name: String,
+    /// What it may be.
+    #[schema(value_type = Vec<String>)]
+    pub roles: BTreeSet<Role>,
+    /// The owners it belongs to.
+    #[schema(value_type = Vec<String>)]
+    pub owners: BTreeSet<Owner>,
+    /// The only actions it may do; null: all that its roles may.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub scopes: Option<BTreeSet<Action>>,
+    /// When it lapses.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires: Timestamp,
+    /// When it was revoked, if it was.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub revoked_at: Option<Timestamp>,
+    /// Who made it.
+    pub created_by: String,
+    /// `active`, `expired`, `revoked`.
+    pub state: &'static str,
+}
+
+impl TokenInfo {
+    fn of(token: Token, now: Timestamp) -> Self {
+        Self::new(token.id, token.body, now)
+    }
+
+    fn new(id: String, body: TokenBody, now: Timestamp) -> Self {
+        let TokenBody { name, roles, owners, scopes, sha256: _, expires, created_by, revoked_at } = body;
+        let state = match revoked_at {
+            Some(_) => "revoked",
+            None if expires <= now => "expired",
+            None => "active",
+        };
+        Self { id, name, roles, owners, scopes, expires, revoked_at, created_by, state }
+    }
+}
+
+/// Makes a token. `chancery init` calls it as `system:init` for the administrator's first one.
+pub async fn create(authority: &Authority, actor: &Actor, new: NewToken) -> Result<ShownToken, Problem> {
+    let _grant = authority.authorize(actor, Action::ManageTokens, Resource::plain(ResourceKind::Token)).await?;
+    check_shape(&new)?;
+    check_reach(actor, &new)?;
+    let (id, secret) = draw(authority);
+    let life_secs = i64::try_from(new.expires_secs).unwrap_or(i64::MAX);
+    let expires = authority.world().now().plus_secs(life_secs);
+    let body = TokenBody {
+        name: new.name,
+        roles: new.roles,
+        owners: new.owners,
+        scopes: new.scopes,
+        sha256: hex::encode(digest(&SHA256, secret.expose().as_bytes())),
+        expires,
+        created_by: actor.id.clone(),
+        revoked_at: None,
+    };
+    authority.ledger().record(vec![record(&id, &body, actor, 0)?]).await?;
+    let token = Secret::new(format!("{PREFIX}{id}_{}", secret.expose()));
+    Ok(ShownToken { token, info: TokenInfo::new(id, body, authority.world().now()) })
+}
+
+/// Revokes a token, once.
+async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<(), Problem> {
+    let _grant = app.authorize(actor, Action::ManageTokens, Resource::plain(ResourceKind::Token)).await?;
+    let stored = app.ledger().record_get(KIND, id).await?.ok_or_else(|| not_found(id))?;
+    let token = Token::from_record(&stored).map_err(store::StoreError::Corrupt)?;
+    if token.revoked_at.is_some() {
+        return Err(Problem::new(Kind::Conflict, "The token has been revoked before."));
+    }
+    let body = TokenBody { revoked_at: Some(app.world().now()), ..token.body };
+    app.ledger().record(vec![record(id, &body, actor, stored.version)?]).await?;
+    app.doorkeeper().forget(id);
+    Ok(())
+}
+
+fn not_found(id: &str) -> Problem {
+    Problem::new(Kind::NotFound, format!("There is no token with the id {id:?}."))
+}
+
+fn record(id: &str, body: &TokenBody, actor: &Actor, expect: u64) -> Result<Record, Problem> {
+    Ok(Record {
+        kind: KIND,
+        id: id.to_owned(),
+        owner: None,
+        lookup: Some(id.to_owned()),
+        expires: Some(body.expires),
+        body: serde_json::to_value(body).map_err(|error| Problem::internal(&error))?,
+        actor: ActorStamp::from(actor),
+        expect: Some(expect),
+    })
+}
+
+/// An id and a secret of 256 random bits.
+fn draw(authority: &Authority) -> (String, Secret<String>) {
+    let (mut id, mut secret) = ([0_u8; ID_CHARS / 2], Zeroizing::new([0_u8; 32]));
+    authority.world().fill(&mut id);
+    authority.world().fill(secret.as_mut());
+    (hex::encode(id), Secret::new(URL_SAFE_NO_PAD.encode(secret.as_ref())))
+}
+
+fn check_shape(new: &NewToken) -> Result<(), Problem> {
+    let first_fits = new.name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
+    let rest_fits = new.name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'));
+    if !first_fits || !rest_fits || new.name.len() > NAME_CHARS_MAX {
+        return Err(Problem::field("name", "A token's name is [a-z0-9][a-z0-9._-]{0,62}."));
+    }
+    if new.roles.is_empty() {
+        return Err(Problem::field("roles", "A token without a role could do nothing."));
+    }
+    if new.roles.contains(&Role::System) || new.roles.contains(&Role::AcmeClient) {
+        return Err(Problem::field("roles", "system and acme-client are the service's own roles."));
+    }
+    if new.scopes.as_ref().is_some_and(BTreeSet::is_empty) {
+        return Err(Problem::field("scopes", "A token without a scope could do nothing; leave `scopes` out instead."));
+    }
+    if !(LIFE_SECS_MIN..=LIFE_SECS_MAX).contains(&new.expires_secs) {
+        return Err(Problem::field(
+            "expires_secs",
+            format!("A token lives {LIFE_SECS_MIN} to {LIFE_SECS_MAX} seconds."),
+        ));
+    }
+    Ok(())
+}
+
+/// No more than its maker may.
+fn check_reach(maker: &Actor, new: &NewToken) -> Result<(), Problem> {
+    if let Some(own) = &maker.scopes
+        && !new.scopes.as_ref().is_some_and(|scopes| scopes.is_subset(own))
+    {
+        return Err(Problem::field("scopes", "A scoped token makes only tokens whose scopes are among its own."));
+    }
+    if maker.roles.contains(&Role::Admin) || maker.roles.contains(&Role::System) {
+        return Ok(());
+    }
+    if !new.roles.is_subset(&maker.roles) {
+        return Err(Problem::field("roles", "A token has no role that its maker lacks."));
+    }
+    if !new.owners.is_subset(&maker.owners) {
+        return Err(Problem::field("owners", "A token has no owner that its maker lacks."));
+    }
+    Ok(())
+}
+
+/// A created token, the only answer that ever shows one.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CreatedToken<'a> {
+    /// The whole token, `chy_ID_SECRET`. It is not shown again.
+    token: &'a str,
+    #[serde(flatten)]
+    info: &'a TokenInfo,
+}
+
+/// Tokens without their secrets.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TokenList {
+    items: Vec<TokenInfo>,
+    /// The cursor of the next page, where there is one.
+    next: Option<String>,
+}
+
+/// Which page of the tokens.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenParams {
+    /// Rows of a page, 1 to 1000; absent: 100.
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Makes a token.
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", operation_id = "createToken", request_body = NewToken,
+    responses((status = 201, description = "The token, shown once", body = CreatedToken<'_>)))]
+pub(crate) async fn post(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Json(new): Json<NewToken>,
+) -> Result<Response, Problem> {
+    let shown = create(app.authority(), &actor, new).await?;
+    Ok(json(StatusCode::CREATED, &CreatedToken { token: shown.token.expose(), info: &shown.info }))
+}
+
+/// Lists tokens by id, without their secrets.
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", operation_id = "listTokens", params(TokenParams),
+    responses((status = 200, description = "A page", body = TokenList)))]
+pub(crate) async fn list(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Params(params): Params<TokenParams>,
+) -> Result<Response, Problem> {
+    let _grant = app.authorize(&actor, Action::ManageTokens, Resource::plain(ResourceKind::Token)).await?;
+    let limit = page_rows(params.limit)?;
+    let filter = RecordFilter { limit, after: params.cursor, ..RecordFilter::default() };
+    let items = app.ledger().record_list(KIND, filter).await?;
+    let next = items.get(limit - 1).map(|last| last.id.clone());
+    let now = app.world().now();
+    let info = |stored| Token::from_record(stored).map(|token| TokenInfo::of(token, now));
+    let items = items.iter().map(info).collect::<Result<_, _>>();
+    Ok(json(StatusCode::OK, &TokenList { items: items.map_err(store::StoreError::Corrupt)?, next }))
+}
+
+/// Revokes a token.
+#[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "tokens", operation_id = "revokeToken",
+    params(("id" = String, Path, description = "The token's id, 16 hex digits")),
+    responses((status = 204, description = "Revoked"), (status = 404, description = "No such token"),
+        (status = 409, description = "Revoked before")))]
+pub(crate) async fn delete(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(id): Segment,
+) -> Result<StatusCode, Problem> {
+    revoke(&app, &actor, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(roles: &[Role]) -> NewToken {
+        NewToken {
+            name: "ci".into(),
+            roles: roles.iter().copied().collect(),
+            owners: BTreeSet::new(),
+            scopes: None,
+            expires_secs: 3_600,
+        }
+    }
+
+    #[test]
+    fn a_token_cannot_be_made_to_reach_further_than_its_maker() {
+        let mut operator = Actor::system("test");
+        operator.roles = BTreeSet::from([Role::Operator]);
+        assert!(check_reach(&operator, &new(&[Role::Admin])).is_err());
+        assert!(check_reach(&operator, &new(&[Role::Operator])).is_ok());
+        let mut scoped = operator.clone();
+        scoped.roles = BTreeSet::from([Role::Admin]);
+        scoped.scopes = Some(BTreeSet::from([Action::ManageTokens]));
+        assert!(check_reach(&scoped, &new(&[Role::Auditor])).is_err(), "unscoped from scoped");
+        let narrower = NewToken { scopes: Some(BTreeSet::from([Action::ManageTokens])), ..new(&[Role::Auditor]) };
+        assert!(check_reach(&scoped, &narrower).is_ok());
+    }
+
+    #[test]
+    fn a_wrong_shape_names_its_field() {
+        let cases = [
+            (NewToken { name: "Big".into(), ..new(&[Role::Issuer]) }, "name"),
+            (NewToken { name: String::new(), ..new(&[Role::Issuer]) }, "name"),
+            (new(&[]), "roles"),
+            (new(&[Role::System]), "roles"),
+            (NewToken { expires_secs: 59, ..new(&[Role::Issuer]) }, "expires_secs"),
+            (NewToken { expires_secs: u64::MAX, ..new(&[Role::Issuer]) }, "expires_secs"),
+            (NewToken { scopes: Some(BTreeSet::new()), ..new(&[Role::Issuer]) }, "scopes"),
+        ];
+        for (wrong, field) in cases {
+            let problem = check_shape(&wrong).expect_err(field);
+            assert!(format!("{problem:?}").contains(&format!("field: Some(\"{field}\")")), "{problem:?}");
+        }
+    }
+}

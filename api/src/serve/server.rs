@@ -1,0 +1,166 @@
+//! `serve`: both listeners and the background tasks, from bind to the last answered request.
+//!
+//! Order at start: bind both sockets (a taken port is known at once), serve plain HTTP (CRLs must be there even while the
+//! HSM is away), get the server's certificate, serve HTTPS, say ready. At shutdown: no new connections, open ones finish
+//! within `limits.drain`, tasks end.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use acme::{AcmeConfig, AcmeState, StartError};
+use axum::Router;
+use ca::Authority;
+use lifecycle::Renewer;
+use policy::{Name, Owner, World};
+use store::Ledger;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{routes, tasks};
+use crate::app::App;
+use crate::edge::{Door, Edge, ServerCertificate, TlsError, guard, no_such_method, no_such_path};
+use crate::limits::Limits;
+use crate::observe::Metrics;
+use crate::public;
+
+/// Where and how to serve.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// The HTTPS listener; port 0 takes a free one.
+    pub https: SocketAddr,
+    /// The plain listener; port 0 takes a free one.
+    pub http: SocketAddr,
+    /// The names of the server's own certificate.
+    pub names: Vec<Name>,
+    /// The owner that the server's own certificate is listed under.
+    pub owner: Owner,
+    /// The bounds.
+    pub limits: Limits,
+    /// ACME under `/acme`; `None` leaves it out.
+    pub acme: Option<AcmeConfig>,
+}
+
+/// The addresses in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Of the HTTPS listener.
+    pub https: SocketAddr,
+    /// Of the plain listener.
+    pub http: SocketAddr,
+}
+
+/// Why serving did not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// A listener's address cannot be had.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is no TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// ACME cannot begin: its profile or its resolvers.
+    #[error("ACME cannot begin")]
+    Acme(#[from] StartError),
+}
+
+/// Serves until `shutdown` resolves, then drains. `ready` gets the bound addresses once both listeners answer.
+pub async fn serve(
+    config: ServeConfig,
+    authority: Authority,
+    ledger: Ledger,
+    world: World,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    ready: oneshot::Sender<Bound>,
+) -> Result<(), ApiError> {
+    let (https, http) = (bind(config.https).await?, bind(config.http).await?);
+    let bound = Bound { https: address(&https, config.https), http: address(&http, config.http) };
+    let metrics = Arc::new(Metrics::new());
+    let renewer = Renewer::new(authority.clone());
+    let app = App::new(
+        authority.clone(),
+        ledger,
+        world.clone(),
+        config.limits.clone(),
+        Arc::clone(&metrics),
+        renewer.watch(),
+    );
+    let acme = config.acme.map(|acme| AcmeState::new(authority.clone(), acme)).transpose()?;
+    let (tasks, stop) = (TaskTracker::new(), watch(shutdown));
+    let _stop_on_return = stop.clone().drop_guard();
+
+    let plain = Door {
+        listener: http,
+        tls: None,
+        app: finished(public::routes(), &config.limits, &metrics, &app),
+        limits: config.limits.clone(),
+        connections: metrics.http(),
+    };
+    tasks.spawn(plain.serve(stop.clone()));
+    tasks::spawn(&tasks, &app, renewer, &stop);
+
+    let certificate = ServerCertificate::new(authority, world, config.names, config.owner);
+    let tls = TlsAcceptor::from(Arc::new(certificate.config()?));
+    if let Some(validity) = certificate.first(&stop).await? {
+        let secure = Door {
+            listener: https,
+            tls: Some(tls),
+            app: finished(routes::all(acme.clone()), &config.limits, &metrics, &app),
+            limits: config.limits.clone(),
+            connections: metrics.https(),
+        };
+        tasks.spawn(certificate.keep_fresh(validity, Arc::clone(&metrics), stop.clone()));
+        tracing::info!(https = %bound.https, http = %bound.http, "serving");
+        // A caller that dropped its end does not wait for us.
+        let _ = ready.send(bound);
+        secure.serve(stop.clone()).await;
+    }
+    stop.cancel();
+    if let Some(acme) = acme {
+        acme.drain(config.limits.drain).await;
+    }
+    tasks.close();
+    tasks.wait().await;
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, ApiError> {
+    TcpListener::bind(address).await.map_err(|source| ApiError::Bind { address, source })
+}
+
+/// The port that the system gave where port 0 was asked for.
+fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(asked)
+}
+
+/// The caller's signal as a token that many can wait for.
+fn watch(shutdown: impl Future<Output = ()> + Send + 'static) -> CancellationToken {
+    let stop = CancellationToken::new();
+    let (signal, stopped) = (stop.clone(), stop.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = shutdown => signal.cancel(),
+            () = stopped.cancelled() => {}
+        }
+    });
+    stop
+}
+
+/// Routes with what every request passes.
+fn finished(routes: Router<App>, limits: &Limits, metrics: &Arc<Metrics>, app: &App) -> Router {
+    let edge = Edge::new(limits, Arc::clone(metrics));
+    routes
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(axum::middleware::from_fn_with_state(edge, guard))
+        .with_state(app.clone())
+}

@@ -1,0 +1,79 @@
+//! What must hold at the moment something is signed, whoever asked for it and however right its bytes are.
+//!
+//! The page takes a [`Checked`] and nothing else, and a [`Checked`] has one constructor: so no path to a signature can leave
+//! one of these checks out. Drafting asks the clock too, since a draft needs the time; that is not relied upon here.
+
+use std::sync::Arc;
+
+use policy::World;
+use store::{Entry, Kind, Ledger};
+
+use crate::checks::clock::Clock;
+use crate::drafting::Linted;
+use crate::error::CaError;
+use crate::issuers::Issuing;
+
+/// What is asked before a signature.
+pub(crate) struct Checks {
+    /// Time, as far as it can be believed.
+    pub(crate) clock: Clock,
+    /// The register, which knows the keys that were revoked as compromised. A leaked key does not get better with a new
+    /// certificate (CA/Browser Forum baseline requirements, section 6.1.1.3): nothing is issued for it again, by nobody.
+    ledger: Ledger,
+}
+
+impl Checks {
+    /// Starts from what the register says.
+    pub(crate) async fn open(world: World, ledger: &Ledger) -> Result<Checks, CaError> {
+        Ok(Checks { clock: Clock::new(world, ledger).await?, ledger: ledger.clone() })
+    }
+
+    /// Why nothing is issued under one of these now; `None` when all is well.
+    pub(crate) fn held<'a>(&self, mut issuers: impl Iterator<Item = &'a Arc<Issuing>>) -> Option<String> {
+        issuers.find_map(|issuer| match self.clock.now_for(issuer, 1) {
+            Err(CaError::Unavailable { why, .. }) => Some(why),
+            Ok(_) | Err(_) => None,
+        })
+    }
+}
+
+/// A linted draft whose issuer is usable and whose key is not compromised, at a time that can be believed. The only thing that
+/// the issuance page takes.
+pub(crate) struct Checked {
+    entry: Entry,
+}
+
+impl Checked {
+    /// Checks.
+    pub(crate) async fn new(linted: Linted, checks: &Checks) -> Result<Checked, CaError> {
+        // The clock is believed, and at it the issuer's certificate has begun and lasts long enough.
+        match linted.issuer() {
+            Some((issuer, needed_secs)) => checks.clock.now_for(issuer, needed_secs)?,
+            None => checks.clock.now()?,
+        };
+        // The key was not revoked as compromised.
+        if names_a_holders_key(linted.kind()) && checks.ledger.is_compromised(linted.key_hash()) {
+            return Err(CaError::bad("key", "it was revoked as compromised; make a new key"));
+        }
+        Ok(Checked { entry: linted.into_entry() })
+    }
+
+    /// The ledger's entry, with the linted bytes in it.
+    pub(crate) fn into_entry(self) -> Entry {
+        self.entry
+    }
+
+    /// The page's own tests need something to issue, right or not.
+    #[cfg(test)]
+    pub(crate) fn for_tests(entry: Entry) -> Checked {
+        Checked { entry }
+    }
+}
+
+fn names_a_holders_key(kind: Kind) -> bool {
+    match kind {
+        Kind::Certificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature => true,
+        // Our own CA keys: what to do about them is no matter of a request.
+        Kind::CaCertificate | Kind::Crl => false,
+    }
+}

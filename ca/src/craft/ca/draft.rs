@@ -1,0 +1,103 @@
+//! Drafts of our own CAs' certificates.
+
+use std::sync::Arc;
+
+use const_oid::db::rfc5280;
+use der::Encode;
+use der::flagset::FlagSet;
+use hsm::{Key, Message};
+use policy::{Grant, Serial, Timestamp};
+use serde_json::json;
+use spki::ObjectIdentifier;
+use store::Kind;
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
+
+use crate::craft::ca::lint::Ca;
+use crate::craft::x509::subject_key_identifier;
+use crate::drafting::{Draft, Facts, ProfileStamp, validity};
+use crate::encode::certificate::CertificateParts;
+use crate::encode::x509::extension;
+use crate::encode::{Dn, sha256};
+use crate::error::DraftError;
+use crate::intake::SubjectKey;
+use crate::issuers::Issuing;
+
+/// A CA certificate of the hierarchy.
+pub(crate) struct CaPlan {
+    pub(crate) label: &'static str,
+    pub(crate) subject: Dn,
+    pub(crate) validity_secs: i64,
+    pub(crate) path_len: u8,
+    /// Purposes its leaves can have; none for a root.
+    pub(crate) purposes: Vec<ObjectIdentifier>,
+}
+
+/// Drafts the certificate of one of our own CAs; without an issuer, a root.
+pub(crate) fn draft(
+    grant: Grant,
+    plan: CaPlan,
+    key: &Key,
+    issuer: Option<Arc<Issuing>>,
+    serial: Serial,
+    now: Timestamp,
+) -> Result<Draft<Ca>, DraftError> {
+    let subject_key = SubjectKey::from_token(key);
+    let (signer, issuer_dn) = match &issuer {
+        Some(issuer) => (&issuer.key, &issuer.subject),
+        None => (key, &plan.subject),
+    };
+    let validity = validity(now, plan.validity_secs, issuer.as_ref().map(|i| i.validity))?;
+    let parts = CertificateParts {
+        serial: serial.as_bytes(),
+        algorithm: signer.algorithm(),
+        issuer: issuer_dn.as_der(),
+        validity,
+        subject: plan.subject.as_der(),
+        spki: key.spki_der(),
+        extensions: ca_extensions(&plan, &subject_key, issuer.as_deref())?,
+    };
+    let facts = Facts {
+        kind: Kind::CaCertificate,
+        profile: ca_profile(issuer.is_none()),
+        key: signer.clone(),
+        message: Message::from(parts.encode()?),
+        serial: serial.as_bytes().to_vec(),
+        issuer: issuer.as_ref().map_or(plan.label, |i| i.label.as_str()).to_owned(),
+        owner: None,
+        subject: plan.subject.to_string(),
+        names: Vec::new(),
+        key_hash: key.fingerprint(),
+        validity: Some(validity),
+        covers: None,
+        details: json!({ "label": plan.label }),
+    };
+    Ok(Draft::new(grant, facts, Ca { issuer, key: subject_key, path_len: plan.path_len, now }))
+}
+
+fn ca_extensions(plan: &CaPlan, key: &SubjectKey, issuer: Option<&Issuing>) -> Result<Vec<Extension>, DraftError> {
+    let constraints = BasicConstraints { ca: true, path_len_constraint: Some(plan.path_len) };
+    let usage = KeyUsage(FlagSet::from(KeyUsages::KeyCertSign) | KeyUsages::CRLSign);
+    let mut all = vec![
+        extension(rfc5280::ID_CE_BASIC_CONSTRAINTS, true, &constraints.to_der()?)?,
+        extension(rfc5280::ID_CE_KEY_USAGE, true, &usage.to_der()?)?,
+        subject_key_identifier(key)?,
+    ];
+    if !plan.purposes.is_empty() {
+        let purposes = ExtendedKeyUsage(plan.purposes.clone()).to_der()?;
+        all.push(extension(rfc5280::ID_CE_EXT_KEY_USAGE, false, &purposes)?);
+    }
+    if let Some(issuer) = issuer {
+        all.extend_from_slice(&issuer.pointers);
+    }
+    Ok(all)
+}
+
+/// The CA profiles are not files: whoever could edit them could make a leaf into a CA. Their hash is that of this text.
+fn ca_profile(root: bool) -> ProfileStamp {
+    let (name, text) = match root {
+        true => ("ca-root", "ca-root v1: CA, keyCertSign, cRLSign, pathlen, no EKU, self-signed"),
+        false => ("ca-issuing", "ca-issuing v1: CA, keyCertSign, cRLSign, pathlen, EKU"),
+    };
+    ProfileStamp { name: name.to_owned(), hash: sha256(text.as_bytes()) }
+}

@@ -1,0 +1,7 @@
+//! Certificates of our own CAs. Nobody asks for one: they are planned when an authority is founded.
+
+mod lint;
+
+mod draft;
+
+pub(crate) use draft::{CaPlan, draft};

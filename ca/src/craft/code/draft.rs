@@ -1,0 +1,59 @@
+//! The draft of a code signature: over the caller's digest, or over attributes that name it.
+
+use hsm::{Key, Message};
+use policy::{Grant, Owner, Serial, Timestamp};
+use serde_json::json;
+use store::{Issued, Kind};
+
+use crate::craft::code::lint::Code;
+use crate::craft::code::request::{CodeFormat, CodeRequest};
+use crate::drafting::{Draft, Facts, ProfileStamp};
+use crate::encode::sha256;
+
+/// With what a code signature is made.
+pub(crate) struct Signing<'a> {
+    pub(crate) key: Key,
+    pub(crate) owner: Owner,
+    pub(crate) certificate: &'a Issued,
+    pub(crate) serial: Serial,
+    pub(crate) message: Message,
+    pub(crate) now: Timestamp,
+}
+
+/// Drafts a code signature.
+pub(crate) fn draft(grant: Grant, signing: Signing<'_>, request: &CodeRequest) -> Draft<Code> {
+    let Signing { key, owner, certificate, serial, message, now } = signing;
+    let facts = Facts {
+        kind: Kind::CodeSignature,
+        profile: signature_profile(request.format),
+        message,
+        serial: serial.as_bytes().to_vec(),
+        issuer: key.label().to_owned(),
+        owner: Some(owner),
+        subject: certificate.subject.clone(),
+        names: Vec::new(),
+        key_hash: key.fingerprint(),
+        validity: None,
+        covers: None,
+        details: json!({
+            "certificate": certificate.serial_hex(),
+            "file_name": request.file_name,
+            "format": request.format.as_str(),
+            "sha256": hex::encode(request.sha256),
+        }),
+        key,
+    };
+    let craft = Code { format: request.format, digest: request.sha256, certificate_der: certificate.x509_der(), now };
+    Draft::new(grant, facts, craft)
+}
+
+/// Code signatures have no file of bounds: what they are is this text.
+fn signature_profile(format: CodeFormat) -> ProfileStamp {
+    let text = match format {
+        CodeFormat::Raw => "code-raw v1: signature over SHA-256 of the file",
+        CodeFormat::Cms => {
+            "code-cms v1: detached SignedData; contentType, messageDigest, signingTime, signingCertificateV2"
+        }
+    };
+    ProfileStamp { name: format!("code-{}", format.as_str()), hash: sha256(text.as_bytes()) }
+}

@@ -1,0 +1,138 @@
+//! Code-signing keys: they live in the token, each with an owner and a certificate.
+
+use hsm::{HsmError, Key, KeyKind, Pool};
+use policy::{Action, Actor, Owner, Resource};
+use serde_json::json;
+use store::{ActorStamp, Filter, Issued, Kind, Record, RecordFilter, State};
+
+use crate::craft::code::request::CodeKeyRequest;
+use crate::craft::leaf::{Certifier, LeafRequest, Subject};
+use crate::craft::office::Office;
+use crate::encode::Dn;
+use crate::error::CaError;
+use crate::intake::SubjectKey;
+use crate::issuers::labels::CODE;
+
+/// Who makes code-signing keys and signs with them.
+#[derive(Clone)]
+pub(crate) struct CodeSigner {
+    pub(crate) office: Office,
+    pub(crate) certifier: Certifier,
+    pub(crate) pool: Pool,
+}
+
+impl CodeSigner {
+    /// Makes a code-signing key in the token and its certificate. Run again after a crash, it continues.
+    pub(crate) async fn create_code_key(&self, actor: &Actor, request: CodeKeyRequest) -> Result<Issued, CaError> {
+        let CodeKeyRequest { label, owner, kind, subject } = request;
+        // The alphabet of owners is the alphabet of labels; `code:` keeps them apart from the authority's own keys.
+        Owner::parse(&label).map_err(|e| CaError::bad("label", e.why().to_owned()))?;
+        let profile = self.office.profile(PROFILE)?;
+        profile.check_key(kind).map_err(|e| CaError::bad("algorithm", e))?;
+        let subject = subject.unwrap_or_else(|| label.clone());
+        // What the certificate would refuse later is refused before a key is made that nobody can use.
+        Dn::common_name(&subject).map_err(|e| CaError::bad("subject", e.to_string()))?;
+        let grant = self
+            .office
+            .gate
+            .authorize(actor, Action::CreateKey, Resource::code_key(Some(owner.clone()), &label))
+            .await?;
+        let resumed = self.claim_label(actor, &label, &owner).await?;
+        let key = self.code_key_of_token(&label, kind, resumed).await?;
+        self.office.ledger.record_key(&key, "code", ActorStamp::from(actor)).await?;
+        let leaf = LeafRequest {
+            key: SubjectKey::from_token(&key),
+            subject: Subject::ByProfile(Some(subject)),
+            validity_secs: None,
+            details: json!({ "key": label, "renew": false }),
+        };
+        self.certifier.issue_leaf(grant, profile, leaf).await
+    }
+
+    /// Reserves a label for its owner; `true` if an earlier attempt got so far but no certificate.
+    async fn claim_label(&self, actor: &Actor, label: &str, owner: &Owner) -> Result<bool, CaError> {
+        let taken = || CaError::Conflict(format!("a code-signing key `{label}` exists already"));
+        if let Some(record) = self.office.ledger.record_get(RECORD, label).await? {
+            let unfinished = match self.pool.find(&token_label(label)).await {
+                Ok(key) => self.newest_certificate(&key).await?.is_none(),
+                Err(HsmError::NotFound { .. }) => true,
+                Err(e) => return Err(e.into()),
+            };
+            return if unfinished && record.owner.as_deref() == Some(owner.as_str()) { Ok(true) } else { Err(taken()) };
+        }
+        let record = Record {
+            kind: RECORD,
+            id: label.to_owned(),
+            owner: Some(owner.to_string()),
+            lookup: None,
+            expires: None,
+            body: json!({ "token_label": token_label(label) }),
+            actor: ActorStamp::from(actor),
+            expect: Some(0),
+        };
+        self.office.ledger.record(vec![record]).await?;
+        Ok(false)
+    }
+
+    async fn code_key_of_token(&self, label: &str, kind: KeyKind, resumed: bool) -> Result<Key, CaError> {
+        let token_label = token_label(label);
+        if resumed {
+            match self.pool.find(&token_label).await {
+                Ok(key) if key.kind() == kind => return Ok(key),
+                Ok(key) => {
+                    let made = key.kind();
+                    let why = format!(
+                        "the key `{label}` was made before and is {made}, not {kind}; say so, or take another name"
+                    );
+                    return Err(CaError::Conflict(why));
+                }
+                Err(HsmError::NotFound { .. }) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(self.pool.generate(&token_label, kind).await?)
+    }
+
+    /// The code-signing keys: label, owner, and the newest certificate of each.
+    pub(crate) async fn code_keys(&self) -> Result<Vec<(String, Owner, Issued)>, CaError> {
+        let mut found = Vec::new();
+        for record in
+            self.office.ledger.record_list(RECORD, RecordFilter { limit: LIST_MAX, ..RecordFilter::default() }).await?
+        {
+            let Some(owner) = record.owner.as_deref().and_then(|o| Owner::parse(o).ok()) else { continue };
+            let key = match self.pool.key(&token_label(&record.id)).await {
+                Ok(key) => key,
+                Err(HsmError::NotFound { .. }) => continue,
+                Err(e) => return Err(e.into()),
+            };
+            if let Some(certificate) = self.newest_certificate(&key).await? {
+                found.push((record.id.clone(), owner, certificate));
+            }
+        }
+        Ok(found)
+    }
+
+    pub(crate) async fn newest_certificate(&self, key: &Key) -> Result<Option<Issued>, CaError> {
+        let filter = Filter {
+            kind: Some(Kind::Certificate),
+            state: Some(State::Issued),
+            issuer: Some(CODE.to_owned()),
+            key_hash: Some(key.fingerprint()),
+            limit: 1,
+            ..Filter::default()
+        };
+        let page = self.office.ledger.list(filter).await?;
+        let Some(found) = page.items.first() else { return Ok(None) };
+        let attested = self.office.ledger.credential_by_operation(found.operation).await?;
+        Ok(attested.and_then(|c| c.into_inner().issued().ok()))
+    }
+}
+
+pub(crate) fn token_label(label: &str) -> String {
+    format!("code:{label}")
+}
+
+const PROFILE: &str = "code-signing";
+pub(crate) const RECORD: &str = "code-key";
+/// One page of keys; nobody has more release keys than this.
+const LIST_MAX: usize = 1000;

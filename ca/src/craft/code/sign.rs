@@ -1,0 +1,76 @@
+//! Signatures over a file's digest, from the request to the packed signature.
+
+use hsm::Message;
+use policy::{Action, Actor, Owner, Resource};
+use store::Issued;
+
+use crate::craft::code::cms::{Signer, signed_attributes, signed_data};
+use crate::craft::code::draft::{Signing, draft};
+use crate::craft::code::keys::{CodeSigner, RECORD, token_label};
+use crate::craft::code::request::{CodeFormat, CodeRequest, CodeSignature};
+use crate::error::{CaError, DraftError};
+use crate::issuers::labels::CODE;
+
+impl CodeSigner {
+    /// Signs a file's digest with a code-signing key.
+    pub(crate) async fn sign_code(&self, actor: &Actor, request: CodeRequest) -> Result<CodeSignature, CaError> {
+        check_file_name(request.file_name.as_deref())?;
+        let unknown = || CaError::NotFound(format!("code-signing key `{}`", request.key));
+        let record = self.office.ledger.record_get(RECORD, &request.key).await?.ok_or_else(unknown)?;
+        let owner = record.owner.as_deref().and_then(|o| Owner::parse(o).ok()).ok_or_else(unknown)?;
+        let grant = self
+            .office
+            .gate
+            .authorize(actor, Action::SignCode, Resource::code_key(Some(owner.clone()), &request.key))
+            .await?;
+        let key = self.pool.key(&token_label(&request.key)).await?;
+        let certificate = self.newest_certificate(&key).await?.ok_or_else(unknown)?;
+        let now = self.office.checks.clock.now()?;
+        if !certificate.validity.is_some_and(|v| v.contains(now)) {
+            return Err(CaError::bad("key", format!("the certificate of `{}` has expired; renew it", request.key)));
+        }
+        let certificate_der = certificate.x509_der();
+        let attributes = signed_attributes(&request.sha256, now, &certificate_der).map_err(DraftError::from)?;
+        let message = match request.format {
+            CodeFormat::Raw => Message::Sha256(request.sha256),
+            CodeFormat::Cms => Message::from(attributes.clone()),
+        };
+        let signing =
+            Signing { key, owner, certificate: &certificate, serial: self.office.serials.next(), message, now };
+        let issued = self.office.issue(draft(grant, signing, &request)).await?;
+        let bytes = match request.format {
+            CodeFormat::Raw => issued.signature().to_vec(),
+            CodeFormat::Cms => self.pack(&attributes, &issued, &certificate, &certificate_der)?,
+        };
+        Ok(CodeSignature { issued, bytes, chain_pem: self.office.hierarchy.chain_pem(&certificate) })
+    }
+
+    fn pack(
+        &self,
+        attributes: &[u8],
+        issued: &Issued,
+        certificate: &Issued,
+        certificate_der: &[u8],
+    ) -> Result<Vec<u8>, CaError> {
+        let issuer = self.office.hierarchy.issuing(CODE)?;
+        let signer = Signer {
+            issuer: issuer.subject.as_der(),
+            serial: &certificate.serial,
+            algorithm: issued.algorithm,
+            certificates: vec![certificate_der, &issuer.certificate_der],
+        };
+        Ok(signed_data(attributes, issued.signature(), signer).map_err(DraftError::from)?)
+    }
+}
+
+fn check_file_name(name: Option<&str>) -> Result<(), CaError> {
+    match name {
+        Some(name) if name.is_empty() || name.len() > FILE_NAME_MAX || name.chars().any(char::is_control) => {
+            Err(CaError::bad("file_name", format!("1 to {FILE_NAME_MAX} bytes without control characters")))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What file systems allow.
+const FILE_NAME_MAX: usize = 255;

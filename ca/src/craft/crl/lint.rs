@@ -1,0 +1,82 @@
+//! What a CRL's bytes say against it, read by two parsers that did not make them.
+
+use std::sync::Arc;
+
+use der::{Decode, Encode};
+use policy::{Grant, Timestamp, Validity};
+use store::Entry;
+use x509_parser::prelude::{FromDer, ParsedExtension, X509Version};
+use x509_parser::revocation_list::TbsCertList;
+
+use crate::drafting::{Craft, Findings};
+use crate::encode::algorithm::identifier;
+use crate::issuers::Issuing;
+
+/// What a CRL is held against.
+pub(crate) struct Crl {
+    pub(crate) issuer: Arc<Issuing>,
+    pub(crate) number: u64,
+    pub(crate) revoked: usize,
+    pub(crate) now: Timestamp,
+}
+
+impl Craft for Crl {
+    fn lint(&self, _: &Grant, entry: &Entry, f: &mut Findings) {
+        let Some(tbs) = f.whole(&entry.message) else { return };
+        let Some((rest, read)) = f.read("x509-parser", TbsCertList::from_der(tbs)) else { return };
+        let Some(also) =
+            f.read("x509-cert", x509_cert::crl::TbsCertList::<x509_cert::certificate::Rfc5280>::from_der(tbs))
+        else {
+            return;
+        };
+        f.hold(rest.is_empty(), "bytes follow the CRL");
+        f.hold(read.version == Some(X509Version::V2), "it is not of version 2");
+        f.hold(
+            also.signature.to_der().is_ok_and(|der| der == identifier(self.issuer.key.algorithm())),
+            "its signature algorithm is not its issuer's key's",
+        );
+        f.hold(
+            read.issuer.as_raw() == self.issuer.subject.as_der(),
+            "its issuer is not, byte for byte, its issuer's subject",
+        );
+
+        let this_update = Timestamp::from_unix(read.this_update.timestamp());
+        let next_update = read.next_update.map(|t| Timestamp::from_unix(t.timestamp()));
+        let validity = next_update.and_then(|next| Validity::new(this_update, next).ok());
+        // Section 5.1.2.5: "Conforming CRL issuers MUST include the nextUpdate field in all CRLs."
+        f.hold(validity.is_some() && validity == entry.validity, "its updates are not the ledger's");
+        f.hold(validity.is_some_and(|v| v.contains(self.now)), "it is not current");
+
+        let listed = also.revoked_certificates.as_ref().map_or(0, Vec::len);
+        f.hold(
+            read.revoked_certificates.len() == self.revoked && listed == self.revoked,
+            "it does not list what is revoked",
+        );
+        // Section 5.1.2.6: "When there are no revoked certificates, the revoked certificates list MUST be absent."
+        f.hold(also.revoked_certificates.as_ref().is_none_or(|list| !list.is_empty()), "an empty list instead of none");
+        let agree = read.revoked_certificates.iter().zip(also.revoked_certificates.iter().flatten());
+        f.hold(
+            agree.into_iter().all(|(a, b)| a.raw_serial() == b.serial_number.as_bytes()),
+            "two parsers read two lists",
+        );
+
+        let mut numbered = false;
+        let mut names_issuer = false;
+        for extension in read.extensions() {
+            f.hold(!extension.critical, "a critical extension");
+            match extension.parsed_extension() {
+                ParsedExtension::CRLNumber(number) => numbered = *number == self.number.into(),
+                ParsedExtension::AuthorityKeyIdentifier(aki) => {
+                    names_issuer = aki.key_identifier.as_ref().is_some_and(|id| id.0 == self.issuer.key_identifier);
+                }
+                _ => f.add(format!("an extension {} that no CRL of ours has", extension.oid)),
+            }
+        }
+        f.hold(numbered, "its number is not the planned one");
+        f.hold(names_issuer, "its authority key identifier is not its issuer's subject key identifier");
+    }
+
+    fn issuer(&self) -> Option<&Arc<Issuing>> {
+        Some(&self.issuer)
+    }
+}

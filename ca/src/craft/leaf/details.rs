@@ -1,0 +1,41 @@
+//! What the register keeps of a certificate beside its bytes.
+
+use std::collections::BTreeSet;
+
+use policy::{Action, Actor};
+use serde_json::{Value, json};
+use store::Credential;
+
+use crate::profiles::Profile;
+
+/// The profile whose certificates log in to the API.
+pub const LOGIN_PROFILE: &str = "tls-client";
+
+/// What is known of a certificate beside its bytes. A login keeps to the scopes of the token it was asked for with: a token
+/// that may do one thing must not make itself a login that may do more.
+pub(crate) fn details(actor: &Actor, profile: &Profile, renew: bool) -> Value {
+    let mut details = json!({ "renew": renew });
+    if let (Some(scopes), true, Some(map)) = (&actor.scopes, profile.name() == LOGIN_PROFILE, details.as_object_mut()) {
+        map.insert(SCOPES.to_owned(), json!(scopes));
+    }
+    details
+}
+
+/// The actions that a login is limited to; `Ok(None)`: no limit. An error: the register says something that is no action.
+pub fn login_scopes(credential: &Credential) -> Result<Option<BTreeSet<Action>>, serde_json::Error> {
+    credential.details.get(SCOPES).map(|scopes| serde_json::from_value(scopes.clone())).transpose()
+}
+
+pub(crate) fn successor_details(old: &Credential) -> Value {
+    let mut details =
+        json!({ "renew": old.details.get("renew").cloned().unwrap_or(Value::Bool(false)), "renews": old.serial_hex() });
+    for kept in ["key", SCOPES] {
+        if let (Some(value), Some(map)) = (old.details.get(kept), details.as_object_mut()) {
+            map.insert(kept.to_owned(), value.clone());
+        }
+    }
+    details
+}
+
+/// Of a login's details: the actions it is limited to.
+const SCOPES: &str = "scopes";

@@ -1,0 +1,21 @@
+//! Certificates of end entities: for those who bring a CSR, for our own keys, and their successors.
+
+mod details;
+mod request;
+
+mod lint;
+
+mod draft;
+
+mod certify;
+
+mod renew;
+
+pub(crate) use certify::Certifier;
+pub use details::{LOGIN_PROFILE, login_scopes};
+pub(crate) use draft::{LeafRequest, Subject};
+#[cfg(test)]
+pub(crate) use draft::{Under, draft};
+#[cfg(test)]
+pub(crate) use lint::Leaf;
+pub use request::CertifyRequest;

@@ -1,0 +1,92 @@
+//! Successors of certificates: the same names, owner, profile and lifetime, a new serial.
+
+use policy::{Action, Actor, Name, Resource};
+use store::{Attested, Credential, Issued, Kind, State};
+use x509_parser::prelude::{FromDer, TbsCertificate};
+
+use crate::craft::leaf::certify::Certifier;
+use crate::craft::leaf::details::successor_details;
+use crate::craft::leaf::draft::{LeafRequest, Subject};
+use crate::craft::leaf::request::only_these;
+use crate::encode::Dn;
+use crate::error::CaError;
+use crate::intake::{Csr, SubjectKey};
+use crate::issuers::labels::CODE;
+use crate::profiles::Profile;
+
+impl Certifier {
+    /// Issues the successor of a certificate: same names, owner, profile and lifetime; a new serial. Without a CSR, the same key.
+    pub(crate) async fn renew(&self, actor: &Actor, serial_hex: &str, csr: Option<Csr>) -> Result<Issued, CaError> {
+        let old = self.certificate(serial_hex).await?;
+        let profile = self.office.profile(&old.profile)?;
+        let names = old.names.iter().map(|n| Name::parse(n)).collect::<Result<Vec<_>, _>>();
+        let names = names.map_err(|e| CaError::Internal(format!("certificate {serial_hex}: {e}")))?;
+        if let Some(csr) = &csr {
+            only_these(csr.alternative_names(), &names)?;
+            self.may_change_key(actor, &old, &profile, csr).await?;
+        }
+        let resource = Resource::certificate(old.owner.clone(), profile.name(), names);
+        let (key, subject) = key_and_subject(&old)?;
+        if csr.as_ref().is_some_and(|csr| csr.key_hash() != key.hash()) {
+            // A renewal keeps a certificate alive; one with another key hands its names to whoever holds that key, which is
+            // issuance, and takes the right to it.
+            self.office.gate.authorize(actor, Action::IssueCertificate, resource.clone()).await?;
+        }
+        let grant = self.office.gate.authorize(actor, Action::RenewCertificate, resource).await?;
+        renewable(&old)?;
+        let lifetime = old.validity.and_then(|v| u64::try_from(v.secs()).ok());
+        let leaf = LeafRequest {
+            key: csr.map_or(Ok(key), |csr| Ok::<_, CaError>(csr.into_key()))?,
+            subject: Subject::Exactly(subject),
+            // A profile whose bounds have moved gives its own default instead of the old lifetime.
+            validity_secs: lifetime.filter(|secs| profile.lifetime_secs(Some(*secs)).is_ok()),
+            details: successor_details(&old),
+        };
+        self.issue_leaf(grant, profile, leaf).await
+    }
+
+    /// Whether a renewal may put another key in place of the old one.
+    async fn may_change_key(
+        &self,
+        actor: &Actor,
+        old: &Credential,
+        profile: &Profile,
+        csr: &Csr,
+    ) -> Result<(), CaError> {
+        if old.details.get("key").is_some() {
+            return Err(CaError::bad("csr", "the key of this certificate lives in the token; renew it without a CSR"));
+        }
+        match (&old.owner, profile.issuer == CODE) {
+            (Some(owner), true) => self.authorize_identity(actor, owner, csr).await,
+            (None, true) => Err(CaError::bad("csr", "this certificate has no owner; ask for a new one")),
+            (_, false) => Ok(()),
+        }
+    }
+
+    /// An end-entity certificate of the register.
+    async fn certificate(&self, serial_hex: &str) -> Result<Attested<Credential>, CaError> {
+        let missing = || CaError::NotFound(format!("certificate {serial_hex}"));
+        let found = self.office.ledger.credential(serial_hex).await?.ok_or_else(missing)?;
+        if found.kind == Kind::Certificate { Ok(found) } else { Err(missing()) }
+    }
+}
+
+fn renewable(old: &Attested<Credential>) -> Result<(), CaError> {
+    let serial = old.serial_hex();
+    match old.state {
+        State::Issued => Ok(()),
+        State::Revoked => Err(CaError::Conflict(format!("certificate {serial} is revoked; ask for a new one"))),
+        State::Intended | State::Failed => {
+            Err(CaError::Conflict(format!("certificate {serial} was never released; ask for a new one")))
+        }
+    }
+}
+
+/// Key and subject of a certificate, from its own bytes. Possession of the key was proven when it was first certified.
+fn key_and_subject(old: &Attested<Credential>) -> Result<(SubjectKey, Dn), CaError> {
+    let broken = |e: String| CaError::Internal(format!("certificate {} of the register: {e}", old.serial_hex()));
+    let (_, tbs) = TbsCertificate::from_der(&old.tbs).map_err(|e| broken(e.to_string()))?;
+    let key = SubjectKey::from_spki(tbs.public_key().raw).map_err(|e| CaError::bad("key", e.to_string()))?;
+    let subject = Dn::from_der(tbs.subject().as_raw()).map_err(|e| broken(e.to_string()))?;
+    Ok((key, subject))
+}

@@ -1,0 +1,49 @@
+//! What is asked for, and which names it comes to.
+
+use std::collections::BTreeSet;
+
+use policy::{Name, Owner};
+
+use crate::error::CaError;
+use crate::intake::Csr;
+use crate::profiles::{Profile, Rules, SubjectPolicy};
+
+/// A request for a certificate.
+#[derive(Clone, Debug)]
+pub struct CertifyRequest {
+    /// Profile: `tls-server`, `tls-client` ...
+    pub profile: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// The key and its proof of possession.
+    pub csr: Csr,
+    /// The names; `None`: those the CSR asks for. The CSR may ask for fewer, never for others.
+    pub names: Option<Vec<Name>>,
+    /// Names whose control ACME proved.
+    pub proven: BTreeSet<Name>,
+    /// Lifetime; default: the profile's.
+    pub validity_secs: Option<u64>,
+    /// Whether the server renews it by itself.
+    pub renew: bool,
+}
+
+/// The names to certify: those given, which must cover what the CSR asks for, or those of the CSR.
+pub(crate) fn names(profile: &Profile, csr: &Csr, given: Option<Vec<Name>>) -> Result<Vec<Name>, CaError> {
+    // Where the common name is given freely, it is a title and never a name.
+    let titled = matches!(&profile.rules, Rules::X509(rules) if rules.subject == SubjectPolicy::Given);
+    match given {
+        None if titled => Ok(csr.alternative_names().to_vec()),
+        None => Ok(csr.names().to_vec()),
+        Some(names) => only_these(csr.alternative_names(), &names).map(|()| names),
+    }
+}
+
+/// Whether a CSR asks for no name but these.
+pub(crate) fn only_these(asked: &[Name], given: &[Name]) -> Result<(), CaError> {
+    match asked.iter().find(|name| !given.contains(name)) {
+        None => Ok(()),
+        Some(other) => {
+            Err(CaError::bad("names", format!("the CSR asks for {other}, which is not among the names of the request")))
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! The lint's own test: a good draft, bent in one place at a time, and the finding each bend must raise. And what a draft with
+//! nothing wrong in it still has to pass before the page takes it.
+
+use std::sync::Arc;
+
+use const_oid::db::rfc5280;
+use der::asn1::OctetString;
+use der::flagset::FlagSet;
+use der::{Decode, Encode};
+use hsm::testing::TestToken;
+use hsm::{Algorithm, Key, KeyKind, Message, Pool};
+use policy::{
+    Action, Actor, Grant, Instance, Name, Owner, OwnerRules, Policies, Principal, Proof, Resource, ResourceKind, Role,
+    Serial, Timestamp, Validity, World,
+};
+use serde_json::json;
+use store::{Database, Ledger, LogConfig};
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::name::GeneralNames;
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
+
+use crate::checks::{Checked, Checks};
+use crate::craft::ca::{self, CaPlan};
+use crate::craft::leaf::{self, Leaf, LeafRequest, Subject, Under};
+use crate::craft::ssh::{self, Ssh, SshFacts};
+use crate::drafting::Draft;
+use crate::encode::algorithm::identifier;
+use crate::encode::certificate::CertificateParts;
+use crate::encode::x509::{authority_key_identifier, extension};
+use crate::encode::{Dn, san, tlv};
+use crate::error::CaError;
+use crate::intake::{SubjectKey, ssh_key};
+use crate::issuers::{Issuing, SshCa, Urls};
+use crate::profiles::Profiles;
+
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+struct Bench {
+    _token: TestToken,
+    issuer: Arc<Issuing>,
+    ssh_ca: Arc<SshCa>,
+    profiles: Profiles,
+    policies: Policies,
+    other: Key,
+}
+
+async fn bench() -> Bench {
+    let token = TestToken::new("lint");
+    let (pool, _mint) = hsm::open(token.config()).unwrap();
+    let profiles = Profiles::load(Profiles::shipped()).unwrap();
+    let shipped: Vec<_> = Policies::shipped().iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
+    let rules = OwnerRules {
+        name: Owner::parse("web").unwrap(),
+        dns: vec!["*.example.com".to_owned()],
+        ip: Vec::new(),
+        principals: vec!["*".to_owned()],
+        email: Vec::new(),
+    };
+    let policies = Policies::load(&shipped, vec![rules]).unwrap();
+    let ssh_ca = Arc::new(SshCa::new("ssh-user", pool.generate("ssh-user", KeyKind::P256).await.unwrap()).unwrap());
+    let other = pool.generate("other", KeyKind::P256).await.unwrap();
+    let issuer = Arc::new(issuing(&pool, &policies).await);
+    Bench { _token: token, issuer, ssh_ca, profiles, policies, other }
+}
+
+/// A root whose certificate has no valid signature: nothing here looks at one.
+async fn issuing(pool: &Pool, policies: &Policies) -> Issuing {
+    let key = pool.generate("tls", KeyKind::P256).await.unwrap();
+    let draft = ca::draft(init(policies), root_plan(), &key, None, serial(), NOW.plus_secs(-600)).unwrap();
+    let der = tlv::sequence(&[tbs(&draft), identifier(key.algorithm()), &[0x03, 0x02, 0x00, 0x00]]).unwrap();
+    Issuing::new("tls", key, der, None, &Urls { http_base: "http://pki.example".to_owned() }).unwrap()
+}
+
+fn root_plan() -> CaPlan {
+    CaPlan {
+        label: "tls",
+        subject: Dn::parse("/DC=com/DC=example/CN=CA").unwrap(),
+        validity_secs: 86_400,
+        path_len: 1,
+        purposes: Vec::new(),
+    }
+}
+
+fn init(policies: &Policies) -> Grant {
+    policies.decide(&Actor::system("init"), Action::ManageAuthority, &Resource::plain(ResourceKind::Authority)).unwrap()
+}
+
+fn admin() -> Actor {
+    Actor {
+        id: "admin".to_owned(),
+        roles: [Role::Admin].into(),
+        owners: Default::default(),
+        scopes: None,
+        proof: Proof::Token { id: "00".to_owned() },
+    }
+}
+
+fn serial() -> Serial {
+    Serial::generate(&World::fixed(NOW, 3), Instance::new(1).unwrap())
+}
+
+fn tbs<C>(draft: &Draft<C>) -> &[u8] {
+    match &draft.entry.message {
+        Message::Whole(bytes) => bytes,
+        Message::Sha256(_) => panic!("a whole message"),
+    }
+}
+
+impl Bench {
+    fn leaf(&self) -> Draft<Leaf> {
+        let names = ["a.example.com", "b.example.com"].map(|n| Name::parse(n).unwrap()).to_vec();
+        let resource = Resource::certificate(Some(Owner::parse("web").unwrap()), "tls-server", names);
+        let grant = self.policies.decide(&admin(), Action::IssueCertificate, &resource).unwrap();
+        let profile = self.profiles.shared("tls-server").unwrap();
+        let under = Under { issuer: self.issuer.clone(), profile, serial: serial(), now: NOW };
+        let key = SubjectKey::from_token(&self.other);
+        let request =
+            LeafRequest { key, subject: Subject::ByProfile(None), validity_secs: Some(3600), details: json!({}) };
+        leaf::draft(grant, under, request).unwrap()
+    }
+
+    /// The leaf with its parts bent by hand and encoded again.
+    fn bent(&self, bend: impl FnOnce(&mut Bendable)) -> Draft<Leaf> {
+        let mut draft = self.leaf();
+        let mut bendable = Bendable::read(tbs(&draft), &self.issuer, self.other.spki_der());
+        bend(&mut bendable);
+        draft.entry.message = Message::from(bendable.encode());
+        draft
+    }
+
+    fn ssh(&self) -> Draft<Ssh> {
+        let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
+        let principals = vec![Principal::parse("alice").unwrap(), Principal::parse("bob").unwrap()];
+        let resource = Resource::ssh(Some(Owner::parse("web").unwrap()), principals, "ssh-user");
+        let grant = self.policies.decide(&admin(), Action::SignSshUser, &resource).unwrap();
+        let under = ssh::Under {
+            ca: self.ssh_ca.clone(),
+            profile: self.profiles.shared("ssh-user").unwrap(),
+            serial: serial(),
+            now: NOW,
+        };
+        let key = ssh_key::parse(line).unwrap();
+        let facts = SshFacts { key, key_id: "alice".to_owned(), validity_secs: None, nonce: [7; 32] };
+        ssh::draft(grant, under, facts).unwrap()
+    }
+}
+
+/// The parts of a certificate, owned, so that one can be bent.
+struct Bendable {
+    serial: Vec<u8>,
+    algorithm: Algorithm,
+    issuer: Dn,
+    validity: Validity,
+    subject: Dn,
+    spki: Vec<u8>,
+    extensions: Vec<Extension>,
+}
+
+impl Bendable {
+    fn read(tbs: &[u8], issuer: &Issuing, spki: &[u8]) -> Bendable {
+        let read = x509_cert::TbsCertificate::from_der(tbs).unwrap();
+        Bendable {
+            serial: read.serial_number().as_bytes().to_vec(),
+            algorithm: issuer.key.algorithm(),
+            issuer: issuer.subject.clone(),
+            validity: Validity::starting(NOW.plus_secs(-60), 3600),
+            subject: Dn::common_name("a.example.com").unwrap(),
+            spki: spki.to_vec(),
+            extensions: read.extensions().unwrap().clone(),
+        }
+    }
+
+    fn encode(self) -> Vec<u8> {
+        CertificateParts {
+            serial: &self.serial,
+            algorithm: self.algorithm,
+            issuer: self.issuer.as_der(),
+            validity: self.validity,
+            subject: self.subject.as_der(),
+            spki: &self.spki,
+            extensions: self.extensions,
+        }
+        .encode()
+        .unwrap()
+    }
+
+    fn drop(&mut self, oid: spki::ObjectIdentifier) {
+        self.extensions.retain(|e| e.extn_id != oid);
+    }
+
+    fn replace(&mut self, oid: spki::ObjectIdentifier, critical: bool, value: &impl Encode) {
+        self.drop(oid);
+        self.extensions.push(extension(oid, critical, &value.to_der().unwrap()).unwrap());
+    }
+
+    fn names(&mut self, names: &[&str], critical: bool) {
+        let general: GeneralNames = names.iter().map(|n| san::encode(&Name::parse(n).unwrap()).unwrap()).collect();
+        self.replace(rfc5280::ID_CE_SUBJECT_ALT_NAME, critical, &general);
+    }
+}
+
+#[tokio::test]
+async fn a_good_draft_passes_and_each_bent_one_is_found() {
+    let bench = bench().await;
+    bench.leaf().lint().map_err(|e| e.to_string()).map(|_| ()).unwrap();
+    bench.bent(|_| ()).lint().map_err(|e| e.to_string()).map(|_| ()).unwrap();
+
+    type Bend<'a> = Box<dyn FnOnce(&mut Bendable) + 'a>;
+    let issuer_spki = bench.issuer.key.spki_der().to_vec();
+    let year = Validity::starting(NOW, 365 * 86_400);
+    let cases: Vec<(&str, Bend)> = vec![
+        ("serial is not the ledger's", Box::new(|b| b.serial[15] ^= 1)),
+        ("not 16 positive bytes", Box::new(|b| b.serial.truncate(8))),
+        ("not 16 positive bytes", Box::new(|b| b.serial[0] = 0x81)),
+        ("signature algorithm", Box::new(|b| b.algorithm = Algorithm::EcdsaP384Sha384)),
+        ("byte for byte", Box::new(|b| b.issuer = Dn::parse("/DC=example/DC=com/CN=CA").unwrap())),
+        ("validity is not the ledger's", Box::new(|b| b.validity = Validity::starting(NOW.plus_secs(-60), 3601))),
+        ("not valid now", Box::new(|b| b.validity = Validity::starting(NOW.plus_secs(1), 3600))),
+        ("more than a minute", Box::new(|b| b.validity = Validity::starting(NOW.plus_secs(-61), 3600))),
+        ("when its issuer is not", Box::new(|b| b.validity = Validity::starting(NOW, 86_400))),
+        ("longer than its profile", Box::new(move |b| b.validity = year)),
+        ("one of its names", Box::new(|b| b.subject = Dn::common_name("c.example.com").unwrap())),
+        ("one of its names", Box::new(|b| b.subject = b.subject.and("O", "Example").unwrap())),
+        ("strength was checked", Box::new(move |b| b.spki = issuer_spki)),
+        (
+            "leaf that is a CA",
+            Box::new(|b| {
+                b.replace(
+                    rfc5280::ID_CE_BASIC_CONSTRAINTS,
+                    true,
+                    &BasicConstraints { ca: true, path_len_constraint: None },
+                )
+            }),
+        ),
+        (
+            "not critical",
+            Box::new(|b| {
+                b.replace(
+                    rfc5280::ID_CE_BASIC_CONSTRAINTS,
+                    false,
+                    &BasicConstraints { ca: false, path_len_constraint: None },
+                )
+            }),
+        ),
+        ("not the profile's", Box::new(|b| b.drop(rfc5280::ID_CE_BASIC_CONSTRAINTS))),
+        (
+            "key usage of a CA",
+            Box::new(|b| b.replace(rfc5280::ID_CE_KEY_USAGE, true, &KeyUsage(FlagSet::from(KeyUsages::KeyCertSign)))),
+        ),
+        (
+            "not the profile's",
+            Box::new(|b| {
+                b.replace(
+                    rfc5280::ID_CE_KEY_USAGE,
+                    true,
+                    &KeyUsage(KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment),
+                )
+            }),
+        ),
+        (
+            "any purpose",
+            Box::new(|b| {
+                b.replace(rfc5280::ID_CE_EXT_KEY_USAGE, false, &ExtendedKeyUsage(vec![rfc5280::ANY_EXTENDED_KEY_USAGE]))
+            }),
+        ),
+        (
+            "not the profile's",
+            Box::new(|b| {
+                b.replace(rfc5280::ID_CE_EXT_KEY_USAGE, false, &ExtendedKeyUsage(vec![rfc5280::ID_KP_CODE_SIGNING]))
+            }),
+        ),
+        ("not the profile's", Box::new(|b| b.drop(rfc5280::ID_CE_EXT_KEY_USAGE))),
+        ("not those that were granted", Box::new(|b| b.names(&["a.example.com"], false))),
+        (
+            "not those that were granted",
+            Box::new(|b| b.names(&["a.example.com", "b.example.com", "c.example.com"], false)),
+        ),
+        ("not those that were granted", Box::new(|b| b.names(&["a.example.com", "a.example.com"], false))),
+        ("not those that were granted", Box::new(|b| b.names(&["a.example.com", "uri:https://b.example.com/"], false))),
+        ("not those that were granted", Box::new(|b| b.drop(rfc5280::ID_CE_SUBJECT_ALT_NAME))),
+        ("SAN is critical", Box::new(|b| b.names(&["a.example.com", "b.example.com"], true))),
+        ("empty SAN", Box::new(|b| b.names(&[], false))),
+        ("no profile has", Box::new(|b| b.replace(spki::ObjectIdentifier::new_unwrap("1.2.3.4"), false, &true))),
+        ("webpki refuses", Box::new(|b| b.replace(rfc5280::ID_CE_CERTIFICATE_POLICIES, true, &Vec::<bool>::new()))),
+        ("twice", Box::new(|b| b.extensions.push(b.extensions[0].clone()))),
+        (
+            "authority key identifier",
+            Box::new(|b| {
+                b.drop(rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER);
+                b.extensions.push(authority_key_identifier(&[1; 20]).unwrap());
+            }),
+        ),
+        (
+            "subject key identifier",
+            Box::new(|b| b.replace(rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER, false, &OctetString::new([1; 20]).unwrap())),
+        ),
+        ("no CRL", Box::new(|b| b.drop(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS))),
+        ("no issuer certificate", Box::new(|b| b.drop(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS))),
+        (
+            "cannot be read",
+            Box::new(|b| {
+                b.drop(rfc5280::ID_CE_KEY_USAGE);
+                b.extensions.push(extension(rfc5280::ID_CE_KEY_USAGE, true, &[0x05, 0x00]).unwrap());
+            }),
+        ),
+    ];
+    for (says, bend) in cases {
+        let said = bench.bent(bend).lint().map(|_| ()).expect_err(says).to_string();
+        assert!(said.contains(says), "{says}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_certificate_are_found() {
+    let bench = bench().await;
+    let good = tbs(&bench.leaf()).to_vec();
+    for bytes in [Vec::new(), vec![0x30, 0x00], good[..good.len() - 1].to_vec(), [good.clone(), vec![0]].concat()] {
+        let mut draft = bench.leaf();
+        draft.entry.message = Message::from(bytes);
+        assert!(draft.lint().is_err());
+    }
+    let mut digest = bench.leaf();
+    digest.entry.message = Message::Sha256([0; 32]);
+    assert!(digest.lint().is_err());
+}
+
+/// TURKTRUST 2011: what a CA certificate may be is checked against the plan, and the plan below against the CA above.
+#[tokio::test]
+async fn a_ca_certificate_is_held_to_its_plan_and_its_issuer() {
+    let bench = bench().await;
+    let plan = |path_len| CaPlan { path_len, ..root_plan() };
+    let under = |path_len| {
+        ca::draft(init(&bench.policies), plan(path_len), &bench.other, Some(bench.issuer.clone()), serial(), NOW)
+            .unwrap()
+    };
+    under(0).lint().map(|_| ()).unwrap();
+    assert!(under(1).lint().map(|_| ()).unwrap_err().to_string().contains("no such path"));
+    let mut leaf_bytes = under(0);
+    leaf_bytes.entry.message = bench.leaf().entry.message;
+    assert!(leaf_bytes.lint().is_err());
+}
+
+#[tokio::test]
+async fn a_ca_certificate_for_another_key_or_for_no_ca_is_no_issuer() {
+    let bench = bench().await;
+    let urls = Urls { http_base: "http://pki.example".to_owned() };
+    let refused = |key: &Key, der: &[u8]| match Issuing::new("tls", key.clone(), der.to_vec(), None, &urls) {
+        Ok(_) => panic!("accepted"),
+        Err(e) => e.to_string(),
+    };
+    let der = &bench.issuer.certificate_der;
+    assert!(refused(&bench.other, der).contains("not for the key"));
+    assert!(refused(&bench.issuer.key, &der[..der.len() - 1]).contains("unreadable"));
+    let leaf = bench.leaf();
+    let algorithm = identifier(bench.issuer.key.algorithm());
+    let leaf = tlv::sequence(&[tbs(&leaf), algorithm, &[0x03, 0x02, 0x00, 0x00]]).unwrap();
+    assert!(refused(&bench.other, &leaf).contains("not one of a CA"));
+}
+
+#[tokio::test]
+async fn an_ssh_certificate_is_held_to_its_grant() {
+    let bench = bench().await;
+    bench.ssh().lint().map(|_| ()).unwrap();
+    let good = tbs(&bench.ssh()).to_vec();
+    let bent = |from: &[u8], to: &[u8]| {
+        let at = good.windows(from.len()).position(|w| w == from).unwrap();
+        let mut bytes = good.clone();
+        bytes[at..at + from.len()].copy_from_slice(to);
+        let mut draft = bench.ssh();
+        draft.entry.message = Message::from(bytes);
+        draft.lint().map(|_| ()).expect_err("bent").to_string()
+    };
+    assert!(bent(b"\x00\x00\x00\x03bob", b"\x00\x00\x00\x03eve").contains("principals"));
+    // OpenSSH CVE-2026-35414: one principal that a reader would split in two.
+    assert!(bent(b"alice\x00\x00\x00\x03bob", b"ali,e\x00\x00\x00\x03bob").contains("split"));
+    assert!(
+        bent(b"\x00\x00\x00\x05alice\x00\x00\x00\x10", b"\x00\x00\x00\x05malic\x00\x00\x00\x10").contains("key id")
+    );
+    assert!(bent(b"permit-pty", b"permit-ptz").contains("extensions"));
+    let serial = serial();
+    assert!(bent(&serial.as_bytes()[8..], &[0; 8]).contains("serial"));
+    let type_and_id = b"\x00\x00\x00\x01\x00\x00\x00\x05alice";
+    assert!(bent(type_and_id, b"\x00\x00\x00\x02\x00\x00\x00\x05alice").contains("user certificate for a host"));
+}
+
+#[tokio::test]
+async fn what_is_right_in_itself_is_signed_only_when_time_issuer_and_key_are() {
+    let bench = bench().await;
+    let token = TestToken::new("checks");
+    let (pool, mint) = hsm::open(token.config()).unwrap();
+    let dir = tempfile::TempDir::new().unwrap();
+    let log = LogConfig { origin: "log.example/checks".to_owned(), state: None };
+    let world = World::fixed(NOW, 1);
+    let ledger = Ledger::open(Database::Sqlite(dir.path().join("register.db")), (&pool, mint), log, world.clone())
+        .await
+        .unwrap();
+    let checks = Checks::open(world.clone(), &ledger).await.unwrap();
+    let said = async |linted| match Checked::new(linted, &checks).await {
+        Ok(_) => "checked".to_owned(),
+        Err(CaError::Unavailable { why, .. }) => why,
+        Err(CaError::BadRequest { what, detail }) => format!("{what}: {detail}"),
+        Err(other) => panic!("{other}"),
+    };
+    assert_eq!(said(bench.leaf().lint().unwrap()).await, "checked");
+    assert_eq!(said(bench.ssh().lint().unwrap()).await, "checked");
+
+    let issuer = bench.issuer.validity;
+    world.set(issuer.not_before().plus_secs(-1));
+    assert!(said(bench.leaf().lint().unwrap()).await.contains("begins at"));
+    // The profile's shortest lifetime must fit in: a minute, both of its ends counted.
+    world.set(issuer.not_after().plus_secs(-58));
+    assert!(said(bench.leaf().lint().unwrap()).await.contains("ends at"));
+    world.set(issuer.not_after().plus_secs(-59));
+    assert_eq!(said(bench.leaf().lint().unwrap()).await, "checked");
+    // Now the clock was seen later than it shows; SSH certificates have no issuer that could have ended.
+    world.set(NOW);
+    assert!(said(bench.ssh().lint().unwrap()).await.contains("set the clock right"));
+    assert!(said(bench.leaf().lint().unwrap()).await.contains("set the clock right"));
+
+    world.set(issuer.not_after().plus_secs(-59));
+    let entry = Checked::new(bench.leaf().lint().unwrap(), &checks).await.unwrap().into_entry();
+    let (actor, grant) = (entry.actor.clone(), entry.grant.clone());
+    let operation = ledger.intend(entry).await.unwrap().operation();
+    let reason = crate::intake::RevocationReason::KeyCompromise.code();
+    ledger.revoke(store::Revocation { operation, reason, at: NOW, actor, grant }).await.unwrap();
+    assert!(said(bench.leaf().lint().unwrap()).await.contains("compromised"));
+    assert_eq!(said(bench.ssh().lint().unwrap()).await, "checked");
+}

@@ -1,0 +1,39 @@
+//! What every craft works with, and the one way from its drafts to the page.
+
+use std::sync::Arc;
+
+use store::{Issued, Ledger};
+
+use crate::checks::{Checked, Checks};
+use crate::drafting::{Craft, Draft, Serials};
+use crate::error::CaError;
+use crate::gate::Gate;
+use crate::issuers::Hierarchy;
+use crate::profiles::{Profile, Profiles};
+use crate::registrar::Registrar;
+
+/// The parts of an authority that a craft needs. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Office {
+    pub(crate) gate: Gate,
+    pub(crate) ledger: Ledger,
+    pub(crate) profiles: Profiles,
+    pub(crate) hierarchy: Arc<Hierarchy>,
+    pub(crate) serials: Serials,
+    pub(crate) checks: Arc<Checks>,
+    pub(crate) registrar: Registrar,
+}
+
+impl Office {
+    /// Draft, Linted, Checked, Issued.
+    pub(crate) async fn issue<C: Craft>(&self, draft: Draft<C>) -> Result<Issued, CaError> {
+        let linted = draft.lint()?;
+        let checked = Checked::new(linted, &self.checks).await?;
+        self.registrar.issue(checked).await
+    }
+
+    /// A profile by its name.
+    pub(crate) fn profile(&self, name: &str) -> Result<Arc<Profile>, CaError> {
+        self.profiles.shared(name).ok_or_else(|| CaError::bad("profile", format!("there is no profile `{name}`")))
+    }
+}

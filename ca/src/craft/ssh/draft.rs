@@ -1,0 +1,116 @@
+//! Drafts of SSH certificates.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hsm::Message;
+use policy::{Grant, MAX_PRINCIPALS, Principal, Serial, Timestamp};
+use serde_json::json;
+use store::Kind;
+
+use crate::craft::ssh::body::{Body, register_serial_tail};
+use crate::craft::ssh::lint::Ssh;
+use crate::drafting::{Draft, Facts, ProfileStamp, validity};
+use crate::encode::{Wire, sha256};
+use crate::error::DraftError;
+use crate::intake::SshKey;
+use crate::issuers::SshCa;
+use crate::profiles::{Profile, Rules};
+
+/// A granted request for an SSH certificate. Its principals are the grant's.
+pub(crate) struct SshFacts {
+    pub(crate) key: SshKey,
+    pub(crate) key_id: String,
+    pub(crate) validity_secs: Option<u64>,
+    pub(crate) nonce: [u8; 32],
+}
+
+/// Under what an SSH certificate is drafted.
+pub(crate) struct Under {
+    pub(crate) ca: Arc<SshCa>,
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) serial: Serial,
+    pub(crate) now: Timestamp,
+}
+
+/// Drafts an SSH certificate.
+pub(crate) fn draft(grant: Grant, under: Under, request: SshFacts) -> Result<Draft<Ssh>, DraftError> {
+    let Under { ca, profile, serial, now } = under;
+    let (kind, cert_type, rules) = match &profile.rules {
+        Rules::SshUser(rules) => (Kind::SshUser, 1, rules),
+        Rules::SshHost(rules) => (Kind::SshHost, 2, rules),
+        Rules::X509(_) => {
+            return Err(DraftError::new("profile", format!("{} makes no SSH certificates", profile.name)));
+        }
+    };
+    profile.check_key(request.key.kind).map_err(|e| DraftError::new("public_key", e))?;
+    check_key_id(&request.key_id)?;
+    let principals = principals(&grant)?;
+    let secs = profile.lifetime_secs(request.validity_secs).map_err(|e| DraftError::new("validity", e))?;
+    let validity = validity(now, secs, None)?;
+    let seconds =
+        |at: Timestamp| u64::try_from(at.unix()).map_err(|_| DraftError::new("validity", "it begins before 1970"));
+    let body = Body {
+        nonce: request.nonce,
+        serial: register_serial_tail(serial.as_bytes()).unwrap_or_default(),
+        cert_type,
+        key_id: &request.key_id,
+        principals: principals.iter().map(|p| p.as_str()).collect(),
+        valid_after: seconds(validity.not_before())?,
+        valid_before: seconds(validity.not_after().plus_secs(1))?,
+        critical_options: &rules.critical_options,
+        extensions: &rules.extensions,
+    };
+    let blob = Wire::default().string(&request.key.algorithm).raw(&request.key.fields).0;
+    let facts = Facts {
+        kind,
+        profile: ProfileStamp::from(&*profile),
+        key: ca.key.clone(),
+        message: Message::from(body.encode(&request.key, &ca.blob)),
+        serial: serial.as_bytes().to_vec(),
+        issuer: profile.issuer.clone(),
+        owner: grant.resource().owner.clone(),
+        names: principals.iter().map(|p| p.to_string()).collect(),
+        key_hash: sha256(&blob),
+        validity: Some(validity),
+        covers: None,
+        details: json!({}),
+        subject: request.key_id,
+    };
+    Ok(Draft::new(grant, facts, Ssh { ca, profile, key: request.key, now }))
+}
+
+/// Principals, each once, in their order.
+pub(crate) fn each_once(mut principals: Vec<Principal>) -> Vec<Principal> {
+    let mut seen = BTreeSet::new();
+    principals.retain(|principal| seen.insert(principal.clone()));
+    principals
+}
+
+/// The grant's principals: at least one, each once.
+fn principals(grant: &Grant) -> Result<Vec<Principal>, DraftError> {
+    let principals = each_once(grant.resource().principals.clone());
+    match principals.len() {
+        // PROTOCOL.certkeys: "As a special case, a zero-length 'valid principals' field means the certificate is valid
+        // for any principal of the specified type." Never that.
+        0 => Err(DraftError::new(
+            "principals",
+            "there is none; a certificate without principals would be valid for every one",
+        )),
+        1..=MAX_PRINCIPALS => Ok(principals),
+        many => Err(DraftError::new("principals", format!("{many} principals; {MAX_PRINCIPALS} is the most"))),
+    }
+}
+
+pub(crate) fn check_key_id(key_id: &str) -> Result<(), DraftError> {
+    match (1..=KEY_ID_MAX).contains(&key_id.len()) && key_id.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
+        true => Ok(()),
+        false => Err(DraftError::new(
+            "key_id",
+            format!("1 to {KEY_ID_MAX} printable ASCII characters: sshd writes it into its log"),
+        )),
+    }
+}
+
+/// OpenSSH takes more, log lines do not.
+const KEY_ID_MAX: usize = 128;

@@ -1,0 +1,158 @@
+//! What leaf and CA certificates have in common, read by two parsers that did not make them.
+//!
+//! x509-parser is the reader that decides; x509-cert reads the same bytes, and wherever the two disagree, that is a
+//! finding: what two parsers read differently, two relying parties will.
+
+use const_oid::db::rfc5280;
+use der::asn1::OctetString;
+use der::{Decode, Encode};
+use policy::{Timestamp, Validity};
+use spki::ObjectIdentifier;
+use store::Entry;
+use x509_cert::ext::Extension;
+use x509_parser::extensions::KeyUsage;
+use x509_parser::prelude::{FromDer, ParsedExtension, TbsCertificate, X509Extension, X509Version};
+
+use crate::drafting::{BACKDATE_SECS_MAX, Findings};
+use crate::encode::algorithm::identifier;
+use crate::encode::x509::{extension, key_identifier};
+use crate::error::DraftError;
+use crate::intake::SubjectKey;
+use crate::issuers::Issuing;
+
+/// The extension that names a certificate's key.
+pub(crate) fn subject_key_identifier(key: &SubjectKey) -> Result<Extension, DraftError> {
+    let id = key_identifier(key.spki_der()).ok_or_else(|| DraftError::new("key", "it has odd bits"))?;
+    Ok(extension(rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER, false, &OctetString::new(id)?.to_der()?)?)
+}
+
+/// What every certificate is held against.
+pub(crate) struct Common<'a> {
+    pub(crate) entry: &'a Entry,
+    pub(crate) key: &'a SubjectKey,
+    pub(crate) now: Timestamp,
+}
+
+/// The bytes as two parsers read them.
+pub(crate) fn both<'a>(tbs: &'a [u8], f: &mut Findings) -> Option<(TbsCertificate<'a>, x509_cert::TbsCertificate)> {
+    let (rest, read) = f.read("x509-parser", TbsCertificate::from_der(tbs))?;
+    f.hold(rest.is_empty(), "bytes follow the certificate");
+    let also = f.read("x509-cert", x509_cert::TbsCertificate::from_der(tbs))?;
+    Some((read, also))
+}
+
+/// What holds for every certificate, and that both parsers read the same.
+pub(crate) fn common(
+    read: &TbsCertificate<'_>,
+    also: &x509_cert::TbsCertificate,
+    expect: &Common<'_>,
+    f: &mut Findings,
+) {
+    f.hold(
+        read.version() == X509Version::V3 && also.version() == x509_cert::certificate::Version::V3,
+        "it is not of version 3",
+    );
+
+    let serial = read.raw_serial();
+    f.hold(serial == also.serial_number().as_bytes(), "two parsers read two serials");
+    f.hold(serial == expect.entry.serial, "its serial is not the ledger's");
+    // Invariant 9; RFC 5280 section 4.1.2.2: positive, at most 20 octets. 63 bits were once an incident of their own (2019).
+    f.hold(
+        serial.len() == 16 && serial.first().is_some_and(|b| (1..0x80).contains(b)),
+        "its serial is not 16 positive bytes",
+    );
+
+    let algorithm = identifier(expect.entry.key.algorithm());
+    f.hold(
+        also.signature().to_der().is_ok_and(|der| der == algorithm),
+        "its signature algorithm is not its issuer's key's",
+    );
+    f.hold(
+        read.signature.oid().as_bytes() == also.signature().oid.as_bytes(),
+        "two parsers read two signature algorithms",
+    );
+
+    f.hold(name_agrees(read.issuer().as_raw(), also.issuer()), "two parsers read two issuers");
+    f.hold(name_agrees(read.subject().as_raw(), also.subject()), "two parsers read two subjects");
+    f.hold(read.public_key().raw == expect.key.spki_der(), "its key is not the one whose strength was checked");
+    f.hold(
+        also.subject_public_key_info().to_der().is_ok_and(|der| der == read.public_key().raw),
+        "two parsers read two keys",
+    );
+
+    validity(read, also, expect, f);
+    extensions_agree(read.extensions(), also.extensions().map_or(&[][..], |e| e), f);
+
+    let identifier = key_identifier(expect.key.spki_der());
+    let has_identifier = has(
+        read,
+        |e| matches!(e, ParsedExtension::SubjectKeyIdentifier(id) if Some(id.0) == identifier.as_ref().map(|i| &i[..])),
+    );
+    f.hold(has_identifier, "its subject key identifier is not its key's");
+}
+
+fn validity(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, expect: &Common<'_>, f: &mut Findings) {
+    let Some(validity) = validity_of(read) else { return f.add("it ends before it begins") };
+    let unix = |time: &x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).ok();
+    let agree = unix(&also.validity().not_before) == Some(validity.not_before().unix())
+        && unix(&also.validity().not_after) == Some(validity.not_after().unix());
+    f.hold(agree, "two parsers read two validities");
+    f.hold(Some(validity) == expect.entry.validity, "its validity is not the ledger's");
+    f.hold(validity.contains(expect.now), "it is not valid now");
+    f.hold(expect.now.since(validity.not_before()) <= BACKDATE_SECS_MAX, "it is backdated by more than a minute");
+}
+
+/// What holds for every certificate below a CA.
+pub(crate) fn issued_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Findings) {
+    f.hold(read.issuer().as_raw() == issuer.subject.as_der(), "its issuer is not, byte for byte, its issuer's subject");
+    let within = validity_of(read)
+        .is_some_and(|v| issuer.validity.contains(v.not_before()) && issuer.validity.contains(v.not_after()));
+    f.hold(within, "it is valid when its issuer is not");
+    let names_issuer = has(read, |e| {
+        matches!(e, ParsedExtension::AuthorityKeyIdentifier(aki)
+            if aki.key_identifier.as_ref().is_some_and(|id| id.0 == issuer.key_identifier))
+    });
+    f.hold(names_issuer, "its authority key identifier is not its issuer's subject key identifier");
+    f.hold(has(read, |e| matches!(e, ParsedExtension::CRLDistributionPoints(_))), "it points to no CRL");
+    f.hold(has(read, |e| matches!(e, ParsedExtension::AuthorityInfoAccess(_))), "it points to no issuer certificate");
+}
+
+fn name_agrees(raw: &[u8], also: &x509_cert::name::Name) -> bool {
+    x509_cert::name::Name::from_der(raw).is_ok_and(|name| name == *also)
+}
+
+fn extensions_agree(read: &[X509Extension<'_>], also: &[Extension], f: &mut Findings) {
+    let agree = read.len() == also.len()
+        && read.iter().zip(also).all(|(a, b)| a.oid.as_bytes() == b.extn_id.as_bytes() && same(a, b));
+    f.hold(agree, "two parsers read two sets of extensions");
+    for (i, extension) in read.iter().enumerate() {
+        // RFC 5280 section 4.2: "A certificate MUST NOT include more than one instance of a particular extension."
+        f.hold(!read.iter().take(i).any(|e| e.oid == extension.oid), "an extension stands in it twice");
+        f.hold(
+            !matches!(extension.parsed_extension(), ParsedExtension::ParseError { .. }),
+            "an extension cannot be read",
+        );
+        f.hold(
+            !(extension.critical && extension.oid.as_bytes() == CERTIFICATE_POLICIES.as_bytes()),
+            "critical policies, which webpki refuses",
+        );
+    }
+}
+
+pub(crate) fn same(a: &X509Extension<'_>, b: &Extension) -> bool {
+    a.critical == b.critical && a.value == b.extn_value.as_bytes()
+}
+
+pub(crate) fn has(read: &TbsCertificate<'_>, what: impl Fn(&ParsedExtension<'_>) -> bool) -> bool {
+    read.extensions().iter().any(|e| what(e.parsed_extension()))
+}
+
+pub(crate) fn validity_of(read: &TbsCertificate<'_>) -> Option<Validity> {
+    let not_before = Timestamp::from_unix(read.validity().not_before.timestamp());
+    let not_after = Timestamp::from_unix(read.validity().not_after.timestamp());
+    Validity::new(not_before, not_after).ok()
+}
+
+/// keyCertSign and cRLSign, as x509-parser numbers them (bit 5 and bit 6).
+pub(crate) const CA_USAGE: u16 = KeyUsage { flags: 1 << 5 | 1 << 6 }.flags;
+const CERTIFICATE_POLICIES: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.32");

@@ -1,0 +1,64 @@
+//! The lint: what a draft's own bytes say against it.
+//!
+//! Nothing here trusts the builder: the bytes are parsed back by parsers that did not make them, and held against the
+//! grant, the profile and the issuer. A [`Linted`] owns the very buffer that was read, and only this file makes one.
+//!
+//! Answers profile drift (TURKTRUST 2011), one second too many (Let's Encrypt 2021), a name checked N times instead of N
+//! names checked once (Let's Encrypt 2020): the set of names in the bytes must be the set that was granted.
+
+use std::sync::Arc;
+
+use store::{Entry, Kind};
+
+use crate::drafting::craft::Craft;
+use crate::drafting::draft::Draft;
+use crate::drafting::findings::Findings;
+use crate::error::LintFailure;
+use crate::issuers::Issuing;
+
+/// A draft whose bytes were read back and found right. The only thing that can be checked for the issuance page.
+pub(crate) struct Linted {
+    entry: Entry,
+    issuer: Option<Arc<Issuing>>,
+    needed_secs: i64,
+}
+
+impl Linted {
+    /// The ledger's entry, with the linted bytes in it.
+    pub(crate) fn into_entry(self) -> Entry {
+        self.entry
+    }
+
+    /// What kind of entry it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.entry.kind
+    }
+
+    /// The key that it certifies, or that signs it.
+    pub(crate) fn key_hash(&self) -> &[u8; 32] {
+        &self.entry.key_hash
+    }
+
+    /// The CA under whose certificate it is signed, and how long that must last yet.
+    pub(crate) fn issuer(&self) -> Option<(&Issuing, i64)> {
+        self.issuer.as_deref().map(|issuer| (issuer, self.needed_secs))
+    }
+}
+
+impl<C: Craft> Draft<C> {
+    /// Reads the draft back and holds it against what was granted.
+    pub(crate) fn lint(self) -> Result<Linted, LintFailure> {
+        let mut findings = Findings::default();
+        self.craft.lint(&self.grant, &self.entry, &mut findings);
+        match findings.0.is_empty() {
+            true => {
+                let (issuer, needed_secs) = (self.craft.issuer().cloned(), self.craft.needed_secs());
+                Ok(Linted { entry: self.entry, issuer, needed_secs })
+            }
+            false => {
+                tracing::error!(findings = ?findings.0, profile = %self.entry.profile, "a draft failed its lint");
+                Err(LintFailure { findings: findings.0 })
+            }
+        }
+    }
+}

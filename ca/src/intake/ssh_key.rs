@@ -1,0 +1,88 @@
+//! SSH public keys of subjects: from an OpenSSH line to a key strong enough to be certified.
+//!
+//! An SSH certificate request proves no possession, and needs none: a certificate for a key that its requester does
+//! not hold opens nothing to them.
+
+use ::ssh_key::PublicKey;
+use ::ssh_key::public::{EcdsaPublicKey, KeyData};
+use hsm::KeyKind;
+
+use crate::encode::split_string;
+use crate::intake::subject_key::rsa_strength;
+
+/// A subject's public key: its algorithm's name, and the fields that follow the name in a key blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SshKey {
+    pub(crate) algorithm: String,
+    pub(crate) fields: Vec<u8>,
+    pub(crate) kind: KeyKind,
+}
+
+impl SshKey {
+    /// `ssh-ed25519-cert-v01@openssh.com` and its like.
+    pub(crate) fn certificate_type(&self) -> String {
+        format!("{}-cert-v01@openssh.com", self.algorithm)
+    }
+}
+
+/// Reads `ssh-ed25519 AAAA... comment`; the comment is dropped.
+pub(crate) fn parse(line: &str) -> Result<SshKey, String> {
+    if line.len() > LINE_MAX {
+        return Err(format!("it is longer than {LINE_MAX} characters"));
+    }
+    let key = PublicKey::from_openssh(line.trim()).map_err(|e| format!("it is not an OpenSSH public key line: {e}"))?;
+    let kind = strength(key.key_data())?;
+    let blob = key.to_bytes().map_err(|e| format!("it cannot be read: {e}"))?;
+    let (algorithm, fields) = split_string(&blob).ok_or("it cannot be read")?;
+    let algorithm = std::str::from_utf8(algorithm).map_err(|_| "it cannot be read")?;
+    Ok(SshKey { algorithm: algorithm.to_owned(), fields: fields.to_vec(), kind })
+}
+
+fn strength(key: &KeyData) -> Result<KeyKind, String> {
+    match key {
+        KeyData::Ed25519(_) => Ok(KeyKind::Ed25519),
+        KeyData::Ecdsa(EcdsaPublicKey::NistP256(_)) => Ok(KeyKind::P256),
+        KeyData::Ecdsa(EcdsaPublicKey::NistP384(_)) => Ok(KeyKind::P384),
+        KeyData::Rsa(rsa) => {
+            let number = |n: &::ssh_key::Mpint| n.as_positive_bytes().map(<[u8]>::to_vec).unwrap_or_default();
+            rsa_strength(&number(&rsa.n), &number(&rsa.e)).map_err(|e| e.to_string())
+        }
+        other => Err(format!(
+            "{} keys are not accepted; accepted are Ed25519, ECDSA on P-256 and P-384, and RSA of 2048 bits up",
+            other.algorithm()
+        )),
+    }
+}
+
+/// An RSA-4096 line has about 750 characters.
+const LINE_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ED25519: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti user@example.com";
+
+    #[test]
+    fn a_key_is_its_name_and_its_fields() {
+        let key = parse(ED25519).unwrap();
+        assert_eq!((key.algorithm.as_str(), key.kind, key.fields.len()), ("ssh-ed25519", KeyKind::Ed25519, 36));
+        assert_eq!(parse(&format!("  {ED25519}\n")).unwrap(), key);
+    }
+
+    #[test]
+    fn what_is_no_fit_key_is_refused_with_a_reason() {
+        let long = "x".repeat(5000);
+        for (line, says) in [
+            ("", "not an OpenSSH"),
+            ("ssh-ed25519", "not an OpenSSH"),
+            ("ssh-ed25519 !!!!", "not an OpenSSH"),
+            ("ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti", "not an OpenSSH"),
+            (&long, "longer than"),
+        ] {
+            let why = parse(line).unwrap_err();
+            assert!(why.contains(says), "{why}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What became of the issued: revocation, durable first and published next, and the desks that make CRLs.
+
+mod publisher;
+
+mod desk;
+
+mod revoke;
+
+pub(crate) use desk::Desks;
+pub(crate) use publisher::Publisher;
+pub(crate) use revoke::Revoker;

@@ -1,0 +1,67 @@
+//! Revocation: durable first, published next.
+
+use std::sync::Arc;
+
+use policy::{Action, Actor, Name, Principal, Resource, ResourceKind};
+use store::{ActorStamp, Attested, Credential, GrantStamp, Kind, Revocation, State};
+
+use crate::craft::Office;
+use crate::error::CaError;
+use crate::intake::RevocationReason;
+use crate::status::desk::Desks;
+
+/// Who revokes.
+pub(crate) struct Revoker {
+    pub(crate) office: Office,
+    pub(crate) desks: Arc<Desks>,
+}
+
+impl Revoker {
+    /// Revokes, then publishes the issuer's CRL. An intent without a conclusion can be revoked too: it counts as issued.
+    ///
+    /// The revocation is durable when this returns, and so is the CRL, unless many have been made in the last seconds; then it
+    /// follows within a second, so that many revocations share one.
+    pub(crate) async fn revoke(
+        &self,
+        actor: &Actor,
+        serial_hex: &str,
+        reason: RevocationReason,
+    ) -> Result<(), CaError> {
+        let missing = || CaError::NotFound(format!("certificate {serial_hex}"));
+        let credential = self.office.ledger.credential(serial_hex).await?.ok_or_else(missing)?;
+        let (action, resource) = act(&credential).ok_or_else(missing)?;
+        let grant = self.office.gate.authorize(actor, action, resource).await?;
+        match credential.state {
+            State::Issued | State::Intended => {}
+            State::Revoked => return Err(CaError::Conflict(format!("certificate {serial_hex} is revoked already"))),
+            State::Failed => return Err(CaError::Conflict(format!("certificate {serial_hex} was never signed"))),
+        }
+        let revocation = Revocation {
+            operation: credential.operation,
+            reason: reason.code(),
+            at: self.office.checks.clock.now()?,
+            actor: ActorStamp::from(actor),
+            grant: GrantStamp::from(&grant),
+        };
+        self.office.ledger.revoke(revocation).await?;
+        self.desks.after_revocation(&credential.issuer).await;
+        Ok(())
+    }
+}
+
+/// What revoking it is, to policy; `None` for what cannot be revoked.
+fn act(credential: &Attested<Credential>) -> Option<(Action, Resource)> {
+    let owner = credential.owner.clone();
+    match credential.kind {
+        Kind::Certificate => {
+            let names = credential.names.iter().filter_map(|n| Name::parse(n).ok()).collect();
+            Some((Action::RevokeCertificate, Resource::certificate(owner, &credential.profile, names)))
+        }
+        Kind::SshUser | Kind::SshHost => {
+            let principals = credential.names.iter().filter_map(|n| Principal::parse(n).ok()).collect();
+            Some((Action::RevokeCertificate, Resource::ssh(owner, principals, &credential.profile)))
+        }
+        Kind::CaCertificate => Some((Action::ManageAuthority, Resource::plain(ResourceKind::Authority))),
+        Kind::CodeSignature | Kind::Crl => None,
+    }
+}

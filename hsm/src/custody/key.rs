@@ -1,0 +1,72 @@
+//! A public view of a key that lives in the token.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ring::digest::{SHA256, digest};
+
+use super::forms::bare_key;
+use super::kind::{Algorithm, KeyKind};
+
+/// A key of the token: its public half and how to name it. Cheap to clone.
+#[derive(Clone)]
+pub struct Key {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    label: String,
+    id: Vec<u8>,
+    kind: KeyKind,
+    spki_der: Vec<u8>,
+    bare: Vec<u8>,
+    fingerprint: [u8; 32],
+}
+
+impl Key {
+    pub(crate) fn new(label: String, id: Vec<u8>, kind: KeyKind, spki_der: Vec<u8>) -> Result<Key, String> {
+        let bare = bare_key(kind.algorithm(), &spki_der)?.to_vec();
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(digest(&SHA256, &spki_der).as_ref());
+        Ok(Key { inner: Arc::new(Inner { label, id, kind, spki_der, bare, fingerprint }) })
+    }
+
+    /// `CKA_LABEL`.
+    pub fn label(&self) -> &str {
+        &self.inner.label
+    }
+    /// `CKA_ID`.
+    pub fn id(&self) -> &[u8] {
+        &self.inner.id
+    }
+    /// What the key is.
+    pub fn kind(&self) -> KeyKind {
+        self.inner.kind
+    }
+    /// How it signs.
+    pub fn algorithm(&self) -> Algorithm {
+        self.inner.kind.algorithm()
+    }
+    /// The public key as verifiers take it.
+    pub(crate) fn bare(&self) -> &[u8] {
+        &self.inner.bare
+    }
+    /// Its SubjectPublicKeyInfo, DER.
+    pub fn spki_der(&self) -> &[u8] {
+        &self.inner.spki_der
+    }
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.inner.fingerprint
+    }
+    /// The fingerprint in lower-case hexadecimal.
+    pub fn fingerprint_hex(&self) -> String {
+        hex::encode(self.inner.fingerprint)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({} {} {})", self.label(), self.kind(), self.fingerprint_hex())
+    }
+}

@@ -1,0 +1,20 @@
+//! The line of custody in nouns: a key's public half, what may be signed once and what came of it, and how a signature is
+//! judged.
+//!
+//! No token is touched here. Trusted for: that only a [`Mint`] makes an [`Intent`], and that only what verifies is a
+//! signature.
+
+mod kind;
+
+pub(crate) mod forms;
+mod key;
+
+mod intent;
+mod verify;
+
+pub use forms::ecdsa_parts;
+pub use intent::{Intent, Message, Mint, NotSigned, SignError, Signature};
+pub use key::Key;
+pub use kind::{Algorithm, KeyKind, UnknownName};
+pub(crate) use verify::verify_bare;
+pub use verify::{BadSignature, verify};

@@ -1,0 +1,119 @@
+//! The healer: one thread per pool that brings a token back, and the only one that says `Ready` again.
+//!
+//! A ladder, lowest rung first: a new session with a look at the known keys; a new login, where the token says that
+//! nobody is logged in; then everyone out, `C_Finalize`, `C_Initialize`, and the lower rungs once more. SoftHSM whose
+//! directory went away and came back needs the last one; a network HSM that dropped a connection needs the first. A
+//! refused PIN ends it: see `session::desk`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::shared::Shared;
+use crate::keys::objects::{signing_handle, survey};
+use crate::module::{Fault, Inside, Sought, Turn};
+use crate::session::Desk;
+
+/// Waits between looks. The longest, with one restart of the module, keeps "back within 5 s of the token's return".
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Runs until the pool is shut down or locked.
+pub(crate) fn run(shared: &Arc<Shared>) {
+    while shared.standing.wait_for_trouble() {
+        let mut pause = PAUSE_FIRST;
+        // The first look is at the lower rungs alone: a lost session must not cost everyone theirs.
+        let mut restart_allowed = false;
+        while !climb(shared, restart_allowed) && shared.standing.pause(pause) {
+            restart_allowed = true;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+}
+
+/// One climb; whether it is over, one way or the other.
+fn climb(shared: &Shared, restart_allowed: bool) -> bool {
+    let seen = shared.module.generation();
+    let mut outcome = look(shared, false);
+    if let (Err(Fault::Lost(why)), true) = (&outcome, restart_allowed) {
+        shared.standing.still_away(&format!("{why}; restarting the module"));
+        outcome = match shared.module.restart(seen) {
+            Ok(()) => look(shared, true),
+            Err(why) => Err(Fault::Lost(why)),
+        };
+    }
+    match outcome {
+        Ok(()) => {
+            shared.standing.recovered();
+            true
+        }
+        Err(Fault::Locked(why)) => {
+            shared.standing.lock(&why);
+            true
+        }
+        Err(Fault::Lost(why) | Fault::Refused(why)) => {
+            shared.standing.still_away(&why);
+            false
+        }
+        Err(Fault::Answer(error)) => {
+            shared.standing.still_away(&error.to_string());
+            false
+        }
+    }
+}
+
+/// Whether the token works: a new session, logged in, sees the known keys and would sign with one of them.
+fn look(shared: &Shared, restarted: bool) -> Result<(), Fault> {
+    // The turn first, as everybody does: whoever makes a key has it, and may be waiting to enter.
+    let turn = shared.module.turns().search_while_healing()?;
+    let inside = shared.module.enter().map_err(Fault::Lost)?;
+    let mut desk = shared.open_desk(&inside)?;
+    let outcome = look_at_keys(shared, &inside, &turn, &mut desk, restarted);
+    // Closing the session also ends the signature that was begun; no data was given, so there is none.
+    desk.close();
+    outcome
+}
+
+fn look_at_keys(
+    shared: &Shared,
+    inside: &Inside<'_>,
+    turn: &Turn,
+    desk: &mut Desk,
+    restarted: bool,
+) -> Result<(), Fault> {
+    let known = shared.known();
+    if known.is_empty() {
+        return survey(turn, &desk.session).map(|_| ());
+    }
+    let (mut seen, mut missing) = (Vec::new(), Vec::new());
+    for key in &known {
+        match signing_handle(desk, Some(turn), key) {
+            Ok(Sought::Found(handle)) => seen.push((key, Some(handle))),
+            Ok(Sought::Absent | Sought::Unseen) => missing.push(key),
+            // Somebody made it unfit. That is between the key and whoever asks for it; the token is there.
+            Err(Fault::Refused(_)) => seen.push((key, None)),
+            Err(fault) => return Err(fault),
+        }
+    }
+    if seen.is_empty() {
+        return Err(Fault::Lost("the token shows none of its keys".into()));
+    }
+    if !missing.is_empty() && !restarted {
+        return Err(Fault::Lost(format!("the token shows {} of {} keys", seen.len(), known.len())));
+    }
+    for key in missing {
+        // The module is new and the others are there: this key was deleted, and one key must not stop the rest.
+        tracing::error!(key = key.label(), fingerprint = key.fingerprint_hex(), "the key is gone from the token");
+        shared.forget(key);
+    }
+    let Some((key, handle)) = seen.into_iter().find_map(|(key, handle)| Some((key, handle?))) else {
+        return Ok(());
+    };
+    let recipe = desk
+        .mechanisms
+        .recipe(key.algorithm())
+        .ok_or_else(|| Fault::Lost(format!("the token no longer lists a mechanism for {}", key.algorithm())))?;
+    match inside.raw.sign_init(&desk.session, recipe.code(), handle).map_err(|rv| Fault::from_rv(rv, "C_SignInit")) {
+        Ok(()) | Err(Fault::Refused(_)) => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}

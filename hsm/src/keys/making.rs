@@ -1,0 +1,138 @@
+//! Making keys in the token: signing keys, sealing keys, and the passing key of a self-test.
+//!
+//! A key is made with every attribute said, and judged like any other before it is handed out. Nothing here is repeated
+//! after an error: the token may have made the key and lost the answer.
+
+use cryptoki::mechanism::{Mechanism, MechanismType};
+use cryptoki::object::Attribute;
+use cryptoki::session::Session;
+use der::Encode;
+use der::asn1::ObjectIdentifier;
+
+use super::attributes::{Purpose, public_template, sealing_specifics};
+use super::objects::{find, find_sealing, labelled, read_public};
+use crate::custody::Message;
+use crate::custody::forms::{ED25519_NAME, OID_ED25519, OID_P256, OID_P384};
+use crate::custody::{Algorithm, Key, KeyKind, verify};
+use crate::error::HsmError;
+use crate::module::{Fault, Inside, Turn};
+use crate::session::{Desk, x509_form};
+
+/// `CKA_ID`s are random: 16 bytes never meet.
+const ID_BYTES: usize = 16;
+
+/// Public exponent of new RSA keys, F4.
+const RSA_EXPONENT: [u8; 3] = [0x01, 0x00, 0x01];
+
+/// Makes a signing key; refuses a label in use.
+pub(crate) fn generate(
+    inside: &Inside<'_>,
+    turn: &Turn,
+    desk: &Desk,
+    label: &str,
+    kind: KeyKind,
+) -> Result<Key, Fault> {
+    refuse_existing(turn, &desk.session, label)?;
+    if desk.mechanisms.recipe(kind.algorithm()).is_none() {
+        return Err(HsmError::Unsupported(format!("it has no mechanism to sign with {kind}")).into());
+    }
+    let id = random(&desk.session, ID_BYTES)?;
+    let private = Purpose::Signing.template(label, &id);
+    let writing = open_writing(inside, desk)?;
+    let mut refused = String::from("it has no mechanism to make one");
+    for (mechanism, specific) in ways(kind)? {
+        if !desk.mechanisms.has(mechanism.mechanism_type()) {
+            continue;
+        }
+        let public = public_template(label, &id, specific);
+        match writing.generate_key_pair(&mechanism, &public, &private).map_err(Fault::from) {
+            Ok(_) => return find(turn, &writing, label),
+            Err(Fault::Refused(why)) => refused = why,
+            Err(other) => return Err(other),
+        }
+    }
+    Err(HsmError::Unsupported(format!("make a {kind} key: {refused}")).into())
+}
+
+/// How to ask for a key of that kind, in order: tokens do not agree on how Ed25519 is spelled.
+fn ways(kind: KeyKind) -> Result<Vec<(Mechanism<'static>, Vec<Attribute>)>, HsmError> {
+    let oid = |oid: ObjectIdentifier| oid.to_der().map_err(|e| HsmError::Failed(e.to_string()));
+    let ec = |params| (Mechanism::EccKeyPairGen, vec![Attribute::EcParams(params)]);
+    let edwards = |params| (Mechanism::EccEdwardsKeyPairGen, vec![Attribute::EcParams(params)]);
+    let rsa = |bits: u64| {
+        let specific = vec![Attribute::ModulusBits(bits.into()), Attribute::PublicExponent(RSA_EXPONENT.to_vec())];
+        (Mechanism::RsaPkcsKeyPairGen, specific)
+    };
+    Ok(match kind {
+        KeyKind::P256 => vec![ec(oid(OID_P256)?)],
+        KeyKind::P384 => vec![ec(oid(OID_P384)?)],
+        KeyKind::Ed25519 => vec![edwards(oid(OID_ED25519)?), edwards(ED25519_NAME.to_vec())],
+        KeyKind::Rsa2048 => vec![rsa(2048)],
+        KeyKind::Rsa3072 => vec![rsa(3072)],
+        KeyKind::Rsa4096 => vec![rsa(4096)],
+    })
+}
+
+/// Makes a sealing key; refuses a label in use.
+pub(crate) fn generate_sealing(inside: &Inside<'_>, turn: &Turn, desk: &Desk, label: &str) -> Result<(), Fault> {
+    refuse_existing(turn, &desk.session, label)?;
+    for needed in [MechanismType::AES_KEY_GEN, MechanismType::AES_GCM] {
+        if !desk.mechanisms.has(needed) {
+            return Err(HsmError::Unsupported(format!("{needed} is not in its list")).into());
+        }
+    }
+    let (mechanism, specific) = sealing_specifics();
+    let mut template = Purpose::Sealing.template(label, &random(&desk.session, ID_BYTES)?);
+    template.extend(specific);
+    let writing = open_writing(inside, desk)?;
+    writing.generate_key(&mechanism, &template)?;
+    find_sealing(turn, &writing, label).map(|_| ())
+}
+
+fn refuse_existing(turn: &Turn, session: &Session, label: &str) -> Result<(), Fault> {
+    for purpose in [Purpose::Signing, Purpose::Sealing] {
+        if !labelled(turn, session, purpose, label)?.is_empty() {
+            return Err(HsmError::Exists { label: label.to_owned() }.into());
+        }
+    }
+    Ok(())
+}
+
+/// A read-write session for one act: token objects are made in no other, and HSMs have few to give. Closed on drop,
+/// which is sound here: it never leaves the module gate.
+fn open_writing(inside: &Inside<'_>, desk: &Desk) -> Result<Session, Fault> {
+    Ok(inside.context.open_rw_session(desk.place.slot)?)
+}
+
+/// Random bytes from the token.
+pub(crate) fn random(session: &Session, len: usize) -> Result<Vec<u8>, Fault> {
+    let mut bytes = vec![0; len];
+    session.generate_random_slice(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A key that lives as long as this call signs and is verified: the token works, and no key of ours was touched, so
+/// that no intent is owed.
+pub(crate) fn self_test(inside: &Inside<'_>, _: &Turn, desk: &Desk) -> Result<Algorithm, Fault> {
+    let writing = open_writing(inside, desk)?;
+    let kind = [KeyKind::P256, KeyKind::Rsa2048]
+        .into_iter()
+        .find(|kind| desk.mechanisms.recipe(kind.algorithm()).is_some())
+        .ok_or_else(|| HsmError::Unsupported("it signs with neither P-256 nor RSA".into()))?;
+    let recipe = desk.mechanisms.recipe(kind.algorithm()).ok_or_else(|| HsmError::Unsupported(kind.to_string()))?;
+    let private = [Attribute::Token(false), Attribute::Sensitive(true), Attribute::Sign(true)];
+    let way = ways(kind)?.into_iter().next();
+    let (mechanism, specific) = way.ok_or_else(|| HsmError::Unsupported(kind.to_string()))?;
+    let public: Vec<Attribute> =
+        specific.into_iter().chain([Attribute::Token(false), Attribute::Verify(true)]).collect();
+    let (public, private) = writing.generate_key_pair(&mechanism, &public, &private)?;
+    let (kind, spki) = read_public(&writing, public)?.map_err(HsmError::Failed)?;
+    let message = Message::from(random(&writing, 64)?);
+    let input = recipe.input(kind.algorithm(), &message).map_err(HsmError::Failed)?;
+    inside.raw.sign_init(&writing, recipe.code(), private).map_err(|rv| Fault::from_rv(rv, "C_SignInit"))?;
+    let raw = inside.raw.sign(&writing, &input).map_err(|rv| Fault::from_rv(rv, "C_Sign"))?;
+    let signature = x509_form(kind, raw).map_err(HsmError::Failed)?;
+    verify(kind.algorithm(), &spki, &message, &signature)
+        .map_err(|e| HsmError::Failed(format!("the token made a wrong signature: {e}")))?;
+    Ok(kind.algorithm())
+}

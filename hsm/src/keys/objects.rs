@@ -1,0 +1,193 @@
+//! The keys that a token holds: find them, read their public halves, and judge whether they may be used.
+
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+
+use super::attributes::{Purpose, wrong_sealing_type};
+use crate::custody::forms::{ec_public, ec_spki, rsa_spki};
+use crate::custody::{Key, KeyKind};
+use crate::error::HsmError;
+use crate::module::{Fault, Sought, Turn};
+use crate::session::Desk;
+
+/// Labels stand in the ledger and in file names elsewhere: printable, and short enough for any token.
+const LABEL_BYTES_MAX: usize = 64;
+
+/// What a public key is read from; a token answers those that its kind has.
+const PUBLIC: [AttributeType; 5] = [
+    AttributeType::KeyType,
+    AttributeType::EcParams,
+    AttributeType::EcPoint,
+    AttributeType::Modulus,
+    AttributeType::PublicExponent,
+];
+
+pub(crate) fn check_label(label: &str) -> Result<(), HsmError> {
+    let fine = (1..=LABEL_BYTES_MAX).contains(&label.len()) && label.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+    match fine && label.trim() == label {
+        true => Ok(()),
+        false => Err(HsmError::Config {
+            what: "key label".into(),
+            why: format!("write 1 to {LABEL_BYTES_MAX} printable ASCII characters, no space at either end"),
+        }),
+    }
+}
+
+/// The signing key of that label. None, several, or one with wrong attributes: refused.
+pub(crate) fn find(turn: &Turn, session: &Session, label: &str) -> Result<Key, Fault> {
+    let handle = only(turn, session, Purpose::Signing, label)?;
+    match judge(session, handle)? {
+        Ok(key) => Ok(key),
+        Err((label, wrong)) => Err(HsmError::Unfit { label, wrong }.into()),
+    }
+}
+
+/// The handle of a signing key, looked up once per desk.
+pub(crate) fn signing_handle(desk: &mut Desk, turn: Option<&Turn>, key: &Key) -> Result<Sought, Fault> {
+    if let Some(handle) = desk.signing_handle(key) {
+        return Ok(Sought::Found(handle));
+    }
+    if turn.is_none() {
+        return Ok(Sought::Unseen);
+    }
+    let template = [
+        Attribute::Class(Purpose::Signing.class()),
+        Attribute::Label(key.label().as_bytes().to_vec()),
+        Attribute::Id(key.id().to_vec()),
+    ];
+    let handles = desk.session.find_objects(&template)?;
+    let handle = match handles[..] {
+        [handle] => handle,
+        [] => return Ok(Sought::Absent),
+        _ => return Err(Fault::Refused(format!("{} private keys share label and id", handles.len()))),
+    };
+    // Once more at first use: since the key was found, someone may have changed what it may do.
+    let wrong = Purpose::Signing.wrong(&desk.session, handle)?;
+    if !wrong.is_empty() {
+        return Err(Fault::Refused(format!("key `{}` is refused: {}", key.label(), wrong.join("; "))));
+    }
+    desk.keep_signing_handle(key, handle);
+    Ok(Sought::Found(handle))
+}
+
+/// The sealing key of that label.
+pub(crate) fn find_sealing(turn: &Turn, session: &Session, label: &str) -> Result<ObjectHandle, Fault> {
+    let handle = only(turn, session, Purpose::Sealing, label)?;
+    let mut wrong = wrong_sealing_type(session, handle)?;
+    wrong.extend(Purpose::Sealing.wrong(session, handle)?);
+    match wrong.is_empty() {
+        true => Ok(handle),
+        false => Err(HsmError::Unfit { label: label.to_owned(), wrong }.into()),
+    }
+}
+
+fn only(turn: &Turn, session: &Session, purpose: Purpose, label: &str) -> Result<ObjectHandle, Fault> {
+    let handles = labelled(turn, session, purpose, label)?;
+    match handles[..] {
+        [handle] => Ok(handle),
+        [] => Err(HsmError::NotFound { label: label.to_owned() }.into()),
+        _ => {
+            let wrong = vec![format!("{} keys share the label, and it must name one", handles.len())];
+            Err(HsmError::Unfit { label: label.to_owned(), wrong }.into())
+        }
+    }
+}
+
+pub(crate) fn labelled(_: &Turn, session: &Session, purpose: Purpose, label: &str) -> Result<Vec<ObjectHandle>, Fault> {
+    let template = [Attribute::Class(purpose.class()), Attribute::Label(label.as_bytes().to_vec())];
+    Ok(session.find_objects(&template)?)
+}
+
+/// A key that is not used: its label, and each thing wrong with it.
+pub(crate) type Unfit = (String, Vec<String>);
+
+/// Every private key of the token, fit or not.
+pub(crate) fn survey(_: &Turn, session: &Session) -> Result<Vec<Result<Key, Unfit>>, Fault> {
+    let handles = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)])?;
+    handles.into_iter().map(|handle| judge(session, handle)).collect()
+}
+
+/// Labels of the secret keys of the token that are fit for sealing.
+pub(crate) fn survey_sealing(_: &Turn, session: &Session) -> Result<Vec<String>, Fault> {
+    let mut labels = Vec::new();
+    for handle in session.find_objects(&[Attribute::Class(ObjectClass::SECRET_KEY)])? {
+        let fit =
+            wrong_sealing_type(session, handle)?.is_empty() && Purpose::Sealing.wrong(session, handle)?.is_empty();
+        if fit {
+            labels.push(names(session, handle)?.0);
+        }
+    }
+    Ok(labels)
+}
+
+fn judge(session: &Session, private: ObjectHandle) -> Result<Result<Key, Unfit>, Fault> {
+    let (label, id) = names(session, private)?;
+    let mut wrong = Purpose::Signing.wrong(session, private)?;
+    let public = public_of(session, &label, &id)?;
+    let key = public.and_then(|(kind, spki)| Key::new(label.clone(), id, kind, spki));
+    Ok(match key {
+        Ok(key) if wrong.is_empty() => Ok(key),
+        Ok(_) => Err((label, wrong)),
+        Err(why) => {
+            wrong.push(why);
+            Err((label, wrong))
+        }
+    })
+}
+
+fn names(session: &Session, object: ObjectHandle) -> Result<(String, Vec<u8>), Fault> {
+    let (mut label, mut id) = (Vec::new(), Vec::new());
+    for attribute in session.get_attributes(object, &[AttributeType::Label, AttributeType::Id])? {
+        match attribute {
+            Attribute::Label(value) => label = value,
+            Attribute::Id(value) => id = value,
+            _ => {}
+        }
+    }
+    Ok((String::from_utf8_lossy(&label).into_owned(), id))
+}
+
+/// Kind and SubjectPublicKeyInfo from the public object beside a private key; the inner error says why there is none.
+/// That it truly is the other half shows at the first signature, which is verified with it.
+fn public_of(session: &Session, label: &str, id: &[u8]) -> Result<Result<(KeyKind, Vec<u8>), String>, Fault> {
+    let template = [
+        Attribute::Class(ObjectClass::PUBLIC_KEY),
+        Attribute::Label(label.as_bytes().to_vec()),
+        Attribute::Id(id.to_vec()),
+    ];
+    let handles = session.find_objects(&template)?;
+    let [handle] = handles[..] else {
+        return Ok(Err(format!("{} public keys stand beside it with its label and id, not one", handles.len())));
+    };
+    read_public(session, handle)
+}
+
+/// Kind and SubjectPublicKeyInfo of a public key object; the inner error says what is odd about it.
+pub(crate) fn read_public(
+    session: &Session,
+    public: ObjectHandle,
+) -> Result<Result<(KeyKind, Vec<u8>), String>, Fault> {
+    Ok(public_from(&session.get_attributes(public, &PUBLIC)?))
+}
+
+fn public_from(attributes: &[Attribute]) -> Result<(KeyKind, Vec<u8>), String> {
+    let (mut params, mut point, mut modulus, mut exponent, mut kind) = (None, None, None, None, None);
+    for attribute in attributes {
+        match attribute {
+            Attribute::KeyType(value) => kind = Some(*value),
+            Attribute::EcParams(value) => params = Some(value),
+            Attribute::EcPoint(value) => point = Some(value),
+            Attribute::Modulus(value) => modulus = Some(value),
+            Attribute::PublicExponent(value) => exponent = Some(value),
+            _ => {}
+        }
+    }
+    match (kind, params, point, modulus, exponent) {
+        (Some(KeyType::EC | KeyType::EC_EDWARDS), Some(params), Some(point), _, _) => {
+            let (kind, bare) = ec_public(params, point)?;
+            Ok((kind, ec_spki(kind, &bare)?))
+        }
+        (Some(KeyType::RSA), _, _, Some(modulus), Some(exponent)) => rsa_spki(modulus, exponent),
+        _ => Err("its public half is of no kind used here, or cannot be read".into()),
+    }
+}

@@ -1,0 +1,152 @@
+//! What a caller may ask of an open token.
+//!
+//! PKCS#11 calls block, some for seconds; they happen on threads of their own. A full queue and an absent token are
+//! answered at once; whoever waits, for a session or for a turn, waits with a bound.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::crew::Crew;
+use super::describe::{TokenDescription, describe};
+use super::errand::Again;
+use crate::custody::{Algorithm, Intent, Key, KeyKind, SignError, Signature};
+use crate::error::HsmError;
+use crate::heal::Health;
+use crate::keys::{making, objects, seal};
+use crate::module::{Inside, Turn};
+use crate::session::Desk;
+
+/// An RSA-4096 key may take a token a minute to make.
+const MAKING_DEADLINE: Duration = Duration::from_secs(180);
+
+/// More is no use of a token's generator that we know of, and would hold a session.
+const RANDOM_BYTES_MAX: usize = 4096;
+
+/// A handle on an open token. Cheap to clone; the last one dropped ends the threads.
+#[derive(Clone)]
+pub struct Pool {
+    pub(super) crew: Arc<Crew>,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pool({})", self.crew.shared.config.wanted)
+    }
+}
+
+impl Pool {
+    /// Signs once, and verifies before it answers.
+    ///
+    /// The intent is consumed whatever comes of it; a retry is a new intent. `Unknown` means that a signature may exist.
+    pub async fn sign(&self, intent: Intent) -> Result<Signature, SignError> {
+        self.crew.sign(intent).await
+    }
+
+    /// Makes a signing key that can never leave the token; refuses a label in use.
+    pub async fn generate(&self, label: &str, kind: KeyKind) -> Result<Key, HsmError> {
+        objects::check_label(label)?;
+        let label = label.to_owned();
+        let make =
+            move |inside: &Inside<'_>, turn: &Turn, desk: &mut Desk| making::generate(inside, turn, desk, &label, kind);
+        let key = self.crew.make(Again::Never, MAKING_DEADLINE, make).await?;
+        self.crew.shared.remember(&key);
+        Ok(key)
+    }
+
+    /// Finds a signing key by label; refuses wrong attributes, naming each.
+    pub async fn find(&self, label: &str) -> Result<Key, HsmError> {
+        let label = label.to_owned();
+        let key = self.crew.look(move |_, turn, desk| objects::find(turn, &desk.session, &label)).await?;
+        self.crew.shared.remember(&key);
+        Ok(key)
+    }
+
+    /// The signing key of that label as it was judged when this pool last found or made it; looked for now if it never did.
+    ///
+    /// Costs the token nothing. What has become of the key since shows when it signs: each session judges it once more at
+    /// first use, and each signature is verified with the public key that is known here.
+    pub async fn key(&self, label: &str) -> Result<Key, HsmError> {
+        match self.crew.shared.known_as(label) {
+            Some(key) => Ok(key),
+            None => self.find(label).await,
+        }
+    }
+
+    /// Every usable signing key. Those that are not are in [`Pool::describe`], each with why.
+    pub async fn keys(&self) -> Result<Vec<Key>, HsmError> {
+        let found = self.crew.look(|_, turn, desk| objects::survey(turn, &desk.session)).await?;
+        let keys: Vec<Key> = found.into_iter().flatten().collect();
+        keys.iter().for_each(|key| self.crew.shared.remember(key));
+        Ok(keys)
+    }
+
+    /// Makes an AES-256 sealing key that can never leave the token; refuses a label in use.
+    pub async fn generate_sealing(&self, label: &str) -> Result<(), HsmError> {
+        objects::check_label(label)?;
+        let label = label.to_owned();
+        let make = move |inside: &Inside<'_>, turn: &Turn, desk: &mut Desk| {
+            making::generate_sealing(inside, turn, desk, &label)
+        };
+        self.crew.make(Again::Never, MAKING_DEADLINE, make).await
+    }
+
+    /// Whether a fit sealing key of that label exists; one that is not fit is an error that names why.
+    pub async fn has_sealing(&self, label: &str) -> Result<bool, HsmError> {
+        let label = label.to_owned();
+        match self.crew.look(move |_, turn, desk| objects::find_sealing(turn, &desk.session, &label).map(|_| ())).await
+        {
+            Ok(()) => Ok(true),
+            Err(HsmError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Seals bytes under a key of the token (AES-256-GCM, fresh IV from the token), bound to `aad`.
+    pub async fn seal(&self, label: &str, plain: &[u8], aad: &[u8]) -> Result<Vec<u8>, HsmError> {
+        seal::check_sizes(plain.len(), aad.len())?;
+        let (label, aad) = (label.to_owned(), aad.to_vec());
+        // The copy that travels to the session thread is wiped when it has been used.
+        let plain = zeroize::Zeroizing::new(plain.to_vec());
+        self.crew.once_seen(move |turn, desk| seal::seal(turn, desk, &label, &plain, &aad)).await
+    }
+
+    /// Opens what [`Pool::seal`] made. The caller keeps the answer in something that wipes itself.
+    pub async fn unseal(&self, label: &str, sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, HsmError> {
+        seal::parts(sealed)?;
+        seal::check_sizes(sealed.len().saturating_sub(seal::OVERHEAD_BYTES), aad.len())?;
+        let (label, sealed, aad) = (label.to_owned(), sealed.to_vec(), aad.to_vec());
+        self.crew.once_seen(move |turn, desk| seal::unseal(turn, desk, &label, &sealed, &aad)).await
+    }
+
+    /// Random bytes from the token, at most 4096.
+    pub async fn random(&self, len: usize) -> Result<Vec<u8>, HsmError> {
+        if len > RANDOM_BYTES_MAX {
+            return Err(HsmError::Unsupported(format!("give more than {RANDOM_BYTES_MAX} random bytes at once")));
+        }
+        self.crew.ask(Again::Once, self.crew.deadline(), move |_, desk| making::random(&desk.session, len)).await
+    }
+
+    /// Makes a passing key in the token, signs with it and verifies: for `chancery doctor`. No lasting key is touched.
+    pub async fn self_test(&self) -> Result<Algorithm, HsmError> {
+        self.crew
+            .make(Again::Once, self.crew.deadline(), |inside, turn, desk| making::self_test(inside, turn, desk))
+            .await
+    }
+
+    /// How the token is now.
+    pub fn health(&self) -> Health {
+        self.crew.shared.standing.health()
+    }
+
+    /// What `chancery doctor` prints.
+    pub async fn describe(&self) -> Result<TokenDescription, HsmError> {
+        let module = self.crew.shared.module.path().to_owned();
+        self.crew.look(move |inside, turn, desk| describe(&module, inside, turn, desk)).await
+    }
+
+    /// Answers what waits with `Unavailable`, ends the threads and closes their sessions (with the last session of a
+    /// process the token logs it out). Blocks for as long as calls are under way, at most five seconds.
+    pub fn shutdown(&self) {
+        self.crew.shut_down();
+    }
+}

@@ -1,0 +1,351 @@
+//! A session thread: takes jobs one by one, from the queue to the token and back.
+//!
+//! Each job is claimed before the first call that matters; a caller whose deadline passes claims it too, and whoever is
+//! first decides: a job claimed by its caller is never begun, one claimed here may have signed.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::Receiver;
+use tokio::sync::oneshot;
+
+use crate::custody::{Intent, NotSigned, SignError, Signature, verify_bare};
+use crate::error::HsmError;
+use crate::heal::{RETRY_AFTER_HEALING_SECS, Shared};
+use crate::keys::objects::signing_handle;
+use crate::module::{Fault, Inside, Sought, Turn};
+use crate::session::{Desk, Era, x509_form};
+
+/// What a session thread is asked to do.
+pub(crate) enum Job {
+    /// Sign once.
+    Sign(SignJob),
+    /// Anything else.
+    Task(Task),
+    /// Go home.
+    Stop,
+}
+
+/// Work for a session thread; it brings its own way to answer.
+pub(crate) type Task = Box<dyn FnOnce(&Shared, &mut Seat) + Send>;
+
+/// One signature.
+pub(crate) struct SignJob {
+    pub(crate) intent: Intent,
+    /// To look for the key, where the thread's desk has not seen it yet.
+    pub(crate) turn: Option<Turn>,
+    pub(crate) claim: Arc<Claim>,
+    pub(crate) reply: oneshot::Sender<Answer>,
+}
+
+/// What became of a [`SignJob`].
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// It is over.
+    Over(Result<Signature, SignError>),
+    /// It was not begun: come again with a turn.
+    NeedsTurn(Intent),
+}
+
+/// Who decides about a job; taken once.
+#[derive(Default)]
+pub(crate) struct Claim(AtomicBool);
+
+impl Claim {
+    /// Whether the claim is now yours.
+    pub(crate) fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// A thread's desk, if it has one at the moment.
+pub(crate) struct Seat {
+    desk: Option<Desk>,
+}
+
+impl Seat {
+    pub(crate) fn at(desk: Desk) -> Seat {
+        Seat { desk: Some(desk) }
+    }
+
+    /// Gives the seat up before it was ever used.
+    pub(crate) fn abandon(mut self, inside: &Inside<'_>) {
+        self.leave(inside);
+    }
+
+    /// A desk of this era: the one it has, or a new one.
+    fn desk(&mut self, shared: &Shared, inside: &Inside<'_>) -> Result<&mut Desk, Fault> {
+        let era = Era { generation: inside.generation, epoch: shared.standing.epoch() };
+        if self.desk.as_ref().is_some_and(|d| d.era != era) {
+            self.leave(inside);
+        }
+        match &mut self.desk {
+            Some(desk) => Ok(desk),
+            empty => {
+                let opened = shared.open_desk(inside).map_err(|fault| match fault {
+                    // A PIN that cannot be read now is no answer to whoever wanted a signature: the token is away.
+                    Fault::Answer(error) => Fault::Lost(error.to_string()),
+                    other => other,
+                });
+                Ok(empty.insert(opened?))
+            }
+        }
+    }
+
+    /// Gives the desk up. A session of an earlier generation died with it; its number may be another's now.
+    fn leave(&mut self, inside: &Inside<'_>) {
+        if let Some(desk) = self.desk.take()
+            && desk.era.generation == inside.generation
+        {
+            desk.close();
+        }
+    }
+}
+
+/// Runs until told to stop, or until the last caller is gone.
+pub(crate) fn run(shared: &Shared, jobs: &Receiver<Job>, mut seat: Seat) {
+    while let Ok(job) = jobs.recv() {
+        match job {
+            Job::Sign(job) => sign(shared, &mut seat, job),
+            Job::Task(task) => task(shared, &mut seat),
+            Job::Stop => break,
+        }
+    }
+    if let Ok(inside) = shared.module.enter() {
+        seat.leave(&inside);
+    }
+}
+
+/// Does `act` at a desk. Before anything lasting has happened, trouble with a session is met with a new one, once; after
+/// that it is trouble with the token, and the healer's business.
+pub(crate) fn attend<T>(
+    shared: &Shared,
+    seat: &mut Seat,
+    repeatable: bool,
+    mut act: impl FnMut(&Inside<'_>, &mut Desk) -> Result<T, Fault>,
+) -> Result<T, HsmError> {
+    let Ok(inside) = shared.module.enter() else {
+        shared.standing.trouble("the module is not initialised");
+        return Err(shared.standing.unavailable());
+    };
+    if !shared.standing.is_ready() {
+        return Err(shared.standing.unavailable());
+    }
+    match at_desk(shared, seat, &inside, repeatable, &mut act) {
+        Ok(done) => Ok(done),
+        Err(Fault::Answer(error)) => Err(error),
+        Err(Fault::Refused(why)) => Err(HsmError::Failed(format!("the token refused: {why}"))),
+        Err(Fault::Locked(why)) => {
+            shared.standing.lock(&why);
+            Err(HsmError::Locked(why))
+        }
+        Err(Fault::Lost(why)) => {
+            shared.standing.trouble(&why);
+            Err(HsmError::Unavailable { retry_after_secs: RETRY_AFTER_HEALING_SECS, why })
+        }
+    }
+}
+
+fn at_desk<T>(
+    shared: &Shared,
+    seat: &mut Seat,
+    inside: &Inside<'_>,
+    repeatable: bool,
+    act: &mut impl FnMut(&Inside<'_>, &mut Desk) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let mut may_repeat = true;
+    loop {
+        let outcome = match seat.desk(shared, inside) {
+            Ok(desk) => {
+                may_repeat &= repeatable;
+                act(inside, desk)
+            }
+            Err(fault) => Err(fault),
+        };
+        if let Err(Fault::Lost(_) | Fault::Refused(_)) = outcome {
+            // An error may leave an operation open in the session: the next job gets a clean one.
+            seat.leave(inside);
+        }
+        match outcome {
+            Err(Fault::Lost(why)) if may_repeat => {
+                tracing::warn!(why, "a session was lost; trying a new one");
+                may_repeat = false;
+            }
+            other => return other,
+        }
+    }
+}
+
+fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
+    let SignJob { intent, turn, claim, reply } = job;
+    // Nobody waits any more: the operation stays an intent without a conclusion, and nothing is signed.
+    if reply.is_closed() {
+        return;
+    }
+    let operation = intent.operation();
+    let outcome = match shared.module.enter() {
+        Ok(inside) if shared.standing.is_ready() => {
+            let begun = begin(shared, seat, &inside, turn.as_ref(), &intent, &claim);
+            // The key was found: a signature that takes its time keeps nobody from making another.
+            drop(turn);
+            match begun {
+                Begun::TakenBack => return,
+                Begun::NeedsTurn => {
+                    // An error means that nobody waits any more. Nothing was begun.
+                    let _ = reply.send(Answer::NeedsTurn(intent));
+                    return;
+                }
+                Begun::Not(error) => Err(error),
+                Begun::UnderWay(input) => finish(shared, seat, &inside, &intent, &input),
+            }
+        }
+        _ if !claim.take() => return,
+        Ok(_) => Err(away(shared, operation)),
+        Err(why) => {
+            shared.standing.trouble(&why);
+            Err(away(shared, operation))
+        }
+    };
+    let outcome = outcome.map(|bytes| Signature::released(intent, bytes));
+    let signed = outcome.is_ok();
+    if reply.send(Answer::Over(outcome)).is_err() {
+        tracing::error!(operation, signed, "an answer of the token came too late; its outcome stays unknown");
+    }
+}
+
+fn away(shared: &Shared, operation: u64) -> SignError {
+    let (why, retry_after_secs) = shared.standing.absence();
+    SignError::Unavailable { not_signed: NotSigned::testify(operation, why), retry_after_secs }
+}
+
+/// How far a signature came before the token was shown its message.
+enum Begun<'a> {
+    /// To `C_SignInit`, and the claim is ours.
+    UnderWay(Cow<'a, [u8]>),
+    /// Not at all, and the claim is ours.
+    Not(SignError),
+    /// Not at all: the desk does not know the key yet.
+    NeedsTurn,
+    /// Not at all: the claim is the caller's.
+    TakenBack,
+}
+
+/// Session, handle, mechanism, claim, `C_SignInit`. The message has not been shown to the token: an error is `NotSigned`, and
+/// one repetition with a new session is no second signature. Claimed after what may take its time, the restart of the module
+/// for instance: waiting is not "under way".
+fn begin<'a>(
+    shared: &Shared,
+    seat: &mut Seat,
+    inside: &Inside<'_>,
+    turn: Option<&Turn>,
+    intent: &'a Intent,
+    claim: &Claim,
+) -> Begun<'a> {
+    let (operation, key) = (intent.operation(), intent.key());
+    let mut ours = false;
+    let begun = at_desk(shared, seat, inside, true, &mut |inside: &Inside<'_>, desk: &mut Desk| {
+        let recipe = desk
+            .mechanisms
+            .recipe(key.algorithm())
+            .ok_or_else(|| Fault::Refused(format!("it has no mechanism for {}", key.algorithm())))?;
+        let input = recipe.input(key.algorithm(), intent.message()).map_err(Fault::Refused)?;
+        let handle = match signing_handle(desk, turn, key)? {
+            Sought::Found(handle) => handle,
+            Sought::Absent => return Err(Fault::Lost("the token does not show the key".into())),
+            Sought::Unseen => return Ok(None),
+        };
+        ours = ours || claim.take();
+        if ours {
+            let begun = inside.raw.sign_init(&desk.session, recipe.code(), handle);
+            begun.map_err(|rv| Fault::from_rv(rv, "C_SignInit"))?;
+        }
+        Ok(Some(input))
+    });
+    let refused = |why: String| Begun::Not(SignError::Refused(NotSigned::testify(operation, why)));
+    match begun {
+        Ok(None) => Begun::NeedsTurn,
+        _ if !ours && !claim.take() => Begun::TakenBack,
+        Ok(Some(input)) => Begun::UnderWay(input),
+        Err(Fault::Refused(why)) => refused(why),
+        Err(Fault::Answer(error)) => refused(error.to_string()),
+        Err(Fault::Locked(why)) => {
+            shared.standing.lock(&why);
+            Begun::Not(away(shared, operation))
+        }
+        Err(Fault::Lost(why)) => {
+            shared.standing.trouble(&why);
+            Begun::Not(away(shared, operation))
+        }
+    }
+}
+
+/// `C_Sign` and the verification. From here on a signature may exist. No return value is trusted to say otherwise, not even
+/// "operation not initialised": a module in front of a network HSM can lose the answer and say anything.
+fn finish(
+    shared: &Shared,
+    seat: &mut Seat,
+    inside: &Inside<'_>,
+    intent: &Intent,
+    input: &[u8],
+) -> Result<Vec<u8>, SignError> {
+    let (operation, key) = (intent.operation(), intent.key());
+    let unknown = |why: String| SignError::Unknown { operation, why };
+    let Some(desk) = &seat.desk else {
+        return Err(SignError::Refused(NotSigned::testify(operation, "its session was given up".into())));
+    };
+    let raw = match inside.raw.sign(&desk.session, input) {
+        Ok(raw) => raw,
+        Err(rv) => {
+            seat.leave(inside);
+            let fault = Fault::from_rv(rv, "C_Sign");
+            if let Fault::Lost(why) = &fault {
+                shared.standing.trouble(why);
+            }
+            return Err(unknown(match fault {
+                Fault::Lost(why) | Fault::Refused(why) | Fault::Locked(why) => why,
+                Fault::Answer(error) => error.to_string(),
+            }));
+        }
+    };
+    // Verified before anyone sees it. A wrong one was made all the same, by a fault in the token or by another key than the
+    // one named: it is not released, and not called "not signed".
+    let verified = x509_form(key.kind(), raw).and_then(|bytes| {
+        verify_bare(key.algorithm(), key.bare(), intent.message(), &bytes).map(|()| bytes).map_err(|e| e.to_string())
+    });
+    verified.map_err(|why| {
+        tracing::error!(operation, key = key.label(), why, "the token made a wrong signature; it is not released");
+        seat.leave(inside);
+        unknown(format!("the token made a wrong signature: {why}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::Module;
+    use crate::testing::TestToken;
+
+    #[test]
+    fn a_desk_does_not_outlive_a_restart_or_the_tokens_return() {
+        let config = TestToken::new("desk").config().check().unwrap();
+        let module = Module::shared(&config.module).unwrap();
+        let shared = Shared::new(config, module.clone(), 0);
+        let desk = shared.open_desk(&module.enter().unwrap()).unwrap();
+        let mut seat = Seat::at(desk);
+        for round in 0..3 {
+            match round {
+                0 => module.restart(module.generation()).unwrap(),
+                1 => {
+                    shared.standing.trouble("as told by the test");
+                    shared.standing.recovered();
+                }
+                _ => {}
+            }
+            // The number of a session of before may be that of another thread's session now.
+            let inside = module.enter().unwrap();
+            let era = seat.desk(&shared, &inside).unwrap().era;
+            assert_eq!(era, Era { generation: inside.generation, epoch: shared.standing.epoch() });
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The fold: what all leaves so far amount to, of that which decides something.
+//!
+//! Records as their newest leaf and its digest; revocations whole, as they are few and a CRL is made of them; keys known to
+//! be compromised; operations that wait for their conclusion; what each issuer's newest CRL covers. Certificates are too
+//! many to keep: they are proved one by one (`proof`). About 100 bytes a record, 200 a revocation.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use policy::Timestamp;
+use ring::digest::{Context, SHA256};
+use serde::{Deserialize, Serialize};
+
+use super::change::Change;
+use crate::credential::RevokedRow;
+use crate::entry::Kind;
+use crate::log::Hash;
+
+/// A record's place in the fold: the first half of a SHA-256 over its kind and id.
+pub(crate) type RecordKey = [u8; 16];
+
+/// CRLReason keyCompromise (RFC 5280 section 5.3.1).
+pub(super) const KEY_COMPROMISE: u8 = 1;
+
+/// The key of a record.
+pub(crate) fn record_key(kind: &str, id: &str) -> RecordKey {
+    let mut context = Context::new(&SHA256);
+    context.update(kind.as_bytes());
+    context.update(&[0]);
+    context.update(id.as_bytes());
+    let mut key = [0; 16];
+    key.copy_from_slice(context.finish().as_ref().split_at(16).0);
+    key
+}
+
+/// The present version of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Version {
+    pub leaf: u64,
+    pub digest: Hash,
+}
+
+/// A revocation, as its leaf says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Revoked {
+    pub operation: u64,
+    pub leaf: u64,
+    pub kind: Kind,
+    pub serial: Vec<u8>,
+    pub revoked_at: Timestamp,
+    pub reason: u8,
+    pub not_after: Option<Timestamp>,
+    pub key_hash: Hash,
+    /// The digest of its row.
+    pub row: Hash,
+}
+
+/// Up to where a CRL knows the revocations of its issuer. Only the fold makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Covers {
+    leaves: u64,
+    revocations: u64,
+    digest: Hash,
+}
+
+impl Covers {
+    pub(crate) fn new(leaves: u64, revocations: u64, digest: Hash) -> Covers {
+        Covers { leaves, revocations, digest }
+    }
+    /// Every revocation in the log's first so many leaves.
+    pub fn leaves(&self) -> u64 {
+        self.leaves
+    }
+    /// How many that are, expired ones too.
+    pub fn revocations(&self) -> u64 {
+        self.revocations
+    }
+    /// The chained hash of their leaves: `d(0)` is 32 zero bytes, `d(n+1) = SHA-256(d(n) || hash of the leaf)`.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+    /// Whether nothing that `earlier` covers is missing here.
+    pub(crate) fn includes(&self, earlier: &Covers) -> bool {
+        self.leaves >= earlier.leaves && self.revocations >= earlier.revocations
+    }
+}
+
+/// Everything revoked of an issuer, and what a CRL of it may say that it covers.
+#[derive(Clone, Debug)]
+pub struct Revocations {
+    /// In the order of the log, expired ones too: whoever makes a CRL knows which to leave out.
+    pub rows: Vec<RevokedRow>,
+    /// Up to where.
+    pub covers: Covers,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct IssuerFold {
+    /// Operations, in the order of the log.
+    pub revoked: Vec<u64>,
+    pub digest: Hash,
+    /// The most that a CRL of it was intended to cover.
+    pub covered: Option<Covers>,
+    /// The newest CRL that is surely signed.
+    pub crl: Option<u64>,
+}
+
+/// An operation without a conclusion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Open {
+    pub at: Timestamp,
+    /// The issuer, where it is a CRL.
+    pub crl: Option<String>,
+}
+
+/// What all leaves so far amount to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fold {
+    pub(super) records: HashMap<RecordKey, Version>,
+    pub(super) revoked: HashMap<u64, Revoked>,
+    pub(super) issuers: BTreeMap<String, IssuerFold>,
+    pub(super) compromised: HashSet<Hash>,
+    pub(super) open: BTreeMap<u64, Open>,
+}
+
+impl Fold {
+    /// Folds the leaf `index` with this hash. What no honest node would append is refused, and nothing is changed.
+    pub fn apply(&mut self, index: u64, hash: &Hash, change: Change) -> Result<(), String> {
+        match change {
+            Change::Intended { at, crl } => self.intended(index, at, crl),
+            Change::Settled { op, issued } => self.settled(op, issued),
+            Change::Revoked { issuer, revoked } => self.revoke(issuer, *revoked, hash),
+            Change::Recorded { key, replaces, digest } => {
+                let there = self.version(&key);
+                if there != replaces {
+                    return Err(format!("leaf {index} replaces version {replaces} of a record that has {there}"));
+                }
+                self.records.insert(key, Version { leaf: index, digest });
+                Ok(())
+            }
+            Change::Nothing => Ok(()),
+        }
+    }
+
+    fn intended(&mut self, index: u64, at: Timestamp, crl: Option<(String, Covers)>) -> Result<(), String> {
+        if let Some((issuer, covers)) = &crl {
+            self.may_cover(issuer, covers)?;
+            self.issuers.entry(issuer.clone()).or_default().covered = Some(*covers);
+        }
+        self.open.insert(index, Open { at, crl: crl.map(|(issuer, _)| issuer) });
+        Ok(())
+    }
+
+    /// No CRL covers less than an earlier one of its issuer (invariant 13).
+    pub fn may_cover(&self, issuer: &str, covers: &Covers) -> Result<(), String> {
+        match self.issuers.get(issuer).and_then(|fold| fold.covered) {
+            Some(earlier) if !covers.includes(&earlier) => Err(format!(
+                "a CRL of {issuer} up to leaf {} would cover less than the one up to leaf {}",
+                covers.leaves, earlier.leaves
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn settled(&mut self, op: u64, issued: bool) -> Result<(), String> {
+        let open = self.open.remove(&op).ok_or_else(|| format!("operation {op} is concluded already, or is none"))?;
+        if let Some(issuer) = open.crl.filter(|_| issued) {
+            let fold = self.issuers.entry(issuer).or_default();
+            fold.crl = fold.crl.max(Some(op));
+        }
+        Ok(())
+    }
+
+    fn revoke(&mut self, issuer: String, revoked: Revoked, hash: &Hash) -> Result<(), String> {
+        if self.revoked.contains_key(&revoked.operation) {
+            return Err(format!("operation {} is revoked already", revoked.operation));
+        }
+        let fold = self.issuers.entry(issuer).or_default();
+        fold.revoked.push(revoked.operation);
+        fold.digest = chained(&fold.digest, hash);
+        if revoked.reason == KEY_COMPROMISE {
+            self.compromised.insert(revoked.key_hash);
+        }
+        self.revoked.insert(revoked.operation, revoked);
+        Ok(())
+    }
+
+    /// The present version of a record, 0 where there is none.
+    pub fn version(&self, key: &RecordKey) -> u64 {
+        self.records.get(key).map_or(0, |version| version.leaf + 1)
+    }
+
+    pub fn record(&self, key: &RecordKey) -> Option<Version> {
+        self.records.get(key).copied()
+    }
+
+    pub fn revocation(&self, operation: u64) -> Option<&Revoked> {
+        self.revoked.get(&operation)
+    }
+
+    pub fn is_open(&self, operation: u64) -> bool {
+        self.open.contains_key(&operation)
+    }
+
+    pub fn is_compromised(&self, key_hash: &Hash) -> bool {
+        self.compromised.contains(key_hash)
+    }
+
+    /// Operations intended before a time that nobody concluded or revoked, oldest first.
+    pub fn unconcluded(&self, before: Timestamp, limit: usize) -> Vec<u64> {
+        let waiting = self.open.iter().filter(|(op, open)| open.at < before && !self.revoked.contains_key(op));
+        waiting.map(|(op, _)| *op).take(limit).collect()
+    }
+
+    /// The revocations of an issuer in the first `size` leaves, which are all that were folded.
+    pub fn revocations(&self, issuer: &str, size: u64) -> Revocations {
+        let (ops, digest) = self.issuers.get(issuer).map_or((&[][..], [0; 32]), |fold| (&fold.revoked, fold.digest));
+        let rows: Vec<RevokedRow> = ops.iter().filter_map(|op| self.revoked.get(op)).map(row).collect();
+        let covers = Covers { leaves: size, revocations: rows.len() as u64, digest };
+        Revocations { rows, covers }
+    }
+
+    /// The newest signed CRL of an issuer.
+    pub fn newest_crl(&self, issuer: &str) -> Option<u64> {
+        self.issuers.get(issuer)?.crl
+    }
+}
+
+fn row(revoked: &Revoked) -> RevokedRow {
+    RevokedRow {
+        operation: revoked.operation,
+        kind: revoked.kind,
+        serial: revoked.serial.clone(),
+        revoked_at: revoked.revoked_at,
+        reason: revoked.reason,
+        not_after: revoked.not_after,
+    }
+}
+
+/// The chained hash of an issuer's revocations with one more.
+pub(crate) fn chained(digest: &Hash, leaf: &Hash) -> Hash {
+    crate::schema::sha256(&[digest.as_slice(), leaf].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revoked(operation: u64, reason: u8) -> Change {
+        let revoked = Revoked {
+            operation,
+            leaf: operation + 1,
+            kind: Kind::Certificate,
+            serial: vec![operation as u8],
+            revoked_at: Timestamp::from_unix(5),
+            reason,
+            not_after: None,
+            key_hash: [operation as u8; 32],
+            row: [0; 32],
+        };
+        Change::Revoked { issuer: "tls".into(), revoked: Box::new(revoked) }
+    }
+
+    #[test]
+    fn what_no_honest_node_appends_is_refused_and_changes_nothing() {
+        let mut fold = Fold::default();
+        let key = record_key("api-token", "a");
+        let hash = [1; 32];
+        fold.apply(0, &hash, Change::Recorded { key, replaces: 0, digest: [2; 32] }).unwrap();
+        fold.apply(1, &hash, revoked(9, 1)).unwrap();
+        let before = fold.clone();
+        for change in [
+            Change::Recorded { key, replaces: 0, digest: [3; 32] },
+            Change::Recorded { key, replaces: 2, digest: [3; 32] },
+            revoked(9, 4),
+            Change::Settled { op: 7, issued: true },
+        ] {
+            assert!(fold.apply(2, &hash, change).is_err());
+            assert_eq!(fold, before);
+        }
+        assert!(fold.is_compromised(&[9; 32]) && !fold.is_compromised(&[8; 32]));
+    }
+
+    #[test]
+    fn a_crl_never_covers_less_than_the_one_before() {
+        let mut fold = Fold::default();
+        let crl = |covers| Change::Intended { at: Timestamp::from_unix(1), crl: Some(("tls".to_owned(), covers)) };
+        let none = fold.revocations("tls", 0).covers;
+        fold.apply(0, &[0; 32], revoked(100, 4)).unwrap();
+        let one = fold.revocations("tls", 1).covers;
+        assert_ne!(one.digest(), none.digest());
+        fold.apply(1, &[0; 32], crl(one)).unwrap();
+        assert!(fold.apply(2, &[0; 32], crl(none)).is_err());
+        fold.apply(2, &[0; 32], crl(one)).unwrap();
+        fold.apply(3, &[0; 32], Change::Settled { op: 1, issued: true }).unwrap();
+        fold.apply(4, &[0; 32], Change::Settled { op: 2, issued: false }).unwrap();
+        assert_eq!(fold.newest_crl("tls"), Some(1));
+        assert!(fold.unconcluded(Timestamp::from_unix(2), 10).is_empty());
+    }
+}

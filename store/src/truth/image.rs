@@ -1,0 +1,180 @@
+//! The fold and its tree as bytes: what a start goes on from, instead of reading the whole log.
+//!
+//! An image is sealed with the head key and bound to the log's name; it lies beside the head, outside the database. One that
+//! is damaged, foreign or absent costs time and nothing else: the log is then read from its beginning.
+
+use policy::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::fold::{Covers, Fold, IssuerFold, Open, RecordKey, Revoked, Version};
+use super::key::HeadKey;
+use crate::error::StoreError;
+use crate::log::{Hash, Tree};
+
+const SEAL_BYTES: usize = 32;
+
+#[derive(Serialize, Deserialize)]
+struct Image {
+    version: u8,
+    origin: String,
+    size: u64,
+    time: i64,
+    partial: Vec<Vec<Hash>>,
+    records: Vec<(RecordKey, Version)>,
+    revoked: Vec<Revocation>,
+    issuers: Vec<Issuer>,
+    open: Vec<(u64, i64, Option<String>)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Revocation {
+    operation: u64,
+    leaf: u64,
+    kind: String,
+    serial: Vec<u8>,
+    revoked_at: i64,
+    reason: u8,
+    not_after: Option<i64>,
+    key_hash: Hash,
+    row: Hash,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Issuer {
+    label: String,
+    revoked: Vec<u64>,
+    digest: Hash,
+    covered: Option<Covers>,
+    crl: Option<u64>,
+}
+
+const VERSION: u8 = 1;
+
+/// The sealed bytes.
+pub(super) fn write(key: &HeadKey, origin: &str, tree: &Tree, fold: &Fold, time: i64) -> Result<Vec<u8>, StoreError> {
+    let image = Image {
+        version: VERSION,
+        origin: origin.to_owned(),
+        size: tree.size(),
+        time,
+        partial: (0..8).map(|level| tree.partial(level).to_vec()).collect(),
+        records: fold.records.iter().map(|(key, version)| (*key, *version)).collect(),
+        revoked: fold.revoked.values().map(revocation).collect(),
+        issuers: fold.issuers.iter().map(issuer).collect(),
+        open: fold.open.iter().map(|(op, open)| (*op, open.at.unix(), open.crl.clone())).collect(),
+    };
+    let mut bytes = postcard::to_stdvec(&image).map_err(|e| StoreError::Invalid(format!("the fold's image: {e}")))?;
+    let seal = key.seal_image(&bytes);
+    bytes.extend_from_slice(&seal);
+    Ok(bytes)
+}
+
+/// What an image of this log holds; none where it is not one.
+pub(super) fn read(key: &HeadKey, origin: &str, bytes: &[u8]) -> Option<(Tree, Fold, i64)> {
+    let (bytes, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL_BYTES)?)?;
+    if !key.image_sealed(bytes, seal) {
+        return None;
+    }
+    let image: Image = postcard::from_bytes(bytes).ok()?;
+    if image.version != VERSION || image.origin != origin {
+        return None;
+    }
+    let tree = Tree::from_partial(image.size, image.partial).ok()?;
+    let revoked: Vec<Revoked> = image.revoked.into_iter().map(revoked).collect::<Option<_>>()?;
+    let compromised = revoked.iter().filter(|r| r.reason == super::fold::KEY_COMPROMISE).map(|r| r.key_hash).collect();
+    let fold = Fold {
+        records: image.records.into_iter().collect(),
+        revoked: revoked.into_iter().map(|revoked| (revoked.operation, revoked)).collect(),
+        issuers: image.issuers.into_iter().map(issuer_fold).collect(),
+        compromised,
+        open: image.open.into_iter().map(|(op, at, crl)| (op, Open { at: Timestamp::from_unix(at), crl })).collect(),
+    };
+    Some((tree, fold, image.time))
+}
+
+fn revocation(revoked: &Revoked) -> Revocation {
+    Revocation {
+        operation: revoked.operation,
+        leaf: revoked.leaf,
+        kind: revoked.kind.as_str().to_owned(),
+        serial: revoked.serial.clone(),
+        revoked_at: revoked.revoked_at.unix(),
+        reason: revoked.reason,
+        not_after: revoked.not_after.map(Timestamp::unix),
+        key_hash: revoked.key_hash,
+        row: revoked.row,
+    }
+}
+
+fn revoked(row: Revocation) -> Option<Revoked> {
+    Some(Revoked {
+        operation: row.operation,
+        leaf: row.leaf,
+        kind: row.kind.parse().ok()?,
+        serial: row.serial,
+        revoked_at: Timestamp::from_unix(row.revoked_at),
+        reason: row.reason,
+        not_after: row.not_after.map(Timestamp::from_unix),
+        key_hash: row.key_hash,
+        row: row.row,
+    })
+}
+
+fn issuer((label, fold): (&String, &IssuerFold)) -> Issuer {
+    let IssuerFold { revoked, digest, covered, crl } = fold.clone();
+    Issuer { label: label.clone(), revoked, digest, covered, crl }
+}
+
+fn issuer_fold(issuer: Issuer) -> (String, IssuerFold) {
+    let Issuer { label, revoked, digest, covered, crl } = issuer;
+    (label, IssuerFold { revoked, digest, covered, crl })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::change::Change;
+    use super::super::fold::record_key;
+    use super::*;
+    use crate::entry::Kind;
+    use crate::log::leaf_hash;
+
+    #[test]
+    fn an_image_reads_back_and_an_altered_or_foreign_one_does_not() {
+        let (mut tree, mut fold) = (Tree::default(), Fold::default());
+        let revoked = Revoked {
+            operation: 1,
+            leaf: 2,
+            kind: Kind::Certificate,
+            serial: vec![1, 2, 3],
+            revoked_at: Timestamp::from_unix(7),
+            reason: 1,
+            not_after: Some(Timestamp::from_unix(9)),
+            key_hash: [4; 32],
+            row: [5; 32],
+        };
+        let changes = [
+            Change::Recorded { key: record_key("a", "b"), replaces: 0, digest: [1; 32] },
+            Change::Intended { at: Timestamp::from_unix(3), crl: None },
+            Change::Revoked { issuer: "tls".into(), revoked: Box::new(revoked) },
+            Change::Intended { at: Timestamp::from_unix(3), crl: Some(("tls".into(), Covers::new(3, 1, [0; 32]))) },
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
+            let hash = leaf_hash(&[index as u8]);
+            fold.apply(index as u64, &hash, change).unwrap();
+            tree.append(hash, &mut Vec::new());
+        }
+        let key = HeadKey::new(&[9; 32]);
+        let image = write(&key, "a/log", &tree, &fold, 11).unwrap();
+        let (tree_again, fold_again, time) = read(&key, "a/log", &image).unwrap();
+        assert_eq!((tree_again.size(), tree_again.root()), (tree.size(), tree.root()));
+        assert_eq!((fold_again, time), (fold, 11));
+        assert_eq!(read(&key, "b/log", &image), None);
+        assert_eq!(read(&HeadKey::new(&[8; 32]), "a/log", &image), None);
+        for at in [0, image.len() / 2, image.len() - 1] {
+            let mut altered = image.clone();
+            altered[at] ^= 1;
+            assert_eq!(read(&key, "a/log", &altered), None);
+        }
+        assert_eq!(read(&key, "a/log", &image[..10]), None);
+    }
+}

@@ -1,0 +1,27 @@
+//! What a running node holds for true, whatever the database says: the tree and the fold of its leaves, in memory.
+//!
+//! The database is a witness. A node takes from it what extends the tree in memory under a sealed head, folds it, and
+//! compares every row that decides something with the fold ([`Attested`]). What does not fit is refused and raises an alarm;
+//! a log that is not an extension stops all writing. docs/decisions/006 weighs this against other ways.
+//!
+//! Trusted for: which row is the present one. Whoever controls the database can withhold rows, and nothing else.
+
+mod alarm;
+mod anchor;
+mod attest;
+mod change;
+mod fold;
+mod image;
+mod key;
+mod node;
+mod proof;
+
+pub use alarm::{Alarm, Integrity};
+pub(crate) use anchor::Anchor;
+pub use attest::Attested;
+pub(crate) use attest::{credential, credential_by_serial, record, records};
+pub(crate) use change::Change;
+pub use fold::{Covers, Revocations};
+pub(crate) use fold::{RecordKey, Revoked, record_key};
+pub(crate) use key::{open_key, read_sealed};
+pub(crate) use node::{Divergence, Node};

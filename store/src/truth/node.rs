@@ -1,0 +1,397 @@
+//! A running node: the tree and the fold it believes, and how it follows the register.
+//!
+//! Following takes only what extends the tree in memory under a sealed head. A register that is shorter, or has another tree
+//! at the same size, is a divergence: from then on nothing is written until an operator says how to go on (invariant 12).
+//!
+//! Lock order: `state` is held for moments, never across a statement.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+use policy::World;
+
+use super::alarm::{Alarms, Integrity};
+use super::anchor::Anchor;
+use super::change::Change;
+use super::fold::{Fold, RecordKey, Revocations, Version};
+use super::image;
+use super::key::HeadKey;
+use super::proof::Tiles;
+use crate::error::StoreError;
+use crate::leaf::Leaf;
+use crate::log::{Hash, Head, Tree, leaf_hash};
+use crate::sql::{Sql, SqlError, Value};
+
+/// Leaves read at once: about a megabyte.
+const PAGE: u64 = 1_024;
+/// A new image of the fold is written when so many leaves came since the last, and one for every four entries it has:
+/// reading them again takes well under a second, and writing costs a small part of what appending did.
+const IMAGE_LEAVES_MIN: u64 = 50_000;
+
+/// Why the register could not be followed.
+#[derive(Debug)]
+pub(crate) enum Divergence {
+    /// The database did not answer.
+    Sql(SqlError),
+    /// What it answered is not what this node knows to be so.
+    Held(String),
+}
+
+impl From<SqlError> for Divergence {
+    fn from(error: SqlError) -> Divergence {
+        Divergence::Sql(error)
+    }
+}
+
+impl From<Divergence> for StoreError {
+    fn from(divergence: Divergence) -> StoreError {
+        match divergence {
+            Divergence::Sql(error) => error.into(),
+            Divergence::Held(why) => StoreError::Held(why),
+        }
+    }
+}
+
+/// The head row.
+struct HeadRow {
+    size: u64,
+    edge: Vec<u8>,
+    time: i64,
+    seal: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    tree: Tree,
+    fold: Fold,
+    time: i64,
+    /// How large the log was when the fold was last written down.
+    imaged: u64,
+}
+
+/// What a running node believes.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub origin: String,
+    key: HeadKey,
+    anchor: Option<Anchor>,
+    world: World,
+    state: RwLock<State>,
+    held: Mutex<Option<String>>,
+    alarms: Mutex<Alarms>,
+    pub(super) tiles: Mutex<Tiles>,
+}
+
+impl Node {
+    /// Reads the register from the newest image, or from its beginning. Refuses one that is behind what this node saw.
+    pub fn load(
+        sql: &mut dyn Sql,
+        origin: &str,
+        key: HeadKey,
+        anchor: Option<Anchor>,
+        world: World,
+    ) -> Result<Node, StoreError> {
+        if let Some(why) = anchor.as_ref().map(Anchor::held).transpose()?.flatten() {
+            return Err(StoreError::Held(why));
+        }
+        let image = anchor.as_ref().and_then(Anchor::image);
+        let start = image.and_then(|bytes| image::read(&key, origin, &bytes));
+        let mut state = start.map_or_else(State::default, |(tree, fold, time)| {
+            let imaged = tree.size();
+            State { tree, fold, time, imaged }
+        });
+        let known = anchor.as_ref().map(Anchor::newest).transpose()?.flatten();
+        load_state(sql, origin, &key, &mut state, known)?;
+        let node = Node {
+            origin: origin.to_owned(),
+            key,
+            anchor,
+            world,
+            state: RwLock::new(state),
+            held: Mutex::default(),
+            alarms: Mutex::default(),
+            tiles: Mutex::default(),
+        };
+        node.note_head();
+        Ok(node)
+    }
+
+    /// Lets a node that stopped go on at the register's head, which a node with the token must have sealed. Answers that head
+    /// and the newest this node knew.
+    pub fn resume(
+        sql: &mut dyn Sql,
+        origin: &str,
+        key: &HeadKey,
+        anchor: &Anchor,
+    ) -> Result<(Head, Option<Head>), StoreError> {
+        let known = anchor.newest()?;
+        let mut state = State::default();
+        load_state(sql, origin, key, &mut state, None)?;
+        let head = Head { size: state.tree.size(), root: state.tree.root() };
+        anchor.begin_at(&head, known.map_or(0, |known| known.size))?;
+        Ok((head, known))
+    }
+
+    /// The size up to which no checkpoint is signed.
+    pub fn burned(&self) -> Result<u64, StoreError> {
+        self.anchor.as_ref().map_or(Ok(0), Anchor::burned)
+    }
+
+    /// Takes what others appended. In a transaction that holds the head's lock the log cannot move meanwhile.
+    pub fn follow(&self, sql: &mut dyn Sql, lock: bool) -> Result<(), Divergence> {
+        self.not_held()?;
+        // The tree first: the head that is read afterwards is at least as new.
+        let (mut tree, known_time) = self.read(|state| (state.tree.clone(), state.time));
+        let head = read_head(sql, lock)?;
+        let from = tree.size();
+        if head.size < from {
+            return Err(self.hold(format!("the register has {} leaves, this node knows {from}", head.size)));
+        }
+        let mut leaves = Vec::new();
+        while tree.size() < head.size {
+            for (hash, change) in read_leaves(sql, tree.size(), head.size).map_err(|e| self.hold_unless_sql(e))? {
+                tree.append(hash, &mut Vec::new());
+                leaves.push((hash, change));
+            }
+        }
+        let fits = tree.edge().concat() == head.edge
+            && (head.size == from && head.time == known_time
+                || self.key.sealed(&self.origin, head.size, &tree.root(), head.time, &head.seal)
+                || head.size == 0);
+        if !fits {
+            // Another thread may have published meanwhile what this one read half of; then the look is repeated.
+            if self.read(|state| state.tree.size()) != from {
+                return self.follow(sql, lock);
+            }
+            let what = if head.size == from { "another tree" } else { "leaves that no node with the token sealed" };
+            return Err(self.hold(format!("the register has {what} at {} leaves", head.size)));
+        }
+        self.publish(from, tree, leaves, head.time)
+    }
+
+    /// Makes a batch that is durable, or leaves that were read, part of what this node believes.
+    pub fn publish(&self, from: u64, tree: Tree, leaves: Vec<(Hash, Change)>, time: i64) -> Result<(), Divergence> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have read these leaves from the register before their writer came here.
+        let skip = state.tree.size().saturating_sub(from);
+        if state.tree.size() < from || tree.size() < state.tree.size() {
+            return Ok(());
+        }
+        for (index, (hash, change)) in (from..).zip(leaves).skip(usize::try_from(skip).unwrap_or(usize::MAX)) {
+            if let Err(why) = state.fold.apply(index, &hash, change) {
+                drop(state);
+                return Err(self.hold(format!("the register's log says what cannot be: {why}")));
+            }
+        }
+        state.tree = tree;
+        state.time = time;
+        drop(state);
+        self.note_head();
+        Ok(())
+    }
+
+    /// The seal of a head that is about to be written.
+    pub fn seal(&self, tree: &Tree, time: i64) -> Hash {
+        self.key.seal_head(&self.origin, tree.size(), &tree.root(), time)
+    }
+
+    /// The tree, to append to.
+    pub fn tree(&self) -> Tree {
+        self.read(|state| state.tree.clone())
+    }
+
+    /// The greatest time in the log.
+    pub fn time(&self) -> i64 {
+        self.read(|state| state.time)
+    }
+
+    /// The head as this node knows it.
+    pub fn head(&self) -> Head {
+        self.read(|state| Head { size: state.tree.size(), root: state.tree.root() })
+    }
+
+    /// How many leaves are folded, and the present version of a record.
+    pub fn record(&self, key: &RecordKey) -> (u64, Option<Version>) {
+        self.read(|state| (state.tree.size(), state.fold.record(key)))
+    }
+
+    /// Everything revoked of an issuer.
+    pub fn revocations(&self, issuer: &str) -> Revocations {
+        self.read(|state| state.fold.revocations(issuer, state.tree.size()))
+    }
+
+    /// Asks the fold, and how many leaves it is of.
+    pub fn fold<T>(&self, ask: impl FnOnce(&Fold, u64) -> T) -> T {
+        self.read(|state| ask(&state.fold, state.tree.size()))
+    }
+
+    /// A hash of an unfinished tile: the part of the tree that no tile in the database has to be believed for. None where
+    /// the tile is finished.
+    pub fn unfinished(&self, level: u8, index: u64) -> Result<Option<Hash>, String> {
+        self.read(|state| {
+            let hashes = state.tree.size().checked_shr(8 * u32::from(level)).unwrap_or(0);
+            let first = hashes - hashes % 256;
+            let Some(at) = index.checked_sub(first) else { return Ok(None) };
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            let hash = state.tree.partial(level).get(at).copied();
+            hash.map(Some).ok_or_else(|| format!("the log does not reach hash {index} of level {level}"))
+        })
+    }
+
+    /// Writes the fold down beside the head if much came since, or if `now`.
+    pub fn write_image(&self, now: bool) -> Result<(), StoreError> {
+        let Some(anchor) = &self.anchor else { return Ok(()) };
+        let image = {
+            let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+            let since = state.tree.size() - state.imaged;
+            let worth = IMAGE_LEAVES_MIN.max((state.fold.records.len() + state.fold.revoked.len()) as u64 / 4);
+            if since == 0 || !now && since < worth {
+                return Ok(());
+            }
+            (image::write(&self.key, &self.origin, &state.tree, &state.fold, state.time)?, state.tree.size())
+        };
+        anchor.note_image(&image.0)?;
+        self.state.write().unwrap_or_else(PoisonError::into_inner).imaged = image.1;
+        Ok(())
+    }
+
+    /// Keeps a signed checkpoint outside the database.
+    pub fn note_checkpoint(&self, note: &str) -> Result<(), StoreError> {
+        self.anchor.as_ref().map_or(Ok(()), |anchor| anchor.note_checkpoint(note))
+    }
+
+    /// Whether it writes at all.
+    pub fn not_held(&self) -> Result<(), Divergence> {
+        match self.locked_held().as_ref() {
+            Some(why) => Err(Divergence::Held(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops writing, for good; the first reason stays.
+    pub fn hold(&self, why: String) -> Divergence {
+        let mut held = self.locked_held();
+        if held.is_none() {
+            tracing::error!(%why, "the register is not an extension of what this node knows: nothing is written any more");
+            if let Some(anchor) = &self.anchor {
+                anchor.note_held(&why);
+            }
+            self.alarm("log", &why);
+        }
+        Divergence::Held(held.get_or_insert(why).clone())
+    }
+
+    fn hold_unless_sql(&self, divergence: Divergence) -> Divergence {
+        match divergence {
+            Divergence::Held(why) => self.hold(why),
+            sql @ Divergence::Sql(_) => sql,
+        }
+    }
+
+    /// Raises an alarm about a row.
+    pub fn alarm(&self, place: &str, says: &str) {
+        let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        alarms.raise(self.world.now(), place.to_owned(), says.to_owned());
+    }
+
+    /// How the register is.
+    pub fn integrity(&self) -> Integrity {
+        let (alarms, alarms_total) = self.alarms.lock().unwrap_or_else(PoisonError::into_inner).list();
+        Integrity { held: self.locked_held().clone(), alarms, alarms_total }
+    }
+
+    fn note_head(&self) {
+        if let Some(anchor) = &self.anchor {
+            anchor.note_head(&self.head());
+        }
+    }
+
+    fn locked_held(&self) -> MutexGuard<'_, Option<String>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(&self, ask: impl FnOnce(&State) -> T) -> T {
+        ask(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Brings the state from an image, or from nothing, to the register's head, and holds it against what the node saw.
+fn load_state(
+    sql: &mut dyn Sql,
+    origin: &str,
+    key: &HeadKey,
+    state: &mut State,
+    known: Option<Head>,
+) -> Result<(), StoreError> {
+    let head = read_head(sql, false)?;
+    let behind = |size: u64, known: u64| {
+        StoreError::Held(format!(
+            "the register has {size} leaves, and this node saw {known}: it was put back, cut or exchanged"
+        ))
+    };
+    let not_ours = || StoreError::Held("the register's log is not the one this node saw".to_owned());
+    if let Some(known) = known.filter(|known| known.size > head.size) {
+        return Err(behind(head.size, known.size));
+    }
+    if state.tree.size() > head.size {
+        return Err(behind(head.size, state.tree.size()));
+    }
+    let differs = |tree: &Tree| known.is_some_and(|known| known.size == tree.size() && known.root != tree.root());
+    while state.tree.size() < head.size {
+        for (hash, change) in read_leaves(sql, state.tree.size(), head.size)? {
+            if differs(&state.tree) {
+                return Err(not_ours());
+            }
+            let index = state.tree.size();
+            state.fold.apply(index, &hash, change).map_err(StoreError::Held)?;
+            state.tree.append(hash, &mut Vec::new());
+        }
+    }
+    if differs(&state.tree) {
+        return Err(not_ours());
+    }
+    let root = state.tree.root();
+    let sealed = head.size == 0 || key.sealed(origin, head.size, &root, head.time, &head.seal);
+    if state.tree.edge().concat() != head.edge || !sealed {
+        return Err(StoreError::Held(
+            "the register's head was not sealed by a node with this token and this log's name".to_owned(),
+        ));
+    }
+    state.time = head.time;
+    Ok(())
+}
+
+fn read_head(sql: &mut dyn Sql, lock: bool) -> Result<HeadRow, SqlError> {
+    let text = "SELECT size, edge, time, seal FROM head WHERE id = $1";
+    let rows = if lock { sql.query_and_lock(text, &[Value::Int(1)])? } else { sql.query(text, &[Value::Int(1)])? };
+    let row = rows.into_iter().next().and_then(|mut row| {
+        Some(HeadRow { size: row.index().ok()?, edge: row.blob().ok()?, time: row.int().ok()?, seal: row.blob().ok()? })
+    });
+    row.ok_or_else(|| SqlError::Corrupt("the head row is missing or malformed".into()))
+}
+
+/// A page of leaves from `from` on. One that is missing or is none of ours is a divergence.
+fn read_leaves(sql: &mut dyn Sql, from: u64, to: u64) -> Result<Vec<(Hash, Change)>, Divergence> {
+    let to = to.min(from + PAGE);
+    let range = [int(from), int(to)];
+    let rows = sql.query("SELECT idx, bytes FROM leaf WHERE idx >= $1 AND idx < $2 ORDER BY idx", &range)?;
+    if rows.len() as u64 != to - from {
+        return Err(Divergence::Held(format!("of the register's leaves {from} to {to} some are missing")));
+    }
+    let mut leaves = Vec::with_capacity(rows.len());
+    for (index, mut row) in (from..).zip(rows) {
+        let wrong = |why: &dyn std::fmt::Display| Divergence::Held(format!("leaf {index} is none of ours: {why}"));
+        let there = row.index().map_err(|e| wrong(&e))?;
+        let bytes = row.blob().map_err(|e| wrong(&e))?;
+        let leaf = Leaf::parse(&bytes).map_err(|e| wrong(&e))?;
+        if leaf.i != index || there != index {
+            return Err(wrong(&"it says another index"));
+        }
+        leaves.push((leaf_hash(&bytes), Change::of(&leaf).map_err(|e| wrong(&e))?));
+    }
+    Ok(leaves)
+}
+
+/// Indexes stay far below 2^63.
+pub(super) fn int(n: u64) -> Value<'static> {
+    Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
+}

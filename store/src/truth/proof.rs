@@ -1,0 +1,82 @@
+//! A leaf, proved by the tree in memory: the path from its bytes up the stored tiles to hashes that this node holds itself.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use super::node::{Node, int};
+use crate::error::StoreError;
+use crate::leaf::Leaf;
+use crate::log::{Hash, TILE_WIDTH, leaf_hash, tile_root};
+use crate::sql::{Sql, Value};
+
+/// Proved tiles that are kept: 8 KiB each. What is read often lies close together.
+const TILES_MAX: usize = 1_024;
+/// Levels of a log of any length.
+const LEVELS: u8 = 8;
+
+/// Tiles whose hashes were proved.
+#[derive(Debug, Default)]
+pub(crate) struct Tiles(HashMap<(u8, u64), Arc<[Hash]>>);
+
+/// The leaf of this index, or what is wrong with the register's.
+pub(super) fn leaf(node: &Node, sql: &mut dyn Sql, index: u64) -> Result<Result<Leaf, String>, StoreError> {
+    let rows = sql.query("SELECT bytes FROM leaf WHERE idx = $1", &[int(index)])?;
+    let Some(mut row) = rows.into_iter().next() else { return Ok(Err(format!("leaf {index} is missing"))) };
+    let Ok(bytes) = row.blob() else { return Ok(Err(format!("leaf {index} is no text"))) };
+    let proved = match proved_hash(node, sql, 0, index)? {
+        Ok(hash) => hash,
+        Err(why) => return Ok(Err(why)),
+    };
+    if leaf_hash(&bytes) != proved {
+        return Ok(Err(format!("leaf {index} is not the one in the log")));
+    }
+    Ok(Leaf::parse(&bytes).map_err(|why| format!("leaf {index}: {why}")))
+}
+
+/// The hash at a place of the tree.
+fn proved_hash(node: &Node, sql: &mut dyn Sql, level: u8, index: u64) -> Result<Result<Hash, String>, StoreError> {
+    match node.unfinished(level, index) {
+        Ok(Some(hash)) => return Ok(Ok(hash)),
+        Ok(None) => {}
+        Err(why) => return Ok(Err(why)),
+    }
+    let (n, at) = (index / u64::from(TILE_WIDTH), (index % u64::from(TILE_WIDTH)) as usize);
+    let there = format!("tile level={level} n={n}");
+    let tile = match kept(node, level, n) {
+        Some(tile) => tile,
+        None => {
+            if level + 1 >= LEVELS {
+                return Ok(Err(format!("{there} is beyond any log")));
+            }
+            let Some(hashes) = read_tile(sql, level, n)? else { return Ok(Err(format!("{there} is missing"))) };
+            match proved_hash(node, sql, level + 1, n)? {
+                Ok(root) if root == tile_root(&hashes) => keep(node, level, n, hashes),
+                Ok(_) => return Ok(Err(format!("{there} is not the one in the log"))),
+                Err(why) => return Ok(Err(why)),
+            }
+        }
+    };
+    Ok(tile.get(at).copied().ok_or(there))
+}
+
+fn read_tile(sql: &mut dyn Sql, level: u8, n: u64) -> Result<Option<Vec<Hash>>, StoreError> {
+    let rows = sql.query("SELECT hashes FROM tile WHERE level = $1 AND n = $2", &[Value::Int(level.into()), int(n)])?;
+    let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
+    let bytes = row.blob()?;
+    let hashes: Vec<Hash> = bytes.chunks_exact(32).filter_map(|hash| hash.try_into().ok()).collect();
+    Ok(Some(hashes).filter(|hashes| hashes.len() == usize::from(TILE_WIDTH)))
+}
+
+fn kept(node: &Node, level: u8, n: u64) -> Option<Arc<[Hash]>> {
+    node.tiles.lock().unwrap_or_else(PoisonError::into_inner).0.get(&(level, n)).cloned()
+}
+
+fn keep(node: &Node, level: u8, n: u64, hashes: Vec<Hash>) -> Arc<[Hash]> {
+    let tile: Arc<[Hash]> = hashes.into();
+    let mut tiles = node.tiles.lock().unwrap_or_else(PoisonError::into_inner);
+    if tiles.0.len() >= TILES_MAX {
+        tiles.0.clear();
+    }
+    tiles.0.insert((level, n), Arc::clone(&tile));
+    tile
+}

@@ -1,0 +1,381 @@
+//! Whoever can write the database, and nothing else, can stop the service and nothing else (docs/decisions/006).
+//!
+//! Each attack is SQL beside a running node. What a node then answers is either the truth or a refusal with an alarm, and
+//! after a restart the same.
+
+mod support;
+
+use store::{Covers, Database, Record, State, StoreError};
+use support::{House, log_config, on_both, on_sqlite, path_of, record, revocation};
+
+/// Runs the thief's SQL, in both engines' dialect.
+fn steal(database: &Database, sql: &str) {
+    let (database, sql) = (database.clone(), sql.to_owned());
+    let thief = std::thread::spawn(move || match &database {
+        Database::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(&sql).unwrap(),
+        Database::Postgres(url) => {
+            postgres::Client::connect(url, postgres::NoTls).unwrap().batch_execute(&sql).unwrap();
+        }
+    });
+    thief.join().unwrap();
+}
+
+fn altered<T: std::fmt::Debug>(outcome: Result<T, StoreError>, place: &str) {
+    match outcome {
+        Err(StoreError::Altered(says)) => assert!(says.contains(place), "{says}"),
+        other => panic!("{place}: {other:?}"),
+    }
+}
+
+fn alarmed(house: &House, place: &str) {
+    let integrity = house.ledger.integrity();
+    assert!(integrity.alarms.iter().any(|alarm| alarm.place.contains(place)), "{place}: {integrity:?}");
+}
+
+/// A record in two versions and another beside it.
+async fn two_versions(house: &House) {
+    house.ledger.record(vec![record("a", Some(0)), record("b", Some(0))]).await.unwrap();
+    house.issue(900).await;
+    let version = house.ledger.record_get("thing", "a").await.unwrap().unwrap().version;
+    house.ledger.record(vec![record("a", Some(version))]).await.unwrap();
+    house.issue(901).await;
+}
+
+/// What a thief does to record `a`; each leaves something that looks whole to SQL.
+const RECORD_ATTACKS: [(&str, &str); 5] = [
+    ("altered", "UPDATE record SET body = '{\"id\":\"evil\"}' WHERE id = 'a'"),
+    (
+        "exchanged",
+        "UPDATE record SET body = (SELECT w.body FROM record w WHERE w.id = 'b'), \
+         owner = (SELECT w.owner FROM record w WHERE w.id = 'b') WHERE id = 'a'",
+    ),
+    ("put back", "DELETE FROM record WHERE id = 'a' AND replaces > 0"),
+    ("deleted", "DELETE FROM record WHERE id = 'a'"),
+    (
+        "forged",
+        "INSERT INTO record (leaf, replaces, kind, id, at, owner, lookup, expires, body, actor, proof, proof_id) \
+         SELECT MAX(leaf) + 1, MAX(leaf) + 1, 'thing', 'a', 0, 'web', NULL, NULL, '{\"id\":\"evil\"}', 'x', 'system', '' \
+         FROM record",
+    ),
+];
+
+#[test]
+fn a_record_that_a_thief_touched_decides_nothing_running_and_restarted() {
+    for (what, sql) in RECORD_ATTACKS {
+        on_both(|database| async move {
+            let house = House::open(&database).await;
+            two_versions(&house).await;
+            steal(&database, sql);
+            // Another version by somebody else does not hide it.
+            house.ledger.record(vec![record("c", Some(0))]).await.unwrap();
+            altered(house.ledger.record_get("thing", "a").await, "kind=thing id=a");
+            alarmed(&house, "kind=thing id=a");
+            assert!(house.ledger.record_get("thing", "b").await.unwrap().is_some(), "{what}: the others go on");
+            let house = house.reopened(&database).await;
+            altered(house.ledger.record_get("thing", "a").await, "kind=thing id=a");
+            alarmed(&house, "kind=thing id=a");
+        });
+    }
+}
+
+#[test]
+fn a_record_out_of_nothing_is_refused() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        two_versions(&house).await;
+        steal(
+            &database,
+            "INSERT INTO record (leaf, replaces, kind, id, at, owner, lookup, expires, body, actor, proof, proof_id) \
+             VALUES (4, 0, 'thing', 'new', 0, 'web', NULL, NULL, '{}', 'x', 'system', ''); \
+             INSERT INTO present (kind, id, leaf, owner, lookup) VALUES ('thing', 'new', 4, 'web', NULL)",
+        );
+        altered(house.ledger.record_get("thing", "new").await, "id=new");
+        let house = house.reopened(&database).await;
+        altered(house.ledger.record_get("thing", "new").await, "id=new");
+    });
+}
+
+/// What a thief does to the certificate of operation OP; OTHER is another one.
+const CREDENTIAL_ATTACKS: [(&str, &str); 6] = [
+    ("its owner altered", "UPDATE intent SET owner = 'bank' WHERE op = OP"),
+    ("its details altered", "UPDATE intent SET details = '{\"renew\":false}' WHERE op = OP"),
+    (
+        "its names exchanged",
+        "UPDATE intent SET names = (SELECT o.names FROM intent o WHERE o.op = OTHER) WHERE op = OP",
+    ),
+    ("its conclusion deleted", "DELETE FROM conclusion WHERE op = OP"),
+    ("its conclusion altered", "UPDATE conclusion SET outcome = 'failed', signature = NULL WHERE op = OP"),
+    ("its leaf altered", "UPDATE leaf SET bytes = (SELECT o.bytes FROM leaf o WHERE o.idx = OTHER) WHERE idx = OP"),
+];
+
+#[test]
+fn a_certificate_that_a_thief_touched_decides_nothing_running_and_restarted() {
+    for (what, sql) in CREDENTIAL_ATTACKS {
+        on_both(|database| async move {
+            let house = House::open(&database).await;
+            let (ours, other) = (house.issue(1).await, house.issue(2).await);
+            // Beyond a full tile, so that the proof goes through one.
+            for n in 0..300 {
+                house.ledger.record(vec![record(&format!("r{n}"), Some(0))]).await.unwrap();
+            }
+            let sql = sql.replace("OTHER", &other.operation.to_string()).replace("OP", &ours.operation.to_string());
+            steal(&database, &sql);
+            altered(house.ledger.credential(&ours.serial_hex()).await, &format!("op={}", ours.operation));
+            assert!(house.ledger.credential(&other.serial_hex()).await.unwrap().is_some(), "{what}");
+            // A leaf that is none of ours is more than a row: the whole log is not believed after a restart.
+            if !what.contains("leaf") {
+                let house = house.reopened(&database).await;
+                altered(house.ledger.credential(&ours.serial_hex()).await, &format!("op={}", ours.operation));
+            }
+        });
+    }
+}
+
+#[test]
+fn a_revocation_that_a_thief_deletes_stays_one() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        let issued = house.issue(1).await;
+        house.ledger.revoke(revocation(issued.operation)).await.unwrap();
+        steal(&database, "DELETE FROM revocation");
+        let another = house.beside(&database).await;
+        for house in [&house, &another] {
+            let there = house.ledger.credential(&issued.serial_hex()).await.unwrap().unwrap();
+            assert_eq!((there.state, there.reason), (State::Revoked, Some(1)));
+            assert_eq!(house.ledger.revocations("tls").rows.len(), 1);
+            assert!(house.ledger.is_compromised(&issued.key_hash));
+        }
+        let again = house.ledger.revoke(revocation(issued.operation)).await;
+        assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+    });
+}
+
+#[test]
+fn a_revocation_out_of_nothing_revokes_nothing() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        let issued = house.issue(1).await;
+        steal(
+            &database,
+            &format!(
+                "INSERT INTO revocation (leaf, op, at, revoked_at, reason, actor, proof, proof_id, action, rule, \
+                 policy_hash) SELECT 0, {}, 0, 0, 1, 'x', 'system', '', 'x', 'x', policy_hash FROM intent",
+                issued.operation
+            ),
+        );
+        let there = house.ledger.credential(&issued.serial_hex()).await.unwrap().unwrap();
+        assert_eq!(there.state, State::Issued);
+    });
+}
+
+/// Cuts the log by leaves and says so in the head, as consistently as SQL allows.
+fn cut(database: &Database, by: u64) {
+    steal(
+        database,
+        &format!("DELETE FROM leaf WHERE idx >= (SELECT size - {by} FROM head); UPDATE head SET size = size - {by};"),
+    );
+}
+
+#[test]
+fn a_cut_log_stops_the_running_node_and_its_next_start() {
+    on_both(|database| async move {
+        let state = tempfile::tempdir().unwrap();
+        let house = House::open_in(&database, state.path()).await;
+        house.issue(1).await;
+        cut(&database, 2);
+        let refused = house.ledger.follow().await;
+        assert!(matches!(refused, Err(StoreError::Held(_))), "{refused:?}");
+        let refused = house.ledger.record(vec![record("a", None)]).await;
+        assert!(matches!(refused, Err(StoreError::Held(_))), "{refused:?}");
+        assert!(house.ledger.integrity().held.is_some());
+        assert!(house.ledger.intend_checkpoint(&house.log).await.is_err(), "no head of it is signed");
+        let refused = house.open_again(&database, state.path()).await;
+        assert!(matches!(refused, Err(StoreError::Held(_))), "{refused:?}");
+    });
+}
+
+#[test]
+fn leaves_that_no_node_sealed_are_not_followed() {
+    on_both(|database| async move {
+        let state = tempfile::tempdir().unwrap();
+        let house = House::open_in(&database, state.path()).await;
+        two_versions(&house).await;
+        // A whole and well-formed leaf and row, in the log's place; only the seal is not to be had.
+        let forged = house.ledger.leaves(0..1).await.unwrap().remove(0).1;
+        let size = house.ledger.head().size;
+        let forged = forged.replacen("\"i\":0,\"op\":0", &format!("\"i\":{size},\"op\":{size}"), 1);
+        steal(
+            &database,
+            &format!(
+                "INSERT INTO leaf (idx, hash, bytes) SELECT {size}, hash, CAST('{forged}' AS {}) FROM leaf WHERE idx = 0; \
+                 UPDATE head SET size = size + 1;",
+                if matches!(database, Database::Sqlite(_)) { "BLOB" } else { "BYTEA" },
+            ),
+        );
+        assert!(matches!(house.ledger.follow().await, Err(StoreError::Held(_))));
+        assert!(matches!(house.open_again(&database, state.path()).await, Err(StoreError::Held(_))));
+    });
+}
+
+#[test]
+fn a_register_put_back_to_yesterday_is_not_started() {
+    on_sqlite(|database| async move {
+        let (state, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let house = House::open_in(&database, state.path()).await;
+        house.issue(1).await;
+        let yesterday = dir.path().join("yesterday.db");
+        let copy = format!("VACUUM INTO '{}'", yesterday.display());
+        steal(&database, &copy);
+        house.issue(2).await;
+        let house = house.closed().await;
+        for stale in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{stale}", path_of(&database).display()));
+        }
+        std::fs::copy(&yesterday, path_of(&database)).unwrap();
+        let refused = house.open(&database, Some(state.path())).await;
+        assert!(matches!(refused, Err(StoreError::Held(_))), "{refused:?}");
+        // A node that never saw it cannot know: its own folder is what it knows by.
+        house.open(&database, None).await.unwrap();
+    });
+}
+
+#[test]
+fn a_start_goes_on_from_the_image_of_the_fold_and_from_nothing_alike() {
+    on_both(|database| async move {
+        let state = tempfile::tempdir().unwrap();
+        let house = House::open_in(&database, state.path()).await;
+        two_versions(&house).await;
+        let issued = house.issue(1).await;
+        house.ledger.revoke(revocation(issued.operation)).await.unwrap();
+        let before = house.ledger.revocations("tls");
+        let house = house.closed().await;
+        assert!(state.path().join("fold").exists());
+        for state in [Some(state.path()), None] {
+            let ledger = house.open(&database, state).await.unwrap();
+            assert_eq!(ledger.revocations("tls").covers, before.covers);
+            assert!(ledger.record_get("thing", "a").await.unwrap().is_some());
+            ledger.close().await;
+        }
+        // Damaged, it costs time and nothing else.
+        let image = state.path().join("fold");
+        let mut bytes = std::fs::read(&image).unwrap();
+        bytes[20] ^= 1;
+        std::fs::write(&image, bytes).unwrap();
+        house.open(&database, Some(state.path())).await.unwrap();
+    });
+}
+
+#[test]
+fn no_node_begins_a_crl_that_covers_less_than_the_newest() {
+    on_both(|database| async move {
+        let one = House::open(&database).await;
+        let issued = one.issue(1).await;
+        let two = one.beside(&database).await;
+        let earlier: Covers = two.ledger.revocations("tls").covers;
+        one.ledger.revoke(revocation(issued.operation)).await.unwrap();
+        let crl = |house: &House, n: u64, covers: Covers| {
+            let mut entry = house.entry(n);
+            entry.kind = store::Kind::Crl;
+            entry.covers = Some(covers);
+            entry
+        };
+        let covers = one.ledger.revocations("tls").covers;
+        one.ledger.intend(crl(&one, 10, covers)).await.unwrap();
+        let refused = two.ledger.intend(crl(&two, 11, earlier)).await;
+        assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+        let covers = two.ledger.revocations("tls").covers;
+        two.ledger.intend(crl(&two, 12, covers)).await.unwrap();
+    });
+}
+
+#[test]
+fn what_another_node_revokes_is_known_after_one_look() {
+    on_both(|database| async move {
+        let one = House::open(&database).await;
+        let two = one.beside(&database).await;
+        two_versions(&one).await;
+        // Newer than what the other node knows: it follows by itself.
+        assert!(two.ledger.record_get("thing", "a").await.unwrap().is_some());
+        let issued = one.issue(1).await;
+        assert!(two.ledger.credential(&issued.serial_hex()).await.unwrap().is_some());
+        one.ledger.revoke(revocation(issued.operation)).await.unwrap();
+        two.ledger.follow().await.unwrap();
+        assert_eq!(two.ledger.credential(&issued.serial_hex()).await.unwrap().unwrap().state, State::Revoked);
+    });
+}
+
+/// Reads beside writes are never taken for alterations.
+#[test]
+fn a_record_that_changes_under_its_readers_raises_no_alarm() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        house.ledger.record(vec![record("a", Some(0))]).await.unwrap();
+        let writer = {
+            let ledger = house.ledger.clone();
+            tokio::spawn(async move {
+                for _ in 0..300 {
+                    let any = Record { expect: None, ..record("a", None) };
+                    ledger.record(vec![any]).await.unwrap();
+                }
+            })
+        };
+        let mut looks = 0;
+        while !writer.is_finished() {
+            assert!(house.ledger.record_get("thing", "a").await.unwrap().is_some());
+            assert_eq!(house.ledger.record_list("thing", store::RecordFilter::default()).await.unwrap().len(), 1);
+            looks += 1;
+        }
+        writer.await.unwrap();
+        assert!(looks > 10);
+        assert_eq!(house.ledger.integrity(), store::Integrity::default());
+    });
+}
+
+#[test]
+fn a_register_sealed_by_another_token_is_not_opened() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        house.ledger.record(vec![record("a", Some(0))]).await.unwrap();
+        house.ledger.close().await;
+        let token = hsm::testing::TestToken::new("another");
+        let (pool, mint) = hsm::open(token.config()).unwrap();
+        let refused = store::Ledger::open(database.clone(), (&pool, mint), log_config(), policy::World::real()).await;
+        assert!(refused.is_err());
+    });
+}
+
+#[test]
+fn an_operator_goes_on_from_a_restored_register_and_no_size_is_signed_twice() {
+    on_sqlite(|database| async move {
+        let (state, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let house = House::open_in(&database, state.path()).await;
+        house.issue(1).await;
+        let yesterday = dir.path().join("yesterday.db");
+        steal(&database, &format!("VACUUM INTO '{}'", yesterday.display()));
+        house.issue(2).await;
+        house.issue(3).await;
+        let signed: u64 = house.checkpoint().await.lines().nth(1).unwrap().parse().unwrap();
+        let closed = house.closed().await;
+        for stale in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{stale}", path_of(&database).display()));
+        }
+        std::fs::copy(&yesterday, path_of(&database)).unwrap();
+        assert!(matches!(closed.open(&database, Some(state.path())).await, Err(StoreError::Held(_))));
+        assert!(closed.resume(&database, state.path(), " ").await.is_err(), "a reason is given");
+        let (house, resumed) = closed.resume(&database, state.path(), "the disk died; restored").await.unwrap();
+        assert_eq!(resumed.known.unwrap().size, signed);
+        assert!(resumed.head.size < signed);
+        let leaf = house.ledger.leaves(resumed.head.size..resumed.head.size + 1).await.unwrap().remove(0).1;
+        assert!(leaf.contains("\"kind\":\"resumption\""), "{leaf}");
+        // Sizes that the lost history may have signed are passed over in silence.
+        assert!(house.ledger.intend_checkpoint(&house.log).await.unwrap().is_none());
+        for n in 10..20 {
+            house.issue(n).await;
+        }
+        let again: u64 = house.checkpoint().await.lines().nth(1).unwrap().parse().unwrap();
+        assert!(again > signed);
+        // The next start is an ordinary one.
+        let house = house.closed().await;
+        house.open(&database, Some(state.path())).await.unwrap();
+    });
+}
