@@ -243,6 +243,12 @@ impl Ledger {
         self.register().follow().await
     }
 
+    /// Raises an alarm about something that the register should hold and does not, as somebody outside this room knows: a
+    /// certificate that our own CA signed and that has no row was taken away, or signed behind our back.
+    pub fn missing(&self, place: &str, says: &str) {
+        self.register().node.alarm(place, says);
+    }
+
     /// How the register is, as this node knows it.
     pub fn integrity(&self) -> Integrity {
         self.register().integrity()
@@ -269,6 +275,13 @@ impl Ledger {
     pub async fn record_get(&self, kind: &str, id: &str) -> Result<Option<Attested<StoredRecord>>, StoreError> {
         let (kind, id, node) = (kind.to_owned(), id.to_owned(), Arc::clone(&self.register().node));
         self.register().ask(self.lane, move |sql| truth::record(&node, sql, &kind, &id)).await
+    }
+
+    /// The present version of a record as this node knows it, without a question to the database; 0 where there is none.
+    /// What was read with this version is still so.
+    pub fn record_version(&self, kind: &str, id: &str) -> u64 {
+        let key = truth::record_key(kind, id);
+        self.register().node.fold(|fold, _| fold.version(&key))
     }
 
     /// Present versions of a kind that match, by id, each attested.

@@ -196,3 +196,54 @@ async fn an_intent_without_conclusion_can_be_revoked() {
     assert!(crl_text(&house, "tls").await.contains("01010909"));
     assert!(matches!(house.authority.renew(&admin(), "01010909", None).await, Err(CaError::Conflict(_))));
 }
+
+/// Two nodes on one register once published a CRL of a higher number that lacked revocations already published (invariant 13).
+#[test]
+fn two_nodes_revoking_side_by_side_never_publish_a_crl_that_covers_less() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("chancery.db");
+    runtime().block_on(side_by_side(store::Database::Sqlite(path), dir));
+    let postgres = store::testing::TestPostgres::start();
+    runtime().block_on(side_by_side(postgres.database(), tempfile::TempDir::new().unwrap()));
+}
+
+async fn side_by_side(database: store::Database, dir: tempfile::TempDir) {
+    let house = House::over(&database, dir, World::real(), ca::CreateConfig::new("Example")).await;
+    let (other, _ledger) = house.beside(&database).await;
+    let mut serials = Vec::new();
+    for n in 0..30 {
+        serials.push(house.server(&[&format!("h{n}.example.com")]).await.serial_hex());
+    }
+    let mut nodes = Vec::new();
+    for (node, authority) in [house.authority.clone(), other].into_iter().enumerate() {
+        let mine: Vec<String> = serials.iter().skip(node).step_by(2).cloned().collect();
+        nodes.push(tokio::spawn(async move {
+            for serial in mine {
+                authority.revoke(&admin(), &serial, RevocationReason::Superseded).await.unwrap();
+            }
+            authority.refresh_crls().await.unwrap();
+        }));
+    }
+    for node in nodes {
+        node.await.unwrap();
+    }
+    house.authority.refresh_crls().await.unwrap();
+    let crls = Filter { kind: Some(Kind::Crl), issuer: Some("tls".to_owned()), limit: 1000, ..Filter::default() };
+    let mut crls = house.ledger.list(crls).await.unwrap().items;
+    crls.sort_by_key(|crl| crl.operation);
+    let mut before = BTreeSet::new();
+    for crl in crls.iter().filter_map(|crl| crl.x509_der()) {
+        let now = listed(&crl);
+        assert!(now.is_superset(&before), "a CRL lacks {:?}", before.difference(&now));
+        before = now;
+    }
+    assert_eq!(before, serials.into_iter().collect());
+}
+
+/// The serials of a CRL.
+fn listed(der: &[u8]) -> BTreeSet<String> {
+    use x509_parser::prelude::FromDer;
+    let (_, crl) = x509_parser::revocation_list::CertificateRevocationList::from_der(der).unwrap();
+    crl.iter_revoked_certificates().map(|revoked| hex::encode(revoked.raw_serial())).collect()
+}
