@@ -47,8 +47,8 @@ fn a_list_over_many_places_is_in_order_and_whole_whatever_the_page() {
                 house.ledger.conclude_unsigned(intent, vec![1]).await.unwrap();
             }
         }
-        let newest: Vec<u64> = (1..=120).rev().filter(|n| !n.is_multiple_of(40)).collect();
-        let by_expiry: Vec<u64> = ends.into_values().filter(|n| !n.is_multiple_of(40)).collect();
+        let newest: Vec<u64> = (1..=120).rev().filter(|n: &u64| !n.is_multiple_of(40)).collect();
+        let by_expiry: Vec<u64> = ends.into_values().filter(|n: &u64| !n.is_multiple_of(40)).collect();
         for limit in [1, 2, 7, 50, 1000] {
             let issued = Filter { state: Some(State::Issued), limit, ..Filter::default() };
             assert_eq!(serials(&house, issued.clone()).await, newest, "by {limit}");
