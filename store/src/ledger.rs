@@ -11,7 +11,7 @@ use bytes::Bytes;
 use hsm::{Intent, Key, Message, Mint, NotSigned, Pool, Signature};
 use policy::{Timestamp, World};
 
-use crate::credential::{Counts, Credential, Filter, Issued, Page};
+use crate::credential::{Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Page};
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, Kind, RefusalEntry, Revocation};
 use crate::error::StoreError;
@@ -20,6 +20,7 @@ use crate::keys;
 use crate::log::{self, Head, LogKey, TILE_WIDTH};
 use crate::prepare::{IntentRow, Outcome};
 use crate::queries;
+use crate::reader::Lane;
 use crate::record::{Record, RecordFilter, StoredRecord};
 use crate::register::{Register, Resumed, SignedHead};
 use crate::sql::Sql;
@@ -47,6 +48,8 @@ const RESUMPTION: &str = "resumption";
 #[derive(Clone, Debug)]
 pub struct Ledger {
     inner: Arc<Inner>,
+    /// In which lane rows are looked up by their keys.
+    lane: Lane,
 }
 
 #[derive(Debug)]
@@ -65,7 +68,7 @@ impl Ledger {
         world: World,
     ) -> Result<Ledger, StoreError> {
         let (register, _) = Register::open(database, pool, log, world, false).await?;
-        Ok(Ledger { inner: Arc::new(Inner { mint, register }) })
+        Ok(Ledger { inner: Arc::new(Inner { mint, register }), lane: Lane::Request })
     }
 
     /// Opens a register that this node had stopped at, and goes on from what it holds: an operator's decision, whose reason
@@ -84,7 +87,7 @@ impl Ledger {
             ));
         }
         let (register, resumed) = Register::open(database, pool, log, world, true).await?;
-        let ledger = Ledger { inner: Arc::new(Inner { mint, register }) };
+        let ledger = Ledger { inner: Arc::new(Inner { mint, register }), lane: Lane::Request };
         let resumed = resumed.ok_or_else(|| StoreError::Invalid("this node keeps no folder".into()))?;
         let head = |head: Head| serde_json::json!({ "size": head.size, "root": hex::encode(head.root) });
         let record = Record {
@@ -99,6 +102,12 @@ impl Ledger {
         };
         ledger.record(vec![record]).await?;
         Ok((ledger, resumed))
+    }
+
+    /// A handle for whoever finds out who a caller is: its look-ups by key (`record_get`, `credential`) wait neither for
+    /// requests nor for reports.
+    pub fn for_authentication(&self) -> Ledger {
+        Ledger { inner: Arc::clone(&self.inner), lane: Lane::Authentication }
     }
 
     /// Writes what is queued and ends the threads. Every other handle answers `Closed` afterwards.
@@ -221,7 +230,7 @@ impl Ledger {
             return Ok(None);
         }
         let node = Arc::clone(&self.register().node);
-        self.register().ask(move |sql| truth::credential_by_serial(&node, sql, &serial)).await
+        self.register().ask(self.lane, move |sql| truth::credential_by_serial(&node, sql, &serial)).await
     }
 
     /// The credential of this operation, attested.
@@ -231,17 +240,28 @@ impl Ledger {
 
     /// Credentials that match, page by page. For eyes: whoever decides by one asks for it by its serial or operation.
     pub async fn list(&self, filter: Filter) -> Result<Page<Credential>, StoreError> {
-        self.register().ask(move |sql| queries::list(sql, &filter)).await
+        self.register().ask(Lane::Report, move |sql| queries::list(sql, &filter)).await
     }
 
-    /// How many match; order, cursor and limit play no part.
+    /// How many match, from counters: by kind, owner, profile, issuer and state alone. Order, cursor and limit play no part.
     pub async fn count(&self, filter: Filter) -> Result<u64, StoreError> {
-        self.register().ask(move |sql| queries::count(sql, &filter)).await
+        self.register().ask(Lane::Report, move |sql| queries::count(sql, &filter)).await
     }
 
     /// Intents from before `older_than` that nobody concluded or revoked, oldest first, at most 1000.
     pub async fn unconcluded(&self, older_than: Timestamp) -> Result<Vec<Credential>, StoreError> {
         self.register().unconcluded(older_than).await
+    }
+
+    /// Certificates that are due for renewal by the server, the longest due first. What was renewed is due no more.
+    pub async fn due(&self, filter: DueFilter) -> Result<Vec<Due>, StoreError> {
+        self.register().ask(Lane::Report, move |sql| queries::due(sql, &filter)).await
+    }
+
+    /// How many certificates of an owner, or of all, end in each hour, from the hour of `from` on.
+    pub async fn expiring(&self, owner: Option<&str>, from: Timestamp) -> Result<Vec<ExpiringHour>, StoreError> {
+        let owner = owner.map(str::to_owned);
+        self.register().ask(Lane::Report, move |sql| queries::expiring(sql, owner.as_deref(), from)).await
     }
 
     /// Everything revoked of an issuer, expired or not, and what a CRL of it covers. From the fold, not the database.
@@ -298,7 +318,7 @@ impl Ledger {
     /// The newest signed credential of a kind and issuer, attested.
     pub async fn latest(&self, kind: Kind, issuer: &str) -> Result<Option<Attested<Credential>>, StoreError> {
         let issuer = issuer.to_owned();
-        match self.register().ask(move |sql| queries::latest(sql, kind, &issuer)).await? {
+        match self.register().ask(Lane::Request, move |sql| queries::latest(sql, kind, &issuer)).await? {
             Some(operation) => self.register().credential(operation).await,
             None => Ok(None),
         }
@@ -307,7 +327,7 @@ impl Ledger {
     /// The present version of a record, attested.
     pub async fn record_get(&self, kind: &str, id: &str) -> Result<Option<Attested<StoredRecord>>, StoreError> {
         let (kind, id, node) = (kind.to_owned(), id.to_owned(), Arc::clone(&self.register().node));
-        self.register().ask(move |sql| truth::record(&node, sql, &kind, &id)).await
+        self.register().ask(self.lane, move |sql| truth::record(&node, sql, &kind, &id)).await
     }
 
     /// The present version of a record as this node knows it, without a question to the database; 0 where there is none.
@@ -324,12 +344,12 @@ impl Ledger {
         filter: RecordFilter,
     ) -> Result<Vec<Attested<StoredRecord>>, StoreError> {
         let (kind, node) = (kind.to_owned(), Arc::clone(&self.register().node));
-        self.register().ask(move |sql| truth::records(&node, sql, &kind, &filter)).await
+        self.register().ask(Lane::Request, move |sql| truth::records(&node, sql, &kind, &filter)).await
     }
 
-    /// How much there is. Reads every operation: for a gauge, not for a request.
+    /// How much there is, from counters.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        self.register().ask(queries::counts).await
+        self.register().ask(Lane::Report, queries::counts).await
     }
 
     /// The log's head as this node knows it.
@@ -346,7 +366,7 @@ impl Ledger {
     pub async fn checkpoint(&self) -> Result<Option<String>, StoreError> {
         match self.signed_head() {
             Some(head) => Ok(Some(head.note.as_ref().to_owned())),
-            None => self.register().ask(|sql| Ok(queries::checkpoint(sql)?.map(|(_, note)| note))).await,
+            None => self.register().ask(Lane::Request, |sql| Ok(queries::checkpoint(sql)?.map(|(_, note)| note))).await,
         }
     }
 
@@ -361,19 +381,19 @@ impl Ledger {
             TileAt::Memory(bytes) => Ok(Some(bytes)),
             TileAt::Nowhere => Ok(None),
             TileAt::Database => {
-                self.register().ask(move |sql| truth::tile(&node, sql, level, n, width)).await.map(Some)
+                self.register().ask(Lane::Request, move |sql| truth::tile(&node, sql, level, n, width)).await.map(Some)
             }
         }
     }
 
     /// A bundle of leaves, `width` of them (256 is a full one); none where the log does not reach.
     pub async fn entries(&self, n: u64, width: u16) -> Result<Option<Vec<u8>>, StoreError> {
-        self.register().ask(move |sql| log::entries(sql, n, width)).await
+        self.register().ask(Lane::Request, move |sql| log::entries(sql, n, width)).await
     }
 
     /// Leaves with their indexes, at most 1000 from the range's start.
     pub async fn leaves(&self, range: Range<u64>) -> Result<Vec<(u64, String)>, StoreError> {
-        self.register().ask(move |sql| queries::leaves(sql, range.start, range.end)).await
+        self.register().ask(Lane::Request, move |sql| queries::leaves(sql, range.start, range.end)).await
     }
 
     /// RFC 6962 audit path of a leaf in the tree of `size` leaves; none where `index < size <= head` does not hold.
@@ -387,14 +407,14 @@ impl Ledger {
             }
             log::inclusion_proof(sql, index, size).map(Some)
         };
-        self.register().ask(proof).await
+        self.register().ask(Lane::Request, proof).await
     }
 
     /// Writes the log and its rows, up to the newest checkpoint, into a new folder that [`verify`](fn@crate::verify) reads
     /// without a database. LEAF.md has its layout.
     pub async fn export(&self, dir: &Path) -> Result<Exported, StoreError> {
         let dir = dir.to_owned();
-        self.register().ask(move |sql| export::export(sql, &dir)).await
+        self.register().ask(Lane::Report, move |sql| export::export(sql, &dir)).await
     }
 
     /// For benches: writes the conclusion of an intent with a made-up signature, as `conclude` would write a real one.

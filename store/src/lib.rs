@@ -21,6 +21,7 @@ mod ledger;
 mod log;
 mod pending;
 mod prepare;
+mod projection;
 mod queries;
 mod reader;
 mod record;
@@ -36,7 +37,9 @@ mod verify;
 mod writer;
 mod x509;
 
-pub use credential::{Counts, Credential, Filter, Issued, Order, Page, RevokedRow, State};
+pub use credential::{
+    Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedRow, State,
+};
 pub use database::Database;
 pub use entry::{ActorStamp, Entry, GrantStamp, Kind, RefusalEntry, Revocation};
 pub use error::StoreError;

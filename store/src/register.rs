@@ -17,7 +17,7 @@ use crate::log::{self, Checkpoint, Head, LogKey};
 use crate::pending::Pending;
 use crate::prepare::{ConclusionRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail};
 use crate::queries;
-use crate::reader::ReaderHandle;
+use crate::reader::{Lane, ReaderHandle};
 use crate::record::Record;
 use crate::schema::migrate;
 use crate::sql::{Sql, Use, Value, connect};
@@ -137,7 +137,7 @@ impl Register {
     /// Follows what other nodes appended, and notices a log that was cut or exchanged although nobody writes.
     pub(crate) async fn follow(&self) -> Result<(), StoreError> {
         let node = Arc::clone(&self.node);
-        self.ask(move |sql| Ok(node.follow(sql, false)?)).await
+        self.ask(Lane::Request, move |sql| Ok(node.follow(sql, false)?)).await
     }
 
     /// One step of the service's own audit: what came since the last, up to a bound, and a tile of what is old.
@@ -157,7 +157,7 @@ impl Register {
 
     async fn look(&self, range: Range<u64>) -> Result<(u64, u64), StoreError> {
         let node = Arc::clone(&self.node);
-        let (to, findings) = self.ask(move |sql| verify::look(&node, sql, range.clone())).await?;
+        let (to, findings) = self.ask(Lane::Report, move |sql| verify::look(&node, sql, range.clone())).await?;
         Ok((to, findings.len() as u64))
     }
 
@@ -174,19 +174,19 @@ impl Register {
     /// An operation, attested.
     pub(crate) async fn credential(&self, operation: u64) -> Result<Option<Attested<Credential>>, StoreError> {
         let node = Arc::clone(&self.node);
-        self.ask(move |sql| truth::credential(&node, sql, operation)).await
+        self.ask(Lane::Request, move |sql| truth::credential(&node, sql, operation)).await
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         self.world.now()
     }
 
-    pub(crate) async fn ask<T, F>(&self, question: F) -> Result<T, StoreError>
+    pub(crate) async fn ask<T, F>(&self, lane: Lane, question: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: Fn(&mut dyn Sql) -> Result<T, StoreError> + Send + 'static,
     {
-        self.readers.ask(question).await
+        self.readers.ask(lane, question).await
     }
 
     async fn write_for_index(&self, op: Op) -> Result<u64, StoreError> {
@@ -244,7 +244,7 @@ impl Register {
             }
             Ok(found)
         };
-        self.ask(look).await
+        self.ask(Lane::Report, look).await
     }
 
     pub(crate) async fn refuse(&self, refusal: &RefusalEntry) -> Result<u64, StoreError> {
@@ -299,7 +299,9 @@ impl Register {
 
     /// Another node may have signed this head: a row that is none of theirs is signed over.
     async fn another_signed(&self, size: u64, root: [u8; 32], key: &LogKey) -> Result<bool, StoreError> {
-        let Some(note) = self.ask(move |sql| queries::checkpoint_of(sql, size)).await? else { return Ok(false) };
+        let Some(note) = self.ask(Lane::Request, move |sql| queries::checkpoint_of(sql, size)).await? else {
+            return Ok(false);
+        };
         let there = Checkpoint::parse(&note).ok();
         let good = there.filter(|there| there.size == size && there.root == root && key.verify(there).is_ok());
         match good {

@@ -142,6 +142,8 @@ fn a_deleted_tail_is_found_with_a_saved_checkpoint() {
     assert!(shown(&report).contains(&format!("leaf idx={last}")), "{}", shown(&report));
     // ... then as one who knows the whole schema, and leaves a register that is sound in itself.
     attack.execute("DELETE FROM record WHERE leaf = ?1", [last]).unwrap();
+    let before = "(SELECT MAX(leaf) FROM record WHERE record.kind = present.kind AND record.id = present.id)";
+    attack.execute(&format!("UPDATE present SET leaf = {before}"), []).unwrap();
     attack.execute("DELETE FROM checkpoint WHERE size > ?1", [last]).unwrap();
     let tree = edge_of(&attack);
     attack.execute("UPDATE head SET size = ?1, edge = ?2", rusqlite::params![last, tree]).unwrap();

@@ -2,11 +2,13 @@
 
 use super::Report;
 use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
+use super::projections;
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::keys;
 use crate::prepare::NAME_SLOTS;
-use crate::schema::{INTENT, LEAFED, MIGRATIONS, RECORD, Table};
+use crate::queries;
+use crate::schema::{INTENT, LEAFED, MIGRATIONS, Table};
 use crate::sql::{Cell, Row, Sql, Use, Value, connect};
 
 /// Keys of a page of leaves; also rows of everything else that is read by pages.
@@ -137,8 +139,8 @@ impl Evidence for Tables {
     }
 
     fn keys(&mut self) -> Result<Vec<Vec<Cell>>, StoreError> {
-        let text = format!("{} WHERE kind = $1 ORDER BY leaf", RECORD.select());
-        self.cells(&text, &[Value::Text(keys::KIND)])
+        // A key is recorded once. Of how many there are nobody decides but who opens the token.
+        queries::record_rows(self.sql.as_mut(), keys::KIND)
     }
 
     fn tile(&mut self, level: u8, n: u64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -176,6 +178,7 @@ impl Evidence for Tables {
             self.strays(table.name, table.name, table.key(), derived.size, report)?;
         }
         self.strays("name", "name", "slot", derived.size * NAME_SLOTS, report)?;
+        projections::check(self.sql.as_mut(), report)?;
         self.stray_tiles(derived.size, report)?;
         self.migrations(report)
     }
@@ -209,10 +212,12 @@ impl Tables {
         end: u64,
         report: &mut Report,
     ) -> Result<(), StoreError> {
-        let text = format!("SELECT {key} FROM {table} WHERE {key} < $1 OR {key} >= $2 LIMIT {STRAY_MAX}");
-        for row in self.cells(&text, &[Value::Int(0), Value::Int(int(end))])? {
-            let place = format!("{table} {key}={} column {key}", show(row.first()));
-            report.find(what, place, "the row lies outside the log");
+        for (side, bound) in [("<", 0), (">=", int(end))] {
+            let text = format!("SELECT {key} FROM {table} WHERE {key} {side} $1 ORDER BY {key} LIMIT {STRAY_MAX}");
+            for row in self.cells(&text, &[Value::Int(bound)])? {
+                let place = format!("{table} {key}={} column {key}", show(row.first()));
+                report.find(what, place, "the row lies outside the log");
+            }
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod database;
 mod evidence;
 mod folder;
 mod patrol;
+mod projections;
 mod replay;
 mod rows;
 mod signatures;
@@ -59,8 +60,9 @@ pub struct Progress {
 /// Something that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The class: `leaf`, `tile`, `head`, `checkpoint`, `intent`, `conclusion`, `revocation`, `record`, `name`, `migration`,
-    /// `signature`, `key`, `file`; of what the log means: `actor`, `crl`, `text`.
+    /// The class: `leaf`, `tile`, `head`, `checkpoint`, `intent`, `conclusion`, `revocation`, `record`, `name`, `place`, `card`,
+    /// `open`, `renewal`, `expiring`, `present`, `migration`, `signature`, `key`, `file`; of what the log means: `actor`, `crl`,
+    /// `text`.
     pub what: &'static str,
     /// Which row or leaf, and which column where that can be told: `intent op=17 column serial`.
     pub where_: String,

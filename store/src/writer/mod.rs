@@ -4,6 +4,7 @@
 //! item is split until only that item is told so. Nothing is answered before it is durable.
 
 mod batch;
+mod projections;
 mod transaction;
 
 use std::collections::VecDeque;
@@ -254,7 +255,10 @@ impl Writer {
     /// After a COMMIT without an answer: is the batch there?
     fn look_again(&mut self, error: &SqlError, done: &transaction::Done) -> Result<bool, SqlError> {
         let sql = match (self.sql.take(), error) {
-            (Some(mut sql), SqlError::Taken(_) | SqlError::Away(_) | SqlError::Corrupt(_) | SqlError::Wrong(_)) => {
+            (
+                Some(mut sql),
+                SqlError::Taken(_) | SqlError::Away(_) | SqlError::Late(_) | SqlError::Corrupt(_) | SqlError::Wrong(_),
+            ) => {
                 sql.rollback();
                 sql
             }
