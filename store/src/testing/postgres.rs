@@ -1,4 +1,4 @@
-//! For the tests of this and other rooms (feature `testing`; never in a product): a private PostgreSQL.
+//! A PostgreSQL of a test's own.
 
 use std::fs;
 use std::io::Write;
