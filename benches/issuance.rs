@@ -159,7 +159,7 @@ impl RawStore {
         let (pool, mint) = pool("store");
         let key = pool.generate("store", KeyKind::P256).await.expect("a key");
         let world = World::real();
-        let ledger = ledger(folder.join("store.db"), mint, &world).await;
+        let ledger = ledger(folder.join("store.db"), (&pool, mint), &world).await;
         ledger.record_key(&key, "bench", ActorStamp::from(&Actor::system("init"))).await.expect("a key record");
         Self { ledger, key, world }
     }
@@ -178,6 +178,7 @@ impl RawStore {
             grant: GrantStamp { action: "issue-certificate".into(), rule: "issuer".into(), policy_hash: [7; 32] },
             profile: "tls-server".into(),
             profile_hash: [7; 32],
+            covers: None,
             key: self.key.clone(),
             message: tbs.into(),
             serial: serial.as_bytes().to_vec(),
@@ -208,7 +209,7 @@ impl Library {
     async fn new(folder: &Path) -> Self {
         let (pool, mint) = pool("library");
         let world = World::real();
-        let ledger = ledger(folder.join("library.db"), mint, &world).await;
+        let ledger = ledger(folder.join("library.db"), (&pool, mint), &world).await;
         let owner = Owner::parse("default").expect("an owner");
         let rules = OwnerRules {
             name: owner.clone(),
@@ -261,9 +262,9 @@ fn instance() -> Instance {
     Instance::new(1).expect("an instance")
 }
 
-async fn ledger(path: PathBuf, mint: Mint, world: &World) -> Ledger {
+async fn ledger(path: PathBuf, token: (&Pool, Mint), world: &World) -> Ledger {
     let log = LogConfig { origin: "bench.example.internal/log".into(), state: None };
-    Ledger::open(Database::Sqlite(path), (&pool, mint), log, world.clone()).await.expect("a ledger")
+    Ledger::open(Database::Sqlite(path), token, log, world.clone()).await.expect("a ledger")
 }
 
 /// The built binary, with a token and a register of its own.

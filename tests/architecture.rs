@@ -39,6 +39,27 @@ const ALONE: &[(&str, &[&str])] = &[
 /// those below it, and names them by their rooms: the floors can be read from the text.
 const ROOMS: &[(&str, &[&str])] = &[
     ("hsm", &["error", "lock", "config", "custody", "module", "session", "keys", "heal", "pool"]),
+    (
+        "ca",
+        &[
+            "encode",
+            "intake",
+            "error",
+            "issuers",
+            "profiles",
+            "parts",
+            "gate",
+            "drafting",
+            "checks",
+            "registrar",
+            "craft",
+            "status",
+            "founding",
+            "authority",
+        ],
+    ),
+    ("acme", &["limits", "config", "wire", "objects", "proof", "gate", "acts", "serve"]),
+    ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
     ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),
 ];
 

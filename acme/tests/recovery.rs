@@ -37,8 +37,8 @@ async fn rewind(ca: &Ca, kind: &'static str, id: &str, change: impl FnOnce(&mut 
     let record = Record {
         kind,
         id: id.to_owned(),
-        owner: stored.owner,
-        lookup: stored.lookup,
+        owner: stored.owner.clone(),
+        lookup: stored.lookup.clone(),
         expires: stored.expires,
         body,
         actor: ActorStamp::from(&Actor::system("test")),

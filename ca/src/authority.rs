@@ -197,7 +197,8 @@ impl Authority {
 
     /// How it is now.
     pub fn health(&self) -> Health {
-        let held = self.inner.office.checks.held(self.inner.office.hierarchy.issuers());
+        let register = self.ledger().integrity().held.map(|why| format!("the register is held: {why}"));
+        let held = register.or_else(|| self.inner.office.checks.held(self.inner.office.hierarchy.issuers()));
         Health { token: self.pool().health(), held }
     }
 

@@ -57,7 +57,7 @@ impl Desk for Authority {
     }
 
     async fn find(&self, serial_hex: &str) -> Result<Option<Summary>, StoreError> {
-        Ok(self.ledger().credential(serial_hex).await?.as_ref().and_then(Summary::of))
+        Ok(self.ledger().credential(serial_hex).await?.and_then(|found| Summary::of(&found)))
     }
 
     async fn candidates(&self, of: &Summary) -> Result<Vec<Summary>, StoreError> {

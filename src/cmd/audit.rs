@@ -57,6 +57,9 @@ Examples:
 Keep a checkpoint (GET /log/checkpoint) somewhere else: with it, entries that were cut off the end are found too.
 Exit code 5 means that something was found; each finding names its row.")]
     Verify(Verify),
+    /// Let this node go on after it stopped because the register was not what it knew (restored, cut, failed over)
+    #[command(after_help = super::resume::HELP)]
+    Resume(super::resume::Args),
     /// Write the log and the register's rows to a folder that verifies offline
     Export {
         /// The folder (made; must be empty)
@@ -91,6 +94,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
             Ok(())
         }
         What::Verify(verify) => self::verify(verify, global).await,
+        What::Resume(args) => super::resume::run(args, global).await,
         What::Export { dir } => export(dir, global).await,
     }
 }

@@ -10,6 +10,7 @@ pub mod first_config;
 pub mod init;
 pub mod issue;
 pub mod login;
+pub mod resume;
 pub mod serve;
 pub mod sign;
 pub mod ssh;

@@ -251,6 +251,13 @@ impl Ledger {
         self.register().ask(move |sql| truth::record(&node, sql, &kind, &id)).await
     }
 
+    /// The present version of a record as this node knows it, without a question to the database; 0 where there is none.
+    /// What was read with this version is still so.
+    pub fn record_version(&self, kind: &str, id: &str) -> u64 {
+        let key = truth::record_key(kind, id);
+        self.register().node.fold(|fold, _| fold.version(&key))
+    }
+
     /// Present versions of a kind that match, by id, each attested.
     pub async fn record_list(
         &self,

@@ -5,7 +5,7 @@ use ca::{CaError, RevocationReason};
 use policy::Name;
 use ring::digest;
 use serde::Deserialize;
-use store::{Credential, State};
+use store::{Attested, Credential, State};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::gate::{AcmeState, ByEither, actor_id};
@@ -67,7 +67,7 @@ pub async fn revoke(state: &AcmeState, by: ByEither) -> Result<(), Problem> {
 }
 
 /// The credential behind a certificate, byte for byte, if an ACME account got it here.
-async fn ours(state: &AcmeState, der: &[u8]) -> Result<Credential, Problem> {
+async fn ours(state: &AcmeState, der: &[u8]) -> Result<Attested<Credential>, Problem> {
     let malformed = || Problem::malformed("the certificate is not one DER certificate");
     let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| malformed())?;
     if !rest.is_empty() {
@@ -84,7 +84,11 @@ async fn ours(state: &AcmeState, der: &[u8]) -> Result<Credential, Problem> {
 }
 
 /// Whether the account holds a valid authorization for every name of the certificate.
-async fn has_proven_all(state: &AcmeState, account: &Account, credential: &Credential) -> Result<bool, Problem> {
+async fn has_proven_all(
+    state: &AcmeState,
+    account: &Account,
+    credential: &Attested<Credential>,
+) -> Result<bool, Problem> {
     let now = state.now();
     for text in &credential.names {
         let identifier = match Name::parse(text) {

@@ -6,7 +6,7 @@
 use policy::{Actor, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use store::{ActorStamp, Ledger, Record, RecordFilter, StoreError, StoredRecord};
+use store::{ActorStamp, Attested, Ledger, Record, RecordFilter, StoreError, StoredRecord};
 
 use super::account::{Account, KeyHolder};
 use super::authz::Authz;

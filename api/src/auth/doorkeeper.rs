@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use ca::{LOGIN_PROFILE, login_scopes};
 use policy::{Actor, Name, Proof, Role, Timestamp, World};
-use store::{Credential, Kind, Ledger, State, StoreError};
+use store::{Attested, Credential, Kind, Ledger, State, StoreError};
 
 use super::error::AuthError;
 use super::memory::{Known, TokenMemory};
@@ -43,7 +43,7 @@ impl Doorkeeper {
     pub(crate) async fn by_token(&self, text: &str, from: Option<IpAddr>) -> Result<Arc<Actor>, AuthError> {
         let outcome = match TokenText::parse(text) {
             None => Err(AuthError::Malformed),
-            Some(given) => match self.memory.recall(given.id()) {
+            Some(given) => match self.memory.recall(given.id(), self.version(given.id())) {
                 Some(token) => token.check(&given, self.world.now()),
                 None => {
                     let _turn = self.throttle.turn(from).await;
@@ -70,7 +70,7 @@ impl Doorkeeper {
 
     /// Recognises a token by its id alone, for a session that showed the secret before.
     pub(crate) async fn by_session(&self, id: &str) -> Result<Arc<Actor>, AuthError> {
-        let token = match self.memory.recall(id) {
+        let token = match self.memory.recall(id, self.version(id)) {
             Some(token) => token,
             None => self.look_up(id).await?.ok_or(AuthError::Unknown)?,
         };
@@ -78,11 +78,10 @@ impl Doorkeeper {
     }
 
     async fn look_up(&self, id: &str) -> Result<Option<Arc<Known>>, AuthError> {
-        let before = self.memory.generation();
         let Some(record) = self.ledger.record_get(KIND, id).await? else { return Ok(None) };
         let token = Token::from_record(&record).map_err(|why| StoreError::Corrupt(format!("API token {id}: {why}")))?;
-        let known = Arc::new(Known::from(token));
-        self.memory.learn(id, Arc::clone(&known), before);
+        let known = Arc::new(Known::new(record.version, token));
+        self.memory.learn(id, Arc::clone(&known));
         Ok(Some(known))
     }
 
@@ -93,9 +92,9 @@ impl Doorkeeper {
         certificate_actor(&credential, self.world.now()).map(Arc::new)
     }
 
-    /// Forgets a token because it changed on this node.
-    pub(crate) fn forget(&self, id: &str) {
-        self.memory.forget(id);
+    /// The version of a token's record, from the fold of the log.
+    fn version(&self, id: &str) -> u64 {
+        self.ledger.record_version(KIND, id)
     }
 }
 

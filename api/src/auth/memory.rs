@@ -1,7 +1,7 @@
 //! Tokens looked up lately, and whether one of them still counts.
 //!
-//! Bounded in number and in age. What is remembered is the register's word of at most `limits.token_memory` ago; a
-//! revocation made on this node is forgotten at once, and a look-up that it overtook is not learnt.
+//! Bounded in number and in age. What is remembered counts only while the token has the version that was read: the fold of
+//! the log says so, for what other nodes wrote too. The age makes that the row itself is looked at again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,20 +18,20 @@ const MEMORY_MAX: usize = 4_096;
 
 /// A token as far as a request needs it.
 pub(super) struct Known {
+    version: u64,
     actor: Arc<Actor>,
     sha256: [u8; 32],
     expires: Timestamp,
     revoked: bool,
 }
 
-impl From<Token> for Known {
-    fn from(token: Token) -> Self {
-        let (sha256, expires, revoked) = (token.sha256, token.expires, token.revoked_at.is_some());
-        Self { actor: Arc::new(token.into_actor()), sha256, expires, revoked }
-    }
-}
-
 impl Known {
+    /// A token that was read as this version of its record.
+    pub(super) fn new(version: u64, token: Token) -> Self {
+        let (sha256, expires, revoked) = (token.sha256, token.expires, token.revoked_at.is_some());
+        Self { version, actor: Arc::new(token.into_actor()), sha256, expires, revoked }
+    }
+
     /// The secret first, and in constant time: only its holder learns that a token expired or was revoked.
     pub(super) fn check(&self, given: &TokenText<'_>, now: Timestamp) -> Result<Arc<Actor>, AuthError> {
         let digest = digest(&SHA256, given.secret().as_bytes());
@@ -56,14 +56,7 @@ impl Known {
 /// Tokens looked up lately. Bounded in number and in age.
 pub(super) struct TokenMemory {
     age_max: Duration,
-    known: RwLock<Remembered>,
-}
-
-#[derive(Default)]
-struct Remembered {
-    /// Moves at each revocation: a look-up that began before one must not be learnt after it.
-    generation: u64,
-    tokens: HashMap<String, (Instant, Arc<Known>)>,
+    known: RwLock<HashMap<String, (Instant, Arc<Known>)>>,
 }
 
 impl TokenMemory {
@@ -72,35 +65,20 @@ impl TokenMemory {
         Self { age_max, known: RwLock::default() }
     }
 
-    /// The token, if it was looked up lately enough.
-    pub(super) fn recall(&self, id: &str) -> Option<Arc<Known>> {
+    /// The token, if this version of it was looked up lately enough.
+    pub(super) fn recall(&self, id: &str, version: u64) -> Option<Arc<Known>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let (since, token) = known.tokens.get(id)?;
-        (since.elapsed() < self.age_max).then(|| Arc::clone(token))
+        let (since, token) = known.get(id)?;
+        (token.version == version && since.elapsed() < self.age_max).then(|| Arc::clone(token))
     }
 
-    /// What [`TokenMemory::learn`] wants to know of the time before the look-up.
-    pub(super) fn generation(&self) -> u64 {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).generation
-    }
-
-    /// Keeps what was looked up, unless a revocation overtook it.
-    pub(super) fn learn(&self, id: &str, token: Arc<Known>, generation: u64) {
+    /// Keeps what was looked up.
+    pub(super) fn learn(&self, id: &str, token: Arc<Known>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.generation != generation {
-            return;
+        if known.len() >= MEMORY_MAX {
+            known.clear();
         }
-        if known.tokens.len() >= MEMORY_MAX {
-            known.tokens.clear();
-        }
-        known.tokens.insert(id.to_owned(), (Instant::now(), token));
-    }
-
-    /// Forgets a token because it changed on this node.
-    pub(super) fn forget(&self, id: &str) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.generation += 1;
-        known.tokens.remove(id);
+        known.insert(id.to_owned(), (Instant::now(), token));
     }
 }
 
@@ -110,6 +88,7 @@ mod tests {
 
     fn known() -> Arc<Known> {
         Arc::new(Known {
+            version: 7,
             actor: Arc::new(Actor::system("test")),
             sha256: [0; 32],
             expires: Timestamp::from_unix(10),
@@ -118,32 +97,28 @@ mod tests {
     }
 
     #[test]
-    fn a_look_up_that_a_revocation_overtook_is_not_learnt() {
+    fn another_version_is_not_remembered() {
         let memory = TokenMemory::new(Duration::from_secs(60));
-        let before = memory.generation();
-        memory.forget("a");
-        memory.learn("a", known(), before);
-        assert!(memory.recall("a").is_none());
-        memory.learn("a", known(), memory.generation());
-        assert!(memory.recall("a").is_some());
-        memory.forget("a");
-        assert!(memory.recall("a").is_none());
+        memory.learn("a", known());
+        assert!(memory.recall("a", 7).is_some());
+        assert!(memory.recall("a", 8).is_none(), "it was revoked since, on whichever node");
+        assert!(memory.recall("b", 7).is_none());
     }
 
     #[test]
     fn what_is_remembered_ages() {
         let memory = TokenMemory::new(Duration::ZERO);
-        memory.learn("a", known(), memory.generation());
-        assert!(memory.recall("a").is_none());
+        memory.learn("a", known());
+        assert!(memory.recall("a", 7).is_none());
     }
 
     #[test]
     fn the_memory_is_bounded() {
         let memory = TokenMemory::new(Duration::from_secs(60));
         for number in 0..(MEMORY_MAX + 10) {
-            memory.learn(&number.to_string(), known(), 0);
+            memory.learn(&number.to_string(), known());
         }
-        assert!(memory.known.read().expect("lock").tokens.len() <= MEMORY_MAX);
+        assert!(memory.known.read().expect("lock").len() <= MEMORY_MAX);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use policy::{Action, Actor, Owner, Proof, Role, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::StoredRecord;
+use store::{Attested, StoredRecord};
 
 /// The record kind of tokens.
 pub(crate) const KIND: &str = "api-token";

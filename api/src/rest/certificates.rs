@@ -9,7 +9,7 @@ use ca::{CertifyRequest, Csr, RevocationReason};
 use http::{HeaderValue, StatusCode, header};
 use policy::{Action, Name, Owner, Resource, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Credential, Filter, Issued, Order};
+use store::{Attested, Credential, Filter, Issued, Order};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
@@ -313,6 +313,7 @@ pub(crate) async fn show(
     let credential = find(&app, &serial).await?;
     let on = Resource::certificate(credential.owner.clone(), credential.profile.clone(), Vec::new());
     let _grant = app.authorize(&actor, Action::ReadCertificate, on).await?;
+    let credential = credential.into_inner();
     let view = match credential.kind {
         store::Kind::Certificate | store::Kind::CaCertificate => match credential.issued() {
             Ok(issued) => Certificate::whole(issued, &app),
@@ -328,7 +329,7 @@ pub(crate) async fn show(
 /// The longest serial of any kind, RFC 5280 section 4.1.2.2: 20 octets.
 const SERIAL_HEX_MAX: usize = 40;
 
-async fn find(app: &App, serial: &str) -> Result<Credential, Problem> {
+async fn find(app: &App, serial: &str) -> Result<Attested<Credential>, Problem> {
     if serial.is_empty() || serial.len() > SERIAL_HEX_MAX || !serial.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Problem::field("serial", "A serial is up to 40 hex digits."));
     }
@@ -363,7 +364,7 @@ pub(crate) async fn revoke(
     let serial = find(&app, &serial).await?.serial_hex();
     let (authority, of) = (app.authority().clone(), serial.clone());
     app.to_its_end(async move { authority.revoke(&actor, &of, reason).await }).await?;
-    Ok(json(StatusCode::OK, &Certificate::row(find(&app, &serial).await?)))
+    Ok(json(StatusCode::OK, &Certificate::row(find(&app, &serial).await?.into_inner())))
 }
 
 /// A renewal.

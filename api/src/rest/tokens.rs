@@ -138,7 +138,6 @@ async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<(), Problem> {
     }
     let body = TokenBody { revoked_at: Some(app.world().now()), ..token.body };
     app.ledger().record(vec![record(id, &body, actor, stored.version)?]).await?;
-    app.doorkeeper().forget(id);
     Ok(())
 }
 

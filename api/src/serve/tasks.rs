@@ -1,4 +1,4 @@
-//! What goes on by itself: signed heads, CRLs, renewals.
+//! What goes on by itself: following the log, signed heads, CRLs, renewals.
 //!
 //! Each task fails softly: a failure is counted and logged, and the next turn tries again, so that an HSM that was away is
 //! used again when it returns. None of them holds anything that a restart would miss.
@@ -17,6 +17,8 @@ use crate::problem::chain;
 
 /// Heads are signed at most once a second while the log moves.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+/// What other nodes wrote is known after this, and a log that was cut is noticed although nobody writes.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// The authority itself knows which CRL is due; asking is cheap.
 const CRLS_EVERY: Duration = Duration::from_secs(60);
 /// After a failure a task waits this much longer, up to the last.
@@ -25,6 +27,9 @@ const PAUSE_LAST: Duration = Duration::from_secs(30);
 
 /// Starts them all; they end with `stop`.
 pub(crate) fn spawn(tasks: &TaskTracker, app: &App, renewer: Renewer, stop: &CancellationToken) {
+    tasks.spawn(every("follow", FOLLOW_EVERY, app.clone(), stop.clone(), |app| async move {
+        Ok(app.ledger().follow().await?)
+    }));
     tasks.spawn(every("checkpoint", CHECKPOINT_EVERY, app.clone(), stop.clone(), |app| async move {
         app.authority().checkpoint().await
     }));

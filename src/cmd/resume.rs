@@ -1,0 +1,58 @@
+//! `chancery audit resume`: an operator lets a node go on that stopped because the register was not what it knew.
+//!
+//! The service must not run meanwhile. What the register holds has to be sealed by a node with this token; what it lost stays
+//! lost, and the reason that is given becomes an entry of the log.
+
+use clap::Parser;
+use serde_json::json;
+use store::{ActorStamp, Database, Ledger, LogConfig};
+
+use crate::Global;
+use crate::failure::{Exit, Failure, OrFail};
+use crate::{house, output};
+
+/// What `--help` says after the flags.
+pub const HELP: &str = "\
+Example, after the register was restored from a backup:
+  systemctl stop chancery
+  chancery --config ca/chancery.toml audit verify
+  chancery --config ca/chancery.toml audit resume --reason \"disk died, restored from Tuesday's backup\"
+  systemctl start chancery
+
+Each node that stopped is told by itself. Certificates that the register lost are not forgotten by those who hold them:
+compare with a kept checkpoint, and revoke by serial what must not live on.";
+
+#[derive(Parser)]
+pub struct Args {
+    /// Why it is right to go on from what the register holds: becomes an entry of the log
+    #[arg(long)]
+    reason: String,
+}
+
+/// Runs `chancery audit resume`.
+pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let config = global.config()?;
+    let database = Database::parse(&config.database_url).or_fail("the database is not understood")?;
+    let log = LogConfig { origin: config.log_origin.clone(), state: Some(config.log_state.clone()) };
+    let (pool, mint, _closing) = house::open_token(&config)?;
+    let operator = ActorStamp { id: "system:operator".to_owned(), proof: "system".to_owned(), proof_id: String::new() };
+    let why = (operator, args.reason.as_str());
+    let (ledger, resumed) = Ledger::resume(database, (&pool, mint), log, policy::World::real(), why)
+        .await
+        .or_exit(Exit::Failed, "this node does not go on")
+        .map_err(|failure| {
+            failure.help("restore a register that a node of ours left, and look with `chancery audit verify`")
+        })?;
+    ledger.close().await;
+    let (size, known) = (resumed.head.size, resumed.known.map(|known| known.size));
+    let lost = known.map_or(0, |known| known.saturating_sub(size));
+    if global.json {
+        output::json(&json!({"size": size, "known": known, "lost": lost}));
+        return Ok(());
+    }
+    output::line(format!("this node goes on from entry {size}"));
+    if lost > 0 {
+        output::line(format!("{lost} entries that it knew are lost; no head of those sizes is signed again"));
+    }
+    Ok(())
+}
