@@ -1,7 +1,5 @@
-//! For the tests of this and other rooms (feature `testing`; never in a product): a private PostgreSQL, and
-//! every statement that was asked.
+//! A PostgreSQL of a test's own.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
@@ -10,23 +8,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use postgres::NoTls;
 
 use crate::database::Database;
-
-static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-
-pub(crate) fn note_statement(sql: &str) {
-    STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned());
-}
-
-/// Takes every statement that a connection of this process parsed since the last time.
-pub fn take_statements() -> BTreeSet<String> {
-    std::mem::take(&mut *STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner))
-}
 
 const PREFIX: &str = "chancery-postgres-";
 const INSTALLED: &str = "/usr/lib/postgresql";
