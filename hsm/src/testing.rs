@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::config::{PinSource, TokenConfig, TokenSelector};
+use crate::custody::{Key, KeyKind};
 use crate::module::init_token;
 
 /// SoftHSM2 as Debian installs it.
@@ -20,6 +21,14 @@ pub const SOFTHSM_MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const PREFIX: &str = "chancery-softhsm-";
 const PIN: &str = "24680135";
 const SO_PIN: &str = "so-13579086";
+
+/// The public view of a key that is in no token, for what is signed outside of one (seeded registers). No pool signs with it.
+///
+/// # Panics
+/// If the SubjectPublicKeyInfo is not one of that kind.
+pub fn outside_key(label: &str, kind: KeyKind, spki_der: Vec<u8>) -> Key {
+    Key::new(label.to_owned(), Vec::new(), kind, spki_der).expect("a public key of that kind")
+}
 
 /// A SoftHSM token of its own.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hsm::{Intent, Key, Message, Mint, NotSigned, Pool, Signature};
 use policy::{Timestamp, World};
 
@@ -16,14 +17,16 @@ use crate::entry::{ActorStamp, Entry, Kind, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::export::{self, Exported};
 use crate::keys;
-use crate::log::{self, Head, LogKey};
+use crate::log::{self, Head, LogKey, TILE_WIDTH};
 use crate::prepare::{IntentRow, Outcome};
 use crate::queries;
 use crate::reader::Lane;
 use crate::record::{Record, RecordFilter, StoredRecord};
-use crate::register::{Register, Resumed};
+use crate::register::{Register, Resumed, SignedHead};
 use crate::sql::Sql;
-use crate::truth::{self, Attested, Integrity, Revocations};
+use crate::texts::{self, TextKind};
+use crate::truth::{self, Attested, Integrity, Revocations, TileAt};
+use crate::verify::AuditState;
 
 /// How the log is known outside.
 #[derive(Clone, Debug)]
@@ -166,6 +169,40 @@ impl Ledger {
         }
     }
 
+    /// Records the text behind a hash that leaves name, once. Call it before the first leaf that names it: `verify` finds
+    /// hashes that cannot be read.
+    pub async fn record_text(
+        &self,
+        kind: TextKind,
+        hash: &[u8; 32],
+        text: &str,
+        actor: &ActorStamp,
+    ) -> Result<(), StoreError> {
+        let records = texts::records(kind, hash, text, actor)?;
+        if self.register().node.record(&truth::record_key(kind.as_str(), &texts::id(hash, 0))).1.is_some() {
+            return Ok(());
+        }
+        match self.record(records).await {
+            // Another node was faster; the parts of a text are written together.
+            Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The text behind a hash, each part of it attested; none where it was not recorded.
+    pub async fn text(&self, kind: TextKind, hash: &[u8; 32]) -> Result<Option<String>, StoreError> {
+        let (mut whole, mut part, mut parts) = (String::new(), 0, 1);
+        while part < parts {
+            let id = texts::id(hash, part);
+            let Some(record) = self.record_get(kind.as_str(), &id).await? else { return Ok(None) };
+            let read = texts::part(&record.body);
+            let (all, text) = read.ok_or_else(|| StoreError::Corrupt(format!("{} {id} is no text", kind.as_str())))?;
+            whole.push_str(text);
+            (part, parts) = (part + 1, all);
+        }
+        Ok(Some(whole))
+    }
+
     /// Revokes an operation's credential, whether its conclusion is known or not; answers the leaf's index.
     pub async fn revoke(&self, revocation: Revocation) -> Result<u64, StoreError> {
         self.register().revoke(revocation).await
@@ -249,6 +286,17 @@ impl Ledger {
         self.register().node.alarm(place, says);
     }
 
+    /// One step of the service's own audit: new leaves and their rows, and a tile of old ones (docs/LIMITS.md). What it finds
+    /// is an alarm ([`Ledger::integrity`]). Call it every second, from a task of its own.
+    pub async fn audit_step(&self) -> Result<AuditState, StoreError> {
+        self.register().audit_step().await
+    }
+
+    /// How far the service's own audit is.
+    pub fn audited(&self) -> AuditState {
+        self.register().audited()
+    }
+
     /// How the register is, as this node knows it.
     pub fn integrity(&self) -> Integrity {
         self.register().integrity()
@@ -256,10 +304,15 @@ impl Ledger {
 
     /// The newest signed CRL of an issuer, attested.
     pub async fn newest_crl(&self, issuer: &str) -> Result<Option<Attested<Credential>>, StoreError> {
-        match self.register().node.fold(|fold, _| fold.newest_crl(issuer)) {
+        match self.newest_crl_operation(issuer) {
             Some(operation) => self.register().credential(operation).await,
             None => Ok(None),
         }
+    }
+
+    /// Which operation made the newest signed CRL of an issuer, as this node knows it, without a question to the database.
+    pub fn newest_crl_operation(&self, issuer: &str) -> Option<u64> {
+        self.register().node.fold(|fold, _| fold.newest_crl(issuer))
     }
 
     /// The newest signed credential of a kind and issuer, attested.
@@ -304,14 +357,33 @@ impl Ledger {
         self.register().node.head()
     }
 
-    /// The newest checkpoint, a signed note.
-    pub async fn checkpoint(&self) -> Result<Option<String>, StoreError> {
-        self.register().ask(Lane::Request, |sql| Ok(queries::checkpoint(sql)?.map(|(_, note)| note))).await
+    /// The newest head that this node signed or saw signed since it started, without a question to the database.
+    pub fn signed_head(&self) -> Option<SignedHead> {
+        self.register().signed().clone()
     }
 
-    /// A tile of hashes, `width` of them (256 is a full tile); none where the log does not reach.
-    pub async fn tile(&self, level: u8, n: u64, width: u16) -> Result<Option<Vec<u8>>, StoreError> {
-        self.register().ask(Lane::Request, move |sql| log::tile(sql, level, n, width)).await
+    /// The newest checkpoint, a signed note: the one in memory; before there is one, the register's.
+    pub async fn checkpoint(&self) -> Result<Option<String>, StoreError> {
+        match self.signed_head() {
+            Some(head) => Ok(Some(head.note.as_ref().to_owned())),
+            None => self.register().ask(Lane::Request, |sql| Ok(queries::checkpoint(sql)?.map(|(_, note)| note))).await,
+        }
+    }
+
+    /// A tile of hashes, `width` of them (256 is a full tile); none where the log does not reach. From memory where it is
+    /// unfinished or was read lately; else the database's, if the tree in memory proves it.
+    pub async fn tile(&self, level: u8, n: u64, width: u16) -> Result<Option<Bytes>, StoreError> {
+        if !(1..=TILE_WIDTH).contains(&width) {
+            return Ok(None);
+        }
+        let node = Arc::clone(&self.register().node);
+        match truth::tile_at(&node, level, n, width) {
+            TileAt::Memory(bytes) => Ok(Some(bytes)),
+            TileAt::Nowhere => Ok(None),
+            TileAt::Database => {
+                self.register().ask(Lane::Request, move |sql| truth::tile(&node, sql, level, n, width)).await.map(Some)
+            }
+        }
     }
 
     /// A bundle of leaves, `width` of them (256 is a full one); none where the log does not reach.

@@ -31,6 +31,7 @@ mod schema;
 mod sql;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod texts;
 mod truth;
 mod verify;
 mod writer;
@@ -46,6 +47,7 @@ pub use export::{Exported, export_database};
 pub use ledger::{Ledger, LogConfig};
 pub use log::{Head, verifier_key};
 pub use record::{Record, RecordFilter, StoredRecord};
-pub use register::Resumed;
+pub use register::{Resumed, SignedHead};
+pub use texts::TextKind;
 pub use truth::{Alarm, Attested, Covers, Integrity, Revocations};
-pub use verify::{Finding, Pins, Progress, Report, Source, verify, verify_pinned};
+pub use verify::{AuditState, Finding, Identity, Pins, Progress, Report, Source, verify, verify_pinned};

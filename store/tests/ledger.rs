@@ -195,8 +195,7 @@ fn lists_filter_and_page_in_sql() {
                 entry.profile = "tls-client".into();
             }
             if n == 12 {
-                (entry.kind, entry.issuer) = (Kind::Crl, "root".into());
-                (entry.validity, entry.names) = (None, Vec::new());
+                entry = store::Entry { profile: entry.profile, ..house.crl(n, "root", None) };
             }
             let signature = house.signature(entry).await;
             house.ledger.conclude(signature).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ca::{CaError, RevocationReason};
+use ca::{CaError, Profiles, RevocationReason};
 use policy::{Role, World};
 use store::{Filter, Kind, State};
 
@@ -98,6 +98,32 @@ async fn a_crl_is_refreshed_by_age_and_not_before() {
     house.world.advance(86_400);
     house.authority.refresh_crls().await.unwrap();
     assert_ne!(house.authority.crl("tls").await.unwrap(), first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_readers_share_one_crl_and_get_the_newest_whoever_made_it() {
+    let house = House::new().await;
+    let beside = house.reopened(Profiles::load(Profiles::shipped()).unwrap()).await;
+    let first = beside.crl("tls").await.unwrap();
+    assert!(first.is_dated, "there is none before the first");
+    assert_eq!(beside.crl("tls").await.unwrap().as_ptr(), first.as_ptr(), "one buffer for all");
+    let issued = house.server(&["www.example.com"]).await;
+    house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    let second = beside.crl("tls").await.unwrap();
+    assert_eq!(second, house.authority.crl("tls").await.unwrap());
+    assert!((second.number, second.operation) > (first.number, first.operation));
+    assert!(second.windows(16).any(|w| w == issued.serial));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_crls_of_one_second_are_not_told_apart_by_their_date() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let (one, two) = (house.server(&["www.example.com"]).await, house.server(&["www.example.com"]).await);
+    for (issued, later, is_dated) in [(one, 0, false), (two, 1, true)] {
+        house.world.advance(later);
+        house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::Superseded).await.unwrap();
+        assert_eq!(house.authority.crl("tls").await.unwrap().is_dated, is_dated, "{later} s later");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,8 +46,58 @@ impl Tables {
     }
 
     fn cells(&mut self, text: &str, params: &[Value<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
-        Ok(self.sql.query(text, params)?.into_iter().map(Row::cells).collect())
+        cells(self.sql.as_mut(), text, params)
     }
+}
+
+fn cells(sql: &mut dyn Sql, text: &str, params: &[Value<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
+    Ok(sql.query(text, params)?.into_iter().map(Row::cells).collect())
+}
+
+/// Leaves with an index in the range.
+pub(super) fn leaves(sql: &mut dyn Sql, from: u64, to: u64) -> Result<Vec<StoredLeaf>, StoreError> {
+    let range = [Value::Int(int(from)), Value::Int(int(to))];
+    let rows = cells(sql, "SELECT idx, hash, bytes FROM leaf WHERE idx >= $1 AND idx < $2 ORDER BY idx", &range)?;
+    let leaf = |row: Vec<Cell>| match <[Cell; 3]>::try_from(row) {
+        Ok([Cell::Int(index), hash, bytes]) => Some(StoredLeaf { index, hash: Some(blob(hash)), bytes: blob(bytes) }),
+        _ => None,
+    };
+    Ok(rows.into_iter().filter_map(leaf).collect())
+}
+
+/// Rows of a table whose leaf is in the range.
+pub(super) fn rows(sql: &mut dyn Sql, table: &'static Table, from: u64, to: u64) -> Result<Vec<Vec<Cell>>, StoreError> {
+    let (select, key) = (table.select(), table.key());
+    let text = format!("{select} WHERE {key} >= $1 AND {key} < $2 ORDER BY {key}");
+    cells(sql, &text, &[Value::Int(int(from)), Value::Int(int(to))])
+}
+
+/// The name index of operations in the range.
+pub(super) fn names(sql: &mut dyn Sql, from: u64, to: u64) -> Result<Vec<(i64, Cell)>, StoreError> {
+    let range = [Value::Int(int(from * NAME_SLOTS)), Value::Int(int(to * NAME_SLOTS))];
+    let rows = cells(sql, "SELECT slot, name FROM name WHERE slot >= $1 AND slot < $2 ORDER BY slot", &range)?;
+    let name = |row: Vec<Cell>| match <[Cell; 2]>::try_from(row) {
+        Ok([Cell::Int(slot), name]) => Some((slot, name)),
+        _ => None,
+    };
+    Ok(rows.into_iter().filter_map(name).collect())
+}
+
+/// The hashes and the root of a full tile.
+pub(super) fn tile(sql: &mut dyn Sql, level: u8, n: u64) -> Result<Option<[Vec<u8>; 2]>, StoreError> {
+    let key = [Value::Int(level.into()), Value::Int(int(n))];
+    let rows = cells(sql, "SELECT hashes, root FROM tile WHERE level = $1 AND n = $2", &key)?;
+    let tile = |row: Vec<Cell>| <[Cell; 2]>::try_from(row).ok().map(|tile| tile.map(blob));
+    Ok(rows.into_iter().next().and_then(tile))
+}
+
+/// The greatest and the least key of a table.
+pub(super) fn ends(sql: &mut dyn Sql, table: &str, key: &str) -> Result<Option<(i64, i64)>, StoreError> {
+    let rows = cells(sql, &format!("SELECT MIN({key}), MAX({key}) FROM {table}"), &[])?;
+    Ok(rows.into_iter().next().and_then(|row| match row.as_slice() {
+        [Cell::Int(least), Cell::Int(greatest)] => Some((*least, *greatest)),
+        _ => None,
+    }))
 }
 
 fn int(n: u64) -> i64 {
@@ -60,15 +110,7 @@ impl Evidence for Tables {
     }
 
     fn leaves(&mut self, from: u64, to: u64) -> Result<Vec<StoredLeaf>, StoreError> {
-        let range = [Value::Int(int(from)), Value::Int(int(to))];
-        let rows = self.cells("SELECT idx, hash, bytes FROM leaf WHERE idx >= $1 AND idx < $2 ORDER BY idx", &range)?;
-        let leaf = |row: Vec<Cell>| match <[Cell; 3]>::try_from(row) {
-            Ok([Cell::Int(index), hash, bytes]) => {
-                Some(StoredLeaf { index, hash: Some(blob(hash)), bytes: blob(bytes) })
-            }
-            _ => None,
-        };
-        Ok(rows.into_iter().filter_map(leaf).collect())
+        leaves(self.sql.as_mut(), from, to)
     }
 
     fn leaf(&mut self, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -76,9 +118,7 @@ impl Evidence for Tables {
     }
 
     fn rows(&mut self, table: &'static Table, from: u64, to: u64) -> Result<Vec<Vec<Cell>>, StoreError> {
-        let (select, key) = (table.select(), table.key());
-        let text = format!("{select} WHERE {key} >= $1 AND {key} < $2 ORDER BY {key}");
-        self.cells(&text, &[Value::Int(int(from)), Value::Int(int(to))])
+        rows(self.sql.as_mut(), table, from, to)
     }
 
     fn intents(&mut self, ops: &[u64]) -> Result<Vec<Vec<Cell>>, StoreError> {
@@ -92,6 +132,10 @@ impl Evidence for Tables {
             found.append(&mut self.cells(&text, &params)?);
         }
         Ok(found)
+    }
+
+    fn intent(&mut self, op: u64) -> Result<Option<Vec<Cell>>, StoreError> {
+        Ok(self.intents(&[op])?.pop())
     }
 
     fn keys(&mut self) -> Result<Vec<Vec<Cell>>, StoreError> {
@@ -124,13 +168,7 @@ impl Evidence for Tables {
     }
 
     fn names(&mut self, from: u64, to: u64) -> Result<Option<Vec<(i64, Cell)>>, StoreError> {
-        let range = [Value::Int(int(from * NAME_SLOTS)), Value::Int(int(to * NAME_SLOTS))];
-        let rows = self.cells("SELECT slot, name FROM name WHERE slot >= $1 AND slot < $2 ORDER BY slot", &range)?;
-        let name = |row: Vec<Cell>| match <[Cell; 2]>::try_from(row) {
-            Ok([Cell::Int(slot), name]) => Some((slot, name)),
-            _ => None,
-        };
-        Ok(Some(rows.into_iter().filter_map(name).collect()))
+        names(self.sql.as_mut(), from, to).map(Some)
     }
 
     fn rest(&mut self, derived: &Derived<'_>, report: &mut Report) -> Result<(), StoreError> {

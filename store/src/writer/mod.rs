@@ -4,6 +4,8 @@
 //! item is split until only that item is told so. Nothing is answered before it is durable.
 
 mod batch;
+#[cfg(any(test, feature = "testing"))]
+mod bulk;
 mod projections;
 mod transaction;
 
@@ -22,6 +24,8 @@ use crate::prepare::{ConclusionRow, Op};
 use crate::sql::{Sql, SqlError, Use, connect};
 use crate::truth::{Divergence, Node};
 use batch::Fault;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use bulk::write_at_once;
 
 /// Callers beyond this are told to come back: a queue never gets longer, only fuller.
 const QUEUE: usize = 4_096;

@@ -9,12 +9,8 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
+use crate::door::Door;
 use crate::fleet::{Host, fleet};
 use crate::memory::resident_kib;
 use crate::report::Report;
@@ -62,16 +58,7 @@ pub enum LoadError {
 
 /// Runs the load to its end.
 pub async fn run(load: &Load) -> Result<Report, LoadError> {
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&load.roots_pem) {
-        let certificate = certificate.map_err(|e| LoadError::Roots(e.to_string()))?;
-        roots.add(certificate).map_err(|e| LoadError::Roots(e.to_string()))?;
-    }
-    let mut tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let connector = TlsConnector::from(Arc::new(tls));
-    let name = ServerName::try_from(load.server_name.clone()).map_err(|e| LoadError::Name(e.to_string()))?;
-
+    let door = Door::new(&load.address, &load.server_name, &load.roots_pem)?;
     let requests = Arc::new(requests(load)?);
 
     let (left, began) = (Arc::new(AtomicU64::new(load.count)), Instant::now());
@@ -79,9 +66,7 @@ pub async fn run(load: &Load) -> Result<Report, LoadError> {
     let mut clients = Vec::new();
     for _ in 0..load.clients {
         let client = Client {
-            address: load.address.clone(),
-            name: name.clone(),
-            connector: connector.clone(),
+            door: door.clone(),
             requests: requests.clone(),
             token: load.token.clone(),
             left: left.clone(),
@@ -128,9 +113,7 @@ async fn watch(pid: u32, left: Arc<AtomicU64>, count: u64, end: Instant) -> Vec<
 }
 
 struct Client {
-    address: String,
-    name: ServerName<'static>,
-    connector: TlsConnector,
+    door: Door,
     requests: Arc<Vec<Bytes>>,
     token: String,
     left: Arc<AtomicU64>,
@@ -170,11 +153,11 @@ impl Client {
     ) -> Result<StatusCode, String> {
         let sender = match connection {
             Some(sender) => sender,
-            None => connection.insert(self.connect().await?),
+            None => connection.insert(self.door.connect().await?),
         };
         sender.ready().await.map_err(|_| "connection closed".to_owned())?;
         let request = Request::post("/api/v1/certificates")
-            .header("host", &self.address)
+            .header("host", self.door.address())
             .header("authorization", format!("Bearer {}", self.token))
             .header("content-type", "application/json")
             .body(Full::new(request))
@@ -184,15 +167,5 @@ impl Client {
         // Read to its end: a client that does not is not a client.
         answer.into_body().collect().await.map_err(|_| "answer broke off".to_owned())?;
         Ok(status)
-    }
-
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
-        let tcp = TcpStream::connect(&self.address).await.map_err(|_| "cannot connect".to_owned())?;
-        tcp.set_nodelay(true).map_err(|e| e.to_string())?;
-        let tls = self.connector.connect(self.name.clone(), tcp).await.map_err(|e| format!("tls: {e}"))?;
-        let (sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.map_err(|e| e.to_string())?;
-        tokio::spawn(connection);
-        Ok(sender)
     }
 }

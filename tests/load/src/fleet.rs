@@ -17,10 +17,15 @@ pub struct Host {
 pub fn fleet(domain: &str, hosts: u32) -> Result<Vec<Host>, rcgen::Error> {
     (0..hosts)
         .map(|number| {
-            // Multiplication by an odd number scatters and never meets itself (Knuth's, from the golden ratio).
-            let name = format!("h{:08x}.{domain}", number.wrapping_mul(2_654_435_761));
+            let name = host_name(number, domain);
             let csr = CertificateParams::new(vec![name.clone()])?.serialize_request(&KeyPair::generate()?)?;
             Ok(Host { name, csr })
         })
         .collect()
+}
+
+/// The name of a host of the fleet: in no order, and none comes twice.
+pub fn host_name(number: u32, domain: &str) -> String {
+    // Multiplication by an odd number scatters and never meets itself (Knuth's, from the golden ratio).
+    format!("h{:08x}.{domain}", number.wrapping_mul(2_654_435_761))
 }

@@ -1,15 +1,86 @@
-//! `chancery-load`: the load client as a program, against a running server.
+//! `chancery-load`: the load client as a program, against a running server; `seed` fills a register, `fleet` compares a server
+//! over a small register and a large one.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
-use load::{Load, run};
+use clap::{Parser, Subcommand};
+use load::{Load, compare, run, seed};
 
 /// Issue certificates over HTTPS as fast as the server answers; prints rate, p50, p99, errors, the server's memory
 #[derive(Parser)]
+#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+    #[command(flatten)]
+    client: Option<ClientArgs>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    Seed(SeedArgs),
+    Fleet(FleetArgs),
+}
+
+/// Fill a register that `chancery init` made, as a service would have but for the key; its server must not run
+#[derive(clap::Args)]
+struct SeedArgs {
+    /// DIR/chancery.toml
+    #[arg(long)]
+    config: PathBuf,
+    /// How many certificates
+    #[arg(long)]
+    certificates: u64,
+    /// How many of them are revoked
+    #[arg(long, default_value_t = 0)]
+    revoked: u64,
+    /// How many of them the server is to renew
+    #[arg(long, default_value_t = 0)]
+    renewing: u64,
+    /// How many finished ACME orders
+    #[arg(long, default_value_t = 0)]
+    orders: u64,
+    /// How many ACME accounts they are of
+    #[arg(long, default_value_t = 50)]
+    accounts: u64,
+    /// Also into a register with certificates that were not seeded
+    #[arg(long)]
+    into_existing: bool,
+}
+
+/// Compare a server over a small register and over a large one, in one run: pages, starts, ends, issuance, revocation, memory
+#[derive(clap::Args)]
+struct FleetArgs {
+    /// The server's program
+    #[arg(long, default_value = "target/release/chancery")]
+    server: PathBuf,
+    /// Certificates of the large register
+    #[arg(long)]
+    certificates: u64,
+    /// Certificates of the small one
+    #[arg(long, default_value_t = 1_000)]
+    small: u64,
+    /// Of a hundred certificates so many are revoked
+    #[arg(long, default_value_t = 10)]
+    revoked_percent: u64,
+    /// Finished ACME orders in the large register
+    #[arg(long, default_value_t = 0)]
+    orders: u64,
+    /// Rounds of issuance for each
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Seconds of a round
+    #[arg(long, default_value_t = 2)]
+    round_secs: u64,
+    /// Keep both registers in this folder; those that stand there are taken as they are
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct ClientArgs {
     /// HOST:PORT of the server's HTTPS
     #[arg(long, default_value = "127.0.0.1:8443")]
     address: String,
@@ -45,13 +116,60 @@ struct Args {
     pid: Option<u32>,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let args = Args::parse();
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         eprintln!("another TLS provider was installed first");
         return ExitCode::FAILURE;
     }
+    match (args.what, args.client) {
+        (Some(What::Seed(args)), _) => said(seed_register(args)),
+        (Some(What::Fleet(args)), _) => said(compare_servers(args)),
+        (None, Some(args)) => load_server(args),
+        (None, None) => said::<&str>(Err("--cacert and --token-file are needed; see --help".into())),
+    }
+}
+
+/// The result, or why there is none.
+fn said<T: std::fmt::Display>(outcome: Result<T, String>) -> ExitCode {
+    match outcome {
+        Ok(result) => {
+            println!("{result}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn seed_register(args: SeedArgs) -> Result<seed::Seeded, String> {
+    let SeedArgs { config, certificates, revoked, renewing, orders, accounts, into_existing } = args;
+    let wish = seed::Wish { config, certificates, revoked, renewing, orders, accounts, into_existing };
+    seed::run(&wish).map_err(|e| e.to_string())
+}
+
+fn compare_servers(args: FleetArgs) -> Result<compare::Table, String> {
+    let wish = compare::Wish {
+        server: args.server,
+        seeder: std::env::current_exe().map_err(|e| e.to_string())?,
+        dir: args.dir,
+        small: args.small,
+        large: args.certificates,
+        revoked_percent: args.revoked_percent,
+        orders: args.orders,
+        rounds: args.rounds,
+        round: Duration::from_secs(args.round_secs),
+    };
+    runtime()?.block_on(compare::run(&wish)).map_err(|e| e.to_string())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Runtime::new().map_err(|e| e.to_string())
+}
+
+fn load_server(args: ClientArgs) -> ExitCode {
     let read = |path: &PathBuf| std::fs::read(path).map_err(|e| eprintln!("{}: {e}", path.display()));
     let (Ok(roots_pem), Ok(token)) = (read(&args.cacert), read(&args.token_file)) else {
         return ExitCode::FAILURE;
@@ -69,14 +187,8 @@ async fn main() -> ExitCode {
         most: Duration::from_secs(args.most_secs),
         pid: args.pid,
     };
-    match run(&load).await {
-        Ok(report) => {
-            println!("{report}");
-            if report.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    let report = runtime().and_then(|runtime| runtime.block_on(run(&load)).map_err(|e| e.to_string()));
+    let clean = report.as_ref().is_ok_and(|report| report.errors.is_empty());
+    let code = said(report);
+    if clean { code } else { ExitCode::FAILURE }
 }

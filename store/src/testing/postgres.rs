@@ -1,7 +1,5 @@
-//! For the tests of this and other rooms (feature `testing`; never in a product): a private PostgreSQL, and
-//! every statement that was asked.
+//! A PostgreSQL of a test's own.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
@@ -10,23 +8,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use postgres::NoTls;
 
 use crate::database::Database;
-
-static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-
-pub(crate) fn note_statement(sql: &str) {
-    STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned());
-}
-
-/// Takes every statement that a connection of this process parsed since the last time.
-pub fn take_statements() -> BTreeSet<String> {
-    std::mem::take(&mut *STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner))
-}
 
 const PREFIX: &str = "chancery-postgres-";
 const INSTALLED: &str = "/usr/lib/postgresql";
@@ -128,6 +114,26 @@ impl TestPostgres {
         self.end("-QUIT");
     }
 
+    /// Freezes the server: connections stay open, new ones are taken by the kernel, and nothing is answered.
+    pub fn freeze(&self) {
+        self.signal_all("-STOP");
+    }
+
+    /// Lets a frozen server go on.
+    pub fn thaw(&self) {
+        self.signal_all("-CONT");
+    }
+
+    fn signal_all(&self, signal: &str) {
+        let Some(server) = &self.server else { return };
+        let id = server.id().to_string();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        // The server first: then it makes no more of them.
+        let ids = std::iter::once(id.as_str()).chain(children.split_whitespace());
+        // One may end meanwhile.
+        let _ = Command::new("kill").arg(signal).args(ids).stderr(Stdio::null()).status();
+    }
+
     /// A fresh, empty database in it.
     ///
     /// # Panics
@@ -184,6 +190,8 @@ impl TestPostgres {
 
 impl Drop for TestPostgres {
     fn drop(&mut self) {
+        // A frozen server would not hear.
+        self.thaw();
         self.end("-QUIT");
         let _ = fs::remove_dir_all(&self.home);
     }

@@ -1,0 +1,25 @@
+//! For the seeder (feature `testing`): operations in one transaction, by the very path that the writer's thread walks.
+
+use tokio::sync::oneshot;
+
+use super::{Item, Reply, transaction};
+use crate::error::StoreError;
+use crate::prepare::Op;
+use crate::sql::Sql;
+use crate::truth::Node;
+
+/// Writes all, or says why not; what is written is believed.
+pub(crate) fn write_at_once(sql: &mut dyn Sql, node: &Node, ops: Vec<Op>) -> Result<Vec<Reply>, StoreError> {
+    // With an answer, none is taken for a conclusion that was parked and may be there already.
+    let items: Vec<Item> = ops.into_iter().map(|op| Item { op, answer: Some(oneshot::channel().0) }).collect();
+    let done = transaction::run(sql, node, &items).map_err(|failure| {
+        sql.rollback();
+        match failure {
+            transaction::Failure::Before(error) | transaction::Failure::AtCommit { error, .. } => error.into(),
+            transaction::Failure::Held(why) => StoreError::Held(why),
+        }
+    })?;
+    let belief = done.belief;
+    node.publish(belief.first, belief.tree, belief.leaves, belief.time)?;
+    done.replies.into_iter().collect()
+}

@@ -1,0 +1,310 @@
+//! The measurements, each of both servers in turns.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::SendRequest;
+use serde_json::Value;
+
+use super::house::House;
+use super::pages::{self, By, Page};
+use super::{CompareError, Wish};
+use crate::client;
+use crate::memory::resident_kib;
+
+/// Times each page is asked for of each server ...
+const ASKS: usize = 40;
+/// ... but no longer than this, and at least three times.
+const ASKS_MAX: Duration = Duration::from_secs(6);
+const ASKS_MIN: usize = 3;
+/// An answer that takes longer is given up, and counted as having taken so long.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// Revocations of each register: each publishes its CRL before it answers.
+const REVOCATIONS: usize = 5;
+const WATCH: Duration = Duration::from_millis(50);
+
+/// What was seen of both, in milliseconds unless said otherwise.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pair {
+    pub(super) small: Vec<f64>,
+    pub(super) large: Vec<f64>,
+}
+
+/// All of it.
+#[derive(Default)]
+pub(super) struct Measured {
+    pub(super) pages: Vec<(Page, Pair)>,
+    /// Pages that a server does not have.
+    pub(super) absent: Vec<String>,
+    pub(super) first_start: Pair,
+    pub(super) start: Pair,
+    pub(super) stop_idle: Pair,
+    pub(super) stop: Pair,
+    /// Certificates per second.
+    pub(super) issuance: Pair,
+    pub(super) issuance_p99: Pair,
+    pub(super) errors: u64,
+    pub(super) revocation: Pair,
+    /// MiB when it had started, when it had answered the pages, after the load.
+    pub(super) resident: Pair,
+    /// MiB at the end, and the most that was seen of the write-ahead log.
+    pub(super) database: Pair,
+    pub(super) log: Pair,
+}
+
+/// The first start, an end without work, and a start like any other.
+pub(super) fn starts(small: &mut House, large: &mut House, measured: &mut Measured) -> Result<(), CompareError> {
+    both(&mut measured.first_start, small, large, |house| Ok(millis(house.start()?)))?;
+    both(&mut measured.stop_idle, small, large, |house| Ok(millis(house.stop()?)))?;
+    both(&mut measured.start, small, large, |house| Ok(millis(house.start()?)))?;
+    measured.see(small, large);
+    Ok(())
+}
+
+/// The ends, after all that was asked.
+pub(super) fn ends(small: &mut House, large: &mut House, measured: &mut Measured) -> Result<(), CompareError> {
+    measured.see(small, large);
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    both(&mut measured.database, small, large, |house| Ok(mib(house.database_bytes())))?;
+    both(&mut measured.stop, small, large, |house| Ok(millis(house.stop()?)))
+}
+
+fn both(
+    pair: &mut Pair,
+    small: &mut House,
+    large: &mut House,
+    mut look: impl FnMut(&mut House) -> Result<f64, CompareError>,
+) -> Result<(), CompareError> {
+    pair.small.push(look(small)?);
+    pair.large.push(look(large)?);
+    Ok(())
+}
+
+/// Every page, in turns.
+pub(super) async fn pages(small: &House, large: &House, measured: &mut Measured) -> Result<(), CompareError> {
+    let (mut few, mut many) = (Asker::new(small).await?, Asker::new(large).await?);
+    let mut all: Vec<(Page, Page)> = pages::fixed().into_iter().map(|page| (page.clone(), page)).collect();
+    let list = "/api/v1/certificates?limit=200";
+    let found = (pages::found(&few.json(list).await?)?, pages::found(&many.json(list).await?)?);
+    all.extend(found.0.into_iter().zip(found.1));
+    for (of_few, of_many) in all {
+        eprintln!("{}", of_few.what);
+        match in_turns((&mut few, &of_few), (&mut many, &of_many)).await? {
+            Some(pair) => measured.pages.push((of_few, pair)),
+            None => measured.absent.push(of_few.what),
+        }
+    }
+    measured.see(small, large);
+    Ok(())
+}
+
+/// None where a server does not know the page.
+async fn in_turns(
+    (few, of_few): (&mut Asker, &Page),
+    (many, of_many): (&mut Asker, &Page),
+) -> Result<Option<Pair>, CompareError> {
+    let mut pair = Pair::default();
+    let began = Instant::now();
+    for ask in 0..ASKS {
+        if ask >= ASKS_MIN && began.elapsed() > ASKS_MAX {
+            break;
+        }
+        for (asker, page, seen) in [(&mut *few, of_few, &mut pair.small), (&mut *many, of_many, &mut pair.large)] {
+            match asker.get(page).await? {
+                (StatusCode::OK, took) if ask > 0 || took >= ANSWER_MAX => seen.push(millis(took)),
+                // The first answer is of a cold cache and a cold connection.
+                (StatusCode::OK, _) => {}
+                (StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND, _) => return Ok(None),
+                (status, _) => return Err(CompareError::Failed(format!("{}: status {status}", page.path))),
+            }
+        }
+    }
+    Ok(Some(pair))
+}
+
+/// Rounds of issuance by 64 callers, in turns.
+pub(super) async fn issuance(
+    wish: &Wish,
+    small: &House,
+    large: &House,
+    measured: &mut Measured,
+) -> Result<(), CompareError> {
+    for round in 1..=wish.rounds {
+        eprintln!("issuance, round {round} of {}", wish.rounds);
+        for (house, is_large) in [(small, false), (large, true)] {
+            let watch = LogWatch::of(house);
+            let report = client::run(&house.load(wish.round)?).await?;
+            measured.errors += report.errors.values().sum::<u64>();
+            measured.issuance.of(is_large).push(report.rate());
+            measured.issuance_p99.of(is_large).push(report.percentile_ms(99.0));
+            measured.log.of(is_large).push(watch.most().await);
+        }
+    }
+    Ok(())
+}
+
+/// Revocations, each answered once its CRL is published.
+pub(super) async fn revocations(small: &House, large: &House, measured: &mut Measured) -> Result<(), CompareError> {
+    eprintln!("revocations");
+    let (mut few, mut many) = (Asker::new(small).await?, Asker::new(large).await?);
+    let list = format!("/api/v1/certificates?kind=certificate&owner=default&limit={REVOCATIONS}");
+    let (of_few, of_many) = (serials(&few.json(&list).await?), serials(&many.json(&list).await?));
+    for (one, other) in of_few.iter().zip(&of_many) {
+        for (asker, serial, is_large) in [(&mut few, one, false), (&mut many, other, true)] {
+            let path = format!("/api/v1/certificates/{serial}/revoke");
+            let body = Bytes::from_static(br#"{"reason":"superseded"}"#);
+            match asker.ask(Method::POST, &path, By::Token, Some(("application/json", body))).await? {
+                (StatusCode::OK, _, took) => measured.revocation.of(is_large).push(millis(took)),
+                (status, body, _) => {
+                    let why = String::from_utf8_lossy(&body);
+                    return Err(CompareError::Failed(format!("{path}: status {status}: {why}")));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn serials(list: &Value) -> Vec<String> {
+    let items = list.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    items.iter().filter_map(|item| item.get("serial")?.as_str().map(str::to_owned)).collect()
+}
+
+impl Measured {
+    fn see(&mut self, small: &House, large: &House) {
+        for (house, is_large) in [(small, false), (large, true)] {
+            let kib = house.pid().and_then(resident_kib).unwrap_or(0);
+            self.resident.of(is_large).push(kib as f64 / 1_024.0);
+        }
+    }
+}
+
+impl Pair {
+    fn of(&mut self, is_large: bool) -> &mut Vec<f64> {
+        if is_large { &mut self.large } else { &mut self.small }
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}
+
+/// The most that a write-ahead log grew to.
+struct LogWatch {
+    end: Arc<AtomicBool>,
+    task: tokio::task::JoinHandle<u64>,
+}
+
+impl LogWatch {
+    fn of(house: &House) -> LogWatch {
+        let end = Arc::new(AtomicBool::new(false));
+        let (ended, look) = (end.clone(), house.looker());
+        let task = tokio::spawn(async move {
+            let mut most = 0;
+            while !ended.load(Ordering::Relaxed) {
+                most = most.max(look());
+                tokio::time::sleep(WATCH).await;
+            }
+            most
+        });
+        LogWatch { end, task }
+    }
+
+    /// In MiB.
+    async fn most(self) -> f64 {
+        self.end.store(true, Ordering::Relaxed);
+        self.task.await.unwrap_or(0) as f64 / f64::from(1 << 20)
+    }
+}
+
+/// One keep-alive connection to one server, with a token and a session.
+struct Asker {
+    door: crate::door::Door,
+    token: String,
+    cookie: String,
+    connection: Option<SendRequest<Full<Bytes>>>,
+}
+
+impl Asker {
+    async fn new(house: &House) -> Result<Asker, CompareError> {
+        let token = house.token()?;
+        let mut asker = Asker { door: house.door()?, token: token.clone(), cookie: String::new(), connection: None };
+        let form = Bytes::from(format!("token={token}"));
+        let request = asker.request(Method::POST, "/login", By::Session);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(Full::new(form));
+        let answer = asker.send(request.map_err(|e| CompareError::Failed(e.to_string()))?).await?;
+        let cookie = answer.headers().get("set-cookie").and_then(|value| value.to_str().ok());
+        let cookie = cookie.and_then(|value| value.split(';').next()).map(str::to_owned);
+        asker.cookie = cookie.ok_or_else(|| CompareError::Failed("no session".into()))?;
+        answer.into_body().collect().await.map_err(|e| CompareError::Failed(e.to_string()))?;
+        Ok(asker)
+    }
+
+    async fn get(&mut self, page: &Page) -> Result<(StatusCode, Duration), CompareError> {
+        let asked = self.ask(Method::GET, &page.path, page.by, None);
+        match tokio::time::timeout(ANSWER_MAX, asked).await {
+            Ok(answer) => answer.map(|(status, _, took)| (status, took)),
+            Err(_) => {
+                eprintln!("{}: no answer in {} s", page.path, ANSWER_MAX.as_secs());
+                self.connection = None;
+                Ok((StatusCode::OK, ANSWER_MAX))
+            }
+        }
+    }
+
+    async fn json(&mut self, path: &str) -> Result<Value, CompareError> {
+        let (status, body, _) = self.ask(Method::GET, path, By::Token, None).await?;
+        serde_json::from_slice(&body).map_err(|e| CompareError::Failed(format!("{path}: status {status}: {e}")))
+    }
+
+    /// The answer, read to its end, and how long it took.
+    async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        by: By,
+        body: Option<(&str, Bytes)>,
+    ) -> Result<(StatusCode, Bytes, Duration), CompareError> {
+        let failed = |e: &dyn std::fmt::Display| CompareError::Failed(format!("{path}: {e}"));
+        let mut request = self.request(method, path, by);
+        let body = match body {
+            Some((kind, body)) => {
+                request = request.header("content-type", kind);
+                body
+            }
+            None => Bytes::new(),
+        };
+        let request = request.body(Full::new(body)).map_err(|e| failed(&e))?;
+        let began = Instant::now();
+        let answer = self.send(request).await?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await.map_err(|e| failed(&e))?;
+        Ok((status, body.to_bytes(), began.elapsed()))
+    }
+
+    async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<http::Response<hyper::body::Incoming>, CompareError> {
+        let path = request.uri().to_string();
+        let failed = |e: &dyn std::fmt::Display| CompareError::Failed(format!("{path}: {e}"));
+        if self.connection.as_ref().is_none_or(SendRequest::is_closed) {
+            self.connection = Some(self.door.connect().await.map_err(|e| failed(&e))?);
+        }
+        let Some(connection) = &mut self.connection else { return Err(failed(&"no connection")) };
+        connection.ready().await.map_err(|e| failed(&e))?;
+        connection.send_request(request).await.map_err(|e| failed(&e))
+    }
+
+    fn request(&self, method: Method, path: &str, by: By) -> http::request::Builder {
+        let request = Request::builder().method(method).uri(path).header("host", self.door.address());
+        match by {
+            By::Token => request.header("authorization", format!("Bearer {}", self.token)),
+            By::Session => request.header("cookie", &self.cookie),
+        }
+    }
+}
