@@ -59,7 +59,7 @@ fn a_shutdown_does_not_wait_for_what_is_asked_behind_a_report_that_does_not_end(
         for one in waiting {
             closed += usize::from(matches!(one.await.unwrap(), Err(StoreError::Closed)));
         }
-        assert_eq!(closed, 18, "two were at work");
+        assert!(closed >= 18, "two at most were at work: {closed}");
     });
 }
 
