@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 use policy::Timestamp;
 use store::ExpiringHour;
 
-use crate::Summary;
-
 /// How long something has left. Each bucket is without those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bucket {
@@ -96,36 +94,15 @@ impl Forecast {
         }
         Forecast { total }
     }
-
-    /// Counts what is neither failed nor revoked.
-    pub fn of<'a>(now: Timestamp, inventory: impl IntoIterator<Item = &'a Summary>) -> Forecast {
-        let mut total: BTreeMap<_, _> = Bucket::ALL.map(|bucket| (bucket, Expiring::default())).into();
-        for summary in inventory.into_iter().filter(|summary| counts(summary)) {
-            let expiring = total.entry(Bucket::of(now, summary.validity.not_after())).or_default();
-            expiring.count += 1;
-            expiring.renewed += u64::from(summary.renew);
-        }
-        Forecast { total }
-    }
-}
-
-fn counts(summary: &Summary) -> bool {
-    match summary.state {
-        store::State::Issued | store::State::Intended => true,
-        store::State::Failed | store::State::Revoked => false,
-    }
 }
 
 const DAY_SECS: i64 = 86_400;
 
 #[cfg(test)]
 mod tests {
-    use policy::Validity;
     use proptest::prelude::*;
-    use store::State;
 
     use super::*;
-    use crate::summary::tests::certificate;
 
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
@@ -149,28 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn the_forecast_counts_what_is_neither_failed_nor_revoked() {
-        let ending = |operation, days: i64, state, renew| crate::Summary {
-            validity: Validity::new(NOW.plus_secs(-DAY_SECS * 100), NOW.plus_secs(DAY_SECS * days)).unwrap(),
-            state,
-            renew,
-            ..certificate(operation, NOW)
-        };
-        let inventory = [
-            ending(1, -1, State::Issued, true),
-            ending(2, 3, State::Issued, true),
-            ending(3, 3, State::Intended, false),
-            ending(4, 3, State::Revoked, true),
-            ending(5, 3, State::Issued, false),
-            ending(6, 3, State::Failed, false),
-            ending(7, 400, State::Issued, false),
-        ];
-        let forecast = Forecast::of(NOW, &inventory);
-        let some = |buckets: &BTreeMap<Bucket, Expiring>| -> Vec<(Bucket, u64, u64)> {
-            let filled = buckets.iter().filter(|(_, expiring)| expiring.count > 0);
-            filled.map(|(bucket, expiring)| (*bucket, expiring.count, expiring.renewed)).collect()
-        };
-        assert_eq!(some(&forecast.total), [(Bucket::Expired, 1, 1), (Bucket::Week, 3, 1), (Bucket::Later, 1, 0)]);
+    fn an_hour_counts_where_it_begins_and_the_one_under_way_as_today() {
+        let hour = |secs, live, renewed| ExpiringHour { begins: NOW.plus_secs(secs), live, renewed };
+        let hours =
+            [hour(-1_800, 1, 1), hour(3 * DAY_SECS, 3, 1), hour(7 * DAY_SECS - 1, 1, 0), hour(400 * DAY_SECS, 1, 0)];
+        let forecast = Forecast::of_hours(NOW, &hours);
+        let filled = forecast.total.iter().filter(|(_, expiring)| expiring.count > 0);
+        let filled: Vec<_> = filled.map(|(bucket, expiring)| (*bucket, expiring.count, expiring.renewed)).collect();
+        assert_eq!(filled, [(Bucket::Day, 1, 1), (Bucket::Week, 4, 1), (Bucket::Later, 1, 0)]);
         assert_eq!(forecast.total.len(), Bucket::ALL.len());
     }
 

@@ -20,31 +20,29 @@ struct House {
     authority: Authority,
     world: World,
     parts: Box<PartsFor>,
+    token: TestToken,
     _dir: TempDir,
 }
 
 impl House {
     async fn new() -> House {
-        let world = World::fixed(Timestamp::parse_rfc3339("2026-08-21T09:00:00Z").unwrap(), 7);
         let dir = TempDir::new().unwrap();
-        let (pool, mint) = hsm::open(TestToken::new("lifecycle").config()).unwrap();
         let database = Database::Sqlite(dir.path().join("chancery.db"));
-        let log = LogConfig { origin: "log.example/lifecycle".to_owned(), state: None };
-        let ledger = Ledger::open(database, (&pool, mint), log, world.clone()).await.unwrap();
-        let parts = {
-            let world = world.clone();
-            move |dns: &[&str]| Parts {
-                ledger: ledger.clone(),
-                pool: pool.clone(),
-                world: world.clone(),
-                policies: Arc::new(policies(dns)),
-                profiles: Profiles::load(Profiles::shipped()).unwrap(),
-                instance: Instance::new(1).unwrap(),
-                urls: Urls { http_base: "http://pki.example".to_owned() },
-            }
-        };
+        House { _dir: dir, ..House::of(database).await }
+    }
+
+    async fn of(database: Database) -> House {
+        let world = World::fixed(Timestamp::parse_rfc3339("2026-08-21T09:00:00Z").unwrap(), 7);
+        let token = TestToken::new("lifecycle");
+        let parts = parts(&token, database, &world, 1).await;
         let authority = Authority::create(parts(&["*.example.internal"]), CreateConfig::new("Example")).await.unwrap();
-        House { authority, world, parts: Box::new(parts), _dir: dir }
+        House { authority, world, parts, token, _dir: TempDir::new().unwrap() }
+    }
+
+    /// A second node of the same register and token, with a number of its own.
+    async fn second_node(&self, database: Database) -> Authority {
+        let parts = parts(&self.token, database, &self.world, 2).await;
+        Authority::open(parts(&["*.example.internal"])).await.unwrap()
     }
 
     /// The same register after a restart, with these name rules for owner web.
@@ -79,6 +77,22 @@ impl House {
         let page = self.authority.ledger().list(filter).await.unwrap();
         page.items.iter().rev().filter_map(Summary::of).collect()
     }
+}
+
+async fn parts(token: &TestToken, database: Database, world: &World, instance: u16) -> Box<PartsFor> {
+    let (pool, mint) = hsm::open(token.config()).unwrap();
+    let log = LogConfig { origin: "log.example/lifecycle".to_owned(), state: None };
+    let ledger = Ledger::open(database, (&pool, mint), log, world.clone()).await.unwrap();
+    let world = world.clone();
+    Box::new(move |dns: &[&str]| Parts {
+        ledger: ledger.clone(),
+        pool: pool.clone(),
+        world: world.clone(),
+        policies: Arc::new(policies(dns)),
+        profiles: Profiles::load(Profiles::shipped()).unwrap(),
+        instance: Instance::new(instance).unwrap(),
+        urls: Urls { http_base: "http://pki.example".to_owned() },
+    })
 }
 
 fn owner() -> Owner {
@@ -179,13 +193,41 @@ async fn the_forecast_of_the_register_says_what_expires_when() {
     let house = House::new().await;
     house.certify("www.example.internal", true).await;
     house.certify("once.example.internal", false).await;
-    let rows =
-        house.authority.ledger().list(Filter { kind: Some(Kind::Certificate), ..Filter::default() }).await.unwrap();
-    let inventory: Vec<Summary> = rows.items.iter().filter_map(Summary::of).collect();
-    let day = |now| Forecast::of(now, &inventory).total[&Bucket::Day];
-    assert_eq!((day(house.world.now()).count, day(house.world.now()).renewed), (2, 1));
-    house.world.advance(LIFE_SECS);
-    assert_eq!(Forecast::of(house.world.now(), &inventory).total[&Bucket::Expired].count, 2);
+    let ledger = house.authority.ledger();
+    let forecast = async || {
+        let now = house.world.now();
+        Forecast::of_hours(now, &ledger.expiring(Some("web"), now).await.unwrap())
+    };
+    let day = forecast().await.total[&Bucket::Day];
+    assert_eq!((day.count, day.renewed), (2, 1));
+    house.world.advance(2 * LIFE_SECS);
+    assert_eq!(forecast().await.total.values().map(|expiring| expiring.count).sum::<u64>(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_side_by_side_renew_each_certificate_once_on_both_engines() {
+    let postgres = store::testing::TestPostgres::start();
+    let dir = TempDir::new().unwrap();
+    for database in [Database::Sqlite(dir.path().join("two.db")), postgres.database()] {
+        let house = House::of(database.clone()).await;
+        let other = house.second_node(database).await;
+        for n in 0..20 {
+            house.certify(&format!("host{n}.example.internal"), true).await;
+        }
+        house.world.advance(LIFE_SECS * 3 / 4);
+        let side = |authority: Authority| async move {
+            let mut renewer = Renewer::new(authority);
+            for _ in 0..20 {
+                // A node that is told of a conflict or of news from the other looks again.
+                let _ = renewer.turn().await;
+            }
+        };
+        tokio::join!(side(house.authority.clone()), side(other));
+        for n in 0..20 {
+            let chain = house.certificates(&format!("host{n}.example.internal")).await;
+            assert_eq!(chain.len(), 2, "host{n}: {chain:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,14 +50,8 @@ pub fn export_database(database: &Database, dir: &Path) -> Result<Exported, Stor
 
 pub(crate) fn export(sql: &mut dyn Sql, dir: &Path) -> Result<Exported, StoreError> {
     prepare(dir)?;
-    // One moment for all files.
-    sql.begin()?;
-    let outcome = write_all(sql, dir);
-    sql.rollback();
-    outcome
-}
-
-fn write_all(sql: &mut dyn Sql, dir: &Path) -> Result<Exported, StoreError> {
+    // Everything below a checkpoint stays as it is, so no moment has to be held while the files are written: a long reader would
+    // keep SQLite's write-ahead log.
     let newest = queries::checkpoint(sql)?;
     let (size, note) = newest.ok_or_else(|| StoreError::NotFound("no checkpoint yet: sign one, then export".into()))?;
     let key = signer(sql, &note)?;

@@ -425,6 +425,19 @@ impl Ledger {
         credential.issued().map_err(|_| StoreError::Closed)
     }
 
+    /// For tests: a question that reads for as long as it is let, in the lane of reports.
+    #[cfg(feature = "testing")]
+    pub async fn read_without_end(&self) -> Result<(), StoreError> {
+        let text = "WITH RECURSIVE n (i) AS (SELECT size FROM head UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n";
+        self.register().ask(Lane::Report, |sql| Ok(sql.query(text, &[]).map(drop)?)).await
+    }
+
+    /// For tests: how many reports wait for a thread.
+    #[cfg(feature = "testing")]
+    pub fn waiting_reports(&self) -> usize {
+        self.register().waiting(Lane::Report)
+    }
+
     /// The log's name.
     pub fn origin(&self) -> &str {
         &self.register().node.origin

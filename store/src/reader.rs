@@ -1,7 +1,7 @@
 //! The threads that read: a few in each lane, each with its own connection, behind the lane's bounded queue.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -41,9 +41,9 @@ impl Lane {
         let secs = Duration::from_secs;
         match self {
             Lane::Authentication => Bounds { name: "identity", threads: 1, queue: 1_024, statement: secs(2) },
-            Lane::Request => Bounds { name: "request", threads: 3, queue: 1_024, statement: secs(5) },
-            // Not longer than a shutdown may take.
-            Lane::Report => Bounds { name: "report", threads: 2, queue: 64, statement: secs(8) },
+            Lane::Request => Bounds { name: "request", threads: 3, queue: 1_024, statement: secs(3) },
+            // Far below what a shutdown may take, and what the writer waits for readers (sql/sqlite.rs).
+            Lane::Report => Bounds { name: "report", threads: 2, queue: 64, statement: secs(5) },
         }
     }
 }
@@ -66,15 +66,11 @@ enum Outcome {
     AskAgain,
 }
 
-enum Message {
-    Ask(Question),
-    Stop,
-}
-
 /// The callers' ends of the queues.
 #[derive(Debug)]
 pub(crate) struct ReaderHandle {
-    queues: Vec<(Lane, Sender<Message>)>,
+    /// Empty once the ledger is closed: threads end when their queue is empty and nobody can add to it.
+    queues: RwLock<Vec<(Lane, Sender<Question>)>>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -98,7 +94,7 @@ impl ReaderHandle {
                 threads.push(thread.map_err(|e| StoreError::Unavailable(format!("no thread: {e}")))?);
             }
         }
-        Ok((ReaderHandle { queues, stopping }, threads))
+        Ok((ReaderHandle { queues: RwLock::new(queues), stopping }, threads))
     }
 
     /// Asks, and waits for the answer. A question may be asked twice, so it must be a `Fn`.
@@ -119,8 +115,7 @@ impl ReaderHandle {
             }
             Outcome::Answered
         });
-        let queue = self.queues.iter().find(|(of, _)| *of == lane).map(|(_, queue)| queue);
-        match queue.ok_or(StoreError::Closed)?.try_send(Message::Ask(question)) {
+        match self.queue(lane)?.try_send(question) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(StoreError::Busy { retry_after_secs: RETRY_AFTER_SECS }),
             Err(TrySendError::Disconnected(_)) => return Err(StoreError::Closed),
@@ -128,15 +123,20 @@ impl ReaderHandle {
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Lets the threads end after the question they are at; what waits is told that the ledger is closed.
+    fn queue(&self, lane: Lane) -> Result<Sender<Question>, StoreError> {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        queues.iter().find(|(of, _)| *of == lane).map(|(_, queue)| queue.clone()).ok_or(StoreError::Closed)
+    }
+
+    #[cfg(feature = "testing")]
+    pub fn waiting(&self, lane: Lane) -> usize {
+        self.queue(lane).map_or(0, |queue| queue.len())
+    }
+
+    /// Lets the threads end after the question they are at; what waits behind it is told that the ledger is closed.
     pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        for (lane, queue) in &self.queues {
-            for _ in 0..lane.bounds().threads {
-                // Where the queue is full, the threads see that they are to end before the next question.
-                let _ = queue.try_send(Message::Stop);
-            }
-        }
+        self.stopping.store(true, Ordering::SeqCst);
+        self.queues.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -144,18 +144,17 @@ impl ReaderHandle {
 struct Reader {
     database: Database,
     statement: Duration,
-    questions: Receiver<Message>,
+    questions: Receiver<Question>,
     stopping: Arc<AtomicBool>,
 }
 
 impl Reader {
     fn run(self) {
         let mut held: Option<Box<dyn Sql + Send>> = None;
-        while let Ok(Message::Ask(mut question)) = self.questions.recv() {
-            if self.stopping.load(Ordering::Relaxed) {
-                // Whoever waits behind it hears the same when the queue goes with its last thread.
+        while let Ok(mut question) = self.questions.recv() {
+            if self.stopping.load(Ordering::SeqCst) {
                 question(Err(StoreError::Closed), Chance::Last);
-                return;
+                continue;
             }
             for chance in [Chance::First, Chance::Last] {
                 let outcome = match self.sql(&mut held) {

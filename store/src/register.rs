@@ -181,6 +181,11 @@ impl Register {
         self.world.now()
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn waiting(&self, lane: Lane) -> usize {
+        self.readers.waiting(lane)
+    }
+
     pub(crate) async fn ask<T, F>(&self, lane: Lane, question: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

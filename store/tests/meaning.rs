@@ -48,6 +48,18 @@ fn append_again(database: &Database, of: u64, table: &str, index: &str) {
          INSERT INTO {table} SELECT * FROM again; DROP TABLE again;"
     ))
     .unwrap();
+    let projected = match table {
+        "record" => format!(
+            "UPDATE present SET leaf = {size} WHERE (kind, id) = (SELECT kind, id FROM record WHERE leaf = {of})"
+        ),
+        "intent" => format!(
+            "INSERT INTO card SELECT {size}, place, pile, not_after FROM card WHERE op = {of};
+             INSERT INTO open SELECT {size}, place, not_after, due, renews FROM open WHERE op = {of};
+             UPDATE place SET intended = intended + 1 WHERE id = (SELECT place FROM card WHERE op = {of})"
+        ),
+        _ => String::new(),
+    };
+    sql.execute_batch(&projected).unwrap();
     sql.execute("UPDATE head SET size = ?1, edge = ?2", params![size + 1, edge_of(&sql)]).unwrap();
 }
 

@@ -167,8 +167,7 @@ fn counters_follow_every_life() {
         let issued = house.issue(2).await;
         house.issue(3).await;
         let open = house.ledger.intend(house.entry(4)).await.unwrap();
-        let crl = house.crl(5, "tls", None);
-        let signature = house.signature(crl).await;
+        let signature = house.signature(house.crl(5, "tls", None)).await;
         house.ledger.conclude(signature).await.unwrap();
         let states = async || {
             let counts = house.ledger.counts().await.unwrap();

@@ -42,7 +42,7 @@ async fn two_versions(house: &House) {
 }
 
 /// What a thief does to record `a`; each leaves something that looks whole to SQL.
-const RECORD_ATTACKS: [(&str, &str); 5] = [
+const RECORD_ATTACKS: [(&str, &str); 7] = [
     ("altered", "UPDATE record SET body = '{\"id\":\"evil\"}' WHERE id = 'a'"),
     (
         "exchanged",
@@ -52,15 +52,16 @@ const RECORD_ATTACKS: [(&str, &str); 5] = [
     (
         "put back",
         "DELETE FROM record WHERE id = 'a' AND replaces > 0; \
-         UPDATE present SET leaf = (SELECT MAX(r.leaf) FROM record r WHERE r.id = 'a') WHERE id = 'a'",
+         UPDATE present SET leaf = (SELECT MAX(leaf) FROM record WHERE id = 'a') WHERE id = 'a'",
     ),
+    ("taken off the list", "DELETE FROM present WHERE id = 'a'"),
+    ("the list exchanged", "UPDATE present SET leaf = (SELECT o.leaf FROM present o WHERE o.id = 'b') WHERE id = 'a'"),
     ("deleted", "DELETE FROM record WHERE id = 'a'"),
     (
         "forged",
         "INSERT INTO record (leaf, replaces, kind, id, at, owner, lookup, expires, body, actor, proof, proof_id) \
          SELECT MAX(leaf) + 1, MAX(leaf) + 1, 'thing', 'a', 0, 'web', NULL, NULL, '{\"id\":\"evil\"}', 'x', 'system', '' \
-         FROM record; \
-         UPDATE present SET leaf = (SELECT MAX(r.leaf) FROM record r WHERE r.id = 'a') WHERE id = 'a'",
+         FROM record; UPDATE present SET leaf = (SELECT MAX(leaf) FROM record WHERE id = 'a') WHERE id = 'a'",
     ),
 ];
 

@@ -1,21 +1,16 @@
 //! What expires when, read from the register for the status, the metrics and the dashboard.
 //!
-//! `lifecycle` counts; this page reads, with a bound: past [`ROWS_MAX`] credentials the later ones are counted by the register
-//! and not looked at one by one. The survey of everything is kept for a few seconds, so that scrapes and pages that refresh
-//! by themselves do not read the register again and again.
+//! The register counts what ends in each hour; this page adds up. The survey of everything is kept for a few seconds, so that
+//! scrapes and pages that refresh by themselves do not ask again and again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use lifecycle::{Bucket, Expiring, Forecast, Summary};
+use lifecycle::{Bucket, Expiring, Forecast};
 use policy::{Grant, Owner, Timestamp, World};
-use store::{Filter, Ledger, Order, State, StoreError};
+use store::{ExpiringHour, Ledger, StoreError};
 
-/// Credentials looked at one by one.
-const ROWS_MAX: usize = 20_000;
-/// Rows of one read. They come with their bytes, and a CRL among them may have megabytes.
-const PAGE_ROWS: usize = 250;
 /// How old a survey may be.
 const AGE_MAX: Duration = Duration::from_secs(5);
 
@@ -68,21 +63,17 @@ impl Survey {
         self.buckets.values().map(|expiring| expiring.count).sum()
     }
 
-    fn of(now: Timestamp, inventory: &[Summary], uncounted: u64) -> Self {
-        let mut buckets = Forecast::of(now, inventory).total;
+    fn of(now: Timestamp, hours: &[ExpiringHour]) -> Self {
+        let mut buckets = Forecast::of_hours(now, hours).total;
         buckets.remove(&Bucket::Expired);
         let mut rungs: Vec<_> =
             LADDER.iter().map(|&(from_secs, label)| Rung { label, from_secs, expiring: Expiring::default() }).collect();
-        for summary in inventory {
-            let left = summary.validity.not_after().since(now);
+        for hour in hours {
+            let left = hour.begins.max(now).since(now);
             if let Some(rung) = rungs.iter_mut().rev().find(|rung| rung.from_secs <= left) {
-                rung.expiring.count += 1;
-                rung.expiring.renewed += u64::from(summary.renew);
+                rung.expiring.count += hour.live;
+                rung.expiring.renewed += hour.renewed;
             }
-        }
-        buckets.entry(Bucket::Later).or_default().count += uncounted;
-        if let Some(last) = rungs.last_mut() {
-            last.expiring.count += uncounted;
         }
         Self { buckets, rungs }
     }
@@ -117,67 +108,23 @@ impl Surveyor {
 
     async fn read(&self, owner: Option<&Owner>) -> Result<Survey, StoreError> {
         let now = self.world.now();
-        let base = Filter {
-            owner: owner.map(|owner| owner.as_str().to_owned()),
-            certificates: true,
-            not_after_after: Some(now),
-            order: Order::Expiry,
-            limit: PAGE_ROWS,
-            ..Filter::default()
-        };
-        let (mut inventory, mut cursor) = (Vec::new(), None);
-        loop {
-            let page = self.ledger.list(Filter { after_cursor: cursor, ..base.clone() }).await?;
-            inventory.extend(page.items.iter().filter_map(Summary::of));
-            cursor = page.next;
-            if cursor.is_none() || inventory.len() >= ROWS_MAX {
-                break;
-            }
-        }
-        inventory.retain(|summary| summary.is_live(now));
-        let uncounted = match (cursor, inventory.last()) {
-            (Some(_), Some(last)) => {
-                let after = last.validity.not_after().plus_secs(1);
-                self.ledger.count(Filter { not_after_after: Some(after), state: Some(State::Issued), ..base }).await?
-            }
-            (None, _) | (Some(_), None) => 0,
-        };
-        Ok(Survey::of(now, &inventory, uncounted))
+        let hours = self.ledger.expiring(owner.map(Owner::as_str), now).await?;
+        Ok(Survey::of(now, &hours))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use policy::Validity;
-    use store::Kind;
-
     use super::*;
-
-    fn ending(now: Timestamp, secs: i64, renew: bool) -> Summary {
-        Summary {
-            operation: 1,
-            kind: Kind::Certificate,
-            state: State::Issued,
-            serial: vec![1],
-            owner: None,
-            profile: "tls-server".into(),
-            subject: "www.example".into(),
-            names: vec![],
-            validity: Validity::new(now.plus_secs(-10), now.plus_secs(secs)).expect("a validity"),
-            key_hash: [0; 32],
-            renew,
-            renews: None,
-        }
-    }
 
     #[test]
     fn each_expiry_is_on_one_rung_and_in_one_bucket() {
         let now = Timestamp::from_unix(1_800_000_000);
-        let inventory: Vec<_> = [0, HOUR - 1, HOUR, DAY, 30 * DAY, 90 * DAY, 20 * YEAR]
-            .into_iter()
-            .map(|secs| ending(now, secs, secs == DAY))
-            .collect();
-        let survey = Survey::of(now, &inventory, 5);
+        let ending = |secs, live| ExpiringHour { begins: now.plus_secs(secs), live, renewed: u64::from(secs == DAY) };
+        // The hour under way began before now.
+        let hours = [(-HOUR / 2, 1), (HOUR - 1, 1), (HOUR, 1), (DAY, 1), (30 * DAY, 1), (90 * DAY, 1), (20 * YEAR, 6)];
+        let hours: Vec<_> = hours.into_iter().map(|(secs, live)| ending(secs, live)).collect();
+        let survey = Survey::of(now, &hours);
         assert_eq!(survey.live(), 12);
         let on = |label| survey.rungs.iter().find(|rung| rung.label == label).map(|rung| rung.expiring);
         assert_eq!(on("< 1 h"), Some(Expiring { count: 2, renewed: 0 }));

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -25,8 +25,18 @@ const BUSY_TIMEOUT_MS: i64 = 5_000;
 /// slowest commits half as long again (99th percentile 32, 41 and 58 ms). A thread of its own for the copies gained nothing:
 /// both flushes meet on one disk.
 const CHECKPOINT_PAGES: i64 = 4_096;
-/// The log file shrinks back to this after a long reader held it open.
-const LOG_BYTES_MAX: i64 = 64 << 20;
+/// The log file shrinks back to this when it is begun anew.
+const LOG_BYTES_KEPT: i64 = 64 << 20;
+/// Readers that follow each other without a gap keep the log from being begun anew, however short each of them is. From this
+/// size on the writer waits a moment, so that later readers read from the file; and the commit that reaches
+/// [`LOG_BYTES_FULL`] waits until the longest question there may be has ended. Then it is 256 MiB with what one commit adds.
+const LOG_BYTES_LONG: u64 = 96 << 20;
+const LOG_BYTES_FULL: u64 = 192 << 20;
+/// So much longer before the next wait for readers that did not end.
+const LOG_BYTES_STEP: u64 = 16 << 20;
+const READERS_PAUSE_MS: i64 = 100;
+/// Longer than any statement of ours may take; whoever holds a log longer is another program.
+const READERS_END_MS: i64 = 12_000;
 /// Every statement of this crate fits; each is parsed once per connection.
 const STATEMENTS: usize = 256;
 
@@ -44,6 +54,9 @@ pub(super) struct Sqlite {
     /// When the statement under way must have ended: milliseconds since `start`.
     until: Arc<AtomicU64>,
     start: Instant,
+    /// The write-ahead log, and at which size the writer next waits for its readers.
+    log: PathBuf,
+    log_bytes_max: u64,
     /// Statements whose parameters were checked to stand in order.
     checked: HashSet<String>,
 }
@@ -61,7 +74,10 @@ impl Sqlite {
             Connection::open_with_flags(path, flags).map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let (until, start) = (Arc::new(AtomicU64::new(u64::MAX)), Instant::now());
-        let mut this = Sqlite { connection, usage, limit, until, start, checked: HashSet::new() };
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let (log, log_bytes_max) = (PathBuf::from(log), LOG_BYTES_LONG);
+        let mut this = Sqlite { connection, usage, limit, until, start, log, log_bytes_max, checked: HashSet::new() };
         this.configure().map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
         if usage == Use::Read {
             let until = Arc::clone(&this.until);
@@ -75,6 +91,35 @@ impl Sqlite {
     /// The statement that begins now ends in time, or the engine ends it.
     fn watch(&self) {
         self.until.store(millis(self.start.elapsed() + self.limit), Ordering::Relaxed);
+    }
+
+    /// Begins the write-ahead log anew where it has become long. What fails here has no bearing on the commit, which is durable.
+    fn bound_the_log(&mut self) {
+        let bytes = std::fs::metadata(&self.log).map_or(0, |log| log.len());
+        if bytes < self.log_bytes_max {
+            return;
+        }
+        let is_full = bytes >= LOG_BYTES_FULL;
+        let patience_ms = if is_full { READERS_END_MS } else { READERS_PAUSE_MS };
+        match self.begin_the_log_anew(patience_ms) {
+            Ok(true) => self.log_bytes_max = LOG_BYTES_LONG,
+            Ok(false) => {
+                self.log_bytes_max = bytes + LOG_BYTES_STEP;
+                if is_full {
+                    tracing::error!(bytes, "another program holds the register's write-ahead log, which grows");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the write-ahead log could not be begun anew"),
+        }
+    }
+
+    /// Waits for readers of the log; says whether they ended.
+    fn begin_the_log_anew(&self, patience_ms: i64) -> Result<bool, rusqlite::Error> {
+        let c = &self.connection;
+        c.pragma_update(None, "busy_timeout", patience_ms)?;
+        let held = c.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0));
+        c.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
+        Ok(held? == 0)
     }
 
     fn fault(&self, error: rusqlite::Error) -> SqlError {
@@ -96,7 +141,7 @@ impl Sqlite {
                 c.pragma_update(None, "synchronous", "FULL")?;
                 c.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
                 c.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-                c.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)
+                c.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)
             }
             Use::Read => {
                 c.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
@@ -187,7 +232,11 @@ impl Sql for Sqlite {
     }
 
     fn commit(&mut self) -> Result<(), SqlError> {
-        self.execute("COMMIT", &[]).map(drop)
+        self.execute("COMMIT", &[])?;
+        if self.usage == Use::Write {
+            self.bound_the_log();
+        }
+        Ok(())
     }
 
     fn rollback(&mut self) {

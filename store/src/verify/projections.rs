@@ -132,7 +132,9 @@ impl Derived {
         let mut below = i64::MAX;
         loop {
             let rows = sql.query(&text, &[Value::Int(below), Value::Int(PAGE)])?;
-            let page: Vec<Operation> = rows.into_iter().map(Operation::read).collect();
+            let mut page: Vec<Operation> = rows.into_iter().map(Operation::read).collect();
+            // A second conclusion or revocation of one operation is the walk's to find.
+            page.dedup_by_key(|operation| operation.op);
             let Some(last) = page.last() else { return Ok(()) };
             below = last.op;
             self.successions(sql, &page)?;
