@@ -110,7 +110,8 @@ async fn in_turns(
     let mut pair = Pair::default();
     let began = Instant::now();
     for ask in 0..ASKS {
-        if ask >= ASKS_MIN && began.elapsed() > ASKS_MAX {
+        let given_up = pair.large.iter().chain(&pair.small).any(|took| *took >= millis(ANSWER_MAX));
+        if given_up || ask >= ASKS_MIN && began.elapsed() > ASKS_MAX {
             break;
         }
         for (asker, page, seen) in [(&mut *few, of_few, &mut pair.small), (&mut *many, of_many, &mut pair.large)] {
