@@ -16,6 +16,8 @@ pub enum Exit {
     Unavailable = 4,
     /// `audit verify` found something.
     Findings = 5,
+    /// `audit verify` found nothing, and had no key from elsewhere to know the log by.
+    Unidentified = 6,
 }
 
 /// A failed command.

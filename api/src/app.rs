@@ -42,7 +42,7 @@ impl App {
         metrics: Arc<Metrics>,
         renewals: RenewalWatch,
     ) -> Self {
-        let doorkeeper = Doorkeeper::new(ledger.clone(), world.clone(), &limits);
+        let doorkeeper = Doorkeeper::new(ledger.for_authentication(), world.clone(), &limits);
         let surveyor = Arc::new(Surveyor::new(ledger.clone(), world.clone()));
         let lookout = Lookout::new(authority.clone(), ledger.clone(), world.clone(), renewals, Arc::clone(&surveyor));
         let sessions = Sessions::new();

@@ -206,6 +206,10 @@ impl From<StoreError> for Problem {
                 tracing::debug!(why, "register unavailable");
                 Self::new(Kind::Unavailable, "The register does not answer now.").retry_after(STORE_RETRY_SECS)
             }
+            StoreError::Late { limit } => {
+                let says = format!("The register took longer than {} s; ask for less, or later.", limit.as_secs());
+                Self::new(Kind::Unavailable, says).retry_after(STORE_RETRY_SECS)
+            }
             StoreError::Closed => Self::new(Kind::Unavailable, "The service is ending.").retry_after(STORE_RETRY_SECS),
             StoreError::Unknown(why) => {
                 tracing::error!(why, "outcome of a write unknown");

@@ -22,7 +22,7 @@ use crate::issuers::{Hierarchy, Issuer};
 use crate::parts::Parts;
 use crate::profiles::Profiles;
 use crate::registrar::Registrar;
-use crate::status::{Desks, Publisher, Revoker};
+use crate::status::{Desks, PublishedCrl, Publisher, Revoker};
 
 /// How the authority is now.
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ impl Inner {
         let code = CodeSigner { office: office.clone(), certifier: certifier.clone(), pool: pool.clone() };
         let ssh = SshSigner { office: office.clone(), world: world.clone() };
         let labels = office.hierarchy.issuers().map(|issuer| issuer.label.clone());
-        let desks = Arc::new(Desks::open(Publisher::new(office.clone()), labels));
+        let desks = Arc::new(Desks::open(Publisher::open(office.clone()).await, labels));
         let revoker = Revoker { office: office.clone(), desks: desks.clone() };
         Ok(Inner { log_verifier_key, office, certifier, code, ssh, desks, revoker, parts })
     }
@@ -155,8 +155,8 @@ impl Authority {
         self.inner.revoker.revoke(actor, serial_hex, reason).await
     }
 
-    /// The newest CRL of an issuer, DER.
-    pub async fn crl(&self, issuer: &str) -> Result<Vec<u8>, CaError> {
+    /// The newest CRL of an issuer, from memory; the last one known while the database is away.
+    pub async fn crl(&self, issuer: &str) -> Result<PublishedCrl, CaError> {
         self.inner.desks.crl(issuer).await
     }
 

@@ -110,9 +110,11 @@ impl From<StoreError> for CaError {
         match e {
             StoreError::Busy { retry_after_secs } => CaError::unavailable(retry_after_secs, e.to_string()),
             // Whether a row was written or not: without its answer nothing was handed to the token.
-            StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::Held(_) | StoreError::Closed => {
-                CaError::unavailable(STORE_RETRY_SECS, e.to_string())
-            }
+            StoreError::Unavailable(_)
+            | StoreError::Late { .. }
+            | StoreError::Unknown(_)
+            | StoreError::Held(_)
+            | StoreError::Closed => CaError::unavailable(STORE_RETRY_SECS, e.to_string()),
             StoreError::Conflict(_) | StoreError::Duplicate(_) => CaError::Conflict(e.to_string()),
             StoreError::NotFound(what) => CaError::NotFound(what),
             StoreError::Invalid(_) | StoreError::Altered(_) | StoreError::Corrupt(_) | StoreError::Database(_) => {

@@ -12,7 +12,6 @@
 
 mod alarms;
 mod forecast;
-mod schedule;
 mod summary;
 
 mod desk;

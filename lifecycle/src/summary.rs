@@ -3,8 +3,6 @@
 use policy::{Owner, Timestamp, Validity};
 use store::{Credential, Kind, State};
 
-use crate::schedule::{overdue_at, renew_at};
-
 /// A credential without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
@@ -61,12 +59,12 @@ impl Summary {
 
     /// When it is to be renewed.
     pub fn renew_at(&self) -> Timestamp {
-        renew_at(self.validity, &self.serial)
+        self.validity.renew_at(&self.serial)
     }
 
     /// When somebody should look if it is not.
     pub fn overdue_at(&self) -> Timestamp {
-        overdue_at(self.validity, &self.serial)
+        self.validity.overdue_at(&self.serial)
     }
 
     /// Whether it counts as valid at `now`: an intent without a conclusion may have been signed, so it does (invariant 5).

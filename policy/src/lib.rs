@@ -12,6 +12,7 @@
 mod malformed;
 mod words;
 
+mod renewal;
 mod secret;
 mod serial;
 mod share;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
-use store::{Database, Pins, Report, Source};
+use store::{Database, Identity, Pins, Report, Source};
 
 use super::certs::{pages, some};
 use super::files;
@@ -55,7 +55,11 @@ Examples:
   chancery audit verify --dir ./export --key ca/log.vkey --checkpoint kept/checkpoint
 
 Keep a checkpoint (GET /log/checkpoint) somewhere else: with it, entries that were cut off the end are found too.
-Exit code 5 means that something was found; each finding names its row.")]
+The log's key comes from --key, or from log.vkey beside the configuration. Without either the log is held against the
+key that it records itself, which whoever wrote it all anew would have done too.
+
+Exit code 5 means that something was found; each finding names its row. Exit code 6 means that nothing was, and that no
+key said whose log it is: consistent with itself, identity not checked.")]
     Verify(Verify),
     /// Let this node go on after it stopped because the register was not what it knew (restored, cut, failed over)
     #[command(after_help = super::resume::HELP)]
@@ -161,11 +165,16 @@ async fn verify(args: Verify, global: &Global) -> Result<(), Failure> {
     .await
     .or_fail("the verification broke off")?
     .or_exit(Exit::Failed, "cannot read the register")?;
-    print_report(&report, global.json);
+    let from = key.as_deref().map(|path| path.display().to_string());
+    print_report(&report, from.as_deref(), global.json);
     match report.findings_total {
         0 if report.leaves > 0 && report.unsigned == report.leaves => {
             Err(Failure::new(Exit::Findings, "no checkpoint covers any entry: nothing signed vouches for this log")
                 .help("`init` signs the first one; somebody took them away. Treat the register as untrusted"))
+        }
+        0 if report.identity == Identity::Unchecked => {
+            Err(Failure::new(Exit::Unidentified, "consistent with itself, identity not checked")
+                .help("bring the log's key from where you trust it: --key log.vkey"))
         }
         0 => Ok(()),
         n => Err(Failure::new(Exit::Findings, format!("{n} finding(s): this register is not what was signed"))
@@ -173,11 +182,16 @@ async fn verify(args: Verify, global: &Global) -> Result<(), Failure> {
     }
 }
 
-fn print_report(report: &Report, as_json: bool) {
+/// `key_from`: the file that the pinned key was read from.
+fn print_report(report: &Report, key_from: Option<&str>, as_json: bool) {
     if as_json {
         let findings: Vec<Value> =
             report.findings.iter().map(|f| json!({"what": f.what, "where": f.where_, "says": f.says})).collect();
         return output::json(&json!({
+            "origin": report.origin,
+            "key": report.key,
+            "key_from": key_from,
+            "identity": report.identity.as_str(),
             "leaves": report.leaves,
             "certificates": report.certificates,
             "checkpoints": report.checkpoints,
@@ -189,7 +203,13 @@ fn print_report(report: &Report, as_json: bool) {
             "findings_total": report.findings_total,
         }));
     }
+    let whose = match key_from {
+        Some(path) => format!("from {path}"),
+        None => "from the log itself: identity not checked".to_owned(),
+    };
     output::facts(&[
+        ("log", report.origin.clone()),
+        ("key", format!("{} ({whose})", report.key)),
         ("log entries", report.leaves.to_string()),
         ("signatures", report.certificates.to_string()),
         ("checkpoints", report.checkpoints.to_string()),
@@ -206,7 +226,10 @@ fn print_report(report: &Report, as_json: bool) {
     output::table(
         &["FINDING", "WHERE", "WHAT IT SAYS"],
         rows,
-        "verified: every entry, checkpoint, row and signature holds",
+        match report.identity {
+            Identity::Pinned => "verified: every entry, checkpoint, row and signature holds",
+            Identity::Unchecked => "consistent with itself: every entry, checkpoint, row and signature holds",
+        },
     );
 }
 

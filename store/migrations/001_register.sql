@@ -1,4 +1,5 @@
--- The register. Every table is append-only but `head`; a row is written once, in the transaction of its leaf.
+-- The register. Every table that has leaves is append-only; a row is written once, in the transaction of its leaf. `head` and
+-- the projections (at the end) change; they hold nothing of their own.
 -- Types are BIGINT, TEXT, BYTEA alone; a numeric key is spelled BIGINT PRIMARY KEY. LEAF.md says what the digests cover.
 
 CREATE TABLE leaf (
@@ -61,10 +62,7 @@ CREATE TABLE intent (
 );
 -- The two whose entries come in no order are kept narrow: their pages are most of what a commit writes.
 CREATE UNIQUE INDEX intent_serial ON intent (serial, key_label);
-CREATE INDEX intent_subject_key ON intent (substr(subject_key_hash, 1, 8));
-CREATE INDEX intent_issuer ON intent (kind, issuer, op);
-CREATE INDEX intent_owner ON intent (owner, op);
-CREATE INDEX intent_expiry ON intent (not_after, op);
+CREATE INDEX intent_subject_key ON intent (substr(subject_key_hash, 1, 8), op);
 
 -- An index by name: slot = op * 128 + position among the intent's names.
 CREATE TABLE name (
@@ -113,5 +111,69 @@ CREATE TABLE record (
     proof TEXT NOT NULL,
     proof_id TEXT NOT NULL
 );
-CREATE INDEX record_latest ON record (kind, id, leaf);
-CREATE INDEX record_lookup ON record (kind, lookup) WHERE lookup IS NOT NULL;
+
+-- Projections: what lists, searches and counts are answered from, so that none of them walks the register. The writer keeps
+-- them in the transaction of the rows they follow from; `verify` derives them again. store/src/projection.rs has their rules.
+
+-- Where credentials that have everything in common but their names stand, and how many there are in each state. As many rows
+-- as the configuration has owners, profiles and issuers in use: the one table that questions may walk.
+CREATE TABLE place (
+    id BIGINT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    owner TEXT,
+    renew BIGINT NOT NULL,
+    intended BIGINT NOT NULL,
+    issued BIGINT NOT NULL,
+    failed BIGINT NOT NULL,
+    revoked BIGINT NOT NULL
+);
+
+-- Each operation in its place. Pile 0: intended or issued; 1: failed; 2: revoked.
+CREATE TABLE card (
+    op BIGINT PRIMARY KEY,
+    place BIGINT NOT NULL,
+    pile BIGINT NOT NULL,
+    not_after BIGINT
+);
+CREATE INDEX card_newest ON card (place, pile, op);
+CREATE INDEX card_expiry ON card (place, pile, not_after, op);
+
+-- Operations that are neither concluded nor revoked, with what their conclusion will need.
+CREATE TABLE open (
+    op BIGINT PRIMARY KEY,
+    place BIGINT NOT NULL,
+    not_after BIGINT,
+    due BIGINT,
+    renews BYTEA
+);
+
+-- Certificates that the server renews, by the second they fall due, until they are renewed or revoked.
+CREATE TABLE renewal (
+    op BIGINT PRIMARY KEY,
+    due BIGINT NOT NULL,
+    not_after BIGINT NOT NULL
+);
+CREATE INDEX renewal_due ON renewal (due, op);
+
+-- How many certificates of an owner (of all: the empty owner) that are neither failed nor revoked end in an hour.
+CREATE TABLE expiring (
+    owner TEXT NOT NULL,
+    hour BIGINT NOT NULL,
+    live BIGINT NOT NULL,
+    renewed BIGINT NOT NULL,
+    PRIMARY KEY (owner, hour)
+);
+
+-- The present version of each record.
+CREATE TABLE present (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    leaf BIGINT NOT NULL,
+    owner TEXT,
+    lookup TEXT,
+    PRIMARY KEY (kind, id)
+);
+CREATE INDEX present_lookup ON present (kind, lookup, id) WHERE lookup IS NOT NULL;
+CREATE INDEX present_owner ON present (kind, owner, id) WHERE owner IS NOT NULL;

@@ -191,9 +191,9 @@ pub struct Filter {
     pub issuer: Option<String>,
     /// For this subject key.
     pub key_hash: Option<[u8; 32]>,
-    /// Expiring before.
+    /// Expiring before; in the order of expiry alone.
     pub not_after_before: Option<Timestamp>,
-    /// Expiring at or after.
+    /// Expiring at or after; in the order of expiry alone.
     pub not_after_after: Option<Timestamp>,
     /// In which order.
     pub order: Order,
@@ -210,6 +210,39 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// The cursor of the next page, where there is one.
     pub next: Option<String>,
+}
+
+/// Which certificates are due for renewal by the server.
+#[derive(Clone, Copy, Debug)]
+pub struct DueFilter {
+    /// Due at this moment or before.
+    pub until: Timestamp,
+    /// Ending at this moment or later: what ended long ago is nobody's any more.
+    pub ends_after: Timestamp,
+    /// Where the last page ended: when its last certificate was due, and that certificate's operation.
+    pub after: Option<(Timestamp, u64)>,
+    /// How many, at most 1000; 0 means 100.
+    pub limit: usize,
+}
+
+/// A certificate that is due for renewal.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// Since when.
+    pub at: Timestamp,
+    /// The certificate.
+    pub credential: Credential,
+}
+
+/// How many certificates end in an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpiringHour {
+    /// When the hour begins.
+    pub begins: Timestamp,
+    /// Certificates that are neither failed nor revoked.
+    pub live: u64,
+    /// Those of them that the server renews.
+    pub renewed: u64,
 }
 
 /// What a CRL needs of one revoked credential.

@@ -1,5 +1,7 @@
 //! What a caller of the ledger can be told, named for what it can do about it.
 
+use std::time::Duration;
+
 /// The ledger did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -12,6 +14,12 @@ pub enum StoreError {
     /// The disk is full or the database is away; nothing was written. It resumes by itself.
     #[error("the register is unavailable: {0}")]
     Unavailable(String),
+    /// A question took longer than it may, and was ended in the database: ask for less, or later.
+    #[error("the register took longer than {} s for a question, and the question was ended", limit.as_secs())]
+    Late {
+        /// What one statement may take.
+        limit: Duration,
+    },
     /// Nobody knows whether the write became durable. A conclusion is tried again by the ledger itself.
     #[error("the outcome of the write is unknown: {0}")]
     Unknown(String),

@@ -84,9 +84,7 @@ fn prepare(dir: &Path) -> Result<(), StoreError> {
 /// The recorded log key that signed a checkpoint.
 fn signer(sql: &mut dyn Sql, note: &str) -> Result<LogKey, StoreError> {
     let checkpoint = Checkpoint::parse(note).map_err(StoreError::Corrupt)?;
-    let text = format!("{} WHERE kind = $1", RECORD.select());
-    for row in sql.query(&text, &[Value::Text(keys::KIND)])? {
-        let cells = row.cells();
+    for cells in queries::record_rows(sql, keys::KIND)? {
         let Some(Cell::Text(body)) = RECORD.position("body").and_then(|at| cells.get(at)) else { continue };
         let Ok(key) = keys::read(body) else { continue };
         let Ok(key) = LogKey::new(&checkpoint.origin, key.algorithm, &key.spki) else { continue };

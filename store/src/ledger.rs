@@ -7,22 +7,26 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hsm::{Intent, Key, Message, Mint, NotSigned, Pool, Signature};
 use policy::{Timestamp, World};
 
-use crate::credential::{Counts, Credential, Filter, Issued, Page};
+use crate::credential::{Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Page};
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, Kind, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::export::{self, Exported};
 use crate::keys;
-use crate::log::{self, Head, LogKey};
+use crate::log::{self, Head, LogKey, TILE_WIDTH};
 use crate::prepare::{IntentRow, Outcome};
 use crate::queries;
+use crate::reader::Lane;
 use crate::record::{Record, RecordFilter, StoredRecord};
-use crate::register::{Register, Resumed};
+use crate::register::{Register, Resumed, SignedHead};
 use crate::sql::Sql;
-use crate::truth::{self, Attested, Integrity, Revocations};
+use crate::texts::{self, TextKind};
+use crate::truth::{self, Attested, Integrity, Revocations, TileAt};
+use crate::verify::AuditState;
 
 /// How the log is known outside.
 #[derive(Clone, Debug)]
@@ -44,6 +48,8 @@ const RESUMPTION: &str = "resumption";
 #[derive(Clone, Debug)]
 pub struct Ledger {
     inner: Arc<Inner>,
+    /// In which lane rows are looked up by their keys.
+    lane: Lane,
 }
 
 #[derive(Debug)]
@@ -62,7 +68,7 @@ impl Ledger {
         world: World,
     ) -> Result<Ledger, StoreError> {
         let (register, _) = Register::open(database, pool, log, world, false).await?;
-        Ok(Ledger { inner: Arc::new(Inner { mint, register }) })
+        Ok(Ledger { inner: Arc::new(Inner { mint, register }), lane: Lane::Request })
     }
 
     /// Opens a register that this node had stopped at, and goes on from what it holds: an operator's decision, whose reason
@@ -81,7 +87,7 @@ impl Ledger {
             ));
         }
         let (register, resumed) = Register::open(database, pool, log, world, true).await?;
-        let ledger = Ledger { inner: Arc::new(Inner { mint, register }) };
+        let ledger = Ledger { inner: Arc::new(Inner { mint, register }), lane: Lane::Request };
         let resumed = resumed.ok_or_else(|| StoreError::Invalid("this node keeps no folder".into()))?;
         let head = |head: Head| serde_json::json!({ "size": head.size, "root": hex::encode(head.root) });
         let record = Record {
@@ -96,6 +102,12 @@ impl Ledger {
         };
         ledger.record(vec![record]).await?;
         Ok((ledger, resumed))
+    }
+
+    /// A handle for whoever finds out who a caller is: its look-ups by key (`record_get`, `credential`) wait neither for
+    /// requests nor for reports.
+    pub fn for_authentication(&self) -> Ledger {
+        Ledger { inner: Arc::clone(&self.inner), lane: Lane::Authentication }
     }
 
     /// Writes what is queued and ends the threads. Every other handle answers `Closed` afterwards.
@@ -157,6 +169,40 @@ impl Ledger {
         }
     }
 
+    /// Records the text behind a hash that leaves name, once. Call it before the first leaf that names it: `verify` finds
+    /// hashes that cannot be read.
+    pub async fn record_text(
+        &self,
+        kind: TextKind,
+        hash: &[u8; 32],
+        text: &str,
+        actor: &ActorStamp,
+    ) -> Result<(), StoreError> {
+        let records = texts::records(kind, hash, text, actor)?;
+        if self.register().node.record(&truth::record_key(kind.as_str(), &texts::id(hash, 0))).1.is_some() {
+            return Ok(());
+        }
+        match self.record(records).await {
+            // Another node was faster; the parts of a text are written together.
+            Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The text behind a hash, each part of it attested; none where it was not recorded.
+    pub async fn text(&self, kind: TextKind, hash: &[u8; 32]) -> Result<Option<String>, StoreError> {
+        let (mut whole, mut part, mut parts) = (String::new(), 0, 1);
+        while part < parts {
+            let id = texts::id(hash, part);
+            let Some(record) = self.record_get(kind.as_str(), &id).await? else { return Ok(None) };
+            let read = texts::part(&record.body);
+            let (all, text) = read.ok_or_else(|| StoreError::Corrupt(format!("{} {id} is no text", kind.as_str())))?;
+            whole.push_str(text);
+            (part, parts) = (part + 1, all);
+        }
+        Ok(Some(whole))
+    }
+
     /// Revokes an operation's credential, whether its conclusion is known or not; answers the leaf's index.
     pub async fn revoke(&self, revocation: Revocation) -> Result<u64, StoreError> {
         self.register().revoke(revocation).await
@@ -184,7 +230,7 @@ impl Ledger {
             return Ok(None);
         }
         let node = Arc::clone(&self.register().node);
-        self.register().ask(move |sql| truth::credential_by_serial(&node, sql, &serial)).await
+        self.register().ask(self.lane, move |sql| truth::credential_by_serial(&node, sql, &serial)).await
     }
 
     /// The credential of this operation, attested.
@@ -194,17 +240,28 @@ impl Ledger {
 
     /// Credentials that match, page by page. For eyes: whoever decides by one asks for it by its serial or operation.
     pub async fn list(&self, filter: Filter) -> Result<Page<Credential>, StoreError> {
-        self.register().ask(move |sql| queries::list(sql, &filter)).await
+        self.register().ask(Lane::Report, move |sql| queries::list(sql, &filter)).await
     }
 
-    /// How many match; order, cursor and limit play no part.
+    /// How many match, from counters: by kind, owner, profile, issuer and state alone. Order, cursor and limit play no part.
     pub async fn count(&self, filter: Filter) -> Result<u64, StoreError> {
-        self.register().ask(move |sql| queries::count(sql, &filter)).await
+        self.register().ask(Lane::Report, move |sql| queries::count(sql, &filter)).await
     }
 
     /// Intents from before `older_than` that nobody concluded or revoked, oldest first, at most 1000.
     pub async fn unconcluded(&self, older_than: Timestamp) -> Result<Vec<Credential>, StoreError> {
         self.register().unconcluded(older_than).await
+    }
+
+    /// Certificates that are due for renewal by the server, the longest due first. What was renewed is due no more.
+    pub async fn due(&self, filter: DueFilter) -> Result<Vec<Due>, StoreError> {
+        self.register().ask(Lane::Report, move |sql| queries::due(sql, &filter)).await
+    }
+
+    /// How many certificates of an owner, or of all, end in each hour, from the hour of `from` on.
+    pub async fn expiring(&self, owner: Option<&str>, from: Timestamp) -> Result<Vec<ExpiringHour>, StoreError> {
+        let owner = owner.map(str::to_owned);
+        self.register().ask(Lane::Report, move |sql| queries::expiring(sql, owner.as_deref(), from)).await
     }
 
     /// Everything revoked of an issuer, expired or not, and what a CRL of it covers. From the fold, not the database.
@@ -223,6 +280,23 @@ impl Ledger {
         self.register().follow().await
     }
 
+    /// Raises an alarm about something that the register should hold and does not, as somebody outside this room knows: a
+    /// certificate that our own CA signed and that has no row was taken away, or signed behind our back.
+    pub fn missing(&self, place: &str, says: &str) {
+        self.register().node.alarm(place, says);
+    }
+
+    /// One step of the service's own audit: new leaves and their rows, and a tile of old ones (docs/LIMITS.md). What it finds
+    /// is an alarm ([`Ledger::integrity`]). Call it every second, from a task of its own.
+    pub async fn audit_step(&self) -> Result<AuditState, StoreError> {
+        self.register().audit_step().await
+    }
+
+    /// How far the service's own audit is.
+    pub fn audited(&self) -> AuditState {
+        self.register().audited()
+    }
+
     /// How the register is, as this node knows it.
     pub fn integrity(&self) -> Integrity {
         self.register().integrity()
@@ -230,16 +304,21 @@ impl Ledger {
 
     /// The newest signed CRL of an issuer, attested.
     pub async fn newest_crl(&self, issuer: &str) -> Result<Option<Attested<Credential>>, StoreError> {
-        match self.register().node.fold(|fold, _| fold.newest_crl(issuer)) {
+        match self.newest_crl_operation(issuer) {
             Some(operation) => self.register().credential(operation).await,
             None => Ok(None),
         }
     }
 
+    /// Which operation made the newest signed CRL of an issuer, as this node knows it, without a question to the database.
+    pub fn newest_crl_operation(&self, issuer: &str) -> Option<u64> {
+        self.register().node.fold(|fold, _| fold.newest_crl(issuer))
+    }
+
     /// The newest signed credential of a kind and issuer, attested.
     pub async fn latest(&self, kind: Kind, issuer: &str) -> Result<Option<Attested<Credential>>, StoreError> {
         let issuer = issuer.to_owned();
-        match self.register().ask(move |sql| queries::latest(sql, kind, &issuer)).await? {
+        match self.register().ask(Lane::Request, move |sql| queries::latest(sql, kind, &issuer)).await? {
             Some(operation) => self.register().credential(operation).await,
             None => Ok(None),
         }
@@ -248,7 +327,7 @@ impl Ledger {
     /// The present version of a record, attested.
     pub async fn record_get(&self, kind: &str, id: &str) -> Result<Option<Attested<StoredRecord>>, StoreError> {
         let (kind, id, node) = (kind.to_owned(), id.to_owned(), Arc::clone(&self.register().node));
-        self.register().ask(move |sql| truth::record(&node, sql, &kind, &id)).await
+        self.register().ask(self.lane, move |sql| truth::record(&node, sql, &kind, &id)).await
     }
 
     /// The present version of a record as this node knows it, without a question to the database; 0 where there is none.
@@ -265,12 +344,12 @@ impl Ledger {
         filter: RecordFilter,
     ) -> Result<Vec<Attested<StoredRecord>>, StoreError> {
         let (kind, node) = (kind.to_owned(), Arc::clone(&self.register().node));
-        self.register().ask(move |sql| truth::records(&node, sql, &kind, &filter)).await
+        self.register().ask(Lane::Request, move |sql| truth::records(&node, sql, &kind, &filter)).await
     }
 
-    /// How much there is. Reads every operation: for a gauge, not for a request.
+    /// How much there is, from counters.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        self.register().ask(queries::counts).await
+        self.register().ask(Lane::Report, queries::counts).await
     }
 
     /// The log's head as this node knows it.
@@ -278,24 +357,43 @@ impl Ledger {
         self.register().node.head()
     }
 
-    /// The newest checkpoint, a signed note.
-    pub async fn checkpoint(&self) -> Result<Option<String>, StoreError> {
-        self.register().ask(|sql| Ok(queries::checkpoint(sql)?.map(|(_, note)| note))).await
+    /// The newest head that this node signed or saw signed since it started, without a question to the database.
+    pub fn signed_head(&self) -> Option<SignedHead> {
+        self.register().signed().clone()
     }
 
-    /// A tile of hashes, `width` of them (256 is a full tile); none where the log does not reach.
-    pub async fn tile(&self, level: u8, n: u64, width: u16) -> Result<Option<Vec<u8>>, StoreError> {
-        self.register().ask(move |sql| log::tile(sql, level, n, width)).await
+    /// The newest checkpoint, a signed note: the one in memory; before there is one, the register's.
+    pub async fn checkpoint(&self) -> Result<Option<String>, StoreError> {
+        match self.signed_head() {
+            Some(head) => Ok(Some(head.note.as_ref().to_owned())),
+            None => self.register().ask(Lane::Request, |sql| Ok(queries::checkpoint(sql)?.map(|(_, note)| note))).await,
+        }
+    }
+
+    /// A tile of hashes, `width` of them (256 is a full tile); none where the log does not reach. From memory where it is
+    /// unfinished or was read lately; else the database's, if the tree in memory proves it.
+    pub async fn tile(&self, level: u8, n: u64, width: u16) -> Result<Option<Bytes>, StoreError> {
+        if !(1..=TILE_WIDTH).contains(&width) {
+            return Ok(None);
+        }
+        let node = Arc::clone(&self.register().node);
+        match truth::tile_at(&node, level, n, width) {
+            TileAt::Memory(bytes) => Ok(Some(bytes)),
+            TileAt::Nowhere => Ok(None),
+            TileAt::Database => {
+                self.register().ask(Lane::Request, move |sql| truth::tile(&node, sql, level, n, width)).await.map(Some)
+            }
+        }
     }
 
     /// A bundle of leaves, `width` of them (256 is a full one); none where the log does not reach.
     pub async fn entries(&self, n: u64, width: u16) -> Result<Option<Vec<u8>>, StoreError> {
-        self.register().ask(move |sql| log::entries(sql, n, width)).await
+        self.register().ask(Lane::Request, move |sql| log::entries(sql, n, width)).await
     }
 
     /// Leaves with their indexes, at most 1000 from the range's start.
     pub async fn leaves(&self, range: Range<u64>) -> Result<Vec<(u64, String)>, StoreError> {
-        self.register().ask(move |sql| queries::leaves(sql, range.start, range.end)).await
+        self.register().ask(Lane::Request, move |sql| queries::leaves(sql, range.start, range.end)).await
     }
 
     /// RFC 6962 audit path of a leaf in the tree of `size` leaves; none where `index < size <= head` does not hold.
@@ -309,14 +407,14 @@ impl Ledger {
             }
             log::inclusion_proof(sql, index, size).map(Some)
         };
-        self.register().ask(proof).await
+        self.register().ask(Lane::Request, proof).await
     }
 
     /// Writes the log and its rows, up to the newest checkpoint, into a new folder that [`verify`](fn@crate::verify) reads
     /// without a database. LEAF.md has its layout.
     pub async fn export(&self, dir: &Path) -> Result<Exported, StoreError> {
         let dir = dir.to_owned();
-        self.register().ask(move |sql| export::export(sql, &dir)).await
+        self.register().ask(Lane::Report, move |sql| export::export(sql, &dir)).await
     }
 
     /// For benches: writes the conclusion of an intent with a made-up signature, as `conclude` would write a real one.

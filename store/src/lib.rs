@@ -21,6 +21,7 @@ mod ledger;
 mod log;
 mod pending;
 mod prepare;
+mod projection;
 mod queries;
 mod reader;
 mod record;
@@ -30,12 +31,15 @@ mod schema;
 mod sql;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod texts;
 mod truth;
 mod verify;
 mod writer;
 mod x509;
 
-pub use credential::{Counts, Credential, Filter, Issued, Order, Page, RevokedRow, State};
+pub use credential::{
+    Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedRow, State,
+};
 pub use database::Database;
 pub use entry::{ActorStamp, Entry, GrantStamp, Kind, RefusalEntry, Revocation};
 pub use error::StoreError;
@@ -43,6 +47,7 @@ pub use export::{Exported, export_database};
 pub use ledger::{Ledger, LogConfig};
 pub use log::{Head, verifier_key};
 pub use record::{Record, RecordFilter, StoredRecord};
-pub use register::Resumed;
+pub use register::{Resumed, SignedHead};
+pub use texts::TextKind;
 pub use truth::{Alarm, Attested, Covers, Integrity, Revocations};
-pub use verify::{Finding, Pins, Progress, Report, Source, verify, verify_pinned};
+pub use verify::{AuditState, Finding, Identity, Pins, Progress, Report, Source, verify, verify_pinned};

@@ -11,6 +11,7 @@ use crate::credential::Credential;
 use crate::entry::{ActorStamp, Entry, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::leaf::{Event, TAIL_BYTES_MAX, Tail};
+use crate::projection::{Card, Labels};
 use crate::record::Record;
 use crate::row::{RowDigest, row_digest};
 use crate::schema::{CONCLUSION, INTENT, RECORD, REVOCATION, sha256};
@@ -40,6 +41,7 @@ pub(crate) struct IntentRow {
     pub at: Timestamp,
     pub key_hash: [u8; 32],
     pub tail: Tail,
+    pub card: Card,
     names: String,
     details: String,
 }
@@ -51,7 +53,8 @@ impl IntentRow {
         let details = bounded_json("details", &entry.details, DETAILS_BYTES_MAX)?;
         let tail = Tail::new(Event::Intend, entry.kind.as_str(), at);
         let key_hash = entry.key.fingerprint();
-        let mut row = IntentRow { entry, at, key_hash, tail, names, details };
+        let card = Card::of(&entry);
+        let mut row = IntentRow { entry, at, key_hash, tail, card, names, details };
         row.write_tail();
         bounded_tail(&row.tail)?;
         Ok(row)
@@ -129,6 +132,12 @@ impl IntentRow {
             opt_time(entry.validity.map(|v| v.not_after())),
             Value::Text(&self.details),
         ]
+    }
+
+    /// The columns that say where it stands.
+    pub fn labels(&self) -> Labels<'_> {
+        let Entry { kind, profile, issuer, owner, .. } = &self.entry;
+        Labels { kind: kind.as_str(), profile, issuer, owner: owner.as_ref().map(policy::Owner::as_str) }
     }
 
     /// Roughly what it adds to a transaction.
@@ -297,6 +306,9 @@ impl RecordRow {
         check_actor(&record.actor)?;
         check_label("kind", record.kind)?;
         check_label("id", &record.id)?;
+        if record.id.is_empty() {
+            return Err(StoreError::Invalid("a record has an id".into()));
+        }
         record.owner.as_ref().map_or(Ok(()), |owner| check_label("owner", owner))?;
         record.lookup.as_ref().map_or(Ok(()), |lookup| check_label("lookup", lookup))?;
         let body = bounded_json("body", &record.body, BODY_BYTES_MAX)?;

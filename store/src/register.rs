@@ -1,6 +1,7 @@
 //! What the ledger does but for making intents: prepare, hand to the writer, ask the readers.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -16,11 +17,12 @@ use crate::log::{self, Checkpoint, Head, LogKey};
 use crate::pending::Pending;
 use crate::prepare::{ConclusionRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail};
 use crate::queries;
-use crate::reader::ReaderHandle;
+use crate::reader::{Lane, ReaderHandle};
 use crate::record::Record;
 use crate::schema::migrate;
 use crate::sql::{Sql, Use, Value, connect};
 use crate::truth::{self, Anchor, Attested, Integrity, Node};
+use crate::verify::{self, AuditState, NEW_TILES, Patrol};
 use crate::writer::{Reply, WriterHandle};
 
 /// Operations of checkpoints have this bit and the log's size; those of the ledger are leaf indexes, far below it.
@@ -41,6 +43,17 @@ pub struct Resumed {
     pub known: Option<Head>,
 }
 
+/// A signed head of the log, as it is published.
+#[derive(Clone, Debug)]
+pub struct SignedHead {
+    /// How many leaves it is of.
+    pub size: u64,
+    /// The checkpoint, a signed note.
+    pub note: Arc<str>,
+    /// Since when this node has it.
+    pub since: Timestamp,
+}
+
 /// The ledger without the right to make intents: everything but the custody line's first step.
 #[derive(Debug)]
 pub(crate) struct Register {
@@ -50,8 +63,9 @@ pub(crate) struct Register {
     pending: Arc<Pending>,
     checkpoints: Mutex<BTreeMap<u64, String>>,
     /// The newest checkpoint that this node signed, or saw signed by the log key.
-    signed: RwLock<Option<Checkpoint>>,
+    signed: RwLock<Option<SignedHead>>,
     pub node: Arc<Node>,
+    patrol: Patrol,
     world: World,
 }
 
@@ -99,7 +113,10 @@ impl Register {
         .await?;
         let (threads, checkpoints) = (Mutex::new(threads), Mutex::default());
         let signed = RwLock::default();
-        Ok((Register { writer, readers, threads, pending, checkpoints, signed, node, world }, resumed))
+        Ok((
+            Register { writer, readers, threads, pending, checkpoints, signed, node, patrol: Patrol::default(), world },
+            resumed,
+        ))
     }
 
     pub(crate) fn stop(&self) {
@@ -120,7 +137,33 @@ impl Register {
     /// Follows what other nodes appended, and notices a log that was cut or exchanged although nobody writes.
     pub(crate) async fn follow(&self) -> Result<(), StoreError> {
         let node = Arc::clone(&self.node);
-        self.ask(move |sql| Ok(node.follow(sql, false)?)).await
+        self.ask(Lane::Request, move |sql| Ok(node.follow(sql, false)?)).await
+    }
+
+    /// One step of the service's own audit: what came since the last, up to a bound, and a tile of what is old.
+    pub(crate) async fn audit_step(&self) -> Result<AuditState, StoreError> {
+        self.follow().await?;
+        for _ in 0..NEW_TILES {
+            let Some(range) = self.patrol.next_new(self.node.head().size) else { break };
+            let (to, findings) = self.look(range).await?;
+            self.patrol.seen_new(to, findings);
+        }
+        if let Some(range) = self.patrol.next_old(self.node.head().size, self.now()) {
+            let (to, findings) = self.look(range).await?;
+            self.patrol.seen_old(to, findings);
+        }
+        Ok(self.patrol.state())
+    }
+
+    async fn look(&self, range: Range<u64>) -> Result<(u64, u64), StoreError> {
+        let node = Arc::clone(&self.node);
+        let (to, findings) = self.ask(Lane::Report, move |sql| verify::look(&node, sql, range.clone())).await?;
+        Ok((to, findings.len() as u64))
+    }
+
+    /// How far the service's own audit is.
+    pub(crate) fn audited(&self) -> AuditState {
+        self.patrol.state()
     }
 
     /// How the register is.
@@ -131,19 +174,19 @@ impl Register {
     /// An operation, attested.
     pub(crate) async fn credential(&self, operation: u64) -> Result<Option<Attested<Credential>>, StoreError> {
         let node = Arc::clone(&self.node);
-        self.ask(move |sql| truth::credential(&node, sql, operation)).await
+        self.ask(Lane::Request, move |sql| truth::credential(&node, sql, operation)).await
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         self.world.now()
     }
 
-    pub(crate) async fn ask<T, F>(&self, question: F) -> Result<T, StoreError>
+    pub(crate) async fn ask<T, F>(&self, lane: Lane, question: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: Fn(&mut dyn Sql) -> Result<T, StoreError> + Send + 'static,
     {
-        self.readers.ask(question).await
+        self.readers.ask(lane, question).await
     }
 
     async fn write_for_index(&self, op: Op) -> Result<u64, StoreError> {
@@ -201,7 +244,7 @@ impl Register {
             }
             Ok(found)
         };
-        self.ask(look).await
+        self.ask(Lane::Report, look).await
     }
 
     pub(crate) async fn refuse(&self, refusal: &RefusalEntry) -> Result<u64, StoreError> {
@@ -256,7 +299,9 @@ impl Register {
 
     /// Another node may have signed this head: a row that is none of theirs is signed over.
     async fn another_signed(&self, size: u64, root: [u8; 32], key: &LogKey) -> Result<bool, StoreError> {
-        let Some(note) = self.ask(move |sql| queries::checkpoint_of(sql, size)).await? else { return Ok(false) };
+        let Some(note) = self.ask(Lane::Request, move |sql| queries::checkpoint_of(sql, size)).await? else {
+            return Ok(false);
+        };
         let there = Checkpoint::parse(&note).ok();
         let good = there.filter(|there| there.size == size && there.root == root && key.verify(there).is_ok());
         match good {
@@ -292,14 +337,14 @@ impl Register {
     fn keep_signed(&self, checkpoint: Checkpoint, note: &str) -> Result<(), StoreError> {
         let mut signed = self.signed.write().unwrap_or_else(PoisonError::into_inner);
         if signed.as_ref().is_none_or(|there| there.size < checkpoint.size) {
-            *signed = Some(checkpoint);
+            *signed = Some(SignedHead { size: checkpoint.size, note: note.into(), since: self.now() });
             drop(signed);
             self.node.note_checkpoint(note)?;
         }
         Ok(())
     }
 
-    fn signed(&self) -> std::sync::RwLockReadGuard<'_, Option<Checkpoint>> {
+    pub(crate) fn signed(&self) -> std::sync::RwLockReadGuard<'_, Option<SignedHead>> {
         self.signed.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

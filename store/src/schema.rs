@@ -139,6 +139,9 @@ table!(
 /// The tables whose rows have leaves, by name.
 pub(crate) static LEAFED: [&Table; 4] = [&INTENT, &CONCLUSION, &REVOCATION, &RECORD];
 
+/// The counters of a place, in the order of the schema.
+pub(crate) const PLACE_COUNTERS: [&str; 4] = ["intended", "issued", "failed", "revoked"];
+
 /// A numbered step of the schema. A text once released is never edited: its hash is in every register.
 pub(crate) struct Migration {
     pub version: i64,

@@ -35,6 +35,13 @@ async fn filled(database: &Database, refusals: u64) -> (String, u64) {
     bare.names.clear();
     house.ledger.intend(bare).await.unwrap();
     house.ledger.revoke(revocation(2)).await.unwrap();
+    house.ledger.record(vec![token_record(house.world.now().plus_secs(60), None)]).await.unwrap();
+    let mut login = store::Entry { actor: token_actor(), profile: "tls-client".into(), ..house.entry(6) };
+    login.names.clear();
+    let login = house.ledger.conclude(house.signature(login).await).await.unwrap();
+    let (id, proof) = (format!("cert:{}", login.serial_hex()), "client-certificate".to_owned());
+    let actor = store::ActorStamp { id, proof, proof_id: login.serial_hex() };
+    house.ledger.intend(store::Entry { actor, ..house.crl(7, "tls", None) }).await.unwrap();
     let first = house.ledger.record(vec![record("a", Some(0)), record("b", None)]).await.unwrap();
     house.ledger.record(vec![record("a", Some(first[0]))]).await.unwrap();
     for _ in 0..refusals {
@@ -98,8 +105,8 @@ fn any_flipped_bit_of_an_exported_folder_is_found() {
     let look = || verified(store::Source::Folder(folder.clone()), Some(&note));
     let whole = look();
     is_clean(&whole);
-    assert_eq!((whole.leaves, whole.certificates, whole.checkpoints), (size, 3, 2));
-    assert_eq!(whole.unconcluded.len(), 1);
+    assert_eq!((whole.leaves, whole.certificates, whole.checkpoints), (size, 4, 2));
+    assert_eq!(whole.unconcluded.len(), 2);
     let mut paths = Vec::new();
     files(&folder, &mut paths);
     let mut flips = 0;
@@ -135,37 +142,15 @@ fn a_deleted_tail_is_found_with_a_saved_checkpoint() {
     assert!(shown(&report).contains(&format!("leaf idx={last}")), "{}", shown(&report));
     // ... then as one who knows the whole schema, and leaves a register that is sound in itself.
     attack.execute("DELETE FROM record WHERE leaf = ?1", [last]).unwrap();
+    let before = "(SELECT MAX(leaf) FROM record WHERE record.kind = present.kind AND record.id = present.id)";
+    attack.execute(&format!("UPDATE present SET leaf = {before}"), []).unwrap();
     attack.execute("DELETE FROM checkpoint WHERE size > ?1", [last]).unwrap();
-    let tree = tree_of(&attack);
+    let tree = edge_of(&attack);
     attack.execute("UPDATE head SET size = ?1, edge = ?2", rusqlite::params![last, tree]).unwrap();
     is_clean(&verified(database.clone(), None));
     let report = verified(database.clone(), Some(&note));
     assert_eq!(report.findings_total, 1, "{}", shown(&report));
     assert!(shown(&report).contains("its tail was deleted"));
-}
-
-/// The head's edge over the leaves that are left, by the definition of RFC 6962.
-fn tree_of(attack: &rusqlite::Connection) -> Vec<u8> {
-    let mut statement = attack.prepare("SELECT hash FROM leaf ORDER BY idx").unwrap();
-    let hashes: Vec<[u8; 32]> = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
-    let (mut edge, mut rest) = (Vec::new(), hashes.as_slice());
-    while !rest.is_empty() {
-        let (left, right) = rest.split_at(1 << rest.len().ilog2());
-        edge.extend(mth(left));
-        rest = right;
-    }
-    edge
-}
-
-fn mth(hashes: &[[u8; 32]]) -> [u8; 32] {
-    match hashes {
-        [one] => *one,
-        more => {
-            let (left, right) = more.split_at(more.len().next_power_of_two() / 2);
-            let node = [&[1][..], &mth(left), &mth(right)].concat();
-            ring::digest::digest(&ring::digest::SHA256, &node).as_ref().try_into().unwrap()
-        }
-    }
 }
 
 #[test]
@@ -266,11 +251,27 @@ fn a_log_under_another_key_than_the_pinned_one_is_found() {
                 Pins { checkpoint: Some(note.clone()), verifier_key: Some(house.ledger.verifier_key(key).unwrap()) };
             store::verify_pinned(database.clone(), &pins, &mut |_| {}).unwrap()
         };
-        is_clean(&look(&house.log));
+        let pinned = look(&house.log);
+        is_clean(&pinned);
+        assert_eq!((pinned.identity, pinned.origin.as_str()), (store::Identity::Pinned, ORIGIN));
+        assert_eq!(pinned.key, house.ledger.verifier_key(&house.log).unwrap());
         let report = look(&other);
         // The stored one and the saved one.
         assert_eq!(report.findings_total, 2, "{}", shown(&report));
         assert!(shown(&report).contains("under the pinned verifier key"));
+        assert_eq!(report.key, house.ledger.verifier_key(&other).unwrap(), "the one that was asked for");
+        // Without one, the register's own word for itself is said to be that.
+        let alone = verified(database.clone(), Some(&note));
+        is_clean(&alone);
+        assert_eq!(
+            (alone.identity, alone.origin.as_str(), &alone.key),
+            (store::Identity::Unchecked, ORIGIN, &pinned.key)
+        );
+        // The key of another log, though it is the same key.
+        let renamed = pinned.key.replacen(ORIGIN, "other.example/log", 1);
+        let renamed = Pins { checkpoint: None, verifier_key: Some(renamed) };
+        let report = store::verify_pinned(database.clone(), &renamed, &mut |_| {});
+        assert!(report.is_err() || report.is_ok_and(|report| report.findings_total > 0));
     });
 }
 

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hsm::KeyKind;
 use ring::digest::{SHA256, digest};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
-use store::{Ledger, StoreError};
+use store::{Ledger, Record, RefusalEntry, Revocation, StoreError};
 use support::*;
 
 type Hash = [u8; 32];
@@ -109,7 +109,7 @@ async fn a_stranger_reads(house: &House) {
     for level in 0..8 {
         for (n, tile) in level_hashes.chunks(256).enumerate() {
             let there = house.ledger.tile(level, n as u64, tile.len() as u16).await.unwrap();
-            assert_eq!(there, Some(tile.concat()), "level {level} tile {n}");
+            assert_eq!(there.as_deref(), Some(tile.concat().as_slice()), "level {level} tile {n}");
         }
         let beyond = (level_hashes.len() / 256) as u64;
         let width = (level_hashes.len() % 256) as u16 + 1;
@@ -198,6 +198,36 @@ fn a_log_that_does_not_extend_its_checkpoint_is_not_signed() {
 }
 
 #[test]
+fn a_tile_that_was_altered_is_not_served() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        for n in 0..130 {
+            house.issue(n).await;
+        }
+        assert!(house.ledger.head().size > 256);
+        let attack = rusqlite::Connection::open(path_of(&database)).unwrap();
+        let (hashes, forged): (Vec<u8>, Vec<u8>) = attack
+            .query_row("SELECT hashes, zeroblob(8192) FROM tile WHERE level = 0 AND n = 0", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        let put =
+            |tile: &[u8]| attack.execute("UPDATE tile SET hashes = ?1 WHERE level = 0 AND n = 0", [tile]).unwrap();
+        put(&forged);
+        let refused = house.ledger.tile(0, 0, 256).await;
+        assert!(matches!(refused, Err(StoreError::Altered(_))), "{refused:?}");
+        assert!(house.ledger.integrity().alarms_total > 0);
+        put(&hashes);
+        let first = house.ledger.tile(0, 0, 256).await.unwrap().unwrap();
+        assert_eq!(first, hashes);
+        // From now on in memory, once for all its readers, whatever the database says.
+        put(&forged);
+        let again = house.ledger.tile(0, 0, 17).await.unwrap().unwrap();
+        assert_eq!((again.as_ptr(), again.len()), (first.as_ptr(), 17 * 32));
+    });
+}
+
+#[test]
 fn a_register_is_not_opened_under_another_log_name() {
     on_sqlite(|database| async move {
         let house = House::open(&database).await;
@@ -216,10 +246,17 @@ fn a_register_is_not_opened_under_another_log_name() {
 fn leaves_are_the_documented_lines() {
     on_sqlite(|database| async move {
         let house = House::open(&database).await;
-        let issued = house.issue(1).await;
-        house.ledger.revoke(revocation(issued.operation)).await.unwrap();
-        house.ledger.refuse(refusal()).await.unwrap();
-        house.ledger.record(vec![record("a\"\u{7}é", Some(0))]).await.unwrap();
+        let mut entry = house.entry(1);
+        entry.actor = token_actor();
+        let issued = house.ledger.conclude(house.signature(entry).await).await.unwrap();
+        let revocation = Revocation { actor: token_actor(), ..revocation(issued.operation) };
+        house.ledger.revoke(revocation).await.unwrap();
+        house.ledger.refuse(RefusalEntry { actor: token_actor(), ..refusal() }).await.unwrap();
+        let record = Record { actor: token_actor(), ..record("a\"\u{7}é", Some(0)) };
+        house.ledger.record(vec![record]).await.unwrap();
+        let mut crl = house.crl(2, "tls", None);
+        crl.actor = token_actor();
+        house.ledger.intend(crl).await.unwrap();
         let mut lines = String::new();
         for (_, leaf) in house.ledger.leaves(0..100).await.unwrap() {
             // Keys and signatures are fresh in every run: their hashes are not golden.

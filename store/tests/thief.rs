@@ -86,7 +86,8 @@ fn a_record_out_of_nothing_is_refused() {
         steal(
             &database,
             "INSERT INTO record (leaf, replaces, kind, id, at, owner, lookup, expires, body, actor, proof, proof_id) \
-             VALUES (4, 0, 'thing', 'new', 0, 'web', NULL, NULL, '{}', 'x', 'system', '')",
+             VALUES (4, 0, 'thing', 'new', 0, 'web', NULL, NULL, '{}', 'x', 'system', ''); \
+             INSERT INTO present (kind, id, leaf, owner, lookup) VALUES ('thing', 'new', 4, 'web', NULL)",
         );
         altered(house.ledger.record_get("thing", "new").await, "id=new");
         let house = house.reopened(&database).await;

@@ -202,6 +202,20 @@ fn the_log_verifies_for_a_program_that_knows_only_the_c2sp_documents() {
     let report: Value = serde_json::from_str(&succeed(offline)).expect("a report");
     assert_eq!(report["findings_total"], 0, "{report}");
     assert!(report["certificates"].as_u64() >= Some(12), "{report}");
+    assert_eq!((&report["identity"], &report["key_from"]), (&"pinned".into(), &text(&key).into()), "{report}");
+
+    // A folder alone says whose log it is, and nobody else does.
+    let mut alone = house.command(&["audit", "verify", "--json", "--dir", text(&exported)]);
+    alone.env_remove("CHANCERY_CONFIG").env_remove("SOFTHSM2_CONF");
+    let alone = alone.output().expect("the binary runs");
+    assert_eq!(alone.status.code(), Some(6));
+    let (said, why): (Value, _) =
+        (serde_json::from_slice(&alone.stdout).expect("a report"), String::from_utf8_lossy(&alone.stderr));
+    assert_eq!(
+        (&said["identity"], &said["key"], &said["key_from"]),
+        (&"unchecked".into(), &report["key"], &Value::Null)
+    );
+    assert!(why.contains("consistent with itself, identity not checked"), "{why}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod bad_input;
 mod cli;
 mod code;
 mod crash;
+mod database_thief;
 mod quickstart;
 mod ssh;
 mod token_loss;

@@ -52,6 +52,27 @@ impl Postgres {
         postgres
     }
 
+    /// Runs SQL in it.
+    pub fn run(&self, sql: &str) {
+        let port = self.port.to_string();
+        let mut psql = tool("psql");
+        psql.args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-U",
+            "chancery",
+            "-d",
+            "postgres",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            sql,
+        ]);
+        succeed(psql);
+    }
+
     /// A URL that Chancery understands.
     pub fn url(&self) -> String {
         format!("postgres://chancery@127.0.0.1:{}/postgres", self.port)

@@ -167,7 +167,7 @@ impl From<DeskError> for Problem {
 pub fn store_problem(error: &StoreError) -> Problem {
     match error {
         StoreError::Busy { retry_after_secs } => Problem::unavailable("the register is busy", *retry_after_secs),
-        StoreError::Unavailable(_) | StoreError::Held(_) | StoreError::Closed => {
+        StoreError::Unavailable(_) | StoreError::Late { .. } | StoreError::Held(_) | StoreError::Closed => {
             tracing::warn!(%error, "the register is unavailable");
             Problem::unavailable("the register is unavailable", UNAVAILABLE_RETRY_SECS)
         }

@@ -87,8 +87,12 @@ impl Doorkeeper {
 
     /// Recognises a client certificate: the register, not the handshake, says whether it still counts.
     pub(crate) async fn by_certificate(&self, serial: &str) -> Result<Arc<Actor>, AuthError> {
-        let credential =
-            self.ledger.credential(serial).await?.ok_or(AuthError::Certificate("it is not in the register"))?;
+        let Some(credential) = self.ledger.credential(serial).await? else {
+            // The handshake verified that one of our CAs signed it.
+            let place = format!("intent serial={serial}");
+            self.ledger.missing(&place, "a client certificate that our CA signed is not in the register");
+            return Err(AuthError::Certificate("it is not in the register"));
+        };
         certificate_actor(&credential, self.world.now()).map(Arc::new)
     }
 

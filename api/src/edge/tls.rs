@@ -103,7 +103,7 @@ impl ServerCertificate {
         let refused = |error: &dyn std::fmt::Display| TlsError::Refused(error.to_string());
         let mut roots = RootCertStore::empty();
         for issuer in self.authority.issuers().into_iter().filter(|issuer| issuer.label == CLIENT_ISSUER) {
-            roots.add(CertificateDer::from(issuer.certificate_der)).map_err(|error| refused(&error))?;
+            roots.add(CertificateDer::from(issuer.certificate_der.to_vec())).map_err(|error| refused(&error))?;
         }
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
             .allow_unauthenticated()

@@ -1,12 +1,15 @@
 //! How the service is: whether it would issue now, what somebody should look at, and what a scrape reads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ca::{Authority, TokenHealth as Health};
 use lifecycle::RenewalWatch;
 use policy::{Grant, World};
 use serde::Serialize;
 use store::{Ledger, StoreError};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::forecast::Surveyor;
@@ -14,6 +17,10 @@ use super::metrics::Readings;
 
 /// Alarms told one by one; the rest is a number.
 const ALARMS_MAX: usize = 20;
+
+/// For saying whether we are ready: whoever probes waits a few seconds at most, and a register that takes longer issues nothing
+/// in time either.
+const READY_MAX: Duration = Duration::from_secs(2);
 
 /// Whether something would be issued now.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -56,6 +63,8 @@ pub(crate) struct Lookout {
     world: World,
     renewals: RenewalWatch,
     surveyor: Arc<Surveyor>,
+    /// One probe asks the register at a time: behind a frozen database they would fill the readers' queue.
+    probe: Arc<Semaphore>,
 }
 
 impl Lookout {
@@ -67,16 +76,27 @@ impl Lookout {
         renewals: RenewalWatch,
         surveyor: Arc<Surveyor>,
     ) -> Self {
-        Self { authority, ledger, world, renewals, surveyor }
+        Self { authority, ledger, world, renewals, surveyor, probe: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Asks the rooms below.
+    /// Asks the rooms below. One that does not answer in time is not ready.
     pub(crate) async fn readiness(&self) -> Readiness {
         let health = self.authority.health();
         Readiness {
             hsm: health.token == Health::Ready && health.held.is_none(),
-            register: self.ledger.follow().await.is_ok(),
+            register: timeout(READY_MAX, self.register_answers()).await.unwrap_or(false),
         }
+    }
+
+    async fn register_answers(&self) -> bool {
+        let Ok(turn) = Arc::clone(&self.probe).acquire_owned().await else { return false };
+        let ledger = self.ledger.clone();
+        // In a task of its own: the turn lasts until the register answers, not until the probe has given up.
+        let asked = tokio::spawn(async move {
+            let _turn = turn;
+            ledger.follow().await.is_ok()
+        });
+        asked.await.unwrap_or(false)
     }
 
     /// What somebody should look at, in sentences.

@@ -4,10 +4,11 @@
 //! auditor's right.
 
 use axum::extract::{Path, State as Shared};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use policy::{Action, Grant, Resource, ResourceKind};
 
+use super::published::{Published, SHORT, TEXT};
 use crate::app::App;
 use crate::intake::{Caller, typed};
 use crate::problem::{Kind, Problem};
@@ -18,28 +19,40 @@ const TILE_WIDTH: u16 = 256;
 const LEVEL_MAX: u8 = 63;
 /// What never changes may be kept.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// A head is signed each second while the log moves: whoever keeps one asks whether it is still the newest.
+const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
+const OCTETS: &str = "application/octet-stream";
 /// What names people is kept by nobody but its reader.
 const OWN_COPY: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 
-/// The newest signed head.
-pub(crate) async fn checkpoint(Shared(app): Shared<App>) -> Result<Response, Problem> {
+/// The newest signed head: from memory, before the first there from the register.
+pub(crate) async fn checkpoint(Shared(app): Shared<App>, asked: HeaderMap) -> Result<Response, Problem> {
+    if let Some(head) = app.ledger().signed_head() {
+        let note = Published::new(TEXT, head.note.as_bytes().to_vec(), ASK_AGAIN);
+        // Several may be signed in a second, by several nodes.
+        return Ok(note.since(head.since, false).answer(&asked));
+    }
     let note = app.ledger().checkpoint().await?;
     let note = note.ok_or_else(|| Problem::new(Kind::NotFound, "No checkpoint has been signed yet."))?;
-    Ok(typed(StatusCode::OK, "text/plain; charset=utf-8", note))
+    Ok(Published::new(TEXT, note, ASK_AGAIN).answer(&asked))
 }
 
 /// The verifier key, C2SP signed-note.
-pub(crate) async fn key(Shared(app): Shared<App>) -> Response {
-    typed(StatusCode::OK, "text/plain; charset=utf-8", format!("{}\n", app.authority().log_verifier_key()))
+pub(crate) async fn key(Shared(app): Shared<App>, asked: HeaderMap) -> Response {
+    Published::new(TEXT, format!("{}\n", app.authority().log_verifier_key()), SHORT).answer(&asked)
 }
 
 /// A hash tile: `/log/tile/<L>/<N>[.p/<W>]`.
-pub(crate) async fn tile(Shared(app): Shared<App>, Path(path): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn tile(
+    Shared(app): Shared<App>,
+    Path(path): Path<String>,
+    asked: HeaderMap,
+) -> Result<Response, Problem> {
     let (level, at) = path.split_once('/').ok_or_else(no_tile)?;
     let level = level_of(level).ok_or_else(no_tile)?;
     let (n, width) = place(at).ok_or_else(no_tile)?;
     let bytes = app.ledger().tile(level, n, width).await?.ok_or_else(no_tile)?;
-    Ok(kept(bytes, FOR_EVER))
+    Ok(Published::new(OCTETS, bytes, FOR_EVER).answer(&asked))
 }
 
 /// An entry bundle: `/log/tile/entries/<N>[.p/<W>]`.
@@ -51,17 +64,13 @@ pub(crate) async fn entries(
     let grant = app.authorize(&actor, Action::ReadAudit, Resource::plain(ResourceKind::Audit)).await?;
     let (n, width) = place(&path).ok_or_else(no_tile)?;
     let bytes = bundle(&grant, &app, n, width).await?.ok_or_else(no_tile)?;
-    Ok(kept(bytes, OWN_COPY))
+    let mut response = typed(StatusCode::OK, OCTETS, bytes);
+    response.headers_mut().insert(header::CACHE_CONTROL, OWN_COPY);
+    Ok(response)
 }
 
 async fn bundle(_grant: &Grant, app: &App, n: u64, width: u16) -> Result<Option<Vec<u8>>, Problem> {
     Ok(app.ledger().entries(n, width).await?)
-}
-
-fn kept(bytes: Vec<u8>, how: HeaderValue) -> Response {
-    let mut response = typed(StatusCode::OK, "application/octet-stream", bytes).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, how);
-    response
 }
 
 fn no_tile() -> Problem {

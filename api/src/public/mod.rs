@@ -3,6 +3,8 @@
 //! Nothing here writes. All of it is signed or public as it is, but for the entry bundles of the log, which name people and
 //! take an auditor's grant.
 
+mod published;
+
 pub(crate) mod log;
 mod plain;
 

@@ -6,17 +6,21 @@
 
 use axum::Router;
 use axum::extract::State as Shared;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::log;
+use super::published::{Published, SHORT, TEXT};
 use crate::app::App;
 use crate::intake::{Segment, json, typed};
 use crate::problem::{Kind, Problem};
 
-/// How long a cache may keep a CRL or an issuer: revocation must arrive, and a relying party may ask often.
-const SHORT: HeaderValue = HeaderValue::from_static("public, max-age=60");
+/// How long a cache may keep a CRL: a revocation is published within seconds, and may not wait for long in between.
+const CRL_SECS: i64 = 60;
+
+/// The label of the root among the issuers.
+const ROOT: &str = "root";
 
 /// The public routes.
 pub(crate) fn routes() -> Router<App> {
@@ -34,21 +38,32 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 /// The root certificates, PEM.
-async fn roots(Shared(app): Shared<App>) -> Response {
-    typed(StatusCode::OK, "application/x-pem-file", app.authority().roots_pem())
+async fn roots(Shared(app): Shared<App>, asked: HeaderMap) -> Response {
+    let roots = Published::new("application/x-pem-file", app.authority().roots_pem(), SHORT);
+    let since = app.authority().issuers().iter().filter(|issuer| issuer.label == ROOT).map(|root| root.since).max();
+    match since {
+        Some(since) => roots.since(since, true).answer(&asked),
+        None => roots.answer(&asked),
+    }
 }
 
 /// An issuer's newest CRL, DER: `/crl/{issuer}.crl`.
-async fn crl(Shared(app): Shared<App>, Segment(file): Segment) -> Result<Response, Problem> {
+async fn crl(Shared(app): Shared<App>, Segment(file): Segment, asked: HeaderMap) -> Result<Response, Problem> {
     let issuer = file.strip_suffix(".crl").filter(|issuer| is_issuer(&app, issuer)).ok_or_else(no_issuer)?;
-    Ok(briefly(typed(StatusCode::OK, "application/pkix-crl", app.authority().crl(issuer).await?)))
+    let crl = app.authority().crl(issuer).await?;
+    // Never past its end: a cache would hand out what nobody may believe any more.
+    let secs = crl.next_update.since(app.world().now()).clamp(0, CRL_SECS);
+    let keep = HeaderValue::try_from(format!("public, max-age={secs}")).unwrap_or(SHORT);
+    let published = Published::hashed("application/pkix-crl", crl.der, crl.sha256, keep);
+    Ok(published.since(crl.this_update, crl.is_dated).answer(&asked))
 }
 
 /// An issuer's certificate, DER: `/aia/{issuer}.cer`.
-async fn aia(Shared(app): Shared<App>, Segment(file): Segment) -> Result<Response, Problem> {
+async fn aia(Shared(app): Shared<App>, Segment(file): Segment, asked: HeaderMap) -> Result<Response, Problem> {
     let label = file.strip_suffix(".cer").ok_or_else(no_issuer)?;
     let issuer = app.authority().issuers().into_iter().find(|issuer| issuer.label == label).ok_or_else(no_issuer)?;
-    Ok(briefly(typed(StatusCode::OK, "application/pkix-cert", issuer.certificate_der)))
+    let published = Published::new("application/pkix-cert", issuer.certificate_der, SHORT);
+    Ok(published.since(issuer.since, true).answer(&asked))
 }
 
 fn is_issuer(app: &App, label: &str) -> bool {
@@ -59,19 +74,14 @@ fn no_issuer() -> Problem {
     Problem::new(Kind::NotFound, "There is no such issuer here.")
 }
 
-fn briefly(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, SHORT);
-    response
-}
-
 /// The SSH user CA's public key, for TrustedUserCAKeys.
-async fn ssh_user_ca(Shared(app): Shared<App>) -> Response {
-    typed(StatusCode::OK, "text/plain; charset=utf-8", line(app.authority().ssh_user_ca()))
+async fn ssh_user_ca(Shared(app): Shared<App>, asked: HeaderMap) -> Response {
+    Published::new(TEXT, line(app.authority().ssh_user_ca()), SHORT).answer(&asked)
 }
 
 /// The SSH host CA's public key, for `@cert-authority` in known_hosts.
-async fn ssh_host_ca(Shared(app): Shared<App>) -> Response {
-    typed(StatusCode::OK, "text/plain; charset=utf-8", line(app.authority().ssh_host_ca()))
+async fn ssh_host_ca(Shared(app): Shared<App>, asked: HeaderMap) -> Response {
+    Published::new(TEXT, line(app.authority().ssh_host_ca()), SHORT).answer(&asked)
 }
 
 fn line(mut text: String) -> String {
@@ -83,7 +93,7 @@ fn line(mut text: String) -> String {
 
 /// Alive: the process answers. Says nothing of the rooms below, so that a restart is not asked for when the HSM is away.
 async fn healthz() -> Response {
-    typed(StatusCode::OK, "text/plain; charset=utf-8", "ok\n").into_response()
+    typed(StatusCode::OK, TEXT, "ok\n")
 }
 
 /// Ready: the HSM and the register would issue now. The reasons are for `/api/v1/status`, not for strangers.

@@ -57,6 +57,28 @@ struct LogStatus {
     root: String,
     /// The newest signed head.
     checkpoint: Option<String>,
+    audited: Audited,
+}
+
+/// How far the service's own audit of its register is. What it finds is an alarm.
+#[derive(Serialize, ToSchema)]
+struct Audited {
+    /// New leaves up to this one were looked at as they came.
+    newest: u64,
+    /// How far the present round through all leaves is.
+    round_at: u64,
+    /// Every leaf and row was looked at since then; null until the first round is through.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    all_since: Option<Timestamp>,
+    /// How many findings there were.
+    findings: u64,
+}
+
+impl From<store::AuditState> for Audited {
+    fn from(state: store::AuditState) -> Self {
+        let store::AuditState { newest, round_started: _, round_at, all_since, findings } = state;
+        Self { newest, round_at, all_since, findings }
+    }
 }
 
 /// A number of live credentials.
@@ -95,6 +117,7 @@ pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> R
             size: head.size,
             root: hex::encode(head.root),
             checkpoint: ledger.checkpoint().await?,
+            audited: ledger.audited().into(),
         },
         expiring: survey
             .buckets

@@ -1,4 +1,4 @@
-//! What goes on by itself: following the log, signed heads, CRLs, renewals.
+//! What goes on by itself: following the log, auditing it, signed heads, CRLs, renewals.
 //!
 //! Each task fails softly: a failure is counted and logged, and the next turn tries again, so that an HSM that was away is
 //! used again when it returns. None of them holds anything that a restart would miss.
@@ -19,6 +19,8 @@ use crate::problem::chain;
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// What other nodes wrote is known after this, and a log that was cut is noticed although nobody writes.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+/// A step of the service's own audit: what is new, and a tile of what is old.
+const AUDIT_EVERY: Duration = Duration::from_secs(1);
 /// The authority itself knows which CRL is due; asking is cheap.
 const CRLS_EVERY: Duration = Duration::from_secs(60);
 /// After a failure a task waits this much longer, up to the last.
@@ -29,6 +31,9 @@ const PAUSE_LAST: Duration = Duration::from_secs(30);
 pub(crate) fn spawn(tasks: &TaskTracker, app: &App, renewer: Renewer, stop: &CancellationToken) {
     tasks.spawn(every("follow", FOLLOW_EVERY, app.clone(), stop.clone(), |app| async move {
         Ok(app.ledger().follow().await?)
+    }));
+    tasks.spawn(every("audit", AUDIT_EVERY, app.clone(), stop.clone(), |app| async move {
+        app.ledger().audit_step().await.map(drop).map_err(CaError::from)
     }));
     tasks.spawn(every("checkpoint", CHECKPOINT_EVERY, app.clone(), stop.clone(), |app| async move {
         app.authority().checkpoint().await

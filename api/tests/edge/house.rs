@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -40,6 +39,11 @@ pub fn house() -> &'static House {
 
 /// The house; whoever asks first sets its clock.
 pub fn house_at(world: World) -> &'static House {
+    house_on(world, None)
+}
+
+/// The house; whoever asks first sets its clock and its database.
+pub fn house_on(world: World, database: Option<Database>) -> &'static House {
     static HOUSE: OnceLock<House> = OnceLock::new();
     HOUSE.get_or_init(|| {
         // Another test may have been first in another binary's process; in this one it happens once.
@@ -48,20 +52,19 @@ pub fn house_at(world: World) -> &'static House {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let folder = tempfile::tempdir().expect("a folder");
         let token = TestToken::new("edge");
-        let path = folder.path().join("chancery.db");
+        let database = database.unwrap_or_else(|| Database::Sqlite(folder.path().join("chancery.db")));
         let (authority, ledger, world) = std::thread::scope(|scope| {
             // The first test may itself be on a runtime, where blocking on another one is refused.
-            scope.spawn(|| runtime.block_on(found(&token, path, world))).join().expect("the authority is founded")
+            scope.spawn(|| runtime.block_on(found(&token, database, world))).join().expect("the authority is founded")
         });
         House { authority, ledger, world, token, runtime, _folder: folder }
     })
 }
 
-async fn found(token: &TestToken, path: PathBuf, world: World) -> (Authority, Ledger, World) {
+async fn found(token: &TestToken, database: Database, world: World) -> (Authority, Ledger, World) {
     let (pool, mint) = hsm::open(token.config()).expect("the token opens");
     let log = LogConfig { origin: "log.edge.example".to_owned(), state: None };
-    let ledger =
-        Ledger::open(Database::Sqlite(path), (&pool, mint), log, world.clone()).await.expect("the register opens");
+    let ledger = Ledger::open(database, (&pool, mint), log, world.clone()).await.expect("the register opens");
     let texts: Vec<_> = Policies::shipped().iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();
     let owners =
         vec![rules("web", &["localhost", "*.example.internal"], &["alice"]), rules("db", &["*.db.internal"], &["bob"])];

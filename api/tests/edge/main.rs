@@ -10,3 +10,4 @@ mod intake;
 mod issuance;
 mod matrix;
 mod pages;
+mod public;

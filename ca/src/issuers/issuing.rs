@@ -3,6 +3,7 @@
 //! Built once at start-up from the certificate's own bytes, so that no issuance parses or encodes them again, and so that
 //! an imported CA is treated exactly as one made here: subject and key identifier are taken from its certificate, never computed.
 
+use bytes::Bytes;
 use const_oid::db::{rfc5280, rfc5912};
 use der::Encode;
 use der::asn1::Ia5String;
@@ -25,14 +26,16 @@ pub struct Issuer {
     /// `root`, `tls`, `code`.
     pub label: String,
     /// Its certificate, DER.
-    pub certificate_der: Vec<u8>,
+    pub certificate_der: Bytes,
+    /// From when its certificate is valid.
+    pub since: Timestamp,
 }
 
 /// A CA with everything an issuance needs from it.
 pub(crate) struct Issuing {
     pub(crate) label: String,
     pub(crate) key: Key,
-    pub(crate) certificate_der: Vec<u8>,
+    pub(crate) certificate_der: Bytes,
     /// The subject as it stands in the certificate.
     pub(crate) subject: Dn,
     pub(crate) key_identifier: Vec<u8>,
@@ -86,13 +89,17 @@ impl Issuing {
             path_len,
             pointers,
             chain_pem,
-            certificate_der,
+            certificate_der: certificate_der.into(),
         })
     }
 
     /// What of it is for everyone.
     pub(crate) fn shown(&self) -> Issuer {
-        Issuer { label: self.label.clone(), certificate_der: self.certificate_der.clone() }
+        Issuer {
+            label: self.label.clone(),
+            certificate_der: self.certificate_der.clone(),
+            since: self.validity.not_before(),
+        }
     }
 }
 

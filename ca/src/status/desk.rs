@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::CaError;
 use crate::status::publisher::Publisher;
+use crate::status::shelf::PublishedCrl;
 
 /// The desks of all issuers.
 pub(crate) struct Desks {
@@ -32,8 +33,8 @@ impl Desks {
         Desks { publisher, desks }
     }
 
-    /// The newest CRL of an issuer, DER.
-    pub(crate) async fn crl(&self, issuer: &str) -> Result<Vec<u8>, CaError> {
+    /// The newest CRL of an issuer.
+    pub(crate) async fn crl(&self, issuer: &str) -> Result<PublishedCrl, CaError> {
         self.publisher.newest(issuer).await
     }
 

@@ -1,5 +1,7 @@
 //! What became of the issued: revocation, durable first and published next, and the desks that make CRLs.
 
+mod shelf;
+
 mod publisher;
 
 mod desk;
@@ -9,3 +11,4 @@ mod revoke;
 pub(crate) use desk::Desks;
 pub(crate) use publisher::Publisher;
 pub(crate) use revoke::Revoker;
+pub use shelf::PublishedCrl;

@@ -34,13 +34,27 @@ impl House {
     }
 
     pub async fn with(world: World, config: CreateConfig) -> House {
-        let token = TestToken::new("ca");
         let dir = TempDir::new().unwrap();
+        let database = Database::Sqlite(dir.path().join("chancery.db"));
+        House::over(&database, dir, world, config).await
+    }
+
+    /// Over a register of the caller's.
+    pub async fn over(database: &Database, dir: TempDir, world: World, config: CreateConfig) -> House {
+        let token = TestToken::new("ca");
         let (pool, mint) = hsm::open(token.config()).unwrap();
-        let ledger = open_ledger(dir.path(), (&pool, mint), &world).await;
+        let ledger = open_register(database, (&pool, mint), &world).await;
         let parts = parts(&ledger, &pool, &world, Profiles::load(Profiles::shipped()).unwrap());
         let authority = Authority::create(parts, config).await.unwrap();
         House { authority, pool, ledger, world, token, dir }
+    }
+
+    /// A second node: the same token, the same register.
+    pub async fn beside(&self, database: &Database) -> (Authority, Ledger) {
+        let (pool, mint) = hsm::open(self.token.config()).unwrap();
+        let ledger = open_register(database, (&pool, mint), &self.world).await;
+        let parts = parts(&ledger, &pool, &self.world, Profiles::load(Profiles::shipped()).unwrap());
+        (Authority::open(parts).await.unwrap(), ledger)
     }
 
     /// The same token and register, opened again with other profiles.
@@ -67,16 +81,13 @@ impl House {
     }
 }
 
-pub async fn open_ledger(dir: &Path, (pool, mint): (&Pool, hsm::Mint), world: &World) -> Ledger {
-    let database = Database::Sqlite(dir.join("chancery.db"));
-    Ledger::open(
-        database,
-        (pool, mint),
-        LogConfig { origin: "log.example/chancery".to_owned(), state: None },
-        world.clone(),
-    )
-    .await
-    .unwrap()
+pub async fn open_ledger(dir: &Path, token: (&Pool, hsm::Mint), world: &World) -> Ledger {
+    open_register(&Database::Sqlite(dir.join("chancery.db")), token, world).await
+}
+
+async fn open_register(database: &Database, token: (&Pool, hsm::Mint), world: &World) -> Ledger {
+    let log = LogConfig { origin: "log.example/chancery".to_owned(), state: None };
+    Ledger::open(database.clone(), token, log, world.clone()).await.unwrap()
 }
 
 pub fn parts(ledger: &Ledger, pool: &Pool, world: &World, profiles: Profiles) -> Parts {

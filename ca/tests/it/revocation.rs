@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ca::{CaError, RevocationReason};
+use ca::{CaError, Profiles, RevocationReason};
 use policy::{Role, World};
 use store::{Filter, Kind, State};
 
@@ -101,6 +101,32 @@ async fn a_crl_is_refreshed_by_age_and_not_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn all_readers_share_one_crl_and_get_the_newest_whoever_made_it() {
+    let house = House::new().await;
+    let beside = house.reopened(Profiles::load(Profiles::shipped()).unwrap()).await;
+    let first = beside.crl("tls").await.unwrap();
+    assert!(first.is_dated, "there is none before the first");
+    assert_eq!(beside.crl("tls").await.unwrap().as_ptr(), first.as_ptr(), "one buffer for all");
+    let issued = house.server(&["www.example.com"]).await;
+    house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    let second = beside.crl("tls").await.unwrap();
+    assert_eq!(second, house.authority.crl("tls").await.unwrap());
+    assert!((second.number, second.operation) > (first.number, first.operation));
+    assert!(second.windows(16).any(|w| w == issued.serial));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_crls_of_one_second_are_not_told_apart_by_their_date() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let (one, two) = (house.server(&["www.example.com"]).await, house.server(&["www.example.com"]).await);
+    for (issued, later, is_dated) in [(one, 0, false), (two, 1, true)] {
+        house.world.advance(later);
+        house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::Superseded).await.unwrap();
+        assert_eq!(house.authority.crl("tls").await.unwrap().is_dated, is_dated, "{later} s later");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_expired_certificate_leaves_the_crl_late() {
     let house = House::at("2027-03-01T12:00:00Z").await;
     let issued = house.server(&["www.example.com"]).await;
@@ -195,4 +221,55 @@ async fn an_intent_without_conclusion_can_be_revoked() {
     house.authority.revoke(&admin(), "01010909", RevocationReason::Superseded).await.unwrap();
     assert!(crl_text(&house, "tls").await.contains("01010909"));
     assert!(matches!(house.authority.renew(&admin(), "01010909", None).await, Err(CaError::Conflict(_))));
+}
+
+/// Two nodes on one register once published a CRL of a higher number that lacked revocations already published (invariant 13).
+#[test]
+fn two_nodes_revoking_side_by_side_never_publish_a_crl_that_covers_less() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("chancery.db");
+    runtime().block_on(side_by_side(store::Database::Sqlite(path), dir));
+    let postgres = store::testing::TestPostgres::start();
+    runtime().block_on(side_by_side(postgres.database(), tempfile::TempDir::new().unwrap()));
+}
+
+async fn side_by_side(database: store::Database, dir: tempfile::TempDir) {
+    let house = House::over(&database, dir, World::real(), ca::CreateConfig::new("Example")).await;
+    let (other, _ledger) = house.beside(&database).await;
+    let mut serials = Vec::new();
+    for n in 0..30 {
+        serials.push(house.server(&[&format!("h{n}.example.com")]).await.serial_hex());
+    }
+    let mut nodes = Vec::new();
+    for (node, authority) in [house.authority.clone(), other].into_iter().enumerate() {
+        let mine: Vec<String> = serials.iter().skip(node).step_by(2).cloned().collect();
+        nodes.push(tokio::spawn(async move {
+            for serial in mine {
+                authority.revoke(&admin(), &serial, RevocationReason::Superseded).await.unwrap();
+            }
+            authority.refresh_crls().await.unwrap();
+        }));
+    }
+    for node in nodes {
+        node.await.unwrap();
+    }
+    house.authority.refresh_crls().await.unwrap();
+    let crls = Filter { kind: Some(Kind::Crl), issuer: Some("tls".to_owned()), limit: 1000, ..Filter::default() };
+    let mut crls = house.ledger.list(crls).await.unwrap().items;
+    crls.sort_by_key(|crl| crl.operation);
+    let mut before = BTreeSet::new();
+    for crl in crls.iter().filter_map(|crl| crl.x509_der()) {
+        let now = listed(&crl);
+        assert!(now.is_superset(&before), "a CRL lacks {:?}", before.difference(&now));
+        before = now;
+    }
+    assert_eq!(before, serials.into_iter().collect());
+}
+
+/// The serials of a CRL.
+fn listed(der: &[u8]) -> BTreeSet<String> {
+    use x509_parser::prelude::FromDer;
+    let (_, crl) = x509_parser::revocation_list::CertificateRevocationList::from_der(der).unwrap();
+    crl.iter_revoked_certificates().map(|revoked| hex::encode(revoked.raw_serial())).collect()
 }

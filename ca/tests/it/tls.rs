@@ -32,7 +32,7 @@ fn webpki_verify(house: &House, issued: &Issued, name: &str) -> Result<(), webpk
     use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
     let issuers = house.authority.issuers();
     let der =
-        |label: &str| CertificateDer::from(issuers.iter().find(|i| i.label == label).unwrap().certificate_der.clone());
+        |label: &str| CertificateDer::from(issuers.iter().find(|i| i.label == label).unwrap().certificate_der.to_vec());
     let (root, intermediate, leaf) = (der("root"), der("tls"), CertificateDer::from(issued.x509_der()));
     let anchor = webpki::anchor_from_trusted_cert(&root).unwrap();
     let leaf = webpki::EndEntityCert::try_from(&leaf)?;

@@ -104,8 +104,16 @@ impl LogKey {
         }
     }
 
-    /// Whether this key signed the checkpoint.
+    /// The log's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether this key signed the checkpoint, of the log that has its name.
     pub fn verify(&self, checkpoint: &Checkpoint) -> Result<(), String> {
+        if checkpoint.origin != self.name {
+            return Err(format!("it is of the log `{}`, the key of `{}`", checkpoint.origin, self.name));
+        }
         let ours = |s: &&NoteSignature| s.name == self.name && s.key_id == self.key_id;
         let signature = checkpoint.signatures.iter().find(ours).ok_or("not signed by this key")?;
         let message = Message::from(checkpoint.text.as_bytes().to_vec());

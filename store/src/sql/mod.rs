@@ -8,6 +8,8 @@
 mod postgres;
 mod sqlite;
 
+use std::time::Duration;
+
 use crate::database::Database;
 use crate::error::StoreError;
 
@@ -110,6 +112,9 @@ pub(crate) enum SqlError {
     /// The file is not what SQLite wrote.
     #[error("{0}")]
     Corrupt(String),
+    /// The statement took longer than its deadline, and was ended.
+    #[error("a statement took longer than {0:?}, and was ended")]
+    Late(Duration),
     /// The statement itself is wrong for this database.
     #[error("{0}")]
     Wrong(String),
@@ -121,6 +126,7 @@ impl From<SqlError> for StoreError {
             SqlError::Taken(why) => StoreError::Duplicate(why),
             SqlError::Away(why) | SqlError::Lost(why) => StoreError::Unavailable(why),
             SqlError::Corrupt(why) => StoreError::Corrupt(why),
+            SqlError::Late(limit) => StoreError::Late { limit },
             SqlError::Wrong(why) => StoreError::Database(why),
         }
     }
@@ -143,7 +149,8 @@ pub(crate) trait Sql {
     fn query(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError>;
     /// The same in a transaction that writes; nobody else changes the rows it gives until the transaction ends.
     fn query_and_lock(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError>;
-    /// Inserts rows of `columns` values each, laid end to end. `into` is `INSERT INTO table (a, b)`.
+    /// Inserts rows of `columns` values each, laid end to end. `into` is `INSERT INTO table (a, b)`, or
+    /// `INSERT INTO table (a, b) VALUES ? ON CONFLICT ...`.
     fn insert(&mut self, into: &'static str, columns: usize, values: &[Value<'_>]) -> Result<(), SqlError>;
     /// Runs the statements of a migration.
     fn script(&mut self, sql: &str) -> Result<(), SqlError>;
@@ -155,12 +162,34 @@ pub(crate) trait Sql {
     fn rollback(&mut self);
 }
 
+/// What an auditor's statement may take, and what one of the writer's: it has met a lock or a sick disk, and the caller is told.
+/// The engine within the process has no such bound for writes: there a lock is bounded by its own, and a flush cannot be ended.
+pub(crate) const STATEMENT_MAX: Duration = Duration::from_secs(30);
+
 /// Connects.
 pub(crate) fn connect(database: &Database, usage: Use) -> Result<Box<dyn Sql + Send>, SqlError> {
+    connect_with(database, usage, STATEMENT_MAX)
+}
+
+/// Connects; a statement that takes longer than `limit` is ended in the engine.
+pub(crate) fn connect_with(database: &Database, usage: Use, limit: Duration) -> Result<Box<dyn Sql + Send>, SqlError> {
     match database {
-        Database::Sqlite(path) => Ok(Box::new(sqlite::Sqlite::open(path, usage)?)),
-        Database::Postgres(url) => Ok(Box::new(postgres::Postgres::open(url, usage)?)),
+        Database::Sqlite(path) => Ok(Box::new(sqlite::Sqlite::open(path, usage, limit)?)),
+        Database::Postgres(url) => Ok(Box::new(postgres::Postgres::open(url, usage, limit)?)),
     }
+}
+
+/// Tests hold every statement to its plan; this is how they come to know them.
+fn noted(sql: &str) {
+    #[cfg(any(test, feature = "testing"))]
+    crate::testing::note_statement(sql);
+    let _ = sql;
+}
+
+/// The text that inserts so many rows.
+fn insert_text(into: &str, rows: usize, columns: usize) -> String {
+    let (into, end) = into.split_once(" VALUES ?").unwrap_or((into, ""));
+    format!("{into} VALUES {}{end}", values_list(rows, columns))
 }
 
 /// `($1, $2), ($3, $4)`: the VALUES of an insert.

@@ -16,14 +16,12 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Cell, Row, Sql, SqlError, Use, Value, values_list};
+use super::{Cell, Row, Sql, SqlError, Use, Value, insert_text, noted};
 
 /// A server that does not answer by then is away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Notice a dead peer within half a minute, not in two hours.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
-/// A statement that runs longer has met a lock or a sick disk; the caller is told.
-const STATEMENT_TIMEOUT_MS: u32 = 30_000;
 /// Parsed questions kept per connection.
 const STATEMENTS_MAX: usize = 256;
 /// Rows per INSERT, each number with a statement of its own: a usual batch then takes one round trip a table, which measured
@@ -33,23 +31,33 @@ const ROWS_MAX: usize = 64;
 pub(super) struct Postgres {
     client: Client,
     usage: Use,
+    limit: Duration,
     statements: HashMap<String, Statement>,
     inserts: HashMap<(&'static str, usize), Statement>,
 }
 
 impl Postgres {
-    pub(super) fn open(url: &str, usage: Use) -> Result<Postgres, SqlError> {
+    pub(super) fn open(url: &str, usage: Use, limit: Duration) -> Result<Postgres, SqlError> {
         let mut client = dial(url)?;
         // A commit that returned must survive: refuse a server or role that was set to answer early.
         let setup = format!(
-            "SET synchronous_commit = on; SET statement_timeout = {STATEMENT_TIMEOUT_MS}; \
-             SET idle_in_transaction_session_timeout = 0; SET client_min_messages = warning"
+            "SET synchronous_commit = on; SET statement_timeout = {}; \
+             SET idle_in_transaction_session_timeout = 0; SET client_min_messages = warning",
+            limit.as_millis()
         );
         client.batch_execute(&setup).map_err(fault)?;
         if usage == Use::Read {
             client.batch_execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY").map_err(fault)?;
         }
-        Ok(Postgres { client, usage, statements: HashMap::new(), inserts: HashMap::new() })
+        Ok(Postgres { client, usage, limit, statements: HashMap::new(), inserts: HashMap::new() })
+    }
+
+    /// What went wrong with a statement, its deadline told apart from a server that ends.
+    fn fault(&self, error: postgres::Error) -> SqlError {
+        match error.code() {
+            Some(code) if *code == SqlState::QUERY_CANCELED => SqlError::Late(self.limit),
+            Some(_) | None => fault(error),
+        }
     }
 
     fn statement(&mut self, sql: &str) -> Result<Statement, SqlError> {
@@ -60,6 +68,7 @@ impl Postgres {
             // Filters combine freely; the server's memory does not grow with them.
             self.statements.clear();
         }
+        noted(sql);
         let statement = self.client.prepare(sql).map_err(fault)?;
         self.statements.insert(sql.to_owned(), statement.clone());
         Ok(statement)
@@ -69,7 +78,8 @@ impl Postgres {
         if let Some(statement) = self.inserts.get(&(into, rows)) {
             return Ok(statement.clone());
         }
-        let sql = format!("{into} VALUES {}", values_list(rows, columns));
+        let sql = insert_text(into, rows, columns);
+        noted(&sql);
         let statement = self.client.prepare(&sql).map_err(fault)?;
         self.inserts.insert((into, rows), statement.clone());
         Ok(statement)
@@ -79,12 +89,12 @@ impl Postgres {
 impl Sql for Postgres {
     fn execute(&mut self, sql: &str, params: &[Value<'_>]) -> Result<u64, SqlError> {
         let statement = self.statement(sql)?;
-        self.client.execute(&statement, &bind(params)).map_err(fault)
+        self.client.execute(&statement, &bind(params)).map_err(|e| self.fault(e))
     }
 
     fn query(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
         let statement = self.statement(sql)?;
-        let rows = self.client.query(&statement, &bind(params)).map_err(fault)?;
+        let rows = self.client.query(&statement, &bind(params)).map_err(|e| self.fault(e))?;
         rows.iter().map(read).collect()
     }
 
@@ -98,7 +108,7 @@ impl Sql for Postgres {
             let rows = (rest.len() / columns).min(ROWS_MAX);
             let (now, later) = rest.split_at(rows * columns);
             let statement = self.insert_statement(into, rows, columns)?;
-            self.client.execute(&statement, &bind(now)).map_err(fault)?;
+            self.client.execute(&statement, &bind(now)).map_err(|e| self.fault(e))?;
             rest = later;
         }
         Ok(())
@@ -229,6 +239,7 @@ fn dial_fault(error: postgres::Error) -> SqlError {
         SqlError::Taken(why) | SqlError::Away(why) | SqlError::Lost(why) | SqlError::Corrupt(why) => {
             SqlError::Away(why)
         }
+        late @ SqlError::Late(_) => late,
     }
 }
 

@@ -6,11 +6,14 @@ use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
-use super::{Cell, Row, Sql, SqlError, Use, Value, values_list};
+use super::{Cell, Row, Sql, SqlError, Use, Value, insert_text, noted};
 
 /// Writing connections keep the indexes' upper pages: 64 MiB, in KiB as SQLite wants it.
 const WRITER_CACHE_KIB: i64 = 65_536;
@@ -27,15 +30,26 @@ const LOG_BYTES_MAX: i64 = 64 << 20;
 /// Every statement of this crate fits; each is parsed once per connection.
 const STATEMENTS: usize = 256;
 
+/// Steps of the engine's machine between two looks at the clock: well under a millisecond.
+const WATCH_EVERY: i32 = 10_000;
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 pub(super) struct Sqlite {
     connection: Connection,
     usage: Use,
+    limit: Duration,
+    /// When the statement under way must have ended: milliseconds since `start`.
+    until: Arc<AtomicU64>,
+    start: Instant,
     /// Statements whose parameters were checked to stand in order.
     checked: HashSet<String>,
 }
 
 impl Sqlite {
-    pub(super) fn open(path: &Path, usage: Use) -> Result<Sqlite, SqlError> {
+    pub(super) fn open(path: &Path, usage: Use, limit: Duration) -> Result<Sqlite, SqlError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         if usage == Use::Write {
             // Names of hosts and people: for the service's user alone. The log and index files beside it take over this mode.
@@ -46,9 +60,28 @@ impl Sqlite {
         let connection =
             Connection::open_with_flags(path, flags).map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        let this = Sqlite { connection, usage, checked: HashSet::new() };
+        let (until, start) = (Arc::new(AtomicU64::new(u64::MAX)), Instant::now());
+        let mut this = Sqlite { connection, usage, limit, until, start, checked: HashSet::new() };
         this.configure().map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
+        if usage == Use::Read {
+            let until = Arc::clone(&this.until);
+            let is_late = move || millis(start.elapsed()) > until.load(Ordering::Relaxed);
+            let watched = this.connection.progress_handler(WATCH_EVERY, Some(is_late));
+            watched.map_err(|e| SqlError::Wrong(e.to_string()))?;
+        }
         Ok(this)
+    }
+
+    /// The statement that begins now ends in time, or the engine ends it.
+    fn watch(&self) {
+        self.until.store(millis(self.start.elapsed() + self.limit), Ordering::Relaxed);
+    }
+
+    fn fault(&self, error: rusqlite::Error) -> SqlError {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) => SqlError::Late(self.limit),
+            Some(_) | None => fault(error),
+        }
     }
 
     /// No mmap: an I/O error would then be a signal that ends the process, instead of an error that is answered.
@@ -77,6 +110,7 @@ impl Sqlite {
         if self.checked.contains(sql) {
             return Ok(());
         }
+        noted(sql);
         let statement = self.connection.prepare_cached(sql).map_err(fault)?;
         for at in 1..=statement.parameter_count() {
             if statement.parameter_name(at) != Some(format!("${at}").as_str()) {
@@ -95,15 +129,17 @@ impl Sqlite {
 impl Sql for Sqlite {
     fn execute(&mut self, sql: &str, params: &[Value<'_>]) -> Result<u64, SqlError> {
         self.check_order(sql)?;
+        self.watch();
         let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
         for (at, value) in params.iter().enumerate() {
             statement.raw_bind_parameter(at + 1, value).map_err(fault)?;
         }
-        statement.raw_execute().map(|n| n as u64).map_err(fault)
+        statement.raw_execute().map(|n| n as u64).map_err(|e| self.fault(e))
     }
 
     fn query(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
         self.check_order(sql)?;
+        self.watch();
         let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
         for (at, value) in params.iter().enumerate() {
             statement.raw_bind_parameter(at + 1, value).map_err(fault)?;
@@ -111,7 +147,7 @@ impl Sql for Sqlite {
         let columns = statement.column_count();
         let mut rows = statement.raw_query();
         let mut found = Vec::new();
-        while let Some(row) = rows.next().map_err(fault)? {
+        while let Some(row) = rows.next().map_err(|e| self.fault(e))? {
             let cells = (0..columns).map(|at| row.get_ref(at).map(cell)).collect::<Result<Vec<_>, _>>();
             found.push(Row::new(cells.map_err(fault)?));
         }
@@ -125,7 +161,7 @@ impl Sql for Sqlite {
 
     /// Row by row with one parsed statement: in-process there is no round trip to save.
     fn insert(&mut self, into: &'static str, columns: usize, values: &[Value<'_>]) -> Result<(), SqlError> {
-        let sql = format!("{into} VALUES {}", values_list(1, columns));
+        let sql = insert_text(into, 1, columns);
         self.check_order(&sql)?;
         let mut statement = self.connection.prepare_cached(&sql).map_err(fault)?;
         for row in values.chunks_exact(columns) {
@@ -210,11 +246,12 @@ fn fault(error: rusqlite::Error) -> SqlError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::STATEMENT_MAX;
 
     #[test]
     fn blobs_stay_blobs_and_keys_are_the_rows_address() {
         let dir = tempfile::tempdir().unwrap();
-        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write).unwrap();
+        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, STATEMENT_MAX).unwrap();
         sql.script("CREATE TABLE t (id BIGINT PRIMARY KEY, b BYTEA NOT NULL, s TEXT);").unwrap();
         sql.insert(
             "INSERT INTO t (id, b, s)",
@@ -231,7 +268,7 @@ mod tests {
     #[test]
     fn parameters_out_of_order_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write).unwrap();
+        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, STATEMENT_MAX).unwrap();
         assert!(matches!(sql.query("SELECT $2, $1", &[Value::Int(1), Value::Int(2)]), Err(SqlError::Wrong(_))));
         assert!(sql.query("SELECT $1, $2, $1", &[Value::Int(1), Value::Int(2)]).is_ok());
     }
@@ -240,8 +277,22 @@ mod tests {
     fn a_reader_cannot_write() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
-        Sqlite::open(&path, Use::Write).unwrap().script("CREATE TABLE t (a TEXT);").unwrap();
-        let mut reader = Sqlite::open(&path, Use::Read).unwrap();
+        Sqlite::open(&path, Use::Write, STATEMENT_MAX).unwrap().script("CREATE TABLE t (a TEXT);").unwrap();
+        let mut reader = Sqlite::open(&path, Use::Read, STATEMENT_MAX).unwrap();
         assert!(reader.execute("INSERT INTO t (a) VALUES ($1)", &[Value::Text("x")]).is_err());
+    }
+
+    #[test]
+    fn a_statement_that_takes_too_long_is_ended_in_the_engine_and_the_next_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        Sqlite::open(&path, Use::Write, STATEMENT_MAX).unwrap();
+        let limit = Duration::from_millis(30);
+        let mut reader = Sqlite::open(&path, Use::Read, limit).unwrap();
+        let endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n";
+        for _ in 0..2 {
+            assert!(matches!(reader.query(endless, &[]), Err(SqlError::Late(after)) if after == limit));
+            assert_eq!(reader.query("SELECT 1", &[]).unwrap().len(), 1);
+        }
     }
 }

@@ -114,6 +114,26 @@ impl TestPostgres {
         self.end("-QUIT");
     }
 
+    /// Freezes the server: connections stay open, new ones are taken by the kernel, and nothing is answered.
+    pub fn freeze(&self) {
+        self.signal_all("-STOP");
+    }
+
+    /// Lets a frozen server go on.
+    pub fn thaw(&self) {
+        self.signal_all("-CONT");
+    }
+
+    fn signal_all(&self, signal: &str) {
+        let Some(server) = &self.server else { return };
+        let id = server.id().to_string();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        // The server first: then it makes no more of them.
+        let ids = std::iter::once(id.as_str()).chain(children.split_whitespace());
+        // One may end meanwhile.
+        let _ = Command::new("kill").arg(signal).args(ids).stderr(Stdio::null()).status();
+    }
+
     /// A fresh, empty database in it.
     ///
     /// # Panics
@@ -170,6 +190,8 @@ impl TestPostgres {
 
 impl Drop for TestPostgres {
     fn drop(&mut self) {
+        // A frozen server would not hear.
+        self.thaw();
         self.end("-QUIT");
         let _ = fs::remove_dir_all(&self.home);
     }

@@ -219,6 +219,22 @@ impl Fold {
         Revocations { rows, covers }
     }
 
+    /// Everything revoked of an issuer, in the order of the log.
+    pub fn revoked_of(&self, issuer: &str) -> impl Iterator<Item = &Revoked> {
+        let ops = self.issuers.get(issuer).into_iter().flat_map(|fold| &fold.revoked);
+        ops.filter_map(|op| self.revoked.get(op))
+    }
+
+    /// Takes a version for the present one although it does not fit: an auditor found so once, and goes on.
+    pub fn overrule(&mut self, key: RecordKey, version: Version) {
+        self.records.insert(key, version);
+    }
+
+    /// Operations without a conclusion.
+    pub fn waiting(&self) -> impl Iterator<Item = u64> {
+        self.open.keys().copied()
+    }
+
     /// The newest signed CRL of an issuer.
     pub fn newest_crl(&self, issuer: &str) -> Option<u64> {
         self.issuers.get(issuer)?.crl

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
+use bytes::Bytes;
+
 use super::node::{Node, int};
 use crate::error::StoreError;
 use crate::leaf::Leaf;
 use crate::log::{Hash, TILE_WIDTH, leaf_hash, tile_root};
 use crate::sql::{Sql, Value};
 
-/// Proved tiles that are kept: 8 KiB each. What is read often lies close together.
+/// Proved tiles that are kept: 8 KiB each, for proofs and for the public. What is read often lies close together.
 const TILES_MAX: usize = 1_024;
 /// Levels of a log of any length.
 const LEVELS: u8 = 8;
@@ -33,30 +35,92 @@ pub(super) fn leaf(node: &Node, sql: &mut dyn Sql, index: u64) -> Result<Result<
     Ok(Leaf::parse(&bytes).map_err(|why| format!("leaf {index}: {why}")))
 }
 
-/// The hash at a place of the tree.
-fn proved_hash(node: &Node, sql: &mut dyn Sql, level: u8, index: u64) -> Result<Result<Hash, String>, StoreError> {
+/// The hash at a place of the tree, or what is wrong with the tiles that lead there.
+pub(crate) fn proved_hash(
+    node: &Node,
+    sql: &mut dyn Sql,
+    level: u8,
+    index: u64,
+) -> Result<Result<Hash, String>, StoreError> {
     match node.unfinished(level, index) {
         Ok(Some(hash)) => return Ok(Ok(hash)),
         Ok(None) => {}
         Err(why) => return Ok(Err(why)),
     }
     let (n, at) = (index / u64::from(TILE_WIDTH), (index % u64::from(TILE_WIDTH)) as usize);
-    let there = format!("tile level={level} n={n}");
-    let tile = match kept(node, level, n) {
-        Some(tile) => tile,
-        None => {
-            if level + 1 >= LEVELS {
-                return Ok(Err(format!("{there} is beyond any log")));
+    let tile = proved_tile(node, sql, level, n)?;
+    Ok(tile.and_then(|tile| tile.get(at).copied().ok_or_else(|| place(level, n))))
+}
+
+/// A finished tile.
+fn proved_tile(node: &Node, sql: &mut dyn Sql, level: u8, n: u64) -> Result<Result<Arc<[Hash]>, String>, StoreError> {
+    if let Some(tile) = kept(node, level, n) {
+        return Ok(Ok(tile));
+    }
+    let there = place(level, n);
+    if level + 1 >= LEVELS {
+        return Ok(Err(format!("{there} is beyond any log")));
+    }
+    let Some(hashes) = read_tile(sql, level, n)? else { return Ok(Err(format!("{there} is missing"))) };
+    Ok(match proved_hash(node, sql, level + 1, n)? {
+        Ok(root) if root == tile_root(&hashes) => Ok(keep(node, level, n, hashes)),
+        Ok(_) => Err(format!("{there} is not the one in the log")),
+        Err(why) => Err(why),
+    })
+}
+
+fn place(level: u8, n: u64) -> String {
+    format!("tile level={level} n={n}")
+}
+
+/// Where a tile that the public asks for is.
+pub(crate) enum TileAt {
+    /// Part of the tree in memory, or kept since it was proved.
+    Memory(Bytes),
+    /// Finished, and in the database.
+    Database,
+    /// Beyond the end of the log.
+    Nowhere,
+}
+
+/// Looks for the first `width` hashes of a tile without a question to the database.
+pub(crate) fn tile_at(node: &Node, level: u8, n: u64, width: u16) -> TileAt {
+    let Some(first) = n.checked_mul(TILE_WIDTH.into()) else { return TileAt::Nowhere };
+    let mut bytes = Vec::with_capacity(usize::from(width.min(TILE_WIDTH)) * 32);
+    for index in first..first.saturating_add(width.into()) {
+        match node.unfinished(level, index) {
+            Ok(Some(hash)) => bytes.extend_from_slice(&hash),
+            // It is finished, or was while we looked.
+            Ok(None) => {
+                return kept(node, level, n).map_or(TileAt::Database, |tile| TileAt::Memory(shared(tile, width)));
             }
-            let Some(hashes) = read_tile(sql, level, n)? else { return Ok(Err(format!("{there} is missing"))) };
-            match proved_hash(node, sql, level + 1, n)? {
-                Ok(root) if root == tile_root(&hashes) => keep(node, level, n, hashes),
-                Ok(_) => return Ok(Err(format!("{there} is not the one in the log"))),
-                Err(why) => return Ok(Err(why)),
-            }
+            Err(_beyond) => return TileAt::Nowhere,
         }
-    };
-    Ok(tile.get(at).copied().ok_or(there))
+    }
+    TileAt::Memory(bytes.into())
+}
+
+/// The first `width` hashes of a finished tile, proved by the tree in memory.
+pub(crate) fn tile(node: &Node, sql: &mut dyn Sql, level: u8, n: u64, width: u16) -> Result<Bytes, StoreError> {
+    match proved_tile(node, sql, level, n)? {
+        Ok(tile) => Ok(shared(tile, width)),
+        Err(why) => {
+            node.alarm("log", &why);
+            Err(StoreError::Altered(why))
+        }
+    }
+}
+
+/// A tile that is kept, as bytes, without a copy.
+fn shared(tile: Arc<[Hash]>, width: u16) -> Bytes {
+    struct Held(Arc<[Hash]>);
+    impl AsRef<[u8]> for Held {
+        fn as_ref(&self) -> &[u8] {
+            self.0.as_flattened()
+        }
+    }
+    let bytes = Bytes::from_owner(Held(tile));
+    bytes.slice(..bytes.len().min(usize::from(width) * 32))
 }
 
 fn read_tile(sql: &mut dyn Sql, level: u8, n: u64) -> Result<Option<Vec<Hash>>, StoreError> {

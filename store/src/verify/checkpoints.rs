@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::evidence::{Evidence, StoredCheckpoint};
 use super::signatures::Keys;
-use super::{Pins, Report};
+use super::{Identity, Pins, Report};
 use crate::error::StoreError;
 use crate::log::{Checkpoint, LogKey};
 
@@ -21,10 +21,13 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     /// The auditor's own pins must be sound: a mistake in them is an error, not a finding.
-    pub fn new(pins: &Pins) -> Result<Checkpoints, StoreError> {
+    pub fn new(pins: &Pins, report: &mut Report) -> Result<Checkpoints, StoreError> {
         let malformed = |why| StoreError::Invalid(format!("the saved checkpoint: {why}"));
         let saved = pins.checkpoint.as_deref().map(Checkpoint::parse).transpose().map_err(malformed)?;
         let pinned = pins.verifier_key.as_deref().map(str::trim).map(LogKey::parse).transpose()?;
+        if let Some(key) = &pinned {
+            (report.identity, report.origin, report.key) = (Identity::Pinned, key.name().to_owned(), key.to_string());
+        }
         Ok(Checkpoints { waiting: VecDeque::new(), after: None, ended: false, saved, pinned, covered: 0 })
     }
 
@@ -94,8 +97,9 @@ impl Checkpoints {
             return report.find("checkpoint", format!("{place} column size"), "is not the size of its note");
         }
         let findings = report.findings_total;
-        if let Err(why) = self.signed(&checkpoint, keys) {
-            report.find("checkpoint", format!("{place} column note"), why);
+        match self.signed(&checkpoint, keys) {
+            Ok(key) => self.known_as(&checkpoint, key, &place, report),
+            Err(why) => report.find("checkpoint", format!("{place} column note"), why),
         }
         if checkpoint.size != size || checkpoint.root != root() {
             report.find("checkpoint", format!("{place} column note"), "its root is not the one the leaves derive");
@@ -126,15 +130,28 @@ impl Checkpoints {
         }
     }
 
-    /// Signed by the pinned key, or else by a recorded log key.
-    fn signed(&self, checkpoint: &Checkpoint, keys: &Keys) -> Result<(), String> {
+    /// One log has one name; its key may change, and the newest is what the report names.
+    fn known_as(&self, checkpoint: &Checkpoint, key: String, place: &str, report: &mut Report) {
+        if report.origin.is_empty() {
+            report.origin.clone_from(&checkpoint.origin);
+        }
+        if report.origin != checkpoint.origin {
+            let says = format!("is of the log `{}`, the one before of `{}`", checkpoint.origin, report.origin);
+            return report.find("checkpoint", format!("{place} column note"), says);
+        }
+        report.key = key;
+    }
+
+    /// Signed by the pinned key, or else by a recorded log key; answers which.
+    fn signed(&self, checkpoint: &Checkpoint, keys: &Keys) -> Result<String, String> {
         if let Some(pinned) = &self.pinned {
-            return pinned.verify(checkpoint).map_err(|why| format!("under the pinned verifier key: {why}"));
+            let verdict = pinned.verify(checkpoint).map(|()| pinned.to_string());
+            return verdict.map_err(|why| format!("under the pinned verifier key: {why}"));
         }
         let log_keys = keys.log_keys(&checkpoint.origin);
-        if log_keys.iter().any(|key| key.verify(checkpoint).is_ok()) {
-            return Ok(());
+        match log_keys.iter().find(|key| key.verify(checkpoint).is_ok()) {
+            Some(key) => Ok(key.to_string()),
+            None => Err(format!("its signature is of none of the {} recorded log keys", log_keys.len())),
         }
-        Err(format!("its signature is of none of the {} recorded log keys", log_keys.len()))
     }
 }

@@ -2,11 +2,13 @@
 
 use super::Report;
 use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
+use super::projections;
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::keys;
 use crate::prepare::NAME_SLOTS;
-use crate::schema::{INTENT, LEAFED, MIGRATIONS, RECORD, Table};
+use crate::queries;
+use crate::schema::{INTENT, LEAFED, MIGRATIONS, Table};
 use crate::sql::{Cell, Row, Sql, Use, Value, connect};
 
 /// Keys of a page of leaves; also rows of everything else that is read by pages.
@@ -44,8 +46,58 @@ impl Tables {
     }
 
     fn cells(&mut self, text: &str, params: &[Value<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
-        Ok(self.sql.query(text, params)?.into_iter().map(Row::cells).collect())
+        cells(self.sql.as_mut(), text, params)
     }
+}
+
+fn cells(sql: &mut dyn Sql, text: &str, params: &[Value<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
+    Ok(sql.query(text, params)?.into_iter().map(Row::cells).collect())
+}
+
+/// Leaves with an index in the range.
+pub(super) fn leaves(sql: &mut dyn Sql, from: u64, to: u64) -> Result<Vec<StoredLeaf>, StoreError> {
+    let range = [Value::Int(int(from)), Value::Int(int(to))];
+    let rows = cells(sql, "SELECT idx, hash, bytes FROM leaf WHERE idx >= $1 AND idx < $2 ORDER BY idx", &range)?;
+    let leaf = |row: Vec<Cell>| match <[Cell; 3]>::try_from(row) {
+        Ok([Cell::Int(index), hash, bytes]) => Some(StoredLeaf { index, hash: Some(blob(hash)), bytes: blob(bytes) }),
+        _ => None,
+    };
+    Ok(rows.into_iter().filter_map(leaf).collect())
+}
+
+/// Rows of a table whose leaf is in the range.
+pub(super) fn rows(sql: &mut dyn Sql, table: &'static Table, from: u64, to: u64) -> Result<Vec<Vec<Cell>>, StoreError> {
+    let (select, key) = (table.select(), table.key());
+    let text = format!("{select} WHERE {key} >= $1 AND {key} < $2 ORDER BY {key}");
+    cells(sql, &text, &[Value::Int(int(from)), Value::Int(int(to))])
+}
+
+/// The name index of operations in the range.
+pub(super) fn names(sql: &mut dyn Sql, from: u64, to: u64) -> Result<Vec<(i64, Cell)>, StoreError> {
+    let range = [Value::Int(int(from * NAME_SLOTS)), Value::Int(int(to * NAME_SLOTS))];
+    let rows = cells(sql, "SELECT slot, name FROM name WHERE slot >= $1 AND slot < $2 ORDER BY slot", &range)?;
+    let name = |row: Vec<Cell>| match <[Cell; 2]>::try_from(row) {
+        Ok([Cell::Int(slot), name]) => Some((slot, name)),
+        _ => None,
+    };
+    Ok(rows.into_iter().filter_map(name).collect())
+}
+
+/// The hashes and the root of a full tile.
+pub(super) fn tile(sql: &mut dyn Sql, level: u8, n: u64) -> Result<Option<[Vec<u8>; 2]>, StoreError> {
+    let key = [Value::Int(level.into()), Value::Int(int(n))];
+    let rows = cells(sql, "SELECT hashes, root FROM tile WHERE level = $1 AND n = $2", &key)?;
+    let tile = |row: Vec<Cell>| <[Cell; 2]>::try_from(row).ok().map(|tile| tile.map(blob));
+    Ok(rows.into_iter().next().and_then(tile))
+}
+
+/// The greatest and the least key of a table.
+pub(super) fn ends(sql: &mut dyn Sql, table: &str, key: &str) -> Result<Option<(i64, i64)>, StoreError> {
+    let rows = cells(sql, &format!("SELECT MIN({key}), MAX({key}) FROM {table}"), &[])?;
+    Ok(rows.into_iter().next().and_then(|row| match row.as_slice() {
+        [Cell::Int(least), Cell::Int(greatest)] => Some((*least, *greatest)),
+        _ => None,
+    }))
 }
 
 fn int(n: u64) -> i64 {
@@ -58,15 +110,7 @@ impl Evidence for Tables {
     }
 
     fn leaves(&mut self, from: u64, to: u64) -> Result<Vec<StoredLeaf>, StoreError> {
-        let range = [Value::Int(int(from)), Value::Int(int(to))];
-        let rows = self.cells("SELECT idx, hash, bytes FROM leaf WHERE idx >= $1 AND idx < $2 ORDER BY idx", &range)?;
-        let leaf = |row: Vec<Cell>| match <[Cell; 3]>::try_from(row) {
-            Ok([Cell::Int(index), hash, bytes]) => {
-                Some(StoredLeaf { index, hash: Some(blob(hash)), bytes: blob(bytes) })
-            }
-            _ => None,
-        };
-        Ok(rows.into_iter().filter_map(leaf).collect())
+        leaves(self.sql.as_mut(), from, to)
     }
 
     fn leaf(&mut self, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -74,9 +118,7 @@ impl Evidence for Tables {
     }
 
     fn rows(&mut self, table: &'static Table, from: u64, to: u64) -> Result<Vec<Vec<Cell>>, StoreError> {
-        let (select, key) = (table.select(), table.key());
-        let text = format!("{select} WHERE {key} >= $1 AND {key} < $2 ORDER BY {key}");
-        self.cells(&text, &[Value::Int(int(from)), Value::Int(int(to))])
+        rows(self.sql.as_mut(), table, from, to)
     }
 
     fn intents(&mut self, ops: &[u64]) -> Result<Vec<Vec<Cell>>, StoreError> {
@@ -92,9 +134,13 @@ impl Evidence for Tables {
         Ok(found)
     }
 
+    fn intent(&mut self, op: u64) -> Result<Option<Vec<Cell>>, StoreError> {
+        Ok(self.intents(&[op])?.pop())
+    }
+
     fn keys(&mut self) -> Result<Vec<Vec<Cell>>, StoreError> {
-        let text = format!("{} WHERE kind = $1 ORDER BY leaf", RECORD.select());
-        self.cells(&text, &[Value::Text(keys::KIND)])
+        // A key is recorded once. Of how many there are nobody decides but who opens the token.
+        queries::record_rows(self.sql.as_mut(), keys::KIND)
     }
 
     fn tile(&mut self, level: u8, n: u64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -122,13 +168,7 @@ impl Evidence for Tables {
     }
 
     fn names(&mut self, from: u64, to: u64) -> Result<Option<Vec<(i64, Cell)>>, StoreError> {
-        let range = [Value::Int(int(from * NAME_SLOTS)), Value::Int(int(to * NAME_SLOTS))];
-        let rows = self.cells("SELECT slot, name FROM name WHERE slot >= $1 AND slot < $2 ORDER BY slot", &range)?;
-        let name = |row: Vec<Cell>| match <[Cell; 2]>::try_from(row) {
-            Ok([Cell::Int(slot), name]) => Some((slot, name)),
-            _ => None,
-        };
-        Ok(Some(rows.into_iter().filter_map(name).collect()))
+        names(self.sql.as_mut(), from, to).map(Some)
     }
 
     fn rest(&mut self, derived: &Derived<'_>, report: &mut Report) -> Result<(), StoreError> {
@@ -138,6 +178,7 @@ impl Evidence for Tables {
             self.strays(table.name, table.name, table.key(), derived.size, report)?;
         }
         self.strays("name", "name", "slot", derived.size * NAME_SLOTS, report)?;
+        projections::check(self.sql.as_mut(), report)?;
         self.stray_tiles(derived.size, report)?;
         self.migrations(report)
     }
@@ -171,10 +212,12 @@ impl Tables {
         end: u64,
         report: &mut Report,
     ) -> Result<(), StoreError> {
-        let text = format!("SELECT {key} FROM {table} WHERE {key} < $1 OR {key} >= $2 LIMIT {STRAY_MAX}");
-        for row in self.cells(&text, &[Value::Int(0), Value::Int(int(end))])? {
-            let place = format!("{table} {key}={} column {key}", show(row.first()));
-            report.find(what, place, "the row lies outside the log");
+        for (side, bound) in [("<", 0), (">=", int(end))] {
+            let text = format!("SELECT {key} FROM {table} WHERE {key} {side} $1 ORDER BY {key} LIMIT {STRAY_MAX}");
+            for row in self.cells(&text, &[Value::Int(bound)])? {
+                let place = format!("{table} {key}={} column {key}", show(row.first()));
+                report.find(what, place, "the row lies outside the log");
+            }
         }
         Ok(())
     }

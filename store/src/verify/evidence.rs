@@ -33,6 +33,8 @@ pub(super) trait Evidence {
     fn rows(&mut self, table: &'static Table, from: u64, to: u64) -> Result<Vec<Vec<Cell>>, StoreError>;
     /// Rows of intents by operation, of any range before; each operation is asked for once.
     fn intents(&mut self, ops: &[u64]) -> Result<Vec<Vec<Cell>>, StoreError>;
+    /// The row of one intent, out of order.
+    fn intent(&mut self, op: u64) -> Result<Option<Vec<Cell>>, StoreError>;
     /// Rows of records of kind `key`.
     fn keys(&mut self) -> Result<Vec<Vec<Cell>>, StoreError>;
     /// The hashes of a full tile.

@@ -254,6 +254,30 @@ impl Evidence for Folder {
         Ok(found)
     }
 
+    fn intent(&mut self, op: u64) -> Result<Option<Vec<Cell>>, StoreError> {
+        let mut lines = Lines::open(&self.dir, &rows_file(&INTENT))?;
+        let away = |e: std::io::Error| StoreError::Unavailable(format!("{}: {e}", rows_file(&INTENT)));
+        let (mut low, mut high) = (0, lines.file.get_ref().metadata().map_err(away)?.len());
+        // By halves: rows lie in the order of their operations. Below `low` begin lines of lesser ones alone.
+        while low < high {
+            let middle = low + (high - low) / 2;
+            // The first line that begins at the middle or after it.
+            lines.offset = middle.saturating_sub(u64::from(middle > low));
+            lines.file.seek(SeekFrom::Start(lines.offset)).map_err(away)?;
+            if middle > low {
+                lines.next_line()?;
+            }
+            let begins = lines.offset;
+            let row = if begins < high { lines.next_row(&INTENT, &mut Vec::new())?.map(|(_, row)| row) } else { None };
+            match row {
+                Some(row) if key_of(&row) == op => return Ok(Some(row)),
+                Some(row) if key_of(&row) < op => low = lines.offset,
+                Some(_) | None => high = middle,
+            }
+        }
+        Ok(None)
+    }
+
     fn keys(&mut self) -> Result<Vec<Vec<Cell>>, StoreError> {
         let mut lines = Lines::open(&self.dir, &rows_file(&RECORD))?;
         let (mut found, kind) = (Vec::new(), Cell::Text(keys::KIND.into()));

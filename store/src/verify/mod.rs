@@ -1,13 +1,16 @@
 //! The auditor: re-derives the whole log and everything it says of the register, from bytes alone.
 //!
 //! It believes nothing it reads: leaves derive the tree, the tree derives the tiles, the head and every checkpoint's root;
-//! each leaf judges its row; each row's signature is checked under the key it names. What it cannot know by itself is
+//! each leaf judges its row; each row's signature is checked under the key it names; what the leaves mean is replayed. What it cannot know by itself is
 //! whether the register's owner keeps two of them: that takes a checkpoint saved elsewhere ([`Pins`]).
 
 mod checkpoints;
 mod database;
 mod evidence;
 mod folder;
+mod patrol;
+mod projections;
+mod replay;
 mod rows;
 mod signatures;
 mod walk;
@@ -17,6 +20,8 @@ use std::path::PathBuf;
 use crate::database::Database;
 use crate::error::StoreError;
 use evidence::Evidence;
+pub use patrol::AuditState;
+pub(crate) use patrol::{NEW_TILES, Patrol, look};
 use walk::Walk;
 
 /// What is verified.
@@ -55,7 +60,9 @@ pub struct Progress {
 /// Something that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The class: `leaf`, `tile`, `head`, `checkpoint`, `intent`, `conclusion`, `revocation`, `record`, `name`, `migration`, `signature`, `key`.
+    /// The class: `leaf`, `tile`, `head`, `checkpoint`, `intent`, `conclusion`, `revocation`, `record`, `name`, `place`, `card`,
+    /// `open`, `renewal`, `expiring`, `present`, `migration`, `signature`, `key`, `file`; of what the log means: `actor`, `crl`,
+    /// `text`.
     pub what: &'static str,
     /// Which row or leaf, and which column where that can be told: `intent op=17 column serial`.
     pub where_: String,
@@ -66,9 +73,36 @@ pub struct Finding {
 /// Lists in a report stop here; the totals go on.
 const LISTED_MAX: usize = 1_000;
 
+/// Whether it is the log that the auditor means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// Its checkpoints were held against a verifier key that the auditor brought.
+    Pinned,
+    /// Against a key that it records itself: it is consistent with itself, and whoever wrote it all anew is not found.
+    #[default]
+    Unchecked,
+}
+
+impl Identity {
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Identity::Pinned => "pinned",
+            Identity::Unchecked => "unchecked",
+        }
+    }
+}
+
 /// What was found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
+    /// The log's name: that of the pinned key, or else what its checkpoints say; empty where there are none.
+    pub origin: String,
+    /// The verifier key string that checkpoints were held against: the pinned one, or else the newest that the register
+    /// records; empty where there is none.
+    pub key: String,
+    /// Where that key comes from.
+    pub identity: Identity,
     /// Leaves checked.
     pub leaves: u64,
     /// Concluded signatures checked.

@@ -1,10 +1,12 @@
 //! A row before its leaf: the digest over its columns, and every column that the leaf states by itself.
 
+use std::collections::BTreeMap;
+
 use policy::Timestamp;
 
 use super::Report;
 use crate::leaf::{Event, Leaf};
-use crate::prepare::FORM_WHOLE;
+use crate::prepare::{FORM_WHOLE, NAME_SLOTS};
 use crate::row::row_digest;
 use crate::schema::{CONCLUSION, INTENT, RECORD, REVOCATION, Table, sha256};
 use crate::sql::Cell;
@@ -20,8 +22,8 @@ pub(super) fn table_of(event: Event) -> Option<&'static Table> {
     }
 }
 
-/// Judges a row by its leaf.
-pub(super) fn check(table: &'static Table, row: &[Cell], leaf: &Leaf, report: &mut Report) {
+/// Judges a row by its leaf; answers whether it is the one that the leaf stands for.
+pub(super) fn check(table: &'static Table, row: &[Cell], leaf: &Leaf, report: &mut Report) -> bool {
     let place = place(table, row);
     let stated = stated_by(leaf);
     let mut named = false;
@@ -37,7 +39,8 @@ pub(super) fn check(table: &'static Table, row: &[Cell], leaf: &Leaf, report: &m
     }
     let columns = row.get(table.stated..).unwrap_or_default();
     let digest = hex::encode(row_digest(table, columns.iter().map(Cell::as_value)));
-    if leaf.row.as_deref() != Some(digest.as_str()) && !named {
+    let digested = leaf.row.as_deref() == Some(digest.as_str());
+    if !digested && !named {
         let others: Vec<&str> = table
             .columns
             .iter()
@@ -47,6 +50,34 @@ pub(super) fn check(table: &'static Table, row: &[Cell], leaf: &Leaf, report: &m
             .collect();
         let says = format!("is not the row its leaf has the digest of; one of its columns {}", others.join(", "));
         report.find(table.name, place, says);
+    }
+    digested && !named
+}
+
+/// The name index says what the intents say, no less and no more.
+pub(super) fn names(names: Vec<(i64, Cell)>, intents: Option<&BTreeMap<u64, Vec<Cell>>>, report: &mut Report) {
+    let mut indexed: BTreeMap<i64, Cell> = names.into_iter().collect();
+    for (op, row) in intents.into_iter().flatten() {
+        let Some(Cell::Text(listed)) = cell(&INTENT, row, "names") else { continue };
+        // A list that cannot be read is found by the row's digest.
+        let listed: Vec<String> = serde_json::from_str(listed).unwrap_or_default();
+        for (at, name) in listed.into_iter().enumerate() {
+            let slot = i64::try_from(op * NAME_SLOTS + at as u64).unwrap_or(i64::MAX);
+            match indexed.remove(&slot) {
+                Some(Cell::Text(there)) if there == name => {}
+                Some(_) => {
+                    let place = format!("name slot={slot} column name");
+                    report.find("name", place, format!("is not `{name}`, as its intent op={op} says"));
+                }
+                None => {
+                    let says = format!("the row for `{name}` of intent op={op} is missing");
+                    report.find("name", format!("name slot={slot}"), says);
+                }
+            }
+        }
+    }
+    for slot in indexed.into_keys() {
+        report.find("name", format!("name slot={slot} column slot"), "no intent has this name");
     }
 }
 
@@ -115,6 +146,10 @@ fn stated_by(leaf: &Leaf) -> Vec<(&'static str, Cell)> {
         Event::Revoke => {
             say("op", number(leaf.op));
             say("reason", leaf.reason.and_then(number));
+            say(
+                "revoked_at",
+                leaf.since.as_deref().and_then(|at| Timestamp::parse_rfc3339(at).ok()).map(|at| Cell::Int(at.unix())),
+            );
         }
         Event::Record => {
             say("kind", Some(Cell::Text(leaf.kind.clone())));

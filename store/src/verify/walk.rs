@@ -1,11 +1,12 @@
 //! The walk over the log: leaf by leaf in order, in pages, so that memory stays flat however long the log is.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use policy::Timestamp;
 
 use super::checkpoints::Checkpoints;
 use super::evidence::{Derived, Evidence, StoredLeaf};
+use super::replay::{Line, Replay};
 use super::rows::{self, cell, table_of};
 use super::signatures::{self, Job, Keys};
 use super::{LISTED_MAX, Pins, Progress, Report};
@@ -13,7 +14,6 @@ use crate::entry::Kind;
 use crate::error::StoreError;
 use crate::leaf::{Event, Leaf};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
-use crate::prepare::NAME_SLOTS;
 use crate::schema::{CONCLUSION, INTENT, LEAFED, Table};
 use crate::sql::Cell;
 
@@ -28,8 +28,8 @@ pub(super) struct Walk<'a> {
     keys: Keys,
     checkpoints: Checkpoints,
     tree: Tree,
-    /// Intents without a conclusion so far: in the end, the alarm list.
-    open: HashSet<u64>,
+    /// What the leaves so far amount to.
+    replay: Replay,
     /// The greatest time so far.
     time: i64,
     report: Report,
@@ -38,6 +38,7 @@ pub(super) struct Walk<'a> {
 /// A leaf that could be read.
 struct Read {
     index: u64,
+    hash: Hash,
     leaf: Leaf,
 }
 
@@ -46,16 +47,9 @@ type Rows = HashMap<&'static str, BTreeMap<u64, Vec<Cell>>>;
 impl<'a> Walk<'a> {
     pub fn new(evidence: &'a mut dyn Evidence, pins: &Pins) -> Result<Walk<'a>, StoreError> {
         let keys = Keys::read(&evidence.keys()?);
-        let checkpoints = Checkpoints::new(pins)?;
-        Ok(Walk {
-            evidence,
-            keys,
-            checkpoints,
-            tree: Tree::default(),
-            open: HashSet::new(),
-            time: 0,
-            report: Report::default(),
-        })
+        let mut report = Report::default();
+        let checkpoints = Checkpoints::new(pins, &mut report)?;
+        Ok(Walk { evidence, keys, checkpoints, tree: Tree::default(), replay: Replay::default(), time: 0, report })
     }
 
     pub fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
@@ -73,9 +67,8 @@ impl<'a> Walk<'a> {
         self.evidence.rest(&derived, &mut self.report)?;
         self.report.leaves = self.tree.size();
         self.report.root = hex::encode(self.tree.root());
-        self.report.unconcluded_total = self.open.len() as u64;
-        self.report.unconcluded = self.open.iter().copied().collect();
-        self.report.unconcluded.sort_unstable();
+        self.report.unconcluded = self.replay.end(&mut self.report);
+        self.report.unconcluded_total = self.report.unconcluded.len() as u64;
         self.report.unconcluded.truncate(LISTED_MAX);
         Ok(self.report)
     }
@@ -103,6 +96,7 @@ impl<'a> Walk<'a> {
         let place = format!("leaf idx={index}");
         let Some(stored) = stored else {
             self.report.find("leaf", format!("{place} column idx"), "the leaf is missing");
+            self.replay.unreadable();
             self.append([0; 32], index)?;
             return Ok(None);
         };
@@ -117,15 +111,17 @@ impl<'a> Walk<'a> {
                 // A refusal moves nothing, the head's time neither.
                 let time = Timestamp::parse_rfc3339(&leaf.time).map_or(0, Timestamp::unix);
                 self.time = if leaf.event == Event::Refuse { self.time } else { self.time.max(time) };
-                Ok(Some(Read { index, leaf }))
+                Ok(Some(Read { index, hash, leaf }))
             }
             Ok(leaf) => {
                 let says = format!("is leaf {} by its own words: it was moved", leaf.i);
                 self.report.find("leaf", format!("{place} column bytes"), says);
+                self.replay.unreadable();
                 Ok(None)
             }
             Err(why) => {
                 self.report.find("leaf", format!("{place} column bytes"), format!("is no leaf of ours: {why}"));
+                self.replay.unreadable();
                 Ok(None)
             }
         }
@@ -175,17 +171,20 @@ impl<'a> Walk<'a> {
         }
         self.names(from, to, held.get(INTENT.name))?;
         let mut jobs = Vec::new();
-        for Read { index, leaf } in read {
-            let Some(table) = table_of(leaf.event) else { continue };
-            let row = held.get_mut(table.name).and_then(|rows| rows.remove(index));
-            match &row {
-                Some(row) => rows::check(table, row, leaf, &mut self.report),
-                None => {
+        for Read { index, hash, leaf } in read {
+            let row = table_of(leaf.event).and_then(|table| held.get_mut(table.name)?.remove(index));
+            let holds = match (table_of(leaf.event), &row) {
+                (Some(table), Some(row)) => rows::check(table, row, leaf, &mut self.report),
+                (Some(table), None) => {
                     let place = format!("{} {}={index}", table.name, table.key());
                     self.report.find(table.name, place, "the row of its leaf is missing");
+                    false
                 }
-            }
-            self.follow(*index, leaf, row, &mut jobs)?;
+                (None, _) => false,
+            };
+            self.life(*index, leaf, row.as_deref(), &mut jobs)?;
+            let row = row.as_deref().filter(|_| holds);
+            self.replay.line(&Line { index: *index, hash, leaf, row }, &mut self.report);
         }
         for (table, rows) in held {
             for (key, _) in rows {
@@ -210,17 +209,10 @@ impl<'a> Walk<'a> {
         Ok(by_key)
     }
 
-    /// The life of an operation: intended, then concluded at most once; revoked only where it exists.
-    fn follow(
-        &mut self,
-        index: u64,
-        leaf: &Leaf,
-        row: Option<Vec<Cell>>,
-        jobs: &mut Vec<Job>,
-    ) -> Result<(), StoreError> {
+    /// The life of an operation: intended, then concluded at most once (the fold says so); revoked only where it exists.
+    fn life(&mut self, index: u64, leaf: &Leaf, row: Option<&[Cell]>, jobs: &mut Vec<Job>) -> Result<(), StoreError> {
         match leaf.event {
-            Event::Intend if leaf.op == index => drop(self.open.insert(index)),
-            Event::Record | Event::Refuse if leaf.op == index => {}
+            Event::Intend | Event::Record | Event::Refuse if leaf.op == index => {}
             Event::Intend | Event::Record | Event::Refuse => {
                 self.report.find(
                     "leaf",
@@ -228,30 +220,39 @@ impl<'a> Walk<'a> {
                     "its operation is not its own index",
                 );
             }
-            Event::Conclude | Event::Fail => {
-                if !self.open.remove(&leaf.op) {
-                    let says = format!("operation {} has another conclusion, or was never intended", leaf.op);
-                    self.report.find("conclusion", format!("conclusion leaf={index}"), says);
-                } else if leaf.event == Event::Conclude {
-                    let signature = match row.as_deref().and_then(|row| cell(&CONCLUSION, row, "signature")) {
-                        Some(Cell::Blob(signature)) => signature.clone(),
-                        _ => Vec::new(),
-                    };
-                    jobs.push(Job { op: leaf.op, signature, intent: None });
-                }
+            Event::Conclude if self.replay.is_open(leaf.op) => {
+                let signature = match row.and_then(|row| cell(&CONCLUSION, row, "signature")) {
+                    Some(Cell::Blob(signature)) => signature.clone(),
+                    _ => Vec::new(),
+                };
+                jobs.push(Job { op: leaf.op, signature, intent: None });
             }
+            Event::Conclude | Event::Fail => {}
             Event::Revoke => self.revoked(index, leaf)?,
         }
         Ok(())
     }
 
+    /// A revocation says of its credential what the intent says: CRLs are made of nothing else.
     fn revoked(&mut self, index: u64, leaf: &Leaf) -> Result<(), StoreError> {
+        let place = format!("revocation leaf={index}");
         let intended = if leaf.op < index { self.evidence.leaf(leaf.op)? } else { None };
-        let intended = intended.and_then(|bytes| Leaf::parse(&bytes).ok());
-        let ours = intended.is_some_and(|of| of.event == Event::Intend && of.serial == leaf.serial);
-        if !ours {
-            let says = format!("operation {} is no intent with this serial", leaf.op);
-            self.report.find("revocation", format!("revocation leaf={index}"), says);
+        let intended = intended.and_then(|bytes| Leaf::parse(&bytes).ok()).filter(|of| of.event == Event::Intend);
+        let same = |of: &Leaf| of.serial == leaf.serial && of.issuer == leaf.issuer && of.kind == leaf.kind;
+        if !intended.is_some_and(|of| same(&of)) {
+            let says = format!("operation {} is no intent of this kind, issuer and serial", leaf.op);
+            self.report.find("revocation", place, says);
+            return Ok(());
+        }
+        let row = self.evidence.intent(leaf.op)?;
+        let Some(row) = row else { return Ok(()) };
+        let subject = leaf.subject.as_deref().and_then(|hash| hex::decode(hash).ok()).map(Cell::Blob);
+        let until = leaf.until.as_deref().and_then(|at| Timestamp::parse_rfc3339(at).ok());
+        let until = until.map_or(Cell::Null, |at| Cell::Int(at.unix()));
+        let fits = cell(&INTENT, &row, "subject_key_hash") == subject.as_ref()
+            && cell(&INTENT, &row, "not_after") == Some(&until);
+        if !fits {
+            self.report.find("revocation", place, format!("its key or its end is not that of operation {}", leaf.op));
         }
         Ok(())
     }
@@ -271,31 +272,9 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// The name index says what the intents say, no less and no more.
     fn names(&mut self, from: u64, to: u64, intents: Option<&BTreeMap<u64, Vec<Cell>>>) -> Result<(), StoreError> {
-        let Some(names) = self.evidence.names(from, to)? else { return Ok(()) };
-        let mut indexed: BTreeMap<i64, Cell> = names.into_iter().collect();
-        for (op, row) in intents.into_iter().flatten() {
-            let Some(Cell::Text(listed)) = cell(&INTENT, row, "names") else { continue };
-            // A list that cannot be read is found by the row's digest.
-            let listed: Vec<String> = serde_json::from_str(listed).unwrap_or_default();
-            for (at, name) in listed.into_iter().enumerate() {
-                let slot = i64::try_from(op * NAME_SLOTS + at as u64).unwrap_or(i64::MAX);
-                match indexed.remove(&slot) {
-                    Some(Cell::Text(there)) if there == name => {}
-                    Some(_) => {
-                        let place = format!("name slot={slot} column name");
-                        self.report.find("name", place, format!("is not `{name}`, as its intent op={op} says"));
-                    }
-                    None => {
-                        let says = format!("the row for `{name}` of intent op={op} is missing");
-                        self.report.find("name", format!("name slot={slot}"), says);
-                    }
-                }
-            }
-        }
-        for slot in indexed.into_keys() {
-            self.report.find("name", format!("name slot={slot} column slot"), "no intent has this name");
+        if let Some(names) = self.evidence.names(from, to)? {
+            rows::names(names, intents, &mut self.report);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use policy::Timestamp;
 
+use super::projections::{self, Tally};
 use super::{Item, Reply};
 use crate::error::StoreError;
 use crate::leaf::{Numbers, Tail};
@@ -33,6 +34,7 @@ impl Fault {
     pub fn before(error: SqlError) -> Fault {
         match error {
             SqlError::Away(why) | SqlError::Lost(why) => Fault::Away(why),
+            late @ SqlError::Late(_) => Fault::Away(late.to_string()),
             SqlError::Corrupt(why) => Fault::Corrupt(why),
             row @ (SqlError::Taken(_) | SqlError::Wrong(_)) => Fault::Row(row),
         }
@@ -59,9 +61,6 @@ fn already_concluded(op: u64) -> StoreError {
     StoreError::Conflict(format!("operation {op} is concluded already"))
 }
 
-/// More parameters make a statement of their own per size; a batch seldom needs more than one.
-const ASK_MAX: usize = 64;
-
 /// The signatures of concluded operations: asked only for conclusions that were parked, which may be there after all.
 pub(super) type Concluded = HashMap<u64, Option<Vec<u8>>>;
 
@@ -73,15 +72,9 @@ pub(super) fn concluded(sql: &mut dyn Sql, items: &[Item]) -> Result<Concluded, 
     };
     let parked: Vec<u64> = items.iter().filter_map(parked).collect();
     let mut concluded = Concluded::new();
-    for some in parked.chunks(ASK_MAX) {
-        let asked = some.len().next_power_of_two();
-        let marks: Vec<String> = (1..=asked).map(|at| format!("${at}")).collect();
-        let params: Vec<Value<'_>> = some.iter().cycle().take(asked).map(|op| int(*op)).collect();
-        let text = format!("SELECT op, signature FROM conclusion WHERE op IN ({})", marks.join(", "));
-        for mut row in sql.query(&text, &params)? {
-            if let (Ok(op), Ok(signature)) = (row.index(), row.opt_blob()) {
-                concluded.insert(op, signature);
-            }
+    for mut row in projections::ask(sql, "SELECT op, signature FROM conclusion WHERE op IN", &parked, "")? {
+        if let (Ok(op), Ok(signature)) = (row.index(), row.opt_blob()) {
+            concluded.insert(op, signature);
         }
     }
     Ok(concluded)
@@ -296,7 +289,17 @@ impl<'a> Batch<'a> {
             values.extend(row.values());
         }
         sql.insert(RECORD.insert(), RECORD.columns.len(), &values)?;
+        self.write_projections(sql)?;
         self.write_log(sql)
+    }
+
+    fn write_projections(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
+        let mut tally = Tally::default();
+        tally.intents(sql, &self.intents)?;
+        tally.conclusions(sql, &self.conclusions)?;
+        tally.revocations(sql, &self.revocations)?;
+        tally.write(sql)?;
+        projections::records(sql, &self.records)
     }
 
     fn write_intents(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {

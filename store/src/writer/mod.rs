@@ -6,6 +6,7 @@
 mod batch;
 #[cfg(any(test, feature = "testing"))]
 mod bulk;
+mod projections;
 mod transaction;
 
 use std::collections::VecDeque;
@@ -258,7 +259,10 @@ impl Writer {
     /// After a COMMIT without an answer: is the batch there?
     fn look_again(&mut self, error: &SqlError, done: &transaction::Done) -> Result<bool, SqlError> {
         let sql = match (self.sql.take(), error) {
-            (Some(mut sql), SqlError::Taken(_) | SqlError::Away(_) | SqlError::Corrupt(_) | SqlError::Wrong(_)) => {
+            (
+                Some(mut sql),
+                SqlError::Taken(_) | SqlError::Away(_) | SqlError::Late(_) | SqlError::Corrupt(_) | SqlError::Wrong(_),
+            ) => {
                 sql.rollback();
                 sql
             }

@@ -5,7 +5,7 @@ use store::Report;
 use super::{is_clean, shown};
 
 /// Every table with its key columns and all others, as the schema has them.
-pub const TABLES: [(&str, &[&str]); 10] = [
+pub const TABLES: [(&str, &[&str]); 16] = [
     ("leaf", &["idx"]),
     ("tile", &["level", "n"]),
     ("head", &["id"]),
@@ -15,6 +15,12 @@ pub const TABLES: [(&str, &[&str]); 10] = [
     ("conclusion", &["leaf"]),
     ("revocation", &["leaf"]),
     ("record", &["leaf"]),
+    ("place", &["id"]),
+    ("card", &["op"]),
+    ("open", &["op"]),
+    ("renewal", &["op"]),
+    ("expiring", &["owner", "hour"]),
+    ("present", &["kind", "id"]),
     ("migration", &["version"]),
 ];
 
@@ -190,6 +196,7 @@ fn named(table: &str, place: &[(String, Value)]) -> String {
 fn show(value: &Value) -> String {
     match value {
         Value::Int(n) => n.to_string(),
-        other => panic!("a key is a number: {other:?}"),
+        Value::Text(text) => text.clone(),
+        other => panic!("a key is a number or a text: {other:?}"),
     }
 }

@@ -105,6 +105,18 @@ impl House {
         self.ledger.conclude(signature).await.unwrap()
     }
 
+    /// The entry of a CRL of an issuer over all that is revoked, with these entries instead of the right ones if given.
+    pub fn crl(&self, n: u64, issuer: &str, listed: Option<&[(Vec<u8>, Timestamp, u8)]>) -> Entry {
+        let known = self.ledger.revocations(issuer);
+        let all: Vec<_> = known.rows.iter().map(|row| (row.serial.clone(), row.revoked_at, row.reason)).collect();
+        let mut entry = self.entry(n);
+        (entry.kind, entry.issuer, entry.covers) = (Kind::Crl, issuer.into(), Some(known.covers));
+        (entry.validity, entry.owner) = (None, None);
+        entry.names.clear();
+        entry.message = Message::from(tbs_crl(listed.unwrap_or(&all)));
+        entry
+    }
+
     pub async fn checkpoint(&self) -> String {
         match self.ledger.intend_checkpoint(&self.log).await.unwrap() {
             Some(intent) => {
@@ -150,7 +162,13 @@ pub fn log_config() -> LogConfig {
     LogConfig { origin: ORIGIN.into(), state: None }
 }
 
+/// The service itself: what these tests do, nobody has to prove.
 pub fn actor() -> ActorStamp {
+    ActorStamp { id: "system:test".into(), proof: "system".into(), proof_id: String::new() }
+}
+
+/// A person with a token, which `verify` wants recorded ([`token_record`]).
+pub fn token_actor() -> ActorStamp {
     ActorStamp { id: "token:ops".into(), proof: "token".into(), proof_id: "0123456789abcdef".into() }
 }
 
@@ -195,6 +213,42 @@ pub fn record(id: &str, expect: Option<u64>) -> Record {
         actor: actor(),
         expect,
     }
+}
+
+/// The record of the token of [`token_actor`], as `api` writes it.
+pub fn token_record(expires: Timestamp, revoked_at: Option<Timestamp>) -> Record {
+    let body = serde_json::json!({
+        "name": "ops", "roles": ["issuer"], "owners": [], "scopes": null, "sha256": "00", "expires": expires,
+        "created_by": "system:init", "revoked_at": revoked_at,
+    });
+    let id = token_actor().proof_id;
+    let (lookup, expires) = (Some(id.clone()), Some(expires));
+    Record { kind: "api-token", id, owner: None, lookup, expires, body, actor: actor(), expect: None }
+}
+
+/// A TBSCertList by the book (RFC 5280 section 5.1): serial, when, reason of each entry.
+pub fn tbs_crl(entries: &[(Vec<u8>, Timestamp, u8)]) -> Vec<u8> {
+    let entry = |(serial, at, reason): &(Vec<u8>, Timestamp, u8)| {
+        let text = at.to_string();
+        let digits: String = text.chars().skip(2).filter(|c| c.is_ascii_digit() || *c == 'Z').collect();
+        let code = tlv(0x30, &[tlv(6, &[0x55, 0x1d, 0x15]), tlv(4, &tlv(10, &[*reason]))].concat());
+        let extensions = if *reason == 0 { Vec::new() } else { tlv(0x30, &code) };
+        tlv(0x30, &[tlv(2, serial), tlv(0x17, digits.as_bytes()), extensions].concat())
+    };
+    let list: Vec<u8> = entries.iter().flat_map(entry).collect();
+    let list = if list.is_empty() { list } else { tlv(0x30, &list) };
+    let time = tlv(0x17, b"260921090500Z");
+    let parts = [tlv(2, &[1]), tlv(0x30, &tlv(6, &[0x2b, 0x65, 0x70])), tlv(0x30, &[]), time.clone(), time, list];
+    tlv(0x30, &[parts.concat(), tlv(0xa0, &tlv(0x30, &[]))].concat())
+}
+
+fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
+    let length = match value.len() {
+        short @ 0..0x80 => vec![short as u8],
+        long @ 0x80..0x100 => vec![0x81, long as u8],
+        long => vec![0x82, (long >> 8) as u8, long as u8],
+    };
+    [&[tag], length.as_slice(), value].concat()
 }
 
 pub fn revocation(operation: u64) -> Revocation {
@@ -255,5 +309,29 @@ pub fn path_of(database: &Database) -> &Path {
     match database {
         Database::Sqlite(path) => path,
         Database::Postgres(_) => panic!("not a file"),
+    }
+}
+
+/// The head's edge over the leaves as they are now, by the definition of RFC 6962.
+pub fn edge_of(attack: &rusqlite::Connection) -> Vec<u8> {
+    let mut statement = attack.prepare("SELECT hash FROM leaf ORDER BY idx").unwrap();
+    let hashes: Vec<[u8; 32]> = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    let (mut edge, mut rest) = (Vec::new(), hashes.as_slice());
+    while !rest.is_empty() {
+        let (left, right) = rest.split_at(1 << rest.len().ilog2());
+        edge.extend(mth(left));
+        rest = right;
+    }
+    edge
+}
+
+fn mth(hashes: &[[u8; 32]]) -> [u8; 32] {
+    match hashes {
+        [one] => *one,
+        more => {
+            let (left, right) = more.split_at(more.len().next_power_of_two() / 2);
+            let node = [&[1][..], &mth(left), &mth(right)].concat();
+            ring::digest::digest(&ring::digest::SHA256, &node).as_ref().try_into().unwrap()
+        }
     }
 }

@@ -2,22 +2,25 @@
 //!
 //! At two thirds of its life, give or take up to 5 % of it, so that certificates which were issued together do not fall due
 //! together. The jitter follows from the serial: whoever asks, on whichever node, before or after a restart, gets the same
-//! second.
+//! second, and the register keeps it beside each certificate that is to be renewed.
 
-use policy::{Timestamp, Validity};
 use ring::digest;
 
-/// The second from which on it is due.
-pub(crate) fn renew_at(validity: Validity, serial: &[u8]) -> Timestamp {
-    let secs = validity.secs();
-    let span = secs / JITTER_PART;
-    validity.not_before().plus_secs(secs / 3 * 2 + secs % 3 * 2 / 3 + jitter(serial, span))
-}
+use crate::{Timestamp, Validity};
 
-/// The second from which on somebody should look: a quarter of the time between due and expired has gone by.
-pub(crate) fn overdue_at(validity: Validity, serial: &[u8]) -> Timestamp {
-    let due = renew_at(validity, serial);
-    due.plus_secs(validity.not_after().since(due) / 4)
+impl Validity {
+    /// The second from which on a certificate with this serial is to be renewed.
+    pub fn renew_at(&self, serial: &[u8]) -> Timestamp {
+        let secs = self.secs();
+        let span = secs / JITTER_PART;
+        self.not_before().plus_secs(secs / 3 * 2 + secs % 3 * 2 / 3 + jitter(serial, span))
+    }
+
+    /// The second from which on somebody should look: a quarter of the time between due and expired has gone by.
+    pub fn overdue_at(&self, serial: &[u8]) -> Timestamp {
+        let due = self.renew_at(serial);
+        due.plus_secs(self.not_after().since(due) / 4)
+    }
 }
 
 /// A number from `-span` to `span`.
@@ -46,8 +49,8 @@ mod tests {
     #[test]
     fn a_restart_changes_nothing() {
         let validity = Validity::starting(start(), 90 * DAY_SECS);
-        let due = renew_at(validity, b"serial");
-        assert_eq!(renew_at(validity, b"serial"), due);
+        let due = validity.renew_at(b"serial");
+        assert_eq!(validity.renew_at(b"serial"), due);
         // The figure itself is a promise: another build must not renew everything anew.
         assert_eq!(due.since(start()), 5_008_234);
     }
@@ -57,7 +60,7 @@ mod tests {
         let validity = Validity::starting(start(), 90 * DAY_SECS);
         let mut days = [0u32; 10];
         for serial in 0u32..10_000 {
-            let early = renew_at(validity, &serial.to_be_bytes()).since(start()) - 60 * DAY_SECS;
+            let early = validity.renew_at(&serial.to_be_bytes()).since(start()) - 60 * DAY_SECS;
             let day = (early + 9 * DAY_SECS / 2).div_euclid(DAY_SECS);
             days[usize::try_from(day).unwrap()] += 1;
         }
@@ -72,10 +75,10 @@ mod tests {
             secs in 1i64..(400 * DAY_SECS), serial in prop::collection::vec(any::<u8>(), 0..20),
         ) {
             let validity = Validity::starting(start(), secs);
-            let due = renew_at(validity, &serial);
+            let due = validity.renew_at(&serial);
             prop_assert!((due.since(start()) - secs * 2 / 3).abs() <= secs / 20);
-            prop_assert!(due <= overdue_at(validity, &serial));
-            prop_assert!(overdue_at(validity, &serial) <= validity.not_after());
+            prop_assert!(due <= validity.overdue_at(&serial));
+            prop_assert!(validity.overdue_at(&serial) <= validity.not_after());
         }
     }
 }

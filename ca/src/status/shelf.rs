@@ -1,0 +1,102 @@
+//! The shelf: the newest CRL of each issuer, in memory, once for everyone who reads it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
+use policy::Timestamp;
+use store::Credential;
+
+use crate::encode::sha256;
+
+/// A CRL as it is published. A copy shares its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedCrl {
+    /// DER.
+    pub der: Bytes,
+    /// SHA-256 of the DER.
+    pub sha256: [u8; 32],
+    /// The operation that made it.
+    pub operation: u64,
+    /// Its CRLNumber.
+    pub number: u64,
+    /// thisUpdate.
+    pub this_update: Timestamp,
+    /// nextUpdate.
+    pub next_update: Timestamp,
+    /// No earlier CRL of the issuer has this thisUpdate, surely: a date tells it from those before. Two that are made within a
+    /// second have one date.
+    pub is_dated: bool,
+    /// How many revocations it was made of.
+    pub(crate) told: Option<u64>,
+}
+
+impl Deref for PublishedCrl {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.der
+    }
+}
+
+impl AsRef<[u8]> for PublishedCrl {
+    fn as_ref(&self) -> &[u8] {
+        &self.der
+    }
+}
+
+/// The newest CRLs by issuer. Never goes back to an older one.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    crls: RwLock<BTreeMap<String, PublishedCrl>>,
+    asking: Mutex<BTreeSet<String>>,
+}
+
+impl Shelf {
+    /// What lies there.
+    pub(crate) fn get(&self, issuer: &str) -> Option<PublishedCrl> {
+        self.crls.read().unwrap_or_else(PoisonError::into_inner).get(issuer).cloned()
+    }
+
+    /// Puts a CRL there, unless a newer one is; answers which it is now. `None` for what is no signed CRL.
+    pub(crate) fn put(&self, crl: &Credential) -> Option<PublishedCrl> {
+        let (der, validity) = (Bytes::from(crl.x509_der()?), crl.validity?);
+        let mut new = PublishedCrl {
+            sha256: sha256(&der),
+            der,
+            operation: crl.operation,
+            number: crl.serial.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)),
+            this_update: validity.not_before(),
+            next_update: validity.not_after(),
+            is_dated: false,
+            told: crl.details.get("revocations").and_then(serde_json::Value::as_u64),
+        };
+        let mut crls = self.crls.write().unwrap_or_else(PoisonError::into_inner);
+        let there = crls.get(&crl.issuer);
+        if let Some(there) = there.filter(|there| there.operation >= new.operation) {
+            return Some(there.clone());
+        }
+        new.is_dated = new.number == 1
+            || there.is_some_and(|there| there.number + 1 == new.number && there.this_update < new.this_update);
+        crls.insert(crl.issuer.clone(), new.clone());
+        Some(new)
+    }
+
+    /// The turn to ask the database for an issuer's CRL; `None` while another has it.
+    pub(crate) fn turn(self: &Arc<Self>, issuer: &str) -> Option<Turn> {
+        let is_free = self.asking.lock().unwrap_or_else(PoisonError::into_inner).insert(issuer.to_owned());
+        is_free.then(|| Turn { shelf: Arc::clone(self), issuer: issuer.to_owned() })
+    }
+}
+
+/// The turn to ask, given back when dropped.
+pub(crate) struct Turn {
+    shelf: Arc<Shelf>,
+    issuer: String,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.shelf.asking.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.issuer);
+    }
+}

@@ -1,0 +1,158 @@
+//! Credentials as rows, and as they stand in memory.
+
+use std::collections::HashMap;
+
+use hsm::Message;
+use policy::{Owner, Timestamp, Validity};
+
+use crate::credential::{Credential, State};
+use crate::entry::{ActorStamp, GrantStamp, Kind};
+use crate::error::StoreError;
+use crate::prepare::{ConclusionRow, FORM_SHA256, IntentRow, Outcome};
+use crate::sql::{Row, Sql, Value};
+
+/// More parameters make a statement of their own per size.
+const ASK_MAX: usize = 64;
+/// An operation with what is known of it; aliases `i`, `c`, `r` are used by every condition below.
+const CREDENTIAL: &str = "SELECT i.op, i.kind, i.at, i.actor, i.proof, i.proof_id, i.action, i.rule, i.policy_hash, \
+    i.profile, i.profile_hash, i.key_label, i.key_hash, i.algorithm, i.form, i.message, i.serial, i.issuer, i.owner, \
+    i.subject, i.names, i.subject_key_hash, i.not_before, i.not_after, i.details, c.at, c.outcome, c.signature, c.reason, \
+    r.revoked_at, r.reason";
+const FROM: &str = " FROM intent i LEFT JOIN conclusion c ON c.op = i.op LEFT JOIN revocation r ON r.op = i.op";
+
+pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
+    let corrupt = |e: &dyn std::fmt::Display| StoreError::Corrupt(e.to_string());
+    let operation = row.index()?;
+    let kind: Kind = row.text()?.parse().map_err(|e: StoreError| corrupt(&e))?;
+    let intended_at = Timestamp::from_unix(row.int()?);
+    let actor = ActorStamp { id: row.text()?, proof: row.text()?, proof_id: row.text()? };
+    let grant = GrantStamp { action: row.text()?, rule: row.text()?, policy_hash: row.hash()? };
+    let (profile, profile_hash) = (row.text()?, row.hash()?);
+    let (signing_key, signing_key_hash) = (row.text()?, row.hash()?);
+    let algorithm = row.text()?.parse().map_err(|e: hsm::UnknownName| corrupt(&e))?;
+    let prehashed = row.text()? == FORM_SHA256;
+    let (tbs, serial) = (row.blob()?, row.opt_blob()?.unwrap_or_default());
+    let issuer = row.text()?;
+    let owner = row.opt_text()?.map(|o| Owner::parse(&o)).transpose().map_err(|e| corrupt(&e))?;
+    let subject = row.text()?;
+    let names = serde_json::from_str(&row.text()?).map_err(|e| corrupt(&e))?;
+    let key_hash = row.hash()?;
+    let validity = match (row.opt_int()?, row.opt_int()?) {
+        (Some(from), Some(to)) => {
+            Some(Validity::new(Timestamp::from_unix(from), Timestamp::from_unix(to)).map_err(|e| corrupt(&e))?)
+        }
+        _ => None,
+    };
+    let details = serde_json::from_str(&row.text()?).map_err(|e| corrupt(&e))?;
+    let concluded_at = row.opt_int()?.map(Timestamp::from_unix);
+    let outcome = row.opt_text()?;
+    let (signature, failure) = (row.opt_blob()?, row.opt_text()?);
+    let revoked_at = row.opt_int()?.map(Timestamp::from_unix);
+    let reason = row.opt_int()?.map(u8::try_from).transpose().map_err(|e| corrupt(&e))?;
+    let state = match (outcome.as_deref(), revoked_at) {
+        (_, Some(_)) => State::Revoked,
+        (None, None) => State::Intended,
+        (Some("issued"), None) => State::Issued,
+        (Some("failed"), None) => State::Failed,
+        (Some(other), None) => return Err(StoreError::Corrupt(format!("operation {operation}: outcome `{other}`"))),
+    };
+    Ok(Credential {
+        operation,
+        kind,
+        state,
+        serial,
+        issuer,
+        owner,
+        subject,
+        names,
+        profile,
+        profile_hash,
+        validity,
+        key_hash,
+        signing_key,
+        signing_key_hash,
+        algorithm,
+        tbs,
+        prehashed,
+        signature,
+        revoked_at,
+        reason,
+        failure,
+        details,
+        actor,
+        grant,
+        intended_at,
+        concluded_at,
+    })
+}
+
+/// An intent that is still in memory, as a reader would find it.
+pub(crate) fn intended(operation: u64, row: &IntentRow) -> Credential {
+    let entry = row.entry.clone();
+    let (prehashed, tbs) = match &entry.message {
+        Message::Whole(bytes) => (false, bytes.to_vec()),
+        Message::Sha256(hash) => (true, hash.to_vec()),
+    };
+    Credential {
+        operation,
+        kind: entry.kind,
+        state: State::Intended,
+        serial: entry.serial,
+        issuer: entry.issuer,
+        owner: entry.owner,
+        subject: entry.subject,
+        names: entry.names,
+        profile: entry.profile,
+        profile_hash: entry.profile_hash,
+        validity: entry.validity,
+        key_hash: entry.key_hash,
+        signing_key: entry.key.label().to_owned(),
+        signing_key_hash: row.key_hash,
+        algorithm: entry.key.algorithm(),
+        tbs,
+        prehashed,
+        signature: None,
+        revoked_at: None,
+        reason: None,
+        failure: None,
+        details: entry.details,
+        actor: entry.actor,
+        grant: entry.grant,
+        intended_at: row.at,
+        concluded_at: None,
+    }
+}
+
+/// The same credential once its conclusion is durable.
+pub(crate) fn concluded(intended: Credential, row: &ConclusionRow) -> Credential {
+    let (state, signature, failure) = match &row.outcome {
+        Outcome::Issued(signature) => (State::Issued, Some(signature.clone()), None),
+        Outcome::Failed(reason) => (State::Failed, None, Some(reason.clone())),
+    };
+    // An operation may have been revoked while it was under way.
+    let state = if intended.revoked_at.is_some() { State::Revoked } else { state };
+    Credential { state, signature, failure, concluded_at: Some(row.at), ..intended }
+}
+
+/// The newest operation with this serial, should two keys ever have used one.
+pub(crate) fn operation_of_serial(sql: &mut dyn Sql, serial: &[u8]) -> Result<Option<u64>, StoreError> {
+    let rows = sql.query("SELECT op FROM intent WHERE serial = $1", &[Value::Blob(serial)])?;
+    let ops = rows.into_iter().map(|mut row| row.index()).collect::<Result<Vec<_>, _>>()?;
+    Ok(ops.into_iter().max())
+}
+
+/// Some operations, by their number.
+pub(super) fn by_operations(sql: &mut dyn Sql, ops: &[i64]) -> Result<HashMap<u64, Credential>, StoreError> {
+    let mut found = HashMap::with_capacity(ops.len());
+    for some in ops.chunks(ASK_MAX) {
+        // Few sizes, so that few statements are parsed.
+        let asked = some.len().next_power_of_two();
+        let marks: Vec<String> = (1..=asked).map(|at| format!("${at}")).collect();
+        let params: Vec<Value<'_>> = some.iter().cycle().take(asked).map(|op| Value::Int(*op)).collect();
+        for row in sql.query(&format!("{CREDENTIAL}{FROM} WHERE i.op IN ({})", marks.join(", ")), &params)? {
+            let credential = credential_of(row)?;
+            found.insert(credential.operation, credential);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,424 @@
+//! Lists of credentials by keyset: a page begins after the last row of the one before, however many were added since.
+//!
+//! Where a list comes from: the piles of the places that the filter means, merged; or a name; or a key; or what is open. Each
+//! source answers in order from a position on, a bounded number at a time, and what was found is judged once more by the
+//! whole filter.
+
+use std::collections::BTreeSet;
+
+use policy::Timestamp;
+
+use super::credentials::by_operations;
+use super::places::{Stack, Wanted, may_hold, stacks};
+use super::{PAGE_MAX, number, page_size};
+use crate::credential::{Credential, Filter, Order, Page, State};
+use crate::entry::Kind;
+use crate::error::StoreError;
+use crate::prepare::NAME_SLOTS;
+use crate::projection::{Pile, is_certificate};
+use crate::sql::{Row, Sql, Value};
+
+/// Operations that one page looks at; a page that would need more ends early, and the next goes on from there. In the order of
+/// expiry, a name, a key or what is open is looked through up to here, the newest first.
+const LOOKED_MAX: usize = 10_000;
+/// Stacks that one statement reads.
+const ARMS: usize = 16;
+
+/// The newest operation of a kind and issuer that is surely signed, and not revoked.
+pub(crate) fn latest(sql: &mut dyn Sql, kind: Kind, issuer: &str) -> Result<Option<u64>, StoreError> {
+    let filter = Filter {
+        kind: Some(kind),
+        issuer: Some(issuer.to_owned()),
+        state: Some(State::Issued),
+        limit: 1,
+        ..Filter::default()
+    };
+    Ok(list(sql, &filter)?.items.first().map(|newest| newest.operation))
+}
+
+pub(crate) fn list(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Credential>, StoreError> {
+    let by_expiry = filter.not_after_before.is_some() || filter.not_after_after.is_some();
+    if by_expiry && filter.order == Order::Newest {
+        return Err(StoreError::Invalid("a list by expiry comes in the order of expiry".into()));
+    }
+    let mut at = match filter.after_cursor.as_deref() {
+        Some(text) => Position::parse(text)?,
+        None => Position::start(filter),
+    };
+    let mut source = Source::of(sql, filter)?;
+    let (limit, mut looked, mut items) = (page_size(filter.limit), 0, Vec::new());
+    loop {
+        // One more than asked tells whether there is a next page.
+        let wanted = limit + 1 - items.len();
+        let found = source.next(sql, filter, &at, wanted)?;
+        let Some(last) = found.last().copied() else { break };
+        looked += found.len();
+        let ops: Vec<i64> = found.iter().map(|found| found.op).collect();
+        let mut credentials = by_operations(sql, &ops)?;
+        let in_order = ops.iter().filter_map(|op| credentials.remove(&u64::try_from(*op).ok()?));
+        items.extend(in_order.filter(|credential| matches(filter, credential)));
+        at = last;
+        if items.len() > limit || looked >= LOOKED_MAX {
+            break;
+        }
+    }
+    let next = if items.len() > limit {
+        items.truncate(limit);
+        items.last().map(|last| Position::of(last).to_string())
+    } else if looked >= LOOKED_MAX {
+        Some(at.to_string())
+    } else {
+        None
+    };
+    Ok(Page { items, next })
+}
+
+/// The whole filter, of a credential as it was read.
+fn matches(filter: &Filter, credential: &Credential) -> bool {
+    fn is<T: PartialEq>(wanted: &Option<T>, there: &T) -> bool {
+        wanted.as_ref().is_none_or(|wanted| wanted == there)
+    }
+    let not_after = credential.validity.map(|validity| validity.not_after());
+    is(&filter.kind, &credential.kind)
+        && (!filter.certificates || is_certificate(credential.kind.as_str()))
+        && filter
+            .owner
+            .as_deref()
+            .is_none_or(|owner| credential.owner.as_ref().map(policy::Owner::as_str) == Some(owner))
+        && filter.name.as_ref().is_none_or(|name| credential.names.contains(name))
+        && is(&filter.state, &credential.state)
+        && is(&filter.profile, &credential.profile)
+        && is(&filter.issuer, &credential.issuer)
+        && is(&filter.key_hash, &credential.key_hash)
+        && filter.not_after_before.is_none_or(|before| not_after.is_some_and(|at| at < before))
+        && filter.not_after_after.is_none_or(|after| not_after.is_some_and(|at| at >= after))
+}
+
+/// A place in a list: an operation and the end of its validity. As a cursor: `OP.NOT_AFTER`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Position {
+    op: i64,
+    not_after: i64,
+}
+
+impl Position {
+    /// Before everything that the filter may find.
+    fn start(filter: &Filter) -> Position {
+        match filter.order {
+            Order::Newest => Position { op: i64::MAX, not_after: 0 },
+            Order::Expiry => {
+                Position { op: -1, not_after: filter.not_after_after.map_or(i64::MIN, |after| after.unix()) }
+            }
+        }
+    }
+
+    fn of(credential: &Credential) -> Position {
+        Position {
+            op: i64::try_from(credential.operation).unwrap_or(i64::MAX),
+            not_after: credential.validity.map_or(0, |validity| validity.not_after().unix()),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Position, StoreError> {
+        let parts = text.split_once('.').and_then(|(op, at)| Some((op.parse().ok()?, at.parse().ok()?)));
+        let (op, not_after) = parts.ok_or_else(|| StoreError::Invalid("the cursor is none of ours".into()))?;
+        Ok(Position { op, not_after })
+    }
+
+    /// Whether a list comes to `self` after `other`.
+    fn is_after(&self, other: &Position, order: Order) -> bool {
+        match order {
+            Order::Newest => self.op < other.op,
+            Order::Expiry => (self.not_after, self.op) > (other.not_after, other.op),
+        }
+    }
+
+    fn sort(found: &mut [Position], order: Order) {
+        match order {
+            Order::Newest => found.sort_unstable_by_key(|at| std::cmp::Reverse(at.op)),
+            Order::Expiry => found.sort_unstable_by_key(|at| (at.not_after, at.op)),
+        }
+    }
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.op, self.not_after)
+    }
+}
+
+/// Where a list comes from.
+enum Source {
+    Stacks(Vec<Stack>),
+    /// What one index finds by the newest first, of the places that the filter means.
+    Found {
+        by: By,
+        places: BTreeSet<i64>,
+    },
+}
+
+#[derive(Clone, Copy)]
+enum By {
+    Name,
+    Key,
+    Open,
+}
+
+impl By {
+    /// Operation, place, pile, end: below `$1`, at most `$2`, the newest first.
+    fn text(self) -> String {
+        match self {
+            By::Name => format!(
+                "SELECT n.slot / {NAME_SLOTS}, c.place, c.pile, c.not_after FROM name n \
+                JOIN card c ON c.op = n.slot / {NAME_SLOTS} WHERE n.slot < $1 AND n.name = $2 ORDER BY n.slot DESC LIMIT $3"
+            ),
+            // The index holds the first eight bytes; the hash decides.
+            By::Key => "SELECT i.op, c.place, c.pile, c.not_after FROM intent i JOIN card c ON c.op = i.op \
+                WHERE i.op < $1 AND substr(i.subject_key_hash, 1, 8) = $2 AND i.subject_key_hash = $3 \
+                ORDER BY i.op DESC LIMIT $4"
+                .into(),
+            By::Open => {
+                "SELECT o.op, o.place, 0, o.not_after FROM open o WHERE o.op < $1 ORDER BY o.op DESC LIMIT $2".into()
+            }
+        }
+    }
+
+    fn params<'a>(self, filter: &'a Filter, below: i64, limit: usize) -> Vec<Value<'a>> {
+        let slots = i64::try_from(NAME_SLOTS).unwrap_or(i64::MAX);
+        let limit = number(limit as u64);
+        match self {
+            By::Name => {
+                let name = filter.name.as_deref().map_or(Value::Null, Value::Text);
+                vec![Value::Int(below.saturating_mul(slots)), name, limit]
+            }
+            By::Key => {
+                let hash = filter.key_hash.as_ref();
+                let start = hash.map_or(Value::Null, |hash| Value::Blob(&hash[..8]));
+                let whole = hash.map_or(Value::Null, |hash| Value::Blob(hash));
+                vec![Value::Int(below), start, whole, limit]
+            }
+            By::Open => vec![Value::Int(below), limit],
+        }
+    }
+}
+
+impl Source {
+    fn of(sql: &mut dyn Sql, filter: &Filter) -> Result<Source, StoreError> {
+        let by = match filter {
+            Filter { name: Some(_), .. } => By::Name,
+            Filter { key_hash: Some(_), .. } => By::Key,
+            Filter { state: Some(State::Intended), .. } => By::Open,
+            _ => return Ok(Source::Stacks(stacks(sql, filter)?)),
+        };
+        let places = stacks(sql, filter)?.into_iter().map(|stack| stack.place).collect();
+        Ok(Source::Found { by, places })
+    }
+
+    /// At most about `wanted` positions after `at`, in order; none: there are no more.
+    fn next(
+        &mut self,
+        sql: &mut dyn Sql,
+        filter: &Filter,
+        at: &Position,
+        wanted: usize,
+    ) -> Result<Vec<Position>, StoreError> {
+        match self {
+            Source::Stacks(stacks) => merge(sql, filter, stacks, at, wanted),
+            Source::Found { by, places } => match filter.order {
+                Order::Newest => newest(sql, filter, *by, places, at, wanted),
+                Order::Expiry => by_expiry(sql, filter, *by, places, at, wanted),
+            },
+        }
+    }
+}
+
+/// The next of what an index finds, the newest first.
+fn newest(
+    sql: &mut dyn Sql,
+    filter: &Filter,
+    by: By,
+    places: &BTreeSet<i64>,
+    at: &Position,
+    wanted: usize,
+) -> Result<Vec<Position>, StoreError> {
+    let (mut below, mut looked, mut found) = (at.op, 0, Vec::new());
+    while found.len() < wanted && looked < LOOKED_MAX {
+        let rows = sql.query(&by.text(), &by.params(filter, below, PAGE_MAX))?;
+        let count = rows.len();
+        for row in rows {
+            let (position, is_ours) = read(row, filter, places)?;
+            below = position.op;
+            // A credential that has the name twice is found twice.
+            let is_new = found.last().is_none_or(|last: &Position| last.op != position.op);
+            if is_ours && is_new && found.len() < wanted {
+                found.push(position);
+            }
+        }
+        looked += count;
+        if count < PAGE_MAX {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The next of what an index finds, the first to expire first: looked through and sorted here.
+fn by_expiry(
+    sql: &mut dyn Sql,
+    filter: &Filter,
+    by: By,
+    places: &BTreeSet<i64>,
+    at: &Position,
+    wanted: usize,
+) -> Result<Vec<Position>, StoreError> {
+    let mut found = Vec::new();
+    for row in sql.query(&by.text(), &by.params(filter, i64::MAX, LOOKED_MAX))? {
+        let (position, is_ours) = read(row, filter, places)?;
+        if is_ours && position.is_after(at, Order::Expiry) {
+            found.push(position);
+        }
+    }
+    Position::sort(&mut found, Order::Expiry);
+    found.dedup();
+    found.truncate(wanted);
+    Ok(found)
+}
+
+/// A position, and whether it is one that the filter may mean.
+fn read(mut row: Row, filter: &Filter, places: &BTreeSet<i64>) -> Result<(Position, bool), StoreError> {
+    let (op, place, pile) = (row.int()?, row.int()?, row.int()?);
+    let not_after = row.opt_int()?;
+    let may = Pile::of_number(pile).is_some_and(|pile| may_hold(pile, filter.state));
+    let ends = not_after.is_some() || filter.order == Order::Newest;
+    Ok((Position { op, not_after: not_after.unwrap_or(0) }, may && ends && places.contains(&place)))
+}
+
+/// The next of many stacks, each of which is in order. Of more than a statement reads, only those whose next comes early
+/// enough have to be read.
+fn merge(
+    sql: &mut dyn Sql,
+    filter: &Filter,
+    stacks: &mut Vec<Stack>,
+    at: &Position,
+    wanted: usize,
+) -> Result<Vec<Position>, StoreError> {
+    let near;
+    let stacks = if stacks.len() <= ARMS {
+        &*stacks
+    } else {
+        near = nearest(sql, filter, stacks, at, wanted)?;
+        &near
+    };
+    let mut found = Vec::new();
+    for some in stacks.chunks(ARMS) {
+        let arms = some.len().next_power_of_two();
+        let mut params = Vec::with_capacity(arms * 6);
+        for at_arm in 0..arms {
+            match some.get(at_arm) {
+                Some(stack) => arm_params(filter, *stack, at, wanted, &mut params),
+                // Too many arms for the statement's size: one that finds nothing.
+                None => arm_params(filter, Stack { place: -1, pile: Pile::Live }, at, 0, &mut params),
+            }
+        }
+        for mut row in sql.query(&arms_text(filter.order, arms), &params)? {
+            let (op, not_after) = (row.int()?, row.opt_int()?.unwrap_or(0));
+            found.push(Position { op, not_after });
+        }
+    }
+    Position::sort(&mut found, filter.order);
+    found.truncate(wanted);
+    Ok(found)
+}
+
+fn arms_text(order: Order, arms: usize) -> String {
+    let arm = |n: usize| match order {
+        Order::Newest => {
+            let at = |part: usize| 4 * n + part;
+            format!(
+                "SELECT op, not_after FROM (SELECT c.op, c.not_after FROM card c WHERE c.place = ${} AND c.pile = ${} \
+                AND c.op < ${} ORDER BY c.op DESC LIMIT ${}) AS a{n}",
+                at(1),
+                at(2),
+                at(3),
+                at(4)
+            )
+        }
+        Order::Expiry => {
+            let at = |part: usize| 6 * n + part;
+            format!(
+                "SELECT op, not_after FROM (SELECT c.op, c.not_after FROM card c WHERE c.place = ${} AND c.pile = ${} \
+                AND (c.not_after, c.op) > (${}, ${}) AND c.not_after < ${} ORDER BY c.not_after, c.op LIMIT ${}) AS a{n}",
+                at(1),
+                at(2),
+                at(3),
+                at(4),
+                at(5),
+                at(6)
+            )
+        }
+    };
+    (0..arms).map(arm).collect::<Vec<_>>().join(" UNION ALL ")
+}
+
+fn arm_params(filter: &Filter, stack: Stack, at: &Position, wanted: usize, params: &mut Vec<Value<'_>>) {
+    params.extend([Value::Int(stack.place), Value::Int(stack.pile.number())]);
+    match filter.order {
+        Order::Newest => params.push(Value::Int(at.op)),
+        Order::Expiry => params.extend([Value::Int(at.not_after), Value::Int(at.op), Value::Int(before(filter))]),
+    }
+    params.push(number(wanted as u64));
+}
+
+fn before(filter: &Filter) -> i64 {
+    filter.not_after_before.map_or(i64::MAX, Timestamp::unix)
+}
+
+/// The stacks that the next `wanted` positions lie on: one index look for each says where its next is.
+fn nearest(
+    sql: &mut dyn Sql,
+    filter: &Filter,
+    stacks: &[Stack],
+    at: &Position,
+    wanted: usize,
+) -> Result<Vec<Stack>, StoreError> {
+    let mut heads: Vec<(i64, Stack)> = Vec::with_capacity(stacks.len());
+    for pile in Pile::ALL.into_iter().filter(|pile| stacks.iter().any(|stack| stack.pile == *pile)) {
+        let (head, own) = match filter.order {
+            Order::Newest => (
+                "SELECT c.op FROM card c WHERE c.place = p.id AND c.pile = $6 AND c.op < $7 ORDER BY c.op DESC LIMIT 1",
+                vec![Value::Int(at.op)],
+            ),
+            Order::Expiry => (
+                "SELECT c.not_after FROM card c WHERE c.place = p.id AND c.pile = $6 AND (c.not_after, c.op) > ($7, $8) \
+                 AND c.not_after < $9 ORDER BY c.not_after, c.op LIMIT 1",
+                vec![Value::Int(at.not_after), Value::Int(at.op), Value::Int(before(filter))],
+            ),
+        };
+        // The places first: a parameter must be named in the order of its number.
+        let text =
+            format!("WITH p AS (SELECT p.id FROM place p WHERE {}) SELECT p.id, ({head}) FROM p", Wanted::CONDITION);
+        let mut params = Wanted::of(filter).params();
+        params.push(Value::Int(pile.number()));
+        params.extend(own);
+        for mut row in sql.query(&text, &params)? {
+            let place = row.int()?;
+            if let Some(head) = row.opt_int()? {
+                heads.push((head, Stack { place, pile }));
+            }
+        }
+    }
+    match filter.order {
+        Order::Newest => heads.sort_unstable_by_key(|(head, _)| std::cmp::Reverse(*head)),
+        Order::Expiry => heads.sort_unstable_by_key(|(head, _)| *head),
+    }
+    // So many stacks already give as many positions; those whose next is no later than the last of them may come before it.
+    if let Some((last, _)) = heads.get(wanted.saturating_sub(1)).copied() {
+        let many = heads.iter().take_while(|(head, _)| match filter.order {
+            Order::Newest => *head >= last,
+            Order::Expiry => *head <= last,
+        });
+        let many = many.count();
+        heads.truncate(many);
+    }
+    Ok(heads.into_iter().map(|(_, stack)| stack).collect())
+}

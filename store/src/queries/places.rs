@@ -1,0 +1,74 @@
+//! Which places a filter means.
+
+use crate::credential::{Filter, State};
+use crate::error::StoreError;
+use crate::projection::Pile;
+use crate::sql::{Sql, Value};
+
+/// A filter by what all credentials of a place have in common.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted<'a> {
+    kind: Option<&'a str>,
+    profile: Option<&'a str>,
+    issuer: Option<&'a str>,
+    owner: Option<&'a str>,
+    certificates: bool,
+}
+
+impl<'a> Wanted<'a> {
+    /// Of places `p`; its five parameters are the first of their statement. One text whatever the filter: there are few places,
+    /// and they are walked.
+    pub const CONDITION: &'static str = "p.kind = COALESCE($1, p.kind) AND p.profile = COALESCE($2, p.profile) \
+        AND p.issuer = COALESCE($3, p.issuer) AND COALESCE(p.owner, '') = COALESCE($4, p.owner, '') \
+        AND (CAST($5 AS BIGINT) = 0 OR p.kind NOT IN ('crl', 'code-signature'))";
+
+    pub fn of(filter: &'a Filter) -> Wanted<'a> {
+        Wanted {
+            kind: filter.kind.map(|kind| kind.as_str()),
+            profile: filter.profile.as_deref(),
+            issuer: filter.issuer.as_deref(),
+            owner: filter.owner.as_deref(),
+            certificates: filter.certificates,
+        }
+    }
+
+    pub fn params(&self) -> Vec<Value<'a>> {
+        let words = [self.kind, self.profile, self.issuer, self.owner];
+        let words = words.map(|word| word.map_or(Value::Null, Value::Text));
+        words.into_iter().chain([Value::Int(self.certificates.into())]).collect()
+    }
+}
+
+/// Some of a place's operations: what a list is merged from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stack {
+    pub place: i64,
+    pub pile: Pile,
+}
+
+/// The stacks that may hold what matches; empty ones are left out.
+pub(super) fn stacks(sql: &mut dyn Sql, filter: &Filter) -> Result<Vec<Stack>, StoreError> {
+    let text = format!(
+        "SELECT p.id, p.intended + p.issued, p.failed, p.revoked FROM place p WHERE {} ORDER BY p.id",
+        Wanted::CONDITION
+    );
+    let mut stacks = Vec::new();
+    for mut row in sql.query(&text, &Wanted::of(filter).params())? {
+        let place = row.int()?;
+        for pile in Pile::ALL {
+            if row.int()? > 0 && may_hold(pile, filter.state) {
+                stacks.push(Stack { place, pile });
+            }
+        }
+    }
+    Ok(stacks)
+}
+
+pub(super) fn may_hold(pile: Pile, state: Option<State>) -> bool {
+    match state {
+        None => true,
+        Some(State::Intended | State::Issued) => pile == Pile::Live,
+        Some(State::Failed) => pile == Pile::Failed,
+        Some(State::Revoked) => pile == Pile::Revoked,
+    }
+}

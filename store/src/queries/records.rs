@@ -1,0 +1,71 @@
+//! Records: the present version of one, or of those found by a second key or an owner.
+
+use policy::Timestamp;
+
+use super::{PAGE_MAX, number, page_size};
+use crate::entry::ActorStamp;
+use crate::error::StoreError;
+use crate::record::{RecordFilter, StoredRecord};
+use crate::schema::RECORD as RECORD_TABLE;
+use crate::sql::{Cell, Row, Sql, Value};
+
+const RECORD: &str = "SELECT v.leaf, v.kind, v.id, v.at, v.owner, v.lookup, v.expires, v.body, v.actor, v.proof, v.proof_id \
+    FROM present p JOIN record v ON v.leaf = p.leaf";
+
+pub(crate) fn record_of(mut row: Row) -> Result<StoredRecord, StoreError> {
+    Ok(StoredRecord {
+        version: row.index()? + 1,
+        kind: row.text()?,
+        id: row.text()?,
+        at: Timestamp::from_unix(row.int()?),
+        owner: row.opt_text()?,
+        lookup: row.opt_text()?,
+        expires: row.opt_int()?.map(Timestamp::from_unix),
+        body: serde_json::from_str(&row.text()?).map_err(|e| StoreError::Corrupt(e.to_string()))?,
+        actor: ActorStamp { id: row.text()?, proof: row.text()?, proof_id: row.text()? },
+    })
+}
+
+/// The present version of a record as it stands there, not attested.
+pub(crate) fn record_get(sql: &mut dyn Sql, kind: &str, id: &str) -> Result<Option<Vec<Cell>>, StoreError> {
+    let text = format!("{RECORD} WHERE p.kind = $1 AND p.id = $2");
+    Ok(sql.query(&text, &[Value::Text(kind), Value::Text(id)])?.into_iter().next().map(Row::cells))
+}
+
+/// The present versions that match, by id. A version that was replaced does not match, whatever it said.
+pub(crate) fn record_list(sql: &mut dyn Sql, kind: &str, filter: &RecordFilter) -> Result<Vec<Vec<Cell>>, StoreError> {
+    let (owner, lookup) = (filter.owner.as_deref().map(Value::Text), filter.lookup.as_deref().map(Value::Text));
+    let (by, mut params) = match (owner, lookup) {
+        (None, None) => ("", vec![]),
+        (Some(owner), None) => (" AND p.owner = $2", vec![owner]),
+        (None, Some(lookup)) => (" AND p.lookup = $2", vec![lookup]),
+        (Some(owner), Some(lookup)) => (" AND p.lookup = $2 AND p.owner = $3", vec![lookup, owner]),
+    };
+    params.insert(0, Value::Text(kind));
+    // Ids are never empty.
+    params.push(Value::Text(filter.after.as_deref().unwrap_or_default()));
+    params.push(number(page_size(filter.limit) as u64));
+    let (after, limit) = (params.len() - 1, params.len());
+    let text = format!("{RECORD} WHERE p.kind = $1{by} AND p.id > ${after} ORDER BY p.id LIMIT ${limit}");
+    Ok(sql.query(&text, &params)?.into_iter().map(Row::cells).collect())
+}
+
+/// The whole rows, in the schema's order, of the present versions of a kind of which there are few.
+pub(crate) fn record_rows(sql: &mut dyn Sql, kind: &str) -> Result<Vec<Vec<Cell>>, StoreError> {
+    let columns: Vec<String> = RECORD_TABLE.columns.iter().map(|(column, _)| format!("v.{column}")).collect();
+    let text = format!(
+        "SELECT {} FROM present p JOIN record v ON v.leaf = p.leaf WHERE p.kind = $1 AND p.id > $2 ORDER BY p.id LIMIT $3",
+        columns.join(", ")
+    );
+    let id_at = RECORD_TABLE.position("id").unwrap_or_default();
+    let (mut found, mut after) = (Vec::new(), String::new());
+    loop {
+        let rows = sql.query(&text, &[Value::Text(kind), Value::Text(&after), number(PAGE_MAX as u64)])?;
+        let count = rows.len();
+        found.extend(rows.into_iter().map(Row::cells));
+        match found.last().and_then(|row| row.get(id_at)) {
+            Some(Cell::Text(last)) if count == PAGE_MAX => after.clone_from(last),
+            _ => return Ok(found),
+        }
+    }
+}

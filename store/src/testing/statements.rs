@@ -1,0 +1,15 @@
+//! Every statement that was asked, so that a test can explain them all.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+pub(crate) fn note_statement(sql: &str) {
+    STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned());
+}
+
+/// Takes every statement that a connection of this process parsed since the last time.
+pub fn take_statements() -> BTreeSet<String> {
+    std::mem::take(&mut *STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner))
+}

@@ -1,0 +1,229 @@
+//! The service's own auditor: new leaves as they come, and old ones round and round, a tile at a time.
+//!
+//! What is read is held against the tree in memory, not against what the database says of itself: each leaf's bytes, the row
+//! it stands for, the tile above it, the names beside it. Rows are written once, so no transaction spans the looks and no
+//! reader's snapshot is held. What is found is an alarm of the node; a request that needs the row is refused by `truth` anyway.
+//!
+//! It does not replay meaning and checks no signatures: that is `verify`, which reads everything.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use policy::Timestamp;
+
+use super::database;
+use super::rows::{self, table_of};
+use super::{Finding, Report};
+use crate::entry::Kind;
+use crate::error::StoreError;
+use crate::leaf::{Event, Leaf};
+use crate::log::{Hash, TILE_WIDTH, leaf_hash, tile_root};
+use crate::prepare::NAME_SLOTS;
+use crate::schema::{INTENT, LEAFED};
+use crate::sql::{Cell, Sql};
+use crate::truth::{Node, proved_hash};
+
+/// New leaves of one step, in tiles: a step a second keeps up with 4,096 leaves a second for a twentieth of a processor, and
+/// what comes faster is looked at afterwards.
+pub(crate) const NEW_TILES: usize = 16;
+/// A CRL may be megabytes: a look ends after so many leaves that intend one.
+const LARGE_PER_LOOK: usize = 4;
+
+/// How far the service's own audit is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AuditState {
+    /// Leaves that came since the start, up to this one, were looked at when they came. Behind the log's size under load.
+    pub newest: u64,
+    /// When the present round through all leaves began.
+    pub round_started: Option<Timestamp>,
+    /// How far this round is.
+    pub round_at: u64,
+    /// Every leaf and row was looked at since then; none until the first round is through.
+    pub all_since: Option<Timestamp>,
+    /// How many findings there were, the same ones of later rounds too. Each is an alarm ([`Integrity`](crate::Integrity)).
+    pub findings: u64,
+}
+
+/// Where the patrol is.
+#[derive(Debug, Default)]
+pub(crate) struct Patrol(Mutex<Option<AuditState>>);
+
+impl Patrol {
+    /// How far it is.
+    pub fn state(&self) -> AuditState {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()
+    }
+
+    /// The next new leaves; none where it has seen all. The first step begins at the log's end: what was there before is old.
+    pub fn next_new(&self, size: u64) -> Option<Range<u64>> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = held.get_or_insert_with(|| AuditState { newest: size, ..AuditState::default() });
+        tile_from(state.newest, size)
+    }
+
+    /// The next old leaves; none where the log is empty.
+    pub fn next_old(&self, size: u64, now: Timestamp) -> Option<Range<u64>> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = held.get_or_insert_with(AuditState::default);
+        if state.round_started.is_some() && state.round_at >= size {
+            (state.all_since, state.round_started) = (state.round_started, None);
+        }
+        if state.round_started.is_none() {
+            (state.round_started, state.round_at) = (Some(now), 0);
+        }
+        tile_from(state.round_at, size)
+    }
+
+    /// New leaves were looked at.
+    pub fn seen_new(&self, to: u64, findings: u64) {
+        self.note(findings, |state| state.newest = state.newest.max(to));
+    }
+
+    /// Old leaves were looked at.
+    pub fn seen_old(&self, to: u64, findings: u64) {
+        self.note(findings, |state| state.round_at = state.round_at.max(to));
+    }
+
+    fn note(&self, findings: u64, seen: impl FnOnce(&mut AuditState)) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = held.get_or_insert_with(AuditState::default);
+        seen(state);
+        state.findings += findings;
+    }
+}
+
+/// From a leaf to the end of its tile.
+fn tile_from(from: u64, size: u64) -> Option<Range<u64>> {
+    let width = u64::from(TILE_WIDTH);
+    (from < size).then(|| from..size.min((from / width + 1) * width))
+}
+
+/// Looks at leaves of one tile, which this node knows; answers up to which one, and what it found.
+pub(crate) fn look(node: &Node, sql: &mut dyn Sql, range: Range<u64>) -> Result<(u64, Vec<Finding>), StoreError> {
+    let mut report = Report::default();
+    let mut stored: HashMap<u64, _> = HashMap::new();
+    for leaf in database::leaves(sql, range.start, range.end)? {
+        stored.insert(u64::try_from(leaf.index).unwrap_or(u64::MAX), leaf);
+    }
+    let (mut leaves, mut hashes, mut large) = (BTreeMap::new(), Vec::new(), 0);
+    let mut to = range.start;
+    while to < range.end && large < LARGE_PER_LOOK {
+        let Some(leaf) = stored.remove(&to) else {
+            report.find("leaf", format!("leaf idx={to} column idx"), "the leaf is missing");
+            hashes.push([0; 32]);
+            to += 1;
+            continue;
+        };
+        let hash = leaf_hash(&leaf.bytes);
+        if leaf.hash.as_deref() != Some(&hash[..]) {
+            report.find("leaf", format!("leaf idx={to}"), "the column hash is not the hash of the column bytes");
+        }
+        if let Ok(leaf) = Leaf::parse(&leaf.bytes) {
+            large += usize::from(leaf.event == Event::Intend && leaf.kind == Kind::Crl.as_str());
+            leaves.insert(to, leaf);
+        }
+        hashes.push(hash);
+        to += 1;
+    }
+    in_the_tree(node, sql, range.start, &hashes, &mut leaves, &mut report)?;
+    stands_for(sql, range.start..to, &leaves, &mut report)?;
+    ends(node, sql, &mut report)?;
+    for Finding { where_, says, .. } in &report.findings {
+        node.alarm(where_, says);
+    }
+    Ok((to, report.findings))
+}
+
+/// Holds leaves against the tree in memory; one that is not its leaf speaks for no row. A full tile is held as a whole.
+fn in_the_tree(
+    node: &Node,
+    sql: &mut dyn Sql,
+    from: u64,
+    hashes: &[Hash],
+    leaves: &mut BTreeMap<u64, Leaf>,
+    report: &mut Report,
+) -> Result<(), StoreError> {
+    let width = u64::from(TILE_WIDTH);
+    if hashes.len() as u64 == width && from.is_multiple_of(width) {
+        let n = from / width;
+        let root = tile_root(hashes);
+        if proved_hash(node, sql, 1, n)? == Ok(root) {
+            let place = format!("tile level=0 n={n}");
+            match database::tile(sql, 0, n)? {
+                Some(there) if there == [hashes.concat(), root.to_vec()] => {}
+                Some(_) => report.find("tile", place, "is not what its leaves derive"),
+                None => report.find("tile", place, "the full tile is missing"),
+            }
+            return Ok(());
+        }
+    }
+    for (index, hash) in (from..).zip(hashes) {
+        let says = match proved_hash(node, sql, 0, index)? {
+            Ok(proved) if proved == *hash => continue,
+            Ok(_) => "is not the leaf in the tree that this node knows".to_owned(),
+            Err(why) => why,
+        };
+        leaves.remove(&index);
+        // A missing one was said to be missing.
+        if *hash != [0; 32] {
+            report.find("leaf", format!("leaf idx={index} column bytes"), says);
+        }
+    }
+    Ok(())
+}
+
+/// Holds the rows of a range against their leaves.
+fn stands_for(
+    sql: &mut dyn Sql,
+    range: Range<u64>,
+    leaves: &BTreeMap<u64, Leaf>,
+    report: &mut Report,
+) -> Result<(), StoreError> {
+    for table in LEAFED {
+        let mut there: BTreeMap<u64, Vec<Cell>> = BTreeMap::new();
+        for row in database::rows(sql, table, range.start, range.end)? {
+            if let Some(Cell::Int(key)) = row.first() {
+                there.insert(u64::try_from(*key).unwrap_or(u64::MAX), row);
+            }
+        }
+        if table.name == INTENT.name {
+            rows::names(database::names(sql, range.start, range.end)?, Some(&there), report);
+        }
+        let place = |index: &u64| format!("{} {}={index}", table.name, table.key());
+        for (index, leaf) in
+            leaves.iter().filter(|(_, leaf)| table_of(leaf.event).is_some_and(|t| t.name == table.name))
+        {
+            match there.remove(index) {
+                Some(row) => drop(rows::check(table, &row, leaf, report)),
+                None => report.find(table.name, place(index), "the row of its leaf is missing"),
+            }
+        }
+        for index in there.keys().filter(|index| leaves.contains_key(index)) {
+            report.find(table.name, place(index), "the row has no leaf");
+        }
+    }
+    Ok(())
+}
+
+/// Rows outside the log. Whatever was committed before the look is of leaves that this node knows after following.
+fn ends(node: &Node, sql: &mut dyn Sql, report: &mut Report) -> Result<(), StoreError> {
+    let keyed = LEAFED.iter().map(|table| (table.name, table.key(), 1));
+    let mut outer = Vec::new();
+    for (table, key, slots) in keyed.chain([("leaf", "idx", 1), ("name", "slot", NAME_SLOTS)]) {
+        if let Some((least, greatest)) = database::ends(sql, table, key)? {
+            outer.push((table, key, slots, least, greatest));
+        }
+    }
+    node.follow(sql, false)?;
+    let size = node.head().size;
+    for (table, key, slots, least, greatest) in outer {
+        let end = size.saturating_mul(slots);
+        for at in [least, greatest] {
+            if !u64::try_from(at).is_ok_and(|at| at < end) {
+                report.find(table, format!("{table} {key}={at} column {key}"), "the row lies outside the log");
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! The projections of a batch, written beside its rows. projection.rs has the rules.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::batch::int;
+use crate::error::StoreError;
+use crate::prepare::{ConclusionRow, IntentRow, Outcome, RecordRow, RevocationRow};
+use crate::projection::{self, Labels, Pile, is_certificate};
+use crate::schema::PLACE_COUNTERS;
+use crate::sql::{Row, Sql, SqlError, Value};
+
+/// What a batch adds to the counters of a place, in the order of [`PLACE_COUNTERS`].
+type Delta = [i64; 4];
+const INTENDED: usize = 0;
+const ISSUED: usize = 1;
+const FAILED: usize = 2;
+const REVOKED: usize = 3;
+
+/// Counters under way; each row they touch is written once a batch.
+#[derive(Default)]
+pub(super) struct Tally<'a> {
+    /// Places that a new intent stands in; perhaps nobody stood there before.
+    named: BTreeMap<i64, (Labels<'a>, bool)>,
+    places: BTreeMap<i64, Delta>,
+    /// Certificates by owner (all: the empty one) and the hour of their end: how many, how many with renewal.
+    hours: BTreeMap<(String, i64), (i64, i64)>,
+}
+
+/// An operation that has no conclusion.
+struct Open {
+    place: i64,
+    not_after: Option<i64>,
+    due: Option<i64>,
+    renews: Option<Vec<u8>>,
+}
+
+impl<'a> Tally<'a> {
+    fn count(&mut self, place: i64, which: usize, by: i64) {
+        if let Some(counter) = self.places.entry(place).or_default().get_mut(which) {
+            *counter += by;
+        }
+    }
+
+    fn expiry(&mut self, kind: &str, owner: Option<&str>, renew: bool, not_after: Option<i64>, by: i64) {
+        let Some(not_after) = not_after.filter(|_| is_certificate(kind)) else { return };
+        let hour = projection::hour(not_after);
+        for owner in owner.into_iter().chain([""]) {
+            let (live, renewed) = self.hours.entry((owner.to_owned(), hour)).or_default();
+            *live += by;
+            *renewed += if renew { by } else { 0 };
+        }
+    }
+
+    pub fn intents(&mut self, sql: &mut dyn Sql, rows: &[(u64, &'a IntentRow)]) -> Result<(), SqlError> {
+        let mut cards = Vec::with_capacity(rows.len() * 4);
+        let mut open = Vec::with_capacity(rows.len() * 5);
+        for (op, row) in rows {
+            let (card, not_after) = (&row.card, row.card.not_after.map_or(Value::Null, Value::Int));
+            cards.extend([int(*op), Value::Int(card.place), Value::Int(Pile::Live.number()), not_after]);
+            open.extend([int(*op), Value::Int(card.place), not_after]);
+            open.push(card.due.map_or(Value::Null, Value::Int));
+            open.push(card.renews.as_deref().map_or(Value::Null, Value::Blob));
+            let labels = row.labels();
+            self.named.insert(card.place, (labels, card.renew));
+            self.count(card.place, INTENDED, 1);
+            self.expiry(labels.kind, labels.owner, card.renew, card.not_after, 1);
+        }
+        sql.insert("INSERT INTO card (op, place, pile, not_after)", 4, &cards)?;
+        sql.insert("INSERT INTO open (op, place, not_after, due, renews)", 5, &open)
+    }
+
+    pub fn conclusions(&mut self, sql: &mut dyn Sql, rows: &[(u64, &ConclusionRow)]) -> Result<(), SqlError> {
+        let ops: Vec<u64> = rows.iter().map(|(_, row)| row.op).collect();
+        let mut open = take_open(sql, &ops)?;
+        let (mut due, mut failed) = (Vec::new(), Vec::new());
+        for (_, row) in rows {
+            let renews = match (open.remove(&row.op), &row.outcome) {
+                (Some(open), Outcome::Issued(_)) => {
+                    self.count(open.place, INTENDED, -1);
+                    self.count(open.place, ISSUED, 1);
+                    if let (Some(at), Some(not_after)) = (open.due, open.not_after) {
+                        due.extend([int(row.op), Value::Int(at), Value::Int(not_after)]);
+                    }
+                    open.renews
+                }
+                // Revoked while it was under way; that it was signed after all still ends the wait of what it renews.
+                (None, Outcome::Issued(_)) => renews_of(sql, row.op)?,
+                (Some(_), Outcome::Failed(_)) => {
+                    failed.push(row.op);
+                    None
+                }
+                (None, Outcome::Failed(_)) => None,
+            };
+            if let Some(serial) = renews {
+                // In the order of the leaves: an older certificate that is concluded later is due in its own right.
+                insert_due(sql, &mut due)?;
+                let text = "DELETE FROM renewal WHERE op IN (SELECT op FROM intent WHERE serial = $1)";
+                sql.execute(text, &[Value::Blob(&serial)])?;
+            }
+        }
+        insert_due(sql, &mut due)?;
+        self.leave_live(sql, &failed, Pile::Failed, |_| true)
+    }
+
+    pub fn revocations(&mut self, sql: &mut dyn Sql, rows: &[(u64, &RevocationRow)]) -> Result<(), SqlError> {
+        let ops: Vec<u64> = rows.iter().map(|(_, row)| row.revocation.operation).collect();
+        let open = take_open(sql, &ops)?;
+        ask(sql, "DELETE FROM renewal WHERE op IN", &ops, "")?;
+        self.leave_live(sql, &ops, Pile::Revoked, |op| open.contains_key(&op))
+    }
+
+    /// Moves operations to a pile, and takes them out of the counters they were in.
+    fn leave_live(
+        &mut self,
+        sql: &mut dyn Sql,
+        ops: &[u64],
+        to: Pile,
+        was_open: impl Fn(u64) -> bool,
+    ) -> Result<(), SqlError> {
+        let to_counter = match to {
+            Pile::Live => return Ok(()),
+            Pile::Failed => FAILED,
+            Pile::Revoked => REVOKED,
+        };
+        let select = "SELECT c.op, c.place, c.pile, c.not_after, p.kind, p.owner, p.renew FROM card c \
+            JOIN place p ON p.id = c.place WHERE c.op IN";
+        for row in ask(sql, select, ops, "")? {
+            let was = Standing::read(row)?;
+            let from = match was.pile {
+                Pile::Live if was_open(was.op) => INTENDED,
+                Pile::Live => ISSUED,
+                Pile::Failed => FAILED,
+                Pile::Revoked => REVOKED,
+            };
+            self.count(was.place, from, -1);
+            self.count(was.place, to_counter, 1);
+            if was.pile == Pile::Live {
+                self.expiry(&was.kind, was.owner.as_deref(), was.renew, was.not_after, -1);
+            }
+            let moved = [Value::Int(to.number()), int(was.op)];
+            sql.execute("UPDATE card SET pile = $1 WHERE op = $2", &moved)?;
+        }
+        Ok(())
+    }
+
+    pub fn write(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
+        let mut named = Vec::with_capacity(self.named.len() * 10);
+        for (id, (labels, renew)) in &self.named {
+            named.extend([Value::Int(*id), Value::Text(labels.kind), Value::Text(labels.profile)]);
+            named.extend([Value::Text(labels.issuer), labels.owner.map_or(Value::Null, Value::Text)]);
+            named.push(Value::Int((*renew).into()));
+            named.extend(self.places.get(id).copied().unwrap_or_default().map(Value::Int));
+        }
+        let into = "INSERT INTO place (id, kind, profile, issuer, owner, renew, intended, issued, failed, revoked) \
+            VALUES ? ON CONFLICT (id) DO UPDATE SET intended = place.intended + excluded.intended, \
+            issued = place.issued + excluded.issued, failed = place.failed + excluded.failed, \
+            revoked = place.revoked + excluded.revoked";
+        sql.insert(into, 10, &named)?;
+        for (id, delta) in self.places.iter().filter(|(id, _)| !self.named.contains_key(id)) {
+            let set: Vec<String> =
+                (1..).zip(PLACE_COUNTERS).map(|(at, counter)| format!("{counter} = {counter} + ${at}")).collect();
+            let text = format!("UPDATE place SET {} WHERE id = $5", set.join(", "));
+            let [intended, issued, failed, revoked] = delta.map(Value::Int);
+            sql.execute(&text, &[intended, issued, failed, revoked, Value::Int(*id)])?;
+        }
+        let mut hours = Vec::with_capacity(self.hours.len() * 4);
+        for ((owner, hour), (live, renewed)) in &self.hours {
+            hours.extend([Value::Text(owner), Value::Int(*hour), Value::Int(*live), Value::Int(*renewed)]);
+        }
+        let into = "INSERT INTO expiring (owner, hour, live, renewed) VALUES ? ON CONFLICT (owner, hour) DO UPDATE SET \
+            live = expiring.live + excluded.live, renewed = expiring.renewed + excluded.renewed";
+        sql.insert(into, 4, &hours)
+    }
+}
+
+/// Where an operation stands.
+struct Standing {
+    op: u64,
+    place: i64,
+    pile: Pile,
+    not_after: Option<i64>,
+    kind: String,
+    owner: Option<String>,
+    renew: bool,
+}
+
+impl Standing {
+    fn read(mut row: Row) -> Result<Standing, SqlError> {
+        let mut read = || {
+            let (op, place, pile) = (row.index()?, row.int()?, row.int()?);
+            let pile =
+                Pile::of_number(pile).ok_or_else(|| StoreError::Corrupt(format!("card op={op} has no pile {pile}")))?;
+            let (not_after, kind, owner) = (row.opt_int()?, row.text()?, row.opt_text()?);
+            Ok(Standing { op, place, pile, not_after, kind, owner, renew: row.int()? != 0 })
+        };
+        read().map_err(corrupt)
+    }
+}
+
+fn corrupt(error: StoreError) -> SqlError {
+    SqlError::Corrupt(error.to_string())
+}
+
+fn take_open(sql: &mut dyn Sql, ops: &[u64]) -> Result<HashMap<u64, Open>, SqlError> {
+    let mut taken = HashMap::with_capacity(ops.len());
+    for row in ask(sql, "DELETE FROM open WHERE op IN", ops, " RETURNING op, place, not_after, due, renews")? {
+        let (op, open) = read_open(row).map_err(corrupt)?;
+        taken.insert(op, open);
+    }
+    Ok(taken)
+}
+
+fn read_open(mut row: Row) -> Result<(u64, Open), StoreError> {
+    let op = row.index()?;
+    let (place, not_after, due) = (row.int()?, row.opt_int()?, row.opt_int()?);
+    Ok((op, Open { place, not_after, due, renews: row.opt_blob()? }))
+}
+
+fn renews_of(sql: &mut dyn Sql, op: u64) -> Result<Option<Vec<u8>>, SqlError> {
+    let rows = sql.query("SELECT details FROM intent WHERE op = $1", &[int(op)])?;
+    let details = rows.into_iter().next().and_then(|mut row| row.text().ok());
+    let details = details.and_then(|details| serde_json::from_str(&details).ok());
+    Ok(details.as_ref().and_then(projection::renews))
+}
+
+fn insert_due(sql: &mut dyn Sql, rows: &mut Vec<Value<'_>>) -> Result<(), SqlError> {
+    sql.insert("INSERT INTO renewal (op, due, not_after)", 3, rows)?;
+    rows.clear();
+    Ok(())
+}
+
+/// The last version of each record in a batch becomes the present one.
+pub(super) fn records(sql: &mut dyn Sql, rows: &[(u64, u64, &RecordRow)]) -> Result<(), SqlError> {
+    let mut last: BTreeMap<(&str, &str), (u64, &RecordRow)> = BTreeMap::new();
+    for (leaf, _, row) in rows {
+        last.insert((row.record.kind, &row.record.id), (*leaf, row));
+    }
+    let replacing: Vec<&RecordRow> = rows.iter().filter(|(_, old, _)| *old > 0).map(|(_, _, row)| *row).collect();
+    let before = found_by(sql, &replacing)?;
+    let (mut moved, mut others) = (Vec::new(), Vec::new());
+    for ((kind, id), (leaf, row)) in last {
+        let keys = (row.record.owner.clone(), row.record.lookup.clone());
+        // Found by the same words as before: none of the indexes by them has to be touched.
+        let same = before.get(&(kind.to_owned(), id.to_owned())) == Some(&keys);
+        let into = if same { &mut moved } else { &mut others };
+        into.extend([Value::Text(kind), Value::Text(id), int(leaf)]);
+        let (owner, lookup) = (row.record.owner.as_deref(), row.record.lookup.as_deref());
+        into.extend([owner, lookup].map(|text| text.map_or(Value::Null, Value::Text)));
+    }
+    let into = "INSERT INTO present (kind, id, leaf, owner, lookup) VALUES ? ON CONFLICT (kind, id) DO UPDATE SET \
+        leaf = excluded.leaf";
+    sql.insert(into, 5, &moved)?;
+    let into = "INSERT INTO present (kind, id, leaf, owner, lookup) VALUES ? ON CONFLICT (kind, id) DO UPDATE SET \
+        leaf = excluded.leaf, owner = excluded.owner, lookup = excluded.lookup";
+    sql.insert(into, 5, &others)
+}
+
+/// By what else a record is found: its owner and its second key.
+type Keys = (Option<String>, Option<String>);
+
+fn found_by(sql: &mut dyn Sql, rows: &[&RecordRow]) -> Result<HashMap<(String, String), Keys>, SqlError> {
+    let mut found = HashMap::with_capacity(rows.len());
+    for some in rows.chunks(ASK_MAX) {
+        let asked = some.len().next_power_of_two();
+        let pairs: Vec<String> = (0..asked).map(|at| format!("(${}, ${})", 2 * at + 1, 2 * at + 2)).collect();
+        let pairs = pairs.join(", ");
+        let text = format!("SELECT kind, id, owner, lookup FROM present WHERE (kind, id) IN (VALUES {pairs})");
+        let mut params = Vec::with_capacity(asked * 2);
+        for row in some.iter().cycle().take(asked) {
+            params.extend([Value::Text(row.record.kind), Value::Text(&row.record.id)]);
+        }
+        for mut row in sql.query(&text, &params)? {
+            let mut read = || Ok(((row.text()?, row.text()?), (row.opt_text()?, row.opt_text()?)));
+            let (record, keys) = read().map_err(corrupt)?;
+            found.insert(record, keys);
+        }
+    }
+    Ok(found)
+}
+
+/// More parameters make a statement of their own per size; a batch seldom needs more than one.
+const ASK_MAX: usize = 64;
+
+/// A statement about operations, some at a time: its text, their list, its end.
+pub(super) fn ask(sql: &mut dyn Sql, text: &str, ops: &[u64], end: &str) -> Result<Vec<Row>, SqlError> {
+    let mut rows = Vec::new();
+    for some in ops.chunks(ASK_MAX) {
+        // Few sizes, so that few statements are parsed.
+        let asked = some.len().next_power_of_two();
+        let marks: Vec<String> = (1..=asked).map(|at| format!("${at}")).collect();
+        let params: Vec<Value<'_>> = some.iter().cycle().take(asked).map(|op| int(*op)).collect();
+        rows.append(&mut sql.query(&format!("{text} ({}){end}", marks.join(", ")), &params)?);
+    }
+    Ok(rows)
+}

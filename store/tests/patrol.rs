@@ -1,0 +1,141 @@
+//! The service's own audit: what a thief does to rows that nobody asks for is found all the same.
+
+mod support;
+
+use store::{AuditState, Database};
+use support::*;
+
+/// One whole round through the log.
+async fn round(house: &House) -> AuditState {
+    let before = house.ledger.audited().all_since;
+    house.world.advance(1);
+    // The round under way ends, and a whole one after it.
+    let mut ends = 0;
+    let mut last = before;
+    for _ in 0..1_000 {
+        let state = house.ledger.audit_step().await.unwrap();
+        if state.all_since != last {
+            (last, ends) = (state.all_since, ends + 1);
+            house.world.advance(1);
+        }
+        if ends == 2 {
+            return state;
+        }
+    }
+    panic!("no round ends: {:?}", house.ledger.audited());
+}
+
+async fn filled(database: &Database) -> House {
+    let house = House::open(database).await;
+    for n in 1..=3 {
+        house.issue(n).await;
+    }
+    house.ledger.revoke(revocation(2)).await.unwrap();
+    house.ledger.record(vec![record("a", Some(0))]).await.unwrap();
+    house.ledger.intend(house.crl(9, "tls", None)).await.unwrap();
+    for n in 0..3 {
+        let some = (n * 200..(n + 1) * 200).map(|n| record(&format!("r{n}"), Some(0)));
+        house.ledger.record(some.collect()).await.unwrap();
+    }
+    house
+}
+
+/// What a thief does, and the place that is named.
+const THEFTS: [(&str, &str); 15] = [
+    ("UPDATE record SET body = '{}' WHERE id = 'r1'", "record leaf="),
+    ("DELETE FROM record WHERE id = 'r1'", "record leaf="),
+    ("UPDATE intent SET owner = 'bank' WHERE op = 2", "intent op=2"),
+    ("DELETE FROM intent WHERE op = 2", "intent op=2"),
+    ("DELETE FROM conclusion WHERE op = 2", "conclusion leaf=3"),
+    ("UPDATE revocation SET reason = 4", "revocation leaf=8"),
+    ("DELETE FROM revocation", "revocation leaf=8"),
+    ("UPDATE name SET name = 'dns:bank.example' WHERE slot = 256", "name slot=256"),
+    ("UPDATE leaf SET bytes = hash WHERE idx = 300", "leaf idx=300"),
+    ("UPDATE leaf SET hash = bytes WHERE idx = 608", "leaf idx=608"),
+    (
+        "UPDATE leaf SET (hash, bytes) = (SELECT o.hash, o.bytes FROM leaf o WHERE o.idx = 301) WHERE idx = 300",
+        "leaf idx=300 column bytes",
+    ),
+    ("DELETE FROM leaf WHERE idx = 4", "leaf idx=4"),
+    ("UPDATE tile SET root = hashes WHERE n = 1", "tile level=0 n=1"),
+    ("DELETE FROM tile WHERE n = 0", "tile level=0 n=0"),
+    (
+        "INSERT INTO conclusion (leaf, op, at, outcome) VALUES (9000, 9000, 0, 'issued')",
+        "conclusion leaf=9000 column leaf",
+    ),
+];
+
+fn steal(database: &Database, sql: &str) {
+    let (database, sql) = (database.clone(), sql.to_owned());
+    let thief = std::thread::spawn(move || match &database {
+        Database::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(&sql).unwrap(),
+        Database::Postgres(url) => {
+            postgres::Client::connect(url, postgres::NoTls).unwrap().batch_execute(&sql).unwrap();
+        }
+    });
+    thief.join().unwrap();
+}
+
+#[test]
+fn what_a_thief_does_to_old_rows_is_found_within_a_round() {
+    on_both(|database| async move {
+        let house = filled(&database).await;
+        let clean = round(&house).await;
+        assert_eq!((clean.findings, house.ledger.integrity().alarms_total), (0, 0));
+        assert!(clean.all_since.is_some() && clean.newest == house.ledger.head().size);
+        house.ledger.close().await;
+    });
+    for (sql, place) in THEFTS {
+        on_sqlite(|database| async move {
+            let house = filled(&database).await;
+            round(&house).await;
+            steal(&database, sql);
+            let state = round(&house).await;
+            let integrity = house.ledger.integrity();
+            assert!(state.findings > 0, "{sql}");
+            assert!(integrity.alarms.iter().any(|alarm| alarm.place.starts_with(place)), "{sql}: {integrity:?}");
+            house.ledger.close().await;
+        });
+    }
+}
+
+#[test]
+fn a_new_row_is_looked_at_by_the_next_step() {
+    on_both(|database| async move {
+        let house = filled(&database).await;
+        let start = house.ledger.audit_step().await.unwrap();
+        assert_eq!((start.newest, start.round_at), (house.ledger.head().size, 256));
+        let version = house.ledger.record(vec![record("new", Some(0))]).await.unwrap()[0];
+        steal(&database, "UPDATE record SET owner = 'bank' WHERE id = 'new'");
+        let state = house.ledger.audit_step().await.unwrap();
+        assert_eq!((state.newest, state.findings), (version, 1));
+        assert!(house.ledger.integrity().alarms[0].place.starts_with(&format!("record leaf={}", version - 1)));
+    });
+}
+
+/// Nothing that honest nodes do beside it looks like a theft.
+#[test]
+fn a_busy_register_raises_no_alarm() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        let other = house.beside(&database).await;
+        let writer = {
+            let ledger = other.ledger.clone();
+            tokio::spawn(async move {
+                for n in 0..700 {
+                    ledger.record(vec![record(&format!("r{n}"), Some(0))]).await.unwrap();
+                }
+            })
+        };
+        let mut steps = 0;
+        while !writer.is_finished() {
+            house.ledger.audit_step().await.unwrap();
+            steps += 1;
+        }
+        writer.await.unwrap();
+        house.ledger.audit_step().await.unwrap();
+        let state = house.ledger.audited();
+        assert_eq!((state.findings, state.newest), (0, house.ledger.head().size));
+        assert!(steps > 3 && house.ledger.integrity() == store::Integrity::default());
+    });
+}

@@ -1,0 +1,405 @@
+//! Every statement's plan, on both engines, over a seeded and analysed register: no walk over what is not bounded, no sorting
+//! aside, each index by its name. The golden file is what a reviewer sees change; a statement that walks turns the test red.
+//!
+//! `UPDATE_GOLDEN=1 cargo test -p chancery-store --test plans` writes it anew.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hsm::KeyKind;
+use policy::{Owner, Timestamp, Validity};
+use postgres::NoTls;
+use store::testing::{TestPostgres, take_statements};
+use store::{Database, DueFilter, Entry, Filter, Kind, Order, Pins, RecordFilter, State};
+use support::*;
+
+const GOLDEN: &str = "tests/plans.golden";
+/// Some of everything; what PostgreSQL is told of how many there are is another figure.
+const CERTIFICATES: u64 = 3_000;
+const DAY: i64 = 86_400;
+
+#[test]
+fn every_statement_is_answered_by_an_index() {
+    let mut text = String::new();
+    let dir = tempfile::tempdir().unwrap();
+    let sqlite = Database::Sqlite(dir.path().join("register.db"));
+    take_statements();
+    run(exercise(&sqlite));
+    let statements = representatives(take_statements());
+    let mut faults = Vec::new();
+    explain_on_sqlite(&sqlite, &statements, &mut text, &mut faults);
+    // Nobody analyses a register in service: the same without statistics.
+    let connection = rusqlite::Connection::open(path_of(&sqlite)).unwrap();
+    connection.execute_batch("DELETE FROM sqlite_stat1").unwrap();
+    drop(connection);
+    explain_on_sqlite(&sqlite, &statements, &mut String::new(), &mut faults);
+
+    let postgres = TestPostgres::start();
+    let database = postgres.database();
+    run(exercise(&database));
+    let statements = representatives(take_statements());
+    explain_on_postgres(&database, &statements, &mut text, &mut faults);
+
+    assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(GOLDEN, &text).unwrap();
+    }
+    let golden = std::fs::read_to_string(GOLDEN).unwrap_or_default();
+    let differs = golden.lines().zip(text.lines()).find(|(golden, now)| golden != now);
+    assert!(golden == text, "a plan is not the one in {GOLDEN} (UPDATE_GOLDEN=1 writes it anew): {differs:?}");
+}
+
+#[test]
+fn the_whole_of_the_ledger_is_exercised() {
+    let ledger = std::fs::read_to_string("src/ledger.rs").unwrap();
+    let this =
+        std::fs::read_to_string("tests/plans.rs").unwrap() + &std::fs::read_to_string("tests/support/mod.rs").unwrap();
+    let names = ledger.split("    pub async fn ").skip(1).map(|rest| rest.split(['(', '<']).next().unwrap());
+    let missing: Vec<&str> = names
+        .filter(|name| *name != "open" && *name != "resume")
+        .filter(|name| !this.contains(&format!(".{name}(")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?} are not asked here, so nobody knows the plans of their statements");
+}
+
+/// Fills a register with a little of everything, and asks everything that can be asked.
+async fn exercise(database: &Database) {
+    let house = House::open_with(database, KeyKind::Ed25519).await;
+    fill(&house).await;
+    analyse(database);
+    let ledger = &house.ledger;
+    ask_for_lists(&house).await;
+    let some = ledger.list(Filter { limit: 1, ..Filter::default() }).await.unwrap().items.remove(0);
+    ledger.credential(&some.serial_hex()).await.unwrap().unwrap();
+    ledger.credential_by_operation(some.operation).await.unwrap().unwrap();
+    ledger.latest(Kind::Crl, "tls").await.unwrap().unwrap();
+    ledger.newest_crl("tls").await.unwrap();
+    ledger.counts().await.unwrap();
+    ledger.count(Filter::default()).await.unwrap();
+    ledger.expiring(None, house.world.now()).await.unwrap();
+    ledger.unconcluded(Timestamp::from_unix(i64::MAX / 4)).await.unwrap();
+    let later = house.world.now().plus_secs(1_000 * DAY);
+    let due = DueFilter { until: later, ends_after: house.world.now(), after: None, limit: 10 };
+    assert!(!ledger.due(due).await.unwrap().is_empty());
+    for (owner, lookup) in
+        [(None, None), (Some("web"), None), (None, Some("lookup-a")), (Some("web"), Some("lookup-a"))]
+    {
+        let (owner, lookup) = (owner.map(str::to_owned), lookup.map(str::to_owned));
+        ledger.record_list("thing", RecordFilter { owner, lookup, after: None, limit: 10 }).await.unwrap();
+    }
+    ledger.record_get("thing", "a").await.unwrap();
+    ledger.refuse(refusal()).await.unwrap();
+    ledger.follow().await.unwrap();
+    house.checkpoint().await;
+    for level in 0..2 {
+        ledger.tile(level, 0, 256).await.unwrap();
+        ledger.tile(level, 0, 3).await.unwrap();
+    }
+    ledger.entries(0, 256).await.unwrap();
+    ledger.leaves(0..10).await.unwrap();
+    ledger.inclusion_proof(5, ledger.head().size).await.unwrap();
+    ledger.checkpoint().await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    ledger.export(dir.path()).await.unwrap();
+    // Another node's leaves are followed; a start reads the head.
+    let other = house.beside(database).await;
+    other.issue(1_000_000).await;
+    other.ledger.close().await;
+    house.issue(1_000_001).await;
+    let house = house.reopened(database).await;
+    house.ledger.close().await;
+    let database = database.clone();
+    let verified = std::thread::spawn(move || store::verify_pinned(database, &Pins::default(), &mut |_| {}));
+    verified.join().unwrap().unwrap();
+}
+
+/// Certificates in many places, records, revocations, CRLs, failures, what is open.
+async fn fill(house: &House) {
+    let next = AtomicU64::new(1);
+    let fillers = (0..32).map(|_| async {
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            if n > CERTIFICATES {
+                return;
+            }
+            let entry = filling(house, n);
+            let renews = (n.is_multiple_of(50)).then(|| hex::encode(serial(n - 40)));
+            let details = serde_json::json!({ "renew": n.is_multiple_of(3), "renews": renews });
+            let intent = house.ledger.intend(Entry { details, ..entry }).await.unwrap();
+            let operation = intent.operation();
+            if !n.is_multiple_of(500) {
+                house.ledger.conclude_unsigned(intent, vec![7; 72]).await.unwrap();
+            }
+            if n.is_multiple_of(10) {
+                house.ledger.revoke(revocation(operation)).await.unwrap();
+            }
+            if n.is_multiple_of(4) {
+                house.ledger.record(vec![record(&format!("r{n}"), None)]).await.unwrap();
+                house.ledger.record(vec![record(&format!("r{n}"), None)]).await.unwrap();
+            }
+        }
+    });
+    futures_all(fillers).await;
+    house.ledger.record(vec![record("a", None)]).await.unwrap();
+    let moved = store::Record { lookup: Some("elsewhere".into()), ..record("a", None) };
+    house.ledger.record(vec![moved]).await.unwrap();
+    house.ledger.record_key(&house.issuing, "tls", actor()).await.unwrap();
+    let late = house.ledger.intend(house.entry(2_000_000)).await.unwrap();
+    house.ledger.revoke(revocation(late.operation())).await.unwrap();
+    house.ledger.conclude_unsigned(late, vec![7; 72]).await.unwrap();
+    let crl = Entry { kind: Kind::Crl, names: Vec::new(), ..house.entry(2_000_001) };
+    let signature = house.signature(crl).await;
+    house.ledger.conclude(signature).await.unwrap();
+    // Ed25519 signs no SHA-256: a failure.
+    let failing = Entry { key: house.log.clone(), message: hsm::Message::Sha256([4; 32]), ..house.entry(2_000_002) };
+    let intent = house.ledger.intend(failing).await.unwrap();
+    match house.pool.sign(intent).await {
+        Err(hsm::SignError::Refused(not_signed)) => house.ledger.fail(not_signed).await.unwrap(),
+        other => panic!("{other:?}"),
+    }
+    for _ in 0..200 {
+        house.ledger.refuse(refusal()).await.unwrap();
+        house.checkpoint().await;
+    }
+}
+
+async fn futures_all(all: impl Iterator<Item = impl Future<Output = ()>>) {
+    let mut all: Vec<_> = all.map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        all.retain_mut(|one| one.as_mut().poll(context).is_pending());
+        if all.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}
+
+fn filling(house: &House, n: u64) -> Entry {
+    let mut key_hash = [0; 32];
+    key_hash[..8].copy_from_slice(&(n / 3).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    Entry {
+        owner: Some(Owner::parse(&format!("owner{}", n % 40)).unwrap()),
+        profile: format!("profile{}", n % 2),
+        validity: Some(Validity::starting(house.world.now(), DAY * (1 + (n as i64 * 37) % 400))),
+        key_hash,
+        ..house.entry(n)
+    }
+}
+
+/// Every filter alone and together, both orders, first page and next.
+async fn ask_for_lists(house: &House) {
+    let now = house.world.now();
+    let places = [
+        Filter::default(),
+        Filter { owner: Some("owner3".into()), certificates: true, ..Filter::default() },
+        Filter { name: Some("dns:host7.example".into()), ..Filter::default() },
+        Filter { key_hash: Some(filling(house, 9).key_hash), ..Filter::default() },
+    ];
+    for filter in places {
+        for state in State::ALL.map(Some).into_iter().chain([None]) {
+            for order in [Order::Newest, Order::Expiry] {
+                let ends = (order == Order::Expiry).then_some(now);
+                let mut filter = Filter { state, order, not_after_after: ends, limit: 5, ..filter.clone() };
+                let page = house.ledger.list(filter.clone()).await.unwrap();
+                filter.after_cursor = page.next;
+                house.ledger.list(filter).await.unwrap();
+            }
+        }
+    }
+}
+
+fn analyse(database: &Database) {
+    match database {
+        Database::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch("ANALYZE").unwrap(),
+        Database::Postgres(url) => {
+            let url = url.clone();
+            let analysed = std::thread::spawn(move || -> Result<(), postgres::Error> {
+                let large = format!(
+                    "UPDATE pg_class SET reltuples = reltuples * 1000 WHERE relname IN ('{}')",
+                    LARGE.join("', '")
+                );
+                let mut client = postgres::Client::connect(&url, NoTls)?;
+                client.batch_execute("ANALYZE")?;
+                // The planner is told of a register a thousand times as large: it decides as it would there.
+                client.batch_execute(&large)
+            });
+            analysed.join().unwrap().unwrap();
+        }
+    }
+}
+
+/// One statement of each shape: those that differ only in how many parameters stand in a list are one.
+fn representatives(statements: BTreeSet<String>) -> BTreeMap<String, String> {
+    let mut shapes: BTreeMap<String, String> = BTreeMap::new();
+    let asks = ["SELECT", "WITH", "UPDATE", "DELETE"];
+    for statement in statements.into_iter().filter(|text| asks.iter().any(|verb| text.starts_with(verb))) {
+        let kept = shapes.entry(shape(&statement)).or_insert_with(|| statement.clone());
+        if statement.len() > kept.len() {
+            *kept = statement;
+        }
+    }
+    shapes
+}
+
+fn shape(statement: &str) -> String {
+    let mut text = String::new();
+    for (at, part) in statement.split('$').enumerate() {
+        match at {
+            0 => text.push_str(part),
+            _ => {
+                text.push('$');
+                text.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+            }
+        }
+    }
+    while text.contains("$, $") {
+        text = text.replace("$, $", "$");
+    }
+    while text.contains("($), ($)") {
+        text = text.replace("($), ($)", "($)");
+    }
+    // The arms of a merge differ in their number alone.
+    match text.split_once(") AS a0") {
+        Some((arm, _)) => format!("{arm}) ... for each arm"),
+        None => text,
+    }
+}
+
+/// Tables that a question may walk: `place` has as many rows as the configuration has owners, profiles and issuers in use;
+/// `head` has one, `migration` one a schema step. `p` is `place` under its usual name.
+const BOUNDED: [&str; 4] = ["place", "p", "head", "migration"];
+/// The auditor counts what it has read.
+const COUNTING: [&str; 2] = ["SELECT COUNT(*) FROM leaf", "SELECT COUNT(*) FROM tile"];
+
+fn explain_on_sqlite(
+    database: &Database,
+    statements: &BTreeMap<String, String>,
+    text: &mut String,
+    faults: &mut Vec<String>,
+) {
+    let connection = rusqlite::Connection::open(path_of(database)).unwrap();
+    for (shape, statement) in statements {
+        let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let lines: BTreeSet<String> = explained
+            .raw_query()
+            .mapped(|row| row.get::<_, String>(3))
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap()
+            .into_iter()
+            .map(|line| without_arms(&line))
+            .collect();
+        for line in &lines {
+            let walks = line.strip_prefix("SCAN ").is_some_and(|of| {
+                let table = of.split(' ').next().unwrap_or_default();
+                !BOUNDED.contains(&table) && table != "CONSTANT" && table != "aN" && !table.ends_with("-ROW")
+            });
+            if (walks || line.contains("TEMP B-TREE")) && !COUNTING.contains(&shape.as_str()) {
+                faults.push(format!("sqlite: {line}\n{shape}"));
+            }
+        }
+        section(text, "sqlite", shape, lines.iter().map(String::as_str));
+    }
+}
+
+/// `a0`, `a1` and so on are one arm, and so are what PostgreSQL calls the tables in them.
+fn without_arms(line: &str) -> String {
+    let is_number = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+    let arm = |word: &str| match word {
+        word if word.strip_prefix('a').is_some_and(is_number) => "aN".to_owned(),
+        word if word.strip_prefix("c_").is_some_and(is_number) => "c".to_owned(),
+        word => word.to_owned(),
+    };
+    line.split(' ').map(arm).collect::<Vec<_>>().join(" ")
+}
+
+fn section<'a>(text: &mut String, engine: &str, shape: &str, lines: impl Iterator<Item = &'a str>) {
+    let lines: Vec<&str> = lines.collect();
+    if lines.is_empty() {
+        return;
+    }
+    writeln!(text, "{engine}: {shape}").unwrap();
+    for line in lines {
+        writeln!(text, "    {line}").unwrap();
+    }
+    text.push('\n');
+}
+
+fn explain_on_postgres(
+    database: &Database,
+    statements: &BTreeMap<String, String>,
+    text: &mut String,
+    faults: &mut Vec<String>,
+) {
+    let Database::Postgres(url) = database else { panic!("not a server") };
+    let mut client = postgres::Client::connect(url, NoTls).unwrap();
+    for (shape, statement) in statements {
+        // As the planner would have it, of the seeded register.
+        let free = plan(
+            &mut client,
+            statement,
+            "RESET enable_seqscan; RESET enable_bitmapscan; RESET enable_hashjoin; RESET enable_mergejoin",
+        );
+        for line in &free {
+            let walks = line.strip_prefix("Seq Scan on ").is_some_and(|of| {
+                let table = of.split(' ').next().unwrap_or_default();
+                LARGE.contains(&table)
+            });
+            if walks && !COUNTING.contains(&shape.as_str()) {
+                faults.push(format!("postgresql, left to itself: {line}\n{shape}"));
+            }
+        }
+        // What the indexes allow, whatever the statistics say.
+        let forced = plan(
+            &mut client,
+            statement,
+            "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off",
+        );
+        for line in &forced {
+            let walks = line.strip_prefix("Seq Scan on ").is_some_and(|of| {
+                let table = of.split(' ').next().unwrap_or_default();
+                !BOUNDED.contains(&table)
+            });
+            let sorts = line.starts_with("Sort");
+            if (walks || sorts) && !COUNTING.contains(&shape.as_str()) {
+                faults.push(format!("postgresql: {line}\n{shape}"));
+            }
+        }
+        section(text, "postgresql", shape, forced.iter().map(String::as_str));
+    }
+}
+
+/// Tables that grow with the register, and have grown here.
+const LARGE: [&str; 8] = ["intent", "conclusion", "leaf", "name", "card", "record", "present", "tile"];
+
+/// The nodes of a plan, without their costs and conditions.
+fn plan(client: &mut postgres::Client, statement: &str, settings: &str) -> BTreeSet<String> {
+    client.batch_execute(settings).unwrap();
+    // Prepared as the program prepares it: the planner does not see the values.
+    client.batch_execute("SET plan_cache_mode = force_generic_plan").unwrap();
+    client.batch_execute(&format!("PREPARE asked AS {statement}")).unwrap();
+    let parameters = (1..).take_while(|n| statement.contains(&format!("${n}"))).count();
+    let nulls = vec!["NULL"; parameters].join(", ");
+    let ask = if parameters == 0 {
+        "EXPLAIN (COSTS OFF) EXECUTE asked".to_owned()
+    } else {
+        format!("EXPLAIN (COSTS OFF) EXECUTE asked({nulls})")
+    };
+    let rows = client.simple_query(&ask).unwrap();
+    client.batch_execute("DEALLOCATE asked").unwrap();
+    let mut nodes = BTreeSet::new();
+    for message in rows {
+        let postgres::SimpleQueryMessage::Row(row) = message else { continue };
+        let line = row.get(0).unwrap().trim().trim_start_matches("-> ").trim().to_owned();
+        if ["Scan", "Sort", "Join", "Hash", "Aggregate", "Materialize", "Memoize"]
+            .iter()
+            .any(|word| line.contains(word))
+            && !line.contains("Cond:")
+            && !line.contains("Filter:")
+            && !line.contains("Sort Key:")
+        {
+            nodes.insert(without_arms(&line));
+        }
+    }
+    nodes
+}

@@ -1,0 +1,187 @@
+//! Whoever can write the database, and holds neither the token nor the process, can stop the service and nothing else
+//! (docs/decisions/006). The attacks that once worked, against the built binary, on SQLite and on PostgreSQL.
+
+use std::path::Path;
+
+use crate::house::{House, PATIENCE, command, succeed, text, until};
+use crate::postgres::Postgres;
+
+const PYTHON: &str = "/usr/bin/python3";
+
+/// A house and the thief's way into its database.
+struct Robbed {
+    house: House,
+    postgres: Option<Postgres>,
+}
+
+impl Robbed {
+    fn on_sqlite() -> Robbed {
+        Robbed { house: House::started(), postgres: None }
+    }
+
+    fn on_postgres() -> Robbed {
+        let postgres = Postgres::start();
+        let mut house = House::with(&["--demo", "--database", &postgres.url()]);
+        house.start();
+        Robbed { house, postgres: Some(postgres) }
+    }
+
+    /// Runs the thief's SQL beside the running service.
+    fn steal(&self, sql: &str) {
+        match &self.postgres {
+            Some(postgres) => postgres.run(sql),
+            None => {
+                let program = "import sqlite3,sys\n\
+                               c = sqlite3.connect(sys.argv[1], timeout=30)\n\
+                               c.executescript(sys.argv[2])\n\
+                               c.close()";
+                succeed(command(PYTHON, &["-c", program, text(&self.house.ca("chancery.db")), sql]));
+            }
+        }
+    }
+
+    fn alarms(&self) -> String {
+        self.house.curl_admin(&[&self.house.https("/api/v1/status")]).text()
+    }
+
+    fn ready(&self) -> u16 {
+        self.house.curl(&[&self.house.https("/readyz")]).status
+    }
+}
+
+fn on_both(claim: impl Fn(Robbed)) {
+    claim(Robbed::on_sqlite());
+    claim(Robbed::on_postgres());
+}
+
+fn out(house: &House, name: &str) -> String {
+    text(&house.path(name)).to_owned()
+}
+
+fn is_away(folder: &Path) -> bool {
+    !folder.join("cert.pem").exists()
+}
+
+/// The hash in the administrator's record is exchanged for that of a secret that the thief knows; a certificate is asked for;
+/// the row is put back. Before the mend: a certificate for any name, and `audit verify` was content.
+#[test]
+fn a_forged_hash_in_a_token_record_lets_nobody_in_running_and_restarted() {
+    on_both(|mut robbed| {
+        let (id, secret) = parts(&robbed.house.admin_token());
+        let (known, true_hash) = ("A".repeat(secret.len()), sha256(&secret));
+        let (thief, forged_hash) = (format!("chy_{id}_{known}"), sha256(&known));
+        let exchange = |from: &str, to: &str| {
+            format!("UPDATE record SET body = replace(body, '{from}', '{to}') WHERE kind = 'api-token'")
+        };
+        robbed.steal(&exchange(&true_hash, &forged_hash));
+        for restarted in [false, true] {
+            if restarted {
+                robbed.house.stop();
+                robbed.house.start();
+            }
+            let ask = |token: &str| {
+                let bearer = format!("Authorization: Bearer {token}");
+                robbed.house.curl(&["-H", &bearer, &robbed.house.https("/api/v1/status")]).status
+            };
+            assert_ne!(ask(&thief), 200, "the thief's own secret lets nobody in");
+            // What the node remembers of the true row lasts two seconds; then it looks, and refuses.
+            assert!(until(PATIENCE, || ask(&robbed.house.admin_token()) == 500), "an altered row decides nothing");
+            assert_ne!(ask(&thief), 200);
+        }
+        // Put back, the service believes the true row again, and has not forgotten.
+        robbed.steal(&exchange(&forged_hash, &true_hash));
+        let alarms = robbed.alarms();
+        assert!(alarms.contains("kind=api-token"), "the alarm says which row: {alarms}");
+    });
+}
+
+/// A token's public half and its secret.
+fn parts(token: &str) -> (String, String) {
+    let (id, secret) = token.trim().strip_prefix("chy_").and_then(|rest| rest.split_once('_')).expect("chy_ID_SECRET");
+    (id.to_owned(), secret.to_owned())
+}
+
+fn sha256(text: &str) -> String {
+    hex::encode(ring::digest::digest(&ring::digest::SHA256, text.as_bytes()))
+}
+
+/// A revocation deleted for a minute: before the mend the service signed a CRL without it.
+#[test]
+fn a_deleted_revocation_stays_on_every_crl_running_and_restarted() {
+    on_both(|mut robbed| {
+        let house = &robbed.house;
+        house.run(&["issue", "tls", "www.example.internal", "--out", &out(house, "www")]);
+        house.run(&["issue", "tls", "api.example.internal", "--out", &out(house, "api")]);
+        let serial = |name: &str| {
+            let list = house.json(&["certs", "list", "--name", name]);
+            list[0]["serial"].as_str().expect("a serial").to_owned()
+        };
+        let (www, api) = (serial("www.example.internal"), serial("api.example.internal"));
+        house.run(&["certs", "revoke", &www, "--reason", "key-compromise"]);
+        assert!(listed(house, &www));
+        robbed.steal("DELETE FROM revocation");
+        // Another revocation makes a new CRL: from what the node knows, not from the rows.
+        robbed.house.run(&["certs", "revoke", &api, "--reason", "superseded"]);
+        assert!(until(PATIENCE, || listed(&robbed.house, &api)));
+        assert!(listed(&robbed.house, &www), "the deleted row's certificate is still revoked");
+        robbed.house.stop();
+        robbed.house.start();
+        assert!(listed(&robbed.house, &www) && listed(&robbed.house, &api), "after a restart too");
+        let again = robbed.house.output(&["certs", "renew", &www, "--out", &out(&robbed.house, "renewed")]);
+        assert!(!again.status.success(), "a revoked certificate is not renewed");
+    });
+}
+
+fn listed(house: &House, serial: &str) -> bool {
+    let crl = house.path("crl.der");
+    let answer = house.curl(&["-o", text(&crl), &house.http("/crl/tls.crl")]);
+    assert_eq!(answer.status, 200);
+    let shown = succeed(command("openssl", &["crl", "-inform", "DER", "-noout", "-text", "-in", text(&crl)]));
+    shown.to_lowercase().replace([':', '\n', ' '], "").contains(serial)
+}
+
+/// The log cut by two leaves under the running service: before the mend it went on, and two signed heads of one size had
+/// different roots.
+#[test]
+fn a_cut_log_stops_the_service_and_its_next_start_until_an_operator_says_how_to_go_on() {
+    on_both(|mut robbed| {
+        robbed.house.run(&["issue", "tls", "www.example.internal", "--out", &out(&robbed.house, "www")]);
+        robbed.steal("DELETE FROM leaf WHERE idx >= (SELECT size - 2 FROM head); UPDATE head SET size = size - 2;");
+        assert!(until(PATIENCE, || robbed.ready() == 503), "readyz says so");
+        let refused =
+            robbed.house.output(&["issue", "tls", "api.example.internal", "--out", &out(&robbed.house, "api")]);
+        assert_eq!(refused.status.code(), Some(4), "nothing is written: {refused:?}");
+        assert!(is_away(&robbed.house.path("api")));
+        robbed.house.stop();
+        let refused = robbed.house.output(&["serve"]);
+        assert!(!refused.status.success(), "it does not start behind what it knew");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains("audit resume"), "and says what to do: {said}");
+        // What a thief left is sealed by nobody: there is nothing to go on from.
+        let refused = robbed.house.output(&["audit", "resume", "--reason", "because"]);
+        assert!(!refused.status.success(), "{refused:?}");
+    });
+}
+
+/// A whole register put back to yesterday: refused at the start, and gone on from with a reason.
+#[test]
+fn a_register_put_back_to_yesterday_starts_again_only_with_a_reason() {
+    let mut house = House::started();
+    let (database, yesterday) = (house.ca("chancery.db"), house.path("yesterday.db"));
+    let copy = "import sqlite3,sys\nsqlite3.connect(sys.argv[1]).execute('VACUUM INTO ?', (sys.argv[2],))";
+    succeed(command(PYTHON, &["-c", copy, text(&database), text(&yesterday)]));
+    house.run(&["issue", "tls", "www.example.internal", "--out", &out(&house, "www")]);
+    house.stop();
+    for stale in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{stale}", database.display()));
+    }
+    std::fs::copy(&yesterday, &database).expect("yesterday is put back");
+    let refused = house.output(&["serve"]);
+    assert!(!refused.status.success(), "{refused:?}");
+    let resumed = house.json(&["audit", "resume", "--reason", "restored after the disk died"]);
+    assert!(resumed["lost"].as_u64() > Some(0), "{resumed}");
+    house.start();
+    house.run(&["issue", "tls", "api.example.internal", "--out", &out(&house, "api")]);
+    let said = house.run(&["audit", "list", "--limit", "1000", "--json"]);
+    assert!(said.contains("\"resumption\""), "the reason is an entry of the log");
+}
