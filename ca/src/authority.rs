@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use hsm::Pool;
-use policy::{Action, Actor, Grant, Owner, Policies, Resource, World};
+use policy::{Action, Actor, Grant, Instance, Owner, Policies, Resource, World};
 use store::{Credential, Issued, Ledger};
 
 use crate::checks::Checks;
@@ -90,6 +90,11 @@ impl Authority {
     /// Opens an existing authority: keys of the token matched with the certificates of the register.
     pub async fn open(parts: Parts) -> Result<Authority, CaError> {
         Ok(Authority { inner: Arc::new(Inner::furnish(parts).await?) })
+    }
+
+    /// Which node of the register this is.
+    pub fn instance(&self) -> Instance {
+        self.inner.parts.instance
     }
 
     /// Decides, and writes the refusal leaf where policy refuses: no refusal is answered that is not in the log.

@@ -1,17 +1,26 @@
-//! What the renewal needs of the rooms below, in five calls; the authority answers them, and in tests a register made of rows.
+//! What the renewal needs of the rooms below, in a few calls; the authority answers them, and in tests a register made of rows.
 
 use std::future::Future;
 
 use ca::{Authority, CaError};
 use policy::{Actor, Timestamp};
-use store::{Filter, Kind, Order, StoreError};
+use serde_json::json;
+use store::{ActorStamp, DueFilter, Filter, Kind, Order, Record, StoreError};
 
 use crate::Summary;
+use crate::lease::Held;
 
-/// A page of the register, and where the next begins.
-pub(crate) struct Page {
-    pub(crate) items: Vec<Summary>,
-    pub(crate) next: Option<String>,
+/// Which certificates are due: from where on, and how many.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    /// At this moment.
+    pub(crate) now: Timestamp,
+    /// Ending at this moment or later.
+    pub(crate) ends_after: Timestamp,
+    /// After this one: when it was due, and its operation.
+    pub(crate) after: Option<(Timestamp, u64)>,
+    /// At most so many.
+    pub(crate) limit: usize,
 }
 
 /// The desk at which renewals are asked for.
@@ -19,15 +28,11 @@ pub(crate) trait Desk: Clone + Send + Sync + 'static {
     /// The time.
     fn now(&self) -> Timestamp;
 
-    /// How many leaves the log has: while it stands still, nothing was issued.
-    fn log_size(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// Which node of the register this is.
+    fn node(&self) -> u16;
 
-    /// Certificates that expire after `expiry`, the newest first.
-    fn newest(
-        &self,
-        expiry: Timestamp,
-        cursor: Option<String>,
-    ) -> impl Future<Output = Result<Page, StoreError>> + Send;
+    /// Certificates that are due for renewal and have no successor that says so, the longest due first, each with since when.
+    fn due(&self, asked: Asked) -> impl Future<Output = Result<Vec<(Timestamp, Summary)>, StoreError>> + Send;
 
     /// One certificate as it stands now.
     fn find(&self, serial_hex: &str) -> impl Future<Output = Result<Option<Summary>, StoreError>> + Send;
@@ -37,6 +42,12 @@ pub(crate) trait Desk: Clone + Send + Sync + 'static {
 
     /// Renews it, for the same key.
     fn renew(&self, serial_hex: &str) -> impl Future<Output = Result<Summary, CaError>> + Send;
+
+    /// Who renews.
+    fn lease(&self) -> impl Future<Output = Result<Option<Held>, StoreError>> + Send;
+
+    /// Takes the lease from its version `expect` on, until then; false: another node was faster.
+    fn take_lease(&self, expect: u64, until: Timestamp) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
 impl Desk for Authority {
@@ -44,20 +55,18 @@ impl Desk for Authority {
         self.world().now()
     }
 
-    async fn log_size(&self) -> Result<u64, StoreError> {
-        Ok(self.ledger().head().size)
+    fn node(&self) -> u16 {
+        self.instance().get()
     }
 
-    async fn newest(&self, expiry: Timestamp, cursor: Option<String>) -> Result<Page, StoreError> {
-        // Mostly the news are few; where they are many, they are read in long pages.
-        let limit = if cursor.is_none() { FIRST_PAGE_ROWS } else { PAGE_ROWS };
-        let filter = Filter { not_after_after: Some(expiry), after_cursor: cursor, limit, ..certificates() };
-        let page = self.ledger().list(filter).await?;
-        Ok(Page { items: page.items.iter().filter_map(Summary::of).collect(), next: page.next })
+    async fn due(&self, asked: Asked) -> Result<Vec<(Timestamp, Summary)>, StoreError> {
+        let Asked { now, ends_after, after, limit } = asked;
+        let due = self.ledger().due(DueFilter { until: now, ends_after, after, limit }).await?;
+        Ok(due.iter().filter_map(|due| Some((due.at, Summary::of(&due.credential)?))).collect())
     }
 
     async fn find(&self, serial_hex: &str) -> Result<Option<Summary>, StoreError> {
-        Ok(self.ledger().credential(serial_hex).await?.and_then(|found| Summary::of(&found)))
+        Ok(self.ledger().credential(serial_hex).await?.and_then(|credential| Summary::of(&credential)))
     }
 
     async fn candidates(&self, of: &Summary) -> Result<Vec<Summary>, StoreError> {
@@ -76,15 +85,46 @@ impl Desk for Authority {
     }
 
     async fn renew(&self, serial_hex: &str) -> Result<Summary, CaError> {
-        let issued = Authority::renew(self, &Actor::system("renewal"), serial_hex, None).await?;
+        let issued = Authority::renew(self, &system(), serial_hex, None).await?;
         Summary::of(&issued).ok_or_else(|| CaError::Internal(format!("the successor of {serial_hex} has no validity")))
     }
+
+    async fn lease(&self) -> Result<Option<Held>, StoreError> {
+        let Some(record) = self.ledger().record_get(LEASE, LEASE).await? else { return Ok(None) };
+        let node = record.body.get("node").and_then(|node| node.as_u64()).and_then(|node| u16::try_from(node).ok());
+        let broken = || StoreError::Corrupt("the lease of the renewal cannot be read".to_owned());
+        let until = record.expires.ok_or_else(broken)?;
+        Ok(Some(Held { version: record.version, node: node.ok_or_else(broken)?, until }))
+    }
+
+    async fn take_lease(&self, expect: u64, until: Timestamp) -> Result<bool, StoreError> {
+        let lease = Record {
+            kind: LEASE,
+            id: LEASE.to_owned(),
+            owner: None,
+            lookup: None,
+            expires: Some(until),
+            body: json!({ "node": self.node() }),
+            actor: ActorStamp::from(&system()),
+            expect: Some(expect),
+        };
+        match self.ledger().record(vec![lease]).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Conflict(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn system() -> Actor {
+    Actor::system("renewal")
 }
 
 fn certificates() -> Filter {
     Filter { kind: Some(Kind::Certificate), order: Order::Newest, ..Filter::default() }
 }
 
-/// Rows a page: few enough to be read in some milliseconds. A successor is among the newest of its name, so one page has it.
-const PAGE_ROWS: usize = 500;
-const FIRST_PAGE_ROWS: usize = 32;
+/// The kind and the id of the record that says who renews.
+const LEASE: &str = "renewal-lease";
+/// A successor is among the newest of its name or key, so one page has it.
+const PAGE_ROWS: usize = 100;

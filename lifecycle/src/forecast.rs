@@ -1,11 +1,12 @@
 //! What expires when: the inventory in buckets.
 //!
-//! Pure: the caller reads the register and says what time it is. A register too large to read is counted instead: the bounds of
-//! a [`Bucket`] are the two expiry filters of the register.
+//! Pure: the caller reads the register, which counts what ends in each hour, and says what time it is. An hour belongs where it
+//! begins, so a forecast is early by an hour at most and never late.
 
 use std::collections::BTreeMap;
 
 use policy::Timestamp;
+use store::ExpiringHour;
 
 use crate::Summary;
 
@@ -84,6 +85,18 @@ pub struct Forecast {
 }
 
 impl Forecast {
+    /// Of what the register counts hour by hour; what ended before the hour under way is not in it.
+    pub fn of_hours(now: Timestamp, hours: &[ExpiringHour]) -> Forecast {
+        let mut total: BTreeMap<Bucket, Expiring> =
+            Bucket::ALL.into_iter().map(|bucket| (bucket, Expiring::default())).collect();
+        for hour in hours {
+            let expiring = total.entry(Bucket::of(now, hour.begins.max(now))).or_default();
+            expiring.count += hour.live;
+            expiring.renewed += hour.renewed;
+        }
+        Forecast { total }
+    }
+
     /// Counts what is neither failed nor revoked.
     pub fn of<'a>(now: Timestamp, inventory: impl IntoIterator<Item = &'a Summary>) -> Forecast {
         let mut total: BTreeMap<_, _> = Bucket::ALL.map(|bucket| (bucket, Expiring::default())).into();

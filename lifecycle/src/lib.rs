@@ -16,6 +16,7 @@ mod summary;
 
 mod desk;
 mod diary;
+mod lease;
 mod renewer;
 mod watch;
 

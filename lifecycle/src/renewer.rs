@@ -1,11 +1,13 @@
 //! The task that renews.
 //!
-//! Each turn: 1. read what the register has new; 2. take a bounded batch of what is due; 3. for each, look once more whether it
-//! is still wanted (not revoked, not succeeded), then ask the authority for a successor, as `system:renewal`. A crash at any
-//! point loses nothing: the diary is made again from the register, and what was renewed has a successor there. What fails is
-//! tried again with growing pauses, sooner for what expires sooner, until a week past the expiry; what policy or the profile
-//! refuses is not, since neither changes under a running program. An unknown outcome is an intent that counts as issued and
-//! raises its own alarm; the next try has a new serial (invariants 2, 5, 6).
+//! Each turn: 1. take what is to be tried again, then the next of the register's list of what is due; 2. hold the lease, so that
+//! of several nodes one renews; 3. for each, look once more whether it is still wanted (not revoked, not succeeded), then ask
+//! the authority for a successor, as `system:renewal`. A crash at any point loses nothing: what was renewed is on the list no
+//! more, and what was not still is. What fails is tried again with growing pauses, sooner for what expires sooner, until a week
+//! past the expiry; what policy or the profile refuses is not, since neither changes under a running program. An unknown outcome
+//! is an intent that counts as issued and raises its own alarm; the next try has a new serial (invariants 2, 5, 6).
+//!
+//! A shutdown ends everything at once but a renewal that the authority has begun.
 
 use std::future::Future;
 use std::time::Duration;
@@ -13,11 +15,13 @@ use std::time::Duration;
 use ca::{Authority, CaError};
 use policy::Timestamp;
 use store::{State, StoreError};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::Summary;
-use crate::desk::Desk;
+use crate::desk::{Asked, Desk};
 use crate::diary::{Diary, LATE_SECS_MAX, Task};
+use crate::lease::Lease;
 use crate::watch::{Overdue, RenewalWatch};
 
 /// Renews in time what asked for it.
@@ -48,13 +52,24 @@ impl Renewer {
 struct Worker<D> {
     desk: D,
     diary: Diary,
-    /// The highest operation that was read.
-    read_to: Option<u64>,
-    /// The size of the log when it was.
-    read_at_size: Option<u64>,
+    lease: Lease,
+    /// How far the list of what is due was read in this round: when the last one was due, and its operation.
+    read_to: Option<(Timestamp, u64)>,
+    /// A round that ended is followed by the next at this time.
+    next_round: Option<Timestamp>,
     /// Not before this: the token or the register said so.
     held_until: Option<Timestamp>,
     watch: RenewalWatch,
+    stop: watch::Sender<bool>,
+}
+
+/// What comes next on the list of what is due.
+struct Next {
+    tasks: Vec<Task>,
+    /// The last that was read, in the tasks or known.
+    read_to: Option<(Timestamp, u64)>,
+    /// There is no more.
+    is_end: bool,
 }
 
 /// What became of one try.
@@ -65,86 +80,153 @@ enum Outcome {
     Settled(&'static str),
     /// Another time.
     Later { why: String, hold_secs: Option<u32> },
+    /// Not by this run: the service ends.
+    Cut,
     /// No time would be better.
     Never { why: String },
 }
 
 impl<D: Desk> Worker<D> {
     fn at(desk: D) -> Worker<D> {
-        let watch = RenewalWatch::default();
-        Worker { desk, diary: Diary::default(), read_to: None, read_at_size: None, held_until: None, watch }
+        Worker {
+            desk,
+            diary: Diary::default(),
+            lease: Lease::default(),
+            read_to: None,
+            next_round: None,
+            held_until: None,
+            watch: RenewalWatch::default(),
+            stop: watch::Sender::new(false),
+        }
     }
 
     async fn work(mut self, shutdown: impl Future<Output = ()>) {
         tokio::pin!(shutdown);
+        let stop = self.stop.clone();
         loop {
-            let pause = match self.turn().await {
-                Ok(true) => Duration::ZERO,
-                Ok(false) => TURN_EVERY,
-                Err(error) => {
-                    tracing::warn!(cause = %error, "the register could not be read for renewals; will be tried again");
-                    TURN_EVERY
+            let pause = {
+                let turn = self.turn();
+                tokio::pin!(turn);
+                let turned = tokio::select! {
+                    biased;
+                    () = &mut shutdown => {
+                        // What has begun is finished, which is bounded by the token's deadline; nothing else is.
+                        let _ = stop.send(true);
+                        let _ = turn.await;
+                        break;
+                    }
+                    turned = &mut turn => turned,
+                };
+                match turned {
+                    Ok(true) => Duration::ZERO,
+                    Ok(false) => TURN_EVERY,
+                    Err(error) => {
+                        tracing::warn!(cause = %error, "the register could not be read for renewals; will be tried again");
+                        TURN_EVERY
+                    }
                 }
             };
             tokio::select! {
                 biased;
-                () = &mut shutdown => return,
+                () = &mut shutdown => break,
                 () = tokio::time::sleep(pause) => {}
             }
+        }
+        let given_back = tokio::time::timeout(GIVE_BACK_WITHIN, self.lease.give_back(&self.desk)).await;
+        if !matches!(given_back, Ok(Ok(()))) {
+            tracing::warn!("the renewal's lease ends by itself");
         }
     }
 
     /// One turn; says whether more is due now.
     async fn turn(&mut self) -> Result<bool, StoreError> {
-        self.read_news().await?;
         let now = self.desk.now();
         if self.held_until.is_some_and(|until| now < until) {
             return Ok(false);
         }
         self.held_until = None;
-        let batch = self.diary.take_due(now, BATCH);
-        for (task, outcome) in self.try_all(batch).await {
+        let mut stopped = self.stop.subscribe();
+        let gathered = tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stop| *stop) => return Ok(false),
+            gathered = self.gather(now) => gathered?,
+        };
+        let Some((batch, leased_until)) = gathered else { return Ok(false) };
+        let is_full = batch.len() == BATCH;
+        for (task, outcome) in self.try_all(batch, leased_until).await {
             self.note(task, outcome);
         }
         let overdue = self.diary.overdue(self.desk.now());
         self.watch.set(overdue.into_iter().map(Overdue::from).collect());
-        Ok(self.held_until.is_none() && self.diary.next_due().is_some_and(|due| due <= now))
+        Ok(self.held_until.is_none() && (is_full || self.diary.has_due(now)))
     }
 
-    /// Enters what the register has beyond the last reading. Only a reading that reached its end counts: one that fails half way
-    /// is done again. Intents are entered too: by the time they are due, they are concluded or not.
-    async fn read_news(&mut self) -> Result<(), StoreError> {
-        let size = self.desk.log_size().await?;
-        if self.read_at_size == Some(size) {
-            return Ok(());
-        }
-        let expiry = self.desk.now().plus_secs(-LATE_SECS_MAX);
-        let (mut cursor, mut highest) = (None, self.read_to);
-        loop {
-            let page = self.desk.newest(expiry, cursor).await?;
-            let is_new = |summary: &&Summary| self.read_to.is_none_or(|read_to| summary.operation > read_to);
-            let reached_known = page.items.iter().any(|summary| !is_new(&summary));
-            for summary in page.items.iter().filter(is_new) {
-                highest = highest.max(Some(summary.operation));
-                self.diary.enter(summary);
-            }
-            cursor = page.next;
-            if reached_known || cursor.is_none() {
-                break;
+    /// A batch of what is due, and until when it may be begun; none where another node renews. Read before anything is taken,
+    /// so that a reading that breaks off loses nothing.
+    async fn gather(&mut self, now: Timestamp) -> Result<Option<(Vec<Task>, Timestamp)>, StoreError> {
+        if !self.diary.has_due(now) {
+            let there = self.next(now, 1).await?;
+            if there.tasks.is_empty() {
+                self.passed(now, there);
+                return Ok(Some((Vec::new(), now)));
             }
         }
-        (self.read_to, self.read_at_size) = (highest, Some(size));
-        Ok(())
+        let Some(leased_until) = self.lease.hold(&self.desk).await? else { return Ok(None) };
+        let mut there = self.next(now, BATCH).await?;
+        let mut batch = self.diary.take_due(now, BATCH);
+        let room = BATCH - batch.len();
+        if there.tasks.len() <= room {
+            batch.append(&mut there.tasks);
+            self.passed(now, there);
+        } else {
+            batch.extend(there.tasks.drain(..room));
+            let last = batch.last().filter(|_| room > 0);
+            self.read_to = last.map(|task| (task.due, task.operation)).or(self.read_to);
+        }
+        Ok(Some((batch, leased_until)))
+    }
+
+    /// Everything that was read is at work, or known.
+    fn passed(&mut self, now: Timestamp, there: Next) {
+        self.read_to = there.read_to;
+        if there.is_end && self.next_round.is_none() {
+            self.diary.end_round();
+            self.next_round = Some(now.plus_secs(ROUND_SECS));
+        }
+    }
+
+    /// The next on the list that the diary does not know, at most so many.
+    async fn next(&mut self, now: Timestamp, wanted: usize) -> Result<Next, StoreError> {
+        if self.next_round.is_some_and(|at| at <= now) {
+            (self.next_round, self.read_to) = (None, None);
+        }
+        let mut there = Next { tasks: Vec::new(), read_to: self.read_to, is_end: false };
+        let ends_after = now.plus_secs(-LATE_SECS_MAX);
+        while there.tasks.len() < wanted && !there.is_end && !self.diary.is_full() {
+            let page = self.desk.due(Asked { now, ends_after, after: there.read_to, limit: PAGE }).await?;
+            there.is_end = page.len() < PAGE;
+            for (due, summary) in &page {
+                if there.tasks.len() == wanted {
+                    there.is_end = false;
+                    break;
+                }
+                there.read_to = Some((*due, summary.operation));
+                if !self.diary.knows(summary.operation) {
+                    there.tasks.push(Task::of(*due, summary));
+                }
+            }
+        }
+        Ok(there)
     }
 
     /// All of a batch at once: the register commits them in one group. Each runs in a task of its own, so that a shutdown cuts
     /// none in half.
-    async fn try_all(&self, batch: Vec<Task>) -> Vec<(Task, Outcome)> {
+    async fn try_all(&self, batch: Vec<Task>, leased_until: Timestamp) -> Vec<(Task, Outcome)> {
         let mut tries = JoinSet::new();
         for task in batch {
-            let desk = self.desk.clone();
+            let (desk, stopped) = (self.desk.clone(), self.stop.subscribe());
             tries.spawn(async move {
-                let outcome = attempt(&desk, &task).await;
+                let outcome = attempt(&desk, &task, leased_until, stopped).await;
                 (task, outcome)
             });
         }
@@ -152,7 +234,7 @@ impl<D: Desk> Worker<D> {
         while let Some(joined) = tries.join_next().await {
             match joined {
                 Ok(pair) => done.push(pair),
-                // Its task is out of the diary until the next start; the panic itself is in the log.
+                // Its task comes back with the next round; the panic itself is in the log.
                 Err(error) => tracing::error!(cause = %error, "a renewal broke off"),
             }
         }
@@ -169,9 +251,12 @@ impl<D: Desk> Worker<D> {
                     subject = task.subject,
                     "renewed"
                 );
-                self.diary.enter(&successor);
             }
-            Outcome::Settled(why) => tracing::debug!(serial = task.serial_hex, why, "not renewed"),
+            Outcome::Settled(why) => {
+                tracing::debug!(serial = task.serial_hex, why, "not renewed");
+                self.diary.settle(task.operation);
+            }
+            Outcome::Cut => {}
             Outcome::Later { why, hold_secs } => {
                 if let Some(secs) = hold_secs {
                     self.held_until = self.held_until.max(Some(now.plus_secs(i64::from(secs))));
@@ -197,8 +282,18 @@ impl<D: Desk> Worker<D> {
     }
 }
 
-async fn attempt<D: Desk>(desk: &D, task: &Task) -> Outcome {
-    match still_wanted(desk, task).await {
+async fn attempt<D: Desk>(
+    desk: &D,
+    task: &Task,
+    leased_until: Timestamp,
+    mut stopped: watch::Receiver<bool>,
+) -> Outcome {
+    let wanted = tokio::select! {
+        biased;
+        _ = stopped.wait_for(|stop| *stop) => return Outcome::Cut,
+        wanted = still_wanted(desk, task) => wanted,
+    };
+    match wanted {
         Ok(None) => {}
         Ok(Some(outcome)) => return outcome,
         Err(error) => return Outcome::Later { why: error.to_string(), hold_secs: None },
@@ -207,18 +302,24 @@ async fn attempt<D: Desk>(desk: &D, task: &Task) -> Outcome {
         let tries = if task.failures > 0 { format!("; the last try: {}", task.why) } else { String::new() };
         return Outcome::Never { why: format!("it expired more than a week ago{tries}") };
     }
+    if desk.now() >= leased_until || *stopped.borrow() {
+        return Outcome::Cut;
+    }
     match desk.renew(&task.serial_hex).await {
         Ok(successor) => Outcome::Renewed(successor),
         Err(error) => after(error),
     }
 }
 
-/// The diary may be old: another node, the owner or an administrator may have been faster. `None` is yes.
+/// The list may be old, and nobody vouches for it: another node, the owner or an administrator may have been faster. `None` is yes.
 async fn still_wanted<D: Desk>(desk: &D, task: &Task) -> Result<Option<Outcome>, StoreError> {
     let Some(current) = desk.find(&task.serial_hex).await? else {
         return Ok(Some(Outcome::Never { why: "the register does not have it".to_owned() }));
     };
     match current.state {
+        State::Issued if !current.renew || current.renew_at() > desk.now() => {
+            return Ok(Some(Outcome::Settled("not due")));
+        }
         State::Issued => {}
         State::Intended if desk.now() > task.not_after => return Ok(Some(Outcome::Settled("never concluded"))),
         State::Intended => {
@@ -255,6 +356,13 @@ fn pause_secs(failures: u32, secs_left: i64) -> i64 {
     growing.min(longest)
 }
 
+/// Certificates read at once: few enough to be read in some milliseconds.
+const PAGE: usize = 64;
+/// The list of what is due is read from its beginning again after this long: what another node concluded late may stand before
+/// where this one was.
+const ROUND_SECS: i64 = 60;
+/// What the last word to the register may take.
+const GIVE_BACK_WITHIN: Duration = Duration::from_secs(2);
 /// A certificate of two minutes has 40 s between due and expired: eight turns.
 const TURN_EVERY: Duration = Duration::from_secs(5);
 /// Enough for one group commit to pay, few enough to leave the token's queue to the callers.

@@ -7,7 +7,7 @@ use policy::{Action, Actor, Refusal, Resource, ResourceKind, Validity, World};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::desk::Page;
+use crate::lease::{Held, LEASE_SECS, SKEW_SECS};
 use crate::summary::tests::{LIFE_SECS, certificate};
 
 const START: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -15,6 +15,7 @@ const START: Timestamp = Timestamp::from_unix(1_800_000_000);
 #[derive(Clone)]
 struct Office {
     world: World,
+    node: u16,
     inner: Arc<Mutex<Inner>>,
     /// When set, a renewal waits for it after it was asked for.
     gate: Option<Arc<Gate>>,
@@ -29,19 +30,21 @@ struct Gate {
 #[derive(Default)]
 struct Inner {
     rows: Vec<Summary>,
-    leaves: u64,
+    lease: Option<Held>,
+    /// How many rows of the list of what is due were read.
+    read: usize,
     /// Serials that a renewal was asked for, in order.
     asked: Vec<String>,
     /// What the next renewals answer; then they succeed.
     answers: VecDeque<CaError>,
-    /// Whether the next pages cannot be read.
+    /// How many of the next pages cannot be read.
     unreadable_pages: u32,
 }
 
 impl Office {
     fn with(rows: impl IntoIterator<Item = Summary>) -> Office {
-        let inner = Inner { rows: rows.into_iter().collect(), leaves: 1, ..Inner::default() };
-        Office { world: World::fixed(START, 1), inner: Arc::new(Mutex::new(inner)), gate: None }
+        let inner = Inner { rows: rows.into_iter().collect(), ..Inner::default() };
+        Office { world: World::fixed(START, 1), node: 1, inner: Arc::new(Mutex::new(inner)), gate: None }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -49,9 +52,7 @@ impl Office {
     }
 
     fn add(&self, row: Summary) {
-        let mut inner = self.inner();
-        inner.rows.push(row);
-        inner.leaves += 1;
+        self.inner().rows.push(row);
     }
 
     fn answer(&self, error: CaError) {
@@ -73,28 +74,42 @@ impl Desk for Office {
         self.world.now()
     }
 
-    async fn log_size(&self) -> Result<u64, StoreError> {
-        Ok(self.inner().leaves)
+    fn node(&self) -> u16 {
+        self.node
     }
 
-    async fn newest(&self, expiry: Timestamp, cursor: Option<String>) -> Result<Page, StoreError> {
+    async fn due(&self, asked: Asked) -> Result<Vec<(Timestamp, Summary)>, StoreError> {
         let mut inner = self.inner();
-        if inner.unreadable_pages > 0 && cursor.is_some() {
+        if inner.unreadable_pages > 0 {
             inner.unreadable_pages -= 1;
             return Err(StoreError::Unavailable("the disk is full".to_owned()));
         }
-        let below = cursor.map_or(u64::MAX, |cursor| cursor.parse().unwrap());
-        let mut rows: Vec<Summary> = inner
-            .rows
-            .iter()
-            .filter(|row| row.operation < below && row.validity.not_after() >= expiry)
-            .cloned()
-            .collect();
-        rows.sort_by_key(|row| std::cmp::Reverse(row.operation));
-        let more = rows.len() > 3;
-        rows.truncate(3);
-        let next = rows.last().filter(|_| more).map(|row| row.operation.to_string());
-        Ok(Page { items: rows, next })
+        let is_due = |row: &&Summary| {
+            row.renew
+                && row.state == State::Issued
+                && row.renew_at() <= asked.now
+                && row.validity.not_after() >= asked.ends_after
+                && asked.after.is_none_or(|after| (row.renew_at(), row.operation) > after)
+                && !inner.rows.iter().any(|other| other.renews.as_ref() == Some(&row.serial_hex()))
+        };
+        let mut due: Vec<_> = inner.rows.iter().filter(is_due).map(|row| (row.renew_at(), row.clone())).collect();
+        due.sort_by_key(|(due, row)| (*due, row.operation));
+        due.truncate(asked.limit);
+        inner.read += due.len();
+        Ok(due)
+    }
+
+    async fn lease(&self) -> Result<Option<Held>, StoreError> {
+        Ok(self.inner().lease.clone())
+    }
+
+    async fn take_lease(&self, expect: u64, until: Timestamp) -> Result<bool, StoreError> {
+        let mut inner = self.inner();
+        if inner.lease.as_ref().map_or(0, |held| held.version) != expect {
+            return Ok(false);
+        }
+        inner.lease = Some(Held { version: expect + 1, node: self.node, until });
+        Ok(true)
     }
 
     async fn find(&self, serial_hex: &str) -> Result<Option<Summary>, StoreError> {
@@ -125,7 +140,6 @@ impl Desk for Office {
             ..older
         };
         inner.rows.push(successor.clone());
-        inner.leaves += 2;
         Ok(successor)
     }
 }
@@ -363,13 +377,85 @@ async fn after_an_unknown_outcome_a_new_serial_is_asked_for() {
 #[tokio::test]
 async fn a_reading_that_breaks_off_is_done_again() {
     let office = Office::with((1..=10).map(nth));
-    office.inner().unreadable_pages = 1;
     office.world.advance(LIFE_SECS);
     let mut worker = Worker::at(office.clone());
-    assert!(worker.turn().await.is_err());
-    assert_eq!(office.asked(), 0);
+    for _ in 0..3 {
+        office.inner().unreadable_pages = 1;
+        assert!(worker.turn().await.is_err());
+        assert_eq!(office.asked(), 0);
+    }
     worker.turn().await.unwrap();
     assert_eq!(office.asked(), 10);
+}
+
+#[tokio::test]
+async fn what_is_read_is_what_is_due_and_not_what_there_is() {
+    let alone = |n: u64| {
+        let mut key_hash = [0; 32];
+        key_hash[..8].copy_from_slice(&n.to_be_bytes());
+        Summary { validity: later(n), key_hash, ..nth(n) }
+    };
+    let office = Office::with((1..=5_000).map(alone));
+    let mut worker = Worker::at(office.clone());
+    office.world.set(later(10).renew_at(&nth(10).serial));
+    while worker.turn().await.unwrap() {}
+    let asked = office.asked();
+    assert!((1..30).contains(&asked), "{asked}");
+    assert!(office.inner().read <= 3 * 30, "{}", office.inner().read);
+    let before = office.inner().read;
+    for _ in 0..100 {
+        worker.turn().await.unwrap();
+    }
+    assert_eq!(office.inner().read, before, "what is done is read no more");
+}
+
+/// Each an hour after the one before.
+fn later(n: u64) -> Validity {
+    Validity::starting(START.plus_secs(i64::try_from(n).unwrap() * 3_600), LIFE_SECS)
+}
+
+#[tokio::test]
+async fn of_two_nodes_one_renews_until_it_is_gone() {
+    let first = Office::with((1..=20).map(nth));
+    let second = Office { node: 2, ..first.clone() };
+    first.world.advance(LIFE_SECS);
+    let (mut one, mut two) = (Worker::at(first.clone()), Worker::at(second.clone()));
+    assert!(one.turn().await.unwrap());
+    assert!(!two.turn().await.unwrap());
+    assert_eq!(first.asked(), BATCH, "the second waits");
+    drop(one);
+    first.world.advance(LEASE_SECS + SKEW_SECS - 1);
+    two.turn().await.unwrap();
+    assert_eq!(first.asked(), BATCH);
+    first.world.advance(1);
+    two.turn().await.unwrap();
+    assert_eq!(first.asked(), 20, "the lease ended by itself");
+    let asked = first.inner().asked.clone();
+    assert_eq!(asked.iter().collect::<std::collections::BTreeSet<_>>().len(), 20, "none twice: {asked:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_starts_again_takes_up_its_own_lease_and_one_that_ends_gives_it_back() {
+    let office = Office::with((1..=3).map(nth));
+    office.world.advance(LIFE_SECS);
+    Worker::at(office.clone()).turn().await.unwrap();
+    office.add(nth(50));
+    let mut again = Worker::at(office.clone());
+    again.turn().await.unwrap();
+    assert_eq!(office.asked(), 4);
+    again.work(std::future::ready(())).await;
+    office.add(nth(60));
+    Worker::at(Office { node: 2, ..office.clone() }).turn().await.unwrap();
+    assert_eq!(office.asked(), 5);
+}
+
+#[tokio::test]
+async fn of_two_that_take_the_lease_at_once_one_has_it() {
+    let office = Office::with([]);
+    let held = Held { version: 7, node: 9, until: START.plus_secs(-LEASE_SECS) };
+    office.inner().lease = Some(held);
+    assert!(office.take_lease(7, START.plus_secs(1)).await.unwrap());
+    assert!(!office.take_lease(7, START.plus_secs(1)).await.unwrap());
 }
 
 #[tokio::test]
@@ -409,7 +495,7 @@ async fn what_fails_past_its_expiry_is_tried_every_five_minutes_for_a_week_and_t
 }
 
 #[tokio::test]
-async fn a_shutdown_finishes_the_batch_under_way_and_starts_no_other() {
+async fn a_shutdown_finishes_what_was_begun_and_starts_no_other() {
     let gate = Arc::new(Gate::default());
     let office = Office { gate: Some(gate.clone()), ..Office::with((1..=20).map(nth)) };
     office.world.advance(LIFE_SECS);

@@ -10,8 +10,11 @@ use support::*;
 /// Finds exactly this, by its class and a part of what it says.
 fn finds(database: &Database, what: &str, says: &str) {
     let report = verified(database.clone(), None);
-    let found = report.findings.iter().filter(|f| f.what == what && f.to_string().contains(says)).count();
-    assert!(found == 1 && report.findings_total == 1, "[{what}] {says}:\n{}", shown(&report));
+    // What is appended by SQL is in no projection either; that is another test's business.
+    let projections = ["place", "card", "open", "renewal", "expiring", "present"];
+    let meant: Vec<_> = report.findings.iter().filter(|f| !projections.contains(&f.what)).collect();
+    let found = meant.iter().filter(|f| f.what == what && f.to_string().contains(says)).count();
+    assert!(found == 1 && meant.len() == 1, "[{what}] {says}:\n{}", shown(&report));
 }
 
 fn clean(database: &Database) {

@@ -93,6 +93,9 @@ async fn exercise(database: &Database) {
     ledger.record_get("thing", "a").await.unwrap();
     ledger.refuse(refusal()).await.unwrap();
     ledger.follow().await.unwrap();
+    ledger.record_text(store::TextKind::Profile, &[9; 32], "text", &actor()).await.unwrap();
+    ledger.text(store::TextKind::Profile, &[9; 32]).await.unwrap().unwrap();
+    ledger.audit_step().await.unwrap();
     house.checkpoint().await;
     for level in 0..2 {
         ledger.tile(level, 0, 256).await.unwrap();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use hsm::Message;
 use policy::{Owner, Timestamp, Validity};
-use store::{DueFilter, Entry, Filter, Kind, Order, Record, RecordFilter, State};
+use store::{DueFilter, Entry, Filter, Order, Record, RecordFilter, State};
 use support::*;
 
 const DAY: i64 = 86_400;
@@ -167,7 +167,7 @@ fn counters_follow_every_life() {
         let issued = house.issue(2).await;
         house.issue(3).await;
         let open = house.ledger.intend(house.entry(4)).await.unwrap();
-        let crl = Entry { kind: Kind::Crl, owner: None, details: serde_json::json!({}), ..house.entry(5) };
+        let crl = house.crl(5, "tls", None);
         let signature = house.signature(crl).await;
         house.ledger.conclude(signature).await.unwrap();
         let states = async || {

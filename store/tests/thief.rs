@@ -49,13 +49,18 @@ const RECORD_ATTACKS: [(&str, &str); 5] = [
         "UPDATE record SET body = (SELECT w.body FROM record w WHERE w.id = 'b'), \
          owner = (SELECT w.owner FROM record w WHERE w.id = 'b') WHERE id = 'a'",
     ),
-    ("put back", "DELETE FROM record WHERE id = 'a' AND replaces > 0"),
+    (
+        "put back",
+        "DELETE FROM record WHERE id = 'a' AND replaces > 0; \
+         UPDATE present SET leaf = (SELECT MAX(r.leaf) FROM record r WHERE r.id = 'a') WHERE id = 'a'",
+    ),
     ("deleted", "DELETE FROM record WHERE id = 'a'"),
     (
         "forged",
         "INSERT INTO record (leaf, replaces, kind, id, at, owner, lookup, expires, body, actor, proof, proof_id) \
          SELECT MAX(leaf) + 1, MAX(leaf) + 1, 'thing', 'a', 0, 'web', NULL, NULL, '{\"id\":\"evil\"}', 'x', 'system', '' \
-         FROM record",
+         FROM record; \
+         UPDATE present SET leaf = (SELECT MAX(r.leaf) FROM record r WHERE r.id = 'a') WHERE id = 'a'",
     ),
 ];
 

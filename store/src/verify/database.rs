@@ -93,7 +93,7 @@ pub(super) fn tile(sql: &mut dyn Sql, level: u8, n: u64) -> Result<Option<[Vec<u
 
 /// The greatest and the least key of a table.
 pub(super) fn ends(sql: &mut dyn Sql, table: &str, key: &str) -> Result<Option<(i64, i64)>, StoreError> {
-    let rows = cells(sql, &format!("SELECT MIN({key}), MAX({key}) FROM {table}"), &[])?;
+    let rows = cells(sql, &format!("SELECT (SELECT MIN({key}) FROM {table}), (SELECT MAX({key}) FROM {table})"), &[])?;
     Ok(rows.into_iter().next().and_then(|row| match row.as_slice() {
         [Cell::Int(least), Cell::Int(greatest)] => Some((*least, *greatest)),
         _ => None,

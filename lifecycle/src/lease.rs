@@ -1,0 +1,66 @@
+//! Which node renews: of several on one register the one that holds the lease, so that none renews what another is renewing.
+//!
+//! The lease is one record, written with the version it replaces, so that of two nodes that take it at once one is told no. It
+//! ends by itself; a node that was stopped gives it back. Written only while something is due, and at most twice in its length:
+//! the log does not grow for nothing. A node that starts again takes up its own.
+
+use policy::Timestamp;
+use store::StoreError;
+
+use crate::desk::Desk;
+
+/// The lease as the register has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// The version of its record.
+    pub(crate) version: u64,
+    /// Which node has it.
+    pub(crate) node: u16,
+    /// Until when.
+    pub(crate) until: Timestamp,
+}
+
+/// This node's view of it.
+#[derive(Debug, Default)]
+pub(crate) struct Lease {
+    until: Option<Timestamp>,
+}
+
+impl Lease {
+    /// Takes or lengthens the lease, where this node may. What it answers holds for half a lease at least.
+    pub(crate) async fn hold<D: Desk>(&mut self, desk: &D) -> Result<Option<Timestamp>, StoreError> {
+        let now = desk.now();
+        if let Some(until) = self.until.filter(|until| until.since(now) > LEASE_SECS / 2) {
+            return Ok(Some(until));
+        }
+        self.until = None;
+        let there = desk.lease().await?;
+        let is_taken = |held: &Held| held.node != desk.node() && now < held.until.plus_secs(SKEW_SECS);
+        if there.as_ref().is_some_and(is_taken) {
+            return Ok(None);
+        }
+        let until = now.plus_secs(LEASE_SECS);
+        let taken = desk.take_lease(there.map_or(0, |held| held.version), until).await?;
+        self.until = taken.then_some(until);
+        Ok(self.until)
+    }
+
+    /// Gives it back, so that another node need not wait for its end.
+    pub(crate) async fn give_back<D: Desk>(&mut self, desk: &D) -> Result<(), StoreError> {
+        if self.until.take().is_none() {
+            return Ok(());
+        }
+        match desk.lease().await? {
+            Some(held) if held.node == desk.node() => {
+                // Whoever was faster has it, and that is as well.
+                desk.take_lease(held.version, desk.now().plus_secs(-SKEW_SECS)).await.map(drop)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Half of it is longer than any renewal takes: the longest deadline of the token, and the register's.
+pub(crate) const LEASE_SECS: i64 = 300;
+/// Two nodes' clocks agree within this.
+pub(crate) const SKEW_SECS: i64 = 30;
