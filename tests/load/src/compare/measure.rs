@@ -38,8 +38,8 @@ pub(super) struct Pair {
 #[derive(Default)]
 pub(super) struct Measured {
     pub(super) pages: Vec<(Page, Pair)>,
-    /// Pages that a server does not have.
-    pub(super) absent: Vec<String>,
+    /// Pages that a server does not give, and what it says instead.
+    pub(super) refused: Vec<String>,
     pub(super) first_start: Pair,
     pub(super) start: Pair,
     pub(super) stop_idle: Pair,
@@ -94,23 +94,24 @@ pub(super) async fn pages(small: &House, large: &House, measured: &mut Measured)
     for (of_few, of_many) in all {
         eprintln!("{}", of_few.what);
         match in_turns((&mut few, &of_few), (&mut many, &of_many)).await? {
-            Some(pair) => measured.pages.push((of_few, pair)),
-            None => measured.absent.push(of_few.what),
+            Ok(pair) => measured.pages.push((of_few, pair)),
+            Err(status) => measured.refused.push(format!("{} ({})", of_few.what, status.as_u16())),
         }
     }
     measured.see(small, large);
     Ok(())
 }
 
-/// None where a server does not know the page.
+/// Or the status with which a server gives another answer than the page.
 async fn in_turns(
     (few, of_few): (&mut Asker, &Page),
     (many, of_many): (&mut Asker, &Page),
-) -> Result<Option<Pair>, CompareError> {
+) -> Result<Result<Pair, StatusCode>, CompareError> {
     let mut pair = Pair::default();
     let began = Instant::now();
     for ask in 0..ASKS {
-        if ask >= ASKS_MIN && began.elapsed() > ASKS_MAX {
+        let given_up = pair.large.iter().chain(&pair.small).any(|took| *took >= millis(ANSWER_MAX));
+        if given_up || ask >= ASKS_MIN && began.elapsed() > ASKS_MAX {
             break;
         }
         for (asker, page, seen) in [(&mut *few, of_few, &mut pair.small), (&mut *many, of_many, &mut pair.large)] {
@@ -118,12 +119,11 @@ async fn in_turns(
                 (StatusCode::OK, took) if ask > 0 || took >= ANSWER_MAX => seen.push(millis(took)),
                 // The first answer is of a cold cache and a cold connection.
                 (StatusCode::OK, _) => {}
-                (StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND, _) => return Ok(None),
-                (status, _) => return Err(CompareError::Failed(format!("{}: status {status}", page.path))),
+                (other, _) => return Ok(Err(other)),
             }
         }
     }
-    Ok(Some(pair))
+    Ok(Ok(pair))
 }
 
 /// Rounds of issuance by 64 callers, in turns.

@@ -12,7 +12,7 @@ pub struct Table {
     small: u64,
     large: u64,
     lines: Vec<Line>,
-    absent: Vec<String>,
+    refused: Vec<String>,
     errors: u64,
 }
 
@@ -79,7 +79,7 @@ impl Table {
         ));
         let (small, large) = (worst(&measured.database.small), worst(&measured.database.large));
         lines.push(line("database", shown(small, " MiB"), shown(large, " MiB"), ratio(small, large), "", None));
-        Table { small: wish.small, large: wish.large, lines, absent: measured.absent, errors: measured.errors }
+        Table { small: wish.small, large: wish.large, lines, refused: measured.refused, errors: measured.errors }
     }
 
     /// How many bounds are not kept.
@@ -151,8 +151,8 @@ impl fmt::Display for Table {
             writeln!(f, "| {what} | {small} | {large} | {ratio} | {bound} | {mark} |")?;
         }
         writeln!(f)?;
-        if !self.absent.is_empty() {
-            writeln!(f, "This server does not have: {}", self.absent.join("; "))?;
+        if !self.refused.is_empty() {
+            writeln!(f, "Not given: {}", self.refused.join("; "))?;
         }
         write!(f, "Errors during the load: {}; bounds that do not hold: {}", self.errors, self.broken())
     }
