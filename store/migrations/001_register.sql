@@ -16,11 +16,13 @@ CREATE TABLE tile (
     PRIMARY KEY (level, n)
 );
 
--- The one mutable row: how many leaves, and the roots of the perfect subtrees that make them up, largest first.
+-- The one mutable row: how many leaves, the roots of the perfect subtrees that make them up, largest first, and the time in force:
+-- the greatest of the leaves' times since the newest leaf of kind `clock`, seconds since 1970.
 CREATE TABLE head (
     id BIGINT PRIMARY KEY,
     size BIGINT NOT NULL,
-    edge BYTEA NOT NULL
+    edge BYTEA NOT NULL,
+    time BIGINT NOT NULL
 );
 
 CREATE TABLE checkpoint (

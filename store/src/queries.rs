@@ -89,7 +89,7 @@ fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
 }
 
 /// An intent that is still in memory, as a reader would find it.
-pub(crate) fn intended(operation: u64, row: &IntentRow) -> Credential {
+pub(crate) fn intended(operation: u64, at: Timestamp, row: &IntentRow) -> Credential {
     let entry = row.entry.clone();
     let (prehashed, tbs) = match &entry.message {
         Message::Whole(bytes) => (false, bytes.to_vec()),
@@ -120,20 +120,20 @@ pub(crate) fn intended(operation: u64, row: &IntentRow) -> Credential {
         details: entry.details,
         actor: entry.actor,
         grant: entry.grant,
-        intended_at: row.at,
+        intended_at: at,
         concluded_at: None,
     }
 }
 
 /// The same credential once its conclusion is durable.
-pub(crate) fn concluded(intended: Credential, row: &ConclusionRow) -> Credential {
+pub(crate) fn concluded(intended: Credential, at: Timestamp, row: &ConclusionRow) -> Credential {
     let (state, signature, failure) = match &row.outcome {
         Outcome::Issued(signature) => (State::Issued, Some(signature.clone()), None),
         Outcome::Failed(reason) => (State::Failed, None, Some(reason.clone())),
     };
     // An operation may have been revoked while it was under way.
     let state = if intended.revoked_at.is_some() { State::Revoked } else { state };
-    Credential { state, signature, failure, concluded_at: Some(row.at), ..intended }
+    Credential { state, signature, failure, concluded_at: Some(at), ..intended }
 }
 
 fn one(rows: Vec<Row>) -> Result<Option<Credential>, StoreError> {
@@ -383,6 +383,13 @@ pub(crate) fn head(sql: &mut dyn Sql) -> Result<Head, StoreError> {
     let (size, edge) = (row.index()?, row.blob()?);
     let hashes: Vec<[u8; 32]> = edge.chunks_exact(32).filter_map(|hash| hash.try_into().ok()).collect();
     Ok(Head { size, root: fold_edge(&hashes) })
+}
+
+/// The time in force.
+pub(crate) fn in_force(sql: &mut dyn Sql) -> Result<Timestamp, StoreError> {
+    let rows = sql.query("SELECT time FROM head WHERE id = $1", &[Value::Int(1)])?;
+    let mut row = rows.into_iter().next().ok_or_else(|| StoreError::Corrupt("the head row is missing".into()))?;
+    row.int().map(Timestamp::from_unix)
 }
 
 /// The newest checkpoint: its size and its note.

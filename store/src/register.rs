@@ -7,9 +7,10 @@ use std::thread::JoinHandle;
 use policy::{Timestamp, World};
 
 use crate::alarms::{Alarms, UNCONCLUDED_MAX};
+use crate::clock::{self, Clock, Held, Witness};
 use crate::credential::Credential;
 use crate::database::Database;
-use crate::entry::{RefusalEntry, Revocation};
+use crate::entry::{ActorStamp, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::ledger::LogConfig;
 use crate::log::{self, Checkpoint, LogKey};
@@ -38,16 +39,17 @@ pub(crate) struct Register {
     checkpoints: Mutex<BTreeMap<u64, String>>,
     alarms: Mutex<Alarms>,
     pub origin: String,
-    world: World,
+    clock: Arc<Clock>,
 }
 
 impl Register {
     pub(crate) async fn open(database: Database, log: LogConfig, world: World) -> Result<Register, StoreError> {
         log::check_origin(&log.origin)?;
         let pending = Arc::new(Pending::default());
-        let for_writer = Arc::clone(&pending);
+        let clock = Arc::new(Clock::new(world));
+        let (for_writer, writers_clock) = (Arc::clone(&pending), Arc::clone(&clock));
         let start = move || -> Result<_, StoreError> {
-            let (writer, thread) = WriterHandle::start(database.clone(), for_writer)?;
+            let (writer, thread) = WriterHandle::start(database.clone(), for_writer, writers_clock)?;
             let (readers, mut threads) = ReaderHandle::start(&database)?;
             threads.push(thread);
             Ok((writer, readers, threads))
@@ -64,8 +66,9 @@ impl Register {
                 "this register's log is `{origin}`, the configuration says `{ours}`: {why}"
             )));
         }
+        clock.begin(readers.ask(queries::in_force).await?);
         let (threads, checkpoints, alarms) = (Mutex::new(threads), Mutex::default(), Mutex::default());
-        Ok(Register { writer, readers, threads, pending, checkpoints, alarms, origin: log.origin, world })
+        Ok(Register { writer, readers, threads, pending, checkpoints, alarms, origin: log.origin, clock })
     }
 
     pub(crate) fn stop(&self) {
@@ -80,8 +83,44 @@ impl Register {
         }
     }
 
+    /// What this node's clock shows. Whether that becomes a row's time the writer says.
     pub(crate) fn now(&self) -> Timestamp {
-        self.world.now()
+        self.clock.shows()
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The time, if it can be believed. Where the log is said to be ahead it is asked again: another node may have written an
+    /// operator's word since.
+    pub(crate) async fn time(&self) -> Result<Timestamp, StoreError> {
+        if let Err(Held { by: Witness::Log, .. }) = self.clock.now() {
+            self.look_at_head().await?;
+        }
+        Ok(self.clock.now()?)
+    }
+
+    /// Learns what time other nodes brought into force.
+    pub(crate) async fn look_at_head(&self) -> Result<(), StoreError> {
+        self.clock.learn(self.ask(queries::in_force).await?);
+        Ok(())
+    }
+
+    /// Writes an operator's word that this node's clock is right; answers it as (what was in force, what is now).
+    pub(crate) async fn set_time(&self, actor: ActorStamp, reason: &str) -> Result<(Timestamp, Timestamp), StoreError> {
+        self.look_at_head().await?;
+        if let Some(held) = self.clock.contradicted() {
+            return Err(held.into());
+        }
+        let before = self.ask(|sql| queries::record_get(sql, clock::KIND, clock::ID)).await?;
+        let (from, to) = (self.clock.in_force(), self.clock.shows());
+        let word = clock::word(from, to, reason, actor, before.map_or(0, |record| record.version));
+        let row = RecordRow::new(word, to)?;
+        match self.writer.write(Op::Record(Arc::new(vec![row]))).await? {
+            Reply::Versions(_) => Ok((from, to)),
+            other => Err(StoreError::Corrupt(format!("the writer answered {other:?}"))),
+        }
     }
 
     pub(crate) async fn ask<T, F>(&self, question: F) -> Result<T, StoreError>
@@ -94,7 +133,7 @@ impl Register {
 
     async fn write_for_index(&self, op: Op) -> Result<u64, StoreError> {
         match self.writer.write(op).await? {
-            Reply::Index(index) => Ok(index),
+            Reply::Leaf(index, _) => Ok(index),
             other => Err(StoreError::Corrupt(format!("the writer answered {other:?}"))),
         }
     }
@@ -111,7 +150,7 @@ impl Register {
         outcome: Outcome,
     ) -> Result<Credential, StoreError> {
         let intended = match self.pending.take(operation) {
-            Some(row) => queries::intended(operation, &row),
+            Some((at, row)) => queries::intended(operation, at, &row),
             None => self.read_intended(operation).await?,
         };
         if signer.is_some_and(|signer| signer != intended.signing_key_hash) {
@@ -120,10 +159,9 @@ impl Register {
         let row = ConclusionRow::new(operation, intended.kind.as_str(), &intended.serial, outcome, self.now());
         let row = Arc::new(row);
         match self.writer.write_surely(Op::Conclude(Arc::clone(&row))).await? {
-            Reply::Index(_) => {}
-            other => return Err(StoreError::Corrupt(format!("the writer answered {other:?}"))),
+            Reply::Leaf(_, at) => Ok(queries::concluded(intended, at, &row)),
+            other => Err(StoreError::Corrupt(format!("the writer answered {other:?}"))),
         }
-        Ok(queries::concluded(intended, &row))
     }
 
     /// The intent of an operation that is no longer in memory.
@@ -146,16 +184,21 @@ impl Register {
     }
 
     pub(crate) async fn refuse(&self, refusal: &RefusalEntry) -> Result<u64, StoreError> {
-        let tail = refusal_tail(refusal, self.now())?;
-        self.write_for_index(Op::Refuse(Arc::new(tail))).await
+        let now = self.now();
+        self.write_for_index(Op::Refuse(now, Arc::new(refusal_tail(refusal, now)?))).await
     }
 
-    pub(crate) async fn record(&self, records: Vec<Record>) -> Result<Vec<u64>, StoreError> {
+    /// `withdraws`: each takes a right away, and is written whatever the clock shows.
+    pub(crate) async fn record(&self, records: Vec<Record>, withdraws: bool) -> Result<Vec<u64>, StoreError> {
         if records.is_empty() || records.len() > RECORDS_MAX {
             return Err(StoreError::Invalid(format!("1 to {RECORDS_MAX} records at once")));
         }
+        if records.iter().any(|record| record.kind == clock::KIND) {
+            return Err(StoreError::Invalid("the time is set by itself".into()));
+        }
         let now = self.now();
-        let rows = records.into_iter().map(|record| RecordRow::new(record, now)).collect::<Result<Vec<_>, _>>()?;
+        let rows = records.into_iter().map(|record| RecordRow::new(record, now).map(|row| row.withdrawing(withdraws)));
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
         match self.writer.write(Op::Record(Arc::new(rows))).await? {
             Reply::Versions(versions) => Ok(versions),
             other => Err(StoreError::Corrupt(format!("the writer answered {other:?}"))),
@@ -172,7 +215,10 @@ impl Register {
 
     /// The operation and the text of the next checkpoint.
     pub(crate) async fn intend_checkpoint(&self) -> Result<Option<(u64, String)>, StoreError> {
-        let (head, before) = self.ask(|sql| Ok((queries::head(sql)?, queries::checkpoint(sql)?))).await?;
+        let look = |sql: &mut dyn Sql| Ok((queries::head(sql)?, queries::checkpoint(sql)?, queries::in_force(sql)?));
+        let (head, before, in_force) = self.ask(look).await?;
+        // Asked every second: a node that writes nothing hears of an operator's word here.
+        self.clock.learn(in_force);
         let signed = before.as_ref().map_or(0, |(size, _)| *size);
         if head.size == signed {
             return Ok(None);

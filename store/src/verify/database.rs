@@ -146,14 +146,15 @@ impl Evidence for Tables {
 impl Tables {
     /// The one mutable row says nothing that the leaves do not say better.
     fn head(&mut self, derived: &Derived<'_>, report: &mut Report) -> Result<(), StoreError> {
-        let rows = self.cells("SELECT id, size, edge FROM head ORDER BY id", &[])?;
-        let expected = [Cell::Int(1), Cell::Int(int(derived.size)), Cell::Blob(derived.edge.concat())];
+        let rows = self.cells("SELECT id, size, edge, time FROM head ORDER BY id", &[])?;
+        let (size, time) = (Cell::Int(int(derived.size)), Cell::Int(derived.in_force.unix()));
+        let expected = [Cell::Int(1), size, Cell::Blob(derived.edge.concat()), time];
         if !rows.iter().any(|row| row.first() == Some(&Cell::Int(1))) {
             report.find("head", "head id=1", "the row is missing");
         }
         for row in rows {
             let id = show(row.first());
-            let columns = ["id", "size", "edge"];
+            let columns = ["id", "size", "edge", "time"];
             let wrong = row.iter().zip(&expected).zip(columns).find(|((is, should), _)| is != should);
             if let Some((_, column)) = wrong {
                 report.find("head", format!("head id={id} column {column}"), "is not what the leaves derive");

@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use policy::Timestamp;
+
 use super::{Item, Reply};
 use crate::error::StoreError;
 use crate::leaf::{Numbers, Tail};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
-use crate::prepare::{ConclusionRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow};
+use crate::prepare::{ConclusionRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow, Timed};
 use crate::schema::{CONCLUSION, INTENT, RECORD, REVOCATION};
 use crate::sql::{Sql, SqlError, Value};
 
@@ -43,7 +45,7 @@ impl Fault {
                 StoreError::Duplicate(format!("serial {} of this issuer's key", hex::encode(&row.entry.serial)))
             }
             (Fault::Row(SqlError::Taken(_)), Op::Conclude(row)) => already_concluded(row.op),
-            (Fault::Row(error), Op::Intend(_) | Op::Conclude(_) | Op::Refuse(_) | Op::Revoke(_))
+            (Fault::Row(error), Op::Intend(_) | Op::Conclude(_) | Op::Refuse(..) | Op::Revoke(_))
             | (Fault::Row(error), Op::Record(_) | Op::Checkpoint(..)) => StoreError::Database(error.to_string()),
         }
     }
@@ -75,7 +77,7 @@ impl Present {
                 Op::Record(rows) => records.extend(rows.iter()),
                 Op::Revoke(row) => revocations.push(row.revocation.operation),
                 Op::Conclude(row) if item.answer.is_none() => parked.push(row.op),
-                Op::Intend(_) | Op::Conclude(_) | Op::Refuse(_) | Op::Checkpoint(..) => {}
+                Op::Intend(_) | Op::Conclude(_) | Op::Refuse(..) | Op::Checkpoint(..) => {}
             }
         }
         for some in records.chunks(ASK_MAX) {
@@ -128,10 +130,10 @@ pub(super) struct Batch<'a> {
     present: Present,
     leaves: Vec<(u64, Hash, Vec<u8>)>,
     tiles: Vec<FullTile>,
-    intents: Vec<(u64, &'a IntentRow)>,
-    conclusions: Vec<(u64, &'a ConclusionRow)>,
-    revocations: Vec<(u64, &'a RevocationRow)>,
-    records: Vec<(u64, u64, &'a RecordRow)>,
+    intents: Vec<(u64, Timestamp, &'a IntentRow)>,
+    conclusions: Vec<(u64, Timestamp, &'a ConclusionRow)>,
+    revocations: Vec<(u64, Timestamp, &'a RevocationRow)>,
+    records: Vec<(u64, u64, Timestamp, &'a RecordRow)>,
     checkpoints: Vec<(u64, &'a str)>,
 }
 
@@ -150,26 +152,32 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Gives an operation its leaves, or refuses it.
-    pub fn take(&mut self, op: &'a Op) -> Result<Reply, StoreError> {
+    /// Gives an operation its leaves with this time, or refuses it.
+    pub fn take(&mut self, op: &'a Op, at: Timestamp) -> Result<Reply, StoreError> {
         match op {
             Op::Intend(row) => {
-                let op = self.append(&row.tail, None, None);
-                self.intents.push((op, row));
-                Ok(Reply::Index(op))
+                let op = self.append(&row.tail_at(at), None, None);
+                self.intents.push((op, at, row));
+                Ok(Reply::Leaf(op, at))
             }
-            Op::Conclude(row) => self.conclude(row),
-            Op::Refuse(tail) => Ok(Reply::Index(self.append(tail, None, None))),
+            Op::Conclude(row) => self.conclude(row, at),
+            Op::Refuse(asked, tail) => {
+                let index = match at == *asked {
+                    true => self.append(tail, None, None),
+                    false => self.append(&tail.restamped(at, None), None, None),
+                };
+                Ok(Reply::Leaf(index, at))
+            }
             Op::Revoke(row) => {
                 let op = row.revocation.operation;
                 if !self.present.revoked.insert(op) {
                     return Err(StoreError::Conflict(format!("operation {op} is revoked already")));
                 }
-                let leaf = self.append(&row.tail, Some(op), None);
-                self.revocations.push((leaf, row));
-                Ok(Reply::Index(leaf))
+                let leaf = self.append(&row.tail_at(at), Some(op), None);
+                self.revocations.push((leaf, at, row));
+                Ok(Reply::Leaf(leaf, at))
             }
-            Op::Record(rows) => self.record(rows),
+            Op::Record(rows) => self.record(rows, at),
             Op::Checkpoint(size, note) => {
                 self.checkpoints.push((*size, note));
                 Ok(Reply::Note(note.to_string()))
@@ -177,22 +185,22 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn conclude(&mut self, row: &'a ConclusionRow) -> Result<Reply, StoreError> {
+    fn conclude(&mut self, row: &'a ConclusionRow, at: Timestamp) -> Result<Reply, StoreError> {
         if let Some(signature) = self.present.concluded.get(&row.op) {
             // A parked conclusion that had reached the disk after all.
             return match (&row.outcome, signature) {
-                (Outcome::Issued(ours), Some(theirs)) if ours == theirs => Ok(Reply::Index(row.op)),
-                (Outcome::Failed(_), None) => Ok(Reply::Index(row.op)),
+                (Outcome::Issued(ours), Some(theirs)) if ours == theirs => Ok(Reply::Leaf(row.op, at)),
+                (Outcome::Failed(_), None) => Ok(Reply::Leaf(row.op, at)),
                 (Outcome::Issued(_) | Outcome::Failed(_), _) => Err(already_concluded(row.op)),
             };
         }
-        let leaf = self.append(&row.tail, Some(row.op), None);
-        self.conclusions.push((leaf, row));
-        Ok(Reply::Index(leaf))
+        let leaf = self.append(&row.tail_at(at), Some(row.op), None);
+        self.conclusions.push((leaf, at, row));
+        Ok(Reply::Leaf(leaf, at))
     }
 
     /// All versions of one call, or none.
-    fn record(&mut self, rows: &'a [RecordRow]) -> Result<Reply, StoreError> {
+    fn record(&mut self, rows: &'a [RecordRow], at: Timestamp) -> Result<Reply, StoreError> {
         let mut seen = HashSet::new();
         for row in rows {
             let key = (row.record.kind.to_owned(), row.record.id.clone());
@@ -206,9 +214,9 @@ impl<'a> Batch<'a> {
         for row in rows {
             let key = (row.record.kind.to_owned(), row.record.id.clone());
             let replaces = self.present.versions.get(&key).copied().unwrap_or(0);
-            let leaf = self.append(&row.tail, None, Some(replaces));
+            let leaf = self.append(&row.tail_at(at), None, Some(replaces));
             self.present.versions.insert(key, leaf + 1);
-            self.records.push((leaf, replaces, row));
+            self.records.push((leaf, replaces, at, row));
             versions.push(leaf + 1);
         }
         Ok(Reply::Versions(versions))
@@ -221,6 +229,11 @@ impl<'a> Batch<'a> {
         self.tree.append(hash, &mut self.tiles);
         self.leaves.push((index, hash, bytes));
         index
+    }
+
+    /// Leaves of the log with those of the batch so far.
+    pub fn size(&self) -> u64 {
+        self.tree.size()
     }
 
     /// The first leaf of the batch, by which it can be recognised later.
@@ -237,7 +250,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Writes all rows. The order does not matter: they become visible together or not at all.
-    pub fn write(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
+    pub fn write(&self, sql: &mut dyn Sql, in_force: Timestamp) -> Result<(), SqlError> {
         let mut values = Vec::with_capacity(self.leaves.len() * 3);
         for (index, hash, bytes) in &self.leaves {
             values.extend([int(*index), Value::Blob(hash), Value::Blob(bytes)]);
@@ -245,32 +258,32 @@ impl<'a> Batch<'a> {
         sql.insert("INSERT INTO leaf (idx, hash, bytes)", 3, &values)?;
         self.write_intents(sql)?;
         let mut values = Vec::with_capacity(self.conclusions.len() * CONCLUSION.columns.len());
-        for (leaf, row) in &self.conclusions {
+        for (leaf, at, row) in &self.conclusions {
             values.extend([int(*leaf), int(row.op)]);
-            values.extend(row.values());
+            values.extend(row.values(*at));
         }
         sql.insert(CONCLUSION.insert(), CONCLUSION.columns.len(), &values)?;
         let mut values = Vec::new();
-        for (leaf, row) in &self.revocations {
+        for (leaf, at, row) in &self.revocations {
             values.extend([int(*leaf), int(row.revocation.operation)]);
-            values.extend(row.values());
+            values.extend(row.values(*at));
         }
         sql.insert(REVOCATION.insert(), REVOCATION.columns.len(), &values)?;
         let mut values = Vec::new();
-        for (leaf, replaces, row) in &self.records {
+        for (leaf, replaces, at, row) in &self.records {
             values.extend([int(*leaf), int(*replaces)]);
-            values.extend(row.values());
+            values.extend(row.values(*at));
         }
         sql.insert(RECORD.insert(), RECORD.columns.len(), &values)?;
-        self.write_log(sql)
+        self.write_log(sql, in_force)
     }
 
     fn write_intents(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
         let mut values = Vec::with_capacity(self.intents.len() * INTENT.columns.len());
         let mut names = Vec::with_capacity(self.intents.len() * 2);
-        for (op, row) in &self.intents {
+        for (op, at, row) in &self.intents {
             values.push(int(*op));
-            values.extend(row.values());
+            values.extend(row.values(*at));
             for (at, name) in row.entry.names.iter().enumerate() {
                 names.extend([int(op * NAME_SLOTS + at as u64), Value::Text(name)]);
             }
@@ -279,7 +292,7 @@ impl<'a> Batch<'a> {
         sql.insert("INSERT INTO name (slot, name)", 2, &names)
     }
 
-    fn write_log(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
+    fn write_log(&self, sql: &mut dyn Sql, in_force: Timestamp) -> Result<(), SqlError> {
         let mut values = Vec::new();
         for tile in &self.tiles {
             values.extend([
@@ -299,8 +312,8 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         let edge = self.tree.edge().concat();
-        let head = [int(self.tree.size()), Value::Blob(&edge), Value::Int(1)];
-        sql.execute("UPDATE head SET size = $1, edge = $2 WHERE id = $3", &head).map(drop)
+        let head = [int(self.tree.size()), Value::Blob(&edge), Value::Int(in_force.unix()), Value::Int(1)];
+        sql.execute("UPDATE head SET size = $1, edge = $2, time = $3 WHERE id = $4", &head).map(drop)
     }
 }
 

@@ -11,9 +11,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use policy::Timestamp;
+
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
+use crate::clock::Clock;
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::log::Tree;
@@ -45,8 +48,8 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// What a caller gets.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reply {
-    /// The index of the operation's leaf.
-    Index(u64),
+    /// The index of the operation's leaf, and the time it was given.
+    Leaf(u64, Timestamp),
     /// The new versions of records.
     Versions(Vec<u64>),
     /// The checkpoint that stands.
@@ -75,12 +78,16 @@ pub(crate) struct WriterHandle {
 
 impl WriterHandle {
     /// Opens the register and starts the thread. Blocks until the register is open.
-    pub fn start(database: Database, pending: Arc<Pending>) -> Result<(WriterHandle, JoinHandle<()>), StoreError> {
+    pub fn start(
+        database: Database,
+        pending: Arc<Pending>,
+        clock: Arc<Clock>,
+    ) -> Result<(WriterHandle, JoinHandle<()>), StoreError> {
         let mut sql = connect(&database, Use::Write)?;
         migrate(sql.as_mut())?;
         let tree = transaction::load_tree(sql.as_mut())?;
         let (queue, jobs) = bounded(QUEUE);
-        let writer = Writer { database, pending, sql: Some(sql), tree, parked: VecDeque::new() };
+        let writer = Writer { database, pending, clock, sql: Some(sql), tree, parked: VecDeque::new() };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&jobs));
         let thread = thread.map_err(|e| StoreError::Unavailable(format!("no thread: {e}")))?;
         Ok((WriterHandle { queue }, thread))
@@ -118,6 +125,7 @@ impl WriterHandle {
 struct Writer {
     database: Database,
     pending: Arc<Pending>,
+    clock: Arc<Clock>,
     /// None after the connection was lost.
     sql: Option<Box<dyn Sql + Send>>,
     /// The log as last committed; validated against the head row inside every transaction.
@@ -176,8 +184,8 @@ impl Writer {
 
     /// A caller that hung up gets no answer; what is written stays written.
     fn answer(&self, item: Item, reply: Result<Reply, StoreError>) {
-        if let (Op::Intend(row), Ok(Reply::Index(op))) = (&item.op, &reply) {
-            self.pending.insert(*op, Arc::clone(row));
+        if let (Op::Intend(row), Ok(Reply::Leaf(op, at))) = (&item.op, &reply) {
+            self.pending.insert(*op, *at, Arc::clone(row));
         }
         match item.answer {
             Some(answer) => drop(answer.send(reply)),
@@ -207,7 +215,7 @@ impl Writer {
                 Some(sql) => sql,
                 None => self.sql.insert(connect(&self.database, Use::Write).map_err(|e| Fault::Away(e.to_string()))?),
             };
-            match transaction::run(sql.as_mut(), &self.tree, items) {
+            match transaction::run(sql.as_mut(), &self.tree, &self.clock, items) {
                 Ok(done) => {
                     self.tree = done.tree;
                     return Ok(done.replies);

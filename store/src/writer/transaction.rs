@@ -1,10 +1,13 @@
 //! One group commit: lock the head, check, write rows and leaves, move the head, flush.
 
+use policy::Timestamp;
+
 use super::batch::{Batch, Present, int};
 use super::{Item, Reply};
+use crate::clock::Clock;
 use crate::error::StoreError;
 use crate::log::{Hash, Tree, partial_width};
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::{Row, Sql, SqlError, Value};
 
 /// What a transaction made.
 #[derive(Debug)]
@@ -31,35 +34,48 @@ impl From<SqlError> for Failure {
     }
 }
 
-pub(super) fn run(sql: &mut dyn Sql, tree: &Tree, items: &[Item]) -> Result<Done, Failure> {
+pub(super) fn run(sql: &mut dyn Sql, tree: &Tree, clock: &Clock, items: &[Item]) -> Result<Done, Failure> {
     sql.begin()?;
     // From here on no other node appends: the head row is locked until the transaction ends.
     // A crash before COMMIT leaves nothing behind.
-    let (size, edge) = lock_head(sql)?;
+    let (size, edge, in_force) = lock_head(sql)?;
     let tree = at_head(sql, tree, size, &edge)?;
     let present = Present::read(sql, items)?;
     let mut batch = Batch::new(tree, present);
-    let replies = items.iter().map(|item| batch.take(&item.op)).collect();
+    let mut stamp = clock.stamp(in_force);
+    let replies = items.iter().map(|item| {
+        let (at, size) = (stamp.time_for(&item.op)?, batch.size());
+        let reply = batch.take(&item.op, at)?;
+        if batch.size() > size {
+            stamp.took(at);
+        }
+        Ok(reply)
+    });
+    let replies = replies.collect();
     if batch.is_empty() {
         sql.rollback();
         return Ok(Done { tree: batch.into_tree(), replies, first_leaf: None });
     }
-    batch.write(sql)?;
+    batch.write(sql, stamp.in_force())?;
     let first_leaf = batch.first_leaf();
     let outcome = sql.commit();
     // A crash here: the rows are durable and no caller heard of it. Intents stay without conclusion and are listed as
     // such; conclusions are simply there.
     let done = Done { tree: batch.into_tree(), replies, first_leaf };
     match outcome {
-        Ok(()) => Ok(done),
+        Ok(()) => {
+            clock.learn(stamp.in_force());
+            Ok(done)
+        }
         Err(error) => Err(Failure::AtCommit { error, done: Box::new(done) }),
     }
 }
 
-/// Takes the head's lock in both engines, and reads it.
-fn lock_head(sql: &mut dyn Sql) -> Result<(u64, Vec<u8>), SqlError> {
-    let rows = sql.query_and_lock("SELECT size, edge FROM head WHERE id = $1", &[Value::Int(1)])?;
-    let row = rows.into_iter().next().and_then(|mut row| Some((row.index().ok()?, row.blob().ok()?)));
+/// Takes the head's lock in both engines, and reads it: size, edge, the time in force.
+fn lock_head(sql: &mut dyn Sql) -> Result<(u64, Vec<u8>, Timestamp), SqlError> {
+    let rows = sql.query_and_lock("SELECT size, edge, time FROM head WHERE id = $1", &[Value::Int(1)])?;
+    let head = |mut row: Row| Some((row.index().ok()?, row.blob().ok()?, Timestamp::from_unix(row.int().ok()?)));
+    let row = rows.into_iter().next().and_then(head);
     row.ok_or_else(|| SqlError::Corrupt("the head row is missing or malformed".into()))
 }
 
