@@ -93,7 +93,7 @@ impl Authority {
     /// Opens an existing authority: keys of the token matched with the certificates of the register.
     pub async fn open(parts: Parts) -> Result<Authority, CaError> {
         let Hierarchy { issuers, ssh_user, ssh_host, log_key } = hierarchy::open(&parts).await?;
-        let clock = Clock::new(parts.world.clone(), &parts.ledger).await?;
+        let clock = Clock::new(parts.world.clone(), &parts.ledger);
         let log_verifier_key = parts.ledger.verifier_key(&log_key)?;
         let (desks, clerks) = Desk::open(issuers.keys().cloned());
         let inner = Arc::new(Inner {
@@ -159,10 +159,7 @@ impl Authority {
 
     /// How it is now.
     pub fn health(&self) -> Health {
-        let held = self.inner.issuers.values().find_map(|issuer| match self.inner.clock.now_for(issuer, 1) {
-            Err(CaError::Unavailable { why, .. }) => Some(why),
-            Ok(_) | Err(_) => None,
-        });
+        let held = self.inner.issuers.values().find_map(|issuer| self.inner.clock.held(issuer));
         Health { token: self.pool().health(), held }
     }
 

@@ -119,7 +119,7 @@ impl Authority {
         request: LeafRequest,
     ) -> Result<Issued, CaError> {
         let issuer = self.issuing(&profile.issuer)?;
-        let now = self.inner.clock.now_for(&issuer, profile.min_validity_secs)?;
+        let now = self.inner.clock.now_for(&issuer, profile.min_validity_secs).await?;
         let under = Under { issuer, profile, serial: self.new_serial(), now };
         self.issue(leaf(grant, under, request)?.lint()?).await
     }

@@ -180,7 +180,7 @@ impl Authority {
             self.authorize(actor, Action::SignCode, Resource::code_key(Some(owner.clone()), &request.key)).await?;
         let key = self.pool().key(&token_label(&request.key)).await?;
         let certificate = self.newest_certificate(&key).await?.ok_or_else(unknown)?;
-        let now = self.inner.clock.now()?;
+        let now = self.inner.clock.now().await?;
         if !certificate.validity.is_some_and(|v| v.contains(now)) {
             return Err(CaError::bad("key", format!("the certificate of `{}` has expired; renew it", request.key)));
         }

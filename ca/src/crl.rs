@@ -157,7 +157,7 @@ impl Clerk {
     /// Makes a CRL if one is due; `true` if one was made.
     async fn publish(&mut self, authority: &Authority) -> Result<bool, CaError> {
         let issuer = authority.issuing(&self.label)?;
-        let now = authority.inner.clock.now_for(&issuer, 1)?;
+        let now = authority.inner.clock.of_crl(&issuer)?;
         let revoked = authority.ledger().revoked(&self.label).await?;
         let newest = authority.ledger().latest(Kind::Crl, &self.label).await?;
         if newest.as_ref().is_some_and(|crl| !due(crl, revoked.len(), now)) {

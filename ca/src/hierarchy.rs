@@ -189,9 +189,9 @@ async fn certify(parts: &Parts, plan: CaPlan, key: Key, issuer: Option<Arc<Issui
     let der = match certificate(parts, label, &key).await?.and_then(|c| c.x509_der()) {
         Some(der) => der,
         None => {
-            let clock = Clock::new(parts.world.clone(), &parts.ledger).await?;
+            let clock = Clock::new(parts.world.clone(), &parts.ledger);
             let serial = Serial::generate(&parts.world, parts.instance);
-            let draft = ca(grant(parts)?, plan, &key, issuer.clone(), serial, clock.now()?)?;
+            let draft = ca(grant(parts)?, plan, &key, issuer.clone(), serial, clock.now().await?)?;
             issue(&parts.ledger, &parts.pool, draft.lint()?).await?.x509_der()
         }
     };

@@ -24,7 +24,7 @@ impl Authority {
         let revocation = Revocation {
             operation: credential.operation,
             reason: reason.code(),
-            at: self.inner.clock.now()?,
+            at: self.inner.clock.of_revocation(),
             actor: ActorStamp::from(actor),
             grant: GrantStamp::from(&grant),
         };

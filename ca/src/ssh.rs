@@ -208,7 +208,7 @@ impl Authority {
             }
             None => actor.id.clone(),
         };
-        let under = Under { ca: ca.clone(), profile, serial: self.new_serial(), now: self.inner.clock.now()? };
+        let under = Under { ca: ca.clone(), profile, serial: self.new_serial(), now: self.inner.clock.now().await? };
         let facts = SshFacts { key, key_id: key_id.clone(), validity_secs: request.validity_secs, nonce };
         let issued = self.issue(draft(grant, under, facts)?.lint()?).await?;
         let certificate = line(&issued, &key_id);
