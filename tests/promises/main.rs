@@ -16,4 +16,5 @@ mod code;
 mod crash;
 mod quickstart;
 mod ssh;
+mod time;
 mod token_loss;
