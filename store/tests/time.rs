@@ -50,6 +50,11 @@ fn after_one_node_was_two_hours_ahead_every_node_goes_on_by_one_word() {
         right.ledger.refuse(refusal()).await.unwrap();
         right.ledger.withdraw(vec![record("token", Some(0))]).await.unwrap();
         let right = right.reopened(&database).await;
+        assert_eq!(
+            right.ledger.time_held().map(|held| held.by),
+            Some(Witness::Log),
+            "known before anything is written"
+        );
         assert_eq!(by(right.ledger.intend(right.entry(3)).await), Witness::Log);
         let newest = *times(&right).await.last().unwrap();
         assert_eq!(newest, right.world.now().plus_secs(2 * HOURS), "the greater of now and newest");
