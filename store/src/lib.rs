@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod clock;
 mod credential;
 mod database;
 mod entry;
@@ -35,6 +36,7 @@ mod verify;
 mod writer;
 mod x509;
 
+pub use clock::{Held, Witness};
 pub use credential::{Counts, Credential, Filter, Issued, Order, Page, RevokedRow, State};
 pub use database::Database;
 pub use entry::{ActorStamp, Entry, GrantStamp, Kind, RefusalEntry, Revocation};

@@ -80,7 +80,8 @@ fn a_forged_hash_in_a_token_record_lets_nobody_in_running_and_restarted() {
             if restarted {
                 robbed.house.stop();
                 robbed.house.start();
-                let refused = robbed.house.output(&["issue", "tls", "bank.example.internal", "--out", &out(&robbed.house, "x")]);
+                let refused =
+                    robbed.house.output(&["issue", "tls", "bank.example.internal", "--out", &out(&robbed.house, "x")]);
                 assert!(!refused.status.success(), "the altered record of {id} decides nothing");
                 assert!(is_away(&robbed.house.path("x")));
             }
@@ -137,11 +138,10 @@ fn listed(house: &House, serial: &str) -> bool {
 fn a_cut_log_stops_the_service_and_its_next_start_until_an_operator_says_how_to_go_on() {
     on_both(|mut robbed| {
         robbed.house.run(&["issue", "tls", "www.example.internal", "--out", &out(&robbed.house, "www")]);
-        robbed.steal(
-            "DELETE FROM leaf WHERE idx >= (SELECT size - 2 FROM head); UPDATE head SET size = size - 2;",
-        );
+        robbed.steal("DELETE FROM leaf WHERE idx >= (SELECT size - 2 FROM head); UPDATE head SET size = size - 2;");
         assert!(until(PATIENCE, || robbed.ready() == 503), "readyz says so");
-        let refused = robbed.house.output(&["issue", "tls", "api.example.internal", "--out", &out(&robbed.house, "api")]);
+        let refused =
+            robbed.house.output(&["issue", "tls", "api.example.internal", "--out", &out(&robbed.house, "api")]);
         assert_eq!(refused.status.code(), Some(4), "nothing is written: {refused:?}");
         assert!(is_away(&robbed.house.path("api")));
         robbed.house.stop();

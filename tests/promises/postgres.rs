@@ -56,7 +56,20 @@ impl Postgres {
     pub fn run(&self, sql: &str) {
         let port = self.port.to_string();
         let mut psql = tool("psql");
-        psql.args(["-h", "127.0.0.1", "-p", &port, "-U", "chancery", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-c", sql]);
+        psql.args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-U",
+            "chancery",
+            "-d",
+            "postgres",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            sql,
+        ]);
         succeed(psql);
     }
 

@@ -9,6 +9,7 @@ use super::evidence::{Derived, Evidence, StoredLeaf};
 use super::rows::{self, cell, table_of};
 use super::signatures::{self, Job, Keys};
 use super::{LISTED_MAX, Pins, Progress, Report};
+use crate::clock::{self, BEFORE_ALL};
 use crate::entry::Kind;
 use crate::error::StoreError;
 use crate::leaf::{Event, Leaf};
@@ -28,10 +29,10 @@ pub(super) struct Walk<'a> {
     keys: Keys,
     checkpoints: Checkpoints,
     tree: Tree,
+    /// The time in force after the leaves so far.
+    in_force: Timestamp,
     /// Intents without a conclusion so far: in the end, the alarm list.
     open: HashSet<u64>,
-    /// The greatest time so far.
-    time: i64,
     report: Report,
 }
 
@@ -47,15 +48,8 @@ impl<'a> Walk<'a> {
     pub fn new(evidence: &'a mut dyn Evidence, pins: &Pins) -> Result<Walk<'a>, StoreError> {
         let keys = Keys::read(&evidence.keys()?);
         let checkpoints = Checkpoints::new(pins)?;
-        Ok(Walk {
-            evidence,
-            keys,
-            checkpoints,
-            tree: Tree::default(),
-            open: HashSet::new(),
-            time: 0,
-            report: Report::default(),
-        })
+        let (tree, in_force, open, report) = (Tree::default(), BEFORE_ALL, HashSet::new(), Report::default());
+        Ok(Walk { evidence, keys, checkpoints, tree, in_force, open, report })
     }
 
     pub fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
@@ -69,7 +63,7 @@ impl<'a> Walk<'a> {
         self.checkpoints.end(self.evidence, total, &mut self.report)?;
         let tree = &self.tree;
         let partial = |level| tree.partial(level).concat();
-        let derived = Derived { size: tree.size(), edge: tree.edge(), time: self.time, partial: &partial };
+        let derived = Derived { size: tree.size(), edge: tree.edge(), in_force: self.in_force, partial: &partial };
         self.evidence.rest(&derived, &mut self.report)?;
         self.report.leaves = self.tree.size();
         self.report.root = hex::encode(self.tree.root());
@@ -114,9 +108,7 @@ impl<'a> Walk<'a> {
         self.append(hash, index)?;
         match Leaf::parse(&stored.bytes) {
             Ok(leaf) if leaf.i == index => {
-                // A refusal moves nothing, the head's time neither.
-                let time = Timestamp::parse_rfc3339(&leaf.time).map_or(0, Timestamp::unix);
-                self.time = if leaf.event == Event::Refuse { self.time } else { self.time.max(time) };
+                self.time(index, &leaf);
                 Ok(Some(Read { index, leaf }))
             }
             Ok(leaf) => {
@@ -128,6 +120,15 @@ impl<'a> Walk<'a> {
                 self.report.find("leaf", format!("{place} column bytes"), format!("is no leaf of ours: {why}"));
                 Ok(None)
             }
+        }
+    }
+
+    /// Times do not go back but by an operator's word, which is counted.
+    fn time(&mut self, index: u64, leaf: &Leaf) {
+        self.report.times_set += u64::from(clock::is_word(leaf));
+        match clock::in_force_after(self.in_force, leaf) {
+            Ok(in_force) => self.in_force = in_force,
+            Err(why) => self.report.find("time", format!("leaf idx={index} column bytes"), why),
         }
     }
 
