@@ -126,12 +126,12 @@ impl Seeder {
         let now = self.world.now();
         let (mut made, mut ends, mut revocations) = (Made::default(), Vec::with_capacity(seeds.len()), Vec::new());
         for (seed, reply) in seeds.into_iter().zip(intents) {
-            let Reply::Index(op) = reply else { return Err(StoreError::Corrupt(format!("an intent got {reply:?}"))) };
+            let Reply::Leaf(op, at) = reply else { return Err(StoreError::Corrupt(format!("an intent got {reply:?}"))) };
             made += Made { leaves: 2, rows: 2 + seed.row.entry.names.len() as u64 };
             if let Some((reason, grant)) = seed.revoked {
                 let actor = seed.row.entry.actor.clone();
                 let revocation = Revocation { operation: op, reason, at: now, actor, grant };
-                let row = RevocationRow::new(revocation, &queries::intended(op, &seed.row), now)?;
+                let row = RevocationRow::new(revocation, &queries::intended(op, at, &seed.row), now)?;
                 revocations.push(Op::Revoke(Arc::new(row)));
                 made += Made { leaves: 1, rows: 1 };
             }
@@ -164,6 +164,6 @@ impl Seeder {
     }
 
     fn write(&mut self, ops: Vec<Op>) -> Result<Vec<Reply>, StoreError> {
-        writer::write_at_once(self.sql.as_mut(), &self.node, ops)
+        writer::write_at_once(self.sql.as_mut(), &self.node, &self.clock, ops)
     }
 }
