@@ -11,6 +11,7 @@ use bytes::Bytes;
 use hsm::{Intent, Key, Message, Mint, NotSigned, Pool, Signature};
 use policy::{Timestamp, World};
 
+use crate::clock::Held;
 use crate::credential::{Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Page};
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, Kind, RefusalEntry, Revocation};
@@ -148,7 +149,48 @@ impl Ledger {
 
     /// Writes new versions of records, all or none; answers them in order ([`StoredRecord::version`]).
     pub async fn record(&self, records: Vec<Record>) -> Result<Vec<u64>, StoreError> {
-        self.register().record(records).await
+        self.register().record(records, false).await
+    }
+
+    /// The same for versions that take a right away (a token revoked, an account closed): no clock holds them back.
+    pub async fn withdraw(&self, records: Vec<Record>) -> Result<Vec<u64>, StoreError> {
+        self.register().record(records, true).await
+    }
+
+    /// The time, if it can be believed; nothing begins that does not ask. What is written is judged again under the head's lock.
+    pub async fn time(&self) -> Result<Timestamp, StoreError> {
+        self.register().time().await
+    }
+
+    /// Why nothing begins, as far as this node knows without asking.
+    pub fn time_held(&self) -> Option<Held> {
+        self.register().clock().now().err()
+    }
+
+    /// The time, never later than what can be believed: for what tells of revocations.
+    pub fn cautious_time(&self) -> Timestamp {
+        self.register().clock().cautious_now()
+    }
+
+    /// The greatest time of the log since an operator's last word, as this node last saw it.
+    pub fn time_in_force(&self) -> Timestamp {
+        self.register().clock().in_force()
+    }
+
+    /// Tells the ledger what a witness's clock shows now.
+    pub fn hear_time(&self, witness: &str, shows: Timestamp) {
+        self.register().clock().hear(witness, shows);
+    }
+
+    /// What the clock of the database's server shows; none where the database is a file of this host.
+    pub async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.register().ask(Lane::Request, |sql| Ok(sql.server_time()?.map(Timestamp::from_unix))).await
+    }
+
+    /// An operator's word that this node's clock is right, whatever the log says: a leaf, by which every node goes on. Answers
+    /// the time that was in force and the one that is. Refused where a witness contradicts the clock.
+    pub async fn set_time(&self, actor: ActorStamp, reason: &str) -> Result<(Timestamp, Timestamp), StoreError> {
+        self.register().set_time(actor, reason).await
     }
 
     /// Records a key of the token, once: kind `key`, id = its fingerprint, lookup = its label. Call it for every key that

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod clock;
 mod credential;
 mod database;
 mod entry;
@@ -37,6 +38,7 @@ mod verify;
 mod writer;
 mod x509;
 
+pub use clock::{Held, Witness};
 pub use credential::{
     Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedRow, State,
 };

@@ -152,6 +152,8 @@ pub(crate) trait Sql {
     /// Inserts rows of `columns` values each, laid end to end. `into` is `INSERT INTO table (a, b)`, or
     /// `INSERT INTO table (a, b) VALUES ? ON CONFLICT ...`.
     fn insert(&mut self, into: &'static str, columns: usize, values: &[Value<'_>]) -> Result<(), SqlError>;
+    /// What the clock of the server shows, seconds since 1970; none where there is no server.
+    fn server_time(&mut self) -> Result<Option<i64>, SqlError>;
     /// Runs the statements of a migration.
     fn script(&mut self, sql: &str) -> Result<(), SqlError>;
     /// Begins a transaction that writes (or, on a connection for reading, one that sees a single moment).

@@ -114,6 +114,11 @@ impl Sql for Postgres {
         Ok(())
     }
 
+    fn server_time(&mut self) -> Result<Option<i64>, SqlError> {
+        let rows = self.query("SELECT EXTRACT(EPOCH FROM clock_timestamp())::BIGINT", &[])?;
+        Ok(rows.into_iter().next().and_then(|mut row| row.int().ok()))
+    }
+
     fn script(&mut self, sql: &str) -> Result<(), SqlError> {
         self.client.batch_execute(sql).map_err(fault)
     }

@@ -218,6 +218,10 @@ impl Sql for Sqlite {
         Ok(())
     }
 
+    fn server_time(&mut self) -> Result<Option<i64>, SqlError> {
+        Ok(None)
+    }
+
     fn script(&mut self, sql: &str) -> Result<(), SqlError> {
         let sql = sql.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY");
         self.connection.execute_batch(&sql).map_err(fault)

@@ -199,7 +199,7 @@ impl Node {
         self.read(|state| state.tree.clone())
     }
 
-    /// The greatest time in the log.
+    /// The time in force, by the newest head it followed.
     pub fn time(&self) -> i64 {
         self.read(|state| state.time)
     }

@@ -60,7 +60,7 @@ pub struct Progress {
 /// Something that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The class: `leaf`, `tile`, `head`, `checkpoint`, `intent`, `conclusion`, `revocation`, `record`, `name`, `place`, `card`,
+    /// The class: `leaf`, `time`, `tile`, `head`, `checkpoint`, `intent`, `conclusion`, `revocation`, `record`, `name`, `place`, `card`,
     /// `open`, `renewal`, `expiring`, `present`, `migration`, `signature`, `key`, `file`; of what the log means: `actor`, `crl`,
     /// `text`.
     pub what: &'static str,
@@ -114,6 +114,8 @@ pub struct Report {
     pub unsigned: u64,
     /// The log's root over all leaves, hexadecimal.
     pub root: String,
+    /// How often an operator set the time in force: not findings, but worth the question why.
+    pub times_set: u64,
     /// Operations without a conclusion: not a finding, an alarm. At most 1000 are listed.
     pub unconcluded: Vec<u64>,
     /// How many operations are without a conclusion.

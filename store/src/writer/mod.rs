@@ -14,9 +14,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use policy::Timestamp;
+
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
+use crate::clock::Clock;
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::pending::Pending;
@@ -49,8 +52,8 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// What a caller gets.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reply {
-    /// The index of the operation's leaf.
-    Index(u64),
+    /// The index of the operation's leaf, and the time it was given.
+    Leaf(u64, Timestamp),
     /// The new versions of records.
     Versions(Vec<u64>),
     /// The checkpoint that stands.
@@ -84,9 +87,10 @@ impl WriterHandle {
         sql: Box<dyn Sql + Send>,
         node: Arc<Node>,
         pending: Arc<Pending>,
+        clock: Arc<Clock>,
     ) -> Result<(WriterHandle, JoinHandle<()>), StoreError> {
         let (queue, jobs) = bounded(QUEUE);
-        let writer = Writer { database, pending, sql: Some(sql), node, parked: VecDeque::new() };
+        let writer = Writer { database, pending, clock, sql: Some(sql), node, parked: VecDeque::new() };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&jobs));
         let thread = thread.map_err(|e| StoreError::Unavailable(format!("no thread: {e}")))?;
         Ok((WriterHandle { queue }, thread))
@@ -124,6 +128,7 @@ impl WriterHandle {
 struct Writer {
     database: Database,
     pending: Arc<Pending>,
+    clock: Arc<Clock>,
     /// None after the connection was lost.
     sql: Option<Box<dyn Sql + Send>>,
     /// What this node believes; every transaction begins by holding the register against it.
@@ -182,8 +187,8 @@ impl Writer {
 
     /// A caller that hung up gets no answer; what is written stays written.
     fn answer(&self, item: Item, reply: Result<Reply, StoreError>) {
-        if let (Op::Intend(row), Ok(Reply::Index(op))) = (&item.op, &reply) {
-            self.pending.insert(*op, Arc::clone(row));
+        if let (Op::Intend(row), Ok(Reply::Leaf(op, at))) = (&item.op, &reply) {
+            self.pending.insert(*op, *at, Arc::clone(row));
         }
         match item.answer {
             Some(answer) => drop(answer.send(reply)),
@@ -213,7 +218,7 @@ impl Writer {
                 Some(sql) => sql,
                 None => self.sql.insert(connect(&self.database, Use::Write).map_err(|e| Fault::Away(e.to_string()))?),
             };
-            match transaction::run(sql.as_mut(), &self.node, items) {
+            match transaction::run(sql.as_mut(), &self.node, &self.clock, items) {
                 Ok(done) => return self.believe(done),
                 Err(transaction::Failure::Before(error)) => {
                     sql.rollback();
@@ -239,7 +244,10 @@ impl Writer {
     fn believe(&self, done: transaction::Done) -> Result<Vec<Result<Reply, StoreError>>, Fault> {
         let belief = done.belief;
         match self.node.publish(belief.first, belief.tree, belief.leaves, belief.time) {
-            Ok(()) => Ok(done.replies),
+            Ok(()) => {
+                self.clock.learn(&self.node);
+                Ok(done.replies)
+            }
             Err(Divergence::Held(why)) => Err(Fault::Held(why)),
             Err(Divergence::Sql(error)) => Err(Fault::Unknown(error.to_string())),
         }

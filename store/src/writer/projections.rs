@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::batch::int;
+use policy::Timestamp;
+
 use crate::error::StoreError;
 use crate::prepare::{ConclusionRow, IntentRow, Outcome, RecordRow, RevocationRow};
 use crate::projection::{self, Labels, Pile, is_certificate};
@@ -51,10 +53,10 @@ impl<'a> Tally<'a> {
         }
     }
 
-    pub fn intents(&mut self, sql: &mut dyn Sql, rows: &[(u64, &'a IntentRow)]) -> Result<(), SqlError> {
+    pub fn intents(&mut self, sql: &mut dyn Sql, rows: &[(u64, Timestamp, &'a IntentRow)]) -> Result<(), SqlError> {
         let mut cards = Vec::with_capacity(rows.len() * 4);
         let mut open = Vec::with_capacity(rows.len() * 5);
-        for (op, row) in rows {
+        for (op, _, row) in rows {
             let (card, not_after) = (&row.card, row.card.not_after.map_or(Value::Null, Value::Int));
             cards.extend([int(*op), Value::Int(card.place), Value::Int(Pile::Live.number()), not_after]);
             open.extend([int(*op), Value::Int(card.place), not_after]);
@@ -69,11 +71,15 @@ impl<'a> Tally<'a> {
         sql.insert("INSERT INTO open (op, place, not_after, due, renews)", 5, &open)
     }
 
-    pub fn conclusions(&mut self, sql: &mut dyn Sql, rows: &[(u64, &ConclusionRow)]) -> Result<(), SqlError> {
-        let ops: Vec<u64> = rows.iter().map(|(_, row)| row.op).collect();
+    pub fn conclusions(
+        &mut self,
+        sql: &mut dyn Sql,
+        rows: &[(u64, Timestamp, &ConclusionRow)],
+    ) -> Result<(), SqlError> {
+        let ops: Vec<u64> = rows.iter().map(|(_, _, row)| row.op).collect();
         let mut open = take_open(sql, &ops)?;
         let (mut due, mut failed) = (Vec::new(), Vec::new());
-        for (_, row) in rows {
+        for (_, _, row) in rows {
             let renews = match (open.remove(&row.op), &row.outcome) {
                 (Some(open), Outcome::Issued(_)) => {
                     self.count(open.place, INTENDED, -1);
@@ -102,8 +108,12 @@ impl<'a> Tally<'a> {
         self.leave_live(sql, &failed, Pile::Failed, |_| true)
     }
 
-    pub fn revocations(&mut self, sql: &mut dyn Sql, rows: &[(u64, &RevocationRow)]) -> Result<(), SqlError> {
-        let ops: Vec<u64> = rows.iter().map(|(_, row)| row.revocation.operation).collect();
+    pub fn revocations(
+        &mut self,
+        sql: &mut dyn Sql,
+        rows: &[(u64, Timestamp, &RevocationRow)],
+    ) -> Result<(), SqlError> {
+        let ops: Vec<u64> = rows.iter().map(|(_, _, row)| row.revocation.operation).collect();
         let open = take_open(sql, &ops)?;
         ask(sql, "DELETE FROM renewal WHERE op IN", &ops, "")?;
         self.leave_live(sql, &ops, Pile::Revoked, |op| open.contains_key(&op))
@@ -230,12 +240,12 @@ fn insert_due(sql: &mut dyn Sql, rows: &mut Vec<Value<'_>>) -> Result<(), SqlErr
 }
 
 /// The last version of each record in a batch becomes the present one.
-pub(super) fn records(sql: &mut dyn Sql, rows: &[(u64, u64, &RecordRow)]) -> Result<(), SqlError> {
+pub(super) fn records(sql: &mut dyn Sql, rows: &[(u64, u64, Timestamp, &RecordRow)]) -> Result<(), SqlError> {
     let mut last: BTreeMap<(&str, &str), (u64, &RecordRow)> = BTreeMap::new();
-    for (leaf, _, row) in rows {
+    for (leaf, _, _, row) in rows {
         last.insert((row.record.kind, &row.record.id), (*leaf, row));
     }
-    let replacing: Vec<&RecordRow> = rows.iter().filter(|(_, old, _)| *old > 0).map(|(_, _, row)| *row).collect();
+    let replacing: Vec<&RecordRow> = rows.iter().filter(|(_, old, ..)| *old > 0).map(|(.., row)| *row).collect();
     let before = found_by(sql, &replacing)?;
     let (mut moved, mut others) = (Vec::new(), Vec::new());
     for ((kind, id), (leaf, row)) in last {

@@ -2,6 +2,7 @@
 
 use super::batch::{Batch, Belief, concluded, int};
 use super::{Item, Reply};
+use crate::clock::Clock;
 use crate::error::StoreError;
 use crate::log::Hash;
 use crate::sql::{Sql, SqlError};
@@ -41,24 +42,34 @@ impl From<Divergence> for Failure {
     }
 }
 
-pub(super) fn run(sql: &mut dyn Sql, node: &Node, items: &[Item]) -> Result<Done, Failure> {
+pub(super) fn run(sql: &mut dyn Sql, node: &Node, clock: &Clock, items: &[Item]) -> Result<Done, Failure> {
     sql.begin()?;
     // From here on no other node appends: the head row is locked until the transaction ends.
     // A crash before COMMIT leaves nothing behind.
     node.follow(sql, true)?;
     let concluded = concluded(sql, items)?;
     let mut batch = Batch::new(node, concluded);
-    let replies = items.iter().map(|item| batch.take(&item.op)).collect();
+    let mut stamp = clock.stamp(node);
+    let replies = items.iter().map(|item| {
+        let (at, size) = (stamp.time_for(&item.op)?, batch.size());
+        let reply = batch.take(&item.op, at)?;
+        if batch.size() > size {
+            stamp.took(at);
+        }
+        Ok(reply)
+    });
+    let replies = replies.collect();
+    let in_force = stamp.in_force();
     if batch.is_empty() {
         sql.rollback();
-        return Ok(Done { belief: batch.into_belief(), replies, first_leaf: None });
+        return Ok(Done { belief: batch.into_belief(in_force), replies, first_leaf: None });
     }
-    batch.write(sql)?;
+    batch.write(sql, in_force)?;
     let first_leaf = batch.first_leaf();
     let outcome = sql.commit();
     // A crash here: the rows are durable and no caller heard of it. Intents stay without conclusion and are listed as
     // such; conclusions are simply there.
-    let done = Done { belief: batch.into_belief(), replies, first_leaf };
+    let done = Done { belief: batch.into_belief(in_force), replies, first_leaf };
     match outcome {
         Ok(()) => Ok(done),
         Err(error) => Err(Failure::AtCommit { error, done: Box::new(done) }),
