@@ -100,7 +100,9 @@ async fn exercise(database: &Database) {
         ledger.audit_step().await.unwrap();
     }
     ledger.follow().await.unwrap();
+    ledger.time().await.unwrap();
     ledger.database_time().await.unwrap();
+    ledger.withdraw(vec![record("r4", None)]).await.unwrap();
     ledger.set_time(actor(), "a clock was ahead").await.unwrap();
     house.checkpoint().await;
     for level in 0..2 {
