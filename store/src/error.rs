@@ -49,7 +49,7 @@ pub enum StoreError {
     Database(String),
     /// The clock is not believed; nothing was written. It says what to do.
     #[error(transparent)]
-    Clock(#[from] crate::clock::Held),
+    Clock(#[from] crate::held::Held),
     /// The ledger was closed.
     #[error("the ledger is closed")]
     Closed,

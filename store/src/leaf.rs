@@ -10,6 +10,9 @@ use serde::Deserialize;
 
 use crate::entry::{ActorStamp, GrantStamp};
 
+/// The time in force of a log without a leaf.
+pub(crate) const BEFORE_ALL: Timestamp = Timestamp::from_unix(0);
+
 /// The format's version, the leaf's `v`.
 pub(crate) const VERSION: u64 = 1;
 

@@ -4,40 +4,31 @@
 //! durable, an [`Issued`] only after its signature is. No lock is held across an await.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hsm::{Intent, Key, Message, Mint, NotSigned, Pool, Signature};
 use policy::{Timestamp, World};
 
-use crate::clock::Held;
+use crate::attest::{self, Attested};
 use crate::credential::{Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Page};
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, Kind, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::export::{self, Exported};
+use crate::held::Held;
 use crate::keys;
 use crate::log::{self, Head, LogKey, TILE_WIDTH};
 use crate::prepare::{IntentRow, Outcome};
 use crate::queries;
 use crate::reader::Lane;
 use crate::record::{Record, RecordFilter, StoredRecord};
-use crate::register::{Register, Resumed, SignedHead};
+use crate::register::{LogConfig, Register, Resumed, SignedHead};
 use crate::sql::Sql;
 use crate::texts::{self, TextKind};
-use crate::truth::{self, Attested, Integrity, Revocations, TileAt};
+use crate::truth::{self, Integrity, Revocations, TileAt};
 use crate::verify::AuditState;
-
-/// How the log is known outside.
-#[derive(Clone, Debug)]
-pub struct LogConfig {
-    /// The checkpoint's origin line and the log key's name: a schema-less URL without spaces or `+`.
-    pub origin: String,
-    /// A folder of this node alone, outside the database: the newest head it saw, by which a register that was put back is
-    /// noticed, and an image of the fold, which a start goes on from. Without one neither is kept.
-    pub state: Option<PathBuf>,
-}
 
 /// No log is ever this long; a larger number is a mistake of the caller's.
 const PROOF_SIZE_MAX: u64 = 1 << 62;
@@ -272,7 +263,7 @@ impl Ledger {
             return Ok(None);
         }
         let node = Arc::clone(&self.register().node);
-        self.register().ask(self.lane, move |sql| truth::credential_by_serial(&node, sql, &serial)).await
+        self.register().ask(self.lane, move |sql| attest::credential_by_serial(&node, sql, &serial)).await
     }
 
     /// The credential of this operation, attested.
@@ -369,7 +360,7 @@ impl Ledger {
     /// The present version of a record, attested.
     pub async fn record_get(&self, kind: &str, id: &str) -> Result<Option<Attested<StoredRecord>>, StoreError> {
         let (kind, id, node) = (kind.to_owned(), id.to_owned(), Arc::clone(&self.register().node));
-        self.register().ask(self.lane, move |sql| truth::record(&node, sql, &kind, &id)).await
+        self.register().ask(self.lane, move |sql| attest::record(&node, sql, &kind, &id)).await
     }
 
     /// The present version of a record as this node knows it, without a question to the database; 0 where there is none.
@@ -386,7 +377,7 @@ impl Ledger {
         filter: RecordFilter,
     ) -> Result<Vec<Attested<StoredRecord>>, StoreError> {
         let (kind, node) = (kind.to_owned(), Arc::clone(&self.register().node));
-        self.register().ask(Lane::Request, move |sql| truth::records(&node, sql, &kind, &filter)).await
+        self.register().ask(Lane::Request, move |sql| attest::records(&node, sql, &kind, &filter)).await
     }
 
     /// How much there is, from counters.

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use hsm::Pool;
 use policy::{Timestamp, World};
 
-use crate::clock::{self, Clock, Held, Witness};
+use crate::attest::{self, Attested};
+use crate::clock::{self, Clock};
 use crate::credential::Credential;
 use crate::database::Database;
 use crate::entry::{ActorStamp, RefusalEntry, Revocation};
 use crate::error::StoreError;
-use crate::ledger::LogConfig;
+use crate::held::{Held, Witness};
 use crate::log::{self, Checkpoint, Head, LogKey};
 use crate::pending::Pending;
 use crate::prepare::{ConclusionRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail};
@@ -22,7 +24,7 @@ use crate::reader::{Lane, ReaderHandle};
 use crate::record::Record;
 use crate::schema::migrate;
 use crate::sql::{Sql, Use, Value, connect};
-use crate::truth::{self, Anchor, Attested, Integrity, Node, record_key};
+use crate::truth::{self, Anchor, Integrity, Node, record_key};
 use crate::verify::{self, AuditState, NEW_TILES, Patrol};
 use crate::writer::{Reply, WriterHandle};
 
@@ -34,6 +36,16 @@ const CHECKPOINTS_UNDER_WAY: usize = 16;
 const UNCONCLUDED_MAX: usize = 1_000;
 /// Records of one call: one ACME order and all its authorizations.
 const RECORDS_MAX: usize = 256;
+
+/// How the log is known outside.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// The checkpoint's origin line and the log key's name: a schema-less URL without spaces or `+`.
+    pub origin: String,
+    /// A folder of this node alone, outside the database: the newest head it saw, by which a register that was put back is
+    /// noticed, and an image of the fold, which a start goes on from. Without one neither is kept.
+    pub state: Option<PathBuf>,
+}
 
 /// From where a node that had stopped goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,7 +192,7 @@ impl Register {
     /// An operation, attested.
     pub(crate) async fn credential(&self, operation: u64) -> Result<Option<Attested<Credential>>, StoreError> {
         let node = Arc::clone(&self.node);
-        self.ask(Lane::Request, move |sql| truth::credential(&node, sql, operation)).await
+        self.ask(Lane::Request, move |sql| attest::credential(&node, sql, operation)).await
     }
 
     /// What this node's clock shows. Whether that becomes a row's time the writer says.
@@ -280,7 +292,7 @@ impl Register {
         let look = move |sql: &mut dyn Sql| {
             let mut found = Vec::with_capacity(operations.len());
             for operation in &operations {
-                found.extend(truth::credential(&node, sql, *operation)?.map(Attested::into_inner));
+                found.extend(attest::credential(&node, sql, *operation)?.map(Attested::into_inner));
             }
             Ok(found)
         };

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use ring::digest::{SHA256, digest};
 
-use crate::clock::BEFORE_ALL;
 use crate::error::StoreError;
+use crate::leaf::BEFORE_ALL;
 use crate::sql::{Sql, SqlError, Value};
 
 /// A column's type.

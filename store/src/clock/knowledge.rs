@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use policy::Timestamp;
 
+use crate::held::{Held, Witness};
+
 /// Clocks of nodes and witnesses that are kept by NTP differ by less; a clock that somebody set differs by more.
 const SLIP_SECS: i64 = 300;
 /// What was believed at one time is held against the clock for so long, then what is believed at the end of it: small steps add up
@@ -13,53 +15,6 @@ const ANCHOR_MAX: Duration = Duration::from_secs(3_600);
 const HEARD_MAX: Duration = Duration::from_secs(900);
 /// Witnesses there may be: the database and some peers.
 const WITNESSES_MAX: usize = 16;
-
-/// Why a clock is not believed, and so nothing begins.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.says())]
-pub struct Held {
-    /// What the clock shows.
-    pub shows: Timestamp,
-    /// What it should show by the one who contradicts it.
-    pub expected: Timestamp,
-    /// Who that is.
-    pub by: Witness,
-}
-
-/// Who contradicts a clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Witness {
-    /// The log: a leaf is newer than what the clock shows.
-    Log,
-    /// The clock itself: it went further than time went by.
-    Run,
-    /// The database's clock, or a peer: by name.
-    Other(String),
-}
-
-impl Held {
-    fn says(&self) -> String {
-        let Held { shows, expected, by } = self;
-        match by {
-            Witness::Log => format!(
-                "the clock shows {shows}, but the log already holds {expected}; set the clock right, or where the log's time is \
-                 the wrong one say so with `chancery clock accept`"
-            ),
-            Witness::Run => format!(
-                "the clock shows {shows}, but by the time gone by it is {expected}; set the clock right, or where it is right \
-                 say so with `chancery clock accept`"
-            ),
-            Witness::Other(name) => {
-                format!("the clock shows {shows}, but {name} shows {expected}; set the clock right")
-            }
-        }
-    }
-
-    /// The later of two times that might both be right is never written, and never published.
-    pub(super) fn cautious(&self) -> Timestamp {
-        self.shows.min(self.expected)
-    }
-}
 
 /// What the clocks of a node show at one moment.
 #[derive(Clone, Copy, Debug)]

@@ -19,11 +19,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use policy::{Timestamp, World};
 use serde_json::json;
 
-pub use knowledge::{Held, Witness};
 use knowledge::{Knowledge, Look, Standing};
 
 use crate::entry::{ActorStamp, Kind};
-use crate::leaf::{Event, Leaf};
+use crate::held::{Held, Witness};
+use crate::leaf::{BEFORE_ALL, Event, Leaf};
 use crate::prepare::Op;
 use crate::record::Record;
 use crate::truth::Node;
@@ -35,9 +35,6 @@ pub(crate) const ID: &str = "log";
 
 /// A register that was not written to for longer is worth a word at the start.
 const AWAY_SECS: i64 = 7 * 86_400;
-
-/// The time in force of a log without a leaf.
-pub(crate) const BEFORE_ALL: Timestamp = Timestamp::from_unix(0);
 
 /// The time in force after a leaf, for whoever reads the log; what a writer gives is never refused here.
 pub(crate) fn in_force_after(before: Timestamp, leaf: &Leaf) -> Result<Timestamp, String> {

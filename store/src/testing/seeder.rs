@@ -9,19 +9,20 @@ use std::sync::Arc;
 use hsm::{Key, Pool};
 use policy::{Timestamp, World};
 
+use crate::attest::{self, Attested};
 use crate::clock::Clock;
 use crate::credential::{Credential, Filter};
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, GrantStamp, Kind, Revocation};
 use crate::error::StoreError;
 use crate::keys;
-use crate::ledger::LogConfig;
 use crate::log::Head;
 use crate::prepare::{ConclusionRow, IntentRow, Op, Outcome, RecordRow, RevocationRow};
 use crate::queries;
 use crate::record::{Record, RecordFilter, StoredRecord};
+use crate::register::LogConfig;
 use crate::sql::{Sql, Use, connect};
-use crate::truth::{self, Anchor, Attested, Node};
+use crate::truth::{self, Anchor, Node};
 use crate::writer::{self, Reply};
 
 /// The purpose of the keys that signed what was seeded, by which a register is known as a bench's.
@@ -113,7 +114,7 @@ impl Seeder {
     /// The first records of a kind.
     pub fn records(&mut self, kind: &str) -> Result<Vec<StoredRecord>, StoreError> {
         let filter = RecordFilter { limit: 1_000, ..RecordFilter::default() };
-        let found = truth::records(&self.node, self.sql.as_mut(), kind, &filter)?;
+        let found = attest::records(&self.node, self.sql.as_mut(), kind, &filter)?;
         Ok(found.into_iter().map(Attested::into_inner).collect())
     }
 

@@ -1,8 +1,8 @@
 //! Evidence from the tables of a register, all of one moment.
 
-use super::Report;
 use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
 use super::projections;
+use super::report::Report;
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::keys;

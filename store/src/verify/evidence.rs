@@ -2,7 +2,7 @@
 
 use policy::Timestamp;
 
-use super::Report;
+use super::report::Report;
 use crate::error::StoreError;
 use crate::schema::Table;
 use crate::sql::Cell;

@@ -4,15 +4,16 @@ use std::collections::{HashMap, HashSet};
 
 use policy::Timestamp;
 
+use super::item::{Item, Reply};
 use super::projections::{self, Tally};
-use super::{Item, Reply};
+use crate::entry::Covers;
 use crate::error::StoreError;
 use crate::leaf::{Numbers, Tail};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
 use crate::prepare::{ConclusionRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow, Timed};
 use crate::schema::{CONCLUSION, INTENT, RECORD, REVOCATION};
 use crate::sql::{Sql, SqlError, Value};
-use crate::truth::{Change, Covers, Node, RecordKey};
+use crate::truth::{Change, Node, RecordKey};
 
 /// Why a batch was not written.
 #[derive(Debug)]
@@ -268,25 +269,25 @@ impl<'a> Batch<'a> {
     pub fn write(&self, sql: &mut dyn Sql, in_force: Timestamp) -> Result<(), SqlError> {
         let mut values = Vec::with_capacity(self.leaves.len() * 3);
         for (index, hash, bytes) in &self.leaves {
-            values.extend([int(*index), Value::Blob(hash), Value::Blob(bytes)]);
+            values.extend([Value::index(*index), Value::Blob(hash), Value::Blob(bytes)]);
         }
         sql.insert("INSERT INTO leaf (idx, hash, bytes)", 3, &values)?;
         self.write_intents(sql)?;
         let mut values = Vec::with_capacity(self.conclusions.len() * CONCLUSION.columns.len());
         for (leaf, at, row) in &self.conclusions {
-            values.extend([int(*leaf), int(row.op)]);
+            values.extend([Value::index(*leaf), Value::index(row.op)]);
             values.extend(row.values(*at));
         }
         sql.insert(CONCLUSION.insert(), CONCLUSION.columns.len(), &values)?;
         let mut values = Vec::new();
         for (leaf, at, row) in &self.revocations {
-            values.extend([int(*leaf), int(row.revocation.operation)]);
+            values.extend([Value::index(*leaf), Value::index(row.revocation.operation)]);
             values.extend(row.values(*at));
         }
         sql.insert(REVOCATION.insert(), REVOCATION.columns.len(), &values)?;
         let mut values = Vec::new();
         for (leaf, replaces, at, row) in &self.records {
-            values.extend([int(*leaf), int(*replaces)]);
+            values.extend([Value::index(*leaf), Value::index(*replaces)]);
             values.extend(row.values(*at));
         }
         sql.insert(RECORD.insert(), RECORD.columns.len(), &values)?;
@@ -307,10 +308,10 @@ impl<'a> Batch<'a> {
         let mut values = Vec::with_capacity(self.intents.len() * INTENT.columns.len());
         let mut names = Vec::with_capacity(self.intents.len() * 2);
         for (op, at, row) in &self.intents {
-            values.push(int(*op));
+            values.push(Value::index(*op));
             values.extend(row.values(*at));
             for (place, name) in row.entry.names.iter().enumerate() {
-                names.extend([int(op * NAME_SLOTS + place as u64), Value::Text(name)]);
+                names.extend([Value::index(op * NAME_SLOTS + place as u64), Value::Text(name)]);
             }
         }
         sql.insert(INTENT.insert(), INTENT.columns.len(), &values)?;
@@ -322,14 +323,14 @@ impl<'a> Batch<'a> {
         for tile in &self.tiles {
             values.extend([
                 Value::Int(tile.level.into()),
-                int(tile.n),
+                Value::index(tile.n),
                 Value::Blob(&tile.hashes),
                 Value::Blob(&tile.root),
             ]);
         }
         sql.insert("INSERT INTO tile (level, n, hashes, root)", 4, &values)?;
         for (size, note) in &self.checkpoints {
-            let row = [int(*size), Value::Text(note)];
+            let row = [Value::index(*size), Value::Text(note)];
             // Another node may have signed the same head: both notes are true. A note that is none is replaced.
             sql.execute("INSERT INTO checkpoint (size, note) VALUES ($1, $2) ON CONFLICT (size) DO UPDATE SET note = excluded.note", &row)?;
         }
@@ -338,12 +339,8 @@ impl<'a> Batch<'a> {
         }
         let (edge, time) = (self.tree.edge().concat(), in_force.unix());
         let seal = self.node.seal(&self.tree, time);
-        let head = [int(self.tree.size()), Value::Blob(&edge), Value::Int(time), Value::Blob(&seal), Value::Int(1)];
+        let head =
+            [Value::index(self.tree.size()), Value::Blob(&edge), Value::Int(time), Value::Blob(&seal), Value::Int(1)];
         sql.execute("UPDATE head SET size = $1, edge = $2, time = $3, seal = $4 WHERE id = $5", &head).map(drop)
     }
-}
-
-/// Indexes stay far below 2^63: at 30,000 a second, for ten million years.
-pub(super) fn int(n: u64) -> Value<'static> {
-    Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
 }

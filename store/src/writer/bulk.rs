@@ -2,7 +2,8 @@
 
 use tokio::sync::oneshot;
 
-use super::{Item, Reply, transaction};
+use super::item::{Item, Reply};
+use super::transaction;
 use crate::clock::Clock;
 use crate::error::StoreError;
 use crate::prepare::Op;

@@ -1,11 +1,11 @@
 //! One group commit: lock the head, follow it, write rows and leaves, move the head, flush.
 
-use super::batch::{Batch, Belief, concluded, int};
-use super::{Item, Reply};
+use super::batch::{Batch, Belief, concluded};
+use super::item::{Item, Reply};
 use crate::clock::Clock;
 use crate::error::StoreError;
 use crate::log::Hash;
-use crate::sql::{Sql, SqlError};
+use crate::sql::{Sql, SqlError, Value};
 use crate::truth::{Divergence, Node};
 
 /// What a transaction made.
@@ -84,8 +84,8 @@ pub(super) fn is_there(sql: &mut dyn Sql, done: &Done) -> Result<bool, SqlError>
         return Ok(false);
     };
     sql.begin()?;
-    sql.query_and_lock("SELECT size FROM head WHERE id = $1", &[int(1)])?;
-    let rows = sql.query("SELECT hash FROM leaf WHERE idx = $1", &[int(index)])?;
+    sql.query_and_lock("SELECT size FROM head WHERE id = $1", &[Value::index(1)])?;
+    let rows = sql.query("SELECT hash FROM leaf WHERE idx = $1", &[Value::index(index)])?;
     sql.rollback();
     Ok(rows.into_iter().next().is_some_and(|mut row| row.hash().is_ok_and(|there| there == hash)))
 }
