@@ -8,7 +8,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DnsName, Malformed, Name, Owner, PolicyError, Principal};
+use crate::deciding::error::PolicyError;
+use crate::names::{DnsName, Name, Owner, Principal};
+use crate::text::Malformed;
 
 /// The names of one owner, as the configuration writes them (`[[owner]]`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,45 +8,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use ring::digest;
 
-use crate::engine::{Engine, Verdict};
-use crate::explain::explain;
-use crate::question::Question;
-use crate::rules::Matcher;
-use crate::{
-    Action, Actor, Grant, MAX_NAMES, MAX_PRINCIPALS, Malformed, Owner, OwnerRules, Refusal, Resource, shipped,
-};
-
-/// A set of policies and owner rules that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// A policy does not parse or does not fit the schema.
-    #[error("policy {name}: {why}")]
-    Policy {
-        /// The policy's name.
-        name: String,
-        /// What is wrong, with its place in the text.
-        why: String,
-    },
-    /// Two policies have one name.
-    #[error("two policies are named {0}; a policy is named by its file, or by @id where a file has several")]
-    DuplicatePolicy(String),
-    /// There is no policy at all, so nothing could ever be granted.
-    #[error("there is no policy: nothing could ever be granted")]
-    Empty,
-    /// A rule of an owner does not parse.
-    #[error("owner {owner}, {field}: {why}")]
-    Rule {
-        /// The owner.
-        owner: String,
-        /// `dns`, `ip`, `principals` or `email`.
-        field: &'static str,
-        /// What is wrong.
-        why: Malformed,
-    },
-    /// Two rule sets have one owner.
-    #[error("two [[owner]] sections are named {0}; put the rules of an owner into one")]
-    DuplicateOwner(String),
-}
+use crate::asking::{Action, Actor, MAX_NAMES, MAX_PRINCIPALS, Resource};
+use crate::deciding::engine::Engine;
+use crate::deciding::error::PolicyError;
+use crate::deciding::explain::explain;
+use crate::deciding::grant::{Grant, Refusal};
+use crate::deciding::question::Question;
+use crate::deciding::rules::{Matcher, OwnerRules};
+use crate::deciding::shipped;
+use crate::deciding::verdict::Verdict;
+use crate::names::Owner;
 
 /// The policies and owner rules in force.
 ///
