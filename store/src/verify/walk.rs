@@ -20,6 +20,8 @@ use crate::sql::Cell;
 
 /// Leaves of a page; four bundles of a folder.
 const PAGE: u64 = 1_024;
+/// The source is looked at again so often while it grows by more than a page during a walk; what is left is walked in one moment.
+const LOOKS_MAX: usize = 16;
 /// A CRL may be megabytes: a page ends after this many leaves that speak of one.
 const LARGE_PER_PAGE: usize = 16;
 
@@ -62,13 +64,20 @@ impl<'a> Walk<'a> {
     }
 
     pub fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
-        let total = self.evidence.size();
         self.checkpoints_here()?;
-        while self.tree.size() < total {
-            let from = self.tree.size();
-            self.page(from, total.min(from + PAGE))?;
-            progress(Progress { done: self.tree.size(), total });
+        for _ in 0..LOOKS_MAX {
+            self.walk(progress)?;
+            self.evidence.look_again()?;
+            if self.evidence.size().saturating_sub(self.tree.size()) <= PAGE {
+                break;
+            }
+            // A key is recorded before it signs.
+            self.keys = Keys::read(&self.evidence.keys()?);
         }
+        self.evidence.settle()?;
+        self.keys = Keys::read(&self.evidence.keys()?);
+        self.walk(progress)?;
+        let total = self.evidence.size();
         self.checkpoints.end(self.evidence, total, &mut self.report)?;
         let tree = &self.tree;
         let partial = |level| tree.partial(level).concat();
@@ -80,6 +89,17 @@ impl<'a> Walk<'a> {
         self.report.unconcluded_total = self.report.unconcluded.len() as u64;
         self.report.unconcluded.truncate(LISTED_MAX);
         Ok(self.report)
+    }
+
+    /// As far as the source was, when last looked at.
+    fn walk(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<(), StoreError> {
+        let total = self.evidence.size();
+        while self.tree.size() < total {
+            let from = self.tree.size();
+            self.page(from, total.min(from + PAGE))?;
+            progress(Progress { done: self.tree.size(), total });
+        }
+        Ok(())
     }
 
     fn page(&mut self, from: u64, to: u64) -> Result<(), StoreError> {
