@@ -54,6 +54,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "registrar",
             "craft",
             "status",
+            "texts",
             "founding",
             "authority",
         ],

@@ -5,8 +5,8 @@
 
 mod support;
 
-use store::{Covers, Database, Record, State, StoreError};
-use support::{House, log_config, on_both, on_sqlite, path_of, record, revocation};
+use store::{Covers, Database, Record, State, StoreError, TextKind};
+use support::{House, actor, log_config, on_both, on_sqlite, path_of, record, revocation, shown, text_hash, verified};
 
 /// Runs the thief's SQL, in both engines' dialect.
 fn steal(database: &Database, sql: &str) {
@@ -99,6 +99,36 @@ fn a_record_out_of_nothing_is_refused() {
         let house = house.reopened(&database).await;
         altered(house.ledger.record_get("thing", "new").await, "id=new");
     });
+}
+
+/// The texts behind hashes are rows like others: what an auditor reads is what was recorded, or a refusal.
+#[test]
+fn a_text_that_a_thief_touched_is_not_read() {
+    for sql in [
+        "UPDATE record SET body = REPLACE(body, '30d', '900d') WHERE id = 'HASH'",
+        "UPDATE record SET body = (SELECT o.body FROM record o WHERE o.kind = 'policy-text') WHERE id = 'HASH'",
+        "DELETE FROM record WHERE id = 'HASH'",
+        "DELETE FROM record WHERE id = 'HASH'; DELETE FROM present WHERE id = 'HASH'",
+        "DELETE FROM record WHERE id = 'HASH.1'",
+    ] {
+        on_both(|database| async move {
+            let house = House::open(&database).await;
+            let text = "max_validity = 30d\n".repeat(1_000);
+            let hash = text_hash(&text);
+            house.ledger.record_text(TextKind::Profile, &text, &actor()).await.unwrap();
+            house.ledger.record_text(TextKind::Policy, "permit(principal, action, resource);", &actor()).await.unwrap();
+            steal(&database, &sql.replace("HASH", &hex::encode(hash)));
+            let place = format!("kind=profile-text id={}", hex::encode(hash));
+            altered(house.ledger.text(TextKind::Profile, &hash).await, &place);
+            alarmed(&house, &place);
+            // It is not recorded a second time over the trace.
+            house.ledger.record_text(TextKind::Profile, &text, &actor()).await.unwrap();
+            let house = house.reopened(&database).await;
+            altered(house.ledger.text(TextKind::Profile, &hash).await, &place);
+            let report = verified(database.clone(), None);
+            assert!(report.findings.iter().any(|f| f.what == "record"), "{sql}:\n{}", shown(&report));
+        });
+    }
 }
 
 /// What a thief does to the certificate of operation OP; OTHER is another one.

@@ -176,6 +176,11 @@ pub fn grant() -> GrantStamp {
     GrantStamp { action: "issue-certificate".into(), rule: "issuer".into(), policy_hash: [7; 32] }
 }
 
+/// What a leaf calls a text by.
+pub fn text_hash(text: &str) -> [u8; 32] {
+    ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref().try_into().unwrap()
+}
+
 pub fn serial(n: u64) -> Vec<u8> {
     [&[1, 1][..], &[0; 6], &n.to_be_bytes()].concat()
 }
