@@ -38,7 +38,7 @@ const ALONE: &[(&str, &[&str])] = &[
 /// The rooms inside a crate, each with its modules from the bottom to the top. A file names modules of its own floor and of
 /// those below it, and names them by their rooms: the floors can be read from the text.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("hsm", &["error", "lock", "config", "custody", "module", "session", "keys", "heal", "pool"]),
+    ("hsm", &["error", "lock", "config", "custody", "module", "session", "keys", "notes", "heal", "pool"]),
     (
         "ca",
         &[
