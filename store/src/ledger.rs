@@ -34,7 +34,8 @@ pub struct LogConfig {
     /// The checkpoint's origin line and the log key's name: a schema-less URL without spaces or `+`.
     pub origin: String,
     /// A folder of this node alone, outside the database: the newest head it saw, by which a register that was put back is
-    /// noticed, and an image of the fold, which a start goes on from. Without one neither is kept.
+    /// noticed, and an image of the fold, which a start goes on from. The newest signed checkpoint is kept in the token too.
+    /// Without a folder none of it is kept.
     pub state: Option<PathBuf>,
 }
 
@@ -110,9 +111,10 @@ impl Ledger {
         Ledger { inner: Arc::clone(&self.inner), lane: Lane::Authentication }
     }
 
-    /// Writes what is queued and ends the threads. Every other handle answers `Closed` afterwards.
+    /// Keeps the newest checkpoint in the token, writes what is queued and ends the threads. Every other handle answers `Closed` afterwards.
     pub async fn close(self) {
         let inner = self.inner;
+        inner.register.note_in_token().await;
         // Joining blocks, and a panic of a thread was its own.
         let _ = tokio::task::spawn_blocking(move || inner.register.stop()).await;
     }

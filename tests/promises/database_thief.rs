@@ -178,6 +178,11 @@ fn a_register_put_back_to_yesterday_starts_again_only_with_a_reason() {
     std::fs::copy(&yesterday, &database).expect("yesterday is put back");
     let refused = house.output(&["serve"]);
     assert!(!refused.status.success(), "{refused:?}");
+    // Without the node's folder, the token remembers.
+    std::fs::remove_dir_all(house.ca("state")).expect("the folder is deleted");
+    let refused = house.output(&["serve"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("audit resume"), "{said}");
     let resumed = house.json(&["audit", "resume", "--reason", "restored after the disk died"]);
     assert!(resumed["lost"].as_u64() > Some(0), "{resumed}");
     house.start();

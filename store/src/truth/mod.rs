@@ -15,6 +15,7 @@ mod image;
 mod key;
 mod node;
 mod proof;
+mod token_note;
 
 pub use alarm::{Alarm, Integrity};
 pub(crate) use anchor::Anchor;
@@ -27,3 +28,4 @@ pub(crate) use key::{open_key, read_sealed};
 pub(crate) use node::{Divergence, Node};
 pub(crate) use proof::proved_hash;
 pub(crate) use proof::{TileAt, tile, tile_at};
+pub(crate) use token_note::TokenNote;

@@ -52,15 +52,19 @@ impl TokenNote {
         Ok(heads.max_by_key(|head| head.size))
     }
 
-    /// Keeps a checkpoint, unless one was kept a moment ago and it is not to be `now_or_never`.
-    pub async fn keep(&self, size: u64, note: &str, now: Timestamp, now_or_never: bool) {
-        {
-            let mut state = self.state();
-            let lately = state.tried.is_some_and(|tried| (0..EVERY_SECS).contains(&now.since(tried)));
-            if size <= state.kept || lately && !now_or_never {
-                return;
-            }
-            state.tried = Some(now);
+    /// Keeps a checkpoint, unless one was kept a moment ago.
+    pub async fn keep(&self, size: u64, note: &str, now: Timestamp) {
+        let lately = self.state().tried.is_some_and(|tried| (0..EVERY_SECS).contains(&now.since(tried)));
+        if !lately {
+            self.state().tried = Some(now);
+            self.keep_at_once(size, note).await;
+        }
+    }
+
+    /// Keeps a checkpoint, unless the token has it.
+    pub async fn keep_at_once(&self, size: u64, note: &str) {
+        if size <= self.state().kept {
+            return;
         }
         let origin = self.origin.clone();
         let rank = move |note: &[u8]| head(&origin, note).map_or(0, |head| head.size);

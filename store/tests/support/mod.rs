@@ -56,12 +56,21 @@ impl House {
 
     /// A second node: the same register, the same token.
     pub async fn beside(&self, database: &Database) -> House {
+        self.beside_with(database, log_config()).await
+    }
+
+    /// A second node that keeps a folder of its own.
+    pub async fn beside_in(&self, database: &Database, state: &Path) -> House {
+        self.beside_with(database, LogConfig { state: Some(state.to_owned()), ..log_config() }).await
+    }
+
+    async fn beside_with(&self, database: &Database, log_config: LogConfig) -> House {
         let token = self.token.clone();
         let (pool, mint) = hsm::open(token.config()).unwrap();
         let issuing = pool.find("issuing").await.unwrap();
         let log = pool.find("log").await.unwrap();
         let world = self.world.clone();
-        let ledger = Ledger::open(database.clone(), (&pool, mint), log_config(), world.clone()).await.unwrap();
+        let ledger = Ledger::open(database.clone(), (&pool, mint), log_config, world.clone()).await.unwrap();
         House { ledger, pool, issuing, log, world, token }
     }
 
