@@ -1,6 +1,8 @@
 //! Whoever can write the database, and holds neither the token nor the process, can stop the service and nothing else
 //! (docs/decisions/006). The attacks that once worked, against the built binary, on SQLite and on PostgreSQL.
 
+mod rows;
+
 use std::path::Path;
 
 use crate::house::{House, PATIENCE, command, succeed, text, until};
@@ -37,6 +39,14 @@ impl Robbed {
                                c.close()";
                 succeed(command(PYTHON, &["-c", program, text(&self.house.ca("chancery.db")), sql]));
             }
+        }
+    }
+
+    /// Bytes as its SQL writes them.
+    fn bytes(&self, hex: &str) -> String {
+        match self.postgres {
+            Some(_) => format!("'\\x{hex}'::bytea"),
+            None => format!("x'{hex}'"),
         }
     }
 
