@@ -38,6 +38,7 @@ const ALONE: &[(&str, &[&str])] = &[
 /// The rooms inside a crate, each with its modules from the bottom to the top. A file names modules of its own floor and of
 /// those below it, and names them by their rooms: the floors can be read from the text.
 const ROOMS: &[(&str, &[&str])] = &[
+    ("policy", &["text", "time", "secret", "serial", "names", "share", "asking", "deciding"]),
     ("hsm", &["error", "lock", "config", "custody", "module", "session", "keys", "notes", "heal", "pool"]),
     (
         "ca",
@@ -59,7 +60,43 @@ const ROOMS: &[(&str, &[&str])] = &[
             "authority",
         ],
     ),
+    (
+        "store",
+        &[
+            "held",
+            "error",
+            "database",
+            "sql",
+            "entry",
+            "leaf",
+            "schema",
+            "log",
+            "row",
+            "record",
+            "x509",
+            "credential",
+            "projection",
+            "keys",
+            "texts",
+            "truth",
+            "prepare",
+            "clock",
+            "pending",
+            "queries",
+            "attest",
+            "reader",
+            "writer",
+            "export",
+            "verify",
+            "register",
+            "ledger",
+        ],
+    ),
     ("acme", &["limits", "config", "wire", "objects", "proof", "gate", "acts", "serve"]),
+    (
+        "lifecycle",
+        &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "alarms", "desk", "lease", "renewer"],
+    ),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
     ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),
 ];

@@ -1,6 +1,8 @@
 //! What the auditor reads, whether from tables or from files; it judges nothing.
 
-use super::Report;
+use policy::Timestamp;
+
+use super::report::Report;
 use crate::error::StoreError;
 use crate::schema::Table;
 use crate::sql::Cell;
@@ -53,8 +55,8 @@ pub(super) trait Evidence {
 pub(super) struct Derived<'a> {
     pub size: u64,
     pub edge: &'a [[u8; 32]],
-    /// The greatest time of all leaves, seconds since 1970; 0 where there are none.
-    pub time: i64,
+    /// The time in force after all leaves.
+    pub in_force: Timestamp,
     /// The unfinished tile of each level.
     pub partial: &'a dyn Fn(u8) -> Vec<u8>,
 }

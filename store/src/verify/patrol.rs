@@ -13,8 +13,8 @@ use std::sync::{Mutex, PoisonError};
 use policy::Timestamp;
 
 use super::database;
+use super::report::{Finding, Report};
 use super::rows::{self, table_of};
-use super::{Finding, Report};
 use crate::entry::Kind;
 use crate::error::StoreError;
 use crate::leaf::{Event, Leaf};

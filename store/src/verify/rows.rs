@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use policy::Timestamp;
 
-use super::Report;
+use super::report::Report;
 use crate::leaf::{Event, Leaf};
 use crate::prepare::{FORM_WHOLE, NAME_SLOTS};
 use crate::row::row_digest;

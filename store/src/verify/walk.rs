@@ -7,12 +7,13 @@ use policy::Timestamp;
 use super::checkpoints::Checkpoints;
 use super::evidence::{Derived, Evidence, StoredLeaf};
 use super::replay::{Line, Replay};
+use super::report::{LISTED_MAX, Pins, Progress, Report};
 use super::rows::{self, cell, table_of};
 use super::signatures::{self, Job, Keys};
-use super::{LISTED_MAX, Pins, Progress, Report};
+use crate::clock;
 use crate::entry::Kind;
 use crate::error::StoreError;
-use crate::leaf::{Event, Leaf};
+use crate::leaf::{BEFORE_ALL, Event, Leaf};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
 use crate::schema::{CONCLUSION, INTENT, LEAFED, Table};
 use crate::sql::Cell;
@@ -30,8 +31,8 @@ pub(super) struct Walk<'a> {
     tree: Tree,
     /// What the leaves so far amount to.
     replay: Replay,
-    /// The greatest time so far.
-    time: i64,
+    /// The time in force after them.
+    in_force: Timestamp,
     report: Report,
 }
 
@@ -49,7 +50,15 @@ impl<'a> Walk<'a> {
         let keys = Keys::read(&evidence.keys()?);
         let mut report = Report::default();
         let checkpoints = Checkpoints::new(pins, &mut report)?;
-        Ok(Walk { evidence, keys, checkpoints, tree: Tree::default(), replay: Replay::default(), time: 0, report })
+        Ok(Walk {
+            evidence,
+            keys,
+            checkpoints,
+            tree: Tree::default(),
+            replay: Replay::default(),
+            in_force: BEFORE_ALL,
+            report,
+        })
     }
 
     pub fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
@@ -63,7 +72,7 @@ impl<'a> Walk<'a> {
         self.checkpoints.end(self.evidence, total, &mut self.report)?;
         let tree = &self.tree;
         let partial = |level| tree.partial(level).concat();
-        let derived = Derived { size: tree.size(), edge: tree.edge(), time: self.time, partial: &partial };
+        let derived = Derived { size: tree.size(), edge: tree.edge(), in_force: self.in_force, partial: &partial };
         self.evidence.rest(&derived, &mut self.report)?;
         self.report.leaves = self.tree.size();
         self.report.root = hex::encode(self.tree.root());
@@ -108,9 +117,7 @@ impl<'a> Walk<'a> {
         self.append(hash, index)?;
         match Leaf::parse(&stored.bytes) {
             Ok(leaf) if leaf.i == index => {
-                // A refusal moves nothing, the head's time neither.
-                let time = Timestamp::parse_rfc3339(&leaf.time).map_or(0, Timestamp::unix);
-                self.time = if leaf.event == Event::Refuse { self.time } else { self.time.max(time) };
+                self.time(index, &leaf);
                 Ok(Some(Read { index, hash, leaf }))
             }
             Ok(leaf) => {
@@ -124,6 +131,15 @@ impl<'a> Walk<'a> {
                 self.replay.unreadable();
                 Ok(None)
             }
+        }
+    }
+
+    /// Times do not go back but by an operator's word, which is counted.
+    fn time(&mut self, index: u64, leaf: &Leaf) {
+        self.report.times_set += u64::from(clock::is_word(leaf));
+        match clock::in_force_after(self.in_force, leaf) {
+            Ok(in_force) => self.in_force = in_force,
+            Err(why) => self.report.find("time", format!("leaf idx={index} column bytes"), why),
         }
     }
 

@@ -54,22 +54,27 @@ impl House {
         closed.open(database, Some(state)).await
     }
 
-    /// A second node: the same register, the same token.
+    /// A second node: the same register, the same token, the same clock.
     pub async fn beside(&self, database: &Database) -> House {
-        self.beside_with(database, log_config()).await
+        self.beside_by(database, self.world.clone()).await
+    }
+
+    /// A second node whose clock is its own.
+    pub async fn beside_by(&self, database: &Database, world: World) -> House {
+        self.beside_with(database, log_config(), world).await
     }
 
     /// A second node that keeps a folder of its own.
     pub async fn beside_in(&self, database: &Database, state: &Path) -> House {
-        self.beside_with(database, LogConfig { state: Some(state.to_owned()), ..log_config() }).await
+        let log_config = LogConfig { state: Some(state.to_owned()), ..log_config() };
+        self.beside_with(database, log_config, self.world.clone()).await
     }
 
-    async fn beside_with(&self, database: &Database, log_config: LogConfig) -> House {
+    async fn beside_with(&self, database: &Database, log_config: LogConfig, world: World) -> House {
         let token = self.token.clone();
         let (pool, mint) = hsm::open(token.config()).unwrap();
         let issuing = pool.find("issuing").await.unwrap();
         let log = pool.find("log").await.unwrap();
-        let world = self.world.clone();
         let ledger = Ledger::open(database.clone(), (&pool, mint), log_config, world.clone()).await.unwrap();
         House { ledger, pool, issuing, log, world, token }
     }

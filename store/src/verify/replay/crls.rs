@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use policy::Timestamp;
 
-use super::Line;
 use super::der::{self, Entry, stripped};
+use super::line::Line;
 use crate::entry::Kind;
 use crate::leaf::LeafCovers;
 use crate::log::Hash;
@@ -17,7 +17,7 @@ use crate::prepare::FORM_WHOLE;
 use crate::schema::INTENT;
 use crate::sql::Cell;
 use crate::truth::{Fold, Revoked, chained};
-use crate::verify::Report;
+use crate::verify::report::Report;
 use crate::verify::rows::cell;
 
 /// Twice the seven days that a CRL is good for: so long after its end a revoked certificate stays listed.

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ring::digest::{Context, SHA256};
 
-use super::Line;
+use super::line::Line;
 use crate::leaf::Event;
 use crate::schema::RECORD;
 use crate::sql::Cell;
 use crate::texts::{TextKind, parse_id, part};
-use crate::verify::Report;
+use crate::verify::report::Report;
 use crate::verify::rows::cell;
 
 /// Hashes named without a text are listed up to this; a register has few policies and profiles.
