@@ -39,7 +39,7 @@ const ALONE: &[(&str, &[&str])] = &[
 /// those below it, and names them by their rooms: the floors can be read from the text.
 const ROOMS: &[(&str, &[&str])] = &[
     ("policy", &["text", "time", "secret", "serial", "names", "share", "asking", "deciding"]),
-    ("hsm", &["error", "lock", "config", "custody", "module", "session", "keys", "heal", "pool"]),
+    ("hsm", &["error", "lock", "config", "custody", "module", "session", "keys", "notes", "heal", "pool"]),
     (
         "ca",
         &[
@@ -55,6 +55,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "registrar",
             "craft",
             "status",
+            "texts",
             "founding",
             "authority",
         ],

@@ -14,7 +14,6 @@ use x509_cert::ext::Extension;
 use crate::craft::crl::lint::Crl;
 use crate::drafting::{Draft, Facts, ProfileStamp, validity};
 use crate::encode::crl::{CrlParts, RevokedEntry};
-use crate::encode::sha256;
 use crate::encode::x509::{authority_key_identifier, extension};
 use crate::error::DraftError;
 use crate::issuers::Issuing;
@@ -38,7 +37,7 @@ pub(crate) fn draft(
     };
     let facts = Facts {
         kind: Kind::Crl,
-        profile: ProfileStamp { name: "crl".to_owned(), hash: sha256(b"crl v1: full, CRLNumber, AKI, seven days") },
+        profile: ProfileStamp::built_in("crl", TEXT),
         key: issuer.key.clone(),
         message: Message::from(parts.encode()?),
         serial: number.to_be_bytes().to_vec(),
@@ -82,6 +81,9 @@ fn extensions(issuer: &Issuing, number: u64) -> Result<Vec<Extension>, der::Erro
         extension(rfc5280::ID_CE_CRL_NUMBER, false, &number)?,
     ])
 }
+
+/// What its CRLs are, for whoever reads the log.
+pub(crate) const TEXT: &str = "crl v1: full, CRLNumber, AKI, seven days";
 
 /// How long a CRL holds. A week bridges a long weekend without a token.
 const VALIDITY_SECS: i64 = 7 * 86_400;

@@ -4,4 +4,4 @@ mod lint;
 
 mod draft;
 
-pub(crate) use draft::draft;
+pub(crate) use draft::{TEXT, draft};
