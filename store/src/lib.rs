@@ -19,6 +19,7 @@ mod keys;
 mod leaf;
 mod ledger;
 mod log;
+mod object;
 mod pending;
 mod prepare;
 mod projection;
@@ -38,7 +39,7 @@ mod writer;
 mod x509;
 
 pub use credential::{
-    Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedRow, State,
+    Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedRow, State,
 };
 pub use database::Database;
 pub use entry::{ActorStamp, Entry, GrantStamp, Kind, RefusalEntry, Revocation};

@@ -1,6 +1,7 @@
 //! Revocation and CRLs, judged by openssl.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use ca::{CaError, Profiles, RevocationReason};
 use policy::{Role, World};
@@ -162,6 +163,48 @@ async fn what_cannot_be_revoked_is_said_so() {
     assert!(matches!(house.authority.crl("nobody").await, Err(CaError::NotFound(_))));
 }
 
+/// The entries are encoded once and kept: a node that starts anew makes the same list, and what it publishes is whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_starts_anew_lists_what_was_listed_before() {
+    let house = House::new().await;
+    let mut serials = BTreeSet::new();
+    for _ in 0..3 {
+        let issued = house.server(&["www.example.com"]).await;
+        house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::Superseded).await.unwrap();
+        serials.insert(issued.serial_hex());
+    }
+    let first = house.authority.crl("tls").await.unwrap();
+    assert_eq!(listed(&first), serials);
+    let reopened = house.reopened(Profiles::load(Profiles::shipped()).unwrap()).await;
+    let issued = house.server(&["www.example.com"]).await;
+    reopened.revoke(&admin(), &issued.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
+    serials.insert(issued.serial_hex());
+    let second = reopened.crl("tls").await.unwrap();
+    assert_eq!((listed(&second), second.number), (serials, first.number + 1));
+}
+
+/// Of a CRL that has a successor the register keeps digest and signature; `verify` checks them.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_crl_is_kept_as_digest_and_signature() {
+    let house = House::new().await;
+    let before = house.authority.crl("tls").await.unwrap();
+    let issued = house.server(&["www.example.com"]).await;
+    house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    let newest = house.authority.crl("tls").await.unwrap();
+    let old = house.ledger.credential_by_operation(before.operation).await.unwrap().unwrap();
+    assert_eq!((old.x509_der(), old.prehashed, old.tbs.len()), (None, true, 32));
+    let (_, read) = x509_parser::parse_x509_crl(&before).unwrap();
+    let digest = ring::digest::digest(&ring::digest::SHA256, read.tbs_cert_list.as_ref());
+    assert_eq!((&old.tbs[..], old.signature.as_deref()), (digest.as_ref(), Some(&read.signature_value.data[..])));
+    assert_eq!(house.ledger.newest_crl("tls").await.unwrap().unwrap().x509_der(), newest.der);
+    let database = store::Database::Sqlite(house.dir.path().join("chancery.db"));
+    let report =
+        tokio::task::spawn_blocking(move || store::verify(database, None, &mut |_| {})).await.unwrap().unwrap();
+    // Nobody recorded the tests' token.
+    let meant: Vec<_> = report.findings.iter().filter(|finding| finding.what != "actor").collect();
+    assert!(meant.is_empty(), "{meant:?}");
+}
+
 /// A leaked key does not get better with a new certificate, whoever asks and by whichever way.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_issued_for_a_compromised_key() {
@@ -241,12 +284,16 @@ async fn side_by_side(database: store::Database, dir: tempfile::TempDir) {
     for n in 0..30 {
         serials.push(house.server(&[&format!("h{n}.example.com")]).await.serial_hex());
     }
+    let crls = Arc::new(Mutex::new(BTreeMap::new()));
     let mut nodes = Vec::new();
     for (node, authority) in [house.authority.clone(), other].into_iter().enumerate() {
         let mine: Vec<String> = serials.iter().skip(node).step_by(2).cloned().collect();
+        let seen = crls.clone();
         nodes.push(tokio::spawn(async move {
             for serial in mine {
                 authority.revoke(&admin(), &serial, RevocationReason::Superseded).await.unwrap();
+                let crl = authority.crl("tls").await.unwrap();
+                seen.lock().unwrap().insert(crl.operation, crl);
             }
             authority.refresh_crls().await.unwrap();
         }));
@@ -255,14 +302,15 @@ async fn side_by_side(database: store::Database, dir: tempfile::TempDir) {
         node.await.unwrap();
     }
     house.authority.refresh_crls().await.unwrap();
-    let crls = Filter { kind: Some(Kind::Crl), issuer: Some("tls".to_owned()), limit: 1000, ..Filter::default() };
-    let mut crls = house.ledger.list(crls).await.unwrap().items;
-    crls.sort_by_key(|crl| crl.operation);
-    let mut before = BTreeSet::new();
-    for crl in crls.iter().filter_map(|crl| crl.x509_der()) {
-        let now = listed(&crl);
+    let newest = house.authority.crl("tls").await.unwrap();
+    let mut crls = crls.lock().unwrap();
+    crls.insert(newest.operation, newest);
+    let (mut before, mut number) = (BTreeSet::new(), 0);
+    for crl in crls.values() {
+        let now = listed(crl);
         assert!(now.is_superset(&before), "a CRL lacks {:?}", before.difference(&now));
-        before = now;
+        assert!(crl.number > number, "CRL {} after CRL {number}", crl.number);
+        (before, number) = (now, crl.number);
     }
     assert_eq!(before, serials.into_iter().collect());
 }

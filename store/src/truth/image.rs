@@ -46,6 +46,7 @@ struct Issuer {
     digest: Hash,
     covered: Option<Covers>,
     crl: Option<u64>,
+    kept: Vec<u64>,
 }
 
 const VERSION: u8 = 1;
@@ -121,13 +122,13 @@ fn revoked(row: Revocation) -> Option<Revoked> {
 }
 
 fn issuer((label, fold): (&String, &IssuerFold)) -> Issuer {
-    let IssuerFold { revoked, digest, covered, crl } = fold.clone();
-    Issuer { label: label.clone(), revoked, digest, covered, crl }
+    let IssuerFold { revoked, digest, covered, crl, kept } = fold.clone();
+    Issuer { label: label.clone(), revoked, digest, covered, crl, kept }
 }
 
 fn issuer_fold(issuer: Issuer) -> (String, IssuerFold) {
-    let Issuer { label, revoked, digest, covered, crl } = issuer;
-    (label, IssuerFold { revoked, digest, covered, crl })
+    let Issuer { label, revoked, digest, covered, crl, kept } = issuer;
+    (label, IssuerFold { revoked, digest, covered, crl, kept })
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ mod proof;
 pub use alarm::{Alarm, Integrity};
 pub(crate) use anchor::Anchor;
 pub use attest::Attested;
-pub(crate) use attest::{credential, credential_by_serial, record, records};
+pub(crate) use attest::{credential, credential_by_serial, crl, object_says, record, records};
 pub(crate) use change::Change;
 pub use fold::{Covers, Revocations};
 pub(crate) use fold::{Fold, RecordKey, Revoked, Version, chained, record_key};

@@ -12,6 +12,8 @@ mod crls;
 mod der;
 mod texts;
 
+use std::collections::BTreeSet;
+
 use super::Report;
 use crate::leaf::{Event, Leaf};
 use crate::log::Hash;
@@ -37,6 +39,8 @@ pub(super) struct Line<'a> {
     pub leaf: &'a Leaf,
     /// None: missing, altered, or a refusal's. It was found already.
     pub row: Option<&'a [Cell]>,
+    /// The bytes of its object, where they are there and fit.
+    pub object: Option<&'a [u8]>,
 }
 
 impl Line<'_> {
@@ -95,6 +99,11 @@ impl Replay {
     /// Whether an operation waits for its conclusion.
     pub fn is_open(&self, op: u64) -> bool {
         self.fold.is_open(op)
+    }
+
+    /// The CRLs whose bytes must be there.
+    pub fn kept(&self) -> BTreeSet<u64> {
+        self.fold.kept()
     }
 
     /// Operations that never got a conclusion, and what only the whole log can tell.
