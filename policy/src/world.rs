@@ -2,11 +2,12 @@
 //!
 //! Every crate asks a [`World`] for the time and for random bytes, so that a test owns both. The real one reads the system
 //! clock and the operating system's generator; the fixed one stands still until it is advanced, and its bytes follow from a
-//! seed. Randomness of a fixed World is predictable: it is for tests, and the binary never makes one.
+//! seed. Beside the clock on the wall, which anybody may set, there is one that only runs: what both show tells whether the
+//! first was set. Randomness of a fixed World is predictable: it is for tests, and the binary never makes one.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -18,12 +19,13 @@ use crate::Timestamp;
 pub struct World(Arc<Kind>);
 
 enum Kind {
-    Real(SystemRandom),
+    Real { rng: SystemRandom, made: Instant },
     Fixed(Mutex<Fixed>),
 }
 
 struct Fixed {
     now: Timestamp,
+    gone_by: Duration,
     seed: u64,
     drawn: u64,
 }
@@ -31,26 +33,35 @@ struct Fixed {
 impl World {
     /// The system's clock and the operating system's random generator.
     pub fn real() -> World {
-        World(Arc::new(Kind::Real(SystemRandom::new())))
+        World(Arc::new(Kind::Real { rng: SystemRandom::new(), made: Instant::now() }))
     }
 
-    /// A World that a test owns: time moves by [`World::advance`] and [`World::set`] alone, bytes follow from `seed`.
+    /// A World that a test owns: time moves by [`World::advance`], [`World::set`] and [`World::jump`] alone, bytes follow from
+    /// `seed`.
     pub fn fixed(now: Timestamp, seed: u64) -> World {
-        World(Arc::new(Kind::Fixed(Mutex::new(Fixed { now, seed, drawn: 0 }))))
+        World(Arc::new(Kind::Fixed(Mutex::new(Fixed { now, gone_by: Duration::ZERO, seed, drawn: 0 }))))
     }
 
     /// The current second.
     pub fn now(&self) -> Timestamp {
         match &*self.0 {
-            Kind::Real(_) => system_now(),
+            Kind::Real { .. } => system_now(),
             Kind::Fixed(fixed) => lock(fixed).now,
+        }
+    }
+
+    /// How long this World has been there, by the clock that nobody sets. A machine that sleeps does not count.
+    pub fn gone_by(&self) -> Duration {
+        match &*self.0 {
+            Kind::Real { made, .. } => made.elapsed(),
+            Kind::Fixed(fixed) => lock(fixed).gone_by,
         }
     }
 
     /// 256ths of a second since the epoch; 0 before it. For numbers that shall come in the order of time, not for validity.
     pub fn ticks(&self) -> u64 {
         match &*self.0 {
-            Kind::Real(_) => {
+            Kind::Real { .. } => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 since.as_secs() * 256 + u64::from(since.subsec_millis()) * 256 / 1000
             }
@@ -65,36 +76,49 @@ impl World {
     /// worse than no answer.
     pub fn fill(&self, out: &mut [u8]) {
         match &*self.0 {
-            Kind::Real(rng) => rng.fill(out).expect("the operating system gives random bytes"),
+            Kind::Real { rng, .. } => rng.fill(out).expect("the operating system gives random bytes"),
             Kind::Fixed(fixed) => lock(fixed).fill(out),
         }
     }
 
-    /// Moves the time of a fixed World, backwards if negative.
+    /// Lets time go by in a fixed World. Backwards only the clock on the wall can go.
     ///
     /// # Panics
     /// On a real World: its time is nobody's to move.
     pub fn advance(&self, secs: i64) {
-        self.change(|fixed| fixed.now = fixed.now.plus_secs(secs));
+        self.change(|fixed| fixed.go(secs));
     }
 
-    /// Sets the time of a fixed World.
+    /// Lets time go by in a fixed World until this moment.
     ///
     /// # Panics
     /// On a real World: its time is nobody's to set.
     pub fn set(&self, now: Timestamp) {
-        self.change(|fixed| fixed.now = now);
+        self.change(|fixed| fixed.go(now.since(fixed.now)));
+    }
+
+    /// Somebody sets the clock on the wall of a fixed World forward or back; no time goes by.
+    ///
+    /// # Panics
+    /// On a real World: its time is nobody's to set.
+    pub fn jump(&self, secs: i64) {
+        self.change(|fixed| fixed.now = fixed.now.plus_secs(secs));
     }
 
     fn change(&self, act: impl FnOnce(&mut Fixed)) {
         match &*self.0 {
-            Kind::Real(_) => panic!("only a fixed World has a time to set"),
+            Kind::Real { .. } => panic!("only a fixed World has a time to set"),
             Kind::Fixed(fixed) => act(&mut lock(fixed)),
         }
     }
 }
 
 impl Fixed {
+    fn go(&mut self, secs: i64) {
+        self.now = self.now.plus_secs(secs);
+        self.gone_by += Duration::from_secs(u64::try_from(secs).unwrap_or(0));
+    }
+
     /// SHA-256 in counter mode: the n-th block is the digest of seed and n.
     fn fill(&mut self, out: &mut [u8]) {
         for block in out.chunks_mut(digest::SHA256_OUTPUT_LEN) {
@@ -112,7 +136,7 @@ impl Fixed {
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            Kind::Real(_) => f.write_str("World(real)"),
+            Kind::Real { .. } => f.write_str("World(real)"),
             Kind::Fixed(fixed) => write!(f, "World(fixed at {})", lock(fixed).now),
         }
     }
@@ -147,6 +171,18 @@ mod tests {
         assert_eq!(world.now(), Timestamp::from_unix(-2_540));
         world.set(Timestamp::from_unix(5));
         assert_eq!(clone.now(), Timestamp::from_unix(5));
+    }
+
+    #[test]
+    fn the_clock_that_nobody_sets_only_runs() {
+        let world = World::fixed(Timestamp::from_unix(1_000), 7);
+        world.advance(60);
+        world.jump(7_200);
+        world.advance(-100);
+        world.jump(-7_200);
+        assert_eq!((world.now(), world.gone_by()), (Timestamp::from_unix(960), Duration::from_secs(60)));
+        world.set(Timestamp::from_unix(1_000));
+        assert_eq!(world.gone_by(), Duration::from_secs(100));
     }
 
     #[test]

@@ -197,6 +197,7 @@ fn print_report(report: &Report, key_from: Option<&str>, as_json: bool) {
             "checkpoints": report.checkpoints,
             "unsigned": report.unsigned,
             "root": report.root,
+            "times_set": report.times_set,
             "unconcluded": report.unconcluded,
             "unconcluded_total": report.unconcluded_total,
             "findings": findings,
@@ -215,6 +216,7 @@ fn print_report(report: &Report, key_from: Option<&str>, as_json: bool) {
         ("checkpoints", report.checkpoints.to_string()),
         ("not covered by one yet", report.unsigned.to_string()),
         ("root", report.root.clone()),
+        ("times set by an operator", report.times_set.to_string()),
         ("unconcluded", report.unconcluded_total.to_string()),
         ("findings", report.findings_total.to_string()),
     ]);

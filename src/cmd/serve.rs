@@ -17,6 +17,8 @@ pub async fn run(global: &Global) -> Result<(), Failure> {
     let (authority, _closing) = house::authority(&config).await?;
     info!(config = %config.file.display(), https = %config.server.https, http = %config.server.http, "starting");
     let (ledger, world) = (authority.ledger().clone(), authority.world().clone());
+    // Ends with the process, like the server itself.
+    tokio::spawn(house::witnesses(&config, &ledger, &world).watch(std::future::pending()));
     // Nobody here waits for the addresses: `serve` logs them itself.
     let (ready, _) = tokio::sync::oneshot::channel();
     api::serve(serve_config(config)?, authority, ledger, world, house::stop_signal(), ready)

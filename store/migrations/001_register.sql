@@ -17,8 +17,9 @@ CREATE TABLE tile (
     PRIMARY KEY (level, n)
 );
 
--- The one mutable row: how many leaves, and the roots of the perfect subtrees that make them up, largest first; the greatest
--- time in the log; a MAC over them under the head key, and that key sealed by the token.
+-- The one mutable row: how many leaves, the roots of the perfect subtrees that make them up, largest first; the time in force:
+-- the greatest of the leaves' times since the newest leaf of kind `clock`, seconds since 1970; a MAC over them under the head
+-- key, and that key sealed by the token.
 CREATE TABLE head (
     id BIGINT PRIMARY KEY,
     size BIGINT NOT NULL,

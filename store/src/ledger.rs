@@ -4,39 +4,31 @@
 //! durable, an [`Issued`] only after its signature is. No lock is held across an await.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hsm::{Intent, Key, Message, Mint, NotSigned, Pool, Signature};
 use policy::{Timestamp, World};
 
+use crate::attest::{self, Attested};
 use crate::credential::{Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Page};
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, Kind, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::export::{self, Exported};
+use crate::held::Held;
 use crate::keys;
 use crate::log::{self, Head, LogKey, TILE_WIDTH};
 use crate::prepare::Outcome;
 use crate::queries;
 use crate::reader::Lane;
 use crate::record::{Record, RecordFilter, StoredRecord};
-use crate::register::{Register, Resumed, SignedHead};
+use crate::register::{LogConfig, Register, Resumed, SignedHead};
 use crate::sql::Sql;
 use crate::texts::{self, TextKind};
-use crate::truth::{self, Attested, Integrity, Revocations, TileAt};
+use crate::truth::{self, Integrity, Revocations, TileAt};
 use crate::verify::AuditState;
-
-/// How the log is known outside.
-#[derive(Clone, Debug)]
-pub struct LogConfig {
-    /// The checkpoint's origin line and the log key's name: a schema-less URL without spaces or `+`.
-    pub origin: String,
-    /// A folder of this node alone, outside the database: the newest head it saw, by which a register that was put back is
-    /// noticed, and an image of the fold, which a start goes on from. Without one neither is kept.
-    pub state: Option<PathBuf>,
-}
 
 /// No log is ever this long; a larger number is a mistake of the caller's.
 const PROOF_SIZE_MAX: u64 = 1 << 62;
@@ -152,7 +144,48 @@ impl Ledger {
 
     /// Writes new versions of records, all or none; answers them in order ([`StoredRecord::version`]).
     pub async fn record(&self, records: Vec<Record>) -> Result<Vec<u64>, StoreError> {
-        self.register().record(records).await
+        self.register().record(records, false).await
+    }
+
+    /// The same for versions that take a right away (a token revoked, an account closed): no clock holds them back.
+    pub async fn withdraw(&self, records: Vec<Record>) -> Result<Vec<u64>, StoreError> {
+        self.register().record(records, true).await
+    }
+
+    /// The time, if it can be believed; nothing begins that does not ask. What is written is judged again under the head's lock.
+    pub async fn time(&self) -> Result<Timestamp, StoreError> {
+        self.register().time().await
+    }
+
+    /// Why nothing begins, as far as this node knows without asking.
+    pub fn time_held(&self) -> Option<Held> {
+        self.register().clock().now().err()
+    }
+
+    /// The time, never later than what can be believed: for what tells of revocations.
+    pub fn cautious_time(&self) -> Timestamp {
+        self.register().clock().cautious_now()
+    }
+
+    /// The greatest time of the log since an operator's last word, as this node last saw it.
+    pub fn time_in_force(&self) -> Timestamp {
+        self.register().clock().in_force()
+    }
+
+    /// Tells the ledger what a witness's clock shows now.
+    pub fn hear_time(&self, witness: &str, shows: Timestamp) {
+        self.register().clock().hear(witness, shows);
+    }
+
+    /// What the clock of the database's server shows; none where the database is a file of this host.
+    pub async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.register().ask(Lane::Request, |sql| Ok(sql.server_time()?.map(Timestamp::from_unix))).await
+    }
+
+    /// An operator's word that this node's clock is right, whatever the log says: a leaf, by which every node goes on. Answers
+    /// the time that was in force and the one that is. Refused where a witness contradicts the clock.
+    pub async fn set_time(&self, actor: ActorStamp, reason: &str) -> Result<(Timestamp, Timestamp), StoreError> {
+        self.register().set_time(actor, reason).await
     }
 
     /// Records a key of the token, once: kind `key`, id = its fingerprint, lookup = its label. Call it for every key that
@@ -234,7 +267,7 @@ impl Ledger {
             return Ok(None);
         }
         let node = Arc::clone(&self.register().node);
-        self.register().ask(self.lane, move |sql| truth::credential_by_serial(&node, sql, &serial)).await
+        self.register().ask(self.lane, move |sql| attest::credential_by_serial(&node, sql, &serial)).await
     }
 
     /// The credential of this operation, attested.
@@ -316,7 +349,7 @@ impl Ledger {
         for _ in 0..NEWER_CRLS_MAX {
             let Some(operation) = self.newest_crl_operation(issuer) else { return Ok(None) };
             let node = Arc::clone(&self.register().node);
-            let crl = self.register().ask(Lane::Request, move |sql| truth::crl(&node, sql, operation)).await?;
+            let crl = self.register().ask(Lane::Request, move |sql| attest::crl(&node, sql, operation)).await?;
             if crl.is_some() {
                 return Ok(crl);
             }
@@ -341,7 +374,7 @@ impl Ledger {
     /// The present version of a record, attested.
     pub async fn record_get(&self, kind: &str, id: &str) -> Result<Option<Attested<StoredRecord>>, StoreError> {
         let (kind, id, node) = (kind.to_owned(), id.to_owned(), Arc::clone(&self.register().node));
-        self.register().ask(self.lane, move |sql| truth::record(&node, sql, &kind, &id)).await
+        self.register().ask(self.lane, move |sql| attest::record(&node, sql, &kind, &id)).await
     }
 
     /// The present version of a record as this node knows it, without a question to the database; 0 where there is none.
@@ -358,7 +391,7 @@ impl Ledger {
         filter: RecordFilter,
     ) -> Result<Vec<Attested<StoredRecord>>, StoreError> {
         let (kind, node) = (kind.to_owned(), Arc::clone(&self.register().node));
-        self.register().ask(Lane::Request, move |sql| truth::records(&node, sql, &kind, &filter)).await
+        self.register().ask(Lane::Request, move |sql| attest::records(&node, sql, &kind, &filter)).await
     }
 
     /// How much there is, from counters.

@@ -44,6 +44,11 @@ impl Object {
     }
 }
 
+/// Where an object lies: `object slot=7680 op=15`.
+pub(crate) fn place(op: u64) -> String {
+    format!("object slot={} op={op}", op.saturating_mul(OBJECT_SLOTS))
+}
+
 /// The digest of an object under way, as the algorithm that signed it makes it.
 pub(crate) struct ObjectDigest(Context);
 

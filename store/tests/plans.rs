@@ -100,9 +100,10 @@ async fn exercise(database: &Database) {
         ledger.audit_step().await.unwrap();
     }
     ledger.follow().await.unwrap();
-    ledger.record_text(store::TextKind::Profile, &[9; 32], "text", &actor()).await.unwrap();
-    ledger.text(store::TextKind::Profile, &[9; 32]).await.unwrap().unwrap();
-    ledger.audit_step().await.unwrap();
+    ledger.time().await.unwrap();
+    ledger.database_time().await.unwrap();
+    ledger.withdraw(vec![record("r4", None)]).await.unwrap();
+    ledger.set_time(actor(), "a clock was ahead").await.unwrap();
     house.checkpoint().await;
     for level in 0..2 {
         ledger.tile(level, 0, 256).await.unwrap();

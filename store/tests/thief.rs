@@ -173,8 +173,8 @@ fn the_bytes_of_a_crl_that_a_thief_touched_are_not_published_and_found() {
             let newest = house.ledger.conclude(house.signature(crl(12)).await).await.unwrap().operation;
             let sql = sql.replace("SLOT", &(newest * 512).to_string()).replace("OLD", &old.to_string());
             steal(&database, &sql);
-            let place = format!("object op={newest}");
-            let found = if is_touched { place.clone() } else { format!("object op={}", old / 512) };
+            let place = format!("object slot={} op={newest}", newest * 512);
+            let found = if is_touched { place.clone() } else { format!("object slot={old} op={}", old / 512) };
             for _ in 0..2 {
                 house.ledger.audit_step().await.unwrap();
             }

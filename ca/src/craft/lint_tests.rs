@@ -397,7 +397,7 @@ async fn what_is_right_in_itself_is_signed_only_when_time_issuer_and_key_are() {
     let ledger = Ledger::open(Database::Sqlite(dir.path().join("register.db")), (&pool, mint), log, world.clone())
         .await
         .unwrap();
-    let checks = Checks::open(world.clone(), &ledger).await.unwrap();
+    let checks = Checks::new(world.clone(), &ledger);
     let said = async |linted| match Checked::new(linted, &checks).await {
         Ok(_) => "checked".to_owned(),
         Err(CaError::Unavailable { why, .. }) => why,
@@ -415,15 +415,15 @@ async fn what_is_right_in_itself_is_signed_only_when_time_issuer_and_key_are() {
     assert!(said(bench.leaf().lint().unwrap()).await.contains("ends at"));
     world.set(issuer.not_after().plus_secs(-59));
     assert_eq!(said(bench.leaf().lint().unwrap()).await, "checked");
-    // Now the clock was seen later than it shows; SSH certificates have no issuer that could have ended.
+    let entry = Checked::new(bench.leaf().lint().unwrap(), &checks).await.unwrap().into_entry();
+    let (actor, grant) = (entry.actor.clone(), entry.grant.clone());
+    let operation = ledger.intend(entry).await.unwrap().operation();
+    // Now the log holds a later time than the clock shows; SSH certificates have no issuer that could have ended.
     world.set(NOW);
     assert!(said(bench.ssh().lint().unwrap()).await.contains("set the clock right"));
     assert!(said(bench.leaf().lint().unwrap()).await.contains("set the clock right"));
 
     world.set(issuer.not_after().plus_secs(-59));
-    let entry = Checked::new(bench.leaf().lint().unwrap(), &checks).await.unwrap().into_entry();
-    let (actor, grant) = (entry.actor.clone(), entry.grant.clone());
-    let operation = ledger.intend(entry).await.unwrap().operation();
     let reason = crate::intake::RevocationReason::KeyCompromise.code();
     ledger.revoke(store::Revocation { operation, reason, at: NOW, actor, grant }).await.unwrap();
     assert!(said(bench.leaf().lint().unwrap()).await.contains("compromised"));

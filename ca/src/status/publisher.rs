@@ -96,7 +96,7 @@ impl Publisher {
     /// Makes a CRL of `label` if one is due; `true` if one was made.
     pub(crate) async fn publish(&self, label: &str, series: &mut Series) -> Result<bool, CaError> {
         let issuer = self.office.hierarchy.issuing(label)?;
-        let now = self.office.checks.clock.now_for(&issuer, 1)?;
+        let now = self.office.checks.clock.of_crl(&issuer)?;
         for _ in 0..NUMBERS_MAX {
             // What is known of the revoked first, the newest CRL after: it may cover more than was known, never less.
             let known = self.office.ledger.revocations_in(label, 0..0).covers;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use ca::{CaError, Profiles, RevocationReason};
-use policy::{Role, World};
+use policy::{Actor, Role, World};
 use store::{Filter, Kind, State};
 
 use crate::house::{House, accepts, actor, admin, refuses, server_request};
@@ -320,4 +320,42 @@ fn listed(der: &[u8]) -> BTreeSet<String> {
     use x509_parser::prelude::FromDer;
     let (_, crl) = x509_parser::revocation_list::CertificateRevocationList::from_der(der).unwrap();
     crl.iter_revoked_certificates().map(|revoked| hex::encode(revoked.raw_serial())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_and_its_crl_wait_for_no_clock() {
+    for (what, secs, crl_at) in [("behind the log", -3_600, -3_600), ("ten years ahead", 87_600 * 3_600, 0)] {
+        let house = House::at("2027-03-01T12:00:00Z").await;
+        house.world.advance(86_400);
+        let noon = house.world.now();
+        let issued = house.server(&["www.example.com"]).await;
+        house.world.jump(secs);
+        let refused = house.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap_err();
+        assert!(matches!(&refused, CaError::Unavailable { why, .. } if why.contains("clock")), "{what}: {refused}");
+        house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
+        house.authority.refresh_crls().await.unwrap();
+        let der = house.authority.crl("tls").await.unwrap();
+        let (_, crl) = x509_parser::parse_x509_crl(&der).unwrap();
+        let entry = crl.iter_revoked_certificates().next().unwrap();
+        assert_eq!(entry.revocation_date.timestamp(), noon.unix(), "{what}: the greater of now and newest");
+        // Never from the future for those whose clock is right, whichever clock that is.
+        assert_eq!(crl.last_update().timestamp(), noon.plus_secs(crl_at - 60).unix(), "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operators_word_is_the_way_back_and_needs_the_right_and_a_reason() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    house.world.advance(86_400);
+    house.server(&["www.example.com"]).await;
+    house.world.jump(-7_200);
+    let auditor = actor("auditor", Role::Auditor);
+    assert!(matches!(house.authority.set_time(&auditor, "I say so").await, Err(CaError::Refused(_))));
+    let empty = house.authority.set_time(&admin(), " ").await;
+    assert!(matches!(empty, Err(CaError::BadRequest { what: "reason", .. })));
+    assert!(house.authority.health().held.is_some());
+    let clock = Actor::system("clock");
+    let (from, to) = house.authority.set_time(&clock, "the host came up two hours ahead").await.unwrap();
+    assert_eq!((from.since(to), to), (7_200, house.world.now()));
+    assert!(house.authority.health().held.is_none());
 }

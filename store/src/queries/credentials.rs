@@ -87,7 +87,7 @@ pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
 }
 
 /// An intent that is still in memory, as a reader would find it.
-pub(crate) fn intended(operation: u64, row: &IntentRow) -> Credential {
+pub(crate) fn intended(operation: u64, at: Timestamp, row: &IntentRow) -> Credential {
     let entry = row.entry.clone();
     let (prehashed, tbs) = match (&row.object, &entry.message) {
         (Some(object), _) => (true, object.digest.clone()),
@@ -119,20 +119,20 @@ pub(crate) fn intended(operation: u64, row: &IntentRow) -> Credential {
         details: entry.details,
         actor: entry.actor,
         grant: entry.grant,
-        intended_at: row.at,
+        intended_at: at,
         concluded_at: None,
     }
 }
 
 /// The same credential once its conclusion is durable.
-pub(crate) fn concluded(intended: Credential, row: &ConclusionRow) -> Credential {
+pub(crate) fn concluded(intended: Credential, at: Timestamp, row: &ConclusionRow) -> Credential {
     let (state, signature, failure) = match &row.outcome {
         Outcome::Issued(signature) => (State::Issued, Some(signature.clone()), None),
         Outcome::Failed(reason) => (State::Failed, None, Some(reason.clone())),
     };
     // An operation may have been revoked while it was under way.
     let state = if intended.revoked_at.is_some() { State::Revoked } else { state };
-    Credential { state, signature, failure, concluded_at: Some(row.at), ..intended }
+    Credential { state, signature, failure, concluded_at: Some(at), ..intended }
 }
 
 /// The newest operation with this serial, should two keys ever have used one.

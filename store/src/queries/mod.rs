@@ -20,15 +20,9 @@ pub(crate) use objects::{crl_settled_since, object, object_slots};
 pub(crate) use records::{record_get, record_list, record_of, record_rows};
 pub(crate) use renewals::due;
 
-use crate::sql::Value;
-
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
 
 fn page_size(asked: usize) -> usize {
     if asked == 0 { PAGE_DEFAULT } else { asked.min(PAGE_MAX) }
-}
-
-fn number(n: u64) -> Value<'static> {
-    Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
 }

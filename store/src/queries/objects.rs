@@ -1,6 +1,6 @@
 //! Large objects, a chunk at a time: no statement takes longer because an object is larger.
 
-use super::number;
+use crate::entry::Kind;
 use crate::error::StoreError;
 use crate::object::OBJECT_SLOTS;
 use crate::sql::{Sql, Value};
@@ -8,7 +8,7 @@ use crate::sql::{Sql, Value};
 /// Hands over an object's chunks in their order; answers how many there are. A gap ends it.
 pub(crate) fn object(sql: &mut dyn Sql, op: u64, each: &mut dyn FnMut(&[u8])) -> Result<u64, StoreError> {
     for n in 0..OBJECT_SLOTS {
-        let slot = number(op.saturating_mul(OBJECT_SLOTS).saturating_add(n));
+        let slot = Value::index(op.saturating_mul(OBJECT_SLOTS).saturating_add(n));
         let rows = sql.query("SELECT bytes FROM object WHERE slot = $1", &[slot])?;
         let Some(mut row) = rows.into_iter().next() else { return Ok(n) };
         each(&row.blob()?);
@@ -27,5 +27,5 @@ pub(crate) fn object_slots(sql: &mut dyn Sql, from: i64, to: i64) -> Result<Vec<
 pub(crate) fn crl_settled_since(sql: &mut dyn Sql, leaf: u64) -> Result<bool, StoreError> {
     let text = "SELECT c.leaf FROM conclusion c JOIN intent i ON i.op = c.op WHERE c.leaf >= $1 AND i.kind = $2 \
         ORDER BY c.leaf LIMIT 1";
-    Ok(!sql.query(text, &[number(leaf), Value::Text(crate::entry::Kind::Crl.as_str())])?.is_empty())
+    Ok(!sql.query(text, &[Value::index(leaf), Value::Text(Kind::Crl.as_str())])?.is_empty())
 }

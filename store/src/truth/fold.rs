@@ -9,81 +9,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 use policy::Timestamp;
-use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
-use super::change::Change;
+use super::change::{Change, RecordKey, Revoked};
 use crate::credential::RevokedRow;
-use crate::entry::Kind;
+use crate::entry::Covers;
 use crate::log::Hash;
-
-/// A record's place in the fold: the first half of a SHA-256 over its kind and id.
-pub(crate) type RecordKey = [u8; 16];
 
 /// CRLReason keyCompromise (RFC 5280 section 5.3.1).
 pub(super) const KEY_COMPROMISE: u8 = 1;
-
-/// The key of a record.
-pub(crate) fn record_key(kind: &str, id: &str) -> RecordKey {
-    let mut context = Context::new(&SHA256);
-    context.update(kind.as_bytes());
-    context.update(&[0]);
-    context.update(id.as_bytes());
-    let mut key = [0; 16];
-    key.copy_from_slice(context.finish().as_ref().split_at(16).0);
-    key
-}
 
 /// The present version of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Version {
     pub leaf: u64,
     pub digest: Hash,
-}
-
-/// A revocation, as its leaf says it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Revoked {
-    pub operation: u64,
-    pub leaf: u64,
-    pub kind: Kind,
-    pub serial: Vec<u8>,
-    pub revoked_at: Timestamp,
-    pub reason: u8,
-    pub not_after: Option<Timestamp>,
-    pub key_hash: Hash,
-    /// The digest of its row.
-    pub row: Hash,
-}
-
-/// Up to where a CRL knows the revocations of its issuer. Only the fold makes one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Covers {
-    leaves: u64,
-    revocations: u64,
-    digest: Hash,
-}
-
-impl Covers {
-    pub(crate) fn new(leaves: u64, revocations: u64, digest: Hash) -> Covers {
-        Covers { leaves, revocations, digest }
-    }
-    /// Every revocation in the log's first so many leaves.
-    pub fn leaves(&self) -> u64 {
-        self.leaves
-    }
-    /// How many that are, expired ones too.
-    pub fn revocations(&self) -> u64 {
-        self.revocations
-    }
-    /// The chained hash of their leaves: `d(0)` is 32 zero bytes, `d(n+1) = SHA-256(d(n) || hash of the leaf)`.
-    pub fn digest(&self) -> &[u8; 32] {
-        &self.digest
-    }
-    /// Whether nothing that `earlier` covers is missing here.
-    pub(crate) fn includes(&self, earlier: &Covers) -> bool {
-        self.leaves >= earlier.leaves && self.revocations >= earlier.revocations
-    }
 }
 
 /// Everything revoked of an issuer, and what a CRL of it may say that it covers.
@@ -169,7 +109,8 @@ impl Fold {
         match self.issuers.get(issuer).and_then(|fold| fold.covered) {
             Some(earlier) if !covers.includes(&earlier) => Err(format!(
                 "a CRL of {issuer} up to leaf {} would cover less than the one up to leaf {}",
-                covers.leaves, earlier.leaves
+                covers.leaves(),
+                earlier.leaves()
             )),
             Some(_) | None => Ok(()),
         }
@@ -246,7 +187,7 @@ impl Fold {
     /// What is revoked of an issuer in the first `size` leaves, which are all that were folded; rows of that part alone.
     pub fn revocations(&self, issuer: &str, size: u64, part: Range<usize>) -> Revocations {
         let (ops, digest) = self.issuers.get(issuer).map_or((&[][..], [0; 32]), |fold| (&fold.revoked, fold.digest));
-        let covers = Covers { leaves: size, revocations: ops.len() as u64, digest };
+        let covers = Covers::new(size, ops.len() as u64, digest);
         let part = ops.get(part.start.min(ops.len())..part.end.min(ops.len())).unwrap_or_default();
         Revocations { rows: part.iter().filter_map(|op| self.revoked.get(op)).map(row).collect(), covers }
     }
@@ -291,7 +232,9 @@ pub(crate) fn chained(digest: &Hash, leaf: &Hash) -> Hash {
 
 #[cfg(test)]
 mod tests {
+    use super::super::change::record_key;
     use super::*;
+    use crate::entry::Kind;
 
     fn revoked(operation: u64, reason: u8) -> Change {
         let revoked = Revoked {

@@ -6,8 +6,10 @@
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::fold::{Covers, Fold, IssuerFold, Open, RecordKey, Revoked, Version};
+use super::change::{RecordKey, Revoked};
+use super::fold::{Fold, IssuerFold, Open, Version};
 use super::key::HeadKey;
+use crate::entry::Covers;
 use crate::error::StoreError;
 use crate::log::{Hash, Tree};
 
@@ -134,7 +136,7 @@ fn issuer_fold(issuer: Issuer) -> (String, IssuerFold) {
 #[cfg(test)]
 mod tests {
     use super::super::change::Change;
-    use super::super::fold::record_key;
+    use super::super::change::record_key;
     use super::*;
     use crate::entry::Kind;
     use crate::log::leaf_hash;

@@ -13,10 +13,11 @@ use policy::World;
 use super::alarm::{Alarms, Integrity};
 use super::anchor::Anchor;
 use super::change::Change;
-use super::fold::{Fold, RecordKey, Revocations, Version};
+use super::change::RecordKey;
+use super::fold::{Fold, Revocations, Version};
 use super::image;
 use super::key::HeadKey;
-use super::proof::Tiles;
+use super::tiles::Tiles;
 use crate::error::StoreError;
 use crate::leaf::Leaf;
 use crate::log::{Hash, Head, Tree, leaf_hash};
@@ -200,7 +201,7 @@ impl Node {
         self.read(|state| state.tree.clone())
     }
 
-    /// The greatest time in the log.
+    /// The time in force, by the newest head it followed.
     pub fn time(&self) -> i64 {
         self.read(|state| state.time)
     }
@@ -373,7 +374,7 @@ fn read_head(sql: &mut dyn Sql, lock: bool) -> Result<HeadRow, SqlError> {
 /// A page of leaves from `from` on. One that is missing or is none of ours is a divergence.
 fn read_leaves(sql: &mut dyn Sql, from: u64, to: u64) -> Result<Vec<(Hash, Change)>, Divergence> {
     let to = to.min(from + PAGE);
-    let range = [int(from), int(to)];
+    let range = [Value::index(from), Value::index(to)];
     let rows = sql.query("SELECT idx, bytes FROM leaf WHERE idx >= $1 AND idx < $2 ORDER BY idx", &range)?;
     if rows.len() as u64 != to - from {
         return Err(Divergence::Held(format!("of the register's leaves {from} to {to} some are missing")));
@@ -390,9 +391,4 @@ fn read_leaves(sql: &mut dyn Sql, from: u64, to: u64) -> Result<Vec<(Hash, Chang
         leaves.push((leaf_hash(&bytes), Change::of(&leaf).map_err(|e| wrong(&e))?));
     }
     Ok(leaves)
-}
-
-/// Indexes stay far below 2^63.
-pub(super) fn int(n: u64) -> Value<'static> {
-    Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
 }

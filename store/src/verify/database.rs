@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Report;
 use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
 use super::projections;
+use super::report::Report;
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::keys;
@@ -215,8 +215,8 @@ impl Tables {
     /// The one mutable row says nothing that the leaves do not say better.
     fn head(&mut self, derived: &Derived<'_>, report: &mut Report) -> Result<(), StoreError> {
         let rows = self.cells("SELECT id, size, edge, time FROM head ORDER BY id", &[])?;
-        let edge = Cell::Blob(derived.edge.concat());
-        let expected = [Cell::Int(1), Cell::Int(int(derived.size)), edge, Cell::Int(derived.time)];
+        let (size, time) = (Cell::Int(int(derived.size)), Cell::Int(derived.in_force.unix()));
+        let expected = [Cell::Int(1), size, Cell::Blob(derived.edge.concat()), time];
         if !rows.iter().any(|row| row.first() == Some(&Cell::Int(1))) {
             report.find("head", "head id=1", "the row is missing");
         }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Report;
+use policy::Timestamp;
+
+use super::report::Report;
 use crate::error::StoreError;
 use crate::schema::Table;
 use crate::sql::Cell;
@@ -59,8 +61,8 @@ pub(super) trait Evidence {
 pub(super) struct Derived<'a> {
     pub size: u64,
     pub edge: &'a [[u8; 32]],
-    /// The greatest time of all leaves, seconds since 1970; 0 where there are none.
-    pub time: i64,
+    /// The time in force after all leaves.
+    pub in_force: Timestamp,
     /// The unfinished tile of each level.
     pub partial: &'a dyn Fn(u8) -> Vec<u8>,
 }

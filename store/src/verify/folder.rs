@@ -11,8 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::Report;
 use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
+use super::report::Report;
 use super::rows::cell;
 use crate::error::StoreError;
 use crate::export::{CHECKPOINT_FILE, CHECKPOINTS_FILE, KEY_FILE, OBJECTS_DIR, object_path, rows_file, write_line};

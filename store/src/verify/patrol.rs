@@ -13,17 +13,18 @@ use std::sync::{Mutex, PoisonError};
 use policy::Timestamp;
 
 use super::database;
+use super::report::{Finding, Report};
 use super::rows::{self, table_of};
-use super::{Finding, Report};
+use crate::attest;
 use crate::error::StoreError;
 use crate::leaf::Leaf;
 use crate::log::{Hash, TILE_WIDTH, leaf_hash, tile_root};
-use crate::object::OBJECT_SLOTS;
+use crate::object::{self, OBJECT_SLOTS};
 use crate::prepare::NAME_SLOTS;
 use crate::queries;
 use crate::schema::{INTENT, LEAFED};
 use crate::sql::{Cell, Sql};
-use crate::truth::{self, Node, proved_hash};
+use crate::truth::{Node, proved_hash};
 
 /// New leaves of one step, in tiles: a step a second keeps up with 4,096 leaves a second for a twentieth of a processor, and
 /// what comes faster is looked at afterwards.
@@ -213,16 +214,16 @@ fn objects(node: &Node, sql: &mut dyn Sql, range: Range<u64>, report: &mut Repor
         node.follow(sql, false)?;
         // What is not kept may have gone since its slot was read.
         if !node.fold(|fold, _| fold.keeps(op)) && !queries::object_slots(sql, slots(op), from)?.is_empty() {
-            report.find("object", format!("object op={op}"), "no CRL whose bytes are kept");
+            report.find("object", object::place(op), "no CRL whose bytes are kept");
         }
     }
     let kept = node.fold(|fold, _| fold.kept());
     for op in kept.range(range) {
         // An intent that was deleted or altered is found by itself.
-        let Ok(Some(crl)) = truth::credential(node, sql, *op) else { continue };
-        let says = truth::object_says(node, sql, *op, (crl.algorithm, &crl.tbs), &mut |_| ())?;
+        let Ok(Some(crl)) = attest::credential(node, sql, *op) else { continue };
+        let says = attest::object_says(node, sql, *op, (crl.algorithm, &crl.tbs), &mut |_| ())?;
         if let Some(says) = says.filter(|_| node.fold(|fold, _| fold.keeps(*op))) {
-            report.find("object", format!("object op={op}"), says);
+            report.find("object", object::place(*op), says);
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hsm::Algorithm;
 use policy::Timestamp;
 
-use super::Report;
+use super::report::Report;
 use crate::leaf::{Event, Leaf};
 use crate::prepare::{FORM_OBJECT, FORM_WHOLE, NAME_SLOTS};
 use crate::row::row_digest;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hsm::{Algorithm, Message};
 
-use super::Report;
+use super::report::Report;
 use super::rows::cell;
 use crate::keys::{self, RecordedKey};
 use crate::log::LogKey;

@@ -7,13 +7,14 @@ use policy::Timestamp;
 use super::checkpoints::Checkpoints;
 use super::evidence::{Derived, Evidence, StoredLeaf};
 use super::replay::{Line, Replay};
+use super::report::{LISTED_MAX, Pins, Progress, Report};
 use super::rows::{self, cell, table_of};
 use super::signatures::{self, Job, Keys};
-use super::{LISTED_MAX, Pins, Progress, Report};
+use crate::clock;
 use crate::error::StoreError;
-use crate::leaf::{Event, Leaf};
+use crate::leaf::{BEFORE_ALL, Event, Leaf};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
-use crate::object::ObjectDigest;
+use crate::object::{self, ObjectDigest};
 use crate::prepare::FORM_OBJECT;
 use crate::schema::{CONCLUSION, INTENT, LEAFED, Table};
 use crate::sql::Cell;
@@ -31,8 +32,8 @@ pub(super) struct Walk<'a> {
     replay: Replay,
     /// The operations whose bytes lie beside their intents, and in how many chunks.
     objects: BTreeMap<u64, u64>,
-    /// The greatest time so far.
-    time: i64,
+    /// The time in force after them.
+    in_force: Timestamp,
     report: Report,
 }
 
@@ -52,7 +53,7 @@ impl<'a> Walk<'a> {
         let checkpoints = Checkpoints::new(pins, &mut report)?;
         let objects = evidence.objects()?;
         let (tree, replay) = (Tree::default(), Replay::default());
-        Ok(Walk { evidence, keys, checkpoints, tree, replay, objects, time: 0, report })
+        Ok(Walk { evidence, keys, checkpoints, tree, replay, objects, in_force: BEFORE_ALL, report })
     }
 
     pub fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
@@ -66,7 +67,7 @@ impl<'a> Walk<'a> {
         self.checkpoints.end(self.evidence, total, &mut self.report)?;
         let tree = &self.tree;
         let partial = |level| tree.partial(level).concat();
-        let derived = Derived { size: tree.size(), edge: tree.edge(), time: self.time, partial: &partial };
+        let derived = Derived { size: tree.size(), edge: tree.edge(), in_force: self.in_force, partial: &partial };
         self.evidence.rest(&derived, &mut self.report)?;
         self.objects_kept();
         self.report.leaves = self.tree.size();
@@ -107,9 +108,7 @@ impl<'a> Walk<'a> {
         self.append(hash, index)?;
         match Leaf::parse(&stored.bytes) {
             Ok(leaf) if leaf.i == index => {
-                // A refusal moves nothing, the head's time neither.
-                let time = Timestamp::parse_rfc3339(&leaf.time).map_or(0, Timestamp::unix);
-                self.time = if leaf.event == Event::Refuse { self.time } else { self.time.max(time) };
+                self.time(index, &leaf);
                 Ok(Some(Read { index, hash, leaf }))
             }
             Ok(leaf) => {
@@ -123,6 +122,15 @@ impl<'a> Walk<'a> {
                 self.replay.unreadable();
                 Ok(None)
             }
+        }
+    }
+
+    /// Times do not go back but by an operator's word, which is counted.
+    fn time(&mut self, index: u64, leaf: &Leaf) {
+        self.report.times_set += u64::from(clock::is_word(leaf));
+        match clock::in_force_after(self.in_force, leaf) {
+            Ok(in_force) => self.in_force = in_force,
+            Err(why) => self.report.find("time", format!("leaf idx={index} column bytes"), why),
         }
     }
 
@@ -212,7 +220,7 @@ impl<'a> Walk<'a> {
         if bytes.is_some() && read.is(digest) {
             return Ok(bytes);
         }
-        self.report.find("object", format!("object op={op}"), "its bytes are not those of its intent's digest");
+        self.report.find("object", object::place(op), "its bytes are not those of its intent's digest");
         Ok(None)
     }
 
@@ -220,10 +228,10 @@ impl<'a> Walk<'a> {
     fn objects_kept(&mut self) {
         let kept = self.replay.kept();
         for op in kept.iter().filter(|op| !self.objects.contains_key(op)) {
-            self.report.find("object", format!("object op={op}"), "the bytes of this CRL are missing");
+            self.report.find("object", object::place(*op), "the bytes of this CRL are missing");
         }
         for op in self.objects.keys().filter(|op| !kept.contains(op)) {
-            self.report.find("object", format!("object op={op}"), "no CRL whose bytes are kept");
+            self.report.find("object", object::place(*op), "no CRL whose bytes are kept");
         }
     }
 

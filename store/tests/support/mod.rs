@@ -54,13 +54,17 @@ impl House {
         closed.open(database, Some(state)).await
     }
 
-    /// A second node: the same register, the same token.
+    /// A second node: the same register, the same token, the same clock.
     pub async fn beside(&self, database: &Database) -> House {
+        self.beside_by(database, self.world.clone()).await
+    }
+
+    /// A second node whose clock is its own.
+    pub async fn beside_by(&self, database: &Database, world: World) -> House {
         let token = self.token.clone();
         let (pool, mint) = hsm::open(token.config()).unwrap();
         let issuing = pool.find("issuing").await.unwrap();
         let log = pool.find("log").await.unwrap();
-        let world = self.world.clone();
         let ledger = Ledger::open(database.clone(), (&pool, mint), log_config(), world.clone()).await.unwrap();
         House { ledger, pool, issuing, log, world, token }
     }

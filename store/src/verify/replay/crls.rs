@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use policy::Timestamp;
 
-use super::Line;
 use super::der::{self, Entry, stripped};
+use super::line::Line;
 use crate::entry::Kind;
 use crate::leaf::LeafCovers;
 use crate::log::Hash;
+use crate::object;
 use crate::truth::{Fold, Revoked, chained};
-use crate::verify::Report;
+use crate::verify::report::Report;
 
 /// Twice the seven days that a CRL is good for: so long after its end a revoked certificate stays listed.
 const LISTED_SECS: i64 = 2 * 7 * 86_400;
@@ -46,7 +47,7 @@ impl Crls {
         let Some(tbs) = line.object else { return };
         let known = Known { fold, issuer, leaves: covers.leaves, now: line.leaf.time.parse().ok() };
         if let Err(why) = known.lists(tbs) {
-            report.find("crl", format!("object op={}", line.index), why);
+            report.find("crl", object::place(line.index), why);
         }
     }
 

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::Line;
+use super::line::Line;
 use crate::leaf::Event;
 use crate::texts::TextKind;
-use crate::verify::Report;
+use crate::verify::report::Report;
 
 /// Hashes named without a text are listed up to this; a register has few policies and profiles.
 const MISSING_MAX: usize = 1_000;

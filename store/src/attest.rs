@@ -8,18 +8,16 @@ use std::ops::Deref;
 
 use hsm::Algorithm;
 
-use super::fold::record_key;
-use super::node::{Node, int};
-use super::proof;
 use crate::credential::{Credential, Crl};
 use crate::error::StoreError;
 use crate::leaf::Event;
-use crate::object::ObjectDigest;
+use crate::object::{self, ObjectDigest};
 use crate::queries;
 use crate::record::StoredRecord;
 use crate::row::row_digest;
 use crate::schema::{CONCLUSION, INTENT, RECORD};
-use crate::sql::{Cell, Row, Sql};
+use crate::sql::{Cell, Row, Sql, Value};
+use crate::truth::{Node, Version, proved_leaf, record_key};
 
 /// Looks at what others change all the time; then the caller is told to come back.
 const LOOKS_MAX: usize = 64;
@@ -167,7 +165,7 @@ pub(crate) fn records(
 
 fn judge_record(
     size: u64,
-    known: Option<super::fold::Version>,
+    known: Option<Version>,
     row: Vec<Cell>,
 ) -> Result<Taken<Attested<StoredRecord>>, StoreError> {
     let leaf = match row.first() {
@@ -246,7 +244,7 @@ pub(crate) fn crl(node: &Node, sql: &mut dyn Sql, operation: u64) -> Result<Opti
     {
         None => Ok(Some(Attested(Crl::new(issued, tbs.into())))),
         Some(_) if !node.fold(|fold, _| fold.keeps(operation)) => Ok(None),
-        Some(says) => Err(refused(node, &format!("object op={operation}"), says)),
+        Some(says) => Err(refused(node, &object::place(operation), says)),
     }
 }
 
@@ -284,11 +282,11 @@ pub(crate) fn credential_by_serial(
 }
 
 fn cells(sql: &mut dyn Sql, text: &str, operation: u64) -> Result<Option<Vec<Cell>>, StoreError> {
-    Ok(sql.query(text, &[int(operation)])?.into_iter().next().map(Row::cells))
+    Ok(sql.query(text, &[Value::index(operation)])?.into_iter().next().map(Row::cells))
 }
 
 fn intent_fault(node: &Node, sql: &mut dyn Sql, operation: u64, row: &[Cell]) -> Result<Option<String>, StoreError> {
-    let leaf = match proof::leaf(node, sql, operation)? {
+    let leaf = match proved_leaf(node, sql, operation)? {
         Ok(leaf) => leaf,
         Err(why) => return Ok(Some(why)),
     };
@@ -306,7 +304,7 @@ fn conclusion_fault(
         Some(Cell::Int(leaf)) => u64::try_from(*leaf).unwrap_or(u64::MAX),
         _ => u64::MAX,
     };
-    let leaf = match proof::leaf(node, sql, index)? {
+    let leaf = match proved_leaf(node, sql, index)? {
         Ok(leaf) => leaf,
         Err(why) => return Ok(Some(why)),
     };
