@@ -68,6 +68,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "database",
             "sql",
             "entry",
+            "object",
             "leaf",
             "schema",
             "log",

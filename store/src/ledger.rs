@@ -12,7 +12,7 @@ use hsm::{Intent, Key, Message, Mint, NotSigned, Pool, Signature};
 use policy::{Timestamp, World};
 
 use crate::attest::{self, Attested};
-use crate::credential::{Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Page};
+use crate::credential::{Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Page};
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, Kind, RefusalEntry, Revocation};
 use crate::error::StoreError;
@@ -20,7 +20,7 @@ use crate::export::{self, Exported};
 use crate::held::Held;
 use crate::keys;
 use crate::log::{self, Head, LogKey, TILE_WIDTH};
-use crate::prepare::{IntentRow, Outcome};
+use crate::prepare::Outcome;
 use crate::queries;
 use crate::reader::Lane;
 use crate::record::{Record, RecordFilter, StoredRecord};
@@ -32,6 +32,10 @@ use crate::verify::AuditState;
 
 /// No log is ever this long; a larger number is a mistake of the caller's.
 const PROOF_SIZE_MAX: u64 = 1 << 62;
+
+/// CRLs that may take each other's place while the newest is read.
+const NEWER_CRLS_MAX: usize = 8;
+const RETRY_AFTER_SECS: u32 = 1;
 
 /// The kind of the record that says why a node went on after it had stopped.
 const RESUMPTION: &str = "resumption";
@@ -112,7 +116,7 @@ impl Ledger {
 
     /// Writes the intent's row and leaf, and gives the right to one signature. Durable on return.
     pub async fn intend(&self, entry: Entry) -> Result<Intent, StoreError> {
-        let row = Arc::new(IntentRow::new(entry, self.register().now())?);
+        let row = self.register().prepare(entry).await?;
         // A crash before the answer: the intent is durable or it is not, and nothing is signed either way.
         let operation = self.register().intend(Arc::clone(&row)).await?;
         // A crash from here to `conclude`: an intent without a conclusion, which counts as issued and raises an alarm.
@@ -297,7 +301,12 @@ impl Ledger {
 
     /// Everything revoked of an issuer, expired or not, and what a CRL of it covers. From the fold, not the database.
     pub fn revocations(&self, issuer: &str) -> Revocations {
-        self.register().node.revocations(issuer)
+        self.register().node.revocations(issuer, 0..usize::MAX)
+    }
+
+    /// The same, with rows of a part alone: what was revoked since, or some of many at a time.
+    pub fn revocations_in(&self, issuer: &str, part: Range<usize>) -> Revocations {
+        self.register().node.revocations(issuer, part)
     }
 
     /// Whether something was revoked because this key (SHA-256 of its SubjectPublicKeyInfo) is compromised.
@@ -333,12 +342,17 @@ impl Ledger {
         self.register().integrity()
     }
 
-    /// The newest signed CRL of an issuer, attested.
-    pub async fn newest_crl(&self, issuer: &str) -> Result<Option<Attested<Credential>>, StoreError> {
-        match self.newest_crl_operation(issuer) {
-            Some(operation) => self.register().credential(operation).await,
-            None => Ok(None),
+    /// The newest signed CRL of an issuer with its bytes, attested.
+    pub async fn newest_crl(&self, issuer: &str) -> Result<Option<Attested<Crl>>, StoreError> {
+        for _ in 0..NEWER_CRLS_MAX {
+            let Some(operation) = self.newest_crl_operation(issuer) else { return Ok(None) };
+            let node = Arc::clone(&self.register().node);
+            let crl = self.register().ask(Lane::Request, move |sql| attest::crl(&node, sql, operation)).await?;
+            if crl.is_some() {
+                return Ok(crl);
+            }
         }
+        Err(StoreError::Busy { retry_after_secs: RETRY_AFTER_SECS })
     }
 
     /// Which operation made the newest signed CRL of an issuer, as this node knows it, without a question to the database.

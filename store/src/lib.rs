@@ -22,6 +22,7 @@ mod keys;
 mod leaf;
 mod ledger;
 mod log;
+mod object;
 mod pending;
 mod prepare;
 mod projection;
@@ -42,7 +43,7 @@ mod x509;
 
 pub use attest::Attested;
 pub use credential::{
-    Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedRow, State,
+    Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedRow, State,
 };
 pub use database::Database;
 pub use entry::{ActorStamp, Covers, Entry, GrantStamp, Kind, RefusalEntry, Revocation};

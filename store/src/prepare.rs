@@ -13,6 +13,7 @@ use crate::credential::Credential;
 use crate::entry::{ActorStamp, Entry, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::leaf::{Event, TAIL_BYTES_MAX, Tail};
+use crate::object::{OBJECT_BYTES_MAX, Object};
 use crate::projection::{Card, Labels};
 use crate::record::Record;
 use crate::row::{RowDigest, row_digest};
@@ -26,8 +27,8 @@ const TEXT_BYTES_MAX: usize = 4_096;
 const LABEL_BYTES_MAX: usize = 1_024;
 /// RFC 5280 section 4.1.2.2 allows 20; SSH uses 8; code signatures and CRLs number themselves.
 const SERIAL_BYTES_MAX: usize = 32;
-/// What is signed whole: a CRL of 400,000 entries fits, a file to be code-signed comes as its SHA-256.
-const MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// What is signed whole and is a column: certificates; a file to be code-signed comes as its SHA-256.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Small facts of a kind.
 const DETAILS_BYTES_MAX: usize = 4_096;
 /// A record is a form, not a file.
@@ -80,6 +81,8 @@ pub(crate) struct IntentRow {
     pub at: Timestamp,
     pub key_hash: [u8; 32],
     pub card: Card,
+    /// What is written beside the row.
+    pub object: Option<Object>,
     tail: Tail,
     message_hash: [u8; 32],
     names: String,
@@ -98,7 +101,8 @@ impl IntentRow {
             Message::Whole(bytes) => sha256(bytes),
             Message::Sha256(hash) => *hash,
         };
-        let mut row = IntentRow { entry, at, key_hash, tail, message_hash, card, names, details };
+        let object = Object::of(&entry, &message_hash);
+        let mut row = IntentRow { entry, at, key_hash, tail, message_hash, card, object, names, details };
         row.write_tail();
         bounded_tail(&row.tail)?;
         Ok(row)
@@ -132,7 +136,9 @@ impl IntentRow {
         let message_at = INTENT.position("message").map(|at| at - INTENT.stated);
         for (column, value) in self.values(at).into_iter().enumerate() {
             match value {
-                Value::Blob(bytes) if Some(column) == message_at => digest.hashed_blob(bytes, &self.message_hash),
+                Value::Blob(bytes) if Some(column) == message_at && self.object.is_none() => {
+                    digest.hashed_blob(bytes, &self.message_hash);
+                }
                 value => digest.column(value),
             }
         }
@@ -142,9 +148,10 @@ impl IntentRow {
     /// The columns after `op`, with the time the row is given.
     pub fn values(&self, at: Timestamp) -> [Value<'_>; 24] {
         let entry = &self.entry;
-        let (form, message) = match &entry.message {
-            Message::Whole(bytes) => (FORM_WHOLE, bytes.as_ref()),
-            Message::Sha256(hash) => (FORM_SHA256, hash.as_slice()),
+        let (form, message) = match (&self.object, &entry.message) {
+            (Some(object), _) => (FORM_OBJECT, object.digest.as_slice()),
+            (None, Message::Whole(bytes)) => (FORM_WHOLE, bytes.as_ref()),
+            (None, Message::Sha256(hash)) => (FORM_SHA256, hash.as_slice()),
         };
         [
             Value::Text(entry.kind.as_str()),
@@ -189,8 +196,9 @@ impl IntentRow {
     }
 }
 
-/// The column `form`: the message is what is signed, or its SHA-256.
+/// The column `form`: the message is what is signed; its SHA-256; or the digest of an object, as its algorithm makes it.
 pub(crate) const FORM_WHOLE: &str = "whole";
+pub(crate) const FORM_OBJECT: &str = "object";
 pub(crate) const FORM_SHA256: &str = "sha256";
 
 /// What came of an operation.
@@ -475,10 +483,12 @@ fn check_entry(entry: &Entry) -> Result<(), StoreError> {
         return Err(StoreError::Invalid(format!("at most {} names", policy::MAX_NAMES)));
     }
     entry.names.iter().try_for_each(|name| check_label("name", name))?;
+    let most = if entry.covers.is_some() { OBJECT_BYTES_MAX } else { MESSAGE_BYTES_MAX };
     match &entry.message {
-        Message::Whole(bytes) if bytes.len() > MESSAGE_BYTES_MAX => {
-            Err(StoreError::Invalid(format!("at most {MESSAGE_BYTES_MAX} bytes are signed whole")))
+        Message::Whole(bytes) if bytes.len() > most => {
+            Err(StoreError::Invalid(format!("at most {most} bytes of a {} are signed whole", entry.kind)))
         }
+        Message::Sha256(_) if entry.covers.is_some() => Err(StoreError::Invalid("a CRL is signed whole".into())),
         Message::Whole(_) | Message::Sha256(_) => Ok(()),
     }
 }

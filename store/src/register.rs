@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use hsm::Pool;
+use hsm::{Message, Pool};
 use policy::{Timestamp, World};
 
 use crate::attest::{self, Attested};
 use crate::clock::{self, Clock};
 use crate::credential::Credential;
 use crate::database::Database;
-use crate::entry::{ActorStamp, RefusalEntry, Revocation};
+use crate::entry::{ActorStamp, Entry, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::held::{Held, Witness};
 use crate::log::{self, Checkpoint, Head, LogKey};
@@ -32,6 +32,8 @@ use crate::writer::{Reply, WriterHandle};
 const CHECKPOINT_BIT: u64 = 1 << 63;
 /// Checkpoints are signed one at a time; what was never concluded is dropped.
 const CHECKPOINTS_UNDER_WAY: usize = 16;
+/// So much is hashed on an async thread: well under a tenth of a millisecond.
+const HASHED_BYTES_MAX: usize = 65_536;
 /// An alarm list is for people; what does not fit is in `counts`.
 const UNCONCLUDED_MAX: usize = 1_000;
 /// Records of one call: one ACME order and all its authorizations.
@@ -279,6 +281,14 @@ impl Register {
         }
     }
 
+    /// An intent's row. One with much to hash is made off the async threads.
+    pub(crate) async fn prepare(&self, entry: Entry) -> Result<Arc<IntentRow>, StoreError> {
+        let is_large = matches!(&entry.message, Message::Whole(bytes) if bytes.len() > HASHED_BYTES_MAX);
+        let now = self.now();
+        let make = move || Ok(Arc::new(IntentRow::new(entry, now)?));
+        if is_large { blocking(make).await } else { make() }
+    }
+
     pub(crate) async fn intend(&self, row: Arc<IntentRow>) -> Result<u64, StoreError> {
         self.write_for_index(Op::Intend(row)).await
     }
@@ -474,10 +484,10 @@ async fn blocking<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use hsm::testing::TestToken;
-    use hsm::{Key, KeyKind, Message};
+    use hsm::{Key, KeyKind};
 
     use super::*;
-    use crate::entry::{ActorStamp, Entry, GrantStamp, Kind};
+    use crate::entry::{ActorStamp, GrantStamp, Kind};
 
     fn entry(key: &Key) -> Entry {
         let actor = ActorStamp { id: "a".into(), proof: "system".into(), proof_id: String::new() };

@@ -161,8 +161,16 @@ async fn fill(house: &House) {
     let late = house.ledger.intend(house.entry(2_000_000)).await.unwrap();
     house.ledger.revoke(revocation(late.operation())).await.unwrap();
     house.ledger.conclude_unsigned(late, vec![7; 72]).await.unwrap();
-    let signature = house.signature(house.crl(2_000_001, "tls", None)).await;
-    house.ledger.conclude(signature).await.unwrap();
+    // The second takes the place of the first.
+    for n in [2_000_001, 2_000_003] {
+        let signature = house.signature(house.crl(n, "tls", None)).await;
+        house.ledger.conclude(signature).await.unwrap();
+    }
+    // CRLs of other issuers: a table of two rows is walked by anyone who knows that there are two.
+    for n in 0..100 {
+        let intent = house.ledger.intend(house.crl(2_000_010 + n, &format!("issuer{n}"), None)).await.unwrap();
+        house.ledger.conclude_unsigned(intent, vec![7; 72]).await.unwrap();
+    }
     // Ed25519 signs no SHA-256: a failure.
     let failing = Entry { key: house.log.clone(), message: hsm::Message::Sha256([4; 32]), ..house.entry(2_000_002) };
     let intent = house.ledger.intend(failing).await.unwrap();

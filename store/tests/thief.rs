@@ -5,8 +5,11 @@
 
 mod support;
 
-use store::{Covers, Database, Record, State, StoreError, TextKind};
-use support::{House, actor, log_config, on_both, on_sqlite, path_of, record, revocation, shown, text_hash, verified};
+use hsm::Message;
+use store::{Covers, Database, Entry, Record, State, StoreError, TextKind};
+use support::{
+    House, actor, log_config, on_both, on_sqlite, path_of, record, revocation, shown, tbs_crl_of, text_hash, verified,
+};
 
 /// Runs the thief's SQL, in both engines' dialect.
 fn steal(database: &Database, sql: &str) {
@@ -163,6 +166,65 @@ fn a_certificate_that_a_thief_touched_decides_nothing_running_and_restarted() {
                 let house = house.reopened(&database).await;
                 altered(house.ledger.credential(&ours.serial_hex()).await, &format!("op={}", ours.operation));
             }
+        });
+    }
+}
+
+/// What a thief does to the bytes of the newest CRL, whose rows are those from SLOT on; OLD are those of the one before, of
+/// which the thief kept a copy.
+const OBJECT_ATTACKS: [(&str, &str, bool); 6] = [
+    (
+        "altered",
+        "UPDATE object SET bytes = (SELECT w.bytes FROM object w WHERE w.slot = SLOT + 1) WHERE slot = SLOT",
+        true,
+    ),
+    ("put back", "UPDATE object SET bytes = (SELECT k.bytes FROM kept k) WHERE slot = SLOT", true),
+    ("deleted", "DELETE FROM object", true),
+    ("its end cut off", "DELETE FROM object WHERE slot = SLOT + 1", true),
+    (
+        "its chunks exchanged",
+        "UPDATE object SET slot = SLOT + 9 WHERE slot = SLOT; UPDATE object SET slot = SLOT WHERE slot = SLOT + 1; \
+         UPDATE object SET slot = SLOT + 1 WHERE slot = SLOT + 9",
+        true,
+    ),
+    ("the old one back beside it", "INSERT INTO object (slot, bytes) SELECT OLD, k.bytes FROM kept k", false),
+];
+
+#[test]
+fn the_bytes_of_a_crl_that_a_thief_touched_are_not_published_and_found() {
+    for (what, sql, is_touched) in OBJECT_ATTACKS {
+        on_both(|database| async move {
+            let house = House::open(&database).await;
+            let crl = |n| Entry {
+                message: Message::from(tbs_crl_of(&[], (3 << 19) + n as usize)),
+                ..house.crl(n, "tls", None)
+            };
+            let old = house.ledger.conclude(house.signature(crl(10)).await).await.unwrap().operation * 512;
+            steal(&database, &format!("CREATE TABLE kept AS SELECT bytes FROM object WHERE slot = {old}"));
+            house.ledger.conclude(house.signature(house.crl(11, "tls", None)).await).await.unwrap();
+            let newest = house.ledger.conclude(house.signature(crl(12)).await).await.unwrap().operation;
+            let sql = sql.replace("SLOT", &(newest * 512).to_string()).replace("OLD", &old.to_string());
+            steal(&database, &sql);
+            let place = format!("object slot={} op={newest}", newest * 512);
+            let found = if is_touched { place.clone() } else { format!("object slot={old} op={}", old / 512) };
+            for _ in 0..2 {
+                house.ledger.audit_step().await.unwrap();
+            }
+            alarmed(&house, &found);
+            let house = house.reopened(&database).await;
+            match (is_touched, house.ledger.newest_crl("tls").await) {
+                (true, read) => {
+                    altered(read, &place);
+                    alarmed(&house, &place);
+                }
+                (false, read) => assert_eq!(read.unwrap().unwrap().operation, newest, "{what}"),
+            }
+            let report = verified(database.clone(), None);
+            assert!(
+                report.findings.iter().any(|f| f.what == "object" && f.where_ == found),
+                "{what}: {}",
+                shown(&report)
+            );
         });
     }
 }

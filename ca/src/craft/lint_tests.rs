@@ -44,10 +44,7 @@ struct Bench {
     other: Key,
 }
 
-async fn bench() -> Bench {
-    let token = TestToken::new("lint");
-    let (pool, _mint) = hsm::open(token.config()).unwrap();
-    let profiles = Profiles::load(Profiles::shipped()).unwrap();
+pub(super) fn policies() -> Policies {
     let shipped: Vec<_> = Policies::shipped().iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
     let rules = OwnerRules {
         name: Owner::parse("web").unwrap(),
@@ -56,7 +53,13 @@ async fn bench() -> Bench {
         principals: vec!["*".to_owned()],
         email: Vec::new(),
     };
-    let policies = Policies::load(&shipped, vec![rules]).unwrap();
+    Policies::load(&shipped, vec![rules]).unwrap()
+}
+
+async fn bench() -> Bench {
+    let token = TestToken::new("lint");
+    let (pool, _mint) = hsm::open(token.config()).unwrap();
+    let (profiles, policies) = (Profiles::load(Profiles::shipped()).unwrap(), policies());
     let ssh_ca = Arc::new(SshCa::new("ssh-user", pool.generate("ssh-user", KeyKind::P256).await.unwrap()).unwrap());
     let other = pool.generate("other", KeyKind::P256).await.unwrap();
     let issuer = Arc::new(issuing(&pool, &policies).await);
@@ -64,7 +67,7 @@ async fn bench() -> Bench {
 }
 
 /// A root whose certificate has no valid signature: nothing here looks at one.
-async fn issuing(pool: &Pool, policies: &Policies) -> Issuing {
+pub(super) async fn issuing(pool: &Pool, policies: &Policies) -> Issuing {
     let key = pool.generate("tls", KeyKind::P256).await.unwrap();
     let draft = ca::draft(init(policies), root_plan(), &key, None, serial(), NOW.plus_secs(-600)).unwrap();
     let der = tlv::sequence(&[tbs(&draft), identifier(key.algorithm()), &[0x03, 0x02, 0x00, 0x00]]).unwrap();
@@ -81,7 +84,7 @@ fn root_plan() -> CaPlan {
     }
 }
 
-fn init(policies: &Policies) -> Grant {
+pub(super) fn init(policies: &Policies) -> Grant {
     policies.decide(&Actor::system("init"), Action::ManageAuthority, &Resource::plain(ResourceKind::Authority)).unwrap()
 }
 

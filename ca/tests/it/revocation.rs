@@ -162,6 +162,48 @@ async fn what_cannot_be_revoked_is_said_so() {
     assert!(matches!(house.authority.crl("nobody").await, Err(CaError::NotFound(_))));
 }
 
+/// The entries are encoded once and kept: a node that starts anew makes the same list, and what it publishes is whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_starts_anew_lists_what_was_listed_before() {
+    let house = House::new().await;
+    let mut serials = BTreeSet::new();
+    for _ in 0..3 {
+        let issued = house.server(&["www.example.com"]).await;
+        house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::Superseded).await.unwrap();
+        serials.insert(issued.serial_hex());
+    }
+    let first = house.authority.crl("tls").await.unwrap();
+    assert_eq!(listed(&first), serials);
+    let reopened = house.reopened(Profiles::load(Profiles::shipped()).unwrap()).await;
+    let issued = house.server(&["www.example.com"]).await;
+    reopened.revoke(&admin(), &issued.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
+    serials.insert(issued.serial_hex());
+    let second = reopened.crl("tls").await.unwrap();
+    assert_eq!((listed(&second), second.number), (serials, first.number + 1));
+}
+
+/// Of a CRL that has a successor the register keeps digest and signature; `verify` checks them.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_crl_is_kept_as_digest_and_signature() {
+    let house = House::new().await;
+    let before = house.authority.crl("tls").await.unwrap();
+    let issued = house.server(&["www.example.com"]).await;
+    house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    let newest = house.authority.crl("tls").await.unwrap();
+    let old = house.ledger.credential_by_operation(before.operation).await.unwrap().unwrap();
+    assert_eq!((old.x509_der(), old.prehashed, old.tbs.len()), (None, true, 32));
+    let (_, read) = x509_parser::parse_x509_crl(&before).unwrap();
+    let digest = ring::digest::digest(&ring::digest::SHA256, read.tbs_cert_list.as_ref());
+    assert_eq!((&old.tbs[..], old.signature.as_deref()), (digest.as_ref(), Some(&read.signature_value.data[..])));
+    assert_eq!(house.ledger.newest_crl("tls").await.unwrap().unwrap().x509_der(), newest.der);
+    let database = store::Database::Sqlite(house.dir.path().join("chancery.db"));
+    let report =
+        tokio::task::spawn_blocking(move || store::verify(database, None, &mut |_| {})).await.unwrap().unwrap();
+    // Nobody recorded the tests' token.
+    let meant: Vec<_> = report.findings.iter().filter(|finding| finding.what != "actor").collect();
+    assert!(meant.is_empty(), "{meant:?}");
+}
+
 /// A leaked key does not get better with a new certificate, whoever asks and by whichever way.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_issued_for_a_compromised_key() {

@@ -8,7 +8,7 @@ use policy::{Owner, Timestamp, Validity};
 use crate::credential::{Credential, State};
 use crate::entry::{ActorStamp, GrantStamp, Kind};
 use crate::error::StoreError;
-use crate::prepare::{ConclusionRow, FORM_SHA256, IntentRow, Outcome};
+use crate::prepare::{ConclusionRow, FORM_WHOLE, IntentRow, Outcome};
 use crate::sql::{Row, Sql, Value};
 
 /// More parameters make a statement of their own per size.
@@ -30,7 +30,7 @@ pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
     let (profile, profile_hash) = (row.text()?, row.hash()?);
     let (signing_key, signing_key_hash) = (row.text()?, row.hash()?);
     let algorithm = row.text()?.parse().map_err(|e: hsm::UnknownName| corrupt(&e))?;
-    let prehashed = row.text()? == FORM_SHA256;
+    let prehashed = row.text()? != FORM_WHOLE;
     let (tbs, serial) = (row.blob()?, row.opt_blob()?.unwrap_or_default());
     let issuer = row.text()?;
     let owner = row.opt_text()?.map(|o| Owner::parse(&o)).transpose().map_err(|e| corrupt(&e))?;
@@ -89,9 +89,10 @@ pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
 /// An intent that is still in memory, as a reader would find it.
 pub(crate) fn intended(operation: u64, at: Timestamp, row: &IntentRow) -> Credential {
     let entry = row.entry.clone();
-    let (prehashed, tbs) = match &entry.message {
-        Message::Whole(bytes) => (false, bytes.to_vec()),
-        Message::Sha256(hash) => (true, hash.to_vec()),
+    let (prehashed, tbs) = match (&row.object, &entry.message) {
+        (Some(object), _) => (true, object.digest.clone()),
+        (None, Message::Whole(bytes)) => (false, bytes.to_vec()),
+        (None, Message::Sha256(hash)) => (true, hash.to_vec()),
     };
     Credential {
         operation,

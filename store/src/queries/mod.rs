@@ -7,6 +7,7 @@ mod counts;
 mod credentials;
 mod list;
 mod log;
+mod objects;
 mod places;
 mod records;
 mod renewals;
@@ -15,6 +16,7 @@ pub(crate) use counts::{count, counts, expiring};
 pub(crate) use credentials::{concluded, credential_of, intended, operation_of_serial};
 pub(crate) use list::{latest, list};
 pub(crate) use log::{checkpoint, checkpoint_of, head, leaves};
+pub(crate) use objects::{crl_settled_since, object, object_slots};
 pub(crate) use records::{record_get, record_list, record_of, record_rows};
 pub(crate) use renewals::due;
 

@@ -48,6 +48,7 @@ struct Issuer {
     digest: Hash,
     covered: Option<Covers>,
     crl: Option<u64>,
+    kept: Vec<u64>,
 }
 
 const VERSION: u8 = 1;
@@ -123,13 +124,13 @@ fn revoked(row: Revocation) -> Option<Revoked> {
 }
 
 fn issuer((label, fold): (&String, &IssuerFold)) -> Issuer {
-    let IssuerFold { revoked, digest, covered, crl } = fold.clone();
-    Issuer { label: label.clone(), revoked, digest, covered, crl }
+    let IssuerFold { revoked, digest, covered, crl, kept } = fold.clone();
+    Issuer { label: label.clone(), revoked, digest, covered, crl, kept }
 }
 
 fn issuer_fold(issuer: Issuer) -> (String, IssuerFold) {
-    let Issuer { label, revoked, digest, covered, crl } = issuer;
-    (label, IssuerFold { revoked, digest, covered, crl })
+    let Issuer { label, revoked, digest, covered, crl, kept } = issuer;
+    (label, IssuerFold { revoked, digest, covered, crl, kept })
 }
 
 #[cfg(test)]

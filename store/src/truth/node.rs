@@ -5,6 +5,7 @@
 //!
 //! Lock order: `state` is held for moments, never across a statement.
 
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use policy::World;
@@ -217,9 +218,9 @@ impl Node {
         self.read(|state| (state.tree.size(), state.fold.record(key)))
     }
 
-    /// Everything revoked of an issuer.
-    pub fn revocations(&self, issuer: &str) -> Revocations {
-        self.read(|state| state.fold.revocations(issuer, state.tree.size()))
+    /// What is revoked of an issuer; rows of that part alone.
+    pub fn revocations(&self, issuer: &str, part: Range<usize>) -> Revocations {
+        self.read(|state| state.fold.revocations(issuer, state.tree.size(), part))
     }
 
     /// Asks the fold, and how many leaves it is of.

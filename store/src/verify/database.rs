@@ -1,11 +1,14 @@
 //! Evidence from the tables of a register that is written to meanwhile.
 
+use std::collections::BTreeMap;
+
 use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
 use super::projections;
 use super::report::Report;
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::keys;
+use crate::object::OBJECT_SLOTS;
 use crate::prepare::NAME_SLOTS;
 use crate::queries;
 use crate::schema::{INTENT, LEAFED, MIGRATIONS, Table};
@@ -136,6 +139,28 @@ impl Evidence for Tables {
             found.append(&mut self.cells(&text, &params)?);
         }
         Ok(found)
+    }
+
+    fn objects(&mut self) -> Result<BTreeMap<u64, u64>, StoreError> {
+        let (mut found, mut from) = (BTreeMap::new(), i64::MIN);
+        loop {
+            let slots = queries::object_slots(self.sql.as_mut(), from, i64::MAX)?;
+            for slot in &slots {
+                // A negative one is of no operation there can be.
+                let op = u64::try_from(*slot).map_or(u64::MAX, |slot| slot / OBJECT_SLOTS);
+                *found.entry(op).or_insert(0) += 1;
+                from = slot.saturating_add(1);
+            }
+            if slots.is_empty() {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn object(&mut self, op: u64, chunks: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut bytes = Vec::new();
+        let there = queries::object(self.sql.as_mut(), op, &mut |chunk| bytes.extend_from_slice(chunk))?;
+        Ok((there == chunks).then_some(bytes))
     }
 
     fn intent(&mut self, op: u64) -> Result<Option<Vec<Cell>>, StoreError> {

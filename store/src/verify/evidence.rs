@@ -1,5 +1,7 @@
 //! What the auditor reads, whether from tables or from files; it judges nothing.
 
+use std::collections::BTreeMap;
+
 use policy::Timestamp;
 
 use super::report::Report;
@@ -43,6 +45,10 @@ pub(super) trait Evidence {
     fn intents(&mut self, ops: &[u64]) -> Result<Vec<Vec<Cell>>, StoreError>;
     /// The row of one intent, out of order.
     fn intent(&mut self, op: u64) -> Result<Option<Vec<Cell>>, StoreError>;
+    /// The operations whose bytes lie beside their intents, with the number of chunks of each.
+    fn objects(&mut self) -> Result<BTreeMap<u64, u64>, StoreError>;
+    /// The bytes of one; none where its chunks are not those that were counted.
+    fn object(&mut self, op: u64, chunks: u64) -> Result<Option<Vec<u8>>, StoreError>;
     /// Rows of records of kind `key`.
     fn keys(&mut self) -> Result<Vec<Vec<Cell>>, StoreError>;
     /// The hashes of a full tile.

@@ -10,6 +10,7 @@ use crate::entry::Covers;
 use crate::error::StoreError;
 use crate::leaf::{Numbers, Tail};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
+use crate::object::{OBJECT_SLOTS, Object};
 use crate::prepare::{ConclusionRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow, Timed};
 use crate::schema::{CONCLUSION, INTENT, RECORD, REVOCATION};
 use crate::sql::{Sql, SqlError, Value};
@@ -110,6 +111,8 @@ pub(super) struct Batch<'a> {
     revocations: Vec<(u64, Timestamp, &'a RevocationRow)>,
     records: Vec<(u64, u64, Timestamp, &'a RecordRow)>,
     checkpoints: Vec<(u64, &'a str)>,
+    /// CRLs whose bytes go: a newer one is signed, or they never were.
+    replaced: Vec<u64>,
 }
 
 impl<'a> Batch<'a> {
@@ -133,6 +136,7 @@ impl<'a> Batch<'a> {
             revocations: Vec::new(),
             records: Vec::new(),
             checkpoints: Vec::new(),
+            replaced: Vec::new(),
         }
     }
 
@@ -186,6 +190,8 @@ impl<'a> Batch<'a> {
         if !open || !self.settled.insert(row.op) {
             return Err(already_concluded(row.op));
         }
+        let issued = matches!(row.outcome, Outcome::Issued(_));
+        self.replaced.extend(self.node.fold(|fold, _| fold.replaced(row.op, issued)));
         let leaf = self.append(&row.tail_at(at), Some(row.op), None, |_| row.change());
         self.conclusions.push((leaf, at, row));
         Ok(Reply::Leaf(leaf, at))
@@ -273,6 +279,7 @@ impl<'a> Batch<'a> {
         }
         sql.insert("INSERT INTO leaf (idx, hash, bytes)", 3, &values)?;
         self.write_intents(sql)?;
+        self.write_objects(sql)?;
         let mut values = Vec::with_capacity(self.conclusions.len() * CONCLUSION.columns.len());
         for (leaf, at, row) in &self.conclusions {
             values.extend([Value::index(*leaf), Value::index(row.op)]);
@@ -316,6 +323,20 @@ impl<'a> Batch<'a> {
         }
         sql.insert(INTENT.insert(), INTENT.columns.len(), &values)?;
         sql.insert("INSERT INTO name (slot, name)", 2, &names)
+    }
+
+    fn write_objects(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
+        for (op, _, row) in &self.intents {
+            for (n, chunk) in (0..).zip(row.object.iter().flat_map(Object::chunks)) {
+                let values = [Value::index(op * OBJECT_SLOTS + n), Value::Blob(chunk)];
+                sql.insert("INSERT INTO object (slot, bytes)", 2, &values)?;
+            }
+        }
+        for op in &self.replaced {
+            let slots = [Value::index(op * OBJECT_SLOTS), Value::index((op + 1) * OBJECT_SLOTS)];
+            sql.execute("DELETE FROM object WHERE slot >= $1 AND slot < $2", &slots)?;
+        }
+        Ok(())
     }
 
     fn write_log(&self, sql: &mut dyn Sql, in_force: Timestamp) -> Result<(), SqlError> {

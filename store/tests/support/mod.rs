@@ -247,6 +247,11 @@ pub fn token_record(expires: Timestamp, revoked_at: Option<Timestamp>) -> Record
 
 /// A TBSCertList by the book (RFC 5280 section 5.1): serial, when, reason of each entry.
 pub fn tbs_crl(entries: &[(Vec<u8>, Timestamp, u8)]) -> Vec<u8> {
+    tbs_crl_of(entries, 0)
+}
+
+/// The same with an extension of so many bytes: as large as one likes.
+pub fn tbs_crl_of(entries: &[(Vec<u8>, Timestamp, u8)], padding: usize) -> Vec<u8> {
     let entry = |(serial, at, reason): &(Vec<u8>, Timestamp, u8)| {
         let text = at.to_string();
         let digits: String = text.chars().skip(2).filter(|c| c.is_ascii_digit() || *c == 'Z').collect();
@@ -258,14 +263,18 @@ pub fn tbs_crl(entries: &[(Vec<u8>, Timestamp, u8)]) -> Vec<u8> {
     let list = if list.is_empty() { list } else { tlv(0x30, &list) };
     let time = tlv(0x17, b"260921090500Z");
     let parts = [tlv(2, &[1]), tlv(0x30, &tlv(6, &[0x2b, 0x65, 0x70])), tlv(0x30, &[]), time.clone(), time, list];
-    tlv(0x30, &[parts.concat(), tlv(0xa0, &tlv(0x30, &[]))].concat())
+    let padding =
+        if padding == 0 { Vec::new() } else { tlv(0x04, &(0..padding).map(|n| (n / 7) as u8).collect::<Vec<_>>()) };
+    tlv(0x30, &[parts.concat(), tlv(0xa0, &tlv(0x30, &padding))].concat())
 }
 
 fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
     let length = match value.len() {
         short @ 0..0x80 => vec![short as u8],
         long @ 0x80..0x100 => vec![0x81, long as u8],
-        long => vec![0x82, (long >> 8) as u8, long as u8],
+        long @ 0x100..0x1_0000 => vec![0x82, (long >> 8) as u8, long as u8],
+        long if long < 1 << 24 => [&[0x83], &(long as u32).to_be_bytes()[1..]].concat(),
+        long => [&[0x84], &(long as u32).to_be_bytes()[..]].concat(),
     };
     [&[tag], length.as_slice(), value].concat()
 }

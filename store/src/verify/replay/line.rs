@@ -11,6 +11,8 @@ pub(in crate::verify) struct Line<'a> {
     pub leaf: &'a Leaf,
     /// None: missing, altered, or a refusal's. It was found already.
     pub row: Option<&'a [Cell]>,
+    /// The bytes of its object, where they are there and fit.
+    pub object: Option<&'a [u8]>,
 }
 
 impl Line<'_> {

@@ -1,5 +1,7 @@
 //! The replay: one leaf after the other, each judged before it is learnt from.
 
+use std::collections::BTreeSet;
+
 use super::actors::Actors;
 use super::crls::Crls;
 use super::line::Line;
@@ -67,6 +69,11 @@ impl Replay {
     /// Whether an operation waits for its conclusion.
     pub fn is_open(&self, op: u64) -> bool {
         self.fold.is_open(op)
+    }
+
+    /// The CRLs whose bytes must be there.
+    pub fn kept(&self) -> BTreeSet<u64> {
+        self.fold.kept()
     }
 
     /// Operations that never got a conclusion, and what only the whole log can tell.
