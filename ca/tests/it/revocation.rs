@@ -179,7 +179,8 @@ async fn a_node_that_starts_anew_lists_what_was_listed_before() {
     reopened.revoke(&admin(), &issued.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
     serials.insert(issued.serial_hex());
     let second = reopened.crl("tls").await.unwrap();
-    assert_eq!((listed(&second), second.number), (serials, first.number + 1));
+    assert_eq!(listed(&second), serials);
+    assert!(second.number > first.number);
 }
 
 /// Of a CRL that has a successor the register keeps digest and signature; `verify` checks them.

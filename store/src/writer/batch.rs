@@ -38,7 +38,7 @@ impl Fault {
             SqlError::Away(why) | SqlError::Lost(why) => Fault::Away(why),
             late @ SqlError::Late(_) => Fault::Away(late.to_string()),
             SqlError::Corrupt(why) => Fault::Corrupt(why),
-            row @ (SqlError::Taken(_) | SqlError::Wrong(_)) => Fault::Row(row),
+            row @ (SqlError::Taken(_) | SqlError::Unfit(_) | SqlError::Wrong(_)) => Fault::Row(row),
         }
     }
 
@@ -53,6 +53,7 @@ impl Fault {
                 StoreError::Duplicate(format!("serial {} of this issuer's key", hex::encode(&row.entry.serial)))
             }
             (Fault::Row(SqlError::Taken(_)), Op::Conclude(row)) => already_concluded(row.op),
+            (Fault::Row(SqlError::Unfit(why)), _) => StoreError::Invalid(why.clone()),
             (Fault::Row(error), Op::Intend(_) | Op::Conclude(_) | Op::Refuse(..) | Op::Revoke(_))
             | (Fault::Row(error), Op::Record(_) | Op::Checkpoint(..)) => StoreError::Database(error.to_string()),
         }
