@@ -179,6 +179,7 @@ impl RawStore {
             profile: "tls-server".into(),
             profile_hash: [7; 32],
             covers: None,
+            renews: None,
             key: self.key.clone(),
             message: tbs.into(),
             serial: serial.as_bytes().to_vec(),

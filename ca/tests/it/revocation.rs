@@ -157,7 +157,7 @@ async fn what_cannot_be_revoked_is_said_so() {
         let gone = house.authority.revoke(&admin(), missing, RevocationReason::Superseded).await;
         assert!(matches!(gone, Err(CaError::NotFound(_))), "{missing}");
     }
-    let crl = house.ledger.latest(Kind::Crl, "tls").await.unwrap().unwrap();
+    let crl = house.ledger.newest_crl("tls").await.unwrap().unwrap();
     assert!(house.authority.revoke(&admin(), &crl.serial_hex(), RevocationReason::Superseded).await.is_err());
     assert!(matches!(house.authority.crl("nobody").await, Err(CaError::NotFound(_))));
 }
@@ -256,6 +256,7 @@ async fn an_intent_without_conclusion_can_be_revoked() {
         key_hash: model.key_hash,
         validity: model.validity,
         covers: None,
+        renews: None,
         details: model.details,
     };
     let operation = house.ledger.intend(entry).await.unwrap().operation();
@@ -343,7 +344,7 @@ fn numbered(der: &[u8]) -> (u64, BTreeSet<String>) {
 }
 
 /// The serials of a CRL.
-fn listed(der: &[u8]) -> BTreeSet<String> {
+pub fn listed(der: &[u8]) -> BTreeSet<String> {
     use x509_parser::prelude::FromDer;
     let (_, crl) = x509_parser::revocation_list::CertificateRevocationList::from_der(der).unwrap();
     crl.iter_revoked_certificates().map(|revoked| hex::encode(revoked.raw_serial())).collect()

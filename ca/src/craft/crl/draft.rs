@@ -56,6 +56,7 @@ pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, Draf
         key_hash: issuer.key.fingerprint(),
         validity: Some(validity),
         covers: Some(covers),
+        renews: None,
         details: json!({ "listed": listed, "number": number, "revocations": covers.revocations() }),
     };
     let craft = Crl { issuer: issuer.clone(), number, before: Arc::clone(before), added: added.count, now };
