@@ -301,6 +301,8 @@ async fn side_by_side(database: store::Database, dir: tempfile::TempDir) {
     for node in nodes {
         node.await.unwrap();
     }
+    // What the other node did last is known after one look.
+    house.ledger.follow().await.unwrap();
     house.authority.refresh_crls().await.unwrap();
     let newest = house.authority.crl("tls").await.unwrap();
     let mut crls = crls.lock().unwrap();
@@ -319,7 +321,10 @@ async fn side_by_side(database: store::Database, dir: tempfile::TempDir) {
 fn listed(der: &[u8]) -> BTreeSet<String> {
     use x509_parser::prelude::FromDer;
     let (_, crl) = x509_parser::revocation_list::CertificateRevocationList::from_der(der).unwrap();
-    crl.iter_revoked_certificates().map(|revoked| hex::encode(revoked.raw_serial())).collect()
+    let serials: BTreeSet<_> =
+        crl.iter_revoked_certificates().map(|revoked| hex::encode(revoked.raw_serial())).collect();
+    assert_eq!(serials.len(), crl.iter_revoked_certificates().count(), "each is listed once");
+    serials
 }
 
 #[tokio::test(flavor = "multi_thread")]
