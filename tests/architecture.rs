@@ -38,7 +38,8 @@ const ALONE: &[(&str, &[&str])] = &[
 /// The rooms inside a crate, each with its modules from the bottom to the top. A file names modules of its own floor and of
 /// those below it, and names them by their rooms: the floors can be read from the text.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("hsm", &["error", "lock", "config", "custody", "module", "session", "keys", "heal", "pool"]),
+    ("policy", &["text", "time", "secret", "serial", "names", "share", "asking", "deciding"]),
+    ("hsm", &["error", "lock", "config", "custody", "module", "session", "keys", "notes", "heal", "pool"]),
     (
         "ca",
         &[
@@ -54,6 +55,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "registrar",
             "craft",
             "status",
+            "texts",
             "founding",
             "authority",
         ],

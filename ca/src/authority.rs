@@ -23,6 +23,7 @@ use crate::parts::Parts;
 use crate::profiles::Profiles;
 use crate::registrar::Registrar;
 use crate::status::{Desks, PublishedCrl, Publisher, Revoker};
+use crate::texts;
 
 /// How the authority is now.
 #[derive(Clone, Debug)]
@@ -89,6 +90,7 @@ impl Authority {
 
     /// Opens an existing authority: keys of the token matched with the certificates of the register.
     pub async fn open(parts: Parts) -> Result<Authority, CaError> {
+        texts::record(&parts).await?;
         Ok(Authority { inner: Arc::new(Inner::furnish(parts).await?) })
     }
 

@@ -25,6 +25,7 @@ use crate::issuers::labels::{CODE, LOG, ROOT, SEAL, SSH_HOST, SSH_USER, TLS};
 use crate::issuers::{Issuing, newest_certificate};
 use crate::parts::Parts;
 use crate::registrar::Registrar;
+use crate::texts;
 
 /// How a new authority is to be.
 #[derive(Clone, Debug)]
@@ -76,6 +77,7 @@ impl CreateConfig {
 pub(crate) async fn create(parts: &Parts, config: &CreateConfig) -> Result<(), CaError> {
     config.check()?;
     begin(parts, config).await?;
+    texts::record(parts).await?;
     let root = key(parts, ROOT, &[config.root]).await?;
     let tls = key(parts, TLS, &[config.issuing]).await?;
     let code = key(parts, CODE, &[config.issuing]).await?;

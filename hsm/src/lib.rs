@@ -12,6 +12,8 @@
 mod pool;
 
 mod heal;
+mod notes;
+
 mod keys;
 mod session;
 

@@ -106,9 +106,10 @@ impl Ledger {
         Ledger { inner: Arc::clone(&self.inner), lane: Lane::Authentication }
     }
 
-    /// Writes what is queued and ends the threads. Every other handle answers `Closed` afterwards.
+    /// Keeps the newest checkpoint in the token, writes what is queued and ends the threads. Every other handle answers `Closed` afterwards.
     pub async fn close(self) {
         let inner = self.inner;
+        inner.register.note_in_token().await;
         // Joining blocks, and a panic of a thread was its own.
         let _ = tokio::task::spawn_blocking(move || inner.register.stop()).await;
     }
@@ -206,20 +207,14 @@ impl Ledger {
         }
     }
 
-    /// Records the text behind a hash that leaves name, once. Call it before the first leaf that names it: `verify` finds
-    /// hashes that cannot be read.
-    pub async fn record_text(
-        &self,
-        kind: TextKind,
-        hash: &[u8; 32],
-        text: &str,
-        actor: &ActorStamp,
-    ) -> Result<(), StoreError> {
-        let records = texts::records(kind, hash, text, actor)?;
-        if self.register().node.record(&truth::record_key(kind.as_str(), &texts::id(hash, 0))).1.is_some() {
+    /// Records a text whose SHA-256 leaves name, once. Call it before the first leaf that names it: `verify` finds hashes that
+    /// cannot be read.
+    pub async fn record_text(&self, kind: TextKind, text: &str, actor: &ActorStamp) -> Result<(), StoreError> {
+        let first = truth::record_key(kind.as_str(), &texts::id(&texts::hash(text), 0));
+        if self.register().node.record(&first).1.is_some() {
             return Ok(());
         }
-        match self.record(records).await {
+        match self.record(texts::records(kind, text, actor)?).await {
             // Another node was faster; the parts of a text are written together.
             Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
             Err(other) => Err(other),
@@ -229,15 +224,18 @@ impl Ledger {
     /// The text behind a hash, each part of it attested; none where it was not recorded.
     pub async fn text(&self, kind: TextKind, hash: &[u8; 32]) -> Result<Option<String>, StoreError> {
         let (mut whole, mut part, mut parts) = (String::new(), 0, 1);
+        let corrupt = |id: &str| StoreError::Corrupt(format!("{} {id} is not the text of its hash", kind.as_str()));
         while part < parts {
             let id = texts::id(hash, part);
             let Some(record) = self.record_get(kind.as_str(), &id).await? else { return Ok(None) };
-            let read = texts::part(&record.body);
-            let (all, text) = read.ok_or_else(|| StoreError::Corrupt(format!("{} {id} is no text", kind.as_str())))?;
+            let (all, text) = texts::part(&record.body).ok_or_else(|| corrupt(&id))?;
             whole.push_str(text);
             (part, parts) = (part + 1, all);
         }
-        Ok(Some(whole))
+        match texts::hash(&whole) == *hash {
+            true => Ok(Some(whole)),
+            false => Err(corrupt(&texts::id(hash, 0))),
+        }
     }
 
     /// Revokes an operation's credential, whether its conclusion is known or not; answers the leaf's index.

@@ -24,7 +24,7 @@ use crate::reader::{Lane, ReaderHandle};
 use crate::record::Record;
 use crate::schema::migrate;
 use crate::sql::{Sql, Use, Value, connect};
-use crate::truth::{self, Anchor, Integrity, Node, record_key};
+use crate::truth::{self, Anchor, Integrity, Node, TokenNote, record_key};
 use crate::verify::{self, AuditState, NEW_TILES, Patrol};
 use crate::writer::{Reply, WriterHandle};
 
@@ -45,7 +45,8 @@ pub struct LogConfig {
     /// The checkpoint's origin line and the log key's name: a schema-less URL without spaces or `+`.
     pub origin: String,
     /// A folder of this node alone, outside the database: the newest head it saw, by which a register that was put back is
-    /// noticed, and an image of the fold, which a start goes on from. Without one neither is kept.
+    /// noticed, and an image of the fold, which a start goes on from. The newest signed checkpoint is kept in the token too.
+    /// Without a folder none of it is kept.
     pub state: Option<PathBuf>,
 }
 
@@ -79,6 +80,8 @@ pub(crate) struct Register {
     checkpoints: Mutex<BTreeMap<u64, String>>,
     /// The newest checkpoint that this node signed, or saw signed by the log key.
     signed: RwLock<Option<SignedHead>>,
+    /// None where the node keeps nothing outside the database.
+    token_note: Option<TokenNote>,
     pub node: Arc<Node>,
     patrol: Patrol,
     clock: Arc<Clock>,
@@ -103,6 +106,12 @@ impl Register {
         })
         .await?;
         let (key, made) = truth::open_key(pool, &log.origin, sealed.clone()).await?;
+        // Before the head is read: what another node signs meanwhile must not look like something that was taken away.
+        let token_note = log.state.as_ref().map(|_| TokenNote::new(pool, &log.origin));
+        let in_token = match &token_note {
+            Some(note) => note.newest().await?,
+            None => None,
+        };
         let pending = Arc::new(Pending::default());
         let clock = Arc::new(Clock::new(world.clone()));
         let (for_writer, writers_clock) = (Arc::clone(&pending), Arc::clone(&clock));
@@ -112,14 +121,14 @@ impl Register {
                 keep_key(sql.as_mut(), &made)?;
             }
             let anchor = log.state.as_deref().map(Anchor::open).transpose()?;
-            let resumed = match &anchor {
+            let (resumed, in_token) = match &anchor {
                 Some(anchor) if resume => {
-                    let (head, known) = Node::resume(sql.as_mut(), &log.origin, &key, anchor)?;
-                    Some(Resumed { head, known })
+                    let (head, known) = Node::resume(sql.as_mut(), &log.origin, &key, (anchor, in_token))?;
+                    (Some(Resumed { head, known }), None)
                 }
-                Some(_) | None => None,
+                Some(_) | None => (None, in_token),
             };
-            let node = Arc::new(Node::load(sql.as_mut(), &log.origin, key, anchor, world)?);
+            let node = Arc::new(Node::load(sql.as_mut(), &log.origin, key, (anchor, in_token), world)?);
             writers_clock.begin(&node);
             let (writer, thread) =
                 WriterHandle::start(database.clone(), sql, Arc::clone(&node), for_writer, writers_clock)?;
@@ -128,12 +137,33 @@ impl Register {
             Ok((writer, readers, threads, node, resumed))
         })
         .await?;
-        let (threads, checkpoints) = (Mutex::new(threads), Mutex::default());
-        let signed = RwLock::default();
-        Ok((
-            Register { writer, readers, threads, pending, checkpoints, signed, node, patrol: Patrol::default(), clock },
-            resumed,
-        ))
+        let register = Register {
+            writer,
+            readers,
+            threads: Mutex::new(threads),
+            pending,
+            checkpoints: Mutex::default(),
+            signed: RwLock::default(),
+            token_note,
+            node,
+            patrol: Patrol::default(),
+            clock,
+        };
+        if let (Some(_), Some(note)) = (resumed, &register.token_note)
+            && let Err(error) = note.forget().await
+        {
+            register.stop();
+            return Err(error);
+        }
+        Ok((register, resumed))
+    }
+
+    /// Keeps the newest signed checkpoint in the token: the node ends.
+    pub(crate) async fn note_in_token(&self) {
+        let signed = self.signed().clone();
+        if let (Some(note), Some(signed)) = (&self.token_note, signed) {
+            note.keep_at_once(signed.size, &signed.note).await;
+        }
     }
 
     pub(crate) fn stop(&self) {
@@ -346,8 +376,12 @@ impl Register {
     pub(crate) async fn intend_checkpoint(&self, key: &LogKey) -> Result<Option<(u64, String)>, StoreError> {
         self.node.not_held()?;
         self.follow().await?;
+        let signed = self.signed().clone();
+        if let (Some(note), Some(signed)) = (&self.token_note, &signed) {
+            note.keep(signed.size, &signed.note, self.now()).await;
+        }
         let head = self.node.head();
-        let newest = self.signed().as_ref().map_or(0, |signed| signed.size);
+        let newest = signed.map_or(0, |signed| signed.size);
         if head.size == newest
             || head.size <= self.node.burned()?
             || self.another_signed(head.size, head.root, key).await?

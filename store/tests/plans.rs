@@ -93,8 +93,8 @@ async fn exercise(database: &Database) {
         ledger.record_list("thing", RecordFilter { owner, lookup, after: None, limit: 10 }).await.unwrap();
     }
     ledger.record_get("thing", "a").await.unwrap();
-    ledger.record_text(store::TextKind::Profile, &[9; 32], "a profile", &actor()).await.unwrap();
-    ledger.text(store::TextKind::Profile, &[9; 32]).await.unwrap().unwrap();
+    ledger.record_text(store::TextKind::Profile, "a profile", &actor()).await.unwrap();
+    ledger.text(store::TextKind::Profile, &text_hash("a profile")).await.unwrap().unwrap();
     ledger.refuse(refusal()).await.unwrap();
     for _ in 0..3 {
         ledger.audit_step().await.unwrap();

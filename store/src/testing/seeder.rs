@@ -87,7 +87,7 @@ impl Seeder {
         let seeder = tokio::task::spawn_blocking(move || {
             let mut sql = connect(&database, Use::Write)?;
             let anchor = log.state.as_deref().map(Anchor::open).transpose()?;
-            let node = Node::load(sql.as_mut(), &log.origin, key, anchor, world.clone())?;
+            let node = Node::load(sql.as_mut(), &log.origin, key, (anchor, None), world.clone())?;
             let clock = Clock::new(world);
             clock.begin(&node);
             Ok(Seeder { sql, node, clock })

@@ -15,6 +15,7 @@ mod key;
 mod node;
 mod proof;
 mod tiles;
+mod token_note;
 
 pub use alarm::{Alarm, Integrity};
 pub(crate) use anchor::Anchor;
@@ -24,3 +25,4 @@ pub(crate) use fold::{Fold, Version, chained};
 pub(crate) use key::{open_key, read_sealed};
 pub(crate) use node::{Divergence, Node};
 pub(crate) use proof::{TileAt, leaf as proved_leaf, proved_hash, tile, tile_at};
+pub(crate) use token_note::TokenNote;

@@ -84,12 +84,13 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Reads the register from the newest image, or from its beginning. Refuses one that is behind what this node saw.
+    /// Reads the register from the newest image, or from its beginning. Refuses one that is behind what this node saw, or what
+    /// a node with this token signed.
     pub fn load(
         sql: &mut dyn Sql,
         origin: &str,
         key: HeadKey,
-        anchor: Option<Anchor>,
+        (anchor, in_token): (Option<Anchor>, Option<Head>),
         world: World,
     ) -> Result<Node, StoreError> {
         if let Some(why) = anchor.as_ref().map(Anchor::held).transpose()?.flatten() {
@@ -101,8 +102,9 @@ impl Node {
             let imaged = tree.size();
             State { tree, fold, time, imaged }
         });
-        let known = anchor.as_ref().map(Anchor::newest).transpose()?.flatten();
-        load_state(sql, origin, &key, &mut state, known)?;
+        let noted = anchor.as_ref().map(Anchor::newest).transpose()?.flatten();
+        let known: Vec<Head> = [noted, in_token].into_iter().flatten().collect();
+        load_state(sql, origin, &key, &mut state, &known)?;
         let node = Node {
             origin: origin.to_owned(),
             key,
@@ -123,11 +125,11 @@ impl Node {
         sql: &mut dyn Sql,
         origin: &str,
         key: &HeadKey,
-        anchor: &Anchor,
+        (anchor, in_token): (&Anchor, Option<Head>),
     ) -> Result<(Head, Option<Head>), StoreError> {
-        let known = anchor.newest()?;
+        let known = [anchor.newest()?, in_token].into_iter().flatten().max_by_key(|head| head.size);
         let mut state = State::default();
-        load_state(sql, origin, key, &mut state, None)?;
+        load_state(sql, origin, key, &mut state, &[])?;
         let head = Head { size: state.tree.size(), root: state.tree.root() };
         anchor.begin_at(&head, known.map_or(0, |known| known.size))?;
         Ok((head, known))
@@ -316,13 +318,13 @@ impl Node {
     }
 }
 
-/// Brings the state from an image, or from nothing, to the register's head, and holds it against what the node saw.
+/// Brings the state from an image, or from nothing, to the register's head, and holds it against every head that is known.
 fn load_state(
     sql: &mut dyn Sql,
     origin: &str,
     key: &HeadKey,
     state: &mut State,
-    known: Option<Head>,
+    known: &[Head],
 ) -> Result<(), StoreError> {
     let head = read_head(sql, false)?;
     let behind = |size: u64, known: u64| {
@@ -331,13 +333,13 @@ fn load_state(
         ))
     };
     let not_ours = || StoreError::Held("the register's log is not the one this node saw".to_owned());
-    if let Some(known) = known.filter(|known| known.size > head.size) {
-        return Err(behind(head.size, known.size));
+    if let Some(known) = known.iter().map(|known| known.size).max().filter(|known| *known > head.size) {
+        return Err(behind(head.size, known));
     }
     if state.tree.size() > head.size {
         return Err(behind(head.size, state.tree.size()));
     }
-    let differs = |tree: &Tree| known.is_some_and(|known| known.size == tree.size() && known.root != tree.root());
+    let differs = |tree: &Tree| known.iter().any(|known| known.size == tree.size() && known.root != tree.root());
     while state.tree.size() < head.size {
         for (hash, change) in read_leaves(sql, state.tree.size(), head.size)? {
             if differs(&state.tree) {

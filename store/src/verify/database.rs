@@ -1,4 +1,4 @@
-//! Evidence from the tables of a register, all of one moment.
+//! Evidence from the tables of a register that is written to meanwhile.
 
 use std::collections::BTreeMap;
 
@@ -28,24 +28,9 @@ pub(super) struct Tables {
 
 impl Tables {
     pub fn open(database: &Database) -> Result<Tables, StoreError> {
-        let mut sql = connect(database, Use::Read)?;
-        // One moment for the whole walk: the service may go on writing.
-        sql.begin()?;
-        let rows = sql.query("SELECT size FROM head WHERE id = $1", &[Value::Int(1)])?;
-        // Malformed or gone: what the leaves derive will differ from it, and is reported as such.
-        let size = rows.into_iter().next().and_then(|mut row| row.index().ok()).unwrap_or(0);
-        let mut tables = Tables { sql, size };
-        tables.trust_the_leaves_for_the_size()?;
+        let mut tables = Tables { sql: connect(database, Use::Read)?, size: 0 };
+        tables.look_again()?;
         Ok(tables)
-    }
-
-    /// A head that says less or more than there is must not hide leaves from the walk; `rest` reports it.
-    fn trust_the_leaves_for_the_size(&mut self) -> Result<(), StoreError> {
-        let rows = self.sql.query("SELECT COUNT(*) FROM leaf", &[])?;
-        let count = rows.into_iter().next().map_or(Ok(0), |mut row| row.index())?;
-        // One more than there is: the walk then names the first leaf that is missing.
-        self.size = if count < self.size { count + 1 } else { count };
-        Ok(())
     }
 
     fn cells(&mut self, text: &str, params: &[Value<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
@@ -112,6 +97,23 @@ fn int(n: u64) -> i64 {
 impl Evidence for Tables {
     fn size(&self) -> u64 {
         self.size
+    }
+
+    /// A head that says less or more than there is must not hide leaves from the walk; `rest` reports it.
+    fn look_again(&mut self) -> Result<(), StoreError> {
+        let rows = self.sql.query("SELECT size FROM head WHERE id = $1", &[Value::Int(1)])?;
+        // Malformed or gone: what the leaves derive will differ from it, and is reported as such.
+        let size = rows.into_iter().next().and_then(|mut row| row.index().ok()).unwrap_or(0);
+        let rows = self.sql.query("SELECT COUNT(*) FROM leaf", &[])?;
+        let count = rows.into_iter().next().map_or(Ok(0), |mut row| row.index())?;
+        // One more than there is: the walk then names the first leaf that is missing.
+        self.size = if count < size { count + 1 } else { count };
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), StoreError> {
+        self.sql.begin()?;
+        self.look_again()
     }
 
     fn leaves(&mut self, from: u64, to: u64) -> Result<Vec<StoredLeaf>, StoreError> {

@@ -27,8 +27,14 @@ pub(super) struct StoredCheckpoint {
 
 /// A source of evidence. Ranges are asked for in ascending order, each once.
 pub(super) trait Evidence {
-    /// How many leaves the source says it has.
+    /// How many leaves the source says it has: as of the beginning, of [`look_again`](Self::look_again) or of
+    /// [`settle`](Self::settle), whichever was last.
     fn size(&self) -> u64;
+    /// Looks how many there are by now.
+    fn look_again(&mut self) -> Result<(), StoreError>;
+    /// From now on everything is of one moment. Before, each question sees its own: what a leaf stands for is written with it,
+    /// once and for ever, so that a long walk keeps no snapshot from a database that goes on.
+    fn settle(&mut self) -> Result<(), StoreError>;
     /// Leaves with an index in the range, ascending.
     fn leaves(&mut self, from: u64, to: u64) -> Result<Vec<StoredLeaf>, StoreError>;
     /// One leaf, out of order.

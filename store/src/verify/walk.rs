@@ -1,6 +1,6 @@
 //! The walk over the log: leaf by leaf in order, in pages, so that memory stays flat however long the log is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use policy::Timestamp;
 
@@ -21,6 +21,8 @@ use crate::sql::Cell;
 
 /// Leaves of a page; four bundles of a folder.
 const PAGE: u64 = 1_024;
+/// The source is looked at again so often while it grows by more than a page during a walk; what is left is walked in one moment.
+const LOOKS_MAX: usize = 16;
 
 /// The state of a walk.
 pub(super) struct Walk<'a> {
@@ -32,6 +34,8 @@ pub(super) struct Walk<'a> {
     replay: Replay,
     /// The operations whose bytes lie beside their intents, and in how many chunks.
     objects: BTreeMap<u64, u64>,
+    /// Those whose bytes were not there whole when they were read: a newer CRL may have taken their place meanwhile.
+    doubtful: BTreeSet<u64>,
     /// The time in force after them.
     in_force: Timestamp,
     report: Report,
@@ -48,22 +52,37 @@ type Rows = HashMap<&'static str, BTreeMap<u64, Vec<Cell>>>;
 
 impl<'a> Walk<'a> {
     pub fn new(evidence: &'a mut dyn Evidence, pins: &Pins) -> Result<Walk<'a>, StoreError> {
-        let keys = Keys::read(&evidence.keys()?);
         let mut report = Report::default();
         let checkpoints = Checkpoints::new(pins, &mut report)?;
-        let objects = evidence.objects()?;
-        let (tree, replay) = (Tree::default(), Replay::default());
-        Ok(Walk { evidence, keys, checkpoints, tree, replay, objects, in_force: BEFORE_ALL, report })
+        let mut walk = Walk {
+            keys: Keys::read(&[]),
+            evidence,
+            checkpoints,
+            tree: Tree::default(),
+            replay: Replay::default(),
+            objects: BTreeMap::new(),
+            doubtful: BTreeSet::new(),
+            in_force: BEFORE_ALL,
+            report,
+        };
+        walk.look_beside()?;
+        Ok(walk)
     }
 
     pub fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
-        let total = self.evidence.size();
         self.checkpoints_here()?;
-        while self.tree.size() < total {
-            let from = self.tree.size();
-            self.page(from, total.min(from + PAGE))?;
-            progress(Progress { done: self.tree.size(), total });
+        for _ in 0..LOOKS_MAX {
+            self.walk(progress)?;
+            self.evidence.look_again()?;
+            if self.evidence.size().saturating_sub(self.tree.size()) <= PAGE {
+                break;
+            }
+            self.look_beside()?;
         }
+        self.evidence.settle()?;
+        self.look_beside()?;
+        self.walk(progress)?;
+        let total = self.evidence.size();
         self.checkpoints.end(self.evidence, total, &mut self.report)?;
         let tree = &self.tree;
         let partial = |level| tree.partial(level).concat();
@@ -76,6 +95,24 @@ impl<'a> Walk<'a> {
         self.report.unconcluded_total = self.report.unconcluded.len() as u64;
         self.report.unconcluded.truncate(LISTED_MAX);
         Ok(self.report)
+    }
+
+    /// What lies beside the leaves that there are by now: a key is recorded before it signs, bytes are written with their intent.
+    fn look_beside(&mut self) -> Result<(), StoreError> {
+        self.keys = Keys::read(&self.evidence.keys()?);
+        self.objects = self.evidence.objects()?;
+        Ok(())
+    }
+
+    /// As far as the source was, when last looked at.
+    fn walk(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<(), StoreError> {
+        let total = self.evidence.size();
+        while self.tree.size() < total {
+            let from = self.tree.size();
+            self.page(from, total.min(from + PAGE))?;
+            progress(Progress { done: self.tree.size(), total });
+        }
+        Ok(())
     }
 
     fn page(&mut self, from: u64, to: u64) -> Result<(), StoreError> {
@@ -220,7 +257,7 @@ impl<'a> Walk<'a> {
         if bytes.is_some() && read.is(digest) {
             return Ok(bytes);
         }
-        self.report.find("object", object::place(op), "its bytes are not those of its intent's digest");
+        self.doubtful.insert(op);
         Ok(None)
     }
 
@@ -229,6 +266,9 @@ impl<'a> Walk<'a> {
         let kept = self.replay.kept();
         for op in kept.iter().filter(|op| !self.objects.contains_key(op)) {
             self.report.find("object", object::place(*op), "the bytes of this CRL are missing");
+        }
+        for op in self.doubtful.iter().filter(|op| self.objects.contains_key(op)) {
+            self.report.find("object", object::place(*op), "its bytes are not those of its intent's digest");
         }
         for op in self.objects.keys().filter(|op| !kept.contains(op)) {
             self.report.find("object", object::place(*op), "no CRL whose bytes are kept");

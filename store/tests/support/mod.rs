@@ -61,11 +61,21 @@ impl House {
 
     /// A second node whose clock is its own.
     pub async fn beside_by(&self, database: &Database, world: World) -> House {
+        self.beside_with(database, log_config(), world).await
+    }
+
+    /// A second node that keeps a folder of its own.
+    pub async fn beside_in(&self, database: &Database, state: &Path) -> House {
+        let log_config = LogConfig { state: Some(state.to_owned()), ..log_config() };
+        self.beside_with(database, log_config, self.world.clone()).await
+    }
+
+    async fn beside_with(&self, database: &Database, log_config: LogConfig, world: World) -> House {
         let token = self.token.clone();
         let (pool, mint) = hsm::open(token.config()).unwrap();
         let issuing = pool.find("issuing").await.unwrap();
         let log = pool.find("log").await.unwrap();
-        let ledger = Ledger::open(database.clone(), (&pool, mint), log_config(), world.clone()).await.unwrap();
+        let ledger = Ledger::open(database.clone(), (&pool, mint), log_config, world.clone()).await.unwrap();
         House { ledger, pool, issuing, log, world, token }
     }
 
@@ -178,6 +188,11 @@ pub fn token_actor() -> ActorStamp {
 
 pub fn grant() -> GrantStamp {
     GrantStamp { action: "issue-certificate".into(), rule: "issuer".into(), policy_hash: [7; 32] }
+}
+
+/// What a leaf calls a text by.
+pub fn text_hash(text: &str) -> [u8; 32] {
+    ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref().try_into().unwrap()
 }
 
 pub fn serial(n: u64) -> Vec<u8> {

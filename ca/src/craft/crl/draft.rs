@@ -15,7 +15,6 @@ use crate::craft::crl::lint::Crl;
 use crate::craft::crl::roll::Listed;
 use crate::drafting::{Draft, Facts, ProfileStamp, validity};
 use crate::encode::crl::{CrlParts, append_entry};
-use crate::encode::sha256;
 use crate::encode::x509::{authority_key_identifier, extension};
 use crate::error::DraftError;
 use crate::issuers::Issuing;
@@ -46,7 +45,7 @@ pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, Draf
     let listed = before.count + added.count;
     let facts = Facts {
         kind: Kind::Crl,
-        profile: ProfileStamp { name: "crl".to_owned(), hash: sha256(b"crl v1: full, CRLNumber, AKI, seven days") },
+        profile: ProfileStamp::built_in("crl", TEXT),
         key: issuer.key.clone(),
         message: Message::from(parts.encode()?),
         serial: number.to_be_bytes().to_vec(),
@@ -97,6 +96,9 @@ fn extensions(issuer: &Issuing, number: u64) -> Result<Vec<Extension>, der::Erro
         extension(rfc5280::ID_CE_CRL_NUMBER, false, &number)?,
     ])
 }
+
+/// What its CRLs are, for whoever reads the log.
+pub(crate) const TEXT: &str = "crl v1: full, CRLNumber, AKI, seven days";
 
 /// How long a CRL holds. A week bridges a long weekend without a token.
 const VALIDITY_SECS: i64 = 7 * 86_400;

@@ -9,4 +9,5 @@ mod roll;
 #[cfg(test)]
 mod lint_tests;
 
+pub(crate) use draft::TEXT;
 pub(crate) use roll::Roll;

@@ -32,7 +32,7 @@ impl Replay {
             self.crls.judge(line, &self.fold, report);
         }
         self.actors.learn(line, report);
-        self.texts.learn(line);
+        self.texts.learn(line, report);
     }
 
     /// A leaf that cannot be read was found already; what it changed cannot be known, so what rests on it is not judged.

@@ -7,8 +7,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use crate::words::serde_as_text;
-use crate::{DnsName, Malformed};
+use crate::names::dns::DnsName;
+use crate::text::{Malformed, serde_as_text};
 
 /// One subject alternative name (RFC 5280 section 4.2.1.6). Made by [`Name::parse`]; text order is `Ord`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::Timestamp;
+use crate::time::stamp::Timestamp;
 
 /// The clock and the dice. Cheap to clone; clones share them.
 #[derive(Clone)]

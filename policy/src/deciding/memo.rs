@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use crate::engine::Verdict;
-use crate::question::Question;
+use crate::deciding::question::Question;
+use crate::deciding::verdict::Verdict;
 
 #[derive(Default)]
 pub(crate) struct Memo(RwLock<HashMap<Vec<u8>, Verdict>>);
@@ -63,7 +63,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Action;
+    use crate::asking::Action;
 
     fn question<'a>(id: &'a str, roles: &[&'a str], owners: &[&'a str], profile: &'a str) -> Question<'a> {
         Question {

@@ -28,16 +28,16 @@ macro_rules! words {
         }
 
         impl std::str::FromStr for $Type {
-            type Err = $crate::Malformed;
-            fn from_str(text: &str) -> Result<$Type, $crate::Malformed> {
+            type Err = $crate::text::Malformed;
+            fn from_str(text: &str) -> Result<$Type, $crate::text::Malformed> {
                 match text {
                     $($word => Ok($Type::$Variant),)+
-                    _ => Err($crate::Malformed::new($what, text, concat!("the words are" $(, " ", $word)+))),
+                    _ => Err($crate::text::Malformed::new($what, text, concat!("the words are" $(, " ", $word)+))),
                 }
             }
         }
 
-        $crate::words::serde_as_text!($Type);
+        $crate::text::serde_as_text!($Type);
     };
 }
 

@@ -12,9 +12,11 @@ use cedar_policy::{
     Validator,
 };
 
-use crate::memo::Memo;
-use crate::question::Question;
-use crate::{Action, PolicyError};
+use crate::asking::Action;
+use crate::deciding::error::PolicyError;
+use crate::deciding::memo::Memo;
+use crate::deciding::question::Question;
+use crate::deciding::verdict::Verdict;
 
 /// The policies, ready to be asked.
 pub(crate) struct Engine {
@@ -33,19 +35,6 @@ struct Scoped {
     all: PolicySet,
     /// The same without the forbids: would anything permit this at all?
     permits: PolicySet,
-}
-
-/// What the policies say.
-#[derive(Clone)]
-pub(crate) enum Verdict {
-    /// Some permit, none forbids; `rule` is the first of the permits by name.
-    Permit { rule: String },
-    /// At least one forbids; `rule` is the first of them by name.
-    Forbid { rule: String },
-    /// None says anything.
-    Silence,
-    /// One could not be evaluated.
-    Broken { rule: String },
 }
 
 impl Engine {

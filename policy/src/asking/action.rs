@@ -1,6 +1,6 @@
 //! What can be asked for. A closed list: what is not on it cannot be granted.
 
-use crate::words::words;
+use crate::text::words;
 
 words! {
     /// One kind of act; the word is what policies, token scopes and the log call it.

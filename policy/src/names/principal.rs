@@ -6,8 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Malformed;
-use crate::words::serde_as_text;
+use crate::text::{Malformed, serde_as_text};
 
 /// `[A-Za-z0-9._@-]{1,64}`, not beginning with a hyphen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,9 +8,11 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DnsName, Malformed, Name, Owner, PolicyError, Principal};
+use crate::deciding::error::PolicyError;
+use crate::names::{DnsName, Name, Owner, Principal};
+use crate::text::Malformed;
 
-/// The names of one owner, as the configuration writes them (`[[owner]]`).
+/// The names of one owner, as the configuration writes them (`[[owner]]`). The order of the fields is the order that is hashed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OwnerRules {
@@ -38,11 +40,6 @@ impl OwnerRules {
             list.dedup();
         }
         self
-    }
-
-    /// Each list with the name of its field, in the order that is hashed.
-    pub(crate) fn fields(&self) -> [(&'static str, &[String]); 4] {
-        [("dns", &self.dns), ("email", &self.email), ("ip", &self.ip), ("principals", &self.principals)]
     }
 }
 

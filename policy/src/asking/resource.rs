@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::words::words;
-use crate::{Name, Owner, Principal};
+use crate::names::{Name, Owner, Principal};
+use crate::text::words;
 
 /// Names in one certificate: Let's Encrypt's bound; more makes certificates that clients and CRL tooling choke on.
 pub const MAX_NAMES: usize = 100;

@@ -6,7 +6,8 @@
 
 use ring::digest;
 
-use crate::{Timestamp, Validity};
+use crate::time::stamp::Timestamp;
+use crate::time::validity::Validity;
 
 impl Validity {
     /// The second from which on a certificate with this serial is to be renewed.

@@ -1,12 +1,11 @@
 //! A point in time: whole seconds, UTC, inside the years that RFC 3339 and X.509 can write (0000 to 9999).
 //!
-//! Never reads a clock: that is [`crate::World`]'s. Leap seconds do not exist here, as in POSIX time.
+//! Never reads a clock: that is [`crate::time::world::World`]'s. Leap seconds do not exist here, as in POSIX time.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Malformed;
-use crate::words::serde_as_text;
+use crate::text::{Malformed, serde_as_text};
 
 /// Seconds since 1970-01-01T00:00:00Z, clamped to the years 0000..=9999. Its text form is RFC 3339 with a `Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::words::words;
-use crate::{Action, Name, Owner};
+use crate::asking::action::Action;
+use crate::names::{Name, Owner};
+use crate::text::words;
 
 words! {
     /// What an actor is; the shipped policies give each role its rights.

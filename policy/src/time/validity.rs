@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Malformed, Timestamp};
+use crate::text::Malformed;
+use crate::time::stamp::Timestamp;
 
 /// An interval whose two ends both belong to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

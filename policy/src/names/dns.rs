@@ -7,8 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Malformed;
-use crate::words::serde_as_text;
+use crate::text::{Malformed, serde_as_text};
 
 /// A DNS name, lower-cased, at most 253 characters, perhaps with one leading `*.`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,9 +1,10 @@
 //! What a policy gets to see of a request: plain words, nothing else.
 //!
-//! Built once per decision; [`crate::explain`] changes one word at a time to find out which one was missing.
+//! Built once per decision; [`crate::deciding::explain`] changes one word at a time to find out which one was missing.
 
-use crate::rules::Matcher;
-use crate::{Action, Actor, Name, Principal, Proof, Resource, Role};
+use crate::asking::{Action, Actor, Proof, Resource, Role};
+use crate::deciding::rules::Matcher;
+use crate::names::{Name, Principal};
 
 /// A request in the words of the schema. What does not apply is the empty string or the empty list.
 #[derive(Clone)]

@@ -1,13 +1,12 @@
 //! Who answers for a certificate or a key: a team, a service, a person.
 //!
-//! An owner is a plain identifier that the configuration declares with its name rules ([`crate::OwnerRules`]); certificates,
+//! An owner is a plain identifier that the configuration declares with its name rules ([`crate::deciding::OwnerRules`]); certificates,
 //! keys, tokens and renewals all carry one.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Malformed;
-use crate::words::serde_as_text;
+use crate::text::{Malformed, serde_as_text};
 
 /// `[a-z0-9][a-z0-9._-]{0,62}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

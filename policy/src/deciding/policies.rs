@@ -7,46 +7,18 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ring::digest;
+use serde::Serialize;
 
-use crate::engine::{Engine, Verdict};
-use crate::explain::explain;
-use crate::question::Question;
-use crate::rules::Matcher;
-use crate::{
-    Action, Actor, Grant, MAX_NAMES, MAX_PRINCIPALS, Malformed, Owner, OwnerRules, Refusal, Resource, shipped,
-};
-
-/// A set of policies and owner rules that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// A policy does not parse or does not fit the schema.
-    #[error("policy {name}: {why}")]
-    Policy {
-        /// The policy's name.
-        name: String,
-        /// What is wrong, with its place in the text.
-        why: String,
-    },
-    /// Two policies have one name.
-    #[error("two policies are named {0}; a policy is named by its file, or by @id where a file has several")]
-    DuplicatePolicy(String),
-    /// There is no policy at all, so nothing could ever be granted.
-    #[error("there is no policy: nothing could ever be granted")]
-    Empty,
-    /// A rule of an owner does not parse.
-    #[error("owner {owner}, {field}: {why}")]
-    Rule {
-        /// The owner.
-        owner: String,
-        /// `dns`, `ip`, `principals` or `email`.
-        field: &'static str,
-        /// What is wrong.
-        why: Malformed,
-    },
-    /// Two rule sets have one owner.
-    #[error("two [[owner]] sections are named {0}; put the rules of an owner into one")]
-    DuplicateOwner(String),
-}
+use crate::asking::{Action, Actor, MAX_NAMES, MAX_PRINCIPALS, Resource};
+use crate::deciding::engine::Engine;
+use crate::deciding::error::PolicyError;
+use crate::deciding::explain::explain;
+use crate::deciding::grant::{Grant, Refusal};
+use crate::deciding::question::Question;
+use crate::deciding::rules::{Matcher, OwnerRules};
+use crate::deciding::shipped;
+use crate::deciding::verdict::Verdict;
+use crate::names::Owner;
 
 /// The policies and owner rules in force.
 ///
@@ -56,6 +28,7 @@ pub struct Policies {
     engine: Engine,
     owners: Vec<OwnerRules>,
     matchers: HashMap<Owner, Matcher>,
+    text: String,
     hash: [u8; 32],
 }
 
@@ -67,8 +40,10 @@ impl Policies {
         let owners = canonical(owners)?;
         let matchers = owners.iter().map(|rules| Ok((rules.name.clone(), Matcher::new(rules)?)));
         let matchers = matchers.collect::<Result<_, PolicyError>>()?;
-        let hash = hash(&texts, &owners);
-        Ok(Policies { engine: Engine::new(&texts)?, owners, matchers, hash })
+        let text = text(&texts, &owners);
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+        Ok(Policies { engine: Engine::new(&texts)?, owners, matchers, text, hash })
     }
 
     /// The policies that `init` writes, as `(file name, text)`.
@@ -76,7 +51,13 @@ impl Policies {
         shipped::FILES
     }
 
-    /// SHA-256 over the policies and owner rules in canonical form.
+    /// Everything that decides, in canonical form: one JSON object of `version`, `schema`, `policies` by name and `owners`,
+    /// without spaces.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// SHA-256 of [`Policies::text`].
     pub fn hash(&self) -> [u8; 32] {
         self.hash
     }
@@ -166,39 +147,16 @@ fn canonical(owners: Vec<OwnerRules>) -> Result<Vec<OwnerRules>, PolicyError> {
     }
 }
 
-/// Everything that decides goes in, each piece behind its length, so that no two sets of policies are one byte string.
-fn hash(texts: &BTreeMap<&str, &str>, owners: &[OwnerRules]) -> [u8; 32] {
-    let mut hash = Hash(digest::Context::new(&digest::SHA256));
-    hash.text("chancery policies v1");
-    hash.text(Engine::SCHEMA);
-    hash.count(texts.len());
-    for (name, text) in texts {
-        hash.text(name);
-        hash.text(text);
-    }
-    hash.count(owners.len());
-    for rules in owners {
-        hash.text(rules.name.as_str());
-        for (field, list) in rules.fields() {
-            hash.text(field);
-            hash.count(list.len());
-            list.iter().for_each(|rule| hash.text(rule));
-        }
-    }
-    let mut out = [0u8; 32];
-    out.copy_from_slice(hash.0.finish().as_ref());
-    out
+/// The order of these fields is the order of the canonical form.
+#[derive(Serialize)]
+struct Canonical<'a> {
+    version: u32,
+    schema: &'a str,
+    policies: &'a BTreeMap<&'a str, &'a str>,
+    owners: &'a [OwnerRules],
 }
 
-struct Hash(digest::Context);
-
-impl Hash {
-    fn count(&mut self, count: usize) {
-        self.0.update(&(count as u64).to_be_bytes());
-    }
-
-    fn text(&mut self, text: &str) {
-        self.count(text.len());
-        self.0.update(text.as_bytes());
-    }
+fn text(policies: &BTreeMap<&str, &str>, owners: &[OwnerRules]) -> String {
+    let canonical = Canonical { version: 1, schema: Engine::SCHEMA, policies, owners };
+    serde_json::to_string(&canonical).unwrap_or_else(|e| unreachable!("maps of strings are JSON: {e}"))
 }

@@ -5,9 +5,9 @@
 //! some twenty evaluations, on refusals alone. Nobody learns another owner's rules from it: as long as no policy permits the act,
 //! what forbids it is not told.
 
-use crate::engine::Engine;
-use crate::question::Question;
-use crate::{Role, Strength};
+use crate::asking::{Role, Strength};
+use crate::deciding::engine::Engine;
+use crate::deciding::question::Question;
 
 /// The rule that refused (if one did, and the actor may know) and what was missing.
 pub(crate) fn explain(

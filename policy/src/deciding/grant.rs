@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::{Action, Actor, Resource};
+use crate::asking::{Action, Actor, Resource};
 
-/// Proof that a policy permitted exactly this actor to do exactly this. Only [`crate::Policies::decide`] makes one, it cannot be
+/// Proof that a policy permitted exactly this actor to do exactly this. Only [`crate::deciding::policies::Policies::decide`] makes one, it cannot be
 /// cloned, and the crates above consume it: one decision, one act.
 ///
 /// ```compile_fail,E0599
