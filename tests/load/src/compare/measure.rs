@@ -27,7 +27,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 const REVOCATIONS: usize = 100;
 /// And by callers side by side, so many by each.
 const REVOKERS: usize = 16;
-const REVOCATIONS_EACH: usize = 40;
+const REVOCATIONS_EACH: usize = 56;
 /// Revocations are public within seconds; longer means never.
 const PUBLIC_MAX: Duration = Duration::from_secs(60);
 const WATCH: Duration = Duration::from_millis(50);
