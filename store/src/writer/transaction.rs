@@ -60,7 +60,11 @@ pub(super) fn run(sql: &mut dyn Sql, node: &Node, items: &[Item]) -> Result<Done
     // such; conclusions are simply there.
     let done = Done { belief: batch.into_belief(), replies, first_leaf };
     match outcome {
-        Ok(()) => Ok(done),
+        Ok(()) => {
+            #[cfg(any(test, feature = "testing"))]
+            crate::testing::note_commit();
+            Ok(done)
+        }
         Err(error) => Err(Failure::AtCommit { error, done: Box::new(done) }),
     }
 }

@@ -10,10 +10,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
 use serde_json::Value;
 
-use super::house::House;
+use super::Wish;
 use super::pages::{self, By, Page};
-use super::{CompareError, Wish};
 use crate::client;
+use crate::error::CompareError;
+use crate::house::House;
 use crate::memory::resident_kib;
 
 /// Times each page is asked for of each server ...
