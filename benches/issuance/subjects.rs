@@ -11,7 +11,7 @@ use hsm::testing::{SOFTHSM_MODULE, TestToken};
 use hsm::{Key, KeyKind, Message, Mint, Pool};
 use load::{Load, free_port};
 use policy::{Action, Actor, Instance, Name, Owner, OwnerRules, Policies, Proof, Role, Serial, Validity, World};
-use store::{ActorStamp, Database, Entry, GrantStamp, Kind, Ledger, LogConfig};
+use store::{ActorStamp, Database, Entry, Filter, GrantStamp, Kind, Ledger, LogConfig};
 
 use super::{CLIENTS, DOMAIN, HOSTS, ROUND};
 
@@ -148,6 +148,31 @@ impl Library {
         async move { certify(authority, actor, name, Csr::parse(&csr).expect("a CSR")).await }
     }
 
+    /// Serials of what was issued last.
+    pub(crate) async fn serials(&self) -> Vec<String> {
+        let filter = Filter { kind: Some(Kind::Certificate), limit: 1_000, ..Filter::default() };
+        let page = self.authority.ledger().list(filter).await.expect("a list");
+        page.items.iter().map(|credential| credential.serial_hex()).collect()
+    }
+
+    /// Looks each up a few times, by its serial, attested; several at once, as requests do. Answers how many.
+    pub(crate) async fn read(&self, serials: &[String]) -> u64 {
+        let readers: Vec<_> = (0..READERS)
+            .map(|_| {
+                let (ledger, serials) = (self.authority.ledger().clone(), serials.to_vec());
+                tokio::spawn(async move {
+                    for serial in &serials {
+                        ledger.credential(serial).await.expect("an answer").expect("it is there");
+                    }
+                })
+            })
+            .collect();
+        for reader in readers {
+            reader.await.expect("a reader comes home");
+        }
+        (READERS * serials.len()) as u64
+    }
+
     fn host(&self, number: u64) -> &(Name, Csr, Vec<u8>) {
         &self.hosts[number as usize % self.hosts.len()]
     }
@@ -174,6 +199,9 @@ async fn ledger(path: PathBuf, token: (&Pool, Mint), world: &World) -> Ledger {
     let log = LogConfig { origin: "bench.example.internal/log".into(), state: None };
     Ledger::open(Database::Sqlite(path), token, log, world.clone()).await.expect("a ledger")
 }
+
+/// Callers that look up at once.
+const READERS: usize = 16;
 
 /// The built binary, with a token and a register of its own.
 pub(crate) struct Server {
