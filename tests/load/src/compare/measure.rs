@@ -50,7 +50,7 @@ pub(super) struct Measured {
     pub(super) issuance_p99: Pair,
     pub(super) errors: u64,
     pub(super) revocation: Pair,
-    /// MiB when it had started, when it had answered the pages, after the load.
+    /// MiB when it had started, when it had answered the pages, after the issuance, after the revocations.
     pub(super) resident: Pair,
     /// MiB at the end, and the most that was seen of the write-ahead log.
     pub(super) database: Pair,
@@ -145,6 +145,7 @@ pub(super) async fn issuance(
             measured.log.of(is_large).push(watch.most().await);
         }
     }
+    measured.see(small, large);
     Ok(())
 }
 

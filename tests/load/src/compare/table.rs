@@ -61,7 +61,9 @@ impl Table {
             "2",
             holds,
         ));
-        for (at, what) in ["started", "after the pages", "after the load"].into_iter().enumerate() {
+        for (at, what) in
+            ["started", "after the pages", "after the issuance", "after the revocations"].into_iter().enumerate()
+        {
             let of = |seen: &[f64]| seen.get(at).copied().unwrap_or(0.0);
             let (small, large) = (of(&measured.resident.small), of(&measured.resident.large));
             let what = format!("resident memory, {what}");
