@@ -88,7 +88,7 @@ pub struct Credential {
     pub signing_key_hash: [u8; 32],
     /// How it signs.
     pub algorithm: Algorithm,
-    /// What is signed: the TBS bytes, or a SHA-256 where `prehashed`.
+    /// What is signed: the TBS bytes, or a SHA-256 where `prehashed`. A list leaves those of CRLs out.
     pub tbs: Vec<u8>,
     /// `tbs` is a SHA-256 made by the caller.
     pub prehashed: bool,
@@ -119,10 +119,10 @@ impl Credential {
     }
 
     /// The signed X.509 object, `SEQUENCE { tbs, AlgorithmIdentifier, BIT STRING }`; none where it is not signed or
-    /// not X.509.
+    /// not X.509, and for a CRL out of a list.
     pub fn x509_der(&self) -> Option<Vec<u8>> {
         match self.kind {
-            Kind::CaCertificate | Kind::Certificate | Kind::Crl if !self.prehashed => {
+            Kind::CaCertificate | Kind::Certificate | Kind::Crl if !self.prehashed && !self.tbs.is_empty() => {
                 Some(x509::assemble(&self.tbs, self.algorithm, self.signature.as_deref()?))
             }
             Kind::CaCertificate | Kind::Certificate | Kind::Crl => None,

@@ -239,6 +239,7 @@ impl Ledger {
     }
 
     /// Credentials that match, page by page. For eyes: whoever decides by one asks for it by its serial or operation.
+    /// CRLs come without their bytes.
     pub async fn list(&self, filter: Filter) -> Result<Page<Credential>, StoreError> {
         self.register().ask(Lane::Report, move |sql| queries::list(sql, &filter)).await
     }

@@ -13,11 +13,12 @@ use crate::sql::{Row, Sql, Value};
 
 /// More parameters make a statement of their own per size.
 const ASK_MAX: usize = 64;
-/// An operation with what is known of it; aliases `i`, `c`, `r` are used by every condition below.
+/// An operation with what is known of it, but for the bytes of a CRL, of which a page would be hundreds of megabytes; aliases
+/// `i`, `c`, `r` are used by every condition below.
 const CREDENTIAL: &str = "SELECT i.op, i.kind, i.at, i.actor, i.proof, i.proof_id, i.action, i.rule, i.policy_hash, \
-    i.profile, i.profile_hash, i.key_label, i.key_hash, i.algorithm, i.form, i.message, i.serial, i.issuer, i.owner, \
-    i.subject, i.names, i.subject_key_hash, i.not_before, i.not_after, i.details, c.at, c.outcome, c.signature, c.reason, \
-    r.revoked_at, r.reason";
+    i.profile, i.profile_hash, i.key_label, i.key_hash, i.algorithm, i.form, \
+    CASE WHEN i.kind <> 'crl' THEN i.message END, i.serial, i.issuer, i.owner, i.subject, i.names, i.subject_key_hash, \
+    i.not_before, i.not_after, i.details, c.at, c.outcome, c.signature, c.reason, r.revoked_at, r.reason";
 const FROM: &str = " FROM intent i LEFT JOIN conclusion c ON c.op = i.op LEFT JOIN revocation r ON r.op = i.op";
 
 pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
@@ -31,7 +32,7 @@ pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
     let (signing_key, signing_key_hash) = (row.text()?, row.hash()?);
     let algorithm = row.text()?.parse().map_err(|e: hsm::UnknownName| corrupt(&e))?;
     let prehashed = row.text()? == FORM_SHA256;
-    let (tbs, serial) = (row.blob()?, row.opt_blob()?.unwrap_or_default());
+    let (tbs, serial) = (row.opt_blob()?.unwrap_or_default(), row.opt_blob()?.unwrap_or_default());
     let issuer = row.text()?;
     let owner = row.opt_text()?.map(|o| Owner::parse(&o)).transpose().map_err(|e| corrupt(&e))?;
     let subject = row.text()?;
