@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use hsm::{PinSource, TokenConfig, TokenSelector};
+use lifecycle::{PEERS_MAX, Peer};
 use policy::{Instance, Owner, OwnerRules};
 
 /// Sessions to open on the token where the file does not say.
@@ -41,6 +42,8 @@ pub struct Config {
     pub database_url: String,
     /// This node's part of every serial number.
     pub instance: Instance,
+    /// Time servers that the clock is held against.
+    pub time_peers: Vec<Peer>,
     /// The name that the log's checkpoints carry.
     pub log_origin: String,
     /// A folder of this node alone: the newest head it saw, outside the database.
@@ -194,6 +197,8 @@ struct Raw {
     database: RawDatabase,
     ca: RawCa,
     log: RawLog,
+    #[serde(default)]
+    time: RawTime,
     acme: Option<acme::Settings>,
     #[serde(default, rename = "owner")]
     owners: Vec<RawOwner>,
@@ -235,6 +240,23 @@ struct RawLog {
     origin: String,
     #[serde(default = "state_default")]
     state: PathBuf,
+}
+
+/// `[time]`: absent, the clock is held against the log, the time gone by and a database server's clock alone.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTime {
+    #[serde(default)]
+    peers: Vec<String>,
+}
+
+impl RawTime {
+    fn check(&self) -> Result<Vec<Peer>, String> {
+        if self.peers.len() > PEERS_MAX {
+            return Err(format!("at most {PEERS_MAX} time servers"));
+        }
+        self.peers.iter().map(|peer| peer.parse::<Peer>().map_err(|e| e.to_string())).collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -345,6 +367,8 @@ impl Config {
             let reason = "an origin is a non-empty name without spaces and plus signs".to_owned();
             return Err(refuse("log.origin", reason, "origin = \"chancery.example.internal/log\""));
         }
+        let time_peers =
+            raw.time.check().map_err(|why| refuse("time.peers", why, "peers = [\"time.example.internal:123\"]"))?;
         let acme = raw
             .acme
             .map(|settings| settings.check(&raw.server.public_https))
@@ -372,6 +396,7 @@ impl Config {
             },
             database_url,
             instance,
+            time_peers,
             log_origin: raw.log.origin,
             log_state: dir.join(raw.log.state),
             policies: dir.join(raw.ca.policies),
@@ -469,6 +494,7 @@ dns = ["*.test"]
             ("token = \"chancery\"", "", "hsm.token", "token ="),
             ("sqlite:chancery.db", "mysql:x", "database.url", "sqlite:chancery.db"),
             ("ca.test/log", "a b", "log.origin", "origin ="),
+            ("[acme]", "[time]\npeers = [\"time\"]\n[acme]", "time.peers", "time.example.internal:123"),
             ("[acme]", "[acme]\nhttp01_port = 0", "acme.http01_port", "write 80"),
             ("[hsm]", "[server.limits]\nconnections = 0\n[hsm]", "limits.connections", "connections = 1024"),
             (

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ca::{Authority, Parts, Profiles, Urls};
+use lifecycle::Witnesses;
 use policy::{Policies, World};
 use store::{Database, Ledger, LogConfig};
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,6 +41,8 @@ pub async fn parts(config: &Config, (pool, mint, closing): OpenToken) -> Result<
     let ledger = Ledger::open(database, (&pool, mint), log, world.clone())
         .await
         .or_exit(Exit::Unavailable, "cannot open the register")?;
+    // Before anything is written: a clock that others contradict is not believed from the first moment.
+    witnesses(config, &ledger, &world).ask().await;
     let parts = Parts {
         ledger,
         pool,
@@ -50,6 +53,11 @@ pub async fn parts(config: &Config, (pool, mint, closing): OpenToken) -> Result<
         urls: Urls { http_base: config.server.public_http.clone() },
     };
     Ok((parts, closing))
+}
+
+/// Who else knows the time.
+pub fn witnesses(config: &Config, ledger: &Ledger, world: &World) -> Witnesses {
+    Witnesses::new(ledger.clone(), world.clone(), config.time_peers.clone())
 }
 
 /// The authority that `chancery init` made.

@@ -68,6 +68,8 @@ enum Command {
     Audit(cmd::audit::Args),
     /// API tokens: create, list, revoke
     Token(cmd::token::Args),
+    /// The time: what is held against this host's clock, and the way back
+    Clock(cmd::clock::Args),
     /// Keep certificates fresh on this host
     Agent(cmd::agent::Args),
     /// Examine the HSM: module, token, mechanisms, keys, a test signature
@@ -157,6 +159,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Certs(args) => cmd::certs::run(args, &global).await,
         Command::Audit(args) => cmd::audit::run(args, &global).await,
         Command::Token(args) => cmd::token::run(args, &global).await,
+        Command::Clock(args) => cmd::clock::run(args, &global).await,
         Command::Agent(args) => cmd::agent::run(args).await,
         Command::Doctor => cmd::doctor::run(&global).await,
         Command::Login(args) => cmd::login::run(args, &global).await,

@@ -22,6 +22,7 @@ clients=(
   "postgresql:/usr/lib/postgresql/*/bin/postgres"
   nginx-light:/usr/sbin/nginx
   curl:/usr/bin/curl
+  "libfaketime:/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1"
   python3:/usr/bin/python3
   python3-cryptography:/usr/lib/python3/dist-packages/cryptography/__init__.py
 )

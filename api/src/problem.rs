@@ -19,6 +19,8 @@ use crate::limits::RETRY_AFTER_SECS;
 
 /// When a register that waits for an operator is asked again.
 const HELD_RETRY_SECS: u32 = 60;
+/// A clock is set right by a person or by NTP, neither of them at once.
+const CLOCK_RETRY_SECS: u32 = 60;
 /// When a register that is away is asked again.
 const STORE_RETRY_SECS: u32 = 5;
 /// The window in which failures are held against an address.
@@ -210,6 +212,7 @@ impl From<StoreError> for Problem {
                 let says = format!("The register took longer than {} s; ask for less, or later.", limit.as_secs());
                 Self::new(Kind::Unavailable, says).retry_after(STORE_RETRY_SECS)
             }
+            StoreError::Clock(held) => Self::new(Kind::Unavailable, held.to_string()).retry_after(CLOCK_RETRY_SECS),
             StoreError::Closed => Self::new(Kind::Unavailable, "The service is ending.").retry_after(STORE_RETRY_SECS),
             StoreError::Unknown(why) => {
                 tracing::error!(why, "outcome of a write unknown");

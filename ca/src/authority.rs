@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use hsm::Pool;
-use policy::{Action, Actor, Grant, Instance, Owner, Policies, Resource, World};
+use policy::{Action, Actor, Grant, Instance, Owner, Policies, Resource, Timestamp, World};
 use store::{Credential, Issued, Ledger};
 
 use crate::checks::Checks;
@@ -23,6 +23,7 @@ use crate::parts::Parts;
 use crate::profiles::Profiles;
 use crate::registrar::Registrar;
 use crate::status::{Desks, PublishedCrl, Publisher, Revoker};
+use crate::texts;
 
 /// How the authority is now.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ impl Inner {
     async fn furnish(parts: Parts) -> Result<Inner, CaError> {
         let Parts { ledger, pool, world, policies, profiles, instance, urls } = &parts;
         let hierarchy = Arc::new(Hierarchy::open(pool, ledger, urls).await?);
-        let checks = Arc::new(Checks::open(world.clone(), ledger).await?);
+        let checks = Arc::new(Checks::new(world.clone(), ledger));
         let log_verifier_key = ledger.verifier_key(&hierarchy.log_key)?;
         let office = Office {
             gate: Gate::new(ledger.clone(), policies.clone()),
@@ -89,6 +90,7 @@ impl Authority {
 
     /// Opens an existing authority: keys of the token matched with the certificates of the register.
     pub async fn open(parts: Parts) -> Result<Authority, CaError> {
+        texts::record(&parts).await?;
         Ok(Authority { inner: Arc::new(Inner::furnish(parts).await?) })
     }
 
@@ -173,6 +175,12 @@ impl Authority {
     /// Signs a log head if it moved.
     pub async fn checkpoint(&self) -> Result<(), CaError> {
         self.inner.office.registrar.checkpoint(&self.inner.office.hierarchy.log_key).await
+    }
+
+    /// An operator's word that this node's clock is right, whatever the log says: a leaf, by which every node goes on. Answers
+    /// the time that was in force and the one that is.
+    pub async fn set_time(&self, actor: &Actor, reason: &str) -> Result<(Timestamp, Timestamp), CaError> {
+        self.inner.office.checks.clock.set(&self.inner.office.gate, actor, reason).await
     }
 
     /// A certificate and its intermediates, PEM, without the root. Empty for what is no X.509 certificate or not signed.

@@ -115,6 +115,7 @@ impl From<StoreError> for CaError {
             | StoreError::Unknown(_)
             | StoreError::Held(_)
             | StoreError::Closed => CaError::unavailable(STORE_RETRY_SECS, e.to_string()),
+            StoreError::Clock(held) => CaError::unavailable(CLOCK_RETRY_SECS, held.to_string()),
             StoreError::Conflict(_) | StoreError::Duplicate(_) => CaError::Conflict(e.to_string()),
             StoreError::NotFound(what) => CaError::NotFound(what),
             StoreError::Invalid(_) | StoreError::Altered(_) | StoreError::Corrupt(_) | StoreError::Database(_) => {
@@ -144,5 +145,7 @@ impl From<HsmError> for CaError {
 
 /// A database that fails over is back within this.
 const STORE_RETRY_SECS: u32 = 5;
+/// A clock is set right by a person or by NTP, neither of them at once.
+const CLOCK_RETRY_SECS: u32 = 60;
 /// A refused PIN needs a person.
 pub(crate) const LOCKED_RETRY_SECS: u32 = 300;

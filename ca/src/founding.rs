@@ -25,6 +25,7 @@ use crate::issuers::labels::{CODE, LOG, ROOT, SEAL, SSH_HOST, SSH_USER, TLS};
 use crate::issuers::{Issuing, newest_certificate};
 use crate::parts::Parts;
 use crate::registrar::Registrar;
+use crate::texts;
 
 /// How a new authority is to be.
 #[derive(Clone, Debug)]
@@ -76,6 +77,7 @@ impl CreateConfig {
 pub(crate) async fn create(parts: &Parts, config: &CreateConfig) -> Result<(), CaError> {
     config.check()?;
     begin(parts, config).await?;
+    texts::record(parts).await?;
     let root = key(parts, ROOT, &[config.root]).await?;
     let tls = key(parts, TLS, &[config.issuing]).await?;
     let code = key(parts, CODE, &[config.issuing]).await?;
@@ -159,10 +161,11 @@ async fn certify(parts: &Parts, plan: CaPlan, key: Key, issuer: Option<Arc<Issui
     let der = match newest_certificate(&parts.ledger, label, &key).await?.and_then(|c| c.x509_der()) {
         Some(der) => der,
         None => {
-            let checks = Checks::open(parts.world.clone(), &parts.ledger).await?;
+            let checks = Checks::new(parts.world.clone(), &parts.ledger);
             let registrar = Registrar::new(parts.ledger.clone(), parts.pool.clone());
             let serial = Serial::generate(&parts.world, parts.instance);
-            let draft = ca::draft(grant(parts)?, plan, &key, issuer.clone(), serial, checks.clock.now()?)?;
+            let now = checks.clock.now().await?;
+            let draft = ca::draft(grant(parts)?, plan, &key, issuer.clone(), serial, now)?;
             registrar.issue(Checked::new(draft.lint()?, &checks).await?).await?.x509_der()
         }
     };

@@ -41,6 +41,8 @@ mod craft;
 
 mod status;
 
+mod texts;
+
 mod founding;
 
 // The facade.

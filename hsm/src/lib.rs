@@ -12,6 +12,8 @@
 mod pool;
 
 mod heal;
+mod notes;
+
 mod keys;
 mod session;
 
@@ -29,7 +31,7 @@ pub mod testing;
 pub use config::{PinSource, TokenConfig, TokenSelector};
 pub use custody::{
     Algorithm, BadSignature, Intent, Key, KeyKind, Message, Mint, NotSigned, SignError, Signature, UnknownName,
-    ecdsa_parts, verify,
+    ecdsa_parts, verify, verify_digest,
 };
 pub use error::HsmError;
 pub use heal::Health;

@@ -457,3 +457,26 @@ fn a_token_taken_out_under_load_and_put_back_signs_again_within_five_seconds() {
 fn counter() -> Arc<AtomicU64> {
     Arc::new(AtomicU64::new(0))
 }
+
+#[test]
+fn a_token_that_keeps_no_notes_is_no_token_in_trouble() {
+    let shim = Shim::new("noteless");
+    let (pool, mint, key) = shim.open();
+    let keep = |n: u8| shim.runtime.block_on(pool.keep_note("log", vec![n], |value| value[0].into()));
+    for code in ["e2", "d0", "54", "31", "5", "b5"] {
+        // WRITE_PROTECTED, TEMPLATE_INCOMPLETE, FUNCTION_NOT_SUPPORTED, DEVICE_MEMORY, GENERAL_ERROR, SESSION_READ_ONLY
+        shim.fault(&format!("create {code}"));
+        assert!(matches!(keep(1), Err(HsmError::Failed(_))), "{code}");
+        assert_eq!(pool.health(), Health::Ready, "{code}");
+        shim.sign(&pool, &mint, &key, 1).unwrap();
+    }
+    shim.mend();
+    // One that changes no object has it made anew, and keeps two.
+    shim.fault("set 10");
+    for n in 1..6 {
+        assert!(keep(n).unwrap());
+        let notes = shim.runtime.block_on(pool.notes("log")).unwrap();
+        assert!(notes.contains(&vec![n]) && notes.len() <= 2, "{notes:?}");
+    }
+    assert_eq!(pool.health(), Health::Ready);
+}

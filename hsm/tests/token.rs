@@ -274,3 +274,57 @@ async fn keys_made_side_by_side_are_all_made() {
     }
     assert_eq!(pool.keys().await.unwrap().len(), 25);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_is_found_again_and_never_goes_back() {
+    let token = TestToken::new("notes");
+    let rank = |value: &[u8]| std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let (pool, _mint) = hsm::open(token.config()).unwrap();
+    let (another, _other_mint) = hsm::open(token.config()).unwrap();
+    assert!(pool.notes("ca.example/log").await.unwrap().is_empty());
+    for (at, n, written) in
+        [(&pool, 5, true), (&another, 7, true), (&pool, 6, false), (&another, 7, false), (&pool, 8, true)]
+    {
+        let kept = at.keep_note("ca.example/log", format!("{n}").into_bytes(), rank).await.unwrap();
+        assert_eq!(kept, written, "{n}");
+    }
+    pool.keep_note("ca.example/another", b"99".to_vec(), rank).await.unwrap();
+    pool.shutdown();
+    let (pool, _mint) = hsm::open(token.config()).unwrap();
+    for at in [&pool, &another] {
+        let mut notes = at.notes("ca.example/log").await.unwrap();
+        notes.sort();
+        assert_eq!(notes, [b"7".to_vec(), b"8".to_vec()]);
+    }
+    pool.forget_notes("ca.example/log").await.unwrap();
+    assert!(another.notes("ca.example/log").await.unwrap().is_empty());
+    assert_eq!(another.notes("ca.example/another").await.unwrap(), [b"99".to_vec()]);
+    for refused in [vec![0; 5_000], Vec::new()] {
+        let label = if refused.is_empty() { "" } else { "l" };
+        assert!(matches!(pool.keep_note(label, refused, rank).await, Err(HsmError::Unsupported(_))));
+    }
+}
+
+/// What the service does all day: it signs, and now and then keeps a note. Keys are looked for meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn notes_are_kept_beside_signatures_and_searches() {
+    let (pool, mint) = hsm::open(TestToken::new("noting").config()).unwrap();
+    let (key, mint) = (pool.generate("k", KeyKind::P256).await.unwrap(), Arc::new(mint));
+    let noting = {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            for n in 1..200_u8 {
+                pool.keep_note("log", vec![n], |value| value[0].into()).await.map_err(|e| format!("note {n}: {e}"))?;
+            }
+            Ok::<(), String>(())
+        })
+    };
+    let mut signed = 0;
+    while !noting.is_finished() || signed < 100 {
+        pool.sign(mint.intent(signed, &key, b"m".to_vec().into())).await.unwrap();
+        assert_eq!(pool.find("k").await.unwrap().fingerprint(), key.fingerprint());
+        signed += 1;
+    }
+    assert_eq!((noting.await.unwrap(), pool.health()), (Ok(()), Health::Ready));
+    assert!(pool.notes("log").await.unwrap().contains(&vec![199]));
+}

@@ -7,8 +7,18 @@ use policy::{Actor, Timestamp};
 use serde_json::json;
 use store::{ActorStamp, DueFilter, Filter, Kind, Order, Record, StoreError};
 
-use crate::Summary;
-use crate::lease::Held;
+use crate::summary::Summary;
+
+/// The lease as the register has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// The version of its record.
+    pub(crate) version: u64,
+    /// Which node has it.
+    pub(crate) node: u16,
+    /// Until when.
+    pub(crate) until: Timestamp,
+}
 
 /// Which certificates are due: from where on, and how many.
 #[derive(Debug, Clone, Copy)]

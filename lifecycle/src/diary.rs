@@ -5,9 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use crate::summary::Summary;
 use policy::Timestamp;
-
-use crate::Summary;
 
 /// One renewal.
 #[derive(Debug, Clone)]

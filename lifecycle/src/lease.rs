@@ -7,18 +7,7 @@
 use policy::Timestamp;
 use store::StoreError;
 
-use crate::desk::Desk;
-
-/// The lease as the register has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held {
-    /// The version of its record.
-    pub(crate) version: u64,
-    /// Which node has it.
-    pub(crate) node: u16,
-    /// Until when.
-    pub(crate) until: Timestamp,
-}
+use crate::desk::{Desk, Held};
 
 /// This node's view of it.
 #[derive(Debug, Default)]

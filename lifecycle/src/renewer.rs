@@ -18,10 +18,10 @@ use store::{State, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::Summary;
 use crate::desk::{Asked, Desk};
 use crate::diary::{Diary, LATE_SECS_MAX, Task};
 use crate::lease::Lease;
+use crate::summary::Summary;
 use crate::watch::{Overdue, RenewalWatch};
 
 /// Renews in time what asked for it.

@@ -7,7 +7,8 @@ use policy::{Action, Actor, Refusal, Resource, ResourceKind, Validity, World};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::lease::{Held, LEASE_SECS, SKEW_SECS};
+use crate::desk::Held;
+use crate::lease::{LEASE_SECS, SKEW_SECS};
 use crate::summary::tests::{LIFE_SECS, certificate};
 
 const START: Timestamp = Timestamp::from_unix(1_800_000_000);

@@ -9,50 +9,22 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-mod malformed;
-mod words;
+mod text;
+mod time;
 
-mod renewal;
+mod names;
 mod secret;
 mod serial;
 mod share;
-mod time;
-mod validity;
-mod world;
 
-mod dns;
-mod name;
-mod owner;
-mod principal;
+mod asking;
+mod deciding;
 
-mod action;
-mod actor;
-mod resource;
-
-mod grant;
-mod policies;
-mod rules;
-
-mod engine;
-mod explain;
-mod memo;
-mod question;
-mod shipped;
-
-pub use action::Action;
-pub use actor::{Actor, Proof, Role, Strength};
-pub use dns::DnsName;
-pub use grant::{Grant, Refusal};
-pub use malformed::Malformed;
-pub use name::Name;
-pub use owner::Owner;
-pub use policies::{Policies, PolicyError};
-pub use principal::Principal;
-pub use resource::{MAX_NAMES, MAX_PRINCIPALS, Resource, ResourceKind};
-pub use rules::{NameRules, OwnerRules};
+pub use asking::{Action, Actor, MAX_NAMES, MAX_PRINCIPALS, Proof, Resource, ResourceKind, Role, Strength};
+pub use deciding::{Grant, NameRules, OwnerRules, Policies, PolicyError, Refusal};
+pub use names::{DnsName, Name, Owner, Principal};
 pub use secret::Secret;
 pub use serial::{Instance, Serial};
 pub use share::{Share, Shares, network};
-pub use time::Timestamp;
-pub use validity::Validity;
-pub use world::World;
+pub use text::Malformed;
+pub use time::{Timestamp, Validity, World};

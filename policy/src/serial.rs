@@ -13,8 +13,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::words::serde_as_text;
-use crate::{Malformed, World};
+use crate::text::{Malformed, serde_as_text};
+use crate::time::World;
 
 /// Which node of a register this is: its number is in every serial it makes, so that two nodes never make the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -135,7 +135,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Timestamp;
+    use crate::time::Timestamp;
 
     #[test]
     fn every_serial_is_positive_and_sixteen_bytes_for_every_instance() {

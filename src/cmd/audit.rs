@@ -4,6 +4,7 @@
 //! (with --config) or an exported folder (with --dir), and need neither the HSM nor the network.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -20,6 +21,8 @@ use crate::output::{self, field};
 
 /// A signed log head is a few hundred bytes.
 const CHECKPOINT_BYTES_MAX: u64 = 64 << 10;
+/// SHA-256 in hexadecimal.
+const HASH_DIGITS: usize = 64;
 
 #[derive(Parser)]
 pub struct Args {
@@ -38,10 +41,14 @@ enum What {
         #[arg(long, default_value_t = 50, value_parser = some())]
         limit: usize,
     },
-    /// Show one entry
+    /// Show one entry, or the policies or the profile that entries name by a hash
+    #[command(after_help = "\
+Examples:
+  chancery audit show 17
+  chancery audit show 17 | jq -r .profile.hash | xargs chancery audit show")]
     Show {
-        /// Its index
-        index: u64,
+        /// An entry's index, or a hash of 64 hexadecimal digits from one (`grant.policy`, `profile.hash`)
+        what: Shown,
     },
     /// Print the proof that an entry is in the signed log
     Prove {
@@ -88,11 +95,7 @@ struct Verify {
 pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.what {
         What::List { after, limit } => list(after, limit, global).await,
-        What::Show { index } => {
-            let answer = global.client()?.get(&format!("/api/v1/audit/{index}")).await?;
-            output::json(answer.get("leaf").unwrap_or(&answer));
-            Ok(())
-        }
+        What::Show { what } => show(what, global).await,
         What::Prove { index } => {
             output::json(&global.client()?.get(&format!("/api/v1/audit/{index}")).await?);
             Ok(())
@@ -101,6 +104,46 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         What::Resume(args) => super::resume::run(args, global).await,
         What::Export { dir } => export(dir, global).await,
     }
+}
+
+/// What is shown.
+#[derive(Clone)]
+enum Shown {
+    Entry(u64),
+    /// Hexadecimal.
+    Text(String),
+}
+
+impl FromStr for Shown {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Shown, &'static str> {
+        let is_hash = text.len() == HASH_DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit());
+        match text.parse() {
+            Ok(index) => Ok(Shown::Entry(index)),
+            Err(_) if is_hash => Ok(Shown::Text(text.to_ascii_lowercase())),
+            Err(_) => Err("write an entry's index, or a hash of 64 hexadecimal digits"),
+        }
+    }
+}
+
+async fn show(what: Shown, global: &Global) -> Result<(), Failure> {
+    let client = global.client()?;
+    match what {
+        Shown::Entry(index) => {
+            let answer = client.get(&format!("/api/v1/audit/{index}")).await?;
+            output::json(answer.get("leaf").unwrap_or(&answer));
+        }
+        Shown::Text(hash) => {
+            let answer = client.get(&format!("/api/v1/audit/texts/{hash}")).await?;
+            match global.json {
+                true => output::json(&answer),
+                // As it was hashed: `chancery audit show HASH | head -c -1 | sha256sum` is the hash.
+                false => output::line(field(&answer, "text")),
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn list(after: Option<u64>, limit: usize, global: &Global) -> Result<(), Failure> {
@@ -197,6 +240,7 @@ fn print_report(report: &Report, key_from: Option<&str>, as_json: bool) {
             "checkpoints": report.checkpoints,
             "unsigned": report.unsigned,
             "root": report.root,
+            "times_set": report.times_set,
             "unconcluded": report.unconcluded,
             "unconcluded_total": report.unconcluded_total,
             "findings": findings,
@@ -215,6 +259,7 @@ fn print_report(report: &Report, key_from: Option<&str>, as_json: bool) {
         ("checkpoints", report.checkpoints.to_string()),
         ("not covered by one yet", report.unsigned.to_string()),
         ("root", report.root.clone()),
+        ("times set by an operator", report.times_set.to_string()),
         ("unconcluded", report.unconcluded_total.to_string()),
         ("findings", report.findings_total.to_string()),
     ]);

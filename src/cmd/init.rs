@@ -122,6 +122,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     files::write(&log_key, format!("{}\n", authority.log_verifier_key().trim()).as_bytes(), PUBLIC)?;
     steps.say("log key", &log_key.display().to_string());
     administrator(&args.dir, &authority, &config, steps).await?;
+    authority.ledger().clone().close().await;
     if global.json {
         output::json(&serde_json::json!({"dir": args.dir, "config": file, "roots": roots}));
     } else {

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod audit;
 pub mod certs;
+pub mod clock;
 pub mod csr;
 pub mod doctor;
 pub mod files;

@@ -19,8 +19,9 @@ Example, after the register was restored from a backup:
   chancery --config ca/chancery.toml audit resume --reason \"disk died, restored from Tuesday's backup\"
   systemctl start chancery
 
-Each node that stopped is told by itself. Certificates that the register lost are not forgotten by those who hold them:
-compare with a kept checkpoint, and revoke by serial what must not live on.";
+It leads on too where the folder of the node is gone and the token remembers a newer log than the register holds. Each node
+that stopped is told by itself. Certificates that the register lost are not forgotten by those who hold them: compare with
+a kept checkpoint, and revoke by serial what must not live on.";
 
 #[derive(Parser)]
 pub struct Args {

@@ -1,7 +1,7 @@
 //! `chancery serve`: opens the house and serves until it is told to stop.
 
 use policy::{Name, Owner};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::Global;
 use crate::config::Config;
@@ -17,11 +17,19 @@ pub async fn run(global: &Global) -> Result<(), Failure> {
     let (authority, _closing) = house::authority(&config).await?;
     info!(config = %config.file.display(), https = %config.server.https, http = %config.server.http, "starting");
     let (ledger, world) = (authority.ledger().clone(), authority.world().clone());
+    let (closing, register) = (authority.clone(), ledger.clone());
+    // Ends with the process, like the server itself.
+    tokio::spawn(house::witnesses(&config, &ledger, &world).watch(std::future::pending()));
     // Nobody here waits for the addresses: `serve` logs them itself.
     let (ready, _) = tokio::sync::oneshot::channel();
     api::serve(serve_config(config)?, authority, ledger, world, house::stop_signal(), ready)
         .await
         .or_exit(Exit::Failed, "the server ended")?;
+    // What the next start goes by: the last head is signed, written down, and kept in the token.
+    if let Err(error) = closing.checkpoint().await {
+        warn!(%error, "the last head of the log is signed by the next start");
+    }
+    register.close().await;
     info!("stopped");
     Ok(())
 }

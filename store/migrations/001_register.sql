@@ -1,5 +1,5 @@
--- The register. Every table that has leaves is append-only; a row is written once, in the transaction of its leaf. `head` and
--- the projections (at the end) change; they hold nothing of their own.
+-- The register. Every table that has leaves is append-only; a row is written once, in the transaction of its leaf. `head`,
+-- `object` and the projections (at the end) change; they hold nothing of their own.
 -- Types are BIGINT, TEXT, BYTEA alone; a numeric key is spelled BIGINT PRIMARY KEY. LEAF.md says what the digests cover.
 
 CREATE TABLE leaf (
@@ -17,8 +17,9 @@ CREATE TABLE tile (
     PRIMARY KEY (level, n)
 );
 
--- The one mutable row: how many leaves, and the roots of the perfect subtrees that make them up, largest first; the greatest
--- time in the log; a MAC over them under the head key, and that key sealed by the token.
+-- The one mutable row: how many leaves, the roots of the perfect subtrees that make them up, largest first; the time in force:
+-- the greatest of the leaves' times since the newest leaf of kind `clock`, seconds since 1970; a MAC over them under the head
+-- key, and that key sealed by the token.
 CREATE TABLE head (
     id BIGINT PRIMARY KEY,
     size BIGINT NOT NULL,
@@ -95,6 +96,13 @@ CREATE TABLE revocation (
     policy_hash BYTEA NOT NULL
 );
 CREATE UNIQUE INDEX revocation_op ON revocation (op);
+
+-- Bytes that are signed and are no column of their intent (CRLs), in chunks of 1 MiB: slot = op * 512 + n. They go when a newer
+-- CRL of the issuer is concluded; their digest stands in the intent.
+CREATE TABLE object (
+    slot BIGINT PRIMARY KEY,
+    bytes BYTEA NOT NULL
+);
 
 -- Versioned records: the row with the greatest leaf is the present version.
 CREATE TABLE record (

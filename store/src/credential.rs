@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
+use bytes::Bytes;
 use hsm::Algorithm;
 use policy::{Owner, Timestamp, Validity};
 
@@ -88,9 +89,9 @@ pub struct Credential {
     pub signing_key_hash: [u8; 32],
     /// How it signs.
     pub algorithm: Algorithm,
-    /// What is signed: the TBS bytes, or a SHA-256 where `prehashed`. A list leaves those of CRLs out.
+    /// What is signed: the TBS bytes, or a digest of it where `prehashed`.
     pub tbs: Vec<u8>,
-    /// `tbs` is a SHA-256 made by the caller.
+    /// `tbs` is a digest: of a file, made by the caller; or of a CRL, whose bytes lie apart ([`Crl`]).
     pub prehashed: bool,
     /// The signature, once concluded.
     pub signature: Option<Vec<u8>>,
@@ -118,15 +119,14 @@ impl Credential {
         hex::encode(&self.serial)
     }
 
-    /// The signed X.509 object, `SEQUENCE { tbs, AlgorithmIdentifier, BIT STRING }`; none where it is not signed or
-    /// not X.509, and for a CRL out of a list.
+    /// The signed X.509 certificate, `SEQUENCE { tbs, AlgorithmIdentifier, BIT STRING }`; none where it is not signed or none.
     pub fn x509_der(&self) -> Option<Vec<u8>> {
         match self.kind {
-            Kind::CaCertificate | Kind::Certificate | Kind::Crl if !self.prehashed && !self.tbs.is_empty() => {
+            Kind::CaCertificate | Kind::Certificate if !self.prehashed => {
                 Some(x509::assemble(&self.tbs, self.algorithm, self.signature.as_deref()?))
             }
-            Kind::CaCertificate | Kind::Certificate | Kind::Crl => None,
-            Kind::SshUser | Kind::SshHost | Kind::CodeSignature => None,
+            Kind::CaCertificate | Kind::Certificate => None,
+            Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl => None,
         }
     }
 
@@ -159,6 +159,31 @@ impl Deref for Issued {
     type Target = Credential;
     fn deref(&self) -> &Credential {
         &self.0
+    }
+}
+
+/// A signed CRL with its bytes, which are kept of the newest alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Crl {
+    issued: Issued,
+    tbs: Bytes,
+}
+
+impl Crl {
+    /// `tbs` is what was signed.
+    pub fn new(issued: Issued, tbs: Bytes) -> Crl {
+        Crl { issued, tbs }
+    }
+    /// `SEQUENCE { tbs, AlgorithmIdentifier, BIT STRING }`.
+    pub fn x509_der(&self) -> Vec<u8> {
+        x509::assemble(&self.tbs, self.algorithm, self.signature())
+    }
+}
+
+impl Deref for Crl {
+    type Target = Issued;
+    fn deref(&self) -> &Issued {
+        &self.issued
     }
 }
 

@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use policy::{Actor, Grant, Owner, Proof, Refusal, Timestamp, Validity};
+use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
-use crate::truth::Covers;
 
 /// What a signing operation makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -184,4 +184,34 @@ pub struct Revocation {
     pub actor: ActorStamp,
     /// What allowed it.
     pub grant: GrantStamp,
+}
+
+/// Up to where a CRL knows the revocations of its issuer. Only the fold makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Covers {
+    leaves: u64,
+    revocations: u64,
+    digest: [u8; 32],
+}
+
+impl Covers {
+    pub(crate) fn new(leaves: u64, revocations: u64, digest: [u8; 32]) -> Covers {
+        Covers { leaves, revocations, digest }
+    }
+    /// Every revocation in the log's first so many leaves.
+    pub fn leaves(&self) -> u64 {
+        self.leaves
+    }
+    /// How many that are, expired ones too.
+    pub fn revocations(&self) -> u64 {
+        self.revocations
+    }
+    /// The chained hash of their leaves: `d(0)` is 32 zero bytes, `d(n+1) = SHA-256(d(n) || hash of the leaf)`.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+    /// Whether nothing that `earlier` covers is missing here.
+    pub(crate) fn includes(&self, earlier: &Covers) -> bool {
+        self.leaves >= earlier.leaves && self.revocations >= earlier.revocations
+    }
 }

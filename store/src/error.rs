@@ -47,6 +47,9 @@ pub enum StoreError {
     /// The database speaks, but refuses: schema of another version, rights missing, a bad URL.
     #[error("database: {0}")]
     Database(String),
+    /// The clock is not believed; nothing was written. It says what to do.
+    #[error(transparent)]
+    Clock(#[from] crate::held::Held),
     /// The ledger was closed.
     #[error("the ledger is closed")]
     Closed,

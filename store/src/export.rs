@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,17 +16,29 @@ use crate::database::Database;
 use crate::error::StoreError;
 use crate::keys;
 use crate::log::{Checkpoint, LogKey, TILE_WIDTH, entries, entries_path, partial_width, tile, tile_path};
+use crate::object::OBJECT_SLOTS;
 use crate::queries;
 use crate::schema::{LEAFED, RECORD, Table};
 use crate::sql::{Cell, Row, Sql, Use, Value, connect};
 
-/// Rows of a page; few, because a CRL's row may be megabytes.
+/// Rows of a page.
 const PAGE: usize = 64;
+/// How often a checkpoint above the newest CRL is looked for: for as long as a running service takes to sign one, and some.
+const CHECKPOINT_LOOKS: usize = 60;
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(50);
 /// The rows of the checkpoint table.
 pub(crate) const CHECKPOINTS_FILE: &str = "rows/checkpoint.jsonl";
 /// The newest checkpoint, and what its signature is checked with.
 pub(crate) const CHECKPOINT_FILE: &str = "checkpoint";
 pub(crate) const KEY_FILE: &str = "key";
+
+/// The bytes of CRLs, a file each, named after the operation.
+pub(crate) const OBJECTS_DIR: &str = "object";
+
+/// The file of an object.
+pub(crate) fn object_path(op: u64) -> String {
+    format!("{OBJECTS_DIR}/{op}")
+}
 
 /// The file of a table's rows.
 pub(crate) fn rows_file(table: &Table) -> String {
@@ -50,10 +63,9 @@ pub fn export_database(database: &Database, dir: &Path) -> Result<Exported, Stor
 
 pub(crate) fn export(sql: &mut dyn Sql, dir: &Path) -> Result<Exported, StoreError> {
     prepare(dir)?;
-    // Everything below a checkpoint stays as it is, so no moment has to be held while the files are written: a long reader would
-    // keep SQLite's write-ahead log.
-    let newest = queries::checkpoint(sql)?;
-    let (size, note) = newest.ok_or_else(|| StoreError::NotFound("no checkpoint yet: sign one, then export".into()))?;
+    // Below a checkpoint everything but CRLs' bytes stays as it is, so no moment has to be held while the other files are written:
+    // a long reader would keep SQLite's write-ahead log.
+    let (size, note) = write_objects(sql, dir)?;
     let key = signer(sql, &note)?;
     write_tiles(sql, dir, size)?;
     for table in LEAFED {
@@ -73,6 +85,50 @@ fn prepare(dir: &Path) -> Result<(), StoreError> {
         Some(entry) => Err(StoreError::Invalid(format!("{} is not empty: {:?}", dir.display(), entry.file_name()))),
         None => Ok(()),
     }
+}
+
+/// Writes the CRLs' bytes as they were at the newest checkpoint, which it answers. A CRL that was concluded after it has taken
+/// the place of one below it; then the next checkpoint is waited for, which a running service signs within seconds.
+fn write_objects(sql: &mut dyn Sql, dir: &Path) -> Result<(u64, String), StoreError> {
+    for _ in 0..CHECKPOINT_LOOKS {
+        sql.begin()?;
+        let there = objects_at_checkpoint(sql, dir);
+        sql.rollback();
+        if let Some(checkpoint) = there? {
+            return Ok(checkpoint);
+        }
+        std::thread::sleep(CHECKPOINT_PAUSE);
+    }
+    Err(StoreError::Unavailable("a CRL was signed after the newest checkpoint: sign another, then export".into()))
+}
+
+fn objects_at_checkpoint(sql: &mut dyn Sql, dir: &Path) -> Result<Option<(u64, String)>, StoreError> {
+    let newest = queries::checkpoint(sql)?;
+    let (size, note) = newest.ok_or_else(|| StoreError::NotFound("no checkpoint yet: sign one, then export".into()))?;
+    if queries::crl_settled_since(sql, size)? {
+        return Ok(None);
+    }
+    let end = i64::try_from(size.saturating_mul(OBJECT_SLOTS)).unwrap_or(i64::MAX);
+    let mut from = 0;
+    while let Some(slot) = queries::object_slots(sql, from, end)?.first() {
+        let op = u64::try_from(*slot).unwrap_or(0) / OBJECT_SLOTS;
+        write_object(sql, dir, op)?;
+        from = i64::try_from((op + 1) * OBJECT_SLOTS).unwrap_or(i64::MAX);
+    }
+    Ok(Some((size, note)))
+}
+
+fn write_object(sql: &mut dyn Sql, dir: &Path, op: u64) -> Result<(), StoreError> {
+    let path = dir.join(object_path(op));
+    fs::create_dir_all(dir.join(OBJECTS_DIR)).map_err(|e| away(dir, &e))?;
+    let mut file = File::create(&path).map_err(|e| away(&path, &e))?;
+    let mut written = Ok(());
+    queries::object(sql, op, &mut |chunk| {
+        if written.is_ok() {
+            written = file.write_all(chunk);
+        }
+    })?;
+    written.map_err(|e| away(&path, &e))
 }
 
 /// The recorded log key that signed a checkpoint.

@@ -10,6 +10,9 @@ use serde::Deserialize;
 
 use crate::entry::{ActorStamp, GrantStamp};
 
+/// The time in force of a log without a leaf.
+pub(crate) const BEFORE_ALL: Timestamp = Timestamp::from_unix(0);
+
 /// The format's version, the leaf's `v`.
 pub(crate) const VERSION: u64 = 1;
 
@@ -45,7 +48,7 @@ impl Event {
 }
 
 /// Everything of a leaf after its numbers, ready to be appended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tail(String);
 
 /// The numbers that only the holder of the head can give.
@@ -67,7 +70,7 @@ impl Tail {
         tail.0.push_str(event.as_str());
         tail.0.push('"');
         tail.text("kind", kind);
-        let _ = write!(tail.0, ",\"time\":\"{at}\"");
+        let _ = write!(tail.0, "{TIME}{at}\"");
         tail
     }
 
@@ -147,11 +150,31 @@ impl Tail {
         leaf.into_bytes()
     }
 
+    /// The same with another time, and the digest of the row with that time where there is a row.
+    pub fn restamped(&self, at: Timestamp, row: Option<&[u8; 32]>) -> Tail {
+        // Event and kind stand before it and are words of ours, without quotes: the first is the leaf's own.
+        let (before, rest) = self.0.split_once(TIME).unwrap_or((&self.0, ""));
+        let mut tail = Tail(String::with_capacity(self.0.len()));
+        let _ = write!(tail.0, "{before}{TIME}{at}");
+        let after = rest.find('"').and_then(|end| rest.get(end..)).unwrap_or_default();
+        match row.and_then(|row| Some((row, after.rfind(ROW)?))) {
+            Some((row, digest)) => {
+                tail.0.push_str(after.get(..digest).unwrap_or_default());
+                tail.hex("row", row);
+            }
+            None => tail.0.push_str(after),
+        }
+        tail
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }
 }
 
+/// What stands before a leaf's time, and before its row's digest, which is its last field.
+const TIME: &str = ",\"time\":\"";
+const ROW: &str = ",\"row\":\"";
 /// A usual tail fits without growing.
 const TAIL_BYTES: usize = 896;
 /// Three numbers of at most 20 digits and their names.
@@ -356,14 +379,20 @@ mod tests {
 
     use super::*;
 
+    const NUMBERS: Numbers = Numbers { index: 3, op: 3, replaces: None };
+
     fn leaf(id: &str, says: &str) -> Vec<u8> {
-        let mut tail = Tail::new(Event::Refuse, "refusal", Timestamp::from_unix(0));
+        leaf_at(id, says, 0).leaf(NUMBERS)
+    }
+
+    fn leaf_at(id: &str, says: &str, at: i64) -> Tail {
+        let mut tail = Tail::new(Event::Refuse, "refusal", Timestamp::from_unix(at));
         tail.actor(&ActorStamp { id: id.into(), proof: "system".into(), proof_id: String::new() });
         tail.grant(&GrantStamp { action: "x".into(), rule: String::new(), policy_hash: [0xab; 32] });
         tail.text("outcome", "refused");
         tail.text("target", "");
         tail.text("says", says);
-        tail.leaf(Numbers { index: 3, op: 3, replaces: None })
+        tail
     }
 
     #[test]
@@ -388,6 +417,20 @@ mod tests {
             assert_ne!(other, good, "{from}");
             assert!(Leaf::parse(other.as_bytes()).is_err(), "{from} -> {to}");
         }
+    }
+
+    #[test]
+    fn a_restamped_tail_differs_in_time_and_digest_alone() {
+        let made = |at: i64, digest: u8| {
+            let mut tail = Tail::new(Event::Record, "thing", Timestamp::from_unix(at));
+            tail.text("id", ",\"time\":\"x\",\"row\":\"");
+            tail.hex("row", &[digest; 32]);
+            tail
+        };
+        assert_eq!(made(7, 1).restamped(Timestamp::from_unix(9), Some(&[2; 32])).0, made(9, 2).0);
+        let refusal = |at| String::from_utf8(leaf_at("a", ",\"row\":\"", at).leaf(NUMBERS)).unwrap();
+        let again = leaf_at("a", ",\"row\":\"", 7).restamped(Timestamp::from_unix(9), None).leaf(NUMBERS);
+        assert_eq!(String::from_utf8(again).unwrap(), refusal(9));
     }
 
     proptest! {

@@ -4,42 +4,38 @@
 //! durable, an [`Issued`] only after its signature is. No lock is held across an await.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hsm::{Intent, Key, Message, Mint, NotSigned, Pool, Signature};
 use policy::{Timestamp, World};
 
-use crate::credential::{Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Page};
+use crate::attest::{self, Attested};
+use crate::credential::{Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Page};
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, Kind, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::export::{self, Exported};
+use crate::held::Held;
 use crate::keys;
 use crate::log::{self, Head, LogKey, TILE_WIDTH};
-use crate::prepare::{IntentRow, Outcome};
+use crate::prepare::Outcome;
 use crate::queries;
 use crate::reader::Lane;
 use crate::record::{Record, RecordFilter, StoredRecord};
-use crate::register::{Register, Resumed, SignedHead};
+use crate::register::{LogConfig, Register, Resumed, SignedHead};
 use crate::sql::Sql;
 use crate::texts::{self, TextKind};
-use crate::truth::{self, Attested, Integrity, Revocations, TileAt};
+use crate::truth::{self, Integrity, Revocations, TileAt};
 use crate::verify::AuditState;
-
-/// How the log is known outside.
-#[derive(Clone, Debug)]
-pub struct LogConfig {
-    /// The checkpoint's origin line and the log key's name: a schema-less URL without spaces or `+`.
-    pub origin: String,
-    /// A folder of this node alone, outside the database: the newest head it saw, by which a register that was put back is
-    /// noticed, and an image of the fold, which a start goes on from. Without one neither is kept.
-    pub state: Option<PathBuf>,
-}
 
 /// No log is ever this long; a larger number is a mistake of the caller's.
 const PROOF_SIZE_MAX: u64 = 1 << 62;
+
+/// CRLs that may take each other's place while the newest is read.
+const NEWER_CRLS_MAX: usize = 8;
+const RETRY_AFTER_SECS: u32 = 1;
 
 /// The kind of the record that says why a node went on after it had stopped.
 const RESUMPTION: &str = "resumption";
@@ -110,16 +106,17 @@ impl Ledger {
         Ledger { inner: Arc::clone(&self.inner), lane: Lane::Authentication }
     }
 
-    /// Writes what is queued and ends the threads. Every other handle answers `Closed` afterwards.
+    /// Keeps the newest checkpoint in the token, writes what is queued and ends the threads. Every other handle answers `Closed` afterwards.
     pub async fn close(self) {
         let inner = self.inner;
+        inner.register.note_in_token().await;
         // Joining blocks, and a panic of a thread was its own.
         let _ = tokio::task::spawn_blocking(move || inner.register.stop()).await;
     }
 
     /// Writes the intent's row and leaf, and gives the right to one signature. Durable on return.
     pub async fn intend(&self, entry: Entry) -> Result<Intent, StoreError> {
-        let row = Arc::new(IntentRow::new(entry, self.register().now())?);
+        let row = self.register().prepare(entry).await?;
         // A crash before the answer: the intent is durable or it is not, and nothing is signed either way.
         let operation = self.register().intend(Arc::clone(&row)).await?;
         // A crash from here to `conclude`: an intent without a conclusion, which counts as issued and raises an alarm.
@@ -148,7 +145,48 @@ impl Ledger {
 
     /// Writes new versions of records, all or none; answers them in order ([`StoredRecord::version`]).
     pub async fn record(&self, records: Vec<Record>) -> Result<Vec<u64>, StoreError> {
-        self.register().record(records).await
+        self.register().record(records, false).await
+    }
+
+    /// The same for versions that take a right away (a token revoked, an account closed): no clock holds them back.
+    pub async fn withdraw(&self, records: Vec<Record>) -> Result<Vec<u64>, StoreError> {
+        self.register().record(records, true).await
+    }
+
+    /// The time, if it can be believed; nothing begins that does not ask. What is written is judged again under the head's lock.
+    pub async fn time(&self) -> Result<Timestamp, StoreError> {
+        self.register().time().await
+    }
+
+    /// Why nothing begins, as far as this node knows without asking.
+    pub fn time_held(&self) -> Option<Held> {
+        self.register().clock().now().err()
+    }
+
+    /// The time, never later than what can be believed: for what tells of revocations.
+    pub fn cautious_time(&self) -> Timestamp {
+        self.register().clock().cautious_now()
+    }
+
+    /// The greatest time of the log since an operator's last word, as this node last saw it.
+    pub fn time_in_force(&self) -> Timestamp {
+        self.register().clock().in_force()
+    }
+
+    /// Tells the ledger what a witness's clock shows now.
+    pub fn hear_time(&self, witness: &str, shows: Timestamp) {
+        self.register().clock().hear(witness, shows);
+    }
+
+    /// What the clock of the database's server shows; none where the database is a file of this host.
+    pub async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.register().ask(Lane::Request, |sql| Ok(sql.server_time()?.map(Timestamp::from_unix))).await
+    }
+
+    /// An operator's word that this node's clock is right, whatever the log says: a leaf, by which every node goes on. Answers
+    /// the time that was in force and the one that is. Refused where a witness contradicts the clock.
+    pub async fn set_time(&self, actor: ActorStamp, reason: &str) -> Result<(Timestamp, Timestamp), StoreError> {
+        self.register().set_time(actor, reason).await
     }
 
     /// Records a key of the token, once: kind `key`, id = its fingerprint, lookup = its label. Call it for every key that
@@ -169,20 +207,14 @@ impl Ledger {
         }
     }
 
-    /// Records the text behind a hash that leaves name, once. Call it before the first leaf that names it: `verify` finds
-    /// hashes that cannot be read.
-    pub async fn record_text(
-        &self,
-        kind: TextKind,
-        hash: &[u8; 32],
-        text: &str,
-        actor: &ActorStamp,
-    ) -> Result<(), StoreError> {
-        let records = texts::records(kind, hash, text, actor)?;
-        if self.register().node.record(&truth::record_key(kind.as_str(), &texts::id(hash, 0))).1.is_some() {
+    /// Records a text whose SHA-256 leaves name, once. Call it before the first leaf that names it: `verify` finds hashes that
+    /// cannot be read.
+    pub async fn record_text(&self, kind: TextKind, text: &str, actor: &ActorStamp) -> Result<(), StoreError> {
+        let first = truth::record_key(kind.as_str(), &texts::id(&texts::hash(text), 0));
+        if self.register().node.record(&first).1.is_some() {
             return Ok(());
         }
-        match self.record(records).await {
+        match self.record(texts::records(kind, text, actor)?).await {
             // Another node was faster; the parts of a text are written together.
             Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
             Err(other) => Err(other),
@@ -192,15 +224,18 @@ impl Ledger {
     /// The text behind a hash, each part of it attested; none where it was not recorded.
     pub async fn text(&self, kind: TextKind, hash: &[u8; 32]) -> Result<Option<String>, StoreError> {
         let (mut whole, mut part, mut parts) = (String::new(), 0, 1);
+        let corrupt = |id: &str| StoreError::Corrupt(format!("{} {id} is not the text of its hash", kind.as_str()));
         while part < parts {
             let id = texts::id(hash, part);
             let Some(record) = self.record_get(kind.as_str(), &id).await? else { return Ok(None) };
-            let read = texts::part(&record.body);
-            let (all, text) = read.ok_or_else(|| StoreError::Corrupt(format!("{} {id} is no text", kind.as_str())))?;
+            let (all, text) = texts::part(&record.body).ok_or_else(|| corrupt(&id))?;
             whole.push_str(text);
             (part, parts) = (part + 1, all);
         }
-        Ok(Some(whole))
+        match texts::hash(&whole) == *hash {
+            true => Ok(Some(whole)),
+            false => Err(corrupt(&texts::id(hash, 0))),
+        }
     }
 
     /// Revokes an operation's credential, whether its conclusion is known or not; answers the leaf's index.
@@ -230,7 +265,7 @@ impl Ledger {
             return Ok(None);
         }
         let node = Arc::clone(&self.register().node);
-        self.register().ask(self.lane, move |sql| truth::credential_by_serial(&node, sql, &serial)).await
+        self.register().ask(self.lane, move |sql| attest::credential_by_serial(&node, sql, &serial)).await
     }
 
     /// The credential of this operation, attested.
@@ -239,7 +274,6 @@ impl Ledger {
     }
 
     /// Credentials that match, page by page. For eyes: whoever decides by one asks for it by its serial or operation.
-    /// CRLs come without their bytes.
     pub async fn list(&self, filter: Filter) -> Result<Page<Credential>, StoreError> {
         self.register().ask(Lane::Report, move |sql| queries::list(sql, &filter)).await
     }
@@ -267,7 +301,12 @@ impl Ledger {
 
     /// Everything revoked of an issuer, expired or not, and what a CRL of it covers. From the fold, not the database.
     pub fn revocations(&self, issuer: &str) -> Revocations {
-        self.register().node.revocations(issuer)
+        self.register().node.revocations(issuer, 0..usize::MAX)
+    }
+
+    /// The same, with rows of a part alone: what was revoked since, or some of many at a time.
+    pub fn revocations_in(&self, issuer: &str, part: Range<usize>) -> Revocations {
+        self.register().node.revocations(issuer, part)
     }
 
     /// Whether something was revoked because this key (SHA-256 of its SubjectPublicKeyInfo) is compromised.
@@ -303,12 +342,17 @@ impl Ledger {
         self.register().integrity()
     }
 
-    /// The newest signed CRL of an issuer, attested.
-    pub async fn newest_crl(&self, issuer: &str) -> Result<Option<Attested<Credential>>, StoreError> {
-        match self.newest_crl_operation(issuer) {
-            Some(operation) => self.register().credential(operation).await,
-            None => Ok(None),
+    /// The newest signed CRL of an issuer with its bytes, attested.
+    pub async fn newest_crl(&self, issuer: &str) -> Result<Option<Attested<Crl>>, StoreError> {
+        for _ in 0..NEWER_CRLS_MAX {
+            let Some(operation) = self.newest_crl_operation(issuer) else { return Ok(None) };
+            let node = Arc::clone(&self.register().node);
+            let crl = self.register().ask(Lane::Request, move |sql| attest::crl(&node, sql, operation)).await?;
+            if crl.is_some() {
+                return Ok(crl);
+            }
         }
+        Err(StoreError::Busy { retry_after_secs: RETRY_AFTER_SECS })
     }
 
     /// Which operation made the newest signed CRL of an issuer, as this node knows it, without a question to the database.
@@ -328,7 +372,7 @@ impl Ledger {
     /// The present version of a record, attested.
     pub async fn record_get(&self, kind: &str, id: &str) -> Result<Option<Attested<StoredRecord>>, StoreError> {
         let (kind, id, node) = (kind.to_owned(), id.to_owned(), Arc::clone(&self.register().node));
-        self.register().ask(self.lane, move |sql| truth::record(&node, sql, &kind, &id)).await
+        self.register().ask(self.lane, move |sql| attest::record(&node, sql, &kind, &id)).await
     }
 
     /// The present version of a record as this node knows it, without a question to the database; 0 where there is none.
@@ -345,7 +389,7 @@ impl Ledger {
         filter: RecordFilter,
     ) -> Result<Vec<Attested<StoredRecord>>, StoreError> {
         let (kind, node) = (kind.to_owned(), Arc::clone(&self.register().node));
-        self.register().ask(Lane::Request, move |sql| truth::records(&node, sql, &kind, &filter)).await
+        self.register().ask(Lane::Request, move |sql| attest::records(&node, sql, &kind, &filter)).await
     }
 
     /// How much there is, from counters.

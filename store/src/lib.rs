@@ -10,15 +10,19 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod attest;
+mod clock;
 mod credential;
 mod database;
 mod entry;
 mod error;
 mod export;
+mod held;
 mod keys;
 mod leaf;
 mod ledger;
 mod log;
+mod object;
 mod pending;
 mod prepare;
 mod projection;
@@ -37,17 +41,19 @@ mod verify;
 mod writer;
 mod x509;
 
+pub use attest::Attested;
 pub use credential::{
-    Counts, Credential, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedRow, State,
+    Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedRow, State,
 };
 pub use database::Database;
-pub use entry::{ActorStamp, Entry, GrantStamp, Kind, RefusalEntry, Revocation};
+pub use entry::{ActorStamp, Covers, Entry, GrantStamp, Kind, RefusalEntry, Revocation};
 pub use error::StoreError;
 pub use export::{Exported, export_database};
-pub use ledger::{Ledger, LogConfig};
+pub use held::{Held, Witness};
+pub use ledger::Ledger;
 pub use log::{Head, verifier_key};
 pub use record::{Record, RecordFilter, StoredRecord};
-pub use register::{Resumed, SignedHead};
+pub use register::{LogConfig, Resumed, SignedHead};
 pub use texts::TextKind;
-pub use truth::{Alarm, Attested, Covers, Integrity, Revocations};
+pub use truth::{Alarm, Integrity, Revocations};
 pub use verify::{AuditState, Finding, Identity, Pins, Progress, Report, Source, verify, verify_pinned};

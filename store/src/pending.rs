@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use policy::Timestamp;
+
 use crate::prepare::IntentRow;
 
 /// Twice the writer's queue; an intent that was never concluded is the oldest and goes first.
@@ -13,21 +15,22 @@ const PENDING_MAX: usize = 8_192;
 const WEIGHT_MAX: usize = 65_536;
 
 #[derive(Debug, Default)]
-pub(crate) struct Pending(Mutex<BTreeMap<u64, Arc<IntentRow>>>);
+pub(crate) struct Pending(Mutex<BTreeMap<u64, (Timestamp, Arc<IntentRow>)>>);
 
 impl Pending {
-    pub fn insert(&self, op: u64, row: Arc<IntentRow>) {
+    pub fn insert(&self, op: u64, at: Timestamp, row: Arc<IntentRow>) {
         if row.weight() > WEIGHT_MAX {
             return;
         }
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.insert(op, row);
+        held.insert(op, (at, row));
         if held.len() > PENDING_MAX {
             held.pop_first();
         }
     }
 
-    pub fn take(&self, op: u64) -> Option<Arc<IntentRow>> {
+    /// The intent and the time it was given.
+    pub fn take(&self, op: u64) -> Option<(Timestamp, Arc<IntentRow>)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&op)
     }
 }

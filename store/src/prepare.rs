@@ -1,7 +1,9 @@
 //! Rows made ready in the caller's task: checked, digested, their leaf written but for its numbers.
 //!
-//! The writer thread is one and everyone waits for it, so everything that can be computed before is computed here.
+//! The writer thread is one and everyone waits for it, so everything that can be computed before is computed here. The time is what
+//! the caller's clock shows; where the writer has to give another ([`Timed`]), which is seldom, it digests the row again.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use hsm::Message;
@@ -11,6 +13,7 @@ use crate::credential::Credential;
 use crate::entry::{ActorStamp, Entry, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::leaf::{Event, TAIL_BYTES_MAX, Tail};
+use crate::object::{OBJECT_BYTES_MAX, Object};
 use crate::projection::{Card, Labels};
 use crate::record::Record;
 use crate::row::{RowDigest, row_digest};
@@ -24,8 +27,8 @@ const TEXT_BYTES_MAX: usize = 4_096;
 const LABEL_BYTES_MAX: usize = 1_024;
 /// RFC 5280 section 4.1.2.2 allows 20; SSH uses 8; code signatures and CRLs number themselves.
 const SERIAL_BYTES_MAX: usize = 32;
-/// What is signed whole: a CRL of 400,000 entries fits, a file to be code-signed comes as its SHA-256.
-const MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// What is signed whole and is a column: certificates; a file to be code-signed comes as its SHA-256.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Small facts of a kind.
 const DETAILS_BYTES_MAX: usize = 4_096;
 /// A record is a form, not a file.
@@ -34,14 +37,54 @@ const BODY_BYTES_MAX: usize = 65_536;
 pub(crate) const NAME_SLOTS: u64 = 128;
 const _: () = assert!(policy::MAX_NAMES < NAME_SLOTS as usize);
 
+/// A row whose time only the holder of the head can say for certain.
+pub(crate) trait Timed {
+    /// The time it was made with.
+    fn at(&self) -> Timestamp;
+    /// Its leaf with that time.
+    fn tail(&self) -> &Tail;
+    /// Its digest with another.
+    fn digest_at(&self, at: Timestamp) -> [u8; 32];
+    /// Its leaf with the time it is given.
+    fn tail_at(&self, at: Timestamp) -> Cow<'_, Tail> {
+        if at == self.at() {
+            return Cow::Borrowed(self.tail());
+        }
+        Cow::Owned(self.tail().restamped(at, Some(&self.digest_at(at))))
+    }
+}
+
+macro_rules! timed {
+    ($row:ty, $digest:expr) => {
+        impl Timed for $row {
+            fn at(&self) -> Timestamp {
+                self.at
+            }
+            fn tail(&self) -> &Tail {
+                &self.tail
+            }
+            fn digest_at(&self, at: Timestamp) -> [u8; 32] {
+                $digest(self, at)
+            }
+        }
+    };
+}
+timed!(IntentRow, IntentRow::digest);
+timed!(ConclusionRow, |row: &ConclusionRow, at| row_digest(&CONCLUSION, row.values(at)));
+timed!(RevocationRow, RevocationRow::digest);
+timed!(RecordRow, RecordRow::digest);
+
 /// An intent's row and leaf.
 #[derive(Debug)]
 pub(crate) struct IntentRow {
     pub entry: Entry,
     pub at: Timestamp,
     pub key_hash: [u8; 32],
-    pub tail: Tail,
     pub card: Card,
+    /// What is written beside the row.
+    pub object: Option<Object>,
+    tail: Tail,
+    message_hash: [u8; 32],
     names: String,
     details: String,
 }
@@ -54,25 +97,26 @@ impl IntentRow {
         let tail = Tail::new(Event::Intend, entry.kind.as_str(), at);
         let key_hash = entry.key.fingerprint();
         let card = Card::of(&entry);
-        let mut row = IntentRow { entry, at, key_hash, tail, card, names, details };
+        let message_hash = match &entry.message {
+            Message::Whole(bytes) => sha256(bytes),
+            Message::Sha256(hash) => *hash,
+        };
+        let object = Object::of(&entry, &message_hash);
+        let mut row = IntentRow { entry, at, key_hash, tail, message_hash, card, object, names, details };
         row.write_tail();
         bounded_tail(&row.tail)?;
         Ok(row)
     }
 
     fn write_tail(&mut self) {
-        let message_hash = match &self.entry.message {
-            Message::Whole(bytes) => sha256(bytes),
-            Message::Sha256(hash) => *hash,
-        };
-        let digest = self.digest(&message_hash);
+        let digest = self.digest(self.at);
         let (tail, entry) = (&mut self.tail, &self.entry);
         tail.actor(&entry.actor);
         tail.grant(&entry.grant);
         tail.named_hash("profile", &entry.profile, &entry.profile_hash);
         tail.named_hash("key", entry.key.label(), &self.key_hash);
         tail.text("algorithm", entry.key.algorithm().as_str());
-        tail.hex("digest", &message_hash);
+        tail.hex("digest", &self.message_hash);
         tail.hex("serial", &entry.serial);
         tail.text("issuer", &entry.issuer);
         if let Some(covers) = &entry.covers {
@@ -81,34 +125,37 @@ impl IntentRow {
         tail.hex("row", &digest);
     }
 
-    /// What its leaf changes.
-    pub fn change(&self) -> Change {
+    /// What its leaf changes, with the time it is given.
+    pub fn change(&self, at: Timestamp) -> Change {
         let crl = self.entry.covers.map(|covers| (self.entry.issuer.clone(), covers));
-        Change::Intended { at: self.at, crl }
+        Change::Intended { at, crl }
     }
 
-    fn digest(&self, message_hash: &[u8; 32]) -> [u8; 32] {
+    fn digest(&self, at: Timestamp) -> [u8; 32] {
         let mut digest = RowDigest::of(&INTENT);
         let message_at = INTENT.position("message").map(|at| at - INTENT.stated);
-        for (at, value) in self.values().into_iter().enumerate() {
+        for (column, value) in self.values(at).into_iter().enumerate() {
             match value {
-                Value::Blob(bytes) if Some(at) == message_at => digest.hashed_blob(bytes, message_hash),
+                Value::Blob(bytes) if Some(column) == message_at && self.object.is_none() => {
+                    digest.hashed_blob(bytes, &self.message_hash);
+                }
                 value => digest.column(value),
             }
         }
         digest.finish()
     }
 
-    /// The columns after `op`.
-    pub fn values(&self) -> [Value<'_>; 24] {
+    /// The columns after `op`, with the time the row is given.
+    pub fn values(&self, at: Timestamp) -> [Value<'_>; 24] {
         let entry = &self.entry;
-        let (form, message) = match &entry.message {
-            Message::Whole(bytes) => (FORM_WHOLE, bytes.as_ref()),
-            Message::Sha256(hash) => (FORM_SHA256, hash.as_slice()),
+        let (form, message) = match (&self.object, &entry.message) {
+            (Some(object), _) => (FORM_OBJECT, object.digest.as_slice()),
+            (None, Message::Whole(bytes)) => (FORM_WHOLE, bytes.as_ref()),
+            (None, Message::Sha256(hash)) => (FORM_SHA256, hash.as_slice()),
         };
         [
             Value::Text(entry.kind.as_str()),
-            Value::Int(self.at.unix()),
+            Value::Int(at.unix()),
             Value::Text(&entry.actor.id),
             Value::Text(&entry.actor.proof),
             Value::Text(&entry.actor.proof_id),
@@ -149,8 +196,9 @@ impl IntentRow {
     }
 }
 
-/// The column `form`: the message is what is signed, or its SHA-256.
+/// The column `form`: the message is what is signed; its SHA-256; or the digest of an object, as its algorithm makes it.
 pub(crate) const FORM_WHOLE: &str = "whole";
+pub(crate) const FORM_OBJECT: &str = "object";
 pub(crate) const FORM_SHA256: &str = "sha256";
 
 /// What came of an operation.
@@ -175,7 +223,7 @@ pub(crate) struct ConclusionRow {
     pub op: u64,
     pub at: Timestamp,
     pub outcome: Outcome,
-    pub tail: Tail,
+    tail: Tail,
 }
 
 impl ConclusionRow {
@@ -189,7 +237,7 @@ impl ConclusionRow {
             issued @ Outcome::Issued(_) => issued,
         };
         let mut row = ConclusionRow { op, at, outcome, tail: Tail::new(event, kind, at) };
-        let digest = row_digest(&CONCLUSION, row.values());
+        let digest = row_digest(&CONCLUSION, row.values(at));
         row.tail.hex("serial", serial);
         row.tail.text("outcome", row.outcome.as_str());
         row.tail.hex("row", &digest);
@@ -201,13 +249,13 @@ impl ConclusionRow {
         Change::Settled { op: self.op, issued: matches!(self.outcome, Outcome::Issued(_)) }
     }
 
-    /// The columns after `leaf` and `op`.
-    pub fn values(&self) -> [Value<'_>; 4] {
+    /// The columns after `leaf` and `op`, with the time the row is given.
+    pub fn values(&self, at: Timestamp) -> [Value<'_>; 4] {
         let (signature, reason) = match &self.outcome {
             Outcome::Issued(signature) => (Value::Blob(signature), Value::Null),
             Outcome::Failed(reason) => (Value::Null, Value::Text(reason)),
         };
-        [Value::Int(self.at.unix()), Value::Text(self.outcome.as_str()), signature, reason]
+        [Value::Int(at.unix()), Value::Text(self.outcome.as_str()), signature, reason]
     }
 }
 
@@ -216,9 +264,9 @@ impl ConclusionRow {
 pub(crate) struct RevocationRow {
     pub revocation: Revocation,
     pub at: Timestamp,
-    pub tail: Tail,
+    tail: Tail,
     issuer: String,
-    /// As the fold will hold it, but for its leaf.
+    /// As the fold will hold it with the time it was made with, but for its leaf.
     revoked: Revoked,
 }
 
@@ -245,7 +293,7 @@ impl RevocationRow {
         };
         let (tail, issuer) = (Tail::new(Event::Revoke, of.kind.as_str(), at), of.issuer.clone());
         let mut row = RevocationRow { revocation, at, tail, issuer, revoked };
-        row.revoked.row = row_digest(&REVOCATION, row.values());
+        row.revoked.row = row_digest(&REVOCATION, row.values(at));
         row.write_tail();
         bounded_tail(&row.tail)?;
         Ok(row)
@@ -267,18 +315,25 @@ impl RevocationRow {
         tail.hex("row", &revoked.row);
     }
 
-    /// What its leaf changes.
-    pub fn change(&self, leaf: u64) -> Change {
-        let revoked = Box::new(Revoked { leaf, ..self.revoked.clone() });
+    /// What its leaf changes, with its number and the time it is given.
+    pub fn change(&self, leaf: u64, at: Timestamp) -> Change {
+        let revoked = Box::new(Revoked { leaf, row: self.digest(at), ..self.revoked.clone() });
         Change::Revoked { issuer: self.issuer.clone(), revoked }
     }
 
-    /// The columns after `leaf` and `op`.
-    pub fn values(&self) -> [Value<'_>; 9] {
-        let Revocation { operation: _, reason, at, actor, grant } = &self.revocation;
+    fn digest(&self, at: Timestamp) -> [u8; 32] {
+        match at == self.at {
+            true => self.revoked.row,
+            false => row_digest(&REVOCATION, self.values(at)),
+        }
+    }
+
+    /// The columns after `leaf` and `op`, with the time the row is given.
+    pub fn values(&self, at: Timestamp) -> [Value<'_>; 9] {
+        let Revocation { operation: _, reason, at: revoked_at, actor, grant } = &self.revocation;
         [
-            Value::Int(self.at.unix()),
             Value::Int(at.unix()),
+            Value::Int(revoked_at.unix()),
             Value::Int((*reason).into()),
             Value::Text(&actor.id),
             Value::Text(&actor.proof),
@@ -295,8 +350,10 @@ impl RevocationRow {
 pub(crate) struct RecordRow {
     pub record: Record,
     pub at: Timestamp,
-    pub tail: Tail,
     pub key: RecordKey,
+    /// It takes a right away: the clock does not hold it back.
+    pub withdraws: bool,
+    tail: Tail,
     body: String,
     digest: [u8; 32],
 }
@@ -314,26 +371,38 @@ impl RecordRow {
         let body = bounded_json("body", &record.body, BODY_BYTES_MAX)?;
         let tail = Tail::new(Event::Record, record.kind, at);
         let key = record_key(record.kind, &record.id);
-        let mut row = RecordRow { record, at, tail, key, body, digest: [0; 32] };
-        row.digest = row_digest(&RECORD, row.values());
+        let mut row = RecordRow { record, at, key, withdraws: false, tail, body, digest: [0; 32] };
+        row.digest = row_digest(&RECORD, row.values(at));
         row.tail.actor(&row.record.actor);
         row.tail.text("id", &row.record.id);
         row.tail.hex("row", &row.digest);
         Ok(row)
     }
 
-    /// What its leaf changes.
-    pub fn change(&self, replaces: u64) -> Change {
-        Change::Recorded { key: self.key, replaces, digest: self.digest }
+    /// What its leaf changes, with the time it is given.
+    pub fn change(&self, replaces: u64, at: Timestamp) -> Change {
+        Change::Recorded { key: self.key, replaces, digest: self.digest(at) }
     }
 
-    /// The columns after `leaf` and `replaces`.
-    pub fn values(&self) -> [Value<'_>; 10] {
+    fn digest(&self, at: Timestamp) -> [u8; 32] {
+        match at == self.at {
+            true => self.digest,
+            false => row_digest(&RECORD, self.values(at)),
+        }
+    }
+
+    /// The same, which takes a right away, or does not.
+    pub fn withdrawing(self, withdraws: bool) -> RecordRow {
+        RecordRow { withdraws, ..self }
+    }
+
+    /// The columns after `leaf` and `replaces`, with the time the row is given.
+    pub fn values(&self, at: Timestamp) -> [Value<'_>; 10] {
         let record = &self.record;
         [
             Value::Text(record.kind),
             Value::Text(&record.id),
-            Value::Int(self.at.unix()),
+            Value::Int(at.unix()),
             opt_text(record.owner.as_deref()),
             opt_text(record.lookup.as_deref()),
             opt_time(record.expires),
@@ -368,7 +437,8 @@ pub(crate) fn refusal_tail(refusal: &RefusalEntry, at: Timestamp) -> Result<Tail
 pub(crate) enum Op {
     Intend(Arc<IntentRow>),
     Conclude(Arc<ConclusionRow>),
-    Refuse(Arc<Tail>),
+    /// When it was refused, and its leaf.
+    Refuse(Timestamp, Arc<Tail>),
     Revoke(Arc<RevocationRow>),
     Record(Arc<Vec<RecordRow>>),
     /// A signed checkpoint: its size and its note. The one write without a leaf: it speaks of the log from outside.
@@ -376,12 +446,24 @@ pub(crate) enum Op {
 }
 
 impl Op {
+    /// What the caller's clock showed; none where there is no leaf.
+    pub fn asked(&self) -> Option<Timestamp> {
+        match self {
+            Op::Intend(row) => Some(row.at),
+            Op::Conclude(row) => Some(row.at),
+            Op::Refuse(at, _) => Some(*at),
+            Op::Revoke(row) => Some(row.at),
+            Op::Record(rows) => rows.first().map(|row| row.at),
+            Op::Checkpoint(..) => None,
+        }
+    }
+
     /// Roughly what it adds to a transaction, bytes.
     pub fn weight(&self) -> usize {
         match self {
             Op::Intend(row) => row.weight(),
             Op::Record(rows) => rows.iter().map(|row| row.body.len() + TEXT_BYTES_MAX).sum(),
-            Op::Conclude(_) | Op::Refuse(_) | Op::Revoke(_) | Op::Checkpoint(..) => TEXT_BYTES_MAX,
+            Op::Conclude(_) | Op::Refuse(..) | Op::Revoke(_) | Op::Checkpoint(..) => TEXT_BYTES_MAX,
         }
     }
 }
@@ -401,10 +483,12 @@ fn check_entry(entry: &Entry) -> Result<(), StoreError> {
         return Err(StoreError::Invalid(format!("at most {} names", policy::MAX_NAMES)));
     }
     entry.names.iter().try_for_each(|name| check_label("name", name))?;
+    let most = if entry.covers.is_some() { OBJECT_BYTES_MAX } else { MESSAGE_BYTES_MAX };
     match &entry.message {
-        Message::Whole(bytes) if bytes.len() > MESSAGE_BYTES_MAX => {
-            Err(StoreError::Invalid(format!("at most {MESSAGE_BYTES_MAX} bytes are signed whole")))
+        Message::Whole(bytes) if bytes.len() > most => {
+            Err(StoreError::Invalid(format!("at most {most} bytes of a {} are signed whole", entry.kind)))
         }
+        Message::Sha256(_) if entry.covers.is_some() => Err(StoreError::Invalid("a CRL is signed whole".into())),
         Message::Whole(_) | Message::Sha256(_) => Ok(()),
     }
 }

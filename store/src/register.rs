@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use hsm::Pool;
+use hsm::{Message, Pool};
 use policy::{Timestamp, World};
 
+use crate::attest::{self, Attested};
+use crate::clock::{self, Clock};
 use crate::credential::Credential;
 use crate::database::Database;
-use crate::entry::{RefusalEntry, Revocation};
+use crate::entry::{ActorStamp, Entry, RefusalEntry, Revocation};
 use crate::error::StoreError;
-use crate::ledger::LogConfig;
+use crate::held::{Held, Witness};
 use crate::log::{self, Checkpoint, Head, LogKey};
 use crate::pending::Pending;
 use crate::prepare::{ConclusionRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail};
@@ -21,7 +24,7 @@ use crate::reader::{Lane, ReaderHandle};
 use crate::record::Record;
 use crate::schema::migrate;
 use crate::sql::{Sql, Use, Value, connect};
-use crate::truth::{self, Anchor, Attested, Integrity, Node};
+use crate::truth::{self, Anchor, Integrity, Node, TokenNote, record_key};
 use crate::verify::{self, AuditState, NEW_TILES, Patrol};
 use crate::writer::{Reply, WriterHandle};
 
@@ -29,10 +32,23 @@ use crate::writer::{Reply, WriterHandle};
 const CHECKPOINT_BIT: u64 = 1 << 63;
 /// Checkpoints are signed one at a time; what was never concluded is dropped.
 const CHECKPOINTS_UNDER_WAY: usize = 16;
+/// So much is hashed on an async thread: well under a tenth of a millisecond.
+const HASHED_BYTES_MAX: usize = 65_536;
 /// An alarm list is for people; what does not fit is in `counts`.
 const UNCONCLUDED_MAX: usize = 1_000;
 /// Records of one call: one ACME order and all its authorizations.
 const RECORDS_MAX: usize = 256;
+
+/// How the log is known outside.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// The checkpoint's origin line and the log key's name: a schema-less URL without spaces or `+`.
+    pub origin: String,
+    /// A folder of this node alone, outside the database: the newest head it saw, by which a register that was put back is
+    /// noticed, and an image of the fold, which a start goes on from. The newest signed checkpoint is kept in the token too.
+    /// Without a folder none of it is kept.
+    pub state: Option<PathBuf>,
+}
 
 /// From where a node that had stopped goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +80,11 @@ pub(crate) struct Register {
     checkpoints: Mutex<BTreeMap<u64, String>>,
     /// The newest checkpoint that this node signed, or saw signed by the log key.
     signed: RwLock<Option<SignedHead>>,
+    /// None where the node keeps nothing outside the database.
+    token_note: Option<TokenNote>,
     pub node: Arc<Node>,
     patrol: Patrol,
-    world: World,
+    clock: Arc<Clock>,
 }
 
 impl Register {
@@ -88,35 +106,64 @@ impl Register {
         })
         .await?;
         let (key, made) = truth::open_key(pool, &log.origin, sealed.clone()).await?;
+        // Before the head is read: what another node signs meanwhile must not look like something that was taken away.
+        let token_note = log.state.as_ref().map(|_| TokenNote::new(pool, &log.origin));
+        let in_token = match &token_note {
+            Some(note) => note.newest().await?,
+            None => None,
+        };
         let pending = Arc::new(Pending::default());
-        let for_writer = Arc::clone(&pending);
-        let clock = world.clone();
+        let clock = Arc::new(Clock::new(world.clone()));
+        let (for_writer, writers_clock) = (Arc::clone(&pending), Arc::clone(&clock));
         let (writer, readers, threads, node, resumed) = blocking(move || {
             let mut sql = connect(&database, Use::Write)?;
             if sealed.is_none() {
                 keep_key(sql.as_mut(), &made)?;
             }
             let anchor = log.state.as_deref().map(Anchor::open).transpose()?;
-            let resumed = match &anchor {
+            let (resumed, in_token) = match &anchor {
                 Some(anchor) if resume => {
-                    let (head, known) = Node::resume(sql.as_mut(), &log.origin, &key, anchor)?;
-                    Some(Resumed { head, known })
+                    let (head, known) = Node::resume(sql.as_mut(), &log.origin, &key, (anchor, in_token))?;
+                    (Some(Resumed { head, known }), None)
                 }
-                Some(_) | None => None,
+                Some(_) | None => (None, in_token),
             };
-            let node = Arc::new(Node::load(sql.as_mut(), &log.origin, key, anchor, clock)?);
-            let (writer, thread) = WriterHandle::start(database.clone(), sql, Arc::clone(&node), for_writer)?;
+            let node = Arc::new(Node::load(sql.as_mut(), &log.origin, key, (anchor, in_token), world)?);
+            writers_clock.begin(&node);
+            let (writer, thread) =
+                WriterHandle::start(database.clone(), sql, Arc::clone(&node), for_writer, writers_clock)?;
             let (readers, mut threads) = ReaderHandle::start(&database)?;
             threads.push(thread);
             Ok((writer, readers, threads, node, resumed))
         })
         .await?;
-        let (threads, checkpoints) = (Mutex::new(threads), Mutex::default());
-        let signed = RwLock::default();
-        Ok((
-            Register { writer, readers, threads, pending, checkpoints, signed, node, patrol: Patrol::default(), world },
-            resumed,
-        ))
+        let register = Register {
+            writer,
+            readers,
+            threads: Mutex::new(threads),
+            pending,
+            checkpoints: Mutex::default(),
+            signed: RwLock::default(),
+            token_note,
+            node,
+            patrol: Patrol::default(),
+            clock,
+        };
+        if let (Some(_), Some(note)) = (resumed, &register.token_note)
+            && let Err(error) = note.forget().await
+        {
+            register.stop();
+            return Err(error);
+        }
+        Ok((register, resumed))
+    }
+
+    /// Keeps the newest signed checkpoint in the token: the node ends.
+    pub(crate) async fn note_in_token(&self) {
+        let signed = self.signed().clone();
+        if let (Some(note), Some(signed)) = (&self.token_note, signed) {
+            note.keep_at_once(signed.size, &signed.note).await;
+        }
     }
 
     pub(crate) fn stop(&self) {
@@ -134,10 +181,13 @@ impl Register {
         }
     }
 
-    /// Follows what other nodes appended, and notices a log that was cut or exchanged although nobody writes.
+    /// Follows what other nodes appended, and notices a log that was cut or exchanged although nobody writes. Done every second
+    /// for the checkpoints: a node that writes nothing hears of an operator's word here.
     pub(crate) async fn follow(&self) -> Result<(), StoreError> {
         let node = Arc::clone(&self.node);
-        self.ask(Lane::Request, move |sql| Ok(node.follow(sql, false)?)).await
+        self.ask(Lane::Request, move |sql| Ok(node.follow(sql, false)?)).await?;
+        self.clock.learn(&self.node);
+        Ok(())
     }
 
     /// One step of the service's own audit: what came since the last, up to a bound, and a tile of what is old.
@@ -174,11 +224,41 @@ impl Register {
     /// An operation, attested.
     pub(crate) async fn credential(&self, operation: u64) -> Result<Option<Attested<Credential>>, StoreError> {
         let node = Arc::clone(&self.node);
-        self.ask(Lane::Request, move |sql| truth::credential(&node, sql, operation)).await
+        self.ask(Lane::Request, move |sql| attest::credential(&node, sql, operation)).await
     }
 
+    /// What this node's clock shows. Whether that becomes a row's time the writer says.
     pub(crate) fn now(&self) -> Timestamp {
-        self.world.now()
+        self.clock.shows()
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The time, if it can be believed. Where the log is said to be ahead it is asked again: another node may have written an
+    /// operator's word since.
+    pub(crate) async fn time(&self) -> Result<Timestamp, StoreError> {
+        if let Err(Held { by: Witness::Log, .. }) = self.clock.now() {
+            self.follow().await?;
+        }
+        Ok(self.clock.now()?)
+    }
+
+    /// Writes an operator's word that this node's clock is right; answers it as (what was in force, what is now).
+    pub(crate) async fn set_time(&self, actor: ActorStamp, reason: &str) -> Result<(Timestamp, Timestamp), StoreError> {
+        self.follow().await?;
+        if let Some(held) = self.clock.contradicted() {
+            return Err(held.into());
+        }
+        let before = self.node.fold(|fold, _| fold.version(&record_key(clock::KIND, clock::ID)));
+        let (from, to) = (self.clock.in_force(), self.clock.shows());
+        let word = clock::word(from, to, reason, actor, before);
+        let row = RecordRow::new(word, to)?;
+        match self.writer.write(Op::Record(Arc::new(vec![row]))).await? {
+            Reply::Versions(_) => Ok((from, to)),
+            other => Err(StoreError::Corrupt(format!("the writer answered {other:?}"))),
+        }
     }
 
     #[cfg(feature = "testing")]
@@ -196,9 +276,17 @@ impl Register {
 
     async fn write_for_index(&self, op: Op) -> Result<u64, StoreError> {
         match self.writer.write(op).await? {
-            Reply::Index(index) => Ok(index),
+            Reply::Leaf(index, _) => Ok(index),
             other => Err(StoreError::Corrupt(format!("the writer answered {other:?}"))),
         }
+    }
+
+    /// An intent's row. One with much to hash is made off the async threads.
+    pub(crate) async fn prepare(&self, entry: Entry) -> Result<Arc<IntentRow>, StoreError> {
+        let is_large = matches!(&entry.message, Message::Whole(bytes) if bytes.len() > HASHED_BYTES_MAX);
+        let now = self.now();
+        let make = move || Ok(Arc::new(IntentRow::new(entry, now)?));
+        if is_large { blocking(make).await } else { make() }
     }
 
     pub(crate) async fn intend(&self, row: Arc<IntentRow>) -> Result<u64, StoreError> {
@@ -213,7 +301,7 @@ impl Register {
         outcome: Outcome,
     ) -> Result<Credential, StoreError> {
         let intended = match self.pending.take(operation) {
-            Some(row) => queries::intended(operation, &row),
+            Some((at, row)) => queries::intended(operation, at, &row),
             None => self.read_intended(operation).await?,
         };
         if signer.is_some_and(|signer| signer != intended.signing_key_hash) {
@@ -222,10 +310,9 @@ impl Register {
         let row = ConclusionRow::new(operation, intended.kind.as_str(), &intended.serial, outcome, self.now());
         let row = Arc::new(row);
         match self.writer.write_surely(Op::Conclude(Arc::clone(&row))).await? {
-            Reply::Index(_) => {}
-            other => return Err(StoreError::Corrupt(format!("the writer answered {other:?}"))),
+            Reply::Leaf(_, at) => Ok(queries::concluded(intended, at, &row)),
+            other => Err(StoreError::Corrupt(format!("the writer answered {other:?}"))),
         }
-        Ok(queries::concluded(intended, &row))
     }
 
     /// The intent of an operation that is no longer in memory.
@@ -245,7 +332,7 @@ impl Register {
         let look = move |sql: &mut dyn Sql| {
             let mut found = Vec::with_capacity(operations.len());
             for operation in &operations {
-                found.extend(truth::credential(&node, sql, *operation)?.map(Attested::into_inner));
+                found.extend(attest::credential(&node, sql, *operation)?.map(Attested::into_inner));
             }
             Ok(found)
         };
@@ -253,16 +340,21 @@ impl Register {
     }
 
     pub(crate) async fn refuse(&self, refusal: &RefusalEntry) -> Result<u64, StoreError> {
-        let tail = refusal_tail(refusal, self.now())?;
-        self.write_for_index(Op::Refuse(Arc::new(tail))).await
+        let now = self.now();
+        self.write_for_index(Op::Refuse(now, Arc::new(refusal_tail(refusal, now)?))).await
     }
 
-    pub(crate) async fn record(&self, records: Vec<Record>) -> Result<Vec<u64>, StoreError> {
+    /// `withdraws`: each takes a right away, and is written whatever the clock shows.
+    pub(crate) async fn record(&self, records: Vec<Record>, withdraws: bool) -> Result<Vec<u64>, StoreError> {
         if records.is_empty() || records.len() > RECORDS_MAX {
             return Err(StoreError::Invalid(format!("1 to {RECORDS_MAX} records at once")));
         }
+        if records.iter().any(|record| record.kind == clock::KIND) {
+            return Err(StoreError::Invalid("the time is set by itself".into()));
+        }
         let now = self.now();
-        let rows = records.into_iter().map(|record| RecordRow::new(record, now)).collect::<Result<Vec<_>, _>>()?;
+        let rows = records.into_iter().map(|record| RecordRow::new(record, now).map(|row| row.withdrawing(withdraws)));
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
         match self.writer.write(Op::Record(Arc::new(rows))).await? {
             Reply::Versions(versions) => Ok(versions),
             other => Err(StoreError::Corrupt(format!("the writer answered {other:?}"))),
@@ -284,8 +376,12 @@ impl Register {
     pub(crate) async fn intend_checkpoint(&self, key: &LogKey) -> Result<Option<(u64, String)>, StoreError> {
         self.node.not_held()?;
         self.follow().await?;
+        let signed = self.signed().clone();
+        if let (Some(note), Some(signed)) = (&self.token_note, &signed) {
+            note.keep(signed.size, &signed.note, self.now()).await;
+        }
         let head = self.node.head();
-        let newest = self.signed().as_ref().map_or(0, |signed| signed.size);
+        let newest = signed.map_or(0, |signed| signed.size);
         if head.size == newest
             || head.size <= self.node.burned()?
             || self.another_signed(head.size, head.root, key).await?
@@ -388,10 +484,10 @@ async fn blocking<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use hsm::testing::TestToken;
-    use hsm::{Key, KeyKind, Message};
+    use hsm::{Key, KeyKind};
 
     use super::*;
-    use crate::entry::{ActorStamp, Entry, GrantStamp, Kind};
+    use crate::entry::{ActorStamp, GrantStamp, Kind};
 
     fn entry(key: &Key) -> Entry {
         let actor = ActorStamp { id: "a".into(), proof: "system".into(), proof_id: String::new() };

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use ring::digest::{SHA256, digest};
 
 use crate::error::StoreError;
+use crate::leaf::BEFORE_ALL;
 use crate::sql::{Sql, SqlError, Value};
 
 /// A column's type.
@@ -219,7 +220,7 @@ fn take_step(sql: &mut dyn Sql, migration: &Migration) -> Result<(), SqlError> {
     )?;
     sql.script(migration.text)?;
     if migration.version == 1 {
-        let empty = [Value::Int(1), Value::Int(0), Value::Blob(b""), Value::Int(0), Value::Blob(b"")];
+        let empty = [Value::Int(1), Value::Int(0), Value::Blob(b""), Value::Int(BEFORE_ALL.unix()), Value::Blob(b"")];
         sql.insert("INSERT INTO head (id, size, edge, time, seal)", 5, &empty)?;
     }
     Ok(())

@@ -1,13 +1,14 @@
 //! Texts behind hashes: each policy and profile that leaves name by its hash, recorded once, so that it can be read for ever.
 //!
 //! A text is one record or a few: id = the hash, further parts `HASH.1`, `HASH.2`; body `{"part", "parts", "text"}`. All are
-//! written in one transaction. Which bytes the hash is made of is its maker's matter (`policy`, `ca`).
+//! written in one transaction. The hash is SHA-256 of the whole text in UTF-8, so that a text proves itself.
 
 use serde_json::{Value, json};
 
 use crate::entry::ActorStamp;
 use crate::error::StoreError;
 use crate::record::Record;
+use crate::schema::sha256;
 
 /// Characters of a part: with every one escaped it fits a record's body, 64 KiB.
 const PART_CHARS: usize = 10_000;
@@ -38,6 +39,11 @@ impl TextKind {
     }
 }
 
+/// The hash by which leaves name a text.
+pub(crate) fn hash(text: &str) -> [u8; 32] {
+    sha256(text.as_bytes())
+}
+
 /// The id of a part.
 pub(crate) fn id(hash: &[u8; 32], part: u64) -> String {
     match part {
@@ -47,12 +53,8 @@ pub(crate) fn id(hash: &[u8; 32], part: u64) -> String {
 }
 
 /// The records of a text.
-pub(crate) fn records(
-    kind: TextKind,
-    hash: &[u8; 32],
-    text: &str,
-    actor: &ActorStamp,
-) -> Result<Vec<Record>, StoreError> {
+pub(crate) fn records(kind: TextKind, text: &str, actor: &ActorStamp) -> Result<Vec<Record>, StoreError> {
+    let hash = hash(text);
     let chars: Vec<char> = text.chars().collect();
     let parts: Vec<String> = chars.chunks(PART_CHARS).map(|part| part.iter().collect()).collect();
     let parts = if parts.is_empty() { vec![String::new()] } else { parts };
@@ -62,7 +64,7 @@ pub(crate) fn records(
     let all = parts.len();
     let record = |(part, text): (u64, String)| Record {
         kind: kind.as_str(),
-        id: id(hash, part),
+        id: id(&hash, part),
         owner: None,
         lookup: None,
         expires: None,
@@ -73,7 +75,15 @@ pub(crate) fn records(
     Ok((0..).zip(parts).map(record).collect())
 }
 
-/// A part and how many there are.
+/// A part: how many there are, and what it says.
 pub(crate) fn part(body: &Value) -> Option<(u64, &str)> {
     Some((body.get("parts")?.as_u64()?, body.get("text")?.as_str()?))
+}
+
+/// Whose part it is, and which: the reverse of [`id`].
+pub(crate) fn parse_id(id: &str) -> Option<(&str, u64)> {
+    match id.split_once('.') {
+        None => Some((id, 0)),
+        Some((hash, part)) => Some((hash, part.parse().ok().filter(|part| *part > 0)?)),
+    }
 }

@@ -176,10 +176,10 @@ fn a_revoked_certificate_leaves_the_crl_two_weeks_after_its_end_and_no_sooner() 
         let issued = house.issue(1).await;
         house.ledger.revoke(revocation(issued.operation)).await.unwrap();
         let end = issued.validity.unwrap().not_after();
-        house.world.set(end.plus_secs(14 * 86_400 + 1));
-        house.ledger.intend(house.crl(10, "tls", Some(&[]))).await.unwrap();
-        clean(&database);
         house.world.set(end.plus_secs(14 * 86_400));
+        house.ledger.intend(house.crl(10, "tls", Some(&[]))).await.unwrap();
+        finds(&database, "crl", "does not list 01010000000000000000000000000001");
+        house.world.set(end.plus_secs(14 * 86_400 + 1));
         house.ledger.intend(house.crl(11, "tls", Some(&[]))).await.unwrap();
         finds(&database, "crl", "does not list 01010000000000000000000000000001");
     });
@@ -351,26 +351,52 @@ fn a_word_that_is_no_proof_is_found() {
 fn a_hash_without_its_text_is_found_once_texts_are_kept() {
     on_both(|database| async move {
         let house = House::open(&database).await;
+        let shaped_by = |n: u64, text: &str| Entry { profile_hash: text_hash(text), ..house.entry(n) };
         // A register that keeps none is not judged by them.
         house.ledger.refuse(refusal()).await.unwrap();
         clean(&database);
-        let policy = Entry { grant: store::GrantStamp { policy_hash: [5; 32], ..grant() }, ..house.entry(1) };
         for _ in 0..2 {
-            house.ledger.record_text(TextKind::Profile, &[9; 32], "a", &actor()).await.unwrap();
+            house.ledger.record_text(TextKind::Profile, "a", &actor()).await.unwrap();
         }
-        assert_eq!(house.ledger.head().size, 4, "recorded once");
-        house.ledger.intend(policy).await.unwrap();
+        assert_eq!(house.ledger.head().size, 4, "two keys, a refusal, and the text once");
+        house.ledger.intend(shaped_by(1, "a")).await.unwrap();
         clean(&database);
         // A long one is in parts; what was kept is read again.
         let long = "é\u{1}\"".repeat(10_000);
-        house.ledger.record_text(TextKind::Profile, &[8; 32], &long, &actor()).await.unwrap();
-        assert_eq!(house.ledger.text(TextKind::Profile, &[8; 32]).await.unwrap(), Some(long));
-        assert_eq!(house.ledger.text(TextKind::Policy, &[8; 32]).await.unwrap(), None);
+        house.ledger.record_text(TextKind::Profile, &long, &actor()).await.unwrap();
+        house.ledger.intend(shaped_by(2, &long)).await.unwrap();
+        clean(&database);
+        let hash = text_hash(&long);
+        assert_eq!(house.ledger.text(TextKind::Profile, &hash).await.unwrap(), Some(long));
+        assert_eq!(house.ledger.text(TextKind::Policy, &hash).await.unwrap(), None);
         let size = house.ledger.head().size;
-        house.ledger.intend(Entry { profile_hash: [6; 32], ..house.entry(2) }).await.unwrap();
-        house.ledger.intend(Entry { profile_hash: [6; 32], ..house.entry(3) }).await.unwrap();
+        house.ledger.intend(shaped_by(3, "b")).await.unwrap();
+        house.ledger.intend(shaped_by(4, "b")).await.unwrap();
         // Too late is not below.
-        house.ledger.record_text(TextKind::Profile, &[6; 32], "b", &actor()).await.unwrap();
-        finds(&database, "text", &format!("leaf idx={size} column bytes: no profile-text of 0606"));
+        house.ledger.record_text(TextKind::Profile, "b", &actor()).await.unwrap();
+        finds(
+            &database,
+            "text",
+            &format!("leaf idx={size} column bytes: no profile-text of {}", hex::encode(text_hash("b"))),
+        );
     });
+}
+
+#[test]
+fn a_text_that_is_not_that_of_its_hash_is_found() {
+    let body = |parts: u64, text: &str| serde_json::json!({ "part": 0, "parts": parts, "text": text });
+    for (id, body, says) in [
+        (hex::encode(text_hash("a")), body(1, "another"), "is not the text of its hash"),
+        (format!("{}.1", hex::encode(text_hash("a"))), body(2, "a"), "does not follow the part before it"),
+        (hex::encode(text_hash("a")), serde_json::json!({}), "is no part of a text"),
+    ] {
+        on_sqlite(|database| async move {
+            let house = House::open(&database).await;
+            let text = Record { kind: "profile-text", id, body, ..record("text", Some(0)) };
+            house.ledger.record(vec![text]).await.unwrap();
+            finds(&database, "text", says);
+            let read = house.ledger.text(TextKind::Profile, &text_hash("a")).await;
+            assert!(!matches!(read, Ok(Some(_))), "{read:?}");
+        });
+    }
 }

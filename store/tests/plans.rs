@@ -93,16 +93,17 @@ async fn exercise(database: &Database) {
         ledger.record_list("thing", RecordFilter { owner, lookup, after: None, limit: 10 }).await.unwrap();
     }
     ledger.record_get("thing", "a").await.unwrap();
-    ledger.record_text(store::TextKind::Profile, &[9; 32], "a profile", &actor()).await.unwrap();
-    ledger.text(store::TextKind::Profile, &[9; 32]).await.unwrap().unwrap();
+    ledger.record_text(store::TextKind::Profile, "a profile", &actor()).await.unwrap();
+    ledger.text(store::TextKind::Profile, &text_hash("a profile")).await.unwrap().unwrap();
     ledger.refuse(refusal()).await.unwrap();
     for _ in 0..3 {
         ledger.audit_step().await.unwrap();
     }
     ledger.follow().await.unwrap();
-    ledger.record_text(store::TextKind::Profile, &[9; 32], "text", &actor()).await.unwrap();
-    ledger.text(store::TextKind::Profile, &[9; 32]).await.unwrap().unwrap();
-    ledger.audit_step().await.unwrap();
+    ledger.time().await.unwrap();
+    ledger.database_time().await.unwrap();
+    ledger.withdraw(vec![record("r4", None)]).await.unwrap();
+    ledger.set_time(actor(), "a clock was ahead").await.unwrap();
     house.checkpoint().await;
     for level in 0..2 {
         ledger.tile(level, 0, 256).await.unwrap();
@@ -160,8 +161,16 @@ async fn fill(house: &House) {
     let late = house.ledger.intend(house.entry(2_000_000)).await.unwrap();
     house.ledger.revoke(revocation(late.operation())).await.unwrap();
     house.ledger.conclude_unsigned(late, vec![7; 72]).await.unwrap();
-    let signature = house.signature(house.crl(2_000_001, "tls", None)).await;
-    house.ledger.conclude(signature).await.unwrap();
+    // The second takes the place of the first.
+    for n in [2_000_001, 2_000_003] {
+        let signature = house.signature(house.crl(n, "tls", None)).await;
+        house.ledger.conclude(signature).await.unwrap();
+    }
+    // CRLs of other issuers: a table of two rows is walked by anyone who knows that there are two.
+    for n in 0..100 {
+        let intent = house.ledger.intend(house.crl(2_000_010 + n, &format!("issuer{n}"), None)).await.unwrap();
+        house.ledger.conclude_unsigned(intent, vec![7; 72]).await.unwrap();
+    }
     // Ed25519 signs no SHA-256: a failure.
     let failing = Entry { key: house.log.clone(), message: hsm::Message::Sha256([4; 32]), ..house.entry(2_000_002) };
     let intent = house.ledger.intend(failing).await.unwrap();

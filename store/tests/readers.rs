@@ -96,3 +96,37 @@ fn the_write_ahead_log_stays_bounded_under_readers_that_do_not_end() {
         assert!(longest < LOG_BYTES, "{} MiB", longest >> 20);
     });
 }
+
+#[test]
+fn an_auditor_keeps_no_snapshot_while_it_walks() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        house.issue(1).await;
+        let log = format!("{}-wal", path_of(&database).display());
+        let (asks, mut asked) = tokio::sync::mpsc::channel(1);
+        let (goes_on, waits) = std::sync::mpsc::channel();
+        let source = database.clone();
+        let auditor = std::thread::spawn(move || {
+            let mut first = true;
+            store::verify_pinned(source, &store::Pins::default(), &mut |_| {
+                if std::mem::take(&mut first) {
+                    asks.blocking_send(()).unwrap();
+                    waits.recv().unwrap();
+                }
+            })
+        });
+        // In the middle of its walk the register grows by more than its write-ahead log may.
+        asked.recv().await.unwrap();
+        let mut longest = 0;
+        for n in 2..=CRLS {
+            let large = Entry { message: Message::from(vec![n as u8; 1 << 20]), ..house.entry(n) };
+            let intent = house.ledger.intend(large).await.unwrap();
+            house.ledger.conclude_unsigned(intent, vec![1]).await.unwrap();
+            longest = longest.max(std::fs::metadata(&log).unwrap().len());
+        }
+        goes_on.send(()).unwrap();
+        let report = auditor.join().unwrap().unwrap();
+        assert_eq!(report.leaves, house.ledger.head().size, "what came meanwhile was walked too");
+        assert!(longest < LOG_BYTES, "{} MiB", longest >> 20);
+    });
+}

@@ -5,8 +5,11 @@
 
 mod support;
 
-use store::{Covers, Database, Record, State, StoreError};
-use support::{House, log_config, on_both, on_sqlite, path_of, record, revocation};
+use hsm::Message;
+use store::{Covers, Database, Entry, Record, State, StoreError, TextKind};
+use support::{
+    House, actor, log_config, on_both, on_sqlite, path_of, record, revocation, shown, tbs_crl_of, text_hash, verified,
+};
 
 /// Runs the thief's SQL, in both engines' dialect.
 fn steal(database: &Database, sql: &str) {
@@ -101,6 +104,36 @@ fn a_record_out_of_nothing_is_refused() {
     });
 }
 
+/// The texts behind hashes are rows like others: what an auditor reads is what was recorded, or a refusal.
+#[test]
+fn a_text_that_a_thief_touched_is_not_read() {
+    for sql in [
+        "UPDATE record SET body = REPLACE(body, '30d', '900d') WHERE id = 'HASH'",
+        "UPDATE record SET body = (SELECT o.body FROM record o WHERE o.kind = 'policy-text') WHERE id = 'HASH'",
+        "DELETE FROM record WHERE id = 'HASH'",
+        "DELETE FROM record WHERE id = 'HASH'; DELETE FROM present WHERE id = 'HASH'",
+        "DELETE FROM record WHERE id = 'HASH.1'",
+    ] {
+        on_both(|database| async move {
+            let house = House::open(&database).await;
+            let text = "max_validity = 30d\n".repeat(1_000);
+            let hash = text_hash(&text);
+            house.ledger.record_text(TextKind::Profile, &text, &actor()).await.unwrap();
+            house.ledger.record_text(TextKind::Policy, "permit(principal, action, resource);", &actor()).await.unwrap();
+            steal(&database, &sql.replace("HASH", &hex::encode(hash)));
+            let place = format!("kind=profile-text id={}", hex::encode(hash));
+            altered(house.ledger.text(TextKind::Profile, &hash).await, &place);
+            alarmed(&house, &place);
+            // It is not recorded a second time over the trace.
+            house.ledger.record_text(TextKind::Profile, &text, &actor()).await.unwrap();
+            let house = house.reopened(&database).await;
+            altered(house.ledger.text(TextKind::Profile, &hash).await, &place);
+            let report = verified(database.clone(), None);
+            assert!(report.findings.iter().any(|f| f.what == "record"), "{sql}:\n{}", shown(&report));
+        });
+    }
+}
+
 /// What a thief does to the certificate of operation OP; OTHER is another one.
 const CREDENTIAL_ATTACKS: [(&str, &str); 6] = [
     ("its owner altered", "UPDATE intent SET owner = 'bank' WHERE op = OP"),
@@ -133,6 +166,65 @@ fn a_certificate_that_a_thief_touched_decides_nothing_running_and_restarted() {
                 let house = house.reopened(&database).await;
                 altered(house.ledger.credential(&ours.serial_hex()).await, &format!("op={}", ours.operation));
             }
+        });
+    }
+}
+
+/// What a thief does to the bytes of the newest CRL, whose rows are those from SLOT on; OLD are those of the one before, of
+/// which the thief kept a copy.
+const OBJECT_ATTACKS: [(&str, &str, bool); 6] = [
+    (
+        "altered",
+        "UPDATE object SET bytes = (SELECT w.bytes FROM object w WHERE w.slot = SLOT + 1) WHERE slot = SLOT",
+        true,
+    ),
+    ("put back", "UPDATE object SET bytes = (SELECT k.bytes FROM kept k) WHERE slot = SLOT", true),
+    ("deleted", "DELETE FROM object", true),
+    ("its end cut off", "DELETE FROM object WHERE slot = SLOT + 1", true),
+    (
+        "its chunks exchanged",
+        "UPDATE object SET slot = SLOT + 9 WHERE slot = SLOT; UPDATE object SET slot = SLOT WHERE slot = SLOT + 1; \
+         UPDATE object SET slot = SLOT + 1 WHERE slot = SLOT + 9",
+        true,
+    ),
+    ("the old one back beside it", "INSERT INTO object (slot, bytes) SELECT OLD, k.bytes FROM kept k", false),
+];
+
+#[test]
+fn the_bytes_of_a_crl_that_a_thief_touched_are_not_published_and_found() {
+    for (what, sql, is_touched) in OBJECT_ATTACKS {
+        on_both(|database| async move {
+            let house = House::open(&database).await;
+            let crl = |n| Entry {
+                message: Message::from(tbs_crl_of(&[], (3 << 19) + n as usize)),
+                ..house.crl(n, "tls", None)
+            };
+            let old = house.ledger.conclude(house.signature(crl(10)).await).await.unwrap().operation * 512;
+            steal(&database, &format!("CREATE TABLE kept AS SELECT bytes FROM object WHERE slot = {old}"));
+            house.ledger.conclude(house.signature(house.crl(11, "tls", None)).await).await.unwrap();
+            let newest = house.ledger.conclude(house.signature(crl(12)).await).await.unwrap().operation;
+            let sql = sql.replace("SLOT", &(newest * 512).to_string()).replace("OLD", &old.to_string());
+            steal(&database, &sql);
+            let place = format!("object slot={} op={newest}", newest * 512);
+            let found = if is_touched { place.clone() } else { format!("object slot={old} op={}", old / 512) };
+            for _ in 0..2 {
+                house.ledger.audit_step().await.unwrap();
+            }
+            alarmed(&house, &found);
+            let house = house.reopened(&database).await;
+            match (is_touched, house.ledger.newest_crl("tls").await) {
+                (true, read) => {
+                    altered(read, &place);
+                    alarmed(&house, &place);
+                }
+                (false, read) => assert_eq!(read.unwrap().unwrap().operation, newest, "{what}"),
+            }
+            let report = verified(database.clone(), None);
+            assert!(
+                report.findings.iter().any(|f| f.what == "object" && f.where_ == found),
+                "{what}: {}",
+                shown(&report)
+            );
         });
     }
 }
@@ -234,14 +326,92 @@ fn a_register_put_back_to_yesterday_is_not_started() {
         steal(&database, &copy);
         house.issue(2).await;
         let house = house.closed().await;
-        for stale in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{stale}", path_of(&database).display()));
-        }
-        std::fs::copy(&yesterday, path_of(&database)).unwrap();
+        put_back(&database, &yesterday);
         let refused = house.open(&database, Some(state.path())).await;
         assert!(matches!(refused, Err(StoreError::Held(_))), "{refused:?}");
         // A node that never saw it cannot know: its own folder is what it knows by.
         house.open(&database, None).await.unwrap();
+    });
+}
+
+/// Puts a copy of a register in its place.
+fn put_back(database: &Database, copy: &std::path::Path) {
+    for stale in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{stale}", path_of(database).display()));
+    }
+    std::fs::copy(copy, path_of(database)).unwrap();
+}
+
+/// Whoever deletes the node's folder too meets the token.
+#[test]
+fn a_register_put_back_beside_a_deleted_folder_is_not_started() {
+    on_sqlite(|database| async move {
+        let (state, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let folder = state.path().join("state");
+        let house = House::open_in(&database, &folder).await;
+        house.issue(1).await;
+        house.checkpoint().await;
+        let yesterday = dir.path().join("yesterday.db");
+        steal(&database, &format!("VACUUM INTO '{}'", yesterday.display()));
+        house.issue(2).await;
+        let signed: u64 = house.checkpoint().await.lines().nth(1).unwrap().parse().unwrap();
+        let closed = house.closed().await;
+        put_back(&database, &yesterday);
+        std::fs::remove_dir_all(&folder).unwrap();
+        let refused = closed.open(&database, Some(&folder)).await;
+        assert!(matches!(&refused, Err(StoreError::Held(why)) if why.contains(&signed.to_string())), "{refused:?}");
+        // An operator leads out of it, and what the lost history may have signed is not signed again.
+        let (house, resumed) = closed.resume(&database, &folder, "the host died; restored").await.unwrap();
+        assert_eq!(resumed.known.unwrap().size, signed);
+        assert!(house.ledger.intend_checkpoint(&house.log).await.unwrap().is_none());
+        // From then on the token speaks of it no more.
+        house.open_again(&database, &folder).await.unwrap().close().await;
+        for n in 10..20 {
+            house.issue(n).await;
+        }
+        house.checkpoint().await;
+        // The next start is an ordinary one, without the folder too.
+        let closed = house.closed().await;
+        std::fs::remove_dir_all(&folder).unwrap();
+        closed.open(&database, Some(&folder)).await.unwrap();
+    });
+}
+
+#[test]
+fn the_token_is_told_every_few_seconds_and_at_the_end_and_the_node_that_is_further_has_the_last_word() {
+    on_both(|database| async move {
+        let (one_state, two_state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let one = House::open_in(&database, one_state.path()).await;
+        let in_token = |house: &House| {
+            let pool = house.pool.clone();
+            async move {
+                let notes = pool.notes(support::ORIGIN).await.unwrap();
+                let size =
+                    |note: &Vec<u8>| String::from_utf8_lossy(note).lines().nth(1).unwrap().parse::<u64>().unwrap();
+                notes.iter().map(size).max()
+            }
+        };
+        let sizes = async |house: &House, n: u64| {
+            house.issue(n).await;
+            house.checkpoint().await.lines().nth(1).unwrap().parse::<u64>().unwrap()
+        };
+        let first = sizes(&one, 1).await;
+        assert_eq!(in_token(&one).await, None);
+        // The look after it brings it there; the clock of this test stands still, so no other follows.
+        let second = sizes(&one, 2).await;
+        assert_eq!(in_token(&one).await, Some(first));
+        sizes(&one, 3).await;
+        assert_eq!(in_token(&one).await, Some(first));
+        let two = one.beside_in(&database, two_state.path()).await;
+        let third = sizes(&two, 4).await;
+        assert!(third > second);
+        let (pool, ledger) = (two.pool.clone(), two.ledger.clone());
+        ledger.close().await;
+        assert_eq!(in_token(&two).await, Some(third));
+        // The one that ends later knows less.
+        one.ledger.close().await;
+        assert_eq!(pool.notes(support::ORIGIN).await.unwrap().len(), 2);
+        assert_eq!(in_token(&two).await, Some(third));
     });
 }
 
@@ -362,10 +532,7 @@ fn an_operator_goes_on_from_a_restored_register_and_no_size_is_signed_twice() {
         house.issue(3).await;
         let signed: u64 = house.checkpoint().await.lines().nth(1).unwrap().parse().unwrap();
         let closed = house.closed().await;
-        for stale in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{stale}", path_of(&database).display()));
-        }
-        std::fs::copy(&yesterday, path_of(&database)).unwrap();
+        put_back(&database, &yesterday);
         assert!(matches!(closed.open(&database, Some(state.path())).await, Err(StoreError::Held(_))));
         assert!(closed.resume(&database, state.path(), " ").await.is_err(), "a reason is given");
         let (house, resumed) = closed.resume(&database, state.path(), "the disk died; restored").await.unwrap();

@@ -231,3 +231,40 @@ fn an_inclusion_proof_is_printed_for_every_entry() {
     assert!(proof["proof"].as_array().is_some_and(|p| !p.is_empty()), "{proof}");
     assert!(proof["checkpoint"].is_string(), "{proof}");
 }
+
+/// A hash in an old entry can be read after the file changed, by asking and without asking the server.
+#[test]
+fn old_rules_can_be_read_by_their_hash() {
+    let mut house = House::started();
+    let issue = |house: &House, out: &str| {
+        house.run(&["issue", "tls", "www.example.internal", "--out", text(&house.path(out))]);
+        let leaves = house.json(&["audit", "list", "--limit", "20"]);
+        let leaves = leaves.as_array().expect("leaves").clone();
+        let ours = |leaf: &&Value| leaf["event"] == "intend" && leaf["actor"]["id"] == "token:admin";
+        leaves.iter().rev().find(ours).expect("an intent").clone()
+    };
+    let before = issue(&house, "before");
+    for (file, from, to) in
+        [("profiles/tls-server.toml", "\"90d\"", "\"89d\""), ("policies/admin.cedar", "permit", " permit")]
+    {
+        let path = house.ca(file);
+        let rules = std::fs::read_to_string(&path).expect("a file of rules");
+        std::fs::write(&path, rules.replacen(from, to, 1)).expect("it is written");
+    }
+    house.stop();
+    house.start();
+    let after = issue(&house, "after");
+    for pointer in ["/profile/hash", "/grant/policy"] {
+        let hash = |leaf: &Value| leaf.pointer(pointer).and_then(Value::as_str).expect("a hash").to_owned();
+        assert_ne!(hash(&before), hash(&after), "{pointer}");
+        for hash in [hash(&before), hash(&after)] {
+            let read = house.run(&["audit", "show", &hash]);
+            let digest = ring::digest::digest(&ring::digest::SHA256, read.trim_end_matches('\n').as_bytes());
+            assert_eq!(hex::encode(digest), hash, "{read}");
+        }
+    }
+    let old = house.run(&["audit", "show", before["profile"]["hash"].as_str().expect("a hash")]);
+    assert!(old.contains("\"90d\""), "{old}");
+    house.stop();
+    house.run(&["audit", "verify"]);
+}

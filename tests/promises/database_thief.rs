@@ -1,6 +1,8 @@
 //! Whoever can write the database, and holds neither the token nor the process, can stop the service and nothing else
 //! (docs/decisions/006). The attacks that once worked, against the built binary, on SQLite and on PostgreSQL.
 
+mod rows;
+
 use std::path::Path;
 
 use crate::house::{House, PATIENCE, command, succeed, text, until};
@@ -37,6 +39,14 @@ impl Robbed {
                                c.close()";
                 succeed(command(PYTHON, &["-c", program, text(&self.house.ca("chancery.db")), sql]));
             }
+        }
+    }
+
+    /// Bytes as its SQL writes them.
+    fn bytes(&self, hex: &str) -> String {
+        match self.postgres {
+            Some(_) => format!("'\\x{hex}'::bytea"),
+            None => format!("x'{hex}'"),
         }
     }
 
@@ -178,6 +188,11 @@ fn a_register_put_back_to_yesterday_starts_again_only_with_a_reason() {
     std::fs::copy(&yesterday, &database).expect("yesterday is put back");
     let refused = house.output(&["serve"]);
     assert!(!refused.status.success(), "{refused:?}");
+    // Without the node's folder, the token remembers.
+    std::fs::remove_dir_all(house.ca("state")).expect("the folder is deleted");
+    let refused = house.output(&["serve"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("audit resume"), "{said}");
     let resumed = house.json(&["audit", "resume", "--reason", "restored after the disk died"]);
     assert!(resumed["lost"].as_u64() > Some(0), "{resumed}");
     house.start();

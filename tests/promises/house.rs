@@ -136,11 +136,22 @@ impl House {
 
     /// Starts the server and waits until it is ready.
     pub fn start(&mut self) {
+        self.launch(&[]);
+        self.await_ready();
+    }
+
+    /// Starts the server with more in its environment.
+    pub fn launch(&mut self, environment: &[(&str, &str)]) {
         assert!(self.server.is_none(), "the server runs already");
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(self.path("server.log")).expect("a log file");
-        let child = self.command(&["serve"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-        self.server = Some(child.expect("the server starts"));
+        let mut serve = self.command(&["serve"]);
+        serve.envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self.server = Some(serve.spawn().expect("the server starts"));
+    }
+
+    /// Waits until the server is ready.
+    pub fn await_ready(&mut self) {
         let url = self.http("/readyz");
         let ready = until(PATIENCE, || {
             let gone = self.server.as_mut().and_then(|c| c.try_wait().ok().flatten());

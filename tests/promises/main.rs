@@ -17,4 +17,5 @@ mod crash;
 mod database_thief;
 mod quickstart;
 mod ssh;
+mod time;
 mod token_loss;

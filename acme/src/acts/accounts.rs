@@ -101,8 +101,11 @@ pub async fn update(state: &AcmeState, id: &str, by: ByAccount) -> Result<Accoun
         }
     };
     by.spend(state, 1)?;
-    let actor = state.actor(&by.account.object);
-    state.desk().write(&actor, vec![by.account.next(&after)]).await?;
+    let (actor, changes) = (state.actor(&by.account.object), vec![by.account.next(&after)]);
+    match after.status {
+        AccountStatus::Valid => state.desk().write(&actor, changes).await?,
+        AccountStatus::Deactivated => state.desk().withdraw(&actor, changes).await?,
+    }
     Ok(after)
 }
 

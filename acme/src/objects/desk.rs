@@ -171,6 +171,10 @@ pub fn store_problem(error: &StoreError) -> Problem {
             tracing::warn!(%error, "the register is unavailable");
             Problem::unavailable("the register is unavailable", UNAVAILABLE_RETRY_SECS)
         }
+        StoreError::Clock(_) => {
+            tracing::warn!(%error, "nothing is written while the clock is not believed");
+            Problem::unavailable("the service does not believe its clock now", CLOCK_RETRY_SECS)
+        }
         StoreError::Unknown(_)
         | StoreError::Conflict(_)
         | StoreError::Duplicate(_)
@@ -186,6 +190,8 @@ pub fn store_problem(error: &StoreError) -> Problem {
 }
 
 const UNAVAILABLE_RETRY_SECS: u32 = 10;
+/// A clock is set right by a person or by NTP, neither of them at once.
+const CLOCK_RETRY_SECS: u32 = 60;
 
 /// The register, for this room's objects.
 #[derive(Clone)]
@@ -221,6 +227,17 @@ impl Desk {
 
     /// Writes all or nothing, durably.
     pub async fn write(&self, actor: &Actor, changes: Vec<Change>) -> Result<(), DeskError> {
+        self.ledger.record(self.records(actor, changes)?).await?;
+        Ok(())
+    }
+
+    /// The same for changes that take a right away: no clock holds them back.
+    pub async fn withdraw(&self, actor: &Actor, changes: Vec<Change>) -> Result<(), DeskError> {
+        self.ledger.withdraw(self.records(actor, changes)?).await?;
+        Ok(())
+    }
+
+    fn records(&self, actor: &Actor, changes: Vec<Change>) -> Result<Vec<Record>, DeskError> {
         let stamp = ActorStamp::from(actor);
         let record = |change: Change| {
             let broken = |source| DeskError::Broken { kind: change.kind.to_owned(), id: change.id.clone(), source };
@@ -235,9 +252,7 @@ impl Desk {
                 expect: Some(change.expect),
             })
         };
-        let records = changes.into_iter().map(record).collect::<Result<Vec<_>, DeskError>>()?;
-        self.ledger.record(records).await?;
-        Ok(())
+        changes.into_iter().map(record).collect()
     }
 }
 

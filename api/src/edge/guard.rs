@@ -178,7 +178,9 @@ mod tests {
     async fn a_panicking_handler_answers_500_and_is_counted() {
         let (router, metrics) = router(Limits::default());
         assert_eq!(ask(&router, "/panics").await.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        assert!(metrics.text(&Default::default()).expect("text").contains("chancery_panics_total 1"));
+        assert!(
+            metrics.text(&Default::default(), &Default::default()).expect("text").contains("chancery_panics_total 1")
+        );
     }
 
     #[tokio::test]

@@ -159,7 +159,7 @@ mod tests {
         let mut read = Vec::new();
         let _ = tokio::time::timeout(Duration::from_secs(20), stuck.read_to_end(&mut read)).await.expect("it is ended");
         assert!(read.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&read));
-        let counted = metrics.text(&Default::default()).expect("text");
+        let counted = metrics.text(&Default::default(), &Default::default()).expect("text");
         assert!(counted.lines().any(|line| line.contains("stuck") && line.ends_with(" 1")), "{counted}");
     }
 

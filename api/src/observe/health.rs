@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::forecast::Surveyor;
-use super::metrics::Readings;
+use super::metrics::{Own, Readings};
 
 /// Alarms told one by one; the rest is a number.
 const ALARMS_MAX: usize = 20;
@@ -124,6 +124,12 @@ impl Lookout {
             alarms.push(format!("There are {} more alarms.", found.len() - ALARMS_MAX));
         }
         Ok(alarms)
+    }
+
+    /// What a scrape reads although the register is away.
+    pub(crate) fn own(&self) -> Own {
+        let integrity = self.ledger.integrity();
+        Own { audited: self.ledger.audited(), alarms: integrity.alarms_total, held: integrity.held.is_some() }
     }
 
     /// What a scrape reads.

@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use axum::extract::MatchedPath;
 use http::{Method, StatusCode};
+use policy::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use store::AuditState;
 
 use super::connections::{ByListener, Connections, Ending};
 
@@ -66,6 +68,17 @@ pub(crate) struct Readings {
     pub(crate) expiring: Vec<(&'static str, u64)>,
 }
 
+/// What the process knows without the register, read when somebody scrapes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Own {
+    /// How far the service's own audit is.
+    pub(crate) audited: AuditState,
+    /// Alarms about rows that are not what the log says.
+    pub(crate) alarms: u64,
+    /// Whether nothing is written, since the register is not what this node knew.
+    pub(crate) held: bool,
+}
+
 /// All counters of this process.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -82,6 +95,48 @@ pub(crate) struct Metrics {
     unconcluded: Gauge<u64, AtomicU64>,
     states: Family<ByState, Gauge<u64, AtomicU64>>,
     expiring: Family<ByBucket, Gauge<u64, AtomicU64>>,
+    audit: Audit,
+}
+
+/// The service's own audit of its register.
+#[derive(Default)]
+struct Audit {
+    newest: Gauge<u64, AtomicU64>,
+    round_at: Gauge<u64, AtomicU64>,
+    all_since: Gauge,
+    findings: Gauge<u64, AtomicU64>,
+    alarms: Gauge<u64, AtomicU64>,
+    held: Gauge,
+}
+
+impl Audit {
+    fn register(&self, registry: &mut Registry) {
+        let count = [
+            ("audit_newest_leaf", "Leaves up to this one were audited as they came", &self.newest),
+            ("audit_round_leaf", "How far the present round through all leaves and their rows is", &self.round_at),
+            ("audit_findings", "Findings of the service's own audit since its start", &self.findings),
+            ("register_alarms", "Alarms about rows that are not what the log says, since the start", &self.alarms),
+        ];
+        for (name, help, gauge) in count {
+            registry.register(name, help, gauge.clone());
+        }
+        let help = "Every leaf and row was audited since then, seconds since 1970; 0 until the first round is through";
+        registry.register("audit_all_since_timestamp_seconds", help, self.all_since.clone());
+        registry.register(
+            "register_held",
+            "1 while nothing is written: the register is not what this node knew",
+            self.held.clone(),
+        );
+    }
+
+    fn set(&self, own: &Own) {
+        self.newest.set(own.audited.newest);
+        self.round_at.set(own.audited.round_at);
+        self.all_since.set(own.audited.all_since.map_or(0, Timestamp::unix));
+        self.findings.set(own.audited.findings);
+        self.alarms.set(own.alarms);
+        self.held.set(own.held.into());
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -118,6 +173,7 @@ impl Metrics {
             unconcluded: Gauge::default(),
             states: Family::default(),
             expiring: Family::default(),
+            audit: Audit::default(),
             registry: Registry::default(),
         };
         registry.register("connections_open", "Open connections", open);
@@ -135,6 +191,7 @@ impl Metrics {
         registry.register("unconcluded_intents", "Intents without a conclusion", metrics.unconcluded.clone());
         registry.register("credentials", "Credentials by state", metrics.states.clone());
         registry.register("credentials_expiring", "Live credentials by expiry", metrics.expiring.clone());
+        metrics.audit.register(&mut registry);
         Self { registry, ..metrics }
     }
 
@@ -176,7 +233,8 @@ impl Metrics {
     }
 
     /// The whole, as text, with these readings.
-    pub(crate) fn text(&self, readings: &Readings) -> Result<String, std::fmt::Error> {
+    pub(crate) fn text(&self, readings: &Readings, own: &Own) -> Result<String, std::fmt::Error> {
+        self.audit.set(own);
         self.hsm_ready.set(i64::from(readings.hsm_ready));
         self.log_size.set(readings.log_size);
         self.unconcluded.set(readings.unconcluded);
@@ -200,5 +258,50 @@ fn method_label(method: &Method) -> &'static str {
         Method::POST => "POST",
         Method::DELETE => "DELETE",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an operator builds alerts on stands in docs/CONFIG.md, all of it.
+    #[test]
+    fn every_metric_is_documented() {
+        let docs = include_str!("../../../docs/CONFIG.md");
+        let metrics = Metrics::new();
+        metrics.answered(None, &Method::GET, StatusCode::OK, Duration::ZERO);
+        metrics.denied("token");
+        metrics.task_failed("audit");
+        let readings = Readings { states: vec![("issued", 1)], expiring: vec![("24h", 1)], ..Readings::default() };
+        let text = metrics.text(&readings, &Own::default()).expect("text");
+        let names: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        assert!(names.len() > 15, "{text}");
+        for name in names {
+            assert!(docs.contains(&format!("| `{name}` |")), "{name} is not in docs/CONFIG.md");
+        }
+    }
+
+    #[test]
+    fn the_audit_is_told_without_the_register() {
+        let audited = AuditState {
+            newest: 70,
+            round_at: 40,
+            all_since: Some(Timestamp::from_unix(1_790_000_000)),
+            findings: 3,
+            ..AuditState::default()
+        };
+        let text = Metrics::new().text(&Readings::default(), &Own { audited, alarms: 2, held: true }).expect("text");
+        for line in [
+            "chancery_audit_newest_leaf 70",
+            "chancery_audit_round_leaf 40",
+            "chancery_audit_all_since_timestamp_seconds 1790000000",
+            "chancery_audit_findings 3",
+            "chancery_register_alarms 2",
+            "chancery_register_held 1",
+        ] {
+            assert!(text.contains(&format!("{line}\n")), "{line} is missing in\n{text}");
+        }
     }
 }

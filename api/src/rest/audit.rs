@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use policy::{Action, Grant, Resource, ResourceKind};
 use serde::{Deserialize, Serialize};
+use store::TextKind;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
@@ -122,6 +123,44 @@ pub(crate) async fn show(
         checkpoint: checkpoint.map(|(_, note)| note),
     };
     Ok(json(StatusCode::OK, &proven))
+}
+
+/// A text behind a hash.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Text {
+    /// SHA-256 of the text, as leaves name it.
+    hash: String,
+    /// `policy-text` or `profile-text`.
+    kind: &'static str,
+    /// The policies with the owners' rules, or the profile, in canonical form.
+    text: String,
+}
+
+/// Shows the policies or the profile that leaves name by this hash, however old.
+#[utoipa::path(get, path = "/api/v1/audit/texts/{hash}", tag = "audit", operation_id = "showText",
+    params(("hash" = String, Path, description = "`grant.policy` or `profile.hash` of a leaf, hexadecimal")),
+    responses((status = 200, description = "The text", body = Text), (status = 404, description = "No such text")))]
+pub(crate) async fn text(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(hex): Segment,
+) -> Result<Response, Problem> {
+    let grant = app.authorize(&actor, Action::ReadAudit, Resource::plain(ResourceKind::Audit)).await?;
+    let hash: Option<[u8; 32]> = hex::decode(&hex).ok().and_then(|bytes| bytes.try_into().ok());
+    let hash = hash.ok_or_else(|| Problem::field("hash", "A hash is 64 hexadecimal digits."))?;
+    match find_text(&grant, &app, &hash).await? {
+        Some((kind, text)) => Ok(json(StatusCode::OK, &Text { hash: hex::encode(hash), kind: kind.as_str(), text })),
+        None => Err(Problem::new(Kind::NotFound, "No policy or profile of this hash was recorded.")),
+    }
+}
+
+async fn find_text(_grant: &Grant, app: &App, hash: &[u8; 32]) -> Result<Option<(TextKind, String)>, Problem> {
+    for kind in [TextKind::Policy, TextKind::Profile] {
+        if let Some(text) = app.ledger().text(kind, hash).await? {
+            return Ok(Some((kind, text)));
+        }
+    }
+    Ok(None)
 }
 
 /// The newest checkpoint, with its size, if it covers the leaf; one is signed now where it does not.

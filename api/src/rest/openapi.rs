@@ -22,7 +22,7 @@ use crate::intake::typed;
     paths(
         certificates::post, certificates::list, certificates::show, certificates::revoke, certificates::renew,
         ssh::user, ssh::host, code::post_key, code::list_keys, code::sign, tokens::post, tokens::list, tokens::delete,
-        audit::list, audit::show, status::whoami, status::status, status::metrics,
+        audit::list, audit::show, audit::text, status::whoami, status::status, status::metrics,
     ),
     modifiers(&Credentials),
     security(("token" = []), ("client_certificate" = []))

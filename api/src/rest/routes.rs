@@ -22,6 +22,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/tokens/{id}", delete(tokens::delete))
         .route("/api/v1/audit", get(audit::list))
         .route("/api/v1/audit/{index}", get(audit::show))
+        .route("/api/v1/audit/texts/{hash}", get(audit::text))
         .route("/api/v1/whoami", get(status::whoami))
         .route("/api/v1/status", get(status::status))
         .route("/api/openapi.json", get(openapi::document))

@@ -142,7 +142,7 @@ pub(crate) async fn metrics(Shared(app): Shared<App>, Caller(actor): Caller) -> 
         tracing::warn!(cause = %chain(&problem), "metrics without the register's readings");
         Readings::default()
     });
-    let text = app.metrics().text(&readings).map_err(|error| Problem::internal(&error))?;
+    let text = app.metrics().text(&readings, &app.lookout().own()).map_err(|error| Problem::internal(&error))?;
     Ok(typed(StatusCode::OK, OPENMETRICS, text))
 }
 

@@ -137,7 +137,7 @@ async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<(), Problem> {
         return Err(Problem::new(Kind::Conflict, "The token has been revoked before."));
     }
     let body = TokenBody { revoked_at: Some(app.world().now()), ..token.body };
-    app.ledger().record(vec![record(id, &body, actor, stored.version)?]).await?;
+    app.ledger().withdraw(vec![record(id, &body, actor, stored.version)?]).await?;
     Ok(())
 }
 

@@ -159,6 +159,7 @@ async fn odd_paths_and_queries_are_problems_and_no_panics() {
         "/api/v1/audit/-1",
         "/api/v1/audit/99999999999999999999",
         "/api/v1/audit/x",
+        "/api/v1/audit/texts/x",
         "/log/tile/0",
         "/log/tile/x/000",
         "/log/tile/99/000",

@@ -260,7 +260,14 @@ async fn metrics_are_openmetrics_and_count_requests() {
     let metrics = client.get(server.url("/metrics")).bearer_auth(&auditor).send().await.expect("metrics");
     assert!(metrics.headers()["content-type"].to_str().expect("text").starts_with("application/openmetrics-text"));
     let text = metrics.text().await.expect("text");
-    for line in ["chancery_hsm_ready 1", "route=\"unmatched\"", "# EOF", "chancery_log_size "] {
+    for line in [
+        "chancery_hsm_ready 1",
+        "route=\"unmatched\"",
+        "# EOF",
+        "chancery_log_size ",
+        "chancery_audit_findings 0",
+        "chancery_register_held 0",
+    ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
     assert!(!text.contains("/nowhere"), "paths of strangers make no series");

@@ -35,6 +35,7 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
     make_key(server, admin, &used).await;
     let sign = json!({"key": used, "format": "raw", "sha256": "ab".repeat(32)});
     let new_token = json!({"name": format!("matrix-{}", unique()), "roles": ["auditor"], "expires_secs": 60});
+    let policy = policy_hash(server, admin).await;
     let certificates = "/api/v1/certificates";
     vec![
         ("GET /healthz", route(Method::GET, "/healthz", None)),
@@ -85,6 +86,7 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         ("DELETE /api/v1/tokens/{id}", route(Method::DELETE, format!("/api/v1/tokens/{victim}"), None)),
         ("GET /api/v1/audit", route(Method::GET, "/api/v1/audit?limit=1", None)),
         ("GET /api/v1/audit/{index}", route(Method::GET, "/api/v1/audit/0", None)),
+        ("GET /api/v1/audit/texts/{hash}", route(Method::GET, format!("/api/v1/audit/texts/{policy}"), None)),
         ("GET /nowhere", route(Method::GET, "/nowhere", None)),
         ("DELETE /api/v1/status", route(Method::DELETE, "/api/v1/status", None)),
     ]
@@ -92,6 +94,15 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
 
 pub const SSH_KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8eZ9hFvW8Yq3w2cR0zqS1mB7mJ9nJp6tHk0m3mFq1V someone@somewhere";
+
+/// The policies in force, as the newest leaf with a grant names them.
+async fn policy_hash(server: &Server, admin: &str) -> String {
+    let client = client().build().expect("a client");
+    let url = server.url("/api/v1/audit?limit=1000");
+    let page: Value = client.get(url).bearer_auth(admin).send().await.expect("a page").json().await.expect("JSON");
+    let leaves = page["items"].as_array().expect("leaves");
+    leaves.iter().find_map(|leaf| leaf["grant"]["policy"].as_str()).expect("a grant").to_owned()
+}
 
 async fn make_key(server: &Server, admin: &str, label: &str) {
     let client = client().build().expect("a client");

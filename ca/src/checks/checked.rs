@@ -23,17 +23,13 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    /// Starts from what the register says.
-    pub(crate) async fn open(world: World, ledger: &Ledger) -> Result<Checks, CaError> {
-        Ok(Checks { clock: Clock::new(world, ledger).await?, ledger: ledger.clone() })
+    pub(crate) fn new(world: World, ledger: &Ledger) -> Checks {
+        Checks { clock: Clock::new(world, ledger), ledger: ledger.clone() }
     }
 
     /// Why nothing is issued under one of these now; `None` when all is well.
     pub(crate) fn held<'a>(&self, mut issuers: impl Iterator<Item = &'a Arc<Issuing>>) -> Option<String> {
-        issuers.find_map(|issuer| match self.clock.now_for(issuer, 1) {
-            Err(CaError::Unavailable { why, .. }) => Some(why),
-            Ok(_) | Err(_) => None,
-        })
+        issuers.find_map(|issuer| self.clock.held(issuer))
     }
 }
 
@@ -48,8 +44,10 @@ impl Checked {
     pub(crate) async fn new(linted: Linted, checks: &Checks) -> Result<Checked, CaError> {
         // The clock is believed, and at it the issuer's certificate has begun and lasts long enough.
         match linted.issuer() {
-            Some((issuer, needed_secs)) => checks.clock.now_for(issuer, needed_secs)?,
-            None => checks.clock.now()?,
+            // It tells of revocations, which no clock holds back.
+            Some((issuer, _)) if linted.kind() == Kind::Crl => checks.clock.of_crl(issuer)?,
+            Some((issuer, needed_secs)) => checks.clock.now_for(issuer, needed_secs).await?,
+            None => checks.clock.now().await?,
         };
         // The key was not revoked as compromised.
         if names_a_holders_key(linted.kind()) && checks.ledger.is_compromised(linted.key_hash()) {

@@ -1,63 +1,80 @@
 //! Whether the clock can be believed enough to put it into a certificate.
 //!
-//! A clock that went back writes a notBefore in the past of things already issued, and CRLs older than the one they
-//! replace. So time is taken from here alone: a clock that stands before the issuer's certificate, after its end, or
-//! noticeably before something already in the log gives no time but a reason.
+//! The ledger judges the clock itself (behind the log, ahead of the time gone by, contradicted by a witness), and judges again when
+//! it writes, so that no path passes it by. Here is added what an issuer knows: when its own certificate begins and ends.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-
-use policy::{Timestamp, World};
-use store::Ledger;
+use policy::{Action, Actor, Resource, ResourceKind, Timestamp, World};
+use store::{ActorStamp, Ledger};
 
 use crate::error::CaError;
+use crate::gate::Gate;
 use crate::issuers::Issuing;
 
-/// The World's clock, and the newest time it is known to have shown.
+/// The World's clock, and the ledger that judges it.
 pub(crate) struct Clock {
     world: World,
-    newest: AtomicI64,
+    ledger: Ledger,
 }
 
 impl Clock {
-    /// Starts from the newest leaf of the log.
-    pub(crate) async fn new(world: World, ledger: &Ledger) -> Result<Clock, CaError> {
-        let size = ledger.head().size;
-        let newest = match size.checked_sub(1) {
-            Some(last) => ledger.leaves(last..size).await?.first().and_then(|(_, leaf)| time_of(leaf)),
-            None => None,
-        };
-        Ok(Clock { world, newest: AtomicI64::new(newest.unwrap_or(Timestamp::MIN).unix()) })
+    pub(crate) fn new(world: World, ledger: &Ledger) -> Clock {
+        Clock { world, ledger: ledger.clone() }
     }
 
     /// The time, if it can be believed.
-    pub(crate) fn now(&self) -> Result<Timestamp, CaError> {
-        let now = self.world.now();
-        let newest = Timestamp::from_unix(self.newest.load(Ordering::Relaxed));
-        if newest.since(now) > SLIP_SECS {
-            return Err(held(format!(
-                "the clock shows {now}, but the log already holds {newest}; set the clock right"
-            )));
-        }
-        self.newest.fetch_max(now.unix(), Ordering::Relaxed);
-        Ok(now)
+    pub(crate) async fn now(&self) -> Result<Timestamp, CaError> {
+        Ok(self.ledger.time().await?)
     }
 
     /// The time, if it can be believed and the issuer's certificate holds at it for `needed_secs` more.
-    pub(crate) fn now_for(&self, issuer: &Issuing, needed_secs: i64) -> Result<Timestamp, CaError> {
-        let now = self.world.now();
-        let validity = issuer.validity;
-        let label = &issuer.label;
-        if now < validity.not_before() {
-            return Err(held(format!(
-                "the clock shows {now}, before CA `{label}` begins at {}",
-                validity.not_before()
-            )));
+    pub(crate) async fn now_for(&self, issuer: &Issuing, needed_secs: i64) -> Result<Timestamp, CaError> {
+        if let Some(why) = outside(issuer, self.world.now(), needed_secs) {
+            return Err(held(why));
         }
-        if now.plus_secs(needed_secs - 1) > validity.not_after() {
-            return Err(held(format!("CA `{label}` ends at {}, the clock shows {now}", validity.not_after())));
-        }
-        self.now()
+        self.now().await
     }
+
+    /// The time of a revocation, which no clock holds back: the greater of what can be believed and the newest of the log.
+    pub(crate) fn of_revocation(&self) -> Timestamp {
+        self.ledger.cautious_time().max(self.ledger.time_in_force())
+    }
+
+    /// The time of a CRL, which tells of revocations and is not held back either: never later than what can be believed, so that
+    /// no relying party finds it to be from the future.
+    pub(crate) fn of_crl(&self, issuer: &Issuing) -> Result<Timestamp, CaError> {
+        let now = self.ledger.cautious_time();
+        outside(issuer, now, 1).map_or(Ok(now), |why| Err(held(why)))
+    }
+
+    /// Why nothing is issued under this CA, as far as is known without asking.
+    pub(crate) fn held(&self, issuer: &Issuing) -> Option<String> {
+        let by_ledger = || self.ledger.time_held().map(|held| held.to_string());
+        outside(issuer, self.world.now(), 1).or_else(by_ledger)
+    }
+    /// An operator's word that this clock is right, for who may give it.
+    pub(crate) async fn set(
+        &self,
+        gate: &Gate,
+        actor: &Actor,
+        reason: &str,
+    ) -> Result<(Timestamp, Timestamp), CaError> {
+        let authority = Resource::plain(ResourceKind::Authority);
+        let _grant = gate.authorize(actor, Action::ManageAuthority, authority).await?;
+        let reason = reason.trim();
+        if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
+            return Err(CaError::bad("reason", format!("1 to {REASON_BYTES_MAX} bytes for whoever reads the log")));
+        }
+        Ok(self.ledger.set_time(ActorStamp::from(actor), reason).await?)
+    }
+}
+
+/// Why the issuer's certificate does not hold at `now` and for `needed_secs` from then.
+fn outside(issuer: &Issuing, now: Timestamp, needed_secs: i64) -> Option<String> {
+    let (label, begin, end) = (&issuer.label, issuer.validity.not_before(), issuer.validity.not_after());
+    if now < begin {
+        return Some(format!("the clock shows {now}, before CA `{label}` begins at {begin}"));
+    }
+    (now.plus_secs(needed_secs - 1) > end).then(|| format!("CA `{label}` ends at {end}, the clock shows {now}"))
 }
 
 fn held(why: String) -> CaError {
@@ -65,12 +82,7 @@ fn held(why: String) -> CaError {
     CaError::unavailable(RETRY_SECS, why)
 }
 
-fn time_of(leaf: &str) -> Option<Timestamp> {
-    let leaf: serde_json::Value = serde_json::from_str(leaf).ok()?;
-    Timestamp::parse_rfc3339(leaf.get("time")?.as_str()?).ok()
-}
-
-/// Nodes that share a register may differ by so much; a clock set back by hand differs by more.
-const SLIP_SECS: i64 = 300;
+/// A sentence.
+const REASON_BYTES_MAX: usize = 1_000;
 /// A clock is set right by a person or by NTP, neither of them at once.
 const RETRY_SECS: u32 = 60;

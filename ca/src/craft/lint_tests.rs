@@ -44,10 +44,7 @@ struct Bench {
     other: Key,
 }
 
-async fn bench() -> Bench {
-    let token = TestToken::new("lint");
-    let (pool, _mint) = hsm::open(token.config()).unwrap();
-    let profiles = Profiles::load(Profiles::shipped()).unwrap();
+pub(super) fn policies() -> Policies {
     let shipped: Vec<_> = Policies::shipped().iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
     let rules = OwnerRules {
         name: Owner::parse("web").unwrap(),
@@ -56,7 +53,13 @@ async fn bench() -> Bench {
         principals: vec!["*".to_owned()],
         email: Vec::new(),
     };
-    let policies = Policies::load(&shipped, vec![rules]).unwrap();
+    Policies::load(&shipped, vec![rules]).unwrap()
+}
+
+async fn bench() -> Bench {
+    let token = TestToken::new("lint");
+    let (pool, _mint) = hsm::open(token.config()).unwrap();
+    let (profiles, policies) = (Profiles::load(Profiles::shipped()).unwrap(), policies());
     let ssh_ca = Arc::new(SshCa::new("ssh-user", pool.generate("ssh-user", KeyKind::P256).await.unwrap()).unwrap());
     let other = pool.generate("other", KeyKind::P256).await.unwrap();
     let issuer = Arc::new(issuing(&pool, &policies).await);
@@ -64,7 +67,7 @@ async fn bench() -> Bench {
 }
 
 /// A root whose certificate has no valid signature: nothing here looks at one.
-async fn issuing(pool: &Pool, policies: &Policies) -> Issuing {
+pub(super) async fn issuing(pool: &Pool, policies: &Policies) -> Issuing {
     let key = pool.generate("tls", KeyKind::P256).await.unwrap();
     let draft = ca::draft(init(policies), root_plan(), &key, None, serial(), NOW.plus_secs(-600)).unwrap();
     let der = tlv::sequence(&[tbs(&draft), identifier(key.algorithm()), &[0x03, 0x02, 0x00, 0x00]]).unwrap();
@@ -81,7 +84,7 @@ fn root_plan() -> CaPlan {
     }
 }
 
-fn init(policies: &Policies) -> Grant {
+pub(super) fn init(policies: &Policies) -> Grant {
     policies.decide(&Actor::system("init"), Action::ManageAuthority, &Resource::plain(ResourceKind::Authority)).unwrap()
 }
 
@@ -394,7 +397,7 @@ async fn what_is_right_in_itself_is_signed_only_when_time_issuer_and_key_are() {
     let ledger = Ledger::open(Database::Sqlite(dir.path().join("register.db")), (&pool, mint), log, world.clone())
         .await
         .unwrap();
-    let checks = Checks::open(world.clone(), &ledger).await.unwrap();
+    let checks = Checks::new(world.clone(), &ledger);
     let said = async |linted| match Checked::new(linted, &checks).await {
         Ok(_) => "checked".to_owned(),
         Err(CaError::Unavailable { why, .. }) => why,
@@ -412,15 +415,15 @@ async fn what_is_right_in_itself_is_signed_only_when_time_issuer_and_key_are() {
     assert!(said(bench.leaf().lint().unwrap()).await.contains("ends at"));
     world.set(issuer.not_after().plus_secs(-59));
     assert_eq!(said(bench.leaf().lint().unwrap()).await, "checked");
-    // Now the clock was seen later than it shows; SSH certificates have no issuer that could have ended.
+    let entry = Checked::new(bench.leaf().lint().unwrap(), &checks).await.unwrap().into_entry();
+    let (actor, grant) = (entry.actor.clone(), entry.grant.clone());
+    let operation = ledger.intend(entry).await.unwrap().operation();
+    // Now the log holds a later time than the clock shows; SSH certificates have no issuer that could have ended.
     world.set(NOW);
     assert!(said(bench.ssh().lint().unwrap()).await.contains("set the clock right"));
     assert!(said(bench.leaf().lint().unwrap()).await.contains("set the clock right"));
 
     world.set(issuer.not_after().plus_secs(-59));
-    let entry = Checked::new(bench.leaf().lint().unwrap(), &checks).await.unwrap().into_entry();
-    let (actor, grant) = (entry.actor.clone(), entry.grant.clone());
-    let operation = ledger.intend(entry).await.unwrap().operation();
     let reason = crate::intake::RevocationReason::KeyCompromise.code();
     ledger.revoke(store::Revocation { operation, reason, at: NOW, actor, grant }).await.unwrap();
     assert!(said(bench.leaf().lint().unwrap()).await.contains("compromised"));

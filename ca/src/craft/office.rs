@@ -5,7 +5,7 @@ use std::sync::Arc;
 use store::{Issued, Ledger};
 
 use crate::checks::{Checked, Checks};
-use crate::drafting::{Craft, Draft, Serials};
+use crate::drafting::{Craft, Draft, Linted, Serials};
 use crate::error::CaError;
 use crate::gate::Gate;
 use crate::issuers::Hierarchy;
@@ -27,7 +27,11 @@ pub(crate) struct Office {
 impl Office {
     /// Draft, Linted, Checked, Issued.
     pub(crate) async fn issue<C: Craft>(&self, draft: Draft<C>) -> Result<Issued, CaError> {
-        let linted = draft.lint()?;
+        self.issue_linted(draft.lint()?).await
+    }
+
+    /// Linted, Checked, Issued: for what is drafted and linted off the async threads.
+    pub(crate) async fn issue_linted(&self, linted: Linted) -> Result<Issued, CaError> {
         let checked = Checked::new(linted, &self.checks).await?;
         self.registrar.issue(checked).await
     }

@@ -8,6 +8,7 @@ use policy::{Grant, Owner, Validity};
 use serde_json::Value;
 use store::{ActorStamp, Covers, Entry, GrantStamp, Kind};
 
+use crate::encode::sha256;
 use crate::profiles::Profile;
 
 /// Bytes to be signed, everything known about them, and the craft that will doubt them.
@@ -21,6 +22,13 @@ pub(crate) struct Draft<C> {
 pub(crate) struct ProfileStamp {
     pub(crate) name: String,
     pub(crate) hash: [u8; 32],
+}
+
+impl ProfileStamp {
+    /// A profile that is no file: what such a credential is stands in the program, and in these words.
+    pub(crate) fn built_in(name: impl Into<String>, text: &str) -> ProfileStamp {
+        ProfileStamp { name: name.into(), hash: sha256(text.as_bytes()) }
+    }
 }
 
 impl From<&Profile> for ProfileStamp {

@@ -20,7 +20,7 @@ use crate::profiles::profile::{NameKind, Profile, Rules, SshRules, SubjectPolicy
 pub(crate) fn read(name: &str, text: &str) -> Result<Profile, String> {
     check_name(name)?;
     let raw: Raw = toml::from_str(text).map_err(|e| e.message().to_owned() + &place(text, e.span()))?;
-    let hash = sha256(&serde_json::to_vec(&(name, raw.canonical())).map_err(|e| e.to_string())?);
+    let text = serde_json::to_string(&(name, raw.canonical())).map_err(|e| e.to_string())?;
     let bounds = raw.bounds();
     let lifetimes = bounds.lifetimes()?;
     let keys = bounds.keys.iter().map(|k| key_kind(k)).collect::<Result<Vec<_>, _>>()?;
@@ -29,7 +29,8 @@ pub(crate) fn read(name: &str, text: &str) -> Result<Profile, String> {
     }
     Ok(Profile {
         name: name.to_owned(),
-        hash,
+        hash: sha256(text.as_bytes()),
+        text,
         issuer: bounds.issuer.clone(),
         default_validity_secs: lifetimes.default,
         min_validity_secs: lifetimes.min,

@@ -12,6 +12,7 @@ use x509_cert::ext::Extension;
 #[derive(Clone, Debug)]
 pub struct Profile {
     pub(crate) name: String,
+    pub(crate) text: String,
     pub(crate) hash: [u8; 32],
     pub(crate) issuer: String,
     pub(crate) default_validity_secs: i64,
@@ -96,7 +97,12 @@ impl Profile {
         }
     }
 
-    /// SHA-256 of its canonical form: comments, spacing and order do not change it.
+    /// Its canonical form, JSON without spaces: comments, spacing and order are not in it.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// SHA-256 of its canonical form.
     pub fn hash(&self) -> [u8; 32] {
         self.hash
     }

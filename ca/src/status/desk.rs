@@ -1,7 +1,8 @@
 //! The desks: one per issuer, where its CRLs are asked for.
 //!
 //! A desk is a task that takes requests to publish and makes one CRL for all that wait. It makes a few at once and then one
-//! a second, so that ten revocations a millisecond do not make ten CRLs.
+//! a second, so that ten revocations a millisecond do not make ten CRLs. A large one is made in a bounded share of the time, and
+//! no revocation waits for it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::CaError;
-use crate::status::publisher::Publisher;
+use crate::status::publisher::{Publisher, Series};
 use crate::status::shelf::PublishedCrl;
 
 /// The desks of all issuers.
@@ -51,7 +52,7 @@ impl Desks {
     /// Publishes after a revocation, which is durable already: a failure here is an alarm, not the caller's.
     pub(crate) async fn after_revocation(&self, issuer: &str) {
         let Some(desk) = self.desks.get(issuer) else { return };
-        if desk.rested() {
+        if desk.rested() && is_small(self.publisher.listed(issuer)) {
             if let Err(e) = desk.publish().await {
                 tracing::error!(issuer, error = %e, "the CRL after a revocation is not published yet");
             }
@@ -72,14 +73,20 @@ struct Shared {
     started: Instant,
     /// Milliseconds after `started` up to which the desk has worked ahead: each CRL adds [`PACE_MS`].
     ahead_until_ms: AtomicU64,
+    /// Milliseconds after `started` before which no CRL is made, as the last one was large.
+    rests_until_ms: AtomicU64,
 }
 
 impl Desk {
     /// Opens the desk, and puts a clerk behind it.
     fn open(label: &str) -> (Desk, Clerk) {
         let (requests, inbox) = mpsc::channel(DESK_QUEUE);
-        let shared = Arc::new(Shared { started: Instant::now(), ahead_until_ms: AtomicU64::new(0) });
-        let clerk = Clerk { label: label.to_owned(), inbox, shared: shared.clone(), last_number: 0 };
+        let shared = Arc::new(Shared {
+            started: Instant::now(),
+            ahead_until_ms: AtomicU64::new(0),
+            rests_until_ms: AtomicU64::new(0),
+        });
+        let clerk = Clerk { label: label.to_owned(), inbox, shared: shared.clone(), series: Series::default() };
         (Desk { requests, shared }, clerk)
     }
 
@@ -109,12 +116,16 @@ impl Shared {
 
     /// How long the desk has to rest before its next CRL.
     fn rest_ms(&self) -> u64 {
-        self.ahead_until_ms.load(Ordering::Relaxed).saturating_sub(self.elapsed_ms().saturating_add(AHEAD_MS))
+        let now = self.elapsed_ms();
+        let ahead = self.ahead_until_ms.load(Ordering::Relaxed).saturating_sub(now.saturating_add(AHEAD_MS));
+        ahead.max(self.rests_until_ms.load(Ordering::Relaxed).saturating_sub(now))
     }
 
-    fn made_one(&self) {
-        let from = self.ahead_until_ms.load(Ordering::Relaxed).max(self.elapsed_ms());
+    fn made_one(&self, listed: u64, took: Duration) {
+        let now = self.elapsed_ms();
+        let from = self.ahead_until_ms.load(Ordering::Relaxed).max(now);
         self.ahead_until_ms.store(from + PACE_MS, Ordering::Relaxed);
+        self.rests_until_ms.store(now + rest_after(listed, took), Ordering::Relaxed);
     }
 }
 
@@ -123,8 +134,7 @@ struct Clerk {
     label: String,
     inbox: mpsc::Receiver<Option<oneshot::Sender<Result<(), CaError>>>>,
     shared: Arc<Shared>,
-    /// The highest number used by this process: a number is used up even by a CRL that was not signed.
-    last_number: u64,
+    series: Series,
 }
 
 impl Clerk {
@@ -136,13 +146,17 @@ impl Clerk {
                 waiting.extend(more);
             }
             let Some(held) = publisher.upgrade() else { return };
-            let made = held.publish(&self.label, &mut self.last_number).await;
+            let began = Instant::now();
+            let made = held.publish(&self.label, &mut self.series).await;
+            let listed = held.listed(&self.label);
             drop(held);
             if let Err(e) = &made {
                 tracing::error!(issuer = %self.label, error = %e, "no CRL was published");
             }
             if matches!(made, Ok(true)) {
-                self.shared.made_one();
+                let took = began.elapsed();
+                tracing::debug!(issuer = %self.label, listed, ?took, "a CRL is published");
+                self.shared.made_one(listed, took);
             }
             for answer in waiting {
                 let _ = answer.send(repeat(&made));
@@ -165,6 +179,24 @@ fn repeat(made: &Result<bool, CaError>) -> Result<(), CaError> {
     }
 }
 
+/// Whether a revocation waits for a CRL of so many entries.
+fn is_small(listed: u64) -> bool {
+    listed <= WAITED_FOR_MAX
+}
+
+/// How long a desk rests after a CRL, milliseconds. A small one costs nothing that [`PACE_MS`] does not bound.
+fn rest_after(listed: u64, took: Duration) -> u64 {
+    let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    if is_small(listed) { 0 } else { took.saturating_mul(REST_TIMES).clamp(PACE_MS, REST_MS_MAX) }
+}
+
+/// A CRL of at most so many entries is waited for: it takes a few milliseconds to make, whatever the machine. Counted and not
+/// measured, so that the same revocation waits on every machine or on none.
+const WAITED_FOR_MAX: u64 = 10_000;
+/// After a large CRL the desk rests for so many times as long as it took: an eleventh of the time at most goes into them ...
+const REST_TIMES: u64 = 10;
+/// ... but never for longer than this: a revocation is published within seconds.
+const REST_MS_MAX: u64 = 10_000;
 /// In the long run a desk makes one CRL in this time; many revocations share it.
 const PACE_MS: u64 = 1000;
 /// So far ahead of its pace it may get: a person who revokes a few certificates waits for none of this.
@@ -172,3 +204,35 @@ const AHEAD_MS: u64 = 4000;
 /// Requests that may wait at a desk: each is answered by the next CRL, so this bounds callers and not work.
 const DESK_QUEUE: usize = 1024;
 const CLOSED_RETRY_SECS: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_crl_takes_a_bounded_share_of_the_time_and_a_small_one_is_waited_for() {
+        let secs = Duration::from_secs;
+        for (listed, took, waits, rest) in [
+            (0, secs(3), true, 0),
+            (WAITED_FOR_MAX, secs(3), true, 0),
+            (WAITED_FOR_MAX + 1, Duration::from_millis(20), false, PACE_MS),
+            (100_000, Duration::from_millis(300), false, 3_000),
+            (1_000_000, secs(4), false, REST_MS_MAX),
+            (u64::MAX, Duration::MAX, false, REST_MS_MAX),
+        ] {
+            assert_eq!((is_small(listed), rest_after(listed, took)), (waits, rest), "{listed} in {took:?}");
+        }
+    }
+
+    #[test]
+    fn a_desk_makes_a_few_at_once_and_rests_after_a_large_one() {
+        let shared = Shared { started: Instant::now(), ahead_until_ms: 0.into(), rests_until_ms: 0.into() };
+        for _ in 0..4 {
+            assert_eq!(shared.rest_ms(), 0);
+            shared.made_one(5, Duration::from_millis(2));
+        }
+        let shared = Shared { started: Instant::now(), ahead_until_ms: 0.into(), rests_until_ms: 0.into() };
+        shared.made_one(WAITED_FOR_MAX + 1, Duration::from_secs(1));
+        assert!(shared.rest_ms() > REST_MS_MAX / 2);
+    }
+}

@@ -8,13 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
-use store::Revocations;
+use store::{Covers, Crl};
 
 use crate::craft::Office;
-use crate::craft::crl::draft;
+use crate::craft::crl::Roll;
 use crate::error::CaError;
 use crate::gate::Gate;
 use crate::status::shelf::{PublishedCrl, Shelf};
+
+/// What the one who makes an issuer's CRLs keeps from one to the next.
+#[derive(Default)]
+pub(crate) struct Series {
+    /// The highest number used by this process: a number is used up even by a CRL that was not signed.
+    last_number: u64,
+    roll: Roll,
+}
 
 /// Who makes CRLs, and knows the newest.
 pub(crate) struct Publisher {
@@ -64,34 +72,50 @@ impl Publisher {
     async fn known(&self, issuer: &str) -> Result<Option<PublishedCrl>, CaError> {
         match self.shelf.get(issuer) {
             Some(there) if self.is_newest(issuer, &there) => Ok(Some(there)),
-            Some(_) | None => {
-                let newest = self.office.ledger.newest_crl(issuer).await?;
-                Ok(newest.and_then(|crl| self.shelf.put(&crl)))
-            }
+            Some(_) | None => match self.office.ledger.newest_crl(issuer).await? {
+                Some(crl) => self.shelve(crl.into_inner()).await,
+                None => Ok(None),
+            },
         }
+    }
+
+    async fn shelve(&self, crl: Crl) -> Result<Option<PublishedCrl>, CaError> {
+        let assembled = off_the_async_threads(move || PublishedCrl::of(&crl)).await?;
+        Ok(assembled.map(|crl| self.shelf.put(crl)))
+    }
+
+    /// How many entries the newest CRL has that this node knows.
+    pub(crate) fn listed(&self, issuer: &str) -> u64 {
+        self.shelf.get(issuer).map_or(0, |crl| crl.listed)
     }
 
     fn is_newest(&self, issuer: &str, there: &PublishedCrl) -> bool {
         self.office.ledger.newest_crl_operation(issuer).is_none_or(|newest| newest <= there.operation)
     }
 
-    /// Makes a CRL of `label` if one is due; `true` if one was made. `last_number` is the highest number that this process used.
-    pub(crate) async fn publish(&self, label: &str, last_number: &mut u64) -> Result<bool, CaError> {
+    /// Makes a CRL of `label` if one is due; `true` if one was made.
+    pub(crate) async fn publish(&self, label: &str, series: &mut Series) -> Result<bool, CaError> {
         let issuer = self.office.hierarchy.issuing(label)?;
-        let now = self.office.checks.clock.now_for(&issuer, 1)?;
+        let now = self.office.checks.clock.of_crl(&issuer)?;
         for _ in 0..NUMBERS_MAX {
             // What is known of the revoked first, the newest CRL after: it may cover more than was known, never less.
-            let revocations = self.office.ledger.revocations(label);
+            let known = self.office.ledger.revocations_in(label, 0..0).covers;
             let newest = self.known(label).await?;
-            if newest.as_ref().is_some_and(|crl| !due(crl, &revocations, now)) {
+            if newest.as_ref().is_some_and(|crl| !due(crl, &known, now)) {
                 return Ok(false);
             }
-            let number = newest.as_ref().map_or(0, |crl| crl.number).max(*last_number) + 1;
-            *last_number = number;
-            let draft = draft(grant(&self.office.gate)?, &issuer, number, &revocations, now)?;
-            match self.office.issue(draft).await {
+            let number = newest.as_ref().map_or(0, |crl| crl.number).max(series.last_number) + 1;
+            series.last_number = number;
+            let (grant, issuer) = (grant(&self.office.gate)?, Arc::clone(&issuer));
+            // A panic in there loses the roll, and the next CRL begins a new one.
+            let (mut roll, ledger) = (std::mem::take(&mut series.roll), self.office.ledger.clone());
+            let work = move || (roll.draft(grant, &issuer, number, &ledger, now), roll);
+            let (drafted, roll) = off_the_async_threads(work).await?;
+            series.roll = roll;
+            let drafted = drafted?;
+            match self.office.issue_linted(drafted.linted).await {
                 Ok(issued) => {
-                    self.shelf.put(&issued);
+                    self.shelve(Crl::new(issued, drafted.tbs)).await?;
                     return Ok(true);
                 }
                 // The number was used up, by another node or by a CRL that was never signed; or another node published one
@@ -108,8 +132,14 @@ fn grant(gate: &Gate) -> Result<Grant, CaError> {
     gate.decide_own(&Actor::system("crl"), Action::ManageAuthority, &Resource::plain(ResourceKind::Authority))
 }
 
-fn due(newest: &PublishedCrl, revocations: &Revocations, now: Timestamp) -> bool {
-    newest.told != Some(revocations.covers.revocations()) || now.since(newest.this_update) >= AGE_MAX_SECS
+/// Work that grows with an issuer's past.
+async fn off_the_async_threads<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, CaError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|e| CaError::Internal(format!("the work on a CRL ended: {e}")))
+}
+
+fn due(newest: &PublishedCrl, known: &Covers, now: Timestamp) -> bool {
+    newest.told != Some(known.revocations()) || now.since(newest.this_update) >= AGE_MAX_SECS
 }
 
 /// A CRL is replaced at this age, long before its end.

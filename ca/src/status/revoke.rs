@@ -39,7 +39,7 @@ impl Revoker {
         let revocation = Revocation {
             operation: credential.operation,
             reason: reason.code(),
-            at: self.office.checks.clock.now()?,
+            at: self.office.checks.clock.of_revocation(),
             actor: ActorStamp::from(actor),
             grant: GrantStamp::from(&grant),
         };

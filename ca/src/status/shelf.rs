@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use policy::Timestamp;
-use store::Credential;
+use store::Crl;
 
 use crate::encode::sha256;
 
@@ -30,6 +30,29 @@ pub struct PublishedCrl {
     pub is_dated: bool,
     /// How many revocations it was made of.
     pub(crate) told: Option<u64>,
+    /// How many entries it has.
+    pub(crate) listed: u64,
+    issuer: String,
+}
+
+impl PublishedCrl {
+    /// Assembles and hashes it: work for a thread that may take its time. `None` for a CRL without dates.
+    pub(crate) fn of(crl: &Crl) -> Option<PublishedCrl> {
+        let (der, validity) = (Bytes::from(crl.x509_der()), crl.validity?);
+        let detail = |name: &str| crl.details.get(name).and_then(serde_json::Value::as_u64);
+        Some(PublishedCrl {
+            sha256: sha256(&der),
+            der,
+            operation: crl.operation,
+            number: crl.serial.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)),
+            this_update: validity.not_before(),
+            next_update: validity.not_after(),
+            is_dated: false,
+            told: detail("revocations"),
+            listed: detail("listed").unwrap_or(0),
+            issuer: crl.issuer.clone(),
+        })
+    }
 }
 
 impl Deref for PublishedCrl {
@@ -58,28 +81,17 @@ impl Shelf {
         self.crls.read().unwrap_or_else(PoisonError::into_inner).get(issuer).cloned()
     }
 
-    /// Puts a CRL there, unless a newer one is; answers which it is now. `None` for what is no signed CRL.
-    pub(crate) fn put(&self, crl: &Credential) -> Option<PublishedCrl> {
-        let (der, validity) = (Bytes::from(crl.x509_der()?), crl.validity?);
-        let mut new = PublishedCrl {
-            sha256: sha256(&der),
-            der,
-            operation: crl.operation,
-            number: crl.serial.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)),
-            this_update: validity.not_before(),
-            next_update: validity.not_after(),
-            is_dated: false,
-            told: crl.details.get("revocations").and_then(serde_json::Value::as_u64),
-        };
+    /// Puts a CRL there, unless a newer one is; answers which it is now.
+    pub(crate) fn put(&self, mut new: PublishedCrl) -> PublishedCrl {
         let mut crls = self.crls.write().unwrap_or_else(PoisonError::into_inner);
-        let there = crls.get(&crl.issuer);
+        let there = crls.get(&new.issuer);
         if let Some(there) = there.filter(|there| there.operation >= new.operation) {
-            return Some(there.clone());
+            return there.clone();
         }
         new.is_dated = new.number == 1
             || there.is_some_and(|there| there.number + 1 == new.number && there.this_update < new.this_update);
-        crls.insert(crl.issuer.clone(), new.clone());
-        Some(new)
+        crls.insert(new.issuer.clone(), new.clone());
+        new
     }
 
     /// The turn to ask the database for an issuer's CRL; `None` while another has it.

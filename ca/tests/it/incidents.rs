@@ -66,7 +66,17 @@ async fn a_changed_profile_shows_in_the_log() {
     assert_ne!(before.profile_hash, after.profile_hash);
     assert_eq!(after.profile_hash, hash);
     let (_, leaf) = house.ledger.leaves(after.operation..after.operation + 1).await.unwrap().remove(0);
-    assert!(leaf.contains(&hash.iter().map(|b| format!("{b:02x}")).collect::<String>()), "{leaf}");
+    assert!(leaf.contains(&hex::encode(hash)), "{leaf}");
+    // And each hash can be read, the one that is no longer in force too.
+    for (hash, says) in [(before.profile_hash, "\"90d\""), (after.profile_hash, "\"89d\"")] {
+        let text = house.ledger.text(store::TextKind::Profile, &hash).await.unwrap().unwrap();
+        assert!(text.starts_with("[\"tls-server\",{") && text.contains(says), "{text}");
+    }
+    let policies = house.ledger.text(store::TextKind::Policy, &before.grant.policy_hash).await.unwrap().unwrap();
+    assert!(policies.contains("*.example.internal"), "{policies}");
+    let report =
+        store::verify(store::Database::Sqlite(house.dir.path().join("chancery.db")), None, &mut |_| {}).unwrap();
+    assert!(report.findings.iter().all(|finding| finding.what == "actor"), "{:?}", report.findings);
 }
 
 /// rcgen#448: a P-384 request signed with SHA-256 must not make an undecodable certificate.

@@ -17,4 +17,4 @@ pub use intent::{Intent, Message, Mint, NotSigned, SignError, Signature};
 pub use key::Key;
 pub use kind::{Algorithm, KeyKind, UnknownName};
 pub(crate) use verify::verify_bare;
-pub use verify::{BadSignature, verify};
+pub use verify::{BadSignature, verify, verify_digest};

@@ -100,7 +100,7 @@ fn refuse_existing(turn: &Turn, session: &Session, label: &str) -> Result<(), Fa
 
 /// A read-write session for one act: token objects are made in no other, and HSMs have few to give. Closed on drop,
 /// which is sound here: it never leaves the module gate.
-fn open_writing(inside: &Inside<'_>, desk: &Desk) -> Result<Session, Fault> {
+pub(crate) fn open_writing(inside: &Inside<'_>, desk: &Desk) -> Result<Session, Fault> {
     Ok(inside.context.open_rw_session(desk.place.slot)?)
 }
 

@@ -14,6 +14,7 @@ use crate::error::HsmError;
 use crate::heal::Health;
 use crate::keys::{making, objects, seal};
 use crate::module::{Inside, Turn};
+use crate::notes;
 use crate::session::Desk;
 
 /// An RSA-4096 key may take a token a minute to make.
@@ -122,6 +123,40 @@ impl Pool {
         seal::check_sizes(sealed.len().saturating_sub(seal::OVERHEAD_BYTES), aad.len())?;
         let (label, sealed, aad) = (label.to_owned(), sealed.to_vec(), aad.to_vec());
         self.crew.once_seen(move |turn, desk| seal::unseal(turn, desk, &label, &sealed, &aad)).await
+    }
+
+    /// Keeps a note in the token: a private data object of the application `chancery`. Where one of that label ranks as high or
+    /// higher, nothing is written; whoever writes at the same moment through another process may write over a note that ranks
+    /// between theirs. Answers whether it was written.
+    ///
+    /// `Failed`: the token does not keep notes, or not now.
+    pub async fn keep_note(
+        &self,
+        label: &str,
+        value: Vec<u8>,
+        rank: impl Fn(&[u8]) -> u64 + Send + 'static,
+    ) -> Result<bool, HsmError> {
+        notes::check(label, &value)?;
+        let label = label.to_owned();
+        let keep = move |inside: &Inside<'_>, turn: &Turn, desk: &mut Desk| {
+            notes::keep(inside, turn, desk, &label, &value, &rank)
+        };
+        self.crew.make(Again::Never, self.crew.deadline(), keep).await
+    }
+
+    /// The notes of a label: two at most, in no order.
+    pub async fn notes(&self, label: &str) -> Result<Vec<Vec<u8>>, HsmError> {
+        notes::check(label, &[])?;
+        let label = label.to_owned();
+        self.crew.look(move |_, turn, desk| notes::read(turn, &desk.session, &label)).await
+    }
+
+    /// Takes the notes of a label away.
+    pub async fn forget_notes(&self, label: &str) -> Result<(), HsmError> {
+        notes::check(label, &[])?;
+        let label = label.to_owned();
+        let forget = move |inside: &Inside<'_>, turn: &Turn, desk: &mut Desk| notes::forget(inside, turn, desk, &label);
+        self.crew.make(Again::Once, self.crew.deadline(), forget).await
     }
 
     /// Random bytes from the token, at most 4096.

@@ -13,6 +13,8 @@
 //! | `sign-wrong` | one bit of each signature is flipped |
 //! | `sign-slow MS` | `C_Sign` takes so long |
 //! | `login CODE` | `C_Login` answers CODE |
+//! | `create CODE` | `C_CreateObject` answers CODE |
+//! | `set CODE` | `C_SetAttributeValue` answers CODE |
 //! | `hashing-only` | raw mechanisms are hidden, CKM_ECDSA_SHA256 and CKM_SHA256_RSA_PKCS shown and done |
 //! | `bare-point` | CKA_EC_POINT comes without its OCTET STRING |
 #![allow(non_snake_case, clippy::missing_safety_doc)]
@@ -162,6 +164,30 @@ unsafe extern "C" fn C_Sign(
     code("sign-then").unwrap_or(rv)
 }
 
+unsafe extern "C" fn C_CreateObject(
+    session: CK_SESSION_HANDLE,
+    template: *mut CK_ATTRIBUTE,
+    count: CK_ULONG,
+    object: *mut CK_OBJECT_HANDLE,
+) -> CK_RV {
+    match code("create") {
+        Some(rv) => rv,
+        None => pass!(C_CreateObject(session, template, count, object)),
+    }
+}
+
+unsafe extern "C" fn C_SetAttributeValue(
+    session: CK_SESSION_HANDLE,
+    object: CK_OBJECT_HANDLE,
+    template: *mut CK_ATTRIBUTE,
+    count: CK_ULONG,
+) -> CK_RV {
+    match code("set") {
+        Some(rv) => rv,
+        None => pass!(C_SetAttributeValue(session, object, template, count)),
+    }
+}
+
 unsafe extern "C" fn C_GetMechanismList(slot: CK_SLOT_ID, list: *mut CK_MECHANISM_TYPE, count: *mut CK_ULONG) -> CK_RV {
     let rv = pass!(C_GetMechanismList(slot, list, count));
     if rv == CKR_OK && !list.is_null() && fault("hashing-only").is_some() {
@@ -219,6 +245,8 @@ pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> 
             C_Login: Some(C_Login),
             C_SignInit: Some(C_SignInit),
             C_Sign: Some(C_Sign),
+            C_CreateObject: Some(C_CreateObject),
+            C_SetAttributeValue: Some(C_SetAttributeValue),
             C_GetMechanismList: Some(C_GetMechanismList),
             C_GetMechanismInfo: Some(C_GetMechanismInfo),
             C_GetAttributeValue: Some(C_GetAttributeValue),

@@ -8,17 +8,16 @@ use policy::{Owner, Timestamp, Validity};
 use crate::credential::{Credential, State};
 use crate::entry::{ActorStamp, GrantStamp, Kind};
 use crate::error::StoreError;
-use crate::prepare::{ConclusionRow, FORM_SHA256, IntentRow, Outcome};
+use crate::prepare::{ConclusionRow, FORM_WHOLE, IntentRow, Outcome};
 use crate::sql::{Row, Sql, Value};
 
 /// More parameters make a statement of their own per size.
 const ASK_MAX: usize = 64;
-/// An operation with what is known of it, but for the bytes of a CRL, of which a page would be hundreds of megabytes; aliases
-/// `i`, `c`, `r` are used by every condition below.
+/// An operation with what is known of it; aliases `i`, `c`, `r` are used by every condition below.
 const CREDENTIAL: &str = "SELECT i.op, i.kind, i.at, i.actor, i.proof, i.proof_id, i.action, i.rule, i.policy_hash, \
-    i.profile, i.profile_hash, i.key_label, i.key_hash, i.algorithm, i.form, \
-    CASE WHEN i.kind <> 'crl' THEN i.message END, i.serial, i.issuer, i.owner, i.subject, i.names, i.subject_key_hash, \
-    i.not_before, i.not_after, i.details, c.at, c.outcome, c.signature, c.reason, r.revoked_at, r.reason";
+    i.profile, i.profile_hash, i.key_label, i.key_hash, i.algorithm, i.form, i.message, i.serial, i.issuer, i.owner, \
+    i.subject, i.names, i.subject_key_hash, i.not_before, i.not_after, i.details, c.at, c.outcome, c.signature, c.reason, \
+    r.revoked_at, r.reason";
 const FROM: &str = " FROM intent i LEFT JOIN conclusion c ON c.op = i.op LEFT JOIN revocation r ON r.op = i.op";
 
 pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
@@ -31,8 +30,8 @@ pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
     let (profile, profile_hash) = (row.text()?, row.hash()?);
     let (signing_key, signing_key_hash) = (row.text()?, row.hash()?);
     let algorithm = row.text()?.parse().map_err(|e: hsm::UnknownName| corrupt(&e))?;
-    let prehashed = row.text()? == FORM_SHA256;
-    let (tbs, serial) = (row.opt_blob()?.unwrap_or_default(), row.opt_blob()?.unwrap_or_default());
+    let prehashed = row.text()? != FORM_WHOLE;
+    let (tbs, serial) = (row.blob()?, row.opt_blob()?.unwrap_or_default());
     let issuer = row.text()?;
     let owner = row.opt_text()?.map(|o| Owner::parse(&o)).transpose().map_err(|e| corrupt(&e))?;
     let subject = row.text()?;
@@ -88,11 +87,12 @@ pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
 }
 
 /// An intent that is still in memory, as a reader would find it.
-pub(crate) fn intended(operation: u64, row: &IntentRow) -> Credential {
+pub(crate) fn intended(operation: u64, at: Timestamp, row: &IntentRow) -> Credential {
     let entry = row.entry.clone();
-    let (prehashed, tbs) = match &entry.message {
-        Message::Whole(bytes) => (false, bytes.to_vec()),
-        Message::Sha256(hash) => (true, hash.to_vec()),
+    let (prehashed, tbs) = match (&row.object, &entry.message) {
+        (Some(object), _) => (true, object.digest.clone()),
+        (None, Message::Whole(bytes)) => (false, bytes.to_vec()),
+        (None, Message::Sha256(hash)) => (true, hash.to_vec()),
     };
     Credential {
         operation,
@@ -119,20 +119,20 @@ pub(crate) fn intended(operation: u64, row: &IntentRow) -> Credential {
         details: entry.details,
         actor: entry.actor,
         grant: entry.grant,
-        intended_at: row.at,
+        intended_at: at,
         concluded_at: None,
     }
 }
 
 /// The same credential once its conclusion is durable.
-pub(crate) fn concluded(intended: Credential, row: &ConclusionRow) -> Credential {
+pub(crate) fn concluded(intended: Credential, at: Timestamp, row: &ConclusionRow) -> Credential {
     let (state, signature, failure) = match &row.outcome {
         Outcome::Issued(signature) => (State::Issued, Some(signature.clone()), None),
         Outcome::Failed(reason) => (State::Failed, None, Some(reason.clone())),
     };
     // An operation may have been revoked while it was under way.
     let state = if intended.revoked_at.is_some() { State::Revoked } else { state };
-    Credential { state, signature, failure, concluded_at: Some(row.at), ..intended }
+    Credential { state, signature, failure, concluded_at: Some(at), ..intended }
 }
 
 /// The newest operation with this serial, should two keys ever have used one.

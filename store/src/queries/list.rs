@@ -10,7 +10,7 @@ use policy::Timestamp;
 
 use super::credentials::by_operations;
 use super::places::{Stack, Wanted, may_hold, stacks};
-use super::{PAGE_MAX, number, page_size};
+use super::{PAGE_MAX, page_size};
 use crate::credential::{Credential, Filter, Order, Page, State};
 use crate::entry::Kind;
 use crate::error::StoreError;
@@ -185,7 +185,7 @@ impl By {
 
     fn params<'a>(self, filter: &'a Filter, below: i64, limit: usize) -> Vec<Value<'a>> {
         let slots = i64::try_from(NAME_SLOTS).unwrap_or(i64::MAX);
-        let limit = number(limit as u64);
+        let limit = Value::index(limit as u64);
         match self {
             By::Name => {
                 let name = filter.name.as_deref().map_or(Value::Null, Value::Text);
@@ -366,7 +366,7 @@ fn arm_params(filter: &Filter, stack: Stack, at: &Position, wanted: usize, param
         Order::Newest => params.push(Value::Int(at.op)),
         Order::Expiry => params.extend([Value::Int(at.not_after), Value::Int(at.op), Value::Int(before(filter))]),
     }
-    params.push(number(wanted as u64));
+    params.push(Value::index(wanted as u64));
 }
 
 fn before(filter: &Filter) -> i64 {

@@ -7,6 +7,7 @@ mod counts;
 mod credentials;
 mod list;
 mod log;
+mod objects;
 mod places;
 mod records;
 mod renewals;
@@ -15,18 +16,13 @@ pub(crate) use counts::{count, counts, expiring};
 pub(crate) use credentials::{concluded, credential_of, intended, operation_of_serial};
 pub(crate) use list::{latest, list};
 pub(crate) use log::{checkpoint, checkpoint_of, head, leaves};
+pub(crate) use objects::{crl_settled_since, object, object_slots};
 pub(crate) use records::{record_get, record_list, record_of, record_rows};
 pub(crate) use renewals::due;
-
-use crate::sql::Value;
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
 
 fn page_size(asked: usize) -> usize {
     if asked == 0 { PAGE_DEFAULT } else { asked.min(PAGE_MAX) }
-}
-
-fn number(n: u64) -> Value<'static> {
-    Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
 }

@@ -2,7 +2,7 @@
 
 use policy::Timestamp;
 
-use super::{PAGE_MAX, number, page_size};
+use super::{PAGE_MAX, page_size};
 use crate::entry::ActorStamp;
 use crate::error::StoreError;
 use crate::record::{RecordFilter, StoredRecord};
@@ -44,7 +44,7 @@ pub(crate) fn record_list(sql: &mut dyn Sql, kind: &str, filter: &RecordFilter) 
     params.insert(0, Value::Text(kind));
     // Ids are never empty.
     params.push(Value::Text(filter.after.as_deref().unwrap_or_default()));
-    params.push(number(page_size(filter.limit) as u64));
+    params.push(Value::index(page_size(filter.limit) as u64));
     let (after, limit) = (params.len() - 1, params.len());
     let text = format!("{RECORD} WHERE p.kind = $1{by} AND p.id > ${after} ORDER BY p.id LIMIT ${limit}");
     Ok(sql.query(&text, &params)?.into_iter().map(Row::cells).collect())
@@ -60,7 +60,7 @@ pub(crate) fn record_rows(sql: &mut dyn Sql, kind: &str) -> Result<Vec<Vec<Cell>
     let id_at = RECORD_TABLE.position("id").unwrap_or_default();
     let (mut found, mut after) = (Vec::new(), String::new());
     loop {
-        let rows = sql.query(&text, &[Value::Text(kind), Value::Text(&after), number(PAGE_MAX as u64)])?;
+        let rows = sql.query(&text, &[Value::Text(kind), Value::Text(&after), Value::index(PAGE_MAX as u64)])?;
         let count = rows.len();
         found.extend(rows.into_iter().map(Row::cells));
         match found.last().and_then(|row| row.get(id_at)) {

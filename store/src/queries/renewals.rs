@@ -1,7 +1,7 @@
 //! What is due for renewal by the server.
 
 use super::credentials::by_operations;
-use super::{number, page_size};
+use super::page_size;
 use crate::credential::{Due, DueFilter};
 use crate::error::StoreError;
 use crate::sql::{Sql, Value};
@@ -16,7 +16,7 @@ pub(crate) fn due(sql: &mut dyn Sql, filter: &DueFilter) -> Result<Vec<Due>, Sto
         Value::Int(after_op),
         Value::Int(filter.until.unix()),
         Value::Int(filter.ends_after.unix()),
-        number(page_size(filter.limit) as u64),
+        Value::index(page_size(filter.limit) as u64),
     ];
     let mut rows = Vec::new();
     for mut row in sql.query(text, &params)? {

@@ -16,7 +16,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Cell, Row, Sql, SqlError, Use, Value, insert_text, noted};
+use super::engine::{Sql, Use};
+use super::error::SqlError;
+use super::text::{insert_text, noted};
+use super::value::{Cell, Row, Value};
 
 /// A server that does not answer by then is away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -112,6 +115,11 @@ impl Sql for Postgres {
             rest = later;
         }
         Ok(())
+    }
+
+    fn server_time(&mut self) -> Result<Option<i64>, SqlError> {
+        let rows = self.query("SELECT EXTRACT(EPOCH FROM clock_timestamp())::BIGINT", &[])?;
+        Ok(rows.into_iter().next().and_then(|mut row| row.int().ok()))
     }
 
     fn script(&mut self, sql: &str) -> Result<(), SqlError> {

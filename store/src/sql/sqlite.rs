@@ -14,7 +14,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
-use super::{Cell, Row, Sql, SqlError, Use, Value, insert_text, noted};
+use super::engine::{Sql, Use};
+use super::error::SqlError;
+use super::text::{insert_text, noted};
+use super::value::{Cell, Row, Value};
 
 /// Writing connections keep the indexes' upper pages: 64 MiB, in KiB as SQLite wants it.
 const WRITER_CACHE_KIB: i64 = 65_536;
@@ -222,6 +225,10 @@ impl Sql for Sqlite {
         Ok(())
     }
 
+    fn server_time(&mut self) -> Result<Option<i64>, SqlError> {
+        Ok(None)
+    }
+
     fn script(&mut self, sql: &str) -> Result<(), SqlError> {
         let sql = sql.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY");
         self.connection.execute_batch(&sql).map_err(fault)
@@ -301,7 +308,7 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::*;
-    use crate::sql::STATEMENT_MAX;
+    use crate::sql::connect::STATEMENT_MAX;
 
     #[test]
     fn blobs_stay_blobs_and_keys_are_the_rows_address() {

@@ -9,18 +9,20 @@ use std::sync::Arc;
 use hsm::{Key, Pool};
 use policy::{Timestamp, World};
 
+use crate::attest::{self, Attested};
+use crate::clock::Clock;
 use crate::credential::{Credential, Filter};
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, GrantStamp, Kind, Revocation};
 use crate::error::StoreError;
 use crate::keys;
-use crate::ledger::LogConfig;
 use crate::log::Head;
 use crate::prepare::{ConclusionRow, IntentRow, Op, Outcome, RecordRow, RevocationRow};
 use crate::queries;
 use crate::record::{Record, RecordFilter, StoredRecord};
+use crate::register::LogConfig;
 use crate::sql::{Sql, Use, connect};
-use crate::truth::{self, Anchor, Attested, Node};
+use crate::truth::{self, Anchor, Node};
 use crate::writer::{self, Reply};
 
 /// The purpose of the keys that signed what was seeded, by which a register is known as a bench's.
@@ -68,7 +70,7 @@ impl std::ops::AddAssign for Made {
 pub struct Seeder {
     sql: Box<dyn Sql + Send>,
     node: Node,
-    world: World,
+    clock: Clock,
 }
 
 impl Seeder {
@@ -85,8 +87,10 @@ impl Seeder {
         let seeder = tokio::task::spawn_blocking(move || {
             let mut sql = connect(&database, Use::Write)?;
             let anchor = log.state.as_deref().map(Anchor::open).transpose()?;
-            let node = Node::load(sql.as_mut(), &log.origin, key, anchor, world.clone())?;
-            Ok(Seeder { sql, node, world })
+            let node = Node::load(sql.as_mut(), &log.origin, key, (anchor, None), world.clone())?;
+            let clock = Clock::new(world);
+            clock.begin(&node);
+            Ok(Seeder { sql, node, clock })
         });
         seeder.await.map_err(away)?
     }
@@ -110,7 +114,7 @@ impl Seeder {
     /// The first records of a kind.
     pub fn records(&mut self, kind: &str) -> Result<Vec<StoredRecord>, StoreError> {
         let filter = RecordFilter { limit: 1_000, ..RecordFilter::default() };
-        let found = truth::records(&self.node, self.sql.as_mut(), kind, &filter)?;
+        let found = attest::records(&self.node, self.sql.as_mut(), kind, &filter)?;
         Ok(found.into_iter().map(Attested::into_inner).collect())
     }
 
@@ -123,15 +127,17 @@ impl Seeder {
     /// Writes certificates in two transactions: what is intended, then what came of it.
     pub fn write_certificates(&mut self, seeds: Vec<Seed>) -> Result<Made, StoreError> {
         let intents = self.write(seeds.iter().map(|seed| Op::Intend(Arc::clone(&seed.row))).collect())?;
-        let now = self.world.now();
+        let now = self.clock.shows();
         let (mut made, mut ends, mut revocations) = (Made::default(), Vec::with_capacity(seeds.len()), Vec::new());
         for (seed, reply) in seeds.into_iter().zip(intents) {
-            let Reply::Index(op) = reply else { return Err(StoreError::Corrupt(format!("an intent got {reply:?}"))) };
+            let Reply::Leaf(op, at) = reply else {
+                return Err(StoreError::Corrupt(format!("an intent got {reply:?}")));
+            };
             made += Made { leaves: 2, rows: 2 + seed.row.entry.names.len() as u64 };
             if let Some((reason, grant)) = seed.revoked {
                 let actor = seed.row.entry.actor.clone();
                 let revocation = Revocation { operation: op, reason, at: now, actor, grant };
-                let row = RevocationRow::new(revocation, &queries::intended(op, &seed.row), now)?;
+                let row = RevocationRow::new(revocation, &queries::intended(op, at, &seed.row), now)?;
                 revocations.push(Op::Revoke(Arc::new(row)));
                 made += Made { leaves: 1, rows: 1 };
             }
@@ -146,7 +152,7 @@ impl Seeder {
 
     /// Writes records; those of one inner list are what one call of a service would have written.
     pub fn write_records(&mut self, calls: Vec<Vec<Record>>) -> Result<Made, StoreError> {
-        let (now, mut count) = (self.world.now(), 0);
+        let (now, mut count) = (self.clock.shows(), 0);
         let mut ops = Vec::with_capacity(calls.len());
         for records in calls {
             let rows = records.into_iter().map(|record| RecordRow::new(record, now)).collect::<Result<Vec<_>, _>>()?;
@@ -164,6 +170,6 @@ impl Seeder {
     }
 
     fn write(&mut self, ops: Vec<Op>) -> Result<Vec<Reply>, StoreError> {
-        writer::write_at_once(self.sql.as_mut(), &self.node, ops)
+        writer::write_at_once(self.sql.as_mut(), &self.node, &self.clock, ops)
     }
 }

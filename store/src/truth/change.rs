@@ -1,11 +1,40 @@
 //! What one leaf changes. Read from the leaf's own bytes alone, so that every node folds the same.
 
 use policy::Timestamp;
+use ring::digest::{Context, SHA256};
 
-use super::fold::{Covers, RecordKey, Revoked, record_key};
-use crate::entry::Kind;
+use crate::entry::{Covers, Kind};
 use crate::leaf::{Event, Leaf};
 use crate::log::Hash;
+
+/// A record's place in the fold: the first half of a SHA-256 over its kind and id.
+pub(crate) type RecordKey = [u8; 16];
+
+/// The key of a record.
+pub(crate) fn record_key(kind: &str, id: &str) -> RecordKey {
+    let mut context = Context::new(&SHA256);
+    context.update(kind.as_bytes());
+    context.update(&[0]);
+    context.update(id.as_bytes());
+    let mut key = [0; 16];
+    key.copy_from_slice(context.finish().as_ref().split_at(16).0);
+    key
+}
+
+/// A revocation, as its leaf says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Revoked {
+    pub operation: u64,
+    pub leaf: u64,
+    pub kind: Kind,
+    pub serial: Vec<u8>,
+    pub revoked_at: Timestamp,
+    pub reason: u8,
+    pub not_after: Option<Timestamp>,
+    pub key_hash: Hash,
+    /// The digest of its row.
+    pub row: Hash,
+}
 
 /// The change that a leaf speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,33 +4,20 @@
 //! be compromised; operations that wait for their conclusion; what each issuer's newest CRL covers. Certificates are too
 //! many to keep: they are proved one by one (`proof`). About 100 bytes a record, 200 a revocation.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use std::ops::Range;
 
 use policy::Timestamp;
-use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
-use super::change::Change;
+use super::change::{Change, RecordKey, Revoked};
 use crate::credential::RevokedRow;
-use crate::entry::Kind;
+use crate::entry::Covers;
 use crate::log::Hash;
-
-/// A record's place in the fold: the first half of a SHA-256 over its kind and id.
-pub(crate) type RecordKey = [u8; 16];
 
 /// CRLReason keyCompromise (RFC 5280 section 5.3.1).
 pub(super) const KEY_COMPROMISE: u8 = 1;
-
-/// The key of a record.
-pub(crate) fn record_key(kind: &str, id: &str) -> RecordKey {
-    let mut context = Context::new(&SHA256);
-    context.update(kind.as_bytes());
-    context.update(&[0]);
-    context.update(id.as_bytes());
-    let mut key = [0; 16];
-    key.copy_from_slice(context.finish().as_ref().split_at(16).0);
-    key
-}
 
 /// The present version of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,57 +26,12 @@ pub(crate) struct Version {
     pub digest: Hash,
 }
 
-/// A revocation, as its leaf says it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Revoked {
-    pub operation: u64,
-    pub leaf: u64,
-    pub kind: Kind,
-    pub serial: Vec<u8>,
-    pub revoked_at: Timestamp,
-    pub reason: u8,
-    pub not_after: Option<Timestamp>,
-    pub key_hash: Hash,
-    /// The digest of its row.
-    pub row: Hash,
-}
-
-/// Up to where a CRL knows the revocations of its issuer. Only the fold makes one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Covers {
-    leaves: u64,
-    revocations: u64,
-    digest: Hash,
-}
-
-impl Covers {
-    pub(crate) fn new(leaves: u64, revocations: u64, digest: Hash) -> Covers {
-        Covers { leaves, revocations, digest }
-    }
-    /// Every revocation in the log's first so many leaves.
-    pub fn leaves(&self) -> u64 {
-        self.leaves
-    }
-    /// How many that are, expired ones too.
-    pub fn revocations(&self) -> u64 {
-        self.revocations
-    }
-    /// The chained hash of their leaves: `d(0)` is 32 zero bytes, `d(n+1) = SHA-256(d(n) || hash of the leaf)`.
-    pub fn digest(&self) -> &[u8; 32] {
-        &self.digest
-    }
-    /// Whether nothing that `earlier` covers is missing here.
-    pub(crate) fn includes(&self, earlier: &Covers) -> bool {
-        self.leaves >= earlier.leaves && self.revocations >= earlier.revocations
-    }
-}
-
 /// Everything revoked of an issuer, and what a CRL of it may say that it covers.
 #[derive(Clone, Debug)]
 pub struct Revocations {
-    /// In the order of the log, expired ones too: whoever makes a CRL knows which to leave out.
+    /// In the order of the log, expired ones too: whoever makes a CRL knows which to leave out. All, or those that were asked for.
     pub rows: Vec<RevokedRow>,
-    /// Up to where.
+    /// Up to where all of them are known.
     pub covers: Covers,
 }
 
@@ -102,6 +44,16 @@ pub(super) struct IssuerFold {
     pub covered: Option<Covers>,
     /// The newest CRL that is surely signed.
     pub crl: Option<u64>,
+    /// The CRLs whose bytes are in the register: that one, and newer ones that may yet be signed.
+    pub kept: Vec<u64>,
+}
+
+impl IssuerFold {
+    fn replaced(&self, op: u64, issued: bool) -> Vec<u64> {
+        let newest = self.crl.unwrap_or(0).max(op);
+        let goes = |kept: u64| if issued { kept < newest } else { kept == op };
+        self.kept.iter().copied().filter(|kept| goes(*kept)).collect()
+    }
 }
 
 /// An operation without a conclusion.
@@ -144,7 +96,9 @@ impl Fold {
     fn intended(&mut self, index: u64, at: Timestamp, crl: Option<(String, Covers)>) -> Result<(), String> {
         if let Some((issuer, covers)) = &crl {
             self.may_cover(issuer, covers)?;
-            self.issuers.entry(issuer.clone()).or_default().covered = Some(*covers);
+            let fold = self.issuers.entry(issuer.clone()).or_default();
+            fold.covered = Some(*covers);
+            fold.kept.push(index);
         }
         self.open.insert(index, Open { at, crl: crl.map(|(issuer, _)| issuer) });
         Ok(())
@@ -155,7 +109,8 @@ impl Fold {
         match self.issuers.get(issuer).and_then(|fold| fold.covered) {
             Some(earlier) if !covers.includes(&earlier) => Err(format!(
                 "a CRL of {issuer} up to leaf {} would cover less than the one up to leaf {}",
-                covers.leaves, earlier.leaves
+                covers.leaves(),
+                earlier.leaves()
             )),
             Some(_) | None => Ok(()),
         }
@@ -163,11 +118,29 @@ impl Fold {
 
     fn settled(&mut self, op: u64, issued: bool) -> Result<(), String> {
         let open = self.open.remove(&op).ok_or_else(|| format!("operation {op} is concluded already, or is none"))?;
-        if let Some(issuer) = open.crl.filter(|_| issued) {
+        if let Some(issuer) = open.crl {
             let fold = self.issuers.entry(issuer).or_default();
-            fold.crl = fold.crl.max(Some(op));
+            let goes = fold.replaced(op, issued);
+            fold.crl = if issued { fold.crl.max(Some(op)) } else { fold.crl };
+            fold.kept.retain(|kept| !goes.contains(kept));
         }
         Ok(())
+    }
+
+    /// The CRLs whose bytes go when an operation is settled: its own if it failed, or those before the newest signed one.
+    pub fn replaced(&self, op: u64, issued: bool) -> Vec<u64> {
+        let issuer = self.open.get(&op).and_then(|open| open.crl.as_ref());
+        issuer.and_then(|issuer| self.issuers.get(issuer)).map_or_else(Vec::new, |fold| fold.replaced(op, issued))
+    }
+
+    /// Whether the register keeps a CRL's bytes.
+    pub fn keeps(&self, op: u64) -> bool {
+        self.issuers.values().any(|fold| fold.kept.contains(&op))
+    }
+
+    /// All CRLs whose bytes the register keeps.
+    pub fn kept(&self) -> BTreeSet<u64> {
+        self.issuers.values().flat_map(|fold| &fold.kept).copied().collect()
     }
 
     fn revoke(&mut self, issuer: String, revoked: Revoked, hash: &Hash) -> Result<(), String> {
@@ -211,12 +184,12 @@ impl Fold {
         waiting.map(|(op, _)| *op).take(limit).collect()
     }
 
-    /// The revocations of an issuer in the first `size` leaves, which are all that were folded.
-    pub fn revocations(&self, issuer: &str, size: u64) -> Revocations {
+    /// What is revoked of an issuer in the first `size` leaves, which are all that were folded; rows of that part alone.
+    pub fn revocations(&self, issuer: &str, size: u64, part: Range<usize>) -> Revocations {
         let (ops, digest) = self.issuers.get(issuer).map_or((&[][..], [0; 32]), |fold| (&fold.revoked, fold.digest));
-        let rows: Vec<RevokedRow> = ops.iter().filter_map(|op| self.revoked.get(op)).map(row).collect();
-        let covers = Covers { leaves: size, revocations: rows.len() as u64, digest };
-        Revocations { rows, covers }
+        let covers = Covers::new(size, ops.len() as u64, digest);
+        let part = ops.get(part.start.min(ops.len())..part.end.min(ops.len())).unwrap_or_default();
+        Revocations { rows: part.iter().filter_map(|op| self.revoked.get(op)).map(row).collect(), covers }
     }
 
     /// Everything revoked of an issuer, in the order of the log.
@@ -259,7 +232,9 @@ pub(crate) fn chained(digest: &Hash, leaf: &Hash) -> Hash {
 
 #[cfg(test)]
 mod tests {
+    use super::super::change::record_key;
     use super::*;
+    use crate::entry::Kind;
 
     fn revoked(operation: u64, reason: u8) -> Change {
         let revoked = Revoked {
@@ -297,12 +272,43 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_signed_crl_is_kept_and_what_may_yet_be_signed() {
+        let mut fold = Fold::default();
+        let none = Covers::new(0, 0, [0; 32]);
+        let crl = |issuer: &str| Change::Intended { at: Timestamp::from_unix(1), crl: Some((issuer.to_owned(), none)) };
+        let settled = |op, issued| Change::Settled { op, issued };
+        for (at, change, kept) in [
+            (0, crl("tls"), vec![0]),
+            (1, crl("tls"), vec![0, 1]),
+            (2, crl("code"), vec![0, 1, 2]),
+            (3, settled(0, true), vec![0, 1, 2]),
+            (4, crl("tls"), vec![0, 1, 2, 4]),
+            // Two nodes at once: the newer one is signed first, and what comes late is not kept.
+            (5, settled(4, true), vec![2, 4]),
+            (6, settled(1, true), vec![2, 4]),
+            (7, crl("tls"), vec![2, 4, 7]),
+            (8, settled(7, false), vec![2, 4]),
+        ] {
+            if let Change::Settled { op, issued } = change {
+                let goes = fold.replaced(op, issued);
+                let before = fold.kept();
+                fold.apply(at, &[0; 32], change).unwrap();
+                assert_eq!(before.difference(&fold.kept()).copied().collect::<Vec<_>>(), goes, "{at}");
+            } else {
+                fold.apply(at, &[0; 32], change).unwrap();
+            }
+            assert_eq!(fold.kept(), kept.into_iter().collect(), "{at}");
+        }
+        assert!(fold.keeps(4) && !fold.keeps(1));
+    }
+
+    #[test]
     fn a_crl_never_covers_less_than_the_one_before() {
         let mut fold = Fold::default();
         let crl = |covers| Change::Intended { at: Timestamp::from_unix(1), crl: Some(("tls".to_owned(), covers)) };
-        let none = fold.revocations("tls", 0).covers;
+        let none = fold.revocations("tls", 0, 0..0).covers;
         fold.apply(0, &[0; 32], revoked(100, 4)).unwrap();
-        let one = fold.revocations("tls", 1).covers;
+        let one = fold.revocations("tls", 1, 0..9).covers;
         assert_ne!(one.digest(), none.digest());
         fold.apply(1, &[0; 32], crl(one)).unwrap();
         assert!(fold.apply(2, &[0; 32], crl(none)).is_err());
@@ -310,6 +316,7 @@ mod tests {
         fold.apply(3, &[0; 32], Change::Settled { op: 1, issued: true }).unwrap();
         fold.apply(4, &[0; 32], Change::Settled { op: 2, issued: false }).unwrap();
         assert_eq!(fold.newest_crl("tls"), Some(1));
+        assert_eq!(fold.kept(), [1].into(), "the bytes of the one that failed are gone");
         assert!(fold.unconcluded(Timestamp::from_unix(2), 10).is_empty());
     }
 }

@@ -6,8 +6,10 @@
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::fold::{Covers, Fold, IssuerFold, Open, RecordKey, Revoked, Version};
+use super::change::{RecordKey, Revoked};
+use super::fold::{Fold, IssuerFold, Open, Version};
 use super::key::HeadKey;
+use crate::entry::Covers;
 use crate::error::StoreError;
 use crate::log::{Hash, Tree};
 
@@ -46,6 +48,7 @@ struct Issuer {
     digest: Hash,
     covered: Option<Covers>,
     crl: Option<u64>,
+    kept: Vec<u64>,
 }
 
 const VERSION: u8 = 1;
@@ -121,19 +124,19 @@ fn revoked(row: Revocation) -> Option<Revoked> {
 }
 
 fn issuer((label, fold): (&String, &IssuerFold)) -> Issuer {
-    let IssuerFold { revoked, digest, covered, crl } = fold.clone();
-    Issuer { label: label.clone(), revoked, digest, covered, crl }
+    let IssuerFold { revoked, digest, covered, crl, kept } = fold.clone();
+    Issuer { label: label.clone(), revoked, digest, covered, crl, kept }
 }
 
 fn issuer_fold(issuer: Issuer) -> (String, IssuerFold) {
-    let Issuer { label, revoked, digest, covered, crl } = issuer;
-    (label, IssuerFold { revoked, digest, covered, crl })
+    let Issuer { label, revoked, digest, covered, crl, kept } = issuer;
+    (label, IssuerFold { revoked, digest, covered, crl, kept })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::change::Change;
-    use super::super::fold::record_key;
+    use super::super::change::record_key;
     use super::*;
     use crate::entry::Kind;
     use crate::log::leaf_hash;

@@ -8,22 +8,21 @@
 
 mod alarm;
 mod anchor;
-mod attest;
 mod change;
 mod fold;
 mod image;
 mod key;
 mod node;
 mod proof;
+mod tiles;
+mod token_note;
 
 pub use alarm::{Alarm, Integrity};
 pub(crate) use anchor::Anchor;
-pub use attest::Attested;
-pub(crate) use attest::{credential, credential_by_serial, record, records};
-pub(crate) use change::Change;
-pub use fold::{Covers, Revocations};
-pub(crate) use fold::{Fold, RecordKey, Revoked, Version, chained, record_key};
+pub(crate) use change::{Change, RecordKey, Revoked, record_key};
+pub use fold::Revocations;
+pub(crate) use fold::{Fold, Version, chained};
 pub(crate) use key::{open_key, read_sealed};
 pub(crate) use node::{Divergence, Node};
-pub(crate) use proof::proved_hash;
-pub(crate) use proof::{TileAt, tile, tile_at};
+pub(crate) use proof::{TileAt, leaf as proved_leaf, proved_hash, tile, tile_at};
+pub(crate) use token_note::TokenNote;

@@ -5,6 +5,7 @@
 //!
 //! Lock order: `state` is held for moments, never across a statement.
 
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use policy::World;
@@ -12,10 +13,11 @@ use policy::World;
 use super::alarm::{Alarms, Integrity};
 use super::anchor::Anchor;
 use super::change::Change;
-use super::fold::{Fold, RecordKey, Revocations, Version};
+use super::change::RecordKey;
+use super::fold::{Fold, Revocations, Version};
 use super::image;
 use super::key::HeadKey;
-use super::proof::Tiles;
+use super::tiles::Tiles;
 use crate::error::StoreError;
 use crate::leaf::Leaf;
 use crate::log::{Hash, Head, Tree, leaf_hash};
@@ -82,12 +84,13 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Reads the register from the newest image, or from its beginning. Refuses one that is behind what this node saw.
+    /// Reads the register from the newest image, or from its beginning. Refuses one that is behind what this node saw, or what
+    /// a node with this token signed.
     pub fn load(
         sql: &mut dyn Sql,
         origin: &str,
         key: HeadKey,
-        anchor: Option<Anchor>,
+        (anchor, in_token): (Option<Anchor>, Option<Head>),
         world: World,
     ) -> Result<Node, StoreError> {
         if let Some(why) = anchor.as_ref().map(Anchor::held).transpose()?.flatten() {
@@ -99,8 +102,9 @@ impl Node {
             let imaged = tree.size();
             State { tree, fold, time, imaged }
         });
-        let known = anchor.as_ref().map(Anchor::newest).transpose()?.flatten();
-        load_state(sql, origin, &key, &mut state, known)?;
+        let noted = anchor.as_ref().map(Anchor::newest).transpose()?.flatten();
+        let known: Vec<Head> = [noted, in_token].into_iter().flatten().collect();
+        load_state(sql, origin, &key, &mut state, &known)?;
         let node = Node {
             origin: origin.to_owned(),
             key,
@@ -121,11 +125,11 @@ impl Node {
         sql: &mut dyn Sql,
         origin: &str,
         key: &HeadKey,
-        anchor: &Anchor,
+        (anchor, in_token): (&Anchor, Option<Head>),
     ) -> Result<(Head, Option<Head>), StoreError> {
-        let known = anchor.newest()?;
+        let known = [anchor.newest()?, in_token].into_iter().flatten().max_by_key(|head| head.size);
         let mut state = State::default();
-        load_state(sql, origin, key, &mut state, None)?;
+        load_state(sql, origin, key, &mut state, &[])?;
         let head = Head { size: state.tree.size(), root: state.tree.root() };
         anchor.begin_at(&head, known.map_or(0, |known| known.size))?;
         Ok((head, known))
@@ -199,7 +203,7 @@ impl Node {
         self.read(|state| state.tree.clone())
     }
 
-    /// The greatest time in the log.
+    /// The time in force, by the newest head it followed.
     pub fn time(&self) -> i64 {
         self.read(|state| state.time)
     }
@@ -214,9 +218,9 @@ impl Node {
         self.read(|state| (state.tree.size(), state.fold.record(key)))
     }
 
-    /// Everything revoked of an issuer.
-    pub fn revocations(&self, issuer: &str) -> Revocations {
-        self.read(|state| state.fold.revocations(issuer, state.tree.size()))
+    /// What is revoked of an issuer; rows of that part alone.
+    pub fn revocations(&self, issuer: &str, part: Range<usize>) -> Revocations {
+        self.read(|state| state.fold.revocations(issuer, state.tree.size(), part))
     }
 
     /// Asks the fold, and how many leaves it is of.
@@ -314,13 +318,13 @@ impl Node {
     }
 }
 
-/// Brings the state from an image, or from nothing, to the register's head, and holds it against what the node saw.
+/// Brings the state from an image, or from nothing, to the register's head, and holds it against every head that is known.
 fn load_state(
     sql: &mut dyn Sql,
     origin: &str,
     key: &HeadKey,
     state: &mut State,
-    known: Option<Head>,
+    known: &[Head],
 ) -> Result<(), StoreError> {
     let head = read_head(sql, false)?;
     let behind = |size: u64, known: u64| {
@@ -329,13 +333,13 @@ fn load_state(
         ))
     };
     let not_ours = || StoreError::Held("the register's log is not the one this node saw".to_owned());
-    if let Some(known) = known.filter(|known| known.size > head.size) {
-        return Err(behind(head.size, known.size));
+    if let Some(known) = known.iter().map(|known| known.size).max().filter(|known| *known > head.size) {
+        return Err(behind(head.size, known));
     }
     if state.tree.size() > head.size {
         return Err(behind(head.size, state.tree.size()));
     }
-    let differs = |tree: &Tree| known.is_some_and(|known| known.size == tree.size() && known.root != tree.root());
+    let differs = |tree: &Tree| known.iter().any(|known| known.size == tree.size() && known.root != tree.root());
     while state.tree.size() < head.size {
         for (hash, change) in read_leaves(sql, state.tree.size(), head.size)? {
             if differs(&state.tree) {
@@ -372,7 +376,7 @@ fn read_head(sql: &mut dyn Sql, lock: bool) -> Result<HeadRow, SqlError> {
 /// A page of leaves from `from` on. One that is missing or is none of ours is a divergence.
 fn read_leaves(sql: &mut dyn Sql, from: u64, to: u64) -> Result<Vec<(Hash, Change)>, Divergence> {
     let to = to.min(from + PAGE);
-    let range = [int(from), int(to)];
+    let range = [Value::index(from), Value::index(to)];
     let rows = sql.query("SELECT idx, bytes FROM leaf WHERE idx >= $1 AND idx < $2 ORDER BY idx", &range)?;
     if rows.len() as u64 != to - from {
         return Err(Divergence::Held(format!("of the register's leaves {from} to {to} some are missing")));
@@ -389,9 +393,4 @@ fn read_leaves(sql: &mut dyn Sql, from: u64, to: u64) -> Result<Vec<(Hash, Chang
         leaves.push((leaf_hash(&bytes), Change::of(&leaf).map_err(|e| wrong(&e))?));
     }
     Ok(leaves)
-}
-
-/// Indexes stay far below 2^63.
-pub(super) fn int(n: u64) -> Value<'static> {
-    Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
 }

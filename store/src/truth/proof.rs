@@ -1,28 +1,21 @@
 //! A leaf, proved by the tree in memory: the path from its bytes up the stored tiles to hashes that this node holds itself.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 
-use super::node::{Node, int};
+use super::node::Node;
 use crate::error::StoreError;
 use crate::leaf::Leaf;
 use crate::log::{Hash, TILE_WIDTH, leaf_hash, tile_root};
 use crate::sql::{Sql, Value};
 
-/// Proved tiles that are kept: 8 KiB each, for proofs and for the public. What is read often lies close together.
-const TILES_MAX: usize = 1_024;
 /// Levels of a log of any length.
 const LEVELS: u8 = 8;
 
-/// Tiles whose hashes were proved.
-#[derive(Debug, Default)]
-pub(crate) struct Tiles(HashMap<(u8, u64), Arc<[Hash]>>);
-
 /// The leaf of this index, or what is wrong with the register's.
-pub(super) fn leaf(node: &Node, sql: &mut dyn Sql, index: u64) -> Result<Result<Leaf, String>, StoreError> {
-    let rows = sql.query("SELECT bytes FROM leaf WHERE idx = $1", &[int(index)])?;
+pub(crate) fn leaf(node: &Node, sql: &mut dyn Sql, index: u64) -> Result<Result<Leaf, String>, StoreError> {
+    let rows = sql.query("SELECT bytes FROM leaf WHERE idx = $1", &[Value::index(index)])?;
     let Some(mut row) = rows.into_iter().next() else { return Ok(Err(format!("leaf {index} is missing"))) };
     let Ok(bytes) = row.blob() else { return Ok(Err(format!("leaf {index} is no text"))) };
     let proved = match proved_hash(node, sql, 0, index)? {
@@ -124,7 +117,8 @@ fn shared(tile: Arc<[Hash]>, width: u16) -> Bytes {
 }
 
 fn read_tile(sql: &mut dyn Sql, level: u8, n: u64) -> Result<Option<Vec<Hash>>, StoreError> {
-    let rows = sql.query("SELECT hashes FROM tile WHERE level = $1 AND n = $2", &[Value::Int(level.into()), int(n)])?;
+    let rows =
+        sql.query("SELECT hashes FROM tile WHERE level = $1 AND n = $2", &[Value::Int(level.into()), Value::index(n)])?;
     let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
     let bytes = row.blob()?;
     let hashes: Vec<Hash> = bytes.chunks_exact(32).filter_map(|hash| hash.try_into().ok()).collect();
@@ -132,15 +126,11 @@ fn read_tile(sql: &mut dyn Sql, level: u8, n: u64) -> Result<Option<Vec<Hash>>, 
 }
 
 fn kept(node: &Node, level: u8, n: u64) -> Option<Arc<[Hash]>> {
-    node.tiles.lock().unwrap_or_else(PoisonError::into_inner).0.get(&(level, n)).cloned()
+    node.tiles.lock().unwrap_or_else(PoisonError::into_inner).get(level, n)
 }
 
 fn keep(node: &Node, level: u8, n: u64, hashes: Vec<Hash>) -> Arc<[Hash]> {
     let tile: Arc<[Hash]> = hashes.into();
-    let mut tiles = node.tiles.lock().unwrap_or_else(PoisonError::into_inner);
-    if tiles.0.len() >= TILES_MAX {
-        tiles.0.clear();
-    }
-    tiles.0.insert((level, n), Arc::clone(&tile));
+    node.tiles.lock().unwrap_or_else(PoisonError::into_inner).put(level, n, Arc::clone(&tile));
     tile
 }

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::evidence::{Evidence, StoredCheckpoint};
+use super::report::{Identity, Pins, Report};
 use super::signatures::Keys;
-use super::{Identity, Pins, Report};
 use crate::error::StoreError;
 use crate::log::{Checkpoint, LogKey};
 

@@ -1,11 +1,14 @@
-//! Evidence from the tables of a register, all of one moment.
+//! Evidence from the tables of a register that is written to meanwhile.
 
-use super::Report;
+use std::collections::BTreeMap;
+
 use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
 use super::projections;
+use super::report::Report;
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::keys;
+use crate::object::OBJECT_SLOTS;
 use crate::prepare::NAME_SLOTS;
 use crate::queries;
 use crate::schema::{INTENT, LEAFED, MIGRATIONS, Table};
@@ -25,24 +28,9 @@ pub(super) struct Tables {
 
 impl Tables {
     pub fn open(database: &Database) -> Result<Tables, StoreError> {
-        let mut sql = connect(database, Use::Read)?;
-        // One moment for the whole walk: the service may go on writing.
-        sql.begin()?;
-        let rows = sql.query("SELECT size FROM head WHERE id = $1", &[Value::Int(1)])?;
-        // Malformed or gone: what the leaves derive will differ from it, and is reported as such.
-        let size = rows.into_iter().next().and_then(|mut row| row.index().ok()).unwrap_or(0);
-        let mut tables = Tables { sql, size };
-        tables.trust_the_leaves_for_the_size()?;
+        let mut tables = Tables { sql: connect(database, Use::Read)?, size: 0 };
+        tables.look_again()?;
         Ok(tables)
-    }
-
-    /// A head that says less or more than there is must not hide leaves from the walk; `rest` reports it.
-    fn trust_the_leaves_for_the_size(&mut self) -> Result<(), StoreError> {
-        let rows = self.sql.query("SELECT COUNT(*) FROM leaf", &[])?;
-        let count = rows.into_iter().next().map_or(Ok(0), |mut row| row.index())?;
-        // One more than there is: the walk then names the first leaf that is missing.
-        self.size = if count < self.size { count + 1 } else { count };
-        Ok(())
     }
 
     fn cells(&mut self, text: &str, params: &[Value<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {
@@ -111,6 +99,23 @@ impl Evidence for Tables {
         self.size
     }
 
+    /// A head that says less or more than there is must not hide leaves from the walk; `rest` reports it.
+    fn look_again(&mut self) -> Result<(), StoreError> {
+        let rows = self.sql.query("SELECT size FROM head WHERE id = $1", &[Value::Int(1)])?;
+        // Malformed or gone: what the leaves derive will differ from it, and is reported as such.
+        let size = rows.into_iter().next().and_then(|mut row| row.index().ok()).unwrap_or(0);
+        let rows = self.sql.query("SELECT COUNT(*) FROM leaf", &[])?;
+        let count = rows.into_iter().next().map_or(Ok(0), |mut row| row.index())?;
+        // One more than there is: the walk then names the first leaf that is missing.
+        self.size = if count < size { count + 1 } else { count };
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), StoreError> {
+        self.sql.begin()?;
+        self.look_again()
+    }
+
     fn leaves(&mut self, from: u64, to: u64) -> Result<Vec<StoredLeaf>, StoreError> {
         leaves(self.sql.as_mut(), from, to)
     }
@@ -134,6 +139,28 @@ impl Evidence for Tables {
             found.append(&mut self.cells(&text, &params)?);
         }
         Ok(found)
+    }
+
+    fn objects(&mut self) -> Result<BTreeMap<u64, u64>, StoreError> {
+        let (mut found, mut from) = (BTreeMap::new(), i64::MIN);
+        loop {
+            let slots = queries::object_slots(self.sql.as_mut(), from, i64::MAX)?;
+            for slot in &slots {
+                // A negative one is of no operation there can be.
+                let op = u64::try_from(*slot).map_or(u64::MAX, |slot| slot / OBJECT_SLOTS);
+                *found.entry(op).or_insert(0) += 1;
+                from = slot.saturating_add(1);
+            }
+            if slots.is_empty() {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn object(&mut self, op: u64, chunks: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut bytes = Vec::new();
+        let there = queries::object(self.sql.as_mut(), op, &mut |chunk| bytes.extend_from_slice(chunk))?;
+        Ok((there == chunks).then_some(bytes))
     }
 
     fn intent(&mut self, op: u64) -> Result<Option<Vec<Cell>>, StoreError> {
@@ -190,8 +217,8 @@ impl Tables {
     /// The one mutable row says nothing that the leaves do not say better.
     fn head(&mut self, derived: &Derived<'_>, report: &mut Report) -> Result<(), StoreError> {
         let rows = self.cells("SELECT id, size, edge, time FROM head ORDER BY id", &[])?;
-        let edge = Cell::Blob(derived.edge.concat());
-        let expected = [Cell::Int(1), Cell::Int(int(derived.size)), edge, Cell::Int(derived.time)];
+        let (size, time) = (Cell::Int(int(derived.size)), Cell::Int(derived.in_force.unix()));
+        let expected = [Cell::Int(1), size, Cell::Blob(derived.edge.concat()), time];
         if !rows.iter().any(|row| row.first() == Some(&Cell::Int(1))) {
             report.find("head", "head id=1", "the row is missing");
         }

@@ -1,6 +1,10 @@
 //! What the auditor reads, whether from tables or from files; it judges nothing.
 
-use super::Report;
+use std::collections::BTreeMap;
+
+use policy::Timestamp;
+
+use super::report::Report;
 use crate::error::StoreError;
 use crate::schema::Table;
 use crate::sql::Cell;
@@ -23,8 +27,14 @@ pub(super) struct StoredCheckpoint {
 
 /// A source of evidence. Ranges are asked for in ascending order, each once.
 pub(super) trait Evidence {
-    /// How many leaves the source says it has.
+    /// How many leaves the source says it has: as of the beginning, of [`look_again`](Self::look_again) or of
+    /// [`settle`](Self::settle), whichever was last.
     fn size(&self) -> u64;
+    /// Looks how many there are by now.
+    fn look_again(&mut self) -> Result<(), StoreError>;
+    /// From now on everything is of one moment. Before, each question sees its own: what a leaf stands for is written with it,
+    /// once and for ever, so that a long walk keeps no snapshot from a database that goes on.
+    fn settle(&mut self) -> Result<(), StoreError>;
     /// Leaves with an index in the range, ascending.
     fn leaves(&mut self, from: u64, to: u64) -> Result<Vec<StoredLeaf>, StoreError>;
     /// One leaf, out of order.
@@ -35,6 +45,10 @@ pub(super) trait Evidence {
     fn intents(&mut self, ops: &[u64]) -> Result<Vec<Vec<Cell>>, StoreError>;
     /// The row of one intent, out of order.
     fn intent(&mut self, op: u64) -> Result<Option<Vec<Cell>>, StoreError>;
+    /// The operations whose bytes lie beside their intents, with the number of chunks of each.
+    fn objects(&mut self) -> Result<BTreeMap<u64, u64>, StoreError>;
+    /// The bytes of one; none where its chunks are not those that were counted.
+    fn object(&mut self, op: u64, chunks: u64) -> Result<Option<Vec<u8>>, StoreError>;
     /// Rows of records of kind `key`.
     fn keys(&mut self) -> Result<Vec<Vec<Cell>>, StoreError>;
     /// The hashes of a full tile.
@@ -53,8 +67,8 @@ pub(super) trait Evidence {
 pub(super) struct Derived<'a> {
     pub size: u64,
     pub edge: &'a [[u8; 32]],
-    /// The greatest time of all leaves, seconds since 1970; 0 where there are none.
-    pub time: i64,
+    /// The time in force after all leaves.
+    pub in_force: Timestamp,
     /// The unfinished tile of each level.
     pub partial: &'a dyn Fn(u8) -> Vec<u8>,
 }

@@ -2,7 +2,7 @@
 //!
 //! Row files are read once, line by line; of an intent only its place in the file is kept until its conclusion comes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::Report;
 use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
+use super::report::Report;
 use super::rows::cell;
 use crate::error::StoreError;
-use crate::export::{CHECKPOINT_FILE, CHECKPOINTS_FILE, KEY_FILE, rows_file, write_line};
+use crate::export::{CHECKPOINT_FILE, CHECKPOINTS_FILE, KEY_FILE, OBJECTS_DIR, object_path, rows_file, write_line};
 use crate::keys;
 use crate::log::{Checkpoint, LogKey, TILE_WIDTH, entries_path, partial_width, tile_path};
 use crate::schema::{INTENT, LEAFED, RECORD, Table, Type};
@@ -203,6 +203,14 @@ impl Evidence for Folder {
         self.size
     }
 
+    fn look_again(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn leaves(&mut self, from: u64, to: u64) -> Result<Vec<StoredLeaf>, StoreError> {
         let width = u64::from(TILE_WIDTH);
         let mut leaves = Vec::new();
@@ -252,6 +260,31 @@ impl Evidence for Folder {
             found.extend(lines.next_row(&INTENT, &mut Vec::new())?.map(|(_, row)| row));
         }
         Ok(found)
+    }
+
+    fn objects(&mut self) -> Result<BTreeMap<u64, u64>, StoreError> {
+        let mut found = BTreeMap::new();
+        let files = match std::fs::read_dir(self.dir.join(OBJECTS_DIR)) {
+            Ok(files) => files,
+            // Without a CRL there is no folder of them; one that should be there is missed by its operations.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+            Err(error) => return Err(StoreError::Unavailable(format!("{OBJECTS_DIR}: {error}"))),
+        };
+        for file in files {
+            let name = file.map_err(|e| StoreError::Unavailable(format!("{OBJECTS_DIR}: {e}")))?.file_name();
+            let name = name.to_string_lossy().into_owned();
+            match name.parse::<u64>() {
+                Ok(op) if object_path(op) == format!("{OBJECTS_DIR}/{name}") => drop(found.insert(op, 1)),
+                Ok(_) | Err(_) => {
+                    self.problems.push((format!("{OBJECTS_DIR}/{name}"), "is named after no operation".into()));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn object(&mut self, op: u64, _: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.read(&object_path(op)))
     }
 
     fn intent(&mut self, op: u64) -> Result<Option<Vec<Cell>>, StoreError> {

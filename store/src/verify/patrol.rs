@@ -13,13 +13,15 @@ use std::sync::{Mutex, PoisonError};
 use policy::Timestamp;
 
 use super::database;
+use super::report::{Finding, Report};
 use super::rows::{self, table_of};
-use super::{Finding, Report};
-use crate::entry::Kind;
+use crate::attest;
 use crate::error::StoreError;
-use crate::leaf::{Event, Leaf};
+use crate::leaf::Leaf;
 use crate::log::{Hash, TILE_WIDTH, leaf_hash, tile_root};
+use crate::object::{self, OBJECT_SLOTS};
 use crate::prepare::NAME_SLOTS;
+use crate::queries;
 use crate::schema::{INTENT, LEAFED};
 use crate::sql::{Cell, Sql};
 use crate::truth::{Node, proved_hash};
@@ -27,8 +29,6 @@ use crate::truth::{Node, proved_hash};
 /// New leaves of one step, in tiles: a step a second keeps up with 4,096 leaves a second for a twentieth of a processor, and
 /// what comes faster is looked at afterwards.
 pub(crate) const NEW_TILES: usize = 16;
-/// A CRL may be megabytes: a look ends after so many leaves that intend one.
-const LARGE_PER_LOOK: usize = 4;
 
 /// How far the service's own audit is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,33 +106,30 @@ pub(crate) fn look(node: &Node, sql: &mut dyn Sql, range: Range<u64>) -> Result<
     for leaf in database::leaves(sql, range.start, range.end)? {
         stored.insert(u64::try_from(leaf.index).unwrap_or(u64::MAX), leaf);
     }
-    let (mut leaves, mut hashes, mut large) = (BTreeMap::new(), Vec::new(), 0);
-    let mut to = range.start;
-    while to < range.end && large < LARGE_PER_LOOK {
-        let Some(leaf) = stored.remove(&to) else {
-            report.find("leaf", format!("leaf idx={to} column idx"), "the leaf is missing");
+    let (mut leaves, mut hashes) = (BTreeMap::new(), Vec::new());
+    for at in range.clone() {
+        let Some(leaf) = stored.remove(&at) else {
+            report.find("leaf", format!("leaf idx={at} column idx"), "the leaf is missing");
             hashes.push([0; 32]);
-            to += 1;
             continue;
         };
         let hash = leaf_hash(&leaf.bytes);
         if leaf.hash.as_deref() != Some(&hash[..]) {
-            report.find("leaf", format!("leaf idx={to}"), "the column hash is not the hash of the column bytes");
+            report.find("leaf", format!("leaf idx={at}"), "the column hash is not the hash of the column bytes");
         }
         if let Ok(leaf) = Leaf::parse(&leaf.bytes) {
-            large += usize::from(leaf.event == Event::Intend && leaf.kind == Kind::Crl.as_str());
-            leaves.insert(to, leaf);
+            leaves.insert(at, leaf);
         }
         hashes.push(hash);
-        to += 1;
     }
     in_the_tree(node, sql, range.start, &hashes, &mut leaves, &mut report)?;
-    stands_for(sql, range.start..to, &leaves, &mut report)?;
+    stands_for(sql, range.clone(), &leaves, &mut report)?;
+    objects(node, sql, range.clone(), &mut report)?;
     ends(node, sql, &mut report)?;
     for Finding { where_, says, .. } in &report.findings {
         node.alarm(where_, says);
     }
-    Ok((to, report.findings))
+    Ok((range.end, report.findings))
 }
 
 /// Holds leaves against the tree in memory; one that is not its leaf speaks for no row. A full tile is held as a whole.
@@ -206,11 +203,39 @@ fn stands_for(
     Ok(())
 }
 
+/// Holds the bytes of CRLs against the digests in their intents, and finds those that belong to none. What the register keeps
+/// only ever grows older and goes: an operation that the fold keeps no more is not kept again.
+fn objects(node: &Node, sql: &mut dyn Sql, range: Range<u64>, report: &mut Report) -> Result<(), StoreError> {
+    let slots = |op: u64| i64::try_from(op.saturating_mul(OBJECT_SLOTS)).unwrap_or(i64::MAX);
+    let mut from = slots(range.start);
+    while let Some(slot) = queries::object_slots(sql, from, slots(range.end))?.first() {
+        let op = u64::try_from(*slot).unwrap_or(0) / OBJECT_SLOTS;
+        from = slots(op + 1);
+        node.follow(sql, false)?;
+        // What is not kept may have gone since its slot was read.
+        if !node.fold(|fold, _| fold.keeps(op)) && !queries::object_slots(sql, slots(op), from)?.is_empty() {
+            report.find("object", object::place(op), "no CRL whose bytes are kept");
+        }
+    }
+    let kept = node.fold(|fold, _| fold.kept());
+    for op in kept.range(range) {
+        // An intent that was deleted or altered is found by itself.
+        let Ok(Some(crl)) = attest::credential(node, sql, *op) else { continue };
+        let says = attest::object_says(node, sql, *op, (crl.algorithm, &crl.tbs), &mut |_| ())?;
+        if let Some(says) = says.filter(|_| node.fold(|fold, _| fold.keeps(*op))) {
+            report.find("object", object::place(*op), says);
+        }
+    }
+    Ok(())
+}
+
 /// Rows outside the log. Whatever was committed before the look is of leaves that this node knows after following.
 fn ends(node: &Node, sql: &mut dyn Sql, report: &mut Report) -> Result<(), StoreError> {
     let keyed = LEAFED.iter().map(|table| (table.name, table.key(), 1));
     let mut outer = Vec::new();
-    for (table, key, slots) in keyed.chain([("leaf", "idx", 1), ("name", "slot", NAME_SLOTS)]) {
+    for (table, key, slots) in
+        keyed.chain([("leaf", "idx", 1), ("name", "slot", NAME_SLOTS), ("object", "slot", OBJECT_SLOTS)])
+    {
         if let Some((least, greatest)) = database::ends(sql, table, key)? {
             outer.push((table, key, slots, least, greatest));
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use policy::{Timestamp, Validity};
 
-use super::Report;
+use super::report::Report;
 use crate::error::StoreError;
 use crate::projection::{self, Card, Labels, Pile};
 use crate::sql::{Cell, Row, Sql, Value};

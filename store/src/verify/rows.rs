@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use hsm::Algorithm;
 use policy::Timestamp;
 
-use super::Report;
+use super::report::Report;
 use crate::leaf::{Event, Leaf};
-use crate::prepare::{FORM_WHOLE, NAME_SLOTS};
+use crate::prepare::{FORM_OBJECT, FORM_WHOLE, NAME_SLOTS};
 use crate::row::row_digest;
 use crate::schema::{CONCLUSION, INTENT, RECORD, REVOCATION, Table, sha256};
 use crate::sql::Cell;
@@ -33,7 +34,8 @@ pub(super) fn check(table: &'static Table, row: &[Cell], leaf: &Leaf, report: &m
             named = true;
         }
     }
-    if leaf.event == Event::Intend && message_hash(row) != leaf.digest.as_ref().and_then(|d| hex::decode(d).ok()) {
+    let said = || leaf.digest.as_ref().and_then(|d| hex::decode(d).ok());
+    if leaf.event == Event::Intend && !is_sha384_of_object(row) && message_hash(row) != said() {
         report.find(table.name, format!("{place} column message"), "is not what its leaf has the digest of");
         named = true;
     }
@@ -101,6 +103,12 @@ fn message_hash(row: &[Cell]) -> Option<Vec<u8>> {
         Some(Cell::Text(form)) if form == FORM_WHOLE => Some(sha256(message).to_vec()),
         _ => Some(message.clone()),
     }
+}
+
+/// The digest of an object may be another than the leaf's SHA-256; then the row's own digest alone covers it.
+fn is_sha384_of_object(row: &[Cell]) -> bool {
+    let is = |column, text: &str| cell(&INTENT, row, column) == Some(&Cell::Text(text.to_owned()));
+    is("form", FORM_OBJECT) && is("algorithm", Algorithm::EcdsaP384Sha384.as_str())
 }
 
 /// The columns that a leaf states in its own fields.

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use hsm::{Algorithm, Message};
 
-use super::Report;
+use super::report::Report;
 use super::rows::cell;
 use crate::keys::{self, RecordedKey};
 use crate::log::LogKey;
-use crate::prepare::FORM_WHOLE;
+use crate::prepare::{FORM_OBJECT, FORM_WHOLE};
 use crate::schema::{INTENT, RECORD};
 use crate::sql::Cell;
 
@@ -41,6 +41,19 @@ pub(super) struct Job {
     pub signature: Vec<u8>,
     /// The intent's row, where it was found.
     pub intent: Option<Vec<Cell>>,
+    /// The bytes of its object, where the digest is not enough.
+    pub object: Option<Vec<u8>>,
+}
+
+impl Job {
+    /// Whether it is of an object that Ed25519 signed: a signature that says nothing without the bytes.
+    pub fn wants_object(&self) -> bool {
+        let is = |column, text: &str| {
+            let row = self.intent.as_deref();
+            row.and_then(|row| cell(&INTENT, row, column)) == Some(&Cell::Text(text.to_owned()))
+        };
+        is("form", FORM_OBJECT) && is("algorithm", Algorithm::Ed25519.as_str())
+    }
 }
 
 /// Checks signatures on all processors; answers how many it checked.
@@ -80,10 +93,13 @@ fn verdict(keys: &Keys, job: &Job) -> Result<(), String> {
     if algorithm != key.algorithm {
         return Err(format!("made with {algorithm}, by a key for {}", key.algorithm));
     }
-    let message = if form == FORM_WHOLE {
-        Message::from(bytes.clone())
-    } else {
-        Message::Sha256(bytes.as_slice().try_into().map_err(|_| "its digest is malformed")?)
+    let message = match (form.as_str(), &job.object) {
+        (FORM_WHOLE, _) => Message::from(bytes.clone()),
+        (FORM_OBJECT, Some(object)) => Message::from(object.clone()),
+        (FORM_OBJECT, None) => {
+            return hsm::verify_digest(algorithm, &key.spki, bytes, &job.signature).map_err(|e| e.to_string());
+        }
+        (_, _) => Message::Sha256(bytes.as_slice().try_into().map_err(|_| "its digest is malformed")?),
     };
     hsm::verify(algorithm, &key.spki, &message, &job.signature).map_err(|e| e.to_string())
 }

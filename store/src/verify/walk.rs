@@ -1,26 +1,28 @@
 //! The walk over the log: leaf by leaf in order, in pages, so that memory stays flat however long the log is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use policy::Timestamp;
 
 use super::checkpoints::Checkpoints;
 use super::evidence::{Derived, Evidence, StoredLeaf};
 use super::replay::{Line, Replay};
+use super::report::{LISTED_MAX, Pins, Progress, Report};
 use super::rows::{self, cell, table_of};
 use super::signatures::{self, Job, Keys};
-use super::{LISTED_MAX, Pins, Progress, Report};
-use crate::entry::Kind;
+use crate::clock;
 use crate::error::StoreError;
-use crate::leaf::{Event, Leaf};
+use crate::leaf::{BEFORE_ALL, Event, Leaf};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
+use crate::object::{self, ObjectDigest};
+use crate::prepare::FORM_OBJECT;
 use crate::schema::{CONCLUSION, INTENT, LEAFED, Table};
 use crate::sql::Cell;
 
 /// Leaves of a page; four bundles of a folder.
 const PAGE: u64 = 1_024;
-/// A CRL may be megabytes: a page ends after this many leaves that speak of one.
-const LARGE_PER_PAGE: usize = 16;
+/// The source is looked at again so often while it grows by more than a page during a walk; what is left is walked in one moment.
+const LOOKS_MAX: usize = 16;
 
 /// The state of a walk.
 pub(super) struct Walk<'a> {
@@ -30,8 +32,12 @@ pub(super) struct Walk<'a> {
     tree: Tree,
     /// What the leaves so far amount to.
     replay: Replay,
-    /// The greatest time so far.
-    time: i64,
+    /// The operations whose bytes lie beside their intents, and in how many chunks.
+    objects: BTreeMap<u64, u64>,
+    /// Those whose bytes were not there whole when they were read: a newer CRL may have taken their place meanwhile.
+    doubtful: BTreeSet<u64>,
+    /// The time in force after them.
+    in_force: Timestamp,
     report: Report,
 }
 
@@ -46,31 +52,67 @@ type Rows = HashMap<&'static str, BTreeMap<u64, Vec<Cell>>>;
 
 impl<'a> Walk<'a> {
     pub fn new(evidence: &'a mut dyn Evidence, pins: &Pins) -> Result<Walk<'a>, StoreError> {
-        let keys = Keys::read(&evidence.keys()?);
         let mut report = Report::default();
         let checkpoints = Checkpoints::new(pins, &mut report)?;
-        Ok(Walk { evidence, keys, checkpoints, tree: Tree::default(), replay: Replay::default(), time: 0, report })
+        let mut walk = Walk {
+            keys: Keys::read(&[]),
+            evidence,
+            checkpoints,
+            tree: Tree::default(),
+            replay: Replay::default(),
+            objects: BTreeMap::new(),
+            doubtful: BTreeSet::new(),
+            in_force: BEFORE_ALL,
+            report,
+        };
+        walk.look_beside()?;
+        Ok(walk)
     }
 
     pub fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
-        let total = self.evidence.size();
         self.checkpoints_here()?;
-        while self.tree.size() < total {
-            let from = self.tree.size();
-            self.page(from, total.min(from + PAGE))?;
-            progress(Progress { done: self.tree.size(), total });
+        for _ in 0..LOOKS_MAX {
+            self.walk(progress)?;
+            self.evidence.look_again()?;
+            if self.evidence.size().saturating_sub(self.tree.size()) <= PAGE {
+                break;
+            }
+            self.look_beside()?;
         }
+        self.evidence.settle()?;
+        self.look_beside()?;
+        self.walk(progress)?;
+        let total = self.evidence.size();
         self.checkpoints.end(self.evidence, total, &mut self.report)?;
         let tree = &self.tree;
         let partial = |level| tree.partial(level).concat();
-        let derived = Derived { size: tree.size(), edge: tree.edge(), time: self.time, partial: &partial };
+        let derived = Derived { size: tree.size(), edge: tree.edge(), in_force: self.in_force, partial: &partial };
         self.evidence.rest(&derived, &mut self.report)?;
+        self.objects_kept();
         self.report.leaves = self.tree.size();
         self.report.root = hex::encode(self.tree.root());
         self.report.unconcluded = self.replay.end(&mut self.report);
         self.report.unconcluded_total = self.report.unconcluded.len() as u64;
         self.report.unconcluded.truncate(LISTED_MAX);
         Ok(self.report)
+    }
+
+    /// What lies beside the leaves that there are by now: a key is recorded before it signs, bytes are written with their intent.
+    fn look_beside(&mut self) -> Result<(), StoreError> {
+        self.keys = Keys::read(&self.evidence.keys()?);
+        self.objects = self.evidence.objects()?;
+        Ok(())
+    }
+
+    /// As far as the source was, when last looked at.
+    fn walk(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<(), StoreError> {
+        let total = self.evidence.size();
+        while self.tree.size() < total {
+            let from = self.tree.size();
+            self.page(from, total.min(from + PAGE))?;
+            progress(Progress { done: self.tree.size(), total });
+        }
+        Ok(())
     }
 
     fn page(&mut self, from: u64, to: u64) -> Result<(), StoreError> {
@@ -80,15 +122,10 @@ impl<'a> Walk<'a> {
             by_index.insert(u64::try_from(leaf.index).unwrap_or(u64::MAX), leaf);
         }
         let mut read = Vec::with_capacity(by_index.len());
-        let (mut at, mut large) = (from, 0);
-        while at < to && large < LARGE_PER_PAGE {
-            if let Some(leaf) = self.leaf(at, by_index.remove(&at))? {
-                large += usize::from(leaf.leaf.kind == Kind::Crl.as_str());
-                read.push(leaf);
-            }
-            at += 1;
+        for at in from..to {
+            read.extend(self.leaf(at, by_index.remove(&at))?);
         }
-        self.rows(from, at, &read)
+        self.rows(from, to, &read)
     }
 
     /// One leaf: its hash, its place, its tile.
@@ -108,9 +145,7 @@ impl<'a> Walk<'a> {
         self.append(hash, index)?;
         match Leaf::parse(&stored.bytes) {
             Ok(leaf) if leaf.i == index => {
-                // A refusal moves nothing, the head's time neither.
-                let time = Timestamp::parse_rfc3339(&leaf.time).map_or(0, Timestamp::unix);
-                self.time = if leaf.event == Event::Refuse { self.time } else { self.time.max(time) };
+                self.time(index, &leaf);
                 Ok(Some(Read { index, hash, leaf }))
             }
             Ok(leaf) => {
@@ -124,6 +159,15 @@ impl<'a> Walk<'a> {
                 self.replay.unreadable();
                 Ok(None)
             }
+        }
+    }
+
+    /// Times do not go back but by an operator's word, which is counted.
+    fn time(&mut self, index: u64, leaf: &Leaf) {
+        self.report.times_set += u64::from(clock::is_word(leaf));
+        match clock::in_force_after(self.in_force, leaf) {
+            Ok(in_force) => self.in_force = in_force,
+            Err(why) => self.report.find("time", format!("leaf idx={index} column bytes"), why),
         }
     }
 
@@ -184,7 +228,9 @@ impl<'a> Walk<'a> {
             };
             self.life(*index, leaf, row.as_deref(), &mut jobs)?;
             let row = row.as_deref().filter(|_| holds);
-            self.replay.line(&Line { index: *index, hash, leaf, row }, &mut self.report);
+            let object = self.object(*index, row)?;
+            let line = Line { index: *index, hash, leaf, row, object: object.as_deref() };
+            self.replay.line(&line, &mut self.report);
         }
         for (table, rows) in held {
             for (key, _) in rows {
@@ -193,6 +239,40 @@ impl<'a> Walk<'a> {
             }
         }
         self.signatures(jobs)
+    }
+
+    /// The bytes beside an intent, where they are there and are those of its digest.
+    fn object(&mut self, op: u64, row: Option<&[Cell]>) -> Result<Option<Vec<u8>>, StoreError> {
+        let (Some(row), Some(chunks)) = (row, self.objects.get(&op)) else { return Ok(None) };
+        let column = |name| cell(&INTENT, row, name);
+        let (Some(Cell::Text(form)), Some(Cell::Text(algorithm)), Some(Cell::Blob(digest))) =
+            (column("form"), column("algorithm"), column("message"))
+        else {
+            return Ok(None);
+        };
+        let Some(algorithm) = algorithm.parse().ok().filter(|_| form == FORM_OBJECT) else { return Ok(None) };
+        let bytes = self.evidence.object(op, *chunks)?;
+        let mut read = ObjectDigest::of(algorithm);
+        read.update(bytes.as_deref().unwrap_or_default());
+        if bytes.is_some() && read.is(digest) {
+            return Ok(bytes);
+        }
+        self.doubtful.insert(op);
+        Ok(None)
+    }
+
+    /// The register keeps the bytes of the newest CRLs, all of them and no others.
+    fn objects_kept(&mut self) {
+        let kept = self.replay.kept();
+        for op in kept.iter().filter(|op| !self.objects.contains_key(op)) {
+            self.report.find("object", object::place(*op), "the bytes of this CRL are missing");
+        }
+        for op in self.doubtful.iter().filter(|op| self.objects.contains_key(op)) {
+            self.report.find("object", object::place(*op), "its bytes are not those of its intent's digest");
+        }
+        for op in self.objects.keys().filter(|op| !kept.contains(op)) {
+            self.report.find("object", object::place(*op), "no CRL whose bytes are kept");
+        }
     }
 
     fn table(&mut self, table: &'static Table, from: u64, to: u64) -> Result<BTreeMap<u64, Vec<Cell>>, StoreError> {
@@ -225,7 +305,7 @@ impl<'a> Walk<'a> {
                     Some(Cell::Blob(signature)) => signature.clone(),
                     _ => Vec::new(),
                 };
-                jobs.push(Job { op: leaf.op, signature, intent: None });
+                jobs.push(Job { op: leaf.op, signature, intent: None, object: None });
             }
             Event::Conclude | Event::Fail => {}
             Event::Revoke => self.revoked(index, leaf)?,
@@ -267,7 +347,11 @@ impl<'a> Walk<'a> {
         }
         for job in &mut jobs {
             job.intent = intents.remove(&job.op);
+            if job.wants_object() {
+                job.object = self.objects.get(&job.op).map_or(Ok(None), |n| self.evidence.object(job.op, *n))?;
+            }
         }
+        jobs.retain(|job| !job.wants_object() || job.object.is_some());
         self.report.certificates += signatures::check(&self.keys, &jobs, &mut self.report);
         Ok(())
     }

@@ -4,15 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use policy::Timestamp;
 
+use super::item::{Item, Reply};
 use super::projections::{self, Tally};
-use super::{Item, Reply};
+use crate::entry::Covers;
 use crate::error::StoreError;
 use crate::leaf::{Numbers, Tail};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
-use crate::prepare::{ConclusionRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow};
+use crate::object::{OBJECT_SLOTS, Object};
+use crate::prepare::{ConclusionRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow, Timed};
 use crate::schema::{CONCLUSION, INTENT, RECORD, REVOCATION};
 use crate::sql::{Sql, SqlError, Value};
-use crate::truth::{Change, Covers, Node, RecordKey};
+use crate::truth::{Change, Node, RecordKey};
 
 /// Why a batch was not written.
 #[derive(Debug)]
@@ -51,7 +53,7 @@ impl Fault {
                 StoreError::Duplicate(format!("serial {} of this issuer's key", hex::encode(&row.entry.serial)))
             }
             (Fault::Row(SqlError::Taken(_)), Op::Conclude(row)) => already_concluded(row.op),
-            (Fault::Row(error), Op::Intend(_) | Op::Conclude(_) | Op::Refuse(_) | Op::Revoke(_))
+            (Fault::Row(error), Op::Intend(_) | Op::Conclude(_) | Op::Refuse(..) | Op::Revoke(_))
             | (Fault::Row(error), Op::Record(_) | Op::Checkpoint(..)) => StoreError::Database(error.to_string()),
         }
     }
@@ -68,7 +70,7 @@ pub(super) type Concluded = HashMap<u64, Option<Vec<u8>>>;
 pub(super) fn concluded(sql: &mut dyn Sql, items: &[Item]) -> Result<Concluded, SqlError> {
     let parked = |item: &Item| match &item.op {
         Op::Conclude(row) if item.answer.is_none() => Some(row.op),
-        Op::Conclude(_) | Op::Intend(_) | Op::Refuse(_) | Op::Revoke(_) | Op::Record(_) | Op::Checkpoint(..) => None,
+        Op::Conclude(_) | Op::Intend(_) | Op::Refuse(..) | Op::Revoke(_) | Op::Record(_) | Op::Checkpoint(..) => None,
     };
     let parked: Vec<u64> = items.iter().filter_map(parked).collect();
     let mut concluded = Concluded::new();
@@ -95,7 +97,6 @@ pub(super) struct Batch<'a> {
     /// What this node's head was before the batch.
     first: u64,
     tree: Tree,
-    time: i64,
     concluded: Concluded,
     /// What the batch itself changed of the fold so far.
     versions: HashMap<RecordKey, u64>,
@@ -105,11 +106,13 @@ pub(super) struct Batch<'a> {
     leaves: Vec<(u64, Hash, Vec<u8>)>,
     changes: Vec<Change>,
     tiles: Vec<FullTile>,
-    intents: Vec<(u64, &'a IntentRow)>,
-    conclusions: Vec<(u64, &'a ConclusionRow)>,
-    revocations: Vec<(u64, &'a RevocationRow)>,
-    records: Vec<(u64, u64, &'a RecordRow)>,
+    intents: Vec<(u64, Timestamp, &'a IntentRow)>,
+    conclusions: Vec<(u64, Timestamp, &'a ConclusionRow)>,
+    revocations: Vec<(u64, Timestamp, &'a RevocationRow)>,
+    records: Vec<(u64, u64, Timestamp, &'a RecordRow)>,
     checkpoints: Vec<(u64, &'a str)>,
+    /// CRLs whose bytes go: a newer one is signed, or they never were.
+    replaced: Vec<u64>,
 }
 
 impl<'a> Batch<'a> {
@@ -120,7 +123,6 @@ impl<'a> Batch<'a> {
             node,
             first: tree.size(),
             tree,
-            time: node.time(),
             concluded,
             versions: HashMap::new(),
             revoked: HashSet::new(),
@@ -134,17 +136,24 @@ impl<'a> Batch<'a> {
             revocations: Vec::new(),
             records: Vec::new(),
             checkpoints: Vec::new(),
+            replaced: Vec::new(),
         }
     }
 
-    /// Gives an operation its leaves, or refuses it.
-    pub fn take(&mut self, op: &'a Op) -> Result<Reply, StoreError> {
+    /// Gives an operation its leaves with this time, or refuses it.
+    pub fn take(&mut self, op: &'a Op, at: Timestamp) -> Result<Reply, StoreError> {
         match op {
-            Op::Intend(row) => self.intend(row),
-            Op::Conclude(row) => self.conclude(row),
-            Op::Refuse(tail) => Ok(Reply::Index(self.append(tail, None, None, |_| Change::Nothing))),
-            Op::Revoke(row) => self.revoke(row),
-            Op::Record(rows) => self.record(rows),
+            Op::Intend(row) => self.intend(row, at),
+            Op::Conclude(row) => self.conclude(row, at),
+            Op::Refuse(asked, tail) => {
+                let index = match at == *asked {
+                    true => self.append(tail, None, None, |_| Change::Nothing),
+                    false => self.append(&tail.restamped(at, None), None, None, |_| Change::Nothing),
+                };
+                Ok(Reply::Leaf(index, at))
+            }
+            Op::Revoke(row) => self.revoke(row, at),
+            Op::Record(rows) => self.record(rows, at),
             Op::Checkpoint(size, note) => {
                 self.checkpoints.push((*size, note));
                 Ok(Reply::Note(note.to_string()))
@@ -153,7 +162,7 @@ impl<'a> Batch<'a> {
     }
 
     /// A CRL that covers less than the newest one, by whichever node, is not begun (invariant 13).
-    fn intend(&mut self, row: &'a IntentRow) -> Result<Reply, StoreError> {
+    fn intend(&mut self, row: &'a IntentRow, at: Timestamp) -> Result<Reply, StoreError> {
         if let Some(covers) = &row.entry.covers {
             let issuer = row.entry.issuer.as_str();
             let known = match self.covered.get(issuer) {
@@ -163,18 +172,17 @@ impl<'a> Batch<'a> {
             known.map_err(StoreError::Conflict)?;
             self.covered.insert(issuer, *covers);
         }
-        let op = self.append(&row.tail, None, None, |_| row.change());
-        self.intents.push((op, row));
-        self.passed(row.at);
-        Ok(Reply::Index(op))
+        let op = self.append(&row.tail_at(at), None, None, |_| row.change(at));
+        self.intents.push((op, at, row));
+        Ok(Reply::Leaf(op, at))
     }
 
-    fn conclude(&mut self, row: &'a ConclusionRow) -> Result<Reply, StoreError> {
+    fn conclude(&mut self, row: &'a ConclusionRow, at: Timestamp) -> Result<Reply, StoreError> {
         if let Some(signature) = self.concluded.get(&row.op) {
             // A parked conclusion that had reached the disk after all.
             return match (&row.outcome, signature) {
-                (Outcome::Issued(ours), Some(theirs)) if ours == theirs => Ok(Reply::Index(row.op)),
-                (Outcome::Failed(_), None) => Ok(Reply::Index(row.op)),
+                (Outcome::Issued(ours), Some(theirs)) if ours == theirs => Ok(Reply::Leaf(row.op, at)),
+                (Outcome::Failed(_), None) => Ok(Reply::Leaf(row.op, at)),
                 (Outcome::Issued(_) | Outcome::Failed(_), _) => Err(already_concluded(row.op)),
             };
         }
@@ -182,26 +190,26 @@ impl<'a> Batch<'a> {
         if !open || !self.settled.insert(row.op) {
             return Err(already_concluded(row.op));
         }
-        let leaf = self.append(&row.tail, Some(row.op), None, |_| row.change());
-        self.conclusions.push((leaf, row));
-        self.passed(row.at);
-        Ok(Reply::Index(leaf))
+        let issued = matches!(row.outcome, Outcome::Issued(_));
+        self.replaced.extend(self.node.fold(|fold, _| fold.replaced(row.op, issued)));
+        let leaf = self.append(&row.tail_at(at), Some(row.op), None, |_| row.change());
+        self.conclusions.push((leaf, at, row));
+        Ok(Reply::Leaf(leaf, at))
     }
 
-    fn revoke(&mut self, row: &'a RevocationRow) -> Result<Reply, StoreError> {
+    fn revoke(&mut self, row: &'a RevocationRow, at: Timestamp) -> Result<Reply, StoreError> {
         let op = row.revocation.operation;
         let revoked = self.node.fold(|fold, _| fold.revocation(op).is_some());
         if revoked || !self.revoked.insert(op) {
             return Err(StoreError::Conflict(format!("operation {op} is revoked already")));
         }
-        let leaf = self.append(&row.tail, Some(op), None, |leaf| row.change(leaf));
-        self.revocations.push((leaf, row));
-        self.passed(row.at);
-        Ok(Reply::Index(leaf))
+        let leaf = self.append(&row.tail_at(at), Some(op), None, |leaf| row.change(leaf, at));
+        self.revocations.push((leaf, at, row));
+        Ok(Reply::Leaf(leaf, at))
     }
 
     /// All versions of one call, or none.
-    fn record(&mut self, rows: &'a [RecordRow]) -> Result<Reply, StoreError> {
+    fn record(&mut self, rows: &'a [RecordRow], at: Timestamp) -> Result<Reply, StoreError> {
         let mut seen = HashSet::new();
         for row in rows {
             let present = self.version(&row.key);
@@ -213,11 +221,10 @@ impl<'a> Batch<'a> {
         let mut versions = Vec::with_capacity(rows.len());
         for row in rows {
             let replaces = self.version(&row.key);
-            let leaf = self.append(&row.tail, None, Some(replaces), |_| row.change(replaces));
+            let leaf = self.append(&row.tail_at(at), None, Some(replaces), |_| row.change(replaces, at));
             self.versions.insert(row.key, leaf + 1);
-            self.records.push((leaf, replaces, row));
+            self.records.push((leaf, replaces, at, row));
             versions.push(leaf + 1);
-            self.passed(row.at);
         }
         Ok(Reply::Versions(versions))
     }
@@ -225,10 +232,6 @@ impl<'a> Batch<'a> {
     /// The present version of a record, this batch's own included.
     fn version(&self, key: &RecordKey) -> u64 {
         self.versions.get(key).copied().unwrap_or_else(|| self.node.fold(|fold, _| fold.version(key)))
-    }
-
-    fn passed(&mut self, at: Timestamp) {
-        self.time = self.time.max(at.unix());
     }
 
     fn append(
@@ -247,6 +250,11 @@ impl<'a> Batch<'a> {
         index
     }
 
+    /// Leaves of the log with those of the batch so far.
+    pub fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
     /// The first leaf of the batch, by which it can be recognised later.
     pub fn first_leaf(&self) -> Option<(u64, Hash)> {
         self.leaves.first().map(|(index, hash, _)| (*index, *hash))
@@ -256,41 +264,42 @@ impl<'a> Batch<'a> {
         self.leaves.is_empty() && self.checkpoints.is_empty()
     }
 
-    /// What this node believes once the batch is durable.
-    pub fn into_belief(self) -> Belief {
+    /// What this node believes once the batch is durable, with the time in force after it.
+    pub fn into_belief(self, in_force: Timestamp) -> Belief {
         let hashes = self.leaves.iter().map(|(_, hash, _)| *hash);
         let leaves = hashes.zip(self.changes).collect();
-        Belief { first: self.first, tree: self.tree, leaves, time: self.time }
+        Belief { first: self.first, tree: self.tree, leaves, time: in_force.unix() }
     }
 
     /// Writes all rows. The order does not matter: they become visible together or not at all.
-    pub fn write(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
+    pub fn write(&self, sql: &mut dyn Sql, in_force: Timestamp) -> Result<(), SqlError> {
         let mut values = Vec::with_capacity(self.leaves.len() * 3);
         for (index, hash, bytes) in &self.leaves {
-            values.extend([int(*index), Value::Blob(hash), Value::Blob(bytes)]);
+            values.extend([Value::index(*index), Value::Blob(hash), Value::Blob(bytes)]);
         }
         sql.insert("INSERT INTO leaf (idx, hash, bytes)", 3, &values)?;
         self.write_intents(sql)?;
+        self.write_objects(sql)?;
         let mut values = Vec::with_capacity(self.conclusions.len() * CONCLUSION.columns.len());
-        for (leaf, row) in &self.conclusions {
-            values.extend([int(*leaf), int(row.op)]);
-            values.extend(row.values());
+        for (leaf, at, row) in &self.conclusions {
+            values.extend([Value::index(*leaf), Value::index(row.op)]);
+            values.extend(row.values(*at));
         }
         sql.insert(CONCLUSION.insert(), CONCLUSION.columns.len(), &values)?;
         let mut values = Vec::new();
-        for (leaf, row) in &self.revocations {
-            values.extend([int(*leaf), int(row.revocation.operation)]);
-            values.extend(row.values());
+        for (leaf, at, row) in &self.revocations {
+            values.extend([Value::index(*leaf), Value::index(row.revocation.operation)]);
+            values.extend(row.values(*at));
         }
         sql.insert(REVOCATION.insert(), REVOCATION.columns.len(), &values)?;
         let mut values = Vec::new();
-        for (leaf, replaces, row) in &self.records {
-            values.extend([int(*leaf), int(*replaces)]);
-            values.extend(row.values());
+        for (leaf, replaces, at, row) in &self.records {
+            values.extend([Value::index(*leaf), Value::index(*replaces)]);
+            values.extend(row.values(*at));
         }
         sql.insert(RECORD.insert(), RECORD.columns.len(), &values)?;
         self.write_projections(sql)?;
-        self.write_log(sql)
+        self.write_log(sql, in_force)
     }
 
     fn write_projections(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
@@ -305,44 +314,54 @@ impl<'a> Batch<'a> {
     fn write_intents(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
         let mut values = Vec::with_capacity(self.intents.len() * INTENT.columns.len());
         let mut names = Vec::with_capacity(self.intents.len() * 2);
-        for (op, row) in &self.intents {
-            values.push(int(*op));
-            values.extend(row.values());
-            for (at, name) in row.entry.names.iter().enumerate() {
-                names.extend([int(op * NAME_SLOTS + at as u64), Value::Text(name)]);
+        for (op, at, row) in &self.intents {
+            values.push(Value::index(*op));
+            values.extend(row.values(*at));
+            for (place, name) in row.entry.names.iter().enumerate() {
+                names.extend([Value::index(op * NAME_SLOTS + place as u64), Value::Text(name)]);
             }
         }
         sql.insert(INTENT.insert(), INTENT.columns.len(), &values)?;
         sql.insert("INSERT INTO name (slot, name)", 2, &names)
     }
 
-    fn write_log(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
+    fn write_objects(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
+        for (op, _, row) in &self.intents {
+            for (n, chunk) in (0..).zip(row.object.iter().flat_map(Object::chunks)) {
+                let values = [Value::index(op * OBJECT_SLOTS + n), Value::Blob(chunk)];
+                sql.insert("INSERT INTO object (slot, bytes)", 2, &values)?;
+            }
+        }
+        for op in &self.replaced {
+            let slots = [Value::index(op * OBJECT_SLOTS), Value::index((op + 1) * OBJECT_SLOTS)];
+            sql.execute("DELETE FROM object WHERE slot >= $1 AND slot < $2", &slots)?;
+        }
+        Ok(())
+    }
+
+    fn write_log(&self, sql: &mut dyn Sql, in_force: Timestamp) -> Result<(), SqlError> {
         let mut values = Vec::new();
         for tile in &self.tiles {
             values.extend([
                 Value::Int(tile.level.into()),
-                int(tile.n),
+                Value::index(tile.n),
                 Value::Blob(&tile.hashes),
                 Value::Blob(&tile.root),
             ]);
         }
         sql.insert("INSERT INTO tile (level, n, hashes, root)", 4, &values)?;
         for (size, note) in &self.checkpoints {
-            let row = [int(*size), Value::Text(note)];
+            let row = [Value::index(*size), Value::Text(note)];
             // Another node may have signed the same head: both notes are true. A note that is none is replaced.
             sql.execute("INSERT INTO checkpoint (size, note) VALUES ($1, $2) ON CONFLICT (size) DO UPDATE SET note = excluded.note", &row)?;
         }
         if self.leaves.is_empty() {
             return Ok(());
         }
-        let (edge, seal) = (self.tree.edge().concat(), self.node.seal(&self.tree, self.time));
+        let (edge, time) = (self.tree.edge().concat(), in_force.unix());
+        let seal = self.node.seal(&self.tree, time);
         let head =
-            [int(self.tree.size()), Value::Blob(&edge), Value::Int(self.time), Value::Blob(&seal), Value::Int(1)];
+            [Value::index(self.tree.size()), Value::Blob(&edge), Value::Int(time), Value::Blob(&seal), Value::Int(1)];
         sql.execute("UPDATE head SET size = $1, edge = $2, time = $3, seal = $4 WHERE id = $5", &head).map(drop)
     }
-}
-
-/// Indexes stay far below 2^63: at 30,000 a second, for ten million years.
-pub(super) fn int(n: u64) -> Value<'static> {
-    Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
 }

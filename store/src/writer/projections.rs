@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::batch::int;
+use policy::Timestamp;
+
 use crate::error::StoreError;
 use crate::prepare::{ConclusionRow, IntentRow, Outcome, RecordRow, RevocationRow};
 use crate::projection::{self, Labels, Pile, is_certificate};
@@ -51,13 +52,13 @@ impl<'a> Tally<'a> {
         }
     }
 
-    pub fn intents(&mut self, sql: &mut dyn Sql, rows: &[(u64, &'a IntentRow)]) -> Result<(), SqlError> {
+    pub fn intents(&mut self, sql: &mut dyn Sql, rows: &[(u64, Timestamp, &'a IntentRow)]) -> Result<(), SqlError> {
         let mut cards = Vec::with_capacity(rows.len() * 4);
         let mut open = Vec::with_capacity(rows.len() * 5);
-        for (op, row) in rows {
+        for (op, _, row) in rows {
             let (card, not_after) = (&row.card, row.card.not_after.map_or(Value::Null, Value::Int));
-            cards.extend([int(*op), Value::Int(card.place), Value::Int(Pile::Live.number()), not_after]);
-            open.extend([int(*op), Value::Int(card.place), not_after]);
+            cards.extend([Value::index(*op), Value::Int(card.place), Value::Int(Pile::Live.number()), not_after]);
+            open.extend([Value::index(*op), Value::Int(card.place), not_after]);
             open.push(card.due.map_or(Value::Null, Value::Int));
             open.push(card.renews.as_deref().map_or(Value::Null, Value::Blob));
             let labels = row.labels();
@@ -69,17 +70,21 @@ impl<'a> Tally<'a> {
         sql.insert("INSERT INTO open (op, place, not_after, due, renews)", 5, &open)
     }
 
-    pub fn conclusions(&mut self, sql: &mut dyn Sql, rows: &[(u64, &ConclusionRow)]) -> Result<(), SqlError> {
-        let ops: Vec<u64> = rows.iter().map(|(_, row)| row.op).collect();
+    pub fn conclusions(
+        &mut self,
+        sql: &mut dyn Sql,
+        rows: &[(u64, Timestamp, &ConclusionRow)],
+    ) -> Result<(), SqlError> {
+        let ops: Vec<u64> = rows.iter().map(|(_, _, row)| row.op).collect();
         let mut open = take_open(sql, &ops)?;
         let (mut due, mut failed) = (Vec::new(), Vec::new());
-        for (_, row) in rows {
+        for (_, _, row) in rows {
             let renews = match (open.remove(&row.op), &row.outcome) {
                 (Some(open), Outcome::Issued(_)) => {
                     self.count(open.place, INTENDED, -1);
                     self.count(open.place, ISSUED, 1);
                     if let (Some(at), Some(not_after)) = (open.due, open.not_after) {
-                        due.extend([int(row.op), Value::Int(at), Value::Int(not_after)]);
+                        due.extend([Value::index(row.op), Value::Int(at), Value::Int(not_after)]);
                     }
                     open.renews
                 }
@@ -102,8 +107,12 @@ impl<'a> Tally<'a> {
         self.leave_live(sql, &failed, Pile::Failed, |_| true)
     }
 
-    pub fn revocations(&mut self, sql: &mut dyn Sql, rows: &[(u64, &RevocationRow)]) -> Result<(), SqlError> {
-        let ops: Vec<u64> = rows.iter().map(|(_, row)| row.revocation.operation).collect();
+    pub fn revocations(
+        &mut self,
+        sql: &mut dyn Sql,
+        rows: &[(u64, Timestamp, &RevocationRow)],
+    ) -> Result<(), SqlError> {
+        let ops: Vec<u64> = rows.iter().map(|(_, _, row)| row.revocation.operation).collect();
         let open = take_open(sql, &ops)?;
         ask(sql, "DELETE FROM renewal WHERE op IN", &ops, "")?;
         self.leave_live(sql, &ops, Pile::Revoked, |op| open.contains_key(&op))
@@ -137,7 +146,7 @@ impl<'a> Tally<'a> {
             if was.pile == Pile::Live {
                 self.expiry(&was.kind, was.owner.as_deref(), was.renew, was.not_after, -1);
             }
-            let moved = [Value::Int(to.number()), int(was.op)];
+            let moved = [Value::Int(to.number()), Value::index(was.op)];
             sql.execute("UPDATE card SET pile = $1 WHERE op = $2", &moved)?;
         }
         Ok(())
@@ -217,7 +226,7 @@ fn read_open(mut row: Row) -> Result<(u64, Open), StoreError> {
 }
 
 fn renews_of(sql: &mut dyn Sql, op: u64) -> Result<Option<Vec<u8>>, SqlError> {
-    let rows = sql.query("SELECT details FROM intent WHERE op = $1", &[int(op)])?;
+    let rows = sql.query("SELECT details FROM intent WHERE op = $1", &[Value::index(op)])?;
     let details = rows.into_iter().next().and_then(|mut row| row.text().ok());
     let details = details.and_then(|details| serde_json::from_str(&details).ok());
     Ok(details.as_ref().and_then(projection::renews))
@@ -230,12 +239,12 @@ fn insert_due(sql: &mut dyn Sql, rows: &mut Vec<Value<'_>>) -> Result<(), SqlErr
 }
 
 /// The last version of each record in a batch becomes the present one.
-pub(super) fn records(sql: &mut dyn Sql, rows: &[(u64, u64, &RecordRow)]) -> Result<(), SqlError> {
+pub(super) fn records(sql: &mut dyn Sql, rows: &[(u64, u64, Timestamp, &RecordRow)]) -> Result<(), SqlError> {
     let mut last: BTreeMap<(&str, &str), (u64, &RecordRow)> = BTreeMap::new();
-    for (leaf, _, row) in rows {
+    for (leaf, _, _, row) in rows {
         last.insert((row.record.kind, &row.record.id), (*leaf, row));
     }
-    let replacing: Vec<&RecordRow> = rows.iter().filter(|(_, old, _)| *old > 0).map(|(_, _, row)| *row).collect();
+    let replacing: Vec<&RecordRow> = rows.iter().filter(|(_, old, ..)| *old > 0).map(|(.., row)| *row).collect();
     let before = found_by(sql, &replacing)?;
     let (mut moved, mut others) = (Vec::new(), Vec::new());
     for ((kind, id), (leaf, row)) in last {
@@ -243,7 +252,7 @@ pub(super) fn records(sql: &mut dyn Sql, rows: &[(u64, u64, &RecordRow)]) -> Res
         // Found by the same words as before: none of the indexes by them has to be touched.
         let same = before.get(&(kind.to_owned(), id.to_owned())) == Some(&keys);
         let into = if same { &mut moved } else { &mut others };
-        into.extend([Value::Text(kind), Value::Text(id), int(leaf)]);
+        into.extend([Value::Text(kind), Value::Text(id), Value::index(leaf)]);
         let (owner, lookup) = (row.record.owner.as_deref(), row.record.lookup.as_deref());
         into.extend([owner, lookup].map(|text| text.map_or(Value::Null, Value::Text)));
     }
@@ -288,7 +297,7 @@ pub(super) fn ask(sql: &mut dyn Sql, text: &str, ops: &[u64], end: &str) -> Resu
         // Few sizes, so that few statements are parsed.
         let asked = some.len().next_power_of_two();
         let marks: Vec<String> = (1..=asked).map(|at| format!("${at}")).collect();
-        let params: Vec<Value<'_>> = some.iter().cycle().take(asked).map(|op| int(*op)).collect();
+        let params: Vec<Value<'_>> = some.iter().cycle().take(asked).map(|op| Value::index(*op)).collect();
         rows.append(&mut sql.query(&format!("{text} ({}){end}", marks.join(", ")), &params)?);
     }
     Ok(rows)

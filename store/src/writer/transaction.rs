@@ -1,10 +1,11 @@
 //! One group commit: lock the head, follow it, write rows and leaves, move the head, flush.
 
-use super::batch::{Batch, Belief, concluded, int};
-use super::{Item, Reply};
+use super::batch::{Batch, Belief, concluded};
+use super::item::{Item, Reply};
+use crate::clock::Clock;
 use crate::error::StoreError;
 use crate::log::Hash;
-use crate::sql::{Sql, SqlError};
+use crate::sql::{Sql, SqlError, Value};
 use crate::truth::{Divergence, Node};
 
 /// What a transaction made.
@@ -41,24 +42,34 @@ impl From<Divergence> for Failure {
     }
 }
 
-pub(super) fn run(sql: &mut dyn Sql, node: &Node, items: &[Item]) -> Result<Done, Failure> {
+pub(super) fn run(sql: &mut dyn Sql, node: &Node, clock: &Clock, items: &[Item]) -> Result<Done, Failure> {
     sql.begin()?;
     // From here on no other node appends: the head row is locked until the transaction ends.
     // A crash before COMMIT leaves nothing behind.
     node.follow(sql, true)?;
     let concluded = concluded(sql, items)?;
     let mut batch = Batch::new(node, concluded);
-    let replies = items.iter().map(|item| batch.take(&item.op)).collect();
+    let mut stamp = clock.stamp(node);
+    let replies = items.iter().map(|item| {
+        let (at, size) = (stamp.time_for(&item.op)?, batch.size());
+        let reply = batch.take(&item.op, at)?;
+        if batch.size() > size {
+            stamp.took(at);
+        }
+        Ok(reply)
+    });
+    let replies = replies.collect();
+    let in_force = stamp.in_force();
     if batch.is_empty() {
         sql.rollback();
-        return Ok(Done { belief: batch.into_belief(), replies, first_leaf: None });
+        return Ok(Done { belief: batch.into_belief(in_force), replies, first_leaf: None });
     }
-    batch.write(sql)?;
+    batch.write(sql, in_force)?;
     let first_leaf = batch.first_leaf();
     let outcome = sql.commit();
     // A crash here: the rows are durable and no caller heard of it. Intents stay without conclusion and are listed as
     // such; conclusions are simply there.
-    let done = Done { belief: batch.into_belief(), replies, first_leaf };
+    let done = Done { belief: batch.into_belief(in_force), replies, first_leaf };
     match outcome {
         Ok(()) => {
             #[cfg(any(test, feature = "testing"))]
@@ -77,8 +88,8 @@ pub(super) fn is_there(sql: &mut dyn Sql, done: &Done) -> Result<bool, SqlError>
         return Ok(false);
     };
     sql.begin()?;
-    sql.query_and_lock("SELECT size FROM head WHERE id = $1", &[int(1)])?;
-    let rows = sql.query("SELECT hash FROM leaf WHERE idx = $1", &[int(index)])?;
+    sql.query_and_lock("SELECT size FROM head WHERE id = $1", &[Value::index(1)])?;
+    let rows = sql.query("SELECT hash FROM leaf WHERE idx = $1", &[Value::index(index)])?;
     sql.rollback();
     Ok(rows.into_iter().next().is_some_and(|mut row| row.hash().is_ok_and(|there| there == hash)))
 }

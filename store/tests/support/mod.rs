@@ -54,14 +54,28 @@ impl House {
         closed.open(database, Some(state)).await
     }
 
-    /// A second node: the same register, the same token.
+    /// A second node: the same register, the same token, the same clock.
     pub async fn beside(&self, database: &Database) -> House {
+        self.beside_by(database, self.world.clone()).await
+    }
+
+    /// A second node whose clock is its own.
+    pub async fn beside_by(&self, database: &Database, world: World) -> House {
+        self.beside_with(database, log_config(), world).await
+    }
+
+    /// A second node that keeps a folder of its own.
+    pub async fn beside_in(&self, database: &Database, state: &Path) -> House {
+        let log_config = LogConfig { state: Some(state.to_owned()), ..log_config() };
+        self.beside_with(database, log_config, self.world.clone()).await
+    }
+
+    async fn beside_with(&self, database: &Database, log_config: LogConfig, world: World) -> House {
         let token = self.token.clone();
         let (pool, mint) = hsm::open(token.config()).unwrap();
         let issuing = pool.find("issuing").await.unwrap();
         let log = pool.find("log").await.unwrap();
-        let world = self.world.clone();
-        let ledger = Ledger::open(database.clone(), (&pool, mint), log_config(), world.clone()).await.unwrap();
+        let ledger = Ledger::open(database.clone(), (&pool, mint), log_config, world.clone()).await.unwrap();
         House { ledger, pool, issuing, log, world, token }
     }
 
@@ -176,6 +190,11 @@ pub fn grant() -> GrantStamp {
     GrantStamp { action: "issue-certificate".into(), rule: "issuer".into(), policy_hash: [7; 32] }
 }
 
+/// What a leaf calls a text by.
+pub fn text_hash(text: &str) -> [u8; 32] {
+    ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref().try_into().unwrap()
+}
+
 pub fn serial(n: u64) -> Vec<u8> {
     [&[1, 1][..], &[0; 6], &n.to_be_bytes()].concat()
 }
@@ -228,6 +247,11 @@ pub fn token_record(expires: Timestamp, revoked_at: Option<Timestamp>) -> Record
 
 /// A TBSCertList by the book (RFC 5280 section 5.1): serial, when, reason of each entry.
 pub fn tbs_crl(entries: &[(Vec<u8>, Timestamp, u8)]) -> Vec<u8> {
+    tbs_crl_of(entries, 0)
+}
+
+/// The same with an extension of so many bytes: as large as one likes.
+pub fn tbs_crl_of(entries: &[(Vec<u8>, Timestamp, u8)], padding: usize) -> Vec<u8> {
     let entry = |(serial, at, reason): &(Vec<u8>, Timestamp, u8)| {
         let text = at.to_string();
         let digits: String = text.chars().skip(2).filter(|c| c.is_ascii_digit() || *c == 'Z').collect();
@@ -239,14 +263,18 @@ pub fn tbs_crl(entries: &[(Vec<u8>, Timestamp, u8)]) -> Vec<u8> {
     let list = if list.is_empty() { list } else { tlv(0x30, &list) };
     let time = tlv(0x17, b"260921090500Z");
     let parts = [tlv(2, &[1]), tlv(0x30, &tlv(6, &[0x2b, 0x65, 0x70])), tlv(0x30, &[]), time.clone(), time, list];
-    tlv(0x30, &[parts.concat(), tlv(0xa0, &tlv(0x30, &[]))].concat())
+    let padding =
+        if padding == 0 { Vec::new() } else { tlv(0x04, &(0..padding).map(|n| (n / 7) as u8).collect::<Vec<_>>()) };
+    tlv(0x30, &[parts.concat(), tlv(0xa0, &tlv(0x30, &padding))].concat())
 }
 
 fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
     let length = match value.len() {
         short @ 0..0x80 => vec![short as u8],
         long @ 0x80..0x100 => vec![0x81, long as u8],
-        long => vec![0x82, (long >> 8) as u8, long as u8],
+        long @ 0x100..0x1_0000 => vec![0x82, (long >> 8) as u8, long as u8],
+        long if long < 1 << 24 => [&[0x83], &(long as u32).to_be_bytes()[1..]].concat(),
+        long => [&[0x84], &(long as u32).to_be_bytes()[..]].concat(),
     };
     [&[tag], length.as_slice(), value].concat()
 }

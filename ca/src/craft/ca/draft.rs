@@ -16,9 +16,9 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsag
 use crate::craft::ca::lint::Ca;
 use crate::craft::x509::subject_key_identifier;
 use crate::drafting::{Draft, Facts, ProfileStamp, validity};
+use crate::encode::Dn;
 use crate::encode::certificate::CertificateParts;
 use crate::encode::x509::extension;
-use crate::encode::{Dn, sha256};
 use crate::error::DraftError;
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
@@ -93,11 +93,15 @@ fn ca_extensions(plan: &CaPlan, key: &SubjectKey, issuer: Option<&Issuing>) -> R
     Ok(all)
 }
 
-/// The CA profiles are not files: whoever could edit them could make a leaf into a CA. Their hash is that of this text.
+/// The CA profiles are not files: whoever could edit them could make a leaf into a CA.
 fn ca_profile(root: bool) -> ProfileStamp {
-    let (name, text) = match root {
-        true => ("ca-root", "ca-root v1: CA, keyCertSign, cRLSign, pathlen, no EKU, self-signed"),
-        false => ("ca-issuing", "ca-issuing v1: CA, keyCertSign, cRLSign, pathlen, EKU"),
-    };
-    ProfileStamp { name: name.to_owned(), hash: sha256(text.as_bytes()) }
+    match root {
+        true => ProfileStamp::built_in("ca-root", TEXT_ROOT),
+        false => ProfileStamp::built_in("ca-issuing", TEXT_ISSUING),
+    }
 }
+
+/// What its CAs are, for whoever reads the log.
+const TEXT_ROOT: &str = "ca-root v1: CA, keyCertSign, cRLSign, pathlen, no EKU, self-signed";
+const TEXT_ISSUING: &str = "ca-issuing v1: CA, keyCertSign, cRLSign, pathlen, EKU";
+pub(crate) const TEXTS: [&str; 2] = [TEXT_ROOT, TEXT_ISSUING];

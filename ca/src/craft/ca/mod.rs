@@ -4,4 +4,4 @@ mod lint;
 
 mod draft;
 
-pub(crate) use draft::{CaPlan, draft};
+pub(crate) use draft::{CaPlan, TEXTS, draft};

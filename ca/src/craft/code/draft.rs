@@ -8,7 +8,6 @@ use store::{Issued, Kind};
 use crate::craft::code::lint::Code;
 use crate::craft::code::request::{CodeFormat, CodeRequest};
 use crate::drafting::{Draft, Facts, ProfileStamp};
-use crate::encode::sha256;
 
 /// With what a code signature is made.
 pub(crate) struct Signing<'a> {
@@ -50,10 +49,14 @@ pub(crate) fn draft(grant: Grant, signing: Signing<'_>, request: &CodeRequest) -
 /// Code signatures have no file of bounds: what they are is this text.
 fn signature_profile(format: CodeFormat) -> ProfileStamp {
     let text = match format {
-        CodeFormat::Raw => "code-raw v1: signature over SHA-256 of the file",
-        CodeFormat::Cms => {
-            "code-cms v1: detached SignedData; contentType, messageDigest, signingTime, signingCertificateV2"
-        }
+        CodeFormat::Raw => TEXT_RAW,
+        CodeFormat::Cms => TEXT_CMS,
     };
-    ProfileStamp { name: format!("code-{}", format.as_str()), hash: sha256(text.as_bytes()) }
+    ProfileStamp::built_in(format!("code-{}", format.as_str()), text)
 }
+
+/// What its signatures are, for whoever reads the log.
+const TEXT_RAW: &str = "code-raw v1: signature over SHA-256 of the file";
+const TEXT_CMS: &str =
+    "code-cms v1: detached SignedData; contentType, messageDigest, signingTime, signingCertificateV2";
+pub(crate) const TEXTS: [&str; 2] = [TEXT_RAW, TEXT_CMS];

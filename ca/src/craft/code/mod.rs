@@ -14,5 +14,6 @@ mod keys;
 
 mod sign;
 
+pub(crate) use draft::TEXTS;
 pub(crate) use keys::CodeSigner;
 pub use request::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};

@@ -25,7 +25,7 @@ impl CodeSigner {
             .await?;
         let key = self.pool.key(&token_label(&request.key)).await?;
         let certificate = self.newest_certificate(&key).await?.ok_or_else(unknown)?;
-        let now = self.office.checks.clock.now()?;
+        let now = self.office.checks.clock.now().await?;
         if !certificate.validity.is_some_and(|v| v.contains(now)) {
             return Err(CaError::bad("key", format!("the certificate of `{}` has expired; renew it", request.key)));
         }

@@ -8,37 +8,44 @@ use der::asn1::UintRef;
 use hsm::Message;
 use policy::{Grant, Timestamp};
 use serde_json::json;
-use store::{Kind, Revocations, RevokedRow};
+use store::{Covers, Kind, RevokedRow};
 use x509_cert::ext::Extension;
 
 use crate::craft::crl::lint::Crl;
+use crate::craft::crl::roll::Listed;
 use crate::drafting::{Draft, Facts, ProfileStamp, validity};
-use crate::encode::crl::{CrlParts, RevokedEntry};
-use crate::encode::sha256;
+use crate::encode::crl::{CrlParts, append_entry};
 use crate::encode::x509::{authority_key_identifier, extension};
 use crate::error::DraftError;
 use crate::issuers::Issuing;
 
+/// What a CRL is to say.
+pub(super) struct CrlPlan<'a> {
+    pub(super) issuer: &'a Arc<Issuing>,
+    pub(super) number: u64,
+    /// What was on the list before, and was linted then.
+    pub(super) before: &'a Arc<Listed>,
+    /// What comes to it.
+    pub(super) added: &'a Listed,
+    pub(super) covers: Covers,
+    pub(super) now: Timestamp,
+}
+
 /// Drafts a CRL.
-pub(crate) fn draft(
-    grant: Grant,
-    issuer: &Arc<Issuing>,
-    number: u64,
-    revocations: &Revocations,
-    now: Timestamp,
-) -> Result<Draft<Crl>, DraftError> {
+pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, DraftError> {
+    let CrlPlan { issuer, number, before, added, covers, now } = *plan;
     let validity = validity(now, VALIDITY_SECS, Some(issuer.validity))?;
-    let entries = revocations.rows.iter().filter(|row| listed(row, now)).map(entry).collect::<Result<Vec<_>, _>>()?;
     let parts = CrlParts {
         algorithm: issuer.key.algorithm(),
         issuer: issuer.subject.as_der(),
         validity,
-        revoked: entries,
+        revoked: [&before.entries, &added.entries],
         extensions: extensions(issuer, number)?,
     };
+    let listed = before.count + added.count;
     let facts = Facts {
         kind: Kind::Crl,
-        profile: ProfileStamp { name: "crl".to_owned(), hash: sha256(b"crl v1: full, CRLNumber, AKI, seven days") },
+        profile: ProfileStamp::built_in("crl", TEXT),
         key: issuer.key.clone(),
         message: Message::from(parts.encode()?),
         serial: number.to_be_bytes().to_vec(),
@@ -48,30 +55,37 @@ pub(crate) fn draft(
         names: Vec::new(),
         key_hash: issuer.key.fingerprint(),
         validity: Some(validity),
-        covers: Some(revocations.covers),
-        details: json!({ "listed": parts.revoked.len(), "number": number, "revocations": revocations.covers.revocations() }),
+        covers: Some(covers),
+        details: json!({ "listed": listed, "number": number, "revocations": covers.revocations() }),
     };
-    let craft = Crl { issuer: issuer.clone(), number, revoked: parts.revoked.len(), now };
+    let craft = Crl { issuer: issuer.clone(), number, before: Arc::clone(before), added: added.count, now };
     Ok(Draft::new(grant, facts, craft))
 }
 
-/// RFC 5280 section 3.3: "An entry MUST NOT be removed from the CRL until it appears on one regularly scheduled CRL issued
-/// beyond the revoked certificate's validity period." Twice the lifetime of a CRL is that and some.
-fn listed(row: &RevokedRow, now: Timestamp) -> bool {
+/// When a revoked certificate may leave the list. RFC 5280 section 3.3: "An entry MUST NOT be removed from the CRL until it
+/// appears on one regularly scheduled CRL issued beyond the revoked certificate's validity period." Twice the lifetime of a CRL
+/// is that and some.
+pub(super) fn leaves_at(row: &RevokedRow) -> Option<Timestamp> {
+    row.not_after.map(|end| end.plus_secs(2 * VALIDITY_SECS))
+}
+
+/// Whether it is of the kind that CRLs list.
+pub(super) fn is_listed(row: &RevokedRow) -> bool {
     match row.kind {
-        Kind::Certificate | Kind::CaCertificate => row.not_after.is_none_or(|end| now.since(end) <= 2 * VALIDITY_SECS),
+        Kind::Certificate | Kind::CaCertificate => true,
         Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl => false,
     }
 }
 
-fn entry(row: &RevokedRow) -> Result<RevokedEntry, der::Error> {
+/// Encodes a revocation as an entry.
+pub(super) fn append(into: &mut Vec<u8>, row: &RevokedRow) -> Result<(), der::Error> {
     // Section 5.3.1: "the reason code CRL entry extension SHOULD be absent instead of using the unspecified (0) reasonCode value."
     let reason = match row.reason {
         0 => None,
         // ENUMERATED of one octet.
         code => Some(vec![extension(rfc5280::ID_CE_CRL_REASONS, false, &[0x0a, 0x01, code])?]),
     };
-    Ok(RevokedEntry { serial: row.serial.clone(), at: row.revoked_at, extensions: reason })
+    append_entry(into, &row.serial, row.revoked_at, reason)
 }
 
 fn extensions(issuer: &Issuing, number: u64) -> Result<Vec<Extension>, der::Error> {
@@ -82,6 +96,9 @@ fn extensions(issuer: &Issuing, number: u64) -> Result<Vec<Extension>, der::Erro
         extension(rfc5280::ID_CE_CRL_NUMBER, false, &number)?,
     ])
 }
+
+/// What its CRLs are, for whoever reads the log.
+pub(crate) const TEXT: &str = "crl v1: full, CRLNumber, AKI, seven days";
 
 /// How long a CRL holds. A week bridges a long weekend without a token.
 const VALIDITY_SECS: i64 = 7 * 86_400;

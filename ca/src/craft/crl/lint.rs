@@ -1,28 +1,41 @@
 //! What a CRL's bytes say against it, read by two parsers that did not make them.
+//!
+//! They read the exact bytes but for the entries that they have read before: those are compared with what they were then, byte
+//! for byte, and cut out. So each entry was read by both when it was new, everything else each time, and the cost of a lint is
+//! that of what is new. The first lint after a start reads all.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use der::{Decode, Encode};
+use der::{AnyRef, Decode, Encode, Tag};
 use policy::{Grant, Timestamp, Validity};
 use store::Entry;
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Version};
 use x509_parser::revocation_list::TbsCertList;
 
+use crate::craft::crl::roll::Listed;
 use crate::drafting::{Craft, Findings};
 use crate::encode::algorithm::identifier;
+use crate::encode::tlv;
+use crate::error::DraftError;
 use crate::issuers::Issuing;
 
 /// What a CRL is held against.
 pub(crate) struct Crl {
     pub(crate) issuer: Arc<Issuing>,
     pub(crate) number: u64,
-    pub(crate) revoked: usize,
+    /// What a lint has passed before.
+    pub(crate) before: Arc<Listed>,
+    /// How many come to it.
+    pub(crate) added: usize,
     pub(crate) now: Timestamp,
 }
 
 impl Craft for Crl {
     fn lint(&self, _: &Grant, entry: &Entry, f: &mut Findings) {
         let Some(tbs) = f.whole(&entry.message) else { return };
+        let Some(cut) = f.read("the list", self.cut(tbs)) else { return };
+        let tbs = cut.as_ref();
         let Some((rest, read)) = f.read("x509-parser", TbsCertList::from_der(tbs)) else { return };
         let Some(also) =
             f.read("x509-cert", x509_cert::crl::TbsCertList::<x509_cert::certificate::Rfc5280>::from_der(tbs))
@@ -49,7 +62,7 @@ impl Craft for Crl {
 
         let listed = also.revoked_certificates.as_ref().map_or(0, Vec::len);
         f.hold(
-            read.revoked_certificates.len() == self.revoked && listed == self.revoked,
+            read.revoked_certificates.len() == self.added && listed == self.added,
             "it does not list what is revoked",
         );
         // Section 5.1.2.6: "When there are no revoked certificates, the revoked certificates list MUST be absent."
@@ -80,3 +93,28 @@ impl Craft for Crl {
         Some(&self.issuer)
     }
 }
+
+impl Crl {
+    /// The TBSCertList without the entries that were linted before, which must stand first and be the same bytes.
+    fn cut<'a>(&self, tbs: &'a [u8]) -> Result<Cow<'a, [u8]>, DraftError> {
+        if self.before.count == 0 {
+            return Ok(Cow::Borrowed(tbs));
+        }
+        let misplaced = || DraftError::new("list", "it does not begin with what was listed before");
+        let parts = tlv::parts_of_sequence(tbs)?;
+        let [head @ .., list, extensions] = parts.as_slice() else { return Err(misplaced()) };
+        // Version, signature, issuer, thisUpdate, nextUpdate; then the list, as there is one.
+        if head.len() != HEAD_PARTS {
+            return Err(misplaced());
+        }
+        let list = AnyRef::from_der(list)?;
+        list.header().tag().assert_eq(Tag::Sequence)?;
+        let added = list.value().strip_prefix(self.before.entries.as_slice()).ok_or_else(misplaced)?;
+        let added = if added.is_empty() { Vec::new() } else { tlv::sequence(&[added])? };
+        let rest = [added.as_slice(), extensions];
+        let parts: Vec<&[u8]> = head.iter().chain(&rest).copied().filter(|part| !part.is_empty()).collect();
+        Ok(Cow::Owned(tlv::sequence(&parts)?))
+    }
+}
+
+const HEAD_PARTS: usize = 5;

@@ -4,4 +4,10 @@ mod lint;
 
 mod draft;
 
-pub(crate) use draft::draft;
+mod roll;
+
+#[cfg(test)]
+mod lint_tests;
+
+pub(crate) use draft::TEXT;
+pub(crate) use roll::Roll;

@@ -54,7 +54,7 @@ impl Certifier {
         request: LeafRequest,
     ) -> Result<Issued, CaError> {
         let issuer = self.office.hierarchy.issuing(&profile.issuer)?;
-        let now = self.office.checks.clock.now_for(&issuer, profile.min_validity_secs)?;
+        let now = self.office.checks.clock.now_for(&issuer, profile.min_validity_secs).await?;
         let under = Under { issuer, profile, serial: self.office.serials.next(), now };
         self.office.issue(draft(grant, under, request)?).await
     }

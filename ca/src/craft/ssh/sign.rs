@@ -55,8 +55,12 @@ impl SshSigner {
             }
             None => actor.id.clone(),
         };
-        let under =
-            Under { ca: ca.clone(), profile, serial: self.office.serials.next(), now: self.office.checks.clock.now()? };
+        let under = Under {
+            ca: ca.clone(),
+            profile,
+            serial: self.office.serials.next(),
+            now: self.office.checks.clock.now().await?,
+        };
         let facts = SshFacts { key, key_id: key_id.clone(), validity_secs: request.validity_secs, nonce };
         let issued = self.office.issue(draft(grant, under, facts)?).await?;
         let certificate = line(&issued, &key_id);

@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use policy::Timestamp;
 use serde::Deserialize;
 
-use super::Line;
+use super::line::Line;
 use crate::entry::Kind;
 use crate::leaf::{Event, Leaf, LeafActor};
 use crate::schema::{INTENT, RECORD};
 use crate::sql::Cell;
-use crate::verify::Report;
+use crate::verify::report::Report;
 use crate::verify::rows::cell;
 
 /// The longest act that goes on by itself is the finalization of an ACME order (docs/LIMITS.md), 330 s; a request before it

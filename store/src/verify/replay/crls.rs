@@ -8,17 +8,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use policy::Timestamp;
 
-use super::Line;
 use super::der::{self, Entry, stripped};
+use super::line::Line;
 use crate::entry::Kind;
 use crate::leaf::LeafCovers;
 use crate::log::Hash;
-use crate::prepare::FORM_WHOLE;
-use crate::schema::INTENT;
-use crate::sql::Cell;
+use crate::object;
 use crate::truth::{Fold, Revoked, chained};
-use crate::verify::Report;
-use crate::verify::rows::cell;
+use crate::verify::report::Report;
 
 /// Twice the seven days that a CRL is good for: so long after its end a revoked certificate stays listed.
 const LISTED_SECS: i64 = 2 * 7 * 86_400;
@@ -47,12 +44,10 @@ impl Crls {
         if let Err(why) = self.covers(line.index, issuer, covers) {
             return report.find("crl", line.place(), why);
         }
-        let Some(row) = line.row else { return };
-        let whole = cell(&INTENT, row, "form").is_some_and(|form| *form == Cell::Text(FORM_WHOLE.into()));
-        let (true, Some(Cell::Blob(tbs))) = (whole, cell(&INTENT, row, "message")) else { return };
+        let Some(tbs) = line.object else { return };
         let known = Known { fold, issuer, leaves: covers.leaves, now: line.leaf.time.parse().ok() };
         if let Err(why) = known.lists(tbs) {
-            report.find("crl", format!("intent op={} column message", line.index), why);
+            report.find("crl", object::place(line.index), why);
         }
     }
 

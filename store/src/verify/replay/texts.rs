@@ -1,14 +1,19 @@
 //! The texts behind the hashes: a policy or a profile that decided something can be read for ever.
 //!
 //! A register without any such text is one whose service keeps none (a test's, a bench's); from the first text on, of each
-//! kind, every hash in the log has its own at or below the leaf that names it.
+//! kind, every hash in the log has its own below the leaf that names it, and each text hashes to its name.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::Line;
+use ring::digest::{Context, SHA256};
+
+use super::line::Line;
 use crate::leaf::Event;
-use crate::texts::TextKind;
-use crate::verify::Report;
+use crate::schema::RECORD;
+use crate::sql::Cell;
+use crate::texts::{TextKind, parse_id, part};
+use crate::verify::report::Report;
+use crate::verify::rows::cell;
 
 /// Hashes named without a text are listed up to this; a register has few policies and profiles.
 const MISSING_MAX: usize = 1_000;
@@ -17,9 +22,19 @@ const MISSING_MAX: usize = 1_000;
 #[derive(Default)]
 pub(super) struct Texts {
     recorded: HashSet<(TextKind, String)>,
+    /// Of which the first parts were read.
+    begun: HashMap<(TextKind, String), Begun>,
     /// With the first leaf that names it.
     missing: BTreeMap<(TextKind, String), u64>,
+    /// Kinds of which there is any.
+    kept: HashSet<TextKind>,
     unreadable: bool,
+}
+
+/// A text of which some parts were read.
+struct Begun {
+    hash: Context,
+    next: u64,
 }
 
 impl Texts {
@@ -34,10 +49,52 @@ impl Texts {
         }
     }
 
-    pub fn learn(&mut self, line: &Line<'_>) {
+    pub fn learn(&mut self, line: &Line<'_>, report: &mut Report) {
         let (Event::Record, Some(id)) = (line.leaf.event, &line.leaf.id) else { return };
-        if let Some(kind) = TextKind::of_record(&line.leaf.kind) {
-            self.recorded.insert((kind, id.clone()));
+        let Some(kind) = TextKind::of_record(&line.leaf.kind) else { return };
+        self.kept.insert(kind);
+        let name = parse_id(id).map(|(hash, part)| ((kind, hash.to_owned()), part));
+        let Some(row) = line.row else {
+            // Found already: what is missing is the row, not the care to record it.
+            self.recorded.extend(name.map(|(name, _)| name));
+            return;
+        };
+        let body = match cell(&RECORD, row, "body") {
+            Some(Cell::Text(body)) => serde_json::from_str(body).unwrap_or_default(),
+            _ => serde_json::Value::Null,
+        };
+        let read = name.zip(part(&body)).map(|((name, at), (parts, text))| self.part(name, at, parts, text));
+        let wrong = match read {
+            Some(Ok(())) => return,
+            Some(Err(why)) => why,
+            None => "is no part of a text",
+        };
+        report.find(
+            "text",
+            format!("record leaf={} column body", line.index),
+            format!("{} {id} {wrong}", kind.as_str()),
+        );
+    }
+
+    /// One part more. The last one completes a text, if it hashes to its name.
+    fn part(&mut self, name: (TextKind, String), at: u64, parts: u64, text: &str) -> Result<(), &'static str> {
+        let begun = match at {
+            0 => Some(Begun { hash: Context::new(&SHA256), next: 0 }),
+            _ => self.begun.remove(&name).filter(|begun| begun.next == at),
+        };
+        let Some(mut begun) = begun else { return Err("does not follow the part before it") };
+        begun.hash.update(text.as_bytes());
+        begun.next += 1;
+        if begun.next < parts {
+            self.begun.insert(name, begun);
+            return Ok(());
+        }
+        match hex::encode(begun.hash.finish()) == name.1 {
+            true => {
+                self.recorded.insert(name);
+                Ok(())
+            }
+            false => Err("is not the text of its hash"),
         }
     }
 
@@ -46,8 +103,7 @@ impl Texts {
     }
 
     pub fn end(self, report: &mut Report) {
-        let kept: HashSet<TextKind> = self.recorded.iter().map(|(kind, _)| *kind).collect();
-        for ((kind, hash), leaf) in self.missing.into_iter().filter(|((kind, _), _)| kept.contains(kind)) {
+        for ((kind, hash), leaf) in self.missing.into_iter().filter(|((kind, _), _)| self.kept.contains(kind)) {
             let says = format!("no {} of {hash} is recorded below it", kind.as_str());
             report.find("text", format!("leaf idx={leaf} column bytes"), says);
         }

@@ -24,8 +24,13 @@ const ASKS_MAX: Duration = Duration::from_secs(6);
 const ASKS_MIN: usize = 3;
 /// An answer that takes longer is given up, and counted as having taken so long.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
-/// Revocations of each register: each publishes its CRL before it answers.
-const REVOCATIONS: usize = 5;
+/// Revocations of each register by one caller, in turns; each is durable when it is answered.
+const REVOCATIONS: usize = 100;
+/// And by callers side by side, so many by each.
+const REVOKERS: usize = 16;
+const REVOCATIONS_EACH: usize = 40;
+/// Revocations are public within seconds; longer means never.
+const PUBLIC_MAX: Duration = Duration::from_secs(60);
 const WATCH: Duration = Duration::from_millis(50);
 
 /// What was seen of both, in milliseconds unless said otherwise.
@@ -49,7 +54,13 @@ pub(super) struct Measured {
     pub(super) issuance: Pair,
     pub(super) issuance_p99: Pair,
     pub(super) errors: u64,
+    /// By one caller.
     pub(super) revocation: Pair,
+    /// By many: each, and how many a second.
+    pub(super) revocation_many: Pair,
+    pub(super) revocation_rate: Pair,
+    /// From the last answer until the public's CRL has it.
+    pub(super) revocation_public: Pair,
     /// MiB when it had started, when it had answered the pages, after the issuance, after the revocations.
     pub(super) resident: Pair,
     /// MiB at the end, and the most that was seen of the write-ahead log.
@@ -149,24 +160,40 @@ pub(super) async fn issuance(
     Ok(())
 }
 
-/// Revocations, each answered once its CRL is published.
+/// Revocations by one caller, then by many: each answered once it is durable, with its CRL where that is small.
 pub(super) async fn revocations(small: &House, large: &House, measured: &mut Measured) -> Result<(), CompareError> {
     eprintln!("revocations");
     let (mut few, mut many) = (Asker::new(small).await?, Asker::new(large).await?);
-    let list = format!("/api/v1/certificates?kind=certificate&owner=default&limit={REVOCATIONS}");
-    let (of_few, of_many) = (serials(&few.json(&list).await?), serials(&many.json(&list).await?));
+    let wanted = REVOCATIONS + REVOKERS * REVOCATIONS_EACH;
+    let list = format!("/api/v1/certificates?kind=certificate&owner=default&state=issued&limit={wanted}");
+    let (mut of_few, mut of_many) = (serials(&few.json(&list).await?), serials(&many.json(&list).await?));
+    let later = (of_few.split_off(REVOCATIONS.min(of_few.len())), of_many.split_off(REVOCATIONS.min(of_many.len())));
     for (one, other) in of_few.iter().zip(&of_many) {
-        for (asker, serial, is_large) in [(&mut few, one, false), (&mut many, other, true)] {
-            let path = format!("/api/v1/certificates/{serial}/revoke");
-            let body = Bytes::from_static(br#"{"reason":"superseded"}"#);
-            match asker.ask(Method::POST, &path, By::Token, Some(("application/json", body))).await? {
-                (StatusCode::OK, _, took) => measured.revocation.of(is_large).push(millis(took)),
-                (status, body, _) => {
-                    let why = String::from_utf8_lossy(&body);
-                    return Err(CompareError::Failed(format!("{path}: status {status}: {why}")));
+        measured.revocation.small.push(millis(few.revoke(one).await?));
+        measured.revocation.large.push(millis(many.revoke(other).await?));
+    }
+    for (house, serials, is_large) in [(small, later.0, false), (large, later.1, true)] {
+        let watch = LogWatch::of(house);
+        let began = Instant::now();
+        let mut callers = Vec::new();
+        for mine in serials.chunks(REVOCATIONS_EACH) {
+            let (mut asker, mine) = (Asker::new(house).await?, mine.to_vec());
+            callers.push(tokio::spawn(async move {
+                let mut took = Vec::with_capacity(mine.len());
+                for serial in mine {
+                    took.push(millis(asker.revoke(&serial).await?));
                 }
-            }
+                Ok::<_, CompareError>(took)
+            }));
         }
+        for caller in callers {
+            let took = caller.await.map_err(|e| CompareError::Failed(e.to_string()))??;
+            measured.revocation_many.of(is_large).extend(took);
+        }
+        measured.revocation_rate.of(is_large).push(serials.len() as f64 / began.elapsed().as_secs_f64());
+        let asker = if is_large { &mut many } else { &mut few };
+        measured.revocation_public.of(is_large).push(millis(asker.listed(&serials).await?));
+        measured.log.of(is_large).push(watch.most().await);
     }
     Ok(())
 }
@@ -256,6 +283,35 @@ impl Asker {
                 Ok((StatusCode::OK, ANSWER_MAX))
             }
         }
+    }
+
+    /// How long a revocation took.
+    async fn revoke(&mut self, serial: &str) -> Result<Duration, CompareError> {
+        let path = format!("/api/v1/certificates/{serial}/revoke");
+        let body = Bytes::from_static(br#"{"reason":"superseded"}"#);
+        match self.ask(Method::POST, &path, By::Token, Some(("application/json", body))).await? {
+            (StatusCode::OK, _, took) => Ok(took),
+            (status, body, _) => {
+                let why = String::from_utf8_lossy(&body);
+                Err(CompareError::Failed(format!("{path}: status {status}: {why}")))
+            }
+        }
+    }
+
+    /// How long it takes until the public's CRL lists all of these.
+    async fn listed(&mut self, serials: &[String]) -> Result<Duration, CompareError> {
+        let wanted: Vec<Vec<u8>> = serials.iter().filter_map(|serial| hex::decode(serial).ok()).collect();
+        let began = Instant::now();
+        while began.elapsed() < PUBLIC_MAX {
+            let (_, crl, _) = self.ask(Method::GET, "/crl/tls.crl", By::Token, None).await?;
+            // New entries stand at the end.
+            let tail = crl.slice(crl.len().saturating_sub(wanted.len() * 200)..);
+            if wanted.iter().all(|serial| tail.windows(serial.len()).any(|window| window == serial)) {
+                return Ok(began.elapsed());
+            }
+            tokio::time::sleep(WATCH).await;
+        }
+        Err(CompareError::Failed("revocations are not published".into()))
     }
 
     async fn json(&mut self, path: &str) -> Result<Value, CompareError> {

@@ -1,0 +1,48 @@
+//! What can be asked for. A closed list: what is not on it cannot be granted.
+
+use crate::text::words;
+
+words! {
+    /// One kind of act; the word is what policies, token scopes and the log call it.
+    pub enum Action ("action") {
+        /// Sign a new X.509 end-entity certificate.
+        IssueCertificate = "issue-certificate",
+        /// Sign a successor of an X.509 certificate.
+        RenewCertificate = "renew-certificate",
+        /// Revoke a certificate of any kind.
+        RevokeCertificate = "revoke-certificate",
+        /// See certificates and when they expire.
+        ReadCertificate = "read-certificate",
+        /// Sign an SSH user certificate.
+        SignSshUser = "sign-ssh-user",
+        /// Sign an SSH host certificate.
+        SignSshHost = "sign-ssh-host",
+        /// Make a code-signing key in the token.
+        CreateKey = "create-key",
+        /// Sign code with a key in the token.
+        SignCode = "sign-code",
+        /// Read leaves of the log.
+        ReadAudit = "read-audit",
+        /// Make, list and revoke API tokens.
+        ManageTokens = "manage-tokens",
+        /// Sign CA certificates and CRLs.
+        ManageAuthority = "manage-authority",
+        /// See the state of the token, the register and the alarms.
+        ReadStatus = "read-status",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_survives_its_word_and_unknown_words_are_refused() {
+        for action in Action::ALL {
+            assert_eq!(action.as_str().parse::<Action>().unwrap(), *action);
+        }
+        for word in ["", "Issue-Certificate", "issue", "*", "issue-certificate "] {
+            assert!(word.parse::<Action>().is_err(), "{word:?}");
+        }
+    }
+}

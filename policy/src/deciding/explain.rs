@@ -1,0 +1,150 @@
+//! What was missing, in one sentence.
+//!
+//! A refusal that only says "no" is answered by giving somebody the role admin. So the question is asked again with one thing
+//! changed at a time (the role, the owner, the strength of the proof), and what would have made the difference is named. Costs
+//! some twenty evaluations, on refusals alone. Nobody learns another owner's rules from it: as long as no policy permits the act,
+//! what forbids it is not told.
+
+use crate::asking::{Role, Strength};
+use crate::deciding::engine::Engine;
+use crate::deciding::question::Question;
+
+/// The rule that refused (if one did, and the actor may know) and what was missing.
+pub(crate) fn explain(
+    engine: &Engine,
+    question: &Question<'_>,
+    forbidden_by: Option<String>,
+) -> (Option<String>, String) {
+    match forbidden_by {
+        Some(rule) if engine.some_permit(question) => {
+            let sentence = match engine.sentence(&rule) {
+                Some(sentence) => fill_in(sentence, question),
+                None => format!("policy {rule} forbids it"),
+            };
+            (Some(rule), sentence)
+        }
+        Some(_) | None => (None, no_permit(engine, question)),
+    }
+}
+
+fn no_permit(engine: &Engine, question: &Question<'_>) -> String {
+    if !question.unproven.is_empty() && engine.some_permit(&Question { unproven: Vec::new(), ..question.clone() }) {
+        return format!("control of {} is not proven", list(&question.unproven));
+    }
+    if !question.foreign.is_empty() && engine.some_permit(&Question { foreign: Vec::new(), ..question.clone() }) {
+        return format!(
+            "a token: {} is not in the client certificate, which asks for its own names here",
+            list(&question.foreign)
+        );
+    }
+    if engine.some_permit(&of_the_owner(question)) {
+        return format!("it does not belong to owner {}{}", question.owner, belongs_to(question));
+    }
+    if engine.some_permit(&by_possession(question)) {
+        return format!("stronger authentication than a {}: a client certificate", question.proof);
+    }
+    match roles(engine, question) {
+        Some(roles) => format!("{roles}{}", has_roles(question)),
+        None => format!("no policy permits {} on {}", question.action, described(question)),
+    }
+}
+
+/// "the role admin", "the role issuer for owner web", or both.
+fn roles(engine: &Engine, question: &Question<'_>) -> Option<String> {
+    let (mut alone, mut with_owner, mut with_strength) = (Vec::new(), Vec::new(), Vec::new());
+    for role in ROLES_TO_GIVE {
+        let mut other = question.clone();
+        other.roles.push(role.as_str());
+        if engine.some_permit(&other) {
+            alone.push(role.as_str());
+        } else if engine.some_permit(&of_the_owner(&other)) {
+            with_owner.push(role.as_str());
+        } else if engine.some_permit(&by_possession(&of_the_owner(&other))) {
+            with_strength.push(role.as_str());
+        }
+    }
+    let parts = [
+        (alone, String::new()),
+        (with_owner, format!(" for owner {}", question.owner)),
+        (with_strength, " with a client certificate".to_owned()),
+    ];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(roles, _)| !roles.is_empty())
+        .map(|(roles, condition)| format!("the role {}{condition}", roles.join(" or ")))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", or "))
+}
+
+fn of_the_owner<'a>(question: &Question<'a>) -> Question<'a> {
+    let mut other = question.clone();
+    if !question.owner.is_empty() {
+        other.owners.push(question.owner);
+    }
+    other
+}
+
+fn by_possession<'a>(question: &Question<'a>) -> Question<'a> {
+    Question { proof: "client-certificate", strength: Strength::Possession.as_str(), ..question.clone() }
+}
+
+fn belongs_to(question: &Question<'_>) -> String {
+    match question.owners.is_empty() {
+        true => " (it belongs to none)".to_owned(),
+        false => format!(" (it belongs to {})", question.owners.join(", ")),
+    }
+}
+
+fn has_roles(question: &Question<'_>) -> String {
+    match question.roles.is_empty() {
+        true => " (it has no role)".to_owned(),
+        false => format!(" (it has {})", question.roles.join(", ")),
+    }
+}
+
+fn described(question: &Question<'_>) -> String {
+    let mut text = format!("a {}", question.kind);
+    if !question.profile.is_empty() {
+        text.push_str(&format!(" with profile {}", question.profile));
+    }
+    if !question.owner.is_empty() {
+        text.push_str(&format!(" of owner {}", question.owner));
+    }
+    text
+}
+
+/// The words a `@missing` sentence may ask for.
+fn fill_in(sentence: &str, question: &Question<'_>) -> String {
+    let owner = if question.owner.is_empty() { "(none)" } else { question.owner };
+    sentence
+        .replace("{proof}", question.proof)
+        .replace("{owner}", owner)
+        .replace("{profile}", question.profile)
+        .replace("{unproven}", &list(&question.unproven))
+        .replace("{foreign}", &list(&question.foreign))
+        .replace("{outside}", &list(&question.outside))
+}
+
+/// All of a short list, the beginning of a long one.
+fn list(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().take(LISTED_MAX).map(String::as_str).collect();
+    match names.len().saturating_sub(LISTED_MAX) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// A sentence with ten names is still read; one with a hundred is not.
+const LISTED_MAX: usize = 10;
+
+/// The roles that a person or a host can be given; the other two come with how one proves oneself.
+const ROLES_TO_GIVE: [Role; 8] = [
+    Role::Admin,
+    Role::Operator,
+    Role::Issuer,
+    Role::SshUser,
+    Role::CodeSigner,
+    Role::Approver,
+    Role::Auditor,
+    Role::Agent,
+];

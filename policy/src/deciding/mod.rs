@@ -1,0 +1,17 @@
+//! The decision, and what it is made by.
+
+mod engine;
+mod error;
+mod explain;
+mod grant;
+mod memo;
+mod policies;
+mod question;
+mod rules;
+mod shipped;
+mod verdict;
+
+pub use error::PolicyError;
+pub use grant::{Grant, Refusal};
+pub use policies::Policies;
+pub use rules::{NameRules, OwnerRules};

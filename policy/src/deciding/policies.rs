@@ -1,0 +1,162 @@
+//! The decision: policies in Cedar, rules per owner, one function that grants.
+//!
+//! Policies come as texts (the binary reads the folder; this crate reads nothing) and are checked against one schema when they
+//! are loaded, so that a policy which could not be evaluated never gets to a decision. Three things are decided here and not in
+//! Cedar, because no policy may loosen them: the scopes of a token, the bounds on names, and that an error is a refusal.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ring::digest;
+use serde::Serialize;
+
+use crate::asking::{Action, Actor, MAX_NAMES, MAX_PRINCIPALS, Resource};
+use crate::deciding::engine::Engine;
+use crate::deciding::error::PolicyError;
+use crate::deciding::explain::explain;
+use crate::deciding::grant::{Grant, Refusal};
+use crate::deciding::question::Question;
+use crate::deciding::rules::{Matcher, OwnerRules};
+use crate::deciding::shipped;
+use crate::deciding::verdict::Verdict;
+use crate::names::Owner;
+
+/// The policies and owner rules in force.
+///
+/// Trusted for every decision. Whoever can change what is loaded here can grant anything to a known actor, but each leaf of
+/// the log carries [`Policies::hash`], so the change is seen.
+pub struct Policies {
+    engine: Engine,
+    owners: Vec<OwnerRules>,
+    matchers: HashMap<Owner, Matcher>,
+    text: String,
+    hash: [u8; 32],
+}
+
+impl Policies {
+    /// Takes `(name, Cedar text)` pairs and owner rules; refuses what does not parse or does not fit the schema. A trailing
+    /// `.cedar` is not part of a name.
+    pub fn load(texts: &[(String, String)], owners: Vec<OwnerRules>) -> Result<Policies, PolicyError> {
+        let texts = by_name(texts)?;
+        let owners = canonical(owners)?;
+        let matchers = owners.iter().map(|rules| Ok((rules.name.clone(), Matcher::new(rules)?)));
+        let matchers = matchers.collect::<Result<_, PolicyError>>()?;
+        let text = text(&texts, &owners);
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+        Ok(Policies { engine: Engine::new(&texts)?, owners, matchers, text, hash })
+    }
+
+    /// The policies that `init` writes, as `(file name, text)`.
+    pub fn shipped() -> &'static [(&'static str, &'static str)] {
+        shipped::FILES
+    }
+
+    /// Everything that decides, in canonical form: one JSON object of `version`, `schema`, `policies` by name and `owners`,
+    /// without spaces.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// SHA-256 of [`Policies::text`].
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
+
+    /// The owner rules, sorted by owner.
+    pub fn owners(&self) -> &[OwnerRules] {
+        &self.owners
+    }
+
+    /// Whether `actor` may do `action` on `resource`. The only maker of a [`Grant`]; the default is a [`Refusal`].
+    pub fn decide(&self, actor: &Actor, action: Action, resource: &Resource) -> Result<Grant, Refusal> {
+        let refuse = |rule: Option<String>, missing: String| Refusal {
+            actor: Box::new(actor.clone()),
+            action,
+            resource: Box::new(resource.clone()),
+            rule,
+            missing,
+            policy_hash: self.hash,
+        };
+        check_scope(actor, action).map_err(|missing| refuse(None, missing))?;
+        check_bounds(action, resource).map_err(|missing| refuse(None, missing))?;
+        let rules = resource.owner.as_ref().and_then(|owner| self.matchers.get(owner));
+        let question = Question::new(actor, action, resource, rules);
+        match self.engine.ask(&question) {
+            Verdict::Permit { rule } => Ok(Grant::new(actor.clone(), action, resource.clone(), rule, self.hash)),
+            Verdict::Forbid { rule } => {
+                let (rule, missing) = explain(&self.engine, &question, Some(rule));
+                Err(refuse(rule, missing))
+            }
+            Verdict::Silence => {
+                let (rule, missing) = explain(&self.engine, &question, None);
+                Err(refuse(rule, missing))
+            }
+            Verdict::Broken { rule } => {
+                let missing = format!("policy {rule} could not be evaluated, and what cannot be decided is refused");
+                Err(refuse(Some(rule), missing))
+            }
+        }
+    }
+}
+
+/// A token can do at most what it was made for, whatever its actor may do otherwise.
+fn check_scope(actor: &Actor, action: Action) -> Result<(), String> {
+    match &actor.scopes {
+        None => Ok(()),
+        Some(scopes) if scopes.contains(&action) => Ok(()),
+        Some(scopes) => {
+            let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+            Err(format!("the scopes of its token ({}) do not include {action}", scopes.join(", ")))
+        }
+    }
+}
+
+fn check_bounds(action: Action, resource: &Resource) -> Result<(), String> {
+    let (names, principals) = (resource.names.len(), resource.principals.len());
+    if names > MAX_NAMES {
+        return Err(format!("a certificate has at most {MAX_NAMES} names, this one has {names}"));
+    }
+    if principals > MAX_PRINCIPALS {
+        return Err(format!("an SSH certificate has at most {MAX_PRINCIPALS} principals, this one has {principals}"));
+    }
+    // An SSH certificate without principals opens every account (OpenSSH PROTOCOL.certkeys: "zero-length ... is valid for any
+    // principal of the specified type").
+    if matches!(action, Action::SignSshUser | Action::SignSshHost) && principals == 0 {
+        return Err("an SSH certificate needs at least one principal".to_owned());
+    }
+    Ok(())
+}
+
+fn by_name(texts: &[(String, String)]) -> Result<BTreeMap<&str, &str>, PolicyError> {
+    let mut named = BTreeMap::new();
+    for (name, text) in texts {
+        let name = name.strip_suffix(".cedar").unwrap_or(name);
+        if named.insert(name, text.as_str()).is_some() {
+            return Err(PolicyError::DuplicatePolicy(name.to_owned()));
+        }
+    }
+    Ok(named)
+}
+
+fn canonical(owners: Vec<OwnerRules>) -> Result<Vec<OwnerRules>, PolicyError> {
+    let mut owners: Vec<OwnerRules> = owners.into_iter().map(OwnerRules::canonical).collect();
+    owners.sort_by(|a, b| a.name.cmp(&b.name));
+    match owners.iter().zip(owners.iter().skip(1)).find(|(a, b)| a.name == b.name) {
+        Some((twice, _)) => Err(PolicyError::DuplicateOwner(twice.name.to_string())),
+        None => Ok(owners),
+    }
+}
+
+/// The order of these fields is the order of the canonical form.
+#[derive(Serialize)]
+struct Canonical<'a> {
+    version: u32,
+    schema: &'a str,
+    policies: &'a BTreeMap<&'a str, &'a str>,
+    owners: &'a [OwnerRules],
+}
+
+fn text(policies: &BTreeMap<&str, &str>, owners: &[OwnerRules]) -> String {
+    let canonical = Canonical { version: 1, schema: Engine::SCHEMA, policies, owners };
+    serde_json::to_string(&canonical).unwrap_or_else(|e| unreachable!("maps of strings are JSON: {e}"))
+}

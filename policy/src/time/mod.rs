@@ -1,0 +1,10 @@
+//! Times, spans, and the world that tells them.
+
+mod renewal;
+mod stamp;
+mod validity;
+mod world;
+
+pub use stamp::Timestamp;
+pub use validity::Validity;
+pub use world::World;

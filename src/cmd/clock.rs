@@ -1,0 +1,74 @@
+//! `chancery clock`: what the log and the witnesses hold against this host's clock, and the way back when the log is wrong.
+//!
+//! It opens the house itself, beside a running service or without one: when the clock is not believed there may be no HTTPS.
+
+use ca::Authority;
+use clap::{Parser, Subcommand};
+use policy::Actor;
+use serde_json::json;
+
+use crate::Global;
+use crate::failure::{Failure, OrFail};
+use crate::{house, output};
+
+/// The service's own name for what an operator does on the host.
+const ACTOR: &str = "clock";
+
+#[derive(Parser)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Show this host's clock, the log's newest time, and whether anything is held back
+    Show,
+    /// Say that this host's clock is right and the log's newest time is not; every node goes on by it
+    #[command(after_help = "\
+Example:
+  chancery --config ca/chancery.toml clock accept --reason \"node b came up two hours ahead, NTP was off\"
+
+Set the clock right first, and look at it: `chancery clock show`. What you say becomes an entry of the log for ever.")]
+    Accept {
+        /// What happened, for whoever reads the log
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// Runs `chancery clock`.
+pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let (authority, _closing) = house::authority(&global.config()?).await?;
+    match args.what {
+        What::Show => show(&authority, global),
+        What::Accept { reason } => accept(&authority, &reason, global).await?,
+    }
+    Ok(())
+}
+
+fn show(authority: &Authority, global: &Global) {
+    let (clock, log, held) =
+        (authority.world().now(), authority.ledger().time_in_force(), authority.ledger().time_held());
+    let held = held.map(|held| held.to_string());
+    if global.json {
+        output::json(&json!({"clock": clock, "log": log, "held": held}));
+        return;
+    }
+    output::facts(&[
+        ("this host's clock", clock.to_string()),
+        ("the log's newest time", log.to_string()),
+        ("held", held.unwrap_or_else(|| "no".to_owned())),
+    ]);
+}
+
+async fn accept(authority: &Authority, reason: &str, global: &Global) -> Result<(), Failure> {
+    let accepted = authority.set_time(&Actor::system(ACTOR), reason).await;
+    let (from, to) = accepted.or_fail("the clock is not accepted")?;
+    if global.json {
+        output::json(&json!({"from": from, "to": to}));
+    } else {
+        output::line(format!("the time in force is {to} now, and was {from}; every node goes on by it"));
+    }
+    Ok(())
+}

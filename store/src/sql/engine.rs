@@ -1,0 +1,36 @@
+//! What every engine does.
+
+use super::error::SqlError;
+use super::value::{Row, Value};
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Makes the file where it is missing, migrates, writes.
+    Write,
+    /// Reads only; the engine enforces it.
+    Read,
+}
+
+/// A connection.
+pub(crate) trait Sql {
+    /// Runs one statement; answers how many rows it touched.
+    fn execute(&mut self, sql: &str, params: &[Value<'_>]) -> Result<u64, SqlError>;
+    /// Runs one query.
+    fn query(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError>;
+    /// The same in a transaction that writes; nobody else changes the rows it gives until the transaction ends.
+    fn query_and_lock(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError>;
+    /// Inserts rows of `columns` values each, laid end to end. `into` is `INSERT INTO table (a, b)`, or
+    /// `INSERT INTO table (a, b) VALUES ? ON CONFLICT ...`.
+    fn insert(&mut self, into: &'static str, columns: usize, values: &[Value<'_>]) -> Result<(), SqlError>;
+    /// What the clock of the server shows, seconds since 1970; none where there is no server.
+    fn server_time(&mut self) -> Result<Option<i64>, SqlError>;
+    /// Runs the statements of a migration.
+    fn script(&mut self, sql: &str) -> Result<(), SqlError>;
+    /// Begins a transaction that writes (or, on a connection for reading, one that sees a single moment).
+    fn begin(&mut self) -> Result<(), SqlError>;
+    /// Flushes and ends it. After an error nobody knows whether it is durable.
+    fn commit(&mut self) -> Result<(), SqlError>;
+    /// Ends it without a trace; errors do not matter, the engine does the same by itself.
+    fn rollback(&mut self);
+}

@@ -1,0 +1,40 @@
+//! Why the engine did not do it.
+
+use std::time::Duration;
+
+use crate::error::StoreError;
+
+/// Why a statement failed, by what can be done about it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SqlError {
+    /// A unique index refused the row.
+    #[error("{0}")]
+    Taken(String),
+    /// Disk full, I/O error, lock not obtained, server shutting down: later it may work.
+    #[error("{0}")]
+    Away(String),
+    /// The connection is gone: reconnect. At COMMIT the outcome is unknown.
+    #[error("{0}")]
+    Lost(String),
+    /// The file is not what SQLite wrote.
+    #[error("{0}")]
+    Corrupt(String),
+    /// The statement took longer than its deadline, and was ended.
+    #[error("a statement took longer than {0:?}, and was ended")]
+    Late(Duration),
+    /// The statement itself is wrong for this database.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+impl From<SqlError> for StoreError {
+    fn from(error: SqlError) -> StoreError {
+        match error {
+            SqlError::Taken(why) => StoreError::Duplicate(why),
+            SqlError::Away(why) | SqlError::Lost(why) => StoreError::Unavailable(why),
+            SqlError::Corrupt(why) => StoreError::Corrupt(why),
+            SqlError::Late(limit) => StoreError::Late { limit },
+            SqlError::Wrong(why) => StoreError::Database(why),
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The thread: one batch after the other, each whole or not at all.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::batch::Fault;
+use super::item::{Item, Message, QUEUE, Reply};
+use super::transaction;
+use crate::clock::Clock;
+use crate::database::Database;
+use crate::error::StoreError;
+use crate::pending::Pending;
+use crate::prepare::{ConclusionRow, Op};
+use crate::sql::{Sql, SqlError, Use, connect};
+use crate::truth::{Divergence, Node};
+
+/// One transaction holds at most this many operations: a few milliseconds of work, far above what 64 callers bring ...
+const BATCH_OPS: usize = 512;
+/// ... and at most about this many bytes, so that large CRLs do not make everyone wait.
+const BATCH_BYTES: usize = 8 << 20;
+/// How often conclusions that could not be written are tried again while nobody else writes.
+const PARKED_RETRY: Duration = Duration::from_secs(1);
+/// Signatures that wait for the disk to come back: as many as can be under way.
+const PARKED_MAX: usize = QUEUE;
+
+/// How long a COMMIT without an answer is asked after, and how often.
+const RECONNECT_MAX: Duration = Duration::from_secs(10);
+const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The thread's own state.
+pub(super) struct Writer {
+    pub database: Database,
+    pub pending: Arc<Pending>,
+    pub clock: Arc<Clock>,
+    /// None after the connection was lost.
+    pub sql: Option<Box<dyn Sql + Send>>,
+    /// What this node believes; every transaction begins by holding the register against it.
+    pub node: Arc<Node>,
+    /// Conclusions whose signature exists but could not be written yet.
+    pub parked: VecDeque<Arc<ConclusionRow>>,
+}
+
+impl Writer {
+    pub fn run(mut self, jobs: &Receiver<Message>) {
+        let mut stop = false;
+        while !stop {
+            let mut items: Vec<Item> = Vec::new();
+            let first = if self.parked.is_empty() {
+                jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                jobs.recv_timeout(PARKED_RETRY)
+            };
+            match first {
+                Ok(message) => stop = gather(message, jobs, &mut items),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => stop = true,
+            }
+            let parked = self.parked.drain(..).map(|row| Item { op: Op::Conclude(row), answer: None });
+            let mut batch: Vec<Item> = parked.collect();
+            batch.append(&mut items);
+            if !batch.is_empty() {
+                self.settle(batch);
+            }
+        }
+    }
+
+    /// Writes a batch, or finds the item that spoils it.
+    fn settle(&mut self, mut items: Vec<Item>) {
+        match self.attempt(&items) {
+            Ok(replies) => {
+                for (item, reply) in items.into_iter().zip(replies) {
+                    self.answer(item, reply);
+                }
+            }
+            // The register refuses a row of the batch, and nothing was written: halve it until the row is alone.
+            Err(Fault::Row(_)) if items.len() > 1 => {
+                let second = items.split_off(items.len() / 2);
+                self.settle(items);
+                self.settle(second);
+            }
+            Err(fault) => {
+                for item in items {
+                    let error = fault.as_error(&item.op);
+                    self.park(&item.op, &error);
+                    self.answer(item, Err(error));
+                }
+            }
+        }
+    }
+
+    /// A caller that hung up gets no answer; what is written stays written.
+    fn answer(&self, item: Item, reply: Result<Reply, StoreError>) {
+        if let (Op::Intend(row), Ok(Reply::Leaf(op, at))) = (&item.op, &reply) {
+            self.pending.insert(*op, *at, Arc::clone(row));
+        }
+        match item.answer {
+            Some(answer) => drop(answer.send(reply)),
+            None => {
+                if let Err(error) = reply {
+                    tracing::warn!(%error, "a conclusion is still waiting for the register");
+                }
+            }
+        }
+    }
+
+    /// A signature that exists must reach the register, also after its caller was told of the failure.
+    fn park(&mut self, op: &Op, error: &StoreError) {
+        let (Op::Conclude(row), StoreError::Unavailable(_) | StoreError::Unknown(_)) = (op, error) else { return };
+        if self.parked.len() < PARKED_MAX {
+            self.parked.push_back(Arc::clone(row));
+        } else {
+            tracing::error!(operation = row.op, "too many conclusions wait; this intent stays without one");
+        }
+    }
+
+    /// One transaction, with one reconnection.
+    fn attempt(&mut self, items: &[Item]) -> Result<Vec<Result<Reply, StoreError>>, Fault> {
+        let mut fault = Fault::Away("not tried".into());
+        for _ in 0..2 {
+            let sql = match self.sql.as_mut() {
+                Some(sql) => sql,
+                None => self.sql.insert(connect(&self.database, Use::Write).map_err(|e| Fault::Away(e.to_string()))?),
+            };
+            match transaction::run(sql.as_mut(), &self.node, &self.clock, items) {
+                Ok(done) => return self.believe(done),
+                Err(transaction::Failure::Before(error)) => {
+                    sql.rollback();
+                    fault = self.give_up_or_reconnect(error)?;
+                }
+                Err(transaction::Failure::Held(why)) => {
+                    sql.rollback();
+                    return Err(Fault::Held(why));
+                }
+                Err(transaction::Failure::AtCommit { error, done }) => match self.look_again(&error, &done) {
+                    // The answer was lost, not the write.
+                    Ok(true) => return self.believe(*done),
+                    // Certain that nothing was written: as before the commit.
+                    Ok(false) => fault = self.give_up_or_reconnect(error)?,
+                    Err(why) => return Err(Fault::Unknown(format!("{error}; and then: {why}"))),
+                },
+            }
+        }
+        Err(fault)
+    }
+
+    /// The batch is durable: it is part of what this node believes before anybody is answered.
+    fn believe(&self, done: transaction::Done) -> Result<Vec<Result<Reply, StoreError>>, Fault> {
+        let belief = done.belief;
+        match self.node.publish(belief.first, belief.tree, belief.leaves, belief.time) {
+            Ok(()) => {
+                self.clock.learn(&self.node);
+                Ok(done.replies)
+            }
+            Err(Divergence::Held(why)) => Err(Fault::Held(why)),
+            Err(Divergence::Sql(error)) => Err(Fault::Unknown(error.to_string())),
+        }
+    }
+
+    /// A lost connection is worth a second try; anything else is the answer.
+    fn give_up_or_reconnect(&mut self, error: SqlError) -> Result<Fault, Fault> {
+        match error {
+            SqlError::Lost(why) => {
+                self.sql = None;
+                Ok(Fault::Away(why))
+            }
+            other => Err(Fault::before(other)),
+        }
+    }
+
+    /// After a COMMIT without an answer: is the batch there?
+    fn look_again(&mut self, error: &SqlError, done: &transaction::Done) -> Result<bool, SqlError> {
+        let sql = match (self.sql.take(), error) {
+            (
+                Some(mut sql),
+                SqlError::Taken(_) | SqlError::Away(_) | SqlError::Late(_) | SqlError::Corrupt(_) | SqlError::Wrong(_),
+            ) => {
+                sql.rollback();
+                sql
+            }
+            (_, _) => self.reconnect_patiently()?,
+        };
+        transaction::is_there(self.sql.insert(sql).as_mut(), done)
+    }
+
+    /// A database that restarts is back within seconds, and the truth is worth the wait: until it is known, callers hang
+    /// and then the queue says `Busy`.
+    fn reconnect_patiently(&self) -> Result<Box<dyn Sql + Send>, SqlError> {
+        let give_up = Instant::now() + RECONNECT_MAX;
+        loop {
+            match connect(&self.database, Use::Write) {
+                Err(_) if Instant::now() < give_up => std::thread::sleep(RECONNECT_PAUSE),
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+/// Takes what is queued, up to a batch. True: the ledger is closing.
+fn gather(first: Message, jobs: &Receiver<Message>, items: &mut Vec<Item>) -> bool {
+    let (mut next, mut bytes) = (Some(first), 0);
+    while let Some(message) = next {
+        match message {
+            Message::Stop => return true,
+            Message::Write(op, answer) => {
+                bytes += op.weight();
+                items.push(Item { op, answer: Some(answer) });
+            }
+        }
+        next = if items.len() < BATCH_OPS && bytes < BATCH_BYTES { jobs.try_recv().ok() } else { None };
+    }
+    false
+}

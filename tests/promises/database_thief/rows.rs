@@ -1,0 +1,240 @@
+//! Each kind of row that decides, touched by the thief at once, under one running service and after its restart: what is asked
+//! for with it is refused, and an alarm names the row.
+
+use serde_json::Value;
+
+use super::{PYTHON, on_both};
+use crate::house::{House, PATIENCE, command, succeed, text, until};
+
+/// An ACME client with a key and an account of its own.
+struct Client<'a> {
+    house: &'a House,
+    key: &'static str,
+    account: String,
+}
+
+impl<'a> Client<'a> {
+    fn new(house: &'a House, key: &'static str) -> Client<'a> {
+        let made = post(house, key, "-", "newAccount", Some("{}"));
+        assert_eq!(made["status"], 201, "{made}");
+        Client { house, key, account: made["location"].as_str().expect("a location").to_owned() }
+    }
+
+    fn post(&self, url: &str, payload: Option<&str>) -> Value {
+        post(self.house, self.key, &self.account, url, payload)
+    }
+
+    /// An order, and its only authorization.
+    fn order(&self, name: &str) -> Order {
+        let wish = format!("{{\"identifiers\":[{{\"type\":\"dns\",\"value\":\"{name}\"}}]}}");
+        let made = self.post("newOrder", Some(&wish));
+        assert_eq!(made["status"], 201, "{made}");
+        let link = |pointer: &str| made.pointer(pointer).and_then(Value::as_str).expect("a link").to_owned();
+        Order { url: link("/location"), authz: link("/body/authorizations/0"), finalize: link("/body/finalize") }
+    }
+}
+
+struct Order {
+    url: String,
+    authz: String,
+    finalize: String,
+}
+
+fn post(house: &House, key: &str, account: &str, url: &str, payload: Option<&str>) -> Value {
+    let script = format!("{}/tests/clients/acme_post.py", env!("CARGO_MANIFEST_DIR"));
+    let (directory, roots, key) = (house.https("/acme/directory"), house.ca("roots.pem"), house.path(key));
+    let mut post = command(PYTHON, &[&script, &directory, text(&roots), text(&key), account, url]);
+    post.args(payload);
+    serde_json::from_str(&succeed(post)).expect("JSON")
+}
+
+/// A record's name: the end of its URL.
+fn id(url: &str) -> &str {
+    url.rsplit('/').next().expect("a URL has an end")
+}
+
+fn refused(answer: &Value) -> bool {
+    answer["status"].as_u64().is_some_and(|status| status >= 400)
+}
+
+fn csr(house: &House, name: &str) -> String {
+    let (key, file) = (house.path(&format!("{name}.key")), house.path(&format!("{name}.der")));
+    let subject = format!("/CN={name}");
+    succeed(command(
+        "openssl",
+        &[
+            "req",
+            "-new",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            &subject,
+            "-addext",
+            &format!("subjectAltName=DNS:{name}"),
+            "-keyout",
+            text(&key),
+            "-outform",
+            "DER",
+            "-out",
+            text(&file),
+        ],
+    ));
+    format!("@{}", text(&file))
+}
+
+/// What a thief does to ACME's rows. Each would let them order in another's name, or have a certificate for a name that they did
+/// not prove.
+#[test]
+fn acme_rows_that_a_thief_touched_decide_nothing_running_and_restarted() {
+    on_both(|mut robbed| {
+        let (victim, ended, order, proof, deleted, csr) = {
+            let house = &robbed.house;
+            let csr = csr(house, "bank.example.test");
+            let victim = Client::new(house, "victim.pem").account;
+            let ended = Client::new(house, "ended.pem");
+            let gone = ended.post(&ended.account, Some("{\"status\":\"deactivated\"}"));
+            assert_eq!(gone["status"], 200, "{gone}");
+            let thief = Client::new(house, "thief.pem");
+            let orders = ["bank.example.test", "www.bank.example.test", "old.bank.example.test"];
+            let [order, proof, deleted] = orders.map(|name| thief.order(name));
+            (victim, ended.account, order, proof, deleted, csr)
+        };
+        let thief = post(&robbed.house, "thief.pem", "-", "newAccount", Some("{}"));
+        let thief = thief["location"].as_str().expect("the account that is there").to_owned();
+        let forged =
+            format!("{}{}", &thief[..thief.len() - id(&thief).len()], id(&thief).chars().rev().collect::<String>());
+        let status = |kind: &str, url: &str, to: &str| {
+            let from = "\"status\":\"pending\"";
+            format!(
+                "UPDATE record SET body = replace(body, '{from}', '\"status\":\"{to}\"') WHERE kind = '{kind}' AND id = '{}';",
+                id(url)
+            )
+        };
+        // The victim's key exchanged for the thief's; an account that ended put back to when it had not; one made up.
+        robbed.steal(&format!(
+            "UPDATE record SET body = (SELECT replace(o.body, '{thief}', '{victim}') FROM record o \
+               WHERE o.kind = 'acme-account' AND o.id = '{thief}') WHERE kind = 'acme-account' AND id = '{victim}'; \
+             DELETE FROM record WHERE kind = 'acme-account' AND id = '{ended}' AND replaces > 0; \
+             UPDATE present SET leaf = (SELECT MAX(leaf) FROM record WHERE id = '{ended}') WHERE id = '{ended}'; \
+             {} {} \
+             INSERT INTO record (leaf, replaces, kind, id, at, owner, lookup, expires, body, actor, proof, proof_id) \
+               SELECT (SELECT MIN(op) FROM intent), 0, kind, '{forged}', at, owner, lookup, expires, \
+               replace(body, id, '{forged}'), actor, proof, proof_id FROM record \
+               WHERE kind = 'acme-account' AND id = '{thief}'; \
+             INSERT INTO present (kind, id, leaf, owner, lookup) \
+               SELECT kind, id, leaf, owner, lookup FROM record WHERE id = '{forged}'; \
+             DELETE FROM record WHERE id = '{deleted}'; DELETE FROM present WHERE id = '{deleted}';",
+            status("acme-order", &order.url, "ready"),
+            status("acme-authz", &proof.authz, "valid"),
+            thief = id(&thief),
+            victim = id(&victim),
+            ended = id(&ended),
+            forged = id(&forged),
+            deleted = id(&deleted.authz),
+        ));
+        for restarted in [false, true] {
+            if restarted {
+                robbed.house.stop();
+                robbed.house.start();
+            }
+            let house = &robbed.house;
+            let as_thief = |url: &str, payload| post(house, "thief.pem", &thief, url, payload);
+            let order_wish = "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"x.example.test\"}]}";
+            for (what, answer) in [
+                (
+                    "the victim's account with the thief's key",
+                    post(house, "thief.pem", &victim, "newOrder", Some(order_wish)),
+                ),
+                ("an account that ended", post(house, "ended.pem", &ended, "newOrder", Some(order_wish))),
+                ("an account out of nothing", post(house, "thief.pem", &forged, "newOrder", Some(order_wish))),
+                ("an order put to ready", as_thief(&order.finalize, Some(&csr))),
+                ("an authorization put to valid", as_thief(&proof.authz, None)),
+                ("its order", as_thief(&proof.finalize, Some(&csr))),
+                ("a deleted authorization", as_thief(&deleted.authz, None)),
+                ("its order", as_thief(&deleted.finalize, Some(&csr))),
+            ] {
+                assert!(refused(&answer), "{what}, restarted: {restarted}: {answer}");
+            }
+            let alarms = robbed.alarms();
+            for (kind, url) in [
+                ("acme-account", &victim),
+                ("acme-account", &ended),
+                ("acme-account", &forged),
+                ("acme-order", &order.url),
+                ("acme-authz", &proof.authz),
+                ("acme-authz", &deleted.authz),
+            ] {
+                assert!(alarms.contains(&format!("kind={kind} id={}", id(url))), "{kind} {url}: {alarms}");
+            }
+            assert!(!refused(&as_thief("newOrder", Some(order_wish))), "who was not touched goes on");
+        }
+        let issued = robbed.house.json(&["certs", "list", "--name", "bank.example.test"]);
+        assert_eq!(issued.as_array().map(Vec::len), Some(0), "{issued}");
+    });
+}
+
+/// A login that was revoked, one that is another's, and a key that leaked.
+#[test]
+fn logins_and_compromised_keys_that_a_thief_touched_decide_nothing_running_and_restarted() {
+    on_both(|mut robbed| {
+        let house = &robbed.house;
+        for name in ["revoked", "exchanged", "whole"] {
+            let host = format!("{name}.example.internal");
+            house.run(&["issue", "client", &host, "--out", text(&house.path(name))]);
+            assert_eq!(login(house, name), 200, "{name}");
+        }
+        let serial = |name: &str| {
+            let list = house.json(&["certs", "list", "--name", &format!("{name}.example.internal")]);
+            list[0]["serial"].as_str().expect("a serial").to_owned()
+        };
+        csr(house, "leaked.example.internal");
+        let leaked = house.path("leaked.example.internal.der");
+        let issue = |house: &House, out: &str| {
+            house.output(&[
+                "issue",
+                "tls",
+                "leaked.example.internal",
+                "--csr",
+                text(&leaked),
+                "--out",
+                text(&house.path(out)),
+            ])
+        };
+        assert!(issue(house, "leaked").status.success());
+        let (revoked, exchanged, whole, leaked_serial) =
+            (serial("revoked"), serial("exchanged"), serial("whole"), serial("leaked"));
+        house.run(&["certs", "revoke", &revoked, "--reason", "superseded"]);
+        house.run(&["certs", "revoke", &leaked_serial, "--reason", "key-compromise"]);
+        assert_ne!(login(house, "revoked"), 200);
+        robbed.steal(&format!(
+            "DELETE FROM revocation; \
+             UPDATE intent SET names = (SELECT o.names FROM intent o WHERE o.serial = {whole}), \
+               details = (SELECT o.details FROM intent o WHERE o.serial = {whole}) WHERE serial = {exchanged};",
+            whole = robbed.bytes(&whole),
+            exchanged = robbed.bytes(&exchanged),
+        ));
+        for restarted in [false, true] {
+            if restarted {
+                robbed.house.stop();
+                robbed.house.start();
+            }
+            let house = &robbed.house;
+            assert_ne!(login(house, "revoked"), 200, "restarted: {restarted}");
+            assert!(until(PATIENCE, || login(house, "exchanged") != 200), "restarted: {restarted}");
+            assert_eq!(login(house, "whole"), 200, "who was not touched goes on");
+            let again = issue(house, "again");
+            let said = String::from_utf8_lossy(&again.stderr).into_owned();
+            assert!(!again.status.success() && said.contains("compromised"), "restarted: {restarted}: {said}");
+            assert!(robbed.alarms().contains("intent op="), "{}", robbed.alarms());
+        }
+    });
+}
+
+/// What the service answers whoever shows this client certificate.
+fn login(house: &House, name: &str) -> u16 {
+    let (certificate, key) = (house.path(name).join("cert.pem"), house.path(name).join("key.pem"));
+    house.curl(&["--cert", text(&certificate), "--key", text(&key), &house.https("/api/v1/whoami")]).status
+}
