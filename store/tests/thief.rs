@@ -627,6 +627,8 @@ fn a_register_put_back_beside_a_deleted_folder_is_not_started() {
         let (house, resumed) = closed.resume(&database, &folder, "the host died; restored").await.unwrap();
         assert_eq!(resumed.known.unwrap().size, signed);
         assert!(house.ledger.intend_checkpoint(&house.log).await.unwrap().is_none());
+        // From then on the token speaks of it no more.
+        house.open_again(&database, &folder).await.unwrap().close().await;
         for n in 10..20 {
             house.issue(n).await;
         }
