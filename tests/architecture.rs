@@ -96,7 +96,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("acme", &["limits", "config", "wire", "objects", "proof", "gate", "acts", "serve"]),
     (
         "lifecycle",
-        &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "alarms", "desk", "lease", "renewer"],
+        &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "away", "alarms", "desk", "lease", "renewer"],
     ),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
     ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),

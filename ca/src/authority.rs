@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hsm::Pool;
 use policy::{Action, Actor, Grant, Instance, Owner, Policies, Resource, Timestamp, World};
-use store::{Credential, Issued, Ledger};
+use store::{Attested, Credential, Issued, Ledger};
 
 use crate::checks::Checks;
 use crate::craft::Office;
@@ -32,6 +32,8 @@ pub struct Health {
     pub token: hsm::Health,
     /// Why nothing is issued although the token is ready (the clock, a CA that ended); `None` when all is well.
     pub held: Option<String>,
+    /// CAs under which nothing is issued any more, in words; the others go on.
+    pub ended: Vec<String>,
 }
 
 /// A certificate authority. Cheap to clone.
@@ -162,6 +164,16 @@ impl Authority {
         self.inner.revoker.revoke(actor, serial_hex, reason).await
     }
 
+    /// The same for a certificate that was found before, and compared with the one that is meant.
+    pub async fn revoke_found(
+        &self,
+        actor: &Actor,
+        credential: Attested<Credential>,
+        reason: RevocationReason,
+    ) -> Result<(), CaError> {
+        self.inner.revoker.revoke_found(actor, credential, reason).await
+    }
+
     /// The newest CRL of an issuer, from memory; the last one known while the database is away.
     pub async fn crl(&self, issuer: &str) -> Result<PublishedCrl, CaError> {
         self.inner.desks.crl(issuer).await
@@ -212,7 +224,9 @@ impl Authority {
     pub fn health(&self) -> Health {
         let register = self.ledger().integrity().held.map(|why| format!("the register is held: {why}"));
         let held = register.or_else(|| self.inner.office.checks.held(self.inner.office.hierarchy.issuers()));
-        Health { token: self.pool().health(), held }
+        let Office { checks, hierarchy, .. } = &self.inner.office;
+        let ended = hierarchy.issuers().filter_map(|issuer| checks.ended(issuer)).collect();
+        Health { token: self.pool().health(), held, ended }
     }
 
     /// The register.

@@ -158,18 +158,19 @@ fn plan(config: &CreateConfig, label: &'static str) -> Result<CaPlan, CaError> {
 /// Finds the certificate of one of our CAs, or issues it.
 async fn certify(parts: &Parts, plan: CaPlan, key: Key, issuer: Option<Arc<Issuing>>) -> Result<Arc<Issuing>, CaError> {
     let label = plan.label;
-    let der = match newest_certificate(&parts.ledger, label, &key).await?.and_then(|c| c.x509_der()) {
-        Some(der) => der,
+    let certificate = match newest_certificate(&parts.ledger, label, &key).await?.filter(|there| there.is_live) {
+        Some(there) => there.into(),
         None => {
             let checks = Checks::new(parts.world.clone(), &parts.ledger);
             let registrar = Registrar::new(parts.ledger.clone(), parts.pool.clone());
             let serial = Serial::generate(&parts.world, parts.instance);
             let now = checks.clock.now().await?;
             let draft = ca::draft(grant(parts)?, plan, &key, issuer.clone(), serial, now)?;
-            registrar.issue(Checked::new(draft.lint()?, &checks).await?).await?.x509_der()
+            let issued = registrar.issue(Checked::new(draft.lint()?, &checks).await?).await?;
+            (issued.operation, issued.x509_der())
         }
     };
-    Ok(Arc::new(Issuing::new(label, key, der, issuer.as_deref(), &parts.urls)?))
+    Ok(Arc::new(Issuing::new(label, key, certificate, issuer.as_deref(), &parts.urls)?))
 }
 
 fn grant(parts: &Parts) -> Result<Grant, CaError> {

@@ -126,6 +126,7 @@ impl Desk {
             key_hash: [0; 32],
             validity: None,
             covers: None,
+            renews: None,
             details: serde_json::Value::Null,
         })
     }

@@ -33,6 +33,14 @@ pub(crate) struct Asked {
     pub(crate) limit: usize,
 }
 
+/// One certificate as it stands now, and as the log knows it: no row decides here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) summary: Summary,
+    /// It has a signed successor that says so.
+    pub(crate) is_renewed: bool,
+}
+
 /// The desk at which renewals are asked for.
 pub(crate) trait Desk: Clone + Send + Sync + 'static {
     /// The time.
@@ -44,10 +52,13 @@ pub(crate) trait Desk: Clone + Send + Sync + 'static {
     /// Certificates that are due for renewal and have no successor that says so, the longest due first, each with since when.
     fn due(&self, asked: Asked) -> impl Future<Output = Result<Vec<(Timestamp, Summary)>, StoreError>> + Send;
 
-    /// One certificate as it stands now.
-    fn find(&self, serial_hex: &str) -> impl Future<Output = Result<Option<Summary>, StoreError>> + Send;
+    /// From when to when nobody was there before this run.
+    fn away(&self) -> (Timestamp, Timestamp);
 
-    /// Certificates that might have taken its place.
+    /// One certificate, by the operation that made it.
+    fn find(&self, operation: u64) -> impl Future<Output = Result<Option<Found>, StoreError>> + Send;
+
+    /// Certificates that might have taken its place without saying so. A list: what it lacks proves nothing.
     fn candidates(&self, of: &Summary) -> impl Future<Output = Result<Vec<Summary>, StoreError>> + Send;
 
     /// Renews it, for the same key.
@@ -75,8 +86,14 @@ impl Desk for Authority {
         Ok(due.iter().filter_map(|due| Some((due.at, Summary::of(&due.credential)?))).collect())
     }
 
-    async fn find(&self, serial_hex: &str) -> Result<Option<Summary>, StoreError> {
-        Ok(self.ledger().credential(serial_hex).await?.and_then(|credential| Summary::of(&credential)))
+    fn away(&self) -> (Timestamp, Timestamp) {
+        self.ledger().away()
+    }
+
+    async fn find(&self, operation: u64) -> Result<Option<Found>, StoreError> {
+        let Some(credential) = self.ledger().credential_by_operation(operation).await? else { return Ok(None) };
+        let is_renewed = self.ledger().renewed(&credential).is_some();
+        Ok(Summary::of(&credential).map(|summary| Found { summary, is_renewed }))
     }
 
     async fn candidates(&self, of: &Summary) -> Result<Vec<Summary>, StoreError> {

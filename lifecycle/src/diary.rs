@@ -131,6 +131,8 @@ impl Diary {
 
 /// What expired in the last week is still renewed: the service may have been away over a weekend.
 pub(crate) const LATE_SECS_MAX: i64 = 7 * 86_400;
+// The log knows for longer what was renewed.
+const _: () = assert!(LATE_SECS_MAX < store::RENEWED_KNOWN_SECS);
 
 /// What waits for another try, some hundred bytes each; with more of them something is wrong that no try mends.
 const WAITING_MAX: usize = 4_096;

@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 mod alarms;
+mod away;
 mod forecast;
 mod summary;
 

@@ -1,8 +1,9 @@
 //! The task that renews.
 //!
 //! Each turn: 1. take what is to be tried again, then the next of the register's list of what is due; 2. hold the lease, so that
-//! of several nodes one renews; 3. for each, look once more whether it is still wanted (not revoked, not succeeded), then ask
-//! the authority for a successor, as `system:renewal`. A crash at any point loses nothing: what was renewed is on the list no
+//! of several nodes one renews; 3. for each, look once more whether it is still wanted (not revoked, not succeeded, as the log
+//! knows it), then ask the authority for a successor, as `system:renewal`. What has ended is renewed only if this run tried before, or
+//! nobody was there from when it was due to its end: a list that was put back brings no key back. A crash at any point loses nothing: what was renewed is on the list no
 //! more, and what was not still is. What fails is tried again with growing pauses, sooner for what expires sooner, until a week
 //! past the expiry; what policy or the profile refuses is not, since neither changes under a running program. An unknown outcome
 //! is an intent that counts as issued and raises its own alarm; the next try has a new serial (invariants 2, 5, 6).
@@ -18,7 +19,8 @@ use store::{State, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::desk::{Asked, Desk};
+use crate::away::Away;
+use crate::desk::{Asked, Desk, Found};
 use crate::diary::{Diary, LATE_SECS_MAX, Task};
 use crate::lease::Lease;
 use crate::summary::Summary;
@@ -53,6 +55,7 @@ struct Worker<D> {
     desk: D,
     diary: Diary,
     lease: Lease,
+    away: Away,
     /// How far the list of what is due was read in this round: when the last one was due, and its operation.
     read_to: Option<(Timestamp, u64)>,
     /// A round that ended is followed by the next at this time.
@@ -89,6 +92,7 @@ enum Outcome {
 impl<D: Desk> Worker<D> {
     fn at(desk: D) -> Worker<D> {
         Worker {
+            away: Away::new(desk.away()),
             desk,
             diary: Diary::default(),
             lease: Lease::default(),
@@ -141,6 +145,7 @@ impl<D: Desk> Worker<D> {
     /// One turn; says whether more is due now.
     async fn turn(&mut self) -> Result<bool, StoreError> {
         let now = self.desk.now();
+        self.away.here(now);
         if self.held_until.is_some_and(|until| now < until) {
             return Ok(false);
         }
@@ -224,9 +229,9 @@ impl<D: Desk> Worker<D> {
     async fn try_all(&self, batch: Vec<Task>, leased_until: Timestamp) -> Vec<(Task, Outcome)> {
         let mut tries = JoinSet::new();
         for task in batch {
-            let (desk, stopped) = (self.desk.clone(), self.stop.subscribe());
+            let (desk, away, stopped) = (self.desk.clone(), self.away, self.stop.subscribe());
             tries.spawn(async move {
-                let outcome = attempt(&desk, &task, leased_until, stopped).await;
+                let outcome = attempt(&desk, &task, (away, leased_until), stopped).await;
                 (task, outcome)
             });
         }
@@ -285,7 +290,7 @@ impl<D: Desk> Worker<D> {
 async fn attempt<D: Desk>(
     desk: &D,
     task: &Task,
-    leased_until: Timestamp,
+    (away, leased_until): (Away, Timestamp),
     mut stopped: watch::Receiver<bool>,
 ) -> Outcome {
     let wanted = tokio::select! {
@@ -293,43 +298,51 @@ async fn attempt<D: Desk>(
         _ = stopped.wait_for(|stop| *stop) => return Outcome::Cut,
         wanted = still_wanted(desk, task) => wanted,
     };
-    match wanted {
-        Ok(None) => {}
-        Ok(Some(outcome)) => return outcome,
+    let current = match wanted {
+        Ok(Ok(current)) => current,
+        Ok(Err(outcome)) => return outcome,
         Err(error) => return Outcome::Later { why: error.to_string(), hold_secs: None },
-    }
-    if task.is_too_late(desk.now()) {
+    };
+    let (now, end) = (desk.now(), current.validity.not_after());
+    if now > end.plus_secs(LATE_SECS_MAX) {
         let tries = if task.failures > 0 { format!("; the last try: {}", task.why) } else { String::new() };
         return Outcome::Never { why: format!("it expired more than a week ago{tries}") };
+    }
+    if now > end && task.failures == 0 && !away.includes(current.renew_at(), end) {
+        return Outcome::Never { why: "it has ended, and was not on the list while it could be renewed".to_owned() };
     }
     if desk.now() >= leased_until || *stopped.borrow() {
         return Outcome::Cut;
     }
-    match desk.renew(&task.serial_hex).await {
+    match desk.renew(&current.serial_hex()).await {
         Ok(successor) => Outcome::Renewed(successor),
         Err(error) => after(error),
     }
 }
 
-/// The list may be old, and nobody vouches for it: another node, the owner or an administrator may have been faster. `None` is yes.
-async fn still_wanted<D: Desk>(desk: &D, task: &Task) -> Result<Option<Outcome>, StoreError> {
-    let Some(current) = desk.find(&task.serial_hex).await? else {
-        return Ok(Some(Outcome::Never { why: "the register does not have it".to_owned() }));
+/// The certificate as it stands now, if it is still wanted. The list may be old, and nobody vouches for it: another node, the owner or
+/// an administrator may have been faster.
+async fn still_wanted<D: Desk>(desk: &D, task: &Task) -> Result<Result<Summary, Outcome>, StoreError> {
+    let Some(Found { summary: current, is_renewed }) = desk.find(task.operation).await? else {
+        return Ok(Err(Outcome::Never { why: "the register does not have it".to_owned() }));
     };
+    let settled = |why| Ok(Err(Outcome::Settled(why)));
     match current.state {
-        State::Issued if !current.renew || current.renew_at() > desk.now() => {
-            return Ok(Some(Outcome::Settled("not due")));
-        }
+        State::Issued if !current.renew || current.renew_at() > desk.now() => return settled("not due"),
         State::Issued => {}
-        State::Intended if desk.now() > task.not_after => return Ok(Some(Outcome::Settled("never concluded"))),
+        State::Intended if desk.now() > current.validity.not_after() => return settled("never concluded"),
         State::Intended => {
-            return Ok(Some(Outcome::Later { why: "its own issuance has no conclusion".to_owned(), hold_secs: None }));
+            let why = "its own issuance has no conclusion".to_owned();
+            return Ok(Err(Outcome::Later { why, hold_secs: None }));
         }
-        State::Failed => return Ok(Some(Outcome::Settled("never signed"))),
-        State::Revoked => return Ok(Some(Outcome::Settled("revoked"))),
+        State::Failed => return settled("never signed"),
+        State::Revoked => return settled("revoked"),
     }
-    let succeeded = desk.candidates(&current).await?.iter().any(|other| other.succeeds(&current));
-    Ok(succeeded.then_some(Outcome::Settled("has a successor")))
+    // The log knows of each that says so; one that does not is looked for among those alike.
+    if is_renewed || desk.candidates(&current).await?.iter().any(|other| other.succeeds(&current)) {
+        return settled("has a successor");
+    }
+    Ok(Ok(current))
 }
 
 fn after(error: CaError) -> Outcome {

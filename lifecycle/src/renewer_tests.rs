@@ -40,6 +40,8 @@ struct Inner {
     answers: VecDeque<CaError>,
     /// How many of the next pages cannot be read.
     unreadable_pages: u32,
+    /// A thief put what was renewed back onto the list of what is due, and hides what took its place.
+    put_back: bool,
 }
 
 impl Office {
@@ -91,7 +93,7 @@ impl Desk for Office {
                 && row.renew_at() <= asked.now
                 && row.validity.not_after() >= asked.ends_after
                 && asked.after.is_none_or(|after| (row.renew_at(), row.operation) > after)
-                && !inner.rows.iter().any(|other| other.renews.as_ref() == Some(&row.serial_hex()))
+                && (inner.put_back || !inner.rows.iter().any(|other| other.renews.as_ref() == Some(&row.serial_hex())))
         };
         let mut due: Vec<_> = inner.rows.iter().filter(is_due).map(|row| (row.renew_at(), row.clone())).collect();
         due.sort_by_key(|(due, row)| (*due, row.operation));
@@ -113,12 +115,24 @@ impl Desk for Office {
         Ok(true)
     }
 
-    async fn find(&self, serial_hex: &str) -> Result<Option<Summary>, StoreError> {
-        Ok(self.inner().rows.iter().find(|row| row.serial_hex() == serial_hex).cloned())
+    fn away(&self) -> (Timestamp, Timestamp) {
+        (START, START)
+    }
+
+    async fn find(&self, operation: u64) -> Result<Option<Found>, StoreError> {
+        let inner = self.inner();
+        let found = inner.rows.iter().find(|row| row.operation == operation).cloned();
+        Ok(found.map(|summary| {
+            let signed = |row: &&Summary| matches!(row.state, State::Issued | State::Revoked);
+            let serial = summary.serial_hex();
+            let is_renewed = inner.rows.iter().filter(signed).any(|row| row.renews.as_ref() == Some(&serial));
+            Found { summary, is_renewed }
+        }))
     }
 
     async fn candidates(&self, _of: &Summary) -> Result<Vec<Summary>, StoreError> {
-        Ok(self.inner().rows.clone())
+        let inner = self.inner();
+        Ok(if inner.put_back { Vec::new() } else { inner.rows.clone() })
     }
 
     async fn renew(&self, serial_hex: &str) -> Result<Summary, CaError> {
@@ -466,6 +480,42 @@ async fn what_expired_while_the_service_was_away_is_still_renewed_for_a_week() {
         office.world.advance(LIFE_SECS + secs_late);
         Worker::at(office.clone()).turn().await.unwrap();
         assert_eq!(office.asked(), asked, "{secs_late} s late");
+    }
+}
+
+/// The list of what is due is a table, and so is what hides a successor.
+#[tokio::test]
+async fn what_was_renewed_is_not_renewed_again_though_the_list_says_so() {
+    let office = Office::with([certificate(1, START)]);
+    office.world.set(certificate(1, START).renew_at());
+    Worker::at(office.clone()).turn().await.unwrap();
+    assert_eq!(office.asked(), 1);
+    office.inner().put_back = true;
+    for _ in 0..LIFE_SECS / 600 {
+        office.world.advance(600);
+        Worker::at(office.clone()).turn().await.unwrap();
+    }
+    let renewed = office.inner().asked.clone();
+    assert_eq!(renewed.iter().filter(|serial| **serial == certificate(1, START).serial_hex()).count(), 1);
+}
+
+/// A successor that does not say so is known by the lists alone.
+#[tokio::test]
+async fn what_ended_under_a_running_service_does_not_come_back_by_the_list() {
+    let office = Office::with([Summary { renew: false, ..certificate(1, START) }]);
+    let mut worker = Worker::at(office.clone());
+    for _ in 0..LIFE_SECS / 30 + 2 {
+        worker.turn().await.unwrap();
+        office.world.advance(30);
+    }
+    office.inner().rows[0].renew = true;
+    // And in another run, before which somebody was there a moment ago.
+    let now = office.world.now();
+    let other = Worker { away: Away::new((now, now)), ..Worker::at(office.clone()) };
+    for mut worker in [worker, other] {
+        worker.turn().await.unwrap();
+        assert_eq!(office.asked(), 0);
+        assert!(worker.watch.overdue()[0].why.contains("has ended"), "and somebody hears of it");
     }
 }
 

@@ -14,7 +14,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::text::{Malformed, serde_as_text};
-use crate::time::World;
+use crate::time::{Timestamp, World};
 
 /// Which node of a register this is: its number is in every serial it makes, so that two nodes never make the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -104,6 +104,13 @@ impl Serial {
         Instance(self.prefix() - PREFIX_BASE)
     }
 
+    /// When it was made: the second, of the 136 years that begin in 1970.
+    pub fn made_at(&self) -> Timestamp {
+        let [_, _, a, b, c, d, e, ..] = self.0;
+        let ticks = i64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
+        Timestamp::from_unix(ticks / TICKS_A_SEC)
+    }
+
     fn prefix(&self) -> u16 {
         let [high, low, ..] = self.0;
         u16::from_be_bytes([high, low])
@@ -125,6 +132,8 @@ impl FromStr for Serial {
 
 serde_as_text!(Serial);
 
+/// [`World::ticks`] are 256ths of a second.
+const TICKS_A_SEC: i64 = 256;
 /// Keeps the first byte from being zero, whatever the instance.
 const PREFIX_BASE: u16 = 0x0100;
 
@@ -135,7 +144,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::time::Timestamp;
 
     #[test]
     fn every_serial_is_positive_and_sixteen_bytes_for_every_instance() {
@@ -183,6 +191,7 @@ mod tests {
         let instance = Instance::new(1).unwrap();
         let early = Serial::generate(&world, instance);
         assert!(early.hex().starts_with("01016b49d20000"), "node, seconds, 256ths: {early}");
+        assert_eq!(early.made_at(), Timestamp::from_unix(1_800_000_000));
         world.advance(1);
         assert!(early < Serial::generate(&world, instance));
     }

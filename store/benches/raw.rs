@@ -98,6 +98,7 @@ fn entry(key: &Key, n: u64) -> Entry {
         key_hash: [spread(2), spread(3), spread(4), spread(5)].concat().try_into().expect("32 bytes"),
         validity: Some(Validity::starting(Timestamp::from_unix(1_790_000_000 + n as i64 / 1_000), 7_776_000)),
         covers: None,
+        renews: None,
         details: serde_json::json!({ "renew": false }),
     }
 }

@@ -130,13 +130,21 @@ impl Credential {
         }
     }
 
-    /// The credential as one that is surely signed; gives it back where it is not.
-    pub fn issued(self) -> Result<Issued, Box<Credential>> {
+    /// The credential as one that counts: signed, and not revoked as far as was known when it was read. Gives it back where it is not.
+    pub fn live(self) -> Result<Issued, Box<Credential>> {
+        match self.state {
+            State::Issued => self.signed(),
+            State::Intended | State::Failed | State::Revoked => Err(Box::new(self)),
+        }
+    }
+
+    /// The credential as one whose bytes there surely are, whatever became of it since; gives it back where they are not.
+    pub fn signed(self) -> Result<Issued, Box<Credential>> {
         if self.signature.is_some() { Ok(Issued(self)) } else { Err(Box::new(self)) }
     }
 }
 
-/// A credential whose signature is on disk. Only the ledger makes one.
+/// A credential whose signature is on disk; whether it was revoked since is said by its state. Only the ledger makes one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Issued(Credential);
 

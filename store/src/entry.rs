@@ -136,6 +136,8 @@ pub struct Entry {
     pub validity: Option<Validity>,
     /// What a CRL covers; none for every other kind.
     pub covers: Option<Covers>,
+    /// What it is made to succeed; the details say the same by its serial (`renews`).
+    pub renews: Option<Renews>,
     /// Small facts of the kind (a renew flag, a file name), at most 4 KiB as JSON.
     pub details: serde_json::Value,
 }
@@ -184,6 +186,27 @@ pub struct Revocation {
     pub actor: ActorStamp,
     /// What allowed it.
     pub grant: GrantStamp,
+}
+
+/// The certificate that another is made to succeed. Only an attested one gives it ([`Attested::renewal`](crate::Attested::renewal)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renews {
+    operation: u64,
+    until: Timestamp,
+}
+
+impl Renews {
+    pub(crate) fn new(operation: u64, until: Timestamp) -> Renews {
+        Renews { operation, until }
+    }
+    /// The operation that made it.
+    pub fn operation(&self) -> u64 {
+        self.operation
+    }
+    /// When it ends.
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
 }
 
 /// Up to where a CRL knows the revocations of its issuer. Only the fold makes one.

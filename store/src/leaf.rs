@@ -118,6 +118,11 @@ impl Tail {
         let _ = write!(self.0, ",\"{field}\":\"{at}\"");
     }
 
+    /// What a certificate is made to succeed, and when that ends.
+    pub fn renews(&mut self, op: u64, until: Timestamp) {
+        let _ = write!(self.0, ",\"renews\":{{\"op\":{op},\"until\":\"{until}\"}}");
+    }
+
     /// Up to where a CRL knows the revocations of its issuer.
     pub fn covers(&mut self, leaves: u64, revocations: u64, digest: &[u8; 32]) {
         let _ = write!(self.0, ",\"covers\":{{\"leaves\":{leaves},\"revocations\":{revocations}");
@@ -233,6 +238,7 @@ pub(crate) struct Leaf {
     pub digest: Option<String>,
     pub serial: Option<String>,
     pub issuer: Option<String>,
+    pub renews: Option<LeafRenews>,
     pub covers: Option<LeafCovers>,
     pub id: Option<String>,
     pub subject: Option<String>,
@@ -259,6 +265,14 @@ pub(crate) struct LeafGrant {
     pub action: String,
     pub rule: String,
     pub policy: String,
+}
+
+/// What a certificate is made to succeed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LeafRenews {
+    pub op: u64,
+    pub until: String,
 }
 
 /// What a CRL covers.
@@ -309,6 +323,9 @@ impl Leaf {
                 put_hex(&mut tail, "digest", self.digest.as_ref()?)?;
                 put_hex(&mut tail, "serial", self.serial.as_ref()?)?;
                 tail.text("issuer", self.issuer.as_ref()?);
+                if let Some(renews) = &self.renews {
+                    tail.renews(renews.op, Timestamp::parse_rfc3339(&renews.until).ok()?);
+                }
                 if let Some(covers) = &self.covers {
                     let digest: [u8; 32] = hex::decode(&covers.digest).ok()?.try_into().ok()?;
                     tail.covers(covers.leaves, covers.revocations, &digest);

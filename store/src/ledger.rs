@@ -14,7 +14,7 @@ use policy::{Timestamp, World};
 use crate::attest::{self, Attested};
 use crate::credential::{Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Page};
 use crate::database::Database;
-use crate::entry::{ActorStamp, Entry, Kind, RefusalEntry, Revocation};
+use crate::entry::{ActorStamp, Entry, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::export::{self, Exported};
 use crate::held::Held;
@@ -148,7 +148,7 @@ impl Ledger {
         let (operation, signer) = (signature.operation(), signature.key().fingerprint());
         let bytes = signature.bytes().to_vec();
         let credential = self.register().conclude(operation, Some(signer), Outcome::Issued(bytes)).await?;
-        credential.issued().map_err(|_| StoreError::Corrupt(format!("operation {operation} lost its signature")))
+        credential.signed().map_err(|_| StoreError::Corrupt(format!("operation {operation} lost its signature")))
     }
 
     /// Writes that certainly nothing was signed. Durable on return.
@@ -190,6 +190,11 @@ impl Ledger {
     /// The greatest time of the log since an operator's last word, as this node last saw it.
     pub fn time_in_force(&self) -> Timestamp {
         self.register().clock().in_force()
+    }
+
+    /// From when to when nobody was there: from the newest time of the log as this node found it to when that was.
+    pub fn away(&self) -> (Timestamp, Timestamp) {
+        self.register().away()
     }
 
     /// Tells the ledger what a witness's clock shows now.
@@ -276,7 +281,7 @@ impl Ledger {
         self.register().conclude_checkpoint(signature.operation(), &log_key, signature.bytes()).await
     }
 
-    /// The credential with this serial, attested.
+    /// The credential with this serial, attested, the serial too.
     pub async fn credential(&self, serial_hex: &str) -> Result<Option<Attested<Credential>>, StoreError> {
         // What is not hexadecimal is no serial of ours.
         let Ok(serial) = hex::decode(serial_hex) else { return Ok(None) };
@@ -284,7 +289,7 @@ impl Ledger {
             return Ok(None);
         }
         let node = Arc::clone(&self.register().node);
-        self.register().ask(self.lane, move |sql| attest::credential_by_serial(&node, sql, &serial)).await
+        self.register().ask(self.lane, move |sql| attest::by_serial(&node, sql, &serial)).await
     }
 
     /// The credential of this operation, attested.
@@ -292,7 +297,8 @@ impl Ledger {
         self.register().credential(operation).await
     }
 
-    /// Credentials that match, page by page. For eyes: whoever decides by one asks for it by its serial or operation.
+    /// Credentials that match, page by page. For eyes: whoever decides by one asks for what is [`matching`](Ledger::matching), or by
+    /// its serial or operation.
     pub async fn list(&self, filter: Filter) -> Result<Page<Credential>, StoreError> {
         self.register().ask(Lane::Report, move |sql| queries::list(sql, &filter)).await
     }
@@ -385,13 +391,28 @@ impl Ledger {
         self.register().node.fold(|fold, _| fold.newest_crl(issuer))
     }
 
-    /// The newest signed credential of a kind and issuer, attested.
-    pub async fn latest(&self, kind: Kind, issuer: &str) -> Result<Option<Attested<Credential>>, StoreError> {
-        let issuer = issuer.to_owned();
-        match self.register().ask(Lane::Request, move |sql| queries::latest(sql, kind, &issuer)).await? {
-            Some(operation) => self.register().credential(operation).await,
-            None => Ok(None),
-        }
+    /// Credentials that match, each attested and each by what it is itself. What the list leaves out is not noticed: nothing may
+    /// be decided by what it lacks.
+    pub async fn matching(&self, filter: Filter) -> Result<Vec<Attested<Credential>>, StoreError> {
+        let node = Arc::clone(&self.register().node);
+        self.register().ask(Lane::Request, move |sql| attest::matching(&node, sql, &filter)).await
+    }
+
+    /// The first of those.
+    pub async fn newest(&self, filter: Filter) -> Result<Option<Attested<Credential>>, StoreError> {
+        Ok(self.matching(Filter { limit: 1, ..filter }).await?.into_iter().next())
+    }
+
+    /// The newest signed successor of a certificate, from the fold; of one that ended more than
+    /// [`RENEWED_KNOWN_SECS`](crate::RENEWED_KNOWN_SECS) ago it says nothing.
+    pub fn renewed(&self, certificate: &Attested<Credential>) -> Option<u64> {
+        let of = certificate.renewal()?;
+        self.register().node.fold(|fold, _| fold.renewed(of))
+    }
+
+    /// Whether what an operation made is revoked, from the fold.
+    pub fn is_revoked(&self, operation: u64) -> bool {
+        self.register().node.fold(|fold, _| fold.revocation(operation).is_some())
     }
 
     /// The present version of a record, attested.
@@ -407,7 +428,7 @@ impl Ledger {
         self.register().node.fold(|fold, _| fold.version(&key))
     }
 
-    /// Present versions of a kind that match, by id, each attested.
+    /// Present versions of a kind that match, by id, each attested and each by what it is itself.
     pub async fn record_list(
         &self,
         kind: &str,
@@ -492,7 +513,7 @@ impl Ledger {
     pub async fn conclude_unsigned(&self, intent: Intent, signature: Vec<u8>) -> Result<Issued, StoreError> {
         let signer = Some(intent.key().fingerprint());
         let credential = self.register().conclude(intent.operation(), signer, Outcome::Issued(signature)).await?;
-        credential.issued().map_err(|_| StoreError::Closed)
+        credential.signed().map_err(|_| StoreError::Closed)
     }
 
     /// For tests: a question that reads for as long as it is let, in the lane of reports.

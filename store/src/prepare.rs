@@ -97,6 +97,9 @@ impl IntentRow {
         let tail = Tail::new(Event::Intend, entry.kind.as_str(), at);
         let key_hash = entry.key.fingerprint();
         let card = Card::of(&entry);
+        if card.renews.is_some() != entry.renews.is_some() {
+            return Err(StoreError::Invalid("a successor says what it renews, in its details and in its leaf".into()));
+        }
         let message_hash = match &entry.message {
             Message::Whole(bytes) => sha256(bytes),
             Message::Sha256(hash) => *hash,
@@ -119,6 +122,9 @@ impl IntentRow {
         tail.hex("digest", &self.message_hash);
         tail.hex("serial", &entry.serial);
         tail.text("issuer", &entry.issuer);
+        if let Some(renews) = &entry.renews {
+            tail.renews(renews.operation(), renews.until());
+        }
         if let Some(covers) = &entry.covers {
             tail.covers(covers.leaves(), covers.revocations(), covers.digest());
         }
@@ -128,7 +134,7 @@ impl IntentRow {
     /// What its leaf changes, with the time it is given.
     pub fn change(&self, at: Timestamp) -> Change {
         let crl = self.entry.covers.map(|covers| (self.entry.issuer.clone(), covers));
-        Change::Intended { at, crl }
+        Change::Intended { at, crl, renews: self.entry.renews }
     }
 
     fn digest(&self, at: Timestamp) -> [u8; 32] {

@@ -60,3 +60,13 @@ pub struct RecordFilter {
     /// How many, at most 1000; 0 means 100.
     pub limit: usize,
 }
+
+impl RecordFilter {
+    /// Whether a record is one of those.
+    pub(crate) fn matches(&self, record: &StoredRecord) -> bool {
+        let is = |wanted: &Option<String>, there: &Option<String>| wanted.is_none() || wanted == there;
+        is(&self.owner, &record.owner)
+            && is(&self.lookup, &record.lookup)
+            && self.after.as_ref().is_none_or(|after| record.id > *after)
+    }
+}

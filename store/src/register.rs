@@ -92,6 +92,8 @@ pub(crate) struct Register {
     pub node: Arc<Node>,
     patrol: Patrol,
     clock: Arc<Clock>,
+    /// When somebody wrote last before this node opened the register, and when that was.
+    away: (Timestamp, Timestamp),
 }
 
 impl Register {
@@ -122,7 +124,7 @@ impl Register {
         let pending = Arc::new(Pending::default());
         let clock = Arc::new(Clock::new(world.clone()));
         let (for_writer, writers_clock) = (Arc::clone(&pending), Arc::clone(&clock));
-        let (writer, readers, threads, node, resumed) = blocking(move || {
+        let (writer, readers, threads, node, resumed, away) = blocking(move || {
             let mut sql = connect(&database, Use::Write)?;
             if sealed.is_none() {
                 keep_key(sql.as_mut(), &made)?;
@@ -139,11 +141,12 @@ impl Register {
             };
             let node = Arc::new(node);
             writers_clock.begin(&node);
+            let away = (writers_clock.in_force(), writers_clock.shows());
             let (writer, thread) =
                 WriterHandle::start(database.clone(), sql, Arc::clone(&node), for_writer, writers_clock)?;
             let (readers, mut threads) = ReaderHandle::start(&database)?;
             threads.push(thread);
-            Ok((writer, readers, threads, node, resumed))
+            Ok((writer, readers, threads, node, resumed, away))
         })
         .await?;
         let register = Register {
@@ -157,6 +160,7 @@ impl Register {
             node,
             patrol: Patrol::default(),
             clock,
+            away,
         };
         Ok((register, resumed))
     }
@@ -300,6 +304,10 @@ impl Register {
     /// What this node's clock shows. Whether that becomes a row's time the writer says.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.shows()
+    }
+
+    pub(crate) fn away(&self) -> (Timestamp, Timestamp) {
+        self.away
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -577,6 +585,7 @@ mod tests {
             key_hash: [0; 32],
             validity: None,
             covers: None,
+            renews: None,
             details: serde_json::Value::Null,
         }
     }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hsm::KeyKind;
 use ring::digest::{SHA256, digest};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
-use store::{Ledger, Record, RefusalEntry, Revocation, StoreError};
+use store::{Entry, Ledger, Record, RefusalEntry, Revocation, StoreError};
 use support::*;
 
 type Hash = [u8; 32];
@@ -257,6 +257,10 @@ fn leaves_are_the_documented_lines() {
         let mut crl = house.crl(2, "tls", None);
         crl.actor = token_actor();
         house.ledger.intend(crl).await.unwrap();
+        let old = house.ledger.credential_by_operation(issued.operation).await.unwrap().unwrap();
+        let details = serde_json::json!({ "renews": old.serial_hex() });
+        let successor = Entry { actor: token_actor(), details, renews: old.renewal(), ..house.entry(3) };
+        house.ledger.intend(successor).await.unwrap();
         let mut lines = String::new();
         for (_, leaf) in house.ledger.leaves(0..100).await.unwrap() {
             // Keys and signatures are fresh in every run: their hashes are not golden.

@@ -400,3 +400,35 @@ fn a_text_that_is_not_that_of_its_hash_is_found() {
         });
     }
 }
+
+/// What the leaf of a successor says decides, and what its details say is what people read: they are one.
+#[test]
+fn a_successor_that_does_not_say_what_it_renews_is_found() {
+    for case in 0..3 {
+        on_sqlite(|database| async move {
+            let house = House::open(&database).await;
+            let (one, two) = (house.issue(1).await, house.issue(2).await);
+            let renewal = async |op: u64| house.ledger.credential_by_operation(op).await.unwrap().unwrap().renewal();
+            let (of, says) = if case == 0 { (one.operation, &one) } else { (two.operation, &one) };
+            let details = serde_json::json!({ "renews": says.serial_hex() });
+            let successor = Entry { details, renews: renewal(of).await, ..house.entry(3) };
+            match case {
+                0 | 1 => drop(house.ledger.intend(successor).await.unwrap()),
+                _ => {
+                    for half in [
+                        Entry { renews: None, ..successor.clone() },
+                        Entry { details: serde_json::json!({}), ..successor },
+                    ] {
+                        let refused = house.ledger.intend(half).await;
+                        assert!(matches!(refused, Err(store::StoreError::Invalid(_))), "{refused:?}");
+                    }
+                }
+            }
+            house.checkpoint().await;
+            match case {
+                1 => finds(&database, "intent", "do not name one certificate"),
+                _ => clean(&database),
+            }
+        });
+    }
+}

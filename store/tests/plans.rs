@@ -76,8 +76,13 @@ async fn exercise(database: &Database) {
     ask_for_lists(&house).await;
     let some = ledger.list(Filter { limit: 1, ..Filter::default() }).await.unwrap().items.remove(0);
     ledger.credential(&some.serial_hex()).await.unwrap().unwrap();
+    // Of no row: looked for in the leaves of its time.
+    assert_eq!(ledger.credential(&hex::encode(serial(9_999_999))).await.unwrap(), None);
     ledger.credential_by_operation(some.operation).await.unwrap().unwrap();
-    ledger.latest(Kind::Crl, "tls").await.unwrap().unwrap();
+    let crls =
+        Filter { kind: Some(Kind::Crl), issuer: Some("tls".into()), state: Some(State::Issued), ..Filter::default() };
+    ledger.newest(crls.clone()).await.unwrap().unwrap();
+    ledger.matching(crls).await.unwrap();
     ledger.newest_crl("tls").await.unwrap();
     ledger.counts().await.unwrap();
     ledger.count(Filter::default()).await.unwrap();
@@ -138,8 +143,14 @@ async fn fill(house: &House) {
             }
             let entry = filling(house, n);
             let renews = (n.is_multiple_of(50)).then(|| hex::encode(serial(n - 40)));
+            let older = match &renews {
+                Some(serial) => house.ledger.credential(serial).await.unwrap(),
+                None => None,
+            };
+            let renews = older.as_ref().map(|older| older.serial_hex());
             let details = serde_json::json!({ "renew": n.is_multiple_of(3), "renews": renews });
-            let intent = house.ledger.intend(Entry { details, ..entry }).await.unwrap();
+            let renews = older.and_then(|older| older.renewal());
+            let intent = house.ledger.intend(Entry { details, renews, ..entry }).await.unwrap();
             let operation = intent.operation();
             if !n.is_multiple_of(500) {
                 house.ledger.conclude_unsigned(intent, vec![7; 72]).await.unwrap();

@@ -102,7 +102,11 @@ fn what_is_due_is_due_until_it_is_renewed_or_revoked() {
     on_both(|database| async move {
         let house = House::open(&database).await;
         let intend = async |n: u64, details: serde_json::Value| {
-            house.ledger.intend(Entry { details, ..house.entry(n) }).await.unwrap()
+            let renews = match details.get("renews").and_then(|serial| serial.as_str()) {
+                Some(serial) => house.ledger.credential(serial).await.unwrap().unwrap().renewal(),
+                None => None,
+            };
+            house.ledger.intend(Entry { details, renews, ..house.entry(n) }).await.unwrap()
         };
         let sign = async |intent| {
             let signature = house.pool.sign(intent).await.unwrap();

@@ -1,6 +1,7 @@
 //! Whoever can write the database, and holds neither the token nor the process, can stop the service and nothing else
 //! (docs/decisions/006). The attacks that once worked, against the built binary, on SQLite and on PostgreSQL.
 
+mod found;
 mod rows;
 
 use std::path::Path;

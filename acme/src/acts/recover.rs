@@ -14,14 +14,15 @@ use crate::wire::{ErrorKind, Problem};
 const RECOVERY_LOOKBACK: usize = 100;
 
 /// What became of an order whose issuer is gone. The register knows: an issued certificate makes it valid; an intent without a
-/// conclusion is never treated as "not signed", but the client can only order anew.
+/// conclusion is never treated as "not signed", but the client can only order anew. What the register does not show proves nothing:
+/// the order ends, nothing is said of what was signed, and what was stands in the log.
 pub async fn recover(state: &AcmeState, order: &Order) -> Result<Order, Problem> {
     let Some(finalized) = &order.finalized else { return concluded(order, Err(interrupted(None))) };
     let key_hash = hex_digest(&finalized.key);
     let filter = Filter { kind: Some(Kind::Certificate), key_hash, limit: RECOVERY_LOOKBACK, ..Filter::default() };
-    let found = state.authority().ledger().list(filter).await.map_err(|error| store_problem(&error))?;
+    let found = state.authority().ledger().matching(filter).await.map_err(|error| store_problem(&error))?;
     let names: BTreeSet<String> = order.identifiers.iter().map(Identifier::to_string).collect();
-    let ours = found.items.into_iter().filter(|credential| {
+    let ours = found.into_iter().filter(|credential| {
         credential.actor.id == actor_id(&order.account)
             && credential.intended_at >= finalized.at
             && credential.names.iter().cloned().collect::<BTreeSet<_>>() == names
@@ -44,7 +45,7 @@ fn concluded(order: &Order, outcome: Result<String, Problem>) -> Result<Order, P
 
 pub(super) fn interrupted(operation: Option<u64>) -> Problem {
     let detail = match operation {
-        None => "issuance was interrupted before anything was signed: place a new order".to_owned(),
+        None => "issuance was interrupted, and no certificate of this order was found: place a new order".to_owned(),
         Some(operation) => unknown_outcome(operation),
     };
     Problem::new(ErrorKind::ServerInternal, detail)

@@ -31,7 +31,6 @@ pub async fn revoke(state: &AcmeState, by: ByEither) -> Result<(), Problem> {
     })?;
     let der = base64url(&asked.certificate, "certificate")?;
     let credential = ours(state, &der).await?;
-    let serial = credential.serial_hex();
     let actor = match &by {
         ByEither::Account(by) => {
             let account = &by.account.object;
@@ -47,7 +46,7 @@ pub async fn revoke(state: &AcmeState, by: ByEither) -> Result<(), Problem> {
             if hash.as_ref() != credential.key_hash {
                 return Err(Problem::unauthorized("the key is not the certificate's key"));
             }
-            state.key_holder(&serial, &by.key)
+            state.key_holder(&credential.serial_hex(), &by.key)
         }
     };
     if credential.state == State::Revoked {
@@ -58,7 +57,7 @@ pub async fn revoke(state: &AcmeState, by: ByEither) -> Result<(), Problem> {
     }
     // In a task of its own: a client that hangs up changes nothing.
     let (authority, tasks) = (state.authority().clone(), state.tasks());
-    let done = tasks.spawn(async move { authority.revoke(&actor, &serial, reason).await }).await;
+    let done = tasks.spawn(async move { authority.revoke_found(&actor, credential, reason).await }).await;
     match done {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(problem(&error)),

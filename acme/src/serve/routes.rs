@@ -203,7 +203,7 @@ async fn certificate(
     if credential.actor.id != actor_id(&by.account.object.id) {
         return Err(Problem::unauthorized("the certificate belongs to another account"));
     }
-    let issued = credential.into_inner().issued().map_err(|_| Problem::not_found("certificate"))?;
+    let issued = credential.into_inner().signed().map_err(|_| Problem::not_found("certificate"))?;
     let chain = state.authority().chain_pem(&issued);
     Ok(([(header::CONTENT_TYPE, "application/pem-certificate-chain")], chain).into_response())
 }

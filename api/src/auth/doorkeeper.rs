@@ -85,14 +85,21 @@ impl Doorkeeper {
         Ok(Some(known))
     }
 
-    /// Recognises a client certificate: the register, not the handshake, says whether it still counts.
-    pub(crate) async fn by_certificate(&self, serial: &str) -> Result<Arc<Actor>, AuthError> {
+    /// Recognises a client certificate: the register, not the handshake, says whether it still counts, and it says so of the very
+    /// bytes that the handshake saw.
+    pub(crate) async fn by_certificate(&self, serial: &str, der: &[u8]) -> Result<Arc<Actor>, AuthError> {
         let Some(credential) = self.ledger.credential(serial).await? else {
             // The handshake verified that one of our CAs signed it.
             let place = format!("intent serial={serial}");
             self.ledger.missing(&place, "a client certificate that our CA signed is not in the register");
             return Err(AuthError::Certificate("it is not in the register"));
         };
+        // What was never signed has none; it is told so below.
+        if credential.x509_der().is_some_and(|registered| registered != der) {
+            let place = format!("intent op={}", credential.operation);
+            self.ledger.missing(&place, "a client certificate that our CA signed with its serial is another one");
+            return Err(AuthError::Certificate("it is not the one in the register"));
+        }
         certificate_actor(&credential, self.world.now()).map(Arc::new)
     }
 

@@ -12,19 +12,43 @@ use rustls::pki_types::CertificateDer;
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     address: SocketAddr,
-    serial: Option<Arc<str>>,
+    certificate: Option<Arc<Shown>>,
+}
+
+/// A client certificate that the handshake proved.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    serial: String,
+    der: Vec<u8>,
+}
+
+impl Shown {
+    fn read(der: &[u8]) -> Option<Shown> {
+        let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+        Some(Shown { serial: hex::encode(certificate.raw_serial()), der: der.to_vec() })
+    }
+
+    /// Its serial, hex: where the register may have it.
+    pub(crate) fn serial(&self) -> &str {
+        &self.serial
+    }
+
+    /// Its bytes, which say that it is the one.
+    pub(crate) fn der(&self) -> &[u8] {
+        &self.der
+    }
 }
 
 impl Peer {
     /// A peer on the plain listener.
     pub(crate) fn plain(address: SocketAddr) -> Self {
-        Self { address, serial: None }
+        Self { address, certificate: None }
     }
 
-    /// A peer over TLS. The verifier has already built the chain to our own CA; here only the serial is read.
+    /// A peer over TLS. The verifier has already built the chain to our own CA.
     pub(crate) fn over_tls(address: SocketAddr, certificates: Option<&[CertificateDer<'_>]>) -> Self {
-        let serial = certificates.and_then(<[_]>::first).and_then(|leaf| serial_hex(leaf));
-        Self { address, serial }
+        let certificate = certificates.and_then(<[_]>::first).and_then(|leaf| Shown::read(leaf));
+        Self { address, certificate: certificate.map(Arc::new) }
     }
 
     /// The address with its port, as axum's `ConnectInfo` has it.
@@ -37,15 +61,10 @@ impl Peer {
         self.address.ip()
     }
 
-    /// The serial of the proven client certificate, in hex.
-    pub(crate) fn serial(&self) -> Option<&str> {
-        self.serial.as_deref()
+    /// The proven client certificate.
+    pub(crate) fn certificate(&self) -> Option<&Shown> {
+        self.certificate.as_deref()
     }
-}
-
-fn serial_hex(der: &[u8]) -> Option<Arc<str>> {
-    let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
-    Some(Arc::from(hex::encode(certificate.raw_serial())))
 }
 
 #[cfg(test)]
@@ -55,7 +74,7 @@ mod tests {
     #[test]
     fn a_certificate_that_does_not_parse_proves_nobody() {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        assert!(Peer::over_tls(address, Some(&[CertificateDer::from(vec![0x30, 0x80])])).serial().is_none());
-        assert!(Peer::over_tls(address, Some(&[])).serial().is_none());
+        assert!(Peer::over_tls(address, Some(&[CertificateDer::from(vec![0x30, 0x80])])).certificate().is_none());
+        assert!(Peer::over_tls(address, Some(&[])).certificate().is_none());
     }
 }

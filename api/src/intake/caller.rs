@@ -35,12 +35,12 @@ impl FromRequestParts<App> for Caller {
 /// A token where there is one, else the connection's certificate.
 async fn recognise(parts: &Parts, app: &App) -> Result<Arc<Actor>, AuthError> {
     let peer = parts.extensions.get::<Peer>();
-    match (parts.headers.get(AUTHORIZATION), peer.and_then(Peer::serial)) {
+    match (parts.headers.get(AUTHORIZATION), peer.and_then(Peer::certificate)) {
         (Some(header), _) => {
             let text = header.to_str().ok().and_then(bearer).ok_or(AuthError::Malformed)?;
             app.doorkeeper().by_token(text, peer.map(Peer::ip)).await
         }
-        (None, Some(serial)) => app.doorkeeper().by_certificate(serial).await,
+        (None, Some(shown)) => app.doorkeeper().by_certificate(shown.serial(), shown.der()).await,
         (None, None) => Err(AuthError::Missing),
     }
 }

@@ -110,6 +110,7 @@ impl Lookout {
             }
         };
         alarms.extend(health.held.map(|why| format!("Nothing is issued: {why}.")));
+        alarms.extend(health.ended.into_iter().map(|why| format!("{why}.")));
         let integrity = self.ledger.integrity();
         alarms.extend(integrity.held.map(|why| format!("Nothing is written: {why}.")));
         alarms.extend(integrity.alarms.iter().rev().take(ALARMS_MAX).map(|alarm| {

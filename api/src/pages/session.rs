@@ -34,10 +34,10 @@ impl FromRequestParts<App> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         let session = app.sessions().token_id(&parts.headers, app.world().now());
-        let serial = parts.extensions.get::<Peer>().and_then(Peer::serial);
-        let known = match (session, serial) {
+        let shown = parts.extensions.get::<Peer>().and_then(Peer::certificate);
+        let known = match (session, shown) {
             (Some(id), _) => app.doorkeeper().by_session(&id).await,
-            (None, Some(serial)) => app.doorkeeper().by_certificate(serial).await,
+            (None, Some(shown)) => app.doorkeeper().by_certificate(shown.serial(), shown.der()).await,
             (None, None) => return Err(see("/login")),
         };
         match known {

@@ -315,7 +315,7 @@ pub(crate) async fn show(
     let _grant = app.authorize(&actor, Action::ReadCertificate, on).await?;
     let credential = credential.into_inner();
     let view = match credential.kind {
-        store::Kind::Certificate | store::Kind::CaCertificate => match credential.issued() {
+        store::Kind::Certificate | store::Kind::CaCertificate => match credential.signed() {
             Ok(issued) => Certificate::whole(issued, &app),
             Err(unsigned) => Certificate::row(*unsigned),
         },

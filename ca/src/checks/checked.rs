@@ -31,6 +31,17 @@ impl Checks {
     pub(crate) fn held<'a>(&self, mut issuers: impl Iterator<Item = &'a Arc<Issuing>>) -> Option<String> {
         issuers.find_map(|issuer| self.clock.held(issuer))
     }
+
+    /// Why nothing is issued under this CA any more; `None` while it may sign. By the fold of the log, at each issuance: it may be
+    /// revoked while the service runs, by whichever node.
+    pub(crate) fn ended(&self, issuer: &Issuing) -> Option<String> {
+        let label = &issuer.label;
+        if self.ledger.is_revoked(issuer.operation) {
+            return Some(format!("the certificate of CA `{label}` is revoked; nothing is issued under it"));
+        }
+        let compromised = self.ledger.is_compromised(&issuer.key.fingerprint());
+        compromised.then(|| format!("the key of CA `{label}` is compromised; nothing is issued under it"))
+    }
 }
 
 /// A linted draft whose issuer is usable and whose key is not compromised, at a time that can be believed. The only thing that
@@ -46,7 +57,14 @@ impl Checked {
         match linted.issuer() {
             // It tells of revocations, which no clock holds back.
             Some((issuer, _)) if linted.kind() == Kind::Crl => checks.clock.of_crl(issuer)?,
-            Some((issuer, needed_secs)) => checks.clock.now_for(issuer, needed_secs).await?,
+            Some((issuer, needed_secs)) => {
+                // And it was not revoked. Its CRLs go on, since its revocations must be told.
+                if let Some(why) = checks.ended(issuer) {
+                    tracing::error!(%why, "refused");
+                    return Err(CaError::Conflict(why));
+                }
+                checks.clock.now_for(issuer, needed_secs).await?
+            }
             None => checks.clock.now().await?,
         };
         // The key was not revoked as compromised.

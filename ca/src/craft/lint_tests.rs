@@ -71,8 +71,11 @@ pub(super) async fn issuing(pool: &Pool, policies: &Policies) -> Issuing {
     let key = pool.generate("tls", KeyKind::P256).await.unwrap();
     let draft = ca::draft(init(policies), root_plan(), &key, None, serial(), NOW.plus_secs(-600)).unwrap();
     let der = tlv::sequence(&[tbs(&draft), identifier(key.algorithm()), &[0x03, 0x02, 0x00, 0x00]]).unwrap();
-    Issuing::new("tls", key, der, None, &Urls { http_base: "http://pki.example".to_owned() }).unwrap()
+    Issuing::new("tls", key, (OPERATION, der), None, &Urls { http_base: "http://pki.example".to_owned() }).unwrap()
 }
+
+/// Of the issuer's certificate, which is in no register.
+const OPERATION: u64 = 3;
 
 fn root_plan() -> CaPlan {
     CaPlan {
@@ -117,8 +120,13 @@ impl Bench {
         let profile = self.profiles.shared("tls-server").unwrap();
         let under = Under { issuer: self.issuer.clone(), profile, serial: serial(), now: NOW };
         let key = SubjectKey::from_token(&self.other);
-        let request =
-            LeafRequest { key, subject: Subject::ByProfile(None), validity_secs: Some(3600), details: json!({}) };
+        let request = LeafRequest {
+            key,
+            subject: Subject::ByProfile(None),
+            validity_secs: Some(3600),
+            details: json!({}),
+            renews: None,
+        };
         leaf::draft(grant, under, request).unwrap()
     }
 
@@ -347,7 +355,8 @@ async fn a_ca_certificate_is_held_to_its_plan_and_its_issuer() {
 async fn a_ca_certificate_for_another_key_or_for_no_ca_is_no_issuer() {
     let bench = bench().await;
     let urls = Urls { http_base: "http://pki.example".to_owned() };
-    let refused = |key: &Key, der: &[u8]| match Issuing::new("tls", key.clone(), der.to_vec(), None, &urls) {
+    let refused = |key: &Key, der: &[u8]| match Issuing::new("tls", key.clone(), (OPERATION, der.to_vec()), None, &urls)
+    {
         Ok(_) => panic!("accepted"),
         Err(e) => e.to_string(),
     };

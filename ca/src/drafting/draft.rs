@@ -6,7 +6,7 @@
 use hsm::{Key, Message};
 use policy::{Grant, Owner, Validity};
 use serde_json::Value;
-use store::{ActorStamp, Covers, Entry, GrantStamp, Kind};
+use store::{ActorStamp, Covers, Entry, GrantStamp, Kind, Renews};
 
 use crate::encode::sha256;
 use crate::profiles::Profile;
@@ -52,6 +52,8 @@ pub(crate) struct Facts {
     pub(crate) validity: Option<Validity>,
     /// Of a CRL.
     pub(crate) covers: Option<Covers>,
+    /// Of a successor.
+    pub(crate) renews: Option<Renews>,
     pub(crate) details: Value,
 }
 
@@ -73,6 +75,7 @@ impl<C> Draft<C> {
             key_hash: facts.key_hash,
             validity: facts.validity,
             covers: facts.covers,
+            renews: facts.renews,
             details: facts.details,
         };
         Draft { grant, entry, craft }

@@ -32,9 +32,9 @@ impl Hierarchy {
         for label in [ROOT, TLS, CODE] {
             let key = pool.find(label).await?;
             let missing = || CaError::NotFound(format!("certificate of CA `{label}`; run `chancery init`"));
-            let der = newest_certificate(ledger, label, &key).await?.and_then(|c| c.x509_der()).ok_or_else(missing)?;
+            let certificate = newest_certificate(ledger, label, &key).await?.ok_or_else(missing)?;
             let parent = issuers.get(ROOT).cloned();
-            let issuing = Issuing::new(label, key, der, parent.as_deref(), urls)?;
+            let issuing = Issuing::new(label, key, certificate.into(), parent.as_deref(), urls)?;
             issuers.insert(label.to_owned(), Arc::new(issuing));
         }
         let ssh = async |label| Ok::<_, CaError>(Arc::new(SshCa::new(label, pool.find(label).await?)?));
@@ -74,22 +74,37 @@ impl Hierarchy {
     }
 }
 
-/// The newest released certificate of one of our CAs for the key that the token holds.
+/// The certificate of one of our CAs.
+pub(crate) struct Certificate {
+    operation: u64,
+    der: Vec<u8>,
+    /// Whether it was not revoked.
+    pub(crate) is_live: bool,
+}
+
+impl From<Certificate> for (u64, Vec<u8>) {
+    fn from(certificate: Certificate) -> (u64, Vec<u8>) {
+        (certificate.operation, certificate.der)
+    }
+}
+
+/// The newest signed certificate of one of our CAs for the key that the token holds: a live one, else one that was revoked, whose
+/// revocations are still to be told. Nothing is issued under that ([`Checked`](crate::checks::Checked)).
 pub(crate) async fn newest_certificate(
     ledger: &Ledger,
     label: &str,
     key: &Key,
-) -> Result<Option<Attested<Credential>>, CaError> {
-    let filter = Filter {
-        kind: Some(Kind::CaCertificate),
-        state: Some(State::Issued),
-        key_hash: Some(key.fingerprint()),
-        ..Filter::default()
-    };
-    let found = ledger.list(filter).await?.items;
-    let ours = found.iter().find(|c| c.details.get("label").and_then(|l| l.as_str()) == Some(label));
-    match ours {
-        Some(found) => Ok(ledger.credential_by_operation(found.operation).await?),
-        None => Ok(None),
-    }
+) -> Result<Option<Certificate>, CaError> {
+    let filter =
+        Filter { kind: Some(Kind::CaCertificate), key_hash: Some(key.fingerprint()), limit: MOST, ..Filter::default() };
+    let ours = |c: &Attested<Credential>| c.details.get("label").and_then(|l| l.as_str()) == Some(label);
+    let signed = ledger.matching(filter).await?.into_iter().filter(ours).filter_map(|found| {
+        let is_live = found.state == State::Issued;
+        found.into_inner().signed().ok().map(|c| Certificate { operation: c.operation, der: c.x509_der(), is_live })
+    });
+    // The newest comes first; of those that are alike the first is taken.
+    Ok(signed.min_by_key(|certificate| !certificate.is_live))
 }
+
+/// Certificates of one key of a CA: one is usual.
+const MOST: usize = 16;

@@ -35,6 +35,8 @@ pub struct Issuer {
 pub(crate) struct Issuing {
     pub(crate) label: String,
     pub(crate) key: Key,
+    /// The operation that made its certificate: by it the ledger knows whether that is revoked.
+    pub(crate) operation: u64,
     pub(crate) certificate_der: Bytes,
     /// The subject as it stands in the certificate.
     pub(crate) subject: Dn,
@@ -49,11 +51,11 @@ pub(crate) struct Issuing {
 }
 
 impl Issuing {
-    /// From a CA certificate and the key it speaks for. `parent` is `None` for a root.
+    /// From a CA certificate, with the operation that made it, and the key it speaks for. `parent` is `None` for a root.
     pub(crate) fn new(
         label: &str,
         key: Key,
-        certificate_der: Vec<u8>,
+        (operation, certificate_der): (u64, Vec<u8>),
         parent: Option<&Issuing>,
         urls: &Urls,
     ) -> Result<Issuing, CaError> {
@@ -83,6 +85,7 @@ impl Issuing {
         Ok(Issuing {
             label: label.to_owned(),
             key,
+            operation,
             subject,
             key_identifier,
             validity,

@@ -27,9 +27,19 @@ impl Revoker {
         serial_hex: &str,
         reason: RevocationReason,
     ) -> Result<(), CaError> {
-        let missing = || CaError::NotFound(format!("certificate {serial_hex}"));
-        let credential = self.office.ledger.credential(serial_hex).await?.ok_or_else(missing)?;
-        let (action, resource) = act(&credential).ok_or_else(missing)?;
+        let found = self.office.ledger.credential(serial_hex).await?;
+        self.revoke_found(actor, found.ok_or_else(|| missing(serial_hex))?, reason).await
+    }
+
+    /// The same for one that was found, compared and attested before: no second look-up that could find another.
+    pub(crate) async fn revoke_found(
+        &self,
+        actor: &Actor,
+        credential: Attested<Credential>,
+        reason: RevocationReason,
+    ) -> Result<(), CaError> {
+        let serial_hex = credential.serial_hex();
+        let (action, resource) = act(&credential).ok_or_else(|| missing(&serial_hex))?;
         let grant = self.office.gate.authorize(actor, action, resource).await?;
         match credential.state {
             State::Issued | State::Intended => {}
@@ -47,6 +57,10 @@ impl Revoker {
         self.desks.after_revocation(&credential.issuer).await;
         Ok(())
     }
+}
+
+fn missing(serial_hex: &str) -> CaError {
+    CaError::NotFound(format!("certificate {serial_hex}"))
 }
 
 /// What revoking it is, to policy; `None` for what cannot be revoked.

@@ -11,7 +11,7 @@ pub fn key_request(label: &str, kind: KeyKind) -> CodeKeyRequest {
     CodeKeyRequest { label: label.to_owned(), owner: owner("web"), kind, subject: Some("Example Releases".to_owned()) }
 }
 
-fn sign_request(key: &str, content: &[u8], format: CodeFormat) -> CodeRequest {
+pub fn sign_request(key: &str, content: &[u8], format: CodeFormat) -> CodeRequest {
     let digest = ring_digest(content);
     CodeRequest { key: key.to_owned(), sha256: digest, format, file_name: Some("release.tar".to_owned()) }
 }

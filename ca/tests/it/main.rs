@@ -12,4 +12,5 @@ mod incidents;
 mod outage;
 mod revocation;
 mod ssh;
+mod thief;
 mod tls;

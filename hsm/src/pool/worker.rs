@@ -177,7 +177,7 @@ fn at_desk<T>(
     }
 }
 
-fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
+pub(super) fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
     let SignJob { intent, turn, claim, reply } = job;
     // Nobody waits any more: the operation stays an intent without a conclusion, and nothing is signed.
     if reply.is_closed() {

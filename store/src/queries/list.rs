@@ -12,7 +12,6 @@ use super::credentials::by_operations;
 use super::places::{Stack, Wanted, may_hold, stacks};
 use super::{PAGE_MAX, page_size};
 use crate::credential::{Credential, Filter, Order, Page, State};
-use crate::entry::Kind;
 use crate::error::StoreError;
 use crate::prepare::NAME_SLOTS;
 use crate::projection::{Pile, is_certificate};
@@ -23,18 +22,6 @@ use crate::sql::{Row, Sql, Value};
 const LOOKED_MAX: usize = 10_000;
 /// Stacks that one statement reads.
 const ARMS: usize = 16;
-
-/// The newest operation of a kind and issuer that is surely signed, and not revoked.
-pub(crate) fn latest(sql: &mut dyn Sql, kind: Kind, issuer: &str) -> Result<Option<u64>, StoreError> {
-    let filter = Filter {
-        kind: Some(kind),
-        issuer: Some(issuer.to_owned()),
-        state: Some(State::Issued),
-        limit: 1,
-        ..Filter::default()
-    };
-    Ok(list(sql, &filter)?.items.first().map(|newest| newest.operation))
-}
 
 pub(crate) fn list(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Credential>, StoreError> {
     let by_expiry = filter.not_after_before.is_some() || filter.not_after_after.is_some();
@@ -74,7 +61,7 @@ pub(crate) fn list(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Credential
 }
 
 /// The whole filter, of a credential as it was read.
-fn matches(filter: &Filter, credential: &Credential) -> bool {
+pub(crate) fn matches(filter: &Filter, credential: &Credential) -> bool {
     fn is<T: PartialEq>(wanted: &Option<T>, there: &T) -> bool {
         wanted.as_ref().is_none_or(|wanted| wanted == there)
     }

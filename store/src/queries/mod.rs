@@ -14,7 +14,7 @@ mod renewals;
 
 pub(crate) use counts::{count, counts, expiring};
 pub(crate) use credentials::{concluded, credential_of, intended, operation_of_serial};
-pub(crate) use list::{latest, list};
+pub(crate) use list::{list, matches};
 pub(crate) use log::{checkpoint, checkpoint_of, head, leaves};
 pub(crate) use objects::{crl_settled_since, object, object_slots};
 pub(crate) use records::{record_get, record_list, record_of, record_rows};

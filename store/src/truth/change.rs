@@ -3,7 +3,7 @@
 use policy::Timestamp;
 use ring::digest::{Context, SHA256};
 
-use crate::entry::{Covers, Kind};
+use crate::entry::{Covers, Kind, Renews};
 use crate::leaf::{Event, Leaf};
 use crate::log::Hash;
 
@@ -39,8 +39,8 @@ pub(crate) struct Revoked {
 /// The change that a leaf speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// Something will be signed; a CRL says what it covers.
-    Intended { at: Timestamp, crl: Option<(String, Covers)> },
+    /// Something will be signed; a CRL says what it covers, a successor what it renews.
+    Intended { at: Timestamp, crl: Option<(String, Covers)>, renews: Option<Renews> },
     /// An operation was concluded.
     Settled { op: u64, issued: bool },
     /// A credential ended.
@@ -55,7 +55,7 @@ impl Change {
     /// The change of a leaf that another node wrote, or that is read again.
     pub fn of(leaf: &Leaf) -> Result<Change, String> {
         Ok(match leaf.event {
-            Event::Intend => Change::Intended { at: time(&leaf.time)?, crl: covers(leaf)? },
+            Event::Intend => Change::Intended { at: time(&leaf.time)?, crl: covers(leaf)?, renews: renews(leaf)? },
             Event::Conclude => Change::Settled { op: leaf.op, issued: true },
             Event::Fail => Change::Settled { op: leaf.op, issued: false },
             Event::Refuse => Change::Nothing,
@@ -90,6 +90,11 @@ fn covers(leaf: &Leaf) -> Result<Option<(String, Covers)>, String> {
     let digest = hash("covers", Some(&covers.digest))?;
     let issuer = need("issuer", leaf.issuer.as_deref())?.to_owned();
     Ok(Some((issuer, Covers::new(covers.leaves, covers.revocations, digest))))
+}
+
+fn renews(leaf: &Leaf) -> Result<Option<Renews>, String> {
+    let Some(renews) = &leaf.renews else { return Ok(None) };
+    Ok(Some(Renews::new(renews.op, time(&renews.until)?)))
 }
 
 fn need<'a>(field: &str, value: Option<&'a str>) -> Result<&'a str, String> {

@@ -1,8 +1,9 @@
 //! The fold: what all leaves so far amount to, of that which decides something.
 //!
 //! Records as their newest leaf and its digest; revocations whole, as they are few and a CRL is made of them; keys known to
-//! be compromised; operations that wait for their conclusion; what each issuer's newest CRL covers. Certificates are too
-//! many to keep: they are proved one by one (`proof`). About 100 bytes a record, 200 a revocation.
+//! be compromised; operations that wait for their conclusion; what each issuer's newest CRL covers; which certificates have a
+//! successor. Certificates are too many to keep: they are proved one by one (`proof`). About 100 bytes a record, 200 a
+//! revocation, 40 a certificate that was renewed, until two weeks after its end.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -13,11 +14,14 @@ use serde::{Deserialize, Serialize};
 
 use super::change::{Change, RecordKey, Revoked};
 use crate::credential::RevokedRow;
-use crate::entry::Covers;
+use crate::entry::{Covers, Renews};
 use crate::log::Hash;
 
 /// CRLReason keyCompromise (RFC 5280 section 5.3.1).
 pub(super) const KEY_COMPROMISE: u8 = 1;
+
+/// So long after its end a certificate is known to have been renewed, by the time of the log. Whoever renews looks no further back.
+pub const RENEWED_KNOWN_SECS: i64 = 14 * 86_400;
 
 /// The present version of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +66,8 @@ pub(super) struct Open {
     pub at: Timestamp,
     /// The issuer, where it is a CRL.
     pub crl: Option<String>,
+    /// What it is made to succeed.
+    pub renews: Option<Renews>,
 }
 
 /// What all leaves so far amount to.
@@ -72,13 +78,15 @@ pub(crate) struct Fold {
     pub(super) issuers: BTreeMap<String, IssuerFold>,
     pub(super) compromised: HashSet<Hash>,
     pub(super) open: BTreeMap<u64, Open>,
+    /// Certificates that have a signed successor: their end and operation, and the newest successor's operation.
+    pub(super) renewed: BTreeMap<(Timestamp, u64), u64>,
 }
 
 impl Fold {
     /// Folds the leaf `index` with this hash. What no honest node would append is refused, and nothing is changed.
     pub fn apply(&mut self, index: u64, hash: &Hash, change: Change) -> Result<(), String> {
         match change {
-            Change::Intended { at, crl } => self.intended(index, at, crl),
+            Change::Intended { at, crl, renews } => self.intended(index, at, crl, renews),
             Change::Settled { op, issued } => self.settled(op, issued),
             Change::Revoked { issuer, revoked } => self.revoke(issuer, *revoked, hash),
             Change::Recorded { key, replaces, digest } => {
@@ -93,14 +101,26 @@ impl Fold {
         }
     }
 
-    fn intended(&mut self, index: u64, at: Timestamp, crl: Option<(String, Covers)>) -> Result<(), String> {
+    fn intended(
+        &mut self,
+        index: u64,
+        at: Timestamp,
+        crl: Option<(String, Covers)>,
+        renews: Option<Renews>,
+    ) -> Result<(), String> {
+        if renews.is_some_and(|renews| renews.operation() >= index) {
+            return Err(format!("leaf {index} renews what comes after it"));
+        }
         if let Some((issuer, covers)) = &crl {
             self.may_cover(issuer, covers)?;
             let fold = self.issuers.entry(issuer.clone()).or_default();
             fold.covered = Some(*covers);
             fold.kept.push(index);
         }
-        self.open.insert(index, Open { at, crl: crl.map(|(issuer, _)| issuer) });
+        self.open.insert(index, Open { at, crl: crl.map(|(issuer, _)| issuer), renews });
+        while self.renewed.first_key_value().is_some_and(|((end, _), _)| at.since(*end) > RENEWED_KNOWN_SECS) {
+            self.renewed.pop_first();
+        }
         Ok(())
     }
 
@@ -118,6 +138,10 @@ impl Fold {
 
     fn settled(&mut self, op: u64, issued: bool) -> Result<(), String> {
         let open = self.open.remove(&op).ok_or_else(|| format!("operation {op} is concluded already, or is none"))?;
+        if let Some(renews) = open.renews.filter(|_| issued) {
+            let by = self.renewed.entry((renews.until(), renews.operation())).or_default();
+            *by = op.max(*by);
+        }
         if let Some(issuer) = open.crl {
             let fold = self.issuers.entry(issuer).or_default();
             let goes = fold.replaced(op, issued);
@@ -208,6 +232,11 @@ impl Fold {
         self.open.keys().copied()
     }
 
+    /// The newest signed successor of a certificate; none is said of one that ended more than [`RENEWED_KNOWN_SECS`] ago.
+    pub fn renewed(&self, of: Renews) -> Option<u64> {
+        self.renewed.get(&(of.until(), of.operation())).copied()
+    }
+
     /// The newest signed CRL of an issuer.
     pub fn newest_crl(&self, issuer: &str) -> Option<u64> {
         self.issuers.get(issuer)?.crl
@@ -275,7 +304,11 @@ mod tests {
     fn the_newest_signed_crl_is_kept_and_what_may_yet_be_signed() {
         let mut fold = Fold::default();
         let none = Covers::new(0, 0, [0; 32]);
-        let crl = |issuer: &str| Change::Intended { at: Timestamp::from_unix(1), crl: Some((issuer.to_owned(), none)) };
+        let crl = |issuer: &str| Change::Intended {
+            at: Timestamp::from_unix(1),
+            crl: Some((issuer.to_owned(), none)),
+            renews: None,
+        };
         let settled = |op, issued| Change::Settled { op, issued };
         for (at, change, kept) in [
             (0, crl("tls"), vec![0]),
@@ -303,9 +336,40 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_known_to_be_renewed_once_its_successor_is_signed_until_two_weeks_after_its_end() {
+        let mut fold = Fold::default();
+        let end = Timestamp::from_unix(1_000);
+        let old = Renews::new(3, end);
+        let mut next = 10;
+        let mut intend = |fold: &mut Fold, at: Timestamp, renews| {
+            next += 1;
+            fold.apply(next, &[0; 32], Change::Intended { at, crl: None, renews }).map(|()| next)
+        };
+        let settle = |fold: &mut Fold, op, issued| fold.apply(99, &[0; 32], Change::Settled { op, issued }).unwrap();
+        let failed = intend(&mut fold, end, Some(old)).unwrap();
+        assert_eq!(fold.renewed(old), None, "nobody can have it yet");
+        settle(&mut fold, failed, false);
+        assert_eq!(fold.renewed(old), None);
+        let (first, second) = (intend(&mut fold, end, Some(old)).unwrap(), intend(&mut fold, end, Some(old)).unwrap());
+        settle(&mut fold, second, true);
+        settle(&mut fold, first, true);
+        assert_eq!(fold.renewed(old), Some(second), "the newest, whichever was signed last");
+        assert_eq!(fold.renewed(Renews::new(4, end)), None);
+        intend(&mut fold, end.plus_secs(RENEWED_KNOWN_SECS), None).unwrap();
+        assert_eq!(fold.renewed(old), Some(second));
+        intend(&mut fold, end.plus_secs(RENEWED_KNOWN_SECS + 1), None).unwrap();
+        assert!(fold.renewed.is_empty(), "memory is bounded");
+        assert!(intend(&mut fold, end, Some(Renews::new(1_000, end))).is_err(), "what comes later cannot be renewed");
+    }
+
+    #[test]
     fn a_crl_never_covers_less_than_the_one_before() {
         let mut fold = Fold::default();
-        let crl = |covers| Change::Intended { at: Timestamp::from_unix(1), crl: Some(("tls".to_owned(), covers)) };
+        let crl = |covers| Change::Intended {
+            at: Timestamp::from_unix(1),
+            crl: Some(("tls".to_owned(), covers)),
+            renews: None,
+        };
         let none = fold.revocations("tls", 0, 0..0).covers;
         fold.apply(0, &[0; 32], revoked(100, 4)).unwrap();
         let one = fold.revocations("tls", 1, 0..9).covers;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::change::{RecordKey, Revoked};
 use super::fold::{Fold, IssuerFold, Open, Version};
 use super::key::HeadKey;
-use crate::entry::Covers;
+use crate::entry::{Covers, Renews};
 use crate::error::StoreError;
 use crate::log::{Hash, Tree};
 
@@ -25,7 +25,18 @@ struct Image {
     records: Vec<(RecordKey, Version)>,
     revoked: Vec<Revocation>,
     issuers: Vec<Issuer>,
-    open: Vec<(u64, i64, Option<String>)>,
+    open: Vec<Waiting>,
+    /// End, operation, and the successor's operation.
+    renewed: Vec<(i64, u64, u64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Waiting {
+    operation: u64,
+    at: i64,
+    crl: Option<String>,
+    /// Operation and end.
+    renews: Option<(u64, i64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,7 +75,8 @@ pub(super) fn write(key: &HeadKey, origin: &str, tree: &Tree, fold: &Fold, time:
         records: fold.records.iter().map(|(key, version)| (*key, *version)).collect(),
         revoked: fold.revoked.values().map(revocation).collect(),
         issuers: fold.issuers.iter().map(issuer).collect(),
-        open: fold.open.iter().map(|(op, open)| (*op, open.at.unix(), open.crl.clone())).collect(),
+        open: fold.open.iter().map(waiting).collect(),
+        renewed: fold.renewed.iter().map(|((end, op), by)| (end.unix(), *op, *by)).collect(),
     };
     let mut bytes = postcard::to_stdvec(&image).map_err(|e| StoreError::Invalid(format!("the fold's image: {e}")))?;
     let seal = key.seal_image(&bytes);
@@ -90,7 +102,8 @@ pub(super) fn read(key: &HeadKey, origin: &str, bytes: &[u8]) -> Option<(Tree, F
         revoked: revoked.into_iter().map(|revoked| (revoked.operation, revoked)).collect(),
         issuers: image.issuers.into_iter().map(issuer_fold).collect(),
         compromised,
-        open: image.open.into_iter().map(|(op, at, crl)| (op, Open { at: Timestamp::from_unix(at), crl })).collect(),
+        open: image.open.into_iter().map(open).collect(),
+        renewed: image.renewed.into_iter().map(|(end, op, by)| ((Timestamp::from_unix(end), op), by)).collect(),
     };
     Some((tree, fold, image.time))
 }
@@ -121,6 +134,16 @@ fn revoked(row: Revocation) -> Option<Revoked> {
         key_hash: row.key_hash,
         row: row.row,
     })
+}
+
+fn waiting((operation, open): (&u64, &Open)) -> Waiting {
+    let renews = open.renews.map(|renews| (renews.operation(), renews.until().unix()));
+    Waiting { operation: *operation, at: open.at.unix(), crl: open.crl.clone(), renews }
+}
+
+fn open(waiting: Waiting) -> (u64, Open) {
+    let renews = waiting.renews.map(|(op, until)| Renews::new(op, Timestamp::from_unix(until)));
+    (waiting.operation, Open { at: Timestamp::from_unix(waiting.at), crl: waiting.crl, renews })
 }
 
 fn issuer((label, fold): (&String, &IssuerFold)) -> Issuer {
@@ -157,9 +180,23 @@ mod tests {
         };
         let changes = [
             Change::Recorded { key: record_key("a", "b"), replaces: 0, digest: [1; 32] },
-            Change::Intended { at: Timestamp::from_unix(3), crl: None },
+            Change::Intended {
+                at: Timestamp::from_unix(3),
+                crl: None,
+                renews: Some(Renews::new(0, Timestamp::from_unix(8))),
+            },
             Change::Revoked { issuer: "tls".into(), revoked: Box::new(revoked) },
-            Change::Intended { at: Timestamp::from_unix(3), crl: Some(("tls".into(), Covers::new(3, 1, [0; 32]))) },
+            Change::Intended {
+                at: Timestamp::from_unix(3),
+                crl: Some(("tls".into(), Covers::new(3, 1, [0; 32]))),
+                renews: None,
+            },
+            Change::Intended {
+                at: Timestamp::from_unix(3),
+                crl: None,
+                renews: Some(Renews::new(1, Timestamp::from_unix(9))),
+            },
+            Change::Settled { op: 4, issued: true },
         ];
         for (index, change) in changes.into_iter().enumerate() {
             let hash = leaf_hash(&[index as u8]);

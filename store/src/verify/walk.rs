@@ -16,6 +16,7 @@ use crate::leaf::{BEFORE_ALL, Event, Leaf};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
 use crate::object::{self, ObjectDigest};
 use crate::prepare::FORM_OBJECT;
+use crate::projection;
 use crate::schema::{CONCLUSION, INTENT, LEAFED, Table};
 use crate::sql::Cell;
 
@@ -292,7 +293,8 @@ impl<'a> Walk<'a> {
     /// The life of an operation: intended, then concluded at most once (the fold says so); revoked only where it exists.
     fn life(&mut self, index: u64, leaf: &Leaf, row: Option<&[Cell]>, jobs: &mut Vec<Job>) -> Result<(), StoreError> {
         match leaf.event {
-            Event::Intend | Event::Record | Event::Refuse if leaf.op == index => {}
+            Event::Intend if leaf.op == index => self.renews(index, leaf, row)?,
+            Event::Record | Event::Refuse if leaf.op == index => {}
             Event::Intend | Event::Record | Event::Refuse => {
                 self.report.find(
                     "leaf",
@@ -309,6 +311,32 @@ impl<'a> Walk<'a> {
             }
             Event::Conclude | Event::Fail => {}
             Event::Revoke => self.revoked(index, leaf)?,
+        }
+        Ok(())
+    }
+
+    /// A successor says in its leaf what it says in its details: the certificate it renews, by number and serial, with its end.
+    fn renews(&mut self, index: u64, leaf: &Leaf, row: Option<&[Cell]>) -> Result<(), StoreError> {
+        let details = match row.and_then(|row| cell(&INTENT, row, "details")) {
+            Some(Cell::Text(details)) => serde_json::from_str(details).unwrap_or_default(),
+            _ => return Ok(()),
+        };
+        let by_row = projection::renews(&details);
+        let older = match &leaf.renews {
+            None if by_row.is_none() => return Ok(()),
+            Some(renews) if renews.op < index => self.evidence.intent(renews.op)?.map(|row| (row, &renews.until)),
+            Some(_) | None => None,
+        };
+        let fits = older.is_some_and(|(older, until)| {
+            let until = Timestamp::parse_rfc3339(until).map_or(Cell::Null, |at| Cell::Int(at.unix()));
+            let column = |name| cell(&INTENT, &older, name);
+            by_row.is_some_and(|serial| column("serial") == Some(&Cell::Blob(serial)))
+                && column("kind") == Some(&Cell::Text(leaf.kind.clone()))
+                && column("not_after") == Some(&until)
+        });
+        if !fits {
+            let says = "its leaf and its details do not name one certificate that it renews, with that one's end";
+            self.report.find("intent", format!("intent op={index}"), says);
         }
         Ok(())
     }

@@ -71,7 +71,11 @@ pub(super) fn run(sql: &mut dyn Sql, node: &Node, clock: &Clock, items: &[Item])
     // such; conclusions are simply there.
     let done = Done { belief: batch.into_belief(in_force), replies, first_leaf };
     match outcome {
-        Ok(()) => Ok(done),
+        Ok(()) => {
+            #[cfg(any(test, feature = "testing"))]
+            crate::testing::note_commit();
+            Ok(done)
+        }
         Err(error) => Err(Failure::AtCommit { error, done: Box::new(done) }),
     }
 }

@@ -217,6 +217,7 @@ pub fn entry(key: &Key, n: u64) -> Entry {
         key_hash: [n as u8; 32],
         validity: Some(Validity::starting(now, 86_400 * (1 + n as i64))),
         covers: None,
+        renews: None,
         details: serde_json::json!({ "renew": true, "note": "a \"quoted\"\nline, é" }),
     }
 }

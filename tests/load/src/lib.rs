@@ -2,21 +2,28 @@
 //!
 //! Prints what nobody in this field prints: throughput with the audit log on, p50, p99, and every error. It belongs to
 //! no room of the house and knows the server by its REST API alone; but `seed`, which fills a register faster than a token
-//! signs, through the store's own code. `compare` measures a server over a small register and a large one, in one run.
+//! signs, through the store's own code. `compare` measures a server over a small register and a large one, in one run;
+//! `acme` whole ACME orders over an empty register and over one with many.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod acme;
 mod client;
 pub mod compare;
+mod cpu;
 mod door;
+mod error;
 mod fleet;
+mod house;
 mod memory;
 mod port;
 mod report;
 pub mod seed;
 
 pub use client::{Load, LoadError, run};
+pub use cpu::cpu_time;
+pub use error::CompareError;
 pub use fleet::{Host, fleet, host_name};
 pub use memory::resident_kib;
 pub use port::free_port;

@@ -1,12 +1,12 @@
 //! `chancery-load`: the load client as a program, against a running server; `seed` fills a register, `fleet` compares a server
-//! over a small register and a large one.
+//! over a small register and a large one; `acme` does so with whole ACME orders.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use load::{Load, compare, run, seed};
+use load::{Load, acme, compare, run, seed};
 
 /// Issue certificates over HTTPS as fast as the server answers; prints rate, p50, p99, errors, the server's memory
 #[derive(Parser)]
@@ -22,6 +22,7 @@ struct Args {
 enum What {
     Seed(SeedArgs),
     Fleet(FleetArgs),
+    Acme(AcmeArgs),
 }
 
 /// Fill a register that `chancery init` made, as a service would have but for the key; its server must not run
@@ -45,6 +46,9 @@ struct SeedArgs {
     /// How many ACME accounts they are of
     #[arg(long, default_value_t = 50)]
     accounts: u64,
+    /// Keep the keys of those accounts in this file, and make the accounts also where there are no orders
+    #[arg(long)]
+    account_keys: Option<PathBuf>,
     /// Also into a register with certificates that were not seeded
     #[arg(long)]
     into_existing: bool,
@@ -75,6 +79,33 @@ struct FleetArgs {
     #[arg(long, default_value_t = 2)]
     round_secs: u64,
     /// Keep both registers in this folder; those that stand there are taken as they are
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+/// Whole ACME orders, newOrder to the certificate, each proven by http-01: the first ones of an empty register, and as many of one
+/// that has many finished orders, in turns
+#[derive(clap::Args)]
+struct AcmeArgs {
+    /// The server's program
+    #[arg(long, default_value = "target/release/chancery")]
+    server: PathBuf,
+    /// Orders of a round
+    #[arg(long, default_value_t = 500)]
+    orders: u64,
+    /// Callers, each with one connection
+    #[arg(long, default_value_t = 16)]
+    callers: usize,
+    /// Finished orders that the other register has
+    #[arg(long, default_value_t = 100_000)]
+    seeded: u64,
+    /// ACME accounts of each register
+    #[arg(long, default_value_t = 50)]
+    accounts: u64,
+    /// Rounds, each with a new empty register
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// Keep the register with many orders in this folder; one that stands there is taken as it is
     #[arg(long)]
     dir: Option<PathBuf>,
 }
@@ -125,6 +156,7 @@ fn main() -> ExitCode {
     match (args.what, args.client) {
         (Some(What::Seed(args)), _) => said(seed_register(args)),
         (Some(What::Fleet(args)), _) => said(compare_servers(args)),
+        (Some(What::Acme(args)), _) => said(order(args)),
         (None, Some(args)) => load_server(args),
         (None, None) => said::<&str>(Err("--cacert and --token-file are needed; see --help".into())),
     }
@@ -145,8 +177,8 @@ fn said<T: std::fmt::Display>(outcome: Result<T, String>) -> ExitCode {
 }
 
 fn seed_register(args: SeedArgs) -> Result<seed::Seeded, String> {
-    let SeedArgs { config, certificates, revoked, renewing, orders, accounts, into_existing } = args;
-    let wish = seed::Wish { config, certificates, revoked, renewing, orders, accounts, into_existing };
+    let SeedArgs { config, certificates, revoked, renewing, orders, accounts, account_keys, into_existing } = args;
+    let wish = seed::Wish { config, certificates, revoked, renewing, orders, accounts, account_keys, into_existing };
     seed::run(&wish).map_err(|e| e.to_string())
 }
 
@@ -163,6 +195,13 @@ fn compare_servers(args: FleetArgs) -> Result<compare::Table, String> {
         round: Duration::from_secs(args.round_secs),
     };
     runtime()?.block_on(compare::run(&wish)).map_err(|e| e.to_string())
+}
+
+fn order(args: AcmeArgs) -> Result<acme::Table, String> {
+    let AcmeArgs { server, orders, callers, seeded, accounts, rounds, dir } = args;
+    let seeder = std::env::current_exe().map_err(|e| e.to_string())?;
+    let wish = acme::Wish { server, seeder, dir, orders, callers, seeded, accounts, rounds };
+    runtime()?.block_on(acme::run(&wish)).map_err(|e| e.to_string())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, String> {

@@ -234,7 +234,7 @@ fn logins_and_compromised_keys_that_a_thief_touched_decide_nothing_running_and_r
 }
 
 /// What the service answers whoever shows this client certificate.
-fn login(house: &House, name: &str) -> u16 {
+pub(super) fn login(house: &House, name: &str) -> u16 {
     let (certificate, key) = (house.path(name).join("cert.pem"), house.path(name).join("key.pem"));
     house.curl(&["--cert", text(&certificate), "--key", text(&key), &house.https("/api/v1/whoami")]).status
 }

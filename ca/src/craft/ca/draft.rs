@@ -70,6 +70,7 @@ pub(crate) fn draft(
         key_hash: key.fingerprint(),
         validity: Some(validity),
         covers: None,
+        renews: None,
         details: json!({ "label": plan.label }),
     };
     Ok(Draft::new(grant, facts, Ca { issuer, key: subject_key, path_len: plan.path_len, now }))

@@ -1,5 +1,7 @@
 //! The draft of a code signature: over the caller's digest, or over attributes that name it.
 
+use std::sync::Arc;
+
 use hsm::{Key, Message};
 use policy::{Grant, Owner, Serial, Timestamp};
 use serde_json::json;
@@ -8,9 +10,12 @@ use store::{Issued, Kind};
 use crate::craft::code::lint::Code;
 use crate::craft::code::request::{CodeFormat, CodeRequest};
 use crate::drafting::{Draft, Facts, ProfileStamp};
+use crate::issuers::Issuing;
 
 /// With what a code signature is made.
 pub(crate) struct Signing<'a> {
+    /// The CA of the signing certificate.
+    pub(crate) issuer: Arc<Issuing>,
     pub(crate) key: Key,
     pub(crate) owner: Owner,
     pub(crate) certificate: &'a Issued,
@@ -21,7 +26,7 @@ pub(crate) struct Signing<'a> {
 
 /// Drafts a code signature.
 pub(crate) fn draft(grant: Grant, signing: Signing<'_>, request: &CodeRequest) -> Draft<Code> {
-    let Signing { key, owner, certificate, serial, message, now } = signing;
+    let Signing { issuer, key, owner, certificate, serial, message, now } = signing;
     let facts = Facts {
         kind: Kind::CodeSignature,
         profile: signature_profile(request.format),
@@ -34,6 +39,7 @@ pub(crate) fn draft(grant: Grant, signing: Signing<'_>, request: &CodeRequest) -
         key_hash: key.fingerprint(),
         validity: None,
         covers: None,
+        renews: None,
         details: json!({
             "certificate": certificate.serial_hex(),
             "file_name": request.file_name,
@@ -42,7 +48,8 @@ pub(crate) fn draft(grant: Grant, signing: Signing<'_>, request: &CodeRequest) -
         }),
         key,
     };
-    let craft = Code { format: request.format, digest: request.sha256, certificate_der: certificate.x509_der(), now };
+    let certificate_der = certificate.x509_der();
+    let craft = Code { issuer, format: request.format, digest: request.sha256, certificate_der, now };
     Draft::new(grant, facts, craft)
 }
 

@@ -45,6 +45,7 @@ impl CodeSigner {
             subject: Subject::ByProfile(Some(subject)),
             validity_secs: None,
             details: json!({ "key": label, "renew": false }),
+            renews: None,
         };
         self.certifier.issue_leaf(grant, profile, leaf).await
     }
@@ -112,19 +113,17 @@ impl CodeSigner {
         Ok(found)
     }
 
+    /// The newest certificate of a key that may be signed with: attested to be of this key and CA, and not revoked.
     pub(crate) async fn newest_certificate(&self, key: &Key) -> Result<Option<Issued>, CaError> {
         let filter = Filter {
             kind: Some(Kind::Certificate),
             state: Some(State::Issued),
             issuer: Some(CODE.to_owned()),
             key_hash: Some(key.fingerprint()),
-            limit: 1,
             ..Filter::default()
         };
-        let page = self.office.ledger.list(filter).await?;
-        let Some(found) = page.items.first() else { return Ok(None) };
-        let attested = self.office.ledger.credential_by_operation(found.operation).await?;
-        Ok(attested.and_then(|c| c.into_inner().issued().ok()))
+        let newest = self.office.ledger.newest(filter).await?;
+        Ok(newest.and_then(|found| found.into_inner().live().ok()))
     }
 }
 

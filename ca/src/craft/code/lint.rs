@@ -22,6 +22,7 @@ use crate::issuers::Issuing;
 
 /// What a code signature is held against.
 pub(crate) struct Code {
+    pub(crate) issuer: Arc<Issuing>,
     pub(crate) format: CodeFormat,
     pub(crate) digest: [u8; 32],
     pub(crate) certificate_der: Vec<u8>,
@@ -43,9 +44,9 @@ impl Craft for Code {
         }
     }
 
-    /// The signing certificate is looked at instead, when the request is heard.
+    /// The CA of the signing certificate. That one itself is looked at when the request is heard.
     fn issuer(&self) -> Option<&Arc<Issuing>> {
-        None
+        Some(&self.issuer)
     }
 }
 

@@ -35,8 +35,8 @@ impl CodeSigner {
             CodeFormat::Raw => Message::Sha256(request.sha256),
             CodeFormat::Cms => Message::from(attributes.clone()),
         };
-        let signing =
-            Signing { key, owner, certificate: &certificate, serial: self.office.serials.next(), message, now };
+        let (issuer, serial) = (self.office.hierarchy.issuing(CODE)?, self.office.serials.next());
+        let signing = Signing { issuer, key, owner, certificate: &certificate, serial, message, now };
         let issued = self.office.issue(draft(grant, signing, &request)).await?;
         let bytes = match request.format {
             CodeFormat::Raw => issued.signature().to_vec(),

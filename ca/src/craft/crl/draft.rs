@@ -12,7 +12,7 @@ use store::{Covers, Kind, RevokedRow};
 use x509_cert::ext::Extension;
 
 use crate::craft::crl::lint::Crl;
-use crate::craft::crl::roll::Listed;
+use crate::craft::crl::listed::Listed;
 use crate::drafting::{Draft, Facts, ProfileStamp, validity};
 use crate::encode::crl::{CrlParts, append_entry};
 use crate::encode::x509::{authority_key_identifier, extension};
@@ -56,6 +56,7 @@ pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, Draf
         key_hash: issuer.key.fingerprint(),
         validity: Some(validity),
         covers: Some(covers),
+        renews: None,
         details: json!({ "listed": listed, "number": number, "revocations": covers.revocations() }),
     };
     let craft = Crl { issuer: issuer.clone(), number, before: Arc::clone(before), added: added.count, now };

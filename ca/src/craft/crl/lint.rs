@@ -13,7 +13,7 @@ use store::Entry;
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Version};
 use x509_parser::revocation_list::TbsCertList;
 
-use crate::craft::crl::roll::Listed;
+use crate::craft::crl::listed::Listed;
 use crate::drafting::{Craft, Findings};
 use crate::encode::algorithm::identifier;
 use crate::encode::tlv;
@@ -25,7 +25,7 @@ pub(crate) struct Crl {
     pub(crate) issuer: Arc<Issuing>,
     pub(crate) number: u64,
     /// What a lint has passed before.
-    pub(crate) before: Arc<Listed>,
+    pub(super) before: Arc<Listed>,
     /// How many come to it.
     pub(crate) added: usize,
     pub(crate) now: Timestamp,

@@ -9,7 +9,7 @@ use store::{Covers, Database, Kind, Ledger, LogConfig, RevokedRow};
 
 use super::draft::{CrlPlan, append, draft};
 use super::lint::Crl;
-use super::roll::Listed;
+use super::listed::Listed;
 use crate::craft::lint_tests::{init, issuing, policies};
 use crate::drafting::Draft;
 use crate::encode::tlv;

@@ -1,5 +1,7 @@
 //! Certificate revocation lists. When one is due, and where it is served, stands in `status`.
 
+mod listed;
+
 mod lint;
 
 mod draft;

@@ -12,16 +12,10 @@ use policy::{Grant, Timestamp};
 use store::{Covers, Ledger, RevokedRow};
 
 use crate::craft::crl::draft::{CrlPlan, append, draft, is_listed, leaves_at};
+use crate::craft::crl::listed::Listed;
 use crate::drafting::Linted;
 use crate::error::{CaError, DraftError};
 use crate::issuers::Issuing;
-
-/// Entries, encoded end to end.
-#[derive(Clone, Default)]
-pub(crate) struct Listed {
-    pub(super) entries: Vec<u8>,
-    pub(super) count: usize,
-}
 
 /// An issuer's entries. A new one is empty: the first CRL made with it encodes and lints all.
 #[derive(Default)]

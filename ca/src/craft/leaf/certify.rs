@@ -35,6 +35,7 @@ impl Certifier {
             key: request.csr.into_key(),
             validity_secs: request.validity_secs,
             details: details(actor, &profile, request.renew),
+            renews: None,
         };
         self.issue_leaf(grant, profile, leaf).await
     }

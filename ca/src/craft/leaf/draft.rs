@@ -7,7 +7,7 @@ use der::Encode;
 use hsm::Message;
 use policy::{Grant, Name, Serial, Timestamp};
 use serde_json::Value;
-use store::Kind;
+use store::{Kind, Renews};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::name::GeneralNames;
 
@@ -28,6 +28,8 @@ pub(crate) struct LeafRequest {
     pub(crate) subject: Subject,
     pub(crate) validity_secs: Option<u64>,
     pub(crate) details: Value,
+    /// The certificate that it succeeds.
+    pub(crate) renews: Option<Renews>,
 }
 
 /// Whom a certificate is for.
@@ -82,6 +84,7 @@ pub(crate) fn draft(grant: Grant, under: Under, request: LeafRequest) -> Result<
         key_hash: request.key.hash(),
         validity: Some(validity),
         covers: None,
+        renews: request.renews,
         details: request.details,
     };
     Ok(Draft::new(grant, facts, Leaf { issuer, profile, key: request.key, now }))

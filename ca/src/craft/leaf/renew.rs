@@ -41,6 +41,7 @@ impl Certifier {
             // A profile whose bounds have moved gives its own default instead of the old lifetime.
             validity_secs: lifetime.filter(|secs| profile.lifetime_secs(Some(*secs)).is_ok()),
             details: successor_details(&old),
+            renews: old.renewal(),
         };
         self.issue_leaf(grant, profile, leaf).await
     }

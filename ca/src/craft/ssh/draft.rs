@@ -74,6 +74,7 @@ pub(crate) fn draft(grant: Grant, under: Under, request: SshFacts) -> Result<Dra
         key_hash: sha256(&blob),
         validity: Some(validity),
         covers: None,
+        renews: None,
         details: json!({}),
         subject: request.key_id,
     };

@@ -43,7 +43,8 @@ impl Replay {
 
     fn fold_in(&mut self, line: &Line<'_>, change: Change, report: &mut Report) {
         let (what, place) = match &change {
-            Change::Intended { .. } => ("crl", line.place()),
+            Change::Intended { crl: Some(_), .. } => ("crl", line.place()),
+            Change::Intended { crl: None, .. } => ("intent", line.place()),
             Change::Settled { .. } => ("conclusion", format!("conclusion leaf={}", line.index)),
             Change::Revoked { issuer, revoked } => {
                 if self.fold.revocation(revoked.operation).is_none() {

@@ -10,10 +10,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
 use serde_json::Value;
 
-use super::house::House;
+use super::Wish;
 use super::pages::{self, By, Page};
-use super::{CompareError, Wish};
 use crate::client;
+use crate::error::CompareError;
+use crate::house::House;
 use crate::memory::resident_kib;
 
 /// Times each page is asked for of each server ...
@@ -27,7 +28,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 const REVOCATIONS: usize = 100;
 /// And by callers side by side, so many by each.
 const REVOKERS: usize = 16;
-const REVOCATIONS_EACH: usize = 40;
+const REVOCATIONS_EACH: usize = 56;
 /// Revocations are public within seconds; longer means never.
 const PUBLIC_MAX: Duration = Duration::from_secs(60);
 const WATCH: Duration = Duration::from_millis(50);
@@ -60,7 +61,7 @@ pub(super) struct Measured {
     pub(super) revocation_rate: Pair,
     /// From the last answer until the public's CRL has it.
     pub(super) revocation_public: Pair,
-    /// MiB when it had started, when it had answered the pages, after the load.
+    /// MiB when it had started, when it had answered the pages, after the issuance, after the revocations.
     pub(super) resident: Pair,
     /// MiB at the end, and the most that was seen of the write-ahead log.
     pub(super) database: Pair,
@@ -155,6 +156,7 @@ pub(super) async fn issuance(
             measured.log.of(is_large).push(watch.most().await);
         }
     }
+    measured.see(small, large);
     Ok(())
 }
 

@@ -3,7 +3,6 @@
 //! Both servers run at the same time and are asked in turns, so that what else the machine does falls on both alike: the ratio
 //! is what can be compared. Nothing is asserted; a bound that is not kept is marked.
 
-mod house;
 mod measure;
 mod pages;
 mod table;
@@ -11,11 +10,11 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use house::House;
 use measure::Measured;
 pub use table::Table;
 
-use crate::client::LoadError;
+use crate::error::CompareError;
+use crate::house::{Filling, House};
 
 /// What to compare.
 #[derive(Clone, Debug)]
@@ -40,27 +39,17 @@ pub struct Wish {
     pub round: Duration,
 }
 
-/// Why nothing was compared.
-#[derive(Debug, thiserror::Error)]
-pub enum CompareError {
-    /// A file, folder or process.
-    #[error("{0}: {1}")]
-    Io(String, std::io::Error),
-    /// A program that was started said no.
-    #[error("{0}")]
-    Failed(String),
-    /// The client.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-}
-
 /// Makes both registers, starts both servers, asks, and stops them.
 pub async fn run(wish: &Wish) -> Result<Table, CompareError> {
     let temporary = tempfile::tempdir().map_err(|e| CompareError::Io("a temporary folder".into(), e))?;
     let dir: &Path = wish.dir.as_deref().unwrap_or(temporary.path());
     let mut measured = Measured::default();
-    let mut small = House::make(wish, &dir.join("small"), wish.small, 0)?;
-    let mut large = House::make(wish, &dir.join("large"), wish.large, wish.orders)?;
+    let filled = |certificates: u64, orders| {
+        let revoked = certificates * wish.revoked_percent / 100;
+        Filling { certificates, revoked, orders, ..Filling::default() }
+    };
+    let mut small = House::make(&wish.server, &wish.seeder, &dir.join("small"), &filled(wish.small, 0))?;
+    let mut large = House::make(&wish.server, &wish.seeder, &dir.join("large"), &filled(wish.large, wish.orders))?;
     measure::starts(&mut small, &mut large, &mut measured)?;
     measure::pages(&small, &large, &mut measured).await?;
     measure::issuance(wish, &small, &large, &mut measured).await?;

@@ -1,6 +1,6 @@
 //! What is asked of both servers: every way to list and search, the pages for people, and what machines read.
 
-use super::CompareError;
+use crate::error::CompareError;
 use crate::fleet::host_name;
 
 /// What the answer may take, in the words of it.

@@ -63,7 +63,9 @@ impl Table {
             Some(large >= small * 0.5),
         ));
         lines.push(least(&measured.revocation_public, "the last of them on the CRL", 15_000.0, "15 s"));
-        for (at, what) in ["started", "after the pages", "after the load"].into_iter().enumerate() {
+        for (at, what) in
+            ["started", "after the pages", "after the issuance", "after the revocations"].into_iter().enumerate()
+        {
             let of = |seen: &[f64]| seen.get(at).copied().unwrap_or(0.0);
             let (small, large) = (of(&measured.resident.small), of(&measured.resident.large));
             let what = format!("resident memory, {what}");

@@ -126,6 +126,7 @@ impl Maker {
             key_hash,
             validity: Some(validity),
             covers: None,
+            renews: None,
             details: serde_json::json!({ "renew": spread(number, wish.renewing, wish.certificates) }),
         };
         let revoked = spread(number, wish.revoked, wish.certificates);

@@ -44,6 +44,8 @@ pub struct Wish {
     pub orders: u64,
     /// How many ACME accounts they are of.
     pub accounts: u64,
+    /// Where the keys of those accounts are kept; without it, nobody keeps them.
+    pub account_keys: Option<PathBuf>,
     /// Also into a register that has certificates of its own.
     pub into_existing: bool,
 }
@@ -169,10 +171,14 @@ fn seed_orders(
     seeder: &mut Seeder,
     made: &mut Made,
 ) -> Result<(), SeedError> {
-    if wish.orders == 0 {
+    if wish.orders == 0 && wish.account_keys.is_none() {
         return Ok(());
     }
-    let accounts = orders::accounts(wish.accounts.clamp(1, wish.orders), world)?;
+    let most = if wish.account_keys.is_some() { u64::MAX } else { wish.orders };
+    let accounts = orders::accounts(wish.accounts.clamp(1, most), world)?;
+    if let Some(path) = &wish.account_keys {
+        orders::keep_keys(&accounts, path)?;
+    }
     *made += seeder.write_records(accounts.iter().map(orders::Account::opening).collect())?;
     let mut progress = Progress::new("orders", wish.orders);
     for first in (0..wish.orders).step_by(ORDERS_BATCH as usize) {

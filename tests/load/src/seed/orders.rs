@@ -1,8 +1,10 @@
 //! Finished ACME orders: an account's record and the hold on its key, then for each order the versions of its record and of its
 //! authorization's that the server writes from newOrder to the certificate. Bodies as the ACME room has them.
 
+use std::path::Path;
+
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use policy::World;
 use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
@@ -18,9 +20,10 @@ const DOMAIN: &str = "acme.example.internal";
 /// How long orders and authorizations hold, seconds.
 const LIFE_SECS: i64 = 8 * 3_600;
 
-/// An account whose key nobody kept.
+/// An account, and its private key, which nobody keeps unless asked to.
 pub(super) struct Account {
     id: String,
+    pkcs8: Vec<u8>,
     key: Value,
     thumbprint: String,
     created: String,
@@ -40,12 +43,19 @@ pub(super) fn accounts(count: u64, world: &World) -> Result<Vec<Account>, SeedEr
             let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
             Ok(Account {
                 id: fresh_id(world),
+                pkcs8: pkcs8.as_ref().to_vec(),
                 key: json!({ "crv": "P-256", "kty": "EC", "x": x, "y": y }),
                 thumbprint: URL_SAFE_NO_PAD.encode(digest(&SHA256, canonical.as_bytes())),
                 created: world.now().rfc3339(),
             })
         })
         .collect()
+}
+
+/// Writes the keys down for a client: a list of `{"id", "pkcs8"}`.
+pub(super) fn keep_keys(accounts: &[Account], path: &Path) -> Result<(), SeedError> {
+    let kept: Vec<Value> = accounts.iter().map(|a| json!({ "id": a.id, "pkcs8": STANDARD.encode(&a.pkcs8) })).collect();
+    std::fs::write(path, Value::from(kept).to_string()).map_err(|e| SeedError::Make(format!("{}: {e}", path.display())))
 }
 
 impl Account {

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use hsm::testing::SOFTHSM_MODULE;
 
-use super::{CompareError, Wish};
 use crate::client::Load;
 use crate::door::Door;
+use crate::error::CompareError;
 use crate::port::free_port;
 
 const PIN: &str = "13572468";
@@ -19,7 +19,20 @@ const START_MAX: Duration = Duration::from_secs(600);
 const STOP_MAX: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(2);
 
-pub(super) struct House {
+/// What a register is filled with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filling {
+    pub(crate) certificates: u64,
+    pub(crate) revoked: u64,
+    /// Finished ACME orders.
+    pub(crate) orders: u64,
+    /// ACME accounts whose keys are kept.
+    pub(crate) accounts: Option<u64>,
+    /// The port of this host on which http-01 looks.
+    pub(crate) challenges: Option<u16>,
+}
+
+pub(crate) struct House {
     server: PathBuf,
     dir: PathBuf,
     http: String,
@@ -28,12 +41,13 @@ pub(super) struct House {
 }
 
 impl House {
-    /// A new register of so many certificates and ACME orders; one that stands there from an earlier run is taken as it is.
-    pub(super) fn make(wish: &Wish, dir: &Path, certificates: u64, orders: u64) -> Result<House, CompareError> {
+    /// A new register, filled; one that stands there from an earlier run is taken as it is.
+    pub(crate) fn make(server: &Path, seeder: &Path, dir: &Path, filling: &Filling) -> Result<House, CompareError> {
         let (https, http) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
-        let house = House { server: wish.server.clone(), dir: dir.to_owned(), http, https, child: None };
+        let house = House { server: server.to_owned(), dir: dir.to_owned(), http, https, child: None };
         if house.config().exists() {
-            return house.moved();
+            house.configure(filling)?;
+            return Ok(house);
         }
         let away = |e| CompareError::Io(dir.display().to_string(), e);
         std::fs::create_dir_all(dir.join("tokens")).map_err(away)?;
@@ -49,32 +63,37 @@ impl House {
         init.arg("--pin-file").arg(dir.join("pin")).arg("--create-token").arg(dir.join("so-pin"));
         init.args(["--https", &house.https, "--http", &house.http]);
         done(init.stdout(Stdio::null()).stderr(Stdio::piped()), "chancery init")?;
-        let mut seed = house.command(&wish.seeder);
-        let revoked = certificates * wish.revoked_percent / 100;
+        house.configure(filling)?;
+        let mut seed = house.command(seeder);
         seed.arg("seed").arg("--config").arg(house.config());
-        seed.args(["--certificates", &certificates.to_string(), "--revoked", &revoked.to_string()]);
-        seed.args(["--orders", &orders.to_string()]);
+        let Filling { certificates, revoked, orders, accounts, challenges: _ } = filling;
+        for (flag, number) in [("--certificates", certificates), ("--revoked", revoked), ("--orders", orders)] {
+            seed.args([flag, &number.to_string()]);
+        }
+        if let Some(accounts) = accounts {
+            seed.arg("--account-keys").arg(house.account_keys()).args(["--accounts", &accounts.to_string()]);
+        }
         done(seed.stdout(Stdio::inherit()).stderr(Stdio::inherit()), "chancery-load seed")?;
         Ok(house)
     }
 
-    /// The ports of an earlier run may be taken by now.
-    fn moved(self) -> Result<House, CompareError> {
+    /// Its ports, those of an earlier run may be taken by now; and where http-01 looks.
+    fn configure(&self, filling: &Filling) -> Result<(), CompareError> {
         let file = self.config();
         let away = |e| CompareError::Io(file.display().to_string(), e);
         let text = std::fs::read_to_string(&file).map_err(away)?;
-        let line = |text: &str| match text.split_once(" = ").map_or(text, |(key, _)| key) {
-            "https" => format!("https = \"{}\"", self.https),
-            "http" => format!("http = \"{}\"", self.http),
+        let line = |text: &str| match (text.split_once(" = ").map_or(text, |(key, _)| key), filling.challenges) {
+            ("https", _) => format!("https = \"{}\"", self.https),
+            ("http", _) => format!("http = \"{}\"", self.http),
+            ("http01_port", Some(port)) => format!("http01_port = {port}"),
             _ => text.to_owned(),
         };
         let lines: Vec<String> = text.lines().map(line).collect();
-        std::fs::write(&file, lines.join("\n") + "\n").map_err(away)?;
-        Ok(self)
+        std::fs::write(&file, lines.join("\n") + "\n").map_err(away)
     }
 
     /// Starts the server; answers how long it took until it was ready.
-    pub(super) fn start(&mut self) -> Result<Duration, CompareError> {
+    pub(crate) fn start(&mut self) -> Result<Duration, CompareError> {
         let away = |e| CompareError::Io(self.server.display().to_string(), e);
         let log = std::fs::File::create(self.dir.join("server.log")).map_err(away)?;
         let began = Instant::now();
@@ -93,7 +112,7 @@ impl House {
     }
 
     /// Sends SIGTERM; answers how long the process went on, at most [`STOP_MAX`].
-    pub(super) fn stop(&mut self) -> Result<Duration, CompareError> {
+    pub(crate) fn stop(&mut self) -> Result<Duration, CompareError> {
         let Some(mut child) = self.child.take() else { return Ok(Duration::ZERO) };
         let began = Instant::now();
         let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
@@ -112,32 +131,32 @@ impl House {
         Ok(began.elapsed())
     }
 
-    pub(super) fn pid(&self) -> Option<u32> {
+    pub(crate) fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
     /// Bytes of the database.
-    pub(super) fn database_bytes(&self) -> u64 {
+    pub(crate) fn database_bytes(&self) -> u64 {
         std::fs::metadata(self.ca().join("chancery.db")).map_or(0, |meta| meta.len())
     }
 
     /// Looks at the size of the write-ahead log, from anywhere.
-    pub(super) fn looker(&self) -> impl Fn() -> u64 + Send + 'static {
+    pub(crate) fn looker(&self) -> impl Fn() -> u64 + Send + 'static {
         let path = self.ca().join("chancery.db-wal");
         move || std::fs::metadata(&path).map_or(0, |meta| meta.len())
     }
 
-    pub(super) fn token(&self) -> Result<String, CompareError> {
+    pub(crate) fn token(&self) -> Result<String, CompareError> {
         let text = std::fs::read_to_string(self.ca().join("admin.token"));
         text.map(|text| text.trim().to_owned()).map_err(|e| CompareError::Io("admin.token".into(), e))
     }
 
-    pub(super) fn door(&self) -> Result<Door, CompareError> {
+    pub(crate) fn door(&self) -> Result<Door, CompareError> {
         Ok(Door::new(&self.https, "localhost", &self.roots()?)?)
     }
 
     /// Issuance for one round by 64 callers.
-    pub(super) fn load(&self, round: Duration) -> Result<Load, CompareError> {
+    pub(crate) fn load(&self, round: Duration) -> Result<Load, CompareError> {
         Ok(Load {
             address: self.https.clone(),
             server_name: "localhost".into(),
@@ -155,6 +174,20 @@ impl House {
 
     fn roots(&self) -> Result<Vec<u8>, CompareError> {
         std::fs::read(self.ca().join("roots.pem")).map_err(|e| CompareError::Io("roots.pem".into(), e))
+    }
+
+    /// The keys of the seeded ACME accounts.
+    pub(crate) fn account_keys(&self) -> PathBuf {
+        self.dir.join("account-keys.json")
+    }
+
+    /// What stands before every ACME URL.
+    pub(crate) fn public_https(&self) -> Result<String, CompareError> {
+        let file = self.config();
+        let text = std::fs::read_to_string(&file).map_err(|e| CompareError::Io(file.display().to_string(), e))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("public_https = "));
+        let url = line.map(|line| line.trim_matches('"').to_owned());
+        url.ok_or_else(|| CompareError::Failed("no public_https in the configuration".into()))
     }
 
     fn ca(&self) -> PathBuf {

@@ -1,16 +1,9 @@
-//! What an issuance costs beside what it stands on, in one run on one machine: `cargo bench`.
-//!
-//! Four rates, each the median of several interleaved rounds, since a time alone proves nothing on a shared machine:
-//! the token's raw P-256 signatures through the pool (each verified), the store's raw group-commit operations (an intent
-//! and its conclusion, both durable, with a made-up signature), issuance as library calls, and issuance over HTTPS by the
-//! built server with 64 keep-alive clients. 64 callers inside a process, the audit log on, SQLite with synchronous=FULL.
-//! The certificates are those of 4,096 hosts, each with a name and a key of its own; so are the store's rows.
+//! What is measured: a token alone, a store alone, the library, and the built server.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ca::{Authority, CertifyRequest, CreateConfig, Csr, Parts, Profiles, Urls};
@@ -18,116 +11,15 @@ use hsm::testing::{SOFTHSM_MODULE, TestToken};
 use hsm::{Key, KeyKind, Message, Mint, Pool};
 use load::{Load, free_port};
 use policy::{Action, Actor, Instance, Name, Owner, OwnerRules, Policies, Proof, Role, Serial, Validity, World};
-use store::{ActorStamp, Database, Entry, GrantStamp, Kind, Ledger, LogConfig};
+use store::{ActorStamp, Database, Entry, Filter, GrantStamp, Kind, Ledger, LogConfig};
 
-/// Callers inside one process where `--callers N` says nothing: as many as there are clients over HTTPS.
-const CALLERS: usize = 64;
-/// Keep-alive clients over HTTPS.
-const CLIENTS: usize = 64;
-const HOSTS: u32 = 4_096;
-const DOMAIN: &str = "example.internal";
-const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_secs(3);
+use super::{CLIENTS, DOMAIN, HOSTS, ROUND};
 
-fn main() {
-    // `cargo test --benches` runs this too, to see that it builds.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return;
-    }
-    rustls::crypto::ring::default_provider().install_default().expect("the only provider");
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(measure(callers()));
-}
-
-/// `cargo bench --bench issuance -- --callers 64`
-fn callers() -> usize {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--callers");
-    arguments.nth(1).map_or(CALLERS, |number| number.parse().expect("--callers takes a number"))
-}
-
-async fn measure(callers: usize) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    eprintln!("preparing: tokens, registers, a server");
-    let token = Arc::new(RawToken::new().await);
-    let store = Arc::new(RawStore::new(folder.path()).await);
-    let library = Arc::new(Library::new(folder.path()).await);
-    let mut server = Server::start(folder.path());
-
-    let (mut tokens, mut stores, mut libraries, mut https) = (vec![], vec![], vec![], vec![]);
-    let mut latencies = Vec::new();
-    let mut errors = 0;
-    for round in 1..=ROUNDS {
-        eprintln!("round {round} of {ROUNDS}");
-        tokens.push(rate(callers, &token, RawToken::sign).await);
-        stores.push(rate(callers, &store, RawStore::operation).await);
-        libraries.push(rate(callers, &library, Library::issue).await);
-        let report = server.load().await;
-        https.push(report.rate());
-        errors += report.errors.values().sum::<u64>();
-        latencies.extend(report.latencies_us);
-    }
-    server.stop();
-    latencies.sort_unstable();
-    let whole = load::Report { latencies_us: latencies, ..load::Report::default() };
-
-    let (token, store, library, https) = (median(tokens), median(stores), median(libraries), median(https));
-    let lesser = token.min(store);
-    println!("| what | per second | of the lesser raw rate |");
-    println!("|---|---|---|");
-    println!("| the token: raw P-256 signatures through the pool, verified, {callers} callers | {token:.0} | |");
-    println!(
-        "| the store: raw operations (intent and conclusion, durable), SQLite, {callers} callers | {store:.0} | |"
-    );
-    println!(
-        "| issuance, library calls, log on, {callers} callers | {library:.0} | {:.0} % |",
-        100.0 * library / lesser
-    );
-    println!(
-        "| issuance over HTTPS, log on, {CLIENTS} keep-alive clients | {https:.0} | {:.0} % |",
-        100.0 * https / lesser
-    );
-    println!();
-    println!(
-        "HTTPS latency: p50 {:.1} ms, p99 {:.1} ms; errors: {errors}",
-        whole.percentile_ms(50.0),
-        whole.percentile_ms(99.0)
-    );
-}
-
-/// How often per second the callers can do `act`, one after the other each.
-async fn rate<T, F>(callers: usize, subject: &Arc<T>, act: fn(&T, u64) -> F) -> f64
-where
-    T: Send + Sync + 'static,
-    F: Future<Output = ()> + Send + 'static,
-{
-    let count = Arc::new(AtomicU64::new(0));
-    let began = Instant::now();
-    let tasks: Vec<_> = (0..callers)
-        .map(|_| {
-            let (subject, count) = (subject.clone(), count.clone());
-            tokio::spawn(async move {
-                while began.elapsed() < ROUND {
-                    act(&subject, count.fetch_add(1, Ordering::Relaxed)).await;
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.expect("a caller comes home");
-    }
-    count.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn pool(word: &str) -> (Pool, Mint) {
+pub(crate) fn pool(word: &str) -> (Pool, Mint) {
     hsm::open(TestToken::new(word).config()).expect("the token opens")
 }
 
-struct RawToken {
+pub(crate) struct RawToken {
     pool: Pool,
     mint: Arc<Mint>,
     key: Key,
@@ -135,27 +27,27 @@ struct RawToken {
 }
 
 impl RawToken {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let (pool, mint) = pool("raw");
         let key = pool.generate("raw", KeyKind::P256).await.expect("a key");
         Self { pool, mint: Arc::new(mint), key, message: vec![0x5a; 800].into() }
     }
 
-    fn sign(&self, number: u64) -> impl Future<Output = ()> + Send + use<> {
+    pub(crate) fn sign(&self, number: u64) -> impl Future<Output = ()> + Send + use<> {
         let intent = self.mint.intent(number, &self.key, self.message.clone());
         let pool = self.pool.clone();
         async move { drop(pool.sign(intent).await.expect("a signature")) }
     }
 }
 
-struct RawStore {
+pub(crate) struct RawStore {
     ledger: Ledger,
     key: Key,
     world: World,
 }
 
 impl RawStore {
-    async fn new(folder: &Path) -> Self {
+    pub(crate) async fn new(folder: &Path) -> Self {
         let (pool, mint) = pool("store");
         let key = pool.generate("store", KeyKind::P256).await.expect("a key");
         let world = World::real();
@@ -165,7 +57,7 @@ impl RawStore {
     }
 
     /// The rows of one certificate: as many bytes as a real one has.
-    fn operation(&self, number: u64) -> impl Future<Output = ()> + Send + use<> {
+    pub(crate) fn operation(&self, number: u64) -> impl Future<Output = ()> + Send + use<> {
         let serial = Serial::generate(&self.world, instance());
         let mut tbs = vec![0x5a; 600];
         tbs.extend(serial.as_bytes());
@@ -179,6 +71,7 @@ impl RawStore {
             profile: "tls-server".into(),
             profile_hash: [7; 32],
             covers: None,
+            renews: None,
             key: self.key.clone(),
             message: tbs.into(),
             serial: serial.as_bytes().to_vec(),
@@ -198,15 +91,15 @@ impl RawStore {
     }
 }
 
-struct Library {
+pub(crate) struct Library {
     authority: Authority,
     actor: Actor,
-    /// The hosts' names and requests.
-    hosts: Vec<(Name, Csr)>,
+    /// The hosts' names and requests, read and as bytes.
+    hosts: Vec<(Name, Csr, Vec<u8>)>,
 }
 
 impl Library {
-    async fn new(folder: &Path) -> Self {
+    pub(crate) async fn new(folder: &Path) -> Self {
         let (pool, mint) = pool("library");
         let world = World::real();
         let ledger = ledger(folder.join("library.db"), (&pool, mint), &world).await;
@@ -229,8 +122,10 @@ impl Library {
             urls: Urls { http_base: "http://localhost:8080".into() },
         };
         let authority = Authority::create(parts, CreateConfig::new("Bench")).await.expect("an authority");
-        let read =
-            |host: load::Host| (Name::parse(&host.name).expect("a name"), Csr::parse(host.csr.der()).expect("a CSR"));
+        let read = |host: load::Host| {
+            let csr = Csr::parse(host.csr.der()).expect("a CSR");
+            (Name::parse(&host.name).expect("a name"), csr, host.csr.der().to_vec())
+        };
         let hosts = load::fleet(DOMAIN, HOSTS).expect("hosts").into_iter().map(read).collect();
         let actor = Actor {
             id: "token:bench".into(),
@@ -242,20 +137,59 @@ impl Library {
         Self { authority, actor, hosts }
     }
 
-    fn issue(&self, number: u64) -> impl Future<Output = ()> + Send + use<> {
-        let (authority, actor) = (self.authority.clone(), self.actor.clone());
-        let (name, csr) = self.hosts[number as usize % self.hosts.len()].clone();
-        let request = CertifyRequest {
-            profile: "tls-server".into(),
-            owner: Owner::parse("default").expect("an owner"),
-            csr,
-            names: Some(vec![name]),
-            proven: BTreeSet::new(),
-            validity_secs: None,
-            renew: false,
-        };
-        async move { drop(authority.certify(&actor, request).await.expect("a certificate")) }
+    pub(crate) fn issue(&self, number: u64) -> impl Future<Output = ()> + Send + use<> {
+        let (name, csr, _) = self.host(number);
+        certify(self.authority.clone(), self.actor.clone(), name.clone(), csr.clone())
     }
+
+    /// As from a client: the CSR is read, and verified, first.
+    pub(crate) fn issue_from_bytes(&self, number: u64) -> impl Future<Output = ()> + Send + use<> {
+        let (authority, actor, (name, _, csr)) = (self.authority.clone(), self.actor.clone(), self.host(number));
+        let (name, csr) = (name.clone(), csr.clone());
+        async move { certify(authority, actor, name, Csr::parse(&csr).expect("a CSR")).await }
+    }
+
+    /// Serials of what was issued last.
+    pub(crate) async fn serials(&self) -> Vec<String> {
+        let filter = Filter { kind: Some(Kind::Certificate), limit: 1_000, ..Filter::default() };
+        let page = self.authority.ledger().list(filter).await.expect("a list");
+        page.items.iter().map(|credential| credential.serial_hex()).collect()
+    }
+
+    /// Looks each up a few times, by its serial, attested; several at once, as requests do. Answers how many.
+    pub(crate) async fn read(&self, serials: &[String]) -> u64 {
+        let readers: Vec<_> = (0..READERS)
+            .map(|_| {
+                let (ledger, serials) = (self.authority.ledger().clone(), serials.to_vec());
+                tokio::spawn(async move {
+                    for serial in &serials {
+                        ledger.credential(serial).await.expect("an answer").expect("it is there");
+                    }
+                })
+            })
+            .collect();
+        for reader in readers {
+            reader.await.expect("a reader comes home");
+        }
+        (READERS * serials.len()) as u64
+    }
+
+    fn host(&self, number: u64) -> &(Name, Csr, Vec<u8>) {
+        &self.hosts[number as usize % self.hosts.len()]
+    }
+}
+
+async fn certify(authority: Authority, actor: Actor, name: Name, csr: Csr) {
+    let request = CertifyRequest {
+        profile: "tls-server".into(),
+        owner: Owner::parse("default").expect("an owner"),
+        csr,
+        names: Some(vec![name]),
+        proven: BTreeSet::new(),
+        validity_secs: None,
+        renew: false,
+    };
+    drop(authority.certify(&actor, request).await.expect("a certificate"));
 }
 
 fn instance() -> Instance {
@@ -267,14 +201,17 @@ async fn ledger(path: PathBuf, token: (&Pool, Mint), world: &World) -> Ledger {
     Ledger::open(Database::Sqlite(path), token, log, world.clone()).await.expect("a ledger")
 }
 
+/// Callers that look up at once.
+const READERS: usize = 16;
+
 /// The built binary, with a token and a register of its own.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     load: Load,
 }
 
 impl Server {
-    fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let dir = folder.join("server");
         std::fs::create_dir_all(dir.join("tokens")).expect("a folder");
         let conf = dir.join("softhsm2.conf");
@@ -326,11 +263,15 @@ impl Server {
         Self { child, load }
     }
 
-    async fn load(&self) -> load::Report {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) async fn load(&self) -> load::Report {
         load::run(&self.load).await.expect("a load")
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

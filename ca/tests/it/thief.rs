@@ -1,0 +1,86 @@
+//! Whoever can write the database puts back what was revoked, in every row that tells of it: nothing is signed with it.
+
+use ca::{Authority, CaError, CodeFormat, Profiles, RevocationReason};
+use hsm::KeyKind;
+use store::{Filter, Kind};
+
+use crate::code::{key_request, sign_request};
+use crate::house::{House, admin, parts, server_request};
+use crate::revocation::listed;
+
+/// Takes a revocation back by SQL, as consistently as can be.
+fn unrevoke(house: &House, op: u64) {
+    let sql = rusqlite::Connection::open(house.dir.path().join("chancery.db")).unwrap();
+    sql.execute_batch(&format!(
+        "DELETE FROM revocation WHERE op = {op}; UPDATE card SET pile = 0 WHERE op = {op}; \
+         UPDATE place SET issued = issued + 1, revoked = revoked - 1 WHERE id = (SELECT place FROM card WHERE op = {op})"
+    ))
+    .unwrap();
+}
+
+async fn restarted(house: &House) -> Authority {
+    let profiles = Profiles::load(Profiles::shipped()).unwrap();
+    Authority::open(parts(&house.ledger, &house.pool, &house.world, profiles)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_is_not_signed_with_a_revoked_certificate_whatever_the_rows_say() {
+    let house = House::new().await;
+    let made = house.authority.create_code_key(&admin(), key_request("release", KeyKind::P256)).await.unwrap();
+    house.authority.revoke(&admin(), &made.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    let sign = async || house.authority.sign_code(&admin(), sign_request("release", b"x", CodeFormat::Raw)).await;
+    assert!(matches!(sign().await, Err(CaError::NotFound(_))));
+    unrevoke(&house, made.operation);
+    let refused = sign().await.unwrap_err();
+    assert!(refused.to_string().contains(&format!("intent op={}", made.operation)), "{refused}");
+    assert_eq!(house.ledger.integrity().alarms.len(), 1);
+}
+
+/// The CA certificate of the issuer, its operation and its serial.
+async fn issuing(house: &House, label: &str) -> (u64, String) {
+    let cas = Filter { kind: Some(Kind::CaCertificate), ..Filter::default() };
+    let all = house.ledger.list(cas).await.unwrap().items;
+    let ours = all.iter().find(|c| c.details["label"] == label).unwrap();
+    (ours.operation, ours.serial_hex())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_issued_under_a_revoked_ca_running_and_restarted_and_the_others_go_on() {
+    for reason in [RevocationReason::Superseded, RevocationReason::KeyCompromise] {
+        let house = House::new().await;
+        house.authority.create_code_key(&admin(), key_request("release", KeyKind::P256)).await.unwrap();
+        let before = house.server(&["www.example.com"]).await;
+        let (operation, serial) = issuing(&house, "tls").await;
+        house.authority.revoke(&admin(), &serial, reason).await.unwrap();
+        let refuses = async |authority: &Authority| {
+            let refused = authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap_err();
+            assert!(matches!(&refused, CaError::Conflict(why) if why.contains("CA `tls` is revoked")), "{refused}");
+            assert!(authority.renew(&admin(), &before.serial_hex(), None).await.is_err());
+            let health = authority.health();
+            assert!(health.ended.len() == 1 && health.ended[0].contains("CA `tls`"), "{health:?}");
+            assert_eq!(health.held, None, "the others go on");
+            authority.sign_code(&admin(), sign_request("release", b"x", CodeFormat::Raw)).await.unwrap();
+        };
+        refuses(&house.authority).await;
+        refuses(&restarted(&house).await).await;
+        unrevoke(&house, operation);
+        refuses(&house.authority).await;
+        let authority = restarted(&house).await;
+        refuses(&authority).await;
+        // What it revokes is told all the same.
+        authority.revoke(&admin(), &before.serial_hex(), RevocationReason::Superseded).await.unwrap();
+        assert!(listed(&authority.crl("tls").await.unwrap().der).contains(&before.serial_hex()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_code_is_signed_under_a_revoked_code_ca() {
+    let house = House::new().await;
+    house.authority.create_code_key(&admin(), key_request("release", KeyKind::P256)).await.unwrap();
+    let (_, serial) = issuing(&house, "code").await;
+    house.authority.revoke(&admin(), &serial, RevocationReason::Superseded).await.unwrap();
+    let refused =
+        house.authority.sign_code(&admin(), sign_request("release", b"x", CodeFormat::Raw)).await.unwrap_err();
+    assert!(matches!(&refused, CaError::Conflict(why) if why.contains("CA `code` is revoked")), "{refused}");
+    house.server(&["www.example.com"]).await;
+}

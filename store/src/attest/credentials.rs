@@ -1,0 +1,108 @@
+//! Operations, too many for memory: each is proved by its leaf and the tree.
+
+use super::attested::Attested;
+use super::look::{Taken, altered, settled};
+use crate::credential::Credential;
+use crate::error::StoreError;
+use crate::leaf::Event;
+use crate::queries;
+use crate::row::row_digest;
+use crate::schema::{CONCLUSION, INTENT, Table};
+use crate::sql::{Cell, Row, Sql, Value};
+use crate::truth::{Node, proved_leaf};
+
+/// An operation with its conclusion and revocation.
+pub(crate) fn credential(
+    node: &Node,
+    sql: &mut dyn Sql,
+    operation: u64,
+) -> Result<Option<Attested<Credential>>, StoreError> {
+    settled(node, sql, |node, sql| {
+        let (size, open, revoked) = node.fold(|fold, size| {
+            (size, fold.is_open(operation), fold.revocation(operation).map(|r| (r.revoked_at, r.reason)))
+        });
+        let Some(intent) = cells(sql, &format!("{} WHERE op = $1", INTENT.select()), operation)? else {
+            // The caller has the number from somewhere: an operation that waits for its conclusion was there.
+            return Ok(if open {
+                altered(format!("intent op={operation}"), "the row was deleted")
+            } else {
+                Taken::So(None)
+            });
+        };
+        // Its leaf does not say the row's number again: a view may answer with another's.
+        if intent.first() != Some(&Cell::Int(operation as i64)) {
+            return Ok(altered(format!("intent op={operation}"), "another row was answered in its place"));
+        }
+        if operation >= size {
+            return Ok(Taken::Newer(operation));
+        }
+        let conclusion = cells(sql, &format!("{} WHERE op = $1", CONCLUSION.select()), operation)?;
+        if let Some(says) = intent_fault(node, sql, operation, &intent)? {
+            return Ok(altered(format!("intent op={operation}"), says));
+        }
+        match &conclusion {
+            None if open => {}
+            None => return Ok(altered(format!("conclusion op={operation}"), "the row was deleted")),
+            Some(row) => match row.first() {
+                Some(Cell::Int(leaf)) if u64::try_from(*leaf).is_ok_and(|leaf| leaf >= size) => {
+                    return Ok(Taken::Newer(leaf.unsigned_abs()));
+                }
+                _ => {
+                    if let Some(says) = conclusion_fault(node, sql, operation, row)? {
+                        return Ok(altered(format!("conclusion op={operation}"), says));
+                    }
+                }
+            },
+        }
+        let mut row = intent;
+        match conclusion {
+            Some(conclusion) => row.extend(conclusion.into_iter().skip(CONCLUSION.stated)),
+            None => row.extend(std::iter::repeat_n(Cell::Null, CONCLUSION.columns.len() - CONCLUSION.stated)),
+        }
+        row.extend(match revoked {
+            Some((at, reason)) => [Cell::Int(at.unix()), Cell::Int(reason.into())],
+            None => [Cell::Null, Cell::Null],
+        });
+        Ok(Taken::So(Some(Attested(queries::credential_of(Row::new(row))?))))
+    })
+}
+
+fn cells(sql: &mut dyn Sql, text: &str, operation: u64) -> Result<Option<Vec<Cell>>, StoreError> {
+    Ok(sql.query(text, &[Value::index(operation)])?.into_iter().next().map(Row::cells))
+}
+
+fn intent_fault(node: &Node, sql: &mut dyn Sql, operation: u64, row: &[Cell]) -> Result<Option<String>, StoreError> {
+    let leaf = match proved_leaf(node, sql, operation)? {
+        Ok(leaf) => leaf,
+        Err(why) => return Ok(Some(why)),
+    };
+    let ours = leaf.event == Event::Intend && says_row(leaf.row.as_deref(), digest(&INTENT, row));
+    Ok((!ours).then(|| "the row is not the one its leaf stands for".to_owned()))
+}
+
+fn conclusion_fault(
+    node: &Node,
+    sql: &mut dyn Sql,
+    operation: u64,
+    row: &[Cell],
+) -> Result<Option<String>, StoreError> {
+    let index = match row.first() {
+        Some(Cell::Int(leaf)) => u64::try_from(*leaf).unwrap_or(u64::MAX),
+        _ => u64::MAX,
+    };
+    let leaf = match proved_leaf(node, sql, index)? {
+        Ok(leaf) => leaf,
+        Err(why) => return Ok(Some(why)),
+    };
+    let concludes = matches!(leaf.event, Event::Conclude | Event::Fail) && leaf.op == operation;
+    let ours = concludes && says_row(leaf.row.as_deref(), digest(&CONCLUSION, row));
+    Ok((!ours).then(|| "the row is not the one its leaf stands for".to_owned()))
+}
+
+fn digest(table: &'static Table, row: &[Cell]) -> [u8; 32] {
+    row_digest(table, row.iter().skip(table.stated).map(Cell::as_value))
+}
+
+fn says_row(said: Option<&str>, digest: [u8; 32]) -> bool {
+    said == Some(hex::encode(digest).as_str())
+}

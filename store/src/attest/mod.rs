@@ -1,0 +1,22 @@
+//! Rows that decide something, held against what the node knows to be so.
+//!
+//! The order of two looks makes it exact: what is known first, the row after. What is known was published after its commit,
+//! so a row read later is never older; one that is newer is followed first. What is left is a row that nobody of ours wrote,
+//! or one that somebody took away.
+//!
+//! And it answers the question: whoever finds a row by a second key (a serial, a filter, a name on a list) gets it only if the
+//! attested row itself has that key. An index is a hint of where to look; a thief may write into it what he likes.
+
+mod attested;
+mod credentials;
+mod crls;
+mod look;
+mod lost;
+mod records;
+mod search;
+
+pub use attested::Attested;
+pub(crate) use credentials::credential;
+pub(crate) use crls::{crl, object_says};
+pub(crate) use records::{record, records};
+pub(crate) use search::{by_serial, matching};

@@ -1,0 +1,97 @@
+//! Records, of which the fold knows the present version.
+
+use super::attested::Attested;
+use super::look::{Taken, altered, settled};
+use crate::error::StoreError;
+use crate::queries;
+use crate::record::{RecordFilter, StoredRecord};
+use crate::row::row_digest;
+use crate::schema::RECORD;
+use crate::sql::{Cell, Row, Sql};
+use crate::truth::{Node, Version, record_key};
+
+/// The present version of a record.
+pub(crate) fn record(
+    node: &Node,
+    sql: &mut dyn Sql,
+    kind: &str,
+    id: &str,
+) -> Result<Option<Attested<StoredRecord>>, StoreError> {
+    let key = record_key(kind, id);
+    settled(node, sql, |node, sql| {
+        let (size, known) = node.record(&key);
+        let place = || format!("record kind={kind} id={id}");
+        let row = queries::record_get(sql, kind, id)?;
+        Ok(match (known, row) {
+            (None, None) => Taken::So(None),
+            (Some(_), None) => altered(place(), "the row was deleted"),
+            (known, Some(row)) => match judge_record(size, known, row)? {
+                Taken::So(record) => Taken::So(Some(record)),
+                Taken::Newer(leaf) => Taken::Newer(leaf),
+                Taken::Altered { says, .. } => altered(place(), says),
+            },
+        })
+    })
+}
+
+/// Present versions of a kind that match by what they are themselves. One that the list leaves out is not noticed: nothing may be
+/// decided by what it lacks.
+pub(crate) fn records(
+    node: &Node,
+    sql: &mut dyn Sql,
+    kind: &str,
+    filter: &RecordFilter,
+) -> Result<Vec<Attested<StoredRecord>>, StoreError> {
+    settled(node, sql, |node, sql| {
+        let size = node.head().size;
+        let rows = queries::record_list(sql, kind, filter)?;
+        let mut list = Vec::with_capacity(rows.len());
+        for row in rows {
+            // Column 2 is the id; what is none has no place in the fold either.
+            let id = match row.get(2) {
+                Some(Cell::Text(id)) => id.clone(),
+                _ => String::new(),
+            };
+            let place = format!("record kind={kind} id={id}");
+            let known = node.record(&record_key(kind, &id)).1;
+            match judge_record(size, known, row)? {
+                Taken::So(record) if filter.matches(&record) => list.push(record),
+                Taken::So(_) => return Ok(altered(place, "it stands on a list under a key that is not its own")),
+                Taken::Newer(leaf) => return Ok(Taken::Newer(leaf)),
+                Taken::Altered { says, .. } => {
+                    // A version that was replaced between the two looks is not an alteration.
+                    if node.head().size != size {
+                        return Ok(Taken::Newer(size));
+                    }
+                    return Ok(altered(place, says));
+                }
+            }
+        }
+        Ok(Taken::So(list))
+    })
+}
+
+fn judge_record(
+    size: u64,
+    known: Option<Version>,
+    row: Vec<Cell>,
+) -> Result<Taken<Attested<StoredRecord>>, StoreError> {
+    let leaf = match row.first() {
+        Some(Cell::Int(leaf)) => u64::try_from(*leaf).unwrap_or(u64::MAX),
+        _ => u64::MAX,
+    };
+    Ok(match known {
+        _ if leaf >= size => Taken::Newer(leaf),
+        Some(version) if version.leaf == leaf && version.digest == record_digest(&row) => {
+            Taken::So(Attested(queries::record_of(Row::new(row))?))
+        }
+        Some(version) if version.leaf == leaf => altered("", "the row is not the one its leaf stands for"),
+        Some(version) if leaf < version.leaf => altered("", "an older version was put back"),
+        Some(_) | None => altered("", "the row has no leaf"),
+    })
+}
+
+/// The digest of a record's row as it was read: every column after the leaf's own number.
+fn record_digest(row: &[Cell]) -> [u8; 32] {
+    row_digest(&RECORD, row.iter().skip(1).map(Cell::as_value))
+}
