@@ -179,6 +179,70 @@ fn a_word_to_go_on_that_breaks_off_after_its_leaf_is_given_again() {
     });
 }
 
+/// Whether the log of this process had a word in it.
+mod said {
+    use std::fmt::{Debug, Write};
+    use std::sync::{Mutex, OnceLock};
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    static LINES: Mutex<String> = Mutex::new(String::new());
+
+    struct Lines;
+
+    impl Visit for Lines {
+        fn record_debug(&mut self, _: &Field, value: &dyn Debug) {
+            writeln!(LINES.lock().unwrap(), "{value:?}").unwrap();
+        }
+    }
+
+    impl Subscriber for Lines {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, event: &Event<'_>) {
+            event.record(&mut Lines);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    pub fn listen() {
+        static ONCE: OnceLock<()> = OnceLock::new();
+        ONCE.get_or_init(|| tracing::subscriber::set_global_default(Lines).unwrap());
+    }
+
+    /// How many values were said that are this one.
+    pub fn count(value: &str) -> usize {
+        LINES.lock().unwrap().lines().filter(|line| *line == value).count()
+    }
+}
+
+#[test]
+fn a_start_on_an_empty_folder_beside_a_register_with_leaves_is_said_loudly() {
+    said::listen();
+    on_sqlite(|database| async move {
+        // No other test has a register of so many leaves.
+        let (state, leaves) = (tempfile::tempdir().unwrap(), 777);
+        let house = House::open(&database).await;
+        for n in house.ledger.head().size..leaves {
+            house.ledger.record(vec![support::record(&format!("r{n}"), Some(0))]).await.unwrap();
+        }
+        let closed = house.closed().await;
+        closed.open(&database, Some(state.path())).await.unwrap().close().await;
+        assert_eq!(said::count("777"), 1);
+        closed.open(&database, Some(state.path())).await.unwrap().close().await;
+        assert_eq!(said::count("777"), 1, "the folder is this node's now");
+    });
+}
+
 #[test]
 fn a_start_on_a_folder_that_cannot_be_read_is_refused_and_an_operator_leads_out_of_it() {
     on_sqlite(|database| async move {
