@@ -126,7 +126,7 @@ fn a_connection_is_not_led_into_another_schema_by_its_role() {
 }
 
 /// A register put back to yesterday, and its node that was closed since.
-async fn put_back(database: &Database, state: &Path) -> support::Closed {
+async fn put_back(database: &Database, state: &Path) -> (support::Closed, policy::World) {
     let dir = tempfile::tempdir().unwrap();
     let house = House::open_in(database, state).await;
     house.issue(1).await;
@@ -134,19 +134,20 @@ async fn put_back(database: &Database, state: &Path) -> support::Closed {
     sql(database, &format!("VACUUM INTO '{}'", yesterday.display()));
     house.issue(2).await;
     house.checkpoint().await;
+    let world = house.world.clone();
     let closed = house.closed().await;
     for stale in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{stale}", path_of(database).display()));
     }
     std::fs::copy(&yesterday, path_of(database)).unwrap();
-    closed
+    (closed, world)
 }
 
 #[test]
 fn a_word_to_go_on_that_is_not_written_takes_no_hold_away() {
     on_sqlite(|database| async move {
         let state = tempfile::tempdir().unwrap();
-        let closed = put_back(&database, state.path()).await;
+        let (closed, _) = put_back(&database, state.path()).await;
         sql(
             &database,
             "CREATE TRIGGER no BEFORE INSERT ON record WHEN NEW.kind = 'resumption' BEGIN SELECT RAISE(ABORT, 'no'); END",
@@ -154,8 +155,23 @@ fn a_word_to_go_on_that_is_not_written_takes_no_hold_away() {
         assert!(closed.resume(&database, state.path(), "restored").await.is_err());
         let refused = closed.open(&database, Some(state.path())).await;
         assert!(matches!(refused, Err(StoreError::Held(_))), "{refused:?}");
+        // Nor is the folder touched, which may be all that remembers.
+        assert!(state.path().join("checkpoint").exists() && state.path().join("fold").exists());
         sql(&database, "DROP TRIGGER no");
         closed.resume(&database, state.path(), "restored").await.unwrap();
+    });
+}
+
+#[test]
+fn a_word_to_go_on_waits_for_no_clock() {
+    on_sqlite(|database| async move {
+        let state = tempfile::tempdir().unwrap();
+        let (closed, world) = put_back(&database, state.path()).await;
+        world.jump(-7_200);
+        let (house, _) = closed.resume(&database, state.path(), "restored").await.unwrap();
+        // Which everything else does.
+        let refused = house.ledger.record(vec![support::record("a", None)]).await;
+        assert!(matches!(refused, Err(StoreError::Clock(_))), "{refused:?}");
     });
 }
 
@@ -163,7 +179,7 @@ fn a_word_to_go_on_that_is_not_written_takes_no_hold_away() {
 fn a_word_to_go_on_that_breaks_off_after_its_leaf_is_given_again() {
     on_sqlite(|database| async move {
         let state = tempfile::tempdir().unwrap();
-        let closed = put_back(&database, state.path()).await;
+        let (closed, _) = put_back(&database, state.path()).await;
         // What stands in the way of the folder's part.
         let fold = state.path().join("fold");
         std::fs::remove_file(&fold).unwrap();
@@ -249,7 +265,7 @@ fn a_start_on_a_folder_that_cannot_be_read_is_refused_and_an_operator_leads_out_
         for name in ["head", "checkpoint"] {
             let state = tempfile::tempdir().unwrap();
             let _ = std::fs::remove_file(path_of(&database));
-            let closed = put_back(&database, state.path()).await;
+            let (closed, _) = put_back(&database, state.path()).await;
             std::fs::write(state.path().join(name), "garbage").unwrap();
             let refused = closed.open(&database, Some(state.path())).await;
             assert!(matches!(&refused, Err(StoreError::Held(why)) if why.contains(name)), "{refused:?}");

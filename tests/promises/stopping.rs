@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::house::{House, text};
+use crate::house::{House, PATIENCE, text, until};
 use crate::postgres::Postgres;
 
 #[test]
@@ -34,6 +34,8 @@ fn a_service_over_a_frozen_database_stops_and_goes_on_from_where_it_was() {
             curl.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("curl runs")
         })
         .collect();
+    // By then the service's own tasks wait for it too.
+    assert!(until(PATIENCE, || house.curl(&[&house.http("/readyz")]).status == 503));
     house.stop();
     for curl in &mut waiting {
         let _ = curl.wait();
