@@ -40,7 +40,8 @@ pub struct Limits {
     /// For sending an answer, after the time for making it; a connection that takes longer is cut. A CRL of 16 MiB passes
     /// with 1.2 Mbit/s.
     pub answer: Duration,
-    /// For connections to finish after the shutdown signal.
+    /// For connections to finish after the shutdown signal. What comes after it (the last head, the threads of the register) has
+    /// bounds of its own, four seconds in all: the process ends within ten.
     pub drain: Duration,
     /// Tokens that one address may guess wrong in a minute before further wrong ones are answered 429.
     pub failures: u32,
@@ -62,7 +63,7 @@ impl Default for Limits {
             body: Duration::from_secs(10),
             request: Duration::from_secs(30),
             answer: Duration::from_secs(120),
-            drain: Duration::from_secs(10),
+            drain: Duration::from_secs(5),
             failures: 20,
             token_memory: Duration::from_secs(2),
         }

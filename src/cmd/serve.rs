@@ -1,5 +1,7 @@
 //! `chancery serve`: opens the house and serves until it is told to stop.
 
+use std::time::Duration;
+
 use policy::{Name, Owner};
 use tracing::{info, warn};
 
@@ -10,6 +12,9 @@ use crate::house;
 
 /// Whose the server's own TLS certificate is, in lists and on the dashboard.
 const SERVER_OWNER: &str = "chancery";
+
+/// What signing the last head may take.
+const LAST_HEAD_MAX: Duration = Duration::from_secs(1);
 
 /// Runs `chancery serve`.
 pub async fn run(global: &Global) -> Result<(), Failure> {
@@ -26,8 +31,10 @@ pub async fn run(global: &Global) -> Result<(), Failure> {
         .await
         .or_exit(Exit::Failed, "the server ended")?;
     // What the next start goes by: the last head is signed, written down, and kept in the token.
-    if let Err(error) = closing.checkpoint().await {
-        warn!(%error, "the last head of the log is signed by the next start");
+    match tokio::time::timeout(LAST_HEAD_MAX, closing.checkpoint()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(%error, "the last head of the log is signed by the next start"),
+        Err(_elapsed) => warn!("the last head of the log is signed by the next start: the register does not answer"),
     }
     register.close().await;
     info!("stopped");

@@ -27,7 +27,7 @@ use crate::record::{Record, RecordFilter, StoredRecord};
 use crate::register::{LogConfig, Register, Resumed, SignedHead};
 use crate::sql::Sql;
 use crate::texts::{self, TextKind};
-use crate::truth::{self, Integrity, Revocations, TileAt};
+use crate::truth::{self, Anchor, Integrity, Revocations, TileAt};
 use crate::verify::AuditState;
 
 /// No log is ever this long; a larger number is a mistake of the caller's.
@@ -84,7 +84,23 @@ impl Ledger {
         }
         let (register, resumed) = Register::open(database, pool, log, world, true).await?;
         let ledger = Ledger { inner: Arc::new(Inner { mint, register }), lane: Lane::Request };
-        let resumed = resumed.ok_or_else(|| StoreError::Invalid("this node keeps no folder".into()))?;
+        match ledger.go_on(resumed, actor, reason).await {
+            Ok(resumed) => Ok((ledger, resumed)),
+            Err(error) => {
+                ledger.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes why, and then lets the folder and the token go on.
+    async fn go_on(
+        &self,
+        resumed: Option<(Resumed, Anchor)>,
+        actor: ActorStamp,
+        reason: &str,
+    ) -> Result<Resumed, StoreError> {
+        let (resumed, anchor) = resumed.ok_or_else(|| StoreError::Invalid("this node keeps no folder".into()))?;
         let head = |head: Head| serde_json::json!({ "size": head.size, "root": hex::encode(head.root) });
         let record = Record {
             kind: RESUMPTION,
@@ -96,8 +112,10 @@ impl Ledger {
             actor,
             expect: None,
         };
-        ledger.record(vec![record]).await?;
-        Ok((ledger, resumed))
+        // It takes nothing from anybody, and an operator is there: no clock holds it back.
+        self.withdraw(vec![record]).await?;
+        self.register().go_on(anchor).await?;
+        Ok(resumed)
     }
 
     /// A handle for whoever finds out who a caller is: its look-ups by key (`record_get`, `credential`) wait neither for
@@ -106,7 +124,8 @@ impl Ledger {
         Ledger { inner: Arc::clone(&self.inner), lane: Lane::Authentication }
     }
 
-    /// Keeps the newest checkpoint in the token, writes what is queued and ends the threads. Every other handle answers `Closed` afterwards.
+    /// Keeps the newest checkpoint in the token, writes what is queued, ends the threads and writes the fold down, within about three
+    /// seconds whatever the database does. Every other handle answers `Closed` afterwards.
     pub async fn close(self) {
         let inner = self.inner;
         inner.register.note_in_token().await;
@@ -324,6 +343,12 @@ impl Ledger {
     /// every second: a register that was cut is then noticed although nobody writes.
     pub async fn follow(&self) -> Result<(), StoreError> {
         self.register().follow().await
+    }
+
+    /// Holds this node's tree against what other nodes with this token signed, by the token's own memory: two nodes that were led onto
+    /// two registers stop. Call it every few seconds, from a task of its own.
+    pub async fn meet(&self) -> Result<(), StoreError> {
+        self.register().meet().await
     }
 
     /// Raises an alarm about something that the register should hold and does not, as somebody outside this room knows: a

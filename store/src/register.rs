@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use hsm::{Message, Pool};
 use policy::{Timestamp, World};
@@ -36,6 +37,12 @@ const CHECKPOINTS_UNDER_WAY: usize = 16;
 const HASHED_BYTES_MAX: usize = 65_536;
 /// An alarm list is for people; what does not fit is in `counts`.
 const UNCONCLUDED_MAX: usize = 1_000;
+/// What the threads have to end in: a database that is frozen holds them for as long as it likes, and what was not answered by then
+/// was not promised.
+const STOP_MAX: Duration = Duration::from_secs(2);
+const STOP_POLL: Duration = Duration::from_millis(5);
+/// What the token has to keep the last checkpoint in.
+const LAST_NOTE_MAX: Duration = Duration::from_secs(1);
 /// Records of one call: one ACME order and all its authorizations.
 const RECORDS_MAX: usize = 256;
 
@@ -96,7 +103,7 @@ impl Register {
         log: LogConfig,
         world: World,
         resume: bool,
-    ) -> Result<(Register, Option<Resumed>), StoreError> {
+    ) -> Result<(Register, Option<(Resumed, Anchor)>), StoreError> {
         log::check_origin(&log.origin)?;
         // A connection lives and ends off the async threads: PostgreSQL's brings a runtime of its own.
         let (known, origin) = (database.clone(), log.origin.clone());
@@ -123,14 +130,16 @@ impl Register {
                 keep_key(sql.as_mut(), &made)?;
             }
             let anchor = log.state.as_deref().map(Anchor::open).transpose()?;
-            let (resumed, in_token) = match &anchor {
+            let (node, resumed) = match anchor {
                 Some(anchor) if resume => {
-                    let (head, known) = Node::resume(sql.as_mut(), &log.origin, &key, (anchor, in_token))?;
-                    (Some(Resumed { head, known }), None)
+                    let (node, head, known) = Node::resume(sql.as_mut(), &log.origin, key, (&anchor, in_token), world)?;
+                    (node, Some((Resumed { head, known }, anchor)))
                 }
-                Some(_) | None => (None, in_token),
+                anchor @ (Some(_) | None) => {
+                    (Node::load(sql.as_mut(), &log.origin, key, (anchor, in_token), world)?, None)
+                }
             };
-            let node = Arc::new(Node::load(sql.as_mut(), &log.origin, key, (anchor, in_token), world)?);
+            let node = Arc::new(node);
             writers_clock.begin(&node);
             let away = (writers_clock.in_force(), writers_clock.shows());
             let (writer, thread) =
@@ -153,20 +162,71 @@ impl Register {
             clock,
             away,
         };
-        if let (Some(_), Some(note)) = (resumed, &register.token_note)
-            && let Err(error) = note.forget().await
-        {
-            register.stop();
-            return Err(error);
-        }
         Ok((register, resumed))
     }
 
-    /// Keeps the newest signed checkpoint in the token: the node ends.
+    /// The leaf that says why is durable: now the token and the folder let go of the history that is given up. Whatever breaks off
+    /// leaves one of them, and with it a start that is refused until the same command is given again.
+    pub(crate) async fn go_on(&self, anchor: Anchor) -> Result<(), StoreError> {
+        if let Some(note) = &self.token_note {
+            note.forget().await?;
+        }
+        let node = Arc::clone(&self.node);
+        blocking(move || node.go_on(anchor)).await
+    }
+
+    /// Holds this node's tree against what other nodes with the token signed, outside the database: two nodes may be led onto two
+    /// registers, each of which looks whole.
+    pub(crate) async fn meet(&self) -> Result<(), StoreError> {
+        let Some(note) = &self.token_note else { return Ok(()) };
+        // The token first: a head in it was durable before it was signed, so the register that is read afterwards has it.
+        let heads = note.unmet().await?;
+        self.follow().await?;
+        let mut reached = true;
+        for theirs in heads {
+            let size = self.node.head().size;
+            if theirs.size > size {
+                reached = false;
+                if note.reached(false, self.node.gone_by()) {
+                    let says = "the token has a signed head of another register";
+                    return Err(self
+                        .node
+                        .hold(format!("{says}: of {} leaves, and this one ends at {size}", theirs.size))
+                        .into());
+                }
+                continue;
+            }
+            let node = Arc::clone(&self.node);
+            let root = self.ask(Lane::Request, move |sql| truth::root_at(&node, sql, theirs.size)).await?;
+            match root {
+                Ok(root) if root == theirs.root => note.agreed(theirs),
+                Ok(_) => {
+                    let says = "the token has a signed head of another register";
+                    return Err(self
+                        .node
+                        .hold(format!("{says}: other leaves, the first {} of them", theirs.size))
+                        .into());
+                }
+                Err(why) => {
+                    self.node.alarm("log", &why);
+                    return Err(StoreError::Altered(why));
+                }
+            }
+        }
+        if reached {
+            note.reached(true, self.node.gone_by());
+        }
+        Ok(())
+    }
+
+    /// Keeps the newest signed checkpoint in the token: the node ends. One that is held does not: its register may be the wrong one.
     pub(crate) async fn note_in_token(&self) {
         let signed = self.signed().clone();
-        if let (Some(note), Some(signed)) = (&self.token_note, signed) {
-            note.keep_at_once(signed.size, &signed.note).await;
+        if let (Some(note), Some(signed), Ok(())) = (&self.token_note, signed, self.node.not_held()) {
+            let kept = tokio::time::timeout(LAST_NOTE_MAX, note.keep_at_once(signed.size, &signed.note)).await;
+            if kept.is_err() {
+                tracing::warn!("the token did not keep the last checkpoint in time");
+            }
         }
     }
 
@@ -175,10 +235,20 @@ impl Register {
         if threads.is_empty() {
             return;
         }
-        self.writer.stop();
+        let until = Instant::now() + STOP_MAX;
         self.readers.stop();
+        self.writer.stop(until);
         for thread in threads {
-            let _ = thread.join();
+            while !thread.is_finished() && Instant::now() < until {
+                std::thread::sleep(STOP_POLL);
+            }
+            match thread.is_finished() {
+                // A panic of a thread was its own.
+                true => drop(thread.join()),
+                false => {
+                    tracing::warn!(thread = thread.thread().name(), "the database holds a thread, which is left behind")
+                }
+            }
         }
         if let Err(error) = self.node.write_image(true) {
             tracing::warn!(%error, "the fold was not written down: the next start reads more of the log");

@@ -78,9 +78,9 @@ fn a_crl_that_was_never_signed_leaves_nothing_or_all_of_it() {
     on_both(|database| async move {
         let house = House::open(&database).await;
         let first = signed(&house, large(&house, 10, 3 << 20)).await;
-        // Refused by the register: its serial is taken.
+        // Refused by the register: its number is taken.
         let refused = house.ledger.intend(large(&house, 10, 5 << 20)).await;
-        assert!(matches!(refused, Err(StoreError::Duplicate(_))), "{refused:?}");
+        assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
         assert_eq!(chunks(&database).await, 4);
         // The process ends between intent and signature: it may have been signed, so it is kept whole.
         house.ledger.intend(large(&house, 11, 1 << 20)).await.unwrap();

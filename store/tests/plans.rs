@@ -105,6 +105,7 @@ async fn exercise(database: &Database) {
         ledger.audit_step().await.unwrap();
     }
     ledger.follow().await.unwrap();
+    ledger.meet().await.unwrap();
     ledger.time().await.unwrap();
     ledger.database_time().await.unwrap();
     ledger.withdraw(vec![record("r4", None)]).await.unwrap();

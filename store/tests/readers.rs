@@ -40,6 +40,20 @@ fn a_report_that_does_not_end_is_ended_and_nobody_else_waits_for_it() {
     });
 }
 
+/// PostgreSQL holds no NUL in a text. Whoever asks with one is told so, and no promise is broken.
+#[test]
+fn a_text_that_the_engine_cannot_hold_is_the_askers_mistake() {
+    let postgres = store::testing::TestPostgres::start();
+    run(async {
+        let house = House::open(&postgres.database()).await;
+        let asked = house.ledger.list(Filter { name: Some("dns:\0".into()), ..Filter::default() }).await;
+        assert!(matches!(asked, Err(StoreError::Invalid(_))), "{asked:?}");
+        let asked = house.ledger.record_get("thing", "\0").await;
+        assert!(matches!(asked, Err(StoreError::Invalid(_))), "{asked:?}");
+        house.ledger.list(Filter::default()).await.unwrap();
+    });
+}
+
 #[test]
 fn a_shutdown_does_not_wait_for_what_is_asked_behind_a_report_that_does_not_end() {
     on_sqlite(|database| async move {

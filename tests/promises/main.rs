@@ -17,5 +17,6 @@ mod crash;
 mod database_thief;
 mod quickstart;
 mod ssh;
+mod stopping;
 mod time;
 mod token_loss;

@@ -73,6 +73,23 @@ impl Postgres {
         succeed(psql);
     }
 
+    /// Freezes the server and everything it started: connections stay open, and nothing is answered.
+    pub fn freeze(&self) {
+        self.signal_all("-STOP");
+    }
+
+    /// Lets a frozen server go on.
+    pub fn thaw(&self) {
+        self.signal_all("-CONT");
+    }
+
+    fn signal_all(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        // The server first: then it makes no more of them.
+        status(Command::new("kill").arg(signal).arg(&id).args(children.split_whitespace()));
+    }
+
     /// A URL that Chancery understands.
     pub fn url(&self) -> String {
         format!("postgres://chancery@127.0.0.1:{}/postgres", self.port)
@@ -81,6 +98,8 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
+        // A frozen server would not hear.
+        self.thaw();
         // SIGINT is PostgreSQL's fast shutdown; setpriv replaced itself with the server, so this is its process id.
         status(Command::new("kill").args(["-INT", &self.child.id().to_string()]));
         let _ = self.child.wait();

@@ -80,6 +80,10 @@ pub(crate) async fn guard(State(edge): State<Arc<Edge>>, request: Request, next:
             Problem::new(Kind::Malformed, "An HTTP/1.1 request has one Host header (RFC 9112 section 3.2).")
                 .into_response()
         }
+        Some(_) if has_control_characters(request.uri()) => {
+            Problem::new(Kind::Malformed, "A path or a query has no control characters in it, percent-encoded or not.")
+                .into_response()
+        }
         Some(place) => edge.answer(request, next).await.map(|body| Keeping::body(body, place)),
         None => {
             edge.metrics.shed();
@@ -121,6 +125,26 @@ impl Edge {
 /// might otherwise take it for two different requests.
 fn has_one_host(request: &Request) -> bool {
     request.version() != Version::HTTP_11 || request.headers().get_all(header::HOST).iter().count() == 1
+}
+
+/// No name, cursor or number of ours has one, and one database would hold it where another would not. Undecodable bytes are left to
+/// whoever reads the part.
+fn has_control_characters(uri: &http::Uri) -> bool {
+    let Some(text) = uri.path_and_query().map(http::uri::PathAndQuery::as_str) else { return false };
+    if !text.contains('%') {
+        return text.contains(char::is_control);
+    }
+    let (bytes, mut decoded, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
+    while let Some(byte) = bytes.get(at) {
+        let pair = bytes.get(at + 1..at + 3).filter(|_| *byte == b'%').and_then(|pair| std::str::from_utf8(pair).ok());
+        let (value, length) = match pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(value) => (value, 3),
+            None => (*byte, 1),
+        };
+        decoded.push(value);
+        at += length;
+    }
+    String::from_utf8_lossy(&decoded).contains(char::is_control)
 }
 
 /// A panic, caught. Its message went to the panic hook, that is to the log.
@@ -231,6 +255,20 @@ mod tests {
         let held = from(1).await;
         assert_eq!(from(1).await.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!((held.status(), from(2).await.status()), (StatusCode::OK, StatusCode::OK));
+    }
+
+    #[tokio::test]
+    async fn control_characters_reach_no_handler() {
+        let (router, _) = router(Limits::default());
+        for path in
+            ["/answers?name=%00", "/answers?a=b&%0a=c", "/answers?x=%7F", "/answers?x=%c2%85", "/a%00nswers", "/%1b"]
+        {
+            let answer = ask(&router, path).await;
+            assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{path}");
+        }
+        for path in ["/answers?name=%20%C3%A9", "/answers?x=%", "/answers?x=%0", "/answers?x=%zz", "/answers?x=%ff"] {
+            assert_eq!(ask(&router, path).await.status(), StatusCode::OK, "{path}");
+        }
     }
 
     #[tokio::test]

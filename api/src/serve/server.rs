@@ -2,11 +2,12 @@
 //!
 //! Order at start: bind both sockets (a taken port is known at once), serve plain HTTP (CRLs must be there even while the
 //! HSM is away), get the server's certificate, serve HTTPS, say ready. At shutdown: no new connections, open ones finish
-//! within `limits.drain`, tasks end.
+//! within `limits.drain`, tasks end within the same time, or are left behind.
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use acme::{AcmeConfig, AcmeState, StartError};
 use axum::Router;
@@ -26,6 +27,9 @@ use crate::edge::{Door, Edge, ServerCertificate, TlsError, guard, no_such_method
 use crate::limits::Limits;
 use crate::observe::Metrics;
 use crate::public;
+
+/// Tasks have ended long before, unless the database holds one.
+const LAST_TASKS_MAX: Duration = Duration::from_millis(500);
 
 /// Where and how to serve.
 #[derive(Clone, Debug)]
@@ -110,7 +114,12 @@ pub async fn serve(
 
     let certificate = ServerCertificate::new(authority, world, config.names, config.owner);
     let tls = TlsAcceptor::from(Arc::new(certificate.config()?));
-    if let Some(validity) = certificate.first(&stop).await? {
+    let first = tokio::select! {
+        () = stop.cancelled() => None,
+        first = certificate.first(&stop) => first?,
+    };
+    let drained = drained(&stop, config.limits.drain);
+    if let Some(validity) = first {
         let secure = Door {
             listener: https,
             tls: Some(tls),
@@ -125,12 +134,25 @@ pub async fn serve(
         secure.serve(stop.clone()).await;
     }
     stop.cancel();
+    // One time for all of it, from the signal on.
+    let until = drained.await.unwrap_or_else(|_| Instant::now());
     if let Some(acme) = acme {
-        acme.drain(config.limits.drain).await;
+        acme.drain(until.saturating_duration_since(Instant::now())).await;
     }
     tasks.close();
-    tasks.wait().await;
+    if tokio::time::timeout_at((until + LAST_TASKS_MAX).into(), tasks.wait()).await.is_err() {
+        tracing::warn!(tasks = tasks.len(), "work of the service's own was still under way when it stopped");
+    }
     Ok(())
+}
+
+/// When the time for what is under way ends, known once the signal came.
+fn drained(stop: &CancellationToken, drain: Duration) -> tokio::task::JoinHandle<Instant> {
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        Instant::now() + drain
+    })
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, ApiError> {

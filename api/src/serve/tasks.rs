@@ -19,6 +19,8 @@ use crate::problem::chain;
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// What other nodes wrote is known after this, and a log that was cut is noticed although nobody writes.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+/// What other nodes with the same token signed is held against this node's tree after this.
+const MEET_EVERY: Duration = Duration::from_secs(2);
 /// A step of the service's own audit: what is new, and a tile of what is old.
 const AUDIT_EVERY: Duration = Duration::from_secs(1);
 /// The authority itself knows which CRL is due; asking is cheap.
@@ -32,6 +34,13 @@ pub(crate) fn spawn(tasks: &TaskTracker, app: &App, renewer: Renewer, stop: &Can
     tasks.spawn(every("follow", FOLLOW_EVERY, app.clone(), stop.clone(), |app| async move {
         Ok(app.ledger().follow().await?)
     }));
+    tasks.spawn(every(
+        "meet",
+        MEET_EVERY,
+        app.clone(),
+        stop.clone(),
+        |app| async move { Ok(app.ledger().meet().await?) },
+    ));
     tasks.spawn(every("audit", AUDIT_EVERY, app.clone(), stop.clone(), |app| async move {
         app.ledger().audit_step().await.map(drop).map_err(CaError::from)
     }));
@@ -58,7 +67,12 @@ where
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        match work(app.clone()).await {
+        // A database that is frozen holds nobody up at the end: what is broken off here, the next start does.
+        let done = tokio::select! {
+            () = stop.cancelled() => return,
+            done = work(app.clone()) => done,
+        };
+        match done {
             Ok(()) => pause = PAUSE_FIRST,
             Err(error) => {
                 app.metrics().task_failed(name);

@@ -11,7 +11,7 @@ use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
 use store::{Covers, Crl};
 
 use crate::craft::Office;
-use crate::craft::crl::Roll;
+use crate::craft::crl::{Roll, this_update};
 use crate::error::CaError;
 use crate::gate::Gate;
 use crate::status::shelf::{PublishedCrl, Shelf};
@@ -97,6 +97,7 @@ impl Publisher {
     pub(crate) async fn publish(&self, label: &str, series: &mut Series) -> Result<bool, CaError> {
         let issuer = self.office.hierarchy.issuing(label)?;
         let now = self.office.checks.clock.of_crl(&issuer)?;
+        let this_update = this_update(&issuer, now)?;
         for _ in 0..NUMBERS_MAX {
             // What is known of the revoked first, the newest CRL after: it may cover more than was known, never less.
             let known = self.office.ledger.revocations_in(label, 0..0).covers;
@@ -104,7 +105,7 @@ impl Publisher {
             if newest.as_ref().is_some_and(|crl| !due(crl, &known, now)) {
                 return Ok(false);
             }
-            let number = newest.as_ref().map_or(0, |crl| crl.number).max(series.last_number) + 1;
+            let number = number_after(newest.as_ref().map_or(0, |crl| crl.number).max(series.last_number), this_update);
             series.last_number = number;
             let (grant, issuer) = (grant(&self.office.gate)?, Arc::clone(&issuer));
             // A panic in there loses the roll, and the next CRL begins a new one.
@@ -138,6 +139,12 @@ async fn off_the_async_threads<T: Send + 'static>(work: impl FnOnce() -> T + Sen
     done.map_err(|e| CaError::Internal(format!("the work on a CRL ended: {e}")))
 }
 
+/// The next CRL number: above the last, and not below its own second, so that a register that is put back does not give a number
+/// a second time to another CRL (RFC 5280 section 5.2.3; docs/decisions/008).
+fn number_after(last: u64, this_update: Timestamp) -> u64 {
+    last.saturating_add(1).max(u64::try_from(this_update.unix()).unwrap_or(0))
+}
+
 fn due(newest: &PublishedCrl, known: &Covers, now: Timestamp) -> bool {
     newest.told != Some(known.revocations()) || now.since(newest.this_update) >= AGE_MAX_SECS
 }
@@ -148,3 +155,18 @@ const AGE_MAX_SECS: i64 = 86_400;
 const NUMBERS_MAX: usize = 8;
 /// So long the public waits for a CRL that another node made, before it gets the one on the shelf.
 const WAIT_MAX: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_comes_once_although_the_register_is_put_back() {
+        let at = Timestamp::from_unix;
+        assert_eq!(number_after(0, at(1_790_000_000)), 1_790_000_000);
+        assert_eq!(number_after(1_790_000_000, at(1_790_000_000)), 1_790_000_001, "two of one second");
+        // The newest of a register that lost a day: the lost numbers lie between.
+        assert_eq!(number_after(1_790_000_000, at(1_790_086_400)), 1_790_086_400);
+        assert_eq!(number_after(7, at(-1)), 8);
+    }
+}

@@ -25,8 +25,8 @@ pub struct PublishedCrl {
     pub this_update: Timestamp,
     /// nextUpdate.
     pub next_update: Timestamp,
-    /// No earlier CRL of the issuer has this thisUpdate, surely: a date tells it from those before. Two that are made within a
-    /// second have one date.
+    /// No earlier CRL of the issuer has this thisUpdate, surely: its number is its own second, and one of the same second before it
+    /// would have left it a greater one. A date then tells it from those before.
     pub is_dated: bool,
     /// How many revocations it was made of.
     pub(crate) told: Option<u64>,
@@ -40,14 +40,15 @@ impl PublishedCrl {
     pub(crate) fn of(crl: &Crl) -> Option<PublishedCrl> {
         let (der, validity) = (Bytes::from(crl.x509_der()), crl.validity?);
         let detail = |name: &str| crl.details.get(name).and_then(serde_json::Value::as_u64);
+        let number = crl.serial.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
         Some(PublishedCrl {
             sha256: sha256(&der),
             der,
             operation: crl.operation,
-            number: crl.serial.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)),
+            number,
             this_update: validity.not_before(),
             next_update: validity.not_after(),
-            is_dated: false,
+            is_dated: i64::try_from(number) == Ok(validity.not_before().unix()),
             told: detail("revocations"),
             listed: detail("listed").unwrap_or(0),
             issuer: crl.issuer.clone(),
@@ -82,14 +83,12 @@ impl Shelf {
     }
 
     /// Puts a CRL there, unless a newer one is; answers which it is now.
-    pub(crate) fn put(&self, mut new: PublishedCrl) -> PublishedCrl {
+    pub(crate) fn put(&self, new: PublishedCrl) -> PublishedCrl {
         let mut crls = self.crls.write().unwrap_or_else(PoisonError::into_inner);
         let there = crls.get(&new.issuer);
         if let Some(there) = there.filter(|there| there.operation >= new.operation) {
             return there.clone();
         }
-        new.is_dated = new.number == 1
-            || there.is_some_and(|there| there.number + 1 == new.number && there.this_update < new.this_update);
         crls.insert(new.issuer.clone(), new.clone());
         new
     }

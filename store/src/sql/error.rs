@@ -22,6 +22,9 @@ pub(crate) enum SqlError {
     /// The statement took longer than its deadline, and was ended.
     #[error("a statement took longer than {0:?}, and was ended")]
     Late(Duration),
+    /// A text that the engine cannot hold.
+    #[error("{0}")]
+    Unfit(String),
     /// The statement itself is wrong for this database.
     #[error("{0}")]
     Wrong(String),
@@ -34,6 +37,7 @@ impl From<SqlError> for StoreError {
             SqlError::Away(why) | SqlError::Lost(why) => StoreError::Unavailable(why),
             SqlError::Corrupt(why) => StoreError::Corrupt(why),
             SqlError::Late(limit) => StoreError::Late { limit },
+            SqlError::Unfit(why) => StoreError::Invalid(why),
             SqlError::Wrong(why) => StoreError::Database(why),
         }
     }

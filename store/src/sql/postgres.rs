@@ -41,7 +41,7 @@ pub(super) struct Postgres {
 
 impl Postgres {
     pub(super) fn open(url: &str, usage: Use, limit: Duration) -> Result<Postgres, SqlError> {
-        let mut client = dial(url)?;
+        let (mut client, names_schema) = dial(url)?;
         // A commit that returned must survive: refuse a server or role that was set to answer early.
         let setup = format!(
             "SET synchronous_commit = on; SET statement_timeout = {}; \
@@ -49,6 +49,10 @@ impl Postgres {
             limit.as_millis()
         );
         client.batch_execute(&setup).map_err(fault)?;
+        if !names_schema {
+            // Not what the role or the database says now: whoever may alter those would lead later connections elsewhere.
+            client.batch_execute("SET search_path = public, pg_temp").map_err(fault)?;
+        }
         if usage == Use::Read {
             client.batch_execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY").map_err(fault)?;
         }
@@ -182,19 +186,21 @@ fn read(row: &postgres::Row) -> Result<Row, SqlError> {
     Ok(Row::new(cells.collect::<Result<_, _>>()?))
 }
 
-fn dial(url: &str) -> Result<Client, SqlError> {
+/// The connection, and whether the URL itself says in which schema the register lies.
+fn dial(url: &str) -> Result<(Client, bool), SqlError> {
     let (url, roots) = take_root_file(url)?;
     let mut config: Config = url.parse().map_err(|e: postgres::Error| SqlError::Wrong(format!("database URL: {e}")))?;
     config.connect_timeout(CONNECT_TIMEOUT).keepalives_idle(KEEPALIVE_IDLE).application_name("chancery");
+    let names_schema = config.get_options().is_some_and(|options| options.contains("search_path"));
     if config.get_ssl_mode() != SslMode::Require {
         if !config.get_hosts().iter().all(is_local) {
             let line = "a register on another host needs `sslmode=require&sslrootcert=FILE` in its URL";
             return Err(SqlError::Wrong(line.into()));
         }
-        return config.connect(NoTls).map_err(dial_fault);
+        return config.connect(NoTls).map(|client| (client, names_schema)).map_err(dial_fault);
     }
     let roots = roots.ok_or_else(|| SqlError::Wrong("sslmode=require needs `sslrootcert=FILE` in the URL".into()))?;
-    config.connect(tls(&roots)?).map_err(dial_fault)
+    config.connect(tls(&roots)?).map(|client| (client, names_schema)).map_err(dial_fault)
 }
 
 /// `sslrootcert` is libpq's name for it; the driver leaves TLS to us and does not know it.
@@ -243,7 +249,7 @@ fn tls(root_file: &str) -> Result<MakeRustlsConnect, SqlError> {
 /// A refused password or a missing database will not mend itself; everything else about dialling may.
 fn dial_fault(error: postgres::Error) -> SqlError {
     match fault(error) {
-        SqlError::Wrong(why) => SqlError::Wrong(why),
+        wrong @ (SqlError::Wrong(_) | SqlError::Unfit(_)) => wrong,
         SqlError::Taken(why) | SqlError::Away(why) | SqlError::Lost(why) | SqlError::Corrupt(why) => {
             SqlError::Away(why)
         }
@@ -259,6 +265,10 @@ fn fault(error: postgres::Error) -> SqlError {
     let Some(code) = error.code() else { return without_code(why) };
     if *code == SqlState::UNIQUE_VIOLATION {
         return SqlError::Taken(why);
+    }
+    // A NUL: SQLite holds it, PostgreSQL does not.
+    if *code == SqlState::CHARACTER_NOT_IN_REPERTOIRE {
+        return SqlError::Unfit(why);
     }
     // PostgreSQL Appendix A, by class: 53 insufficient resources (disk full), 57 operator intervention (shutdown, timeout),
     // 58 system error, 55 not in the needed state (lock), 40 rollback (deadlock), 25 read-only after a failover.

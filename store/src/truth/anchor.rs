@@ -8,6 +8,9 @@
 //! `burned`      a size up to which no checkpoint is signed: an earlier history of this log may have signed there
 //! `fold`        an image of the fold, so that a start reads only the leaves that came since
 //!
+//! A file that is there and cannot be read is never taken for one that is not there: the start is refused. Only the image costs
+//! nothing but time.
+//!
 //! Trusted for: how far the log was. Whoever deletes the folder makes the node believe the next sealed head it meets.
 
 use std::fs::{self, File, OpenOptions};
@@ -49,18 +52,45 @@ impl Anchor {
         Ok(Anchor { dir: dir.to_owned(), head: Mutex::new(head) })
     }
 
-    /// The newest head that this node saw, by either file.
+    /// The newest head that this node saw, by either file; refused if one is there that no node wrote.
     pub fn newest(&self) -> Result<Option<Head>, StoreError> {
-        let away = |e: std::io::Error| StoreError::Unavailable(format!("{}: {e}", self.dir.display()));
+        Ok([self.plain()?, self.signed()?].into_iter().flatten().max_by_key(|head| head.size))
+    }
+
+    /// The newest head in what can be read: for an operator who goes on without the rest.
+    pub fn newest_readable(&self) -> Option<Head> {
+        let found = [self.plain(), self.signed()].into_iter().filter_map(|found| {
+            found.unwrap_or_else(|error| {
+                tracing::warn!(%error, "gone on without it");
+                None
+            })
+        });
+        found.max_by_key(|head| head.size)
+    }
+
+    fn plain(&self) -> Result<Option<Head>, StoreError> {
         let mut line = vec![0; HEAD_BYTES];
-        let read = self.file().read_at(&mut line, 0).map_err(away)?;
+        let read = self.file().read_at(&mut line, 0).map_err(|e| self.away(HEAD, &e))?;
         line.truncate(read);
-        let plain = std::str::from_utf8(&line).ok().and_then(parse_head);
-        let signed = match self.read(CHECKPOINT)? {
-            Some(note) => Checkpoint::parse(&note).ok().map(|c| Head { size: c.size, root: c.root }),
-            None => None,
-        };
-        Ok([plain, signed].into_iter().flatten().max_by_key(|head| head.size))
+        if line.is_empty() {
+            // Made a moment ago.
+            return Ok(None);
+        }
+        let head = std::str::from_utf8(&line).ok().and_then(parse_head);
+        head.map(Some).ok_or_else(|| self.unreadable(HEAD))
+    }
+
+    fn signed(&self) -> Result<Option<Head>, StoreError> {
+        let Some(note) = self.read(CHECKPOINT)? else { return Ok(None) };
+        match Checkpoint::parse(&note) {
+            Ok(checkpoint) => Ok(Some(Head { size: checkpoint.size, root: checkpoint.root })),
+            Err(_) => Err(self.unreadable(CHECKPOINT)),
+        }
+    }
+
+    /// Flushes the noted head.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.file().sync_all().map_err(|e| self.away(HEAD, &e))
     }
 
     /// Notes a head. Not flushed: a process that is killed loses nothing, a host that loses power at most what came since
@@ -92,22 +122,37 @@ impl Anchor {
 
     /// The size up to which no checkpoint is signed.
     pub fn burned(&self) -> Result<u64, StoreError> {
-        let text = self.read(BURNED)?.unwrap_or_default();
-        Ok(text.trim().parse().unwrap_or(0))
+        let Some(text) = self.read(BURNED)? else { return Ok(0) };
+        text.trim().parse().map_err(|_| {
+            let path = self.dir.join(BURNED);
+            StoreError::Held(format!(
+                "{} is no number: write the size of the greatest checkpoint that anybody kept into it, and try again",
+                path.display()
+            ))
+        })
     }
 
-    /// Takes the note away and begins again at a head: an operator said so. What was signed of the history that is given up
-    /// cannot be taken back, so its sizes are burned: there are never two checkpoints of one size.
-    pub fn begin_at(&self, head: &Head, burned: u64) -> Result<(), StoreError> {
-        self.replace(BURNED, self.burned()?.max(burned).to_string().as_bytes())?;
-        for name in [HELD, CHECKPOINT, FOLD] {
-            match fs::remove_file(self.dir.join(name)) {
-                Err(e) if e.kind() != ErrorKind::NotFound => return Err(self.away(name, &e)),
-                Ok(()) | Err(_) => {}
-            }
-        }
+    /// No checkpoint of these sizes is signed any more: of the history that is given up they may have been, which cannot be taken
+    /// back, and there are never two checkpoints of one size.
+    pub fn burn(&self, size: u64) -> Result<(), StoreError> {
+        self.replace(BURNED, self.burned()?.max(size).to_string().as_bytes())
+    }
+
+    /// Begins again at a head: an operator said so, and a leaf says why. That the node was held goes last: whatever breaks off
+    /// before leaves a node that is still held.
+    pub fn begin_at(&self, head: &Head) -> Result<(), StoreError> {
+        self.remove(FOLD)?;
+        self.remove(CHECKPOINT)?;
         self.note_head(head);
-        self.file().sync_all().map_err(|e| self.away(HEAD, &e))
+        self.flush()?;
+        self.remove(HELD)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), StoreError> {
+        match fs::remove_file(self.dir.join(name)) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(self.away(name, &e)),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// The image of the fold.
@@ -147,6 +192,13 @@ impl Anchor {
         write().map_err(|e| self.away(name, &e))
     }
 
+    fn unreadable(&self, name: &str) -> StoreError {
+        StoreError::Held(format!(
+            "{} is there and is not what a node writes: put it back from a backup of this folder, or go on without what it knew",
+            self.dir.join(name).display()
+        ))
+    }
+
     fn away(&self, name: &str, e: &std::io::Error) -> StoreError {
         StoreError::Unavailable(format!("{}: {e}", self.dir.join(name).display()))
     }
@@ -179,9 +231,23 @@ mod tests {
         let again = Anchor::open(&dir.path().join("state")).unwrap();
         assert_eq!(again.newest().unwrap(), Some(small));
         assert_eq!(again.held().unwrap().as_deref(), Some("cut"));
-        again.begin_at(&large, 12).unwrap();
+        again.burn(12).unwrap();
+        again.begin_at(&large).unwrap();
         assert_eq!((again.newest().unwrap(), again.held().unwrap()), (Some(large), None));
-        again.begin_at(&large, 7).unwrap();
+        again.burn(7).unwrap();
         assert_eq!(again.burned().unwrap(), 12);
+    }
+
+    #[test]
+    fn a_file_that_no_node_wrote_is_not_taken_for_none() {
+        for name in [HEAD, CHECKPOINT, BURNED] {
+            for bytes in [&b"garbage"[..], &[0; 128], &[0xff; 40]] {
+                let dir = tempfile::tempdir().unwrap();
+                fs::write(dir.path().join(name), bytes).unwrap();
+                let anchor = Anchor::open(dir.path()).unwrap();
+                let read = if name == BURNED { anchor.burned().map(drop) } else { anchor.newest().map(drop) };
+                assert!(read.unwrap_err().to_string().contains(name), "{name}");
+            }
+        }
     }
 }

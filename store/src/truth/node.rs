@@ -6,7 +6,8 @@
 //! Lock order: `state` is held for moments, never across a statement.
 
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use policy::World;
 
@@ -75,7 +76,8 @@ struct State {
 pub(crate) struct Node {
     pub origin: String,
     key: HeadKey,
-    anchor: Option<Anchor>,
+    /// None where nothing is kept outside the database, and while an operator's word to go on is not written yet.
+    anchor: OnceLock<Anchor>,
     world: World,
     state: RwLock<State>,
     held: Mutex<Option<String>>,
@@ -105,39 +107,75 @@ impl Node {
         let noted = anchor.as_ref().map(Anchor::newest).transpose()?.flatten();
         let known: Vec<Head> = [noted, in_token].into_iter().flatten().collect();
         load_state(sql, origin, &key, &mut state, &known)?;
-        let node = Node {
+        if anchor.is_some() && noted.is_none() && state.tree.size() > 0 {
+            tracing::warn!(
+                leaves = state.tree.size(),
+                in_token = in_token.map(|head| head.size),
+                "THE FOLDER [log] state IS EMPTY AND THE REGISTER IS NOT: right at a new node's first start; else somebody took away \
+                 what this node knew, and `chancery audit verify --checkpoint` with a kept one tells whether the register was put back"
+            );
+        }
+        let node = Node::new(origin, key, world, state);
+        if let Some(anchor) = anchor {
+            node.keep_in(anchor);
+            node.note_head();
+            // From here on the file has its blocks, and a power loss leaves an older line and not an empty one.
+            node.anchor.get().map_or(Ok(()), Anchor::flush)?;
+        }
+        Ok(node)
+    }
+
+    fn new(origin: &str, key: HeadKey, world: World, state: State) -> Node {
+        Node {
             origin: origin.to_owned(),
             key,
-            anchor,
+            anchor: OnceLock::new(),
             world,
             state: RwLock::new(state),
             held: Mutex::default(),
             alarms: Mutex::default(),
             tiles: Mutex::default(),
-        };
-        node.note_head();
-        Ok(node)
+        }
     }
 
-    /// Lets a node that stopped go on at the register's head, which a node with the token must have sealed. Answers that head
-    /// and the newest this node knew.
+    fn keep_in(&self, anchor: Anchor) {
+        // A node has one folder, given once.
+        let _ = self.anchor.set(anchor);
+    }
+
+    /// Reads the register for a node that is to go on at its head, which a node with the token must have sealed. Answers the node,
+    /// that head and the newest this node knew. The folder stays as it is, but for the sizes that are signed no more, until
+    /// [`Node::go_on`].
     pub fn resume(
         sql: &mut dyn Sql,
         origin: &str,
-        key: &HeadKey,
+        key: HeadKey,
         (anchor, in_token): (&Anchor, Option<Head>),
-    ) -> Result<(Head, Option<Head>), StoreError> {
-        let known = [anchor.newest()?, in_token].into_iter().flatten().max_by_key(|head| head.size);
+        world: World,
+    ) -> Result<(Node, Head, Option<Head>), StoreError> {
+        let known = [anchor.newest_readable(), in_token].into_iter().flatten().max_by_key(|head| head.size);
         let mut state = State::default();
-        load_state(sql, origin, key, &mut state, &[])?;
+        load_state(sql, origin, &key, &mut state, &[])?;
         let head = Head { size: state.tree.size(), root: state.tree.root() };
-        anchor.begin_at(&head, known.map_or(0, |known| known.size))?;
-        Ok((head, known))
+        anchor.burn(known.map_or(0, |known| known.size))?;
+        Ok((Node::new(origin, key, world, state), head, known))
+    }
+
+    /// The operator's word is durable: the folder begins again at this node's head.
+    pub fn go_on(&self, anchor: Anchor) -> Result<(), StoreError> {
+        anchor.begin_at(&self.head())?;
+        self.keep_in(anchor);
+        Ok(())
     }
 
     /// The size up to which no checkpoint is signed.
     pub fn burned(&self) -> Result<u64, StoreError> {
-        self.anchor.as_ref().map_or(Ok(0), Anchor::burned)
+        self.anchor.get().map_or(Ok(0), Anchor::burned)
+    }
+
+    /// How long this node is there, by the clock that nobody sets.
+    pub fn gone_by(&self) -> Duration {
+        self.world.gone_by()
     }
 
     /// Takes what others appended. In a transaction that holds the head's lock the log cannot move meanwhile.
@@ -243,7 +281,7 @@ impl Node {
 
     /// Writes the fold down beside the head if much came since, or if `now`.
     pub fn write_image(&self, now: bool) -> Result<(), StoreError> {
-        let Some(anchor) = &self.anchor else { return Ok(()) };
+        let Some(anchor) = self.anchor.get() else { return Ok(()) };
         let image = {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             let since = state.tree.size() - state.imaged;
@@ -260,7 +298,7 @@ impl Node {
 
     /// Keeps a signed checkpoint outside the database.
     pub fn note_checkpoint(&self, note: &str) -> Result<(), StoreError> {
-        self.anchor.as_ref().map_or(Ok(()), |anchor| anchor.note_checkpoint(note))
+        self.anchor.get().map_or(Ok(()), |anchor| anchor.note_checkpoint(note))
     }
 
     /// Whether it writes at all.
@@ -276,7 +314,7 @@ impl Node {
         let mut held = self.locked_held();
         if held.is_none() {
             tracing::error!(%why, "the register is not an extension of what this node knows: nothing is written any more");
-            if let Some(anchor) = &self.anchor {
+            if let Some(anchor) = self.anchor.get() {
                 anchor.note_held(&why);
             }
             self.alarm("log", &why);
@@ -304,7 +342,7 @@ impl Node {
     }
 
     fn note_head(&self) {
-        if let Some(anchor) = &self.anchor {
+        if let Some(anchor) = self.anchor.get() {
             anchor.note_head(&self.head());
         }
     }

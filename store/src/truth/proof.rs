@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::node::Node;
 use crate::error::StoreError;
 use crate::leaf::Leaf;
-use crate::log::{Hash, TILE_WIDTH, leaf_hash, tile_root};
+use crate::log::{Hash, TILE_WIDTH, Tree, leaf_hash, partial_width, tile_root};
 use crate::sql::{Sql, Value};
 
 /// Levels of a log of any length.
@@ -43,6 +43,24 @@ pub(crate) fn proved_hash(
     let (n, at) = (index / u64::from(TILE_WIDTH), (index % u64::from(TILE_WIDTH)) as usize);
     let tile = proved_tile(node, sql, level, n)?;
     Ok(tile.and_then(|tile| tile.get(at).copied().ok_or_else(|| place(level, n))))
+}
+
+/// The root over the first `size` leaves of this node's tree, or what is wrong with the tiles that lead there.
+pub(crate) fn root_at(node: &Node, sql: &mut dyn Sql, size: u64) -> Result<Result<Hash, String>, StoreError> {
+    let mut partial = Vec::with_capacity(usize::from(LEVELS));
+    for level in 0..LEVELS {
+        let width = u64::from(partial_width(size, level));
+        let end = size.checked_shr(8 * u32::from(level)).unwrap_or(0);
+        let mut hashes = Vec::new();
+        for index in end - width..end {
+            match proved_hash(node, sql, level, index)? {
+                Ok(hash) => hashes.push(hash),
+                Err(why) => return Ok(Err(why)),
+            }
+        }
+        partial.push(hashes);
+    }
+    Ok(Tree::from_partial(size, partial).map(|tree| tree.root()).map_err(|error| error.to_string()))
 }
 
 /// A finished tile.

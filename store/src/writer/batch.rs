@@ -38,7 +38,7 @@ impl Fault {
             SqlError::Away(why) | SqlError::Lost(why) => Fault::Away(why),
             late @ SqlError::Late(_) => Fault::Away(late.to_string()),
             SqlError::Corrupt(why) => Fault::Corrupt(why),
-            row @ (SqlError::Taken(_) | SqlError::Wrong(_)) => Fault::Row(row),
+            row @ (SqlError::Taken(_) | SqlError::Unfit(_) | SqlError::Wrong(_)) => Fault::Row(row),
         }
     }
 
@@ -53,6 +53,7 @@ impl Fault {
                 StoreError::Duplicate(format!("serial {} of this issuer's key", hex::encode(&row.entry.serial)))
             }
             (Fault::Row(SqlError::Taken(_)), Op::Conclude(row)) => already_concluded(row.op),
+            (Fault::Row(SqlError::Unfit(why)), _) => StoreError::Invalid(why.clone()),
             (Fault::Row(error), Op::Intend(_) | Op::Conclude(_) | Op::Refuse(..) | Op::Revoke(_))
             | (Fault::Row(error), Op::Record(_) | Op::Checkpoint(..)) => StoreError::Database(error.to_string()),
         }
@@ -82,6 +83,30 @@ pub(super) fn concluded(sql: &mut dyn Sql, items: &[Item]) -> Result<Concluded, 
     Ok(concluded)
 }
 
+/// The greatest number of each issuer's CRLs that are signed or may yet be: asked only where a CRL begins.
+pub(super) type Numbered = HashMap<String, u64>;
+
+/// Reads them, under the head's lock.
+pub(super) fn numbered(sql: &mut dyn Sql, node: &Node, items: &[Item]) -> Result<Numbered, SqlError> {
+    let mut numbered = Numbered::new();
+    if !items.iter().any(|item| matches!(&item.op, Op::Intend(row) if row.entry.covers.is_some())) {
+        return Ok(numbered);
+    }
+    let kept: Vec<u64> = node.fold(|fold, _| fold.kept()).into_iter().collect();
+    for mut row in projections::ask(sql, "SELECT issuer, serial FROM intent WHERE op IN", &kept, "")? {
+        if let (Ok(issuer), Ok(serial)) = (row.text(), row.blob()) {
+            let there = numbered.entry(issuer).or_default();
+            *there = number(&serial).max(*there);
+        }
+    }
+    Ok(numbered)
+}
+
+/// A CRL's serial is its number.
+fn number(serial: &[u8]) -> u64 {
+    serial.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
 /// What a node believes once a batch is durable.
 #[derive(Debug)]
 pub(super) struct Belief {
@@ -98,6 +123,7 @@ pub(super) struct Batch<'a> {
     first: u64,
     tree: Tree,
     concluded: Concluded,
+    numbered: Numbered,
     /// What the batch itself changed of the fold so far.
     versions: HashMap<RecordKey, u64>,
     revoked: HashSet<u64>,
@@ -117,13 +143,14 @@ pub(super) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// A batch on top of what this node knows, which is the register's head: the caller holds its lock.
-    pub fn new(node: &'a Node, concluded: Concluded) -> Batch<'a> {
+    pub fn new(node: &'a Node, concluded: Concluded, numbered: Numbered) -> Batch<'a> {
         let tree = node.tree();
         Batch {
             node,
             first: tree.size(),
             tree,
             concluded,
+            numbered,
             versions: HashMap::new(),
             revoked: HashSet::new(),
             settled: HashSet::new(),
@@ -161,7 +188,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// A CRL that covers less than the newest one, by whichever node, is not begun (invariant 13).
+    /// A CRL that covers less than the newest one, or has not a greater number, by whichever node, is not begun (invariant 13).
     fn intend(&mut self, row: &'a IntentRow, at: Timestamp) -> Result<Reply, StoreError> {
         if let Some(covers) = &row.entry.covers {
             let issuer = row.entry.issuer.as_str();
@@ -170,6 +197,11 @@ impl<'a> Batch<'a> {
                 Some(_) | None => self.node.fold(|fold, _| fold.may_cover(issuer, covers)),
             };
             known.map_err(StoreError::Conflict)?;
+            let (ours, there) = (number(&row.entry.serial), self.numbered.entry(issuer.to_owned()).or_default());
+            if ours <= *there {
+                return Err(StoreError::Conflict(format!("the CRL number {ours} is not above {there}")));
+            }
+            *there = ours;
             self.covered.insert(issuer, *covers);
         }
         let op = self.append(&row.tail_at(at), None, None, |_| row.change(at));

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
@@ -67,8 +67,8 @@ impl WriterHandle {
         }
     }
 
-    /// Lets the thread end after what is queued. Blocks while the queue is full.
-    pub fn stop(&self) {
-        let _ = self.queue.send(Message::Stop);
+    /// Lets the thread end after what is queued. Blocks while the queue is full, not past `until`.
+    pub fn stop(&self, until: Instant) {
+        let _ = self.queue.send_deadline(Message::Stop, until);
     }
 }

@@ -175,7 +175,12 @@ impl Writer {
         let sql = match (self.sql.take(), error) {
             (
                 Some(mut sql),
-                SqlError::Taken(_) | SqlError::Away(_) | SqlError::Late(_) | SqlError::Corrupt(_) | SqlError::Wrong(_),
+                SqlError::Taken(_)
+                | SqlError::Away(_)
+                | SqlError::Late(_)
+                | SqlError::Corrupt(_)
+                | SqlError::Unfit(_)
+                | SqlError::Wrong(_),
             ) => {
                 sql.rollback();
                 sql

@@ -1,6 +1,6 @@
 //! One group commit: lock the head, follow it, write rows and leaves, move the head, flush.
 
-use super::batch::{Batch, Belief, concluded};
+use super::batch::{Batch, Belief, concluded, numbered};
 use super::item::{Item, Reply};
 use crate::clock::Clock;
 use crate::error::StoreError;
@@ -48,7 +48,8 @@ pub(super) fn run(sql: &mut dyn Sql, node: &Node, clock: &Clock, items: &[Item])
     // A crash before COMMIT leaves nothing behind.
     node.follow(sql, true)?;
     let concluded = concluded(sql, items)?;
-    let mut batch = Batch::new(node, concluded);
+    let numbered = numbered(sql, node, items)?;
+    let mut batch = Batch::new(node, concluded, numbered);
     let mut stamp = clock.stamp(node);
     let replies = items.iter().map(|item| {
         let (at, size) = (stamp.time_for(&item.op)?, batch.size());

@@ -31,6 +31,11 @@ pub(super) struct CrlPlan<'a> {
     pub(super) now: Timestamp,
 }
 
+/// When a CRL of this moment begins.
+pub(crate) fn this_update(issuer: &Issuing, now: Timestamp) -> Result<Timestamp, DraftError> {
+    Ok(validity(now, VALIDITY_SECS, Some(issuer.validity))?.not_before())
+}
+
 /// Drafts a CRL.
 pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, DraftError> {
     let CrlPlan { issuer, number, before, added, covers, now } = *plan;

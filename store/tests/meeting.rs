@@ -1,0 +1,259 @@
+//! Two nodes that share a token and were led onto two registers stop (docs/THREATS.md, a split view); and what an operator's word
+//! to go on leaves where it breaks off.
+
+mod support;
+
+use std::path::Path;
+
+use store::testing::TestPostgres;
+use store::{Database, StoreError};
+use support::{House, on_sqlite, path_of, run};
+
+fn sql(database: &Database, text: &str) {
+    let (database, text) = (database.clone(), text.to_owned());
+    let thread = std::thread::spawn(move || match &database {
+        Database::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(&text).unwrap(),
+        Database::Postgres(url) => {
+            postgres::Client::connect(url, postgres::NoTls).unwrap().batch_execute(&text).unwrap();
+        }
+    });
+    thread.join().unwrap();
+}
+
+/// Copies the whole register into a schema of its own.
+const FORK: &str = "CREATE SCHEMA fork; DO $$ DECLARE t text; BEGIN \
+    FOR t IN SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' LOOP \
+    EXECUTE format('CREATE TABLE fork.%I (LIKE public.%I INCLUDING ALL)', t, t); \
+    EXECUTE format('INSERT INTO fork.%I SELECT * FROM public.%I', t, t); END LOOP; END $$;";
+
+fn forked(database: &Database) -> Database {
+    sql(database, FORK);
+    match database {
+        Database::Postgres(url) => Database::Postgres(format!("{url}?options=-csearch_path%3Dfork")),
+        Database::Sqlite(_) => panic!("PostgreSQL's"),
+    }
+}
+
+/// Signs a head and has it kept in the token, which takes one every few seconds.
+async fn told(house: &House) {
+    house.world.advance(10);
+    house.checkpoint().await;
+    house.ledger.intend_checkpoint(&house.log).await.unwrap();
+}
+
+fn held<T: std::fmt::Debug>(outcome: Result<T, StoreError>) {
+    assert!(matches!(&outcome, Err(StoreError::Held(why)) if why.contains("another register")), "{outcome:?}");
+}
+
+#[test]
+fn two_nodes_on_two_registers_stop() {
+    let postgres = TestPostgres::start();
+    run(async {
+        let (one_state, two_state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let database = postgres.database();
+        let one = House::open_in(&database, one_state.path()).await;
+        for n in 0..300 {
+            one.ledger.record(vec![support::record(&format!("r{n}"), Some(0))]).await.unwrap();
+        }
+        told(&one).await;
+        let two = one.beside_in(&forked(&database), two_state.path()).await;
+        two.ledger.meet().await.unwrap();
+        // Of one size, with two roots: whoever did not sign the one in the token stops at its next look.
+        one.issue(1).await;
+        two.issue(2).await;
+        told(&one).await;
+        one.ledger.meet().await.unwrap();
+        held(two.ledger.meet().await);
+        held(two.ledger.record(vec![support::record("x", None)]).await.map(drop).and(two.ledger.follow().await));
+        assert!(two.ledger.integrity().held.is_some() && !two.ledger.integrity().alarms.is_empty());
+        assert!(two_state.path().join("held").exists());
+    });
+}
+
+#[test]
+fn a_head_in_the_token_below_this_node_is_part_of_its_tree_or_it_stops() {
+    let postgres = TestPostgres::start();
+    run(async {
+        let (one_state, two_state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let database = postgres.database();
+        let one = House::open_in(&database, one_state.path()).await;
+        let two = one.beside_in(&forked(&database), two_state.path()).await;
+        one.issue(1).await;
+        told(&one).await;
+        // The other is further by more than a tile, so that the comparison goes through one of its database.
+        for n in 0..600 {
+            two.ledger.record(vec![support::record(&format!("r{n}"), Some(0))]).await.unwrap();
+        }
+        held(two.ledger.meet().await);
+    });
+}
+
+#[test]
+fn a_register_that_does_not_reach_the_tokens_head_stops_its_node_within_seconds_and_a_slow_node_goes_on() {
+    let postgres = TestPostgres::start();
+    run(async {
+        let states = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let database = postgres.database();
+        let one = House::open_in(&database, states[0].path()).await;
+        let slow = one.beside_in(&database, states[1].path()).await;
+        let led = one.beside_in(&forked(&database), states[2].path()).await;
+        one.issue(1).await;
+        told(&one).await;
+        led.ledger.meet().await.unwrap();
+        // The same register, not looked at for long: one look and it is there.
+        one.world.advance(60);
+        slow.ledger.meet().await.unwrap();
+        one.world.advance(60);
+        slow.ledger.meet().await.unwrap();
+        assert_eq!(slow.ledger.head(), one.ledger.head());
+        held(led.ledger.meet().await);
+        slow.issue(3).await;
+    });
+}
+
+#[test]
+fn a_connection_is_not_led_into_another_schema_by_its_role() {
+    let postgres = TestPostgres::start();
+    run(async {
+        let database = postgres.database();
+        let one = House::open(&database).await;
+        sql(&database, FORK);
+        sql(&database, "ALTER ROLE chancery SET search_path = fork");
+        one.issue(1).await;
+        let two = one.beside(&database).await;
+        assert_eq!(two.ledger.head(), one.ledger.head());
+    });
+}
+
+/// A register put back to yesterday, and its node that was closed since.
+async fn put_back(database: &Database, state: &Path) -> support::Closed {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::open_in(database, state).await;
+    house.issue(1).await;
+    let yesterday = dir.path().join("yesterday.db");
+    sql(database, &format!("VACUUM INTO '{}'", yesterday.display()));
+    house.issue(2).await;
+    house.checkpoint().await;
+    let closed = house.closed().await;
+    for stale in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{stale}", path_of(database).display()));
+    }
+    std::fs::copy(&yesterday, path_of(database)).unwrap();
+    closed
+}
+
+#[test]
+fn a_word_to_go_on_that_is_not_written_takes_no_hold_away() {
+    on_sqlite(|database| async move {
+        let state = tempfile::tempdir().unwrap();
+        let closed = put_back(&database, state.path()).await;
+        sql(
+            &database,
+            "CREATE TRIGGER no BEFORE INSERT ON record WHEN NEW.kind = 'resumption' BEGIN SELECT RAISE(ABORT, 'no'); END",
+        );
+        assert!(closed.resume(&database, state.path(), "restored").await.is_err());
+        let refused = closed.open(&database, Some(state.path())).await;
+        assert!(matches!(refused, Err(StoreError::Held(_))), "{refused:?}");
+        sql(&database, "DROP TRIGGER no");
+        closed.resume(&database, state.path(), "restored").await.unwrap();
+    });
+}
+
+#[test]
+fn a_word_to_go_on_that_breaks_off_after_its_leaf_is_given_again() {
+    on_sqlite(|database| async move {
+        let state = tempfile::tempdir().unwrap();
+        let closed = put_back(&database, state.path()).await;
+        // What stands in the way of the folder's part.
+        let fold = state.path().join("fold");
+        std::fs::remove_file(&fold).unwrap();
+        std::fs::create_dir_all(fold.join("in the way")).unwrap();
+        assert!(closed.resume(&database, state.path(), "restored").await.is_err());
+        let refused = closed.open(&database, Some(state.path())).await;
+        assert!(matches!(refused, Err(StoreError::Held(_))), "{refused:?}");
+        std::fs::remove_dir_all(&fold).unwrap();
+        let (house, resumed) = closed.resume(&database, state.path(), "restored").await.unwrap();
+        assert!(resumed.known.unwrap().size > resumed.head.size);
+        let closed = house.closed().await;
+        closed.open(&database, Some(state.path())).await.unwrap();
+    });
+}
+
+/// Whether the log of this process had a word in it.
+mod said {
+    use std::fmt::{Debug, Write};
+    use std::sync::{Mutex, OnceLock};
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    static LINES: Mutex<String> = Mutex::new(String::new());
+
+    struct Lines;
+
+    impl Visit for Lines {
+        fn record_debug(&mut self, _: &Field, value: &dyn Debug) {
+            writeln!(LINES.lock().unwrap(), "{value:?}").unwrap();
+        }
+    }
+
+    impl Subscriber for Lines {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, event: &Event<'_>) {
+            event.record(&mut Lines);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    pub fn listen() {
+        static ONCE: OnceLock<()> = OnceLock::new();
+        ONCE.get_or_init(|| tracing::subscriber::set_global_default(Lines).unwrap());
+    }
+
+    /// How many values were said that are this one.
+    pub fn count(value: &str) -> usize {
+        LINES.lock().unwrap().lines().filter(|line| *line == value).count()
+    }
+}
+
+#[test]
+fn a_start_on_an_empty_folder_beside_a_register_with_leaves_is_said_loudly() {
+    said::listen();
+    on_sqlite(|database| async move {
+        // No other test has a register of so many leaves.
+        let (state, leaves) = (tempfile::tempdir().unwrap(), 777);
+        let house = House::open(&database).await;
+        for n in house.ledger.head().size..leaves {
+            house.ledger.record(vec![support::record(&format!("r{n}"), Some(0))]).await.unwrap();
+        }
+        let closed = house.closed().await;
+        closed.open(&database, Some(state.path())).await.unwrap().close().await;
+        assert_eq!(said::count("777"), 1);
+        closed.open(&database, Some(state.path())).await.unwrap().close().await;
+        assert_eq!(said::count("777"), 1, "the folder is this node's now");
+    });
+}
+
+#[test]
+fn a_start_on_a_folder_that_cannot_be_read_is_refused_and_an_operator_leads_out_of_it() {
+    on_sqlite(|database| async move {
+        for name in ["head", "checkpoint"] {
+            let state = tempfile::tempdir().unwrap();
+            let _ = std::fs::remove_file(path_of(&database));
+            let closed = put_back(&database, state.path()).await;
+            std::fs::write(state.path().join(name), "garbage").unwrap();
+            let refused = closed.open(&database, Some(state.path())).await;
+            assert!(matches!(&refused, Err(StoreError::Held(why)) if why.contains(name)), "{refused:?}");
+            closed.resume(&database, state.path(), "the folder was damaged").await.unwrap();
+        }
+    });
+}
