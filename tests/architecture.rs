@@ -171,6 +171,39 @@ fn no_circle_stands_between_the_sub_rooms_of_a_crate() {
 }
 
 #[test]
+fn each_deliberate_break_names_a_file_and_a_test_that_are_there() {
+    let table = std::fs::read_to_string(root().join("tests/mutants.md")).expect("the table of breaks");
+    let rooms = FLOORS.iter().map(|(room, _)| *room).chain(["src", "tests", "benches"]);
+    let code: String = rooms
+        .flat_map(|room| sources(&root().join(room)))
+        .map(|file| std::fs::read_to_string(file).expect("a source file is readable"))
+        .collect();
+    let (mut files, mut tests, mut wrong) = (0, 0, Vec::new());
+    for row in table.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let [_, place, red] = cells.as_slice() else { continue };
+        let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+        let paths = quoted(place).into_iter().filter(|name| name.contains('/'));
+        for path in paths.inspect(|_| files += 1) {
+            if !root().join(&path).exists() {
+                wrong.push(format!("no file {path}: {row}"));
+            }
+        }
+        // A name may be cut short by an ellipsis, and stand under its module.
+        let names = quoted(red).into_iter().filter(|name| name.len() > 20 && !name.contains(['/', ' ']));
+        for name in names.inspect(|_| tests += 1) {
+            let last = name.rsplit("::").next().unwrap_or(&name);
+            let parts: Vec<&str> = last.split('…').filter(|part| !part.is_empty()).collect();
+            if !parts.iter().all(|part| code.contains(part)) {
+                wrong.push(format!("no test {name}: {row}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(files > 80 && tests > 80, "the table could not be read: {files} files, {tests} tests");
+}
+
+#[test]
 fn the_hsm_signs_in_one_place() {
     let mut places = BTreeSet::new();
     for (room, _) in FLOORS.iter().filter(|(room, _)| *room != "hsm") {
