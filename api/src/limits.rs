@@ -45,9 +45,9 @@ pub struct Limits {
     pub drain: Duration,
     /// Tokens that one address may guess wrong in a minute before further wrong ones are answered 429.
     pub failures: u32,
-    /// How long a looked-up API token is believed before it is read again: the delay with which a revocation made on
-    /// *another* node arrives. One made on this node counts at once.
-    pub token_memory: Duration,
+    /// How long a caller who was looked up (API token, client certificate) is believed before its rows are read again: a row that
+    /// was altered beside the service counts for that long. A revocation counts as soon as this node knows of it.
+    pub caller_memory: Duration,
 }
 
 impl Default for Limits {
@@ -65,7 +65,7 @@ impl Default for Limits {
             answer: Duration::from_secs(120),
             drain: Duration::from_secs(5),
             failures: 20,
-            token_memory: Duration::from_secs(2),
+            caller_memory: Duration::from_secs(2),
         }
     }
 }

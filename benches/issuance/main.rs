@@ -32,9 +32,11 @@ fn main() {
     }
     rustls::crypto::ring::default_provider().install_default().expect("the only provider");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    match std::env::args().any(|argument| argument == "cpu") {
-        true => runtime.block_on(cpu::measure(callers())),
-        false => runtime.block_on(measure(callers())),
+    let asked = |word: &str| std::env::args().any(|argument| argument == word);
+    match (asked("cpu"), asked("library")) {
+        (true, _) => runtime.block_on(cpu::measure(callers())),
+        (_, true) => runtime.block_on(library(callers())),
+        _ => runtime.block_on(measure(callers())),
     }
 }
 
@@ -91,6 +93,15 @@ async fn measure(callers: usize) {
         whole.percentile_ms(50.0),
         whole.percentile_ms(99.0)
     );
+}
+
+/// The library alone, for a profiler: `perf record -- cargo bench --bench issuance -- library`.
+async fn library(callers: usize) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let library = Arc::new(Library::new(folder.path()).await);
+    for _ in 0..ROUNDS {
+        println!("{:.0} a second", rate(callers, &library, Library::issue_from_bytes).await);
+    }
 }
 
 /// How often per second the callers can do `act`, one after the other each.

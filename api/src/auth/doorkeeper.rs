@@ -1,9 +1,10 @@
 //! Who is asking: an API token or a client certificate becomes an [`Actor`], or a reason why it does not.
 //!
-//! A token is `chy_ID_SECRET`; the register knows only the SHA-256 of the secret. A looked-up token is believed for
-//! `limits.token_memory` (two seconds): a revocation made on this node counts at once, one made on another node after at
-//! most that long. A client certificate is looked up on *each* request, so that a kept-alive connection does not outlive a
-//! revocation; TLS session resumption is off for the same reason (`edge::tls`).
+//! A token is `chy_ID_SECRET`; the register knows only the SHA-256 of the secret. A caller who was looked up is believed for
+//! `limits.caller_memory` (two seconds), and on *each* request the fold of the log is asked whether the token has another version
+//! or the certificate is revoked: a kept-alive connection does not outlive a revocation. One made on this node counts at once,
+//! one made on another when this node has heard of it, a second later at most. TLS session resumption is off for the same reason
+//! (`edge::tls`).
 //!
 //! Failures are counted and rate limited and never written to the register: a stranger must not be able to fill it.
 //!
@@ -15,11 +16,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ca::{LOGIN_PROFILE, login_scopes};
-use policy::{Actor, Name, Proof, Role, Timestamp, World};
+use policy::{Actor, Name, Proof, Role, Timestamp, Validity, World};
 use store::{Attested, Credential, Kind, Ledger, State, StoreError};
 
 use super::error::AuthError;
-use super::memory::{Known, TokenMemory};
+use super::memory::{Known, Memory, Recognised};
 use super::throttle::Throttle;
 use super::token::{KIND, Token, TokenText};
 use crate::limits::Limits;
@@ -28,22 +29,23 @@ use crate::limits::Limits;
 pub(crate) struct Doorkeeper {
     ledger: Ledger,
     world: World,
-    memory: TokenMemory,
+    tokens: Memory<Known>,
+    certificates: Memory<Recognised>,
     throttle: Throttle,
 }
 
 impl Doorkeeper {
     /// A doorkeeper who has met nobody yet.
     pub(crate) fn new(ledger: Ledger, world: World, limits: &Limits) -> Self {
-        let (memory, throttle) = (TokenMemory::new(limits.token_memory), Throttle::new(limits.failures));
-        Self { ledger, world, memory, throttle }
+        let (tokens, certificates) = (Memory::new(limits.caller_memory), Memory::new(limits.caller_memory));
+        Self { ledger, world, tokens, certificates, throttle: Throttle::new(limits.failures) }
     }
 
     /// Recognises a token by its whole text.
     pub(crate) async fn by_token(&self, text: &str, from: Option<IpAddr>) -> Result<Arc<Actor>, AuthError> {
         let outcome = match TokenText::parse(text) {
             None => Err(AuthError::Malformed),
-            Some(given) => match self.memory.recall(given.id(), self.version(given.id())) {
+            Some(given) => match self.remembered(given.id()) {
                 Some(token) => token.check(&given, self.world.now()),
                 None => {
                     let _turn = self.throttle.turn(from).await;
@@ -70,7 +72,7 @@ impl Doorkeeper {
 
     /// Recognises a token by its id alone, for a session that showed the secret before.
     pub(crate) async fn by_session(&self, id: &str) -> Result<Arc<Actor>, AuthError> {
-        let token = match self.memory.recall(id, self.version(id)) {
+        let token = match self.remembered(id) {
             Some(token) => token,
             None => self.look_up(id).await?.ok_or(AuthError::Unknown)?,
         };
@@ -81,13 +83,21 @@ impl Doorkeeper {
         let Some(record) = self.ledger.record_get(KIND, id).await? else { return Ok(None) };
         let token = Token::from_record(&record).map_err(|why| StoreError::Corrupt(format!("API token {id}: {why}")))?;
         let known = Arc::new(Known::new(record.version, token));
-        self.memory.learn(id, Arc::clone(&known));
+        self.tokens.learn(id, Arc::clone(&known));
         Ok(Some(known))
     }
 
     /// Recognises a client certificate: the register, not the handshake, says whether it still counts, and it says so of the very
     /// bytes that the handshake saw.
     pub(crate) async fn by_certificate(&self, serial: &str, der: &[u8]) -> Result<Arc<Actor>, AuthError> {
+        let still_counts = |it: &Recognised| it.counts(der, |operation| self.ledger.is_revoked(operation));
+        match self.certificates.recall(serial, still_counts) {
+            Some(recognised) => recognised.alive(self.world.now()),
+            None => self.look_up_certificate(serial, der).await,
+        }
+    }
+
+    async fn look_up_certificate(&self, serial: &str, der: &[u8]) -> Result<Arc<Actor>, AuthError> {
         let Some(credential) = self.ledger.credential(serial).await? else {
             // The handshake verified that one of our CAs signed it.
             let place = format!("intent serial={serial}");
@@ -100,16 +110,22 @@ impl Doorkeeper {
             self.ledger.missing(&place, "a client certificate that our CA signed with its serial is another one");
             return Err(AuthError::Certificate("it is not the one in the register"));
         }
-        certificate_actor(&credential, self.world.now()).map(Arc::new)
+        let (validity, actor) = certificate_actor(&credential, self.world.now())?;
+        let actor = Arc::new(actor);
+        let recognised = Recognised::new(credential.operation, der.to_vec(), validity, Arc::clone(&actor));
+        self.certificates.learn(serial, Arc::new(recognised));
+        Ok(actor)
     }
 
-    /// The version of a token's record, from the fold of the log.
-    fn version(&self, id: &str) -> u64 {
-        self.ledger.record_version(KIND, id)
+    /// A token looked up lately that has still the version that was read, as the fold of the log knows.
+    fn remembered(&self, id: &str) -> Option<Arc<Known>> {
+        let version = self.ledger.record_version(KIND, id);
+        self.tokens.recall(id, |token| token.is_of(version))
     }
 }
 
-fn certificate_actor(credential: &Attested<Credential>, now: Timestamp) -> Result<Actor, AuthError> {
+/// Who a certificate is, and from when to when.
+fn certificate_actor(credential: &Attested<Credential>, now: Timestamp) -> Result<(Validity, Actor), AuthError> {
     if credential.kind != Kind::Certificate || credential.profile != LOGIN_PROFILE {
         return Err(AuthError::Certificate("it is not of the profile tls-client"));
     }
@@ -119,18 +135,17 @@ fn certificate_actor(credential: &Attested<Credential>, now: Timestamp) -> Resul
         // Nobody received a certificate whose signature is not concluded; whoever shows it did not get it from us.
         State::Intended | State::Failed => return Err(AuthError::Certificate("it was never delivered")),
     }
-    if !credential.validity.is_some_and(|validity| validity.contains(now)) {
-        return Err(AuthError::Certificate("it is outside its validity"));
-    }
+    let validity = credential.validity.filter(|validity| validity.contains(now)).ok_or(AuthError::OUTSIDE_VALIDITY)?;
     let serial = credential.serial_hex();
     let names = credential.names.iter().map(|name| Name::parse(name)).collect::<Result<_, _>>();
     let names = names.map_err(|_| AuthError::Certificate("its names are not known here"))?;
     let scopes = login_scopes(credential).map_err(|_| AuthError::Certificate("its scopes are not known here"))?;
-    Ok(Actor {
+    let actor = Actor {
         id: format!("cert:{serial}"),
         roles: BTreeSet::from([Role::Agent]),
         owners: credential.owner.iter().cloned().collect(),
         scopes,
         proof: Proof::ClientCertificate { serial, names },
-    })
+    };
+    Ok((validity, actor))
 }

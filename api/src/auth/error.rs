@@ -32,6 +32,9 @@ pub enum AuthError {
 }
 
 impl AuthError {
+    /// A client certificate whose time has not come, or is over.
+    pub(super) const OUTSIDE_VALIDITY: AuthError = AuthError::Certificate("it is outside its validity");
+
     /// The label under which it is counted.
     pub(crate) fn label(&self) -> &'static str {
         match self {

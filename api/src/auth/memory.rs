@@ -1,19 +1,20 @@
-//! Tokens looked up lately, and whether one of them still counts.
+//! Callers looked up lately, and whether one of them still counts.
 //!
-//! Bounded in number and in age. What is remembered counts only while the token has the version that was read: the fold of
-//! the log says so, for what other nodes wrote too. The age makes that the row itself is looked at again.
+//! Bounded in number and in age. What is remembered counts only while the token has the version that was read and the certificate
+//! is not revoked: the fold of the log says so, for what other nodes wrote too. The age makes that the rows themselves are looked
+//! at again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use policy::{Actor, Timestamp};
+use policy::{Actor, Timestamp, Validity};
 use ring::digest::{SHA256, digest};
 
 use super::error::AuthError;
 use super::token::{Token, TokenText};
 
-/// Looked-up tokens kept; past it the memory starts anew, which costs look-ups and nothing else.
+/// Callers of either kind kept; past it the memory starts anew, which costs look-ups and nothing else.
 const MEMORY_MAX: usize = 4_096;
 
 /// A token as far as a request needs it.
@@ -30,6 +31,11 @@ impl Known {
     pub(super) fn new(version: u64, token: Token) -> Self {
         let (sha256, expires, revoked) = (token.sha256, token.expires, token.revoked_at.is_some());
         Self { version, actor: Arc::new(token.into_actor()), sha256, expires, revoked }
+    }
+
+    /// Whether this is the token's present version.
+    pub(super) fn is_of(&self, version: u64) -> bool {
+        self.version == version
     }
 
     /// The secret first, and in constant time: only its holder learns that a token expired or was revoked.
@@ -53,32 +59,60 @@ impl Known {
     }
 }
 
-/// Tokens looked up lately. Bounded in number and in age.
-pub(super) struct TokenMemory {
-    age_max: Duration,
-    known: RwLock<HashMap<String, (Instant, Arc<Known>)>>,
+/// A client certificate that was recognised, as far as its next request needs it.
+pub(super) struct Recognised {
+    operation: u64,
+    der: Vec<u8>,
+    validity: Validity,
+    actor: Arc<Actor>,
 }
 
-impl TokenMemory {
+impl Recognised {
+    /// The certificate of these bytes, as the register has it.
+    pub(super) fn new(operation: u64, der: Vec<u8>, validity: Validity, actor: Arc<Actor>) -> Self {
+        Self { operation, der, validity, actor }
+    }
+
+    /// Whether these bytes are the ones that were recognised, and it is not revoked since.
+    pub(super) fn counts(&self, der: &[u8], is_revoked: impl FnOnce(u64) -> bool) -> bool {
+        self.der == der && !is_revoked(self.operation)
+    }
+
+    /// The actor, while the certificate is valid.
+    pub(super) fn alive(&self, now: Timestamp) -> Result<Arc<Actor>, AuthError> {
+        match self.validity.contains(now) {
+            true => Ok(Arc::clone(&self.actor)),
+            false => Err(AuthError::OUTSIDE_VALIDITY),
+        }
+    }
+}
+
+/// Callers looked up lately. Bounded in number and in age.
+pub(super) struct Memory<T> {
+    age_max: Duration,
+    known: RwLock<HashMap<String, (Instant, Arc<T>)>>,
+}
+
+impl<T> Memory<T> {
     /// An empty memory that believes for so long.
     pub(super) fn new(age_max: Duration) -> Self {
         Self { age_max, known: RwLock::default() }
     }
 
-    /// The token, if this version of it was looked up lately enough.
-    pub(super) fn recall(&self, id: &str, version: u64) -> Option<Arc<Known>> {
+    /// Who was looked up lately enough, and still counts.
+    pub(super) fn recall(&self, id: &str, counts: impl FnOnce(&T) -> bool) -> Option<Arc<T>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let (since, token) = known.get(id)?;
-        (token.version == version && since.elapsed() < self.age_max).then(|| Arc::clone(token))
+        let (since, caller) = known.get(id)?;
+        (since.elapsed() < self.age_max && counts(caller)).then(|| Arc::clone(caller))
     }
 
-    /// Keeps what was looked up.
-    pub(super) fn learn(&self, id: &str, token: Arc<Known>) {
+    /// Keeps who was looked up.
+    pub(super) fn learn(&self, id: &str, caller: Arc<T>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MEMORY_MAX {
             known.clear();
         }
-        known.insert(id.to_owned(), (Instant::now(), token));
+        known.insert(id.to_owned(), (Instant::now(), caller));
     }
 }
 
@@ -98,23 +132,35 @@ mod tests {
 
     #[test]
     fn another_version_is_not_remembered() {
-        let memory = TokenMemory::new(Duration::from_secs(60));
+        let memory = Memory::new(Duration::from_secs(60));
         memory.learn("a", known());
-        assert!(memory.recall("a", 7).is_some());
-        assert!(memory.recall("a", 8).is_none(), "it was revoked since, on whichever node");
-        assert!(memory.recall("b", 7).is_none());
+        assert!(memory.recall("a", |token| token.is_of(7)).is_some());
+        assert!(memory.recall("a", |token| token.is_of(8)).is_none(), "it was revoked since, on whichever node");
+        assert!(memory.recall("b", |token| token.is_of(7)).is_none());
+    }
+
+    #[test]
+    fn a_certificate_is_remembered_by_its_bytes_until_it_is_revoked() {
+        let validity = Validity::new(Timestamp::from_unix(5), Timestamp::from_unix(10)).expect("from when to when");
+        let actor = Arc::new(Actor::system("test"));
+        let recognised = Recognised::new(24, vec![0x30, 1], validity, actor);
+        assert!(recognised.counts(&[0x30, 1], |operation| operation != 24));
+        assert!(!recognised.counts(&[0x30, 2], |_| false), "another certificate with its serial");
+        assert!(!recognised.counts(&[0x30, 1], |operation| operation == 24), "it was revoked since");
+        assert!(recognised.alive(Timestamp::from_unix(5)).is_ok());
+        assert!(recognised.alive(Timestamp::from_unix(11)).is_err());
     }
 
     #[test]
     fn what_is_remembered_ages() {
-        let memory = TokenMemory::new(Duration::ZERO);
+        let memory = Memory::new(Duration::ZERO);
         memory.learn("a", known());
-        assert!(memory.recall("a", 7).is_none());
+        assert!(memory.recall("a", |token| token.is_of(7)).is_none());
     }
 
     #[test]
     fn the_memory_is_bounded() {
-        let memory = TokenMemory::new(Duration::from_secs(60));
+        let memory = Memory::new(Duration::from_secs(60));
         for number in 0..(MEMORY_MAX + 10) {
             memory.learn(&number.to_string(), known());
         }

@@ -63,7 +63,7 @@ async fn a_token_revoked_on_another_node_is_refused_within_the_memory() {
     assert_eq!(gone.send().await.expect("an answer").status(), 204);
     let begun = std::time::Instant::now();
     while whoami(&client, &here, Some(&text)).await.0 == 200 {
-        assert!(begun.elapsed() < Limits::default().token_memory * 3, "still believed");
+        assert!(begun.elapsed() < Limits::default().caller_memory * 3, "still believed");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }
@@ -194,6 +194,24 @@ async fn a_revoked_client_certificate_is_refused_on_its_open_connection() {
     let (status, body) = whoami(&agent, &server, None).await;
     assert_eq!(status, 401);
     assert!(body["detail"].as_str().expect("a sentence").contains("revoked"), "{body}");
+}
+
+#[tokio::test]
+async fn a_client_certificate_revoked_on_another_node_is_refused_within_the_memory() {
+    let (here, there) = (Server::start().await, Server::start().await);
+    let admin = token(Role::Admin).await;
+    let certificate = issue(&here, &admin, "tls-client", &name()).await;
+    let agent = client_with(&certificate);
+    assert_eq!(whoami(&agent, &here, None).await.0, 200);
+    let url = there.url(&format!("/api/v1/certificates/{}/revoke", certificate.serial));
+    let revoked =
+        client().build().expect("a client").post(url).bearer_auth(&admin).json(&json!({"reason": "superseded"}));
+    assert_eq!(revoked.send().await.expect("an answer").status(), 200);
+    let begun = std::time::Instant::now();
+    while whoami(&agent, &here, None).await.0 == 200 {
+        assert!(begun.elapsed() < Limits::default().caller_memory * 3, "still believed");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]

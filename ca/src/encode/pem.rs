@@ -5,18 +5,27 @@ use base64::engine::general_purpose::STANDARD;
 
 /// Armours bytes.
 pub(crate) fn encode(label: &str, der: &[u8]) -> String {
+    encode_before(label, der, "")
+}
+
+/// Armours bytes, before what is armoured already: a certificate and its chain.
+pub(crate) fn encode_before(label: &str, der: &[u8], rest: &str) -> String {
     let body = STANDARD.encode(der);
-    let mut out = format!("-----BEGIN {label}-----\n");
-    let mut rest = body.as_str();
-    while !rest.is_empty() {
-        let (line, more) = rest.split_at(rest.len().min(64));
-        out.push_str(line);
-        out.push('\n');
-        rest = more;
+    let marks = 2 * ("-----BEGIN -----\n".len() + label.len());
+    let mut out = String::with_capacity(marks + body.len() + body.len() / LINE + 1 + rest.len());
+    out.extend(["-----BEGIN ", label, "-----\n"]);
+    let mut lines = body.as_str();
+    while !lines.is_empty() {
+        let (line, more) = lines.split_at(lines.len().min(LINE));
+        out.extend([line, "\n"]);
+        lines = more;
     }
-    out.push_str(&format!("-----END {label}-----\n"));
+    out.extend(["-----END ", label, "-----\n", rest]);
     out
 }
+
+/// RFC 7468 section 2: exactly so many characters, but for the last line.
+const LINE: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -29,5 +38,6 @@ mod tests {
         assert_eq!(lines.len(), 2 + 3);
         assert_eq!(lines[1].len(), 64);
         assert!(text.ends_with("-----END CERTIFICATE-----\n"));
+        assert_eq!(encode_before("CERTIFICATE", &[7; 100], "after\n"), text + "after\n");
     }
 }

@@ -65,7 +65,7 @@ impl Hierarchy {
             }
             Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl => return String::new(),
         };
-        credential.x509_der().map_or(String::new(), |der| pem::encode("CERTIFICATE", &der) + chain)
+        credential.x509_der().map_or(String::new(), |der| pem::encode_before("CERTIFICATE", &der, chain))
     }
 
     /// The root certificates, PEM.
