@@ -64,6 +64,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "store",
         &[
             "held",
+            "condition",
             "error",
             "database",
             "sql",

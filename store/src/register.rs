@@ -12,6 +12,7 @@ use policy::{Timestamp, World};
 
 use crate::attest::{self, Attested};
 use crate::clock::{self, Clock};
+use crate::condition::{Condition, Conditions};
 use crate::credential::Credential;
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, RefusalEntry, Revocation};
@@ -92,6 +93,7 @@ pub(crate) struct Register {
     pub node: Arc<Node>,
     patrol: Patrol,
     clock: Arc<Clock>,
+    conditions: Arc<Conditions>,
     /// When somebody wrote last before this node opened the register, and when that was.
     away: (Timestamp, Timestamp),
 }
@@ -124,6 +126,8 @@ impl Register {
         let pending = Arc::new(Pending::default());
         let clock = Arc::new(Clock::new(world.clone()));
         let (for_writer, writers_clock) = (Arc::clone(&pending), Arc::clone(&clock));
+        let conditions = Arc::new(Conditions::default());
+        let for_threads = Arc::clone(&conditions);
         let (writer, readers, threads, node, resumed, away) = blocking(move || {
             let mut sql = connect(&database, Use::Write)?;
             if sealed.is_none() {
@@ -142,9 +146,9 @@ impl Register {
             let node = Arc::new(node);
             writers_clock.begin(&node);
             let away = (writers_clock.in_force(), writers_clock.shows());
+            let (readers, mut threads) = ReaderHandle::start(&database, &for_threads)?;
             let (writer, thread) =
-                WriterHandle::start(database.clone(), sql, Arc::clone(&node), for_writer, writers_clock)?;
-            let (readers, mut threads) = ReaderHandle::start(&database)?;
+                WriterHandle::start(database, sql, Arc::clone(&node), for_writer, writers_clock, for_threads)?;
             threads.push(thread);
             Ok((writer, readers, threads, node, resumed, away))
         })
@@ -160,6 +164,7 @@ impl Register {
             node,
             patrol: Patrol::default(),
             clock,
+            conditions,
             away,
         };
         Ok((register, resumed))
@@ -293,6 +298,11 @@ impl Register {
     /// How the register is.
     pub(crate) fn integrity(&self) -> Integrity {
         self.node.integrity()
+    }
+
+    /// What keeps it from its work.
+    pub(crate) fn condition(&self) -> Condition {
+        self.conditions.now()
     }
 
     /// An operation, attested.

@@ -143,6 +143,10 @@ impl Sql for Postgres {
         self.client.batch_execute("COMMIT").map_err(fault)
     }
 
+    fn tend(&mut self) -> Option<u64> {
+        None
+    }
+
     fn rollback(&mut self) {
         // A lost connection rolls back by itself.
         let _ = self.client.batch_execute("ROLLBACK");
