@@ -96,7 +96,8 @@ impl Lookout {
             let _turn = turn;
             ledger.follow().await.is_ok()
         });
-        asked.await.unwrap_or(false)
+        // What is read may be there although nothing can be written.
+        asked.await.unwrap_or(false) && self.ledger.condition().away.is_none()
     }
 
     /// What somebody should look at, in sentences.
@@ -119,6 +120,16 @@ impl Lookout {
                 alarm.place, alarm.says, alarm.times, alarm.at
             )
         }));
+        let condition = self.ledger.condition();
+        alarms
+            .extend(condition.away.map(|why| format!("The register is away and is tried again every second: {why}.")));
+        alarms.extend(condition.held_log_bytes.map(|bytes| {
+            format!(
+                "Another program reads the register and keeps its write-ahead log, which has {} MiB and grows: end that program's \
+                 reading (a shell, a backup; `fuser` on the database's file names it).",
+                bytes >> 20
+            )
+        }));
         let found = lifecycle::alarms(&self.ledger, self.world.now(), &self.renewals).await?;
         alarms.extend(found.iter().take(ALARMS_MAX).map(ToString::to_string));
         if found.len() > ALARMS_MAX {
@@ -130,7 +141,14 @@ impl Lookout {
     /// What a scrape reads although the register is away.
     pub(crate) fn own(&self) -> Own {
         let integrity = self.ledger.integrity();
-        Own { audited: self.ledger.audited(), alarms: integrity.alarms_total, held: integrity.held.is_some() }
+        let condition = self.ledger.condition();
+        Own {
+            audited: self.ledger.audited(),
+            alarms: integrity.alarms_total,
+            held: integrity.held.is_some(),
+            away: condition.away.is_some(),
+            held_log_bytes: condition.held_log_bytes.unwrap_or(0),
+        }
     }
 
     /// What a scrape reads.

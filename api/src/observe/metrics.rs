@@ -77,6 +77,10 @@ pub(crate) struct Own {
     pub(crate) alarms: u64,
     /// Whether nothing is written, since the register is not what this node knew.
     pub(crate) held: bool,
+    /// Whether the register cannot be written, or lacks a connection.
+    pub(crate) away: bool,
+    /// How long the write-ahead log is that another program keeps; 0 where none does.
+    pub(crate) held_log_bytes: u64,
 }
 
 /// All counters of this process.
@@ -107,6 +111,8 @@ struct Audit {
     findings: Gauge<u64, AtomicU64>,
     alarms: Gauge<u64, AtomicU64>,
     held: Gauge,
+    away: Gauge,
+    held_log_bytes: Gauge<u64, AtomicU64>,
 }
 
 impl Audit {
@@ -127,6 +133,10 @@ impl Audit {
             "1 while nothing is written: the register is not what this node knew",
             self.held.clone(),
         );
+        let help = "1 while the register cannot be written, or a connection to it is missing";
+        registry.register("register_away", help, self.away.clone());
+        let help = "Bytes of the write-ahead log while another program keeps it from being begun anew; else 0";
+        registry.register("register_held_log_bytes", help, self.held_log_bytes.clone());
     }
 
     fn set(&self, own: &Own) {
@@ -136,6 +146,8 @@ impl Audit {
         self.findings.set(own.audited.findings);
         self.alarms.set(own.alarms);
         self.held.set(own.held.into());
+        self.away.set(own.away.into());
+        self.held_log_bytes.set(own.held_log_bytes);
     }
 }
 
@@ -292,7 +304,9 @@ mod tests {
             findings: 3,
             ..AuditState::default()
         };
-        let text = Metrics::new().text(&Readings::default(), &Own { audited, alarms: 2, held: true }).expect("text");
+        let text = Metrics::new()
+            .text(&Readings::default(), &Own { audited, alarms: 2, held: true, away: true, held_log_bytes: 7 })
+            .expect("text");
         for line in [
             "chancery_audit_newest_leaf 70",
             "chancery_audit_round_leaf 40",
@@ -300,6 +314,8 @@ mod tests {
             "chancery_audit_findings 3",
             "chancery_register_alarms 2",
             "chancery_register_held 1",
+            "chancery_register_away 1",
+            "chancery_register_held_log_bytes 7",
         ] {
             assert!(text.contains(&format!("{line}\n")), "{line} is missing in\n{text}");
         }
