@@ -29,6 +29,7 @@ const ALONE: &[(&str, &[&str])] = &[
     ("cryptoki-sys", &["hsm"]),
     ("rusqlite", &["store"]),
     ("postgres", &["store"]),
+    ("tokio-postgres", &["store"]),
     ("axum", &["api", "acme"]),
     ("cedar-policy", &["policy"]),
     ("instant-acme", &["agent"]),

@@ -57,7 +57,7 @@ pub struct Exported {
 /// Exports a register that nobody has opened here, or that others are writing to: needs neither a ledger nor a token.
 /// Blocks: call it off the async threads.
 pub fn export_database(database: &Database, dir: &Path) -> Result<Exported, StoreError> {
-    let mut sql = connect(database, Use::Read)?;
+    let mut sql = connect(database, Use::Audit)?;
     export(sql.as_mut(), dir)
 }
 

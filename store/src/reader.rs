@@ -119,8 +119,10 @@ impl ReaderHandle {
                 Err(StoreError::Unavailable(why)) => Outcome::Away(why.clone()),
                 Ok(_) | Err(_) => Outcome::Asked,
             };
-            let again = chance == Chance::First && matches!(outcome, Outcome::Away(_));
-            if let (false, Some(answer)) = (again, answer.take()) {
+            if chance == Chance::First && matches!(outcome, Outcome::Away(_)) {
+                return outcome;
+            }
+            if let Some(answer) = answer.take() {
                 let _ = answer.send(found);
             }
             outcome

@@ -25,7 +25,7 @@ use crate::queries;
 use crate::reader::{Lane, ReaderHandle};
 use crate::record::Record;
 use crate::schema::migrate;
-use crate::sql::{Sql, Use, Value, connect};
+use crate::sql::{Sql, Use, Value, connect, own_sessions};
 use crate::truth::{self, Anchor, Integrity, Node, TokenNote, record_key};
 use crate::verify::{self, AuditState, NEW_TILES, Patrol};
 use crate::writer::{Reply, WriterHandle};
@@ -110,6 +110,7 @@ impl Register {
         // A connection lives and ends off the async threads: PostgreSQL's brings a runtime of its own.
         let (known, origin) = (database.clone(), log.origin.clone());
         let sealed = blocking(move || {
+            own_sessions(&known)?;
             let mut sql = connect(&known, Use::Write)?;
             migrate(sql.as_mut())?;
             named_alike(sql.as_mut(), &origin)?;

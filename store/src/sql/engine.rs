@@ -8,8 +8,10 @@ use super::value::{Row, Value};
 pub(crate) enum Use {
     /// Makes the file where it is missing, migrates, writes.
     Write,
-    /// Reads only; the engine enforces it.
+    /// Reads only; the engine enforces it. What is read is what the writers wrote, not a copy that is behind.
     Read,
+    /// Reads only, a copy too: an auditor's.
+    Audit,
 }
 
 /// A connection.

@@ -112,7 +112,7 @@ impl Sqlite {
             checked: HashSet::new(),
         };
         this.configure().map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
-        if usage == Use::Read {
+        if usage != Use::Write {
             let until = Arc::clone(&this.until);
             let is_late = move || millis(start.elapsed()) > until.load(Ordering::Relaxed);
             let watched = this.connection.progress_handler(WATCH_EVERY, Some(is_late));
@@ -212,7 +212,7 @@ impl Sqlite {
                 c.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
                 c.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)
             }
-            Use::Read => {
+            Use::Read | Use::Audit => {
                 c.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
                 c.pragma_update(None, "query_only", true)
             }
@@ -300,7 +300,7 @@ impl Sql for Sqlite {
         match self.usage {
             // The write lock at once: a transaction that reads first and then wants to write can fail half-way.
             Use::Write => self.execute("BEGIN IMMEDIATE", &[]).map(drop),
-            Use::Read => self.execute("BEGIN", &[]).map(drop),
+            Use::Read | Use::Audit => self.execute("BEGIN", &[]).map(drop),
         }
     }
 
@@ -377,12 +377,12 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::*;
-    use crate::sql::connect::STATEMENT_MAX;
+    use crate::sql::connect::AUDIT_MAX;
 
     #[test]
     fn blobs_stay_blobs_and_keys_are_the_rows_address() {
         let dir = tempfile::tempdir().unwrap();
-        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, STATEMENT_MAX).unwrap();
+        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, AUDIT_MAX).unwrap();
         sql.script("CREATE TABLE t (id BIGINT PRIMARY KEY, b BYTEA NOT NULL, s TEXT);").unwrap();
         sql.insert(
             "INSERT INTO t (id, b, s)",
@@ -399,7 +399,7 @@ mod tests {
     #[test]
     fn a_statement_is_planned_once_whatever_is_bound() {
         let dir = tempfile::tempdir().unwrap();
-        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, STATEMENT_MAX).unwrap();
+        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, AUDIT_MAX).unwrap();
         crate::schema::migrate(&mut sql).unwrap();
         let text = "SELECT v.body FROM present p JOIN record v ON v.leaf = p.leaf WHERE p.kind = $1 AND p.lookup = $2 \
             AND p.id > $3 ORDER BY p.id LIMIT $4";
@@ -416,7 +416,7 @@ mod tests {
     #[test]
     fn parameters_out_of_order_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, STATEMENT_MAX).unwrap();
+        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, AUDIT_MAX).unwrap();
         assert!(matches!(sql.query("SELECT $2, $1", &[Value::Int(1), Value::Int(2)]), Err(SqlError::Wrong(_))));
         assert!(sql.query("SELECT $1, $2, $1", &[Value::Int(1), Value::Int(2)]).is_ok());
     }
@@ -425,8 +425,8 @@ mod tests {
     fn a_reader_cannot_write() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
-        Sqlite::open(&path, Use::Write, STATEMENT_MAX).unwrap().script("CREATE TABLE t (a TEXT);").unwrap();
-        let mut reader = Sqlite::open(&path, Use::Read, STATEMENT_MAX).unwrap();
+        Sqlite::open(&path, Use::Write, AUDIT_MAX).unwrap().script("CREATE TABLE t (a TEXT);").unwrap();
+        let mut reader = Sqlite::open(&path, Use::Read, AUDIT_MAX).unwrap();
         assert!(reader.execute("INSERT INTO t (a) VALUES ($1)", &[Value::Text("x")]).is_err());
     }
 
@@ -434,7 +434,7 @@ mod tests {
     fn a_statement_that_takes_too_long_is_ended_in_the_engine_and_the_next_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
-        Sqlite::open(&path, Use::Write, STATEMENT_MAX).unwrap();
+        Sqlite::open(&path, Use::Write, AUDIT_MAX).unwrap();
         let limit = Duration::from_millis(30);
         let mut reader = Sqlite::open(&path, Use::Read, limit).unwrap();
         let endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n";
@@ -458,7 +458,7 @@ mod tests {
     fn another_programs_reader_is_waited_for_once_and_then_told_of_until_it_ends() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
-        let mut sql = Sqlite::open(&path, Use::Write, STATEMENT_MAX).unwrap();
+        let mut sql = Sqlite::open(&path, Use::Write, AUDIT_MAX).unwrap();
         sql.script("CREATE TABLE t (b BYTEA NOT NULL);").unwrap();
         let foreign = Connection::open(&path).unwrap();
         foreign.execute_batch("BEGIN; SELECT COUNT(*) FROM t;").unwrap();

@@ -28,7 +28,7 @@ pub(super) struct Tables {
 
 impl Tables {
     pub fn open(database: &Database) -> Result<Tables, StoreError> {
-        let mut tables = Tables { sql: connect(database, Use::Read)?, size: 0 };
+        let mut tables = Tables { sql: connect(database, Use::Audit)?, size: 0 };
         tables.look_again()?;
         Ok(tables)
     }
