@@ -110,7 +110,7 @@ impl Register {
         // A connection lives and ends off the async threads: PostgreSQL's brings a runtime of its own.
         let (known, origin) = (database.clone(), log.origin.clone());
         let sealed = blocking(move || {
-            own_sessions(&known)?;
+            own_sessions(&known, Use::Write)?;
             let mut sql = connect(&known, Use::Write)?;
             migrate(sql.as_mut())?;
             named_alike(sql.as_mut(), &origin)?;

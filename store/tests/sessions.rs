@@ -173,6 +173,9 @@ fn a_pooler_is_refused_unless_it_gives_each_client_a_session_of_its_own() {
         let says = refused.to_string();
         assert!(matches!(refused, StoreError::Database(_)), "{says}");
         assert!(says.contains("pool_mode = session"), "{says}");
+        let copy = at(&database, &[("127.0.0.1", pooler.port())]);
+        let refused = tokio::task::spawn_blocking(|| store::verify(copy, None, &mut |_| {})).await.unwrap();
+        assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
         drop(pooler);
         let pooler = postgres.pooler("session", CONNECTIONS);
         let beside = house.beside(&at(&database, &[("127.0.0.1", pooler.port())])).await;

@@ -16,11 +16,10 @@ pub(crate) const WRITE_MAX: Duration = Duration::from_secs(10);
 
 /// Connects.
 pub(crate) fn connect(database: &Database, usage: Use) -> Result<Box<dyn Sql + Send>, SqlError> {
-    let limit = match usage {
-        Use::Write => WRITE_MAX,
-        Use::Read | Use::Audit => AUDIT_MAX,
-    };
-    connect_with(database, usage, limit)
+    match usage {
+        Use::Write => connect_with(database, usage, WRITE_MAX),
+        Use::Read | Use::Audit => connect_with(database, usage, AUDIT_MAX),
+    }
 }
 
 /// Connects; a statement that takes longer than `limit` is ended in the engine.
@@ -31,10 +30,10 @@ pub(crate) fn connect_with(database: &Database, usage: Use, limit: Duration) -> 
     }
 }
 
-/// Refuses a database whose sessions are not one's own.
-pub(crate) fn own_sessions(database: &Database) -> Result<(), SqlError> {
+/// Refuses a database whose sessions are not one's own; asked before anything is set in one.
+pub(crate) fn own_sessions(database: &Database, usage: Use) -> Result<(), SqlError> {
     match database {
         Database::Sqlite(_) => Ok(()),
-        Database::Postgres(url) => postgres::own_sessions(url),
+        Database::Postgres(url) => postgres::own_sessions(url, usage),
     }
 }

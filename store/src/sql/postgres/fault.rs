@@ -1,31 +1,12 @@
 //! What went wrong, by what can be done about it.
 
 use tokio_postgres::Error;
-use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::error::SqlState;
 
 use crate::sql::error::SqlError;
 
 /// What went wrong with a session that there was.
 pub(super) fn fault(error: Error) -> SqlError {
-    match error.as_db_error().and_then(|db| db.parsed_severity()) {
-        // The server ends the session, whatever the reason.
-        Some(Severity::Fatal | Severity::Panic) => SqlError::Lost(said(&error)),
-        Some(_) | None => by_code(error),
-    }
-}
-
-/// A refused password or a missing database will not mend itself; everything else about dialling may.
-pub(super) fn dial_fault(error: Error) -> SqlError {
-    match by_code(error) {
-        wrong @ (SqlError::Wrong(_) | SqlError::Unfit(_)) => wrong,
-        SqlError::Taken(why) | SqlError::Away(why) | SqlError::Lost(why) | SqlError::Corrupt(why) => {
-            SqlError::Away(why)
-        }
-        late @ SqlError::Late(_) => late,
-    }
-}
-
-fn by_code(error: Error) -> SqlError {
     let why = said(&error);
     let Some(code) = error.code() else { return without_code(why) };
     if *code == SqlState::UNIQUE_VIOLATION {
@@ -47,6 +28,17 @@ fn by_code(error: Error) -> SqlError {
         Some("53" | "55" | "40") => SqlError::Away(why),
         Some("XX") => SqlError::Corrupt(why),
         _ => SqlError::Wrong(why),
+    }
+}
+
+/// A refused password or a missing database will not mend itself; everything else about dialling may.
+pub(super) fn dial_fault(error: Error) -> SqlError {
+    match fault(error) {
+        wrong @ (SqlError::Wrong(_) | SqlError::Unfit(_)) => wrong,
+        SqlError::Taken(why) | SqlError::Away(why) | SqlError::Lost(why) | SqlError::Corrupt(why) => {
+            SqlError::Away(why)
+        }
+        late @ SqlError::Late(_) => late,
     }
 }
 

@@ -13,11 +13,11 @@ const ASK: &str = "SELECT current_setting('chancery.session', true), pg_backend_
 const LEAVE: &str = "SET chancery.session = 'kept'";
 
 /// Leaves a setting in one session, and looks from another that holds what the first may have had.
-pub(in crate::sql) fn own_sessions(url: &str) -> Result<(), SqlError> {
-    let (mut one, _) = dial(url, Use::Write, DIAL_MAX)?;
+pub(in crate::sql) fn own_sessions(url: &str, usage: Use) -> Result<(), SqlError> {
+    let (mut one, _) = dial(url, usage, DIAL_MAX)?;
     let (before, first_pid) = ask(&mut one)?;
     one.ask(async |client| client.batch_execute(LEAVE).await)?;
-    let (mut two, _) = dial(url, Use::Write, DIAL_MAX)?;
+    let (mut two, _) = dial(url, usage, DIAL_MAX)?;
     two.ask(async |client| client.batch_execute("BEGIN").await)?;
     let (seen, _) = ask(&mut two)?;
     let (kept, pid) = ask(&mut one)?;
