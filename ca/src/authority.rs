@@ -22,7 +22,7 @@ use crate::issuers::{Hierarchy, Issuer};
 use crate::parts::Parts;
 use crate::profiles::Profiles;
 use crate::registrar::Registrar;
-use crate::status::{Desks, PublishedCrl, Publisher, Revoker};
+use crate::status::{Desks, PublishedCrl, Publisher, Revoker, ShownRevoked};
 use crate::texts;
 
 /// How the authority is now.
@@ -174,10 +174,14 @@ impl Authority {
         self.inner.revoker.revoke_found(actor, credential, reason).await
     }
 
-    /// Revokes a certificate that is shown (DER), whether the register holds it or lost it: a CA of ours signed it. Answers whether it
-    /// holds it.
-    pub async fn revoke_shown(&self, actor: &Actor, der: &[u8], reason: RevocationReason) -> Result<bool, CaError> {
-        self.inner.revoker.revoke_shown(actor, der, reason).await
+    /// Revokes a certificate that is shown (PEM or DER), whether the register holds it or lost it: a CA of ours signed it.
+    pub async fn revoke_shown(
+        &self,
+        actor: &Actor,
+        certificate: &[u8],
+        reason: RevocationReason,
+    ) -> Result<ShownRevoked, CaError> {
+        self.inner.revoker.revoke_shown(actor, certificate, reason).await
     }
 
     /// The newest CRL of an issuer, from memory; the last one known while the database is away.

@@ -1,6 +1,6 @@
 //! `chancery certs`: what was issued, to whom, when it expires; revoke and renew.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ca::RevocationReason;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
@@ -37,7 +37,11 @@ enum What {
     /// Revoke a certificate. Its CRL says so when this command returns; no CRL covers SSH
     Revoke {
         /// Its serial number (hex)
-        serial: String,
+        #[arg(required_unless_present = "certificate")]
+        serial: Option<String>,
+        /// The certificate itself (PEM or DER), instead of its serial: also one that the register lost when it was put back
+        #[arg(long, conflicts_with = "serial", value_name = "FILE")]
+        certificate: Option<PathBuf>,
         /// Why
         #[arg(long, default_value = "unspecified", value_parser = PossibleValuesParser::new(RevocationReason::ALL.map(RevocationReason::as_str)))]
         reason: String,
@@ -85,7 +89,8 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.what {
         What::List(list) => list_certificates(list, global).await,
         What::Show { serial, pem } => show(&serial, pem, global).await,
-        What::Revoke { serial, reason } => revoke(&serial, &reason, global).await,
+        What::Revoke { certificate: Some(shown), reason, .. } => revoke_shown(&shown, &reason, global).await,
+        What::Revoke { serial, reason, .. } => revoke(&serial.unwrap_or_default(), &reason, global).await,
         What::Renew { serial, csr, out } => renew(&serial, csr, out, global).await,
     }
 }
@@ -219,6 +224,21 @@ async fn revoke(serial: &str, reason: &str, global: &Global) -> Result<(), Failu
     } else {
         output::line(format!("revoked {serial} ({reason}); {}", consequence(&answer, &serial)));
     }
+    Ok(())
+}
+
+async fn revoke_shown(path: &Path, reason: &str, global: &Global) -> Result<(), Failure> {
+    let body = json!({"certificate": csr::read_certificate(path)?, "reason": reason});
+    let answer = global.client()?.post("/api/v1/certificates/revoke", &body).await?;
+    if global.json {
+        output::json(&answer);
+        return Ok(());
+    }
+    let lost = match answer["lost"].as_bool() {
+        Some(true) => "; the register lost it, and its CRL alone speaks of it",
+        Some(false) | None => "",
+    };
+    output::line(format!("revoked {} ({reason}); the new CRL is published{lost}", field(&answer, "serial")));
     Ok(())
 }
 

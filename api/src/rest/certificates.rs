@@ -9,7 +9,7 @@ use ca::{CertifyRequest, Csr, RevocationReason};
 use http::{HeaderValue, StatusCode, header};
 use policy::{Action, Name, Owner, Resource, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Attested, Credential, Filter, Issued, Order};
+use store::{Attested, Credential, Filter, Issued, Order, State};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
@@ -335,7 +335,10 @@ async fn find(app: &App, serial: &str) -> Result<Attested<Credential>, Problem> 
     }
     let serial = serial.to_ascii_lowercase();
     let found = app.ledger().credential(&serial).await?;
-    found.ok_or_else(|| Problem::new(Kind::NotFound, format!("The register has no serial {serial}.")))
+    found.ok_or_else(|| Problem::new(Kind::NotFound, format!(
+            "The register has no serial {serial}. What a CA of this authority signed before the register was put back can be \
+             revoked by the certificate itself: chancery certs revoke --certificate FILE."
+        )))
 }
 
 /// Why a certificate is revoked.
@@ -365,6 +368,49 @@ pub(crate) async fn revoke(
     let (authority, of) = (app.authority().clone(), serial.clone());
     app.to_its_end(async move { authority.revoke(&actor, &of, reason).await }).await?;
     Ok(json(StatusCode::OK, &Certificate::row(find(&app, &serial).await?.into_inner())))
+}
+
+/// A certificate that is shown to be revoked.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShownWish {
+    /// The certificate, PEM.
+    certificate: String,
+    /// As for a serial.
+    #[serde(default)]
+    #[schema(example = "key-compromise")]
+    reason: Option<String>,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ShownState {
+    serial: String,
+    state: &'static str,
+    /// The register does not hold it: it was put back to before it, and the CRL alone speaks of it.
+    lost: bool,
+}
+
+/// Revokes a certificate that is shown, also one that the register lost: a CA of this authority signed it. Its CRL is published before
+/// the answer.
+#[utoipa::path(post, path = "/api/v1/certificates/revoke", tag = "certificates", operation_id = "revokeShownCertificate",
+    request_body = ShownWish, responses((status = 200, description = "Revoked", body = ShownState),
+        (status = 400, description = "No CA of this authority signed it"), (status = 409, description = "Revoked before")))]
+pub(crate) async fn revoke_shown(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Json(wish): Json<ShownWish>,
+) -> Result<Response, Problem> {
+    let reason = word("reason", wish.reason.as_deref())?.unwrap_or(RevocationReason::Unspecified);
+    if wish.certificate.len() > CSR_BYTES_MAX {
+        return Err(Problem::new(Kind::TooLarge, format!("A certificate has at most {CSR_BYTES_MAX} bytes.")));
+    }
+    let authority = app.authority().clone();
+    let revoked = app
+        .to_its_end(async move { authority.revoke_shown(&actor, wish.certificate.as_bytes(), reason).await })
+        .await?;
+    let state = ShownState { serial: revoked.serial_hex, state: State::Revoked.as_str(), lost: revoked.is_lost };
+    Ok(json(StatusCode::OK, &state))
 }
 
 /// A renewal.

@@ -13,4 +13,5 @@ mod revoke;
 pub(crate) use desk::Desks;
 pub(crate) use publisher::Publisher;
 pub(crate) use revoke::Revoker;
+pub use revoke::ShownRevoked;
 pub use shelf::PublishedCrl;
