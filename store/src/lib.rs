@@ -48,14 +48,16 @@ pub use credential::{
     Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedRow, State,
 };
 pub use database::Database;
-pub use entry::{ActorStamp, Covers, Entry, GrantStamp, Kind, RefusalEntry, Renews, Revocation};
+pub use entry::{
+    ActorStamp, Covers, Entry, GrantStamp, Kind, Lost, LostRevocation, RefusalEntry, Renews, Revocation, is_the_server,
+};
 pub use error::StoreError;
 pub use export::{Exported, export_database};
 pub use held::{Held, Witness};
 pub use ledger::Ledger;
 pub use log::{Head, verifier_key};
 pub use record::{Record, RecordFilter, StoredRecord};
-pub use register::{LogConfig, Resumed, SignedHead};
+pub use register::{LogConfig, RESUMED_RECORDS_MAX, Resumed, SignedHead};
 pub use texts::TextKind;
 pub use truth::{Alarm, Integrity, RENEWED_KNOWN_SECS, Revocations};
 pub use verify::{AuditState, Finding, Identity, Pins, Progress, Report, Source, verify, verify_pinned};

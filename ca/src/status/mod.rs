@@ -6,9 +6,13 @@ mod publisher;
 
 mod desk;
 
+mod shown;
+
 mod revoke;
 
 pub(crate) use desk::Desks;
+pub use desk::Published;
 pub(crate) use publisher::Publisher;
 pub(crate) use revoke::Revoker;
+pub use revoke::ShownRevoked;
 pub use shelf::PublishedCrl;

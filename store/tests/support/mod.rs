@@ -11,7 +11,10 @@ use hsm::testing::TestToken;
 use hsm::{Key, KeyKind, Message, Pool, Signature};
 use policy::{Owner, Timestamp, Validity, World};
 use store::testing::TestPostgres;
-use store::{ActorStamp, Database, Entry, GrantStamp, Kind, Ledger, LogConfig, Record, RefusalEntry, Revocation};
+use store::{
+    ActorStamp, Database, Entry, GrantStamp, Kind, Ledger, LogConfig, Lost, LostRevocation, Record, RefusalEntry,
+    Revocation,
+};
 
 pub const ORIGIN: &str = "ca.example/log";
 
@@ -48,10 +51,14 @@ impl House {
         Closed { world: self.world, token: self.token }
     }
 
+    /// The token as another process sees it, while this node runs.
+    pub fn token_alone(&self) -> Closed {
+        Closed { world: self.world.clone(), token: self.token.clone() }
+    }
+
     /// Another start on the same folder, while this node runs.
     pub async fn open_again(&self, database: &Database, state: &Path) -> Result<Ledger, store::StoreError> {
-        let closed = Closed { world: self.world.clone(), token: self.token.clone() };
-        closed.open(database, Some(state)).await
+        self.token_alone().open(database, Some(state)).await
     }
 
     /// A second node: the same register, the same token, the same clock.
@@ -291,6 +298,19 @@ pub fn revocation(operation: u64) -> Revocation {
     Revocation { operation, reason: 1, at, actor: actor(), grant: grant() }
 }
 
+/// The end of a certificate that no register holds.
+pub fn lost(n: u64) -> LostRevocation {
+    let of = Lost {
+        kind: Kind::Certificate,
+        serial: serial(n),
+        issuer: "tls".into(),
+        key_hash: [n as u8; 32],
+        not_after: None,
+    };
+    let Revocation { reason, at, .. } = revocation(0);
+    LostRevocation { of, reason, at, actor: actor(), grant: grant() }
+}
+
 pub fn refusal() -> RefusalEntry {
     RefusalEntry {
         actor: actor(),
@@ -338,6 +358,18 @@ pub fn shown(report: &store::Report) -> String {
 
 pub fn is_clean(report: &store::Report) {
     assert!(report.findings.is_empty(), "{}", shown(report));
+}
+
+/// Writes into the database beside the service, in both engines' dialect.
+pub fn write_beside(database: &Database, sql: &str) {
+    let (database, sql) = (database.clone(), sql.to_owned());
+    let thread = std::thread::spawn(move || match &database {
+        Database::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(&sql).unwrap(),
+        Database::Postgres(url) => {
+            postgres::Client::connect(url, postgres::NoTls).unwrap().batch_execute(&sql).unwrap();
+        }
+    });
+    thread.join().unwrap();
 }
 
 pub fn path_of(database: &Database) -> &Path {
