@@ -82,6 +82,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "truth",
             "prepare",
             "clock",
+            "word",
             "pending",
             "queries",
             "attest",

@@ -29,6 +29,7 @@ use crate::sql::Sql;
 use crate::texts::{self, TextKind};
 use crate::truth::{self, Anchor, Integrity, Revocations, TileAt};
 use crate::verify::AuditState;
+use crate::word::{RESUMPTION, Word};
 
 /// No log is ever this long; a larger number is a mistake of the caller's.
 const PROOF_SIZE_MAX: u64 = 1 << 62;
@@ -36,9 +37,6 @@ const PROOF_SIZE_MAX: u64 = 1 << 62;
 /// CRLs that may take each other's place while the newest is read.
 const NEWER_CRLS_MAX: usize = 8;
 const RETRY_AFTER_SECS: u32 = 1;
-
-/// The kind of the record that says why a node went on after it had stopped.
-const RESUMPTION: &str = "resumption";
 
 /// A handle on the register. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -368,6 +366,11 @@ impl Ledger {
         self.register().audited()
     }
 
+    /// Why nothing is written any more, as this node knows it; none when all is well.
+    pub fn held(&self) -> Option<String> {
+        self.register().held()
+    }
+
     /// How the register is, as this node knows it.
     pub fn integrity(&self) -> Integrity {
         self.register().integrity()
@@ -485,6 +488,17 @@ impl Ledger {
     /// Leaves with their indexes, at most 1000 from the range's start.
     pub async fn leaves(&self, range: Range<u64>) -> Result<Vec<(u64, String)>, StoreError> {
         self.register().ask(Lane::Request, move |sql| queries::leaves(sql, range.start, range.end)).await
+    }
+
+    /// The operator's word that a leaf stands for; none where it is another leaf. Both are proved by the tree in memory.
+    pub async fn word(&self, index: u64) -> Result<Option<Word>, StoreError> {
+        let node = Arc::clone(&self.register().node);
+        self.register().ask(Lane::Request, move |sql| attest::word(&node, sql, index)).await
+    }
+
+    /// How many leaves the register has, whatever this node knows of it: while it is held, what there is to read.
+    pub async fn size_there(&self) -> Result<u64, StoreError> {
+        self.register().ask(Lane::Request, |sql| Ok(queries::head(sql)?.size)).await
     }
 
     /// RFC 6962 audit path of a leaf in the tree of `size` leaves; none where `index < size <= head` does not hold.

@@ -110,6 +110,8 @@ async fn exercise(database: &Database) {
     ledger.database_time().await.unwrap();
     ledger.withdraw(vec![record("r4", None)]).await.unwrap();
     ledger.set_time(actor(), "a clock was ahead").await.unwrap();
+    let word = ledger.word(ledger.size_there().await.unwrap() - 1).await.unwrap().unwrap();
+    assert_eq!((word.kind.as_str(), word.reason.as_str()), ("clock", "a clock was ahead"));
     house.checkpoint().await;
     for level in 0..2 {
         ledger.tile(level, 0, 256).await.unwrap();

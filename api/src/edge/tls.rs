@@ -35,6 +35,8 @@ const CLIENT_ISSUER: &str = "tls";
 /// First pause after a failed issuance; doubles up to the last.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_secs(60);
+/// Before the first certificate nobody can ask anything over HTTPS: once the clock is believed or the HSM is back, that ends soon.
+const RETRY_LAST_FIRST: Duration = Duration::from_secs(5);
 /// The clock is looked at this often at least: a sleep does not notice that the clock was set or the machine slept.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -56,7 +58,7 @@ impl TlsError {
     /// Whether waiting may help.
     fn is_passing(&self) -> bool {
         match self {
-            Self::NotIssued(CaError::Unavailable { .. } | CaError::Unknown { .. }) => true,
+            Self::NotIssued(CaError::Unavailable { .. } | CaError::Held { .. } | CaError::Unknown { .. }) => true,
             Self::NotIssued(
                 CaError::Refused(_)
                 | CaError::BadRequest { .. }
@@ -148,20 +150,25 @@ impl ServerCertificate {
         validity.ok_or_else(|| TlsError::Refused("the certificate has no validity".to_owned()))
     }
 
-    /// The first certificate: waits while the HSM is away, gives up where waiting cannot help.
-    pub(crate) async fn first(&self, shutdown: &CancellationToken) -> Result<Option<Validity>, TlsError> {
+    /// The first certificate: waits while the HSM is away, and says so by `late`; gives up where waiting cannot help.
+    pub(crate) async fn first(
+        &self,
+        shutdown: &CancellationToken,
+        late: &CancellationToken,
+    ) -> Result<Option<Validity>, TlsError> {
         let mut pause = RETRY_FIRST;
         loop {
             match self.issue().await {
                 Ok(validity) => return Ok(Some(validity)),
                 Err(error) if error.is_passing() => {
+                    late.cancel();
                     tracing::warn!(cause = %chain(&error), "no server certificate yet, trying again");
                 }
                 Err(error) => return Err(error),
             }
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(None),
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY_LAST),
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY_LAST_FIRST),
             }
         }
     }

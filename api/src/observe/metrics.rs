@@ -77,6 +77,8 @@ pub(crate) struct Own {
     pub(crate) alarms: u64,
     /// Whether nothing is written, since the register is not what this node knew.
     pub(crate) held: bool,
+    /// Whether nothing begins, since the clock is not believed.
+    pub(crate) clock_held: bool,
 }
 
 /// All counters of this process.
@@ -107,6 +109,7 @@ struct Audit {
     findings: Gauge<u64, AtomicU64>,
     alarms: Gauge<u64, AtomicU64>,
     held: Gauge,
+    clock_held: Gauge,
 }
 
 impl Audit {
@@ -127,6 +130,11 @@ impl Audit {
             "1 while nothing is written: the register is not what this node knew",
             self.held.clone(),
         );
+        registry.register(
+            "clock_held",
+            "1 while nothing is issued: the clock is not believed",
+            self.clock_held.clone(),
+        );
     }
 
     fn set(&self, own: &Own) {
@@ -136,6 +144,7 @@ impl Audit {
         self.findings.set(own.audited.findings);
         self.alarms.set(own.alarms);
         self.held.set(own.held.into());
+        self.clock_held.set(own.clock_held.into());
     }
 }
 
@@ -292,7 +301,9 @@ mod tests {
             findings: 3,
             ..AuditState::default()
         };
-        let text = Metrics::new().text(&Readings::default(), &Own { audited, alarms: 2, held: true }).expect("text");
+        let text = Metrics::new()
+            .text(&Readings::default(), &Own { audited, alarms: 2, held: true, clock_held: true })
+            .expect("text");
         for line in [
             "chancery_audit_newest_leaf 70",
             "chancery_audit_round_leaf 40",
@@ -300,6 +311,7 @@ mod tests {
             "chancery_audit_findings 3",
             "chancery_register_alarms 2",
             "chancery_register_held 1",
+            "chancery_clock_held 1",
         ] {
             assert!(text.contains(&format!("{line}\n")), "{line} is missing in\n{text}");
         }
