@@ -174,6 +174,12 @@ impl Authority {
         self.inner.revoker.revoke_found(actor, credential, reason).await
     }
 
+    /// Revokes a certificate that is shown (DER), whether the register holds it or lost it: a CA of ours signed it. Answers whether it
+    /// holds it.
+    pub async fn revoke_shown(&self, actor: &Actor, der: &[u8], reason: RevocationReason) -> Result<bool, CaError> {
+        self.inner.revoker.revoke_shown(actor, der, reason).await
+    }
+
     /// The newest CRL of an issuer, from memory; the last one known while the database is away.
     pub async fn crl(&self, issuer: &str) -> Result<PublishedCrl, CaError> {
         self.inner.desks.crl(issuer).await

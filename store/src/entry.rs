@@ -188,6 +188,36 @@ pub struct Revocation {
     pub grant: GrantStamp,
 }
 
+/// A credential that a CA of ours signed and the register does not hold: it was put back to before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// What it is.
+    pub kind: Kind,
+    /// Its serial.
+    pub serial: Vec<u8>,
+    /// The issuer's label.
+    pub issuer: String,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub key_hash: [u8; 32],
+    /// Its end; none where it is not known.
+    pub not_after: Option<Timestamp>,
+}
+
+/// The end of a credential that the register lost.
+#[derive(Clone, Debug)]
+pub struct LostRevocation {
+    /// What ends. Whoever asks knows that a CA of ours signed it: nobody else can tell any more.
+    pub of: Lost,
+    /// The CRLReason code (RFC 5280 section 5.3.1).
+    pub reason: u8,
+    /// From when.
+    pub at: Timestamp,
+    /// Who asked.
+    pub actor: ActorStamp,
+    /// What allowed it.
+    pub grant: GrantStamp,
+}
+
 /// The certificate that another is made to succeed. Only an attested one gives it ([`Attested::renewal`](crate::Attested::renewal)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Renews {

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hsm::{Intent, Key, Message, Mint, NotSigned, Pool, Signature};
 use policy::{Timestamp, World};
+use tokio::task::JoinSet;
 
 use crate::attest::{self, Attested};
 use crate::credential::{Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Page};
 use crate::database::Database;
-use crate::entry::{ActorStamp, Entry, RefusalEntry, Revocation};
+use crate::entry::{self, ActorStamp, Entry, GrantStamp, LostRevocation, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::export::{self, Exported};
 use crate::held::Held;
@@ -24,10 +25,10 @@ use crate::prepare::Outcome;
 use crate::queries;
 use crate::reader::Lane;
 use crate::record::{Record, RecordFilter, StoredRecord};
-use crate::register::{LogConfig, Register, Resumed, SignedHead};
+use crate::register::{LogConfig, RESUMED_RECORDS_MAX, Register, Resumed, SignedHead};
 use crate::sql::Sql;
-use crate::texts::{self, TextKind};
-use crate::truth::{self, Anchor, Integrity, Revocations, TileAt};
+use crate::texts::{self, NO_POLICY, TextKind};
+use crate::truth::{self, Anchor, Before, Integrity, Revocations, Revoked, TileAt};
 use crate::verify::AuditState;
 use crate::word::{RESUMPTION, Word};
 
@@ -37,6 +38,12 @@ const PROOF_SIZE_MAX: u64 = 1 << 62;
 /// CRLs that may take each other's place while the newest is read.
 const NEWER_CRLS_MAX: usize = 8;
 const RETRY_AFTER_SECS: u32 = 1;
+
+/// What an operator at the machine does when a node goes on: no policy is asked.
+const AGAIN: &str = "revoke-certificate";
+const OPERATOR: &str = "operator";
+/// Revocations that are written side by side.
+const REVOKED_AT_ONCE: usize = 256;
 
 /// A handle on the register. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -65,6 +72,24 @@ impl Ledger {
         Ok(Ledger { inner: Arc::new(Inner { mint, register }), lane: Lane::Request })
     }
 
+    /// Why this node would not start on this register, which is what [`Ledger::resume`] is for; none where it would.
+    pub async fn refused_start(
+        database: Database,
+        pool: &Pool,
+        log: LogConfig,
+        world: World,
+    ) -> Result<Option<String>, StoreError> {
+        match Register::open(database, pool, log, world, false).await {
+            Ok((register, _)) => {
+                // Joining blocks, and a panic of a thread was its own.
+                let _ = tokio::task::spawn_blocking(move || register.stop()).await;
+                Ok(None)
+            }
+            Err(StoreError::Held(why)) => Ok(Some(why)),
+            Err(other) => Err(other),
+        }
+    }
+
     /// Opens a register that this node had stopped at, and goes on from what it holds: an operator's decision, whose reason
     /// becomes a leaf. The register's head must be one that a node with this token sealed; sizes that the history before may
     /// have signed are never signed again. Every node that stopped is told by itself.
@@ -91,29 +116,76 @@ impl Ledger {
         }
     }
 
-    /// Writes why, and then lets the folder and the token go on.
+    /// Writes why, then again what the register lost of the revoked, and then lets the folder and the token go on: whatever breaks off
+    /// before, the same command goes on with it.
     async fn go_on(
         &self,
-        resumed: Option<(Resumed, Anchor)>,
+        resumed: Option<(Before, Anchor)>,
         actor: ActorStamp,
         reason: &str,
     ) -> Result<Resumed, StoreError> {
-        let (resumed, anchor) = resumed.ok_or_else(|| StoreError::Invalid("this node keeps no folder".into()))?;
+        let (before, anchor) = resumed.ok_or_else(|| StoreError::Invalid("this node keeps no folder".into()))?;
         let head = |head: Head| serde_json::json!({ "size": head.size, "root": hex::encode(head.root) });
         let record = Record {
             kind: RESUMPTION,
-            id: format!("{}-{}", resumed.head.size, hex::encode(&resumed.head.root[..8])),
+            id: format!("{}-{}", before.head.size, hex::encode(&before.head.root[..8])),
             owner: None,
             lookup: None,
             expires: None,
-            body: serde_json::json!({ "reason": reason, "at": head(resumed.head), "known": resumed.known.map(head) }),
-            actor,
+            body: serde_json::json!({ "reason": reason, "at": head(before.head), "known": before.known.map(head) }),
+            actor: actor.clone(),
             expect: None,
         };
         // It takes nothing from anybody, and an operator is there: no clock holds it back.
         self.withdraw(vec![record]).await?;
+        let Before { head, known, lost } = before;
+        let revoked_again = lost.revoked.len() as u64;
+        self.revoke_again(lost.revoked, head.size, &actor).await?;
+        let older = self.register().named(lost.records, RESUMED_RECORDS_MAX).await?;
         self.register().go_on(anchor).await?;
-        Ok(resumed)
+        Ok(Resumed { head, known, revoked_again, older })
+    }
+
+    /// Writes revocations of another history again, as they were: what was told of the revoked is never taken back. A credential that
+    /// the register holds is revoked, one that it lost is by its serial.
+    async fn revoke_again(
+        &self,
+        lost: Vec<(String, Revoked)>,
+        size: u64,
+        actor: &ActorStamp,
+    ) -> Result<(), StoreError> {
+        let mut under_way = JoinSet::new();
+        for (issuer, revoked) in lost {
+            if under_way.len() >= REVOKED_AT_ONCE {
+                joined(under_way.join_next().await)?;
+            }
+            let (ledger, actor) = (self.clone(), actor.clone());
+            under_way.spawn(async move { ledger.revoke_one_again(issuer, revoked, size, actor).await });
+        }
+        while let Some(done) = under_way.join_next().await {
+            joined(Some(done))?;
+        }
+        Ok(())
+    }
+
+    async fn revoke_one_again(
+        &self,
+        issuer: String,
+        revoked: Revoked,
+        size: u64,
+        actor: ActorStamp,
+    ) -> Result<(), StoreError> {
+        let grant = GrantStamp { action: AGAIN.into(), rule: OPERATOR.into(), policy_hash: NO_POLICY };
+        let (operation, reason, at) = (revoked.operation, revoked.reason, revoked.revoked_at);
+        if operation < size
+            && let Some(there) = self.credential_by_operation(operation).await?
+            && (there.serial.as_slice(), there.issuer.as_str()) == (revoked.serial.as_slice(), issuer.as_str())
+        {
+            return self.revoke(Revocation { operation, reason, at, actor, grant }).await.map(drop);
+        }
+        let Revoked { kind, serial, key_hash, not_after, .. } = revoked;
+        let of = entry::Lost { kind, serial, issuer, key_hash, not_after };
+        self.revoke_lost(LostRevocation { of, reason, at, actor, grant }).await.map(drop)
     }
 
     /// A handle for whoever finds out who a caller is: its look-ups by key (`record_get`, `credential`) wait neither for
@@ -263,6 +335,11 @@ impl Ledger {
     /// Revokes an operation's credential, whether its conclusion is known or not; answers the leaf's index.
     pub async fn revoke(&self, revocation: Revocation) -> Result<u64, StoreError> {
         self.register().revoke(revocation).await
+    }
+
+    /// Revokes what a CA of ours signed and the register does not hold; answers the leaf's index. `Conflict`: it is revoked already.
+    pub async fn revoke_lost(&self, revocation: LostRevocation) -> Result<u64, StoreError> {
+        self.register().revoke_lost(revocation).await
     }
 
     /// The right to sign the log's head, where it moved since the last checkpoint.
@@ -555,5 +632,13 @@ impl Ledger {
 
     fn register(&self) -> &Register {
         &self.inner.register
+    }
+}
+
+fn joined(done: Option<Result<Result<(), StoreError>, tokio::task::JoinError>>) -> Result<(), StoreError> {
+    match done {
+        None => Ok(()),
+        Some(Ok(done)) => done,
+        Some(Err(error)) => Err(StoreError::Unavailable(format!("a revocation's task ended: {error}"))),
     }
 }

@@ -47,14 +47,14 @@ pub use credential::{
     Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedRow, State,
 };
 pub use database::Database;
-pub use entry::{ActorStamp, Covers, Entry, GrantStamp, Kind, RefusalEntry, Renews, Revocation};
+pub use entry::{ActorStamp, Covers, Entry, GrantStamp, Kind, Lost, LostRevocation, RefusalEntry, Renews, Revocation};
 pub use error::{HELD, StoreError};
 pub use export::{Exported, export_database};
 pub use held::{Held, Witness};
 pub use ledger::Ledger;
 pub use log::{Head, verifier_key};
 pub use record::{Record, RecordFilter, StoredRecord};
-pub use register::{LogConfig, Resumed, SignedHead};
+pub use register::{LogConfig, RESUMED_RECORDS_MAX, Resumed, SignedHead};
 pub use texts::TextKind;
 pub use truth::{Alarm, Integrity, RENEWED_KNOWN_SECS, Revocations};
 pub use verify::{AuditState, Finding, Identity, Kept, Pins, Progress, Report, Source, verify, verify_pinned};

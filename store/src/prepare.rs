@@ -10,7 +10,7 @@ use hsm::Message;
 use policy::Timestamp;
 
 use crate::credential::Credential;
-use crate::entry::{ActorStamp, Entry, RefusalEntry, Revocation};
+use crate::entry::{ActorStamp, Entry, GrantStamp, Lost, LostRevocation, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::leaf::{Event, TAIL_BYTES_MAX, Tail};
 use crate::object::{OBJECT_BYTES_MAX, Object};
@@ -268,8 +268,11 @@ impl ConclusionRow {
 /// A revocation's row and leaf.
 #[derive(Debug)]
 pub(crate) struct RevocationRow {
-    pub revocation: Revocation,
+    /// What ends; none where the register does not hold it, and the revocation is an operation of its own.
+    pub operation: Option<u64>,
     pub at: Timestamp,
+    actor: ActorStamp,
+    grant: GrantStamp,
     tail: Tail,
     issuer: String,
     /// As the fold will hold it with the time it was made with, but for its leaf.
@@ -279,26 +282,48 @@ pub(crate) struct RevocationRow {
 impl RevocationRow {
     /// `of` is the credential that ends.
     pub fn new(revocation: Revocation, of: &Credential, at: Timestamp) -> Result<RevocationRow, StoreError> {
-        // RFC 5280 section 5.3.1: 0 to 10, 7 is not used.
-        if revocation.reason > 10 || revocation.reason == 7 {
-            return Err(StoreError::Invalid(format!("{} is no CRLReason", revocation.reason)));
-        }
-        check_actor(&revocation.actor)?;
-        check_label("action", &revocation.grant.action)?;
-        check_label("rule", &revocation.grant.rule)?;
-        let revoked = Revoked {
-            operation: revocation.operation,
-            leaf: 0,
+        let Revocation { operation, reason, at: revoked_at, actor, grant } = revocation;
+        let of = Lost {
             kind: of.kind,
             serial: of.serial.clone(),
-            revoked_at: revocation.at,
-            reason: revocation.reason,
+            issuer: of.issuer.clone(),
+            key_hash: of.key_hash,
             not_after: of.validity.map(|validity| validity.not_after()),
+        };
+        RevocationRow::made(Some(operation), LostRevocation { of, reason, at: revoked_at, actor, grant }, at)
+    }
+
+    /// Of a credential that the register does not hold.
+    pub fn lost(revocation: LostRevocation, at: Timestamp) -> Result<RevocationRow, StoreError> {
+        if revocation.of.serial.is_empty() || revocation.of.serial.len() > SERIAL_BYTES_MAX {
+            return Err(StoreError::Invalid(format!("a serial has 1 to {SERIAL_BYTES_MAX} bytes")));
+        }
+        check_label("issuer", &revocation.of.issuer)?;
+        RevocationRow::made(None, revocation, at)
+    }
+
+    fn made(operation: Option<u64>, revocation: LostRevocation, at: Timestamp) -> Result<RevocationRow, StoreError> {
+        let LostRevocation { of, reason, at: revoked_at, actor, grant } = revocation;
+        // RFC 5280 section 5.3.1: 0 to 10, 7 is not used.
+        if reason > 10 || reason == 7 {
+            return Err(StoreError::Invalid(format!("{reason} is no CRLReason")));
+        }
+        check_actor(&actor)?;
+        check_label("action", &grant.action)?;
+        check_label("rule", &grant.rule)?;
+        let tail = Tail::new(Event::Revoke, of.kind.as_str(), at);
+        let revoked = Revoked {
+            operation: operation.unwrap_or(0),
+            leaf: 0,
+            kind: of.kind,
+            serial: of.serial,
+            revoked_at,
+            reason,
+            not_after: of.not_after,
             key_hash: of.key_hash,
             row: [0; 32],
         };
-        let (tail, issuer) = (Tail::new(Event::Revoke, of.kind.as_str(), at), of.issuer.clone());
-        let mut row = RevocationRow { revocation, at, tail, issuer, revoked };
+        let mut row = RevocationRow { operation, at, actor, grant, tail, issuer: of.issuer, revoked };
         row.revoked.row = row_digest(&REVOCATION, row.values(at));
         row.write_tail();
         bounded_tail(&row.tail)?;
@@ -306,24 +331,35 @@ impl RevocationRow {
     }
 
     fn write_tail(&mut self) {
-        let RevocationRow { revocation, tail, issuer, revoked, .. } = self;
-        tail.actor(&revocation.actor);
-        tail.grant(&revocation.grant);
+        let RevocationRow { actor, grant, tail, issuer, revoked, .. } = self;
+        tail.actor(actor);
+        tail.grant(grant);
         tail.hex("serial", &revoked.serial);
         tail.text("issuer", issuer);
         tail.hex("subject", &revoked.key_hash);
         tail.text("outcome", "revoked");
-        tail.number("reason", revocation.reason.into());
-        tail.time("since", revocation.at);
+        tail.number("reason", revoked.reason.into());
+        tail.time("since", revoked.revoked_at);
         if let Some(until) = revoked.not_after {
             tail.time("until", until);
         }
         tail.hex("row", &revoked.row);
     }
 
+    /// The operation that it is of: its own leaf's where the register does not hold what ends.
+    pub fn operation_at(&self, leaf: u64) -> u64 {
+        self.operation.unwrap_or(leaf)
+    }
+
+    /// The issuer and the serial of what ends.
+    pub fn names(&self) -> (&str, &[u8]) {
+        (&self.issuer, &self.revoked.serial)
+    }
+
     /// What its leaf changes, with its number and the time it is given.
     pub fn change(&self, leaf: u64, at: Timestamp) -> Change {
-        let revoked = Box::new(Revoked { leaf, row: self.digest(at), ..self.revoked.clone() });
+        let operation = self.operation_at(leaf);
+        let revoked = Box::new(Revoked { operation, leaf, row: self.digest(at), ..self.revoked.clone() });
         Change::Revoked { issuer: self.issuer.clone(), revoked }
     }
 
@@ -336,11 +372,11 @@ impl RevocationRow {
 
     /// The columns after `leaf` and `op`, with the time the row is given.
     pub fn values(&self, at: Timestamp) -> [Value<'_>; 9] {
-        let Revocation { operation: _, reason, at: revoked_at, actor, grant } = &self.revocation;
+        let RevocationRow { revoked, actor, grant, .. } = self;
         [
             Value::Int(at.unix()),
-            Value::Int(revoked_at.unix()),
-            Value::Int((*reason).into()),
+            Value::Int(revoked.revoked_at.unix()),
+            Value::Int(revoked.reason.into()),
             Value::Text(&actor.id),
             Value::Text(&actor.proof),
             Value::Text(&actor.proof_id),

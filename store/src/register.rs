@@ -1,6 +1,6 @@
 //! What the ledger does but for making intents: prepare, hand to the writer, ask the readers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -14,7 +14,7 @@ use crate::attest::{self, Attested};
 use crate::clock::{self, Clock};
 use crate::credential::Credential;
 use crate::database::Database;
-use crate::entry::{ActorStamp, Entry, RefusalEntry, Revocation};
+use crate::entry::{ActorStamp, Entry, LostRevocation, RefusalEntry, Revocation};
 use crate::error::StoreError;
 use crate::held::{Held, Witness};
 use crate::log::{self, Checkpoint, Head, LogKey};
@@ -25,7 +25,7 @@ use crate::reader::{Lane, ReaderHandle};
 use crate::record::Record;
 use crate::schema::migrate;
 use crate::sql::{Sql, Use, Value, connect};
-use crate::truth::{self, Anchor, Divergence, Integrity, Node, TokenNote, record_key};
+use crate::truth::{self, Anchor, Before, Divergence, Integrity, Node, RecordKey, TokenNote, record_key};
 use crate::verify::{self, AuditState, NEW_TILES, Patrol};
 use crate::writer::{Reply, WriterHandle};
 
@@ -58,13 +58,21 @@ pub struct LogConfig {
 }
 
 /// From where a node that had stopped goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resumed {
     /// The register's head, which is the node's from now on.
     pub head: Head,
     /// The newest head this node knew. Leaves of it that the register lacks are lost.
     pub known: Option<Head>,
+    /// Revocations that the register lost and this node knew: they were written again.
+    pub revoked_again: u64,
+    /// Records of which this node knew another version, as kind and id, the first [`RESUMED_RECORDS_MAX`]: whoever ended a token or an
+    /// account since has to do it again.
+    pub older: Vec<(String, String)>,
 }
+
+/// Records that are named to an operator.
+pub const RESUMED_RECORDS_MAX: usize = 1_000;
 
 /// A signed head of the log, as it is published.
 #[derive(Clone, Debug)]
@@ -103,7 +111,7 @@ impl Register {
         log: LogConfig,
         world: World,
         resume: bool,
-    ) -> Result<(Register, Option<(Resumed, Anchor)>), StoreError> {
+    ) -> Result<(Register, Option<(Before, Anchor)>), StoreError> {
         log::check_origin(&log.origin)?;
         // A connection lives and ends off the async threads: PostgreSQL's brings a runtime of its own.
         let (known, origin) = (database.clone(), log.origin.clone());
@@ -129,11 +137,12 @@ impl Register {
             if sealed.is_none() {
                 keep_key(sql.as_mut(), &made)?;
             }
-            let anchor = log.state.as_deref().map(Anchor::open).transpose()?;
+            let open = if resume { Anchor::open_alone } else { Anchor::open };
+            let anchor = log.state.as_deref().map(open).transpose()?;
             let (node, resumed) = match anchor {
                 Some(anchor) if resume => {
-                    let (node, head, known) = Node::resume(sql.as_mut(), &log.origin, key, (&anchor, in_token), world)?;
-                    (node, Some((Resumed { head, known }, anchor)))
+                    let (node, before) = Node::resume(sql.as_mut(), &log.origin, key, (&anchor, in_token), world)?;
+                    (node, Some((before, anchor)))
                 }
                 anchor @ (Some(_) | None) => {
                     (Node::load(sql.as_mut(), &log.origin, key, (anchor, in_token), world)?, None)
@@ -464,6 +473,33 @@ impl Register {
         let there = self.credential(operation).await?;
         let there = there.ok_or_else(|| StoreError::NotFound(format!("operation {operation}")))?;
         let row = RevocationRow::new(revocation, &there, self.now())?;
+        self.write_for_index(Op::Revoke(Arc::new(row))).await
+    }
+
+    /// The present records among these, as kind and id.
+    pub(crate) async fn named(
+        &self,
+        keys: HashSet<RecordKey>,
+        most: usize,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.ask(Lane::Report, move |sql| {
+            let mut named = Vec::new();
+            queries::each_present(sql, &mut |kind, id| {
+                if named.len() < most && keys.contains(&record_key(kind, id)) {
+                    named.push((kind.to_owned(), id.to_owned()));
+                }
+            })?;
+            Ok(named)
+        })
+        .await
+    }
+
+    /// Revokes what the register does not hold.
+    pub(crate) async fn revoke_lost(&self, revocation: LostRevocation) -> Result<u64, StoreError> {
+        let row = RevocationRow::lost(revocation, self.now())?;
         self.write_for_index(Op::Revoke(Arc::new(row))).await
     }
 

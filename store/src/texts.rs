@@ -15,6 +15,9 @@ const PART_CHARS: usize = 10_000;
 /// A text of this many parts is none that a person wrote; and so many records go into one transaction.
 const PARTS_MAX: usize = 100;
 
+/// In the place of a policy's hash: an operator at the machine decided, and no policy was asked.
+pub(crate) const NO_POLICY: [u8; 32] = [0; 32];
+
 /// What kind of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TextKind {

@@ -7,18 +7,7 @@ use std::path::Path;
 
 use store::testing::TestPostgres;
 use store::{Database, StoreError};
-use support::{House, on_sqlite, path_of, run};
-
-fn sql(database: &Database, text: &str) {
-    let (database, text) = (database.clone(), text.to_owned());
-    let thread = std::thread::spawn(move || match &database {
-        Database::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(&text).unwrap(),
-        Database::Postgres(url) => {
-            postgres::Client::connect(url, postgres::NoTls).unwrap().batch_execute(&text).unwrap();
-        }
-    });
-    thread.join().unwrap();
-}
+use support::{House, on_sqlite, path_of, run, write_beside};
 
 /// Copies the whole register into a schema of its own.
 const FORK: &str = "CREATE SCHEMA fork; DO $$ DECLARE t text; BEGIN \
@@ -27,7 +16,7 @@ const FORK: &str = "CREATE SCHEMA fork; DO $$ DECLARE t text; BEGIN \
     EXECUTE format('INSERT INTO fork.%I SELECT * FROM public.%I', t, t); END LOOP; END $$;";
 
 fn forked(database: &Database) -> Database {
-    sql(database, FORK);
+    write_beside(database, FORK);
     match database {
         Database::Postgres(url) => Database::Postgres(format!("{url}?options=-csearch_path%3Dfork")),
         Database::Sqlite(_) => panic!("PostgreSQL's"),
@@ -117,8 +106,8 @@ fn a_connection_is_not_led_into_another_schema_by_its_role() {
     run(async {
         let database = postgres.database();
         let one = House::open(&database).await;
-        sql(&database, FORK);
-        sql(&database, "ALTER ROLE chancery SET search_path = fork");
+        write_beside(&database, FORK);
+        write_beside(&database, "ALTER ROLE chancery SET search_path = fork");
         one.issue(1).await;
         let two = one.beside(&database).await;
         assert_eq!(two.ledger.head(), one.ledger.head());
@@ -131,7 +120,7 @@ async fn put_back(database: &Database, state: &Path) -> (support::Closed, policy
     let house = House::open_in(database, state).await;
     house.issue(1).await;
     let yesterday = dir.path().join("yesterday.db");
-    sql(database, &format!("VACUUM INTO '{}'", yesterday.display()));
+    write_beside(database, &format!("VACUUM INTO '{}'", yesterday.display()));
     house.issue(2).await;
     house.checkpoint().await;
     let world = house.world.clone();
@@ -148,7 +137,7 @@ fn a_word_to_go_on_that_is_not_written_takes_no_hold_away() {
     on_sqlite(|database| async move {
         let state = tempfile::tempdir().unwrap();
         let (closed, _) = put_back(&database, state.path()).await;
-        sql(
+        write_beside(
             &database,
             "CREATE TRIGGER no BEFORE INSERT ON record WHEN NEW.kind = 'resumption' BEGIN SELECT RAISE(ABORT, 'no'); END",
         );
@@ -157,7 +146,7 @@ fn a_word_to_go_on_that_is_not_written_takes_no_hold_away() {
         assert!(matches!(refused, Err(StoreError::Held(_))), "{refused:?}");
         // Nor is the folder touched, which may be all that remembers.
         assert!(state.path().join("checkpoint").exists() && state.path().join("fold").exists());
-        sql(&database, "DROP TRIGGER no");
+        write_beside(&database, "DROP TRIGGER no");
         closed.resume(&database, state.path(), "restored").await.unwrap();
     });
 }

@@ -65,17 +65,6 @@ const THEFTS: [(&str, &str); 15] = [
     ),
 ];
 
-fn steal(database: &Database, sql: &str) {
-    let (database, sql) = (database.clone(), sql.to_owned());
-    let thief = std::thread::spawn(move || match &database {
-        Database::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(&sql).unwrap(),
-        Database::Postgres(url) => {
-            postgres::Client::connect(url, postgres::NoTls).unwrap().batch_execute(&sql).unwrap();
-        }
-    });
-    thief.join().unwrap();
-}
-
 #[test]
 fn what_a_thief_does_to_old_rows_is_found_within_a_round() {
     on_both(|database| async move {
@@ -89,7 +78,7 @@ fn what_a_thief_does_to_old_rows_is_found_within_a_round() {
         on_sqlite(|database| async move {
             let house = filled(&database).await;
             round(&house).await;
-            steal(&database, sql);
+            write_beside(&database, sql);
             let state = round(&house).await;
             let integrity = house.ledger.integrity();
             assert!(state.findings > 0, "{sql}");
@@ -106,7 +95,7 @@ fn a_new_row_is_looked_at_by_the_next_step() {
         let start = house.ledger.audit_step().await.unwrap();
         assert_eq!((start.newest, start.round_at), (house.ledger.head().size, 256));
         let version = house.ledger.record(vec![record("new", Some(0))]).await.unwrap()[0];
-        steal(&database, "UPDATE record SET owner = 'bank' WHERE id = 'new'");
+        write_beside(&database, "UPDATE record SET owner = 'bank' WHERE id = 'new'");
         let state = house.ledger.audit_step().await.unwrap();
         assert_eq!((state.newest, state.findings), (version, 1));
         assert!(house.ledger.integrity().alarms[0].place.starts_with(&format!("record leaf={}", version - 1)));

@@ -10,19 +10,8 @@ use policy::{Instance, Serial};
 use store::{Covers, Database, Entry, Filter, Kind, Record, RecordFilter, State, StoreError, TextKind};
 use support::{
     House, actor, log_config, on_both, on_sqlite, path_of, record, revocation, shown, tbs_crl_of, text_hash, verified,
+    write_beside,
 };
-
-/// Runs the thief's SQL, in both engines' dialect.
-fn steal(database: &Database, sql: &str) {
-    let (database, sql) = (database.clone(), sql.to_owned());
-    let thief = std::thread::spawn(move || match &database {
-        Database::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(&sql).unwrap(),
-        Database::Postgres(url) => {
-            postgres::Client::connect(url, postgres::NoTls).unwrap().batch_execute(&sql).unwrap();
-        }
-    });
-    thief.join().unwrap();
-}
 
 fn altered<T: std::fmt::Debug>(outcome: Result<T, StoreError>, place: &str) {
     match outcome {
@@ -75,7 +64,7 @@ fn a_record_that_a_thief_touched_decides_nothing_running_and_restarted() {
         on_both(|database| async move {
             let house = House::open(&database).await;
             two_versions(&house).await;
-            steal(&database, sql);
+            write_beside(&database, sql);
             // Another version by somebody else does not hide it.
             house.ledger.record(vec![record("c", Some(0))]).await.unwrap();
             altered(house.ledger.record_get("thing", "a").await, "kind=thing id=a");
@@ -93,7 +82,7 @@ fn a_record_out_of_nothing_is_refused() {
     on_both(|database| async move {
         let house = House::open(&database).await;
         two_versions(&house).await;
-        steal(
+        write_beside(
             &database,
             "INSERT INTO record (leaf, replaces, kind, id, at, owner, lookup, expires, body, actor, proof, proof_id) \
              VALUES (4, 0, 'thing', 'new', 0, 'web', NULL, NULL, '{}', 'x', 'system', ''); \
@@ -121,7 +110,7 @@ fn a_text_that_a_thief_touched_is_not_read() {
             let hash = text_hash(&text);
             house.ledger.record_text(TextKind::Profile, &text, &actor()).await.unwrap();
             house.ledger.record_text(TextKind::Policy, "permit(principal, action, resource);", &actor()).await.unwrap();
-            steal(&database, &sql.replace("HASH", &hex::encode(hash)));
+            write_beside(&database, &sql.replace("HASH", &hex::encode(hash)));
             let place = format!("kind=profile-text id={}", hex::encode(hash));
             altered(house.ledger.text(TextKind::Profile, &hash).await, &place);
             alarmed(&house, &place);
@@ -159,7 +148,7 @@ fn a_certificate_that_a_thief_touched_decides_nothing_running_and_restarted() {
                 house.ledger.record(vec![record(&format!("r{n}"), Some(0))]).await.unwrap();
             }
             let sql = sql.replace("OTHER", &other.operation.to_string()).replace("OP", &ours.operation.to_string());
-            steal(&database, &sql);
+            write_beside(&database, &sql);
             altered(house.ledger.credential(&ours.serial_hex()).await, &format!("op={}", ours.operation));
             assert!(house.ledger.credential(&other.serial_hex()).await.unwrap().is_some(), "{what}");
             // A leaf that is none of ours is more than a row: the whole log is not believed after a restart.
@@ -202,7 +191,7 @@ fn a_serial_leads_to_no_other_certificate_through_a_view() {
         let house = House::open(&database).await;
         let (ended, other) = (house.issue(1).await, house.issue(2).await);
         house.ledger.revoke(revocation(ended.operation)).await.unwrap();
-        steal(&database, &view(&database, &ended.serial, other.operation));
+        write_beside(&database, &view(&database, &ended.serial, other.operation));
         let place = format!("intent op={}", other.operation);
         altered(house.ledger.credential(&ended.serial_hex()).await, &place);
         alarmed(&house, &place);
@@ -273,7 +262,7 @@ const FLIPS: usize = 400;
 
 /// Takes a revocation back in every row that tells of it.
 fn unrevoke(database: &Database, op: u64) {
-    steal(
+    write_beside(
         database,
         &format!(
             "DELETE FROM revocation WHERE op = {op}; UPDATE card SET pile = 0 WHERE op = {op}; \
@@ -347,7 +336,7 @@ fn a_record_on_a_list_under_another_key_is_refused() {
         on_both(|database| async move {
             let house = House::open(&database).await;
             two_versions(&house).await;
-            steal(&database, sql);
+            write_beside(&database, sql);
             let by = |owner: Option<&str>, lookup: Option<&str>| {
                 let (owner, lookup) = (owner.map(str::to_owned), lookup.map(str::to_owned));
                 house.ledger.record_list("thing", RecordFilter { owner, lookup, ..RecordFilter::default() })
@@ -371,7 +360,7 @@ fn what_was_renewed_stays_renewed_whatever_the_rows_say_running_and_restarted() 
         let details = serde_json::json!({ "renew": true, "renews": old.serial_hex() });
         let successor = Entry { details, renews: attested.renewal(), ..house.entry(2) };
         let new = house.ledger.conclude(house.signature(successor).await).await.unwrap().operation;
-        steal(
+        write_beside(
             &database,
             &format!(
                 "INSERT INTO renewal (op, due, not_after) SELECT op, not_before, not_after FROM intent WHERE op = {}; \
@@ -415,7 +404,7 @@ fn a_deleted_certificate_is_missed_by_its_serial() {
             let gone = issue(200).await;
             house.world.advance(100);
             let other = issue(201).await;
-            steal(&database, &sql.replace("OP", &gone.operation.to_string()));
+            write_beside(&database, &sql.replace("OP", &gone.operation.to_string()));
             let place = format!("intent op={}", gone.operation);
             altered(house.ledger.credential(&gone.serial_hex()).await, &place);
             alarmed(&house, &place);
@@ -427,7 +416,7 @@ fn a_deleted_certificate_is_missed_by_its_serial() {
             }
             assert_eq!(house.ledger.integrity().alarms_total, before);
             // Nor does it help to take the leaf too.
-            steal(&database, &format!("DELETE FROM leaf WHERE idx = {}", gone.operation));
+            write_beside(&database, &format!("DELETE FROM leaf WHERE idx = {}", gone.operation));
             altered(house.ledger.credential(&gone.serial_hex()).await, &gone.operation.to_string());
         });
     }
@@ -463,11 +452,11 @@ fn the_bytes_of_a_crl_that_a_thief_touched_are_not_published_and_found() {
                 ..house.crl(n, "tls", None)
             };
             let old = house.ledger.conclude(house.signature(crl(10)).await).await.unwrap().operation * 512;
-            steal(&database, &format!("CREATE TABLE kept AS SELECT bytes FROM object WHERE slot = {old}"));
+            write_beside(&database, &format!("CREATE TABLE kept AS SELECT bytes FROM object WHERE slot = {old}"));
             house.ledger.conclude(house.signature(house.crl(11, "tls", None)).await).await.unwrap();
             let newest = house.ledger.conclude(house.signature(crl(12)).await).await.unwrap().operation;
             let sql = sql.replace("SLOT", &(newest * 512).to_string()).replace("OLD", &old.to_string());
-            steal(&database, &sql);
+            write_beside(&database, &sql);
             let place = format!("object slot={} op={newest}", newest * 512);
             let found = if is_touched { place.clone() } else { format!("object slot={old} op={}", old / 512) };
             for _ in 0..2 {
@@ -498,7 +487,7 @@ fn a_revocation_that_a_thief_deletes_stays_one() {
         let house = House::open(&database).await;
         let issued = house.issue(1).await;
         house.ledger.revoke(revocation(issued.operation)).await.unwrap();
-        steal(&database, "DELETE FROM revocation");
+        write_beside(&database, "DELETE FROM revocation");
         let another = house.beside(&database).await;
         for house in [&house, &another] {
             let there = house.ledger.credential(&issued.serial_hex()).await.unwrap().unwrap();
@@ -516,7 +505,7 @@ fn a_revocation_out_of_nothing_revokes_nothing() {
     on_both(|database| async move {
         let house = House::open(&database).await;
         let issued = house.issue(1).await;
-        steal(
+        write_beside(
             &database,
             &format!(
                 "INSERT INTO revocation (leaf, op, at, revoked_at, reason, actor, proof, proof_id, action, rule, \
@@ -531,7 +520,7 @@ fn a_revocation_out_of_nothing_revokes_nothing() {
 
 /// Cuts the log by leaves and says so in the head, as consistently as SQL allows.
 fn cut(database: &Database, by: u64) {
-    steal(
+    write_beside(
         database,
         &format!("DELETE FROM leaf WHERE idx >= (SELECT size - {by} FROM head); UPDATE head SET size = size - {by};"),
     );
@@ -565,7 +554,7 @@ fn leaves_that_no_node_sealed_are_not_followed() {
         let forged = house.ledger.leaves(0..1).await.unwrap().remove(0).1;
         let size = house.ledger.head().size;
         let forged = forged.replacen("\"i\":0,\"op\":0", &format!("\"i\":{size},\"op\":{size}"), 1);
-        steal(
+        write_beside(
             &database,
             &format!(
                 "INSERT INTO leaf (idx, hash, bytes) SELECT {size}, hash, CAST('{forged}' AS {}) FROM leaf WHERE idx = 0; \
@@ -586,7 +575,7 @@ fn a_register_put_back_to_yesterday_is_not_started() {
         house.issue(1).await;
         let yesterday = dir.path().join("yesterday.db");
         let copy = format!("VACUUM INTO '{}'", yesterday.display());
-        steal(&database, &copy);
+        write_beside(&database, &copy);
         house.issue(2).await;
         let house = house.closed().await;
         put_back(&database, &yesterday);
@@ -615,7 +604,7 @@ fn a_register_put_back_beside_a_deleted_folder_is_not_started() {
         house.issue(1).await;
         house.checkpoint().await;
         let yesterday = dir.path().join("yesterday.db");
-        steal(&database, &format!("VACUUM INTO '{}'", yesterday.display()));
+        write_beside(&database, &format!("VACUUM INTO '{}'", yesterday.display()));
         house.issue(2).await;
         let signed: u64 = house.checkpoint().await.lines().nth(1).unwrap().parse().unwrap();
         let closed = house.closed().await;
@@ -790,7 +779,7 @@ fn an_operator_goes_on_from_a_restored_register_and_no_size_is_signed_twice() {
         let house = House::open_in(&database, state.path()).await;
         house.issue(1).await;
         let yesterday = dir.path().join("yesterday.db");
-        steal(&database, &format!("VACUUM INTO '{}'", yesterday.display()));
+        write_beside(&database, &format!("VACUUM INTO '{}'", yesterday.display()));
         house.issue(2).await;
         house.issue(3).await;
         let signed: u64 = house.checkpoint().await.lines().nth(1).unwrap().parse().unwrap();

@@ -6,6 +6,8 @@ mod publisher;
 
 mod desk;
 
+mod shown;
+
 mod revoke;
 
 pub(crate) use desk::Desks;

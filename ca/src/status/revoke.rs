@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use policy::{Action, Actor, Name, Principal, Resource, ResourceKind};
-use store::{ActorStamp, Attested, Credential, GrantStamp, Kind, Revocation, State};
+use store::{ActorStamp, Attested, Credential, GrantStamp, Kind, LostRevocation, Revocation, State};
 
 use crate::craft::Office;
 use crate::error::CaError;
 use crate::intake::RevocationReason;
 use crate::status::desk::Desks;
+use crate::status::shown::Shown;
 
 /// Who revokes.
 pub(crate) struct Revoker {
@@ -56,6 +57,39 @@ impl Revoker {
         self.office.ledger.revoke(revocation).await?;
         self.desks.after_revocation(&credential.issuer).await;
         Ok(())
+    }
+}
+
+impl Revoker {
+    /// Revokes a certificate that is shown: the register's own, or one that it lost. Answers whether it holds it.
+    pub(crate) async fn revoke_shown(
+        &self,
+        actor: &Actor,
+        der: &[u8],
+        reason: RevocationReason,
+    ) -> Result<bool, CaError> {
+        let shown = Shown::read(der, &self.office.hierarchy)?;
+        let serial_hex = hex::encode(&shown.lost.serial);
+        if let Some(found) = self.office.ledger.credential(&serial_hex).await? {
+            if found.x509_der().is_some_and(|registered| registered != der) {
+                let says = format!("the register has another certificate with the serial {serial_hex}");
+                return Err(CaError::Conflict(says));
+            }
+            return self.revoke_found(actor, found, reason).await.map(|()| true);
+        }
+        let (action, resource) = shown.act();
+        let grant = self.office.gate.authorize(actor, action, resource).await?;
+        let revocation = LostRevocation {
+            of: shown.lost,
+            reason: reason.code(),
+            at: self.office.checks.clock.of_revocation(),
+            actor: ActorStamp::from(actor),
+            grant: GrantStamp::from(&grant),
+        };
+        let issuer = revocation.of.issuer.clone();
+        self.office.ledger.revoke_lost(revocation).await?;
+        self.desks.after_revocation(&issuer).await;
+        Ok(false)
     }
 }
 

@@ -57,6 +57,23 @@ pub(crate) fn record_list(sql: &mut dyn Sql, kind: &str, filter: &RecordFilter) 
     Ok(sql.query(&text, &params)?.into_iter().map(Row::cells).collect())
 }
 
+/// Kind and id of every present record.
+pub(crate) fn each_present(sql: &mut dyn Sql, each: &mut dyn FnMut(&str, &str)) -> Result<(), StoreError> {
+    let text = "SELECT kind, id FROM present WHERE kind >= $1 AND (kind > $1 OR id > $2) ORDER BY kind, id LIMIT $3";
+    let (mut kind, mut id) = (String::new(), String::new());
+    loop {
+        let rows = sql.query(text, &[Value::Text(&kind), Value::Text(&id), Value::index(PAGE_MAX as u64)])?;
+        let is_last = rows.len() < PAGE_MAX;
+        for mut row in rows {
+            (kind, id) = (row.text()?, row.text()?);
+            each(&kind, &id);
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
 /// The whole rows, in the schema's order, of the present versions of a kind of which there are few.
 pub(crate) fn record_rows(sql: &mut dyn Sql, kind: &str) -> Result<Vec<Vec<Cell>>, StoreError> {
     let columns: Vec<String> = RECORD_TABLE.columns.iter().map(|(column, _)| format!("v.{column}")).collect();

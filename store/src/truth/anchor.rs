@@ -8,6 +8,8 @@
 //! `burned`      a size up to which no checkpoint is signed: an earlier history of this log may have signed there
 //! `fold`        an image of the fold, so that a start reads only the leaves that came since
 //!
+//! Whoever has the folder open holds a lock on `head`: an operator who begins it anew must be alone.
+//!
 //! A file that is there and cannot be read is never taken for one that is not there: the start is refused. Only the image costs
 //! nothing but time.
 //!
@@ -19,6 +21,8 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
+
+use rustix::fs::{FlockOperation, flock};
 
 use crate::error::StoreError;
 use crate::log::{Checkpoint, Hash, Head};
@@ -41,14 +45,31 @@ pub(crate) struct Anchor {
 }
 
 impl Anchor {
-    /// Opens the folder, or makes it.
+    /// Opens the folder, or makes it. Several may have it open, but not while an operator begins it anew.
     pub fn open(dir: &Path) -> Result<Anchor, StoreError> {
+        Anchor::open_with(
+            dir,
+            FlockOperation::NonBlockingLockShared,
+            "`chancery audit resume` is at work on it: try again",
+        )
+    }
+
+    /// Opens the folder for an operator who begins it anew: a service that runs would write its own head over it.
+    pub fn open_alone(dir: &Path) -> Result<Anchor, StoreError> {
+        Anchor::open_with(dir, FlockOperation::NonBlockingLockExclusive, "the service runs on it: stop it first")
+    }
+
+    fn open_with(dir: &Path, lock: FlockOperation, taken: &str) -> Result<Anchor, StoreError> {
         let away = |e: std::io::Error| StoreError::Unavailable(format!("the folder {}: {e}", dir.display()));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(away)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         options.custom_flags(no_follow());
         let head = options.open(dir.join(HEAD)).map_err(away)?;
+        flock(&head, lock).map_err(|e| match e {
+            rustix::io::Errno::WOULDBLOCK => StoreError::Conflict(format!("the folder {}: {taken}", dir.display())),
+            other => away(other.into()),
+        })?;
         Ok(Anchor { dir: dir.to_owned(), head: Mutex::new(head) })
     }
 

@@ -36,6 +36,13 @@ pub(crate) struct Revoked {
     pub row: Hash,
 }
 
+impl Revoked {
+    /// What ended is not in the register: the revocation is an operation of its own.
+    pub fn is_of_lost(&self) -> bool {
+        self.operation == self.leaf
+    }
+}
+
 /// The change that a leaf speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {

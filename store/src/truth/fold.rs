@@ -39,6 +39,15 @@ pub struct Revocations {
     pub covers: Covers,
 }
 
+/// What one history of the log says and another does not, as far as it has to be said again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lost {
+    /// Revocations, each with its issuer, in the order of the log.
+    pub revoked: Vec<(String, Revoked)>,
+    /// Records that had a version which is gone.
+    pub records: HashSet<RecordKey>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct IssuerFold {
     /// Operations, in the order of the log.
@@ -171,6 +180,9 @@ impl Fold {
         if self.revoked.contains_key(&revoked.operation) {
             return Err(format!("operation {} is revoked already", revoked.operation));
         }
+        if revoked.is_of_lost() && self.is_revoked(&issuer, &revoked.serial) {
+            return Err(format!("certificate {} is revoked already", hex::encode(&revoked.serial)));
+        }
         let fold = self.issuers.entry(issuer).or_default();
         fold.revoked.push(revoked.operation);
         fold.digest = chained(&fold.digest, hash);
@@ -192,6 +204,11 @@ impl Fold {
 
     pub fn revocation(&self, operation: u64) -> Option<&Revoked> {
         self.revoked.get(&operation)
+    }
+
+    /// Whether something of this issuer with this serial is revoked. Looks at all of them: for what is asked seldom.
+    pub fn is_revoked(&self, issuer: &str, serial: &[u8]) -> bool {
+        self.revoked_of(issuer).any(|revoked| revoked.serial == serial)
     }
 
     pub fn is_open(&self, operation: u64) -> bool {
@@ -220,6 +237,18 @@ impl Fold {
     pub fn revoked_of(&self, issuer: &str) -> impl Iterator<Item = &Revoked> {
         let ops = self.issuers.get(issuer).into_iter().flat_map(|fold| &fold.revoked);
         ops.filter_map(|op| self.revoked.get(op))
+    }
+
+    /// What is known here and not there.
+    pub fn lost_in(&self, there: &Fold) -> Lost {
+        let mut revoked = Vec::new();
+        for issuer in self.issuers.keys() {
+            let known: HashSet<&[u8]> = there.revoked_of(issuer).map(|revoked| revoked.serial.as_slice()).collect();
+            let gone = self.revoked_of(issuer).filter(|revoked| !known.contains(revoked.serial.as_slice()));
+            revoked.extend(gone.map(|revoked| (issuer.clone(), revoked.clone())));
+        }
+        let gone = self.records.iter().filter(|(key, version)| there.records.get(*key) != Some(*version));
+        Lost { revoked, records: gone.map(|(key, _)| *key).collect() }
     }
 
     /// Takes a version for the present one although it does not fit: an auditor found so once, and goes on.

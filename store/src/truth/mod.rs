@@ -23,6 +23,6 @@ pub(crate) use change::{Change, RecordKey, Revoked, record_key};
 pub(crate) use fold::{Fold, Version, chained};
 pub use fold::{RENEWED_KNOWN_SECS, Revocations};
 pub(crate) use key::{open_key, read_sealed};
-pub(crate) use node::{Divergence, Node};
+pub(crate) use node::{Before, Divergence, Node};
 pub(crate) use proof::{TileAt, leaf as proved_leaf, proved_hash, root_at, tile, tile_at};
 pub(crate) use token_note::TokenNote;

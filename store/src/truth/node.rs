@@ -15,7 +15,7 @@ use super::alarm::{Alarms, Integrity};
 use super::anchor::Anchor;
 use super::change::Change;
 use super::change::RecordKey;
-use super::fold::{Fold, Revocations, Version};
+use super::fold::{Fold, Lost, Revocations, Version};
 use super::image;
 use super::key::HeadKey;
 use super::tiles::Tiles;
@@ -29,6 +29,9 @@ const PAGE: u64 = 1_024;
 /// A new image of the fold is written when so many leaves came since the last, and one for every four entries it has:
 /// reading them again takes well under a second, and writing costs a small part of what appending did.
 const IMAGE_LEAVES_MIN: u64 = 50_000;
+/// After a revocation it is written too, at the next checkpoint, but not more than this each second: 100,000 revocations are 15 MB, and
+/// a minute.
+const IMAGE_BYTES_SEC: usize = 256 << 10;
 
 /// Why the register could not be followed.
 #[derive(Debug)]
@@ -71,6 +74,25 @@ struct State {
     imaged: u64,
 }
 
+/// When the fold was written down last, and how much that was.
+#[derive(Debug, Default)]
+struct Imaged {
+    at: Duration,
+    bytes: usize,
+    revoked: usize,
+}
+
+/// What a node knew before it went on from another head.
+#[derive(Debug)]
+pub(crate) struct Before {
+    /// The register's head, which is the node's from now on.
+    pub head: Head,
+    /// The newest head this node knew.
+    pub known: Option<Head>,
+    /// What that history says and the register does not.
+    pub lost: Lost,
+}
+
 /// What a running node believes.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -80,6 +102,7 @@ pub(crate) struct Node {
     anchor: OnceLock<Anchor>,
     world: World,
     state: RwLock<State>,
+    imaged: Mutex<Imaged>,
     held: Mutex<Option<String>>,
     alarms: Mutex<Alarms>,
     pub(super) tiles: Mutex<Tiles>,
@@ -132,6 +155,7 @@ impl Node {
             anchor: OnceLock::new(),
             world,
             state: RwLock::new(state),
+            imaged: Mutex::default(),
             held: Mutex::default(),
             alarms: Mutex::default(),
             tiles: Mutex::default(),
@@ -143,22 +167,23 @@ impl Node {
         let _ = self.anchor.set(anchor);
     }
 
-    /// Reads the register for a node that is to go on at its head, which a node with the token must have sealed. Answers the node,
-    /// that head and the newest this node knew. The folder stays as it is, but for the sizes that are signed no more, until
-    /// [`Node::go_on`].
+    /// Reads the register for a node that is to go on at its head, which a node with the token must have sealed. Answers the node
+    /// and what this node knew before. The folder stays as it is, but for the sizes that are signed no more, until [`Node::go_on`].
     pub fn resume(
         sql: &mut dyn Sql,
         origin: &str,
         key: HeadKey,
         (anchor, in_token): (&Anchor, Option<Head>),
         world: World,
-    ) -> Result<(Node, Head, Option<Head>), StoreError> {
+    ) -> Result<(Node, Before), StoreError> {
         let known = [anchor.newest_readable(), in_token].into_iter().flatten().max_by_key(|head| head.size);
         let mut state = State::default();
         load_state(sql, origin, &key, &mut state, &[])?;
         let head = Head { size: state.tree.size(), root: state.tree.root() };
         anchor.burn(known.map_or(0, |known| known.size))?;
-        Ok((Node::new(origin, key, world, state), head, known))
+        let knew = anchor.image().and_then(|bytes| image::read(&key, origin, &bytes)).map(|(_, fold, _)| fold);
+        let before = Before { head, known, lost: knew.map_or_else(Lost::default, |knew| knew.lost_in(&state.fold)) };
+        Ok((Node::new(origin, key, world, state), before))
     }
 
     /// The operator's word is durable: the folder begins again at this node's head.
@@ -279,21 +304,33 @@ impl Node {
         })
     }
 
-    /// Writes the fold down beside the head if much came since, or if `now`.
+    /// Writes the fold down beside the head if much came since, or a revocation, or if `now`: a register that is put back later is told
+    /// of every revocation again that the image has.
     pub fn write_image(&self, now: bool) -> Result<(), StoreError> {
         let Some(anchor) = self.anchor.get() else { return Ok(()) };
         let image = {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             let since = state.tree.size() - state.imaged;
             let worth = IMAGE_LEAVES_MIN.max((state.fold.records.len() + state.fold.revoked.len()) as u64 / 4);
-            if since == 0 || !now && since < worth {
+            let revoked = state.fold.revoked.len();
+            if since == 0 || !now && since < worth && !self.is_image_due(revoked) {
                 return Ok(());
             }
-            (image::write(&self.key, &self.origin, &state.tree, &state.fold, state.time)?, state.tree.size())
+            let bytes = image::write(&self.key, &self.origin, &state.tree, &state.fold, state.time)?;
+            (bytes, state.tree.size(), revoked)
         };
         anchor.note_image(&image.0)?;
         self.state.write().unwrap_or_else(PoisonError::into_inner).imaged = image.1;
+        let imaged = Imaged { at: self.gone_by(), bytes: image.0.len(), revoked: image.2 };
+        *self.imaged.lock().unwrap_or_else(PoisonError::into_inner) = imaged;
         Ok(())
+    }
+
+    /// A revocation came since, and writing all of it down again costs little beside the time that went by.
+    fn is_image_due(&self, revoked: usize) -> bool {
+        let imaged = self.imaged.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = Duration::from_secs((imaged.bytes / IMAGE_BYTES_SEC) as u64);
+        imaged.revoked != revoked && self.gone_by().saturating_sub(imaged.at) >= rest
     }
 
     /// Keeps a signed checkpoint outside the database.

@@ -230,12 +230,23 @@ impl<'a> Batch<'a> {
     }
 
     fn revoke(&mut self, row: &'a RevocationRow, at: Timestamp) -> Result<Reply, StoreError> {
-        let op = row.revocation.operation;
-        let revoked = self.node.fold(|fold, _| fold.revocation(op).is_some());
-        if revoked || !self.revoked.insert(op) {
-            return Err(StoreError::Conflict(format!("operation {op} is revoked already")));
+        match row.operation {
+            Some(op) => {
+                let revoked = self.node.fold(|fold, _| fold.revocation(op).is_some());
+                if revoked || !self.revoked.insert(op) {
+                    return Err(StoreError::Conflict(format!("operation {op} is revoked already")));
+                }
+            }
+            None => {
+                let (issuer, serial) = row.names();
+                let revoked = self.node.fold(|fold, _| fold.is_revoked(issuer, serial));
+                if revoked || self.revocations.iter().any(|(_, _, other)| other.names() == row.names()) {
+                    let serial = hex::encode(serial);
+                    return Err(StoreError::Conflict(format!("certificate {serial} is revoked already")));
+                }
+            }
         }
-        let leaf = self.append(&row.tail_at(at), Some(op), None, |leaf| row.change(leaf, at));
+        let leaf = self.append(&row.tail_at(at), row.operation, None, |leaf| row.change(leaf, at));
         self.revocations.push((leaf, at, row));
         Ok(Reply::Leaf(leaf, at))
     }
@@ -320,7 +331,7 @@ impl<'a> Batch<'a> {
         sql.insert(CONCLUSION.insert(), CONCLUSION.columns.len(), &values)?;
         let mut values = Vec::new();
         for (leaf, at, row) in &self.revocations {
-            values.extend([Value::index(*leaf), Value::index(row.revocation.operation)]);
+            values.extend([Value::index(*leaf), Value::index(row.operation_at(*leaf))]);
             values.extend(row.values(*at));
         }
         sql.insert(REVOCATION.insert(), REVOCATION.columns.len(), &values)?;

@@ -112,7 +112,8 @@ impl<'a> Tally<'a> {
         sql: &mut dyn Sql,
         rows: &[(u64, Timestamp, &RevocationRow)],
     ) -> Result<(), SqlError> {
-        let ops: Vec<u64> = rows.iter().map(|(_, _, row)| row.revocation.operation).collect();
+        // What the register does not hold has no projections.
+        let ops: Vec<u64> = rows.iter().filter_map(|(_, _, row)| row.operation).collect();
         let open = take_open(sql, &ops)?;
         ask(sql, "DELETE FROM renewal WHERE op IN", &ops, "")?;
         self.leave_live(sql, &ops, Pile::Revoked, |op| open.contains_key(&op))

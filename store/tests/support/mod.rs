@@ -48,10 +48,14 @@ impl House {
         Closed { world: self.world, token: self.token }
     }
 
+    /// The token as another process sees it, while this node runs.
+    pub fn token_alone(&self) -> Closed {
+        Closed { world: self.world.clone(), token: self.token.clone() }
+    }
+
     /// Another start on the same folder, while this node runs.
     pub async fn open_again(&self, database: &Database, state: &Path) -> Result<Ledger, store::StoreError> {
-        let closed = Closed { world: self.world.clone(), token: self.token.clone() };
-        closed.open(database, Some(state)).await
+        self.token_alone().open(database, Some(state)).await
     }
 
     /// A second node: the same register, the same token, the same clock.
@@ -332,6 +336,18 @@ pub fn shown(report: &store::Report) -> String {
 
 pub fn is_clean(report: &store::Report) {
     assert!(report.findings.is_empty(), "{}", shown(report));
+}
+
+/// Writes into the database beside the service, in both engines' dialect.
+pub fn write_beside(database: &Database, sql: &str) {
+    let (database, sql) = (database.clone(), sql.to_owned());
+    let thread = std::thread::spawn(move || match &database {
+        Database::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(&sql).unwrap(),
+        Database::Postgres(url) => {
+            postgres::Client::connect(url, postgres::NoTls).unwrap().batch_execute(&sql).unwrap();
+        }
+    });
+    thread.join().unwrap();
 }
 
 pub fn path_of(database: &Database) -> &Path {

@@ -11,7 +11,7 @@ use super::line::Line;
 use crate::leaf::Event;
 use crate::schema::RECORD;
 use crate::sql::Cell;
-use crate::texts::{TextKind, parse_id, part};
+use crate::texts::{NO_POLICY, TextKind, parse_id, part};
 use crate::verify::report::Report;
 use crate::verify::rows::cell;
 
@@ -39,7 +39,9 @@ struct Begun {
 
 impl Texts {
     pub fn judge(&mut self, line: &Line<'_>) {
+        let by_operator = line.leaf.actor.as_ref().is_some_and(|actor| actor.proof == "system");
         let policy = line.leaf.grant.as_ref().map(|grant| (TextKind::Policy, &grant.policy));
+        let policy = policy.filter(|(_, hash)| !by_operator || **hash != hex::encode(NO_POLICY));
         let profile = line.leaf.profile.as_ref().map(|profile| (TextKind::Profile, &profile.hash));
         for (kind, hash) in [policy, profile].into_iter().flatten() {
             let named = (kind, hash.clone());

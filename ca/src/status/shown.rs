@@ -1,0 +1,67 @@
+//! A certificate that is shown because the register does not hold it: what it proves by itself.
+//!
+//! A register that was put back lost what came after its backup; what was signed then lives on with those who hold it. Whoever shows
+//! such a certificate has it revoked: our signature on it is the proof that we made it.
+
+use policy::{Action, Name, Resource, ResourceKind, Timestamp};
+use ring::digest::{SHA256, digest};
+use store::{Kind, Lost};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::error::CaError;
+use crate::issuers::Hierarchy;
+
+/// A certificate that one of our CAs signed.
+pub(super) struct Shown {
+    pub(super) lost: Lost,
+    names: Vec<Name>,
+}
+
+impl Shown {
+    /// Reads it, and verifies that a CA of ours signed it.
+    pub(super) fn read(der: &[u8], hierarchy: &Hierarchy) -> Result<Shown, CaError> {
+        let unreadable = |why: String| CaError::bad("certificate", format!("it is no X.509 certificate: {why}"));
+        let (rest, certificate) = X509Certificate::from_der(der).map_err(|e| unreadable(e.to_string()))?;
+        if !rest.is_empty() {
+            return Err(unreadable("bytes follow it".into()));
+        }
+        let signed = |issuer_der: &[u8]| {
+            X509Certificate::from_der(issuer_der)
+                .is_ok_and(|(_, issuer)| certificate.verify_signature(Some(issuer.public_key())).is_ok())
+        };
+        let ours = hierarchy.issuers().find(|issuer| {
+            certificate.issuer().as_raw() == issuer.subject.as_der() && signed(&issuer.certificate_der)
+        });
+        let ours = ours.ok_or_else(|| CaError::bad("certificate", "no CA of this authority signed it".to_owned()))?;
+        let key_hash = digest(&SHA256, certificate.public_key().raw).as_ref().try_into();
+        let lost = Lost {
+            kind: if certificate.is_ca() { Kind::CaCertificate } else { Kind::Certificate },
+            serial: certificate.raw_serial().to_vec(),
+            issuer: ours.label.clone(),
+            key_hash: key_hash.map_err(|_| CaError::Internal("SHA-256 has 32 bytes".into()))?,
+            not_after: Some(Timestamp::from_unix(certificate.validity().not_after.timestamp())),
+        };
+        Ok(Shown { lost, names: names(&certificate) })
+    }
+
+    /// What revoking it is, to policy: whose it was is not known any more.
+    pub(super) fn act(&self) -> (Action, Resource) {
+        match self.lost.kind {
+            Kind::CaCertificate => (Action::ManageAuthority, Resource::plain(ResourceKind::Authority)),
+            Kind::Certificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl => {
+                (Action::RevokeCertificate, Resource::certificate(None, "", self.names.clone()))
+            }
+        }
+    }
+}
+
+/// The names that policy can judge.
+fn names(certificate: &X509Certificate<'_>) -> Vec<Name> {
+    let san = certificate.subject_alternative_name().ok().flatten();
+    let listed = san.iter().flat_map(|san| &san.value.general_names);
+    let dns = listed.filter_map(|name| match name {
+        GeneralName::DNSName(name) => Name::parse(&format!("dns:{name}")).ok(),
+        _ => None,
+    });
+    dns.collect()
+}
