@@ -51,6 +51,8 @@ pub enum Kind {
     UnsupportedMediaType,
     /// Too many requests or failures from here.
     TooMany,
+    /// A row of the register is not what the log says, and was refused.
+    Altered,
     /// Our own broken promise.
     Internal,
     /// The token gave no answer that we can trust: it may have been signed.
@@ -87,6 +89,7 @@ impl Kind {
                 Row("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The content type is not read here")
             }
             Self::TooMany => Row("too-many", StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+            Self::Altered => Row("altered", StatusCode::INTERNAL_SERVER_ERROR, "The register was altered"),
             Self::Internal => Row("internal", StatusCode::INTERNAL_SERVER_ERROR, "The service broke a promise"),
             Self::Unknown => {
                 Row("outcome-unknown", StatusCode::INTERNAL_SERVER_ERROR, "The outcome of the signature is unknown")
@@ -130,6 +133,7 @@ impl Problem {
             | Kind::Conflict
             | Kind::TooLarge
             | Kind::UnsupportedMediaType
+            | Kind::Altered
             | Kind::Internal
             | Kind::Held
             | Kind::Unknown => None,
@@ -151,6 +155,14 @@ impl Problem {
     /// What somebody has to do before this goes on, and when to ask again where it may pass by itself.
     fn held(why: impl Into<Cow<'static, str>>, retry_after_secs: Option<u32>) -> Self {
         Self { retry_after_secs, ..Self::new(Kind::Held, why) }
+    }
+
+    /// What this needs was altered by somebody who is not of ours; which row, the status says.
+    fn altered(says: &str) -> Self {
+        tracing::error!(says, "refused");
+        let detail = "A row that this needs is not what the log says, and was refused. On the host of the service \
+             `chancery audit verify` says which.";
+        Self::new(Kind::Altered, detail)
     }
 
     /// Our own fault: the cause goes to the log, the caller gets the reference under which it is found there.
@@ -200,6 +212,7 @@ impl From<CaError> for Problem {
                 );
                 Self { operation: Some(operation), ..Self::new(Kind::Unknown, detail) }
             }
+            CaError::Altered(says) => Self::altered(&says),
             error @ (CaError::Lint(_) | CaError::Internal(_)) => Self::internal(&error),
         }
     }
@@ -234,9 +247,8 @@ impl From<StoreError> for Problem {
                 tracing::debug!(why, "the register is held");
                 Self::held(store::HELD, None)
             }
-            error @ (StoreError::Altered(_) | StoreError::Corrupt(_) | StoreError::Database(_)) => {
-                Self::internal(&error)
-            }
+            StoreError::Altered(says) => Self::altered(&says),
+            error @ (StoreError::Corrupt(_) | StoreError::Database(_)) => Self::internal(&error),
         }
     }
 }

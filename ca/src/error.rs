@@ -53,6 +53,9 @@ pub enum CaError {
         /// What was seen.
         why: String,
     },
+    /// A row of the register that this needs is not as a node of ours wrote it: refused, with an alarm that names it.
+    #[error("{0}")]
+    Altered(String),
     /// A broken promise of our own, or of the token's or the register's content.
     #[error("{0}")]
     Internal(String),
@@ -130,7 +133,8 @@ impl From<StoreError> for CaError {
             StoreError::Clock(held) => CaError::by_the_clock(held.to_string()),
             StoreError::Conflict(_) | StoreError::Duplicate(_) => CaError::Conflict(e.to_string()),
             StoreError::NotFound(what) => CaError::NotFound(what),
-            StoreError::Invalid(_) | StoreError::Altered(_) | StoreError::Corrupt(_) | StoreError::Database(_) => {
+            StoreError::Altered(_) => CaError::Altered(e.to_string()),
+            StoreError::Invalid(_) | StoreError::Corrupt(_) | StoreError::Database(_) => {
                 CaError::Internal(e.to_string())
             }
         }

@@ -353,7 +353,7 @@ fn after(error: CaError) -> Outcome {
         CaError::Held { retry_after_secs, .. } => {
             Outcome::Later { why, hold_secs: Some(retry_after_secs.unwrap_or(HELD_SECS)) }
         }
-        CaError::Unknown { .. } | CaError::Conflict(_) | CaError::Internal(_) => {
+        CaError::Unknown { .. } | CaError::Conflict(_) | CaError::Altered(_) | CaError::Internal(_) => {
             Outcome::Later { why, hold_secs: None }
         }
         CaError::Refused(_) | CaError::BadRequest { .. } | CaError::NotFound(_) | CaError::Lint(_) => {

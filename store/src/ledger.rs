@@ -125,6 +125,11 @@ impl Ledger {
         reason: &str,
     ) -> Result<Resumed, StoreError> {
         let (before, anchor) = resumed.ok_or_else(|| StoreError::Invalid("this node keeps no folder".into()))?;
+        if before.head.size == 0 {
+            let says =
+                "the register is empty: put back one that a node of ours left, or begin anew with `chancery init`";
+            return Err(StoreError::Invalid(says.into()));
+        }
         let head = |head: Head| serde_json::json!({ "size": head.size, "root": hex::encode(head.root) });
         let record = Record {
             kind: RESUMPTION,

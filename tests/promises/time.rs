@@ -35,6 +35,16 @@ fn a_server_that_came_up_two_hours_ahead_is_led_back_by_one_word() {
     house.launch(&[]);
     assert!(answers(&house, 503), "{}", house.server_log());
     assert_eq!(house.curl(&[&house.http("/crl/tls.crl")]).status, 200, "what is published stays so");
+    // Without a certificate nobody is kept waiting in a handshake, and it is said which part is missing.
+    let ready = house.curl(&[&house.http("/readyz")]).json();
+    assert_eq!(
+        (&ready["https"], &ready["clock"], &ready["hsm"]),
+        (&false.into(), &false.into(), &true.into()),
+        "{ready}"
+    );
+    let refused = house.output(&["certs", "list"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(4) && said.contains("alert"), "{said}");
     let shown = house.json(&["clock", "show"]);
     assert!(shown["held"].as_str().is_some_and(|why| why.contains("chancery clock accept")), "{shown}");
     let accepted = house.json(&["clock", "accept", "--reason", "the host came up two hours ahead"]);
@@ -45,6 +55,7 @@ fn a_server_that_came_up_two_hours_ahead_is_led_back_by_one_word() {
     house.stop();
     let report = house.json(&["audit", "verify"]);
     assert_eq!((&report["findings_total"], &report["times_set"]), (&0.into(), &1.into()), "{report}");
+    assert_eq!(report["words"][0]["reason"], "the host came up two hours ahead", "{report}");
 }
 
 #[test]

@@ -299,7 +299,7 @@ fn ca_problem(error: &CaError) -> Problem {
             tracing::error!(%error, "the outcome of an issuance is unknown");
             Problem::new(ErrorKind::ServerInternal, unknown_outcome(*operation))
         }
-        CaError::NotFound(_) | CaError::Conflict(_) | CaError::Lint(_) | CaError::Internal(_) => {
+        CaError::NotFound(_) | CaError::Conflict(_) | CaError::Lint(_) | CaError::Altered(_) | CaError::Internal(_) => {
             tracing::error!(%error, "an issuance failed");
             Problem::new(ErrorKind::ServerInternal, "the certificate could not be issued; the operator's log says why")
         }

@@ -114,7 +114,7 @@ fn problem(error: &CaError) -> Problem {
         CaError::Unavailable { retry_after_secs, why } => Problem::unavailable(why, *retry_after_secs),
         CaError::Held { why, retry_after_secs } => Problem::held(why, *retry_after_secs),
         CaError::BadRequest { .. } => Problem::malformed(error.to_string()),
-        CaError::Lint(_) | CaError::Unknown { .. } | CaError::Internal(_) => {
+        CaError::Lint(_) | CaError::Unknown { .. } | CaError::Altered(_) | CaError::Internal(_) => {
             tracing::error!(%error, "a revocation failed");
             Problem::new(ErrorKind::ServerInternal, "the revocation failed; the operator's log says why")
         }

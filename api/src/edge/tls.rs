@@ -65,6 +65,7 @@ impl TlsError {
                 | CaError::NotFound(_)
                 | CaError::Conflict(_)
                 | CaError::Lint(_)
+                | CaError::Altered(_)
                 | CaError::Internal(_),
             )
             | Self::Key(_)

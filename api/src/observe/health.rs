@@ -210,7 +210,7 @@ impl Lookout {
         let survey = self.surveyor.survey(grant, None).await?;
         Ok(Readings {
             hsm_ready: self.authority.health().token == Health::Ready,
-            log_size: counts.leaves,
+            log_size: self.ledger.head().size,
             unconcluded: counts.intended,
             states: vec![
                 ("intended", counts.intended),
