@@ -1,6 +1,6 @@
 //! `chancery certs`: what was issued, to whom, when it expires; revoke and renew.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ca::RevocationReason;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
@@ -34,10 +34,14 @@ enum What {
         #[arg(long)]
         pem: bool,
     },
-    /// Revoke a certificate. Its CRL says so when this command returns; no CRL covers SSH
+    /// Revoke a certificate; says whether its CRL is published. No CRL covers SSH
     Revoke {
         /// Its serial number (hex)
-        serial: String,
+        #[arg(required_unless_present = "certificate")]
+        serial: Option<String>,
+        /// The certificate itself (PEM or DER), instead of its serial: also one that the register lost when it was put back
+        #[arg(long, conflicts_with = "serial", value_name = "FILE")]
+        certificate: Option<PathBuf>,
         /// Why
         #[arg(long, default_value = "unspecified", value_parser = PossibleValuesParser::new(RevocationReason::ALL.map(RevocationReason::as_str)))]
         reason: String,
@@ -85,7 +89,8 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.what {
         What::List(list) => list_certificates(list, global).await,
         What::Show { serial, pem } => show(&serial, pem, global).await,
-        What::Revoke { serial, reason } => revoke(&serial, &reason, global).await,
+        What::Revoke { certificate: Some(shown), reason, .. } => revoke_shown(&shown, &reason, global).await,
+        What::Revoke { serial, reason, .. } => revoke(&serial.unwrap_or_default(), &reason, global).await,
         What::Renew { serial, csr, out } => renew(&serial, csr, out, global).await,
     }
 }
@@ -239,12 +244,35 @@ async fn revoke(serial: &str, reason: &str, global: &Global) -> Result<(), Failu
     Ok(())
 }
 
+async fn revoke_shown(path: &Path, reason: &str, global: &Global) -> Result<(), Failure> {
+    let body = json!({"certificate": csr::read_certificate(path)?, "reason": reason});
+    let answer = global.client()?.post("/api/v1/certificates/revoke", &body).await?;
+    if global.json {
+        output::json(&answer);
+        return Ok(());
+    }
+    let lost = match answer["lost"].as_bool() {
+        Some(true) => "; the register lost it, and its CRL alone speaks of it",
+        Some(false) | None => "",
+    };
+    output::line(format!("revoked {} ({reason}); {}{lost}", field(&answer, "serial"), published(&answer)));
+    Ok(())
+}
+
+/// What the server says of the CRL.
+fn published(revoked: &Value) -> &'static str {
+    match field(revoked, "crl").as_str() {
+        "published" => "the new CRL is published",
+        _ => "recorded for ever; the CRL that says so follows by itself: in seconds, or when token and clock allow it",
+    }
+}
+
 /// Who learns of a revocation. An SSH serial has 64 bits: the last eight bytes of the register's.
 fn consequence(revoked: &Value, serial: &str) -> String {
     let (program, file) = match field(revoked, "kind").as_str() {
         "ssh-user" => ("sshd", "its RevokedKeys"),
         "ssh-host" => ("ssh", "its RevokedHostKeys"),
-        _ => return "the new CRL is published".to_owned(),
+        _ => return published(revoked).to_owned(),
     };
     let tail = serial.get(serial.len().saturating_sub(16)..).unwrap_or_default();
     let number = u64::from_str_radix(tail, 16).unwrap_or_default();

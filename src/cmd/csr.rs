@@ -15,17 +15,22 @@ const KEY_BYTES_MAX: u64 = 16 << 10;
 
 /// Reads a request, PEM or DER, as PEM.
 pub fn read(path: &Path) -> Result<String, Failure> {
-    Ok(pem(&files::read(path, CSR_BYTES_MAX)?))
+    Ok(pem("CERTIFICATE REQUEST", &files::read(path, CSR_BYTES_MAX)?))
+}
+
+/// Reads a certificate, PEM or DER, as PEM.
+pub fn read_certificate(path: &Path) -> Result<String, Failure> {
+    Ok(pem("CERTIFICATE", &files::read(path, CSR_BYTES_MAX)?))
 }
 
 /// DER is wrapped; PEM is left alone.
-fn pem(csr: &[u8]) -> String {
+fn pem(label: &str, der: &[u8]) -> String {
     use base64::Engine;
-    match std::str::from_utf8(csr) {
+    match std::str::from_utf8(der) {
         Ok(text) if text.contains("-----BEGIN") => text.to_owned(),
         _ => {
-            let body = base64::engine::general_purpose::STANDARD.encode(csr);
-            format!("-----BEGIN CERTIFICATE REQUEST-----\n{body}\n-----END CERTIFICATE REQUEST-----\n")
+            let body = base64::engine::general_purpose::STANDARD.encode(der);
+            format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
         }
     }
 }
@@ -72,8 +77,8 @@ mod tests {
 
     #[test]
     fn der_requests_are_wrapped_and_pem_is_left_alone() {
-        assert!(pem(&[0x30, 0x82]).starts_with("-----BEGIN CERTIFICATE REQUEST-----\nMII="));
-        assert_eq!(pem(b"-----BEGIN X-----"), "-----BEGIN X-----");
+        assert!(pem("CERTIFICATE REQUEST", &[0x30, 0x82]).starts_with("-----BEGIN CERTIFICATE REQUEST-----\nMII="));
+        assert_eq!(pem("CERTIFICATE REQUEST", b"-----BEGIN X-----"), "-----BEGIN X-----");
     }
 
     #[test]

@@ -21,8 +21,10 @@ Example, after the register was restored from a backup:
   systemctl start chancery
 
 It leads on too where the folder of the node is gone and the token remembers a newer log than the register holds. Each node
-that stopped is told by itself. Certificates that the register lost are not forgotten by those who hold them: compare with
-a kept checkpoint, and revoke by serial what must not live on.";
+that stopped is told by itself. Revocations that the register lost and this node knew are written again, before anything
+else. Certificates that it lost are not forgotten by those who hold them: revoke what must not live on with
+`chancery certs revoke --certificate FILE`. Tokens and accounts that were ended since the backup are as they were then: the
+command names those of which this node knew another version.";
 
 #[derive(Parser)]
 pub struct Args {
@@ -30,6 +32,9 @@ pub struct Args {
     #[arg(long, value_parser = reason)]
     reason: String,
 }
+
+/// Records that are named to eyes.
+const OLDER_SHOWN: usize = 20;
 
 /// Runs `chancery audit resume`.
 pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
@@ -55,12 +60,24 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let (size, known) = (resumed.head.size, resumed.known.map(|known| known.size));
     let lost = known.map_or(0, |known| known.saturating_sub(size));
     if global.json {
-        output::json(&json!({"size": size, "known": known, "lost": lost}));
+        let older: Vec<_> = resumed.older.iter().map(|(kind, id)| json!({"kind": kind, "id": id})).collect();
+        let again = resumed.revoked_again;
+        output::json(&json!({"size": size, "known": known, "lost": lost, "revoked_again": again, "older": older}));
         return Ok(());
     }
     output::line(format!("this node goes on from entry {size}"));
     if lost > 0 {
         output::line(format!("{lost} entries that it knew are lost; no head of those sizes is signed again"));
+    }
+    if resumed.revoked_again > 0 {
+        output::line(format!("{} revocations that the register lost were written again", resumed.revoked_again));
+    }
+    for (kind, id) in resumed.older.iter().take(OLDER_SHOWN) {
+        output::line(format!("{kind} {id} is older than this node knew it: end it again if it was ended since"));
+    }
+    match resumed.older.len().saturating_sub(OLDER_SHOWN) {
+        0 => {}
+        more => output::line(format!("and {more} more: --json names up to {}", store::RESUMED_RECORDS_MAX)),
     }
     Ok(())
 }

@@ -482,9 +482,6 @@ impl Register {
         keys: HashSet<RecordKey>,
         most: usize,
     ) -> Result<Vec<(String, String)>, StoreError> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
         self.ask(Lane::Report, move |sql| {
             let mut named = Vec::new();
             queries::each_present(sql, &mut |kind, id| {

@@ -2,8 +2,8 @@
 
 mod support;
 
-use store::{Database, Kind, Lost, LostRevocation, StoreError};
-use support::{House, actor, grant, on_sqlite, path_of, record, revocation, serial, verified, write_beside};
+use store::{Database, StoreError};
+use support::{House, lost, on_sqlite, path_of, record, revocation, serial, verified, write_beside};
 
 /// A copy of the register as it is now.
 fn copied(database: &Database, to: &std::path::Path) {
@@ -112,16 +112,4 @@ fn nobody_goes_on_beside_a_service_that_runs() {
         house.issue(2).await;
         house.closed().await.resume(&database, state.path(), "it ended").await.unwrap();
     });
-}
-
-fn lost(n: u64) -> LostRevocation {
-    let of = Lost {
-        kind: Kind::Certificate,
-        serial: serial(n),
-        issuer: "tls".into(),
-        key_hash: [n as u8; 32],
-        not_after: None,
-    };
-    let store::Revocation { reason, at, .. } = revocation(0);
-    LostRevocation { of, reason, at, actor: actor(), grant: grant() }
 }

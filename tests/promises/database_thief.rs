@@ -4,9 +4,10 @@
 mod found;
 mod rows;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::house::{House, PATIENCE, command, succeed, text, until};
+use crate::judges::listed;
 use crate::postgres::Postgres;
 
 const PYTHON: &str = "/usr/bin/python3";
@@ -143,14 +144,6 @@ fn a_deleted_revocation_stays_on_every_crl_running_and_restarted() {
     });
 }
 
-fn listed(house: &House, serial: &str) -> bool {
-    let crl = house.path("crl.der");
-    let answer = house.curl(&["-o", text(&crl), &house.http("/crl/tls.crl")]);
-    assert_eq!(answer.status, 200);
-    let shown = succeed(command("openssl", &["crl", "-inform", "DER", "-noout", "-text", "-in", text(&crl)]));
-    shown.to_lowercase().replace([':', '\n', ' '], "").contains(serial)
-}
-
 /// The log cut by two leaves under the running service: before the mend it went on, and two signed heads of one size had
 /// different roots.
 #[test]
@@ -174,19 +167,83 @@ fn a_cut_log_stops_the_service_and_its_next_start_until_an_operator_says_how_to_
     });
 }
 
+/// The register as it is now, as a backup would have it.
+fn copied(house: &House) -> PathBuf {
+    let (database, copy) = (house.ca("chancery.db"), house.path("yesterday.db"));
+    let script = "import sqlite3,sys\nsqlite3.connect(sys.argv[1]).execute('VACUUM INTO ?', (sys.argv[2],))";
+    succeed(command(PYTHON, &["-c", script, text(&database), text(&copy)]));
+    copy
+}
+
+fn put_back(house: &House, copy: &Path) {
+    let database = house.ca("chancery.db");
+    for stale in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{stale}", database.display()));
+    }
+    std::fs::copy(copy, &database).expect("yesterday is put back");
+}
+
+/// A restore takes nothing back of what was told of the revoked, and what was issued after the backup can be revoked all the same.
+#[test]
+fn a_register_put_back_to_yesterday_forgets_no_revocation() {
+    let mut house = House::started();
+    let issue = |house: &House, name: &str| {
+        house.run(&["issue", "tls", &format!("{name}.example.internal"), "--out", &out(house, name)]);
+        let list = house.json(&["certs", "list", "--name", &format!("{name}.example.internal")]);
+        list[0]["serial"].as_str().expect("a serial").to_owned()
+    };
+    let kept = issue(&house, "kept");
+    let yesterday = copied(&house);
+    let (lost, living) = (issue(&house, "lost"), issue(&house, "living"));
+    for serial in [&kept, &lost] {
+        house.run(&["certs", "revoke", serial, "--reason", "key-compromise"]);
+    }
+    assert!(until(PATIENCE, || listed(&house, &kept) && listed(&house, &lost)));
+    house.stop();
+    put_back(&house, &yesterday);
+    let resumed = house.json(&["audit", "resume", "--reason", "restored after the disk died"]);
+    assert_eq!(resumed["revoked_again"], 2, "{resumed}");
+    house.start();
+    // The very first CRL that the public gets.
+    assert!(listed(&house, &kept) && listed(&house, &lost), "what was told is not taken back");
+    assert_eq!(house.json(&["certs", "show", &kept])["state"], "revoked");
+    house.run(&["audit", "verify"]);
+
+    let by_serial = house.output(&["certs", "revoke", &living]);
+    let said = String::from_utf8_lossy(&by_serial.stderr).into_owned();
+    assert!(!by_serial.status.success() && said.contains("--certificate"), "{said}");
+    let file = house.path("living/cert.pem");
+    let revoke = ["certs", "revoke", "--certificate", text(&file), "--reason", "key-compromise"];
+    let revoked = house.json(&revoke);
+    assert_eq!((&revoked["serial"], &revoked["lost"]), (&living.into(), &true.into()), "{revoked}");
+    assert!(listed(&house, revoked["serial"].as_str().expect("a serial")));
+    assert!(!house.output(&revoke).status.success(), "once");
+    // The key is known to be compromised, which only that certificate says.
+    let key = house.path("living/key.pem");
+    let csr = house.path("again.csr");
+    succeed(command("openssl", &["req", "-new", "-key", text(&key), "-subj", "/", "-out", text(&csr)]));
+    let again = ["issue", "tls", "again.example.internal", "--csr", text(&csr), "--out", &out(&house, "again")];
+    assert!(!house.output(&again).status.success(), "a compromised key is certified again");
+    house.run(&["audit", "verify"]);
+    // What no CA of ours signed is not revoked.
+    let foreign = house.path("foreign.pem");
+    let make = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"];
+    let foreign_key = house.path("foreign.key");
+    let made = [&make[..], &["-keyout", text(&foreign_key), "-out", text(&foreign)]].concat();
+    succeed(command("openssl", &made));
+    let refused = house.output(&["certs", "revoke", "--certificate", text(&foreign)]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("no CA of this authority signed it"), "{said}");
+}
+
 /// A whole register put back to yesterday: refused at the start, and gone on from with a reason.
 #[test]
 fn a_register_put_back_to_yesterday_starts_again_only_with_a_reason() {
     let mut house = House::started();
-    let (database, yesterday) = (house.ca("chancery.db"), house.path("yesterday.db"));
-    let copy = "import sqlite3,sys\nsqlite3.connect(sys.argv[1]).execute('VACUUM INTO ?', (sys.argv[2],))";
-    succeed(command(PYTHON, &["-c", copy, text(&database), text(&yesterday)]));
+    let yesterday = copied(&house);
     house.run(&["issue", "tls", "www.example.internal", "--out", &out(&house, "www")]);
     house.stop();
-    for stale in ["-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{stale}", database.display()));
-    }
-    std::fs::copy(&yesterday, &database).expect("yesterday is put back");
+    put_back(&house, &yesterday);
     let refused = house.output(&["serve"]);
     assert!(!refused.status.success(), "{refused:?}");
     // Without the node's folder, the token remembers.

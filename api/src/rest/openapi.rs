@@ -20,7 +20,7 @@ use crate::intake::typed;
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
-        certificates::post, certificates::list, certificates::show, certificates::revoke, certificates::renew,
+        certificates::post, certificates::list, certificates::show, certificates::revoke, certificates::revoke_shown, certificates::renew,
         ssh::user, ssh::host, code::post_key, code::list_keys, code::sign, tokens::post, tokens::list, tokens::delete,
         audit::list, audit::show, audit::text, status::whoami, status::status, status::metrics,
     ),

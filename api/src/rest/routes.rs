@@ -11,6 +11,7 @@ use crate::public::log;
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/api/v1/certificates", post(certificates::post).get(certificates::list))
+        .route("/api/v1/certificates/revoke", post(certificates::revoke_shown))
         .route("/api/v1/certificates/{serial}", get(certificates::show))
         .route("/api/v1/certificates/{serial}/revoke", post(certificates::revoke))
         .route("/api/v1/certificates/{serial}/renew", post(certificates::renew))

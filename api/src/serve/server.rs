@@ -26,10 +26,13 @@ use crate::app::App;
 use crate::edge::{Door, Edge, ServerCertificate, TlsError, guard, no_such_method, no_such_path};
 use crate::limits::Limits;
 use crate::observe::Metrics;
+use crate::problem::chain;
 use crate::public;
 
 /// Tasks have ended long before, unless the database holds one.
 const LAST_TASKS_MAX: Duration = Duration::from_millis(500);
+/// So long a start waits for CRLs that are due; a large one is made meanwhile, and served when it is there.
+const CRLS_AT_START_MAX: Duration = Duration::from_secs(1);
 
 /// Where and how to serve.
 #[derive(Clone, Debug)]
@@ -102,6 +105,14 @@ pub async fn serve(
     let (tasks, stop) = (TaskTracker::new(), watch(shutdown));
     let _stop_on_return = stop.clone().drop_guard();
 
+    // The register may know of revocations that its newest CRL lacks, most of all where an operator let it go on from a backup.
+    match tokio::time::timeout(CRLS_AT_START_MAX, authority.refresh_crls()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(cause = %chain(&error), "the CRLs are those of before, and will be tried again")
+        }
+        Err(_) => tracing::warn!("the CRLs are those of before until newer ones are made"),
+    }
     let plain = Door {
         listener: http,
         tls: None,
@@ -125,7 +136,11 @@ pub async fn serve(
     // Callers wait for the certificate in the system's queue; where it does not come at once they are refused, and know it.
     let open = CancellationToken::new();
     let certified = async {
-        if let Some(validity) = certificate.first(&stop, &open).await? {
+        let first = tokio::select! {
+            () = stop.cancelled() => None,
+            first = certificate.first(&stop, &open) => first?,
+        };
+        if let Some(validity) = first {
             app.lookout().https_answers();
             tasks.spawn(certificate.keep_fresh(validity, Arc::clone(&metrics), stop.clone()));
             tracing::info!(https = %bound.https, http = %bound.http, "serving");

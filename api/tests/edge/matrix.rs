@@ -29,6 +29,7 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         issue(server, admin, "tls-server", &name()).await.serial,
         issue(server, admin, "tls-server", &name()).await.serial,
     );
+    let held = issue(server, admin, "tls-server", &name()).await;
     let victim = token_of(&[Role::Auditor], None, 3_600).await.1;
     let key = json!({"label": format!("matrix-{}", unique()), "owner": "web"});
     let used = format!("matrix-used-{}", unique());
@@ -75,6 +76,10 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         (
             "POST /api/v1/certificates/{serial}/revoke",
             route(Method::POST, format!("{certificates}/{revoked}/revoke"), Some(json!({"reason": "superseded"}))),
+        ),
+        (
+            "POST /api/v1/certificates/revoke",
+            route(Method::POST, format!("{certificates}/revoke"), Some(json!({"certificate": held.chain}))),
         ),
         ("POST /api/v1/ssh/user", route(Method::POST, "/api/v1/ssh/user", Some(ssh("alice")))),
         ("POST /api/v1/ssh/host", route(Method::POST, "/api/v1/ssh/host", Some(ssh("host.example.internal")))),

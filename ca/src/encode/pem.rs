@@ -3,6 +3,20 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+/// The first block of one of these labels; text around it, such as `openssl req -text` writes, is skipped.
+pub(crate) fn decode(text: &[u8], labels: &[&str]) -> Result<Vec<u8>, String> {
+    let text = std::str::from_utf8(text).map_err(|_| "it is neither DER nor PEM")?;
+    for label in labels {
+        let Some((_, rest)) = text.split_once(&format!("-----BEGIN {label}-----")) else { continue };
+        let Some((body, _)) = rest.split_once(&format!("-----END {label}-----")) else {
+            return Err("its PEM block has no end".into());
+        };
+        let body: String = body.split_ascii_whitespace().collect();
+        return STANDARD.decode(body).map_err(|_| "its PEM block is not base64".into());
+    }
+    Err(format!("it is neither DER nor a PEM block `-----BEGIN {}-----`", labels.first().unwrap_or(&"")))
+}
+
 /// Armours bytes.
 pub(crate) fn encode(label: &str, der: &[u8]) -> String {
     encode_before(label, der, "")

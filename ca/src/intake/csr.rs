@@ -9,8 +9,6 @@
 //! Answers the threats of a certificate for a key that its requester does not hold, of weak keys, and of parsers that
 //! panic: every access is by parser, none by index.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use der::asn1::BitStringRef;
 use der::{AnyRef, Decode, Sequence};
 use hsm::KeyKind;
@@ -23,7 +21,7 @@ use x509_cert::name::RdnSequence;
 
 use crate::encode::dn::{check_shape, text_of};
 use crate::encode::spki::Algorithm;
-use crate::encode::{san, tlv};
+use crate::encode::{pem, san, tlv};
 use crate::intake::subject_key::SubjectKey;
 
 /// A certificate request whose sender proved possession of a strong enough key.
@@ -51,7 +49,7 @@ impl Csr {
         match bytes.first() {
             None => Err(refused("it is empty")),
             Some(0x30) => Csr::from_der(bytes),
-            Some(_) => Csr::from_der(&from_pem(bytes)?),
+            Some(_) => Csr::from_der(&pem::decode(bytes, &PEM_LABELS).map_err(refused)?),
         }
     }
 
@@ -293,20 +291,6 @@ struct Attribute<'a> {
     values: AnyRef<'a>,
 }
 
-/// The first PEM block that is a request; text around it, such as `openssl req -text` writes, is skipped.
-fn from_pem(bytes: &[u8]) -> Result<Vec<u8>, CsrError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| refused("it is neither DER nor PEM"))?;
-    for label in ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"] {
-        let Some((_, rest)) = text.split_once(&format!("-----BEGIN {label}-----")) else { continue };
-        let Some((body, _)) = rest.split_once(&format!("-----END {label}-----")) else {
-            return Err(refused("its PEM block has no end"));
-        };
-        let body: String = body.split_ascii_whitespace().collect();
-        return STANDARD.decode(body).map_err(|_| refused("its PEM block is not base64"));
-    }
-    Err(refused("it is neither DER nor a PEM block `-----BEGIN CERTIFICATE REQUEST-----`"))
-}
-
 fn extension_name(oid: ObjectIdentifier) -> String {
     match const_oid::db::DB.by_oid(&oid) {
         Some(name) => format!("{name} ({oid})"),
@@ -322,6 +306,8 @@ fn unreadable(what: &'static str) -> impl Fn(der::Error) -> CsrError {
     move |e| CsrError(format!("its {what} cannot be read: {e}"))
 }
 
+/// RFC 7468 section 7, and what old programs write.
+const PEM_LABELS: [&str; 2] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 /// A hundred names and an RSA-4096 key fit into half of it.
 const MAX_BYTES: usize = 16 * 1024;
 

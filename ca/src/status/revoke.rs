@@ -8,8 +8,19 @@ use store::{ActorStamp, Attested, Credential, GrantStamp, Kind, LostRevocation, 
 use crate::craft::Office;
 use crate::error::CaError;
 use crate::intake::RevocationReason;
-use crate::status::desk::Desks;
+use crate::status::desk::{Desks, Published};
 use crate::status::shown::Shown;
+
+/// A certificate that was shown and is revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownRevoked {
+    /// Its serial, lower-case hex.
+    pub serial_hex: String,
+    /// The register does not hold it: its CRL is all that will speak of it.
+    pub is_lost: bool,
+    /// Whether its CRL is served.
+    pub published: Published,
+}
 
 /// Who revokes.
 pub(crate) struct Revoker {
@@ -27,7 +38,7 @@ impl Revoker {
         actor: &Actor,
         serial_hex: &str,
         reason: RevocationReason,
-    ) -> Result<(), CaError> {
+    ) -> Result<Published, CaError> {
         let found = self.office.ledger.credential(serial_hex).await?;
         self.revoke_found(actor, found.ok_or_else(|| missing(serial_hex))?, reason).await
     }
@@ -38,7 +49,7 @@ impl Revoker {
         actor: &Actor,
         credential: Attested<Credential>,
         reason: RevocationReason,
-    ) -> Result<(), CaError> {
+    ) -> Result<Published, CaError> {
         let serial_hex = credential.serial_hex();
         let (action, resource) = act(&credential).ok_or_else(|| missing(&serial_hex))?;
         let grant = self.office.gate.authorize(actor, action, resource).await?;
@@ -55,27 +66,27 @@ impl Revoker {
             grant: GrantStamp::from(&grant),
         };
         self.office.ledger.revoke(revocation).await?;
-        self.desks.after_revocation(&credential.issuer).await;
-        Ok(())
+        Ok(self.desks.after_revocation(&credential.issuer).await)
     }
 }
 
 impl Revoker {
-    /// Revokes a certificate that is shown: the register's own, or one that it lost. Answers whether it holds it.
+    /// Revokes a certificate that is shown, PEM or DER: the register's own, or one that it lost.
     pub(crate) async fn revoke_shown(
         &self,
         actor: &Actor,
-        der: &[u8],
+        certificate: &[u8],
         reason: RevocationReason,
-    ) -> Result<bool, CaError> {
-        let shown = Shown::read(der, &self.office.hierarchy)?;
+    ) -> Result<ShownRevoked, CaError> {
+        let shown = Shown::read(certificate, &self.office.hierarchy)?;
         let serial_hex = hex::encode(&shown.lost.serial);
         if let Some(found) = self.office.ledger.credential(&serial_hex).await? {
-            if found.x509_der().is_some_and(|registered| registered != der) {
+            if found.x509_der().is_some_and(|registered| registered != shown.der) {
                 let says = format!("the register has another certificate with the serial {serial_hex}");
                 return Err(CaError::Conflict(says));
             }
-            return self.revoke_found(actor, found, reason).await.map(|()| true);
+            let published = self.revoke_found(actor, found, reason).await?;
+            return Ok(ShownRevoked { serial_hex, is_lost: false, published });
         }
         let (action, resource) = shown.act();
         let grant = self.office.gate.authorize(actor, action, resource).await?;
@@ -88,8 +99,8 @@ impl Revoker {
         };
         let issuer = revocation.of.issuer.clone();
         self.office.ledger.revoke_lost(revocation).await?;
-        self.desks.after_revocation(&issuer).await;
-        Ok(false)
+        let published = self.desks.after_revocation(&issuer).await;
+        Ok(ShownRevoked { serial_hex, is_lost: true, published })
     }
 }
 

@@ -8,20 +8,26 @@ use ring::digest::{SHA256, digest};
 use store::{Kind, Lost};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use crate::encode::pem;
 use crate::error::CaError;
 use crate::issuers::Hierarchy;
 
 /// A certificate that one of our CAs signed.
 pub(super) struct Shown {
     pub(super) lost: Lost,
+    pub(super) der: Vec<u8>,
     names: Vec<Name>,
 }
 
 impl Shown {
-    /// Reads it, and verifies that a CA of ours signed it.
-    pub(super) fn read(der: &[u8], hierarchy: &Hierarchy) -> Result<Shown, CaError> {
+    /// Reads it, PEM or DER, and verifies that a CA of ours signed it.
+    pub(super) fn read(bytes: &[u8], hierarchy: &Hierarchy) -> Result<Shown, CaError> {
         let unreadable = |why: String| CaError::bad("certificate", format!("it is no X.509 certificate: {why}"));
-        let (rest, certificate) = X509Certificate::from_der(der).map_err(|e| unreadable(e.to_string()))?;
+        let der = match bytes.first() {
+            Some(0x30) => bytes.to_vec(),
+            Some(_) | None => pem::decode(bytes, &["CERTIFICATE"]).map_err(unreadable)?,
+        };
+        let (rest, certificate) = X509Certificate::from_der(&der).map_err(|e| unreadable(e.to_string()))?;
         if !rest.is_empty() {
             return Err(unreadable("bytes follow it".into()));
         }
@@ -29,9 +35,9 @@ impl Shown {
             X509Certificate::from_der(issuer_der)
                 .is_ok_and(|(_, issuer)| certificate.verify_signature(Some(issuer.public_key())).is_ok())
         };
-        let ours = hierarchy.issuers().find(|issuer| {
-            certificate.issuer().as_raw() == issuer.subject.as_der() && signed(&issuer.certificate_der)
-        });
+        let ours = hierarchy
+            .issuers()
+            .find(|issuer| certificate.issuer().as_raw() == issuer.subject.as_der() && signed(&issuer.certificate_der));
         let ours = ours.ok_or_else(|| CaError::bad("certificate", "no CA of this authority signed it".to_owned()))?;
         let key_hash = digest(&SHA256, certificate.public_key().raw).as_ref().try_into();
         let lost = Lost {
@@ -41,7 +47,8 @@ impl Shown {
             key_hash: key_hash.map_err(|_| CaError::Internal("SHA-256 has 32 bytes".into()))?,
             not_after: Some(Timestamp::from_unix(certificate.validity().not_after.timestamp())),
         };
-        Ok(Shown { lost, names: names(&certificate) })
+        let names = names(&certificate);
+        Ok(Shown { lost, names, der })
     }
 
     /// What revoking it is, to policy: whose it was is not known any more.

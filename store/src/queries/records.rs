@@ -59,7 +59,7 @@ pub(crate) fn record_list(sql: &mut dyn Sql, kind: &str, filter: &RecordFilter) 
 
 /// Kind and id of every present record.
 pub(crate) fn each_present(sql: &mut dyn Sql, each: &mut dyn FnMut(&str, &str)) -> Result<(), StoreError> {
-    let text = "SELECT kind, id FROM present WHERE kind >= $1 AND (kind > $1 OR id > $2) ORDER BY kind, id LIMIT $3";
+    let text = "SELECT kind, id FROM present WHERE (kind, id) > ($1, $2) ORDER BY kind, id LIMIT $3";
     let (mut kind, mut id) = (String::new(), String::new());
     loop {
         let rows = sql.query(text, &[Value::Text(&kind), Value::Text(&id), Value::index(PAGE_MAX as u64)])?;

@@ -11,7 +11,10 @@ use hsm::testing::TestToken;
 use hsm::{Key, KeyKind, Message, Pool, Signature};
 use policy::{Owner, Timestamp, Validity, World};
 use store::testing::TestPostgres;
-use store::{ActorStamp, Database, Entry, GrantStamp, Kind, Ledger, LogConfig, Record, RefusalEntry, Revocation};
+use store::{
+    ActorStamp, Database, Entry, GrantStamp, Kind, Ledger, LogConfig, Lost, LostRevocation, Record, RefusalEntry,
+    Revocation,
+};
 
 pub const ORIGIN: &str = "ca.example/log";
 
@@ -287,6 +290,19 @@ fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
 pub fn revocation(operation: u64) -> Revocation {
     let at = Timestamp::from_unix(1_790_000_100);
     Revocation { operation, reason: 1, at, actor: actor(), grant: grant() }
+}
+
+/// The end of a certificate that no register holds.
+pub fn lost(n: u64) -> LostRevocation {
+    let of = Lost {
+        kind: Kind::Certificate,
+        serial: serial(n),
+        issuer: "tls".into(),
+        key_hash: [n as u8; 32],
+        not_after: None,
+    };
+    let Revocation { reason, at, .. } = revocation(0);
+    LostRevocation { of, reason, at, actor: actor(), grant: grant() }
 }
 
 pub fn refusal() -> RefusalEntry {
