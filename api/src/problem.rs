@@ -45,6 +45,8 @@ pub enum Kind {
     SlowBody,
     /// It is already so, or has moved on.
     Conflict,
+    /// It is not what the caller asked for (RFC 9110 section 13.1).
+    Precondition,
     /// Larger than the bound.
     TooLarge,
     /// Not a media type that this route reads.
@@ -84,6 +86,9 @@ impl Kind {
             }
             Self::SlowBody => Row("slow-body", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time"),
             Self::Conflict => Row("conflict", StatusCode::CONFLICT, "The state of things does not allow this"),
+            Self::Precondition => {
+                Row("precondition-failed", StatusCode::PRECONDITION_FAILED, "It is another one than the caller wants")
+            }
             Self::TooLarge => Row("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
             Self::UnsupportedMediaType => {
                 Row("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The content type is not read here")
@@ -131,6 +136,7 @@ impl Problem {
             | Kind::MethodNotAllowed
             | Kind::SlowBody
             | Kind::Conflict
+            | Kind::Precondition
             | Kind::TooLarge
             | Kind::UnsupportedMediaType
             | Kind::Altered
