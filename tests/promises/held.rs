@@ -81,6 +81,13 @@ fn a_register_put_back_under_the_service_is_said_by_everything_with_the_way_out(
         assert!(said.contains("The register is held"), "{arguments:?}: {said}");
     }
     assert!(size(&house) < known);
+    let (jar, token) = (house.path("cookies"), format!("token={}", house.admin_token()));
+    let signed_in = house.curl(&["-c", text(&jar), "--data-urlencode", &token, &house.https("/login")]);
+    assert_eq!(signed_in.status, 303);
+    let page = house.curl(&["-b", text(&jar), &house.https("/")]).text();
+    for said in ["register held", "The register is held: what is listed", "1 alarm<"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
 
     // Nobody goes on beside the service, and the auditor is not content.
     let refused = house.output(&["audit", "resume", "--reason", "restored"]);
@@ -123,6 +130,18 @@ fn a_register_put_back_under_the_service_is_said_by_everything_with_the_way_out(
     is_told(&house.json(&["audit", "show", &entry])["word"]);
     let listed = house.run(&["audit", "list", "--limit", "1000"]).replace(['\n', ' '], "");
     assert!(listed.contains("diskdied"), "{listed}");
+}
+
+#[test]
+fn an_empty_register_is_nothing_to_go_on_from() {
+    let house = House::new();
+    for file in ["chancery.db", "chancery.db-wal", "chancery.db-shm"] {
+        let _ = std::fs::remove_file(house.ca(file));
+    }
+    let refused = house.output(&["audit", "resume", "--reason", "the disk died"]);
+    assert!(!refused.status.success() && told(&refused).1.contains("the register is empty"), "{refused:?}");
+    let verified = house.output(&["audit", "verify"]);
+    assert_eq!(code(&verified), Some(5), "{verified:?}");
 }
 
 #[test]
