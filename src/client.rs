@@ -203,7 +203,10 @@ impl Client {
             request.send().await.or_exit(Exit::Unavailable, format!("cannot reach {}", self.base)).map_err(|f| {
                 match &self.no_roots {
                     Some(why) => f.help(format!("pass --cacert FILE; {why}, so the system's roots were asked")),
-                    None => f.help("is `chancery serve` running there, and does --cacert hold its root?"),
+                    None => f.help(
+                        "is `chancery serve` running there, and does --cacert hold its root? Its plain address says at /readyz what \
+                         it waits for",
+                    ),
                 }
             })?;
         if response.status().is_success() {

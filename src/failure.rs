@@ -12,7 +12,7 @@ pub enum Exit {
     Failed = 1,
     /// The server, or a policy, refused what was asked.
     Refused = 3,
-    /// Not now: the server, the HSM or the database is out of reach. Trying again later is right.
+    /// Not now: the server, the HSM or the database is out of reach, or an operator has to act first. The message says which.
     Unavailable = 4,
     /// `audit verify` found something.
     Findings = 5,

@@ -29,8 +29,8 @@ First steps:
   chancery --config ./ca/chancery.toml audit verify
 
 Exit codes:
-  0 done   1 failed   2 wrong usage   3 refused   4 unavailable, try later   5 audit verify found something
-  6 audit verify found nothing, and no key said whose log it is
+  0 done   1 failed   2 wrong usage   3 refused   4 unavailable now: it says what to wait for or to do
+  5 audit verify found something   6 audit verify found nothing, and no key said whose log it is
 
 With --json a failure is one JSON object on standard error: \"error\" says what failed, \"exit\" is the exit code;
 \"because\" (the causes) and \"try\" (what to do) stand in it where there is more to say.";

@@ -19,6 +19,14 @@ pub fn line(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
 }
 
+/// Says something beside what is printed, on standard error.
+pub fn notice(text: &str, as_json: bool) {
+    use std::io::Write;
+    let text = printable(text);
+    let line = if as_json { serde_json::json!({ "notice": text }).to_string() } else { format!("chancery: {text}") };
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Prints a table with a header and rows; says `empty` where there are none.
 pub fn table(header: &[&str], rows: Vec<Vec<String>>, empty: &str) {
     if rows.is_empty() {

@@ -84,6 +84,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "truth",
             "prepare",
             "clock",
+            "word",
             "pending",
             "queries",
             "attest",

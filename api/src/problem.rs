@@ -17,8 +17,6 @@ use store::StoreError;
 use crate::auth::AuthError;
 use crate::limits::RETRY_AFTER_SECS;
 
-/// When a register that waits for an operator is asked again.
-const HELD_RETRY_SECS: u32 = 60;
 /// A clock is set right by a person or by NTP, neither of them at once.
 const CLOCK_RETRY_SECS: u32 = 60;
 /// When a register that is away is asked again.
@@ -47,18 +45,24 @@ pub enum Kind {
     SlowBody,
     /// It is already so, or has moved on.
     Conflict,
+    /// It is not what the caller asked for (RFC 9110 section 13.1).
+    Precondition,
     /// Larger than the bound.
     TooLarge,
     /// Not a media type that this route reads.
     UnsupportedMediaType,
     /// Too many requests or failures from here.
     TooMany,
+    /// A row of the register is not what the log says, and was refused.
+    Altered,
     /// Our own broken promise.
     Internal,
     /// The token gave no answer that we can trust: it may have been signed.
     Unknown,
     /// Busy, or the HSM or the register is away.
     Unavailable,
+    /// Not before somebody acts: the register is held, or the clock is not believed. It says what to do.
+    Held,
     /// Not answered in time.
     TimedOut,
 }
@@ -82,16 +86,21 @@ impl Kind {
             }
             Self::SlowBody => Row("slow-body", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time"),
             Self::Conflict => Row("conflict", StatusCode::CONFLICT, "The state of things does not allow this"),
+            Self::Precondition => {
+                Row("precondition-failed", StatusCode::PRECONDITION_FAILED, "It is another one than the caller wants")
+            }
             Self::TooLarge => Row("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
             Self::UnsupportedMediaType => {
                 Row("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The content type is not read here")
             }
             Self::TooMany => Row("too-many", StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+            Self::Altered => Row("altered", StatusCode::INTERNAL_SERVER_ERROR, "The register was altered"),
             Self::Internal => Row("internal", StatusCode::INTERNAL_SERVER_ERROR, "The service broke a promise"),
             Self::Unknown => {
                 Row("outcome-unknown", StatusCode::INTERNAL_SERVER_ERROR, "The outcome of the signature is unknown")
             }
             Self::Unavailable => Row("unavailable", StatusCode::SERVICE_UNAVAILABLE, "The service cannot do this now"),
+            Self::Held => Row("held", StatusCode::SERVICE_UNAVAILABLE, "The service waits for somebody to act"),
             Self::TimedOut => Row("timed-out", StatusCode::SERVICE_UNAVAILABLE, "The answer took too long"),
         }
     }
@@ -127,9 +136,12 @@ impl Problem {
             | Kind::MethodNotAllowed
             | Kind::SlowBody
             | Kind::Conflict
+            | Kind::Precondition
             | Kind::TooLarge
             | Kind::UnsupportedMediaType
+            | Kind::Altered
             | Kind::Internal
+            | Kind::Held
             | Kind::Unknown => None,
         };
         Self { kind, detail: detail.into(), field: None, missing: None, operation: None, retry_after_secs }
@@ -144,6 +156,19 @@ impl Problem {
     pub(crate) fn retry_after(mut self, secs: u32) -> Self {
         self.retry_after_secs = Some(secs.max(1));
         self
+    }
+
+    /// What somebody has to do before this goes on, and when to ask again where it may pass by itself.
+    fn held(why: impl Into<Cow<'static, str>>, retry_after_secs: Option<u32>) -> Self {
+        Self { retry_after_secs, ..Self::new(Kind::Held, why) }
+    }
+
+    /// What this needs was altered by somebody who is not of ours; which row, the status says.
+    fn altered(says: &str) -> Self {
+        tracing::error!(says, "refused");
+        let detail = "A row that this needs is not what the log says, and was refused. On the host of the service \
+             `chancery audit verify` says which.";
+        Self::new(Kind::Altered, detail)
     }
 
     /// Our own fault: the cause goes to the log, the caller gets the reference under which it is found there.
@@ -185,6 +210,7 @@ impl From<CaError> for Problem {
                 let detail = "The HSM or the register does not answer now; nothing was signed.";
                 Self::new(Kind::Unavailable, detail).retry_after(retry_after_secs)
             }
+            CaError::Held { why, retry_after_secs } => Self::held(sentence(why), retry_after_secs),
             CaError::Unknown { operation, why } => {
                 tracing::error!(operation, why, "outcome unknown");
                 let detail = format!(
@@ -192,6 +218,7 @@ impl From<CaError> for Problem {
                 );
                 Self { operation: Some(operation), ..Self::new(Kind::Unknown, detail) }
             }
+            CaError::Altered(says) => Self::altered(&says),
             error @ (CaError::Lint(_) | CaError::Internal(_)) => Self::internal(&error),
         }
     }
@@ -212,7 +239,7 @@ impl From<StoreError> for Problem {
                 let says = format!("The register took longer than {} s; ask for less, or later.", limit.as_secs());
                 Self::new(Kind::Unavailable, says).retry_after(STORE_RETRY_SECS)
             }
-            StoreError::Clock(held) => Self::new(Kind::Unavailable, held.to_string()).retry_after(CLOCK_RETRY_SECS),
+            StoreError::Clock(held) => Self::held(sentence(held.to_string()), Some(CLOCK_RETRY_SECS)),
             StoreError::Closed => Self::new(Kind::Unavailable, "The service is ending.").retry_after(STORE_RETRY_SECS),
             StoreError::Unknown(why) => {
                 tracing::error!(why, "outcome of a write unknown");
@@ -223,13 +250,11 @@ impl From<StoreError> for Problem {
             StoreError::NotFound(what) => Self::new(Kind::NotFound, what),
             StoreError::Invalid(why) => Self::new(Kind::Unacceptable, why),
             StoreError::Held(why) => {
-                tracing::error!(why, "the register is held");
-                Self::new(Kind::Unavailable, "The register is held: an operator has to say how it goes on.")
-                    .retry_after(HELD_RETRY_SECS)
+                tracing::debug!(why, "the register is held");
+                Self::held(store::HELD, None)
             }
-            error @ (StoreError::Altered(_) | StoreError::Corrupt(_) | StoreError::Database(_)) => {
-                Self::internal(&error)
-            }
+            StoreError::Altered(says) => Self::altered(&says),
+            error @ (StoreError::Corrupt(_) | StoreError::Database(_)) => Self::internal(&error),
         }
     }
 }
@@ -293,6 +318,17 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// Words of a room below as a sentence of its own.
+fn sentence(mut words: String) -> String {
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    if !words.ends_with('.') {
+        words.push('.');
+    }
+    words
 }
 
 /// The error with its sources, for the log.

@@ -61,7 +61,10 @@ async fn the_public_reads_on(server: &Server, client: &Client, tagged: &[(String
     // The edge's own deadline would answer with a problem, and say no part.
     let ready = get(client, &server.plain("/readyz")).await;
     assert_eq!(ready.status(), 503);
-    assert_eq!(ready.json::<Value>().await.expect("JSON"), json!({"hsm": true, "register": false}));
+    assert_eq!(
+        ready.json::<Value>().await.expect("JSON"),
+        json!({"hsm": true, "register": false, "clock": true, "issuers": true, "https": true, "why": {"register": "no answer"}})
+    );
     assert_eq!(get(client, &server.plain("/healthz")).await.status(), 200);
 }
 

@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 use policy::Role;
 use reqwest::{Client, StatusCode};
 use serde_json::json;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
+use api::{Limits, ServeConfig};
 use house::{Server, client, csr, house, issue, name, token};
 
 /// Far longer than healing takes; a server that does not heal fails here.
@@ -62,6 +65,8 @@ async fn without_the_token_issuance_is_503_and_the_rest_goes_on() {
     let status = client.get(server.url("/api/v1/status")).bearer_auth(&admin).send().await.expect("an answer");
     assert!(status.text().await.expect("text").contains("The HSM does not answer"));
 
+    a_server_that_has_no_certificate_refuses_at_once(&client).await;
+
     std::fs::rename(&away, &home).expect("the token comes back");
     let begun = Instant::now();
     while ask(&server, &client, &admin).await.0 != StatusCode::CREATED {
@@ -69,4 +74,39 @@ async fn without_the_token_issuance_is_503_and_the_rest_goes_on() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(client.get(server.plain("/readyz")).send().await.expect("an answer").status(), 200);
+}
+
+/// Nobody is kept waiting in a handshake for a certificate that cannot be signed now, and it is said what is missing.
+async fn a_server_that_has_no_certificate_refuses_at_once(client: &Client) {
+    let free = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.local_addr().expect("its address")
+    };
+    let (https, http, house) = (free(), free(), house());
+    let config = ServeConfig {
+        https,
+        http,
+        names: vec![policy::Name::parse("localhost").expect("a name")],
+        owner: policy::Owner::parse("chancery").expect("an owner"),
+        limits: Limits::default(),
+        acme: None,
+    };
+    let (stop, (ready, _bound)) = (CancellationToken::new(), oneshot::channel());
+    let (authority, ledger, world) = (house.authority.clone(), house.ledger.clone(), house.world.clone());
+    let serving = tokio::spawn(api::serve(config, authority, ledger, world, stop.clone().cancelled_owned(), ready));
+    let refused = async {
+        loop {
+            match client.get(format!("https://localhost:{}/healthz", https.port())).send().await {
+                Err(error) if format!("{error:?}").contains("Alert") => return,
+                Err(error) if error.is_connect() => tokio::time::sleep(Duration::from_millis(20)).await,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.expect("an end of the handshake");
+    let says = client.get(format!("http://{http}/readyz")).send().await.expect("an answer");
+    let says: serde_json::Value = says.json().await.expect("JSON");
+    assert_eq!((&says["why"]["https"], &says["hsm"]), (&"no certificate yet".into(), &false.into()), "{says}");
+    stop.cancel();
+    serving.await.expect("no panic").expect("a good end");
 }

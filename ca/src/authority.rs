@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hsm::Pool;
 use policy::{Action, Actor, Grant, Instance, Owner, Policies, Resource, Timestamp, World};
-use store::{Attested, Credential, Issued, Ledger};
+use store::{Attested, Credential, Issued, Ledger, StoreError};
 
 use crate::checks::Checks;
 use crate::craft::Office;
@@ -237,7 +237,7 @@ impl Authority {
 
     /// How it is now.
     pub fn health(&self) -> Health {
-        let register = self.ledger().integrity().held.map(|why| format!("the register is held: {why}"));
+        let register = self.ledger().held().map(|why| StoreError::Held(why).to_string());
         let held = register.or_else(|| self.inner.office.checks.held(self.inner.office.hierarchy.issuers()));
         let Office { checks, hierarchy, .. } = &self.inner.office;
         let ended = hierarchy.issuers().filter_map(|issuer| checks.ended(issuer)).collect();

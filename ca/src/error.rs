@@ -37,6 +37,14 @@ pub enum CaError {
         /// Why not now.
         why: String,
     },
+    /// Not before somebody acts: the register is held, the clock is not believed, a CA has ended. Nothing was signed.
+    #[error("{why}")]
+    Held {
+        /// What holds it, and the way out, for whoever asked.
+        why: String,
+        /// When to ask again, where it may pass by itself.
+        retry_after_secs: Option<u32>,
+    },
     /// A signature may exist that nobody received. The register counts it as issued; it can be revoked by serial.
     #[error("the outcome of operation {operation} is unknown: {why}")]
     Unknown {
@@ -45,6 +53,9 @@ pub enum CaError {
         /// What was seen.
         why: String,
     },
+    /// A row of the register that this needs is not as a node of ours wrote it: refused, with an alarm that names it.
+    #[error("{0}")]
+    Altered(String),
     /// A broken promise of our own, or of the token's or the register's content.
     #[error("{0}")]
     Internal(String),
@@ -57,6 +68,11 @@ impl CaError {
 
     pub(crate) fn unavailable(retry_after_secs: u32, why: impl Into<String>) -> CaError {
         CaError::Unavailable { retry_after_secs, why: why.into() }
+    }
+
+    /// Held by what the clock shows.
+    pub(crate) fn by_the_clock(why: String) -> CaError {
+        CaError::Held { why, retry_after_secs: Some(CLOCK_RETRY_SECS) }
     }
 }
 
@@ -110,15 +126,15 @@ impl From<StoreError> for CaError {
         match e {
             StoreError::Busy { retry_after_secs } => CaError::unavailable(retry_after_secs, e.to_string()),
             // Whether a row was written or not: without its answer nothing was handed to the token.
-            StoreError::Unavailable(_)
-            | StoreError::Late { .. }
-            | StoreError::Unknown(_)
-            | StoreError::Held(_)
-            | StoreError::Closed => CaError::unavailable(STORE_RETRY_SECS, e.to_string()),
-            StoreError::Clock(held) => CaError::unavailable(CLOCK_RETRY_SECS, held.to_string()),
+            StoreError::Unavailable(_) | StoreError::Late { .. } | StoreError::Unknown(_) | StoreError::Closed => {
+                CaError::unavailable(STORE_RETRY_SECS, e.to_string())
+            }
+            StoreError::Held(_) => CaError::Held { why: store::HELD.to_owned(), retry_after_secs: None },
+            StoreError::Clock(held) => CaError::by_the_clock(held.to_string()),
             StoreError::Conflict(_) | StoreError::Duplicate(_) => CaError::Conflict(e.to_string()),
             StoreError::NotFound(what) => CaError::NotFound(what),
-            StoreError::Invalid(_) | StoreError::Altered(_) | StoreError::Corrupt(_) | StoreError::Database(_) => {
+            StoreError::Altered(_) => CaError::Altered(e.to_string()),
+            StoreError::Invalid(_) | StoreError::Corrupt(_) | StoreError::Database(_) => {
                 CaError::Internal(e.to_string())
             }
         }

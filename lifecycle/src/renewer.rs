@@ -349,7 +349,11 @@ fn after(error: CaError) -> Outcome {
     let why = error.to_string();
     match error {
         CaError::Unavailable { retry_after_secs, .. } => Outcome::Later { why, hold_secs: Some(retry_after_secs) },
-        CaError::Unknown { .. } | CaError::Conflict(_) | CaError::Internal(_) => {
+        // All of them wait for the same word.
+        CaError::Held { retry_after_secs, .. } => {
+            Outcome::Later { why, hold_secs: Some(retry_after_secs.unwrap_or(HELD_SECS)) }
+        }
+        CaError::Unknown { .. } | CaError::Conflict(_) | CaError::Altered(_) | CaError::Internal(_) => {
             Outcome::Later { why, hold_secs: None }
         }
         CaError::Refused(_) | CaError::BadRequest { .. } | CaError::NotFound(_) | CaError::Lint(_) => {
@@ -374,6 +378,8 @@ const PAGE: usize = 64;
 /// The list of what is due is read from its beginning again after this long: what another node concluded late may stand before
 /// where this one was.
 const ROUND_SECS: i64 = 60;
+/// An operator's word is waited for so long at a time.
+const HELD_SECS: u32 = 60;
 /// What the last word to the register may take.
 const GIVE_BACK_WITHIN: Duration = Duration::from_secs(2);
 /// A certificate of two minutes has 40 s between due and expired: eight turns.

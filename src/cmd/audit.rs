@@ -10,17 +10,20 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
-use store::{Database, Identity, Pins, Report, Source};
+use store::{Database, Identity, Kept, Pins, Report, Source, Word};
 
-use super::certs::{pages, some};
+use super::certs::{Listed, pages, some};
 use super::files;
 use crate::Global;
 use crate::client::Client;
+use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
 
 /// A signed log head is a few hundred bytes.
 const CHECKPOINT_BYTES_MAX: u64 = 64 << 10;
+/// A token that does not answer keeps no auditor waiting.
+const TOKEN_MAX: Duration = Duration::from_secs(15);
 /// SHA-256 in hexadecimal.
 const HASH_DIGITS: usize = 64;
 
@@ -61,7 +64,9 @@ Examples:
   chancery --config ca/chancery.toml audit verify
   chancery audit verify --dir ./export --key ca/log.vkey --checkpoint kept/checkpoint
 
-Keep a checkpoint (GET /log/checkpoint) somewhere else: with it, entries that were cut off the end are found too.
+Keep a checkpoint (GET /log/checkpoint) somewhere else: with it, entries that were cut off the end are found too. What this
+node keeps itself, in its folder ([log] state) and in the token, the register is held against where that can be read: a
+register that was put back to an older state is then a finding.
 The log's key comes from --key, or from log.vkey beside the configuration. Without either the log is held against the
 key that it records itself, which whoever wrote it all anew would have done too.
 
@@ -89,6 +94,9 @@ struct Verify {
     /// The log's verifier key (a file such as DIR/log.vkey); by default log.vkey beside the configuration
     #[arg(long)]
     key: Option<PathBuf>,
+    /// Do not log in to the token to ask which checkpoint it keeps
+    #[arg(long)]
+    no_token: bool,
 }
 
 /// Runs `chancery audit`.
@@ -132,7 +140,7 @@ async fn show(what: Shown, global: &Global) -> Result<(), Failure> {
     match what {
         Shown::Entry(index) => {
             let answer = client.get(&format!("/api/v1/audit/{index}")).await?;
-            output::json(answer.get("leaf").unwrap_or(&answer));
+            output::json(&with_word(answer));
         }
         Shown::Text(hash) => {
             let answer = client.get(&format!("/api/v1/audit/texts/{hash}")).await?;
@@ -146,24 +154,35 @@ async fn show(what: Shown, global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A leaf; where an operator speaks in it, with what he said.
+fn with_word(mut answer: Value) -> Value {
+    let word = answer.get_mut("word").map(Value::take).filter(|word| !word.is_null());
+    let mut leaf = answer.get_mut("leaf").map(Value::take).unwrap_or(answer);
+    if let Some((leaf, word)) = leaf.as_object_mut().zip(word) {
+        leaf.insert("word".to_owned(), word);
+    }
+    leaf
+}
+
 async fn list(after: Option<u64>, limit: usize, global: &Global) -> Result<(), Failure> {
     let client = global.client()?;
     let size = size(&client).await?;
     // "after" is exclusive and the first entry has index 0, so that none means from the beginning.
     let from = after.or_else(|| size.checked_sub(limit as u64 + 1));
     let query: Vec<_> = from.map(|index| ("after", index.to_string())).into_iter().collect();
-    let items = pages(&client, "/api/v1/audit", &query, limit).await?;
+    let Listed { items, words } = pages(&client, "/api/v1/audit", &query, limit, global.json).await?;
     if global.json {
         output::json(&Value::Array(items));
         return Ok(());
     }
-    let empty = match after {
-        Some(after) => format!("no entry after {after}; the log has {size}"),
-        None => "the log is empty".to_owned(),
+    let empty = match (after, size) {
+        (Some(after), _) => format!("no entry after {after}; the log has {size}"),
+        (None, 0) => "the log is empty".to_owned(),
+        (None, _) => format!("of the log's {size} entries none can be read"),
     };
     output::table(
         &["INDEX", "TIME", "EVENT", "KIND", "ACTOR", "PROFILE", "SERIAL", "OUTCOME"],
-        items.iter().map(row).collect(),
+        items.iter().map(|leaf| row(leaf, &words)).collect(),
         &empty,
     );
     Ok(())
@@ -174,19 +193,34 @@ async fn size(client: &Client) -> Result<u64, Failure> {
     Ok(client.get("/api/v1/audit?limit=1").await?.get("size").and_then(Value::as_u64).unwrap_or(0))
 }
 
-/// An entry in words: who and under which profile; `show` has the proofs and hashes.
-fn row(leaf: &Value) -> Vec<String> {
+/// An entry in words: who and under which profile, and what an operator said in it; `show` has the proofs and hashes.
+fn row(leaf: &Value, words: &[Value]) -> Vec<String> {
     let within = |object: &str, name: &str| leaf.get(object).map_or_else(String::new, |value| field(value, name));
-    let [index, time, event, kind, serial, outcome] =
+    let [index, time, event, kind, serial, mut outcome] =
         ["i", "time", "event", "kind", "serial", "outcome"].map(|f| field(leaf, f));
+    if let Some(word) = words.iter().find(|word| word.get("index") == leaf.get("i")) {
+        outcome = said(word);
+    }
     vec![index, time, event, kind, within("actor", "id"), within("profile", "name"), serial, outcome]
 }
 
+/// What an operator said, in a cell.
+fn said(word: &Value) -> String {
+    let [reason, from, to] = ["reason", "from", "to"].map(|f| field(word, f));
+    match (from.as_str(), to.as_str()) {
+        ("", _) | (_, "") => reason,
+        _ => format!("{reason} ({from} -> {to})"),
+    }
+}
+
 async fn verify(args: Verify, global: &Global) -> Result<(), Failure> {
+    let (mut kept, mut unasked) = (Vec::new(), Vec::new());
     let (source, key) = match &args.dir {
         Some(dir) => (Source::Folder(dir.clone()), args.key.clone()),
         None => {
             let config = global.config()?;
+            // Before the register is read: what a running node keeps meanwhile must not look like something that was taken away.
+            (kept, unasked) = kept_by_the_node(&config, args.no_token).await;
             let database = Database::parse(&config.database_url).or_fail("the database is not understood")?;
             let beside = config.file.parent().unwrap_or(Path::new(".")).join("log.vkey");
             (Source::Database(database), args.key.clone().or(Some(beside).filter(|p| p.exists())))
@@ -195,6 +229,7 @@ async fn verify(args: Verify, global: &Global) -> Result<(), Failure> {
     let pins = Pins {
         checkpoint: args.checkpoint.as_deref().map(read_text).transpose()?,
         verifier_key: key.as_deref().map(read_text).transpose()?.map(|t| t.trim().to_owned()),
+        kept: kept.clone(),
     };
     let report = tokio::task::spawn_blocking(move || {
         let bar = progress();
@@ -209,7 +244,7 @@ async fn verify(args: Verify, global: &Global) -> Result<(), Failure> {
     .or_fail("the verification broke off")?
     .or_exit(Exit::Failed, "cannot read the register")?;
     let from = key.as_deref().map(|path| path.display().to_string());
-    print_report(&report, from.as_deref(), global.json);
+    print_report(&report, from.as_deref(), (&kept, &unasked), global.json);
     match report.findings_total {
         0 if report.leaves > 0 && report.unsigned == report.leaves => {
             Err(Failure::new(Exit::Findings, "no checkpoint covers any entry: nothing signed vouches for this log")
@@ -225,8 +260,37 @@ async fn verify(args: Verify, global: &Global) -> Result<(), Failure> {
     }
 }
 
-/// `key_from`: the file that the pinned key was read from.
-fn print_report(report: &Report, key_from: Option<&str>, as_json: bool) {
+/// What the node keeps outside its database, in its folder and in the token, and what could not be read of it, in words.
+async fn kept_by_the_node(config: &Config, no_token: bool) -> (Vec<Kept>, Vec<String>) {
+    let (mut kept, mut unasked) = (Vec::new(), Vec::new());
+    match Kept::in_folder(&config.log_state) {
+        Ok(found) => kept.extend(found),
+        Err(error) => unasked.push(error.to_string()),
+    }
+    if no_token {
+        return (kept, unasked);
+    }
+    match in_token(config).await {
+        Ok(found) => kept.extend(found),
+        Err(why) => unasked.push(format!("the token was not asked: {why}")),
+    }
+    (kept, unasked)
+}
+
+/// An auditor on another host has no token, and verifies without.
+async fn in_token(config: &Config) -> Result<Vec<Kept>, String> {
+    let open = config.hsm.open_config();
+    let opened = tokio::task::spawn_blocking(move || hsm::open(open).map_err(|error| error.to_string()));
+    let opened = tokio::time::timeout(TOKEN_MAX, opened).await.map_err(|_| "it does not answer".to_owned())?;
+    let (pool, _mint) = opened.map_err(|error| error.to_string())??;
+    let kept = Kept::in_token(&pool, &config.log_origin).await;
+    pool.shutdown();
+    kept.map_err(|error| error.to_string())
+}
+
+/// `key_from`: the file that the pinned key was read from; `kept`: what the node kept, and what of it could not be read.
+fn print_report(report: &Report, key_from: Option<&str>, kept: (&[Kept], &[String]), as_json: bool) {
+    let (kept, unasked) = kept;
     if as_json {
         let findings: Vec<Value> =
             report.findings.iter().map(|f| json!({"what": f.what, "where": f.where_, "says": f.says})).collect();
@@ -241,6 +305,10 @@ fn print_report(report: &Report, key_from: Option<&str>, as_json: bool) {
             "unsigned": report.unsigned,
             "root": report.root,
             "times_set": report.times_set,
+            "resumptions": report.resumptions,
+            "words": report.words.iter().map(word).collect::<Vec<_>>(),
+            "kept": kept.iter().map(|kept| json!({"by": kept.by, "size": kept.size})).collect::<Vec<_>>(),
+            "unasked": unasked,
             "unconcluded": report.unconcluded,
             "unconcluded_total": report.unconcluded_total,
             "findings": findings,
@@ -259,10 +327,17 @@ fn print_report(report: &Report, key_from: Option<&str>, as_json: bool) {
         ("checkpoints", report.checkpoints.to_string()),
         ("not covered by one yet", report.unsigned.to_string()),
         ("root", report.root.clone()),
+        ("kept by the node", kept_in_words(kept)),
         ("times set by an operator", report.times_set.to_string()),
+        ("gone on by an operator's word", report.resumptions.to_string()),
         ("unconcluded", report.unconcluded_total.to_string()),
         ("findings", report.findings_total.to_string()),
     ]);
+    unasked.iter().for_each(|why| output::line(format!("not held against what was kept: {why}")));
+    for said_so in &report.words {
+        let (index, at, kind, actor) = (said_so.index, said_so.at, &said_so.kind, &said_so.actor);
+        output::line(output::printable(&format!("entry {index}, {at}, {kind} by {actor}: {}", said(&word(said_so)))));
+    }
     if !report.unconcluded.is_empty() {
         let some: Vec<String> = report.unconcluded.iter().map(u64::to_string).collect();
         output::line(format!("intents without a conclusion (they count as issued): {}", some.join(", ")));
@@ -276,6 +351,19 @@ fn print_report(report: &Report, key_from: Option<&str>, as_json: bool) {
             Identity::Unchecked => "consistent with itself: every entry, checkpoint, row and signature holds",
         },
     );
+}
+
+fn word(word: &Word) -> Value {
+    let Word { index, kind, at, actor, reason, from, to } = word;
+    json!({"index": index, "kind": kind, "at": at, "actor": actor, "reason": reason, "from": from, "to": to})
+}
+
+/// Which heads of its own the register was held against.
+fn kept_in_words(kept: &[Kept]) -> String {
+    match kept {
+        [] => "nothing that was found".to_owned(),
+        kept => kept.iter().map(|kept| format!("{} ({})", kept.by, kept.size)).collect::<Vec<_>>().join(", "),
+    }
 }
 
 async fn export(dir: PathBuf, global: &Global) -> Result<(), Failure> {
@@ -336,8 +424,10 @@ mod tests {
             "i": 2, "event": "intend", "actor": {"id": "token:ops", "proof": "token", "with": "00"},
             "profile": {"name": "tls-server", "hash": "09"},
         });
-        assert_eq!(row(&leaf), ["2", "", "intend", "", "token:ops", "tls-server", "", ""]);
-        assert_eq!(row(&json!({"i": 3}))[4..6], ["", ""]);
+        let word = json!({"index": 2, "reason": "restored", "from": "52", "to": "45"});
+        assert_eq!(row(&leaf, &[]), ["2", "", "intend", "", "token:ops", "tls-server", "", ""]);
+        assert_eq!(row(&leaf, &[word])[7], "restored (52 -> 45)");
+        assert_eq!(row(&json!({"i": 3}), &[])[4..6], ["", ""]);
     }
 
     #[test]

@@ -110,7 +110,7 @@ async fn list_certificates(args: List, global: &Global) -> Result<(), Failure> {
         ("profile", &args.profile),
     ];
     query.extend(texts.into_iter().filter_map(|(name, value)| value.clone().map(|v| (name, v))));
-    let items = pages(&client, "/api/v1/certificates", &query, args.limit).await?;
+    let items = pages(&client, "/api/v1/certificates", &query, args.limit, global.json).await?.items;
     if global.json {
         output::json(&Value::Array(items));
         return Ok(());
@@ -152,16 +152,26 @@ fn registered(name: &str, kind: Option<&str>) -> Result<String, Failure> {
     Ok(policy::Name::parse(name).or_fail(format!("{name:?} is no name"))?.to_string())
 }
 
-/// All items of a paged resource, up to `limit`.
+/// What a paged resource has.
+#[derive(Default)]
+pub struct Listed {
+    pub items: Vec<Value>,
+    /// What operators said in them; the log has that alone.
+    pub words: Vec<Value>,
+}
+
+/// All items of a paged resource, up to `limit`. Says it beside them where the register is held.
 pub async fn pages(
     client: &crate::client::Client,
     path: &str,
     query: &[(&str, String)],
     limit: usize,
-) -> Result<Vec<Value>, Failure> {
+    as_json: bool,
+) -> Result<Listed, Failure> {
     const PAGE: usize = 200;
-    let mut items: Vec<Value> = Vec::new();
+    let (mut items, mut words): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());
     let mut cursor = None;
+    let mut held = None;
     while items.len() < limit {
         let mut query = query.to_vec();
         query.push(("limit", PAGE.min(limit - items.len()).to_string()));
@@ -173,12 +183,19 @@ pub async fn pages(
         if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
             items.extend(more);
         }
+        if let Some(Value::Array(more)) = page.get_mut("words").map(Value::take) {
+            words.extend(more);
+        }
+        held = page.get("held").and_then(Value::as_str).map(str::to_owned).or(held);
         match page.get("next") {
             None | Some(Value::Null) => break,
             Some(next) => cursor = Some(next.as_str().map_or_else(|| next.to_string(), str::to_owned)),
         }
     }
-    Ok(items)
+    if let Some(held) = held {
+        output::notice(&held, as_json);
+    }
+    Ok(Listed { items, words })
 }
 
 async fn show(serial: &str, pem: bool, global: &Global) -> Result<(), Failure> {

@@ -5,10 +5,11 @@
 use ca::Authority;
 use clap::{Parser, Subcommand};
 use policy::Actor;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::word::{reason, service};
 use crate::Global;
-use crate::failure::{Failure, OrFail};
+use crate::failure::{Exit, Failure, OrFail};
 use crate::{house, output};
 
 /// The service's own name for what an operator does on the host.
@@ -29,36 +30,63 @@ enum What {
 Example:
   chancery --config ca/chancery.toml clock accept --reason \"node b came up two hours ahead, NTP was off\"
 
-Set the clock right first, and look at it: `chancery clock show`. What you say becomes an entry of the log for ever.")]
+Set the clock right first, and look at it: `chancery clock show`. What you say becomes an entry of the log for ever, so it is
+refused where nobody doubts this host's clock: neither this command nor the service that runs here.")]
     Accept {
         /// What happened, for whoever reads the log
-        #[arg(long)]
+        #[arg(long, value_parser = reason)]
         reason: String,
+        /// Say it although nobody here doubts this host's clock: for a node on another host that doubts its own
+        #[arg(long)]
+        force: bool,
     },
 }
 
 /// Runs `chancery clock`.
 pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
-    let (authority, _closing) = house::authority(&global.config()?).await?;
+    let config = global.config()?;
+    let (authority, _closing) = house::authority(&config).await?;
+    // A service judges by the time that went by since it started too, which nobody else can.
+    let service = service(config.server.http).await.and_then(|says| says.get("clock").and_then(Value::as_bool));
     match args.what {
-        What::Show => show(&authority, global),
-        What::Accept { reason } => accept(&authority, &reason, global).await?,
+        What::Show => show(&authority, service, global),
+        What::Accept { reason, force } => {
+            if authority.ledger().time_held().is_none() && service != Some(false) && !force {
+                return Err(nobody_doubts(service));
+            }
+            accept(&authority, &reason, global).await?;
+        }
     }
     Ok(())
 }
 
-fn show(authority: &Authority, global: &Global) {
+fn nobody_doubts(service: Option<bool>) -> Failure {
+    let service = match service {
+        Some(_) => "nor the service that runs here",
+        None => "and no service runs here",
+    };
+    let says = format!("nobody doubts this host's clock: not this command, {service}; nothing was written");
+    Failure::new(Exit::Refused, says).help("where a node on another host doubts its own clock, say it with --force")
+}
+
+fn show(authority: &Authority, service: Option<bool>, global: &Global) {
     let (clock, log, held) =
         (authority.world().now(), authority.ledger().time_in_force(), authority.ledger().time_held());
     let held = held.map(|held| held.to_string());
     if global.json {
-        output::json(&json!({"clock": clock, "log": log, "held": held}));
+        output::json(&json!({"clock": clock, "log": log, "held": held, "service_believes_it": service}));
         return;
     }
+    let service = match service {
+        Some(true) => "believes it",
+        Some(false) => "does not believe it; where it is right say so with `chancery clock accept --reason TEXT`",
+        None => "does not run",
+    };
     output::facts(&[
         ("this host's clock", clock.to_string()),
         ("the log's newest time", log.to_string()),
         ("held", held.unwrap_or_else(|| "no".to_owned())),
+        ("the service here", service.to_owned()),
     ]);
 }
 

@@ -16,3 +16,4 @@ pub mod serve;
 pub mod sign;
 pub mod ssh;
 pub mod token;
+pub mod word;

@@ -7,6 +7,7 @@ use clap::Parser;
 use serde_json::json;
 use store::{ActorStamp, Database, Ledger, LogConfig};
 
+use super::word::reason;
 use crate::Global;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::{house, output};
@@ -28,7 +29,7 @@ command names those of which this node knew another version.";
 #[derive(Parser)]
 pub struct Args {
     /// Why it is right to go on from what the register holds: becomes an entry of the log
-    #[arg(long)]
+    #[arg(long, value_parser = reason)]
     reason: String,
 }
 
@@ -41,9 +42,15 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let database = Database::parse(&config.database_url).or_fail("the database is not understood")?;
     let log = LogConfig { origin: config.log_origin.clone(), state: Some(config.log_state.clone()) };
     let (pool, mint, _closing) = house::open_token(&config)?;
+    let world = policy::World::real();
+    let refused = Ledger::refused_start(database.clone(), &pool, log.clone(), world.clone()).await;
+    if refused.or_exit(Exit::Unavailable, "cannot open the register")?.is_none() {
+        return Err(Failure::new(Exit::Refused, "nothing is held: the register is the one that this node knows")
+            .help("`chancery serve` starts on it as it is; nothing was written"));
+    }
     let operator = ActorStamp { id: "system:operator".to_owned(), proof: "system".to_owned(), proof_id: String::new() };
     let why = (operator, args.reason.as_str());
-    let (ledger, resumed) = Ledger::resume(database, (&pool, mint), log, policy::World::real(), why)
+    let (ledger, resumed) = Ledger::resume(database, (&pool, mint), log, world, why)
         .await
         .or_exit(Exit::Failed, "this node does not go on")
         .map_err(|failure| {

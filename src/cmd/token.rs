@@ -104,7 +104,7 @@ async fn create_token(args: Create, global: &Global) -> Result<(), Failure> {
 }
 
 async fn list(global: &Global) -> Result<(), Failure> {
-    let items = pages(&global.client()?, "/api/v1/tokens", &[], usize::MAX).await?;
+    let items = pages(&global.client()?, "/api/v1/tokens", &[], usize::MAX, global.json).await?.items;
     if global.json {
         output::json(&Value::Array(items));
         return Ok(());

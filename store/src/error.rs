@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// What whoever asks for something is told of a register that is held, and the way out. Why it is held, the status says, and the log
+/// of the service.
+pub const HELD: &str = "The register is held: it is not the one that this node knew. Nothing is issued or written until an operator \
+     looks (`chancery audit verify`) and says how it goes on (`chancery audit resume --reason TEXT`).";
+
 /// The ledger did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -39,7 +44,9 @@ pub enum StoreError {
     #[error("the register was altered: {0}; run `chancery audit verify`")]
     Altered(String),
     /// The log is not an extension of what this node knows: nothing is written until an operator says how to go on.
-    #[error("the register is held: {0}; see `chancery audit resume --help`")]
+    #[error(
+        "the register is held: {0}; look with `chancery audit verify`, and say how it goes on with `chancery audit resume --reason TEXT`"
+    )]
     Held(String),
     /// The register holds what it never wrote; run `verify`.
     #[error("the register is corrupt: {0}")]

@@ -30,15 +30,18 @@ impl Held {
         let Held { shows, expected, by } = self;
         match by {
             Witness::Log => format!(
-                "the clock shows {shows}, but the log already holds {expected}; set the clock right, or where the log's time is \
-                 the wrong one say so with `chancery clock accept`"
+                "the clock shows {shows}, but the log already holds {expected}; look with `chancery clock show` and set the clock \
+                 right, or where the log's time is the wrong one say so with `chancery clock accept --reason TEXT`"
             ),
             Witness::Run => format!(
-                "the clock shows {shows}, but by the time gone by it is {expected}; set the clock right, or where it is right \
-                 say so with `chancery clock accept`"
+                "the clock shows {shows}, but by the time gone by it is {expected}; look with `chancery clock show` and set the \
+                 clock right, or where it is right say so with `chancery clock accept --reason TEXT`"
             ),
             Witness::Other(name) => {
-                format!("the clock shows {shows}, but {name} shows {expected}; set the clock right")
+                format!(
+                    "the clock shows {shows}, but {name} shows {expected}; look with `chancery clock show` and set right the one \
+                     that is wrong"
+                )
             }
         }
     }

@@ -31,6 +31,7 @@ use crate::sql::Sql;
 use crate::texts::{self, NO_POLICY, TextKind};
 use crate::truth::{self, Anchor, Before, Integrity, Revocations, Revoked, TileAt};
 use crate::verify::AuditState;
+use crate::word::{RESUMPTION, Word};
 
 /// No log is ever this long; a larger number is a mistake of the caller's.
 const PROOF_SIZE_MAX: u64 = 1 << 62;
@@ -39,8 +40,6 @@ const PROOF_SIZE_MAX: u64 = 1 << 62;
 const NEWER_CRLS_MAX: usize = 8;
 const RETRY_AFTER_SECS: u32 = 1;
 
-/// The kind of the record that says why a node went on after it had stopped.
-const RESUMPTION: &str = "resumption";
 /// What an operator at the machine does when a node goes on: no policy is asked.
 const AGAIN: &str = "revoke-certificate";
 const OPERATOR: &str = "operator";
@@ -72,6 +71,24 @@ impl Ledger {
     ) -> Result<Ledger, StoreError> {
         let (register, _) = Register::open(database, pool, log, world, false).await?;
         Ok(Ledger { inner: Arc::new(Inner { mint, register }), lane: Lane::Request })
+    }
+
+    /// Why this node would not start on this register, which is what [`Ledger::resume`] is for; none where it would.
+    pub async fn refused_start(
+        database: Database,
+        pool: &Pool,
+        log: LogConfig,
+        world: World,
+    ) -> Result<Option<String>, StoreError> {
+        match Register::open(database, pool, log, world, false).await {
+            Ok((register, _)) => {
+                // Joining blocks, and a panic of a thread was its own.
+                let _ = tokio::task::spawn_blocking(move || register.stop()).await;
+                Ok(None)
+            }
+            Err(StoreError::Held(why)) => Ok(Some(why)),
+            Err(other) => Err(other),
+        }
     }
 
     /// Opens a register that this node had stopped at, and goes on from what it holds: an operator's decision, whose reason
@@ -109,6 +126,11 @@ impl Ledger {
         reason: &str,
     ) -> Result<Resumed, StoreError> {
         let (before, anchor) = resumed.ok_or_else(|| StoreError::Invalid("this node keeps no folder".into()))?;
+        if before.head.size == 0 {
+            let says =
+                "the register is empty: put back one that a node of ours left, or begin anew with `chancery init`";
+            return Err(StoreError::Invalid(says.into()));
+        }
         let head = |head: Head| serde_json::json!({ "size": head.size, "root": hex::encode(head.root) });
         let record = Record {
             kind: RESUMPTION,
@@ -427,6 +449,11 @@ impl Ledger {
         self.register().audited()
     }
 
+    /// Why nothing is written any more, as this node knows it; none when all is well.
+    pub fn held(&self) -> Option<String> {
+        self.register().held()
+    }
+
     /// How the register is, as this node knows it.
     pub fn integrity(&self) -> Integrity {
         self.register().integrity()
@@ -549,6 +576,17 @@ impl Ledger {
     /// Leaves with their indexes, at most 1000 from the range's start.
     pub async fn leaves(&self, range: Range<u64>) -> Result<Vec<(u64, String)>, StoreError> {
         self.register().ask(Lane::Request, move |sql| queries::leaves(sql, range.start, range.end)).await
+    }
+
+    /// The operator's word that a leaf stands for; none where it is another leaf. Both are proved by the tree in memory.
+    pub async fn word(&self, index: u64) -> Result<Option<Word>, StoreError> {
+        let node = Arc::clone(&self.register().node);
+        self.register().ask(Lane::Request, move |sql| attest::word(&node, sql, index)).await
+    }
+
+    /// How many leaves the register has, whatever this node knows of it: while it is held, what there is to read.
+    pub async fn size_there(&self) -> Result<u64, StoreError> {
+        self.register().ask(Lane::Request, |sql| Ok(queries::head(sql)?.size)).await
     }
 
     /// RFC 6962 audit path of a leaf in the tree of `size` leaves; none where `index < size <= head` does not hold.

@@ -39,6 +39,7 @@ pub mod testing;
 mod texts;
 mod truth;
 mod verify;
+mod word;
 mod writer;
 mod x509;
 
@@ -51,7 +52,7 @@ pub use database::Database;
 pub use entry::{
     ActorStamp, Covers, Entry, GrantStamp, Kind, Lost, LostRevocation, RefusalEntry, Renews, Revocation, is_the_server,
 };
-pub use error::StoreError;
+pub use error::{HELD, StoreError};
 pub use export::{Exported, export_database};
 pub use held::{Held, Witness};
 pub use ledger::Ledger;
@@ -60,4 +61,5 @@ pub use record::{Record, RecordFilter, StoredRecord};
 pub use register::{LogConfig, RESUMED_RECORDS_MAX, Resumed, SignedHead};
 pub use texts::TextKind;
 pub use truth::{Alarm, Integrity, RENEWED_KNOWN_SECS, Revocations};
-pub use verify::{AuditState, Finding, Identity, Pins, Progress, Report, Source, verify, verify_pinned};
+pub use verify::{AuditState, Finding, Identity, Kept, Pins, Progress, Report, Source, verify, verify_pinned};
+pub use word::Word;

@@ -26,7 +26,7 @@ use crate::reader::{Lane, ReaderHandle};
 use crate::record::Record;
 use crate::schema::migrate;
 use crate::sql::{Sql, Use, Value, connect, own_sessions};
-use crate::truth::{self, Anchor, Before, Integrity, Node, RecordKey, TokenNote, record_key};
+use crate::truth::{self, Anchor, Before, Divergence, Integrity, Node, RecordKey, TokenNote, record_key};
 use crate::verify::{self, AuditState, NEW_TILES, Patrol};
 use crate::writer::{Reply, WriterHandle};
 
@@ -305,6 +305,14 @@ impl Register {
         self.patrol.state()
     }
 
+    /// Why nothing is written any more.
+    pub(crate) fn held(&self) -> Option<String> {
+        match self.node.not_held() {
+            Err(Divergence::Held(why)) => Some(why),
+            Ok(()) | Err(Divergence::Sql(_)) => None,
+        }
+    }
+
     /// How the register is.
     pub(crate) fn integrity(&self) -> Integrity {
         self.node.integrity()
@@ -369,7 +377,19 @@ impl Register {
         T: Send + 'static,
         F: Fn(&mut dyn Sql) -> Result<T, StoreError> + Send + 'static,
     {
-        self.readers.ask(lane, question).await
+        match self.readers.ask(lane, question).await {
+            Err(StoreError::Altered(says)) => Err(self.cause(says).await),
+            answer => answer,
+        }
+    }
+
+    /// A row that is not what the log says may be one of many, of a register that was put back or cut: then that is the cause.
+    async fn cause(&self, says: String) -> StoreError {
+        let node = Arc::clone(&self.node);
+        match self.readers.ask(Lane::Request, move |sql| Ok(node.follow(sql, false)?)).await {
+            Err(held @ StoreError::Held(_)) => held,
+            Ok(()) | Err(_) => StoreError::Altered(says),
+        }
     }
 
     async fn write_for_index(&self, op: Op) -> Result<u64, StoreError> {

@@ -247,8 +247,11 @@ fn a_log_under_another_key_than_the_pinned_one_is_found() {
         house.issue(1).await;
         let note = house.checkpoint().await;
         let look = |key: &hsm::Key| {
-            let pins =
-                Pins { checkpoint: Some(note.clone()), verifier_key: Some(house.ledger.verifier_key(key).unwrap()) };
+            let pins = Pins {
+                checkpoint: Some(note.clone()),
+                verifier_key: Some(house.ledger.verifier_key(key).unwrap()),
+                kept: vec![],
+            };
             store::verify_pinned(database.clone(), &pins, &mut |_| {}).unwrap()
         };
         let pinned = look(&house.log);
@@ -269,7 +272,7 @@ fn a_log_under_another_key_than_the_pinned_one_is_found() {
         );
         // The key of another log, though it is the same key.
         let renamed = pinned.key.replacen(ORIGIN, "other.example/log", 1);
-        let renamed = Pins { checkpoint: None, verifier_key: Some(renamed) };
+        let renamed = Pins { verifier_key: Some(renamed), ..Pins::default() };
         let report = store::verify_pinned(database.clone(), &renamed, &mut |_| {});
         assert!(report.is_err() || report.is_ok_and(|report| report.findings_total > 0));
     });
@@ -298,7 +301,7 @@ fn a_saved_checkpoint_of_another_log_is_found() {
     run(filled(&one, 0));
     let (note, _) = run(filled(&two, 0));
     let report = verified(one, Some(&note));
-    assert!(shown(&report).contains("are not those it was signed for"), "{}", shown(&report));
+    assert!(shown(&report).contains("are not those it speaks of"), "{}", shown(&report));
     let malformed = store::verify(two, Some("not a checkpoint"), &mut |_| {});
     assert!(matches!(malformed, Err(store::StoreError::Invalid(_))));
 }

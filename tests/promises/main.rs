@@ -3,6 +3,7 @@
 //! Each module is one promise; `house`, `dns`, `postgres` and `judges` are what they share.
 
 mod dns;
+mod held;
 mod house;
 mod judges;
 mod postgres;

@@ -50,6 +50,15 @@ fn a_server_that_came_up_two_hours_ahead_is_led_back_by_one_word() {
     let refused = house.output(&["issue", "tls", "localhost", "--out", text(&house.path("held"))]);
     assert!(!refused.status.success());
     assert_eq!(house.curl(&[&house.http("/crl/tls.crl")]).status, 200, "what is published stays so");
+    // Said part by part, and with the way out.
+    let ready = house.curl(&[&house.http("/readyz")]).json();
+    let part = |name: &str| ready[name].as_bool();
+    assert_eq!(
+        (part("clock"), part("hsm"), part("register"), part("https")),
+        (Some(false), Some(true), Some(true), Some(true))
+    );
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("chancery clock accept --reason") && !said.contains("HSM"), "{said}");
     let shown = house.json(&["clock", "show"]);
     assert!(shown["held"].as_str().is_some_and(|why| why.contains("chancery clock accept")), "{shown}");
     let accepted = house.json(&["clock", "accept", "--reason", "the host came up two hours ahead"]);
@@ -60,6 +69,7 @@ fn a_server_that_came_up_two_hours_ahead_is_led_back_by_one_word() {
     house.stop();
     let report = house.json(&["audit", "verify"]);
     assert_eq!((&report["findings_total"], &report["times_set"]), (&0.into(), &1.into()), "{report}");
+    assert_eq!(report["words"][0]["reason"], "the host came up two hours ahead", "{report}");
 }
 
 #[test]

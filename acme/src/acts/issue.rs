@@ -34,6 +34,9 @@ use crate::wire::{ErrorKind, Problem, base64url};
 
 /// Shortest pause between two tries.
 const RETRY_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// A token heals within seconds; a clock is set right by a person or by NTP.
+const TOKEN_RETRY_SECS: u32 = 5;
+const CLOCK_RETRY_SECS: u32 = 60;
 
 /// The finalize payload.
 #[derive(Deserialize)]
@@ -130,19 +133,19 @@ fn common_name(csr: &Csr) -> Option<Name> {
 }
 
 fn check_health(state: &AcmeState) -> Result<(), Problem> {
-    let health = state.authority().health();
-    let why = match health.token {
-        ca::TokenHealth::Ready => health.held,
-        ca::TokenHealth::Healing { .. } | ca::TokenHealth::Locked { .. } => {
-            Some("the token that holds the keys is not available".to_owned())
+    let authority = state.authority();
+    if authority.ledger().held().is_some() {
+        return Err(Problem::held(store::HELD, None));
+    }
+    let health = authority.health();
+    let (why, secs) = match (health.token, health.held) {
+        (ca::TokenHealth::Ready, None) => return Ok(()),
+        (ca::TokenHealth::Ready, Some(why)) => (why, CLOCK_RETRY_SECS),
+        (ca::TokenHealth::Healing { .. } | ca::TokenHealth::Locked { .. }, _) => {
+            ("the token that holds the keys is not available".to_owned(), TOKEN_RETRY_SECS)
         }
     };
-    match why {
-        None => Ok(()),
-        Some(why) => {
-            Err(Problem::unavailable(format!("no certificate can be issued now ({why}); the order stays as it is"), 5))
-        }
-    }
+    Err(Problem::unavailable(format!("no certificate can be issued now ({why}); the order stays as it is"), secs))
 }
 
 struct Task {
@@ -291,11 +294,12 @@ fn ca_problem(error: &CaError) -> Problem {
         CaError::BadRequest { what: "names", .. } => Problem::new(ErrorKind::RejectedIdentifier, error.to_string()),
         CaError::BadRequest { .. } => Problem::malformed(error.to_string()),
         CaError::Unavailable { retry_after_secs, why } => Problem::unavailable(why, *retry_after_secs),
+        CaError::Held { why, retry_after_secs } => Problem::held(why, *retry_after_secs),
         CaError::Unknown { operation, .. } => {
             tracing::error!(%error, "the outcome of an issuance is unknown");
             Problem::new(ErrorKind::ServerInternal, unknown_outcome(*operation))
         }
-        CaError::NotFound(_) | CaError::Conflict(_) | CaError::Lint(_) | CaError::Internal(_) => {
+        CaError::NotFound(_) | CaError::Conflict(_) | CaError::Lint(_) | CaError::Altered(_) | CaError::Internal(_) => {
             tracing::error!(%error, "an issuance failed");
             Problem::new(ErrorKind::ServerInternal, "the certificate could not be issued; the operator's log says why")
         }

@@ -167,13 +167,17 @@ impl From<DeskError> for Problem {
 pub fn store_problem(error: &StoreError) -> Problem {
     match error {
         StoreError::Busy { retry_after_secs } => Problem::unavailable("the register is busy", *retry_after_secs),
-        StoreError::Unavailable(_) | StoreError::Late { .. } | StoreError::Held(_) | StoreError::Closed => {
+        StoreError::Unavailable(_) | StoreError::Late { .. } | StoreError::Closed => {
             tracing::warn!(%error, "the register is unavailable");
             Problem::unavailable("the register is unavailable", UNAVAILABLE_RETRY_SECS)
         }
-        StoreError::Clock(_) => {
+        StoreError::Held(_) => {
+            tracing::warn!(%error, "nothing is written");
+            Problem::held(store::HELD, None)
+        }
+        StoreError::Clock(held) => {
             tracing::warn!(%error, "nothing is written while the clock is not believed");
-            Problem::unavailable("the service does not believe its clock now", CLOCK_RETRY_SECS)
+            Problem::held(held.to_string(), Some(CLOCK_RETRY_SECS))
         }
         StoreError::Unknown(_)
         | StoreError::Conflict(_)

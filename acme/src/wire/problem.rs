@@ -182,6 +182,11 @@ impl Problem {
         Self::new(ErrorKind::ServerInternal, detail).with_status(503).retry_after(retry_after_secs)
     }
 
+    /// Our side does not do it before somebody acts; `Retry-After` only where it may pass by itself.
+    pub fn held(detail: impl AsRef<str>, retry_after_secs: Option<u32>) -> Self {
+        Self { retry_after_secs, ..Self::new(ErrorKind::ServerInternal, detail).with_status(503) }
+    }
+
     /// The same problem with another status.
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = status;

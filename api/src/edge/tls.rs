@@ -59,13 +59,14 @@ impl TlsError {
     /// Whether waiting may help.
     fn is_passing(&self) -> bool {
         match self {
-            Self::NotIssued(CaError::Unavailable { .. } | CaError::Unknown { .. }) => true,
+            Self::NotIssued(CaError::Unavailable { .. } | CaError::Held { .. } | CaError::Unknown { .. }) => true,
             Self::NotIssued(
                 CaError::Refused(_)
                 | CaError::BadRequest { .. }
                 | CaError::NotFound(_)
                 | CaError::Conflict(_)
                 | CaError::Lint(_)
+                | CaError::Altered(_)
                 | CaError::Internal(_),
             )
             | Self::Key(_)
@@ -151,13 +152,18 @@ impl ServerCertificate {
         validity.ok_or_else(|| TlsError::Refused("the certificate has no validity".to_owned()))
     }
 
-    /// The first certificate: waits while the HSM is away, gives up where waiting cannot help.
-    pub(crate) async fn first(&self, shutdown: &CancellationToken) -> Result<Option<Validity>, TlsError> {
+    /// The first certificate: waits while the HSM is away, and says so by `late`; gives up where waiting cannot help.
+    pub(crate) async fn first(
+        &self,
+        shutdown: &CancellationToken,
+        late: &CancellationToken,
+    ) -> Result<Option<Validity>, TlsError> {
         let mut said = String::new();
         loop {
             match self.issue().await {
                 Ok(validity) => return Ok(Some(validity)),
                 Err(error) if error.is_passing() => {
+                    late.cancel();
                     let cause = chain(&error).to_string();
                     if cause != said {
                         tracing::warn!(cause, "no server certificate yet, trying again");

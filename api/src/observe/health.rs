@@ -1,13 +1,15 @@
 //! How the service is: whether it would issue now, what somebody should look at, and what a scrape reads.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ca::{Authority, TokenHealth as Health};
 use lifecycle::RenewalWatch;
 use policy::{Grant, World};
 use serde::Serialize;
-use store::{Ledger, StoreError};
+use store::{Alarm, Integrity, Ledger, StoreError};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use utoipa::ToSchema;
@@ -22,19 +24,46 @@ const ALARMS_MAX: usize = 20;
 /// in time either.
 const READY_MAX: Duration = Duration::from_secs(2);
 
-/// Whether something would be issued now.
-#[derive(Clone, Copy, Debug, Serialize)]
+/// A register that does not answer, in a word.
+const NO_ANSWER: &str = "no answer";
+/// What is told to whoever reads meanwhile.
+const HELD_READS: &str = "The register is held: what is listed is what its database shows now, which is not what this node knew. \
+     `chancery audit resume --help` says how it goes on.";
+
+/// Whether something would be issued now, part by part; `why` has a word for each part that is false. The reasons are for
+/// `/api/v1/status`, not for strangers.
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Readiness {
+    /// The token answers.
     hsm: bool,
+    /// The register answers, and is the one that this node knew.
     register: bool,
+    /// The clock is believed.
+    clock: bool,
+    /// Each CA's certificate holds now.
+    issuers: bool,
+    /// The HTTPS listener has its certificate.
+    https: bool,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    why: BTreeMap<&'static str, &'static str>,
 }
 
 impl Readiness {
-    /// Both rooms answer.
-    pub(crate) fn is_ready(self) -> bool {
-        self.hsm && self.register
+    fn of(parts: [(&'static str, Option<&'static str>); 5]) -> Self {
+        let why: BTreeMap<_, _> = parts.into_iter().filter_map(|(part, why)| Some((part, why?))).collect();
+        let is = |part| !why.contains_key(part);
+        let [hsm, register, clock, issuers, https] = PARTS.map(is);
+        Self { hsm, register, clock, issuers, https, why }
+    }
+
+    /// Every part is.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.why.is_empty()
     }
 }
+
+/// The parts, by the names that [`Readiness`] has for them.
+const PARTS: [&str; 5] = ["hsm", "register", "clock", "issuers", "https"];
 
 /// The HSM.
 #[derive(Serialize, ToSchema)]
@@ -65,6 +94,8 @@ pub(crate) struct Lookout {
     surveyor: Arc<Surveyor>,
     /// One probe asks the register at a time: behind a frozen database they would fill the readers' queue.
     probe: Arc<Semaphore>,
+    /// Whether the HTTPS listener has its certificate.
+    https: AtomicBool,
 }
 
 impl Lookout {
@@ -76,31 +107,57 @@ impl Lookout {
         renewals: RenewalWatch,
         surveyor: Arc<Surveyor>,
     ) -> Self {
-        Self { authority, ledger, world, renewals, surveyor, probe: Arc::new(Semaphore::new(1)) }
+        let (probe, https) = (Arc::new(Semaphore::new(1)), AtomicBool::new(false));
+        Self { authority, ledger, world, renewals, surveyor, probe, https }
+    }
+
+    /// The HTTPS listener has its certificate: from now on it answers.
+    pub(crate) fn https_answers(&self) {
+        self.https.store(true, Ordering::Relaxed);
     }
 
     /// Asks the rooms below. One that does not answer in time is not ready.
     pub(crate) async fn readiness(&self) -> Readiness {
+        // First: what it finds is so for the others too.
+        let register = timeout(READY_MAX, self.register_says()).await.unwrap_or(Some(NO_ANSWER));
         let health = self.authority.health();
-        Readiness {
-            hsm: health.token == Health::Ready && health.held.is_none(),
-            register: timeout(READY_MAX, self.register_answers()).await.unwrap_or(false),
-        }
+        let hsm = match health.token {
+            Health::Ready => None,
+            Health::Healing { .. } => Some("healing"),
+            Health::Locked { .. } => Some("locked"),
+        };
+        let clock = self.ledger.time_held().map(|_| "not believed");
+        // What holds issuance and is neither the register nor the clock is a CA that has ended, or not begun.
+        let held = health.held.is_some() && self.ledger.held().is_none() && clock.is_none();
+        let issuers = held.then_some("ended");
+        let https = (!self.https.load(Ordering::Relaxed)).then_some("no certificate yet");
+        let [a, b, c, d, e] = PARTS;
+        Readiness::of([(a, hsm), (b, register), (c, clock), (d, issuers), (e, https)])
     }
 
-    async fn register_answers(&self) -> bool {
-        let Ok(turn) = Arc::clone(&self.probe).acquire_owned().await else { return false };
+    /// What is wrong with the register, in a word.
+    async fn register_says(&self) -> Option<&'static str> {
+        let Ok(turn) = Arc::clone(&self.probe).acquire_owned().await else { return Some(NO_ANSWER) };
         let ledger = self.ledger.clone();
         // In a task of its own: the turn lasts until the register answers, not until the probe has given up.
         let asked = tokio::spawn(async move {
             let _turn = turn;
-            ledger.follow().await.is_ok()
+            ledger.follow().await
         });
-        // What is read may be there although nothing can be written.
-        asked.await.unwrap_or(false) && self.ledger.condition().away.is_none()
+        match asked.await {
+            // What is read may be there although nothing can be written.
+            Ok(Ok(())) => self.ledger.condition().away.map(|_| NO_ANSWER),
+            Ok(Err(StoreError::Held(_))) => Some("held"),
+            Ok(Err(_)) | Err(_) => Some(NO_ANSWER),
+        }
     }
 
-    /// What somebody should look at, in sentences.
+    /// What is told to whoever reads while the register is held; none when all is well.
+    pub(crate) fn held(&self) -> Option<&'static str> {
+        self.ledger.held().map(|_| HELD_READS)
+    }
+
+    /// What somebody should look at, in sentences: one for each cause, with the way out where there is one.
     pub(crate) async fn alarms(&self, _grant: &Grant) -> Result<Vec<String>, StoreError> {
         let health = self.authority.health();
         let mut alarms: Vec<String> = match health.token {
@@ -110,13 +167,18 @@ impl Lookout {
                 vec![format!("The HSM refused the PIN ({why}); it is not tried again before a restart.")]
             }
         };
-        alarms.extend(health.held.map(|why| format!("Nothing is issued: {why}.")));
-        alarms.extend(health.ended.into_iter().map(|why| format!("{why}.")));
         let integrity = self.ledger.integrity();
-        alarms.extend(integrity.held.map(|why| format!("Nothing is written: {why}.")));
-        alarms.extend(integrity.alarms.iter().rev().take(ALARMS_MAX).map(|alarm| {
+        let is_held = integrity.held.is_some();
+        let (of_the_hold, altered) = by_the_hold(integrity);
+        match health.held {
+            Some(why) if is_held => alarms.push(format!("Nothing is issued or written: {why}.{of_the_hold}")),
+            Some(why) => alarms.push(format!("Nothing is issued: {why}.")),
+            None => {}
+        }
+        alarms.extend(health.ended.into_iter().map(|why| format!("{why}.")));
+        alarms.extend(altered.iter().rev().take(ALARMS_MAX).map(|alarm| {
             format!(
-                "The register was altered: {}: {} (met {} times since {}).",
+                "The register was altered: {}: {} (met {} times since {}). Look with `chancery audit verify`.",
                 alarm.place, alarm.says, alarm.times, alarm.at
             )
         }));
@@ -130,7 +192,11 @@ impl Lookout {
                 bytes >> 20
             )
         }));
-        let found = lifecycle::alarms(&self.ledger, self.world.now(), &self.renewals).await?;
+        let found = match lifecycle::alarms(&self.ledger, self.world.now(), &self.renewals).await {
+            // What a register that is held does not have was told already.
+            Err(StoreError::Held(_)) if is_held => Vec::new(),
+            found => found?,
+        };
         alarms.extend(found.iter().take(ALARMS_MAX).map(ToString::to_string));
         if found.len() > ALARMS_MAX {
             alarms.push(format!("There are {} more alarms.", found.len() - ALARMS_MAX));
@@ -148,6 +214,7 @@ impl Lookout {
             held: integrity.held.is_some(),
             away: condition.away.is_some(),
             held_log_bytes: condition.held_log_bytes.unwrap_or(0),
+            clock_held: self.ledger.time_held().is_some(),
         }
     }
 
@@ -157,7 +224,7 @@ impl Lookout {
         let survey = self.surveyor.survey(grant, None).await?;
         Ok(Readings {
             hsm_ready: self.authority.health().token == Health::Ready,
-            log_size: counts.leaves,
+            log_size: self.ledger.head().size,
             unconcluded: counts.intended,
             states: vec![
                 ("intended", counts.intended),
@@ -167,5 +234,55 @@ impl Lookout {
             ],
             expiring: survey.buckets.iter().map(|(bucket, expiring)| (bucket.as_str(), expiring.count)).collect(),
         })
+    }
+}
+
+/// What a register that is held comes with in alarms: how many rows were met since that are not what this node knew, in words. The
+/// others are causes of their own.
+fn by_the_hold(integrity: Integrity) -> (String, Vec<Alarm>) {
+    let Some(why) = integrity.held else { return (String::new(), integrity.alarms) };
+    let since = integrity.alarms.iter().find(|alarm| alarm.says == why).map(|alarm| alarm.at);
+    let (with_it, others): (Vec<_>, Vec<_>) =
+        integrity.alarms.into_iter().partition(|alarm| since.is_some_and(|since| alarm.at >= since));
+    let rows = with_it.iter().filter(|alarm| alarm.says != why).count();
+    let told = match rows {
+        0 => String::new(),
+        rows => format!(" {rows} places of it were met since that are not as this node knew them."),
+    };
+    (told, others)
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::Timestamp;
+
+    use super::*;
+
+    fn alarm(at: i64, place: &str, says: &str) -> Alarm {
+        Alarm { at: Timestamp::from_unix(at), place: place.to_owned(), says: says.to_owned(), times: 1 }
+    }
+
+    #[test]
+    fn a_register_that_is_held_is_one_alarm() {
+        let before = alarm(7, "record kind=api-token id=a", "an older version was put back");
+        let alarms =
+            vec![before.clone(), alarm(9, "log", "cut"), alarm(9, "leaf 8", "missing"), alarm(12, "b", "gone")];
+        let held = Integrity { held: Some("cut".to_owned()), alarms: alarms.clone(), alarms_total: 4 };
+        let (told, others) = by_the_hold(held);
+        assert!(told.contains("2 places"), "{told}");
+        assert_eq!(others, [before]);
+        let fine = Integrity { held: None, alarms: alarms.clone(), alarms_total: 4 };
+        assert_eq!(by_the_hold(fine), (String::new(), alarms));
+    }
+
+    #[test]
+    fn readiness_says_each_part_and_a_word_for_what_is_not() {
+        let [hsm, register, clock, issuers, https] = PARTS;
+        let parts = |word| [(hsm, None), (register, word), (clock, None), (issuers, None), (https, None)];
+        let held = serde_json::to_value(Readiness::of(parts(Some("held")))).expect("JSON");
+        let told = serde_json::json!({"hsm": true, "register": false, "clock": true, "issuers": true, "https": true,
+            "why": {"register": "held"}});
+        assert_eq!(held, told);
+        assert!(Readiness::of(parts(None)).is_ready() && !Readiness::of(parts(Some("held"))).is_ready());
     }
 }

@@ -81,6 +81,8 @@ pub(crate) struct Own {
     pub(crate) away: bool,
     /// How long the write-ahead log is that another program keeps; 0 where none does.
     pub(crate) held_log_bytes: u64,
+    /// Whether nothing begins, since the clock is not believed.
+    pub(crate) clock_held: bool,
 }
 
 /// All counters of this process.
@@ -113,6 +115,7 @@ struct Audit {
     held: Gauge,
     away: Gauge,
     held_log_bytes: Gauge<u64, AtomicU64>,
+    clock_held: Gauge,
 }
 
 impl Audit {
@@ -137,6 +140,11 @@ impl Audit {
         registry.register("register_away", help, self.away.clone());
         let help = "Bytes of the write-ahead log while another program keeps it from being begun anew; else 0";
         registry.register("register_held_log_bytes", help, self.held_log_bytes.clone());
+        registry.register(
+            "clock_held",
+            "1 while nothing is issued: the clock is not believed",
+            self.clock_held.clone(),
+        );
     }
 
     fn set(&self, own: &Own) {
@@ -148,6 +156,7 @@ impl Audit {
         self.held.set(own.held.into());
         self.away.set(own.away.into());
         self.held_log_bytes.set(own.held_log_bytes);
+        self.clock_held.set(own.clock_held.into());
     }
 }
 
@@ -305,7 +314,10 @@ mod tests {
             ..AuditState::default()
         };
         let text = Metrics::new()
-            .text(&Readings::default(), &Own { audited, alarms: 2, held: true, away: true, held_log_bytes: 7 })
+            .text(
+                &Readings::default(),
+                &Own { audited, alarms: 2, held: true, clock_held: true, away: true, held_log_bytes: 7 },
+            )
             .expect("text");
         for line in [
             "chancery_audit_newest_leaf 70",
@@ -316,6 +328,7 @@ mod tests {
             "chancery_register_held 1",
             "chancery_register_away 1",
             "chancery_register_held_log_bytes 7",
+            "chancery_clock_held 1",
         ] {
             assert!(text.contains(&format!("{line}\n")), "{line} is missing in\n{text}");
         }

@@ -51,6 +51,8 @@ struct Dashboard {
     actor: String,
     now: String,
     live: u64,
+    /// That what is listed may not be what the log says.
+    held: Option<&'static str>,
     status: Option<Status>,
     buckets: Vec<Count>,
     chart: String,
@@ -83,6 +85,7 @@ fn count(bucket: Bucket, expiring: Expiring) -> Count {
 /// What needs the right to read the status.
 struct Status {
     hsm: HsmStatus,
+    clock_held: bool,
     issuers: String,
     alarms: Vec<String>,
     log: Log,
@@ -150,6 +153,7 @@ async fn page(app: &App, actor: &Actor, uri: &Uri) -> Result<Dashboard, Problem>
         actor: actor.id.clone(),
         now: now.rfc3339(),
         live: survey.live(),
+        held: app.lookout().held(),
         status: status(app, actor).await?,
         chart: chart::svg(&survey.rungs),
         buckets: survey.buckets.iter().map(|(bucket, expiring)| count(*bucket, *expiring)).collect(),
@@ -175,6 +179,7 @@ async fn status(app: &App, actor: &Actor) -> Result<Option<Status>, Problem> {
     let head = app.ledger().head();
     Ok(Some(Status {
         hsm: HsmStatus::of(app.authority().health().token),
+        clock_held: app.ledger().time_held().is_some(),
         issuers: app.authority().issuers().into_iter().map(|issuer| issuer.label).collect::<Vec<_>>().join(", "),
         alarms: app.lookout().alarms(&grant).await?,
         log: Log {

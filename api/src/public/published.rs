@@ -3,16 +3,17 @@
 //! RFC 9110 sections 8.8 (validators), 13.1 and 13.2 (conditional requests), RFC 9111. The body of an answer shares the bytes
 //! that everybody reads: a reader who takes his time holds a place, and no copy.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use policy::Timestamp;
 use ring::digest::{SHA256, digest};
 
 use crate::intake::typed;
+use crate::problem::{Kind, Problem};
 
 /// How long a cache may keep an issuer, the roots, a key: they change with a rotation, which must arrive too.
 pub(super) const SHORT: HeaderValue = HeaderValue::from_static("public, max-age=60");
@@ -58,9 +59,14 @@ impl Published {
     /// The answer to a GET or HEAD with these headers: all of it, or that the caller has it already.
     pub(super) fn answer(self, asked: &HeaderMap) -> Response {
         let etag = format!("\"{}\"", hex::encode(self.sha256));
+        if self.is_another(asked, &etag) {
+            return Problem::new(Kind::Precondition, "It is not what was asked for any more.").into_response();
+        }
         let mut response = if self.is_known(asked, &etag) {
             let mut unchanged = Response::new(Body::empty());
             *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
+            // RFC 9110 section 8.6: what a 200 would have, or nothing; an empty body must not be counted.
+            unchanged.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(self.bytes.len()));
             unchanged
         } else {
             typed(StatusCode::OK, self.media_type, self.bytes)
@@ -77,16 +83,35 @@ impl Published {
         response
     }
 
+    /// RFC 9110 section 13.2.2: If-Match decides where it is present, else If-Unmodified-Since; before what is known is looked at.
+    fn is_another(&self, asked: &HeaderMap, etag: &str) -> bool {
+        if asked.contains_key(header::IF_MATCH) {
+            return !asked.get_all(header::IF_MATCH).iter().any(|list| names_strongly(list, etag));
+        }
+        let date = date_of(asked, header::IF_UNMODIFIED_SINCE);
+        date.zip(self.modified.as_ref()).is_some_and(|(date, modified)| system(modified.at) > date)
+    }
+
     /// RFC 9110 section 13.2.2: If-None-Match decides where it is present, else If-Modified-Since.
     fn is_known(&self, asked: &HeaderMap, etag: &str) -> bool {
         if asked.contains_key(header::IF_NONE_MATCH) {
             return asked.get_all(header::IF_NONE_MATCH).iter().any(|list| names(list, etag));
         }
-        let date = asked.get(header::IF_MODIFIED_SINCE).and_then(|date| date.to_str().ok());
-        let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
+        let date = date_of(asked, header::IF_MODIFIED_SINCE);
         let exact = self.modified.as_ref().filter(|modified| modified.is_exact);
         date.zip(exact).is_some_and(|(date, modified)| system(modified.at) <= date)
     }
+}
+
+/// A date; none where there is none, or what is no date (section 13.1.3: it is ignored then).
+fn date_of(asked: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
+    let date = asked.get(name).and_then(|date| date.to_str().ok());
+    date.and_then(|date| httpdate::parse_http_date(date).ok())
+}
+
+/// Whether a list of entity tags names this one, by strong comparison (sections 8.8.3.2 and 13.1.1).
+fn names_strongly(list: &HeaderValue, etag: &str) -> bool {
+    list.to_str().unwrap_or_default().split(',').map(str::trim).any(|tag| tag == "*" || tag == etag)
 }
 
 /// Whether a list of entity tags names this one, by weak comparison (sections 8.8.3.2 and 13.1.2).
@@ -95,13 +120,12 @@ fn names(list: &HeaderValue, etag: &str) -> bool {
     tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag)).any(|tag| tag == "*" || tag == etag)
 }
 
-fn system(at: Timestamp) -> std::time::SystemTime {
+fn system(at: Timestamp) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(at.unix()).unwrap_or(0))
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
     use http_body_util::BodyExt;
 
     use super::*;
@@ -151,6 +175,28 @@ mod tests {
             for name in [header::ETAG, header::LAST_MODIFIED, header::CACHE_CONTROL] {
                 assert_eq!(answer.headers()[&name], whole.headers()[&name], "{headers:?}");
             }
+        }
+    }
+
+    #[test]
+    fn who_wants_no_other_gets_no_other() {
+        let etag = published(true).answer(&HeaderMap::new()).headers()[header::ETAG].to_str().expect("text").to_owned();
+        let weak = format!("W/{etag}");
+        let (tag, since, known) = (header::IF_MATCH, header::IF_UNMODIFIED_SINCE, header::IF_NONE_MATCH);
+        let cases: &[(&[(HeaderName, &str)], u16)] = &[
+            (&[(tag.clone(), etag.as_str())], 200),
+            (&[(tag.clone(), "*")], 200),
+            (&[(tag.clone(), "\"a\"")], 412),
+            (&[(tag.clone(), weak.as_str())], 412),
+            (&[(tag.clone(), "\"a\""), (known.clone(), etag.as_str())], 412),
+            (&[(tag.clone(), etag.as_str()), (known.clone(), etag.as_str())], 304),
+            (&[(tag.clone(), etag.as_str()), (since.clone(), &date(-1))], 200),
+            (&[(since.clone(), &date(0))], 200),
+            (&[(since.clone(), &date(-1))], 412),
+            (&[(since.clone(), "yesterday")], 200),
+        ];
+        for (headers, status) in cases {
+            assert_eq!(published(true).answer(&asked(headers)).status().as_u16(), *status, "{headers:?}");
         }
     }
 

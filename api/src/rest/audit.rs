@@ -8,9 +8,9 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
-use policy::{Action, Grant, Resource, ResourceKind};
+use policy::{Action, Grant, Resource, ResourceKind, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::TextKind;
+use store::{TextKind, Word};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
@@ -37,8 +37,39 @@ pub(crate) struct LeafList {
     items: Vec<serde_json::Value>,
     /// `after` of the next page, where there is one.
     next: Option<u64>,
-    /// Leaves in the log.
+    /// Leaves in the log; while the register is held, those that its database has.
     size: u64,
+    /// What operators said in the leaves of this page.
+    words: Vec<OperatorWord>,
+    /// That the register is held, and what is listed may not be what the log says; null when all is well.
+    held: Option<String>,
+}
+
+/// What an operator said: why a node went on after it had stopped, or that a clock is right whatever the log said.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OperatorWord {
+    /// The leaf.
+    index: u64,
+    /// `resumption` or `clock`.
+    kind: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// Who.
+    actor: String,
+    /// Why.
+    reason: String,
+    /// What was before: the log's size that the node knew, or the time in force.
+    from: Option<String>,
+    /// What is since: the size from which it went on, or the time in force.
+    to: Option<String>,
+}
+
+impl From<Word> for OperatorWord {
+    fn from(word: Word) -> Self {
+        let Word { index, kind, at, actor, reason, from, to } = word;
+        Self { index, kind, at, actor, reason, from, to }
+    }
 }
 
 /// Lists leaves of the log in their order.
@@ -51,12 +82,38 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let grant = app.authorize(&actor, Action::ReadAudit, Resource::plain(ResourceKind::Audit)).await?;
     let limit = page_rows(params.limit)?;
-    let size = app.ledger().head().size;
+    let held = app.lookout().held();
+    let size = match held {
+        Some(_) => app.ledger().size_there().await?,
+        None => app.ledger().head().size,
+    };
     let first = params.after.map_or(0, |after| after.saturating_add(1)).min(size);
     let end = first.saturating_add(limit as u64).min(size);
     let leaves = leaves(&grant, &app, first..end).await?;
     let next = (end < size).then_some(end.saturating_sub(1)).filter(|_| end > first);
-    Ok(typed(StatusCode::OK, "application/json", page(&leaves, next, size)))
+    let words = words(&app, &leaves).await;
+    Ok(typed(StatusCode::OK, "application/json", page(&leaves, next, size, &words, held)))
+}
+
+/// What operators said in these leaves. A word that cannot be read is an alarm, and its leaf is listed like any other.
+async fn words(app: &App, leaves: &[(u64, String)]) -> Vec<OperatorWord> {
+    let mut words = Vec::new();
+    for (index, leaf) in leaves {
+        let kind = serde_json::from_str::<Kinded>(leaf).map(|leaf| leaf.kind).unwrap_or_default();
+        if Word::is(&kind)
+            && let Ok(word) = app.ledger().word(*index).await
+        {
+            words.extend(word.map(OperatorWord::from));
+        }
+    }
+    words
+}
+
+/// As much of a leaf as tells whether an operator speaks in it.
+#[derive(Deserialize)]
+struct Kinded<'a> {
+    #[serde(borrow)]
+    kind: std::borrow::Cow<'a, str>,
 }
 
 async fn leaves(_grant: &Grant, app: &App, range: std::ops::Range<u64>) -> Result<Vec<(u64, String)>, Problem> {
@@ -67,10 +124,18 @@ async fn leaves(_grant: &Grant, app: &App, range: std::ops::Range<u64>) -> Resul
 }
 
 /// Leaves are canonical JSON already: the page is put together around their bytes.
-fn page(leaves: &[(u64, String)], next: Option<u64>, size: u64) -> String {
+fn page(
+    leaves: &[(u64, String)],
+    next: Option<u64>,
+    size: u64,
+    words: &[OperatorWord],
+    held: Option<&'static str>,
+) -> String {
     let items = leaves.iter().map(|(_, leaf)| leaf.as_str()).collect::<Vec<_>>().join(",");
     let next = next.map_or_else(|| "null".to_owned(), |next| next.to_string());
-    format!("{{\"items\":[{items}],\"next\":{next},\"size\":{size}}}")
+    // Our own types, which always serialize.
+    let (words, held) = (serde_json::json!(words), serde_json::json!(held));
+    format!("{{\"items\":[{items}],\"next\":{next},\"size\":{size},\"words\":{words},\"held\":{held}}}")
 }
 
 /// A leaf with its proof.
@@ -89,6 +154,8 @@ pub(crate) struct Proven {
     proof: Vec<String>,
     /// The signed head over that tree (C2SP tlog-checkpoint); null until one covers the leaf.
     checkpoint: Option<String>,
+    /// What an operator said in it; null in other leaves.
+    word: Option<OperatorWord>,
 }
 
 /// Shows one leaf with the proof that it is in the log.
@@ -121,6 +188,7 @@ pub(crate) async fn show(
         size,
         proof: proof.iter().map(|hash| STANDARD.encode(hash)).collect(),
         checkpoint: checkpoint.map(|(_, note)| note),
+        word: app.ledger().word(index).await?.map(OperatorWord::from),
     };
     Ok(json(StatusCode::OK, &proven))
 }
@@ -188,10 +256,10 @@ mod tests {
     #[test]
     fn a_page_keeps_the_leaves_bytes() {
         let leaves = vec![(3, r#"{"v":1,"i":3}"#.to_owned()), (4, r#"{"v":1,"i":4}"#.to_owned())];
-        let page = page(&leaves, Some(4), 9);
-        assert_eq!(page, r#"{"items":[{"v":1,"i":3},{"v":1,"i":4}],"next":4,"size":9}"#);
+        let page = page(&leaves, Some(4), 9, &[], None);
+        assert_eq!(page, r#"{"items":[{"v":1,"i":3},{"v":1,"i":4}],"next":4,"size":9,"words":[],"held":null}"#);
         assert!(serde_json::from_str::<serde_json::Value>(&page).is_ok());
-        assert!(serde_json::from_str::<serde_json::Value>(&super::page(&[], None, 0)).is_ok());
+        assert!(serde_json::from_str::<serde_json::Value>(&super::page(&[], None, 0, &[], None)).is_ok());
     }
 
     #[test]

@@ -257,6 +257,9 @@ pub(crate) struct CertificateList {
     items: Vec<Certificate>,
     /// The cursor of the next page, where there is one.
     next: Option<String>,
+    /// That the register is held, and what is listed may not be what the log says; absent when all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<&'static str>,
 }
 
 /// Lists credentials, the newest first, or with `expiring_secs` the first to expire first.
@@ -273,7 +276,7 @@ pub(crate) async fn list(
     let filter = filter(params, owner, app.world().now())?;
     let page = inventory::page(&grant, filter, app.ledger()).await?;
     let items = page.items.into_iter().map(Certificate::row).collect();
-    Ok(json(StatusCode::OK, &CertificateList { items, next: page.next }))
+    Ok(json(StatusCode::OK, &CertificateList { items, next: page.next, held: app.lookout().held() }))
 }
 
 fn filter(params: ListParams, owner: Option<Owner>, now: Timestamp) -> Result<Filter, Problem> {

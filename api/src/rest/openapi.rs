@@ -16,7 +16,7 @@ use crate::intake::typed;
 #[openapi(
     info(
         title = "Chancery",
-        description = "Certificates from keys that live in an HSM, each with its proof. Errors are RFC 9457 problems whose type is urn:chancery:problem:NAME; 429 and 503 carry Retry-After.",
+        description = "Certificates from keys that live in an HSM, each with its proof. Errors are RFC 9457 problems whose type is urn:chancery:problem:NAME; 429 carries Retry-After, and 503 where waiting helps; type held says what somebody has to do.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(

@@ -224,6 +224,9 @@ pub(crate) struct TokenList {
     items: Vec<TokenInfo>,
     /// The cursor of the next page, where there is one.
     next: Option<String>,
+    /// That the register is held, and what is listed may not be what the log says; absent when all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<&'static str>,
 }
 
 /// Which page of the tokens.
@@ -264,8 +267,9 @@ pub(crate) async fn list(
     let next = items.get(limit - 1).map(|last| last.id.clone());
     let now = app.world().now();
     let info = |stored| Token::from_record(stored).map(|token| TokenInfo::of(token, now));
-    let items = items.iter().map(info).collect::<Result<_, _>>();
-    Ok(json(StatusCode::OK, &TokenList { items: items.map_err(store::StoreError::Corrupt)?, next }))
+    let items: Result<_, _> = items.iter().map(info).collect();
+    let items = items.map_err(store::StoreError::Corrupt)?;
+    Ok(json(StatusCode::OK, &TokenList { items, next, held: app.lookout().held() }))
 }
 
 /// Revokes a token.

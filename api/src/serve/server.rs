@@ -1,7 +1,7 @@
 //! `serve`: both listeners and the background tasks, from bind to the last answered request.
 //!
 //! Order at start: bind both sockets (a taken port is known at once), serve plain HTTP (CRLs must be there even while the
-//! HSM is away), get the server's certificate, serve HTTPS, say ready. At shutdown: no new connections, open ones finish
+//! HSM is away), get the server's certificate, serve HTTPS, say ready. While there is no certificate a handshake fails at once. At shutdown: no new connections, open ones finish
 //! within `limits.drain`, tasks end within the same time, or are left behind.
 
 use std::future::Future;
@@ -125,25 +125,37 @@ pub async fn serve(
 
     let certificate = ServerCertificate::new(authority, world, config.names, config.owner);
     let tls = TlsAcceptor::from(Arc::new(certificate.config()?));
-    let first = tokio::select! {
-        () = stop.cancelled() => None,
-        first = certificate.first(&stop) => first?,
-    };
     let drained = drained(&stop, config.limits.drain);
-    if let Some(validity) = first {
-        let secure = Door {
-            listener: https,
-            tls: Some(tls),
-            app: finished(routes::all(acme.clone()), &config.limits, &metrics, &app),
-            limits: config.limits.clone(),
-            connections: metrics.https(),
+    let secure = Door {
+        listener: https,
+        tls: Some(tls),
+        app: finished(routes::all(acme.clone()), &config.limits, &metrics, &app),
+        limits: config.limits.clone(),
+        connections: metrics.https(),
+    };
+    // Callers wait for the certificate in the system's queue; where it does not come at once they are refused, and know it.
+    let open = CancellationToken::new();
+    let certified = async {
+        let first = tokio::select! {
+            () = stop.cancelled() => None,
+            first = certificate.first(&stop, &open) => first?,
         };
-        tasks.spawn(certificate.keep_fresh(validity, Arc::clone(&metrics), stop.clone()));
-        tracing::info!(https = %bound.https, http = %bound.http, "serving");
-        // A caller that dropped its end does not wait for us.
-        let _ = ready.send(bound);
+        if let Some(validity) = first {
+            app.lookout().https_answers();
+            tasks.spawn(certificate.keep_fresh(validity, Arc::clone(&metrics), stop.clone()));
+            tracing::info!(https = %bound.https, http = %bound.http, "serving");
+            // A caller that dropped its end does not wait for us.
+            let _ = ready.send(bound);
+        }
+        open.cancel();
+        Ok::<_, ApiError>(())
+    };
+    let served = async {
+        open.cancelled().await;
         secure.serve(stop.clone()).await;
-    }
+        Ok(())
+    };
+    tokio::try_join!(certified, served)?;
     stop.cancel();
     // One time for all of it, from the signal on.
     let until = drained.await.unwrap_or_else(|_| Instant::now());

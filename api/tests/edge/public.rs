@@ -1,7 +1,7 @@
 //! What anyone may read, as caches and those who ask again see it.
 
 use policy::Role;
-use reqwest::header::{CACHE_CONTROL, CONTENT_LENGTH, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use reqwest::header::{CACHE_CONTROL, CONTENT_LENGTH, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use serde_json::json;
 
 use crate::house::{Server, client, issue, name, token};
@@ -44,6 +44,17 @@ async fn who_has_it_gets_304_and_head_says_what_get_would() {
                 );
                 assert!(again.bytes().await.expect("a body").is_empty(), "{url}");
             }
+            // RFC 9110 section 8.6: no length, or that of the whole.
+            let (get, head) = (client.get(&url), client.head(&url));
+            for again in [get, head] {
+                let again = again.header(IF_NONE_MATCH, &headers[ETAG]).send().await.expect("an answer");
+                let counted =
+                    again.headers().get(CONTENT_LENGTH).map(|length| length.to_str().expect("text").to_owned());
+                assert_eq!(again.status(), 304, "{url}");
+                assert!(counted.is_none_or(|counted| counted == length.to_string()), "{url}: {:?}", again.headers());
+            }
+            let another = client.get(&url).header(IF_MATCH, "\"another\"").send().await.expect("an answer");
+            assert_eq!(another.status(), 412, "{url}");
         }
     }
     let head = client.get(server.plain("/log/checkpoint")).send().await.expect("an answer");

@@ -61,6 +61,7 @@ impl Clock {
         let by_ledger = || self.ledger.time_held().map(|held| held.to_string());
         outside(issuer, self.world.now(), 1).or_else(by_ledger)
     }
+
     /// An operator's word that this clock is right, for who may give it.
     pub(crate) async fn set(
         &self,
@@ -89,10 +90,8 @@ fn outside(issuer: &Issuing, now: Timestamp, needed_secs: i64) -> Option<String>
 
 fn held(why: String) -> CaError {
     tracing::error!(%why, "nothing is issued");
-    CaError::unavailable(RETRY_SECS, why)
+    CaError::by_the_clock(why)
 }
 
 /// A sentence.
 const REASON_BYTES_MAX: usize = 1_000;
-/// A clock is set right by a person or by NTP, neither of them at once.
-const RETRY_SECS: u32 = 60;

@@ -409,7 +409,7 @@ async fn what_is_right_in_itself_is_signed_only_when_time_issuer_and_key_are() {
     let checks = Checks::new(world.clone(), &ledger);
     let said = async |linted| match Checked::new(linted, &checks).await {
         Ok(_) => "checked".to_owned(),
-        Err(CaError::Unavailable { why, .. }) => why,
+        Err(CaError::Held { why, .. }) => why,
         Err(CaError::BadRequest { what, detail }) => format!("{what}: {detail}"),
         Err(other) => panic!("{other}"),
     };

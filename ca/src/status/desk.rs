@@ -196,7 +196,11 @@ fn repeat(made: &Result<bool, CaError>) -> Result<(), CaError> {
         Err(CaError::Unavailable { retry_after_secs, why }) => {
             Err(CaError::unavailable(*retry_after_secs, why.clone()))
         }
+        Err(CaError::Held { why, retry_after_secs }) => {
+            Err(CaError::Held { why: why.clone(), retry_after_secs: *retry_after_secs })
+        }
         Err(CaError::Unknown { operation, why }) => Err(CaError::Unknown { operation: *operation, why: why.clone() }),
+        Err(CaError::Altered(says)) => Err(CaError::Altered(says.clone())),
         Err(CaError::Conflict(why)) => Err(CaError::Conflict(why.clone())),
         Err(other) => Err(CaError::Internal(other.to_string())),
     }

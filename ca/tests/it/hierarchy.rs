@@ -110,15 +110,12 @@ async fn a_clock_that_went_back_issues_nothing() {
     house.world.advance(-3600);
     let leaves = house.ledger.head().size;
     let refused = house.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap_err();
-    assert!(matches!(&refused, CaError::Unavailable { why, .. } if why.contains("clock")), "{refused}");
+    assert!(matches!(&refused, CaError::Held { why, .. } if why.contains("clock")), "{refused}");
     assert_eq!(house.ledger.head().size, leaves, "and writes nothing");
     assert!(house.authority.health().held.is_some());
     // A restart does not make it forget.
     let reopened = house.reopened(shipped()).await;
-    assert!(matches!(
-        reopened.certify(&admin(), server_request(&["a.example.com"])).await,
-        Err(CaError::Unavailable { .. })
-    ));
+    assert!(matches!(reopened.certify(&admin(), server_request(&["a.example.com"])).await, Err(CaError::Held { .. })));
     house.world.advance(3600);
     house.server(&["www.example.com"]).await;
 }
@@ -129,6 +126,6 @@ async fn a_clock_outside_the_cas_life_issues_nothing() {
     for time in ["2020-01-01T00:00:00Z", "2037-03-02T00:00:00Z"] {
         house.world.set(Timestamp::parse_rfc3339(time).unwrap());
         let refused = house.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap_err();
-        assert!(matches!(&refused, CaError::Unavailable { why, .. } if why.contains("clock")), "{refused}");
+        assert!(matches!(&refused, CaError::Held { why, .. } if why.contains("clock")), "{refused}");
     }
 }

@@ -376,7 +376,7 @@ async fn a_revocation_and_its_crl_wait_for_no_clock() {
         let issued = house.server(&["www.example.com"]).await;
         house.world.jump(secs);
         let refused = house.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap_err();
-        assert!(matches!(&refused, CaError::Unavailable { why, .. } if why.contains("clock")), "{what}: {refused}");
+        assert!(matches!(&refused, CaError::Held { why, .. } if why.contains("clock")), "{what}: {refused}");
         house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
         house.authority.refresh_crls().await.unwrap();
         let der = house.authority.crl("tls").await.unwrap();

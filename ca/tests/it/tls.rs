@@ -138,7 +138,7 @@ async fn a_certificate_ends_with_its_issuer() {
     assert_eq!(issued.validity.unwrap().not_after(), end);
     house.world.set(end.plus_secs(-30));
     let refused = house.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap_err();
-    assert!(matches!(refused, CaError::Unavailable { .. }), "{refused}");
+    assert!(matches!(refused, CaError::Held { .. }), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

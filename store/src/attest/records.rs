@@ -1,14 +1,16 @@
 //! Records, of which the fold knows the present version.
 
 use super::attested::Attested;
-use super::look::{Taken, altered, settled};
+use super::look::{Taken, altered, refused, settled};
 use crate::error::StoreError;
+use crate::leaf::Event;
 use crate::queries;
 use crate::record::{RecordFilter, StoredRecord};
 use crate::row::row_digest;
 use crate::schema::RECORD;
 use crate::sql::{Cell, Row, Sql};
-use crate::truth::{Node, Version, record_key};
+use crate::truth::{Node, Version, proved_leaf, record_key};
+use crate::word::Word;
 
 /// The present version of a record.
 pub(crate) fn record(
@@ -69,6 +71,23 @@ pub(crate) fn records(
         }
         Ok(Taken::So(list))
     })
+}
+
+/// The operator's word that a leaf stands for, of whatever age; none where it is another leaf.
+pub(crate) fn word(node: &Node, sql: &mut dyn Sql, index: u64) -> Result<Option<Word>, StoreError> {
+    let place = || format!("record leaf={index}");
+    let leaf = match proved_leaf(node, sql, index)? {
+        Ok(leaf) if leaf.event == Event::Record && Word::is(&leaf.kind) => leaf,
+        Ok(_) => return Ok(None),
+        Err(why) => return Err(refused(node, &place(), &why)),
+    };
+    let Some(row) = queries::record_at(sql, index)? else {
+        return Err(refused(node, &place(), "the row was deleted"));
+    };
+    if leaf.row != Some(hex::encode(record_digest(&row))) {
+        return Err(refused(node, &place(), "the row is not the one its leaf stands for"));
+    }
+    Ok(Word::of(queries::record_of(Row::new(row))?))
 }
 
 fn judge_record(

@@ -17,7 +17,7 @@ pub(crate) use credentials::{concluded, credential_of, intended, operation_of_se
 pub(crate) use list::{list, matches};
 pub(crate) use log::{checkpoint, checkpoint_of, head, leaves};
 pub(crate) use objects::{crl_settled_since, object, object_slots};
-pub(crate) use records::{each_present, record_get, record_list, record_of, record_rows};
+pub(crate) use records::{each_present, record_at, record_get, record_list, record_of, record_rows};
 pub(crate) use renewals::due;
 
 const PAGE_DEFAULT: usize = 100;

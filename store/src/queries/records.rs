@@ -9,8 +9,9 @@ use crate::record::{RecordFilter, StoredRecord};
 use crate::schema::RECORD as RECORD_TABLE;
 use crate::sql::{Cell, Row, Sql, Value};
 
-const RECORD: &str = "SELECT v.leaf, v.kind, v.id, v.at, v.owner, v.lookup, v.expires, v.body, v.actor, v.proof, v.proof_id \
-    FROM present p JOIN record v ON v.leaf = p.leaf";
+const COLUMNS: &str =
+    "SELECT v.leaf, v.kind, v.id, v.at, v.owner, v.lookup, v.expires, v.body, v.actor, v.proof, v.proof_id";
+const RECORD: &str = "FROM present p JOIN record v ON v.leaf = p.leaf";
 
 pub(crate) fn record_of(mut row: Row) -> Result<StoredRecord, StoreError> {
     Ok(StoredRecord {
@@ -28,8 +29,14 @@ pub(crate) fn record_of(mut row: Row) -> Result<StoredRecord, StoreError> {
 
 /// The present version of a record as it stands there, not attested.
 pub(crate) fn record_get(sql: &mut dyn Sql, kind: &str, id: &str) -> Result<Option<Vec<Cell>>, StoreError> {
-    let text = format!("{RECORD} WHERE p.kind = $1 AND p.id = $2");
+    let text = format!("{COLUMNS} {RECORD} WHERE p.kind = $1 AND p.id = $2");
     Ok(sql.query(&text, &[Value::Text(kind), Value::Text(id)])?.into_iter().next().map(Row::cells))
+}
+
+/// The version of a record that a leaf stands for, present or not, and not attested.
+pub(crate) fn record_at(sql: &mut dyn Sql, leaf: u64) -> Result<Option<Vec<Cell>>, StoreError> {
+    let text = format!("{COLUMNS} FROM record v WHERE v.leaf = $1");
+    Ok(sql.query(&text, &[Value::index(leaf)])?.into_iter().next().map(Row::cells))
 }
 
 /// The present versions that match, by id. A version that was replaced does not match, whatever it said.
@@ -46,7 +53,7 @@ pub(crate) fn record_list(sql: &mut dyn Sql, kind: &str, filter: &RecordFilter) 
     params.push(Value::Text(filter.after.as_deref().unwrap_or_default()));
     params.push(Value::index(page_size(filter.limit) as u64));
     let (after, limit) = (params.len() - 1, params.len());
-    let text = format!("{RECORD} WHERE p.kind = $1{by} AND p.id > ${after} ORDER BY p.id LIMIT ${limit}");
+    let text = format!("{COLUMNS} {RECORD} WHERE p.kind = $1{by} AND p.id > ${after} ORDER BY p.id LIMIT ${limit}");
     Ok(sql.query(&text, &params)?.into_iter().map(Row::cells).collect())
 }
 

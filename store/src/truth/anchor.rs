@@ -27,8 +27,8 @@ use rustix::fs::{FlockOperation, flock};
 use crate::error::StoreError;
 use crate::log::{Checkpoint, Hash, Head};
 
-const HEAD: &str = "head";
-const CHECKPOINT: &str = "checkpoint";
+pub(crate) const HEAD: &str = "head";
+pub(crate) const CHECKPOINT: &str = "checkpoint";
 const HELD: &str = "held";
 const BURNED: &str = "burned";
 const FOLD: &str = "fold";
@@ -233,7 +233,8 @@ fn no_follow() -> i32 {
     i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0)
 }
 
-fn parse_head(line: &str) -> Option<Head> {
+/// A head as it stands in its file.
+pub(crate) fn parse_head(line: &str) -> Option<Head> {
     let (size, root) = line.trim().split_once(' ')?;
     let root: Hash = hex::decode(root).ok()?.try_into().ok()?;
     Some(Head { size: size.parse().ok()?, root })

@@ -18,7 +18,7 @@ mod tiles;
 mod token_note;
 
 pub use alarm::{Alarm, Integrity};
-pub(crate) use anchor::Anchor;
+pub(crate) use anchor::{Anchor, CHECKPOINT as CHECKPOINT_FILE, HEAD as HEAD_FILE, parse_head};
 pub(crate) use change::{Change, RecordKey, Revoked, record_key};
 pub(crate) use fold::{Fold, Version, chained};
 pub use fold::{RENEWED_KNOWN_SECS, Revocations};

@@ -30,7 +30,7 @@ pub fn verify(
     saved_checkpoint: Option<&str>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, StoreError> {
-    let pins = Pins { checkpoint: saved_checkpoint.map(str::to_owned), verifier_key: None };
+    let pins = Pins { checkpoint: saved_checkpoint.map(str::to_owned), verifier_key: None, kept: Vec::new() };
     verify_pinned(source, &pins, progress)
 }
 

@@ -1,19 +1,22 @@
 //! Checkpoints met on the way: each states a size and a root, which the tree must have when it is that large.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use super::evidence::{Evidence, StoredCheckpoint};
+use super::kept::Kept;
 use super::report::{Identity, Pins, Report};
 use super::signatures::Keys;
 use crate::error::StoreError;
 use crate::log::{Checkpoint, LogKey};
 
-/// The stream of stored checkpoints, and the one the auditor brought.
+/// The stream of stored checkpoints, and those that were kept elsewhere.
 pub(super) struct Checkpoints {
     waiting: VecDeque<StoredCheckpoint>,
     after: Option<i64>,
     ended: bool,
-    saved: Option<Checkpoint>,
+    /// By size, the greatest first.
+    saved: Vec<Kept>,
     pinned: Option<LogKey>,
     /// How many leaves the newest good checkpoint covers.
     covered: u64,
@@ -22,8 +25,9 @@ pub(super) struct Checkpoints {
 impl Checkpoints {
     /// The auditor's own pins must be sound: a mistake in them is an error, not a finding.
     pub fn new(pins: &Pins, report: &mut Report) -> Result<Checkpoints, StoreError> {
-        let malformed = |why| StoreError::Invalid(format!("the saved checkpoint: {why}"));
-        let saved = pins.checkpoint.as_deref().map(Checkpoint::parse).transpose().map_err(malformed)?;
+        let brought = pins.checkpoint.as_deref().map(|note| Kept::checkpoint("the saved checkpoint".to_owned(), note));
+        let mut saved: Vec<Kept> = brought.transpose()?.into_iter().chain(pins.kept.iter().cloned()).collect();
+        saved.sort_by_key(|kept| Reverse(kept.size));
         let pinned = pins.verifier_key.as_deref().map(str::trim).map(LogKey::parse).transpose()?;
         if let Some(key) = &pinned {
             (report.identity, report.origin, report.key) = (Identity::Pinned, key.name().to_owned(), key.to_string());
@@ -40,7 +44,7 @@ impl Checkpoints {
         root: impl Fn() -> [u8; 32],
         report: &mut Report,
     ) -> Result<(), StoreError> {
-        if let Some(saved) = self.saved.take_if(|saved| saved.size <= size) {
+        while let Some(saved) = self.saved.pop_if(|saved| saved.size <= size) {
             self.judge_saved(&saved, keys, size, &root, report);
         }
         loop {
@@ -58,9 +62,12 @@ impl Checkpoints {
     /// What is left when the tree is complete speaks of leaves that are not there.
     pub fn end(&mut self, evidence: &mut dyn Evidence, size: u64, report: &mut Report) -> Result<(), StoreError> {
         report.unsigned = size.saturating_sub(self.covered);
-        if let Some(saved) = self.saved.take() {
-            let says = format!("speaks of {} leaves, the log has {size}: its tail was deleted", saved.size);
-            report.find("checkpoint", "the saved checkpoint", says);
+        for saved in std::mem::take(&mut self.saved) {
+            let says = format!(
+                "speaks of {} leaves, the log has {size}: its tail was deleted, or it was put back to an older state",
+                saved.size
+            );
+            report.find("checkpoint", saved.by, says);
         }
         loop {
             self.fill(evidence)?;
@@ -109,23 +116,16 @@ impl Checkpoints {
         }
     }
 
-    fn judge_saved(
-        &self,
-        saved: &Checkpoint,
-        keys: &Keys,
-        size: u64,
-        root: &impl Fn() -> [u8; 32],
-        report: &mut Report,
-    ) {
-        let place = "the saved checkpoint";
-        if let Err(why) = self.signed(saved, keys) {
+    fn judge_saved(&self, saved: &Kept, keys: &Keys, size: u64, root: &impl Fn() -> [u8; 32], report: &mut Report) {
+        let place = saved.by.as_str();
+        if let Some(Err(why)) = saved.checkpoint.as_ref().map(|checkpoint| self.signed(checkpoint, keys)) {
             report.find("checkpoint", place, why);
         }
         if saved.size != size || saved.root != root() {
             report.find(
                 "checkpoint",
                 place,
-                format!("the log's first {} leaves are not those it was signed for", saved.size),
+                format!("the log's first {} leaves are not those it speaks of", saved.size),
             );
         }
     }

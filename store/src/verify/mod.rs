@@ -9,6 +9,7 @@ mod checkpoints;
 mod database;
 mod evidence;
 mod folder;
+mod kept;
 mod patrol;
 mod projections;
 mod replay;
@@ -18,6 +19,7 @@ mod signatures;
 mod walk;
 
 pub use auditor::{Source, verify, verify_pinned};
+pub use kept::Kept;
 pub use patrol::AuditState;
 pub(crate) use patrol::{NEW_TILES, Patrol, look};
 pub use report::{Finding, Identity, Pins, Progress, Report};

@@ -1,5 +1,8 @@
 //! What the auditor brings, and what it says.
 
+use super::kept::Kept;
+use crate::word::Word;
+
 /// What the auditor brings from elsewhere.
 #[derive(Clone, Debug, Default)]
 pub struct Pins {
@@ -7,6 +10,8 @@ pub struct Pins {
     pub checkpoint: Option<String>,
     /// The log's verifier key string.
     pub verifier_key: Option<String>,
+    /// What the node itself kept outside the database.
+    pub kept: Vec<Kept>,
 }
 
 /// How far it is.
@@ -77,6 +82,10 @@ pub struct Report {
     pub root: String,
     /// How often an operator set the time in force: not findings, but worth the question why.
     pub times_set: u64,
+    /// How often a node went on by an operator's word after it had stopped: as often entries may have been lost.
+    pub resumptions: u64,
+    /// What operators said, and why, in the log's order. At most 1000 are listed.
+    pub words: Vec<Word>,
     /// Operations without a conclusion: not a finding, an alarm. At most 1000 are listed.
     pub unconcluded: Vec<u64>,
     /// How many operations are without a conclusion.

@@ -17,8 +17,10 @@ use crate::log::{FullTile, Hash, Tree, leaf_hash};
 use crate::object::{self, ObjectDigest};
 use crate::prepare::FORM_OBJECT;
 use crate::projection;
-use crate::schema::{CONCLUSION, INTENT, LEAFED, Table};
-use crate::sql::Cell;
+use crate::queries;
+use crate::schema::{CONCLUSION, INTENT, LEAFED, RECORD, Table};
+use crate::sql::{Cell, Row};
+use crate::word::{RESUMPTION, Word};
 
 /// Leaves of a page; four bundles of a folder.
 const PAGE: u64 = 1_024;
@@ -229,6 +231,7 @@ impl<'a> Walk<'a> {
             };
             self.life(*index, leaf, row.as_deref(), &mut jobs)?;
             let row = row.as_deref().filter(|_| holds);
+            self.word(leaf, row)?;
             let object = self.object(*index, row)?;
             let line = Line { index: *index, hash, leaf, row, object: object.as_deref() };
             self.replay.line(&line, &mut self.report);
@@ -240,6 +243,24 @@ impl<'a> Walk<'a> {
             }
         }
         self.signatures(jobs)
+    }
+
+    /// What an operator said, and why.
+    fn word(&mut self, leaf: &Leaf, row: Option<&[Cell]>) -> Result<(), StoreError> {
+        if leaf.event != Event::Record || !Word::is(&leaf.kind) {
+            return Ok(());
+        }
+        self.report.resumptions += u64::from(leaf.kind == RESUMPTION);
+        // As readers of records ask for them: without the version that it replaces.
+        let replaces = RECORD.position("replaces");
+        let cells = |row: &[Cell]| {
+            let cells = row.iter().enumerate().filter(|(at, _)| Some(*at) != replaces);
+            cells.map(|(_, cell)| cell.clone()).collect()
+        };
+        if let Some(row) = row.filter(|_| self.report.words.len() < LISTED_MAX) {
+            self.report.words.extend(Word::of(queries::record_of(Row::new(cells(row)))?));
+        }
+        Ok(())
     }
 
     /// The bytes beside an intent, where they are there and are those of its digest.
