@@ -90,6 +90,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "export",
             "verify",
             "register",
+            "meeting",
             "ledger",
         ],
     ),

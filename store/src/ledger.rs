@@ -21,6 +21,7 @@ use crate::export::{self, Exported};
 use crate::held::Held;
 use crate::keys;
 use crate::log::{self, Head, LogKey, TILE_WIDTH};
+use crate::meeting;
 use crate::prepare::Outcome;
 use crate::queries;
 use crate::reader::Lane;
@@ -406,7 +407,7 @@ impl Ledger {
     /// Holds this node's tree against what other nodes with this token signed, by the token's own memory: two nodes that were led onto
     /// two registers stop. Call it every few seconds, from a task of its own.
     pub async fn meet(&self) -> Result<(), StoreError> {
-        self.register().meet().await
+        meeting::meet(self.register()).await
     }
 
     /// Raises an alarm about something that the register should hold and does not, as somebody outside this room knows: a

@@ -22,6 +22,7 @@ mod keys;
 mod leaf;
 mod ledger;
 mod log;
+mod meeting;
 mod object;
 mod pending;
 mod prepare;

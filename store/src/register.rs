@@ -184,48 +184,9 @@ impl Register {
         blocking(move || node.go_on(anchor)).await
     }
 
-    /// Holds this node's tree against what other nodes with the token signed, outside the database: two nodes may be led onto two
-    /// registers, each of which looks whole.
-    pub(crate) async fn meet(&self) -> Result<(), StoreError> {
-        let Some(note) = &self.token_note else { return Ok(()) };
-        // The token first: a head in it was durable before it was signed, so the register that is read afterwards has it.
-        let heads = note.unmet().await?;
-        self.follow().await?;
-        let mut reached = true;
-        for theirs in heads {
-            let size = self.node.head().size;
-            if theirs.size > size {
-                reached = false;
-                if note.reached(false, self.node.gone_by()) {
-                    let says = "the token has a signed head of another register";
-                    return Err(self
-                        .node
-                        .hold(format!("{says}: of {} leaves, and this one ends at {size}", theirs.size))
-                        .into());
-                }
-                continue;
-            }
-            let node = Arc::clone(&self.node);
-            let root = self.ask(Lane::Request, move |sql| truth::root_at(&node, sql, theirs.size)).await?;
-            match root {
-                Ok(root) if root == theirs.root => note.agreed(theirs),
-                Ok(_) => {
-                    let says = "the token has a signed head of another register";
-                    return Err(self
-                        .node
-                        .hold(format!("{says}: other leaves, the first {} of them", theirs.size))
-                        .into());
-                }
-                Err(why) => {
-                    self.node.alarm("log", &why);
-                    return Err(StoreError::Altered(why));
-                }
-            }
-        }
-        if reached {
-            note.reached(true, self.node.gone_by());
-        }
-        Ok(())
+    /// Where nodes meet; none where nothing is kept outside the database.
+    pub(crate) fn token_note(&self) -> Option<&TokenNote> {
+        self.token_note.as_ref()
     }
 
     /// Keeps the newest signed checkpoint in the token: the node ends. One that is held does not: its register may be the wrong one.

@@ -25,4 +25,4 @@ pub use fold::{RENEWED_KNOWN_SECS, Revocations};
 pub(crate) use key::{open_key, read_sealed};
 pub(crate) use node::{Before, Divergence, Node};
 pub(crate) use proof::{TileAt, leaf as proved_leaf, proved_hash, root_at, tile, tile_at};
-pub(crate) use token_note::TokenNote;
+pub(crate) use token_note::{Apart, TokenNote};
