@@ -145,7 +145,9 @@ impl Register {
                     (node, Some((before, anchor)))
                 }
                 anchor @ (Some(_) | None) => {
-                    (Node::load(sql.as_mut(), &log.origin, key, (anchor, in_token), world)?, None)
+                    let node = Node::load(sql.as_mut(), &log.origin, key, (anchor, in_token), world)?;
+                    truth::last_leaves(&node, sql.as_mut())?;
+                    (node, None)
                 }
             };
             let node = Arc::new(node);
@@ -239,20 +241,20 @@ impl Register {
         self.follow().await?;
         for _ in 0..NEW_TILES {
             let Some(range) = self.patrol.next_new(self.node.head().size) else { break };
-            let (to, findings) = self.look(range).await?;
-            self.patrol.seen_new(to, findings);
+            let findings = self.look(range.clone()).await?;
+            self.patrol.seen_new(range.end, findings);
         }
         if let Some(range) = self.patrol.next_old(self.node.head().size, self.now()) {
-            let (to, findings) = self.look(range).await?;
-            self.patrol.seen_old(to, findings);
+            let findings = self.look(range.clone()).await?;
+            self.patrol.seen_old(range, findings);
         }
         Ok(self.patrol.state())
     }
 
-    async fn look(&self, range: Range<u64>) -> Result<(u64, u64), StoreError> {
+    async fn look(&self, range: Range<u64>) -> Result<u64, StoreError> {
         let node = Arc::clone(&self.node);
-        let (to, findings) = self.ask(Lane::Report, move |sql| verify::look(&node, sql, range.clone())).await?;
-        Ok((to, findings.len() as u64))
+        let findings = self.ask(Lane::Report, move |sql| verify::look(&node, sql, range.clone())).await?;
+        Ok(findings.len() as u64)
     }
 
     /// How far the service's own audit is.
