@@ -22,7 +22,7 @@ use crate::issuers::{Hierarchy, Issuer};
 use crate::parts::Parts;
 use crate::profiles::Profiles;
 use crate::registrar::Registrar;
-use crate::status::{Desks, PublishedCrl, Publisher, Revoker, ShownRevoked};
+use crate::status::{Desks, Published, PublishedCrl, Publisher, Revoker, ShownRevoked};
 use crate::texts;
 
 /// How the authority is now.
@@ -158,9 +158,14 @@ impl Authority {
 
     /// Revokes, then publishes the issuer's CRL. An intent without a conclusion can be revoked too: it counts as issued.
     ///
-    /// The revocation is durable when this returns, and so is the CRL, unless many have been made in the last seconds; then it
-    /// follows within a second, so that many revocations share one.
-    pub async fn revoke(&self, actor: &Actor, serial_hex: &str, reason: RevocationReason) -> Result<(), CaError> {
+    /// The revocation is durable when this returns, and so is the CRL, unless many have been made in the last seconds, it is a large
+    /// one, or the token or the clock does not allow it yet: the answer says so.
+    pub async fn revoke(
+        &self,
+        actor: &Actor,
+        serial_hex: &str,
+        reason: RevocationReason,
+    ) -> Result<Published, CaError> {
         self.inner.revoker.revoke(actor, serial_hex, reason).await
     }
 
@@ -170,7 +175,7 @@ impl Authority {
         actor: &Actor,
         credential: Attested<Credential>,
         reason: RevocationReason,
-    ) -> Result<(), CaError> {
+    ) -> Result<Published, CaError> {
         self.inner.revoker.revoke_found(actor, credential, reason).await
     }
 

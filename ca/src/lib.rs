@@ -59,7 +59,7 @@ pub use intake::{Csr, CsrError, RevocationReason, UnknownReason};
 pub use issuers::{Issuer, Urls};
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
-pub use status::{PublishedCrl, ShownRevoked};
+pub use status::{Published, PublishedCrl, ShownRevoked};
 
 pub use hsm::Health as TokenHealth;
 pub use store::Issued;

@@ -34,7 +34,7 @@ enum What {
         #[arg(long)]
         pem: bool,
     },
-    /// Revoke a certificate. Its CRL says so when this command returns; no CRL covers SSH
+    /// Revoke a certificate; says whether its CRL is published. No CRL covers SSH
     Revoke {
         /// Its serial number (hex)
         #[arg(required_unless_present = "certificate")]
@@ -238,8 +238,16 @@ async fn revoke_shown(path: &Path, reason: &str, global: &Global) -> Result<(), 
         Some(true) => "; the register lost it, and its CRL alone speaks of it",
         Some(false) | None => "",
     };
-    output::line(format!("revoked {} ({reason}); the new CRL is published{lost}", field(&answer, "serial")));
+    output::line(format!("revoked {} ({reason}); {}{lost}", field(&answer, "serial"), published(&answer)));
     Ok(())
+}
+
+/// What the server says of the CRL.
+fn published(revoked: &Value) -> &'static str {
+    match field(revoked, "crl").as_str() {
+        "published" => "the new CRL is published",
+        _ => "recorded for ever; the CRL that says so follows by itself: in seconds, or when token and clock allow it",
+    }
 }
 
 /// Who learns of a revocation. An SSH serial has 64 bits: the last eight bytes of the register's.
@@ -247,7 +255,7 @@ fn consequence(revoked: &Value, serial: &str) -> String {
     let (program, file) = match field(revoked, "kind").as_str() {
         "ssh-user" => ("sshd", "its RevokedKeys"),
         "ssh-host" => ("ssh", "its RevokedHostKeys"),
-        _ => return "the new CRL is published".to_owned(),
+        _ => return published(revoked).to_owned(),
     };
     let tail = serial.get(serial.len().saturating_sub(16)..).unwrap_or_default();
     let number = u64::from_str_radix(tail, 16).unwrap_or_default();

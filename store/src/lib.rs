@@ -47,7 +47,9 @@ pub use credential::{
     Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedRow, State,
 };
 pub use database::Database;
-pub use entry::{ActorStamp, Covers, Entry, GrantStamp, Kind, Lost, LostRevocation, RefusalEntry, Renews, Revocation};
+pub use entry::{
+    ActorStamp, Covers, Entry, GrantStamp, Kind, Lost, LostRevocation, RefusalEntry, Renews, Revocation, is_the_server,
+};
 pub use error::StoreError;
 pub use export::{Exported, export_database};
 pub use held::{Held, Witness};

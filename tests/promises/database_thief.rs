@@ -7,6 +7,7 @@ mod rows;
 use std::path::{Path, PathBuf};
 
 use crate::house::{House, PATIENCE, command, succeed, text, until};
+use crate::judges::listed;
 use crate::postgres::Postgres;
 
 const PYTHON: &str = "/usr/bin/python3";
@@ -141,14 +142,6 @@ fn a_deleted_revocation_stays_on_every_crl_running_and_restarted() {
         let again = robbed.house.output(&["certs", "renew", &www, "--out", &out(&robbed.house, "renewed")]);
         assert!(!again.status.success(), "a revoked certificate is not renewed");
     });
-}
-
-fn listed(house: &House, serial: &str) -> bool {
-    let crl = house.path("crl.der");
-    let answer = house.curl(&["-o", text(&crl), &house.http("/crl/tls.crl")]);
-    assert_eq!(answer.status, 200);
-    let shown = succeed(command("openssl", &["crl", "-inform", "DER", "-noout", "-text", "-in", text(&crl)]));
-    shown.to_lowercase().replace([':', '\n', ' '], "").contains(serial)
 }
 
 /// The log cut by two leaves under the running service: before the mend it went on, and two signed heads of one size had

@@ -52,3 +52,12 @@ fn webpki_accepts(roots: &Path, certificate: &Path, intermediates: &Path, name: 
     leaf.verify_is_valid_for_subject_name(&ServerName::try_from(name).expect("a name"))
         .expect("webpki accepts the name");
 }
+
+/// Whether the CRL that the public gets lists a serial, by openssl.
+pub fn listed(house: &House, serial: &str) -> bool {
+    let crl = house.path("crl.der");
+    let answer = house.curl(&["-o", text(&crl), &house.http("/crl/tls.crl")]);
+    assert_eq!(answer.status, 200);
+    let shown = succeed(command("openssl", &["crl", "-inform", "DER", "-noout", "-text", "-in", text(&crl)]));
+    shown.to_lowercase().replace([':', '\n', ' '], "").contains(serial)
+}

@@ -1,6 +1,7 @@
 //! A clock that was wrong once: the service says so, and an operator's word is the way back.
 
-use crate::house::{House, PATIENCE, text, until};
+use crate::house::{House, PATIENCE, command, succeed, text, until};
+use crate::judges::listed;
 use crate::postgres::Postgres;
 
 /// The environment of a process whose clock is two hours ahead; time goes by in it as everywhere.
@@ -20,13 +21,20 @@ fn launch_ahead(house: &mut House) {
     house.launch(&environment.each_ref().map(|(name, value)| (*name, value.as_str())));
 }
 
+fn serves(house: &House) -> bool {
+    until(PATIENCE, || house.curl(&[&house.https("/healthz")]).status == 200)
+}
+
 fn answers(house: &House, status: u16) -> bool {
     until(PATIENCE, || house.curl(&[&house.http("/readyz")]).status == status)
 }
 
 #[test]
 fn a_server_that_came_up_two_hours_ahead_is_led_back_by_one_word() {
-    let mut house = House::new();
+    let mut house = House::started();
+    house.run(&["issue", "tls", "api.example.internal", "--out", text(&house.path("before"))]);
+    let issued = house.json(&["certs", "list", "--name", "api.example.internal"]);
+    house.stop();
     launch_ahead(&mut house);
     // Its own certificate is the one issuance.
     house.await_ready();
@@ -34,6 +42,13 @@ fn a_server_that_came_up_two_hours_ahead_is_led_back_by_one_word() {
 
     house.launch(&[]);
     assert!(answers(&house, 503), "{}", house.server_log());
+    // HTTPS has a certificate all the same, or nobody could revoke; nothing else is issued.
+    assert!(serves(&house), "{}", house.server_log());
+    let serial = issued[0]["serial"].as_str().expect("a serial");
+    house.run(&["certs", "revoke", serial, "--reason", "superseded"]);
+    assert!(until(PATIENCE, || listed(&house, serial)), "{}", house.server_log());
+    let refused = house.output(&["issue", "tls", "localhost", "--out", text(&house.path("held"))]);
+    assert!(!refused.status.success());
     assert_eq!(house.curl(&[&house.http("/crl/tls.crl")]).status, 200, "what is published stays so");
     let shown = house.json(&["clock", "show"]);
     assert!(shown["held"].as_str().is_some_and(|why| why.contains("chancery clock accept")), "{shown}");
@@ -48,17 +63,23 @@ fn a_server_that_came_up_two_hours_ahead_is_led_back_by_one_word() {
 }
 
 #[test]
-fn a_server_that_the_database_contradicts_writes_nothing() {
+fn a_server_that_the_database_contradicts_issues_nothing_but_its_own_certificate() {
     let postgres = Postgres::start();
     let mut house = House::with(&["--demo", "--database", &postgres.url()]);
-    let leaves = house.json(&["audit", "verify"])["leaves"].clone();
     launch_ahead(&mut house);
     let said = |house: &House| house.server_log().contains("but the database shows");
     assert!(until(PATIENCE, || said(&house)), "{}", house.server_log());
     assert!(answers(&house, 503));
+    assert!(serves(&house), "{}", house.server_log());
+    let refused = house.output(&["issue", "tls", "localhost", "--out", text(&house.path("held"))]);
+    assert!(!refused.status.success());
+    // By the database's clock, not by its own.
+    let newest = house.json(&["certs", "list", "--limit", "1"]);
+    let now = succeed(command("date", &["-u", "+%FT%TZ"]));
+    assert!(newest[0]["not_before"].as_str() <= Some(now.trim()), "{newest} at {now}");
     house.kill();
     let report = house.json(&["audit", "verify"]);
-    assert_eq!((&report["leaves"], &report["findings_total"]), (&leaves, &0.into()), "{report}");
+    assert_eq!(report["findings_total"], 0, "{report}");
     // Nothing is to be led back.
     house.start();
 }

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::house::{House, PATIENCE, SOFTHSM, command, succeed, text, until};
+use crate::judges::listed;
 
 #[test]
 fn issuance_stops_without_the_token_and_heals_by_itself() {
@@ -31,8 +32,17 @@ fn issuance_stops_without_the_token_and_heals_by_itself() {
     assert_eq!(house.curl(&[&house.https("/healthz")]).status, 200, "alive");
     assert_eq!(house.curl(&[&house.http("/readyz")]).status, 503, "not ready");
 
+    // A revocation goes on too, and says that no CRL has it yet.
+    let before = house.json(&["certs", "list", "--name", "localhost", "--state", "issued"]);
+    let serial = before[0]["serial"].as_str().expect("a serial").to_owned();
+    let revoked = house.json(&["certs", "revoke", &serial, "--reason", "superseded"]);
+    assert_eq!((&revoked["state"], &revoked["crl"]), (&"revoked".into(), &"pending".into()), "{revoked}");
+    assert!(!listed(&house, &serial));
+
     std::fs::rename(&away, &tokens).expect("the token comes back");
     let back = Instant::now();
+    // Not with the next minute's look, as the house has one too.
+    assert!(until(PATIENCE / 2, || listed(&house, &serial)), "the CRL follows by itself:\n{}", house.server_log());
     let healed = until(PATIENCE, || issue().status == 201);
     assert!(healed, "issuance heals by itself:\n{}", house.server_log());
     assert!(back.elapsed() < Duration::from_secs(30), "after {:?}", back.elapsed());

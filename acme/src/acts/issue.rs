@@ -273,7 +273,7 @@ impl Task {
         }
         let (id, actor) = (&order.id, self.state.actor(&self.account));
         match self.state.authority().revoke(&actor, serial, RevocationReason::CessationOfOperation).await {
-            Ok(()) => tracing::error!(order = id, serial, "issued after its order was given up, and revoked"),
+            Ok(_) => tracing::error!(order = id, serial, "issued after its order was given up, and revoked"),
             Err(error) => {
                 tracing::error!(order = id, serial, %error, "issued after its order was given up: revoke it by hand");
             }

@@ -59,7 +59,7 @@ pub async fn revoke(state: &AcmeState, by: ByEither) -> Result<(), Problem> {
     let (authority, tasks) = (state.authority().clone(), state.tasks());
     let done = tasks.spawn(async move { authority.revoke_found(&actor, credential, reason).await }).await;
     match done {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(_published)) => Ok(()),
         Ok(Err(error)) => Err(problem(&error)),
         Err(_) => Err(Problem::new(ErrorKind::ServerInternal, "the revocation ended without an outcome")),
     }

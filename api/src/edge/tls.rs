@@ -35,6 +35,9 @@ const CLIENT_ISSUER: &str = "tls";
 /// First pause after a failed issuance; doubles up to the last.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_secs(60);
+/// The first certificate is tried for this often: HTTPS waits no longer than the token is away. What cannot be signed now is refused
+/// before anything is written.
+const FIRST_AGAIN: Duration = Duration::from_secs(2);
 /// The clock is looked at this often at least: a sleep does not notice that the clock was set or the machine slept.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -150,18 +153,22 @@ impl ServerCertificate {
 
     /// The first certificate: waits while the HSM is away, gives up where waiting cannot help.
     pub(crate) async fn first(&self, shutdown: &CancellationToken) -> Result<Option<Validity>, TlsError> {
-        let mut pause = RETRY_FIRST;
+        let mut said = String::new();
         loop {
             match self.issue().await {
                 Ok(validity) => return Ok(Some(validity)),
                 Err(error) if error.is_passing() => {
-                    tracing::warn!(cause = %chain(&error), "no server certificate yet, trying again");
+                    let cause = chain(&error).to_string();
+                    if cause != said {
+                        tracing::warn!(cause, "no server certificate yet, trying again");
+                        said = cause;
+                    }
                 }
                 Err(error) => return Err(error),
             }
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(None),
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY_LAST),
+                () = tokio::time::sleep(FIRST_AGAIN) => {}
             }
         }
     }

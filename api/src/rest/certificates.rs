@@ -5,7 +5,7 @@
 
 use axum::extract::{Request, State as Shared};
 use axum::response::Response;
-use ca::{CertifyRequest, Csr, RevocationReason};
+use ca::{CertifyRequest, Csr, Published, RevocationReason};
 use http::{HeaderValue, StatusCode, header};
 use policy::{Action, Name, Owner, Resource, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -102,6 +102,9 @@ pub(crate) struct Certificate {
     /// Why it was revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// In the answer to a revocation: `published`, a CRL that has it is served; `pending`, it follows. Absent where no CRL is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crl: Option<&'static str>,
     /// The certificate, PEM. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<String>,
@@ -130,6 +133,7 @@ impl Certificate {
             subject: credential.subject,
             names: credential.names,
             actor: credential.actor.id,
+            crl: None,
             certificate: None,
             chain: None,
         }
@@ -352,7 +356,15 @@ pub(crate) struct RevocationWish {
     reason: Option<String>,
 }
 
-/// Revokes a certificate; its CRL is published before the answer.
+fn on_crl(published: Published) -> Option<&'static str> {
+    match published {
+        Published::Now => Some("published"),
+        Published::Pending => Some("pending"),
+        Published::Never => None,
+    }
+}
+
+/// Revokes a certificate; the answer says whether its CRL is published.
 #[utoipa::path(post, path = "/api/v1/certificates/{serial}/revoke", tag = "certificates", operation_id = "revokeCertificate",
     params(("serial" = String, Path, description = "The serial, hex")), request_body = RevocationWish,
     responses((status = 200, description = "Revoked", body = Certificate), (status = 404, description = "No such serial"),
@@ -366,8 +378,9 @@ pub(crate) async fn revoke(
     let reason = word("reason", wish.reason.as_deref())?.unwrap_or(RevocationReason::Unspecified);
     let serial = find(&app, &serial).await?.serial_hex();
     let (authority, of) = (app.authority().clone(), serial.clone());
-    app.to_its_end(async move { authority.revoke(&actor, &of, reason).await }).await?;
-    Ok(json(StatusCode::OK, &Certificate::row(find(&app, &serial).await?.into_inner())))
+    let published = app.to_its_end(async move { authority.revoke(&actor, &of, reason).await }).await?;
+    let revoked = Certificate::row(find(&app, &serial).await?.into_inner());
+    Ok(json(StatusCode::OK, &Certificate { crl: on_crl(published), ..revoked }))
 }
 
 /// A certificate that is shown to be revoked.
@@ -389,10 +402,11 @@ pub(crate) struct ShownState {
     state: &'static str,
     /// The register does not hold it: it was put back to before it, and the CRL alone speaks of it.
     lost: bool,
+    /// As after a revocation by serial.
+    crl: Option<&'static str>,
 }
 
-/// Revokes a certificate that is shown, also one that the register lost: a CA of this authority signed it. Its CRL is published before
-/// the answer.
+/// Revokes a certificate that is shown, also one that the register lost: a CA of this authority signed it.
 #[utoipa::path(post, path = "/api/v1/certificates/revoke", tag = "certificates", operation_id = "revokeShownCertificate",
     request_body = ShownWish, responses((status = 200, description = "Revoked", body = ShownState),
         (status = 400, description = "No CA of this authority signed it"), (status = 409, description = "Revoked before")))]
@@ -409,7 +423,8 @@ pub(crate) async fn revoke_shown(
     let revoked = app
         .to_its_end(async move { authority.revoke_shown(&actor, wish.certificate.as_bytes(), reason).await })
         .await?;
-    let state = ShownState { serial: revoked.serial_hex, state: State::Revoked.as_str(), lost: revoked.is_lost };
+    let (state, crl) = (State::Revoked.as_str(), on_crl(revoked.published));
+    let state = ShownState { serial: revoked.serial_hex, state, lost: revoked.is_lost, crl };
     Ok(json(StatusCode::OK, &state))
 }
 

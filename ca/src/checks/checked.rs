@@ -63,7 +63,7 @@ impl Checked {
                     tracing::error!(%why, "refused");
                     return Err(CaError::Conflict(why));
                 }
-                checks.clock.now_for(issuer, needed_secs).await?
+                checks.clock.now_for(linted.actor(), issuer, needed_secs).await?
             }
             None => checks.clock.now().await?,
         };

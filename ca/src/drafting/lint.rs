@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use store::{Entry, Kind};
+use store::{ActorStamp, Entry, Kind};
 
 use crate::drafting::craft::Craft;
 use crate::drafting::draft::Draft;
@@ -27,6 +27,11 @@ impl Linted {
     /// The ledger's entry, with the linted bytes in it.
     pub(crate) fn into_entry(self) -> Entry {
         self.entry
+    }
+
+    /// Who asked.
+    pub(crate) fn actor(&self) -> &ActorStamp {
+        &self.entry.actor
     }
 
     /// What kind of entry it is.

@@ -49,17 +49,29 @@ impl Desks {
         first_failure
     }
 
-    /// Publishes after a revocation, which is durable already: a failure here is an alarm, not the caller's.
-    pub(crate) async fn after_revocation(&self, issuer: &str) {
-        let Some(desk) = self.desks.get(issuer) else { return };
-        if desk.rested() && is_small(self.publisher.listed(issuer)) {
-            if let Err(e) = desk.publish().await {
-                tracing::error!(issuer, error = %e, "the CRL after a revocation is not published yet");
-            }
-        } else {
+    /// Publishes after a revocation, which is durable already: a failure here is an alarm, not the caller's, who is told all the same.
+    pub(crate) async fn after_revocation(&self, issuer: &str) -> Published {
+        let Some(desk) = self.desks.get(issuer) else { return Published::Never };
+        if !desk.rested() || !is_small(self.publisher.listed(issuer)) {
             desk.nudge();
+            return Published::Pending;
+        }
+        match desk.publish().await {
+            Ok(()) => Published::Now,
+            Err(_) => Published::Pending,
         }
     }
+}
+
+/// Where a revocation stands with the public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// A CRL that has it is served.
+    Now,
+    /// A CRL that has it will be made: others are made first, or the token or the clock does not allow it yet.
+    Pending,
+    /// No CRL is made of such credentials.
+    Never,
 }
 
 /// The way to one issuer's desk.
@@ -140,7 +152,14 @@ struct Clerk {
 impl Clerk {
     /// Serves until nobody can ask any more. Holds the publisher only while there is work.
     async fn serve(mut self, publisher: Weak<Publisher>) {
-        while let Some(first) = self.inbox.recv().await {
+        let mut failed = false;
+        loop {
+            let first = match failed {
+                // The token, or the clock, will be back: whoever was revoked meanwhile does not wait for somebody else to ask.
+                true => tokio::time::timeout(AGAIN, self.inbox.recv()).await.unwrap_or(Some(None)),
+                false => self.inbox.recv().await,
+            };
+            let Some(first) = first else { return };
             let mut waiting: Vec<_> = first.into_iter().collect();
             while let Ok(more) = self.inbox.try_recv() {
                 waiting.extend(more);
@@ -150,9 +169,13 @@ impl Clerk {
             let made = held.publish(&self.label, &mut self.series).await;
             let listed = held.listed(&self.label);
             drop(held);
-            if let Err(e) = &made {
-                tracing::error!(issuer = %self.label, error = %e, "no CRL was published");
+            match &made {
+                // Said once, not with every try.
+                Err(e) if !failed => tracing::error!(issuer = %self.label, error = %e, "no CRL was published"),
+                Err(e) => tracing::debug!(issuer = %self.label, error = %e, "no CRL was published"),
+                Ok(_) => {}
             }
+            failed = made.is_err();
             if matches!(made, Ok(true)) {
                 let took = began.elapsed();
                 tracing::debug!(issuer = %self.label, listed, ?took, "a CRL is published");
@@ -204,6 +227,8 @@ const AHEAD_MS: u64 = 4000;
 /// Requests that may wait at a desk: each is answered by the next CRL, so this bounds callers and not work.
 const DESK_QUEUE: usize = 1024;
 const CLOSED_RETRY_SECS: u32 = 5;
+/// So long after a CRL that could not be made it is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ mod shown;
 mod revoke;
 
 pub(crate) use desk::Desks;
+pub use desk::Published;
 pub(crate) use publisher::Publisher;
 pub(crate) use revoke::Revoker;
 pub use revoke::ShownRevoked;

@@ -8,7 +8,7 @@ use store::{ActorStamp, Attested, Credential, GrantStamp, Kind, LostRevocation, 
 use crate::craft::Office;
 use crate::error::CaError;
 use crate::intake::RevocationReason;
-use crate::status::desk::Desks;
+use crate::status::desk::{Desks, Published};
 use crate::status::shown::Shown;
 
 /// A certificate that was shown and is revoked.
@@ -18,6 +18,8 @@ pub struct ShownRevoked {
     pub serial_hex: String,
     /// The register does not hold it: its CRL is all that will speak of it.
     pub is_lost: bool,
+    /// Whether its CRL is served.
+    pub published: Published,
 }
 
 /// Who revokes.
@@ -36,7 +38,7 @@ impl Revoker {
         actor: &Actor,
         serial_hex: &str,
         reason: RevocationReason,
-    ) -> Result<(), CaError> {
+    ) -> Result<Published, CaError> {
         let found = self.office.ledger.credential(serial_hex).await?;
         self.revoke_found(actor, found.ok_or_else(|| missing(serial_hex))?, reason).await
     }
@@ -47,7 +49,7 @@ impl Revoker {
         actor: &Actor,
         credential: Attested<Credential>,
         reason: RevocationReason,
-    ) -> Result<(), CaError> {
+    ) -> Result<Published, CaError> {
         let serial_hex = credential.serial_hex();
         let (action, resource) = act(&credential).ok_or_else(|| missing(&serial_hex))?;
         let grant = self.office.gate.authorize(actor, action, resource).await?;
@@ -64,8 +66,7 @@ impl Revoker {
             grant: GrantStamp::from(&grant),
         };
         self.office.ledger.revoke(revocation).await?;
-        self.desks.after_revocation(&credential.issuer).await;
-        Ok(())
+        Ok(self.desks.after_revocation(&credential.issuer).await)
     }
 }
 
@@ -84,8 +85,8 @@ impl Revoker {
                 let says = format!("the register has another certificate with the serial {serial_hex}");
                 return Err(CaError::Conflict(says));
             }
-            self.revoke_found(actor, found, reason).await?;
-            return Ok(ShownRevoked { serial_hex, is_lost: false });
+            let published = self.revoke_found(actor, found, reason).await?;
+            return Ok(ShownRevoked { serial_hex, is_lost: false, published });
         }
         let (action, resource) = shown.act();
         let grant = self.office.gate.authorize(actor, action, resource).await?;
@@ -98,8 +99,8 @@ impl Revoker {
         };
         let issuer = revocation.of.issuer.clone();
         self.office.ledger.revoke_lost(revocation).await?;
-        self.desks.after_revocation(&issuer).await;
-        Ok(ShownRevoked { serial_hex, is_lost: true })
+        let published = self.desks.after_revocation(&issuer).await;
+        Ok(ShownRevoked { serial_hex, is_lost: true, published })
     }
 }
 

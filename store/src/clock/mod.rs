@@ -21,7 +21,7 @@ use serde_json::json;
 
 use knowledge::{Knowledge, Look, Standing};
 
-use crate::entry::{ActorStamp, Kind};
+use crate::entry::{ActorStamp, Kind, is_the_server};
 use crate::held::{Held, Witness};
 use crate::leaf::{BEFORE_ALL, Event, Leaf};
 use crate::prepare::Op;
@@ -72,6 +72,7 @@ fn standing(op: &Op) -> Standing {
         Op::Intend(row) => match row.entry.kind {
             // Its time is the cautious one; a revocation that nobody is told of is none.
             Kind::Crl => Standing::Goes,
+            Kind::Certificate if is_the_server(&row.entry.actor) => Standing::Goes,
             Kind::CaCertificate | Kind::Certificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature => {
                 Standing::Waits
             }

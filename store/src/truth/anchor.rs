@@ -166,7 +166,10 @@ impl Anchor {
         self.remove(CHECKPOINT)?;
         self.note_head(head);
         self.flush()?;
-        self.remove(HELD)
+        self.remove(HELD)?;
+        // From here on it is a folder like any other.
+        let shared = flock(&*self.file(), FlockOperation::NonBlockingLockShared);
+        shared.map_err(|e| self.away(HEAD, &e.into()))
     }
 
     fn remove(&self, name: &str) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use policy::{Action, Actor, Grant, Owner, Resource};
-use store::Issued;
+use store::{ActorStamp, Issued};
 
 use crate::craft::leaf::details::details;
 use crate::craft::leaf::draft::{LeafRequest, Subject, Under, draft};
@@ -55,7 +55,8 @@ impl Certifier {
         request: LeafRequest,
     ) -> Result<Issued, CaError> {
         let issuer = self.office.hierarchy.issuing(&profile.issuer)?;
-        let now = self.office.checks.clock.now_for(&issuer, profile.min_validity_secs).await?;
+        let asks = ActorStamp::from(grant.actor());
+        let now = self.office.checks.clock.now_for(&asks, &issuer, profile.min_validity_secs).await?;
         let under = Under { issuer, profile, serial: self.office.serials.next(), now };
         self.office.issue(draft(grant, under, request)?).await
     }
