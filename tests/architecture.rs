@@ -83,6 +83,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "prepare",
             "clock",
             "pending",
+            "follower",
             "queries",
             "attest",
             "reader",

@@ -521,13 +521,21 @@ impl Ledger {
     }
 
     /// A tile of hashes, `width` of them (256 is a full tile); none where the log does not reach. From memory where it is
-    /// unfinished or was read lately; else the database's, if the tree in memory proves it.
+    /// unfinished or was read lately; else the database's, if the tree in memory proves it. What lies just beyond the end is looked for
+    /// once: another node may have signed it.
     pub async fn tile(&self, level: u8, n: u64, width: u16) -> Result<Option<Bytes>, StoreError> {
         if !(1..=TILE_WIDTH).contains(&width) {
             return Ok(None);
         }
         let node = Arc::clone(&self.register().node);
-        match truth::tile_at(&node, level, n, width) {
+        let mut at = truth::tile_at(&node, level, n, width);
+        if matches!(at, TileAt::Nowhere)
+            && let Some(leaves) = log::leaves_under(level, n, width)
+            && self.register().follow_for(leaves).await?
+        {
+            at = truth::tile_at(&node, level, n, width);
+        }
+        match at {
             TileAt::Memory(bytes) => Ok(Some(bytes)),
             TileAt::Nowhere => Ok(None),
             TileAt::Database => {

@@ -17,6 +17,7 @@ mod database;
 mod entry;
 mod error;
 mod export;
+mod follower;
 mod held;
 mod keys;
 mod leaf;

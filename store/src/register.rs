@@ -16,6 +16,7 @@ use crate::credential::Credential;
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, LostRevocation, RefusalEntry, Revocation};
 use crate::error::StoreError;
+use crate::follower::Follower;
 use crate::held::{Held, Witness};
 use crate::log::{self, Checkpoint, Head, LogKey};
 use crate::pending::Pending;
@@ -99,6 +100,7 @@ pub(crate) struct Register {
     token_note: Option<TokenNote>,
     pub node: Arc<Node>,
     patrol: Patrol,
+    follower: Follower,
     clock: Arc<Clock>,
     /// When somebody wrote last before this node opened the register, and when that was.
     away: (Timestamp, Timestamp),
@@ -170,6 +172,7 @@ impl Register {
             token_note,
             node,
             patrol: Patrol::default(),
+            follower: Follower::default(),
             clock,
             away,
         };
@@ -234,6 +237,11 @@ impl Register {
         self.ask(Lane::Request, move |sql| Ok(node.follow(sql, false)?)).await?;
         self.clock.learn(&self.node);
         Ok(())
+    }
+
+    /// Follows for a reader who asks for a log of so many leaves. Whether it is worth a second look.
+    pub(crate) async fn follow_for(&self, leaves: u64) -> Result<bool, StoreError> {
+        self.follower.look(leaves, self.node.head().size, self.follow()).await
     }
 
     /// One step of the service's own audit: what came since the last, up to a bound, and a tile of what is old.
