@@ -367,9 +367,14 @@ impl Ledger {
         self.register().ask(Lane::Report, move |sql| queries::count(sql, &filter)).await
     }
 
-    /// Intents from before `older_than` that nobody concluded or revoked, oldest first, at most 1000.
-    pub async fn unconcluded(&self, older_than: Timestamp) -> Result<Vec<Credential>, StoreError> {
-        self.register().unconcluded(older_than).await
+    /// Intents from before `older_than` that nobody concluded or revoked, oldest first; each that is asked for is read.
+    pub async fn unconcluded(&self, older_than: Timestamp, most: usize) -> Result<Vec<Credential>, StoreError> {
+        self.register().unconcluded(older_than, most).await
+    }
+
+    /// How many there are, from the fold.
+    pub fn unconcluded_total(&self, older_than: Timestamp) -> u64 {
+        self.register().node.fold(|fold, _| fold.unconcluded(older_than).count() as u64)
     }
 
     /// Certificates that are due for renewal by the server, the longest due first. What was renewed is due no more.

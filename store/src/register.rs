@@ -36,8 +36,6 @@ const CHECKPOINT_BIT: u64 = 1 << 63;
 const CHECKPOINTS_UNDER_WAY: usize = 16;
 /// So much is hashed on an async thread: well under a tenth of a millisecond.
 const HASHED_BYTES_MAX: usize = 65_536;
-/// An alarm list is for people; what does not fit is in `counts`.
-const UNCONCLUDED_MAX: usize = 1_000;
 /// What the threads have to end in: a database that is frozen holds them for as long as it likes, and what was not answered by then
 /// was not promised.
 const STOP_MAX: Duration = Duration::from_secs(2);
@@ -384,8 +382,8 @@ impl Register {
     }
 
     /// Intents that nobody concluded or revoked. The fold knows them.
-    pub(crate) async fn unconcluded(&self, older_than: Timestamp) -> Result<Vec<Credential>, StoreError> {
-        let operations = self.node.fold(|fold, _| fold.unconcluded(older_than, UNCONCLUDED_MAX));
+    pub(crate) async fn unconcluded(&self, older_than: Timestamp, most: usize) -> Result<Vec<Credential>, StoreError> {
+        let operations: Vec<u64> = self.node.fold(|fold, _| fold.unconcluded(older_than).take(most).collect());
         let node = Arc::clone(&self.node);
         let look = move |sql: &mut dyn Sql| {
             let mut found = Vec::with_capacity(operations.len());

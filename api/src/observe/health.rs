@@ -119,10 +119,10 @@ impl Lookout {
                 alarm.place, alarm.says, alarm.times, alarm.at
             )
         }));
-        let found = lifecycle::alarms(&self.ledger, self.world.now(), &self.renewals).await?;
-        alarms.extend(found.iter().take(ALARMS_MAX).map(ToString::to_string));
-        if found.len() > ALARMS_MAX {
-            alarms.push(format!("There are {} more alarms.", found.len() - ALARMS_MAX));
+        let found = lifecycle::alarms(&self.ledger, self.world.now(), &self.renewals, ALARMS_MAX).await?;
+        alarms.extend(found.first.iter().map(ToString::to_string));
+        if found.total > ALARMS_MAX as u64 {
+            alarms.push(format!("There are {} more alarms.", found.total - ALARMS_MAX as u64));
         }
         Ok(alarms)
     }
