@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ca::{CaError, Profiles, RevocationReason};
+use hsm::KeyKind;
 use policy::{Actor, Role, World};
 use store::{Filter, Kind, State};
 
+use crate::code::key_request;
 use crate::house::{House, accepts, actor, admin, refuses, server_request};
 
 async fn crl_text(house: &House, issuer: &str) -> String {
@@ -139,6 +141,18 @@ async fn an_expired_certificate_leaves_the_crl_late() {
     assert!(listed(&house).await, "a week past its end it is still there");
     house.world.advance(20 * 86_400);
     assert!(!listed(&house).await);
+}
+
+/// What it signed is judged by the time of a time stamp, long after its end: off the list it would be good again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_code_certificate_never_leaves_the_crl() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let made = house.authority.create_code_key(&admin(), key_request("release", KeyKind::P256)).await.unwrap();
+    house.authority.revoke(&admin(), &made.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
+    let end = made.validity.unwrap().not_after();
+    house.world.advance(end.since(house.world.now()) + 60 * 86_400);
+    house.authority.refresh_crls().await.unwrap();
+    assert!(crl_text(&house, "code").await.to_lowercase().contains(made.serial_hex().trim_start_matches('0')));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -238,3 +238,42 @@ pub(super) fn login(house: &House, name: &str) -> u16 {
     let (certificate, key) = (house.path(name).join("cert.pem"), house.path(name).join("key.pem"));
     house.curl(&["--cert", text(&certificate), "--key", text(&key), &house.https("/api/v1/whoami")]).status
 }
+
+/// What a thief does to the texts behind hashes and to the bytes of CRLs: an auditor reads no other text, the public gets no other
+/// CRL, and what the node made before goes on being served until it ends.
+#[test]
+fn texts_and_crls_that_a_thief_touched_are_given_to_nobody_running_and_restarted() {
+    on_both(|mut robbed| {
+        let entries = robbed.house.json(&["audit", "list", "--limit", "1000"]);
+        let policy = entries.as_array().expect("a list").iter().find_map(|entry| entry["grant"]["policy"].as_str());
+        let policy = policy.expect("a leaf names its policy").to_owned();
+        let crl = |house: &House| house.curl(&[&house.http("/crl/tls.crl")]);
+        let before = crl(&robbed.house).body;
+        robbed.house.run(&["audit", "show", &policy]);
+        robbed.steal(
+            "UPDATE record SET body = replace(body, 'permit', 'forbid') WHERE kind = 'policy-text'; \
+             UPDATE object SET bytes = (SELECT o.bytes FROM object o WHERE o.slot = (SELECT MIN(slot) FROM object)) \
+             WHERE slot <> (SELECT MIN(slot) FROM object);",
+        );
+        for restarted in [false, true] {
+            if restarted {
+                robbed.house.stop();
+                robbed.house.start();
+            }
+            let shown = robbed.house.output(&["audit", "show", &policy]);
+            assert!(!shown.status.success(), "a text that is not its hash's is shown: {shown:?}");
+            let served = crl(&robbed.house);
+            assert!(served.status != 200 || is_of_tls(&robbed.house, &served.body), "another issuer's CRL is served");
+            assert!(restarted || served.body == before, "what is in memory is served");
+            let named = |what: &str| robbed.alarms().contains(what);
+            assert!(until(PATIENCE, || named("policy-text") && named("object")), "{}", robbed.alarms());
+        }
+    });
+}
+
+fn is_of_tls(house: &House, crl: &[u8]) -> bool {
+    let file = house.path("served.crl");
+    std::fs::write(&file, crl).expect("a file");
+    let shown = succeed(command("openssl", &["crl", "-inform", "DER", "-noout", "-issuer", "-in", text(&file)]));
+    shown.contains("TLS")
+}

@@ -18,6 +18,7 @@ use crate::encode::crl::{CrlParts, append_entry};
 use crate::encode::x509::{authority_key_identifier, extension};
 use crate::error::DraftError;
 use crate::issuers::Issuing;
+use crate::issuers::labels::CODE;
 
 /// What a CRL is to say.
 pub(super) struct CrlPlan<'a> {
@@ -70,9 +71,10 @@ pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, Draf
 
 /// When a revoked certificate may leave the list. RFC 5280 section 3.3: "An entry MUST NOT be removed from the CRL until it
 /// appears on one regularly scheduled CRL issued beyond the revoked certificate's validity period." Twice the lifetime of a CRL
-/// is that and some.
-pub(super) fn leaves_at(row: &RevokedRow) -> Option<Timestamp> {
-    row.not_after.map(|end| end.plus_secs(2 * VALIDITY_SECS))
+/// is that and some. What signed code is never off it: a signature with a time stamp is judged long after its certificate's end, and
+/// would be good again.
+pub(super) fn leaves_at(issuer: &Issuing, row: &RevokedRow) -> Option<Timestamp> {
+    row.not_after.filter(|_| issuer.label != CODE).map(|end| end.plus_secs(2 * VALIDITY_SECS))
 }
 
 /// Whether it is of the kind that CRLs list.

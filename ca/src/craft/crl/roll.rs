@@ -84,7 +84,7 @@ impl Roll {
         let (mut news, mut told) = (News::default(), self.told);
         loop {
             let some = ledger.revocations_in(&issuer.label, told..told.saturating_add(ROWS));
-            news.add(&some.rows, now).map_err(DraftError::from)?;
+            news.add(issuer, &some.rows, now).map_err(DraftError::from)?;
             told += some.rows.len();
             if told as u64 >= some.covers.revocations() {
                 return Ok((news, told, some.covers));
@@ -97,9 +97,9 @@ impl Roll {
 }
 
 impl News {
-    fn add(&mut self, rows: &[RevokedRow], now: Timestamp) -> Result<(), der::Error> {
+    fn add(&mut self, issuer: &Issuing, rows: &[RevokedRow], now: Timestamp) -> Result<(), der::Error> {
         for row in rows.iter().filter(|row| is_listed(row)) {
-            let leaves = leaves_at(row);
+            let leaves = leaves_at(issuer, row);
             if leaves.is_none_or(|leaves| now <= leaves) {
                 append(&mut self.listed.entries, row)?;
                 self.listed.count += 1;
