@@ -312,7 +312,8 @@ impl Config {
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
         let refuse = |key: &str, reason: String, write: &str| ConfigError::new(file, key, reason, write);
         let raw: Raw = toml::from_str(text).map_err(|e| refuse("(syntax)", e.to_string(), ""))?;
-        let dir = file.parent().unwrap_or(Path::new("."));
+        // A bare name stands in the folder the command is given in.
+        let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let dir = std::path::absolute(dir).map_err(|e| refuse("(file)", e.to_string(), ""))?;
 
         check_url(&raw.server.public_http, "http://")
@@ -483,6 +484,12 @@ dns = ["*.test"]
         assert!(config.database_url.starts_with("sqlite:/"));
         assert!(config.policies.is_absolute());
         assert_eq!(config.acme.unwrap().http01_port, 80);
+    }
+
+    #[test]
+    fn a_bare_name_is_a_file_of_the_folder_the_command_is_given_in() {
+        let config = Config::parse(GOOD, Path::new("chancery.toml")).unwrap();
+        assert_eq!(config.policies, std::env::current_dir().unwrap().join("policies"));
     }
 
     #[test]

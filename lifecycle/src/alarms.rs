@@ -28,13 +28,28 @@ pub enum Alarm {
     NotRenewed(Overdue),
 }
 
+/// What there is, and so much of it as is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarms {
+    /// The first of them.
+    pub first: Vec<Alarm>,
+    /// How many there are.
+    pub total: u64,
+}
+
 /// The alarms at `now`: intents older than a minute without a conclusion, the oldest first, then renewals that
-/// are overdue, the first to expire first.
-pub async fn alarms(ledger: &Ledger, now: Timestamp, renewals: &RenewalWatch) -> Result<Vec<Alarm>, StoreError> {
-    let mut open = ledger.unconcluded(now.plus_secs(-CONCLUDED_WITHIN_SECS)).await?;
-    open.sort_by_key(|credential| credential.operation);
-    let open = open.iter().map(Alarm::unconcluded);
-    Ok(open.chain(renewals.overdue().into_iter().map(Alarm::NotRenewed)).collect())
+/// are overdue, the first to expire first. `most` are read and told; the others are counted.
+pub async fn alarms(
+    ledger: &Ledger,
+    now: Timestamp,
+    renewals: &RenewalWatch,
+    most: usize,
+) -> Result<Alarms, StoreError> {
+    let older_than = now.plus_secs(-CONCLUDED_WITHIN_SECS);
+    let (open, overdue) = (ledger.unconcluded(older_than, most).await?, renewals.overdue());
+    let total = ledger.unconcluded_total(older_than) + overdue.len() as u64;
+    let first = open.iter().map(Alarm::unconcluded).chain(overdue.into_iter().map(Alarm::NotRenewed)).take(most);
+    Ok(Alarms { first: first.collect(), total })
 }
 
 impl Alarm {

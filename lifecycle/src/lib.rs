@@ -24,7 +24,7 @@ mod lease;
 mod renewer;
 mod watch;
 
-pub use alarms::{Alarm, alarms};
+pub use alarms::{Alarm, Alarms, alarms};
 pub use forecast::{Bucket, Expiring, Forecast};
 pub use renewer::Renewer;
 pub use summary::Summary;

@@ -182,10 +182,49 @@ async fn a_name_taken_from_its_owner_is_not_renewed_and_somebody_hears_of_it() {
     turns(&mut renewer).await;
     turns(&mut renewer).await;
     assert_eq!(house.certificates("www.example.internal").await.len(), 1);
-    let alarms = alarms(authority.ledger(), house.world.now(), &renewer.watch()).await.unwrap();
-    let [Alarm::NotRenewed(overdue)] = alarms.as_slice() else { panic!("{alarms:?}") };
-    assert_eq!(overdue.serial, old.serial_hex());
-    assert!(alarms[0].to_string().contains("outside the name rules of owner web"), "{}", alarms[0]);
+    let found = alarms(authority.ledger(), house.world.now(), &renewer.watch(), 10).await.unwrap();
+    let [Alarm::NotRenewed(overdue)] = found.first.as_slice() else { panic!("{found:?}") };
+    assert_eq!((overdue.serial.as_str(), found.total), (old.serial_hex().as_str(), 1));
+    assert!(found.first[0].to_string().contains("outside the name rules of owner web"), "{}", found.first[0]);
+    // What was intended and not concluded comes first; what is not told is counted.
+    let (pool, _mint) = hsm::open(house.token.config()).unwrap();
+    for n in 0..3 {
+        authority.ledger().intend(intended(&old, pool.find("tls").await.unwrap(), n)).await.unwrap();
+    }
+    house.world.advance(61);
+    for (most, told) in [(1, "1"), (3, "111"), (4, "1112"), (10, "1112")] {
+        let found = alarms(authority.ledger(), house.world.now(), &renewer.watch(), most).await.unwrap();
+        let kind = |alarm: &Alarm| match alarm {
+            Alarm::Unconcluded { .. } => '1',
+            Alarm::NotRenewed(_) => '2',
+        };
+        let kinds: String = found.first.iter().map(kind).collect();
+        assert_eq!((kinds.as_str(), found.total), (told, 4), "{found:?}");
+    }
+}
+
+/// As a crash leaves it that came after the intent.
+fn intended(like: &Issued, key: hsm::Key, n: u8) -> store::Entry {
+    let like = (**like).clone();
+    store::Entry {
+        kind: like.kind,
+        actor: like.actor,
+        grant: like.grant,
+        profile: like.profile,
+        profile_hash: like.profile_hash,
+        key,
+        message: hsm::Message::from(like.tbs),
+        serial: vec![1, 1, 9, n],
+        issuer: like.issuer,
+        owner: like.owner,
+        subject: like.subject,
+        names: like.names,
+        key_hash: like.key_hash,
+        validity: like.validity,
+        covers: None,
+        renews: None,
+        details: like.details,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

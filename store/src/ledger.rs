@@ -22,6 +22,7 @@ use crate::export::{self, Exported};
 use crate::held::Held;
 use crate::keys;
 use crate::log::{self, Head, LogKey, TILE_WIDTH};
+use crate::meeting;
 use crate::prepare::Outcome;
 use crate::queries;
 use crate::reader::Lane;
@@ -389,9 +390,14 @@ impl Ledger {
         self.register().ask(Lane::Report, move |sql| queries::count(sql, &filter)).await
     }
 
-    /// Intents from before `older_than` that nobody concluded or revoked, oldest first, at most 1000.
-    pub async fn unconcluded(&self, older_than: Timestamp) -> Result<Vec<Credential>, StoreError> {
-        self.register().unconcluded(older_than).await
+    /// Intents from before `older_than` that nobody concluded or revoked, oldest first; each that is asked for is read.
+    pub async fn unconcluded(&self, older_than: Timestamp, most: usize) -> Result<Vec<Credential>, StoreError> {
+        self.register().unconcluded(older_than, most).await
+    }
+
+    /// How many there are, from the fold.
+    pub fn unconcluded_total(&self, older_than: Timestamp) -> u64 {
+        self.register().node.fold(|fold, _| fold.unconcluded(older_than).count() as u64)
     }
 
     /// Certificates that are due for renewal by the server, the longest due first. What was renewed is due no more.
@@ -429,7 +435,7 @@ impl Ledger {
     /// Holds this node's tree against what other nodes with this token signed, by the token's own memory: two nodes that were led onto
     /// two registers stop. Call it every few seconds, from a task of its own.
     pub async fn meet(&self) -> Result<(), StoreError> {
-        self.register().meet().await
+        meeting::meet(self.register()).await
     }
 
     /// Raises an alarm about something that the register should hold and does not, as somebody outside this room knows: a
@@ -553,13 +559,21 @@ impl Ledger {
     }
 
     /// A tile of hashes, `width` of them (256 is a full tile); none where the log does not reach. From memory where it is
-    /// unfinished or was read lately; else the database's, if the tree in memory proves it.
+    /// unfinished or was read lately; else the database's, if the tree in memory proves it. What lies just beyond the end is looked for
+    /// once: another node may have signed it.
     pub async fn tile(&self, level: u8, n: u64, width: u16) -> Result<Option<Bytes>, StoreError> {
         if !(1..=TILE_WIDTH).contains(&width) {
             return Ok(None);
         }
         let node = Arc::clone(&self.register().node);
-        match truth::tile_at(&node, level, n, width) {
+        let mut at = truth::tile_at(&node, level, n, width);
+        if matches!(at, TileAt::Nowhere)
+            && let Some(leaves) = log::leaves_under(level, n, width)
+            && self.register().follow_for(leaves).await?
+        {
+            at = truth::tile_at(&node, level, n, width);
+        }
+        match at {
             TileAt::Memory(bytes) => Ok(Some(bytes)),
             TileAt::Nowhere => Ok(None),
             TileAt::Database => {

@@ -17,6 +17,7 @@ use crate::credential::Credential;
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, LostRevocation, RefusalEntry, Revocation};
 use crate::error::StoreError;
+use crate::follower::Follower;
 use crate::held::{Held, Witness};
 use crate::log::{self, Checkpoint, Head, LogKey};
 use crate::pending::Pending;
@@ -36,8 +37,6 @@ const CHECKPOINT_BIT: u64 = 1 << 63;
 const CHECKPOINTS_UNDER_WAY: usize = 16;
 /// So much is hashed on an async thread: well under a tenth of a millisecond.
 const HASHED_BYTES_MAX: usize = 65_536;
-/// An alarm list is for people; what does not fit is in `counts`.
-const UNCONCLUDED_MAX: usize = 1_000;
 /// What the threads have to end in: a database that is frozen holds them for as long as it likes, and what was not answered by then
 /// was not promised.
 const STOP_MAX: Duration = Duration::from_secs(2);
@@ -100,6 +99,7 @@ pub(crate) struct Register {
     token_note: Option<TokenNote>,
     pub node: Arc<Node>,
     patrol: Patrol,
+    follower: Follower,
     clock: Arc<Clock>,
     conditions: Arc<Conditions>,
     /// When somebody wrote last before this node opened the register, and when that was.
@@ -150,7 +150,9 @@ impl Register {
                     (node, Some((before, anchor)))
                 }
                 anchor @ (Some(_) | None) => {
-                    (Node::load(sql.as_mut(), &log.origin, key, (anchor, in_token), world)?, None)
+                    let node = Node::load(sql.as_mut(), &log.origin, key, (anchor, in_token), world)?;
+                    truth::last_leaves(&node, sql.as_mut())?;
+                    (node, None)
                 }
             };
             let node = Arc::new(node);
@@ -173,6 +175,7 @@ impl Register {
             token_note,
             node,
             patrol: Patrol::default(),
+            follower: Follower::default(),
             clock,
             conditions,
             away,
@@ -190,48 +193,9 @@ impl Register {
         blocking(move || node.go_on(anchor)).await
     }
 
-    /// Holds this node's tree against what other nodes with the token signed, outside the database: two nodes may be led onto two
-    /// registers, each of which looks whole.
-    pub(crate) async fn meet(&self) -> Result<(), StoreError> {
-        let Some(note) = &self.token_note else { return Ok(()) };
-        // The token first: a head in it was durable before it was signed, so the register that is read afterwards has it.
-        let heads = note.unmet().await?;
-        self.follow().await?;
-        let mut reached = true;
-        for theirs in heads {
-            let size = self.node.head().size;
-            if theirs.size > size {
-                reached = false;
-                if note.reached(false, self.node.gone_by()) {
-                    let says = "the token has a signed head of another register";
-                    return Err(self
-                        .node
-                        .hold(format!("{says}: of {} leaves, and this one ends at {size}", theirs.size))
-                        .into());
-                }
-                continue;
-            }
-            let node = Arc::clone(&self.node);
-            let root = self.ask(Lane::Request, move |sql| truth::root_at(&node, sql, theirs.size)).await?;
-            match root {
-                Ok(root) if root == theirs.root => note.agreed(theirs),
-                Ok(_) => {
-                    let says = "the token has a signed head of another register";
-                    return Err(self
-                        .node
-                        .hold(format!("{says}: other leaves, the first {} of them", theirs.size))
-                        .into());
-                }
-                Err(why) => {
-                    self.node.alarm("log", &why);
-                    return Err(StoreError::Altered(why));
-                }
-            }
-        }
-        if reached {
-            note.reached(true, self.node.gone_by());
-        }
-        Ok(())
+    /// Where nodes meet; none where nothing is kept outside the database.
+    pub(crate) fn token_note(&self) -> Option<&TokenNote> {
+        self.token_note.as_ref()
     }
 
     /// Keeps the newest signed checkpoint in the token: the node ends. One that is held does not: its register may be the wrong one.
@@ -279,25 +243,30 @@ impl Register {
         Ok(())
     }
 
+    /// Follows for a reader who asks for a log of so many leaves. Whether it is worth a second look.
+    pub(crate) async fn follow_for(&self, leaves: u64) -> Result<bool, StoreError> {
+        self.follower.look(leaves, self.node.head().size, self.follow()).await
+    }
+
     /// One step of the service's own audit: what came since the last, up to a bound, and a tile of what is old.
     pub(crate) async fn audit_step(&self) -> Result<AuditState, StoreError> {
         self.follow().await?;
         for _ in 0..NEW_TILES {
             let Some(range) = self.patrol.next_new(self.node.head().size) else { break };
-            let (to, findings) = self.look(range).await?;
-            self.patrol.seen_new(to, findings);
+            let findings = self.look(range.clone()).await?;
+            self.patrol.seen_new(range.end, findings);
         }
         if let Some(range) = self.patrol.next_old(self.node.head().size, self.now()) {
-            let (to, findings) = self.look(range).await?;
-            self.patrol.seen_old(to, findings);
+            let findings = self.look(range.clone()).await?;
+            self.patrol.seen_old(range, findings);
         }
         Ok(self.patrol.state())
     }
 
-    async fn look(&self, range: Range<u64>) -> Result<(u64, u64), StoreError> {
+    async fn look(&self, range: Range<u64>) -> Result<u64, StoreError> {
         let node = Arc::clone(&self.node);
-        let (to, findings) = self.ask(Lane::Report, move |sql| verify::look(&node, sql, range.clone())).await?;
-        Ok((to, findings.len() as u64))
+        let findings = self.ask(Lane::Report, move |sql| verify::look(&node, sql, range.clone())).await?;
+        Ok(findings.len() as u64)
     }
 
     /// How far the service's own audit is.
@@ -444,8 +413,8 @@ impl Register {
     }
 
     /// Intents that nobody concluded or revoked. The fold knows them.
-    pub(crate) async fn unconcluded(&self, older_than: Timestamp) -> Result<Vec<Credential>, StoreError> {
-        let operations = self.node.fold(|fold, _| fold.unconcluded(older_than, UNCONCLUDED_MAX));
+    pub(crate) async fn unconcluded(&self, older_than: Timestamp, most: usize) -> Result<Vec<Credential>, StoreError> {
+        let operations: Vec<u64> = self.node.fold(|fold, _| fold.unconcluded(older_than).take(most).collect());
         let node = Arc::clone(&self.node);
         let look = move |sql: &mut dyn Sql| {
             let mut found = Vec::with_capacity(operations.len());

@@ -55,7 +55,7 @@ fn inside() {
         // Reading goes on.
         let there = house.ledger.credential(&before.serial_hex()).await.unwrap().unwrap();
         assert_eq!(there, before.into_credential());
-        assert_eq!(house.ledger.unconcluded(house.world.now().plus_secs(1)).await.unwrap().len(), 1);
+        assert_eq!(house.ledger.unconcluded(house.world.now().plus_secs(1), 100).await.unwrap().len(), 1);
         limit("unlimited");
         // Nobody restarts anything; the signature that could not be written is not lost.
         house.issue(4).await;

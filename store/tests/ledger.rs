@@ -33,14 +33,14 @@ fn an_intent_survives_a_restart_and_can_still_be_revoked() {
         let operation = intent.operation();
         let house = house.reopened(&database).await;
         let later = house.world.now().plus_secs(1);
-        let alarms = house.ledger.unconcluded(later).await.unwrap();
+        let alarms = house.ledger.unconcluded(later, 100).await.unwrap();
         assert_eq!(alarms.iter().map(|c| (c.operation, c.state)).collect::<Vec<_>>(), [(operation, State::Intended)]);
-        assert!(house.ledger.unconcluded(house.world.now()).await.unwrap().is_empty());
+        assert!(house.ledger.unconcluded(house.world.now(), 100).await.unwrap().is_empty());
         assert_eq!(verified(database.clone(), None).unconcluded, [operation]);
         house.ledger.revoke(revocation(operation)).await.unwrap();
         let revoked = house.ledger.credential_by_operation(operation).await.unwrap().unwrap();
         assert_eq!((revoked.state, revoked.reason, revoked.signature.clone()), (State::Revoked, Some(1), None));
-        assert!(house.ledger.unconcluded(later).await.unwrap().is_empty());
+        assert!(house.ledger.unconcluded(later, 100).await.unwrap().is_empty());
         is_clean(&verified(database, None));
     });
 }
@@ -71,8 +71,27 @@ fn an_alarm_stands_until_its_operation_is_settled() {
     });
 }
 
+#[test]
+fn what_is_not_shown_is_counted_and_not_read() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        let mut open = Vec::new();
+        for n in 0..5 {
+            open.push(house.ledger.intend(house.entry(n)).await.unwrap().operation());
+        }
+        // Whoever reads one of the others meets a row that is none.
+        write_beside(&database, &format!("UPDATE intent SET owner = 'bank' WHERE op > {}", open[1]));
+        let later = house.world.now().plus_secs(1);
+        let shown = house.ledger.unconcluded(later, 2).await.unwrap();
+        assert_eq!(shown.iter().map(|credential| credential.operation).collect::<Vec<_>>(), open[..2]);
+        assert_eq!((house.ledger.unconcluded_total(later), house.ledger.integrity().alarms_total), (5, 0));
+        assert!(house.ledger.unconcluded(later, 3).await.is_err());
+        assert_eq!(house.ledger.unconcluded_total(house.world.now()), 0);
+    });
+}
+
 async fn alarms(house: &House, older_than: policy::Timestamp) -> Vec<u64> {
-    house.ledger.unconcluded(older_than).await.unwrap().iter().map(|credential| credential.operation).collect()
+    house.ledger.unconcluded(older_than, 100).await.unwrap().iter().map(|credential| credential.operation).collect()
 }
 
 #[test]

@@ -198,6 +198,29 @@ fn a_log_that_does_not_extend_its_checkpoint_is_not_signed() {
 }
 
 #[test]
+fn a_tile_that_another_node_signed_a_moment_ago_is_there() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        let other = house.beside(&database).await;
+        for n in 1..4 {
+            house.issue(n).await;
+            let (size, _) = opened(&house.checkpoint().await, &house.ledger.verifier_key(&house.log).unwrap());
+            assert!(other.ledger.head().size < size);
+            let tile = other.ledger.tile(0, 0, size as u16).await.unwrap();
+            assert_eq!(tile, house.ledger.tile(0, 0, size as u16).await.unwrap());
+            assert!(tile.is_some());
+        }
+        // What no log can have by now is not looked for.
+        house.issue(4).await;
+        let known = other.ledger.head();
+        for (level, n) in [(0, 1_000), (3, 0), (9, 0), (0, u64::MAX)] {
+            assert_eq!(other.ledger.tile(level, n, 256).await.unwrap(), None);
+        }
+        assert_eq!(other.ledger.head(), known);
+    });
+}
+
+#[test]
 fn a_tile_that_was_altered_is_not_served() {
     on_sqlite(|database| async move {
         let house = House::open(&database).await;

@@ -17,8 +17,16 @@ const FORK: &str = "CREATE SCHEMA fork; DO $$ DECLARE t text; BEGIN \
 
 fn forked(database: &Database) -> Database {
     write_beside(database, FORK);
+    fork_of(database)
+}
+
+fn fork_of(database: &Database) -> Database {
+    Database::Postgres(format!("{}?options=-csearch_path%3Dfork", url_of(database)))
+}
+
+fn url_of(database: &Database) -> &str {
     match database {
-        Database::Postgres(url) => Database::Postgres(format!("{url}?options=-csearch_path%3Dfork")),
+        Database::Postgres(url) => url,
         Database::Sqlite(_) => panic!("PostgreSQL's"),
     }
 }
@@ -56,6 +64,85 @@ fn two_nodes_on_two_registers_stop() {
         held(two.ledger.record(vec![support::record("x", None)]).await.map(drop).and(two.ledger.follow().await));
         assert!(two.ledger.integrity().held.is_some() && !two.ledger.integrity().alarms.is_empty());
         assert!(two_state.path().join("held").exists());
+    });
+}
+
+/// Two nodes, the second on a copy of the register, each with an entry that the other lacks.
+async fn apart(database: &Database, states: [&Path; 2]) -> [House; 2] {
+    let one = House::open_in(database, states[0]).await;
+    let two = one.beside_in(&forked(database), states[1]).await;
+    one.issue(1).await;
+    two.issue(2).await;
+    [one, two]
+}
+
+/// Who of the two is further by some hundred leaves, if one is; who has the newest checkpoint in the token; who looks first.
+const MEETINGS: [(Option<usize>, usize, usize); 6] =
+    [(None, 0, 1), (None, 1, 0), (Some(0), 0, 1), (Some(0), 1, 0), (Some(1), 0, 1), (Some(1), 1, 0)];
+
+#[test]
+fn both_sides_of_a_split_view_stop_whichever_notices_first() {
+    let postgres = TestPostgres::start();
+    for (further, told_by, first) in MEETINGS {
+        run(async {
+            let states = [(); 2].map(|()| tempfile::tempdir().unwrap());
+            let database = postgres.database();
+            let nodes = apart(&database, [states[0].path(), states[1].path()]).await;
+            for n in 0..if further.is_some() { 600 } else { 0 } {
+                let further = &nodes[further.unwrap()];
+                further.ledger.record(vec![support::record(&format!("r{n}"), Some(0))]).await.unwrap();
+            }
+            told(&nodes[told_by]).await;
+            for node in [first, 1 - first] {
+                // What lies beyond a register is looked at for some seconds.
+                let _ = nodes[node].ledger.meet().await;
+                nodes[node].world.advance(5);
+                held(nodes[node].ledger.meet().await);
+                assert!(states[node].path().join("held").exists());
+            }
+        });
+    }
+}
+
+#[test]
+fn of_many_nodes_on_two_registers_all_stop_and_an_operator_ends_it() {
+    let postgres = TestPostgres::start();
+    run(async {
+        let states = [(); 6].map(|()| tempfile::tempdir().unwrap());
+        let (database, at) = (postgres.database(), |n: usize| states[n].path());
+        let [one, two] = apart(&database, [at(0), at(1)]).await;
+        let fork = fork_of(&database);
+        // Of each register three nodes. The second's first one leaves what the three of the first have to find, whoever of them writes
+        // before the last has looked.
+        let second = [two.beside_in(&fork, at(3)).await, two.beside_in(&fork, at(5)).await];
+        let first = [one.beside_in(&database, at(2)).await, one.beside_in(&database, at(4)).await];
+        told(&one).await;
+        held(two.ledger.meet().await);
+        for (n, node) in [&one, &first[0], &first[1]].into_iter().enumerate() {
+            node.issue(30 + n as u64).await;
+            held(node.ledger.meet().await);
+        }
+        for (n, node) in second.iter().enumerate() {
+            node.issue(10 + n as u64).await;
+            held(node.ledger.meet().await);
+        }
+        // The operator goes on with the first register. What the token had of the second is forgotten.
+        let closed = one.closed().await;
+        let (one, _) = closed.resume(&database, at(0), "the second was a copy").await.unwrap();
+        for n in 0..4 {
+            one.issue(20 + n).await;
+            told(&one).await;
+            one.ledger.meet().await.unwrap();
+        }
+        let closed = two.closed().await;
+        let (two, _) = closed.resume(&database, at(1), "it was led to a copy").await.unwrap();
+        for node in [&one, &two] {
+            told(node).await;
+            node.ledger.meet().await.unwrap();
+            node.world.advance(60);
+            node.ledger.meet().await.unwrap();
+        }
+        assert_eq!(one.ledger.head(), two.ledger.head());
     });
 }
 

@@ -93,12 +93,32 @@ fn a_new_row_is_looked_at_by_the_next_step() {
     on_both(|database| async move {
         let house = filled(&database).await;
         let start = house.ledger.audit_step().await.unwrap();
-        assert_eq!((start.newest, start.round_at), (house.ledger.head().size, 256));
+        let size = house.ledger.head().size;
+        assert_eq!((start.newest, start.round_at), (size, size % 256));
         let version = house.ledger.record(vec![record("new", Some(0))]).await.unwrap()[0];
         write_beside(&database, "UPDATE record SET owner = 'bank' WHERE id = 'new'");
         let state = house.ledger.audit_step().await.unwrap();
         assert_eq!((state.newest, state.findings), (version, 1));
         assert!(house.ledger.integrity().alarms[0].place.starts_with(&format!("record leaf={}", version - 1)));
+    });
+}
+
+#[test]
+fn a_start_looks_at_the_last_rows_first() {
+    on_sqlite(|database| async move {
+        let house = filled(&database).await;
+        write_beside(&database, "UPDATE record SET owner = 'bank' WHERE id = 'r599'");
+        let house = house.reopened(&database).await;
+        let state = house.ledger.audit_step().await.unwrap();
+        assert_eq!((state.findings, state.round_at), (1, house.ledger.head().size % 256));
+        // Then down to the first, and the next round begins at the end again.
+        write_beside(&database, "UPDATE record SET owner = 'bank' WHERE id = 'a'");
+        house.ledger.audit_step().await.unwrap();
+        let state = house.ledger.audit_step().await.unwrap();
+        assert_eq!((state.findings, state.round_at, state.all_since), (2, house.ledger.head().size, None));
+        let state = house.ledger.audit_step().await.unwrap();
+        assert_eq!((state.findings, state.round_at), (3, house.ledger.head().size % 256));
+        assert_eq!(state.all_since, Some(house.world.now()));
     });
 }
 

@@ -87,7 +87,7 @@ async fn exercise(database: &Database) {
     ledger.counts().await.unwrap();
     ledger.count(Filter::default()).await.unwrap();
     ledger.expiring(None, house.world.now()).await.unwrap();
-    ledger.unconcluded(Timestamp::from_unix(i64::MAX / 4)).await.unwrap();
+    ledger.unconcluded(Timestamp::from_unix(i64::MAX / 4), 100).await.unwrap();
     let later = house.world.now().plus_secs(1_000 * DAY);
     let due = DueFilter { until: later, ends_after: house.world.now(), after: None, limit: 10 };
     assert!(!ledger.due(due).await.unwrap().is_empty());

@@ -195,7 +195,7 @@ fn counters_follow_every_life() {
         assert_eq!(count(Filter { certificates: true, ..Filter::default() }).await.unwrap(), 4);
         assert_eq!(count(Filter { owner: Some("web".into()), ..Filter::default() }).await.unwrap(), 4);
         assert_eq!(count(Filter { state: Some(State::Revoked), ..Filter::default() }).await.unwrap(), 3);
-        assert!(house.ledger.unconcluded(Timestamp::from_unix(i64::MAX / 4)).await.unwrap().is_empty());
+        assert!(house.ledger.unconcluded(Timestamp::from_unix(i64::MAX / 4), 100).await.unwrap().is_empty());
         is_clean(&verified(database, None));
     });
 }

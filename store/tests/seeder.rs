@@ -74,7 +74,7 @@ fn a_service_goes_on_from_a_seeded_register_and_verify_finds_nothing() {
         assert_eq!((last.state, last.names.len()), (store::State::Revoked, 2));
         assert_eq!(house.ledger.revocations("tls").rows.len() as u64, revoked);
         assert!(house.ledger.record_get("thing", "a").await.unwrap().is_some());
-        assert!(house.ledger.unconcluded(house.world.now().plus_secs(1)).await.unwrap().is_empty());
+        assert!(house.ledger.unconcluded(house.world.now().plus_secs(1), 100).await.unwrap().is_empty());
         house.issue(9_000).await;
         house.checkpoint().await;
         let report = blocking(move || verified(database, None)).await;

@@ -544,6 +544,35 @@ fn a_cut_log_stops_the_running_node_and_its_next_start() {
     });
 }
 
+/// What is taken of the last leaves under a head that says nothing of it: of the unfinished tile, and of the one before.
+const LAST: [&str; 5] = [
+    "DELETE FROM leaf WHERE idx >= (SELECT size - 2 FROM head)",
+    "UPDATE leaf SET (hash, bytes) = (SELECT o.hash, o.bytes FROM leaf o WHERE o.idx = 2) WHERE idx = (SELECT size - 1 FROM head)",
+    "DELETE FROM leaf WHERE idx = 300",
+    "UPDATE leaf SET bytes = CAST(replace(bytes, 'r300', 'r301') AS BLOB) WHERE idx = 300",
+    "UPDATE leaf SET bytes = CAST(replace(bytes, 'r513', 'r514') AS BLOB) WHERE idx = 513",
+];
+
+#[test]
+fn a_start_misses_the_last_leaves_although_the_head_and_the_image_speak_of_them() {
+    for taken in LAST {
+        on_sqlite(|database| async move {
+            let state = tempfile::tempdir().unwrap();
+            let house = House::open_in(&database, state.path()).await;
+            for n in house.ledger.head().size..515 {
+                house.ledger.record(vec![record(&format!("r{n}"), Some(0))]).await.unwrap();
+            }
+            let closed = house.closed().await;
+            closed.open(&database, Some(state.path())).await.unwrap().close().await;
+            write_beside(&database, taken);
+            let refused = closed.open(&database, Some(state.path())).await;
+            assert!(matches!(refused, Err(StoreError::Held(_))), "{taken}: {refused:?}");
+            let refused = closed.resume(&database, state.path(), "it was cut").await.map(drop);
+            assert!(matches!(refused, Err(StoreError::Held(_))), "{taken}: {refused:?}");
+        });
+    }
+}
+
 #[test]
 fn leaves_that_no_node_sealed_are_not_followed() {
     on_both(|database| async move {

@@ -192,14 +192,14 @@ impl Lookout {
                 bytes >> 20
             )
         }));
-        let found = match lifecycle::alarms(&self.ledger, self.world.now(), &self.renewals).await {
+        let found = match lifecycle::alarms(&self.ledger, self.world.now(), &self.renewals, ALARMS_MAX).await {
             // What a register that is held does not have was told already.
-            Err(StoreError::Held(_)) if is_held => Vec::new(),
+            Err(StoreError::Held(_)) if is_held => return Ok(alarms),
             found => found?,
         };
-        alarms.extend(found.iter().take(ALARMS_MAX).map(ToString::to_string));
-        if found.len() > ALARMS_MAX {
-            alarms.push(format!("There are {} more alarms.", found.len() - ALARMS_MAX));
+        alarms.extend(found.first.iter().map(ToString::to_string));
+        if found.total > ALARMS_MAX as u64 {
+            alarms.push(format!("There are {} more alarms.", found.total - ALARMS_MAX as u64));
         }
         Ok(alarms)
     }

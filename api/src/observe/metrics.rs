@@ -122,7 +122,11 @@ impl Audit {
     fn register(&self, registry: &mut Registry) {
         let count = [
             ("audit_newest_leaf", "Leaves up to this one were audited as they came", &self.newest),
-            ("audit_round_leaf", "How far the present round through all leaves and their rows is", &self.round_at),
+            (
+                "audit_round_leaf",
+                "Leaves that the present round through all of them looked at, the newest first",
+                &self.round_at,
+            ),
             ("audit_findings", "Findings of the service's own audit since its start", &self.findings),
             ("register_alarms", "Alarms about rows that are not what the log says, since the start", &self.alarms),
         ];

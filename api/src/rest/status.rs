@@ -65,7 +65,7 @@ struct LogStatus {
 struct Audited {
     /// New leaves up to this one were looked at as they came.
     newest: u64,
-    /// How far the present round through all leaves is.
+    /// How many leaves the present round through all of them looked at, the newest first.
     round_at: u64,
     /// Every leaf and row was looked at since then; null until the first round is through.
     #[schema(value_type = Option<String>, format = DateTime)]

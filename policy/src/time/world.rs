@@ -7,19 +7,27 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::time::stamp::Timestamp;
+
+/// The clock that nobody sets. `CLOCK_MONOTONIC`, which `Instant` reads, stands still on Linux while the machine sleeps: what
+/// wakes up then would find its clock on the wall ahead.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const RUNNING: ClockId = ClockId::Boottime;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const RUNNING: ClockId = ClockId::Monotonic;
 
 /// The clock and the dice. Cheap to clone; clones share them.
 #[derive(Clone)]
 pub struct World(Arc<Kind>);
 
 enum Kind {
-    Real { rng: SystemRandom, made: Instant },
+    Real { rng: SystemRandom, made: Duration },
     Fixed(Mutex<Fixed>),
 }
 
@@ -33,7 +41,7 @@ struct Fixed {
 impl World {
     /// The system's clock and the operating system's random generator.
     pub fn real() -> World {
-        World(Arc::new(Kind::Real { rng: SystemRandom::new(), made: Instant::now() }))
+        World(Arc::new(Kind::Real { rng: SystemRandom::new(), made: running() }))
     }
 
     /// A World that a test owns: time moves by [`World::advance`], [`World::set`] and [`World::jump`] alone, bytes follow from
@@ -50,10 +58,10 @@ impl World {
         }
     }
 
-    /// How long this World has been there, by the clock that nobody sets. A machine that sleeps does not count.
+    /// How long this World has been there, by the clock that nobody sets. The sleep of a machine counts.
     pub fn gone_by(&self) -> Duration {
         match &*self.0 {
-            Kind::Real { made, .. } => made.elapsed(),
+            Kind::Real { made, .. } => running().saturating_sub(*made),
             Kind::Fixed(fixed) => lock(fixed).gone_by,
         }
     }
@@ -151,6 +159,11 @@ fn system_now() -> Timestamp {
     Timestamp::from_unix(secs)
 }
 
+fn running() -> Duration {
+    let now = clock_gettime(RUNNING);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
 /// A test thread that panicked while it held the lock left a time and a counter that are both still whole.
 fn lock(fixed: &Mutex<Fixed>) -> MutexGuard<'_, Fixed> {
     fixed.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -183,6 +196,19 @@ mod tests {
         assert_eq!((world.now(), world.gone_by()), (Timestamp::from_unix(960), Duration::from_secs(60)));
         world.set(Timestamp::from_unix(1_000));
         assert_eq!(world.gone_by(), Duration::from_secs(100));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_clock_that_nobody_sets_runs_on_while_a_machine_sleeps() {
+        // What the kernel calls its uptime has the sleep in it, and is cut to hundredths.
+        let before = running();
+        let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+        let uptime: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
+        assert!(before.as_secs_f64() - 0.02 <= uptime && uptime <= running().as_secs_f64());
+        // On a machine that never slept both clocks show the same.
+        assert_eq!(RUNNING, ClockId::Boottime);
+        assert!(World::real().gone_by() < before);
     }
 
     #[test]

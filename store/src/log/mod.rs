@@ -7,9 +7,9 @@ mod tile;
 
 pub(crate) use merkle::{FullTile, Hash, Tree, fold_edge, leaf_hash, tile_root};
 pub use note::verifier_key;
-pub(crate) use note::{Checkpoint, LogKey, check_origin, checkpoint_text, sign_note};
+pub(crate) use note::{Checkpoint, LogKey, check_origin, checkpoint_text, parse_text, sign_note};
 pub(crate) use read::{entries, inclusion_proof, tile};
-pub(crate) use tile::{TILE_WIDTH, entries_path, partial_width, tile_path};
+pub(crate) use tile::{TILE_WIDTH, entries_path, leaves_under, partial_width, tile_path};
 
 /// The tree as committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

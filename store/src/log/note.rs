@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hsm::{Algorithm, Message};
 
+use super::Head;
 use super::merkle::Hash;
 use crate::error::StoreError;
 use crate::schema::sha256;
@@ -150,23 +151,30 @@ impl Checkpoint {
         }
         // The text is separated from the signatures by the last empty line.
         let (text, signatures) = note.rsplit_once("\n\n").ok_or("no blank line before the signatures")?;
-        let (origin, size, root) = match text.split('\n').collect::<Vec<_>>().as_slice() {
-            [origin, size, root] => (*origin, *size, *root),
-            _ => return Err("the text is not origin, size and root".into()),
-        };
-        let number: u64 = size.parse().map_err(|_| "the size is not a number")?;
-        if origin.is_empty() || number.to_string() != size {
-            return Err("the origin is empty or the size is not canonical".into());
-        }
-        let root = STANDARD.decode(root).ok().and_then(|root| root.try_into().ok());
+        let text = format!("{text}\n");
+        let (origin, head) = parse_text(&text)?;
         Ok(Checkpoint {
             origin: origin.to_owned(),
-            size: number,
-            root: root.ok_or("the root is not the base64 of 32 bytes")?,
-            text: format!("{text}\n"),
+            size: head.size,
+            root: head.root,
             signatures: parse_signatures(signatures)?,
+            text,
         })
     }
+}
+
+/// Reads what [`checkpoint_text`] writes.
+pub(crate) fn parse_text(text: &str) -> Result<(&str, Head), String> {
+    let (origin, size, root) = match text.split('\n').collect::<Vec<_>>().as_slice() {
+        [origin, size, root, ""] => (*origin, *size, *root),
+        _ => return Err("the text is not origin, size and root".into()),
+    };
+    let number: u64 = size.parse().map_err(|_| "the size is not a number")?;
+    if origin.is_empty() || number.to_string() != size {
+        return Err("the origin is empty or the size is not canonical".into());
+    }
+    let root = STANDARD.decode(root).ok().and_then(|root| root.try_into().ok());
+    Ok((origin, Head { size: number, root: root.ok_or("the root is not the base64 of 32 bytes")? }))
 }
 
 fn parse_signatures(lines: &str) -> Result<Vec<NoteSignature>, String> {

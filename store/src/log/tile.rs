@@ -11,6 +11,12 @@ pub(crate) fn partial_width(size: u64, level: u8) -> u16 {
     size.checked_shr(shift).map_or(0, |hashes| (hashes % u64::from(TILE_WIDTH)) as u16)
 }
 
+/// How many leaves a tree has at least that has so many hashes of this tile; none where no tree does.
+pub(crate) fn leaves_under(level: u8, n: u64, width: u16) -> Option<u64> {
+    let hashes = n.checked_mul(TILE_WIDTH.into())?.checked_add(width.into())?;
+    hashes.checked_mul(1_u64.checked_shl(TILE_HEIGHT * u32::from(level))?)
+}
+
 /// `tile/<L>/<N>[.p/<W>]`.
 pub(crate) fn tile_path(level: u8, n: u64, width: u16) -> String {
     format!("tile/{level}/{}{}", index_path(n), suffix(width))
@@ -53,5 +59,11 @@ mod tests {
         assert_eq!([0, 1, 2, 3].map(|l| partial_width(70_000, l)), [112, 17, 1, 0]);
         assert_eq!([0, 1].map(|l| partial_width(256, l)), [0, 1]);
         assert_eq!(partial_width(u64::MAX, 63), 0);
+    }
+
+    #[test]
+    fn a_tile_wants_the_leaves_under_its_last_hash() {
+        assert_eq!([0, 1, 2].map(|level| leaves_under(level, 1, 3)), [Some(259), Some(66_304), Some(16_973_824)]);
+        assert_eq!([leaves_under(8, 0, 1), leaves_under(0, u64::MAX, 1), leaves_under(7, 1, 1)], [None; 3]);
     }
 }

@@ -449,7 +449,7 @@ fn read_head(sql: &mut dyn Sql, lock: bool) -> Result<HeadRow, SqlError> {
 }
 
 /// A page of leaves from `from` on. One that is missing or is none of ours is a divergence.
-fn read_leaves(sql: &mut dyn Sql, from: u64, to: u64) -> Result<Vec<(Hash, Change)>, Divergence> {
+pub(super) fn read_leaves(sql: &mut dyn Sql, from: u64, to: u64) -> Result<Vec<(Hash, Change)>, Divergence> {
     let to = to.min(from + PAGE);
     let range = [Value::index(from), Value::index(to)];
     let rows = sql.query("SELECT idx, bytes FROM leaf WHERE idx >= $1 AND idx < $2 ORDER BY idx", &range)?;

@@ -1,4 +1,5 @@
-//! The service's own auditor: new leaves as they come, and old ones round and round, a tile at a time.
+//! The service's own auditor: new leaves as they come, and old ones round and round, a tile at a time, from the newest down: what
+//! was done to the last rows before a start is found in its first seconds.
 //!
 //! What is read is held against the tree in memory, not against what the database says of itself: each leaf's bytes, the row
 //! it stands for, the tile above it, the names beside it. Rows are written once, so no transaction spans the looks and no
@@ -8,7 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use policy::Timestamp;
 
@@ -30,6 +31,8 @@ use crate::truth::{Node, proved_hash};
 /// processor. What comes faster is looked at afterwards: a peak of load is not when the audit should ask for more.
 pub(crate) const NEW_TILES: usize = 4;
 
+const WIDTH: u64 = TILE_WIDTH as u64;
+
 /// How far the service's own audit is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AuditState {
@@ -37,9 +40,9 @@ pub struct AuditState {
     pub newest: u64,
     /// When the present round through all leaves began.
     pub round_started: Option<Timestamp>,
-    /// How far this round is.
+    /// How many leaves this round looked at, of those that there were when it began, the newest first.
     pub round_at: u64,
-    /// Every leaf and row was looked at since then; none until the first round is through.
+    /// Every leaf and row was looked at since then, up to `newest`; none until the first round is through.
     pub all_since: Option<Timestamp>,
     /// How many findings there were, the same ones of later rounds too. Each is an alarm ([`Integrity`](crate::Integrity)).
     pub findings: u64,
@@ -47,60 +50,67 @@ pub struct AuditState {
 
 /// Where the patrol is.
 #[derive(Debug, Default)]
-pub(crate) struct Patrol(Mutex<Option<AuditState>>);
+pub(crate) struct Patrol(Mutex<Option<Rounds>>);
+
+#[derive(Debug, Default)]
+struct Rounds {
+    state: AuditState,
+    /// The leaves below this one are left of the present round.
+    left: u64,
+}
 
 impl Patrol {
     /// How far it is.
     pub fn state(&self) -> AuditState {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()
+        self.held().as_ref().map(|rounds| rounds.state).unwrap_or_default()
     }
 
     /// The next new leaves; none where it has seen all. The first step begins at the log's end: what was there before is old.
     pub fn next_new(&self, size: u64) -> Option<Range<u64>> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = held.get_or_insert_with(|| AuditState { newest: size, ..AuditState::default() });
-        tile_from(state.newest, size)
+        let mut held = self.held();
+        let begin = || Rounds { state: AuditState { newest: size, ..AuditState::default() }, left: 0 };
+        let newest = held.get_or_insert_with(begin).state.newest;
+        (newest < size).then(|| newest..size.min((newest / WIDTH + 1) * WIDTH))
     }
 
-    /// The next old leaves; none where the log is empty.
+    /// The next old leaves, which are the newest that the round has not looked at; none where the log is empty.
     pub fn next_old(&self, size: u64, now: Timestamp) -> Option<Range<u64>> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = held.get_or_insert_with(AuditState::default);
-        if state.round_started.is_some() && state.round_at >= size {
+        let mut held = self.held();
+        let Rounds { state, left } = held.get_or_insert_default();
+        if state.round_started.is_some() && *left == 0 {
             (state.all_since, state.round_started) = (state.round_started, None);
         }
         if state.round_started.is_none() {
-            (state.round_started, state.round_at) = (Some(now), 0);
+            (state.round_started, state.round_at, *left) = (Some(now), 0, size);
         }
-        tile_from(state.round_at, size)
+        (*left > 0).then(|| (*left - 1) / WIDTH * WIDTH..*left)
     }
 
     /// New leaves were looked at.
     pub fn seen_new(&self, to: u64, findings: u64) {
-        self.note(findings, |state| state.newest = state.newest.max(to));
+        let mut held = self.held();
+        let state = &mut held.get_or_insert_default().state;
+        (state.newest, state.findings) = (state.newest.max(to), state.findings + findings);
     }
 
     /// Old leaves were looked at.
-    pub fn seen_old(&self, to: u64, findings: u64) {
-        self.note(findings, |state| state.round_at = state.round_at.max(to));
-    }
-
-    fn note(&self, findings: u64, seen: impl FnOnce(&mut AuditState)) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = held.get_or_insert_with(AuditState::default);
-        seen(state);
+    pub fn seen_old(&self, seen: Range<u64>, findings: u64) {
+        let mut held = self.held();
+        let Rounds { state, left } = held.get_or_insert_default();
         state.findings += findings;
+        if seen.end == *left {
+            state.round_at += seen.end - seen.start;
+            *left = seen.start;
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Rounds>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// From a leaf to the end of its tile.
-fn tile_from(from: u64, size: u64) -> Option<Range<u64>> {
-    let width = u64::from(TILE_WIDTH);
-    (from < size).then(|| from..size.min((from / width + 1) * width))
-}
-
-/// Looks at leaves of one tile, which this node knows; answers up to which one, and what it found.
-pub(crate) fn look(node: &Node, sql: &mut dyn Sql, range: Range<u64>) -> Result<(u64, Vec<Finding>), StoreError> {
+/// Looks at leaves of one tile, which this node knows; answers what it found.
+pub(crate) fn look(node: &Node, sql: &mut dyn Sql, range: Range<u64>) -> Result<Vec<Finding>, StoreError> {
     let mut report = Report::default();
     let mut stored: HashMap<u64, _> = HashMap::new();
     for leaf in database::leaves(sql, range.start, range.end)? {
@@ -124,12 +134,12 @@ pub(crate) fn look(node: &Node, sql: &mut dyn Sql, range: Range<u64>) -> Result<
     }
     in_the_tree(node, sql, range.start, &hashes, &mut leaves, &mut report)?;
     stands_for(sql, range.clone(), &leaves, &mut report)?;
-    objects(node, sql, range.clone(), &mut report)?;
+    objects(node, sql, range, &mut report)?;
     ends(node, sql, &mut report)?;
     for Finding { where_, says, .. } in &report.findings {
         node.alarm(where_, says);
     }
-    Ok((range.end, report.findings))
+    Ok(report.findings)
 }
 
 /// Holds leaves against the tree in memory; one that is not its leaf speaks for no row. A full tile is held as a whole.
@@ -141,9 +151,8 @@ fn in_the_tree(
     leaves: &mut BTreeMap<u64, Leaf>,
     report: &mut Report,
 ) -> Result<(), StoreError> {
-    let width = u64::from(TILE_WIDTH);
-    if hashes.len() as u64 == width && from.is_multiple_of(width) {
-        let n = from / width;
+    if hashes.len() as u64 == WIDTH && from.is_multiple_of(WIDTH) {
+        let n = from / WIDTH;
         let root = tile_root(hashes);
         if proved_hash(node, sql, 1, n)? == Ok(root) {
             let place = format!("tile level=0 n={n}");
