@@ -29,6 +29,7 @@ const ALONE: &[(&str, &[&str])] = &[
     ("cryptoki-sys", &["hsm"]),
     ("rusqlite", &["store"]),
     ("postgres", &["store"]),
+    ("tokio-postgres", &["store"]),
     ("axum", &["api", "acme"]),
     ("cedar-policy", &["policy"]),
     ("instant-acme", &["agent"]),
@@ -64,6 +65,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "store",
         &[
             "held",
+            "condition",
             "error",
             "database",
             "sql",

@@ -20,6 +20,7 @@ clients=(
   gnutls-bin:/usr/bin/certtool
   osslsigncode:/usr/bin/osslsigncode
   "postgresql:/usr/lib/postgresql/*/bin/postgres"
+  pgbouncer:/usr/sbin/pgbouncer
   nginx-light:/usr/sbin/nginx
   curl:/usr/bin/curl
   "libfaketime:/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1"

@@ -13,7 +13,7 @@ use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use store::testing::TestPostgres;
 
-use house::{Server, client, house_on, issue, name, token};
+use house::{Server, client, csr, house_on, issue, name, token};
 
 /// Far longer than any answer here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -68,6 +68,12 @@ async fn the_public_reads_on(server: &Server, client: &Client, tagged: &[(String
     assert_eq!(get(client, &server.plain("/healthz")).await.status(), 200);
 }
 
+/// Every session follows this within a moment.
+fn read_only(postgres: &TestPostgres, says: &str) {
+    postgres.run(&format!("ALTER SYSTEM SET default_transaction_read_only = {says}"));
+    postgres.run("SELECT pg_reload_conf()");
+}
+
 async fn ready_again(server: &Server, client: &Client) {
     let begun = Instant::now();
     while get(client, &server.plain("/readyz")).await.status() != 200 {
@@ -96,5 +102,21 @@ async fn what_the_public_reads_survives_a_database_that_is_frozen_or_away() {
     postgres.stop();
     the_public_reads_on(&server, &client, &tagged).await;
     postgres.resume();
+    ready_again(&server, &client).await;
+
+    // It reads and does not write; nobody writes meanwhile, and it is noticed all the same when that is over.
+    read_only(&postgres, "on");
+    let begun = Instant::now();
+    while get(&client, &server.plain("/readyz")).await.status() == 200 {
+        assert!(begun.elapsed() < PATIENCE, "it is said to be ready");
+        let wish = json!({"profile": "tls-server", "csr": csr(&[&name()]).1, "owner": "web"});
+        let asked = client.post(server.url("/api/v1/certificates")).bearer_auth(&admin).json(&wish);
+        asked.send().await.expect("an answer");
+    }
+    the_public_reads_on(&server, &client, &tagged).await;
+    let status = client.get(server.url("/api/v1/status")).bearer_auth(&admin).send().await.expect("an answer");
+    let status = status.text().await.expect("text");
+    assert!(status.contains("The register is away") && status.contains("takes no writes"), "{status}");
+    read_only(&postgres, "off");
     ready_again(&server, &client).await;
 }

@@ -19,7 +19,7 @@ use crate::log::{Checkpoint, LogKey, TILE_WIDTH, entries, entries_path, partial_
 use crate::object::OBJECT_SLOTS;
 use crate::queries;
 use crate::schema::{LEAFED, RECORD, Table};
-use crate::sql::{Cell, Row, Sql, Use, Value, connect};
+use crate::sql::{Cell, Row, Sql, Use, Value, connect, own_sessions};
 
 /// Rows of a page.
 const PAGE: usize = 64;
@@ -57,7 +57,8 @@ pub struct Exported {
 /// Exports a register that nobody has opened here, or that others are writing to: needs neither a ledger nor a token.
 /// Blocks: call it off the async threads.
 pub fn export_database(database: &Database, dir: &Path) -> Result<Exported, StoreError> {
-    let mut sql = connect(database, Use::Read)?;
+    own_sessions(database, Use::Audit)?;
+    let mut sql = connect(database, Use::Audit)?;
     export(sql.as_mut(), dir)
 }
 

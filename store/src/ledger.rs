@@ -13,6 +13,7 @@ use policy::{Timestamp, World};
 use tokio::task::JoinSet;
 
 use crate::attest::{self, Attested};
+use crate::condition::Condition;
 use crate::credential::{Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Page};
 use crate::database::Database;
 use crate::entry::{self, ActorStamp, Entry, GrantStamp, LostRevocation, RefusalEntry, Revocation};
@@ -456,6 +457,11 @@ impl Ledger {
     /// How the register is, as this node knows it.
     pub fn integrity(&self) -> Integrity {
         self.register().integrity()
+    }
+
+    /// What keeps the register from its work, as its threads met it last, without a question to the database.
+    pub fn condition(&self) -> Condition {
+        self.register().condition()
     }
 
     /// The newest signed CRL of an issuer with its bytes, attested.

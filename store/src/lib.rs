@@ -12,6 +12,7 @@
 
 mod attest;
 mod clock;
+mod condition;
 mod credential;
 mod database;
 mod entry;
@@ -43,6 +44,7 @@ mod writer;
 mod x509;
 
 pub use attest::Attested;
+pub use condition::Condition;
 pub use credential::{
     Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedRow, State,
 };

@@ -5,9 +5,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
+use crate::condition::Conditions;
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::sql::{Sql, Use, connect_with};
@@ -49,9 +50,11 @@ impl Lane {
 }
 
 const RETRY_AFTER_SECS: u32 = 1;
+/// How often a thread without a connection tries for one while nobody asks.
+const RETRY: Duration = Duration::from_secs(1);
 
-/// A question: asked with a connection, or told why there is none. Answers whether the connection is to be replaced and
-/// the question asked once more.
+/// A question: asked with a connection, or told why there is none. Where the register was away it is asked once more, if there is
+/// another chance.
 type Question = Box<dyn FnMut(Result<&mut dyn Sql, StoreError>, Chance) -> Outcome + Send>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,10 +63,10 @@ enum Chance {
     Last,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    Answered,
-    AskAgain,
+    Asked,
+    /// The register was away: the connection is to be replaced.
+    Away(String),
 }
 
 /// The callers' ends of the queues.
@@ -75,7 +78,10 @@ pub(crate) struct ReaderHandle {
 }
 
 impl ReaderHandle {
-    pub fn start(database: &Database) -> Result<(ReaderHandle, Vec<JoinHandle<()>>), StoreError> {
+    pub fn start(
+        database: &Database,
+        conditions: &Arc<Conditions>,
+    ) -> Result<(ReaderHandle, Vec<JoinHandle<()>>), StoreError> {
         let (mut queues, mut threads) = (Vec::new(), Vec::new());
         let stopping = Arc::new(AtomicBool::new(false));
         for lane in Lane::ALL {
@@ -83,14 +89,16 @@ impl ReaderHandle {
             let (queue, questions) = bounded(bounds.queue);
             queues.push((lane, queue));
             for n in 0..bounds.threads {
+                let name = format!("store-{}-{n}", bounds.name);
                 let reader = Reader {
+                    name: name.clone(),
+                    conditions: Arc::clone(conditions),
                     database: database.clone(),
                     statement: bounds.statement,
                     questions: questions.clone(),
                     stopping: Arc::clone(&stopping),
                 };
-                let thread = std::thread::Builder::new().name(format!("store-{}-{n}", bounds.name));
-                let thread = thread.spawn(move || reader.run());
+                let thread = std::thread::Builder::new().name(name).spawn(move || reader.run());
                 threads.push(thread.map_err(|e| StoreError::Unavailable(format!("no thread: {e}")))?);
             }
         }
@@ -107,13 +115,17 @@ impl ReaderHandle {
         let mut answer = Some(answer);
         let question: Question = Box::new(move |sql, chance| {
             let found = sql.and_then(&question);
-            if chance == Chance::First && matches!(found, Err(StoreError::Unavailable(_))) {
-                return Outcome::AskAgain;
+            let outcome = match &found {
+                Err(StoreError::Unavailable(why)) => Outcome::Away(why.clone()),
+                Ok(_) | Err(_) => Outcome::Asked,
+            };
+            if chance == Chance::First && matches!(outcome, Outcome::Away(_)) {
+                return outcome;
             }
             if let Some(answer) = answer.take() {
                 let _ = answer.send(found);
             }
-            Outcome::Answered
+            outcome
         });
         match self.queue(lane)?.try_send(question) {
             Ok(()) => {}
@@ -142,6 +154,8 @@ impl ReaderHandle {
 
 /// A thread's own.
 struct Reader {
+    name: String,
+    conditions: Arc<Conditions>,
     database: Database,
     statement: Duration,
     questions: Receiver<Question>,
@@ -150,32 +164,55 @@ struct Reader {
 
 impl Reader {
     fn run(self) {
-        let mut held: Option<Box<dyn Sql + Send>> = None;
-        while let Ok(mut question) = self.questions.recv() {
-            if self.stopping.load(Ordering::SeqCst) {
-                question(Err(StoreError::Closed), Chance::Last);
-                continue;
-            }
-            for chance in [Chance::First, Chance::Last] {
-                let outcome = match self.sql(&mut held) {
-                    Ok(sql) => question(Ok(sql), chance),
-                    Err(error) => question(Err(error), chance),
-                };
-                if outcome == Outcome::Answered {
-                    break;
+        // At once: a node that has too few connections is not to find out when somebody asks.
+        let mut held = self.connect();
+        loop {
+            let question = match held {
+                Some(_) => self.questions.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                None => self.questions.recv_timeout(RETRY),
+            };
+            match question {
+                Ok(mut question) if self.stopping.load(Ordering::SeqCst) => {
+                    question(Err(StoreError::Closed), Chance::Last);
                 }
-                held = None;
+                Ok(question) => held = self.ask(held, question),
+                Err(RecvTimeoutError::Timeout) => held = self.connect(),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    fn sql<'a>(&self, held: &'a mut Option<Box<dyn Sql + Send>>) -> Result<&'a mut dyn Sql, StoreError> {
-        if held.is_none() {
-            *held = Some(connect_with(&self.database, Use::Read, self.statement)?);
+    /// Asks over the connection there is, and over a new one where that was lost. Answers the one to go on with.
+    fn ask(&self, held: Held, mut question: Question) -> Held {
+        if let Some(mut sql) = held {
+            match question(Ok(sql.as_mut()), Chance::First) {
+                Outcome::Asked => return Some(sql),
+                Outcome::Away(_) => {}
+            }
         }
-        match held {
-            Some(sql) => Ok(sql.as_mut()),
-            None => Err(StoreError::Unavailable("no connection".into())),
-        }
+        let outcome = match connect_with(&self.database, Use::Read, self.statement) {
+            Ok(mut sql) => match question(Ok(sql.as_mut()), Chance::Last) {
+                Outcome::Asked => Ok(sql),
+                Outcome::Away(why) => Err(why),
+            },
+            Err(error) => {
+                let why = error.to_string();
+                question(Err(error.into()), Chance::Last);
+                Err(why)
+            }
+        };
+        self.say(outcome)
+    }
+
+    fn connect(&self) -> Held {
+        self.say(connect_with(&self.database, Use::Read, self.statement).map_err(|error| error.to_string()))
+    }
+
+    fn say(&self, connected: Result<Box<dyn Sql + Send>, String>) -> Held {
+        self.conditions.says(&self.name, connected.as_ref().err().map(String::as_str));
+        connected.ok()
     }
 }
+
+/// A thread's connection, while it has one.
+type Held = Option<Box<dyn Sql + Send>>;

@@ -12,6 +12,7 @@ use policy::{Timestamp, World};
 
 use crate::attest::{self, Attested};
 use crate::clock::{self, Clock};
+use crate::condition::{Condition, Conditions};
 use crate::credential::Credential;
 use crate::database::Database;
 use crate::entry::{ActorStamp, Entry, LostRevocation, RefusalEntry, Revocation};
@@ -24,7 +25,7 @@ use crate::queries;
 use crate::reader::{Lane, ReaderHandle};
 use crate::record::Record;
 use crate::schema::migrate;
-use crate::sql::{Sql, Use, Value, connect};
+use crate::sql::{Sql, Use, Value, connect, own_sessions};
 use crate::truth::{self, Anchor, Before, Divergence, Integrity, Node, RecordKey, TokenNote, record_key};
 use crate::verify::{self, AuditState, NEW_TILES, Patrol};
 use crate::writer::{Reply, WriterHandle};
@@ -100,6 +101,7 @@ pub(crate) struct Register {
     pub node: Arc<Node>,
     patrol: Patrol,
     clock: Arc<Clock>,
+    conditions: Arc<Conditions>,
     /// When somebody wrote last before this node opened the register, and when that was.
     away: (Timestamp, Timestamp),
 }
@@ -116,6 +118,7 @@ impl Register {
         // A connection lives and ends off the async threads: PostgreSQL's brings a runtime of its own.
         let (known, origin) = (database.clone(), log.origin.clone());
         let sealed = blocking(move || {
+            own_sessions(&known, Use::Write)?;
             let mut sql = connect(&known, Use::Write)?;
             migrate(sql.as_mut())?;
             named_alike(sql.as_mut(), &origin)?;
@@ -132,6 +135,8 @@ impl Register {
         let pending = Arc::new(Pending::default());
         let clock = Arc::new(Clock::new(world.clone()));
         let (for_writer, writers_clock) = (Arc::clone(&pending), Arc::clone(&clock));
+        let conditions = Arc::new(Conditions::default());
+        let for_threads = Arc::clone(&conditions);
         let (writer, readers, threads, node, resumed, away) = blocking(move || {
             let mut sql = connect(&database, Use::Write)?;
             if sealed.is_none() {
@@ -151,9 +156,9 @@ impl Register {
             let node = Arc::new(node);
             writers_clock.begin(&node);
             let away = (writers_clock.in_force(), writers_clock.shows());
+            let (readers, mut threads) = ReaderHandle::start(&database, &for_threads)?;
             let (writer, thread) =
-                WriterHandle::start(database.clone(), sql, Arc::clone(&node), for_writer, writers_clock)?;
-            let (readers, mut threads) = ReaderHandle::start(&database)?;
+                WriterHandle::start(database, sql, Arc::clone(&node), for_writer, writers_clock, for_threads)?;
             threads.push(thread);
             Ok((writer, readers, threads, node, resumed, away))
         })
@@ -169,6 +174,7 @@ impl Register {
             node,
             patrol: Patrol::default(),
             clock,
+            conditions,
             away,
         };
         Ok((register, resumed))
@@ -310,6 +316,11 @@ impl Register {
     /// How the register is.
     pub(crate) fn integrity(&self) -> Integrity {
         self.node.integrity()
+    }
+
+    /// What keeps it from its work.
+    pub(crate) fn condition(&self) -> Condition {
+        self.conditions.now()
     }
 
     /// An operation, attested.

@@ -4,7 +4,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -25,6 +25,11 @@ struct Faults {
     lose_request: AtomicU32,
     /// Cut after the server answered the next COMMIT.
     lose_answer: AtomicU32,
+    /// Take the next COMMIT to the server, and from then on nothing in either direction; nobody hangs up.
+    swallow_answer: AtomicU32,
+    /// Connections of before this one carry nothing in either direction, and nobody hangs up.
+    dead_below: AtomicU64,
+    connections: AtomicU64,
     /// Refuse new connections.
     refuse: AtomicU32,
     cuts: AtomicU64,
@@ -45,7 +50,8 @@ impl Wire {
                 let server = TcpStream::connect(("127.0.0.1", server)).unwrap();
                 shared.open.lock().unwrap().extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
                 let faults = Arc::clone(&shared);
-                thread::spawn(move || carry(client, server, &faults));
+                let number = faults.connections.fetch_add(1, Ordering::SeqCst);
+                thread::spawn(move || carry(client, server, number, &faults));
             }
         });
         Wire { port, faults }
@@ -58,6 +64,11 @@ impl Wire {
         Database::Postgres(format!("{user}@127.0.0.1:{}/{}", self.port, rest.split_once('/').unwrap().1))
     }
 
+    /// Every connection that there is looks well and carries nothing any more.
+    fn swallow_all(&self) {
+        self.faults.dead_below.store(self.faults.connections.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
     fn cut_all(&self) {
         for stream in self.faults.open.lock().unwrap().drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
@@ -65,10 +76,11 @@ impl Wire {
     }
 }
 
-fn carry(client: TcpStream, server: TcpStream, faults: &Arc<Faults>) {
+fn carry(client: TcpStream, server: TcpStream, number: u64, faults: &Arc<Faults>) {
     let answers = (server.try_clone().unwrap(), client.try_clone().unwrap());
-    let lose_next_answer = Arc::new(AtomicU32::new(0));
+    let (lose_next_answer, swallow) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
     let (lose, counted) = (Arc::clone(&lose_next_answer), Arc::clone(faults));
+    let swallows = Arc::clone(&swallow);
     thread::spawn(move || {
         let (mut from, mut to) = answers;
         let mut bytes = [0; 65_536];
@@ -77,6 +89,9 @@ fn carry(client: TcpStream, server: TcpStream, faults: &Arc<Faults>) {
                 // The server has answered, so it has done it; nobody will hear of it.
                 counted.cuts.fetch_add(1, Ordering::SeqCst);
                 break;
+            }
+            if swallows.load(Ordering::SeqCst) || number < counted.dead_below.load(Ordering::SeqCst) {
+                continue;
             }
             if to.write_all(&bytes[..n]).is_err() {
                 break;
@@ -94,6 +109,13 @@ fn carry(client: TcpStream, server: TcpStream, faults: &Arc<Faults>) {
         }
         if commit && take(&faults.lose_answer) {
             lose_next_answer.store(1, Ordering::SeqCst);
+        }
+        if swallow.load(Ordering::SeqCst) || number < faults.dead_below.load(Ordering::SeqCst) {
+            continue;
+        }
+        if commit && take(&faults.swallow_answer) {
+            faults.cuts.fetch_add(1, Ordering::SeqCst);
+            swallow.store(true, Ordering::SeqCst);
         }
         if to.write_all(&bytes[..n]).is_err() {
             break;
@@ -141,6 +163,32 @@ fn a_commit_without_an_answer_is_looked_for_before_anyone_is_told() {
         assert_eq!((report.certificates, report.checkpoints), (2, 2));
         // Two key records, then five leaves for each face.
         assert_eq!(report.leaves, 2 + 2 * 5);
+    });
+}
+
+/// A proxy that lost its backend, a host that stands still: the peer's kernel takes everything, and nothing is answered.
+#[test]
+fn a_line_that_carries_nothing_any_more_is_given_up_for_a_new_one() {
+    let postgres = TestPostgres::start();
+    let database = postgres.database();
+    let wire = Wire::new(postgres.port());
+    run(async {
+        let house = House::open(&wire.through(&database)).await;
+        let issued = house.issue(1).await;
+        wire.swallow_all();
+        let serial = issued.serial_hex();
+        let (read, written) = tokio::join!(house.ledger.credential(&serial), house.issue(2));
+        assert_eq!(read.unwrap().unwrap(), issued.into_credential());
+        // The server has done it, and says so to nobody.
+        let cuts = wire.faults.cuts.load(Ordering::SeqCst);
+        wire.faults.swallow_answer.store(1, Ordering::SeqCst);
+        let intent = house.ledger.intend(house.entry(3)).await.unwrap();
+        assert_eq!(wire.faults.cuts.load(Ordering::SeqCst), cuts + 1);
+        house.ledger.conclude(house.pool.sign(intent).await.unwrap()).await.unwrap();
+        house.ledger.credential(&written.serial_hex()).await.unwrap().unwrap();
+        let report = verified(database.clone(), None);
+        is_clean(&report);
+        assert_eq!((report.certificates, report.unconcluded.len()), (3, 0));
     });
 }
 

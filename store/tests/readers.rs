@@ -111,6 +111,32 @@ fn the_write_ahead_log_stays_bounded_under_readers_that_do_not_end() {
     });
 }
 
+/// A shell, a backup: nobody here can end it.
+#[test]
+fn another_programs_reader_is_told_of_while_it_keeps_the_write_ahead_log_and_no_longer() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        let foreign = rusqlite::Connection::open(path_of(&database)).unwrap();
+        foreign.execute_batch("BEGIN; SELECT size FROM head;").unwrap();
+        for n in 1..=CRLS {
+            let message = Message::from(vec![n as u8; 1 << 20]);
+            let crl = Entry { kind: Kind::Crl, message, names: Vec::new(), ..house.entry(n) };
+            let intent = house.ledger.intend(crl).await.unwrap();
+            house.ledger.conclude_unsigned(intent, vec![1]).await.unwrap();
+        }
+        let held = house.ledger.condition().held_log_bytes.expect("it is told of");
+        assert!(held > CRLS << 20, "{} MiB", held >> 20);
+        foreign.execute_batch("COMMIT").unwrap();
+        // Nobody writes, and yet it is tried.
+        while house.ledger.condition().held_log_bytes.is_some() {
+            tokio::task::yield_now().await;
+        }
+        house.issue(CRLS + 1).await;
+        let log = format!("{}-wal", path_of(&database).display());
+        assert!(std::fs::metadata(log).unwrap().len() <= 64 << 20);
+    });
+}
+
 #[test]
 fn an_auditor_keeps_no_snapshot_while_it_walks() {
     on_sqlite(|database| async move {

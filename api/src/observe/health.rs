@@ -145,7 +145,8 @@ impl Lookout {
             ledger.follow().await
         });
         match asked.await {
-            Ok(Ok(())) => None,
+            // What is read may be there although nothing can be written.
+            Ok(Ok(())) => self.ledger.condition().away.map(|_| NO_ANSWER),
             Ok(Err(StoreError::Held(_))) => Some("held"),
             Ok(Err(_)) | Err(_) => Some(NO_ANSWER),
         }
@@ -181,6 +182,16 @@ impl Lookout {
                 alarm.place, alarm.says, alarm.times, alarm.at
             )
         }));
+        let condition = self.ledger.condition();
+        alarms
+            .extend(condition.away.map(|why| format!("The register is away and is tried again every second: {why}.")));
+        alarms.extend(condition.held_log_bytes.map(|bytes| {
+            format!(
+                "Another program reads the register and keeps its write-ahead log, which has {} MiB and grows: end that program's \
+                 reading (a shell, a backup; `fuser` on the database's file names it).",
+                bytes >> 20
+            )
+        }));
         let found = match lifecycle::alarms(&self.ledger, self.world.now(), &self.renewals).await {
             // What a register that is held does not have was told already.
             Err(StoreError::Held(_)) if is_held => Vec::new(),
@@ -196,10 +207,13 @@ impl Lookout {
     /// What a scrape reads although the register is away.
     pub(crate) fn own(&self) -> Own {
         let integrity = self.ledger.integrity();
+        let condition = self.ledger.condition();
         Own {
             audited: self.ledger.audited(),
             alarms: integrity.alarms_total,
             held: integrity.held.is_some(),
+            away: condition.away.is_some(),
+            held_log_bytes: condition.held_log_bytes.unwrap_or(0),
             clock_held: self.ledger.time_held().is_some(),
         }
     }

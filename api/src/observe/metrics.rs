@@ -77,6 +77,10 @@ pub(crate) struct Own {
     pub(crate) alarms: u64,
     /// Whether nothing is written, since the register is not what this node knew.
     pub(crate) held: bool,
+    /// Whether the register cannot be written, or lacks a connection.
+    pub(crate) away: bool,
+    /// How long the write-ahead log is that another program keeps; 0 where none does.
+    pub(crate) held_log_bytes: u64,
     /// Whether nothing begins, since the clock is not believed.
     pub(crate) clock_held: bool,
 }
@@ -109,6 +113,8 @@ struct Audit {
     findings: Gauge<u64, AtomicU64>,
     alarms: Gauge<u64, AtomicU64>,
     held: Gauge,
+    away: Gauge,
+    held_log_bytes: Gauge<u64, AtomicU64>,
     clock_held: Gauge,
 }
 
@@ -130,6 +136,10 @@ impl Audit {
             "1 while nothing is written: the register is not what this node knew",
             self.held.clone(),
         );
+        let help = "1 while the register cannot be written, or a connection to it is missing";
+        registry.register("register_away", help, self.away.clone());
+        let help = "Bytes of the write-ahead log while another program keeps it from being begun anew; else 0";
+        registry.register("register_held_log_bytes", help, self.held_log_bytes.clone());
         registry.register(
             "clock_held",
             "1 while nothing is issued: the clock is not believed",
@@ -144,6 +154,8 @@ impl Audit {
         self.findings.set(own.audited.findings);
         self.alarms.set(own.alarms);
         self.held.set(own.held.into());
+        self.away.set(own.away.into());
+        self.held_log_bytes.set(own.held_log_bytes);
         self.clock_held.set(own.clock_held.into());
     }
 }
@@ -302,7 +314,10 @@ mod tests {
             ..AuditState::default()
         };
         let text = Metrics::new()
-            .text(&Readings::default(), &Own { audited, alarms: 2, held: true, clock_held: true })
+            .text(
+                &Readings::default(),
+                &Own { audited, alarms: 2, held: true, clock_held: true, away: true, held_log_bytes: 7 },
+            )
             .expect("text");
         for line in [
             "chancery_audit_newest_leaf 70",
@@ -311,6 +326,8 @@ mod tests {
             "chancery_audit_findings 3",
             "chancery_register_alarms 2",
             "chancery_register_held 1",
+            "chancery_register_away 1",
+            "chancery_register_held_log_bytes 7",
             "chancery_clock_held 1",
         ] {
             assert!(text.contains(&format!("{line}\n")), "{line} is missing in\n{text}");

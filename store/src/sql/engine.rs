@@ -8,8 +8,10 @@ use super::value::{Row, Value};
 pub(crate) enum Use {
     /// Makes the file where it is missing, migrates, writes.
     Write,
-    /// Reads only; the engine enforces it.
+    /// Reads only; the engine enforces it. What is read is what the writers wrote, not a copy that is behind.
     Read,
+    /// Reads only, a copy too: an auditor's.
+    Audit,
 }
 
 /// A connection.
@@ -31,6 +33,8 @@ pub(crate) trait Sql {
     fn begin(&mut self) -> Result<(), SqlError>;
     /// Flushes and ends it. After an error nobody knows whether it is durable.
     fn commit(&mut self) -> Result<(), SqlError>;
+    /// What there is to do between transactions. Answers how long a write-ahead log has become that another program keeps.
+    fn tend(&mut self) -> Option<u64>;
     /// Ends it without a trace; errors do not matter, the engine does the same by itself.
     fn rollback(&mut self);
 }

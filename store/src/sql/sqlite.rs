@@ -39,13 +39,27 @@ const LOG_BYTES_FULL: u64 = 192 << 20;
 /// So much longer before the next wait for readers that did not end.
 const LOG_BYTES_STEP: u64 = 16 << 20;
 const READERS_PAUSE_MS: i64 = 100;
-/// Longer than any statement of ours may take; whoever holds a log longer is another program.
+/// Longer than any statement of ours may take; whoever holds a log longer is another program, which nobody here can end.
 const READERS_END_MS: i64 = 12_000;
+/// So that wait is in vain once, and not again for this long: the log is then tried without waiting, now and then, and is told
+/// of while it is held.
+const READERS_END_AGAIN: Duration = Duration::from_secs(3_600);
+const HELD_LOG_RETRY: Duration = Duration::from_secs(1);
 /// Every statement of this crate fits; each is parsed once per connection.
 const STATEMENTS: usize = 256;
 
 /// Steps of the engine's machine between two looks at the clock: well under a millisecond.
 const WATCH_EVERY: i32 = 10_000;
+
+/// How the log is after a try to begin it anew.
+enum LogState {
+    /// The next commit writes at its beginning.
+    Anew,
+    /// All of it is in the file; somebody still reads it, and who begins to read now does not.
+    Read,
+    /// Somebody reads a moment that is long gone, and what came since cannot be copied.
+    Pinned,
+}
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
@@ -61,6 +75,10 @@ pub(super) struct Sqlite {
     /// The write-ahead log, and at which size the writer next waits for its readers.
     log: PathBuf,
     log_bytes_max: u64,
+    /// While another program keeps the log: when it was tried last.
+    log_held: Option<Instant>,
+    /// When the writer last waited in vain for the longest question there may be.
+    waited_in_vain: Option<Instant>,
     /// Statements whose parameters were checked to stand in order.
     checked: HashSet<String>,
 }
@@ -81,9 +99,20 @@ impl Sqlite {
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
         let (log, log_bytes_max) = (PathBuf::from(log), LOG_BYTES_LONG);
-        let mut this = Sqlite { connection, usage, limit, until, start, log, log_bytes_max, checked: HashSet::new() };
+        let mut this = Sqlite {
+            connection,
+            usage,
+            limit,
+            until,
+            start,
+            log,
+            log_bytes_max,
+            log_held: None,
+            waited_in_vain: None,
+            checked: HashSet::new(),
+        };
         this.configure().map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
-        if usage == Use::Read {
+        if usage != Use::Write {
             let until = Arc::clone(&this.until);
             let is_late = move || millis(start.elapsed()) > until.load(Ordering::Relaxed);
             let watched = this.connection.progress_handler(WATCH_EVERY, Some(is_late));
@@ -97,33 +126,66 @@ impl Sqlite {
         self.until.store(millis(self.start.elapsed() + self.limit), Ordering::Relaxed);
     }
 
+    fn log_bytes(&self) -> u64 {
+        std::fs::metadata(&self.log).map_or(0, |log| log.len())
+    }
+
     /// Begins the write-ahead log anew where it has become long. What fails here has no bearing on the commit, which is durable.
-    fn bound_the_log(&mut self) {
-        let bytes = std::fs::metadata(&self.log).map_or(0, |log| log.len());
-        if bytes < self.log_bytes_max {
+    fn bound_the_log(&mut self, readers_end_ms: i64) {
+        let bytes = self.log_bytes();
+        if self.log_held.is_some() || bytes < self.log_bytes_max {
             return;
         }
-        let is_full = bytes >= LOG_BYTES_FULL;
-        let patience_ms = if is_full { READERS_END_MS } else { READERS_PAUSE_MS };
-        match self.begin_the_log_anew(patience_ms) {
-            Ok(true) => self.log_bytes_max = LOG_BYTES_LONG,
-            Ok(false) => {
-                self.log_bytes_max = bytes + LOG_BYTES_STEP;
-                if is_full {
-                    tracing::error!(bytes, "another program holds the register's write-ahead log, which grows");
+        let waits = bytes >= LOG_BYTES_FULL && self.waited_in_vain.is_none_or(|at| at.elapsed() >= READERS_END_AGAIN);
+        match self.begin_the_log_anew(if waits { readers_end_ms } else { READERS_PAUSE_MS }) {
+            Ok(LogState::Anew) => self.log_bytes_max = LOG_BYTES_LONG,
+            Ok(LogState::Read | LogState::Pinned) if bytes < LOG_BYTES_FULL => {
+                self.log_bytes_max = bytes + LOG_BYTES_STEP
+            }
+            Ok(LogState::Read | LogState::Pinned) => {
+                let now = Instant::now();
+                self.log_held = Some(now);
+                if waits {
+                    self.waited_in_vain = Some(now);
                 }
+                tracing::error!(bytes, "another program reads the register and keeps its write-ahead log, which grows");
             }
             Err(error) => tracing::warn!(%error, "the write-ahead log could not be begun anew"),
         }
     }
 
-    /// Waits for readers of the log; says whether they ended.
-    fn begin_the_log_anew(&self, patience_ms: i64) -> Result<bool, rusqlite::Error> {
+    /// Tries a log that another program keeps; waits a moment only where all of it is in the file, and so later readers need it not.
+    fn try_the_held_log(&mut self) {
+        let tried = match self.begin_the_log_anew(0) {
+            Ok(LogState::Read) => self.begin_the_log_anew(READERS_PAUSE_MS),
+            other => other,
+        };
+        match tried {
+            Ok(LogState::Anew) => {
+                tracing::info!("nobody keeps the register's write-ahead log any more, and it was begun anew");
+                (self.log_held, self.log_bytes_max) = (None, LOG_BYTES_LONG);
+            }
+            Ok(LogState::Read | LogState::Pinned) => self.log_held = Some(Instant::now()),
+            Err(error) => {
+                tracing::warn!(%error, "the write-ahead log could not be begun anew");
+                self.log_held = Some(Instant::now());
+            }
+        }
+    }
+
+    /// Waits so long for readers of the log; says whether they ended.
+    fn begin_the_log_anew(&self, patience_ms: i64) -> Result<LogState, rusqlite::Error> {
         let c = &self.connection;
         c.pragma_update(None, "busy_timeout", patience_ms)?;
-        let held = c.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0));
+        let found = c.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+        });
         c.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
-        Ok(held? == 0)
+        Ok(match found? {
+            (0, _, _) => LogState::Anew,
+            (_, frames, copied) if frames == copied => LogState::Read,
+            (_, _, _) => LogState::Pinned,
+        })
     }
 
     fn fault(&self, error: rusqlite::Error) -> SqlError {
@@ -150,7 +212,7 @@ impl Sqlite {
                 c.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
                 c.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)
             }
-            Use::Read => {
+            Use::Read | Use::Audit => {
                 c.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
                 c.pragma_update(None, "query_only", true)
             }
@@ -238,16 +300,23 @@ impl Sql for Sqlite {
         match self.usage {
             // The write lock at once: a transaction that reads first and then wants to write can fail half-way.
             Use::Write => self.execute("BEGIN IMMEDIATE", &[]).map(drop),
-            Use::Read => self.execute("BEGIN", &[]).map(drop),
+            Use::Read | Use::Audit => self.execute("BEGIN", &[]).map(drop),
         }
     }
 
     fn commit(&mut self) -> Result<(), SqlError> {
         self.execute("COMMIT", &[])?;
         if self.usage == Use::Write {
-            self.bound_the_log();
+            self.bound_the_log(READERS_END_MS);
         }
         Ok(())
+    }
+
+    fn tend(&mut self) -> Option<u64> {
+        if self.log_held.is_some_and(|tried| tried.elapsed() >= HELD_LOG_RETRY) {
+            self.try_the_held_log();
+        }
+        self.log_held.map(|_| self.log_bytes())
     }
 
     fn rollback(&mut self) {
@@ -308,12 +377,12 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::*;
-    use crate::sql::connect::STATEMENT_MAX;
+    use crate::sql::connect::AUDIT_MAX;
 
     #[test]
     fn blobs_stay_blobs_and_keys_are_the_rows_address() {
         let dir = tempfile::tempdir().unwrap();
-        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, STATEMENT_MAX).unwrap();
+        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, AUDIT_MAX).unwrap();
         sql.script("CREATE TABLE t (id BIGINT PRIMARY KEY, b BYTEA NOT NULL, s TEXT);").unwrap();
         sql.insert(
             "INSERT INTO t (id, b, s)",
@@ -330,7 +399,7 @@ mod tests {
     #[test]
     fn a_statement_is_planned_once_whatever_is_bound() {
         let dir = tempfile::tempdir().unwrap();
-        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, STATEMENT_MAX).unwrap();
+        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, AUDIT_MAX).unwrap();
         crate::schema::migrate(&mut sql).unwrap();
         let text = "SELECT v.body FROM present p JOIN record v ON v.leaf = p.leaf WHERE p.kind = $1 AND p.lookup = $2 \
             AND p.id > $3 ORDER BY p.id LIMIT $4";
@@ -347,7 +416,7 @@ mod tests {
     #[test]
     fn parameters_out_of_order_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, STATEMENT_MAX).unwrap();
+        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, AUDIT_MAX).unwrap();
         assert!(matches!(sql.query("SELECT $2, $1", &[Value::Int(1), Value::Int(2)]), Err(SqlError::Wrong(_))));
         assert!(sql.query("SELECT $1, $2, $1", &[Value::Int(1), Value::Int(2)]).is_ok());
     }
@@ -356,8 +425,8 @@ mod tests {
     fn a_reader_cannot_write() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
-        Sqlite::open(&path, Use::Write, STATEMENT_MAX).unwrap().script("CREATE TABLE t (a TEXT);").unwrap();
-        let mut reader = Sqlite::open(&path, Use::Read, STATEMENT_MAX).unwrap();
+        Sqlite::open(&path, Use::Write, AUDIT_MAX).unwrap().script("CREATE TABLE t (a TEXT);").unwrap();
+        let mut reader = Sqlite::open(&path, Use::Read, AUDIT_MAX).unwrap();
         assert!(reader.execute("INSERT INTO t (a) VALUES ($1)", &[Value::Text("x")]).is_err());
     }
 
@@ -365,7 +434,7 @@ mod tests {
     fn a_statement_that_takes_too_long_is_ended_in_the_engine_and_the_next_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
-        Sqlite::open(&path, Use::Write, STATEMENT_MAX).unwrap();
+        Sqlite::open(&path, Use::Write, AUDIT_MAX).unwrap();
         let limit = Duration::from_millis(30);
         let mut reader = Sqlite::open(&path, Use::Read, limit).unwrap();
         let endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n";
@@ -373,5 +442,44 @@ mod tests {
             assert!(matches!(reader.query(endless, &[]), Err(SqlError::Late(after)) if after == limit));
             assert_eq!(reader.query("SELECT 1", &[]).unwrap().len(), 1);
         }
+    }
+
+    /// Writes until the log has so many bytes.
+    fn write_to(sql: &mut Sqlite, bytes: u64, readers_end_ms: i64) {
+        while sql.log_bytes() < bytes {
+            sql.execute("BEGIN IMMEDIATE", &[]).unwrap();
+            sql.insert("INSERT INTO t (b)", 1, &[Value::Blob(&vec![7; 1 << 20])]).unwrap();
+            sql.execute("COMMIT", &[]).unwrap();
+            sql.bound_the_log(readers_end_ms);
+        }
+    }
+
+    #[test]
+    fn another_programs_reader_is_waited_for_once_and_then_told_of_until_it_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let mut sql = Sqlite::open(&path, Use::Write, AUDIT_MAX).unwrap();
+        sql.script("CREATE TABLE t (b BYTEA NOT NULL);").unwrap();
+        let foreign = Connection::open(&path).unwrap();
+        foreign.execute_batch("BEGIN; SELECT COUNT(*) FROM t;").unwrap();
+        write_to(&mut sql, LOG_BYTES_LONG + LOG_BYTES_STEP, 1);
+        assert_eq!((sql.tend(), sql.waited_in_vain), (None, None), "not yet long");
+        write_to(&mut sql, LOG_BYTES_FULL + (1 << 20), 1);
+        let waited = sql.waited_in_vain;
+        assert!(waited.is_some() && sql.tend() == Some(sql.log_bytes()));
+        write_to(&mut sql, LOG_BYTES_FULL + 4 * LOG_BYTES_STEP, 1);
+        assert_eq!(sql.waited_in_vain, waited, "nobody waits for it again");
+        foreign.execute_batch("COMMIT").unwrap();
+        while sql.tend().is_some() {
+            std::thread::yield_now();
+        }
+        // The log is begun anew, and shrinks as it is written.
+        sql.execute("DELETE FROM t WHERE rowid = $1", &[Value::Int(1)]).unwrap();
+        assert!(sql.log_bytes() <= LOG_BYTES_KEPT.unsigned_abs(), "{} MiB", sql.log_bytes() >> 20);
+        // The next one that comes within the hour is not waited for at all.
+        foreign.execute_batch("BEGIN; SELECT COUNT(*) FROM t;").unwrap();
+        write_to(&mut sql, LOG_BYTES_FULL + (1 << 20), 1);
+        assert!(sql.tend().is_some());
+        assert_eq!(sql.waited_in_vain, waited);
     }
 }

@@ -7,7 +7,7 @@ mod seeder;
 mod statements;
 
 pub use bare::{BareRegister, BareStep};
-pub use postgres::{TestPostgres, is_private};
+pub use postgres::{TestPooler, TestPostgres, is_private};
 pub use seeder::{Made, Seed, Seeder};
 pub use statements::{commits, take_statements};
 pub(crate) use statements::{note_commit, note_statement};

@@ -1,5 +1,6 @@
 //! A PostgreSQL of a test's own.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
@@ -36,15 +37,7 @@ impl TestPostgres {
     /// # Panics
     /// If PostgreSQL is not installed or does not start: a test without its database has failed.
     pub fn start() -> TestPostgres {
-        static NUMBER: AtomicU32 = AtomicU32::new(1);
-        sweep();
-        let name = format!("{PREFIX}{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let home = std::env::temp_dir().join(name);
-        fs::DirBuilder::new().mode(0o700).create(&home).expect("a directory for the cluster");
-        if let Some((uid, gid)) = other_user() {
-            chown(&home, Some(uid), Some(gid)).expect("the directory is the server's");
-        }
-        let mut postgres = TestPostgres { home, port: 0, server: None, databases: AtomicU32::new(0) };
+        let mut postgres = TestPostgres::home();
         let data = postgres.data();
         let made = as_server("initdb")
             .args(["--username", USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"])
@@ -58,6 +51,50 @@ impl TestPostgres {
         postgres
     }
 
+    /// Makes a standby of this server, and starts it.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn standby(&self) -> TestPostgres {
+        let mut standby = TestPostgres::home();
+        let made = as_server("pg_basebackup")
+            .args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--username", USER])
+            .args(["--checkpoint", "fast", "--write-recovery-conf", "--no-sync", "--pgdata"])
+            .arg(standby.data())
+            .current_dir(&standby.home)
+            .output()
+            .expect("pg_basebackup runs");
+        assert!(made.status.success(), "pg_basebackup: {}", said(&made));
+        standby.resume();
+        standby
+    }
+
+    /// A PgBouncer before this server, with so many sessions for its clients.
+    ///
+    /// # Panics
+    /// If PgBouncer is not installed or does not start.
+    pub fn pooler(&self, mode: &str, sessions: u32) -> TestPooler {
+        let port = free_port();
+        let conf = format!(
+            "[databases]\n* = host=127.0.0.1 port={} user={USER}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {mode}\n\
+             default_pool_size = {sessions}\n",
+            self.port
+        );
+        let file = self.home.join(format!("pooler-{port}.ini"));
+        fs::write(&file, conf).expect("its configuration");
+        let mut command = as_server_of("/usr/sbin/pgbouncer");
+        let server = command.arg("-q").arg(&file).current_dir(&self.home).stdout(Stdio::null()).stderr(Stdio::null());
+        let server = server.spawn().expect("PgBouncer is installed (apt-get install pgbouncer)");
+        let pooler = TestPooler { port, server };
+        let give_up = Instant::now() + START_MAX;
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < give_up, "pgbouncer did not start");
+            std::thread::sleep(POLL);
+        }
+        pooler
+    }
+
     /// Starts the server again after [`TestPostgres::stop`] or [`TestPostgres::kill`].
     ///
     /// # Panics
@@ -65,8 +102,7 @@ impl TestPostgres {
     pub fn resume(&mut self) {
         assert!(self.server.is_none(), "the server runs already");
         if self.port == 0 {
-            let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
-            self.port = probe.local_addr().expect("it has an address").port();
+            self.port = free_port();
         }
         let log = fs::File::create(self.home.join("log")).expect("a log file");
         let server = as_server("postgres")
@@ -144,9 +180,38 @@ impl TestPostgres {
         Database::Postgres(self.url(&name))
     }
 
+    /// The first cell of the answer to a question, as text.
+    ///
+    /// # Panics
+    /// If the server refuses, or answers none.
+    pub fn ask(&self, sql: &str) -> String {
+        let (url, sql) = (self.url("postgres"), sql.to_owned());
+        let thread = std::thread::spawn(move || {
+            let found = postgres::Client::connect(&url, NoTls)?.simple_query(&sql)?;
+            let cell = found.iter().find_map(|message| match message {
+                postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                _ => None,
+            });
+            Ok::<_, postgres::Error>(cell.unwrap_or_default())
+        });
+        thread.join().expect("the thread ends").expect("the server answers")
+    }
+
     /// The loopback port it listens on.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    fn home() -> TestPostgres {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        sweep();
+        let name = format!("{PREFIX}{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let home = std::env::temp_dir().join(name);
+        fs::DirBuilder::new().mode(0o700).create(&home).expect("a directory for the cluster");
+        if let Some((uid, gid)) = other_user() {
+            chown(&home, Some(uid), Some(gid)).expect("the directory is the server's");
+        }
+        TestPostgres { home, port: 0, server: None, databases: AtomicU32::new(0) }
     }
 
     fn url(&self, name: &str) -> String {
@@ -157,9 +222,13 @@ impl TestPostgres {
         self.home.join("data")
     }
 
-    /// The driver runs a loop of its own, which must not be started inside a test's.
-    fn run(&self, sql: &str) {
+    /// Does something in it, as its superuser.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    pub fn run(&self, sql: &str) {
         let (url, sql) = (self.url("postgres"), sql.to_owned());
+        // The driver runs a loop of its own, which must not be started inside a test's.
         let thread = std::thread::spawn(move || {
             postgres::Client::connect(&url, NoTls).and_then(|mut client| client.batch_execute(&sql))
         });
@@ -197,6 +266,32 @@ impl Drop for TestPostgres {
     }
 }
 
+/// A PgBouncer. Stopped by its process id on drop.
+#[derive(Debug)]
+pub struct TestPooler {
+    port: u16,
+    server: Child,
+}
+
+impl TestPooler {
+    /// The loopback port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for TestPooler {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    probe.local_addr().expect("it has an address").port()
+}
+
 /// A program of the server's package, run as a user that it accepts: it refuses root.
 fn as_server(program: &str) -> Command {
     let versions = fs::read_dir(INSTALLED).expect("PostgreSQL is installed (apt-get install postgresql)");
@@ -204,7 +299,11 @@ fn as_server(program: &str) -> Command {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
         .max()
         .expect("PostgreSQL is installed (apt-get install postgresql)");
-    let mut command = Command::new(Path::new(INSTALLED).join(newest.to_string()).join("bin").join(program));
+    as_server_of(Path::new(INSTALLED).join(newest.to_string()).join("bin").join(program))
+}
+
+fn as_server_of(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
     command.stdin(Stdio::null());
     if let Some((uid, gid)) = other_user() {
         command.uid(uid).gid(gid);

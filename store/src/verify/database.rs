@@ -12,7 +12,7 @@ use crate::object::OBJECT_SLOTS;
 use crate::prepare::NAME_SLOTS;
 use crate::queries;
 use crate::schema::{INTENT, LEAFED, MIGRATIONS, Table};
-use crate::sql::{Cell, Row, Sql, Use, Value, connect};
+use crate::sql::{Cell, Row, Sql, Use, Value, connect, own_sessions};
 
 /// Keys of a page of leaves; also rows of everything else that is read by pages.
 const PAGE: i64 = 1_024;
@@ -28,7 +28,8 @@ pub(super) struct Tables {
 
 impl Tables {
     pub fn open(database: &Database) -> Result<Tables, StoreError> {
-        let mut tables = Tables { sql: connect(database, Use::Read)?, size: 0 };
+        own_sessions(database, Use::Audit)?;
+        let mut tables = Tables { sql: connect(database, Use::Audit)?, size: 0 };
         tables.look_again()?;
         Ok(tables)
     }

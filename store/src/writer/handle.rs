@@ -9,8 +9,9 @@ use crossbeam_channel::{Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
 use super::item::{Message, QUEUE, Reply};
-use super::thread::Writer;
+use super::thread::{THREAD, Writer};
 use crate::clock::Clock;
+use crate::condition::Conditions;
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::pending::Pending;
@@ -37,10 +38,13 @@ impl WriterHandle {
         node: Arc<Node>,
         pending: Arc<Pending>,
         clock: Arc<Clock>,
+        conditions: Arc<Conditions>,
     ) -> Result<(WriterHandle, JoinHandle<()>), StoreError> {
         let (queue, jobs) = bounded(QUEUE);
-        let writer = Writer { database, pending, clock, sql: Some(sql), node, parked: VecDeque::new() };
-        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&jobs));
+        let (sql, parked) = (Some(sql), VecDeque::new());
+        let (is_away, log_is_held) = (false, false);
+        let writer = Writer { database, pending, clock, sql, node, parked, conditions, is_away, log_is_held };
+        let thread = std::thread::Builder::new().name(THREAD.into()).spawn(move || writer.run(&jobs));
         let thread = thread.map_err(|e| StoreError::Unavailable(format!("no thread: {e}")))?;
         Ok((WriterHandle { queue }, thread))
     }

@@ -10,6 +10,7 @@ use super::batch::Fault;
 use super::item::{Item, Message, QUEUE, Reply};
 use super::transaction;
 use crate::clock::Clock;
+use crate::condition::Conditions;
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::pending::Pending;
@@ -21,14 +22,17 @@ use crate::truth::{Divergence, Node};
 const BATCH_OPS: usize = 512;
 /// ... and at most about this many bytes, so that large CRLs do not make everyone wait.
 const BATCH_BYTES: usize = 8 << 20;
-/// How often conclusions that could not be written are tried again while nobody else writes.
-const PARKED_RETRY: Duration = Duration::from_secs(1);
+/// How often what could not be done is tried again while nobody writes: conclusions, a register that was away, a log that is held.
+const RETRY: Duration = Duration::from_secs(1);
 /// Signatures that wait for the disk to come back: as many as can be under way.
 const PARKED_MAX: usize = QUEUE;
 
 /// How long a COMMIT without an answer is asked after, and how often.
 const RECONNECT_MAX: Duration = Duration::from_secs(10);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The thread's name.
+pub(super) const THREAD: &str = "store-writer";
 
 /// The thread's own state.
 pub(super) struct Writer {
@@ -41,6 +45,10 @@ pub(super) struct Writer {
     pub node: Arc<Node>,
     /// Conclusions whose signature exists but could not be written yet.
     pub parked: VecDeque<Arc<ConclusionRow>>,
+    /// Where it says how it is; and whether it has to try something again by itself.
+    pub conditions: Arc<Conditions>,
+    pub is_away: bool,
+    pub log_is_held: bool,
 }
 
 impl Writer {
@@ -48,10 +56,10 @@ impl Writer {
         let mut stop = false;
         while !stop {
             let mut items: Vec<Item> = Vec::new();
-            let first = if self.parked.is_empty() {
+            let first = if self.parked.is_empty() && !self.is_away && !self.log_is_held {
                 jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
-                jobs.recv_timeout(PARKED_RETRY)
+                jobs.recv_timeout(RETRY)
             };
             match first {
                 Ok(message) => stop = gather(message, jobs, &mut items),
@@ -61,9 +69,41 @@ impl Writer {
             let parked = self.parked.drain(..).map(|row| Item { op: Op::Conclude(row), answer: None });
             let mut batch: Vec<Item> = parked.collect();
             batch.append(&mut items);
-            if !batch.is_empty() {
-                self.settle(batch);
+            match (batch.is_empty(), stop) {
+                (false, _) => self.settle(batch),
+                (true, false) if self.is_away => self.try_to_write(),
+                (true, _) => {}
             }
+            self.tend();
+        }
+    }
+
+    /// Where nobody comes, nobody would find out that the register is there again.
+    fn try_to_write(&mut self) {
+        let outcome = self.sql().and_then(transaction::touch);
+        if let Err(error) = &outcome {
+            self.give_up_if_lost(error);
+        }
+        self.say(outcome.err().map(|error| error.to_string()).as_deref());
+    }
+
+    fn say(&mut self, away: Option<&str>) {
+        self.is_away = away.is_some();
+        self.conditions.says(THREAD, away);
+    }
+
+    fn tend(&mut self) {
+        let held = self.sql.as_mut().and_then(|sql| sql.tend());
+        if held.is_some() || self.log_is_held {
+            self.log_is_held = held.is_some();
+            self.conditions.log_is_held(held);
+        }
+    }
+
+    fn sql(&mut self) -> Result<&mut dyn Sql, SqlError> {
+        match &mut self.sql {
+            Some(sql) => Ok(sql.as_mut()),
+            none => Ok(none.insert(connect(&self.database, Use::Write)?).as_mut()),
         }
     }
 
@@ -116,15 +156,22 @@ impl Writer {
         }
     }
 
-    /// One transaction, with one reconnection.
     fn attempt(&mut self, items: &[Item]) -> Result<Vec<Result<Reply, StoreError>>, Fault> {
+        let outcome = self.write(items);
+        self.say(match &outcome {
+            Ok(_) | Err(Fault::Row(_) | Fault::Held(_)) => None,
+            Err(Fault::Away(why) | Fault::Unknown(why) | Fault::Corrupt(why)) => Some(why),
+        });
+        outcome
+    }
+
+    /// One transaction, with one reconnection.
+    fn write(&mut self, items: &[Item]) -> Result<Vec<Result<Reply, StoreError>>, Fault> {
         let mut fault = Fault::Away("not tried".into());
         for _ in 0..2 {
-            let sql = match self.sql.as_mut() {
-                Some(sql) => sql,
-                None => self.sql.insert(connect(&self.database, Use::Write).map_err(|e| Fault::Away(e.to_string()))?),
-            };
-            match transaction::run(sql.as_mut(), &self.node, &self.clock, items) {
+            let (node, clock) = (Arc::clone(&self.node), Arc::clone(&self.clock));
+            let sql = self.sql().map_err(|e| Fault::Away(e.to_string()))?;
+            match transaction::run(sql, &node, &clock, items) {
                 Ok(done) => return self.believe(done),
                 Err(transaction::Failure::Before(error)) => {
                     sql.rollback();
@@ -161,12 +208,16 @@ impl Writer {
 
     /// A lost connection is worth a second try; anything else is the answer.
     fn give_up_or_reconnect(&mut self, error: SqlError) -> Result<Fault, Fault> {
+        self.give_up_if_lost(&error);
         match error {
-            SqlError::Lost(why) => {
-                self.sql = None;
-                Ok(Fault::Away(why))
-            }
+            SqlError::Lost(why) => Ok(Fault::Away(why)),
             other => Err(Fault::before(other)),
+        }
+    }
+
+    fn give_up_if_lost(&mut self, error: &SqlError) {
+        if matches!(error, SqlError::Lost(_)) {
+            self.sql = None;
         }
     }
 

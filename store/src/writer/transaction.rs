@@ -94,3 +94,16 @@ pub(super) fn is_there(sql: &mut dyn Sql, done: &Done) -> Result<bool, SqlError>
     sql.rollback();
     Ok(rows.into_iter().next().is_some_and(|mut row| row.hash().is_ok_and(|there| there == hash)))
 }
+
+/// Whether the register takes writes: one that changes nothing.
+pub(super) fn touch(sql: &mut dyn Sql) -> Result<(), SqlError> {
+    sql.begin()?;
+    let outcome = sql.execute("UPDATE head SET size = size WHERE id = $1", &[Value::index(1)]);
+    match outcome.and_then(|_| sql.commit()) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            sql.rollback();
+            Err(error)
+        }
+    }
+}

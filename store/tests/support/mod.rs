@@ -66,6 +66,12 @@ impl House {
         self.beside_by(database, self.world.clone()).await
     }
 
+    /// A second node's start on some register.
+    pub async fn open_beside(&self, database: &Database) -> Result<Ledger, store::StoreError> {
+        let closed = Closed { world: self.world.clone(), token: self.token.clone() };
+        closed.open(database, None).await
+    }
+
     /// A second node whose clock is its own.
     pub async fn beside_by(&self, database: &Database, world: World) -> House {
         self.beside_with(database, log_config(), world).await
