@@ -255,6 +255,13 @@ async fn verify(args: Verify, global: &Global) -> Result<(), Failure> {
                 .help("bring the log's key from where you trust it: --key log.vkey"))
         }
         0 => Ok(()),
+        n if report.findings.iter().all(|finding| kept.iter().any(|kept| kept.by == finding.where_)) => {
+            Err(Failure::new(Exit::Findings, format!("{n} finding(s): this register is not the newest that the node knew"))
+                .help(
+                    "nothing else is wrong with it; where you put it back yourself, say so: `chancery audit resume --reason TEXT` \
+                     (docs/BACKUP.md)",
+                ))
+        }
         n => Err(Failure::new(Exit::Findings, format!("{n} finding(s): this register is not what was signed"))
             .help("keep it as it is, compare with a backup, and treat what the findings name as untrusted")),
     }

@@ -385,7 +385,8 @@ mod tests {
         let said = consequence(&ssh, "0101000000000000000000000000000a");
         assert!(said.contains("serial 10 ") && said.contains("RevokedKeys") && said.contains("2026-01-01"), "{said}");
         assert!(consequence(&json!({"kind": "ssh-host"}), "0a").contains("RevokedHostKeys"));
-        assert_eq!(consequence(&json!({"kind": "certificate"}), "0a"), "the new CRL is published");
+        let listed = json!({"kind": "certificate", "crl": "published"});
+        assert_eq!(consequence(&listed, "0a"), "the new CRL is published");
     }
 
     #[test]

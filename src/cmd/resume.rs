@@ -5,7 +5,7 @@
 
 use clap::Parser;
 use serde_json::json;
-use store::{ActorStamp, Database, Ledger, LogConfig};
+use store::{ActorStamp, Database, Ledger, LogConfig, StoreError};
 
 use super::word::reason;
 use crate::Global;
@@ -50,12 +50,16 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     }
     let operator = ActorStamp { id: "system:operator".to_owned(), proof: "system".to_owned(), proof_id: String::new() };
     let why = (operator, args.reason.as_str());
-    let (ledger, resumed) = Ledger::resume(database, (&pool, mint), log, world, why)
-        .await
-        .or_exit(Exit::Failed, "this node does not go on")
-        .map_err(|failure| {
-            failure.help("restore a register that a node of ours left, and look with `chancery audit verify`")
-        })?;
+    let resumed = Ledger::resume(database, (&pool, mint), log, world, why).await;
+    let (ledger, resumed) = resumed.map_err(|error| {
+        let help = match &error {
+            StoreError::Conflict(_) => {
+                "stop the service, give the same command again, and start it: it goes on by that"
+            }
+            _ => "restore a register that a node of ours left, and look with `chancery audit verify`",
+        };
+        Failure::new(Exit::Failed, "this node does not go on").because(&error).help(help)
+    })?;
     ledger.close().await;
     let (size, known) = (resumed.head.size, resumed.known.map(|known| known.size));
     let lost = known.map_or(0, |known| known.saturating_sub(size));

@@ -91,13 +91,17 @@ fn a_register_put_back_under_the_service_is_said_by_everything_with_the_way_out(
 
     // Nobody goes on beside the service, and the auditor is not content.
     let refused = house.output(&["audit", "resume", "--reason", "restored"]);
-    assert!(!refused.status.success() && told(&refused).1.contains("stop it first"), "{refused:?}");
+    assert!(
+        !refused.status.success() && told(&refused).1.contains("stop the service, give the same command again"),
+        "{refused:?}"
+    );
     house.stop();
     let verified = house.output(&["audit", "verify"]);
     let (out, _) = told(&verified);
     assert_eq!(code(&verified), Some(5), "{out}");
     assert!(out.contains("put back to an older state") && out.contains("state/checkpoint ("), "{out}");
     assert!(out.contains("the token ("), "{out}");
+    assert!(told(&verified).1.contains("audit resume --reason TEXT"), "{verified:?}");
     // Each of the two alone tells.
     let folder = house.ca("state");
     assert_eq!(code(&house.output(&["audit", "verify", "--no-token"])), Some(5));

@@ -247,7 +247,7 @@ fn by_the_hold(integrity: Integrity) -> (String, Vec<Alarm>) {
     let rows = with_it.iter().filter(|alarm| alarm.says != why).count();
     let told = match rows {
         0 => String::new(),
-        rows => format!(" {rows} places of it were met since that are not as this node knew them."),
+        rows => format!(" Places of it met since that are not as this node knew them: {rows}."),
     };
     (told, others)
 }
@@ -269,7 +269,7 @@ mod tests {
             vec![before.clone(), alarm(9, "log", "cut"), alarm(9, "leaf 8", "missing"), alarm(12, "b", "gone")];
         let held = Integrity { held: Some("cut".to_owned()), alarms: alarms.clone(), alarms_total: 4 };
         let (told, others) = by_the_hold(held);
-        assert!(told.contains("2 places"), "{told}");
+        assert!(told.ends_with(": 2."), "{told}");
         assert_eq!(others, [before]);
         let fine = Integrity { held: None, alarms: alarms.clone(), alarms_total: 4 };
         assert_eq!(by_the_hold(fine), (String::new(), alarms));
