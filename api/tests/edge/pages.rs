@@ -53,7 +53,6 @@ async fn what_a_caller_wrote_is_text_on_the_page() {
     let client = client().build().expect("a client");
     let evil = "<script>alert(1)</script>";
     let label = format!("evil-{}", crate::house::unique());
-    // Of an owner who has little else: a page shows the hundred that expire first.
     // Of an owner with few others: a page has the first hundred to expire.
     let wish = json!({"label": label, "owner": "db", "subject": evil});
     let made = client.post(server.url("/api/v1/keys")).bearer_auth(&admin).json(&wish).send().await.expect("an answer");
