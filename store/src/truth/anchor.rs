@@ -94,8 +94,9 @@ impl Anchor {
         let read = self.file().read_at(&mut line, 0).map_err(|e| self.away(HEAD, &e))?;
         line.truncate(read);
         if line.is_empty() {
-            // Made a moment ago.
-            return Ok(None);
+            // Made a moment ago; or emptied, where there is what comes after it.
+            let is_new = ![FOLD, HELD].iter().any(|later| self.dir.join(later).exists());
+            return if is_new { Ok(None) } else { Err(self.unreadable(HEAD)) };
         }
         let head = std::str::from_utf8(&line).ok().and_then(parse_head);
         head.map(Some).ok_or_else(|| self.unreadable(HEAD))
@@ -261,6 +262,17 @@ mod tests {
         assert_eq!((again.newest().unwrap(), again.held().unwrap()), (Some(large), None));
         again.burn(7).unwrap();
         assert_eq!(again.burned().unwrap(), 12);
+    }
+
+    #[test]
+    fn a_head_that_was_emptied_is_not_taken_for_that_of_a_new_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let anchor = Anchor::open(dir.path()).unwrap();
+        assert_eq!(anchor.newest().unwrap(), None);
+        anchor.note_head(&Head { size: 9, root: [1; 32] });
+        anchor.note_image(b"an image").unwrap();
+        fs::write(dir.path().join(HEAD), b"").unwrap();
+        assert!(Anchor::open(dir.path()).unwrap().newest().unwrap_err().to_string().contains(HEAD));
     }
 
     #[test]
