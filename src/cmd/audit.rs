@@ -76,6 +76,9 @@ key said whose log it is: consistent with itself, identity not checked.")]
     /// Let this node go on after it stopped because the register was not what it knew (restored, cut, failed over)
     #[command(after_help = super::resume::HELP)]
     Resume(super::resume::Args),
+    /// Derive anew what lists, searches and counts are answered from, after somebody altered it
+    #[command(after_help = super::rebuild::HELP)]
+    Rebuild,
     /// Write the log and the register's rows to a folder that verifies offline
     Export {
         /// The folder (made; must be empty)
@@ -110,6 +113,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         }
         What::Verify(verify) => self::verify(verify, global).await,
         What::Resume(args) => super::resume::run(args, global).await,
+        What::Rebuild => super::rebuild::run(global).await,
         What::Export { dir } => export(dir, global).await,
     }
 }

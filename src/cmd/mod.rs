@@ -11,6 +11,7 @@ pub mod first_config;
 pub mod init;
 pub mod issue;
 pub mod login;
+pub mod rebuild;
 pub mod resume;
 pub mod serve;
 pub mod sign;

@@ -26,8 +26,9 @@ use crate::meeting;
 use crate::prepare::Outcome;
 use crate::queries;
 use crate::reader::Lane;
+use crate::rebuild::Rebuilt;
 use crate::record::{Record, RecordFilter, StoredRecord};
-use crate::register::{LogConfig, RESUMED_RECORDS_MAX, Register, Resumed, SignedHead};
+use crate::register::{LogConfig, Opening, RESUMED_RECORDS_MAX, Register, Resumed, SignedHead};
 use crate::sql::Sql;
 use crate::texts::{self, NO_POLICY, TextKind};
 use crate::truth::{self, Anchor, Before, Integrity, Revocations, Revoked, TileAt};
@@ -70,7 +71,7 @@ impl Ledger {
         log: LogConfig,
         world: World,
     ) -> Result<Ledger, StoreError> {
-        let (register, _) = Register::open(database, pool, log, world, false).await?;
+        let (register, _) = Register::open(database, pool, log, world, Opening::Serve).await?;
         Ok(Ledger { inner: Arc::new(Inner { mint, register }), lane: Lane::Request })
     }
 
@@ -81,7 +82,7 @@ impl Ledger {
         log: LogConfig,
         world: World,
     ) -> Result<Option<String>, StoreError> {
-        match Register::open(database, pool, log, world, false).await {
+        match Register::open(database, pool, log, world, Opening::Serve).await {
             Ok((register, _)) => {
                 // Joining blocks, and a panic of a thread was its own.
                 let _ = tokio::task::spawn_blocking(move || register.stop()).await;
@@ -90,6 +91,23 @@ impl Ledger {
             Err(StoreError::Held(why)) => Ok(Some(why)),
             Err(other) => Err(other),
         }
+    }
+
+    /// Derives every projection anew from the rows, beside no service of this node, and ends: what lists, searches and counts are
+    /// answered from, and the renewal ask. No leaf says so. Refused where the register is held. `pages` hears how many pages of a
+    /// thousand rows were looked at.
+    pub async fn rebuild(
+        database: Database,
+        pool: &Pool,
+        log: LogConfig,
+        world: World,
+        pages: impl FnMut(u64) + Send + 'static,
+    ) -> Result<Rebuilt, StoreError> {
+        let (register, _) = Register::open(database.clone(), pool, log, world, Opening::Alone).await?;
+        let rebuilt = register.rebuild(database, pages).await;
+        // Joining blocks, and a panic of a thread was its own.
+        let _ = tokio::task::spawn_blocking(move || register.stop()).await;
+        rebuilt
     }
 
     /// Opens a register that this node had stopped at, and goes on from what it holds: an operator's decision, whose reason
@@ -107,7 +125,7 @@ impl Ledger {
                 "going on takes a reason, and the folder that says where this node was".into(),
             ));
         }
-        let (register, resumed) = Register::open(database, pool, log, world, true).await?;
+        let (register, resumed) = Register::open(database, pool, log, world, Opening::Resume).await?;
         let ledger = Ledger { inner: Arc::new(Inner { mint, register }), lane: Lane::Request };
         match ledger.go_on(resumed, actor, reason).await {
             Ok(resumed) => Ok((ledger, resumed)),

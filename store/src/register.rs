@@ -24,6 +24,7 @@ use crate::pending::Pending;
 use crate::prepare::{ConclusionRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail};
 use crate::queries;
 use crate::reader::{Lane, ReaderHandle};
+use crate::rebuild::{Rebuilt, rebuild};
 use crate::record::Record;
 use crate::schema::migrate;
 use crate::sql::{Sql, Use, Value, connect, own_sessions};
@@ -85,6 +86,17 @@ pub struct SignedHead {
     pub since: Timestamp,
 }
 
+/// What a register is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// To serve.
+    Serve,
+    /// For an operator's work on a register that this node knows, beside no service of this node.
+    Alone,
+    /// To go on from a head that this node did not know.
+    Resume,
+}
+
 /// The ledger without the right to make intents: everything but the custody line's first step.
 #[derive(Debug)]
 pub(crate) struct Register {
@@ -112,7 +124,7 @@ impl Register {
         pool: &Pool,
         log: LogConfig,
         world: World,
-        resume: bool,
+        opening: Opening,
     ) -> Result<(Register, Option<(Before, Anchor)>), StoreError> {
         log::check_origin(&log.origin)?;
         // A connection lives and ends off the async threads: PostgreSQL's brings a runtime of its own.
@@ -142,10 +154,10 @@ impl Register {
             if sealed.is_none() {
                 keep_key(sql.as_mut(), &made)?;
             }
-            let open = if resume { Anchor::open_alone } else { Anchor::open };
+            let open = if opening == Opening::Serve { Anchor::open } else { Anchor::open_alone };
             let anchor = log.state.as_deref().map(open).transpose()?;
             let (node, resumed) = match anchor {
-                Some(anchor) if resume => {
+                Some(anchor) if opening == Opening::Resume => {
                     let (node, before) = Node::resume(sql.as_mut(), &log.origin, key, (&anchor, in_token), world)?;
                     (node, Some((before, anchor)))
                 }
@@ -232,6 +244,16 @@ impl Register {
         if let Err(error) = self.node.write_image(true) {
             tracing::warn!(%error, "the fold was not written down: the next start reads more of the log");
         }
+    }
+
+    /// Derives the projections anew, over a connection of its own.
+    pub(crate) async fn rebuild(
+        &self,
+        database: Database,
+        mut pages: impl FnMut(u64) + Send + 'static,
+    ) -> Result<Rebuilt, StoreError> {
+        let node = Arc::clone(&self.node);
+        blocking(move || rebuild(connect(&database, Use::Write)?.as_mut(), &node, &mut pages)).await
     }
 
     /// Follows what other nodes appended, and notices a log that was cut or exchanged although nobody writes. Done every second
@@ -633,7 +655,7 @@ mod tests {
             let database = Database::Sqlite(dir.path().join("r.db"));
             let world = World::fixed(Timestamp::from_unix(1), 1);
             let log = LogConfig { origin: "o".into(), state: None };
-            let (register, _) = Register::open(database, &pool, log, world, false).await.unwrap();
+            let (register, _) = Register::open(database, &pool, log, world, Opening::Serve).await.unwrap();
             let row = Arc::new(IntentRow::new(entry(&key), register.now()).unwrap());
             let op = register.intend(row).await.unwrap();
             let signed = |byte| Outcome::Issued(vec![byte]);

@@ -2,7 +2,7 @@
 
 mod support;
 
-use store::{AuditState, Database};
+use store::{AuditState, Database, Entry};
 use support::*;
 
 /// One whole round through the log.
@@ -88,6 +88,116 @@ fn what_a_thief_does_to_old_rows_is_found_within_a_round() {
     }
 }
 
+/// What a thief does to what lists and the renewal ask are answered from, the places that are named, and how it is taken back.
+const FORGERIES: [(&str, &[&str], &str); 9] = [
+    (
+        "UPDATE card SET not_after = not_after + 9 WHERE op = 4",
+        &["card op=4 column not_after"],
+        "UPDATE card SET not_after = not_after - 9 WHERE op = 4",
+    ),
+    ("UPDATE card SET pile = 0 WHERE op = 2", &["card op=2 column pile"], "UPDATE card SET pile = 2 WHERE op = 2"),
+    (
+        "UPDATE card SET place = place + 1 WHERE op = 6",
+        &["card op=6 column place"],
+        "UPDATE card SET place = place - 1 WHERE op = 6",
+    ),
+    (
+        "UPDATE card SET op = 1 WHERE op = 4",
+        &["card op=4", "card op=1 column op"],
+        "UPDATE card SET op = 4 WHERE op = 1",
+    ),
+    (
+        "UPDATE open SET place = place + 1 WHERE op = 10",
+        &["open op=10 column place"],
+        "UPDATE open SET place = place - 1 WHERE op = 10",
+    ),
+    (
+        "UPDATE open SET op = 5000 WHERE op = 10",
+        &["open op=10", "open op=5000 column op"],
+        "UPDATE open SET op = 10 WHERE op = 5000",
+    ),
+    (
+        "UPDATE renewal SET due = due + 9 WHERE op = 6",
+        &["renewal op=6 column due"],
+        "UPDATE renewal SET due = due - 9 WHERE op = 6",
+    ),
+    // The one that was renewed is due no more, and the one that renews it is.
+    (
+        "UPDATE renewal SET op = 2 WHERE op = 6",
+        &["renewal op=6", "renewal op=2 column op"],
+        "UPDATE renewal SET op = 6 WHERE op = 2",
+    ),
+    (
+        "UPDATE renewal SET op = 4 WHERE op = 6",
+        &["renewal op=6", "renewal op=4 column op"],
+        "UPDATE renewal SET op = 6 WHERE op = 4",
+    ),
+];
+
+/// Issues one that says it renews another.
+async fn renewed(house: &House, old: u64, n: u64) -> u64 {
+    let old = house.ledger.credential(&hex::encode(serial(old))).await.unwrap().unwrap();
+    let details = serde_json::json!({ "renew": true, "renews": old.serial_hex() });
+    let signature = house.signature(Entry { details, renews: old.renewal(), ..house.entry(n) }).await;
+    house.ledger.conclude(signature).await.unwrap().operation
+}
+
+#[test]
+fn what_a_thief_does_to_derived_rows_is_found_within_a_round() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        let ops = [house.issue(1).await.operation, house.issue(2).await.operation, renewed(&house, 2, 3).await];
+        assert_eq!(ops, [2, 4, 6]);
+        house.ledger.revoke(revocation(2)).await.unwrap();
+        house.ledger.record(vec![record("a", Some(0))]).await.unwrap();
+        assert_eq!(house.ledger.intend(house.entry(4)).await.unwrap().operation(), 10);
+        let mut before = round(&house).await.findings;
+        assert_eq!(before, 0);
+        for (sql, places, back) in FORGERIES {
+            write_beside(&database, sql);
+            let state = round(&house).await;
+            assert!(state.findings > before, "{sql}");
+            let integrity = house.ledger.integrity();
+            for place in places {
+                assert!(integrity.alarms.iter().any(|alarm| alarm.place == *place), "{sql}: {place}: {integrity:?}");
+            }
+            write_beside(&database, back);
+            round(&house).await;
+            before = house.ledger.audited().findings;
+        }
+        assert_eq!(round(&house).await.findings, before, "all is as it was");
+        is_clean(&verified(database, None));
+    });
+}
+
+/// What was renewed long ago the fold knows no more: nobody is accused of it.
+#[test]
+fn what_the_fold_forgot_is_no_finding() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        house.issue(1).await;
+        renewed(&house, 1, 2).await;
+        house.world.advance(40 * 86_400);
+        house.issue(3).await;
+        renewed(&house, 3, 4).await;
+        let house = house.reopened(&database).await;
+        assert_eq!(round(&house).await.findings, 0, "{:?}", house.ledger.integrity());
+        is_clean(&verified(database, None));
+    });
+}
+
+/// Signed before what it renews was: that one is due in its own right.
+#[test]
+fn what_was_concluded_after_its_successor_is_no_finding() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        let slow = house.ledger.intend(house.entry(1)).await.unwrap();
+        renewed(&house, 1, 2).await;
+        house.ledger.conclude_unsigned(slow, vec![7; 72]).await.unwrap();
+        assert_eq!(round(&house).await.findings, 0, "{:?}", house.ledger.integrity());
+    });
+}
+
 #[test]
 fn a_new_row_is_looked_at_by_the_next_step() {
     on_both(|database| async move {
@@ -136,12 +246,19 @@ fn a_busy_register_raises_no_alarm() {
                 }
             })
         };
+        let renewing = tokio::spawn(async move {
+            other.issue(1).await;
+            for n in 1..150 {
+                renewed(&other, n, n + 1).await;
+            }
+        });
         let mut steps = 0;
-        while !writer.is_finished() {
+        while !writer.is_finished() || !renewing.is_finished() {
             house.ledger.audit_step().await.unwrap();
             steps += 1;
         }
         writer.await.unwrap();
+        renewing.await.unwrap();
         house.ledger.audit_step().await.unwrap();
         let state = house.ledger.audited();
         assert_eq!((state.findings, state.newest), (0, house.ledger.head().size));

@@ -89,6 +89,8 @@ pub(crate) struct Fold {
     pub(super) open: BTreeMap<u64, Open>,
     /// Certificates that have a signed successor: their end and operation, and the newest successor's operation.
     pub(super) renewed: BTreeMap<(Timestamp, u64), u64>,
+    /// The latest end of those of which that was forgotten.
+    pub(super) forgotten: Option<Timestamp>,
 }
 
 impl Fold {
@@ -127,8 +129,9 @@ impl Fold {
             fold.kept.push(index);
         }
         self.open.insert(index, Open { at, crl: crl.map(|(issuer, _)| issuer), renews });
-        while self.renewed.first_key_value().is_some_and(|((end, _), _)| at.since(*end) > RENEWED_KNOWN_SECS) {
-            self.renewed.pop_first();
+        while let Some(oldest) = self.renewed.first_entry().filter(|e| at.since(e.key().0) > RENEWED_KNOWN_SECS) {
+            let ((end, _), _) = oldest.remove_entry();
+            self.forgotten = self.forgotten.max(Some(end));
         }
         Ok(())
     }
@@ -264,6 +267,11 @@ impl Fold {
     /// The newest signed successor of a certificate; none is said of one that ended more than [`RENEWED_KNOWN_SECS`] ago.
     pub fn renewed(&self, of: Renews) -> Option<u64> {
         self.renewed.get(&(of.until(), of.operation())).copied()
+    }
+
+    /// Whether none is said of it because there is none.
+    pub fn remembers(&self, of: Renews) -> bool {
+        self.forgotten.is_none_or(|forgotten| of.until() > forgotten)
     }
 
     /// The newest signed CRL of an issuer.

@@ -28,6 +28,7 @@ struct Image {
     open: Vec<Waiting>,
     /// End, operation, and the successor's operation.
     renewed: Vec<(i64, u64, u64)>,
+    forgotten: Option<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,6 +78,7 @@ pub(super) fn write(key: &HeadKey, origin: &str, tree: &Tree, fold: &Fold, time:
         issuers: fold.issuers.iter().map(issuer).collect(),
         open: fold.open.iter().map(waiting).collect(),
         renewed: fold.renewed.iter().map(|((end, op), by)| (end.unix(), *op, *by)).collect(),
+        forgotten: fold.forgotten.map(Timestamp::unix),
     };
     let mut bytes = postcard::to_stdvec(&image).map_err(|e| StoreError::Invalid(format!("the fold's image: {e}")))?;
     let seal = key.seal_image(&bytes);
@@ -104,6 +106,7 @@ pub(super) fn read(key: &HeadKey, origin: &str, bytes: &[u8]) -> Option<(Tree, F
         compromised,
         open: image.open.into_iter().map(open).collect(),
         renewed: image.renewed.into_iter().map(|(end, op, by)| ((Timestamp::from_unix(end), op), by)).collect(),
+        forgotten: image.forgotten.map(Timestamp::from_unix),
     };
     Some((tree, fold, image.time))
 }

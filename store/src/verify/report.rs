@@ -1,6 +1,7 @@
 //! What the auditor brings, and what it says.
 
 use super::kept::Kept;
+use crate::derived::Wrong;
 use crate::word::Word;
 
 /// What the auditor brings from elsewhere.
@@ -101,6 +102,12 @@ impl Report {
         self.findings_total += 1;
         if self.findings.len() < LISTED_MAX {
             self.findings.push(Finding { what, where_: place.into(), says: says.into() });
+        }
+    }
+
+    pub(super) fn find_wrong(&mut self, wrong: &Wrong) {
+        for (place, says) in wrong.says() {
+            self.find(wrong.of.name, place, says);
         }
     }
 }

@@ -178,6 +178,12 @@ impl Closed {
         Ok((House { ledger, pool, issuing, log, world, token }, resumed))
     }
 
+    pub async fn rebuild(&self, database: &Database, state: &Path) -> Result<store::Rebuilt, store::StoreError> {
+        let (pool, _mint) = hsm::open(self.token.config()).unwrap();
+        let log = LogConfig { state: Some(state.to_owned()), ..log_config() };
+        Ledger::rebuild(database.clone(), &pool, log, self.world.clone(), |_| ()).await
+    }
+
     pub async fn open(&self, database: &Database, state: Option<&Path>) -> Result<Ledger, store::StoreError> {
         let (pool, mint) = hsm::open(self.token.config()).unwrap();
         let log = LogConfig { state: state.map(Path::to_owned), ..log_config() };
