@@ -87,6 +87,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "word",
             "pending",
             "follower",
+            "derived",
+            "rebuild",
             "queries",
             "attest",
             "reader",
