@@ -3,18 +3,11 @@
 mod support;
 
 use store::{Database, StoreError};
-use support::{House, lost, on_sqlite, path_of, record, revocation, serial, verified, write_beside};
+use support::{House, lost, on_sqlite, put_back, record, revocation, serial, verified, write_beside};
 
 /// A copy of the register as it is now.
 fn copied(database: &Database, to: &std::path::Path) {
     write_beside(database, &format!("VACUUM INTO '{}'", to.display()));
-}
-
-fn put_back(database: &Database, copy: &std::path::Path) {
-    for beside in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{beside}", path_of(database).display()));
-    }
-    std::fs::copy(copy, path_of(database)).unwrap();
 }
 
 #[test]

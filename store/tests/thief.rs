@@ -9,7 +9,7 @@ use hsm::Message;
 use policy::{Instance, Serial};
 use store::{Covers, Database, Entry, Filter, Kind, Record, RecordFilter, State, StoreError, TextKind};
 use support::{
-    House, actor, log_config, on_both, on_sqlite, path_of, record, revocation, shown, tbs_crl_of, text_hash, verified,
+    House, actor, log_config, on_both, on_sqlite, put_back, record, revocation, shown, tbs_crl_of, text_hash, verified,
     write_beside,
 };
 
@@ -613,14 +613,6 @@ fn a_register_put_back_to_yesterday_is_not_started() {
         // A node that never saw it cannot know: its own folder is what it knows by.
         house.open(&database, None).await.unwrap();
     });
-}
-
-/// Puts a copy of a register in its place.
-fn put_back(database: &Database, copy: &std::path::Path) {
-    for stale in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{stale}", path_of(database).display()));
-    }
-    std::fs::copy(copy, path_of(database)).unwrap();
 }
 
 /// Whoever deletes the node's folder too meets the token.

@@ -385,6 +385,14 @@ pub fn path_of(database: &Database) -> &Path {
     }
 }
 
+/// Puts a copy of a register in its place.
+pub fn put_back(database: &Database, copy: &Path) {
+    for stale in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{stale}", path_of(database).display()));
+    }
+    std::fs::copy(copy, path_of(database)).unwrap();
+}
+
 /// The head's edge over the leaves as they are now, by the definition of RFC 6962.
 pub fn edge_of(attack: &rusqlite::Connection) -> Vec<u8> {
     let mut statement = attack.prepare("SELECT hash FROM leaf ORDER BY idx").unwrap();
