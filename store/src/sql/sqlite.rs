@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
@@ -41,6 +41,11 @@ const LOG_BYTES_STEP: u64 = 16 << 20;
 const READERS_PAUSE_MS: i64 = 100;
 /// Longer than any statement of ours may take; whoever holds a log longer is another program, which nobody here can end.
 const READERS_END_MS: i64 = 12_000;
+/// Then it is tried a few times more with a little patience, in case it was a slow disk and not another program.
+const HELD_TRIES: u8 = 3;
+const HELD_PATIENCE_MS: i64 = 3_000;
+/// While the writer waits, questions of ours are cut after this.
+const MAKES_WAY_MS: u64 = 1_000;
 /// So that wait is in vain once, and not again for this long: the log is then tried without waiting, now and then, and is told
 /// of while it is held.
 const READERS_END_AGAIN: Duration = Duration::from_secs(3_600);
@@ -61,6 +66,30 @@ enum LogState {
     Pinned,
 }
 
+/// Logs whose writer waits for the readers of this process to end: what they ask for longer than [`MAKES_WAY_MS`] is cut, and so
+/// whoever still reads after [`READERS_END_MS`] is another program.
+static WAITED_FOR: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn is_waited_for(log: &Path) -> bool {
+    WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|waited| waited == log)
+}
+
+/// While it lives, the readers of a log make way.
+struct Way(PathBuf);
+
+impl Way {
+    fn wanted(log: &Path) -> Way {
+        WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner).push(log.to_owned());
+        Way(log.to_owned())
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner).retain(|waited| *waited != self.0);
+    }
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -79,6 +108,8 @@ pub(super) struct Sqlite {
     log_held: Option<Instant>,
     /// When the writer last waited in vain for the longest question there may be.
     waited_in_vain: Option<Instant>,
+    /// How often it was tried since then.
+    held_tries: u8,
     /// Statements whose parameters were checked to stand in order.
     checked: HashSet<String>,
 }
@@ -109,12 +140,18 @@ impl Sqlite {
             log_bytes_max,
             log_held: None,
             waited_in_vain: None,
+            held_tries: HELD_TRIES,
             checked: HashSet::new(),
         };
         this.configure().map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
         if usage != Use::Write {
             let until = Arc::clone(&this.until);
-            let is_late = move || millis(start.elapsed()) > until.load(Ordering::Relaxed);
+            let (log, limit) = (this.log.clone(), millis(limit));
+            let is_late = move || {
+                let (now, until) = (millis(start.elapsed()), until.load(Ordering::Relaxed));
+                let begun = until.saturating_sub(limit);
+                now > until || now.saturating_sub(begun) > MAKES_WAY_MS && is_waited_for(&log)
+            };
             let watched = this.connection.progress_handler(WATCH_EVERY, Some(is_late));
             watched.map_err(|e| SqlError::Wrong(e.to_string()))?;
         }
@@ -137,7 +174,14 @@ impl Sqlite {
             return;
         }
         let waits = bytes >= LOG_BYTES_FULL && self.waited_in_vain.is_none_or(|at| at.elapsed() >= READERS_END_AGAIN);
-        match self.begin_the_log_anew(if waits { readers_end_ms } else { READERS_PAUSE_MS }) {
+        let tried = match waits {
+            true => {
+                let _way = Way::wanted(&self.log);
+                self.begin_the_log_anew(readers_end_ms)
+            }
+            false => self.begin_the_log_anew(READERS_PAUSE_MS),
+        };
+        match tried {
             Ok(LogState::Anew) => self.log_bytes_max = LOG_BYTES_LONG,
             Ok(LogState::Read | LogState::Pinned) if bytes < LOG_BYTES_FULL => {
                 self.log_bytes_max = bytes + LOG_BYTES_STEP
@@ -146,7 +190,7 @@ impl Sqlite {
                 let now = Instant::now();
                 self.log_held = Some(now);
                 if waits {
-                    self.waited_in_vain = Some(now);
+                    (self.waited_in_vain, self.held_tries) = (Some(now), 0);
                 }
                 tracing::error!(bytes, "another program reads the register and keeps its write-ahead log, which grows");
             }
@@ -156,10 +200,17 @@ impl Sqlite {
 
     /// Tries a log that another program keeps; waits a moment only where all of it is in the file, and so later readers need it not.
     fn try_the_held_log(&mut self) {
-        let tried = match self.begin_the_log_anew(0) {
-            Ok(LogState::Read) => self.begin_the_log_anew(READERS_PAUSE_MS),
-            other => other,
+        let tried = match self.held_tries < HELD_TRIES {
+            true => {
+                let _way = Way::wanted(&self.log);
+                self.begin_the_log_anew(HELD_PATIENCE_MS)
+            }
+            false => match self.begin_the_log_anew(0) {
+                Ok(LogState::Read) => self.begin_the_log_anew(READERS_PAUSE_MS),
+                other => other,
+            },
         };
+        self.held_tries = self.held_tries.saturating_add(1);
         match tried {
             Ok(LogState::Anew) => {
                 tracing::info!("nobody keeps the register's write-ahead log any more, and it was begun anew");
