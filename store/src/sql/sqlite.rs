@@ -43,6 +43,8 @@ const READERS_PAUSE_MS: i64 = 100;
 const READERS_END_MS: i64 = 12_000;
 /// Then it is tried a few times more with a little patience, in case it was a slow disk and not another program.
 const HELD_TRIES: u8 = 3;
+/// Waits in vain, 16 MiB apart, before it is taken for another program's.
+const VAIN_MAX: u8 = 2;
 const HELD_PATIENCE_MS: i64 = 3_000;
 /// While the writer waits, questions of ours are cut after this.
 const MAKES_WAY_MS: u64 = 1_000;
@@ -108,6 +110,8 @@ pub(super) struct Sqlite {
     log_held: Option<Instant>,
     /// When the writer last waited in vain for the longest question there may be.
     waited_in_vain: Option<Instant>,
+    /// Waits in vain before that, one after the other.
+    vain: u8,
     /// How often it was tried since then.
     held_tries: u8,
     /// Statements whose parameters were checked to stand in order.
@@ -140,6 +144,7 @@ impl Sqlite {
             log_bytes_max,
             log_held: None,
             waited_in_vain: None,
+            vain: 0,
             held_tries: HELD_TRIES,
             checked: HashSet::new(),
         };
@@ -182,9 +187,14 @@ impl Sqlite {
             false => self.begin_the_log_anew(READERS_PAUSE_MS),
         };
         match tried {
-            Ok(LogState::Anew) => self.log_bytes_max = LOG_BYTES_LONG,
+            Ok(LogState::Anew) => (self.log_bytes_max, self.vain) = (LOG_BYTES_LONG, 0),
             Ok(LogState::Read | LogState::Pinned) if bytes < LOG_BYTES_FULL => {
                 self.log_bytes_max = bytes + LOG_BYTES_STEP
+            }
+            // Once may be a slow machine.
+            Ok(LogState::Read | LogState::Pinned) if waits && self.vain < VAIN_MAX => {
+                self.vain += 1;
+                self.log_bytes_max = bytes + LOG_BYTES_STEP;
             }
             Ok(LogState::Read | LogState::Pinned) => {
                 let now = Instant::now();
@@ -515,10 +525,10 @@ mod tests {
         foreign.execute_batch("BEGIN; SELECT COUNT(*) FROM t;").unwrap();
         write_to(&mut sql, LOG_BYTES_LONG + LOG_BYTES_STEP, 1);
         assert_eq!((sql.tend(), sql.waited_in_vain), (None, None), "not yet long");
-        write_to(&mut sql, LOG_BYTES_FULL + (1 << 20), 1);
+        write_to(&mut sql, LOG_BYTES_FULL + 3 * LOG_BYTES_STEP, 1);
         let waited = sql.waited_in_vain;
         assert!(waited.is_some() && sql.tend() == Some(sql.log_bytes()));
-        write_to(&mut sql, LOG_BYTES_FULL + 4 * LOG_BYTES_STEP, 1);
+        write_to(&mut sql, LOG_BYTES_FULL + 6 * LOG_BYTES_STEP, 1);
         assert_eq!(sql.waited_in_vain, waited, "nobody waits for it again");
         foreign.execute_batch("COMMIT").unwrap();
         while sql.tend().is_some() {
