@@ -41,14 +41,11 @@ const LOG_BYTES_STEP: u64 = 16 << 20;
 const READERS_PAUSE_MS: i64 = 100;
 /// Longer than any statement of ours may take; whoever holds a log longer is another program, which nobody here can end.
 const READERS_END_MS: i64 = 12_000;
-/// Then it is tried a few times more with a little patience, in case it was a slow disk and not another program.
-const HELD_TRIES: u8 = 3;
-/// Waits in vain, 16 MiB apart, before it is taken for another program's.
+/// So many waits in vain, 16 MiB apart, may be a slow machine; after one more it is another program's.
 const VAIN_MAX: u8 = 2;
-const HELD_PATIENCE_MS: i64 = 3_000;
 /// While the writer waits, questions of ours are cut after this.
 const MAKES_WAY_MS: u64 = 1_000;
-/// So that wait is in vain once, and not again for this long: the log is then tried without waiting, now and then, and is told
+/// So those waits are in vain once, and not again for this long: the log is then tried without waiting, now and then, and is told
 /// of while it is held.
 const READERS_END_AGAIN: Duration = Duration::from_secs(3_600);
 const HELD_LOG_RETRY: Duration = Duration::from_secs(1);
@@ -112,8 +109,6 @@ pub(super) struct Sqlite {
     waited_in_vain: Option<Instant>,
     /// Waits in vain before that, one after the other.
     vain: u8,
-    /// How often it was tried since then.
-    held_tries: u8,
     /// Statements whose parameters were checked to stand in order.
     checked: HashSet<String>,
 }
@@ -145,7 +140,6 @@ impl Sqlite {
             log_held: None,
             waited_in_vain: None,
             vain: 0,
-            held_tries: HELD_TRIES,
             checked: HashSet::new(),
         };
         this.configure().map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
@@ -200,7 +194,7 @@ impl Sqlite {
                 let now = Instant::now();
                 self.log_held = Some(now);
                 if waits {
-                    (self.waited_in_vain, self.held_tries) = (Some(now), 0);
+                    (self.waited_in_vain, self.vain) = (Some(now), 0);
                 }
                 tracing::error!(bytes, "another program reads the register and keeps its write-ahead log, which grows");
             }
@@ -210,17 +204,10 @@ impl Sqlite {
 
     /// Tries a log that another program keeps; waits a moment only where all of it is in the file, and so later readers need it not.
     fn try_the_held_log(&mut self) {
-        let tried = match self.held_tries < HELD_TRIES {
-            true => {
-                let _way = Way::wanted(&self.log);
-                self.begin_the_log_anew(HELD_PATIENCE_MS)
-            }
-            false => match self.begin_the_log_anew(0) {
-                Ok(LogState::Read) => self.begin_the_log_anew(READERS_PAUSE_MS),
-                other => other,
-            },
+        let tried = match self.begin_the_log_anew(0) {
+            Ok(LogState::Read) => self.begin_the_log_anew(READERS_PAUSE_MS),
+            other => other,
         };
-        self.held_tries = self.held_tries.saturating_add(1);
         match tried {
             Ok(LogState::Anew) => {
                 tracing::info!("nobody keeps the register's write-ahead log any more, and it was begun anew");
