@@ -51,11 +51,17 @@ pub fn router(state: AcmeState) -> Router {
         .with_state(state)
 }
 
-/// Replay-Nonce and Link rel=index on every response, and nothing of it cached.
+/// Link rel=index on every response and nothing of it cached; a nonce on those to whom it is of use.
+///
+/// RFC 8555 section 6.5: a nonce on every answer to a POST. A GET of the directory gets none: it is not the request of somebody who
+/// is about to sign, and clients have taken that nonce for one that they had asked for.
 async fn decorate(State(state): State<AcmeState>, request: axum::extract::Request, next: Next) -> Response {
+    let wants_nonce = request.method() == http::Method::POST || request.uri().path() == "/new-nonce";
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    put(headers, REPLAY_NONCE, &state.nonces().mint());
+    if wants_nonce {
+        put(headers, REPLAY_NONCE, &state.nonces().mint());
+    }
     put(headers, header::LINK, &format!("<{}>;rel=\"index\"", state.urls().directory()));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

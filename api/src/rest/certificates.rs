@@ -5,7 +5,7 @@
 
 use axum::extract::{Request, State as Shared};
 use axum::response::Response;
-use ca::{CertifyRequest, Csr, Published, RevocationReason};
+use ca::{CertifyRequest, Csr, Lifetime, Published, RevocationReason};
 use http::{HeaderValue, StatusCode, header};
 use policy::{Action, Name, Owner, Resource, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -184,7 +184,7 @@ fn wish(new: NewCertificate) -> Result<CertifyRequest, Problem> {
         csr: csr(new.csr.as_bytes())?,
         names: new.names,
         proven: Default::default(),
-        validity_secs: new.validity_secs,
+        lifetime: new.validity_secs.into(),
         renew: new.renew,
     })
 }
@@ -200,7 +200,7 @@ fn bare_wish(params: BareParams, body: &[u8]) -> Result<CertifyRequest, Problem>
         csr,
         names: None,
         proven: Default::default(),
-        validity_secs: None,
+        lifetime: Lifetime::ByProfile,
         renew: false,
     })
 }
