@@ -183,6 +183,11 @@ impl Problem {
         self.kind
     }
 
+    /// When to ask again, where that may help.
+    pub(crate) fn retry_after_secs(&self) -> Option<u32> {
+        self.retry_after_secs
+    }
+
     /// The sentence for the caller.
     pub(crate) fn detail(&self) -> &str {
         &self.detail
