@@ -105,6 +105,11 @@ impl Kind {
         }
     }
 
+    /// What all problems of this kind have in common.
+    pub(crate) const fn title(self) -> &'static str {
+        self.row().2
+    }
+
     /// The HTTP status of this kind.
     pub(crate) const fn status(self) -> StatusCode {
         self.row().1
