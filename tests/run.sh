@@ -24,6 +24,7 @@ clients=(
   nginx-light:/usr/sbin/nginx
   curl:/usr/bin/curl
   "libfaketime:/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1"
+  "libp11-kit0:/usr/lib/$(uname -m)-linux-gnu/libp11-kit.so.0"
   python3:/usr/bin/python3
   python3-cryptography:/usr/lib/python3/dist-packages/cryptography/__init__.py
 )
@@ -48,6 +49,18 @@ if [ ${#missing[@]} -gt 0 ]; then
   for client in "${clients[@]}"; do
     present "$client" || { echo "still missing after the install: $client" >&2; exit 1; }
   done
+fi
+
+# Its package would start a server of its own: the one file is taken out of it, and nothing is installed.
+promtool=target/clients/promtool
+if [ ! -x "$promtool" ]; then
+  step "fetching promtool"
+  mkdir -p target/clients
+  fetched=$(mktemp -d)
+  (cd "$fetched" && apt-get download -qq prometheus 2>/dev/null)
+  dpkg-deb --fsys-tarfile "$fetched"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$promtool.new"
+  chmod 755 "$promtool.new" && mv "$promtool.new" "$promtool"
+  rm -rf "$fetched"
 fi
 
 step "format"

@@ -4,7 +4,6 @@
 //! One function and no span: at the speed this service promises, a formatted span per request costs more than the work.
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,12 +14,10 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Version, header};
-use policy::{Share, Shares, network};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::keeping::Keeping;
 use super::peer::Peer;
-use crate::limits::Limits;
+use crate::limits::{Limits, Place, Room};
 use crate::observe::Metrics;
 use crate::problem::{Kind, Problem, reference};
 
@@ -42,32 +39,19 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
 pub(crate) struct Edge {
     limits: Limits,
     metrics: Arc<Metrics>,
-    under_way: Arc<Semaphore>,
-    shares: Arc<Shares<IpAddr>>,
+    room: Room,
 }
 
 impl Edge {
     /// The layer's state with these bounds.
-    pub(crate) fn new(limits: &Limits, metrics: Arc<Metrics>) -> Arc<Self> {
-        let (under_way, shares) = (Arc::new(Semaphore::new(limits.requests)), Shares::new(limits.requests_per_address));
-        Arc::new(Self { under_way, shares, limits: limits.clone(), metrics })
+    pub(crate) fn new(limits: &Limits, room: Room, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { room, limits: limits.clone(), metrics })
     }
 
     /// A place for a request from here, until its answer is sent.
     fn place(&self, request: &Request) -> Option<Place> {
-        let share = match request.extensions().get::<Peer>() {
-            Some(peer) => Some(self.shares.take(network(peer.ip()))?),
-            None => None,
-        };
-        let permit = Arc::clone(&self.under_way).try_acquire_owned().ok()?;
-        Some(Place { _permit: permit, _share: share })
+        self.room.take(request.extensions().get::<Peer>().map(Peer::ip))
     }
-}
-
-/// A request's place among those under way, and in its address's share of them.
-struct Place {
-    _permit: OwnedSemaphorePermit,
-    _share: Option<Share<IpAddr>>,
 }
 
 /// The layer.
@@ -184,7 +168,8 @@ mod tests {
 
     fn router(limits: Limits) -> (Router, Arc<Metrics>) {
         let metrics = Arc::new(Metrics::new());
-        let edge = Edge::new(&limits, Arc::clone(&metrics));
+        let room = Room::new(limits.requests, limits.requests_per_address);
+        let edge = Edge::new(&limits, room, Arc::clone(&metrics));
         let router = Router::new()
             .route("/panics", get(|| async { panic!("a planted bug") as () }))
             .route("/answers", get(|| async { "an answer" }))
