@@ -6,17 +6,18 @@ mod client;
 mod cmd;
 mod config;
 mod failure;
+mod hardening;
 mod house;
+mod logging;
 mod output;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use failure::{Exit, Failure, OrFail};
+use logging::Log;
 
 const ABOUT: &str = "A certificate authority whose keys live in an HSM and whose every signature can be proved";
 
@@ -86,6 +87,8 @@ pub struct Global {
     pub json: bool,
     /// How to reach a server.
     pub connection: client::Connection,
+    /// What is logged.
+    pub log: Log,
 }
 
 impl Global {
@@ -105,29 +108,24 @@ impl Global {
 }
 
 fn main() -> ExitCode {
+    hardening::close_memory();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(misuse) => return misused(&misuse),
     };
     let as_json = cli.json;
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) if as_json => {
-            eprintln!("{}", failure.json());
-            ExitCode::from(failure.exit() as u8)
-        }
-        Err(failure) => {
-            eprintln!("{failure}");
-            ExitCode::from(failure.exit() as u8)
-        }
-    }
+    let Err(failure) = run(cli) else { return ExitCode::SUCCESS };
+    let told = if as_json { failure.json().to_string() } else { failure.to_string() };
+    logging::put(format!("{told}\n").as_bytes());
+    ExitCode::from(failure.exit() as u8)
 }
 
 /// Wrong usage, or a call for help, as clap words it; the former as JSON where that was asked for.
 fn misused(misuse: &clap::Error) -> ExitCode {
     let code = u8::try_from(misuse.exit_code()).unwrap_or(2);
     if misuse.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
-        eprintln!("{}", serde_json::json!({"error": misuse.render().to_string().trim_end(), "exit": code}));
+        let object = serde_json::json!({"error": misuse.render().to_string().trim_end(), "exit": code});
+        logging::put(format!("{object}\n").as_bytes());
     } else {
         // A closed pipe is the reader's choice, not our failure.
         let _ = misuse.print();
@@ -137,22 +135,25 @@ fn misused(misuse: &clap::Error) -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     let server = matches!(cli.command, Command::Serve | Command::Agent(_));
-    log_to_stderr(server, cli.json);
+    let log = Log::begin(server, cli.json);
+    if matches!(cli.command, Command::Init(_) | Command::Serve | Command::Audit(_)) {
+        hardening::own_files();
+    }
     // One crypto provider in the whole process; it cannot be installed twice, and nothing ran before.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return Err(Failure::new(Exit::Failed, "another TLS provider was installed first"));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_fail("cannot start threads")?;
-    let result = runtime.block_on(dispatch(cli));
+    let result = runtime.block_on(dispatch(cli, log));
     runtime.shutdown_background();
     result
 }
 
-async fn dispatch(cli: Cli) -> Result<(), Failure> {
-    let global = Global { config: cli.config, json: cli.json, connection: cli.connection };
+async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
+    let global = Global { config: cli.config, json: cli.json, connection: cli.connection, log };
     match cli.command {
         Command::Init(args) => cmd::init::run(args, &global).await,
-        Command::Serve => cmd::serve::run(&global).await,
+        Command::Serve => cmd::serve::run(global).await,
         Command::Issue(args) => cmd::issue::run(args, &global).await,
         Command::Ssh(args) => cmd::ssh::run(args, &global).await,
         Command::Sign(args) => cmd::sign::run(args, &global).await,
@@ -164,19 +165,4 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Doctor => cmd::doctor::run(&global).await,
         Command::Login(args) => cmd::login::run(args, &global).await,
     }
-}
-
-/// Servers say what happens; commands say what went wrong. `CHANCERY_LOG` (e.g. `debug`) decides otherwise.
-fn log_to_stderr(server: bool, json: bool) {
-    // cryptoki calls every mechanism that it has no name for an error; `doctor` lists them without the alarm.
-    let fallback = match (server, json) {
-        (true, _) => "info,cryptoki=off",
-        (false, false) => "error,cryptoki=off",
-        // Standard error holds the failure's object alone.
-        (false, true) => "off",
-    };
-    let filter = EnvFilter::try_from_env("CHANCERY_LOG").unwrap_or_else(|_| EnvFilter::new(fallback));
-    let colour = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
-    lines.with_target(false).init();
 }

@@ -26,7 +26,7 @@ mod observe;
 mod problem;
 
 pub use edge::TlsError;
-pub use limits::Limits;
+pub use limits::{Bounds, Limits};
 pub use problem::{Kind as ProblemKind, Problem};
 pub use rest::{openapi, tokens};
 pub use serve::{ApiError, Bound, ServeConfig, serve};

@@ -264,7 +264,9 @@ impl From<StoreError> for Problem {
                 Self::held(store::HELD, None)
             }
             StoreError::Altered(says) => Self::altered(&says),
-            error @ (StoreError::Corrupt(_) | StoreError::Database(_)) => Self::internal(&error),
+            error @ (StoreError::Corrupt(_) | StoreError::Database(_) | StoreError::Taken { .. }) => {
+                Self::internal(&error)
+            }
         }
     }
 }

@@ -81,8 +81,8 @@ impl House {
 
 async fn parts(token: &TestToken, database: Database, world: &World, instance: u16) -> Box<PartsFor> {
     let (pool, mint) = hsm::open(token.config()).unwrap();
-    let log = LogConfig { origin: "log.example/lifecycle".to_owned(), state: None };
-    let ledger = Ledger::open(database, (&pool, mint), log, world.clone()).await.unwrap();
+    let log = LogConfig { origin: "log.example/lifecycle".to_owned(), state: None, instance: None };
+    let ledger = Ledger::found(database, (&pool, mint), log, world.clone()).await.unwrap();
     let world = world.clone();
     Box::new(move |dns: &[&str]| Parts {
         ledger: ledger.clone(),

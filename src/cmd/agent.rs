@@ -1,8 +1,9 @@
 //! `chancery agent`: keeps certificates fresh on this host, from a small TOML plan.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::{Exit, Failure, OrFail};
 use crate::house;
@@ -38,7 +39,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         return status(&plan, args.json);
     }
     let mode = if args.once { agent::RunMode::Once } else { agent::RunMode::Forever };
-    let ended = agent::run(plan, policy::World::real(), mode, house::stop_signal()).await.or_fail("the agent ended")?;
+    let ended = keep(plan, &args.plan, mode).await?;
     let failed: Vec<&agent::Status> = ended.iter().filter(|s| s.state != agent::State::Ok).collect();
     if !args.once || failed.is_empty() {
         return Ok(());
@@ -47,6 +48,43 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         failed.iter().map(|s| format!("{}: {}", s.name, s.last_error.as_deref().unwrap_or("not done"))).collect();
     Err(Failure::new(Exit::Failed, format!("not every certificate is fresh: {}", said.join("; ")))
         .help("chancery agent --plan FILE --status"))
+}
+
+/// Keeps the plan's certificates; at SIGHUP the plan is read again, and its keeping begins anew. A mistake in it keeps the plan before.
+async fn keep(mut plan: agent::Plan, file: &Path, mode: agent::RunMode) -> Result<Vec<agent::Status>, Failure> {
+    let mut hangups = signal(SignalKind::hangup()).or_fail("the signal to read the plan again cannot be heard")?;
+    let stop = house::stop_signal();
+    tokio::pin!(stop);
+    loop {
+        let mut next = None;
+        let over = async {
+            tokio::select! {
+                () = &mut stop => {}
+                fresh = another(&mut hangups, file) => next = Some(fresh),
+            }
+        };
+        let ended = agent::run(plan, policy::World::real(), mode, over).await.or_fail("the agent ended")?;
+        match next {
+            Some(fresh) => plan = fresh,
+            None => return Ok(ended),
+        }
+    }
+}
+
+/// The next plan that is a good one.
+async fn another(hangups: &mut Signal, file: &Path) -> agent::Plan {
+    loop {
+        if hangups.recv().await.is_none() {
+            return std::future::pending().await;
+        }
+        match agent::Plan::load(file) {
+            Ok(plan) => {
+                tracing::info!(plan = %file.display(), "the plan was read again");
+                return plan;
+            }
+            Err(error) => tracing::error!(%error, "the plan is refused, and the plan before it stays"),
+        }
+    }
 }
 
 fn status(plan: &agent::Plan, json: bool) -> Result<(), Failure> {

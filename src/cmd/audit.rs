@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
-use store::{Database, Identity, Kept, Pins, Report, Source, Word};
+use store::{Identity, Kept, Pins, Report, Source, Word};
 
 use super::certs::{Listed, pages, some};
 use super::files;
@@ -160,10 +160,13 @@ async fn show(what: Shown, global: &Global) -> Result<(), Failure> {
 
 /// A leaf; where an operator speaks in it, with what he said.
 fn with_word(mut answer: Value) -> Value {
-    let word = answer.get_mut("word").map(Value::take).filter(|word| !word.is_null());
+    let mut taken = |name| (name, answer.get_mut(name).map(Value::take).filter(|value| !value.is_null()));
+    let beside = [taken("word"), taken("change")];
     let mut leaf = answer.get_mut("leaf").map(Value::take).unwrap_or(answer);
-    if let Some((leaf, word)) = leaf.as_object_mut().zip(word) {
-        leaf.insert("word".to_owned(), word);
+    for (name, value) in beside {
+        if let Some((leaf, value)) = leaf.as_object_mut().zip(value) {
+            leaf.insert(name.to_owned(), value);
+        }
     }
     leaf
 }
@@ -225,7 +228,7 @@ async fn verify(args: Verify, global: &Global) -> Result<(), Failure> {
             let config = global.config()?;
             // Before the register is read: what a running node keeps meanwhile must not look like something that was taken away.
             (kept, unasked) = kept_by_the_node(&config, args.no_token).await;
-            let database = Database::parse(&config.database_url).or_fail("the database is not understood")?;
+            let database = config.database.clone();
             let beside = config.file.parent().unwrap_or(Path::new(".")).join("log.vkey");
             (Source::Database(database), args.key.clone().or(Some(beside).filter(|p| p.exists())))
         }
@@ -383,7 +386,7 @@ async fn export(dir: PathBuf, global: &Global) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Failed, format!("{} is not empty", dir.display())).help("name a new folder"));
     }
     files::folder(&dir)?;
-    let database = Database::parse(&config.database_url).or_fail("the database is not understood")?;
+    let database = config.database.clone();
     let spinner = ProgressBar::new_spinner().with_message("exporting");
     spinner.enable_steady_tick(Duration::from_millis(120));
     let target = dir.clone();

@@ -12,6 +12,7 @@ pub mod init;
 pub mod issue;
 pub mod login;
 pub mod rebuild;
+pub mod reload;
 pub mod resume;
 pub mod serve;
 pub mod sign;

@@ -63,7 +63,18 @@ struct Inner {
 }
 
 impl Ledger {
-    /// Opens the register, makes or migrates its schema, and starts the threads. Takes the token's mint: from here on
+    /// Makes a register where there is none, or opens the one there is: for `init`. The same as [`Ledger::open`] otherwise.
+    pub async fn found(
+        database: Database,
+        (pool, mint): (&Pool, Mint),
+        log: LogConfig,
+        world: World,
+    ) -> Result<Ledger, StoreError> {
+        let (register, _) = Register::open(database, pool, log, world, Opening::Found).await?;
+        Ok(Ledger { inner: Arc::new(Inner { mint, register }), lane: Lane::Request })
+    }
+
+    /// Opens the register and starts the threads; makes nothing: a register that is missing is missing. Takes the token's mint: from here on
     /// nothing is signed that is not written down. The pool opens the head key, which the token alone can.
     pub async fn open(
         database: Database,
@@ -300,6 +311,11 @@ impl Ledger {
     /// What the clock of the database's server shows; none where the database is a file of this host.
     pub async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
         self.register().ask(Lane::Request, |sql| Ok(sql.server_time()?.map(Timestamp::from_unix))).await
+    }
+
+    /// Whether a write would come through now: a disk may be full although nobody has met it yet.
+    pub async fn would_write(&self) -> Result<(), StoreError> {
+        self.register().probe().await
     }
 
     /// An operator's word that this node's clock is right, whatever the log says: a leaf, by which every node goes on. Answers
@@ -614,6 +630,12 @@ impl Ledger {
     pub async fn word(&self, index: u64) -> Result<Option<Word>, StoreError> {
         let node = Arc::clone(&self.register().node);
         self.register().ask(Lane::Request, move |sql| attest::word(&node, sql, index)).await
+    }
+
+    /// What an operator put into force, where a leaf stands for that; none where it is another leaf. Proved as [`Ledger::word`] is.
+    pub async fn setting(&self, index: u64) -> Result<Option<StoredRecord>, StoreError> {
+        let node = Arc::clone(&self.register().node);
+        self.register().ask(Lane::Request, move |sql| attest::setting(&node, sql, index)).await
     }
 
     /// How many leaves the register has, whatever this node knows of it: while it is held, what there is to read.

@@ -62,7 +62,7 @@ pub use held::{Held, Witness};
 pub use ledger::Ledger;
 pub use log::{Head, verifier_key};
 pub use rebuild::Rebuilt;
-pub use record::{Record, RecordFilter, StoredRecord};
+pub use record::{Record, RecordFilter, SETTING, StoredRecord};
 pub use register::{LogConfig, RESUMED_RECORDS_MAX, Resumed, SignedHead};
 pub use texts::TextKind;
 pub use truth::{Alarm, Integrity, RENEWED_KNOWN_SECS, Revocations};

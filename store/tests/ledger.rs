@@ -370,7 +370,7 @@ fn a_register_of_another_program_is_refused() {
         sql.execute("UPDATE migration SET sha256 = zeroblob(32)", []).unwrap();
         let token = hsm::testing::TestToken::new("other");
         let (pool, mint) = hsm::open(token.config()).unwrap();
-        let opened = store::Ledger::open(database, (&pool, mint), log_config(), policy::World::real()).await;
+        let opened = store::Ledger::found(database, (&pool, mint), log_config(), policy::World::real()).await;
         assert!(matches!(opened, Err(StoreError::Database(why)) if why.contains("schema step 1")));
     });
 }

@@ -12,6 +12,7 @@ mod acme_clients;
 mod agent;
 mod audit;
 mod bad_input;
+mod behaviour;
 mod cli;
 mod code;
 mod crash;

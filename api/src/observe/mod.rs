@@ -3,6 +3,10 @@
 //! Reads and counts; never writes, and answers nobody. What names owners or people takes the grant under which it is read.
 
 mod connections;
+mod exposition;
+mod process;
+mod vitals;
+
 mod metrics;
 
 mod forecast;
@@ -10,6 +14,7 @@ mod health;
 pub(crate) mod inventory;
 
 pub(crate) use connections::{Connections, Outcome};
+pub(crate) use exposition::Exposition;
 pub(crate) use forecast::{Rung, Surveyor};
 pub(crate) use health::{HsmStatus, Lookout};
-pub(crate) use metrics::{Metrics, OPENMETRICS, Readings};
+pub(crate) use metrics::{Metrics, Own, Readings};

@@ -156,6 +156,34 @@ pub(crate) struct Proven {
     checkpoint: Option<String>,
     /// What an operator said in it; null in other leaves.
     word: Option<OperatorWord>,
+    /// What an operator put into force by it; null in other leaves.
+    change: Option<SettingChange>,
+}
+
+/// A part of the service's rules and settings that changed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SettingChange {
+    /// `policies`, `owners`, `profile NAME`, `limits`, `log level`; of this node.
+    part: String,
+    /// SHA-256 of its text, hexadecimal; null where it is gone.
+    hash: Option<String>,
+    /// The hash before; null where there was none.
+    before: Option<String>,
+    /// Lines that went (`-`) and came (`+`).
+    changed: Vec<String>,
+}
+
+impl SettingChange {
+    fn of(body: &serde_json::Value) -> Self {
+        let text = |field: &str| body[field].as_str().map(str::to_owned);
+        let lines = body["changed"].as_array().into_iter().flatten();
+        Self {
+            part: text("part").unwrap_or_default(),
+            hash: text("hash"),
+            before: text("before"),
+            changed: lines.filter_map(|line| line.as_str().map(str::to_owned)).collect(),
+        }
+    }
 }
 
 /// Shows one leaf with the proof that it is in the log.
@@ -189,6 +217,7 @@ pub(crate) async fn show(
         proof: proof.iter().map(|hash| STANDARD.encode(hash)).collect(),
         checkpoint: checkpoint.map(|(_, note)| note),
         word: app.ledger().word(index).await?.map(OperatorWord::from),
+        change: app.ledger().setting(index).await?.map(|setting| SettingChange::of(&setting.body)),
     };
     Ok(json(StatusCode::OK, &proven))
 }

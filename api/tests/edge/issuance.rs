@@ -257,7 +257,8 @@ async fn metrics_are_openmetrics_and_count_requests() {
     let server = Server::start().await;
     let (client, auditor) = (client().build().expect("a client"), token(Role::Auditor).await);
     client.get(server.url("/nowhere/at/all")).send().await.expect("an answer");
-    let metrics = client.get(server.url("/metrics")).bearer_auth(&auditor).send().await.expect("metrics");
+    let ask = client.get(server.url("/metrics")).bearer_auth(&auditor);
+    let metrics = ask.header("accept", "application/openmetrics-text").send().await.expect("metrics");
     assert!(metrics.headers()["content-type"].to_str().expect("text").starts_with("application/openmetrics-text"));
     let text = metrics.text().await.expect("text");
     for line in [

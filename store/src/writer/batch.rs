@@ -35,7 +35,7 @@ impl Fault {
     /// A failure before COMMIT: surely nothing was written.
     pub fn before(error: SqlError) -> Fault {
         match error {
-            SqlError::Away(why) | SqlError::Lost(why) => Fault::Away(why),
+            SqlError::Away(why) | SqlError::Lost(why) | SqlError::Missing(why) => Fault::Away(why),
             late @ SqlError::Late(_) => Fault::Away(late.to_string()),
             SqlError::Corrupt(why) => Fault::Corrupt(why),
             row @ (SqlError::Taken(_) | SqlError::Unfit(_) | SqlError::Wrong(_)) => Fault::Row(row),
