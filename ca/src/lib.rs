@@ -50,12 +50,12 @@ mod authority;
 
 pub use authority::{Authority, Health};
 pub use craft::code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};
-pub use craft::leaf::{CertifyRequest, LOGIN_PROFILE, login_scopes};
+pub use craft::leaf::{CertifyRequest, LOGIN_PROFILE, left_out, login_scopes};
 pub use craft::ssh::{SshIssued, SshRequest};
 pub use encode::{Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};
 pub use founding::CreateConfig;
-pub use intake::{Csr, CsrError, RevocationReason, UnknownReason};
+pub use intake::{Csr, CsrError, RevocationReason, UnknownReason, WeakKey, check_key};
 pub use issuers::{Issuer, Urls};
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};

@@ -58,6 +58,7 @@ pub async fn open(state: &AcmeState, by: ByKey) -> Result<(Account, bool), Probl
         check_terms(state, asked.terms_of_service_agreed)?;
         if !counted {
             state.quotas().account(by.source, OPENING_RECORDS, state.now())?;
+            fit(state, &by.key)?;
             counted = true;
         }
         let account = Account {
@@ -132,6 +133,7 @@ pub async fn change_key(state: &AcmeState, by: ByAccount) -> Result<Account, Pro
     if new_key == account.key {
         return Err(Problem::malformed("the new key is the old key"));
     }
+    fit(state, &new_key)?;
     let (old, new) = (&account.key, &new_key);
     let taken = state.desk().get::<KeyHolder>(&new.thumbprint()).await?;
     if let Some(other) = holder_of(state, taken.as_ref()).await? {
@@ -145,6 +147,17 @@ pub async fn change_key(state: &AcmeState, by: ByAccount) -> Result<Account, Pro
     by.spend(state, changes.len())?;
     state.desk().write(&state.actor(account), changes).await?;
     Ok(after)
+}
+
+/// A key that may hold an account: by the same list as every key that is certified, and not revoked as compromised in whatever
+/// dress (RFC 8555 section 6.2: such a request is refused as badPublicKey).
+fn fit(state: &AcmeState, key: &Jwk) -> Result<(), Problem> {
+    let refused = |why: &str| Problem::new(ErrorKind::BadPublicKey, format!("the account key is refused: {why}"));
+    let hash = ca::check_key(&key.spki_der()).map_err(|weak| refused(&weak.to_string()))?;
+    match state.authority().ledger().is_compromised(&hash) {
+        true => Err(refused("it was revoked as compromised; make a new key")),
+        false => Ok(()),
+    }
 }
 
 /// Refuses to touch another account's URL.
