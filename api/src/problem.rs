@@ -307,13 +307,16 @@ struct Wire<'a> {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Row(name, status, title) = self.kind.row();
+        // What a stranger sent is repeated in some of these, and a person's terminal shows it.
+        let missing = self.missing.as_deref().map(policy::shown);
+        let field = self.field.as_deref().map(policy::shown);
         let wire = Wire {
             r#type: format!("urn:chancery:problem:{name}"),
             title,
             status: status.as_u16(),
-            detail: &self.detail,
-            field: self.field.as_deref(),
-            missing: self.missing.as_deref(),
+            detail: &policy::shown(&self.detail),
+            field: field.as_deref(),
+            missing: missing.as_deref(),
             operation: self.operation,
         };
         let body = serde_json::to_vec(&wire).unwrap_or_default();

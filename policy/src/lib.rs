@@ -26,5 +26,5 @@ pub use names::{DnsName, Name, Owner, Principal};
 pub use secret::Secret;
 pub use serial::{Instance, Serial};
 pub use share::{Share, Shares, network};
-pub use text::Malformed;
+pub use text::{Malformed, hidden, shown};
 pub use time::{Timestamp, Validity, World};

@@ -293,6 +293,8 @@ pub struct RevokedRow {
     pub reason: u8,
     /// When it expires anyway.
     pub not_after: Option<Timestamp>,
+    /// It raises the reason of an earlier one, which has the new reason since, and is no entry of its own.
+    pub raises: bool,
 }
 
 /// How much there is.

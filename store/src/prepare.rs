@@ -282,15 +282,13 @@ pub(crate) struct RevocationRow {
 impl RevocationRow {
     /// `of` is the credential that ends.
     pub fn new(revocation: Revocation, of: &Credential, at: Timestamp) -> Result<RevocationRow, StoreError> {
-        let Revocation { operation, reason, at: revoked_at, actor, grant } = revocation;
-        let of = Lost {
-            kind: of.kind,
-            serial: of.serial.clone(),
-            issuer: of.issuer.clone(),
-            key_hash: of.key_hash,
-            not_after: of.validity.map(|validity| validity.not_after()),
-        };
-        RevocationRow::made(Some(operation), LostRevocation { of, reason, at: revoked_at, actor, grant }, at)
+        let operation = revocation.operation;
+        RevocationRow::made(Some(operation), named(revocation, of), at)
+    }
+
+    /// Raises the reason of a credential that ended before: an operation of its own, since each is revoked once.
+    pub fn raising(revocation: Revocation, of: &Credential, at: Timestamp) -> Result<RevocationRow, StoreError> {
+        RevocationRow::made(None, named(revocation, of), at)
     }
 
     /// Of a credential that the register does not hold.
@@ -322,6 +320,8 @@ impl RevocationRow {
             not_after: of.not_after,
             key_hash: of.key_hash,
             row: [0; 32],
+            raised: None,
+            raises: None,
         };
         let mut row = RevocationRow { operation, at, actor, grant, tail, issuer: of.issuer, revoked };
         row.revoked.row = row_digest(&REVOCATION, row.values(at));
@@ -356,6 +356,11 @@ impl RevocationRow {
         (&self.issuer, &self.revoked.serial)
     }
 
+    /// What it says, as the fold holds it.
+    pub fn revoked(&self) -> &Revoked {
+        &self.revoked
+    }
+
     /// What its leaf changes, with its number and the time it is given.
     pub fn change(&self, leaf: u64, at: Timestamp) -> Change {
         let operation = self.operation_at(leaf);
@@ -385,6 +390,19 @@ impl RevocationRow {
             Value::Blob(&grant.policy_hash),
         ]
     }
+}
+
+/// A revocation that says of its credential all there is to say.
+fn named(revocation: Revocation, of: &Credential) -> LostRevocation {
+    let Revocation { operation: _, reason, at, actor, grant } = revocation;
+    let of = Lost {
+        kind: of.kind,
+        serial: of.serial.clone(),
+        issuer: of.issuer.clone(),
+        key_hash: of.key_hash,
+        not_after: of.validity.map(|validity| validity.not_after()),
+    };
+    LostRevocation { of, reason, at, actor, grant }
 }
 
 /// A record's row and leaf.

@@ -517,7 +517,15 @@ impl Register {
         let operation = revocation.operation;
         let there = self.credential(operation).await?;
         let there = there.ok_or_else(|| StoreError::NotFound(format!("operation {operation}")))?;
-        let row = RevocationRow::new(revocation, &there, self.now())?;
+        let raised = self.node.fold(|fold, _| {
+            let found = fold.revocation(operation).filter(|found| found.may_be_raised_to(revocation.reason));
+            found.map(|found| found.revoked_at)
+        });
+        let row = match raised {
+            // It was revoked then, for whatever reason that was given: only the reason is raised.
+            Some(at) => RevocationRow::raising(Revocation { at, ..revocation }, &there, self.now())?,
+            None => RevocationRow::new(revocation, &there, self.now())?,
+        };
         self.write_for_index(Op::Revoke(Arc::new(row))).await
     }
 
@@ -540,7 +548,13 @@ impl Register {
     }
 
     /// Revokes what the register does not hold.
-    pub(crate) async fn revoke_lost(&self, revocation: LostRevocation) -> Result<u64, StoreError> {
+    pub(crate) async fn revoke_lost(&self, mut revocation: LostRevocation) -> Result<u64, StoreError> {
+        let (of, reason) = (&revocation.of, revocation.reason);
+        let raised = self.node.fold(|fold, _| {
+            let found = fold.revocation_of(&of.issuer, &of.serial).filter(|found| found.may_be_raised_to(reason));
+            found.map(|found| found.revoked_at)
+        });
+        revocation.at = raised.unwrap_or(revocation.at);
         let row = RevocationRow::lost(revocation, self.now())?;
         self.write_for_index(Op::Revoke(Arc::new(row))).await
     }

@@ -49,7 +49,9 @@ pub async fn revoke(state: &AcmeState, by: ByEither) -> Result<(), Problem> {
             state.key_holder(&credential.serial_hex(), &by.key)
         }
     };
-    if credential.state == State::Revoked {
+    let leaked = RevocationReason::KeyCompromise;
+    let raises = reason == leaked && credential.reason != Some(leaked.code());
+    if credential.state == State::Revoked && !raises {
         return Err(Problem::new(ErrorKind::AlreadyRevoked, "the certificate is revoked already"));
     }
     if let ByEither::Account(by) = &by {

@@ -232,7 +232,8 @@ impl std::fmt::Display for Problem {
 
 /// One line, printable, bounded.
 fn presentable(text: &str) -> String {
-    let mut out: String = text.chars().take(DETAIL_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let cut: String = text.chars().take(DETAIL_CHARS_MAX).collect();
+    let mut out = policy::shown(&cut).into_owned();
     if text.chars().nth(DETAIL_CHARS_MAX).is_some() {
         out.push_str(" ...");
     }
@@ -271,10 +272,10 @@ mod tests {
 
     #[test]
     fn a_detail_is_one_bounded_printable_line() {
-        let long = format!("a\r\nb{}", "x".repeat(5000));
+        let long = format!("a\r\n\u{202e}b{}", "x".repeat(5000));
         let problem = Problem::malformed(long);
-        assert!(problem.detail.starts_with("a  b"));
-        assert!(problem.detail.chars().count() <= DETAIL_CHARS_MAX + 4);
+        assert!(problem.detail.starts_with("a\\u{d}\\u{a}\\u{202e}b"));
+        assert!(problem.detail.chars().count() <= DETAIL_CHARS_MAX + 24);
     }
 
     #[test]

@@ -102,6 +102,9 @@ pub(crate) struct Certificate {
     /// Why it was revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// What its CSR asked for and did not get: extensions that programs send by habit, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<String>,
     /// In the answer to a revocation: `published`, a CRL that has it is served; `pending`, it follows. Absent where no CRL is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     crl: Option<&'static str>,
@@ -127,6 +130,7 @@ impl Certificate {
             key_hash: hex::encode(credential.key_hash),
             reason: credential.reason.and_then(RevocationReason::from_code).map(RevocationReason::as_str),
             revoked_at: credential.revoked_at,
+            left_out: ca::left_out(&credential),
             profile: credential.profile,
             issuer: credential.issuer,
             owner: credential.owner,

@@ -44,9 +44,10 @@ impl Clock {
         self.now().await
     }
 
-    /// The time of a revocation, which no clock holds back: the greater of what can be believed and the newest of the log.
+    /// The time of a revocation, which no clock holds back: never later than what can be believed, as that of the CRL that tells
+    /// of it. Its leaf has the log's time.
     pub(crate) fn of_revocation(&self) -> Timestamp {
-        self.ledger.cautious_time().max(self.ledger.time_in_force())
+        self.ledger.cautious_time()
     }
 
     /// The time of a CRL, which tells of revocations and is not held back either: never later than what can be believed, so that

@@ -269,6 +269,16 @@ async fn a_good_draft_passes_and_each_bent_one_is_found() {
             }),
         ),
         (
+            "for a key of a curve (RFC 8813)",
+            Box::new(|b| {
+                b.replace(
+                    rfc5280::ID_CE_KEY_USAGE,
+                    true,
+                    &KeyUsage(KeyUsages::DigitalSignature | KeyUsages::DataEncipherment),
+                )
+            }),
+        ),
+        (
             "any purpose",
             Box::new(|b| {
                 b.replace(rfc5280::ID_CE_EXT_KEY_USAGE, false, &ExtendedKeyUsage(vec![rfc5280::ANY_EXTENDED_KEY_USAGE]))

@@ -96,15 +96,17 @@ impl Dn {
     }
 }
 
-/// For people: the parts in their own order, `DC=com, DC=example, OU=PKI+O=Example, CN=Root`.
+/// As RFC 4514 writes it: the most specific part first, `CN=Root,OU=PKI+O=Example,DC=example,DC=com`. What nobody would see of a
+/// text (a right-to-left override, say) is written as the hex of its bytes, which section 2.4 allows for every character.
 impl std::fmt::Display for Dn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Ok(name) = RdnSequence::from_der(&self.der) else {
             return f.write_str("(unreadable)");
         };
-        for (i, rdn) in name.iter().enumerate() {
+        let rdns: Vec<_> = name.iter().collect();
+        for (i, rdn) in rdns.into_iter().rev().enumerate() {
             if i > 0 {
-                f.write_str(", ")?;
+                f.write_str(",")?;
             }
             for (j, attribute) in rdn.iter().enumerate() {
                 if j > 0 {
@@ -118,15 +120,40 @@ impl std::fmt::Display for Dn {
 }
 
 fn write_attribute(f: &mut std::fmt::Formatter<'_>, attribute: &AttributeTypeAndValue) -> std::fmt::Result {
-    match KINDS.iter().find(|k| k.oid == attribute.oid) {
-        Some(kind) => f.write_str(kind.name)?,
-        None => write!(f, "{}", attribute.oid)?,
+    let kind = KINDS.iter().find(|k| k.oid == attribute.oid);
+    match (kind, text_of(&attribute.value)) {
+        (Some(kind), Some(text)) => {
+            write!(f, "{}=", kind.name)?;
+            write_text(f, &text)
+        }
+        // Section 2.4: "If the AttributeType is of the dotted-decimal form, the AttributeValue is represented by an number sign
+        // ('#' U+0023) character followed by the hexadecimal encoding of each of the octets of the BER encoding".
+        (Some(_), None) | (None, _) => {
+            let name = kind.map_or_else(|| attribute.oid.to_string(), |kind| kind.name.to_owned());
+            write!(f, "{name}=#{}", hex::encode(attribute.value.to_der().unwrap_or_default()))
+        }
     }
-    f.write_str("=")?;
-    match text_of(&attribute.value) {
-        Some(text) => text.chars().filter(|c| !c.is_control()).try_for_each(|c| write!(f, "{c}")),
-        None => f.write_str("(not text)"),
+}
+
+/// Section 2.4: what is escaped, and where.
+fn write_text(f: &mut std::fmt::Formatter<'_>, text: &str) -> std::fmt::Result {
+    let last = text.chars().count().saturating_sub(1);
+    for (at, c) in text.chars().enumerate() {
+        let is_special = match c {
+            '"' | '+' | ',' | ';' | '<' | '>' | '\\' => true,
+            '#' => at == 0,
+            ' ' => at == 0 || at == last,
+            _ => false,
+        };
+        if policy::hidden(c.encode_utf8(&mut [0; 4])).is_some() {
+            c.encode_utf8(&mut [0; 4]).bytes().try_for_each(|byte| write!(f, "\\{byte:02X}"))?;
+        } else if is_special {
+            write!(f, "\\{c}")?;
+        } else {
+            write!(f, "{c}")?;
+        }
     }
+    Ok(())
 }
 
 /// An attribute value as text, where its type has one.
@@ -172,8 +199,12 @@ fn kind_of(name: &str) -> Result<&'static AttributeKind, DnError> {
 }
 
 fn typed_attribute(kind: &AttributeKind, text: &str) -> Result<AttributeTypeAndValue, DnError> {
-    if text.is_empty() || text.chars().count() > kind.max || text.chars().any(char::is_control) {
-        return Err(DnError(format!("{} takes 1 to {} printable characters", kind.name, kind.max)));
+    if text.is_empty() || text.chars().count() > kind.max {
+        return Err(DnError(format!("{} takes 1 to {} characters", kind.name, kind.max)));
+    }
+    if let Some(c) = policy::hidden(text) {
+        let code = c.escape_unicode();
+        return Err(DnError(format!("{} takes printable characters alone, and there is a {code}", kind.name)));
     }
     let value = match kind.text {
         Text::Utf8 => Utf8StringRef::new(text).and_then(|s| Any::encode_from(&s)),
@@ -260,9 +291,9 @@ mod tests {
     #[test]
     fn repeated_and_multi_valued_rdns_survive_with_their_order() {
         let dn = Dn::parse("/DC=com/DC=example/O=Example+OU=PKI").unwrap();
-        assert_eq!(dn.to_string(), "DC=com, DC=example, OU=PKI+O=Example");
+        assert_eq!(dn.to_string(), "OU=PKI+O=Example,DC=example,DC=com");
         let root = dn.and("CN", "Root").unwrap();
-        assert_eq!(root.to_string(), "DC=com, DC=example, OU=PKI+O=Example, CN=Root");
+        assert_eq!(root.to_string(), "CN=Root,OU=PKI+O=Example,DC=example,DC=com");
         assert_eq!(root.without_last(), dn);
     }
 
@@ -285,12 +316,53 @@ mod tests {
     #[test]
     fn openssl_escapes_are_understood() {
         let dn = Dn::parse(r"/O=A\/B \+ C\\D/CN=x").unwrap();
-        assert_eq!(dn.to_string(), r"O=A/B + C\D, CN=x");
+        assert_eq!(dn.to_string(), r"CN=x,O=A/B \+ C\\D");
+    }
+
+    /// The examples of RFC 4514 section 4, and what people would read as something else.
+    #[test]
+    fn names_are_shown_as_rfc_4514_says() {
+        let shown = |attribute: &str, text: &str| {
+            let value = Any::encode_from(&Utf8StringRef::new(text).unwrap()).unwrap();
+            let oid = kind_of(attribute).unwrap().oid;
+            Dn::from_rdns(vec![vec![AttributeTypeAndValue { oid, value }]]).unwrap().to_string()
+        };
+        for (text, says) in [
+            ("James \"Jim\" Smith, III", r#"CN=James \"Jim\" Smith\, III"#),
+            ("Before\rAfter", r"CN=Before\0DAfter"),
+            ("Lučić", "CN=Lučić"),
+            (" a b ", r"CN=\ a b\ "),
+            (" ", r"CN=\ "),
+            ("#1#", r"CN=\#1#"),
+            ("a=b;c<d>e", r"CN=a=b\;c\<d\>e"),
+            ("exe\u{202e}gpj", r"CN=exe\E2\80\AEgpj"),
+        ] {
+            assert_eq!(shown("CN", text), says);
+        }
+        let octets = Any::new(Tag::OctetString, [0x48, 0x69]).unwrap();
+        let of = |oid: &str, value: Any| {
+            let attribute = AttributeTypeAndValue { oid: ObjectIdentifier::new_unwrap(oid), value };
+            Dn::from_rdns(vec![vec![attribute]]).unwrap().to_string()
+        };
+        assert_eq!(of("1.3.6.1.4.1.1466.0", octets.clone()), "1.3.6.1.4.1.1466.0=#04024869");
+        assert_eq!(of("2.5.4.3", octets), "CN=#04024869");
     }
 
     #[test]
     fn what_is_no_name_is_refused() {
-        for bad in ["", "CN=x", "/CN", "/CN=", "/XX=1", "/C=Germany", "/DC=b\u{fc}cher", "//CN=x", "/CN=a\u{7}b"] {
+        for bad in [
+            "",
+            "CN=x",
+            "/CN",
+            "/CN=",
+            "/XX=1",
+            "/C=Germany",
+            "/DC=b\u{fc}cher",
+            "//CN=x",
+            "/CN=a\u{7}b",
+            "/CN=a\u{202e}b",
+            "/CN=a\u{200b}",
+        ] {
             assert!(Dn::parse(bad).is_err(), "{bad}");
         }
         assert!(Dn::parse(&format!("/CN={}", "x".repeat(65))).is_err());

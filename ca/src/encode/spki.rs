@@ -1,12 +1,33 @@
-//! SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), read as it stands. Whether a key is fit is not asked here.
+//! SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), read as it stands and written in its one form. Whether a key is fit is not
+//! asked here.
 
-use der::asn1::BitStringRef;
-use der::{AnyRef, Decode, Sequence};
+use der::asn1::{BitStringRef, UintRef};
+use der::{AnyRef, Decode, Encode, Sequence};
 use spki::ObjectIdentifier;
 
 /// The bits of the subjectPublicKey BIT STRING, without tag, length and unused-bits octet.
 pub(crate) fn public_bits(spki_der: &[u8]) -> Option<Vec<u8>> {
     Spki::from_der(spki_der).ok()?.key.as_bytes().map(<[u8]>::to_vec)
+}
+
+/// Of a point of a named curve (RFC 5480 section 2).
+pub(crate) fn of_curve(curve: ObjectIdentifier, point: &[u8]) -> Result<Vec<u8>, der::Error> {
+    write(ID_EC, Some(AnyRef::from(&curve)), point)
+}
+
+/// Of an RSA key (RFC 3279 section 2.3.1).
+pub(crate) fn of_rsa(modulus: &[u8], exponent: &[u8]) -> Result<Vec<u8>, der::Error> {
+    let key = RsaKey { modulus: UintRef::new(modulus)?, exponent: UintRef::new(exponent)? }.to_der()?;
+    write(ID_RSA, Some(AnyRef::NULL), &key)
+}
+
+/// Of an Ed25519 key (RFC 8410 section 4).
+pub(crate) fn of_ed25519(key: &[u8]) -> Result<Vec<u8>, der::Error> {
+    write(ID_ED25519, None, key)
+}
+
+fn write(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, key: &[u8]) -> Result<Vec<u8>, der::Error> {
+    Spki { algorithm: Algorithm { oid, parameters }, key: BitStringRef::from_bytes(key)? }.to_der()
 }
 
 /// A SubjectPublicKeyInfo, its key as bits.
@@ -22,3 +43,16 @@ pub(crate) struct Algorithm<'a> {
     pub(crate) oid: ObjectIdentifier,
     pub(crate) parameters: Option<AnyRef<'a>>,
 }
+
+/// RSAPublicKey (RFC 8017 appendix A.1.1).
+#[derive(Sequence)]
+pub(crate) struct RsaKey<'a> {
+    pub(crate) modulus: UintRef<'a>,
+    pub(crate) exponent: UintRef<'a>,
+}
+
+pub(crate) const ID_EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+pub(crate) const ID_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+pub(crate) const ID_ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+pub(crate) const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+pub(crate) const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");

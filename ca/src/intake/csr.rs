@@ -1,27 +1,25 @@
 //! CSR intake: from bytes of a stranger to a key whose possession is proven, and the names they would like.
 //!
 //! Only three things of a PKCS#10 request (RFC 2986) reach a certificate: the public key, and, where the request itself
-//! names nothing else, the names of its subjectAltName or common name. Extensions that OpenSSL's users send by habit (key usage,
-//! EKU, basic constraints, SKI) are read and set aside, because the profile decides those; an extension we do not know
-//! is refused by name, so that nobody believes it was granted. Attributes other than the extension request, such as a
-//! challenge password, have no bearing on a certificate and are ignored.
+//! names nothing else, the names of its subjectAltName or common name. The attributes are read in [`attributes`](super::attributes),
+//! the extensions in [`extensions`](super::extensions).
 //!
 //! Answers the threats of a certificate for a key that its requester does not hold, of weak keys, and of parsers that
 //! panic: every access is by parser, none by index.
 
 use der::asn1::BitStringRef;
-use der::{AnyRef, Decode, Sequence};
+use der::{AnyRef, Decode, Tag, TagNumber};
 use hsm::KeyKind;
-use policy::{MAX_NAMES, Name};
+use policy::Name;
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use spki::ObjectIdentifier;
-use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName, SubjectKeyIdentifier};
 use x509_cert::name::RdnSequence;
 
 use crate::encode::dn::{check_shape, text_of};
 use crate::encode::spki::Algorithm;
-use crate::encode::{pem, san, tlv};
+use crate::encode::{pem, tlv};
+use crate::intake::asked::{CsrError, refused, unreadable};
+use crate::intake::attributes;
 use crate::intake::subject_key::SubjectKey;
 
 /// A certificate request whose sender proved possession of a strong enough key.
@@ -32,13 +30,11 @@ pub struct Csr {
     /// The common name as a name, where there is no alternative one.
     fallback: Option<Name>,
     common_name: Option<String>,
+    /// Why the common name is no name, where nothing else is one.
+    unnamed: Option<String>,
+    left_out: Vec<String>,
     key: SubjectKey,
 }
-
-/// Why a CSR is refused, as a sentence for its sender.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0}")]
-pub struct CsrError(String);
 
 impl Csr {
     /// Reads a PEM or DER PKCS#10 request.
@@ -60,17 +56,17 @@ impl Csr {
         let key = SubjectKey::from_spki(info.spki).map_err(|e| refused(e.to_string()))?;
         prove_possession(&request, &key)?;
         let common_name = common_name(info.subject)?;
-        let mut names = match info.attributes {
-            Some(attributes) => requested_names(attributes)?,
-            None => Vec::new(),
+        let mut asked = info.attributes.map(attributes::read).transpose()?.unwrap_or_default();
+        asked.names.sort();
+        asked.names.dedup();
+        let title = common_name.as_deref().filter(|_| asked.names.is_empty()).map(Name::parse);
+        let (fallback, unnamed) = match title {
+            Some(Ok(name)) => (Some(name), None),
+            Some(Err(e)) => (None, Some(format!("it has no subjectAltName, and its common name is no name: {e}"))),
+            None if asked.names.is_empty() => (None, Some("it has no subjectAltName and no common name".to_owned())),
+            None => (None, None),
         };
-        names.sort();
-        names.dedup();
-        let fallback = match names.is_empty() {
-            true => common_name.as_deref().and_then(|cn| Name::parse(cn).ok()),
-            false => None,
-        };
-        Ok(Csr { alternative_names: names, fallback, common_name, key })
+        Ok(Csr { alternative_names: asked.names, fallback, common_name, unnamed, left_out: asked.left_out, key })
     }
 
     /// The names it asks for: its SAN, or, without one, its common name if that is a name. Sorted, each once.
@@ -89,6 +85,16 @@ impl Csr {
     /// The subject's common name, if there is exactly one; never certified as it stands.
     pub fn common_name(&self) -> Option<&str> {
         self.common_name.as_deref()
+    }
+
+    /// Why it names nothing that could be certified; `None` where it does.
+    pub fn unnamed(&self) -> Option<&str> {
+        self.unnamed.as_deref()
+    }
+
+    /// What it asks for and does not get, each by its name: extensions that programs send by habit.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// The SubjectPublicKeyInfo, DER.
@@ -159,87 +165,6 @@ fn common_name(subject: &[u8]) -> Result<Option<String>, CsrError> {
     }
 }
 
-/// The names of the extension request, if there is one.
-fn requested_names(attributes: &[u8]) -> Result<Vec<Name>, CsrError> {
-    let mut requests = Vec::new();
-    for attribute in tlv::elements(attributes).map_err(unreadable("attributes"))? {
-        let attribute = Attribute::from_der(attribute).map_err(unreadable("attributes"))?;
-        if attribute.oid == EXTENSION_REQUEST {
-            requests.extend(tlv::elements(attribute.values.value()).map_err(unreadable("extension request"))?);
-        }
-    }
-    match requests.as_slice() {
-        [] => Ok(Vec::new()),
-        [one] => names_of_extensions(&Vec::<Extension>::from_der(one).map_err(unreadable("extension request"))?),
-        _ => Err(refused("more than one extension request")),
-    }
-}
-
-fn names_of_extensions(extensions: &[Extension]) -> Result<Vec<Name>, CsrError> {
-    let mut names = Vec::new();
-    for (i, extension) in extensions.iter().enumerate() {
-        if extensions.iter().take(i).any(|earlier| earlier.extn_id == extension.extn_id) {
-            return Err(refused(format!("extension {} stands in it twice", extension_name(extension.extn_id))));
-        }
-        let value = extension.extn_value.as_bytes();
-        match extension.extn_id {
-            SUBJECT_ALT_NAME => names = alternative_names(value)?,
-            KEY_USAGE => check_key_usage(value)?,
-            EXTENDED_KEY_USAGE => check_extended_key_usage(value)?,
-            BASIC_CONSTRAINTS => check_basic_constraints(value)?,
-            SUBJECT_KEY_ID => {
-                SubjectKeyIdentifier::from_der(value).map_err(unreadable("subjectKeyIdentifier"))?;
-            }
-            other => {
-                return Err(refused(format!(
-                    "it asks for extension {}, which is not granted here; accepted are subjectAltName, and, set by the profile, \
-                     keyUsage, extendedKeyUsage, basicConstraints, subjectKeyIdentifier",
-                    extension_name(other)
-                )));
-            }
-        }
-    }
-    Ok(names)
-}
-
-fn alternative_names(value: &[u8]) -> Result<Vec<Name>, CsrError> {
-    let SubjectAltName(general) = SubjectAltName::from_der(value).map_err(unreadable("subjectAltName"))?;
-    match general.len() {
-        0 => Err(refused("its subjectAltName is empty")),
-        1..=MAX_NAMES => general
-            .iter()
-            .map(san::decode)
-            .collect::<Result<_, _>>()
-            .map_err(|e| refused(format!("subjectAltName: {e}"))),
-        many => Err(refused(format!("it asks for {many} names; {MAX_NAMES} is the most"))),
-    }
-}
-
-fn check_key_usage(value: &[u8]) -> Result<(), CsrError> {
-    let usage = KeyUsage::from_der(value).map_err(unreadable("keyUsage"))?;
-    match usage.key_cert_sign() || usage.crl_sign() {
-        true => Err(refused("it asks for the key usage of a CA (keyCertSign or cRLSign)")),
-        false => Ok(()),
-    }
-}
-
-/// An empty EKU made another CA panic (CVE-2026-40097); RFC 5280 section 4.2.1.12 has SIZE (1..MAX).
-fn check_extended_key_usage(value: &[u8]) -> Result<(), CsrError> {
-    let ExtendedKeyUsage(purposes) = ExtendedKeyUsage::from_der(value).map_err(unreadable("extendedKeyUsage"))?;
-    match purposes.is_empty() {
-        true => Err(refused("its extendedKeyUsage is empty")),
-        false => Ok(()),
-    }
-}
-
-fn check_basic_constraints(value: &[u8]) -> Result<(), CsrError> {
-    let constraints = BasicConstraints::from_der(value).map_err(unreadable("basicConstraints"))?;
-    match constraints.ca {
-        true => Err(refused("it asks to be a CA (basicConstraints CA:TRUE)")),
-        false => Ok(()),
-    }
-}
-
 /// `CertificationRequest`, its signed part raw.
 struct Request<'a> {
     info: &'a [u8],
@@ -281,29 +206,12 @@ impl<'a> Info<'a> {
             return Err(refused("its version is not 0"));
         }
         let attributes = attributes.map(AnyRef::from_der).transpose().map_err(unreadable("attributes"))?;
-        Ok(Info { subject, spki, attributes: attributes.map(|a| a.value()) })
+        let implicit_set = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
+        match attributes {
+            Some(other) if other.header().tag() != implicit_set => Err(refused("its attributes are not tagged [0]")),
+            Some(_) | None => Ok(Info { subject, spki, attributes: attributes.map(|a| a.value()) }),
+        }
     }
-}
-
-#[derive(Sequence)]
-struct Attribute<'a> {
-    oid: ObjectIdentifier,
-    values: AnyRef<'a>,
-}
-
-fn extension_name(oid: ObjectIdentifier) -> String {
-    match const_oid::db::DB.by_oid(&oid) {
-        Some(name) => format!("{name} ({oid})"),
-        None => oid.to_string(),
-    }
-}
-
-fn refused(why: impl Into<String>) -> CsrError {
-    CsrError(why.into())
-}
-
-fn unreadable(what: &'static str) -> impl Fn(der::Error) -> CsrError {
-    move |e| CsrError(format!("its {what} cannot be read: {e}"))
 }
 
 /// RFC 7468 section 7, and what old programs write.
@@ -311,13 +219,7 @@ const PEM_LABELS: [&str; 2] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"]
 /// A hundred names and an RSA-4096 key fit into half of it.
 const MAX_BYTES: usize = 16 * 1024;
 
-const EXTENSION_REQUEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
-const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
-const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
-const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
-const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
-const SUBJECT_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.14");
 
 const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");

@@ -3,12 +3,24 @@
 //! A key comes out strong enough to be certified, a CSR with the proof that its sender holds the key, a reason as one of those
 //! we write. Who they are and what they may have is not asked here. Trusted for: refusing what is weak or unproven.
 
-pub(crate) mod csr;
 pub(crate) mod reason;
+
+// Keys, of whatever kind of credential.
+mod known;
 pub(crate) mod ssh_key;
+mod strength;
 pub(crate) mod subject_key;
 
-pub use csr::{Csr, CsrError};
+// Certificate requests.
+mod asked;
+mod attributes;
+pub(crate) mod csr;
+mod extensions;
+
+pub use asked::CsrError;
+pub use csr::Csr;
 pub use reason::{RevocationReason, UnknownReason};
 pub(crate) use ssh_key::SshKey;
+pub use strength::WeakKey;
 pub(crate) use subject_key::SubjectKey;
+pub use subject_key::check_key;

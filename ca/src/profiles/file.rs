@@ -14,7 +14,7 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsag
 use crate::encode::sha256;
 use crate::encode::x509::extension;
 use crate::issuers::labels::{CODE, SSH_HOST, SSH_USER, TLS};
-use crate::profiles::profile::{NameKind, Profile, Rules, SshRules, SubjectPolicy, X509Rules};
+use crate::profiles::profile::{Extensions, NameKind, Profile, Rules, SshRules, SubjectPolicy, X509Rules};
 
 /// Reads and checks one profile.
 pub(crate) fn read(name: &str, text: &str) -> Result<Profile, String> {
@@ -161,7 +161,11 @@ impl RawX509 {
         }
         self.check_issuer()?;
         Ok(X509Rules {
-            extensions: self.extensions().map_err(|e| e.to_string())?,
+            extensions: Extensions {
+                rsa: self.extensions(&RSA_KEYS, RSA_USAGES)?,
+                curve: self.extensions(&CURVE_KEYS, CURVE_USAGES)?,
+                edwards: self.extensions(&EDWARDS_KEYS, EDWARDS_USAGES)?,
+            },
             names: self.names,
             wildcards: self.wildcards,
             subject: self.subject,
@@ -181,9 +185,28 @@ impl RawX509 {
         }
     }
 
-    fn extensions(&self) -> Result<Vec<Extension>, der::Error> {
+    /// Those of certificates for keys of one family: of the usages the ones that such a key can have.
+    fn extensions(&self, family: &[KeyKind], can: &[Usage]) -> Result<Vec<Extension>, String> {
+        let usages: Vec<Usage> = self.key_usage.iter().copied().filter(|usage| can.contains(usage)).collect();
+        if let Some(kind) = family.iter().find(|kind| self.keys.iter().any(|key| key == kind.as_str())) {
+            if usages.is_empty() {
+                return Err(format!("key_usage: nothing of it is for keys of kind {kind}; add \"digital-signature\""));
+            }
+            // RFC 5246 section 7.4.2: RSA key exchange wants keyEncipherment, and NSS asks for it whatever is negotiated.
+            let serves = self.extended_key_usage.contains(&Purpose::ServerAuth);
+            if serves && can.contains(&Usage::KeyEncipherment) && !usages.contains(&Usage::KeyEncipherment) {
+                return Err(format!(
+                    "key_usage: add \"key-encipherment\", without which some clients refuse servers with keys of kind {kind}; \
+                     other kinds do not get it"
+                ));
+            }
+        }
+        self.encoded(&usages).map_err(|e| e.to_string())
+    }
+
+    fn encoded(&self, usages: &[Usage]) -> Result<Vec<Extension>, der::Error> {
         let constraints = BasicConstraints { ca: false, path_len_constraint: None };
-        let usage = self.key_usage.iter().fold(FlagSet::default(), |all, u| all | u.bit());
+        let usage = usages.iter().fold(FlagSet::default(), |all, u| all | u.bit());
         let purposes = self.extended_key_usage.iter().map(|p| p.oid()).collect();
         Ok(vec![
             extension(rfc5280::ID_CE_BASIC_CONSTRAINTS, true, &constraints.to_der()?)?,
@@ -315,6 +338,17 @@ fn sort<T: Ord>(list: &mut Vec<T>) {
     list.dedup();
 }
 
+const RSA_KEYS: [KeyKind; 3] = [KeyKind::Rsa2048, KeyKind::Rsa3072, KeyKind::Rsa4096];
+const CURVE_KEYS: [KeyKind; 2] = [KeyKind::P256, KeyKind::P384];
+const EDWARDS_KEYS: [KeyKind; 1] = [KeyKind::Ed25519];
+/// RFC 4055 section 1.2 and RFC 3279 section 2.3.1: an RSA key agrees on nothing.
+const RSA_USAGES: &[Usage] = &[Usage::DigitalSignature, Usage::ContentCommitment, Usage::KeyEncipherment];
+/// RFC 8813 section 3: "If the keyUsage extension is present in a certificate that indicates id-ecPublicKey ... then the
+/// following values MUST NOT be present: keyEncipherment; and dataEncipherment."
+const CURVE_USAGES: &[Usage] = &[Usage::DigitalSignature, Usage::ContentCommitment, Usage::KeyAgreement];
+/// RFC 9295 section 3: none of "keyEncipherment; dataEncipherment; keyAgreement" for Ed25519.
+const EDWARDS_USAGES: &[Usage] = &[Usage::DigitalSignature, Usage::ContentCommitment];
+
 const DAY_SECS: i64 = 86_400;
 /// A minute: clocks of healthy hosts agree to less, and a certificate of two minutes must be possible.
 const LEAST_SECS: i64 = 60;
@@ -358,6 +392,13 @@ mod tests {
     }
 
     #[test]
+    fn a_profile_of_curves_alone_does_without_the_usage_of_rsa() {
+        let (name, text) = Profiles::shipped()[0];
+        let curves = text.replace(", \"key-encipherment\"", "").replace("\"rsa2048\", \"rsa3072\", \"rsa4096\", ", "");
+        assert!(read(name, &curves).is_ok());
+    }
+
+    #[test]
     fn a_wrong_profile_is_refused_with_its_key() {
         let (_, text) = Profiles::shipped()[0];
         let (_, ssh) = Profiles::shipped()[3];
@@ -375,6 +416,8 @@ mod tests {
             (text.replace("\"tls\"", "\"root\""), "issuer"),
             (ssh.replace("issuer = \"ssh-user\"", "issuer = \"ssh-host\""), "issuer"),
             (text.replace("digital-signature", "key-cert-sign"), "key-cert-sign"),
+            (text.replace("\"digital-signature\", ", ""), "nothing of it is for keys of kind p256"),
+            (text.replace(", \"key-encipherment\"", ""), "add \"key-encipherment\""),
             (text.replace("\"dns\", \"ip\"", ""), "names"),
             (text.replace("wildcards", "wildcard"), "wildcard"),
             (text.replace("kind = \"x509\"", "kind = \"ca\""), "ca"),

@@ -33,11 +33,30 @@ pub(crate) enum Rules {
 /// Bounds of an X.509 end-entity certificate.
 #[derive(Clone, Debug)]
 pub(crate) struct X509Rules {
-    /// basicConstraints, keyUsage and extendedKeyUsage, encoded once.
-    pub(crate) extensions: Vec<Extension>,
+    pub(crate) extensions: Extensions,
     pub(crate) names: Vec<NameKind>,
     pub(crate) wildcards: bool,
     pub(crate) subject: SubjectPolicy,
+}
+
+/// basicConstraints, keyUsage and extendedKeyUsage, encoded once for each family of keys: which usages are a key's to have
+/// depends on what it can do.
+#[derive(Clone, Debug)]
+pub(crate) struct Extensions {
+    pub(crate) rsa: Vec<Extension>,
+    pub(crate) curve: Vec<Extension>,
+    pub(crate) edwards: Vec<Extension>,
+}
+
+impl Extensions {
+    /// Those of a certificate for a key of this kind.
+    pub(crate) fn for_key(&self, kind: KeyKind) -> &[Extension] {
+        match kind {
+            KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => &self.rsa,
+            KeyKind::P256 | KeyKind::P384 => &self.curve,
+            KeyKind::Ed25519 => &self.edwards,
+        }
+    }
 }
 
 /// What an SSH certificate carries.

@@ -11,7 +11,7 @@ use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
 use store::{Covers, Crl};
 
 use crate::craft::Office;
-use crate::craft::crl::{Roll, this_update};
+use crate::craft::crl::{Moment, Roll};
 use crate::error::CaError;
 use crate::gate::Gate;
 use crate::status::shelf::{PublishedCrl, Shelf};
@@ -97,7 +97,6 @@ impl Publisher {
     pub(crate) async fn publish(&self, label: &str, series: &mut Series) -> Result<bool, CaError> {
         let issuer = self.office.hierarchy.issuing(label)?;
         let now = self.office.checks.clock.of_crl(&issuer)?;
-        let this_update = this_update(&issuer, now)?;
         for _ in 0..NUMBERS_MAX {
             // What is known of the revoked first, the newest CRL after: it may cover more than was known, never less.
             let known = self.office.ledger.revocations_in(label, 0..0).covers;
@@ -105,15 +104,19 @@ impl Publisher {
             if newest.as_ref().is_some_and(|crl| !due(crl, &known, now)) {
                 return Ok(false);
             }
-            let number = number_after(newest.as_ref().map_or(0, |crl| crl.number).max(series.last_number), this_update);
-            series.last_number = number;
+            let at = Moment {
+                now,
+                before: newest.as_ref().map(|crl| crl.this_update),
+                last_number: newest.as_ref().map_or(0, |crl| crl.number).max(series.last_number),
+            };
             let (grant, issuer) = (grant(&self.office.gate)?, Arc::clone(&issuer));
             // A panic in there loses the roll, and the next CRL begins a new one.
             let (mut roll, ledger) = (std::mem::take(&mut series.roll), self.office.ledger.clone());
-            let work = move || (roll.draft(grant, &issuer, number, &ledger, now), roll);
+            let work = move || (roll.draft(grant, &issuer, &ledger, at), roll);
             let (drafted, roll) = off_the_async_threads(work).await?;
             series.roll = roll;
             let drafted = drafted?;
+            series.last_number = drafted.number;
             match self.office.issue_linted(drafted.linted).await {
                 Ok(issued) => {
                     self.shelve(Crl::new(issued, drafted.tbs)).await?;
@@ -139,12 +142,6 @@ async fn off_the_async_threads<T: Send + 'static>(work: impl FnOnce() -> T + Sen
     done.map_err(|e| CaError::Internal(format!("the work on a CRL ended: {e}")))
 }
 
-/// The next CRL number: above the last, and not below its own second, so that a register that is put back does not give a number
-/// a second time to another CRL (RFC 5280 section 5.2.3; docs/decisions/008).
-fn number_after(last: u64, this_update: Timestamp) -> u64 {
-    last.saturating_add(1).max(u64::try_from(this_update.unix()).unwrap_or(0))
-}
-
 fn due(newest: &PublishedCrl, known: &Covers, now: Timestamp) -> bool {
     newest.told != Some(known.revocations()) || now.since(newest.this_update) >= AGE_MAX_SECS
 }
@@ -155,18 +152,3 @@ const AGE_MAX_SECS: i64 = 86_400;
 const NUMBERS_MAX: usize = 8;
 /// So long the public waits for a CRL that another node made, before it gets the one on the shelf.
 const WAIT_MAX: Duration = Duration::from_secs(2);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_comes_once_although_the_register_is_put_back() {
-        let at = Timestamp::from_unix;
-        assert_eq!(number_after(0, at(1_790_000_000)), 1_790_000_000);
-        assert_eq!(number_after(1_790_000_000, at(1_790_000_000)), 1_790_000_001, "two of one second");
-        // The newest of a register that lost a day: the lost numbers lie between.
-        assert_eq!(number_after(1_790_000_000, at(1_790_086_400)), 1_790_086_400);
-        assert_eq!(number_after(7, at(-1)), 8);
-    }
-}

@@ -55,6 +55,8 @@ impl Revoker {
         let grant = self.office.gate.authorize(actor, action, resource).await?;
         match credential.state {
             State::Issued | State::Intended => {}
+            // RFC 5280 section 5.3.1: whoever finds out later that the key leaked has it said, and the key refused from then on.
+            State::Revoked if raises(credential.reason, reason) => {}
             State::Revoked => return Err(CaError::Conflict(format!("certificate {serial_hex} is revoked already"))),
             State::Failed => return Err(CaError::Conflict(format!("certificate {serial_hex} was never signed"))),
         }
@@ -102,6 +104,11 @@ impl Revoker {
         let published = self.desks.after_revocation(&issuer).await;
         Ok(ShownRevoked { serial_hex, is_lost: true, published })
     }
+}
+
+/// Whether a reason may take the place of the one that is there.
+fn raises(there: Option<u8>, reason: RevocationReason) -> bool {
+    reason == RevocationReason::KeyCompromise && there != Some(RevocationReason::KeyCompromise.code())
 }
 
 fn missing(serial_hex: &str) -> CaError {

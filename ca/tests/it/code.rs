@@ -188,7 +188,7 @@ async fn a_renewal_puts_no_other_key_in_place_of_a_code_key() {
     request.profile = "code-signing".to_owned();
     request.csr = named_csr("Example Builds");
     let outside = house.authority.certify(&admin(), request).await.unwrap();
-    assert_eq!(outside.subject, "O=Example, OU=web, CN=Example Builds");
+    assert_eq!(outside.subject, "CN=Example Builds,OU=web,O=Example");
     let issuer = actor("ina", Role::Issuer);
     house.authority.renew(&issuer, &outside.serial_hex(), None).await.unwrap();
     let refused = house.authority.renew(&issuer, &outside.serial_hex(), own_key).await.unwrap_err();

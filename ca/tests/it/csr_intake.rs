@@ -129,7 +129,8 @@ fn bad_requests_are_refused_with_a_reason() {
         ("CA", made(P256, &[], "basicConstraints=CA:TRUE"), "to be a CA"),
         ("CA usage", made(P256, &[], "keyUsage=keyCertSign"), "key usage of a CA"),
         ("unknown extension", made(P256, &[], "1.2.3.4=ASN1:NULL"), "1.2.3.4"),
-        ("must-staple", made(P256, &[], "tlsfeature=status_request"), "1.3.6.1.5.5.7.1.24"),
+        ("critical must-staple", made(P256, &[], "tlsfeature=critical,status_request"), "1.3.6.1.5.5.7.1.24"),
+        ("an A-label of nothing", made(P256, &[], "subjectAltName=DNS:xn--99999999.example.com"), "no Punycode"),
         ("policies", made(P256, &[], "certificatePolicies=1.2.3"), "ertificatePolicies"),
         ("two of one", made(P256, &[], "subjectAltName=DNS:a.example.com\n2.5.29.17=DER:30:00"), "twice"),
         ("empty SAN", made(P256, &[], "2.5.29.17=DER:30:00"), "subjectAltName is empty"),
@@ -147,6 +148,185 @@ fn bad_requests_are_refused_with_a_reason() {
         let refused = Csr::parse(&bytes).expect_err(what).to_string();
         assert!(refused.contains(says), "{what}: {refused}");
     }
+}
+
+/// Requests that a CA of ours once certified, or that it refused and should not have: what they are stands in their names.
+#[test]
+fn requests_that_went_wrong_elsewhere_are_judged_right() {
+    let input = |name: &str| std::fs::read(format!("tests/inputs/csr/{name}.pem")).unwrap();
+    for (name, says) in [
+        // RFC 8017 section 3.1; CVE-2022-26320.
+        ("rsa-n-prime", "a modulus that is a prime"),
+        ("rsa-fermat", "CVE-2022-26320"),
+        ("ed25519-small-order-1", "small order"),
+        ("ed25519-small-order-2", "small order"),
+        ("ed25519-small-order-4", "small order"),
+        ("ed25519-small-order-8", "small order"),
+        ("key-ed25519-zero", "small order"),
+        // The P-256 generator: private key 1.
+        ("key-d-1", "known to everybody"),
+        ("attr-no-values", "RFC 2986 section 4.1"),
+        ("name-punycode-bad", "RFC 5891 section 5.4"),
+    ] {
+        let refused = Csr::parse(&input(name)).expect_err(name).to_string();
+        assert!(refused.contains(says.strip_prefix("a modulus ").unwrap_or(says)), "{name}: {refused}");
+    }
+    for (name, left_out) in [
+        ("ext-smime", "smimeCapabilities"),
+        ("ext-apppol", "applicationPolicies"),
+        ("ext-comment", "nsComment"),
+        ("ext-muststaple", "tlsfeature (must-staple)"),
+    ] {
+        let csr = Csr::parse(&input(name)).expect(name);
+        assert_eq!(csr.left_out(), [left_out]);
+        assert_eq!(csr.names(), [Name::parse("dns:www.example.internal").unwrap()]);
+    }
+}
+
+/// What everybody has the private key of: RFC 9500's test key, by openssl; and secrets of one byte repeated.
+#[test]
+fn keys_that_standards_print_are_refused() {
+    let dir = TempDir::new().unwrap();
+    let key = dir.path().join("printed.pem");
+    let seed = |byte: u8| {
+        let der = [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..], &[byte; 32]].concat();
+        use base64::Engine;
+        let body = base64::engine::general_purpose::STANDARD.encode(der);
+        format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+    };
+    for printed in [RFC_9500.to_owned(), seed(0), seed(0x2a), seed(0xff)] {
+        std::fs::write(&key, printed).unwrap();
+        let mut request = Command::new("openssl");
+        request.args(["req", "-new", "-subj", "/CN=x.example.com", "-key"]).arg(&key);
+        let made = request.output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let refused = Csr::parse(&made.stdout).unwrap_err().to_string();
+        assert!(refused.contains("known to everybody"), "{refused}");
+    }
+}
+
+/// "Standard Public Key Cryptography (PKC) Test Keys", section 2.3.
+const RFC_9500: &str = "-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIObLW92AqkWunJXowVR2Z5/+yVPBaFHnEedDk5WJxk/BoAoGCCqGSM49
+AwEHoUQDQgAEQiVI+I+3gv+17KN0RFLHKh5Vj71vc75eSOkyMsxFxbFsTNEMTLjV
+uKFxOelIgsiZJXKZNCX0FBmrfpCkKklCcg==
+-----END EC PRIVATE KEY-----
+";
+
+/// One element, in hex: what no tool writes is put together by hand.
+fn element(tag: &str, content: &str) -> String {
+    let len = content.len() / 2;
+    let len = match len {
+        0..128 => format!("{len:02x}"),
+        128..256 => format!("81{len:02x}"),
+        _ => format!("82{len:04x}"),
+    };
+    format!("{tag}{len}{content}")
+}
+
+fn attribute(oid: &str, values: &str) -> String {
+    element("30", &format!("{oid}{values}"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+/// A CSR with these attributes under this tag, signed by openssl.
+fn csr_with_attributes(dir: &Path, tag: &str, attributes: &str) -> Vec<u8> {
+    let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    let run = |args: &[&str]| {
+        let made = Command::new("openssl").args(args).output().unwrap();
+        assert!(made.status.success(), "{args:?}: {}", String::from_utf8_lossy(&made.stderr));
+        made.stdout
+    };
+    run(&[&["genpkey", "-out", &path("key.pem")], P256].concat());
+    let spki = hex(&run(&["pkey", "-in", &path("key.pem"), "-pubout", "-outform", "DER"]));
+    let info = element("30", &format!("0201003000{spki}{}", element(tag, attributes)));
+    std::fs::write(path("info.der"), from_hex(&info)).unwrap();
+    let signature = hex(&run(&["dgst", "-sha256", "-sign", &path("key.pem"), &path("info.der")]));
+    let algorithm = "300a06082a8648ce3d040302";
+    from_hex(&element("30", &format!("{info}{algorithm}{}", element("03", &format!("00{signature}")))))
+}
+
+#[test]
+fn attributes_are_read_as_windows_writes_them_and_refused_where_they_are_none() {
+    const EXTENSION_REQUEST: &str = "06092a864886f70d01090e";
+    const CHALLENGE: &str = "06092a864886f70d010907";
+    const MS_EXTENSIONS: &str = "060a2b06010401823702010e";
+    const MS_PAIR: &str = "060a2b0601040182370d0201";
+    let dir = TempDir::new().unwrap();
+    let names_under = |tag: &str, attributes: &str| {
+        let csr = Csr::parse(&csr_with_attributes(dir.path(), tag, attributes));
+        csr.map(|csr| csr.names().iter().map(Name::to_string).collect::<Vec<_>>()).map_err(|e| e.to_string())
+    };
+    let names = |attributes: &str| names_under("a0", attributes);
+    // subjectAltName of a.example.com, as an extension request.
+    let san = element("82", &hex(b"a.example.com"));
+    let san = element("30", &format!("0603551d11{}", element("04", &element("30", &san))));
+    let extensions = element("31", &element("30", &san));
+    // PKCS #9's number, and Microsoft's.
+    let named = Ok(vec!["dns:a.example.com".to_owned()]);
+    assert_eq!(names(&attribute(EXTENSION_REQUEST, &extensions)), named);
+    assert_eq!(names(&attribute(MS_EXTENSIONS, &extensions)), named);
+    // The pair "SAN".
+    let text = |text: &str| element("1e", &text.encode_utf16().map(|unit| format!("{unit:04x}")).collect::<String>());
+    let pair =
+        |name: &str, value: &str| attribute(MS_PAIR, &element("31", &element("30", &(text(name) + &text(value)))));
+    let both = Ok(vec!["dns:a.example.com".to_owned(), "ip:192.0.2.1".to_owned()]);
+    assert_eq!(names(&pair("SAN", "dns=a.example.com&ipaddress=192.0.2.1")), both);
+    assert_eq!(names(&(attribute(EXTENSION_REQUEST, &extensions) + &pair("san", "IPAddress=192.0.2.1"))), both);
+    assert_eq!(names(&pair("CertificateTemplate", "WebServer")), Ok(vec![]));
+    let octets = |text: &str| element("04", &hex(text.as_bytes()));
+    for (what, attributes, says) in [
+        ("another kind of name", pair("SAN", "upn=alice"), "asks for `upn=alice`"),
+        ("a name that is none", pair("SAN", "dns=a_b.example.com"), "underscore"),
+        (
+            "a pair of other strings",
+            attribute(MS_PAIR, &element("31", &element("30", &(octets("SAN") + &octets("dns=a"))))),
+            "BMPStrings",
+        ),
+        ("no value", attribute(CHALLENGE, "3100"), "no value"),
+        ("no extension request", attribute(EXTENSION_REQUEST, "3100"), "no value"),
+        ("a SEQUENCE for a SET", attribute(CHALLENGE, &element("30", &octets("x"))), "no SET of values"),
+        ("no extension", attribute(EXTENSION_REQUEST, &element("31", "3000")), "extension request is empty"),
+        (
+            "two extension requests",
+            attribute(EXTENSION_REQUEST, &extensions) + &attribute(MS_EXTENSIONS, &extensions),
+            "more than one extension request",
+        ),
+    ] {
+        let refused = names(&attributes).expect_err(what);
+        assert!(refused.contains(says), "{what}: {refused}");
+    }
+    for tag in ["31", "a1", "80", "30"] {
+        let refused = names_under(tag, &attribute(EXTENSION_REQUEST, &extensions)).expect_err(tag);
+        assert!(refused.contains("not tagged [0]"), "{tag}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_names_nothing_is_told_why() {
+    let house = crate::house::House::new().await;
+    let dir = TempDir::new().unwrap();
+    for (subject, says) in [
+        ("/CN=Alice at work", "its common name is no name: \"Alice at work\" is not a DNS name"),
+        ("/CN=a_b.example.com", "underscore"),
+        ("/O=Example", "no subjectAltName and no common name"),
+    ] {
+        let csr = Csr::parse(&openssl_csr(dir.path(), P256, subject, &[], "")).unwrap();
+        let request = ca::CertifyRequest { csr, ..crate::house::server_request(&["www.example.com"]) };
+        let refused = house.authority.certify(&crate::house::admin(), request).await.unwrap_err().to_string();
+        assert!(refused.starts_with("csr: ") && refused.contains(says), "{refused}");
+    }
+    let muststaple = std::fs::read("tests/inputs/csr/ext-muststaple.pem").unwrap();
+    let request = ca::CertifyRequest { csr: Csr::parse(&muststaple).unwrap(), ..crate::house::server_request(&[]) };
+    let issued = house.authority.certify(&crate::house::admin(), request).await.unwrap();
+    assert_eq!(ca::left_out(&issued), ["tlsfeature (must-staple)"], "the note stands in the register");
 }
 
 /// Tampering after signing: each of these has a good key and a signature that no longer fits, or a structure bent by hand.

@@ -9,7 +9,7 @@ use policy::{Principal, Role, World};
 
 use crate::house::{House, accepts, actor, admin, owner};
 
-fn ssh_key(house: &House, name: &str, args: &[&str]) -> String {
+pub fn ssh_key(house: &House, name: &str, args: &[&str]) -> String {
     let path = house.dir.path().join(name);
     let made = Command::new("ssh-keygen")
         .args(["-q", "-N", "", "-C", "alice@laptop", "-f"])
@@ -21,7 +21,7 @@ fn ssh_key(house: &House, name: &str, args: &[&str]) -> String {
     std::fs::read_to_string(path.with_extension("pub")).unwrap()
 }
 
-fn request(public_key: String, principals: &[&str]) -> SshRequest {
+pub fn request(public_key: String, principals: &[&str]) -> SshRequest {
     SshRequest {
         owner: owner("web"),
         public_key,

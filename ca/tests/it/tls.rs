@@ -86,14 +86,25 @@ async fn every_kind_of_ca_key_signs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_subject_key_is_certified() {
     let house = House::new().await;
-    for algorithm in [&rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519] {
-        let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+    let rsa = accepts("openssl", &[&"genpkey", &"-quiet", &"-algorithm", &"RSA", &"-pkeyopt", &"rsa_keygen_bits:2048"]);
+    let made = |algorithm| rcgen::KeyPair::generate_for(algorithm).unwrap();
+    for (key, enciphers) in [
+        (made(&rcgen::PKCS_ECDSA_P256_SHA256), false),
+        (made(&rcgen::PKCS_ECDSA_P384_SHA384), false),
+        (made(&rcgen::PKCS_ED25519), false),
+        (rcgen::KeyPair::from_pem(&rsa[rsa.find("-----BEGIN").unwrap()..]).unwrap(), true),
+    ] {
         let pem =
             rcgen::CertificateParams::new(vec!["www.example.com".to_owned()]).unwrap().serialize_request(&key).unwrap();
         let mut request = server_request(&[]);
         request.csr = Csr::parse(pem.pem().unwrap().as_bytes()).unwrap();
         let issued = house.authority.certify(&admin(), request).await.unwrap();
         openssl_verify(&house, &issued, "sslserver");
+        // NSS wants it of an RSA server; RFC 8813 and RFC 9295 forbid it to the others.
+        let (leaf, ..) = house.chain_files(&issued);
+        let text = accepts("openssl", &[&"x509", &"-in", &leaf, &"-noout", &"-ext", &"keyUsage"]);
+        let usage = text.lines().nth(1).unwrap().trim().to_owned();
+        assert_eq!(usage, if enciphers { "Digital Signature, Key Encipherment" } else { "Digital Signature" });
     }
 }
 

@@ -1,12 +1,13 @@
 //! A host name as it may stand in a certificate: lower-case letters, digits, hyphens, dots.
 //!
 //! Stricter than DNS and than many CAs, on purpose: what two parsers can read differently is refused, with the reason.
-//! Underscores are refused (no host name has them; DigiCert, 2024). A-labels (`xn--`) are kept as they are: their meaning
-//! is the client's business, their bytes are ours. Never resolves anything.
+//! Underscores are refused (no host name has them; DigiCert, 2024). A-labels (`xn--`) are decoded and checked
+//! ([`international`](super::international)), and kept as the bytes they are. Never resolves anything.
 
 use std::fmt;
 use std::str::FromStr;
 
+use crate::names::international;
 use crate::text::{Malformed, serde_as_text};
 
 /// A DNS name, lower-cased, at most 253 characters, perhaps with one leading `*.`.
@@ -74,7 +75,7 @@ fn check(text: &str) -> Result<(), &'static str> {
         Some(last) if last.bytes().all(|b| b.is_ascii_digit()) => {
             Err("its last label is a number, so clients would read it as an IP address")
         }
-        Some(_) | None => Ok(()),
+        Some(_) | None => international::check(&base.to_ascii_lowercase()),
     }
 }
 
@@ -152,6 +153,8 @@ mod tests {
             ("a.example\n", "only letters"),
             ("10.0.0.1", "IP address"),
             ("1", "IP address"),
+            ("XN--99999999.www.example", "no Punycode"),
+            ("*.xn--99999999.example", "no Punycode"),
         ] {
             let why = DnsName::parse(text).unwrap_err().why().to_owned();
             assert!(why.contains(reason), "{text:?}: {why}");

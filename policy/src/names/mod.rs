@@ -1,5 +1,7 @@
 //! Names: of hosts, of people, of whoever owns what.
 
+mod international;
+
 mod dns;
 mod name;
 mod owner;

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::text::shown;
+
 /// Text that is not the noun it was taken for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Malformed {
@@ -36,9 +38,10 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// Control characters escaped, then cut: refused text must neither forge a log line nor fill one.
+/// What nobody sees escaped, then cut: refused text must neither forge a log line nor fill one.
 fn quotable(input: &str) -> String {
-    let mut out: String = input.chars().take(QUOTED_CHARS_MAX).flat_map(char::escape_debug).collect();
+    let cut: String = input.chars().take(QUOTED_CHARS_MAX).collect();
+    let mut out = shown(&cut).replace('"', "\\\"");
     if input.chars().nth(QUOTED_CHARS_MAX).is_some() {
         out.push('…');
     }

@@ -19,7 +19,7 @@ pub(crate) fn credential(
 ) -> Result<Option<Attested<Credential>>, StoreError> {
     settled(node, sql, |node, sql| {
         let (size, open, revoked) = node.fold(|fold, size| {
-            (size, fold.is_open(operation), fold.revocation(operation).map(|r| (r.revoked_at, r.reason)))
+            (size, fold.is_open(operation), fold.revocation(operation).map(|r| (r.revoked_at, r.reason())))
         });
         let Some(intent) = cells(sql, &format!("{} WHERE op = $1", INTENT.select()), operation)? else {
             // The caller has the number from somewhere: an operation that waits for its conclusion was there.

@@ -34,12 +34,41 @@ pub(crate) struct Revoked {
     pub key_hash: Hash,
     /// The digest of its row.
     pub row: Hash,
+    /// The leaf that raised its reason to key compromise.
+    pub raised: Option<u64>,
+    /// It raises the reason of this operation's revocation, and revokes nothing itself.
+    pub raises: Option<u64>,
 }
 
+/// The reason "key compromise" of RFC 5280 section 5.3.1.
+pub(super) const KEY_COMPROMISE: u8 = 1;
+
 impl Revoked {
-    /// What ended is not in the register: the revocation is an operation of its own.
+    /// What ended is not in the register, or ended before: the revocation is an operation of its own.
     pub fn is_of_lost(&self) -> bool {
         self.operation == self.leaf
+    }
+
+    /// The reason that is in force.
+    pub fn reason(&self) -> u8 {
+        if self.raised.is_some() { KEY_COMPROMISE } else { self.reason }
+    }
+
+    /// The reason as of the log's first so many leaves.
+    pub fn reason_at(&self, leaves: u64) -> u8 {
+        if self.raised.is_some_and(|leaf| leaf < leaves) { KEY_COMPROMISE } else { self.reason }
+    }
+
+    /// Whether its reason may be raised to this one: to key compromise, once. Nothing else that was published changes.
+    pub fn may_be_raised_to(&self, reason: u8) -> bool {
+        reason == KEY_COMPROMISE && self.reason() != KEY_COMPROMISE && self.raises.is_none()
+    }
+
+    /// Whether a revocation of the same serial is this one with its reason raised, and nothing else.
+    pub fn is_raised_by(&self, other: &Revoked) -> bool {
+        self.may_be_raised_to(other.reason)
+            && (self.kind, &self.serial, self.key_hash) == (other.kind, &other.serial, other.key_hash)
+            && (self.revoked_at, self.not_after) == (other.revoked_at, other.not_after)
     }
 }
 
@@ -88,6 +117,8 @@ fn revoked(leaf: &Leaf) -> Result<Change, String> {
         not_after: leaf.until.as_deref().map(time).transpose()?,
         key_hash: hash("subject", leaf.subject.as_deref())?,
         row: hash("row", leaf.row.as_deref())?,
+        raised: None,
+        raises: None,
     };
     Ok(Change::Revoked { issuer: need("issuer", leaf.issuer.as_deref())?.to_owned(), revoked: Box::new(revoked) })
 }

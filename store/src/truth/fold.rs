@@ -12,13 +12,10 @@ use std::ops::Range;
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::change::{Change, RecordKey, Revoked};
+use super::change::{Change, KEY_COMPROMISE, RecordKey, Revoked};
 use crate::credential::RevokedRow;
 use crate::entry::{Covers, Renews};
 use crate::log::Hash;
-
-/// CRLReason keyCompromise (RFC 5280 section 5.3.1).
-pub(super) const KEY_COMPROMISE: u8 = 1;
 
 /// So long after its end a certificate is known to have been renewed, by the time of the log. Whoever renews looks no further back.
 pub const RENEWED_KNOWN_SECS: i64 = 14 * 86_400;
@@ -179,12 +176,20 @@ impl Fold {
         self.issuers.values().flat_map(|fold| &fold.kept).copied().collect()
     }
 
-    fn revoke(&mut self, issuer: String, revoked: Revoked, hash: &Hash) -> Result<(), String> {
+    fn revoke(&mut self, issuer: String, mut revoked: Revoked, hash: &Hash) -> Result<(), String> {
         if self.revoked.contains_key(&revoked.operation) {
             return Err(format!("operation {} is revoked already", revoked.operation));
         }
-        if revoked.is_of_lost() && self.is_revoked(&issuer, &revoked.serial) {
-            return Err(format!("certificate {} is revoked already", hex::encode(&revoked.serial)));
+        if revoked.is_of_lost()
+            && let Some(there) = self.revocation_of(&issuer, &revoked.serial)
+        {
+            if !there.is_raised_by(&revoked) {
+                return Err(format!("certificate {} is revoked already", hex::encode(&revoked.serial)));
+            }
+            revoked.raises = Some(there.operation);
+        }
+        if let Some(raised) = revoked.raises.and_then(|op| self.revoked.get_mut(&op)) {
+            raised.raised = Some(revoked.leaf);
         }
         let fold = self.issuers.entry(issuer).or_default();
         fold.revoked.push(revoked.operation);
@@ -209,9 +214,9 @@ impl Fold {
         self.revoked.get(&operation)
     }
 
-    /// Whether something of this issuer with this serial is revoked. Looks at all of them: for what is asked seldom.
-    pub fn is_revoked(&self, issuer: &str, serial: &[u8]) -> bool {
-        self.revoked_of(issuer).any(|revoked| revoked.serial == serial)
+    /// The revocation of this issuer's serial. Looks at all of them: for what is asked seldom.
+    pub fn revocation_of(&self, issuer: &str, serial: &[u8]) -> Option<&Revoked> {
+        self.revoked_of(issuer).find(|revoked| revoked.serial == serial)
     }
 
     pub fn is_open(&self, operation: u64) -> bool {
@@ -236,19 +241,25 @@ impl Fold {
         Revocations { rows: part.iter().filter_map(|op| self.revoked.get(op)).map(row).collect(), covers }
     }
 
-    /// Everything revoked of an issuer, in the order of the log.
+    /// Everything revoked of an issuer, in the order of the log, each once.
     pub fn revoked_of(&self, issuer: &str) -> impl Iterator<Item = &Revoked> {
         let ops = self.issuers.get(issuer).into_iter().flat_map(|fold| &fold.revoked);
-        ops.filter_map(|op| self.revoked.get(op))
+        ops.filter_map(|op| self.revoked.get(op)).filter(|revoked| revoked.raises.is_none())
     }
 
     /// What is known here and not there.
     pub fn lost_in(&self, there: &Fold) -> Lost {
         let mut revoked = Vec::new();
         for issuer in self.issuers.keys() {
-            let known: HashSet<&[u8]> = there.revoked_of(issuer).map(|revoked| revoked.serial.as_slice()).collect();
-            let gone = self.revoked_of(issuer).filter(|revoked| !known.contains(revoked.serial.as_slice()));
-            revoked.extend(gone.map(|revoked| (issuer.clone(), revoked.clone())));
+            let known: HashMap<&[u8], u8> =
+                there.revoked_of(issuer).map(|revoked| (revoked.serial.as_slice(), revoked.reason())).collect();
+            let gone = self.revoked_of(issuer).filter(|revoked| match known.get(revoked.serial.as_slice()) {
+                None => true,
+                // That the key is compromised is as much told as the revocation.
+                Some(reason) => revoked.reason() == KEY_COMPROMISE && *reason != KEY_COMPROMISE,
+            });
+            let as_it_was = |revoked: &Revoked| Revoked { reason: revoked.reason(), raised: None, ..revoked.clone() };
+            revoked.extend(gone.map(|revoked| (issuer.clone(), as_it_was(revoked))));
         }
         let gone = self.records.iter().filter(|(key, version)| there.records.get(*key) != Some(*version));
         Lost { revoked, records: gone.map(|(key, _)| *key).collect() }
@@ -286,8 +297,9 @@ fn row(revoked: &Revoked) -> RevokedRow {
         kind: revoked.kind,
         serial: revoked.serial.clone(),
         revoked_at: revoked.revoked_at,
-        reason: revoked.reason,
+        reason: revoked.reason(),
         not_after: revoked.not_after,
+        raises: revoked.raises.is_some(),
     }
 }
 
@@ -313,6 +325,8 @@ mod tests {
             not_after: None,
             key_hash: [operation as u8; 32],
             row: [0; 32],
+            raised: None,
+            raises: None,
         };
         Change::Revoked { issuer: "tls".into(), revoked: Box::new(revoked) }
     }
@@ -335,6 +349,44 @@ mod tests {
             assert_eq!(fold, before);
         }
         assert!(fold.is_compromised(&[9; 32]) && !fold.is_compromised(&[8; 32]));
+    }
+
+    #[test]
+    fn a_reason_is_raised_to_key_compromise_and_nothing_else_changes() {
+        let of = |change: Change, leaf: u64, bend: fn(&mut Revoked)| {
+            let Change::Revoked { issuer, mut revoked } = change else { panic!("a revocation") };
+            (revoked.operation, revoked.leaf) = (leaf, leaf);
+            bend(&mut revoked);
+            Change::Revoked { issuer, revoked }
+        };
+        let hash = [1; 32];
+        let mut fold = Fold::default();
+        fold.apply(10, &hash, revoked(9, 4)).unwrap();
+        let (before, digest) = (fold.clone(), fold.revocations("tls", 11, 0..9).covers);
+        for (what, bend) in [
+            ("another reason", (|r| r.reason = 3) as fn(&mut Revoked)),
+            ("another date", |r| r.revoked_at = r.revoked_at.plus_secs(1)),
+            ("another end", |r| r.not_after = Some(Timestamp::from_unix(7))),
+            ("another key", |r| r.key_hash = [0; 32]),
+            ("another kind", |r| r.kind = Kind::SshUser),
+        ] {
+            assert!(fold.apply(11, &hash, of(revoked(9, 1), 11, bend)).is_err(), "{what}");
+            assert_eq!(fold, before, "{what}");
+        }
+        fold.apply(11, &hash, of(revoked(9, 1), 11, |_| ())).unwrap();
+        let raised = fold.revocation(9).unwrap();
+        assert_eq!((raised.reason(), raised.reason_at(11), raised.reason_at(12)), (1, 4, 1));
+        assert!(fold.is_compromised(&[9; 32]));
+        let there = fold.revocations("tls", 12, 0..9);
+        let rows: Vec<_> = there.rows.iter().map(|row| (row.operation, row.reason, row.raises)).collect();
+        assert_eq!(rows, [(9, 1, false), (11, 1, true)]);
+        assert!(there.covers.includes(&digest) && there.covers.revocations() == 2);
+        assert_eq!(fold.revoked_of("tls").count(), 1, "one certificate, one entry");
+        assert!(fold.apply(12, &hash, of(revoked(9, 1), 12, |_| ())).is_err(), "once");
+        // A register that was put back to before it lost this, and is told the reason that is in force.
+        let lost = fold.lost_in(&before).revoked;
+        assert_eq!(lost.iter().map(|(_, revoked)| (revoked.operation, revoked.reason)).collect::<Vec<_>>(), [(9, 1)]);
+        assert!(fold.lost_in(&fold).revoked.is_empty());
     }
 
     #[test]

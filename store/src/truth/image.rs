@@ -51,6 +51,8 @@ struct Revocation {
     not_after: Option<i64>,
     key_hash: Hash,
     row: Hash,
+    raised: Option<u64>,
+    raises: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -98,7 +100,8 @@ pub(super) fn read(key: &HeadKey, origin: &str, bytes: &[u8]) -> Option<(Tree, F
     }
     let tree = Tree::from_partial(image.size, image.partial).ok()?;
     let revoked: Vec<Revoked> = image.revoked.into_iter().map(revoked).collect::<Option<_>>()?;
-    let compromised = revoked.iter().filter(|r| r.reason == super::fold::KEY_COMPROMISE).map(|r| r.key_hash).collect();
+    let compromised =
+        revoked.iter().filter(|r| r.reason == super::change::KEY_COMPROMISE).map(|r| r.key_hash).collect();
     let fold = Fold {
         records: image.records.into_iter().collect(),
         revoked: revoked.into_iter().map(|revoked| (revoked.operation, revoked)).collect(),
@@ -122,6 +125,8 @@ fn revocation(revoked: &Revoked) -> Revocation {
         not_after: revoked.not_after.map(Timestamp::unix),
         key_hash: revoked.key_hash,
         row: revoked.row,
+        raised: revoked.raised,
+        raises: revoked.raises,
     }
 }
 
@@ -136,6 +141,8 @@ fn revoked(row: Revocation) -> Option<Revoked> {
         not_after: row.not_after.map(Timestamp::from_unix),
         key_hash: row.key_hash,
         row: row.row,
+        raised: row.raised,
+        raises: row.raises,
     })
 }
 
@@ -180,7 +187,11 @@ mod tests {
             not_after: Some(Timestamp::from_unix(9)),
             key_hash: [4; 32],
             row: [5; 32],
+            raised: None,
+            raises: None,
         };
+        let superseded = Revoked { operation: 7, leaf: 8, serial: vec![7], reason: 4, ..revoked.clone() };
+        let raise = Revoked { operation: 9, leaf: 9, reason: 1, ..superseded.clone() };
         let changes = [
             Change::Recorded { key: record_key("a", "b"), replaces: 0, digest: [1; 32] },
             Change::Intended {
@@ -200,6 +211,8 @@ mod tests {
                 renews: Some(Renews::new(1, Timestamp::from_unix(9))),
             },
             Change::Settled { op: 4, issued: true },
+            Change::Revoked { issuer: "tls".into(), revoked: Box::new(superseded) },
+            Change::Revoked { issuer: "tls".into(), revoked: Box::new(raise) },
         ];
         for (index, change) in changes.into_iter().enumerate() {
             let hash = leaf_hash(&[index as u8]);

@@ -239,8 +239,11 @@ impl<'a> Batch<'a> {
             }
             None => {
                 let (issuer, serial) = row.names();
-                let revoked = self.node.fold(|fold, _| fold.is_revoked(issuer, serial));
-                if revoked || self.revocations.iter().any(|(_, _, other)| other.names() == row.names()) {
+                // One that was revoked may have its reason raised.
+                let refused = self.node.fold(|fold, _| {
+                    fold.revocation_of(issuer, serial).is_some_and(|there| !there.is_raised_by(row.revoked()))
+                });
+                if refused || self.revocations.iter().any(|(_, _, other)| other.names() == row.names()) {
                     let serial = hex::encode(serial);
                     return Err(StoreError::Conflict(format!("certificate {serial} is revoked already")));
                 }

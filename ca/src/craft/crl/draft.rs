@@ -6,7 +6,7 @@ use const_oid::db::rfc5280;
 use der::Encode;
 use der::asn1::UintRef;
 use hsm::Message;
-use policy::{Grant, Timestamp};
+use policy::{Grant, Timestamp, Validity};
 use serde_json::json;
 use store::{Covers, Kind, RevokedRow};
 use x509_cert::ext::Extension;
@@ -30,17 +30,30 @@ pub(super) struct CrlPlan<'a> {
     pub(super) added: &'a Listed,
     pub(super) covers: Covers,
     pub(super) now: Timestamp,
+    /// Its thisUpdate.
+    pub(super) begins: Timestamp,
 }
 
-/// When a CRL of this moment begins.
-pub(crate) fn this_update(issuer: &Issuing, now: Timestamp) -> Result<Timestamp, DraftError> {
-    Ok(validity(now, VALIDITY_SECS, Some(issuer.validity))?.not_before())
+/// When a CRL of this moment begins: a little in the past, for relying parties whose clock is behind; but not before the newest
+/// revocation that it tells of, and after the one before it (`before` is when that began), so that of two the newer shows.
+pub(super) fn begins(
+    issuer: &Issuing,
+    now: Timestamp,
+    newest: Option<Timestamp>,
+    before: Option<Timestamp>,
+) -> Result<Timestamp, DraftError> {
+    let early = validity(now, VALIDITY_SECS, Some(issuer.validity))?.not_before();
+    let after = before.map(|before| before.plus_secs(1));
+    Ok(Some(early).max(newest).max(after).unwrap_or(early))
 }
 
 /// Drafts a CRL.
 pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, DraftError> {
-    let CrlPlan { issuer, number, before, added, covers, now } = *plan;
-    let validity = validity(now, VALIDITY_SECS, Some(issuer.validity))?;
+    let CrlPlan { issuer, number, before, added, covers, now, begins } = *plan;
+    let ends = begins.plus_secs(VALIDITY_SECS - 1).min(issuer.validity.not_after());
+    let validity = Validity::new(begins, ends).map_err(|_| DraftError::new("validity", "its issuer has expired"))?;
+    // Several in one second begin one after the other.
+    let now = now.max(begins);
     let parts = CrlParts {
         algorithm: issuer.key.algorithm(),
         issuer: issuer.subject.as_der(),
@@ -80,7 +93,7 @@ pub(super) fn leaves_at(issuer: &Issuing, row: &RevokedRow) -> Option<Timestamp>
 /// Whether it is of the kind that CRLs list.
 pub(super) fn is_listed(row: &RevokedRow) -> bool {
     match row.kind {
-        Kind::Certificate | Kind::CaCertificate => true,
+        Kind::Certificate | Kind::CaCertificate => !row.raises,
         Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl => false,
     }
 }

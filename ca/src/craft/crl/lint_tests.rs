@@ -50,6 +50,7 @@ fn listed(numbers: std::ops::Range<u8>) -> Listed {
             revoked_at: NOW,
             reason: number % 5,
             not_after: None,
+            raises: false,
         };
         append(&mut listed.entries, &row).unwrap();
         listed.count += 1;
@@ -60,7 +61,15 @@ fn listed(numbers: std::ops::Range<u8>) -> Listed {
 impl Bench {
     fn draft(&self, before: Listed, added: &Listed) -> Draft<Crl> {
         let (before, issuer) = (Arc::new(before), &self.issuer);
-        let plan = CrlPlan { issuer, number: 7, before: &before, added, covers: self.covers, now: NOW };
+        let plan = CrlPlan {
+            issuer,
+            number: 7,
+            before: &before,
+            added,
+            covers: self.covers,
+            now: NOW,
+            begins: NOW.plus_secs(-60),
+        };
         draft(init(&self.policies), &plan).unwrap()
     }
 

@@ -11,5 +11,5 @@ mod roll;
 #[cfg(test)]
 mod lint_tests;
 
-pub(crate) use draft::{TEXT, this_update};
-pub(crate) use roll::Roll;
+pub(crate) use draft::TEXT;
+pub(crate) use roll::{Moment, Roll};

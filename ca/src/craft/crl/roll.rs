@@ -11,7 +11,7 @@ use hsm::Message;
 use policy::{Grant, Timestamp};
 use store::{Covers, Ledger, RevokedRow};
 
-use crate::craft::crl::draft::{CrlPlan, append, draft, is_listed, leaves_at};
+use crate::craft::crl::draft::{CrlPlan, append, begins, draft, is_listed, leaves_at};
 use crate::craft::crl::listed::Listed;
 use crate::drafting::Linted;
 use crate::error::{CaError, DraftError};
@@ -27,12 +27,15 @@ pub(crate) struct Roll {
     begun: Option<Timestamp>,
     /// When the first entry may leave.
     leaves: Option<Timestamp>,
+    /// The newest revocation on it.
+    newest: Option<Timestamp>,
 }
 
 /// A CRL that may be signed, and the very bytes.
 pub(crate) struct Drafted {
     pub(crate) linted: Linted,
     pub(crate) tbs: Bytes,
+    pub(crate) number: u64,
 }
 
 /// What came since.
@@ -40,6 +43,17 @@ pub(crate) struct Drafted {
 struct News {
     listed: Listed,
     leaves: Option<Timestamp>,
+    newest: Option<Timestamp>,
+}
+
+/// When a CRL is made, and after which.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) now: Timestamp,
+    /// When the one before it begins.
+    pub(crate) before: Option<Timestamp>,
+    /// The greatest number that was used.
+    pub(crate) last_number: u64,
 }
 
 impl Roll {
@@ -48,13 +62,16 @@ impl Roll {
         &mut self,
         grant: Grant,
         issuer: &Arc<Issuing>,
-        number: u64,
         ledger: &Ledger,
-        now: Timestamp,
+        at: Moment,
     ) -> Result<Drafted, CaError> {
+        let now = at.now;
         self.sweep(now);
         let (news, told, covers) = self.news(issuer, ledger, now)?;
-        let plan = CrlPlan { issuer, number, before: &self.listed, added: &news.listed, covers, now };
+        let newest = self.newest.max(news.newest);
+        let begins = begins(issuer, now, newest, at.before).map_err(CaError::from)?;
+        let number = number_after(at.last_number, begins);
+        let plan = CrlPlan { issuer, number, before: &self.listed, added: &news.listed, covers, now, begins };
         let draft = draft(grant, &plan)?;
         let tbs = match &draft.entry.message {
             Message::Whole(bytes) => Bytes::from_owner(Arc::clone(bytes)),
@@ -67,8 +84,9 @@ impl Roll {
         listed.count += news.listed.count;
         self.told = told;
         self.leaves = [self.leaves, news.leaves].into_iter().flatten().min();
+        self.newest = newest;
         self.begun = self.begun.or(Some(now));
-        Ok(Drafted { linted, tbs })
+        Ok(Drafted { linted, tbs, number })
     }
 
     /// Begins anew where entries may leave, once a day: what stays a day longer harms nobody.
@@ -79,11 +97,21 @@ impl Roll {
         }
     }
 
-    /// Encodes what was revoked since, some at a time: the fold is not held for long.
-    fn news(&self, issuer: &Issuing, ledger: &Ledger, now: Timestamp) -> Result<(News, usize, Covers), CaError> {
+    /// Encodes what was revoked since, some at a time: the fold is not held for long. Where the reason of something that is encoded
+    /// already was raised, all begins anew.
+    fn news(&mut self, issuer: &Issuing, ledger: &Ledger, now: Timestamp) -> Result<(News, usize, Covers), CaError> {
         let (mut news, mut told) = (News::default(), self.told);
+        // So many were known when the first was read here: their reasons are what these raise them to.
+        let mut known = if told == 0 { ledger.revocations_in(&issuer.label, 0..0).covers.revocations() } else { 0 };
         loop {
             let some = ledger.revocations_in(&issuer.label, told..told.saturating_add(ROWS));
+            let raised = some.rows.iter().zip(told as u64..).any(|(row, place)| row.raises && place >= known);
+            if raised {
+                *self = Roll::default();
+                known = some.covers.revocations();
+                (news, told) = (News::default(), 0);
+                continue;
+            }
             news.add(issuer, &some.rows, now).map_err(DraftError::from)?;
             told += some.rows.len();
             if told as u64 >= some.covers.revocations() {
@@ -104,13 +132,35 @@ impl News {
                 append(&mut self.listed.entries, row)?;
                 self.listed.count += 1;
                 self.leaves = [self.leaves, leaves].into_iter().flatten().min();
+                self.newest = self.newest.max(Some(row.revoked_at));
             }
         }
         Ok(())
     }
 }
 
+/// The next CRL number: above the last, and not below its own second, so that a register that is put back does not give a number
+/// a second time to another CRL (RFC 5280 section 5.2.3; docs/decisions/008).
+fn number_after(last: u64, this_update: Timestamp) -> u64 {
+    last.saturating_add(1).max(u64::try_from(this_update.unix()).unwrap_or(0))
+}
+
 /// A day between two sweeps.
 const SWEEP_SECS: i64 = 86_400;
 /// Revocations taken from the fold at once: about a millisecond.
 const ROWS: usize = 4_096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_comes_once_although_the_register_is_put_back() {
+        let at = Timestamp::from_unix;
+        assert_eq!(number_after(0, at(1_790_000_000)), 1_790_000_000);
+        assert_eq!(number_after(1_790_000_000, at(1_790_000_000)), 1_790_000_001, "two of one second");
+        // The newest of a register that lost a day: the lost numbers lie between.
+        assert_eq!(number_after(1_790_000_000, at(1_790_086_400)), 1_790_086_400);
+        assert_eq!(number_after(7, at(-1)), 8);
+    }
+}

@@ -32,9 +32,9 @@ impl Certifier {
         let grant = self.office.gate.authorize(actor, Action::IssueCertificate, resource).await?;
         let leaf = LeafRequest {
             subject: Subject::ByProfile(request.csr.common_name().map(str::to_owned)),
+            details: details(actor, &profile, request.renew, request.csr.left_out()),
             key: request.csr.into_key(),
             lifetime: request.lifetime,
-            details: details(actor, &profile, request.renew),
             renews: None,
         };
         self.issue_leaf(grant, profile, leaf).await

@@ -13,8 +13,12 @@ pub const LOGIN_PROFILE: &str = "tls-client";
 
 /// What is known of a certificate beside its bytes. A login keeps to the scopes of the token it was asked for with: a token
 /// that may do one thing must not make itself a login that may do more.
-pub(crate) fn details(actor: &Actor, profile: &Profile, renew: bool) -> Value {
+/// What its CSR asked for and did not get stands there too.
+pub(crate) fn details(actor: &Actor, profile: &Profile, renew: bool, left_out: &[String]) -> Value {
     let mut details = json!({ "renew": renew });
+    if let (false, Some(map)) = (left_out.is_empty(), details.as_object_mut()) {
+        map.insert(LEFT_OUT.to_owned(), json!(left_out));
+    }
     if let (Some(scopes), true, Some(map)) = (&actor.scopes, profile.name() == LOGIN_PROFILE, details.as_object_mut()) {
         map.insert(SCOPES.to_owned(), json!(scopes));
     }
@@ -24,6 +28,12 @@ pub(crate) fn details(actor: &Actor, profile: &Profile, renew: bool) -> Value {
 /// The actions that a login is limited to; `Ok(None)`: no limit. An error: the register says something that is no action.
 pub fn login_scopes(credential: &Credential) -> Result<Option<BTreeSet<Action>>, serde_json::Error> {
     credential.details.get(SCOPES).map(|scopes| serde_json::from_value(scopes.clone())).transpose()
+}
+
+/// What the CSR of a certificate asked for and did not get: extensions that programs send by habit, by name.
+pub fn left_out(credential: &Credential) -> Vec<String> {
+    let listed = credential.details.get(LEFT_OUT).and_then(Value::as_array);
+    listed.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 pub(crate) fn successor_details(old: &Credential) -> Value {
@@ -39,3 +49,5 @@ pub(crate) fn successor_details(old: &Credential) -> Value {
 
 /// Of a login's details: the actions it is limited to.
 const SCOPES: &str = "scopes";
+/// Of any certificate: what its CSR asked for and did not get.
+const LEFT_OUT: &str = "left_out";

@@ -183,7 +183,7 @@ fn leaf_extensions(
     subject_is_empty: bool,
 ) -> Result<Vec<Extension>, DraftError> {
     let mut all = Vec::with_capacity(8);
-    all.extend_from_slice(&rules.extensions);
+    all.extend_from_slice(rules.extensions.for_key(key.kind()));
     all.push(subject_key_identifier(key)?);
     all.extend_from_slice(&issuer.pointers);
     if !names.is_empty() {

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hsm::KeyKind;
 use policy::{Grant, Name, Timestamp};
 use store::Entry;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, KeyUsage};
 use x509_parser::prelude::{ParsedExtension, TbsCertificate, X509Extension};
 
 use crate::craft::x509::{CA_USAGE, Common, both, common, issued_by, same, validity_of};
@@ -39,7 +40,7 @@ impl Craft for Leaf {
         );
         f.hold(self.profile.check_key(self.key.kind()).is_ok(), "its key is of a kind that its profile does not allow");
         f.hold(self.key.hash() != self.issuer.key.fingerprint(), "its key is its issuer's");
-        leaf_extensions(read.extensions(), rules, f);
+        leaf_extensions(read.extensions(), rules, self.key.kind(), f);
         names(&read, &also, granted, f);
         subject(&read, rules, granted, f);
     }
@@ -53,7 +54,7 @@ impl Craft for Leaf {
     }
 }
 
-fn leaf_extensions(extensions: &[X509Extension<'_>], rules: &X509Rules, f: &mut Findings) {
+fn leaf_extensions(extensions: &[X509Extension<'_>], rules: &X509Rules, key: KeyKind, f: &mut Findings) {
     for extension in extensions {
         match extension.parsed_extension() {
             ParsedExtension::BasicConstraints(constraints) => {
@@ -63,6 +64,7 @@ fn leaf_extensions(extensions: &[X509Extension<'_>], rules: &X509Rules, f: &mut 
             ParsedExtension::KeyUsage(usage) => {
                 f.hold(usage.flags & CA_USAGE == 0, "a leaf with the key usage of a CA");
                 f.hold(extension.critical, "keyUsage is not critical");
+                key_usage(usage, extensions, key, f);
             }
             ParsedExtension::ExtendedKeyUsage(purposes) => f.hold(!purposes.any, "an EKU for any purpose"),
             ParsedExtension::SubjectAlternativeName(san) => f.hold(!san.general_names.is_empty(), "an empty SAN"),
@@ -74,10 +76,28 @@ fn leaf_extensions(extensions: &[X509Extension<'_>], rules: &X509Rules, f: &mut 
         }
     }
     // basicConstraints, keyUsage and EKU are, byte for byte, the profile's, and none of them is missing.
-    for wanted in &rules.extensions {
+    for wanted in rules.extensions.for_key(key) {
         let found =
             extensions.iter().filter(|e| e.oid.as_bytes() == wanted.extn_id.as_bytes() && same(e, wanted)).count();
         f.hold(found == 1, "basicConstraints, keyUsage or extendedKeyUsage is not the profile's");
+    }
+}
+
+/// A key is said to do what its kind can do and nothing else, whatever the profile says.
+fn key_usage(usage: &KeyUsage, extensions: &[X509Extension<'_>], key: KeyKind, f: &mut Findings) {
+    let enciphers = usage.key_encipherment() || usage.data_encipherment();
+    match key {
+        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => {
+            let serves = extensions.iter().any(
+                |e| matches!(e.parsed_extension(), ParsedExtension::ExtendedKeyUsage(purposes) if purposes.server_auth),
+            );
+            f.hold(!usage.key_agreement(), "key agreement for an RSA key");
+            f.hold(!serves || usage.key_encipherment(), "an RSA server without key encipherment, which NSS refuses");
+        }
+        KeyKind::P256 | KeyKind::P384 => f.hold(!enciphers, "encipherment for a key of a curve (RFC 8813)"),
+        KeyKind::Ed25519 => {
+            f.hold(!enciphers && !usage.key_agreement(), "encipherment or agreement for an Ed25519 key (RFC 9295)");
+        }
     }
 }
 

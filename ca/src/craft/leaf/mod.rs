@@ -14,7 +14,7 @@ mod foresee;
 mod renew;
 
 pub(crate) use certify::Certifier;
-pub use details::{LOGIN_PROFILE, login_scopes};
+pub use details::{LOGIN_PROFILE, left_out, login_scopes};
 pub(crate) use draft::{LeafRequest, Subject};
 #[cfg(test)]
 pub(crate) use draft::{Under, draft};

@@ -65,7 +65,10 @@ pub(crate) fn names(profile: &Profile, csr: &Csr, given: Option<Vec<Name>>) -> R
     let titled = matches!(&profile.rules, Rules::X509(rules) if rules.subject == SubjectPolicy::Given);
     match given {
         None if titled => Ok(csr.alternative_names().to_vec()),
-        None => Ok(csr.names().to_vec()),
+        None => match csr.unnamed() {
+            Some(why) => Err(CaError::bad("csr", why.to_owned())),
+            None => Ok(csr.names().to_vec()),
+        },
         Some(names) => only_these(csr.alternative_names(), &names).map(|()| names),
     }
 }

@@ -11,7 +11,6 @@ use store::Kind;
 use crate::craft::ssh::body::{Body, register_serial_tail};
 use crate::craft::ssh::lint::Ssh;
 use crate::drafting::{Draft, Facts, ProfileStamp, validity};
-use crate::encode::{Wire, sha256};
 use crate::error::DraftError;
 use crate::intake::SshKey;
 use crate::issuers::SshCa;
@@ -43,7 +42,7 @@ pub(crate) fn draft(grant: Grant, under: Under, request: SshFacts) -> Result<Dra
             return Err(DraftError::new("profile", format!("{} makes no SSH certificates", profile.name)));
         }
     };
-    profile.check_key(request.key.kind).map_err(|e| DraftError::new("public_key", e))?;
+    profile.check_key(request.key.key.kind()).map_err(|e| DraftError::new("public_key", e))?;
     check_key_id(&request.key_id)?;
     let principals = principals(&grant)?;
     let secs = profile.lifetime_secs(request.validity_secs).map_err(|e| DraftError::new("validity", e))?;
@@ -61,7 +60,6 @@ pub(crate) fn draft(grant: Grant, under: Under, request: SshFacts) -> Result<Dra
         critical_options: &rules.critical_options,
         extensions: &rules.extensions,
     };
-    let blob = Wire::default().string(&request.key.algorithm).raw(&request.key.fields).0;
     let facts = Facts {
         kind,
         profile: ProfileStamp::from(&*profile),
@@ -71,7 +69,7 @@ pub(crate) fn draft(grant: Grant, under: Under, request: SshFacts) -> Result<Dra
         issuer: profile.issuer.clone(),
         owner: grant.resource().owner.clone(),
         names: principals.iter().map(|p| p.to_string()).collect(),
-        key_hash: sha256(&blob),
+        key_hash: request.key.key.hash(),
         validity: Some(validity),
         covers: None,
         renews: None,

@@ -43,7 +43,10 @@ impl Craft for Ssh {
             "its key is not the one that was asked for",
         );
         f.hold(same_key(read.signature_key(), &self.ca.blob), "its CA is not the one that signs");
-        f.hold(self.profile.check_key(self.key.kind).is_ok(), "its key is of a kind that its profile does not allow");
+        f.hold(
+            self.profile.check_key(self.key.key.kind()).is_ok(),
+            "its key is of a kind that its profile does not allow",
+        );
 
         // An empty list is valid for every principal; OpenSSH CVE-2026-35414: a comma in one made two of it.
         let principals: Vec<&str> = grant.resource().principals.iter().map(Principal::as_str).collect();

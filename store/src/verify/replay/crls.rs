@@ -95,7 +95,7 @@ impl Known<'_> {
             let Some(revoked) = expected.remove(serial) else {
                 return Err(format!("lists {shown}, which was not revoked below leaf {} (or twice)", self.leaves));
             };
-            if at != revoked.revoked_at || reason != revoked.reason {
+            if at != revoked.revoked_at || reason != revoked.reason_at(self.leaves) {
                 return Err(format!("lists {shown} with another date or reason than its revocation has"));
             }
         }
