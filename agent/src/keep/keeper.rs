@@ -199,9 +199,8 @@ impl Keeper {
     }
 
     fn old_key(&self) -> Option<HostKey> {
-        let pem = std::fs::read_to_string(&self.plan.files.key).ok();
-        let pem = pem.map(policy::Secret::new)?;
-        HostKey::reuse(pem.expose(), self.plan.key)
+        let found = self.found().ok()?;
+        HostKey::reuse(found.key(&self.plan.files)?, self.plan.key)
     }
 
     /// A candidate that is still what the plan asks for, young, and not due itself.
@@ -223,7 +222,7 @@ impl Keeper {
     }
 
     fn found(&self) -> Result<FileSet, AgentError> {
-        FileSet::read(&self.plan.name, self.plan.files.paths())
+        FileSet::read(&self.plan.name, self.plan.files.uid, self.plan.files.paths())
     }
 
     fn desk(&self) -> Result<Desk<'_>, AgentError> {
