@@ -6,6 +6,7 @@ mod client;
 mod cmd;
 mod config;
 mod failure;
+mod files;
 mod house;
 mod output;
 
@@ -13,7 +14,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use failure::{Exit, Failure, OrFail};
@@ -21,11 +22,13 @@ use failure::{Exit, Failure, OrFail};
 const ABOUT: &str = "A certificate authority whose keys live in an HSM and whose every signature can be proved";
 
 const AFTER: &str = "\
-First steps:
-  chancery init ./ca --module /usr/lib/softhsm/libsofthsm2.so --token-label chancery --pin-file pin
+First steps, beside whatever has the ports 8443 and 8080:
+  (umask 077; openssl rand -hex 8 > pin; openssl rand -hex 8 > so-pin)
+  chancery init ./ca --module /usr/lib/softhsm/libsofthsm2.so --token-label first-ca --create-token so-pin --pin-file pin \\
+    --https 127.0.0.1:9443 --http 127.0.0.1:9080
   chancery --config ./ca/chancery.toml serve
-  chancery --config ./ca/chancery.toml issue tls www.example.internal --owner web --out ./www
-  chancery --config ./ca/chancery.toml certs list --expiring 30d
+  chancery --config ./ca/chancery.toml issue tls localhost --out ./first
+  chancery --config ./ca/chancery.toml certs list --expiring 60d
   chancery --config ./ca/chancery.toml audit verify
 
 Exit codes:
@@ -76,6 +79,12 @@ enum Command {
     Doctor,
     /// Remember a server and a token for this user
     Login(cmd::login::Args),
+    /// Print what makes a shell complete these commands
+    #[command(after_help = cmd::paper::COMPLETION)]
+    Completion(cmd::paper::Completion),
+    /// Write the manual's pages, one for each command
+    #[command(after_help = cmd::paper::MAN)]
+    Man(cmd::paper::Man),
 }
 
 /// What every command gets beside its own arguments.
@@ -105,32 +114,41 @@ impl Global {
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(misuse) => return misused(&misuse),
     };
     let as_json = cli.json;
-    match run(cli) {
+    // What could not be printed did not arrive, whatever was done.
+    match run(cli).and_then(|()| output::written()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) if as_json => {
-            eprintln!("{}", failure.json());
-            ExitCode::from(failure.exit() as u8)
-        }
         Err(failure) => {
-            eprintln!("{failure}");
+            output::say(&if as_json { failure.json().to_string() } else { failure.to_string() });
             ExitCode::from(failure.exit() as u8)
         }
     }
+}
+
+/// The command line. An environment variable that is empty counts as unset.
+fn command() -> clap::Command {
+    Cli::command().mut_args(|argument| {
+        let empty = argument.get_env().is_some_and(|name| client::variable(&name.to_string_lossy()).is_none());
+        if empty { argument.env(None::<&str>) } else { argument }
+    })
 }
 
 /// Wrong usage, or a call for help, as clap words it; the former as JSON where that was asked for.
 fn misused(misuse: &clap::Error) -> ExitCode {
     let code = u8::try_from(misuse.exit_code()).unwrap_or(2);
     if misuse.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
-        eprintln!("{}", serde_json::json!({"error": misuse.render().to_string().trim_end(), "exit": code}));
+        output::say(&serde_json::json!({"error": misuse.render().to_string().trim_end(), "exit": code}).to_string());
     } else {
-        // A closed pipe is the reader's choice, not our failure.
-        let _ = misuse.print();
+        match misuse.print() {
+            // A closed pipe is the reader's choice, not our failure.
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return ExitCode::FAILURE,
+            Ok(()) | Err(_) => {}
+        }
     }
     ExitCode::from(code)
 }
@@ -163,6 +181,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Agent(args) => cmd::agent::run(args).await,
         Command::Doctor => cmd::doctor::run(&global).await,
         Command::Login(args) => cmd::login::run(args, &global).await,
+        Command::Completion(args) => cmd::paper::complete(&args, command()),
+        Command::Man(args) => cmd::paper::manual(&args, command()),
     }
 }
 
@@ -171,11 +191,12 @@ fn log_to_stderr(server: bool, json: bool) {
     // cryptoki calls every mechanism that it has no name for an error; `doctor` lists them without the alarm.
     let fallback = match (server, json) {
         (true, _) => "info,cryptoki=off",
-        (false, false) => "error,cryptoki=off",
+        (false, false) => "error,cryptoki=off,rustls_platform_verifier=off",
         // Standard error holds the failure's object alone.
         (false, true) => "off",
     };
-    let filter = EnvFilter::try_from_env("CHANCERY_LOG").unwrap_or_else(|_| EnvFilter::new(fallback));
+    let asked = client::variable("CHANCERY_LOG").and_then(|text| EnvFilter::try_new(text.to_str()?).ok());
+    let filter = asked.unwrap_or_else(|| EnvFilter::new(fallback));
     let colour = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
     lines.with_target(false).init();

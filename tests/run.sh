@@ -23,6 +23,7 @@ clients=(
   pgbouncer:/usr/sbin/pgbouncer
   nginx-light:/usr/sbin/nginx
   curl:/usr/bin/curl
+  jq:/usr/bin/jq
   "libfaketime:/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1"
   python3:/usr/bin/python3
   python3-cryptography:/usr/lib/python3/dist-packages/cryptography/__init__.py

@@ -42,6 +42,23 @@ pub(crate) fn install(disk: &dyn Disk, set: &FileSet) -> Result<(), AgentError> 
     }
 }
 
+/// Whether the places of a certificate's files can be used, before anybody is asked for one.
+pub(crate) fn ready<'a>(
+    name: &str,
+    owner: Option<u32>,
+    paths: impl Iterator<Item = &'a Path>,
+) -> Result<(), AgentError> {
+    for path in paths {
+        let above = parent(path);
+        let failed = |e| AgentError::disk(above, "the folder cannot be used", e);
+        match Folder::open(above, Owner::Named(owner)).map_err(failed)?.below(&store_name(name), Owner::Agent) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(failed(e)),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
 /// The folders of a set, each opened once.
 struct Folders<'a>(BTreeMap<&'a Path, Folder>);
 

@@ -72,6 +72,9 @@ impl Keeper {
             return Ok(outcome);
         }
 
+        // Its places first: a certificate that cannot be put anywhere is not asked for.
+        swap::ready(&self.plan.name, self.plan.files.uid, self.plan.files.paths())?;
+
         // 3. A new certificate: verified, then durable in the state folder. Crash before: the CA issued one that
         //    nobody has; the next pass asks for another. Crash after: the next pass finds the candidate.
         let bundle = match self.candidate(&desk)? {
