@@ -146,7 +146,8 @@ fn drawn(columns: &[Column], rows: Vec<Vec<String>>, width: u16) -> String {
     }
     for (at, Column(_, kind)) in columns.iter().enumerate() {
         let Some(column) = table.column_mut(at) else { continue };
-        column.set_padding((0, if at + 1 == columns.len() { 0 } else { 2 }));
+        // The line between columns is a blank too.
+        column.set_padding((0, u16::from(at + 1 < columns.len())));
         if *kind == Kind::Whole {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }

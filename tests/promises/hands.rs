@@ -383,6 +383,57 @@ fn a_list_is_whole_or_says_that_it_is_not_and_fits_a_terminal() {
 }
 
 #[test]
+fn a_list_of_more_than_a_page_is_whole() {
+    const MANY: usize = 1_100;
+    let house = House::started();
+    succeed(command(
+        "openssl",
+        &[
+            "req",
+            "-new",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            "/dev/null",
+            "-subj",
+            "/CN=many.example.internal",
+            "-addext",
+            "subjectAltName=DNS:many.example.internal",
+            "-out",
+            text(&house.path("csr")),
+        ],
+    ));
+    let bearer = format!("Authorization: Bearer {}", house.admin_token());
+    let (csr, url) = (format!("@{}", house.path("csr").display()), house.https("/api/v1/certificates"));
+    // One connection and one request each; what is counted is no part of the request.
+    let url = format!("{url}?profile=tls-server&owner=default#[1-{MANY}]");
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", "--parallel", "--parallel-max", "16", "--cacert", text(&house.ca("roots.pem")), "-H", &bearer]);
+    curl.args(["-H", "Content-Type: application/pkcs10", "--data-binary", &csr, "-o", "/dev/null", &url]);
+    curl.args(["-w", "%{http_code}\n"]);
+    let codes = succeed(curl);
+    assert_eq!(codes.lines().filter(|code| *code == "201").count(), MANY, "{codes}");
+    let listed = |more: &[&str]| {
+        house
+            .json(&[&["certs", "list", "--name", "many.example.internal"], more].concat())
+            .as_array()
+            .map_or(0, Vec::len)
+    };
+    assert_eq!(listed(&[]), MANY);
+    assert_eq!(listed(&["--limit", "1050"]), 1_050);
+    let table = house.run(&["certs", "list", "--name", "many.example.internal"]);
+    assert_eq!(
+        table.lines().filter(|line| line.contains("many.example.internal")).count(),
+        MANY,
+        "{}",
+        table.lines().take(6).collect::<Vec<_>>().join("\n")
+    );
+}
+
+#[test]
 fn times_are_written_as_people_write_them_everywhere() {
     let house = House::started();
     ssh_key(&house, "id");

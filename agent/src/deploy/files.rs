@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::swap::look;
+use super::switch::look;
 use crate::credential::{Bundle, Leaf, key_matches};
 use crate::disk::Image;
 use crate::error::AgentError;

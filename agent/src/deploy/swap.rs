@@ -25,10 +25,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use super::files::{FileSet, Target};
+use super::switch::{CURRENT, base, current, link_of, store_name};
 use crate::disk::{Disk, Folder, Image, Op, Owner, parent};
 use crate::error::AgentError;
 
@@ -229,54 +230,10 @@ impl Room<'_> {
     }
 }
 
-/// What stands at `path` for the certificate `name`: a file, or what the agent's own link shows. Any other link is refused.
-pub(super) fn look(name: &str, path: &Path) -> io::Result<Option<Image>> {
-    let folder = match Folder::open(parent(path), Owner::Any) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
-    let base = base(path);
-    if folder.link(base).is_none_or(|target| target != link_of(name, base)) {
-        return folder.read(base);
-    }
-    let store = match folder.below(&store_name(name), Owner::Agent) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
-    current(&store)?.map_or(Ok(None), |current| current.read(base))
-}
-
-/// The version that the switch shows; none before the first.
-fn current(store: &Folder) -> io::Result<Option<Folder>> {
-    let Some(target) = store.link(OsStr::new(CURRENT)) else { return Ok(None) };
-    // A number, and so a name of one part: it leads nowhere else.
-    if target.to_str().is_none_or(|text| text.parse::<u64>().is_err()) {
-        return Ok(None);
-    }
-    match store.below(target.as_os_str(), Owner::Agent) {
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-        opened => opened.map(Some),
-    }
-}
-
-/// Relative, so that the folder may be mounted elsewhere.
-fn link_of(name: &str, base: &OsStr) -> PathBuf {
-    Path::new(&store_name(name)).join(CURRENT).join(base)
-}
-
 /// The one folder of all paths, if there is one.
 fn common_folder(set: &FileSet) -> Option<&Path> {
     let folder = parent(&set.targets.first()?.path);
     set.targets.iter().all(|target| parent(&target.path) == folder).then_some(folder)
-}
-
-fn store_name(name: &str) -> OsString {
-    format!(".chancery-{name}").into()
-}
-
-/// The plan refuses paths that name no file.
-fn base(path: &Path) -> &OsStr {
-    path.file_name().unwrap_or(path.as_os_str())
 }
 
 /// A hidden name beside `name`, in the same folder and so on the same file system.
@@ -287,8 +244,6 @@ fn beside(name: &OsStr, what: &str) -> OsString {
     hidden
 }
 
-/// The switch.
-const CURRENT: &str = "current";
 /// Others must get through to the certificate; the key's own mode guards the key.
 const FOLDER_MODE: u32 = 0o755;
 
