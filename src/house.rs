@@ -212,7 +212,7 @@ fn texts(dir: &Path, extension: &str) -> Result<Vec<(String, String)>, Failure> 
         if path.extension().is_none_or(|e| e != extension) {
             continue;
         }
-        let bytes = crate::cmd::files::read(&path, FILE_BYTES_MAX)?;
+        let bytes = crate::files::read(&path, FILE_BYTES_MAX)?;
         let text = String::from_utf8(bytes).or_fail(format!("{} is not text", path.display()))?;
         let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         found.push((name, text));

@@ -6,6 +6,7 @@ mod client;
 mod cmd;
 mod config;
 mod failure;
+mod files;
 mod hardening;
 mod house;
 mod logging;
@@ -14,7 +15,7 @@ mod output;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use failure::{Exit, Failure, OrFail};
 use logging::Log;
@@ -22,11 +23,13 @@ use logging::Log;
 const ABOUT: &str = "A certificate authority whose keys live in an HSM and whose every signature can be proved";
 
 const AFTER: &str = "\
-First steps:
-  chancery init ./ca --module /usr/lib/softhsm/libsofthsm2.so --token-label chancery --pin-file pin
+First steps, beside whatever has the ports 8443 and 8080:
+  (umask 077; openssl rand -hex 8 > pin; openssl rand -hex 8 > so-pin)
+  chancery init ./ca --module /usr/lib/softhsm/libsofthsm2.so --token-label first-ca --create-token so-pin --pin-file pin \\
+    --https 127.0.0.1:9443 --http 127.0.0.1:9080
   chancery --config ./ca/chancery.toml serve
-  chancery --config ./ca/chancery.toml issue tls www.example.internal --owner web --out ./www
-  chancery --config ./ca/chancery.toml certs list --expiring 30d
+  chancery --config ./ca/chancery.toml issue tls localhost --out ./first
+  chancery --config ./ca/chancery.toml certs list --expiring 60d
   chancery --config ./ca/chancery.toml audit verify
 
 Exit codes:
@@ -77,6 +80,12 @@ enum Command {
     Doctor,
     /// Remember a server and a token for this user
     Login(cmd::login::Args),
+    /// Print what makes a shell complete these commands
+    #[command(after_help = cmd::paper::COMPLETION)]
+    Completion(cmd::paper::Completion),
+    /// Write the manual's pages, one for each command
+    #[command(after_help = cmd::paper::MAN)]
+    Man(cmd::paper::Man),
 }
 
 /// What every command gets beside its own arguments.
@@ -109,26 +118,41 @@ impl Global {
 
 fn main() -> ExitCode {
     hardening::close_memory();
-    let cli = match Cli::try_parse() {
+    let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(misuse) => return misused(&misuse),
     };
     let as_json = cli.json;
-    let Err(failure) = run(cli) else { return ExitCode::SUCCESS };
-    let told = if as_json { failure.json().to_string() } else { failure.to_string() };
-    logging::put(format!("{told}\n").as_bytes());
-    ExitCode::from(failure.exit() as u8)
+    // What could not be printed did not arrive, whatever was done.
+    match run(cli).and_then(|()| output::written()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::say(&if as_json { failure.json().to_string() } else { failure.to_string() });
+            ExitCode::from(failure.exit() as u8)
+        }
+    }
+}
+
+/// The command line. An environment variable that is empty counts as unset.
+fn command() -> clap::Command {
+    Cli::command().mut_args(|argument| {
+        let empty = argument.get_env().is_some_and(|name| client::variable(&name.to_string_lossy()).is_none());
+        if empty { argument.env(None::<&str>) } else { argument }
+    })
 }
 
 /// Wrong usage, or a call for help, as clap words it; the former as JSON where that was asked for.
 fn misused(misuse: &clap::Error) -> ExitCode {
     let code = u8::try_from(misuse.exit_code()).unwrap_or(2);
     if misuse.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
-        let object = serde_json::json!({"error": misuse.render().to_string().trim_end(), "exit": code});
-        logging::put(format!("{object}\n").as_bytes());
+        output::say(&serde_json::json!({"error": misuse.render().to_string().trim_end(), "exit": code}).to_string());
     } else {
-        // A closed pipe is the reader's choice, not our failure.
-        let _ = misuse.print();
+        match misuse.print() {
+            // A closed pipe is the reader's choice, not our failure.
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return ExitCode::FAILURE,
+            Ok(()) | Err(_) => {}
+        }
     }
     ExitCode::from(code)
 }
@@ -164,5 +188,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Agent(args) => cmd::agent::run(args).await,
         Command::Doctor => cmd::doctor::run(&global).await,
         Command::Login(args) => cmd::login::run(args, &global).await,
+        Command::Completion(args) => cmd::paper::complete(&args, command()),
+        Command::Man(args) => cmd::paper::manual(&args, command()),
     }
 }

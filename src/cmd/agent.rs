@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::moment::Moment;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::house;
-use crate::output::{self, field};
+use crate::output::{self, field, whole, words};
 
 #[derive(Parser)]
 #[command(after_help = "\
@@ -95,13 +96,22 @@ fn status(plan: &agent::Plan, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let items = value.as_array().cloned().unwrap_or_default();
-    let rows = items
-        .iter()
-        .map(|i| ["name", "state", "not_after", "next_renewal", "renewals", "last_error"].map(|f| field(i, f)).into());
-    output::table(
-        &["CERTIFICATE", "STATE", "EXPIRES", "NEXT RENEWAL", "RENEWALS", "LAST ERROR"],
-        rows.collect(),
-        "nothing kept yet",
-    );
+    let now = policy::World::real().now();
+    let rows = items.iter().map(|item| {
+        let [name, state, renewals, error] = ["name", "state", "renewals", "last_error"].map(|f| field(item, f));
+        let (expires, next) = (Moment::of(item, "not_after"), Moment::of(item, "next_renewal"));
+        let (paint, left) = expires.left(now, Some(Moment::of(item, "not_before")), true);
+        (paint, vec![left, expires.day(), next.day(), renewals, state, name, error])
+    });
+    let columns = [
+        whole("LEFT"),
+        whole("EXPIRES"),
+        whole("RENEWAL"),
+        whole("TIMES"),
+        whole("STATE"),
+        words("CERTIFICATE"),
+        words("LAST ERROR"),
+    ];
+    output::painted(&columns, rows.collect(), "nothing kept yet");
     Ok(())
 }

@@ -30,8 +30,8 @@ const PIN_BYTES_MAX: u64 = 4096;
 #[derive(Parser)]
 #[command(after_help = "\
 Example, with SoftHSM2:
-  softhsm2-util --init-token --free --label chancery
-  chancery init ./ca --module /usr/lib/softhsm/libsofthsm2.so --token-label chancery --pin-file pin
+  (umask 077; openssl rand -hex 8 > pin; openssl rand -hex 8 > so-pin)
+  chancery init ./ca --module /usr/lib/softhsm/libsofthsm2.so --token-label chancery --create-token so-pin --pin-file pin
 
 Writes DIR/chancery.toml, DIR/roots.pem, DIR/admin.token (mode 0600), DIR/client.toml, DIR/policies/, DIR/profiles/.")]
 pub struct Args {
@@ -250,7 +250,7 @@ struct Steps {
 impl Steps {
     fn say(self, what: &str, text: &str) {
         if !self.quiet {
-            crate::logging::put(format!("{what:>14}  {text}\n").as_bytes());
+            output::say(&format!("{what:>14}  {text}"));
         }
     }
 }

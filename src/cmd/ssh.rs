@@ -1,13 +1,18 @@
 //! `chancery ssh`: certificates for people and hosts, and the public keys that sshd and ssh have to trust.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use base64::Engine;
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
-use super::files::{self, PUBLIC};
+use super::files::{self, Input, Outputs, PUBLIC, Standing};
+use super::span::{Span, span};
 use crate::Global;
+use crate::client::variable;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
 
@@ -22,11 +27,11 @@ pub struct Args {
 #[derive(Subcommand)]
 enum What {
     /// Sign a person's public key; writes KEY-cert.pub beside it
-    #[command(after_help = "Example:\n  chancery ssh sign-user ~/.ssh/id_ed25519.pub --owner ops --principal alice")]
+    #[command(after_help = "Example:\n  chancery ssh sign-user ~/.ssh/id_ed25519.pub --principal alice")]
     SignUser(Sign),
     /// Sign a host's public key; writes KEY-cert.pub beside it
     #[command(
-        after_help = "Example:\n  chancery ssh sign-host /etc/ssh/ssh_host_ed25519_key.pub --owner ops --principal db1.example.internal"
+        after_help = "Example:\n  chancery ssh sign-host ssh_host_ed25519_key.pub --principal db1.example.internal"
     )]
     SignHost(Sign),
     /// Make a key for today, have it signed, and hand it to the ssh-agent where one runs
@@ -37,7 +42,7 @@ enum What {
 
 #[derive(clap::Args)]
 struct Sign {
-    /// The public key file (OpenSSH format)
+    /// The public key file (OpenSSH format); - is standard input
     key: PathBuf,
     /// Whose it is; its rules decide which principals are allowed
     #[arg(long, default_value = "default")]
@@ -45,15 +50,18 @@ struct Sign {
     /// Login name (user) or host name (host); may be given several times
     #[arg(long = "principal", required = true)]
     principals: Vec<String>,
-    /// Lifetime in seconds, within the profile's bounds
-    #[arg(long)]
-    validity_secs: Option<u64>,
+    /// Lifetime, such as 16h or 30d, within the profile's bounds
+    #[arg(long, value_parser = span)]
+    validity: Option<Span>,
     /// What sshd writes in its log; by default who asked
     #[arg(long)]
     key_id: Option<String>,
-    /// Where to write the certificate, by default KEY-cert.pub
+    /// Where to write the certificate, by default KEY-cert.pub; - is standard output
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Replace a file that is no earlier certificate of this key
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(clap::Args)]
@@ -64,9 +72,9 @@ struct Login {
     /// Login name; may be given several times
     #[arg(long = "principal", required = true)]
     principals: Vec<String>,
-    /// Lifetime in seconds, within the profile's bounds
-    #[arg(long)]
-    validity_secs: Option<u64>,
+    /// Lifetime, such as 16h or 30d, within the profile's bounds
+    #[arg(long, value_parser = span)]
+    validity: Option<Span>,
     /// The key file to make or renew
     #[arg(long)]
     key: Option<PathBuf>,
@@ -93,26 +101,59 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 }
 
 async fn sign_key(args: Sign, path: &str, global: &Global) -> Result<(), Failure> {
-    let out = args.out.clone().unwrap_or_else(|| certificate_path(&args.key));
-    let issued = request(&args, path, global).await?;
-    files::write(&out, format!("{}\n", field(&issued, "certificate").trim_end()).as_bytes(), PUBLIC)?;
-    report(&issued, &out, global.json);
+    let input = Input::open(&args.key)?;
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => certificate_path(&args.key)?,
+    };
+    let mut outputs = Outputs::new(args.force).reading(&input);
+    let key = public_key(input)?;
+    // The place first: nothing is signed that could not be kept. An earlier certificate of the same key makes room.
+    let place = outputs.place(&out, PUBLIC, Standing::Predecessor(&|there| certifies(there, &key)))?;
+    let issued = request(&args, &key, path, global).await?;
+    let mut facts = output::shown(&issued, &["serial", "principals", "not_after", "operation"]);
+    facts.push(output::written_to(&place));
+    place.fill(format!("{}\n", field(&issued, "certificate").trim_end()).as_bytes()).map_err(|failure| {
+        let serial = field(&issued, "serial");
+        failure.help(format!("nobody has it: ask again; `chancery certs revoke {serial}` ends this one"))
+    })?;
+    output::report(&outputs, &facts, &issued, global.json);
     Ok(())
 }
 
-async fn request(args: &Sign, path: &str, global: &Global) -> Result<Value, Failure> {
-    let bytes = files::read(&args.key, PUBLIC_KEY_BYTES_MAX)?;
-    let text = String::from_utf8(bytes).or_fail(format!("{} is not an OpenSSH public key", args.key.display()))?;
+/// The text of a public key file; a private key stays where it is.
+fn public_key(input: Input) -> Result<String, Failure> {
+    let path = input.path().to_owned();
+    let said = format!("{} is not an OpenSSH public key", files::shown(&path));
+    let text = String::from_utf8(input.bytes(PUBLIC_KEY_BYTES_MAX)?).or_fail(said)?;
     if text.contains("PRIVATE KEY") {
-        return Err(Failure::new(
-            Exit::Failed,
-            format!("{} is a private key; it stays where it is", args.key.display()),
-        )
-        .help(format!("{}.pub", args.key.display())));
+        let says = format!("{} is a private key; it stays where it is", files::shown(&path));
+        return Err(Failure::new(Exit::Failed, says).help(format!("name its public half: {}.pub", files::shown(&path))));
     }
-    let mut body = json!({"public_key": text.trim(), "principals": args.principals, "owner": args.owner});
-    if let Some(secs) = args.validity_secs {
-        body["validity_secs"] = json!(secs);
+    Ok(text.trim().to_owned())
+}
+
+/// Whether a file holds a certificate of this public key, by what OpenSSH's PROTOCOL.certkeys has of it: a type, a nonce, and
+/// then the fields of the key.
+fn certifies(there: &[u8], key: &str) -> bool {
+    let fields = |text: &str, passed: usize| {
+        let blob = text.split_whitespace().nth(1)?;
+        let mut rest = base64::engine::general_purpose::STANDARD.decode(blob).ok()?;
+        for _ in 0..passed {
+            let length = rest.first_chunk().map(|four| u32::from_be_bytes(*four) as usize)?;
+            rest = rest.get(4 + length..)?.to_vec();
+        }
+        Some(rest)
+    };
+    let certificate = std::str::from_utf8(there).ok().filter(|text| text.contains("-cert-v01@openssh.com "));
+    let both = certificate.and_then(|text| fields(text, 2)).zip(fields(key, 1));
+    both.is_some_and(|(certificate, key)| !key.is_empty() && certificate.starts_with(&key))
+}
+
+async fn request(args: &Sign, key: &str, path: &str, global: &Global) -> Result<Value, Failure> {
+    let mut body = json!({"public_key": key, "principals": args.principals, "owner": args.owner});
+    if let Some(validity) = args.validity {
+        body["validity_secs"] = json!(validity.secs());
     }
     if let Some(key_id) = &args.key_id {
         body["key_id"] = json!(key_id);
@@ -124,7 +165,7 @@ async fn log_in(args: Login, global: &Global) -> Result<(), Failure> {
     let key = match args.key {
         Some(path) => path,
         None => {
-            let home = std::env::var_os("HOME")
+            let home = variable("HOME")
                 .ok_or_else(|| Failure::new(Exit::Failed, "HOME is not set").help("name the key file with --key"))?;
             PathBuf::from(home).join(".ssh").join("chancery_ed25519")
         }
@@ -134,22 +175,21 @@ async fn log_in(args: Login, global: &Global) -> Result<(), Failure> {
         let file = key.display().to_string();
         tool("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "chancery", "-f", &file])?;
     }
-    let public = PathBuf::from(format!("{}.pub", key.display()));
+    let mut public = key.clone().into_os_string();
+    public.push(".pub");
     let sign = Sign {
-        key: public,
+        key: public.into(),
         owner: args.owner,
         principals: args.principals,
-        validity_secs: args.validity_secs,
+        validity: args.validity,
         key_id: None,
         out: None,
+        force: false,
     };
-    let issued = request(&sign, "/api/v1/ssh/user", global).await?;
-    let out = certificate_path(&sign.key);
-    files::write(&out, format!("{}\n", field(&issued, "certificate").trim_end()).as_bytes(), PUBLIC)?;
-    if std::env::var_os("SSH_AUTH_SOCK").is_some() {
+    sign_key(sign, "/api/v1/ssh/user", global).await?;
+    if variable("SSH_AUTH_SOCK").is_some() {
         tool("ssh-add", &["-q", &key.display().to_string()])?;
     }
-    report(&issued, &out, global.json);
     Ok(())
 }
 
@@ -164,10 +204,13 @@ async fn print_ca(args: Ca, global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `id_ed25519.pub` -> `id_ed25519-cert.pub`, where ssh looks for it.
-fn certificate_path(key: &Path) -> PathBuf {
-    let text = key.display().to_string();
-    PathBuf::from(format!("{}-cert.pub", text.strip_suffix(".pub").unwrap_or(&text)))
+/// `id_ed25519.pub` -> `id_ed25519-cert.pub`, where ssh looks for it; what was no file has no name to stand beside.
+fn certificate_path(key: &Path) -> Result<PathBuf, Failure> {
+    let (Some(name), false) = (key.file_name(), key == Path::new("-")) else {
+        return Err(Failure::new(Exit::Failed, "standard input has no name").help("say where it goes with --out"));
+    };
+    let stem = name.as_bytes().strip_suffix(b".pub").unwrap_or(name.as_bytes());
+    Ok(key.with_file_name(OsStr::from_bytes(&[stem, b"-cert.pub"].concat())))
 }
 
 fn tool(program: &str, args: &[&str]) -> Result<(), Failure> {
@@ -179,17 +222,14 @@ fn tool(program: &str, args: &[&str]) -> Result<(), Failure> {
     if status.success() { Ok(()) } else { Err(Failure::new(Exit::Failed, format!("{program} ended with {status}"))) }
 }
 
-fn report(issued: &Value, out: &Path, as_json: bool) {
-    output::answer(issued, &["serial", "principals", "not_after", "operation"], out, as_json);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_certificate_lies_where_ssh_looks_for_it() {
-        assert_eq!(certificate_path(Path::new("/h/id.pub")), Path::new("/h/id-cert.pub"));
-        assert_eq!(certificate_path(Path::new("id")), Path::new("id-cert.pub"));
+        assert_eq!(certificate_path(Path::new("/h/id.pub")).unwrap(), Path::new("/h/id-cert.pub"));
+        assert_eq!(certificate_path(Path::new("id")).unwrap(), Path::new("id-cert.pub"));
+        assert!(certificate_path(Path::new("-")).is_err());
     }
 }

@@ -63,6 +63,8 @@ CREATE TABLE intent (
 );
 -- The two whose entries come in no order are kept narrow: their pages are most of what a commit writes.
 CREATE UNIQUE INDEX intent_serial ON intent (serial, key_label);
+-- The 64 bits that OpenSSH prints.
+CREATE INDEX intent_ssh_serial ON intent (substr(serial, 9, 8)) WHERE kind IN ('ssh-user', 'ssh-host');
 CREATE INDEX intent_subject_key ON intent (substr(subject_key_hash, 1, 8), op);
 
 -- An index by name: slot = op * 128 + position among the intent's names.

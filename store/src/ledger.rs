@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hsm::{Intent, Key, Message, Mint, NotSigned, Pool, Signature};
-use policy::{Timestamp, World};
+use policy::{SerialText, Timestamp, World};
 use tokio::task::JoinSet;
 
 use crate::attest::{self, Attested};
@@ -406,6 +406,17 @@ impl Ledger {
         }
         let node = Arc::clone(&self.register().node);
         self.register().ask(self.lane, move |sql| attest::by_serial(&node, sql, &serial)).await
+    }
+
+    /// What a serial as somebody wrote it may mean, attested, `most` of them at most. A whole one is better asked for by
+    /// [`credential`](Ledger::credential), which looks for it in the log too.
+    pub async fn credentials_meant(
+        &self,
+        text: SerialText,
+        most: usize,
+    ) -> Result<Vec<Attested<Credential>>, StoreError> {
+        let node = Arc::clone(&self.register().node);
+        self.register().ask(self.lane, move |sql| attest::by_text(&node, sql, &text, most)).await
     }
 
     /// The credential of this operation, attested.

@@ -67,4 +67,4 @@ pub use register::{LogConfig, RESUMED_RECORDS_MAX, Resumed, SignedHead};
 pub use texts::TextKind;
 pub use truth::{Alarm, Integrity, RENEWED_KNOWN_SECS, Revocations};
 pub use verify::{AuditState, Finding, Identity, Kept, Pins, Progress, Report, Source, verify, verify_pinned};
-pub use word::Word;
+pub use word::{RESCUE, Word};

@@ -76,6 +76,9 @@ async fn exercise(database: &Database) {
     ask_for_lists(&house).await;
     let some = ledger.list(Filter { limit: 1, ..Filter::default() }).await.unwrap().items.remove(0);
     ledger.credential(&some.serial_hex()).await.unwrap().unwrap();
+    let text = policy::SerialText::parse(&some.serial_hex()[..20]).unwrap();
+    assert!(!ledger.credentials_meant(text, 10).await.unwrap().is_empty());
+    ledger.credentials_meant(policy::SerialText::parse("1234567890").unwrap(), 10).await.unwrap();
     // Of no row: looked for in the leaves of its time.
     assert_eq!(ledger.credential(&hex::encode(serial(9_999_999))).await.unwrap(), None);
     ledger.credential_by_operation(some.operation).await.unwrap().unwrap();

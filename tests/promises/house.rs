@@ -14,6 +14,9 @@ pub const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// A step that takes longer hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The demo listens where the README says, and so do the tests of it: one at a time.
+pub static DEMO_PORTS: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// An initialised authority, with or without a running server.
 pub struct House {
     folder: tempfile::TempDir,

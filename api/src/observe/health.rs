@@ -9,7 +9,7 @@ use ca::{Authority, TokenHealth as Health};
 use lifecycle::{Bucket, Expiring, RenewalWatch};
 use policy::{Grant, Timestamp, World};
 use serde::Serialize;
-use store::{Alarm, Integrity, Ledger, StoreError};
+use store::{Alarm, Integrity, Ledger, RecordFilter, StoreError};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use utoipa::ToSchema;
@@ -287,6 +287,11 @@ impl Lookout {
         }));
         // Not by a clock that is not believed: that has an alarm of its own.
         alarms.extend(self.vitals(grant).await.alarms(self.ledger.cautious_time()));
+        match self.rescues().await {
+            Ok(rescues) => alarms.extend(rescues),
+            Err(StoreError::Held(_)) if is_held => {}
+            Err(error) => return Err(error),
+        }
         let found = match lifecycle::alarms(&self.ledger, self.world.now(), &self.renewals, ALARMS_MAX).await {
             // What a register that is held does not have was told already.
             Err(StoreError::Held(_)) if is_held => return Ok(alarms),
@@ -297,6 +302,22 @@ impl Lookout {
             alarms.push(format!("There are {} more alarms.", found.total - ALARMS_MAX as u64));
         }
         Ok(alarms)
+    }
+
+    /// Administrators' tokens that were made on the host, for a week: whoever did not do it should know.
+    async fn rescues(&self) -> Result<Vec<String>, StoreError> {
+        let filter = RecordFilter { limit: ALARMS_MAX, ..RecordFilter::default() };
+        let now = self.world.now();
+        let words = self.ledger.record_list(store::RESCUE, filter).await?;
+        let told = words.iter().filter(|word| word.expires.is_some_and(|end| end > now)).map(|word| {
+            let reason = word.body.get("reason").and_then(serde_json::Value::as_str).unwrap_or_default();
+            format!(
+                "The administrator's token {} was made on the host at {} (`chancery token rescue`): {reason:?}. Where nobody of \
+                 yours did it, revoke it and look who holds the host.",
+                word.id, word.at
+            )
+        });
+        Ok(told.collect())
     }
 
     /// What a scrape reads although the register is away.

@@ -7,7 +7,7 @@ use axum::extract::{Request, State as Shared};
 use axum::response::Response;
 use ca::{CertifyRequest, Csr, Lifetime, Published, RevocationReason};
 use http::{HeaderValue, StatusCode, header};
-use policy::{Action, Name, Owner, Resource, Timestamp};
+use policy::{Action, Name, Owner, Resource, SerialText, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Attested, Credential, Filter, Issued, Order, State};
 use utoipa::{IntoParams, ToSchema};
@@ -314,7 +314,7 @@ fn word<T: std::str::FromStr<Err: std::fmt::Display>>(
 
 /// Shows one credential with its PEM texts.
 #[utoipa::path(get, path = "/api/v1/certificates/{serial}", tag = "certificates", operation_id = "showCertificate",
-    params(("serial" = String, Path, description = "The serial, hex")),
+    params(("serial" = String, Path, description = "The serial: hex, whole or a beginning that one alone has; of an SSH certificate also decimal")),
     responses((status = 200, description = "The credential", body = Certificate),
         (status = 404, description = "No such serial")))]
 pub(crate) async fn show(
@@ -338,19 +338,34 @@ pub(crate) async fn show(
     Ok(json(StatusCode::OK, &view))
 }
 
-/// The longest serial of any kind, RFC 5280 section 4.1.2.2: 20 octets.
-const SERIAL_HEX_MAX: usize = 40;
+/// Certificates of one beginning that are counted.
+const MEANT_MAX: usize = 8;
 
-async fn find(app: &App, serial: &str) -> Result<Attested<Credential>, Problem> {
-    if serial.is_empty() || serial.len() > SERIAL_HEX_MAX || !serial.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(Problem::field("serial", "A serial is up to 40 hex digits."));
+/// The one credential that a serial means, however it is written.
+async fn find(app: &App, text: &str) -> Result<Attested<Credential>, Problem> {
+    let meant = SerialText::parse(text).map_err(|error| Problem::field("serial", error.to_string()))?;
+    for whole in meant.whole() {
+        if let Some(found) = app.ledger().credential(&whole.hex()).await? {
+            return Ok(found);
+        }
     }
-    let serial = serial.to_ascii_lowercase();
-    let found = app.ledger().credential(&serial).await?;
-    found.ok_or_else(|| Problem::new(Kind::NotFound, format!(
-            "The register has no serial {serial}. What a CA of this authority signed before the register was put back can be \
-             revoked by the certificate itself: chancery certs revoke --certificate FILE."
-        )))
+    let mut found = app.ledger().credentials_meant(meant.clone(), MEANT_MAX).await?;
+    match (found.len(), found.pop()) {
+        (1, Some(one)) => Ok(one),
+        (0, _) | (_, None) => Err(Problem::new(
+            Kind::NotFound,
+            format!(
+                "The register has no serial {}. What a CA of this authority signed before the register was put back can be \
+             revoked by the certificate itself: chancery certs revoke --certificate FILE.",
+                meant.beginnings().next().map_or_else(|| text.trim().to_owned(), str::to_owned),
+            ),
+        )),
+        // Not which: they may be another owner's.
+        (many, Some(_)) => {
+            let several = if many == MEANT_MAX { format!("{many} or more") } else { many.to_string() };
+            Err(Problem::new(Kind::Conflict, format!("{several} serials begin so: write more digits.")))
+        }
+    }
 }
 
 /// Why a certificate is revoked.
@@ -362,6 +377,9 @@ pub(crate) struct RevocationWish {
     #[serde(default)]
     #[schema(example = "superseded")]
     reason: Option<String>,
+    /// Said of the certificate of a CA, whose end is the end of all that it issued; else that is refused.
+    #[serde(default)]
+    ca: bool,
 }
 
 fn on_crl(published: Published) -> Option<&'static str> {
@@ -374,9 +392,9 @@ fn on_crl(published: Published) -> Option<&'static str> {
 
 /// Revokes a certificate; the answer says whether its CRL is published.
 #[utoipa::path(post, path = "/api/v1/certificates/{serial}/revoke", tag = "certificates", operation_id = "revokeCertificate",
-    params(("serial" = String, Path, description = "The serial, hex")), request_body = RevocationWish,
+    params(("serial" = String, Path, description = "The serial: hex, whole or a beginning that one alone has; of an SSH certificate also decimal")), request_body = RevocationWish,
     responses((status = 200, description = "Revoked", body = Certificate), (status = 404, description = "No such serial"),
-        (status = 409, description = "Revoked before")))]
+        (status = 409, description = "Revoked before, or a CA's and not said to be")))]
 pub(crate) async fn revoke(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
@@ -384,11 +402,30 @@ pub(crate) async fn revoke(
     Json(wish): Json<RevocationWish>,
 ) -> Result<Response, Problem> {
     let reason = word("reason", wish.reason.as_deref())?.unwrap_or(RevocationReason::Unspecified);
-    let serial = find(&app, &serial).await?.serial_hex();
+    let found = find(&app, &serial).await?;
+    if found.kind == store::Kind::CaCertificate && !wish.ca {
+        return Err(ends_much(&found.subject));
+    }
+    let serial = found.serial_hex();
     let (authority, of) = (app.authority().clone(), serial.clone());
     let published = app.to_its_end(async move { authority.revoke(&actor, &of, reason).await }).await?;
     let revoked = Certificate::row(find(&app, &serial).await?.into_inner());
     Ok(json(StatusCode::OK, &Certificate { crl: on_crl(published), ..revoked }))
+}
+
+/// The end of a CA is asked for twice.
+fn ends_much(subject: &str) -> Problem {
+    let says = format!(
+        "{subject} is the certificate of a CA: everything that it issued ends with it. Say \"ca\": true where that is meant."
+    );
+    Problem::new(Kind::Conflict, says).about("ca")
+}
+
+/// The subject of a CA's certificate; none of any other, nor of what is none.
+fn ca_of(pem: &str) -> Option<String> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
+    let certificate = pem.parse_x509().ok()?;
+    certificate.is_ca().then(|| certificate.subject().to_string())
 }
 
 /// A certificate that is shown to be revoked.
@@ -401,6 +438,9 @@ pub(crate) struct ShownWish {
     #[serde(default)]
     #[schema(example = "key-compromise")]
     reason: Option<String>,
+    /// As for a serial.
+    #[serde(default)]
+    ca: bool,
 }
 
 /// What became of it.
@@ -427,6 +467,9 @@ pub(crate) async fn revoke_shown(
     if wish.certificate.len() > CSR_BYTES_MAX {
         return Err(Problem::new(Kind::TooLarge, format!("A certificate has at most {CSR_BYTES_MAX} bytes.")));
     }
+    if let Some(subject) = ca_of(&wish.certificate).filter(|_| !wish.ca) {
+        return Err(ends_much(&subject));
+    }
     let authority = app.authority().clone();
     let revoked = app
         .to_its_end(async move { authority.revoke_shown(&actor, wish.certificate.as_bytes(), reason).await })
@@ -447,7 +490,7 @@ pub(crate) struct RenewalWish {
 
 /// Issues the successor of a certificate: same names, owner and profile.
 #[utoipa::path(post, path = "/api/v1/certificates/{serial}/renew", tag = "certificates", operation_id = "renewCertificate",
-    params(("serial" = String, Path, description = "The serial, hex")), request_body = RenewalWish,
+    params(("serial" = String, Path, description = "The serial: hex, whole or a beginning that one alone has; of an SSH certificate also decimal")), request_body = RenewalWish,
     responses((status = 201, description = "The successor", body = Certificate),
         (status = 404, description = "No such serial")))]
 pub(crate) async fn renew(

@@ -13,7 +13,9 @@ mod records;
 mod renewals;
 
 pub(crate) use counts::{count, counts, expiring};
-pub(crate) use credentials::{concluded, credential_of, intended, operation_of_serial};
+pub(crate) use credentials::{
+    concluded, credential_of, intended, operation_of_serial, operations_of_beginning, operations_of_ssh,
+};
 pub(crate) use list::{list, matches};
 pub(crate) use log::{checkpoint, checkpoint_of, head, leaves};
 pub(crate) use objects::{crl_settled_since, object, object_slots};
