@@ -27,6 +27,7 @@ clients=(
   "libp11-kit0:/usr/lib/$(uname -m)-linux-gnu/libp11-kit.so.0"
   python3:/usr/bin/python3
   python3-cryptography:/usr/lib/python3/dist-packages/cryptography/__init__.py
+  "python3-venv:/usr/lib/python3*/ensurepip/__init__.py"
 )
 present() { compgen -G "${1#*:}" >/dev/null; }
 missing=()
@@ -61,6 +62,15 @@ if [ ! -x "$promtool" ]; then
   dpkg-deb --fsys-tarfile "$fetched"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$promtool.new"
   chmod 755 "$promtool.new" && mv "$promtool.new" "$promtool"
   rm -rf "$fetched"
+fi
+
+# Makes requests out of the OpenAPI document; in an environment of its own, as Debian wants it.
+python=target/clients/python
+if [ ! -x "$python/bin/schemathesis" ]; then
+  step "installing schemathesis"
+  rm -rf "$python"
+  python3 -m venv "$python"
+  "$python/bin/pip" install --quiet --disable-pip-version-check 'schemathesis>=4.32,<5'
 fi
 
 step "format"

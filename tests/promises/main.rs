@@ -17,6 +17,7 @@ mod cli;
 mod code;
 mod crash;
 mod database_thief;
+mod openapi;
 mod quickstart;
 mod ssh;
 mod stopping;

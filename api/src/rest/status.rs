@@ -134,7 +134,8 @@ pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> R
 
 /// The counters, as Prometheus's text; as OpenMetrics where that is asked for.
 #[utoipa::path(get, path = "/metrics", tag = "status", operation_id = "metrics",
-    responses((status = 200, description = "Prometheus's text, or OpenMetrics", body = String, content_type = "text/plain")))]
+    responses((status = 200, description = "Prometheus's text, or OpenMetrics",
+        content((String = "application/openmetrics-text"), (String = "text/plain")))))]
 pub(crate) async fn metrics(
     Shared(app): Shared<App>,
     Caller(actor): Caller,

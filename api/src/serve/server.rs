@@ -119,7 +119,7 @@ pub async fn serve(
     let plain = Door {
         listener: http,
         tls: None,
-        app: finished(public::routes(), (&limits, config.bounds.http()), &metrics, &app),
+        app: finished(public::routes(), None, (&limits, config.bounds.http()), &metrics, &app),
         limits: limits.clone(),
         room: config.bounds.http().connections.clone(),
         connections: metrics.http(),
@@ -133,7 +133,7 @@ pub async fn serve(
     let secure = Door {
         listener: https,
         tls: Some(tls),
-        app: finished(routes::all(acme.clone()), (&limits, config.bounds.https()), &metrics, &app),
+        app: finished(routes::all(acme.clone()), acme.clone(), (&limits, config.bounds.https()), &metrics, &app),
         limits: limits.clone(),
         room: config.bounds.https().connections.clone(),
         connections: metrics.https(),
@@ -208,8 +208,14 @@ fn watch(shutdown: impl Future<Output = ()> + Send + 'static) -> CancellationTok
 }
 
 /// Routes with what every request passes.
-fn finished(routes: Router<App>, (limits, places): (&Limits, &Listener), metrics: &Arc<Metrics>, app: &App) -> Router {
-    let edge = Edge::new(limits, places.requests.clone(), Arc::clone(metrics));
+fn finished(
+    routes: Router<App>,
+    acme: Option<AcmeState>,
+    (limits, places): (&Limits, &Listener),
+    metrics: &Arc<Metrics>,
+    app: &App,
+) -> Router {
+    let edge = Edge::new(limits, places.requests.clone(), Arc::clone(metrics), acme);
     routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
