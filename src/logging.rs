@@ -37,7 +37,8 @@ const AGAIN: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(600),
 /// Warnings that are remembered; each is a few bytes.
 const KNOWN_MAX: usize = 1_024;
 
-/// What the running log can be told.
+/// What the running log can be told. A copy is the same log.
+#[derive(Clone)]
 pub struct Log {
     filter: reload::Handle<EnvFilter, Registry>,
     lines: Option<Arc<Lines>>,
@@ -100,11 +101,9 @@ impl Log {
         // Parsed before; an error would mean that the log is gone.
         filter(level.as_str()).is_ok_and(|filter| self.filter.reload(filter).is_ok())
     }
-}
 
-impl Drop for Log {
-    /// The last lines are the ones that say why.
-    fn drop(&mut self) {
+    /// Waits for the last lines, which are the ones that say why.
+    pub fn finish(&self) {
         let Some(lines) = &self.lines else { return };
         let until = Instant::now() + LAST_LINES_MAX;
         while lines.waiting.load(Ordering::Acquire) > 0 && Instant::now() < until {

@@ -168,8 +168,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Failed, "another TLS provider was installed first"));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_fail("cannot start threads")?;
-    let result = runtime.block_on(dispatch(cli, log));
+    let result = runtime.block_on(dispatch(cli, log.clone()));
     runtime.shutdown_background();
+    log.finish();
     result
 }
 

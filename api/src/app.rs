@@ -13,7 +13,7 @@ use store::Ledger;
 
 use crate::auth::{Doorkeeper, Sessions};
 use crate::limits::Limits;
-use crate::observe::{Lookout, Metrics, Surveyor};
+use crate::observe::{Lookout, Metrics, Notice, Surveyor};
 use crate::problem::{Kind, Problem, reference};
 
 /// The shared state of all routes. Cheap to clone.
@@ -40,11 +40,12 @@ impl App {
         world: World,
         limits: Limits,
         metrics: Arc<Metrics>,
-        renewals: RenewalWatch,
+        (renewals, notice): (RenewalWatch, Notice),
     ) -> Self {
         let doorkeeper = Doorkeeper::new(ledger.for_authentication(), world.clone(), &limits);
         let surveyor = Arc::new(Surveyor::new(ledger.clone(), world.clone()));
-        let lookout = Lookout::new(authority.clone(), ledger.clone(), world.clone(), renewals, Arc::clone(&surveyor));
+        let seen = Arc::clone(&surveyor);
+        let lookout = Lookout::new(authority.clone(), ledger.clone(), world.clone(), renewals, seen, notice);
         let sessions = Sessions::new();
         Self(Arc::new(Inner { authority, ledger, world, limits, metrics, doorkeeper, sessions, surveyor, lookout }))
     }

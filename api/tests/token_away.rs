@@ -89,6 +89,7 @@ async fn a_server_that_has_no_certificate_refuses_at_once(client: &Client) {
         names: vec![policy::Name::parse("localhost").expect("a name")],
         owner: policy::Owner::parse("chancery").expect("an owner"),
         bounds: api::Bounds::new(Limits::default()),
+        notice: api::Notice::default(),
         acme: None,
     };
     let (stop, (ready, _bound)) = (CancellationToken::new(), oneshot::channel());

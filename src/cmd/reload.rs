@@ -28,12 +28,18 @@ pub struct Reloads {
     started: Arc<Config>,
     authority: Authority,
     bounds: api::Bounds,
+    notice: api::Notice,
 }
 
 impl Reloads {
     /// For a server that starts by this configuration.
-    pub fn new(global: Global, started: &Arc<Config>, authority: Authority, bounds: api::Bounds) -> Self {
-        Self { global, file: started.file.clone(), started: Arc::clone(started), authority, bounds }
+    pub fn new(
+        global: Global,
+        started: &Arc<Config>,
+        authority: Authority,
+        (bounds, notice): (api::Bounds, api::Notice),
+    ) -> Self {
+        Self { global, file: started.file.clone(), started: Arc::clone(started), authority, bounds, notice }
     }
 
     /// Says in the log what this start brings into force that the log has not heard of yet. A log that takes nothing now hears of it
@@ -48,8 +54,15 @@ impl Reloads {
     pub async fn hear(self, mut hangups: Signal) {
         while hangups.recv().await.is_some() {
             match self.again().await {
-                Ok(()) => {}
-                Err(failure) => error!("what was in force stays: {failure}"),
+                Ok(()) => self.notice.set(None),
+                Err(failure) => {
+                    // A line of the log, and a sentence.
+                    let failure = failure.to_string().replace("\n  ", "; ");
+                    error!("what was in force stays: {failure}");
+                    self.notice.set(Some(format!(
+                        "The configuration was read again and refused; what was in force stays: {failure}"
+                    )));
+                }
             }
         }
     }

@@ -35,12 +35,13 @@ pub async fn run(global: Global) -> Result<(), Failure> {
     tokio::spawn(house::witnesses(&config, &ledger, &world).watch(std::future::pending()));
     let bounds = api::Bounds::new(config.limits.clone());
     let config = Arc::new(config);
-    let reloads = Reloads::new(global, &config, authority.clone(), bounds.clone());
+    let notice = api::Notice::default();
+    let reloads = Reloads::new(global, &config, authority.clone(), (bounds.clone(), notice.clone()));
     reloads.begin().await;
     tokio::spawn(reloads.hear(hangups));
     // Nobody here waits for the addresses: `serve` logs them itself.
     let (ready, _) = tokio::sync::oneshot::channel();
-    let settings = serve_config(&config, bounds)?;
+    let settings = serve_config(&config, (bounds, notice))?;
     api::serve(settings, authority, ledger, world, house::stop_signal(), ready).await.map_err(|error| ended(&error))?;
     // What the next start goes by: the last head is signed, written down, and kept in the token.
     match tokio::time::timeout(LAST_HEAD_MAX, closing.checkpoint()).await {
@@ -53,7 +54,7 @@ pub async fn run(global: Global) -> Result<(), Failure> {
     Ok(())
 }
 
-fn serve_config(config: &Config, bounds: api::Bounds) -> Result<api::ServeConfig, Failure> {
+fn serve_config(config: &Config, (bounds, notice): (api::Bounds, api::Notice)) -> Result<api::ServeConfig, Failure> {
     let names = config.server.names.iter().map(|name| Name::parse(name).or_fail("server.names"));
     Ok(api::ServeConfig {
         https: config.server.https,
@@ -61,6 +62,7 @@ fn serve_config(config: &Config, bounds: api::Bounds) -> Result<api::ServeConfig
         names: names.collect::<Result<_, _>>()?,
         owner: Owner::parse(SERVER_OWNER).or_fail("the server's own owner")?,
         bounds,
+        notice,
         acme: config.acme.clone(),
     })
 }

@@ -90,9 +90,14 @@ fn a_hangup_reads_the_configuration_again_and_ends_nothing() {
         let right = fs::read_to_string(&file).expect("read");
         fs::write(&file, wrong).expect("written");
         reload(&house, "what was in force stays");
+        let alarms = house.curl_admin(&[&house.https("/api/v1/status")]).json()["alarms"].to_string();
+        assert!(alarms.contains("what was in force stays"), "{alarms}");
         fs::write(&file, right).expect("written");
         assert_eq!(size(&house), leaves, "nothing became a leaf: {}", file.display());
     }
+    reload(&house, "the configuration was read again");
+    let status = house.curl_admin(&[&house.https("/api/v1/status")]).json();
+    assert_eq!(status["alarms"].as_array().map(Vec::len), Some(0), "{status}");
     let again = house.path("again");
     house.run(&["issue", "tls", "again.new.test", "--owner", "new", "--out", text(&again)]);
 

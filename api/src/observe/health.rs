@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use super::forecast::Surveyor;
 use super::metrics::{Own, Readings};
+use super::notice::Notice;
 use super::vitals::{Ends, Vitals};
 
 /// Alarms told one by one; the rest is a number.
@@ -150,6 +151,7 @@ pub(crate) struct Lookout {
     world: World,
     renewals: RenewalWatch,
     surveyor: Arc<Surveyor>,
+    notice: Notice,
     /// One probe at a time asks each: behind a frozen database they would fill its queues.
     register: Probe,
     writes: Probe,
@@ -168,10 +170,11 @@ impl Lookout {
         world: World,
         renewals: RenewalWatch,
         surveyor: Arc<Surveyor>,
+        notice: Notice,
     ) -> Self {
         let (register, writes, token) = (Probe::default(), Probe::default(), Probe::default());
         let (https, ends) = (Mutex::default(), Mutex::default());
-        Self { authority, ledger, world, renewals, surveyor, register, writes, token, https, ends }
+        Self { authority, ledger, world, renewals, surveyor, notice, register, writes, token, https, ends }
     }
 
     /// The HTTPS listener has its certificate: until then it answers.
@@ -275,6 +278,7 @@ impl Lookout {
                 alarm.place, alarm.says, alarm.times, alarm.at
             )
         }));
+        alarms.extend(self.notice.says());
         let condition = self.ledger.condition();
         alarms
             .extend(condition.away.map(|why| format!("The register is away and is tried again every second: {why}.")));

@@ -4,6 +4,7 @@
 
 mod connections;
 mod exposition;
+mod notice;
 mod process;
 mod vitals;
 
@@ -18,3 +19,4 @@ pub(crate) use exposition::Exposition;
 pub(crate) use forecast::{Rung, Surveyor};
 pub(crate) use health::{HsmStatus, Lookout};
 pub(crate) use metrics::{Metrics, Own, Readings};
+pub use notice::Notice;

@@ -25,7 +25,7 @@ use super::{routes, tasks};
 use crate::app::App;
 use crate::edge::{Door, Edge, ServerCertificate, TlsError, guard, no_such_method, no_such_path};
 use crate::limits::{Bounds, Limits, Listener};
-use crate::observe::Metrics;
+use crate::observe::{Metrics, Notice};
 use crate::problem::chain;
 use crate::public;
 
@@ -47,6 +47,8 @@ pub struct ServeConfig {
     pub owner: Owner,
     /// The bounds; whoever keeps a copy may change them.
     pub bounds: Bounds,
+    /// What its alarms tell beside those of the rooms below.
+    pub notice: Notice,
     /// ACME under `/acme`; `None` leaves it out.
     pub acme: Option<AcmeConfig>,
 }
@@ -94,7 +96,14 @@ pub async fn serve(
     let bound = Bound { https: address(&https, config.https), http: address(&http, config.http) };
     let metrics = Arc::new(Metrics::new());
     let renewer = Renewer::new(authority.clone());
-    let app = App::new(authority.clone(), ledger, world.clone(), limits.clone(), Arc::clone(&metrics), renewer.watch());
+    let app = App::new(
+        authority.clone(),
+        ledger,
+        world.clone(),
+        limits.clone(),
+        Arc::clone(&metrics),
+        (renewer.watch(), config.notice),
+    );
     let acme = config.acme.map(|acme| AcmeState::new(authority.clone(), acme)).transpose()?;
     let (tasks, stop) = (TaskTracker::new(), watch(shutdown));
     let _stop_on_return = stop.clone().drop_guard();

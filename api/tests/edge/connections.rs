@@ -223,6 +223,7 @@ async fn a_taken_port_is_an_error_at_once() {
         names: vec![policy::Name::parse("localhost").expect("a name")],
         owner: policy::Owner::parse("chancery").expect("an owner"),
         bounds: api::Bounds::new(Limits::default()),
+        notice: api::Notice::default(),
         acme: None,
     };
     let (ready, _bound) = tokio::sync::oneshot::channel();

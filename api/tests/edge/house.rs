@@ -116,6 +116,7 @@ impl Server {
             names: ["localhost", "127.0.0.1"].map(|name| Name::parse(name).expect("a name")).to_vec(),
             owner: Owner::parse("chancery").expect("an owner"),
             bounds: api::Bounds::new(limits),
+            notice: api::Notice::default(),
             acme: Some(acme::Settings::default().check("https://localhost:8443").expect("ACME settings")),
         };
         let (stop, (ready, bound), (end, ended)) = (CancellationToken::new(), oneshot::channel(), oneshot::channel());

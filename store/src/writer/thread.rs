@@ -190,7 +190,8 @@ impl Writer {
     fn park(&mut self, item: &Item, error: &StoreError) {
         let Op::Conclude(row) = &item.op else { return };
         if !matches!(error, StoreError::Unavailable(_) | StoreError::Unknown(_)) {
-            if item.answer.is_none() {
+            // One that was written after all, though nobody could say so then, is told no more.
+            if item.answer.is_none() && !matches!(error, StoreError::Conflict(_)) {
                 tracing::error!(operation = row.op, %error, "a signature could not be written down; its intent stays without it");
             }
             return;
