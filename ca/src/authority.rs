@@ -10,7 +10,7 @@ use store::{Attested, Credential, Issued, Ledger, StoreError};
 use crate::checks::Checks;
 use crate::craft::Office;
 use crate::craft::code::{CodeKeyRequest, CodeRequest, CodeSignature, CodeSigner};
-use crate::craft::leaf::{Certifier, CertifyRequest};
+use crate::craft::leaf::{Certifier, CertifyRequest, Prospect};
 use crate::craft::ssh::{SshIssued, SshRequest, SshSigner};
 use crate::drafting::Serials;
 use crate::encode::pem;
@@ -111,6 +111,12 @@ impl Authority {
         self.inner.certifier.certify(actor, request).await
     }
 
+    /// Whether such a certificate could be issued, once its names are proven and if its key is good. Refuses in the words that
+    /// [`Self::certify`] would use; a refusal of policy is a leaf.
+    pub async fn foresee(&self, actor: &Actor, prospect: Prospect) -> Result<(), CaError> {
+        self.inner.certifier.foresee(actor, prospect).await
+    }
+
     /// Issues the successor of a certificate: same names, owner, profile and lifetime; a new serial. Without a CSR, the same key.
     pub async fn renew(&self, actor: &Actor, serial_hex: &str, csr: Option<Csr>) -> Result<Issued, CaError> {
         self.inner.certifier.renew(actor, serial_hex, csr).await
@@ -177,6 +183,12 @@ impl Authority {
         reason: RevocationReason,
     ) -> Result<Published, CaError> {
         self.inner.revoker.revoke_found(actor, credential, reason).await
+    }
+
+    /// The subject of the CA whose certificate is shown; none where it is another's. What a CA issued ends with it, so that its end is
+    /// asked for twice.
+    pub fn shown_ca(&self, certificate: &[u8]) -> Result<Option<String>, CaError> {
+        self.inner.revoker.shown_ca(certificate)
     }
 
     /// Revokes a certificate that is shown (PEM or DER), whether the register holds it or lost it: a CA of ours signed it.

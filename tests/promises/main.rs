@@ -17,6 +17,7 @@ mod code;
 mod crash;
 mod database_thief;
 mod hands;
+mod openapi;
 mod quickstart;
 mod ssh;
 mod stopping;

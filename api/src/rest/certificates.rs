@@ -5,7 +5,7 @@
 
 use axum::extract::{Request, State as Shared};
 use axum::response::Response;
-use ca::{CertifyRequest, Csr, Published, RevocationReason};
+use ca::{CertifyRequest, Csr, Lifetime, Published, RevocationReason};
 use http::{HeaderValue, StatusCode, header};
 use policy::{Action, Name, Owner, Resource, SerialText, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -150,7 +150,8 @@ impl Certificate {
 /// Issues a certificate from a CSR: JSON, or a bare `application/pkcs10` body (PEM or DER) with `?profile=&owner=`.
 #[utoipa::path(post, path = "/api/v1/certificates", tag = "certificates", operation_id = "issueCertificate", params(BareParams),
     request_body(content((NewCertificate = "application/json"), (String = "application/pkcs10"))),
-    responses((status = 201, description = "Issued; a PEM chain where the request was bare", body = Certificate)))]
+    responses((status = 201, description = "Issued; a PEM chain where the request was bare",
+        content((Certificate = "application/json"), (String = "application/pem-certificate-chain")))))]
 pub(crate) async fn post(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
@@ -184,7 +185,7 @@ fn wish(new: NewCertificate) -> Result<CertifyRequest, Problem> {
         csr: csr(new.csr.as_bytes())?,
         names: new.names,
         proven: Default::default(),
-        validity_secs: new.validity_secs,
+        lifetime: new.validity_secs.into(),
         renew: new.renew,
     })
 }
@@ -200,7 +201,7 @@ fn bare_wish(params: BareParams, body: &[u8]) -> Result<CertifyRequest, Problem>
         csr,
         names: None,
         proven: Default::default(),
-        validity_secs: None,
+        lifetime: Lifetime::ByProfile,
         renew: false,
     })
 }
@@ -311,7 +312,7 @@ fn word<T: std::str::FromStr<Err: std::fmt::Display>>(
 #[utoipa::path(get, path = "/api/v1/certificates/{serial}", tag = "certificates", operation_id = "showCertificate",
     params(("serial" = String, Path, description = "The serial: hex, whole or a beginning that one alone has; of an SSH certificate also decimal")),
     responses((status = 200, description = "The credential", body = Certificate),
-        (status = 404, description = "No such serial")))]
+        (status = 404, description = "No such serial"), (status = 409, description = "Several serials begin so")))]
 pub(crate) async fn show(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
@@ -416,13 +417,6 @@ fn ends_much(subject: &str) -> Problem {
     Problem::new(Kind::Conflict, says).about("ca")
 }
 
-/// The subject of a CA's certificate; none of any other, nor of what is none.
-fn ca_of(pem: &str) -> Option<String> {
-    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
-    let certificate = pem.parse_x509().ok()?;
-    certificate.is_ca().then(|| certificate.subject().to_string())
-}
-
 /// A certificate that is shown to be revoked.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -452,7 +446,7 @@ pub(crate) struct ShownState {
 /// Revokes a certificate that is shown, also one that the register lost: a CA of this authority signed it.
 #[utoipa::path(post, path = "/api/v1/certificates/revoke", tag = "certificates", operation_id = "revokeShownCertificate",
     request_body = ShownWish, responses((status = 200, description = "Revoked", body = ShownState),
-        (status = 400, description = "No CA of this authority signed it"), (status = 409, description = "Revoked before")))]
+        (status = 422, description = "No CA of this authority signed it"), (status = 409, description = "Revoked before")))]
 pub(crate) async fn revoke_shown(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
@@ -462,7 +456,7 @@ pub(crate) async fn revoke_shown(
     if wish.certificate.len() > CSR_BYTES_MAX {
         return Err(Problem::new(Kind::TooLarge, format!("A certificate has at most {CSR_BYTES_MAX} bytes.")));
     }
-    if let Some(subject) = ca_of(&wish.certificate).filter(|_| !wish.ca) {
+    if let Some(subject) = app.authority().shown_ca(wish.certificate.as_bytes())?.filter(|_| !wish.ca) {
         return Err(ends_much(&subject));
     }
     let authority = app.authority().clone();
