@@ -186,6 +186,12 @@ impl Authority {
         self.inner.revoker.revoke_found(actor, credential, reason).await
     }
 
+    /// The subject of the CA whose certificate is shown; none where it is another's. What a CA issued ends with it, so that its end is
+    /// asked for twice.
+    pub fn shown_ca(&self, certificate: &[u8]) -> Result<Option<String>, CaError> {
+        self.inner.revoker.shown_ca(certificate)
+    }
+
     /// Revokes a certificate that is shown (PEM or DER), whether the register holds it or lost it: a CA of ours signed it.
     pub async fn revoke_shown(
         &self,

@@ -735,6 +735,12 @@ END
         {binary} agent --plan plan.toml --once
         test $(stat -c %i host/key.pem) = $inode
         grep -q 'PRIVATE KEY' host/key.pem; grep -q 'BEGIN CERTIFICATE' host/cert.pem
+        # What is not taken up comes back, byte for byte, in the same files.
+        cp host/key.pem old.key; cp host/cert.pem old.cert
+        sed 's/^names = .*/names = ["localhost", "a.localhost"]\nreload = ["false"]/' plan.toml > broken.toml
+        if {binary} agent --plan broken.toml --once; then exit 6; fi
+        {binary} agent --plan plan.toml --status | grep rolled-back
+        cmp host/key.pem old.key; cmp host/cert.pem old.cert; test $(stat -c %i host/key.pem) = $inode
         mkdir -p svc victim/15; echo precious > victim/15/x; chown 4242 svc; ln -s ../victim svc/.chancery-app
         sed -e 's/"web"/"app"/; s,web/,svc/,g' plan.toml > app.toml
         if {binary} agent --plan app.toml --once; then exit 7; fi

@@ -316,7 +316,7 @@ fn word<T: std::str::FromStr<Err: std::fmt::Display>>(
 #[utoipa::path(get, path = "/api/v1/certificates/{serial}", tag = "certificates", operation_id = "showCertificate",
     params(("serial" = String, Path, description = "The serial: hex, whole or a beginning that one alone has; of an SSH certificate also decimal")),
     responses((status = 200, description = "The credential", body = Certificate),
-        (status = 404, description = "No such serial")))]
+        (status = 404, description = "No such serial"), (status = 409, description = "Several serials begin so")))]
 pub(crate) async fn show(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
@@ -421,13 +421,6 @@ fn ends_much(subject: &str) -> Problem {
     Problem::new(Kind::Conflict, says).about("ca")
 }
 
-/// The subject of a CA's certificate; none of any other, nor of what is none.
-fn ca_of(pem: &str) -> Option<String> {
-    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
-    let certificate = pem.parse_x509().ok()?;
-    certificate.is_ca().then(|| certificate.subject().to_string())
-}
-
 /// A certificate that is shown to be revoked.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -467,7 +460,7 @@ pub(crate) async fn revoke_shown(
     if wish.certificate.len() > CSR_BYTES_MAX {
         return Err(Problem::new(Kind::TooLarge, format!("A certificate has at most {CSR_BYTES_MAX} bytes.")));
     }
-    if let Some(subject) = ca_of(&wish.certificate).filter(|_| !wish.ca) {
+    if let Some(subject) = app.authority().shown_ca(wish.certificate.as_bytes())?.filter(|_| !wish.ca) {
         return Err(ends_much(&subject));
     }
     let authority = app.authority().clone();
