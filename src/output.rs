@@ -58,9 +58,9 @@ pub fn answer(answer: &Value, shown: &[&str], written_to: &std::path::Path, as_j
     facts(&lines);
 }
 
-/// Text from outside without control characters: a subject cannot move the cursor or colour the terminal.
+/// Text from outside with what nobody sees escaped: a subject cannot move the cursor, colour the terminal or turn the line around.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    text.split('\n').map(policy::shown).collect::<Vec<_>>().join("\n")
 }
 
 /// A field of a JSON object as text for a table cell; an absent one is empty.
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn escape_sequences_do_not_reach_the_terminal() {
-        assert_eq!(printable("a\u{1b}[31mb"), "a\u{fffd}[31mb");
+        assert_eq!(printable("a\u{1b}[31mb\nexe\u{202e}gpj"), "a\\u{1b}[31mb\nexe\\u{202e}gpj");
     }
 
     #[test]

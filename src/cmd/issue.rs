@@ -134,8 +134,10 @@ async fn code_certificate(args: Code, global: &Global) -> Result<(), Failure> {
         "algorithm": args.algorithm,
         "subject": args.subject.unwrap_or_else(|| args.key.clone()),
     });
-    let issued = global.client()?.post("/api/v1/keys", &body).await?;
+    let client = global.client()?;
+    // Before the request: a key whose certificate has no place would hold its label for nothing.
     files::folder(&args.out)?;
+    let issued = client.post("/api/v1/keys", &body).await?;
     write_certificate(&args.out, &issued)?;
     report(&issued, &args.out, global.json);
     Ok(())
