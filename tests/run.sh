@@ -27,6 +27,7 @@ clients=(
   "libfaketime:/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1"
   python3:/usr/bin/python3
   python3-cryptography:/usr/lib/python3/dist-packages/cryptography/__init__.py
+  "python3-venv:/usr/lib/python3*/ensurepip/__init__.py"
 )
 present() { compgen -G "${1#*:}" >/dev/null; }
 missing=()
@@ -49,6 +50,15 @@ if [ ${#missing[@]} -gt 0 ]; then
   for client in "${clients[@]}"; do
     present "$client" || { echo "still missing after the install: $client" >&2; exit 1; }
   done
+fi
+
+# Makes requests out of the OpenAPI document; in an environment of its own, as Debian wants it.
+python=target/clients/python
+if [ ! -x "$python/bin/schemathesis" ]; then
+  step "installing schemathesis"
+  rm -rf "$python"
+  python3 -m venv "$python"
+  "$python/bin/pip" install --quiet --disable-pip-version-check 'schemathesis>=4.32,<5'
 fi
 
 step "format"

@@ -11,6 +11,9 @@ mod audit;
 mod status;
 pub mod tokens;
 
+mod refusals;
+mod shapes;
+
 mod openapi;
 mod routes;
 

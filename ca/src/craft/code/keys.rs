@@ -9,7 +9,7 @@ use store::{ActorStamp, Filter, Issued, Kind, Record, RecordFilter, State};
 use tokio::sync::Mutex;
 
 use crate::craft::code::request::CodeKeyRequest;
-use crate::craft::leaf::{Certifier, LeafRequest, Subject};
+use crate::craft::leaf::{Certifier, LeafRequest, Lifetime, Subject};
 use crate::craft::office::Office;
 use crate::encode::Dn;
 use crate::error::CaError;
@@ -56,7 +56,7 @@ impl CodeSigner {
         let leaf = LeafRequest {
             key: SubjectKey::from_token(&key),
             subject: Subject::ByProfile(Some(subject)),
-            validity_secs: None,
+            lifetime: Lifetime::ByProfile,
             details: json!({ "key": label, "renew": false }),
             renews: None,
         };

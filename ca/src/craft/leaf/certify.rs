@@ -34,7 +34,7 @@ impl Certifier {
             subject: Subject::ByProfile(request.csr.common_name().map(str::to_owned)),
             details: details(actor, &profile, request.renew, request.csr.left_out()),
             key: request.csr.into_key(),
-            validity_secs: request.validity_secs,
+            lifetime: request.lifetime,
             renews: None,
         };
         self.issue_leaf(grant, profile, leaf).await
