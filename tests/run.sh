@@ -18,6 +18,7 @@ clients=(
   openssh-client:/usr/bin/ssh-keygen
   openssl:/usr/bin/openssl
   gnutls-bin:/usr/bin/certtool
+  libnss3-tools:/usr/bin/tstclnt
   osslsigncode:/usr/bin/osslsigncode
   "postgresql:/usr/lib/postgresql/*/bin/postgres"
   pgbouncer:/usr/sbin/pgbouncer

@@ -353,6 +353,32 @@ async fn a_certificate_is_revoked_by_its_own_key_and_by_no_other() {
     refused(&owner.post("/revoke-cert", &json!({"certificate": leaf})).await, 400, "alreadyRevoked");
     let revoked = ca.authority.ledger().revocations("tls").rows;
     assert_eq!(revoked.iter().map(|row| row.reason).collect::<Vec<_>>(), [1]);
+    // What leaked as a certificate's key holds no account either.
+    refused(&holder.post("/new-account", &json!({})).await, 400, "badPublicKey");
+}
+
+/// Account keys are judged by the list for keys that are certified: here RFC 9500's P-256 key, whose secret everybody has.
+#[tokio::test]
+async fn a_key_that_everybody_has_holds_no_account() {
+    let ca = Ca::start().await;
+    let known = Raw::with_pkcs8(&ca, &pkcs8_of_rfc_9500());
+    let reply = known.post("/new-account", &json!({})).await;
+    refused(&reply, 400, "badPublicKey");
+    assert!(reply.json()["detail"].as_str().unwrap().contains("known to everybody"), "{}", reply.json());
+    let raw = Raw::registered(&ca).await;
+    let kid = raw.kid.clone().unwrap();
+    let inner = json!({"alg": "ES256", "jwk": known.jwk(), "url": raw.url("/key-change")});
+    let inner = known.sign(&inner, json!({"account": kid, "oldKey": raw.jwk()}).to_string().as_bytes());
+    refused(&raw.post("/key-change", &inner).await, 400, "badPublicKey");
+}
+
+/// RFC 9500 section 2.3, testECCP256, as PKCS#8.
+fn pkcs8_of_rfc_9500() -> Vec<u8> {
+    let secret = "e6cb5bdd80aa45ae9c95e8c15476679ffec953c16851e711e743939589c64fc1";
+    let public = "422548f88fb782ffb5eca3744452c72a1e558fbd6f73be5e48e93232cc45c5b16c4cd10c4cb8d5b8a17139e94882c8992572993425f41419ab7e90a42a494272";
+    let text =
+        format!("308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b0201010420{secret}a14403420004{public}");
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ impl Inner {
             registrar: Registrar::new(ledger.clone(), pool.clone()),
         };
         let certifier = Certifier { office: office.clone() };
-        let code = CodeSigner { office: office.clone(), certifier: certifier.clone(), pool: pool.clone() };
+        let code = CodeSigner::new(office.clone(), certifier.clone(), pool.clone(), *instance);
         let ssh = SshSigner { office: office.clone(), world: world.clone() };
         let labels = office.hierarchy.issuers().map(|issuer| issuer.label.clone());
         let desks = Arc::new(Desks::open(Publisher::open(office.clone()).await, labels));

@@ -1,6 +1,6 @@
 //! Who may: policy's decision, and the leaf of every refusal.
 
-use policy::{Action, Actor, Grant, Resource};
+use policy::{Action, Actor, Grant, Owner, Resource};
 use store::{Ledger, RefusalEntry};
 
 use crate::error::CaError;
@@ -31,6 +31,15 @@ impl Gate {
                 self.ledger.refuse(RefusalEntry::new(&refusal, target(&resource))).await?;
                 Err(CaError::Refused(refusal))
             }
+        }
+    }
+
+    /// Refuses an owner that the configuration does not have: a mistyped one would have what nobody looks after. To be asked of
+    /// those who may, so that no stranger learns who is there.
+    pub(crate) fn check_owner(&self, owner: &Owner) -> Result<(), CaError> {
+        match self.rules.policies().owners().iter().any(|rules| rules.name == *owner) {
+            true => Ok(()),
+            false => Err(CaError::bad("owner", format!("the configuration has no owner `{owner}`"))),
         }
     }
 

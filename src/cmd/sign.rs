@@ -3,13 +3,15 @@
 //! The file stays here: only its SHA-256 digest travels. It is read once, in pieces, so that neither its size matters nor
 //! whether it is a file: a FIFO and standard input are signed too.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use clap::{Parser, ValueEnum};
 use ring::digest::{Context, SHA256};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::certs::percent;
 use super::files::{self, Input, Outputs, PUBLIC, Standing};
 use crate::Global;
 use crate::failure::{Exit, Failure, OrFail};
@@ -26,16 +28,21 @@ Examples:
 
   chancery sign app.tar.gz --key release --format raw
   openssl x509 -in release/cert.pem -noout -pubkey > release.pub
-  openssl dgst -sha256 -verify release.pub -signature app.tar.gz.sig app.tar.gz")]
+  openssl dgst -sha256 -verify release.pub -signature app.tar.gz.sig app.tar.gz
+
+  chancery sign app.tar.gz --list")]
 pub struct Args {
     /// The file to sign; - is standard input
     file: PathBuf,
+    /// Sign nothing; list what was signed of this file: by its content, and by its name
+    #[arg(long, conflicts_with_all = ["key", "format", "out", "chain_out"])]
+    list: bool,
     /// The label of the key in the HSM (see `chancery issue code`)
-    #[arg(long)]
+    #[arg(long, required_unless_present = "list", default_value = "", hide_default_value = true)]
     key: String,
     /// raw: the bare signature; cms: a detached CMS SignedData with the certificate chain
-    #[arg(long, value_enum)]
-    format: Format,
+    #[arg(long, value_enum, required_unless_present = "list")]
+    format: Option<Format>,
     /// Where to write it, by default FILE.sig (raw) or FILE.p7s (cms); - is standard output
     #[arg(long)]
     out: Option<PathBuf>,
@@ -71,10 +78,11 @@ impl Format {
 
 /// Runs `chancery sign`.
 pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let Some(format) = args.format else { return list(&args.file, global).await };
     let input = Input::open(&args.file)?;
     let out = match args.out {
         Some(path) => path,
-        None => beside(&args.file, args.format)?,
+        None => beside(&args.file, format)?,
     };
     // The places first: nothing is signed that could not be kept.
     let mut outputs = Outputs::new(args.force).reading(&input);
@@ -83,7 +91,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         args.chain_out.as_deref().map(|path| outputs.place(path, PUBLIC, Standing::Forced)).transpose()?;
     let name = input.path().file_name().map(files::note).unwrap_or_default();
     let digest = sha256(input)?;
-    let mut body = json!({"key": args.key, "format": args.format.name(), "sha256": hex::encode(digest)});
+    let mut body = json!({"key": args.key, "format": format.name(), "sha256": hex::encode(digest)});
     if !name.is_empty() && name != "-" {
         body["file_name"] = json!(bounded(&name));
     }
@@ -102,6 +110,50 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     signature_place.fill(&signature).map_err(lost)?;
     output::report(&outputs, &facts, &answer, global.json);
     Ok(())
+}
+
+/// What was signed of a file: of exactly this content, and under its name. A file that is not here any more is asked for by name.
+async fn list(file: &Path, global: &Global) -> Result<(), Failure> {
+    let client = global.client()?;
+    let name = file.file_name().map(files::note).unwrap_or_default();
+    let mut asked = vec![format!("file:{}", policy::shown(bounded(&name)))];
+    if file.exists() || file == Path::new("-") {
+        asked.insert(0, format!("sha256:{}", hex::encode(sha256(Input::open(file)?)?)));
+    }
+    let mut found: BTreeMap<u64, Value> = BTreeMap::new();
+    for name in &asked {
+        let path = format!("/api/v1/certificates?kind=code-signature&limit=1000&name={}", percent(name));
+        let page = client.get(&path).await?;
+        for item in page.get("items").and_then(Value::as_array).into_iter().flatten() {
+            found.insert(item.get("operation").and_then(Value::as_u64).unwrap_or_default(), item.clone());
+        }
+    }
+    let newest_first: Vec<Value> = found.into_values().rev().collect();
+    if global.json {
+        output::json(&Value::Array(newest_first));
+        return Ok(());
+    }
+    let rows = newest_first.iter().map(|item| {
+        let names: Vec<String> = item["names"].as_array().into_iter().flatten().map(text).collect();
+        let part = |kind: &str| names.iter().find_map(|name| name.strip_prefix(kind)).unwrap_or_default().to_owned();
+        let same = if asked.contains(&format!("sha256:{}", part("sha256:"))) { "this" } else { "other" };
+        let digest: String = part("sha256:").chars().take(16).collect();
+        vec![
+            field(item, "operation"),
+            field(item, "signed_at"),
+            same.to_owned(),
+            part("file:"),
+            digest,
+            field(item, "actor"),
+        ]
+    });
+    let header = ["operation", "signed", "content", "file", "sha-256", "by"];
+    output::table(&header, rows.collect(), "nothing of this content or name was signed");
+    Ok(())
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 /// FILE.sig or FILE.p7s, whatever bytes FILE has; what was no file has no name to stand beside.

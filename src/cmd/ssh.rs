@@ -1,9 +1,10 @@
 //! `chancery ssh`: certificates for people and hosts, and the public keys that sshd and ssh have to trust.
 
+mod login;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use base64::Engine;
 use clap::{Parser, Subcommand};
@@ -12,7 +13,6 @@ use serde_json::{Value, json};
 use super::files::{self, Input, Outputs, PUBLIC, Standing};
 use super::span::{Span, span};
 use crate::Global;
-use crate::client::variable;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
 
@@ -34,8 +34,8 @@ enum What {
         after_help = "Example:\n  chancery ssh sign-host ssh_host_ed25519_key.pub --principal db1.example.internal"
     )]
     SignHost(Sign),
-    /// Make a key for today, have it signed, and hand it to the ssh-agent where one runs
-    Login(Login),
+    /// Make a key for today, have it signed, and hand it to the ssh-agent where one runs, in place of the one before
+    Login(login::Login),
     /// Print what to trust: user CA for sshd (TrustedUserCAKeys), host CA for known_hosts
     Ca(Ca),
 }
@@ -65,22 +65,6 @@ struct Sign {
 }
 
 #[derive(clap::Args)]
-struct Login {
-    /// Whose rules decide which principals are allowed
-    #[arg(long, default_value = "default")]
-    owner: String,
-    /// Login name; may be given several times
-    #[arg(long = "principal", required = true)]
-    principals: Vec<String>,
-    /// Lifetime, such as 16h or 30d, within the profile's bounds
-    #[arg(long, value_parser = span)]
-    validity: Option<Span>,
-    /// The key file to make or renew
-    #[arg(long)]
-    key: Option<PathBuf>,
-}
-
-#[derive(clap::Args)]
 struct Ca {
     /// Print a known_hosts line that trusts the host CA for these host patterns
     #[arg(long, value_name = "PATTERN")]
@@ -95,7 +79,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.what {
         What::SignUser(sign) => sign_key(sign, "/api/v1/ssh/user", global).await,
         What::SignHost(sign) => sign_key(sign, "/api/v1/ssh/host", global).await,
-        What::Login(login) => log_in(login, global).await,
+        What::Login(args) => login::run(args, global).await,
         What::Ca(ca) => print_ca(ca, global).await,
     }
 }
@@ -145,9 +129,14 @@ fn certifies(there: &[u8], key: &str) -> bool {
         }
         Some(rest)
     };
-    let certificate = std::str::from_utf8(there).ok().filter(|text| text.contains("-cert-v01@openssh.com "));
+    let certificate = std::str::from_utf8(there).ok().filter(|text| is_certificate(text.as_bytes()));
     let both = certificate.and_then(|text| fields(text, 2)).zip(fields(key, 1));
     both.is_some_and(|(certificate, key)| !key.is_empty() && certificate.starts_with(&key))
+}
+
+/// Whether a file holds an OpenSSH certificate.
+fn is_certificate(there: &[u8]) -> bool {
+    std::str::from_utf8(there).is_ok_and(|text| text.contains("-cert-v01@openssh.com "))
 }
 
 async fn request(args: &Sign, key: &str, path: &str, global: &Global) -> Result<Value, Failure> {
@@ -159,38 +148,6 @@ async fn request(args: &Sign, key: &str, path: &str, global: &Global) -> Result<
         body["key_id"] = json!(key_id);
     }
     global.client()?.post(path, &body).await
-}
-
-async fn log_in(args: Login, global: &Global) -> Result<(), Failure> {
-    let key = match args.key {
-        Some(path) => path,
-        None => {
-            let home = variable("HOME")
-                .ok_or_else(|| Failure::new(Exit::Failed, "HOME is not set").help("name the key file with --key"))?;
-            PathBuf::from(home).join(".ssh").join("chancery_ed25519")
-        }
-    };
-    if !key.exists() {
-        files::private_folder(key.parent().unwrap_or(Path::new(".")))?;
-        let file = key.display().to_string();
-        tool("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "chancery", "-f", &file])?;
-    }
-    let mut public = key.clone().into_os_string();
-    public.push(".pub");
-    let sign = Sign {
-        key: public.into(),
-        owner: args.owner,
-        principals: args.principals,
-        validity: args.validity,
-        key_id: None,
-        out: None,
-        force: false,
-    };
-    sign_key(sign, "/api/v1/ssh/user", global).await?;
-    if variable("SSH_AUTH_SOCK").is_some() {
-        tool("ssh-add", &["-q", &key.display().to_string()])?;
-    }
-    Ok(())
 }
 
 async fn print_ca(args: Ca, global: &Global) -> Result<(), Failure> {
@@ -211,15 +168,6 @@ fn certificate_path(key: &Path) -> Result<PathBuf, Failure> {
     };
     let stem = name.as_bytes().strip_suffix(b".pub").unwrap_or(name.as_bytes());
     Ok(key.with_file_name(OsStr::from_bytes(&[stem, b"-cert.pub"].concat())))
-}
-
-fn tool(program: &str, args: &[&str]) -> Result<(), Failure> {
-    let status = Command::new(program)
-        .args(args)
-        .stdin(Stdio::null())
-        .status()
-        .or_fail(format!("cannot run {program}; is openssh-client installed?"))?;
-    if status.success() { Ok(()) } else { Err(Failure::new(Exit::Failed, format!("{program} ended with {status}"))) }
 }
 
 #[cfg(test)]

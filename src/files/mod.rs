@@ -15,7 +15,7 @@ mod tests;
 
 pub use folder::{folder, private_folder};
 pub use input::{Input, read, secret, text};
-pub use names::{misleads, note, shown};
+pub use names::{note, shown};
 pub use outputs::{Outputs, Standing};
 pub use place::{PUBLIC, Place, SECRET};
 

@@ -29,11 +29,8 @@ pub fn note(name: &OsStr) -> String {
     text
 }
 
-/// Control characters, and those that turn the writing round or take no room (Unicode's bidi controls, zero widths, tags).
-pub fn misleads(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+fn misleads(c: char) -> bool {
+    policy::hidden(c.encode_utf8(&mut [0; 4])).is_some()
 }
 
 #[cfg(test)]

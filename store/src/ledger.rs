@@ -136,6 +136,10 @@ impl Ledger {
                 "going on takes a reason, and the folder that says where this node was".into(),
             ));
         }
+        if let Some(c) = policy::hidden(reason) {
+            let code = c.escape_unicode();
+            return Err(StoreError::Invalid(format!("the reason: printable characters alone, and there is a {code}")));
+        }
         let (register, resumed) = Register::open(database, pool, log, world, Opening::Resume).await?;
         let ledger = Ledger { inner: Arc::new(Inner { mint, register }), lane: Lane::Request };
         match ledger.go_on(resumed, actor, reason).await {

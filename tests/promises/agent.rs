@@ -242,3 +242,53 @@ fn the_agent_renews_over_mutual_tls_when_its_token_is_gone() {
         "a certificate asked for by a client certificate: {actors:?}"
     );
 }
+
+#[test]
+fn the_agent_renews_what_its_plan_does_not_ask_for_any_more_and_what_was_revoked() {
+    let house = House::started();
+    let path = plan(&house, 3600, 0.66, "");
+    let pass = || {
+        house.run(&["agent", "--plan", text(&path), "--once"]);
+        let status = agent_status(&house);
+        assert_eq!(status["state"], "ok", "{status}");
+        status["serial"].as_str().expect("a serial").to_owned()
+    };
+    let edit = |from: &str, to: &str| {
+        let before = std::fs::read_to_string(&path).expect("the plan");
+        assert!(before.contains(from), "{before}");
+        std::fs::write(&path, before.replace(from, to)).expect("the plan");
+    };
+    let shown = |what: &str| {
+        let file = house.path("web/cert.pem");
+        succeed(command("openssl", &["x509", "-noout", "-in", text(&file), "-text", "-certopt", what]))
+    };
+    let mut last = pass();
+    assert_eq!(pass(), last, "nothing is due");
+    for (from, to) in [
+        ("names = [\"localhost\"]", "names = [\"localhost\", \"www.localhost\"]"),
+        ("names = [\"localhost\", \"www.localhost\"]", "names = [\"localhost\"]"),
+        ("renew_at = 0.66", "renew_at = 0.66\nkey = \"p384\""),
+        ("validity_secs = 3600", "validity_secs = 7200"),
+        ("https://localhost", "https://127.0.0.1"),
+    ] {
+        edit(from, to);
+        let next = pass();
+        assert_ne!(next, last, "{to}");
+        assert_eq!(pass(), next, "once for {to}");
+        last = next;
+    }
+    assert!(!shown("no_header").contains("www.localhost") && shown("no_header").contains("384 bit"));
+
+    house.run(&["certs", "revoke", &last, "--reason", "superseded"]);
+    let next = pass();
+    assert_ne!(next, last, "what was revoked is replaced");
+    assert_eq!(pass(), next);
+
+    // A key that leaked is not kept, although the plan wants to keep its key.
+    edit("key = \"p384\"", "key = \"p384\"\nreuse_key = true");
+    let key = || std::fs::read(house.path("web/key.pem")).expect("the key");
+    let before = key();
+    house.run(&["certs", "revoke", &next, "--reason", "key-compromise"]);
+    assert_ne!(pass(), next);
+    assert_ne!(key(), before);
+}

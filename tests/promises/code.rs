@@ -60,6 +60,51 @@ fn openssl_verifies_raw_signatures() {
 }
 
 #[test]
+fn what_was_signed_is_asked_for_by_content_and_by_name() {
+    let house = House::started();
+    let (file, key) = signed(&house, "p256");
+    house.run(&["sign", text(&file), "--key", &key, "--format", "raw"]);
+    std::fs::write(&file, b"changed").expect("the file");
+    house.run(&["sign", text(&file), "--key", &key, "--format", "cms"]);
+    let copy = house.path("copy.bin");
+    std::fs::copy(&file, &copy).expect("a copy");
+    let listed = |file: &std::path::Path| {
+        let listed = house.json(&["sign", text(file), "--list"]);
+        listed.as_array().expect("a list").clone()
+    };
+    assert_eq!(listed(&file).len(), 2, "of this name, whatever its content");
+    let of_copy = listed(&copy);
+    assert_eq!(of_copy.len(), 1, "of this content, whatever its name: {of_copy:?}");
+    assert!(of_copy[0]["signed_at"].is_string(), "{of_copy:?}");
+    assert!(house.run(&["sign", text(&copy), "--list"]).contains("app.bin"));
+    std::fs::remove_file(&file).expect("the file");
+    assert_eq!(listed(&file).len(), 2, "also of a file that is gone");
+    assert!(listed(&house.path("other.bin")).is_empty());
+    // A name that reads as another is shown as what it is.
+    let odd = house.path("exe\u{202e}gpj");
+    std::fs::write(&odd, b"odd").expect("a file");
+    house.run(&["sign", text(&odd), "--key", &key, "--format", "raw"]);
+    let shown = house.run(&["sign", text(&odd), "--list"]);
+    assert!(shown.contains("exe\\u{202e}gpj") && !shown.contains('\u{202e}'), "{shown}");
+}
+
+#[test]
+fn a_failed_out_leaves_no_key_behind() {
+    let house = House::started();
+    let blocked = house.path("blocked");
+    std::fs::write(&blocked, b"a file").expect("a file");
+    let issue = |out: &std::path::Path| house.output(&["issue", "code", "--key", "release", "--out", text(out)]);
+    assert!(!issue(&blocked.join("below")).status.success());
+    assert!(house.curl_admin(&[&house.https("/api/v1/keys")]).json()["items"].as_array().is_some_and(Vec::is_empty));
+    assert!(issue(&house.path("release")).status.success(), "the label is free");
+    // Nobody keeps what a mistyped owner would have.
+    let output =
+        house.output(&["issue", "code", "--key", "other", "--owner", "defualt", "--out", text(&house.path("x"))]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no owner `defualt`"), "{output:?}");
+}
+
+#[test]
 fn a_key_of_another_purpose_does_not_sign_code() {
     let house = House::started();
     let file = house.path("app.bin");

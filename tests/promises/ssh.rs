@@ -132,6 +132,95 @@ fn login_makes_a_key_and_has_it_signed() {
     assert_eq!(shown.as_array().map(Vec::len), Some(1), "SSH certificates stand in the register: {shown}");
 }
 
+/// An ssh-agent of its own folder, ended by process id.
+struct SshAgent {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl SshAgent {
+    fn start(house: &House) -> Self {
+        let socket = house.path("agent.sock");
+        let mut agent = command("ssh-agent", &["-D", "-a", text(&socket)]);
+        let child = agent.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("ssh-agent starts");
+        assert!(until(PATIENCE, || socket.exists()), "ssh-agent listens");
+        Self { child, socket }
+    }
+
+    fn holds(&self) -> Vec<String> {
+        let output = command("ssh-add", &["-L"]).env("SSH_AUTH_SOCK", &self.socket).output().expect("ssh-add runs");
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .filter(|line| line.contains("AAAA"))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+impl Drop for SshAgent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// sshd hangs up after six keys that it does not take, so a certificate of yesterday must not stay in the agent.
+#[test]
+fn each_login_takes_the_place_of_the_one_before() {
+    let house = House::started();
+    let sshd = Sshd::start(&house);
+    let agent = SshAgent::start(&house);
+    let login = |more: &[&str]| {
+        let mut login = house.command(&[&["ssh", "login", "--principal", &sshd.user], more].concat());
+        login.env("SSH_AUTH_SOCK", &agent.socket);
+        succeed(login)
+    };
+    // A key of the user's own that has nothing to do with this.
+    let own = house.path("own");
+    keygen(&own);
+    succeed({
+        let mut add = command("ssh-add", &["-q", text(&own)]);
+        add.env("SSH_AUTH_SOCK", &agent.socket);
+        add
+    });
+    let mut keys = std::collections::BTreeSet::new();
+    for _ in 0..8 {
+        let said = login(&[]);
+        assert!(said.contains("ssh-agent has it"), "{said}");
+        keys.insert(std::fs::read(house.path(".ssh/chancery_ed25519")).expect("the key"));
+    }
+    assert_eq!(keys.len(), 8, "each login has a key of its own");
+    let held = agent.holds();
+    assert_eq!(held.len(), 3, "the user's own, the key and its certificate: {held:#?}");
+    assert_eq!(held.iter().filter(|line| line.contains("-cert-v01@openssh.com")).count(), 1, "{held:#?}");
+    let mut ssh = Command::new("ssh");
+    let known = format!("UserKnownHostsFile={}", sshd.folder.join("known_hosts").display());
+    ssh.args(["-F", "none", "-p", &sshd.port.to_string(), "-o", &known, "-o", "GlobalKnownHostsFile=/dev/null"]);
+    ssh.args(["-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes"]).env("SSH_AUTH_SOCK", &agent.socket);
+    ssh.arg(format!("{}@localhost", sshd.user)).arg("echo inside");
+    assert_eq!(succeed(ssh).trim(), "inside", "{}", sshd.log());
+
+    // A minute: the agent lets go of it by itself.
+    login(&["--validity-secs", "60"]);
+    assert_eq!(agent.holds().len(), 3);
+    let left = until(std::time::Duration::from_secs(90), || agent.holds().len() == 1);
+    assert!(left, "the user's own key alone: {:#?}", agent.holds());
+
+    // A refused login leaves what was there.
+    let before = std::fs::read(house.path(".ssh/chancery_ed25519")).expect("the key");
+    assert!(!house.output(&["ssh", "login", "--principal", "deploy,root"]).status.success());
+    assert_eq!(std::fs::read(house.path(".ssh/chancery_ed25519")).expect("the key"), before);
+    let names: Vec<_> =
+        std::fs::read_dir(house.path(".ssh")).expect("the folder").map(|e| e.expect("a file").file_name()).collect();
+    assert_eq!(names.len(), 3, "no leftovers: {names:?}");
+    // A key of one's own is signed and left as it is; without an agent it is said how to use it.
+    let mine = std::fs::read(&own).expect("the key");
+    let said = house.run(&["ssh", "login", "--principal", &sshd.user, "--key", text(&own)]);
+    assert!(said.contains(&format!("ssh -i {} {}@HOST", own.display(), sshd.user)), "{said}");
+    assert_eq!(std::fs::read(&own).expect("the key"), mine);
+    assert_eq!(succeed(sshd.login(text(&own))).trim(), "inside", "{}", sshd.log());
+}
+
 #[test]
 fn a_comma_in_a_principal_is_refused() {
     let house = House::started();

@@ -8,11 +8,13 @@ use rcgen::{
     CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
     SanType, SignatureAlgorithm,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::error::AgentError;
 
 /// The kinds of key the agent makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum KeyKind {
     P256,
     P384,

@@ -10,7 +10,9 @@ use ring::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize, Serializer};
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, SubjectPublicKeyInfo, X509Certificate};
+
+use super::keys::KeyKind;
 
 /// A key and its certificate chain, leaf first.
 #[derive(Serialize, Deserialize)]
@@ -106,8 +108,16 @@ impl Leaf {
         now > self.not_after
     }
 
-    pub fn covers(&self, names: &[Name]) -> bool {
-        names.iter().all(|name| self.names.contains(name))
+    /// What its key is, if it is of a kind that the agent makes.
+    pub fn key_kind(&self) -> Option<KeyKind> {
+        let (_, spki) = SubjectPublicKeyInfo::from_der(&self.spki).ok()?;
+        let curve = spki.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok()).map(|oid| oid.to_id_string());
+        match (spki.algorithm.algorithm.to_id_string().as_str(), curve.as_deref()) {
+            ("1.2.840.10045.2.1", Some("1.2.840.10045.3.1.7")) => Some(KeyKind::P256),
+            ("1.2.840.10045.2.1", Some("1.3.132.0.34")) => Some(KeyKind::P384),
+            ("1.3.101.112", None) => Some(KeyKind::Ed25519),
+            _ => None,
+        }
     }
 }
 

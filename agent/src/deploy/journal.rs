@@ -4,6 +4,7 @@
 //!   after a crash needs nothing else to go forward or back. It is the first thing a pass looks at.
 //! * `candidate.json` is a certificate that was fetched and verified but is not in service yet. A broken reload command
 //!   then costs the CA one certificate, not one per attempt (public ACME servers allow five a week).
+//! * `kept.json` says with what the certificate in service was asked for, so that a plan that changed since is noticed.
 //! * `status.json` is for people and monitoring (`look/status.rs`).
 //!
 //! The first two hold private keys: mode 0600 in a folder of mode 0700.
@@ -18,6 +19,7 @@ use super::files::FileSet;
 use crate::credential::Bundle;
 use crate::disk::{Disk, Folder, Op, Owner, read_json, write_json};
 use crate::error::AgentError;
+use crate::plan::Wish;
 
 /// A change of files under way.
 #[derive(Serialize, Deserialize)]
@@ -25,6 +27,16 @@ pub(crate) struct Journal {
     pub direction: Direction,
     pub old: FileSet,
     pub new: FileSet,
+    /// What the new one was asked for with.
+    pub wish: Wish,
+}
+
+/// What the certificate in service was asked for with.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// SHA-256 of the certificate, hex.
+    pub fingerprint: String,
+    pub wish: Wish,
 }
 
 /// Which set is being installed.
@@ -41,6 +53,7 @@ pub(crate) enum Direction {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Candidate {
     pub fetched: Timestamp,
+    pub wish: Wish,
     pub bundle: Bundle,
 }
 
@@ -82,6 +95,14 @@ impl<'a> Desk<'a> {
         self.remove(CANDIDATE)
     }
 
+    pub fn kept(&self) -> Result<Option<Kept>, AgentError> {
+        read_json(&self.folder.path().join(KEPT))
+    }
+
+    pub fn write_kept(&self, kept: &Kept) -> Result<(), AgentError> {
+        self.write(KEPT, kept)
+    }
+
     pub fn write_status(&self, status: &impl Serialize) -> Result<(), AgentError> {
         self.write(STATUS, status)
     }
@@ -103,6 +124,7 @@ pub(crate) fn status_path(state_dir: &Path, name: &str) -> PathBuf {
 
 const JOURNAL: &str = "journal.json";
 const CANDIDATE: &str = "candidate.json";
+const KEPT: &str = "kept.json";
 const STATUS: &str = "status.json";
 
 #[cfg(test)]
@@ -115,7 +137,8 @@ mod tests {
         let (state_dir, disk) = (folder(), WatchedDisk::default());
         let desk = Desk::open(&disk, state_dir.path(), "web").unwrap();
         disk.assert_durable();
-        desk.write_candidate(&Candidate { fetched: at(0), bundle: bundle("www.example.internal") }).unwrap();
+        let wish: Wish = serde_json::from_value(serde_json::json!({"names": [], "key": "p256", "from": "x"})).unwrap();
+        desk.write_candidate(&Candidate { fetched: at(0), wish, bundle: bundle("www.example.internal") }).unwrap();
         assert!(desk.candidate().unwrap().is_some());
     }
 }

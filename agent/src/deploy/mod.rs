@@ -13,4 +13,4 @@ pub(crate) mod reload;
 pub(crate) mod swap;
 
 pub(crate) use files::FileSet;
-pub(crate) use journal::{Candidate, Desk, Direction, Journal, status_path};
+pub(crate) use journal::{Candidate, Desk, Direction, Journal, Kept, status_path};

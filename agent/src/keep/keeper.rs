@@ -11,12 +11,12 @@ use policy::Timestamp;
 use tokio::sync::{Semaphore, watch};
 
 use crate::credential::{Bundle, HostKey, Leaf, Request};
-use crate::deploy::{Candidate, Desk, Direction, FileSet, Journal, reload, status_path, swap};
+use crate::deploy::{Candidate, Desk, Direction, FileSet, Journal, Kept, reload, status_path, swap};
 use crate::disk::read_json;
 use crate::error::AgentError;
 use crate::look::{State, Status, probe};
-use crate::plan::{Certificate, retry_at};
-use crate::source::{Reach, fetch, verify};
+use crate::plan::{Certificate, Wish, retry_at};
+use crate::source::{Reach, fetch, revoked, verify};
 
 /// Keeps one certificate.
 pub(crate) struct Keeper {
@@ -36,6 +36,22 @@ enum Outcome {
     Installed { first: bool },
     /// The new certificate is not served; the old files are back.
     RolledBack(String),
+}
+
+/// Why another certificate is to be had.
+#[derive(Debug, Clone, Copy)]
+enum Due {
+    Because(&'static str),
+    Revoked,
+}
+
+impl Due {
+    fn why(self) -> &'static str {
+        match self {
+            Due::Because(why) => why,
+            Due::Revoked => "it was revoked",
+        }
+    }
 }
 
 impl Keeper {
@@ -67,24 +83,29 @@ impl Keeper {
         // 2. Is anything due? What counts is on disk, not in a memory of ours.
         let found = self.found()?;
         let pair = found.pair(&self.plan.files);
-        if !self.due(pair.as_ref()) {
+        let Some(due) = self.due_now(&desk, pair.as_ref()).await? else {
             desk.drop_candidate()?;
             return Ok(outcome);
-        }
+        };
+        tracing::info!(certificate = self.plan.name, why = due.why(), "due");
 
         // Its places first: a certificate that cannot be put anywhere is not asked for.
         swap::ready(&self.plan.name, self.plan.files.uid, self.plan.files.paths())?;
 
         // 3. A new certificate: verified, then durable in the state folder. Crash before: the CA issued one that
         //    nobody has; the next pass asks for another. Crash after: the next pass finds the candidate.
-        let bundle = match self.candidate(&desk)? {
-            Some(bundle) => bundle,
-            None => self.obtain(&desk).await?,
+        let candidate = match self.candidate(&desk, pair.as_ref())? {
+            Some(candidate) => candidate,
+            None => self.obtain(&desk, due).await?,
         };
 
         // 4. The journal, with old and new in full. Crash after: step 1.
-        let journal =
-            Journal { direction: Direction::Forward, old: self.found()?, new: FileSet::wanted(&self.plan, &bundle) };
+        let journal = Journal {
+            direction: Direction::Forward,
+            old: self.found()?,
+            new: FileSet::wanted(&self.plan, &candidate.bundle),
+            wish: candidate.wish,
+        };
         desk.write_journal(&journal)?;
         self.deploy(&desk, journal).await
     }
@@ -99,7 +120,12 @@ impl Keeper {
             // 6. The reload, and the look. Crash after: both are done again, which changes nothing.
             let why = match self.forward(&journal).await {
                 Ok(()) => {
-                    // 7. Done. Crash between the two: the candidate is what is installed, and is dropped at step 2.
+                    // 7. Done. Crash before the journal is closed: all of it again. Crash after: the candidate is what is installed,
+                    //    and is dropped at step 2.
+                    if let Some(leaf) = journal.new.pair(&self.plan.files) {
+                        let (fingerprint, wish) = (leaf.fingerprint_hex(), journal.wish.clone());
+                        desk.write_kept(&Kept { fingerprint, wish })?;
+                    }
                     desk.close_journal()?;
                     desk.drop_candidate()?;
                     return Ok(Outcome::Installed { first });
@@ -111,7 +137,7 @@ impl Keeper {
                 // Nothing to go back to: a matching pair that is not served yet is better than none, as the service
                 // may be waiting for just these files. The journal stands, and the next pass tries 5 and 6 again;
                 // unless the certificate itself is old by now.
-                if self.due(journal.new.pair(&self.plan.files).as_ref()) {
+                if self.due(journal.new.pair(&self.plan.files).as_ref(), Some(&journal.wish)).is_some() {
                     desk.close_journal()?;
                     desk.drop_candidate()?;
                 }
@@ -119,8 +145,8 @@ impl Keeper {
             }
             // 6b. The way back is written before it is taken. Crash before: forward once more; after: back.
             //     (Nobody else holds the journal here: the install has ended.)
-            let Journal { old, new, .. } = Arc::into_inner(journal).ok_or(AgentError::Stopped)?;
-            let back = Journal { direction: Direction::Back(why.chain()), old, new };
+            let Journal { old, new, wish, .. } = Arc::into_inner(journal).ok_or(AgentError::Stopped)?;
+            let back = Journal { direction: Direction::Back(why.chain()), old, new, wish };
             desk.write_journal(&back)?;
             journal = Arc::new(back);
         }
@@ -169,10 +195,11 @@ impl Keeper {
     }
 
     /// A new key (or the old one, where the plan says so), a request, a chain, verified and written down.
-    async fn obtain(&self, desk: &Desk<'_>) -> Result<Bundle, AgentError> {
-        let key = match self.plan.reuse_key {
-            true => self.old_key(),
-            false => None,
+    async fn obtain(&self, desk: &Desk<'_>, due: Due) -> Result<Candidate, AgentError> {
+        let key = match (self.plan.reuse_key, due) {
+            // Why it was revoked is not asked: a key that others may have is not pinned any longer.
+            (true, Due::Revoked) | (false, _) => None,
+            (true, Due::Because(_)) => self.old_key(),
         };
         let key = key.map_or_else(|| HostKey::make(self.plan.key), Ok)?;
         let request = key.request(&self.plan.names)?;
@@ -191,9 +218,9 @@ impl Keeper {
             not_after = %leaf.not_after,
             "a new certificate"
         );
-        let candidate = Candidate { fetched: now, bundle };
+        let candidate = Candidate { fetched: now, wish: self.plan.wish(), bundle };
         desk.write_candidate(&candidate)?;
-        Ok(candidate.bundle)
+        Ok(candidate)
     }
 
     async fn ask(&self, request: &Request) -> Result<String, AgentError> {
@@ -206,22 +233,56 @@ impl Keeper {
         HostKey::reuse(found.key(&self.plan.files)?, self.plan.key)
     }
 
-    /// A candidate that is still what the plan asks for, young, and not due itself.
-    fn candidate(&self, desk: &Desk<'_>) -> Result<Option<Bundle>, AgentError> {
-        let Some(Candidate { fetched, bundle }) = desk.candidate()? else {
+    /// A candidate that is still what the plan asks for, young, not due itself, and another than the one that is due.
+    fn candidate(&self, desk: &Desk<'_>, installed: Option<&Leaf>) -> Result<Option<Candidate>, AgentError> {
+        let Some(candidate) = desk.candidate()? else {
             return Ok(None);
         };
         let now = self.reach.world.now();
-        let young = (0..=CANDIDATE_SECS_MAX).contains(&now.since(fetched));
-        let fit = verify(&self.plan, &bundle, now).is_ok_and(|leaf| !self.due(Some(&leaf)))
-            && HostKey::reuse(bundle.key_pem(), self.plan.key).is_some();
-        Ok((young && fit).then_some(bundle))
+        let young = (0..=CANDIDATE_SECS_MAX).contains(&now.since(candidate.fetched));
+        let fit = verify(&self.plan, &candidate.bundle, now).is_ok_and(|leaf| {
+            let other = installed.is_none_or(|installed| installed.fingerprint != leaf.fingerprint);
+            other && self.due(Some(&leaf), Some(&candidate.wish)).is_none()
+        });
+        Ok((young && fit).then_some(candidate))
     }
 
-    fn due(&self, pair: Option<&Leaf>) -> bool {
-        pair.is_none_or(|leaf| {
-            !leaf.covers(&self.plan.names) || self.reach.world.now() >= self.plan.cadence.renewal_of(leaf)
-        })
+    /// Why another certificate is to be had, as far as the host itself knows; `asked` is what the pair was asked for with.
+    fn due(&self, pair: Option<&Leaf>, asked: Option<&Wish>) -> Option<&'static str> {
+        let Some(leaf) = pair else { return Some("there is no certificate with its key") };
+        if self.reach.world.now() >= self.plan.cadence.renewal_of(leaf) {
+            return Some("its time has come");
+        }
+        self.plan.wish().unfulfilled(leaf, asked)
+    }
+
+    /// The same for what is installed, and whether its server says that it was revoked. A server that says nothing now is asked
+    /// again with the next look: what is installed is no worse for it.
+    async fn due_now(&self, desk: &Desk<'_>, pair: Option<&Leaf>) -> Result<Option<Due>, AgentError> {
+        // A note that cannot be read is worth less than a pass: the certificate speaks for itself.
+        let kept = desk.kept().ok().flatten();
+        let kept = kept.filter(|kept| pair.is_some_and(|leaf| leaf.fingerprint_hex() == kept.fingerprint));
+        if let Some(why) = self.due(pair, kept.as_ref().map(|kept| &kept.wish)) {
+            return Ok(Some(Due::Because(why)));
+        }
+        let Some(leaf) = pair else { return Ok(None) };
+        let mut stop = self.stop.clone();
+        let asked = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return Err(AgentError::Stopped),
+            asked = revoked(&self.reach, &self.plan, leaf) => asked,
+        };
+        match asked {
+            Ok(is_revoked) => Ok(is_revoked.then_some(Due::Revoked)),
+            Err(error) => {
+                tracing::debug!(
+                    certificate = self.plan.name,
+                    error = error.chain(),
+                    "not known whether it was revoked"
+                );
+                Ok(None)
+            }
+        }
     }
 
     fn found(&self) -> Result<FileSet, AgentError> {

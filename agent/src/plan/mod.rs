@@ -10,6 +10,8 @@ mod origin;
 
 mod certificate;
 
+mod wish;
+
 mod place;
 mod raw;
 mod users;
@@ -25,6 +27,7 @@ pub use certificate::Plan;
 pub(crate) use certificate::{Certificate, Check, Files, IDENTITY, Reload};
 pub(crate) use origin::{Acme, Chancery, ClientFiles, ExternalAccount, Http01, Source};
 pub(crate) use schedule::retry_at;
+pub(crate) use wish::Wish;
 
 #[cfg(test)]
 pub(crate) use schedule::Cadence;

@@ -1,11 +1,11 @@
 //! A certificate from Chancery's REST API: one POST of a request, proven by a client certificate, or by a token
-//! before there is one.
+//! before there is one, or when that one was revoked. And whether one is revoked: one GET.
 
 use std::path::Path;
 
 use policy::{Timestamp, World};
-use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,12 @@ struct Certificate {
     chain: String,
 }
 
+/// How a certificate stands.
+#[derive(Deserialize)]
+struct Stands {
+    state: String,
+}
+
 /// RFC 9457, with Chancery's `missing`.
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -48,30 +54,61 @@ enum Proof {
 
 /// The PEM chain for `request`.
 pub(crate) async fn fetch(world: &World, source: &Chancery, request: &Request) -> Result<String, AgentError> {
-    let (identity, token) = match proof(source, world.now())? {
-        Proof::Certificate(identity) => (Some(identity), None),
-        Proof::Token(token) => (None, Some(token)),
-    };
     let order = Order {
         profile: &source.profile,
         csr: &request.pem,
         owner: &source.owner,
         validity_secs: source.validity_secs,
     };
-    let mut post =
-        client(world, &source.ca_file, identity)?.post(format!("{}/api/v1/certificates", source.url)).json(&order);
-    if let Some(token) = token {
-        post = post.header(AUTHORIZATION, token);
-    }
     // Posted once: an answer that was lost may have been a certificate. Trying again is the schedule's business.
-    let response = post.send().await.map_err(|e| unreachable(&source.url, &e.without_url()))?;
-    let answer = read_answer(&source.url, response).await?;
+    let post = |client: &Client| client.post(format!("{}/api/v1/certificates", source.url)).json(&order);
+    let answer = ask(world, source, post).await?;
     if !answer.status.is_success() {
         return Err(problem(&source.url, &answer, world.now()));
     }
     serde_json::from_slice::<Certificate>(&answer.body).map(|certificate| certificate.chain).map_err(|e| {
         AgentError::Unreachable { who: source.url.clone(), why: format!("the answer is not a certificate: {e}") }
     })
+}
+
+/// Whether a certificate was revoked. One that the server does not know, as it was put back to before it, was not.
+pub(crate) async fn revoked(world: &World, source: &Chancery, leaf: &Leaf) -> Result<bool, AgentError> {
+    let get = |client: &Client| client.get(format!("{}/api/v1/certificates/{}", source.url, leaf.serial));
+    let answer = ask(world, source, get).await?;
+    match answer.status {
+        StatusCode::NOT_FOUND => Ok(false),
+        status if status.is_success() => serde_json::from_slice::<Stands>(&answer.body)
+            .map(|stands| stands.state == "revoked")
+            .map_err(|e| AgentError::Unreachable { who: source.url.clone(), why: format!("the answer is none: {e}") }),
+        _ => Err(problem(&source.url, &answer, world.now())),
+    }
+}
+
+/// Asks once with the best proof there is. A client certificate that is refused with 401 (it was revoked, or the server lost
+/// sight of it) is followed by the token, where there is one: nothing was done for it.
+async fn ask(
+    world: &World,
+    source: &Chancery,
+    build: impl Fn(&Client) -> RequestBuilder,
+) -> Result<Answer, AgentError> {
+    let send = async |identity: Option<Identity>, token: Option<HeaderValue>| {
+        let mut request = build(&client(world, &source.ca_file, identity)?);
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, token);
+        }
+        let response = request.send().await.map_err(|e| unreachable(&source.url, &e.without_url()))?;
+        read_answer(&source.url, response).await
+    };
+    match proof(source, world.now())? {
+        Proof::Token(token) => send(None, Some(token)).await,
+        Proof::Certificate(identity) => {
+            let answer = send(Some(identity), None).await?;
+            match source.token_file.as_deref().filter(|path| path.exists()) {
+                Some(path) if answer.status == StatusCode::UNAUTHORIZED => send(None, Some(token(path)?)).await,
+                Some(_) | None => Ok(answer),
+            }
+        }
+    }
 }
 
 /// The client certificate while it is valid; else the token, which is read only then.

@@ -1,8 +1,8 @@
-//! One question, two kinds of server: for this request, which chain?
+//! Two questions, two kinds of server: for this request, which chain? And is this certificate still good?
 
 use super::reach::Reach;
-use super::{acme, chancery};
-use crate::credential::Request;
+use super::{acme, chancery, crl};
+use crate::credential::{Leaf, Request};
 use crate::error::AgentError;
 use crate::plan::{Certificate, Source};
 
@@ -11,5 +11,13 @@ pub(crate) async fn fetch(reach: &Reach, plan: &Certificate, request: &Request) 
     match &plan.source {
         Source::Chancery(source) => chancery::fetch(&reach.world, source, request).await,
         Source::Acme(source) => acme::fetch(reach, source, &plan.names, request).await,
+    }
+}
+
+/// Whether the certificate was revoked, as far as its source can be asked.
+pub(crate) async fn revoked(reach: &Reach, plan: &Certificate, leaf: &Leaf) -> Result<bool, AgentError> {
+    match &plan.source {
+        Source::Chancery(source) => chancery::revoked(&reach.world, source, leaf).await,
+        Source::Acme(_) => crl::revoked(plan).await,
     }
 }

@@ -10,12 +10,13 @@ mod reach;
 
 mod acme;
 mod chancery;
+mod crl;
 
 mod fetch;
 
 mod verify;
 
-pub(crate) use fetch::fetch;
+pub(crate) use fetch::{fetch, revoked};
 pub(crate) use http01::Answers;
 pub(crate) use reach::Reach;
 pub(crate) use verify::verify;

@@ -102,6 +102,10 @@ pub(crate) struct Certificate {
     /// Why it was revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// Of a code signature: when it was made.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_at: Option<Timestamp>,
     /// What its CSR asked for and did not get: extensions that programs send by habit, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left_out: Vec<String>,
@@ -131,6 +135,7 @@ impl Certificate {
             reason: credential.reason.and_then(RevocationReason::from_code).map(RevocationReason::as_str),
             revoked_at: credential.revoked_at,
             left_out: ca::left_out(&credential),
+            signed_at: credential.concluded_at.filter(|_| credential.kind == store::Kind::CodeSignature),
             profile: credential.profile,
             issuer: credential.issuer,
             owner: credential.owner,
@@ -239,7 +244,8 @@ pub(crate) struct ListParams {
     /// Of this owner. An actor with one owner and no wider role need not say it.
     #[param(value_type = Option<String>)]
     owner: Option<Owner>,
-    /// With exactly this name: `dns:www.example.internal`, or an SSH principal.
+    /// With exactly this name: `dns:www.example.internal`, an SSH principal, or, of code signatures, `sha256:` and the digest of
+    /// the file in hex, or `file:` and its name.
     name: Option<String>,
     /// `intended`, `issued`, `failed`, `revoked`.
     state: Option<String>,
@@ -289,7 +295,8 @@ fn filter(params: ListParams, owner: Option<Owner>, now: Timestamp) -> Result<Fi
     let expiring = params.expiring_secs.map(|secs| i64::try_from(secs).unwrap_or(i64::MAX).min(EXPIRING_SECS_MAX));
     Ok(Filter {
         kind: word("kind", params.kind.as_deref())?,
-        state: word("state", params.state.as_deref())?,
+        // What is revoked or was never signed does not expire any more.
+        state: word("state", params.state.as_deref())?.or(expiring.map(|_| State::Issued)),
         owner: owner.map(|owner| owner.as_str().to_owned()),
         name: params.name,
         profile: params.profile,

@@ -98,7 +98,7 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
 }
 
 pub const SSH_KEY: &str =
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8eZ9hFvW8Yq3w2cR0zqS1mB7mJ9nJp6tHk0m3mFq1V someone@somewhere";
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti someone@somewhere";
 
 /// The policies in force, as the newest leaf with a grant names them.
 async fn policy_hash(server: &Server, admin: &str) -> String {

@@ -75,6 +75,12 @@ impl Clock {
         if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
             return Err(CaError::bad("reason", format!("1 to {REASON_BYTES_MAX} bytes for whoever reads the log")));
         }
+        if let Some(c) = policy::hidden(reason) {
+            return Err(CaError::bad(
+                "reason",
+                format!("printable characters alone, and there is a {}", c.escape_unicode()),
+            ));
+        }
         Ok(self.ledger.set_time(ActorStamp::from(actor), reason).await?)
     }
 }

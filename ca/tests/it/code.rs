@@ -3,7 +3,7 @@
 use ca::{CaError, CodeFormat, CodeKeyRequest, CodeRequest};
 use hsm::KeyKind;
 use policy::Role;
-use store::Kind;
+use store::{Filter, Kind};
 
 use crate::house::{House, accepts, actor, admin, owner, refuses};
 
@@ -99,6 +99,71 @@ async fn the_certificate_is_for_code_alone_and_names_its_owner() {
     assert!(text.contains("O = Example, OU = web, CN = Example Releases"), "{text}");
 }
 
+/// Four at once made four certificates once.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_make_a_label_at_once_one_does() {
+    let house = House::new().await;
+    let database = store::Database::Sqlite(house.dir.path().join("chancery.db"));
+    let beside = house.beside(&database).await.0;
+    let mut under_way = tokio::task::JoinSet::new();
+    for n in 0..6 {
+        let authority = if n % 2 == 0 { house.authority.clone() } else { beside.clone() };
+        under_way
+            .spawn(async move { authority.create_code_key(&admin(), key_request("release", KeyKind::P256)).await });
+    }
+    let outcomes = under_way.join_all().await;
+    let made = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(made, 1, "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(CaError::Conflict(_)))), "{outcomes:?}");
+    let filter = Filter { kind: Some(Kind::Certificate), issuer: Some("code".to_owned()), ..Filter::default() };
+    assert_eq!(house.ledger.list(filter).await.unwrap().items.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistyped_owner_gets_no_key_and_no_code_certificate() {
+    let house = House::new().await;
+    let request = CodeKeyRequest { owner: owner("wbe"), ..key_request("release", KeyKind::P256) };
+    let refused = house.authority.create_code_key(&admin(), request).await.unwrap_err();
+    assert!(matches!(&refused, CaError::BadRequest { what: "owner", detail } if detail.contains("no owner `wbe`")));
+    assert!(house.pool.find("code:release").await.is_err(), "no key was made");
+    let mut outside = crate::house::server_request(&[]);
+    (outside.profile, outside.owner, outside.csr) = ("code-signing".to_owned(), owner("wbe"), named_csr("Builds"));
+    let refused = house.authority.certify(&admin(), outside).await.unwrap_err();
+    assert!(matches!(refused, CaError::BadRequest { what: "owner", .. }), "{refused}");
+    house.authority.create_code_key(&admin(), key_request("release", KeyKind::P256)).await.unwrap();
+}
+
+/// A name with a right-to-left override reads as another; a file's name is noted as what it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_signed_is_found_by_digest_and_by_name_and_no_name_hides_anything() {
+    let house = House::new().await;
+    for subject in ["exe\u{202e}gpj", "pay\u{200b}pal", "a\u{7}b", "\u{3164}"] {
+        let request = CodeKeyRequest { subject: Some(subject.to_owned()), ..key_request("release", KeyKind::P256) };
+        let refused = house.authority.create_code_key(&admin(), request).await.unwrap_err();
+        assert!(matches!(&refused, CaError::BadRequest { what: "subject", .. }), "{refused}");
+        assert!(!refused.to_string().contains(subject));
+    }
+    house.authority.create_code_key(&admin(), key_request("release", KeyKind::P256)).await.unwrap();
+    let sign = async |content: &[u8], name: &str| {
+        let file_name = Some(name.to_owned());
+        let request = CodeRequest { file_name, ..sign_request("release", content, CodeFormat::Cms) };
+        house.authority.sign_code(&admin(), request).await.unwrap().issued.operation
+    };
+    let (one, two) = (sign(b"one", "app.tar.gz").await, sign(b"two", "app.tar.gz").await);
+    let odd = sign(b"one", "exe\u{202e}gpj\n").await;
+    let found = async |name: String| {
+        let filter = Filter { kind: Some(Kind::CodeSignature), name: Some(name), ..Filter::default() };
+        let rows = house.ledger.list(filter).await.unwrap().items;
+        rows.iter().map(|row| row.operation).collect::<Vec<_>>()
+    };
+    assert_eq!(found(format!("sha256:{}", hex::encode(ring_digest(b"one")))).await, [odd, one]);
+    assert_eq!(found("file:app.tar.gz".to_owned()).await, [two, one]);
+    assert_eq!(found("file:exe\\u{202e}gpj\\u{a}".to_owned()).await, [odd]);
+    let long = "x".repeat(255);
+    sign(b"long", &long).await;
+    assert!(found(format!("file:{long}")).await.is_empty(), "by its digest alone");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_label_is_used_once() {
     let house = House::new().await;
@@ -128,7 +193,7 @@ async fn only_those_who_may_sign_sign() {
     let missing = house.authority.sign_code(&admin(), sign_request("other", b"x", CodeFormat::Raw)).await;
     assert!(matches!(missing, Err(CaError::NotFound(_))));
     let mut odd = sign_request("release", b"x", CodeFormat::Raw);
-    odd.file_name = Some("a\nb".to_owned());
+    odd.file_name = Some("x".repeat(256));
     assert!(matches!(
         house.authority.sign_code(&admin(), odd).await,
         Err(CaError::BadRequest { what: "file_name", .. })

@@ -53,7 +53,9 @@ impl House {
     pub async fn beside(&self, database: &Database) -> (Authority, Ledger) {
         let (pool, mint) = hsm::open(self.token.config()).unwrap();
         let ledger = open_register(database, (&pool, mint), &self.world).await;
-        let parts = parts(&ledger, &pool, &self.world, Profiles::load(Profiles::shipped()).unwrap());
+        let shipped = Profiles::load(Profiles::shipped()).unwrap();
+        let instance = Instance::new(2).unwrap();
+        let parts = Parts { instance, ..parts(&ledger, &pool, &self.world, shipped) };
         (Authority::open(parts).await.unwrap(), ledger)
     }
 

@@ -40,8 +40,8 @@ impl Host {
             swap::install(&RealDisk, &FileSet::wanted(&host.plan(), &old)).unwrap();
         }
         let desk = Desk::open(&RealDisk, &host.path("state"), "web").unwrap();
-        desk.write_candidate(&Candidate { fetched: at(OLD_END - 100), bundle: bundle("www.example.internal") })
-            .unwrap();
+        let (fetched, wish) = (at(OLD_END - 100), host.plan().wish());
+        desk.write_candidate(&Candidate { fetched, wish, bundle: bundle("www.example.internal") }).unwrap();
         host
     }
 
@@ -246,7 +246,8 @@ async fn a_journal_that_is_old_by_now_is_finished_and_gone_on_from() {
         let host = Host::new(false, true, "exit 0");
         let plan = host.plan();
         let old = FileSet::read("web", None, plan.files.paths()).unwrap();
-        let journal = Journal { direction: Direction::Forward, old, new: FileSet::wanted(&plan, &new) };
+        let (files, wish) = (FileSet::wanted(&plan, &new), plan.wish());
+        let journal = Journal { direction: Direction::Forward, old, new: files, wish };
         Desk::open(&RealDisk, &host.path("state"), "web").unwrap().write_journal(&journal).unwrap();
         let status = host.healthy_pass().await;
         assert!(!host.journal(), "{what}");

@@ -35,7 +35,7 @@ pub(crate) fn draft(grant: Grant, signing: Signing<'_>, request: &CodeRequest) -
         issuer: key.label().to_owned(),
         owner: Some(owner),
         subject: certificate.subject.clone(),
-        names: Vec::new(),
+        names: signed_names(request),
         key_hash: key.fingerprint(),
         validity: None,
         covers: None,
@@ -52,6 +52,17 @@ pub(crate) fn draft(grant: Grant, signing: Signing<'_>, request: &CodeRequest) -
     let craft = Code { issuer, format: request.format, digest: request.sha256, certificate_der, now };
     Draft::new(grant, facts, craft)
 }
+
+/// Under which names a signature is found in the register: the digest of what was signed, and the name of the file. What stands under
+/// a name is asked by an index, whole; so a long name is found by its digest alone.
+fn signed_names(request: &CodeRequest) -> Vec<String> {
+    let digest = format!("sha256:{}", hex::encode(request.sha256));
+    let file = request.file_name.as_ref().map(|name| format!("file:{name}"));
+    [Some(digest), file.filter(|name| name.len() <= NAME_BYTES_MAX)].into_iter().flatten().collect()
+}
+
+/// Longer ones are of no file that people name.
+const NAME_BYTES_MAX: usize = 255;
 
 /// Code signatures have no file of bounds: what they are is this text.
 fn signature_profile(format: CodeFormat) -> ProfileStamp {

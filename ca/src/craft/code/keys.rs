@@ -1,9 +1,12 @@
 //! Code-signing keys: they live in the token, each with an owner and a certificate.
 
+use std::sync::Arc;
+
 use hsm::{HsmError, Key, KeyKind, Pool};
-use policy::{Action, Actor, Owner, Resource};
+use policy::{Action, Actor, Instance, Owner, Resource};
 use serde_json::json;
 use store::{ActorStamp, Filter, Issued, Kind, Record, RecordFilter, State};
+use tokio::sync::Mutex;
 
 use crate::craft::code::request::CodeKeyRequest;
 use crate::craft::leaf::{Certifier, LeafRequest, Lifetime, Subject};
@@ -19,11 +22,20 @@ pub(crate) struct CodeSigner {
     pub(crate) office: Office,
     pub(crate) certifier: Certifier,
     pub(crate) pool: Pool,
+    instance: Instance,
+    /// Held by whoever makes a key: they are made seldom, and each label once.
+    making: Arc<Mutex<()>>,
 }
 
 impl CodeSigner {
+    pub(crate) fn new(office: Office, certifier: Certifier, pool: Pool, instance: Instance) -> CodeSigner {
+        CodeSigner { office, certifier, pool, instance, making: Arc::default() }
+    }
+
     /// Makes a code-signing key in the token and its certificate. Run again after a crash, it continues.
     pub(crate) async fn create_code_key(&self, actor: &Actor, request: CodeKeyRequest) -> Result<Issued, CaError> {
+        // Of several at once the first makes the key and the others find it made.
+        let _making = self.making.lock().await;
         let CodeKeyRequest { label, owner, kind, subject } = request;
         // The alphabet of owners is the alphabet of labels; `code:` keeps them apart from the authority's own keys.
         Owner::parse(&label).map_err(|e| CaError::bad("label", e.why().to_owned()))?;
@@ -37,6 +49,7 @@ impl CodeSigner {
             .gate
             .authorize(actor, Action::CreateKey, Resource::code_key(Some(owner.clone()), &label))
             .await?;
+        self.office.gate.check_owner(&owner)?;
         let resumed = self.claim_label(actor, &label, &owner).await?;
         let key = self.code_key_of_token(&label, kind, resumed).await?;
         self.office.ledger.record_key(&key, "code", ActorStamp::from(actor)).await?;
@@ -50,16 +63,26 @@ impl CodeSigner {
         self.certifier.issue_leaf(grant, profile, leaf).await
     }
 
-    /// Reserves a label for its owner; `true` if an earlier attempt got so far but no certificate.
+    /// Reserves a label for its owner and this node; `true` if an earlier attempt got so far but no certificate. What another node
+    /// began is left to it for [`CLAIM_SECS`]; of two that claim at once the register takes one.
     async fn claim_label(&self, actor: &Actor, label: &str, owner: &Owner) -> Result<bool, CaError> {
         let taken = || CaError::Conflict(format!("a code-signing key `{label}` exists already"));
-        if let Some(record) = self.office.ledger.record_get(RECORD, label).await? {
+        let there = self.office.ledger.record_get(RECORD, label).await?;
+        if let Some(record) = &there {
             let unfinished = match self.pool.find(&token_label(label)).await {
                 Ok(key) => self.newest_certificate(&key).await?.is_none(),
                 Err(HsmError::NotFound { .. }) => true,
                 Err(e) => return Err(e.into()),
             };
-            return if unfinished && record.owner.as_deref() == Some(owner.as_str()) { Ok(true) } else { Err(taken()) };
+            if !unfinished || record.owner.as_deref() != Some(owner.as_str()) {
+                return Err(taken());
+            }
+            let ours = record.body.get(NODE).and_then(serde_json::Value::as_u64) == Some(self.instance.get().into());
+            let age = self.office.checks.clock.now().await?.since(record.at);
+            if !ours && age < CLAIM_SECS {
+                let why = format!("another node is making the code-signing key `{label}`; look in a minute");
+                return Err(CaError::Conflict(why));
+            }
         }
         let record = Record {
             kind: RECORD,
@@ -67,12 +90,12 @@ impl CodeSigner {
             owner: Some(owner.to_string()),
             lookup: None,
             expires: None,
-            body: json!({ "token_label": token_label(label) }),
+            body: json!({ "token_label": token_label(label), NODE: self.instance.get() }),
             actor: ActorStamp::from(actor),
-            expect: Some(0),
+            expect: Some(there.as_ref().map_or(0, |record| record.version)),
         };
         self.office.ledger.record(vec![record]).await?;
-        Ok(false)
+        Ok(there.is_some())
     }
 
     async fn code_key_of_token(&self, label: &str, kind: KeyKind, resumed: bool) -> Result<Key, CaError> {
@@ -133,5 +156,9 @@ pub(crate) fn token_label(label: &str) -> String {
 
 const PROFILE: &str = "code-signing";
 pub(crate) const RECORD: &str = "code-key";
+/// Of a key's record: the node that makes it.
+const NODE: &str = "node";
+/// A key is made within seconds; a node that died over it is not waited for longer.
+const CLAIM_SECS: i64 = 60;
 /// One page of keys; nobody has more release keys than this.
 const LIST_MAX: usize = 1000;

@@ -14,7 +14,8 @@ use crate::issuers::labels::CODE;
 impl CodeSigner {
     /// Signs a file's digest with a code-signing key.
     pub(crate) async fn sign_code(&self, actor: &Actor, request: CodeRequest) -> Result<CodeSignature, CaError> {
-        check_file_name(request.file_name.as_deref())?;
+        let file_name = request.file_name.as_deref().map(noted).transpose()?;
+        let request = CodeRequest { file_name, ..request };
         let unknown = || CaError::NotFound(format!("code-signing key `{}`", request.key));
         let record = self.office.ledger.record_get(RECORD, &request.key).await?.ok_or_else(unknown)?;
         let owner = record.owner.as_deref().and_then(|o| Owner::parse(o).ok()).ok_or_else(unknown)?;
@@ -63,12 +64,11 @@ impl CodeSigner {
     }
 }
 
-fn check_file_name(name: Option<&str>) -> Result<(), CaError> {
-    match name {
-        Some(name) if name.is_empty() || name.len() > FILE_NAME_MAX || name.chars().any(char::is_control) => {
-            Err(CaError::bad("file_name", format!("1 to {FILE_NAME_MAX} bytes without control characters")))
-        }
-        Some(_) | None => Ok(()),
+/// A file's name as the register notes it: whatever its bytes are, it reads as what it is.
+fn noted(name: &str) -> Result<String, CaError> {
+    match name.len() {
+        1..=FILE_NAME_MAX => Ok(policy::shown(name).into_owned()),
+        _ => Err(CaError::bad("file_name", format!("1 to {FILE_NAME_MAX} bytes"))),
     }
 }
 

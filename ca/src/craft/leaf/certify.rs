@@ -44,7 +44,8 @@ impl Certifier {
     /// right to make one.
     pub(crate) async fn authorize_identity(&self, actor: &Actor, owner: &Owner, csr: &Csr) -> Result<(), CaError> {
         let resource = Resource::code_key(Some(owner.clone()), csr.common_name().unwrap_or_default());
-        self.office.gate.authorize(actor, Action::CreateKey, resource).await.map(|_| ())
+        self.office.gate.authorize(actor, Action::CreateKey, resource).await?;
+        self.office.gate.check_owner(owner)
     }
 
     /// Drafts, lints and issues an end-entity certificate under a grant.
