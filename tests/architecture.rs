@@ -70,6 +70,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "database",
             "sql",
             "entry",
+            "renewer",
             "object",
             "leaf",
             "schema",

@@ -25,6 +25,9 @@ clients=(
   curl:/usr/bin/curl
   "libfaketime:/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1"
   python3:/usr/bin/python3
+  chromium:/usr/bin/chromium
+  nodejs:/usr/bin/node
+  npm:/usr/bin/npm
   python3-cryptography:/usr/lib/python3/dist-packages/cryptography/__init__.py
 )
 present() { compgen -G "${1#*:}" >/dev/null; }
@@ -48,6 +51,11 @@ if [ ${#missing[@]} -gt 0 ]; then
   for client in "${clients[@]}"; do
     present "$client" || { echo "still missing after the install: $client" >&2; exit 1; }
   done
+fi
+
+if [ ! -d tests/browser/node_modules/axe-core ] || [ ! -d tests/browser/node_modules/playwright-core ]; then
+  step "installing what judges the pages"
+  npm ci --prefix tests/browser --no-audit --no-fund
 fi
 
 step "format"

@@ -45,7 +45,7 @@ impl App {
         let doorkeeper = Doorkeeper::new(ledger.for_authentication(), world.clone(), &limits);
         let surveyor = Arc::new(Surveyor::new(ledger.clone(), world.clone()));
         let lookout = Lookout::new(authority.clone(), ledger.clone(), world.clone(), renewals, Arc::clone(&surveyor));
-        let sessions = Sessions::new();
+        let sessions = Sessions::new(&world);
         Self(Arc::new(Inner { authority, ledger, world, limits, metrics, doorkeeper, sessions, surveyor, lookout }))
     }
 

@@ -16,6 +16,7 @@ mod cli;
 mod code;
 mod crash;
 mod database_thief;
+mod pages;
 mod quickstart;
 mod ssh;
 mod stopping;

@@ -10,6 +10,6 @@ mod health;
 pub(crate) mod inventory;
 
 pub(crate) use connections::{Connections, Outcome};
-pub(crate) use forecast::{Rung, Surveyor};
+pub(crate) use forecast::{Survey, Surveyor, live, renewed};
 pub(crate) use health::{HsmStatus, Lookout};
 pub(crate) use metrics::{Metrics, OPENMETRICS, Readings};

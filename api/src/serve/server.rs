@@ -26,6 +26,7 @@ use crate::app::App;
 use crate::edge::{Door, Edge, ServerCertificate, TlsError, guard, no_such_method, no_such_path};
 use crate::limits::Limits;
 use crate::observe::Metrics;
+use crate::pages::for_browsers;
 use crate::problem::chain;
 use crate::public;
 
@@ -207,5 +208,6 @@ fn finished(routes: Router<App>, limits: &Limits, metrics: &Arc<Metrics>, app: &
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(axum::middleware::from_fn_with_state(edge, guard))
+        .layer(axum::middleware::from_fn(for_browsers))
         .with_state(app.clone())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use policy::{Action, Actor};
+use policy::{Action, Actor, Role};
 use serde_json::{Value, json};
 use store::Credential;
 
@@ -12,9 +12,12 @@ use crate::profiles::Profile;
 pub const LOGIN_PROFILE: &str = "tls-client";
 
 /// What is known of a certificate beside its bytes. A login keeps to the scopes of the token it was asked for with: a token
-/// that may do one thing must not make itself a login that may do more.
+/// that may do one thing must not make itself a login that may do more. A host's agent comes again before it ends.
 pub(crate) fn details(actor: &Actor, profile: &Profile, renew: bool) -> Value {
     let mut details = json!({ "renew": renew });
+    if let (true, Some(map)) = (actor.roles.contains(&Role::Agent), details.as_object_mut()) {
+        map.insert(AGENT.to_owned(), Value::Bool(true));
+    }
     if let (Some(scopes), true, Some(map)) = (&actor.scopes, profile.name() == LOGIN_PROFILE, details.as_object_mut()) {
         map.insert(SCOPES.to_owned(), json!(scopes));
     }
@@ -29,7 +32,7 @@ pub fn login_scopes(credential: &Credential) -> Result<Option<BTreeSet<Action>>,
 pub(crate) fn successor_details(old: &Credential) -> Value {
     let mut details =
         json!({ "renew": old.details.get("renew").cloned().unwrap_or(Value::Bool(false)), "renews": old.serial_hex() });
-    for kept in ["key", SCOPES] {
+    for kept in ["key", SCOPES, AGENT] {
         if let (Some(value), Some(map)) = (old.details.get(kept), details.as_object_mut()) {
             map.insert(kept.to_owned(), value.clone());
         }
@@ -37,5 +40,7 @@ pub(crate) fn successor_details(old: &Credential) -> Value {
     details
 }
 
+/// Of a certificate that an agent asked for, as the register reads it (`store::Renewer`).
+const AGENT: &str = "agent";
 /// Of a login's details: the actions it is limited to.
 const SCOPES: &str = "scopes";
