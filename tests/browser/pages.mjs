@@ -33,7 +33,7 @@ const steady = (text) => text.replace(/in \d[^\n]*|\d+ \w+( \d+ \w+)? ago|\d\d:\
 const texts = new Map();
 for (const javaScriptEnabled of [true, false]) {
   for (const [width, height] of [[1440, 900], [390, 844], [320, 640]]) {
-    for (const colorScheme of ["light", "dark"]) {
+    for (const colorScheme of javaScriptEnabled ? ["light", "dark"] : ["light"]) {
       const where = `${width} ${colorScheme}${javaScriptEnabled ? "" : " without scripts"}`;
       const page = await visitor({ viewport: { width, height }, colorScheme, javaScriptEnabled });
       for (const path of paths) {

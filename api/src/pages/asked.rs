@@ -84,7 +84,7 @@ impl Asked {
     }
 
     /// The same for a visitor who sees SSH certificates alone.
-    pub(super) fn as_may(mut self, actor: &Actor) -> Self {
+    pub(super) fn seen_by(mut self, actor: &Actor) -> Self {
         if sees_ssh_alone(actor) {
             self.profile = SSH_USER.to_owned();
         }
@@ -118,7 +118,7 @@ impl Asked {
             to: time("to", &self.to, DAY_SECS)?,
             text: text(&self.q),
             cursor: text(&self.cursor),
-            by_expiry: !matches!(self.kind.as_str(), "crl" | "code-signature"),
+            by_expiry: self.state == "issued",
             limit: ROWS,
             ..Sought::default()
         })

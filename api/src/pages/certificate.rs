@@ -234,7 +234,7 @@ async fn renewal(app: &App, credential: &Credential, tone: Tone, now: Timestamp)
         facts.push(mono("ACME account key", thumbprint.clone()));
     }
     if let Some(at) = credential.look_at() {
-        facts.push(fact("Somebody acts from", format!("{} UTC ({})", moment(at), left(at, now))));
+        facts.push(fact("Somebody must act from", format!("{} UTC ({})", moment(at), left(at, now))));
     }
     if fetched::waits(credential) {
         let told = match fetched::first(app, credential).await? {

@@ -10,7 +10,7 @@ use store::Page;
 use super::asked::{Asked, Choices, KINDS, RENEWERS, REPLACED, STATES};
 use super::frame::{Head, Place, render};
 use super::overview::owners;
-use super::row::Row;
+use super::row::{self, Row};
 use super::session::Visitor;
 use super::words::moment;
 use crate::app::App;
@@ -44,7 +44,7 @@ struct List {
 
 /// `/certificates`
 pub(super) async fn show(Shared(app): Shared<App>, Visitor(actor): Visitor, uri: Uri) -> Response {
-    let asked = Asked::of(&uri).as_may(&actor);
+    let asked = Asked::of(&uri).seen_by(&actor);
     match page(&app, &actor, asked).await {
         Ok(page) => render(StatusCode::OK, &page),
         Err(problem) => problem.into_response(),
@@ -53,7 +53,7 @@ pub(super) async fn show(Shared(app): Shared<App>, Visitor(actor): Visitor, uri:
 
 /// `/certificates.csv`: the same list.
 pub(super) async fn show_csv(Shared(app): Shared<App>, Visitor(actor): Visitor, uri: Uri) -> Response {
-    let asked = Asked::of(&uri).as_may(&actor);
+    let asked = Asked::of(&uri).seen_by(&actor);
     match found(&app, &actor, &asked, CSV_ROWS).await {
         Ok((_, now, page)) => {
             let mut response = csv::answer(page, now);
@@ -73,7 +73,7 @@ async fn page(app: &App, actor: &Actor, asked: Asked) -> Result<List, Problem> {
         "ca-certificate" | "crl" => Place::Authorities,
         _ => Place::Certificates,
     };
-    let rows: Vec<Row> = page.items.into_iter().map(|entry| Row::of(entry, now)).collect();
+    let rows = row::rows(app, page.items, now).await?;
     let without_place = Asked { cursor: String::new(), ..shown.clone() };
     Ok(List {
         head: Head::of(app, actor, place),

@@ -10,7 +10,7 @@ use store::Renewer;
 use super::asked::{Asked, sees_ssh_alone};
 use super::chart::{self, Chart, SPANS};
 use super::frame::{Head, Place, render, see};
-use super::row::Row;
+use super::row::{self, Row};
 use super::session::Visitor;
 use super::words::{grouped, many, moment};
 use crate::app::App;
@@ -156,7 +156,7 @@ async fn first_rows(
         entries.extend(inventory::page(grant, expired, now, app.ledger()).await?.items);
     }
     entries.extend(inventory::page(grant, sought(acting), now, app.ledger()).await?.items);
-    Ok(entries.into_iter().map(|entry| Row::of(entry, now)).collect())
+    row::rows(app, entries, now).await
 }
 
 /// Nothing was issued to anybody but the server itself.

@@ -4,7 +4,10 @@ use policy::Timestamp;
 use store::{Credential, Kind, Renewer};
 
 use super::words::{Tone, left, moment};
+use crate::app::App;
 use crate::observe::inventory::{Entry, Standing};
+use crate::problem::Problem;
+use crate::rest::fetched;
 
 /// Names shown under the first; the rest is a number.
 const NAMES_SHOWN: usize = 3;
@@ -19,6 +22,8 @@ pub(super) struct Row {
     pub(super) state: &'static str,
     pub(super) replaced: bool,
     pub(super) renewer: String,
+    /// Where a renewal by the server went.
+    pub(super) went: String,
     pub(super) tone: &'static str,
     pub(super) left: String,
     pub(super) at: String,
@@ -29,8 +34,23 @@ pub(super) struct Row {
     pub(super) own: bool,
 }
 
+/// The rows of a page; of each that the server renewed by itself, whether somebody was given it.
+pub(super) async fn rows(app: &App, entries: Vec<Entry>, now: Timestamp) -> Result<Vec<Row>, Problem> {
+    let mut rows = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let went = match fetched::waits(&entry.credential) && !entry.kin.replaced {
+            true => fetched::first(app, &entry.credential)
+                .await?
+                .map_or("nobody fetched it".to_owned(), |first| format!("fetched by {}", first.by)),
+            false => String::new(),
+        };
+        rows.push(Row { went, ..Row::of(entry, now) });
+    }
+    Ok(rows)
+}
+
 impl Row {
-    pub(super) fn of(Entry { credential, kin }: Entry, now: Timestamp) -> Self {
+    fn of(Entry { credential, kin }: Entry, now: Timestamp) -> Self {
         let end = credential.validity.map(|validity| validity.not_after());
         let (name, more) = name(&credential);
         let tone = Tone::of(&credential, kin.replaced, now);
@@ -47,6 +67,7 @@ impl Row {
             not_after: end.map(Timestamp::rfc3339).unwrap_or_default(),
             life: Life::of(&credential, now),
             serial: serial(&credential),
+            went: String::new(),
             own: store::is_the_server(&credential.actor),
             owner: credential.owner.map(|owner| owner.as_str().to_owned()).unwrap_or_default(),
             profile: credential.profile,
