@@ -29,6 +29,7 @@ clients=(
   nodejs:/usr/bin/node
   npm:/usr/bin/npm
   python3-cryptography:/usr/lib/python3/dist-packages/cryptography/__init__.py
+  "python3-venv:/usr/lib/python3*/ensurepip/__init__.py"
 )
 present() { compgen -G "${1#*:}" >/dev/null; }
 missing=()
@@ -56,6 +57,15 @@ fi
 if [ ! -d tests/browser/node_modules/axe-core ] || [ ! -d tests/browser/node_modules/playwright-core ]; then
   step "installing what judges the pages"
   npm ci --prefix tests/browser --no-audit --no-fund
+fi
+
+# Makes requests out of the OpenAPI document; in an environment of its own, as Debian wants it.
+python=target/clients/python
+if [ ! -x "$python/bin/schemathesis" ]; then
+  step "installing schemathesis"
+  rm -rf "$python"
+  python3 -m venv "$python"
+  "$python/bin/pip" install --quiet --disable-pip-version-check 'schemathesis>=4.32,<5'
 fi
 
 step "format"

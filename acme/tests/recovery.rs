@@ -216,23 +216,6 @@ async fn open_orders_and_proofs_end_with_their_time() {
 }
 
 #[tokio::test]
-async fn a_certificate_ends_at_most_a_minute_before_not_after_and_never_later() {
-    let ca = fixed().await;
-    let raw = Raw::registered(&ca).await;
-    raw.ready_order(&ca, &["a.example"]).await;
-    let end = ca.world.now().plus_secs(7200);
-    let wanted = json!({"identifiers": [{"type": "dns", "value": "a.example"}], "notAfter": end.rfc3339()});
-    let order = raw.post("/new-order", &wanted).await.json();
-    let finalize = json!({"csr": b64(csr(&[dns_name("a.example")]).0)});
-    let done = raw.post(order["finalize"].as_str().unwrap(), &finalize).await.json();
-    let serial = id(done["certificate"].as_str().unwrap()).to_owned();
-    let credential = ca.authority.ledger().credential(&serial).await.unwrap().unwrap();
-    // The authority backdates by up to a minute, and the lifetime counts from there.
-    let early = end.since(credential.validity.unwrap().not_after());
-    assert!((0..=60).contains(&early), "{early} s");
-}
-
-#[tokio::test]
 async fn a_token_that_is_away_delays_a_certificate_and_loses_none() {
     let ca = Ca::start().await;
     let raw = Raw::registered(&ca).await;

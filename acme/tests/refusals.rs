@@ -17,26 +17,37 @@ fn refused(reply: &Reply, status: u16, problem: &str) {
 }
 
 #[tokio::test]
-async fn every_answer_carries_a_fresh_nonce_the_index_and_no_store() {
+async fn every_answer_carries_the_index_and_no_store_and_a_fresh_nonce_where_it_is_of_use() {
     let ca = Ca::start().await;
     let raw = Raw::registered(&ca).await;
     let mut seen = std::collections::BTreeSet::new();
-    let replies = [
+    let without = [
         raw.request(Method::GET, "/directory", None, vec![]).await,
-        raw.request(Method::HEAD, "/new-nonce", None, vec![]).await,
-        raw.request(Method::GET, "/new-nonce", None, vec![]).await,
+        raw.request(Method::HEAD, "/directory", None, vec![]).await,
         raw.request(Method::GET, "/nothing", None, vec![]).await,
         raw.request(Method::DELETE, "/new-order", None, vec![]).await,
+    ];
+    let with = [
+        raw.request(Method::HEAD, "/new-nonce", None, vec![]).await,
+        raw.request(Method::GET, "/new-nonce", None, vec![]).await,
+        raw.request(Method::POST, "/nothing", None, vec![]).await,
+        raw.read("/directory").await,
         raw.request(Method::POST, "/new-order", None, vec![]).await,
         raw.request(Method::POST, "/new-order", Some("application/jose+json"), b"junk".to_vec()).await,
         raw.post("/new-order", &order_for(&["a.example"])).await,
         raw.post("/new-order", &order_for(&["a_b.example"])).await,
     ];
-    let statuses: Vec<u16> = replies.iter().map(|reply| reply.status.as_u16()).collect();
-    assert_eq!(statuses, [200, 200, 204, 404, 405, 415, 400, 201, 400]);
-    for reply in &replies {
+    let statuses = |replies: &[Reply]| replies.iter().map(|reply| reply.status.as_u16()).collect::<Vec<_>>();
+    assert_eq!(statuses(&without), [200, 200, 404, 405]);
+    assert_eq!(statuses(&with), [200, 204, 404, 200, 415, 400, 201, 400]);
+    for reply in &with {
         assert!(seen.insert(reply.header("replay-nonce")), "never the same twice");
         assert_eq!(reply.header("replay-nonce").len(), 32);
+    }
+    for reply in &without {
+        assert_eq!(reply.header("replay-nonce"), "", "nobody asked for one");
+    }
+    for reply in with.iter().chain(&without) {
         assert_eq!(reply.header("link"), format!("<{}>;rel=\"index\"", ca.directory()));
         assert_eq!(reply.header("cache-control"), "no-store");
     }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::raw::{Raw, Reply, b64};
-use common::{Ca, csr, csr_of, dns_name};
+use common::{Ca, certificates, csr, csr_of, dns_name};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -83,6 +83,7 @@ async fn dates_and_profiles_are_bounded() {
         ("notBefore", json!(now.rfc3339()), "malformed"),
         ("notAfter", json!(now.plus_secs(-1).rfc3339()), "malformed"),
         ("notAfter", json!(now.plus_secs(400 * 86_400).rfc3339()), "malformed"),
+        ("notAfter", json!(now.plus_secs(1).rfc3339()), "malformed"),
         ("notAfter", json!("tomorrow"), "malformed"),
         ("profile", json!("tls-client"), "invalidProfile"),
         ("profile", json!("code-signing"), "invalidProfile"),
@@ -95,6 +96,89 @@ async fn dates_and_profiles_are_bounded() {
     assert_eq!(placed["profile"], "tls-server");
     let named = raw.post("/new-order", &with("profile", json!("tls-server"))).await;
     assert_eq!(named.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_certificate_ends_in_the_second_that_its_order_asked_for() {
+    let ca = Ca::start().await;
+    let raw = Raw::registered(&ca).await;
+    let day = ca.world.now().plus_secs(86_400).rfc3339();
+    let (date, clock) = (&day[..10], &day[11..19]);
+    // Forms of RFC 3339 that mean the same second.
+    for text in [
+        format!("{date}T{clock}Z"),
+        format!("{date}t{clock}.75z"),
+        format!("{date}T{clock}+00:00"),
+        format!("{date} {clock}-00:00"),
+    ] {
+        ca.host(&["a.example"]);
+        let mut asked = order_for(&["a.example"]);
+        asked["notAfter"] = json!(text);
+        let (_, order) = raw.ready(&ca, &asked).await;
+        assert_eq!(order["notAfter"], json!(day), "{text}");
+        let finalize = json!({"csr": b64(csr(&[dns_name("a.example")]).0)});
+        let done = raw.post(order["finalize"].as_str().unwrap(), &finalize).await.json();
+        let chain = raw.read(done["certificate"].as_str().unwrap()).await;
+        let leaf = &certificates(std::str::from_utf8(&chain.body).unwrap())[0];
+        let (_, leaf) = x509_parser::parse_x509_certificate(leaf).unwrap();
+        let end = policy::Timestamp::parse_rfc3339(&day).unwrap().unix();
+        assert_eq!(leaf.validity().not_after.timestamp(), end, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_authorization_that_is_decided_shows_the_challenge_that_decided_it() {
+    let ca = Ca::start().await;
+    let raw = Raw::registered(&ca).await;
+    let (_, order) = raw.ready_order(&ca, &["a.example"]).await;
+    let authz = raw.read(order["authorizations"][0].as_str().unwrap()).await.json();
+    let kinds = |authz: &Value| -> Vec<String> {
+        authz["challenges"].as_array().unwrap().iter().map(|each| each["type"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!((authz["status"].as_str(), kinds(&authz)), (Some("valid"), vec!["http-01".to_owned()]));
+    let order = raw.post("/new-order", &order_for(&["b.example"])).await.json();
+    let url = order["authorizations"][0].as_str().unwrap();
+    let authz = raw.read(url).await.json();
+    assert_eq!(kinds(&authz).len(), 2, "{authz}");
+    let dns = authz["challenges"].as_array().unwrap().iter().find(|each| each["type"] == "dns-01").unwrap();
+    raw.post(dns["url"].as_str().unwrap(), &json!({})).await;
+    let authz = loop {
+        let authz = raw.read(url).await.json();
+        if authz["status"] != "pending" {
+            break authz;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    };
+    assert_eq!((authz["status"].as_str(), kinds(&authz)), (Some("invalid"), vec!["dns-01".to_owned()]));
+}
+
+#[tokio::test]
+async fn changes_of_one_account_side_by_side_are_made_or_conflict() {
+    let ca = Ca::start().await;
+    let raw = std::sync::Arc::new(Raw::registered(&ca).await);
+    let kid = raw.kid.clone().unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..16 {
+        let (raw, kid) = (raw.clone(), kid.clone());
+        let update = json!({"contact": [format!("mailto:a{number}@example.com")]});
+        tasks.spawn(async move { raw.post(&kid, &update).await.status.as_u16() });
+    }
+    // Other keys for the same account, in the same moment: one of them becomes its key.
+    let url = raw.url("/key-change");
+    let inner = json!({"account": kid, "oldKey": raw.jwk()}).to_string();
+    let mut changes = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let new = Raw::new(&ca);
+        let message = new.sign(&json!({"alg": "ES256", "jwk": new.jwk(), "url": url}), inner.as_bytes());
+        let raw = raw.clone();
+        changes.spawn(async move { raw.post("/key-change", &message).await.status.as_u16() });
+    }
+    let (updates, changes) = tokio::join!(tasks.join_all(), changes.join_all());
+    // After the key has changed, what the old key signed is signed by nobody.
+    assert!(updates.iter().all(|status| [200, 400, 409].contains(status)), "{updates:?}");
+    assert!(updates.contains(&200), "{updates:?}");
+    assert!(changes.iter().all(|status| [200, 400, 409].contains(status)), "{changes:?}");
+    assert_eq!(changes.iter().filter(|status| **status == 200).count(), 1, "{changes:?}");
 }
 
 #[tokio::test]
@@ -160,10 +244,11 @@ async fn accounts_are_found_made_and_given_up() {
     refused(&raw.post(&kid, &json!({"contact": ["mailto:"]})).await, 400, "invalidContact");
     refused(&raw.post(&kid, &json!({"status": "revoked"})).await, 400, "malformed");
     assert_eq!(raw.post(&kid, &json!({"status": "deactivated"})).await.json()["status"], "deactivated");
-    refused(&raw.read(&kid).await, 403, "unauthorized");
-    refused(&raw.post("/new-order", &order_for(&["a.example"])).await, 403, "unauthorized");
+    // RFC 8555 section 7.3.6.
+    refused(&raw.read(&kid).await, 401, "unauthorized");
+    refused(&raw.post("/new-order", &order_for(&["a.example"])).await, 401, "unauthorized");
     raw.kid = None;
-    refused(&raw.post("/new-account", &json!({})).await, 403, "unauthorized");
+    refused(&raw.post("/new-account", &json!({})).await, 401, "unauthorized");
     assert_eq!(newcomer.post("/new-account", &json!({})).await.status, StatusCode::CREATED);
 }
 

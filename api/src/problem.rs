@@ -105,6 +105,11 @@ impl Kind {
         }
     }
 
+    /// What all problems of this kind have in common.
+    pub(crate) const fn title(self) -> &'static str {
+        self.row().2
+    }
+
     /// The HTTP status of this kind.
     pub(crate) const fn status(self) -> StatusCode {
         self.row().1
@@ -181,6 +186,11 @@ impl Problem {
     /// The kind, for the counters.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// When to ask again, where that may help.
+    pub(crate) fn retry_after_secs(&self) -> Option<u32> {
+        self.retry_after_secs
     }
 
     /// The sentence for the caller.

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ca::{Authority, CertifyRequest, CreateConfig, Csr, Parts, Profiles, Urls};
+use ca::{Authority, CertifyRequest, CreateConfig, Csr, Lifetime, Parts, Profiles, Urls};
 use hsm::testing::{SOFTHSM_MODULE, TestToken};
 use hsm::{Key, KeyKind, Message, Mint, Pool};
 use load::{Load, free_port};
@@ -186,7 +186,7 @@ async fn certify(authority: Authority, actor: Actor, name: Name, csr: Csr) {
         csr,
         names: Some(vec![name]),
         proven: BTreeSet::new(),
-        validity_secs: None,
+        lifetime: Lifetime::ByProfile,
         renew: false,
     };
     drop(authority.certify(&actor, request).await.expect("a certificate"));

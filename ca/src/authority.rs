@@ -10,7 +10,7 @@ use store::{Attested, Credential, Issued, Ledger, StoreError};
 use crate::checks::Checks;
 use crate::craft::Office;
 use crate::craft::code::{CodeKeyRequest, CodeRequest, CodeSignature, CodeSigner};
-use crate::craft::leaf::{Certifier, CertifyRequest};
+use crate::craft::leaf::{Certifier, CertifyRequest, Prospect};
 use crate::craft::ssh::{SshIssued, SshRequest, SshSigner};
 use crate::drafting::Serials;
 use crate::encode::pem;
@@ -109,6 +109,12 @@ impl Authority {
     /// Issues a certificate.
     pub async fn certify(&self, actor: &Actor, request: CertifyRequest) -> Result<Issued, CaError> {
         self.inner.certifier.certify(actor, request).await
+    }
+
+    /// Whether such a certificate could be issued, once its names are proven and if its key is good. Refuses in the words that
+    /// [`Self::certify`] would use; a refusal of policy is a leaf.
+    pub async fn foresee(&self, actor: &Actor, prospect: Prospect) -> Result<(), CaError> {
+        self.inner.certifier.foresee(actor, prospect).await
     }
 
     /// Issues the successor of a certificate: same names, owner, profile and lifetime; a new serial. Without a CSR, the same key.

@@ -50,7 +50,7 @@ mod authority;
 
 pub use authority::{Authority, Health};
 pub use craft::code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};
-pub use craft::leaf::{CertifyRequest, LOGIN_PROFILE, login_scopes};
+pub use craft::leaf::{CertifyRequest, LOGIN_PROFILE, Lifetime, Prospect, login_scopes};
 pub use craft::ssh::{SshIssued, SshRequest};
 pub use encode::{Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};

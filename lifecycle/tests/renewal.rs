@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ca::{Authority, CertifyRequest, CreateConfig, Csr, Parts, Profiles, RevocationReason, Urls};
+use ca::{Authority, CertifyRequest, CreateConfig, Csr, Lifetime, Parts, Profiles, RevocationReason, Urls};
 use chancery_lifecycle::{Alarm, Bucket, Forecast, Renewer, Summary, alarms};
 use hsm::testing::TestToken;
 use policy::{Actor, Instance, Owner, OwnerRules, Policies, Proof, Role, Timestamp, World};
@@ -60,7 +60,7 @@ impl House {
             csr: Csr::parse(csr.as_bytes()).unwrap(),
             names: None,
             proven: BTreeSet::new(),
-            validity_secs: Some(u64::try_from(LIFE_SECS).unwrap()),
+            lifetime: Lifetime::Secs(u64::try_from(LIFE_SECS).unwrap()),
             renew,
         };
         self.authority.certify(&admin(), request).await.unwrap()

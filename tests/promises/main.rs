@@ -16,6 +16,7 @@ mod cli;
 mod code;
 mod crash;
 mod database_thief;
+mod openapi;
 mod pages;
 mod quickstart;
 mod ssh;

@@ -78,41 +78,56 @@ pub async fn open(state: &AcmeState, by: ByKey) -> Result<(Account, bool), Probl
     Err(DeskError::Moved("acme-key".to_owned()).into())
 }
 
-/// Shows, updates or deactivates the account; only its own.
+/// Shows, updates or deactivates the account; only its own. Of changes made side by side each is made on what the others left.
 pub async fn update(state: &AcmeState, id: &str, by: ByAccount) -> Result<Account, Problem> {
     own(&by, id)?;
     if by.message.is_empty() {
         return Ok(by.account.object);
     }
     let asked: Update = by.message.object()?;
-    let before = by.account.object.clone();
-    let after = match (asked.status.as_deref(), asked.contact) {
-        (Some("deactivated"), _) => Account { status: transition(&before, AccountEvent::Deactivate)?, ..before },
-        // "valid" is what it is: some clients send the whole object back.
-        // A client that says again what stands there changes nothing, and leaves no version.
-        (Some("valid") | None, Some(contact)) if contact == before.contact => return Ok(before),
-        (Some("valid") | None, Some(contact)) => {
-            check_contacts(&contact)?;
-            Account { status: transition(&before, AccountEvent::Update)?, contact, ..before }
+    let mut spent = false;
+    let mut account = by.account.clone();
+    for _ in 0..CONFLICT_RETRIES {
+        let Some(after) = updated(&account.object, &asked)? else { return Ok(account.object) };
+        if !spent {
+            by.spend(state, 1)?;
+            spent = true;
         }
-        (Some("valid") | None, None) => return Ok(before),
-        (Some(other), _) => {
-            return Err(Problem::malformed(format!("an account cannot be made {other:?} by its holder")));
+        let (actor, changes) = (state.actor(&account.object), vec![account.next(&after)]);
+        let written = match after.status {
+            AccountStatus::Valid => state.desk().write(&actor, changes).await,
+            AccountStatus::Deactivated => state.desk().withdraw(&actor, changes).await,
+        };
+        match written {
+            Ok(()) => return Ok(after),
+            Err(DeskError::Moved(_)) => account = as_it_is(state, id).await?,
+            Err(error) => return Err(error.into()),
         }
-    };
-    by.spend(state, 1)?;
-    let (actor, changes) = (state.actor(&by.account.object), vec![by.account.next(&after)]);
-    match after.status {
-        AccountStatus::Valid => state.desk().write(&actor, changes).await?,
-        AccountStatus::Deactivated => state.desk().withdraw(&actor, changes).await?,
     }
-    Ok(after)
+    Err(DeskError::Moved("acme-account".to_owned()).into())
+}
+
+/// The account with what is asked for; `None` where that changes nothing, and leaves no version: some clients send the whole
+/// object back, "valid" included.
+fn updated(before: &Account, asked: &Update) -> Result<Option<Account>, Problem> {
+    match (asked.status.as_deref(), &asked.contact) {
+        (Some("deactivated"), _) => {
+            Ok(Some(Account { status: transition(before, AccountEvent::Deactivate)?, ..before.clone() }))
+        }
+        (Some("valid") | None, Some(contact)) if *contact != before.contact => {
+            check_contacts(contact)?;
+            let status = transition(before, AccountEvent::Update)?;
+            Ok(Some(Account { status, contact: contact.clone(), ..before.clone() }))
+        }
+        (Some("valid") | None, _) => Ok(None),
+        (Some(other), _) => Err(Problem::malformed(format!("an account cannot be made {other:?} by its holder"))),
+    }
 }
 
 /// Puts another key in place (RFC 8555 section 7.3.5): the old key signs the outer message, the new one the inner.
 pub async fn change_key(state: &AcmeState, by: ByAccount) -> Result<Account, Problem> {
     let inner = Jws::parse(by.message.bytes())?;
-    let Signer::Jwk(new_key) = inner.signer().clone() else {
+    let Signer::Jwk(new) = inner.signer().clone() else {
         return Err(Problem::malformed("the inner JWS must carry the new key in jwk"));
     };
     if inner.url() != by.url {
@@ -121,30 +136,51 @@ pub async fn change_key(state: &AcmeState, by: ByAccount) -> Result<Account, Pro
     if inner.nonce().is_some() {
         return Err(Problem::malformed("the inner JWS must not have a nonce"));
     }
-    let asked: KeyChange = inner.verify(&new_key)?.object()?;
-    let account = &by.account.object;
-    if asked.account != state.urls().account(&account.id) {
+    let asked: KeyChange = inner.verify(&new)?.object()?;
+    let old = by.account.object.key.clone();
+    if asked.account != state.urls().account(&by.account.object.id) {
         return Err(Problem::malformed("the inner JWS names another account"));
     }
-    if Jwk::parse(asked.old_key)? != account.key {
+    if Jwk::parse(asked.old_key)? != old {
         return Err(Problem::malformed("oldKey is not the key of this account"));
     }
-    if new_key == account.key {
+    if new == old {
         return Err(Problem::malformed("the new key is the old key"));
     }
-    let (old, new) = (&account.key, &new_key);
-    let taken = state.desk().get::<KeyHolder>(&new.thumbprint()).await?;
-    if let Some(other) = holder_of(state, taken.as_ref()).await? {
-        return Err(conflict(state, &other.object));
+    let mut spent = false;
+    let mut account = by.account.clone();
+    for _ in 0..CONFLICT_RETRIES {
+        if account.object.key != old {
+            return Err(Problem::malformed("another request changed the key of this account").with_status(409));
+        }
+        let taken = state.desk().get::<KeyHolder>(&new.thumbprint()).await?;
+        if let Some(other) = holder_of(state, taken.as_ref()).await? {
+            return Err(conflict(state, &other.object));
+        }
+        let held = state.desk().get::<KeyHolder>(&old.thumbprint()).await?;
+        let before = &account.object;
+        let after =
+            Account { status: transition(before, AccountEvent::ChangeKey)?, key: new.clone(), ..before.clone() };
+        let holds = [hold(held.as_ref(), &old, None), hold(taken.as_ref(), &new, Some(&after.id))];
+        let changes: Vec<Change> = [account.next(&after)].into_iter().chain(holds).collect();
+        if !spent {
+            by.spend(state, changes.len())?;
+            spent = true;
+        }
+        match state.desk().write(&state.actor(before), changes).await {
+            Ok(()) => return Ok(after),
+            Err(DeskError::Moved(_)) => account = as_it_is(state, &after.id).await?,
+            Err(error) => return Err(error.into()),
+        }
     }
-    let held = state.desk().get::<KeyHolder>(&old.thumbprint()).await?;
-    let after =
-        Account { status: transition(account, AccountEvent::ChangeKey)?, key: new_key.clone(), ..account.clone() };
-    let changes =
-        vec![by.account.next(&after), hold(held.as_ref(), old, None), hold(taken.as_ref(), new, Some(&account.id))];
-    by.spend(state, changes.len())?;
-    state.desk().write(&state.actor(account), changes).await?;
-    Ok(after)
+    Err(DeskError::Moved("acme-account".to_owned()).into())
+}
+
+/// The account after somebody else changed it, if it still may do anything.
+async fn as_it_is(state: &AcmeState, id: &str) -> Result<Stored<Account>, Problem> {
+    let account = state.desk().get::<Account>(id).await?.ok_or_else(|| Problem::not_found("account"))?;
+    require_valid(&account.object)?;
+    Ok(account)
 }
 
 /// Refuses to touch another account's URL.

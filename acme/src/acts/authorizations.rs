@@ -29,14 +29,27 @@ pub async fn authz(state: &AcmeState, by: &ByAccount, id: &str) -> Result<Authz,
     if asked.status != "deactivated" {
         return Err(Problem::malformed("the only change a client may make to an authorization is to deactivate it"));
     }
-    let waited = orders::is_pending(&authz.object, state.now());
-    let after = authz.object.deactivate(state.now())?;
     by.spend(state, 1)?;
-    state.desk().write(&state.actor(account), vec![authz.next(&after)]).await?;
-    if waited {
-        state.quotas().decided(&account.id, &after.order);
+    deactivate(state, account, authz).await
+}
+
+/// Gives it up, whatever a check makes of it in the same moment.
+async fn deactivate(state: &AcmeState, account: &Account, mut authz: Stored<Authz>) -> Result<Authz, Problem> {
+    for _ in 0..CONFLICT_RETRIES {
+        let waited = orders::is_pending(&authz.object, state.now());
+        let after = authz.object.deactivate(state.now())?;
+        match state.desk().write(&state.actor(account), vec![authz.next(&after)]).await {
+            Ok(()) => {
+                if waited {
+                    state.quotas().decided(&account.id, &after.order);
+                }
+                return Ok(after);
+            }
+            Err(DeskError::Moved(_)) => authz = owned(state, account, &after.id).await?,
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok(after)
+    Err(DeskError::Moved("acme-authz".to_owned()).into())
 }
 
 /// Shows a challenge (empty payload) or begins its check (`{}`).
@@ -134,7 +147,11 @@ async fn conclude(
         match state.desk().write(&server_actor(), vec![authz.next(&after)]).await {
             Ok(()) => {
                 state.quotas().decided(&account.id, &after.order);
-                tracing::info!(authz = id, identifier = %after.identifier, challenge = kind.as_str(), status = after.status.as_str(), "checked");
+                let (identifier, challenge) = (&after.identifier, kind.as_str());
+                match &outcome {
+                    Ok(()) => tracing::info!(authz = id, %identifier, challenge, "proven"),
+                    Err(why) => tracing::info!(authz = id, %identifier, challenge, %why, "not proven"),
+                }
                 orders::read(state, account, &after.order).await?;
                 return Ok(());
             }

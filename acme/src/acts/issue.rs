@@ -16,14 +16,14 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use ca::{CaError, CertifyRequest, Csr, RevocationReason};
+use ca::{CertifyRequest, Csr, Lifetime, RevocationReason};
 use policy::Name;
 use ring::digest;
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::orders;
-use super::recover::unknown_outcome;
+use super::told::ca_problem;
 use crate::gate::{AcmeState, ByAccount, server_actor};
 use crate::limits::{CAA_TIMEOUT, CONFLICT_RETRIES, FINALIZE_RECORDS, FINALIZE_WAIT, ISSUE_PATIENCE};
 use crate::objects::{
@@ -183,7 +183,7 @@ impl Task {
                 csr: self.csr.clone(),
                 names: Some(names.clone()),
                 proven: proven.clone(),
-                validity_secs: self.validity_secs(order)?,
+                lifetime: order.not_after.map_or(Lifetime::ByProfile, Lifetime::Until),
                 renew: false,
             };
             match self.certify(order, request).await {
@@ -208,15 +208,6 @@ impl Task {
         }
         let issued = self.state.authority().certify(&self.state.actor(&self.account), request).await;
         issued.map(|issued| issued.serial_hex()).map_err(|error| ca_problem(&error))
-    }
-
-    /// Both ends of a validity count (RFC 5280 section 4.1.2.5).
-    fn validity_secs(&self, order: &Order) -> Result<Option<u64>, Problem> {
-        let Some(end) = order.not_after else { return Ok(None) };
-        match u64::try_from(end.since(self.state.now()).saturating_add(1)) {
-            Ok(secs) if secs > 0 => Ok(Some(secs)),
-            Ok(_) | Err(_) => Err(Problem::malformed("the notAfter asked for has passed")),
-        }
     }
 
     /// What the account has proven at this moment, identifier by identifier, and how.
@@ -280,28 +271,6 @@ impl Task {
             Err(error) => {
                 tracing::error!(order = id, serial, %error, "issued after its order was given up: revoke it by hand");
             }
-        }
-    }
-}
-
-/// The authority's answer in ACME's words.
-fn ca_problem(error: &CaError) -> Problem {
-    match error {
-        CaError::Refused(refusal) => {
-            Problem::unauthorized(format!("policy refuses this certificate: {}", refusal.missing))
-        }
-        CaError::BadRequest { what: "csr" | "key", .. } => Problem::new(ErrorKind::BadCsr, error.to_string()),
-        CaError::BadRequest { what: "names", .. } => Problem::new(ErrorKind::RejectedIdentifier, error.to_string()),
-        CaError::BadRequest { .. } => Problem::malformed(error.to_string()),
-        CaError::Unavailable { retry_after_secs, why } => Problem::unavailable(why, *retry_after_secs),
-        CaError::Held { why, retry_after_secs } => Problem::held(why, *retry_after_secs),
-        CaError::Unknown { operation, .. } => {
-            tracing::error!(%error, "the outcome of an issuance is unknown");
-            Problem::new(ErrorKind::ServerInternal, unknown_outcome(*operation))
-        }
-        CaError::NotFound(_) | CaError::Conflict(_) | CaError::Lint(_) | CaError::Altered(_) | CaError::Internal(_) => {
-            tracing::error!(%error, "an issuance failed");
-            Problem::new(ErrorKind::ServerInternal, "the certificate could not be issued; the operator's log says why")
         }
     }
 }

@@ -7,6 +7,8 @@ pub(crate) mod accounts;
 
 mod recover;
 
+mod told;
+
 pub(crate) mod orders;
 
 pub(crate) mod authorizations;

@@ -8,10 +8,12 @@
 
 use std::collections::BTreeSet;
 
+use ca::{CaError, Lifetime, Prospect};
 use policy::Timestamp;
 use serde::Deserialize;
 
 use super::recover;
+use super::told::ca_problem;
 use crate::gate::{AcmeState, ByAccount, server_actor};
 use crate::limits::{AUTHZ_LOOKBACK, CONFLICT_RETRIES, IDENTIFIERS_MAX, ORDER_SECS};
 use crate::objects::{
@@ -37,10 +39,11 @@ pub async fn place(state: &AcmeState, by: &ByAccount) -> Result<Order, Problem> 
     let asked: NewOrder = by.message.object()?;
     let now = state.now();
     let profile = profile(state, asked.profile.as_deref())?;
-    let not_after = bounded_end(state, &profile, asked.not_before.as_deref(), asked.not_after.as_deref(), now)?;
+    let not_after = end_asked_for(asked.not_before.as_deref(), asked.not_after.as_deref())?;
     let identifiers = identifiers(state, &profile, asked.identifiers.into_iter().map(|Object(wire)| wire).collect())?;
 
     let account = &by.account.object;
+    foresee(state, account, &profile, &identifiers, not_after).await?;
     let id = fresh_id(state.world());
     let expires = now.plus_secs(ORDER_SECS);
     let mut authzs = Vec::with_capacity(identifiers.len());
@@ -185,32 +188,39 @@ fn rejection(state: &AcmeState, profile: &str, identifier: &Identifier) -> Optio
     (!certified).then(|| format!("the profile {profile} certifies no such name: {identifier}"))
 }
 
-/// RFC 8555 section 7.4: dates may be asked for. A certificate begins when it is issued, so notBefore cannot be promised; notAfter
-/// can, inside the profile's bounds: the certificate ends then or, because the authority backdates, up to a minute earlier.
-fn bounded_end(
-    state: &AcmeState,
-    profile: &str,
-    not_before: Option<&str>,
-    not_after: Option<&str>,
-    now: Timestamp,
-) -> Result<Option<Timestamp>, Problem> {
+/// RFC 8555 section 7.4: dates may be asked for, in any form of RFC 3339. A certificate begins when it is issued, so notBefore cannot
+/// be promised; notAfter can, to the second.
+fn end_asked_for(not_before: Option<&str>, not_after: Option<&str>) -> Result<Option<Timestamp>, Problem> {
     if not_before.is_some() {
         return Err(Problem::malformed("notBefore cannot be chosen: a certificate begins when it is issued"));
     }
-    let Some(text) = not_after else { return Ok(None) };
-    let end = Timestamp::parse_rfc3339(text).map_err(|why| Problem::malformed(format!("notAfter: {why}")))?;
-    let longest = state
-        .authority()
-        .profiles()
-        .get(profile)
-        .map_or(i64::MAX, |profile| i64::try_from(profile.max_validity_secs()).unwrap_or(i64::MAX));
-    match end.since(now) {
-        secs if secs <= 0 => Err(Problem::malformed("notAfter is in the past")),
-        secs if secs > longest => {
-            Err(Problem::malformed(format!("notAfter is more than {longest} s away, the longest lifetime")))
-        }
-        _ => Ok(Some(end)),
-    }
+    let read = |text: &str| Timestamp::read_rfc3339(text).map_err(|why| Problem::malformed(format!("notAfter: {why}")));
+    not_after.map(read).transpose()
+}
+
+/// What could not be issued when everything is proven is refused now, and not after the client's work.
+async fn foresee(
+    state: &AcmeState,
+    account: &Account,
+    profile: &str,
+    identifiers: &BTreeSet<Identifier>,
+    not_after: Option<Timestamp>,
+) -> Result<(), Problem> {
+    let prospect = Prospect {
+        profile: profile.to_owned(),
+        owner: state.config().owner.clone(),
+        names: identifiers.iter().map(Identifier::name).collect(),
+        lifetime: not_after.map_or(Lifetime::ByProfile, Lifetime::Until),
+    };
+    let foreseen = state.authority().foresee(&state.actor(account), prospect).await;
+    foreseen.map_err(|error| match &error {
+        CaError::Refused(refusal) => Problem::new(
+            ErrorKind::RejectedIdentifier,
+            format!("policy refuses a certificate with these identifiers: {}", refusal.missing),
+        ),
+        CaError::BadRequest { what: "validity", detail } => Problem::malformed(format!("notAfter: {detail}")),
+        _ => ca_problem(&error),
+    })
 }
 
 /// Whether an authorization still waits for its proof.

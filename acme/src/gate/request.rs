@@ -130,10 +130,11 @@ async fn account_of(state: &AcmeState, kid: &str) -> Result<Stored<Account>, Pro
     state.desk().get::<Account>(id).await?.ok_or_else(unknown)
 }
 
-/// RFC 8555 section 7.3.6: requests of a deactivated account are refused "with status code 401 or 403 ... unauthorized".
+/// RFC 8555 section 7.3.6: to a deactivated account the server "MUST return an error response with status code 401 (Unauthorized)
+/// and type "urn:ietf:params:acme:error:unauthorized"".
 pub fn require_valid(account: &Account) -> Result<(), Problem> {
     match account.status {
         AccountStatus::Valid => Ok(()),
-        AccountStatus::Deactivated => Err(Problem::unauthorized("the account is deactivated")),
+        AccountStatus::Deactivated => Err(Problem::unauthorized("the account is deactivated").with_status(401)),
     }
 }

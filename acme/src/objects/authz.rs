@@ -103,6 +103,17 @@ impl Authz {
         }
     }
 
+    /// RFC 8555 section 7.1.4: "For pending authorizations, the challenges that the client can fulfill [...]. For valid
+    /// authorizations, the challenge that was validated. For invalid authorizations, the challenge that was attempted and failed."
+    pub fn shown_challenges(&self) -> impl Iterator<Item = &Challenge> {
+        let only = match self.status {
+            AuthzStatus::Valid => Some(ChallengeStatus::Valid),
+            AuthzStatus::Invalid => Some(ChallengeStatus::Invalid),
+            AuthzStatus::Pending | AuthzStatus::Deactivated | AuthzStatus::Expired => None,
+        };
+        self.challenges.iter().filter(move |challenge| only.is_none_or(|only| challenge.status == only))
+    }
+
     /// The challenge of this kind, if it has one.
     pub fn challenge(&self, kind: ChallengeKind) -> Option<&Challenge> {
         self.challenges.iter().find(|challenge| challenge.kind == kind)

@@ -153,7 +153,10 @@ impl From<StoreError> for DeskError {
 impl From<DeskError> for Problem {
     fn from(error: DeskError) -> Self {
         match error {
-            DeskError::Moved(_) => Self::unavailable("the object changed while this request was at work: try again", 1),
+            DeskError::Moved(_) => {
+                let says = "other requests changed the object while this one was at work: look at it, and try again";
+                Self::malformed(says).with_status(409).retry_after(1)
+            }
             DeskError::Store(error) => store_problem(&error),
             DeskError::Broken { .. } => {
                 tracing::error!(%error, "a record of the register cannot be read");

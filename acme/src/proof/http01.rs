@@ -12,8 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::uri::Scheme;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
@@ -21,10 +20,11 @@ use policy::DnsName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use url::{Host, ParseError, Url};
 
 use super::any_tls;
 use super::reach::Reach;
-use super::resolve::Resolver;
+use super::resolve::{Addresses, Resolver};
 use crate::limits::VALIDATION_TIMEOUT;
 use crate::objects::Identifier;
 use crate::wire::{ErrorKind, Problem};
@@ -103,24 +103,28 @@ impl Http01 {
         request(target, stream).await
     }
 
-    /// The first address that answers. Every address is judged, not only the first: DNS may mix good and bad ones.
+    /// The first address that answers, of whichever family is known first. Every address is judged, not only the first: DNS may mix
+    /// good and bad ones.
     async fn connect(&self, target: &Target) -> Result<TcpStream, Problem> {
-        let addresses = match &target.host {
-            Identifier::Ip(ip) => vec![*ip],
-            Identifier::Dns(name) => self
-                .resolver
-                .addresses(name.as_str())
-                .await
-                .map_err(|error| Problem::new(ErrorKind::Dns, error.to_string()))?,
+        let mut addresses = match &target.host {
+            Identifier::Ip(ip) => Addresses::known(vec![*ip]),
+            Identifier::Dns(name) => self.resolver.addresses(name.as_str()).await,
         };
         let mut tried = Vec::new();
-        for ip in addresses {
-            match self.connect_to(ip, target.port).await {
-                Ok(stream) => return Ok(stream),
-                Err(why) => tried.push(format!("{ip}: {why}")),
+        while let Some(some) = addresses.next().await {
+            for ip in some {
+                match self.connect_to(ip, target.port).await {
+                    Ok(stream) => return Ok(stream),
+                    Err(why) => tried.push(format!("{ip}: {why}")),
+                }
             }
         }
-        Err(Problem::new(ErrorKind::Connection, format!("no connection to {target} ({})", tried.join("; "))))
+        match addresses.failure() {
+            Some(failure) if tried.is_empty() => Err(Problem::new(ErrorKind::Dns, failure.to_string())),
+            Some(_) | None => {
+                Err(Problem::new(ErrorKind::Connection, format!("no connection to {target} ({})", tried.join("; "))))
+            }
+        }
     }
 
     async fn connect_to(&self, ip: IpAddr, port: u16) -> Result<TcpStream, String> {
@@ -160,41 +164,34 @@ fn is_redirect(status: StatusCode) -> bool {
     .contains(&status)
 }
 
-/// An absolute http(s) URL or an absolute path; nothing else is worth following.
+/// A reference of any kind, resolved against where it was found (RFC 9110 section 10.2.2), if it leads to an http(s) URL.
 fn parse_location(from: &Target, location: &str) -> Result<Target, &'static str> {
-    let uri: Uri = location.parse().map_err(|_| "it is no URL")?;
-    let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let Some(authority) = uri.authority() else {
-        return match location.starts_with('/') && !location.starts_with("//") {
-            true => Ok(Target { path, ..from.clone() }),
-            false => Err("it is a relative URL"),
-        };
+    if location.is_empty() {
+        return Err("it is empty");
+    }
+    let url = Url::parse(&from.to_string()).and_then(|base| base.join(location)).map_err(|error| match error {
+        ParseError::InvalidPort => "its port is no number",
+        _ => "it is no URL",
+    })?;
+    let https = match url.scheme() {
+        "http" => false,
+        "https" => true,
+        _ => return Err("it is neither http nor https"),
     };
-    let https = match uri.scheme() {
-        Some(scheme) if *scheme == Scheme::HTTP => false,
-        Some(scheme) if *scheme == Scheme::HTTPS => true,
-        Some(_) | None => return Err("it is neither http nor https"),
-    };
-    if authority.as_str().contains('@') {
+    if !url.username().is_empty() || url.password().is_some() {
         return Err("it carries credentials");
     }
-    let bare = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let host = match bare.parse::<IpAddr>() {
-        Ok(ip) => Identifier::Ip(ip),
-        Err(_) => DnsName::parse(bare)
+    let host = match url.host().ok_or("it has no host")? {
+        Host::Ipv4(ip) => Identifier::Ip(ip.into()),
+        Host::Ipv6(ip) => Identifier::Ip(ip.into()),
+        Host::Domain(name) => DnsName::parse(name)
             .ok()
             .filter(|name| !name.is_wildcard())
             .map(Identifier::Dns)
             .ok_or("its host is no host name")?,
     };
-    // A port that is written but cannot be read must not become the default one.
-    let written = authority.as_str().rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
-    let port = match (authority.port_u16(), written, https) {
-        (Some(port), _, _) => port,
-        (None, true, _) => return Err("its port is no number"),
-        (None, false, true) => 443,
-        (None, false, false) => 80,
-    };
+    let port = url.port_or_known_default().ok_or("it has no port")?;
+    let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
     Ok(Target { https, host, port, path })
 }
 

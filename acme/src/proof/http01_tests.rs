@@ -1,6 +1,7 @@
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::net::Ipv4Addr;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -176,8 +177,8 @@ async fn a_redirect_leads_only_where_validation_may_go() {
         ("ftp://127.0.0.1/", "neither http nor https"),
         ("file:///etc/passwd", ""),
         ("gopher://127.0.0.1:80/", "neither"),
-        ("//127.0.0.1/", ""),
-        ("relative", ""),
+        ("//127.0.0.1:1/", "port"),
+        ("http://127.0.0.1:/", ""),
         ("http://user:password@127.0.0.1/", "credentials"),
         ("http://a_b.example/", "host name"),
         ("http://169.254.169.254/latest/meta-data/", "metadata"),
@@ -220,33 +221,80 @@ async fn a_name_is_tried_at_each_of_its_addresses_and_each_is_judged() {
     assert_eq!(web.count(), 1);
 }
 
+/// OpenSSL's own server, which serves the key authorization at /proof.
+struct OpenSsl {
+    server: std::process::Child,
+    port: u16,
+}
+
+impl Drop for OpenSsl {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+impl OpenSsl {
+    /// With a certificate made by `openssl req`; without a lifetime it is of version 1.
+    fn certificate(home: &std::path::Path, make: &str) {
+        let openssl = |arguments: &str| {
+            let run = Command::new("openssl").args(arguments.split(' ')).current_dir(home).output().unwrap();
+            assert!(run.status.success(), "{arguments}: {}", String::from_utf8_lossy(&run.stderr));
+        };
+        if make.contains("-days") {
+            return openssl(&format!("req -x509 -nodes -keyout key.pem -out cert.pem {make}"));
+        }
+        openssl(&format!("req -new -nodes -keyout key.pem -out csr.pem {make}"));
+        openssl("x509 -req -days 1 -in csr.pem -signkey key.pem -out cert.pem");
+    }
+
+    fn start(home: &std::path::Path, version: &str) -> Self {
+        std::fs::write(home.join("proof"), ok(KEY_AUTHORIZATION)).unwrap();
+        let arguments = "s_server -accept 127.0.0.1:0 -cert cert.pem -key key.pem -cipher DEFAULT:@SECLEVEL=0 -HTTP";
+        let mut server = Command::new("openssl")
+            .args(arguments.split(' '))
+            .arg(version)
+            .current_dir(home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut said = std::io::BufReader::new(server.stdout.take().unwrap());
+        let port = loop {
+            let mut line = String::new();
+            assert_ne!(said.read_line(&mut line).unwrap(), 0, "the server ended");
+            if let Some(address) = line.trim().strip_prefix("ACCEPT ") {
+                break address.rsplit(':').next().unwrap().parse().unwrap();
+            }
+        };
+        Self { server, port }
+    }
+}
+
+/// Certificates that no verifier takes: of version 1, of a weak key, with a critical extension that nobody knows, of another name
+/// and time. Each by OpenSSL, whose server then serves it: rustls would not.
 #[tokio::test]
 async fn a_redirect_to_https_is_followed_without_judging_the_certificate() {
-    let rcgen::CertifiedKey { cert, signing_key } =
-        rcgen::generate_simple_self_signed(vec!["old.example".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(signing_key.serialize_der());
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key.into())
-        .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let https = listener.local_addr().unwrap().port();
-    let server = tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut stream = acceptor.accept(stream).await.unwrap();
-        let mut head = [0u8; 1024];
-        let _ = stream.read(&mut head).await;
-        stream.write_all(ok(KEY_AUTHORIZATION).as_bytes()).await.unwrap();
-        stream.shutdown().await.unwrap();
-    });
-    let web = Web::start(move |path| redirect(&format!("https://127.0.0.1:{https}{path}"))).await;
-    let mut client = client(web.port);
-    client.https_port = https;
-    assert_eq!(client.check(&this_host(), TOKEN, KEY_AUTHORIZATION).await, Ok(()));
-    server.await.unwrap();
+    for (what, make) in [
+        ("of another name", "-newkey rsa:2048 -days 1 -subj /CN=old.example"),
+        ("a weak key", "-newkey rsa:1024 -sha1 -days 1 -subj /CN=weak"),
+        ("an unknown critical extension", "-newkey rsa:2048 -days 1 -subj /CN=odd -addext 1.2.3.4=critical,DER:0500"),
+        ("version 1", "-newkey rsa:2048 -subj /CN=v1"),
+        ("an Ed25519 key", "-newkey ed25519 -days 1 -subj /CN=ed25519"),
+        ("a P-384 key", "-newkey ec -pkeyopt ec_paramgen_curve:P-384 -days 1 -subj /CN=p384"),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        OpenSsl::certificate(home.path(), make);
+        for version in ["-tls1_2", "-tls1_3"] {
+            let server = OpenSsl::start(home.path(), version);
+            let https = server.port;
+            let web = Web::start(move |_| redirect(&format!("https://127.0.0.1:{https}/proof"))).await;
+            let mut client = client(web.port);
+            client.https_port = https;
+            assert_eq!(client.check(&this_host(), TOKEN, KEY_AUTHORIZATION).await, Ok(()), "{what}, {version}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -268,7 +316,7 @@ async fn a_redirect_to_https_where_none_is_spoken_is_a_tls_problem() {
 
 #[test]
 fn a_location_is_read_like_a_browser_would_and_no_further() {
-    let from = Target { https: false, host: this_host(), port: 5002, path: "/a".into() };
+    let from = Target { https: false, host: this_host(), port: 5002, path: "/.well-known/a".into() };
     let read = |location: &str| parse_location(&from, location).map(|target| target.to_string());
     let good: HashMap<&str, &str> = HashMap::from([
         ("/b?c=d", "http://127.0.0.1:5002/b?c=d"),
@@ -277,21 +325,28 @@ fn a_location_is_read_like_a_browser_would_and_no_further() {
         ("https://web.example:443", "https://web.example/"),
         ("http://web.example:81/", "http://web.example:81/"),
         ("http://[2001:db8::1]/b", "http://[2001:db8::1]/b"),
+        ("c", "http://127.0.0.1:5002/.well-known/c"),
+        ("../c", "http://127.0.0.1:5002/c"),
+        ("../../../c", "http://127.0.0.1:5002/c"),
+        ("./c/?d", "http://127.0.0.1:5002/.well-known/c/?d"),
+        ("?c", "http://127.0.0.1:5002/.well-known/a?c"),
+        ("//web.example/c", "http://web.example/c"),
+        ("#c", "http://127.0.0.1:5002/.well-known/a"),
+        ("http://web.example:/x", "http://web.example/x"),
+        ("/c d", "http://127.0.0.1:5002/c%20d"),
     ]);
     for (location, target) in good {
         assert_eq!(read(location).as_deref(), Ok(target), "{location}");
     }
     for bad in [
         "",
-        "b",
-        "?c",
-        "//web.example/",
         "http://",
-        "http:///b",
+        "http://a b/",
         "http://*.web.example/",
         "mailto:a@b",
-        "http://web.example:/x",
         "http://web.example:0x50/",
+        "http://user@web.example/",
+        "http://:secret@web.example/",
     ] {
         assert!(read(bad).is_err(), "{bad}: {:?}", read(bad));
     }

@@ -5,19 +5,23 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::system_conf::read_system_conf;
 
 /// One query to one server; the check as a whole has its own limit.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(3);
-/// Tries per query: a lost datagram is not a wrong answer.
-const QUERY_ATTEMPTS: usize = 2;
+/// Each server is asked as often, one after the other: a lost datagram is not a wrong answer.
+const QUERY_ROUNDS: usize = 2;
 /// Addresses tried for one name.
 const ADDRESSES_MAX: usize = 8;
 /// Largest hosts file read.
@@ -25,8 +29,54 @@ const HOSTS_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Where names are looked up.
 pub struct Resolver {
-    dns: TokioResolver,
+    /// One per server, in the order of the configuration.
+    servers: Vec<TokioResolver>,
     hosts: Option<PathBuf>,
+}
+
+/// The addresses of one host, bounded, some at a time.
+pub struct Addresses<'a> {
+    asked: FuturesUnordered<Asked<'a>>,
+    known: Vec<IpAddr>,
+    left: usize,
+    failure: Option<LookupError>,
+}
+
+type Asked<'a> = Pin<Box<dyn Future<Output = Result<Lookup, LookupError>> + Send + 'a>>;
+
+impl Addresses<'_> {
+    /// Those that nobody has to be asked for.
+    pub fn known(known: Vec<IpAddr>) -> Self {
+        Self { asked: FuturesUnordered::new(), known, left: 0, failure: None }
+    }
+
+    /// The next that are known; none when there are no more.
+    pub async fn next(&mut self) -> Option<Vec<IpAddr>> {
+        if !self.known.is_empty() {
+            return Some(std::mem::take(&mut self.known));
+        }
+        while let Some(answer) = self.asked.next().await {
+            match answer {
+                Ok(lookup) => {
+                    let each = lookup.answers().iter().filter_map(|record| record.data.ip_addr());
+                    let found: Vec<IpAddr> = each.take(self.left).collect();
+                    self.left -= found.len();
+                    if !found.is_empty() {
+                        return Some(found);
+                    }
+                }
+                // That one family has none says nothing of the other; that one could not be asked is why there is nothing.
+                Err(failure @ LookupError::Failed(..)) => self.failure = Some(failure),
+                Err(LookupError::Absent(_)) => {}
+            }
+        }
+        None
+    }
+
+    /// Why there was none, where there was none.
+    pub fn failure(&self) -> Option<&LookupError> {
+        self.failure.as_ref()
+    }
 }
 
 /// One CAA record.
@@ -60,36 +110,41 @@ impl Resolver {
     /// Over these servers; none: the system's (/etc/resolv.conf). With `hosts`, that file answers first.
     pub fn new(servers: &[SocketAddr], hosts: Option<PathBuf>) -> Result<Self, ResolverError> {
         let refused = |error: NetError| ResolverError(error.to_string());
-        let mut builder = match servers {
-            [] => TokioResolver::builder_tokio().map_err(refused)?,
-            _ => {
-                let config = ResolverConfig::from_parts(None, Vec::new(), servers.iter().map(name_server).collect());
-                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            }
+        let (configs, options) = match servers {
+            [] => read_system_conf().map(|(config, options)| (config.name_servers, options)).map_err(refused)?,
+            _ => (servers.iter().map(name_server).collect(), ResolverOpts::default()),
         };
-        tune(builder.options_mut());
-        Ok(Self { dns: builder.build().map_err(refused)?, hosts })
+        if configs.is_empty() {
+            return Err(ResolverError("/etc/resolv.conf names no server; name some in [acme] resolvers".to_owned()));
+        }
+        let alone = |server: NameServerConfig| {
+            let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+            let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+            *builder.options_mut() = options.clone();
+            tune(builder.options_mut());
+            builder.build().map_err(refused)
+        };
+        Ok(Self { servers: configs.into_iter().map(alone).collect::<Result<_, _>>()?, hosts })
     }
 
-    /// The addresses of a host, IPv6 first, bounded.
-    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
-        let what = || format!("address of {host}");
+    /// The addresses of a host, as they become known: both families are asked at once, and who answers first is given first, so that
+    /// a resolver that drops one kind of question delays nobody.
+    pub async fn addresses(&self, host: &str) -> Addresses<'_> {
+        let what = format!("address of {host}");
         if let Some(found) = self.in_hosts_file(host).await.filter(|found| !found.is_empty()) {
-            return Ok(found);
+            return Addresses::known(found);
         }
         if is_localhost(host) {
             // RFC 6761 section 6.3: never asked of a server. Who wants it turns on use_hosts_file.
-            return Err(LookupError::Absent(format!("{} (localhost is only resolved with use_hosts_file)", what())));
+            let why = LookupError::Absent(format!("{what} (localhost is only resolved with use_hosts_file)"));
+            return Addresses { failure: Some(why), ..Addresses::known(Vec::new()) };
         }
-        let (v6, v4) = tokio::join!(self.query(host, RecordType::AAAA), self.query(host, RecordType::A));
-        let failure = [&v6, &v4].into_iter().find_map(|answer| answer.as_ref().err().cloned());
-        let each = [v6, v4].into_iter().flatten().flat_map(|answer| answer.answers().to_vec());
-        let found: Vec<IpAddr> = each.filter_map(|record| record.data.ip_addr()).take(ADDRESSES_MAX).collect();
-        match (found.is_empty(), failure) {
-            (false, _) => Ok(found),
-            (true, Some(failure @ LookupError::Failed(..))) => Err(failure),
-            (true, Some(LookupError::Absent(_)) | None) => Err(LookupError::Absent(what())),
-        }
+        let ask = |kind| -> Asked<'_> {
+            let host = host.to_owned();
+            Box::pin(async move { self.query(&host, kind).await })
+        };
+        let asked = [RecordType::AAAA, RecordType::A].into_iter().map(ask).collect();
+        Addresses { asked, known: Vec::new(), left: ADDRESSES_MAX, failure: Some(LookupError::Absent(what)) }
     }
 
     /// The TXT records of a name, each with its strings joined (RFC 8555 section 8.4), CNAMEs followed.
@@ -117,10 +172,18 @@ impl Resolver {
         // The final dot keeps the search list out of it.
         let absolute = Name::from_ascii(format!("{name}."));
         let absolute = absolute.map_err(|error| LookupError::Failed(what(), error.to_string()))?;
-        self.dns.lookup(absolute, kind).await.map_err(|error| match error {
-            NetError::Dns(DnsError::NoRecordsFound(_)) => LookupError::Absent(what()),
-            other => LookupError::Failed(what(), other.to_string()),
-        })
+        let mut failure = String::new();
+        for _ in 0..QUERY_ROUNDS {
+            for server in &self.servers {
+                match server.lookup(absolute.clone(), kind).await {
+                    Ok(answer) => return Ok(answer),
+                    // "There is none" is an answer. That a server does not want to (REFUSED), cannot (SERVFAIL) or is away is none.
+                    Err(NetError::Dns(DnsError::NoRecordsFound(_))) => return Err(LookupError::Absent(what())),
+                    Err(error) => failure = error.to_string(),
+                }
+            }
+        }
+        Err(LookupError::Failed(what(), failure))
     }
 
     /// Read anew each time: it is small, and an operator who edits it expects the next check to see it.
@@ -145,7 +208,8 @@ impl Resolver {
 
 fn tune(options: &mut ResolverOpts) {
     options.timeout = QUERY_TIMEOUT;
-    options.attempts = QUERY_ATTEMPTS;
+    // The rounds are ours: hickory takes the first failure among its servers for the answer of all.
+    options.attempts = 0;
     // A client that corrects its record asks again at once; a cached wrong answer would refuse it.
     options.cache_size = 0;
     options.use_hosts_file = ResolveHosts::Never;
@@ -192,7 +256,10 @@ fn in_hosts(text: &str, host: &str) -> Vec<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use hickory_resolver::proto::rr::rdata::A;
+
     use super::*;
+    use crate::test_common::dns::{Answer, Dns};
 
     #[test]
     fn a_hosts_file_is_read_as_the_system_reads_it() {
@@ -205,16 +272,60 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_server_that_does_not_answer_the_question_is_followed_by_the_next() {
+        let (first, second) = (Dns::start().await, Dns::start().await);
+        second.txt("web.example", &["there"]);
+        let resolver = Resolver::new(&[first.address, second.address], None).unwrap();
+        for answer in [Answer::Refused, Answer::Broken] {
+            first.set("web.example", answer);
+            assert_eq!(resolver.txt("web.example").await, Ok(vec![b"there".to_vec()]));
+        }
+        first.txt("web.example", &["here"]);
+        assert_eq!(resolver.txt("web.example").await, Ok(vec![b"here".to_vec()]), "the first that answers is asked");
+        first.remove("web.example");
+        assert!(
+            matches!(resolver.txt("web.example").await, Err(LookupError::Absent(_))),
+            "that there is none is an answer"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_first_family_that_is_known_is_given_at_once() {
+        let dns = Dns::start().await;
+        let v4 = IpAddr::from(std::net::Ipv4Addr::new(192, 0, 2, 7));
+        dns.set("web.example", Answer::OnlyTo(RecordType::A, vec![RData::A(A(std::net::Ipv4Addr::new(192, 0, 2, 7)))]));
+        let resolver = Resolver::new(&[dns.address], None).unwrap();
+        let mut addresses = resolver.addresses("web.example").await;
+        assert_eq!(addresses.next().await, Some(vec![v4]));
+        assert_eq!(addresses.asked.len(), 1, "nobody waited for the other family");
+    }
+
+    #[tokio::test]
+    async fn a_host_without_addresses_is_told_from_one_that_could_not_be_looked_up() {
+        let dns = Dns::start().await;
+        dns.txt("text.example", &["only"]);
+        dns.set("broken.example", Answer::Broken);
+        let resolver = Resolver::new(&[dns.address], None).unwrap();
+        for (host, is_absent) in [("text.example", true), ("nobody.example", true), ("broken.example", false)] {
+            let mut addresses = resolver.addresses(host).await;
+            assert_eq!(addresses.next().await, None, "{host}");
+            assert_eq!(matches!(addresses.failure(), Some(LookupError::Absent(_))), is_absent, "{host}");
+        }
+    }
+
+    #[tokio::test]
     async fn localhost_is_nobody_without_the_hosts_file() {
         let resolver = Resolver::new(&["127.0.0.1:9".parse().unwrap()], None).unwrap();
         for host in ["localhost", "a.localhost"] {
-            assert!(matches!(resolver.addresses(host).await, Err(LookupError::Absent(_))), "{host}");
+            let mut addresses = resolver.addresses(host).await;
+            assert_eq!(addresses.next().await, None, "{host}");
+            assert!(matches!(addresses.failure(), Some(LookupError::Absent(_))), "{host}");
         }
     }
 
     #[tokio::test]
     async fn localhost_is_this_host_with_the_hosts_file() {
         let resolver = Resolver::new(&["127.0.0.1:9".parse().unwrap()], Some("/nowhere/hosts".into())).unwrap();
-        assert_eq!(resolver.addresses("a.localhost").await.unwrap().len(), 2);
+        assert_eq!(resolver.addresses("a.localhost").await.next().await.map(|found| found.len()), Some(2));
     }
 }

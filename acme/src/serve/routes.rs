@@ -20,7 +20,7 @@ use crate::acts::{accounts, authorizations, issue, orders, revoke};
 use crate::gate::{AcmeState, ByAccount, ByEither, ByKey, actor_id};
 use crate::limits::RETRY_AFTER_PROCESSING_SECS;
 use crate::objects::{Account, Order, OrderStatus, store_problem};
-use crate::wire::Problem;
+use crate::wire::{ErrorKind, Problem};
 
 const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
 
@@ -51,13 +51,38 @@ pub fn router(state: AcmeState) -> Router {
         .with_state(state)
 }
 
-/// Replay-Nonce and Link rel=index on every response, and nothing of it cached.
+impl AcmeState {
+    /// A refusal from before this room (too many requests at once, a deadline), as an ACME client reads it: a problem of RFC 8555
+    /// with a nonce, so that the client tries again instead of giving up.
+    pub fn refusal(&self, status: u16, detail: &str, retry_after_secs: Option<u32>) -> Response {
+        let kind = match status {
+            400..=499 => ErrorKind::Malformed,
+            _ => ErrorKind::ServerInternal,
+        };
+        let problem = Problem { retry_after_secs, ..Problem::new(kind, detail).with_status(status) };
+        let mut response = problem.into_response();
+        self.decorate(&mut response, true);
+        response
+    }
+
+    fn decorate(&self, response: &mut Response, wants_nonce: bool) {
+        let headers = response.headers_mut();
+        if wants_nonce {
+            put(headers, REPLAY_NONCE, &self.nonces().mint());
+        }
+        put(headers, header::LINK, &format!("<{}>;rel=\"index\"", self.urls().directory()));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+/// Link rel=index on every response and nothing of it cached; a nonce on those to whom it is of use.
+///
+/// RFC 8555 section 6.5: a nonce on every answer to a POST. A GET of the directory gets none: it is not the request of somebody who
+/// is about to sign, and clients have taken that nonce for one that they had asked for.
 async fn decorate(State(state): State<AcmeState>, request: axum::extract::Request, next: Next) -> Response {
+    let wants_nonce = request.method() == http::Method::POST || request.uri().path() == "/new-nonce";
     let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    put(headers, REPLAY_NONCE, &state.nonces().mint());
-    put(headers, header::LINK, &format!("<{}>;rel=\"index\"", state.urls().directory()));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    state.decorate(&mut response, wants_nonce);
     response
 }
 

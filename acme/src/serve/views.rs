@@ -43,7 +43,7 @@ pub fn authz(authz: &Authz, urls: &Urls, now: Timestamp) -> Value {
         "identifier": authz.identifier.shown(),
         "status": authz.status_at(now).as_str(),
         "expires": authz.expires.rfc3339(),
-        "challenges": authz.challenges.iter().map(|each| challenge(authz, each, urls)).collect::<Vec<_>>(),
+        "challenges": authz.shown_challenges().map(|each| challenge(authz, each, urls)).collect::<Vec<_>>(),
     });
     if authz.identifier.is_wildcard() {
         // "This field MUST be present and true for authorizations created as a result of a newOrder request containing a DNS

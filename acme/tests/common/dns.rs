@@ -18,6 +18,10 @@ pub enum Answer {
     Records(Vec<RData>),
     /// SERVFAIL.
     Broken,
+    /// REFUSED.
+    Refused,
+    /// These records to questions of this type, and nothing at all to others.
+    OnlyTo(RecordType, Vec<RData>),
     /// Nothing at all.
     Silent,
 }
@@ -93,8 +97,10 @@ fn answer(query: &Message, zone: &HashMap<String, Answer>) -> Option<Message> {
     match zone.get(&name) {
         None => reply.metadata.response_code = ResponseCode::NXDomain,
         Some(Answer::Broken) => reply.metadata.response_code = ResponseCode::ServFail,
+        Some(Answer::Refused) => reply.metadata.response_code = ResponseCode::Refused,
         Some(Answer::Silent) => return None,
-        Some(Answer::Records(records)) => {
+        Some(Answer::OnlyTo(kind, _)) if *kind != asked.query_type() => return None,
+        Some(Answer::Records(records) | Answer::OnlyTo(_, records)) => {
             let fits = |data: &&RData| [asked.query_type(), RecordType::CNAME].contains(&data.record_type());
             for data in records.iter().filter(fits) {
                 reply.add_answer(Record::from_rdata(asked.name().clone(), 60, data.clone()));

@@ -11,9 +11,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
+use acme::AcmeState;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http::uri::Authority;
 use http::{HeaderName, HeaderValue, Version, header};
 use policy::{Share, Shares, network};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -44,13 +46,25 @@ pub(crate) struct Edge {
     metrics: Arc<Metrics>,
     under_way: Arc<Semaphore>,
     shares: Arc<Shares<IpAddr>>,
+    /// Who speaks to ACME clients, where ACME is served.
+    acme: Option<AcmeState>,
 }
 
 impl Edge {
     /// The layer's state with these bounds.
-    pub(crate) fn new(limits: &Limits, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub(crate) fn new(limits: &Limits, metrics: Arc<Metrics>, acme: Option<AcmeState>) -> Arc<Self> {
         let (under_way, shares) = (Arc::new(Semaphore::new(limits.requests)), Shares::new(limits.requests_per_address));
-        Arc::new(Self { under_way, shares, limits: limits.clone(), metrics })
+        Arc::new(Self { under_way, shares, limits: limits.clone(), metrics, acme })
+    }
+
+    /// A problem in the words of whoever asked: an ACME client reads ACME's, and goes on with the nonce that comes with it.
+    fn refusal(&self, asked_acme: bool, problem: Problem) -> Response {
+        match &self.acme {
+            Some(acme) if asked_acme => {
+                acme.refusal(problem.kind().status().as_u16(), problem.detail(), problem.retry_after_secs())
+            }
+            Some(_) | None => problem.into_response(),
+        }
     }
 
     /// A place for a request from here, until its answer is sent.
@@ -75,21 +89,18 @@ pub(crate) async fn guard(State(edge): State<Arc<Edge>>, request: Request, next:
     let started = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = match edge.place(&request) {
-        Some(_) if !has_one_host(&request) => {
-            Problem::new(Kind::Malformed, "An HTTP/1.1 request has one Host header (RFC 9112 section 3.2).")
-                .into_response()
-        }
-        Some(_) if has_control_characters(request.uri()) => {
-            Problem::new(Kind::Malformed, "A path or a query has no control characters in it, percent-encoded or not.")
-                .into_response()
-        }
-        Some(place) => edge.answer(request, next).await.map(|body| Keeping::body(body, place)),
-        None => {
+    let asked_acme = request.uri().path().starts_with("/acme/");
+    let answer = match (edge.place(&request), plain_fault(&request)) {
+        (Some(_), Some(fault)) => Err(Problem::new(Kind::Malformed, fault)),
+        (Some(place), None) => edge.answer(request, next).await.map(|response| (response, place)),
+        (None, _) => {
             edge.metrics.shed();
-            Problem::new(Kind::Unavailable, "As many requests are under way as the service works on at once.")
-                .into_response()
+            Err(Problem::new(Kind::Unavailable, "As many requests are under way as the service works on at once."))
         }
+    };
+    let mut response = match answer {
+        Ok((response, place)) => response.map(|body| Keeping::body(body, place)),
+        Err(problem) => edge.refusal(asked_acme, problem),
     };
     for (name, value) in &HEADERS {
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
@@ -102,29 +113,59 @@ pub(crate) async fn guard(State(edge): State<Arc<Edge>>, request: Request, next:
 
 impl Edge {
     /// The handler's answer, or that it panicked or took too long.
-    async fn answer(&self, request: Request, next: Next) -> Response {
+    async fn answer(&self, request: Request, next: Next) -> Result<Response, Problem> {
         match tokio::time::timeout(self.limits.request, caught(next.run(request))).await {
-            Ok(Ok(response)) => response,
+            Ok(Ok(response)) => Ok(response),
             Ok(Err(Panicked)) => {
                 self.metrics.panicked();
                 let reference = reference();
                 tracing::error!(reference, "a handler panicked");
-                Problem::new(Kind::Internal, format!("The log of the service says why, under reference {reference}."))
-                    .into_response()
+                Err(Problem::new(
+                    Kind::Internal,
+                    format!("The log of the service says why, under reference {reference}."),
+                ))
             }
-            Err(_elapsed) => Problem::new(
+            Err(_elapsed) => Err(Problem::new(
                 Kind::TimedOut,
                 "What was begun goes on: look in the register before asking for the same again.",
-            )
-            .into_response(),
+            )),
         }
     }
 }
 
-/// RFC 9112 section 3.2: an HTTP/1.1 request without Host, or with two, is answered 400: what stands before us and we ourselves
-/// might otherwise take it for two different requests.
+/// What is wrong with a request before anybody reads it: what stands before us and we ourselves might take it for two different
+/// ones.
+fn plain_fault(request: &Request) -> Option<&'static str> {
+    if !has_one_host(request) {
+        Some("A request has one Host header, with a host and perhaps a port (RFC 9112 section 3.2).")
+    } else if request.headers().get_all(header::AUTHORIZATION).iter().count() > 1 {
+        Some("A request has at most one Authorization header (RFC 9110 section 11.6.2).")
+    } else if has_control_characters(request.uri()) {
+        Some("A path or a query has no control characters in it, percent-encoded or not.")
+    } else {
+        None
+    }
+}
+
+/// RFC 9112 section 3.2: an HTTP/1.1 request without Host, with two, or with one that is none, is answered 400. In HTTP/2 the
+/// authority stands elsewhere, and a Host beside it says the same (RFC 9113 section 8.3.1).
 fn has_one_host(request: &Request) -> bool {
-    request.version() != Version::HTTP_11 || request.headers().get_all(header::HOST).iter().count() == 1
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next(), request.version()) {
+        (Some(host), None, Version::HTTP_2) => {
+            request.uri().authority().is_none_or(|authority| authority.as_str().as_bytes() == host.as_bytes())
+        }
+        (Some(host), None, _) => is_host(host),
+        (None, _, version) => version != Version::HTTP_11,
+        (Some(_), Some(_), _) => false,
+    }
+}
+
+/// A host that is not empty, and a port that is a number, if any.
+fn is_host(value: &HeaderValue) -> bool {
+    let Ok(authority) = Authority::try_from(value.as_bytes()) else { return false };
+    let port = authority.as_str().strip_prefix(authority.host()).unwrap_or("@");
+    !authority.host().is_empty() && (port.is_empty() || port == ":" || authority.port_u16().is_some())
 }
 
 /// No name, cursor or number of ours has one, and one database would hold it where another would not. Undecodable bytes are left to
@@ -184,7 +225,7 @@ mod tests {
 
     fn router(limits: Limits) -> (Router, Arc<Metrics>) {
         let metrics = Arc::new(Metrics::new());
-        let edge = Edge::new(&limits, Arc::clone(&metrics));
+        let edge = Edge::new(&limits, Arc::clone(&metrics), None);
         let router = Router::new()
             .route("/panics", get(|| async { panic!("a planted bug") as () }))
             .route("/answers", get(|| async { "an answer" }))
@@ -255,6 +296,32 @@ mod tests {
         let held = from(1).await;
         assert_eq!(from(1).await.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!((held.status(), from(2).await.status()), (StatusCode::OK, StatusCode::OK));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_two_readers_read_differently_reaches_no_handler() {
+        let (router, _) = router(Limits::default());
+        let sent = async |headers: &[(&str, &str)], version| {
+            let mut request = Request::builder().uri("/answers").version(version);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(Body::empty()).expect("a request");
+            router.clone().oneshot(request).await.expect("infallible").status().as_u16()
+        };
+        for host in ["localhost", "localhost:8443", "ca.example.internal", "127.0.0.1:1", "[::1]:8443", "a:"] {
+            assert_eq!(sent(&[("host", host)], Version::HTTP_11).await, 200, "{host}");
+        }
+        for host in ["", ":8443", "a b", "a/b", "a:b", "a:99999", "user@a", "[::1", "a?b", "a#b", "http://a"] {
+            assert_eq!(sent(&[("host", host)], Version::HTTP_11).await, 400, "{host}");
+        }
+        assert_eq!(sent(&[], Version::HTTP_11).await, 400);
+        assert_eq!(sent(&[("host", "a"), ("host", "a")], Version::HTTP_11).await, 400);
+        assert_eq!(sent(&[("host", "a"), ("host", "a")], Version::HTTP_2).await, 400);
+        assert_eq!(sent(&[], Version::HTTP_2).await, 200);
+        let one = ("authorization", "Bearer a");
+        assert_eq!(sent(&[("host", "a"), one], Version::HTTP_11).await, 200);
+        assert_eq!(sent(&[("host", "a"), one, one], Version::HTTP_11).await, 400);
     }
 
     #[tokio::test]

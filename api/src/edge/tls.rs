@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use ca::{Authority, CaError, CertifyRequest, Csr};
+use ca::{Authority, CaError, CertifyRequest, Csr, Lifetime};
 use policy::{Actor, Name, Owner, Timestamp, Validity, World};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustls::RootCertStore;
@@ -137,7 +137,7 @@ impl ServerCertificate {
             csr,
             names: Some(self.names.clone()),
             proven: BTreeSet::new(),
-            validity_secs: None,
+            lifetime: Lifetime::ByProfile,
             renew: false,
         };
         let issued = self.authority.certify(&Actor::system("server"), wish).await.map_err(TlsError::NotIssued)?;

@@ -5,7 +5,7 @@
 
 use axum::extract::{Request, State as Shared};
 use axum::response::Response;
-use ca::{CertifyRequest, Csr, Published, RevocationReason};
+use ca::{CertifyRequest, Csr, Lifetime, Published, RevocationReason};
 use http::{HeaderValue, StatusCode, header};
 use policy::{Action, Name, Owner, Resource, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -182,7 +182,8 @@ impl Certificate {
 /// Issues a certificate from a CSR: JSON, or a bare `application/pkcs10` body (PEM or DER) with `?profile=&owner=`.
 #[utoipa::path(post, path = "/api/v1/certificates", tag = "certificates", operation_id = "issueCertificate", params(BareParams),
     request_body(content((NewCertificate = "application/json"), (String = "application/pkcs10"))),
-    responses((status = 201, description = "Issued; a PEM chain where the request was bare", body = Certificate)))]
+    responses((status = 201, description = "Issued; a PEM chain where the request was bare",
+        content((Certificate = "application/json"), (String = "application/pem-certificate-chain")))))]
 pub(crate) async fn post(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
@@ -216,7 +217,7 @@ fn wish(new: NewCertificate) -> Result<CertifyRequest, Problem> {
         csr: csr(new.csr.as_bytes())?,
         names: new.names,
         proven: Default::default(),
-        validity_secs: new.validity_secs,
+        lifetime: new.validity_secs.into(),
         renew: new.renew,
     })
 }
@@ -232,7 +233,7 @@ fn bare_wish(params: BareParams, body: &[u8]) -> Result<CertifyRequest, Problem>
         csr,
         names: None,
         proven: Default::default(),
-        validity_secs: None,
+        lifetime: Lifetime::ByProfile,
         renew: false,
     })
 }
@@ -319,7 +320,8 @@ pub(crate) struct CertificateList {
 
 /// Lists credentials, the newest first, or with `expiring_secs` the first to expire first.
 #[utoipa::path(get, path = "/api/v1/certificates", tag = "certificates", operation_id = "listCertificates", params(ListParams),
-    responses((status = 200, description = "A page; with format=csv as text/csv", body = CertificateList)))]
+    responses((status = 200, description = "A page; with format=csv the same as comma-separated values",
+        content((CertificateList = "application/json"), (String = "text/csv")))))]
 pub(crate) async fn list(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
@@ -506,7 +508,7 @@ pub(crate) struct ShownState {
 /// Revokes a certificate that is shown, also one that the register lost: a CA of this authority signed it.
 #[utoipa::path(post, path = "/api/v1/certificates/revoke", tag = "certificates", operation_id = "revokeShownCertificate",
     request_body = ShownWish, responses((status = 200, description = "Revoked", body = ShownState),
-        (status = 400, description = "No CA of this authority signed it"), (status = 409, description = "Revoked before")))]
+        (status = 422, description = "No CA of this authority signed it"), (status = 409, description = "Revoked before")))]
 pub(crate) async fn revoke_shown(
     Shared(app): Shared<App>,
     Caller(actor): Caller,

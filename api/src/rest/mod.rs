@@ -14,6 +14,9 @@ pub(crate) mod audit;
 mod status;
 pub mod tokens;
 
+mod refusals;
+mod shapes;
+
 mod openapi;
 mod routes;
 

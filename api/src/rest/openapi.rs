@@ -8,6 +8,8 @@ use http::StatusCode;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use super::refusals::{Problem, Refusals};
+use super::shapes::Shapes;
 use super::{audit, certificates, code, ssh, status, tokens};
 use crate::intake::typed;
 
@@ -24,7 +26,8 @@ use crate::intake::typed;
         ssh::user, ssh::host, code::post_key, code::list_keys, code::sign, tokens::post, tokens::list, tokens::delete,
         audit::list, audit::show, audit::text, status::whoami, status::status, status::metrics,
     ),
-    modifiers(&Credentials),
+    components(schemas(Problem)),
+    modifiers(&Credentials, &Refusals, &Shapes),
     security(("token" = []), ("client_certificate" = []))
 )]
 struct Document;

@@ -140,7 +140,8 @@ pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> R
 
 /// The counters, in the OpenMetrics text format.
 #[utoipa::path(get, path = "/metrics", tag = "status", operation_id = "metrics",
-    responses((status = 200, description = "OpenMetrics text", body = String, content_type = "text/plain")))]
+    responses((status = 200, description = "The figures",
+        content((String = "application/openmetrics-text"), (String = "text/plain")))))]
 pub(crate) async fn metrics(Shared(app): Shared<App>, Caller(actor): Caller) -> Result<Response, Problem> {
     let grant = app.authorize(&actor, Action::ReadStatus, Resource::plain(ResourceKind::Status)).await?;
     let readings = app.lookout().readings(&grant).await.unwrap_or_else(|problem| {

@@ -117,7 +117,7 @@ pub async fn serve(
     let plain = Door {
         listener: http,
         tls: None,
-        app: finished(public::routes(), &config.limits, &metrics, &app),
+        app: finished(public::routes(), None, &config.limits, &metrics, &app),
         limits: config.limits.clone(),
         connections: metrics.http(),
     };
@@ -130,7 +130,7 @@ pub async fn serve(
     let secure = Door {
         listener: https,
         tls: Some(tls),
-        app: finished(routes::all(acme.clone()), &config.limits, &metrics, &app),
+        app: finished(routes::all(acme.clone()), acme.clone(), &config.limits, &metrics, &app),
         limits: config.limits.clone(),
         connections: metrics.https(),
     };
@@ -202,8 +202,14 @@ fn watch(shutdown: impl Future<Output = ()> + Send + 'static) -> CancellationTok
 }
 
 /// Routes with what every request passes.
-fn finished(routes: Router<App>, limits: &Limits, metrics: &Arc<Metrics>, app: &App) -> Router {
-    let edge = Edge::new(limits, Arc::clone(metrics));
+fn finished(
+    routes: Router<App>,
+    acme: Option<AcmeState>,
+    limits: &Limits,
+    metrics: &Arc<Metrics>,
+    app: &App,
+) -> Router {
+    let edge = Edge::new(limits, Arc::clone(metrics), acme);
     routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)

@@ -45,6 +45,28 @@ async fn closed(stream: &mut (impl AsyncReadExt + Unpin)) -> Vec<u8> {
     read
 }
 
+/// Whoever is one too many is told so in the words that its client knows: an ACME client gets a problem of RFC 8555 and a nonce.
+#[tokio::test]
+async fn overload_is_said_in_the_words_of_whoever_asked() {
+    let server = Server::with(Limits { requests: 0, ..Limits::default() }).await;
+    let client = client().build().expect("a client");
+    for (path, kind, nonces) in [
+        ("/acme/new-order", "urn:ietf:params:acme:error:serverInternal", 1),
+        ("/acme/nothing", "urn:ietf:params:acme:error:serverInternal", 1),
+        ("/api/v1/status", "urn:chancery:problem:unavailable", 0),
+        ("/acmeother", "urn:chancery:problem:unavailable", 0),
+    ] {
+        let answer = client.post(server.url(path)).send().await.expect("an answer");
+        assert_eq!(answer.status(), 503, "{path}");
+        assert_eq!(answer.headers()["retry-after"], "1", "{path}");
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(answer.headers().get_all("replay-nonce").iter().count(), nonces, "{path}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
+        let problem: serde_json::Value = answer.json().await.expect("a problem");
+        assert_eq!(problem["type"], kind, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn a_handshake_that_never_comes_is_ended() {
     let server = Server::with(Limits { handshake: SHORT, ..Limits::default() }).await;

@@ -21,7 +21,7 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsag
 
 use crate::checks::{Checked, Checks};
 use crate::craft::ca::{self, CaPlan};
-use crate::craft::leaf::{self, Leaf, LeafRequest, Subject, Under};
+use crate::craft::leaf::{self, Leaf, LeafRequest, Lifetime, Subject, Under};
 use crate::craft::ssh::{self, Ssh, SshFacts};
 use crate::drafting::Draft;
 use crate::encode::algorithm::identifier;
@@ -123,7 +123,7 @@ impl Bench {
         let request = LeafRequest {
             key,
             subject: Subject::ByProfile(None),
-            validity_secs: Some(3600),
+            lifetime: Lifetime::Secs(3600),
             details: json!({}),
             renews: None,
         };

@@ -15,6 +15,25 @@ pub(crate) fn validity(now: Timestamp, secs: i64, issuer: Option<Validity>) -> R
     Validity::new(not_before, not_after).map_err(|_| DraftError::new("validity", "its issuer has expired"))
 }
 
+/// From when to when something holds whose last second is asked for: it ends then and at no other time. It begins as early as it
+/// would otherwise, unless it would then be longer than `secs_max`.
+pub(crate) fn until(now: Timestamp, end: Timestamp, secs_max: i64, issuer: Validity) -> Result<Validity, DraftError> {
+    let refused = |why: String| DraftError::new("validity", why);
+    if end < now {
+        return Err(refused(format!("it would end at {end}, which has passed")));
+    }
+    if end > issuer.not_after() {
+        return Err(refused(format!("it would end at {end}, after its issuer, which ends at {}", issuer.not_after())));
+    }
+    let secs = end.since(now).saturating_add(1);
+    let earliest = end.plus_secs(1 - secs_max).max(issuer.not_before());
+    let not_before = now.plus_secs(-BACKDATE_SECS_MAX.min(secs / 20)).max(earliest);
+    if not_before > now {
+        return Err(refused(format!("it would end at {end}; {secs_max} s is the longest lifetime")));
+    }
+    Validity::new(not_before, end).map_err(|why| refused(why.to_string()))
+}
+
 /// A minute: the skew between hosts that keep time at all.
 pub(crate) const BACKDATE_SECS_MAX: i64 = 60;
 
@@ -30,6 +49,26 @@ mod tests {
             let validity = validity(NOW, secs, None).unwrap();
             assert_eq!((validity.secs(), NOW.since(validity.not_before())), (secs, early));
         }
+    }
+
+    #[test]
+    fn an_end_that_is_asked_for_is_the_end_or_is_refused() {
+        let issuer = Validity::new(NOW.plus_secs(-10_000), NOW.plus_secs(10_000)).unwrap();
+        for (secs, early) in [(0, 0), (119, 6), (3_599, 60), (3_600, 59), (3_659, 0), (3_660, 0)] {
+            let Ok(validity) = until(NOW, NOW.plus_secs(secs), 3_660, issuer) else {
+                assert_eq!(secs, 3_660, "longer than the longest by one second");
+                continue;
+            };
+            assert_eq!(
+                (validity.not_after(), NOW.since(validity.not_before())),
+                (NOW.plus_secs(secs), early),
+                "{secs}"
+            );
+        }
+        assert!(until(NOW, NOW.plus_secs(-1), 3_660, issuer).is_err(), "in the past");
+        assert!(until(NOW, NOW.plus_secs(10_001), 20_000, issuer).is_err(), "after its issuer");
+        let young = Validity::new(NOW.plus_secs(-10), NOW.plus_secs(10_000)).unwrap();
+        assert_eq!(until(NOW, NOW.plus_secs(5_000), 9_000, young).unwrap().not_before(), young.not_before());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use ca::{Authority, CertifyRequest, CreateConfig, Csr, Parts, Profiles, Urls};
+use ca::{Authority, CertifyRequest, CreateConfig, Csr, Lifetime, Parts, Profiles, Urls};
 use hsm::Pool;
 use hsm::testing::TestToken;
 use policy::{Actor, Instance, Owner, OwnerRules, Policies, Proof, Role, Timestamp, World};
@@ -139,7 +139,7 @@ pub fn server_request(names: &[&str]) -> CertifyRequest {
         csr: csr(names),
         names: None,
         proven: BTreeSet::new(),
-        validity_secs: None,
+        lifetime: Lifetime::ByProfile,
         renew: false,
     }
 }

@@ -1,11 +1,11 @@
 //! TLS certificates, judged by openssl, webpki and x509-parser.
 
-use ca::{CaError, CreateConfig, Csr, RevocationReason};
+use ca::{CaError, CreateConfig, Csr, Lifetime, Prospect, RevocationReason};
 use hsm::KeyKind;
 use policy::{Name, Role, Timestamp, World};
 use store::{Issued, State};
 
-use crate::house::{House, accepts, actor, admin, csr, csr_pem, refuses, server_request};
+use crate::house::{House, accepts, actor, admin, csr, csr_pem, owner, refuses, server_request};
 
 fn openssl_verify(house: &House, issued: &Issued, purpose: &str) -> String {
     let (leaf, chain, roots) = house.chain_files(issued);
@@ -112,7 +112,7 @@ async fn a_lifetime_is_what_was_asked_for_to_the_second() {
     let house = House::at("2027-03-01T12:00:00Z").await;
     for secs in [120, 3600, 90 * 86_400] {
         let mut request = server_request(&["www.example.com"]);
-        request.validity_secs = Some(secs);
+        request.lifetime = Lifetime::Secs(secs);
         let issued = house.authority.certify(&admin(), request).await.unwrap();
         let (_, certificate) =
             x509_parser::parse_x509_certificate(Box::leak(issued.x509_der().into_boxed_slice())).unwrap();
@@ -123,7 +123,7 @@ async fn a_lifetime_is_what_was_asked_for_to_the_second() {
     }
     for secs in [0, 59, 90 * 86_400 + 1, u64::MAX] {
         let mut request = server_request(&["www.example.com"]);
-        request.validity_secs = Some(secs);
+        request.lifetime = Lifetime::Secs(secs);
         let refused = house.authority.certify(&admin(), request).await.unwrap_err();
         assert!(matches!(refused, CaError::BadRequest { what: "validity", .. }), "{refused}");
     }
@@ -177,6 +177,58 @@ async fn a_csr_may_not_ask_for_more_than_the_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_issued_is_known_before_there_is_a_key() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let now = house.authority.world().now();
+    let names = |names: &[&str]| names.iter().map(|n| Name::parse(n).unwrap()).collect::<Vec<_>>();
+    let prospect = |profile: &str, asked: &[&str], lifetime| Prospect {
+        profile: profile.to_owned(),
+        owner: owner("web"),
+        names: names(asked),
+        lifetime,
+    };
+    let ina = actor("ina", Role::Issuer);
+    let good = ["www.example.com"];
+    for (what, profile, asked, lifetime) in [
+        ("names", "tls-server", &["a@example.com"][..], Lifetime::ByProfile),
+        ("names", "tls-client", &["*.example.com"], Lifetime::ByProfile),
+        ("names", "tls-server", &[], Lifetime::ByProfile),
+        ("profile", "ssh-user", &good, Lifetime::ByProfile),
+        ("validity", "tls-server", &good, Lifetime::Until(now.plus_secs(400 * 86_400))),
+        ("validity", "tls-server", &good, Lifetime::Until(now.plus_secs(-1))),
+        ("validity", "tls-server", &good, Lifetime::Until(now)),
+    ] {
+        let refused = house.authority.foresee(&ina, prospect(profile, asked, lifetime)).await.unwrap_err();
+        assert!(
+            matches!(&refused, CaError::BadRequest { what: w, .. } if *w == what),
+            "{profile} {asked:?} {lifetime:?}: {refused}"
+        );
+    }
+    let foreign = prospect("tls-server", &["www.example.org"], Lifetime::ByProfile);
+    let refused = house.authority.foresee(&ina, foreign).await.unwrap_err();
+    assert!(matches!(&refused, CaError::Refused(r) if r.missing.contains("www.example.org")), "{refused}");
+    house.authority.foresee(&ina, prospect("tls-server", &good, Lifetime::ByProfile)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_ends_when_it_was_asked_to_or_is_not_issued() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let now = house.authority.world().now();
+    let longest = i64::try_from(house.authority.profiles().get("tls-server").unwrap().max_validity_secs()).unwrap();
+    for secs in [3_600, 86_400, longest - 61, longest - 1] {
+        let mut request = server_request(&["www.example.com"]);
+        request.lifetime = Lifetime::Until(now.plus_secs(secs));
+        let issued = house.authority.certify(&admin(), request).await.unwrap();
+        let validity = issued.validity.unwrap();
+        assert_eq!(validity.not_after(), now.plus_secs(secs));
+        assert!(validity.secs() <= longest && validity.not_before() <= now, "{secs}");
+    }
+    let mut request = server_request(&["www.example.com"]);
+    request.lifetime = Lifetime::Until(now.plus_secs(longest));
+    assert!(house.authority.certify(&admin(), request).await.is_err(), "a second longer than the longest");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_request_leaves_its_refusal_and_nothing_else() {
     let house = House::new().await;
     let before = house.ledger.counts().await.unwrap();
@@ -194,7 +246,7 @@ async fn a_refused_request_leaves_its_refusal_and_nothing_else() {
 async fn a_renewal_is_a_new_serial_with_everything_else_kept() {
     let house = House::at("2027-03-01T12:00:00Z").await;
     let mut request = server_request(&["b.example.com", "a.example.com"]);
-    request.validity_secs = Some(600);
+    request.lifetime = Lifetime::Secs(600);
     request.renew = true;
     let old = house.authority.certify(&admin(), request).await.unwrap();
     house.world.advance(400);

@@ -72,6 +72,57 @@ impl Timestamp {
         }
         Ok(Timestamp(days_from_civil(year, month, day) * DAY_SECS + hour * 3600 + minute * 60 + second))
     }
+
+    /// Every way in which RFC 3339 section 5.6 writes a moment: with an offset, a fraction, small letters, a leap second. What
+    /// comes from others is read with this; what is ours has one spelling ([`Self::parse_rfc3339`]).
+    ///
+    /// A fraction is cut off and a leap second is the second before it: never later than what was written.
+    pub fn read_rfc3339(text: &str) -> Result<Timestamp, Malformed> {
+        let refuse = |why: &str| Malformed::new("time", text, why);
+        let shape = || refuse("write it as 2026-08-21T09:05:00Z or 2026-08-21T11:05:00+02:00");
+        let (date, rest) = text.split_at_checked(10).ok_or_else(shape)?;
+        let (clock, rest) =
+            rest.strip_prefix(['T', 't', ' ']).and_then(|rest| rest.split_at_checked(8)).ok_or_else(shape)?;
+        let zone = match rest.strip_prefix('.') {
+            None => rest,
+            Some(fraction) => {
+                let zone = fraction.trim_start_matches(|digit: char| digit.is_ascii_digit());
+                if zone.len() == fraction.len() { Err(shape())? } else { zone }
+            }
+        };
+        let offset = offset_secs(zone).ok_or_else(shape)?;
+        let (to_the_minute, is_leap) = match clock.strip_suffix(":60") {
+            Some(to_the_minute) => (format!("{to_the_minute}:59"), true),
+            None => (clock.to_owned(), false),
+        };
+        let local = Timestamp::parse_rfc3339(&format!("{date}T{to_the_minute}Z")).map_err(|why| refuse(why.why()))?;
+        let secs = local.0 - offset;
+        if is_leap && secs.rem_euclid(DAY_SECS) != DAY_SECS - 1 {
+            return Err(refuse("a leap second is the last of a day in UTC"));
+        }
+        match (Timestamp::MIN.0..=Timestamp::MAX.0).contains(&secs) {
+            true => Ok(Timestamp(secs)),
+            false => Err(refuse("it is outside the years 0000 to 9999 in UTC")),
+        }
+    }
+}
+
+/// Seconds east of UTC: `Z`, `+02:00`, `-08:30`.
+fn offset_secs(zone: &str) -> Option<i64> {
+    if matches!(zone, "Z" | "z") {
+        return Some(0);
+    }
+    let (sign, clock) = match zone.split_at_checked(1)? {
+        ("+", clock) => (1, clock),
+        ("-", clock) => (-1, clock),
+        _ => return None,
+    };
+    let (hours, minutes) = clock.split_once(':')?;
+    let number = |digits: &str, most: i64| {
+        let is_number = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_digit());
+        digits.parse::<i64>().ok().filter(|number| is_number && *number <= most)
+    };
+    Some(sign * (number(hours, 23)? * 3600 + number(minutes, 59)? * 60))
 }
 
 impl fmt::Display for Timestamp {
@@ -180,6 +231,46 @@ mod tests {
     }
 
     #[test]
+    fn every_form_of_rfc_3339_is_read_as_the_moment_it_is() {
+        for (written, moment) in [
+            ("2026-08-21T09:05:00Z", "2026-08-21T09:05:00Z"),
+            ("2026-08-21t09:05:00z", "2026-08-21T09:05:00Z"),
+            ("2026-08-21 09:05:00Z", "2026-08-21T09:05:00Z"),
+            ("2026-08-21T09:05:00.999999999Z", "2026-08-21T09:05:00Z"),
+            ("2026-08-21T11:05:00+02:00", "2026-08-21T09:05:00Z"),
+            ("2026-08-21T00:35:00.5-08:30", "2026-08-21T09:05:00Z"),
+            ("2026-08-21T09:05:00-00:00", "2026-08-21T09:05:00Z"),
+            ("2026-01-01T00:30:00+01:00", "2025-12-31T23:30:00Z"),
+            ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),
+            ("1990-12-31T15:59:60-08:00", "1990-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(Timestamp::read_rfc3339(written).map(Timestamp::rfc3339), Ok(moment.to_owned()), "{written}");
+        }
+        for text in [
+            "",
+            "2026-08-21",
+            "2026-08-21T09:05:00",
+            "2026-08-21T09:05Z",
+            "2026-08-21T09:05:00.Z",
+            "2026-08-21T09:05:00,5Z",
+            "2026-08-21T09:05:00+0200",
+            "2026-08-21T09:05:00+24:00",
+            "2026-08-21T09:05:00+02:60",
+            "2026-08-21T09:05:00+2:00",
+            "2026-08-21T09:05:00+02:00Z",
+            "2026-08-21T09:05:60Z",
+            "2016-12-31T23:59:61Z",
+            "2026-02-29T00:00:00+01:00",
+            "0000-01-01T00:00:00+01:00",
+            "9999-12-31T23:59:59-01:00",
+            "2026-08-21T09:05:00+-1:00",
+            "2026-08-2é09:05:00Z",
+        ] {
+            assert!(Timestamp::read_rfc3339(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_moment_outside_the_writable_years_becomes_the_nearest_writable_one() {
         assert_eq!(Timestamp::from_unix(i64::MAX), Timestamp::MAX);
         assert_eq!(Timestamp::from_unix(i64::MIN), Timestamp::MIN);
@@ -204,6 +295,7 @@ mod tests {
         #[test]
         fn no_text_panics_the_parser(text in "\\PC{0,24}") {
             let _ = Timestamp::parse_rfc3339(&text);
+            let _ = Timestamp::read_rfc3339(&text);
         }
     }
 }

@@ -20,6 +20,13 @@ pub struct BareStep {
     what: What,
 }
 
+impl BareStep {
+    /// Whether it concludes a certificate.
+    pub fn concludes(&self) -> bool {
+        matches!(self.what, What::Concluded(..))
+    }
+}
+
 #[derive(Debug)]
 enum What {
     Intended(Box<Intended>),
@@ -108,7 +115,7 @@ impl BareRegister {
         let mut concluded = 0;
         for some in steps.chunks(commit.max(1)) {
             self.commit(some).map_err(wrong)?;
-            concluded += some.iter().filter(|step| matches!(step.what, What::Concluded(..))).count() as u64;
+            concluded += some.iter().filter(|step| step.concludes()).count() as u64;
         }
         Ok(concluded)
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use store::{ActorStamp, Filter, Issued, Kind, Record, RecordFilter, State};
 
 use crate::craft::code::request::CodeKeyRequest;
-use crate::craft::leaf::{Certifier, LeafRequest, Subject};
+use crate::craft::leaf::{Certifier, LeafRequest, Lifetime, Subject};
 use crate::craft::office::Office;
 use crate::encode::Dn;
 use crate::error::CaError;
@@ -43,7 +43,7 @@ impl CodeSigner {
         let leaf = LeafRequest {
             key: SubjectKey::from_token(&key),
             subject: Subject::ByProfile(Some(subject)),
-            validity_secs: None,
+            lifetime: Lifetime::ByProfile,
             details: json!({ "key": label, "renew": false }),
             renews: None,
         };

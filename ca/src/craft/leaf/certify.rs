@@ -33,7 +33,7 @@ impl Certifier {
         let leaf = LeafRequest {
             subject: Subject::ByProfile(request.csr.common_name().map(str::to_owned)),
             key: request.csr.into_key(),
-            validity_secs: request.validity_secs,
+            lifetime: request.lifetime,
             details: details(actor, &profile, request.renew),
             renews: None,
         };

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use const_oid::db::rfc5280;
 use der::Encode;
 use hsm::Message;
-use policy::{Grant, Name, Serial, Timestamp};
+use policy::{Grant, Name, Serial, Timestamp, Validity};
 use serde_json::Value;
 use store::{Kind, Renews};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::name::GeneralNames;
 
 use crate::craft::leaf::lint::Leaf;
+use crate::craft::leaf::request::Lifetime;
 use crate::craft::x509::subject_key_identifier;
-use crate::drafting::{Draft, Facts, ProfileStamp, validity};
+use crate::drafting::{Draft, Facts, ProfileStamp, until, validity};
 use crate::encode::certificate::CertificateParts;
 use crate::encode::x509::extension;
 use crate::encode::{Dn, DnError, san};
@@ -26,7 +27,7 @@ use crate::profiles::{Profile, Rules, SubjectPolicy, X509Rules};
 pub(crate) struct LeafRequest {
     pub(crate) key: SubjectKey,
     pub(crate) subject: Subject,
-    pub(crate) validity_secs: Option<u64>,
+    pub(crate) lifetime: Lifetime,
     pub(crate) details: Value,
     /// The certificate that it succeeds.
     pub(crate) renews: Option<Renews>,
@@ -58,10 +59,9 @@ pub(crate) fn draft(grant: Grant, under: Under, request: LeafRequest) -> Result<
     if request.key.hash() == issuer.key.fingerprint() {
         return Err(DraftError::new("key", "it is the key of the CA itself"));
     }
-    let names = allowed_names(&grant, &profile, rules)?;
+    let names = allowed_names(&grant.resource().names, &profile, rules)?;
     let subject = subject(&grant, rules, &issuer, &names, request.subject)?;
-    let secs = profile.lifetime_secs(request.validity_secs).map_err(|e| DraftError::new("validity", e))?;
-    let validity = validity(now, secs, Some(issuer.validity))?;
+    let validity = lifetime(&profile, now, request.lifetime, issuer.validity)?;
     let parts = CertificateParts {
         serial: serial.as_bytes(),
         algorithm: issuer.key.algorithm(),
@@ -90,10 +90,38 @@ pub(crate) fn draft(grant: Grant, under: Under, request: LeafRequest) -> Result<
     Ok(Draft::new(grant, facts, Leaf { issuer, profile, key: request.key, now }))
 }
 
-/// The grant's names, each once, in their order, if the profile allows each.
-fn allowed_names(grant: &Grant, profile: &Profile, rules: &X509Rules) -> Result<Vec<Name>, DraftError> {
-    let mut names: Vec<Name> = Vec::with_capacity(grant.resource().names.len());
-    for name in &grant.resource().names {
+/// From when to when a certificate of this profile holds.
+pub(crate) fn lifetime(
+    profile: &Profile,
+    now: Timestamp,
+    wanted: Lifetime,
+    issuer: Validity,
+) -> Result<Validity, DraftError> {
+    let asked = match wanted {
+        Lifetime::ByProfile => None,
+        Lifetime::Secs(secs) => Some(secs),
+        Lifetime::Until(end) => {
+            let validity = until(now, end, profile.max_validity_secs, issuer)?;
+            return match validity.secs() < profile.min_validity_secs {
+                true => Err(DraftError::new(
+                    "validity",
+                    format!(
+                        "it would end at {end}; profile {} has {} s at least",
+                        profile.name, profile.min_validity_secs
+                    ),
+                )),
+                false => Ok(validity),
+            };
+        }
+    };
+    let secs = profile.lifetime_secs(asked).map_err(|e| DraftError::new("validity", e))?;
+    validity(now, secs, Some(issuer))
+}
+
+/// The names, each once, in their order, if the profile allows each.
+pub(crate) fn allowed_names(asked: &[Name], profile: &Profile, rules: &X509Rules) -> Result<Vec<Name>, DraftError> {
+    let mut names: Vec<Name> = Vec::with_capacity(asked.len());
+    for name in asked {
         if !rules.allows(name) {
             return Err(DraftError::new("names", format!("profile {} does not allow {name}", profile.name)));
         }

@@ -9,6 +9,8 @@ mod draft;
 
 mod certify;
 
+mod foresee;
+
 mod renew;
 
 pub(crate) use certify::Certifier;
@@ -18,4 +20,4 @@ pub(crate) use draft::{LeafRequest, Subject};
 pub(crate) use draft::{Under, draft};
 #[cfg(test)]
 pub(crate) use lint::Leaf;
-pub use request::CertifyRequest;
+pub use request::{CertifyRequest, Lifetime, Prospect};

@@ -39,7 +39,7 @@ impl Certifier {
             key: csr.map_or(Ok(key), |csr| Ok::<_, CaError>(csr.into_key()))?,
             subject: Subject::Exactly(subject),
             // A profile whose bounds have moved gives its own default instead of the old lifetime.
-            validity_secs: lifetime.filter(|secs| profile.lifetime_secs(Some(*secs)).is_ok()),
+            lifetime: lifetime.filter(|secs| profile.lifetime_secs(Some(*secs)).is_ok()).into(),
             details: successor_details(&old),
             renews: old.renewal(),
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use policy::{Name, Owner};
+use policy::{Name, Owner, Timestamp};
 
 use crate::error::CaError;
 use crate::intake::Csr;
@@ -21,10 +21,42 @@ pub struct CertifyRequest {
     pub names: Option<Vec<Name>>,
     /// Names whose control ACME proved.
     pub proven: BTreeSet<Name>,
-    /// Lifetime; default: the profile's.
-    pub validity_secs: Option<u64>,
+    /// How long it is to live.
+    pub lifetime: Lifetime,
     /// Whether the server renews it by itself.
     pub renew: bool,
+}
+
+/// How long a certificate is to live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lifetime {
+    /// As its profile says where nothing is asked for.
+    #[default]
+    ByProfile,
+    /// So many seconds, the first of them a little in the past.
+    Secs(u64),
+    /// Its last second is this one.
+    Until(Timestamp),
+}
+
+impl From<Option<u64>> for Lifetime {
+    /// Seconds, or what the profile says.
+    fn from(secs: Option<u64>) -> Self {
+        secs.map_or(Self::ByProfile, Self::Secs)
+    }
+}
+
+/// A certificate that may be asked for later: everything but the key.
+#[derive(Clone, Debug)]
+pub struct Prospect {
+    /// Profile.
+    pub profile: String,
+    /// Whose it would be.
+    pub owner: Owner,
+    /// The names, each of which will be proven by then.
+    pub names: Vec<Name>,
+    /// How long it is to live.
+    pub lifetime: Lifetime,
 }
 
 /// The names to certify: those given, which must cover what the CSR asks for, or those of the CSR.
