@@ -63,13 +63,13 @@ async fn what_ended_is_expired_until_something_takes_its_place_and_a_renewal_say
 
     world.advance(DAY + DAY / 2);
     desk.token = token(Role::Admin).await;
-    assert_eq!(desk.serials("act=true").await, [ends.clone()], "past two thirds, and nobody renews it");
+    assert_eq!(desk.serials("act=true").await, [ends.as_str()], "past two thirds, and nobody renews it");
     assert!(desk.page("/?owner=web").await.contains("1 of 2 certificates needs somebody."));
 
     world.advance(DAY);
     desk.token = token(Role::Admin).await;
-    assert_eq!(desk.serials("state=expired").await, [ends.clone()]);
-    assert_eq!(desk.serials("state=issued").await, [renews.clone()]);
+    assert_eq!(desk.serials("state=expired").await, [ends.as_str()]);
+    assert_eq!(desk.serials("state=issued").await, [renews.as_str()]);
     assert_eq!(desk.serials("act=true").await, [""; 0], "what ended is told as that");
     assert_eq!(desk.get(&format!("/api/v1/certificates/{ends}")).await["state"], "expired");
     let status = desk.get("/api/v1/status").await;
@@ -82,7 +82,7 @@ async fn what_ended_is_expired_until_something_takes_its_place_and_a_renewal_say
 
     let again = desk.issue("ends.example.internal", 2 * DAY, false).await;
     assert_eq!(desk.serials("state=expired&replaced=false").await, [""; 0]);
-    assert_eq!(desk.serials("state=expired").await, [ends.clone()]);
+    assert_eq!(desk.serials("state=expired").await, [ends.as_str()]);
     assert!(desk.page("/?owner=web").await.contains("All 2 certificates are in time."));
     assert_eq!(desk.get(&format!("/api/v1/certificates/{ends}")).await["successor"], again.as_str());
 
