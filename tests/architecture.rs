@@ -73,6 +73,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "database",
             "sql",
             "entry",
+            "renewer",
             "object",
             "leaf",
             "schema",

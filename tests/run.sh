@@ -28,6 +28,9 @@ clients=(
   "libfaketime:/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1"
   "libp11-kit0:/usr/lib/$(uname -m)-linux-gnu/libp11-kit.so.0"
   python3:/usr/bin/python3
+  chromium:/usr/bin/chromium
+  nodejs:/usr/bin/node
+  npm:/usr/bin/npm
   python3-cryptography:/usr/lib/python3/dist-packages/cryptography/__init__.py
   "python3-venv:/usr/lib/python3*/ensurepip/__init__.py"
 )
@@ -52,6 +55,11 @@ if [ ${#missing[@]} -gt 0 ]; then
   for client in "${clients[@]}"; do
     present "$client" || { echo "still missing after the install: $client" >&2; exit 1; }
   done
+fi
+
+if [ ! -d tests/browser/node_modules/axe-core ] || [ ! -d tests/browser/node_modules/playwright-core ]; then
+  step "installing what judges the pages"
+  npm ci --prefix tests/browser --no-audit --no-fund
 fi
 
 # Makes requests out of the OpenAPI document; in an environment of its own, as Debian wants it.

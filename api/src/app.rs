@@ -46,7 +46,7 @@ impl App {
         let surveyor = Arc::new(Surveyor::new(ledger.clone(), world.clone()));
         let seen = Arc::clone(&surveyor);
         let lookout = Lookout::new(authority.clone(), ledger.clone(), world.clone(), renewals, seen, notice);
-        let sessions = Sessions::new();
+        let sessions = Sessions::new(&world);
         Self(Arc::new(Inner { authority, ledger, world, limits, metrics, doorkeeper, sessions, surveyor, lookout }))
     }
 

@@ -30,6 +30,8 @@ pub struct RenewalCounts {
 /// A certificate that should have been renewed and is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overdue {
+    /// The operation that made it.
+    pub operation: u64,
     /// Its serial in hex.
     pub serial: String,
     /// Its subject.
@@ -66,6 +68,7 @@ impl RenewalWatch {
 
 impl From<Task> for Overdue {
     fn from(task: Task) -> Overdue {
-        Overdue { serial: task.serial_hex, subject: task.subject, not_after: task.not_after, why: task.why }
+        let operation = task.operation;
+        Overdue { operation, serial: task.serial_hex, subject: task.subject, not_after: task.not_after, why: task.why }
     }
 }

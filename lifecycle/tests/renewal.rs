@@ -235,7 +235,7 @@ async fn the_forecast_of_the_register_says_what_expires_when() {
     let ledger = house.authority.ledger();
     let forecast = async || {
         let now = house.world.now();
-        Forecast::of_hours(now, &ledger.expiring(Some("web"), now).await.unwrap())
+        Forecast::of_hours(now, &ledger.outlook(Some("web"), store::Class::Certificates, now).await.unwrap().hours)
     };
     let day = forecast().await.total[&Bucket::Day];
     assert_eq!((day.count, day.renewed), (2, 1));

@@ -80,10 +80,28 @@ struct List {
     /// Only those with this name: a DNS name or address; with --kind ssh-user or ssh-host a principal
     #[arg(long)]
     name: Option<String>,
-    /// intended, issued, failed or revoked
+    /// intended, issued, expired, failed or revoked
     #[arg(long)]
     state: Option<String>,
-    /// certificate, ca-certificate, ssh-user, ssh-host, code-signature or crl
+    /// Only those with this in a name: a part of it, whatever its case
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Only those that server, agent, acme or nobody renews
+    #[arg(long)]
+    renewer: Option<String>,
+    /// Only those that somebody must act for: past the point of their renewal, and nothing took their place
+    #[arg(long)]
+    act: bool,
+    /// true: only what a later one took the place of; false: only others
+    #[arg(long, value_name = "BOOL")]
+    replaced: Option<bool>,
+    /// Only what ends at this time or later (2026-08-21 or 2026-08-21T09:05:00Z)
+    #[arg(long, value_name = "TIME")]
+    ends_from: Option<String>,
+    /// Only what ends before this time
+    #[arg(long, value_name = "TIME")]
+    ends_before: Option<String>,
+    /// certificate, ca-certificate, ssh, ssh-user, ssh-host, code-signature or crl
     #[arg(long)]
     kind: Option<String>,
     /// Only this profile
@@ -118,6 +136,12 @@ async fn list_certificates(args: List, global: &Global) -> Result<(), Failure> {
         ("state", &args.state),
         ("kind", &args.kind),
         ("profile", &args.profile),
+        ("search", &args.search),
+        ("renewer", &args.renewer),
+        ("act", &args.act.then(|| "true".to_owned())),
+        ("replaced", &args.replaced.map(|replaced| replaced.to_string())),
+        ("expires_from", &args.ends_from.as_deref().map(moment)),
+        ("expires_to", &args.ends_before.as_deref().map(moment)),
     ];
     query.extend(texts.into_iter().filter_map(|(name, value)| value.clone().map(|v| (name, v))));
     let limit = args.limit.unwrap_or(usize::MAX);
@@ -154,6 +178,12 @@ async fn list_certificates(args: List, global: &Global) -> Result<(), Failure> {
 fn brief(serial: &str) -> String {
     const DIGITS: usize = 18;
     serial.get(..DIGITS).unwrap_or(serial).to_owned()
+}
+
+/// A day is its first second; a time is left to the server.
+fn moment(text: &str) -> String {
+    let is_day = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() }
 }
 
 /// The names in a cell: of a hundred, the first two and how many more.
@@ -230,7 +260,9 @@ pub async fn pages(
 }
 
 async fn show(serial: &str, pem: bool, global: &Global) -> Result<(), Failure> {
-    let item = global.client()?.get(&format!("/api/v1/certificates/{}", asked(serial)?)).await?;
+    // Who only looks is not given it: that would be put on record where the server renewed it.
+    let looks = if pem || global.json { "" } else { "?pem=false" };
+    let item = global.client()?.get(&format!("/api/v1/certificates/{}{looks}", asked(serial)?)).await?;
     if global.json {
         output::json(&item);
         return Ok(());
@@ -253,14 +285,25 @@ async fn show(serial: &str, pem: bool, global: &Global) -> Result<(), Failure> {
         "key_hash",
         "actor",
         "operation",
-        "renew",
+        "renewer",
+        "act_at",
+        "replaced",
+        "predecessor",
+        "successor",
         "revoked_at",
         "reason",
     ];
-    let facts: Vec<(&str, String)> =
+    let mut facts: Vec<(&str, String)> =
         shown.into_iter().map(|f| (f, field(&item, f))).filter(|(_, v)| !v.is_empty()).collect();
+    facts.extend(item.get("fetched").map(|fetched| ("fetched", handed(fetched))));
     output::facts(&facts);
     Ok(())
+}
+
+/// To whom a certificate went that the server renewed by itself.
+fn handed(fetched: &Value) -> String {
+    let [by, from, at] = ["by", "from", "at"].map(|name| field(fetched, name));
+    format!("by {by} from {from} at {at}")
 }
 
 async fn revoke(serial: &str, reason: &str, ca: bool, global: &Global) -> Result<(), Failure> {
@@ -397,6 +440,12 @@ mod tests {
         assert_eq!(registered("WWW.example.internal", None).unwrap(), "dns:www.example.internal");
         assert_eq!(registered("10.0.0.7", Some("certificate")).unwrap(), "ip:10.0.0.7");
         assert_eq!(registered("alice", Some("ssh-user")).unwrap(), "alice");
+    }
+
+    #[test]
+    fn a_day_is_a_time_too() {
+        assert_eq!(moment("2026-08-21"), "2026-08-21T00:00:00Z");
+        assert_eq!(moment("2026-08-21T09:05:00Z"), "2026-08-21T09:05:00Z");
     }
 
     #[test]

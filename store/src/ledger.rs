@@ -3,6 +3,7 @@
 //! `intend` and `conclude` are the two ends of the custody line: an [`Intent`] exists only after its row and leaf are
 //! durable, an [`Issued`] only after its signature is. No lock is held across an await.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::attest::{self, Attested};
 use crate::condition::Condition;
-use crate::credential::{Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Page};
+use crate::credential::{Counts, Credential, Crl, Due, DueFilter, Filter, Issued, Kin, Outlook, Page};
 use crate::database::Database;
 use crate::entry::{self, ActorStamp, Entry, GrantStamp, LostRevocation, RefusalEntry, Revocation};
 use crate::error::StoreError;
@@ -29,6 +30,7 @@ use crate::reader::Lane;
 use crate::rebuild::Rebuilt;
 use crate::record::{Record, RecordFilter, StoredRecord};
 use crate::register::{LogConfig, Opening, RESUMED_RECORDS_MAX, Register, Resumed, SignedHead};
+use crate::renewer::Class;
 use crate::sql::Sql;
 use crate::texts::{self, NO_POLICY, TextKind};
 use crate::truth::{self, Anchor, Before, Integrity, Revocations, Revoked, TileAt};
@@ -461,10 +463,20 @@ impl Ledger {
         self.register().ask(Lane::Report, move |sql| queries::due(sql, &filter)).await
     }
 
-    /// How many certificates of an owner, or of all, end in each hour, from the hour of `from` on.
-    pub async fn expiring(&self, owner: Option<&str>, from: Timestamp) -> Result<Vec<ExpiringHour>, StoreError> {
+    /// What of an owner's certificates, or of all, ends in each hour, has ended, and waits for somebody: of one class.
+    pub async fn outlook(&self, owner: Option<&str>, class: Class, now: Timestamp) -> Result<Outlook, StoreError> {
         let owner = owner.map(str::to_owned);
-        self.register().ask(Lane::Report, move |sql| queries::expiring(sql, owner.as_deref(), from)).await
+        self.register().ask(Lane::Report, move |sql| queries::outlook(sql, owner.as_deref(), class, now)).await
+    }
+
+    /// The leaves that speak of an operation: its intent, what came of it, its revocation. For eyes.
+    pub async fn history(&self, operation: u64) -> Result<Vec<u64>, StoreError> {
+        self.register().ask(Lane::Request, move |sql| queries::history(sql, operation)).await
+    }
+
+    /// Which certificates stand before and after those of these operations. For eyes, as a [`list`](Ledger::list) is.
+    pub async fn kin(&self, operations: Vec<u64>) -> Result<HashMap<u64, Kin>, StoreError> {
+        self.register().ask(Lane::Report, move |sql| queries::kin(sql, &operations)).await
     }
 
     /// Everything revoked of an issuer, expired or not, and what a CRL of it covers. From the fold, not the database.

@@ -141,7 +141,7 @@ table!(
 pub(crate) static LEAFED: [&Table; 4] = [&INTENT, &CONCLUSION, &REVOCATION, &RECORD];
 
 /// The counters of a place, in the order of the schema.
-pub(crate) const PLACE_COUNTERS: [&str; 4] = ["intended", "issued", "failed", "revoked"];
+pub(crate) const PLACE_COUNTERS: [&str; 5] = ["intended", "issued", "failed", "revoked", "replaced"];
 
 /// A numbered step of the schema. A text once released is never edited: its hash is in every register.
 pub(crate) struct Migration {

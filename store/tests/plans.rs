@@ -89,7 +89,11 @@ async fn exercise(database: &Database) {
     ledger.newest_crl("tls").await.unwrap();
     ledger.counts().await.unwrap();
     ledger.count(Filter::default()).await.unwrap();
-    ledger.expiring(None, house.world.now()).await.unwrap();
+    for class in [store::Class::Certificates, store::Class::Ssh, store::Class::Authorities] {
+        ledger.outlook(None, class, house.world.now().plus_secs(300 * DAY)).await.unwrap();
+    }
+    ledger.kin(vec![some.operation]).await.unwrap();
+    assert_eq!(ledger.history(some.operation).await.unwrap()[0], some.operation);
     ledger.unconcluded(Timestamp::from_unix(i64::MAX / 4), 100).await.unwrap();
     let later = house.world.now().plus_secs(1_000 * DAY);
     let due = DueFilter { until: later, ends_after: house.world.now(), after: None, limit: 10 };
@@ -187,6 +191,16 @@ async fn fill(house: &House) {
     let moved = store::Record { lookup: Some("elsewhere".into()), ..record("a", None) };
     house.ledger.record(vec![moved]).await.unwrap();
     house.ledger.record_key(&house.issuing, "tls", actor()).await.unwrap();
+    // One takes the place of another, and is revoked.
+    for serials in [2_100_000, 2_100_001] {
+        let entry = Entry { names: vec!["dns:family.example".into()], ..house.entry(serials) };
+        let intent = house.ledger.intend(entry).await.unwrap();
+        let operation = intent.operation();
+        house.ledger.conclude_unsigned(intent, vec![7; 72]).await.unwrap();
+        if serials == 2_100_001 {
+            house.ledger.revoke(revocation(operation)).await.unwrap();
+        }
+    }
     let late = house.ledger.intend(house.entry(2_000_000)).await.unwrap();
     house.ledger.revoke(revocation(late.operation())).await.unwrap();
     house.ledger.conclude_unsigned(late, vec![7; 72]).await.unwrap();
@@ -243,9 +257,15 @@ async fn ask_for_lists(house: &House) {
         Filter { name: Some("dns:host7.example".into()), ..Filter::default() },
         Filter { key_hash: Some(filling(house, 9).key_hash), ..Filter::default() },
     ];
+    for sought in [
+        Filter { text: Some("host7".into()), limit: 5, ..Filter::default() },
+        Filter { serial: Some("0102".into()), limit: 5, ..Filter::default() },
+    ] {
+        house.ledger.list(sought).await.unwrap();
+    }
     for filter in places {
         for state in State::ALL.map(Some).into_iter().chain([None]) {
-            for order in [Order::Newest, Order::Expiry] {
+            for order in [Order::Newest, Order::Expiry, Order::Latest] {
                 let ends = (order == Order::Expiry).then_some(now);
                 let mut filter = Filter { state, order, not_after_after: ends, limit: 5, ..filter.clone() };
                 let page = house.ledger.list(filter.clone()).await.unwrap();

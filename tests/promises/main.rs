@@ -19,6 +19,7 @@ mod crash;
 mod database_thief;
 mod hands;
 mod openapi;
+mod pages;
 mod quickstart;
 mod ssh;
 mod stopping;

@@ -351,7 +351,9 @@ impl Lookout {
             unconcluded: counts.intended,
             states: vec![
                 ("intended", counts.intended),
-                ("issued", counts.issued),
+                ("issued", counts.issued.saturating_sub(survey.expired())),
+                ("expired", survey.expired()),
+                ("replaced", counts.replaced),
                 ("failed", counts.failed),
                 ("revoked", counts.revoked),
             ],

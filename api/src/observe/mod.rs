@@ -16,7 +16,7 @@ pub(crate) mod inventory;
 
 pub(crate) use connections::{Connections, Outcome};
 pub(crate) use exposition::Exposition;
-pub(crate) use forecast::{Rung, Surveyor};
+pub(crate) use forecast::{Survey, Surveyor, live, renewed};
 pub(crate) use health::{HsmStatus, Lookout};
 pub(crate) use metrics::{Metrics, Own, Readings};
 pub use notice::Notice;

@@ -38,8 +38,12 @@ pub(crate) struct Status {
 struct StoreStatus {
     /// Intents without a conclusion; they count as issued.
     intended: u64,
-    /// Signed and not revoked.
+    /// Signed, and neither ended, revoked nor replaced.
     issued: u64,
+    /// Ended, and nothing took their place.
+    expired: u64,
+    /// A later certificate took their place, before their end or after it.
+    replaced: u64,
     /// Surely not signed.
     failed: u64,
     /// Revoked.
@@ -88,7 +92,7 @@ struct Expiring {
     within: &'static str,
     /// How many.
     count: u64,
-    /// How many of them the server renews by itself.
+    /// How many of them somebody is said to renew: the server, an agent, an ACME client.
     renewed: u64,
 }
 
@@ -108,7 +112,9 @@ pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> R
         held: health.held,
         store: StoreStatus {
             intended: counts.intended,
-            issued: counts.issued,
+            issued: counts.issued.saturating_sub(survey.expired()),
+            expired: survey.expired(),
+            replaced: counts.replaced,
             failed: counts.failed,
             revoked: counts.revoked,
         },

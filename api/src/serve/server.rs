@@ -26,6 +26,7 @@ use crate::app::App;
 use crate::edge::{Door, Edge, ServerCertificate, TlsError, guard, no_such_method, no_such_path};
 use crate::limits::{Bounds, Limits, Listener};
 use crate::observe::{Metrics, Notice};
+use crate::pages::for_browsers;
 use crate::problem::chain;
 use crate::public;
 
@@ -220,5 +221,6 @@ fn finished(
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(axum::middleware::from_fn_with_state(edge, guard))
+        .layer(axum::middleware::from_fn(for_browsers))
         .with_state(app.clone())
 }

@@ -353,6 +353,7 @@ impl<'a> Batch<'a> {
         tally.intents(sql, &self.intents)?;
         tally.conclusions(sql, &self.conclusions)?;
         tally.revocations(sql, &self.revocations)?;
+        tally.successions(sql)?;
         tally.write(sql)?;
         projections::records(sql, &self.records)
     }
