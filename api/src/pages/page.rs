@@ -181,7 +181,7 @@ async fn status(app: &App, actor: &Actor) -> Result<Option<Status>, Problem> {
         hsm: HsmStatus::of(app.authority().health().token),
         clock_held: app.ledger().time_held().is_some(),
         issuers: app.authority().issuers().into_iter().map(|issuer| issuer.label).collect::<Vec<_>>().join(", "),
-        alarms: app.lookout().alarms(&grant).await?,
+        alarms: app.lookout().alarms(&grant, app.ends().await).await?,
         log: Log {
             size: head.size,
             root: hex::encode(head.root),
