@@ -36,6 +36,8 @@ pub enum Way {
     Found,
     /// To serve what is there, alone with this node's number.
     Serve,
+    /// For a command beside the service.
+    Beside,
 }
 
 /// The policies and owners that the configuration names.
@@ -105,6 +107,7 @@ pub async fn parts(config: &Config, (pool, mint, closing): OpenToken, way: Way) 
     let (database, token, log) = (config.database.clone(), (&pool, mint), config.log());
     let opened = match way {
         Way::Found => Ledger::found(database, token, log, world.clone()).await,
+        Way::Beside => Ledger::open(database, token, log, world.clone()).await,
         Way::Serve => {
             let log = LogConfig { instance: Some(config.instance.get()), ..log };
             Ledger::open(database, token, log, world.clone()).await
@@ -131,8 +134,8 @@ pub fn witnesses(config: &Config, ledger: &Ledger, world: &World) -> Witnesses {
 }
 
 /// The authority that `chancery init` made.
-pub async fn authority(config: &Config) -> Result<(Authority, Closing), Failure> {
-    let (parts, closing) = parts(config, open_token(config)?, Way::Serve).await?;
+pub async fn authority(config: &Config, way: Way) -> Result<(Authority, Closing), Failure> {
+    let (parts, closing) = parts(config, open_token(config)?, way).await?;
     let authority = Authority::open(parts).await.or_fail("the token and the register do not make an authority");
     let help = "run `chancery init` first; `chancery doctor` shows what the token holds";
     Ok((authority.map_err(|failure| failure.help(help))?, closing))

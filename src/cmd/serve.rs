@@ -27,7 +27,7 @@ pub async fn run(global: Global) -> Result<(), Failure> {
     let hangups = signal(SignalKind::hangup()).or_fail("the signal to read the configuration again cannot be heard")?;
     let config = global.config()?;
     global.log.set(&config.log_level);
-    let (authority, _closing) = house::authority(&config).await?;
+    let (authority, _closing) = house::authority(&config, house::Way::Serve).await?;
     info!(config = %config.file.display(), https = %config.server.https, http = %config.server.http, "starting");
     let (ledger, world) = (authority.ledger().clone(), authority.world().clone());
     let (closing, register) = (authority.clone(), ledger.clone());

@@ -28,9 +28,6 @@ const READY_MAX: Duration = Duration::from_secs(2);
 
 /// How often the token and the disk are tried at most.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// How old what is known of the tokens' ends may be.
-const ENDS_AGE_MAX: Duration = Duration::from_secs(60);
-
 /// A register, or a token, that does not answer, in a word.
 const NO_ANSWER: &str = "no answer";
 /// What is told to whoever reads meanwhile.
@@ -158,8 +155,6 @@ pub(crate) struct Lookout {
     token: Probe,
     /// Until when the HTTPS listener has its certificate.
     https: Mutex<Option<Timestamp>>,
-    /// When API tokens end, as it was a moment ago.
-    ends: Mutex<Option<(Instant, Ends)>>,
 }
 
 impl Lookout {
@@ -173,8 +168,8 @@ impl Lookout {
         notice: Notice,
     ) -> Self {
         let (register, writes, token) = (Probe::default(), Probe::default(), Probe::default());
-        let (https, ends) = (Mutex::default(), Mutex::default());
-        Self { authority, ledger, world, renewals, surveyor, notice, register, writes, token, https, ends }
+        let https = Mutex::default();
+        Self { authority, ledger, world, renewals, surveyor, notice, register, writes, token, https }
     }
 
     /// The HTTPS listener has its certificate: until then it answers.
@@ -234,18 +229,8 @@ impl Lookout {
     }
 
     /// The figures that end the service's work when nobody looks at them.
-    pub(crate) async fn vitals(&self, _grant: &Grant) -> Vitals {
-        let kept = locked(&self.ends).clone().filter(|(at, _)| at.elapsed() < ENDS_AGE_MAX);
-        let ends = match kept {
-            Some((_, ends)) => ends,
-            None => {
-                // Without the register, what was known of the tokens is told of later again.
-                let read = Ends::read(&self.ledger, self.world.now()).await.unwrap_or_default();
-                *locked(&self.ends) = Some((Instant::now(), read.clone()));
-                read
-            }
-        };
-        Vitals::of(&self.authority, &self.ledger, ends).await
+    async fn vitals(&self, tokens: Ends) -> Vitals {
+        Vitals::of(&self.authority, &self.ledger, tokens).await
     }
 
     /// What is told to whoever reads while the register is held; none when all is well.
@@ -254,7 +239,7 @@ impl Lookout {
     }
 
     /// What somebody should look at, in sentences: one for each cause, with the way out where there is one.
-    pub(crate) async fn alarms(&self, grant: &Grant) -> Result<Vec<String>, StoreError> {
+    pub(crate) async fn alarms(&self, _grant: &Grant, tokens: Ends) -> Result<Vec<String>, StoreError> {
         let health = self.authority.health();
         let mut alarms: Vec<String> = match health.token {
             Health::Ready => Vec::new(),
@@ -290,7 +275,7 @@ impl Lookout {
             )
         }));
         // Not by a clock that is not believed: that has an alarm of its own.
-        alarms.extend(self.vitals(grant).await.alarms(self.ledger.cautious_time()));
+        alarms.extend(self.vitals(tokens).await.alarms(self.ledger.cautious_time()));
         match self.rescues().await {
             Ok(rescues) => alarms.extend(rescues),
             Err(StoreError::Held(_)) if is_held => {}
@@ -342,7 +327,7 @@ impl Lookout {
     }
 
     /// What a scrape reads.
-    pub(crate) async fn readings(&self, grant: &Grant) -> Result<Readings, StoreError> {
+    pub(crate) async fn readings(&self, grant: &Grant, tokens: Ends) -> Result<Readings, StoreError> {
         let counts = self.ledger.counts().await?;
         let survey = self.surveyor.survey(grant, None).await?;
         Ok(Readings {
@@ -358,7 +343,7 @@ impl Lookout {
                 ("revoked", counts.revoked),
             ],
             expiring: cumulative(&survey.buckets),
-            vitals: self.vitals(grant).await,
+            vitals: self.vitals(tokens).await,
         })
     }
 }

@@ -20,3 +20,4 @@ pub(crate) use forecast::{Survey, Surveyor, live, renewed};
 pub(crate) use health::{HsmStatus, Lookout};
 pub(crate) use metrics::{Metrics, Own, Readings};
 pub use notice::Notice;
+pub(crate) use vitals::Ends;

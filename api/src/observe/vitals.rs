@@ -2,10 +2,8 @@
 //! administrators' tokens at their end. As figures for a scrape, and as sentences.
 
 use ca::Authority;
-use policy::{Role, Timestamp};
-use store::{Ledger, RecordFilter, StoreError};
-
-use crate::auth::{KIND, Token};
+use policy::Timestamp;
+use store::Ledger;
 
 const DAY: i64 = 86_400;
 /// A CRL holds for seven days and is made anew each day: this much left is six days in which it was not.
@@ -18,8 +16,6 @@ const UNSIGNED_MAX: i64 = 120;
 const CA_STEPS: [(i64, &str); 3] = [(30 * DAY, "now"), (90 * DAY, "soon"), (365 * DAY, "this year")];
 /// The last administrator's token: whoever is on leave comes back in time. One that was made for less has a third of its life.
 const TOKEN_LEFT_MIN: i64 = 14 * DAY;
-/// Tokens that are looked at for the first that ends.
-const TOKENS_MAX: usize = 1_000;
 
 /// The figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,25 +110,6 @@ impl Vitals {
             ));
         }
         alarms
-    }
-}
-
-impl Ends {
-    /// Reads the tokens. The caller keeps what it is told for a while.
-    pub(crate) async fn read(ledger: &Ledger, now: Timestamp) -> Result<Self, StoreError> {
-        let filter = RecordFilter { limit: TOKENS_MAX, ..RecordFilter::default() };
-        let mut ends = Self::default();
-        for record in ledger.record_list(KIND, filter).await? {
-            let Ok(token) = Token::from_record(&record) else { continue };
-            if token.revoked_at.is_some() || token.expires < now {
-                continue;
-            }
-            ends.first = Some(ends.first.map_or(token.expires, |first| first.min(token.expires)));
-            if token.body.roles.contains(&Role::Admin) {
-                ends.last_admin = ends.last_admin.max(Some((token.expires, token.expires.since(record.at))));
-            }
-        }
-        Ok(ends)
     }
 }
 

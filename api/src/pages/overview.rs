@@ -241,7 +241,7 @@ async fn status(app: &App, actor: &Actor) -> Result<Option<Status>, Problem> {
     Ok(Some(Status {
         hsm: HsmStatus::of(app.authority().health().token),
         issuers: app.authority().issuers().into_iter().map(|issuer| issuer.label).collect(),
-        alarms: app.lookout().alarms(&grant).await?,
+        alarms: app.lookout().alarms(&grant, app.ends().await).await?,
         size: head.size,
         root: hex::encode(head.root),
         key: app.authority().log_verifier_key(),

@@ -107,7 +107,7 @@ pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> R
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
         now,
-        alarms: app.lookout().alarms(&grant).await?,
+        alarms: app.lookout().alarms(&grant, app.ends().await).await?,
         hsm: HsmStatus::of(health.token),
         held: health.held,
         store: StoreStatus {
@@ -148,7 +148,7 @@ pub(crate) async fn metrics(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let grant = app.authorize(&actor, Action::ReadStatus, Resource::plain(ResourceKind::Status)).await?;
-    let readings = app.lookout().readings(&grant).await.unwrap_or_else(|problem| {
+    let readings = app.lookout().readings(&grant, app.ends().await).await.unwrap_or_else(|problem| {
         // A scrape is most wanted when something is broken: the process's own counters always come.
         tracing::warn!(cause = %chain(&problem), "metrics without the register's readings");
         Readings::default()
