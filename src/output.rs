@@ -169,7 +169,7 @@ fn coloured(table: &str, paints: &[Paint]) -> String {
     table.lines().enumerate().map(paint).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether colours are for somebody: a terminal, and nobody who said no (https://no-color.org).
+/// Whether colours are for somebody: a terminal, and nobody who said no (<https://no-color.org>).
 fn colours() -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
