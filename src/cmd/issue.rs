@@ -165,6 +165,10 @@ pub fn write_certificate(dir: &Path, issued: &Value) -> Result<(), Failure> {
 }
 
 fn report(issued: &Value, dir: &Path, as_json: bool) {
+    let left_out = field(issued, "left_out");
+    if !left_out.is_empty() {
+        output::notice(&format!("the request asked for {left_out} too, which is left out"), as_json);
+    }
     output::answer(issued, &["serial", "profile", "names", "not_after", "operation"], dir, as_json);
 }
 
