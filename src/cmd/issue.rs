@@ -201,6 +201,10 @@ impl CertificatePlaces {
 }
 
 fn report(issued: &Value, dir: &Path, as_json: bool) {
+    let left_out = field(issued, "left_out");
+    if !left_out.is_empty() {
+        output::notice(&format!("the request asked for {left_out} too, which is left out"), as_json);
+    }
     if as_json {
         return output::json(issued);
     }

@@ -162,7 +162,7 @@ async fn rescue(reason: &str, out: &Path, force: bool, global: &Global) -> Resul
     let config = global.config()?;
     let mut outputs = Outputs::new(force);
     let place = outputs.place(out, SECRET, Standing::Forced)?;
-    let (authority, _closing) = house::authority(&config).await?;
+    let (authority, _closing) = house::authority(&config, house::Way::Beside).await?;
     let shown = api::tokens::rescue(&authority, reason).await.or_fail("no token was made")?;
     let (id, expires) = (&shown.info.id, shown.info.expires);
     let facts = [("id", id.clone()), ("expires", expires.to_string()), output::written_to(&place)];

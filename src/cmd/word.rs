@@ -13,6 +13,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// A reason as the command line has it: without it nothing becomes an entry of the log.
 pub fn reason(text: &str) -> Result<String, String> {
     let text = text.trim();
+    if let Some(hidden) = policy::hidden(text) {
+        return Err(format!("it has a {}, which nobody would see", hidden.escape_unicode()));
+    }
     match text.len() {
         0 => Err("say what happened: whoever reads the log later asks why".to_owned()),
         length if length > REASON_BYTES_MAX => {
@@ -43,6 +46,7 @@ mod tests {
     #[test]
     fn a_reason_says_something() {
         assert_eq!(reason(" the disk died\n").as_deref(), Ok("the disk died"));
+        assert!(reason("the disk\u{202e} died").is_err() && reason("two\nlines").is_err());
         assert!(reason("  ").is_err() && reason(&"x".repeat(REASON_BYTES_MAX + 1)).is_err());
     }
 }

@@ -105,18 +105,20 @@ async fn of_many_who_make_a_label_at_once_one_does() {
     let house = House::new().await;
     let database = store::Database::Sqlite(house.dir.path().join("chancery.db"));
     let beside = house.beside(&database).await.0;
-    let mut under_way = tokio::task::JoinSet::new();
-    for n in 0..6 {
-        let authority = if n % 2 == 0 { house.authority.clone() } else { beside.clone() };
-        under_way
-            .spawn(async move { authority.create_code_key(&admin(), key_request("release", KeyKind::P256)).await });
+    for round in 1..=5 {
+        let mut under_way = tokio::task::JoinSet::new();
+        for n in 0..8 {
+            let authority = if n % 2 == 0 { house.authority.clone() } else { beside.clone() };
+            let request = key_request(&format!("release-{round}"), KeyKind::P256);
+            under_way.spawn(async move { authority.create_code_key(&admin(), request).await });
+        }
+        let outcomes = under_way.join_all().await;
+        let told: Vec<_> = outcomes.into_iter().map(|outcome| outcome.map(|made| made.operation)).collect();
+        assert_eq!(told.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{told:?}");
+        assert!(told.iter().all(|outcome| matches!(outcome, Ok(_) | Err(CaError::Conflict(_)))), "{told:?}");
+        let filter = Filter { kind: Some(Kind::Certificate), issuer: Some("code".to_owned()), ..Filter::default() };
+        assert_eq!(house.ledger.list(filter).await.unwrap().items.len(), round);
     }
-    let outcomes = under_way.join_all().await;
-    let made = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-    assert_eq!(made, 1, "{outcomes:?}");
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(CaError::Conflict(_)))), "{outcomes:?}");
-    let filter = Filter { kind: Some(Kind::Certificate), issuer: Some("code".to_owned()), ..Filter::default() };
-    assert_eq!(house.ledger.list(filter).await.unwrap().items.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
