@@ -76,7 +76,9 @@ if [ ! -x "$promtool" ]; then
   step "fetching promtool"
   mkdir -p target/clients
   fetched=$(mktemp -d)
-  (cd "$fetched" && apt-get download -qq prometheus 2>/dev/null)
+  as_root=$([ "$(id -u)" = 0 ] || echo "sudo -n")
+  # A machine that has all of the above may never have read the lists of packages.
+  (cd "$fetched" && { apt-get download -qq prometheus || { $as_root apt-get update -qq && apt-get download -qq prometheus; }; } 2>/dev/null)
   dpkg-deb --fsys-tarfile "$fetched"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$promtool.new"
   chmod 755 "$promtool.new" && mv "$promtool.new" "$promtool"
   rm -rf "$fetched"
