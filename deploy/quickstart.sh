@@ -121,7 +121,7 @@ if ! "$bin" certs list --kind certificate --profile code-signing --json | grep -
   "$bin" issue code --key demo-release --out "$demo/code" >/dev/null
 fi
 printf 'Signed by a key that never left its token.\n' >"$demo/artifact.txt"
-"$bin" sign "$demo/artifact.txt" --key demo-release --format cms >/dev/null
+"$bin" sign "$demo/artifact.txt" --key demo-release --format cms --force >/dev/null
 openssl cms -verify -binary -inform DER -in "$demo/artifact.txt.p7s" -content "$demo/artifact.txt" \
   -CAfile "$demo/roots.pem" -purpose any -out /dev/null 2>/dev/null
 say code "$demo/artifact.txt.p7s, verified by openssl"

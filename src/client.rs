@@ -4,21 +4,32 @@
 //! remembers to another server than the one it is remembered for. Trusts the roots it was given and no others; where it
 //! was given none, the system's.
 
+use std::error::Error;
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use policy::Secret;
 use reqwest::{Method, Response, Url};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
-use crate::cmd::files;
 use crate::failure::{Exit, Failure, OrFail};
+use crate::files;
 
 /// The server answers within its own deadlines; this bounds a dead network.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// No answer the command line asks for is longer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// Roots, chains, keys: a bundle of many is a few hundred KiB.
+const PEM_BYTES_MAX: u64 = 4 << 20;
+/// Three lines.
+const CLIENT_FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// A token is under 100 bytes; a file longer than this is none.
 pub const TOKEN_BYTES_MAX: u64 = 4096;
@@ -65,9 +76,9 @@ pub struct ClientFile {
 impl ClientFile {
     /// `$XDG_CONFIG_HOME/chancery/client.toml`, by default under `~/.config`.
     pub fn default_path() -> Option<PathBuf> {
-        let base = std::env::var_os("XDG_CONFIG_HOME")
+        let base = variable("XDG_CONFIG_HOME")
             .map(PathBuf::from)
-            .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
+            .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".config")))?;
         Some(base.join("chancery").join("client.toml"))
     }
 
@@ -79,7 +90,7 @@ impl ClientFile {
     }
 
     fn load(path: &Path) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(path).or_fail(format!("cannot read {}", path.display()))?;
+        let text = files::text(path, CLIENT_FILE_BYTES_MAX)?;
         let file: Self = toml::from_str(&text).or_fail(format!("{} is not a client file", path.display()))?;
         let dir = path.parent().unwrap_or(Path::new("."));
         Ok(Self {
@@ -129,16 +140,13 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("chancery/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = roots {
-            let pem = std::fs::read(&path).or_fail(format!("cannot read the roots {}", path.display()))?;
-            let roots = reqwest::Certificate::from_pem_bundle(&pem)
-                .or_fail(format!("{} holds no PEM certificate", path.display()))?;
-            http = http.tls_certs_only(roots);
+            http = http.tls_certs_only(roots_of(&path)?);
         }
         let token = match (&connection.client_cert, &connection.client_key) {
             (Some(cert), Some(key)) => {
-                let mut pem = std::fs::read(cert).or_fail(format!("cannot read {}", cert.display()))?;
+                let mut pem = Zeroizing::new(files::read(cert, PEM_BYTES_MAX)?);
                 pem.push(b'\n');
-                pem.extend(std::fs::read(key).or_fail(format!("cannot read {}", key.display()))?);
+                pem.extend_from_slice(&Zeroizing::new(files::read(key, PEM_BYTES_MAX)?));
                 let identity = reqwest::Identity::from_pem(&pem).or_fail(format!(
                     "{} and {} are no certificate and key",
                     cert.display(),
@@ -199,20 +207,84 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response =
-            request.send().await.or_exit(Exit::Unavailable, format!("cannot reach {}", self.base)).map_err(|f| {
-                match &self.no_roots {
-                    Some(why) => f.help(format!("pass --cacert FILE; {why}, so the system's roots were asked")),
-                    None => f.help(
-                        "is `chancery serve` running there, and does --cacert hold its root? Its plain address says at /readyz what \
-                         it waits for",
-                    ),
-                }
-            })?;
+        let response = request.send().await.map_err(|error| unreached(&error, &self.base, self.no_roots.as_deref()))?;
         if response.status().is_success() {
             return Ok(response);
         }
         Err(problem(response).await)
+    }
+}
+
+/// An environment variable; an empty one is none.
+pub fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Roots that a certificate may lead to: a file that holds none, or one that is none, would refuse every server.
+fn roots_of(path: &Path) -> Result<Vec<reqwest::Certificate>, Failure> {
+    let pem = files::read(path, PEM_BYTES_MAX)?;
+    let says =
+        || Failure::new(Exit::Failed, format!("{} holds no certificate that can be trusted", files::shown(path)));
+    let help = "--cacert is the PEM file with the server's roots, such as roots.pem beside its configuration";
+    let mut store = rustls::RootCertStore::empty();
+    for der in CertificateDer::pem_slice_iter(&pem) {
+        let added = der.map_err(|error| says().because(&error).help(help))?;
+        store.add(added).map_err(|error| says().because(&error).help(help))?;
+    }
+    match store.is_empty() {
+        true => Err(says().help(help)),
+        false => reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| says().because(&error).help(help)),
+    }
+}
+
+/// Why nothing came back: what waiting does not mend is no "try later".
+fn unreached(error: &reqwest::Error, base: &str, no_roots: Option<&str>) -> Failure {
+    // What lies below the words of the two libraries around it.
+    let below = error.source().and_then(Error::source).unwrap_or(error);
+    let failed = |exit| Failure::new(exit, format!("cannot reach {base}")).because(below);
+    let mut next = Some(error as &(dyn Error + 'static));
+    while let Some(cause) = next {
+        next = cause.source();
+        if let Some(tls) = of_tls(cause) {
+            return failed(Exit::Failed).help(judged(tls, no_roots));
+        }
+        let said = cause.to_string();
+        // The resolver's own words; only a name server that is away may come back.
+        if said.contains("failed to lookup address") && !said.contains("Temporary failure") {
+            return failed(Exit::Failed).help("check the host's name in --url, CHANCERY_URL or client.toml");
+        }
+    }
+    failed(Exit::Unavailable).help(
+        "start `chancery serve` there, or name where it runs; its plain address says at /readyz what it waits for",
+    )
+}
+
+/// An error of TLS, which the errors of I/O around it do not show as their source.
+fn of_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut error = error;
+    loop {
+        if let Some(tls) = error.downcast_ref() {
+            return Some(tls);
+        }
+        error = error.downcast_ref::<io::Error>()?.get_ref()?;
+    }
+}
+
+/// What to do about a server that TLS does not come to terms with.
+fn judged(error: &rustls::Error, no_roots: Option<&str>) -> String {
+    use rustls::CertificateError as Bad;
+    match (error, no_roots) {
+        (rustls::Error::InvalidMessage(_), _) => {
+            "this port speaks no TLS: name the https port, 8443 where nothing else is configured".to_owned()
+        }
+        (rustls::Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }), _) => {
+            "name the server as its certificate does; `[server] names` in its configuration lists more".to_owned()
+        }
+        (rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }), _) => {
+            "set this host's clock right, or look why the server does not renew its certificate".to_owned()
+        }
+        (_, Some(why)) => format!("pass --cacert FILE; {why}, so the system's roots were asked"),
+        (_, None) => "pass --cacert with the roots.pem of this server".to_owned(),
     }
 }
 
@@ -226,7 +298,12 @@ fn token(flag: Option<PathBuf>, file: Option<PathBuf>) -> Result<Option<Secret<S
     if let Some(path) = flag {
         return read_token(&path).map(Some);
     }
-    if let Ok(token) = std::env::var("CHANCERY_TOKEN") {
+    if let Some(token) = variable("CHANCERY_TOKEN") {
+        let token = token.into_string().ok().filter(|token| token.trim().is_ascii());
+        let token = token.ok_or_else(|| {
+            Failure::new(Exit::Failed, "CHANCERY_TOKEN holds no token")
+                .help("it is chy_ and what follows, nothing else")
+        })?;
         return Ok(Some(Secret::new(token.trim().to_owned())));
     }
     file.map(|path| read_token(&path)).transpose()
@@ -254,7 +331,10 @@ async fn json(response: Response) -> Result<Value, Failure> {
     if bytes.is_empty() {
         return Ok(Value::Null);
     }
-    serde_json::from_slice(&bytes).or_fail("the answer is not JSON; is this a Chancery server?")
+    serde_json::from_slice(&bytes).map_err(|_| {
+        Failure::new(Exit::Failed, "the answer is not JSON")
+            .help("name a Chancery server: something else answers there")
+    })
 }
 
 /// An RFC 9457 problem as a failure of the command.
@@ -274,11 +354,17 @@ async fn problem(response: Response) -> Failure {
     if !detail.is_empty() {
         said = format!("{said}: {detail}");
     }
-    let failure = Failure::new(exit, crate::output::printable(&said));
-    match (missing.is_empty(), wait) {
-        (false, _) => failure.help(format!("missing: {}", crate::output::printable(&missing))),
-        (true, Some(seconds)) => failure.help(format!("again in {} s", crate::output::printable(&seconds))),
-        (true, None) => failure,
+    let mut failure = Failure::new(exit, said);
+    if let Some(field) = problem.get("field").and_then(Value::as_str) {
+        failure = failure.of_field(field);
+    }
+    match (missing.is_empty(), wait, status.as_u16()) {
+        (false, _, _) => failure
+            .since(format!("missing: {missing}"))
+            .help("ask an administrator for it: a role, an owner, or a rule in the policies"),
+        (true, Some(seconds), _) => failure.help(format!("ask again in {seconds} s")),
+        (true, None, 401) => failure.help("pass --token-file with a token that holds, or run `chancery login` again"),
+        (true, None, _) => failure,
     }
 }
 

@@ -13,6 +13,9 @@ use serde::Deserialize;
 use hsm::{PinSource, TokenConfig, TokenSelector};
 use lifecycle::{PEERS_MAX, Peer};
 use policy::{Instance, Owner, OwnerRules};
+use store::{Database, LogConfig};
+
+use crate::logging::LogLevel;
 
 /// Sessions to open on the token where the file does not say.
 const SESSIONS_DEFAULT: usize = 4;
@@ -34,11 +37,15 @@ pub struct Config {
     pub file: PathBuf,
     /// Where the server listens and how it is reached.
     pub server: Server,
+    /// What is logged.
+    pub log_level: LogLevel,
     /// The bounds of its listeners.
     pub limits: api::Limits,
     /// The token that holds the keys.
     pub hsm: Token,
-    /// `sqlite:PATH` with an absolute path, or `postgres://...`.
+    /// Where the register is.
+    pub database: Database,
+    /// The same as it is written: `sqlite:PATH` with an absolute path, or `postgres://...`.
     pub database_url: String,
     /// This node's part of every serial number.
     pub instance: Instance,
@@ -75,6 +82,9 @@ pub struct Server {
     pub public_http: String,
     /// How clients reach `https`; the base of ACME's URLs.
     pub public_https: String,
+    /// What is logged, in the words of `CHANCERY_LOG`, which has the last one.
+    #[serde(default = "log_default")]
+    log: String,
     #[serde(default)]
     limits: RawLimits,
 }
@@ -222,6 +232,7 @@ struct RawHsm {
 #[serde(deny_unknown_fields)]
 struct RawDatabase {
     url: String,
+    password_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -298,6 +309,51 @@ impl ConfigError {
 }
 
 impl Config {
+    /// How the log is known outside, for a command that opens the register beside no service of this node.
+    pub fn log(&self) -> LogConfig {
+        LogConfig { origin: self.log_origin.clone(), state: Some(self.log_state.clone()), instance: None }
+    }
+
+    /// The limits as text, for whoever reads the log.
+    pub fn limits_text(&self) -> String {
+        let api::Limits { connections, connections_per_address, requests, requests_per_address, .. } = &self.limits;
+        let mut text = format!(
+            "connections = {connections}\nconnections_per_address = {connections_per_address}\nrequests = {requests}\n\
+             requests_per_address = {requests_per_address}\n"
+        );
+        if let Some(acme) = &self.acme {
+            // A struct of numbers is TOML.
+            text.push_str(&format!("[acme]\n{}", toml::to_string(&acme.limits.now()).unwrap_or_default()));
+        }
+        text
+    }
+
+    /// What a running server keeps until its next start, as far as another configuration says it otherwise.
+    pub fn fixed_keys_that_differ(&self, other: &Config) -> Vec<&'static str> {
+        let acme = |config: &Config| {
+            let limits = acme::LimitsInForce::default();
+            config.acme.clone().map(|acme| format!("{:?}", acme::AcmeConfig { limits, ..acme }))
+        };
+        let of = |config: &Config| {
+            let server = &config.server;
+            [
+                ("server.https", server.https.to_string()),
+                ("server.http", server.http.to_string()),
+                ("server.names", server.names.join(" ")),
+                ("server.public_http", server.public_http.clone()),
+                ("server.public_https", server.public_https.clone()),
+                ("[hsm]", format!("{:?}", config.hsm)),
+                ("[database]", config.database_url.clone()),
+                ("ca.instance", config.instance.get().to_string()),
+                ("[log]", format!("{} {}", config.log_origin, config.log_state.display())),
+                ("time.peers", format!("{:?}", config.time_peers)),
+                ("[acme]", format!("{:?}", acme(config))),
+            ]
+        };
+        let pairs = of(self).into_iter().zip(of(other));
+        pairs.filter(|((_, one), (_, two))| one != two).map(|((key, _), _)| key).collect()
+    }
+
     /// Reads and checks `file`.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let refuse = |reason: String| ConfigError::new(file, "(file)", reason, "");
@@ -323,6 +379,9 @@ impl Config {
         for name in &raw.server.names {
             policy::Name::parse(name).map_err(|e| refuse("server.names", e.to_string(), "names = [\"localhost\"]"))?;
         }
+        let log_level = LogLevel::parse(&raw.server.log).map_err(|e| {
+            refuse("server.log", e.to_string(), "log = \"info\"   # or debug, or info,chancery_store=debug")
+        })?;
         let limits = raw
             .server
             .limits
@@ -364,6 +423,16 @@ impl Config {
         let database_url = absolute_database(&raw.database.url, &dir).map_err(|why| {
             refuse("database.url", why, "url = \"sqlite:chancery.db\"   # or postgres://user@host/database")
         })?;
+        Database::parse(&database_url).map_err(|e| {
+            refuse("database.url", e.to_string(), "url = \"postgres://user@host/database\", password_file = \"FILE\"")
+        })?;
+        let database_url = match raw.database.password_file {
+            Some(file) => with_password_file(&database_url, &dir.join(file))
+                .map_err(|why| refuse("database.password_file", why, "password_file = \"database.password\""))?,
+            None => database_url,
+        };
+        let database = Database::parse(&database_url)
+            .map_err(|e| refuse("database.url", e.to_string(), "url = \"sqlite:chancery.db\""))?;
         if raw.log.origin.is_empty() || raw.log.origin.contains(|c: char| c.is_whitespace() || c == '+') {
             let reason = "an origin is a non-empty name without spaces and plus signs".to_owned();
             return Err(refuse("log.origin", reason, "origin = \"chancery.example.internal/log\""));
@@ -386,6 +455,7 @@ impl Config {
         Ok(Self {
             file: file.to_owned(),
             server: raw.server,
+            log_level,
             limits,
             hsm: Token {
                 module: dir.join(raw.hsm.module),
@@ -395,6 +465,7 @@ impl Config {
                 queue,
                 deadline: Duration::from_millis(deadline_ms),
             },
+            database,
             database_url,
             instance,
             time_peers,
@@ -426,11 +497,27 @@ fn absolute_database(url: &str, dir: &Path) -> Result<String, String> {
     }
 }
 
+/// The file becomes a parameter of the URL, as the roots of TLS are.
+fn with_password_file(url: &str, file: &Path) -> Result<String, String> {
+    let path = file.display().to_string();
+    if url.starts_with("sqlite:") {
+        return Err("a file of this host has no password".to_owned());
+    }
+    if path.contains(['&', '%', '?', '#', '=']) {
+        return Err(format!("{path}: choose a path without & % ? # and ="));
+    }
+    let joint = if url.contains('?') { '&' } else { '?' };
+    Ok(format!("{url}{joint}password_file={path}"))
+}
+
 fn https_default() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8443))
 }
 fn http_default() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+fn log_default() -> String {
+    "info".to_owned()
 }
 fn names_default() -> Vec<String> {
     vec!["localhost".to_owned(), "127.0.0.1".to_owned()]
@@ -500,6 +587,9 @@ dns = ["*.test"]
             ("pin_file = \"pin\"", "", "hsm.pin_file", "pin_file ="),
             ("token = \"chancery\"", "", "hsm.token", "token ="),
             ("sqlite:chancery.db", "mysql:x", "database.url", "sqlite:chancery.db"),
+            ("sqlite:chancery.db", "postgres://me:secret@db/x", "database.url", "password_file ="),
+            ("db\"", "db\"\npassword_file = \"p\"", "database.password_file", "has no password"),
+            ("[hsm]", "log = \"loud,x=y\"\n[hsm]", "server.log", "log = \"info\""),
             ("ca.test/log", "a b", "log.origin", "origin ="),
             ("[acme]", "[time]\npeers = [\"time\"]\n[acme]", "time.peers", "time.example.internal:123"),
             ("[acme]", "[acme]\nhttp01_port = 0", "acme.http01_port", "write 80"),

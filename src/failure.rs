@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::output::printable;
+
 /// The exit codes, part of the interface (`chancery --help` lists them). Clap itself exits with 2 on wrong usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -27,12 +29,13 @@ pub struct Failure {
     message: String,
     causes: Vec<String>,
     help: Option<String>,
+    field: Option<String>,
 }
 
 impl Failure {
     /// A failure with the exit code `exit`.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), causes: Vec::new(), help: None }
+        Self { exit, message: message.into(), causes: Vec::new(), help: None, field: None }
     }
 
     /// Adds what the reader can do about it.
@@ -41,12 +44,33 @@ impl Failure {
         self
     }
 
-    /// Adds an error and everything below it as causes.
+    /// Adds a cause that somebody else put into words.
+    pub fn since(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    /// Names the field of a request that the server takes no further.
+    pub fn of_field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// The field that the server named.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    /// Adds an error and everything below it as causes, each said once: some libraries repeat what is below them.
     pub fn because(mut self, cause: &(dyn Error + 'static)) -> Self {
         let mut next = Some(cause);
         while let Some(error) = next {
-            self.causes.push(error.to_string());
+            let said = error.to_string();
             next = error.source();
+            match self.causes.last_mut() {
+                Some(last) if last.contains(&said) => {}
+                _ => self.causes.push(said),
+            }
         }
         self
     }
@@ -71,12 +95,12 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "chancery: {}", self.message)?;
+        write!(f, "chancery: {}", printable(&self.message))?;
         for cause in &self.causes {
-            write!(f, "\n  because: {cause}")?;
+            write!(f, "\n  because: {}", printable(cause))?;
         }
         if let Some(help) = &self.help {
-            write!(f, "\n  try: {help}")?;
+            write!(f, "\n  try: {}", printable(help))?;
         }
         Ok(())
     }

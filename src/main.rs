@@ -6,26 +6,30 @@ mod client;
 mod cmd;
 mod config;
 mod failure;
+mod files;
+mod hardening;
 mod house;
+mod logging;
 mod output;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use failure::{Exit, Failure, OrFail};
+use logging::Log;
 
 const ABOUT: &str = "A certificate authority whose keys live in an HSM and whose every signature can be proved";
 
 const AFTER: &str = "\
-First steps:
-  chancery init ./ca --module /usr/lib/softhsm/libsofthsm2.so --token-label chancery --pin-file pin
+First steps, beside whatever has the ports 8443 and 8080:
+  (umask 077; openssl rand -hex 8 > pin; openssl rand -hex 8 > so-pin)
+  chancery init ./ca --module /usr/lib/softhsm/libsofthsm2.so --token-label first-ca --create-token so-pin --pin-file pin \\
+    --https 127.0.0.1:9443 --http 127.0.0.1:9080
   chancery --config ./ca/chancery.toml serve
-  chancery --config ./ca/chancery.toml issue tls www.example.internal --owner web --out ./www
-  chancery --config ./ca/chancery.toml certs list --expiring 30d
+  chancery --config ./ca/chancery.toml issue tls localhost --out ./first
+  chancery --config ./ca/chancery.toml certs list --expiring 60d
   chancery --config ./ca/chancery.toml audit verify
 
 Exit codes:
@@ -76,6 +80,12 @@ enum Command {
     Doctor,
     /// Remember a server and a token for this user
     Login(cmd::login::Args),
+    /// Print what makes a shell complete these commands
+    #[command(after_help = cmd::paper::COMPLETION)]
+    Completion(cmd::paper::Completion),
+    /// Write the manual's pages, one for each command
+    #[command(after_help = cmd::paper::MAN)]
+    Man(cmd::paper::Man),
 }
 
 /// What every command gets beside its own arguments.
@@ -86,6 +96,8 @@ pub struct Global {
     pub json: bool,
     /// How to reach a server.
     pub connection: client::Connection,
+    /// What is logged.
+    pub log: Log,
 }
 
 impl Global {
@@ -105,54 +117,68 @@ impl Global {
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    hardening::close_memory();
+    let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(misuse) => return misused(&misuse),
     };
     let as_json = cli.json;
-    match run(cli) {
+    // What could not be printed did not arrive, whatever was done.
+    match run(cli).and_then(|()| output::written()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) if as_json => {
-            eprintln!("{}", failure.json());
-            ExitCode::from(failure.exit() as u8)
-        }
         Err(failure) => {
-            eprintln!("{failure}");
+            output::say(&if as_json { failure.json().to_string() } else { failure.to_string() });
             ExitCode::from(failure.exit() as u8)
         }
     }
+}
+
+/// The command line. An environment variable that is empty counts as unset.
+fn command() -> clap::Command {
+    Cli::command().mut_args(|argument| {
+        let empty = argument.get_env().is_some_and(|name| client::variable(&name.to_string_lossy()).is_none());
+        if empty { argument.env(None::<&str>) } else { argument }
+    })
 }
 
 /// Wrong usage, or a call for help, as clap words it; the former as JSON where that was asked for.
 fn misused(misuse: &clap::Error) -> ExitCode {
     let code = u8::try_from(misuse.exit_code()).unwrap_or(2);
     if misuse.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
-        eprintln!("{}", serde_json::json!({"error": misuse.render().to_string().trim_end(), "exit": code}));
+        output::say(&serde_json::json!({"error": misuse.render().to_string().trim_end(), "exit": code}).to_string());
     } else {
-        // A closed pipe is the reader's choice, not our failure.
-        let _ = misuse.print();
+        match misuse.print() {
+            // A closed pipe is the reader's choice, not our failure.
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return ExitCode::FAILURE,
+            Ok(()) | Err(_) => {}
+        }
     }
     ExitCode::from(code)
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
     let server = matches!(cli.command, Command::Serve | Command::Agent(_));
-    log_to_stderr(server, cli.json);
+    let log = Log::begin(server, cli.json);
+    if matches!(cli.command, Command::Init(_) | Command::Serve | Command::Audit(_)) {
+        hardening::own_files();
+    }
     // One crypto provider in the whole process; it cannot be installed twice, and nothing ran before.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return Err(Failure::new(Exit::Failed, "another TLS provider was installed first"));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_fail("cannot start threads")?;
-    let result = runtime.block_on(dispatch(cli));
+    let result = runtime.block_on(dispatch(cli, log.clone()));
     runtime.shutdown_background();
+    log.finish();
     result
 }
 
-async fn dispatch(cli: Cli) -> Result<(), Failure> {
-    let global = Global { config: cli.config, json: cli.json, connection: cli.connection };
+async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
+    let global = Global { config: cli.config, json: cli.json, connection: cli.connection, log };
     match cli.command {
         Command::Init(args) => cmd::init::run(args, &global).await,
-        Command::Serve => cmd::serve::run(&global).await,
+        Command::Serve => cmd::serve::run(global).await,
         Command::Issue(args) => cmd::issue::run(args, &global).await,
         Command::Ssh(args) => cmd::ssh::run(args, &global).await,
         Command::Sign(args) => cmd::sign::run(args, &global).await,
@@ -163,20 +189,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Agent(args) => cmd::agent::run(args).await,
         Command::Doctor => cmd::doctor::run(&global).await,
         Command::Login(args) => cmd::login::run(args, &global).await,
+        Command::Completion(args) => cmd::paper::complete(&args, command()),
+        Command::Man(args) => cmd::paper::manual(&args, command()),
     }
-}
-
-/// Servers say what happens; commands say what went wrong. `CHANCERY_LOG` (e.g. `debug`) decides otherwise.
-fn log_to_stderr(server: bool, json: bool) {
-    // cryptoki calls every mechanism that it has no name for an error; `doctor` lists them without the alarm.
-    let fallback = match (server, json) {
-        (true, _) => "info,cryptoki=off",
-        (false, false) => "error,cryptoki=off",
-        // Standard error holds the failure's object alone.
-        (false, true) => "off",
-    };
-    let filter = EnvFilter::try_from_env("CHANCERY_LOG").unwrap_or_else(|_| EnvFilter::new(fallback));
-    let colour = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
-    lines.with_target(false).init();
 }

@@ -1,61 +1,221 @@
 //! What a command prints: a table for eyes, JSON for scripts, never both.
+//!
+//! What could not be written is kept in mind, and `written` tells of it: `main` asks it of every command that succeeded, so
+//! that no command has to think of a full disk behind standard output, and none can forget it.
 
-use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 use serde_json::Value;
+
+use crate::failure::{Failure, OrFail};
+use crate::files::{self, Place};
 
 /// A line under the header, and nothing else: what remains can be read, copied and cut into columns.
 const LINES: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+/// The width of a table where nobody says another.
+const WIDTH: u16 = 80;
+/// Narrower than this nothing can be told apart.
+const WIDTH_MIN: u16 = 40;
+
+/// The first thing that standard output refused.
+static REFUSED: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Whether all that was printed was written. A reader that went away (`| head`) had enough, which is no failure.
+pub fn written() -> Result<(), Failure> {
+    match refused() {
+        Some(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Some(error) => Err(error).or_fail("cannot write to standard output"),
+        None => Ok(()),
+    }
+}
+
+/// The same of what nobody could show again: a reader that went away counts too.
+pub fn received() -> Result<(), Failure> {
+    refused().map_or(Ok(()), Err).or_fail("cannot write to standard output")
+}
+
+fn refused() -> Option<io::Error> {
+    REFUSED.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+fn emit(text: &str) {
+    let mut out = io::stdout().lock();
+    if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) {
+        REFUSED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
 
 /// Prints `value` as indented JSON on standard output.
 pub fn json(value: &Value) {
-    // A closed pipe (`| head`) is the reader's choice, not our failure.
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{value:#}");
+    emit(&format!("{value:#}"));
 }
 
-/// Prints one line on standard output; a closed pipe is no failure.
+/// Prints one line on standard output.
 pub fn line(text: impl AsRef<str>) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
+    emit(text.as_ref());
 }
 
 /// Says something beside what is printed, on standard error.
 pub fn notice(text: &str, as_json: bool) {
-    use std::io::Write;
     let text = printable(text);
     let line = if as_json { serde_json::json!({ "notice": text }).to_string() } else { format!("chancery: {text}") };
-    let _ = writeln!(std::io::stderr(), "{line}");
+    say(&line);
 }
 
-/// Prints a table with a header and rows; says `empty` where there are none.
-pub fn table(header: &[&str], rows: Vec<Vec<String>>, empty: &str) {
+/// A line on standard error; one that cannot be written changes nothing.
+pub fn say(text: &str) {
+    crate::logging::put(format!("{text}\n").as_bytes());
+}
+
+/// How something looks on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    Plain,
+    /// It is over.
+    Faint,
+    /// Look at it soon.
+    Yellow,
+    /// Look at it now.
+    Red,
+}
+
+impl Paint {
+    fn on(self, text: &str) -> String {
+        match self {
+            Paint::Plain => text.to_owned(),
+            Paint::Faint => format!("\u{1b}[2m{text}\u{1b}[0m"),
+            Paint::Yellow => format!("\u{1b}[33m{text}\u{1b}[0m"),
+            Paint::Red => format!("\u{1b}[31m{text}\u{1b}[0m"),
+        }
+    }
+}
+
+/// A column of a table; a name alone is one of words.
+#[derive(Clone, Copy)]
+pub struct Column(&'static str, Kind);
+
+impl From<&'static str> for Column {
+    fn from(name: &'static str) -> Self {
+        Self(name, Kind::Words)
+    }
+}
+
+/// What a column may do when there is little room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A word, a number, a time: on one line, always.
+    Whole,
+    /// Words: they go on in the next line.
+    Words,
+}
+
+/// A column of words.
+pub const fn words(name: &'static str) -> Column {
+    Column(name, Kind::Words)
+}
+
+/// A column of what stays on one line.
+pub const fn whole(name: &'static str) -> Column {
+    Column(name, Kind::Whole)
+}
+
+/// Prints a table; says `empty` where there are no rows.
+pub fn table<C: Copy + Into<Column>>(columns: &[C], rows: Vec<Vec<String>>, empty: &str) {
+    let columns: Vec<Column> = columns.iter().map(|column| (*column).into()).collect();
+    painted(&columns, rows.into_iter().map(|row| (Paint::Plain, row)).collect(), empty);
+}
+
+/// The same; on a terminal the first cell of a row, which has no blanks, has a colour.
+pub fn painted(columns: &[Column], rows: Vec<(Paint, Vec<String>)>, empty: &str) {
     if rows.is_empty() {
         return line(empty);
     }
+    let paints = if colours() { rows.iter().map(|(paint, _)| *paint).collect() } else { Vec::new() };
+    let rows = rows.into_iter().map(|(_, row)| row).collect();
+    line(coloured(&drawn(columns, rows, width()), &paints));
+}
+
+fn drawn(columns: &[Column], rows: Vec<Vec<String>>, width: u16) -> String {
     let mut table = Table::new();
-    table.load_style(LINES).set_content_arrangement(ContentArrangement::Dynamic).set_header(header.to_vec());
+    table.load_style(LINES).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    table.set_header(columns.iter().map(|Column(name, _)| Cell::new(name)));
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
     }
-    line(table.to_string());
+    for (at, Column(_, kind)) in columns.iter().enumerate() {
+        let Some(column) = table.column_mut(at) else { continue };
+        // The line between columns is a blank too.
+        column.set_padding((0, u16::from(at + 1 < columns.len())));
+        if *kind == Kind::Whole {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    table.trim_fmt()
+}
+
+/// A row begins where the first cell does.
+fn coloured(table: &str, paints: &[Paint]) -> String {
+    let mut paints = paints.iter();
+    let paint = |(at, text): (usize, &str)| {
+        let end = text.find(' ').unwrap_or(text.len());
+        let (first, rest) = text.split_at(end);
+        match (at > 1 && !first.is_empty()).then(|| paints.next()).flatten() {
+            Some(paint) => paint.on(first) + rest,
+            None => text.to_owned(),
+        }
+    };
+    table.lines().enumerate().map(paint).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether colours are for somebody: a terminal, and nobody who said no (<https://no-color.org>).
+fn colours() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
+    io::stdout().is_terminal() && !is_set("NO_COLOR") && !dumb
+}
+
+/// `COLUMNS` where it is said, the terminal's own width, or 80.
+fn width() -> u16 {
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    let own = || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col);
+    said.or_else(own).filter(|width| *width > 0).map_or(WIDTH, |width| width.max(WIDTH_MIN))
+}
+
+/// Whether a table has room for more than the least.
+pub fn is_wide() -> bool {
+    width() >= 120
 }
 
 /// Prints `name: value` lines with the names aligned.
 pub fn facts(facts: &[(&str, String)]) {
+    told(facts).iter().for_each(line);
+}
+
+fn told(facts: &[(&str, String)]) -> Vec<String> {
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    for (name, value) in facts {
-        line(format!("{name:>width$}  {}", printable(value)));
+    facts.iter().map(|(name, value)| format!("{name:>width$}  {}", printable(value))).collect()
+}
+
+/// What a command tells of what it made and wrote: where standard output is one of its places, on standard error.
+pub fn report(outputs: &files::Outputs, facts: &[(&str, String)], answer: &Value, as_json: bool) {
+    match (as_json, outputs.use_stdout()) {
+        (true, true) => say(&answer.to_string()),
+        (true, false) => json(answer),
+        (false, true) => told(facts).iter().for_each(|line| say(line)),
+        (false, false) => self::facts(facts),
     }
 }
 
-/// Prints an answer of the server: as JSON, or some of its fields and where the result was written.
-pub fn answer(answer: &Value, shown: &[&str], written_to: &std::path::Path, as_json: bool) {
-    if as_json {
-        return json(answer);
-    }
-    let place = ("written to", written_to.display().to_string());
-    let lines: Vec<(&str, String)> = shown.iter().map(|name| (*name, field(answer, name))).chain([place]).collect();
-    facts(&lines);
+/// Some fields of an answer as facts.
+pub fn shown<'a>(answer: &Value, names: &[&'a str]) -> Vec<(&'a str, String)> {
+    names.iter().map(|name| (*name, field(answer, name))).collect()
+}
+
+/// Where something was written, as a fact.
+pub fn written_to(place: &Place) -> (&'static str, String) {
+    ("written to", place.shown())
 }
 
 /// Text from outside with what nobody sees escaped: a subject cannot move the cursor, colour the terminal or turn the line around.
@@ -90,5 +250,23 @@ mod tests {
         assert_eq!(field(&object, "names"), "dns:a, dns:b");
         assert_eq!(field(&object, "n"), "3");
         assert_eq!(field(&object, "none"), "");
+    }
+
+    #[test]
+    fn a_table_keeps_to_its_width_and_what_is_whole_stays_whole() {
+        let rows =
+            vec![vec!["12".to_owned(), "many words that go on and on and on".repeat(3), "0101016b49d20000".to_owned()]];
+        let table = drawn(&[whole("DAYS"), words("NAMES"), whole("SERIAL")], rows, 60);
+        assert!(table.lines().all(|line| line.chars().count() <= 60), "{table}");
+        assert!(table.contains("0101016b49d20000"), "{table}");
+    }
+
+    #[test]
+    fn a_row_has_its_colour_where_it_begins() {
+        let rows = vec![vec!["1".to_owned(), "a b".repeat(30)], vec!["90".to_owned(), "c".to_owned()]];
+        let table = drawn(&[whole("DAYS"), words("NAMES")], rows, 40);
+        let painted = coloured(&table, &[Paint::Red, Paint::Plain]);
+        assert_eq!(painted.matches("\u{1b}[31m1\u{1b}[0m ").count(), 1, "{painted}");
+        assert_eq!(painted.matches('\u{1b}').count(), 2, "{painted}");
     }
 }

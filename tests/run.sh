@@ -24,8 +24,13 @@ clients=(
   pgbouncer:/usr/sbin/pgbouncer
   nginx-light:/usr/sbin/nginx
   curl:/usr/bin/curl
+  jq:/usr/bin/jq
   "libfaketime:/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1"
+  "libp11-kit0:/usr/lib/$(uname -m)-linux-gnu/libp11-kit.so.0"
   python3:/usr/bin/python3
+  chromium:/usr/bin/chromium
+  nodejs:/usr/bin/node
+  npm:/usr/bin/npm
   python3-cryptography:/usr/lib/python3/dist-packages/cryptography/__init__.py
   "python3-venv:/usr/lib/python3*/ensurepip/__init__.py"
 )
@@ -52,6 +57,11 @@ if [ ${#missing[@]} -gt 0 ]; then
   done
 fi
 
+if [ ! -d tests/browser/node_modules/axe-core ] || [ ! -d tests/browser/node_modules/playwright-core ]; then
+  step "installing what judges the pages"
+  npm ci --prefix tests/browser --no-audit --no-fund
+fi
+
 # Makes requests out of the OpenAPI document; in an environment of its own, as Debian wants it.
 python=target/clients/python
 if [ ! -x "$python/bin/schemathesis" ]; then
@@ -59,6 +69,17 @@ if [ ! -x "$python/bin/schemathesis" ]; then
   rm -rf "$python"
   python3 -m venv "$python"
   "$python/bin/pip" install --quiet --disable-pip-version-check 'schemathesis>=4.32,<5'
+fi
+# The package of promtool would start a server of its own: the one file is taken out of it, and nothing is installed.
+promtool=target/clients/promtool
+if [ ! -x "$promtool" ]; then
+  step "fetching promtool"
+  mkdir -p target/clients
+  fetched=$(mktemp -d)
+  (cd "$fetched" && apt-get download -qq prometheus 2>/dev/null)
+  dpkg-deb --fsys-tarfile "$fetched"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$promtool.new"
+  chmod 755 "$promtool.new" && mv "$promtool.new" "$promtool"
+  rm -rf "$fetched"
 fi
 
 step "format"

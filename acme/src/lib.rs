@@ -29,7 +29,7 @@ mod serve;
 
 pub use config::{AcmeConfig, ConfigError, Network, NotANetwork, Settings};
 pub use gate::{AcmeState, StartError};
-pub use limits::{Limits, SIGNATURE_TIMEOUT_MAX};
+pub use limits::{Limits, LimitsInForce, SIGNATURE_TIMEOUT_MAX};
 pub use proof::ValidatorError;
 pub use serve::router;
 

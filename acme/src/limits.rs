@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use serde::{Deserialize, Serialize};
 
 /// Largest request body. A finalize request with a 16 KiB CSR is below 32 KiB after two rounds of base64url.
@@ -55,6 +57,28 @@ pub const CONFLICT_RETRIES: usize = 4;
 pub const COUNTED_MAX: usize = 100_000;
 /// What a finalization writes: the order twice, the certificate's intent and its conclusion.
 pub const FINALIZE_RECORDS: usize = 4;
+
+/// The bounds that are in force, which may be changed while they are asked; copies share them.
+#[derive(Clone, Debug, Default)]
+pub struct LimitsInForce(Arc<RwLock<Limits>>);
+
+impl LimitsInForce {
+    /// From now on these.
+    pub fn set(&self, limits: Limits) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+
+    /// What they are now.
+    pub fn now(&self) -> Limits {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl From<Limits> for LimitsInForce {
+    fn from(limits: Limits) -> Self {
+        Self(Arc::new(RwLock::new(limits)))
+    }
+}
 
 /// The bounds an operator may set (`[acme.limits]`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -102,9 +102,9 @@ impl Disk for FaultyDisk {
             (Equal, _) => {
                 match (self.face, op) {
                     (Face::Failed, _) => {}
-                    (Face::Torn, Op::Write(path, image)) => {
+                    (Face::Torn, Op::Write(at, image) | Op::Rewrite(at, image)) => {
                         let half = image.content().len() / 2;
-                        std::fs::write(path, image.content().get(..half).unwrap())?;
+                        std::fs::write(at.path(), image.content().get(..half).unwrap())?;
                     }
                     (Face::FailedButDone | Face::Torn, op) => RealDisk.apply(op)?,
                 }
@@ -128,8 +128,8 @@ impl WatchedDisk {
 impl Disk for WatchedDisk {
     fn apply(&self, op: &Op<'_>) -> io::Result<()> {
         match op {
-            Op::MakeDir(path, _) if !path.exists() => _ = self.0.lock().unwrap().insert(path.to_path_buf()),
-            Op::SyncDir(folder) => self.0.lock().unwrap().retain(|path| parent(path) != *folder),
+            Op::MakeDir(at, _) if !at.path().exists() => _ = self.0.lock().unwrap().insert(at.path()),
+            Op::SyncDir(folder) => self.0.lock().unwrap().retain(|path| parent(path) != folder.path()),
             // What was written gets its name.
             Op::Rename { .. } => self.assert_durable(),
             _ => {}

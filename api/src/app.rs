@@ -4,17 +4,21 @@
 //! the tokens that [`Doorkeeper`] looked up lately, whose age is bounded.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use ca::{Authority, CaError};
 use lifecycle::RenewalWatch;
 use policy::{Action, Actor, Grant, Resource, World};
 use store::Ledger;
 
-use crate::auth::{Doorkeeper, Sessions};
+use crate::auth::{self, Doorkeeper, Sessions};
 use crate::limits::Limits;
-use crate::observe::{Lookout, Metrics, Surveyor};
+use crate::observe::{Ends, Lookout, Metrics, Notice, Surveyor};
 use crate::problem::{Kind, Problem, reference};
+
+/// How old what is known of the tokens' ends may be.
+const ENDS_AGE_MAX: Duration = Duration::from_secs(60);
 
 /// The shared state of all routes. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +34,8 @@ struct Inner {
     sessions: Sessions,
     surveyor: Arc<Surveyor>,
     lookout: Lookout,
+    /// When API tokens end, as it was a moment ago.
+    ends: Mutex<Option<(Instant, Ends)>>,
 }
 
 impl App {
@@ -40,13 +46,25 @@ impl App {
         world: World,
         limits: Limits,
         metrics: Arc<Metrics>,
-        renewals: RenewalWatch,
+        (renewals, notice): (RenewalWatch, Notice),
     ) -> Self {
         let doorkeeper = Doorkeeper::new(ledger.for_authentication(), world.clone(), &limits);
         let surveyor = Arc::new(Surveyor::new(ledger.clone(), world.clone()));
-        let lookout = Lookout::new(authority.clone(), ledger.clone(), world.clone(), renewals, Arc::clone(&surveyor));
-        let sessions = Sessions::new();
-        Self(Arc::new(Inner { authority, ledger, world, limits, metrics, doorkeeper, sessions, surveyor, lookout }))
+        let seen = Arc::clone(&surveyor);
+        let lookout = Lookout::new(authority.clone(), ledger.clone(), world.clone(), renewals, seen, notice);
+        let sessions = Sessions::new(&world);
+        Self(Arc::new(Inner {
+            authority,
+            ledger,
+            world,
+            limits,
+            metrics,
+            doorkeeper,
+            sessions,
+            surveyor,
+            lookout,
+            ends: Mutex::default(),
+        }))
     }
 
     /// The certificate authority.
@@ -87,6 +105,17 @@ impl App {
     /// Who says what expires when.
     pub(crate) fn surveyor(&self) -> &Surveyor {
         &self.0.surveyor
+    }
+
+    /// When API tokens end, as it was a moment ago at most. Without the register, what was known is forgotten until it is back.
+    pub(crate) async fn ends(&self) -> Ends {
+        let kept = self.0.ends.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, ends)) = kept.filter(|(at, _)| at.elapsed() < ENDS_AGE_MAX) {
+            return ends;
+        }
+        let read = auth::ends(self.ledger(), self.world().now()).await.unwrap_or_default();
+        *self.0.ends.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), read.clone()));
+        read
     }
 
     /// Who says how the service is.

@@ -26,7 +26,8 @@ mod observe;
 mod problem;
 
 pub use edge::TlsError;
-pub use limits::Limits;
+pub use limits::{Bounds, Limits};
+pub use observe::Notice;
 pub use problem::{Kind as ProblemKind, Problem};
 pub use rest::{openapi, tokens};
 pub use serve::{ApiError, Bound, ServeConfig, serve};

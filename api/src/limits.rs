@@ -3,7 +3,11 @@
 //! Full is answered (429 or 503 with `Retry-After`, or a closed socket where no HTTP was spoken yet); nothing here ever
 //! makes a queue longer. Answers the threats "a stranger holds our sockets" and "a caller makes us allocate".
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
+
+use policy::{Share, Shares, network};
 
 /// The largest request body that carries a bare CSR (`application/pkcs10`): the CA refuses larger ones anyway.
 pub const CSR_BYTES_MAX: usize = 16 * 1024;
@@ -48,6 +52,94 @@ pub struct Limits {
     /// How long a caller who was looked up (API token, client certificate) is believed before its rows are read again: a row that
     /// was altered beside the service counts for that long. A revocation counts as soon as this node knows of it.
     pub caller_memory: Duration,
+}
+
+/// The places of both listeners, which may be changed while they are in use.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    limits: Limits,
+    https: Listener,
+    http: Listener,
+}
+
+/// The places of one listener.
+#[derive(Clone, Debug)]
+pub(crate) struct Listener {
+    pub(crate) connections: Room,
+    pub(crate) requests: Room,
+}
+
+/// Places, and each address's share of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    all: Arc<Shares<()>>,
+    of_one: Arc<Shares<IpAddr>>,
+}
+
+/// A place that somebody has until it is dropped.
+pub(crate) struct Place {
+    _all: Share<()>,
+    _of_one: Option<Share<IpAddr>>,
+}
+
+impl Room {
+    pub(crate) fn new(all: usize, of_one: usize) -> Self {
+        Self { all: Shares::new(all), of_one: Shares::new(of_one) }
+    }
+
+    /// A place for somebody there, where there is one.
+    pub(crate) fn take(&self, from: Option<IpAddr>) -> Option<Place> {
+        let of_one = match from {
+            Some(address) => Some(self.of_one.take(network(address))?),
+            None => None,
+        };
+        Some(Place { _all: self.all.take(())?, _of_one: of_one })
+    }
+
+    fn set(&self, all: usize, of_one: usize) {
+        self.all.set(all);
+        self.of_one.set(of_one);
+    }
+}
+
+impl Listener {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            connections: Room::new(limits.connections, limits.connections_per_address),
+            requests: Room::new(limits.requests, limits.requests_per_address),
+        }
+    }
+
+    fn set(&self, limits: &Limits) {
+        self.connections.set(limits.connections, limits.connections_per_address);
+        self.requests.set(limits.requests, limits.requests_per_address);
+    }
+}
+
+impl Bounds {
+    /// Of these limits.
+    pub fn new(limits: Limits) -> Self {
+        Self { https: Listener::new(&limits), http: Listener::new(&limits), limits }
+    }
+
+    /// From now on so many connections and requests, of all and of one address. The deadlines stay.
+    pub fn set(&self, limits: &Limits) {
+        self.https.set(limits);
+        self.http.set(limits);
+    }
+
+    /// The deadlines, and the numbers of the start.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn https(&self) -> &Listener {
+        &self.https
+    }
+
+    pub(crate) fn http(&self) -> &Listener {
+        &self.http
+    }
 }
 
 impl Default for Limits {

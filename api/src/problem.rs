@@ -157,6 +157,12 @@ impl Problem {
         Self { field: Some(name.into()), ..Self::new(Kind::Malformed, detail) }
     }
 
+    /// The same problem with the field that decides: what is refused until it is said.
+    pub(crate) fn about(mut self, field: &'static str) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
     /// The same problem with another wait than the default.
     pub(crate) fn retry_after(mut self, secs: u32) -> Self {
         self.retry_after_secs = Some(secs.max(1));
@@ -264,7 +270,9 @@ impl From<StoreError> for Problem {
                 Self::held(store::HELD, None)
             }
             StoreError::Altered(says) => Self::altered(&says),
-            error @ (StoreError::Corrupt(_) | StoreError::Database(_)) => Self::internal(&error),
+            error @ (StoreError::Corrupt(_) | StoreError::Database(_) | StoreError::Taken { .. }) => {
+                Self::internal(&error)
+            }
         }
     }
 }

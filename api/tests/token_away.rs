@@ -88,7 +88,8 @@ async fn a_server_that_has_no_certificate_refuses_at_once(client: &Client) {
         http,
         names: vec![policy::Name::parse("localhost").expect("a name")],
         owner: policy::Owner::parse("chancery").expect("an owner"),
-        limits: Limits::default(),
+        bounds: api::Bounds::new(Limits::default()),
+        notice: api::Notice::default(),
         acme: None,
     };
     let (stop, (ready, _bound)) = (CancellationToken::new(), oneshot::channel());

@@ -197,8 +197,8 @@ fn instance() -> Instance {
 }
 
 async fn ledger(path: PathBuf, token: (&Pool, Mint), world: &World) -> Ledger {
-    let log = LogConfig { origin: "bench.example.internal/log".into(), state: None };
-    Ledger::open(Database::Sqlite(path), token, log, world.clone()).await.expect("a ledger")
+    let log = LogConfig { origin: "bench.example.internal/log".into(), state: None, instance: None };
+    Ledger::found(Database::Sqlite(path), token, log, world.clone()).await.expect("a ledger")
 }
 
 /// Callers that look up at once.

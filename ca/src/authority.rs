@@ -7,6 +7,7 @@ use hsm::Pool;
 use policy::{Action, Actor, Grant, Instance, Owner, Policies, Resource, Timestamp, World};
 use store::{Attested, Credential, Issued, Ledger, StoreError};
 
+use crate::amendment::{self, Amended, Amendment};
 use crate::checks::Checks;
 use crate::craft::Office;
 use crate::craft::code::{CodeKeyRequest, CodeRequest, CodeSignature, CodeSigner};
@@ -22,6 +23,7 @@ use crate::issuers::{Hierarchy, Issuer};
 use crate::parts::Parts;
 use crate::profiles::Profiles;
 use crate::registrar::Registrar;
+use crate::rules::Rules;
 use crate::status::{Desks, Published, PublishedCrl, Publisher, Revoker, ShownRevoked};
 use crate::texts;
 
@@ -32,8 +34,8 @@ pub struct Health {
     pub token: hsm::Health,
     /// Why nothing is issued although the token is ready (the clock, a CA that ended); `None` when all is well.
     pub held: Option<String>,
-    /// CAs under which nothing is issued any more, in words; the others go on.
-    pub ended: Vec<String>,
+    /// CAs under which nothing is issued any more, each with why; the others go on.
+    pub ended: Vec<(String, String)>,
 }
 
 /// A certificate authority. Cheap to clone.
@@ -61,9 +63,8 @@ impl Inner {
         let checks = Arc::new(Checks::new(world.clone(), ledger));
         let log_verifier_key = ledger.verifier_key(&hierarchy.log_key)?;
         let office = Office {
-            gate: Gate::new(ledger.clone(), policies.clone()),
+            gate: Gate::new(ledger.clone(), Rules::new(policies.clone(), profiles.clone())),
             ledger: ledger.clone(),
-            profiles: profiles.clone(),
             hierarchy,
             serials: Serials::new(world.clone(), *instance),
             checks,
@@ -185,6 +186,12 @@ impl Authority {
         self.inner.revoker.revoke_found(actor, credential, reason).await
     }
 
+    /// The subject of the CA whose certificate is shown; none where it is another's. What a CA issued ends with it, so that its end is
+    /// asked for twice.
+    pub fn shown_ca(&self, certificate: &[u8]) -> Result<Option<String>, CaError> {
+        self.inner.revoker.shown_ca(certificate)
+    }
+
     /// Revokes a certificate that is shown (PEM or DER), whether the register holds it or lost it: a CA of ours signed it.
     pub async fn revoke_shown(
         &self,
@@ -246,8 +253,24 @@ impl Authority {
         let register = self.ledger().held().map(|why| StoreError::Held(why).to_string());
         let held = register.or_else(|| self.inner.office.checks.held(self.inner.office.hierarchy.issuers()));
         let Office { checks, hierarchy, .. } = &self.inner.office;
-        let ended = hierarchy.issuers().filter_map(|issuer| checks.ended(issuer)).collect();
+        // What holds everything is told once.
+        let ended = match held {
+            Some(_) => Vec::new(),
+            None => {
+                hierarchy.issuers().filter_map(|issuer| Some((issuer.label.clone(), checks.stopped(issuer)?))).collect()
+            }
+        };
         Health { token: self.pool().health(), held, ended }
+    }
+
+    /// Whether the token would sign now.
+    pub async fn probe_token(&self) -> bool {
+        self.pool().probe().await.is_ok()
+    }
+
+    /// How long signatures took so far, and how many wait now.
+    pub fn signing_times(&self) -> hsm::SigningTimes {
+        self.pool().signing_times()
     }
 
     /// The register.
@@ -265,13 +288,19 @@ impl Authority {
         &self.inner.parts.world
     }
 
-    /// Who may do what.
-    pub fn policies(&self) -> &Policies {
-        &self.inner.parts.policies
+    /// Who may do what, now.
+    pub fn policies(&self) -> Arc<Policies> {
+        self.inner.office.gate.rules().policies()
     }
 
-    /// What may be made.
-    pub fn profiles(&self) -> &Profiles {
-        &self.inner.parts.profiles
+    /// What may be made, now.
+    pub fn profiles(&self) -> Arc<Profiles> {
+        self.inner.office.gate.rules().profiles()
+    }
+
+    /// Brings other rules into force, and settings of the service: each part that changed is a leaf before it counts. Answers what
+    /// changed since the log last heard of this node. An error changes nothing.
+    pub async fn amend(&self, actor: &Actor, amendment: Amendment) -> Result<Vec<Amended>, CaError> {
+        amendment::amend(&self.inner.office, self.instance().get(), actor, amendment).await
     }
 }

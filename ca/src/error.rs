@@ -134,7 +134,7 @@ impl From<StoreError> for CaError {
             StoreError::Conflict(_) | StoreError::Duplicate(_) => CaError::Conflict(e.to_string()),
             StoreError::NotFound(what) => CaError::NotFound(what),
             StoreError::Altered(_) => CaError::Altered(e.to_string()),
-            StoreError::Invalid(_) | StoreError::Corrupt(_) | StoreError::Database(_) => {
+            StoreError::Invalid(_) | StoreError::Corrupt(_) | StoreError::Database(_) | StoreError::Taken { .. } => {
                 CaError::Internal(e.to_string())
             }
         }

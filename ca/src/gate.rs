@@ -1,27 +1,31 @@
 //! Who may: policy's decision, and the leaf of every refusal.
 
-use std::sync::Arc;
-
-use policy::{Action, Actor, Grant, Owner, Policies, Resource};
+use policy::{Action, Actor, Grant, Owner, Resource};
 use store::{Ledger, RefusalEntry};
 
 use crate::error::CaError;
+use crate::rules::Rules;
 
 /// Where every request passes.
 #[derive(Clone)]
 pub(crate) struct Gate {
     ledger: Ledger,
-    policies: Arc<Policies>,
+    rules: Rules,
 }
 
 impl Gate {
-    pub(crate) fn new(ledger: Ledger, policies: Arc<Policies>) -> Gate {
-        Gate { ledger, policies }
+    pub(crate) fn new(ledger: Ledger, rules: Rules) -> Gate {
+        Gate { ledger, rules }
+    }
+
+    /// What it decides by.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Decides, and writes the refusal leaf where policy refuses: no refusal is answered that is not in the log.
     pub(crate) async fn authorize(&self, actor: &Actor, action: Action, resource: Resource) -> Result<Grant, CaError> {
-        match self.policies.decide(actor, action, &resource) {
+        match self.rules.policies().decide(actor, action, &resource) {
             Ok(grant) => Ok(grant),
             Err(refusal) => {
                 self.ledger.refuse(RefusalEntry::new(&refusal, target(&resource))).await?;
@@ -33,7 +37,7 @@ impl Gate {
     /// Refuses an owner that the configuration does not have: a mistyped one would have what nobody looks after. To be asked of
     /// those who may, so that no stranger learns who is there.
     pub(crate) fn check_owner(&self, owner: &Owner) -> Result<(), CaError> {
-        match self.policies.owners().iter().any(|rules| rules.name == *owner) {
+        match self.rules.policies().owners().iter().any(|rules| rules.name == *owner) {
             true => Ok(()),
             false => Err(CaError::bad("owner", format!("the configuration has no owner `{owner}`"))),
         }
@@ -41,7 +45,7 @@ impl Gate {
 
     /// Decides what the service does by itself.
     pub(crate) fn decide_own(&self, actor: &Actor, action: Action, resource: &Resource) -> Result<Grant, CaError> {
-        Ok(self.policies.decide(actor, action, resource)?)
+        Ok(self.rules.policies().decide(actor, action, resource)?)
     }
 }
 

@@ -23,6 +23,8 @@ mod issuers;
 
 mod profiles;
 
+mod rules;
+
 mod parts;
 
 // The line of custody: Grant, Draft, Linted, Checked, Issued.
@@ -45,9 +47,15 @@ mod texts;
 
 mod founding;
 
+// How what is in force is changed.
+mod difference;
+
+mod amendment;
+
 // The facade.
 mod authority;
 
+pub use amendment::{Amended, Amendment};
 pub use authority::{Authority, Health};
 pub use craft::code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};
 pub use craft::leaf::{CertifyRequest, LOGIN_PROFILE, Lifetime, Prospect, left_out, login_scopes};
@@ -61,5 +69,5 @@ pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
 pub use status::{Published, PublishedCrl, ShownRevoked};
 
-pub use hsm::Health as TokenHealth;
+pub use hsm::{Health as TokenHealth, SigningTimes};
 pub use store::Issued;

@@ -97,9 +97,10 @@ async fn desk() -> Desk {
     away.shutdown();
     let dir = tempfile::TempDir::new().unwrap();
     let database = Database::Sqlite(dir.path().join("register.db"));
-    let log = LogConfig { origin: "log.example/page".to_owned(), state: None };
-    let ledger =
-        Ledger::open(database, (&pool, mint), log, World::fixed(Timestamp::from_unix(1_800_000_000), 1)).await.unwrap();
+    let log = LogConfig { origin: "log.example/page".to_owned(), state: None, instance: None };
+    let ledger = Ledger::found(database, (&pool, mint), log, World::fixed(Timestamp::from_unix(1_800_000_000), 1))
+        .await
+        .unwrap();
     let key = pool.generate("tls", KeyKind::P256).await.unwrap();
     Desk { ledger, pool, away, key, _dir: dir, _token: (token, away_mint) }
 }

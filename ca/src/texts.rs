@@ -1,24 +1,37 @@
 //! The texts of what decides: policies, profiles, and what the program itself makes. Each is recorded before the first leaf that
 //! names its hash, so that an old hash can be read for ever.
 //!
-//! It happens when an authority is founded or opened, which is the only time that any of them can change. Where it fails the
-//! authority does not open: rules that nobody can read decide nothing.
+//! It happens when an authority is founded or opened, and before rules are exchanged. Where it fails the authority does not open, or
+//! goes on by the rules before: rules that nobody can read decide nothing.
 
-use policy::Actor;
-use store::{ActorStamp, TextKind};
+use policy::{Actor, Policies};
+use store::{ActorStamp, Ledger, TextKind};
 
 use crate::craft::{ca, code, crl};
 use crate::error::CaError;
 use crate::parts::Parts;
+use crate::profiles::Profiles;
 
 /// Records what is not recorded yet.
 pub(crate) async fn record(parts: &Parts) -> Result<(), CaError> {
     let actor = ActorStamp::from(&Actor::system("authority"));
-    parts.ledger.record_text(TextKind::Policy, parts.policies.text(), &actor).await?;
-    let files = parts.profiles.iter().map(|profile| profile.text());
-    let built_in = [crl::TEXT].into_iter().chain(ca::TEXTS).chain(code::TEXTS);
-    for text in files.chain(built_in) {
+    record_rules(&parts.ledger, &parts.policies, &parts.profiles, &actor).await?;
+    for text in [crl::TEXT].into_iter().chain(ca::TEXTS).chain(code::TEXTS) {
         parts.ledger.record_text(TextKind::Profile, text, &actor).await?;
+    }
+    Ok(())
+}
+
+/// The same of what can be exchanged.
+pub(crate) async fn record_rules(
+    ledger: &Ledger,
+    policies: &Policies,
+    profiles: &Profiles,
+    actor: &ActorStamp,
+) -> Result<(), CaError> {
+    ledger.record_text(TextKind::Policy, policies.text(), actor).await?;
+    for profile in profiles.iter() {
+        ledger.record_text(TextKind::Profile, profile.text(), actor).await?;
     }
     Ok(())
 }

@@ -36,4 +36,4 @@ pub use custody::{
 pub use error::HsmError;
 pub use heal::Health;
 pub use module::init_token;
-pub use pool::{Pool, TokenDescription, open};
+pub use pool::{Pool, SigningTimes, TokenDescription, open};

@@ -91,7 +91,7 @@ fn a_refused_pin_is_tried_once_whatever_happens() {
     let bad = TokenConfig { pin: hsm::PinSource::File(wrong), ..shim.config() };
     for config in [bad.clone(), bad, shim.config(), shim.config()] {
         match hsm::open(config) {
-            Err(HsmError::Locked(why)) => assert_eq!(why, "C_Login answered CKR_PIN_INCORRECT"),
+            Err(HsmError::Locked(why)) => assert_eq!(why, "the PIN is wrong (C_Login answered CKR_PIN_INCORRECT)"),
             other => panic!("{other:?}"),
         }
     }

@@ -46,10 +46,19 @@ pub async fn alarms(
     most: usize,
 ) -> Result<Alarms, StoreError> {
     let older_than = now.plus_secs(-CONCLUDED_WITHIN_SECS);
-    let (open, overdue) = (ledger.unconcluded(older_than, most).await?, renewals.overdue());
+    let (open, overdue) = (ledger.unconcluded(older_than, most).await?, missed(ledger, renewals.overdue()).await?);
     let total = ledger.unconcluded_total(older_than) + overdue.len() as u64;
     let first = open.iter().map(Alarm::unconcluded).chain(overdue.into_iter().map(Alarm::NotRenewed)).take(most);
     Ok(Alarms { first: first.collect(), total })
+}
+
+/// Those that nothing else took the place of: a certificate of the same names with another key is as good as a renewal.
+async fn missed(ledger: &Ledger, overdue: Vec<Overdue>) -> Result<Vec<Overdue>, StoreError> {
+    if overdue.is_empty() {
+        return Ok(overdue);
+    }
+    let kin = ledger.kin(overdue.iter().map(|one| one.operation).collect()).await?;
+    Ok(overdue.into_iter().filter(|one| kin.get(&one.operation).is_none_or(|kin| !kin.replaced)).collect())
 }
 
 impl Alarm {
@@ -72,7 +81,7 @@ impl fmt::Display for Alarm {
                 "Operation {operation} ({kind} for {subject}, serial {serial}) was intended at {intended_at} and has no \
                  conclusion. It counts as issued: revoke it if nobody has it."
             ),
-            Alarm::NotRenewed(Overdue { serial, subject, not_after, why }) => {
+            Alarm::NotRenewed(Overdue { operation: _, serial, subject, not_after, why }) => {
                 write!(f, "Certificate {serial} ({subject}) expires at {not_after} and is not renewed: {why}.")
             }
         }

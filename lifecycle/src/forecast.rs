@@ -66,12 +66,12 @@ impl Bucket {
     }
 }
 
-/// How many expire, and how many of them the server renews by itself.
+/// How many expire, and how many of them somebody is said to renew.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Expiring {
     /// All.
     pub count: u64,
-    /// Those with the renew flag; somebody must act on the others.
+    /// Those that somebody renews: the server, an agent, an ACME client.
     pub renewed: u64,
 }
 
@@ -83,7 +83,7 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// Of what the register counts hour by hour; what ended before the hour under way is not in it.
+    /// Of what the register counts hour by hour; what has ended or was replaced is not in it.
     pub fn of_hours(now: Timestamp, hours: &[ExpiringHour]) -> Forecast {
         let mut total: BTreeMap<Bucket, Expiring> =
             Bucket::ALL.into_iter().map(|bucket| (bucket, Expiring::default())).collect();

@@ -28,5 +28,5 @@ pub use alarms::{Alarm, Alarms, alarms};
 pub use forecast::{Bucket, Expiring, Forecast};
 pub use renewer::Renewer;
 pub use summary::Summary;
-pub use watch::{Overdue, RenewalWatch};
+pub use watch::{Overdue, RenewalCounts, RenewalWatch};
 pub use witnesses::{NoPeer, PEERS_MAX, Peer, Witnesses};

@@ -250,6 +250,7 @@ impl<D: Desk> Worker<D> {
         let now = self.desk.now();
         match outcome {
             Outcome::Renewed(successor) => {
+                self.watch.count(|counts| counts.renewed += 1);
                 tracing::info!(
                     serial = task.serial_hex,
                     successor = successor.serial_hex(),
@@ -263,6 +264,7 @@ impl<D: Desk> Worker<D> {
             }
             Outcome::Cut => {}
             Outcome::Later { why, hold_secs } => {
+                self.watch.count(|counts| counts.failed += 1);
                 if let Some(secs) = hold_secs {
                     self.held_until = self.held_until.max(Some(now.plus_secs(i64::from(secs))));
                 }
@@ -279,6 +281,7 @@ impl<D: Desk> Worker<D> {
                 self.diary.put(now.plus_secs(pause), task);
             }
             Outcome::Never { why } => {
+                self.watch.count(|counts| counts.given_up += 1);
                 tracing::error!(serial = task.serial_hex, subject = task.subject, cause = why, "will not be renewed");
                 task.why = why;
                 self.diary.give_up(task);

@@ -81,8 +81,8 @@ impl House {
 
 async fn parts(token: &TestToken, database: Database, world: &World, instance: u16) -> Box<PartsFor> {
     let (pool, mint) = hsm::open(token.config()).unwrap();
-    let log = LogConfig { origin: "log.example/lifecycle".to_owned(), state: None };
-    let ledger = Ledger::open(database, (&pool, mint), log, world.clone()).await.unwrap();
+    let log = LogConfig { origin: "log.example/lifecycle".to_owned(), state: None, instance: None };
+    let ledger = Ledger::found(database, (&pool, mint), log, world.clone()).await.unwrap();
     let world = world.clone();
     Box::new(move |dns: &[&str]| Parts {
         ledger: ledger.clone(),
@@ -235,7 +235,7 @@ async fn the_forecast_of_the_register_says_what_expires_when() {
     let ledger = house.authority.ledger();
     let forecast = async || {
         let now = house.world.now();
-        Forecast::of_hours(now, &ledger.expiring(Some("web"), now).await.unwrap())
+        Forecast::of_hours(now, &ledger.outlook(Some("web"), store::Class::Certificates, now).await.unwrap().hours)
     };
     let day = forecast().await.total[&Bucket::Day];
     assert_eq!((day.count, day.renewed), (2, 1));

@@ -24,7 +24,7 @@ pub use asking::{Action, Actor, MAX_NAMES, MAX_PRINCIPALS, Proof, Resource, Reso
 pub use deciding::{Grant, NameRules, OwnerRules, Policies, PolicyError, Refusal};
 pub use names::{DnsName, Name, Owner, Principal};
 pub use secret::Secret;
-pub use serial::{Instance, Serial};
+pub use serial::{Instance, Serial, SerialText};
 pub use share::{Share, Shares, network};
 pub use text::{Malformed, hidden, shown};
 pub use time::{Timestamp, Validity, World};

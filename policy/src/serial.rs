@@ -132,6 +132,70 @@ impl FromStr for Serial {
 
 serde_as_text!(Serial);
 
+/// A serial as somebody wrote it: whole or its beginning, in either case, with colons or blanks, after `0x` or `serial=`,
+/// without its leading zero, in decimal; of an SSH certificate the 64 bits that OpenSSH prints. One text may mean several
+/// things: what it means is what the register has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SerialText {
+    beginnings: Vec<String>,
+    ssh: Option<u64>,
+}
+
+impl SerialText {
+    /// Fewer digits than this are the beginning of everything.
+    pub const DIGITS_MIN: usize = 4;
+    /// RFC 5280 section 4.1.2.2: 20 octets.
+    pub const DIGITS_MAX: usize = 40;
+
+    /// Reads what people paste.
+    pub fn parse(text: &str) -> Result<SerialText, Malformed> {
+        let refuse = |why: &str| Malformed::new("serial number", text, why);
+        let lower = text.trim().to_ascii_lowercase();
+        let bare = lower.strip_prefix("serial=").or_else(|| lower.strip_prefix("serial:")).unwrap_or(&lower).trim();
+        let (bare, is_hex) = bare.strip_prefix("0x").map_or((bare, false), |rest| (rest, true));
+        let is_hex = is_hex || bare.contains([':', ' ']);
+        let digits: String = bare.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(refuse("write hex digits, or the decimal number of an SSH certificate"));
+        }
+        let decimal = !is_hex && digits.bytes().all(|b| b.is_ascii_digit());
+        let whole: Option<u128> = digits.parse().ok().filter(|number| decimal && *number > u64::MAX.into());
+        let ssh = digits.parse().ok().filter(|_| decimal);
+        let fits = (SerialText::DIGITS_MIN..=SerialText::DIGITS_MAX).contains(&digits.len());
+        let zero =
+            (fits && !digits.starts_with('0') && digits.len() < SerialText::DIGITS_MAX).then(|| format!("0{digits}"));
+        let whole = whole.map(|number| format!("{number:032x}"));
+        let beginnings: Vec<String> = fits.then_some(digits).into_iter().chain(zero).chain(whole).collect();
+        if beginnings.is_empty() && ssh.is_none() {
+            return Err(refuse("it is 4 to 40 hex digits"));
+        }
+        Ok(SerialText { beginnings, ssh })
+    }
+
+    /// What its hex digits may begin with, in lower case.
+    pub fn beginnings(&self) -> impl Iterator<Item = &str> {
+        self.beginnings.iter().map(String::as_str)
+    }
+
+    /// The whole serials of ours that it may be.
+    pub fn whole(&self) -> impl Iterator<Item = Serial> {
+        self.beginnings().filter_map(|text| Serial::from_hex(text).ok())
+    }
+
+    /// The 64 bits of an SSH certificate that it may be.
+    pub fn ssh(&self) -> Option<u64> {
+        self.ssh
+    }
+
+    /// Whether it may mean this serial; of an SSH certificate where `is_ssh`.
+    pub fn means(&self, serial: &[u8], is_ssh: bool) -> bool {
+        let hex = hex::encode(serial);
+        let tail = serial.last_chunk().map(|tail| u64::from_be_bytes(*tail));
+        self.beginnings().any(|beginning| hex.starts_with(beginning))
+            || (is_ssh && self.ssh.is_some() && self.ssh == tail)
+    }
+}
+
 /// [`World::ticks`] are 256ths of a second.
 const TICKS_A_SEC: i64 = 256;
 /// Keeps the first byte from being zero, whatever the instance.
@@ -216,6 +280,46 @@ mod tests {
             Serial::from_hex("0101ABCDEF0000000000000000000000").unwrap().hex(),
             "0101abcdef0000000000000000000000"
         );
+    }
+
+    #[test]
+    fn a_serial_is_found_however_the_world_writes_it() {
+        const HEX: &str = "0101016b49d20000a1b2c3d4e5f60718";
+        let serial = hex::decode(HEX).unwrap();
+        for text in [
+            HEX,
+            "0101016B49D20000A1B2C3D4E5F60718",
+            "01:01:01:6B:49:D2:00:00:A1:B2:C3:D4:E5:F6:07:18",
+            "01 01 01 6b 49 d2 00 00 a1 b2 c3 d4 e5 f6 07 18",
+            "0x0101016b49d20000a1b2c3d4e5f60718",
+            "0x101016b49d20000a1b2c3d4e5f60718",
+            "101016B49D20000A1B2C3D4E5F60718",
+            "serial=0101016B49D20000A1B2C3D4E5F60718",
+            " 1334452310434108453158563829188626200\n",
+            "0101016b49d20000a1",
+            "01:01:01:6b:4",
+            "1010",
+        ] {
+            // The decimal form is made here, so that no figure of a person is trusted.
+            let text = match text.trim().parse::<u128>().is_ok() && text.len() > 32 {
+                true => u128::from_be_bytes(serial.clone().try_into().unwrap()).to_string(),
+                false => text.to_owned(),
+            };
+            assert!(SerialText::parse(&text).unwrap().means(&serial, false), "{text}");
+        }
+        let ssh = u64::from_be_bytes(serial[8..].try_into().unwrap()).to_string();
+        let text = SerialText::parse(&ssh).unwrap();
+        assert!(text.means(&serial, true) && !text.means(&serial, false), "{ssh}");
+        assert!(!SerialText::parse("0101016c").unwrap().means(&serial, true));
+        assert_eq!(SerialText::parse(&HEX.to_uppercase()).unwrap().whole().map(|s| s.hex()).collect::<Vec<_>>(), [HEX]);
+    }
+
+    #[test]
+    fn what_is_no_serial_is_said_to_be_none() {
+        let long = "1".repeat(41);
+        for text in ["", ":", "0x", "abc", "../x", "01g1", "0101\u{661}", "-1", long.as_str()] {
+            assert!(SerialText::parse(text).is_err(), "{text:?}");
+        }
     }
 
     proptest! {

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Who counts as one address: an IPv6 host owns its /64, and counting single addresses of it would count nothing.
@@ -19,21 +20,26 @@ pub fn network(address: IpAddr) -> IpAddr {
 /// The shares of one room. Remembers those who hold something now and nobody else, so never more than the room has places.
 #[derive(Debug)]
 pub struct Shares<K: Eq + Hash> {
-    most: usize,
+    most: AtomicUsize,
     held: Mutex<HashMap<K, usize>>,
 }
 
 impl<K: Eq + Hash + Clone> Shares<K> {
     /// So many places for each holder.
     pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, held: Mutex::default() })
+        Arc::new(Self { most: AtomicUsize::new(most), held: Mutex::default() })
+    }
+
+    /// From now on so many; whoever holds more gives them back in time.
+    pub fn set(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
     }
 
     /// A place for this holder, if it has not all of its share.
     pub fn take(self: &Arc<Self>, holder: K) -> Option<Share<K>> {
         let mut held = self.held();
         let count = held.get(&holder).copied().unwrap_or(0);
-        if count >= self.most {
+        if count >= self.most.load(Ordering::Relaxed) {
             return None;
         }
         held.insert(holder.clone(), count.saturating_add(1));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
-use store::{Database, Identity, Kept, Pins, Report, Source, Word};
+use store::{Identity, Kept, Pins, Report, Source, Word};
 
 use super::certs::{Listed, pages, some};
 use super::files;
@@ -18,7 +18,7 @@ use crate::Global;
 use crate::client::Client;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
-use crate::output::{self, field};
+use crate::output::{self, Column, field, whole, words};
 
 /// A signed log head is a few hundred bytes.
 const CHECKPOINT_BYTES_MAX: u64 = 64 << 10;
@@ -48,7 +48,7 @@ enum What {
     #[command(after_help = "\
 Examples:
   chancery audit show 17
-  chancery audit show 17 | jq -r .profile.hash | xargs chancery audit show")]
+  chancery audit list --json | jq -r '.[].profile.hash // empty' | tail -n 1 | xargs chancery audit show")]
     Show {
         /// An entry's index, or a hash of 64 hexadecimal digits from one (`grant.policy`, `profile.hash`)
         what: Shown,
@@ -160,10 +160,13 @@ async fn show(what: Shown, global: &Global) -> Result<(), Failure> {
 
 /// A leaf; where an operator speaks in it, with what he said.
 fn with_word(mut answer: Value) -> Value {
-    let word = answer.get_mut("word").map(Value::take).filter(|word| !word.is_null());
+    let mut taken = |name| (name, answer.get_mut(name).map(Value::take).filter(|value| !value.is_null()));
+    let beside = [taken("word"), taken("change")];
     let mut leaf = answer.get_mut("leaf").map(Value::take).unwrap_or(answer);
-    if let Some((leaf, word)) = leaf.as_object_mut().zip(word) {
-        leaf.insert("word".to_owned(), word);
+    for (name, value) in beside {
+        if let Some((leaf, value)) = leaf.as_object_mut().zip(value) {
+            leaf.insert(name.to_owned(), value);
+        }
     }
     leaf
 }
@@ -174,7 +177,7 @@ async fn list(after: Option<u64>, limit: usize, global: &Global) -> Result<(), F
     // "after" is exclusive and the first entry has index 0, so that none means from the beginning.
     let from = after.or_else(|| size.checked_sub(limit as u64 + 1));
     let query: Vec<_> = from.map(|index| ("after", index.to_string())).into_iter().collect();
-    let Listed { items, words } = pages(&client, "/api/v1/audit", &query, limit, global.json).await?;
+    let Listed { items, words, more: _ } = pages(&client, "/api/v1/audit", &query, limit, global.json).await?;
     if global.json {
         output::json(&Value::Array(items));
         return Ok(());
@@ -184,12 +187,37 @@ async fn list(after: Option<u64>, limit: usize, global: &Global) -> Result<(), F
         (None, 0) => "the log is empty".to_owned(),
         (None, _) => format!("of the log's {size} entries none can be read"),
     };
-    output::table(
-        &["INDEX", "TIME", "EVENT", "KIND", "ACTOR", "PROFILE", "SERIAL", "OUTCOME"],
-        items.iter().map(|leaf| row(leaf, &words)).collect(),
-        &empty,
-    );
+    let rows = items.iter().map(|leaf| row(leaf, &words));
+    match output::is_wide() {
+        true => output::table(&WIDE, rows.collect(), &empty),
+        false => output::table(&NARROW, rows.map(narrow).collect(), &empty),
+    }
     Ok(())
+}
+
+const WIDE: [Column; 8] = [
+    whole("INDEX"),
+    whole("TIME"),
+    words("EVENT"),
+    words("KIND"),
+    words("ACTOR"),
+    words("PROFILE"),
+    whole("SERIAL"),
+    words("OUTCOME"),
+];
+const NARROW: [Column; 6] =
+    [whole("INDEX"), whole("TIME"), words("EVENT"), words("KIND"), words("ACTOR"), words("WHAT")];
+
+/// A row where there is little room: `audit show` has the serial.
+fn narrow(row: Vec<String>) -> Vec<String> {
+    match <[String; 8]>::try_from(row) {
+        Ok([index, time, event, kind, actor, profile, _serial, outcome]) => {
+            let what = [profile, outcome].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+            let minute = time.replace('T', " ").chars().take(16).collect();
+            vec![index, minute, event, kind, actor, what]
+        }
+        Err(row) => row,
+    }
 }
 
 /// Entries in the log.
@@ -225,7 +253,7 @@ async fn verify(args: Verify, global: &Global) -> Result<(), Failure> {
             let config = global.config()?;
             // Before the register is read: what a running node keeps meanwhile must not look like something that was taken away.
             (kept, unasked) = kept_by_the_node(&config, args.no_token).await;
-            let database = Database::parse(&config.database_url).or_fail("the database is not understood")?;
+            let database = config.database.clone();
             let beside = config.file.parent().unwrap_or(Path::new(".")).join("log.vkey");
             (Source::Database(database), args.key.clone().or(Some(beside).filter(|p| p.exists())))
         }
@@ -383,7 +411,7 @@ async fn export(dir: PathBuf, global: &Global) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Failed, format!("{} is not empty", dir.display())).help("name a new folder"));
     }
     files::folder(&dir)?;
-    let database = Database::parse(&config.database_url).or_fail("the database is not understood")?;
+    let database = config.database.clone();
     let spinner = ProgressBar::new_spinner().with_message("exporting");
     spinner.enable_steady_tick(Duration::from_millis(120));
     let target = dir.clone();
@@ -413,7 +441,7 @@ fn remainder(left_out: u64) -> String {
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {
-    String::from_utf8(files::read(path, CHECKPOINT_BYTES_MAX)?).or_fail(format!("{} is not text", path.display()))
+    files::text(path, CHECKPOINT_BYTES_MAX)
 }
 
 /// A bar on standard error, where someone looks at one.

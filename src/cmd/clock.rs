@@ -45,7 +45,7 @@ refused where nobody doubts this host's clock: neither this command nor the serv
 /// Runs `chancery clock`.
 pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let config = global.config()?;
-    let (authority, _closing) = house::authority(&config).await?;
+    let (authority, _closing) = house::authority(&config, house::Way::Beside).await?;
     // A service judges by the time that went by since it started too, which nobody else can.
     let service = service(config.server.http).await.and_then(|says| says.get("clock").and_then(Value::as_bool));
     match args.what {

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use ring::digest::{SHA256, digest};
+use rustls::pki_types::pem::PemObject;
+use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
-use super::files;
+use super::files::{self, Input};
 use crate::failure::{Exit, Failure, OrFail};
 
 /// What the server takes at most (see docs/LIMITS.md).
@@ -14,8 +16,8 @@ const CSR_BYTES_MAX: u64 = 16 << 10;
 const KEY_BYTES_MAX: u64 = 16 << 10;
 
 /// Reads a request, PEM or DER, as PEM.
-pub fn read(path: &Path) -> Result<String, Failure> {
-    Ok(pem("CERTIFICATE REQUEST", &files::read(path, CSR_BYTES_MAX)?))
+pub fn read(input: Input) -> Result<String, Failure> {
+    Ok(pem("CERTIFICATE REQUEST", &input.bytes(CSR_BYTES_MAX)?))
 }
 
 /// Reads a certificate, PEM or DER, as PEM.
@@ -38,13 +40,39 @@ fn pem(label: &str, der: &[u8]) -> String {
 /// Refuses a folder whose `key.pem` is not the key of this request: its certificate would replace the one in use.
 pub fn fits(csr: &str, dir: &Path) -> Result<(), Failure> {
     let Some(kept) = kept_key(dir)? else { return Ok(()) };
-    let asked = ca::Csr::parse(csr.as_bytes()).or_fail("the request is refused")?.key_hash();
-    same(&kept, &hex::encode(asked), dir)
+    same(&kept, &key_hash(csr)?, dir)
+}
+
+/// SHA-256 of the public key of a request, hex.
+pub fn key_hash(csr: &str) -> Result<String, Failure> {
+    Ok(hex::encode(ca::Csr::parse(csr.as_bytes()).or_fail("the request is refused")?.key_hash()))
+}
+
+/// Whether a certificate file is there that is for none of these keys.
+pub fn is_other(path: &Path, keys: &[String]) -> Result<bool, Failure> {
+    if path.symlink_metadata().is_err() {
+        return Ok(false);
+    }
+    let bytes = files::read(path, CSR_BYTES_MAX)?;
+    let first = rustls::pki_types::CertificateDer::pem_slice_iter(&bytes).next();
+    let Some(Ok(first)) = first else { return Ok(true) };
+    let parsed = X509Certificate::from_der(&first);
+    Ok(!parsed.is_ok_and(|(_, found)| keys.contains(&hex::encode(digest(&SHA256, found.public_key().raw)))))
 }
 
 /// The same for a certificate of the register, whose `key_hash` is known.
 pub fn fits_hash(key_hash: &str, dir: &Path) -> Result<(), Failure> {
     kept_key(dir)?.map_or(Ok(()), |kept| same(&kept, key_hash, dir))
+}
+
+/// Refuses a folder with a key of its own: a certificate whose key is in the token has no place beside it.
+pub fn no_key(dir: &Path) -> Result<(), Failure> {
+    let path = dir.join("key.pem");
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let said = format!("{} is the key of another certificate", files::shown(&path));
+    Err(Failure::new(Exit::Failed, said).help("name another folder with --out"))
 }
 
 fn same(kept: &str, asked: &str, dir: &Path) -> Result<(), Failure> {
@@ -83,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_request_without_an_end_is_refused() {
-        assert!(read(Path::new("/dev/zero")).is_err());
+        assert!(read(Input::open(Path::new("/dev/zero")).unwrap()).is_err());
     }
 
     #[test]

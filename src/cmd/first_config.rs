@@ -23,7 +23,7 @@ pub fn contradictions(args: &Args, kept: &Config, fresh: &Config) -> Vec<String>
         ("--module", true, "hsm.module", real(&kept.hsm.module), real(&fresh.hsm.module)),
         ("--token-label", true, "hsm.token", label(kept), label(fresh)),
         ("--pin-file", args.pin_file.is_some(), "the PIN's source", kept.hsm.pin_source(), fresh.hsm.pin_source()),
-        ("--database", args.database.is_some(), "database.url", shown(&kept.database_url), shown(&fresh.database_url)),
+        ("--database", args.database.is_some(), "database.url", kept.database_url.clone(), fresh.database_url.clone()),
         ("--instance", args.instance.is_some(), "ca.instance", number(kept), number(fresh)),
         (
             "--https",
@@ -50,15 +50,6 @@ fn number(config: &Config) -> String {
     config.instance.get().to_string()
 }
 
-/// A database's URL without the password that may stand in it.
-fn shown(url: &str) -> String {
-    let hidden = url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?)));
-    match hidden.and_then(|(scheme, (user, host))| Some((scheme, user.split_once(':')?.0, host))) {
-        Some((scheme, user, host)) => format!("{scheme}://{user}:...@{host}"),
-        None => url.to_owned(),
-    }
-}
-
 /// The first configuration. Every value that someone may have to change stands in it, with a word why.
 pub fn first_config(args: &Args) -> Result<String, Failure> {
     let absolute = |path: &Path| std::path::absolute(path).or_fail(format!("{} has no absolute form", path.display()));
@@ -66,6 +57,10 @@ pub fn first_config(args: &Args) -> Result<String, Failure> {
     let pin = match &args.pin_file {
         Some(path) => format!("pin_file = {}", quoted(&absolute(path)?.display().to_string())),
         None => "pin_env = \"CHANCERY_PIN\"".to_owned(),
+    };
+    let password = match &args.database_password_file {
+        Some(path) => format!("password_file = {}\n", quoted(&absolute(path)?.display().to_string())),
+        None => String::new(),
     };
     let given: Vec<&str> = args.server_names.iter().map(String::as_str).collect();
     let names = if given.is_empty() { SERVER_NAMES.to_vec() } else { given };
@@ -78,7 +73,7 @@ pub fn first_config(args: &Args) -> Result<String, Failure> {
          # How clients reach it; certificates carry public_http (CRL, AIA), ACME answers carry public_https.\n\
          public_http = {public_http}\npublic_https = {public_https}\n\n\
          [hsm]\nmodule = {module}\ntoken = {token}\n{pin}\n\n\
-         [database]\nurl = {database}\n\n\
+         [database]\nurl = {database}\n{password}\n\
          [ca]\ninstance = {instance}   # another number on every node that shares the register\n\n\
          [log]\norigin = {origin}\n\n{acme}{ACME_CERTIFIES}\n{owner}",
         https = quoted(&https.to_string()),
@@ -89,6 +84,7 @@ pub fn first_config(args: &Args) -> Result<String, Failure> {
         module = quoted(&absolute(&args.module)?.display().to_string()),
         token = quoted(&args.token_label),
         database = quoted(args.database.as_deref().unwrap_or(DATABASE)),
+        password = password,
         instance = args.instance.unwrap_or(1),
         origin = quoted(&format!("{host}/chancery")),
     ))
@@ -165,7 +161,7 @@ mod tests {
     #[test]
     fn a_flag_that_was_given_contradicts_a_kept_configuration_by_name() {
         for (flag, key, value) in [
-            ("--database", "database.url", "postgres://me:secret@db/other"),
+            ("--database", "database.url", "postgres://me@db/other"),
             ("--instance", "ca.instance", "2"),
             ("--https", "server.https", "127.0.0.1:9443"),
             ("--http", "server.http", "[::1]:8080"),
@@ -173,7 +169,7 @@ mod tests {
         ] {
             let given = &[flag, value];
             let said = contradictions(&args(given), &config(&[]), &config(given)).join("; ");
-            assert!(said.contains(flag) && said.contains(key) && !said.contains("secret"), "{flag}: {said}");
+            assert!(said.contains(flag) && said.contains(key), "{flag}: {said}");
             assert!(contradictions(&args(given), &config(given), &config(given)).is_empty());
             assert!(
                 contradictions(&args(&[]), &config(given), &config(&[])).is_empty(),

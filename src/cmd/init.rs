@@ -30,8 +30,8 @@ const PIN_BYTES_MAX: u64 = 4096;
 #[derive(Parser)]
 #[command(after_help = "\
 Example, with SoftHSM2:
-  softhsm2-util --init-token --free --label chancery
-  chancery init ./ca --module /usr/lib/softhsm/libsofthsm2.so --token-label chancery --pin-file pin
+  (umask 077; openssl rand -hex 8 > pin; openssl rand -hex 8 > so-pin)
+  chancery init ./ca --module /usr/lib/softhsm/libsofthsm2.so --token-label chancery --create-token so-pin --pin-file pin
 
 Writes DIR/chancery.toml, DIR/roots.pem, DIR/admin.token (mode 0600), DIR/client.toml, DIR/policies/, DIR/profiles/.")]
 pub struct Args {
@@ -59,6 +59,9 @@ pub struct Args {
     /// sqlite:PATH (relative to DIR) or postgres://... [default: sqlite:chancery.db]
     #[arg(long)]
     pub database: Option<String>,
+    /// File with the PostgreSQL user's password, for its owner alone; it does not stand in the URL
+    #[arg(long, value_name = "FILE", requires = "database")]
+    pub database_password_file: Option<PathBuf>,
     /// This node's number, 1 to 32000: the beginning of its serial numbers [default: 1]
     #[arg(long, value_parser = value_parser!(u16).range(1..=i64::from(Instance::MAX)))]
     pub instance: Option<u16>,
@@ -94,7 +97,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let is_kept = kept.is_some();
     let config = kept.unwrap_or(fresh);
     if let Some(so_pin) = &args.create_token {
-        create_token(&args, so_pin, steps)?;
+        create_token(&args, &config, so_pin, steps)?;
     }
     steps.say("token", &format!("opening {} in {}", args.token_label, args.module.display()));
     let opened = house::open_token(&config)?;
@@ -107,7 +110,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         steps.say("configuration", &file.display().to_string());
     }
     shipped(&args.dir, steps)?;
-    let (parts, _closing) = house::parts(&config, opened).await?;
+    let (parts, _closing) = house::parts(&config, opened, house::Way::Found).await?;
     steps.say("authority", "root and issuing CAs, SSH CAs and log key in the token");
     let authority = Authority::create(parts, create)
         .await
@@ -218,7 +221,7 @@ fn shipped(dir: &Path, steps: Steps) -> Result<(), Failure> {
     Ok(())
 }
 
-fn create_token(args: &Args, so_pin: &Path, steps: Steps) -> Result<(), Failure> {
+fn create_token(args: &Args, config: &Config, so_pin: &Path, steps: Steps) -> Result<(), Failure> {
     let Some(pin) = &args.pin_file else { return Ok(()) };
     match hsm::init_token(
         &args.module,
@@ -231,9 +234,8 @@ fn create_token(args: &Args, so_pin: &Path, steps: Steps) -> Result<(), Failure>
             steps.say("token", &format!("{} is there already, kept", args.token_label))
         }
         Err(error) => {
-            return Err(Failure::new(Exit::Failed, "cannot initialise the token")
-                .because(&error)
-                .help("SoftHSM2 needs a writable token folder: see SOFTHSM2_CONF in `man softhsm2.conf`"));
+            let help = house::unopened_token(config, &error);
+            return Err(Failure::new(Exit::Failed, "cannot initialise the token").because(&error).help(help));
         }
     }
     Ok(())
@@ -248,7 +250,7 @@ struct Steps {
 impl Steps {
     fn say(self, what: &str, text: &str) {
         if !self.quiet {
-            eprintln!("{what:>14}  {text}");
+            output::say(&format!("{what:>14}  {text}"));
         }
     }
 }

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::csr;
-use super::files::{self, PUBLIC, SECRET};
+use super::files::{self, Input, Outputs, PUBLIC, Place, SECRET, Standing};
+use super::span::{Span, span};
 use crate::Global;
 use crate::failure::{Failure, OrFail};
 use crate::output::{self, field};
@@ -25,13 +26,13 @@ pub struct Args {
 #[derive(Subcommand)]
 enum What {
     /// A TLS server certificate for DNS names and addresses
-    #[command(after_help = "Example:\n  chancery issue tls www.example.internal 10.0.0.7 --owner web --out ./www")]
+    #[command(after_help = "Example:\n  chancery issue tls www.example.internal 127.0.0.1 --out ./web")]
     Tls(Leaf),
     /// A TLS client certificate
-    #[command(after_help = "Example:\n  chancery issue client agent7.example.internal --owner web --out ./agent7")]
+    #[command(after_help = "Example:\n  chancery issue client agent7.example.internal --out ./agent7")]
     Client(Leaf),
     /// A code-signing certificate for a new key inside the HSM
-    #[command(after_help = "Example:\n  chancery issue code --key release --owner release --out ./release")]
+    #[command(after_help = "Example:\n  chancery issue code --key nightly --out ./nightly")]
     Code(Code),
 }
 
@@ -48,15 +49,18 @@ struct Leaf {
     /// The profile, where the default for this kind is not wanted
     #[arg(long)]
     profile: Option<String>,
-    /// Lifetime in seconds, within the profile's bounds
-    #[arg(long)]
-    validity_secs: Option<u64>,
+    /// Lifetime, such as 16h or 30d, within the profile's bounds
+    #[arg(long, value_parser = span)]
+    validity: Option<Span>,
     /// Let the server renew it by itself at two thirds of its lifetime, with the same key
     #[arg(long)]
     renew: bool,
     /// Folder for cert.pem, chain.pem, fullchain.pem and key.pem
     #[arg(long)]
     out: PathBuf,
+    /// Replace certificates that are there; a key never is
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(clap::Args)]
@@ -76,6 +80,9 @@ struct Code {
     /// Folder for cert.pem and chain.pem
     #[arg(long)]
     out: PathBuf,
+    /// Replace certificates that are there
+    #[arg(long)]
+    force: bool,
 }
 
 /// Runs `chancery issue`.
@@ -89,9 +96,12 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 
 async fn leaf_certificate(args: Leaf, profile: &str, global: &Global) -> Result<(), Failure> {
     let client = global.client()?;
+    let mut outputs = Outputs::new(args.force);
     let (csr, key) = match &args.csr {
         Some(path) => {
-            let csr = csr::read(path)?;
+            let input = Input::open(path)?;
+            outputs = outputs.reading(&input);
+            let csr = csr::read(input)?;
             csr::fits(&csr, &args.out)?;
             (csr, None)
         }
@@ -109,36 +119,44 @@ async fn leaf_certificate(args: Leaf, profile: &str, global: &Global) -> Result<
     if !args.names.is_empty() {
         body["names"] = json!(args.names);
     }
-    if let Some(secs) = args.validity_secs {
-        body["validity_secs"] = json!(secs);
+    if let Some(validity) = args.validity {
+        body["validity_secs"] = json!(validity.secs());
     }
     files::folder(&args.out)?;
-    if let Some(key) = &key {
-        // Before the request: a certificate whose key could not be kept would be worth nothing.
-        files::write_new(&args.out.join("key.pem"), key.as_bytes(), SECRET)?;
-    }
+    // Before the request: a certificate whose key or itself could not be kept would be worth nothing.
+    let places = CertificatePlaces::take(&mut outputs, &args.out, || Standing::Forced)?;
+    let kept = match &key {
+        Some(key) => {
+            let path = args.out.join("key.pem");
+            outputs.place(&path, SECRET, Standing::Never)?.fill(key.as_bytes())?;
+            Some(path)
+        }
+        None => None,
+    };
     let issued = client.post("/api/v1/certificates", &body).await.inspect_err(|_| {
-        if key.is_some() {
-            let _ = std::fs::remove_file(args.out.join("key.pem"));
+        if let Some(path) = &kept {
+            let _ = std::fs::remove_file(path);
         }
     })?;
-    write_certificate(&args.out, &issued)?;
+    places.fill(&issued)?;
     report(&issued, &args.out, global.json);
     Ok(())
 }
 
 async fn code_certificate(args: Code, global: &Global) -> Result<(), Failure> {
+    let client = global.client()?;
+    csr::no_key(&args.out)?;
+    files::folder(&args.out)?;
+    // Before the request: the key in the token is made once.
+    let places = CertificatePlaces::take(&mut Outputs::new(args.force), &args.out, || Standing::Forced)?;
     let body = json!({
         "label": args.key,
         "owner": args.owner,
         "algorithm": args.algorithm,
         "subject": args.subject.unwrap_or_else(|| args.key.clone()),
     });
-    let client = global.client()?;
-    // Before the request: a key whose certificate has no place would hold its label for nothing.
-    files::folder(&args.out)?;
     let issued = client.post("/api/v1/keys", &body).await?;
-    write_certificate(&args.out, &issued)?;
+    places.fill(&issued)?;
     report(&issued, &args.out, global.json);
     Ok(())
 }
@@ -155,13 +173,31 @@ fn request(names: &[String]) -> Result<(String, Zeroizing<String>), Failure> {
     Ok((csr, Zeroizing::new(key.serialize_pem())))
 }
 
-/// Writes `cert.pem`, `chain.pem` (the intermediates) and `fullchain.pem` of a certificate resource into `dir`.
-pub fn write_certificate(dir: &Path, issued: &Value) -> Result<(), Failure> {
-    let (certificate, full) = (field(issued, "certificate"), field(issued, "chain"));
-    let intermediates = full.strip_prefix(&certificate).unwrap_or(&full).to_owned();
-    files::write(&dir.join("cert.pem"), certificate.as_bytes(), PUBLIC)?;
-    files::write(&dir.join("chain.pem"), intermediates.as_bytes(), PUBLIC)?;
-    files::write(&dir.join("fullchain.pem"), full.as_bytes(), PUBLIC)
+/// `cert.pem`, `chain.pem` (the intermediates) and `fullchain.pem` in a folder, held for a certificate resource.
+pub struct CertificatePlaces {
+    certificate: Place,
+    chain: Place,
+    full: Place,
+}
+
+impl CertificatePlaces {
+    /// Takes all three; `standing` says what may go away.
+    pub fn take<'a>(outputs: &mut Outputs, dir: &Path, standing: impl Fn() -> Standing<'a>) -> Result<Self, Failure> {
+        let mut place = |name| outputs.place(&dir.join(name), PUBLIC, standing());
+        Ok(Self { certificate: place("cert.pem")?, chain: place("chain.pem")?, full: place("fullchain.pem")? })
+    }
+
+    /// Writes them. The certificate is in the register already: where they cannot be written it is had from there.
+    pub fn fill(self, issued: &Value) -> Result<(), Failure> {
+        let (certificate, full) = (field(issued, "certificate"), field(issued, "chain"));
+        let intermediates = full.strip_prefix(&certificate).unwrap_or(&full).to_owned();
+        let serial = field(issued, "serial");
+        let filled = self.certificate.fill(certificate.as_bytes());
+        let filled = filled.and_then(|()| self.chain.fill(intermediates.as_bytes()));
+        filled.and_then(|()| self.full.fill(full.as_bytes())).map_err(|failure| {
+            failure.help(format!("it was issued: `chancery certs show {serial} --pem` prints it with its chain"))
+        })
+    }
 }
 
 fn report(issued: &Value, dir: &Path, as_json: bool) {
@@ -169,7 +205,12 @@ fn report(issued: &Value, dir: &Path, as_json: bool) {
     if !left_out.is_empty() {
         output::notice(&format!("the request asked for {left_out} too, which is left out"), as_json);
     }
-    output::answer(issued, &["serial", "profile", "names", "not_after", "operation"], dir, as_json);
+    if as_json {
+        return output::json(issued);
+    }
+    let mut facts = output::shown(issued, &["serial", "profile", "names", "not_after", "operation"]);
+    facts.push(("written to", files::shown(dir)));
+    output::facts(&facts);
 }
 
 #[cfg(test)]
@@ -179,7 +220,8 @@ mod tests {
     #[test]
     fn the_chain_file_holds_the_intermediates_only() {
         let dir = tempfile::tempdir().unwrap();
-        write_certificate(dir.path(), &json!({"certificate": "LEAF\n", "chain": "LEAF\nCA\n"})).unwrap();
+        let places = CertificatePlaces::take(&mut Outputs::new(false), dir.path(), || Standing::Forced).unwrap();
+        places.fill(&json!({"certificate": "LEAF\n", "chain": "LEAF\nCA\n"})).unwrap();
         assert_eq!(std::fs::read_to_string(dir.path().join("chain.pem")).unwrap(), "CA\n");
         assert_eq!(std::fs::read_to_string(dir.path().join("fullchain.pem")).unwrap(), "LEAF\nCA\n");
     }

@@ -13,13 +13,19 @@ use crate::client::{ClientFile, TOKEN_BYTES_MAX};
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
 
+/// A bundle of many roots is a few hundred KiB.
+const ROOTS_BYTES_MAX: u64 = 4 << 20;
+
 #[derive(Parser)]
-#[command(after_help = "Example:\n  chancery login --url https://ca.example.internal:8443 --cacert roots.pem < token")]
+#[command(after_help = "Example:\n  chancery login --url https://localhost:8443 --cacert roots.pem < token")]
 pub struct Args {}
 
 /// Runs `chancery login`.
 pub async fn run(_args: Args, global: &Global) -> Result<(), Failure> {
-    let needs = |what: &str| Failure::new(Exit::Failed, format!("{what} is missing")).help("chancery login --help");
+    let needs = |what: &str| {
+        Failure::new(Exit::Failed, format!("{what} is missing"))
+            .help("chancery login --url https://HOST:8443 --cacert roots.pem < token")
+    };
     let url = global.connection.url.clone().ok_or_else(|| needs("--url"))?;
     let cacert = global.connection.cacert.clone().ok_or_else(|| needs("--cacert"))?;
     let path = ClientFile::default_path()
@@ -43,7 +49,7 @@ pub async fn run(_args: Args, global: &Global) -> Result<(), Failure> {
     connection.token_file = Some(pending.clone());
     let tried = async { crate::client::Client::connect(&connection, None)?.get("/api/v1/whoami").await }.await;
     let who = tried.inspect_err(|_| drop(std::fs::remove_file(&pending)))?;
-    let roots = std::fs::read(&cacert).or_fail(format!("cannot read {}", cacert.display()))?;
+    let roots = files::read(&cacert, ROOTS_BYTES_MAX)?;
     files::write(&dir.join("roots.pem"), &roots, PUBLIC)?;
     std::fs::rename(&pending, dir.join("token")).or_fail("cannot keep the token")?;
     let file =

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
-use store::{Database, Ledger, LogConfig, StoreError};
+use store::{Ledger, StoreError};
 
 use crate::Global;
-use crate::failure::{Exit, Failure, OrFail};
+use crate::failure::{Exit, Failure};
 use crate::{house, output};
 
 /// What `--help` says after the flags.
@@ -32,8 +32,8 @@ const SILENT: Duration = Duration::from_secs(1);
 /// Runs `chancery audit rebuild`.
 pub async fn run(global: &Global) -> Result<(), Failure> {
     let config = global.config()?;
-    let database = Database::parse(&config.database_url).or_fail("the database is not understood")?;
-    let log = LogConfig { origin: config.log_origin.clone(), state: Some(config.log_state.clone()) };
+    let database = config.database.clone();
+    let log = config.log();
     let (pool, _mint, _closing) = house::open_token(&config)?;
     let (line, begun) = (progress(), Instant::now());
     let pages = {

@@ -5,7 +5,7 @@
 
 use clap::Parser;
 use serde_json::json;
-use store::{ActorStamp, Database, Ledger, LogConfig, StoreError};
+use store::{ActorStamp, Ledger, StoreError};
 
 use super::word::reason;
 use crate::Global;
@@ -39,8 +39,8 @@ const OLDER_SHOWN: usize = 20;
 /// Runs `chancery audit resume`.
 pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let config = global.config()?;
-    let database = Database::parse(&config.database_url).or_fail("the database is not understood")?;
-    let log = LogConfig { origin: config.log_origin.clone(), state: Some(config.log_state.clone()) };
+    let database = config.database.clone();
+    let log = config.log();
     let (pool, mint, _closing) = house::open_token(&config)?;
     let world = policy::World::real();
     let refused = Ledger::refused_start(database.clone(), &pool, log.clone(), world.clone()).await;

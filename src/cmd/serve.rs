@@ -1,10 +1,15 @@
-//! `chancery serve`: opens the house and serves until it is told to stop.
+//! `chancery serve`: opens the house and serves until it is told to stop. SIGHUP reads the configuration again (`reload`).
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Name, Owner};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
+use super::reload::Reloads;
 use crate::Global;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
@@ -17,19 +22,27 @@ const SERVER_OWNER: &str = "chancery";
 const LAST_HEAD_MAX: Duration = Duration::from_secs(1);
 
 /// Runs `chancery serve`.
-pub async fn run(global: &Global) -> Result<(), Failure> {
+pub async fn run(global: Global) -> Result<(), Failure> {
+    // From the first moment on: the signal's own way is to end the process.
+    let hangups = signal(SignalKind::hangup()).or_fail("the signal to read the configuration again cannot be heard")?;
     let config = global.config()?;
-    let (authority, _closing) = house::authority(&config).await?;
+    global.log.set(&config.log_level);
+    let (authority, _closing) = house::authority(&config, house::Way::Serve).await?;
     info!(config = %config.file.display(), https = %config.server.https, http = %config.server.http, "starting");
     let (ledger, world) = (authority.ledger().clone(), authority.world().clone());
     let (closing, register) = (authority.clone(), ledger.clone());
     // Ends with the process, like the server itself.
     tokio::spawn(house::witnesses(&config, &ledger, &world).watch(std::future::pending()));
+    let bounds = api::Bounds::new(config.limits.clone());
+    let config = Arc::new(config);
+    let notice = api::Notice::default();
+    let reloads = Reloads::new(global, &config, authority.clone(), (bounds.clone(), notice.clone()));
+    reloads.begin().await;
+    tokio::spawn(reloads.hear(hangups));
     // Nobody here waits for the addresses: `serve` logs them itself.
     let (ready, _) = tokio::sync::oneshot::channel();
-    api::serve(serve_config(config)?, authority, ledger, world, house::stop_signal(), ready)
-        .await
-        .or_exit(Exit::Failed, "the server ended")?;
+    let settings = serve_config(&config, (bounds, notice))?;
+    api::serve(settings, authority, ledger, world, house::stop_signal(), ready).await.map_err(|error| ended(&error))?;
     // What the next start goes by: the last head is signed, written down, and kept in the token.
     match tokio::time::timeout(LAST_HEAD_MAX, closing.checkpoint()).await {
         Ok(Ok(())) => {}
@@ -41,14 +54,45 @@ pub async fn run(global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-fn serve_config(config: Config) -> Result<api::ServeConfig, Failure> {
+fn serve_config(config: &Config, (bounds, notice): (api::Bounds, api::Notice)) -> Result<api::ServeConfig, Failure> {
     let names = config.server.names.iter().map(|name| Name::parse(name).or_fail("server.names"));
     Ok(api::ServeConfig {
         https: config.server.https,
         http: config.server.http,
         names: names.collect::<Result<_, _>>()?,
         owner: Owner::parse(SERVER_OWNER).or_fail("the server's own owner")?,
-        limits: config.limits,
-        acme: config.acme,
+        bounds,
+        notice,
+        acme: config.acme.clone(),
     })
+}
+
+/// Why the server did not begin, or did not go on, and what to do.
+fn ended(error: &api::ApiError) -> Failure {
+    let failure = Failure::new(Exit::Failed, "the server ended").because(error);
+    match error {
+        api::ApiError::Bind { address, source } => failure.help(unbound(*address, source.kind())),
+        api::ApiError::Tls(_) => failure.help(
+            "the server's own certificate is issued for server.names under the profile tls-server: look whether its policies and \
+             the profile still allow it (`system-server` in system.cedar)",
+        ),
+        api::ApiError::Acme(_) => failure.help("look at [acme]: its profile, and the resolvers of this host"),
+    }
+}
+
+fn unbound(address: SocketAddr, kind: ErrorKind) -> String {
+    let port = address.port();
+    match kind {
+        ErrorKind::AddrInUse => format!(
+            "another program has port {port} (`ss -ltnp 'sport = :{port}'` names it): end it, or choose another address in [server]"
+        ),
+        ErrorKind::PermissionDenied => format!(
+            "port {port} is for root, or for who has CAP_NET_BIND_SERVICE: give the service that (systemd: \
+             AmbientCapabilities=CAP_NET_BIND_SERVICE), or choose a port from 1024 on in [server]"
+        ),
+        ErrorKind::AddrNotAvailable => {
+            format!("this host has no address {}: choose one of its own in [server]", address.ip())
+        }
+        _ => "choose another address in [server]".to_owned(),
+    }
 }

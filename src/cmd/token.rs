@@ -1,15 +1,21 @@
 //! `chancery token`: API tokens, shown once, stored hashed, expiring, scoped, revocable.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
+use policy::World;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
-use super::certs::{pages, seconds};
-use super::files::{Place, SECRET};
-use crate::Global;
-use crate::failure::Failure;
-use crate::output::{self, field};
+use super::certs::{pages, percent};
+use super::files::{Outputs, SECRET, Standing};
+use super::moment::Moment;
+use super::span::{Span, span};
+use super::word::reason;
+use crate::client::Client;
+use crate::failure::{Failure, OrFail};
+use crate::output::{self, field, whole, words};
+use crate::{Global, house};
 
 #[derive(Parser)]
 pub struct Args {
@@ -30,8 +36,31 @@ enum What {
     Revoke {
         /// The token's id
         id: String,
+        /// It is the last one that may make others, and nobody shall administer this authority any more
+        #[arg(long)]
+        yes_lock_me_out: bool,
+    },
+    /// The way back for an administrator who lost every token: on the host, with the configuration and the HSM's PIN
+    #[command(after_help = RESCUE)]
+    Rescue {
+        /// What happened: becomes an entry of the log, and an alarm tells of it for a week
+        #[arg(long, value_parser = reason)]
+        reason: String,
+        /// Write the token to this file, mode 0600
+        #[arg(long)]
+        out: PathBuf,
+        /// Replace a file that is there
+        #[arg(long)]
+        force: bool,
     },
 }
+
+const RESCUE: &str = "\
+Example:
+  chancery --config ca/chancery.toml token rescue --reason \"the last administrator left\" --out rescue.token
+  chancery --config ca/chancery.toml --token-file rescue.token token create admin --role admin --out admin.token
+
+The token administers everything for a day: make another with it, and revoke it. Beside a running service or without one.";
 
 #[derive(clap::Args)]
 struct Create {
@@ -46,15 +75,18 @@ struct Create {
     /// Only these actions, e.g. issue-certificate; may be given several times
     #[arg(long = "scope")]
     scopes: Vec<String>,
-    /// How long it is good for, e.g. 90d
-    #[arg(long, default_value = "90d")]
-    expires: String,
-    /// Write the token to this file
+    /// How long it is good for, e.g. 12h or 90d
+    #[arg(long, default_value = "90d", value_parser = span)]
+    expires: Span,
+    /// Write the token to this file, mode 0600
     #[arg(long, required_unless_present = "show")]
     out: Option<PathBuf>,
     /// Print the token
     #[arg(long, conflicts_with = "out")]
     show: bool,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
 }
 
 /// Runs `chancery token`.
@@ -62,11 +94,22 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.what {
         What::Create(create) => create_token(create, global).await,
         What::List => list(global).await,
-        What::Revoke { id } => {
-            global.client()?.delete(&format!("/api/v1/tokens/{id}")).await?;
-            output::line(format!("revoked {id}"));
+        What::Revoke { id, yes_lock_me_out } => {
+            let word = if yes_lock_me_out { "?lock_out=true" } else { "" };
+            let revoked = global.client()?.delete(&format!("/api/v1/tokens/{}{word}", percent(&id))).await;
+            revoked.map_err(|failure| match failure.field() {
+                Some("lock_out") => failure.help(
+                    "make another administrator's token first; add --yes-lock-me-out where nobody shall have one",
+                ),
+                Some(_) | None => failure,
+            })?;
+            match global.json {
+                true => output::json(&json!({"id": id, "state": "revoked"})),
+                false => output::line(format!("revoked {id}")),
+            }
             Ok(())
         }
+        What::Rescue { reason, out, force } => rescue(&reason, &out, force, global).await,
     }
 }
 
@@ -75,31 +118,62 @@ async fn create_token(args: Create, global: &Global) -> Result<(), Failure> {
         "name": args.name,
         "roles": args.roles,
         "owners": args.owners,
-        "expires_secs": seconds(&args.expires)?,
+        "expires_secs": args.expires.secs(),
     });
     if !args.scopes.is_empty() {
         body["scopes"] = json!(args.scopes);
     }
     let client = global.client()?;
-    let place = args.out.as_deref().map(|path| Place::take(path, SECRET)).transpose()?;
+    let mut outputs = Outputs::new(args.force);
+    let place = args.out.as_deref().map(|path| outputs.place(path, SECRET, Standing::Forced)).transpose()?;
     let mut token = client.post("/api/v1/tokens", &body).await?;
-    if let Some(place) = place {
-        place.fill(format!("{}\n", field(&token, "token")).as_bytes())?;
-        if let Some(object) = token.as_object_mut() {
-            object.remove("token");
+    let id = field(&token, "id");
+    let mut facts = output::shown(&token, &["id", "roles", "expires"]);
+    let kept = match place {
+        Some(place) => {
+            facts.push(output::written_to(&place));
+            let text = Zeroizing::new(format!("{}\n", field(&token, "token")));
+            token.as_object_mut().and_then(|object| object.remove("token"));
+            place.fill(text.as_bytes())
         }
+        None => {
+            facts.push(("token", field(&token, "token")));
+            Ok(())
+        }
+    };
+    if kept.is_ok() {
+        output::report(&outputs, &facts, &token, global.json);
     }
-    if global.json {
-        output::json(&token);
-        return Ok(());
+    match kept.and_then(|()| if args.show { output::received() } else { Ok(()) }) {
+        Ok(()) => Ok(()),
+        Err(failure) => Err(taken_back(&client, &id, failure).await),
     }
-    let mut facts =
-        vec![("id", field(&token, "id")), ("roles", args.roles.join(", ")), ("expires", field(&token, "expires"))];
-    facts.push(match &args.out {
-        Some(path) => ("written to", path.display().to_string()),
-        None => ("token", field(&token, "token")),
-    });
-    output::facts(&facts);
+}
+
+/// A token that nobody received is nobody's: it is revoked.
+async fn taken_back(client: &Client, id: &str, failure: Failure) -> Failure {
+    match client.delete(&format!("/api/v1/tokens/{id}")).await {
+        Ok(()) => failure.help(format!("the token {id} was revoked, since nobody has it: make another")),
+        Err(_) => failure.help(format!("nobody has the token {id}: `chancery token revoke {id}`")),
+    }
+}
+
+async fn rescue(reason: &str, out: &Path, force: bool, global: &Global) -> Result<(), Failure> {
+    let config = global.config()?;
+    let mut outputs = Outputs::new(force);
+    let place = outputs.place(out, SECRET, Standing::Forced)?;
+    let (authority, _closing) = house::authority(&config, house::Way::Beside).await?;
+    let shown = api::tokens::rescue(&authority, reason).await.or_fail("no token was made")?;
+    let (id, expires) = (&shown.info.id, shown.info.expires);
+    let facts = [("id", id.clone()), ("expires", expires.to_string()), output::written_to(&place)];
+    let text = Zeroizing::new(format!("{}\n", shown.token.expose()));
+    place.fill(text.as_bytes()).map_err(|f| f.help(format!("nobody has the token {id}; it ends at {expires}")))?;
+    output::notice(
+        "an entry of the log says that you were here and why, and an alarm tells of it for a week",
+        global.json,
+    );
+    output::report(&outputs, &facts, &json!({"id": id, "expires": expires}), global.json);
+    authority.ledger().clone().close().await;
     Ok(())
 }
 
@@ -109,7 +183,15 @@ async fn list(global: &Global) -> Result<(), Failure> {
         output::json(&Value::Array(items));
         return Ok(());
     }
-    let rows = items.iter().map(|t| ["id", "name", "roles", "owners", "expires", "state"].map(|f| field(t, f)).into());
-    output::table(&["ID", "NAME", "ROLES", "OWNERS", "EXPIRES", "STATE"], rows.collect(), "no token");
+    let now = World::real().now();
+    let rows = items.iter().map(|token| {
+        let [id, name, roles, owners, state] = ["id", "name", "roles", "owners", "state"].map(|f| field(token, f));
+        let expires = Moment::of(token, "expires");
+        let (paint, left) = expires.left(now, None, state == "active");
+        (paint, vec![left, expires.day(), state, id, name, roles, owners])
+    });
+    let columns =
+        [whole("LEFT"), whole("EXPIRES"), whole("STATE"), whole("ID"), words("NAME"), words("ROLES"), words("OWNERS")];
+    output::painted(&columns, rows.collect(), "no token");
     Ok(())
 }

@@ -42,8 +42,8 @@ async fn measure(engine: &str, database: &Database, plan: &Plan) {
     let token = TestToken::new("bench");
     let (pool, mint) = hsm::open(token.config()).expect("a token");
     let key = pool.generate("bench", KeyKind::P256).await.expect("a key");
-    let log = LogConfig { origin: "bench.example/log".into(), state: None };
-    let ledger = Ledger::open(database.clone(), (&pool, mint), log, World::real()).await.expect("a register");
+    let log = LogConfig { origin: "bench.example/log".into(), state: None, instance: None };
+    let ledger = Ledger::found(database.clone(), (&pool, mint), log, World::real()).await.expect("a register");
     let (number, end) = (Arc::new(AtomicU64::new(0)), Instant::now() + plan.duration);
     let mut callers = tokio::task::JoinSet::new();
     let start = Instant::now();

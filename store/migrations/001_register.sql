@@ -63,6 +63,8 @@ CREATE TABLE intent (
 );
 -- The two whose entries come in no order are kept narrow: their pages are most of what a commit writes.
 CREATE UNIQUE INDEX intent_serial ON intent (serial, key_label);
+-- The 64 bits that OpenSSH prints.
+CREATE INDEX intent_ssh_serial ON intent (substr(serial, 9, 8)) WHERE kind IN ('ssh-user', 'ssh-host');
 CREATE INDEX intent_subject_key ON intent (substr(subject_key_hash, 1, 8), op);
 
 -- An index by name: slot = op * 128 + position among the intent's names.
@@ -131,22 +133,27 @@ CREATE TABLE place (
     profile TEXT NOT NULL,
     issuer TEXT NOT NULL,
     owner TEXT,
-    renew BIGINT NOT NULL,
+    renewer BIGINT NOT NULL,
     intended BIGINT NOT NULL,
     issued BIGINT NOT NULL,
     failed BIGINT NOT NULL,
-    revoked BIGINT NOT NULL
+    revoked BIGINT NOT NULL,
+    replaced BIGINT NOT NULL
 );
 
--- Each operation in its place. Pile 0: intended or issued; 1: failed; 2: revoked.
+-- Each operation in its place. Pile 0: intended or issued; 1: failed; 2: revoked; 3: issued, and a later one of its family took
+-- its place. From `look` on somebody should act.
 CREATE TABLE card (
     op BIGINT PRIMARY KEY,
     place BIGINT NOT NULL,
     pile BIGINT NOT NULL,
-    not_after BIGINT
+    not_after BIGINT,
+    look BIGINT,
+    family BIGINT
 );
 CREATE INDEX card_newest ON card (place, pile, op);
-CREATE INDEX card_expiry ON card (place, pile, not_after, op);
+CREATE INDEX card_expiry ON card (place, pile, not_after, op, look);
+CREATE INDEX card_family ON card (family, pile, op) WHERE family IS NOT NULL;
 
 -- Operations that are neither concluded nor revoked, with what their conclusion will need.
 CREATE TABLE open (
@@ -154,7 +161,8 @@ CREATE TABLE open (
     place BIGINT NOT NULL,
     not_after BIGINT,
     due BIGINT,
-    renews BYTEA
+    renews BYTEA,
+    family BIGINT
 );
 
 -- Certificates that the server renews, by the second they fall due, until they are renewed or revoked.
@@ -165,13 +173,17 @@ CREATE TABLE renewal (
 );
 CREATE INDEX renewal_due ON renewal (due, op);
 
--- How many certificates of an owner (of all: the empty owner) that are neither failed nor revoked end in an hour.
+-- How many certificates of an owner (of all: the empty owner) that are neither failed, revoked nor replaced end in an hour, and for
+-- how many somebody should look from that hour on. Class 0: of end entities; 1: of SSH; 2: of CAs.
 CREATE TABLE expiring (
     owner TEXT NOT NULL,
+    class BIGINT NOT NULL,
     hour BIGINT NOT NULL,
     live BIGINT NOT NULL,
     renewed BIGINT NOT NULL,
-    PRIMARY KEY (owner, hour)
+    looked BIGINT NOT NULL,
+    look BIGINT NOT NULL,
+    PRIMARY KEY (owner, class, hour)
 );
 
 -- The present version of each record.

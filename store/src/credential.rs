@@ -10,6 +10,7 @@ use policy::{Owner, Timestamp, Validity};
 
 use crate::entry::{ActorStamp, GrantStamp, Kind};
 use crate::error::StoreError;
+use crate::renewer::Renewer;
 use crate::x509;
 
 /// Where a credential stands; derived from its rows, never stored.
@@ -119,6 +120,33 @@ impl Credential {
         hex::encode(&self.serial)
     }
 
+    /// Who is expected to renew it: of certificates of end entities alone.
+    pub fn renewer(&self) -> Renewer {
+        match self.kind {
+            Kind::Certificate => Renewer::of(&self.actor.id, &self.actor.proof, &self.details),
+            Kind::CaCertificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl => Renewer::Nobody,
+        }
+    }
+
+    /// The hour from which on somebody should act where nothing took its place.
+    pub fn look_at(&self) -> Option<Timestamp> {
+        let is_looked_at = self.kind == Kind::Certificate;
+        self.validity.filter(|_| is_looked_at)?.look_at(self.renewer() != Renewer::Nobody)
+    }
+
+    /// Whether it was signed, was not revoked, and its end has passed.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        let ended = self.validity.is_some_and(|validity| validity.not_after() < now);
+        let ends = match self.kind {
+            Kind::Certificate | Kind::CaCertificate | Kind::SshUser | Kind::SshHost => true,
+            Kind::CodeSignature | Kind::Crl => false,
+        };
+        match self.state {
+            State::Issued => ended && ends,
+            State::Intended | State::Failed | State::Revoked => false,
+        }
+    }
+
     /// The signed X.509 certificate, `SEQUENCE { tbs, AlgorithmIdentifier, BIT STRING }`; none where it is not signed or none.
     pub fn x509_der(&self) -> Option<Vec<u8>> {
         match self.kind {
@@ -203,6 +231,8 @@ pub enum Order {
     Newest,
     /// The first to expire first; credentials without validity are left out.
     Expiry,
+    /// The last to expire first; credentials without validity are left out.
+    Latest,
 }
 
 /// Which credentials; what is `None` does not filter.
@@ -222,11 +252,27 @@ pub struct Filter {
     pub profile: Option<String>,
     /// Of this issuer.
     pub issuer: Option<String>,
+    /// Renewed by this one.
+    pub renewer: Option<Renewer>,
+    /// Those that somebody renews alone, or all others.
+    pub renewed: Option<bool>,
+    /// SSH certificates alone, or all others.
+    pub ssh: Option<bool>,
+    /// What something newer took the place of alone, or all others.
+    pub replaced: Option<bool>,
+    /// With this in a name, whatever its case; the newest first alone.
+    pub text: Option<String>,
+    /// With a serial that begins so, in hexadecimal digits; the newest of a thousand.
+    pub serial: Option<String>,
+    /// Such that somebody should have looked at this moment.
+    pub look_before: Option<Timestamp>,
+    /// Such that nobody has to look yet at this moment.
+    pub look_after: Option<Timestamp>,
     /// For this subject key.
     pub key_hash: Option<[u8; 32]>,
-    /// Expiring before; in the order of expiry alone.
+    /// Expiring before.
     pub not_after_before: Option<Timestamp>,
-    /// Expiring at or after; in the order of expiry alone.
+    /// Expiring at or after.
     pub not_after_after: Option<Timestamp>,
     /// In which order.
     pub order: Order,
@@ -272,10 +318,34 @@ pub struct Due {
 pub struct ExpiringHour {
     /// When the hour begins.
     pub begins: Timestamp,
-    /// Certificates that are neither failed nor revoked.
+    /// Certificates that are neither failed, revoked nor replaced.
     pub live: u64,
-    /// Those of them that the server renews.
+    /// Those of them that somebody renews.
     pub renewed: u64,
+}
+
+/// What ends, has ended and waits for somebody at a moment, to the second. Nothing in it is failed, revoked or replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// What ends in each hour from the one under way on; what has ended in that one is not in it.
+    pub hours: Vec<ExpiringHour>,
+    /// What has ended.
+    pub expired: u64,
+    /// What has not ended, and somebody should look at.
+    pub acting: u64,
+    /// When those end, the first first, with who renews them; of very many the first.
+    pub acts: Vec<(Timestamp, Renewer)>,
+}
+
+/// Which others stand before and after a credential.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kin {
+    /// The serial of what it took the place of, in hexadecimal.
+    pub predecessor: Option<String>,
+    /// The serial of what took its place, where that is not revoked.
+    pub successor: Option<String>,
+    /// Whether something took its place.
+    pub replaced: bool,
 }
 
 /// What a CRL needs of one revoked credential.
@@ -302,8 +372,10 @@ pub struct RevokedRow {
 pub struct Counts {
     /// Intents without conclusion, not revoked.
     pub intended: u64,
-    /// Signed and not revoked.
+    /// Signed, neither revoked nor replaced; ended or not.
     pub issued: u64,
+    /// Signed and not revoked, and something newer took its place.
+    pub replaced: u64,
     /// Surely not signed.
     pub failed: u64,
     /// Revoked.

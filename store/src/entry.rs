@@ -87,7 +87,8 @@ pub fn is_the_server(actor: &ActorStamp) -> bool {
     actor.id == SERVER && actor.proof == "system"
 }
 
-const SERVER: &str = "system:server";
+/// As whom the service asks for its own certificate.
+pub(crate) const SERVER: &str = "system:server";
 
 /// What allowed it.
 #[derive(Clone, Debug, PartialEq, Eq)]

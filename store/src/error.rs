@@ -54,6 +54,14 @@ pub enum StoreError {
     /// The database speaks, but refuses: schema of another version, rights missing, a bad URL.
     #[error("database: {0}")]
     Database(String),
+    /// Another node has this node's number, and serials of two nodes would meet.
+    #[error("instance {instance} is in use on this register, by {who}")]
+    Taken {
+        /// The number.
+        instance: u16,
+        /// Whoever has it.
+        who: String,
+    },
     /// The clock is not believed; nothing was written. It says what to do.
     #[error(transparent)]
     Clock(#[from] crate::held::Held),

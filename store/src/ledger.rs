@@ -3,18 +3,19 @@
 //! `intend` and `conclude` are the two ends of the custody line: an [`Intent`] exists only after its row and leaf are
 //! durable, an [`Issued`] only after its signature is. No lock is held across an await.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hsm::{Intent, Key, Message, Mint, NotSigned, Pool, Signature};
-use policy::{Timestamp, World};
+use policy::{SerialText, Timestamp, World};
 use tokio::task::JoinSet;
 
 use crate::attest::{self, Attested};
 use crate::condition::Condition;
-use crate::credential::{Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Page};
+use crate::credential::{Counts, Credential, Crl, Due, DueFilter, Filter, Issued, Kin, Outlook, Page};
 use crate::database::Database;
 use crate::entry::{self, ActorStamp, Entry, GrantStamp, LostRevocation, RefusalEntry, Revocation};
 use crate::error::StoreError;
@@ -29,6 +30,7 @@ use crate::reader::Lane;
 use crate::rebuild::Rebuilt;
 use crate::record::{Record, RecordFilter, StoredRecord};
 use crate::register::{LogConfig, Opening, RESUMED_RECORDS_MAX, Register, Resumed, SignedHead};
+use crate::renewer::Class;
 use crate::sql::Sql;
 use crate::texts::{self, NO_POLICY, TextKind};
 use crate::truth::{self, Anchor, Before, Integrity, Revocations, Revoked, TileAt};
@@ -63,7 +65,18 @@ struct Inner {
 }
 
 impl Ledger {
-    /// Opens the register, makes or migrates its schema, and starts the threads. Takes the token's mint: from here on
+    /// Makes a register where there is none, or opens the one there is: for `init`. The same as [`Ledger::open`] otherwise.
+    pub async fn found(
+        database: Database,
+        (pool, mint): (&Pool, Mint),
+        log: LogConfig,
+        world: World,
+    ) -> Result<Ledger, StoreError> {
+        let (register, _) = Register::open(database, pool, log, world, Opening::Found).await?;
+        Ok(Ledger { inner: Arc::new(Inner { mint, register }), lane: Lane::Request })
+    }
+
+    /// Opens the register and starts the threads; makes nothing: a register that is missing is missing. Takes the token's mint: from here on
     /// nothing is signed that is not written down. The pool opens the head key, which the token alone can.
     pub async fn open(
         database: Database,
@@ -306,6 +319,11 @@ impl Ledger {
         self.register().ask(Lane::Request, |sql| Ok(sql.server_time()?.map(Timestamp::from_unix))).await
     }
 
+    /// Whether a write would come through now: a disk may be full although nobody has met it yet.
+    pub async fn would_write(&self) -> Result<(), StoreError> {
+        self.register().probe().await
+    }
+
     /// An operator's word that this node's clock is right, whatever the log says: a leaf, by which every node goes on. Answers
     /// the time that was in force and the one that is. Refused where a witness contradicts the clock.
     pub async fn set_time(&self, actor: ActorStamp, reason: &str) -> Result<(Timestamp, Timestamp), StoreError> {
@@ -396,6 +414,17 @@ impl Ledger {
         self.register().ask(self.lane, move |sql| attest::by_serial(&node, sql, &serial)).await
     }
 
+    /// What a serial as somebody wrote it may mean, attested, `most` of them at most. A whole one is better asked for by
+    /// [`credential`](Ledger::credential), which looks for it in the log too.
+    pub async fn credentials_meant(
+        &self,
+        text: SerialText,
+        most: usize,
+    ) -> Result<Vec<Attested<Credential>>, StoreError> {
+        let node = Arc::clone(&self.register().node);
+        self.register().ask(self.lane, move |sql| attest::by_text(&node, sql, &text, most)).await
+    }
+
     /// The credential of this operation, attested.
     pub async fn credential_by_operation(&self, operation: u64) -> Result<Option<Attested<Credential>>, StoreError> {
         self.register().credential(operation).await
@@ -434,10 +463,20 @@ impl Ledger {
         self.register().ask(Lane::Report, move |sql| queries::due(sql, &filter)).await
     }
 
-    /// How many certificates of an owner, or of all, end in each hour, from the hour of `from` on.
-    pub async fn expiring(&self, owner: Option<&str>, from: Timestamp) -> Result<Vec<ExpiringHour>, StoreError> {
+    /// What of an owner's certificates, or of all, ends in each hour, has ended, and waits for somebody: of one class.
+    pub async fn outlook(&self, owner: Option<&str>, class: Class, now: Timestamp) -> Result<Outlook, StoreError> {
         let owner = owner.map(str::to_owned);
-        self.register().ask(Lane::Report, move |sql| queries::expiring(sql, owner.as_deref(), from)).await
+        self.register().ask(Lane::Report, move |sql| queries::outlook(sql, owner.as_deref(), class, now)).await
+    }
+
+    /// The leaves that speak of an operation: its intent, what came of it, its revocation. For eyes.
+    pub async fn history(&self, operation: u64) -> Result<Vec<u64>, StoreError> {
+        self.register().ask(Lane::Request, move |sql| queries::history(sql, operation)).await
+    }
+
+    /// Which certificates stand before and after those of these operations. For eyes, as a [`list`](Ledger::list) is.
+    pub async fn kin(&self, operations: Vec<u64>) -> Result<HashMap<u64, Kin>, StoreError> {
+        self.register().ask(Lane::Report, move |sql| queries::kin(sql, &operations)).await
     }
 
     /// Everything revoked of an issuer, expired or not, and what a CRL of it covers. From the fold, not the database.
@@ -625,6 +664,12 @@ impl Ledger {
     pub async fn word(&self, index: u64) -> Result<Option<Word>, StoreError> {
         let node = Arc::clone(&self.register().node);
         self.register().ask(Lane::Request, move |sql| attest::word(&node, sql, index)).await
+    }
+
+    /// What an operator put into force, where a leaf stands for that; none where it is another leaf. Proved as [`Ledger::word`] is.
+    pub async fn setting(&self, index: u64) -> Result<Option<StoredRecord>, StoreError> {
+        let node = Arc::clone(&self.register().node);
+        self.register().ask(Lane::Request, move |sql| attest::setting(&node, sql, index)).await
     }
 
     /// How many leaves the register has, whatever this node knows of it: while it is held, what there is to read.

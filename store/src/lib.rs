@@ -35,6 +35,7 @@ mod reader;
 mod rebuild;
 mod record;
 mod register;
+mod renewer;
 mod row;
 mod schema;
 mod sql;
@@ -50,7 +51,7 @@ mod x509;
 pub use attest::Attested;
 pub use condition::Condition;
 pub use credential::{
-    Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Order, Page, RevokedRow, State,
+    Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Kin, Order, Outlook, Page, RevokedRow, State,
 };
 pub use database::Database;
 pub use entry::{
@@ -62,9 +63,10 @@ pub use held::{Held, Witness};
 pub use ledger::Ledger;
 pub use log::{Head, verifier_key};
 pub use rebuild::Rebuilt;
-pub use record::{Record, RecordFilter, StoredRecord};
+pub use record::{Record, RecordFilter, SETTING, StoredRecord};
 pub use register::{LogConfig, RESUMED_RECORDS_MAX, Resumed, SignedHead};
+pub use renewer::{Class, Renewer};
 pub use texts::TextKind;
 pub use truth::{Alarm, Integrity, RENEWED_KNOWN_SECS, Revocations};
 pub use verify::{AuditState, Finding, Identity, Kept, Pins, Progress, Report, Source, verify, verify_pinned};
-pub use word::Word;
+pub use word::{RESCUE, Word};

@@ -5,17 +5,23 @@
 //!
 //! | table | a row | from when | until |
 //! |---|---|---|---|
-//! | `place` | a kind, profile, issuer, owner and renew flag in use, with how many are in each state | the first intent | for ever |
-//! | `card` | an operation: its place and pile | its intent; a failure or a revocation moves it to that pile | for ever |
+//! | `place` | a kind, profile, issuer, owner and renewer in use, with how many are in each state | the first intent | for ever |
+//! | `card` | an operation: its place, pile and family | its intent; a failure, a revocation or a successor moves it to that pile | for ever |
 //! | `open` | an operation without conclusion | its intent | its conclusion or revocation |
 //! | `renewal` | a certificate that the server renews, by when it is due | its conclusion, unless revoked before | its revocation, or a later conclusion of a certificate that says it renews this one |
-//! | `expiring` | how many certificates of an owner, or of all, end in an hour | an intent | a failure or revocation takes its own away |
+//! | `expiring` | how many certificates of an owner, or of all, end in an hour, and from which hour on somebody should look at how many | an intent | a failure, a revocation or a successor takes its own away; a row that counts nothing goes |
 //! | `present` | the present version of a record | its first version | for ever |
+//!
+//! **Who succeeds whom.** Certificates of one kind, profile, owner and set of names are a family. Its newest signed and not revoked
+//! one is live, and it has replaced all signed ones before it; where that one is revoked, the one before it is live again. A
+//! successor that says what it renews has the same names, so it is of the same family. For eyes and counts alone: what the
+//! server renews and what a CRL lists, the fold of the log says.
 
 use policy::{Timestamp, Validity};
 use serde_json::Value;
 
 use crate::entry::{Entry, Kind};
+use crate::renewer::{Class, Renewer};
 use crate::schema::sha256;
 
 /// Which pile of its place an operation lies on.
@@ -25,16 +31,19 @@ pub(crate) enum Pile {
     Live,
     Failed,
     Revoked,
+    /// Issued, and a later one of its family took its place.
+    Replaced,
 }
 
 impl Pile {
-    pub const ALL: [Pile; 3] = [Pile::Live, Pile::Failed, Pile::Revoked];
+    pub const ALL: [Pile; 4] = [Pile::Live, Pile::Failed, Pile::Revoked, Pile::Replaced];
 
     pub fn number(self) -> i64 {
         match self {
             Pile::Live => 0,
             Pile::Failed => 1,
             Pile::Revoked => 2,
+            Pile::Replaced => 3,
         }
     }
 
@@ -50,7 +59,7 @@ pub(crate) struct Place<'a> {
     pub profile: &'a str,
     pub issuer: &'a str,
     pub owner: Option<&'a str>,
-    pub renew: bool,
+    pub renewer: Renewer,
 }
 
 impl Place<'_> {
@@ -58,16 +67,26 @@ impl Place<'_> {
     /// with a chance of one in 10^11, and `verify` would say so.
     pub fn id(&self) -> i64 {
         let owner = self.owner.map_or_else(|| "-".to_owned(), |owner| format!("+{owner}"));
-        let parts = [self.kind, self.profile, self.issuer, &owner, if self.renew { "renew" } else { "" }];
-        let mut text = String::from("chancery place 1\n");
-        for part in parts {
-            text.push_str(&part.len().to_string());
-            text.push(':');
-            text.push_str(part);
-        }
-        let [a, b, c, d, e, f, g, h, ..] = sha256(text.as_bytes());
-        i64::from_be_bytes([a & 0x7f, b, c, d, e, f, g, h])
+        let renewer = match self.renewer {
+            Renewer::Nobody => "",
+            Renewer::Server => "renew",
+            Renewer::Agent => "agent",
+            Renewer::Acme => "acme",
+        };
+        number("chancery place 1", &[self.kind, self.profile, self.issuer, &owner, renewer])
     }
+}
+
+/// 63 bits of a hash over some words.
+fn number(of: &str, words: &[&str]) -> i64 {
+    let mut text = format!("{of}\n");
+    for word in words {
+        text.push_str(&word.len().to_string());
+        text.push(':');
+        text.push_str(word);
+    }
+    let [a, b, c, d, e, f, g, h, ..] = sha256(text.as_bytes());
+    i64::from_be_bytes([a & 0x7f, b, c, d, e, f, g, h])
 }
 
 /// Neither CRLs nor code signatures, whose end nobody waits for.
@@ -75,12 +94,66 @@ pub(crate) fn is_certificate(kind: &str) -> bool {
     kind != Kind::Crl.as_str() && kind != Kind::CodeSignature.as_str()
 }
 
+/// What hours count apart: SSH certificates live for hours, those of CAs for decades.
+pub(crate) fn class(kind: &str) -> i64 {
+    match kind {
+        ssh if is_ssh(ssh) => Class::Ssh.number(),
+        ca if ca == Kind::CaCertificate.as_str() => Class::Authorities.number(),
+        _ => Class::Certificates.number(),
+    }
+}
+
+pub(crate) fn is_ssh(kind: &str) -> bool {
+    kind == Kind::SshUser.as_str() || kind == Kind::SshHost.as_str()
+}
+
+/// Of an intent, what its projections follow from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts<'a> {
+    pub labels: Labels<'a>,
+    pub actor: &'a str,
+    pub proof: &'a str,
+    pub serial: &'a [u8],
+    pub subject: &'a str,
+    pub names: &'a [String],
+    pub validity: Option<Validity>,
+    pub details: &'a Value,
+}
+
+impl Facts<'_> {
+    fn renewer(&self) -> Renewer {
+        match self.labels.kind == Kind::Certificate.as_str() {
+            true => Renewer::of(self.actor, self.proof, self.details),
+            false => Renewer::Nobody,
+        }
+    }
+
+    /// What credentials that succeed each other have in common; 63 bits of a hash: among a million two meet with a chance of
+    /// one in ten million.
+    fn family(&self) -> Option<i64> {
+        let Labels { kind, profile, owner, .. } = self.labels;
+        if kind != Kind::Certificate.as_str() && !is_ssh(kind) {
+            return None;
+        }
+        let owner = owner.map_or_else(|| "-".to_owned(), |owner| format!("+{owner}"));
+        let mut names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        let subject = if names.is_empty() { self.subject } else { "" };
+        let words: Vec<&str> = [kind, profile, &owner, subject].into_iter().chain(names).collect();
+        Some(number("chancery family 1", &words))
+    }
+}
+
 /// What the projections need of an intent beyond its columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Card {
     pub place: i64,
-    pub renew: bool,
+    pub renewer: Renewer,
     pub not_after: Option<i64>,
+    /// From when on somebody should act.
+    pub look: Option<i64>,
+    pub family: Option<i64>,
     /// When it is due for renewal by the server.
     pub due: Option<i64>,
     /// The serial of the certificate it succeeds.
@@ -89,25 +162,33 @@ pub(crate) struct Card {
 
 impl Card {
     pub fn of(entry: &Entry) -> Card {
-        let kind = entry.kind.as_str();
-        let owner = entry.owner.as_ref().map(policy::Owner::as_str);
-        Card::new(
-            Labels { kind, profile: &entry.profile, issuer: &entry.issuer, owner },
-            &entry.serial,
-            entry.validity,
-            &entry.details,
-        )
+        let (kind, owner) = (entry.kind.as_str(), entry.owner.as_ref().map(policy::Owner::as_str));
+        Card::new(&Facts {
+            labels: Labels { kind, profile: &entry.profile, issuer: &entry.issuer, owner },
+            actor: &entry.actor.id,
+            proof: &entry.actor.proof,
+            serial: &entry.serial,
+            subject: &entry.subject,
+            names: &entry.names,
+            validity: entry.validity,
+            details: &entry.details,
+        })
     }
 
-    pub fn new(labels: Labels<'_>, serial: &[u8], validity: Option<Validity>, details: &Value) -> Card {
-        let renew = details.get("renew").and_then(Value::as_bool) == Some(true);
-        let renewable = renew && labels.kind == Kind::Certificate.as_str();
+    pub fn new(facts: &Facts<'_>) -> Card {
+        let Facts { labels, validity, .. } = *facts;
+        let is_certificate = labels.kind == Kind::Certificate.as_str();
+        let renewable = is_certificate && facts.details.get("renew").and_then(Value::as_bool) == Some(true);
+        let renewer = facts.renewer();
+        let look = validity.filter(|_| is_certificate).and_then(|v| v.look_at(renewer != Renewer::Nobody));
         Card {
-            place: labels.place(renew).id(),
-            renew,
+            place: labels.place(renewer).id(),
+            renewer,
             not_after: validity.map(|validity| validity.not_after().unix()),
-            due: validity.filter(|_| renewable).map(|validity| validity.renew_at(serial).unix()),
-            renews: renews(details),
+            look: look.map(Timestamp::unix),
+            family: facts.family(),
+            due: validity.filter(|_| renewable).map(|validity| validity.renew_at(facts.serial).unix()),
+            renews: renews(facts.details),
         }
     }
 }
@@ -122,9 +203,9 @@ pub(crate) struct Labels<'a> {
 }
 
 impl<'a> Labels<'a> {
-    pub fn place(self, renew: bool) -> Place<'a> {
+    pub fn place(self, renewer: Renewer) -> Place<'a> {
         let Labels { kind, profile, issuer, owner } = self;
-        Place { kind, profile, issuer, owner, renew }
+        Place { kind, profile, issuer, owner, renewer }
     }
 }
 
@@ -132,6 +213,12 @@ impl<'a> Labels<'a> {
 pub(crate) fn renews(details: &Value) -> Option<Vec<u8>> {
     let serial = details.get("renews").and_then(Value::as_str)?;
     hex::decode(serial).ok().filter(|serial| !serial.is_empty())
+}
+
+/// What one that ends then adds to hours: to how many end, are renewed, are looked at before; and from when on somebody looks.
+pub(crate) fn hours(not_after: i64, look: Option<i64>, renewed: bool) -> impl Iterator<Item = (i64, [i64; 4])> {
+    let ends = (hour(not_after), [1, i64::from(renewed), i64::from(look.is_some()), 0]);
+    std::iter::once(ends).chain(look.map(|look| (hour(look), [0, 0, 0, 1])))
 }
 
 /// The hour, since 1970, in which something ends.
@@ -153,14 +240,17 @@ mod tests {
 
     #[test]
     fn places_differ_in_every_part() {
-        let place = Place { kind: "certificate", profile: "p", issuer: "tls", owner: Some("web"), renew: false };
+        let place =
+            Place { kind: "certificate", profile: "p", issuer: "tls", owner: Some("web"), renewer: Renewer::Nobody };
         let others = [
             Place { kind: "crl", ..place },
             Place { profile: "pt", issuer: "ls", ..place },
             Place { issuer: "tl", ..place },
             Place { owner: None, ..place },
             Place { owner: Some(""), ..place },
-            Place { renew: true, ..place },
+            Place { renewer: Renewer::Server, ..place },
+            Place { renewer: Renewer::Agent, ..place },
+            Place { renewer: Renewer::Acme, ..place },
         ];
         let mut ids: Vec<i64> = others.iter().chain([&place]).map(Place::id).collect();
         ids.sort_unstable();
@@ -169,6 +259,39 @@ mod tests {
         assert!(ids.iter().all(|id| *id >= 0));
         // Stands in registers: another build must find its places again.
         assert_eq!(place.id(), 704_412_077_891_770_960);
+    }
+
+    #[test]
+    fn a_family_has_kind_profile_owner_and_names_in_common_and_no_more() {
+        let names = ["dns:b.example".to_owned(), "dns:a.example".to_owned()];
+        let labels = Labels { kind: "certificate", profile: "tls-server", issuer: "tls", owner: Some("web") };
+        let details = serde_json::json!({ "renew": false });
+        let (actor, proof, serial, subject) = ("token:ada", "token", &b"1"[..], "CN=a");
+        let facts = Facts { labels, actor, proof, serial, subject, names: &names, validity: None, details: &details };
+        let family = facts.family().unwrap();
+        let reversed: Vec<String> = names.iter().rev().cloned().collect();
+        for same in [
+            Facts { names: &reversed, ..facts },
+            Facts { subject: "CN=b", serial: b"2", actor: "acme:x", proof: "acme-key", ..facts },
+            Facts { labels: Labels { issuer: "tls2", ..labels }, ..facts },
+        ] {
+            assert_eq!(same.family(), Some(family));
+        }
+        for other in [
+            Facts { names: &names[..1], ..facts },
+            Facts { labels: Labels { kind: "ssh-host", ..labels }, ..facts },
+            Facts { labels: Labels { profile: "tls-client", ..labels }, ..facts },
+            Facts { labels: Labels { owner: None, ..labels }, ..facts },
+            Facts { names: &[], ..facts },
+        ] {
+            assert_ne!(other.family(), Some(family));
+        }
+        let nameless = |subject| Facts { names: &[], subject, ..facts }.family();
+        assert_ne!(nameless("CN=a"), nameless("CN=b"));
+        assert_eq!(Facts { labels: Labels { kind: "crl", ..labels }, ..facts }.family(), None);
+        // Stands in registers.
+        assert_eq!(number("chancery family 1", &["a", "b"]), number("chancery family 1", &["a", "b"]));
+        assert_ne!(number("chancery family 1", &["a", "b"]), number("chancery family 1", &["ab"]));
     }
 
     #[test]

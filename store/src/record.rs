@@ -4,6 +4,9 @@ use policy::Timestamp;
 
 use crate::entry::ActorStamp;
 
+/// The kind of the record that says what an operator put into force: part, hash and what changed.
+pub const SETTING: &str = "setting";
+
 /// A new version of a record.
 #[derive(Clone, Debug)]
 pub struct Record {

@@ -26,8 +26,8 @@ use crate::queries;
 use crate::reader::{Lane, ReaderHandle};
 use crate::rebuild::{Rebuilt, rebuild};
 use crate::record::Record;
-use crate::schema::migrate;
-use crate::sql::{Sql, Use, Value, connect, own_sessions};
+use crate::schema::{is_migrated, migrate};
+use crate::sql::{Sql, Use, Value, connect, make, own_sessions};
 use crate::truth::{self, Anchor, Before, Divergence, Integrity, Node, RecordKey, TokenNote, record_key};
 use crate::verify::{self, AuditState, NEW_TILES, Patrol};
 use crate::writer::{Reply, WriterHandle};
@@ -44,6 +44,9 @@ const STOP_MAX: Duration = Duration::from_secs(2);
 const STOP_POLL: Duration = Duration::from_millis(5);
 /// What the token has to keep the last checkpoint in.
 const LAST_NOTE_MAX: Duration = Duration::from_secs(1);
+/// A node that was killed a moment ago has its number until the server notices.
+const CLAIM_MAX: Duration = Duration::from_secs(3);
+const CLAIM_PAUSE: Duration = Duration::from_millis(100);
 /// Records of one call: one ACME order and all its authorizations.
 const RECORDS_MAX: usize = 256;
 
@@ -56,6 +59,8 @@ pub struct LogConfig {
     /// noticed, and an image of the fold, which a start goes on from. The newest signed checkpoint is kept in the token too.
     /// Without a folder none of it is kept.
     pub state: Option<PathBuf>,
+    /// This node's number, where it is to have it alone: a second node with the same one is refused. Its serials begin with it.
+    pub instance: Option<u16>,
 }
 
 /// From where a node that had stopped goes on.
@@ -91,6 +96,8 @@ pub struct SignedHead {
 pub(crate) enum Opening {
     /// To serve.
     Serve,
+    /// To serve; what is missing is made.
+    Found,
     /// For an operator's work on a register that this node knows, beside no service of this node.
     Alone,
     /// To go on from a head that this node did not know.
@@ -118,6 +125,18 @@ pub(crate) struct Register {
     away: (Timestamp, Timestamp),
 }
 
+/// Takes this node's number, or says who has it.
+fn claimed(sql: &mut dyn Sql, number: u16) -> Result<(), StoreError> {
+    let give_up = Instant::now() + CLAIM_MAX;
+    while let Some(who) = sql.claim(number)? {
+        if Instant::now() >= give_up {
+            return Err(StoreError::Taken { instance: number, who });
+        }
+        std::thread::sleep(CLAIM_PAUSE);
+    }
+    Ok(())
+}
+
 impl Register {
     pub(crate) async fn open(
         database: Database,
@@ -130,9 +149,15 @@ impl Register {
         // A connection lives and ends off the async threads: PostgreSQL's brings a runtime of its own.
         let (known, origin) = (database.clone(), log.origin.clone());
         let sealed = blocking(move || {
+            if opening == Opening::Found {
+                make(&known)?;
+            }
             own_sessions(&known, Use::Write)?;
             let mut sql = connect(&known, Use::Write)?;
-            migrate(sql.as_mut())?;
+            match opening {
+                Opening::Found => migrate(sql.as_mut())?,
+                Opening::Serve | Opening::Alone | Opening::Resume => is_migrated(sql.as_mut())?,
+            }
             named_alike(sql.as_mut(), &origin)?;
             truth::read_sealed(sql.as_mut())
         })
@@ -154,8 +179,14 @@ impl Register {
             if sealed.is_none() {
                 keep_key(sql.as_mut(), &made)?;
             }
-            let open = if opening == Opening::Serve { Anchor::open } else { Anchor::open_alone };
+            let open = match opening {
+                Opening::Serve | Opening::Found => Anchor::open,
+                Opening::Alone | Opening::Resume => Anchor::open_alone,
+            };
             let anchor = log.state.as_deref().map(open).transpose()?;
+            if let Some(number) = log.instance {
+                claimed(sql.as_mut(), number)?;
+            }
             let (node, resumed) = match anchor {
                 Some(anchor) if opening == Opening::Resume => {
                     let (node, before) = Node::resume(sql.as_mut(), &log.origin, key, (&anchor, in_token), world)?;
@@ -171,8 +202,15 @@ impl Register {
             writers_clock.begin(&node);
             let away = (writers_clock.in_force(), writers_clock.shows());
             let (readers, mut threads) = ReaderHandle::start(&database, &for_threads)?;
-            let (writer, thread) =
-                WriterHandle::start(database, sql, Arc::clone(&node), for_writer, writers_clock, for_threads)?;
+            let (writer, thread) = WriterHandle::start(
+                database,
+                sql,
+                Arc::clone(&node),
+                for_writer,
+                writers_clock,
+                for_threads,
+                log.instance,
+            )?;
             threads.push(thread);
             Ok((writer, readers, threads, node, resumed, away))
         })
@@ -307,6 +345,11 @@ impl Register {
     /// How the register is.
     pub(crate) fn integrity(&self) -> Integrity {
         self.node.integrity()
+    }
+
+    /// Whether a write would come through now.
+    pub(crate) async fn probe(&self) -> Result<(), StoreError> {
+        self.writer.probe().await
     }
 
     /// What keeps it from its work.
@@ -668,8 +711,8 @@ mod tests {
             let key = pool.generate("k", KeyKind::P256).await.unwrap();
             let database = Database::Sqlite(dir.path().join("r.db"));
             let world = World::fixed(Timestamp::from_unix(1), 1);
-            let log = LogConfig { origin: "o".into(), state: None };
-            let (register, _) = Register::open(database, &pool, log, world, Opening::Serve).await.unwrap();
+            let log = LogConfig { origin: "o".into(), state: None, instance: None };
+            let (register, _) = Register::open(database, &pool, log, world, Opening::Found).await.unwrap();
             let row = Arc::new(IntentRow::new(entry(&key), register.now()).unwrap());
             let op = register.intend(row).await.unwrap();
             let signed = |byte| Outcome::Issued(vec![byte]);

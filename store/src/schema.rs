@@ -6,7 +6,7 @@ use ring::digest::{SHA256, digest};
 
 use crate::error::StoreError;
 use crate::leaf::BEFORE_ALL;
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::{Row, Sql, SqlError, Value};
 
 /// A column's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +141,7 @@ table!(
 pub(crate) static LEAFED: [&Table; 4] = [&INTENT, &CONCLUSION, &REVOCATION, &RECORD];
 
 /// The counters of a place, in the order of the schema.
-pub(crate) const PLACE_COUNTERS: [&str; 4] = ["intended", "issued", "failed", "revoked"];
+pub(crate) const PLACE_COUNTERS: [&str; 5] = ["intended", "issued", "failed", "revoked", "replaced"];
 
 /// A numbered step of the schema. A text once released is never edited: its hash is in every register.
 pub(crate) struct Migration {
@@ -181,6 +181,43 @@ pub(crate) fn migrate(sql: &mut dyn Sql) -> Result<(), StoreError> {
     Err(StoreError::Unavailable("another node is migrating the register".into()))
 }
 
+/// Refuses a register whose schema is not this program's, and makes nothing: a database that was emptied under a service is no new
+/// register.
+pub(crate) fn is_migrated(sql: &mut dyn Sql) -> Result<(), StoreError> {
+    sql.begin()?;
+    let found = sql.query("SELECT version, name, sha256 FROM migration ORDER BY version", &[]);
+    sql.rollback();
+    let rows = found.map_err(|error| match StoreError::from(error) {
+        StoreError::Database(why) => StoreError::Database(format!(
+            "there is no register in it ({why}): `chancery init` makes one, and where there was one before, put a backup back"
+        )),
+        other => other,
+    })?;
+    let mut done = rows.into_iter();
+    for migration in MIGRATIONS {
+        match done.next() {
+            Some(mut row) => check_step(migration, row.int()?, &row.text()?, &row.blob()?)?,
+            None => {
+                let step = migration.version;
+                return Err(StoreError::Database(format!(
+                    "the register lacks schema step {step}: run `chancery init`"
+                )));
+            }
+        }
+    }
+    no_more(done.next())
+}
+
+fn no_more(row: Option<Row>) -> Result<(), StoreError> {
+    match row {
+        Some(mut row) => Err(StoreError::Database(format!(
+            "the register has schema step {}, which this program does not know: run the newer program",
+            row.int()?
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn steps(sql: &mut dyn Sql) -> Result<(), StoreError> {
     sql.script(
         "CREATE TABLE IF NOT EXISTS migration (version BIGINT PRIMARY KEY, name TEXT NOT NULL, sha256 BYTEA NOT NULL)",
@@ -192,13 +229,7 @@ fn steps(sql: &mut dyn Sql) -> Result<(), StoreError> {
             None => take_step(sql, migration)?,
         }
     }
-    match done.next() {
-        Some(mut row) => Err(StoreError::Database(format!(
-            "the register has schema step {}, which this program does not know: run the newer program",
-            row.int()?
-        ))),
-        None => Ok(()),
-    }
+    no_more(done.next())
 }
 
 fn check_step(migration: &Migration, version: i64, name: &str, sha256: &[u8]) -> Result<(), StoreError> {

@@ -1,4 +1,5 @@
-//! An operator's word in the log: why a node went on after it had stopped, or that a clock is right whatever the log said.
+//! An operator's word in the log: why a node went on after it had stopped, that a clock is right whatever the log said, or why
+//! an administrator was let in again on the host.
 //!
 //! The leaf says who and when; the reason stands in its row, which the leaf's digest covers.
 
@@ -11,12 +12,16 @@ use crate::record::StoredRecord;
 /// The kind of the record that says why a node went on after it had stopped.
 pub(crate) const RESUMPTION: &str = "resumption";
 
+/// The kind of the record that says why an administrator's token was made on the host.
+pub const RESCUE: &str = "rescue";
+
 /// What an operator said.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Word {
     /// The leaf.
     pub index: u64,
-    /// `resumption`: a node went on from what the register held; `clock`: the time in force was set.
+    /// `resumption`: a node went on from what the register held; `clock`: the time in force was set; `rescue`: an
+    /// administrator's token was made on the host.
     pub kind: String,
     /// When, by the log.
     pub at: Timestamp,
@@ -33,7 +38,7 @@ pub struct Word {
 impl Word {
     /// Whether records of this kind are operators' words.
     pub fn is(kind: &str) -> bool {
-        kind == RESUMPTION || kind == clock::KIND
+        kind == RESUMPTION || kind == RESCUE || kind == clock::KIND
     }
 
     /// The word in a record; none in those of other kinds.

@@ -258,8 +258,8 @@ fn a_register_is_not_opened_under_another_log_name() {
         house.ledger.close().await;
         let token = hsm::testing::TestToken::new("other");
         let (pool, mint) = hsm::open(token.config()).unwrap();
-        let other = store::LogConfig { origin: "other.example/log".into(), state: None };
-        let refused = store::Ledger::open(database, (&pool, mint), other, policy::World::real()).await.unwrap_err();
+        let other = store::LogConfig { origin: "other.example/log".into(), state: None, instance: None };
+        let refused = store::Ledger::found(database, (&pool, mint), other, policy::World::real()).await.unwrap_err();
         let says = refused.to_string();
         assert!(says.contains("ca.example/log") && says.contains("other.example/log"), "{says}");
     });

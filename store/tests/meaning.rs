@@ -53,8 +53,8 @@ fn append_again(database: &Database, of: u64, table: &str, index: &str) {
             "UPDATE present SET leaf = {size} WHERE (kind, id) = (SELECT kind, id FROM record WHERE leaf = {of})"
         ),
         "intent" => format!(
-            "INSERT INTO card SELECT {size}, place, pile, not_after FROM card WHERE op = {of};
-             INSERT INTO open SELECT {size}, place, not_after, due, renews FROM open WHERE op = {of};
+            "INSERT INTO card SELECT {size}, place, pile, not_after, look, family FROM card WHERE op = {of};
+             INSERT INTO open SELECT {size}, place, not_after, due, renews, family FROM open WHERE op = {of};
              UPDATE place SET intended = intended + 1 WHERE id = (SELECT place FROM card WHERE op = {of})"
         ),
         _ => String::new(),

@@ -61,7 +61,7 @@ fn the_whole_of_the_ledger_is_exercised() {
     let ledger = ledger.replace(for_tests, "");
     let names = ledger.split("    pub async fn ").skip(1).map(|rest| rest.split(['(', '<']).next().unwrap());
     let missing: Vec<&str> = names
-        .filter(|name| !["open", "refused_start"].contains(name))
+        .filter(|name| !["open", "found", "refused_start"].contains(name))
         .filter(|name| !this.contains(&format!(".{name}(")))
         .collect();
     assert!(missing.is_empty(), "{missing:?} are not asked here, so nobody knows the plans of their statements");
@@ -76,6 +76,9 @@ async fn exercise(database: &Database) {
     ask_for_lists(&house).await;
     let some = ledger.list(Filter { limit: 1, ..Filter::default() }).await.unwrap().items.remove(0);
     ledger.credential(&some.serial_hex()).await.unwrap().unwrap();
+    let text = policy::SerialText::parse(&some.serial_hex()[..20]).unwrap();
+    assert!(!ledger.credentials_meant(text, 10).await.unwrap().is_empty());
+    ledger.credentials_meant(policy::SerialText::parse("1234567890").unwrap(), 10).await.unwrap();
     // Of no row: looked for in the leaves of its time.
     assert_eq!(ledger.credential(&hex::encode(serial(9_999_999))).await.unwrap(), None);
     ledger.credential_by_operation(some.operation).await.unwrap().unwrap();
@@ -86,7 +89,11 @@ async fn exercise(database: &Database) {
     ledger.newest_crl("tls").await.unwrap();
     ledger.counts().await.unwrap();
     ledger.count(Filter::default()).await.unwrap();
-    ledger.expiring(None, house.world.now()).await.unwrap();
+    for class in [store::Class::Certificates, store::Class::Ssh, store::Class::Authorities] {
+        ledger.outlook(None, class, house.world.now().plus_secs(300 * DAY)).await.unwrap();
+    }
+    ledger.kin(vec![some.operation]).await.unwrap();
+    assert_eq!(ledger.history(some.operation).await.unwrap()[0], some.operation);
     ledger.unconcluded(Timestamp::from_unix(i64::MAX / 4), 100).await.unwrap();
     let later = house.world.now().plus_secs(1_000 * DAY);
     let due = DueFilter { until: later, ends_after: house.world.now(), after: None, limit: 10 };
@@ -110,6 +117,8 @@ async fn exercise(database: &Database) {
     ledger.database_time().await.unwrap();
     ledger.withdraw(vec![record("r4", None)]).await.unwrap();
     ledger.set_time(actor(), "a clock was ahead").await.unwrap();
+    ledger.would_write().await.unwrap();
+    assert!(ledger.setting(0).await.unwrap().is_none());
     let word = ledger.word(ledger.size_there().await.unwrap() - 1).await.unwrap().unwrap();
     assert_eq!((word.kind.as_str(), word.reason.as_str()), ("clock", "a clock was ahead"));
     house.checkpoint().await;
@@ -182,6 +191,16 @@ async fn fill(house: &House) {
     let moved = store::Record { lookup: Some("elsewhere".into()), ..record("a", None) };
     house.ledger.record(vec![moved]).await.unwrap();
     house.ledger.record_key(&house.issuing, "tls", actor()).await.unwrap();
+    // One takes the place of another, and is revoked.
+    for serials in [2_100_000, 2_100_001] {
+        let entry = Entry { names: vec!["dns:family.example".into()], ..house.entry(serials) };
+        let intent = house.ledger.intend(entry).await.unwrap();
+        let operation = intent.operation();
+        house.ledger.conclude_unsigned(intent, vec![7; 72]).await.unwrap();
+        if serials == 2_100_001 {
+            house.ledger.revoke(revocation(operation)).await.unwrap();
+        }
+    }
     let late = house.ledger.intend(house.entry(2_000_000)).await.unwrap();
     house.ledger.revoke(revocation(late.operation())).await.unwrap();
     house.ledger.conclude_unsigned(late, vec![7; 72]).await.unwrap();
@@ -238,9 +257,15 @@ async fn ask_for_lists(house: &House) {
         Filter { name: Some("dns:host7.example".into()), ..Filter::default() },
         Filter { key_hash: Some(filling(house, 9).key_hash), ..Filter::default() },
     ];
+    for sought in [
+        Filter { text: Some("host7".into()), limit: 5, ..Filter::default() },
+        Filter { serial: Some("0102".into()), limit: 5, ..Filter::default() },
+    ] {
+        house.ledger.list(sought).await.unwrap();
+    }
     for filter in places {
         for state in State::ALL.map(Some).into_iter().chain([None]) {
-            for order in [Order::Newest, Order::Expiry] {
+            for order in [Order::Newest, Order::Expiry, Order::Latest] {
                 let ends = (order == Order::Expiry).then_some(now);
                 let mut filter = Filter { state, order, not_after_after: ends, limit: 5, ..filter.clone() };
                 let page = house.ledger.list(filter.clone()).await.unwrap();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use hsm::Message;
 use policy::{Owner, Timestamp, Validity};
-use store::{DueFilter, Entry, Filter, Order, Record, RecordFilter, State};
+use store::{Class, DueFilter, Entry, Filter, Order, Record, RecordFilter, State};
 use support::*;
 
 const DAY: i64 = 86_400;
@@ -178,7 +178,7 @@ fn counters_follow_every_life() {
             [counts.intended, counts.issued, counts.failed, counts.revoked]
         };
         let live = async |owner: Option<&str>| {
-            let hours = house.ledger.expiring(owner, Timestamp::from_unix(0)).await.unwrap();
+            let hours = house.ledger.outlook(owner, Class::Certificates, house.world.now()).await.unwrap().hours;
             (hours.iter().map(|hour| hour.live).sum::<u64>(), hours.iter().map(|hour| hour.renewed).sum::<u64>())
         };
         assert_eq!((states().await, live(None).await), ([1, 3, 1, 0], (3, 3)));
@@ -197,6 +197,175 @@ fn counters_follow_every_life() {
         assert_eq!(count(Filter { state: Some(State::Revoked), ..Filter::default() }).await.unwrap(), 3);
         assert!(house.ledger.unconcluded(Timestamp::from_unix(i64::MAX / 4), 100).await.unwrap().is_empty());
         is_clean(&verified(database, None));
+    });
+}
+
+/// A certificate of a family, with a life of so many days from so many days ago on.
+fn relative(house: &House, n: u64, since: i64, life: i64) -> Entry {
+    let from = house.world.now().plus_secs(-since * DAY);
+    let (names, details) = (vec!["dns:b.example".into(), "dns:a.example".into()], serde_json::json!({}));
+    let validity = Some(Validity::starting(from, life * DAY));
+    Entry { names, details, validity, ..house.entry(n) }
+}
+
+#[test]
+fn of_a_family_the_newest_that_holds_is_live_and_has_replaced_the_others() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        let now = house.world.now();
+        let issue = async |entry: Entry| {
+            let intent = house.ledger.intend(entry).await.unwrap();
+            let operation = intent.operation();
+            let signature = house.pool.sign(intent).await.unwrap();
+            house.ledger.conclude(signature).await.unwrap();
+            operation
+        };
+        // Issued, replaced, hours with something that ends, ended, waiting for somebody.
+        let shows = async || {
+            let counts = house.ledger.counts().await.unwrap();
+            let outlook = house.ledger.outlook(Some("web"), Class::Certificates, now).await.unwrap();
+            let live: u64 = outlook.hours.iter().map(|hour| hour.live).sum();
+            (counts.issued, counts.replaced, live, outlook.expired, outlook.acting)
+        };
+        let kin = async |op: u64| house.ledger.kin(vec![op]).await.unwrap().remove(&op).unwrap();
+        let expired = issue(relative(&house, 1, 91, 90)).await;
+        assert_eq!(shows().await, (1, 0, 0, 1, 0));
+        // Other names, another owner, another profile: none of the family.
+        issue(Entry { names: vec!["dns:a.example".into()], ..relative(&house, 2, 0, 90) }).await;
+        issue(Entry { owner: Some(Owner::parse("db").unwrap()), ..relative(&house, 3, 0, 90) }).await;
+        issue(Entry { profile: "other".into(), ..relative(&house, 4, 0, 90) }).await;
+        assert_eq!(shows().await, (4, 0, 2, 1, 0));
+        // What nobody can have yet replaces nothing.
+        let mut reversed = relative(&house, 5, 61, 90);
+        reversed.names.reverse();
+        let intent = house.ledger.intend(reversed).await.unwrap();
+        let acting = intent.operation();
+        assert_eq!(shows().await, (4, 0, 3, 1, 1));
+        assert_eq!(kin(expired).await, store::Kin::default());
+        let signature = house.pool.sign(intent).await.unwrap();
+        house.ledger.conclude(signature).await.unwrap();
+        assert_eq!(shows().await, (4, 1, 3, 0, 1));
+        assert_eq!(kin(expired).await.successor, Some(hex::encode(serial(5))));
+        let newest = issue(relative(&house, 6, 0, 90)).await;
+        assert_eq!(shows().await, (4, 2, 3, 0, 0));
+        let of = kin(acting).await;
+        assert_eq!((of.predecessor, of.successor), (Some(hex::encode(serial(1))), Some(hex::encode(serial(6)))));
+        assert!(of.replaced && !kin(newest).await.replaced);
+        // Where the newest is revoked, the one before it is what there is.
+        house.ledger.revoke(revocation(newest)).await.unwrap();
+        assert_eq!(shows().await, (4, 1, 3, 0, 1));
+        assert_eq!((kin(acting).await.successor, kin(acting).await.replaced), (None, false));
+        house.ledger.revoke(revocation(acting)).await.unwrap();
+        assert_eq!(shows().await, (4, 0, 2, 1, 0));
+        // Of two that are under way at once the later is the newer, whichever is signed first.
+        let first = house.ledger.intend(relative(&house, 7, 0, 90)).await.unwrap();
+        let second = house.ledger.intend(relative(&house, 8, 0, 90)).await.unwrap();
+        let (first_op, second_op) = (first.operation(), second.operation());
+        for intent in [second, first] {
+            let signature = house.pool.sign(intent).await.unwrap();
+            house.ledger.conclude(signature).await.unwrap();
+        }
+        assert!(kin(first_op).await.replaced && !kin(second_op).await.replaced);
+        let replaced = Filter { replaced: Some(true), ..Filter::default() };
+        assert_eq!(serials(&house, replaced.clone()).await, [7, 1]);
+        assert_eq!(house.ledger.count(Filter { state: Some(State::Issued), ..replaced }).await.unwrap(), 2);
+        let standing = Filter { state: Some(State::Issued), replaced: Some(false), ..Filter::default() };
+        assert_eq!(serials(&house, standing).await, [8, 4, 3, 2]);
+        is_clean(&verified(database, None));
+    });
+}
+
+#[test]
+fn an_outlook_is_true_to_the_second_and_knows_who_renews() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        let now = house.world.now();
+        let by = |proof: &str, details: serde_json::Value, n: u64, since: i64| {
+            let mut entry = Entry { details, ..relative(&house, n, since, 90) };
+            entry.actor.proof = proof.into();
+            entry.names = vec![format!("dns:host{n}.example")];
+            entry
+        };
+        let plain = || serde_json::json!({});
+        // Two thirds of ninety days are sixty; whoever is renewed is believed for some twelve more.
+        let entries = [
+            by("token", plain(), 1, 59),
+            by("token", plain(), 2, 61),
+            by("token", serde_json::json!({ "renew": true }), 3, 61),
+            by("token", serde_json::json!({ "agent": true }), 4, 75),
+            by("acme-key", plain(), 5, 75),
+            by("acme-key", plain(), 6, 1),
+            by("token", plain(), 7, 90),
+        ];
+        let ssh = Entry { kind: store::Kind::SshUser, ..by("token", plain(), 8, 89) };
+        for entry in entries.into_iter().chain([ssh]) {
+            let intent = house.ledger.intend(entry).await.unwrap();
+            house.ledger.conclude_unsigned(intent, vec![1]).await.unwrap();
+        }
+        let outlook = house.ledger.outlook(None, Class::Certificates, now).await.unwrap();
+        let sum = |of: fn(&store::ExpiringHour) -> u64| outlook.hours.iter().map(of).sum::<u64>();
+        assert_eq!((sum(|hour| hour.live), sum(|hour| hour.renewed)), (6, 4));
+        assert_eq!((outlook.expired, outlook.acting), (1, 3));
+        let acts: Vec<store::Renewer> = outlook.acts.iter().map(|(_, renewer)| *renewer).collect();
+        assert_eq!(acts, [store::Renewer::Agent, store::Renewer::Acme, store::Renewer::Nobody]);
+        let ssh = house.ledger.outlook(None, Class::Ssh, now).await.unwrap();
+        assert_eq!((ssh.hours.len(), ssh.expired, ssh.acting), (1, 0, 0));
+        // The last second of a validity belongs to it, and the next does not.
+        let ends = outlook.acts[2].0;
+        let at = async |now| {
+            let outlook = house.ledger.outlook(None, Class::Certificates, now).await.unwrap();
+            (outlook.hours.iter().map(|hour| hour.live).sum::<u64>(), outlook.expired)
+        };
+        assert_eq!((at(ends).await, at(ends.plus_secs(1)).await), ((4, 3), (2, 5)));
+        let waiting = Filter {
+            state: Some(State::Issued),
+            look_before: Some(now),
+            not_after_after: Some(now),
+            order: Order::Expiry,
+            limit: 1,
+            ..Filter::default()
+        };
+        let mut found = serials(&house, waiting.clone()).await;
+        found.sort_unstable();
+        assert_eq!(found, [2, 4, 5]);
+        let acme = Filter { renewer: Some(store::Renewer::Acme), ..waiting };
+        assert_eq!(serials(&house, acme).await, [5]);
+        let expired = Filter { not_after_before: Some(now), order: Order::Latest, ..Filter::default() };
+        assert_eq!(serials(&house, expired).await, [7]);
+        let latest = Filter { order: Order::Latest, ssh: Some(false), limit: 2, ..Filter::default() };
+        assert_eq!(serials(&house, latest).await.first(), Some(&6));
+        assert_eq!(serials(&house, Filter { ssh: Some(true), ..Filter::default() }).await, [8]);
+        let report = verified(database, None);
+        let derived = ["card", "open", "place", "expiring", "renewal"];
+        assert!(report.findings.iter().all(|found| !derived.contains(&found.what)), "{:?}", report.findings);
+    });
+}
+
+#[test]
+fn a_part_of_a_name_and_the_beginning_of_a_serial_find_what_has_them() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        for n in 1..=30 {
+            let names = vec![format!("dns:Host{n}.Prod.example"), "dns:under_score.example".into()];
+            let intent = house.ledger.intend(Entry { names, ..scattered(&house, n) }).await.unwrap();
+            house.ledger.conclude_unsigned(intent, vec![1]).await.unwrap();
+        }
+        let text = |text: &str| Filter { text: Some(text.into()), limit: 4, ..Filter::default() };
+        assert_eq!(serials(&house, text("ST7.pr")).await, [7]);
+        assert_eq!(serials(&house, text("host1")).await, [19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 1]);
+        assert_eq!(serials(&house, text("r_s")).await.len(), 30);
+        for nothing in ["under%score", "under!_", "nobody"] {
+            assert_eq!(serials(&house, text(nothing)).await, [0; 0], "{nothing}");
+        }
+        let owned = Filter { owner: Some("owner3".into()), ..text("prod") };
+        assert_eq!(serials(&house, owned).await, [26, 3]);
+        let whole = hex::encode(serial(9));
+        let beginning = |digits: &str| Filter { serial: Some(digits.into()), ..Filter::default() };
+        assert_eq!(serials(&house, beginning(&whole)).await, [9]);
+        assert_eq!(serials(&house, beginning(&whole[..31])).await, [15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
+        assert!(house.ledger.list(beginning("0x")).await.is_err());
+        let wrong = Filter { order: Order::Expiry, ..text("a") };
+        assert!(house.ledger.list(wrong).await.is_err());
     });
 }
 

@@ -19,9 +19,12 @@ async fn filled(database: &Database, state: &std::path::Path) -> House {
 }
 
 /// What somebody does, in which table, and how many rows of it are wrong then.
-const DAMAGE: [(&str, &str, u64); 22] = [
+const DAMAGE: [(&str, &str, u64); 25] = [
     ("UPDATE card SET not_after = not_after + 9 WHERE op = 4", "card", 1),
     ("UPDATE card SET place = 5, pile = 2", "card", 4),
+    ("UPDATE card SET pile = 3 WHERE op = 4", "card", 1),
+    ("UPDATE card SET family = 3, look = 7 WHERE op = 4", "card", 1),
+    ("UPDATE open SET family = 7", "open", 1),
     ("DELETE FROM card", "card", 4),
     ("INSERT INTO card (op, place, pile) VALUES (1, 1, 0), (-3, 1, 0), (9000, 1, 0)", "card", 3),
     ("UPDATE open SET due = 7", "open", 1),
@@ -34,14 +37,18 @@ const DAMAGE: [(&str, &str, u64); 22] = [
     ("UPDATE place SET owner = 'bank'", "place", 1),
     ("DELETE FROM place", "place", 1),
     (
-        "INSERT INTO place (id, kind, profile, issuer, renew, intended, issued, failed, revoked) \
-         VALUES (1, 'crl', 'p', 'tls', 0, 0, 9, 0, 0)",
+        "INSERT INTO place (id, kind, profile, issuer, renewer, intended, issued, failed, revoked, replaced) \
+         VALUES (1, 'crl', 'p', 'tls', 0, 0, 9, 0, 0, 0)",
         "place",
         1,
     ),
-    ("UPDATE expiring SET live = live + 5000", "expiring", 8),
-    ("DELETE FROM expiring WHERE owner = ''", "expiring", 4),
-    ("INSERT INTO expiring (owner, hour, live, renewed) VALUES ('bank', 1, 2, 3)", "expiring", 1),
+    ("UPDATE expiring SET live = live + 5000", "expiring", 12),
+    ("DELETE FROM expiring WHERE owner = ''", "expiring", 6),
+    (
+        "INSERT INTO expiring (owner, class, hour, live, renewed, looked, look) VALUES ('bank', 0, 1, 2, 3, 0, 0)",
+        "expiring",
+        1,
+    ),
     ("UPDATE present SET leaf = 9 WHERE kind = 'thing' AND id = 'a'", "present", 1),
     ("UPDATE present SET owner = 'bank' WHERE kind = 'thing' AND id = 'b'", "present", 1),
     ("UPDATE present SET leaf = leaf + 1 WHERE kind = 'thing' AND id = 'a'", "present", 1),

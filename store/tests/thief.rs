@@ -788,7 +788,7 @@ fn a_register_sealed_by_another_token_is_not_opened() {
         house.ledger.close().await;
         let token = hsm::testing::TestToken::new("another");
         let (pool, mint) = hsm::open(token.config()).unwrap();
-        let refused = store::Ledger::open(database.clone(), (&pool, mint), log_config(), policy::World::real()).await;
+        let refused = store::Ledger::found(database.clone(), (&pool, mint), log_config(), policy::World::real()).await;
         assert!(refused.is_err());
     });
 }

@@ -24,7 +24,7 @@ fn openssl_verifies_cms_signatures_and_refuses_a_changed_file() {
     let house = House::started();
     for algorithm in ["p256", "rsa2048", "rsa3072"] {
         let (file, key) = signed(&house, algorithm);
-        house.run(&["sign", text(&file), "--key", &key, "--format", "cms"]);
+        house.run(&["sign", text(&file), "--key", &key, "--format", "cms", "--force"]);
         succeed(cms_verify(&house, &file));
         let mut changed = std::fs::read(&file).expect("the file");
         changed[1234] ^= 1;
@@ -42,7 +42,7 @@ fn openssl_verifies_raw_signatures() {
     for algorithm in ["p256", "rsa2048"] {
         let (file, key) = signed(&house, algorithm);
         let chain = house.path("chain.pem");
-        house.run(&["sign", text(&file), "--key", &key, "--format", "raw", "--chain-out", text(&chain)]);
+        house.run(&["sign", text(&file), "--key", &key, "--force", "--format", "raw", "--chain-out", text(&chain)]);
         let public = house.path("key.pub");
         let mut extract = Command::new("openssl");
         extract.args(["x509", "-pubkey", "-noout", "-in"]).arg(&chain);
@@ -110,7 +110,7 @@ fn a_key_of_another_purpose_does_not_sign_code() {
     let file = house.path("app.bin");
     std::fs::write(&file, b"x").expect("a file");
     for key in ["root", "tls", "code", "log", "ssh-user", "no-such-key"] {
-        let output = house.output(&["sign", text(&file), "--key", key, "--format", "raw"]);
+        let output = house.output(&["sign", text(&file), "--key", key, "--force", "--format", "raw"]);
         assert!(!output.status.success(), "{key} signed code");
     }
     assert!(!house.path("app.bin.sig").exists());

@@ -139,9 +139,17 @@ fn a_register_put_back_under_the_service_is_said_by_everything_with_the_way_out(
 #[test]
 fn an_empty_register_is_nothing_to_go_on_from() {
     let house = House::new();
+    let empty = "import sqlite3,sys\nd=sqlite3.connect(sys.argv[1])\nd.execute('PRAGMA journal_mode=DELETE')\n\
+         names=[n for n, in d.execute(\"SELECT name FROM sqlite_master WHERE type='table' AND name NOT IN ('migration','head')\")]\n\
+         [d.execute('DELETE FROM '+n) for n in names]\n\
+         d.execute(\"UPDATE head SET size=0, edge=x'', time=0, seal=x''\")\nd.commit()";
+    copy(&house.ca("chancery.db"), &house.path("empty.db"));
+    succeed(command(PYTHON, &["-c", empty, text(&house.path("empty.db"))]));
     for file in ["chancery.db", "chancery.db-wal", "chancery.db-shm"] {
         let _ = std::fs::remove_file(house.ca(file));
     }
+    // Nothing but `init` makes a register, and it does not go on with that one either.
+    std::fs::copy(house.path("empty.db"), house.ca("chancery.db")).expect("an empty register");
     let refused = house.output(&["audit", "resume", "--reason", "the disk died"]);
     assert!(!refused.status.success() && told(&refused).1.contains("the register is empty"), "{refused:?}");
     let verified = house.output(&["audit", "verify"]);

@@ -14,6 +14,9 @@ pub const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// A step that takes longer hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The demo listens where the README says, and so do the tests of it: one at a time.
+pub static DEMO_PORTS: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// An initialised authority, with or without a running server.
 pub struct House {
     folder: tempfile::TempDir,
@@ -142,9 +145,13 @@ impl House {
 
     /// Starts the server with more in its environment.
     pub fn launch(&mut self, environment: &[(&str, &str)]) {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("server.log"));
+        self.launch_with(environment, log.expect("a log file").into());
+    }
+
+    /// The same with its standard error somewhere else.
+    pub fn launch_with(&mut self, environment: &[(&str, &str)], log: Stdio) {
         assert!(self.server.is_none(), "the server runs already");
-        let log =
-            std::fs::OpenOptions::new().create(true).append(true).open(self.path("server.log")).expect("a log file");
         let mut serve = self.command(&["serve"]);
         serve.envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.server = Some(serve.spawn().expect("the server starts"));
@@ -159,6 +166,23 @@ impl House {
             status(Command::new("curl").args(["-s", "-o", "/dev/null", "--max-time", "2", "-f", &url]))
         });
         assert!(ready, "the server is not ready after {PATIENCE:?}:\n{}", self.server_log());
+    }
+
+    /// The server's process id.
+    pub fn pid(&self) -> u32 {
+        self.server.as_ref().expect("a running server").id()
+    }
+
+    /// Sends the server a signal.
+    pub fn signal(&self, name: &str) {
+        assert!(status(Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string())), "kill -{name}");
+    }
+
+    /// Appends to chancery.toml.
+    pub fn append(&self, more: &str) {
+        let path = self.ca("chancery.toml");
+        let text = std::fs::read_to_string(&path).expect("chancery.toml");
+        std::fs::write(&path, text + more).expect("chancery.toml is written");
     }
 
     /// What the server wrote to standard error so far.

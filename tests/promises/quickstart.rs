@@ -2,10 +2,11 @@
 
 use std::process::Command;
 
-use crate::house::{fail, succeed};
+use crate::house::{DEMO_PORTS, fail, succeed};
 
 #[test]
 fn the_quickstart_shows_the_main_job_and_continues_when_run_again() {
+    let _ports = DEMO_PORTS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let run = || {
         let mut quickstart = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/quickstart.sh"));

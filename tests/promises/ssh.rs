@@ -114,7 +114,7 @@ fn people_log_in_by_certificate_and_others_do_not() {
     assert!(!status(&mut sshd.login(text(&key))), "a foreign CA's certificate does not open the door");
 
     // An expired certificate: it opens the door while it is valid, and then no more.
-    house.run(&["ssh", "sign-user", text(&public), "--principal", &sshd.user, "--validity-secs", "60"]);
+    house.run(&["ssh", "sign-user", text(&public), "--principal", &sshd.user, "--validity", "60s"]);
     let listing = succeed(command("ssh-keygen", &["-L", "-f", text(&house.path("id-cert.pub"))]));
     assert!(status(&mut sshd.login(text(&key))), "valid for a minute:\n{listing}\n{}", sshd.log());
     let closed = until(std::time::Duration::from_secs(90), || !status(&mut sshd.login(text(&key))));

@@ -7,7 +7,7 @@ use policy::{NameRules, Owner};
 use serde::{Deserialize, Serialize};
 
 use super::network::Network;
-use crate::limits::Limits;
+use crate::limits::{Limits, LimitsInForce};
 
 /// `[acme]` as written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ pub struct AcmeConfig {
     /// See [`Settings::terms_of_service`].
     pub terms_of_service: Option<String>,
     /// See [`Settings::limits`].
-    pub limits: Limits,
+    pub limits: LimitsInForce,
 }
 
 impl Settings {
@@ -138,7 +138,7 @@ impl Settings {
             names,
             caa_identities: self.caa_identities,
             terms_of_service: self.terms_of_service,
-            limits: self.limits,
+            limits: self.limits.into(),
         })
     }
 }

@@ -14,14 +14,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use policy::{Timestamp, network};
 
-use crate::limits::{COUNTED_MAX, Limits};
+use crate::limits::{COUNTED_MAX, LimitsInForce};
 use crate::wire::Problem;
 
 const HOUR_SECS: i64 = 3600;
 
 /// The counters.
 pub struct Quotas {
-    limits: Limits,
+    limits: LimitsInForce,
     counted: Mutex<Counted>,
 }
 
@@ -43,7 +43,7 @@ struct Open {
 
 impl Quotas {
     /// Counters at zero.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: LimitsInForce) -> Self {
         Self { limits, counted: Mutex::default() }
     }
 
@@ -52,8 +52,13 @@ impl Quotas {
         let (hour, source, counted) = (Hour::of(now), network(source), &mut *self.counted());
         let openings = counted.openings.place(source, hour)?;
         let written = counted.records_of_source.place(source, hour)?;
-        openings.check(1, self.limits.accounts_per_address_per_hour, "accounts were made from this address", hour)?;
-        written.check(records, self.limits.records_per_address_per_hour, RECORDS_OF_SOURCE, hour)?;
+        openings.check(
+            1,
+            self.limits.now().accounts_per_address_per_hour,
+            "accounts were made from this address",
+            hour,
+        )?;
+        written.check(records, self.limits.now().records_per_address_per_hour, RECORDS_OF_SOURCE, hour)?;
         openings.add(1);
         written.add(records);
         Ok(())
@@ -64,8 +69,8 @@ impl Quotas {
         let (hour, counted) = (Hour::of(now), &mut *self.counted());
         let by_account = counted.records_of_account.place(account.to_owned(), hour)?;
         let by_source = counted.records_of_source.place(network(source), hour)?;
-        by_account.check(records, self.limits.records_per_account_per_hour, RECORDS_OF_ACCOUNT, hour)?;
-        by_source.check(records, self.limits.records_per_address_per_hour, RECORDS_OF_SOURCE, hour)?;
+        by_account.check(records, self.limits.now().records_per_account_per_hour, RECORDS_OF_ACCOUNT, hour)?;
+        by_source.check(records, self.limits.now().records_per_address_per_hour, RECORDS_OF_SOURCE, hour)?;
         by_account.add(records);
         by_source.add(records);
         Ok(())
@@ -95,14 +100,14 @@ impl Quotas {
         orders.retain(|_, open| open.expires >= now);
         let first_free = orders.values().map(|open| open.expires.since(now)).min().unwrap_or(1);
         let retry = u32::try_from(first_free.clamp(1, 600)).unwrap_or(600);
-        if orders.len() >= self.limits.open_orders_per_account {
+        if orders.len() >= self.limits.now().open_orders_per_account {
             return Err(Problem::rate_limited(
                 format!("the account has {} open orders: finish some of them first", orders.len()),
                 retry,
             ));
         }
         let waiting: usize = orders.values().map(|open| open.pending).sum();
-        if waiting.saturating_add(pending) > self.limits.pending_authorizations_per_account {
+        if waiting.saturating_add(pending) > self.limits.now().pending_authorizations_per_account {
             return Err(Problem::rate_limited(
                 format!("the account has {waiting} pending authorizations: prove or deactivate some of them first"),
                 retry,
@@ -198,18 +203,19 @@ impl Count {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Limits;
     use crate::wire::ErrorKind;
 
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
     fn quotas() -> Quotas {
-        Quotas::new(Limits {
+        Quotas::new(LimitsInForce::from(Limits {
             accounts_per_address_per_hour: 2,
             open_orders_per_account: 2,
             pending_authorizations_per_account: 5,
             records_per_account_per_hour: 10,
             records_per_address_per_hour: 15,
-        })
+        }))
     }
 
     fn refused(result: Result<(), Problem>) -> u32 {

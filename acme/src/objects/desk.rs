@@ -189,7 +189,8 @@ pub fn store_problem(error: &StoreError) -> Problem {
         | StoreError::Invalid(_)
         | StoreError::Altered(_)
         | StoreError::Corrupt(_)
-        | StoreError::Database(_) => {
+        | StoreError::Database(_)
+        | StoreError::Taken { .. } => {
             tracing::error!(%error, "the register failed");
             Problem::new(ErrorKind::ServerInternal, "the register failed")
         }

@@ -54,8 +54,8 @@ impl Ca {
         let home = tempfile::tempdir().unwrap();
         let (pool, mint) = hsm::open(token.config()).unwrap();
         let database = Database::Sqlite(home.path().join("chancery.db"));
-        let log = LogConfig { origin: "acme.test/log".to_owned(), state: None };
-        let ledger = Ledger::open(database, (&pool, mint), log, world.clone()).await.unwrap();
+        let log = LogConfig { origin: "acme.test/log".to_owned(), state: None, instance: None };
+        let ledger = Ledger::found(database, (&pool, mint), log, world.clone()).await.unwrap();
         let policies: Vec<(String, String)> =
             Policies::shipped().iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
         let parts = Parts {

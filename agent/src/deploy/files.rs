@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::switch::look;
 use crate::credential::{Bundle, Leaf, key_matches};
 use crate::disk::Image;
 use crate::error::AgentError;
@@ -16,6 +17,8 @@ use crate::plan::{Certificate, Files};
 pub(crate) struct FileSet {
     /// The certificate's name in the plan.
     pub name: String,
+    /// Whom the plan names as the owner of the files, and so of their folders.
+    pub owner: Option<u32>,
     /// Every configured path, each once.
     pub targets: Vec<Target>,
 }
@@ -45,24 +48,24 @@ impl FileSet {
         ] {
             targets.extend(path.iter().map(|path| target(path, image(text.clone().into_bytes(), CERT_MODE))));
         }
-        Self { name: plan.name.clone(), targets }
+        Self { name: plan.name.clone(), owner: files.uid, targets }
     }
 
     /// What stands at `paths` now.
-    pub fn read<'a>(name: &str, paths: impl Iterator<Item = &'a Path>) -> Result<Self, AgentError> {
+    pub fn read<'a>(name: &str, owner: Option<u32>, paths: impl Iterator<Item = &'a Path>) -> Result<Self, AgentError> {
         let targets = paths
             .map(|path| {
-                let image = Image::read(path).map_err(|e| AgentError::disk(path, "the file cannot be read", e))?;
+                let image = look(name, path).map_err(|e| AgentError::disk(path, "the file cannot be read", e))?;
                 Ok(Target { path: path.to_owned(), image })
             })
             .collect::<Result<_, AgentError>>()?;
-        Ok(Self { name: name.to_owned(), targets })
+        Ok(Self { name: name.to_owned(), owner, targets })
     }
 
     /// The leaf at the configured paths, where key and certificate are both there and belong together.
     pub fn pair(&self, files: &Files) -> Option<Leaf> {
         let leaf = Leaf::first_of(self.content(files.leaf()?)?).ok()?;
-        let key = std::str::from_utf8(self.content(&files.key)?).ok()?;
+        let key = self.key(files)?;
         let whole = files.paths().all(|path| self.content(path).is_some());
         // `cert` and `fullchain` must speak of the same leaf.
         let same = [&files.cert, &files.fullchain].into_iter().flatten().all(|path| {
@@ -71,6 +74,11 @@ impl FileSet {
                 .is_some_and(|other| other.fingerprint == leaf.fingerprint)
         });
         (whole && same && key_matches(key, &leaf)).then_some(leaf)
+    }
+
+    /// The private key, PEM.
+    pub fn key(&self, files: &Files) -> Option<&str> {
+        std::str::from_utf8(self.content(&files.key)?).ok()
     }
 
     fn content(&self, path: &Path) -> Option<&[u8]> {

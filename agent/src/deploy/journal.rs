@@ -9,6 +9,7 @@
 //!
 //! The first two hold private keys: mode 0600 in a folder of mode 0700.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use policy::Timestamp;
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::FileSet;
 use crate::credential::Bundle;
-use crate::disk::{Disk, Op, read_json, write_json};
+use crate::disk::{Disk, Folder, Op, Owner, read_json, write_json};
 use crate::error::AgentError;
 use crate::plan::Wish;
 
@@ -59,19 +60,19 @@ pub(crate) struct Candidate {
 /// One certificate's folder in the state folder.
 pub(crate) struct Desk<'a> {
     disk: &'a dyn Disk,
-    folder: PathBuf,
+    folder: Folder,
 }
 
 impl<'a> Desk<'a> {
     /// The folder of the certificate called `name`, made if need be.
     pub fn open(disk: &'a dyn Disk, state_dir: &Path, name: &str) -> Result<Self, AgentError> {
-        let desk = Self { disk, folder: state_dir.join(name) };
-        desk.disk.make_dir(&desk.folder, 0o700)?;
-        Ok(desk)
+        let failed = |e| AgentError::disk(state_dir, "the state folder cannot be used", e);
+        let state = Folder::open(state_dir, Owner::Agent).map_err(failed)?;
+        Ok(Self { disk, folder: disk.make_dir(&state, OsStr::new(name), 0o700, Owner::Agent)? })
     }
 
     pub fn journal(&self) -> Result<Option<Journal>, AgentError> {
-        read_json(&self.folder.join(JOURNAL))
+        read_json(&self.folder.path().join(JOURNAL))
     }
 
     pub fn write_journal(&self, journal: &Journal) -> Result<(), AgentError> {
@@ -83,7 +84,7 @@ impl<'a> Desk<'a> {
     }
 
     pub fn candidate(&self) -> Result<Option<Candidate>, AgentError> {
-        read_json(&self.folder.join(CANDIDATE))
+        read_json(&self.folder.path().join(CANDIDATE))
     }
 
     pub fn write_candidate(&self, candidate: &Candidate) -> Result<(), AgentError> {
@@ -95,7 +96,7 @@ impl<'a> Desk<'a> {
     }
 
     pub fn kept(&self) -> Result<Option<Kept>, AgentError> {
-        read_json(&self.folder.join(KEPT))
+        read_json(&self.folder.path().join(KEPT))
     }
 
     pub fn write_kept(&self, kept: &Kept) -> Result<(), AgentError> {
@@ -107,11 +108,11 @@ impl<'a> Desk<'a> {
     }
 
     fn write(&self, name: &str, value: &impl Serialize) -> Result<(), AgentError> {
-        write_json(self.disk, &self.folder.join(name), value)
+        write_json(self.disk, &self.folder, name, value)
     }
 
     fn remove(&self, name: &str) -> Result<(), AgentError> {
-        self.disk.make(Op::Remove(&self.folder.join(name)))?;
+        self.disk.make(Op::Remove(self.folder.spot(OsStr::new(name))))?;
         self.disk.make(Op::SyncDir(&self.folder))
     }
 }

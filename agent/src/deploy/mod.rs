@@ -3,6 +3,8 @@
 //! Nothing here decides what to install or when to go back; that is `keep`. Whatever is interrupted here is written in
 //! the journal, and is done again.
 
+mod switch;
+
 mod files;
 
 mod journal;

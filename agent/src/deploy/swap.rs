@@ -14,36 +14,89 @@
 //!
 //! Paths in several folders cannot share a switch (a link into a folder that others may not enter would take the
 //! file from them). Their files are written beside their places, flushed, and renamed back to back; a crash between
-//! two renames leaves a mixed pair until the next run, which finds the journal (`journal.rs`) and installs again.
+//! two renames leaves a mixed pair until the next run, which finds the journal (`journal.rs`) and installs again. A file that is a
+//! mount of its own (a container's, bound from its host) cannot be renamed over: it is rewritten where it is, under the same journal.
+//!
+//! Each folder is opened once, without following a link, and belongs to the agent, to root or to the owner whom the plan names;
+//! everything in it is done by its descriptor. What is behind the switch is the agent's own.
 //!
 //! `install` may be run again after any crash or error, with the same set or an older one, and ends in that set.
 //! Nothing here decides anything: what to install, and when to go back, is `keep/keeper.rs`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use super::files::{FileSet, Target};
-use crate::disk::{Disk, Image, Op, parent};
+use super::switch::{CURRENT, base, current, link_of, store_name};
+use crate::disk::{Disk, Folder, Image, Op, Owner, parent};
 use crate::error::AgentError;
 
 /// Makes the configured paths show `set`; durable on return.
 pub(crate) fn install(disk: &dyn Disk, set: &FileSet) -> Result<(), AgentError> {
+    let folders = folders(set)?;
+    let is_mount = |target: &Target| folders.of(&target.path).is_ok_and(|folder| folder.is_mount(base(&target.path)));
     match common_folder(set) {
-        Some(folder) => linked(disk, folder, set),
-        None => scattered(disk, set),
+        Some(path) if !set.targets.iter().any(is_mount) => linked(disk, folders.in_folder(path)?, set),
+        Some(_) | None => scattered(disk, &folders, set),
+    }
+}
+
+/// Whether the places of a certificate's files can be used, before anybody is asked for one.
+pub(crate) fn ready<'a>(
+    name: &str,
+    owner: Option<u32>,
+    paths: impl Iterator<Item = &'a Path>,
+) -> Result<(), AgentError> {
+    for path in paths {
+        let above = parent(path);
+        let failed = |e| AgentError::disk(above, "the folder cannot be used", e);
+        match Folder::open(above, Owner::Named(owner)).map_err(failed)?.below(&store_name(name), Owner::Agent) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(failed(e)),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The folders of a set, each opened once.
+struct Folders<'a>(BTreeMap<&'a Path, Folder>);
+
+fn folders(set: &FileSet) -> Result<Folders<'_>, AgentError> {
+    let mut open = BTreeMap::new();
+    for Target { path, .. } in &set.targets {
+        let path = parent(path);
+        if !open.contains_key(path) {
+            let folder = Folder::open(path, Owner::Named(set.owner));
+            open.insert(path, folder.map_err(|e| AgentError::disk(path, "the folder cannot be used", e))?);
+        }
+    }
+    Ok(Folders(open))
+}
+
+impl Folders<'_> {
+    fn in_folder(&self, path: &Path) -> Result<&Folder, AgentError> {
+        let missing = || AgentError::disk(path, "the folder cannot be used", ErrorKind::NotFound.into());
+        self.0.get(path).ok_or_else(missing)
+    }
+
+    /// The folder that a path is in.
+    fn of(&self, path: &Path) -> Result<&Folder, AgentError> {
+        self.in_folder(parent(path))
     }
 }
 
 /// One folder: everything behind one switch.
-fn linked(disk: &dyn Disk, folder: &Path, set: &FileSet) -> Result<(), AgentError> {
-    let room = Room { disk, folder, store: folder.join(store_name(set)) };
+fn linked(disk: &dyn Disk, folder: &Folder, set: &FileSet) -> Result<(), AgentError> {
     // 1. A place for versions, there before any link leads into it. Crash after: an empty folder.
-    disk.make_dir(&room.store, FOLDER_MODE)?;
+    let store = disk.make_dir(folder, &store_name(&set.name), FOLDER_MODE, Owner::Agent)?;
+    let room = Room { disk, folder, store, name: &set.name };
 
     // 2. Files that are not behind the switch go there as they are. Crash after any step: each path shows the bytes
     //    it showed before, some through a link.
     if set.targets.iter().any(|target| room.foreign(&target.path)) {
-        let found = FileSet::read(&set.name, set.targets.iter().map(|t| t.path.as_path()))?;
+        let found = FileSet::read(&set.name, set.owner, set.targets.iter().map(|t| t.path.as_path()))?;
         room.switch_to(&found)?;
         room.link(&found)?;
     }
@@ -61,48 +114,49 @@ fn linked(disk: &dyn Disk, folder: &Path, set: &FileSet) -> Result<(), AgentErro
 }
 
 /// Several folders: every file beside its place first, then the renames back to back.
-fn scattered(disk: &dyn Disk, set: &FileSet) -> Result<(), AgentError> {
-    // 1. Everything that can be slow or fail for want of space. Crash after: leftovers that the next run overwrites.
+fn scattered(disk: &dyn Disk, folders: &Folders<'_>, set: &FileSet) -> Result<(), AgentError> {
+    let mut places = Vec::new();
     for target in &set.targets {
-        if let Some(image) = &target.image {
-            disk.make(Op::Write(&beside(&target.path, "new"), image))?;
+        let (folder, name) = (folders.of(&target.path)?, base(&target.path));
+        places.push((folder, name, beside(name, "new"), folder.is_mount(name), &target.image));
+    }
+    // 1. Everything that can be slow or fail for want of space. Crash after: leftovers that the next run overwrites.
+    for (folder, _, next, is_mount, image) in &places {
+        if let (Some(image), false) = (image, is_mount) {
+            disk.make(Op::Write(folder.spot(next), image))?;
         }
     }
-    // 2. The renames. Crash between two: a mixed pair; the journal stands, and the next run installs again.
-    for target in &set.targets {
-        match target.image {
-            Some(_) => disk.make(Op::Rename { from: &beside(&target.path, "new"), to: &target.path })?,
-            None => disk.make(Op::Remove(&target.path))?,
+    // 2. The renames, and what is rewritten in place. Crash between two: a mixed pair, and of a mount half a file; the journal
+    //    stands, and the next run installs again.
+    for (folder, name, next, is_mount, image) in &places {
+        match (image, is_mount) {
+            (Some(_), false) => disk.make(Op::Rename { folder, from: next, to: name })?,
+            (Some(image), true) => disk.make(Op::Rewrite(folder.spot(name), image))?,
+            (None, false) => disk.make(Op::Remove(folder.spot(name)))?,
+            // A mount cannot be removed; nothing is in it then.
+            (None, true) => disk.make(Op::Rewrite(folder.spot(name), &Image::new(Vec::new(), 0o600)))?,
         }
     }
     // 3. Crash before: the journal stands; the next run installs again.
-    for target in &set.targets {
-        disk.make(Op::SyncDir(parent(&target.path)))?;
-    }
-    Ok(())
+    folders.0.values().try_for_each(|folder| disk.make(Op::SyncDir(folder)))
 }
 
 /// The folder whose paths share one switch.
 struct Room<'a> {
     disk: &'a dyn Disk,
-    folder: &'a Path,
-    store: PathBuf,
+    folder: &'a Folder,
+    store: Folder,
+    name: &'a str,
 }
 
 impl Room<'_> {
     /// Whether something stands at `path` that is not our link.
     fn foreign(&self, path: &Path) -> bool {
-        fs::symlink_metadata(path).is_ok() && !self.ours(path)
+        self.folder.look(base(path)).is_ok_and(|stands| stands.is_some()) && !self.ours(path)
     }
 
     fn ours(&self, path: &Path) -> bool {
-        fs::read_link(path).is_ok_and(|target| target == self.link_of(path))
-    }
-
-    /// Relative, so that the folder may be mounted elsewhere.
-    fn link_of(&self, path: &Path) -> PathBuf {
-        let store = self.store.file_name().unwrap_or_default();
-        Path::new(store).join(CURRENT).join(base(path))
+        self.folder.link(base(path)).is_some_and(|target| target == link_of(self.name, base(path)))
     }
 
     /// Makes `current` show `set`, through one rename.
@@ -110,42 +164,43 @@ impl Room<'_> {
         if self.shows(set) {
             return Ok(());
         }
-        let version = self.next_version();
-        let folder = self.store.join(version.to_string());
-        self.disk.make(Op::MakeDir(&folder, FOLDER_MODE))?;
+        let version = OsString::from(self.next_version().to_string());
+        let folder = {
+            self.disk.make(Op::MakeDir(self.store.spot(&version), FOLDER_MODE))?;
+            let opened = self.store.below(&version, Owner::Agent);
+            opened.map_err(|e| AgentError::disk(&self.store.path().join(&version), "the folder cannot be used", e))?
+        };
         for Target { path, image } in &set.targets {
             if let Some(image) = image {
-                self.disk.make(Op::Write(&folder.join(base(path)), image))?;
+                self.disk.make(Op::Write(folder.spot(base(path)), image))?;
             }
         }
         self.disk.make(Op::SyncDir(&folder))?;
         self.disk.make(Op::SyncDir(&self.store))?;
-        let next = self.store.join("current.new");
-        self.disk.make(Op::Link { at: &next, target: Path::new(&version.to_string()) })?;
-        self.disk.make(Op::Rename { from: &next, to: &self.store.join(CURRENT) })?;
+        let (next, current) = (OsStr::new("current.new"), OsStr::new(CURRENT));
+        self.disk.make(Op::Link { at: self.store.spot(next), target: Path::new(&version) })?;
+        self.disk.make(Op::Rename { folder: &self.store, from: next, to: current })?;
         self.disk.make(Op::SyncDir(&self.store))
     }
 
     /// Whether `current` shows exactly this set already: bytes, modes and owners.
     fn shows(&self, set: &FileSet) -> bool {
-        let current = self.store.join(CURRENT);
-        current.exists()
-            && set
-                .targets
-                .iter()
-                .all(|target| Image::read(&current.join(base(&target.path))).is_ok_and(|image| image == target.image))
+        let Ok(Some(current)) = current(&self.store) else { return false };
+        set.targets.iter().all(|target| current.read(base(&target.path)).is_ok_and(|image| image == target.image))
     }
 
     fn link(&self, set: &FileSet) -> Result<(), AgentError> {
         for Target { path, image } in &set.targets {
+            let name = base(path);
             match image {
                 Some(_) if self.ours(path) => {}
                 Some(_) => {
-                    let next = beside(path, "link");
-                    self.disk.make(Op::Link { at: &next, target: &self.link_of(path) })?;
-                    self.disk.make(Op::Rename { from: &next, to: path })?;
+                    let next = beside(name, "link");
+                    let target = link_of(self.name, name);
+                    self.disk.make(Op::Link { at: self.folder.spot(&next), target: &target })?;
+                    self.disk.make(Op::Rename { folder: self.folder, from: &next, to: name })?;
                 }
-                None => self.disk.make(Op::Remove(path))?,
+                None => self.disk.make(Op::Remove(self.folder.spot(name)))?,
             }
         }
         self.disk.make(Op::SyncDir(self.folder))
@@ -153,12 +208,13 @@ impl Room<'_> {
 
     /// Removes every version but the current one. A version that stays is no harm that should undo an install.
     fn sweep(&self) {
-        let current = fs::read_link(self.store.join(CURRENT)).unwrap_or_default();
+        let current = self.store.link(OsStr::new(CURRENT)).unwrap_or_default();
         for version in self.versions() {
-            if current != Path::new(&version.to_string()) {
-                let folder = self.store.join(version.to_string());
-                if let Err(e) = self.disk.make(Op::RemoveTree(&folder)) {
-                    tracing::warn!(folder = %folder.display(), error = %e, "an old version stays on disk");
+            let name = OsString::from(version.to_string());
+            if current.as_os_str() != name {
+                let at = self.store.spot(&name);
+                if let Err(e) = self.disk.make(Op::RemoveDir(at)) {
+                    tracing::warn!(folder = %at.path().display(), error = %e, "an old version stays on disk");
                 }
             }
         }
@@ -169,10 +225,8 @@ impl Room<'_> {
     }
 
     fn versions(&self) -> impl Iterator<Item = u64> {
-        fs::read_dir(&self.store)
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        let names = self.store.names().unwrap_or_default();
+        names.into_iter().filter_map(|name| name.to_str()?.parse().ok())
     }
 }
 
@@ -182,22 +236,14 @@ fn common_folder(set: &FileSet) -> Option<&Path> {
     set.targets.iter().all(|target| parent(&target.path) == folder).then_some(folder)
 }
 
-fn store_name(set: &FileSet) -> String {
-    format!(".chancery-{}", set.name)
+/// A hidden name beside `name`, in the same folder and so on the same file system.
+fn beside(name: &OsStr, what: &str) -> OsString {
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(".chancery-{what}"));
+    hidden
 }
 
-/// The plan refuses paths that name no file.
-fn base(path: &Path) -> &Path {
-    path.file_name().map_or(path, Path::new)
-}
-
-/// A hidden name beside `path`, in the same folder and so on the same file system.
-fn beside(path: &Path, what: &str) -> PathBuf {
-    parent(path).join(format!(".{}.chancery-{what}", base(path).display()))
-}
-
-/// The switch.
-const CURRENT: &str = "current";
 /// Others must get through to the certificate; the key's own mode guards the key.
 const FOLDER_MODE: u32 = 0o755;
 

@@ -3,10 +3,6 @@
 //! Holds private keys: contents are wiped when dropped and never printed.
 
 use std::fmt;
-use std::fs;
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use policy::Secret;
@@ -37,21 +33,9 @@ impl Image {
         self.content.expose()
     }
 
-    /// Follows links; `None` where nothing is.
-    pub fn read(path: &Path) -> io::Result<Option<Self>> {
-        let metadata = match fs::metadata(path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
-            return Err(io::Error::other("not a file of at most 1 MiB"));
-        }
-        Ok(Some(Self {
-            content: Secret::new(fs::read(path)?),
-            mode: metadata.mode() & 0o7777,
-            uid: Some(metadata.uid()),
-            gid: Some(metadata.gid()),
-        }))
+    /// One that was found on the disk.
+    pub(super) fn found(content: Secret<Vec<u8>>, mode: u32, uid: u32, gid: u32) -> Self {
+        Self { content, mode, uid: Some(uid), gid: Some(gid) }
     }
 }
 
@@ -84,6 +68,3 @@ fn from_base64<'de, D: Deserializer<'de>>(from: D) -> Result<Secret<Vec<u8>>, D:
     let content = BASE64_STANDARD.decode(text.expose()).map_err(serde::de::Error::custom)?;
     Ok(Secret::new(content))
 }
-
-/// Largest file taken over: a key or a chain is a few KiB.
-const FILE_BYTES_MAX: u64 = 1 << 20;

@@ -4,10 +4,13 @@
 
 mod image;
 
+mod folder;
+
 mod change;
 
 mod json;
 
 pub(crate) use change::{Disk, Op, RealDisk, parent};
+pub(crate) use folder::{Folder, Owner};
 pub(crate) use image::Image;
 pub(crate) use json::{read_json, write_json};

@@ -89,6 +89,9 @@ impl Keeper {
         };
         tracing::info!(certificate = self.plan.name, why = due.why(), "due");
 
+        // Its places first: a certificate that cannot be put anywhere is not asked for.
+        swap::ready(&self.plan.name, self.plan.files.uid, self.plan.files.paths())?;
+
         // 3. A new certificate: verified, then durable in the state folder. Crash before: the CA issued one that
         //    nobody has; the next pass asks for another. Crash after: the next pass finds the candidate.
         let candidate = match self.candidate(&desk, pair.as_ref())? {
@@ -226,9 +229,8 @@ impl Keeper {
     }
 
     fn old_key(&self) -> Option<HostKey> {
-        let pem = std::fs::read_to_string(&self.plan.files.key).ok();
-        let pem = pem.map(policy::Secret::new)?;
-        HostKey::reuse(pem.expose(), self.plan.key)
+        let found = self.found().ok()?;
+        HostKey::reuse(found.key(&self.plan.files)?, self.plan.key)
     }
 
     /// A candidate that is still what the plan asks for, young, not due itself, and another than the one that is due.
@@ -284,7 +286,7 @@ impl Keeper {
     }
 
     fn found(&self) -> Result<FileSet, AgentError> {
-        FileSet::read(&self.plan.name, self.plan.files.paths())
+        FileSet::read(&self.plan.name, self.plan.files.uid, self.plan.files.paths())
     }
 
     fn desk(&self) -> Result<Desk<'_>, AgentError> {

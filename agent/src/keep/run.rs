@@ -1,20 +1,21 @@
 //! Runs a plan: one lock, the agent's own certificate first, then one task per certificate.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::future::Future;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::ErrorKind;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use policy::World;
+use rustix::fs::{Mode, OFlags, openat};
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::keeper::Keeper;
 use super::wait::Wait;
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, Folder, Owner, RealDisk, parent};
 use crate::error::AgentError;
 use crate::look::Status;
 use crate::plan::{IDENTITY, Plan};
@@ -135,24 +136,25 @@ impl Drop for Lock {
     }
 }
 
-/// The state folder, closed to others, and its lock.
+/// The state folder, the agent's own and closed to others, and its lock.
 fn take(disk: &dyn Disk, state_dir: &Path) -> Result<Lock, AgentError> {
-    if !state_dir.exists() {
-        disk.make_dir(state_dir, 0o700)?;
-    }
     let failed = |e| AgentError::disk(state_dir, "the state folder cannot be used", e);
-    let mode = std::fs::metadata(state_dir).map_err(failed)?.mode() & 0o7777;
+    let state = match Folder::open(state_dir, Owner::Agent) {
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            let above = Folder::open(parent(state_dir), Owner::Named(None)).map_err(failed)?;
+            disk.make_dir(&above, state_dir.file_name().unwrap_or_default(), 0o700, Owner::Agent)?
+        }
+        opened => opened.map_err(failed)?,
+    };
+    let mode = state.stat().map_err(failed)?.st_mode & 0o7777;
     if mode & 0o077 != 0 {
         return Err(AgentError::Exposed { path: state_dir.to_owned(), mode, want: "700" });
     }
     let path = state_dir.join("lock");
-    let lock = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|e| AgentError::disk(&path, "the lock cannot be opened", e))?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let lock = openat(&state, "lock", flags, Mode::from_raw_mode(0o600))
+        .map_err(|e| AgentError::disk(&path, "the lock cannot be opened", e.into()))?;
+    let lock = File::from(lock);
     match lock.try_lock() {
         Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => Err(AgentError::Locked { path }),

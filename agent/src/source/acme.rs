@@ -4,6 +4,7 @@
 //! (`Wire`: pinned roots, bounds, `Retry-After` kept), and each step here is tried again while the server only
 //! complains of the nonce. Anything else ends the attempt: what to do next, and when, is the schedule's business.
 
+use std::ffi::OsStr;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -25,7 +26,7 @@ use super::http::{client, read_answer, read_secret, retry_after, unreachable};
 use super::http01::Published;
 use super::reach::Reach;
 use crate::credential::{Request, hex, sha256};
-use crate::disk::{Disk, Op, parent, read_json, write_json};
+use crate::disk::{Disk, Folder, Op, Owner, read_json, write_json};
 use crate::error::{AgentError, bounded};
 use crate::plan::{Acme, ExternalAccount};
 
@@ -162,7 +163,7 @@ async fn account(reach: &Reach, source: &Acme) -> Result<Account, AgentError> {
             .await
     });
     let (account, credentials) = made?;
-    store(&*reach.disk, &path, &credentials)?;
+    store(&*reach.disk, &reach.state_dir, &path, &credentials)?;
     tracing::info!(directory = source.directory, account = account.id(), "ACME account made");
     Ok(account)
 }
@@ -172,17 +173,25 @@ fn account_path(reach: &Reach, source: &Acme) -> PathBuf {
     let kid = source.external_account.as_ref().map_or("", |e| &e.kid);
     let digest = sha256(format!("{}\n{kid}", source.directory).as_bytes());
     let name: String = hex(&digest).chars().take(16).collect();
-    reach.state_dir.join("acme").join(format!("{name}.json"))
+    reach.state_dir.join(ACCOUNTS).join(format!("{name}.json"))
 }
 
-fn store(disk: &dyn Disk, path: &Path, credentials: &impl Serialize) -> Result<(), AgentError> {
-    disk.make_dir(parent(path), 0o700)?;
-    write_json(disk, path, credentials)
+fn store(disk: &dyn Disk, state_dir: &Path, path: &Path, credentials: &impl Serialize) -> Result<(), AgentError> {
+    let state = state(state_dir)?;
+    let accounts = disk.make_dir(&state, OsStr::new(ACCOUNTS), 0o700, Owner::Agent)?;
+    write_json(disk, &accounts, &path.file_name().unwrap_or_default().to_string_lossy(), credentials)
+}
+
+fn state(state_dir: &Path) -> Result<Folder, AgentError> {
+    let failed = |e| AgentError::disk(state_dir, "the state folder cannot be used", e);
+    Folder::open(state_dir, Owner::Agent).map_err(failed)
 }
 
 fn forget(reach: &Reach, source: &Acme) -> Result<(), AgentError> {
     let path = account_path(reach, source);
-    reach.disk.make(Op::Remove(&path))
+    let failed = |e| AgentError::disk(&path, "the account cannot be forgotten", e);
+    let accounts = state(&reach.state_dir)?.below(OsStr::new(ACCOUNTS), Owner::Agent).map_err(failed)?;
+    reach.disk.make(Op::Remove(accounts.spot(path.file_name().unwrap_or_default())))
 }
 
 fn binding(external: &ExternalAccount) -> Result<ExternalAccountKey, AgentError> {
@@ -297,6 +306,8 @@ async fn send(
 const UNKNOWN_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
 /// On top of instant-acme's own three.
 const NONCE_TRIES: u32 = 4;
+/// The accounts' folder in the state folder.
+const ACCOUNTS: &str = "acme";
 const NONCE_PAUSE: Duration = Duration::from_millis(200);
 /// How an order is watched: a server that validates over the Internet takes seconds; one that needs more says so.
 const POLL: RetryPolicy =
@@ -311,7 +322,7 @@ mod tests {
     fn a_power_loss_does_not_take_the_account() {
         let (state_dir, disk) = (folder(), WatchedDisk::default());
         let path = state_dir.path().join("acme/0123456789abcdef.json");
-        store(&disk, &path, &"the account").unwrap();
+        store(&disk, state_dir.path(), &path, &"the account").unwrap();
         disk.assert_durable();
         assert_eq!(read_json::<String>(&path).unwrap().as_deref(), Some("the account"));
     }

@@ -7,8 +7,9 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use crate::disk::{Disk, Image, Op};
+use crate::disk::{Disk, Folder, Image, Op, Owner};
 use crate::error::AgentError;
 use crate::plan::Http01;
 
@@ -37,7 +38,7 @@ pub(crate) struct Answers {
 /// A published answer; withdrawn when dropped.
 pub(crate) enum Published {
     Served { token: String, by: Arc<Responder> },
-    Written { path: PathBuf, disk: Arc<dyn Disk> },
+    Written { folder: Folder, token: OsString, disk: Arc<dyn Disk> },
 }
 
 impl Answers {
@@ -81,24 +82,27 @@ impl Drop for Published {
     fn drop(&mut self) {
         match self {
             Self::Served { token, by } => by.withdraw(token),
-            Self::Written { path, disk } => {
-                if let Err(e) = disk.make(Op::Remove(path)) {
-                    tracing::warn!(path = %path.display(), error = %e, "a challenge answer stays in the webroot");
+            Self::Written { folder, token, disk } => {
+                let at = folder.spot(token);
+                if let Err(e) = disk.make(Op::Remove(at)) {
+                    tracing::warn!(path = %at.path().display(), error = %e, "a challenge answer stays in the webroot");
                 }
             }
         }
     }
 }
 
+/// The folders may be a service's: what is written there is public, and no link is followed.
 fn write(disk: &Arc<dyn Disk>, webroot: &Path, token: &str, answer: &str) -> Result<Published, AgentError> {
-    let mut folder = webroot.to_owned();
+    let failed = |e| AgentError::disk(webroot, "the webroot cannot be used", e);
+    let mut folder = Folder::open(webroot, Owner::Any).map_err(failed)?;
     for part in [".well-known", "acme-challenge"] {
-        folder.push(part);
-        disk.make(Op::MakeDir(&folder, 0o755))?;
+        disk.make(Op::MakeDir(folder.spot(OsStr::new(part)), 0o755))?;
+        folder = folder.below(OsStr::new(part), Owner::Any).map_err(failed)?;
     }
-    let path = folder.join(token);
-    disk.make(Op::Write(&path, &Image::new(answer.as_bytes().to_vec(), 0o644)))?;
-    Ok(Published::Written { path, disk: Arc::clone(disk) })
+    let token = OsString::from(token);
+    disk.make(Op::Write(folder.spot(&token), &Image::new(answer.as_bytes().to_vec(), 0o644)))?;
+    Ok(Published::Written { folder, token, disk: Arc::clone(disk) })
 }
 
 /// "Token: ... It MUST NOT contain any characters outside the base64url alphabet" (RFC 8555 section 8.3).

@@ -13,9 +13,11 @@ mod memory;
 mod throttle;
 
 mod doorkeeper;
+mod ends;
 mod sessions;
 
 pub(crate) use doorkeeper::Doorkeeper;
+pub(crate) use ends::ends;
 pub(crate) use error::AuthError;
 pub(crate) use sessions::Sessions;
 pub(crate) use token::{ID_CHARS, KIND, PREFIX, Token, TokenBody};

@@ -12,6 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, header};
 use policy::{Timestamp, World};
 use ring::digest::{SHA256, digest};
+use ring::hmac;
+use zeroize::Zeroize;
 
 /// The cookie. The `__Host-` prefix binds it to this host, to HTTPS and to `/`.
 const COOKIE: &str = "__Host-chancery";
@@ -21,8 +23,11 @@ const LIFE_SECS: i64 = 8 * 3_600;
 const SESSIONS_MAX: usize = 1_024;
 
 /// All open sessions, by the SHA-256 of their cookie.
-#[derive(Default)]
-pub(crate) struct Sessions(Mutex<HashMap<[u8; 32], Session>>);
+pub(crate) struct Sessions {
+    open: Mutex<HashMap<[u8; 32], Session>>,
+    /// Says of a form that a page of ours to that visitor had it.
+    forms: hmac::Key,
+}
 
 struct Session {
     token_id: String,
@@ -31,8 +36,24 @@ struct Session {
 
 impl Sessions {
     /// None yet.
-    pub(crate) fn new() -> Self {
-        Self::default()
+    pub(crate) fn new(world: &World) -> Self {
+        let mut key = [0_u8; 32];
+        world.fill(&mut key);
+        let forms = hmac::Key::new(hmac::HMAC_SHA256, &key);
+        key.zeroize();
+        Self { open: Mutex::default(), forms }
+    }
+
+    /// The word that a form about something carries for a visitor who proved itself so. Also who comes with a client certificate,
+    /// which a browser shows for other sites' forms too, has it from a page of ours alone.
+    pub(crate) fn form_word(&self, proof: &str, about: &str) -> String {
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.forms, form(proof, about).as_bytes()))
+    }
+
+    /// Whether it is that word.
+    pub(crate) fn is_form_word(&self, proof: &str, about: &str, word: &str) -> bool {
+        let Ok(word) = URL_SAFE_NO_PAD.decode(word) else { return false };
+        hmac::verify(&self.forms, form(proof, about).as_bytes(), &word).is_ok()
     }
 
     /// Opens a session for a token that was just checked; gives the `Set-Cookie` value.
@@ -41,7 +62,7 @@ impl Sessions {
         world.fill(&mut secret);
         let cookie = URL_SAFE_NO_PAD.encode(secret);
         let until = world.now().plus_secs(LIFE_SECS);
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if sessions.len() >= SESSIONS_MAX {
             let now = world.now();
             sessions.retain(|_, session| session.until > now);
@@ -57,7 +78,7 @@ impl Sessions {
 
     /// The token that the request's cookie stands for.
     pub(crate) fn token_id(&self, headers: &HeaderMap, now: Timestamp) -> Option<String> {
-        let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sessions = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let session = sessions.get(&key(cookie(headers)?))?;
         (session.until > now).then(|| session.token_id.clone())
     }
@@ -65,10 +86,14 @@ impl Sessions {
     /// Ends the request's session; gives the `Set-Cookie` value that removes it.
     pub(crate) fn close(&self, headers: &HeaderMap) -> String {
         if let Some(cookie) = cookie(headers) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(cookie));
+            self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(cookie));
         }
         format!("{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict")
     }
+}
+
+fn form(proof: &str, about: &str) -> String {
+    format!("chancery form 1\n{}:{proof}\n{about}", proof.len())
 }
 
 /// Looked up by hash: the time of a map look-up says nothing about the cookie.
@@ -104,7 +129,7 @@ mod tests {
     #[test]
     fn a_session_ends_at_sign_out_and_at_its_time() {
         let world = World::fixed(Timestamp::from_unix(1_000_000), 7);
-        let sessions = Sessions::new();
+        let sessions = Sessions::new(&world);
         let headers = headers(&sessions.open("0123456789abcdef", &world));
         assert_eq!(sessions.token_id(&headers, world.now()).as_deref(), Some("0123456789abcdef"));
         assert!(sessions.token_id(&headers, world.now().plus_secs(LIFE_SECS)).is_none());
@@ -115,19 +140,35 @@ mod tests {
 
     #[test]
     fn the_cookie_is_closed_to_scripts_and_to_other_sites() {
-        let cookie = Sessions::new().open("0123456789abcdef", &World::fixed(Timestamp::from_unix(1), 7));
+        let world = World::fixed(Timestamp::from_unix(1), 7);
+        let cookie = Sessions::new(&world).open("0123456789abcdef", &world);
         for word in ["__Host-", "Secure", "HttpOnly", "SameSite=Strict", "Path=/"] {
             assert!(cookie.contains(word), "{word}");
         }
     }
 
     #[test]
+    fn a_form_is_of_one_visitor_about_one_thing_until_the_program_ends() {
+        let sessions = Sessions::new(&World::fixed(Timestamp::from_unix(1), 7));
+        let word = sessions.form_word("token:a", "revoke 0a");
+        assert!(sessions.is_form_word("token:a", "revoke 0a", &word));
+        for (proof, about) in [("token:b", "revoke 0a"), ("token:a", "revoke 0b"), ("token:a", "renew 0a")] {
+            assert!(!sessions.is_form_word(proof, about, &word), "{proof} {about}");
+        }
+        assert!(
+            !sessions.is_form_word("token:a", "revoke 0a", "") && !sessions.is_form_word("token:a", "revoke 0a", "é")
+        );
+        let other = Sessions::new(&World::fixed(Timestamp::from_unix(1), 8));
+        assert!(!other.is_form_word("token:a", "revoke 0a", &word));
+    }
+
+    #[test]
     fn sessions_are_bounded() {
         let world = World::fixed(Timestamp::from_unix(1_000_000), 7);
-        let sessions = Sessions::new();
+        let sessions = Sessions::new(&world);
         for _ in 0..(SESSIONS_MAX + 10) {
             sessions.open("0123456789abcdef", &world);
         }
-        assert_eq!(sessions.0.lock().expect("lock").len(), SESSIONS_MAX);
+        assert_eq!(sessions.open.lock().expect("lock").len(), SESSIONS_MAX);
     }
 }

@@ -4,7 +4,6 @@
 //! One function and no span: at the speed this service promises, a formatted span per request costs more than the work.
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,12 +16,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::uri::Authority;
 use http::{HeaderName, HeaderValue, Version, header};
-use policy::{Share, Shares, network};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::keeping::Keeping;
 use super::peer::Peer;
-use crate::limits::Limits;
+use crate::limits::{Limits, Place, Room};
 use crate::observe::Metrics;
 use crate::problem::{Kind, Problem, reference};
 
@@ -44,17 +41,15 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
 pub(crate) struct Edge {
     limits: Limits,
     metrics: Arc<Metrics>,
-    under_way: Arc<Semaphore>,
-    shares: Arc<Shares<IpAddr>>,
+    room: Room,
     /// Who speaks to ACME clients, where ACME is served.
     acme: Option<AcmeState>,
 }
 
 impl Edge {
     /// The layer's state with these bounds.
-    pub(crate) fn new(limits: &Limits, metrics: Arc<Metrics>, acme: Option<AcmeState>) -> Arc<Self> {
-        let (under_way, shares) = (Arc::new(Semaphore::new(limits.requests)), Shares::new(limits.requests_per_address));
-        Arc::new(Self { under_way, shares, limits: limits.clone(), metrics, acme })
+    pub(crate) fn new(limits: &Limits, room: Room, metrics: Arc<Metrics>, acme: Option<AcmeState>) -> Arc<Self> {
+        Arc::new(Self { room, limits: limits.clone(), metrics, acme })
     }
 
     /// A problem in the words of whoever asked: an ACME client reads ACME's, and goes on with the nonce that comes with it.
@@ -69,19 +64,8 @@ impl Edge {
 
     /// A place for a request from here, until its answer is sent.
     fn place(&self, request: &Request) -> Option<Place> {
-        let share = match request.extensions().get::<Peer>() {
-            Some(peer) => Some(self.shares.take(network(peer.ip()))?),
-            None => None,
-        };
-        let permit = Arc::clone(&self.under_way).try_acquire_owned().ok()?;
-        Some(Place { _permit: permit, _share: share })
+        self.room.take(request.extensions().get::<Peer>().map(Peer::ip))
     }
-}
-
-/// A request's place among those under way, and in its address's share of them.
-struct Place {
-    _permit: OwnedSemaphorePermit,
-    _share: Option<Share<IpAddr>>,
 }
 
 /// The layer.
@@ -225,7 +209,8 @@ mod tests {
 
     fn router(limits: Limits) -> (Router, Arc<Metrics>) {
         let metrics = Arc::new(Metrics::new());
-        let edge = Edge::new(&limits, Arc::clone(&metrics), None);
+        let room = Room::new(limits.requests, limits.requests_per_address);
+        let edge = Edge::new(&limits, room, Arc::clone(&metrics), None);
         let router = Router::new()
             .route("/panics", get(|| async { panic!("a planted bug") as () }))
             .route("/answers", get(|| async { "an answer" }))

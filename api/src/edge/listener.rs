@@ -10,21 +10,19 @@
 //! can act as any client-certificate holder.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use policy::{Share, Shares, network};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::line::{Ends, Line};
 use super::peer::Peer;
-use crate::limits::Limits;
+use crate::limits::{Limits, Place, Room};
 use crate::observe::Connections;
 
 /// The pause after `accept` itself failed (out of file descriptors): without it the loop would spin.
@@ -38,8 +36,10 @@ pub(crate) struct Door {
     pub(crate) tls: Option<TlsAcceptor>,
     /// What answers.
     pub(crate) app: Router,
-    /// The bounds.
+    /// Its deadlines.
     pub(crate) limits: Limits,
+    /// Its places.
+    pub(crate) room: Room,
     /// What is counted.
     pub(crate) connections: Arc<Connections>,
 }
@@ -47,8 +47,6 @@ pub(crate) struct Door {
 impl Door {
     /// Accepts until `shutdown`, then lets open connections finish for `limits.drain` and drops the rest.
     pub(crate) async fn serve(self, shutdown: CancellationToken) {
-        let slots = Arc::new(Semaphore::new(self.limits.connections));
-        let shares = Shares::new(self.limits.connections_per_address);
         let (tracker, hurry) = (TaskTracker::new(), CancellationToken::new());
         let ends = Ends { shutdown, hurry };
         loop {
@@ -58,11 +56,9 @@ impl Door {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, from)) => match (Arc::clone(&slots).try_acquire_owned(), shares.take(network(from.ip()))) {
-                    (Ok(slot), Some(share)) => {
-                        drop(tracker.spawn(self.connection(stream, from, (slot, share), ends.clone())));
-                    }
-                    (Err(_), _) | (_, None) => self.connections.refused(),
+                Ok((stream, from)) => match self.room.take(Some(from.ip())) {
+                    Some(place) => drop(tracker.spawn(self.connection(stream, from, place, ends.clone()))),
+                    None => self.connections.refused(),
                 },
                 Err(error) => {
                     self.connections.accept_failed();
@@ -84,7 +80,7 @@ impl Door {
         &self,
         stream: TcpStream,
         from: SocketAddr,
-        place: (OwnedSemaphorePermit, Share<IpAddr>),
+        place: Place,
         ends: Ends,
     ) -> impl Future<Output = ()> + Send + use<> {
         // A token of its own for each connection: all of them looking at one would fight for its lock on every byte.
@@ -137,7 +133,8 @@ mod tests {
         let app = Router::new()
             .route("/endless", get(|| async { Body::new(Endless) }))
             .route("/short", get(|| async { "short" }));
-        let door = Door { listener, tls: None, app, limits, connections: metrics.http() };
+        let room = Room::new(limits.connections, limits.connections_per_address);
+        let door = Door { listener, tls: None, app, limits, room, connections: metrics.http() };
         let stop = CancellationToken::new();
         tokio::spawn(door.serve(stop.clone()));
         (address, metrics, stop)

@@ -19,11 +19,13 @@ use policy::{Actor, Name, Owner, Timestamp, Validity, World};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::sign::any_ecdsa_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use tokio_util::sync::CancellationToken;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::observe::Metrics;
 use crate::problem::chain;
@@ -126,10 +128,17 @@ impl ServerCertificate {
 
     /// Issues a certificate for a fresh key and puts it in use.
     async fn issue(&self) -> Result<Validity, TlsError> {
-        let key = KeyPair::generate().map_err(TlsError::Key)?;
+        // Every copy that is ours is wiped; ring's own lives as long as the certificate is in use.
+        let mut key = KeyPair::generate().map_err(TlsError::Key)?;
+        let made = self.issue_for(&key).await;
+        key.zeroize();
+        made
+    }
+
+    async fn issue_for(&self, key: &KeyPair) -> Result<Validity, TlsError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
-        let request = params.serialize_request(&key).map_err(TlsError::Key)?;
+        let request = params.serialize_request(key).map_err(TlsError::Key)?;
         let csr = Csr::parse(request.der()).map_err(|error| TlsError::Refused(error.to_string()))?;
         let wish = CertifyRequest {
             profile: PROFILE.to_owned(),
@@ -144,9 +153,11 @@ impl ServerCertificate {
         let certificates = CertificateDer::pem_slice_iter(self.authority.chain_pem(&issued).as_bytes())
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| TlsError::Refused(error.to_string()))?;
-        let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let certified = CertifiedKey::from_der(certificates, private, &self.provider)
-            .map_err(|error| TlsError::Refused(error.to_string()))?;
+        let der = Zeroizing::new(key.serialize_der());
+        let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(der.as_slice()));
+        let signing = any_ecdsa_type(&private).map_err(|error| TlsError::Refused(error.to_string()))?;
+        let certified = CertifiedKey::new(certificates, signing);
+        certified.keys_match().map_err(|error| TlsError::Refused(error.to_string()))?;
         self.resolver.0.store(Some(Arc::new(certified)));
         let validity = issued.validity;
         validity.ok_or_else(|| TlsError::Refused("the certificate has no validity".to_owned()))
@@ -180,7 +191,13 @@ impl ServerCertificate {
     }
 
     /// Replaces the certificate at two thirds of its life, for ever.
-    pub(crate) async fn keep_fresh(self, mut validity: Validity, metrics: Arc<Metrics>, shutdown: CancellationToken) {
+    pub(crate) async fn keep_fresh(
+        self,
+        mut validity: Validity,
+        metrics: Arc<Metrics>,
+        shutdown: CancellationToken,
+        renewed: impl Fn(Validity) + Send,
+    ) {
         let mut pause = RETRY_FIRST;
         let mut due = renew_at(validity);
         loop {
@@ -195,6 +212,7 @@ impl ServerCertificate {
                 Ok(fresh) => {
                     tracing::info!(not_after = %fresh.not_after(), "the server's certificate was renewed");
                     (validity, pause) = (fresh, RETRY_FIRST);
+                    renewed(fresh);
                     due = renew_at(validity);
                 }
                 Err(error) => {

@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 use crate::app::App;
 use crate::limits::{JSON_BYTES_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
@@ -116,7 +117,7 @@ pub(crate) async fn read(request: Request, bytes_max: usize, app: &App) -> Resul
 pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let (field, cause) = (error.path().to_string(), error.into_inner().to_string());
+        let (field, cause) = (error.path().to_string(), cause(&error.into_inner()));
         match field.as_str() {
             "." | "?" => Problem::new(Kind::Malformed, format!("The JSON body: {cause}.")),
             _ => Problem::field(field, format!("The JSON body: {cause}.")),
@@ -124,6 +125,16 @@ pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem
     })?;
     json.end().map_err(|_| Problem::new(Kind::Malformed, "The JSON body goes on after its end."))?;
     Ok(value)
+}
+
+/// What is wrong. Where a value is, is said by its path; a line and a column are for text that is no JSON.
+fn cause(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match error.classify() {
+        Category::Data => text.strip_suffix(&place).map(str::to_owned).unwrap_or(text),
+        Category::Io | Category::Syntax | Category::Eof => text,
+    }
 }
 
 #[cfg(test)]

@@ -1,21 +1,23 @@
 //! How the service is: whether it would issue now, what somebody should look at, and what a scrape reads.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use ca::{Authority, TokenHealth as Health};
-use lifecycle::RenewalWatch;
-use policy::{Grant, World};
+use lifecycle::{Bucket, Expiring, RenewalWatch};
+use policy::{Grant, Timestamp, World};
 use serde::Serialize;
-use store::{Alarm, Integrity, Ledger, StoreError};
+use store::{Alarm, Integrity, Ledger, RecordFilter, StoreError};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::forecast::Surveyor;
 use super::metrics::{Own, Readings};
+use super::notice::Notice;
+use super::vitals::{Ends, Vitals};
 
 /// Alarms told one by one; the rest is a number.
 const ALARMS_MAX: usize = 20;
@@ -24,7 +26,9 @@ const ALARMS_MAX: usize = 20;
 /// in time either.
 const READY_MAX: Duration = Duration::from_secs(2);
 
-/// A register that does not answer, in a word.
+/// How often the token and the disk are tried at most.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// A register, or a token, that does not answer, in a word.
 const NO_ANSWER: &str = "no answer";
 /// What is told to whoever reads meanwhile.
 const HELD_READS: &str = "The register is held: what is listed is what its database shows now, which is not what this node knew. \
@@ -40,20 +44,29 @@ pub(crate) struct Readiness {
     register: bool,
     /// The clock is believed.
     clock: bool,
-    /// Each CA's certificate holds now.
+    /// One of the CAs may issue now.
     issuers: bool,
-    /// The HTTPS listener has its certificate.
+    /// The HTTPS listener has its certificate, and it has not ended.
     https: bool,
+    /// CAs under which nothing is issued any more; the others go on, and `issuers` is true.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ended: Vec<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     why: BTreeMap<&'static str, &'static str>,
 }
 
 impl Readiness {
-    fn of(parts: [(&'static str, Option<&'static str>); 5]) -> Self {
+    fn of(parts: [(&'static str, Option<&'static str>); 5], ended: Vec<String>) -> Self {
         let why: BTreeMap<_, _> = parts.into_iter().filter_map(|(part, why)| Some((part, why?))).collect();
         let is = |part| !why.contains_key(part);
         let [hsm, register, clock, issuers, https] = PARTS.map(is);
-        Self { hsm, register, clock, issuers, https, why }
+        Self { hsm, register, clock, issuers, https, ended, why }
+    }
+
+    /// Each part, and whether it is.
+    pub(crate) fn parts(&self) -> [(&'static str, bool); 5] {
+        let [a, b, c, d, e] = PARTS;
+        [(a, self.hsm), (b, self.register), (c, self.clock), (d, self.issuers), (e, self.https)]
     }
 
     /// Every part is.
@@ -85,6 +98,49 @@ impl HsmStatus {
     }
 }
 
+/// A question that one at a time asks.
+struct Probe {
+    turn: Arc<Semaphore>,
+    /// The last answer, none where it did not come in time.
+    last: Mutex<Option<(Instant, Option<bool>)>>,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self { turn: Arc::new(Semaphore::new(1)), last: Mutex::default() }
+    }
+}
+
+impl Probe {
+    /// Whether it is so; asked at most once in [`PROBE_EVERY`], whoever comes: anyone may ask, and it costs a flush.
+    async fn lately(&self, question: impl Future<Output = bool> + Send + 'static) -> Option<bool> {
+        if let Some((_, answer)) = locked(&self.last).filter(|(at, _)| at.elapsed() < PROBE_EVERY) {
+            return answer;
+        }
+        let answer = self.ask(question).await;
+        *locked(&self.last) = Some((Instant::now(), answer));
+        answer
+    }
+
+    /// The answer; none where it does not come in time. In a task of its own: the turn lasts until the answer, not until whoever
+    /// asked has given up.
+    async fn ask<T: Send + 'static>(&self, question: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        let asked = async {
+            let turn = Arc::clone(&self.turn).acquire_owned().await.ok()?;
+            let task = tokio::spawn(async move {
+                let _turn = turn;
+                question.await
+            });
+            task.await.ok()
+        };
+        timeout(READY_MAX, asked).await.ok().flatten()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Looks after the rooms below.
 pub(crate) struct Lookout {
     authority: Authority,
@@ -92,10 +148,13 @@ pub(crate) struct Lookout {
     world: World,
     renewals: RenewalWatch,
     surveyor: Arc<Surveyor>,
-    /// One probe asks the register at a time: behind a frozen database they would fill the readers' queue.
-    probe: Arc<Semaphore>,
-    /// Whether the HTTPS listener has its certificate.
-    https: AtomicBool,
+    notice: Notice,
+    /// One probe at a time asks each: behind a frozen database they would fill its queues.
+    register: Probe,
+    writes: Probe,
+    token: Probe,
+    /// Until when the HTTPS listener has its certificate.
+    https: Mutex<Option<Timestamp>>,
 }
 
 impl Lookout {
@@ -106,23 +165,25 @@ impl Lookout {
         world: World,
         renewals: RenewalWatch,
         surveyor: Arc<Surveyor>,
+        notice: Notice,
     ) -> Self {
-        let (probe, https) = (Arc::new(Semaphore::new(1)), AtomicBool::new(false));
-        Self { authority, ledger, world, renewals, surveyor, probe, https }
+        let (register, writes, token) = (Probe::default(), Probe::default(), Probe::default());
+        let https = Mutex::default();
+        Self { authority, ledger, world, renewals, surveyor, notice, register, writes, token, https }
     }
 
-    /// The HTTPS listener has its certificate: from now on it answers.
-    pub(crate) fn https_answers(&self) {
-        self.https.store(true, Ordering::Relaxed);
+    /// The HTTPS listener has its certificate: until then it answers.
+    pub(crate) fn https_answers(&self, until: Timestamp) {
+        *locked(&self.https) = Some(until);
     }
 
     /// Asks the rooms below. One that does not answer in time is not ready.
     pub(crate) async fn readiness(&self) -> Readiness {
-        // First: what it finds is so for the others too.
-        let register = timeout(READY_MAX, self.register_says()).await.unwrap_or(Some(NO_ANSWER));
+        // First: what they find is so for the others too.
+        let (register, token) = tokio::join!(self.register_says(), self.token_says());
         let health = self.authority.health();
         let hsm = match health.token {
-            Health::Ready => None,
+            Health::Ready => token,
             Health::Healing { .. } => Some("healing"),
             Health::Locked { .. } => Some("locked"),
         };
@@ -130,26 +191,46 @@ impl Lookout {
         // What holds issuance and is neither the register nor the clock is a CA that has ended, or not begun.
         let held = health.held.is_some() && self.ledger.held().is_none() && clock.is_none();
         let issuers = held.then_some("ended");
-        let https = (!self.https.load(Ordering::Relaxed)).then_some("no certificate yet");
+        let https = match *locked(&self.https) {
+            None => Some("no certificate yet"),
+            Some(until) => (until < self.world.now()).then_some("its certificate has ended"),
+        };
         let [a, b, c, d, e] = PARTS;
-        Readiness::of([(a, hsm), (b, register), (c, clock), (d, issuers), (e, https)])
+        let ended = health.ended.into_iter().map(|(label, _)| label).collect();
+        Readiness::of([(a, hsm), (b, register), (c, clock), (d, issuers), (e, https)], ended)
     }
 
     /// What is wrong with the register, in a word.
     async fn register_says(&self) -> Option<&'static str> {
-        let Ok(turn) = Arc::clone(&self.probe).acquire_owned().await else { return Some(NO_ANSWER) };
         let ledger = self.ledger.clone();
-        // In a task of its own: the turn lasts until the register answers, not until the probe has given up.
-        let asked = tokio::spawn(async move {
-            let _turn = turn;
-            ledger.follow().await
-        });
-        match asked.await {
-            // What is read may be there although nothing can be written.
-            Ok(Ok(())) => self.ledger.condition().away.map(|_| NO_ANSWER),
-            Ok(Err(StoreError::Held(_))) => Some("held"),
-            Ok(Err(_)) | Err(_) => Some(NO_ANSWER),
+        match self.register.ask(async move { ledger.follow().await }).await {
+            Some(Ok(())) => {}
+            Some(Err(StoreError::Held(_))) => return Some("held"),
+            Some(Err(_)) | None => return Some(NO_ANSWER),
         }
+        // What is read may be there although nothing can be written.
+        let ledger = self.ledger.clone();
+        match self.writes.lately(async move { ledger.would_write().await.is_ok() }).await {
+            Some(true) => self.ledger.condition().away.map(|_| NO_ANSWER),
+            Some(false) | None => Some(NO_ANSWER),
+        }
+    }
+
+    /// What is wrong with the token, in a word, as far as it has not been met yet.
+    async fn token_says(&self) -> Option<&'static str> {
+        if self.authority.health().token != Health::Ready {
+            return None;
+        }
+        let authority = self.authority.clone();
+        match self.token.lately(async move { authority.probe_token().await }).await {
+            Some(true) => None,
+            Some(false) | None => Some(NO_ANSWER),
+        }
+    }
+
+    /// The figures that end the service's work when nobody looks at them.
+    async fn vitals(&self, tokens: Ends) -> Vitals {
+        Vitals::of(&self.authority, &self.ledger, tokens).await
     }
 
     /// What is told to whoever reads while the register is held; none when all is well.
@@ -158,7 +239,7 @@ impl Lookout {
     }
 
     /// What somebody should look at, in sentences: one for each cause, with the way out where there is one.
-    pub(crate) async fn alarms(&self, _grant: &Grant) -> Result<Vec<String>, StoreError> {
+    pub(crate) async fn alarms(&self, _grant: &Grant, tokens: Ends) -> Result<Vec<String>, StoreError> {
         let health = self.authority.health();
         let mut alarms: Vec<String> = match health.token {
             Health::Ready => Vec::new(),
@@ -175,13 +256,14 @@ impl Lookout {
             Some(why) => alarms.push(format!("Nothing is issued: {why}.")),
             None => {}
         }
-        alarms.extend(health.ended.into_iter().map(|why| format!("{why}.")));
+        alarms.extend(health.ended.into_iter().map(|(_, why)| format!("{why}.")));
         alarms.extend(altered.iter().rev().take(ALARMS_MAX).map(|alarm| {
             format!(
                 "The register was altered: {}: {} (met {} times since {}). Look with `chancery audit verify`.",
                 alarm.place, alarm.says, alarm.times, alarm.at
             )
         }));
+        alarms.extend(self.notice.says());
         let condition = self.ledger.condition();
         alarms
             .extend(condition.away.map(|why| format!("The register is away and is tried again every second: {why}.")));
@@ -192,6 +274,13 @@ impl Lookout {
                 bytes >> 20
             )
         }));
+        // Not by a clock that is not believed: that has an alarm of its own.
+        alarms.extend(self.vitals(tokens).await.alarms(self.ledger.cautious_time()));
+        match self.rescues().await {
+            Ok(rescues) => alarms.extend(rescues),
+            Err(StoreError::Held(_)) if is_held => {}
+            Err(error) => return Err(error),
+        }
         let found = match lifecycle::alarms(&self.ledger, self.world.now(), &self.renewals, ALARMS_MAX).await {
             // What a register that is held does not have was told already.
             Err(StoreError::Held(_)) if is_held => return Ok(alarms),
@@ -202,6 +291,22 @@ impl Lookout {
             alarms.push(format!("There are {} more alarms.", found.total - ALARMS_MAX as u64));
         }
         Ok(alarms)
+    }
+
+    /// Administrators' tokens that were made on the host, for a week: whoever did not do it should know.
+    async fn rescues(&self) -> Result<Vec<String>, StoreError> {
+        let filter = RecordFilter { limit: ALARMS_MAX, ..RecordFilter::default() };
+        let now = self.world.now();
+        let words = self.ledger.record_list(store::RESCUE, filter).await?;
+        let told = words.iter().filter(|word| word.expires.is_some_and(|end| end > now)).map(|word| {
+            let reason = word.body.get("reason").and_then(serde_json::Value::as_str).unwrap_or_default();
+            format!(
+                "The administrator's token {} was made on the host at {} (`chancery token rescue`): {reason:?}. Where nobody of \
+                 yours did it, revoke it and look who holds the host.",
+                word.id, word.at
+            )
+        });
+        Ok(told.collect())
     }
 
     /// What a scrape reads although the register is away.
@@ -215,11 +320,14 @@ impl Lookout {
             away: condition.away.is_some(),
             held_log_bytes: condition.held_log_bytes.unwrap_or(0),
             clock_held: self.ledger.time_held().is_some(),
+            ready: Vec::new(),
+            signing: self.authority.signing_times(),
+            renewals: self.renewals.counts(),
         }
     }
 
     /// What a scrape reads.
-    pub(crate) async fn readings(&self, grant: &Grant) -> Result<Readings, StoreError> {
+    pub(crate) async fn readings(&self, grant: &Grant, tokens: Ends) -> Result<Readings, StoreError> {
         let counts = self.ledger.counts().await?;
         let survey = self.surveyor.survey(grant, None).await?;
         Ok(Readings {
@@ -228,13 +336,26 @@ impl Lookout {
             unconcluded: counts.intended,
             states: vec![
                 ("intended", counts.intended),
-                ("issued", counts.issued),
+                ("issued", counts.issued.saturating_sub(survey.expired())),
+                ("expired", survey.expired()),
+                ("replaced", counts.replaced),
                 ("failed", counts.failed),
                 ("revoked", counts.revoked),
             ],
-            expiring: survey.buckets.iter().map(|(bucket, expiring)| (bucket.as_str(), expiring.count)).collect(),
+            expiring: cumulative(&survey.buckets),
+            vitals: self.vitals(tokens).await,
         })
     }
+}
+
+/// How many expire within a day, a week ...: each number with those before it, and `later` with all.
+fn cumulative(buckets: &BTreeMap<Bucket, Expiring>) -> Vec<(&'static str, u64)> {
+    let mut sum = 0;
+    let counted = buckets.iter().map(|(bucket, expiring)| {
+        sum += expiring.count;
+        (if *bucket == Bucket::Later { "all" } else { bucket.as_str() }, sum)
+    });
+    counted.collect()
 }
 
 /// What a register that is held comes with in alarms: how many rows were met since that are not what this node knew, in words. The
@@ -279,10 +400,11 @@ mod tests {
     fn readiness_says_each_part_and_a_word_for_what_is_not() {
         let [hsm, register, clock, issuers, https] = PARTS;
         let parts = |word| [(hsm, None), (register, word), (clock, None), (issuers, None), (https, None)];
-        let held = serde_json::to_value(Readiness::of(parts(Some("held")))).expect("JSON");
+        let held = serde_json::to_value(Readiness::of(parts(Some("held")), Vec::new())).expect("JSON");
         let told = serde_json::json!({"hsm": true, "register": false, "clock": true, "issuers": true, "https": true,
             "why": {"register": "held"}});
         assert_eq!(held, told);
-        assert!(Readiness::of(parts(None)).is_ready() && !Readiness::of(parts(Some("held"))).is_ready());
+        assert!(Readiness::of(parts(None), vec!["code".to_owned()]).is_ready(), "the others go on");
+        assert!(!Readiness::of(parts(Some("held")), Vec::new()).is_ready());
     }
 }

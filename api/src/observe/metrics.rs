@@ -1,28 +1,32 @@
-//! What is counted, in the OpenMetrics text format.
+//! What is counted, in the OpenMetrics text format; `exposition` makes the older one of it.
 //!
 //! Counting costs a hash and an atomic add per request and never blocks one. Gauges that live in the register (head,
 //! counts, expiry) are read at scrape time. Labels are closed sets (route templates, not paths), so that a stranger cannot
 //! make series.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::extract::MatchedPath;
+use ca::SigningTimes;
 use http::{Method, StatusCode};
+use lifecycle::RenewalCounts;
 use policy::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use store::AuditState;
 
 use super::connections::{ByListener, Connections, Ending};
+use super::vitals::Vitals;
 
-/// The media type that goes with [`Metrics::text`].
-pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Seconds; the HSM is the slow part, hence the fine steps around one millisecond and the tail for a slow network HSM.
 const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 
@@ -64,12 +68,14 @@ pub(crate) struct Readings {
     pub(crate) unconcluded: u64,
     /// Credentials by state.
     pub(crate) states: Vec<(&'static str, u64)>,
-    /// Live credentials by how soon they expire.
+    /// Live credentials that expire within a time, each number with those before it.
     pub(crate) expiring: Vec<(&'static str, u64)>,
+    /// CRLs, heads, CAs and tokens.
+    pub(crate) vitals: Vitals,
 }
 
 /// What the process knows without the register, read when somebody scrapes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Own {
     /// How far the service's own audit is.
     pub(crate) audited: AuditState,
@@ -83,6 +89,12 @@ pub(crate) struct Own {
     pub(crate) held_log_bytes: u64,
     /// Whether nothing begins, since the clock is not believed.
     pub(crate) clock_held: bool,
+    /// What `readyz` says, part by part.
+    pub(crate) ready: Vec<(&'static str, bool)>,
+    /// Signatures of the token.
+    pub(crate) signing: SigningTimes,
+    /// What became of renewals.
+    pub(crate) renewals: RenewalCounts,
 }
 
 /// All counters of this process.
@@ -102,6 +114,69 @@ pub(crate) struct Metrics {
     states: Family<ByState, Gauge<u64, AtomicU64>>,
     expiring: Family<ByBucket, Gauge<u64, AtomicU64>>,
     audit: Audit,
+    ends: Ends,
+    ready: Family<ByPart, Gauge>,
+}
+
+/// What ends, and when: seconds since 1970.
+#[derive(Default)]
+struct Ends {
+    crl_next: Family<ByIssuer, Gauge>,
+    crl_this: Family<ByIssuer, Gauge>,
+    uncovered: Family<ByIssuer, Gauge<u64, AtomicU64>>,
+    ca: Family<ByIssuer, Gauge>,
+    checkpoint: Gauge,
+    unsigned: Gauge<u64, AtomicU64>,
+    first_token: Gauge,
+    last_admin_token: Gauge,
+}
+
+impl Ends {
+    fn register(&self, registry: &mut Registry) {
+        let help = "When the newest CRL of an issuer ends, seconds since 1970";
+        registry.register("crl_next_update_timestamp_seconds", help, self.crl_next.clone());
+        let help = "Of when the newest CRL of an issuer is, seconds since 1970";
+        registry.register("crl_this_update_timestamp_seconds", help, self.crl_this.clone());
+        let help = "Revocations of an issuer that its newest CRL does not have";
+        registry.register("revocations_uncovered", help, self.uncovered.clone());
+        let help = "When a CA's certificate ends, seconds since 1970";
+        registry.register("ca_not_after_timestamp_seconds", help, self.ca.clone());
+        let help = "Of when the newest signed head of the log is, seconds since 1970; 0 until one is signed";
+        registry.register("checkpoint_timestamp_seconds", help, self.checkpoint.clone());
+        registry.register("log_unsigned", "Leaves of the log that no signed head covers", self.unsigned.clone());
+        let help = "When the first API token ends, seconds since 1970; 0 where there is none";
+        registry.register("api_token_first_end_timestamp_seconds", help, self.first_token.clone());
+        let help = "When the last administrator's token ends, seconds since 1970; 0 where there is none";
+        registry.register("admin_token_last_end_timestamp_seconds", help, self.last_admin_token.clone());
+    }
+
+    fn set(&self, vitals: &Vitals) {
+        for crl in &vitals.crls {
+            let label = ByIssuer { issuer: crl.issuer.clone() };
+            self.crl_next.get_or_create(&label).set(crl.next_update.unix());
+            self.crl_this.get_or_create(&label).set(crl.this_update.unix());
+            self.uncovered.get_or_create(&label).set(crl.uncovered);
+        }
+        for (issuer, until) in &vitals.cas {
+            self.ca.get_or_create(&ByIssuer { issuer: issuer.clone() }).set(until.unix());
+        }
+        let unix = |at: Option<Timestamp>| at.map_or(0, Timestamp::unix);
+        self.checkpoint.set(unix(vitals.checkpoint));
+        self.unsigned.set(vitals.unsigned);
+        self.first_token.set(unix(vitals.tokens.first));
+        self.last_admin_token.set(unix(vitals.tokens.last_admin.map(|(until, _)| until)));
+    }
+}
+
+/// One of the CAs: a closed set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByIssuer {
+    issuer: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByPart {
+    part: &'static str,
 }
 
 /// The service's own audit of its register.
@@ -199,6 +274,8 @@ impl Metrics {
             states: Family::default(),
             expiring: Family::default(),
             audit: Audit::default(),
+            ends: Ends::default(),
+            ready: Family::default(),
             registry: Registry::default(),
         };
         registry.register("connections_open", "Open connections", open);
@@ -215,7 +292,15 @@ impl Metrics {
         registry.register("log_size", "Leaves in the log", metrics.log_size.clone());
         registry.register("unconcluded_intents", "Intents without a conclusion", metrics.unconcluded.clone());
         registry.register("credentials", "Credentials by state", metrics.states.clone());
-        registry.register("credentials_expiring", "Live credentials by expiry", metrics.expiring.clone());
+        registry.register(
+            "credentials_expiring",
+            "Live credentials that expire within a time, each number with those before it",
+            metrics.expiring.clone(),
+        );
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "What runs", version);
+        registry.register("ready", "1 while this part of `readyz` is right", metrics.ready.clone());
+        metrics.ends.register(&mut registry);
         metrics.audit.register(&mut registry);
         Self { registry, ..metrics }
     }
@@ -269,10 +354,48 @@ impl Metrics {
         for &(within, count) in &readings.expiring {
             self.expiring.get_or_create(&ByBucket { within }).set(count);
         }
+        self.ends.set(&readings.vitals);
+        for &(part, is) in &own.ready {
+            self.ready.get_or_create(&ByPart { part }).set(is.into());
+        }
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.registry)?;
+        signatures(&mut text, &own.signing)?;
+        renewals(&mut text, own.renewals)?;
+        super::process::append(&mut text);
+        encode_eof(&mut text)?;
         Ok(text)
     }
+}
+
+/// What the token counts itself.
+fn signatures(text: &mut String, times: &SigningTimes) -> std::fmt::Result {
+    let name = "chancery_signature_duration_seconds";
+    writeln!(text, "# HELP {name} Time for a signature, waiting included.\n# TYPE {name} histogram")?;
+    let mut sum = 0_u64;
+    for (bound_ms, count) in &times.counts {
+        sum += count;
+        match bound_ms {
+            Some(bound) => writeln!(text, "{name}_bucket{{le=\"{:?}\"}} {sum}", *bound as f64 / 1_000.0)?,
+            None => writeln!(text, "{name}_bucket{{le=\"+Inf\"}} {sum}")?,
+        }
+    }
+    writeln!(text, "{name}_sum {}\n{name}_count {sum}", times.total.as_secs_f64())?;
+    let name = "chancery_signature_failures";
+    writeln!(text, "# HELP {name} Signatures that were asked for and not made.\n# TYPE {name} counter")?;
+    writeln!(text, "{name}_total {}", times.failed)?;
+    let name = "chancery_signatures_waiting";
+    writeln!(text, "# HELP {name} What waits for a session of the token.\n# TYPE {name} gauge\n{name} {}", times.queued)
+}
+
+/// What the renewer counts itself.
+fn renewals(text: &mut String, counts: RenewalCounts) -> std::fmt::Result {
+    let name = "chancery_renewals";
+    writeln!(text, "# HELP {name} Renewals by the server, by outcome.\n# TYPE {name} counter")?;
+    for (outcome, count) in [("renewed", counts.renewed), ("failed", counts.failed), ("given-up", counts.given_up)] {
+        writeln!(text, "{name}_total{{outcome=\"{outcome}\"}} {count}")?;
+    }
+    Ok(())
 }
 
 /// Methods are an open set on the wire and a closed one here.
@@ -304,7 +427,9 @@ mod tests {
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         assert!(names.len() > 15, "{text}");
         for name in names {
-            assert!(docs.contains(&format!("| `{name}` |")), "{name} is not in docs/CONFIG.md");
+            let is_ours = !name.starts_with("process_");
+            let row = if is_ours { format!("| `{name}` |") } else { format!("`{name}") };
+            assert!(docs.contains(&row), "{name} is not in docs/CONFIG.md");
         }
     }
 
@@ -320,7 +445,16 @@ mod tests {
         let text = Metrics::new()
             .text(
                 &Readings::default(),
-                &Own { audited, alarms: 2, held: true, clock_held: true, away: true, held_log_bytes: 7 },
+                &Own {
+                    audited,
+                    alarms: 2,
+                    held: true,
+                    clock_held: true,
+                    away: true,
+                    held_log_bytes: 7,
+                    ready: vec![("hsm", false)],
+                    ..Own::default()
+                },
             )
             .expect("text");
         for line in [
@@ -333,6 +467,9 @@ mod tests {
             "chancery_register_away 1",
             "chancery_register_held_log_bytes 7",
             "chancery_clock_held 1",
+            "chancery_ready{part=\"hsm\"} 0",
+            "chancery_build_info{version=\"0.1.0\"} 1",
+            "chancery_renewals_total{outcome=\"renewed\"} 0",
         ] {
             assert!(text.contains(&format!("{line}\n")), "{line} is missing in\n{text}");
         }

@@ -3,6 +3,11 @@
 //! Reads and counts; never writes, and answers nobody. What names owners or people takes the grant under which it is read.
 
 mod connections;
+mod exposition;
+mod notice;
+mod process;
+mod vitals;
+
 mod metrics;
 
 mod forecast;
@@ -10,6 +15,9 @@ mod health;
 pub(crate) mod inventory;
 
 pub(crate) use connections::{Connections, Outcome};
-pub(crate) use forecast::{Rung, Surveyor};
+pub(crate) use exposition::Exposition;
+pub(crate) use forecast::{Survey, Surveyor, live, renewed};
 pub(crate) use health::{HsmStatus, Lookout};
-pub(crate) use metrics::{Metrics, OPENMETRICS, Readings};
+pub(crate) use metrics::{Metrics, Own, Readings};
+pub use notice::Notice;
+pub(crate) use vitals::Ends;

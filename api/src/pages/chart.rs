@@ -1,113 +1,249 @@
-//! The histogram of expiries, as SVG text drawn on the server.
+//! What ends when, on a true axis of time: equal parts of the span stand for equal times. Drawn on the server as SVG; each bar is a
+//! link to the list of what it counts, and its words stand beside it, so that nothing is in the drawing alone.
 //!
-//! Bars grow with the count; the axis is a ladder of spans (an hour to years), since lifetimes reach from minutes to decades.
-//! Each bar is split: what the server renews by itself, and what somebody must act on. Only numbers and our own
-//! labels go into the text, never anything a caller chose.
+//! A bar is split: what somebody must act for now, and what is in time. Only numbers, times and our own words go into it, never
+//! anything a caller chose.
 
 use std::fmt::Write;
 
-use super::words::Tone;
-use crate::observe::Rung;
+use policy::Timestamp;
+use store::Outlook;
 
-const WIDTH: u32 = 1_000;
-const HEIGHT: u32 = 230;
-const TOP: u32 = 24;
-const BASE: u32 = 195;
-const SIDE: u32 = 8;
-const GAP: u32 = 8;
-/// Something is never drawn as nothing.
-const BAR_MIN: u64 = 3;
+use super::words::{day, moment, tick};
 
-/// The drawing, with its content in words for who does not see it.
-pub(super) fn svg(rungs: &[Rung]) -> String {
-    let most = rungs.iter().map(|rung| rung.expiring.count).max().unwrap_or(0).max(1);
-    let count = u32::try_from(rungs.len()).unwrap_or(1).max(1);
-    let step = (WIDTH - 2 * SIDE) / count;
-    let mut text = String::with_capacity(4_096);
+const HOUR: i64 = 3_600;
+
+/// A span ahead, cut into bars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) word: &'static str,
+    pub(super) label: &'static str,
+    bar_hours: i64,
+    bars: i64,
+}
+
+/// The spans there are, the shortest first. A bar is at most so narrow that a finger finds it on the narrowest telephone.
+pub(super) const SPANS: [Span; 5] = [
+    Span { word: "day", label: "24 hours", bar_hours: 1, bars: 24 },
+    Span { word: "week", label: "7 days", bar_hours: 6, bars: 28 },
+    Span { word: "month", label: "30 days", bar_hours: 24, bars: 30 },
+    Span { word: "quarter", label: "90 days", bar_hours: 72, bars: 30 },
+    Span { word: "years", label: "3 years", bar_hours: 24 * 37, bars: 30 },
+];
+
+impl Span {
+    /// The span asked for; else the shortest that has nine tenths of what there is.
+    pub(super) fn chosen(asked: &str, now: Timestamp, outlook: &Outlook) -> Span {
+        let total: u64 = outlook.hours.iter().map(|hour| hour.live).sum();
+        let has = |span: &Span| {
+            let until = span.begin(now).plus_secs(span.secs());
+            let within = outlook.hours.iter().filter(|hour| hour.begins < until);
+            within.map(|hour| hour.live).sum::<u64>() * 10 >= total * 9
+        };
+        let [.., quarter, longest] = SPANS;
+        let named = SPANS.into_iter().find(|span| span.word == asked);
+        named.unwrap_or_else(|| if total == 0 { quarter } else { SPANS.into_iter().find(has).unwrap_or(longest) })
+    }
+
+    fn secs(self) -> i64 {
+        self.bar_hours * self.bars * HOUR
+    }
+
+    /// Where the first bar begins: on the hour, as the register counts.
+    fn begin(self, now: Timestamp) -> Timestamp {
+        Timestamp::from_unix(now.unix().div_euclid(HOUR) * HOUR)
+    }
+}
+
+/// A part of the axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bar {
+    from: Timestamp,
+    to: Timestamp,
+    all: u64,
+    /// What somebody must act for.
+    act: u64,
+}
+
+/// The drawing with what stands beside it.
+pub(super) struct Chart {
+    pub(super) svg: String,
+    /// The words under the axis, at equal distances.
+    pub(super) ticks: Vec<String>,
+    /// The most that one bar has.
+    pub(super) most: u64,
+    /// How long a bar is.
+    pub(super) bar: String,
+    /// What ends beyond the axis, and from when.
+    pub(super) beyond: u64,
+    pub(super) end: Timestamp,
+    pub(super) span: Span,
+}
+
+/// Draws an outlook. `list`: the address of the list of what ends from one time on and before another.
+pub(super) fn draw(
+    outlook: &Outlook,
+    now: Timestamp,
+    span: Span,
+    list: impl Fn(Timestamp, Timestamp) -> String,
+) -> Chart {
+    let (begin, end) = (span.begin(now), span.begin(now).plus_secs(span.secs()));
+    let bars = bars(outlook, begin, span);
+    let most = bars.iter().map(|bar| bar.all).max().unwrap_or(0);
+    let beyond = outlook.hours.iter().filter(|hour| hour.begins >= end).map(|hour| hour.live).sum();
+    let mut svg = String::with_capacity(8_192);
     // Writing to a String does not fail.
     let _ = write!(
-        text,
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"chart-name chart-words\">\
-         <title id=\"chart-name\">Live credentials by the time they have left</title><desc id=\"chart-words\">{}</desc>\
-         <line class=\"axis\" x1=\"0\" y1=\"{BASE}\" x2=\"{WIDTH}\" y2=\"{BASE}\"/>",
-        in_words(rungs)
+        svg,
+        "<svg viewBox=\"0 0 {} 100\" preserveAspectRatio=\"none\" role=\"group\" aria-label=\"Certificates by the time of their end\">",
+        span.bars * STEP
     );
-    for (place, rung) in (0_u32..).zip(rungs) {
-        draw(&mut text, rung, SIDE + place * step + GAP / 2, step.saturating_sub(GAP), most);
+    for (place, bar) in (0..).zip(&bars) {
+        draw_bar(&mut svg, place, bar, most, span, &list(bar.from, bar.to));
     }
-    text.push_str("</svg>");
-    text
+    svg.push_str("</svg>");
+    let quarter = span.secs() / TICKS;
+    let ticks = (0..=TICKS).map(|part| tick(begin.plus_secs(part * quarter), span.secs())).collect();
+    let bar = match span.bar_hours {
+        1 => "an hour".to_owned(),
+        24 => "a day".to_owned(),
+        hours if hours % 24 == 0 => format!("{} days", hours / 24),
+        hours => format!("{hours} hours"),
+    };
+    Chart { svg, ticks, most, bar, beyond, end, span }
 }
 
-fn draw(text: &mut String, rung: &Rung, x: u32, width: u32, most: u64) {
-    let (total, renewed) = (rung.expiring.count, rung.expiring.renewed);
-    let (manual, renewed) = (height(total.saturating_sub(renewed), most), height(renewed, most));
-    let label = rung.label.replace('<', "&lt;").replace('>', "&gt;");
-    let middle = x + width / 2;
-    let base = u64::from(BASE);
-    let top = base.saturating_sub(manual + renewed);
-    let _ = write!(text, "<g class=\"t-{}\">", Tone::of(rung.from_secs).class());
-    if manual > 0 {
-        let y = base - manual;
-        let _ =
-            write!(text, "<rect class=\"bar\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{manual}\" rx=\"2\"/>");
+/// Parts between the words under the axis.
+const TICKS: i64 = 4;
+/// Units of the drawing from one bar to the next, and of those the bar's own.
+const STEP: i64 = 10;
+const WIDTH: i64 = 8;
+/// Something is never drawn as nothing.
+const HEIGHT_MIN: u64 = 3;
+
+fn bars(outlook: &Outlook, begin: Timestamp, span: Span) -> Vec<Bar> {
+    let secs = span.bar_hours * HOUR;
+    let mut bars: Vec<Bar> = (0..span.bars)
+        .map(|n| Bar { from: begin.plus_secs(n * secs), to: begin.plus_secs((n + 1) * secs), all: 0, act: 0 })
+        .collect();
+    let mut on = |at: Timestamp, count: fn(&mut Bar, u64), by: u64| {
+        let place = usize::try_from(at.since(begin).div_euclid(secs)).ok();
+        if let Some(bar) = place.and_then(|place| bars.get_mut(place)) {
+            count(bar, by);
+        }
+    };
+    for hour in &outlook.hours {
+        on(hour.begins, |bar, by| bar.all += by, hour.live);
     }
-    if renewed > 0 {
-        let _ = write!(
-            text,
-            "<rect class=\"auto\" x=\"{x}\" y=\"{top}\" width=\"{width}\" height=\"{renewed}\" rx=\"2\"/>"
-        );
+    for (at, _) in &outlook.acts {
+        on(*at, |bar, by| bar.act += by, 1);
     }
-    text.push_str("</g>");
-    if total > 0 {
-        let y = top.saturating_sub(6);
-        let _ = write!(text, "<text class=\"count\" x=\"{middle}\" y=\"{y}\" text-anchor=\"middle\">{}</text>", total);
-    }
-    let _ = write!(text, "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{}</text>", BASE + 20, label);
+    bars
 }
 
+fn draw_bar(svg: &mut String, place: i64, bar: &Bar, most: u64, span: Span, list: &str) {
+    if bar.all == 0 {
+        return;
+    }
+    let (act, calm) = (height(bar.act.min(bar.all), most), height(bar.all.saturating_sub(bar.act), most));
+    let x = place * STEP + (STEP - WIDTH) / 2;
+    let words = bar.in_words(span);
+    let _ = write!(
+        svg,
+        "<a href=\"{}\" aria-label=\"{words}\"><title>{words}</title>\
+         <rect class=\"reach\" x=\"{}\" y=\"0\" width=\"{STEP}\" height=\"100\"/>",
+        list.replace('&', "&amp;"),
+        place * STEP
+    );
+    let mut rect = |class: &str, top: u64, height: u64| {
+        if height > 0 {
+            let _ =
+                write!(svg, "<rect class=\"{class}\" x=\"{x}\" y=\"{top}\" width=\"{WIDTH}\" height=\"{height}\"/>");
+        }
+    };
+    rect("act", 100_u64.saturating_sub(act), act);
+    rect("calm", 100_u64.saturating_sub(act + calm), calm);
+    svg.push_str("</a>");
+}
+
+impl Bar {
+    fn in_words(&self, span: Span) -> String {
+        let when = match span.bar_hours {
+            24 => day(self.from),
+            hours if hours > 24 => format!("{} to {}", day(self.from), day(self.to.plus_secs(-1))),
+            _ => format!("{} to {}", moment(self.from), moment(self.to)),
+        };
+        let act = if self.act > 0 { format!(", {} of them need somebody", self.act) } else { String::new() };
+        let end = if self.all == 1 { "1 ends" } else { &format!("{} end", self.all) };
+        format!("{when}: {end}{act}")
+    }
+}
+
+/// In hundredths of the drawing; two parts of a bar are at most the whole of it.
 fn height(count: u64, most: u64) -> u64 {
-    let room = u64::from(BASE - TOP) - BAR_MIN;
     match count {
         0 => 0,
-        _ => (count.saturating_mul(room) / most).max(BAR_MIN),
+        _ => (count.saturating_mul(100 - HEIGHT_MIN) / most.max(1)).max(HEIGHT_MIN),
     }
-}
-
-fn in_words(rungs: &[Rung]) -> String {
-    let told: Vec<_> = rungs
-        .iter()
-        .filter(|rung| rung.expiring.count > 0)
-        .map(|Rung { label, expiring, .. }| {
-            let label = label.replace('<', "under").replace('>', "over");
-            format!("{label}: {}, of which {} renewed by the server", expiring.count, expiring.renewed)
-        })
-        .collect();
-    if told.is_empty() { "Nothing expires.".to_owned() } else { told.join("; ") }
 }
 
 #[cfg(test)]
 mod tests {
-    use lifecycle::Expiring;
+    use store::{ExpiringHour, Renewer};
 
     use super::*;
 
-    fn rung(renewed: u64, count: u64) -> Rung {
-        Rung { label: "< 1 h", from_secs: 0, expiring: Expiring { count, renewed } }
+    const DAY: i64 = 24 * HOUR;
+    /// In the middle of an hour.
+    const NOW: Timestamp = Timestamp::from_unix(1_800_001_800);
+
+    fn outlook(ends: &[(i64, u64)], acts: &[i64]) -> Outlook {
+        let hour = |at: i64| Timestamp::from_unix((NOW.unix() + at).div_euclid(HOUR) * HOUR);
+        let hours = ends.iter().map(|(at, live)| ExpiringHour { begins: hour(*at), live: *live, renewed: 0 }).collect();
+        let acts = acts.iter().map(|at| (NOW.plus_secs(*at), Renewer::Nobody)).collect();
+        Outlook { hours, expired: 0, acting: 0, acts }
+    }
+
+    fn drawn(outlook: &Outlook, word: &str) -> Chart {
+        draw(outlook, NOW, Span::chosen(word, NOW, outlook), |from, to| {
+            format!("/?from={}&to={}", from.unix(), to.unix())
+        })
     }
 
     #[test]
-    fn a_single_expiry_is_seen_beside_a_million() {
-        let drawn = svg(&[rung(0, 1_000_000), rung(1, 1)]);
-        assert!(drawn.contains(&format!("height=\"{BAR_MIN}\"")));
-        assert!(drawn.contains(">1000000<") && drawn.contains("of which 1 renewed"));
-    }
-
-    #[test]
-    fn nothing_to_draw_is_still_a_drawing() {
-        for rungs in [&[][..], &[rung(0, 0)], &[rung(u64::MAX, u64::MAX)], &[rung(2, 1)]] {
-            let drawn = svg(rungs);
-            assert!(drawn.starts_with("<svg") && drawn.ends_with("</svg>") && !drawn.contains("< 1"));
+    fn equal_times_are_equal_lengths_and_every_end_is_in_one_bar_or_beyond() {
+        let ends = outlook(&[(0, 1), (DAY, 2), (2 * DAY - HOUR, 4), (89 * DAY, 8), (200 * DAY, 16)], &[DAY]);
+        for span in SPANS {
+            let begin = span.begin(NOW);
+            let bars = bars(&ends, begin, span);
+            assert_eq!(bars.len() as i64, span.bars);
+            assert!(
+                bars.windows(2)
+                    .all(|two| two[0].to == two[1].from && two[0].to.since(two[0].from) == span.bar_hours * HOUR)
+            );
+            let chart = drawn(&ends, span.word);
+            assert_eq!(bars.iter().map(|bar| bar.all).sum::<u64>() + chart.beyond, 31, "{}", span.word);
+            assert_eq!(chart.ticks.len(), 5);
         }
+        let month = drawn(&ends, "month");
+        assert_eq!((month.beyond, month.most), (24, 6));
+    }
+
+    #[test]
+    fn a_bar_leads_to_what_it_counts_and_says_it_in_words() {
+        let chart = drawn(&outlook(&[(DAY, 1_000_000), (5 * DAY, 1)], &[5 * DAY]), "month");
+        assert!(chart.svg.contains(&format!("height=\"{HEIGHT_MIN}\"")), "{}", chart.svg);
+        assert!(chart.svg.contains(": 1 ends, 1 of them need somebody"), "{}", chart.svg);
+        assert!(chart.svg.contains(": 1000000 end\"") && chart.svg.matches("<a href=").count() == 2);
+        assert!(!chart.svg.contains("&to") && chart.svg.contains("&amp;to="));
+    }
+
+    #[test]
+    fn the_span_fits_what_there_is() {
+        let chosen = |ends: &[(i64, u64)]| Span::chosen("", NOW, &outlook(ends, &[])).word;
+        assert_eq!(chosen(&[]), "quarter");
+        assert_eq!(chosen(&[(HOUR, 9), (400 * DAY, 1)]), "day");
+        assert_eq!(chosen(&[(80 * DAY, 9)]), "quarter");
+        assert_eq!(chosen(&[(9_000 * DAY, 9)]), "years");
     }
 }

@@ -1,29 +1,41 @@
-//! The pages' paths and their two assets.
+//! The pages' paths and their three assets.
 
 use axum::Router;
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, header};
 
-use super::{page, session};
+use super::{acts, certificate, list, overview, session};
 use crate::app::App;
 use crate::intake::typed;
 
-/// The stylesheet changes with the program alone.
+/// Assets change with the program alone.
 const AN_HOUR: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 
-/// The pages and their two assets.
+/// The pages and their assets.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
-        .route("/", get(page::show))
+        .route("/", get(overview::show))
+        .route("/certificates", get(list::show))
+        .route("/certificates.csv", get(list::show_csv))
+        .route("/certificates/{serial}", get(certificate::show))
+        .route("/certificates/{serial}/chain.pem", get(certificate::show_pem))
+        .route("/certificates/{serial}/renew", post(acts::renew))
+        .route("/certificates/{serial}/revoke", post(acts::revoke))
+        .route("/operations/{number}", get(certificate::show_operation))
         .route("/login", get(session::form).post(session::sign_in))
         .route("/logout", post(session::sign_out))
         .route("/assets/chancery.css", get(css))
+        .route("/assets/fresh.js", get(script))
         .route("/assets/seal.svg", get(seal))
 }
 
 async fn css() -> Response {
     kept(typed(StatusCode::OK, "text/css; charset=utf-8", include_str!("../../templates/chancery.css")))
+}
+
+async fn script() -> Response {
+    kept(typed(StatusCode::OK, "text/javascript; charset=utf-8", include_str!("../../templates/fresh.js")))
 }
 
 async fn seal() -> Response {

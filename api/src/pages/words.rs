@@ -1,39 +1,39 @@
-//! Time for people: how long until, in two units at most, and how urgent that is.
+//! Words for people: times, counts, how long until (in two units at most), and how urgent that is.
 
 use policy::Timestamp;
+use store::{Credential, Kind};
+
+use crate::observe::inventory::Standing;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3_600;
 const DAY: i64 = 86_400;
 const YEAR: i64 = 365 * DAY;
 
-/// The urgency of an expiry, as the class that colours it. Colour never stands alone: the words say the same.
+/// How urgent the end of a credential is, as the class that colours it: by its life and the point of its renewal, not by days.
+/// Colour never stands alone: the words say the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tone {
-    /// Past.
+    /// Past, and nothing took its place.
     Gone,
-    /// Within a day.
-    Due,
-    /// Within a week.
-    Soon,
-    /// Within a month.
-    Month,
-    /// Within three months.
+    /// Past the point of its renewal, and nobody renewed it.
+    Act,
+    /// In time.
     Calm,
-    /// Later.
-    Far,
+    /// Over, and nobody's any more: replaced, revoked, failed.
+    Quiet,
 }
 
 impl Tone {
-    /// The tone of something that ends in so many seconds.
-    pub(super) fn of(secs: i64) -> Self {
-        match secs {
-            i64::MIN..0 => Self::Gone,
-            0..DAY => Self::Due,
-            DAY..604_800 => Self::Soon,
-            604_800..2_592_000 => Self::Month,
-            2_592_000..7_776_000 => Self::Calm,
-            7_776_000.. => Self::Far,
+    /// Of a credential, with whether something took its place.
+    pub(super) fn of(credential: &Credential, replaced: bool, now: Timestamp) -> Self {
+        let looks = credential.look_at().is_some_and(|at| at <= now);
+        match Standing::of(credential, now) {
+            Standing::Failed | Standing::Revoked => Self::Quiet,
+            Standing::Expired | Standing::Issued if replaced => Self::Quiet,
+            Standing::Expired => Self::Gone,
+            Standing::Issued | Standing::Intended if looks => Self::Act,
+            Standing::Issued | Standing::Intended => Self::Calm,
         }
     }
 
@@ -41,13 +41,74 @@ impl Tone {
     pub(super) fn class(self) -> &'static str {
         match self {
             Self::Gone => "gone",
-            Self::Due => "due",
-            Self::Soon => "soon",
-            Self::Month => "month",
+            Self::Act => "act",
             Self::Calm => "calm",
-            Self::Far => "far",
+            Self::Quiet => "quiet",
         }
     }
+}
+
+/// A credential's kind, for people.
+pub(super) fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::CaCertificate => "CA certificate",
+        Kind::Certificate => "certificate",
+        Kind::SshUser => "SSH user",
+        Kind::SshHost => "SSH host",
+        Kind::CodeSignature => "code signature",
+        Kind::Crl => "CRL",
+    }
+}
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// Year, month, day, and the time: from the one text of a moment.
+fn parts(at: Timestamp) -> (String, &'static str, String, String) {
+    let text = at.rfc3339();
+    let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+    let month = part(5, 7).parse::<usize>().ok().and_then(|month| MONTHS.get(month.wrapping_sub(1)));
+    let day = part(8, 10).trim_start_matches('0').to_owned();
+    (part(0, 4).to_owned(), month.copied().unwrap_or_default(), day, part(11, 16).to_owned())
+}
+
+/// `3 Dec 2026`.
+pub(super) fn day(at: Timestamp) -> String {
+    let (year, month, day, _) = parts(at);
+    format!("{day} {month} {year}")
+}
+
+/// `3 Dec 2026, 14:05`: in UTC, as everything here.
+pub(super) fn moment(at: Timestamp) -> String {
+    let (year, month, day, time) = parts(at);
+    format!("{day} {month} {year}, {time}")
+}
+
+/// A place on an axis of so many seconds: `14:00`, `3 Dec`, `Dec 2026`.
+pub(super) fn tick(at: Timestamp, secs: i64) -> String {
+    let (year, month, day, time) = parts(at);
+    match secs {
+        ..=172_800 => time,
+        172_801..=31_622_400 => format!("{day} {month}"),
+        31_622_401.. => format!("{month} {year}"),
+    }
+}
+
+/// `1 certificate`, `2 certificates`.
+pub(super) fn many(count: u64, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{} {one}s", grouped(count)) }
+}
+
+/// `12 345`: with narrow spaces that do not break.
+pub(super) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() * 2);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// `in 3 d 4 h`, `12 min ago`.
@@ -96,17 +157,17 @@ mod tests {
     }
 
     #[test]
-    fn urgency_has_the_edges_that_the_page_names() {
-        let cases = [
-            (-1, Tone::Gone),
-            (0, Tone::Due),
-            (DAY, Tone::Soon),
-            (7 * DAY, Tone::Month),
-            (30 * DAY, Tone::Calm),
-            (90 * DAY, Tone::Far),
-        ];
-        for (secs, tone) in cases {
-            assert_eq!(Tone::of(secs), tone);
-        }
+    fn a_moment_is_told_as_people_write_it() {
+        let at = Timestamp::parse_rfc3339("2026-12-03T04:05:06Z").expect("a time");
+        assert_eq!((day(at).as_str(), moment(at).as_str()), ("3 Dec 2026", "3 Dec 2026, 04:05"));
+        let ticks = [DAY, 90 * DAY, 3 * YEAR].map(|secs| tick(at, secs));
+        assert_eq!(ticks, ["04:05", "3 Dec", "Dec 2026"]);
+    }
+
+    #[test]
+    fn counts_are_read_at_a_glance() {
+        assert_eq!(many(1, "certificate"), "1 certificate");
+        assert_eq!(many(1_234_567, "certificate"), "1\u{202f}234\u{202f}567 certificates");
+        assert_eq!(grouped(999), "999");
     }
 }

@@ -142,20 +142,48 @@ fn page(
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Proven {
     /// The leaf's index.
-    index: u64,
+    pub(crate) index: u64,
     /// The leaf's exact bytes, base64: what the log hashed.
     entry: String,
     /// The leaf.
     #[schema(value_type = serde_json::Value)]
-    leaf: serde_json::Value,
+    pub(crate) leaf: serde_json::Value,
     /// The size of the tree that the proof is for.
-    size: u64,
+    pub(crate) size: u64,
     /// RFC 6962 audit path from the leaf to the root of that tree, base64.
-    proof: Vec<String>,
+    pub(crate) proof: Vec<String>,
     /// The signed head over that tree (C2SP tlog-checkpoint); null until one covers the leaf.
-    checkpoint: Option<String>,
+    pub(crate) checkpoint: Option<String>,
     /// What an operator said in it; null in other leaves.
     word: Option<OperatorWord>,
+    /// What an operator put into force by it; null in other leaves.
+    change: Option<SettingChange>,
+}
+
+/// A part of the service's rules and settings that changed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SettingChange {
+    /// `policies`, `owners`, `profile NAME`, `limits`, `log level`; of this node.
+    part: String,
+    /// SHA-256 of its text, hexadecimal; null where it is gone.
+    hash: Option<String>,
+    /// The hash before; null where there was none.
+    before: Option<String>,
+    /// Lines that went (`-`) and came (`+`).
+    changed: Vec<String>,
+}
+
+impl SettingChange {
+    fn of(body: &serde_json::Value) -> Self {
+        let text = |field: &str| body[field].as_str().map(str::to_owned);
+        let lines = body["changed"].as_array().into_iter().flatten();
+        Self {
+            part: text("part").unwrap_or_default(),
+            hash: text("hash"),
+            before: text("before"),
+            changed: lines.filter_map(|line| line.as_str().map(str::to_owned)).collect(),
+        }
+    }
 }
 
 /// Shows one leaf with the proof that it is in the log.
@@ -170,18 +198,23 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let grant = app.authorize(&actor, Action::ReadAudit, Resource::plain(ResourceKind::Audit)).await?;
     let index: u64 = index.parse().map_err(|_| Problem::field("index", "An index is a number."))?;
+    Ok(json(StatusCode::OK, &proven(&grant, &app, index).await?))
+}
+
+/// A leaf with the proof that it is in the log. The grant is the reason why it may be read.
+pub(crate) async fn proven(grant: &Grant, app: &App, index: u64) -> Result<Proven, Problem> {
     let head = app.ledger().head();
     if index >= head.size {
         return Err(Problem::new(Kind::NotFound, format!("The log has {} leaves.", head.size)));
     }
-    let checkpoint = covering(index, &app).await?;
+    let checkpoint = covering(index, app).await?;
     let size = checkpoint.as_ref().map_or(head.size, |(size, _)| *size);
-    let leaf = leaves(&grant, &app, index..index.saturating_add(1)).await?;
+    let leaf = leaves(grant, app, index..index.saturating_add(1)).await?;
     let proof = app.ledger().inclusion_proof(index, size).await?;
     let (Some((_, text)), Some(proof)) = (leaf.into_iter().next(), proof) else {
         return Err(Problem::new(Kind::NotFound, "The log cannot prove this leaf."));
     };
-    let proven = Proven {
+    Ok(Proven {
         index,
         entry: STANDARD.encode(&text),
         leaf: serde_json::from_str(&text).map_err(|error| Problem::internal(&error))?,
@@ -189,8 +222,8 @@ pub(crate) async fn show(
         proof: proof.iter().map(|hash| STANDARD.encode(hash)).collect(),
         checkpoint: checkpoint.map(|(_, note)| note),
         word: app.ledger().word(index).await?.map(OperatorWord::from),
-    };
-    Ok(json(StatusCode::OK, &proven))
+        change: app.ledger().setting(index).await?.map(|setting| SettingChange::of(&setting.body)),
+    })
 }
 
 /// A text behind a hash.

@@ -7,16 +7,19 @@ use axum::extract::{Request, State as Shared};
 use axum::response::Response;
 use ca::{CertifyRequest, Csr, Lifetime, Published, RevocationReason};
 use http::{HeaderValue, StatusCode, header};
-use policy::{Action, Name, Owner, Resource, Timestamp};
+use policy::{Action, Name, Owner, Resource, SerialText, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Attested, Credential, Filter, Issued, Order, State};
+use store::{Attested, Credential, Issued, Kin, State};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
+use crate::edge::Peer;
 use crate::intake::{Caller, Json, Params, Segment, expect_type, json, media_type, page_rows, parse_json, read, typed};
 use crate::limits::{CSR_BYTES_MAX, JSON_BYTES_MAX};
-use crate::observe::inventory::{self, only_owner};
+use crate::observe::inventory::{self, Sought, Standing, only_owner};
 use crate::problem::{Kind, Problem};
+use crate::rest::csv;
+use crate::rest::fetched::{self, Fetched};
 
 /// RFC 5967: a bare PKCS#10 request.
 const PKCS10: &str = "application/pkcs10";
@@ -70,7 +73,7 @@ pub(crate) struct Certificate {
     serial: String,
     /// `certificate`, `ca-certificate`, `ssh-user`, `ssh-host`, `code-signature`, `crl`.
     kind: &'static str,
-    /// `intended`, `issued`, `failed`, `revoked`.
+    /// `intended`, `issued`, `expired`, `failed`, `revoked`.
     state: &'static str,
     /// The profile it was made under.
     profile: String,
@@ -95,6 +98,20 @@ pub(crate) struct Certificate {
     actor: String,
     /// Whether the server renews it.
     renew: bool,
+    /// Who is expected to renew it: `server`, `agent`, `acme`, `nobody`. Believed while the new one comes in time.
+    renewer: &'static str,
+    /// From when on somebody should act if nothing took its place; none where its life is too short for that.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act_at: Option<Timestamp>,
+    /// Whether a later certificate of the same kind, profile, owner and names took its place.
+    replaced: bool,
+    /// The serial of the one it took the place of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    predecessor: Option<String>,
+    /// The serial of the one that took its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    successor: Option<String>,
     /// When it was revoked.
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,6 +129,9 @@ pub(crate) struct Certificate {
     /// In the answer to a revocation: `published`, a CRL that has it is served; `pending`, it follows. Absent where no CRL is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     crl: Option<&'static str>,
+    /// Of one that the server renewed by itself: who was first given it. Absent: nobody was, and what is in use is the one before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fetched: Option<Fetched>,
     /// The certificate, PEM. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<String>,
@@ -122,12 +142,17 @@ pub(crate) struct Certificate {
 
 impl Certificate {
     /// Without the PEM texts.
-    pub(crate) fn row(credential: Credential) -> Self {
+    pub(crate) fn row(credential: Credential, now: Timestamp) -> Self {
         Self {
             operation: credential.operation,
             serial: credential.serial_hex(),
             kind: credential.kind.as_str(),
-            state: credential.state.as_str(),
+            state: Standing::of(&credential, now).as_str(),
+            renewer: credential.renewer().as_str(),
+            act_at: credential.look_at(),
+            replaced: false,
+            predecessor: None,
+            successor: None,
             renew: credential.details.get("renew").and_then(serde_json::Value::as_bool).unwrap_or(false),
             not_before: credential.validity.map(|validity| validity.not_before()),
             not_after: credential.validity.map(|validity| validity.not_after()),
@@ -143,6 +168,7 @@ impl Certificate {
             names: credential.names,
             actor: credential.actor.id,
             crl: None,
+            fetched: None,
             certificate: None,
             chain: None,
         }
@@ -152,7 +178,13 @@ impl Certificate {
     pub(crate) fn whole(issued: Issued, app: &App) -> Self {
         let chain = app.authority().chain_pem(&issued);
         let certificate = chain.find(PEM_END).and_then(|end| chain.get(..end + PEM_END.len())).map(str::to_owned);
-        Self { certificate, chain: Some(chain), ..Self::row(issued.into_credential()) }
+        Self { certificate, chain: Some(chain), ..Self::row(issued.into_credential(), app.world().now()) }
+    }
+
+    /// With who stands before and after it.
+    pub(crate) fn beside(self, kin: Kin) -> Self {
+        let Kin { predecessor, successor, replaced } = kin;
+        Self { predecessor, successor, replaced, ..self }
     }
 }
 
@@ -247,14 +279,37 @@ pub(crate) struct ListParams {
     /// With exactly this name: `dns:www.example.internal`, an SSH principal, or, of code signatures, `sha256:` and the digest of
     /// the file in hex, or `file:` and its name.
     name: Option<String>,
-    /// `intended`, `issued`, `failed`, `revoked`.
+    /// `intended`, `issued` (and it holds now, or will), `expired` (the last to expire first), `failed`, `revoked`.
     state: Option<String>,
-    /// `certificate`, `ssh-user`, `ssh-host`, `ca-certificate`, `code-signature`, `crl`; absent: the first four.
+    /// `certificate`, `ssh-user`, `ssh-host`, `ca-certificate`, `code-signature`, `crl`; `ssh`: both of them; absent: the first four.
     kind: Option<String>,
     /// Of this profile.
     profile: Option<String>,
-    /// Still valid now, and not any more in so many seconds; the first to expire first.
+    /// Of this issuer.
+    issuer: Option<String>,
+    /// Renewed by `server`, `agent`, `acme` or `nobody`.
+    renewer: Option<String>,
+    /// true: only what somebody is expected to renew; false: only others.
+    renewed: Option<bool>,
+    /// true: only what a later one took the place of; false: only others.
+    replaced: Option<bool>,
+    /// true: only what somebody must act for: it holds, is past the point of its renewal, and nothing took its place; false: only
+    /// what holds and is in time.
+    act: Option<bool>,
+    /// With this in one of its names, whatever its case; the newest first. A page looks through so many names: follow `next`.
+    search: Option<String>,
+    /// With a serial that begins with these hexadecimal digits.
+    serial: Option<String>,
+    /// Still valid now, not replaced, and not valid any more in so many seconds; the first to expire first.
     expiring_secs: Option<u64>,
+    /// Ending at this time (RFC 3339) or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    expires_from: Option<Timestamp>,
+    /// Ending before this time (RFC 3339).
+    #[param(value_type = Option<String>, format = DateTime)]
+    expires_to: Option<Timestamp>,
+    /// `csv`: as comma-separated values, the cursor of the next page in the header `Next-Cursor`.
+    format: Option<String>,
     /// At most so many, 1 to 1000; 100 by default.
     limit: Option<u32>,
     /// `next` of the page before.
@@ -275,7 +330,8 @@ pub(crate) struct CertificateList {
 
 /// Lists credentials, the newest first, or with `expiring_secs` the first to expire first.
 #[utoipa::path(get, path = "/api/v1/certificates", tag = "certificates", operation_id = "listCertificates", params(ListParams),
-    responses((status = 200, description = "A page", body = CertificateList)))]
+    responses((status = 200, description = "A page; with format=csv the same as comma-separated values",
+        content((CertificateList = "application/json"), (String = "text/csv")))))]
 pub(crate) async fn list(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
@@ -284,28 +340,43 @@ pub(crate) async fn list(
     let owner = params.owner.clone().or_else(|| only_owner(&actor));
     let on = Resource::certificate(owner.clone(), params.profile.clone().unwrap_or_default(), Vec::new());
     let grant = app.authorize(&actor, Action::ReadCertificate, on).await?;
-    let filter = filter(params, owner, app.world().now())?;
-    let page = inventory::page(&grant, filter, app.ledger()).await?;
-    let items = page.items.into_iter().map(Certificate::row).collect();
+    let now = app.world().now();
+    let as_csv = match params.format.as_deref() {
+        None | Some("json") => false,
+        Some("csv") => true,
+        Some(_) => return Err(Problem::field("format", "A list comes as `json` or as `csv`.")),
+    };
+    let page = inventory::page(&grant, sought(params, owner, now)?, now, app.ledger()).await?;
+    if as_csv {
+        return Ok(csv::answer(page, now));
+    }
+    let row = |entry: inventory::Entry| Certificate::row(entry.credential, now).beside(entry.kin);
+    let items = page.items.into_iter().map(row).collect();
     Ok(json(StatusCode::OK, &CertificateList { items, next: page.next, held: app.lookout().held() }))
 }
 
-fn filter(params: ListParams, owner: Option<Owner>, now: Timestamp) -> Result<Filter, Problem> {
+fn sought(params: ListParams, owner: Option<Owner>, now: Timestamp) -> Result<Sought, Problem> {
     let limit = page_rows(params.limit)?;
     let expiring = params.expiring_secs.map(|secs| i64::try_from(secs).unwrap_or(i64::MAX).min(EXPIRING_SECS_MAX));
-    Ok(Filter {
-        kind: word("kind", params.kind.as_deref())?,
-        // What is revoked or was never signed does not expire any more.
-        state: word("state", params.state.as_deref())?.or(expiring.map(|_| State::Issued)),
-        owner: owner.map(|owner| owner.as_str().to_owned()),
-        name: params.name,
+    Ok(Sought {
+        owner,
+        standing: word("state", params.state.as_deref())?,
+        kinds: word("kind", params.kind.as_deref())?,
+        renewer: word("renewer", params.renewer.as_deref())?,
         profile: params.profile,
-        not_after_before: expiring.map(|secs| now.plus_secs(secs)),
-        not_after_after: expiring.map(|_| now),
-        order: if expiring.is_some() { Order::Expiry } else { Order::Newest },
-        after_cursor: params.cursor,
+        issuer: params.issuer,
+        // What was replaced expires without anybody's harm.
+        replaced: params.replaced.or(expiring.map(|_| false)),
+        renewed: params.renewed,
+        act: params.act,
+        name: params.name,
+        text: params.search,
+        serial: params.serial,
+        from: params.expires_from.max(expiring.map(|_| now)),
+        to: [params.expires_to, expiring.map(|secs| now.plus_secs(secs))].into_iter().flatten().min(),
+        by_expiry: false,
+        cursor: params.cursor,
         limit,
-        ..Filter::default()
     })
 }
 
@@ -319,45 +390,83 @@ fn word<T: std::str::FromStr<Err: std::fmt::Display>>(
     value.map(str::parse).transpose().map_err(|error: T::Err| Problem::field(field, error.to_string()))
 }
 
+/// How one is shown.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShowParams {
+    /// false: without the PEM texts, for who only looks. With them it is given, which is put on record where the server renewed it.
+    pem: Option<bool>,
+}
+
 /// Shows one credential with its PEM texts.
 #[utoipa::path(get, path = "/api/v1/certificates/{serial}", tag = "certificates", operation_id = "showCertificate",
-    params(("serial" = String, Path, description = "The serial, hex")),
+    params(ShowParams, ("serial" = String, Path, description = "The serial: hex, whole or a beginning that one alone has; of an SSH certificate also decimal")),
     responses((status = 200, description = "The credential", body = Certificate),
-        (status = 404, description = "No such serial")))]
+        (status = 404, description = "No such serial"), (status = 409, description = "Several serials begin so")))]
 pub(crate) async fn show(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
     Segment(serial): Segment,
+    Params(shown): Params<ShowParams>,
+    request: Request,
 ) -> Result<Response, Problem> {
     let credential = find(&app, &serial).await?;
     let on = Resource::certificate(credential.owner.clone(), credential.profile.clone(), Vec::new());
-    let _grant = app.authorize(&actor, Action::ReadCertificate, on).await?;
+    let grant = app.authorize(&actor, Action::ReadCertificate, on).await?;
     let credential = credential.into_inner();
+    let (kin, now) = (inventory::kin(&grant, &credential, app.ledger()).await?, app.world().now());
     let view = match credential.kind {
         store::Kind::Certificate | store::Kind::CaCertificate => match credential.signed() {
-            Ok(issued) => Certificate::whole(issued, &app),
-            Err(unsigned) => Certificate::row(*unsigned),
+            Ok(issued) => {
+                let before = fetched::first(&app, &issued).await?;
+                let view = match shown.pem {
+                    Some(false) => Certificate::row(issued.into_credential(), now),
+                    None | Some(true) => {
+                        let from = request.extensions().get::<Peer>().map(Peer::ip);
+                        fetched::given(&app, &actor, from, &issued).await;
+                        Certificate::whole(issued, &app)
+                    }
+                };
+                Certificate { fetched: before, ..view }
+            }
+            Err(unsigned) => Certificate::row(*unsigned, now),
         },
         store::Kind::SshUser | store::Kind::SshHost | store::Kind::CodeSignature | store::Kind::Crl => {
-            Certificate::row(credential)
+            Certificate::row(credential, now)
         }
     };
-    Ok(json(StatusCode::OK, &view))
+    Ok(json(StatusCode::OK, &view.beside(kin)))
 }
 
-/// The longest serial of any kind, RFC 5280 section 4.1.2.2: 20 octets.
-const SERIAL_HEX_MAX: usize = 40;
+/// Certificates of one beginning that are counted.
+const MEANT_MAX: usize = 8;
 
-async fn find(app: &App, serial: &str) -> Result<Attested<Credential>, Problem> {
-    if serial.is_empty() || serial.len() > SERIAL_HEX_MAX || !serial.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(Problem::field("serial", "A serial is up to 40 hex digits."));
+/// The one credential that a serial means, however it is written.
+pub(crate) async fn find(app: &App, text: &str) -> Result<Attested<Credential>, Problem> {
+    let meant = SerialText::parse(text).map_err(|error| Problem::field("serial", error.to_string()))?;
+    for whole in meant.whole() {
+        if let Some(found) = app.ledger().credential(&whole.hex()).await? {
+            return Ok(found);
+        }
     }
-    let serial = serial.to_ascii_lowercase();
-    let found = app.ledger().credential(&serial).await?;
-    found.ok_or_else(|| Problem::new(Kind::NotFound, format!(
-            "The register has no serial {serial}. What a CA of this authority signed before the register was put back can be \
-             revoked by the certificate itself: chancery certs revoke --certificate FILE."
-        )))
+    let mut found = app.ledger().credentials_meant(meant.clone(), MEANT_MAX).await?;
+    match (found.len(), found.pop()) {
+        (1, Some(one)) => Ok(one),
+        (0, _) | (_, None) => Err(Problem::new(
+            Kind::NotFound,
+            format!(
+                "The register has no serial {}. What a CA of this authority signed before the register was put back can be \
+             revoked by the certificate itself: chancery certs revoke --certificate FILE.",
+                meant.beginnings().next().map_or_else(|| text.trim().to_owned(), str::to_owned),
+            ),
+        )),
+        // Not which: they may be another owner's.
+        (many, Some(_)) => {
+            let several = if many == MEANT_MAX { format!("{many} or more") } else { many.to_string() };
+            Err(Problem::new(Kind::Conflict, format!("{several} serials begin so: write more digits.")))
+        }
+    }
 }
 
 /// Why a certificate is revoked.
@@ -369,6 +478,9 @@ pub(crate) struct RevocationWish {
     #[serde(default)]
     #[schema(example = "superseded")]
     reason: Option<String>,
+    /// Said of the certificate of a CA, whose end is the end of all that it issued; else that is refused.
+    #[serde(default)]
+    ca: bool,
 }
 
 fn on_crl(published: Published) -> Option<&'static str> {
@@ -381,9 +493,9 @@ fn on_crl(published: Published) -> Option<&'static str> {
 
 /// Revokes a certificate; the answer says whether its CRL is published.
 #[utoipa::path(post, path = "/api/v1/certificates/{serial}/revoke", tag = "certificates", operation_id = "revokeCertificate",
-    params(("serial" = String, Path, description = "The serial, hex")), request_body = RevocationWish,
+    params(("serial" = String, Path, description = "The serial: hex, whole or a beginning that one alone has; of an SSH certificate also decimal")), request_body = RevocationWish,
     responses((status = 200, description = "Revoked", body = Certificate), (status = 404, description = "No such serial"),
-        (status = 409, description = "Revoked before")))]
+        (status = 409, description = "Revoked before, or a CA's and not said to be")))]
 pub(crate) async fn revoke(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
@@ -391,11 +503,23 @@ pub(crate) async fn revoke(
     Json(wish): Json<RevocationWish>,
 ) -> Result<Response, Problem> {
     let reason = word("reason", wish.reason.as_deref())?.unwrap_or(RevocationReason::Unspecified);
-    let serial = find(&app, &serial).await?.serial_hex();
+    let found = find(&app, &serial).await?;
+    if found.kind == store::Kind::CaCertificate && !wish.ca {
+        return Err(ends_much(&found.subject));
+    }
+    let serial = found.serial_hex();
     let (authority, of) = (app.authority().clone(), serial.clone());
     let published = app.to_its_end(async move { authority.revoke(&actor, &of, reason).await }).await?;
-    let revoked = Certificate::row(find(&app, &serial).await?.into_inner());
+    let revoked = Certificate::row(find(&app, &serial).await?.into_inner(), app.world().now());
     Ok(json(StatusCode::OK, &Certificate { crl: on_crl(published), ..revoked }))
+}
+
+/// The end of a CA is asked for twice.
+fn ends_much(subject: &str) -> Problem {
+    let says = format!(
+        "{subject} is the certificate of a CA: everything that it issued ends with it. Say \"ca\": true where that is meant."
+    );
+    Problem::new(Kind::Conflict, says).about("ca")
 }
 
 /// A certificate that is shown to be revoked.
@@ -408,6 +532,9 @@ pub(crate) struct ShownWish {
     #[serde(default)]
     #[schema(example = "key-compromise")]
     reason: Option<String>,
+    /// As for a serial.
+    #[serde(default)]
+    ca: bool,
 }
 
 /// What became of it.
@@ -434,6 +561,9 @@ pub(crate) async fn revoke_shown(
     if wish.certificate.len() > CSR_BYTES_MAX {
         return Err(Problem::new(Kind::TooLarge, format!("A certificate has at most {CSR_BYTES_MAX} bytes.")));
     }
+    if let Some(subject) = app.authority().shown_ca(wish.certificate.as_bytes())?.filter(|_| !wish.ca) {
+        return Err(ends_much(&subject));
+    }
     let authority = app.authority().clone();
     let revoked = app
         .to_its_end(async move { authority.revoke_shown(&actor, wish.certificate.as_bytes(), reason).await })
@@ -454,7 +584,7 @@ pub(crate) struct RenewalWish {
 
 /// Issues the successor of a certificate: same names, owner and profile.
 #[utoipa::path(post, path = "/api/v1/certificates/{serial}/renew", tag = "certificates", operation_id = "renewCertificate",
-    params(("serial" = String, Path, description = "The serial, hex")), request_body = RenewalWish,
+    params(("serial" = String, Path, description = "The serial: hex, whole or a beginning that one alone has; of an SSH certificate also decimal")), request_body = RenewalWish,
     responses((status = 201, description = "The successor", body = Certificate),
         (status = 404, description = "No such serial")))]
 pub(crate) async fn renew(

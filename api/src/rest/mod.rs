@@ -3,11 +3,14 @@
 //! A request is parsed into policy's types, `ca` decides, drafts, lints, signs and records, and the answer is written. No
 //! handler acts without a Grant; none knows how signing works.
 
-mod certificates;
+pub(crate) mod csv;
+pub(crate) mod fetched;
+
+pub(crate) mod certificates;
 mod code;
 mod ssh;
 
-mod audit;
+pub(crate) mod audit;
 mod status;
 pub mod tokens;
 

@@ -6,16 +6,19 @@ use std::collections::BTreeMap;
 
 use policy::{Action, Role};
 use serde_json::Value;
-use store::{Kind, State};
+use store::{Kind, Renewer};
 use utoipa::Modify;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::{ArrayItems, Object, SchemaType, Type};
 use utoipa::openapi::{KnownFormat, OpenApi, RefOr, Schema, SchemaFormat};
 
+use crate::observe::inventory::Standing;
+
 /// An owner, the name of a token, the label of a key.
 const IDENTIFIER: &str = "^[a-z0-9][a-z0-9._-]{0,62}$";
 const PRINCIPAL: &str = "^[A-Za-z0-9._@][A-Za-z0-9._@-]{0,63}$";
 const SHA256: &str = "^[0-9A-Fa-f]{64}$";
+const SERIAL: &str = "^[0-9A-Fa-f]{1,64}$";
 const TOKEN_ID: &str = "^[0-9a-f]{16}$";
 
 enum Shape {
@@ -27,7 +30,9 @@ enum Shape {
 fn table() -> BTreeMap<&'static str, Shape> {
     let words = |words: &[&'static str]| Shape::Words(words.to_vec());
     let kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
-    let states: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
+    let states: Vec<&str> = Standing::ALL.iter().map(|state| state.as_str()).collect();
+    let sought: Vec<&str> = kinds.iter().copied().chain(["ssh"]).collect();
+    let renewers: Vec<&str> = Renewer::ALL.iter().map(|renewer| renewer.as_str()).collect();
     let reasons: Vec<&str> = ca::RevocationReason::ALL.iter().map(|reason| reason.as_str()).collect();
     BTreeMap::from([
         ("owner", Shape::Pattern(IDENTIFIER)),
@@ -42,7 +47,10 @@ fn table() -> BTreeMap<&'static str, Shape> {
         ("revokeToken.id", Shape::Pattern(TOKEN_ID)),
         ("roles", Shape::Words(Role::ALL.iter().map(|role| role.as_str()).collect())),
         ("scopes", Shape::Words(Action::ALL.iter().map(|action| action.as_str()).collect())),
-        ("listCertificates.kind", Shape::Words(kinds.clone())),
+        ("listCertificates.kind", Shape::Words(sought)),
+        ("listCertificates.format", words(&["json", "csv"])),
+        ("listCertificates.serial", Shape::Pattern(SERIAL)),
+        ("renewer", Shape::Words(renewers)),
         ("Certificate.kind", Shape::Words(kinds)),
         ("listCertificates.state", Shape::Words(states.clone())),
         ("Certificate.state", Shape::Words(states)),

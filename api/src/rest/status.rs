@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use axum::extract::State as Shared;
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use policy::{Action, Owner, Resource, ResourceKind, Role, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::intake::{Caller, json, typed};
-use crate::observe::{HsmStatus, OPENMETRICS, Readings};
+use crate::observe::{Exposition, HsmStatus, Own, Readings};
 use crate::problem::{Problem, chain};
 
 /// The state of the service.
@@ -38,8 +38,12 @@ pub(crate) struct Status {
 struct StoreStatus {
     /// Intents without a conclusion; they count as issued.
     intended: u64,
-    /// Signed and not revoked.
+    /// Signed, and neither ended, revoked nor replaced.
     issued: u64,
+    /// Ended, and nothing took their place.
+    expired: u64,
+    /// A later certificate took their place, before their end or after it.
+    replaced: u64,
     /// Surely not signed.
     failed: u64,
     /// Revoked.
@@ -88,7 +92,7 @@ struct Expiring {
     within: &'static str,
     /// How many.
     count: u64,
-    /// How many of them the server renews by itself.
+    /// How many of them somebody is said to renew: the server, an agent, an ACME client.
     renewed: u64,
 }
 
@@ -103,12 +107,14 @@ pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> R
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
         now,
-        alarms: app.lookout().alarms(&grant).await?,
+        alarms: app.lookout().alarms(&grant, app.ends().await).await?,
         hsm: HsmStatus::of(health.token),
         held: health.held,
         store: StoreStatus {
             intended: counts.intended,
-            issued: counts.issued,
+            issued: counts.issued.saturating_sub(survey.expired()),
+            expired: survey.expired(),
+            replaced: counts.replaced,
             failed: counts.failed,
             revoked: counts.revoked,
         },
@@ -132,19 +138,25 @@ pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> R
     Ok(json(StatusCode::OK, &status))
 }
 
-/// The counters, in the OpenMetrics text format.
+/// The counters, as Prometheus's text; as OpenMetrics where that is asked for.
 #[utoipa::path(get, path = "/metrics", tag = "status", operation_id = "metrics",
     responses((status = 200, description = "The figures",
-        content((String = "application/openmetrics-text"), (String = "text/plain")))))]
-pub(crate) async fn metrics(Shared(app): Shared<App>, Caller(actor): Caller) -> Result<Response, Problem> {
+        content((String = "text/plain"), (String = "application/openmetrics-text")))))]
+pub(crate) async fn metrics(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let grant = app.authorize(&actor, Action::ReadStatus, Resource::plain(ResourceKind::Status)).await?;
-    let readings = app.lookout().readings(&grant).await.unwrap_or_else(|problem| {
+    let readings = app.lookout().readings(&grant, app.ends().await).await.unwrap_or_else(|problem| {
         // A scrape is most wanted when something is broken: the process's own counters always come.
         tracing::warn!(cause = %chain(&problem), "metrics without the register's readings");
         Readings::default()
     });
-    let text = app.metrics().text(&readings, &app.lookout().own()).map_err(|error| Problem::internal(&error))?;
-    Ok(typed(StatusCode::OK, OPENMETRICS, text))
+    let own = Own { ready: app.lookout().readiness().await.parts().to_vec(), ..app.lookout().own() };
+    let text = app.metrics().text(&readings, &own).map_err(|error| Problem::internal(&error))?;
+    let exposition = Exposition::asked(&headers);
+    Ok(typed(StatusCode::OK, exposition.media_type(), exposition.of(text)))
 }
 
 /// Who the caller is.

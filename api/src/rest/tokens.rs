@@ -28,6 +28,10 @@ use crate::problem::{Kind, Problem};
 const LIFE_SECS_MIN: u64 = 60;
 /// The longest life: a little over a year, so that each is looked at once a year.
 pub const LIFE_SECS_MAX: u64 = 400 * 86_400;
+/// A token of the way back: long enough to make another with it.
+const RESCUE_SECS: u64 = 86_400;
+/// So long an alarm tells of it: until the others are back from their week-end.
+const RESCUE_TOLD_SECS: i64 = 7 * 86_400;
 /// A label for people; also the actor's name in the log.
 const NAME_CHARS_MAX: usize = 63;
 
@@ -110,6 +114,39 @@ pub async fn create(authority: &Authority, actor: &Actor, new: NewToken) -> Resu
     let _grant = authority.authorize(actor, Action::ManageTokens, Resource::plain(ResourceKind::Token)).await?;
     check_shape(&new)?;
     check_reach(actor, &new)?;
+    let (shown, record) = make(authority, actor, new)?;
+    authority.ledger().record(vec![record]).await?;
+    Ok(shown)
+}
+
+/// Makes an administrator's token for whoever holds the host and the HSM's PIN, in one transaction with the reason, which the
+/// log keeps and an alarm tells of for a week.
+pub async fn rescue(authority: &Authority, reason: &str) -> Result<ShownToken, Problem> {
+    let actor = Actor::system("rescue");
+    let _grant = authority.authorize(&actor, Action::ManageTokens, Resource::plain(ResourceKind::Token)).await?;
+    let new = NewToken {
+        name: "rescue".to_owned(),
+        roles: [Role::Admin].into(),
+        owners: BTreeSet::new(),
+        scopes: None,
+        expires_secs: RESCUE_SECS,
+    };
+    let (shown, token) = make(authority, &actor, new)?;
+    let word = Record {
+        kind: store::RESCUE,
+        id: shown.info.id.clone(),
+        owner: None,
+        lookup: None,
+        expires: Some(authority.world().now().plus_secs(RESCUE_TOLD_SECS)),
+        body: serde_json::json!({ "reason": reason, "token": shown.info.id }),
+        actor: ActorStamp::from(&actor),
+        expect: Some(0),
+    };
+    authority.ledger().record(vec![token, word]).await?;
+    Ok(shown)
+}
+
+fn make(authority: &Authority, actor: &Actor, new: NewToken) -> Result<(ShownToken, Record), Problem> {
     let (id, secret) = draw(authority);
     let life_secs = i64::try_from(new.expires_secs).unwrap_or(i64::MAX);
     let expires = authority.world().now().plus_secs(life_secs);
@@ -123,22 +160,56 @@ pub async fn create(authority: &Authority, actor: &Actor, new: NewToken) -> Resu
         created_by: actor.id.clone(),
         revoked_at: None,
     };
-    authority.ledger().record(vec![record(&id, &body, actor, 0)?]).await?;
+    let record = record(&id, &body, actor, 0)?;
     let token = Secret::new(format!("{PREFIX}{id}_{}", secret.expose()));
-    Ok(ShownToken { token, info: TokenInfo::new(id, body, authority.world().now()) })
+    Ok((ShownToken { token, info: TokenInfo::new(id, body, authority.world().now()) }, record))
 }
 
-/// Revokes a token, once.
-async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<(), Problem> {
+/// Revokes a token, once. The last one that may make others, only where it is said that nobody shall.
+async fn revoke(app: &App, actor: &Actor, id: &str, lock_out: bool) -> Result<(), Problem> {
     let _grant = app.authorize(actor, Action::ManageTokens, Resource::plain(ResourceKind::Token)).await?;
     let stored = app.ledger().record_get(KIND, id).await?.ok_or_else(|| not_found(id))?;
     let token = Token::from_record(&stored).map_err(store::StoreError::Corrupt)?;
     if token.revoked_at.is_some() {
         return Err(Problem::new(Kind::Conflict, "The token has been revoked before."));
     }
+    let now = app.world().now();
+    if !lock_out && administers(&token, now) && !other_administers(app, id, now).await? {
+        return Err(Problem::new(Kind::Conflict, LAST).about("lock_out"));
+    }
     let body = TokenBody { revoked_at: Some(app.world().now()), ..token.body };
     app.ledger().withdraw(vec![record(id, &body, actor, stored.version)?]).await?;
     Ok(())
+}
+
+/// What is said to whoever would lock himself out.
+const LAST: &str = "It is the last token that may make others: with it nobody administers this authority any more. Make another \
+     one first, or say ?lock_out=true where that is meant; the way back is `chancery token rescue` on the host.";
+
+/// Whether it may make tokens, now.
+fn administers(token: &Token, now: Timestamp) -> bool {
+    let TokenBody { roles, scopes, revoked_at, expires, .. } = &token.body;
+    let may = scopes.as_ref().is_none_or(|scopes| scopes.contains(&Action::ManageTokens));
+    roles.contains(&Role::Admin) && may && revoked_at.is_none() && *expires > now
+}
+
+/// Whether another token may.
+async fn other_administers(app: &App, id: &str, now: Timestamp) -> Result<bool, Problem> {
+    const PAGE: usize = 1_000;
+    let mut after = None;
+    loop {
+        let filter = RecordFilter { limit: PAGE, after: after.take(), ..RecordFilter::default() };
+        let page = app.ledger().record_list(KIND, filter).await?;
+        let tokens: Result<Vec<Token>, _> = page.iter().map(Token::from_record).collect();
+        let tokens = tokens.map_err(store::StoreError::Corrupt)?;
+        if tokens.iter().any(|token| token.id != id && administers(token, now)) {
+            return Ok(true);
+        }
+        after = page.get(PAGE - 1).map(|last| last.id.clone());
+        if after.is_none() {
+            return Ok(false);
+        }
+    }
 }
 
 fn not_found(id: &str) -> Problem {
@@ -272,17 +343,28 @@ pub(crate) async fn list(
     Ok(json(StatusCode::OK, &TokenList { items, next, held: app.lookout().held() }))
 }
 
+/// How a token is revoked.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RevokeParams {
+    /// Said of the last token that may make others; else that is refused.
+    #[serde(default)]
+    lock_out: bool,
+}
+
 /// Revokes a token.
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "tokens", operation_id = "revokeToken",
-    params(("id" = String, Path, description = "The token's id, 16 hex digits")),
+    params(("id" = String, Path, description = "The token's id, 16 hex digits"), RevokeParams),
     responses((status = 204, description = "Revoked"), (status = 404, description = "No such token"),
-        (status = 409, description = "Revoked before")))]
+        (status = 409, description = "Revoked before, or the last administrator's")))]
 pub(crate) async fn delete(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
     Segment(id): Segment,
+    Params(params): Params<RevokeParams>,
 ) -> Result<StatusCode, Problem> {
-    revoke(&app, &actor, &id).await?;
+    revoke(&app, &actor, &id, params.lock_out).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

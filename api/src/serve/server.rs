@@ -13,7 +13,7 @@ use acme::{AcmeConfig, AcmeState, StartError};
 use axum::Router;
 use ca::Authority;
 use lifecycle::Renewer;
-use policy::{Name, Owner, World};
+use policy::{Name, Owner, Validity, World};
 use store::Ledger;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -24,8 +24,9 @@ use tokio_util::task::TaskTracker;
 use super::{routes, tasks};
 use crate::app::App;
 use crate::edge::{Door, Edge, ServerCertificate, TlsError, guard, no_such_method, no_such_path};
-use crate::limits::Limits;
-use crate::observe::Metrics;
+use crate::limits::{Bounds, Limits, Listener};
+use crate::observe::{Metrics, Notice};
+use crate::pages::for_browsers;
 use crate::problem::chain;
 use crate::public;
 
@@ -45,8 +46,10 @@ pub struct ServeConfig {
     pub names: Vec<Name>,
     /// The owner that the server's own certificate is listed under.
     pub owner: Owner,
-    /// The bounds.
-    pub limits: Limits,
+    /// The bounds; whoever keeps a copy may change them.
+    pub bounds: Bounds,
+    /// What its alarms tell beside those of the rooms below.
+    pub notice: Notice,
     /// ACME under `/acme`; `None` leaves it out.
     pub acme: Option<AcmeConfig>,
 }
@@ -89,6 +92,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
     ready: oneshot::Sender<Bound>,
 ) -> Result<(), ApiError> {
+    let limits = config.bounds.limits().clone();
     let (https, http) = (bind(config.https).await?, bind(config.http).await?);
     let bound = Bound { https: address(&https, config.https), http: address(&http, config.http) };
     let metrics = Arc::new(Metrics::new());
@@ -97,9 +101,9 @@ pub async fn serve(
         authority.clone(),
         ledger,
         world.clone(),
-        config.limits.clone(),
+        limits.clone(),
         Arc::clone(&metrics),
-        renewer.watch(),
+        (renewer.watch(), config.notice),
     );
     let acme = config.acme.map(|acme| AcmeState::new(authority.clone(), acme)).transpose()?;
     let (tasks, stop) = (TaskTracker::new(), watch(shutdown));
@@ -116,8 +120,9 @@ pub async fn serve(
     let plain = Door {
         listener: http,
         tls: None,
-        app: finished(public::routes(), None, &config.limits, &metrics, &app),
-        limits: config.limits.clone(),
+        app: finished(public::routes(), None, (&limits, config.bounds.http()), &metrics, &app),
+        limits: limits.clone(),
+        room: config.bounds.http().connections.clone(),
         connections: metrics.http(),
     };
     tasks.spawn(plain.serve(stop.clone()));
@@ -125,12 +130,13 @@ pub async fn serve(
 
     let certificate = ServerCertificate::new(authority, world, config.names, config.owner);
     let tls = TlsAcceptor::from(Arc::new(certificate.config()?));
-    let drained = drained(&stop, config.limits.drain);
+    let drained = drained(&stop, limits.drain);
     let secure = Door {
         listener: https,
         tls: Some(tls),
-        app: finished(routes::all(acme.clone()), acme.clone(), &config.limits, &metrics, &app),
-        limits: config.limits.clone(),
+        app: finished(routes::all(acme.clone()), acme.clone(), (&limits, config.bounds.https()), &metrics, &app),
+        limits: limits.clone(),
+        room: config.bounds.https().connections.clone(),
         connections: metrics.https(),
     };
     // Callers wait for the certificate in the system's queue; where it does not come at once they are refused, and know it.
@@ -141,8 +147,10 @@ pub async fn serve(
             first = certificate.first(&stop, &open) => first?,
         };
         if let Some(validity) = first {
-            app.lookout().https_answers();
-            tasks.spawn(certificate.keep_fresh(validity, Arc::clone(&metrics), stop.clone()));
+            app.lookout().https_answers(validity.not_after());
+            let seen = app.clone();
+            let renewed = move |fresh: Validity| seen.lookout().https_answers(fresh.not_after());
+            tasks.spawn(certificate.keep_fresh(validity, Arc::clone(&metrics), stop.clone(), renewed));
             tracing::info!(https = %bound.https, http = %bound.http, "serving");
             // A caller that dropped its end does not wait for us.
             let _ = ready.send(bound);
@@ -204,14 +212,15 @@ fn watch(shutdown: impl Future<Output = ()> + Send + 'static) -> CancellationTok
 fn finished(
     routes: Router<App>,
     acme: Option<AcmeState>,
-    limits: &Limits,
+    (limits, places): (&Limits, &Listener),
     metrics: &Arc<Metrics>,
     app: &App,
 ) -> Router {
-    let edge = Edge::new(limits, Arc::clone(metrics), acme);
+    let edge = Edge::new(limits, places.requests.clone(), Arc::clone(metrics), acme);
     routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(axum::middleware::from_fn_with_state(edge, guard))
+        .layer(axum::middleware::from_fn(for_browsers))
         .with_state(app.clone())
 }

@@ -222,7 +222,8 @@ async fn a_taken_port_is_an_error_at_once() {
         http: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
         names: vec![policy::Name::parse("localhost").expect("a name")],
         owner: policy::Owner::parse("chancery").expect("an owner"),
-        limits: Limits::default(),
+        bounds: api::Bounds::new(Limits::default()),
+        notice: api::Notice::default(),
         acme: None,
     };
     let (ready, _bound) = tokio::sync::oneshot::channel();

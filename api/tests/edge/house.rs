@@ -63,8 +63,8 @@ pub fn house_on(world: World, database: Option<Database>) -> &'static House {
 
 async fn found(token: &TestToken, database: Database, world: World) -> (Authority, Ledger, World) {
     let (pool, mint) = hsm::open(token.config()).expect("the token opens");
-    let log = LogConfig { origin: "log.edge.example".to_owned(), state: None };
-    let ledger = Ledger::open(database, (&pool, mint), log, world.clone()).await.expect("the register opens");
+    let log = LogConfig { origin: "log.edge.example".to_owned(), state: None, instance: None };
+    let ledger = Ledger::found(database, (&pool, mint), log, world.clone()).await.expect("the register opens");
     let texts: Vec<_> = Policies::shipped().iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();
     let owners =
         vec![rules("web", &["localhost", "*.example.internal"], &["alice"]), rules("db", &["*.db.internal"], &["bob"])];
@@ -115,7 +115,8 @@ impl Server {
             http: loopback,
             names: ["localhost", "127.0.0.1"].map(|name| Name::parse(name).expect("a name")).to_vec(),
             owner: Owner::parse("chancery").expect("an owner"),
-            limits,
+            bounds: api::Bounds::new(limits),
+            notice: api::Notice::default(),
             acme: Some(acme::Settings::default().check("https://localhost:8443").expect("ACME settings")),
         };
         let (stop, (ready, bound), (end, ended)) = (CancellationToken::new(), oneshot::channel(), oneshot::channel());

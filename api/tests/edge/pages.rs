@@ -23,27 +23,237 @@ async fn sign_in(server: &Server, client: &Client, token: &str) -> Response {
     form.body(format!("token={token}")).send().await.expect("an answer")
 }
 
-async fn page(server: &Server, (client, cookie): &(Client, String), query: &str) -> (u16, String) {
-    let answer = client.get(server.url(&format!("/{query}"))).header("cookie", cookie).send().await.expect("a page");
+async fn page(server: &Server, (client, cookie): &(Client, String), path: &str) -> (u16, String) {
+    let request = client.get(server.url(path)).header("cookie", cookie).header("accept", "text/html,*/*;q=0.8");
+    let answer = request.send().await.expect("a page");
     let policy = answer.headers()["content-security-policy"].to_str().expect("text").to_owned();
-    assert!(policy.contains("default-src 'none'") && !policy.contains("script") && !policy.contains("unsafe"));
+    assert!(
+        policy.contains("default-src 'none'") && policy.contains("script-src 'self';") && !policy.contains("unsafe")
+    );
     (answer.status().as_u16(), answer.text().await.expect("text"))
 }
 
 #[tokio::test]
-async fn the_page_shows_what_expires_and_whose_it_is() {
+async fn the_pages_show_what_there_is_and_lead_to_it() {
     let server = Server::start().await;
     let name = name();
     let issued = issue(&server, &token(Role::Admin).await, "tls-server", &name).await;
     let visitor = signed_in(&server, Role::Operator).await;
-    let (status, html) = page(&server, &visitor, &format!("?name={name}&owner=web")).await;
+    let (status, html) = page(&server, &visitor, "/?owner=web").await;
     assert_eq!(status, 200);
-    for word in [name.as_str(), &issued.serial, "tls-server", "<svg", "Log head", "HSM ready", "within 24 hours"] {
-        assert!(html.contains(word), "{word} is missing");
+    for word in ["in time.", "<svg", "The log", "HSM ready", "expired and not replaced", "What ends when"] {
+        assert!(html.contains(word), "{word} is missing in {html}");
     }
-    assert!(!html.contains("<script"));
-    let (_, other) = page(&server, &visitor, "?name=nobody.example.internal").await;
+    assert!(!html.contains("http-equiv"), "a page that loads itself anew loses what is typed");
+    let here = format!("href=\"/certificates/{}\"", issued.serial);
+    for query in [
+        format!("q={}", &name[..name.len() - 12]),
+        format!("q={}", &issued.serial[..30]),
+        format!(
+            "q={}&state=intime&kind=certificate&profile=tls-server&renewer=nobody&replaced=no",
+            name.to_uppercase()
+        ),
+    ] {
+        let (status, html) = page(&server, &visitor, &format!("/certificates?owner=web&{query}")).await;
+        assert_eq!(
+            (status, html.matches(&here).count()),
+            (200, 2),
+            "{query}: its name and its serial lead to it: {html}"
+        );
+    }
+    let (_, other) = page(&server, &visitor, "/certificates?q=nobody.example.internal").await;
     assert!(other.contains("Nothing matches"));
+    let (status, html) = page(&server, &visitor, "/certificates?from=soon").await;
+    assert!(status == 400 && html.contains("<h1>") && html.contains("write a day as"), "{html}");
+}
+
+#[tokio::test]
+async fn a_certificate_has_a_page_with_its_chain_history_proof_and_kin() {
+    let server = Server::start().await;
+    let (admin, name) = (token(Role::Admin).await, name());
+    let first = issue(&server, &admin, "tls-server", &name).await;
+    let second = issue(&server, &admin, "tls-server", &name).await;
+    let visitor = signed_in(&server, Role::Admin).await;
+    let (status, html) = page(&server, &visitor, &format!("/certificates/{}", first.serial)).await;
+    assert_eq!(status, 200);
+    let chain = first.chain.trim().replace('+', "&#43;");
+    for word in [
+        &name,
+        "replaced",
+        "A later certificate took its place",
+        "-----BEGIN CERTIFICATE-----",
+        "(RFC 6962)",
+        "conclude",
+    ] {
+        assert!(html.contains(word), "{word} is missing in {html}");
+    }
+    assert!(html.contains(first.chain.trim()) || html.contains(&chain), "the chain stands there");
+    assert!(html.contains(&format!("href=\"/certificates/{}\"", second.serial)), "its successor is a link");
+    let (_, html) = page(&server, &visitor, &format!("/certificates/{}", second.serial)).await;
+    assert!(html.contains(&format!("href=\"/certificates/{}\"", first.serial)), "its predecessor is a link");
+    let operator = signed_in(&server, Role::Issuer).await;
+    let (_, html) = page(&server, &operator, &format!("/certificates/{}", second.serial)).await;
+    assert!(html.contains("for auditors") && !html.contains("RFC 6962"), "{html}");
+    for (path, told) in
+        [("/certificates/00ff00ff", "no serial"), ("/certificates/xyz", "hex digits"), ("/nothing", "no such path")]
+    {
+        let (status, html) = page(&server, &visitor, path).await;
+        assert!((400..500).contains(&status) && html.contains("<h1>") && html.contains(told), "{path}: {html}");
+    }
+    // The API tells the same.
+    let client = client().build().expect("a client");
+    let shown = client.get(server.url(&format!("/api/v1/certificates/{}", first.serial))).bearer_auth(&admin);
+    let shown: serde_json::Value = shown.send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!((&shown["replaced"], &shown["successor"]), (&json!(true), &json!(second.serial)));
+}
+
+#[tokio::test]
+async fn a_form_changes_something_once_it_is_ours_and_meant() {
+    let server = Server::start().await;
+    let issued = issue(&server, &token(Role::Admin).await, "tls-server", &name()).await;
+    let visitor = signed_in(&server, Role::Operator).await;
+    let path = format!("/certificates/{}", issued.serial);
+    let (_, html) = page(&server, &visitor, &path).await;
+    let word = |act: &str| {
+        let form = html.split(&format!("action=\"{path}/{act}\"")).nth(1).expect("the form");
+        form.split("name=\"word\" value=\"").nth(1).expect("its word").split('"').next().expect("a word").to_owned()
+    };
+    let send = async |act: &str, body: String, origin: Option<&str>| {
+        let (client, cookie) = &visitor;
+        let mut form = client.post(server.url(&format!("{path}/{act}"))).header("cookie", cookie).body(body);
+        form = form.header("content-type", "application/x-www-form-urlencoded");
+        if let Some(origin) = origin {
+            form = form.header("origin", origin);
+        }
+        let answer = form.send().await.expect("an answer");
+        let to = answer.headers().get("location").map(|to| to.to_str().expect("text").to_owned());
+        (answer.status().as_u16(), to)
+    };
+    let (renew, revoke) = (word("renew"), word("revoke"));
+    for (body, origin, status) in [
+        ("reason=superseded&meant=yes".to_owned(), None, 403),
+        (format!("word={renew}&reason=superseded&meant=yes"), None, 403),
+        (format!("word={revoke}&reason=superseded&meant=yes"), Some("https://evil.example"), 403),
+        (format!("word={revoke}&reason=superseded"), None, 400),
+        (format!("word={revoke}&reason=boredom&meant=yes"), None, 400),
+    ] {
+        assert_eq!(send("revoke", body.clone(), origin).await.0, status, "{body} {origin:?}");
+    }
+    let (_, html) = page(&server, &visitor, &path).await;
+    assert!(html.contains("It ends") && !html.contains("Revoked at"), "nothing was done");
+    let (status, to) = send("renew", format!("word={renew}&meant=yes"), None).await;
+    let successor = to.expect("its successor's page");
+    assert_eq!(status, 303);
+    assert!(successor.starts_with("/certificates/") && successor != path);
+    let (_, html) = page(&server, &visitor, &successor).await;
+    assert!(html.contains(&format!("href=\"{path}\"")), "it took the place of the first");
+    assert_eq!(
+        send("revoke", format!("word={revoke}&reason=superseded&meant=yes"), None).await,
+        (303, Some(path.clone()))
+    );
+    let (_, html) = page(&server, &visitor, &path).await;
+    assert!(html.contains("(superseded)") && !html.contains("<form method=\"post\" action=\"/certificates"), "{html}");
+}
+
+#[tokio::test]
+async fn a_list_is_a_file_for_a_spreadsheet_too() {
+    let server = Server::start().await;
+    let (admin, name) = (token(Role::Admin).await, name());
+    let issued = issue(&server, &admin, "tls-server", &name).await;
+    let (client, cookie) = signed_in(&server, Role::Operator).await;
+    let from_page = client.get(server.url(&format!("/certificates.csv?q={name}"))).header("cookie", cookie);
+    let from_api =
+        client.get(server.url(&format!("/api/v1/certificates?search={name}&format=csv"))).bearer_auth(&admin);
+    for request in [from_page, from_api] {
+        let answer = request.send().await.expect("an answer");
+        assert!(answer.headers()["content-type"].to_str().expect("text").starts_with("text/csv"));
+        let text = answer.text().await.expect("text");
+        let lines: Vec<&str> = text.split("\r\n").collect();
+        assert!(lines[0].starts_with("serial,kind,state,"), "{text}");
+        assert!(lines[1].starts_with(&format!("{},certificate,issued,false,tls-server", issued.serial)), "{text}");
+        assert_eq!((lines.len(), lines[2]), (3, ""), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_api_finds_by_state_search_serial_renewer_and_ends() {
+    let server = Server::start().await;
+    let (admin, name) = (token(Role::Admin).await, name());
+    let issued = issue(&server, &admin, "tls-server", &name).await;
+    let client = client().build().expect("a client");
+    let list = async |query: &str| {
+        let request =
+            client.get(server.url(&format!("/api/v1/certificates?search={name}&{query}"))).bearer_auth(&admin);
+        let answer = request.send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        let body: serde_json::Value = answer.json().await.expect("JSON");
+        (status, body["items"].as_array().map_or(0, Vec::len))
+    };
+    let end = issued.body["not_after"].as_str().expect("an end").to_owned();
+    for (query, found) in [
+        ("state=issued", 1),
+        ("state=expired", 0),
+        ("renewer=nobody", 1),
+        ("renewer=acme", 0),
+        ("renewed=false&act=false&replaced=false&issuer=tls&kind=certificate", 1),
+        ("act=true", 0),
+        ("replaced=true", 0),
+        (&format!("expires_from={end}"), 1),
+        (&format!("expires_to={end}"), 0),
+        ("kind=ssh", 0),
+    ] {
+        assert_eq!(list(query).await, (200, found), "{query}");
+    }
+    for wrong in ["state=dead", "renewer=me", "format=xls", "expires_to=soon"] {
+        assert!((400..500).contains(&list(wrong).await.0), "{wrong}");
+    }
+    let prefix = &issued.serial[..28];
+    let request = client.get(server.url(&format!("/api/v1/certificates?serial={prefix}"))).bearer_auth(&admin);
+    let body: serde_json::Value = request.send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(body["items"][0]["serial"], issued.serial.as_str());
+}
+
+#[tokio::test]
+async fn an_ssh_user_and_an_issuer_see_what_is_their_own() {
+    let server = Server::start().await;
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti alice@laptop";
+    let user = token(Role::SshUser).await;
+    let (_, name) = (issue(&server, &token(Role::Admin).await, "tls-server", &name()).await, name());
+    let wish = json!({"public_key": key, "principals": ["alice"], "owner": "web"});
+    let sent = client().build().expect("a client");
+    let made =
+        sent.post(server.url("/api/v1/ssh/user")).bearer_auth(&user).json(&wish).send().await.expect("an answer");
+    assert_eq!(made.status(), 201, "{}", made.text().await.expect("text"));
+    let visitor = signed_in(&server, Role::SshUser).await;
+    let (status, _) = page_or_away(&server, &visitor, "/").await;
+    assert_eq!(status, 303);
+    let (status, html) = page(&server, &visitor, "/certificates?kind=ssh-user").await;
+    assert!(status == 200 && html.contains(">alice<") && !html.contains("tls-server</small>"), "{html}");
+    let (status, html) = page(&server, &visitor, "/certificates").await;
+    assert!(status == 200 && !html.contains(&name) && !html.contains("tls-server</small>"), "{html}");
+    let issuer = signed_in(&server, Role::Issuer).await;
+    assert_eq!(page(&server, &issuer, "/").await.0, 200);
+}
+
+async fn page_or_away(server: &Server, (client, cookie): &(Client, String), path: &str) -> (u16, String) {
+    let answer = client.get(server.url(path)).header("cookie", cookie).send().await.expect("an answer");
+    (answer.status().as_u16(), answer.text().await.expect("text"))
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_a_page_for_a_browser_and_a_problem_for_a_program() {
+    let server = Server::start().await;
+    let client = client().build().expect("a client");
+    for (path, status) in [("/nothing", 404), ("/api/v1/certificates", 401), ("/logout", 405)] {
+        let request = client.get(server.url(path));
+        let browser = request.try_clone().expect("a request").header("accept", "text/html,application/xhtml+xml");
+        let answer = browser.send().await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), status);
+        assert!(answer.headers()["content-type"].to_str().expect("text").starts_with("text/html"), "{path}");
+        assert!(answer.text().await.expect("text").contains("<h1>"));
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
+    }
 }
 
 #[tokio::test]
@@ -58,12 +268,12 @@ async fn what_a_caller_wrote_is_text_on_the_page() {
     let made = client.post(server.url("/api/v1/keys")).bearer_auth(&admin).json(&wish).send().await.expect("an answer");
     assert_eq!(made.status(), 201, "{}", made.text().await.expect("text"));
     let visitor = signed_in(&server, Role::Operator).await;
-    for query in ["?state=all&owner=db".to_owned(), format!("?name={}", evil.replace('<', "%3C").replace('>', "%3E"))] {
-        let (status, html) = page(&server, &visitor, &query).await;
-        assert_eq!(status, 200);
-        assert!(!html.contains("<script"), "{query}");
+    let quoted = evil.replace('<', "%3C").replace('>', "%3E");
+    for path in ["/certificates?owner=db".to_owned(), format!("/certificates?q={quoted}&from={quoted}")] {
+        let (_, html) = page(&server, &visitor, &path).await;
+        assert!(!html.contains("<script>"), "{path}");
     }
-    let (_, html) = page(&server, &visitor, "?state=all&owner=db").await;
+    let (_, html) = page(&server, &visitor, "/certificates?owner=db").await;
     // RFC 4514 puts a backslash before each angle bracket, and the page shows both as text.
     assert!(html.contains("\\&#60;script\\&#62;"), "the subject is shown as text");
 }
@@ -118,8 +328,11 @@ async fn who_may_not_read_the_status_sees_its_own_certificates_and_no_more() {
     let name = name();
     issue(&server, &token(Role::Admin).await, "tls-server", &name).await;
     let visitor = signed_in(&server, Role::Issuer).await;
-    let (status, html) = page(&server, &visitor, &format!("?name={name}")).await;
+    let (status, html) = page(&server, &visitor, &format!("/certificates?q={name}")).await;
     assert_eq!(status, 200);
-    assert!(html.contains(&name) && !html.contains("Log head"));
-    assert_eq!(page(&server, &visitor, "?owner=db").await.0, 403);
+    assert!(html.contains(&name));
+    let (status, html) = page(&server, &visitor, "/").await;
+    assert!(status == 200 && !html.contains("The log"));
+    let (status, html) = page(&server, &visitor, "/?owner=db").await;
+    assert!(status == 403 && html.contains("<h1>"), "a refusal is a page");
 }

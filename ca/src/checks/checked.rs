@@ -27,9 +27,27 @@ impl Checks {
         Checks { clock: Clock::new(world, ledger), ledger: ledger.clone() }
     }
 
-    /// Why nothing is issued under one of these now; `None` when all is well.
-    pub(crate) fn held<'a>(&self, mut issuers: impl Iterator<Item = &'a Arc<Issuing>>) -> Option<String> {
-        issuers.find_map(|issuer| self.clock.held(issuer))
+    /// Why nothing is issued under any of these now; `None` while one of them may sign: one that ended leaves the others alone.
+    pub(crate) fn held<'a>(&self, issuers: impl Iterator<Item = &'a Arc<Issuing>>) -> Option<String> {
+        if let Some(held) = self.ledger.time_held() {
+            return Some(held.to_string());
+        }
+        let mut first = None;
+        let mut one_may = false;
+        for issuer in issuers {
+            match self.stopped(issuer) {
+                // Under a root that ended nobody believes anything.
+                Some(why) if issuer.chain_pem.is_empty() => return Some(why),
+                Some(why) => first = first.or(Some(why)),
+                None => one_may |= !issuer.chain_pem.is_empty(),
+            }
+        }
+        if one_may { None } else { first }
+    }
+
+    /// Why nothing is issued under this CA now: it was revoked, or its time is not now.
+    pub(crate) fn stopped(&self, issuer: &Issuing) -> Option<String> {
+        self.ended(issuer).or_else(|| self.clock.outside(issuer))
     }
 
     /// Why nothing is issued under this CA any more; `None` while it may sign. By the fold of the log, at each issuance: it may be

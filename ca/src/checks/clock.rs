@@ -57,10 +57,9 @@ impl Clock {
         outside(issuer, now, 1).map_or(Ok(now), |why| Err(held(why)))
     }
 
-    /// Why nothing is issued under this CA, as far as is known without asking.
-    pub(crate) fn held(&self, issuer: &Issuing) -> Option<String> {
-        let by_ledger = || self.ledger.time_held().map(|held| held.to_string());
-        outside(issuer, self.world.now(), 1).or_else(by_ledger)
+    /// Why nothing is issued under this CA at this time.
+    pub(crate) fn outside(&self, issuer: &Issuing) -> Option<String> {
+        outside(issuer, self.world.now(), 1)
     }
 
     /// An operator's word that this clock is right, for who may give it.

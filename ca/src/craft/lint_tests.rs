@@ -411,9 +411,9 @@ async fn what_is_right_in_itself_is_signed_only_when_time_issuer_and_key_are() {
     let token = TestToken::new("checks");
     let (pool, mint) = hsm::open(token.config()).unwrap();
     let dir = tempfile::TempDir::new().unwrap();
-    let log = LogConfig { origin: "log.example/checks".to_owned(), state: None };
+    let log = LogConfig { origin: "log.example/checks".to_owned(), state: None, instance: None };
     let world = World::fixed(NOW, 1);
-    let ledger = Ledger::open(Database::Sqlite(dir.path().join("register.db")), (&pool, mint), log, world.clone())
+    let ledger = Ledger::found(Database::Sqlite(dir.path().join("register.db")), (&pool, mint), log, world.clone())
         .await
         .unwrap();
     let checks = Checks::new(world.clone(), &ledger);

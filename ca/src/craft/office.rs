@@ -9,7 +9,7 @@ use crate::drafting::{Craft, Draft, Linted, Serials};
 use crate::error::CaError;
 use crate::gate::Gate;
 use crate::issuers::Hierarchy;
-use crate::profiles::{Profile, Profiles};
+use crate::profiles::Profile;
 use crate::registrar::Registrar;
 
 /// The parts of an authority that a craft needs. Cheap to clone.
@@ -17,7 +17,6 @@ use crate::registrar::Registrar;
 pub(crate) struct Office {
     pub(crate) gate: Gate,
     pub(crate) ledger: Ledger,
-    pub(crate) profiles: Profiles,
     pub(crate) hierarchy: Arc<Hierarchy>,
     pub(crate) serials: Serials,
     pub(crate) checks: Arc<Checks>,
@@ -38,6 +37,6 @@ impl Office {
 
     /// A profile by its name.
     pub(crate) fn profile(&self, name: &str) -> Result<Arc<Profile>, CaError> {
-        self.profiles.shared(name).ok_or_else(|| CaError::bad("profile", format!("there is no profile `{name}`")))
+        self.gate.rules().profile(name).ok_or_else(|| CaError::bad("profile", format!("there is no profile `{name}`")))
     }
 }

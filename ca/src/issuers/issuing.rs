@@ -29,6 +29,8 @@ pub struct Issuer {
     pub certificate_der: Bytes,
     /// From when its certificate is valid.
     pub since: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
 }
 
 /// A CA with everything an issuance needs from it.
@@ -102,6 +104,7 @@ impl Issuing {
             label: self.label.clone(),
             certificate_der: self.certificate_der.clone(),
             since: self.validity.not_before(),
+            until: self.validity.not_after(),
         }
     }
 }

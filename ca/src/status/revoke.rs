@@ -73,6 +73,11 @@ impl Revoker {
 }
 
 impl Revoker {
+    /// The CA whose certificate is shown; none where it is another's. One that no CA of ours signed is refused.
+    pub(crate) fn shown_ca(&self, certificate: &[u8]) -> Result<Option<String>, CaError> {
+        Ok(Shown::read(certificate, &self.office.hierarchy)?.ca_subject())
+    }
+
     /// Revokes a certificate that is shown, PEM or DER: the register's own, or one that it lost.
     pub(crate) async fn revoke_shown(
         &self,

@@ -56,6 +56,13 @@ impl PublishedCrl {
     }
 }
 
+impl PublishedCrl {
+    /// How many revocations it was made of; none where it does not say.
+    pub fn told(&self) -> Option<u64> {
+        self.told
+    }
+}
+
 impl Deref for PublishedCrl {
     type Target = [u8];
     fn deref(&self) -> &[u8] {

@@ -51,6 +51,12 @@ impl Shown {
         Ok(Shown { lost, names, der })
     }
 
+    /// The subject of a CA's certificate; none of another's.
+    pub(super) fn ca_subject(&self) -> Option<String> {
+        let (_, certificate) = X509Certificate::from_der(&self.der).ok()?;
+        (self.lost.kind == Kind::CaCertificate).then(|| certificate.subject().to_string())
+    }
+
     /// What revoking it is, to policy: whose it was is not known any more.
     pub(super) fn act(&self) -> (Action, Resource) {
         match self.lost.kind {

@@ -88,8 +88,8 @@ pub async fn open_ledger(dir: &Path, token: (&Pool, hsm::Mint), world: &World) -
 }
 
 async fn open_register(database: &Database, token: (&Pool, hsm::Mint), world: &World) -> Ledger {
-    let log = LogConfig { origin: "log.example/chancery".to_owned(), state: None };
-    Ledger::open(database.clone(), token, log, world.clone()).await.unwrap()
+    let log = LogConfig { origin: "log.example/chancery".to_owned(), state: None, instance: None };
+    Ledger::found(database.clone(), token, log, world.clone()).await.unwrap()
 }
 
 pub fn parts(ledger: &Ledger, pool: &Pool, world: &World, profiles: Profiles) -> Parts {

@@ -57,7 +57,7 @@ async fn nothing_is_issued_under_a_revoked_ca_running_and_restarted_and_the_othe
             assert!(matches!(&refused, CaError::Conflict(why) if why.contains("CA `tls` is revoked")), "{refused}");
             assert!(authority.renew(&admin(), &before.serial_hex(), None).await.is_err());
             let health = authority.health();
-            assert!(health.ended.len() == 1 && health.ended[0].contains("CA `tls`"), "{health:?}");
+            assert!(health.ended.len() == 1 && health.ended[0].1.contains("CA `tls`"), "{health:?}");
             assert_eq!(health.held, None, "the others go on");
             authority.sign_code(&admin(), sign_request("release", b"x", CodeFormat::Raw)).await.unwrap();
         };

@@ -27,7 +27,8 @@ impl PinSource {
         match self {
             PinSource::File(path) => read_file(path),
             PinSource::Env(name) => {
-                let value = std::env::var(name).map_err(|_| fail(format!("the environment has no readable {name}")))?;
+                let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+                let value = value.ok_or_else(|| fail(format!("the environment has no readable {name}")))?;
                 secret(&Zeroizing::new(value), || format!("environment variable {name}"))
             }
             PinSource::Credential(name) => read_file(&credential_path(name)?),
@@ -45,6 +46,7 @@ fn credential_path(name: &str) -> Result<PathBuf, HsmError> {
         return Err(fail(format!("`{name}` is no credential name")));
     }
     let directory = std::env::var_os("CREDENTIALS_DIRECTORY")
+        .filter(|directory| !directory.is_empty())
         .ok_or_else(|| fail("there is no $CREDENTIALS_DIRECTORY: write LoadCredential= in the unit".into()))?;
     Ok(Path::new(&directory).join(name))
 }

@@ -112,7 +112,8 @@ fn look_at_keys(
         .mechanisms
         .recipe(key.algorithm())
         .ok_or_else(|| Fault::Lost(format!("the token no longer lists a mechanism for {}", key.algorithm())))?;
-    match inside.raw.sign_init(&desk.session, recipe.code(), handle).map_err(|rv| Fault::from_rv(rv, "C_SignInit")) {
+    let begun = inside.raw.would_begin(&desk.session, recipe.mechanism(), handle);
+    match begun.map_err(|rv| Fault::from_rv(rv, "C_SignInit")) {
         Ok(()) | Err(Fault::Refused(_)) => Ok(()),
         Err(fault) => Err(fault),
     }

@@ -129,8 +129,9 @@ pub(crate) fn self_test(inside: &Inside<'_>, _: &Turn, desk: &Desk) -> Result<Al
     let (kind, spki) = read_public(&writing, public)?.map_err(HsmError::Failed)?;
     let message = Message::from(random(&writing, 64)?);
     let input = recipe.input(kind.algorithm(), &message).map_err(HsmError::Failed)?;
-    inside.raw.sign_init(&writing, recipe.code(), private).map_err(|rv| Fault::from_rv(rv, "C_SignInit"))?;
-    let raw = inside.raw.sign(&writing, &input).map_err(|rv| Fault::from_rv(rv, "C_Sign"))?;
+    let begun = inside.raw.begin(&writing, recipe.mechanism(), private);
+    let begun = begun.map_err(|rv| Fault::from_rv(rv, "C_SignInit"))?;
+    let raw = inside.raw.sign(&writing, &begun, &input).map_err(|fault| Fault::from_rv(fault.rv, fault.function()))?;
     let signature = x509_form(kind, raw).map_err(HsmError::Failed)?;
     verify(kind.algorithm(), &spki, &message, &signature)
         .map_err(|e| HsmError::Failed(format!("the token made a wrong signature: {e}")))?;

@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::error::{Error, RvError};
 
 use super::ending;
+use super::fault::says;
 use super::raw::Raw;
 use super::turn::Turns;
 use crate::error::HsmError;
@@ -114,7 +116,7 @@ impl Module {
             && let Err(e) = context.finalize()
         {
             // A module that lost its device may fail to say goodbye; what counts is whether it comes back.
-            tracing::warn!(module = %self.path.display(), error = %e, "C_Finalize failed");
+            tracing::warn!(module = %self.path.display(), error = says(&e), "C_Finalize failed");
         }
         gate.generation += 1;
         gate.context = initialised(&self.path);
@@ -171,8 +173,11 @@ fn shut_for_good() {
 }
 
 fn initialised(path: &Path) -> Result<Pkcs11, String> {
-    let context = Pkcs11::new(path).map_err(|e| e.to_string())?;
+    let context = Pkcs11::new(path).map_err(|e| says(&e))?;
     // Several threads call at once; the module must lock, with the system's mutexes.
-    context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).map_err(|e| e.to_string())?;
-    Ok(context)
+    match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+        // Somebody else of this process began it, by another path or through p11-kit: it is as good as begun by us.
+        Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(context),
+        Err(error) => Err(says(&error)),
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use cryptoki::context::Pkcs11;
 use cryptoki::session::UserType;
 
+use super::fault::says;
 use super::gate::Module;
 use super::slots;
 use crate::config::{PinSource, Wanted};
@@ -35,7 +36,7 @@ pub fn init_token(module: &Path, label: &str, so_pin: &PinSource, pin: &PinSourc
     if taken.iter().any(|place| place.info.label().trim_end() == label) {
         return Err(HsmError::TokenExists { label: label.to_owned() });
     }
-    let step = |what: &'static str| move |e: cryptoki::error::Error| HsmError::Token(format!("{what}: {e}"));
+    let step = |what: &'static str| move |e: cryptoki::error::Error| HsmError::Token(format!("{what}: {}", says(&e)));
     let free = free_slot(&inside.context)?;
     inside.context.init_token(free, &so_pin, label).map_err(step("C_InitToken"))?;
     // The token may have moved to another slot by becoming one: look again.
@@ -48,7 +49,7 @@ pub fn init_token(module: &Path, label: &str, so_pin: &PinSource, pin: &PinSourc
 }
 
 fn free_slot(context: &Pkcs11) -> Result<cryptoki::slot::Slot, HsmError> {
-    let slots = context.get_slots_with_token().map_err(|e| HsmError::Token(e.to_string()))?;
+    let slots = context.get_slots_with_token().map_err(|e| HsmError::Token(says(&e)))?;
     slots
         .into_iter()
         .find(|slot| context.get_token_info(*slot).is_ok_and(|info| !info.token_initialized()))

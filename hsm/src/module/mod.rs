@@ -14,7 +14,8 @@ mod gate;
 mod init;
 pub(crate) mod slots;
 
-pub(crate) use fault::{Fault, name, pin_refused};
+pub(crate) use fault::{Fault, answered, pin_refused};
 pub(crate) use gate::{Inside, Module};
 pub use init::init_token;
+pub(crate) use raw::Begun;
 pub(crate) use turn::{Sought, Turn};

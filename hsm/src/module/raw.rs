@@ -1,8 +1,9 @@
 //! The one file with `unsafe` in it: `C_SignInit` and `C_Sign` called directly, and the C library's `atexit`.
 //!
 //! Why not cryptoki's `Session::sign`: it asks for the length first, which is a third module call and, on some network
-//! HSMs, a third round trip (on SoftHSM it costs nothing that can be measured); and one error type covers both steps,
-//! while "before `C_Sign`" and "in `C_Sign`" is exactly the line between `NotSigned` and `Unknown`.
+//! HSMs, a third round trip (on SoftHSM it costs nothing that can be measured); and one call covers both steps,
+//! while "before `C_Sign`" and "in `C_Sign`" is exactly the line between `NotSigned` and `Unknown`. A module that makes a table
+//! for each caller is called through cryptoki's alone.
 //!
 //! The library stays loaded for the life of the process: unloading a C++ module while its thread-local state is alive is
 //! a crash of its own, and finalize/initialize needs no unloading.
@@ -12,10 +13,13 @@ use std::ffi::c_int;
 use std::path::Path;
 use std::ptr;
 
-use cryptoki::error::{Rv, RvError};
+use cryptoki::context::Function;
+use cryptoki::error::{Error, Rv, RvError};
+use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
+use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
-use cryptoki_sys::{CK_MECHANISM, CK_MECHANISM_TYPE, CK_OBJECT_HANDLE, CK_RV, CK_SESSION_HANDLE, CK_ULONG, CKR_OK};
+use cryptoki_sys::{CK_FUNCTION_LIST, CK_MECHANISM, CK_OBJECT_HANDLE, CK_RV, CK_SESSION_HANDLE, CK_ULONG, CKR_OK};
 
 use crate::custody::forms::SIGNATURE_MAX;
 
@@ -32,68 +36,146 @@ pub(crate) fn at_exit(act: extern "C" fn()) -> bool {
 type SignInit = unsafe extern "C" fn(CK_SESSION_HANDLE, *mut CK_MECHANISM, CK_OBJECT_HANDLE) -> CK_RV;
 type Sign = unsafe extern "C" fn(CK_SESSION_HANDLE, *mut u8, CK_ULONG, *mut u8, *mut CK_ULONG) -> CK_RV;
 
-/// The two functions of a loaded module, and the module itself, never unloaded.
+/// How a loaded module is asked for a signature. The library is never unloaded.
 pub(crate) struct Raw {
-    sign_init: SignInit,
-    sign: Sign,
+    /// None for a module that makes a table of its own at each call of `C_GetFunctionList`, as p11-kit's proxy does: whoever
+    /// calls through another table than cryptoki's speaks to a module that was never initialised and knows no session of ours.
+    table: Option<(SignInit, Sign)>,
     _library: cryptoki_sys::Pkcs11,
+}
+
+/// A signature whose message the token has not been shown yet.
+pub(crate) enum Begun {
+    /// `C_SignInit` was called.
+    InTable,
+    /// It is called together with `C_Sign`.
+    Later(Mechanism<'static>, ObjectHandle),
+}
+
+/// Why there is no signature.
+pub(crate) struct SignFault {
+    /// What the module answered.
+    pub(crate) rv: RvError,
+    /// In `C_SignInit`: no message was given yet, and nothing was signed. Else nobody knows.
+    pub(crate) is_unsigned: bool,
+}
+
+impl SignFault {
+    /// Which call answered.
+    pub(crate) fn function(&self) -> &'static str {
+        if self.is_unsigned { "C_SignInit" } else { "C_Sign" }
+    }
 }
 
 impl Raw {
     /// Loads the module (again: the loader hands out the one instance) and reads its function list.
     pub(crate) fn load(module: &Path) -> Result<Raw, String> {
         // SAFETY: loading runs the module's initialisers. The operator names the module, and trusts it with the keys.
-        let library = unsafe { cryptoki_sys::Pkcs11::new(module) }.map_err(|e| e.to_string())?;
+        let library = unsafe { cryptoki_sys::Pkcs11::new(module) }
+            .map_err(|e| format!("it cannot be loaded: {}", super::fault::loading(&e.to_string())))?;
         // cryptoki-sys panics when called through a symbol that is absent, hence the look before.
         if library.C_GetFunctionList.is_err() {
             return Err("it has no C_GetFunctionList: not a PKCS#11 module".into());
         }
-        let mut list = ptr::null_mut();
-        // SAFETY: C_GetFunctionList may be called at any time, before C_Initialize too (PKCS#11 3.1 section 5.4.4), and
-        // writes one pointer, for which `list` has room.
-        let rv = unsafe { library.C_GetFunctionList(&mut list) };
-        if rv != CKR_OK {
-            return Err(format!("C_GetFunctionList answered {rv:#x}"));
+        let (one, other) = (table(&library)?, table(&library)?);
+        if !ptr::eq(one, other) {
+            return Ok(Raw { table: None, _library: library });
         }
         // SAFETY: on CKR_OK the pointer is null or one to a static table of the module, which outlives `library`.
-        let list = unsafe { list.as_ref() }.ok_or("C_GetFunctionList answered nothing")?;
+        let list = unsafe { one.as_ref() }.ok_or("C_GetFunctionList answered nothing")?;
         match (list.C_SignInit, list.C_Sign) {
-            (Some(sign_init), Some(sign)) => Ok(Raw { sign_init, sign, _library: library }),
+            (Some(sign_init), Some(sign)) => Ok(Raw { table: Some((sign_init, sign)), _library: library }),
             _ => Err("it cannot sign".into()),
         }
     }
 
-    /// `C_SignInit`. An error means that nothing was signed: no data was given yet.
-    pub(crate) fn sign_init(
+    /// Begins a signature. An error means that nothing was signed: no data was given yet.
+    pub(crate) fn begin(
         &self,
         session: &Session,
-        mechanism: CK_MECHANISM_TYPE,
+        mechanism: MechanismType,
         key: ObjectHandle,
-    ) -> Result<(), RvError> {
-        let mut mechanism = CK_MECHANISM { mechanism, pParameter: ptr::null_mut(), ulParameterLen: 0 };
+    ) -> Result<Begun, RvError> {
+        let Some((sign_init, _)) = self.table else {
+            return named(mechanism).map(|mechanism| Begun::Later(mechanism, key)).ok_or(RvError::MechanismInvalid);
+        };
+        let mut mechanism = CK_MECHANISM { mechanism: *mechanism, pParameter: ptr::null_mut(), ulParameterLen: 0 };
         // SAFETY: `mechanism` lives through the call, and none of ours has a parameter; the module checks both handles.
         // `Session` is not Sync: no other thread is in this session.
-        result(unsafe { (self.sign_init)(session.handle(), &mut mechanism, key.handle()) })
+        result(unsafe { sign_init(session.handle(), &mut mechanism, key.handle()) }).map(|()| Begun::InTable)
     }
 
-    /// `C_Sign` into a buffer that holds any signature. An error says nothing about whether the token signed.
-    pub(crate) fn sign(&self, session: &Session, data: &[u8]) -> Result<Vec<u8>, RvError> {
-        let mut out = vec![0_u8; SIGNATURE_MAX];
-        let mut out_len = out.len() as CK_ULONG;
-        // SAFETY: PKCS#11 takes `*mut` for input it does not write to. `out` has `out_len` bytes, and the module says in
-        // `out_len` how many it wrote. `Session` is not Sync: no other thread is in this session.
-        let rv = unsafe {
-            (self.sign)(
-                session.handle(),
-                data.as_ptr().cast_mut(),
-                data.len() as CK_ULONG,
-                out.as_mut_ptr(),
-                &mut out_len,
-            )
-        };
-        result(rv)?;
-        out.truncate(out_len as usize);
-        Ok(out)
+    /// Whether a signature could begin: `C_SignInit`, in a session that is closed afterwards.
+    pub(crate) fn would_begin(
+        &self,
+        session: &Session,
+        mechanism: MechanismType,
+        key: ObjectHandle,
+    ) -> Result<(), RvError> {
+        match self.begin(session, mechanism, key)? {
+            Begun::InTable => Ok(()),
+            Begun::Later(mechanism, key) => session.sign_init(&mechanism, key).map_err(rv),
+        }
+    }
+
+    /// Signs what was begun.
+    pub(crate) fn sign(&self, session: &Session, begun: &Begun, data: &[u8]) -> Result<Vec<u8>, SignFault> {
+        match (begun, self.table) {
+            (Begun::Later(mechanism, key), _) => session.sign(mechanism, *key, data).map_err(|error| SignFault {
+                is_unsigned: matches!(error, Error::Pkcs11(_, Function::SignInit)),
+                rv: rv(error),
+            }),
+            (Begun::InTable, Some((_, sign))) => {
+                sign_in_table(sign, session, data).map_err(|rv| SignFault { rv, is_unsigned: false })
+            }
+            (Begun::InTable, None) => Err(SignFault { rv: RvError::OperationNotInitialized, is_unsigned: true }),
+        }
+    }
+}
+
+/// `C_Sign` into a buffer that holds any signature. An error says nothing about whether the token signed.
+fn sign_in_table(sign: Sign, session: &Session, data: &[u8]) -> Result<Vec<u8>, RvError> {
+    let mut out = vec![0_u8; SIGNATURE_MAX];
+    let mut out_len = out.len() as CK_ULONG;
+    // SAFETY: PKCS#11 takes `*mut` for input it does not write to. `out` has `out_len` bytes, and the module says in
+    // `out_len` how many it wrote. `Session` is not Sync: no other thread is in this session.
+    let rv = unsafe {
+        sign(session.handle(), data.as_ptr().cast_mut(), data.len() as CK_ULONG, out.as_mut_ptr(), &mut out_len)
+    };
+    result(rv)?;
+    out.truncate(out_len as usize);
+    Ok(out)
+}
+
+/// The module's table of functions, as it answers now.
+fn table(library: &cryptoki_sys::Pkcs11) -> Result<*const CK_FUNCTION_LIST, String> {
+    let mut list = ptr::null_mut();
+    // SAFETY: C_GetFunctionList may be called at any time, before C_Initialize too (PKCS#11 3.1 section 5.4.4), and
+    // writes one pointer, for which `list` has room.
+    match unsafe { library.C_GetFunctionList(&mut list) } {
+        CKR_OK => Ok(list),
+        rv => Err(format!("C_GetFunctionList answered {rv:#x}")),
+    }
+}
+
+/// The mechanisms of ours, as cryptoki calls them.
+fn named(mechanism: MechanismType) -> Option<Mechanism<'static>> {
+    match mechanism {
+        MechanismType::ECDSA => Some(Mechanism::Ecdsa),
+        MechanismType::ECDSA_SHA256 => Some(Mechanism::EcdsaSha256),
+        MechanismType::ECDSA_SHA384 => Some(Mechanism::EcdsaSha384),
+        MechanismType::RSA_PKCS => Some(Mechanism::RsaPkcs),
+        MechanismType::SHA256_RSA_PKCS => Some(Mechanism::Sha256RsaPkcs),
+        MechanismType::EDDSA => Some(Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure))),
+        _ => None,
+    }
+}
+
+/// What the module answered; where cryptoki did not get as far, a general error stands for it.
+fn rv(error: Error) -> RvError {
+    match error {
+        Error::Pkcs11(rv, _) => rv,
+        _ => RvError::GeneralError,
     }
 }
 

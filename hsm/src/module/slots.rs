@@ -3,6 +3,7 @@
 use cryptoki::context::Pkcs11;
 use cryptoki::slot::{Slot, TokenInfo};
 
+use super::fault::says;
 use crate::config::Wanted;
 
 /// A token and the slot it is in now.
@@ -36,7 +37,7 @@ pub(crate) fn find(context: &Pkcs11, wanted: &Wanted) -> Result<Place, String> {
 
 /// Every initialised token. A slot that does not answer is passed over: it may be that of another, absent token.
 pub(crate) fn tokens(context: &Pkcs11) -> Result<Vec<Place>, String> {
-    let slots = context.get_slots_with_token().map_err(|e| e.to_string())?;
+    let slots = context.get_slots_with_token().map_err(|e| says(&e))?;
     let place = |slot| context.get_token_info(slot).ok().map(|info| Place { slot, info });
     Ok(slots.into_iter().filter_map(place).filter(|p| p.info.token_initialized()).collect())
 }

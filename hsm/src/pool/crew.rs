@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::pace::Pace;
 use super::worker::Job;
 use crate::heal::Shared;
 use crate::module::ending;
@@ -22,6 +23,7 @@ const JOIN_PAUSE: Duration = Duration::from_millis(1);
 pub(super) struct Crew {
     pub(super) shared: Arc<Shared>,
     pub(super) jobs: Sender<Job>,
+    pub(super) pace: Pace,
     /// Disconnected once every session thread has ended.
     pub(super) all_home: Receiver<()>,
     /// The session threads and the healer.

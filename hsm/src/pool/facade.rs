@@ -4,11 +4,12 @@
 //! answered at once; whoever waits, for a session or for a turn, waits with a bound.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::crew::Crew;
 use super::describe::{TokenDescription, describe};
 use super::errand::Again;
+use super::pace::SigningTimes;
 use crate::custody::{Algorithm, Intent, Key, KeyKind, SignError, Signature};
 use crate::error::HsmError;
 use crate::heal::Health;
@@ -40,7 +41,13 @@ impl Pool {
     ///
     /// The intent is consumed whatever comes of it; a retry is a new intent. `Unknown` means that a signature may exist.
     pub async fn sign(&self, intent: Intent) -> Result<Signature, SignError> {
-        self.crew.sign(intent).await
+        let began = Instant::now();
+        let outcome = self.crew.sign(intent).await;
+        match &outcome {
+            Ok(_) => self.crew.pace.signed(began.elapsed()),
+            Err(_) => self.crew.pace.failed(),
+        }
+        outcome
     }
 
     /// For benches: signs one intent after the other on one session's thread, each verified; answers how many were signed.
@@ -172,6 +179,16 @@ impl Pool {
         self.crew
             .make(Again::Once, self.crew.deadline(), |inside, turn, desk| making::self_test(inside, turn, desk))
             .await
+    }
+
+    /// Whether the token would sign now; nothing is signed.
+    pub async fn probe(&self) -> Result<(), HsmError> {
+        self.crew.probe().await
+    }
+
+    /// How long signatures took so far, and how many wait now.
+    pub fn signing_times(&self) -> SigningTimes {
+        self.crew.pace.times(self.crew.jobs.len())
     }
 
     /// How the token is now.

@@ -7,11 +7,15 @@
 
 mod worker;
 
+mod pace;
+
 mod crew;
 mod errand;
 mod signing;
 
 mod describe;
+mod probe;
+
 mod facade;
 
 mod open;
@@ -19,3 +23,4 @@ mod open;
 pub use describe::TokenDescription;
 pub use facade::Pool;
 pub use open::open;
+pub use pace::SigningTimes;

@@ -8,6 +8,7 @@ use crossbeam_channel::bounded;
 
 use super::crew::Crew;
 use super::facade::Pool;
+use super::pace::Pace;
 use super::worker::{self, Seat};
 use crate::config::TokenConfig;
 use crate::custody::Mint;
@@ -39,7 +40,10 @@ pub fn open(config: TokenConfig) -> Result<(Pool, Mint), HsmError> {
     let healer = shared.clone();
     threads.push(spawn("hsm-healer".into(), move || healer::run(&healer))?);
     let mint = Mint::of(shared.home);
-    Ok((Pool { crew: Arc::new(Crew { shared, jobs, all_home, threads: Mutex::new(threads) }) }, mint))
+    Ok((
+        Pool { crew: Arc::new(Crew { shared, jobs, pace: Pace::default(), all_home, threads: Mutex::new(threads) }) },
+        mint,
+    ))
 }
 
 /// The sessions of the threads, opened here so that a wrong PIN or a token that is full is an answer of `open`.

@@ -14,7 +14,7 @@ use crate::custody::{Intent, NotSigned, SignError, Signature, verify_bare};
 use crate::error::HsmError;
 use crate::heal::{RETRY_AFTER_HEALING_SECS, Shared};
 use crate::keys::objects::signing_handle;
-use crate::module::{Fault, Inside, Sought, Turn};
+use crate::module::{self, Fault, Inside, Sought, Turn};
 use crate::session::{Desk, Era, x509_form};
 
 /// What a session thread is asked to do.
@@ -197,7 +197,7 @@ pub(super) fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
                     return;
                 }
                 Begun::Not(error) => Err(error),
-                Begun::UnderWay(input) => finish(shared, seat, &inside, &intent, &input),
+                Begun::UnderWay(input, begun) => finish(shared, seat, &inside, &intent, (&begun, &input)),
             }
         }
         _ if !claim.take() => return,
@@ -222,7 +222,7 @@ fn away(shared: &Shared, operation: u64) -> SignError {
 /// How far a signature came before the token was shown its message.
 enum Begun<'a> {
     /// To `C_SignInit`, and the claim is ours.
-    UnderWay(Cow<'a, [u8]>),
+    UnderWay(Cow<'a, [u8]>, module::Begun),
     /// Not at all, and the claim is ours.
     Not(SignError),
     /// Not at all: the desk does not know the key yet.
@@ -243,7 +243,7 @@ fn begin<'a>(
     claim: &Claim,
 ) -> Begun<'a> {
     let (operation, key) = (intent.operation(), intent.key());
-    let mut ours = false;
+    let (mut ours, mut needs_turn) = (false, false);
     let begun = at_desk(shared, seat, inside, true, &mut |inside: &Inside<'_>, desk: &mut Desk| {
         let recipe = desk
             .mechanisms
@@ -253,20 +253,25 @@ fn begin<'a>(
         let handle = match signing_handle(desk, turn, key)? {
             Sought::Found(handle) => handle,
             Sought::Absent => return Err(Fault::Lost("the token does not show the key".into())),
-            Sought::Unseen => return Ok(None),
+            Sought::Unseen => {
+                needs_turn = true;
+                return Ok(None);
+            }
         };
         ours = ours || claim.take();
-        if ours {
-            let begun = inside.raw.sign_init(&desk.session, recipe.code(), handle);
-            begun.map_err(|rv| Fault::from_rv(rv, "C_SignInit"))?;
+        if !ours {
+            return Ok(None);
         }
-        Ok(Some(input))
+        let begun = inside.raw.begin(&desk.session, recipe.mechanism(), handle);
+        Ok(Some((input, begun.map_err(|rv| Fault::from_rv(rv, "C_SignInit"))?)))
     });
     let refused = |why: String| Begun::Not(SignError::Refused(NotSigned::testify(operation, why)));
     match begun {
-        Ok(None) => Begun::NeedsTurn,
+        Ok(None) if needs_turn => Begun::NeedsTurn,
         _ if !ours && !claim.take() => Begun::TakenBack,
-        Ok(Some(input)) => Begun::UnderWay(input),
+        Ok(Some((input, begun))) => Begun::UnderWay(input, begun),
+        // The claim is the caller's: it was there before.
+        Ok(None) => Begun::TakenBack,
         Err(Fault::Refused(why)) => refused(why),
         Err(Fault::Answer(error)) => refused(error.to_string()),
         Err(Fault::Locked(why)) => {
@@ -287,25 +292,30 @@ fn finish(
     seat: &mut Seat,
     inside: &Inside<'_>,
     intent: &Intent,
-    input: &[u8],
+    (begun, input): (&module::Begun, &[u8]),
 ) -> Result<Vec<u8>, SignError> {
     let (operation, key) = (intent.operation(), intent.key());
     let unknown = |why: String| SignError::Unknown { operation, why };
     let Some(desk) = &seat.desk else {
         return Err(SignError::Refused(NotSigned::testify(operation, "its session was given up".into())));
     };
-    let raw = match inside.raw.sign(&desk.session, input) {
+    let raw = match inside.raw.sign(&desk.session, begun, input) {
         Ok(raw) => raw,
-        Err(rv) => {
+        Err(met) => {
             seat.leave(inside);
-            let fault = Fault::from_rv(rv, "C_Sign");
+            let fault = Fault::from_rv(met.rv, met.function());
             if let Fault::Lost(why) = &fault {
                 shared.standing.trouble(why);
             }
-            return Err(unknown(match fault {
+            let why = match fault {
+                Fault::Lost(_) if met.is_unsigned => return Err(away(shared, operation)),
                 Fault::Lost(why) | Fault::Refused(why) | Fault::Locked(why) => why,
                 Fault::Answer(error) => error.to_string(),
-            }));
+            };
+            return Err(match met.is_unsigned {
+                true => SignError::Refused(NotSigned::testify(operation, why)),
+                false => unknown(why),
+            });
         }
     };
     // Verified before anyone sees it. A wrong one was made all the same, by a fault in the token or by another key than the

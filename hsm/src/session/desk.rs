@@ -12,7 +12,7 @@ use super::mechanisms::Mechanisms;
 use crate::config::{PinSource, Wanted};
 use crate::custody::Key;
 use crate::module::slots::{self, Place};
-use crate::module::{Fault, Inside, Module, name, pin_refused};
+use crate::module::{Fault, Inside, Module, answered, pin_refused};
 
 /// A session at work.
 pub(crate) struct Desk {
@@ -99,7 +99,7 @@ fn login(module: &Module, session: &Session, serial: &str, pin: &PinSource) -> R
     match session.login(UserType::User, Some(&pin)) {
         Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
         Err(Error::Pkcs11(rv, _)) if pin_refused(rv) => {
-            let why = format!("C_Login answered {}", name(rv));
+            let why = answered("C_Login", rv);
             module.remember_refusal(serial, &why);
             Err(Fault::Locked(why))
         }

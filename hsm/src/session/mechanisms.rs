@@ -9,7 +9,6 @@ use cryptoki::context::Pkcs11;
 use cryptoki::error::Error;
 use cryptoki::mechanism::MechanismType;
 use cryptoki::slot::Slot;
-use cryptoki_sys::CK_MECHANISM_TYPE;
 use ring::digest::{SHA256, SHA384, digest};
 
 use crate::custody::Message;
@@ -80,10 +79,6 @@ impl Recipe {
         match self {
             Recipe::Raw(mechanism) | Recipe::Hashing(mechanism) => mechanism,
         }
-    }
-
-    pub(crate) fn code(self) -> CK_MECHANISM_TYPE {
-        *self.mechanism()
     }
 
     /// The bytes that `C_Sign` is given, or why there are none.

@@ -22,6 +22,18 @@ impl Validity {
         let due = self.renew_at(serial);
         due.plus_secs(self.not_after().since(due) / 4)
     }
+
+    /// The hour from which on somebody should look at a certificate that has no successor: one that nobody renews, at two thirds
+    /// of its life; one that somebody is said to renew, once the latest of its due seconds is a quarter of the rest of its life
+    /// ago. None where its whole life leaves nobody the time to act: then there is only that it ended.
+    pub fn look_at(&self, renewed: bool) -> Option<Timestamp> {
+        let secs = self.secs();
+        let due = self.not_before().plus_secs(secs / 3 * 2 + secs % 3 * 2 / 3);
+        let latest = due.plus_secs(secs / JITTER_PART);
+        let look = if renewed { latest.plus_secs(self.not_after().since(latest) / 4) } else { due };
+        let on_the_hour = look.unix().div_euclid(HOUR_SECS) + i64::from(look.unix().rem_euclid(HOUR_SECS) > 0);
+        (secs >= LOOKED_AT_SECS_MIN).then(|| Timestamp::from_unix(on_the_hour * HOUR_SECS))
+    }
 }
 
 /// A number from `-span` to `span`.
@@ -34,6 +46,9 @@ fn jitter(serial: &[u8], span: i64) -> i64 {
 
 /// A twentieth to either side.
 const JITTER_PART: i64 = 20;
+const HOUR_SECS: i64 = 3_600;
+/// The shortest life at which people are asked to act before its end.
+const LOOKED_AT_SECS_MIN: i64 = 24 * HOUR_SECS;
 
 #[cfg(test)]
 mod tests {
@@ -70,7 +85,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn somebody_looks_when_a_renewal_should_be_there_and_not_at_what_is_over_within_a_day() {
+        let life = |days: i64| Validity::starting(start(), days * DAY_SECS);
+        let days = |at: Option<Timestamp>| at.map(|at| at.since(start()) as f64 / DAY_SECS as f64);
+        assert_eq!(days(life(90).look_at(false)), Some(60.0));
+        // Sixty days, four and a half of jitter, a quarter of the rest.
+        assert!(days(life(90).look_at(true)).is_some_and(|day| (70.8..71.0).contains(&day)));
+        assert_eq!(Validity::starting(start(), DAY_SECS - 1).look_at(false), None);
+        for days in [1, 2, 47, 400] {
+            for renewed in [false, true] {
+                let look = life(days).look_at(renewed).unwrap();
+                assert!(look.unix() % 3_600 == 0 && look <= life(days).not_after(), "{days} {renewed}");
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn nobody_looks_before_a_renewal_may_be_overdue_by_less_than_an_hour(
+            secs in DAY_SECS..(400 * DAY_SECS), serial in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let validity = Validity::starting(start(), secs);
+            prop_assert!(validity.look_at(true).unwrap() >= validity.overdue_at(&serial));
+        }
+
         #[test]
         fn due_lies_within_five_percent_of_two_thirds_and_before_overdue_and_the_end(
             secs in 1i64..(400 * DAY_SECS), serial in prop::collection::vec(any::<u8>(), 0..20),

@@ -5,7 +5,7 @@ use super::look::{Taken, altered, refused, settled};
 use crate::error::StoreError;
 use crate::leaf::Event;
 use crate::queries;
-use crate::record::{RecordFilter, StoredRecord};
+use crate::record::{RecordFilter, SETTING, StoredRecord};
 use crate::row::row_digest;
 use crate::schema::RECORD;
 use crate::sql::{Cell, Row, Sql};
@@ -75,9 +75,23 @@ pub(crate) fn records(
 
 /// The operator's word that a leaf stands for, of whatever age; none where it is another leaf.
 pub(crate) fn word(node: &Node, sql: &mut dyn Sql, index: u64) -> Result<Option<Word>, StoreError> {
+    Ok(version(node, sql, index, Word::is)?.and_then(Word::of))
+}
+
+/// What an operator put into force, as a leaf stands for it, of whatever age; none where it is another leaf.
+pub(crate) fn setting(node: &Node, sql: &mut dyn Sql, index: u64) -> Result<Option<StoredRecord>, StoreError> {
+    version(node, sql, index, |kind| kind == SETTING)
+}
+
+fn version(
+    node: &Node,
+    sql: &mut dyn Sql,
+    index: u64,
+    is_one: impl Fn(&str) -> bool,
+) -> Result<Option<StoredRecord>, StoreError> {
     let place = || format!("record leaf={index}");
     let leaf = match proved_leaf(node, sql, index)? {
-        Ok(leaf) if leaf.event == Event::Record && Word::is(&leaf.kind) => leaf,
+        Ok(leaf) if leaf.event == Event::Record && is_one(&leaf.kind) => leaf,
         Ok(_) => return Ok(None),
         Err(why) => return Err(refused(node, &place(), &why)),
     };
@@ -87,7 +101,7 @@ pub(crate) fn word(node: &Node, sql: &mut dyn Sql, index: u64) -> Result<Option<
     if leaf.row != Some(hex::encode(record_digest(&row))) {
         return Err(refused(node, &place(), "the row is not the one its leaf stands for"));
     }
-    Ok(Word::of(queries::record_of(Row::new(row))?))
+    queries::record_of(Row::new(row)).map(Some)
 }
 
 fn judge_record(

@@ -1,10 +1,15 @@
 //! Credentials found by what they say. What is found answers the question, or it is an alarm.
 
+use std::collections::BTreeSet;
+
+use policy::SerialText;
+
 use super::attested::Attested;
 use super::credentials::credential;
 use super::look::{RETRY_AFTER_SECS, refused};
 use super::lost;
 use crate::credential::{Credential, Filter};
+use crate::entry::Kind;
 use crate::error::StoreError;
 use crate::queries;
 use crate::sql::Sql;
@@ -29,6 +34,33 @@ pub(crate) fn by_serial(
             Err(refused(node, &place(operation), &says))
         }
     }
+}
+
+/// What a text may mean, up to `most`: each is what it says itself. One that the indexes leave out is not noticed, so that a
+/// beginning is for people, who are told the whole serial.
+pub(crate) fn by_text(
+    node: &Node,
+    sql: &mut dyn Sql,
+    text: &SerialText,
+    most: usize,
+) -> Result<Vec<Attested<Credential>>, StoreError> {
+    let mut operations = BTreeSet::new();
+    for beginning in text.beginnings() {
+        operations.extend(queries::operations_of_beginning(sql, beginning, most)?);
+    }
+    if let Some(number) = text.ssh() {
+        operations.extend(queries::operations_of_ssh(sql, number, most)?);
+    }
+    let mut meant = Vec::new();
+    for operation in operations.into_iter().take(most) {
+        let found = there(node, sql, operation)?;
+        let is_ssh = matches!(found.kind, Kind::SshUser | Kind::SshHost);
+        if !text.means(&found.serial, is_ssh) {
+            return Err(refused(node, &place(operation), "it was found by a serial that is not its own"));
+        }
+        meant.push(found);
+    }
+    Ok(meant)
 }
 
 /// Credentials that match by what they are themselves, in the order of the list. One that the list leaves out is not noticed:

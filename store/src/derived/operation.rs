@@ -3,7 +3,7 @@
 use policy::{Timestamp, Validity};
 
 use super::wrong::{CARD, OPEN, RENEWAL, Wrong, text_of};
-use crate::projection::{Card, Labels, Pile};
+use crate::projection::{Card, Facts, Labels, Pile};
 use crate::sql::{Cell, Row};
 
 /// An operation with everything the projections say of it.
@@ -20,8 +20,9 @@ pub(crate) struct Operation {
 
 /// Its statement, up to which operations.
 pub(super) const OPERATION: &str = "SELECT i.op, i.kind, i.profile, i.issuer, i.owner, i.serial, i.not_before, i.not_after, i.details, \
-    c.leaf, c.outcome, r.leaf, k.op, k.place, k.pile, k.not_after, o.op, o.place, o.not_after, o.due, o.renews, \
-    w.op, w.due, w.not_after \
+    i.actor, i.proof, i.subject, i.names, \
+    c.leaf, c.outcome, r.leaf, k.op, k.place, k.pile, k.not_after, k.look, k.family, \
+    o.op, o.place, o.not_after, o.due, o.renews, o.family, w.op, w.due, w.not_after \
     FROM intent i LEFT JOIN conclusion c ON c.op = i.op LEFT JOIN revocation r ON r.op = i.op \
     LEFT JOIN card k ON k.op = i.op LEFT JOIN open o ON o.op = i.op LEFT JOIN renewal w ON w.op = i.op";
 
@@ -45,6 +46,7 @@ impl Operation {
             .zip(number(7))
             .and_then(|(from, to)| Validity::new(Timestamp::from_unix(from), Timestamp::from_unix(to)).ok());
         let details = serde_json::from_str(text(8)).unwrap_or_default();
+        let names: Vec<String> = serde_json::from_str(text(12)).unwrap_or_default();
         let rest = |key: usize, columns: usize| {
             let row = cells.get(key + 1..=key + columns)?;
             (cell(key) != Cell::Null).then(|| row.to_vec())
@@ -52,20 +54,36 @@ impl Operation {
         Operation {
             op: number(0).unwrap_or(-1),
             labels: [cell(1), cell(2), cell(3), cell(4)],
-            card: Card::new(labels, &serial, validity, &details),
-            outcome: cells.get(10).filter(|outcome| **outcome != Cell::Null).map(|outcome| text_of(outcome).to_owned()),
-            concluded: number(9),
-            revoked: cell(11) != Cell::Null,
-            there: [rest(12, 3), rest(16, 4), rest(21, 2)],
+            card: Card::new(&Facts {
+                labels,
+                actor: text(9),
+                proof: text(10),
+                serial: &serial,
+                subject: text(11),
+                names: &names,
+                validity,
+                details: &details,
+            }),
+            concluded: number(13),
+            outcome: cells.get(14).filter(|outcome| **outcome != Cell::Null).map(|outcome| text_of(outcome).to_owned()),
+            revoked: cell(15) != Cell::Null,
+            there: [rest(16, 5), rest(22, 5), rest(28, 2)],
         }
     }
 
-    pub fn pile(&self) -> Pile {
+    /// `replaced`: whether a later one of its family is signed and not revoked.
+    pub fn pile(&self, replaced: bool) -> Pile {
         match (self.revoked, self.outcome.as_deref()) {
             (true, _) => Pile::Revoked,
             (false, Some("failed")) => Pile::Failed,
+            (false, Some("issued")) if replaced => Pile::Replaced,
             (false, _) => Pile::Live,
         }
+    }
+
+    /// Its family, where it is one that may have replaced others of it.
+    pub fn heads(&self) -> Option<i64> {
+        self.card.family.filter(|_| self.is_issued() && !self.revoked)
     }
 
     pub fn is_issued(&self) -> bool {
@@ -73,14 +91,15 @@ impl Operation {
     }
 
     /// The rows of it that are not what the register's rows derive. `succeeded`: whether a later conclusion says that it renews this
-    /// one; where that is not known, whether it is due is not judged.
-    pub fn wrong(&self, succeeded: Option<bool>) -> Vec<Wrong> {
+    /// one; where that is not known, whether it is due is not judged. `replaced`: as for [`Operation::pile`].
+    pub fn wrong(&self, succeeded: Option<bool>, replaced: bool) -> Vec<Wrong> {
         let number = |n: Option<i64>| n.map_or(Cell::Null, Cell::Int);
-        let Card { place, renew: _, not_after, due, renews } = &self.card;
-        let card = vec![Cell::Int(*place), Cell::Int(self.pile().number()), number(*not_after)];
+        let Card { place, renewer: _, not_after, look, family, due, renews } = &self.card;
+        let pile = Cell::Int(self.pile(replaced).number());
+        let card = vec![Cell::Int(*place), pile, number(*not_after), number(*look), number(*family)];
         let is_open = self.outcome.is_none() && !self.revoked;
         let renews = renews.clone().map_or(Cell::Null, Cell::Blob);
-        let open = is_open.then(|| vec![Cell::Int(*place), number(*not_after), number(*due), renews]);
+        let open = is_open.then(|| vec![Cell::Int(*place), number(*not_after), number(*due), renews, number(*family)]);
         let may_be_due = due.is_some() && self.is_issued() && !self.revoked;
         let [_, _, there] = &self.there;
         let is_due = may_be_due && !succeeded.unwrap_or(there.is_none());

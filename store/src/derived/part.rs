@@ -1,5 +1,6 @@
 //! Those of the operations of a few leaves, which a running node holds against its fold.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use policy::Timestamp;
@@ -8,7 +9,7 @@ use super::operation::{OPERATION, Operation};
 use super::wrong::{CARD, OPEN, RENEWAL, Wrong, strays};
 use crate::entry::Renews;
 use crate::error::StoreError;
-use crate::sql::{Sql, Value};
+use crate::sql::{Cell, Sql, Value};
 use crate::truth::{Fold, Node};
 
 /// What is wrong of `card`, `open` and `renewal`: by the rows of one moment, and by what a fold that is newer knows of successors.
@@ -16,9 +17,11 @@ pub(crate) fn part(node: &Node, sql: &mut dyn Sql, range: &Range<u64>) -> Result
     let mut wrong = Vec::new();
     let text = format!("{OPERATION} WHERE i.op >= $1 AND i.op < $2 ORDER BY i.op");
     let rows = sql.query(&text, &[Value::index(range.start), Value::index(range.end)])?;
+    let replaced = replaced(sql, range)?;
     node.follow(sql, false)?;
     for operation in rows.into_iter().map(Operation::read) {
-        wrong.extend(operation.wrong(node.fold(|fold, _| succeeded(fold, &operation))));
+        let succeeded = node.fold(|fold, _| succeeded(fold, &operation));
+        wrong.extend(operation.wrong(succeeded, replaced.contains(&operation.op)));
     }
     let ends = |index: u64| i64::try_from(index).unwrap_or(i64::MAX).saturating_sub(1);
     for of in [&CARD, &OPEN, &RENEWAL] {
@@ -29,6 +32,19 @@ pub(crate) fn part(node: &Node, sql: &mut dyn Sql, range: &Range<u64>) -> Result
         }
     }
     Ok(wrong)
+}
+
+/// Those of a range of whose family a later one is live: by the cards, each of which the audit holds against its rows in its turn.
+fn replaced(sql: &mut dyn Sql, range: &Range<u64>) -> Result<HashSet<i64>, StoreError> {
+    let text = "SELECT c.op, (SELECT n.op FROM card n LEFT JOIN open o ON o.op = n.op WHERE n.family = c.family AND n.pile = 0 \
+        AND n.op > c.op AND o.op IS NULL ORDER BY n.op LIMIT 1) FROM card c WHERE c.op >= $1 AND c.op < $2 ORDER BY c.op";
+    let mut replaced = HashSet::new();
+    for row in sql.query(text, &[Value::index(range.start), Value::index(range.end)])? {
+        if let [Cell::Int(op), Cell::Int(_)] = &row.cells()[..] {
+            replaced.insert(*op);
+        }
+    }
+    Ok(replaced)
 }
 
 /// Whether a later conclusion says that it renews this one, where the fold knows.

@@ -1,15 +1,16 @@
 //! All of them, derived again from the rows of the register: no less, no more, nothing else.
 //!
 //! In pages, the newest operation first, so that a successor is seen before what it renewed. What memory grows with is places
-//! and hours, and one bit an operation. Records are not of these: who knows their present versions looks at `present`.
+//! and hours, one bit an operation, and a number a family. Records are not of these: who knows their present versions looks at `present`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::operation::{OPERATION, Operation};
 use super::wrong::{CARD, EXPIRING, OPEN, PLACE, RENEWAL, Wrong, strays, text_of};
 use super::{PAGE, Sink};
 use crate::error::StoreError;
 use crate::projection::{self, Pile};
+use crate::renewer::Renewer;
 use crate::sql::{Cell, Sql, Value};
 
 /// Serials asked for at once.
@@ -34,7 +35,9 @@ pub(crate) fn operations(sql: &mut dyn Sql, sink: &mut Sink<'_>) -> Result<(), S
 struct Derived {
     /// Labels, and how many are intended, issued, failed, revoked.
     places: BTreeMap<i64, PlaceRow>,
-    hours: BTreeMap<(String, i64), (i64, i64)>,
+    hours: BTreeMap<(String, i64, i64), [i64; 4]>,
+    /// Families of which a signed one that is not revoked was seen: the newest.
+    heads: HashSet<i64>,
     /// One bit an operation: a later conclusion says that it renews this one.
     succeeded: Vec<u64>,
 }
@@ -53,8 +56,9 @@ impl Derived {
             self.successions(sql, &page)?;
             let mut wrong = Vec::new();
             for operation in &page {
-                self.count(operation);
-                wrong.extend(operation.wrong(Some(self.has_successor(operation.op))));
+                let replaced = operation.heads().is_some_and(|family| !self.heads.insert(family));
+                self.count(operation, replaced);
+                wrong.extend(operation.wrong(Some(self.has_successor(operation.op)), replaced));
             }
             sink(sql, wrong)?;
         }
@@ -103,18 +107,19 @@ impl Derived {
         bit_of(op).is_some_and(|(word, bit)| self.succeeded.get(word).is_some_and(|word| word & bit != 0))
     }
 
-    fn count(&mut self, operation: &Operation) {
-        let pile = operation.pile();
+    fn count(&mut self, operation: &Operation, replaced: bool) {
+        let pile = operation.pile(replaced);
         let counter = match (pile, operation.is_issued()) {
             (Pile::Live, false) => 0,
             (Pile::Live, true) => 1,
             (Pile::Failed, _) => 2,
             (Pile::Revoked, _) => 3,
+            (Pile::Replaced, _) => 4,
         };
         let card = &operation.card;
         let fresh = || {
             let labels = operation.labels.iter().cloned();
-            (labels.chain([Cell::Int(card.renew.into())]).collect(), [0; 4])
+            (labels.chain([Cell::Int(card.renewer.number())]).collect(), [0; 5])
         };
         let (_, counters) = self.places.entry(card.place).or_insert_with(fresh);
         if let Some(counter) = counters.get_mut(counter) {
@@ -122,11 +127,14 @@ impl Derived {
         }
         let [kind, _, _, owner] = &operation.labels;
         let Some(not_after) = card.not_after.filter(|_| projection::is_certificate(text_of(kind))) else { return };
+        if pile != Pile::Live {
+            return;
+        }
+        let class = projection::class(text_of(kind));
         for owner in [text_of(owner), ""].into_iter().skip(usize::from(*owner == Cell::Null)) {
-            let (live, renewed) = self.hours.entry((owner.to_owned(), projection::hour(not_after))).or_default();
-            if pile == Pile::Live {
-                *live += 1;
-                *renewed += i64::from(card.renew);
+            for (hour, counts) in projection::hours(not_after, card.look, card.renewer != Renewer::Nobody) {
+                let hours = self.hours.entry((owner.to_owned(), class, hour)).or_default();
+                hours.iter_mut().zip(counts).for_each(|(hour, count)| *hour += count);
             }
         }
     }
@@ -147,19 +155,22 @@ impl Derived {
     }
 
     fn hours(mut self, sql: &mut dyn Sql, sink: &mut Sink<'_>) -> Result<(), StoreError> {
-        let text = "SELECT owner, hour, live, renewed FROM expiring WHERE (owner, hour) > ($1, $2) \
-            ORDER BY owner, hour LIMIT $3";
-        let hour_row = |(live, renewed)| vec![Cell::Int(live), Cell::Int(renewed)];
-        let (mut owner, mut hour) = (String::new(), i64::MIN);
+        let text = "SELECT owner, class, hour, live, renewed, looked, look FROM expiring \
+            WHERE (owner, class, hour) > ($1, $2, $3) ORDER BY owner, class, hour LIMIT $4";
+        let hour_row = |hours: [i64; 4]| hours.map(Cell::Int).to_vec();
+        let (mut owner, mut class, mut hour) = (String::new(), i64::MIN, i64::MIN);
         loop {
-            let rows = sql.query(text, &[Value::Text(&owner), Value::Int(hour), Value::Int(PAGE)])?;
+            let after = [Value::Text(&owner), Value::Int(class), Value::Int(hour), Value::Int(PAGE)];
+            let rows = sql.query(text, &after)?;
             let (count, mut wrong) = (rows.len(), Vec::new());
             for row in rows {
                 let cells = row.cells();
-                let [there_owner, Cell::Int(there_hour), there @ ..] = &cells[..] else { continue };
-                (owner, hour) = (text_of(there_owner).to_owned(), *there_hour);
-                let expected = self.hours.remove(&(owner.clone(), hour)).map(hour_row);
-                let key = vec![there_owner.clone(), Cell::Int(hour)];
+                let [there_owner, Cell::Int(there_class), Cell::Int(there_hour), there @ ..] = &cells[..] else {
+                    continue;
+                };
+                (owner, class, hour) = (text_of(there_owner).to_owned(), *there_class, *there_hour);
+                let expected = self.hours.remove(&(owner.clone(), class, hour)).map(hour_row);
+                let key = vec![there_owner.clone(), Cell::Int(class), Cell::Int(hour)];
                 wrong.extend(Wrong::unless_same(&EXPIRING, key, Some(there.to_vec()), expected));
             }
             sink(sql, wrong)?;
@@ -167,8 +178,9 @@ impl Derived {
                 break;
             }
         }
-        let missing = self.hours.into_iter().filter_map(|((owner, hour), there)| {
-            Wrong::unless_same(&EXPIRING, vec![Cell::Text(owner), Cell::Int(hour)], None, Some(hour_row(there)))
+        let missing = self.hours.into_iter().filter_map(|((owner, class, hour), there)| {
+            let key = vec![Cell::Text(owner), Cell::Int(class), Cell::Int(hour)];
+            Wrong::unless_same(&EXPIRING, key, None, Some(hour_row(there)))
         });
         let missing = missing.collect();
         sink(sql, missing)
@@ -176,7 +188,7 @@ impl Derived {
 }
 
 /// A place's labels and counters.
-type PlaceRow = (Vec<Cell>, [i64; 4]);
+type PlaceRow = (Vec<Cell>, [i64; 5]);
 
 fn place_row((labels, counters): PlaceRow) -> Vec<Cell> {
     labels.into_iter().chain(counters.map(Cell::Int)).collect()

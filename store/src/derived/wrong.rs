@@ -26,14 +26,14 @@ macro_rules! projection {
     };
 }
 
-projection!(CARD, "card", "op"; "place", "pile", "not_after");
-projection!(OPEN, "open", "op"; "place", "not_after", "due", "renews");
+projection!(CARD, "card", "op"; "place", "pile", "not_after", "look", "family");
+projection!(OPEN, "open", "op"; "place", "not_after", "due", "renews", "family");
 projection!(RENEWAL, "renewal", "op"; "due", "not_after");
-projection!(EXPIRING, "expiring", "owner", "hour"; "live", "renewed");
+projection!(EXPIRING, "expiring", "owner", "class", "hour"; "live", "renewed", "looked", "look");
 projection!(PRESENT, "present", "kind", "id"; "leaf", "owner", "lookup");
 projection!(
     PLACE, "place", "id";
-    "kind", "profile", "issuer", "owner", "renew", "intended", "issued", "failed", "revoked"
+    "kind", "profile", "issuer", "owner", "renewer", "intended", "issued", "failed", "revoked", "replaced"
 );
 
 impl Projection {

@@ -1,23 +1,24 @@
 //! How many there are, from counters alone.
 
-use policy::Timestamp;
-
 use super::log::head;
 use super::places::Wanted;
-use crate::credential::{Counts, ExpiringHour, Filter, State};
+use crate::credential::{Counts, Filter, State};
 use crate::error::StoreError;
-use crate::projection;
-use crate::sql::{Sql, Value};
+use crate::sql::Sql;
 
 /// Credentials by state; a filter by what a place has in common.
 fn states(sql: &mut dyn Sql, wanted: &Wanted<'_>) -> Result<Counts, StoreError> {
-    let text = format!("SELECT p.intended, p.issued, p.failed, p.revoked FROM place p WHERE {}", Wanted::CONDITION);
+    let text = format!(
+        "SELECT p.intended, p.issued, p.failed, p.revoked, p.replaced FROM place p WHERE {}",
+        Wanted::CONDITION
+    );
     let mut counts = Counts::default();
     for mut row in sql.query(&text, &wanted.params())? {
         counts.intended += row.index()?;
         counts.issued += row.index()?;
         counts.failed += row.index()?;
         counts.revoked += row.index()?;
+        counts.replaced += row.index()?;
     }
     Ok(counts)
 }
@@ -31,32 +32,28 @@ pub(crate) fn count(sql: &mut dyn Sql, filter: &Filter) -> Result<u64, StoreErro
         || filter.key_hash.is_some()
         || filter.not_after_before.is_some()
         || filter.not_after_after.is_some()
+        || filter.look_before.is_some()
+        || filter.look_after.is_some()
+        || filter.text.is_some()
+        || filter.serial.is_some()
     {
-        return Err(StoreError::Invalid("only kinds, owners, profiles, issuers and states are counted".into()));
+        return Err(StoreError::Invalid(
+            "only kinds, owners, profiles, issuers, renewers and states are counted".into(),
+        ));
     }
     let counts = states(sql, &Wanted::of(filter))?;
+    let issued = match filter.replaced {
+        None => counts.issued + counts.replaced,
+        Some(true) => counts.replaced,
+        Some(false) => counts.issued,
+    };
+    let others = |count| if filter.replaced == Some(true) { 0 } else { count };
+    let [intended, failed, revoked] = [counts.intended, counts.failed, counts.revoked].map(others);
     Ok(match filter.state {
-        None => counts.intended + counts.issued + counts.failed + counts.revoked,
-        Some(State::Intended) => counts.intended,
-        Some(State::Issued) => counts.issued,
-        Some(State::Failed) => counts.failed,
-        Some(State::Revoked) => counts.revoked,
+        None => intended + issued + failed + revoked,
+        Some(State::Intended) => intended,
+        Some(State::Issued) => issued,
+        Some(State::Failed) => failed,
+        Some(State::Revoked) => revoked,
     })
-}
-
-/// What ends from the hour of `from` on.
-pub(crate) fn expiring(
-    sql: &mut dyn Sql,
-    owner: Option<&str>,
-    from: Timestamp,
-) -> Result<Vec<ExpiringHour>, StoreError> {
-    let text = "SELECT hour, live, renewed FROM expiring WHERE owner = $1 AND hour >= $2 ORDER BY hour";
-    let params = [Value::Text(owner.unwrap_or_default()), Value::Int(projection::hour(from.unix()))];
-    let mut hours = Vec::new();
-    for mut row in sql.query(text, &params)? {
-        let begins = projection::begins(row.int()?);
-        hours.push(ExpiringHour { begins, live: row.index()?, renewed: row.index()? });
-    }
-    hours.retain(|hour| hour.live > 0);
-    Ok(hours)
 }

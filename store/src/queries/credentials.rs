@@ -142,6 +142,32 @@ pub(crate) fn operation_of_serial(sql: &mut dyn Sql, serial: &[u8]) -> Result<Op
     Ok(ops.into_iter().max())
 }
 
+/// Operations whose serial begins with these hex digits, in the order of their serials.
+pub(crate) fn operations_of_beginning(sql: &mut dyn Sql, digits: &str, most: usize) -> Result<Vec<u64>, StoreError> {
+    let Some((from, to)) = range(digits) else { return Ok(Vec::new()) };
+    let asked = "SELECT op FROM intent WHERE serial >= $1 AND serial <= $2 ORDER BY serial LIMIT $3";
+    let rows = sql.query(asked, &[Value::Blob(&from), Value::Blob(&to), Value::Int(most as i64)])?;
+    rows.into_iter().map(|mut row| row.index()).collect()
+}
+
+/// Operations whose SSH certificate has this number.
+pub(crate) fn operations_of_ssh(sql: &mut dyn Sql, number: u64, most: usize) -> Result<Vec<u64>, StoreError> {
+    let asked = "SELECT op FROM intent WHERE substr(serial, 9, 8) = $1 AND kind IN ('ssh-user', 'ssh-host') LIMIT $2";
+    let rows = sql.query(asked, &[Value::Blob(&number.to_be_bytes()), Value::Int(most as i64)])?;
+    rows.into_iter().map(|mut row| row.index()).collect()
+}
+
+/// The least and the greatest serial of 20 octets that begin with these digits.
+fn range(digits: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    let even = |fill: char| if digits.len().is_multiple_of(2) { digits.to_owned() } else { format!("{digits}{fill}") };
+    let (from, mut to) = (hex::decode(even('0')).ok()?, hex::decode(even('f')).ok()?);
+    to.resize(to.len().max(SERIAL_BYTES_MAX), 0xff);
+    Some((from, to))
+}
+
+/// RFC 5280 section 4.1.2.2.
+const SERIAL_BYTES_MAX: usize = 20;
+
 /// Some operations, by their number.
 pub(super) fn by_operations(sql: &mut dyn Sql, ops: &[i64]) -> Result<HashMap<u64, Credential>, StoreError> {
     let mut found = HashMap::with_capacity(ops.len());

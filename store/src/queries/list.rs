@@ -10,24 +10,19 @@ use policy::Timestamp;
 
 use super::credentials::by_operations;
 use super::places::{Stack, Wanted, may_hold, stacks};
-use super::{PAGE_MAX, page_size};
+use super::{ARMS, PAGE_MAX, page_size};
 use crate::credential::{Credential, Filter, Order, Page, State};
 use crate::error::StoreError;
 use crate::prepare::NAME_SLOTS;
-use crate::projection::{Pile, is_certificate};
+use crate::projection::{Pile, is_certificate, is_ssh};
+use crate::renewer::Renewer;
 use crate::sql::{Row, Sql, Value};
 
 /// Operations that one page looks at; a page that would need more ends early, and the next goes on from there. In the order of
 /// expiry, a name, a key or what is open is looked through up to here, the newest first.
 const LOOKED_MAX: usize = 10_000;
-/// Stacks that one statement reads.
-const ARMS: usize = 16;
 
-pub(crate) fn list(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Credential>, StoreError> {
-    let by_expiry = filter.not_after_before.is_some() || filter.not_after_after.is_some();
-    if by_expiry && filter.order == Order::Newest {
-        return Err(StoreError::Invalid("a list by expiry comes in the order of expiry".into()));
-    }
+pub(super) fn by_place(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Credential>, StoreError> {
     let mut at = match filter.after_cursor.as_deref() {
         Some(text) => Position::parse(text)?,
         None => Position::start(filter),
@@ -35,15 +30,20 @@ pub(crate) fn list(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Credential
     let mut source = Source::of(sql, filter)?;
     let (limit, mut looked, mut items) = (page_size(filter.limit), 0, Vec::new());
     loop {
-        // One more than asked tells whether there is a next page.
-        let wanted = limit + 1 - items.len();
+        // One more than asked tells whether there is a next page. Of those that an index alone may drop, many at a time.
+        let wanted = if sifts(filter) { PAGE_MAX } else { limit + 1 - items.len() };
         let found = source.next(sql, filter, &at, wanted)?;
         let Some(last) = found.last().copied() else { break };
         looked += found.len();
-        let ops: Vec<i64> = found.iter().map(|found| found.op).collect();
-        let mut credentials = by_operations(sql, &ops)?;
-        let in_order = ops.iter().filter_map(|op| credentials.remove(&u64::try_from(*op).ok()?));
-        items.extend(in_order.filter(|credential| matches(filter, credential)));
+        let ops: Vec<i64> = found.iter().filter(|at| at.may(filter)).map(|found| found.op).collect();
+        for some in ops.chunks(limit + 1) {
+            let mut credentials = by_operations(sql, some)?;
+            let in_order = some.iter().filter_map(|op| credentials.remove(&u64::try_from(*op).ok()?));
+            items.extend(in_order.filter(|credential| matches(filter, credential)));
+            if items.len() > limit {
+                break;
+            }
+        }
         at = last;
         if items.len() > limit || looked >= LOOKED_MAX {
             break;
@@ -76,40 +76,65 @@ pub(crate) fn matches(filter: &Filter, credential: &Credential) -> bool {
         && is(&filter.state, &credential.state)
         && is(&filter.profile, &credential.profile)
         && is(&filter.issuer, &credential.issuer)
+        && is(&filter.renewer, &credential.renewer())
+        && filter.ssh.is_none_or(|ssh| ssh == is_ssh(credential.kind.as_str()))
+        && filter.look_before.is_none_or(|before| credential.look_at().is_some_and(|at| at <= before))
+        && filter.look_after.is_none_or(|after| credential.look_at().is_none_or(|at| at > after))
+        && filter.renewed.is_none_or(|renewed| renewed == (credential.renewer() != Renewer::Nobody))
         && is(&filter.key_hash, &credential.key_hash)
         && filter.not_after_before.is_none_or(|before| not_after.is_some_and(|at| at < before))
         && filter.not_after_after.is_none_or(|after| not_after.is_some_and(|at| at >= after))
 }
 
+/// Whether an index tells of some that the filter does not mean them.
+fn sifts(filter: &Filter) -> bool {
+    let by_end = filter.not_after_before.is_some() || filter.not_after_after.is_some();
+    filter.look_before.is_some() || filter.look_after.is_some() || (by_end && filter.order == Order::Newest)
+}
+
 /// A place in a list: an operation and the end of its validity. As a cursor: `OP.NOT_AFTER`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Position {
-    op: i64,
-    not_after: i64,
+pub(super) struct Position {
+    pub op: i64,
+    pub not_after: i64,
+    /// From when on somebody should look; no part of the place.
+    pub look: Option<i64>,
 }
 
 impl Position {
     /// Before everything that the filter may find.
     fn start(filter: &Filter) -> Position {
         match filter.order {
-            Order::Newest => Position { op: i64::MAX, not_after: 0 },
+            Order::Newest => Position { op: i64::MAX, not_after: 0, look: None },
             Order::Expiry => {
-                Position { op: -1, not_after: filter.not_after_after.map_or(i64::MIN, |after| after.unix()) }
+                let not_after = filter.not_after_after.map_or(i64::MIN, |after| after.unix());
+                Position { op: -1, not_after, look: None }
             }
+            Order::Latest => Position { op: -1, not_after: before(filter), look: None },
         }
+    }
+
+    /// Whether the filter may mean it.
+    fn may(&self, filter: &Filter) -> bool {
+        let not_after = Timestamp::from_unix(self.not_after);
+        filter.not_after_before.is_none_or(|before| not_after < before)
+            && filter.not_after_after.is_none_or(|after| not_after >= after)
+            && filter.look_before.is_none_or(|before| self.look.is_some_and(|look| look <= before.unix()))
+            && filter.look_after.is_none_or(|after| self.look.is_none_or(|look| look > after.unix()))
     }
 
     fn of(credential: &Credential) -> Position {
         Position {
             op: i64::try_from(credential.operation).unwrap_or(i64::MAX),
             not_after: credential.validity.map_or(0, |validity| validity.not_after().unix()),
+            look: None,
         }
     }
 
-    fn parse(text: &str) -> Result<Position, StoreError> {
+    pub fn parse(text: &str) -> Result<Position, StoreError> {
         let parts = text.split_once('.').and_then(|(op, at)| Some((op.parse().ok()?, at.parse().ok()?)));
         let (op, not_after) = parts.ok_or_else(|| StoreError::Invalid("the cursor is none of ours".into()))?;
-        Ok(Position { op, not_after })
+        Ok(Position { op, not_after, look: None })
     }
 
     /// Whether a list comes to `self` after `other`.
@@ -117,6 +142,7 @@ impl Position {
         match order {
             Order::Newest => self.op < other.op,
             Order::Expiry => (self.not_after, self.op) > (other.not_after, other.op),
+            Order::Latest => (self.not_after, self.op) < (other.not_after, other.op),
         }
     }
 
@@ -124,6 +150,7 @@ impl Position {
         match order {
             Order::Newest => found.sort_unstable_by_key(|at| std::cmp::Reverse(at.op)),
             Order::Expiry => found.sort_unstable_by_key(|at| (at.not_after, at.op)),
+            Order::Latest => found.sort_unstable_by_key(|at| std::cmp::Reverse((at.not_after, at.op))),
         }
     }
 }
@@ -156,16 +183,16 @@ impl By {
     fn text(self) -> String {
         match self {
             By::Name => format!(
-                "SELECT n.slot / {NAME_SLOTS}, c.place, c.pile, c.not_after FROM name n \
+                "SELECT n.slot / {NAME_SLOTS}, c.place, c.pile, c.not_after, c.look FROM name n \
                 JOIN card c ON c.op = n.slot / {NAME_SLOTS} WHERE n.slot < $1 AND n.name = $2 ORDER BY n.slot DESC LIMIT $3"
             ),
             // The index holds the first eight bytes; the hash decides.
-            By::Key => "SELECT i.op, c.place, c.pile, c.not_after FROM intent i JOIN card c ON c.op = i.op \
+            By::Key => "SELECT i.op, c.place, c.pile, c.not_after, c.look FROM intent i JOIN card c ON c.op = i.op \
                 WHERE i.op < $1 AND substr(i.subject_key_hash, 1, 8) = $2 AND i.subject_key_hash = $3 \
                 ORDER BY i.op DESC LIMIT $4"
                 .into(),
             By::Open => {
-                "SELECT o.op, o.place, 0, o.not_after FROM open o WHERE o.op < $1 ORDER BY o.op DESC LIMIT $2".into()
+                "SELECT o.op, o.place, 0, o.not_after, CAST(NULL AS BIGINT) FROM open o WHERE o.op < $1 ORDER BY o.op DESC LIMIT $2".into()
             }
         }
     }
@@ -213,7 +240,7 @@ impl Source {
             Source::Stacks(stacks) => merge(sql, filter, stacks, at, wanted),
             Source::Found { by, places } => match filter.order {
                 Order::Newest => newest(sql, filter, *by, places, at, wanted),
-                Order::Expiry => by_expiry(sql, filter, *by, places, at, wanted),
+                Order::Expiry | Order::Latest => by_expiry(sql, filter, *by, places, at, wanted),
             },
         }
     }
@@ -261,23 +288,23 @@ fn by_expiry(
     let mut found = Vec::new();
     for row in sql.query(&by.text(), &by.params(filter, i64::MAX, LOOKED_MAX))? {
         let (position, is_ours) = read(row, filter, places)?;
-        if is_ours && position.is_after(at, Order::Expiry) {
+        if is_ours && position.is_after(at, filter.order) {
             found.push(position);
         }
     }
-    Position::sort(&mut found, Order::Expiry);
+    Position::sort(&mut found, filter.order);
     found.dedup();
     found.truncate(wanted);
     Ok(found)
 }
 
 /// A position, and whether it is one that the filter may mean.
-fn read(mut row: Row, filter: &Filter, places: &BTreeSet<i64>) -> Result<(Position, bool), StoreError> {
+pub(super) fn read(mut row: Row, filter: &Filter, places: &BTreeSet<i64>) -> Result<(Position, bool), StoreError> {
     let (op, place, pile) = (row.int()?, row.int()?, row.int()?);
-    let not_after = row.opt_int()?;
-    let may = Pile::of_number(pile).is_some_and(|pile| may_hold(pile, filter.state));
+    let (not_after, look) = (row.opt_int()?, row.opt_int()?);
+    let may = Pile::of_number(pile).is_some_and(|pile| may_hold(pile, filter));
     let ends = not_after.is_some() || filter.order == Order::Newest;
-    Ok((Position { op, not_after: not_after.unwrap_or(0) }, may && ends && places.contains(&place)))
+    Ok((Position { op, not_after: not_after.unwrap_or(0), look }, may && ends && places.contains(&place)))
 }
 
 /// The next of many stacks, each of which is in order. Of more than a statement reads, only those whose next comes early
@@ -308,8 +335,8 @@ fn merge(
             }
         }
         for mut row in sql.query(&arms_text(filter.order, arms), &params)? {
-            let (op, not_after) = (row.int()?, row.opt_int()?.unwrap_or(0));
-            found.push(Position { op, not_after });
+            let (op, not_after, look) = (row.int()?, row.opt_int()?.unwrap_or(0), row.opt_int()?);
+            found.push(Position { op, not_after, look });
         }
     }
     Position::sort(&mut found, filter.order);
@@ -322,7 +349,7 @@ fn arms_text(order: Order, arms: usize) -> String {
         Order::Newest => {
             let at = |part: usize| 4 * n + part;
             format!(
-                "SELECT op, not_after FROM (SELECT c.op, c.not_after FROM card c WHERE c.place = ${} AND c.pile = ${} \
+                "SELECT op, not_after, look FROM (SELECT c.op, c.not_after, c.look FROM card c WHERE c.place = ${} AND c.pile = ${} \
                 AND c.op < ${} ORDER BY c.op DESC LIMIT ${}) AS a{n}",
                 at(1),
                 at(2),
@@ -330,11 +357,16 @@ fn arms_text(order: Order, arms: usize) -> String {
                 at(4)
             )
         }
-        Order::Expiry => {
+        Order::Expiry | Order::Latest => {
             let at = |part: usize| 6 * n + part;
+            let (is, bound, order) = match order {
+                Order::Latest => ("<", ">=", " DESC"),
+                Order::Newest | Order::Expiry => (">", "<", ""),
+            };
             format!(
-                "SELECT op, not_after FROM (SELECT c.op, c.not_after FROM card c WHERE c.place = ${} AND c.pile = ${} \
-                AND (c.not_after, c.op) > (${}, ${}) AND c.not_after < ${} ORDER BY c.not_after, c.op LIMIT ${}) AS a{n}",
+                "SELECT op, not_after, look FROM (SELECT c.op, c.not_after, c.look FROM card c WHERE c.place = ${} AND c.pile = ${} \
+                AND (c.not_after, c.op) {is} (${}, ${}) AND c.not_after {bound} ${} \
+                ORDER BY c.not_after{order}, c.op{order} LIMIT ${}) AS a{n}",
                 at(1),
                 at(2),
                 at(3),
@@ -352,12 +384,17 @@ fn arm_params(filter: &Filter, stack: Stack, at: &Position, wanted: usize, param
     match filter.order {
         Order::Newest => params.push(Value::Int(at.op)),
         Order::Expiry => params.extend([Value::Int(at.not_after), Value::Int(at.op), Value::Int(before(filter))]),
+        Order::Latest => params.extend([Value::Int(at.not_after), Value::Int(at.op), Value::Int(after(filter))]),
     }
     params.push(Value::index(wanted as u64));
 }
 
 fn before(filter: &Filter) -> i64 {
     filter.not_after_before.map_or(i64::MAX, Timestamp::unix)
+}
+
+fn after(filter: &Filter) -> i64 {
+    filter.not_after_after.map_or(i64::MIN, Timestamp::unix)
 }
 
 /// The stacks that the next `wanted` positions lie on: one index look for each says where its next is.
@@ -370,15 +407,25 @@ fn nearest(
 ) -> Result<Vec<Stack>, StoreError> {
     let mut heads: Vec<(i64, Stack)> = Vec::with_capacity(stacks.len());
     for pile in Pile::ALL.into_iter().filter(|pile| stacks.iter().any(|stack| stack.pile == *pile)) {
+        let [a, b, c, d] = [1, 2, 3, 4].map(|n| Wanted::PARAMS + n);
+        let of = format!("FROM card c WHERE c.place = p.id AND c.pile = ${a}");
         let (head, own) = match filter.order {
-            Order::Newest => (
-                "SELECT c.op FROM card c WHERE c.place = p.id AND c.pile = $6 AND c.op < $7 ORDER BY c.op DESC LIMIT 1",
-                vec![Value::Int(at.op)],
-            ),
+            Order::Newest => {
+                (format!("SELECT c.op {of} AND c.op < ${b} ORDER BY c.op DESC LIMIT 1"), vec![Value::Int(at.op)])
+            }
             Order::Expiry => (
-                "SELECT c.not_after FROM card c WHERE c.place = p.id AND c.pile = $6 AND (c.not_after, c.op) > ($7, $8) \
-                 AND c.not_after < $9 ORDER BY c.not_after, c.op LIMIT 1",
+                format!(
+                    "SELECT c.not_after {of} AND (c.not_after, c.op) > (${b}, ${c}) AND c.not_after < ${d} \
+                    ORDER BY c.not_after, c.op LIMIT 1"
+                ),
                 vec![Value::Int(at.not_after), Value::Int(at.op), Value::Int(before(filter))],
+            ),
+            Order::Latest => (
+                format!(
+                    "SELECT c.not_after {of} AND (c.not_after, c.op) < (${b}, ${c}) AND c.not_after >= ${d} \
+                    ORDER BY c.not_after DESC, c.op DESC LIMIT 1"
+                ),
+                vec![Value::Int(at.not_after), Value::Int(at.op), Value::Int(after(filter))],
             ),
         };
         // The places first: a parameter must be named in the order of its number.
@@ -397,11 +444,12 @@ fn nearest(
     match filter.order {
         Order::Newest => heads.sort_unstable_by_key(|(head, _)| std::cmp::Reverse(*head)),
         Order::Expiry => heads.sort_unstable_by_key(|(head, _)| *head),
+        Order::Latest => heads.sort_unstable_by_key(|(head, _)| std::cmp::Reverse(*head)),
     }
     // So many stacks already give as many positions; those whose next is no later than the last of them may come before it.
     if let Some((last, _)) = heads.get(wanted.saturating_sub(1)).copied() {
         let many = heads.iter().take_while(|(head, _)| match filter.order {
-            Order::Newest => *head >= last,
+            Order::Newest | Order::Latest => *head >= last,
             Order::Expiry => *head <= last,
         });
         let many = many.count();

@@ -5,23 +5,33 @@
 
 mod counts;
 mod credentials;
+mod kin;
 mod list;
 mod log;
 mod objects;
+mod outlook;
 mod places;
 mod records;
 mod renewals;
+mod search;
 
-pub(crate) use counts::{count, counts, expiring};
-pub(crate) use credentials::{concluded, credential_of, intended, operation_of_serial};
-pub(crate) use list::{list, matches};
+pub(crate) use counts::{count, counts};
+pub(crate) use credentials::{
+    concluded, credential_of, intended, operation_of_serial, operations_of_beginning, operations_of_ssh,
+};
+pub(crate) use kin::{history, kin};
+pub(crate) use list::matches;
 pub(crate) use log::{checkpoint, checkpoint_of, head, leaves};
 pub(crate) use objects::{crl_settled_since, object, object_slots};
+pub(crate) use outlook::outlook;
 pub(crate) use records::{each_present, record_at, record_get, record_list, record_of, record_rows};
 pub(crate) use renewals::due;
+pub(crate) use search::list;
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
+/// Places, or piles of them, that one statement reads.
+const ARMS: usize = 16;
 
 fn page_size(asked: usize) -> usize {
     if asked == 0 { PAGE_DEFAULT } else { asked.min(PAGE_MAX) }

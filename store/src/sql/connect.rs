@@ -14,6 +14,14 @@ pub(crate) const AUDIT_MAX: Duration = Duration::from_secs(30);
 /// a lock is bounded by its own, and a flush cannot be ended.
 pub(crate) const WRITE_MAX: Duration = Duration::from_secs(10);
 
+/// Makes an empty register where there is none: the file, where it is one. An operator makes a PostgreSQL database.
+pub(crate) fn make(database: &Database) -> Result<(), SqlError> {
+    match database {
+        Database::Sqlite(path) => sqlite::make(path),
+        Database::Postgres(_) => Ok(()),
+    }
+}
+
 /// Connects.
 pub(crate) fn connect(database: &Database, usage: Use) -> Result<Box<dyn Sql + Send>, SqlError> {
     match usage {

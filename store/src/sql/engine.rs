@@ -6,7 +6,7 @@ use super::value::{Row, Value};
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// Makes the file where it is missing, migrates, writes.
+    /// Writes.
     Write,
     /// Reads only; the engine enforces it. What is read is what the writers wrote, not a copy that is behind.
     Read,
@@ -33,6 +33,10 @@ pub(crate) trait Sql {
     fn begin(&mut self) -> Result<(), SqlError>;
     /// Flushes and ends it. After an error nobody knows whether it is durable.
     fn commit(&mut self) -> Result<(), SqlError>;
+    /// Whether what is written now will be there: the file has its name, and there is room. Asked between transactions; costs no question.
+    fn is_there(&mut self) -> Result<(), SqlError>;
+    /// Takes this node's number for as long as the connection lives. Answers who has it, where somebody else does.
+    fn claim(&mut self, node: u16) -> Result<Option<String>, SqlError>;
     /// What there is to do between transactions. Answers how long a write-ahead log has become that another program keeps.
     fn tend(&mut self) -> Option<u64>;
     /// Ends it without a trace; errors do not matter, the engine does the same by itself.

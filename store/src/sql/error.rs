@@ -16,6 +16,9 @@ pub(crate) enum SqlError {
     /// The connection is gone: reconnect. At COMMIT the outcome is unknown.
     #[error("{0}")]
     Lost(String),
+    /// There is no register where it should be, and opening makes none.
+    #[error("{0}")]
+    Missing(String),
     /// The file is not what SQLite wrote.
     #[error("{0}")]
     Corrupt(String),
@@ -38,7 +41,7 @@ impl From<SqlError> for StoreError {
             SqlError::Corrupt(why) => StoreError::Corrupt(why),
             SqlError::Late(limit) => StoreError::Late { limit },
             SqlError::Unfit(why) => StoreError::Invalid(why),
-            SqlError::Wrong(why) => StoreError::Database(why),
+            SqlError::Wrong(why) | SqlError::Missing(why) => StoreError::Database(why),
         }
     }
 }

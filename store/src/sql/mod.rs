@@ -13,7 +13,7 @@ mod sqlite;
 mod text;
 mod value;
 
-pub(crate) use connect::{connect, connect_with, own_sessions};
+pub(crate) use connect::{connect, connect_with, make, own_sessions};
 pub(crate) use engine::{Sql, Use};
 pub(crate) use error::SqlError;
 pub(crate) use value::{Cell, Row, Value};

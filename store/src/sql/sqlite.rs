@@ -3,8 +3,8 @@
 //! A commit returns after the log is flushed (`synchronous=FULL`), and only then do readers see it.
 
 use std::collections::HashSet;
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +29,8 @@ const BUSY_TIMEOUT_MS: i64 = 5_000;
 /// slowest commits half as long again (99th percentile 32, 41 and 58 ms). A thread of its own for the copies gained nothing:
 /// both flushes meet on one disk.
 const CHECKPOINT_PAGES: i64 = 4_096;
+/// With less than this left the disk is full: some tens of certificates.
+const ROOM_MIN: u64 = 1 << 20;
 /// The log file shrinks back to this when it is begun anew.
 const LOG_BYTES_KEPT: i64 = 64 << 20;
 /// Readers that follow each other without a gap keep the log from being begun anew, however short each of them is. From this
@@ -93,8 +95,25 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Makes the file where it is missing. Names of hosts and people: for the service's user alone; the log and index files beside it
+/// take over this mode.
+pub(super) fn make(path: &Path) -> Result<(), SqlError> {
+    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    made.map(drop).map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))
+}
+
+/// Which file it is, whatever it is called.
+fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+    std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
 pub(super) struct Sqlite {
     connection: Connection,
+    /// Where the file is, and which file it was when it was opened: its name may come to stand for another one, or for none.
+    path: PathBuf,
+    file: (u64, u64),
+    /// This node's number, as long as the file is open.
+    claim: Option<File>,
     usage: Use,
     limit: Duration,
     /// When the statement under way must have ended: milliseconds since `start`.
@@ -116,11 +135,14 @@ pub(super) struct Sqlite {
 impl Sqlite {
     pub(super) fn open(path: &Path, usage: Use, limit: Duration) -> Result<Sqlite, SqlError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        if usage == Use::Write {
-            // Names of hosts and people: for the service's user alone. The log and index files beside it take over this mode.
-            let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-            made.map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
-        }
+        let missing = |e: std::io::Error| match e.kind() {
+            std::io::ErrorKind::NotFound => SqlError::Missing(format!(
+                "there is no register at {}: `chancery init` makes one, and where there was one before, put a backup back",
+                path.display()
+            )),
+            _ => SqlError::Away(format!("{}: {e}", path.display())),
+        };
+        let file = identity(path).map_err(missing)?;
         // Reading needs write access to the shared index of the write-ahead log; `query_only` keeps it to that.
         let connection =
             Connection::open_with_flags(path, flags).map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
@@ -131,6 +153,9 @@ impl Sqlite {
         let (log, log_bytes_max) = (PathBuf::from(log), LOG_BYTES_LONG);
         let mut this = Sqlite {
             connection,
+            path: path.to_owned(),
+            file,
+            claim: None,
             usage,
             limit,
             until,
@@ -155,6 +180,34 @@ impl Sqlite {
             watched.map_err(|e| SqlError::Wrong(e.to_string()))?;
         }
         Ok(this)
+    }
+
+    /// What is written to a file that has no name any more is lost with the process, and SQLite writes on without a word.
+    fn is_the_file(&self) -> Result<(), SqlError> {
+        let says = |what: &str| {
+            SqlError::Away(format!(
+                "the register's file {} was {what} under the service, which writes nothing more: put the same file back under its \
+                 name, or stop the service, put a backup back, and start it (docs/BACKUP.md)",
+                self.path.display()
+            ))
+        };
+        match identity(&self.path) {
+            Ok(there) if there == self.file => Ok(()),
+            Ok(_) => Err(says("replaced")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(says("deleted or moved")),
+            Err(error) => Err(SqlError::Away(format!("{}: {error}", self.path.display()))),
+        }
+    }
+
+    /// The smallest write may still find its page where what an issuance writes does not.
+    fn has_room(&self) -> Result<(), SqlError> {
+        let found =
+            rustix::fs::statvfs(&self.path).map_err(|e| SqlError::Away(format!("{}: {e}", self.path.display())))?;
+        let left = found.f_bavail.saturating_mul(found.f_frsize);
+        if left >= ROOM_MIN {
+            return Ok(());
+        }
+        Err(SqlError::Away(format!("the disk of {} is full: {} KiB are left", self.path.display(), left >> 10)))
     }
 
     /// The statement that begins now ends in time, or the engine ends it.
@@ -347,7 +400,10 @@ impl Sql for Sqlite {
     fn begin(&mut self) -> Result<(), SqlError> {
         match self.usage {
             // The write lock at once: a transaction that reads first and then wants to write can fail half-way.
-            Use::Write => self.execute("BEGIN IMMEDIATE", &[]).map(drop),
+            Use::Write => {
+                self.is_the_file()?;
+                self.execute("BEGIN IMMEDIATE", &[]).map(drop)
+            }
             Use::Read | Use::Audit => self.execute("BEGIN", &[]).map(drop),
         }
     }
@@ -355,9 +411,33 @@ impl Sql for Sqlite {
     fn commit(&mut self) -> Result<(), SqlError> {
         self.execute("COMMIT", &[])?;
         if self.usage == Use::Write {
+            // Before anybody is told that it is written.
+            self.is_the_file()?;
             self.bound_the_log(READERS_END_MS);
         }
         Ok(())
+    }
+
+    fn is_there(&mut self) -> Result<(), SqlError> {
+        self.is_the_file()?;
+        self.has_room()
+    }
+
+    /// A lock beside the file: the kernel gives it back with the process, however that ends.
+    fn claim(&mut self, node: u16) -> Result<Option<String>, SqlError> {
+        let mut path = self.path.as_os_str().to_owned();
+        path.push(format!("-node-{node}"));
+        let path = PathBuf::from(path);
+        let failed = |e: std::io::Error| SqlError::Away(format!("{}: {e}", path.display()));
+        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {
+                self.claim = Some(lock);
+                Ok(None)
+            }
+            Err(std::fs::TryLockError::WouldBlock) => Ok(Some(format!("whoever holds the lock on {}", path.display()))),
+            Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
+        }
     }
 
     fn tend(&mut self) -> Option<u64> {
@@ -427,10 +507,67 @@ mod tests {
     use super::*;
     use crate::sql::connect::AUDIT_MAX;
 
+    fn made(path: &Path) -> Sqlite {
+        make(path).unwrap();
+        Sqlite::open(path, Use::Write, AUDIT_MAX).unwrap()
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_not_made_by_opening_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        for usage in [Use::Write, Use::Read, Use::Audit] {
+            let refused = Sqlite::open(&path, usage, AUDIT_MAX).map(drop);
+            assert!(matches!(&refused, Err(SqlError::Missing(why)) if why.contains("chancery init")), "{refused:?}");
+        }
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn nothing_is_written_to_a_file_that_lost_its_name_and_the_same_file_is_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, aside) = (dir.path().join("a.db"), dir.path().join("b.db"));
+        let mut sql = made(&path);
+        sql.script("CREATE TABLE t (a TEXT);").unwrap();
+        let write = |sql: &mut Sqlite| {
+            sql.begin()?;
+            sql.insert("INSERT INTO t (a)", 1, &[Value::Text("x")])?;
+            sql.commit()
+        };
+        write(&mut sql).unwrap();
+        std::fs::rename(&path, &aside).unwrap();
+        let says = |found: Result<(), SqlError>| match found {
+            Err(SqlError::Away(why)) => why,
+            other => panic!("{other:?}"),
+        };
+        assert!(says(write(&mut sql)).contains("deleted or moved"));
+        std::fs::write(&path, b"").unwrap();
+        assert!(says(write(&mut sql)).contains("replaced") && says(sql.is_there()).contains("replaced"));
+        std::fs::rename(&aside, &path).unwrap();
+        write(&mut sql).unwrap();
+        // Between its beginning and its end, too: nobody is told that it is written.
+        sql.begin().unwrap();
+        sql.insert("INSERT INTO t (a)", 1, &[Value::Text("x")]).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(says(sql.commit()).contains("deleted"));
+    }
+
+    #[test]
+    fn a_number_is_claimed_by_one_connection() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let (mut one, mut two) = (made(&path), made(&path));
+        assert_eq!(one.claim(1).unwrap(), None);
+        assert!(two.claim(1).unwrap().is_some_and(|who| who.contains("a.db-node-1")));
+        assert_eq!(two.claim(2).unwrap(), None);
+        drop(one);
+        assert_eq!(two.claim(1).unwrap(), None);
+    }
+
     #[test]
     fn blobs_stay_blobs_and_keys_are_the_rows_address() {
         let dir = tempfile::tempdir().unwrap();
-        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, AUDIT_MAX).unwrap();
+        let mut sql = made(&dir.path().join("a.db"));
         sql.script("CREATE TABLE t (id BIGINT PRIMARY KEY, b BYTEA NOT NULL, s TEXT);").unwrap();
         sql.insert(
             "INSERT INTO t (id, b, s)",
@@ -447,7 +584,7 @@ mod tests {
     #[test]
     fn a_statement_is_planned_once_whatever_is_bound() {
         let dir = tempfile::tempdir().unwrap();
-        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, AUDIT_MAX).unwrap();
+        let mut sql = made(&dir.path().join("a.db"));
         crate::schema::migrate(&mut sql).unwrap();
         let text = "SELECT v.body FROM present p JOIN record v ON v.leaf = p.leaf WHERE p.kind = $1 AND p.lookup = $2 \
             AND p.id > $3 ORDER BY p.id LIMIT $4";
@@ -464,7 +601,7 @@ mod tests {
     #[test]
     fn parameters_out_of_order_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let mut sql = Sqlite::open(&dir.path().join("a.db"), Use::Write, AUDIT_MAX).unwrap();
+        let mut sql = made(&dir.path().join("a.db"));
         assert!(matches!(sql.query("SELECT $2, $1", &[Value::Int(1), Value::Int(2)]), Err(SqlError::Wrong(_))));
         assert!(sql.query("SELECT $1, $2, $1", &[Value::Int(1), Value::Int(2)]).is_ok());
     }
@@ -473,7 +610,7 @@ mod tests {
     fn a_reader_cannot_write() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
-        Sqlite::open(&path, Use::Write, AUDIT_MAX).unwrap().script("CREATE TABLE t (a TEXT);").unwrap();
+        made(&path).script("CREATE TABLE t (a TEXT);").unwrap();
         let mut reader = Sqlite::open(&path, Use::Read, AUDIT_MAX).unwrap();
         assert!(reader.execute("INSERT INTO t (a) VALUES ($1)", &[Value::Text("x")]).is_err());
     }
@@ -482,7 +619,7 @@ mod tests {
     fn a_statement_that_takes_too_long_is_ended_in_the_engine_and_the_next_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
-        Sqlite::open(&path, Use::Write, AUDIT_MAX).unwrap();
+        made(&path);
         let limit = Duration::from_millis(30);
         let mut reader = Sqlite::open(&path, Use::Read, limit).unwrap();
         let endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n";
@@ -506,7 +643,7 @@ mod tests {
     fn another_programs_reader_is_waited_for_once_and_then_told_of_until_it_ends() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
-        let mut sql = Sqlite::open(&path, Use::Write, AUDIT_MAX).unwrap();
+        let mut sql = made(&path);
         sql.script("CREATE TABLE t (b BYTEA NOT NULL);").unwrap();
         let foreign = Connection::open(&path).unwrap();
         foreign.execute_batch("BEGIN; SELECT COUNT(*) FROM t;").unwrap();

@@ -11,7 +11,7 @@ use crate::Database;
 use crate::error::StoreError;
 use crate::log::{FullTile, Tree, leaf_hash};
 use crate::schema::{CONCLUSION, INTENT, MIGRATIONS, RECORD, Table};
-use crate::sql::{Cell, Row, Sql, Use, Value, connect};
+use crate::sql::{Cell, Row, Sql, Use, Value, connect, make};
 
 /// A leaf and the rows that came with it.
 #[derive(Debug)]
@@ -59,7 +59,9 @@ pub struct BareRegister {
 impl BareRegister {
     /// Makes the file, as the service configures its own.
     pub fn create(path: &Path) -> Result<BareRegister, StoreError> {
-        drop(connect(&Database::Sqlite(path.to_owned()), Use::Write)?);
+        let database = Database::Sqlite(path.to_owned());
+        make(&database)?;
+        drop(connect(&database, Use::Write)?);
         let connection = Connection::open(path).map_err(wrong)?;
         connection.set_prepared_statement_cache_capacity(64);
         for (name, value) in [("synchronous", "FULL"), ("cache_size", "-65536"), ("wal_autocheckpoint", "4096")] {

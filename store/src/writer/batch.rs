@@ -35,7 +35,7 @@ impl Fault {
     /// A failure before COMMIT: surely nothing was written.
     pub fn before(error: SqlError) -> Fault {
         match error {
-            SqlError::Away(why) | SqlError::Lost(why) => Fault::Away(why),
+            SqlError::Away(why) | SqlError::Lost(why) | SqlError::Missing(why) => Fault::Away(why),
             late @ SqlError::Late(_) => Fault::Away(late.to_string()),
             SqlError::Corrupt(why) => Fault::Corrupt(why),
             row @ (SqlError::Taken(_) | SqlError::Unfit(_) | SqlError::Wrong(_)) => Fault::Row(row),
@@ -353,6 +353,7 @@ impl<'a> Batch<'a> {
         tally.intents(sql, &self.intents)?;
         tally.conclusions(sql, &self.conclusions)?;
         tally.revocations(sql, &self.revocations)?;
+        tally.successions(sql)?;
         tally.write(sql)?;
         projections::records(sql, &self.records)
     }

@@ -39,11 +39,22 @@ impl WriterHandle {
         pending: Arc<Pending>,
         clock: Arc<Clock>,
         conditions: Arc<Conditions>,
+        instance: Option<u16>,
     ) -> Result<(WriterHandle, JoinHandle<()>), StoreError> {
         let (queue, jobs) = bounded(QUEUE);
-        let (sql, parked) = (Some(sql), VecDeque::new());
-        let (is_away, log_is_held) = (false, false);
-        let writer = Writer { database, pending, clock, sql, node, parked, conditions, is_away, log_is_held };
+        let writer = Writer {
+            database,
+            pending,
+            clock,
+            sql: Some(sql),
+            node,
+            parked: VecDeque::new(),
+            conditions,
+            is_away: false,
+            log_is_held: false,
+            instance,
+            is_claimed: true,
+        };
         let thread = std::thread::Builder::new().name(THREAD.into()).spawn(move || writer.run(&jobs));
         let thread = thread.map_err(|e| StoreError::Unavailable(format!("no thread: {e}")))?;
         Ok((WriterHandle { queue }, thread))
@@ -60,7 +71,18 @@ impl WriterHandle {
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// The same for what must not be turned away: a signature exists, and nobody can make it again. Waits for a place in
+    /// Whether a write would come through now: one that changes nothing, in its turn.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        match self.queue.try_send(Message::Probe(answer)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => return Err(StoreError::Busy { retry_after_secs: RETRY_AFTER_SECS }),
+            Err(TrySendError::Disconnected(_)) => return Err(StoreError::Closed),
+        }
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// [`WriterHandle::write`] for what must not be turned away: a signature exists, and nobody can make it again. Waits for a place in
     /// the queue; there are never more of these than the token has under way.
     pub async fn write_surely(&self, op: Op) -> Result<Reply, StoreError> {
         loop {

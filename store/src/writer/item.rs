@@ -24,6 +24,8 @@ pub(super) type Answer = oneshot::Sender<Result<Reply, StoreError>>;
 
 pub(super) enum Message {
     Write(Op, Answer),
+    /// Would it be written?
+    Probe(oneshot::Sender<Result<(), StoreError>>),
     Stop,
 }
 

@@ -6,26 +6,34 @@ use policy::Timestamp;
 
 use crate::error::StoreError;
 use crate::prepare::{ConclusionRow, IntentRow, Outcome, RecordRow, RevocationRow};
-use crate::projection::{self, Labels, Pile, is_certificate};
+use crate::projection::{self, Labels, Pile, class, is_certificate};
+use crate::renewer::Renewer;
 use crate::schema::PLACE_COUNTERS;
 use crate::sql::{Row, Sql, SqlError, Value};
 
 /// What a batch adds to the counters of a place, in the order of [`PLACE_COUNTERS`].
-type Delta = [i64; 4];
+type Delta = [i64; 5];
 const INTENDED: usize = 0;
 const ISSUED: usize = 1;
 const FAILED: usize = 2;
 const REVOKED: usize = 3;
+const REPLACED: usize = 4;
 
 /// Counters under way; each row they touch is written once a batch.
 #[derive(Default)]
 pub(super) struct Tally<'a> {
     /// Places that a new intent stands in; perhaps nobody stood there before.
-    named: BTreeMap<i64, (Labels<'a>, bool)>,
+    named: BTreeMap<i64, (Labels<'a>, Renewer)>,
     places: BTreeMap<i64, Delta>,
-    /// Certificates by owner (all: the empty one) and the hour of their end: how many, how many with renewal.
-    hours: BTreeMap<(String, i64), (i64, i64)>,
+    hours: BTreeMap<Hour, Hours>,
+    /// Families of which one was signed or ended, and whether one ended.
+    families: BTreeMap<i64, bool>,
 }
+
+/// The owner (of all: the empty one), its class, the hour.
+type Hour = (String, i64, i64);
+/// How many end, how many of them somebody renews, at how many of them somebody looks before; at how many from this hour on.
+type Hours = [i64; 4];
 
 /// An operation that has no conclusion.
 struct Open {
@@ -33,6 +41,16 @@ struct Open {
     not_after: Option<i64>,
     due: Option<i64>,
     renews: Option<Vec<u8>>,
+    family: Option<i64>,
+}
+
+/// What the hours count of an operation.
+struct Ends<'a> {
+    kind: &'a str,
+    owner: Option<&'a str>,
+    renewed: bool,
+    not_after: Option<i64>,
+    look: Option<i64>,
 }
 
 impl<'a> Tally<'a> {
@@ -42,32 +60,35 @@ impl<'a> Tally<'a> {
         }
     }
 
-    fn expiry(&mut self, kind: &str, owner: Option<&str>, renew: bool, not_after: Option<i64>, by: i64) {
-        let Some(not_after) = not_after.filter(|_| is_certificate(kind)) else { return };
-        let hour = projection::hour(not_after);
-        for owner in owner.into_iter().chain([""]) {
-            let (live, renewed) = self.hours.entry((owner.to_owned(), hour)).or_default();
-            *live += by;
-            *renewed += if renew { by } else { 0 };
+    fn expiry(&mut self, ends: &Ends<'_>, by: i64) {
+        let Some(not_after) = ends.not_after.filter(|_| is_certificate(ends.kind)) else { return };
+        for owner in ends.owner.into_iter().chain([""]) {
+            for (at, counts) in projection::hours(not_after, ends.look, ends.renewed) {
+                let hours = self.hours.entry((owner.to_owned(), class(ends.kind), at)).or_default();
+                hours.iter_mut().zip(counts).for_each(|(hour, count)| *hour += by * count);
+            }
         }
     }
 
     pub fn intents(&mut self, sql: &mut dyn Sql, rows: &[(u64, Timestamp, &'a IntentRow)]) -> Result<(), SqlError> {
-        let mut cards = Vec::with_capacity(rows.len() * 4);
-        let mut open = Vec::with_capacity(rows.len() * 5);
+        let mut cards = Vec::with_capacity(rows.len() * 6);
+        let mut open = Vec::with_capacity(rows.len() * 6);
         for (op, _, row) in rows {
-            let (card, not_after) = (&row.card, row.card.not_after.map_or(Value::Null, Value::Int));
-            cards.extend([Value::index(*op), Value::Int(card.place), Value::Int(Pile::Live.number()), not_after]);
-            open.extend([Value::index(*op), Value::Int(card.place), not_after]);
-            open.push(card.due.map_or(Value::Null, Value::Int));
-            open.push(card.renews.as_deref().map_or(Value::Null, Value::Blob));
-            let labels = row.labels();
-            self.named.insert(card.place, (labels, card.renew));
+            let card = &row.card;
+            let [not_after, look, family, due] =
+                [card.not_after, card.look, card.family, card.due].map(|n| n.map_or(Value::Null, Value::Int));
+            cards.extend([Value::index(*op), Value::Int(card.place), Value::Int(Pile::Live.number())]);
+            cards.extend([not_after, look, family]);
+            open.extend([Value::index(*op), Value::Int(card.place), not_after, due]);
+            open.extend([card.renews.as_deref().map_or(Value::Null, Value::Blob), family]);
+            let Labels { kind, owner, .. } = row.labels();
+            self.named.insert(card.place, (row.labels(), card.renewer));
             self.count(card.place, INTENDED, 1);
-            self.expiry(labels.kind, labels.owner, card.renew, card.not_after, 1);
+            let renewed = card.renewer != Renewer::Nobody;
+            self.expiry(&Ends { kind, owner, renewed, not_after: card.not_after, look: card.look }, 1);
         }
-        sql.insert("INSERT INTO card (op, place, pile, not_after)", 4, &cards)?;
-        sql.insert("INSERT INTO open (op, place, not_after, due, renews)", 5, &open)
+        sql.insert("INSERT INTO card (op, place, pile, not_after, look, family)", 6, &cards)?;
+        sql.insert("INSERT INTO open (op, place, not_after, due, renews, family)", 6, &open)
     }
 
     pub fn conclusions(
@@ -83,6 +104,9 @@ impl<'a> Tally<'a> {
                 (Some(open), Outcome::Issued(_)) => {
                     self.count(open.place, INTENDED, -1);
                     self.count(open.place, ISSUED, 1);
+                    if let Some(family) = open.family {
+                        self.families.entry(family).or_default();
+                    }
                     if let (Some(at), Some(not_after)) = (open.due, open.not_after) {
                         due.extend([Value::index(row.op), Value::Int(at), Value::Int(not_after)]);
                     }
@@ -104,7 +128,7 @@ impl<'a> Tally<'a> {
             }
         }
         insert_due(sql, &mut due)?;
-        self.leave_live(sql, &failed, Pile::Failed, |_| true)
+        self.move_to(sql, &failed, Pile::Failed, |_| true)
     }
 
     pub fn revocations(
@@ -116,11 +140,36 @@ impl<'a> Tally<'a> {
         let ops: Vec<u64> = rows.iter().filter_map(|(_, _, row)| row.operation).collect();
         let open = take_open(sql, &ops)?;
         ask(sql, "DELETE FROM renewal WHERE op IN", &ops, "")?;
-        self.leave_live(sql, &ops, Pile::Revoked, |op| open.contains_key(&op))
+        self.move_to(sql, &ops, Pile::Revoked, |op| open.contains_key(&op))
     }
 
-    /// Moves operations to a pile, and takes them out of the counters they were in.
-    fn leave_live(
+    /// Who took whose place, once everything else of the batch is written: of the signed ones of a family the newest is live.
+    pub fn successions(&mut self, sql: &mut dyn Sql) -> Result<(), SqlError> {
+        let families: Vec<u64> = self.families.keys().filter_map(|family| u64::try_from(*family).ok()).collect();
+        let select = "SELECT c.family, c.op FROM card c LEFT JOIN open o ON o.op = c.op \
+            WHERE c.pile = 0 AND o.op IS NULL AND c.family IN";
+        let (mut live, mut replaced) = (HashMap::with_capacity(families.len()), Vec::new());
+        for mut row in ask(sql, select, &families, "")? {
+            let (family, op) = (row.int().map_err(corrupt)?, row.index().map_err(corrupt)?);
+            let newest = live.entry(family).or_insert(op);
+            if op != *newest {
+                replaced.push(op.min(*newest));
+                *newest = op.max(*newest);
+            }
+        }
+        let mut back = Vec::new();
+        for family in self.families.iter().filter(|(family, ended)| **ended && !live.contains_key(family)) {
+            let text = "SELECT c.op FROM card c WHERE c.family = $1 AND c.pile = 3 ORDER BY c.op DESC LIMIT 1";
+            for mut row in sql.query(text, &[Value::Int(*family.0)])? {
+                back.push(row.index().map_err(corrupt)?);
+            }
+        }
+        self.move_to(sql, &replaced, Pile::Replaced, |_| false)?;
+        self.move_to(sql, &back, Pile::Live, |_| false)
+    }
+
+    /// Moves operations to a pile, and from the counters they were in to those that they are in now.
+    fn move_to(
         &mut self,
         sql: &mut dyn Sql,
         ops: &[u64],
@@ -128,11 +177,13 @@ impl<'a> Tally<'a> {
         was_open: impl Fn(u64) -> bool,
     ) -> Result<(), SqlError> {
         let to_counter = match to {
-            Pile::Live => return Ok(()),
+            // What is merely intended does not come back.
+            Pile::Live => ISSUED,
             Pile::Failed => FAILED,
             Pile::Revoked => REVOKED,
+            Pile::Replaced => REPLACED,
         };
-        let select = "SELECT c.op, c.place, c.pile, c.not_after, p.kind, p.owner, p.renew FROM card c \
+        let select = "SELECT c.op, c.place, c.pile, c.not_after, c.look, c.family, p.kind, p.owner, p.renewer FROM card c \
             JOIN place p ON p.id = c.place WHERE c.op IN";
         for row in ask(sql, select, ops, "")? {
             let was = Standing::read(row)?;
@@ -141,11 +192,17 @@ impl<'a> Tally<'a> {
                 Pile::Live => ISSUED,
                 Pile::Failed => FAILED,
                 Pile::Revoked => REVOKED,
+                Pile::Replaced => REPLACED,
             };
             self.count(was.place, from, -1);
             self.count(was.place, to_counter, 1);
-            if was.pile == Pile::Live {
-                self.expiry(&was.kind, was.owner.as_deref(), was.renew, was.not_after, -1);
+            match (was.pile == Pile::Live, to == Pile::Live) {
+                (true, false) => self.expiry(&was.ends(), -1),
+                (false, true) => self.expiry(&was.ends(), 1),
+                (true, true) | (false, false) => {}
+            }
+            if let (Some(family), Pile::Revoked) = (was.family, to) {
+                self.families.insert(family, true);
             }
             let moved = [Value::Int(to.number()), Value::index(was.op)];
             sql.execute("UPDATE card SET pile = $1 WHERE op = $2", &moved)?;
@@ -154,32 +211,41 @@ impl<'a> Tally<'a> {
     }
 
     pub fn write(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
-        let mut named = Vec::with_capacity(self.named.len() * 10);
-        for (id, (labels, renew)) in &self.named {
+        let mut named = Vec::with_capacity(self.named.len() * 11);
+        for (id, (labels, renewer)) in &self.named {
             named.extend([Value::Int(*id), Value::Text(labels.kind), Value::Text(labels.profile)]);
             named.extend([Value::Text(labels.issuer), labels.owner.map_or(Value::Null, Value::Text)]);
-            named.push(Value::Int((*renew).into()));
+            named.push(Value::Int(renewer.number()));
             named.extend(self.places.get(id).copied().unwrap_or_default().map(Value::Int));
         }
-        let into = "INSERT INTO place (id, kind, profile, issuer, owner, renew, intended, issued, failed, revoked) \
+        let into = "INSERT INTO place (id, kind, profile, issuer, owner, renewer, intended, issued, failed, revoked, replaced) \
             VALUES ? ON CONFLICT (id) DO UPDATE SET intended = place.intended + excluded.intended, \
             issued = place.issued + excluded.issued, failed = place.failed + excluded.failed, \
-            revoked = place.revoked + excluded.revoked";
-        sql.insert(into, 10, &named)?;
+            revoked = place.revoked + excluded.revoked, replaced = place.replaced + excluded.replaced";
+        sql.insert(into, 11, &named)?;
         for (id, delta) in self.places.iter().filter(|(id, _)| !self.named.contains_key(id)) {
             let set: Vec<String> =
                 (1..).zip(PLACE_COUNTERS).map(|(at, counter)| format!("{counter} = {counter} + ${at}")).collect();
-            let text = format!("UPDATE place SET {} WHERE id = $5", set.join(", "));
-            let [intended, issued, failed, revoked] = delta.map(Value::Int);
-            sql.execute(&text, &[intended, issued, failed, revoked, Value::Int(*id)])?;
+            let text = format!("UPDATE place SET {} WHERE id = $6", set.join(", "));
+            let [intended, issued, failed, revoked, replaced] = delta.map(Value::Int);
+            sql.execute(&text, &[intended, issued, failed, revoked, replaced, Value::Int(*id)])?;
         }
-        let mut hours = Vec::with_capacity(self.hours.len() * 4);
-        for ((owner, hour), (live, renewed)) in &self.hours {
-            hours.extend([Value::Text(owner), Value::Int(*hour), Value::Int(*live), Value::Int(*renewed)]);
+        let mut hours = Vec::with_capacity(self.hours.len() * 7);
+        for ((owner, class, hour), counts) in self.hours.iter().filter(|(_, counts)| **counts != [0; 4]) {
+            hours.extend([Value::Text(owner), Value::Int(*class), Value::Int(*hour)]);
+            hours.extend(counts.map(Value::Int));
         }
-        let into = "INSERT INTO expiring (owner, hour, live, renewed) VALUES ? ON CONFLICT (owner, hour) DO UPDATE SET \
-            live = expiring.live + excluded.live, renewed = expiring.renewed + excluded.renewed";
-        sql.insert(into, 4, &hours)
+        let into = "INSERT INTO expiring (owner, class, hour, live, renewed, looked, look) VALUES ? \
+            ON CONFLICT (owner, class, hour) DO UPDATE SET live = expiring.live + excluded.live, \
+            renewed = expiring.renewed + excluded.renewed, looked = expiring.looked + excluded.looked, \
+            look = expiring.look + excluded.look";
+        sql.insert(into, 7, &hours)?;
+        // So that the past is not a row for each of its hours.
+        let text = "DELETE FROM expiring WHERE owner = $1 AND class = $2 AND hour = $3 AND live = 0 AND look = 0";
+        for ((owner, class, hour), _) in self.hours.iter().filter(|(_, [live, .., look])| *live < 0 || *look < 0) {
+            sql.execute(text, &[Value::Text(owner), Value::Int(*class), Value::Int(*hour)])?;
+        }
+        Ok(())
     }
 }
 
@@ -189,19 +255,27 @@ struct Standing {
     place: i64,
     pile: Pile,
     not_after: Option<i64>,
+    look: Option<i64>,
+    family: Option<i64>,
     kind: String,
     owner: Option<String>,
-    renew: bool,
+    renewed: bool,
 }
 
 impl Standing {
+    fn ends(&self) -> Ends<'_> {
+        let Standing { not_after, look, kind, owner, renewed, .. } = self;
+        Ends { kind, owner: owner.as_deref(), renewed: *renewed, not_after: *not_after, look: *look }
+    }
+
     fn read(mut row: Row) -> Result<Standing, SqlError> {
         let mut read = || {
             let (op, place, pile) = (row.index()?, row.int()?, row.int()?);
             let pile =
                 Pile::of_number(pile).ok_or_else(|| StoreError::Corrupt(format!("card op={op} has no pile {pile}")))?;
-            let (not_after, kind, owner) = (row.opt_int()?, row.text()?, row.opt_text()?);
-            Ok(Standing { op, place, pile, not_after, kind, owner, renew: row.int()? != 0 })
+            let (not_after, look, family) = (row.opt_int()?, row.opt_int()?, row.opt_int()?);
+            let (kind, owner, renewed) = (row.text()?, row.opt_text()?, row.int()? != Renewer::Nobody.number());
+            Ok(Standing { op, place, pile, not_after, look, family, kind, owner, renewed })
         };
         read().map_err(corrupt)
     }
@@ -213,7 +287,7 @@ fn corrupt(error: StoreError) -> SqlError {
 
 fn take_open(sql: &mut dyn Sql, ops: &[u64]) -> Result<HashMap<u64, Open>, SqlError> {
     let mut taken = HashMap::with_capacity(ops.len());
-    for row in ask(sql, "DELETE FROM open WHERE op IN", ops, " RETURNING op, place, not_after, due, renews")? {
+    for row in ask(sql, "DELETE FROM open WHERE op IN", ops, " RETURNING op, place, not_after, due, renews, family")? {
         let (op, open) = read_open(row).map_err(corrupt)?;
         taken.insert(op, open);
     }
@@ -223,7 +297,7 @@ fn take_open(sql: &mut dyn Sql, ops: &[u64]) -> Result<HashMap<u64, Open>, SqlEr
 fn read_open(mut row: Row) -> Result<(u64, Open), StoreError> {
     let op = row.index()?;
     let (place, not_after, due) = (row.int()?, row.opt_int()?, row.opt_int()?);
-    Ok((op, Open { place, not_after, due, renews: row.opt_blob()? }))
+    Ok((op, Open { place, not_after, due, renews: row.opt_blob()?, family: row.opt_int()? }))
 }
 
 fn renews_of(sql: &mut dyn Sql, op: u64) -> Result<Option<Vec<u8>>, SqlError> {

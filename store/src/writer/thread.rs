@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use tokio::sync::oneshot;
 
 use super::batch::Fault;
 use super::item::{Item, Message, QUEUE, Reply};
@@ -22,7 +23,8 @@ use crate::truth::{Divergence, Node};
 const BATCH_OPS: usize = 512;
 /// ... and at most about this many bytes, so that large CRLs do not make everyone wait.
 const BATCH_BYTES: usize = 8 << 20;
-/// How often what could not be done is tried again while nobody writes: conclusions, a register that was away, a log that is held.
+/// How often there is a look while nobody writes: at conclusions that wait, a register that was away, a log that is held, and whether
+/// the file still has its name.
 const RETRY: Duration = Duration::from_secs(1);
 /// Signatures that wait for the disk to come back: as many as can be under way.
 const PARKED_MAX: usize = QUEUE;
@@ -49,20 +51,21 @@ pub(super) struct Writer {
     pub conditions: Arc<Conditions>,
     pub is_away: bool,
     pub log_is_held: bool,
+    /// This node's number, and whether the present connection has it.
+    pub instance: Option<u16>,
+    pub is_claimed: bool,
 }
+
+/// Somebody who asks whether it would be written.
+type Asker = oneshot::Sender<Result<(), StoreError>>;
 
 impl Writer {
     pub fn run(mut self, jobs: &Receiver<Message>) {
         let mut stop = false;
         while !stop {
-            let mut items: Vec<Item> = Vec::new();
-            let first = if self.parked.is_empty() && !self.is_away && !self.log_is_held {
-                jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                jobs.recv_timeout(RETRY)
-            };
-            match first {
-                Ok(message) => stop = gather(message, jobs, &mut items),
+            let (mut items, mut askers): (Vec<Item>, Vec<Asker>) = (Vec::new(), Vec::new());
+            match jobs.recv_timeout(RETRY) {
+                Ok(message) => stop = gather(message, jobs, &mut items, &mut askers),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => stop = true,
             }
@@ -71,20 +74,46 @@ impl Writer {
             batch.append(&mut items);
             match (batch.is_empty(), stop) {
                 (false, _) => self.settle(batch),
-                (true, false) if self.is_away => self.try_to_write(),
-                (true, _) => {}
+                (true, false) if self.is_away => drop(self.try_to_write()),
+                (true, false) => self.look(),
+                (true, true) => {}
             }
+            self.answer_askers(askers);
             self.tend();
         }
     }
 
     /// Where nobody comes, nobody would find out that the register is there again.
-    fn try_to_write(&mut self) {
-        let outcome = self.sql().and_then(transaction::touch);
+    fn try_to_write(&mut self) -> Result<(), SqlError> {
+        let outcome = self.sql().and_then(|sql| {
+            sql.is_there()?;
+            transaction::touch(sql)
+        });
         if let Err(error) = &outcome {
             self.give_up_if_lost(error);
         }
-        self.say(outcome.err().map(|error| error.to_string()).as_deref());
+        self.say(outcome.as_ref().err().map(ToString::to_string).as_deref());
+        outcome
+    }
+
+    /// A register that lost its name is told of before somebody wants to write to it.
+    fn look(&mut self) {
+        let outcome = self.sql.as_mut().map_or(Ok(()), |sql| sql.is_there());
+        if let Err(error) = outcome {
+            self.say(Some(&error.to_string()));
+        }
+    }
+
+    /// A disk may be full although nobody has met it yet: it is tried.
+    fn answer_askers(&mut self, askers: Vec<Asker>) {
+        if askers.is_empty() {
+            return;
+        }
+        let outcome = self.try_to_write();
+        for asker in askers {
+            // Whoever gave up is answered next time.
+            let _ = asker.send(outcome.as_ref().copied().map_err(|e| StoreError::Unavailable(e.to_string())));
+        }
     }
 
     fn say(&mut self, away: Option<&str>) {
@@ -98,12 +127,27 @@ impl Writer {
             self.log_is_held = held.is_some();
             self.conditions.log_is_held(held);
         }
+        self.claim();
+    }
+
+    /// A new connection takes this node's number again. Its old session may have it for a while, at a server that does not know yet
+    /// that the line is dead; nobody waits for that.
+    fn claim(&mut self) {
+        let (false, Some(number), Some(sql)) = (self.is_claimed, self.instance, &mut self.sql) else { return };
+        match sql.claim(number) {
+            Ok(None) => self.is_claimed = true,
+            Ok(Some(who)) => tracing::warn!(instance = number, who, "this node's number is somebody else's"),
+            Err(error) => self.give_up_if_lost(&error),
+        }
     }
 
     fn sql(&mut self) -> Result<&mut dyn Sql, SqlError> {
         match &mut self.sql {
             Some(sql) => Ok(sql.as_mut()),
-            none => Ok(none.insert(connect(&self.database, Use::Write)?).as_mut()),
+            none => {
+                self.is_claimed = false;
+                Ok(none.insert(connect(&self.database, Use::Write)?).as_mut())
+            }
         }
     }
 
@@ -124,7 +168,7 @@ impl Writer {
             Err(fault) => {
                 for item in items {
                     let error = fault.as_error(&item.op);
-                    self.park(&item.op, &error);
+                    self.park(&item, &error);
                     self.answer(item, Err(error));
                 }
             }
@@ -136,20 +180,26 @@ impl Writer {
         if let (Op::Intend(row), Ok(Reply::Leaf(op, at))) = (&item.op, &reply) {
             self.pending.insert(*op, *at, Arc::clone(row));
         }
-        match item.answer {
-            Some(answer) => drop(answer.send(reply)),
-            None => {
-                if let Err(error) = reply {
-                    tracing::warn!(%error, "a conclusion is still waiting for the register");
-                }
-            }
+        if let Some(answer) = item.answer {
+            let _ = answer.send(reply);
         }
     }
 
-    /// A signature that exists must reach the register, also after its caller was told of the failure.
-    fn park(&mut self, op: &Op, error: &StoreError) {
-        let (Op::Conclude(row), StoreError::Unavailable(_) | StoreError::Unknown(_)) = (op, error) else { return };
+    /// A signature that exists must reach the register, also after its caller was told of the failure. It is said once; that the
+    /// register is away is said too, and stands in its condition.
+    fn park(&mut self, item: &Item, error: &StoreError) {
+        let Op::Conclude(row) = &item.op else { return };
+        if !matches!(error, StoreError::Unavailable(_) | StoreError::Unknown(_)) {
+            // One that was written after all, though nobody could say so then, is told no more.
+            if item.answer.is_none() && !matches!(error, StoreError::Conflict(_)) {
+                tracing::error!(operation = row.op, %error, "a signature could not be written down; its intent stays without it");
+            }
+            return;
+        }
         if self.parked.len() < PARKED_MAX {
+            if item.answer.is_some() {
+                tracing::warn!(operation = row.op, %error, "a signature waits for the register");
+            }
             self.parked.push_back(Arc::clone(row));
         } else {
             tracing::error!(operation = row.op, "too many conclusions wait; this intent stays without one");
@@ -231,6 +281,7 @@ impl Writer {
                 | SqlError::Late(_)
                 | SqlError::Corrupt(_)
                 | SqlError::Unfit(_)
+                | SqlError::Missing(_)
                 | SqlError::Wrong(_),
             ) => {
                 sql.rollback();
@@ -255,11 +306,12 @@ impl Writer {
 }
 
 /// Takes what is queued, up to a batch. True: the ledger is closing.
-fn gather(first: Message, jobs: &Receiver<Message>, items: &mut Vec<Item>) -> bool {
+fn gather(first: Message, jobs: &Receiver<Message>, items: &mut Vec<Item>, askers: &mut Vec<Asker>) -> bool {
     let (mut next, mut bytes) = (Some(first), 0);
     while let Some(message) = next {
         match message {
             Message::Stop => return true,
+            Message::Probe(asker) => askers.push(asker),
             Message::Write(op, answer) => {
                 bytes += op.weight();
                 items.push(Item { op, answer: Some(answer) });

@@ -20,7 +20,7 @@ pub const TABLES: [(&str, &[&str]); 17] = [
     ("card", &["op"]),
     ("open", &["op"]),
     ("renewal", &["op"]),
-    ("expiring", &["owner", "hour"]),
+    ("expiring", &["owner", "class", "hour"]),
     ("present", &["kind", "id"]),
     ("migration", &["version"]),
 ];

@@ -41,7 +41,7 @@ impl House {
         let issuing = pool.find("issuing").await.unwrap();
         let log = pool.find("log").await.unwrap();
         let config = LogConfig { state: Some(state.to_owned()), ..log_config() };
-        let ledger = Ledger::open(database.clone(), (&pool, mint), config, world.clone()).await.unwrap();
+        let ledger = Ledger::found(database.clone(), (&pool, mint), config, world.clone()).await.unwrap();
         House { ledger, pool, issuing, log, world, token }
     }
 
@@ -88,7 +88,7 @@ impl House {
         let (pool, mint) = hsm::open(token.config()).unwrap();
         let issuing = pool.find("issuing").await.unwrap();
         let log = pool.find("log").await.unwrap();
-        let ledger = Ledger::open(database.clone(), (&pool, mint), log_config, world.clone()).await.unwrap();
+        let ledger = Ledger::found(database.clone(), (&pool, mint), log_config, world.clone()).await.unwrap();
         House { ledger, pool, issuing, log, world, token }
     }
 
@@ -98,7 +98,7 @@ impl House {
         let issuing = pool.generate("issuing", KeyKind::P256).await.unwrap();
         let log = pool.generate("log", log_kind).await.unwrap();
         let world = World::fixed(Timestamp::from_unix(1_790_000_000), 7);
-        let ledger = Ledger::open(database.clone(), (&pool, mint), log_config(), world.clone()).await.unwrap();
+        let ledger = Ledger::found(database.clone(), (&pool, mint), log_config(), world.clone()).await.unwrap();
         let house = House { ledger, pool, issuing, log, world, token };
         house.ledger.record_key(&house.issuing, "tls", actor()).await.unwrap();
         house.ledger.record_key(&house.log, "log", actor()).await.unwrap();
@@ -113,7 +113,7 @@ impl House {
         let (pool, mint) = hsm::open(token.config()).unwrap();
         let issuing = pool.find("issuing").await.unwrap();
         let log = pool.find("log").await.unwrap();
-        let ledger = Ledger::open(database.clone(), (&pool, mint), log_config(), world.clone()).await.unwrap();
+        let ledger = Ledger::found(database.clone(), (&pool, mint), log_config(), world.clone()).await.unwrap();
         House { ledger, pool, issuing, log, world, token }
     }
 
@@ -187,12 +187,12 @@ impl Closed {
     pub async fn open(&self, database: &Database, state: Option<&Path>) -> Result<Ledger, store::StoreError> {
         let (pool, mint) = hsm::open(self.token.config()).unwrap();
         let log = LogConfig { state: state.map(Path::to_owned), ..log_config() };
-        Ledger::open(database.clone(), (&pool, mint), log, self.world.clone()).await
+        Ledger::found(database.clone(), (&pool, mint), log, self.world.clone()).await
     }
 }
 
 pub fn log_config() -> LogConfig {
-    LogConfig { origin: ORIGIN.into(), state: None }
+    LogConfig { origin: ORIGIN.into(), state: None, instance: None }
 }
 
 /// The service itself: what these tests do, nobody has to prove.

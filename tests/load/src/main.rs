@@ -40,6 +40,9 @@ struct SeedArgs {
     /// How many of them the server is to renew
     #[arg(long, default_value_t = 0)]
     renewing: u64,
+    /// How many of them begun up to four months ago: some have expired, some are due, some took another's place
+    #[arg(long, default_value_t = 0)]
+    aged: u64,
     /// How many finished ACME orders
     #[arg(long, default_value_t = 0)]
     orders: u64,
@@ -177,8 +180,10 @@ fn said<T: std::fmt::Display>(outcome: Result<T, String>) -> ExitCode {
 }
 
 fn seed_register(args: SeedArgs) -> Result<seed::Seeded, String> {
-    let SeedArgs { config, certificates, revoked, renewing, orders, accounts, account_keys, into_existing } = args;
-    let wish = seed::Wish { config, certificates, revoked, renewing, orders, accounts, account_keys, into_existing };
+    let SeedArgs { config, certificates, revoked, renewing, aged, orders, accounts, account_keys, into_existing } =
+        args;
+    let wish =
+        seed::Wish { config, certificates, revoked, renewing, aged, orders, accounts, account_keys, into_existing };
     seed::run(&wish).map_err(|e| e.to_string())
 }
 

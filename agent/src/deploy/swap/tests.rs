@@ -1,6 +1,8 @@
 //! Every step of `install`, failed, failed-but-done and torn; after each, what the folder shows, and a repair run.
 
+use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
 
 use super::*;
 use crate::credential::{Leaf, key_matches};
@@ -59,6 +61,7 @@ impl Host {
         let target = |path, text: &str, mode| Target { path, image: Some(Image::new(text.as_bytes().to_vec(), mode)) };
         FileSet {
             name: "web".to_owned(),
+            owner: None,
             targets: vec![
                 target(self.key(), bundle.key_pem(), 0o640),
                 target(self.cert(), &bundle.fullchain_pem(), 0o644),
@@ -68,7 +71,7 @@ impl Host {
 
     fn shown(&self) -> FileSet {
         let (key, cert) = (self.key(), self.cert());
-        FileSet::read("web", [key.as_path(), cert.as_path()].into_iter()).unwrap()
+        FileSet::read("web", None, [key.as_path(), cert.as_path()].into_iter()).unwrap()
     }
 
     /// Both files are there and belong together.
@@ -272,4 +275,56 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
         found.push(path);
     }
     found
+}
+
+/// A folder of somebody else, with what must not be lost.
+fn victim(host: &Host) -> PathBuf {
+    let victim = host.folder.path().join("victim");
+    fs::create_dir_all(victim.join("15/deep")).unwrap();
+    fs::write(victim.join("15/deep/precious"), "precious").unwrap();
+    fs::write(victim.join("web.key"), "precious").unwrap();
+    victim
+}
+
+fn unharmed(victim: &Path) -> bool {
+    let precious = [victim.join("15/deep/precious"), victim.join("web.key")];
+    precious.iter().all(|path| fs::read(path).is_ok_and(|bytes| bytes == b"precious")) && walk(victim).len() == 4
+}
+
+#[test]
+fn a_link_that_a_service_put_in_the_way_leads_nowhere() {
+    use std::os::unix::fs::symlink;
+    // In place of the store: nothing is written, read or removed behind it.
+    let host = Host::new(Layout::OneFolder);
+    let victim_ = victim(&host);
+    symlink(&victim_, host.folder.path().join(".chancery-web")).unwrap();
+    let error = install(&RealDisk, &host.pair()).unwrap_err().chain();
+    assert!(error.contains("links are not followed") && unharmed(&victim_), "{error}");
+
+    // In place of the switch.
+    let host = Host::new(Layout::OneFolder);
+    host.prepare(Before::Installed);
+    let victim_ = victim(&host);
+    let current = host.folder.path().join(".chancery-web/current");
+    fs::remove_file(&current).unwrap();
+    symlink("../victim", &current).unwrap();
+    assert_eq!(FileSet::read("web", None, [host.key().as_path()].into_iter()).unwrap().targets[0].image, None);
+    install(&RealDisk, &host.pair()).unwrap();
+    assert!(host.matches() && unharmed(&victim_));
+
+    // In place of a file, of a folder, and of one above it.
+    for layout in LAYOUTS {
+        let host = Host::new(layout);
+        let victim_ = victim(&host);
+        symlink(victim_.join("web.key"), host.key()).unwrap();
+        assert!(FileSet::read("web", None, [host.key().as_path()].into_iter()).is_err(), "{layout:?}");
+        let _ = install(&RealDisk, &host.pair());
+        assert!(unharmed(&victim_), "{layout:?}");
+    }
+    let host = Host::new(Layout::TwoFolders);
+    let victim_ = victim(&host);
+    fs::remove_dir(host.folder.path().join("private")).unwrap();
+    symlink(&victim_, host.folder.path().join("private")).unwrap();
+    let error = install(&RealDisk, &host.pair()).unwrap_err().chain();
+    assert!(error.contains("links are not followed") && unharmed(&victim_), "{error}");
 }

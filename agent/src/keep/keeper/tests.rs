@@ -109,7 +109,7 @@ impl Host {
 
     fn leaf(&self) -> Option<Leaf> {
         let plan = self.plan();
-        let found = FileSet::read("web", plan.files.paths()).unwrap();
+        let found = FileSet::read("web", None, plan.files.paths()).unwrap();
         found.pair(&plan.files)
     }
 
@@ -245,7 +245,7 @@ async fn a_journal_that_is_old_by_now_is_finished_and_gone_on_from() {
     for (what, new) in [("due", due_already), ("other names", for_other_names)] {
         let host = Host::new(false, true, "exit 0");
         let plan = host.plan();
-        let old = FileSet::read("web", plan.files.paths()).unwrap();
+        let old = FileSet::read("web", None, plan.files.paths()).unwrap();
         let (files, wish) = (FileSet::wanted(&plan, &new), plan.wish());
         let journal = Journal { direction: Direction::Forward, old, new: files, wish };
         Desk::open(&RealDisk, &host.path("state"), "web").unwrap().write_journal(&journal).unwrap();

@@ -32,9 +32,9 @@ async fn bench() -> Bench {
     let policies = policies();
     let issuer = Arc::new(issuing(&pool, &policies).await);
     let dir = tempfile::tempdir().unwrap();
-    let log = LogConfig { origin: "log.example/crl".to_owned(), state: None };
+    let log = LogConfig { origin: "log.example/crl".to_owned(), state: None, instance: None };
     let database = Database::Sqlite(dir.path().join("register.db"));
-    let ledger = Ledger::open(database, (&pool, mint), log, World::fixed(NOW, 5)).await.unwrap();
+    let ledger = Ledger::found(database, (&pool, mint), log, World::fixed(NOW, 5)).await.unwrap();
     let covers = ledger.revocations("tls").covers;
     Bench { _token: token, issuer, policies, covers }
 }

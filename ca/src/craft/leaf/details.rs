@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use policy::{Action, Actor};
+use policy::{Action, Actor, Role};
 use serde_json::{Value, json};
 use store::Credential;
 
@@ -12,10 +12,13 @@ use crate::profiles::Profile;
 pub const LOGIN_PROFILE: &str = "tls-client";
 
 /// What is known of a certificate beside its bytes. A login keeps to the scopes of the token it was asked for with: a token
-/// that may do one thing must not make itself a login that may do more.
+/// that may do one thing must not make itself a login that may do more. A host's agent comes again before it ends.
 /// What its CSR asked for and did not get stands there too.
 pub(crate) fn details(actor: &Actor, profile: &Profile, renew: bool, left_out: &[String]) -> Value {
     let mut details = json!({ "renew": renew });
+    if let (true, Some(map)) = (actor.roles.contains(&Role::Agent), details.as_object_mut()) {
+        map.insert(AGENT.to_owned(), Value::Bool(true));
+    }
     if let (false, Some(map)) = (left_out.is_empty(), details.as_object_mut()) {
         map.insert(LEFT_OUT.to_owned(), json!(left_out));
     }
@@ -39,7 +42,7 @@ pub fn left_out(credential: &Credential) -> Vec<String> {
 pub(crate) fn successor_details(old: &Credential) -> Value {
     let mut details =
         json!({ "renew": old.details.get("renew").cloned().unwrap_or(Value::Bool(false)), "renews": old.serial_hex() });
-    for kept in ["key", SCOPES] {
+    for kept in ["key", SCOPES, AGENT] {
         if let (Some(value), Some(map)) = (old.details.get(kept), details.as_object_mut()) {
             map.insert(kept.to_owned(), value.clone());
         }
@@ -47,6 +50,8 @@ pub(crate) fn successor_details(old: &Credential) -> Value {
     details
 }
 
+/// Of a certificate that an agent asked for, as the register reads it (`store::Renewer`).
+const AGENT: &str = "agent";
 /// Of a login's details: the actions it is limited to.
 const SCOPES: &str = "scopes";
 /// Of any certificate: what its CSR asked for and did not get.

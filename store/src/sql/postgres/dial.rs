@@ -1,6 +1,10 @@
 //! From a URL to a server that is fit for its use: one host after the other.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Config, Error, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use zeroize::Zeroizing;
 
 use super::line::Line;
 use crate::sql::engine::Use;
@@ -22,27 +27,31 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(25);
 const PORT: u16 = 5432;
+/// No password is longer.
+const PASSWORD_BYTES_MAX: usize = 4_096;
 
 /// The connection, and whether the URL itself says in which schema the register lies.
 pub(super) fn dial(url: &str, usage: Use, limit: Duration) -> Result<(Line, bool), SqlError> {
-    let (url, roots) = take_root_file(url)?;
-    let config: Config = url.parse().map_err(|e: Error| SqlError::Wrong(format!("database URL: {e}")))?;
+    let Own { url, roots, password } = Own::take(url);
+    let mut config: Config = url.parse().map_err(|e: Error| SqlError::Wrong(format!("database URL: {e}")))?;
+    if let Some(file) = password {
+        // At each connection: a password that was changed needs no restart.
+        config.password(read_password(Path::new(&file))?.as_slice());
+    }
     let names_schema = config.get_options().is_some_and(|options| options.contains("search_path"));
     let roots = match (config.get_ssl_mode(), roots) {
         (SslMode::Require, Some(file)) => Some(tls(&file)?),
         (SslMode::Require, None) => {
             return Err(SqlError::Wrong("sslmode=require needs `sslrootcert=FILE` in the URL".into()));
         }
-        (_, _) if config.get_hosts().iter().all(is_local) && config.get_hostaddrs().iter().all(IpAddr::is_loopback) => {
-            None
-        }
+        (_, _) if (0..places(&config)).all(|at| is_local(&config, at)) => None,
         (_, _) => {
             let line = "a register on another host needs `sslmode=require&sslrootcert=FILE` in its URL";
             return Err(SqlError::Wrong(line.into()));
         }
     };
     let mut whys = Vec::new();
-    for at in 0..config.get_hosts().len().max(config.get_hostaddrs().len()) {
+    for at in 0..places(&config) {
         let (one, name) = host(&config, at);
         let line = match &roots {
             Some(tls) => Line::dial(&one, tls.clone(), limit),
@@ -125,26 +134,62 @@ fn is_fit(line: &mut Line, usage: Use) -> Result<(), SqlError> {
     }
 }
 
-/// `sslrootcert` is libpq's name for it; the driver leaves TLS to us and does not know it.
-fn take_root_file(url: &str) -> Result<(String, Option<String>), SqlError> {
-    let Some((base, query)) = url.split_once('?') else { return Ok((url.to_owned(), None)) };
-    let mut roots = None;
-    let mut kept = Vec::new();
-    for pair in query.split('&') {
-        match pair.split_once('=') {
-            Some(("sslrootcert", file)) => roots = Some(file.replace("%2F", "/")),
-            Some(("sslmode", "verify-full" | "verify-ca")) => kept.push("sslmode=require"),
-            _ => kept.push(pair),
-        }
-    }
-    let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
-    Ok((format!("{base}{query}"), roots))
+/// A URL without the parameters that are ours: the driver does not know them. `sslrootcert` is libpq's name; it leaves TLS to us.
+struct Own {
+    url: String,
+    roots: Option<String>,
+    password: Option<String>,
 }
 
-fn is_local(host: &Host) -> bool {
-    match host {
-        Host::Unix(_) => true,
-        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+impl Own {
+    fn take(url: &str) -> Own {
+        let Some((base, query)) = url.split_once('?') else {
+            return Own { url: url.to_owned(), roots: None, password: None };
+        };
+        let (mut roots, mut password, mut kept) = (None, None, Vec::new());
+        for pair in query.split('&') {
+            match pair.split_once('=') {
+                Some(("sslrootcert", file)) => roots = Some(file.replace("%2F", "/")),
+                Some(("password_file", file)) => password = Some(file.replace("%2F", "/")),
+                Some(("sslmode", "verify-full" | "verify-ca")) => kept.push("sslmode=require"),
+                _ => kept.push(pair),
+            }
+        }
+        let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
+        Own { url: format!("{base}{query}"), roots, password }
+    }
+}
+
+/// The first line of a file that its owner alone can read.
+fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, SqlError> {
+    let wrong = |why: String| SqlError::Wrong(format!("the database's password file {}: {why}", path.display()));
+    let file = File::open(path).map_err(|e| wrong(e.to_string()))?;
+    let mode = file.metadata().map_err(|e| wrong(e.to_string()))?.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(wrong(format!("mode {mode:o} lets others read it: chmod 600 it")));
+    }
+    let mut read = Zeroizing::new(Vec::with_capacity(PASSWORD_BYTES_MAX));
+    file.take(PASSWORD_BYTES_MAX as u64).read_to_end(&mut read).map_err(|e| wrong(e.to_string()))?;
+    let line = read.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+    match line.is_empty() {
+        true => Err(wrong("it is empty".into())),
+        false => Ok(Zeroizing::new(line.to_vec())),
+    }
+}
+
+fn places(config: &Config) -> usize {
+    config.get_hosts().len().max(config.get_hostaddrs().len())
+}
+
+/// Where a connection goes: to the address where there is one, whatever the name beside it, which is then for certificates alone.
+fn is_local(config: &Config, at: usize) -> bool {
+    match (config.get_hostaddrs().get(at), config.get_hosts().get(at)) {
+        (Some(address), _) => address.is_loopback(),
+        (None, Some(Host::Unix(_))) => true,
+        (None, Some(Host::Tcp(name))) => {
+            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        (None, None) => false,
     }
 }
 
@@ -179,6 +224,9 @@ mod tests {
             ("postgres://a@db.example/x", "sslmode=require"),
             ("postgres://a@db.example/x?sslmode=prefer", "sslmode=require"),
             ("postgres://a@127.0.0.1,db.example/x", "sslmode=require"),
+            // The name is for the certificate; the connection goes to the address.
+            ("postgres://a@localhost/x?hostaddr=192.0.2.7", "sslmode=require"),
+            ("postgres://a@localhost,localhost/x?hostaddr=127.0.0.1,192.0.2.7", "sslmode=require"),
             ("postgres://a@127.0.0.1/x?sslmode=require", "sslrootcert"),
             ("postgres://a@db.example/x?sslmode=require&sslrootcert=/nowhere.pem", "nowhere"),
         ] {
@@ -187,6 +235,34 @@ mod tests {
                 other => panic!("{url}: {:?}", other.err()),
             }
         }
+    }
+
+    #[test]
+    fn where_a_connection_goes_says_its_address_and_not_its_name() {
+        for (url, local) in [
+            ("postgres://a@db.example/x?hostaddr=127.0.0.1", true),
+            ("postgres://a@localhost/x?hostaddr=192.0.2.7", false),
+            ("postgres://a@localhost/x", true),
+            ("postgres:///x?host=/run/postgresql", true),
+            ("postgres://a@db.example/x", false),
+        ] {
+            let config: Config = url.parse().unwrap();
+            assert_eq!((0..places(&config)).all(|at| is_local(&config, at)), local, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_the_first_line_of_a_file_of_ones_own() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        std::fs::write(&path, "s3cret\n").unwrap();
+        for (mode, is_read) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read_password(&path).is_ok_and(|read| read.as_slice() == b"s3cret"), is_read, "{mode:o}");
+        }
+        let Own { url, password, .. } = Own::take("postgres://a@h/x?password_file=/p/q&options=-cx");
+        assert_eq!((url.as_str(), password.as_deref()), ("postgres://a@h/x?options=-cx", Some("/p/q")));
     }
 
     #[test]

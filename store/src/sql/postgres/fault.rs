@@ -35,9 +35,11 @@ pub(super) fn fault(error: Error) -> SqlError {
 pub(super) fn dial_fault(error: Error) -> SqlError {
     match fault(error) {
         wrong @ (SqlError::Wrong(_) | SqlError::Unfit(_)) => wrong,
-        SqlError::Taken(why) | SqlError::Away(why) | SqlError::Lost(why) | SqlError::Corrupt(why) => {
-            SqlError::Away(why)
-        }
+        SqlError::Taken(why)
+        | SqlError::Away(why)
+        | SqlError::Lost(why)
+        | SqlError::Missing(why)
+        | SqlError::Corrupt(why) => SqlError::Away(why),
         late @ SqlError::Late(_) => late,
     }
 }

@@ -28,6 +28,8 @@ const SUPERSEDED: u8 = 4;
 const DAY_SECS: i64 = 86_400;
 /// The profile's longest life.
 const LIFE_DAYS_MAX: u32 = 90;
+/// How long ago the oldest of the aged ones began: a month longer than the longest life.
+const SINCE_SECS_MAX: u32 = 120 * 86_400;
 
 /// Makes and signs.
 pub(super) struct Maker {
@@ -97,12 +99,17 @@ impl Maker {
 
     fn seed(&self, number: u64, now: policy::Timestamp, wish: &Wish) -> Result<Seed, SeedError> {
         let refused = |_| SeedError::Make("no key".into());
-        let name = host_name(number as u32, DOMAIN);
+        let is_aged = spread(number, wish.aged, wish.certificates);
+        let named = if is_aged && number % 5 == 4 { number - 1 } else { number };
+        let name = host_name(named as u32, DOMAIN);
         let serial = Serial::generate(&self.world, self.instance);
         let mut days = [0; 4];
         self.world.fill(&mut days);
         let days = 1 + u32::from_be_bytes(days) % LIFE_DAYS_MAX;
-        let validity = Validity::starting(now, i64::from(days) * DAY_SECS);
+        let mut since = [0; 4];
+        self.world.fill(&mut since);
+        let since = if is_aged { i64::from(u32::from_be_bytes(since) % SINCE_SECS_MAX) } else { 0 };
+        let validity = Validity::starting(now.plus_secs(-since), i64::from(days) * DAY_SECS);
         let subject_key = EphemeralPrivateKey::generate(&ECDH_P256, &self.random).map_err(refused)?;
         let point = subject_key.compute_public_key().map_err(refused)?;
         let (point, serial) = (point.as_ref(), serial.as_bytes());
@@ -127,7 +134,10 @@ impl Maker {
             validity: Some(validity),
             covers: None,
             renews: None,
-            details: serde_json::json!({ "renew": spread(number, wish.renewing, wish.certificates) }),
+            details: match is_aged && number % 7 == 3 {
+                true => serde_json::json!({ "renew": false, "agent": true }),
+                false => serde_json::json!({ "renew": spread(number, wish.renewing, wish.certificates) }),
+            },
         };
         let revoked = spread(number, wish.revoked, wish.certificates);
         Ok(Seed::new(entry, signature, revoked.then(|| (SUPERSEDED, self.grant("revoke-certificate"))), now)?)

@@ -99,7 +99,8 @@ impl Config {
     }
 
     pub(super) fn log(&self) -> LogConfig {
-        LogConfig { origin: self.raw.log.origin.clone(), state: Some(self.dir.join(&self.raw.log.state)) }
+        let state = Some(self.dir.join(&self.raw.log.state));
+        LogConfig { origin: self.raw.log.origin.clone(), state, instance: None }
     }
 
     pub(super) fn instance(&self) -> Result<Instance, SeedError> {

@@ -40,6 +40,8 @@ pub struct Wish {
     pub revoked: u64,
     /// How many of them the server is to renew.
     pub renewing: u64,
+    /// How many of them begun up to four months ago, spread evenly; one in five of all has the name of the one before it.
+    pub aged: u64,
     /// How many finished ACME orders.
     pub orders: u64,
     /// How many ACME accounts they are of.

@@ -1,0 +1,27 @@
+//! When API tokens end: the last administrator's locks everybody out.
+
+use policy::{Role, Timestamp};
+use store::{Ledger, RecordFilter, StoreError};
+
+use super::token::{KIND, Token};
+use crate::observe::Ends;
+
+/// Tokens that are looked at.
+const TOKENS_MAX: usize = 1_000;
+
+/// Reads the tokens. The caller keeps what it is told for a while.
+pub(crate) async fn ends(ledger: &Ledger, now: Timestamp) -> Result<Ends, StoreError> {
+    let filter = RecordFilter { limit: TOKENS_MAX, ..RecordFilter::default() };
+    let mut ends = Ends::default();
+    for record in ledger.record_list(KIND, filter).await? {
+        let Ok(token) = Token::from_record(&record) else { continue };
+        if token.revoked_at.is_some() || token.expires < now {
+            continue;
+        }
+        ends.first = Some(ends.first.map_or(token.expires, |first| first.min(token.expires)));
+        if token.body.roles.contains(&Role::Admin) {
+            ends.last_admin = ends.last_admin.max(Some((token.expires, token.expires.since(record.at))));
+        }
+    }
+    Ok(ends)
+}

@@ -1,0 +1,167 @@
+//! What ends the service's work when nobody looks: CRLs that run out or lack a revocation, a head that is not signed, CAs and the
+//! administrators' tokens at their end. As figures for a scrape, and as sentences.
+
+use ca::Authority;
+use policy::Timestamp;
+use store::Ledger;
+
+const DAY: i64 = 86_400;
+/// A CRL holds for seven days and is made anew each day: this much left is six days in which it was not.
+const CRL_LEFT_MIN: i64 = DAY;
+/// A revocation is published within seconds.
+const UNCOVERED_MAX: i64 = 120;
+/// A head is signed within a second of its move.
+const UNSIGNED_MAX: i64 = 120;
+/// When the end of a CA is told of: replacing one takes its time, and what it issues may not outlive it.
+const CA_STEPS: [(i64, &str); 3] = [(30 * DAY, "now"), (90 * DAY, "soon"), (365 * DAY, "this year")];
+/// The last administrator's token: whoever is on leave comes back in time. One that was made for less has a third of its life.
+const TOKEN_LEFT_MIN: i64 = 14 * DAY;
+
+/// The figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Vitals {
+    pub(crate) crls: Vec<CrlVital>,
+    pub(crate) checkpoint: Option<Timestamp>,
+    /// Leaves that no signed head covers, and since when there is the newest head.
+    pub(crate) unsigned: u64,
+    pub(crate) cas: Vec<(String, Timestamp)>,
+    pub(crate) tokens: Ends,
+}
+
+/// An issuer's newest CRL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CrlVital {
+    pub(crate) issuer: String,
+    pub(crate) this_update: Timestamp,
+    pub(crate) next_update: Timestamp,
+    /// Revocations that it does not have.
+    pub(crate) uncovered: u64,
+}
+
+/// When API tokens end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ends {
+    /// The first of all.
+    pub(crate) first: Option<Timestamp>,
+    /// The last administrator's, and of how many seconds its life is.
+    pub(crate) last_admin: Option<(Timestamp, i64)>,
+}
+
+impl Vitals {
+    /// From memory, but for the tokens, which are given.
+    pub(crate) async fn of(authority: &Authority, ledger: &Ledger, tokens: Ends) -> Self {
+        let (mut crls, mut cas) = (Vec::new(), Vec::new());
+        for issuer in authority.issuers() {
+            let revoked = ledger.revocations_in(&issuer.label, 0..0).covers.revocations();
+            if let Ok(crl) = authority.crl(&issuer.label).await {
+                crls.push(CrlVital {
+                    this_update: crl.this_update,
+                    next_update: crl.next_update,
+                    uncovered: revoked.saturating_sub(crl.told().unwrap_or(revoked)),
+                    issuer: issuer.label.clone(),
+                });
+            }
+            cas.push((issuer.label, issuer.until));
+        }
+        let signed = ledger.signed_head();
+        let unsigned = ledger.head().size.saturating_sub(signed.as_ref().map_or(0, |head| head.size));
+        Self { crls, checkpoint: signed.map(|head| head.since), unsigned, cas, tokens }
+    }
+
+    /// What somebody should look at, in sentences.
+    pub(crate) fn alarms(&self, now: Timestamp) -> Vec<String> {
+        let mut alarms = Vec::new();
+        for CrlVital { issuer, this_update, next_update, uncovered } in &self.crls {
+            let left = next_update.since(now);
+            if left <= 0 {
+                alarms.push(format!(
+                    "The CRL of `{issuer}` ended at {next_update}: who checks revocation refuses its certificates. The log of the service \
+                     says why no newer one is made."
+                ));
+            } else if left < CRL_LEFT_MIN {
+                alarms.push(format!("The CRL of `{issuer}` ends at {next_update}, and no newer one is made: the log of the service says why."));
+            }
+            if *uncovered > 0 && now.since(*this_update) > UNCOVERED_MAX {
+                alarms.push(format!(
+                    "{uncovered} revocations of `{issuer}` are in no CRL; its newest is of {this_update}. The log of the service says why."
+                ));
+            }
+        }
+        if let Some(since) = self.checkpoint.filter(|since| self.unsigned > 0 && now.since(*since) > UNSIGNED_MAX) {
+            alarms.push(format!(
+                "{} entries of the log are under no signed head; the newest is of {since}.",
+                self.unsigned
+            ));
+        }
+        for (label, until) in &self.cas {
+            let left = until.since(now);
+            // What has ended is told of as that.
+            if let Some((_, when)) = CA_STEPS.iter().find(|(step, _)| (1..*step).contains(&left)) {
+                alarms.push(format!(
+                    "CA `{label}` ends at {until}, in {} days: make its successor {when}. Nothing that it issues outlives it.",
+                    left / DAY
+                ));
+            }
+        }
+        let is_near = |(until, life): &(Timestamp, i64)| until.since(now) < TOKEN_LEFT_MIN.min(life / 3);
+        if let Some((until, _)) = self.tokens.last_admin.filter(is_near) {
+            alarms.push(format!(
+                "The last administrator's token ends at {until}: make another with `chancery token create --role admin`."
+            ));
+        }
+        alarms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+    fn well() -> Vitals {
+        let crl = CrlVital {
+            issuer: "tls".into(),
+            this_update: NOW.plus_secs(-600),
+            next_update: NOW.plus_secs(6 * DAY),
+            uncovered: 0,
+        };
+        Vitals {
+            crls: vec![crl],
+            checkpoint: Some(NOW.plus_secs(-600)),
+            unsigned: 0,
+            cas: vec![("tls".into(), NOW.plus_secs(500 * DAY))],
+            tokens: Ends { first: Some(NOW.plus_secs(DAY)), last_admin: Some((NOW.plus_secs(20 * DAY), 90 * DAY)) },
+        }
+    }
+
+    #[test]
+    fn what_is_well_is_not_told_of_and_each_thing_that_is_not_is() {
+        assert_eq!(well().alarms(NOW), Vec::<String>::new());
+        let told = |change: fn(&mut Vitals), word: &str| {
+            let mut vitals = well();
+            change(&mut vitals);
+            let alarms = vitals.alarms(NOW);
+            assert!(alarms.len() == 1 && alarms[0].contains(word), "{word}: {alarms:?}");
+        };
+        told(|v| v.crls[0].next_update = NOW.plus_secs(DAY - 1), "no newer one is made");
+        told(|v| v.crls[0].next_update = NOW, "refuses its certificates");
+        told(|v| v.crls[0].uncovered = 2, "2 revocations of `tls` are in no CRL");
+        told(|v| v.unsigned = 7, "7 entries of the log are under no signed head");
+        told(|v| v.cas[0].1 = NOW.plus_secs(364 * DAY), "in 364 days: make its successor this year");
+        told(|v| v.cas[0].1 = NOW.plus_secs(89 * DAY), "successor soon");
+        told(|v| v.cas[0].1 = NOW.plus_secs(29 * DAY), "successor now");
+        told(|v| v.tokens.last_admin = Some((NOW.plus_secs(13 * DAY), 90 * DAY)), "token create --role admin");
+        let mut short = well();
+        short.tokens.last_admin = Some((NOW.plus_secs(3_000), 3_600));
+        assert!(short.alarms(NOW).is_empty(), "it was made for an hour");
+    }
+
+    #[test]
+    fn a_revocation_of_this_moment_is_no_alarm() {
+        let mut vitals = well();
+        (vitals.crls[0].uncovered, vitals.crls[0].this_update) = (1, NOW.plus_secs(-UNCOVERED_MAX));
+        (vitals.unsigned, vitals.checkpoint) = (3, Some(NOW.plus_secs(-UNSIGNED_MAX)));
+        assert!(vitals.alarms(NOW).is_empty());
+    }
+}

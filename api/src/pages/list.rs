@@ -1,0 +1,153 @@
+//! A list by a filter, as a page and as comma-separated values.
+
+use askama::Template;
+use axum::extract::State as Shared;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, Uri, header};
+use policy::{Action, Actor, Grant, Owner, Resource, Timestamp};
+use store::Page;
+
+use super::asked::{Asked, Choices, KINDS, RENEWERS, REPLACED, STATES};
+use super::frame::{Head, Place, render};
+use super::overview::owners;
+use super::row::{self, Row};
+use super::session::Visitor;
+use super::words::moment;
+use crate::app::App;
+use crate::observe::inventory::{self, Entry, Sought};
+use crate::problem::Problem;
+use crate::rest::csv;
+
+/// Rows of a file for a spreadsheet.
+const CSV_ROWS: usize = 1_000;
+
+#[derive(Template)]
+#[template(path = "list.html")]
+struct List {
+    head: Head,
+    title: String,
+    now: String,
+    at: String,
+    asked: Asked,
+    owners: Vec<String>,
+    profiles: Vec<String>,
+    rows: Vec<Row>,
+    next: Option<String>,
+    /// That nothing was found so far, and there is more to look through.
+    unfinished: bool,
+    csv: String,
+    states: Choices,
+    kinds: Choices,
+    renewers: Choices,
+    replaced: Choices,
+}
+
+/// `/certificates`
+pub(super) async fn show(Shared(app): Shared<App>, Visitor(actor): Visitor, uri: Uri) -> Response {
+    let asked = Asked::of(&uri).seen_by(&actor);
+    match page(&app, &actor, asked).await {
+        Ok(page) => render(StatusCode::OK, &page),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// `/certificates.csv`: the same list.
+pub(super) async fn show_csv(Shared(app): Shared<App>, Visitor(actor): Visitor, uri: Uri) -> Response {
+    let asked = Asked::of(&uri).seen_by(&actor);
+    match found(&app, &actor, &asked, CSV_ROWS).await {
+        Ok((_, now, page)) => {
+            let mut response = csv::answer(page, now);
+            let name = HeaderValue::from_static("attachment; filename=\"certificates.csv\"");
+            response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+            response
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn page(app: &App, actor: &Actor, asked: Asked) -> Result<List, Problem> {
+    let (owner, now, page) = found(app, actor, &asked, 0).await?;
+    let shown = Asked { owner: owner.map(|owner| owner.as_str().to_owned()).unwrap_or_default(), ..asked };
+    let place = match shown.kind.as_str() {
+        "ssh" | "ssh-user" | "ssh-host" => Place::Ssh,
+        "ca-certificate" | "crl" => Place::Authorities,
+        _ => Place::Certificates,
+    };
+    let rows = row::rows(app, page.items, now).await?;
+    let without_place = Asked { cursor: String::new(), ..shown.clone() };
+    Ok(List {
+        head: Head::of(app, actor, place),
+        title: title(&shown),
+        now: now.rfc3339(),
+        at: moment(now),
+        owners: owners(app, actor),
+        profiles: app.authority().profiles().iter().map(|profile| profile.name().to_owned()).collect(),
+        unfinished: rows.is_empty() && page.next.is_some(),
+        rows,
+        next: page.next.map(|cursor| Asked { cursor, ..shown.clone() }.link("/certificates")),
+        csv: without_place.link("/certificates.csv"),
+        asked: without_place,
+        states: STATES,
+        kinds: KINDS,
+        renewers: RENEWERS,
+        replaced: REPLACED,
+    })
+}
+
+/// What the list is of, in words.
+fn title(asked: &Asked) -> String {
+    let what = match asked.kind.as_str() {
+        "ssh" => "SSH certificates",
+        "ssh-user" => "SSH certificates of users",
+        "ssh-host" => "SSH certificates of hosts",
+        "ca-certificate" => "CA certificates",
+        "crl" => "CRLs",
+        "code-signature" => "Code signatures",
+        _ => "Certificates",
+    };
+    let which = match asked.state.as_str() {
+        "act" => " that somebody must act for",
+        "expired" if asked.replaced == "no" => " that expired and were not replaced",
+        "expired" => " that expired",
+        "issued" => " that hold",
+        "intime" => " in time",
+        "intended" => " without a conclusion",
+        "revoked" => " that are revoked",
+        "failed" => " that were never signed",
+        _ => "",
+    };
+    let owner = if asked.owner.is_empty() { String::new() } else { format!(" of {}", asked.owner) };
+    format!("{what}{which}{owner}")
+}
+
+/// The owner that is looked at, when, and what was found. What may be the beginning of a serial is looked for as that first.
+async fn found(
+    app: &App,
+    actor: &Actor,
+    asked: &Asked,
+    rows: usize,
+) -> Result<(Option<Owner>, Timestamp, Page<Entry>), Problem> {
+    let owner = asked.owner(actor)?;
+    let on = Resource::certificate(owner.clone(), asked.profile.trim(), Vec::new());
+    let grant = app.authorize(actor, Action::ReadCertificate, on).await?;
+    let (sought, now) = (asked.sought(owner.clone())?, app.world().now());
+    let sought = if rows > 0 { Sought { limit: rows, ..sought } } else { sought };
+    let by_serial = asked.serial().filter(|_| asked.cursor.is_empty());
+    if let Some(page) = by_serial_first(&grant, app, &sought, by_serial, now).await? {
+        return Ok((owner, now, page));
+    }
+    Ok((owner, now, inventory::page(&grant, sought, now, app.ledger()).await?))
+}
+
+async fn by_serial_first(
+    grant: &Grant,
+    app: &App,
+    sought: &Sought,
+    serial: Option<String>,
+    now: Timestamp,
+) -> Result<Option<Page<Entry>>, Problem> {
+    let Some(serial) = serial else { return Ok(None) };
+    let sought = Sought { serial: Some(serial), text: None, ..sought.clone() };
+    let page = inventory::page(grant, sought, now, app.ledger()).await?;
+    Ok(Some(page).filter(|page| !page.items.is_empty()))
+}

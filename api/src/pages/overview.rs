@@ -1,0 +1,299 @@
+//! The first page: in one sentence what needs somebody, then what ends when, and the first to act for.
+
+use askama::Template;
+use axum::extract::State as Shared;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, Uri};
+use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
+use store::Renewer;
+
+use super::asked::{Asked, sees_ssh_alone};
+use super::chart::{self, Chart, SPANS};
+use super::frame::{Head, Place, render, see};
+use super::row::{self, Row};
+use super::session::Visitor;
+use super::words::{grouped, many, moment};
+use crate::app::App;
+use crate::observe::inventory::{self, Kinds, Sought};
+use crate::observe::{HsmStatus, Survey, live, renewed};
+use crate::problem::Problem;
+
+/// Rows of the two short lists.
+const ROWS: usize = 10;
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Overview {
+    head: Head,
+    now: String,
+    at: String,
+    owner: String,
+    owners: Vec<String>,
+    /// Nothing but the server's own: what to do first is shown instead of nothing.
+    empty: bool,
+    says: Says,
+    cards: Vec<Card>,
+    chart: Chart,
+    spans: Vec<SpanLink>,
+    beyond: String,
+    rows: Vec<Row>,
+    /// Whether the rows are what somebody must act for; else the next to end.
+    acting: bool,
+    all: String,
+    status: Option<Status>,
+}
+
+/// The first sentence, and the second.
+struct Says {
+    calm: bool,
+    first: String,
+    second: String,
+}
+
+/// A number that leads to what it counts.
+struct Card {
+    count: String,
+    label: &'static str,
+    tone: &'static str,
+    zero: bool,
+    link: String,
+}
+
+struct SpanLink {
+    label: &'static str,
+    link: String,
+    chosen: bool,
+}
+
+/// What needs the right to read the status.
+struct Status {
+    hsm: HsmStatus,
+    issuers: Vec<String>,
+    alarms: Vec<String>,
+    size: u64,
+    root: String,
+    key: String,
+    checkpoint: Option<String>,
+}
+
+/// `/`
+pub(super) async fn show(Shared(app): Shared<App>, Visitor(actor): Visitor, uri: Uri) -> Response {
+    if sees_ssh_alone(&actor) {
+        return see("/certificates?kind=ssh-user");
+    }
+    match page(&app, &actor, &Asked::of(&uri)).await {
+        Ok(page) => render(StatusCode::OK, &page),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn page(app: &App, actor: &Actor, asked: &Asked) -> Result<Overview, Problem> {
+    let owner = asked.owner(actor)?;
+    let on = Resource::certificate(owner.clone(), "", Vec::new());
+    let grant = app.authorize(actor, Action::ReadCertificate, on).await?;
+    let survey = app.surveyor().now(&grant, owner.as_ref()).await?;
+    let now = survey.now;
+    let to_act = survey.certificates.acting + survey.certificates.expired;
+    let sought = |act: bool| Sought {
+        owner: owner.clone(),
+        kinds: Some(Kinds::One(store::Kind::Certificate)),
+        standing: Some(inventory::Standing::Issued),
+        replaced: Some(false),
+        act: act.then_some(true),
+        by_expiry: true,
+        limit: ROWS,
+        ..Sought::default()
+    };
+    let list =
+        Asked { owner: owner.as_ref().map(|owner| owner.as_str().to_owned()).unwrap_or_default(), ..Asked::default() };
+    let rows = first_rows(&grant, app, sought, now, to_act > 0).await?;
+    let of_certificates =
+        Asked { kind: "certificate".into(), replaced: "no".into(), state: "issued".into(), ..list.clone() };
+    let span = chart::Span::chosen(&asked.span, now, &survey.certificates);
+    let between = |from: Timestamp, to: Timestamp| {
+        Asked { from: from.rfc3339(), to: to.rfc3339(), ..of_certificates.clone() }.link("/certificates")
+    };
+    let chart = chart::draw(&survey.certificates, now, span, between);
+    Ok(Overview {
+        head: Head::of(app, actor, Place::Overview),
+        now: now.rfc3339(),
+        at: moment(now),
+        empty: is_empty(&survey, &rows),
+        says: says(&survey),
+        cards: cards(&survey, &list, &of_certificates),
+        spans: SPANS
+            .map(|one| SpanLink {
+                label: one.label,
+                link: Asked { span: one.word.into(), ..list.clone() }.link("/"),
+                chosen: one == span,
+            })
+            .into(),
+        beyond: Asked { from: chart.end.rfc3339(), ..of_certificates.clone() }.link("/certificates"),
+        chart,
+        acting: to_act > 0,
+        all: match to_act {
+            0 => of_certificates.link("/certificates"),
+            _ => Asked { state: "act".into(), ..list.clone() }.link("/certificates"),
+        },
+        rows,
+        status: status(app, actor).await?,
+        owners: owners(app, actor),
+        owner: list.owner,
+    })
+}
+
+/// What expired and was not replaced, then what somebody must act for; where there is none of it, the next to end.
+async fn first_rows(
+    grant: &Grant,
+    app: &App,
+    sought: impl Fn(bool) -> Sought,
+    now: Timestamp,
+    acting: bool,
+) -> Result<Vec<Row>, Problem> {
+    let mut entries = Vec::new();
+    if acting {
+        let expired = Sought { standing: Some(inventory::Standing::Expired), ..sought(false) };
+        entries.extend(inventory::page(grant, expired, now, app.ledger()).await?.items);
+    }
+    entries.extend(inventory::page(grant, sought(acting), now, app.ledger()).await?.items);
+    row::rows(app, entries, now).await
+}
+
+/// Nothing was issued to anybody but the server itself.
+fn is_empty(survey: &Survey, rows: &[Row]) -> bool {
+    let certificates = live(&survey.certificates) + survey.certificates.expired;
+    let of_others = rows.iter().any(|row| !row.own);
+    certificates <= 1 && !of_others && live(&survey.ssh) + survey.ssh.expired == 0
+}
+
+/// True to the row: how many certificates there are, and how many of them need somebody, and why.
+fn says(survey: &Survey) -> Says {
+    let outlook = &survey.certificates;
+    let (live, act) = (live(outlook), outlook.acting);
+    let (all, need) = (live + outlook.expired, act + outlook.expired);
+    let ssh = match survey.ssh.hours.iter().map(|hour| hour.live).sum() {
+        0 => String::new(),
+        count => format!(" {} besides.", many(count, "SSH certificate")),
+    };
+    let calm = need == 0;
+    let first = match (all, need) {
+        (0, _) => "There are no certificates.".to_owned(),
+        (1, 0) => "The one certificate is in time.".to_owned(),
+        (_, 0) => format!("All {} are in time.", many(all, "certificate")),
+        (_, 1) => format!("1 of {} needs somebody.", many(all, "certificate")),
+        (_, _) => format!("{} of {} need somebody.", grouped(need), many(all, "certificate")),
+    };
+    let expired = match outlook.expired {
+        0 => None,
+        1 => Some("1 has expired and was not replaced".to_owned()),
+        count => Some(format!("{} have expired and were not replaced", grouped(count))),
+    };
+    let acting = match act {
+        0 => None,
+        1 => Some("1 is past the point of its renewal".to_owned()),
+        count => Some(format!("{} are past the point of their renewal", grouped(count))),
+    };
+    let whys: Vec<String> = expired.into_iter().chain(acting).collect();
+    let second = match (whys.is_empty(), all) {
+        (true, 0) => ssh.trim().to_owned(),
+        (true, _) => {
+            format!("Nothing has expired without a successor, and nothing is past the point of its renewal.{ssh}")
+        }
+        (false, _) => format!("{}.{ssh}", whys.join(", and ")),
+    };
+    Says { calm, first, second }
+}
+
+fn cards(survey: &Survey, list: &Asked, of_certificates: &Asked) -> Vec<Card> {
+    let outlook = &survey.certificates;
+    let act_renewed = outlook.acts.iter().filter(|(_, renewer)| *renewer != Renewer::Nobody).count() as u64;
+    let act_nobody = outlook.acting.saturating_sub(act_renewed);
+    let renewed = renewed(outlook);
+    let nobody = live(outlook).saturating_sub(renewed);
+    let card = |count: u64, label, tone, asked: Asked| Card {
+        count: grouped(count),
+        label,
+        tone,
+        zero: count == 0,
+        link: asked.link("/certificates"),
+    };
+    let certificates = || Asked { kind: "certificate".into(), replaced: "no".into(), ..list.clone() };
+    let in_time = |renewer: &str| Asked { state: "intime".into(), renewer: renewer.into(), ..of_certificates.clone() };
+    vec![
+        card(outlook.expired, "expired and not replaced", "gone", Asked { state: "expired".into(), ..certificates() }),
+        card(outlook.acting, "past the point of renewal", "act", Asked { state: "act".into(), ..certificates() }),
+        card(renewed.saturating_sub(act_renewed), "in time, and renewed by somebody", "calm", in_time("somebody")),
+        card(nobody.saturating_sub(act_nobody), "in time, and renewed by nobody", "calm", in_time("nobody")),
+        card(
+            live(&survey.ssh),
+            "SSH certificates that hold",
+            "quiet",
+            Asked { kind: "ssh".into(), state: "issued".into(), replaced: "no".into(), ..list.clone() },
+        ),
+    ]
+}
+
+/// The panels for who may read the status; for others they are simply not there, which is no refusal to write down.
+async fn status(app: &App, actor: &Actor) -> Result<Option<Status>, Problem> {
+    let on = Resource::plain(ResourceKind::Status);
+    let Ok(grant) = app.authority().policies().decide(actor, Action::ReadStatus, &on) else { return Ok(None) };
+    let head = app.ledger().head();
+    Ok(Some(Status {
+        hsm: HsmStatus::of(app.authority().health().token),
+        issuers: app.authority().issuers().into_iter().map(|issuer| issuer.label).collect(),
+        alarms: app.lookout().alarms(&grant, app.ends().await).await?,
+        size: head.size,
+        root: hex::encode(head.root),
+        key: app.authority().log_verifier_key(),
+        checkpoint: app.ledger().checkpoint().await?,
+    }))
+}
+
+/// The owners worth choosing: the actor's own, or all of the configuration for who sees all.
+pub(super) fn owners(app: &App, actor: &Actor) -> Vec<String> {
+    if inventory::is_narrow(actor) {
+        return actor.owners.iter().map(|owner| owner.as_str().to_owned()).collect();
+    }
+    app.authority().policies().owners().iter().map(|rules| rules.name.as_str().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use store::{ExpiringHour, Outlook};
+
+    use super::*;
+
+    fn survey(live: u64, expired: u64, acting: u64, ssh: u64) -> Survey {
+        let now = Timestamp::from_unix(1_800_000_000);
+        let outlook = |live, expired, acting| Outlook {
+            hours: vec![ExpiringHour { begins: now, live, renewed: 0 }],
+            expired,
+            acting,
+            acts: Vec::new(),
+        };
+        let (certificates, ssh) = (outlook(live, expired, acting), outlook(ssh, 0, 0));
+        Survey { now, buckets: BTreeMap::new(), certificates, ssh }
+    }
+
+    #[test]
+    fn the_first_sentence_says_how_many_need_somebody_and_the_second_why() {
+        for (of, first, second) in [
+            ((0, 0, 0, 0), "There are no certificates.", ""),
+            ((1, 0, 0, 0), "The one certificate is in time.", "Nothing has expired"),
+            ((300, 0, 0, 2), "All 300 certificates are in time.", "2 SSH certificates besides."),
+            ((299, 1, 0, 0), "1 of 300 certificates needs somebody.", "1 has expired and was not replaced."),
+            (
+                (290, 10, 7, 1),
+                "17 of 300 certificates need somebody.",
+                "10 have expired and were not replaced, and 7 are past the point of their renewal. 1 SSH certificate besides.",
+            ),
+        ] {
+            let (live, expired, acting, ssh) = of;
+            let says = says(&survey(live, expired, acting, ssh));
+            assert_eq!(says.first, first);
+            assert!(says.second.contains(second), "{}", says.second);
+        }
+    }
+}

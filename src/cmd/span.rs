@@ -1,0 +1,44 @@
+//! A span of time as people write it: `90s`, `30m`, `16h`, `30d`, `2w`.
+
+/// So many seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(u64);
+
+impl Span {
+    /// In seconds.
+    pub fn secs(self) -> u64 {
+        self.0
+    }
+}
+
+/// Reads one, for the command line.
+pub fn span(text: &str) -> Result<Span, String> {
+    let refuse = || "write a number with s, m, h, d or w, such as 16h or 30d".to_owned();
+    let (number, unit) = text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return Err(refuse()),
+    };
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.then(|| number.parse::<u64>().ok()).flatten();
+    number.and_then(|n| n.checked_mul(unit)).map(Span).ok_or_else(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units_and_do_not_overflow() {
+        for (text, secs) in [("90s", 90), ("16h", 57_600), ("30d", 2_592_000), ("2w", 1_209_600)] {
+            assert_eq!(span(text).unwrap().secs(), secs);
+        }
+        for bad in ["", "d", "30", "30y", "-1d", "+1d", "99999999999999999999w", "3é", " 3d"] {
+            assert!(span(bad).is_err(), "{bad}");
+        }
+    }
+}

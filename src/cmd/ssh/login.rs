@@ -1,0 +1,187 @@
+//! `chancery ssh login`: a key for today with its certificate, in the place of those of the day before.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::super::files::{self, Input, Outputs, PUBLIC, Standing};
+use super::super::span::{Span, span};
+use super::{PUBLIC_KEY_BYTES_MAX, Sign, certifies, is_certificate, public_key, request};
+use crate::Global;
+use crate::client::variable;
+use crate::failure::{Exit, Failure, OrFail};
+use crate::output::{self, field};
+
+/// The comment of keys that a login makes: by it they are known, on disk and in the agent.
+const COMMENT: &str = "chancery";
+
+#[derive(clap::Args)]
+pub(super) struct Login {
+    /// Whose rules decide which principals are allowed
+    #[arg(long, default_value = "default")]
+    owner: String,
+    /// Login name; may be given several times
+    #[arg(long = "principal", required = true)]
+    principals: Vec<String>,
+    /// Lifetime, such as 16h or 30d, within the profile's bounds
+    #[arg(long, value_parser = span)]
+    validity: Option<Span>,
+    /// The key file: made anew by each login, or a key of your own that is only signed
+    #[arg(long)]
+    key: Option<PathBuf>,
+}
+
+/// Runs `chancery ssh login`.
+pub(super) async fn run(args: Login, global: &Global) -> Result<(), Failure> {
+    let key = match args.key {
+        Some(path) => path,
+        None => {
+            let home = variable("HOME")
+                .ok_or_else(|| Failure::new(Exit::Failed, "HOME is not set").help("name the key file with --key"))?;
+            PathBuf::from(home).join(".ssh").join("chancery_ed25519")
+        }
+    };
+    // A key of ours lives as long as its certificate; one that the user brought is left as it is.
+    let fresh = if is_ours(&key)? { Some(FreshKey::make(&key)?) } else { None };
+    let public = with_suffix(fresh.as_ref().map_or(&key, |fresh| &fresh.path), ".pub");
+    let line = public_key(Input::open(&public)?)?;
+    // The place first: no certificate is asked for that could not be kept. That of the day before makes room.
+    let mut outputs = Outputs::new(false);
+    let before = |there: &[u8]| certifies(there, &line) || (fresh.is_some() && is_certificate(there));
+    let place = outputs.place(&with_suffix(&key, "-cert.pub"), PUBLIC, Standing::Predecessor(&before))?;
+    let sign = Sign {
+        key: public,
+        owner: args.owner,
+        principals: args.principals,
+        validity: args.validity,
+        key_id: None,
+        out: None,
+        force: false,
+    };
+    let issued = request(&sign, &line, "/api/v1/ssh/user", global).await?;
+    let agent = Agent::of_user();
+    // Before the files are replaced, since they say what the agent holds.
+    agent.iter().for_each(|agent| agent.forget(&key));
+    if let Some(fresh) = fresh {
+        fresh.put(&key)?;
+    }
+    let mut facts = output::shown(&issued, &["serial", "principals", "not_after", "operation"]);
+    facts.push(output::written_to(&place));
+    place.fill(format!("{}\n", field(&issued, "certificate").trim_end()).as_bytes())?;
+    if let Some(agent) = &agent {
+        agent.add(&key, secs_left(&issued))?;
+    }
+    output::report(&outputs, &facts, &issued, global.json);
+    if !global.json {
+        let name = sign.principals.first().map_or("NAME", String::as_str);
+        output::line(match agent {
+            Some(_) => format!("the ssh-agent has it until it ends: ssh {name}@HOST"),
+            None => format!("no ssh-agent runs here, so name the key: ssh -i {} {name}@HOST", files::shown(&key)),
+        });
+    }
+    Ok(())
+}
+
+/// Whether the key file is one that an earlier login made, or none yet.
+fn is_ours(key: &Path) -> Result<bool, Failure> {
+    if !key.exists() {
+        return Ok(true);
+    }
+    let line = files::text(&with_suffix(key, ".pub"), PUBLIC_KEY_BYTES_MAX)?;
+    Ok(line.split_whitespace().nth(2) == Some(COMMENT))
+}
+
+/// A key under another name, until its certificate is there: a login that is refused leaves what was there before.
+struct FreshKey {
+    path: PathBuf,
+}
+
+impl FreshKey {
+    fn make(beside: &Path) -> Result<FreshKey, Failure> {
+        files::private_folder(beside.parent().unwrap_or(Path::new(".")))?;
+        let fresh = FreshKey { path: with_suffix(beside, &format!(".{}", std::process::id())) };
+        fresh.remove();
+        let file = fresh.path.display().to_string();
+        tool("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", COMMENT, "-f", &file])?;
+        Ok(fresh)
+    }
+
+    /// Takes the place of the key that was there.
+    fn put(self, key: &Path) -> Result<(), Failure> {
+        let said = || format!("cannot write {}", files::shown(key));
+        std::fs::rename(&self.path, key).or_fail(said())?;
+        std::fs::rename(with_suffix(&self.path, ".pub"), with_suffix(key, ".pub")).or_fail(said())
+    }
+
+    fn remove(&self) {
+        let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_file(with_suffix(&self.path, ".pub"));
+    }
+}
+
+impl Drop for FreshKey {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// The user's ssh-agent. It keeps each certificate beside those before, and sshd hangs up after six that it does not take: so the
+/// old one leaves when a new one comes, and each leaves when it ends.
+struct Agent;
+
+impl Agent {
+    fn of_user() -> Option<Agent> {
+        variable("SSH_AUTH_SOCK").map(|_| Agent)
+    }
+
+    /// Takes out what earlier logins put in: this key with its certificate, and whatever bears our comment.
+    fn forget(&self, key: &Path) {
+        let certificate = with_suffix(key, "-cert.pub");
+        if certificate.exists() {
+            let _ = quiet("ssh-add", &["-q", "-d", &certificate.display().to_string()]);
+        }
+        let Ok(listed) = Command::new("ssh-add").arg("-L").stdin(Stdio::null()).stderr(Stdio::null()).output() else {
+            return;
+        };
+        let held = with_suffix(key, &format!(".held.{}", std::process::id()));
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        for line in listed.lines().filter(|line| line.split_whitespace().nth(2) == Some(COMMENT)) {
+            if files::write(&held, format!("{line}\n").as_bytes(), PUBLIC).is_ok() {
+                let _ = quiet("ssh-add", &["-q", "-d", &held.display().to_string()]);
+            }
+            let _ = std::fs::remove_file(&held);
+        }
+    }
+
+    fn add(&self, key: &Path, secs: u64) -> Result<(), Failure> {
+        tool("ssh-add", &["-q", "-t", &secs.to_string(), &key.display().to_string()])
+    }
+}
+
+/// How long a certificate still holds.
+fn secs_left(issued: &Value) -> u64 {
+    let end = policy::Timestamp::parse_rfc3339(&field(issued, "not_after"));
+    let left = end.map_or(0, |end| end.since(policy::World::real().now()));
+    u64::try_from(left).unwrap_or(0).max(1)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut text = path.as_os_str().to_owned();
+    text.push(suffix);
+    PathBuf::from(text)
+}
+
+fn tool(program: &str, args: &[&str]) -> Result<(), Failure> {
+    let status = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .status()
+        .or_fail(format!("cannot run {program}; is openssh-client installed?"))?;
+    if status.success() { Ok(()) } else { Err(Failure::new(Exit::Failed, format!("{program} ended with {status}"))) }
+}
+
+/// For what may fail, and says so in its own words to nobody.
+fn quiet(program: &str, args: &[&str]) -> std::io::Result<()> {
+    Command::new(program).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().map(drop)
+}

@@ -1,0 +1,119 @@
+//! What a command reads: opened once, whatever it is (a file, a FIFO, `/dev/stdin`, `-`), and read to its end once.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::names::shown;
+use crate::failure::{Exit, Failure, OrFail};
+
+/// Which file, whatever its name is: its device and its number there.
+pub type Identity = (u64, u64);
+
+/// An open file to read.
+pub struct Input {
+    path: PathBuf,
+    file: File,
+    identity: Identity,
+}
+
+impl Input {
+    /// Opens it; `-` is standard input.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let said = || format!("cannot read {}", shown(path));
+        let file = match path == Path::new("-") {
+            true => File::from(io::stdin().as_fd().try_clone_to_owned().or_fail(said())?),
+            false => File::open(path).or_fail(said())?,
+        };
+        // Asked of the open file, so that what is looked at is what is read.
+        let metadata = file.metadata().or_fail(said())?;
+        if metadata.is_dir() {
+            return Err(Failure::new(Exit::Failed, format!("{} is a folder", shown(path))).help("name a file in it"));
+        }
+        Ok(Self { path: path.to_owned(), file, identity: (metadata.dev(), metadata.ino()) })
+    }
+
+    /// Which file it is.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// The name it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Hands everything that is in it to `take`, piece by piece.
+    pub fn pieces(mut self, mut take: impl FnMut(&[u8])) -> Result<(), Failure> {
+        let mut piece = vec![0; 1 << 16];
+        loop {
+            match self.file.read(&mut piece) {
+                Ok(0) => return Ok(()),
+                Ok(n) => take(piece.get(..n).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).or_fail(format!("cannot read {}", shown(&self.path))),
+            }
+        }
+    }
+
+    /// Reads all of it. Not the size that the file claims counts: a device or a pipe claims none, and a file may grow.
+    pub fn bytes(self, most: u64) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        self.file.take(most + 1).read_to_end(&mut bytes).or_fail(format!("cannot read {}", shown(&self.path)))?;
+        if bytes.len() as u64 > most {
+            let said = format!("{} has more than {most} bytes, which makes no sense here", shown(&self.path));
+            return Err(Failure::new(Exit::Failed, said).help("is it the file that is meant?"));
+        }
+        Ok(bytes)
+    }
+}
+
+/// Reads a file that must not be longer than `most` bytes.
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+    Input::open(path)?.bytes(most)
+}
+
+/// The same, as text.
+pub fn text(path: &Path, most: u64) -> Result<String, Failure> {
+    String::from_utf8(read(path, most)?).or_fail(format!("{} is not text", shown(path)))
+}
+
+/// Reads a secret; refuses a file that others can read.
+pub fn secret(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let input = Input::open(path)?;
+    let mode = input.file.metadata().or_fail(format!("cannot read {}", shown(path)))?.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(Failure::new(Exit::Failed, format!("{} has mode {mode:o}: others can read it", shown(path)))
+            .help(format!("chmod 600 {}", shown(path))));
+    }
+    input.bytes(most).map(Zeroizing::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        fs::write(&path, "t").unwrap();
+        for (mode, refused) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(secret(&path, 16).is_err(), refused, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_end_or_is_a_folder_is_refused() {
+        assert!(read(Path::new("/dev/zero"), 1 << 10).unwrap_err().to_string().contains("more than"));
+        assert!(read(Path::new("/"), 1).unwrap_err().to_string().contains("is a folder"));
+    }
+}

@@ -1,0 +1,129 @@
+//! What stands at a place, and what becomes of it.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+
+use super::*;
+use crate::failure::Failure;
+
+fn new(path: &Path) -> Result<Place, Failure> {
+    Outputs::new(false).place(path, PUBLIC, Standing::Forced)
+}
+
+fn forced(path: &Path) -> Result<Place, Failure> {
+    Outputs::new(true).place(path, PUBLIC, Standing::Forced)
+}
+
+fn refused(place: Result<Place, Failure>) -> String {
+    place.map(|place| place.shown()).unwrap_err().to_string()
+}
+
+fn names(dir: &Path) -> usize {
+    fs::read_dir(dir).unwrap().count()
+}
+
+#[test]
+fn a_place_that_is_given_up_leaves_nothing_and_one_that_is_filled_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("token");
+    drop(new(&path).unwrap());
+    assert_eq!(names(dir.path()), 0);
+    Outputs::new(false).place(&path, SECRET, Standing::Never).unwrap().fill(b"one").unwrap();
+    assert_eq!((fs::read(&path).unwrap(), fs::metadata(&path).unwrap().mode() & 0o777), (b"one".to_vec(), 0o600));
+    assert_eq!(names(dir.path()), 1, "no temporary file stays behind");
+    assert!(refused(new(&dir.path().join("no/such/folder"))).contains("make the folder"));
+}
+
+#[test]
+fn what_exists_goes_away_by_force_alone_and_leaves_its_mode() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cert.pem");
+    fs::write(&path, "old").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(refused(new(&path)).contains("--force"));
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+    forced(&path).unwrap().fill(b"new").unwrap();
+    assert_eq!((fs::read(&path).unwrap(), fs::metadata(&path).unwrap().mode() & 0o777), (b"new".to_vec(), 0o640));
+    let is_new = |bytes: &[u8]| bytes == b"new";
+    Outputs::new(false).place(&path, PUBLIC, Standing::Predecessor(&is_new)).unwrap().fill(b"newer").unwrap();
+    assert!(refused(Outputs::new(false).place(&path, PUBLIC, Standing::Predecessor(&is_new))).contains("--force"));
+    assert!(refused(Outputs::new(true).place(&path, PUBLIC, Standing::Never)).contains("exists already"));
+}
+
+#[test]
+fn a_private_key_never_goes_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("id");
+    let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----\n";
+    fs::write(&path, key).unwrap();
+    assert!(refused(forced(&path)).contains("private key"));
+    assert_eq!(fs::read_to_string(&path).unwrap(), key);
+}
+
+#[test]
+fn links_are_not_followed_and_not_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (target, link) = (dir.path().join("precious"), dir.path().join("out"));
+    for there in [false, true] {
+        if there {
+            fs::write(&target, "precious").unwrap();
+        }
+        let _ = fs::remove_file(&link);
+        symlink(&target, &link).unwrap();
+        let said = refused(forced(&link));
+        assert!(said.contains("symbolic link") && said.contains("precious"), "{said}");
+        assert!(link.is_symlink() && target.exists() == there);
+    }
+}
+
+#[test]
+fn input_and_output_are_not_one_file_nor_two_outputs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, hard) = (dir.path().join("g"), dir.path().join("h"));
+    fs::write(&path, "artefact").unwrap();
+    fs::hard_link(&path, &hard).unwrap();
+    let input = Input::open(&path).unwrap();
+    for same in [&path, &hard] {
+        assert!(refused(Outputs::new(true).reading(&input).place(same, PUBLIC, Standing::Forced)).contains("is read"));
+    }
+    let mut outputs = Outputs::new(true);
+    let one = outputs.place(&dir.path().join("x"), PUBLIC, Standing::Forced).unwrap();
+    let two = outputs.place(&dir.path().join("./x"), PUBLIC, Standing::Forced);
+    assert!(refused(two).contains("one place"));
+    one.fill(b"x").unwrap();
+    outputs.place(Path::new("-"), PUBLIC, Standing::Forced).unwrap();
+    assert!(outputs.use_stdout());
+    assert!(refused(outputs.place(Path::new("/dev/stdout"), PUBLIC, Standing::Forced)).contains("one place"));
+}
+
+#[test]
+fn what_changed_since_it_was_looked_at_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, other) = (dir.path().join("a"), dir.path().join("b"));
+    let place = new(&path).unwrap();
+    fs::write(&path, "somebody's").unwrap();
+    assert!(place.fill(b"mine").unwrap_err().to_string().contains("left alone"));
+    let place = forced(&path).unwrap();
+    fs::write(&other, "another's").unwrap();
+    fs::rename(&other, &path).unwrap();
+    assert!(place.fill(b"mine").is_err());
+    assert_eq!(fs::read(&path).unwrap(), b"another's");
+    assert_eq!(names(dir.path()), 1);
+}
+
+#[test]
+fn a_name_of_the_longest_kind_has_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("n".repeat(255));
+    new(&path).unwrap().fill(b"x").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"x");
+}
+
+#[test]
+fn a_device_is_written_into_and_stays_one() {
+    use std::os::unix::fs::FileTypeExt;
+    forced(Path::new("/dev/null")).unwrap().fill(b"x").unwrap();
+    assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+    assert!(new(Path::new("/dev/full")).unwrap().fill(b"x").is_err());
+}

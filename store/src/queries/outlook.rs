@@ -1,0 +1,135 @@
+//! What ends, has ended and waits for somebody: from the counts by the hour, and to the second by the cards of the hour under way.
+
+use policy::Timestamp;
+
+use super::ARMS;
+use super::places::Wanted;
+use crate::credential::{ExpiringHour, Filter, Outlook};
+use crate::entry::Kind;
+use crate::error::StoreError;
+use crate::projection::{self, Pile};
+use crate::renewer::{Class, Renewer};
+use crate::sql::{Sql, Value};
+
+/// Cards of a place that are looked at for those that wait for somebody: the first to end, and those that wait are among them.
+const ACTS_MAX: usize = 2_000;
+
+/// The outlook of an owner, or of all, of a class.
+pub(crate) fn outlook(
+    sql: &mut dyn Sql,
+    owner: Option<&str>,
+    class: Class,
+    now: Timestamp,
+) -> Result<Outlook, StoreError> {
+    let (of, hour) = (Value::Text(owner.unwrap_or_default()), projection::hour(now.unix()));
+    let class_number = Value::Int(class.number());
+    let text = "SELECT hour, live, renewed FROM expiring WHERE owner = $1 AND class = $2 AND hour >= $3 ORDER BY hour";
+    let mut hours = Vec::new();
+    for mut row in sql.query(text, &[of, class_number, Value::Int(hour)])? {
+        let begins = projection::begins(row.int()?);
+        hours.push(ExpiringHour { begins, live: row.index()?, renewed: row.index()? });
+    }
+    let text = "SELECT CAST(COALESCE(SUM(live), 0) AS BIGINT), CAST(COALESCE(SUM(looked), 0) AS BIGINT), \
+        CAST(COALESCE(SUM(look), 0) AS BIGINT) FROM expiring WHERE owner = $1 AND class = $2 AND hour < $3";
+    let mut past = [0; 3];
+    for mut row in sql.query(text, &[of, class_number, Value::Int(hour)])? {
+        past = [row.index()?, row.index()?, row.index()?];
+    }
+    let text = "SELECT look FROM expiring WHERE owner = $1 AND class = $2 AND hour = $3";
+    let mut look = 0;
+    for mut row in sql.query(text, &[of, class_number, Value::Int(hour)])? {
+        look = row.index()?;
+    }
+    let (kind, ssh) = match class {
+        Class::Certificates => (Some(Kind::Certificate), None),
+        Class::Ssh => (None, Some(true)),
+        Class::Authorities => (Some(Kind::CaCertificate), None),
+    };
+    let filter = Filter { owner: owner.map(str::to_owned), kind, ssh, ..Filter::default() };
+    let ended = ended_this_hour(sql, &filter, hour, now)?;
+    if let Some(first) = hours.first_mut().filter(|first| projection::hour(first.begins.unix()) == hour) {
+        first.live = first.live.saturating_sub(ended.live);
+        first.renewed = first.renewed.saturating_sub(ended.renewed);
+    }
+    hours.retain(|hour| hour.live > 0);
+    let [expired, looked, looks] = past;
+    let acting = (looks + look).saturating_sub(looked + ended.looked);
+    let acts = if acting > 0 { acts(sql, &filter, now)? } else { Vec::new() };
+    Ok(Outlook { hours, expired: expired + ended.live, acting, acts })
+}
+
+#[derive(Default)]
+struct Ended {
+    live: u64,
+    renewed: u64,
+    looked: u64,
+}
+
+/// What has ended in the hour under way.
+fn ended_this_hour(sql: &mut dyn Sql, filter: &Filter, hour: i64, now: Timestamp) -> Result<Ended, StoreError> {
+    let [from, pile, to] = [1, 2, 3].map(|n| Wanted::PARAMS + n);
+    let card = format!(
+        "FROM card c WHERE c.place = p.id AND c.pile = ${pile} AND c.not_after >= ${from} AND c.not_after < ${to}"
+    );
+    // The parameters are named in the order of their numbers.
+    let text = format!(
+        "WITH p AS (SELECT p.id, p.renewer FROM place p WHERE {} AND CAST(${from} AS BIGINT) IS NOT NULL) \
+        SELECT p.renewer, (SELECT COUNT(*) {card}), (SELECT COUNT(c.look) {card}) FROM p",
+        Wanted::CONDITION
+    );
+    let mut params = Wanted::of(filter).params();
+    let pile = Value::Int(Pile::Live.number());
+    params.extend([Value::Int(projection::begins(hour).unix()), pile, Value::Int(now.unix())]);
+    let mut ended = Ended::default();
+    for mut row in sql.query(&text, &params)? {
+        let (renewer, live, looked) = (row.int()?, row.index()?, row.index()?);
+        ended.live += live;
+        ended.looked += looked;
+        ended.renewed += if renewer == Renewer::Nobody.number() { 0 } else { live };
+    }
+    Ok(ended)
+}
+
+/// When those end that wait for somebody, with who renews them: the first of each place, by its index alone.
+fn acts(sql: &mut dyn Sql, filter: &Filter, now: Timestamp) -> Result<Vec<(Timestamp, Renewer)>, StoreError> {
+    let text =
+        format!("SELECT p.id, p.renewer FROM place p WHERE {} AND p.issued > 0 ORDER BY p.id", Wanted::CONDITION);
+    let mut places = Vec::new();
+    for mut row in sql.query(&text, &Wanted::of(filter).params())? {
+        places.push((row.int()?, row.int()?));
+    }
+    let mut acts = Vec::new();
+    for some in places.chunks(ARMS) {
+        let arms = some.len().next_power_of_two();
+        let arm = |n: usize| {
+            let at = |part: usize| 6 * n + part;
+            format!(
+                "SELECT a{n}.not_after, a{n}.renewer FROM (SELECT c.not_after, c.look, CAST(${} AS BIGINT) AS renewer FROM card c \
+                WHERE c.place = ${} AND c.pile = ${} AND c.not_after >= ${} ORDER BY c.not_after, c.op LIMIT ${}) AS a{n} \
+                WHERE a{n}.look <= ${}",
+                at(1),
+                at(2),
+                at(3),
+                at(4),
+                at(5),
+                at(6)
+            )
+        };
+        let text = (0..arms).map(arm).collect::<Vec<_>>().join(" UNION ALL ");
+        let mut params = Vec::with_capacity(arms * 6);
+        for at in 0..arms {
+            // Too many arms for the statement's size: one that finds nothing.
+            let (place, renewer) = some.get(at).copied().unwrap_or((-1, 0));
+            params.extend([Value::Int(renewer), Value::Int(place), Value::Int(Pile::Live.number())]);
+            params.extend([Value::Int(now.unix()), Value::index(ACTS_MAX as u64), Value::Int(now.unix())]);
+        }
+        for mut row in sql.query(&text, &params)? {
+            let (not_after, renewer) = (Timestamp::from_unix(row.int()?), row.int()?);
+            let renewer = Renewer::ALL.into_iter().find(|known| known.number() == renewer);
+            acts.push((not_after, renewer.unwrap_or(Renewer::Nobody)));
+        }
+    }
+    acts.sort_unstable();
+    acts.truncate(ACTS_MAX);
+    Ok(acts)
+}

@@ -1,0 +1,150 @@
+//! What the pages say is true to the row, and they are for everybody: judged by Chromium and axe-core over a register of three hundred.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+
+use load::seed;
+use serde_json::Value;
+
+use crate::house::{House, succeed, text};
+
+const CERTIFICATES: u64 = 300;
+
+/// A register of three hundred certificates of the last four months; the server runs.
+fn aged() -> House {
+    let mut house = House::new();
+    // A process of its own, in whose environment the token is this house's.
+    let mut seeder = Command::new(std::env::current_exe().expect("this program"));
+    seeder.args(["--exact", "pages::the_register_of_another_process_is_seeded"]);
+    seeder.env(SEEDS, house.ca("chancery.toml")).env("SOFTHSM2_CONF", house.path("softhsm2.conf"));
+    succeed(seeder);
+    house.start();
+    house
+}
+
+/// Which register to seed, where there is one.
+const SEEDS: &str = "CHANCERY_TEST_SEEDS";
+
+#[test]
+fn the_register_of_another_process_is_seeded() {
+    let Some(config) = std::env::var_os(SEEDS) else { return };
+    let wish = seed::Wish {
+        config: config.into(),
+        certificates: CERTIFICATES,
+        revoked: 12,
+        renewing: 0,
+        aged: CERTIFICATES,
+        orders: 0,
+        accounts: 0,
+        account_keys: None,
+        into_existing: false,
+    };
+    seed::run(&wish).expect("a seeded register");
+}
+
+/// All certificates of end entities, as the API lists them.
+fn listed(house: &House) -> Vec<Value> {
+    let items = house.json(&["certs", "list", "--kind", "certificate", "--limit", "1000"]);
+    items.as_array().expect("a list").clone()
+}
+
+/// How many have expired, and how many hold and somebody should have acted for, by the rows alone: of what has kind, profile, owner
+/// and names in common, the newest that is signed and not revoked has replaced the others.
+fn by_the_rows(items: &[Value], now: &str) -> (u64, u64, u64) {
+    let mut newest: BTreeMap<String, &Value> = BTreeMap::new();
+    for item in items.iter().filter(|item| ["issued", "expired"].contains(&item["state"].as_str().expect("a state"))) {
+        let family = format!("{} {} {}", item["profile"], item["owner"], item["names"]);
+        let kept = newest.entry(family).or_insert(item);
+        if item["operation"].as_u64() > kept["operation"].as_u64() {
+            *kept = item;
+        }
+    }
+    let is = |item: &&Value, of: fn(&str, &str) -> bool, at: &str| item[at].as_str().is_some_and(|at| of(at, now));
+    let expired = newest.values().filter(|item| is(item, |end, now| end < now, "not_after")).count();
+    let holds = newest.values().filter(|item| is(item, |end, now| end >= now, "not_after"));
+    let acting = holds.filter(|item| is(item, |look, now| look <= now, "act_at")).count();
+    (newest.len() as u64, expired as u64, acting as u64)
+}
+
+#[test]
+fn the_pages_are_true_to_the_row_and_for_everybody() {
+    let house = aged();
+    let items = listed(&house);
+    assert_eq!(items.len() as u64, CERTIFICATES + 1, "and the server's own");
+    let status = house.curl_admin(&[&house.https("/api/v1/status")]).json();
+    let (all, expired, acting) = by_the_rows(&items, status["now"].as_str().expect("a time"));
+    assert!(
+        expired > 20 && acting > 10 && all < CERTIFICATES,
+        "{all} {expired} {acting}: the register has some of each"
+    );
+    assert_eq!(status["store"]["expired"], expired, "{status}");
+    let metrics = house.curl_admin(&[&house.https("/metrics")]).text();
+    assert!(metrics.contains(&format!("chancery_credentials{{state=\"expired\"}} {expired}\n")), "{metrics}");
+    assert_eq!(
+        house.json(&["certs", "list", "--state", "expired", "--replaced", "false"]).as_array().map(Vec::len),
+        Some(expired as usize)
+    );
+    assert_eq!(house.json(&["certs", "list", "--act"]).as_array().map(Vec::len), Some(acting as usize));
+
+    let session = sign_in(&house);
+    let page = house.curl(&["-H", &session, &house.https("/")]).text();
+    let first = page.split("<h1").nth(1).and_then(|rest| rest.split(['>', '<']).nth(1)).expect("a first sentence");
+    assert_eq!(first, format!("{} of {all} certificates need somebody.", expired + acting));
+    assert!(
+        page.contains(&format!("{expired} have expired and were not replaced, and {acting} are past the point")),
+        "{page}"
+    );
+
+    house.run(&["issue", "tls", "pages.example.internal", "--out", text(&house.path("own"))]);
+    let issued = house.json(&["certs", "list", "--name", "pages.example.internal"]);
+    let own = format!("/certificates/{}", issued[0]["serial"].as_str().expect("a serial"));
+    let seeded = format!("/certificates/{}", items[7]["serial"].as_str().expect("a serial"));
+    let ca = house.json(&["certs", "list", "--kind", "ca-certificate"]);
+    let ca = format!("/certificates/{}", ca[0]["serial"].as_str().expect("a serial"));
+    browse(
+        &house,
+        &own,
+        &[
+            "/",
+            "/?span=years",
+            "/certificates",
+            "/certificates?state=expired&replaced=no",
+            "/certificates?state=act",
+            "/certificates?kind=ca-certificate",
+            "/certificates?kind=crl",
+            "/certificates?kind=ssh",
+            "/certificates?q=nobody.at.all",
+            &own,
+            &seeded,
+            &ca,
+        ],
+    );
+}
+
+#[test]
+fn a_register_without_certificates_shows_the_first_command() {
+    let mut house = House::new();
+    house.start();
+    let session = sign_in(&house);
+    let page = house.curl(&["-H", &session, &house.https("/")]).text();
+    assert!(page.contains("chancery issue tls www.example.internal --out ./www"));
+    house.run(&["issue", "tls", "www.example.internal", "--out", text(&house.path("www"))]);
+    let page = house.curl(&["-H", &session, &house.https("/")]).text();
+    assert!(!page.contains("chancery issue tls") && page.contains("All 2 certificates are in time."), "{page}");
+}
+
+/// The header that a signed-in browser sends.
+fn sign_in(house: &House) -> String {
+    let token = format!("token={}", house.admin_token());
+    let answer = house.curl(&["--data-urlencode", &token, &house.https("/login")]);
+    let cookie = answer.header("set-cookie").expect("a cookie");
+    format!("Cookie: {}", cookie.split(';').next().expect("a pair"))
+}
+
+/// Chromium over the pages; it finds nothing.
+fn browse(house: &House, own: &str, paths: &[&str]) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/pages.mjs");
+    let mut node = Command::new("node");
+    node.arg(script).arg(house.https("")).arg(house.admin_token()).arg(own).args(paths).stdin(Stdio::null());
+    let _ = succeed(node);
+}
