@@ -224,7 +224,7 @@ fn one_ca_that_ended_leaves_the_others_ready() {
     fs::write(&der, house.curl(&[&house.http("/aia/code.cer")]).body).expect("written");
     let told = succeed(command("openssl", &["x509", "-inform", "DER", "-noout", "-serial", "-in", text(&der)]));
     let serial = told.trim().trim_start_matches("serial=").to_lowercase();
-    house.run(&["certs", "revoke", &serial, "--reason", "cessation-of-operation"]);
+    house.run(&["certs", "revoke", &serial, "--ca", "--reason", "cessation-of-operation"]);
     let ready = house.curl(&[&house.http("/readyz")]);
     assert_eq!(ready.status, 200, "{}", ready.text());
     assert_eq!(ready.json()["ended"], serde_json::json!(["code"]));
