@@ -85,7 +85,7 @@ fn a_register_put_back_under_the_service_is_said_by_everything_with_the_way_out(
     let signed_in = house.curl(&["-c", text(&jar), "--data-urlencode", &token, &house.https("/login")]);
     assert_eq!(signed_in.status, 303);
     let page = house.curl(&["-b", text(&jar), &house.https("/")]).text();
-    for said in ["register held", "The register is held: what is listed", "1 alarm<"] {
+    for said in ["register held", "The register is held: what is listed", "One alarm<"] {
         assert!(page.contains(said), "{said}: {page}");
     }
 

@@ -201,7 +201,7 @@ fn each_login_takes_the_place_of_the_one_before() {
     assert_eq!(succeed(ssh).trim(), "inside", "{}", sshd.log());
 
     // A minute: the agent lets go of it by itself.
-    login(&["--validity-secs", "60"]);
+    login(&["--validity", "60s"]);
     assert_eq!(agent.holds().len(), 3);
     let left = until(std::time::Duration::from_secs(90), || agent.holds().len() == 1);
     assert!(left, "the user's own key alone: {:#?}", agent.holds());
