@@ -355,8 +355,18 @@ pub(crate) async fn list(
     Ok(json(StatusCode::OK, &CertificateList { items, next: page.next, held: app.lookout().held() }))
 }
 
+fn is_beginning(digits: &str) -> bool {
+    (1..=64).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
 fn sought(params: ListParams, owner: Option<Owner>, now: Timestamp) -> Result<Sought, Problem> {
     let limit = page_rows(params.limit)?;
+    if params.serial.as_deref().is_some_and(|digits| !is_beginning(digits)) {
+        return Err(Problem::field("serial", "The beginning of a serial is 1 to 64 hexadecimal digits."));
+    }
+    if params.serial.is_some() && params.search.is_some() {
+        return Err(Problem::field("search", "Either a part of a name is looked for or the beginning of a serial."));
+    }
     let expiring = params.expiring_secs.map(|secs| i64::try_from(secs).unwrap_or(i64::MAX).min(EXPIRING_SECS_MAX));
     Ok(Sought {
         owner,

@@ -204,7 +204,8 @@ async fn the_api_finds_by_state_search_serial_renewer_and_ends() {
     ] {
         assert_eq!(list(query).await, (200, found), "{query}");
     }
-    for wrong in ["state=dead", "renewer=me", "format=xls", "expires_to=soon"] {
+    for wrong in ["state=dead", "renewer=me", "format=xls", "expires_to=soon", "serial=", "serial=xy", "serial=ab"] {
+        // The last beside `search`: one of the two is looked for.
         assert!((400..500).contains(&list(wrong).await.0), "{wrong}");
     }
     let prefix = &issued.serial[..28];
