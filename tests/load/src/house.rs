@@ -24,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(2);
 pub(crate) struct Filling {
     pub(crate) certificates: u64,
     pub(crate) revoked: u64,
+    /// Begun some time ago: some ended, some wait for somebody.
+    pub(crate) aged: u64,
     /// Finished ACME orders.
     pub(crate) orders: u64,
     /// ACME accounts whose keys are kept.
@@ -66,8 +68,10 @@ impl House {
         house.configure(filling)?;
         let mut seed = house.command(seeder);
         seed.arg("seed").arg("--config").arg(house.config());
-        let Filling { certificates, revoked, orders, accounts, challenges: _ } = filling;
-        for (flag, number) in [("--certificates", certificates), ("--revoked", revoked), ("--orders", orders)] {
+        let Filling { certificates, revoked, aged, orders, accounts, challenges: _ } = filling;
+        let numbers =
+            [("--certificates", certificates), ("--revoked", revoked), ("--aged", aged), ("--orders", orders)];
+        for (flag, number) in numbers {
             seed.args([flag, &number.to_string()]);
         }
         if let Some(accounts) = accounts {

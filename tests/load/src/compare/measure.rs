@@ -103,8 +103,15 @@ pub(super) async fn pages(small: &House, large: &House, measured: &mut Measured)
     let list = "/api/v1/certificates?limit=200";
     let found = (pages::found(&few.json(list).await?)?, pages::found(&many.json(list).await?)?);
     all.extend(found.0.into_iter().zip(found.1));
-    for (of_few, of_many) in all {
+    for (mut of_few, mut of_many) in all {
         eprintln!("{}", of_few.what);
+        // Pages of one length: what a page costs goes by its rows, and the small register may have fewer.
+        if let (Some(some), Some(more)) = (few.rows(&of_few).await?, many.rows(&of_many).await?)
+            && some != more
+        {
+            of_few = of_few.of_rows(some.min(more).max(1));
+            of_many = of_many.of_rows(some.min(more).max(1));
+        }
         match in_turns((&mut few, &of_few), (&mut many, &of_many)).await? {
             Ok(pair) => measured.pages.push((of_few, pair)),
             Err(status) => measured.refused.push(format!("{} ({})", of_few.what, status.as_u16())),
@@ -312,6 +319,14 @@ impl Asker {
             tokio::time::sleep(WATCH).await;
         }
         Err(CompareError::Failed("revocations are not published".into()))
+    }
+
+    /// How many rows a list of certificates shows; of nothing else.
+    async fn rows(&mut self, page: &Page) -> Result<Option<usize>, CompareError> {
+        if !page.path.starts_with("/api/v1/certificates?") {
+            return Ok(None);
+        }
+        Ok(self.json(&page.path).await?.get("items").and_then(Value::as_array).map(Vec::len))
     }
 
     async fn json(&mut self, path: &str) -> Result<Value, CompareError> {

@@ -16,6 +16,9 @@ pub use table::Table;
 use crate::error::CompareError;
 use crate::house::{Filling, House};
 
+/// Of a hundred certificates so many began some time ago: the small register, too, has a page of those that wait for somebody.
+const AGED_PERCENT: u64 = 90;
+
 /// What to compare.
 #[derive(Clone, Debug)]
 pub struct Wish {
@@ -46,7 +49,8 @@ pub async fn run(wish: &Wish) -> Result<Table, CompareError> {
     let mut measured = Measured::default();
     let filled = |certificates: u64, orders| {
         let revoked = certificates * wish.revoked_percent / 100;
-        Filling { certificates, revoked, orders, ..Filling::default() }
+        let aged = certificates * AGED_PERCENT / 100;
+        Filling { certificates, revoked, aged, orders, ..Filling::default() }
     };
     let mut small = House::make(&wish.server, &wish.seeder, &dir.join("small"), &filled(wish.small, 0))?;
     let mut large = House::make(&wish.server, &wish.seeder, &dir.join("large"), &filled(wish.large, wish.orders))?;

@@ -31,6 +31,13 @@ pub(super) struct Page {
     pub(super) bound: Bound,
 }
 
+impl Page {
+    /// With at most so many rows.
+    pub(super) fn of_rows(self, rows: usize) -> Self {
+        Self { path: format!("{}&limit={rows}", self.path), what: format!("{}, {rows} rows", self.what), ..self }
+    }
+}
+
 /// "any list or search page p95 at most 3 times".
 const LISTS: Bound = Bound::Times(3.0);
 /// "`status` and `/metrics` below 5 ms".
