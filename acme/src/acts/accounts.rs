@@ -58,7 +58,7 @@ pub async fn open(state: &AcmeState, by: ByKey) -> Result<(Account, bool), Probl
         check_terms(state, asked.terms_of_service_agreed)?;
         if !counted {
             state.quotas().account(by.source, OPENING_RECORDS, state.now())?;
-            fit(state, &by.key)?;
+            fit(state, &by.key).await?;
             counted = true;
         }
         let account = Account {
@@ -148,7 +148,7 @@ pub async fn change_key(state: &AcmeState, by: ByAccount) -> Result<Account, Pro
     if new == old {
         return Err(Problem::malformed("the new key is the old key"));
     }
-    fit(state, &new)?;
+    fit(state, &new).await?;
     let mut spent = false;
     let mut account = by.account.clone();
     for _ in 0..CONFLICT_RETRIES {
@@ -187,9 +187,9 @@ async fn as_it_is(state: &AcmeState, id: &str) -> Result<Stored<Account>, Proble
 
 /// A key that may hold an account: by the same list as every key that is certified, and not revoked as compromised in whatever
 /// dress (RFC 8555 section 6.2: such a request is refused as badPublicKey).
-fn fit(state: &AcmeState, key: &Jwk) -> Result<(), Problem> {
+async fn fit(state: &AcmeState, key: &Jwk) -> Result<(), Problem> {
     let refused = |why: &str| Problem::new(ErrorKind::BadPublicKey, format!("the account key is refused: {why}"));
-    let hash = ca::check_key(&key.spki_der()).map_err(|weak| refused(&weak.to_string()))?;
+    let hash = ca::check_key(key.spki_der()).await.map_err(|weak| refused(&weak.to_string()))?;
     match state.authority().ledger().is_compromised(&hash) {
         true => Err(refused("it was revoked as compromised; make a new key")),
         false => Ok(()),

@@ -57,7 +57,7 @@ pub async fn finalize(state: &AcmeState, by: &ByAccount, id: &str) -> Result<Ord
     // The order's state comes first: whose order is not ready need not be told about its CSR.
     let began = Finalized { csr: fingerprint, key: String::new(), at: state.now() };
     order.object.begin(began.clone(), state.now())?;
-    let csr = check_csr(&der, &order.object, account)?;
+    let csr = check_csr(der, &order.object, account).await?;
     let finalized = Finalized { key: sha256_hex(csr.spki_der()), ..began };
     let begun = order.object.begin(finalized.clone(), state.now())?;
     check_health(state)?;
@@ -103,9 +103,9 @@ fn answer_for(order: Order, ours: Option<&Finalized>) -> Result<Order, Problem> 
 }
 
 /// "the CSR MUST indicate the exact same set of requested identifiers as the initial newOrder request"
-fn check_csr(der: &[u8], order: &Order, account: &Account) -> Result<Csr, Problem> {
+async fn check_csr(der: Vec<u8>, order: &Order, account: &Account) -> Result<Csr, Problem> {
     let bad = |detail: String| Problem::new(ErrorKind::BadCsr, detail);
-    let csr = Csr::parse(der).map_err(|error| bad(error.to_string()))?;
+    let csr = Csr::receive(der).await.map_err(|error| bad(error.to_string()))?;
     let asked: BTreeSet<Name> = csr.names().iter().cloned().chain(common_name(&csr)).collect();
     let ordered: BTreeSet<Name> = order.identifiers.iter().map(Identifier::name).collect();
     if asked != ordered {

@@ -3,6 +3,7 @@
 //! Thin by design: a request is parsed into policy's types, `ca` decides, drafts, lints, signs and records, and the answer is
 //! written. What only reads asks policy itself and takes the grant along.
 
+use axum::body::Bytes;
 use axum::extract::{Request, State as Shared};
 use axum::response::Response;
 use ca::{CertifyRequest, Csr, Lifetime, Published, RevocationReason};
@@ -202,8 +203,8 @@ pub(crate) async fn post(
     expect_type(request.headers(), &["application/json", PKCS10])?;
     let is_bare = media_type(request.headers()).as_deref() == Some(PKCS10);
     let wish = match is_bare {
-        true => bare_wish(bare, &read(request, CSR_BYTES_MAX, &app).await?)?,
-        false => wish(parse_json(&read(request, JSON_BYTES_MAX, &app).await?)?)?,
+        true => bare_wish(bare, read(request, CSR_BYTES_MAX, &app).await?).await?,
+        false => wish(parse_json(&read(request, JSON_BYTES_MAX, &app).await?)?).await?,
     };
     // The hot path: `ca` itself walks intend, sign, conclude in a task of its own, which a hang-up does not reach.
     let issued = app.authority().certify(&actor, wish).await?;
@@ -216,14 +217,14 @@ pub(crate) async fn post(
     }
 }
 
-fn wish(new: NewCertificate) -> Result<CertifyRequest, Problem> {
+async fn wish(new: NewCertificate) -> Result<CertifyRequest, Problem> {
     if new.csr.len() > CSR_BYTES_MAX {
         return Err(Problem::new(Kind::TooLarge, format!("A CSR has at most {CSR_BYTES_MAX} bytes.")));
     }
     Ok(CertifyRequest {
         profile: new.profile,
         owner: new.owner,
-        csr: csr(new.csr.as_bytes())?,
+        csr: csr(new.csr).await?,
         names: new.names,
         proven: Default::default(),
         lifetime: new.validity_secs.into(),
@@ -231,11 +232,11 @@ fn wish(new: NewCertificate) -> Result<CertifyRequest, Problem> {
     })
 }
 
-fn bare_wish(params: BareParams, body: &[u8]) -> Result<CertifyRequest, Problem> {
+async fn bare_wish(params: BareParams, body: Bytes) -> Result<CertifyRequest, Problem> {
     let (Some(profile), Some(owner)) = (params.profile, params.owner) else {
         return Err(Problem::new(Kind::Malformed, "A bare CSR needs ?profile= and ?owner= in the query."));
     };
-    let csr = csr(body)?;
+    let csr = csr(body).await?;
     Ok(CertifyRequest {
         profile,
         owner,
@@ -247,8 +248,8 @@ fn bare_wish(params: BareParams, body: &[u8]) -> Result<CertifyRequest, Problem>
     })
 }
 
-fn csr(bytes: &[u8]) -> Result<Csr, Problem> {
-    Csr::parse(bytes).map_err(|error| Problem::field("csr", error.to_string()))
+async fn csr(bytes: impl Into<Vec<u8>>) -> Result<Csr, Problem> {
+    Csr::receive(bytes.into()).await.map_err(|error| Problem::field("csr", error.to_string()))
 }
 
 /// 201 with the certificate and where it is from now on.
@@ -608,7 +609,7 @@ pub(crate) async fn renew(
         Some(text) if text.len() > CSR_BYTES_MAX => {
             return Err(Problem::new(Kind::TooLarge, format!("A CSR has at most {CSR_BYTES_MAX} bytes.")));
         }
-        Some(text) => Some(csr(text.as_bytes())?),
+        Some(text) => Some(csr(text).await?),
     };
     let serial = find(&app, &serial).await?.serial_hex();
     let authority = app.authority().clone();

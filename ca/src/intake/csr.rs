@@ -21,6 +21,7 @@ use crate::encode::{pem, tlv};
 use crate::intake::asked::{CsrError, refused, unreadable};
 use crate::intake::attributes;
 use crate::intake::subject_key::SubjectKey;
+use crate::intake::weigh::weigh;
 
 /// A certificate request whose sender proved possession of a strong enough key.
 #[derive(Clone, Debug)]
@@ -37,6 +38,11 @@ pub struct Csr {
 }
 
 impl Csr {
+    /// Reads a PEM or DER PKCS#10 request that a stranger sent, beside the threads that answer others.
+    pub async fn receive(bytes: Vec<u8>) -> Result<Csr, CsrError> {
+        weigh(bytes.len(), move || Csr::parse(&bytes)).await
+    }
+
     /// Reads a PEM or DER PKCS#10 request.
     pub fn parse(bytes: &[u8]) -> Result<Csr, CsrError> {
         if bytes.len() > MAX_BYTES {

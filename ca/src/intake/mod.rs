@@ -10,6 +10,7 @@ mod known;
 pub(crate) mod ssh_key;
 mod strength;
 pub(crate) mod subject_key;
+mod weigh;
 
 // Certificate requests.
 mod asked;

@@ -9,6 +9,7 @@ use ::ssh_key::public::{EcdsaPublicKey, KeyData};
 use crate::encode::spki::{P256, P384, of_curve, of_ed25519, of_rsa};
 use crate::encode::split_string;
 use crate::intake::subject_key::SubjectKey;
+use crate::intake::weigh::weigh;
 
 /// A subject's public key: its algorithm's name, and the fields that follow the name in a key blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,11 @@ impl SshKey {
     pub(crate) fn certificate_type(&self) -> String {
         format!("{}-cert-v01@openssh.com", self.algorithm)
     }
+}
+
+/// Reads the line of a stranger, beside the threads that answer others.
+pub(crate) async fn receive(line: String) -> Result<SshKey, String> {
+    weigh(line.len(), move || parse(&line)).await
 }
 
 /// Reads `ssh-ed25519 AAAA... comment`; the comment is dropped.

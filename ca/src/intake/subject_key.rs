@@ -14,6 +14,7 @@ use crate::encode::sha256;
 use crate::encode::spki::{Algorithm, ID_EC, ID_ED25519, ID_RSA, P256, P384, RsaKey, Spki, public_bits};
 use crate::intake::known::is_known;
 use crate::intake::strength::{self, WeakKey};
+use crate::intake::weigh::weigh;
 
 /// A public key fit to be certified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,11 @@ impl SubjectKey {
             }
             false => Ok(SubjectKey { spki_der: spki_der.to_vec(), kind, hash }),
         }
+    }
+
+    /// Reads the key of a stranger, beside the threads that answer others.
+    pub(crate) async fn receive(spki_der: Vec<u8>) -> Result<SubjectKey, WeakKey> {
+        weigh(spki_der.len(), move || SubjectKey::from_spki(&spki_der)).await
     }
 
     /// A key of the token: it was made by us, of a kind we chose.
@@ -71,8 +77,8 @@ impl SubjectKey {
 
 /// Whether a key (SubjectPublicKeyInfo, DER) is fit for anything here, also where it is not certified: an ACME account's, say.
 /// Answers the SHA-256 by which it is known everywhere.
-pub fn check_key(spki_der: &[u8]) -> Result<[u8; 32], WeakKey> {
-    SubjectKey::from_spki(spki_der).map(|key| key.hash)
+pub async fn check_key(spki_der: Vec<u8>) -> Result<[u8; 32], WeakKey> {
+    SubjectKey::receive(spki_der).await.map(|key| key.hash)
 }
 
 fn curve(algorithm: &Algorithm<'_>, point: &[u8]) -> Result<KeyKind, WeakKey> {

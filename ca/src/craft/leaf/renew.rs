@@ -26,7 +26,7 @@ impl Certifier {
             self.may_change_key(actor, &old, &profile, csr).await?;
         }
         let resource = Resource::certificate(old.owner.clone(), profile.name(), names);
-        let (key, subject) = key_and_subject(&old)?;
+        let (key, subject) = key_and_subject(&old).await?;
         if csr.as_ref().is_some_and(|csr| csr.key_hash() != key.hash()) {
             // A renewal keeps a certificate alive; one with another key hands its names to whoever holds that key, which is
             // issuance, and takes the right to it.
@@ -84,10 +84,11 @@ fn renewable(old: &Attested<Credential>) -> Result<(), CaError> {
 }
 
 /// Key and subject of a certificate, from its own bytes. Possession of the key was proven when it was first certified.
-fn key_and_subject(old: &Attested<Credential>) -> Result<(SubjectKey, Dn), CaError> {
+async fn key_and_subject(old: &Attested<Credential>) -> Result<(SubjectKey, Dn), CaError> {
     let broken = |e: String| CaError::Internal(format!("certificate {} of the register: {e}", old.serial_hex()));
     let (_, tbs) = TbsCertificate::from_der(&old.tbs).map_err(|e| broken(e.to_string()))?;
-    let key = SubjectKey::from_spki(tbs.public_key().raw).map_err(|e| CaError::bad("key", e.to_string()))?;
+    let key =
+        SubjectKey::receive(tbs.public_key().raw.to_vec()).await.map_err(|e| CaError::bad("key", e.to_string()))?;
     let subject = Dn::from_der(tbs.subject().as_raw()).map_err(|e| broken(e.to_string()))?;
     Ok((key, subject))
 }

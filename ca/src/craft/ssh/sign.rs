@@ -42,7 +42,7 @@ impl SshSigner {
         request: SshRequest,
     ) -> Result<SshIssued, CaError> {
         let profile = self.office.profile(if action == Action::SignSshUser { "ssh-user" } else { "ssh-host" })?;
-        let key = ssh_key::parse(&request.public_key).map_err(|e| CaError::bad("public_key", e))?;
+        let key = ssh_key::receive(request.public_key).await.map_err(|e| CaError::bad("public_key", e))?;
         let resource = Resource::ssh(Some(request.owner), each_once(request.principals), profile.name());
         let grant = self.office.gate.authorize(actor, action, resource).await?;
         let mut nonce = [0; 32];
