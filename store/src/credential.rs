@@ -262,7 +262,7 @@ pub struct Filter {
     pub replaced: Option<bool>,
     /// With this in a name, whatever its case; the newest first alone.
     pub text: Option<String>,
-    /// With a serial that begins so, in hexadecimal digits; the newest of a thousand.
+    /// With a serial that begins so, in hexadecimal digits; the highest first, which of one node are the newest.
     pub serial: Option<String>,
     /// Such that somebody should have looked at this moment.
     pub look_before: Option<Timestamp>,
@@ -290,6 +290,9 @@ pub struct Page<T> {
     /// The cursor of the next page, where there is one.
     pub next: Option<String>,
 }
+
+/// A cursor of a list by the beginning of a serial begins with this, and goes on with a serial.
+pub const SERIAL_CURSOR: &str = "s";
 
 /// Which certificates are due for renewal by the server.
 #[derive(Clone, Copy, Debug)]

@@ -51,7 +51,8 @@ mod x509;
 pub use attest::Attested;
 pub use condition::Condition;
 pub use credential::{
-    Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Kin, Order, Outlook, Page, RevokedRow, State,
+    Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Kin, Order, Outlook, Page, RevokedRow,
+    SERIAL_CURSOR, State,
 };
 pub use database::Database;
 pub use entry::{

@@ -2,6 +2,7 @@
 
 mod support;
 
+use futures_util::future::join_all;
 use hsm::Message;
 use store::{Filter, Kind, Order, RecordFilter, State, StoreError};
 use support::*;
@@ -373,22 +374,4 @@ fn a_register_of_another_program_is_refused() {
         let opened = store::Ledger::found(database, (&pool, mint), log_config(), policy::World::real()).await;
         assert!(matches!(opened, Err(StoreError::Database(why)) if why.contains("schema step 1")));
     });
-}
-
-/// Runs futures together on one task.
-async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut waiting: Vec<_> = futures.into_iter().map(Box::pin).map(Some).collect();
-    let mut done: Vec<Option<F::Output>> = waiting.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        for (slot, out) in waiting.iter_mut().zip(&mut done) {
-            if let Some(future) = slot
-                && let std::task::Poll::Ready(value) = future.as_mut().poll(context)
-            {
-                (*slot, *out) = (None, Some(value));
-            }
-        }
-        if waiting.iter().all(Option::is_none) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    done.into_iter().flatten().collect()
 }

@@ -4,6 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join_all;
 use hsm::Message;
 use policy::{Owner, Timestamp, Validity};
 use store::{Class, DueFilter, Entry, Filter, Order, Record, RecordFilter, State};
@@ -364,8 +365,42 @@ fn a_part_of_a_name_and_the_beginning_of_a_serial_find_what_has_them() {
         assert_eq!(serials(&house, beginning(&whole)).await, [9]);
         assert_eq!(serials(&house, beginning(&whole[..31])).await, [15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
         assert!(house.ledger.list(beginning("0x")).await.is_err());
-        let wrong = Filter { order: Order::Expiry, ..text("a") };
-        assert!(house.ledger.list(wrong).await.is_err());
+        let by_two = Filter { limit: 2, ..beginning(&whole[..30]) };
+        let all = (1..=30).rev().collect::<Vec<u64>>();
+        assert_eq!(serials(&house, by_two).await, all);
+        let both = Filter { serial: Some(whole[..31].to_uppercase()), ..text("HOST1") };
+        assert_eq!(serials(&house, both).await, [15, 14, 13, 12, 11, 10, 1]);
+        for wrong in [text("a"), beginning("0")] {
+            assert!(house.ledger.list(Filter { order: Order::Expiry, ..wrong.clone() }).await.is_err());
+            assert!(house.ledger.list(Filter { after_cursor: Some("x".into()), ..wrong }).await.is_err());
+        }
+    });
+}
+
+#[test]
+fn what_stands_behind_a_thousand_others_is_found_by_the_beginning_of_its_serial_and_by_a_part_of_its_name() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        let entry = |n: u64, owner: &str, name: String| Entry {
+            owner: Some(Owner::parse(owner).unwrap()),
+            names: vec![name, "dns:of.all.example".into()],
+            ..house.entry(n)
+        };
+        house.ledger.intend(entry(1, "early", "dns:first.example".into())).await.unwrap();
+        let others = (2..=2_100).map(|n| house.ledger.intend(entry(n, "late", format!("dns:n{n}.example"))));
+        for intent in join_all(others).await {
+            intent.unwrap();
+        }
+        let beginning = Filter { serial: Some(hex::encode(&serial(1)[..8])), ..Filter::default() };
+        let early = Some("early".to_owned());
+        assert_eq!(serials(&house, Filter { owner: early.clone(), ..beginning.clone() }).await, [1]);
+        let first = Filter { text: Some("first".into()), ..beginning.clone() };
+        assert_eq!(serials(&house, first).await, [1]);
+        let text = |text: &str| Filter { text: Some(text.into()), ..Filter::default() };
+        assert_eq!(serials(&house, Filter { owner: early, ..text("ALL.example") }).await, [1]);
+        assert_eq!(serials(&house, Filter { limit: 1_000, ..text("all.") }).await.len(), 2_100);
+        let all = serials(&house, Filter { limit: 1_000, ..beginning }).await;
+        assert_eq!((all.len(), all.first(), all.last()), (2_100, Some(&2_100), Some(&1)));
     });
 }
 

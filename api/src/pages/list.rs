@@ -132,7 +132,8 @@ async fn found(
     let grant = app.authorize(actor, Action::ReadCertificate, on).await?;
     let (sought, now) = (asked.sought(owner.clone())?, app.world().now());
     let sought = if rows > 0 { Sought { limit: rows, ..sought } } else { sought };
-    let by_serial = asked.serial().filter(|_| asked.cursor.is_empty());
+    let goes_on = asked.cursor.starts_with(store::SERIAL_CURSOR);
+    let by_serial = asked.serial().filter(|_| goes_on || asked.cursor.is_empty());
     if let Some(page) = by_serial_first(&grant, app, &sought, by_serial, now).await? {
         return Ok((owner, now, page));
     }
@@ -149,5 +150,5 @@ async fn by_serial_first(
     let Some(serial) = serial else { return Ok(None) };
     let sought = Sought { serial: Some(serial), text: None, ..sought.clone() };
     let page = inventory::page(grant, sought, now, app.ledger()).await?;
-    Ok(Some(page).filter(|page| !page.items.is_empty()))
+    Ok(Some(page).filter(|page| !page.items.is_empty() || page.next.is_some()))
 }

@@ -299,7 +299,7 @@ pub(crate) struct ListParams {
     act: Option<bool>,
     /// With this in one of its names, whatever its case; the newest first. A page looks through so many names: follow `next`.
     search: Option<String>,
-    /// With a serial that begins with these hexadecimal digits.
+    /// With a serial that begins with these hexadecimal digits; the highest first, which of one node are the newest.
     serial: Option<String>,
     /// Still valid now, not replaced, and not valid any more in so many seconds; the first to expire first.
     expiring_secs: Option<u64>,
@@ -364,9 +364,6 @@ fn sought(params: ListParams, owner: Option<Owner>, now: Timestamp) -> Result<So
     let limit = page_rows(params.limit)?;
     if params.serial.as_deref().is_some_and(|digits| !is_beginning(digits)) {
         return Err(Problem::field("serial", "The beginning of a serial is 1 to 64 hexadecimal digits."));
-    }
-    if params.serial.is_some() && params.search.is_some() {
-        return Err(Problem::field("search", "Either a part of a name is looked for or the beginning of a serial."));
     }
     let expiring = params.expiring_secs.map(|secs| i64::try_from(secs).unwrap_or(i64::MAX).min(EXPIRING_SECS_MAX));
     Ok(Sought {

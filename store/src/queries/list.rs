@@ -82,8 +82,14 @@ pub(crate) fn matches(filter: &Filter, credential: &Credential) -> bool {
         && filter.look_after.is_none_or(|after| credential.look_at().is_none_or(|at| at > after))
         && filter.renewed.is_none_or(|renewed| renewed == (credential.renewer() != Renewer::Nobody))
         && is(&filter.key_hash, &credential.key_hash)
+        && filter.serial.as_ref().is_none_or(|digits| credential.serial_hex().starts_with(&digits.to_ascii_lowercase()))
+        && filter.text.as_ref().is_none_or(|text| holds(&credential.names, &text.to_lowercase()))
         && filter.not_after_before.is_none_or(|before| not_after.is_some_and(|at| at < before))
         && filter.not_after_after.is_none_or(|after| not_after.is_some_and(|at| at >= after))
+}
+
+fn holds(names: &[String], text: &str) -> bool {
+    names.iter().any(|name| name.to_lowercase().contains(text))
 }
 
 /// Whether an index tells of some that the filter does not mean them.
@@ -259,8 +265,8 @@ fn newest(
     while found.len() < wanted && looked < LOOKED_MAX {
         let rows = sql.query(&by.text(), &by.params(filter, below, PAGE_MAX))?;
         let count = rows.len();
-        for row in rows {
-            let (position, is_ours) = read(row, filter, places)?;
+        for mut row in rows {
+            let (position, is_ours) = read(&mut row, filter, places)?;
             below = position.op;
             // A credential that has the name twice is found twice.
             let is_new = found.last().is_none_or(|last: &Position| last.op != position.op);
@@ -286,8 +292,8 @@ fn by_expiry(
     wanted: usize,
 ) -> Result<Vec<Position>, StoreError> {
     let mut found = Vec::new();
-    for row in sql.query(&by.text(), &by.params(filter, i64::MAX, LOOKED_MAX))? {
-        let (position, is_ours) = read(row, filter, places)?;
+    for mut row in sql.query(&by.text(), &by.params(filter, i64::MAX, LOOKED_MAX))? {
+        let (position, is_ours) = read(&mut row, filter, places)?;
         if is_ours && position.is_after(at, filter.order) {
             found.push(position);
         }
@@ -299,7 +305,7 @@ fn by_expiry(
 }
 
 /// A position, and whether it is one that the filter may mean.
-pub(super) fn read(mut row: Row, filter: &Filter, places: &BTreeSet<i64>) -> Result<(Position, bool), StoreError> {
+pub(super) fn read(row: &mut Row, filter: &Filter, places: &BTreeSet<i64>) -> Result<(Position, bool), StoreError> {
     let (op, place, pile) = (row.int()?, row.int()?, row.int()?);
     let (not_after, look) = (row.opt_int()?, row.opt_int()?);
     let may = Pile::of_number(pile).is_some_and(|pile| may_hold(pile, filter));

@@ -1,7 +1,7 @@
 //! Looking for a part of a name, or for the beginning of a serial.
 //!
-//! No index knows parts of words on both engines, so names are walked, the newest first, so many a page and no more: a page that
-//! finds little says where the next goes on.
+//! No index knows parts of words on both engines, so names are walked, the newest first, and serials, which have one, the highest
+//! first: as many as fill the page, and no more than a bound. A page that finds little says where the next goes on.
 
 use std::collections::BTreeSet;
 
@@ -9,113 +9,160 @@ use super::credentials::by_operations;
 use super::list::{Position, by_place, matches, read};
 use super::places::stacks;
 use super::{PAGE_MAX, page_size};
-use crate::credential::{Credential, Filter, Order, Page};
+use crate::credential::{Credential, Filter, Order, Page, SERIAL_CURSOR};
 use crate::error::StoreError;
 use crate::prepare::NAME_SLOTS;
 use crate::sql::{Sql, Value};
 
 /// Names that one page walks: some ten milliseconds.
 const NAMES_MAX: i64 = 50_000;
+/// Names that are walked first: most of what is searched for stands in many names, or in none.
+const NAMES_FIRST: i64 = 1_000;
+/// Serials that one page looks at.
+const SERIALS_MAX: usize = 10_000;
 /// No name is longer.
 const TEXT_BYTES_MAX: usize = 253;
+/// No serial has more digits (64 for what is taken from elsewhere).
+const DIGITS_MAX: usize = 64;
 
 /// What matches, page by page.
 pub(crate) fn list(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Credential>, StoreError> {
-    match (&filter.text, &filter.serial) {
-        (Some(text), _) => by_text(sql, filter, text),
-        (None, Some(digits)) => by_serial(sql, filter, digits),
+    if filter.serial.is_none() && filter.text.is_none() {
+        return by_place(sql, filter);
+    }
+    if filter.order != Order::Newest {
+        return Err(StoreError::Invalid("what is searched for comes the newest first".into()));
+    }
+    match (&filter.serial, &filter.text) {
+        (Some(digits), _) => by_serial(sql, filter, digits),
+        (None, Some(text)) => by_text(sql, filter, text),
         (None, None) => by_place(sql, filter),
     }
 }
 
 /// What has the text in one of its names, the newest first.
 fn by_text(sql: &mut dyn Sql, filter: &Filter, text: &str) -> Result<Page<Credential>, StoreError> {
-    if filter.order != Order::Newest {
-        return Err(StoreError::Invalid("what is searched for comes the newest first".into()));
-    }
     if text.is_empty() || text.len() > TEXT_BYTES_MAX {
         return Err(StoreError::Invalid(format!("a search is for 1 to {TEXT_BYTES_MAX} bytes")));
     }
-    let at = match filter.after_cursor.as_deref() {
+    let mut below = match filter.after_cursor.as_deref() {
         Some(cursor) => Position::parse(cursor)?.op,
         None => i64::MAX / SLOTS,
     };
-    let places = places(sql, filter)?;
-    let (below, limit) = (at.saturating_mul(SLOTS), page_size(filter.limit));
-    let walked =
-        "SELECT MIN(a1.slot) FROM (SELECT n.slot FROM name n WHERE n.slot < $1 ORDER BY n.slot DESC LIMIT $2) AS a1";
-    let mut floor = None;
-    for mut row in sql.query(walked, &[Value::Int(below), Value::Int(NAMES_MAX)])? {
-        floor = row.opt_int()?;
-    }
-    // The operation that the walk ended in may have more names: it is walked again with the next page.
-    let Some(floor) = floor.map(|slot| slot / SLOTS) else { return Ok(Page { items: Vec::new(), next: None }) };
-    let found = format!(
-        "SELECT a1.slot / {SLOTS}, c.place, c.pile, c.not_after, c.look FROM \
-        (SELECT n.slot, n.name FROM name n WHERE n.slot < $1 ORDER BY n.slot DESC LIMIT $2) AS a1 \
-        JOIN card c ON c.op = a1.slot / {SLOTS} WHERE lower(a1.name) LIKE $3 ESCAPE '!'"
-    );
-    let pattern = pattern(text);
-    let mut ops: BTreeSet<i64> = BTreeSet::new();
-    for row in sql.query(&found, &[Value::Int(below), Value::Int(NAMES_MAX), Value::Text(&pattern)])? {
-        let (position, is_ours) = read(row, filter, &places)?;
-        if is_ours {
-            ops.insert(position.op);
+    let (pattern, places, mut sieve) = (pattern(text), places(sql, filter)?, Sieve::new(filter));
+    let (mut walked, mut block) = (0, NAMES_FIRST);
+    while walked < NAMES_MAX {
+        let Some(floor) = lowest(sql, below, block)? else { return Ok(sieve.page(None)) };
+        // With all names of the operation that the block ends in.
+        let found = format!(
+            "SELECT n.slot / {SLOTS}, c.place, c.pile, c.not_after, c.look FROM name n JOIN card c ON c.op = n.slot / {SLOTS} \
+            WHERE n.slot < $1 AND n.slot >= $2 AND lower(n.name) LIKE $3 ESCAPE '!'"
+        );
+        let mut ops: BTreeSet<i64> = BTreeSet::new();
+        let range = [Value::Int(below.saturating_mul(SLOTS)), Value::Int(floor * SLOTS), Value::Text(&pattern)];
+        for mut row in sql.query(&found, &range)? {
+            let (position, is_ours) = read(&mut row, filter, &places)?;
+            if is_ours {
+                ops.insert(position.op);
+            }
         }
+        let newest: Vec<i64> = ops.into_iter().rev().collect();
+        if sieve.take(sql, &newest)? {
+            let next = sieve.last().map(|last| cursor(i64::try_from(last.operation).unwrap_or(i64::MAX)));
+            return Ok(sieve.page(next));
+        }
+        (below, walked, block) = (floor, walked + block, (block * 4).min(NAMES_MAX));
     }
-    let newest: Vec<i64> = ops.into_iter().rev().collect();
-    let (items, is_more) = some(sql, filter, &newest, limit)?;
-    let last = items.last().map(|last| i64::try_from(last.operation).unwrap_or(i64::MAX));
-    let next = match last.filter(|_| is_more) {
-        Some(last) => Some(last),
-        // Whoever was walked to its last name is done with; the lowest operation there is has number 0.
-        None => (floor > 0 && has_below(sql, floor)?).then_some(floor),
-    };
-    Ok(Page { items, next: next.map(|op| Position { op, not_after: 0, look: None }.to_string()) })
+    // Whoever was walked to its last name is done with; the lowest operation there is has number 0.
+    let next = lowest(sql, below, 1)?.map(|_| cursor(below));
+    Ok(sieve.page(next))
 }
 
-/// What has a serial that begins so, the newest first, of the thousand that such serials end with.
+fn cursor(op: i64) -> String {
+    Position { op, not_after: 0, look: None }.to_string()
+}
+
+/// The operation in which so many names below another one's end, where there are any.
+fn lowest(sql: &mut dyn Sql, below: i64, names: i64) -> Result<Option<i64>, StoreError> {
+    let text =
+        "SELECT MIN(a1.slot) FROM (SELECT n.slot FROM name n WHERE n.slot < $1 ORDER BY n.slot DESC LIMIT $2) AS a1";
+    let mut floor = None;
+    for mut row in sql.query(text, &[Value::Int(below.saturating_mul(SLOTS)), Value::Int(names)])? {
+        floor = row.opt_int()?;
+    }
+    Ok(floor.map(|slot| slot / SLOTS))
+}
+
+/// What has a serial that begins so, the highest first: of each node the newest first.
 fn by_serial(sql: &mut dyn Sql, filter: &Filter, digits: &str) -> Result<Page<Credential>, StoreError> {
-    let Some((from, to)) = range(digits) else {
-        return Err(StoreError::Invalid("a serial is up to 64 hexadecimal digits".into()));
+    let Some((from, mut to)) = range(digits) else {
+        return Err(StoreError::Invalid(format!("a serial is up to {DIGITS_MAX} hexadecimal digits")));
     };
-    let places = places(sql, filter)?;
-    let text = "SELECT i.op, c.place, c.pile, c.not_after, c.look FROM intent i JOIN card c ON c.op = i.op \
+    if let Some(cursor) = filter.after_cursor.as_deref() {
+        let last = cursor.strip_prefix(SERIAL_CURSOR).and_then(|serial| hex::decode(serial).ok());
+        to = last.ok_or_else(|| StoreError::Invalid("the cursor is none of ours".into()))?.min(to);
+    }
+    let (places, mut sieve) = (places(sql, filter)?, Sieve::new(filter));
+    let text = "SELECT i.op, c.place, c.pile, c.not_after, c.look, i.serial FROM intent i JOIN card c ON c.op = i.op \
         WHERE i.serial >= $1 AND i.serial < $2 ORDER BY i.serial DESC LIMIT $3";
-    let mut ops = BTreeSet::new();
-    for row in sql.query(text, &[Value::Blob(&from), Value::Blob(&to), Value::index(PAGE_MAX as u64)])? {
-        let (position, is_ours) = read(row, filter, &places)?;
-        if is_ours {
-            ops.insert(position.op);
+    for _ in 0..SERIALS_MAX / PAGE_MAX {
+        let rows = sql.query(text, &[Value::Blob(&from), Value::Blob(&to), Value::index(PAGE_MAX as u64)])?;
+        let (is_last, mut ops) = (rows.len() < PAGE_MAX, Vec::new());
+        for mut row in rows {
+            let (position, is_ours) = read(&mut row, filter, &places)?;
+            to = row.opt_blob()?.unwrap_or_default();
+            if is_ours {
+                ops.push(position.op);
+            }
+        }
+        if sieve.take(sql, &ops)? {
+            let next = sieve.last().map(|last| format!("{SERIAL_CURSOR}{}", last.serial_hex()));
+            return Ok(sieve.page(next));
+        }
+        if is_last {
+            return Ok(sieve.page(None));
         }
     }
-    let newest: Vec<i64> = ops.into_iter().rev().collect();
-    let (items, _) = some(sql, filter, &newest, page_size(filter.limit))?;
-    Ok(Page { items, next: None })
+    Ok(sieve.page(Some(format!("{SERIAL_CURSOR}{}", hex::encode(to)))))
+}
+
+/// What of the operations found is meant, until a page is full.
+struct Sieve<'a> {
+    filter: &'a Filter,
+    limit: usize,
+    items: Vec<Credential>,
+}
+
+impl<'a> Sieve<'a> {
+    fn new(filter: &'a Filter) -> Self {
+        Sieve { filter, limit: page_size(filter.limit), items: Vec::new() }
+    }
+
+    /// Takes those of them, in their order, that match; true: the page is full, and there is at least one more.
+    fn take(&mut self, sql: &mut dyn Sql, ops: &[i64]) -> Result<bool, StoreError> {
+        for some in ops.chunks(self.limit + 1) {
+            let mut credentials = by_operations(sql, some)?;
+            let in_order = some.iter().filter_map(|op| credentials.remove(&u64::try_from(*op).ok()?));
+            self.items.extend(in_order.filter(|credential| matches(self.filter, credential)));
+            if self.items.len() > self.limit {
+                self.items.truncate(self.limit);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn last(&self) -> Option<&Credential> {
+        self.items.last()
+    }
+
+    fn page(self, next: Option<String>) -> Page<Credential> {
+        Page { items: self.items, next }
+    }
 }
 
 fn places(sql: &mut dyn Sql, filter: &Filter) -> Result<BTreeSet<i64>, StoreError> {
     Ok(stacks(sql, filter)?.into_iter().map(|stack| stack.place).collect())
-}
-
-/// The first of these that match, and whether there are more.
-fn some(sql: &mut dyn Sql, filter: &Filter, ops: &[i64], limit: usize) -> Result<(Vec<Credential>, bool), StoreError> {
-    let mut items = Vec::new();
-    for chunk in ops.chunks(limit + 1) {
-        let mut credentials = by_operations(sql, chunk)?;
-        let in_order = chunk.iter().filter_map(|op| credentials.remove(&u64::try_from(*op).ok()?));
-        items.extend(in_order.filter(|credential| matches(filter, credential)));
-        if items.len() > limit {
-            items.truncate(limit);
-            return Ok((items, true));
-        }
-    }
-    Ok((items, false))
-}
-
-fn has_below(sql: &mut dyn Sql, op: i64) -> Result<bool, StoreError> {
-    let text = "SELECT n.slot FROM name n WHERE n.slot < $1 ORDER BY n.slot DESC LIMIT 1";
-    Ok(!sql.query(text, &[Value::Int(op * SLOTS)])?.is_empty())
 }
 
 const SLOTS: i64 = NAME_SLOTS as i64;
@@ -136,7 +183,7 @@ fn pattern(text: &str) -> String {
 /// Serials from the first on and below the second.
 fn range(digits: &str) -> Option<(Vec<u8>, Vec<u8>)> {
     let digits = digits.to_ascii_lowercase();
-    if digits.is_empty() || digits.len() > 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+    if digits.is_empty() || digits.len() > DIGITS_MAX || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     let even = |fill: char| {
