@@ -12,13 +12,13 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::database::Database;
-use crate::error::StoreError;
-use crate::keys;
+use crate::forms::keys;
+use crate::forms::object::OBJECT_SLOTS;
+use crate::forms::schema::{LEAFED, RECORD, Table};
 use crate::log::{Checkpoint, LogKey, TILE_WIDTH, entries, entries_path, partial_width, tile, tile_path};
-use crate::object::OBJECT_SLOTS;
+use crate::nouns::database::Database;
+use crate::nouns::error::StoreError;
 use crate::queries;
-use crate::schema::{LEAFED, RECORD, Table};
 use crate::sql::{Cell, Row, Sql, Use, Value, connect, own_sessions};
 
 /// Rows of a page.
