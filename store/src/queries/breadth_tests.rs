@@ -2,10 +2,10 @@
 
 use policy::Timestamp;
 
-use crate::credential::{Filter, Order, State};
-use crate::database::Database;
-use crate::renewer::Class;
-use crate::schema;
+use crate::forms::schema;
+use crate::nouns::credential::{Filter, Order, State};
+use crate::nouns::database::Database;
+use crate::nouns::renewer::Class;
 use crate::sql::{Row, Sql, SqlError, Use, Value, connect, make};
 
 const PLACES: i64 = 1_000;
