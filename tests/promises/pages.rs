@@ -134,7 +134,7 @@ fn a_register_without_certificates_shows_the_first_command() {
 }
 
 /// The header that a signed-in browser sends.
-fn sign_in(house: &House) -> String {
+pub fn sign_in(house: &House) -> String {
     let token = format!("token={}", house.admin_token());
     let answer = house.curl(&["--data-urlencode", &token, &house.https("/login")]);
     let cookie = answer.header("set-cookie").expect("a cookie");
