@@ -356,6 +356,40 @@ fn a_password_does_not_stand_in_a_url() {
 }
 
 #[test]
+fn a_databases_password_is_read_from_its_file_at_each_connection() {
+    let postgres = Postgres::start();
+    let url = postgres.with_password("scribe", "first-w0rd");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("password");
+    let says = |word: &str| {
+        fs::write(&file, format!("{word}\n")).expect("written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("mode");
+    };
+    says("first-w0rd");
+    let mut house = House::with(&["--demo", "--database", &url, "--database-password-file", text(&file)]);
+    house.start();
+    assert_eq!(issue(&house, "one").status.code(), Some(0));
+    // Changed on both sides while the server runs: whoever connects next reads the new one.
+    postgres.run("ALTER ROLE scribe PASSWORD 'second-w0rd'");
+    says("second-w0rd");
+    postgres.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'scribe'");
+    assert!(until(PATIENCE, || issue(&house, "two").status.code() == Some(0)), "{}", house.server_log());
+    house.stop();
+    says("not-the-w0rd");
+    let told = fail(house.command(&["serve"]));
+    assert!(told.contains("password") && told.contains(text(&file)), "{told}");
+    // Without the file the server is told nothing, and says that it wants a word.
+    let setting = fs::read_to_string(house.ca("chancery.toml")).expect("chancery.toml");
+    let line = setting.lines().find(|line| line.starts_with("password_file")).expect("the setting").to_owned();
+    house.configure(&line, "");
+    let wanting = fail(house.command(&["serve"]));
+    assert!(wanting.contains("password missing") && wanting.contains("`password_file` under [database]"), "{wanting}");
+    for told in [told, house.server_log(), fs::read_to_string(house.ca("chancery.toml")).expect("chancery.toml")] {
+        assert!(!told.contains("-w0rd"), "{told}");
+    }
+}
+
+#[test]
 fn the_process_is_closed_to_others_of_its_user() {
     // A copy that anyone may run, reading a configuration that never comes, with core dumps as large as they may be.
     let folder = tempfile::tempdir().expect("a folder");
