@@ -111,6 +111,15 @@ fn a_hangup_reads_the_configuration_again_and_ends_nothing() {
 }
 
 #[test]
+fn limits_of_acme_are_in_force_after_a_hangup() {
+    let house = House::started();
+    house.append("\n[acme.limits]\naccounts_per_address_per_hour = 1\n");
+    reload(&house, "the configuration was read again");
+    let account = |key: &str| house.acme_post(key, "-", "newAccount", Some("{}"))["status"].clone();
+    assert_eq!((account("one.pem"), account("two.pem")), (201.into(), 429.into()));
+}
+
+#[test]
 fn what_changed_between_two_starts_is_in_the_log_too() {
     let mut house = House::started();
     house.stop();

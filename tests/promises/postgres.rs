@@ -31,7 +31,7 @@ impl Postgres {
         server.args(["-c", "listen_addresses=127.0.0.1", "-c", "logging_collector=off"]);
         let child =
             server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("postgres starts");
-        let postgres = Self { child, port, folder: folder };
+        let postgres = Self { child, port, folder };
         let ready = until(PATIENCE, || {
             let mut psql = tool("psql");
             psql.args([
