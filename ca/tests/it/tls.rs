@@ -338,6 +338,19 @@ async fn who_may_only_renew_cannot_put_a_key_of_its_own_in_place() {
     house.authority.renew(&actor("ina", Role::Issuer), &old.serial_hex(), Some(csr(&[]))).await.unwrap();
 }
 
+/// Whoever may not renew a certificate learns nothing of it: neither its names nor its key, whatever the request has.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_renew_is_told_so_before_anything_is_compared() {
+    let house = House::new().await;
+    let old = house.server(&["a.example.com"]).await;
+    let mut stranger = actor("sam", Role::Issuer);
+    stranger.owners = [owner("other")].into();
+    for names in [&["a.example.com"][..], &["b.example.com"], &[]] {
+        let refused = house.authority.renew(&stranger, &old.serial_hex(), Some(csr(names))).await.unwrap_err();
+        assert!(matches!(&refused, CaError::Refused(r) if r.action == policy::Action::RenewCertificate), "{refused}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_hangs_up_changes_nothing() {
     let house = House::new().await;

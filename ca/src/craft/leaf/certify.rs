@@ -8,8 +8,7 @@ use store::{ActorStamp, Attested, Credential, Issued, State};
 
 use crate::craft::leaf::details::{details, in_place_of, told_family};
 use crate::craft::leaf::draft::{LeafRequest, Subject, Under, draft};
-use crate::craft::leaf::renew::renewed_names;
-use crate::craft::leaf::request::{CertifyRequest, names};
+use crate::craft::leaf::request::{CertifyRequest, names, renewed_names};
 use crate::craft::office::Office;
 use crate::error::CaError;
 use crate::intake::Csr;
