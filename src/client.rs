@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure, OrFail};
 use crate::files;
+use crate::written::written;
 
 /// The server answers within its own deadlines; this bounds a dead network.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -91,7 +92,11 @@ impl ClientFile {
 
     fn load(path: &Path) -> Result<Self, Failure> {
         let text = files::text(path, CLIENT_FILE_BYTES_MAX)?;
-        let file: Self = toml::from_str(&text).or_fail(format!("{} is not a client file", path.display()))?;
+        let file: Self = toml::from_str(&text).map_err(|error| {
+            let (line, why) = written(&text, &error);
+            Failure::new(Exit::Failed, format!("{} is not a client file", path.display()))
+                .since(format!("{line}: {why}"))
+        })?;
         let dir = path.parent().unwrap_or(Path::new("."));
         Ok(Self {
             url: file.url,

@@ -167,7 +167,14 @@ async fn rescue(reason: &str, out: &Path, force: bool, global: &Global) -> Resul
     let (id, expires) = (&shown.info.id, shown.info.expires);
     let facts = [("id", id.clone()), ("expires", expires.to_string()), output::written_to(&place)];
     let text = Zeroizing::new(format!("{}\n", shown.token.expose()));
-    place.fill(text.as_bytes()).map_err(|f| f.help(format!("nobody has the token {id}; it ends at {expires}")))?;
+    if let Err(failure) = place.fill(text.as_bytes()) {
+        let taken_back = api::tokens::take_back(&authority, &shown).await.is_ok();
+        authority.ledger().clone().close().await;
+        return Err(failure.help(match taken_back {
+            true => format!("the token {id} was revoked, since nobody has it: make another"),
+            false => format!("nobody has the token {id}; it ends at {expires}"),
+        }));
+    }
     output::notice(
         "an entry of the log says that you were here and why, and an alarm tells of it for a week",
         global.json,

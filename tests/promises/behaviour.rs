@@ -110,6 +110,47 @@ fn a_hangup_reads_the_configuration_again_and_ends_nothing() {
     assert_eq!(report["findings_total"], 0, "{report}");
 }
 
+/// A PIN in the wrong place is the likeliest mistake, and alarms are read by many.
+#[test]
+fn a_mistake_in_the_configuration_is_told_in_one_line_without_what_stands_there() {
+    let house = House::started();
+    for (was, wrong, told) in [
+        ("pin_file = ", "pin = \"CANARY\"\npin_file = ", "unknown field `pin`"),
+        ("url = \"sqlite:chancery.db\"", "url = \"postgres://me:CANARY@localhost/x", "invalid basic string"),
+        ("instance = 1", "instance = \"CANARY\"", "invalid type, expected u16"),
+    ] {
+        let right = fs::read_to_string(house.ca("chancery.toml")).expect("chancery.toml");
+        house.configure(was, wrong);
+        reload(&house, "what was in force stays");
+        let log = house.server_log();
+        let line = log.lines().last().unwrap_or_default();
+        assert!(line.contains("what was in force stays") && line.contains("line ") && line.contains(told), "{log}");
+        let alarms = house.curl_admin(&[&house.https("/api/v1/status")]).json()["alarms"].to_string();
+        assert!(alarms.contains(told) && !alarms.contains("CANARY") && !log.contains("CANARY"), "{alarms}{log}");
+        fs::write(house.ca("chancery.toml"), right).expect("written");
+    }
+}
+
+#[test]
+fn rules_that_everybody_may_write_are_not_taken() {
+    let house = House::started();
+    let mode = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("its mode");
+    };
+    for (path, open, closed) in [
+        (house.ca("chancery.toml"), 0o606, 0o600),
+        (house.ca("policies"), 0o777, 0o700),
+        (house.ca("policies/admin.cedar"), 0o646, 0o600),
+        (house.ca("profiles"), 0o1777, 0o700),
+    ] {
+        mode(&path, open);
+        reload(&house, "may be written by everybody");
+        assert!(house.server_log().contains("chmod o-w"));
+        mode(&path, closed);
+    }
+    reload(&house, "the configuration was read again");
+}
+
 #[test]
 fn limits_of_acme_are_in_force_after_a_hangup() {
     let house = House::started();

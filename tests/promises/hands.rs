@@ -670,6 +670,8 @@ fn a_ca_and_the_last_administrator_end_only_where_it_is_said_twice() {
     assert_eq!(with(&["certs", "list"]).output().expect("the binary runs").status.code(), Some(3));
     let back = house.path("back");
     fail(house.command(&["token", "rescue", "--reason", " ", "--out", text(&back)]));
+    let told = fail(house.command(&["token", "rescue", "--reason", "nowhere to write", "--out", "/dev/full"]));
+    assert!(told.contains("was revoked, since nobody has it"), "{told}");
     let mut rescue = house.command(&["token", "rescue", "--reason", "the last one left", "--out", text(&back)]);
     let rescued = rescue.output().expect("the binary runs");
     let said = String::from_utf8_lossy(&rescued.stderr).into_owned();
