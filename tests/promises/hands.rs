@@ -598,6 +598,26 @@ fn exit_codes_say_whether_waiting_helps_and_try_says_what_does() {
         let repeats = lines.any(|(key, line)| key != "try" && Some(line) == tried.as_deref());
         assert!(!repeats && !said.contains(" column "), "{said}");
     }
+    // A token that no header can have, from a file and from the environment; what an editor adds to one.
+    let known = fs::read_to_string(&token).expect("a token");
+    for (content, code) in [
+        (format!("{}\n# of web1\n", known.trim()), 1),
+        (format!("{}\0", known.trim()), 1),
+        ("\n".to_owned(), 1),
+        (format!("\u{feff}{}\r\n", known.trim()), 0),
+    ] {
+        let (given, parts) = (house.path("given.token"), ["--url", &https, "--cacert", text(&roots), "certs", "list"]);
+        fs::write(&given, &content).expect("a file");
+        fs::set_permissions(&given, fs::Permissions::from_mode(0o600)).expect("a mode");
+        let by_file = house.output(&[&["--token-file", text(&given)], &parts[..]].concat());
+        let mut by_name = house.command(&parts);
+        let by_name = by_name.env("CHANCERY_TOKEN", content.replace('\0', "\u{e9}")).output().expect("a command");
+        for (output, of) in [(by_file, "given.token"), (by_name, "CHANCERY_TOKEN")] {
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{content:?}: {said}");
+            assert!(code == 0 || said.contains(&format!("{of} holds no token")), "{said}");
+        }
+    }
     for wrong in [
         &["token", "create", "x", "--role", "king", "--show"][..],
         &["issue", "tls", "a b", "--out", "x"],
