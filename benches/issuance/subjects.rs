@@ -188,6 +188,7 @@ async fn certify(authority: Authority, actor: Actor, name: Name, csr: Csr) {
         proven: BTreeSet::new(),
         lifetime: Lifetime::ByProfile,
         renew: false,
+        replaces: None,
     };
     drop(authority.certify(&actor, request).await.expect("a certificate"));
 }

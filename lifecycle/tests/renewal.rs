@@ -62,6 +62,7 @@ impl House {
             proven: BTreeSet::new(),
             lifetime: Lifetime::Secs(u64::try_from(LIFE_SECS).unwrap()),
             renew,
+            replaces: None,
         };
         self.authority.certify(&admin(), request).await.unwrap()
     }

@@ -407,10 +407,7 @@ fn kept_in_words(kept: &[Kept]) -> String {
 
 async fn export(dir: PathBuf, global: &Global) -> Result<(), Failure> {
     let config = global.config()?;
-    if dir.exists() && std::fs::read_dir(&dir).is_ok_and(|mut d| d.next().is_some()) {
-        return Err(Failure::new(Exit::Failed, format!("{} is not empty", dir.display())).help("name a new folder"));
-    }
-    files::folder(&dir)?;
+    files::empty_folder(&dir)?;
     let database = config.database.clone();
     let spinner = ProgressBar::new_spinner().with_message("exporting");
     spinner.enable_steady_tick(Duration::from_millis(120));

@@ -55,6 +55,9 @@ struct Leaf {
     /// Let the server renew it by itself at two thirds of its lifetime, with the same key
     #[arg(long)]
     renew: bool,
+    /// The serial of the certificate whose place it takes, where names or profile are others
+    #[arg(long, value_name = "SERIAL")]
+    replaces: Option<String>,
     /// Folder for cert.pem, chain.pem, fullchain.pem and key.pem
     #[arg(long)]
     out: PathBuf,
@@ -121,6 +124,9 @@ async fn leaf_certificate(args: Leaf, profile: &str, global: &Global) -> Result<
     }
     if let Some(validity) = args.validity {
         body["validity_secs"] = json!(validity.secs());
+    }
+    if let Some(serial) = &args.replaces {
+        body["replaces"] = json!(serial);
     }
     files::folder(&args.out)?;
     // Before the request: a certificate whose key or itself could not be kept would be worth nothing.

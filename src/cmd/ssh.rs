@@ -40,10 +40,9 @@ enum What {
     Ca(Ca),
 }
 
+/// What is asked for.
 #[derive(clap::Args)]
-struct Sign {
-    /// The public key file (OpenSSH format); - is standard input
-    key: PathBuf,
+struct Wish {
     /// Whose it is; its rules decide which principals are allowed
     #[arg(long, default_value = "default")]
     owner: String,
@@ -53,6 +52,14 @@ struct Sign {
     /// Lifetime, such as 16h or 30d, within the profile's bounds
     #[arg(long, value_parser = span)]
     validity: Option<Span>,
+}
+
+#[derive(clap::Args)]
+struct Sign {
+    /// The public key file (OpenSSH format); - is standard input
+    key: PathBuf,
+    #[command(flatten)]
+    wish: Wish,
     /// What sshd writes in its log; by default who asked
     #[arg(long)]
     key_id: Option<String>,
@@ -94,7 +101,7 @@ async fn sign_key(args: Sign, path: &str, global: &Global) -> Result<(), Failure
     let key = public_key(input)?;
     // The place first: nothing is signed that could not be kept. An earlier certificate of the same key makes room.
     let place = outputs.place(&out, PUBLIC, Standing::Predecessor(&|there| certifies(there, &key)))?;
-    let issued = request(&args, &key, path, global).await?;
+    let issued = request(&args.wish, args.key_id.as_deref(), &key, path, global).await?;
     let mut facts = output::shown(&issued, &["serial", "principals", "not_after", "operation"]);
     facts.push(output::written_to(&place));
     place.fill(format!("{}\n", field(&issued, "certificate").trim_end()).as_bytes()).map_err(|failure| {
@@ -139,12 +146,12 @@ fn is_certificate(there: &[u8]) -> bool {
     std::str::from_utf8(there).is_ok_and(|text| text.contains("-cert-v01@openssh.com "))
 }
 
-async fn request(args: &Sign, key: &str, path: &str, global: &Global) -> Result<Value, Failure> {
-    let mut body = json!({"public_key": key, "principals": args.principals, "owner": args.owner});
-    if let Some(validity) = args.validity {
+async fn request(wish: &Wish, key_id: Option<&str>, key: &str, path: &str, global: &Global) -> Result<Value, Failure> {
+    let mut body = json!({"public_key": key, "principals": wish.principals, "owner": wish.owner});
+    if let Some(validity) = wish.validity {
         body["validity_secs"] = json!(validity.secs());
     }
-    if let Some(key_id) = &args.key_id {
+    if let Some(key_id) = key_id {
         body["key_id"] = json!(key_id);
     }
     global.client()?.post(path, &body).await

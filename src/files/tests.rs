@@ -121,6 +121,24 @@ fn a_name_of_the_longest_kind_has_room() {
 }
 
 #[test]
+fn a_folder_for_many_files_is_one_that_nobody_else_writes_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a/b");
+    empty_folder(&path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+    empty_folder(&path).unwrap();
+    for shared in [0o720, 0o702, 0o1777] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(shared)).unwrap();
+        assert!(empty_folder(&path).unwrap_err().to_string().contains("others may write"), "{shared:o}");
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    empty_folder(&path).unwrap();
+    fs::write(path.join("x"), "").unwrap();
+    assert!(empty_folder(&path).unwrap_err().to_string().contains("not empty"));
+    assert!(empty_folder(&path.join("x")).is_err());
+}
+
+#[test]
 fn a_device_is_written_into_and_stays_one() {
     use std::os::unix::fs::FileTypeExt;
     forced(Path::new("/dev/null")).unwrap().fill(b"x").unwrap();

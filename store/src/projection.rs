@@ -14,12 +14,13 @@
 //!
 //! **Who succeeds whom.** Certificates of one kind, profile, owner and set of names are a family. Its newest signed and not revoked
 //! one is live, and it has replaced all signed ones before it; where that one is revoked, the one before it is live again. A
-//! successor that says what it renews has the same names, so it is of the same family. For eyes and counts alone: what the
-//! server renews and what a CRL lists, the fold of the log says.
+//! successor with other names, or of another profile, is of the family that its details say: that of the one it replaces. For eyes
+//! and counts alone: what the server renews and what a CRL lists, the fold of the log says.
 
 use policy::{Timestamp, Validity};
 use serde_json::Value;
 
+use crate::credential::Credential;
 use crate::entry::{Entry, Kind};
 use crate::renewer::{Class, Renewer};
 use crate::schema::sha256;
@@ -135,6 +136,9 @@ impl Facts<'_> {
         if kind != Kind::Certificate.as_str() && !is_ssh(kind) {
             return None;
         }
+        if let Some(family) = self.details.get(FAMILY).and_then(Value::as_str) {
+            return i64::from_str_radix(family, 16).ok();
+        }
         let owner = owner.map_or_else(|| "-".to_owned(), |owner| format!("+{owner}"));
         let mut names: Vec<&str> = self.names.iter().map(String::as_str).collect();
         names.sort_unstable();
@@ -143,6 +147,29 @@ impl Facts<'_> {
         let words: Vec<&str> = [kind, profile, &owner, subject].into_iter().chain(names).collect();
         Some(number("chancery family 1", &words))
     }
+}
+
+/// Of a certificate's details: the family it is of whatever its names, as [`family`] writes it.
+const FAMILY: &str = "family";
+
+/// The family of a credential, 16 hexadecimal digits, for the details of one that replaces it under other names.
+pub(crate) fn family(of: &Credential) -> Option<String> {
+    let facts = Facts {
+        labels: Labels {
+            kind: of.kind.as_str(),
+            profile: &of.profile,
+            issuer: &of.issuer,
+            owner: of.owner.as_ref().map(policy::Owner::as_str),
+        },
+        actor: &of.actor.id,
+        proof: &of.actor.proof,
+        serial: &of.serial,
+        subject: &of.subject,
+        names: &of.names,
+        validity: of.validity,
+        details: &of.details,
+    };
+    facts.family().map(|family| format!("{family:016x}"))
 }
 
 /// What the projections need of an intent beyond its columns.
@@ -286,6 +313,8 @@ mod tests {
         ] {
             assert_ne!(other.family(), Some(family));
         }
+        let told = serde_json::json!({ "family": format!("{family:016x}") });
+        assert_eq!(Facts { names: &[], details: &told, ..facts }.family(), Some(family));
         let nameless = |subject| Facts { names: &[], subject, ..facts }.family();
         assert_ne!(nameless("CN=a"), nameless("CN=b"));
         assert_eq!(Facts { labels: Labels { kind: "crl", ..labels }, ..facts }.family(), None);

@@ -271,7 +271,14 @@ fn of_a_family_the_newest_that_holds_is_live_and_has_replaced_the_others() {
         assert_eq!(serials(&house, replaced.clone()).await, [7, 1]);
         assert_eq!(house.ledger.count(Filter { state: Some(State::Issued), ..replaced }).await.unwrap(), 2);
         let standing = Filter { state: Some(State::Issued), replaced: Some(false), ..Filter::default() };
-        assert_eq!(serials(&house, standing).await, [8, 4, 3, 2]);
+        assert_eq!(serials(&house, standing.clone()).await, [8, 4, 3, 2]);
+        // One that says so replaces what has other names; and what replaces that one is of the same family.
+        let old = house.ledger.credential(&hex::encode(serial(2))).await.unwrap().unwrap();
+        let told = serde_json::json!({ "family": old.family().unwrap() });
+        issue(Entry { details: told, names: vec!["dns:b.example".into()], ..relative(&house, 9, 0, 90) }).await;
+        let next = house.ledger.credential(&hex::encode(serial(9))).await.unwrap().unwrap();
+        assert_eq!((next.family(), serials(&house, standing).await), (old.family(), vec![9, 8, 4, 3]));
+        assert_eq!(kin(old.operation).await.successor, Some(hex::encode(serial(9))));
         is_clean(&verified(database, None));
     });
 }

@@ -275,6 +275,12 @@ fn the_agent_renews_what_its_plan_does_not_ask_for_any_more_and_what_was_revoked
         let next = pass();
         assert_ne!(next, last, "{to}");
         assert_eq!(pass(), next, "once for {to}");
+        let before = house.json(&["certs", "show", &last]);
+        assert_eq!(
+            (&before["replaced"], &before["successor"]),
+            (&true.into(), &next.as_str().into()),
+            "{to}: {before}"
+        );
         last = next;
     }
     assert!(!shown("no_header").contains("www.localhost") && shown("no_header").contains("384 bit"));

@@ -185,6 +185,7 @@ impl Task {
                 proven: proven.clone(),
                 lifetime: order.not_after.map_or(Lifetime::ByProfile, Lifetime::Until),
                 renew: false,
+                replaces: None,
             };
             match self.certify(order, request).await {
                 Err(Problem { retry_after_secs: Some(secs), detail, .. }) => {

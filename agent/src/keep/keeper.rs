@@ -96,7 +96,7 @@ impl Keeper {
         //    nobody has; the next pass asks for another. Crash after: the next pass finds the candidate.
         let candidate = match self.candidate(&desk, pair.as_ref())? {
             Some(candidate) => candidate,
-            None => self.obtain(&desk, due).await?,
+            None => self.obtain(&desk, due, pair.as_ref()).await?,
         };
 
         // 4. The journal, with old and new in full. Crash after: step 1.
@@ -195,7 +195,7 @@ impl Keeper {
     }
 
     /// A new key (or the old one, where the plan says so), a request, a chain, verified and written down.
-    async fn obtain(&self, desk: &Desk<'_>, due: Due) -> Result<Candidate, AgentError> {
+    async fn obtain(&self, desk: &Desk<'_>, due: Due, pair: Option<&Leaf>) -> Result<Candidate, AgentError> {
         let key = match (self.plan.reuse_key, due) {
             // Why it was revoked is not asked: a key that others may have is not pinned any longer.
             (true, Due::Revoked) | (false, _) => None,
@@ -207,7 +207,7 @@ impl Keeper {
         let pem = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => return Err(AgentError::Stopped),
-            fetched = self.ask(&request) => fetched?,
+            fetched = self.ask(&request, pair) => fetched?,
         };
         let bundle = Bundle::new(key.pem(), &pem).map_err(AgentError::Unfit)?;
         let now = self.reach.world.now();
@@ -223,9 +223,9 @@ impl Keeper {
         Ok(candidate)
     }
 
-    async fn ask(&self, request: &Request) -> Result<String, AgentError> {
+    async fn ask(&self, request: &Request, replaces: Option<&Leaf>) -> Result<String, AgentError> {
         let _permit = self.permits.acquire().await.map_err(|_| AgentError::Stopped)?;
-        fetch(&self.reach, &self.plan, request).await
+        fetch(&self.reach, &self.plan, request, replaces).await
     }
 
     fn old_key(&self) -> Option<HostKey> {

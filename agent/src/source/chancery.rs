@@ -23,6 +23,9 @@ struct Order<'a> {
     owner: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     validity_secs: Option<u64>,
+    /// The serial of the one in service: by its names alone the server cannot always tell that this one takes its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaces: Option<&'a str>,
 }
 
 /// The one field of the answer that is used; everything else is read from the certificate itself.
@@ -44,6 +47,7 @@ struct Problem {
     title: String,
     detail: String,
     missing: String,
+    field: String,
 }
 
 /// How the agent proves who it is.
@@ -52,17 +56,31 @@ enum Proof {
     Token(HeaderValue),
 }
 
-/// The PEM chain for `request`.
-pub(crate) async fn fetch(world: &World, source: &Chancery, request: &Request) -> Result<String, AgentError> {
+/// The PEM chain for `request`, which takes the place of `replaces`.
+pub(crate) async fn fetch(
+    world: &World,
+    source: &Chancery,
+    request: &Request,
+    replaces: Option<&Leaf>,
+) -> Result<String, AgentError> {
     let order = Order {
         profile: &source.profile,
         csr: &request.pem,
         owner: &source.owner,
         validity_secs: source.validity_secs,
+        replaces: replaces.map(|leaf| leaf.serial.as_str()),
     };
     // Posted once: an answer that was lost may have been a certificate. Trying again is the schedule's business.
-    let post = |client: &Client| client.post(format!("{}/api/v1/certificates", source.url)).json(&order);
-    let answer = ask(world, source, post).await?;
+    let post = async |order: &Order<'_>| {
+        ask(world, source, |client| client.post(format!("{}/api/v1/certificates", source.url)).json(order)).await
+    };
+    let mut answer = post(&order).await?;
+    // What is in service is of another server, was another owner's, or is not this caller's to replace: nothing was signed, and
+    // a certificate that replaces nothing is better than none.
+    let may_not = answer.status == StatusCode::FORBIDDEN || problem_of(&answer).field == "replaces";
+    if order.replaces.is_some() && answer.status.is_client_error() && may_not {
+        answer = post(&Order { replaces: None, ..order }).await?;
+    }
     if !answer.status.is_success() {
         return Err(problem(&source.url, &answer, world.now()));
     }
@@ -166,8 +184,12 @@ fn token(path: &Path) -> Result<HeaderValue, AgentError> {
     Ok(value)
 }
 
+fn problem_of(answer: &Answer) -> Problem {
+    serde_json::from_slice(&answer.body).unwrap_or_default()
+}
+
 fn problem(who: &str, answer: &Answer, now: Timestamp) -> AgentError {
-    let problem: Problem = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let problem = problem_of(answer);
     let said = [problem.title, problem.detail, problem.missing];
     let said = said.iter().filter(|s| !s.is_empty()).cloned().collect::<Vec<_>>();
     let why = bounded(&format!("{} {}", answer.status, said.join("; ")), 600);

@@ -6,10 +6,16 @@ use crate::credential::{Leaf, Request};
 use crate::error::AgentError;
 use crate::plan::{Certificate, Source};
 
-/// The PEM chain that the certificate's source gives for `request`. Not believed until `verify.rs` has seen it.
-pub(crate) async fn fetch(reach: &Reach, plan: &Certificate, request: &Request) -> Result<String, AgentError> {
+/// The PEM chain that the certificate's source gives for `request`, which takes the place of what `replaces` is. Not believed until
+/// `verify.rs` has seen it.
+pub(crate) async fn fetch(
+    reach: &Reach,
+    plan: &Certificate,
+    request: &Request,
+    replaces: Option<&Leaf>,
+) -> Result<String, AgentError> {
     match &plan.source {
-        Source::Chancery(source) => chancery::fetch(&reach.world, source, request).await,
+        Source::Chancery(source) => chancery::fetch(&reach.world, source, request, replaces).await,
         Source::Acme(source) => acme::fetch(reach, source, &plan.names, request).await,
     }
 }

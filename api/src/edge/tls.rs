@@ -148,6 +148,7 @@ impl ServerCertificate {
             proven: BTreeSet::new(),
             lifetime: Lifetime::ByProfile,
             renew: false,
+            replaces: None,
         };
         let issued = self.authority.certify(&Actor::system("server"), wish).await.map_err(TlsError::NotIssued)?;
         let certificates = CertificateDer::pem_slice_iter(self.authority.chain_pem(&issued).as_bytes())

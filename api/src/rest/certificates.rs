@@ -51,6 +51,10 @@ pub(crate) struct NewCertificate {
     /// Whether the server renews it by itself, for the same key.
     #[serde(default)]
     renew: bool,
+    /// The serial of a certificate of the same owner, which the caller may renew, that this one takes the place of although its
+    /// names or its profile are others. Between certificates of the same owner, profile and names this needs no word.
+    #[serde(default)]
+    replaces: Option<String>,
 }
 
 /// The query that goes with a bare CSR.
@@ -204,7 +208,7 @@ pub(crate) async fn post(
     let is_bare = media_type(request.headers()).as_deref() == Some(PKCS10);
     let wish = match is_bare {
         true => bare_wish(bare, read(request, CSR_BYTES_MAX, &app).await?).await?,
-        false => wish(parse_json(&read(request, JSON_BYTES_MAX, &app).await?)?).await?,
+        false => wish(&app, parse_json(&read(request, JSON_BYTES_MAX, &app).await?)?).await?,
     };
     // The hot path: `ca` itself walks intend, sign, conclude in a task of its own, which a hang-up does not reach.
     let issued = app.authority().certify(&actor, wish).await?;
@@ -217,10 +221,14 @@ pub(crate) async fn post(
     }
 }
 
-async fn wish(new: NewCertificate) -> Result<CertifyRequest, Problem> {
+async fn wish(app: &App, new: NewCertificate) -> Result<CertifyRequest, Problem> {
     if new.csr.len() > CSR_BYTES_MAX {
         return Err(Problem::new(Kind::TooLarge, format!("A CSR has at most {CSR_BYTES_MAX} bytes.")));
     }
+    let replaces = match new.replaces.as_deref() {
+        Some(serial) => Some(find(app, serial).await.map_err(|problem| problem.about("replaces"))?.serial_hex()),
+        None => None,
+    };
     Ok(CertifyRequest {
         profile: new.profile,
         owner: new.owner,
@@ -229,6 +237,7 @@ async fn wish(new: NewCertificate) -> Result<CertifyRequest, Problem> {
         proven: Default::default(),
         lifetime: new.validity_secs.into(),
         renew: new.renew,
+        replaces,
     })
 }
 
@@ -245,6 +254,7 @@ async fn bare_wish(params: BareParams, body: Bytes) -> Result<CertifyRequest, Pr
         proven: Default::default(),
         lifetime: Lifetime::ByProfile,
         renew: false,
+        replaces: None,
     })
 }
 

@@ -113,7 +113,8 @@ fn policies() -> Policies {
         principals: vec!["alice".to_owned(), "bob".to_owned(), "host.example.internal".to_owned()],
         email: vec!["*@example.com".to_owned()],
     };
-    Policies::load(&shipped, vec![web]).unwrap()
+    let db = OwnerRules { name: owner("db"), ..web.clone() };
+    Policies::load(&shipped, vec![web, db]).unwrap()
 }
 
 pub fn owner(name: &str) -> Owner {
@@ -143,6 +144,7 @@ pub fn server_request(names: &[&str]) -> CertifyRequest {
         proven: BTreeSet::new(),
         lifetime: Lifetime::ByProfile,
         renew: false,
+        replaces: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! TLS certificates, judged by openssl, webpki and x509-parser.
 
-use ca::{CaError, CreateConfig, Csr, Lifetime, Prospect, RevocationReason};
+use ca::{CaError, CertifyRequest, CreateConfig, Csr, Lifetime, Prospect, RevocationReason};
 use hsm::KeyKind;
 use policy::{Name, Role, Timestamp, World};
 use store::{Issued, State};
@@ -281,6 +281,44 @@ async fn a_renewal_is_a_new_serial_with_everything_else_kept() {
     assert!(matches!(greedy, CaError::BadRequest { what: "names", .. }));
     let missing = house.authority.renew(&admin(), "0101", None).await.unwrap_err();
     assert!(matches!(missing, CaError::NotFound(_)));
+}
+
+/// The register sees by owner, profile and names who takes whose place; where those differ it is told by who may renew.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_certificate_takes_the_place_of_one_that_its_actor_may_renew() {
+    let house = House::new().await;
+    let old = house.server(&["a.example.com"]).await;
+    let asked = |names: &[&str], serial: String| CertifyRequest { replaces: Some(serial), ..server_request(names) };
+    let kin = async |of: &Issued| house.ledger.kin(vec![of.operation]).await.unwrap().remove(&of.operation).unwrap();
+
+    let wider = asked(&["a.example.com", "b.example.com"], old.serial_hex());
+    let wider = house.authority.certify(&admin(), wider).await.unwrap();
+    assert_eq!(wider.details["renews"], old.serial_hex());
+    assert_eq!(kin(&old).await.successor, Some(wider.serial_hex()));
+    let renewed = house.authority.renew(&admin(), &wider.serial_hex(), None).await.unwrap();
+    assert_eq!(kin(&wider).await.successor, Some(renewed.serial_hex()));
+    let asked_again = asked(&["a.example.com", "b.example.com"], renewed.serial_hex());
+    let last = house.authority.certify(&admin(), asked_again).await.unwrap();
+    assert!([&old, &wider, &renewed].map(|old| old.serial != last.serial) == [true; 3] && kin(&renewed).await.replaced);
+    // What the names say needs no word.
+    let plain = house.server(&["p.example.com"]).await;
+    let same = house.authority.certify(&admin(), asked(&["p.example.com"], plain.serial_hex())).await.unwrap();
+    assert!(same.details.get("renews").is_none() && kin(&plain).await.replaced);
+
+    let mut issuer = actor("ina", Role::Issuer);
+    issuer.scopes = Some([policy::Action::IssueCertificate].into());
+    let refused = house.authority.certify(&issuer, asked(&["c.example.com"], last.serial_hex())).await.unwrap_err();
+    assert!(matches!(&refused, CaError::Refused(r) if r.action == policy::Action::RenewCertificate), "{refused}");
+    let other = CertifyRequest { owner: owner("db"), ..server_request(&["d.example.com"]) };
+    let other = house.authority.certify(&admin(), other).await.unwrap();
+    for (serial, says) in [(other.serial_hex(), "another owner"), ("0101".into(), "not in"), ("zz".into(), "not in")] {
+        let refused = house.authority.certify(&admin(), asked(&["c.example.com"], serial)).await.unwrap_err();
+        assert!(
+            matches!(&refused, CaError::BadRequest { what: "replaces", detail } if detail.contains(says)),
+            "{refused}"
+        );
+    }
+    assert!(!kin(&last).await.replaced);
 }
 
 /// A renewal with another key hands the names to that key's holder: it takes the right to issue.

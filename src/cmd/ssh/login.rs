@@ -6,8 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::super::files::{self, Input, Outputs, PUBLIC, Standing};
-use super::super::span::{Span, span};
-use super::{PUBLIC_KEY_BYTES_MAX, Sign, certifies, is_certificate, public_key, request};
+use super::{PUBLIC_KEY_BYTES_MAX, Wish, certifies, is_certificate, public_key, request};
 use crate::Global;
 use crate::client::variable;
 use crate::failure::{Exit, Failure, OrFail};
@@ -18,15 +17,8 @@ const COMMENT: &str = "chancery";
 
 #[derive(clap::Args)]
 pub(super) struct Login {
-    /// Whose rules decide which principals are allowed
-    #[arg(long, default_value = "default")]
-    owner: String,
-    /// Login name; may be given several times
-    #[arg(long = "principal", required = true)]
-    principals: Vec<String>,
-    /// Lifetime, such as 16h or 30d, within the profile's bounds
-    #[arg(long, value_parser = span)]
-    validity: Option<Span>,
+    #[command(flatten)]
+    wish: Wish,
     /// The key file: made anew by each login, or a key of your own that is only signed
     #[arg(long)]
     key: Option<PathBuf>,
@@ -50,16 +42,7 @@ pub(super) async fn run(args: Login, global: &Global) -> Result<(), Failure> {
     let mut outputs = Outputs::new(false);
     let before = |there: &[u8]| certifies(there, &line) || (fresh.is_some() && is_certificate(there));
     let place = outputs.place(&with_suffix(&key, "-cert.pub"), PUBLIC, Standing::Predecessor(&before))?;
-    let sign = Sign {
-        key: public,
-        owner: args.owner,
-        principals: args.principals,
-        validity: args.validity,
-        key_id: None,
-        out: None,
-        force: false,
-    };
-    let issued = request(&sign, &line, "/api/v1/ssh/user", global).await?;
+    let issued = request(&args.wish, None, &line, "/api/v1/ssh/user", global).await?;
     let agent = Agent::of_user();
     // Before the files are replaced, since they say what the agent holds.
     agent.iter().for_each(|agent| agent.forget(&key));
@@ -74,7 +57,7 @@ pub(super) async fn run(args: Login, global: &Global) -> Result<(), Failure> {
     }
     output::report(&outputs, &facts, &issued, global.json);
     if !global.json {
-        let name = sign.principals.first().map_or("NAME", String::as_str);
+        let name = args.wish.principals.first().map_or("NAME", String::as_str);
         output::line(match agent {
             Some(_) => format!("the ssh-agent has it until it ends: ssh {name}@HOST"),
             None => format!("no ssh-agent runs here, so name the key: ssh -i {} {name}@HOST", files::shown(&key)),

@@ -4,6 +4,7 @@ use std::ops::Deref;
 
 use crate::credential::Credential;
 use crate::entry::Renews;
+use crate::projection;
 
 /// Something of the register that was held against the log: the present version, as a node of ours wrote it.
 ///
@@ -47,5 +48,10 @@ impl Attested<Credential> {
     pub fn renewal(&self) -> Option<Renews> {
         let validity = self.0.validity?;
         Some(Renews::new(self.0.operation, validity.not_after()))
+    }
+
+    /// The family that it is of, for the details (`family`) of one that replaces it under other names.
+    pub fn family(&self) -> Option<String> {
+        projection::family(&self.0)
     }
 }

@@ -1,12 +1,14 @@
 //! Certificates for those who bring a CSR.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use policy::{Action, Actor, Grant, Owner, Resource};
-use store::{ActorStamp, Issued};
+use policy::{Action, Actor, Grant, Name, Owner, Resource};
+use store::{ActorStamp, Attested, Credential, Issued, State};
 
-use crate::craft::leaf::details::details;
+use crate::craft::leaf::details::{details, in_place_of, told_family};
 use crate::craft::leaf::draft::{LeafRequest, Subject, Under, draft};
+use crate::craft::leaf::renew::renewed_names;
 use crate::craft::leaf::request::{CertifyRequest, names};
 use crate::craft::office::Office;
 use crate::error::CaError;
@@ -30,14 +32,50 @@ impl Certifier {
         }
         let resource = Resource::certificate(Some(request.owner), profile.name(), names).with_proven(request.proven);
         let grant = self.office.gate.authorize(actor, Action::IssueCertificate, resource).await?;
+        let mut details = details(actor, &profile, request.renew, request.csr.left_out());
+        let replaced = match &request.replaces {
+            Some(serial) => self.replaced(actor, serial, grant.resource()).await?,
+            None => None,
+        };
+        if let Some(old) = &replaced {
+            in_place_of(&mut details, old);
+        }
         let leaf = LeafRequest {
             subject: Subject::ByProfile(request.csr.common_name().map(str::to_owned)),
-            details: details(actor, &profile, request.renew, request.csr.left_out()),
+            details,
             key: request.csr.into_key(),
             lifetime: request.lifetime,
-            renews: None,
+            renews: replaced.and_then(|old| old.renewal()),
         };
         self.issue_leaf(grant, profile, leaf).await
+    }
+
+    /// The certificate that one for this resource takes the place of, where the register would not see it by itself. Who may
+    /// renew it may say so.
+    async fn replaced(
+        &self,
+        actor: &Actor,
+        serial: &str,
+        new: &Resource,
+    ) -> Result<Option<Attested<Credential>>, CaError> {
+        let refused = |why: &str| CaError::bad("replaces", format!("certificate {serial} {why}"));
+        let old = match self.certificate(serial).await {
+            Err(CaError::NotFound(_)) => return Err(refused("is not in the register")),
+            found => found?,
+        };
+        if old.owner != new.owner {
+            return Err(refused("is another owner's"));
+        }
+        if !matches!(old.state, State::Issued | State::Revoked) {
+            return Err(refused("was never released"));
+        }
+        let names = renewed_names(&old)?;
+        if is_seen(&old, &names, new) {
+            return Ok(None);
+        }
+        let resource = Resource::certificate(old.owner.clone(), &old.profile, names);
+        self.office.gate.authorize(actor, Action::RenewCertificate, resource).await?;
+        Ok(Some(old))
     }
 
     /// A certificate of the code CA for a key of the caller's is a new signing identity, wherever that key lives: it takes the
@@ -61,4 +99,10 @@ impl Certifier {
         let under = Under { issuer, profile, serial: self.office.serials.next(), now };
         self.office.issue(draft(grant, under, request)?).await
     }
+}
+
+/// Whether the register sees by itself that one for this resource takes the place of an old one: by owner, profile and names.
+fn is_seen(old: &Credential, names: &[Name], new: &Resource) -> bool {
+    let names: BTreeSet<&Name> = names.iter().collect();
+    !told_family(old) && new.profile.as_ref() == Some(&old.profile) && names == new.names.iter().collect()
 }

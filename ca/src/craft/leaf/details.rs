@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use policy::{Action, Actor, Role};
 use serde_json::{Value, json};
-use store::Credential;
+use store::{Attested, Credential};
 
 use crate::profiles::Profile;
 
@@ -39,10 +39,24 @@ pub fn left_out(credential: &Credential) -> Vec<String> {
     listed.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
+/// Says in the details of a certificate that it takes the place of another one, whatever its names.
+pub(crate) fn in_place_of(details: &mut Value, old: &Attested<Credential>) {
+    let Some(map) = details.as_object_mut() else { return };
+    map.insert(RENEWS.to_owned(), json!(old.serial_hex()));
+    if let Some(family) = old.family() {
+        map.insert(FAMILY.to_owned(), json!(family));
+    }
+}
+
+/// Whether its details, and not its names, say of which family it is.
+pub(crate) fn told_family(credential: &Credential) -> bool {
+    credential.details.get(FAMILY).is_some()
+}
+
 pub(crate) fn successor_details(old: &Credential) -> Value {
     let mut details =
-        json!({ "renew": old.details.get("renew").cloned().unwrap_or(Value::Bool(false)), "renews": old.serial_hex() });
-    for kept in ["key", SCOPES, AGENT] {
+        json!({ "renew": old.details.get("renew").cloned().unwrap_or(Value::Bool(false)), RENEWS: old.serial_hex() });
+    for kept in ["key", SCOPES, AGENT, FAMILY] {
         if let (Some(value), Some(map)) = (old.details.get(kept), details.as_object_mut()) {
             map.insert(kept.to_owned(), value.clone());
         }
@@ -52,6 +66,9 @@ pub(crate) fn successor_details(old: &Credential) -> Value {
 
 /// Of a certificate that an agent asked for, as the register reads it (`store::Renewer`).
 const AGENT: &str = "agent";
+/// Of a successor, as the register reads them: the serial of the one it renews, and the family where its names do not say it.
+const RENEWS: &str = "renews";
+const FAMILY: &str = "family";
 /// Of a login's details: the actions it is limited to.
 const SCOPES: &str = "scopes";
 /// Of any certificate: what its CSR asked for and did not get.

@@ -19,8 +19,7 @@ impl Certifier {
     pub(crate) async fn renew(&self, actor: &Actor, serial_hex: &str, csr: Option<Csr>) -> Result<Issued, CaError> {
         let old = self.certificate(serial_hex).await?;
         let profile = self.office.profile(&old.profile)?;
-        let names = old.names.iter().map(|n| Name::parse(n)).collect::<Result<Vec<_>, _>>();
-        let names = names.map_err(|e| CaError::Internal(format!("certificate {serial_hex}: {e}")))?;
+        let names = renewed_names(&old)?;
         if let Some(csr) = &csr {
             only_these(csr.alternative_names(), &names)?;
             self.may_change_key(actor, &old, &profile, csr).await?;
@@ -65,11 +64,17 @@ impl Certifier {
     }
 
     /// An end-entity certificate of the register.
-    async fn certificate(&self, serial_hex: &str) -> Result<Attested<Credential>, CaError> {
+    pub(crate) async fn certificate(&self, serial_hex: &str) -> Result<Attested<Credential>, CaError> {
         let missing = || CaError::NotFound(format!("certificate {serial_hex}"));
         let found = self.office.ledger.credential(serial_hex).await?.ok_or_else(missing)?;
         if found.kind == Kind::Certificate { Ok(found) } else { Err(missing()) }
     }
+}
+
+/// The names that a renewal of it has.
+pub(crate) fn renewed_names(old: &Attested<Credential>) -> Result<Vec<Name>, CaError> {
+    let names = old.names.iter().map(|name| Name::parse(name)).collect::<Result<Vec<_>, _>>();
+    names.map_err(|e| CaError::Internal(format!("certificate {}: {e}", old.serial_hex())))
 }
 
 fn renewable(old: &Attested<Credential>) -> Result<(), CaError> {

@@ -25,6 +25,8 @@ pub struct CertifyRequest {
     pub lifetime: Lifetime,
     /// Whether the server renews it by itself.
     pub renew: bool,
+    /// The serial, hex, of a certificate of the same owner that it takes the place of under other names; the same names need no word.
+    pub replaces: Option<String>,
 }
 
 /// How long a certificate is to live.
