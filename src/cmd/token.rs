@@ -27,7 +27,7 @@ pub struct Args {
 enum What {
     /// Create a token; its secret is written to a file (mode 0600) or, with --show, printed once
     #[command(
-        after_help = "Example:\n  chancery token create ci --role code-signer --owner release --expires 90d --out ci.token"
+        after_help = "Example:\n  chancery token create ci --role code-signer --owner default \\\n    --expires 90d --out ci.token"
     )]
     Create(Create),
     /// List tokens: never their secrets
@@ -57,8 +57,10 @@ enum What {
 
 const RESCUE: &str = "\
 Example:
-  chancery --config ca/chancery.toml token rescue --reason \"the last administrator left\" --out rescue.token
-  chancery --config ca/chancery.toml --token-file rescue.token token create admin --role admin --out admin.token
+  chancery --config my-ca/chancery.toml token rescue \\
+    --reason \"the last administrator left\" --out rescue.token
+  chancery --config my-ca/chancery.toml --token-file rescue.token \\
+    token create admin --role admin --out admin.token
 
 The token administers everything for a day: make another with it, and revoke it. Beside a running service or without one.";
 

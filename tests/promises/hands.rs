@@ -810,6 +810,14 @@ impl Newcomer {
         for name in ["deploy", "README.md"] {
             symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join(name), checkout.join(name)).expect("a checkout");
         }
+        fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/.gitignore"), checkout.join(".gitignore")).expect("a checkout");
+        // What else stands in a checkout is not to be written into.
+        for entry in fs::read_dir(env!("CARGO_MANIFEST_DIR")).expect("the checkout").flatten() {
+            if entry.path().join("Cargo.toml").is_file() {
+                fs::create_dir(checkout.join(entry.file_name())).expect("a crate's folder");
+            }
+        }
+        succeed(Self::shell(home.path(), "git init -q . && git add -A"));
         let mut demo = Self::shell(home.path(), "exec deploy/quickstart.sh");
         let mut demo = demo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the demo");
         let mut words = std::io::BufReader::new(demo.stdout.take().expect("its words"));
@@ -868,7 +876,7 @@ const EXAMPLES: [(&str, &str); 16] = [
     ("audit show", ""),
     (
         "audit verify",
-        "rm -rf ca; ln -s chancery-demo ca; mkdir kept; curl -sf http://localhost:8080/log/checkpoint > kept/checkpoint; \
+        "rm -rf my-ca; ln -s chancery-demo my-ca; mkdir kept; curl -sf http://localhost:8080/log/checkpoint > kept/checkpoint; \
          chancery audit export export",
     ),
     ("token create", ""),
@@ -876,8 +884,8 @@ const EXAMPLES: [(&str, &str); 16] = [
     ("completion", "mkdir -p ~/.local/share/bash-completion/completions ~/.zfunc ~/.config/fish/completions"),
     ("man", ""),
     ("login", "cp chancery-demo/admin.token token"),
-    ("init", "rm -rf ca pin so-pin"),
-    ("", "rm -rf ca pin so-pin"),
+    ("init", "rm -rf my-ca pin so-pin"),
+    ("", "rm -rf my-ca pin so-pin"),
 ];
 
 /// The lines of shell under a heading of examples.
@@ -897,11 +905,12 @@ fn the_readmes_lines_and_those_of_help_work_when_typed_in_order_beside_the_demo(
     assert!(quickstart.starts_with("deploy/quickstart.sh "), "{quickstart}");
     let newcomer = Newcomer::new();
     newcomer.types(&format!("{first}\n{own}"));
+    newcomer.types("git ls-files --others --exclude-standard > ~/left; test ! -s ~/left || { cat ~/left; false; }");
     let environment: String =
         first.lines().filter(|line| line.starts_with("export ")).map(|line| format!("{line}\n")).collect();
     for (name, before) in EXAMPLES {
         let mut help = Command::new(env!("CARGO_BIN_EXE_chancery"));
-        help.args(name.split_whitespace()).arg("--help").env("COLUMNS", "200");
+        help.args(name.split_whitespace()).arg("--help").env("COLUMNS", "80");
         let lines = examples(&succeed(help));
         assert!(lines.contains("chancery"), "{name} --help has no example");
         newcomer.types(&format!("{environment}{before}\n{lines}"));
