@@ -12,13 +12,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use store::{Identity, Kept, Pins, Report, Source, Word};
 
-use super::certs::{Listed, pages, some};
+use super::certs::some;
 use super::files;
+use super::pages::{Page, Pages};
 use crate::Global;
 use crate::client::Client;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
-use crate::output::{self, Column, field, whole, words};
+use crate::output::{self, Column, Listing, Paint, field, whole, words};
 
 /// A signed log head is a few hundred bytes.
 const CHECKPOINT_BYTES_MAX: u64 = 64 << 10;
@@ -180,21 +181,20 @@ async fn list(after: Option<u64>, limit: usize, global: &Global) -> Result<(), F
     // "after" is exclusive and the first entry has index 0, so that none means from the beginning.
     let from = after.or_else(|| size.checked_sub(limit as u64 + 1));
     let query: Vec<_> = from.map(|index| ("after", index.to_string())).into_iter().collect();
-    let Listed { items, words, more: _ } = pages(&client, "/api/v1/audit", &query, limit, global.json).await?;
-    if global.json {
-        output::json(&Value::Array(items));
-        return Ok(());
+    let wide = output::is_wide();
+    let mut listing = if wide { Listing::new(&WIDE, global.json) } else { Listing::new(&NARROW, global.json) };
+    let mut pages = Pages::new(&client, "/api/v1/audit", &query, limit);
+    while let Some(Page { items, words }) = pages.next().await? {
+        let rows = items.iter().map(|leaf| row(leaf, &words));
+        let rows = rows.map(|row| (Paint::Plain, if wide { row } else { narrow(row) }));
+        listing.add(&items, rows.collect());
     }
-    let empty = match (after, size) {
+    pages.end(global.json);
+    listing.end(&match (after, size) {
         (Some(after), _) => format!("no entry after {after}; the log has {size}"),
         (None, 0) => "the log is empty".to_owned(),
         (None, _) => format!("of the log's {size} entries none can be read"),
-    };
-    let rows = items.iter().map(|leaf| row(leaf, &words));
-    match output::is_wide() {
-        true => output::table(&WIDE, rows.collect(), &empty),
-        false => output::table(&NARROW, rows.map(narrow).collect(), &empty),
-    }
+    });
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Hands that break nothing: what a command writes over nothing, what it makes is had by somebody, what it says can be acted on.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::house::{DEMO_PORTS, House, command, fail, status, succeed, text};
+use crate::pages::sign_in;
 
 /// What the register has: certificates, signatures, tokens. Nothing may be made that nobody holds.
 fn made(house: &House) -> (usize, usize, usize) {
@@ -383,9 +385,9 @@ fn a_list_is_whole_or_says_that_it_is_not_and_fits_a_terminal() {
 }
 
 #[test]
-fn a_list_of_more_than_a_page_is_whole() {
+fn a_list_of_more_than_a_page_is_whole_and_shown_as_it_comes() {
     const MANY: usize = 1_100;
-    let house = House::started();
+    let mut house = House::started();
     succeed(command(
         "openssl",
         &[
@@ -431,6 +433,26 @@ fn a_list_of_more_than_a_page_is_whole() {
         "{}",
         table.lines().take(6).collect::<Vec<_>>().join("\n")
     );
+    assert_eq!(table.lines().filter(|line| line.contains("EXPIRES")).count(), 1);
+
+    // The page's file is the list too.
+    let session = sign_in(&house);
+    let csv = house.curl(&["-H", &session, &house.https("/certificates.csv?q=many.example")]).text();
+    assert_eq!(csv.lines().filter(|line| line.contains("dns:many.example.internal")).count(), MANY);
+    assert!(csv.lines().count() == MANY + 1 && csv.starts_with("serial,"), "its head once, and nothing else");
+
+    // What was read is shown before the rest is: the server ends while the first page waits for its reader.
+    let mut listing = house.command(&["certs", "list", "--json", "--name", "many.example.internal"]);
+    let mut listing = listing.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a list");
+    let mut begin = [0; 3];
+    let mut out = listing.stdout.take().expect("its output");
+    out.read_exact(&mut begin).expect("a beginning");
+    house.stop();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).expect("the rest");
+    let end = listing.wait_with_output().expect("an end");
+    assert_eq!(end.status.code(), Some(4), "{}", String::from_utf8_lossy(&end.stderr));
+    assert_eq!(rest.matches("\"serial\"").count(), 1_000, "the first page");
 }
 
 #[test]
