@@ -49,7 +49,8 @@ enum What {
     #[command(after_help = "\
 Examples:
   chancery audit show 17
-  chancery audit list --json | jq -r '.[].profile.hash // empty' | tail -n 1 | xargs chancery audit show")]
+  chancery audit list --json | jq -r '.[].profile.hash // empty' |
+    tail -n 1 | xargs chancery audit show")]
     Show {
         /// An entry's index, or a hash of 64 hexadecimal digits from one (`grant.policy`, `profile.hash`)
         what: Shown,
@@ -62,16 +63,18 @@ Examples:
     /// Verify everything from bytes: tree, checkpoints, every row, every signature
     #[command(after_help = "\
 Examples:
-  chancery --config ca/chancery.toml audit verify
-  chancery audit verify --dir ./export --key ca/log.vkey --checkpoint kept/checkpoint
+  chancery --config my-ca/chancery.toml audit verify
+  chancery audit verify --dir ./export --key my-ca/log.vkey \\
+    --checkpoint kept/checkpoint
 
-Keep a checkpoint (GET /log/checkpoint) somewhere else: with it, entries that were cut off the end are found too. What this
-node keeps itself, in its folder ([log] state) and in the token, the register is held against where that can be read: a
+Keep a checkpoint (GET /log/checkpoint) somewhere else: with it, entries that were cut off the end are found too. What this \
+node keeps itself, in its folder ([log] state) and in the token, the register is held against where that can be read: a \
 register that was put back to an older state is then a finding.
-The log's key comes from --key, or from log.vkey beside the configuration. Without either the log is held against the
+
+The log's key comes from --key, or from log.vkey beside the configuration. Without either the log is held against the \
 key that it records itself, which whoever wrote it all anew would have done too.
 
-Exit code 5 means that something was found; each finding names its row. Exit code 6 means that nothing was, and that no
+Exit code 5 means that something was found; each finding names its row. Exit code 6 means that nothing was, and that no \
 key said whose log it is: consistent with itself, identity not checked.")]
     Verify(Verify),
     /// Let this node go on after it stopped because the register was not what it knew (restored, cut, failed over)

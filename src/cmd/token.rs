@@ -28,7 +28,7 @@ pub struct Args {
 enum What {
     /// Create a token; its secret is written to a file (mode 0600) or, with --show, printed once
     #[command(
-        after_help = "Example:\n  chancery token create ci --role code-signer --owner release --expires 90d --out ci.token"
+        after_help = "Example:\n  chancery token create ci --role code-signer --owner default \\\n    --expires 90d --out ci.token"
     )]
     Create(Create),
     /// List tokens: never their secrets
@@ -58,8 +58,10 @@ enum What {
 
 const RESCUE: &str = "\
 Example:
-  chancery --config ca/chancery.toml token rescue --reason \"the last administrator left\" --out rescue.token
-  chancery --config ca/chancery.toml --token-file rescue.token token create admin --role admin --out admin.token
+  chancery --config my-ca/chancery.toml token rescue \\
+    --reason \"the last administrator left\" --out rescue.token
+  chancery --config my-ca/chancery.toml --token-file rescue.token \\
+    token create admin --role admin --out admin.token
 
 The token administers everything for a day: make another with it, and revoke it. Beside a running service or without one.";
 
@@ -168,7 +170,14 @@ async fn rescue(reason: &str, out: &Path, force: bool, global: &Global) -> Resul
     let (id, expires) = (&shown.info.id, shown.info.expires);
     let facts = [("id", id.clone()), ("expires", expires.to_string()), output::written_to(&place)];
     let text = Zeroizing::new(format!("{}\n", shown.token.expose()));
-    place.fill(text.as_bytes()).map_err(|f| f.help(format!("nobody has the token {id}; it ends at {expires}")))?;
+    if let Err(failure) = place.fill(text.as_bytes()) {
+        let taken_back = api::tokens::take_back(&authority, &shown).await.is_ok();
+        authority.ledger().clone().close().await;
+        return Err(failure.help(match taken_back {
+            true => format!("the token {id} was revoked, since nobody has it: make another"),
+            false => format!("nobody has the token {id}; it ends at {expires}"),
+        }));
+    }
     output::notice(
         "an entry of the log says that you were here and why, and an alarm tells of it for a week",
         global.json,

@@ -40,6 +40,9 @@ use crate::verify::AuditState;
 /// No log is ever this long; a larger number is a mistake of the caller's.
 const PROOF_SIZE_MAX: u64 = 1 << 62;
 
+/// Records of one page, as many as a page has.
+const RECORDS: usize = 1_000;
+
 /// CRLs that may take each other's place while the newest is read.
 const NEWER_CRLS_MAX: usize = 8;
 const RETRY_AFTER_SECS: u32 = 1;
@@ -601,6 +604,21 @@ impl Ledger {
     ) -> Result<Vec<Attested<StoredRecord>>, StoreError> {
         let (kind, node) = (kind.to_owned(), Arc::clone(&self.register().node));
         self.register().ask(Lane::Request, move |sql| attest::records(&node, sql, &kind, &filter)).await
+    }
+
+    /// All present versions of a kind of which there are few, page by page.
+    pub async fn record_all(&self, kind: &str) -> Result<Vec<Attested<StoredRecord>>, StoreError> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let filter = RecordFilter { limit: RECORDS, after: after.take(), ..RecordFilter::default() };
+            let page = self.record_list(kind, filter).await?;
+            let full = page.len() == RECORDS;
+            after = page.last().filter(|_| full).map(|last| last.id.clone());
+            all.extend(page);
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
     }
 
     /// How much there is, from counters.

@@ -620,6 +620,26 @@ fn exit_codes_say_whether_waiting_helps_and_try_says_what_does() {
         let repeats = lines.any(|(key, line)| key != "try" && Some(line) == tried.as_deref());
         assert!(!repeats && !said.contains(" column "), "{said}");
     }
+    // A token that no header can have, from a file and from the environment; what an editor adds to one.
+    let known = fs::read_to_string(&token).expect("a token");
+    for (content, code) in [
+        (format!("{}\n# of web1\n", known.trim()), 1),
+        (format!("{}\0", known.trim()), 1),
+        ("\n".to_owned(), 1),
+        (format!("\u{feff}{}\r\n", known.trim()), 0),
+    ] {
+        let (given, parts) = (house.path("given.token"), ["--url", &https, "--cacert", text(&roots), "certs", "list"]);
+        fs::write(&given, &content).expect("a file");
+        fs::set_permissions(&given, fs::Permissions::from_mode(0o600)).expect("a mode");
+        let by_file = house.output(&[&["--token-file", text(&given)], &parts[..]].concat());
+        let mut by_name = house.command(&parts);
+        let by_name = by_name.env("CHANCERY_TOKEN", content.replace('\0', "\u{e9}")).output().expect("a command");
+        for (output, of) in [(by_file, "given.token"), (by_name, "CHANCERY_TOKEN")] {
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{content:?}: {said}");
+            assert!(code == 0 || said.contains(&format!("{of} holds no token")), "{said}");
+        }
+    }
     for wrong in [
         &["token", "create", "x", "--role", "king", "--show"][..],
         &["issue", "tls", "a b", "--out", "x"],
@@ -692,6 +712,8 @@ fn a_ca_and_the_last_administrator_end_only_where_it_is_said_twice() {
     assert_eq!(with(&["certs", "list"]).output().expect("the binary runs").status.code(), Some(3));
     let back = house.path("back");
     fail(house.command(&["token", "rescue", "--reason", " ", "--out", text(&back)]));
+    let told = fail(house.command(&["token", "rescue", "--reason", "nowhere to write", "--out", "/dev/full"]));
+    assert!(told.contains("was revoked, since nobody has it"), "{told}");
     let mut rescue = house.command(&["token", "rescue", "--reason", "the last one left", "--out", text(&back)]);
     let rescued = rescue.output().expect("the binary runs");
     let said = String::from_utf8_lossy(&rescued.stderr).into_owned();
@@ -810,6 +832,14 @@ impl Newcomer {
         for name in ["deploy", "README.md"] {
             symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join(name), checkout.join(name)).expect("a checkout");
         }
+        fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/.gitignore"), checkout.join(".gitignore")).expect("a checkout");
+        // What else stands in a checkout is not to be written into.
+        for entry in fs::read_dir(env!("CARGO_MANIFEST_DIR")).expect("the checkout").flatten() {
+            if entry.path().join("Cargo.toml").is_file() {
+                fs::create_dir(checkout.join(entry.file_name())).expect("a crate's folder");
+            }
+        }
+        succeed(Self::shell(home.path(), "git init -q . && git add -A"));
         let mut demo = Self::shell(home.path(), "exec deploy/quickstart.sh");
         let mut demo = demo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the demo");
         let mut words = std::io::BufReader::new(demo.stdout.take().expect("its words"));
@@ -868,7 +898,7 @@ const EXAMPLES: [(&str, &str); 16] = [
     ("audit show", ""),
     (
         "audit verify",
-        "rm -rf ca; ln -s chancery-demo ca; mkdir kept; curl -sf http://localhost:8080/log/checkpoint > kept/checkpoint; \
+        "rm -rf my-ca; ln -s chancery-demo my-ca; mkdir kept; curl -sf http://localhost:8080/log/checkpoint > kept/checkpoint; \
          chancery audit export export",
     ),
     ("token create", ""),
@@ -876,8 +906,8 @@ const EXAMPLES: [(&str, &str); 16] = [
     ("completion", "mkdir -p ~/.local/share/bash-completion/completions ~/.zfunc ~/.config/fish/completions"),
     ("man", ""),
     ("login", "cp chancery-demo/admin.token token"),
-    ("init", "rm -rf ca pin so-pin"),
-    ("", "rm -rf ca pin so-pin"),
+    ("init", "rm -rf my-ca pin so-pin"),
+    ("", "rm -rf my-ca pin so-pin"),
 ];
 
 /// The lines of shell under a heading of examples.
@@ -897,11 +927,12 @@ fn the_readmes_lines_and_those_of_help_work_when_typed_in_order_beside_the_demo(
     assert!(quickstart.starts_with("deploy/quickstart.sh "), "{quickstart}");
     let newcomer = Newcomer::new();
     newcomer.types(&format!("{first}\n{own}"));
+    newcomer.types("git ls-files --others --exclude-standard > ~/left; test ! -s ~/left || { cat ~/left; false; }");
     let environment: String =
         first.lines().filter(|line| line.starts_with("export ")).map(|line| format!("{line}\n")).collect();
     for (name, before) in EXAMPLES {
         let mut help = Command::new(env!("CARGO_BIN_EXE_chancery"));
-        help.args(name.split_whitespace()).arg("--help").env("COLUMNS", "200");
+        help.args(name.split_whitespace()).arg("--help").env("COLUMNS", "80");
         let lines = examples(&succeed(help));
         assert!(lines.contains("chancery"), "{name} --help has no example");
         newcomer.types(&format!("{environment}{before}\n{lines}"));

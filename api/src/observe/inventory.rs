@@ -110,6 +110,17 @@ pub(crate) struct Sought {
 }
 
 impl Sought {
+    /// Which comes first.
+    pub(crate) fn order(&self) -> Order {
+        match self.standing {
+            Some(Standing::Intended) if self.act.is_none() => Order::Newest,
+            _ if self.text.is_some() || self.serial.is_some() || self.name.is_some() => Order::Newest,
+            Some(Standing::Expired) if self.act.is_none() => Order::Latest,
+            _ if self.act.is_some() || self.by_expiry || self.from.is_some() || self.to.is_some() => Order::Expiry,
+            _ => Order::Newest,
+        }
+    }
+
     /// What the register is asked at a moment.
     pub(crate) fn filter(self, now: Timestamp) -> Filter {
         let (mut from, mut to, mut replaced) = (self.from, self.to, self.replaced);
@@ -133,13 +144,7 @@ impl Sought {
         if self.act.is_some() {
             replaced = Some(false);
         }
-        let order = match standing {
-            Some(Standing::Intended) => Order::Newest,
-            _ if self.text.is_some() || self.serial.is_some() || self.name.is_some() => Order::Newest,
-            Some(Standing::Expired) => Order::Latest,
-            _ if self.act.is_some() || self.by_expiry || self.from.is_some() || self.to.is_some() => Order::Expiry,
-            _ => Order::Newest,
-        };
+        let order = self.order();
         let (kind, ssh) = match self.kinds {
             None => (None, None),
             Some(Kinds::One(kind)) => (Some(kind), None),

@@ -20,19 +20,19 @@ impl Certifier {
     pub(crate) async fn renew(&self, actor: &Actor, serial_hex: &str, csr: Option<Csr>) -> Result<Issued, CaError> {
         let old = registered(&self.office, serial_hex).await?;
         let profile = self.office.profile(&old.profile)?;
-        let names = renewed_names(&old)?;
+        let resource = Resource::certificate(old.owner.clone(), profile.name(), renewed_names(&old)?);
+        // First: what is compared below tells of the certificate.
+        let grant = self.office.gate.authorize(actor, Action::RenewCertificate, resource.clone()).await?;
         if let Some(csr) = &csr {
-            only_these(csr.alternative_names(), &names)?;
+            only_these(csr.alternative_names(), &resource.names)?;
             self.may_change_key(actor, &old, &profile, csr).await?;
         }
-        let resource = Resource::certificate(old.owner.clone(), profile.name(), names);
         let (key, subject) = key_and_subject(&old).await?;
         if csr.as_ref().is_some_and(|csr| csr.key_hash() != key.hash()) {
             // A renewal keeps a certificate alive; one with another key hands its names to whoever holds that key, which is
             // issuance, and takes the right to it.
-            self.office.gate.authorize(actor, Action::IssueCertificate, resource.clone()).await?;
+            self.office.gate.authorize(actor, Action::IssueCertificate, resource).await?;
         }
-        let grant = self.office.gate.authorize(actor, Action::RenewCertificate, resource).await?;
         renewable(&old)?;
         let lifetime = old.validity.and_then(|v| u64::try_from(v.secs()).ok());
         let leaf = LeafRequest {
