@@ -60,7 +60,10 @@ pub(super) async fn show(Shared(app): Shared<App>, Visitor(actor): Visitor, uri:
 /// `/certificates.csv`: the same list, all of it: each page is read when the one before is on its way.
 pub(super) async fn show_csv(Shared(app): Shared<App>, Visitor(actor): Visitor, uri: Uri) -> Response {
     let asked = Asked::of(&uri).seen_by(&actor);
-    let (now, first) = match found(&app, &actor, &asked, CSV_ROWS).await {
+    let turn = csv::turn().await;
+    let first = found(&app, &actor, &asked, CSV_ROWS).await;
+    drop(turn);
+    let (now, first) = match first {
         Ok((_, now, first)) => (now, first),
         Err(problem) => return problem.into_response(),
     };

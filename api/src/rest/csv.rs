@@ -8,6 +8,7 @@ use futures_util::stream;
 use http::{HeaderName, HeaderValue, StatusCode};
 use policy::Timestamp;
 use store::Page;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::intake::typed;
 use crate::observe::inventory::{Entry, Standing};
@@ -36,6 +37,7 @@ where
     let pages = stream::try_unfold((begin, first.next, next), move |(mut text, mut cursor, next)| async move {
         // A page may have looked through much and found nothing.
         while let Some(at) = cursor.take_if(|_| text.is_empty()) {
+            let _turn = turn().await;
             let page = next(at).await.map_err(|problem| std::io::Error::other(problem.detail().to_owned()))?;
             (text, cursor) = (lines(&page, now), page.next);
         }
@@ -43,6 +45,14 @@ where
         Ok::<_, std::io::Error>(sent)
     });
     typed(StatusCode::OK, CSV, Body::from_stream(pages))
+}
+
+/// Whose page is read: one after the other, so that lists and figures for eyes, which the same readers answer, wait for one of
+/// these at most, however many fetch a file.
+pub(crate) async fn turn() -> Option<SemaphorePermit<'static>> {
+    static TURN: Semaphore = Semaphore::const_new(1);
+    // It is never closed.
+    TURN.acquire().await.ok()
 }
 
 fn lines(page: &Page<Entry>, now: Timestamp) -> String {
