@@ -432,7 +432,7 @@ fn remainder(left_out: u64) -> String {
     match left_out {
         0 => String::new(),
         n => format!(
-            "; {n} after the newest checkpoint were left out: wait a second and run it again, into another folder"
+            "; {n} after the newest checkpoint were left out: a running server signs for them, then run it again into another folder"
         ),
     }
 }

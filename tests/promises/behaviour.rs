@@ -152,6 +152,15 @@ fn rules_that_everybody_may_write_are_not_taken() {
 }
 
 #[test]
+fn limits_of_acme_are_in_force_after_a_hangup() {
+    let house = House::started();
+    house.append("\n[acme.limits]\naccounts_per_address_per_hour = 1\n");
+    reload(&house, "the configuration was read again");
+    let account = |key: &str| house.acme_post(key, "-", "newAccount", Some("{}"))["status"].clone();
+    assert_eq!((account("one.pem"), account("two.pem")), (201.into(), 429.into()));
+}
+
+#[test]
 fn what_changed_between_two_starts_is_in_the_log_too() {
     let mut house = House::started();
     house.stop();
@@ -394,6 +403,40 @@ fn a_password_does_not_stand_in_a_url() {
     house.configure("sqlite:chancery.db", "postgres://me:hunter2@localhost/x");
     let told = fail(house.command(&["serve"]));
     assert!(told.contains("password_file") && !told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn a_databases_password_is_read_from_its_file_at_each_connection() {
+    let postgres = Postgres::start();
+    let url = postgres.with_password("scribe", "first-w0rd");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("password");
+    let says = |word: &str| {
+        fs::write(&file, format!("{word}\n")).expect("written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("mode");
+    };
+    says("first-w0rd");
+    let mut house = House::with(&["--demo", "--database", &url, "--database-password-file", text(&file)]);
+    house.start();
+    assert_eq!(issue(&house, "one").status.code(), Some(0));
+    // Changed on both sides while the server runs: whoever connects next reads the new one.
+    postgres.run("ALTER ROLE scribe PASSWORD 'second-w0rd'");
+    says("second-w0rd");
+    postgres.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'scribe'");
+    assert!(until(PATIENCE, || issue(&house, "two").status.code() == Some(0)), "{}", house.server_log());
+    house.stop();
+    says("not-the-w0rd");
+    let told = fail(house.command(&["serve"]));
+    assert!(told.contains("password") && told.contains(text(&file)), "{told}");
+    // Without the file the server is told nothing, and says that it wants a word.
+    let setting = fs::read_to_string(house.ca("chancery.toml")).expect("chancery.toml");
+    let line = setting.lines().find(|line| line.starts_with("password_file")).expect("the setting").to_owned();
+    house.configure(&line, "");
+    let wanting = fail(house.command(&["serve"]));
+    assert!(wanting.contains("password missing") && wanting.contains("`password_file` under [database]"), "{wanting}");
+    for told in [told, house.server_log(), fs::read_to_string(house.ca("chancery.toml")).expect("chancery.toml")] {
+        assert!(!told.contains("-w0rd"), "{told}");
+    }
 }
 
 #[test]

@@ -11,11 +11,11 @@ use policy::Timestamp;
 use super::credentials::by_operations;
 use super::places::{Stack, Wanted, may_hold, stacks};
 use super::{ARMS, PAGE_MAX, page_size};
-use crate::credential::{Credential, Filter, Order, Page, State};
-use crate::error::StoreError;
-use crate::prepare::NAME_SLOTS;
-use crate::projection::{Pile, is_certificate, is_ssh};
-use crate::renewer::Renewer;
+use crate::forms::projection::{Pile, is_certificate, is_ssh};
+use crate::nouns::credential::{Credential, Filter, Order, Page, State};
+use crate::nouns::error::StoreError;
+use crate::nouns::renewer::Renewer;
+use crate::rows::NAME_SLOTS;
 use crate::sql::{Row, Sql, Value};
 
 /// Operations that one page looks at; a page that would need more ends early, and the next goes on from there. In the order of

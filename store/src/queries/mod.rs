@@ -3,6 +3,7 @@
 //! None of them walks the register: each is answered by an index from where the last page ended, or by a projection
 //! (projection.rs). `tests/plans.rs` holds them to it.
 
+mod beginning;
 mod counts;
 mod credentials;
 mod kin;

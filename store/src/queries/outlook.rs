@@ -4,11 +4,11 @@ use policy::Timestamp;
 
 use super::ARMS;
 use super::places::Wanted;
-use crate::credential::{ExpiringHour, Filter, Outlook};
-use crate::entry::Kind;
-use crate::error::StoreError;
-use crate::projection::{self, Pile};
-use crate::renewer::{Class, Renewer};
+use crate::forms::projection::{self, Pile};
+use crate::nouns::credential::{ExpiringHour, Filter, Outlook};
+use crate::nouns::entry::Kind;
+use crate::nouns::error::StoreError;
+use crate::nouns::renewer::{Class, Renewer};
 use crate::sql::{Sql, Value};
 
 /// Cards of a place that are looked at for those that wait for somebody: the first to end, and those that wait are among them.

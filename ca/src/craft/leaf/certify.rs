@@ -8,7 +8,8 @@ use store::{ActorStamp, Attested, Credential, Issued, State};
 
 use crate::craft::leaf::details::{details, in_place_of, told_family};
 use crate::craft::leaf::draft::{LeafRequest, Subject, Under, draft};
-use crate::craft::leaf::request::{CertifyRequest, names, renewed_names};
+use crate::craft::leaf::registered::{registered, renewed_names};
+use crate::craft::leaf::request::{CertifyRequest, names};
 use crate::craft::office::Office;
 use crate::error::CaError;
 use crate::intake::Csr;
@@ -58,7 +59,7 @@ impl Certifier {
         new: &Resource,
     ) -> Result<Option<Attested<Credential>>, CaError> {
         let refused = |why: &str| CaError::bad("replaces", format!("certificate {serial} {why}"));
-        let old = match self.certificate(serial).await {
+        let old = match registered(&self.office, serial).await {
             Err(CaError::NotFound(_)) => return Err(refused("is not in the register")),
             found => found?,
         };

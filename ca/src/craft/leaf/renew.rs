@@ -1,13 +1,14 @@
 //! Successors of certificates: the same names, owner, profile and lifetime, a new serial.
 
 use policy::{Action, Actor, Resource};
-use store::{Attested, Credential, Issued, Kind, State};
+use store::{Attested, Credential, Issued, State};
 use x509_parser::prelude::{FromDer, TbsCertificate};
 
 use crate::craft::leaf::certify::Certifier;
 use crate::craft::leaf::details::successor_details;
 use crate::craft::leaf::draft::{LeafRequest, Subject};
-use crate::craft::leaf::request::{only_these, renewed_names};
+use crate::craft::leaf::registered::{registered, renewed_names};
+use crate::craft::leaf::request::only_these;
 use crate::encode::Dn;
 use crate::error::CaError;
 use crate::intake::{Csr, SubjectKey};
@@ -17,7 +18,7 @@ use crate::profiles::Profile;
 impl Certifier {
     /// Issues the successor of a certificate: same names, owner, profile and lifetime; a new serial. Without a CSR, the same key.
     pub(crate) async fn renew(&self, actor: &Actor, serial_hex: &str, csr: Option<Csr>) -> Result<Issued, CaError> {
-        let old = self.certificate(serial_hex).await?;
+        let old = registered(&self.office, serial_hex).await?;
         let profile = self.office.profile(&old.profile)?;
         let resource = Resource::certificate(old.owner.clone(), profile.name(), renewed_names(&old)?);
         // First: what is compared below tells of the certificate.
@@ -61,13 +62,6 @@ impl Certifier {
             (None, true) => Err(CaError::bad("csr", "this certificate has no owner; ask for a new one")),
             (_, false) => Ok(()),
         }
-    }
-
-    /// An end-entity certificate of the register.
-    pub(crate) async fn certificate(&self, serial_hex: &str) -> Result<Attested<Credential>, CaError> {
-        let missing = || CaError::NotFound(format!("certificate {serial_hex}"));
-        let found = self.office.ledger.credential(serial_hex).await?.ok_or_else(missing)?;
-        if found.kind == Kind::Certificate { Ok(found) } else { Err(missing()) }
     }
 }
 

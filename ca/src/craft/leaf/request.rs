@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use policy::{Name, Owner, Timestamp};
-use store::{Attested, Credential};
 
 use crate::error::CaError;
 use crate::intake::Csr;
@@ -74,12 +73,6 @@ pub(crate) fn names(profile: &Profile, csr: &Csr, given: Option<Vec<Name>>) -> R
         },
         Some(names) => only_these(csr.alternative_names(), &names).map(|()| names),
     }
-}
-
-/// The names that a renewal of it has.
-pub(crate) fn renewed_names(old: &Attested<Credential>) -> Result<Vec<Name>, CaError> {
-    let names = old.names.iter().map(|name| Name::parse(name)).collect::<Result<Vec<_>, _>>();
-    names.map_err(|e| CaError::Internal(format!("certificate {}: {e}", old.serial_hex())))
 }
 
 /// Whether a CSR asks for no name but these.
