@@ -34,31 +34,47 @@ const CLIENT_FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// A token is under 100 bytes; a file longer than this is none.
 pub const TOKEN_BYTES_MAX: u64 = 4096;
+/// What some editors write before a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Where the server is and how to speak to it, as flags of every client command.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Connection {
-    /// Where the server is
+    /// Where the server is (or CHANCERY_URL)
     #[arg(
         long,
         value_name = "https://HOST:PORT",
         env = "CHANCERY_URL",
         global = true,
-        hide_env_values = true,
+        hide_env = true,
         help_heading = "Connection"
     )]
     pub url: Option<String>,
-    /// PEM file with the roots that the server's certificate must lead to, instead of the system's
-    #[arg(long, env = "CHANCERY_CACERT", global = true, help_heading = "Connection")]
+    /// PEM file with the roots that the server's certificate must lead to, instead of the system's (or CHANCERY_CACERT)
+    #[arg(
+        long,
+        value_name = "FILE",
+        hide_env = true,
+        env = "CHANCERY_CACERT",
+        global = true,
+        help_heading = "Connection"
+    )]
     pub cacert: Option<PathBuf>,
     /// File that holds the API token, mode 0600 (or set CHANCERY_TOKEN; a token never stands on a command line)
-    #[arg(long, env = "CHANCERY_TOKEN_FILE", global = true, help_heading = "Connection")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        hide_env = true,
+        env = "CHANCERY_TOKEN_FILE",
+        global = true,
+        help_heading = "Connection"
+    )]
     pub token_file: Option<PathBuf>,
     /// Client certificate chain (PEM), instead of a token
-    #[arg(long, requires = "client_key", global = true, help_heading = "Connection")]
+    #[arg(long, value_name = "FILE", requires = "client_key", global = true, help_heading = "Connection")]
     pub client_cert: Option<PathBuf>,
     /// The client certificate's private key (PEM)
-    #[arg(long, requires = "client_cert", global = true, help_heading = "Connection")]
+    #[arg(long, value_name = "FILE", requires = "client_cert", global = true, help_heading = "Connection")]
     pub client_key: Option<PathBuf>,
 }
 
@@ -304,20 +320,24 @@ fn token(flag: Option<PathBuf>, file: Option<PathBuf>) -> Result<Option<Secret<S
         return read_token(&path).map(Some);
     }
     if let Some(token) = variable("CHANCERY_TOKEN") {
-        let token = token.into_string().ok().filter(|token| token.trim().is_ascii());
-        let token = token.ok_or_else(|| {
-            Failure::new(Exit::Failed, "CHANCERY_TOKEN holds no token")
-                .help("it is chy_ and what follows, nothing else")
-        })?;
-        return Ok(Some(Secret::new(token.trim().to_owned())));
+        return as_token(token.to_str(), "CHANCERY_TOKEN").map(Some);
     }
     file.map(|path| read_token(&path)).transpose()
 }
 
 fn read_token(path: &Path) -> Result<Secret<String>, Failure> {
     let bytes = files::secret(path, TOKEN_BYTES_MAX)?;
-    let text = std::str::from_utf8(&bytes).or_fail(format!("{} holds no token", path.display()))?;
-    Ok(Secret::new(text.trim().to_owned()))
+    as_token(std::str::from_utf8(&bytes).ok(), &files::shown(path))
+}
+
+/// What can be a token: one that cannot stand in a header would be told as a server that cannot be reached.
+fn as_token(text: Option<&str>, of: &str) -> Result<Secret<String>, Failure> {
+    let token = text.map(|text| text.trim_start_matches(BYTE_ORDER_MARK).trim());
+    match token.filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())) {
+        Some(token) => Ok(Secret::new(token.to_owned())),
+        None => Err(Failure::new(Exit::Failed, format!("{of} holds no token"))
+            .help("it is chy_ and what follows, on one line, and nothing else")),
+    }
 }
 
 async fn bounded(mut response: Response) -> Result<Vec<u8>, Failure> {

@@ -31,7 +31,8 @@ const PIN_BYTES_MAX: u64 = 4096;
 #[command(after_help = "\
 Example, with SoftHSM2:
   (umask 077; openssl rand -hex 8 > pin; openssl rand -hex 8 > so-pin)
-  chancery init ./ca --module /usr/lib/softhsm/libsofthsm2.so --token-label chancery --create-token so-pin --pin-file pin
+  chancery init ./my-ca --module /usr/lib/softhsm/libsofthsm2.so \\
+    --token-label chancery --create-token so-pin --pin-file pin
 
 Writes DIR/chancery.toml, DIR/roots.pem, DIR/admin.token (mode 0600), DIR/client.toml, DIR/policies/, DIR/profiles/.")]
 pub struct Args {

@@ -34,6 +34,9 @@ const PAGE_MAX: usize = 1_000;
 /// Places, or piles of them, that one statement reads.
 const ARMS: usize = 16;
 
+#[cfg(test)]
+mod breadth_tests;
+
 fn page_size(asked: usize) -> usize {
     if asked == 0 { PAGE_DEFAULT } else { asked.min(PAGE_MAX) }
 }
