@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure, OrFail};
 use crate::files;
+use crate::written::written;
 
 /// The server answers within its own deadlines; this bounds a dead network.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -39,27 +40,41 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// Where the server is and how to speak to it, as flags of every client command.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Connection {
-    /// Where the server is
+    /// Where the server is (or CHANCERY_URL)
     #[arg(
         long,
         value_name = "https://HOST:PORT",
         env = "CHANCERY_URL",
         global = true,
-        hide_env_values = true,
+        hide_env = true,
         help_heading = "Connection"
     )]
     pub url: Option<String>,
-    /// PEM file with the roots that the server's certificate must lead to, instead of the system's
-    #[arg(long, env = "CHANCERY_CACERT", global = true, help_heading = "Connection")]
+    /// PEM file with the roots that the server's certificate must lead to, instead of the system's (or CHANCERY_CACERT)
+    #[arg(
+        long,
+        value_name = "FILE",
+        hide_env = true,
+        env = "CHANCERY_CACERT",
+        global = true,
+        help_heading = "Connection"
+    )]
     pub cacert: Option<PathBuf>,
     /// File that holds the API token, mode 0600 (or set CHANCERY_TOKEN; a token never stands on a command line)
-    #[arg(long, env = "CHANCERY_TOKEN_FILE", global = true, help_heading = "Connection")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        hide_env = true,
+        env = "CHANCERY_TOKEN_FILE",
+        global = true,
+        help_heading = "Connection"
+    )]
     pub token_file: Option<PathBuf>,
     /// Client certificate chain (PEM), instead of a token
-    #[arg(long, requires = "client_key", global = true, help_heading = "Connection")]
+    #[arg(long, value_name = "FILE", requires = "client_key", global = true, help_heading = "Connection")]
     pub client_cert: Option<PathBuf>,
     /// The client certificate's private key (PEM)
-    #[arg(long, requires = "client_cert", global = true, help_heading = "Connection")]
+    #[arg(long, value_name = "FILE", requires = "client_cert", global = true, help_heading = "Connection")]
     pub client_key: Option<PathBuf>,
 }
 
@@ -93,7 +108,11 @@ impl ClientFile {
 
     fn load(path: &Path) -> Result<Self, Failure> {
         let text = files::text(path, CLIENT_FILE_BYTES_MAX)?;
-        let file: Self = toml::from_str(&text).or_fail(format!("{} is not a client file", path.display()))?;
+        let file: Self = toml::from_str(&text).map_err(|error| {
+            let (line, why) = written(&text, &error);
+            Failure::new(Exit::Failed, format!("{} is not a client file", path.display()))
+                .since(format!("{line}: {why}"))
+        })?;
         let dir = path.parent().unwrap_or(Path::new("."));
         Ok(Self {
             url: file.url,

@@ -11,6 +11,7 @@ mod hardening;
 mod house;
 mod logging;
 mod output;
+mod written;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,25 +26,30 @@ const ABOUT: &str = "A certificate authority whose keys live in an HSM and whose
 const AFTER: &str = "\
 First steps, beside whatever has the ports 8443 and 8080:
   (umask 077; openssl rand -hex 8 > pin; openssl rand -hex 8 > so-pin)
-  chancery init ./ca --module /usr/lib/softhsm/libsofthsm2.so --token-label first-ca --create-token so-pin --pin-file pin \\
+  chancery init ./my-ca --module /usr/lib/softhsm/libsofthsm2.so \\
+    --token-label first-ca --create-token so-pin --pin-file pin \\
     --https 127.0.0.1:9443 --http 127.0.0.1:9080
-  chancery --config ./ca/chancery.toml serve
-  chancery --config ./ca/chancery.toml issue tls localhost --out ./first
-  chancery --config ./ca/chancery.toml certs list --expiring 60d
-  chancery --config ./ca/chancery.toml audit verify
+  chancery --config ./my-ca/chancery.toml serve
+  # and in another terminal:
+  export CHANCERY_CONFIG=./my-ca/chancery.toml
+  chancery issue tls localhost --out ./first
+  chancery certs list --expiring 60d
+  chancery audit verify
 
 Exit codes:
-  0 done   1 failed   2 wrong usage   3 refused   4 unavailable now: it says what to wait for or to do
-  5 audit verify found something   6 audit verify found nothing, and no key said whose log it is
+  0 done   1 failed   2 wrong usage   3 refused
+  4 unavailable now: it says what to wait for or to do
+  5 audit verify found something
+  6 audit verify found nothing, and no key said whose log it is
 
-With --json a failure is one JSON object on standard error: \"error\" says what failed, \"exit\" is the exit code;
+With --json a failure is one JSON object on standard error: \"error\" says what failed, \"exit\" is the exit code; \
 \"because\" (the causes) and \"try\" (what to do) stand in it where there is more to say.";
 
 #[derive(Parser)]
 #[command(name = "chancery", version, about = ABOUT, after_help = AFTER, propagate_version = true)]
 struct Cli {
-    /// The server's configuration; client commands look for client.toml beside it
-    #[arg(long, env = "CHANCERY_CONFIG", global = true)]
+    /// The server's configuration (or CHANCERY_CONFIG); client commands look for client.toml beside it
+    #[arg(long, value_name = "FILE", hide_env = true, env = "CHANCERY_CONFIG", global = true)]
     config: Option<PathBuf>,
     /// Print JSON instead of tables; errors too, on standard error
     #[arg(long, global = true)]
@@ -112,7 +118,7 @@ impl Global {
             Failure::new(Exit::Failed, "no configuration is named")
                 .help("pass --config DIR/chancery.toml or set CHANCERY_CONFIG")
         })?;
-        config::Config::load(file).or_fail("the configuration is refused")
+        config::Config::load(file)
     }
 }
 
@@ -191,5 +197,33 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Login(args) => cmd::login::run(args, &global).await,
         Command::Completion(args) => cmd::paper::complete(&args, command()),
         Command::Man(args) => cmd::paper::manual(&args, command()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every command, with those below it.
+    fn all(command: &clap::Command) -> Vec<&clap::Command> {
+        let below = command.get_subcommands().flat_map(all);
+        std::iter::once(command).chain(below).collect()
+    }
+
+    /// What is typed stands on lines that no terminal of 80 columns breaks; what is read is broken by the terminal alone.
+    #[test]
+    fn an_example_can_be_copied_from_a_terminal_of_eighty_columns() {
+        let command = command();
+        for one in all(&command) {
+            let Some(text) = one.get_after_help().map(ToString::to_string) else { continue };
+            let lines: Vec<_> = text.lines().collect();
+            for line in lines.iter().filter(|line| line.starts_with(' ')) {
+                assert!(line.len() <= 78, "{}: {line}", one.get_name());
+            }
+            for two in lines.windows(2) {
+                let read = two.iter().filter(|line| !line.is_empty() && !line.starts_with(' ')).count();
+                assert!(read < 2, "{}: a paragraph is one line: {two:?}", one.get_name());
+            }
+        }
     }
 }

@@ -24,6 +24,7 @@ clients=(
   pgbouncer:/usr/sbin/pgbouncer
   nginx-light:/usr/sbin/nginx
   curl:/usr/bin/curl
+  git:/usr/bin/git
   jq:/usr/bin/jq
   "libfaketime:/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1"
   "libp11-kit0:/usr/lib/$(uname -m)-linux-gnu/libp11-kit.so.0"

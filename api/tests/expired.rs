@@ -64,7 +64,7 @@ async fn what_ended_is_expired_until_something_takes_its_place_and_a_renewal_say
     world.advance(DAY + DAY / 2);
     desk.token = token(Role::Admin).await;
     assert_eq!(desk.serials("act=true").await, [ends.as_str()], "past two thirds, and nobody renews it");
-    assert!(desk.page("/?owner=web").await.contains("1 of 2 certificates needs somebody."));
+    assert!(desk.page("/?owner=web").await.contains("1 of 2 certificates needs attention."));
 
     world.advance(DAY);
     desk.token = token(Role::Admin).await;
@@ -76,9 +76,9 @@ async fn what_ended_is_expired_until_something_takes_its_place_and_a_renewal_say
     assert_eq!((&status["store"]["expired"], &status["store"]["replaced"]), (&json!(1), &json!(0)), "{status}");
     let page = desk.page("/?owner=web").await;
     assert!(
-        page.contains("1 of 2 certificates needs somebody.") && page.contains("1 has expired and was not replaced.")
+        page.contains("1 of 2 certificates needs attention.") && page.contains("1 has expired and was not replaced.")
     );
-    assert!(desk.page(&format!("/certificates/{ends}")).await.contains("and nothing took its place"));
+    assert!(desk.page(&format!("/certificates/{ends}")).await.contains("and nothing replaced it"));
 
     let again = desk.issue("ends.example.internal", 2 * DAY, false).await;
     assert_eq!(desk.serials("state=expired&replaced=false").await, [""; 0]);

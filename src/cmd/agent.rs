@@ -13,9 +13,10 @@ use crate::output::{self, field, whole, words};
 #[derive(Parser)]
 #[command(after_help = "\
 Examples:
-  chancery agent --plan /etc/chancery/agent.toml            run until stopped
-  chancery agent --plan /etc/chancery/agent.toml --once     one pass: enrol, renew what is due, exit
-  chancery agent --plan /etc/chancery/agent.toml --status   what is kept fresh, and how it goes
+  # until stopped; one pass (enrol, renew what is due); how it goes
+  chancery agent --plan /etc/chancery/agent.toml
+  chancery agent --plan /etc/chancery/agent.toml --once
+  chancery agent --plan /etc/chancery/agent.toml --status
 
 A plan is described in docs/AGENT.md; agent/plan.example.toml shows every key.")]
 pub struct Args {

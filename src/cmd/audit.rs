@@ -12,13 +12,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use store::{Identity, Kept, Pins, Report, Source, Word};
 
-use super::certs::{Listed, pages, some};
+use super::certs::some;
 use super::files;
+use super::pages::{Page, Pages};
 use crate::Global;
 use crate::client::Client;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
-use crate::output::{self, Column, field, whole, words};
+use crate::output::{self, Column, Listing, Paint, field, whole, words};
 
 /// A signed log head is a few hundred bytes.
 const CHECKPOINT_BYTES_MAX: u64 = 64 << 10;
@@ -48,7 +49,8 @@ enum What {
     #[command(after_help = "\
 Examples:
   chancery audit show 17
-  chancery audit list --json | jq -r '.[].profile.hash // empty' | tail -n 1 | xargs chancery audit show")]
+  chancery audit list --json | jq -r '.[].profile.hash // empty' |
+    tail -n 1 | xargs chancery audit show")]
     Show {
         /// An entry's index, or a hash of 64 hexadecimal digits from one (`grant.policy`, `profile.hash`)
         what: Shown,
@@ -61,16 +63,18 @@ Examples:
     /// Verify everything from bytes: tree, checkpoints, every row, every signature
     #[command(after_help = "\
 Examples:
-  chancery --config ca/chancery.toml audit verify
-  chancery audit verify --dir ./export --key ca/log.vkey --checkpoint kept/checkpoint
+  chancery --config my-ca/chancery.toml audit verify
+  chancery audit verify --dir ./export --key my-ca/log.vkey \\
+    --checkpoint kept/checkpoint
 
-Keep a checkpoint (GET /log/checkpoint) somewhere else: with it, entries that were cut off the end are found too. What this
-node keeps itself, in its folder ([log] state) and in the token, the register is held against where that can be read: a
+Keep a checkpoint (GET /log/checkpoint) somewhere else: with it, entries that were cut off the end are found too. What this \
+node keeps itself, in its folder ([log] state) and in the token, the register is held against where that can be read: a \
 register that was put back to an older state is then a finding.
-The log's key comes from --key, or from log.vkey beside the configuration. Without either the log is held against the
+
+The log's key comes from --key, or from log.vkey beside the configuration. Without either the log is held against the \
 key that it records itself, which whoever wrote it all anew would have done too.
 
-Exit code 5 means that something was found; each finding names its row. Exit code 6 means that nothing was, and that no
+Exit code 5 means that something was found; each finding names its row. Exit code 6 means that nothing was, and that no \
 key said whose log it is: consistent with itself, identity not checked.")]
     Verify(Verify),
     /// Let this node go on after it stopped because the register was not what it knew (restored, cut, failed over)
@@ -177,21 +181,20 @@ async fn list(after: Option<u64>, limit: usize, global: &Global) -> Result<(), F
     // "after" is exclusive and the first entry has index 0, so that none means from the beginning.
     let from = after.or_else(|| size.checked_sub(limit as u64 + 1));
     let query: Vec<_> = from.map(|index| ("after", index.to_string())).into_iter().collect();
-    let Listed { items, words, more: _ } = pages(&client, "/api/v1/audit", &query, limit, global.json).await?;
-    if global.json {
-        output::json(&Value::Array(items));
-        return Ok(());
+    let wide = output::is_wide();
+    let mut listing = if wide { Listing::new(&WIDE, global.json) } else { Listing::new(&NARROW, global.json) };
+    let mut pages = Pages::new(&client, "/api/v1/audit", &query, limit);
+    while let Some(Page { items, words }) = pages.next().await? {
+        let rows = items.iter().map(|leaf| row(leaf, &words));
+        let rows = rows.map(|row| (Paint::Plain, if wide { row } else { narrow(row) }));
+        listing.add(&items, rows.collect());
     }
-    let empty = match (after, size) {
+    pages.end(global.json);
+    listing.end(&match (after, size) {
         (Some(after), _) => format!("no entry after {after}; the log has {size}"),
         (None, 0) => "the log is empty".to_owned(),
         (None, _) => format!("of the log's {size} entries none can be read"),
-    };
-    let rows = items.iter().map(|leaf| row(leaf, &words));
-    match output::is_wide() {
-        true => output::table(&WIDE, rows.collect(), &empty),
-        false => output::table(&NARROW, rows.map(narrow).collect(), &empty),
-    }
+    });
     Ok(())
 }
 
@@ -432,7 +435,7 @@ fn remainder(left_out: u64) -> String {
     match left_out {
         0 => String::new(),
         n => format!(
-            "; {n} after the newest checkpoint were left out: wait a second and run it again, into another folder"
+            "; {n} after the newest checkpoint were left out: a running server signs for them, then run it again into another folder"
         ),
     }
 }

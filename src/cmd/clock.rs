@@ -28,9 +28,10 @@ enum What {
     /// Say that this host's clock is right and the log's newest time is not; every node goes on by it
     #[command(after_help = "\
 Example:
-  chancery --config ca/chancery.toml clock accept --reason \"node b came up two hours ahead, NTP was off\"
+  chancery --config my-ca/chancery.toml clock accept \\
+    --reason \"node b came up two hours ahead, NTP was off\"
 
-Set the clock right first, and look at it: `chancery clock show`. What you say becomes an entry of the log for ever, so it is
+Set the clock right first, and look at it: `chancery clock show`. What you say becomes an entry of the log for ever, so it is \
 refused where nobody doubts this host's clock: neither this command nor the service that runs here.")]
     Accept {
         /// What happened, for whoever reads the log

@@ -31,7 +31,8 @@ const PIN_BYTES_MAX: u64 = 4096;
 #[command(after_help = "\
 Example, with SoftHSM2:
   (umask 077; openssl rand -hex 8 > pin; openssl rand -hex 8 > so-pin)
-  chancery init ./ca --module /usr/lib/softhsm/libsofthsm2.so --token-label chancery --create-token so-pin --pin-file pin
+  chancery init ./my-ca --module /usr/lib/softhsm/libsofthsm2.so \\
+    --token-label chancery --create-token so-pin --pin-file pin
 
 Writes DIR/chancery.toml, DIR/roots.pem, DIR/admin.token (mode 0600), DIR/client.toml, DIR/policies/, DIR/profiles/.")]
 pub struct Args {
@@ -88,7 +89,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let text = first_config(&args)?;
     let fresh = Config::parse(&text, &file).or_fail("these flags make no configuration")?;
     let kept = match file.exists() {
-        true => Some(Config::load(&file).or_fail("the configuration is refused")?),
+        true => Some(Config::load(&file)?),
         false => None,
     };
     if let Some(kept) = &kept {

@@ -1,5 +1,6 @@
 //! `chancery completion` and `chancery man`: what shells and man read of the command line, made from the command line itself.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Command, Parser};
@@ -12,7 +13,8 @@ use crate::output;
 /// What `completion --help` says after the flags.
 pub const COMPLETION: &str = "\
 Examples:
-  chancery completion bash > ~/.local/share/bash-completion/completions/chancery
+  chancery completion bash \\
+    > ~/.local/share/bash-completion/completions/chancery
   chancery completion zsh > ~/.zfunc/_chancery
   chancery completion fish > ~/.config/fish/completions/chancery.fish";
 
@@ -66,10 +68,35 @@ pub fn manual(args: &Man, command: Command) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A page with its examples as they are typed: man fills and aligns what it is not told to leave alone.
+fn render(man: &clap_mangen::Man, command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    man.render_synopsis_section(page)?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)?;
+    if command.has_subcommands() {
+        man.render_subcommands_section(page)?;
+    }
+    let Some(text) = command.get_after_help().map(ToString::to_string) else { return Ok(()) };
+    writeln!(page, ".SH EXAMPLES AND NOTES")?;
+    for part in text.lines() {
+        let line = part.replace('\\', "\\e").replace('-', "\\-");
+        match part.chars().next() {
+            None => writeln!(page, ".PP")?,
+            Some(' ') => writeln!(page, ".nf\n{line}\n.fi")?,
+            // A line that begins so would be a command.
+            Some('.' | '\'') => writeln!(page, "\\&{line}")?,
+            Some(_) => writeln!(page, "{line}")?,
+        }
+    }
+    Ok(())
+}
+
 fn collect(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> Result<(), Failure> {
     let man = clap_mangen::Man::new(command.clone());
     let mut page = Vec::new();
-    man.render(&mut page).or_fail("a page cannot be made")?;
+    render(&man, command, &mut page).or_fail("a page cannot be made")?;
     pages.push((man.get_filename(), page));
     command.get_subcommands().filter(|one| !one.is_hide_set()).try_for_each(|one| collect(one, pages))
 }

@@ -16,14 +16,14 @@ use crate::{house, output};
 pub const HELP: &str = "\
 Example, after `audit verify` or an alarm named rows of card, open, renewal, place, expiring or present:
   systemctl stop chancery
-  chancery --config ca/chancery.toml audit verify
-  chancery --config ca/chancery.toml audit rebuild
-  chancery --config ca/chancery.toml audit verify
+  chancery --config my-ca/chancery.toml audit verify
+  chancery --config my-ca/chancery.toml audit rebuild
+  chancery --config my-ca/chancery.toml audit verify
   systemctl start chancery
 
-These tables answer lists, searches, counts and what is due. They are derived from the other rows, and are derived again
-from them as they stand: what `verify` finds in other tables stays as it is, and what follows from such a row is wrong too. So
-verify before and after. Only rows that are wrong are written, in one transaction; nothing becomes an entry of the log. Other
+These tables answer lists, searches, counts and what is due. They are derived from the other rows, and are derived again \
+from them as they stand: what `verify` finds in other tables stays as it is, and what follows from such a row is wrong too. So \
+verify before and after. Only rows that are wrong are written, in one transaction; nothing becomes an entry of the log. Other \
 nodes wait for it.";
 
 /// What takes less is not told of.

@@ -16,14 +16,15 @@ use crate::{house, output};
 pub const HELP: &str = "\
 Example, after the register was restored from a backup:
   systemctl stop chancery
-  chancery --config ca/chancery.toml audit verify
-  chancery --config ca/chancery.toml audit resume --reason \"disk died, restored from Tuesday's backup\"
+  chancery --config my-ca/chancery.toml audit verify
+  chancery --config my-ca/chancery.toml audit resume \\
+    --reason \"disk died, restored from Tuesday's backup\"
   systemctl start chancery
 
-It leads on too where the folder of the node is gone and the token remembers a newer log than the register holds. Each node
-that stopped is told by itself. Revocations that the register lost and this node knew are written again, before anything
-else. Certificates that it lost are not forgotten by those who hold them: revoke what must not live on with
-`chancery certs revoke --certificate FILE`. Tokens and accounts that were ended since the backup are as they were then: the
+It leads on too where the folder of the node is gone and the token remembers a newer log than the register holds. Each node \
+that stopped is told by itself. Revocations that the register lost and this node knew are written again, before anything \
+else. Certificates that it lost are not forgotten by those who hold them: revoke what must not live on with \
+`chancery certs revoke --certificate FILE`. Tokens and accounts that were ended since the backup are as they were then: the \
 command names those of which this node knew another version.";
 
 #[derive(Parser)]

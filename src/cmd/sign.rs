@@ -24,11 +24,13 @@ const NOTE_BYTES_MAX: usize = 255;
 #[command(after_help = "\
 Examples:
   chancery sign app.tar.gz --key release --format cms
-  openssl cms -verify -binary -inform DER -in app.tar.gz.p7s -content app.tar.gz -CAfile roots.pem -purpose any -out /dev/null
+  openssl cms -verify -binary -inform DER -in app.tar.gz.p7s \\
+    -content app.tar.gz -CAfile roots.pem -purpose any -out /dev/null
 
   chancery sign app.tar.gz --key release --format raw
   openssl x509 -in release/cert.pem -noout -pubkey > release.pub
-  openssl dgst -sha256 -verify release.pub -signature app.tar.gz.sig app.tar.gz
+  openssl dgst -sha256 -verify release.pub \\
+    -signature app.tar.gz.sig app.tar.gz
 
   chancery sign app.tar.gz --list")]
 pub struct Args {

@@ -31,7 +31,7 @@ enum What {
     SignUser(Sign),
     /// Sign a host's public key; writes KEY-cert.pub beside it
     #[command(
-        after_help = "Example:\n  chancery ssh sign-host ssh_host_ed25519_key.pub --principal db1.example.internal"
+        after_help = "Example:\n  chancery ssh sign-host ssh_host_ed25519_key.pub \\\n    --principal db1.example.internal"
     )]
     SignHost(Sign),
     /// Make a key for today, have it signed, and hand it to the ssh-agent where one runs, in place of the one before

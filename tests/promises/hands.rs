@@ -1,6 +1,7 @@
 //! Hands that break nothing: what a command writes over nothing, what it makes is had by somebody, what it says can be acted on.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::house::{DEMO_PORTS, House, command, fail, status, succeed, text};
+use crate::pages::sign_in;
 
 /// What the register has: certificates, signatures, tokens. Nothing may be made that nobody holds.
 fn made(house: &House) -> (usize, usize, usize) {
@@ -383,9 +385,9 @@ fn a_list_is_whole_or_says_that_it_is_not_and_fits_a_terminal() {
 }
 
 #[test]
-fn a_list_of_more_than_a_page_is_whole() {
+fn a_list_of_more_than_a_page_is_whole_and_shown_as_it_comes() {
     const MANY: usize = 1_100;
-    let house = House::started();
+    let mut house = House::started();
     succeed(command(
         "openssl",
         &[
@@ -431,6 +433,26 @@ fn a_list_of_more_than_a_page_is_whole() {
         "{}",
         table.lines().take(6).collect::<Vec<_>>().join("\n")
     );
+    assert_eq!(table.lines().filter(|line| line.contains("EXPIRES")).count(), 1);
+
+    // The page's file is the list too.
+    let session = sign_in(&house);
+    let csv = house.curl(&["-H", &session, &house.https("/certificates.csv?q=many.example")]).text();
+    assert_eq!(csv.lines().filter(|line| line.contains("dns:many.example.internal")).count(), MANY);
+    assert!(csv.lines().count() == MANY + 1 && csv.starts_with("serial,"), "its head once, and nothing else");
+
+    // What was read is shown before the rest is: the server ends while the first page waits for its reader.
+    let mut listing = house.command(&["certs", "list", "--json", "--name", "many.example.internal"]);
+    let mut listing = listing.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a list");
+    let mut begin = [0; 3];
+    let mut out = listing.stdout.take().expect("its output");
+    out.read_exact(&mut begin).expect("a beginning");
+    house.stop();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).expect("the rest");
+    let end = listing.wait_with_output().expect("an end");
+    assert_eq!(end.status.code(), Some(4), "{}", String::from_utf8_lossy(&end.stderr));
+    assert_eq!(rest.matches("\"serial\"").count(), 1_000, "the first page");
 }
 
 #[test]
@@ -690,6 +712,8 @@ fn a_ca_and_the_last_administrator_end_only_where_it_is_said_twice() {
     assert_eq!(with(&["certs", "list"]).output().expect("the binary runs").status.code(), Some(3));
     let back = house.path("back");
     fail(house.command(&["token", "rescue", "--reason", " ", "--out", text(&back)]));
+    let told = fail(house.command(&["token", "rescue", "--reason", "nowhere to write", "--out", "/dev/full"]));
+    assert!(told.contains("was revoked, since nobody has it"), "{told}");
     let mut rescue = house.command(&["token", "rescue", "--reason", "the last one left", "--out", text(&back)]);
     let rescued = rescue.output().expect("the binary runs");
     let said = String::from_utf8_lossy(&rescued.stderr).into_owned();
@@ -808,6 +832,14 @@ impl Newcomer {
         for name in ["deploy", "README.md"] {
             symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join(name), checkout.join(name)).expect("a checkout");
         }
+        fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/.gitignore"), checkout.join(".gitignore")).expect("a checkout");
+        // What else stands in a checkout is not to be written into.
+        for entry in fs::read_dir(env!("CARGO_MANIFEST_DIR")).expect("the checkout").flatten() {
+            if entry.path().join("Cargo.toml").is_file() {
+                fs::create_dir(checkout.join(entry.file_name())).expect("a crate's folder");
+            }
+        }
+        succeed(Self::shell(home.path(), "git init -q . && git add -A"));
         let mut demo = Self::shell(home.path(), "exec deploy/quickstart.sh");
         let mut demo = demo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the demo");
         let mut words = std::io::BufReader::new(demo.stdout.take().expect("its words"));
@@ -866,7 +898,7 @@ const EXAMPLES: [(&str, &str); 16] = [
     ("audit show", ""),
     (
         "audit verify",
-        "rm -rf ca; ln -s chancery-demo ca; mkdir kept; curl -sf http://localhost:8080/log/checkpoint > kept/checkpoint; \
+        "rm -rf my-ca; ln -s chancery-demo my-ca; mkdir kept; curl -sf http://localhost:8080/log/checkpoint > kept/checkpoint; \
          chancery audit export export",
     ),
     ("token create", ""),
@@ -874,8 +906,8 @@ const EXAMPLES: [(&str, &str); 16] = [
     ("completion", "mkdir -p ~/.local/share/bash-completion/completions ~/.zfunc ~/.config/fish/completions"),
     ("man", ""),
     ("login", "cp chancery-demo/admin.token token"),
-    ("init", "rm -rf ca pin so-pin"),
-    ("", "rm -rf ca pin so-pin"),
+    ("init", "rm -rf my-ca pin so-pin"),
+    ("", "rm -rf my-ca pin so-pin"),
 ];
 
 /// The lines of shell under a heading of examples.
@@ -895,11 +927,12 @@ fn the_readmes_lines_and_those_of_help_work_when_typed_in_order_beside_the_demo(
     assert!(quickstart.starts_with("deploy/quickstart.sh "), "{quickstart}");
     let newcomer = Newcomer::new();
     newcomer.types(&format!("{first}\n{own}"));
+    newcomer.types("git ls-files --others --exclude-standard > ~/left; test ! -s ~/left || { cat ~/left; false; }");
     let environment: String =
         first.lines().filter(|line| line.starts_with("export ")).map(|line| format!("{line}\n")).collect();
     for (name, before) in EXAMPLES {
         let mut help = Command::new(env!("CARGO_BIN_EXE_chancery"));
-        help.args(name.split_whitespace()).arg("--help").env("COLUMNS", "200");
+        help.args(name.split_whitespace()).arg("--help").env("COLUMNS", "80");
         let lines = examples(&succeed(help));
         assert!(lines.contains("chancery"), "{name} --help has no example");
         newcomer.types(&format!("{environment}{before}\n{lines}"));

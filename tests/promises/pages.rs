@@ -1,6 +1,7 @@
 //! What the pages say is true to the row, and they are for everybody: judged by Chromium and axe-core over a register of three hundred.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use load::seed;
@@ -89,7 +90,7 @@ fn the_pages_are_true_to_the_row_and_for_everybody() {
     let session = sign_in(&house);
     let page = house.curl(&["-H", &session, &house.https("/")]).text();
     let first = page.split("<h1").nth(1).and_then(|rest| rest.split(['>', '<']).nth(1)).expect("a first sentence");
-    assert_eq!(first, format!("{} of {all} certificates need somebody.", expired + acting));
+    assert_eq!(first, format!("{} of {all} certificates need attention.", expired + acting));
     assert!(
         page.contains(&format!("{expired} have expired and were not replaced, and {acting} are past the point")),
         "{page}"
@@ -121,20 +122,72 @@ fn the_pages_are_true_to_the_row_and_for_everybody() {
     );
 }
 
+/// Whatever the rules allow: a production `init` has one name, the demo a zone, and an owner may have another name.
 #[test]
-fn a_register_without_certificates_shows_the_first_command() {
-    let mut house = House::new();
-    house.start();
+fn a_register_without_certificates_shows_first_commands_that_work_as_they_stand() {
+    let named = ("name = \"default\"\ndns = [\"localhost\"]", "name = \"shop\"\ndns = [\"*.shop.internal\"]");
+    for (flags, change, name) in [
+        (&[][..], None, "localhost"),
+        (&["--demo"], None, "localhost"),
+        (&[], Some(named), "www.shop.internal --owner shop"),
+    ] {
+        let mut house = House::with(flags);
+        if let Some((from, to)) = change {
+            house.configure(from, to);
+        }
+        house.start();
+        let session = sign_in(&house);
+        let page = house.curl(&["-H", &session, &house.https("/")]).text();
+        let shown = page.split("<pre").nth(1).and_then(|rest| rest.split(['>', '<']).nth(1)).expect("commands");
+        assert!(shown.contains(&format!("chancery issue tls {name} --out")), "{shown}");
+        assert!(page.contains("Nothing has been issued yet."), "{page}");
+        succeed(typed(&house, &shown.replace("&lt;", "<").replace("&#60;", "<")));
+        let page = house.curl(&["-H", &session, &house.https("/")]).text();
+        assert!(!page.contains("chancery issue tls") && page.contains("All 2 certificates are in time."), "{page}");
+        house.run(&["certs", "list", "--name", name.split(' ').next().expect("a name")]);
+    }
+}
+
+/// Lines as somebody types them in the folder of chancery.toml, at a HOME of his own, with nothing set.
+fn typed(house: &House, lines: &str) -> Command {
+    let (home, binary) = (house.path("home"), PathBuf::from(env!("CARGO_BIN_EXE_chancery")));
+    std::fs::create_dir(&home).expect("a home");
+    let path = std::env::join_paths([binary.parent().expect("a folder"), "/usr/bin".as_ref(), "/bin".as_ref()]);
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", lines]).env_clear().env("HOME", home).env("PATH", path.expect("a path"));
+    shell.current_dir(house.ca(""));
+    shell
+}
+
+/// What the pages say of what nobody has to act for.
+#[test]
+fn a_revoked_certificate_is_due_for_nobody_and_all_of_them_are_all() {
+    let house = aged();
     let session = sign_in(&house);
-    let page = house.curl(&["-H", &session, &house.https("/")]).text();
-    assert!(page.contains("chancery issue tls www.example.internal --out ./www"));
-    house.run(&["issue", "tls", "www.example.internal", "--out", text(&house.path("www"))]);
-    let page = house.curl(&["-H", &session, &house.https("/")]).text();
-    assert!(!page.contains("chancery issue tls") && page.contains("All 2 certificates are in time."), "{page}");
+    let page = |path: &str| house.curl(&["-H", &session, &house.https(path)]).text();
+    let first = |state: &str| {
+        let found = house.json(&["certs", "list", "--kind", "certificate", "--state", state, "--limit", "1"]);
+        page(&format!("/certificates/{}", found[0]["serial"].as_str().expect("a serial")))
+    };
+    let revoked = first("revoked");
+    assert!(
+        !revoked.contains("Overdue") && !revoked.contains("Renew by") && !revoked.contains("Renewed by"),
+        "{revoked}"
+    );
+    assert!(first("expired").contains("Overdue since") || first("expired").contains("Replaced by"));
+
+    // The short list has links to whole ones, and each says how many it leads to.
+    let overview = page("/");
+    for (state, flags) in [("expired", &["--state", "expired", "--replaced", "false"][..]), ("act", &["--act"])] {
+        let count = house.json(&[&["certs", "list", "--kind", "certificate"], flags].concat());
+        let count = count.as_array().map(Vec::len).unwrap_or_default();
+        let word = if state == "act" { "overdue" } else { state };
+        assert!(overview.contains(&format!(">All {count} {word}</a>")), "{count} {word}: {overview}");
+    }
 }
 
 /// The header that a signed-in browser sends.
-fn sign_in(house: &House) -> String {
+pub fn sign_in(house: &House) -> String {
     let token = format!("token={}", house.admin_token());
     let answer = house.curl(&["--data-urlencode", &token, &house.https("/login")]);
     let cookie = answer.header("set-cookie").expect("a cookie");

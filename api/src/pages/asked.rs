@@ -40,13 +40,13 @@ pub(super) type Choices = &'static [(&'static str, &'static str)];
 /// The states that the form offers.
 pub(super) const STATES: Choices = &[
     ("", "every state"),
-    ("act", "somebody must act"),
+    ("act", "renewal overdue"),
     ("expired", "expired"),
-    ("issued", "issued, and holds"),
+    ("issued", "valid"),
     ("intime", "in time"),
-    ("intended", "without conclusion"),
+    ("intended", "outcome unknown"),
     ("revoked", "revoked"),
-    ("failed", "failed"),
+    ("failed", "never signed"),
 ];
 pub(super) const KINDS: Choices = &[
     ("", "every certificate"),
@@ -59,14 +59,14 @@ pub(super) const KINDS: Choices = &[
     ("code-signature", "code signature"),
 ];
 pub(super) const RENEWERS: Choices = &[
-    ("", "anybody or nobody"),
-    ("nobody", "nobody"),
-    ("somebody", "somebody"),
+    ("", "anyone or none"),
+    ("nobody", "nobody: by hand"),
+    ("somebody", "anyone"),
     ("server", "the server"),
     ("agent", "an agent"),
     ("acme", "an ACME client"),
 ];
-pub(super) const REPLACED: Choices = &[("", "or not"), ("no", "not replaced"), ("yes", "replaced")];
+pub(super) const REPLACED: Choices = &[("", "either way"), ("no", "not replaced"), ("yes", "replaced")];
 
 impl Asked {
     /// What a query asks for; one that is none of ours asks for nothing.
@@ -131,6 +131,26 @@ impl Asked {
             text.strip_prefix("0x").unwrap_or(&text).chars().filter(|c| !matches!(c, ':' | ' ')).collect();
         let fits = digits.len() >= SERIAL_DIGITS_MIN && digits.len() <= 40;
         (fits && digits.bytes().all(|digit| digit.is_ascii_hexdigit())).then_some(digits)
+    }
+
+    /// What narrows a list beside the text that is searched for, as the form words it.
+    pub(super) fn in_words(&self) -> String {
+        let word = |choices: Choices, value: &str| {
+            let known = choices.iter().find(|(choice, _)| !value.is_empty() && *choice == value);
+            known.map(|(_, words)| (*words).to_owned())
+        };
+        let some = |what: &str, value: &str| (!value.is_empty()).then(|| format!("{what} {value}"));
+        let words = [
+            some("owner", &self.owner),
+            word(STATES, &self.state),
+            word(KINDS, &self.kind),
+            some("profile", &self.profile),
+            word(RENEWERS, &self.renewer).map(|who| format!("renewed by {who}")),
+            word(REPLACED, &self.replaced),
+            some("ends from", &self.from),
+            some("ends up to", &self.to),
+        ];
+        words.into_iter().flatten().collect::<Vec<_>>().join(" · ")
     }
 
     /// The address of a list that is asked for so. Each value is percent-encoded.
@@ -198,6 +218,14 @@ mod tests {
         assert_eq!(link, "/certificates?q=a%26b%3D%22%3C%C3%A9&state=expired&cursor=12.7");
         assert_eq!(super::Asked::of(&link.parse().expect("a URI")), asked);
         assert_eq!(Asked::default().link("/"), "/");
+    }
+
+    #[test]
+    fn what_narrows_a_list_is_said_in_the_words_of_the_form() {
+        let asked = asked("q=web&state=issued&kind=certificate&replaced=no&renewer=agent&owner=shop&to=2026-09-30");
+        let words = "owner shop · valid · TLS and code · renewed by an agent · not replaced · ends up to 2026-09-30";
+        assert_eq!(asked.in_words(), words);
+        assert_eq!(Asked::default().in_words(), "");
     }
 
     #[test]

@@ -10,10 +10,13 @@ use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
 use store::{Attested, Credential, Kin, Kind, Renewer, State};
 
 use super::acts::{RENEW, REVOKE, about};
+use super::asked::Asked;
+use super::contents;
+use super::fact::{Fact, fact, mono};
 use super::frame::{Head, Place, render};
 use super::row::{self, Life};
 use super::session::Visitor;
-use super::words::{Tone, kind, left, moment};
+use super::words::{Tone, instant, kind, left, moment};
 use crate::app::App;
 use crate::intake::Segment;
 use crate::observe::inventory::{self, Standing};
@@ -21,6 +24,9 @@ use crate::problem::{Kind as ProblemKind, Problem};
 use crate::rest::audit::proven;
 use crate::rest::certificates::find;
 use crate::rest::fetched;
+
+/// Names that stand there unfolded.
+const NAMES_SHOWN: usize = 12;
 
 #[derive(Template)]
 #[template(path = "certificate.html")]
@@ -36,6 +42,8 @@ struct Sheet {
     life: Option<Life>,
     facts: Vec<Fact>,
     names: Vec<String>,
+    /// Folded.
+    more_names: Vec<String>,
     renewal: Vec<Fact>,
     kin: Kin,
     certificate: String,
@@ -49,25 +57,11 @@ struct Sheet {
     reasons: Vec<&'static str>,
 }
 
-/// One thing that is known.
-struct Fact {
-    what: &'static str,
-    value: String,
-    mono: bool,
-}
-
-fn fact(what: &'static str, value: impl Into<String>) -> Fact {
-    Fact { what, value: value.into(), mono: false }
-}
-
-fn mono(what: &'static str, value: impl Into<String>) -> Fact {
-    Fact { mono: true, ..fact(what, value) }
-}
-
 /// One thing that happened.
 struct Step {
-    what: String,
+    what: &'static str,
     when: String,
+    at: String,
     leaf: u64,
     proof: Option<Proof>,
 }
@@ -141,6 +135,7 @@ async fn sheet(app: &App, actor: &Actor, credential: Attested<Credential>) -> Re
         Kind::CaCertificate | Kind::Crl => Place::Authorities,
         Kind::Certificate | Kind::CodeSignature => Place::Certificates,
     };
+    let (names, more_names) = credential.names.split_at(credential.names.len().min(NAMES_SHOWN));
     let sheet = Sheet {
         head: Head::of(app, actor, place),
         name: row::name(&credential).0,
@@ -151,7 +146,8 @@ async fn sheet(app: &App, actor: &Actor, credential: Attested<Credential>) -> Re
         says: says(&credential, &kin, now),
         life: Life::of(&credential, now),
         facts: facts(&credential),
-        names: credential.names.clone(),
+        names: names.to_vec(),
+        more_names: more_names.to_vec(),
         renewal: renewal(app, &credential, tone, now).await?,
         certificate: pem(app.authority().certificate_pem(&credential)),
         chain: pem(app.authority().chain_pem(&credential)),
@@ -188,11 +184,15 @@ fn says(credential: &Credential, kin: &Kin, now: Timestamp) -> String {
             let at = credential.revoked_at.map(moment).unwrap_or_default();
             format!("Revoked at {at} UTC ({reason}). {}.", ends("It would have ended", "It would end"))
         }
+        State::Issued if credential.kind == Kind::CodeSignature => {
+            let at = credential.concluded_at.map(instant).unwrap_or_default();
+            format!("Signed {at}, with the key {}.", credential.issuer.trim_start_matches("code:"))
+        }
         State::Issued if kin.replaced => {
-            format!("A later certificate took its place. {}.", ends("It ended", "It ends"))
+            format!("A later certificate replaced it. {}.", ends("It ended", "It ends"))
         }
         State::Issued if credential.is_expired(now) => {
-            format!("{}, and nothing took its place.", ends("It expired", "It expires"))
+            format!("{}, and nothing replaced it.", ends("It expired", "It expires"))
         }
         State::Issued => format!("{}.", ends("It ended", "It ends")),
     }
@@ -202,20 +202,25 @@ fn facts(credential: &Credential) -> Vec<Fact> {
     let optional = |what, value: Option<String>| value.filter(|value| !value.is_empty()).map(|value| fact(what, value));
     let times = credential
         .validity
-        .map(|validity| [fact("From", validity.not_before().rfc3339()), fact("Until", validity.not_after().rfc3339())]);
+        .map(|validity| [fact("From", instant(validity.not_before())), fact("Until", instant(validity.not_after()))]);
+    let ssh = matches!(credential.kind, Kind::SshUser | Kind::SshHost);
     let mut facts = vec![mono("Serial", credential.serial_hex())];
-    if matches!(credential.kind, Kind::SshUser | Kind::SshHost) {
+    if ssh {
         // As `ssh-keygen -L` prints it: the last eight bytes, decimal.
         let number = credential.serial.last_chunk().map(|bytes| u64::from_be_bytes(*bytes).to_string());
         facts.extend(number.map(|number| mono("SSH serial", number)));
     }
-    facts.push(fact("Subject", credential.subject.clone()));
-    facts.extend(optional("Owner", credential.owner.as_ref().map(|owner| owner.as_str().to_owned())));
-    facts.push(fact("Profile", credential.profile.clone()));
+    facts.extend(optional(if ssh { "Key id" } else { "Subject" }, Some(credential.subject.clone())));
+    let owner = credential.owner.as_ref().map(|owner| owner.as_str().to_owned()).unwrap_or_default();
+    let of_owner = Asked { owner: owner.clone(), ..Asked::default() };
+    facts.extend(optional("Owner", Some(owner)).map(|fact| fact.to(&of_owner)));
+    let of_profile = Asked { profile: credential.profile.clone(), ..Asked::default() };
+    facts.push(fact("Profile", credential.profile.clone()).to(&of_profile));
     facts.push(fact("Issuer", credential.issuer.clone()));
     facts.extend(times.into_iter().flatten());
     facts.push(fact("Asked for by", format!("{} ({})", credential.actor.id, credential.actor.proof)));
     facts.push(fact("Allowed by", format!("{}, rule {}", credential.grant.action, credential.grant.rule)));
+    facts.extend(credential.x509_der().iter().flat_map(|der| contents::facts(der)));
     facts.push(mono("Public key, SHA-256", hex::encode(credential.key_hash)));
     facts.push(mono("Signed with", format!("{} ({})", credential.signing_key, credential.algorithm.as_str())));
     facts.push(mono("Profile, SHA-256", hex::encode(credential.profile_hash)));
@@ -226,15 +231,16 @@ fn facts(credential: &Credential) -> Vec<Fact> {
 
 /// Who renews, believed only while the new one comes in time; and where one that the server renewed went.
 async fn renewal(app: &App, credential: &Credential, tone: Tone, now: Timestamp) -> Result<Vec<Fact>, Problem> {
-    if credential.kind != Kind::Certificate {
+    // Nobody renews what was revoked or never signed.
+    if credential.kind != Kind::Certificate || !matches!(credential.state, State::Issued | State::Intended) {
         return Ok(Vec::new());
     }
     let mut facts = vec![fact("Renewed by", row::renewer(credential, tone))];
     if let (Renewer::Acme, Some(thumbprint)) = (credential.renewer(), Some(&credential.actor.proof_id)) {
         facts.push(mono("ACME account key", thumbprint.clone()));
     }
-    if let Some(at) = credential.look_at() {
-        facts.push(fact("Somebody must act from", format!("{} UTC ({})", moment(at), left(at, now))));
+    if let Some((what, at)) = due(tone).zip(credential.look_at()) {
+        facts.push(fact(what, format!("{} UTC ({})", moment(at), left(at, now))));
     }
     if fetched::waits(credential) {
         let told = match fetched::first(app, credential).await? {
@@ -249,6 +255,26 @@ async fn renewal(app: &App, credential: &Credential, tone: Tone, now: Timestamp)
     Ok(facts)
 }
 
+/// What the point of a renewal is called; of what was replaced, nothing is due.
+fn due(tone: Tone) -> Option<&'static str> {
+    match tone {
+        Tone::Calm => Some("Renew by"),
+        Tone::Act | Tone::Gone => Some("Overdue since"),
+        Tone::Quiet => None,
+    }
+}
+
+/// What happened, in a word for people: the leaf has its own.
+fn happened(event: &str) -> &'static str {
+    match event {
+        "intend" => "Requested",
+        "conclude" => "Signed",
+        "fail" => "Not signed",
+        "revoke" => "Revoked",
+        _ => "Recorded",
+    }
+}
+
 /// What happened, the first first; with leaves and proofs for who may read the log.
 async fn history(app: &App, actor: &Actor, credential: &Credential) -> Result<(Vec<Step>, bool), Problem> {
     let on = Resource::plain(ResourceKind::Audit);
@@ -257,16 +283,17 @@ async fn history(app: &App, actor: &Actor, credential: &Credential) -> Result<(V
     for leaf in app.ledger().history(credential.operation).await? {
         let is_first = leaf == credential.operation;
         let mut proof = None;
-        let (mut what, mut when) = (if is_first { "intend" } else { "" }.to_owned(), String::new());
+        let (mut what, mut when) = (happened(if is_first { "intend" } else { "" }), String::new());
         if let Some(grant) = &grant {
             let proven = proven(grant, app, leaf).await?;
             let said =
                 |name: &str| proven.leaf.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-            (what, when) = (said("event"), said("time"));
+            (what, when) = (happened(&said("event")), said("time"));
             let text = serde_json::to_string_pretty(&proven.leaf).unwrap_or_default();
             proof = Some(Proof { text, size: proven.size, path: proven.proof, checkpoint: proven.checkpoint });
         }
-        steps.push(Step { what, when, leaf, proof });
+        let at = Timestamp::parse_rfc3339(&when).map(instant).unwrap_or_default();
+        steps.push(Step { what, when, at, leaf, proof });
     }
     if grant.is_none() {
         steps = told(credential, &steps);
@@ -282,14 +309,15 @@ fn told(credential: &Credential, steps: &[Step]) -> Vec<Step> {
         (concluded, credential.concluded_at),
         ("revoke", credential.revoked_at),
     ];
-    let happened = all.into_iter().filter_map(|(what, at)| Some((what, at?)));
+    let steps_told = all.into_iter().filter_map(|(what, at)| Some((what, at?)));
     let step = |(step, (what, at)): (&Step, (&str, Timestamp))| Step {
-        what: what.to_owned(),
+        what: happened(what),
         when: at.rfc3339(),
+        at: instant(at),
         leaf: step.leaf,
         proof: None,
     };
-    steps.iter().zip(happened).map(step).collect()
+    steps.iter().zip(steps_told).map(step).collect()
 }
 
 /// A form for who may send it; a CA is revoked on the command line, where that is asked twice.

@@ -173,7 +173,7 @@ impl Bar {
             hours if hours > 24 => format!("{} to {}", day(self.from), day(self.to.plus_secs(-1))),
             _ => format!("{} to {}", moment(self.from), moment(self.to)),
         };
-        let act = if self.act > 0 { format!(", {} of them need somebody", self.act) } else { String::new() };
+        let act = if self.act > 0 { format!(", {} of them need attention", self.act) } else { String::new() };
         let end = if self.all == 1 { "1 ends" } else { &format!("{} end", self.all) };
         format!("{when}: {end}{act}")
     }
@@ -233,7 +233,7 @@ mod tests {
     fn a_bar_leads_to_what_it_counts_and_says_it_in_words() {
         let chart = drawn(&outlook(&[(DAY, 1_000_000), (5 * DAY, 1)], &[5 * DAY]), "month");
         assert!(chart.svg.contains(&format!("height=\"{HEIGHT_MIN}\"")), "{}", chart.svg);
-        assert!(chart.svg.contains(": 1 ends, 1 of them need somebody"), "{}", chart.svg);
+        assert!(chart.svg.contains(": 1 ends, 1 of them need attention"), "{}", chart.svg);
         assert!(chart.svg.contains(": 1000000 end\"") && chart.svg.matches("<a href=").count() == 2);
         assert!(!chart.svg.contains("&to") && chart.svg.contains("&amp;to="));
     }

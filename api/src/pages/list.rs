@@ -5,7 +5,7 @@ use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, Uri, header};
 use policy::{Action, Actor, Grant, Owner, Resource, Timestamp};
-use store::Page;
+use store::{Order, Page};
 
 use super::asked::{Asked, Choices, KINDS, RENEWERS, REPLACED, STATES};
 use super::frame::{Head, Place, render};
@@ -18,7 +18,7 @@ use crate::observe::inventory::{self, Entry, Sought};
 use crate::problem::Problem;
 use crate::rest::csv;
 
-/// Rows of a file for a spreadsheet.
+/// Rows of a file for a spreadsheet that are read at once.
 const CSV_ROWS: usize = 1_000;
 
 #[derive(Template)]
@@ -40,6 +40,12 @@ struct List {
     kinds: Choices,
     renewers: Choices,
     replaced: Choices,
+    /// What narrows the list, in words.
+    chosen: String,
+    /// Which comes first.
+    order: &'static str,
+    /// What to do where there is nothing, and nothing narrows it.
+    hint: Option<&'static str>,
 }
 
 /// `/certificates`
@@ -51,18 +57,20 @@ pub(super) async fn show(Shared(app): Shared<App>, Visitor(actor): Visitor, uri:
     }
 }
 
-/// `/certificates.csv`: the same list.
+/// `/certificates.csv`: the same list, all of it: each page is read when the one before is on its way.
 pub(super) async fn show_csv(Shared(app): Shared<App>, Visitor(actor): Visitor, uri: Uri) -> Response {
     let asked = Asked::of(&uri).seen_by(&actor);
-    match found(&app, &actor, &asked, CSV_ROWS).await {
-        Ok((_, now, page)) => {
-            let mut response = csv::answer(page, now);
-            let name = HeaderValue::from_static("attachment; filename=\"certificates.csv\"");
-            response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
-            response
-        }
-        Err(problem) => problem.into_response(),
-    }
+    let (now, first) = match found(&app, &actor, &asked, CSV_ROWS).await {
+        Ok((_, now, first)) => (now, first),
+        Err(problem) => return problem.into_response(),
+    };
+    let mut response = csv::whole(first, now, move |cursor| {
+        let (app, actor, asked) = (app.clone(), actor.clone(), Asked { cursor, ..asked.clone() });
+        async move { found(&app, &actor, &asked, CSV_ROWS).await.map(|(_, _, page)| page) }
+    });
+    let name = HeaderValue::from_static("attachment; filename=\"certificates.csv\"");
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+    response
 }
 
 async fn page(app: &App, actor: &Actor, asked: Asked) -> Result<List, Problem> {
@@ -78,6 +86,9 @@ async fn page(app: &App, actor: &Actor, asked: Asked) -> Result<List, Problem> {
     Ok(List {
         head: Head::of(app, actor, place),
         title: title(&shown),
+        chosen: shown.in_words(),
+        order: order(shown.sought(None)?.order()),
+        hint: hint(&shown),
         now: now.rfc3339(),
         at: moment(now),
         owners: owners(app, actor),
@@ -102,22 +113,44 @@ fn title(asked: &Asked) -> String {
         "ssh-host" => "SSH certificates of hosts",
         "ca-certificate" => "CA certificates",
         "crl" => "CRLs",
-        "code-signature" => "Code signatures",
-        _ => "Certificates",
+        "code-signature" => "code signatures",
+        _ => "certificates",
     };
     let which = match asked.state.as_str() {
-        "act" => " that somebody must act for",
-        "expired" if asked.replaced == "no" => " that expired and were not replaced",
-        "expired" => " that expired",
-        "issued" => " that hold",
-        "intime" => " in time",
-        "intended" => " without a conclusion",
-        "revoked" => " that are revoked",
-        "failed" => " that were never signed",
-        _ => "",
+        "act" => format!("{what} whose renewal is overdue"),
+        "expired" if asked.replaced == "no" => format!("expired {what}, not replaced"),
+        "expired" => format!("expired {what}"),
+        "issued" => format!("valid {what}"),
+        "intime" => format!("{what} in time"),
+        "intended" => format!("{what} of unknown outcome"),
+        "revoked" => format!("revoked {what}"),
+        "failed" => format!("{what} that were never signed"),
+        _ => what.to_owned(),
     };
     let owner = if asked.owner.is_empty() { String::new() } else { format!(" of {}", asked.owner) };
-    format!("{what}{which}{owner}")
+    let (first, rest) = which.split_at(1);
+    format!("{}{rest}{owner}", first.to_uppercase())
+}
+
+/// Which comes first, in words.
+fn order(order: Order) -> &'static str {
+    match order {
+        Order::Newest => "the newest first",
+        Order::Expiry => "the first to end first",
+        Order::Latest => "the last that ended first",
+    }
+}
+
+/// What to do where nothing was issued of a kind that nobody meets by chance.
+fn hint(asked: &Asked) -> Option<&'static str> {
+    let narrowed = !(asked.q.is_empty() && asked.from.is_empty() && asked.to.is_empty());
+    match asked.kind.as_str() {
+        _ if narrowed || !matches!(asked.state.as_str(), "" | "issued") => None,
+        "ssh" | "ssh-user" => Some("chancery ssh login --principal NAME"),
+        "ssh-host" => Some("chancery ssh sign-host ssh_host_ed25519_key.pub --principal HOST"),
+        "code-signature" => Some("chancery sign FILE --key LABEL --format cms"),
+        _ => None,
+    }
 }
 
 /// The owner that is looked at, when, and what was found. What may be the beginning of a serial is looked for as that first.
@@ -151,4 +184,21 @@ async fn by_serial_first(
     let sought = Sought { serial: Some(serial), text: None, ..sought.clone() };
     let page = inventory::page(grant, sought, now, app.ledger()).await?;
     Ok(Some(page).filter(|page| !page.items.is_empty() || page.next.is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_says_what_the_list_is_of() {
+        let of = |kind: &str, state: &str, replaced: &str| {
+            title(&Asked { kind: kind.into(), state: state.into(), replaced: replaced.into(), ..Asked::default() })
+        };
+        assert_eq!(of("", "", ""), "Certificates");
+        assert_eq!(of("certificate", "issued", "no"), "Valid certificates");
+        assert_eq!(of("ssh", "issued", ""), "Valid SSH certificates");
+        assert_eq!(of("", "expired", "no"), "Expired certificates, not replaced");
+        assert_eq!(of("crl", "", ""), "CRLs");
+    }
 }

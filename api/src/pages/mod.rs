@@ -6,6 +6,9 @@
 //! that actor read and leaves out the rest. What it changes (a renewal, a revocation) goes the way of the API's requests, by a
 //! form that only a page of ours to this visitor can have.
 
+mod contents;
+mod fact;
+mod first;
 mod frame;
 mod refusal;
 mod session;

@@ -1,14 +1,15 @@
-//! The first page: in one sentence what needs somebody, then what ends when, and the first to act for.
+//! The first page: in one sentence what needs attention, then what ends when, and the first to act for.
 
 use askama::Template;
 use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, Uri};
+use http::{HeaderMap, StatusCode, Uri};
 use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
 use store::Renewer;
 
 use super::asked::{Asked, sees_ssh_alone};
 use super::chart::{self, Chart, SPANS};
+use super::first::First;
 use super::frame::{Head, Place, render, see};
 use super::row::{self, Row};
 use super::session::Visitor;
@@ -31,6 +32,7 @@ struct Overview {
     owners: Vec<String>,
     /// Nothing but the server's own: what to do first is shown instead of nothing.
     empty: bool,
+    first: Option<First>,
     says: Says,
     cards: Vec<Card>,
     chart: Chart,
@@ -39,7 +41,7 @@ struct Overview {
     rows: Vec<Row>,
     /// Whether the rows are what somebody must act for; else the next to end.
     acting: bool,
-    all: String,
+    all: Vec<More>,
     status: Option<Status>,
 }
 
@@ -56,6 +58,12 @@ struct Card {
     label: &'static str,
     tone: &'static str,
     zero: bool,
+    link: String,
+}
+
+/// A whole list, of which some rows are shown.
+struct More {
+    label: String,
     link: String,
 }
 
@@ -77,17 +85,18 @@ struct Status {
 }
 
 /// `/`
-pub(super) async fn show(Shared(app): Shared<App>, Visitor(actor): Visitor, uri: Uri) -> Response {
+pub(super) async fn show(Shared(app): Shared<App>, Visitor(actor): Visitor, headers: HeaderMap, uri: Uri) -> Response {
     if sees_ssh_alone(&actor) {
         return see("/certificates?kind=ssh-user");
     }
-    match page(&app, &actor, &Asked::of(&uri)).await {
+    match page(&app, &actor, &headers, &uri).await {
         Ok(page) => render(StatusCode::OK, &page),
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn page(app: &App, actor: &Actor, asked: &Asked) -> Result<Overview, Problem> {
+async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Result<Overview, Problem> {
+    let asked = Asked::of(uri);
     let owner = asked.owner(actor)?;
     let on = Resource::certificate(owner.clone(), "", Vec::new());
     let grant = app.authorize(actor, Action::ReadCertificate, on).await?;
@@ -113,13 +122,19 @@ async fn page(app: &App, actor: &Actor, asked: &Asked) -> Result<Overview, Probl
     let between = |from: Timestamp, to: Timestamp| {
         Asked { from: from.rfc3339(), to: to.rfc3339(), ..of_certificates.clone() }.link("/certificates")
     };
+    let (empty, mut says) = (is_empty(&survey, &rows), says(&survey));
+    if empty && says.calm {
+        says.first = "Nothing has been issued yet.".to_owned();
+        says.second = "The server's own certificate is in time.".to_owned();
+    }
     let chart = chart::draw(&survey.certificates, now, span, between);
     Ok(Overview {
         head: Head::of(app, actor, Place::Overview),
         now: now.rfc3339(),
         at: moment(now),
-        empty: is_empty(&survey, &rows),
-        says: says(&survey),
+        empty,
+        first: First::of(app, actor, headers, uri),
+        says,
         cards: cards(&survey, &list, &of_certificates),
         spans: SPANS
             .map(|one| SpanLink {
@@ -131,15 +146,29 @@ async fn page(app: &App, actor: &Actor, asked: &Asked) -> Result<Overview, Probl
         beyond: Asked { from: chart.end.rfc3339(), ..of_certificates.clone() }.link("/certificates"),
         chart,
         acting: to_act > 0,
-        all: match to_act {
-            0 => of_certificates.link("/certificates"),
-            _ => Asked { state: "act".into(), ..list.clone() }.link("/certificates"),
-        },
+        all: whole(&survey, &list, of_certificates),
         rows,
         status: status(app, actor).await?,
         owners: owners(app, actor),
         owner: list.owner,
     })
+}
+
+/// The lists that the rows are the first of.
+fn whole(survey: &Survey, list: &Asked, of_certificates: Asked) -> Vec<More> {
+    let of = |state: &str| {
+        let asked = Asked { kind: "certificate".into(), replaced: "no".into(), state: state.into(), ..list.clone() };
+        asked.link("/certificates")
+    };
+    let counts = [("expired", survey.certificates.expired, "expired"), ("act", survey.certificates.acting, "overdue")];
+    let some = counts.into_iter().filter(|(_, count, _)| *count > 0);
+    let mut all: Vec<More> = some
+        .map(|(state, count, word)| More { label: format!("All {} {word}", grouped(count)), link: of(state) })
+        .collect();
+    if all.is_empty() {
+        all.push(More { label: "All of them".to_owned(), link: of_certificates.link("/certificates") });
+    }
+    all
 }
 
 /// What expired and was not replaced, then what somebody must act for; where there is none of it, the next to end.
@@ -166,7 +195,7 @@ fn is_empty(survey: &Survey, rows: &[Row]) -> bool {
     certificates <= 1 && !of_others && live(&survey.ssh) + survey.ssh.expired == 0
 }
 
-/// True to the row: how many certificates there are, and how many of them need somebody, and why.
+/// True to the row: how many certificates there are, and how many of them need attention, and why.
 fn says(survey: &Survey) -> Says {
     let outlook = &survey.certificates;
     let (live, act) = (live(outlook), outlook.acting);
@@ -180,8 +209,8 @@ fn says(survey: &Survey) -> Says {
         (0, _) => "There are no certificates.".to_owned(),
         (1, 0) => "The one certificate is in time.".to_owned(),
         (_, 0) => format!("All {} are in time.", many(all, "certificate")),
-        (_, 1) => format!("1 of {} needs somebody.", many(all, "certificate")),
-        (_, _) => format!("{} of {} need somebody.", grouped(need), many(all, "certificate")),
+        (_, 1) => format!("1 of {} needs attention.", many(all, "certificate")),
+        (_, _) => format!("{} of {} need attention.", grouped(need), many(all, "certificate")),
     };
     let expired = match outlook.expired {
         0 => None,
@@ -221,12 +250,12 @@ fn cards(survey: &Survey, list: &Asked, of_certificates: &Asked) -> Vec<Card> {
     let in_time = |renewer: &str| Asked { state: "intime".into(), renewer: renewer.into(), ..of_certificates.clone() };
     vec![
         card(outlook.expired, "expired and not replaced", "gone", Asked { state: "expired".into(), ..certificates() }),
-        card(outlook.acting, "past the point of renewal", "act", Asked { state: "act".into(), ..certificates() }),
-        card(renewed.saturating_sub(act_renewed), "in time, and renewed by somebody", "calm", in_time("somebody")),
-        card(nobody.saturating_sub(act_nobody), "in time, and renewed by nobody", "calm", in_time("nobody")),
+        card(outlook.acting, "renewal overdue", "act", Asked { state: "act".into(), ..certificates() }),
+        card(renewed.saturating_sub(act_renewed), "in time, renewed automatically", "calm", in_time("somebody")),
+        card(nobody.saturating_sub(act_nobody), "in time, renewed by hand", "calm", in_time("nobody")),
         card(
             live(&survey.ssh),
-            "SSH certificates that hold",
+            "valid SSH certificates",
             "quiet",
             Asked { kind: "ssh".into(), state: "issued".into(), replaced: "no".into(), ..list.clone() },
         ),
@@ -283,10 +312,10 @@ mod tests {
             ((0, 0, 0, 0), "There are no certificates.", ""),
             ((1, 0, 0, 0), "The one certificate is in time.", "Nothing has expired"),
             ((300, 0, 0, 2), "All 300 certificates are in time.", "2 SSH certificates besides."),
-            ((299, 1, 0, 0), "1 of 300 certificates needs somebody.", "1 has expired and was not replaced."),
+            ((299, 1, 0, 0), "1 of 300 certificates needs attention.", "1 has expired and was not replaced."),
             (
                 (290, 10, 7, 1),
-                "17 of 300 certificates need somebody.",
+                "17 of 300 certificates need attention.",
                 "10 have expired and were not replaced, and 7 are past the point of their renewal. 1 SSH certificate besides.",
             ),
         ] {

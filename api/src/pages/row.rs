@@ -122,11 +122,18 @@ fn crl_number(credential: &Credential) -> Option<u64> {
 
 /// The first name, and some others to stand below it. What has none is called by what it is.
 pub(super) fn name(credential: &Credential) -> (String, Option<String>) {
-    let label = || credential.details.get("label").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let detail = |name: &str| credential.details.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
     match (credential.kind, crl_number(credential)) {
         (Kind::Crl, Some(number)) => return (format!("CRL {number} of {}", credential.issuer), None),
-        (Kind::CaCertificate, _) if !label().is_empty() => {
-            return (format!("CA {}", label()), Some(credential.subject.clone()));
+        (Kind::CaCertificate, _) if !detail("label").is_empty() => {
+            return (format!("CA {}", detail("label")), Some(credential.subject.clone()));
+        }
+        // The label that one signs with.
+        (Kind::Certificate, _) if !detail("key").is_empty() => {
+            return (format!("key {}", detail("key")), Some(credential.subject.clone()));
+        }
+        (Kind::CodeSignature, _) if !detail("file_name").is_empty() => {
+            return (policy::shown(detail("file_name")).into_owned(), Some(format!("sha256:{}", detail("sha256"))));
         }
         _ => {}
     }
@@ -155,6 +162,6 @@ pub(super) fn renewer(credential: &Credential, tone: Tone) -> String {
     };
     match tone {
         Tone::Calm | Tone::Quiet => who.to_owned(),
-        Tone::Act | Tone::Gone => format!("{who}, which did not"),
+        Tone::Act | Tone::Gone => format!("{who}, overdue"),
     }
 }

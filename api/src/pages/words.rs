@@ -83,6 +83,12 @@ pub(super) fn moment(at: Timestamp) -> String {
     format!("{day} {month} {year}, {time}")
 }
 
+/// `3 Dec 2026, 14:05:09 UTC`: where seconds count.
+pub(super) fn instant(at: Timestamp) -> String {
+    let text = at.rfc3339();
+    format!("{}:{} UTC", moment(at), text.get(17..19).unwrap_or_default())
+}
+
 /// A place on an axis of so many seconds: `14:00`, `3 Dec`, `Dec 2026`.
 pub(super) fn tick(at: Timestamp, secs: i64) -> String {
     let (year, month, day, time) = parts(at);
@@ -160,6 +166,7 @@ mod tests {
     fn a_moment_is_told_as_people_write_it() {
         let at = Timestamp::parse_rfc3339("2026-12-03T04:05:06Z").expect("a time");
         assert_eq!((day(at).as_str(), moment(at).as_str()), ("3 Dec 2026", "3 Dec 2026, 04:05"));
+        assert_eq!(instant(at), "3 Dec 2026, 04:05:06 UTC");
         let ticks = [DAY, 90 * DAY, 3 * YEAR].map(|secs| tick(at, secs));
         assert_eq!(ticks, ["04:05", "3 Dec", "Dec 2026"]);
     }

@@ -288,7 +288,7 @@ pub(crate) struct ListParams {
     #[param(value_type = Option<String>)]
     owner: Option<Owner>,
     /// With exactly this name: `dns:www.example.internal`, an SSH principal, or, of code signatures, `sha256:` and the digest of
-    /// the file in hex, or `file:` and its name.
+    /// the file in hex, or `file:` and its name. The newest first, whatever else is asked.
     name: Option<String>,
     /// `intended`, `issued` (and it holds now, or will), `expired` (the last to expire first), `failed`, `revoked`.
     state: Option<String>,
@@ -459,6 +459,8 @@ pub(crate) async fn show(
 
 /// Certificates of one beginning that are counted.
 const MEANT_MAX: usize = 8;
+/// Hexadecimal digits of a whole serial.
+const SERIAL_DIGITS: usize = 32;
 
 /// The one credential that a serial means, however it is written.
 pub(crate) async fn find(app: &App, text: &str) -> Result<Attested<Credential>, Problem> {
@@ -471,14 +473,18 @@ pub(crate) async fn find(app: &App, text: &str) -> Result<Attested<Credential>, 
     let mut found = app.ledger().credentials_meant(meant.clone(), MEANT_MAX).await?;
     match (found.len(), found.pop()) {
         (1, Some(one)) => Ok(one),
-        (0, _) | (_, None) => Err(Problem::new(
-            Kind::NotFound,
-            format!(
-                "The register has no serial {}. What a CA of this authority signed before the register was put back can be \
-             revoked by the certificate itself: chancery certs revoke --certificate FILE.",
-                meant.beginnings().next().map_or_else(|| text.trim().to_owned(), str::to_owned),
-            ),
-        )),
+        (0, _) | (_, None) => {
+            let serial = meant.beginnings().next().map_or_else(|| text.trim().to_owned(), str::to_owned);
+            // The beginning of one was mistyped; a whole one may be of a register that was put back.
+            let lost = match serial.len() >= SERIAL_DIGITS {
+                true => {
+                    " What a CA of this authority signed before the register was put back can be revoked by the certificate \
+                     itself: chancery certs revoke --certificate FILE."
+                }
+                false => "",
+            };
+            Err(Problem::new(Kind::NotFound, format!("The register has no serial {serial}.{lost}")))
+        }
         // Not which: they may be another owner's.
         (many, Some(_)) => {
             let several = if many == MEANT_MAX { format!("{many} or more") } else { many.to_string() };

@@ -80,10 +80,10 @@ async fn a_certificate_has_a_page_with_its_chain_history_proof_and_kin() {
     for word in [
         &name,
         "replaced",
-        "A later certificate took its place",
+        "A later certificate replaced it",
         "-----BEGIN CERTIFICATE-----",
         "(RFC 6962)",
-        "conclude",
+        "Signed</b>",
     ] {
         assert!(html.contains(word), "{word} is missing in {html}");
     }
@@ -201,11 +201,11 @@ async fn the_api_finds_by_state_search_serial_renewer_and_ends() {
         (&format!("expires_from={end}"), 1),
         (&format!("expires_to={end}"), 0),
         ("kind=ssh", 0),
+        ("serial=ab", 0),
     ] {
         assert_eq!(list(query).await, (200, found), "{query}");
     }
-    for wrong in ["state=dead", "renewer=me", "format=xls", "expires_to=soon", "serial=", "serial=xy", "serial=ab"] {
-        // The last beside `search`: one of the two is looked for.
+    for wrong in ["state=dead", "renewer=me", "format=xls", "expires_to=soon", "serial=", "serial=xy"] {
         assert!((400..500).contains(&list(wrong).await.0), "{wrong}");
     }
     let prefix = &issued.serial[..28];
