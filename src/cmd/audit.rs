@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use policy::World;
 use serde_json::{Value, json};
 use store::{Identity, Kept, Pins, Report, Source, Word};
 
@@ -193,7 +194,10 @@ async fn list(after: Option<u64>, limit: usize, global: &Global) -> Result<(), F
     let rows = items.iter().map(|leaf| row(leaf, &words));
     match output::is_wide() {
         true => output::table(&WIDE, rows.collect(), &empty),
-        false => output::table(&NARROW, rows.map(narrow).collect(), &empty),
+        false => {
+            let (columns, rows) = narrow(rows.collect(), &World::real().now().rfc3339());
+            output::table(&columns, rows, &empty);
+        }
     }
     Ok(())
 }
@@ -205,38 +209,68 @@ const WIDE: [Column; 8] = [
     words("KIND"),
     words("ACTOR"),
     words("PROFILE"),
-    whole("SERIAL"),
+    whole("OF"),
     words("OUTCOME"),
 ];
-const NARROW: [Column; 6] =
-    [whole("INDEX"), whole("TIME"), words("EVENT"), words("KIND"), words("ACTOR"), words("WHAT")];
+const NARROW: [Column; 7] =
+    [whole("INDEX"), whole("TIME"), whole("EVENT"), words("KIND"), words("ACTOR"), whole("OF"), words("SAYS")];
+/// So much of a serial, a hash or an id as tells it apart; `audit show` has the whole.
+const BRIEF: usize = 16;
+/// A whole serial, half a hash.
+const ABOUT: usize = 32;
 
-/// A row where there is little room: `audit show` has the serial.
-fn narrow(row: Vec<String>) -> Vec<String> {
+/// Rows where there is little room; what the event says already is left out, and a column that is empty.
+fn narrow(rows: Vec<Vec<String>>, now: &str) -> (Vec<Column>, Vec<Vec<String>>) {
+    let mut rows: Vec<Vec<String>> = rows.into_iter().map(|row| narrowed(row, now)).collect();
+    let mut columns = NARROW.to_vec();
+    if rows.iter().all(|row| row.last().is_some_and(String::is_empty)) {
+        columns.pop();
+        rows.iter_mut().for_each(|row| drop(row.pop()));
+    }
+    (columns, rows)
+}
+
+fn narrowed(row: Vec<String>, now: &str) -> Vec<String> {
     match <[String; 8]>::try_from(row) {
-        Ok([index, time, event, kind, actor, profile, _serial, outcome]) => {
-            let what = [profile, outcome].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
-            let minute = time.replace('T', " ").chars().take(16).collect();
-            vec![index, minute, event, kind, actor, what]
+        Ok([index, time, event, kind, actor, profile, about, outcome]) => {
+            let kind = if profile.is_empty() { kind } else { profile };
+            let says = if ["issued", "revoked"].contains(&outcome.as_str()) { String::new() } else { outcome };
+            vec![index, brief_time(&time, now), event, kind, actor, about.chars().take(BRIEF).collect(), says]
         }
         Err(row) => row,
     }
 }
 
-/// Entries in the log.
-async fn size(client: &Client) -> Result<u64, Failure> {
-    Ok(client.get("/api/v1/audit?limit=1").await?.get("size").and_then(Value::as_u64).unwrap_or(0))
+/// The minute of a time of this year, the day of another, as `ls -l` has it.
+fn brief_time(time: &str, now: &str) -> String {
+    match time.get(..4) == now.get(..4) {
+        true => time.get(5..16).unwrap_or(time).replace('T', " "),
+        false => time.get(..10).unwrap_or(time).to_owned(),
+    }
 }
 
-/// An entry in words: who and under which profile, and what an operator said in it; `show` has the proofs and hashes.
+/// An entry in words: who and under which profile, of what, and what was said in it; `show` has the proofs and hashes.
 fn row(leaf: &Value, words: &[Value]) -> Vec<String> {
     let within = |object: &str, name: &str| leaf.get(object).map_or_else(String::new, |value| field(value, name));
-    let [index, time, event, kind, serial, mut outcome] =
-        ["i", "time", "event", "kind", "serial", "outcome"].map(|f| field(leaf, f));
+    let [index, time, event, kind, serial, mut outcome, id] =
+        ["i", "time", "event", "kind", "serial", "outcome", "id"].map(|f| field(leaf, f));
+    // A refusal says what was missing; that it was refused is its event.
+    let says = field(leaf, "says");
+    if !says.is_empty() {
+        outcome = says;
+    }
     if let Some(word) = words.iter().find(|word| word.get("index") == leaf.get("i")) {
         outcome = said(word);
     }
-    vec![index, time, event, kind, within("actor", "id"), within("profile", "name"), serial, outcome]
+    // What it is about: a serial, or what a record is called by.
+    let about = if serial.is_empty() { id } else { serial };
+    let about = about.chars().take(ABOUT).collect();
+    vec![index, time, event, kind, within("actor", "id"), within("profile", "name"), about, outcome]
+}
+
+/// Entries in the log.
+async fn size(client: &Client) -> Result<u64, Failure> {
+    Ok(client.get("/api/v1/audit?limit=1").await?.get("size").and_then(Value::as_u64).unwrap_or(0))
 }
 
 /// What an operator said, in a cell.
@@ -467,6 +501,21 @@ mod tests {
         assert_eq!(row(&leaf, &[]), ["2", "", "intend", "", "token:ops", "tls-server", "", ""]);
         assert_eq!(row(&leaf, &[word])[7], "restored (52 -> 45)");
         assert_eq!(row(&json!({"i": 3}), &[])[4..6], ["", ""]);
+    }
+
+    #[test]
+    fn a_narrow_row_says_what_an_entry_is_of() {
+        let leaf = json!({
+            "i": 2, "event": "intend", "kind": "certificate", "time": "2026-11-27T19:08:16Z", "actor": {"id": "token:ops"},
+            "profile": {"name": "tls-server"}, "serial": "01016b09d520b5f7f24c2222043d3860",
+        });
+        let refusal =
+            json!({"i": 3, "event": "refuse", "kind": "refusal", "outcome": "refused", "says": "no such owner"});
+        let (columns, rows) = narrow(vec![row(&leaf, &[])], "2026-12-01T00:00:00Z");
+        assert_eq!(rows, [["2", "11-27 19:08", "intend", "tls-server", "token:ops", "01016b09d520b5f7"]]);
+        assert_eq!(columns.len(), 6);
+        let (columns, rows) = narrow(vec![row(&leaf, &[]), row(&refusal, &[])], "2027-01-01T00:00:00Z");
+        assert_eq!((columns.len(), rows[0][1].as_str(), rows[1][6].as_str()), (7, "2026-11-27", "no such owner"));
     }
 
     #[test]
