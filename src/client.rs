@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure, OrFail};
 use crate::files;
+use crate::written::written;
 
 /// The server answers within its own deadlines; this bounds a dead network.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -33,6 +34,8 @@ const CLIENT_FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// A token is under 100 bytes; a file longer than this is none.
 pub const TOKEN_BYTES_MAX: u64 = 4096;
+/// What some editors write before a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Where the server is and how to speak to it, as flags of every client command.
 #[derive(clap::Args, Clone, Debug)]
@@ -105,7 +108,11 @@ impl ClientFile {
 
     fn load(path: &Path) -> Result<Self, Failure> {
         let text = files::text(path, CLIENT_FILE_BYTES_MAX)?;
-        let file: Self = toml::from_str(&text).or_fail(format!("{} is not a client file", path.display()))?;
+        let file: Self = toml::from_str(&text).map_err(|error| {
+            let (line, why) = written(&text, &error);
+            Failure::new(Exit::Failed, format!("{} is not a client file", path.display()))
+                .since(format!("{line}: {why}"))
+        })?;
         let dir = path.parent().unwrap_or(Path::new("."));
         Ok(Self {
             url: file.url,
@@ -318,20 +325,24 @@ fn token(flag: Option<PathBuf>, file: Option<PathBuf>) -> Result<Option<Secret<S
         return read_token(&path).map(Some);
     }
     if let Some(token) = variable("CHANCERY_TOKEN") {
-        let token = token.into_string().ok().filter(|token| token.trim().is_ascii());
-        let token = token.ok_or_else(|| {
-            Failure::new(Exit::Failed, "CHANCERY_TOKEN holds no token")
-                .help("it is chy_ and what follows, nothing else")
-        })?;
-        return Ok(Some(Secret::new(token.trim().to_owned())));
+        return as_token(token.to_str(), "CHANCERY_TOKEN").map(Some);
     }
     file.map(|path| read_token(&path)).transpose()
 }
 
 fn read_token(path: &Path) -> Result<Secret<String>, Failure> {
     let bytes = files::secret(path, TOKEN_BYTES_MAX)?;
-    let text = std::str::from_utf8(&bytes).or_fail(format!("{} holds no token", path.display()))?;
-    Ok(Secret::new(text.trim().to_owned()))
+    as_token(std::str::from_utf8(&bytes).ok(), &files::shown(path))
+}
+
+/// What can be a token: one that cannot stand in a header would be told as a server that cannot be reached.
+fn as_token(text: Option<&str>, of: &str) -> Result<Secret<String>, Failure> {
+    let token = text.map(|text| text.trim_start_matches(BYTE_ORDER_MARK).trim());
+    match token.filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())) {
+        Some(token) => Ok(Secret::new(token.to_owned())),
+        None => Err(Failure::new(Exit::Failed, format!("{of} holds no token"))
+            .help("it is chy_ and what follows, on one line, and nothing else")),
+    }
 }
 
 async fn bounded(mut response: Response) -> Result<Vec<u8>, Failure> {

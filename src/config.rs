@@ -15,7 +15,10 @@ use lifecycle::{PEERS_MAX, Peer};
 use policy::{Instance, Owner, OwnerRules};
 use store::{Database, LogConfig};
 
+use crate::failure::{Failure, OrFail};
+use crate::files;
 use crate::logging::LogLevel;
+use crate::written::written;
 
 /// Sessions to open on the token where the file does not say.
 const SESSIONS_DEFAULT: usize = 4;
@@ -355,19 +358,18 @@ impl Config {
     }
 
     /// Reads and checks `file`.
-    pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let refuse = |reason: String| ConfigError::new(file, "(file)", reason, "");
-        let size = std::fs::metadata(file).map_err(|e| refuse(e.to_string()))?.len();
-        if size > FILE_BYTES_MAX {
-            return Err(refuse(format!("{size} bytes is no configuration")));
-        }
-        Self::parse(&std::fs::read_to_string(file).map_err(|e| refuse(e.to_string()))?, file)
+    pub fn load(file: &Path) -> Result<Self, Failure> {
+        let text = files::deciding(file, FILE_BYTES_MAX)?;
+        Self::parse(&text, file).or_fail("the configuration is refused")
     }
 
     /// Checks the text that stands, or will stand, in `file`.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
         let refuse = |key: &str, reason: String, write: &str| ConfigError::new(file, key, reason, write);
-        let raw: Raw = toml::from_str(text).map_err(|e| refuse("(syntax)", e.to_string(), ""))?;
+        let raw: Raw = toml::from_str(text).map_err(|e| {
+            let (line, why) = written(text, &e);
+            refuse(&line, why, "a line as in docs/CONFIG.md")
+        })?;
         // A bare name stands in the folder the command is given in.
         let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let dir = std::path::absolute(dir).map_err(|e| refuse("(file)", e.to_string(), ""))?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ca::{Authority, Parts, Profiles, Urls};
 use lifecycle::Witnesses;
-use policy::{Policies, World};
+use policy::{Policies, PolicyError, World};
 use store::{Ledger, LogConfig, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -42,8 +42,18 @@ pub enum Way {
 
 /// The policies and owners that the configuration names.
 pub fn policies(config: &Config) -> Result<Policies, Failure> {
-    Policies::load(&texts(&config.policies, "cedar")?, config.owners.clone())
-        .or_fail(format!("the policies in {} are refused", config.policies.display()))
+    let loaded = Policies::load(&texts(&config.policies, "cedar")?, config.owners.clone());
+    loaded.map_err(|error| {
+        let says = match &error {
+            PolicyError::Policy { .. } | PolicyError::DuplicatePolicy(_) | PolicyError::Empty => {
+                format!("the policies in {} are refused", config.policies.display())
+            }
+            PolicyError::Rule { .. } | PolicyError::DuplicateOwner(_) => {
+                format!("an [[owner]] in {} is refused", config.file.display())
+            }
+        };
+        Failure::new(Exit::Failed, says).because(&error)
+    })
 }
 
 /// The profiles that the configuration names.
@@ -208,15 +218,12 @@ fn environment(module: &Path) -> Option<String> {
 
 /// The files of a folder with an extension, as (name without it, text), sorted by name.
 fn texts(dir: &Path, extension: &str) -> Result<Vec<(String, String)>, Failure> {
-    let said = || format!("cannot read the folder {}", dir.display());
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).or_fail(said())? {
-        let path = entry.or_fail(said())?.path();
+    for path in crate::files::deciding_folder(dir)? {
         if path.extension().is_none_or(|e| e != extension) {
             continue;
         }
-        let bytes = crate::files::read(&path, FILE_BYTES_MAX)?;
-        let text = String::from_utf8(bytes).or_fail(format!("{} is not text", path.display()))?;
+        let text = crate::files::deciding(&path, FILE_BYTES_MAX)?;
         let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         found.push((name, text));
     }

@@ -11,6 +11,7 @@ mod hardening;
 mod house;
 mod logging;
 mod output;
+mod written;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -117,7 +118,7 @@ impl Global {
             Failure::new(Exit::Failed, "no configuration is named")
                 .help("pass --config DIR/chancery.toml or set CHANCERY_CONFIG")
         })?;
-        config::Config::load(file).or_fail("the configuration is refused")
+        config::Config::load(file)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
-use comfy_table::{Cell, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width};
 use serde_json::Value;
 
 use crate::failure::{Failure, OrFail};
@@ -40,9 +40,18 @@ fn refused() -> Option<io::Error> {
     REFUSED.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
+/// Whether standard output takes no more, so that nothing is asked for in vain.
+pub fn is_refused() -> bool {
+    REFUSED.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+}
+
 fn emit(text: &str) {
+    emit_parts(&[text, "\n"]);
+}
+
+fn emit_parts(parts: &[&str]) {
     let mut out = io::stdout().lock();
-    if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) {
+    if let Err(error) = parts.iter().try_for_each(|part| out.write_all(part.as_bytes())).and_then(|()| out.flush()) {
         REFUSED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 }
@@ -123,45 +132,109 @@ pub const fn whole(name: &'static str) -> Column {
 
 /// Prints a table; says `empty` where there are no rows.
 pub fn table<C: Copy + Into<Column>>(columns: &[C], rows: Vec<Vec<String>>, empty: &str) {
-    let columns: Vec<Column> = columns.iter().map(|column| (*column).into()).collect();
-    painted(&columns, rows.into_iter().map(|row| (Paint::Plain, row)).collect(), empty);
+    painted(columns, rows.into_iter().map(|row| (Paint::Plain, row)).collect(), empty);
 }
 
 /// The same; on a terminal the first cell of a row, which has no blanks, has a colour.
-pub fn painted(columns: &[Column], rows: Vec<(Paint, Vec<String>)>, empty: &str) {
-    if rows.is_empty() {
-        return line(empty);
-    }
-    let paints = if colours() { rows.iter().map(|(paint, _)| *paint).collect() } else { Vec::new() };
-    let rows = rows.into_iter().map(|(_, row)| row).collect();
-    line(coloured(&drawn(columns, rows, width()), &paints));
+pub fn painted<C: Copy + Into<Column>>(columns: &[C], rows: Vec<(Paint, Vec<String>)>, empty: &str) {
+    let mut listing = Listing::new(columns, false);
+    listing.add(&[], rows);
+    listing.end(empty);
 }
 
-fn drawn(columns: &[Column], rows: Vec<Vec<String>>, width: u16) -> String {
-    let mut table = Table::new();
-    table.load_style(LINES).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    table.set_header(columns.iter().map(|Column(name, _)| Cell::new(name)));
-    for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
+/// A list that is printed as it comes, a page at a time: a table for eyes, an array for scripts.
+pub struct Listing {
+    columns: Vec<Column>,
+    as_json: bool,
+    rows: usize,
+    /// How wide each column was, so that the next page's begin where they did.
+    widths: Vec<u16>,
+}
+
+impl Listing {
+    /// Nothing is printed yet.
+    pub fn new<C: Copy + Into<Column>>(columns: &[C], as_json: bool) -> Self {
+        let columns = columns.iter().map(|column| (*column).into()).collect();
+        Self { columns, as_json, rows: 0, widths: Vec::new() }
     }
-    for (at, Column(_, kind)) in columns.iter().enumerate() {
-        let Some(column) = table.column_mut(at) else { continue };
-        // The line between columns is a blank too.
-        column.set_padding((0, u16::from(at + 1 < columns.len())));
-        if *kind == Kind::Whole {
-            column.set_constraint(ColumnConstraint::ContentWidth);
+
+    /// So many rows were printed.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Prints a page: the items for scripts, their rows for eyes.
+    pub fn add(&mut self, items: &[Value], rows: Vec<(Paint, Vec<String>)>) {
+        if self.as_json {
+            let mut text = String::new();
+            for item in items {
+                text += if self.rows == 0 { "[\n  " } else { ",\n  " };
+                text += &format!("{item:#}").replace('\n', "\n  ");
+                self.rows += 1;
+            }
+            emit_parts(&[&text]);
+        } else if !rows.is_empty() {
+            let paints = if colours() { rows.iter().map(|(paint, _)| *paint).collect() } else { Vec::new() };
+            let count = rows.len();
+            let header = if self.rows == 0 { HEADER_LINES } else { 0 };
+            let drawn = self.drawn(rows.into_iter().map(|(_, row)| row).collect(), width());
+            line(coloured(&drawn, header, &paints));
+            self.rows += count;
         }
     }
-    table.trim_fmt()
+
+    /// Ends it; says `empty` where there were no rows.
+    pub fn end(self, empty: &str) {
+        match (self.as_json, self.rows) {
+            (true, 0) => line("[]"),
+            (true, _) => line("\n]"),
+            (false, 0) => line(empty),
+            (false, _) => {}
+        }
+    }
+
+    fn drawn(&mut self, rows: Vec<Vec<String>>, width: u16) -> String {
+        let mut table = Table::new();
+        table.load_style(LINES).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        if self.rows == 0 {
+            table.set_header(self.columns.iter().map(|Column(name, _)| Cell::new(name)));
+        }
+        for row in rows {
+            table.add_row(row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
+        }
+        let before = std::mem::replace(&mut self.widths, table.column_max_content_widths());
+        for (at, Column(_, kind)) in self.columns.iter().enumerate() {
+            let Some(column) = table.column_mut(at) else { continue };
+            // The line between columns is a blank too.
+            let padding = u16::from(at + 1 < self.columns.len());
+            column.set_padding((0, padding));
+            if *kind == Kind::Whole {
+                column.set_constraint(match before.get(at) {
+                    Some(before) => {
+                        let widest = self.widths.get(at).map_or(*before, |now| *now.max(before));
+                        ColumnConstraint::Absolute(Width::Fixed(widest + padding))
+                    }
+                    None => ColumnConstraint::ContentWidth,
+                });
+            }
+        }
+        for (now, before) in self.widths.iter_mut().zip(before) {
+            *now = before.max(*now);
+        }
+        table.trim_fmt()
+    }
 }
 
+/// The names of the columns, and the line below.
+const HEADER_LINES: usize = 2;
+
 /// A row begins where the first cell does.
-fn coloured(table: &str, paints: &[Paint]) -> String {
+fn coloured(table: &str, header: usize, paints: &[Paint]) -> String {
     let mut paints = paints.iter();
     let paint = |(at, text): (usize, &str)| {
         let end = text.find(' ').unwrap_or(text.len());
         let (first, rest) = text.split_at(end);
-        match (at > 1 && !first.is_empty()).then(|| paints.next()).flatten() {
+        match (at >= header && !first.is_empty()).then(|| paints.next()).flatten() {
             Some(paint) => paint.on(first) + rest,
             None => text.to_owned(),
         }
@@ -256,16 +329,31 @@ mod tests {
     fn a_table_keeps_to_its_width_and_what_is_whole_stays_whole() {
         let rows =
             vec![vec!["12".to_owned(), "many words that go on and on and on".repeat(3), "0101016b49d20000".to_owned()]];
-        let table = drawn(&[whole("DAYS"), words("NAMES"), whole("SERIAL")], rows, 60);
+        let table = Listing::new(&[whole("DAYS"), words("NAMES"), whole("SERIAL")], false).drawn(rows, 60);
         assert!(table.lines().all(|line| line.chars().count() <= 60), "{table}");
         assert!(table.contains("0101016b49d20000"), "{table}");
     }
 
     #[test]
+    fn the_next_page_has_no_header_and_begins_its_columns_where_the_first_did() {
+        let mut listing = Listing::new(&[whole("LEFT"), whole("STATE"), words("NAMES")], false);
+        let row = |cells: [&str; 3]| vec![cells.map(str::to_owned).to_vec()];
+        let first = listing.drawn(row(["1824d", "revoked", "a"]), 80);
+        listing.rows = 1;
+        let next = listing.drawn(row(["9d", "issued", "a"]), 80);
+        let begins = |line: &str| line.find(" a").map(|at| at + 1);
+        assert_eq!(
+            begins(next.lines().next().unwrap()),
+            begins(first.lines().nth(HEADER_LINES).unwrap()),
+            "{first}\n{next}"
+        );
+    }
+
+    #[test]
     fn a_row_has_its_colour_where_it_begins() {
         let rows = vec![vec!["1".to_owned(), "a b".repeat(30)], vec!["90".to_owned(), "c".to_owned()]];
-        let table = drawn(&[whole("DAYS"), words("NAMES")], rows, 40);
-        let painted = coloured(&table, &[Paint::Red, Paint::Plain]);
+        let table = Listing::new(&[whole("DAYS"), words("NAMES")], false).drawn(rows, 40);
+        let painted = coloured(&table, HEADER_LINES, &[Paint::Red, Paint::Plain]);
         assert_eq!(painted.matches("\u{1b}[31m1\u{1b}[0m ").count(), 1, "{painted}");
         assert_eq!(painted.matches('\u{1b}').count(), 2, "{painted}");
     }

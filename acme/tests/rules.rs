@@ -126,6 +126,30 @@ async fn a_certificate_ends_in_the_second_that_its_order_asked_for() {
     }
 }
 
+/// cert-manager asks for now and so many hours, by its own clock, which may be ahead.
+#[tokio::test]
+async fn the_longest_lifetime_can_be_asked_for_by_its_end() {
+    let ca = Ca::start().await;
+    let raw = Raw::registered(&ca).await;
+    let longest = 90 * 86_400;
+    for ahead in [0, 30] {
+        ca.host(&["a.example"]);
+        let end = ca.world.now().plus_secs(longest + ahead);
+        let mut asked = order_for(&["a.example"]);
+        asked["notAfter"] = json!(end.rfc3339());
+        let (_, order) = raw.ready(&ca, &asked).await;
+        let finalize = json!({"csr": b64(csr(&[dns_name("a.example")]).0)});
+        let done = raw.post(order["finalize"].as_str().unwrap(), &finalize).await.json();
+        let chain = raw.read(done["certificate"].as_str().unwrap()).await;
+        let leaf = &certificates(std::str::from_utf8(&chain.body).unwrap())[0];
+        let (_, leaf) = x509_parser::parse_x509_certificate(leaf).unwrap();
+        assert_eq!(leaf.validity().not_after.timestamp(), end.unix(), "{ahead}");
+    }
+    let mut asked = order_for(&["a.example"]);
+    asked["notAfter"] = json!(ca.world.now().plus_secs(longest + 3_600).rfc3339());
+    refused(&raw.post("/new-order", &asked).await, 400, "malformed");
+}
+
 #[tokio::test]
 async fn an_authorization_that_is_decided_shows_the_challenge_that_decided_it() {
     let ca = Ca::start().await;
@@ -163,7 +187,7 @@ async fn changes_of_one_account_side_by_side_are_made_or_conflict() {
         let update = json!({"contact": [format!("mailto:a{number}@example.com")]});
         tasks.spawn(async move { raw.post(&kid, &update).await.status.as_u16() });
     }
-    // Other keys for the same account, in the same moment: one of them becomes its key.
+    // Other keys for the same account, in the same moment: one of them at most becomes its key.
     let url = raw.url("/key-change");
     let inner = json!({"account": kid, "oldKey": raw.jwk()}).to_string();
     let mut changes = tokio::task::JoinSet::new();
@@ -178,7 +202,7 @@ async fn changes_of_one_account_side_by_side_are_made_or_conflict() {
     assert!(updates.iter().all(|status| [200, 400, 409].contains(status)), "{updates:?}");
     assert!(updates.contains(&200), "{updates:?}");
     assert!(changes.iter().all(|status| [200, 400, 409].contains(status)), "{changes:?}");
-    assert_eq!(changes.iter().filter(|status| **status == 200).count(), 1, "{changes:?}");
+    assert!(changes.iter().filter(|status| **status == 200).count() <= 1, "{changes:?}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use policy::{Action, Actor, Policies, Resource, ResourceKind};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
-use store::{ActorStamp, Record, RecordFilter, SETTING};
+use store::{ActorStamp, Record, SETTING};
 
 use crate::craft::Office;
 use crate::difference::difference;
@@ -41,8 +41,6 @@ pub struct Amended {
 
 /// Records of one call.
 const PARTS_MAX: usize = 200;
-/// Parts of a node that are known from before.
-const KNOWN_MAX: usize = 1_000;
 /// A text that fits into its record's body beside what changed; of a longer one the hash stays.
 const TEXT_BYTES_MAX: usize = 24 * 1024;
 
@@ -129,10 +127,9 @@ struct Known {
 }
 
 async fn known(office: &Office, instance: u16) -> Result<BTreeMap<String, Known>, CaError> {
-    let filter = RecordFilter { limit: KNOWN_MAX, ..RecordFilter::default() };
     let own = format!("@{instance}");
     let mut known = BTreeMap::new();
-    for record in office.ledger.record_list(SETTING, filter).await? {
+    for record in office.ledger.record_all(SETTING).await? {
         let Some(part) = record.id.strip_suffix(&own) else { continue };
         let text = |field: &str| record.body[field].as_str().map(str::to_owned);
         known.insert(part.to_owned(), Known { version: record.version, hash: text("hash"), text: text("text") });

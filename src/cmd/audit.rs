@@ -13,13 +13,14 @@ use policy::World;
 use serde_json::{Value, json};
 use store::{Identity, Kept, Pins, Report, Source, Word};
 
-use super::certs::{Listed, pages, some};
+use super::certs::some;
 use super::files;
+use super::pages::{Page, Pages};
 use crate::Global;
 use crate::client::Client;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
-use crate::output::{self, Column, field, whole, words};
+use crate::output::{self, Column, Listing, Paint, field, whole, words};
 
 /// A signed log head is a few hundred bytes.
 const CHECKPOINT_BYTES_MAX: u64 = 64 << 10;
@@ -181,24 +182,20 @@ async fn list(after: Option<u64>, limit: usize, global: &Global) -> Result<(), F
     // "after" is exclusive and the first entry has index 0, so that none means from the beginning.
     let from = after.or_else(|| size.checked_sub(limit as u64 + 1));
     let query: Vec<_> = from.map(|index| ("after", index.to_string())).into_iter().collect();
-    let Listed { items, words, more: _ } = pages(&client, "/api/v1/audit", &query, limit, global.json).await?;
-    if global.json {
-        output::json(&Value::Array(items));
-        return Ok(());
+    let (wide, now) = (output::is_wide(), World::real().now().rfc3339());
+    let mut listing = if wide { Listing::new(&WIDE, global.json) } else { Listing::new(&NARROW, global.json) };
+    let mut pages = Pages::new(&client, "/api/v1/audit", &query, limit);
+    while let Some(Page { items, words }) = pages.next().await? {
+        let rows = items.iter().map(|leaf| row(leaf, &words));
+        let rows = rows.map(|row| (Paint::Plain, if wide { row } else { narrow(row, &now) }));
+        listing.add(&items, rows.collect());
     }
-    let empty = match (after, size) {
+    pages.end(global.json);
+    listing.end(&match (after, size) {
         (Some(after), _) => format!("no entry after {after}; the log has {size}"),
         (None, 0) => "the log is empty".to_owned(),
         (None, _) => format!("of the log's {size} entries none can be read"),
-    };
-    let rows = items.iter().map(|leaf| row(leaf, &words));
-    match output::is_wide() {
-        true => output::table(&WIDE, rows.collect(), &empty),
-        false => {
-            let (columns, rows) = narrow(rows.collect(), &World::real().now().rfc3339());
-            output::table(&columns, rows, &empty);
-        }
-    }
+    });
     Ok(())
 }
 
@@ -212,34 +209,30 @@ const WIDE: [Column; 8] = [
     whole("OF"),
     words("OUTCOME"),
 ];
-const NARROW: [Column; 7] =
-    [whole("INDEX"), whole("TIME"), whole("EVENT"), words("KIND"), words("ACTOR"), whole("OF"), words("SAYS")];
+const NARROW: [Column; 6] = [whole("INDEX"), whole("TIME"), whole("EVENT"), words("WHAT"), words("ACTOR"), whole("OF")];
 /// So much of a serial, a hash or an id as tells it apart; `audit show` has the whole.
 const BRIEF: usize = 16;
 /// A whole serial, half a hash.
 const ABOUT: usize = 32;
 
-/// Rows where there is little room; what the event says already is left out, and a column that is empty.
-fn narrow(rows: Vec<Vec<String>>, now: &str) -> (Vec<Column>, Vec<Vec<String>>) {
-    let mut rows: Vec<Vec<String>> = rows.into_iter().map(|row| narrowed(row, now)).collect();
-    let mut columns = NARROW.to_vec();
-    if rows.iter().all(|row| row.last().is_some_and(String::is_empty)) {
-        columns.pop();
-        rows.iter_mut().for_each(|row| drop(row.pop()));
-    }
-    (columns, rows)
-}
-
-fn narrowed(row: Vec<String>, now: &str) -> Vec<String> {
+/// A row where there is little room; what the event says already is left out.
+fn narrow(row: Vec<String>, now: &str) -> Vec<String> {
     match <[String; 8]>::try_from(row) {
         Ok([index, time, event, kind, actor, profile, about, outcome]) => {
             let kind = if profile.is_empty() { kind } else { profile };
-            let says = if ["issued", "revoked"].contains(&outcome.as_str()) { String::new() } else { outcome };
-            vec![index, brief_time(&time, now), event, kind, actor, about.chars().take(BRIEF).collect(), says]
+            let what = match outcome.as_str() {
+                "" | "issued" | "revoked" => kind,
+                said if kind == REFUSAL => said.to_owned(),
+                said => format!("{kind}: {said}"),
+            };
+            vec![index, brief_time(&time, now), event, what, actor, about.chars().take(BRIEF).collect()]
         }
         Err(row) => row,
     }
 }
+
+/// What a refusal is called, which its event says.
+const REFUSAL: &str = "refusal";
 
 /// The minute of a time of this year, the day of another, as `ls -l` has it.
 fn brief_time(time: &str, now: &str) -> String {
@@ -469,7 +462,7 @@ fn remainder(left_out: u64) -> String {
     match left_out {
         0 => String::new(),
         n => format!(
-            "; {n} after the newest checkpoint were left out: wait a second and run it again, into another folder"
+            "; {n} after the newest checkpoint were left out: a running server signs for them, then run it again into another folder"
         ),
     }
 }
@@ -509,13 +502,11 @@ mod tests {
             "i": 2, "event": "intend", "kind": "certificate", "time": "2026-11-27T19:08:16Z", "actor": {"id": "token:ops"},
             "profile": {"name": "tls-server"}, "serial": "01016b09d520b5f7f24c2222043d3860",
         });
-        let refusal =
-            json!({"i": 3, "event": "refuse", "kind": "refusal", "outcome": "refused", "says": "no such owner"});
-        let (columns, rows) = narrow(vec![row(&leaf, &[])], "2026-12-01T00:00:00Z");
-        assert_eq!(rows, [["2", "11-27 19:08", "intend", "tls-server", "token:ops", "01016b09d520b5f7"]]);
-        assert_eq!(columns.len(), 6);
-        let (columns, rows) = narrow(vec![row(&leaf, &[]), row(&refusal, &[])], "2027-01-01T00:00:00Z");
-        assert_eq!((columns.len(), rows[0][1].as_str(), rows[1][6].as_str()), (7, "2026-11-27", "no such owner"));
+        let refusal = json!({"i": 3, "event": "refuse", "kind": "refusal", "time": "2026-11-27T19:08:16Z", "outcome": "refused", "says": "no such owner"});
+        let rows =
+            [narrow(row(&leaf, &[]), "2026-12-01T00:00:00Z"), narrow(row(&refusal, &[]), "2027-01-01T00:00:00Z")];
+        assert_eq!(rows[0], ["2", "11-27 19:08", "intend", "tls-server", "token:ops", "01016b09d520b5f7"]);
+        assert_eq!(rows[1], ["3", "2026-11-27", "refuse", "no such owner", "", ""]);
     }
 
     #[test]

@@ -12,10 +12,11 @@ use super::csr;
 use super::files::{Folder, Input, Outputs, Standing};
 use super::issue::CertificatePlaces;
 use super::moment::Moment;
+use super::pages::Pages;
 use super::span::{Span, span};
 use crate::Global;
 use crate::failure::{Exit, Failure, OrFail};
-use crate::output::{self, Paint, field, whole, words};
+use crate::output::{self, Listing, Paint, field, whole, words};
 
 #[derive(Parser)]
 pub struct Args {
@@ -81,7 +82,7 @@ struct List {
     /// Only this owner's
     #[arg(long)]
     owner: Option<String>,
-    /// Only those with this name: a DNS name or address; with --kind ssh-user or ssh-host a principal
+    /// Only those with this name, the newest on top: a DNS name or address; with --kind ssh-user or ssh-host a principal
     #[arg(long)]
     name: Option<String>,
     /// Only those in this state
@@ -149,19 +150,12 @@ async fn list_certificates(args: List, global: &Global) -> Result<(), Failure> {
     ];
     query.extend(texts.into_iter().filter_map(|(name, value)| value.clone().map(|v| (name, v))));
     let limit = args.limit.unwrap_or(usize::MAX);
-    let Listed { items, more, .. } = pages(&client, "/api/v1/certificates", &query, limit, global.json).await?;
-    if more {
-        output::notice(
-            &format!("there are more than these {}: raise --limit, or leave it out", items.len()),
-            global.json,
-        );
-    }
-    if global.json {
-        output::json(&Value::Array(items));
-        return Ok(());
-    }
     let (now, wide) = (World::real().now(), output::is_wide());
-    let rows = items.iter().map(|item| {
+    let mut columns = vec![whole("LEFT"), whole("EXPIRES"), whole("STATE"), whole("SERIAL")];
+    columns.extend(wide.then(|| whole("PROFILE")));
+    columns.extend([words("OWNER"), words("NAMES")]);
+    let mut listing = Listing::new(&columns, global.json);
+    let row = |item: &Value| {
         let [owner, profile, state, serial] = ["owner", "profile", "state", "serial"].map(|f| field(item, f));
         let expires = Moment::of(item, "not_after");
         let (paint, left) = expires.left(now, Some(Moment::of(item, "not_before")), state == "issued");
@@ -172,11 +166,19 @@ async fn list_certificates(args: List, global: &Global) -> Result<(), Failure> {
         row.extend(wide.then_some(profile));
         row.extend([owner, called(item)]);
         (paint, row)
-    });
-    let mut columns = vec![whole("LEFT"), whole("EXPIRES"), whole("STATE"), whole("SERIAL")];
-    columns.extend(wide.then(|| whole("PROFILE")));
-    columns.extend([words("OWNER"), words("NAMES")]);
-    output::painted(&columns, rows.collect(), "no certificate matches");
+    };
+    let mut pages = Pages::new(&client, "/api/v1/certificates", &query, limit);
+    while let Some(page) = pages.next().await? {
+        listing.add(&page.items, page.items.iter().map(row).collect());
+    }
+    if pages.has_more() {
+        output::notice(
+            &format!("there are more than these {}: raise --limit, or leave it out", listing.rows()),
+            global.json,
+        );
+    }
+    pages.end(global.json);
+    listing.end("no certificate matches");
     Ok(())
 }
 
@@ -242,55 +244,6 @@ fn registered(name: &str, kind: Option<&str>) -> Result<String, Failure> {
         return Ok(name.to_owned());
     }
     Ok(policy::Name::parse(name).or_fail(format!("{name:?} is no name"))?.to_string())
-}
-
-/// What a paged resource has.
-#[derive(Default)]
-pub struct Listed {
-    pub items: Vec<Value>,
-    /// What operators said in them; the log has that alone.
-    pub words: Vec<Value>,
-    /// Whether there are more than were asked for.
-    pub more: bool,
-}
-
-/// All items of a paged resource, up to `limit`. Says it beside them where the register is held.
-pub async fn pages(
-    client: &crate::client::Client,
-    path: &str,
-    query: &[(&str, String)],
-    limit: usize,
-    as_json: bool,
-) -> Result<Listed, Failure> {
-    /// What the server takes at most.
-    const PAGE: usize = 1_000;
-    let (mut items, mut words): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());
-    let mut cursor: Option<String> = None;
-    let mut held = None;
-    while items.len() < limit {
-        let mut query = query.to_vec();
-        query.push(("limit", PAGE.min(limit - items.len()).to_string()));
-        if let Some(cursor) = cursor.take() {
-            query.push(("cursor", cursor));
-        }
-        let text: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
-        let mut page = client.get(&format!("{path}?{}", text.join("&"))).await?;
-        if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
-            items.extend(more);
-        }
-        if let Some(Value::Array(more)) = page.get_mut("words").map(Value::take) {
-            words.extend(more);
-        }
-        held = page.get("held").and_then(Value::as_str).map(str::to_owned).or(held);
-        match page.get("next") {
-            None | Some(Value::Null) => break,
-            Some(next) => cursor = Some(next.as_str().map_or_else(|| next.to_string(), str::to_owned)),
-        }
-    }
-    if let Some(held) = held {
-        output::notice(&held, as_json);
-    }
-    Ok(Listed { items, words, more: cursor.is_some() })
 }
 
 async fn show(serial: &str, pem: bool, global: &Global) -> Result<(), Failure> {

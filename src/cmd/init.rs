@@ -89,7 +89,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let text = first_config(&args)?;
     let fresh = Config::parse(&text, &file).or_fail("these flags make no configuration")?;
     let kept = match file.exists() {
-        true => Some(Config::load(&file).or_fail("the configuration is refused")?),
+        true => Some(Config::load(&file)?),
         false => None,
     };
     if let Some(kept) = &kept {

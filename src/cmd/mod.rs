@@ -13,6 +13,7 @@ pub mod init;
 pub mod issue;
 pub mod login;
 pub mod moment;
+pub mod pages;
 pub mod paper;
 pub mod rebuild;
 pub mod reload;

@@ -57,7 +57,9 @@ impl Reloads {
                 Ok(()) => self.notice.set(None),
                 Err(failure) => {
                     // A line of the log, and a sentence.
-                    let failure = failure.to_string().replace("\n  ", "; ");
+                    let failure = failure.to_string();
+                    let failure =
+                        failure.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
                     error!("what was in force stays: {failure}");
                     self.notice.set(Some(format!(
                         "The configuration was read again and refused; what was in force stays: {failure}"
@@ -68,7 +70,7 @@ impl Reloads {
     }
 
     async fn again(&self) -> Result<(), Failure> {
-        let config = Config::load(&self.file).or_fail("the configuration is refused")?;
+        let config = Config::load(&self.file)?;
         self.amend(&config).await?;
         self.bounds.set(&config.limits);
         if let (Some(now), Some(read)) = (&self.started.acme, &config.acme) {

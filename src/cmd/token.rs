@@ -8,14 +8,15 @@ use policy::{Action, Role, World};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::certs::{pages, percent};
+use super::certs::percent;
 use super::files::{Outputs, SECRET, Standing};
 use super::moment::Moment;
+use super::pages::Pages;
 use super::span::{Span, span};
 use super::word::reason;
 use crate::client::Client;
 use crate::failure::{Failure, OrFail};
-use crate::output::{self, field, whole, words};
+use crate::output::{self, Listing, field, whole, words};
 use crate::{Global, house};
 
 #[derive(Parser)]
@@ -180,7 +181,14 @@ async fn rescue(reason: &str, out: &Path, force: bool, global: &Global) -> Resul
     let (id, expires) = (&shown.info.id, shown.info.expires);
     let facts = [("id", id.clone()), ("expires", expires.to_string()), output::written_to(&place)];
     let text = Zeroizing::new(format!("{}\n", shown.token.expose()));
-    place.fill(text.as_bytes()).map_err(|f| f.help(format!("nobody has the token {id}; it ends at {expires}")))?;
+    if let Err(failure) = place.fill(text.as_bytes()) {
+        let taken_back = api::tokens::take_back(&authority, &shown).await.is_ok();
+        authority.ledger().clone().close().await;
+        return Err(failure.help(match taken_back {
+            true => format!("the token {id} was revoked, since nobody has it: make another"),
+            false => format!("nobody has the token {id}; it ends at {expires}"),
+        }));
+    }
     output::notice(
         "an entry of the log says that you were here and why, and an alarm tells of it for a week",
         global.json,
@@ -191,20 +199,22 @@ async fn rescue(reason: &str, out: &Path, force: bool, global: &Global) -> Resul
 }
 
 async fn list(global: &Global) -> Result<(), Failure> {
-    let items = pages(&global.client()?, "/api/v1/tokens", &[], usize::MAX, global.json).await?.items;
-    if global.json {
-        output::json(&Value::Array(items));
-        return Ok(());
-    }
+    let client = global.client()?;
     let now = World::real().now();
-    let rows = items.iter().map(|token| {
+    let columns =
+        [whole("LEFT"), whole("EXPIRES"), whole("STATE"), whole("ID"), words("NAME"), words("ROLES"), words("OWNERS")];
+    let mut listing = Listing::new(&columns, global.json);
+    let row = |token: &Value| {
         let [id, name, roles, owners, state] = ["id", "name", "roles", "owners", "state"].map(|f| field(token, f));
         let expires = Moment::of(token, "expires");
         let (paint, left) = expires.left(now, None, state == "active");
         (paint, vec![left, expires.day(), state, id, name, roles, owners])
-    });
-    let columns =
-        [whole("LEFT"), whole("EXPIRES"), whole("STATE"), whole("ID"), words("NAME"), words("ROLES"), words("OWNERS")];
-    output::painted(&columns, rows.collect(), "no token");
+    };
+    let mut pages = Pages::new(&client, "/api/v1/tokens", &[], usize::MAX);
+    while let Some(page) = pages.next().await? {
+        listing.add(&page.items, page.items.iter().map(row).collect());
+    }
+    pages.end(global.json);
+    listing.end("no token");
     Ok(())
 }

@@ -82,6 +82,38 @@ pub fn text(path: &Path, most: u64) -> Result<String, Failure> {
     String::from_utf8(read(path, most)?).or_fail(format!("{} is not text", shown(path)))
 }
 
+/// Reads a text that decides who may do what; refuses one that everybody may write, or exchange in its folder.
+pub fn deciding(path: &Path, most: u64) -> Result<String, Failure> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = std::fs::metadata(parent).or_fail(format!("cannot read {}", shown(parent)))?;
+    let input = Input::open(path)?;
+    let file = input.file.metadata().or_fail(format!("cannot read {}", shown(path)))?;
+    // In a folder with the sticky bit each name stays its owner's.
+    let is_open = |mode: u32, sticky: u32| mode & 0o002 != 0 && mode & sticky == 0;
+    if is_open(folder.mode(), 0o1000) {
+        return Err(open_to_all(parent));
+    }
+    if is_open(file.mode(), 0) {
+        return Err(open_to_all(path));
+    }
+    String::from_utf8(input.bytes(most)?).or_fail(format!("{} is not text", shown(path)))
+}
+
+/// The names in a folder whose files decide who may do what; refuses one that everybody may put files into.
+pub fn deciding_folder(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let said = || format!("cannot read the folder {}", shown(path));
+    if std::fs::metadata(path).or_fail(said())?.mode() & 0o002 != 0 {
+        return Err(open_to_all(path));
+    }
+    let entries = std::fs::read_dir(path).or_fail(said())?;
+    entries.map(|entry| Ok(entry.or_fail(said())?.path())).collect()
+}
+
+fn open_to_all(path: &Path) -> Failure {
+    let says = format!("{} may be written by everybody, who would decide who may do what", shown(path));
+    Failure::new(Exit::Failed, says).help(format!("chmod o-w {}", shown(path)))
+}
+
 /// Reads a secret; refuses a file that others can read.
 pub fn secret(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let input = Input::open(path)?;
@@ -108,6 +140,26 @@ mod tests {
         for (mode, refused) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(secret(&path, 16).is_err(), refused, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn what_everybody_may_write_decides_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("admin.cedar");
+        fs::write(&path, "permit").unwrap();
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        for (folder, file, (read, listed)) in [
+            (0o755, 0o644, (true, true)),
+            (0o775, 0o664, (true, true)),
+            (0o755, 0o646, (false, true)),
+            (0o757, 0o644, (false, false)),
+            (0o1777, 0o644, (true, false)),
+        ] {
+            mode(dir.path(), folder);
+            mode(&path, file);
+            assert_eq!(deciding(&path, 16).is_ok(), read, "{folder:o} {file:o}");
+            assert_eq!(deciding_folder(dir.path()).is_ok(), listed, "{folder:o} {file:o}");
         }
     }
 

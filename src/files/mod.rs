@@ -14,7 +14,7 @@ mod place;
 mod tests;
 
 pub use folder::{Folder, empty_folder, folder, private_folder};
-pub use input::{Input, read, secret, text};
+pub use input::{Input, deciding, deciding_folder, read, secret, text};
 pub use names::{note, shown};
 pub use outputs::{Outputs, Standing};
 pub use place::{PUBLIC, Place, SECRET};

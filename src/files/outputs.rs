@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::input::{Identity, Input};
 use super::names::{note, shown};
@@ -73,13 +74,14 @@ impl Outputs {
                 self.take(Spot::StandardOutput, path)?;
                 Ok(Place::standard_output())
             }
-            Some(_) => self.stream(path, OFlags::empty()),
+            // What was opened for us was meant, whosever it is.
+            Some(_) => self.stream(path, open_stream(&CWD, path.as_os_str(), OFlags::empty()).or_fail(said(path))?),
             None => self.named(path, mode, standing),
         }
     }
 
     fn named(&mut self, path: &Path, mode: u32, standing: Standing<'_>) -> Result<Place, Failure> {
-        let said = || format!("cannot write {}", shown(path));
+        let said = || said(path);
         let name = path.file_name().ok_or_else(|| Failure::new(Exit::Failed, said()).help("name a file"))?;
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let held = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -97,10 +99,22 @@ impl Outputs {
             None => None,
             Some(stat) => match is(&stat) {
                 FileType::RegularFile => {
+                    let inside = fstat(&folder).map_err(io::Error::from).or_fail(said())?;
+                    if inside.st_mode & 0o002 != 0 && ![own(), inside.st_uid].contains(&stat.st_uid) {
+                        return Err(of_another(path, &stat));
+                    }
                     self.may_go(path, (&folder, name), &stat, &standing)?;
                     Some(stat)
                 }
-                FileType::Fifo | FileType::CharacterDevice => return self.stream(path, OFlags::NOFOLLOW),
+                FileType::Fifo | FileType::CharacterDevice => {
+                    let is_others = |stat: &Stat| is(stat) == FileType::Fifo && ![own(), 0].contains(&stat.st_uid);
+                    if is_others(&stat) {
+                        return Err(of_another(path, &stat));
+                    }
+                    let file = open_stream(&folder, name, OFlags::NOFOLLOW).or_fail(said())?;
+                    let stat = fstat(&file).map_err(io::Error::from).or_fail(said())?;
+                    return if is_others(&stat) { Err(of_another(path, &stat)) } else { self.stream(path, file) };
+                }
                 FileType::Symlink => {
                     let target = readlinkat(&folder, name, Vec::new()).unwrap_or_default();
                     let target = note(OsStr::from_bytes(target.as_bytes()));
@@ -134,11 +148,8 @@ impl Outputs {
     }
 
     /// Something that is written into and stays what it is.
-    fn stream(&mut self, path: &Path, flags: OFlags) -> Result<Place, Failure> {
-        let said = || format!("cannot write {}", shown(path));
-        let flags = flags | OFlags::WRONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = openat(CWD, path, flags, Mode::empty()).map_err(io::Error::from).or_fail(said())?;
-        let stat = fstat(&file).map_err(io::Error::from).or_fail(said())?;
+    fn stream(&mut self, path: &Path, file: File) -> Result<Place, Failure> {
+        let stat = fstat(&file).map_err(io::Error::from).or_fail(said(path))?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Fifo | FileType::CharacterDevice | FileType::Socket => {}
             FileType::RegularFile | FileType::Directory | FileType::Symlink => {
@@ -153,7 +164,7 @@ impl Outputs {
         if FileType::from_raw_mode(stat.st_mode) == FileType::Fifo {
             self.take(Spot::Thing(identity(&stat)), path)?;
         }
-        Ok(Place::stream(path, File::from(file)))
+        Ok(Place::stream(path, file))
     }
 
     fn take(&mut self, spot: Spot, path: &Path) -> Result<(), Failure> {
@@ -200,6 +211,27 @@ impl Outputs {
             }
         }
     }
+}
+
+fn said(path: &Path) -> String {
+    format!("cannot write {}", shown(path))
+}
+
+fn own() -> u32 {
+    geteuid().as_raw()
+}
+
+fn open_stream(folder: &impl AsFd, name: &OsStr, flags: OFlags) -> io::Result<File> {
+    let flags = flags | OFlags::WRONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(File::from(openat(folder, name, flags, Mode::empty())?))
+}
+
+/// Whoever put a FIFO there would read what is written, and whoever put a file where everybody may put one would own what takes its
+/// place: what the kernel's protected_fifos and protected_regular say of open(2) with O_CREAT, which is not used here.
+fn of_another(path: &Path, stat: &Stat) -> Failure {
+    let says = format!("{} belongs to user {}, who would have what is written there", shown(path), stat.st_uid);
+    Failure::new(Exit::Failed, says)
+        .help("name a place of your own; where it is meant, lead standard output there: --out -")
 }
 
 /// The descriptor that a path means: `-` is standard output too.

@@ -163,3 +163,25 @@ fn a_device_is_written_into_and_stays_one() {
     assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
     assert!(new(Path::new("/dev/full")).unwrap().fill(b"x").is_err());
 }
+
+/// Somebody else's FIFO would be given the secret, and somebody else's file in a folder for everybody would stay his.
+#[test]
+fn what_another_user_put_in_the_way_is_given_nothing() {
+    const NOBODY: u32 = 65_534;
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let (fifo, file) = (dir.path().join("fifo"), dir.path().join("file"));
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::from_raw_mode(0o666)).unwrap();
+    fs::write(&file, "").unwrap();
+    // A reader, so that a FIFO that is opened is not waited for.
+    let _reader = fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
+    for path in [&fifo, &file] {
+        drop(forced(path).unwrap());
+        // Only root can play the other one.
+        if std::os::unix::fs::chown(path, Some(NOBODY), None).is_ok() {
+            assert!(refused(forced(path)).contains("belongs to user 65534"), "{}", path.display());
+        }
+    }
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(forced(&file).is_ok(), "in a folder of one's own a file keeps its owner");
+}

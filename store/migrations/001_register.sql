@@ -123,7 +123,7 @@ CREATE TABLE record (
 );
 
 -- Projections: what lists, searches and counts are answered from, so that none of them walks the register. The writer keeps
--- them in the transaction of the rows they follow from; `verify` derives them again. store/src/projection.rs has their rules.
+-- them in the transaction of the rows they follow from; `verify` derives them again. store/src/forms/projection.rs has their rules.
 
 -- Where credentials that have everything in common but their names stand, and how many there are in each state. As many rows
 -- as the configuration has owners, profiles and issuers in use: the one table that questions may walk.

@@ -12,18 +12,19 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::database::Database;
-use crate::error::StoreError;
-use crate::keys;
+use crate::forms::keys;
+use crate::forms::object::OBJECT_SLOTS;
+use crate::forms::schema::{LEAFED, RECORD, Table};
 use crate::log::{Checkpoint, LogKey, TILE_WIDTH, entries, entries_path, partial_width, tile, tile_path};
-use crate::object::OBJECT_SLOTS;
+use crate::nouns::database::Database;
+use crate::nouns::error::StoreError;
 use crate::queries;
-use crate::schema::{LEAFED, RECORD, Table};
 use crate::sql::{Cell, Row, Sql, Use, Value, connect, own_sessions};
 
 /// Rows of a page.
 const PAGE: usize = 64;
-/// How often a checkpoint above the newest CRL is looked for: for as long as a running service takes to sign one, and some.
+/// How often a checkpoint over what there is, and above the newest CRL, is looked for: for as long as a running service takes to
+/// sign one, and some.
 const CHECKPOINT_LOOKS: usize = 60;
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(50);
 /// The rows of the checkpoint table.
@@ -91,12 +92,18 @@ fn prepare(dir: &Path) -> Result<(), StoreError> {
 /// Writes the CRLs' bytes as they were at the newest checkpoint, which it answers. A CRL that was concluded after it has taken
 /// the place of one below it; then the next checkpoint is waited for, which a running service signs within seconds.
 fn write_objects(sql: &mut dyn Sql, dir: &Path) -> Result<(u64, String), StoreError> {
-    for _ in 0..CHECKPOINT_LOOKS {
-        sql.begin()?;
-        let there = objects_at_checkpoint(sql, dir);
-        sql.rollback();
-        if let Some(checkpoint) = there? {
-            return Ok(checkpoint);
+    // Who exports wants what there was when he asked. Where nobody signs, as where no service runs, it is what is signed for.
+    let wanted = queries::head(sql)?.size;
+    let signed =
+        |sql: &mut dyn Sql| Ok::<_, StoreError>(queries::checkpoint(sql)?.is_none_or(|(size, _)| size >= wanted));
+    for look in 1..=CHECKPOINT_LOOKS {
+        if look == CHECKPOINT_LOOKS || signed(sql)? {
+            sql.begin()?;
+            let there = objects_at_checkpoint(sql, dir);
+            sql.rollback();
+            if let Some(checkpoint) = there? {
+                return Ok(checkpoint);
+            }
         }
         std::thread::sleep(CHECKPOINT_PAUSE);
     }

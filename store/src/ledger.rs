@@ -14,31 +14,34 @@ use policy::{SerialText, Timestamp, World};
 use tokio::task::JoinSet;
 
 use crate::attest::{self, Attested};
-use crate::condition::Condition;
-use crate::credential::{Counts, Credential, Crl, Due, DueFilter, Filter, Issued, Kin, Outlook, Page};
-use crate::database::Database;
-use crate::entry::{self, ActorStamp, Entry, GrantStamp, LostRevocation, RefusalEntry, Revocation};
-use crate::error::StoreError;
+use crate::clock::word::{RESUMPTION, Word};
+use crate::derived::rebuild::Rebuilt;
 use crate::export::{self, Exported};
-use crate::held::Held;
-use crate::keys;
+use crate::forms::keys;
+use crate::forms::texts::{self, NO_POLICY, TextKind};
 use crate::log::{self, Head, LogKey, TILE_WIDTH};
-use crate::meeting;
-use crate::prepare::Outcome;
+use crate::nouns::condition::Condition;
+use crate::nouns::credential::{Counts, Credential, Crl, Due, DueFilter, Filter, Issued, Kin, Outlook, Page};
+use crate::nouns::database::Database;
+use crate::nouns::entry::{self, ActorStamp, Entry, GrantStamp, LostRevocation, RefusalEntry, Revocation};
+use crate::nouns::error::StoreError;
+use crate::nouns::held::Held;
+use crate::nouns::record::{Record, RecordFilter, StoredRecord};
+use crate::nouns::renewer::Class;
 use crate::queries;
 use crate::reader::Lane;
-use crate::rebuild::Rebuilt;
-use crate::record::{Record, RecordFilter, StoredRecord};
+use crate::register::meeting;
 use crate::register::{LogConfig, Opening, RESUMED_RECORDS_MAX, Register, Resumed, SignedHead};
-use crate::renewer::Class;
+use crate::rows::Outcome;
 use crate::sql::Sql;
-use crate::texts::{self, NO_POLICY, TextKind};
 use crate::truth::{self, Anchor, Before, Integrity, Revocations, Revoked, TileAt};
 use crate::verify::AuditState;
-use crate::word::{RESUMPTION, Word};
 
 /// No log is ever this long; a larger number is a mistake of the caller's.
 const PROOF_SIZE_MAX: u64 = 1 << 62;
+
+/// Records of one page, as many as a page has.
+const RECORDS: usize = 1_000;
 
 /// CRLs that may take each other's place while the newest is read.
 const NEWER_CRLS_MAX: usize = 8;
@@ -601,6 +604,21 @@ impl Ledger {
     ) -> Result<Vec<Attested<StoredRecord>>, StoreError> {
         let (kind, node) = (kind.to_owned(), Arc::clone(&self.register().node));
         self.register().ask(Lane::Request, move |sql| attest::records(&node, sql, &kind, &filter)).await
+    }
+
+    /// All present versions of a kind of which there are few, page by page.
+    pub async fn record_all(&self, kind: &str) -> Result<Vec<Attested<StoredRecord>>, StoreError> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let filter = RecordFilter { limit: RECORDS, after: after.take(), ..RecordFilter::default() };
+            let page = self.record_list(kind, filter).await?;
+            let full = page.len() == RECORDS;
+            after = page.last().filter(|_| full).map(|last| last.id.clone());
+            all.extend(page);
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
     }
 
     /// How much there is, from counters.

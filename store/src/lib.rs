@@ -12,62 +12,43 @@
 
 mod attest;
 mod clock;
-mod condition;
-mod credential;
-mod database;
 mod derived;
-mod entry;
-mod error;
 mod export;
-mod follower;
-mod held;
-mod keys;
-mod leaf;
+mod forms;
 mod ledger;
 mod log;
-mod meeting;
-mod object;
-mod pending;
-mod prepare;
-mod projection;
+mod nouns;
 mod queries;
 mod reader;
-mod rebuild;
-mod record;
 mod register;
-mod renewer;
-mod row;
-mod schema;
+mod rows;
 mod sql;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-mod texts;
 mod truth;
 mod verify;
-mod word;
 mod writer;
-mod x509;
 
 pub use attest::Attested;
-pub use condition::Condition;
-pub use credential::{
+pub use clock::word::{RESCUE, Word};
+pub use derived::rebuild::Rebuilt;
+pub use export::{Exported, export_database};
+pub use forms::texts::TextKind;
+pub use ledger::Ledger;
+pub use log::{Head, verifier_key};
+pub use nouns::condition::Condition;
+pub use nouns::credential::{
     Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Kin, Order, Outlook, Page, RevokedRow,
     SERIAL_CURSOR, State,
 };
-pub use database::Database;
-pub use entry::{
+pub use nouns::database::Database;
+pub use nouns::entry::{
     ActorStamp, Covers, Entry, GrantStamp, Kind, Lost, LostRevocation, RefusalEntry, Renews, Revocation, is_the_server,
 };
-pub use error::{HELD, StoreError};
-pub use export::{Exported, export_database};
-pub use held::{Held, Witness};
-pub use ledger::Ledger;
-pub use log::{Head, verifier_key};
-pub use rebuild::Rebuilt;
-pub use record::{Record, RecordFilter, SETTING, StoredRecord};
+pub use nouns::error::{HELD, StoreError};
+pub use nouns::held::{Held, Witness};
+pub use nouns::record::{Record, RecordFilter, SETTING, StoredRecord};
+pub use nouns::renewer::{Class, Renewer};
 pub use register::{LogConfig, RESUMED_RECORDS_MAX, Resumed, SignedHead};
-pub use renewer::{Class, Renewer};
-pub use texts::TextKind;
 pub use truth::{Alarm, Integrity, RENEWED_KNOWN_SECS, Revocations};
 pub use verify::{AuditState, Finding, Identity, Kept, Pins, Progress, Report, Source, verify, verify_pinned};
-pub use word::{RESCUE, Word};

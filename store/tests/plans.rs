@@ -265,7 +265,9 @@ async fn ask_for_lists(house: &House) {
     }
     for filter in places {
         for state in State::ALL.map(Some).into_iter().chain([None]) {
-            for order in [Order::Newest, Order::Expiry, Order::Latest] {
+            let newest = filter.name.is_some() || filter.key_hash.is_some() || state == Some(State::Intended);
+            let orders = [Order::Newest, Order::Expiry, Order::Latest];
+            for order in orders.into_iter().filter(|order| !newest || *order == Order::Newest) {
                 let ends = (order == Order::Expiry).then_some(now);
                 let mut filter = Filter { state, order, not_after_after: ends, limit: 5, ..filter.clone() };
                 let page = house.ledger.list(filter.clone()).await.unwrap();

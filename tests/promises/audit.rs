@@ -6,9 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::house::{House, PATIENCE, command, succeed, text, until};
-
-const PYTHON: &str = "/usr/bin/python3";
+use crate::house::{House, PATIENCE, PYTHON, command, succeed, text, until};
 
 fn client(name: &str) -> String {
     format!("{}/tests/clients/{name}", env!("CARGO_MANIFEST_DIR"))

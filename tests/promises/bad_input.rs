@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::house::{Answer, House, command, succeed, text};
+use crate::house::{Answer, House, PYTHON, command, succeed, text};
 
 fn csr(house: &House, key: &[&str], subject: &str, extensions: &[&str]) -> String {
     let out = house.path("bad.csr");
@@ -153,7 +153,7 @@ fn bad_requests_get_a_clear_problem_and_leave_no_trace_but_refusals() {
 fn a_replayed_nonce_is_refused_with_the_right_acme_problem() {
     let house = House::started();
     let said = succeed(command(
-        "/usr/bin/python3",
+        PYTHON,
         &[
             concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/acme_replay.py"),
             &house.https("/acme/directory"),

@@ -110,6 +110,56 @@ fn a_hangup_reads_the_configuration_again_and_ends_nothing() {
     assert_eq!(report["findings_total"], 0, "{report}");
 }
 
+/// A PIN in the wrong place is the likeliest mistake, and alarms are read by many.
+#[test]
+fn a_mistake_in_the_configuration_is_told_in_one_line_without_what_stands_there() {
+    let house = House::started();
+    for (was, wrong, told) in [
+        ("pin_file = ", "pin = \"CANARY\"\npin_file = ", "unknown field `pin`"),
+        ("url = \"sqlite:chancery.db\"", "url = \"postgres://me:CANARY@localhost/x", "invalid basic string"),
+        ("instance = 1", "instance = \"CANARY\"", "invalid type, expected u16"),
+    ] {
+        let right = fs::read_to_string(house.ca("chancery.toml")).expect("chancery.toml");
+        house.configure(was, wrong);
+        reload(&house, "what was in force stays");
+        let log = house.server_log();
+        let line = log.lines().last().unwrap_or_default();
+        assert!(line.contains("what was in force stays") && line.contains("line ") && line.contains(told), "{log}");
+        let alarms = house.curl_admin(&[&house.https("/api/v1/status")]).json()["alarms"].to_string();
+        assert!(alarms.contains(told) && !alarms.contains("CANARY") && !log.contains("CANARY"), "{alarms}{log}");
+        fs::write(house.ca("chancery.toml"), right).expect("written");
+    }
+}
+
+#[test]
+fn rules_that_everybody_may_write_are_not_taken() {
+    let house = House::started();
+    let mode = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("its mode");
+    };
+    for (path, open, closed) in [
+        (house.ca("chancery.toml"), 0o606, 0o600),
+        (house.ca("policies"), 0o777, 0o700),
+        (house.ca("policies/admin.cedar"), 0o646, 0o600),
+        (house.ca("profiles"), 0o1777, 0o700),
+    ] {
+        mode(&path, open);
+        reload(&house, "may be written by everybody");
+        assert!(house.server_log().contains("chmod o-w"));
+        mode(&path, closed);
+    }
+    reload(&house, "the configuration was read again");
+}
+
+#[test]
+fn limits_of_acme_are_in_force_after_a_hangup() {
+    let house = House::started();
+    house.append("\n[acme.limits]\naccounts_per_address_per_hour = 1\n");
+    reload(&house, "the configuration was read again");
+    let account = |key: &str| house.acme_post(key, "-", "newAccount", Some("{}"))["status"].clone();
+    assert_eq!((account("one.pem"), account("two.pem")), (201.into(), 429.into()));
+}
+
 #[test]
 fn what_changed_between_two_starts_is_in_the_log_too() {
     let mut house = House::started();
@@ -353,6 +403,40 @@ fn a_password_does_not_stand_in_a_url() {
     house.configure("sqlite:chancery.db", "postgres://me:hunter2@localhost/x");
     let told = fail(house.command(&["serve"]));
     assert!(told.contains("password_file") && !told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn a_databases_password_is_read_from_its_file_at_each_connection() {
+    let postgres = Postgres::start();
+    let url = postgres.with_password("scribe", "first-w0rd");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("password");
+    let says = |word: &str| {
+        fs::write(&file, format!("{word}\n")).expect("written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("mode");
+    };
+    says("first-w0rd");
+    let mut house = House::with(&["--demo", "--database", &url, "--database-password-file", text(&file)]);
+    house.start();
+    assert_eq!(issue(&house, "one").status.code(), Some(0));
+    // Changed on both sides while the server runs: whoever connects next reads the new one.
+    postgres.run("ALTER ROLE scribe PASSWORD 'second-w0rd'");
+    says("second-w0rd");
+    postgres.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'scribe'");
+    assert!(until(PATIENCE, || issue(&house, "two").status.code() == Some(0)), "{}", house.server_log());
+    house.stop();
+    says("not-the-w0rd");
+    let told = fail(house.command(&["serve"]));
+    assert!(told.contains("password") && told.contains(text(&file)), "{told}");
+    // Without the file the server is told nothing, and says that it wants a word.
+    let setting = fs::read_to_string(house.ca("chancery.toml")).expect("chancery.toml");
+    let line = setting.lines().find(|line| line.starts_with("password_file")).expect("the setting").to_owned();
+    house.configure(&line, "");
+    let wanting = fail(house.command(&["serve"]));
+    assert!(wanting.contains("password missing") && wanting.contains("`password_file` under [database]"), "{wanting}");
+    for told in [told, house.server_log(), fs::read_to_string(house.ca("chancery.toml")).expect("chancery.toml")] {
+        assert!(!told.contains("-w0rd"), "{told}");
+    }
 }
 
 #[test]

@@ -6,11 +6,9 @@ mod rows;
 
 use std::path::{Path, PathBuf};
 
-use crate::house::{House, PATIENCE, command, succeed, text, until};
+use crate::house::{House, PATIENCE, PYTHON, command, succeed, text, until};
 use crate::judges::listed;
 use crate::postgres::Postgres;
-
-const PYTHON: &str = "/usr/bin/python3";
 
 /// A house and the thief's way into its database.
 struct Robbed {

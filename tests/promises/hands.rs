@@ -1,6 +1,7 @@
 //! Hands that break nothing: what a command writes over nothing, what it makes is had by somebody, what it says can be acted on.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::house::{DEMO_PORTS, House, command, fail, status, succeed, text};
+use crate::pages::sign_in;
 
 /// What the register has: certificates, signatures, tokens. Nothing may be made that nobody holds.
 fn made(house: &House) -> (usize, usize, usize) {
@@ -406,9 +408,9 @@ fn a_list_is_whole_or_says_that_it_is_not_and_fits_a_terminal() {
 }
 
 #[test]
-fn a_list_of_more_than_a_page_is_whole() {
+fn a_list_of_more_than_a_page_is_whole_and_shown_as_it_comes() {
     const MANY: usize = 1_100;
-    let house = House::started();
+    let mut house = House::started();
     succeed(command(
         "openssl",
         &[
@@ -454,6 +456,26 @@ fn a_list_of_more_than_a_page_is_whole() {
         "{}",
         table.lines().take(6).collect::<Vec<_>>().join("\n")
     );
+    assert_eq!(table.lines().filter(|line| line.contains("EXPIRES")).count(), 1);
+
+    // The page's file is the list too.
+    let session = sign_in(&house);
+    let csv = house.curl(&["-H", &session, &house.https("/certificates.csv?q=many.example")]).text();
+    assert_eq!(csv.lines().filter(|line| line.contains("dns:many.example.internal")).count(), MANY);
+    assert!(csv.lines().count() == MANY + 1 && csv.starts_with("serial,"), "its head once, and nothing else");
+
+    // What was read is shown before the rest is: the server ends while the first page waits for its reader.
+    let mut listing = house.command(&["certs", "list", "--json", "--name", "many.example.internal"]);
+    let mut listing = listing.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a list");
+    let mut begin = [0; 3];
+    let mut out = listing.stdout.take().expect("its output");
+    out.read_exact(&mut begin).expect("a beginning");
+    house.stop();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).expect("the rest");
+    let end = listing.wait_with_output().expect("an end");
+    assert_eq!(end.status.code(), Some(4), "{}", String::from_utf8_lossy(&end.stderr));
+    assert_eq!(rest.matches("\"serial\"").count(), 1_000, "the first page");
 }
 
 #[test]
@@ -621,6 +643,26 @@ fn exit_codes_say_whether_waiting_helps_and_try_says_what_does() {
         let repeats = lines.any(|(key, line)| key != "try" && Some(line) == tried.as_deref());
         assert!(!repeats && !said.contains(" column "), "{said}");
     }
+    // A token that no header can have, from a file and from the environment; what an editor adds to one.
+    let known = fs::read_to_string(&token).expect("a token");
+    for (content, code) in [
+        (format!("{}\n# of web1\n", known.trim()), 1),
+        (format!("{}\0", known.trim()), 1),
+        ("\n".to_owned(), 1),
+        (format!("\u{feff}{}\r\n", known.trim()), 0),
+    ] {
+        let (given, parts) = (house.path("given.token"), ["--url", &https, "--cacert", text(&roots), "certs", "list"]);
+        fs::write(&given, &content).expect("a file");
+        fs::set_permissions(&given, fs::Permissions::from_mode(0o600)).expect("a mode");
+        let by_file = house.output(&[&["--token-file", text(&given)], &parts[..]].concat());
+        let mut by_name = house.command(&parts);
+        let by_name = by_name.env("CHANCERY_TOKEN", content.replace('\0', "\u{e9}")).output().expect("a command");
+        for (output, of) in [(by_file, "given.token"), (by_name, "CHANCERY_TOKEN")] {
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{content:?}: {said}");
+            assert!(code == 0 || said.contains(&format!("{of} holds no token")), "{said}");
+        }
+    }
     for wrong in [
         &["token", "create", "x", "--role", "king", "--show"][..],
         &["issue", "tls", "a b", "--out", "x"],
@@ -693,6 +735,8 @@ fn a_ca_and_the_last_administrator_end_only_where_it_is_said_twice() {
     assert_eq!(with(&["certs", "list"]).output().expect("the binary runs").status.code(), Some(3));
     let back = house.path("back");
     fail(house.command(&["token", "rescue", "--reason", " ", "--out", text(&back)]));
+    let told = fail(house.command(&["token", "rescue", "--reason", "nowhere to write", "--out", "/dev/full"]));
+    assert!(told.contains("was revoked, since nobody has it"), "{told}");
     let mut rescue = house.command(&["token", "rescue", "--reason", "the last one left", "--out", text(&back)]);
     let rescued = rescue.output().expect("the binary runs");
     let said = String::from_utf8_lossy(&rescued.stderr).into_owned();

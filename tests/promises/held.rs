@@ -4,9 +4,8 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::house::{House, PATIENCE, command, succeed, text, until};
+use crate::house::{House, PATIENCE, PYTHON, command, succeed, text, until};
 
-const PYTHON: &str = "/usr/bin/python3";
 /// A copy of one database into another, whatever has either open.
 const COPY: &str = "import sqlite3,sys\nsqlite3.connect(sys.argv[1]).backup(sqlite3.connect(sys.argv[2]))";
 

@@ -10,6 +10,8 @@ use load::free_port;
 use serde_json::Value;
 
 /// The module under every test token.
+/// Debian's own, which knows Debian's packages.
+pub const PYTHON: &str = "/usr/bin/python3";
 pub const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// A step that takes longer hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -222,6 +224,16 @@ impl House {
     pub fn curl_admin(&self, arguments: &[&str]) -> Answer {
         let bearer = format!("Authorization: Bearer {}", self.admin_token());
         self.curl(&[&["-H", &bearer], arguments].concat())
+    }
+
+    /// One ACME request with the key of a file, which is made where there is none: `status`, `location`, `body`. Account `-`: with
+    /// the key itself. What goes where: `tests/clients/acme_post.py`.
+    pub fn acme_post(&self, key: &str, account: &str, url: &str, payload: Option<&str>) -> Value {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/acme_post.py");
+        let (directory, roots, key) = (self.https("/acme/directory"), self.ca("roots.pem"), self.path(key));
+        let mut post = command(PYTHON, &[script, &directory, text(&roots), text(&key), account, url]);
+        post.args(payload);
+        serde_json::from_str(&succeed(post)).expect("JSON")
     }
 }
 

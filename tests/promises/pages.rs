@@ -187,7 +187,7 @@ fn a_revoked_certificate_is_due_for_nobody_and_all_of_them_are_all() {
 }
 
 /// The header that a signed-in browser sends.
-fn sign_in(house: &House) -> String {
+pub fn sign_in(house: &House) -> String {
     let token = format!("token={}", house.admin_token());
     let answer = house.curl(&["--data-urlencode", &token, &house.https("/login")]);
     let cookie = answer.header("set-cookie").expect("a cookie");

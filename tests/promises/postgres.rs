@@ -11,7 +11,7 @@ use crate::house::{PATIENCE, status, succeed, text, until};
 pub struct Postgres {
     child: Child,
     port: u16,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Postgres {
@@ -31,7 +31,7 @@ impl Postgres {
         server.args(["-c", "listen_addresses=127.0.0.1", "-c", "logging_collector=off"]);
         let child =
             server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("postgres starts");
-        let postgres = Self { child, port, _folder: folder };
+        let postgres = Self { child, port, folder };
         let ready = until(PATIENCE, || {
             let mut psql = tool("psql");
             psql.args([
@@ -88,6 +88,16 @@ impl Postgres {
         let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
         // The server first: then it makes no more of them.
         status(Command::new("kill").arg(signal).arg(&id).args(children.split_whitespace()));
+    }
+
+    /// Makes a user with a database of the same name, who has to say a password; answers the URL.
+    pub fn with_password(&self, user: &str, password: &str) -> String {
+        self.run(&format!("CREATE ROLE {user} LOGIN PASSWORD '{password}'"));
+        self.run(&format!("CREATE DATABASE {user} OWNER {user}"));
+        let rules = format!("host all {user} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n");
+        std::fs::write(self.folder.path().join("data/pg_hba.conf"), rules).expect("pg_hba.conf");
+        self.run("SELECT pg_reload_conf()");
+        format!("postgres://{user}@127.0.0.1:{}/{user}", self.port)
     }
 
     /// A URL that Chancery understands.

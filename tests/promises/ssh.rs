@@ -1,5 +1,7 @@
 //! Promise 2: a real sshd lets people in by certificate, without a known_hosts prompt, and nobody else.
 
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -219,6 +221,100 @@ fn each_login_takes_the_place_of_the_one_before() {
     assert!(said.contains(&format!("ssh -i {} {}@HOST", own.display(), sshd.user)), "{said}");
     assert_eq!(std::fs::read(&own).expect("the key"), mine);
     assert_eq!(succeed(sshd.login(text(&own))).trim(), "inside", "{}", sshd.log());
+}
+
+fn adds_a_certificate(message: &[u8]) -> bool {
+    [ADD_IDENTITY, ADD_ID_CONSTRAINED].contains(&message[0]) && message.windows(8).any(|part| part == b"cert-v01")
+}
+
+/// Stands before an ssh-agent, and refuses what it does not know.
+struct Picky {
+    socket: PathBuf,
+}
+
+/// draft-ietf-sshm-ssh-agent: the requests that put a key in, without and with constraints, and "failure".
+const ADD_IDENTITY: u8 = 17;
+const ADD_ID_CONSTRAINED: u8 = 25;
+const FAILURE: &[u8] = &[5];
+
+impl Picky {
+    /// It lives until the test's process ends.
+    fn start(house: &House, behind: &SshAgent, name: &str, refuses: fn(&[u8]) -> bool) -> Self {
+        let socket = house.path(name);
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        let behind = behind.socket.clone();
+        std::thread::spawn(move || {
+            for asked in listener.incoming().map_while(Result::ok) {
+                let real = UnixStream::connect(&behind).expect("the agent");
+                let _ = Self::speak(asked, real, refuses);
+            }
+        });
+        Self { socket }
+    }
+
+    fn speak(mut asked: UnixStream, mut real: UnixStream, refuses: fn(&[u8]) -> bool) -> std::io::Result<()> {
+        loop {
+            let request = Self::message(&mut asked)?;
+            let answer = if refuses(&request) {
+                FAILURE.to_vec()
+            } else {
+                Self::send(&mut real, &request)?;
+                Self::message(&mut real)?
+            };
+            Self::send(&mut asked, &answer)?;
+        }
+    }
+
+    fn message(from: &mut UnixStream) -> std::io::Result<Vec<u8>> {
+        let mut length = [0; 4];
+        from.read_exact(&mut length)?;
+        let mut message = vec![0; u32::from_be_bytes(length) as usize];
+        from.read_exact(&mut message)?;
+        Ok(message)
+    }
+
+    fn send(to: &mut UnixStream, message: &[u8]) -> std::io::Result<()> {
+        to.write_all(&(message.len() as u32).to_be_bytes())?;
+        to.write_all(message)
+    }
+}
+
+/// The certificate is signed and lies beside its key, so the login is good, whatever the agent makes of it; it says what is so.
+#[test]
+fn a_login_says_what_the_ssh_agent_really_has() {
+    let house = House::started();
+    let sshd = Sshd::start(&house);
+    let agent = SshAgent::start(&house);
+    let key = house.path(".ssh/chancery_ed25519");
+    let agents = [
+        // gpg-agent, gnome-keyring: ssh-add ends with 0, and a bare key is all that is there.
+        (Picky::start(&house, &agent, "keys", adds_a_certificate).socket, Some("add failed"), false),
+        // Windows' own, several that stand before others.
+        (Picky::start(&house, &agent, "timeless", |m| m[0] == ADD_ID_CONSTRAINED).socket, Some("no lifetimes"), true),
+        // Locked.
+        (Picky::start(&house, &agent, "locked", |_| true).socket, Some("refused"), false),
+        // Of a session of yesterday.
+        (house.path("gone"), Some("No such file"), false),
+        (agent.socket.clone(), None, true),
+    ];
+    for (socket, notice, has_it) in agents {
+        let mut login = house.command(&["ssh", "login", "--principal", &sshd.user]);
+        let output = login.env("SSH_AUTH_SOCK", &socket).output().expect("a login");
+        let (said, beside) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{said}{beside}");
+        assert_eq!(said.contains("the ssh-agent has it"), has_it, "{said}");
+        assert_eq!(said.contains(&format!("ssh -i {}", key.display())), !has_it, "{said}");
+        assert_eq!(beside.trim().is_empty(), notice.is_none(), "{beside}");
+        assert!(notice.is_none_or(|words| beside.contains(words)), "{beside}");
+        // A bare key opens nothing, and costs one of the six tries.
+        assert_eq!(agent.holds().len(), if has_it { 2 } else { 0 }, "{said}: {:#?}", agent.holds());
+        assert_eq!(succeed(sshd.login(text(&key))).trim(), "inside", "{}", sshd.log());
+        succeed({
+            let mut clear = command("ssh-add", &["-q", "-D"]);
+            clear.env("SSH_AUTH_SOCK", &agent.socket);
+            clear
+        });
+    }
 }
 
 #[test]

@@ -137,9 +137,9 @@ impl Http01 {
     }
 
     fn follow(&self, from: &Target, response: &Response<Incoming>) -> Result<Target, Problem> {
-        let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+        let location = response.headers().get(header::LOCATION).map(|value| uri_of(value.as_bytes()));
         let location = location.ok_or_else(|| Problem::unauthorized(format!("{from} redirects without a Location")))?;
-        let target = parse_location(from, location).map_err(|why| {
+        let target = parse_location(from, &location).map_err(|why| {
             Problem::new(ErrorKind::Connection, format!("{from} redirects to a place that is not followed: {why}"))
         })?;
         let allowed = if target.https { [443, self.https_port] } else { [80, self.http_port] };
@@ -162,6 +162,15 @@ fn is_redirect(status: StatusCode) -> bool {
         StatusCode::PERMANENT_REDIRECT,
     ]
     .contains(&status)
+}
+
+/// A Location as a URI may have it: some hosts write the bytes of their names as they are.
+fn uri_of(location: &[u8]) -> String {
+    let written = location.iter().map(|&byte| match byte.is_ascii() {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    });
+    written.collect()
 }
 
 /// A reference of any kind, resolved against where it was found (RFC 9110 section 10.2.2), if it leads to an http(s) URL.
@@ -204,6 +213,10 @@ where
     };
     let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
         .max_buf_size(HEAD_BYTES_MAX)
+        // Hosts answer with what RFC 9112 forbids; of their fields only Location is read, and nothing follows on this connection.
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .ignore_invalid_headers_in_responses(true)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| broken(&error))?;
@@ -213,6 +226,8 @@ where
         .header(header::HOST, target.host_header())
         .header(header::USER_AGENT, USER_AGENT)
         .header(header::ACCEPT, "*/*")
+        // Who says nothing takes any coding (RFC 9110 section 12.5.3).
+        .header(header::ACCEPT_ENCODING, "identity")
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| broken(&error))?;

@@ -92,6 +92,23 @@ async fn the_key_authorization_is_fetched_from_the_well_known_path() {
     assert!(request.starts_with("GET /.well-known/acme-challenge/token HTTP/1.1\r\n"), "{request}");
     assert!(request.contains(&format!("host: 127.0.0.1:{}\r\n", web.port)), "{request}");
     assert!(request.contains("user-agent: chancery-acme"), "{request}");
+    // A host that codes what it sends for everybody who does not say otherwise would answer something else.
+    assert!(request.contains("accept-encoding: identity\r\n"), "{request}");
+}
+
+#[tokio::test]
+async fn a_field_that_no_host_should_send_spoils_no_proof() {
+    for field in ["X-Spaced : a", "X-Folded: a\r\n b", "X Two: words", "X-Bytes: M\u{fc}ller"] {
+        let web = Web::start(move |_| ok(KEY_AUTHORIZATION).replacen("\r\n", &format!("\r\n{field}\r\n"), 1)).await;
+        assert_eq!(check(&web).await, Ok(()), "{field}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_to_a_name_in_its_bytes_is_followed() {
+    let web =
+        Web::start(|path| if path == "/caf%C3%A9" { ok(KEY_AUTHORIZATION) } else { redirect("/caf\u{e9}") }).await;
+    assert_eq!(check(&web).await, Ok(()), "{:?}", web.requests.lock().unwrap());
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts,
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 
@@ -29,9 +30,15 @@ const HOSTS_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Where names are looked up.
 pub struct Resolver {
-    /// One per server, in the order of the configuration.
-    servers: Vec<TokioResolver>,
+    /// In the order of the configuration.
+    servers: Vec<Server>,
     hosts: Option<PathBuf>,
+}
+
+/// One server, and how it is asked: with EDNS, and without for one that does not know it.
+struct Server {
+    with_edns: TokioResolver,
+    plain: TokioResolver,
 }
 
 /// The addresses of one host, bounded, some at a time.
@@ -117,13 +124,15 @@ impl Resolver {
         if configs.is_empty() {
             return Err(ResolverError("/etc/resolv.conf names no server; name some in [acme] resolvers".to_owned()));
         }
-        let alone = |server: NameServerConfig| {
-            let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        let asked = |server: &NameServerConfig, edns: bool| {
+            let config = ResolverConfig::from_parts(None, Vec::new(), vec![server.clone()]);
             let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
             *builder.options_mut() = options.clone();
             tune(builder.options_mut());
+            builder.options_mut().edns0 = edns;
             builder.build().map_err(refused)
         };
+        let alone = |server| Ok(Server { with_edns: asked(&server, true)?, plain: asked(&server, false)? });
         Ok(Self { servers: configs.into_iter().map(alone).collect::<Result<_, _>>()?, hosts })
     }
 
@@ -175,7 +184,7 @@ impl Resolver {
         let mut failure = String::new();
         for _ in 0..QUERY_ROUNDS {
             for server in &self.servers {
-                match server.lookup(absolute.clone(), kind).await {
+                match server.ask(&absolute, kind).await {
                     Ok(answer) => return Ok(answer),
                     // "There is none" is an answer. That a server does not want to (REFUSED), cannot (SERVFAIL) or is away is none.
                     Err(NetError::Dns(DnsError::NoRecordsFound(_))) => return Err(LookupError::Absent(what())),
@@ -203,6 +212,18 @@ impl Resolver {
             found = vec![IpAddr::from(std::net::Ipv6Addr::LOCALHOST), IpAddr::from(std::net::Ipv4Addr::LOCALHOST)];
         }
         Some(found)
+    }
+}
+
+impl Server {
+    /// RFC 6891 section 7: who does not know EDNS answers FORMERR (or NOTIMP, as some do) to a question that has it.
+    async fn ask(&self, name: &Name, kind: RecordType) -> Result<Lookup, NetError> {
+        match self.with_edns.lookup(name.clone(), kind).await {
+            Err(NetError::Dns(DnsError::ResponseCode(ResponseCode::FormErr | ResponseCode::NotImp))) => {
+                self.plain.lookup(name.clone(), kind).await
+            }
+            answer => answer,
+        }
     }
 }
 
@@ -287,6 +308,16 @@ mod tests {
             matches!(resolver.txt("web.example").await, Err(LookupError::Absent(_))),
             "that there is none is an answer"
         );
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_know_edns_is_asked_without() {
+        let dns = Dns::start().await;
+        dns.set("old.example", Answer::WithoutEdns(vec![RData::A(A(std::net::Ipv4Addr::new(192, 0, 2, 8)))]));
+        let resolver = Resolver::new(&[dns.address], None).unwrap();
+        let found = resolver.addresses("old.example").await.next().await;
+        assert_eq!(found, Some(vec![IpAddr::from(std::net::Ipv4Addr::new(192, 0, 2, 8))]));
+        assert!(matches!(resolver.txt("old.example").await, Err(LookupError::Absent(_))));
     }
 
     #[tokio::test]

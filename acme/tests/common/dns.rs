@@ -22,6 +22,8 @@ pub enum Answer {
     Refused,
     /// These records to questions of this type, and nothing at all to others.
     OnlyTo(RecordType, Vec<RData>),
+    /// These records to questions without EDNS, and FORMERR to those with it.
+    WithoutEdns(Vec<RData>),
     /// Nothing at all.
     Silent,
 }
@@ -100,7 +102,8 @@ fn answer(query: &Message, zone: &HashMap<String, Answer>) -> Option<Message> {
         Some(Answer::Refused) => reply.metadata.response_code = ResponseCode::Refused,
         Some(Answer::Silent) => return None,
         Some(Answer::OnlyTo(kind, _)) if *kind != asked.query_type() => return None,
-        Some(Answer::Records(records) | Answer::OnlyTo(_, records)) => {
+        Some(Answer::WithoutEdns(_)) if query.edns.is_some() => reply.metadata.response_code = ResponseCode::FormErr,
+        Some(Answer::Records(records) | Answer::OnlyTo(_, records) | Answer::WithoutEdns(records)) => {
             let fits = |data: &&RData| [asked.query_type(), RecordType::CNAME].contains(&data.record_type());
             for data in records.iter().filter(fits) {
                 reply.add_answer(Record::from_rdata(asked.name().clone(), 60, data.clone()));

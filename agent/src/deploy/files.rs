@@ -81,6 +81,20 @@ impl FileSet {
         std::str::from_utf8(self.content(&files.key)?).ok()
     }
 
+    /// The leaf and what stands above it, PEM, from whichever files there are.
+    pub fn chain(&self, files: &Files) -> Vec<u8> {
+        let paths = match &files.fullchain {
+            Some(whole) => vec![whole],
+            None => [&files.cert, &files.chain].into_iter().flatten().collect(),
+        };
+        let mut pem = Vec::new();
+        for content in paths.into_iter().filter_map(|path| self.content(path)) {
+            pem.extend_from_slice(content);
+            pem.push(b'\n');
+        }
+        pem
+    }
+
     fn content(&self, path: &Path) -> Option<&[u8]> {
         let target = self.targets.iter().find(|t| t.path == path)?;
         target.image.as_ref().map(Image::content)

@@ -29,7 +29,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::files::{FileSet, Target};
-use super::switch::{CURRENT, base, current, link_of, store_name};
+use super::switch::{CURRENT, FOLDER_MODE, base, current, link_of, make_store, store};
 use crate::disk::{Disk, Folder, Image, Op, Owner, parent};
 use crate::error::AgentError;
 
@@ -52,10 +52,7 @@ pub(crate) fn ready<'a>(
     for path in paths {
         let above = parent(path);
         let failed = |e| AgentError::disk(above, "the folder cannot be used", e);
-        match Folder::open(above, Owner::Named(owner)).map_err(failed)?.below(&store_name(name), Owner::Agent) {
-            Err(e) if e.kind() != ErrorKind::NotFound => return Err(failed(e)),
-            Ok(_) | Err(_) => {}
-        }
+        store(&Folder::open(above, Owner::Named(owner)).map_err(failed)?, name).map_err(failed)?;
     }
     Ok(())
 }
@@ -89,8 +86,8 @@ impl Folders<'_> {
 
 /// One folder: everything behind one switch.
 fn linked(disk: &dyn Disk, folder: &Folder, set: &FileSet) -> Result<(), AgentError> {
-    // 1. A place for versions, there before any link leads into it. Crash after: an empty folder.
-    let store = disk.make_dir(folder, &store_name(&set.name), FOLDER_MODE, Owner::Agent)?;
+    // 1. A place for versions, there before any link leads into it. Crash after: a folder without a version.
+    let store = make_store(disk, folder, &set.name)?;
     let room = Room { disk, folder, store, name: &set.name };
 
     // 2. Files that are not behind the switch go there as they are. Crash after any step: each path shows the bytes
@@ -243,9 +240,6 @@ fn beside(name: &OsStr, what: &str) -> OsString {
     hidden.push(format!(".chancery-{what}"));
     hidden
 }
-
-/// Others must get through to the certificate; the key's own mode guards the key.
-const FOLDER_MODE: u32 = 0o755;
 
 #[cfg(test)]
 mod tests;

@@ -7,13 +7,15 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, mkdirat, openat, renameat, symlinkat, unlinkat,
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, mkdirat, openat, renameat, symlinkat,
+    unlinkat,
 };
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::folder::{FOLDER_READ, Folder, Owner, Spot};
 use super::image::Image;
@@ -124,9 +126,19 @@ fn make_dir(at: Spot<'_>, mode: u32) -> io::Result<()> {
         Err(Errno::EXIST) => return Ok(()),
         made => made?,
     }
-    // The umask may have taken bits that others need to reach the files inside.
-    let made = openat(at.folder, at.name, FOLDER_READ, Mode::empty())?;
-    Ok(fchmod(&made, Mode::from_raw_mode(mode))?)
+    give_mode(openat(at.folder, at.name, FOLDER_READ, Mode::empty())?, mode)
+}
+
+/// The umask may have taken bits that others need to reach the files inside. Whoever owns the folder above may have put another in
+/// the place of the one that was made: one with something in it, or of somebody else, is left as it is.
+fn give_mode(made: OwnedFd, mode: u32) -> io::Result<()> {
+    let (stat, open) = (fstat(&made)?, made.try_clone()?);
+    let mut names = Dir::read_from(&made)?.filter_map(Result::ok);
+    let is_empty = names.all(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."));
+    match is_empty && stat.st_uid == geteuid().as_raw() {
+        true => Ok(fchmod(&open, Mode::from_raw_mode(mode))?),
+        false => Err(io::Error::other("another folder was put in the place of the one that was made")),
+    }
 }
 
 fn write(at: Spot<'_>, image: &Image) -> io::Result<()> {
@@ -189,7 +201,7 @@ fn gone(removed: rustix::io::Result<()>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::{MetadataExt, symlink};
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
 
     use super::*;
 
@@ -232,6 +244,20 @@ mod tests {
             (fs::read(&path).unwrap(), metadata.ino(), metadata.mode() & 0o777),
             (b"key".to_vec(), inode, 0o600)
         );
+    }
+
+    #[test]
+    fn a_folder_that_was_put_in_the_place_of_the_one_made_is_not_opened_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        let (made, secret) = (folder.path().join("made"), folder.path().join("secret"));
+        for path in [&made, &secret] {
+            fs::DirBuilder::new().mode(0o700).create(path).unwrap();
+        }
+        fs::write(secret.join("file"), "precious").unwrap();
+        give_mode(File::open(&made).unwrap().into(), 0o755).unwrap();
+        assert!(give_mode(File::open(&secret).unwrap().into(), 0o755).is_err());
+        assert_eq!((mode(&made), mode(&secret)), (0o755, 0o700));
     }
 
     #[test]

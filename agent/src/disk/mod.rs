@@ -10,7 +10,10 @@ mod change;
 
 mod json;
 
+mod file;
+
 pub(crate) use change::{Disk, Op, RealDisk, parent};
+pub(crate) use file::open_file;
 pub(crate) use folder::{Folder, Owner};
 pub(crate) use image::Image;
 pub(crate) use json::{read_json, write_json};

@@ -83,7 +83,7 @@ impl Keeper {
         // 2. Is anything due? What counts is on disk, not in a memory of ours.
         let found = self.found()?;
         let pair = found.pair(&self.plan.files);
-        let Some(due) = self.due_now(&desk, pair.as_ref()).await? else {
+        let Some(due) = self.due_now(&desk, &found, pair.as_ref()).await? else {
             desk.drop_candidate()?;
             return Ok(outcome);
         };
@@ -258,7 +258,7 @@ impl Keeper {
 
     /// The same for what is installed, and whether its server says that it was revoked. A server that says nothing now is asked
     /// again with the next look: what is installed is no worse for it.
-    async fn due_now(&self, desk: &Desk<'_>, pair: Option<&Leaf>) -> Result<Option<Due>, AgentError> {
+    async fn due_now(&self, desk: &Desk<'_>, found: &FileSet, pair: Option<&Leaf>) -> Result<Option<Due>, AgentError> {
         // A note that cannot be read is worth less than a pass: the certificate speaks for itself.
         let kept = desk.kept().ok().flatten();
         let kept = kept.filter(|kept| pair.is_some_and(|leaf| leaf.fingerprint_hex() == kept.fingerprint));
@@ -266,11 +266,12 @@ impl Keeper {
             return Ok(Some(Due::Because(why)));
         }
         let Some(leaf) = pair else { return Ok(None) };
-        let mut stop = self.stop.clone();
+        // Of what was read once, and looked at: the files may be others by now.
+        let (mut stop, chain) = (self.stop.clone(), found.chain(&self.plan.files));
         let asked = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => return Err(AgentError::Stopped),
-            asked = revoked(&self.reach, &self.plan, leaf) => asked,
+            asked = revoked(&self.reach, &self.plan, leaf, &chain) => asked,
         };
         match asked {
             Ok(is_revoked) => Ok(is_revoked.then_some(Due::Revoked)),

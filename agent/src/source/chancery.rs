@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
-use super::http::{Answer, Identity, client, read_answer, read_secret, retry_after, unreachable};
+use super::http::{Answer, Identity, client, read_answer, read_pem, read_secret, retry_after, unreachable};
 use crate::credential::{Leaf, Request, key_matches};
 use crate::error::{AgentError, bounded};
 use crate::plan::{Chancery, ClientFiles};
@@ -154,7 +154,7 @@ fn identity(files: &ClientFiles, now: Timestamp) -> Result<Result<Identity, Stri
     if !files.cert.exists() || !files.key.exists() {
         return Ok(Err(format!("{cert} or its key is not there yet")));
     }
-    let pem = std::fs::read(&files.cert).map_err(|e| AgentError::disk(&files.cert, "the file cannot be read", e))?;
+    let pem = read_pem(&files.cert).map_err(|e| AgentError::disk(&files.cert, "the file cannot be read", e))?;
     let key = read_secret(&files.key)?;
     let leaf = match Leaf::first_of(&pem) {
         Ok(leaf) if leaf.expired(now) => {

@@ -16,11 +16,10 @@ use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::http::unreachable;
 use crate::error::AgentError;
-use crate::plan::Certificate;
 
-/// Whether the certificate in the plan's files is on its issuer's CRL; `false` where it points to none, or its issuer is not there.
-pub(crate) async fn revoked(plan: &Certificate) -> Result<bool, AgentError> {
-    let chain = chain(plan);
+/// Whether the first certificate of a chain (PEM) is on its issuer's CRL; `false` where it points to none, or its issuer is not there.
+pub(crate) async fn revoked(chain: &[u8]) -> Result<bool, AgentError> {
+    let chain: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(chain).filter_map(Result::ok).collect();
     let (Some(leaf), Some(issuer)) = (chain.first(), chain.get(1)) else { return Ok(false) };
     let unfit = |e: x509_parser::nom::Err<x509_parser::error::X509Error>| AgentError::Unfit(e.to_string());
     let (_, leaf) = X509Certificate::from_der(leaf).map_err(unfit)?;
@@ -35,18 +34,6 @@ pub(crate) async fn revoked(plan: &Certificate) -> Result<bool, AgentError> {
         return Err(refused("the CRL is not the issuer's".to_owned()));
     }
     Ok(crl.iter_revoked_certificates().any(|entry| entry.raw_serial() == leaf.raw_serial()))
-}
-
-/// The leaf and what stands above it, from whichever files there are.
-fn chain(plan: &Certificate) -> Vec<CertificateDer<'static>> {
-    let files = &plan.files;
-    let paths = match &files.fullchain {
-        Some(whole) => vec![whole],
-        None => [&files.cert, &files.chain].into_iter().flatten().collect(),
-    };
-    let read = |path: &std::path::PathBuf| std::fs::read(path).unwrap_or_default();
-    let pems = paths.into_iter().map(read);
-    pems.flat_map(|pem| CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect::<Vec<_>>()).collect()
 }
 
 /// The first HTTP address among its distribution points.

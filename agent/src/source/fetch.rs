@@ -20,10 +20,10 @@ pub(crate) async fn fetch(
     }
 }
 
-/// Whether the certificate was revoked, as far as its source can be asked.
-pub(crate) async fn revoked(reach: &Reach, plan: &Certificate, leaf: &Leaf) -> Result<bool, AgentError> {
+/// Whether the certificate was revoked, as far as its source can be asked; `chain` is its own and its issuer's, PEM.
+pub(crate) async fn revoked(reach: &Reach, plan: &Certificate, leaf: &Leaf, chain: &[u8]) -> Result<bool, AgentError> {
     match &plan.source {
         Source::Chancery(source) => chancery::revoked(&reach.world, source, leaf).await,
-        Source::Acme(_) => crl::revoked(plan).await,
+        Source::Acme(_) => crl::revoked(chain).await,
     }
 }

@@ -4,8 +4,7 @@
 //! Threat: whoever answers in the server's place. He must hold a key that a CA of `ca_file` vouches for.
 
 use std::error::Error;
-use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::disk::open_file;
 use crate::error::{AgentError, bounded};
 
 /// A client certificate and its key, as shown to a server.
@@ -75,7 +75,7 @@ pub(crate) fn client(world: &World, ca_file: &Path, identity: Option<Identity>) 
 
 /// The certificates of a CA bundle.
 pub(crate) fn read_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, AgentError> {
-    let pem = std::fs::read(path).map_err(|e| AgentError::disk(path, "the CA file cannot be read", e))?;
+    let pem = read_pem(path).map_err(|e| AgentError::disk(path, "the CA file cannot be read", e))?;
     let roots: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
     match roots.is_empty() {
         true => Err(AgentError::Content { path: path.to_owned(), why: "no certificate in it".to_owned() }),
@@ -83,10 +83,17 @@ pub(crate) fn read_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, Ag
     }
 }
 
+/// A file of certificates.
+pub(crate) fn read_pem(path: &Path) -> io::Result<Vec<u8>> {
+    let mut pem = Vec::new();
+    open_file(path)?.take(PEM_BYTES_MAX).read_to_end(&mut pem)?;
+    Ok(pem)
+}
+
 /// Reads a file that holds a secret; refuses one that others may read.
 pub(crate) fn read_secret(path: &Path) -> Result<Secret<String>, AgentError> {
     let failed = |e| AgentError::disk(path, "the file cannot be read", e);
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = open_file(path).map_err(failed)?;
     // Asked of the open file, so that what was checked is what is read.
     let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
     if mode & 0o077 != 0 {
@@ -148,6 +155,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// A chain of ten certificates in PEM is below 50 KiB.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// A bundle of many roots is a few hundred KiB.
+const PEM_BYTES_MAX: u64 = 4 << 20;
 /// Tokens and keys are below 10 KiB.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
@@ -171,6 +180,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Whoever can put a FIFO there would have the agent wait for good, with all its certificates.
+    #[test]
+    fn nobody_is_waited_for_at_the_other_end_of_a_fifo() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fifo");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+        assert!(read_secret(&path).is_err() && read_roots(&path).is_err());
+        assert!(read_pem(Path::new("/dev/zero")).is_err());
     }
 
     #[test]

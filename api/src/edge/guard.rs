@@ -136,13 +136,17 @@ fn plain_fault(request: &Request) -> Option<&'static str> {
 fn has_one_host(request: &Request) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match (hosts.next(), hosts.next(), request.version()) {
-        (Some(host), None, Version::HTTP_2) => {
-            request.uri().authority().is_none_or(|authority| authority.as_str().as_bytes() == host.as_bytes())
-        }
-        (Some(host), None, _) => is_host(host),
+        (Some(host), None, Version::HTTP_2) => is_the_target(host, request.uri()),
+        (Some(host), None, _) => is_host(host) && is_the_target(host, request.uri()),
         (None, _, version) => version != Version::HTTP_11,
         (Some(_), Some(_), _) => false,
     }
+}
+
+/// Where the target names a host as well, it is the same: "a user agent MUST send a Host field value that is identical to the
+/// authority component" (RFC 9112 section 3.2), and who stands before us may go by either.
+fn is_the_target(host: &HeaderValue, target: &http::Uri) -> bool {
+    target.authority().is_none_or(|authority| authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()))
 }
 
 /// A host that is not empty, and a port that is a number, if any.
@@ -304,6 +308,13 @@ mod tests {
         assert_eq!(sent(&[("host", "a"), ("host", "a")], Version::HTTP_11).await, 400);
         assert_eq!(sent(&[("host", "a"), ("host", "a")], Version::HTTP_2).await, 400);
         assert_eq!(sent(&[], Version::HTTP_2).await, 200);
+        for (target, host, status) in
+            [("http://a/answers", "a", 200), ("http://A:1/answers", "a:1", 200), ("http://evil/answers", "a", 400)]
+        {
+            let request = Request::builder().uri(target).header("host", host).body(Body::empty()).expect("a request");
+            let answer = router.clone().oneshot(request).await.expect("infallible");
+            assert_eq!(answer.status().as_u16(), status, "{target} {host}");
+        }
         let one = ("authorization", "Bearer a");
         assert_eq!(sent(&[("host", "a"), one], Version::HTTP_11).await, 200);
         assert_eq!(sent(&[("host", "a"), one, one], Version::HTTP_11).await, 400);

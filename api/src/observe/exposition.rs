@@ -16,8 +16,13 @@ pub(crate) enum Exposition {
 impl Exposition {
     /// What is asked for.
     pub(crate) fn asked(headers: &HeaderMap) -> Self {
-        let asked = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        match asked.flat_map(|value| value.split(',')).any(is_openmetrics) {
+        let accepts: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+        let weight = |name: &str| {
+            let ranges = accepts.iter().flat_map(|value| value.split(','));
+            ranges.filter_map(|range| weight_of(range, name)).fold(0.0, f32::max)
+        };
+        let open = weight("application/openmetrics-text");
+        match open > 0.0 && open >= weight("text/plain") {
             true => Self::OpenMetrics,
             false => Self::Classic,
         }
@@ -40,10 +45,12 @@ impl Exposition {
     }
 }
 
-fn is_openmetrics(range: &str) -> bool {
+/// How much a range of this name is wanted (RFC 9110 section 12.4.2); one without a weight, wholly.
+fn weight_of(range: &str, name: &str) -> Option<f32> {
     let mut parts = range.split(';').map(str::trim);
-    let is_named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/openmetrics-text"));
-    is_named && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0"))
+    parts.next().filter(|named| named.eq_ignore_ascii_case(name))?;
+    let weight = parts.filter_map(|parameter| parameter.split_once('=')).find(|(key, _)| key.eq_ignore_ascii_case("q"));
+    Some(weight.map_or(1.0, |(_, weight)| weight.parse().unwrap_or(0.0)))
 }
 
 /// The older text has no end mark and no units, and calls a counter by the name of its samples.
@@ -94,6 +101,11 @@ mod tests {
         assert_eq!(asked("application/openmetrics-text;q=0, text/plain"), Exposition::Classic);
         let prometheus = "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
         assert_eq!(asked(prometheus), Exposition::OpenMetrics);
+        assert_eq!(asked("text/plain;version=0.0.4, application/openmetrics-text;q=0.1"), Exposition::Classic);
+        assert_eq!(asked("application/openmetrics-text; version=1.0.0; Q=0.000"), Exposition::Classic);
+        let protobuf_first = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;q=0.6,\
+            application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+        assert_eq!(asked(protobuf_first), Exposition::OpenMetrics);
     }
 
     #[test]

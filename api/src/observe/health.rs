@@ -9,7 +9,7 @@ use ca::{Authority, TokenHealth as Health};
 use lifecycle::{Bucket, Expiring, RenewalWatch};
 use policy::{Grant, Timestamp, World};
 use serde::Serialize;
-use store::{Alarm, Integrity, Ledger, RecordFilter, StoreError};
+use store::{Alarm, Integrity, Ledger, StoreError};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use utoipa::ToSchema;
@@ -293,12 +293,14 @@ impl Lookout {
         Ok(alarms)
     }
 
-    /// Administrators' tokens that were made on the host, for a week: whoever did not do it should know.
+    /// Administrators' tokens that were made on the host, for a week, the newest first: whoever did not do it should know.
     async fn rescues(&self) -> Result<Vec<String>, StoreError> {
-        let filter = RecordFilter { limit: ALARMS_MAX, ..RecordFilter::default() };
         let now = self.world.now();
-        let words = self.ledger.record_list(store::RESCUE, filter).await?;
-        let told = words.iter().filter(|word| word.expires.is_some_and(|end| end > now)).map(|word| {
+        let mut words = self.ledger.record_all(store::RESCUE).await?;
+        words.retain(|word| word.expires.is_some_and(|end| end > now));
+        words.sort_by_key(|word| std::cmp::Reverse(word.at));
+        let more = words.len().saturating_sub(ALARMS_MAX);
+        let told = words.iter().take(ALARMS_MAX).map(|word| {
             let reason = word.body.get("reason").and_then(serde_json::Value::as_str).unwrap_or_default();
             format!(
                 "The administrator's token {} was made on the host at {} (`chancery token rescue`): {reason:?}. Where nobody of \
@@ -306,7 +308,10 @@ impl Lookout {
                 word.id, word.at
             )
         });
-        Ok(told.collect())
+        let rest = (more > 0).then(|| {
+            format!("{more} more administrators' tokens were made on the host this week; `chancery audit list` tells of each.")
+        });
+        Ok(told.chain(rest).collect())
     }
 
     /// What a scrape reads although the register is away.

@@ -103,7 +103,7 @@ pub(crate) struct Sought {
     pub(crate) from: Option<Timestamp>,
     /// Ending before.
     pub(crate) to: Option<Timestamp>,
-    /// The first to expire first, whatever else is asked.
+    /// The first to expire first, unless it is looked for by a name, a text or a serial.
     pub(crate) by_expiry: bool,
     pub(crate) cursor: Option<String>,
     pub(crate) limit: usize,
@@ -113,7 +113,8 @@ impl Sought {
     /// Which comes first.
     pub(crate) fn order(&self) -> Order {
         match self.standing {
-            _ if self.text.is_some() || self.serial.is_some() => Order::Newest,
+            Some(Standing::Intended) if self.act.is_none() => Order::Newest,
+            _ if self.text.is_some() || self.serial.is_some() || self.name.is_some() => Order::Newest,
             Some(Standing::Expired) if self.act.is_none() => Order::Latest,
             _ if self.act.is_some() || self.by_expiry || self.from.is_some() || self.to.is_some() => Order::Expiry,
             _ => Order::Newest,
@@ -257,5 +258,9 @@ mod tests {
         assert_eq!(bounds(sought(Some(Standing::Expired))), (Some(early), Some(NOW), Order::Latest));
         let act = Sought { act: Some(true), ..Sought::default() }.filter(NOW);
         assert_eq!((act.look_before, act.replaced, act.order), (Some(NOW), Some(false), Order::Expiry));
+        for standing in [None, Some(Standing::Expired)] {
+            let of_a_name = Sought { name: Some("dns:a".into()), standing, from: Some(early), ..Sought::default() };
+            assert_eq!(of_a_name.filter(NOW).order, Order::Newest);
+        }
     }
 }

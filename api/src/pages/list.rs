@@ -18,7 +18,7 @@ use crate::observe::inventory::{self, Entry, Sought};
 use crate::problem::Problem;
 use crate::rest::csv;
 
-/// Rows of a file for a spreadsheet.
+/// Rows of a file for a spreadsheet that are read at once.
 const CSV_ROWS: usize = 1_000;
 
 #[derive(Template)]
@@ -57,18 +57,20 @@ pub(super) async fn show(Shared(app): Shared<App>, Visitor(actor): Visitor, uri:
     }
 }
 
-/// `/certificates.csv`: the same list.
+/// `/certificates.csv`: the same list, all of it: each page is read when the one before is on its way.
 pub(super) async fn show_csv(Shared(app): Shared<App>, Visitor(actor): Visitor, uri: Uri) -> Response {
     let asked = Asked::of(&uri).seen_by(&actor);
-    match found(&app, &actor, &asked, CSV_ROWS).await {
-        Ok((_, now, page)) => {
-            let mut response = csv::answer(page, now);
-            let name = HeaderValue::from_static("attachment; filename=\"certificates.csv\"");
-            response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
-            response
-        }
-        Err(problem) => problem.into_response(),
-    }
+    let (now, first) = match found(&app, &actor, &asked, CSV_ROWS).await {
+        Ok((_, now, first)) => (now, first),
+        Err(problem) => return problem.into_response(),
+    };
+    let mut response = csv::whole(first, now, move |cursor| {
+        let (app, actor, asked) = (app.clone(), actor.clone(), Asked { cursor, ..asked.clone() });
+        async move { found(&app, &actor, &asked, CSV_ROWS).await.map(|(_, _, page)| page) }
+    });
+    let name = HeaderValue::from_static("attachment; filename=\"certificates.csv\"");
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+    response
 }
 
 async fn page(app: &App, actor: &Actor, asked: Asked) -> Result<List, Problem> {

@@ -288,7 +288,7 @@ pub(crate) struct ListParams {
     #[param(value_type = Option<String>)]
     owner: Option<Owner>,
     /// With exactly this name: `dns:www.example.internal`, an SSH principal, or, of code signatures, `sha256:` and the digest of
-    /// the file in hex, or `file:` and its name.
+    /// the file in hex, or `file:` and its name. The newest first, whatever else is asked.
     name: Option<String>,
     /// `intended`, `issued` (and it holds now, or will), `expired` (the last to expire first), `failed`, `revoked`.
     state: Option<String>,

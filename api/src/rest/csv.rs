@@ -1,12 +1,17 @@
-//! A page of certificates as comma-separated values (RFC 4180), for spreadsheets.
+//! Certificates as comma-separated values (RFC 4180), for spreadsheets: a page, or a list whole.
 
+use std::future::Future;
+
+use axum::body::{Body, Bytes};
 use axum::response::Response;
+use futures_util::stream;
 use http::{HeaderName, HeaderValue, StatusCode};
 use policy::Timestamp;
 use store::Page;
 
 use crate::intake::typed;
 use crate::observe::inventory::{Entry, Standing};
+use crate::problem::Problem;
 
 const CSV: &str = "text/csv; charset=utf-8; header=present";
 const NEXT: HeaderName = HeaderName::from_static("next-cursor");
@@ -15,14 +20,33 @@ const HEAD: &str = "serial,kind,state,replaced,profile,issuer,owner,subject,name
 
 /// The page, with the cursor of the next in a header.
 pub(crate) fn answer(page: Page<Entry>, now: Timestamp) -> Response {
-    let mut text = HEAD.to_owned();
-    for entry in &page.items {
-        text.push_str(&line(entry, now));
-    }
-    let mut response = typed(StatusCode::OK, CSV, text);
+    let mut response = typed(StatusCode::OK, CSV, HEAD.to_owned() + &lines(&page, now));
     let next = page.next.and_then(|cursor| HeaderValue::try_from(cursor).ok());
     response.headers_mut().extend(next.map(|cursor| (NEXT, cursor)));
     response
+}
+
+/// The first page and all that follow it by their cursors, one in memory at a time. Where one cannot be had the answer breaks off,
+/// which every client takes for a failure.
+pub(crate) fn whole<F>(first: Page<Entry>, now: Timestamp, next: impl Fn(String) -> F + Send + 'static) -> Response
+where
+    F: Future<Output = Result<Page<Entry>, Problem>> + Send + 'static,
+{
+    let begin = HEAD.to_owned() + &lines(&first, now);
+    let pages = stream::try_unfold((begin, first.next, next), move |(mut text, mut cursor, next)| async move {
+        // A page may have looked through much and found nothing.
+        while let Some(at) = cursor.take_if(|_| text.is_empty()) {
+            let page = next(at).await.map_err(|problem| std::io::Error::other(problem.detail().to_owned()))?;
+            (text, cursor) = (lines(&page, now), page.next);
+        }
+        let sent = (!text.is_empty()).then(|| (Bytes::from(text), (String::new(), cursor, next)));
+        Ok::<_, std::io::Error>(sent)
+    });
+    typed(StatusCode::OK, CSV, Body::from_stream(pages))
+}
+
+fn lines(page: &Page<Entry>, now: Timestamp) -> String {
+    page.items.iter().map(|entry| line(entry, now)).collect()
 }
 
 fn line(Entry { credential, kin }: &Entry, now: Timestamp) -> String {

@@ -15,7 +15,7 @@ use http::StatusCode;
 use policy::{Action, Actor, Owner, Resource, ResourceKind, Role, Secret, Timestamp};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
-use store::{ActorStamp, Record, RecordFilter};
+use store::{ActorStamp, Record, RecordFilter, StoreError};
 use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
@@ -147,6 +147,17 @@ pub async fn rescue(authority: &Authority, reason: &str) -> Result<ShownToken, P
     Ok(shown)
 }
 
+/// A rescue's token that nobody received is nobody's: it is revoked.
+pub async fn take_back(authority: &Authority, shown: &ShownToken) -> Result<(), Problem> {
+    let (actor, id) = (Actor::system("rescue"), &shown.info.id);
+    let _grant = authority.authorize(&actor, Action::ManageTokens, Resource::plain(ResourceKind::Token)).await?;
+    let stored = authority.ledger().record_get(KIND, id).await?.ok_or_else(|| not_found(id))?;
+    let token = Token::from_record(&stored).map_err(StoreError::Corrupt)?;
+    let body = TokenBody { revoked_at: Some(authority.world().now()), ..token.body };
+    authority.ledger().withdraw(vec![record(id, &body, &actor, stored.version)?]).await?;
+    Ok(())
+}
+
 fn make(authority: &Authority, actor: &Actor, new: NewToken) -> Result<(ShownToken, Record), Problem> {
     let (id, secret) = draw(authority);
     let life_secs = i64::try_from(new.expires_secs).unwrap_or(i64::MAX);
@@ -169,19 +180,74 @@ fn make(authority: &Authority, actor: &Actor, new: NewToken) -> Result<(ShownTok
 /// Revokes a token, once. The last one that may make others, only where it is said that nobody shall.
 async fn revoke(app: &App, actor: &Actor, id: &str, lock_out: bool) -> Result<(), Problem> {
     let _grant = app.authorize(actor, Action::ManageTokens, Resource::plain(ResourceKind::Token)).await?;
-    let stored = app.ledger().record_get(KIND, id).await?.ok_or_else(|| not_found(id))?;
-    let token = Token::from_record(&stored).map_err(store::StoreError::Corrupt)?;
+    for _ in 0..REVOKE_TRIES {
+        match revoke_once(app, actor, id, lock_out).await {
+            // Another administrator's token went away in the same moment: who is left is looked at again.
+            Err(Revoking::Store(StoreError::Conflict(_))) => {}
+            done => return done.map_err(Problem::from),
+        }
+    }
+    Err(Problem::new(Kind::Conflict, "Tokens are being revoked at this moment: look, and say it again."))
+}
+
+/// Why a token was not revoked.
+enum Revoking {
+    Store(StoreError),
+    Refused(Problem),
+}
+
+impl From<StoreError> for Revoking {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Revoking> for Problem {
+    fn from(why: Revoking) -> Self {
+        match why {
+            Revoking::Store(error) => error.into(),
+            Revoking::Refused(problem) => problem,
+        }
+    }
+}
+
+async fn revoke_once(app: &App, actor: &Actor, id: &str, lock_out: bool) -> Result<(), Revoking> {
+    let ledger = app.ledger();
+    // Before anything is looked at: whoever revokes an administrator's token meanwhile makes it another.
+    let seen = ledger.record_version(LEFT, LEFT_ID);
+    let stored = ledger.record_get(KIND, id).await?.ok_or_else(|| Revoking::Refused(not_found(id)))?;
+    let token = Token::from_record(&stored).map_err(StoreError::Corrupt)?;
+    let refuse = |says| Err(Revoking::Refused(Problem::new(Kind::Conflict, says)));
     if token.revoked_at.is_some() {
-        return Err(Problem::new(Kind::Conflict, "The token has been revoked before."));
+        return refuse("The token has been revoked before.");
     }
     let now = app.world().now();
-    if !lock_out && administers(&token, now) && !other_administers(app, id, now).await? {
-        return Err(Problem::new(Kind::Conflict, LAST).about("lock_out"));
+    let mut records = Vec::new();
+    if !lock_out && administers(&token, now) {
+        let Some(other) = other_administers(app, id, now).await? else {
+            return Err(Revoking::Refused(Problem::new(Kind::Conflict, LAST).about("lock_out")));
+        };
+        records.push(Record {
+            kind: LEFT,
+            id: LEFT_ID.to_owned(),
+            owner: None,
+            lookup: None,
+            expires: None,
+            body: serde_json::json!({ "revoked": id, "left": other }),
+            actor: ActorStamp::from(actor),
+            expect: Some(seen),
+        });
     }
-    let body = TokenBody { revoked_at: Some(app.world().now()), ..token.body };
-    app.ledger().withdraw(vec![record(id, &body, actor, stored.version)?]).await?;
+    let body = TokenBody { revoked_at: Some(now), ..token.body };
+    records.push(record(id, &body, actor, stored.version).map_err(Revoking::Refused)?);
+    ledger.withdraw(records).await?;
     Ok(())
 }
+
+/// The record of who is left: of two administrators whose tokens are revoked at once, on one node or on two, one is told.
+const LEFT: &str = "administrators";
+const LEFT_ID: &str = "left";
+const REVOKE_TRIES: usize = 4;
 
 /// What is said to whoever would lock himself out.
 const LAST: &str = "It is the last token that may make others: with it nobody administers this authority any more. Make another \
@@ -194,23 +260,11 @@ fn administers(token: &Token, now: Timestamp) -> bool {
     roles.contains(&Role::Admin) && may && revoked_at.is_none() && *expires > now
 }
 
-/// Whether another token may.
-async fn other_administers(app: &App, id: &str, now: Timestamp) -> Result<bool, Problem> {
-    const PAGE: usize = 1_000;
-    let mut after = None;
-    loop {
-        let filter = RecordFilter { limit: PAGE, after: after.take(), ..RecordFilter::default() };
-        let page = app.ledger().record_list(KIND, filter).await?;
-        let tokens: Result<Vec<Token>, _> = page.iter().map(Token::from_record).collect();
-        let tokens = tokens.map_err(store::StoreError::Corrupt)?;
-        if tokens.iter().any(|token| token.id != id && administers(token, now)) {
-            return Ok(true);
-        }
-        after = page.get(PAGE - 1).map(|last| last.id.clone());
-        if after.is_none() {
-            return Ok(false);
-        }
-    }
+/// Another token that may.
+async fn other_administers(app: &App, id: &str, now: Timestamp) -> Result<Option<String>, StoreError> {
+    let stored = app.ledger().record_all(KIND).await?;
+    let tokens = stored.iter().map(Token::from_record).collect::<Result<Vec<_>, _>>().map_err(StoreError::Corrupt)?;
+    Ok(tokens.into_iter().find(|token| token.id != id && administers(token, now)).map(|token| token.id))
 }
 
 fn not_found(id: &str) -> Problem {
@@ -350,7 +404,7 @@ pub(crate) async fn list(
     let now = app.world().now();
     let info = |stored| Token::from_record(stored).map(|token| TokenInfo::of(token, now));
     let items: Result<_, _> = items.iter().map(info).collect();
-    let items = items.map_err(store::StoreError::Corrupt)?;
+    let items = items.map_err(StoreError::Corrupt)?;
     Ok(json(StatusCode::OK, &TokenList { items, next, held: app.lookout().held() }))
 }
 

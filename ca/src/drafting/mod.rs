@@ -19,4 +19,4 @@ pub(crate) use draft::{Draft, Facts, ProfileStamp};
 pub(crate) use findings::Findings;
 pub(crate) use lint::Linted;
 pub(crate) use serials::Serials;
-pub(crate) use validity::{BACKDATE_SECS_MAX, until, validity};
+pub(crate) use validity::{BACKDATE_SECS_MAX, SKEW_SECS, until, validity};

@@ -16,7 +16,8 @@ pub(crate) fn validity(now: Timestamp, secs: i64, issuer: Option<Validity>) -> R
 }
 
 /// From when to when something holds whose last second is asked for: it ends then and at no other time. It begins as early as it
-/// would otherwise, unless it would then be longer than `secs_max`.
+/// would otherwise, unless it would then be longer than `secs_max`. Who asks for the longest counts from a clock of his own: an end
+/// up to [`SKEW_SECS`] beyond it is granted, and what ends then begins now.
 pub(crate) fn until(now: Timestamp, end: Timestamp, secs_max: i64, issuer: Validity) -> Result<Validity, DraftError> {
     let refused = |why: String| DraftError::new("validity", why);
     if end < now {
@@ -26,16 +27,18 @@ pub(crate) fn until(now: Timestamp, end: Timestamp, secs_max: i64, issuer: Valid
         return Err(refused(format!("it would end at {end}, after its issuer, which ends at {}", issuer.not_after())));
     }
     let secs = end.since(now).saturating_add(1);
-    let earliest = end.plus_secs(1 - secs_max).max(issuer.not_before());
-    let not_before = now.plus_secs(-BACKDATE_SECS_MAX.min(secs / 20)).max(earliest);
-    if not_before > now {
+    if secs > secs_max.saturating_add(SKEW_SECS) || issuer.not_before() > now {
         return Err(refused(format!("it would end at {end}; {secs_max} s is the longest lifetime")));
     }
+    let earliest = end.plus_secs(1 - secs_max).max(issuer.not_before());
+    let not_before = now.plus_secs(-BACKDATE_SECS_MAX.min(secs / 20)).max(earliest).min(now);
     Validity::new(not_before, end).map_err(|why| refused(why.to_string()))
 }
 
 /// A minute: the skew between hosts that keep time at all.
-pub(crate) const BACKDATE_SECS_MAX: i64 = 60;
+pub(crate) const SKEW_SECS: i64 = 60;
+/// How far in the past something may begin, for those whose clock is behind.
+pub(crate) const BACKDATE_SECS_MAX: i64 = SKEW_SECS;
 
 #[cfg(test)]
 mod tests {
@@ -54,9 +57,11 @@ mod tests {
     #[test]
     fn an_end_that_is_asked_for_is_the_end_or_is_refused() {
         let issuer = Validity::new(NOW.plus_secs(-10_000), NOW.plus_secs(10_000)).unwrap();
-        for (secs, early) in [(0, 0), (119, 6), (3_599, 60), (3_600, 59), (3_659, 0), (3_660, 0)] {
+        for (secs, early) in
+            [(0, 0), (119, 6), (3_599, 60), (3_600, 59), (3_659, 0), (3_660, 0), (3_719, 0), (3_720, 0)]
+        {
             let Ok(validity) = until(NOW, NOW.plus_secs(secs), 3_660, issuer) else {
-                assert_eq!(secs, 3_660, "longer than the longest by one second");
+                assert_eq!(secs, 3_720, "longer than the longest by the skew of clocks and one second");
                 continue;
             };
             assert_eq!(

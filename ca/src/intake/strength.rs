@@ -36,6 +36,9 @@ pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<KeyKind, WeakKey> {
     if has_close_primes(&n) {
         return Err(refused("an RSA modulus whose primes are next to each other (CVE-2022-26320): a broken key"));
     }
+    if is_power(&n) {
+        return Err(refused("an RSA modulus that is a power of a smaller number: a broken key"));
+    }
     // RFC 8017 section 3.1: "the RSA modulus n is a product of u distinct odd primes r_i, i = 1, 2, ..., u, where u >= 2".
     match passes_for_a_prime(&n) {
         true => Err(refused("an RSA modulus that is a prime: a key without a secret")),
@@ -119,6 +122,13 @@ fn is_square(number: &BigUint) -> bool {
     &(&root * &root) == number
 }
 
+/// Whether it is a cube or a fifth ... power; a square has primes next to each other. A modulus without small factors has no root of
+/// more than so many of its bits.
+fn is_power(n: &BigUint) -> bool {
+    let most = u32::try_from(n.bits() / LEAST_FACTOR_BITS).unwrap_or(u32::MAX);
+    POWERS.iter().take_while(|power| **power <= most).any(|power| n.nth_root(*power).pow(*power) == *n)
+}
+
 /// Fermat's little theorem to base 2. Every odd prime passes; a product of two random primes does with no chance worth naming.
 fn passes_for_a_prime(n: &BigUint) -> bool {
     let one = BigUint::from(1u8);
@@ -160,13 +170,22 @@ fn refused(why: impl Into<String>) -> WeakKey {
     WeakKey(why.into())
 }
 
+/// Odd primes: every other power is one of these, or a square.
+const POWERS: [u32; 10] = [3, 5, 7, 11, 13, 17, 19, 23, 29, 31];
+/// Smaller factors are found by whoever tries, and nobody makes a key of 32 of them by mistake.
+const LEAST_FACTOR_BITS: u64 = 128;
+
 /// What badkeys.info and the CA/Browser Forum's baseline requirements (section 6.1.1.3) try.
 const FERMAT_ROUNDS: usize = 100;
 
-/// The primes that trial division tries; 2 makes "the modulus is odd" one of them.
-const SMALL_PRIMES: [u32; 46] = [
+/// The primes that trial division tries, as NIST SP 800-89 section 5.3.3 has it; 2 makes "the modulus is odd" one of them.
+const SMALL_PRIMES: [u32; 133] = [
     2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109,
-    113, 127, 131, 137, 139, 149, 151, 157, 163, 167, 173, 179, 181, 191, 193, 197, 199,
+    113, 127, 131, 137, 139, 149, 151, 157, 163, 167, 173, 179, 181, 191, 193, 197, 199, 211, 223, 227, 229, 233, 239,
+    241, 251, 257, 263, 269, 271, 277, 281, 283, 293, 307, 311, 313, 317, 331, 337, 347, 349, 353, 359, 367, 373, 379,
+    383, 389, 397, 401, 409, 419, 421, 431, 433, 439, 443, 449, 457, 461, 463, 467, 479, 487, 491, 499, 503, 509, 521,
+    523, 541, 547, 557, 563, 569, 571, 577, 587, 593, 599, 601, 607, 613, 617, 619, 631, 641, 643, 647, 653, 659, 661,
+    673, 677, 683, 691, 701, 709, 719, 727, 733, 739, 743, 751,
 ];
 
 /// The odd primes of M for 512-bit moduli and up (Nemec et al., 2017); 11 and 13 on tell the most.
@@ -220,6 +239,20 @@ mod tests {
         let mut even = modulus(2048);
         even[255] &= 0xfe;
         assert!(rsa(&even, &[1, 0, 1]).unwrap_err().0.contains("divisible by"));
+    }
+
+    #[test]
+    fn a_modulus_with_a_factor_below_752_is_refused_and_so_is_a_power() {
+        let large = (BigUint::from(1u8) << 2203u32) - 1u8;
+        for p in [211u32, 743, 751] {
+            let why = rsa(&(&large * p).to_bytes_be(), &[1, 0, 1]).unwrap_err().0;
+            assert!(why.contains(&format!("divisible by {p}")), "{why}");
+        }
+        let (prime, fifth) = ((BigUint::from(1u8) << 1279u32) - 1u8, (BigUint::from(1u8) << 521u32) - 1u8);
+        for power in [prime.pow(3), fifth.pow(5), fifth.pow(7)] {
+            assert!(is_power(&power) && !has_close_primes(&power));
+        }
+        assert!(!is_power(&(prime * large)));
     }
 
     #[test]

@@ -79,6 +79,10 @@ fn secret(text: &str, source: impl Fn() -> String) -> Result<SecretString, HsmEr
     let pin = pin.strip_suffix('\r').unwrap_or(pin);
     match pin {
         "" => Err(fail(format!("{} is empty", source()))),
+        // Each wrong try counts against the token's lock, and this one is known to be wrong.
+        _ if pin.starts_with('\u{feff}') => {
+            Err(fail(format!("{} begins with a byte order mark: save it without", source())))
+        }
         _ if pin.len() > PIN_BYTES_MAX => Err(fail(format!("{} is longer than {PIN_BYTES_MAX} bytes", source()))),
         _ if pin.contains(['\n', '\r', '\0']) => Err(fail(format!("{} has more than one line", source()))),
         _ => Ok(SecretString::from(Box::<str>::from(pin))),
@@ -122,7 +126,7 @@ mod tests {
     #[test]
     fn what_is_no_pin_is_refused() {
         let long = vec![b'7'; 400];
-        for content in [&b""[..], b"\n", b"12\n34\n", b"12\0", b"\xff\xfe", &long] {
+        for content in [&b""[..], b"\n", b"12\n34\n", b"12\0", b"\xff\xfe", b"\xef\xbb\xbf1234\n", &long] {
             let (_keep, source) = file(content, 0o600);
             assert!(source.read().is_err(), "{content:?}");
         }

@@ -29,7 +29,7 @@ pub(crate) fn find(context: &Pkcs11, wanted: &Wanted) -> Result<Place, String> {
         0 if seen.is_empty() => Err(format!("no token with {wanted}; the module shows none at all")),
         0 => Err(format!("no token with {wanted}; the module shows {}", seen.join(", "))),
         n => {
-            let serials: Vec<&str> = fitting.iter().map(Place::serial).collect();
+            let serials: Vec<String> = fitting.iter().map(|place| told(place.serial())).collect();
             Err(format!("{n} tokens with {wanted}; choose one by its serial number: {}", serials.join(", ")))
         }
     }
@@ -51,7 +51,19 @@ fn fits(info: &TokenInfo, wanted: &Wanted) -> bool {
 }
 
 fn describe(info: &TokenInfo) -> String {
-    format!("`{}` (serial {})", info.label().trim_end(), info.serial_number().trim_end())
+    format!("`{}` (serial {})", told(info.label()), told(info.serial_number()))
+}
+
+/// What stands on a token, for a sentence: whoever wrote it, or a module that lies, makes no line of its own.
+pub(crate) fn told(text: &str) -> String {
+    let mut told = String::new();
+    for c in text.trim_end().chars() {
+        match c.is_control() {
+            true => told.extend(c.escape_unicode()),
+            false => told.push(c),
+        }
+    }
+    told
 }
 
 #[cfg(test)]
@@ -64,6 +76,12 @@ mod tests {
 
     fn wanted(label: Option<&str>, serial: Option<&str>) -> Wanted {
         Wanted { label: label.map(str::to_owned), serial: serial.map(str::to_owned), manufacturer: None, model: None }
+    }
+
+    #[test]
+    fn what_stands_on_a_token_makes_no_line_of_its_own() {
+        assert_eq!(told("prod  "), "prod");
+        assert_eq!(told("prod\n  try: rm -r\u{1b}[2J \u{85}é"), "prod\\u{a}  try: rm -r\\u{1b}[2J \\u{85}é");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use cryptoki::slot::TokenInfo;
 
 use crate::custody::Key;
 use crate::keys::objects;
+use crate::module::slots::told;
 use crate::module::{Fault, Inside, Turn};
 use crate::session::Desk;
 
@@ -68,17 +69,16 @@ pub(crate) fn describe(
         }
     }
     keys.sort_by(|a, b| a.label().cmp(b.label()));
-    let trimmed = |text: &str| text.trim_end().to_owned();
     Ok(TokenDescription {
         module: module.to_owned(),
-        manufacturer: trimmed(library.manufacturer_id()),
-        library: trimmed(library.library_description()),
+        manufacturer: told(library.manufacturer_id()),
+        library: told(library.library_description()),
         library_version: library.library_version().to_string(),
         cryptoki_version: library.cryptoki_version().to_string(),
-        label: trimmed(info.label()),
-        serial: trimmed(info.serial_number()),
-        model: trimmed(info.model()),
-        token_manufacturer: trimmed(info.manufacturer_id()),
+        label: told(info.label()),
+        serial: told(info.serial_number()),
+        model: told(info.model()),
+        token_manufacturer: told(info.manufacturer_id()),
         firmware: info.firmware_version().to_string(),
         flags: flags(&info),
         mechanisms: desk.mechanisms.all.iter().map(ToString::to_string).collect(),

@@ -31,6 +31,11 @@ impl Principal {
         Ok(Principal(text.to_owned()))
     }
 
+    /// The same as a host: ssh lowers the name that it was given before it looks for it, so that one in capitals opens nothing.
+    pub fn of_host(self) -> Principal {
+        Principal(self.0.to_ascii_lowercase())
+    }
+
     /// The text, as it goes into a certificate.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -44,6 +44,7 @@ pub(super) async fn run(args: Login, global: &Global) -> Result<(), Failure> {
     let place = outputs.place(&with_suffix(&key, "-cert.pub"), PUBLIC, Standing::Predecessor(&before))?;
     let issued = request(&args.wish, None, &line, "/api/v1/ssh/user", global).await?;
     let agent = Agent::of_user();
+    let ours = fresh.is_some();
     // Before the files are replaced, since they say what the agent holds.
     agent.iter().for_each(|agent| agent.forget(&key));
     if let Some(fresh) = fresh {
@@ -52,15 +53,24 @@ pub(super) async fn run(args: Login, global: &Global) -> Result<(), Failure> {
     let mut facts = output::shown(&issued, &["serial", "principals", "not_after", "operation"]);
     facts.push(output::written_to(&place));
     place.fill(format!("{}\n", field(&issued, "certificate").trim_end()).as_bytes())?;
-    if let Some(agent) = &agent {
-        agent.add(&key, secs_left(&issued))?;
-    }
+    let held = agent.map(|agent| agent.add(&key, ours, secs_left(&issued)));
     output::report(&outputs, &facts, &issued, global.json);
+    match &held {
+        Some(Held::Not(why)) => output::notice(&format!("the ssh-agent did not take it: {why}"), global.json),
+        Some(Held::Longer) => output::notice(
+            "this ssh-agent knows no lifetimes: it keeps the certificate beyond its end, until the next login",
+            global.json,
+        ),
+        Some(Held::UntilItEnds) | None => {}
+    }
     if !global.json {
         let name = args.wish.principals.first().map_or("NAME", String::as_str);
-        output::line(match agent {
-            Some(_) => format!("the ssh-agent has it until it ends: ssh {name}@HOST"),
-            None => format!("no ssh-agent runs here, so name the key: ssh -i {} {name}@HOST", files::shown(&key)),
+        let named = format!("name the key: ssh -i {} {name}@HOST", files::shown(&key));
+        output::line(match held {
+            Some(Held::UntilItEnds) => format!("the ssh-agent has it until it ends: ssh {name}@HOST"),
+            Some(Held::Longer) => format!("the ssh-agent has it: ssh {name}@HOST"),
+            Some(Held::Not(_)) => named,
+            None => format!("no ssh-agent runs here, so {named}"),
         });
     }
     Ok(())
@@ -109,6 +119,15 @@ impl Drop for FreshKey {
     }
 }
 
+/// What the ssh-agent made of a key with its certificate.
+enum Held {
+    UntilItEnds,
+    /// Some know no lifetimes: Windows' own, several that stand in front of others.
+    Longer,
+    /// Some take keys and no certificates, and ssh-add calls that a success; others are locked, or gone with a session of yesterday.
+    Not(String),
+}
+
 /// The user's ssh-agent. It keeps each certificate beside those before, and sshd hangs up after six that it does not take: so the
 /// old one leaves when a new one comes, and each leaves when it ends.
 struct Agent;
@@ -124,11 +143,8 @@ impl Agent {
         if certificate.exists() {
             let _ = quiet("ssh-add", &["-q", "-d", &certificate.display().to_string()]);
         }
-        let Ok(listed) = Command::new("ssh-add").arg("-L").stdin(Stdio::null()).stderr(Stdio::null()).output() else {
-            return;
-        };
         let held = with_suffix(key, &format!(".held.{}", std::process::id()));
-        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let listed = self.listed();
         for line in listed.lines().filter(|line| line.split_whitespace().nth(2) == Some(COMMENT)) {
             if files::write(&held, format!("{line}\n").as_bytes(), PUBLIC).is_ok() {
                 let _ = quiet("ssh-add", &["-q", "-d", &held.display().to_string()]);
@@ -137,8 +153,36 @@ impl Agent {
         }
     }
 
-    fn add(&self, key: &Path, secs: u64) -> Result<(), Failure> {
-        tool("ssh-add", &["-q", "-t", &secs.to_string(), &key.display().to_string()])
+    /// The files are there whatever it says, and the login is good with them: an agent that does not want them is told of, not failed
+    /// on. What it has is what it lists.
+    fn add(&self, key: &Path, ours: bool, secs: u64) -> Held {
+        let file = key.display().to_string();
+        let timed = said("ssh-add", &["-q", "-t", &secs.to_string(), &file]);
+        if self.has(key) {
+            return Held::UntilItEnds;
+        }
+        said("ssh-add", &["-q", &file]);
+        if self.has(key) {
+            return Held::Longer;
+        }
+        if ours {
+            // A bare key opens nothing, and costs one of sshd's six tries.
+            let _ = quiet("ssh-add", &["-q", "-d", &file]);
+        }
+        Held::Not(timed)
+    }
+
+    /// Whether it lists the key's certificate.
+    fn has(&self, key: &Path) -> bool {
+        let blob = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
+        let certificate = files::text(&with_suffix(key, "-cert.pub"), PUBLIC_KEY_BYTES_MAX).ok();
+        let certificate = certificate.as_deref().and_then(blob);
+        certificate.is_some() && self.listed().lines().any(|line| blob(line) == certificate)
+    }
+
+    fn listed(&self) -> String {
+        let listed = Command::new("ssh-add").arg("-L").stdin(Stdio::null()).stderr(Stdio::null()).output();
+        listed.map_or_else(|_| String::new(), |listed| String::from_utf8_lossy(&listed.stdout).into_owned())
     }
 }
 
@@ -162,6 +206,18 @@ fn tool(program: &str, args: &[&str]) -> Result<(), Failure> {
         .status()
         .or_fail(format!("cannot run {program}; is openssh-client installed?"))?;
     if status.success() { Ok(()) } else { Err(Failure::new(Exit::Failed, format!("{program} ended with {status}"))) }
+}
+
+/// Runs what may fail, and gives its last word.
+fn said(program: &str, args: &[&str]) -> String {
+    match Command::new(program).args(args).stdin(Stdio::null()).output() {
+        Ok(output) => {
+            let words = String::from_utf8_lossy(&output.stderr).into_owned();
+            let last = words.lines().rev().map(str::trim).find(|line| !line.is_empty());
+            last.map_or_else(|| format!("{program} ended with {}", output.status), str::to_owned)
+        }
+        Err(error) => format!("{program} cannot be run: {error}"),
+    }
 }
 
 /// For what may fail, and says so in its own words to nobody.

@@ -2,9 +2,9 @@
 
 use std::ops::Deref;
 
-use crate::credential::Credential;
-use crate::entry::Renews;
-use crate::projection;
+use crate::forms::projection;
+use crate::nouns::credential::Credential;
+use crate::nouns::entry::Renews;
 
 /// Something of the register that was held against the log: the present version, as a node of ours wrote it.
 ///

@@ -2,12 +2,12 @@
 
 use super::attested::Attested;
 use super::look::{Taken, altered, settled};
-use crate::credential::Credential;
-use crate::error::StoreError;
-use crate::leaf::Event;
+use crate::forms::leaf::Event;
+use crate::forms::row::row_digest;
+use crate::forms::schema::{CONCLUSION, INTENT, Table};
+use crate::nouns::credential::Credential;
+use crate::nouns::error::StoreError;
 use crate::queries;
-use crate::row::row_digest;
-use crate::schema::{CONCLUSION, INTENT, Table};
 use crate::sql::{Cell, Row, Sql, Value};
 use crate::truth::{Node, proved_leaf};
 

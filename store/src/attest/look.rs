@@ -1,6 +1,6 @@
 //! One look at the register, and as many as it takes.
 
-use crate::error::StoreError;
+use crate::nouns::error::StoreError;
 use crate::sql::Sql;
 use crate::truth::Node;
 

@@ -8,9 +8,9 @@
 
 use policy::{Serial, Timestamp};
 
-use crate::error::StoreError;
-use crate::leaf::{Event, Leaf};
+use crate::forms::leaf::{Event, Leaf};
 use crate::log::leaf_hash;
+use crate::nouns::error::StoreError;
 use crate::queries;
 use crate::sql::Sql;
 use crate::truth::{Node, proved_hash, proved_leaf};

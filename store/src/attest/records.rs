@@ -2,15 +2,15 @@
 
 use super::attested::Attested;
 use super::look::{Taken, altered, refused, settled};
-use crate::error::StoreError;
-use crate::leaf::Event;
+use crate::clock::word::Word;
+use crate::forms::leaf::Event;
+use crate::forms::row::row_digest;
+use crate::forms::schema::RECORD;
+use crate::nouns::error::StoreError;
+use crate::nouns::record::{RecordFilter, SETTING, StoredRecord};
 use crate::queries;
-use crate::record::{RecordFilter, SETTING, StoredRecord};
-use crate::row::row_digest;
-use crate::schema::RECORD;
 use crate::sql::{Cell, Row, Sql};
 use crate::truth::{Node, Version, proved_leaf, record_key};
-use crate::word::Word;
 
 /// The present version of a record.
 pub(crate) fn record(

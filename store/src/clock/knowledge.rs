@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use policy::Timestamp;
 
-use crate::held::{Held, Witness};
+use crate::nouns::held::{Held, Witness};
 
 /// Clocks of nodes and witnesses that are kept by NTP differ by less; a clock that somebody set differs by more.
 const SLIP_SECS: i64 = 300;

@@ -12,6 +12,7 @@
 //! Trusted for: no time of a leaf before another's. Whoever controls a witness can stop issuance, or make a wrong clock believed.
 
 mod knowledge;
+pub(crate) mod word;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,11 +22,11 @@ use serde_json::json;
 
 use knowledge::{Knowledge, Look, Standing};
 
-use crate::entry::{ActorStamp, Kind, is_the_server};
-use crate::held::{Held, Witness};
-use crate::leaf::{BEFORE_ALL, Event, Leaf};
-use crate::prepare::Op;
-use crate::record::Record;
+use crate::forms::leaf::{BEFORE_ALL, Event, Leaf};
+use crate::nouns::entry::{ActorStamp, Kind, is_the_server};
+use crate::nouns::held::{Held, Witness};
+use crate::nouns::record::Record;
+use crate::rows::Op;
 use crate::truth::Node;
 
 /// The record kind of an operator's word.

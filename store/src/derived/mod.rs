@@ -4,6 +4,7 @@
 mod operation;
 mod part;
 mod present;
+pub(crate) mod rebuild;
 mod whole;
 mod wrong;
 
@@ -12,7 +13,7 @@ pub(crate) use present::{PRESENT_ROWS, VERSIONS, present};
 pub(crate) use whole::operations;
 pub(crate) use wrong::{PRESENT, Wrong, text_of};
 
-use crate::error::StoreError;
+use crate::nouns::error::StoreError;
 use crate::sql::Sql;
 
 /// Rows of a page.

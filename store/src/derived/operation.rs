@@ -3,7 +3,7 @@
 use policy::{Timestamp, Validity};
 
 use super::wrong::{CARD, OPEN, RENEWAL, Wrong, text_of};
-use crate::projection::{Card, Facts, Labels, Pile};
+use crate::forms::projection::{Card, Facts, Labels, Pile};
 use crate::sql::{Cell, Row};
 
 /// An operation with everything the projections say of it.

@@ -7,8 +7,8 @@ use policy::Timestamp;
 
 use super::operation::{OPERATION, Operation};
 use super::wrong::{CARD, OPEN, RENEWAL, Wrong, strays};
-use crate::entry::Renews;
-use crate::error::StoreError;
+use crate::nouns::entry::Renews;
+use crate::nouns::error::StoreError;
 use crate::sql::{Cell, Sql, Value};
 use crate::truth::{Fold, Node};
 

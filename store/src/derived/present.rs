@@ -2,7 +2,7 @@
 
 use super::wrong::{PRESENT, Wrong, text_of};
 use super::{PAGE, Sink};
-use crate::error::StoreError;
+use crate::nouns::error::StoreError;
 use crate::sql::{Cell, Sql, Value};
 
 /// Versions after a leaf, each with the row of `present` of its record.

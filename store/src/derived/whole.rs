@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::operation::{OPERATION, Operation};
 use super::wrong::{CARD, EXPIRING, OPEN, PLACE, RENEWAL, Wrong, strays, text_of};
 use super::{PAGE, Sink};
-use crate::error::StoreError;
-use crate::projection::{self, Pile};
-use crate::renewer::Renewer;
+use crate::forms::projection::{self, Pile};
+use crate::nouns::error::StoreError;
+use crate::nouns::renewer::Renewer;
 use crate::sql::{Cell, Sql, Value};
 
 /// Serials asked for at once.

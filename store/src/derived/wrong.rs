@@ -1,7 +1,7 @@
 //! A row of a projection that is not what the register's rows derive.
 
 use super::PAGE;
-use crate::error::StoreError;
+use crate::nouns::error::StoreError;
 use crate::sql::{Cell, Sql, Value};
 
 /// A projection, as data.

@@ -6,7 +6,7 @@
 use ring::digest::{Context, SHA256};
 
 use super::tile::{TILE_HEIGHT, TILE_WIDTH};
-use crate::error::StoreError;
+use crate::nouns::error::StoreError;
 
 /// A SHA-256.
 pub(crate) type Hash = [u8; 32];
@@ -35,7 +35,7 @@ fn hash(prefix: u8, left: &[u8], right: &[u8]) -> Hash {
 pub(crate) fn fold_edge(edge: &[Hash]) -> Hash {
     let mut from_the_right = edge.iter().rev();
     match from_the_right.next() {
-        None => crate::schema::sha256(&[]),
+        None => crate::forms::schema::sha256(&[]),
         Some(last) => from_the_right.fold(*last, |right, left| node_hash(left, &right)),
     }
 }
@@ -162,7 +162,7 @@ mod tests {
     /// RFC 6962 section 2.1, word for word.
     fn mth(leaves: &[Hash]) -> Hash {
         match leaves {
-            [] => crate::schema::sha256(&[]),
+            [] => crate::forms::schema::sha256(&[]),
             [one] => *one,
             more => {
                 let k = more.len().next_power_of_two() / 2;

@@ -9,8 +9,8 @@ use hsm::{Algorithm, Message};
 
 use super::Head;
 use super::merkle::Hash;
-use crate::error::StoreError;
-use crate::schema::sha256;
+use crate::forms::schema::sha256;
+use crate::nouns::error::StoreError;
 
 /// Signed notes begin a signature line with an em dash and a space.
 const LINE_START: &str = "\u{2014} ";

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::merkle::{Hash, fold_edge, tile_root};
 use super::tile::{TILE_HEIGHT, TILE_WIDTH};
-use crate::error::StoreError;
+use crate::nouns::error::StoreError;
 use crate::sql::{Sql, Value};
 
 /// Wider than any entry may be: an entry states its length in two bytes.

@@ -2,8 +2,8 @@
 
 use super::log::head;
 use super::places::Wanted;
-use crate::credential::{Counts, Filter, State};
-use crate::error::StoreError;
+use crate::nouns::credential::{Counts, Filter, State};
+use crate::nouns::error::StoreError;
 use crate::sql::Sql;
 
 /// Credentials by state; a filter by what a place has in common.

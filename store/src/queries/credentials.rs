@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use hsm::Message;
 use policy::{Owner, Timestamp, Validity};
 
-use crate::credential::{Credential, State};
-use crate::entry::{ActorStamp, GrantStamp, Kind};
-use crate::error::StoreError;
-use crate::prepare::{ConclusionRow, FORM_WHOLE, IntentRow, Outcome};
+use super::beginning::beginning;
+use crate::nouns::credential::{Credential, State};
+use crate::nouns::entry::{ActorStamp, GrantStamp, Kind};
+use crate::nouns::error::StoreError;
+use crate::rows::{ConclusionRow, FORM_WHOLE, IntentRow, Outcome};
 use crate::sql::{Row, Sql, Value};
 
 /// More parameters make a statement of their own per size.
@@ -144,8 +145,8 @@ pub(crate) fn operation_of_serial(sql: &mut dyn Sql, serial: &[u8]) -> Result<Op
 
 /// Operations whose serial begins with these hex digits, in the order of their serials.
 pub(crate) fn operations_of_beginning(sql: &mut dyn Sql, digits: &str, most: usize) -> Result<Vec<u64>, StoreError> {
-    let Some((from, to)) = range(digits) else { return Ok(Vec::new()) };
-    let asked = "SELECT op FROM intent WHERE serial >= $1 AND serial <= $2 ORDER BY serial LIMIT $3";
+    let Some((from, to)) = beginning(digits) else { return Ok(Vec::new()) };
+    let asked = "SELECT op FROM intent WHERE serial >= $1 AND serial < $2 ORDER BY serial LIMIT $3";
     let rows = sql.query(asked, &[Value::Blob(&from), Value::Blob(&to), Value::Int(most as i64)])?;
     rows.into_iter().map(|mut row| row.index()).collect()
 }
@@ -156,17 +157,6 @@ pub(crate) fn operations_of_ssh(sql: &mut dyn Sql, number: u64, most: usize) -> 
     let rows = sql.query(asked, &[Value::Blob(&number.to_be_bytes()), Value::Int(most as i64)])?;
     rows.into_iter().map(|mut row| row.index()).collect()
 }
-
-/// The least and the greatest serial of 20 octets that begin with these digits.
-fn range(digits: &str) -> Option<(Vec<u8>, Vec<u8>)> {
-    let even = |fill: char| if digits.len().is_multiple_of(2) { digits.to_owned() } else { format!("{digits}{fill}") };
-    let (from, mut to) = (hex::decode(even('0')).ok()?, hex::decode(even('f')).ok()?);
-    to.resize(to.len().max(SERIAL_BYTES_MAX), 0xff);
-    Some((from, to))
-}
-
-/// RFC 5280 section 4.1.2.2.
-const SERIAL_BYTES_MAX: usize = 20;
 
 /// Some operations, by their number.
 pub(super) fn by_operations(sql: &mut dyn Sql, ops: &[i64]) -> Result<HashMap<u64, Credential>, StoreError> {

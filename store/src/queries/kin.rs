@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::credential::Kin;
-use crate::error::StoreError;
-use crate::projection::Pile;
+use crate::forms::projection::Pile;
+use crate::nouns::credential::Kin;
+use crate::nouns::error::StoreError;
 use crate::sql::{Sql, Value};
 
 /// More parameters make a statement of their own per size.

@@ -11,15 +11,14 @@ use policy::Timestamp;
 use super::credentials::by_operations;
 use super::places::{Stack, Wanted, may_hold, stacks};
 use super::{ARMS, PAGE_MAX, page_size};
-use crate::credential::{Credential, Filter, Order, Page, State};
-use crate::error::StoreError;
-use crate::prepare::NAME_SLOTS;
-use crate::projection::{Pile, is_certificate, is_ssh};
-use crate::renewer::Renewer;
+use crate::forms::projection::{Pile, is_certificate, is_ssh};
+use crate::nouns::credential::{Credential, Filter, Order, Page, State};
+use crate::nouns::error::StoreError;
+use crate::nouns::renewer::Renewer;
+use crate::rows::NAME_SLOTS;
 use crate::sql::{Row, Sql, Value};
 
-/// Operations that one page looks at; a page that would need more ends early, and the next goes on from there. In the order of
-/// expiry, a name, a key or what is open is looked through up to here, the newest first.
+/// Operations that one page looks at; a page that would need more ends early, and the next goes on from there.
 const LOOKED_MAX: usize = 10_000;
 
 pub(super) fn by_place(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Credential>, StoreError> {
@@ -27,15 +26,14 @@ pub(super) fn by_place(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Creden
         Some(text) => Position::parse(text)?,
         None => Position::start(filter),
     };
-    let mut source = Source::of(sql, filter)?;
+    let source = Source::of(sql, filter)?;
     let (limit, mut looked, mut items) = (page_size(filter.limit), 0, Vec::new());
-    loop {
+    let goes_on = loop {
         // One more than asked tells whether there is a next page. Of those that an index alone may drop, many at a time.
         let wanted = if sifts(filter) { PAGE_MAX } else { limit + 1 - items.len() };
-        let found = source.next(sql, filter, &at, wanted)?;
-        let Some(last) = found.last().copied() else { break };
-        looked += found.len();
-        let ops: Vec<i64> = found.iter().filter(|at| at.may(filter)).map(|found| found.op).collect();
+        let stretch = source.next(sql, filter, &at, wanted)?;
+        looked += stretch.looked;
+        let ops: Vec<i64> = stretch.found.iter().filter(|at| at.may(filter)).map(|found| found.op).collect();
         for some in ops.chunks(limit + 1) {
             let mut credentials = by_operations(sql, some)?;
             let in_order = some.iter().filter_map(|op| credentials.remove(&u64::try_from(*op).ok()?));
@@ -44,20 +42,18 @@ pub(super) fn by_place(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Creden
                 break;
             }
         }
-        at = last;
-        if items.len() > limit || looked >= LOOKED_MAX {
-            break;
+        match stretch.on {
+            Some(on) if items.len() <= limit && looked < LOOKED_MAX => at = on,
+            on => break on,
         }
-    }
+    };
     let next = if items.len() > limit {
         items.truncate(limit);
-        items.last().map(|last| Position::of(last).to_string())
-    } else if looked >= LOOKED_MAX {
-        Some(at.to_string())
+        items.last().map(Position::of)
     } else {
-        None
+        goes_on
     };
-    Ok(Page { items, next })
+    Ok(Page { items, next: next.map(|next| next.to_string()) })
 }
 
 /// The whole filter, of a credential as it was read.
@@ -177,6 +173,16 @@ enum Source {
     },
 }
 
+/// What a source found from a position on.
+struct Stretch {
+    /// In order; perhaps none, though there are more.
+    found: Vec<Position>,
+    /// How many it looked at.
+    looked: usize,
+    /// Where it goes on; none: there are no more.
+    on: Option<Position>,
+}
+
 #[derive(Clone, Copy)]
 enum By {
     Name,
@@ -230,24 +236,19 @@ impl Source {
             Filter { state: Some(State::Intended), .. } => By::Open,
             _ => return Ok(Source::Stacks(stacks(sql, filter)?)),
         };
+        // No index has a name's by their ends: all of them would be read for the first.
+        if filter.order != Order::Newest {
+            return Err(StoreError::Invalid("what has a name or a key, or is open, comes the newest first".into()));
+        }
         let places = stacks(sql, filter)?.into_iter().map(|stack| stack.place).collect();
         Ok(Source::Found { by, places })
     }
 
-    /// At most about `wanted` positions after `at`, in order; none: there are no more.
-    fn next(
-        &mut self,
-        sql: &mut dyn Sql,
-        filter: &Filter,
-        at: &Position,
-        wanted: usize,
-    ) -> Result<Vec<Position>, StoreError> {
+    /// About `wanted` positions after `at`.
+    fn next(&self, sql: &mut dyn Sql, filter: &Filter, at: &Position, wanted: usize) -> Result<Stretch, StoreError> {
         match self {
             Source::Stacks(stacks) => merge(sql, filter, stacks, at, wanted),
-            Source::Found { by, places } => match filter.order {
-                Order::Newest => newest(sql, filter, *by, places, at, wanted),
-                Order::Expiry | Order::Latest => by_expiry(sql, filter, *by, places, at, wanted),
-            },
+            Source::Found { by, places } => newest(sql, filter, *by, places, at),
         }
     }
 }
@@ -259,49 +260,17 @@ fn newest(
     by: By,
     places: &BTreeSet<i64>,
     at: &Position,
-    wanted: usize,
-) -> Result<Vec<Position>, StoreError> {
-    let (mut below, mut looked, mut found) = (at.op, 0, Vec::new());
-    while found.len() < wanted && looked < LOOKED_MAX {
-        let rows = sql.query(&by.text(), &by.params(filter, below, PAGE_MAX))?;
-        let count = rows.len();
-        for mut row in rows {
-            let (position, is_ours) = read(&mut row, filter, places)?;
-            below = position.op;
-            // A credential that has the name twice is found twice.
-            let is_new = found.last().is_none_or(|last: &Position| last.op != position.op);
-            if is_ours && is_new && found.len() < wanted {
-                found.push(position);
-            }
-        }
-        looked += count;
-        if count < PAGE_MAX {
-            break;
-        }
-    }
-    Ok(found)
-}
-
-/// The next of what an index finds, the first to expire first: looked through and sorted here.
-fn by_expiry(
-    sql: &mut dyn Sql,
-    filter: &Filter,
-    by: By,
-    places: &BTreeSet<i64>,
-    at: &Position,
-    wanted: usize,
-) -> Result<Vec<Position>, StoreError> {
-    let mut found = Vec::new();
-    for mut row in sql.query(&by.text(), &by.params(filter, i64::MAX, LOOKED_MAX))? {
+) -> Result<Stretch, StoreError> {
+    let rows = sql.query(&by.text(), &by.params(filter, at.op, PAGE_MAX))?;
+    let (looked, mut found, mut last) = (rows.len(), Vec::new(), None);
+    for mut row in rows {
         let (position, is_ours) = read(&mut row, filter, places)?;
-        if is_ours && position.is_after(at, filter.order) {
-            found.push(position);
-        }
+        // A credential that has the name twice is found twice.
+        let is_new = last.is_none_or(|last: Position| last.op != position.op);
+        found.extend(Some(position).filter(|_| is_ours && is_new));
+        last = Some(position);
     }
-    Position::sort(&mut found, filter.order);
-    found.dedup();
-    found.truncate(wanted);
-    Ok(found)
+    Ok(Stretch { found, looked, on: last.filter(|_| looked == PAGE_MAX) })
 }
 
 /// A position, and whether it is one that the filter may mean.
@@ -314,48 +283,73 @@ pub(super) fn read(row: &mut Row, filter: &Filter, places: &BTreeSet<i64>) -> Re
 }
 
 /// The next of many stacks, each of which is in order. Of more than a statement reads, only those whose next comes early
-/// enough have to be read.
+/// enough have to be read; and of each its share: where one has more than that, what comes after its last waits for the next
+/// stretch.
 fn merge(
     sql: &mut dyn Sql,
     filter: &Filter,
-    stacks: &mut Vec<Stack>,
+    stacks: &[Stack],
     at: &Position,
     wanted: usize,
-) -> Result<Vec<Position>, StoreError> {
-    let near;
+) -> Result<Stretch, StoreError> {
+    let (near, mut has_more);
     let stacks = if stacks.len() <= ARMS {
-        &*stacks
+        has_more = false;
+        stacks
     } else {
-        near = nearest(sql, filter, stacks, at, wanted)?;
+        (near, has_more) = nearest(sql, filter, stacks, at, wanted)?;
         &near
     };
-    let mut found = Vec::new();
+    let share = share(wanted, stacks.len());
+    let (mut found, mut horizon): (Vec<Position>, Option<Position>) = (Vec::new(), None);
     for some in stacks.chunks(ARMS) {
         let arms = some.len().next_power_of_two();
         let mut params = Vec::with_capacity(arms * 6);
         for at_arm in 0..arms {
             match some.get(at_arm) {
-                Some(stack) => arm_params(filter, *stack, at, wanted, &mut params),
+                Some(stack) => arm_params(filter, *stack, at, share, &mut params),
                 // Too many arms for the statement's size: one that finds nothing.
                 None => arm_params(filter, Stack { place: -1, pile: Pile::Live }, at, 0, &mut params),
             }
         }
+        let mut of_arms: Vec<(usize, Option<Position>)> = vec![(0, None); arms];
         for mut row in sql.query(&arms_text(filter.order, arms), &params)? {
+            let arm = usize::try_from(row.int()?).unwrap_or(usize::MAX);
             let (op, not_after, look) = (row.int()?, row.opt_int()?.unwrap_or(0), row.opt_int()?);
-            found.push(Position { op, not_after, look });
+            let position = Position { op, not_after, look };
+            found.push(position);
+            if let Some((count, last)) = of_arms.get_mut(arm) {
+                *count += 1;
+                *last = Some(last.filter(|last| last.is_after(&position, filter.order)).unwrap_or(position));
+            }
+        }
+        for last in of_arms.into_iter().filter(|(count, _)| *count == share).filter_map(|(_, last)| last) {
+            horizon = Some(horizon.filter(|horizon| last.is_after(horizon, filter.order)).unwrap_or(last));
         }
     }
+    let looked = found.len();
     Position::sort(&mut found, filter.order);
+    found.retain(|position| horizon.is_none_or(|horizon| !position.is_after(&horizon, filter.order)));
     found.truncate(wanted);
-    Ok(found)
+    has_more |= horizon.is_some() || found.len() < looked;
+    let on = found.last().copied().filter(|_| has_more);
+    Ok(Stretch { found, looked, on })
 }
+
+/// What one of so many stacks is read for: what it has of all where they are alike, and as much again.
+fn share(wanted: usize, stacks: usize) -> usize {
+    (2 * wanted.div_ceil(stacks.max(1)) + SHARE_MIN).min(wanted)
+}
+
+/// Fewer would make more stretches than rows.
+const SHARE_MIN: usize = 2;
 
 fn arms_text(order: Order, arms: usize) -> String {
     let arm = |n: usize| match order {
         Order::Newest => {
             let at = |part: usize| 4 * n + part;
             format!(
-                "SELECT op, not_after, look FROM (SELECT c.op, c.not_after, c.look FROM card c WHERE c.place = ${} AND c.pile = ${} \
+                "SELECT {n}, op, not_after, look FROM (SELECT c.op, c.not_after, c.look FROM card c WHERE c.place = ${} AND c.pile = ${} \
                 AND c.op < ${} ORDER BY c.op DESC LIMIT ${}) AS a{n}",
                 at(1),
                 at(2),
@@ -370,7 +364,7 @@ fn arms_text(order: Order, arms: usize) -> String {
                 Order::Newest | Order::Expiry => (">", "<", ""),
             };
             format!(
-                "SELECT op, not_after, look FROM (SELECT c.op, c.not_after, c.look FROM card c WHERE c.place = ${} AND c.pile = ${} \
+                "SELECT {n}, op, not_after, look FROM (SELECT c.op, c.not_after, c.look FROM card c WHERE c.place = ${} AND c.pile = ${} \
                 AND (c.not_after, c.op) {is} (${}, ${}) AND c.not_after {bound} ${} \
                 ORDER BY c.not_after{order}, c.op{order} LIMIT ${}) AS a{n}",
                 at(1),
@@ -403,14 +397,14 @@ fn after(filter: &Filter) -> i64 {
     filter.not_after_after.map_or(i64::MIN, Timestamp::unix)
 }
 
-/// The stacks that the next `wanted` positions lie on: one index look for each says where its next is.
+/// The stacks that the next `wanted` positions lie on, and whether others have more: one index look for each says where its next is.
 fn nearest(
     sql: &mut dyn Sql,
     filter: &Filter,
     stacks: &[Stack],
     at: &Position,
     wanted: usize,
-) -> Result<Vec<Stack>, StoreError> {
+) -> Result<(Vec<Stack>, bool), StoreError> {
     let mut heads: Vec<(i64, Stack)> = Vec::with_capacity(stacks.len());
     for pile in Pile::ALL.into_iter().filter(|pile| stacks.iter().any(|stack| stack.pile == *pile)) {
         let [a, b, c, d] = [1, 2, 3, 4].map(|n| Wanted::PARAMS + n);
@@ -452,6 +446,7 @@ fn nearest(
         Order::Expiry => heads.sort_unstable_by_key(|(head, _)| *head),
         Order::Latest => heads.sort_unstable_by_key(|(head, _)| std::cmp::Reverse(*head)),
     }
+    let all = heads.len();
     // So many stacks already give as many positions; those whose next is no later than the last of them may come before it.
     if let Some((last, _)) = heads.get(wanted.saturating_sub(1)).copied() {
         let many = heads.iter().take_while(|(head, _)| match filter.order {
@@ -461,5 +456,6 @@ fn nearest(
         let many = many.count();
         heads.truncate(many);
     }
-    Ok(heads.into_iter().map(|(_, stack)| stack).collect())
+    let has_more = heads.len() < all;
+    Ok((heads.into_iter().map(|(_, stack)| stack).collect(), has_more))
 }

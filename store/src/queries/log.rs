@@ -1,8 +1,8 @@
 //! The log as the readers ask for it: its head, checkpoints, leaves.
 
 use super::PAGE_MAX;
-use crate::error::StoreError;
 use crate::log::{Head, fold_edge};
+use crate::nouns::error::StoreError;
 use crate::sql::{Row, Sql, Value};
 
 pub(crate) fn head(sql: &mut dyn Sql) -> Result<Head, StoreError> {

@@ -3,6 +3,7 @@
 //! None of them walks the register: each is answered by an index from where the last page ended, or by a projection
 //! (projection.rs). `tests/plans.rs` holds them to it.
 
+mod beginning;
 mod counts;
 mod credentials;
 mod kin;
@@ -32,6 +33,9 @@ const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
 /// Places, or piles of them, that one statement reads.
 const ARMS: usize = 16;
+
+#[cfg(test)]
+mod breadth_tests;
 
 fn page_size(asked: usize) -> usize {
     if asked == 0 { PAGE_DEFAULT } else { asked.min(PAGE_MAX) }

@@ -1,8 +1,8 @@
 //! Large objects, a chunk at a time: no statement takes longer because an object is larger.
 
-use crate::entry::Kind;
-use crate::error::StoreError;
-use crate::object::OBJECT_SLOTS;
+use crate::forms::object::OBJECT_SLOTS;
+use crate::nouns::entry::Kind;
+use crate::nouns::error::StoreError;
 use crate::sql::{Sql, Value};
 
 /// Hands over an object's chunks in their order; answers how many there are. A gap ends it.

@@ -4,14 +4,16 @@ use policy::Timestamp;
 
 use super::ARMS;
 use super::places::Wanted;
-use crate::credential::{ExpiringHour, Filter, Outlook};
-use crate::entry::Kind;
-use crate::error::StoreError;
-use crate::projection::{self, Pile};
-use crate::renewer::{Class, Renewer};
+use crate::forms::projection::{self, Pile};
+use crate::nouns::credential::{ExpiringHour, Filter, Outlook};
+use crate::nouns::entry::Kind;
+use crate::nouns::error::StoreError;
+use crate::nouns::renewer::{Class, Renewer};
 use crate::sql::{Sql, Value};
 
-/// Cards of a place that are looked at for those that wait for somebody: the first to end, and those that wait are among them.
+/// Cards that are looked at for those that wait for somebody: of each place the first to end, and those that wait are among them.
+const LOOKED_MAX: usize = 8_000;
+/// And so many of them are told.
 const ACTS_MAX: usize = 2_000;
 
 /// The outlook of an owner, or of all, of a class.
@@ -54,7 +56,7 @@ pub(crate) fn outlook(
     hours.retain(|hour| hour.live > 0);
     let [expired, looked, looks] = past;
     let acting = (looks + look).saturating_sub(looked + ended.looked);
-    let acts = if acting > 0 { acts(sql, &filter, now)? } else { Vec::new() };
+    let acts = acts(sql, &filter, acting, now)?;
     Ok(Outlook { hours, expired: expired + ended.live, acting, acts })
 }
 
@@ -90,46 +92,96 @@ fn ended_this_hour(sql: &mut dyn Sql, filter: &Filter, hour: i64, now: Timestamp
     Ok(ended)
 }
 
-/// When those end that wait for somebody, with who renews them: the first of each place, by its index alone.
-fn acts(sql: &mut dyn Sql, filter: &Filter, now: Timestamp) -> Result<Vec<(Timestamp, Renewer)>, StoreError> {
-    let text =
-        format!("SELECT p.id, p.renewer FROM place p WHERE {} AND p.issued > 0 ORDER BY p.id", Wanted::CONDITION);
-    let mut places = Vec::new();
-    for mut row in sql.query(&text, &Wanted::of(filter).params())? {
-        places.push((row.int()?, row.int()?));
-    }
-    let mut acts = Vec::new();
-    for some in places.chunks(ARMS) {
-        let arms = some.len().next_power_of_two();
-        let arm = |n: usize| {
-            let at = |part: usize| 6 * n + part;
-            format!(
-                "SELECT a{n}.not_after, a{n}.renewer FROM (SELECT c.not_after, c.look, CAST(${} AS BIGINT) AS renewer FROM card c \
-                WHERE c.place = ${} AND c.pile = ${} AND c.not_after >= ${} ORDER BY c.not_after, c.op LIMIT ${}) AS a{n} \
-                WHERE a{n}.look <= ${}",
-                at(1),
-                at(2),
-                at(3),
-                at(4),
-                at(5),
-                at(6)
-            )
-        };
-        let text = (0..arms).map(arm).collect::<Vec<_>>().join(" UNION ALL ");
-        let mut params = Vec::with_capacity(arms * 6);
-        for at in 0..arms {
-            // Too many arms for the statement's size: one that finds nothing.
-            let (place, renewer) = some.get(at).copied().unwrap_or((-1, 0));
-            params.extend([Value::Int(renewer), Value::Int(place), Value::Int(Pile::Live.number())]);
-            params.extend([Value::Int(now.unix()), Value::index(ACTS_MAX as u64), Value::Int(now.unix())]);
+/// A place, and up to where its cards were looked at.
+struct Strip {
+    place: i64,
+    renewer: Renewer,
+    at: (i64, i64),
+}
+
+/// When those end that wait for somebody, with who renews them: of each place the first to end, by its index alone, deeper and
+/// deeper until all are found that there are.
+fn acts(
+    sql: &mut dyn Sql,
+    filter: &Filter,
+    acting: u64,
+    now: Timestamp,
+) -> Result<Vec<(Timestamp, Renewer)>, StoreError> {
+    let (mut acts, mut looked) = (Vec::new(), 0);
+    let wanted = usize::try_from(acting).unwrap_or(usize::MAX).min(ACTS_MAX);
+    let mut strips = if wanted > 0 { strips(sql, filter, now)? } else { Vec::new() };
+    let mut depth = (LOOKED_MAX / 8).checked_div(strips.len()).unwrap_or(0).clamp(1, DEPTH_FIRST);
+    while acts.len() < wanted && !strips.is_empty() && depth > 0 {
+        let mut on = Vec::with_capacity(strips.len());
+        for some in strips.chunks_mut(ARMS) {
+            let counts = deeper(sql, some, depth, now, &mut acts)?;
+            looked += counts.iter().sum::<usize>();
+            let filled = some.iter().zip(counts).filter(|(_, count)| *count == depth);
+            on.extend(filled.map(|(strip, _)| Strip { ..*strip }));
         }
-        for mut row in sql.query(&text, &params)? {
-            let (not_after, renewer) = (Timestamp::from_unix(row.int()?), row.int()?);
-            let renewer = Renewer::ALL.into_iter().find(|known| known.number() == renewer);
-            acts.push((not_after, renewer.unwrap_or(Renewer::Nobody)));
-        }
+        strips = on;
+        depth = (depth * 4).min(LOOKED_MAX.saturating_sub(looked).checked_div(strips.len()).unwrap_or(0));
     }
     acts.sort_unstable();
     acts.truncate(ACTS_MAX);
     Ok(acts)
+}
+
+/// Cards of a place that are looked at first.
+const DEPTH_FIRST: usize = 64;
+
+/// The places that have live ones, before their first that has not ended.
+fn strips(sql: &mut dyn Sql, filter: &Filter, now: Timestamp) -> Result<Vec<Strip>, StoreError> {
+    let text =
+        format!("SELECT p.id, p.renewer FROM place p WHERE {} AND p.issued > 0 ORDER BY p.id", Wanted::CONDITION);
+    let mut strips = Vec::new();
+    for mut row in sql.query(&text, &Wanted::of(filter).params())? {
+        let (place, renewer) = (row.int()?, row.int()?);
+        let renewer = Renewer::ALL.into_iter().find(|known| known.number() == renewer).unwrap_or(Renewer::Nobody);
+        strips.push(Strip { place, renewer, at: (now.unix(), -1) });
+    }
+    Ok(strips)
+}
+
+/// Looks at the next cards of each strip, and says of how many.
+fn deeper(
+    sql: &mut dyn Sql,
+    strips: &mut [Strip],
+    depth: usize,
+    now: Timestamp,
+    acts: &mut Vec<(Timestamp, Renewer)>,
+) -> Result<Vec<usize>, StoreError> {
+    let arms = strips.len().next_power_of_two();
+    let arm = |n: usize| {
+        let at = |part: usize| 5 * n + part;
+        format!(
+            "SELECT {n}, not_after, op, look FROM (SELECT c.not_after, c.op, c.look FROM card c WHERE c.place = ${} AND c.pile = ${} \
+            AND (c.not_after, c.op) > (${}, ${}) ORDER BY c.not_after, c.op LIMIT ${}) AS a{n}",
+            at(1),
+            at(2),
+            at(3),
+            at(4),
+            at(5)
+        )
+    };
+    let text = (0..arms).map(arm).collect::<Vec<_>>().join(" UNION ALL ");
+    let mut params = Vec::with_capacity(arms * 5);
+    for at in 0..arms {
+        // Too many arms for the statement's size: one that finds nothing.
+        let (place, (not_after, op), depth) = strips.get(at).map_or((-1, (0, 0), 0), |s| (s.place, s.at, depth));
+        params.extend([Value::Int(place), Value::Int(Pile::Live.number()), Value::Int(not_after)]);
+        params.extend([Value::Int(op), Value::index(depth as u64)]);
+    }
+    let mut counts = vec![0; strips.len()];
+    for mut row in sql.query(&text, &params)? {
+        let (arm, at, look) = (row.index()?, (row.int()?, row.int()?), row.opt_int()?);
+        let arm = usize::try_from(arm).unwrap_or(usize::MAX);
+        let (Some(strip), Some(count)) = (strips.get_mut(arm), counts.get_mut(arm)) else { continue };
+        *count += 1;
+        strip.at = strip.at.max(at);
+        if look.is_some_and(|look| look <= now.unix()) {
+            acts.push((Timestamp::from_unix(at.0), strip.renewer));
+        }
+    }
+    Ok(counts)
 }

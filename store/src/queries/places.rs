@@ -1,9 +1,9 @@
 //! Which places a filter means.
 
-use crate::credential::{Filter, State};
-use crate::error::StoreError;
-use crate::projection::Pile;
-use crate::renewer::Renewer;
+use crate::forms::projection::Pile;
+use crate::nouns::credential::{Filter, State};
+use crate::nouns::error::StoreError;
+use crate::nouns::renewer::Renewer;
 use crate::sql::{Sql, Value};
 
 /// A filter by what all credentials of a place have in common.

@@ -3,10 +3,10 @@
 use policy::Timestamp;
 
 use super::{PAGE_MAX, page_size};
-use crate::entry::ActorStamp;
-use crate::error::StoreError;
-use crate::record::{RecordFilter, StoredRecord};
-use crate::schema::RECORD as RECORD_TABLE;
+use crate::forms::schema::RECORD as RECORD_TABLE;
+use crate::nouns::entry::ActorStamp;
+use crate::nouns::error::StoreError;
+use crate::nouns::record::{RecordFilter, StoredRecord};
 use crate::sql::{Cell, Row, Sql, Value};
 
 const COLUMNS: &str =

@@ -2,8 +2,8 @@
 
 use super::credentials::by_operations;
 use super::page_size;
-use crate::credential::{Due, DueFilter};
-use crate::error::StoreError;
+use crate::nouns::credential::{Due, DueFilter};
+use crate::nouns::error::StoreError;
 use crate::sql::{Sql, Value};
 
 /// Certificates that are due, the longest due first.

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 
+use super::beginning::{DIGITS_MAX, beginning};
 use super::credentials::by_operations;
 use super::list::{Position, by_place, matches, read};
 use super::places::stacks;
 use super::{PAGE_MAX, page_size};
-use crate::credential::{Credential, Filter, Order, Page, SERIAL_CURSOR};
-use crate::error::StoreError;
-use crate::prepare::NAME_SLOTS;
+use crate::nouns::credential::{Credential, Filter, Order, Page, SERIAL_CURSOR};
+use crate::nouns::error::StoreError;
+use crate::rows::NAME_SLOTS;
 use crate::sql::{Sql, Value};
 
 /// Names that one page walks: some ten milliseconds.
@@ -22,8 +23,6 @@ const NAMES_FIRST: i64 = 1_000;
 const SERIALS_MAX: usize = 10_000;
 /// No name is longer.
 const TEXT_BYTES_MAX: usize = 253;
-/// No serial has more digits (64 for what is taken from elsewhere).
-const DIGITS_MAX: usize = 64;
 
 /// What matches, page by page.
 pub(crate) fn list(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Credential>, StoreError> {
@@ -95,7 +94,7 @@ fn lowest(sql: &mut dyn Sql, below: i64, names: i64) -> Result<Option<i64>, Stor
 
 /// What has a serial that begins so, the highest first: of each node the newest first.
 fn by_serial(sql: &mut dyn Sql, filter: &Filter, digits: &str) -> Result<Page<Credential>, StoreError> {
-    let Some((from, mut to)) = range(digits) else {
+    let Some((from, mut to)) = beginning(digits) else {
         return Err(StoreError::Invalid(format!("a serial is up to {DIGITS_MAX} hexadecimal digits")));
     };
     if let Some(cursor) = filter.after_cursor.as_deref() {
@@ -180,22 +179,6 @@ fn pattern(text: &str) -> String {
     pattern
 }
 
-/// Serials from the first on and below the second.
-fn range(digits: &str) -> Option<(Vec<u8>, Vec<u8>)> {
-    let digits = digits.to_ascii_lowercase();
-    if digits.is_empty() || digits.len() > DIGITS_MAX || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    let even = |fill: char| {
-        let odd = digits.len() % 2 == 1;
-        hex::decode(format!("{digits}{}", if odd { fill.to_string() } else { String::new() })).ok()
-    };
-    let mut to = even('f')?;
-    // No serial has more bytes than these.
-    to.resize(33, 0xff);
-    Some((even('0')?, to))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,12 +186,5 @@ mod tests {
     #[test]
     fn a_text_is_looked_for_as_it_stands() {
         assert_eq!(pattern("A_b%!c"), "%a!_b!%!!c%");
-    }
-
-    #[test]
-    fn a_prefix_is_a_range_of_serials() {
-        let (from, to) = range("0A1").unwrap();
-        assert_eq!((from, &to[..3]), (vec![0x0a, 0x10], &[0x0a, 0x1f, 0xff][..]));
-        assert!(range("").is_none() && range("0x").is_none() && range(&"0".repeat(65)).is_none());
     }
 }

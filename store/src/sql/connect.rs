@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::engine::{Sql, Use};
 use super::error::SqlError;
 use super::{postgres, sqlite};
-use crate::database::Database;
+use crate::nouns::database::Database;
 
 /// What an auditor's statement may take.
 pub(crate) const AUDIT_MAX: Duration = Duration::from_secs(30);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::StoreError;
+use crate::nouns::error::StoreError;
 
 /// Why a statement failed, by what can be done about it.
 #[derive(Debug, thiserror::Error)]

@@ -585,7 +585,7 @@ mod tests {
     fn a_statement_is_planned_once_whatever_is_bound() {
         let dir = tempfile::tempdir().unwrap();
         let mut sql = made(&dir.path().join("a.db"));
-        crate::schema::migrate(&mut sql).unwrap();
+        crate::forms::schema::migrate(&mut sql).unwrap();
         let text = "SELECT v.body FROM present p JOIN record v ON v.leaf = p.leaf WHERE p.kind = $1 AND p.lookup = $2 \
             AND p.id > $3 ORDER BY p.id LIMIT $4";
         for limit in 1..5 {

@@ -1,6 +1,6 @@
 //! What goes in and comes out: parameters, and rows that are taken apart.
 
-use crate::error::StoreError;
+use crate::nouns::error::StoreError;
 
 /// A parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,9 +8,9 @@ use std::path::Path;
 use rusqlite::{Connection, Statement, params_from_iter};
 
 use crate::Database;
-use crate::error::StoreError;
+use crate::forms::schema::{CONCLUSION, INTENT, MIGRATIONS, RECORD, Table};
 use crate::log::{FullTile, Tree, leaf_hash};
-use crate::schema::{CONCLUSION, INTENT, MIGRATIONS, RECORD, Table};
+use crate::nouns::error::StoreError;
 use crate::sql::{Cell, Row, Sql, Use, Value, connect, make};
 
 /// A leaf and the rows that came with it.
@@ -95,7 +95,7 @@ impl BareRegister {
             let what = if let Some(row) = of(&mut intents) {
                 let card = of(&mut cards).ok_or_else(|| lost(leaf))?;
                 let (owner, hour) = (column(&row, &INTENT, "owner"), column(&row, &INTENT, "not_after"));
-                let hour = if let Cell::Int(end) = hour { crate::projection::hour(end) } else { 0 };
+                let hour = if let Cell::Int(end) = hour { crate::forms::projection::hour(end) } else { 0 };
                 let mut own = Vec::new();
                 while let Some((_, row)) = names.next_if(|(op, _)| *op == leaf) {
                     own.push(row.into_iter().skip(1).collect());

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use postgres::NoTls;
 
-use crate::database::Database;
+use crate::nouns::database::Database;
 
 const PREFIX: &str = "chancery-postgres-";
 const INSTALLED: &str = "/usr/lib/postgresql";

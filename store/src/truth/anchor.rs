@@ -24,8 +24,8 @@ use std::sync::PoisonError;
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::error::StoreError;
 use crate::log::{Checkpoint, Hash, Head};
+use crate::nouns::error::StoreError;
 
 pub(crate) const HEAD: &str = "head";
 pub(crate) const CHECKPOINT: &str = "checkpoint";

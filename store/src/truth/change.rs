@@ -3,9 +3,9 @@
 use policy::Timestamp;
 use ring::digest::{Context, SHA256};
 
-use crate::entry::{Covers, Kind, Renews};
-use crate::leaf::{Event, Leaf};
+use crate::forms::leaf::{Event, Leaf};
 use crate::log::Hash;
+use crate::nouns::entry::{Covers, Kind, Renews};
 
 /// A record's place in the fold: the first half of a SHA-256 over its kind and id.
 pub(crate) type RecordKey = [u8; 16];

@@ -13,9 +13,9 @@ use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::change::{Change, KEY_COMPROMISE, RecordKey, Revoked};
-use crate::credential::RevokedRow;
-use crate::entry::{Covers, Renews};
 use crate::log::Hash;
+use crate::nouns::credential::RevokedRow;
+use crate::nouns::entry::{Covers, Renews};
 
 /// So long after its end a certificate is known to have been renewed, by the time of the log. Whoever renews looks no further back.
 pub const RENEWED_KNOWN_SECS: i64 = 14 * 86_400;
@@ -305,14 +305,14 @@ fn row(revoked: &Revoked) -> RevokedRow {
 
 /// The chained hash of an issuer's revocations with one more.
 pub(crate) fn chained(digest: &Hash, leaf: &Hash) -> Hash {
-    crate::schema::sha256(&[digest.as_slice(), leaf].concat())
+    crate::forms::schema::sha256(&[digest.as_slice(), leaf].concat())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::change::record_key;
     use super::*;
-    use crate::entry::Kind;
+    use crate::nouns::entry::Kind;
 
     fn revoked(operation: u64, reason: u8) -> Change {
         let revoked = Revoked {

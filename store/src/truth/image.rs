@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::change::{RecordKey, Revoked};
 use super::fold::{Fold, IssuerFold, Open, Version};
 use super::key::HeadKey;
-use crate::entry::{Covers, Renews};
-use crate::error::StoreError;
 use crate::log::{Hash, Tree};
+use crate::nouns::entry::{Covers, Renews};
+use crate::nouns::error::StoreError;
 
 const SEAL_BYTES: usize = 32;
 
@@ -171,8 +171,8 @@ mod tests {
     use super::super::change::Change;
     use super::super::change::record_key;
     use super::*;
-    use crate::entry::Kind;
     use crate::log::leaf_hash;
+    use crate::nouns::entry::Kind;
 
     #[test]
     fn an_image_reads_back_and_an_altered_or_foreign_one_does_not() {

@@ -10,8 +10,8 @@ use hsm::Pool;
 use ring::hmac;
 use zeroize::Zeroizing;
 
-use crate::error::StoreError;
 use crate::log::Hash;
+use crate::nouns::error::StoreError;
 use crate::sql::{Sql, Value};
 
 /// The token's AES key that seals the head key.

@@ -3,8 +3,8 @@
 
 use super::node::{Node, read_leaves};
 use super::proof::proved_hash;
-use crate::error::StoreError;
 use crate::log::{Hash, TILE_WIDTH, tile_root};
+use crate::nouns::error::StoreError;
 use crate::sql::Sql;
 
 /// Holds the leaves of the unfinished tile, and of the one before, against the tree in memory: one that is missing or another is a log

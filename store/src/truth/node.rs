@@ -19,9 +19,9 @@ use super::fold::{Fold, Lost, Revocations, Version};
 use super::image;
 use super::key::HeadKey;
 use super::tiles::Tiles;
-use crate::error::StoreError;
-use crate::leaf::Leaf;
+use crate::forms::leaf::Leaf;
 use crate::log::{Hash, Head, Tree, leaf_hash};
+use crate::nouns::error::StoreError;
 use crate::sql::{Sql, SqlError, Value};
 
 /// Leaves read at once: about a megabyte.

@@ -5,9 +5,9 @@ use std::sync::{Arc, PoisonError};
 use bytes::Bytes;
 
 use super::node::Node;
-use crate::error::StoreError;
-use crate::leaf::Leaf;
+use crate::forms::leaf::Leaf;
 use crate::log::{Hash, TILE_WIDTH, Tree, leaf_hash, partial_width, tile_root};
+use crate::nouns::error::StoreError;
 use crate::sql::{Sql, Value};
 
 /// Levels of a log of any length.

@@ -15,8 +15,8 @@ use std::time::Duration;
 use hsm::{HsmError, Pool};
 use policy::Timestamp;
 
-use crate::error::StoreError;
 use crate::log::{Checkpoint, Head, checkpoint_text, parse_text};
+use crate::nouns::error::StoreError;
 
 /// After the log's name, which has no space in it: the heads of nodes that stopped.
 const APART: &str = " apart";

@@ -6,8 +6,8 @@ use super::evidence::Evidence;
 use super::report::{Pins, Progress, Report};
 use super::walk::Walk;
 use super::{database, folder};
-use crate::database::Database;
-use crate::error::StoreError;
+use crate::nouns::database::Database;
+use crate::nouns::error::StoreError;
 
 /// What is verified.
 #[derive(Clone, Debug)]

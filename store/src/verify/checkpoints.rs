@@ -7,8 +7,8 @@ use super::evidence::{Evidence, StoredCheckpoint};
 use super::kept::Kept;
 use super::report::{Identity, Pins, Report};
 use super::signatures::Keys;
-use crate::error::StoreError;
 use crate::log::{Checkpoint, LogKey};
+use crate::nouns::error::StoreError;
 
 /// The stream of stored checkpoints, and those that were kept elsewhere.
 pub(super) struct Checkpoints {

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
 use super::projections;
 use super::report::Report;
-use crate::database::Database;
-use crate::error::StoreError;
-use crate::keys;
-use crate::object::OBJECT_SLOTS;
-use crate::prepare::NAME_SLOTS;
+use crate::forms::keys;
+use crate::forms::object::OBJECT_SLOTS;
+use crate::forms::schema::{INTENT, LEAFED, MIGRATIONS, Table};
+use crate::nouns::database::Database;
+use crate::nouns::error::StoreError;
 use crate::queries;
-use crate::schema::{INTENT, LEAFED, MIGRATIONS, Table};
+use crate::rows::NAME_SLOTS;
 use crate::sql::{Cell, Row, Sql, Use, Value, connect, own_sessions};
 
 /// Keys of a page of leaves; also rows of everything else that is read by pages.

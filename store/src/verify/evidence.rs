@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use policy::Timestamp;
 
 use super::report::Report;
-use crate::error::StoreError;
-use crate::schema::Table;
+use crate::forms::schema::Table;
+use crate::nouns::error::StoreError;
 use crate::sql::Cell;
 
 /// A leaf as stored.

@@ -14,11 +14,11 @@ use serde_json::Value;
 use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
 use super::report::Report;
 use super::rows::cell;
-use crate::error::StoreError;
 use crate::export::{CHECKPOINT_FILE, CHECKPOINTS_FILE, KEY_FILE, OBJECTS_DIR, object_path, rows_file, write_line};
-use crate::keys;
+use crate::forms::keys;
+use crate::forms::schema::{INTENT, LEAFED, RECORD, Table, Type};
 use crate::log::{Checkpoint, LogKey, TILE_WIDTH, entries_path, partial_width, tile_path};
-use crate::schema::{INTENT, LEAFED, RECORD, Table, Type};
+use crate::nouns::error::StoreError;
 use crate::sql::Cell;
 
 /// Checkpoints handed out at a time.

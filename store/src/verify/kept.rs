@@ -7,8 +7,8 @@ use std::path::Path;
 
 use hsm::Pool;
 
-use crate::error::StoreError;
 use crate::log::{Checkpoint, Hash};
+use crate::nouns::error::StoreError;
 use crate::truth::{CHECKPOINT_FILE, HEAD_FILE, parse_head};
 
 /// A head that was kept.

@@ -18,13 +18,13 @@ use super::report::{Finding, Report};
 use super::rows::{self, table_of};
 use crate::attest;
 use crate::derived;
-use crate::error::StoreError;
-use crate::leaf::Leaf;
+use crate::forms::leaf::Leaf;
+use crate::forms::object::{self, OBJECT_SLOTS};
+use crate::forms::schema::{INTENT, LEAFED};
 use crate::log::{Hash, TILE_WIDTH, leaf_hash, tile_root};
-use crate::object::{self, OBJECT_SLOTS};
-use crate::prepare::NAME_SLOTS;
+use crate::nouns::error::StoreError;
 use crate::queries;
-use crate::schema::{INTENT, LEAFED};
+use crate::rows::NAME_SLOTS;
 use crate::sql::{Cell, Sql};
 use crate::truth::{Node, proved_hash};
 

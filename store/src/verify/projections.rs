@@ -2,7 +2,7 @@
 
 use super::report::Report;
 use crate::derived::{self, PAGE, PRESENT, PRESENT_ROWS, VERSIONS, Wrong, text_of};
-use crate::error::StoreError;
+use crate::nouns::error::StoreError;
 use crate::sql::{Cell, Sql, Value};
 
 /// Compares every projection with what the rows derive.

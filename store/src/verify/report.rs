@@ -1,8 +1,8 @@
 //! What the auditor brings, and what it says.
 
 use super::kept::Kept;
+use crate::clock::word::Word;
 use crate::derived::Wrong;
-use crate::word::Word;
 
 /// What the auditor brings from elsewhere.
 #[derive(Clone, Debug, Default)]

@@ -6,10 +6,10 @@ use hsm::Algorithm;
 use policy::Timestamp;
 
 use super::report::Report;
-use crate::leaf::{Event, Leaf};
-use crate::prepare::{FORM_OBJECT, FORM_WHOLE, NAME_SLOTS};
-use crate::row::row_digest;
-use crate::schema::{CONCLUSION, INTENT, RECORD, REVOCATION, Table, sha256};
+use crate::forms::leaf::{Event, Leaf};
+use crate::forms::row::row_digest;
+use crate::forms::schema::{CONCLUSION, INTENT, RECORD, REVOCATION, Table, sha256};
+use crate::rows::{FORM_OBJECT, FORM_WHOLE, NAME_SLOTS};
 use crate::sql::Cell;
 
 /// The table whose row a leaf stands for; refusals have none.

@@ -6,10 +6,10 @@ use hsm::{Algorithm, Message};
 
 use super::report::Report;
 use super::rows::cell;
-use crate::keys::{self, RecordedKey};
+use crate::forms::keys::{self, RecordedKey};
+use crate::forms::schema::{INTENT, RECORD};
 use crate::log::LogKey;
-use crate::prepare::{FORM_OBJECT, FORM_WHOLE};
-use crate::schema::{INTENT, RECORD};
+use crate::rows::{FORM_OBJECT, FORM_WHOLE};
 use crate::sql::Cell;
 
 /// The keys that the register recorded, by fingerprint.

@@ -11,16 +11,16 @@ use super::report::{LISTED_MAX, Pins, Progress, Report};
 use super::rows::{self, cell, table_of};
 use super::signatures::{self, Job, Keys};
 use crate::clock;
-use crate::error::StoreError;
-use crate::leaf::{BEFORE_ALL, Event, Leaf};
+use crate::clock::word::{RESUMPTION, Word};
+use crate::forms::leaf::{BEFORE_ALL, Event, Leaf};
+use crate::forms::object::{self, ObjectDigest};
+use crate::forms::projection;
+use crate::forms::schema::{CONCLUSION, INTENT, LEAFED, RECORD, Table};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
-use crate::object::{self, ObjectDigest};
-use crate::prepare::FORM_OBJECT;
-use crate::projection;
+use crate::nouns::error::StoreError;
 use crate::queries;
-use crate::schema::{CONCLUSION, INTENT, LEAFED, RECORD, Table};
+use crate::rows::FORM_OBJECT;
 use crate::sql::{Cell, Row};
-use crate::word::{RESUMPTION, Word};
 
 /// Leaves of a page; four bundles of a folder.
 const PAGE: u64 = 1_024;

@@ -6,13 +6,13 @@ use policy::Timestamp;
 
 use super::item::{Item, Reply};
 use super::projections::{self, Tally};
-use crate::entry::Covers;
-use crate::error::StoreError;
-use crate::leaf::{Numbers, Tail};
+use crate::forms::leaf::{Numbers, Tail};
+use crate::forms::object::{OBJECT_SLOTS, Object};
+use crate::forms::schema::{CONCLUSION, INTENT, RECORD, REVOCATION};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
-use crate::object::{OBJECT_SLOTS, Object};
-use crate::prepare::{ConclusionRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow, Timed};
-use crate::schema::{CONCLUSION, INTENT, RECORD, REVOCATION};
+use crate::nouns::entry::Covers;
+use crate::nouns::error::StoreError;
+use crate::rows::{ConclusionRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow, Timed};
 use crate::sql::{Sql, SqlError, Value};
 use crate::truth::{Change, Node, RecordKey};
 

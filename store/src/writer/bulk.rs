@@ -5,8 +5,8 @@ use tokio::sync::oneshot;
 use super::item::{Item, Reply};
 use super::transaction;
 use crate::clock::Clock;
-use crate::error::StoreError;
-use crate::prepare::Op;
+use crate::nouns::error::StoreError;
+use crate::rows::Op;
 use crate::sql::Sql;
 use crate::truth::Node;
 

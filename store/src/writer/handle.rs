@@ -11,13 +11,13 @@ use tokio::sync::oneshot;
 use super::item::{Message, QUEUE, Reply};
 use super::thread::{THREAD, Writer};
 use crate::clock::Clock;
-use crate::condition::Conditions;
-use crate::database::Database;
-use crate::error::StoreError;
-use crate::pending::Pending;
-use crate::prepare::Op;
+use crate::nouns::condition::Conditions;
+use crate::nouns::database::Database;
+use crate::nouns::error::StoreError;
+use crate::rows::Op;
 use crate::sql::Sql;
 use crate::truth::Node;
+use crate::writer::pending::Pending;
 
 /// A full queue is drained in well under this.
 const RETRY_AFTER_SECS: u32 = 1;

@@ -3,8 +3,8 @@
 use policy::Timestamp;
 use tokio::sync::oneshot;
 
-use crate::error::StoreError;
-use crate::prepare::Op;
+use crate::nouns::error::StoreError;
+use crate::rows::Op;
 
 /// Callers beyond this are told to come back: a queue never gets longer, only fuller.
 pub(super) const QUEUE: usize = 4_096;

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use policy::Timestamp;
 
-use crate::error::StoreError;
-use crate::prepare::{ConclusionRow, IntentRow, Outcome, RecordRow, RevocationRow};
-use crate::projection::{self, Labels, Pile, class, is_certificate};
-use crate::renewer::Renewer;
-use crate::schema::PLACE_COUNTERS;
+use crate::forms::projection::{self, Labels, Pile, class, is_certificate};
+use crate::forms::schema::PLACE_COUNTERS;
+use crate::nouns::error::StoreError;
+use crate::nouns::renewer::Renewer;
+use crate::rows::{ConclusionRow, IntentRow, Outcome, RecordRow, RevocationRow};
 use crate::sql::{Row, Sql, SqlError, Value};
 
 /// What a batch adds to the counters of a place, in the order of [`PLACE_COUNTERS`].

@@ -11,13 +11,13 @@ use super::batch::Fault;
 use super::item::{Item, Message, QUEUE, Reply};
 use super::transaction;
 use crate::clock::Clock;
-use crate::condition::Conditions;
-use crate::database::Database;
-use crate::error::StoreError;
-use crate::pending::Pending;
-use crate::prepare::{ConclusionRow, Op};
+use crate::nouns::condition::Conditions;
+use crate::nouns::database::Database;
+use crate::nouns::error::StoreError;
+use crate::rows::{ConclusionRow, Op};
 use crate::sql::{Sql, SqlError, Use, connect};
 use crate::truth::{Divergence, Node};
+use crate::writer::pending::Pending;
 
 /// One transaction holds at most this many operations: a few milliseconds of work, far above what 64 callers bring ...
 const BATCH_OPS: usize = 512;

@@ -3,8 +3,8 @@
 use super::batch::{Batch, Belief, concluded, numbered};
 use super::item::{Item, Reply};
 use crate::clock::Clock;
-use crate::error::StoreError;
 use crate::log::Hash;
+use crate::nouns::error::StoreError;
 use crate::sql::{Sql, SqlError, Value};
 use crate::truth::{Divergence, Node};
 

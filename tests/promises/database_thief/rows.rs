@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{PYTHON, on_both};
+use super::on_both;
 use crate::house::{House, PATIENCE, command, succeed, text, until};
 
 /// An ACME client with a key and an account of its own.
@@ -15,13 +15,13 @@ struct Client<'a> {
 
 impl<'a> Client<'a> {
     fn new(house: &'a House, key: &'static str) -> Client<'a> {
-        let made = post(house, key, "-", "newAccount", Some("{}"));
+        let made = house.acme_post(key, "-", "newAccount", Some("{}"));
         assert_eq!(made["status"], 201, "{made}");
         Client { house, key, account: made["location"].as_str().expect("a location").to_owned() }
     }
 
     fn post(&self, url: &str, payload: Option<&str>) -> Value {
-        post(self.house, self.key, &self.account, url, payload)
+        self.house.acme_post(self.key, &self.account, url, payload)
     }
 
     /// An order, and its only authorization.
@@ -38,14 +38,6 @@ struct Order {
     url: String,
     authz: String,
     finalize: String,
-}
-
-fn post(house: &House, key: &str, account: &str, url: &str, payload: Option<&str>) -> Value {
-    let script = format!("{}/tests/clients/acme_post.py", env!("CARGO_MANIFEST_DIR"));
-    let (directory, roots, key) = (house.https("/acme/directory"), house.ca("roots.pem"), house.path(key));
-    let mut post = command(PYTHON, &[&script, &directory, text(&roots), text(&key), account, url]);
-    post.args(payload);
-    serde_json::from_str(&succeed(post)).expect("JSON")
 }
 
 /// A record's name: the end of its URL.
@@ -102,7 +94,7 @@ fn acme_rows_that_a_thief_touched_decide_nothing_running_and_restarted() {
             let [order, proof, deleted] = orders.map(|name| thief.order(name));
             (victim, ended.account, order, proof, deleted, csr)
         };
-        let thief = post(&robbed.house, "thief.pem", "-", "newAccount", Some("{}"));
+        let thief = robbed.house.acme_post("thief.pem", "-", "newAccount", Some("{}"));
         let thief = thief["location"].as_str().expect("the account that is there").to_owned();
         let forged =
             format!("{}{}", &thief[..thief.len() - id(&thief).len()], id(&thief).chars().rev().collect::<String>());
@@ -141,15 +133,15 @@ fn acme_rows_that_a_thief_touched_decide_nothing_running_and_restarted() {
                 robbed.house.start();
             }
             let house = &robbed.house;
-            let as_thief = |url: &str, payload| post(house, "thief.pem", &thief, url, payload);
+            let as_thief = |url: &str, payload| house.acme_post("thief.pem", &thief, url, payload);
             let order_wish = "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"x.example.test\"}]}";
             for (what, answer) in [
                 (
                     "the victim's account with the thief's key",
-                    post(house, "thief.pem", &victim, "newOrder", Some(order_wish)),
+                    house.acme_post("thief.pem", &victim, "newOrder", Some(order_wish)),
                 ),
-                ("an account that ended", post(house, "ended.pem", &ended, "newOrder", Some(order_wish))),
-                ("an account out of nothing", post(house, "thief.pem", &forged, "newOrder", Some(order_wish))),
+                ("an account that ended", house.acme_post("ended.pem", &ended, "newOrder", Some(order_wish))),
+                ("an account out of nothing", house.acme_post("thief.pem", &forged, "newOrder", Some(order_wish))),
                 ("an order put to ready", as_thief(&order.finalize, Some(&csr))),
                 ("an authorization put to valid", as_thief(&proof.authz, None)),
                 ("its order", as_thief(&proof.finalize, Some(&csr))),

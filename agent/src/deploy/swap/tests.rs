@@ -328,3 +328,23 @@ fn a_link_that_a_service_put_in_the_way_leads_nowhere() {
     let error = install(&RealDisk, &host.pair()).unwrap_err().chain();
     assert!(error.contains("links are not followed") && unharmed(&victim_), "{error}");
 }
+
+/// Whoever owns the folder of the certificate can give the store's name to a folder of root's that stands beside it.
+#[test]
+fn a_folder_that_was_renamed_to_the_stores_name_is_not_emptied() {
+    let host = Host::new(Layout::OneFolder);
+    let backups = host.folder.path().join(".chancery-web");
+    fs::create_dir_all(backups.join("20261101")).unwrap();
+    fs::write(backups.join("20261101/precious"), "precious").unwrap();
+    let paths = [host.key(), host.cert()];
+    assert!(ready("web", None, paths.iter().map(PathBuf::as_path)).is_err());
+    let refused = install(&RealDisk, &host.pair()).unwrap_err();
+    assert!(refused.chain().contains("no folder that the agent made for web"), "{}", refused.chain());
+    assert!(backups.join("20261101/precious").exists() && !host.key().exists());
+    // Nor is another certificate's store taken for it.
+    fs::rename(&backups, host.folder.path().join("away")).unwrap();
+    install(&RealDisk, &host.pair()).unwrap();
+    fs::rename(&backups, host.folder.path().join(".chancery-mail")).unwrap();
+    let named = FileSet { name: "mail".to_owned(), ..host.pair() };
+    assert!(install(&RealDisk, &named).is_err());
+}

@@ -8,7 +8,7 @@ use store::{ActorStamp, Attested, Credential, Issued, State};
 
 use crate::craft::leaf::details::{details, in_place_of, told_family};
 use crate::craft::leaf::draft::{LeafRequest, Subject, Under, draft};
-use crate::craft::leaf::renew::renewed_names;
+use crate::craft::leaf::registered::{registered, renewed_names};
 use crate::craft::leaf::request::{CertifyRequest, names};
 use crate::craft::office::Office;
 use crate::error::CaError;
@@ -59,13 +59,12 @@ impl Certifier {
         new: &Resource,
     ) -> Result<Option<Attested<Credential>>, CaError> {
         let refused = |why: &str| CaError::bad("replaces", format!("certificate {serial} {why}"));
-        let old = match self.certificate(serial).await {
-            Err(CaError::NotFound(_)) => return Err(refused("is not in the register")),
-            found => found?,
+        // Whose another's is, and that it is there, is not told.
+        let old = match registered(&self.office, serial).await {
+            Ok(old) if old.owner == new.owner => old,
+            Ok(_) | Err(CaError::NotFound(_)) => return Err(refused("is none of this owner's")),
+            Err(error) => return Err(error),
         };
-        if old.owner != new.owner {
-            return Err(refused("is another owner's"));
-        }
         if !matches!(old.state, State::Issued | State::Revoked) {
             return Err(refused("was never released"));
         }

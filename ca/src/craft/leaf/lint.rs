@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hsm::KeyKind;
-use policy::{Grant, Name, Timestamp};
+use policy::{Grant, Name, Timestamp, Validity};
 use store::Entry;
 use x509_parser::extensions::{GeneralName, KeyUsage};
 use x509_parser::prelude::{ParsedExtension, TbsCertificate, X509Extension};
 
 use crate::craft::x509::{CA_USAGE, Common, both, common, issued_by, same, validity_of};
-use crate::drafting::{Craft, Findings};
+use crate::drafting::{Craft, Findings, SKEW_SECS};
 use crate::encode::san;
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
@@ -34,8 +34,10 @@ impl Craft for Leaf {
         let Rules::X509(rules) = &self.profile.rules else {
             return f.add("the profile makes no X.509 certificates");
         };
+        // What was asked for by its end is as long as the profile allows, counted from the asker's clock.
+        let spare = |v: Validity| if v.not_before() == self.now { SKEW_SECS } else { 0 };
         f.hold(
-            validity_of(&read).is_some_and(|v| v.secs() <= self.profile.max_validity_secs),
+            validity_of(&read).is_some_and(|v| v.secs() <= self.profile.max_validity_secs.saturating_add(spare(v))),
             "it is valid for longer than its profile allows",
         );
         f.hold(self.profile.check_key(self.key.kind()).is_ok(), "its key is of a kind that its profile does not allow");

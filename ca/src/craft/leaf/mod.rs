@@ -1,6 +1,7 @@
 //! Certificates of end entities: for those who bring a CSR, for our own keys, and their successors.
 
 mod details;
+mod registered;
 mod request;
 
 mod lint;

@@ -1,12 +1,13 @@
 //! Successors of certificates: the same names, owner, profile and lifetime, a new serial.
 
-use policy::{Action, Actor, Name, Resource};
-use store::{Attested, Credential, Issued, Kind, State};
+use policy::{Action, Actor, Resource};
+use store::{Attested, Credential, Issued, State};
 use x509_parser::prelude::{FromDer, TbsCertificate};
 
 use crate::craft::leaf::certify::Certifier;
 use crate::craft::leaf::details::successor_details;
 use crate::craft::leaf::draft::{LeafRequest, Subject};
+use crate::craft::leaf::registered::{registered, renewed_names};
 use crate::craft::leaf::request::only_these;
 use crate::encode::Dn;
 use crate::error::CaError;
@@ -17,21 +18,21 @@ use crate::profiles::Profile;
 impl Certifier {
     /// Issues the successor of a certificate: same names, owner, profile and lifetime; a new serial. Without a CSR, the same key.
     pub(crate) async fn renew(&self, actor: &Actor, serial_hex: &str, csr: Option<Csr>) -> Result<Issued, CaError> {
-        let old = self.certificate(serial_hex).await?;
+        let old = registered(&self.office, serial_hex).await?;
         let profile = self.office.profile(&old.profile)?;
-        let names = renewed_names(&old)?;
+        let resource = Resource::certificate(old.owner.clone(), profile.name(), renewed_names(&old)?);
+        // First: what is compared below tells of the certificate.
+        let grant = self.office.gate.authorize(actor, Action::RenewCertificate, resource.clone()).await?;
         if let Some(csr) = &csr {
-            only_these(csr.alternative_names(), &names)?;
+            only_these(csr.alternative_names(), &resource.names)?;
             self.may_change_key(actor, &old, &profile, csr).await?;
         }
-        let resource = Resource::certificate(old.owner.clone(), profile.name(), names);
         let (key, subject) = key_and_subject(&old).await?;
         if csr.as_ref().is_some_and(|csr| csr.key_hash() != key.hash()) {
             // A renewal keeps a certificate alive; one with another key hands its names to whoever holds that key, which is
             // issuance, and takes the right to it.
-            self.office.gate.authorize(actor, Action::IssueCertificate, resource.clone()).await?;
+            self.office.gate.authorize(actor, Action::IssueCertificate, resource).await?;
         }
-        let grant = self.office.gate.authorize(actor, Action::RenewCertificate, resource).await?;
         renewable(&old)?;
         let lifetime = old.validity.and_then(|v| u64::try_from(v.secs()).ok());
         let leaf = LeafRequest {
@@ -62,19 +63,6 @@ impl Certifier {
             (_, false) => Ok(()),
         }
     }
-
-    /// An end-entity certificate of the register.
-    pub(crate) async fn certificate(&self, serial_hex: &str) -> Result<Attested<Credential>, CaError> {
-        let missing = || CaError::NotFound(format!("certificate {serial_hex}"));
-        let found = self.office.ledger.credential(serial_hex).await?.ok_or_else(missing)?;
-        if found.kind == Kind::Certificate { Ok(found) } else { Err(missing()) }
-    }
-}
-
-/// The names that a renewal of it has.
-pub(crate) fn renewed_names(old: &Attested<Credential>) -> Result<Vec<Name>, CaError> {
-    let names = old.names.iter().map(|name| Name::parse(name)).collect::<Result<Vec<_>, _>>();
-    names.map_err(|e| CaError::Internal(format!("certificate {}: {e}", old.serial_hex())))
 }
 
 fn renewable(old: &Attested<Credential>) -> Result<(), CaError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use policy::{Action, Actor, Resource, World};
+use policy::{Action, Actor, Principal, Resource, World};
 use store::{Issued, Kind};
 
 use crate::craft::office::Office;
@@ -31,6 +31,8 @@ impl SshSigner {
 
     /// Issues an SSH host certificate (profile `ssh-host`).
     pub(crate) async fn sign_host(&self, actor: &Actor, request: SshRequest) -> Result<SshIssued, CaError> {
+        let principals = request.principals.into_iter().map(Principal::of_host).collect();
+        let request = SshRequest { principals, ..request };
         self.sign(actor, Action::SignSshHost, &self.office.hierarchy.ssh_host, request).await
     }
 

@@ -15,6 +15,7 @@ use tokio_postgres::{Config, Error, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use zeroize::Zeroizing;
 
+use super::fault::is_about_password;
 use super::line::Line;
 use crate::sql::engine::Use;
 use crate::sql::error::SqlError;
@@ -34,9 +35,9 @@ const PASSWORD_BYTES_MAX: usize = 4_096;
 pub(super) fn dial(url: &str, usage: Use, limit: Duration) -> Result<(Line, bool), SqlError> {
     let Own { url, roots, password } = Own::take(url);
     let mut config: Config = url.parse().map_err(|e: Error| SqlError::Wrong(format!("database URL: {e}")))?;
-    if let Some(file) = password {
+    if let Some(file) = &password {
         // At each connection: a password that was changed needs no restart.
-        config.password(read_password(Path::new(&file))?.as_slice());
+        config.password(read_password(Path::new(file))?.as_slice());
     }
     let names_schema = config.get_options().is_some_and(|options| options.contains("search_path"));
     let roots = match (config.get_ssl_mode(), roots) {
@@ -59,6 +60,13 @@ pub(super) fn dial(url: &str, usage: Use, limit: Duration) -> Result<(Line, bool
         };
         match line.and_then(|mut line| is_fit(&mut line, usage).map(|()| line)) {
             Ok(line) => return Ok((line, names_schema)),
+            Err(SqlError::Wrong(why)) if is_about_password(&why) => {
+                let place = match &password {
+                    Some(file) => format!("what was sent is the first line of {file}"),
+                    None => "name the file that holds it: `password_file` under [database]".to_owned(),
+                };
+                return Err(SqlError::Wrong(format!("{why}; {place}")));
+            }
             Err(wrong @ (SqlError::Wrong(_) | SqlError::Unfit(_))) => return Err(wrong),
             Err(other) => whys.push(format!("{name}: {other}")),
         }

@@ -44,10 +44,22 @@ pub(super) fn dial_fault(error: Error) -> SqlError {
     }
 }
 
-/// No answer from the server: the line is gone, unless it is our own statement that does not fit its table.
+/// What a server says that wants another password than it got; the driver says the other where it wants one and we have none.
+pub(super) fn is_about_password(why: &str) -> bool {
+    why.ends_with("(28P01)") || why.ends_with(NO_PASSWORD)
+}
+
+const NO_PASSWORD: &str = "password missing";
+
+/// No answer from the server: the line is gone, unless it is our own statement that does not fit its table, or our own password that
+/// is missing.
 fn without_code(why: String) -> SqlError {
     let ours = ["error serializing", "error deserializing", "expected"];
-    if ours.iter().any(|start| why.starts_with(start)) { SqlError::Wrong(why) } else { SqlError::Lost(why) }
+    if why.ends_with(NO_PASSWORD) || ours.iter().any(|start| why.starts_with(start)) {
+        SqlError::Wrong(why)
+    } else {
+        SqlError::Lost(why)
+    }
 }
 
 fn said(error: &Error) -> String {

@@ -164,7 +164,7 @@ impl Sql for Postgres {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::Database;
+    use crate::nouns::database::Database;
     use crate::sql::connect::AUDIT_MAX;
     use crate::testing::TestPostgres;
 

@@ -9,9 +9,9 @@ use policy::Timestamp;
 use serde::Deserialize;
 
 use super::line::Line;
-use crate::entry::Kind;
-use crate::leaf::{Event, Leaf, LeafActor};
-use crate::schema::{INTENT, RECORD};
+use crate::forms::leaf::{Event, Leaf, LeafActor};
+use crate::forms::schema::{INTENT, RECORD};
+use crate::nouns::entry::Kind;
 use crate::sql::Cell;
 use crate::verify::report::Report;
 use crate::verify::rows::cell;

@@ -10,10 +10,10 @@ use policy::Timestamp;
 
 use super::der::{self, Entry, stripped};
 use super::line::Line;
-use crate::entry::Kind;
-use crate::leaf::LeafCovers;
+use crate::forms::leaf::LeafCovers;
+use crate::forms::object;
 use crate::log::Hash;
-use crate::object;
+use crate::nouns::entry::Kind;
 use crate::truth::{Fold, Revoked, chained};
 use crate::verify::report::Report;
 

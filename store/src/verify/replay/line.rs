@@ -1,6 +1,6 @@
 //! What is replayed, a leaf at a time.
 
-use crate::leaf::Leaf;
+use crate::forms::leaf::Leaf;
 use crate::log::Hash;
 use crate::sql::Cell;
 

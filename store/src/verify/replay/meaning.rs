@@ -6,7 +6,7 @@ use super::actors::Actors;
 use super::crls::Crls;
 use super::line::Line;
 use super::texts::Texts;
-use crate::leaf::Event;
+use crate::forms::leaf::Event;
 use crate::truth::{Change, Fold, Version};
 use crate::verify::report::Report;
 

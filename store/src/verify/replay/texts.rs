@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use ring::digest::{Context, SHA256};
 
 use super::line::Line;
-use crate::leaf::Event;
-use crate::schema::RECORD;
+use crate::forms::leaf::Event;
+use crate::forms::schema::RECORD;
+use crate::forms::texts::{NO_POLICY, TextKind, parse_id, part};
 use crate::sql::Cell;
-use crate::texts::{NO_POLICY, TextKind, parse_id, part};
 use crate::verify::report::Report;
 use crate::verify::rows::cell;
 

@@ -7,9 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use hsm::Algorithm;
 use serde_json::{Value, json};
 
-use crate::entry::ActorStamp;
-use crate::record::Record;
-use crate::schema::sha256;
+use crate::forms::schema::sha256;
+use crate::nouns::entry::ActorStamp;
+use crate::nouns::record::Record;
 
 /// The record kind.
 pub(crate) const KIND: &str = "key";

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::error::StoreError;
+use crate::nouns::error::StoreError;
 
 /// Where the register lives.
 #[derive(Clone, PartialEq, Eq)]

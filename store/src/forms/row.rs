@@ -7,7 +7,7 @@
 
 use ring::digest::{Context, SHA256};
 
-use crate::schema::{Table, sha256};
+use crate::forms::schema::{Table, sha256};
 use crate::sql::Value;
 
 /// Blobs above this enter by their own hash, so that what is signed is hashed once for the leaf and the row.

@@ -1,5 +1,7 @@
 //! What the ledger does but for making intents: prepare, hand to the writer, ask the readers.
 
+pub(crate) mod meeting;
+
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -12,24 +14,23 @@ use policy::{Timestamp, World};
 
 use crate::attest::{self, Attested};
 use crate::clock::{self, Clock};
-use crate::condition::{Condition, Conditions};
-use crate::credential::Credential;
-use crate::database::Database;
-use crate::entry::{ActorStamp, Entry, LostRevocation, RefusalEntry, Revocation};
-use crate::error::StoreError;
-use crate::follower::Follower;
-use crate::held::{Held, Witness};
+use crate::derived::rebuild::{Rebuilt, rebuild};
+use crate::forms::schema::{is_migrated, migrate};
 use crate::log::{self, Checkpoint, Head, LogKey};
-use crate::pending::Pending;
-use crate::prepare::{ConclusionRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail};
+use crate::nouns::condition::{Condition, Conditions};
+use crate::nouns::credential::Credential;
+use crate::nouns::database::Database;
+use crate::nouns::entry::{ActorStamp, Entry, LostRevocation, RefusalEntry, Revocation};
+use crate::nouns::error::StoreError;
+use crate::nouns::held::{Held, Witness};
+use crate::nouns::record::Record;
 use crate::queries;
-use crate::reader::{Lane, ReaderHandle};
-use crate::rebuild::{Rebuilt, rebuild};
-use crate::record::Record;
-use crate::schema::{is_migrated, migrate};
+use crate::reader::{Follower, Lane, ReaderHandle};
+use crate::rows::{ConclusionRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail};
 use crate::sql::{Sql, Use, Value, connect, make, own_sessions};
 use crate::truth::{self, Anchor, Before, Divergence, Integrity, Node, RecordKey, TokenNote, record_key};
 use crate::verify::{self, AuditState, NEW_TILES, Patrol};
+use crate::writer::pending::Pending;
 use crate::writer::{Reply, WriterHandle};
 
 /// Operations of checkpoints have this bit and the log's size; those of the ledger are leaf indexes, far below it.
@@ -677,7 +678,7 @@ mod tests {
     use hsm::{Key, KeyKind};
 
     use super::*;
-    use crate::entry::{ActorStamp, GrantStamp, Kind};
+    use crate::nouns::entry::{ActorStamp, GrantStamp, Kind};
 
     fn entry(key: &Key) -> Entry {
         let actor = ActorStamp { id: "a".into(), proof: "system".into(), proof_id: String::new() };

@@ -5,10 +5,10 @@
 
 use serde_json::{Value, json};
 
-use crate::entry::ActorStamp;
-use crate::error::StoreError;
-use crate::record::Record;
-use crate::schema::sha256;
+use crate::forms::schema::sha256;
+use crate::nouns::entry::ActorStamp;
+use crate::nouns::error::StoreError;
+use crate::nouns::record::Record;
 
 /// Characters of a part: with every one escaped it fits a record's body, 64 KiB.
 const PART_CHARS: usize = 10_000;

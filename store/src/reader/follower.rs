@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use crate::error::StoreError;
+use crate::nouns::error::StoreError;
 
 /// No node writes more leaves before the others look: whoever asks for more than this beyond the end asks for what is not there.
 const AHEAD_LEAVES: u64 = 65_536;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
-use crate::condition::Conditions;
-use crate::database::Database;
-use crate::error::StoreError;
+use crate::nouns::condition::Conditions;
+use crate::nouns::database::Database;
+use crate::nouns::error::StoreError;
 use crate::sql::{Sql, Use, connect_with};
 
 /// Who waits for whom: questions of one lane wait for each other alone.

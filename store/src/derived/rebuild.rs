@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::derived::{self, Wrong};
-use crate::error::StoreError;
+use crate::nouns::error::StoreError;
 use crate::sql::{Cell, Sql, SqlError, Value};
 use crate::truth::{Node, record_key};
 

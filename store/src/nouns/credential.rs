@@ -8,10 +8,10 @@ use bytes::Bytes;
 use hsm::Algorithm;
 use policy::{Owner, Timestamp, Validity};
 
-use crate::entry::{ActorStamp, GrantStamp, Kind};
-use crate::error::StoreError;
-use crate::renewer::Renewer;
-use crate::x509;
+use crate::nouns::entry::{ActorStamp, GrantStamp, Kind};
+use crate::nouns::error::StoreError;
+use crate::nouns::renewer::Renewer;
+use crate::nouns::x509;
 
 /// Where a credential stands; derived from its rows, never stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

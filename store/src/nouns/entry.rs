@@ -6,7 +6,7 @@ use std::str::FromStr;
 use policy::{Actor, Grant, Owner, Proof, Refusal, Timestamp, Validity};
 use serde::{Deserialize, Serialize};
 
-use crate::error::StoreError;
+use crate::nouns::error::StoreError;
 
 /// What a signing operation makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hsm::{Algorithm, Message};
 use ring::digest::{self, Context, SHA256, SHA384};
 
-use crate::entry::Entry;
+use crate::nouns::entry::Entry;
 
 /// Bytes of a row: small beside what a connection may hold, large beside what a row costs.
 pub(crate) const CHUNK_BYTES: usize = 1 << 20;

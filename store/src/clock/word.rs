@@ -7,7 +7,7 @@ use policy::Timestamp;
 use serde_json::Value;
 
 use crate::clock;
-use crate::record::StoredRecord;
+use crate::nouns::record::StoredRecord;
 
 /// The kind of the record that says why a node went on after it had stopped.
 pub(crate) const RESUMPTION: &str = "resumption";

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use policy::Timestamp;
 use serde::Deserialize;
 
-use crate::entry::{ActorStamp, GrantStamp};
+use crate::nouns::entry::{ActorStamp, GrantStamp};
 
 /// The time in force of a log without a leaf.
 pub(crate) const BEFORE_ALL: Timestamp = Timestamp::from_unix(0);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use policy::Timestamp;
 
-use crate::prepare::IntentRow;
+use crate::rows::IntentRow;
 
 /// Twice the writer's queue; an intent that was never concluded is the oldest and goes first.
 const PENDING_MAX: usize = 8_192;

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::error::StoreError;
 use crate::log::Head;
+use crate::nouns::error::StoreError;
 use crate::reader::Lane;
 use crate::register::Register;
 use crate::truth::{self, Apart, TokenNote};

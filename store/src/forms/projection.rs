@@ -20,10 +20,10 @@
 use policy::{Timestamp, Validity};
 use serde_json::Value;
 
-use crate::credential::Credential;
-use crate::entry::{Entry, Kind};
-use crate::renewer::{Class, Renewer};
-use crate::schema::sha256;
+use crate::forms::schema::sha256;
+use crate::nouns::credential::Credential;
+use crate::nouns::entry::{Entry, Kind};
+use crate::nouns::renewer::{Class, Renewer};
 
 /// Which pile of its place an operation lies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use ring::digest::{SHA256, digest};
 
-use crate::error::StoreError;
-use crate::leaf::BEFORE_ALL;
+use crate::forms::leaf::BEFORE_ALL;
+use crate::nouns::error::StoreError;
 use crate::sql::{Row, Sql, SqlError, Value};
 
 /// A column's type.
@@ -158,7 +158,7 @@ impl Migration {
 
 /// All steps, in order.
 pub(crate) const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "register", text: include_str!("../migrations/001_register.sql") }];
+    &[Migration { version: 1, name: "register", text: include_str!("../../migrations/001_register.sql") }];
 
 /// Two nodes that start at once race for the same step; the loser sees it done the next time round.
 const ATTEMPTS: usize = 5;

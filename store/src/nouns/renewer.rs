@@ -3,8 +3,8 @@
 
 use std::str::FromStr;
 
-use crate::entry::SERVER;
-use crate::error::StoreError;
+use crate::nouns::entry::SERVER;
+use crate::nouns::error::StoreError;
 
 /// Who is expected to put a new certificate in the place of one before it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -64,7 +64,7 @@ pub enum StoreError {
     },
     /// The clock is not believed; nothing was written. It says what to do.
     #[error(transparent)]
-    Clock(#[from] crate::held::Held),
+    Clock(#[from] crate::nouns::held::Held),
     /// The ledger was closed.
     #[error("the ledger is closed")]
     Closed,

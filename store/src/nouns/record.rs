@@ -2,7 +2,7 @@
 
 use policy::Timestamp;
 
-use crate::entry::ActorStamp;
+use crate::nouns::entry::ActorStamp;
 
 /// The kind of the record that says what an operator put into force: part, hash and what changed.
 pub const SETTING: &str = "setting";

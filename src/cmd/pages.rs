@@ -1,0 +1,84 @@
+//! Lists that come page by page, and are shown so: a million rows take the memory of a thousand.
+
+use serde_json::Value;
+
+use super::certs::percent;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output;
+
+/// What the server takes at most.
+const PAGE: usize = 1_000;
+
+/// The pages of a resource, one after the other.
+pub struct Pages<'a> {
+    client: &'a Client,
+    path: &'a str,
+    query: &'a [(&'a str, String)],
+    /// So many more are wanted.
+    left: usize,
+    cursor: Cursor,
+    /// What the server said of a register that is held.
+    held: Option<String>,
+}
+
+enum Cursor {
+    Begins,
+    GoesOn(String),
+    Over,
+}
+
+/// A page.
+pub struct Page {
+    pub items: Vec<Value>,
+    /// What operators said in them; the log has that alone.
+    pub words: Vec<Value>,
+}
+
+impl<'a> Pages<'a> {
+    /// At most `limit` items.
+    pub fn new(client: &'a Client, path: &'a str, query: &'a [(&'a str, String)], limit: usize) -> Self {
+        Self { client, path, query, left: limit, cursor: Cursor::Begins, held: None }
+    }
+
+    /// The next page; none where all were given, or nobody reads them any more.
+    pub async fn next(&mut self) -> Result<Option<Page>, Failure> {
+        if self.left == 0 || output::is_refused() {
+            return Ok(None);
+        }
+        let limit = PAGE.min(self.left).to_string();
+        let mut query: Vec<(&str, &str)> = self.query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        query.push(("limit", &limit));
+        match &self.cursor {
+            Cursor::Begins => {}
+            Cursor::GoesOn(cursor) => query.push(("cursor", cursor)),
+            Cursor::Over => return Ok(None),
+        }
+        let text: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
+        let mut page = self.client.get(&format!("{}?{}", self.path, text.join("&"))).await?;
+        let mut list = |name: &str| match page.get_mut(name).map(Value::take) {
+            Some(Value::Array(list)) => list,
+            Some(_) | None => Vec::new(),
+        };
+        let (items, words) = (list("items"), list("words"));
+        self.held = page.get("held").and_then(Value::as_str).map(str::to_owned).or(self.held.take());
+        self.cursor = match page.get("next") {
+            None | Some(Value::Null) => Cursor::Over,
+            Some(next) => Cursor::GoesOn(next.as_str().map_or_else(|| next.to_string(), str::to_owned)),
+        };
+        self.left = self.left.saturating_sub(items.len());
+        Ok(Some(Page { items, words }))
+    }
+
+    /// Whether there are more than were asked for.
+    pub fn has_more(&self) -> bool {
+        matches!(self.cursor, Cursor::GoesOn(_))
+    }
+
+    /// Says beside them that the register is held, where it is.
+    pub fn end(self, as_json: bool) {
+        if let Some(held) = self.held {
+            output::notice(&held, as_json);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What is said at the ledger's door: what callers write, what readers get, and what either can be told.
+//!
+//! Values alone: nothing here opens a file or speaks SQL.
+
+pub(crate) mod condition;
+pub(crate) mod credential;
+pub(crate) mod database;
+pub(crate) mod entry;
+pub(crate) mod error;
+pub(crate) mod held;
+pub(crate) mod record;
+pub(crate) mod renewer;
+pub(crate) mod x509;

@@ -1,0 +1,84 @@
+//! A version of a record.
+
+use policy::Timestamp;
+
+use super::bounds::{BODY_BYTES_MAX, bounded_json, check_actor, check_label, opt_text, opt_time};
+use super::timed::{Timed, timed};
+use crate::forms::leaf::{Event, Tail};
+use crate::forms::row::row_digest;
+use crate::forms::schema::RECORD;
+use crate::nouns::error::StoreError;
+use crate::nouns::record::Record;
+use crate::sql::Value;
+use crate::truth::{Change, RecordKey, record_key};
+
+/// A record's row and leaf.
+#[derive(Debug)]
+pub(crate) struct RecordRow {
+    pub record: Record,
+    pub at: Timestamp,
+    pub key: RecordKey,
+    /// It takes a right away: the clock does not hold it back.
+    pub withdraws: bool,
+    tail: Tail,
+    pub(super) body: String,
+    digest: [u8; 32],
+}
+
+impl RecordRow {
+    pub fn new(record: Record, at: Timestamp) -> Result<RecordRow, StoreError> {
+        check_actor(&record.actor)?;
+        check_label("kind", record.kind)?;
+        check_label("id", &record.id)?;
+        if record.id.is_empty() {
+            return Err(StoreError::Invalid("a record has an id".into()));
+        }
+        record.owner.as_ref().map_or(Ok(()), |owner| check_label("owner", owner))?;
+        record.lookup.as_ref().map_or(Ok(()), |lookup| check_label("lookup", lookup))?;
+        let body = bounded_json("body", &record.body, BODY_BYTES_MAX)?;
+        let tail = Tail::new(Event::Record, record.kind, at);
+        let key = record_key(record.kind, &record.id);
+        let mut row = RecordRow { record, at, key, withdraws: false, tail, body, digest: [0; 32] };
+        row.digest = row_digest(&RECORD, row.values(at));
+        row.tail.actor(&row.record.actor);
+        row.tail.text("id", &row.record.id);
+        row.tail.hex("row", &row.digest);
+        Ok(row)
+    }
+
+    /// What its leaf changes, with the time it is given.
+    pub fn change(&self, replaces: u64, at: Timestamp) -> Change {
+        Change::Recorded { key: self.key, replaces, digest: self.digest(at) }
+    }
+
+    fn digest(&self, at: Timestamp) -> [u8; 32] {
+        match at == self.at {
+            true => self.digest,
+            false => row_digest(&RECORD, self.values(at)),
+        }
+    }
+
+    /// The same, which takes a right away, or does not.
+    pub fn withdrawing(self, withdraws: bool) -> RecordRow {
+        RecordRow { withdraws, ..self }
+    }
+
+    /// The columns after `leaf` and `replaces`, with the time the row is given.
+    pub fn values(&self, at: Timestamp) -> [Value<'_>; 10] {
+        let record = &self.record;
+        [
+            Value::Text(record.kind),
+            Value::Text(&record.id),
+            Value::Int(at.unix()),
+            opt_text(record.owner.as_deref()),
+            opt_text(record.lookup.as_deref()),
+            opt_time(record.expires),
+            Value::Text(&self.body),
+            Value::Text(&record.actor.id),
+            Value::Text(&record.actor.proof),
+            Value::Text(&record.actor.proof_id),
+        ]
+    }
+}
+
+timed!(RecordRow, RecordRow::digest);
