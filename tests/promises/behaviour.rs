@@ -8,7 +8,7 @@ use std::process::{Child, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::house::{House, PATIENCE, SOFTHSM, command, fail, succeed, text, until};
+use crate::house::{House, PATIENCE, SOFTHSM, command, fail, status, succeed, text, until};
 use crate::postgres::Postgres;
 
 fn said(output: &Output) -> String {
