@@ -139,8 +139,13 @@ impl Client {
         let remembered = ClientFile::find(config)?;
         let url_of_file = remembered.as_ref().and_then(|(_, file)| file.url.clone());
         let base = connection.url.clone().or(url_of_file).ok_or_else(|| {
-            Failure::new(Exit::Failed, "no server is named")
-                .help("set CHANCERY_URL, pass --url, or run `chancery login` once")
+            let ways = "pass --config DIR/chancery.toml (or CHANCERY_CONFIG) on the server's host; elsewhere --url, CHANCERY_URL, \
+                        or `chancery login` once";
+            let failure = Failure::new(Exit::Failed, "no server is named").help(ways);
+            match config {
+                Some(config) => failure.since(format!("there is no client.toml beside {}", files::shown(config))),
+                None => failure,
+            }
         })?;
         if !base.starts_with("https://") {
             return Err(Failure::new(Exit::Failed, format!("{base} is not an https:// URL"))
@@ -384,11 +389,18 @@ async fn problem(response: Response) -> Failure {
         failure = failure.of_field(field);
     }
     match (missing.is_empty(), wait, status.as_u16()) {
-        (false, _, _) => failure
-            .since(format!("missing: {missing}"))
-            .help("ask an administrator for it: a role, an owner, or a rule in the policies"),
+        (_, _, 401) => failure.help(
+            "pass another token: --token-file FILE, CHANCERY_TOKEN, or `chancery login`; an administrator makes one with \
+             `chancery token create`",
+        ),
+        (false, _, _) => {
+            let failure = if detail.contains(&missing) { failure } else { failure.since(format!("missing: {missing}")) };
+            failure.help(
+                "an administrator gives it: a role by another token (`chancery token create`), a name in [[owner]] of \
+                 chancery.toml, or a rule in policies/",
+            )
+        }
         (true, Some(seconds), _) => failure.help(format!("ask again in {seconds} s")),
-        (true, None, 401) => failure.help("pass --token-file with a token that holds, or run `chancery login` again"),
         (true, None, _) => failure,
     }
 }

@@ -120,7 +120,7 @@ fn a_refusal_says_in_one_sentence_what_was_missing() {
             actor(&[Role::Admin], &[]),
             IssueCertificate,
             tls("nobody-configured", &["www.example.internal"]),
-            "dns:www.example.internal is outside the name rules of owner nobody-configured",
+            "dns:www.example.internal is outside the name rules of owner nobody-configured, which the configuration does not have",
         ),
         (
             actor(&[Role::SshUser], &["web"]),

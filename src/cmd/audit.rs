@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use policy::World;
 use serde_json::{Value, json};
 use store::{Identity, Kept, Pins, Report, Source, Word};
 
@@ -181,12 +182,12 @@ async fn list(after: Option<u64>, limit: usize, global: &Global) -> Result<(), F
     // "after" is exclusive and the first entry has index 0, so that none means from the beginning.
     let from = after.or_else(|| size.checked_sub(limit as u64 + 1));
     let query: Vec<_> = from.map(|index| ("after", index.to_string())).into_iter().collect();
-    let wide = output::is_wide();
+    let (wide, now) = (output::is_wide(), World::real().now().rfc3339());
     let mut listing = if wide { Listing::new(&WIDE, global.json) } else { Listing::new(&NARROW, global.json) };
     let mut pages = Pages::new(&client, "/api/v1/audit", &query, limit);
     while let Some(Page { items, words }) = pages.next().await? {
         let rows = items.iter().map(|leaf| row(leaf, &words));
-        let rows = rows.map(|row| (Paint::Plain, if wide { row } else { narrow(row) }));
+        let rows = rows.map(|row| (Paint::Plain, if wide { row } else { narrow(row, &now) }));
         listing.add(&items, rows.collect());
     }
     pages.end(global.json);
@@ -205,38 +206,64 @@ const WIDE: [Column; 8] = [
     words("KIND"),
     words("ACTOR"),
     words("PROFILE"),
-    whole("SERIAL"),
+    whole("OF"),
     words("OUTCOME"),
 ];
-const NARROW: [Column; 6] =
-    [whole("INDEX"), whole("TIME"), words("EVENT"), words("KIND"), words("ACTOR"), words("WHAT")];
+const NARROW: [Column; 6] = [whole("INDEX"), whole("TIME"), whole("EVENT"), words("WHAT"), words("ACTOR"), whole("OF")];
+/// So much of a serial, a hash or an id as tells it apart; `audit show` has the whole.
+const BRIEF: usize = 16;
+/// A whole serial, half a hash.
+const ABOUT: usize = 32;
 
-/// A row where there is little room: `audit show` has the serial.
-fn narrow(row: Vec<String>) -> Vec<String> {
+/// A row where there is little room; what the event says already is left out.
+fn narrow(row: Vec<String>, now: &str) -> Vec<String> {
     match <[String; 8]>::try_from(row) {
-        Ok([index, time, event, kind, actor, profile, _serial, outcome]) => {
-            let what = [profile, outcome].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
-            let minute = time.replace('T', " ").chars().take(16).collect();
-            vec![index, minute, event, kind, actor, what]
+        Ok([index, time, event, kind, actor, profile, about, outcome]) => {
+            let kind = if profile.is_empty() { kind } else { profile };
+            let what = match outcome.as_str() {
+                "" | "issued" | "revoked" => kind,
+                said if kind == REFUSAL => said.to_owned(),
+                said => format!("{kind}: {said}"),
+            };
+            vec![index, brief_time(&time, now), event, what, actor, about.chars().take(BRIEF).collect()]
         }
         Err(row) => row,
     }
 }
 
-/// Entries in the log.
-async fn size(client: &Client) -> Result<u64, Failure> {
-    Ok(client.get("/api/v1/audit?limit=1").await?.get("size").and_then(Value::as_u64).unwrap_or(0))
+/// What a refusal is called, which its event says.
+const REFUSAL: &str = "refusal";
+
+/// The minute of a time of this year, the day of another, as `ls -l` has it.
+fn brief_time(time: &str, now: &str) -> String {
+    match time.get(..4) == now.get(..4) {
+        true => time.get(5..16).unwrap_or(time).replace('T', " "),
+        false => time.get(..10).unwrap_or(time).to_owned(),
+    }
 }
 
-/// An entry in words: who and under which profile, and what an operator said in it; `show` has the proofs and hashes.
+/// An entry in words: who and under which profile, of what, and what was said in it; `show` has the proofs and hashes.
 fn row(leaf: &Value, words: &[Value]) -> Vec<String> {
     let within = |object: &str, name: &str| leaf.get(object).map_or_else(String::new, |value| field(value, name));
-    let [index, time, event, kind, serial, mut outcome] =
-        ["i", "time", "event", "kind", "serial", "outcome"].map(|f| field(leaf, f));
+    let [index, time, event, kind, serial, mut outcome, id] =
+        ["i", "time", "event", "kind", "serial", "outcome", "id"].map(|f| field(leaf, f));
+    // A refusal says what was missing; that it was refused is its event.
+    let says = field(leaf, "says");
+    if !says.is_empty() {
+        outcome = says;
+    }
     if let Some(word) = words.iter().find(|word| word.get("index") == leaf.get("i")) {
         outcome = said(word);
     }
-    vec![index, time, event, kind, within("actor", "id"), within("profile", "name"), serial, outcome]
+    // What it is about: a serial, or what a record is called by.
+    let about = if serial.is_empty() { id } else { serial };
+    let about = about.chars().take(ABOUT).collect();
+    vec![index, time, event, kind, within("actor", "id"), within("profile", "name"), about, outcome]
+}
+
+/// Entries in the log.
+async fn size(client: &Client) -> Result<u64, Failure> {
+    Ok(client.get("/api/v1/audit?limit=1").await?.get("size").and_then(Value::as_u64).unwrap_or(0))
 }
 
 /// What an operator said, in a cell.
@@ -467,6 +494,19 @@ mod tests {
         assert_eq!(row(&leaf, &[]), ["2", "", "intend", "", "token:ops", "tls-server", "", ""]);
         assert_eq!(row(&leaf, &[word])[7], "restored (52 -> 45)");
         assert_eq!(row(&json!({"i": 3}), &[])[4..6], ["", ""]);
+    }
+
+    #[test]
+    fn a_narrow_row_says_what_an_entry_is_of() {
+        let leaf = json!({
+            "i": 2, "event": "intend", "kind": "certificate", "time": "2026-11-27T19:08:16Z", "actor": {"id": "token:ops"},
+            "profile": {"name": "tls-server"}, "serial": "01016b09d520b5f7f24c2222043d3860",
+        });
+        let refusal = json!({"i": 3, "event": "refuse", "kind": "refusal", "time": "2026-11-27T19:08:16Z", "outcome": "refused", "says": "no such owner"});
+        let rows =
+            [narrow(row(&leaf, &[]), "2026-12-01T00:00:00Z"), narrow(row(&refusal, &[]), "2027-01-01T00:00:00Z")];
+        assert_eq!(rows[0], ["2", "11-27 19:08", "intend", "tls-server", "token:ops", "01016b09d520b5f7"]);
+        assert_eq!(rows[1], ["3", "2026-11-27", "refuse", "no such owner", "", ""]);
     }
 
     #[test]

@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 use ca::RevocationReason;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
 use clap::{Parser, Subcommand};
-use policy::{SerialText, World};
+use policy::{SerialText, Timestamp, World};
 use serde_json::{Value, json};
 
 use super::csr;
-use super::files::{self, Input, Outputs, Standing};
+use super::files::{Folder, Input, Outputs, Standing};
 use super::issue::CertificatePlaces;
 use super::moment::Moment;
 use super::pages::Pages;
 use super::span::{Span, span};
 use crate::Global;
-use crate::failure::{Failure, OrFail};
-use crate::output::{self, Listing, field, whole, words};
+use crate::failure::{Exit, Failure, OrFail};
+use crate::output::{self, Listing, Paint, field, whole, words};
 
 #[derive(Parser)]
 pub struct Args {
@@ -70,6 +70,10 @@ enum What {
     },
 }
 
+const STATES: [&str; 5] = ["issued", "expired", "revoked", "intended", "failed"];
+const RENEWERS: [&str; 4] = ["server", "agent", "acme", "nobody"];
+const KINDS: [&str; 7] = ["certificate", "ca-certificate", "ssh", "ssh-user", "ssh-host", "code-signature", "crl"];
+
 #[derive(clap::Args)]
 struct List {
     /// Only what expires within this time: 90s, 30m, 12h, 30d or 2w
@@ -81,14 +85,14 @@ struct List {
     /// Only those with this name, the newest on top: a DNS name or address; with --kind ssh-user or ssh-host a principal
     #[arg(long)]
     name: Option<String>,
-    /// intended, issued, expired, failed or revoked
-    #[arg(long)]
+    /// Only those in this state
+    #[arg(long, value_parser = PossibleValuesParser::new(STATES))]
     state: Option<String>,
     /// Only those with this in a name: a part of it, whatever its case
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Only those that server, agent, acme or nobody renews
-    #[arg(long)]
+    /// Only those that this one renews
+    #[arg(long, value_parser = PossibleValuesParser::new(RENEWERS))]
     renewer: Option<String>,
     /// Only those that somebody must act for: past the point of their renewal, and nothing took their place
     #[arg(long)]
@@ -97,13 +101,13 @@ struct List {
     #[arg(long, value_name = "BOOL")]
     replaced: Option<bool>,
     /// Only what ends at this time or later (2026-08-21 or 2026-08-21T09:05:00Z)
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     ends_from: Option<String>,
     /// Only what ends before this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     ends_before: Option<String>,
-    /// certificate, ca-certificate, ssh, ssh-user, ssh-host, code-signature or crl
-    #[arg(long)]
+    /// Only this kind
+    #[arg(long, value_parser = PossibleValuesParser::new(KINDS))]
     kind: Option<String>,
     /// Only this profile
     #[arg(long)]
@@ -141,8 +145,8 @@ async fn list_certificates(args: List, global: &Global) -> Result<(), Failure> {
         ("renewer", &args.renewer),
         ("act", &args.act.then(|| "true".to_owned())),
         ("replaced", &args.replaced.map(|replaced| replaced.to_string())),
-        ("expires_from", &args.ends_from.as_deref().map(moment)),
-        ("expires_to", &args.ends_before.as_deref().map(moment)),
+        ("expires_from", &args.ends_from),
+        ("expires_to", &args.ends_before),
     ];
     query.extend(texts.into_iter().filter_map(|(name, value)| value.clone().map(|v| (name, v))));
     let limit = args.limit.unwrap_or(usize::MAX);
@@ -155,10 +159,12 @@ async fn list_certificates(args: List, global: &Global) -> Result<(), Failure> {
         let [owner, profile, state, serial] = ["owner", "profile", "state", "serial"].map(|f| field(item, f));
         let expires = Moment::of(item, "not_after");
         let (paint, left) = expires.left(now, Some(Moment::of(item, "not_before")), state == "issued");
+        let replaced = state == "issued" && item["replaced"] == true;
+        let (paint, state) = if replaced { (Paint::Faint, "replaced".to_owned()) } else { (paint, state) };
         let mut row = vec![left, expires.day(), state];
         row.push(if wide { serial } else { brief(&serial) });
         row.extend(wide.then_some(profile));
-        row.extend([owner, names(item)]);
+        row.extend([owner, called(item)]);
         (paint, row)
     };
     let mut pages = Pages::new(&client, "/api/v1/certificates", &query, limit);
@@ -182,10 +188,38 @@ fn brief(serial: &str) -> String {
     serial.get(..DIGITS).unwrap_or(serial).to_owned()
 }
 
-/// A day is its first second; a time is left to the server.
-fn moment(text: &str) -> String {
-    let is_day = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() }
+/// A time; a day is its first second.
+fn moment(text: &str) -> Result<String, String> {
+    let day = format!("{text}T00:00:00Z");
+    let known = [day.as_str(), text].into_iter().find(|text| Timestamp::parse_rfc3339(text).is_ok());
+    known.map(str::to_owned).ok_or_else(|| "write a day as 2026-08-21, or a time as 2026-08-21T09:05:00Z".to_owned())
+}
+
+/// What a row is called: by its names; what has none by its subject, what was signed by its file. SSH is told apart.
+fn called(item: &Value) -> String {
+    let names = names(item);
+    match field(item, "kind").as_str() {
+        "ssh-user" | "ssh-host" => format!("{names} ({})", field(item, "kind")),
+        "code-signature" => signed(item),
+        _ if names.is_empty() => common_name(&field(item, "subject")),
+        _ => names,
+    }
+}
+
+/// The common name of a subject (RFC 4514), where it begins with one; else all of it.
+fn common_name(subject: &str) -> String {
+    let Some(rest) = subject.strip_prefix("CN=") else { return subject.to_owned() };
+    let ends = rest.match_indices(',').find(|(at, _)| !rest.get(..*at).is_some_and(|name| name.ends_with('\\')));
+    rest.get(..ends.map_or(rest.len(), |(at, _)| at)).unwrap_or(rest).replace("\\,", ",")
+}
+
+/// The file that was signed, and the beginning of its digest.
+fn signed(item: &Value) -> String {
+    const DIGITS: usize = 16;
+    let names: Vec<&str> = item["names"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let part = |kind: &str| names.iter().find_map(|name| name.strip_prefix(kind));
+    let digest = part("sha256:").map(|digest| format!("sha256:{}", digest.get(..DIGITS).unwrap_or(digest)));
+    [part("file:").map(str::to_owned), digest].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// The names in a cell: of a hundred, the first two and how many more.
@@ -221,7 +255,14 @@ async fn show(serial: &str, pem: bool, global: &Global) -> Result<(), Failure> {
         return Ok(());
     }
     if pem {
-        output::line(field(&item, "chain").trim_end());
+        let chain = field(&item, "chain");
+        if chain.is_empty() {
+            let says = format!("{} is {}: there is no PEM of it", field(&item, "serial"), kind(&item));
+            return Err(Failure::new(Exit::Failed, says).help(
+                "who asked for it was given it; `chancery certs show` without --pem tells what the register has",
+            ));
+        }
+        output::line(chain.trim_end());
         return Ok(());
     }
     let shown = [
@@ -251,6 +292,17 @@ async fn show(serial: &str, pem: bool, global: &Global) -> Result<(), Failure> {
     facts.extend(item.get("fetched").map(|fetched| ("fetched", handed(fetched))));
     output::facts(&facts);
     Ok(())
+}
+
+/// What it is, with an article.
+fn kind(item: &Value) -> &'static str {
+    match field(item, "kind").as_str() {
+        "ssh-user" | "ssh-host" => "an SSH certificate",
+        "code-signature" => "a signature",
+        "crl" => "a CRL",
+        "ca-certificate" => "the certificate of a CA",
+        _ => "not signed",
+    }
 }
 
 /// To whom a certificate went that the server renewed by itself.
@@ -346,12 +398,15 @@ async fn renew(serial: &str, csr: Option<PathBuf>, out: PathBuf, force: bool, gl
         None if holds => csr::fits_hash(&field(&old, "key_hash"), &out)?,
         None => {}
     }
-    files::folder(&out)?;
+    let _folder = Folder::take(&out)?;
     let ours = !csr::is_other(&out.join("cert.pem"), &keys)?;
     let any = |_: &[u8]| true;
     let standing = || if ours { Standing::Predecessor(&any) } else { Standing::Forced };
     let places = CertificatePlaces::take(&mut outputs, &out, standing)?;
-    let issued = client.post(&format!("{resource}/renew"), &body).await?;
+    let issued = match client.post(&format!("{resource}/renew"), &body).await {
+        Ok(issued) => issued,
+        Err(failure) => return Err(no_renewal(&client, &resource, failure).await),
+    };
     places.fill(&issued)?;
     if global.json {
         output::json(&issued);
@@ -359,6 +414,22 @@ async fn renew(serial: &str, csr: Option<PathBuf>, out: PathBuf, force: bool, gl
         output::line(format!("renewed as {}, until {}", field(&issued, "serial"), field(&issued, "not_after")));
     }
     Ok(())
+}
+
+/// Why there is no successor: what is there, and is no certificate that is renewed, is said to be that.
+async fn no_renewal(client: &crate::client::Client, resource: &str, failure: Failure) -> Failure {
+    let there = client.get(&format!("{resource}?pem=false")).await.unwrap_or(Value::Null);
+    match field(&there, "kind").as_str() {
+        "ssh-user" | "ssh-host" => {
+            let says = format!("{} is an SSH certificate, which is not renewed", field(&there, "serial"));
+            Failure::new(Exit::Failed, says)
+                .help("have its key signed again: `chancery ssh sign-user`, `sign-host` or `login`")
+        }
+        "ca-certificate" | "code-signature" | "crl" => {
+            Failure::new(Exit::Failed, format!("{} is {}, which is not renewed", field(&there, "serial"), kind(&there)))
+        }
+        _ => failure,
+    }
 }
 
 /// A serial as a part of a path; what is none is said before anybody is asked.
@@ -397,8 +468,11 @@ mod tests {
 
     #[test]
     fn a_day_is_a_time_too() {
-        assert_eq!(moment("2026-08-21"), "2026-08-21T00:00:00Z");
-        assert_eq!(moment("2026-08-21T09:05:00Z"), "2026-08-21T09:05:00Z");
+        assert_eq!(moment("2026-08-21").as_deref(), Ok("2026-08-21T00:00:00Z"));
+        assert_eq!(moment("2026-08-21T09:05:00Z").as_deref(), Ok("2026-08-21T09:05:00Z"));
+        for wrong in ["2026-08", "30d", "soon", "2026-13-01"] {
+            assert!(moment(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
@@ -407,6 +481,18 @@ mod tests {
         assert_eq!(of(100), "0, 1, +98");
         assert_eq!(of(2), "0, 1");
         assert_eq!(names(&json!({})), "");
+    }
+
+    #[test]
+    fn a_row_is_called_by_what_people_know_it_by() {
+        let of = |kind: &str, names: Value| {
+            called(&json!({"kind": kind, "names": names, "subject": "CN=Root\\, Inc CA,O=Root"}))
+        };
+        assert_eq!(of("certificate", json!(["dns:a", "ip:::1"])), "a, ::1");
+        assert_eq!(of("ca-certificate", json!([])), "Root, Inc CA");
+        assert_eq!(of("ssh-user", json!(["root"])), "root (ssh-user)");
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        assert_eq!(of("code-signature", json!([digest, "file:a.gz"])), "a.gz sha256:abababababababab");
     }
 
     #[test]

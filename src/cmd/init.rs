@@ -102,6 +102,9 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     }
     steps.say("token", &format!("opening {} in {}", args.token_label, args.module.display()));
     let opened = house::open_token(&config)?;
+    if !is_kept {
+        no_other_authority(&args, &config, &opened.0).await?;
+    }
     // From here on there is something to continue.
     files::folder(&args.dir)?;
     if is_kept {
@@ -148,6 +151,9 @@ fn check(args: &Args) -> Result<CreateConfig, Failure> {
     if organization.contains(char::is_control) {
         return Err(refuse("--organization", "it holds a control character".to_owned()));
     }
+    if args.dir.symlink_metadata().is_ok() && !args.dir.is_dir() {
+        return Err(refuse("DIR", format!("{} is there, and no folder", args.dir.display())));
+    }
     let base = args.subject_base.as_deref().map(Dn::parse).transpose().or_fail("--subject-base is refused")?;
     if !args.module.is_file() {
         return Err(refuse("--module", format!("{} is no file", args.module.display()))
@@ -160,6 +166,25 @@ fn check(args: &Args) -> Result<CreateConfig, Failure> {
         }
     }
     Ok(CreateConfig { base, ..CreateConfig::new(organization) })
+}
+
+/// A token that keeps the head of a log belongs to the authority of that log: where its register is not, another would be begun
+/// with the same keys. Several nodes share a token only over one database, which a server has.
+async fn no_other_authority(args: &Args, config: &Config, pool: &hsm::Pool) -> Result<(), Failure> {
+    let store::Database::Sqlite(register) = &config.database else { return Ok(()) };
+    // What a token cannot show is no reason to stop: the register is held against it later, where it can.
+    let notes = pool.notes(&config.log().origin).await.unwrap_or_default();
+    if notes.is_empty() || register.exists() {
+        return Ok(());
+    }
+    let label = &args.token_label;
+    let says =
+        format!("the token {label} has the keys of an authority whose register is not in {}", args.dir.display());
+    Err(Failure::new(Exit::Failed, says).help(format!(
+        "for a new authority name a token of its own (another --token-label, with --create-token); for that one its own \
+         folder, or put its backup into {}",
+        args.dir.display()
+    )))
 }
 
 /// A configuration that is there already stays as it is; flags that say something else are not passed over.

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::csr;
-use super::files::{self, Input, Outputs, PUBLIC, Place, SECRET, Standing};
+use super::files::{self, Folder, Input, Outputs, PUBLIC, Place, SECRET, Standing};
 use super::span::{Span, span};
 use crate::Global;
-use crate::failure::{Failure, OrFail};
+use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
 
 #[derive(Parser)]
@@ -98,6 +98,10 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 }
 
 async fn leaf_certificate(args: Leaf, profile: &str, global: &Global) -> Result<(), Failure> {
+    if args.names.is_empty() && args.csr.is_none() {
+        return Err(Failure::new(Exit::Failed, "there is no name to certify")
+            .help("name it: a DNS name or an IP address; or pass a request that has one, with --csr"));
+    }
     let client = global.client()?;
     let mut outputs = Outputs::new(args.force);
     let (csr, key) = match &args.csr {
@@ -128,7 +132,7 @@ async fn leaf_certificate(args: Leaf, profile: &str, global: &Global) -> Result<
     if let Some(serial) = &args.replaces {
         body["replaces"] = json!(serial);
     }
-    files::folder(&args.out)?;
+    let _folder = Folder::take(&args.out)?;
     // Before the request: a certificate whose key or itself could not be kept would be worth nothing.
     let places = CertificatePlaces::take(&mut outputs, &args.out, || Standing::Forced)?;
     let kept = match &key {
@@ -152,7 +156,7 @@ async fn leaf_certificate(args: Leaf, profile: &str, global: &Global) -> Result<
 async fn code_certificate(args: Code, global: &Global) -> Result<(), Failure> {
     let client = global.client()?;
     csr::no_key(&args.out)?;
-    files::folder(&args.out)?;
+    let _folder = Folder::take(&args.out)?;
     // Before the request: the key in the token is made once.
     let places = CertificatePlaces::take(&mut Outputs::new(args.force), &args.out, || Standing::Forced)?;
     let body = json!({

@@ -42,6 +42,12 @@ pub async fn run(_args: Args, global: &Global) -> Result<(), Failure> {
             bytes
         }
     };
+    // Said here, so that nobody is asked with what is none.
+    if !token.trim_ascii().starts_with(b"chy_") {
+        let says = if token.trim_ascii().is_empty() { "there is no token" } else { "this is no token" };
+        return Err(Failure::new(Exit::Failed, format!("{says} on standard input or in --token-file"))
+            .help("it is chy_ and what follows, such as admin.token beside chancery.toml has it: add < admin.token"));
+    }
     files::folder(&dir)?;
     let pending = dir.join("token.new");
     files::write(&pending, token.trim_ascii(), SECRET)?;

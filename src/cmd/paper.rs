@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Command, Parser};
 use clap_complete::Shell;
 
-use super::files::{self, Outputs, PUBLIC, Standing};
+use super::files::{self, Folder, Outputs, PUBLIC, Standing};
 use crate::failure::{Failure, OrFail};
 use crate::output;
 
@@ -50,7 +50,7 @@ pub fn complete(args: &Completion, mut command: Command) -> Result<(), Failure> 
 
 /// Runs `chancery man`.
 pub fn manual(args: &Man, command: Command) -> Result<(), Failure> {
-    files::folder(&args.out)?;
+    let _folder = Folder::take(&args.out)?;
     let mut pages = Vec::new();
     // `flatten`ed names (chancery-issue-tls) come with the built command.
     let mut command = command.disable_help_subcommand(true);

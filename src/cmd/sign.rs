@@ -15,7 +15,7 @@ use super::certs::percent;
 use super::files::{self, Input, Outputs, PUBLIC, Standing};
 use crate::Global;
 use crate::failure::{Exit, Failure, OrFail};
-use crate::output::{self, field};
+use crate::output::{self, field, whole, words};
 
 /// What the register keeps of a name (see docs/LIMITS.md).
 const NOTE_BYTES_MAX: usize = 255;
@@ -142,14 +142,14 @@ async fn list(file: &Path, global: &Global) -> Result<(), Failure> {
         let digest: String = part("sha256:").chars().take(16).collect();
         vec![
             field(item, "operation"),
-            field(item, "signed_at"),
+            field(item, "signed_at").replace('T', " ").chars().take(16).collect(),
             same.to_owned(),
             part("file:"),
             digest,
             field(item, "actor"),
         ]
     });
-    let header = ["operation", "signed", "content", "file", "sha-256", "by"];
+    let header = [whole("OPERATION"), whole("SIGNED"), whole("CONTENT"), words("FILE"), whole("SHA-256"), words("BY")];
     output::table(&header, rows.collect(), "nothing of this content or name was signed");
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
-use policy::World;
+use policy::{Action, Role, World};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -69,14 +70,14 @@ The token administers everything for a day: make another with it, and revoke it.
 struct Create {
     /// What it is for, in a word
     name: String,
-    /// admin, operator, issuer, ssh-user, code-signer, approver, auditor or agent; may be given several times
-    #[arg(long = "role", required = true)]
+    /// What it may do; may be given several times
+    #[arg(long = "role", required = true, value_name = "ROLE", value_parser = roles())]
     roles: Vec<String>,
     /// Whose certificates it may deal with; may be given several times
     #[arg(long = "owner")]
     owners: Vec<String>,
-    /// Only these actions, e.g. issue-certificate; may be given several times
-    #[arg(long = "scope")]
+    /// Only these actions of its roles; may be given several times
+    #[arg(long = "scope", value_name = "ACTION", value_parser = actions())]
     scopes: Vec<String>,
     /// How long it is good for, e.g. 12h or 90d
     #[arg(long, default_value = "90d", value_parser = span)]
@@ -90,6 +91,16 @@ struct Create {
     /// Replace a file that is there
     #[arg(long)]
     force: bool,
+}
+
+/// The roles that a token may have; the service keeps the others for itself.
+fn roles() -> PossibleValuesParser {
+    let given = Role::ALL.iter().filter(|role| !matches!(role, Role::System | Role::AcmeClient));
+    PossibleValuesParser::new(given.map(|role| role.as_str()).collect::<Vec<_>>())
+}
+
+fn actions() -> PossibleValuesParser {
+    PossibleValuesParser::new(Action::ALL.iter().map(|action| action.as_str()).collect::<Vec<_>>())
 }
 
 /// Runs `chancery token`.

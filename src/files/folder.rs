@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
@@ -11,10 +11,44 @@ use crate::failure::{Exit, Failure, OrFail};
 
 /// Makes a folder and those above it.
 pub fn folder(path: &Path) -> Result<(), Failure> {
+    if path.exists() && !path.is_dir() {
+        return Err(
+            Failure::new(Exit::Failed, format!("{} is no folder", shown(path))).help("name a folder, or a new one")
+        );
+    }
     fs::create_dir_all(path).or_fail(format!("cannot make the folder {}", shown(path)))
 }
 
-/// The same, for their owner alone; folders that are there stay as they are.
+/// A folder for what is about to be made. Given up with nothing in it, it goes away again, with those above that were made for it.
+#[must_use]
+pub struct Folder {
+    /// The deepest first.
+    made: Vec<PathBuf>,
+}
+
+impl Folder {
+    /// Makes what is not there.
+    pub fn take(path: &Path) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            return Err(Failure::new(Exit::Failed, "several files do not go to standard output").help("name a folder"));
+        }
+        let missing = path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
+        let taken = Self { made: missing.map(Path::to_owned).collect() };
+        folder(path)?;
+        Ok(taken)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Only empty ones can go.
+        for made in &self.made {
+            let _ = fs::remove_dir(made);
+        }
+    }
+}
+
+/// Makes folders for their owner alone; folders that are there stay as they are.
 pub fn private_folder(path: &Path) -> Result<(), Failure> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.or_fail(format!("cannot make the folder {}", shown(path)))

@@ -13,7 +13,7 @@ mod place;
 #[cfg(test)]
 mod tests;
 
-pub use folder::{empty_folder, folder, private_folder};
+pub use folder::{Folder, empty_folder, folder, private_folder};
 pub use input::{Input, deciding, deciding_folder, read, secret, text};
 pub use names::{note, shown};
 pub use outputs::{Outputs, Standing};

@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::fs::{
-    AtFlags, FallocateFlags, Gid, Mode, OFlags, RenameFlags, Stat, Uid, fallocate, fchmod, fchown, fstat, linkat,
+    AtFlags, CWD, FallocateFlags, Gid, Mode, OFlags, RenameFlags, Stat, Uid, fallocate, fchmod, fchown, fstat, linkat,
     openat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
@@ -76,11 +76,12 @@ impl Place {
     }
 }
 
-/// A file that has no name of its own yet: it lies beside its place, and takes its name in one step.
+/// A file that has no name yet, so that a program that is ended leaves nothing; it takes its name in one step. Where a file system
+/// has no files without a name, it lies beside its place meanwhile.
 pub(super) struct Draft {
     folder: OwnedFd,
     name: OsString,
-    temporary: String,
+    temporary: Option<String>,
     file: File,
     /// What goes away: device and number, so that nothing else does.
     replaces: Option<(u64, u64)>,
@@ -89,11 +90,16 @@ pub(super) struct Draft {
 impl Draft {
     /// Made in the folder that was opened, with the owner and mode it will have, and room to be filled.
     pub(super) fn make(folder: OwnedFd, name: OsString, mode: u32, replaced: Option<&Stat>) -> io::Result<Self> {
-        let temporary = temporary()?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // Closed until it has its owner, where it takes one over.
-        let first = if replaced.is_some() { 0o600 } else { mode };
-        let file = File::from(openat(&folder, &temporary, flags, Mode::from_raw_mode(first))?);
+        let first = Mode::from_raw_mode(if replaced.is_some() { 0o600 } else { mode });
+        let (file, temporary) = match nameless(&folder, first)? {
+            Some(file) => (file, None),
+            None => {
+                let temporary = temporary()?;
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                (File::from(openat(&folder, &temporary, flags, first)?), Some(temporary))
+            }
+        };
         let replaces = replaced.map(|stat| (stat.st_dev, stat.st_ino));
         let draft = Self { folder, name, temporary, file, replaces };
         if let Some(old) = replaced {
@@ -130,7 +136,8 @@ impl Draft {
                 if (stands.st_dev, stands.st_ino) != identity {
                     return Err(io::ErrorKind::AlreadyExists.into());
                 }
-                renameat(&self.folder, &self.temporary, &self.folder, &self.name)?;
+                let from = self.beside()?;
+                renameat(&self.folder, &from, &self.folder, &self.name)?;
             }
         }
         // A folder that may be written and not read cannot be flushed.
@@ -142,7 +149,8 @@ impl Draft {
 
     /// A name that nobody has; whoever took it meanwhile keeps it.
     fn name_new(&self) -> io::Result<()> {
-        let (folder, from, to) = (&self.folder, &self.temporary, &self.name);
+        let (folder, to) = (&self.folder, &self.name);
+        let Some(from) = &self.temporary else { return self.link(to) };
         match renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
             // A file system that cannot: a second name, of which the first goes with the draft.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
@@ -153,11 +161,47 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// A name beside the place: nothing without a name takes the place of something in one step.
+    fn beside(&mut self) -> io::Result<String> {
+        if let Some(there) = &self.temporary {
+            return Ok(there.clone());
+        }
+        let beside = temporary()?;
+        self.link(&OsString::from(&beside))?;
+        self.temporary = Some(beside.clone());
+        Ok(beside)
+    }
+
+    /// Gives a file without a name its name, which nobody has.
+    fn link(&self, name: &OsString) -> io::Result<()> {
+        Ok(linkat(CWD, by_descriptor(&self.file), &self.folder, name, AtFlags::SYMLINK_FOLLOW)?)
+    }
+}
+
 impl Drop for Draft {
     fn drop(&mut self) {
         // Gone already where it has its name.
-        let _ = unlinkat(&self.folder, &self.temporary, AtFlags::empty());
+        if let Some(temporary) = &self.temporary {
+            let _ = unlinkat(&self.folder, temporary, AtFlags::empty());
+        }
     }
+}
+
+/// A file without a name, where the file system has that, and where `/proc` can give it one later.
+fn nameless(folder: &OwnedFd, mode: Mode) -> io::Result<Option<File>> {
+    match openat(folder, ".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, mode) {
+        Ok(file) => {
+            let file = File::from(file);
+            Ok(statat(CWD, by_descriptor(&file), AtFlags::SYMLINK_NOFOLLOW).is_ok().then_some(file))
+        }
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL | Errno::NOSYS) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn by_descriptor(file: &File) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
 /// A name that nobody guesses, short enough for every folder.

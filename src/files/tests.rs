@@ -27,7 +27,9 @@ fn names(dir: &Path) -> usize {
 fn a_place_that_is_given_up_leaves_nothing_and_one_that_is_filled_is_whole() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("token");
-    drop(new(&path).unwrap());
+    let held = new(&path).unwrap();
+    assert_eq!(names(dir.path()), 0, "what is not whole has no name");
+    drop(held);
     assert_eq!(names(dir.path()), 0);
     Outputs::new(false).place(&path, SECRET, Standing::Never).unwrap().fill(b"one").unwrap();
     assert_eq!((fs::read(&path).unwrap(), fs::metadata(&path).unwrap().mode() & 0o777), (b"one".to_vec(), 0o600));
@@ -49,6 +51,22 @@ fn what_exists_goes_away_by_force_alone_and_leaves_its_mode() {
     Outputs::new(false).place(&path, PUBLIC, Standing::Predecessor(&is_new)).unwrap().fill(b"newer").unwrap();
     assert!(refused(Outputs::new(false).place(&path, PUBLIC, Standing::Predecessor(&is_new))).contains("--force"));
     assert!(refused(Outputs::new(true).place(&path, PUBLIC, Standing::Never)).contains("exists already"));
+}
+
+#[test]
+fn a_folder_that_was_made_for_nothing_goes_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("a/b");
+    drop(Folder::take(&out).unwrap());
+    assert_eq!(names(dir.path()), 0);
+    let folder = Folder::take(&out).unwrap();
+    fs::write(out.join("cert.pem"), "x").unwrap();
+    drop(folder);
+    assert!(out.join("cert.pem").exists());
+    drop(Folder::take(&dir.path().join("a")).unwrap());
+    assert!(out.exists(), "one that was there stays");
+    assert!(Folder::take(&out.join("cert.pem")).map(drop).unwrap_err().to_string().contains("is no folder"));
+    assert!(Folder::take(Path::new("-")).is_err());
 }
 
 #[test]

@@ -34,8 +34,9 @@ fn a_token_is_made_only_where_it_can_be_kept() {
     assert_eq!(house.json(&["token", "list"]), before, "no token was made");
     assert_eq!(std::fs::read_to_string(&out).expect("the file"), "something else");
     // A token that the server refuses leaves no empty file behind.
-    fail(house.command(&["token", "create", "ci", "--role", "king", "--out", text(&house.path("king"))]));
-    assert!(!house.path("king").exists());
+    let king = house.path("king");
+    fail(house.command(&["token", "create", "ci", "--role", "issuer", "--owner", "king", "--out", text(&king)]));
+    assert!(!king.exists());
     succeed(create(text(&house.path("good"))));
     assert_ne!(house.json(&["token", "list"]), before);
 }
@@ -112,13 +113,21 @@ fn a_mistake_in_a_flag_of_init_leaves_nothing_behind() {
         (&["--token-label", "test", "--database", "mysql:x"], "database.url"),
         (&["--token-label", "test", "--create-token", text(&empty)], "--create-token"),
         (&["--token-label", "test", "--create-token", "/no/such/pin"], "/no/such/pin"),
+        // The token of the authority that is there.
+        (&["--token-label", "test"], "keys of an authority whose register is not in"),
     ] {
         let said = fail(init(&house, arguments));
         assert!(said.contains(says), "{arguments:?}: {said}");
         assert!(!house.path("second").exists(), "{arguments:?} wrote something");
     }
-    // The corrected command goes on; a later one that says something else stops, and names both.
+    // A file where the folder is meant: no token is made for nothing.
+    std::fs::write(house.path("second"), "notes").expect("a file");
     let so_pin = house.path("so-pin");
+    let new = ["--token-label", "new", "--create-token", text(&so_pin)];
+    assert!(fail(init(&house, &new)).contains("no folder"));
+    std::fs::remove_file(house.path("second")).expect("the file goes away");
+    assert!(fail(init(&house, &["--token-label", "new"])).contains("no token with label `new`"));
+    // The corrected command goes on; a later one that says something else stops, and names both.
     let right = ["--token-label", "second", "--create-token", text(&so_pin)];
     succeed(init(&house, &right));
     let said = fail(init(&house, &[&right[..], &["--instance", "7"]].concat()));
@@ -256,4 +265,108 @@ fn an_export_has_what_there_was_and_says_how_many_entries_nobody_signed_for() {
         left_out > Some(0)
     });
     assert!(left_out, "{turn} ends right after a change, and each was covered");
+}
+
+/// Runs it; it must end with `code`, and says this and not that.
+fn refused(mut command: std::process::Command, code: i32, says: &str, not: &str) {
+    let output = command.output().expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {said}");
+    assert!(said.contains(says) && (not.is_empty() || !said.contains(not)), "{command:?}: {said}");
+}
+
+#[test]
+fn a_refusal_is_said_once_with_what_to_do_about_it() {
+    let house = House::started();
+    for token in ["chy_0123456789abcdef_0123456789abcdef0123456789abcdef0123456789a", "chy_"] {
+        let mut list = house.command(&["certs", "list"]);
+        list.env("CHANCERY_TOKEN", token);
+        refused(list, 3, "try: pass another token", "because");
+    }
+    let auditor = house.path("auditor.token");
+    house.run(&["token", "create", "eyes", "--role", "auditor", "--out", text(&auditor)]);
+    let out = house.path("x");
+    let issue = ["--token-file", text(&auditor), "issue", "tls", "www.example.internal", "--out", text(&out)];
+    refused(house.command(&issue), 3, "try: an administrator gives it", "because");
+    let typo = ["--config", "chancry/chancery.toml", "certs", "list"];
+    refused(house.command(&typo), 1, "there is no client.toml beside chancry/chancery.toml", "");
+
+    // What is no token is not sent to anybody: nobody listens there.
+    for token in ["", "garbage\n"] {
+        let path = house.path("none");
+        std::fs::write(&path, token).expect("a file");
+        let mut login =
+            house.command(&["login", "--url", "https://localhost:1", "--cacert", text(&house.ca("roots.pem"))]);
+        login.stdin(std::fs::File::open(&path).expect("a file"));
+        refused(login, 1, "admin.token", "reach");
+    }
+
+    let out = house.path("y");
+    let of = |flags: &[&str]| {
+        house.command(&[&["issue", "tls", "www.example.internal", "--out", text(&out)], flags].concat())
+    };
+    refused(of(&["--owner", "defualt"]), 3, "owner defualt, which the configuration does not have", "");
+    refused(of(&["--validity", "400d"]), 1, "a lifetime of 400 d; profile tls-server allows 1 min to 90 d", "");
+    refused(house.command(&["issue", "tls", "--out", text(&out)]), 1, "there is no name to certify", "");
+    let token = ["token", "create", "x", "--role", "issuer", "--owner", "nosuch", "--show"];
+    refused(house.command(&token), 1, "no owner `nosuch`", "");
+    refused(house.command(&["token", "create", "x", "--role", "king", "--show"]), 2, "code-signer", "system");
+    for (flag, wrong, right) in [
+        ("--state", "live", &["issued", "expired", "revoked", "intended", "failed"][..]),
+        ("--renewer", "me", &["server", "agent", "acme", "nobody"]),
+        ("--kind", "tls", &["certificate", "ca-certificate", "ssh", "ssh-user", "ssh-host", "code-signature", "crl"]),
+    ] {
+        refused(house.command(&["certs", "list", flag, wrong]), 2, right[0], "");
+        for one in right {
+            house.run(&["certs", "list", flag, one]);
+        }
+    }
+    refused(house.command(&["certs", "list", "--ends-before", "2026-12"]), 2, "--ends-before", "expires_to");
+}
+
+#[test]
+fn a_table_tells_rows_apart_and_names_what_each_is_of() {
+    let house = House::started();
+    succeed(command("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", text(&house.path("id"))]));
+    house.run(&["ssh", "sign-user", text(&house.path("id.pub")), "--principal", "alice"]);
+    for folder in ["one", "two"] {
+        house.run(&["issue", "tls", "www.example.internal", "--out", text(&house.path(folder))]);
+    }
+    house.run(&["issue", "code", "--key", "release", "--out", text(&house.path("code"))]);
+    std::fs::write(house.path("a.gz"), "x").expect("a file");
+    house.run(&["sign", text(&house.path("a.gz")), "--key", "release", "--format", "raw"]);
+    let all = house.run(&["certs", "list"]);
+    assert!(all.contains("alice (ssh-user)") && all.lines().any(|row| row.ends_with(" release")), "{all}");
+    let rows = |state: &str| all.lines().filter(|row| row.contains(state) && row.contains("www.example")).count();
+    assert_eq!((rows(" replaced "), rows(" issued ")), (1, 1), "{all}");
+    for (kind, name) in
+        [("ca-certificate", "Chancery Root CA"), ("crl", "CRL "), ("code-signature", "a.gz sha256:2d711642b726b044")]
+    {
+        let list = house.run(&["certs", "list", "--kind", kind]);
+        assert!(list.contains(name), "{kind}: {list}");
+    }
+    let signed = house.run(&["sign", text(&house.path("a.gz")), "--list"]);
+    let row = signed.lines().nth(2).expect("a row");
+    assert!(signed.starts_with("OPERATION") && row.contains("this") && row.contains("a.gz"), "{signed}");
+
+    // An SSH certificate is there, and is neither PEM nor renewed.
+    let ssh = house.json(&["certs", "list", "--kind", "ssh"])[0]["serial"].as_str().expect("a serial").to_owned();
+    refused(house.command(&["certs", "show", &ssh, "--pem"]), 1, "an SSH certificate: there is no PEM of it", "");
+    let out = house.path("renewed");
+    refused(
+        house.command(&["certs", "renew", &ssh, "--out", text(&out)]),
+        1,
+        "an SSH certificate, which is not renewed",
+        "404",
+    );
+
+    // An entry of the log says what it is about.
+    house.run(&["token", "create", "ci", "--role", "auditor", "--out", text(&house.path("ci"))]);
+    let tokens = house.json(&["token", "list"]);
+    let id = tokens.as_array().expect("tokens").iter().find(|token| token["name"] == "ci").expect("ci")["id"].clone();
+    let log = house.run(&["audit", "list"]);
+    for word in [id.as_str().expect("an id"), &ssh[..16]] {
+        assert!(log.contains(word), "{word} is missing:\n{log}");
+    }
+    assert!(log.lines().all(|line| line.chars().count() <= 80), "{log}");
 }

@@ -113,6 +113,7 @@ impl TokenInfo {
 pub async fn create(authority: &Authority, actor: &Actor, new: NewToken) -> Result<ShownToken, Problem> {
     let _grant = authority.authorize(actor, Action::ManageTokens, Resource::plain(ResourceKind::Token)).await?;
     check_shape(&new)?;
+    check_owners(authority, &new)?;
     check_reach(actor, &new)?;
     let (shown, record) = make(authority, actor, new)?;
     authority.ledger().record(vec![record]).await?;
@@ -289,6 +290,16 @@ fn draw(authority: &Authority) -> (String, Secret<String>) {
     authority.world().fill(&mut id);
     authority.world().fill(secret.as_mut());
     (hex::encode(id), Secret::new(URL_SAFE_NO_PAD.encode(secret.as_ref())))
+}
+
+/// An owner that nobody declared has no names: a token for it could do nothing, and is a slip of the pen.
+fn check_owners(authority: &Authority, new: &NewToken) -> Result<(), Problem> {
+    let policies = authority.policies();
+    let known: Vec<&str> = policies.owners().iter().map(|rules| rules.name.as_str()).collect();
+    match new.owners.iter().find(|owner| !known.contains(&owner.as_str())) {
+        Some(owner) => Err(Problem::field("owners", format!("The configuration has no owner `{owner}`."))),
+        None => Ok(()),
+    }
 }
 
 fn check_shape(new: &NewToken) -> Result<(), Problem> {

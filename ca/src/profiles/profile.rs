@@ -156,8 +156,11 @@ impl Profile {
         match (self.min_validity_secs..=self.max_validity_secs).contains(&asked) {
             true => Ok(asked),
             false => Err(format!(
-                "a lifetime of {asked} s; profile {} allows {} to {} s",
-                self.name, self.min_validity_secs, self.max_validity_secs
+                "a lifetime of {}; profile {} allows {} to {}",
+                span(asked),
+                self.name,
+                span(self.min_validity_secs),
+                span(self.max_validity_secs)
             )),
         }
     }
@@ -183,5 +186,13 @@ impl X509Rules {
             Name::Uri(_) => (NameKind::Uri, false),
         };
         self.names.contains(&kind) && (self.wildcards || !wildcard)
+    }
+}
+/// Seconds as people write them: in the largest unit that leaves no rest.
+fn span(secs: i64) -> String {
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min")];
+    match units.into_iter().find(|(unit, _)| secs != 0 && secs % unit == 0) {
+        Some((unit, word)) => format!("{} {word}", secs / unit),
+        None => format!("{secs} s"),
     }
 }

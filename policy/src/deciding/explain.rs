@@ -115,10 +115,15 @@ fn described(question: &Question<'_>) -> String {
 
 /// The words a `@missing` sentence may ask for.
 fn fill_in(sentence: &str, question: &Question<'_>) -> String {
-    let owner = if question.owner.is_empty() { "(none)" } else { question.owner };
+    let unknown = !question.has_rules && !question.outside.is_empty();
+    let owner = match (question.owner, unknown) {
+        ("", _) => "(none)".to_owned(),
+        (owner, true) => format!("{owner}, which the configuration does not have"),
+        (owner, false) => owner.to_owned(),
+    };
     sentence
         .replace("{proof}", question.proof)
-        .replace("{owner}", owner)
+        .replace("{owner}", &owner)
         .replace("{profile}", question.profile)
         .replace("{unproven}", &list(&question.unproven))
         .replace("{foreign}", &list(&question.foreign))

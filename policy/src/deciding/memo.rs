@@ -77,6 +77,7 @@ mod tests {
             owner: "",
             profile,
             key: "",
+            has_rules: true,
             outside: vec![],
             unproven: vec![],
             foreign: vec![],

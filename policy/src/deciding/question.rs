@@ -17,6 +17,8 @@ pub(crate) struct Question<'a> {
     pub(crate) strength: &'a str,
     pub(crate) kind: &'a str,
     pub(crate) owner: &'a str,
+    /// Whether the configuration has rules for that owner.
+    pub(crate) has_rules: bool,
     pub(crate) profile: &'a str,
     pub(crate) key: &'a str,
     pub(crate) outside: Vec<String>,
@@ -43,6 +45,7 @@ impl<'a> Question<'a> {
             owner: resource.owner.as_ref().map_or("", |owner| owner.as_str()),
             profile: resource.profile.as_deref().unwrap_or_default(),
             key: resource.key.as_deref().unwrap_or_default(),
+            has_rules: rules.is_some(),
             outside: outside(action, resource, rules),
             unproven: unproven(actor, resource),
             foreign: foreign(actor, resource),
