@@ -5,7 +5,7 @@
 //! debugger of the same user would read them. Where the system refuses, the program goes on: it is no worse off than before.
 
 use rustix::fs::Mode;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask};
 
 /// No core dump, and no other program of this user looks into this one.
 pub fn close_memory() {
@@ -16,6 +16,11 @@ pub fn close_memory() {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         tracing::warn!(%error, "debuggers of the same user stay possible");
     }
+}
+
+/// How many files this process may open. It is left as it is: a token's module may still use select(2), which knows 1,024.
+pub fn files() -> usize {
+    getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
 }
 
 /// Files made from now on are for this user alone, whatever mode they are made with.

@@ -115,6 +115,26 @@ async fn a_name_that_is_not_proven_says_why_and_touches_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_acme_is_told_as_what_it_is() {
+    let page = "<html>Bad Gateway</html>";
+    let given_up = r#"{"type": "urn:ietf:params:acme:error:unauthorized", "status": 401, "detail": "deactivated"}"#;
+    for (path, status, location, body, says) in [
+        ("/order", 502, "", page, "502 Bad Gateway"),
+        ("/directory", 500, "", "", "500 Internal Server Error"),
+        ("/directory", 308, "https://ca.example.com/acme/directory", "", "https://ca.example.com/acme/directory"),
+        ("/directory", 200, "", page, "the address of an ACME directory"),
+        ("/order", 401, "", given_up, "state/acme/"),
+    ] {
+        let stage = Stage::listening().await;
+        stage.acme.answer(path, status, location, body);
+        for failed in stage.host.once(&stage.plan).await {
+            let why = failed.last_error.unwrap();
+            assert!(why.contains(says) && !why.contains(" column "), "{path} {status}: {why}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rate_limit_is_obeyed() {
     let stage = Stage::listening().await;
     stage.acme.be_busy("/order", "4000");

@@ -142,6 +142,21 @@ impl Bounds {
     }
 }
 
+impl Limits {
+    /// The same where the process may open so many files. Two listeners fill with whoever comes; the register, the token's module and
+    /// the checks of hosts must not be what is left out.
+    #[must_use]
+    pub fn within(&self, files: usize) -> Self {
+        let connections = self.connections.min((files - FILES_APART.min(files / 2)) / 2).max(1);
+        // An address keeps its share of them.
+        let of_one = self.connections_per_address.saturating_mul(connections) / self.connections.max(1);
+        Self { connections, connections_per_address: of_one.max(1), ..self.clone() }
+    }
+}
+
+/// Files that no connection may take: a server at rest has 30, SoftHSM opens each of its objects, and 64 hosts may be checked at once.
+const FILES_APART: usize = 256;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -16,10 +16,26 @@ use tracing::{error, info, warn};
 use crate::Global;
 use crate::config::Config;
 use crate::failure::{Failure, OrFail};
-use crate::house;
+use crate::{hardening, house};
 
 /// Who does it: the files of the host say so.
 const TASK: &str = "settings";
+
+/// The limits as this process can keep them.
+pub fn fitting(limits: &api::Limits) -> api::Limits {
+    let files = hardening::files();
+    let fitting = limits.within(files);
+    if fitting.connections < limits.connections {
+        warn!(
+            files,
+            connections = fitting.connections,
+            configured = limits.connections,
+            "each listener takes fewer connections than configured, since this process may open so few files \
+             (ulimit -n, systemd's LimitNOFILE=)"
+        );
+    }
+    fitting
+}
 
 /// What takes what is read again.
 pub struct Reloads {
@@ -72,7 +88,7 @@ impl Reloads {
     async fn again(&self) -> Result<(), Failure> {
         let config = Config::load(&self.file)?;
         self.amend(&config).await?;
-        self.bounds.set(&config.limits);
+        self.bounds.set(&fitting(&config.limits));
         if let (Some(now), Some(read)) = (&self.started.acme, &config.acme) {
             now.limits.set(read.limits.now());
         }

@@ -9,7 +9,7 @@ use policy::{Name, Owner};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use super::reload::Reloads;
+use super::reload::{Reloads, fitting};
 use crate::Global;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
@@ -33,7 +33,7 @@ pub async fn run(global: Global) -> Result<(), Failure> {
     let (closing, register) = (authority.clone(), ledger.clone());
     // Ends with the process, like the server itself.
     tokio::spawn(house::witnesses(&config, &ledger, &world).watch(std::future::pending()));
-    let bounds = api::Bounds::new(config.limits.clone());
+    let bounds = api::Bounds::new(fitting(&config.limits));
     let config = Arc::new(config);
     let notice = api::Notice::default();
     let reloads = Reloads::new(global, &config, authority.clone(), (bounds.clone(), notice.clone()));

@@ -467,6 +467,33 @@ fn the_process_is_closed_to_others_of_its_user() {
     assert!(waiting.0.try_wait().expect("wait").is_none(), "and it runs");
 }
 
+/// A service begins with 1,024 files where nobody says more, and its two listeners have room for twice as many connections: who
+/// fills them takes no file from the token and the register.
+#[test]
+fn connections_leave_files_to_the_rest() {
+    const FILES: usize = 400;
+    let house = House::started();
+    house.append("\n[server.limits]\nconnections = 1000\nconnections_per_address = 1000\n");
+    let pid = house.pid().to_string();
+    let files = FILES.to_string();
+    succeed(command("prlimit", &["--pid", &pid, &format!("--nofile={files}:{files}")]));
+    reload(&house, "takes fewer connections than configured");
+    let port = |url: &str| url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("{url}"));
+    let listeners: [u16; 2] = [port(&house.http("")), port(&house.https(""))];
+    let mut held = Vec::new();
+    for _ in 0..FILES {
+        held.extend(listeners.iter().filter_map(|port| std::net::TcpStream::connect(("127.0.0.1", *port)).ok()));
+    }
+    let open = || fs::read_dir(format!("/proc/{pid}/fd")).expect("a process").count();
+    // Those that were taken in are kept, and the rest is closed; nobody waits in the kernel's queue for ever.
+    let full = until(PATIENCE, || (FILES / 2..FILES - 100).contains(&open()));
+    assert!(full, "{} of {FILES} files: {}", open(), house.server_log());
+    assert!(!house.server_log().contains("Too many open files"), "{}", house.server_log());
+    drop(held);
+    assert!(until(PATIENCE, || issue(&house, "after").status.code() == Some(0)), "{}", house.server_log());
+    assert!(!house.server_log().contains("healing begins"), "{}", house.server_log());
+}
+
 /// Debian's user of nothing.
 const NOBODY: u32 = 65_534;
 

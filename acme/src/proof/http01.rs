@@ -215,7 +215,6 @@ where
         .max_buf_size(HEAD_BYTES_MAX)
         // Hosts answer with what RFC 9112 forbids; of their fields only Location is read, and nothing follows on this connection.
         .allow_spaces_after_header_name_in_responses(true)
-        .allow_obsolete_multiline_headers_in_responses(true)
         .ignore_invalid_headers_in_responses(true)
         .handshake(TokioIo::new(stream))
         .await

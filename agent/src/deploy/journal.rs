@@ -7,7 +7,8 @@
 //! * `kept.json` says with what the certificate in service was asked for, so that a plan that changed since is noticed.
 //! * `status.json` is for people and monitoring (`look/status.rs`).
 //!
-//! The first two hold private keys: mode 0600 in a folder of mode 0700.
+//! The first two hold private keys: mode 0600 in a folder of mode 0700. While a server is asked, `.room` holds the room that they
+//! will need: a certificate that could not be written down would be nobody's.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::FileSet;
 use crate::credential::Bundle;
-use crate::disk::{Disk, Folder, Op, Owner, read_json, write_json};
+use crate::disk::{Disk, Folder, Image, Op, Owner, read_json, write_json};
 use crate::error::AgentError;
 use crate::plan::Wish;
 
@@ -95,6 +96,17 @@ impl<'a> Desk<'a> {
         self.remove(CANDIDATE)
     }
 
+    /// Makes sure of the room that a candidate and its journal need, and keeps it.
+    pub fn take_room(&self) -> Result<(), AgentError> {
+        let room = Image::new(vec![0; ROOM_BYTES], 0o600);
+        self.disk.make(Op::Write(self.folder.spot(OsStr::new(ROOM)), &room))
+    }
+
+    /// Gives it up, for them.
+    pub fn give_room(&self) -> Result<(), AgentError> {
+        self.disk.make(Op::Remove(self.folder.spot(OsStr::new(ROOM))))
+    }
+
     pub fn kept(&self) -> Result<Option<Kept>, AgentError> {
         read_json(&self.folder.path().join(KEPT))
     }
@@ -126,6 +138,9 @@ const JOURNAL: &str = "journal.json";
 const CANDIDATE: &str = "candidate.json";
 const KEPT: &str = "kept.json";
 const STATUS: &str = "status.json";
+const ROOM: &str = ".room";
+/// More than old and new files, their chains and keys have.
+const ROOM_BYTES: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -204,11 +204,15 @@ impl Keeper {
         let key = key.map_or_else(|| HostKey::make(self.plan.key), Ok)?;
         let request = key.request(&self.plan.names)?;
         let mut stop = self.stop.clone();
-        let pem = tokio::select! {
+        // A disk that is full is found before anybody is asked, not at each try with another certificate in hand.
+        desk.take_room()?;
+        let fetched = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => return Err(AgentError::Stopped),
-            fetched = self.ask(&request, pair) => fetched?,
+            _ = stop.wait_for(|stop| *stop) => Err(AgentError::Stopped),
+            fetched = self.ask(&request, pair) => fetched,
         };
+        desk.give_room()?;
+        let pem = fetched?;
         let bundle = Bundle::new(key.pem(), &pem).map_err(AgentError::Unfit)?;
         let now = self.reach.world.now();
         let leaf = verify(&self.plan, &bundle, now)?;

@@ -20,6 +20,7 @@ use instant_acme::{
 };
 use policy::{Name, World};
 use reqwest::StatusCode;
+use reqwest::header::LOCATION;
 use serde::Serialize;
 
 use super::http::{client, read_answer, read_secret, retry_after, unreachable};
@@ -69,6 +70,13 @@ pub(crate) async fn fetch(
             // The server forgot us: forget it too, so that the next attempt makes a new account.
             forget(reach, source)?;
             return Err(error);
+        }
+        // Somebody gave the account up, which is no reason to make another unasked.
+        Err(AgentError::Refused { who, why }) if why.contains(UNAUTHORIZED) => {
+            let account = account_path(reach, source);
+            let why =
+                format!("{why}; where the account was deactivated, remove {}: another is made", account.display());
+            return Err(AgentError::Refused { who, why });
         }
         ordered => ordered?,
     };
@@ -243,6 +251,10 @@ fn trouble(source: &Acme, error: Error) -> AgentError {
             who,
             why: "the order is not settled yet".to_owned(),
         },
+        Error::Json(_) => AgentError::Unreachable {
+            who,
+            why: "what it answered is no ACME: is this the address of an ACME directory?".to_owned(),
+        },
         other => unreachable(&who, &other),
     }
 }
@@ -297,12 +309,25 @@ async fn send(
             why: bounded(&String::from_utf8_lossy(&answer.body), 300),
         });
     }
+    // instant-acme takes whatever comes for JSON, and would tell of its syntax where a proxy or another server answered.
+    if answer.status.is_redirection() {
+        let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let to = location.map_or_else(String::new, |to| format!(", which leads to {}", bounded(to, 300)));
+        let why = format!("it answered {}{to}; no redirect is followed: write where it leads", answer.status);
+        return Err(AgentError::Refused { who: who.to_owned(), why });
+    }
+    let is_refusal = answer.status.is_client_error() || answer.status.is_server_error();
+    if is_refusal && serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&answer.body).is_err() {
+        let why = format!("it answered {}, and not as ACME does: perhaps a proxy before it", answer.status);
+        return Err(AgentError::Unreachable { who: who.to_owned(), why });
+    }
     let mut response = http::Response::new(Full::new(Bytes::from(answer.body)));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     Ok(BytesResponse::from(response))
 }
 
+const UNAUTHORIZED: &str = "urn:ietf:params:acme:error:unauthorized";
 const UNKNOWN_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
 /// On top of instant-acme's own three.
 const NONCE_TRIES: u32 = 4;

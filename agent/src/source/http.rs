@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use policy::{Secret, Timestamp, World};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -69,6 +69,8 @@ pub(crate) fn client(world: &World, ca_file: &Path, identity: Option<Identity>) 
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(ANSWER_TIMEOUT)
         .user_agent(concat!("chancery-agent/", env!("CARGO_PKG_VERSION")))
+        // Who says nothing takes any coding (RFC 9110 section 12.5.3).
+        .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
         .build()
         .map_err(|e| content(causes(&e)))
 }

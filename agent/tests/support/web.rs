@@ -23,6 +23,7 @@ pub struct Asked {
     pub path: String,
     pub host: String,
     pub authorization: Option<String>,
+    pub accept_encoding: Option<String>,
     pub client: Option<CertificateDer<'static>>,
     pub body: Bytes,
 }
@@ -75,6 +76,7 @@ async fn read(request: Request<Incoming>, client: Option<CertificateDer<'static>
         path: parts.uri.path().to_owned(),
         host: header("host").unwrap_or_default(),
         authorization: header("authorization"),
+        accept_encoding: header("accept-encoding"),
         client,
         body: body.collect().await.unwrap().to_bytes(),
     }

@@ -6,6 +6,7 @@ use policy::{Actor, Owner, Role, Timestamp};
 use serde::Deserialize;
 
 use super::frame::percent;
+use crate::app::App;
 use crate::observe::inventory::{Sought, is_narrow};
 use crate::problem::Problem;
 
@@ -176,6 +177,14 @@ impl Asked {
             .collect();
         if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
     }
+}
+
+/// The owners worth choosing: the actor's own, or all of the configuration for who sees all.
+pub(super) fn owners(app: &App, actor: &Actor) -> Vec<String> {
+    if is_narrow(actor) {
+        return actor.owners.iter().map(|owner| owner.as_str().to_owned()).collect();
+    }
+    app.authority().policies().owners().iter().map(|rules| rules.name.as_str().to_owned()).collect()
 }
 
 /// Whether a visitor has no other role than that of an SSH user.

@@ -3,7 +3,7 @@
 use http::{HeaderMap, Uri, header};
 use policy::{Actor, OwnerRules};
 
-use super::overview::owners;
+use super::asked::owners;
 use crate::app::App;
 
 /// The owner that who names none asks for (`chancery issue`).

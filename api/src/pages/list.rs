@@ -7,9 +7,9 @@ use http::{HeaderValue, StatusCode, Uri, header};
 use policy::{Action, Actor, Grant, Owner, Resource, Timestamp};
 use store::{Order, Page};
 
-use super::asked::{Asked, Choices, KINDS, RENEWERS, REPLACED, STATES};
+use super::asked::{Asked, Choices, KINDS, RENEWERS, REPLACED, STATES, owners};
 use super::frame::{Head, Place, render};
-use super::overview::owners;
+
 use super::row::{self, Row};
 use super::session::Visitor;
 use super::words::moment;

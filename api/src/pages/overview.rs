@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
 use store::Renewer;
 
-use super::asked::{Asked, sees_ssh_alone};
+use super::asked::{Asked, owners, sees_ssh_alone};
 use super::chart::{self, Chart, SPANS};
 use super::first::First;
 use super::frame::{Head, Place, render, see};
@@ -276,14 +276,6 @@ async fn status(app: &App, actor: &Actor) -> Result<Option<Status>, Problem> {
         key: app.authority().log_verifier_key(),
         checkpoint: app.ledger().checkpoint().await?,
     }))
-}
-
-/// The owners worth choosing: the actor's own, or all of the configuration for who sees all.
-pub(super) fn owners(app: &App, actor: &Actor) -> Vec<String> {
-    if inventory::is_narrow(actor) {
-        return actor.owners.iter().map(|owner| owner.as_str().to_owned()).collect();
-    }
-    app.authority().policies().owners().iter().map(|rules| rules.name.as_str().to_owned()).collect()
 }
 
 #[cfg(test)]

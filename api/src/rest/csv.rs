@@ -73,12 +73,17 @@ fn line(Entry { credential, kin }: &Entry, now: Timestamp) -> String {
     cells.map(|text| cell(&text)).join(",") + "\r\n"
 }
 
-/// Quoted where it must be. What a spreadsheet would take for a formula is made a text by an apostrophe: others wrote it.
+/// Quoted where it must be. What a spreadsheet would take for a formula is made a text by an apostrophe: others wrote it. One that
+/// takes the semicolon for the separator, as half of Europe's do, begins a cell after each.
 fn cell(text: &str) -> String {
-    let tamed = match text.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r') => format!("'{text}"),
-        Some(_) | None => text.to_owned(),
-    };
+    let (mut tamed, mut begins) = (String::with_capacity(text.len()), true);
+    for c in text.chars() {
+        if begins && matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r') {
+            tamed.push('\'');
+        }
+        tamed.push(c);
+        begins = matches!(c, ';' | '\t' | '\n');
+    }
     match tamed.contains([',', '"', '\r', '\n']) {
         true => format!("\"{}\"", tamed.replace('"', "\"\"")),
         false => tamed,
@@ -97,6 +102,8 @@ mod tests {
             ("say \"x\"", "\"say \"\"x\"\"\""),
             ("=1+1", "'=1+1"),
             ("@x,y", "\"'@x,y\""),
+            ("file:a;=HYPERLINK(1)", "file:a;'=HYPERLINK(1)"),
+            ("a;b=c", "a;b=c"),
             ("", ""),
         ] {
             assert_eq!(cell(text), shown);

@@ -49,6 +49,7 @@ impl WriterHandle {
             sql: Some(sql),
             node,
             parked: VecDeque::new(),
+            forgone: Vec::new(),
             conditions,
             is_away: false,
             log_is_held: false,

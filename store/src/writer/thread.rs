@@ -9,12 +9,12 @@ use tokio::sync::oneshot;
 
 use super::batch::Fault;
 use super::item::{Item, Message, QUEUE, Reply};
-use super::transaction;
+use super::transaction::{self, Forgone};
 use crate::clock::Clock;
 use crate::nouns::condition::Conditions;
 use crate::nouns::database::Database;
 use crate::nouns::error::StoreError;
-use crate::rows::{ConclusionRow, Op};
+use crate::rows::{ConclusionRow, Op, Outcome};
 use crate::sql::{Sql, SqlError, Use, connect};
 use crate::truth::{Divergence, Node};
 use crate::writer::pending::Pending;
@@ -28,6 +28,9 @@ const BATCH_BYTES: usize = 8 << 20;
 const RETRY: Duration = Duration::from_secs(1);
 /// Signatures that wait for the disk to come back: as many as can be under way.
 const PARKED_MAX: usize = QUEUE;
+
+/// What an intent of a caller who was given none ends with.
+const FORGONE: &str = "the register did not answer when it was intended, and nothing was signed";
 
 /// How long a COMMIT without an answer is asked after, and how often.
 const RECONNECT_MAX: Duration = Duration::from_secs(10);
@@ -47,6 +50,8 @@ pub(super) struct Writer {
     pub node: Arc<Node>,
     /// Conclusions whose signature exists but could not be written yet.
     pub parked: VecDeque<Arc<ConclusionRow>>,
+    /// Intents that may be in the register though their callers were told that they have none: nothing was signed for them.
+    pub forgone: Vec<Forgone>,
     /// Where it says how it is; and whether it has to try something again by itself.
     pub conditions: Arc<Conditions>,
     pub is_away: bool,
@@ -71,6 +76,7 @@ impl Writer {
             }
             let parked = self.parked.drain(..).map(|row| Item { op: Op::Conclude(row), answer: None });
             let mut batch: Vec<Item> = parked.collect();
+            batch.append(&mut self.failed());
             batch.append(&mut items);
             match (batch.is_empty(), stop) {
                 (false, _) => self.settle(batch),
@@ -206,6 +212,42 @@ impl Writer {
         }
     }
 
+    /// Conclusions of intents that nobody was given, as soon as it can be looked whether they are there.
+    fn failed(&mut self) -> Vec<Item> {
+        if self.is_away || self.forgone.is_empty() {
+            return Vec::new();
+        }
+        let (node, forgone) = (Arc::clone(&self.node), std::mem::take(&mut self.forgone));
+        let there = self.sql().map_err(transaction::Failure::Before).and_then(|sql| {
+            let there = transaction::there(sql, &node, &forgone);
+            if there.is_err() {
+                sql.rollback();
+            }
+            there
+        });
+        match there {
+            Ok(there) => {
+                let there = forgone.into_iter().zip(there).filter_map(|(one, is_there)| is_there.then_some(one));
+                there.map(|one| self.failure_of(&one)).collect()
+            }
+            Err(failure) => {
+                if let transaction::Failure::Before(error) = &failure {
+                    self.give_up_if_lost(error);
+                }
+                self.forgone = forgone;
+                Vec::new()
+            }
+        }
+    }
+
+    fn failure_of(&self, forgone: &Forgone) -> Item {
+        let entry = &forgone.row.entry;
+        let outcome = Outcome::Failed(FORGONE.to_owned());
+        let at = self.clock.cautious_now();
+        let row = ConclusionRow::new(forgone.op, entry.kind.as_str(), &entry.serial, outcome, at);
+        Item { op: Op::Conclude(Arc::new(row)), answer: None }
+    }
+
     fn attempt(&mut self, items: &[Item]) -> Result<Vec<Result<Reply, StoreError>>, Fault> {
         let outcome = self.write(items);
         self.say(match &outcome {
@@ -236,7 +278,11 @@ impl Writer {
                     Ok(true) => return self.believe(*done),
                     // Certain that nothing was written: as before the commit.
                     Ok(false) => fault = self.give_up_or_reconnect(error)?,
-                    Err(why) => return Err(Fault::Unknown(format!("{error}; and then: {why}"))),
+                    Err(why) => {
+                        let left = PARKED_MAX - self.forgone.len().min(PARKED_MAX);
+                        self.forgone.extend(done.forgone(items).take(left));
+                        return Err(Fault::Unknown(format!("{error}; and then: {why}")));
+                    }
                 },
             }
         }

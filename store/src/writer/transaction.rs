@@ -1,10 +1,13 @@
 //! One group commit: lock the head, follow it, write rows and leaves, move the head, flush.
 
+use std::sync::Arc;
+
 use super::batch::{Batch, Belief, concluded, numbered};
 use super::item::{Item, Reply};
 use crate::clock::Clock;
 use crate::log::Hash;
 use crate::nouns::error::StoreError;
+use crate::rows::{IntentRow, Op};
 use crate::sql::{Sql, SqlError, Value};
 use crate::truth::{Divergence, Node};
 
@@ -93,6 +96,42 @@ pub(super) fn is_there(sql: &mut dyn Sql, done: &Done) -> Result<bool, SqlError>
     let rows = sql.query("SELECT hash FROM leaf WHERE idx = $1", &[Value::index(index)])?;
     sql.rollback();
     Ok(rows.into_iter().next().is_some_and(|mut row| row.hash().is_ok_and(|there| there == hash)))
+}
+
+/// An intent that nobody was given: a batch's COMMIT had no answer, and nobody could look whether it is there.
+#[derive(Debug)]
+pub(super) struct Forgone {
+    pub row: Arc<IntentRow>,
+    pub op: u64,
+    hash: Hash,
+}
+
+impl Done {
+    /// The intents of a batch whose callers are told that they have none.
+    pub fn forgone(self, items: &[Item]) -> impl Iterator<Item = Forgone> {
+        let Belief { first, leaves, .. } = self.belief;
+        items.iter().zip(self.replies).filter_map(move |(item, reply)| match (&item.op, reply) {
+            (Op::Intend(row), Ok(Reply::Leaf(op, _))) => {
+                let (hash, _) = leaves.get(usize::try_from(op - first).ok()?)?;
+                Some(Forgone { row: Arc::clone(row), op, hash: *hash })
+            }
+            (_, _) => None,
+        })
+    }
+}
+
+/// Those of them that are in the register after all and have no conclusion. What is not there under the head's lock will never be.
+pub(super) fn there(sql: &mut dyn Sql, node: &Node, forgone: &[Forgone]) -> Result<Vec<bool>, Failure> {
+    sql.begin()?;
+    node.follow(sql, true)?;
+    let mut there = Vec::with_capacity(forgone.len());
+    for Forgone { op, hash, .. } in forgone {
+        let rows = sql.query("SELECT hash FROM leaf WHERE idx = $1", &[Value::index(*op)])?;
+        let is_ours = rows.into_iter().next().is_some_and(|mut row| row.hash().is_ok_and(|there| there == *hash));
+        there.push(is_ours && node.fold(|fold, _| fold.is_open(*op)));
+    }
+    sql.rollback();
+    Ok(there)
 }
 
 /// Whether the register takes writes: one that changes nothing.

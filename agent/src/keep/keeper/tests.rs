@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::*;
 use crate::credential::{KeyKind, key_matches};
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, Op, RealDisk};
 use crate::plan::{Acme, Cadence, Files, Http01, Reload, Source};
 use crate::source::Answers;
 use crate::testing::{self, After, Face, FaultyDisk, at, bundle, bundle_until};
@@ -269,6 +269,28 @@ async fn a_failed_fetch_touches_nothing_and_says_what_it_could_not_reach() {
     assert!(status.next_renewal.unwrap() > at(OLD_END - 50));
     fs::remove_file(host.path("state/web/status.json")).unwrap();
     assert_eq!(snapshot(host.folder.path()), before);
+}
+
+/// A disk with room for what is small.
+struct Full;
+
+impl Disk for Full {
+    fn apply(&self, op: &Op<'_>) -> std::io::Result<()> {
+        match op {
+            Op::Write(_, image) if image.content().len() > 16 << 10 => Err(std::io::ErrorKind::StorageFull.into()),
+            _ => RealDisk.apply(op),
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_asked_for_what_there_is_no_room_for() {
+    let host = Host::new(false, true, "exit 0");
+    fs::remove_file(host.path("state/web/candidate.json")).unwrap();
+    let status = host.pass(Arc::new(Full)).await;
+    let why = status.last_error.unwrap();
+    assert!(why.contains(".room") && !why.contains("no-roots.pem"), "{why}");
+    assert!(host.is_old());
 }
 
 #[tokio::test]
