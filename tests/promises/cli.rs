@@ -358,7 +358,7 @@ fn a_table_tells_rows_apart_and_names_what_each_is_of() {
     }
     let signed = house.run(&["sign", text(&house.path("a.gz")), "--list"]);
     let row = signed.lines().nth(2).expect("a row");
-    assert!(signed.starts_with("OPERATION") && row.contains("this") && row.contains("a.gz"), "{signed}");
+    assert!(signed.starts_with("ENTRY") && row.contains("this") && row.contains("a.gz"), "{signed}");
 
     // An SSH certificate is there, and is neither PEM nor renewed.
     let ssh = house.json(&["certs", "list", "--kind", "ssh"])[0]["serial"].as_str().expect("a serial").to_owned();
