@@ -263,7 +263,24 @@ pub fn is_wide() -> bool {
 
 /// Prints `name: value` lines with the names aligned.
 pub fn facts(facts: &[(&str, String)]) {
-    told(facts).iter().for_each(line);
+    let most = if io::stdout().is_terminal() { width().into() } else { usize::MAX };
+    told(facts).iter().for_each(|fact| line(folded(fact, facts, most)));
+}
+
+/// A fact that has many words goes on below where they began.
+fn folded(fact: &str, facts: &[(&str, String)], most: usize) -> String {
+    let margin = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
+    let (mut text, mut used) = (String::new(), 0);
+    for word in fact.split_inclusive(' ') {
+        let length = word.trim_end().chars().count();
+        if used > margin && used + length > most {
+            text = format!("{}\n{:margin$}", text.trim_end(), "");
+            used = margin;
+        }
+        text.push_str(word);
+        used += word.chars().count();
+    }
+    text
 }
 
 fn told(facts: &[(&str, String)]) -> Vec<String> {
@@ -323,6 +340,13 @@ mod tests {
         assert_eq!(field(&object, "names"), "dns:a, dns:b");
         assert_eq!(field(&object, "n"), "3");
         assert_eq!(field(&object, "none"), "");
+    }
+
+    #[test]
+    fn a_fact_of_many_words_goes_on_below_where_they_began() {
+        let facts = [("a", "one two three four".to_owned()), ("long", "whole-and-longer-than-the-line".to_owned())];
+        let shown: Vec<_> = told(&facts).iter().map(|fact| folded(fact, &facts, 16)).collect();
+        assert_eq!(shown, ["   a  one two\n      three four", "long  whole-and-longer-than-the-line"]);
     }
 
     #[test]

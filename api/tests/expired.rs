@@ -41,10 +41,15 @@ impl Desk {
     }
 
     async fn page(&self, path: &str) -> String {
+        self.page_for(path, "same-origin").await
+    }
+
+    /// As a browser asks because a page of that site had it do so.
+    async fn page_for(&self, path: &str, site: &str) -> String {
         let form = self.client.post(self.server.url("/login")).body(format!("token={}", self.token));
         let form = form.header("content-type", "application/x-www-form-urlencoded").send().await.expect("an answer");
         let cookie = form.headers()["set-cookie"].to_str().expect("text").split(';').next().expect("a pair").to_owned();
-        let request = self.client.get(self.server.url(path)).header("cookie", cookie);
+        let request = self.client.get(self.server.url(path)).header("cookie", cookie).header("sec-fetch-site", site);
         request.send().await.expect("a page").text().await.expect("text")
     }
 }
@@ -93,6 +98,9 @@ async fn what_ended_is_expired_until_something_takes_its_place_and_a_renewal_say
     let page = desk.page(&format!("/certificates/{successor}")).await;
     assert!(page.contains("the server") && page.contains("by nobody: what is in use is the one before it"), "{page}");
     assert!(desk.page("/certificates?owner=web&q=renews.ex").await.contains("nobody fetched it"));
+    // Another site's page can have a browser fetch it, and nobody takes it.
+    let pem = desk.page_for(&format!("/certificates/{successor}/chain.pem"), "cross-site").await;
+    assert!(pem.contains("BEGIN CERTIFICATE"), "{pem}");
     let given = desk.get(&path).await;
     assert!(given["chain"].is_string() && given["fetched"].is_null(), "{given}");
     let told = desk.get(&format!("{path}?pem=false")).await;

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
+use policy::Name;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -173,6 +174,9 @@ async fn code_certificate(args: Code, global: &Global) -> Result<(), Failure> {
 
 /// A key made here and a request for it. The names travel beside the CSR, and in it for servers that look there.
 fn request(names: &[String]) -> Result<(String, Zeroizing<String>), Failure> {
+    for name in names {
+        Name::parse(name).or_fail(format!("{name:?} cannot be certified"))?;
+    }
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).or_fail("cannot make a key")?;
     let mut params = CertificateParams::new(names.to_vec()).or_fail("these names do not fit into a request")?;
     params.distinguished_name = DistinguishedName::new();

@@ -139,7 +139,7 @@ async fn list(file: &Path, global: &Global) -> Result<(), Failure> {
         let names: Vec<String> = item["names"].as_array().into_iter().flatten().map(text).collect();
         let part = |kind: &str| names.iter().find_map(|name| name.strip_prefix(kind)).unwrap_or_default().to_owned();
         let same = if asked.contains(&format!("sha256:{}", part("sha256:"))) { "this" } else { "other" };
-        let digest: String = part("sha256:").chars().take(16).collect();
+        let digest: String = part("sha256:").chars().take(12).collect();
         vec![
             field(item, "operation"),
             field(item, "signed_at").replace('T', " ").chars().take(16).collect(),
@@ -149,7 +149,7 @@ async fn list(file: &Path, global: &Global) -> Result<(), Failure> {
             field(item, "actor"),
         ]
     });
-    let header = [whole("OPERATION"), whole("SIGNED"), whole("CONTENT"), words("FILE"), whole("SHA-256"), words("BY")];
+    let header = [whole("ENTRY"), whole("SIGNED"), whole("CONTENT"), words("FILE"), whole("SHA-256"), words("BY")];
     output::table(&header, rows.collect(), "nothing of this content or name was signed");
     Ok(())
 }

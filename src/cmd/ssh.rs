@@ -116,12 +116,23 @@ async fn sign_key(args: Sign, path: &str, global: &Global) -> Result<(), Failure
 fn public_key(input: Input) -> Result<String, Failure> {
     let path = input.path().to_owned();
     let said = format!("{} is not an OpenSSH public key", files::shown(&path));
-    let text = String::from_utf8(input.bytes(PUBLIC_KEY_BYTES_MAX)?).or_fail(said)?;
+    let text = String::from_utf8(input.bytes(PUBLIC_KEY_BYTES_MAX)?).or_fail(said.clone())?;
     if text.contains("PRIVATE KEY") {
         let says = format!("{} is a private key; it stays where it is", files::shown(&path));
         return Err(Failure::new(Exit::Failed, says).help(format!("name its public half: {}.pub", files::shown(&path))));
     }
-    Ok(text.trim().to_owned())
+    if is_certificate(text.as_bytes()) {
+        let says = format!("{} is a certificate, not a key", files::shown(&path));
+        return Err(Failure::new(Exit::Failed, says).help("name the public key that it is of"));
+    }
+    // RFC 4253 section 6.6: the kind, and the key in base64.
+    let mut parts = text.split_whitespace();
+    let kind = parts.next().unwrap_or_default();
+    let is_kind = ["ssh-", "ecdsa-", "sk-"].iter().any(|kinds| kind.starts_with(kinds));
+    match is_kind && parts.next().is_some() {
+        true => Ok(text.trim().to_owned()),
+        false => Err(Failure::new(Exit::Failed, said).help("it is one line, such as ~/.ssh/id_ed25519.pub has it")),
+    }
 }
 
 /// Whether a file holds a certificate of this public key, by what OpenSSH's PROTOCOL.certkeys has of it: a type, a nonce, and

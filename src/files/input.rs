@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use zeroize::Zeroizing;
 
 use super::names::shown;
@@ -89,24 +90,26 @@ pub fn deciding(path: &Path, most: u64) -> Result<String, Failure> {
     let input = Input::open(path)?;
     let file = input.file.metadata().or_fail(format!("cannot read {}", shown(path)))?;
     // In a folder with the sticky bit each name stays its owner's.
-    let is_open = |mode: u32, sticky: u32| mode & 0o002 != 0 && mode & sticky == 0;
-    if is_open(folder.mode(), 0o1000) {
-        return Err(open_to_all(parent));
+    if folder.mode() & 0o1000 == 0 {
+        closed(parent, folder.mode())?;
     }
-    if is_open(file.mode(), 0) {
-        return Err(open_to_all(path));
-    }
+    closed(path, file.mode())?;
     String::from_utf8(input.bytes(most)?).or_fail(format!("{} is not text", shown(path)))
 }
 
 /// The names in a folder whose files decide who may do what; refuses one that everybody may put files into.
 pub fn deciding_folder(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     let said = || format!("cannot read the folder {}", shown(path));
-    if std::fs::metadata(path).or_fail(said())?.mode() & 0o002 != 0 {
-        return Err(open_to_all(path));
-    }
+    closed(path, std::fs::metadata(path).or_fail(said())?.mode())?;
     let entries = std::fs::read_dir(path).or_fail(said())?;
     entries.map(|entry| Ok(entry.or_fail(said())?.path())).collect()
+}
+
+/// Refuses what everybody may write. On a file system that is mounted to be read alone nobody does, whatever the modes are: so are
+/// the ConfigMaps of Kubernetes, with folders of mode 777.
+fn closed(path: &Path, mode: u32) -> Result<(), Failure> {
+    let read_only = || statvfs(path).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY));
+    if mode & 0o002 == 0 || read_only() { Ok(()) } else { Err(open_to_all(path)) }
 }
 
 fn open_to_all(path: &Path) -> Failure {

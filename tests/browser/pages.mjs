@@ -39,6 +39,8 @@ for (const javaScriptEnabled of [true, false]) {
       for (const path of paths) {
         await page.goto(base + path);
         const at = `${path} at ${where}`;
+        // What is folded is looked at too.
+        await page.evaluate(() => document.querySelectorAll("main details").forEach((part) => { part.open = true; }));
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         if (wide > 0) fault(at, `${wide} pixels are cut`);
         for (const when of await page.locator(".rows .when").all()) {

@@ -8,7 +8,7 @@ use std::process::{Child, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::house::{House, PATIENCE, SOFTHSM, command, fail, succeed, text, until};
+use crate::house::{House, PATIENCE, SOFTHSM, command, fail, status, succeed, text, until};
 use crate::postgres::Postgres;
 
 fn said(output: &Output) -> String {
@@ -149,6 +149,32 @@ fn rules_that_everybody_may_write_are_not_taken() {
         mode(&path, closed);
     }
     reload(&house, "the configuration was read again");
+
+    // What is mounted to be read alone is closed, whatever its mode is.
+    let policies = house.ca("policies");
+    mode(&policies, 0o777);
+    let rescue = |name: &str| {
+        let mut command = house.command(&["token", "rescue", "--reason", "a test", "--out"]);
+        command.arg(house.path(name));
+        command
+    };
+    assert!(fail(rescue("open")).contains("may be written by everybody"));
+    if status(&mut command("sh", &["-c", "test $(id -u) = 0"])) {
+        let command_line = rescue("closed");
+        let words = std::iter::once(command_line.get_program()).chain(command_line.get_args());
+        let words: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+        let at = policies.display();
+        let script = format!("set -e; mount --bind {at} {at}; mount -o remount,bind,ro {at}; exec {}", words.join(" "));
+        let mut unshared = command("unshare", &["-m", "bash", "-c", &script]);
+        for (name, value) in command_line.get_envs() {
+            match value {
+                Some(value) => unshared.env(name, value),
+                None => unshared.env_remove(name),
+            };
+        }
+        succeed(unshared);
+    }
+    mode(&policies, 0o700);
 }
 
 #[test]

@@ -308,6 +308,17 @@ fn a_refusal_is_said_once_with_what_to_do_about_it() {
     refused(of(&["--owner", "defualt"]), 3, "owner defualt, which the configuration does not have", "");
     refused(of(&["--validity", "400d"]), 1, "a lifetime of 400 d; profile tls-server allows 1 min to 90 d", "");
     refused(house.command(&["issue", "tls", "--out", text(&out)]), 1, "there is no name to certify", "");
+    let german = house.command(&["issue", "tls", "bücher.example.internal", "--out", text(&out)]);
+    refused(german, 1, "xn--", "IA5String");
+    let roots = house.ca("roots.pem");
+    let said = fail(house.command(&["audit", "verify", "--no-token", "--key", text(&roots)]));
+    assert!(said.len() < 400 && said.contains("verifier key"), "{said}");
+    refused(
+        house.command(&["ssh", "sign-user", text(&roots), "--principal", "alice"]),
+        1,
+        "not an OpenSSH public key",
+        "4096",
+    );
     let token = ["token", "create", "x", "--role", "issuer", "--owner", "nosuch", "--show"];
     refused(house.command(&token), 1, "no owner `nosuch`", "");
     refused(house.command(&["token", "create", "x", "--role", "king", "--show"]), 2, "code-signer", "system");
@@ -347,7 +358,7 @@ fn a_table_tells_rows_apart_and_names_what_each_is_of() {
     }
     let signed = house.run(&["sign", text(&house.path("a.gz")), "--list"]);
     let row = signed.lines().nth(2).expect("a row");
-    assert!(signed.starts_with("OPERATION") && row.contains("this") && row.contains("a.gz"), "{signed}");
+    assert!(signed.starts_with("ENTRY") && row.contains("this") && row.contains("a.gz"), "{signed}");
 
     // An SSH certificate is there, and is neither PEM nor renewed.
     let ssh = house.json(&["certs", "list", "--kind", "ssh"])[0]["serial"].as_str().expect("a serial").to_owned();

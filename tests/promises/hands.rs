@@ -815,6 +815,10 @@ END
         if {binary} agent --plan app.toml --once; then exit 8; fi
         test "$(find victim -type f | xargs cat)" = precious; test $(find victim | wc -l) = 3
         rm svc/.chancery-app
+        # A folder of root's that stands there gets the name of the agent's own: whoever owns the folder above can rename it.
+        mkdir -p svc/backups/20261101; echo precious > svc/backups/20261101/x; mv svc/backups svc/.chancery-app
+        if {binary} agent --plan app.toml --once; then exit 11; fi
+        test "$(cat svc/.chancery-app/20261101/x)" = precious; mv svc/.chancery-app svc/backups
         {binary} agent --plan app.toml --once
         test "$(stat -L -c %u svc/key.pem)" = 4242
         mkdir -m 700 others; chown 4242 others; sed 's,/state",/others",' plan.toml > others.toml

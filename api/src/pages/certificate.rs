@@ -108,12 +108,11 @@ pub(super) async fn show_pem(
     Segment(serial): Segment,
     request: axum::extract::Request,
 ) -> Result<Response, Problem> {
-    let credential = find(&app, &serial).await?;
+    let (asked, credential) = (fetched::Asked::by(&request), find(&app, &serial).await?);
     let _grant = read_grant(&app, &actor, &credential).await?;
     let issued = credential.into_inner().signed();
     let issued = issued.map_err(|_| Problem::new(ProblemKind::NotFound, "It was never signed."))?;
-    let from = request.extensions().get::<crate::edge::Peer>().map(crate::edge::Peer::ip);
-    fetched::given(&app, &actor, from, &issued).await;
+    fetched::given(&app, &actor, asked, &issued).await;
     Ok(crate::intake::typed(StatusCode::OK, "application/pem-certificate-chain", app.authority().chain_pem(&issued)))
 }
 

@@ -14,7 +14,6 @@ use store::{Attested, Credential, Issued, Kin, State};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
-use crate::edge::Peer;
 use crate::intake::{Caller, Json, Params, Segment, expect_type, json, media_type, page_rows, parse_json, read, typed};
 use crate::limits::{CSR_BYTES_MAX, JSON_BYTES_MAX};
 use crate::observe::inventory::{self, Sought, Standing, only_owner};
@@ -429,7 +428,7 @@ pub(crate) async fn show(
     Params(shown): Params<ShowParams>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let credential = find(&app, &serial).await?;
+    let (asked, credential) = (fetched::Asked::by(&request), find(&app, &serial).await?);
     let on = Resource::certificate(credential.owner.clone(), credential.profile.clone(), Vec::new());
     let grant = app.authorize(&actor, Action::ReadCertificate, on).await?;
     let credential = credential.into_inner();
@@ -441,8 +440,7 @@ pub(crate) async fn show(
                 let view = match shown.pem {
                     Some(false) => Certificate::row(issued.into_credential(), now),
                     None | Some(true) => {
-                        let from = request.extensions().get::<Peer>().map(Peer::ip);
-                        fetched::given(&app, &actor, from, &issued).await;
+                        fetched::given(&app, &actor, asked, &issued).await;
                         Certificate::whole(issued, &app)
                     }
                 };

@@ -5,12 +5,15 @@
 
 use std::net::IpAddr;
 
+use axum::extract::Request;
+use http::HeaderValue;
 use policy::{Actor, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{ActorStamp, Credential, Record, StoreError};
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::edge::Peer;
 
 /// The kind of the record; its id is the serial.
 const KIND: &str = "fetched";
@@ -43,9 +46,25 @@ pub(crate) async fn first(app: &App, credential: &Credential) -> Result<Option<F
     Ok(record.and_then(|record| serde_json::from_value(record.body.clone()).ok()))
 }
 
+/// Where somebody asks from.
+pub(crate) struct Asked {
+    from: Option<IpAddr>,
+    /// Whether a browser asks because another site's page had it do so: what it is given nobody takes.
+    foreign: bool,
+}
+
+impl Asked {
+    /// By a request.
+    pub(crate) fn by(request: &Request) -> Self {
+        let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
+        let foreign = matches!(site, Some(b"cross-site" | b"same-site"));
+        Self { from: request.extensions().get::<Peer>().map(Peer::ip), foreign }
+    }
+}
+
 /// It is given to somebody now. What cannot be written keeps nobody from being given it.
-pub(crate) async fn given(app: &App, actor: &Actor, from: Option<IpAddr>, credential: &Credential) {
-    if !waits(credential) || !matches!(first(app, credential).await, Ok(None)) {
+pub(crate) async fn given(app: &App, actor: &Actor, Asked { from, foreign }: Asked, credential: &Credential) {
+    if foreign || !waits(credential) || !matches!(first(app, credential).await, Ok(None)) {
         return;
     }
     let fetched = Fetched { by: actor.id.clone(), from: from.map(|ip| ip.to_string()), at: app.world().now() };

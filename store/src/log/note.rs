@@ -12,6 +12,9 @@ use super::merkle::Hash;
 use crate::forms::schema::sha256;
 use crate::nouns::error::StoreError;
 
+/// So much of a text that is no key as tells which one it was.
+const SHOWN: usize = 60;
+
 /// Signed notes begin a signature line with an em dash and a space.
 const LINE_START: &str = "\u{2014} ";
 const ED25519: u8 = 0x01;
@@ -77,7 +80,9 @@ impl LogKey {
 
     /// Reads a verifier key string.
     pub fn parse(text: &str) -> Result<LogKey, StoreError> {
-        let malformed = |why: &str| StoreError::Invalid(format!("verifier key `{text}`: {why}"));
+        // A file that is something else is not repeated.
+        let shown: String = text.lines().next().unwrap_or_default().chars().take(SHOWN).collect();
+        let malformed = |why: &str| StoreError::Invalid(format!("verifier key `{shown}`: {why}"));
         let (name, rest) = text.split_once('+').ok_or_else(|| malformed("expected NAME+ID+KEY"))?;
         let (_, public) = rest.split_once('+').ok_or_else(|| malformed("expected NAME+ID+KEY"))?;
         let public = STANDARD.decode(public).map_err(|_| malformed("the key is not base64"))?;

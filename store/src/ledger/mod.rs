@@ -1,0 +1,13 @@
+//! The ledger's face: async calls that hand work to the writer and reader threads and wait for the disk.
+
+mod base;
+
+mod knowing;
+mod log;
+mod reading;
+mod time;
+mod writing;
+
+mod resume;
+
+pub use base::Ledger;

@@ -1,0 +1,45 @@
+//! The time, as the ledger has it.
+
+use policy::Timestamp;
+
+use super::base::Ledger;
+use crate::nouns::error::StoreError;
+use crate::nouns::held::Held;
+use crate::reader::Lane;
+
+impl Ledger {
+    /// The time, if it can be believed; nothing begins that does not ask. What is written is judged again under the head's lock.
+    pub async fn time(&self) -> Result<Timestamp, StoreError> {
+        self.register().time().await
+    }
+
+    /// Why nothing begins, as far as this node knows without asking.
+    pub fn time_held(&self) -> Option<Held> {
+        self.register().clock().now().err()
+    }
+
+    /// The time, never later than what can be believed: for what tells of revocations.
+    pub fn cautious_time(&self) -> Timestamp {
+        self.register().clock().cautious_now()
+    }
+
+    /// The greatest time of the log since an operator's last word, as this node last saw it.
+    pub fn time_in_force(&self) -> Timestamp {
+        self.register().clock().in_force()
+    }
+
+    /// From when to when nobody was there: from the newest time of the log as this node found it to when that was.
+    pub fn away(&self) -> (Timestamp, Timestamp) {
+        self.register().away()
+    }
+
+    /// Tells the ledger what a witness's clock shows now.
+    pub fn hear_time(&self, witness: &str, shows: Timestamp) {
+        self.register().clock().hear(witness, shows);
+    }
+
+    /// What the clock of the database's server shows; none where the database is a file of this host.
+    pub async fn database_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.register().ask(Lane::Request, |sql| Ok(sql.server_time()?.map(Timestamp::from_unix))).await
+    }
+}

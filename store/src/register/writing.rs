@@ -1,0 +1,155 @@
+//! What the writer is asked for.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use hsm::Message;
+use policy::Timestamp;
+
+use super::base::{Register, blocking};
+use crate::attest::{self, Attested};
+use crate::clock::{self};
+use crate::nouns::credential::Credential;
+use crate::nouns::entry::{Entry, LostRevocation, RefusalEntry, Revocation};
+use crate::nouns::error::StoreError;
+use crate::nouns::record::Record;
+use crate::queries;
+use crate::reader::Lane;
+use crate::rows::{ConclusionRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail};
+use crate::sql::Sql;
+use crate::truth::{RecordKey, record_key};
+use crate::writer::Reply;
+
+/// So much is hashed on an async thread: well under a tenth of a millisecond.
+const HASHED_BYTES_MAX: usize = 65_536;
+
+/// Records of one call: one ACME order and all its authorizations.
+const RECORDS_MAX: usize = 256;
+
+impl Register {
+    /// An intent's row. One with much to hash is made off the async threads.
+    pub(crate) async fn prepare(&self, entry: Entry) -> Result<Arc<IntentRow>, StoreError> {
+        let is_large = matches!(&entry.message, Message::Whole(bytes) if bytes.len() > HASHED_BYTES_MAX);
+        let now = self.now();
+        let make = move || Ok(Arc::new(IntentRow::new(entry, now)?));
+        if is_large { blocking(make).await } else { make() }
+    }
+
+    pub(crate) async fn intend(&self, row: Arc<IntentRow>) -> Result<u64, StoreError> {
+        self.write_for_index(Op::Intend(row)).await
+    }
+
+    /// `signer`: the fingerprint of the key that signed, which must be the one intended.
+    pub(crate) async fn conclude(
+        &self,
+        operation: u64,
+        signer: Option<[u8; 32]>,
+        outcome: Outcome,
+    ) -> Result<Credential, StoreError> {
+        let intended = match self.pending.take(operation) {
+            Some((at, row)) => queries::intended(operation, at, &row),
+            None => self.read_intended(operation).await?,
+        };
+        if signer.is_some_and(|signer| signer != intended.signing_key_hash) {
+            return Err(StoreError::Invalid(format!("operation {operation} was intended for another key")));
+        }
+        let row = ConclusionRow::new(operation, intended.kind.as_str(), &intended.serial, outcome, self.now());
+        let row = Arc::new(row);
+        match self.writer.write_surely(Op::Conclude(Arc::clone(&row))).await? {
+            Reply::Leaf(_, at) => Ok(queries::concluded(intended, at, &row)),
+            other => Err(StoreError::Corrupt(format!("the writer answered {other:?}"))),
+        }
+    }
+
+    /// The intent of an operation that is no longer in memory.
+    async fn read_intended(&self, operation: u64) -> Result<Credential, StoreError> {
+        let there = self.credential(operation).await?;
+        let there = there.ok_or_else(|| StoreError::NotFound(format!("operation {operation}")))?;
+        match there.concluded_at {
+            Some(_) => Err(StoreError::Conflict(format!("operation {operation} is concluded already"))),
+            None => Ok(there.into_inner()),
+        }
+    }
+
+    /// Intents that nobody concluded or revoked. The fold knows them.
+    pub(crate) async fn unconcluded(&self, older_than: Timestamp, most: usize) -> Result<Vec<Credential>, StoreError> {
+        let operations: Vec<u64> = self.node.fold(|fold, _| fold.unconcluded(older_than).take(most).collect());
+        let node = Arc::clone(&self.node);
+        let look = move |sql: &mut dyn Sql| {
+            let mut found = Vec::with_capacity(operations.len());
+            for operation in &operations {
+                found.extend(attest::credential(&node, sql, *operation)?.map(Attested::into_inner));
+            }
+            Ok(found)
+        };
+        self.ask(Lane::Report, look).await
+    }
+
+    pub(crate) async fn refuse(&self, refusal: &RefusalEntry) -> Result<u64, StoreError> {
+        let now = self.now();
+        self.write_for_index(Op::Refuse(now, Arc::new(refusal_tail(refusal, now)?))).await
+    }
+
+    /// `withdraws`: each takes a right away, and is written whatever the clock shows.
+    pub(crate) async fn record(&self, records: Vec<Record>, withdraws: bool) -> Result<Vec<u64>, StoreError> {
+        if records.is_empty() || records.len() > RECORDS_MAX {
+            return Err(StoreError::Invalid(format!("1 to {RECORDS_MAX} records at once")));
+        }
+        if records.iter().any(|record| record.kind == clock::KIND) {
+            return Err(StoreError::Invalid("the time is set by itself".into()));
+        }
+        let now = self.now();
+        let rows = records.into_iter().map(|record| RecordRow::new(record, now).map(|row| row.withdrawing(withdraws)));
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        match self.writer.write(Op::Record(Arc::new(rows))).await? {
+            Reply::Versions(versions) => Ok(versions),
+            other => Err(StoreError::Corrupt(format!("the writer answered {other:?}"))),
+        }
+    }
+
+    /// The present records among these, as kind and id.
+    pub(crate) async fn named(
+        &self,
+        keys: HashSet<RecordKey>,
+        most: usize,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        self.ask(Lane::Report, move |sql| {
+            let mut named = Vec::new();
+            queries::each_present(sql, &mut |kind, id| {
+                if named.len() < most && keys.contains(&record_key(kind, id)) {
+                    named.push((kind.to_owned(), id.to_owned()));
+                }
+            })?;
+            Ok(named)
+        })
+        .await
+    }
+
+    pub(crate) async fn revoke(&self, revocation: Revocation) -> Result<u64, StoreError> {
+        let operation = revocation.operation;
+        let there = self.credential(operation).await?;
+        let there = there.ok_or_else(|| StoreError::NotFound(format!("operation {operation}")))?;
+        let raised = self.node.fold(|fold, _| {
+            let found = fold.revocation(operation).filter(|found| found.may_be_raised_to(revocation.reason));
+            found.map(|found| found.revoked_at)
+        });
+        let row = match raised {
+            // It was revoked then, for whatever reason that was given: only the reason is raised.
+            Some(at) => RevocationRow::raising(Revocation { at, ..revocation }, &there, self.now())?,
+            None => RevocationRow::new(revocation, &there, self.now())?,
+        };
+        self.write_for_index(Op::Revoke(Arc::new(row))).await
+    }
+
+    /// Revokes what the register does not hold.
+    pub(crate) async fn revoke_lost(&self, mut revocation: LostRevocation) -> Result<u64, StoreError> {
+        let (of, reason) = (&revocation.of, revocation.reason);
+        let raised = self.node.fold(|fold, _| {
+            let found = fold.revocation_of(&of.issuer, &of.serial).filter(|found| found.may_be_raised_to(reason));
+            found.map(|found| found.revoked_at)
+        });
+        revocation.at = raised.unwrap_or(revocation.at);
+        let row = RevocationRow::lost(revocation, self.now())?;
+        self.write_for_index(Op::Revoke(Arc::new(row))).await
+    }
+}
