@@ -106,6 +106,7 @@ async fn exercise(database: &Database) {
         ledger.record_list("thing", RecordFilter { owner, lookup, after: None, limit: 10 }).await.unwrap();
     }
     ledger.record_get("thing", "a").await.unwrap();
+    assert!(!ledger.record_all("thing").await.unwrap().is_empty());
     ledger.record_text(store::TextKind::Profile, "a profile", &actor()).await.unwrap();
     ledger.text(store::TextKind::Profile, &text_hash("a profile")).await.unwrap().unwrap();
     ledger.refuse(refusal()).await.unwrap();
