@@ -172,6 +172,8 @@ fn an_interrupted_command_leaves_no_half_file() {
     issue.args(["--token-file", text(&house.ca("admin.token")), "issue", "tls", "www.example.internal", "--out"]);
     let mut issue = issue.arg(&out).stdin(Stdio::null()).spawn().expect("the command");
     let asked = server.accept().expect("a connection");
+    // The key is kept before anybody is asked; who else knocks at a port of a moment does not count.
+    assert!(until(PATIENCE, || out.join("key.pem").exists()), "a key");
     assert!(status(Command::new("kill").arg("-INT").arg(issue.id().to_string())), "kill");
     assert!(!issue.wait().expect("an end").success());
     drop(asked);
