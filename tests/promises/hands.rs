@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::house::{DEMO_PORTS, House, command, fail, status, succeed, text};
+use crate::house::{DEMO_PORTS, House, PATIENCE, command, fail, status, succeed, text, until};
 use crate::pages::sign_in;
 
 /// What the register has: certificates, signatures, tokens. Nothing may be made that nobody holds.
