@@ -252,6 +252,9 @@ async fn accounts_are_found_made_and_given_up() {
     let ca = Ca::start().await;
     let mut raw = Raw::new(&ca);
     refused(&raw.post("/new-account", &json!({"onlyReturnExisting": true})).await, 400, "accountDoesNotExist");
+    // As clients write it that have a value for each field: what is null is not said.
+    let unsaid = json!({"onlyReturnExisting": true, "termsOfServiceAgreed": null, "contact": null});
+    refused(&raw.post("/new-account", &unsaid).await, 400, "accountDoesNotExist");
     refused(&raw.post("/new-account", &json!({"contact": ["tel:+491234"]})).await, 400, "unsupportedContact");
     refused(&raw.post("/new-account", &json!({"contact": ["mailto:nobody"]})).await, 400, "invalidContact");
     let made =

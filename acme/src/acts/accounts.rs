@@ -19,10 +19,9 @@ const OPENING_RECORDS: usize = 2;
 #[serde(rename_all = "camelCase")]
 struct NewAccount {
     contact: Option<Vec<String>>,
-    #[serde(default)]
-    terms_of_service_agreed: bool,
-    #[serde(default)]
-    only_return_existing: bool,
+    // Some clients write null where they mean nothing.
+    terms_of_service_agreed: Option<bool>,
+    only_return_existing: Option<bool>,
 }
 
 /// The account update payload.
@@ -44,6 +43,7 @@ struct KeyChange {
 pub async fn open(state: &AcmeState, by: ByKey) -> Result<(Account, bool), Problem> {
     let asked: NewAccount = by.message.object()?;
     let contact = asked.contact.clone().unwrap_or_default();
+    let agreed = asked.terms_of_service_agreed.unwrap_or_default();
     let mut counted = false;
     for _ in 0..CONFLICT_RETRIES {
         let held = state.desk().get::<KeyHolder>(&by.key.thumbprint()).await?;
@@ -51,11 +51,11 @@ pub async fn open(state: &AcmeState, by: ByKey) -> Result<(Account, bool), Probl
             require_valid(&account.object)?;
             return Ok((account.object, false));
         }
-        if asked.only_return_existing {
+        if asked.only_return_existing == Some(true) {
             return Err(Problem::new(ErrorKind::AccountDoesNotExist, "no account has this key"));
         }
         check_contacts(&contact)?;
-        check_terms(state, asked.terms_of_service_agreed)?;
+        check_terms(state, agreed)?;
         if !counted {
             state.quotas().account(by.source, OPENING_RECORDS, state.now())?;
             fit(state, &by.key).await?;
@@ -66,7 +66,7 @@ pub async fn open(state: &AcmeState, by: ByKey) -> Result<(Account, bool), Probl
             status: AccountStatus::Valid,
             key: by.key.clone(),
             contact: contact.clone(),
-            agreed: asked.terms_of_service_agreed,
+            agreed,
             created: state.now(),
         };
         let changes = vec![Change::create(&account), hold(held.as_ref(), &account.key, Some(&account.id))];

@@ -193,7 +193,8 @@ fn parse_location(from: &Target, location: &str) -> Result<Target, &'static str>
     let host = match url.host().ok_or("it has no host")? {
         Host::Ipv4(ip) => Identifier::Ip(ip.into()),
         Host::Ipv6(ip) => Identifier::Ip(ip.into()),
-        Host::Domain(name) => DnsName::parse(name)
+        // A dot at the end is the root's: the name is the same without it.
+        Host::Domain(name) => DnsName::parse(name.strip_suffix('.').unwrap_or(name))
             .ok()
             .filter(|name| !name.is_wildcard())
             .map(Identifier::Dns)

@@ -116,6 +116,16 @@ async fn a_redirect_to_a_name_in_its_bytes_is_followed() {
     }
 }
 
+#[test]
+fn the_dot_of_the_root_is_no_part_of_a_redirects_host() {
+    let from = Target { https: false, host: this_host(), port: 80, path: "/".to_owned() };
+    let to = parse_location(&from, "http://www.example./x").unwrap();
+    assert_eq!(to.to_string(), parse_location(&from, "http://www.example/x").unwrap().to_string());
+    for none in ["http://./x", "http://www.example../x"] {
+        assert!(parse_location(&from, none).is_err(), "{none}");
+    }
+}
+
 #[tokio::test]
 async fn trailing_white_space_is_forgiven_and_nothing_else_is() {
     for (body, good) in [

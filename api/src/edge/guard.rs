@@ -136,8 +136,13 @@ fn plain_fault(request: &Request) -> Option<&'static str> {
 fn has_one_host(request: &Request) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match (hosts.next(), hosts.next(), request.version()) {
-        (Some(host), None, Version::HTTP_2) => is_the_target(host, request.uri()),
-        (Some(host), None, _) => is_host(host) && is_the_target(host, request.uri()),
+        (Some(host), None, Version::HTTP_2) => {
+            request.uri().authority().is_none_or(is_host) && is_the_target(host, request.uri())
+        }
+        (Some(host), None, _) => {
+            Authority::try_from(host.as_bytes()).is_ok_and(|host| is_host(&host)) && is_the_target(host, request.uri())
+        }
+        (None, _, Version::HTTP_2) => request.uri().authority().is_none_or(is_host),
         (None, _, version) => version != Version::HTTP_11,
         (Some(_), Some(_), _) => false,
     }
@@ -149,9 +154,8 @@ fn is_the_target(host: &HeaderValue, target: &http::Uri) -> bool {
     target.authority().is_none_or(|authority| authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()))
 }
 
-/// A host that is not empty, and a port that is a number, if any.
-fn is_host(value: &HeaderValue) -> bool {
-    let Ok(authority) = Authority::try_from(value.as_bytes()) else { return false };
+/// A host that is not empty, and a port that is a number, if any; nobody's name before it.
+fn is_host(authority: &Authority) -> bool {
     let port = authority.as_str().strip_prefix(authority.host()).unwrap_or("@");
     !authority.host().is_empty() && (port.is_empty() || port == ":" || authority.port_u16().is_some())
 }
@@ -344,6 +348,23 @@ mod tests {
             }
             let answer = router.clone().oneshot(request.body(Body::empty()).expect("a request")).await;
             assert_eq!(answer.expect("infallible").status(), StatusCode::BAD_REQUEST, "{hosts:?}");
+        }
+        for (authority, host, is_good) in [
+            ("host:8443", None, true),
+            ("host:8443", Some("host:8443"), true),
+            ("host:8443", Some("other"), false),
+            ("host:99999", None, false),
+            ("user@host", None, false),
+            ("user@host", Some("user@host"), false),
+        ] {
+            let uri = format!("https://{authority}/answers");
+            let mut request = Request::builder().version(Version::HTTP_2).uri(uri);
+            if let Some(host) = host {
+                request = request.header("host", host);
+            }
+            let answer = router.clone().oneshot(request.body(Body::empty()).expect("a request")).await;
+            let status = answer.expect("infallible").status();
+            assert_eq!(status != StatusCode::BAD_REQUEST, is_good, "{authority} {host:?}: {status}");
         }
     }
 

@@ -17,6 +17,12 @@ pub(crate) fn decode(text: &[u8], labels: &[&str]) -> Result<Vec<u8>, String> {
     Err(format!("it is neither DER nor a PEM block `-----BEGIN {}-----`", labels.first().unwrap_or(&"")))
 }
 
+/// How many blocks of these labels begin in it.
+pub(crate) fn blocks(text: &[u8], labels: &[&str]) -> usize {
+    let text = String::from_utf8_lossy(text);
+    labels.iter().map(|label| text.matches(&format!("-----BEGIN {label}-----")).count()).sum()
+}
+
 /// Armours bytes.
 pub(crate) fn encode(label: &str, der: &[u8]) -> String {
     encode_before(label, der, "")

@@ -51,6 +51,9 @@ impl Csr {
         match bytes.first() {
             None => Err(refused("it is empty")),
             Some(0x30) => Csr::from_der(bytes),
+            Some(_) if pem::blocks(bytes, &PEM_LABELS) > 1 => {
+                Err(refused("it holds more than one request: send each on its own"))
+            }
             Some(_) => Csr::from_der(&pem::decode(bytes, &PEM_LABELS).map_err(refused)?),
         }
     }

@@ -63,6 +63,10 @@ fn pem_with_text_around_it_and_der_are_read() {
         pem.replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")
     );
     assert_eq!(Csr::parse(wrapped.replace('\n', "\r\n").as_bytes()).unwrap().spki_der(), csr.spki_der());
+    let two = format!("{pem}{}", pem.replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"));
+    for two in [format!("{pem}{pem}"), two] {
+        assert!(Csr::parse(two.as_bytes()).unwrap_err().to_string().contains("more than one request"));
+    }
     let der = der_of(&pem);
     assert_eq!(Csr::parse(&der).unwrap().spki_der(), csr.spki_der());
 }
