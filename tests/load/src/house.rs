@@ -26,6 +26,8 @@ pub(crate) struct Filling {
     pub(crate) revoked: u64,
     /// Begun some time ago: some ended, some wait for somebody.
     pub(crate) aged: u64,
+    /// Whose they are: so many owners, none is one.
+    pub(crate) owners: u64,
     /// Finished ACME orders.
     pub(crate) orders: u64,
     /// ACME accounts whose keys are kept.
@@ -68,9 +70,15 @@ impl House {
         house.configure(filling)?;
         let mut seed = house.command(seeder);
         seed.arg("seed").arg("--config").arg(house.config());
-        let Filling { certificates, revoked, aged, orders, accounts, challenges: _ } = filling;
-        let numbers =
-            [("--certificates", certificates), ("--revoked", revoked), ("--aged", aged), ("--orders", orders)];
+        let Filling { certificates, revoked, aged, owners, orders, accounts, challenges: _ } = filling;
+        let owners = &(*owners).max(1);
+        let numbers = [
+            ("--certificates", certificates),
+            ("--revoked", revoked),
+            ("--aged", aged),
+            ("--owners", owners),
+            ("--orders", orders),
+        ];
         for (flag, number) in numbers {
             seed.args([flag, &number.to_string()]);
         }

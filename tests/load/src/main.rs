@@ -43,6 +43,9 @@ struct SeedArgs {
     /// How many of them begun up to four months ago: some have expired, some are due, some took another's place
     #[arg(long, default_value_t = 0)]
     aged: u64,
+    /// How many owners they are of, in turn: `default`, and others that only the register knows
+    #[arg(long, default_value_t = 1)]
+    owners: u64,
     /// How many finished ACME orders
     #[arg(long, default_value_t = 0)]
     orders: u64,
@@ -72,6 +75,9 @@ struct FleetArgs {
     /// Of a hundred certificates so many are revoked
     #[arg(long, default_value_t = 10)]
     revoked_percent: u64,
+    /// Owners of the certificates of the large register
+    #[arg(long, default_value_t = 1)]
+    owners: u64,
     /// Finished ACME orders in the large register
     #[arg(long, default_value_t = 0)]
     orders: u64,
@@ -180,10 +186,18 @@ fn said<T: std::fmt::Display>(outcome: Result<T, String>) -> ExitCode {
 }
 
 fn seed_register(args: SeedArgs) -> Result<seed::Seeded, String> {
-    let SeedArgs { config, certificates, revoked, renewing, aged, orders, accounts, account_keys, into_existing } =
-        args;
-    let wish =
-        seed::Wish { config, certificates, revoked, renewing, aged, orders, accounts, account_keys, into_existing };
+    let wish = seed::Wish {
+        config: args.config,
+        certificates: args.certificates,
+        revoked: args.revoked,
+        renewing: args.renewing,
+        aged: args.aged,
+        owners: args.owners,
+        orders: args.orders,
+        accounts: args.accounts,
+        account_keys: args.account_keys,
+        into_existing: args.into_existing,
+    };
     seed::run(&wish).map_err(|e| e.to_string())
 }
 
@@ -195,6 +209,7 @@ fn compare_servers(args: FleetArgs) -> Result<compare::Table, String> {
         small: args.small,
         large: args.certificates,
         revoked_percent: args.revoked_percent,
+        owners: args.owners,
         orders: args.orders,
         rounds: args.rounds,
         round: Duration::from_secs(args.round_secs),

@@ -34,6 +34,8 @@ pub struct Wish {
     pub large: u64,
     /// Of a hundred certificates so many are revoked.
     pub revoked_percent: u64,
+    /// Owners of those of the large register.
+    pub owners: u64,
     /// Finished ACME orders in the large register.
     pub orders: u64,
     /// Rounds of issuance for each server.
@@ -47,13 +49,14 @@ pub async fn run(wish: &Wish) -> Result<Table, CompareError> {
     let temporary = tempfile::tempdir().map_err(|e| CompareError::Io("a temporary folder".into(), e))?;
     let dir: &Path = wish.dir.as_deref().unwrap_or(temporary.path());
     let mut measured = Measured::default();
-    let filled = |certificates: u64, orders| {
+    let filled = |certificates: u64, owners, orders| {
         let revoked = certificates * wish.revoked_percent / 100;
         let aged = certificates * AGED_PERCENT / 100;
-        Filling { certificates, revoked, aged, orders, ..Filling::default() }
+        Filling { certificates, revoked, aged, owners, orders, ..Filling::default() }
     };
-    let mut small = House::make(&wish.server, &wish.seeder, &dir.join("small"), &filled(wish.small, 0))?;
-    let mut large = House::make(&wish.server, &wish.seeder, &dir.join("large"), &filled(wish.large, wish.orders))?;
+    let mut small = House::make(&wish.server, &wish.seeder, &dir.join("small"), &filled(wish.small, 1, 0))?;
+    let mut large =
+        House::make(&wish.server, &wish.seeder, &dir.join("large"), &filled(wish.large, wish.owners, wish.orders))?;
     measure::starts(&mut small, &mut large, &mut measured)?;
     measure::pages(&small, &large, &mut measured).await?;
     measure::issuance(wish, &small, &large, &mut measured).await?;

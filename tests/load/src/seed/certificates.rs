@@ -39,15 +39,29 @@ pub(super) struct Maker {
     profile_hash: [u8; 32],
     policy_hash: [u8; 32],
     actor: ActorStamp,
-    owner: Owner,
+    /// Whose they are, in turn.
+    owners: Vec<Owner>,
     instance: policy::Instance,
     world: World,
     random: SystemRandom,
 }
 
+/// So many owners, at least the one that a demo has.
+fn owners_of(many: u64) -> Result<Vec<Owner>, SeedError> {
+    let others = (1..many).map(|number| format!("team{number}"));
+    let names = std::iter::once(OWNER.to_owned()).chain(others);
+    names.map(|name| Owner::parse(&name).map_err(|e| SeedError::Make(e.to_string()))).collect()
+}
+
 impl Maker {
     /// Makes the key, records it, and learns from the register whose certificates it makes.
-    pub(super) fn new(seeder: &mut Seeder, config: &Config, world: World, made: &mut Made) -> Result<Maker, SeedError> {
+    pub(super) fn new(
+        seeder: &mut Seeder,
+        config: &Config,
+        owners: u64,
+        world: World,
+        made: &mut Made,
+    ) -> Result<Maker, SeedError> {
         let lacking = |what: &str| SeedError::Config(format!("the register has no {what}: run `chancery init` first"));
         let authorities = seeder.authorities()?;
         let labelled = |label: &serde_json::Value| label.as_str() == Some(ISSUER);
@@ -76,7 +90,7 @@ impl Maker {
             profile_hash: config.profile_hash(PROFILE)?,
             policy_hash: authority.grant.policy_hash,
             actor,
-            owner: Owner::parse(OWNER).map_err(|e| refused(&e))?,
+            owners: owners_of(owners)?,
             instance: config.instance()?,
             world,
             random,
@@ -102,6 +116,7 @@ impl Maker {
         let is_aged = spread(number, wish.aged, wish.certificates);
         let named = if is_aged && number % 5 == 4 { number - 1 } else { number };
         let name = host_name(named as u32, DOMAIN);
+        let owner = usize::try_from(named).ok().and_then(|named| self.owners.get(named % self.owners.len().max(1)));
         let serial = Serial::generate(&self.world, self.instance);
         let mut days = [0; 4];
         self.world.fill(&mut days);
@@ -127,7 +142,7 @@ impl Maker {
             message: Message::from(tbs),
             serial: serial.to_vec(),
             issuer: ISSUER.into(),
-            owner: Some(self.owner.clone()),
+            owner: owner.cloned(),
             subject: format!("CN={name}"),
             names: vec![format!("dns:{name}")],
             key_hash,

@@ -42,6 +42,8 @@ pub struct Wish {
     pub renewing: u64,
     /// How many of them begun up to four months ago, spread evenly; one in five of all has the name of the one before it.
     pub aged: u64,
+    /// How many owners they are of, in turn.
+    pub owners: u64,
     /// How many finished ACME orders.
     pub orders: u64,
     /// How many ACME accounts they are of.
@@ -128,7 +130,7 @@ pub fn run(wish: &Wish) -> Result<Seeded, SeedError> {
         return Err(SeedError::NotABench);
     }
     let mut made = Made::default();
-    let maker = Maker::new(&mut seeder, &config, world.clone(), &mut made)?;
+    let maker = Maker::new(&mut seeder, &config, wish.owners, world.clone(), &mut made)?;
     seed_certificates(wish, &maker, &mut seeder, &mut made)?;
     seed_orders(wish, maker.profile(), &world, &mut seeder, &mut made)?;
     Ok(Seeded {
