@@ -35,6 +35,7 @@ fn the_register_of_another_process_is_seeded() {
         revoked: 12,
         renewing: 0,
         aged: CERTIFICATES,
+        owners: 1,
         orders: 0,
         accounts: 0,
         account_keys: None,
