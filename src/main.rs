@@ -11,6 +11,7 @@ mod hardening;
 mod house;
 mod logging;
 mod output;
+mod parts;
 mod written;
 
 use std::path::PathBuf;

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::moment::Moment;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::house;
 use crate::output::{self, field, whole, words};
+use crate::parts::moment::Moment;
 
 #[derive(Parser)]
 #[command(after_help = "\

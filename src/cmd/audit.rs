@@ -3,6 +3,9 @@
 //! `list`, `show` and `prove` ask the server. `verify` and `export` trust no server: they read the register itself
 //! (with --config) or an exported folder (with --dir), and need neither the HSM nor the network.
 
+mod rebuild;
+mod resume;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,12 +18,12 @@ use store::{Identity, Kept, Pins, Report, Source, Word};
 
 use super::certs::some;
 use super::files;
-use super::pages::{Page, Pages};
 use crate::Global;
 use crate::client::Client;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, Column, Listing, Paint, field, whole, words};
+use crate::parts::pages::{Page, Pages};
 
 /// A signed log head is a few hundred bytes.
 const CHECKPOINT_BYTES_MAX: u64 = 64 << 10;
@@ -79,10 +82,10 @@ Exit code 5 means that something was found; each finding names its row. Exit cod
 key said whose log it is: consistent with itself, identity not checked.")]
     Verify(Verify),
     /// Let this node go on after it stopped because the register was not what it knew (restored, cut, failed over)
-    #[command(after_help = super::resume::HELP)]
-    Resume(super::resume::Args),
+    #[command(after_help = resume::HELP)]
+    Resume(resume::Args),
     /// Derive anew what lists, searches and counts are answered from, after somebody altered it
-    #[command(after_help = super::rebuild::HELP)]
+    #[command(after_help = rebuild::HELP)]
     Rebuild,
     /// Write the log and the register's rows to a folder that verifies offline
     Export {
@@ -117,8 +120,8 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
             Ok(())
         }
         What::Verify(verify) => self::verify(verify, global).await,
-        What::Resume(args) => super::resume::run(args, global).await,
-        What::Rebuild => super::rebuild::run(global).await,
+        What::Resume(args) => resume::run(args, global).await,
+        What::Rebuild => rebuild::run(global).await,
         What::Export { dir } => export(dir, global).await,
     }
 }

@@ -8,15 +8,16 @@ use clap::{Parser, Subcommand};
 use policy::{SerialText, Timestamp, World};
 use serde_json::{Value, json};
 
-use super::csr;
 use super::files::{Folder, Input, Outputs, Standing};
 use super::issue::CertificatePlaces;
-use super::moment::Moment;
-use super::pages::Pages;
-use super::span::{Span, span};
 use crate::Global;
+use crate::client::percent;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, Listing, Paint, field, whole, words};
+use crate::parts::csr;
+use crate::parts::moment::Moment;
+use crate::parts::pages::Pages;
+use crate::parts::span::{Span, span};
 
 #[derive(Parser)]
 pub struct Args {
@@ -437,16 +438,6 @@ fn asked(text: &str) -> Result<String, Failure> {
     let help = "`chancery certs list` prints them; the first digits are enough where one alone has them";
     SerialText::parse(text).or_fail("this is no serial number").map_err(|failure| failure.help(help))?;
     Ok(percent(text.trim()))
-}
-
-/// Text as a part of a URL.
-pub fn percent(text: &str) -> String {
-    text.bytes()
-        .map(|b| match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),
-            _ => format!("%{b:02X}"),
-        })
-        .collect()
 }
 
 #[cfg(test)]

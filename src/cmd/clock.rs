@@ -7,9 +7,9 @@ use clap::{Parser, Subcommand};
 use policy::Actor;
 use serde_json::{Value, json};
 
-use super::word::{reason, service};
 use crate::Global;
 use crate::failure::{Exit, Failure, OrFail};
+use crate::parts::word::{reason, service};
 use crate::{house, output};
 
 /// The service's own name for what an operator does on the host.

@@ -4,6 +4,8 @@
 //! leaves nothing behind: flags are checked, and the token is found or made, before the first file is written; a
 //! configuration kept from before that says something else is an error.
 
+mod first_config;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -12,13 +14,13 @@ use clap::{Parser, value_parser};
 use policy::{Instance, Name, Role};
 
 use super::files::{self, PUBLIC, SECRET};
-use super::first_config::{contradictions, first_config};
 use crate::Global;
 use crate::client::ClientFile;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::house;
 use crate::output;
+use first_config::{contradictions, first_config};
 
 /// The first administrator's token is good for this long; make another before it ends (`chancery token create`).
 const ADMIN_TOKEN_SECS: u64 = 90 * 86_400;

@@ -11,12 +11,12 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P2
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::csr;
 use super::files::{self, Folder, Input, Outputs, PUBLIC, Place, SECRET, Standing};
-use super::span::{Span, span};
 use crate::Global;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
+use crate::parts::csr;
+use crate::parts::span::{Span, span};
 
 #[derive(Parser)]
 pub struct Args {

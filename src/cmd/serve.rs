@@ -1,5 +1,7 @@
 //! `chancery serve`: opens the house and serves until it is told to stop. SIGHUP reads the configuration again (`reload`).
 
+mod reload;
+
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,11 +11,11 @@ use policy::{Name, Owner};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use super::reload::{Reloads, fitting};
 use crate::Global;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::house;
+use reload::{Reloads, fitting};
 
 /// Whose the server's own TLS certificate is, in lists and on the dashboard.
 const SERVER_OWNER: &str = "chancery";

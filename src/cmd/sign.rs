@@ -11,9 +11,9 @@ use clap::{Parser, ValueEnum};
 use ring::digest::{Context, SHA256};
 use serde_json::{Value, json};
 
-use super::certs::percent;
 use super::files::{self, Input, Outputs, PUBLIC, Standing};
 use crate::Global;
+use crate::client::percent;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field, whole, words};
 

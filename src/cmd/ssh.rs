@@ -11,10 +11,10 @@ use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
 use super::files::{self, Input, Outputs, PUBLIC, Standing};
-use super::span::{Span, span};
 use crate::Global;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
+use crate::parts::span::{Span, span};
 
 const PUBLIC_KEY_BYTES_MAX: u64 = 16 << 10;
 

@@ -8,15 +8,15 @@ use policy::{Action, Role, World};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::certs::percent;
 use super::files::{Outputs, SECRET, Standing};
-use super::moment::Moment;
-use super::pages::Pages;
-use super::span::{Span, span};
-use super::word::reason;
 use crate::client::Client;
+use crate::client::percent;
 use crate::failure::{Failure, OrFail};
 use crate::output::{self, Listing, field, whole, words};
+use crate::parts::moment::Moment;
+use crate::parts::pages::Pages;
+use crate::parts::span::{Span, span};
+use crate::parts::word::reason;
 use crate::{Global, house};
 
 #[derive(Parser)]

@@ -7,9 +7,9 @@ use clap::Parser;
 use serde_json::json;
 use store::{ActorStamp, Ledger, StoreError};
 
-use super::word::reason;
 use crate::Global;
 use crate::failure::{Exit, Failure, OrFail};
+use crate::parts::word::reason;
 use crate::{house, output};
 
 /// What `--help` says after the flags.

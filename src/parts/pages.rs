@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::certs::percent;
 use crate::client::Client;
+use crate::client::percent;
 use crate::failure::Failure;
 use crate::output;
 

@@ -7,8 +7,8 @@ use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
-use super::files::{self, Input};
 use crate::failure::{Exit, Failure, OrFail};
+use crate::files::{self, Input};
 
 /// What the server takes at most (see docs/LIMITS.md).
 const CSR_BYTES_MAX: u64 = 16 << 10;

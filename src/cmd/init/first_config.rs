@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use super::init::Args;
+use super::Args;
 use crate::config::Config;
 use crate::failure::{Failure, OrFail};
 
@@ -137,8 +137,9 @@ principals = ["*"]
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::Parser;
+
+    use super::*;
 
     fn args(more: &[&str]) -> Args {
         let all = ["init", "d", "--module", "/m.so", "--token-label", "a \"b\"", "--pin-file", "pin"];

@@ -1,0 +1,7 @@
+//! What several commands have in common: what people write, and how it is shown to them.
+
+pub mod csr;
+pub mod moment;
+pub mod pages;
+pub mod span;
+pub mod word;
