@@ -31,3 +31,17 @@ async fn a_token_behind_p11_kits_proxy_works_beside_one_that_is_opened_directly(
     beside.sign(beside_mint.intent(1, &key, b"directly".to_vec().into())).await.unwrap();
     assert_eq!(pool.keys().await.unwrap().len(), 4);
 }
+
+#[tokio::test]
+async fn a_module_that_somebody_began_is_as_good_as_one_that_we_began() {
+    let token = TestToken::new("joined");
+    let dir = tempfile::tempdir().unwrap();
+    // Two names of one file: the loader gives the same library for both, whose second C_Initialize says that it is done.
+    let [first, second] = ["first.so", "second.so"].map(|name| dir.path().join(name));
+    std::fs::copy(token.config().module, &first).unwrap();
+    std::fs::hard_link(&first, &second).unwrap();
+    for module in [first, second] {
+        let (pool, _mint) = hsm::open(hsm::TokenConfig { module, ..token.config() }).unwrap();
+        assert_eq!(pool.self_test().await.unwrap(), KeyKind::P256.algorithm());
+    }
+}
