@@ -54,7 +54,7 @@ impl Ledger {
         self.register().refuse(&refusal).await
     }
 
-    /// Writes new versions of records, all or none; answers them in order ([`StoredRecord::version`]).
+    /// Writes new versions of records, all or none; answers them in order ([`StoredRecord::version`](crate::StoredRecord::version)).
     pub async fn record(&self, records: Vec<Record>) -> Result<Vec<u64>, StoreError> {
         self.register().record(records, false).await
     }
