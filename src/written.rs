@@ -28,16 +28,12 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "read for its mistakes alone")]
     struct File {
-        #[allow(dead_code)]
         url: String,
-        #[allow(dead_code)]
         sessions: Option<u8>,
-        #[allow(dead_code)]
         pin_file: Option<std::path::PathBuf>,
-        #[allow(dead_code)]
         level: Option<Level>,
-        #[allow(dead_code)]
         more: Option<BTreeMap<String, u8>>,
     }
 
