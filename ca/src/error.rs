@@ -5,6 +5,7 @@ use policy::Refusal;
 use store::StoreError;
 
 use crate::intake::CsrError;
+use crate::lint::Finding;
 
 /// Why there is no credential.
 #[derive(Debug, thiserror::Error)]
@@ -99,13 +100,20 @@ impl From<der::Error> for DraftError {
     }
 }
 
-/// What a draft's own bytes say against it: each finding in words. A failed lint is our bug or an attack, never a
-/// caller's typing mistake, so it is logged as an error too.
+/// What a draft's own bytes say against it. A failed lint is our bug or an attack, never a caller's typing mistake, so it is
+/// logged as an error too.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the draft failed its lint: {}", findings.join("; "))]
+#[error("the draft failed its lint: {}", LintFailure::in_words(findings))]
 pub struct LintFailure {
     /// Each finding.
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
+}
+
+impl LintFailure {
+    /// Findings, each with its name.
+    pub(crate) fn in_words(findings: &[Finding]) -> String {
+        findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("; ")
+    }
 }
 
 impl From<DraftError> for CaError {

@@ -269,7 +269,7 @@ async fn a_good_draft_passes_and_each_bent_one_is_found() {
             }),
         ),
         (
-            "for a key of a curve (RFC 8813)",
+            "leaf-curve-key-enciphers-nothing",
             Box::new(|b| {
                 b.replace(
                     rfc5280::ID_CE_KEY_USAGE,

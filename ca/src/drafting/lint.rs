@@ -12,9 +12,9 @@ use store::{ActorStamp, Entry, Kind};
 
 use crate::drafting::craft::Craft;
 use crate::drafting::draft::Draft;
-use crate::drafting::findings::Findings;
 use crate::error::LintFailure;
 use crate::issuers::Issuing;
+use crate::lint::Findings;
 
 /// A draft whose bytes were read back and found right. The only thing that can be checked for the issuance page.
 pub(crate) struct Linted {
@@ -61,7 +61,7 @@ impl<C: Craft> Draft<C> {
                 Ok(Linted { entry: self.entry, issuer, needed_secs })
             }
             false => {
-                tracing::error!(findings = ?findings.0, profile = %self.entry.profile, "a draft failed its lint");
+                tracing::error!(findings = %LintFailure::in_words(&findings.0), profile = %self.entry.profile, "a draft failed its lint");
                 Err(LintFailure { findings: findings.0 })
             }
         }
