@@ -16,7 +16,7 @@ mod encode;
 
 mod intake;
 
-mod lint;
+pub mod lint;
 
 mod error;
 
@@ -68,7 +68,6 @@ pub use error::{CaError, DraftError, LintFailure};
 pub use founding::CreateConfig;
 pub use intake::{Csr, CsrError, RevocationReason, UnknownReason, WeakKey, check_key};
 pub use issuers::{Issuer, Urls};
-pub use lint::{Finding, Lint, Severity};
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
 pub use status::{Published, PublishedCrl, ShownRevoked};

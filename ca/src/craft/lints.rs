@@ -35,8 +35,6 @@ lints! { OURS;
         "it points to no CRL" ["RFC 5280 4.2.1.13", "BR 7.1.2.11.2", "CPS 4.9.9"]
     POINTS_TO_ISSUER Error "cert-points-to-its-issuer"
         "it points to no issuer certificate" ["RFC 5280 4.2.2.1", "BR 7.1.2.7.7", "CPS 7.1.2"]
-    POINTERS_ARE_NOT_CRITICAL Error "pointers-are-not-critical"
-        "a pointer is marked critical" ["RFC 5280 4.2.1.1", "RFC 5280 4.2.1.2", "RFC 5280 4.2.2.1", "CPS 7.1.2"]
 }
 
 /// The bytes of a message that is signed whole.

@@ -14,7 +14,7 @@ use crate::drafting::craft::Craft;
 use crate::drafting::draft::Draft;
 use crate::error::LintFailure;
 use crate::issuers::Issuing;
-use crate::lint::{Finding, Findings};
+use crate::lint::{Finding, Findings, Severity};
 
 /// A draft whose bytes were read back and found right. The only thing that can be checked for the issuance page.
 pub(crate) struct Linted {
@@ -56,6 +56,7 @@ impl<C: Craft> Draft<C> {
     pub(crate) fn lint(self) -> Result<Linted, LintFailure> {
         let mut findings = Findings::default();
         self.craft.lint(&self.grant, &self.entry, &mut findings);
+        findings.0.retain(|finding| finding.lint.severity > Severity::Notice);
         match findings.0.is_empty() {
             true => {
                 let (issuer, needed_secs) = (self.craft.issuer().cloned(), self.craft.needed_secs());

@@ -7,7 +7,7 @@ use store::Entry;
 use x509_parser::prelude::ParsedExtension;
 
 use crate::craft::ca::lints::*;
-use crate::craft::lints::{POINTERS_ARE_NOT_CRITICAL, whole};
+use crate::craft::lints::whole;
 use crate::craft::x509::{CA_USAGE, Common, both, common, has, issued_by};
 use crate::drafting::Craft;
 use crate::intake::SubjectKey;
@@ -39,7 +39,6 @@ impl Craft for Ca {
                 f.hold(&ROOT_SIGNS_ITSELF, entry.key.fingerprint() == self.key.hash());
             }
         }
-        f.hold(&CA_HAS_SUBJECT, read.subject().iter().next().is_some());
         for extension in read.extensions() {
             match extension.parsed_extension() {
                 ParsedExtension::BasicConstraints(constraints) => {
@@ -49,13 +48,11 @@ impl Craft for Ca {
                 ParsedExtension::KeyUsage(usage) => {
                     f.hold(&CA_USAGE_IS_A_CAS, extension.critical && usage.flags == CA_USAGE);
                 }
-                ParsedExtension::ExtendedKeyUsage(purposes) => {
-                    f.hold(&CA_PURPOSES_ARE_NAMED, !extension.critical && !purposes.any)
-                }
+                ParsedExtension::ExtendedKeyUsage(_) => f.hold(&CA_PURPOSES_NOT_CRITICAL, !extension.critical),
                 ParsedExtension::SubjectKeyIdentifier(_)
                 | ParsedExtension::AuthorityKeyIdentifier(_)
                 | ParsedExtension::CRLDistributionPoints(_)
-                | ParsedExtension::AuthorityInfoAccess(_) => f.hold(&POINTERS_ARE_NOT_CRITICAL, !extension.critical),
+                | ParsedExtension::AuthorityInfoAccess(_) => {}
                 _ => f.add_with(&CA_EXTENSIONS_KNOWN, extension.oid.to_string()),
             }
         }
