@@ -11,7 +11,7 @@ lints! { OURS;
         "its serial is not the ledger's" ["CPS 7.1.1"]
     // Invariant 9. 63 bits were once an incident of their own (2019).
     SERIAL_HAS_16_BYTES Error "serial-has-16-positive-bytes"
-        "its serial is not 16 positive bytes" ["RFC 5280 4.1.2.2", "BR 7.1", "CPS 7.1.1"]
+        "its serial is not 16 positive bytes" ["RFC 5280 4.1.2.2", "BR 7.1.2.7", "CPS 7.1.1"]
     ALGORITHM_IS_THE_ISSUERS Error "algorithm-is-the-issuers-keys"
         "its signature algorithm is not its issuer's key's" ["RFC 5280 4.1.1.2", "BR 7.1.3.2", "CPS 7.1.3"]
     KEY_IS_THE_CHECKED_ONE Error "key-is-the-checked-one"

