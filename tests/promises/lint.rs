@@ -119,6 +119,24 @@ fn pkilint_finds_no_error_in_one_of_each() {
 }
 
 #[test]
+fn a_draft_that_breaks_a_lint_is_refused_by_its_name_and_is_an_entry_of_the_log() {
+    let house = House::started();
+    let out = house.path("nightly");
+    let code = |subject: &'static str| ["issue", "code", "--key", "nightly", "--subject", subject, "--out", text(&out)];
+    let issued = || house.json(&["certs", "list"]).as_array().map(Vec::len);
+    let before = issued();
+    let refused = house.output(&code("Example "));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(3), "{said}");
+    assert!(said.contains("name-values-are-not-empty") && said.contains("CPS 3.1"), "{said}");
+    assert_eq!(issued(), before);
+    let log = house.run(&["audit", "list", "--json"]);
+    assert!(log.contains("name-values-are-not-empty") && log.contains("refuse"), "{log}");
+    house.run(&code("Example"));
+    assert_eq!(house.json(&["audit", "verify"])["findings_total"], 0);
+}
+
+#[test]
 fn any_certificate_and_crl_is_linted_by_name_and_without_a_server() {
     let mut house = House::started();
     let (certificates, crls) = (certificates(&house), crls(&house));
