@@ -43,10 +43,6 @@ pub struct Judged {
 }
 
 /// Judges each object of a file: PEM or DER, one or many.
-///
-/// ```
-/// assert_eq!(ca::lint::judge(b"hello").unwrap_err().place, "object 1");
-/// ```
 pub fn judge(bytes: &[u8]) -> Result<Vec<Judged>, NoObject> {
     Ok(objects(bytes)?.into_iter().map(|(shape, der)| one(shape, &der)).collect())
 }
