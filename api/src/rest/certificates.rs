@@ -448,7 +448,7 @@ pub(crate) async fn show(
             }
             Err(unsigned) => Certificate::row(*unsigned, now),
         },
-        store::Kind::SshUser | store::Kind::SshHost | store::Kind::CodeSignature | store::Kind::Crl => {
+        store::Kind::SshUser | store::Kind::SshHost | store::Kind::CodeSignature | store::Kind::Crl | store::Kind::CaRequest => {
             Certificate::row(credential, now)
         }
     };

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use policy::{Grant, Timestamp};
 use store::Entry;
+use x509_cert::ext::Extension;
 use x509_parser::prelude::ParsedExtension;
 
-use crate::craft::x509::{CA_USAGE, Common, both, common, has, issued_by};
+use crate::craft::x509::{CA_USAGE, Common, both, common, has, issued_by, same};
 use crate::drafting::{Craft, Findings};
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
@@ -17,6 +18,8 @@ pub(crate) struct Ca {
     pub(crate) issuer: Option<Arc<Issuing>>,
     pub(crate) key: SubjectKey,
     pub(crate) path_len: u8,
+    /// As planned, byte for byte.
+    pub(crate) extensions: Vec<Extension>,
     pub(crate) now: Timestamp,
 }
 
@@ -58,15 +61,21 @@ impl Craft for Ca {
                 ParsedExtension::ExtendedKeyUsage(purposes) => {
                     f.hold(!extension.critical && !purposes.any, "an EKU for any purpose")
                 }
-                ParsedExtension::SubjectKeyIdentifier(_)
+                // RFC 5280 section 4.2.1.10: "Conforming CAs MUST mark this extension as critical".
+                ParsedExtension::NameConstraints(_) => f.hold(extension.critical, "name constraints that are not critical"),
+                ParsedExtension::CertificatePolicies(_)
+                | ParsedExtension::SubjectKeyIdentifier(_)
                 | ParsedExtension::AuthorityKeyIdentifier(_)
                 | ParsedExtension::CRLDistributionPoints(_)
                 | ParsedExtension::AuthorityInfoAccess(_) => {
-                    f.hold(!extension.critical, "a pointer is marked critical")
+                    f.hold(!extension.critical, "a pointer or policy is marked critical")
                 }
                 _ => f.add(format!("an extension {} that no CA profile has", extension.oid)),
             }
         }
+        let planned = read.extensions().len() == self.extensions.len()
+            && read.extensions().iter().zip(&self.extensions).all(|(there, planned)| same(there, planned));
+        f.hold(planned, "its extensions are not, byte for byte, those that were planned");
         f.hold(has(&read, |e| matches!(e, ParsedExtension::BasicConstraints(_))), "no basicConstraints");
         f.hold(has(&read, |e| matches!(e, ParsedExtension::KeyUsage(_))), "no key usage");
     }

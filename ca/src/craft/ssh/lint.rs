@@ -12,7 +12,7 @@ use crate::craft::ssh::body::register_serial_tail;
 use crate::drafting::{BACKDATE_SECS_MAX, Craft, Findings};
 use crate::encode::Wire;
 use crate::intake::SshKey;
-use crate::issuers::{Issuing, SshCa};
+use crate::issuers::{Issuing, SshCa, Standing};
 use crate::profiles::{Profile, Rules};
 
 /// What an SSH certificate is held against.
@@ -69,6 +69,10 @@ impl Craft for Ssh {
     /// An SSH CA has no certificate that could end.
     fn issuer(&self) -> Option<&Arc<Issuing>> {
         None
+    }
+
+    fn standing(&self) -> Option<&Standing> {
+        Some(&self.ca.standing)
     }
 }
 

@@ -1,0 +1,7 @@
+//! Requests for certificates of our own CAs, for whoever signs them elsewhere: an offline root, another organisation.
+
+mod lint;
+
+mod draft;
+
+pub(crate) use draft::{TEXT, draft};
