@@ -25,7 +25,9 @@ use crate::profiles::Profiles;
 use crate::registrar::Registrar;
 use crate::rules::Rules;
 use crate::status::{Desks, Published, PublishedCrl, Publisher, Revoker, ShownRevoked};
-use crate::succession::{self, Activation, Brought, CreateConfig, CreateIssuer, Keeper, Maker, Rehearsal, Request, Rotate};
+use crate::succession::{
+    self, Activation, Brought, CreateConfig, CreateIssuer, Keeper, Maker, Rehearsal, Request, Rotate,
+};
 use crate::texts;
 use crate::view;
 

@@ -16,6 +16,8 @@ mod encode;
 
 mod intake;
 
+mod lint;
+
 mod error;
 
 // Which CAs there are, and what may be made.
@@ -59,19 +61,21 @@ mod authority;
 
 pub use amendment::{Amended, Amendment};
 pub use authority::{Authority, Health};
+pub use craft::all_lints;
 pub use craft::code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};
 pub use craft::leaf::{CertifyRequest, LOGIN_PROFILE, Lifetime, Prospect, left_out, login_scopes};
 pub use craft::ssh::{SshIssued, SshRequest};
 pub use encode::{Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};
 pub use intake::{Csr, CsrError, RevocationReason, UnknownReason, WeakKey, check_key};
-pub use issuers::{Generation, GenerationName, GenerationState, Issuer, IssuerRole, NoGeneration, ShownCertificate, Urls};
+pub use issuers::{
+    Generation, GenerationName, GenerationState, Issuer, IssuerRole, NoGeneration, ShownCertificate, Urls,
+};
+pub use lint::{Finding, Lint, Severity};
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
 pub use status::{Published, PublishedCrl, ShownRevoked};
-pub use succession::{
-    Activation, Brought, CaWish, CreateConfig, CreateIssuer, Phase, Rehearsal, Request, Rotate,
-};
+pub use succession::{Activation, Brought, CaWish, CreateConfig, CreateIssuer, Phase, Rehearsal, Request, Rotate};
 
 pub use hsm::{Health as TokenHealth, KeyKind, SigningTimes, UnknownName};
 pub use store::Issued;

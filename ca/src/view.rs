@@ -5,11 +5,11 @@ use store::Credential;
 
 use crate::craft::Office;
 use crate::craft::leaf::LOGIN_PROFILE;
+use crate::issuers::name::LOG;
+use crate::issuers::record::{Above, IssuerRecord};
 use crate::issuers::{
     CaCertificate, Generation, GenerationState, Issuer, IssuerRole, Issuing, ShownCertificate, Signer, hierarchy,
 };
-use crate::issuers::name::LOG;
-use crate::issuers::record::{Above, IssuerRecord};
 use std::sync::Arc;
 
 /// All of them.
@@ -98,7 +98,8 @@ fn state(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generation) 
 /// The CAs that issue now, one for each issuer that can.
 pub(crate) fn active(office: &Office) -> Vec<Arc<Issuing>> {
     let (there, now) = (office.issuers.read(), office.ledger.cautious_time());
-    let of = |(name, _): (&String, _)| there.active(name, now).ok().and_then(|generation| generation.issuing().cloned());
+    let of =
+        |(name, _): (&String, _)| there.active(name, now).ok().and_then(|generation| generation.issuing().cloned());
     there.issuers().filter_map(of).collect()
 }
 
@@ -120,7 +121,9 @@ pub(crate) fn stopped(office: &Office) -> Vec<(String, String)> {
 /// Whether the CA of a certificate is revoked or compromised, whatever is above it too.
 pub(crate) fn is_orphaned(office: &Office, credential: &Credential) -> bool {
     let there = office.issuers.read();
-    let Some(generation) = credential.issuer.parse().ok().and_then(|name| there.generation(&name)) else { return false };
+    let Some(generation) = credential.issuer.parse().ok().and_then(|name| there.generation(&name)) else {
+        return false;
+    };
     generation.record.revoked.is_some() || generation.issuing().is_some_and(|ca| office.checks.ended(ca).is_some())
 }
 
@@ -141,7 +144,9 @@ pub(crate) fn ssh_lines(office: &Office, role: IssuerRole) -> String {
     let of_role = there.issuers().filter(|(_, issuer)| issuer.record.role == role);
     let mut lines = Vec::new();
     for generation in of_role.flat_map(|(_, issuer)| &issuer.generations) {
-        if let (Signer::Ssh(ca), None, None) = (&generation.signer, &generation.record.revoked, &generation.record.retired) {
+        if let (Signer::Ssh(ca), None, None) =
+            (&generation.signer, &generation.record.revoked, &generation.record.retired)
+        {
             lines.push(ca.line.clone());
         }
     }
@@ -155,7 +160,8 @@ pub(crate) fn log_keys(office: &Office) -> Vec<String> {
     let active = issuer.record.active(now).map(|generation| generation.number);
     let mut all: Vec<_> = issuer.generations.iter().rev().collect();
     all.sort_by_key(|generation| Some(generation.name.number()) != active);
-    let key = |generation: &hierarchy::Generation| generation.key().and_then(|key| office.ledger.verifier_key(key).ok());
+    let key =
+        |generation: &hierarchy::Generation| generation.key().and_then(|key| office.ledger.verifier_key(key).ok());
     all.into_iter().filter_map(key).collect()
 }
 

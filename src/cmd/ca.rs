@@ -40,7 +40,9 @@ enum What {
     #[command(after_help = ROTATE)]
     Rotate(Rotate),
     /// Have a generation issue from now on, or from a moment on: a successor that waits, or the way back
-    #[command(after_help = "Example:\n  chancery ca activate tls/2 --at 2027-03-01T06:00:00Z\n  chancery ca activate tls/1")]
+    #[command(
+        after_help = "Example:\n  chancery ca activate tls/2 --at 2027-03-01T06:00:00Z\n  chancery ca activate tls/1"
+    )]
     Activate {
         /// The generation, such as tls/2
         generation: String,
@@ -54,7 +56,9 @@ enum What {
         generation: String,
     },
     /// Have another generation sign for a generation's key too: another way up, for whoever trusts that one
-    #[command(after_help = "Example, for those who know the old root alone:\n  chancery ca cross-sign root/2 --by root/1")]
+    #[command(
+        after_help = "Example, for those who know the old root alone:\n  chancery ca cross-sign root/2 --by root/1"
+    )]
     CrossSign {
         /// The generation that is signed for
         generation: String,
@@ -283,14 +287,16 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         }
         What::Retire { generation, yes_nothing_needs_it } => {
             let body = json!({ "force": yes_nothing_needs_it });
-            act(&generation, "retire", &body, global).await.map_err(|failure| {
-                failure.help("add --yes-nothing-needs-it where that is meant")
-            })
+            act(&generation, "retire", &body, global)
+                .await
+                .map_err(|failure| failure.help("add --yes-nothing-needs-it where that is meant"))
         }
         What::Revoke { generation, reason, yes } => {
             if !yes {
-                let says = format!("{} is the end of all that it issued", files::shown(std::path::Path::new(&generation)));
-                return Err(Failure::new(Exit::Failed, says).help("add --yes where that is meant; `chancery ca show` says what there is"));
+                let says =
+                    format!("{} is the end of all that it issued", files::shown(std::path::Path::new(&generation)));
+                return Err(Failure::new(Exit::Failed, says)
+                    .help("add --yes where that is meant; `chancery ca show` says what there is"));
             }
             act(&generation, "revoke", &json!({ "reason": reason }), global).await
         }
@@ -314,7 +320,14 @@ async fn list(global: &Global) -> Result<(), Failure> {
                 none if none.is_empty() => field(issuer, "role"),
                 subject => subject,
             };
-            let row = vec![field(generation, "name"), field(generation, "state"), left, ends.day(), field(generation, "key"), subject];
+            let row = vec![
+                field(generation, "name"),
+                field(generation, "state"),
+                left,
+                ends.day(),
+                field(generation, "key"),
+                subject,
+            ];
             rows.push((if field(generation, "why").is_empty() { paint } else { Paint::Red }, row));
         }
     }
@@ -331,8 +344,20 @@ fn show(issuer: &Value, global: &Global) {
     for generation in issuer["generations"].as_array().into_iter().flatten() {
         output::line("");
         let known = [
-            "name", "state", "why", "activates", "subject", "issuer", "serial", "not_before", "not_after", "chains", "key", "key_label",
-            "key_hash", "line",
+            "name",
+            "state",
+            "why",
+            "activates",
+            "subject",
+            "issuer",
+            "serial",
+            "not_before",
+            "not_after",
+            "chains",
+            "key",
+            "key_label",
+            "key_hash",
+            "line",
         ];
         let facts = output::shown(generation, &known);
         output::facts(&facts.into_iter().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>());

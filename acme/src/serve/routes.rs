@@ -253,7 +253,11 @@ async fn chain(state: &AcmeState, serial: &str, which: usize, by: &ByAccount) ->
     let mut response = ([(header::CONTENT_TYPE, "application/pem-certificate-chain")], chain).into_response();
     // RFC 8555 section 7.4.2: "The server MAY provide one or more link relation header fields with relation \"alternate\"."
     for other in (0..chains.len()).filter(|other| *other != which) {
-        put(response.headers_mut(), header::LINK, &format!("<{}>;rel=\"alternate\"", state.urls().chain(serial, other)));
+        put(
+            response.headers_mut(),
+            header::LINK,
+            &format!("<{}>;rel=\"alternate\"", state.urls().chain(serial, other)),
+        );
     }
     Ok(response)
 }

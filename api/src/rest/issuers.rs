@@ -188,8 +188,11 @@ impl NewIssuer {
         let key = key(self.key.as_deref())?.unwrap_or(ca::KeyKind::P256);
         let ca = match (role, self.above, self.subject) {
             (IssuerRole::X509, above, subject) => {
-                let above = above.ok_or_else(|| Problem::field("above", "say what it stands below: an issuer, itself, or elsewhere"))?;
-                let subject = subject.ok_or_else(|| Problem::field("subject", "a CA has a name, such as /O=Example/CN=Example CA"))?;
+                let above = above.ok_or_else(|| {
+                    Problem::field("above", "say what it stands below: an issuer, itself, or elsewhere")
+                })?;
+                let subject = subject
+                    .ok_or_else(|| Problem::field("subject", "a CA has a name, such as /O=Example/CN=Example CA"))?;
                 Some(CaWish {
                     above,
                     subject: Dn::parse(&subject).map_err(|e| Problem::field("subject", e.to_string()))?,
@@ -203,7 +206,9 @@ impl NewIssuer {
                 })
             }
             (_, None, None) => None,
-            (_, Some(_), _) => return Err(Problem::field("above", "an SSH CA has a key alone, and stands below nothing")),
+            (_, Some(_), _) => {
+                return Err(Problem::field("above", "an SSH CA has a key alone, and stands below nothing"));
+            }
             (_, None, Some(_)) => return Err(Problem::field("subject", "an SSH CA has a key alone, and no subject")),
         };
         Ok(CreateIssuer { name: self.name, role, key, ca })
@@ -390,7 +395,8 @@ pub(crate) async fn act(
             app.to_its_end(async move { authority.retire_issuer(&actor, &name, act.force).await }).await?;
         }
         "revoke" => {
-            let reason = act.reason.ok_or_else(|| Problem::field("reason", "say why, such as key-compromise or superseded"))?;
+            let reason =
+                act.reason.ok_or_else(|| Problem::field("reason", "say why, such as key-compromise or superseded"))?;
             let reason: RevocationReason =
                 reason.parse().map_err(|e: ca::UnknownReason| Problem::field("reason", e.to_string()))?;
             app.to_its_end(async move { authority.revoke_issuer(&actor, &name, reason).await }).await?;
@@ -475,12 +481,8 @@ pub(crate) async fn import(
     Json(new): Json<BroughtIssuer>,
 ) -> Result<Response, Problem> {
     let authority = app.authority().clone();
-    let brought = Brought {
-        name: new.name,
-        label: new.key_label,
-        chain_pem: new.chain.into_bytes(),
-        leaves: !new.cas_only,
-    };
+    let brought =
+        Brought { name: new.name, label: new.key_label, chain_pem: new.chain.into_bytes(), leaves: !new.cas_only };
     let name = app.to_its_end(async move { authority.bring_issuer(&actor, brought).await }).await?;
     shown(&app, StatusCode::CREATED, name.issuer())
 }

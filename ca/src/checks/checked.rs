@@ -72,7 +72,10 @@ impl Checks {
     }
 
     fn way_out(&self, issuer: &Issuing, why: String) -> String {
-        format!("{why}; nothing is issued under it. `chancery ca rotate {}` makes its successor", issuer.name().issuer())
+        format!(
+            "{why}; nothing is issued under it. `chancery ca rotate {}` makes its successor",
+            issuer.name().issuer()
+        )
     }
 
     /// Refuses a generation that was ended, or changed since it was read: by the fold, at each signature.
@@ -82,7 +85,9 @@ impl Checks {
             return Err(CaError::unavailable(CHANGED_RETRY_SECS, why));
         }
         match standing.ended {
-            Some(ended) => Err(CaError::Conflict(format!("generation {} is {ended}; nothing is signed with it", standing.name))),
+            Some(ended) => {
+                Err(CaError::Conflict(format!("generation {} is {ended}; nothing is signed with it", standing.name)))
+            }
             None => Ok(()),
         }
     }

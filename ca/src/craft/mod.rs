@@ -6,6 +6,9 @@
 
 mod office;
 
+// The names of what is held of it.
+mod lints;
+
 // What certificates have in common.
 mod x509;
 
@@ -16,7 +19,10 @@ pub(crate) mod leaf;
 pub(crate) mod request;
 pub(crate) mod ssh;
 
+mod tables;
+
 #[cfg(test)]
 mod lint_tests;
 
 pub(crate) use office::Office;
+pub use tables::all as all_lints;

@@ -54,7 +54,8 @@ impl CaCertificate {
             ParsedExtension::BasicConstraints(constraints) if constraints.ca => Some(constraints.path_len_constraint),
             _ => None,
         });
-        let purposes = certificate.extensions().iter().find(|e| e.oid.as_bytes() == rfc5280::ID_CE_EXT_KEY_USAGE.as_bytes());
+        let purposes =
+            certificate.extensions().iter().find(|e| e.oid.as_bytes() == rfc5280::ID_CE_EXT_KEY_USAGE.as_bytes());
         let purposes = purposes.map(|e| ExtendedKeyUsage::from_der(e.value)).transpose().map_err(|e| e.to_string())?;
         let dn = |raw: &[u8]| Dn::from_der(raw).map_err(|e| format!("has a name that is none: {e}"));
         let not_before = Timestamp::from_unix(certificate.validity().not_before.timestamp());

@@ -36,7 +36,7 @@ fn climb(so_far: &mut Chain, known: &[Arc<CaCertificate>], found: &mut Vec<Chain
     }
     for above in known.iter().filter(|above| last.is_signed_by(above)) {
         // Two that signed each other make a circle.
-        if so_far.iter().any(|there| there.key_hash() == above.key_hash()) || !allows(above, so_far.len()) {
+        if so_far.iter().any(|there| there.key_hash() == above.key_hash()) || !allows(above, so_far) {
             continue;
         }
         so_far.push(Arc::clone(above));
@@ -45,9 +45,10 @@ fn climb(so_far: &mut Chain, known: &[Arc<CaCertificate>], found: &mut Vec<Chain
     }
 }
 
-/// Whether so many CAs may follow below it.
-fn allows(above: &CaCertificate, below: usize) -> bool {
-    above.path_len.is_none_or(|most| below as u64 <= u64::from(most))
+/// Whether its path length allows these below it. RFC 5280 section 4.2.1.9 counts no certificate that names itself.
+fn allows(above: &CaCertificate, below: &Chain) -> bool {
+    let counted = below.iter().filter(|certificate| certificate.subject != certificate.issuer).count();
+    above.path_len.is_none_or(|most| counted as u64 <= u64::from(most))
 }
 
 /// Certificates of one chain: no client follows more.

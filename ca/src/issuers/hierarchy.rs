@@ -71,7 +71,8 @@ impl Hierarchy {
             let mut generations = Vec::new();
             for generation in &record.generations {
                 let name = GenerationName::new(&stored.id, generation.number);
-                let certificates = (read_all(ledger, &generation.certificates).await?, read_all(ledger, &generation.cross).await?);
+                let certificates =
+                    (read_all(ledger, &generation.certificates).await?, read_all(ledger, &generation.cross).await?);
                 generations.push((name, generation.clone(), certificates));
             }
             read.push((stored.id.clone(), stored.version, record, generations));
@@ -81,20 +82,24 @@ impl Hierarchy {
         for (id, version, record, generations) in read {
             let mut all = Vec::new();
             for (name, generation, (certificates, cross)) in generations {
-                let or_none = |read: Read| read.unwrap_or_else(|why| {
-                    tracing::error!(generation = %name, %why, "a certificate of it cannot be read");
-                    Vec::new()
-                });
+                let or_none = |read: Read| {
+                    read.unwrap_or_else(|why| {
+                        tracing::error!(generation = %name, %why, "a certificate of it cannot be read");
+                        Vec::new()
+                    })
+                };
                 let (certificates, cross) = (or_none(certificates), or_none(cross));
                 let standing = Standing { name: name.clone(), version, ended: ended(&generation) };
-                let signer = signer(pool, &record, (&generation, standing), (&certificates, &cross), &known, urls).await?;
+                let signer =
+                    signer(pool, &record, (&generation, standing), (&certificates, &cross), &known, urls).await?;
                 all.push(Generation { name, record: generation, certificates, cross, signer });
             }
             issuers.insert(id, Issuer { record, generations: all });
         }
         let in_use = |der: &[u8]| {
             let generations = issuers.values().flat_map(|issuer| &issuer.generations);
-            let ours = generations.filter(|generation| generation.certificates.iter().chain(&generation.cross).any(|c| c.der == der));
+            let ours = generations
+                .filter(|generation| generation.certificates.iter().chain(&generation.cross).any(|c| c.der == der));
             ours.into_iter().all(|generation| ended(&generation.record).is_none())
         };
         let roots: Vec<_> = known.iter().filter(|known| known.is_root() && in_use(&known.der)).cloned().collect();
@@ -134,8 +139,13 @@ impl Hierarchy {
 
     /// The generation of an issuer that issues now.
     pub(crate) fn active(&self, name: &str, now: Timestamp) -> Result<&Generation, CaError> {
-        let issuer = self.issuers.get(name).ok_or_else(|| CaError::bad("profile", format!("there is no issuer `{name}`")))?;
-        let none = || CaError::Conflict(format!("no generation of issuer `{name}` issues yet; `chancery ca show {name}` says from when"));
+        let issuer =
+            self.issuers.get(name).ok_or_else(|| CaError::bad("profile", format!("there is no issuer `{name}`")))?;
+        let none = || {
+            CaError::Conflict(format!(
+                "no generation of issuer `{name}` issues yet; `chancery ca show {name}` says from when"
+            ))
+        };
         let number = issuer.record.active(now).ok_or_else(none)?.number;
         issuer.generations.iter().find(|generation| generation.name.number() == number).ok_or_else(none)
     }
@@ -288,7 +298,9 @@ async fn signer(
     let Some(wanted) = &record.key_hash else { return Ok(Signer::None("its key is not made yet".to_owned())) };
     let key = match pool.key(&record.label).await {
         Ok(key) if key.fingerprint_hex() == *wanted => key,
-        Ok(_) => return Ok(Signer::None(format!("the key `{}` of the token is not the one it was made with", record.label))),
+        Ok(_) => {
+            return Ok(Signer::None(format!("the key `{}` of the token is not the one it was made with", record.label)));
+        }
         Err(e @ (HsmError::NotFound { .. } | HsmError::Unfit { .. })) => return Ok(Signer::None(e.to_string())),
         Err(other) => return Err(other.into()),
     };

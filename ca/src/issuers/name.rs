@@ -107,9 +107,13 @@ mod tests {
         for text in ["tls/1", "a/4294967295", "ssh-user/12"] {
             assert_eq!(text.parse::<GenerationName>().unwrap().to_string(), text);
         }
-        for text in ["", "tls", "tls/", "tls/0", "tls/01", "tls/+1", "tls/-1", "tls/1/2", "/1", "TLS/1", "t s/1", "t-/1", "../1"] {
+        for text in [
+            "", "tls", "tls/", "tls/0", "tls/01", "tls/+1", "tls/-1", "tls/1/2", "/1", "TLS/1", "t s/1", "t-/1", "../1",
+        ] {
             assert!(text.parse::<GenerationName>().is_err(), "{text:?}");
         }
-        assert!(check_name(&"a".repeat(NAME_BYTES_MAX)).is_ok() && check_name(&"a".repeat(NAME_BYTES_MAX + 1)).is_err());
+        assert!(
+            check_name(&"a".repeat(NAME_BYTES_MAX)).is_ok() && check_name(&"a".repeat(NAME_BYTES_MAX + 1)).is_err()
+        );
     }
 }

@@ -19,7 +19,7 @@ use crate::error::{CaError, DraftError};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CaPlan {
-    /// The subject, DER in hexadecimal: every generation has the same name.
+    /// The subject of the first generation, DER in hexadecimal.
     pub(crate) subject: String,
     pub(crate) validity_secs: i64,
     /// How many CAs may follow below.
@@ -50,10 +50,11 @@ impl Constraints {
 }
 
 impl CaPlan {
-    /// The subject.
-    pub(crate) fn subject(&self) -> Result<Dn, DraftError> {
+    /// The subject of a generation.
+    pub(crate) fn subject_of(&self, number: u32) -> Result<Dn, DraftError> {
         let der = hex::decode(&self.subject).map_err(|e| DraftError::new("subject", e.to_string()))?;
-        Dn::from_der(&der).map_err(|e| DraftError::new("subject", e.to_string()))
+        let first = Dn::from_der(&der).map_err(|e| DraftError::new("subject", e.to_string()))?;
+        first.of_generation(number).map_err(|e| DraftError::new("subject", e.to_string()))
     }
 
     /// Its purposes.
@@ -92,7 +93,7 @@ impl CaPlan {
 
     /// Refuses what no certificate could say.
     pub(crate) fn check(&self) -> Result<(), CaError> {
-        if self.subject()?.is_empty() {
+        if self.subject_of(1)?.is_empty() {
             return Err(CaError::bad("subject", "a CA has a name"));
         }
         if !(VALIDITY_SECS_MIN..=VALIDITY_SECS_MAX).contains(&self.validity_secs) {
@@ -118,7 +119,8 @@ fn parse_oid(what: &'static str, text: &str) -> Result<ObjectIdentifier, DraftEr
 /// One constraint.
 fn subtree(text: &str) -> Result<GeneralSubtree, DraftError> {
     let refused = |why: String| DraftError::new("constraints", format!("`{}`: {why}", policy::shown(text)));
-    let (kind, value) = text.split_once(':').ok_or_else(|| refused("write dns:, ip:, email:, uri: or dn: before it".into()))?;
+    let (kind, value) =
+        text.split_once(':').ok_or_else(|| refused("write dns:, ip:, email:, uri: or dn: before it".into()))?;
     let ia5 = |value: &str| Ia5String::new(value).map_err(|e| refused(e.to_string()));
     let host = |value: &str| match DnsName::parse(value.strip_prefix('.').unwrap_or(value)) {
         Ok(name) if !name.as_str().starts_with("*.") => ia5(value),
@@ -127,7 +129,9 @@ fn subtree(text: &str) -> Result<GeneralSubtree, DraftError> {
     };
     let base = match kind {
         // Section 4.2.1.10: a DNS constraint covers the name and all below it; a leading dot is read differently by different readers.
-        "dns" if value.starts_with('.') => return Err(refused("without the leading dot: it covers what is below it".into())),
+        "dns" if value.starts_with('.') => {
+            return Err(refused("without the leading dot: it covers what is below it".into()));
+        }
         "dns" => GeneralName::DnsName(host(value)?),
         "uri" => GeneralName::UniformResourceIdentifier(host(value)?),
         "email" => GeneralName::Rfc822Name(match value.split_once('@') {
@@ -196,21 +200,42 @@ mod tests {
             validity_secs: 86_400,
             path_len: 0,
             purposes: vec!["1.3.6.1.5.5.7.3.1".into()],
-            constraints: Constraints { permitted: permitted.iter().map(|p| (*p).to_owned()).collect(), excluded: Vec::new() },
+            constraints: Constraints {
+                permitted: permitted.iter().map(|p| (*p).to_owned()).collect(),
+                excluded: Vec::new(),
+            },
             policies: Vec::new(),
         }
     }
 
     #[test]
     fn a_constraint_is_written_as_its_clause_has_it_or_refused() {
-        for good in ["dns:example.internal", "ip:10.0.0.0/8", "ip:2001:db8::/32", "ip:0.0.0.0/0", "email:example.com",
-            "email:a@example.com", "uri:.example.internal", "uri:host.example", "dn:/O=Example"]
-        {
+        for good in [
+            "dns:example.internal",
+            "ip:10.0.0.0/8",
+            "ip:2001:db8::/32",
+            "ip:0.0.0.0/0",
+            "email:example.com",
+            "email:a@example.com",
+            "uri:.example.internal",
+            "uri:host.example",
+            "dn:/O=Example",
+        ] {
             plan(&[good]).check().unwrap_or_else(|e| panic!("{good}: {e}"));
         }
-        for bad in ["example.internal", "dns:", "dns:.example", "dns:*.example.com", "ip:10.0.0.1/8", "ip:10.0.0.0/33", "ip:10.0.0.0",
-            "email:@example.com", "dn:O=x", "x500:/O=x", "uri:https://x"]
-        {
+        for bad in [
+            "example.internal",
+            "dns:",
+            "dns:.example",
+            "dns:*.example.com",
+            "ip:10.0.0.1/8",
+            "ip:10.0.0.0/33",
+            "ip:10.0.0.0",
+            "email:@example.com",
+            "dn:O=x",
+            "x500:/O=x",
+            "uri:https://x",
+        ] {
             assert!(plan(&[bad]).check().is_err(), "{bad}");
         }
         assert_eq!(network("10.128.0.0/9").unwrap(), [10, 128, 0, 0, 255, 128, 0, 0]);

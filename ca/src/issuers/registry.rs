@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use crate::error::CaError;
 use crate::issuers::hierarchy::{Generation, Hierarchy, Signer};
 use crate::issuers::issuing::Issuing;
+use crate::issuers::name::LOG;
 use crate::issuers::record::{IssuerRole, ROSTER, ROSTER_ID};
 use crate::issuers::ssh_ca::SshCa;
 use crate::issuers::urls::Urls;
@@ -75,7 +76,9 @@ impl Registry {
         match &active.signer {
             Signer::X509(issuing) => Ok(Arc::clone(issuing)),
             Signer::None(why) => Err(dead(active, why)),
-            Signer::Ssh(_) | Signer::Log(_) => Err(CaError::bad("profile", format!("issuer `{name}` signs no X.509 certificates"))),
+            Signer::Ssh(_) | Signer::Log(_) => {
+                Err(CaError::bad("profile", format!("issuer `{name}` signs no X.509 certificates")))
+            }
         }
     }
 
@@ -97,7 +100,10 @@ impl Registry {
     /// The key that signs the log's heads now.
     pub(crate) async fn log_key(&self) -> Result<hsm::Key, CaError> {
         let hierarchy = self.fresh().await?;
-        let active = hierarchy.active(crate::issuers::name::LOG, self.now())?;
+        if hierarchy.issuer(LOG).is_err() {
+            return Err(CaError::NotFound("its issuers: run `chancery init`; the authority was".to_owned()));
+        }
+        let active = hierarchy.active(LOG, self.now())?;
         match &active.signer {
             Signer::Log(key) => Ok(key.clone()),
             Signer::None(why) => Err(dead(active, why)),
@@ -112,5 +118,9 @@ impl Registry {
 }
 
 fn dead(generation: &Generation, why: &str) -> CaError {
-    CaError::Conflict(format!("generation {} signs nothing: {why}; `chancery ca rotate {}` makes its successor", generation.name, generation.name.issuer()))
+    CaError::Conflict(format!(
+        "generation {} signs nothing: {why}; `chancery ca rotate {}` makes its successor",
+        generation.name,
+        generation.name.issuer()
+    ))
 }

@@ -121,7 +121,10 @@ impl Profile {
         let Rules::X509(rules) = &self.rules else { return Vec::new() };
         let all = [&rules.extensions.rsa, &rules.extensions.curve, &rules.extensions.edwards];
         let of_purpose = all.into_iter().flatten().filter(|e| e.extn_id == rfc5280::ID_CE_EXT_KEY_USAGE);
-        of_purpose.filter_map(|e| ExtendedKeyUsage::from_der(e.extn_value.as_bytes()).ok()).flat_map(|eku| eku.0).collect()
+        of_purpose
+            .filter_map(|e| ExtendedKeyUsage::from_der(e.extn_value.as_bytes()).ok())
+            .flat_map(|eku| eku.0)
+            .collect()
     }
 
     /// What it makes.

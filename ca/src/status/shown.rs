@@ -36,9 +36,10 @@ impl Shown {
                 .is_ok_and(|(_, issuer)| certificate.verify_signature(Some(issuer.public_key())).is_ok())
         };
         let ours = hierarchy.generations().find(|generation| {
-            generation.certificates.iter().any(|ca| {
-                certificate.issuer().as_raw() == ca.subject.as_der() && signed(&ca.der)
-            })
+            generation
+                .certificates
+                .iter()
+                .any(|ca| certificate.issuer().as_raw() == ca.subject.as_der() && signed(&ca.der))
         });
         let ours = ours.ok_or_else(|| CaError::bad("certificate", "no CA of this authority signed it".to_owned()))?;
         let key_hash = digest(&SHA256, certificate.public_key().raw).as_ref().try_into();

@@ -25,7 +25,8 @@ impl Keeper {
         let grant = self.may(actor).await?;
         let (record, version) = self.maker.record(name.issuer()).await?;
         let generation = usable(&record, name)?;
-        let plan = record.plan.as_ref().ok_or_else(|| CaError::bad("name", format!("{name} is no CA with a certificate")))?;
+        let plan =
+            record.plan.as_ref().ok_or_else(|| CaError::bad("name", format!("{name} is no CA with a certificate")))?;
         let key = self.maker.pool.find(&generation.label).await?;
         let standing = Standing { name: name.clone(), version, ended: None };
         let now = self.maker.checks.clock.now().await?;
@@ -46,7 +47,7 @@ impl Keeper {
         }
         let key = self.maker.pool.find(&generation.label).await?;
         let chain = self.checked_chain(&key, chain_pem)?;
-        let planned = record.plan.as_ref().map(CaPlan::subject).transpose()?;
+        let planned = record.plan.as_ref().map(|plan| plan.subject_of(name.number())).transpose()?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
         if planned.is_some_and(|planned| planned.as_der() != own.subject.as_der()) {
             return Err(refused(&format!("it is for {}, which is another subject than planned", own.subject)));
@@ -54,7 +55,8 @@ impl Keeper {
         let first = record.generations.iter().all(|generation| generation.certificates.is_empty());
         let hash = hex::encode(sha256(&own.der));
         if let Some(generation) = record.generation_mut(name.number()) {
-            if generation.certificates.iter().chain(&generation.cross).any(|there| *there == Place::Kept(hash.clone())) {
+            if generation.certificates.iter().chain(&generation.cross).any(|there| *there == Place::Kept(hash.clone()))
+            {
                 return Err(CaError::Conflict(format!("{name} has this certificate already")));
             }
             generation.certificates.push(Place::Kept(hash));
@@ -101,7 +103,9 @@ impl Keeper {
         let hierarchy = self.office.issuers.read();
         let used = hierarchy.generations().find(|generation| generation.record.label == label);
         match used {
-            Some(generation) => Err(CaError::Conflict(format!("the key `{}` is that of {}", policy::shown(label), generation.name))),
+            Some(generation) => {
+                Err(CaError::Conflict(format!("the key `{}` is that of {}", policy::shown(label), generation.name)))
+            }
             None if label.starts_with("code:") => Err(CaError::Conflict("a key that signs code is no CA's".to_owned())),
             None => Ok(()),
         }
@@ -110,17 +114,27 @@ impl Keeper {
     /// The certificate and those above it, each signed by the next, up to a root that stands in it or is known here.
     fn checked_chain(&self, key: &Key, chain_pem: &[u8]) -> Result<Vec<Arc<CaCertificate>>, CaError> {
         let brought = pem::all(chain_pem, "CERTIFICATE", BROUGHT_MAX).map_err(|why| refused(&why))?;
-        let read = |der: Vec<u8>| CaCertificate::read(None, der).map(Arc::new).map_err(|why| refused(&format!("one of them {why}")));
+        let read = |der: Vec<u8>| {
+            CaCertificate::read(None, der).map(Arc::new).map_err(|why| refused(&format!("one of them {why}")))
+        };
         let brought = brought.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let own = brought.iter().find(|certificate| certificate.spki == key.spki_der());
         let own = own.ok_or_else(|| refused(&format!("none of them is for the key `{}` of the token", key.label())))?;
         let now = self.office.ledger.cautious_time();
         if !own.validity.contains(now) {
-            return Err(refused(&format!("it holds from {} to {}, and it is {now}", own.validity.not_before(), own.validity.not_after())));
+            return Err(refused(&format!(
+                "it holds from {} to {}, and it is {now}",
+                own.validity.not_before(),
+                own.validity.not_after()
+            )));
         }
         let known: Vec<_> = brought.iter().cloned().chain(self.office.issuers.read().known().cloned()).collect();
         let found = chains(own, &known).into_iter().next();
-        found.ok_or_else(|| refused("no chain of good signatures leads from it to a root: bring the certificates above it, the root too"))
+        found.ok_or_else(|| {
+            refused(
+                "no chain of good signatures leads from it to a root: bring the certificates above it, the root too",
+            )
+        })
     }
 
     /// Records of certificates that came from elsewhere, of those that are not kept yet.

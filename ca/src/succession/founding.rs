@@ -66,7 +66,8 @@ impl CreateConfig {
         let (role, validity_secs, path_len, purposes): (_, _, _, &[ObjectIdentifier]) = match name {
             TLS => ("TLS CA", ISSUING_SECS, 0, &[rfc5280::ID_KP_SERVER_AUTH, rfc5280::ID_KP_CLIENT_AUTH]),
             CODE => ("Code CA", ISSUING_SECS, 0, &[rfc5280::ID_KP_CODE_SIGNING]),
-            _ => ("Root CA", ROOT_SECS, 1, &[]),
+            // One for the issuing CAs, and one for a root that succeeds it and that it signs for.
+            _ => ("Root CA", ROOT_SECS, 2, &[]),
         };
         Ok(CaPlan {
             subject: hex::encode(self.subject(role)?.as_der()),

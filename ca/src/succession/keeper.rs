@@ -6,16 +6,18 @@
 use std::sync::Arc;
 
 use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
-use store::{Revocation, GrantStamp, State};
+use store::{GrantStamp, Revocation, State};
 use tokio::sync::Mutex;
 
 use crate::craft::Office;
 use crate::error::CaError;
 use crate::intake::RevocationReason;
+use crate::issuers::GenerationName;
 use crate::issuers::name::{LOG, check_name};
 use crate::issuers::plan::{CaPlan, Constraints, purpose};
-use crate::issuers::record::{Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, Place, Revoked};
-use crate::issuers::GenerationName;
+use crate::issuers::record::{
+    Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, Place, Revoked,
+};
 use crate::status::Desks;
 use crate::succession::founding::check_ssh;
 use crate::succession::maker::{Maker, missing, stamp};
@@ -120,13 +122,28 @@ impl Keeper {
             return Err(CaError::Conflict(format!("{name} has {CERTIFICATES_MAX} certificates: make a successor")));
         }
         if self.office.ledger.is_compromised(&self.key_hash(generation)?) {
-            return Err(CaError::Conflict(format!("the key of {name} is compromised: no certificate makes it good again; `chancery ca rotate {}`", name.issuer())));
+            return Err(CaError::Conflict(format!(
+                "the key of {name} is compromised: no certificate makes it good again; `chancery ca rotate {}`",
+                name.issuer()
+            )));
         }
         let above = match &record.above {
             Some(Above::Itself) => None,
             Some(Above::Issuer(above)) => Some(self.office.issuers.issuing(above).await?),
-            Some(Above::Elsewhere) => return Err(CaError::bad("name", format!("the CA above {name} is elsewhere: `chancery ca request {name}`, and bring what it signs with `chancery ca adopt {name}`"))),
-            None => return Err(CaError::bad("name", format!("{name} has no certificate to renew: an SSH CA and the log have a key alone"))),
+            Some(Above::Elsewhere) => {
+                return Err(CaError::bad(
+                    "name",
+                    format!(
+                        "the CA above {name} is elsewhere: `chancery ca request {name}`, and bring what it signs with `chancery ca adopt {name}`"
+                    ),
+                ));
+            }
+            None => {
+                return Err(CaError::bad(
+                    "name",
+                    format!("{name} has no certificate to renew: an SSH CA and the log have a key alone"),
+                ));
+            }
         };
         let key = self.maker.pool.find(&generation.label).await?;
         let operation = self.maker.certify(name, &record, &key, above, self.may(actor).await?).await?;
@@ -136,7 +153,12 @@ impl Keeper {
     }
 
     /// Another way up: a CA of ours signs for a generation that stands below another, or below itself.
-    pub(crate) async fn cross_sign(&self, actor: &Actor, name: &GenerationName, by: &GenerationName) -> Result<u64, CaError> {
+    pub(crate) async fn cross_sign(
+        &self,
+        actor: &Actor,
+        name: &GenerationName,
+        by: &GenerationName,
+    ) -> Result<u64, CaError> {
         self.may(actor).await?;
         let _changing = self.changing.lock().await;
         let operation = self.cross_with(actor, name, by).await?;
@@ -154,11 +176,15 @@ impl Keeper {
         let active = record.active(now).map(|generation| generation.number);
         usable(&record, name)?;
         if active == Some(name.number()) && !force {
-            return Err(CaError::Conflict(format!("{name} is the one that issues: make its successor first, or say that nothing shall be issued")));
+            return Err(CaError::Conflict(format!(
+                "{name} is the one that issues: make its successor first, or say that nothing shall be issued"
+            )));
         }
         let live = rehearsal_live(&self.office, name).await?;
         if live > 0 && !force {
-            return Err(CaError::Conflict(format!("{live} certificates of {name} hold yet: wait for their end, or say that it does not matter")));
+            return Err(CaError::Conflict(format!(
+                "{live} certificates of {name} hold yet: wait for their end, or say that it does not matter"
+            )));
         }
         if let Some(generation) = record.generation_mut(name.number()) {
             generation.retired = Some(now);
@@ -170,12 +196,20 @@ impl Keeper {
 
     /// The end of a generation before its time: it signs nothing from now on, whoever asks; its certificates are revoked, and the CRL of
     /// who is above it says so. What else there is goes on.
-    pub(crate) async fn revoke(&self, actor: &Actor, name: &GenerationName, reason: RevocationReason) -> Result<(), CaError> {
+    pub(crate) async fn revoke(
+        &self,
+        actor: &Actor,
+        name: &GenerationName,
+        reason: RevocationReason,
+    ) -> Result<(), CaError> {
         let grant = self.may(actor).await?;
         let _changing = self.changing.lock().await;
         let (mut record, expect) = self.maker.record(name.issuer()).await?;
         if name.issuer() == LOG {
-            return Err(CaError::bad("name", "the log's key is succeeded and not revoked: `chancery ca rotate log`; what it signed stays provable"));
+            return Err(CaError::bad(
+                "name",
+                "the log's key is succeeded and not revoked: `chancery ca rotate log`; what it signed stays provable",
+            ));
         }
         let generation = record.generation_mut(name.number()).ok_or_else(|| missing(name))?;
         // First that nothing is signed with it, then what is published of it.
@@ -193,7 +227,13 @@ impl Keeper {
         Ok(())
     }
 
-    async fn revoke_certificates(&self, actor: &Actor, grant: &Grant, places: &[Place], reason: RevocationReason) -> Result<(), CaError> {
+    async fn revoke_certificates(
+        &self,
+        actor: &Actor,
+        grant: &Grant,
+        places: &[Place],
+        reason: RevocationReason,
+    ) -> Result<(), CaError> {
         for place in places {
             let Place::Operation(operation) = place else { continue };
             let Some(credential) = self.office.ledger.credential_by_operation(*operation).await? else { continue };
@@ -266,7 +306,15 @@ impl Keeper {
         if above.key.fingerprint() == key.fingerprint() {
             return Err(CaError::bad("by", format!("{by} has the same key: nothing is won by its signature")));
         }
-        let operation = self.maker.certify(name, &record, &key, Some(above), self.may(actor).await?).await?;
+        // RFC 5280 section 4.2.1.9: what it says of the path below is bound by who signs.
+        let mut signed = record.clone();
+        if let (Some(plan), Some(most)) = (&mut signed.plan, above.path_len) {
+            let below = most.checked_sub(1).ok_or_else(|| {
+                CaError::Conflict(format!("below {by} there is no room for a CA: its path length is 0"))
+            })?;
+            plan.path_len = plan.path_len.min(u8::try_from(below).unwrap_or(u8::MAX));
+        }
+        let operation = self.maker.certify(name, &signed, &key, Some(above), self.may(actor).await?).await?;
         if let Some(generation) = record.generation_mut(name.number()) {
             generation.cross.push(Place::Operation(operation));
         }
@@ -296,7 +344,9 @@ pub(super) fn usable<'a>(record: &'a IssuerRecord, name: &GenerationName) -> Res
     let generation = record.generation(name.number()).ok_or_else(|| missing(name))?;
     let rotate = format!("`chancery ca rotate {}` makes its successor", name.issuer());
     match generation {
-        GenerationRecord { revoked: Some(_), .. } => Err(CaError::Conflict(format!("{name} is revoked, for good; {rotate}"))),
+        GenerationRecord { revoked: Some(_), .. } => {
+            Err(CaError::Conflict(format!("{name} is revoked, for good; {rotate}")))
+        }
         GenerationRecord { retired: Some(_), .. } => Err(CaError::Conflict(format!("{name} is retired; {rotate}"))),
         other => Ok(other),
     }
@@ -318,7 +368,9 @@ fn planned(wish: &CreateIssuer) -> Result<IssuerRecord, CaError> {
         (IssuerRole::SshUser | IssuerRole::SshHost, Some(_)) => {
             return Err(CaError::bad("above", "an SSH CA has a key alone, and no certificate"));
         }
-        (IssuerRole::Log, _) => return Err(CaError::bad("role", "there is one log; `chancery ca rotate log` succeeds its key")),
+        (IssuerRole::Log, _) => {
+            return Err(CaError::bad("role", "there is one log; `chancery ca rotate log` succeeds its key"));
+        }
     };
     Ok(IssuerRecord { role: wish.role, keys: vec![wish.key.to_string()], above, plan, leaves, generations: Vec::new() })
 }
@@ -337,7 +389,9 @@ fn above(wish: &CaWish) -> Result<Above, CaError> {
 fn plan(wish: &CaWish) -> Result<CaPlan, CaError> {
     let oid = |word: &String| {
         let known = purpose(word).map(|oid| oid.to_string());
-        known.ok_or_else(|| CaError::bad("purposes", format!("`{}` is neither a purpose nor an OID", policy::shown(word))))
+        known.ok_or_else(|| {
+            CaError::bad("purposes", format!("`{}` is neither a purpose nor an OID", policy::shown(word)))
+        })
     };
     let plan = CaPlan {
         subject: hex::encode(wish.subject.as_der()),
@@ -354,7 +408,10 @@ fn plan(wish: &CaWish) -> Result<CaPlan, CaError> {
 /// Whether this is what an interrupted act began.
 fn is_begun(there: &IssuerRecord, wished: &IssuerRecord) -> bool {
     let unfinished = there.generations.len() == 1
-        && there.generations.iter().all(|g| g.certificates.is_empty() && (there.role == IssuerRole::X509 || g.key_hash.is_none()));
+        && there
+            .generations
+            .iter()
+            .all(|g| g.certificates.is_empty() && (there.role == IssuerRole::X509 || g.key_hash.is_none()));
     unfinished && IssuerRecord { generations: Vec::new(), ..there.clone() } == *wished
 }
 

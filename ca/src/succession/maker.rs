@@ -85,7 +85,10 @@ impl Maker {
         actor: &ActorStamp,
     ) -> Result<(), CaError> {
         if record.generations.len() >= GENERATIONS_MAX {
-            return Err(CaError::Conflict(format!("issuer `{}` has {GENERATIONS_MAX} generations, the most", name.issuer())));
+            return Err(CaError::Conflict(format!(
+                "issuer `{}` has {GENERATIONS_MAX} generations, the most",
+                name.issuer()
+            )));
         }
         match self.pool.find(&generation.label).await {
             Err(HsmError::NotFound { .. }) => {}
@@ -116,7 +119,12 @@ impl Maker {
         self.ledger.record_key(&key, role.as_str(), actor.clone()).await?;
         match &generation.key_hash {
             Some(known) if *known == key.fingerprint_hex() => {}
-            Some(_) => return Err(CaError::Conflict(format!("the key `{}` of the token is not the one of {name}", generation.label))),
+            Some(_) => {
+                return Err(CaError::Conflict(format!(
+                    "the key `{}` of the token is not the one of {name}",
+                    generation.label
+                )));
+            }
             None => {
                 generation.key_hash = Some(key.fingerprint_hex());
                 self.write(name.issuer(), (&record, expect), Vec::new(), actor).await?;
@@ -159,7 +167,8 @@ impl Maker {
         above: Option<Arc<Issuing>>,
         grant: Grant,
     ) -> Result<u64, CaError> {
-        let plan = record.plan.as_ref().ok_or_else(|| CaError::Internal(format!("issuer `{}` has no plan", name.issuer())))?;
+        let plan =
+            record.plan.as_ref().ok_or_else(|| CaError::Internal(format!("issuer `{}` has no plan", name.issuer())))?;
         let now = self.checks.clock.now().await?;
         let request = CaRequest { name, plan, subject_key: key };
         let draft = ca::draft(grant, request, above, self.serials.next(), now)?;
@@ -168,7 +177,12 @@ impl Maker {
     }
 
     /// Adds the newest certificate of a generation to its record.
-    pub(crate) async fn add_certificate(&self, name: &GenerationName, place: Place, actor: &ActorStamp) -> Result<(), CaError> {
+    pub(crate) async fn add_certificate(
+        &self,
+        name: &GenerationName,
+        place: Place,
+        actor: &ActorStamp,
+    ) -> Result<(), CaError> {
         let (mut record, expect) = self.record(name.issuer()).await?;
         let generation = record.generation_mut(name.number()).ok_or_else(|| missing(name))?;
         generation.certificates.push(place);

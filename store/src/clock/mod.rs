@@ -79,9 +79,7 @@ fn standing(op: &Op) -> Standing {
             | Kind::SshUser
             | Kind::SshHost
             | Kind::CodeSignature
-            | Kind::CaRequest => {
-                Standing::Waits
-            }
+            | Kind::CaRequest => Standing::Waits,
         },
         Op::Record(rows) => match rows.first() {
             Some(word) if word.record.kind == KIND => Standing::Word(word.at),

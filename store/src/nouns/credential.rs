@@ -126,7 +126,7 @@ impl Credential {
             Kind::Certificate => Renewer::of(&self.actor.id, &self.actor.proof, &self.details),
             Kind::CaCertificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest => {
                 Renewer::Nobody
-            },
+            }
         }
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn draft(
 ) -> Result<Draft<Ca>, DraftError> {
     let CaRequest { name, plan, subject_key: key } = request;
     let subject_key = SubjectKey::from_token(key);
-    let subject = plan.subject()?;
+    let subject = plan.subject_of(name.number())?;
     let (signer, issuer_dn) = match &issuer {
         Some(issuer) => (&issuer.key, &issuer.subject),
         None => (key, &subject),
@@ -103,6 +103,8 @@ fn ca_profile(root: bool) -> ProfileStamp {
 }
 
 /// What its CAs are, for whoever reads the log.
-const TEXT_ROOT: &str = "ca-root v2: CA, keyCertSign, cRLSign, pathlen, self-signed; EKU, name constraints and policies as planned";
-const TEXT_ISSUING: &str = "ca-issuing v2: CA, keyCertSign, cRLSign, pathlen; EKU, name constraints and policies as planned";
+const TEXT_ROOT: &str =
+    "ca-root v2: CA, keyCertSign, cRLSign, pathlen, self-signed; EKU, name constraints and policies as planned";
+const TEXT_ISSUING: &str =
+    "ca-issuing v2: CA, keyCertSign, cRLSign, pathlen; EKU, name constraints and policies as planned";
 pub(crate) const TEXTS: [&str; 2] = [TEXT_ROOT, TEXT_ISSUING];

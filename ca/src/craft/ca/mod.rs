@@ -1,6 +1,7 @@
 //! Certificates of our own CAs. What they say is planned with their issuer (`issuers::plan`).
 
 mod lint;
+pub(crate) mod lints;
 
 mod draft;
 

@@ -42,7 +42,8 @@ impl CodeSigner {
         let of_certificate = hierarchy.issuing_of(&certificate.issuer).cloned();
         let issuer = of_certificate.ok_or_else(|| CaError::NotFound(format!("CA `{}`", certificate.issuer)))?;
         let serial = self.office.serials.next();
-        let signing = Signing { issuer: Arc::clone(&issuer), key, owner, certificate: &certificate, serial, message, now };
+        let signing =
+            Signing { issuer: Arc::clone(&issuer), key, owner, certificate: &certificate, serial, message, now };
         let issued = self.office.issue(draft(grant, signing, &request)).await?;
         let bytes = match request.format {
             CodeFormat::Raw => issued.signature().to_vec(),

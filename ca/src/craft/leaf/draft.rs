@@ -96,7 +96,10 @@ pub(crate) fn draft(grant: Grant, under: Under, request: LeafRequest) -> Result<
 pub(crate) fn fits(profile: &Profile, issuer: &Issuing) -> Result<(), DraftError> {
     let (name, ca) = (&profile.name, &issuer.label);
     if !issuer.leaves {
-        return Err(DraftError::new("profile", format!("CA `{ca}` of profile {name} signs CAs alone; name another issuer in it")));
+        return Err(DraftError::new(
+            "profile",
+            format!("CA `{ca}` of profile {name} signs CAs alone; name another issuer in it"),
+        ));
     }
     match &issuer.purposes {
         Some(purposes) if profile.purposes().iter().any(|purpose| !purposes.contains(purpose)) => {

@@ -18,8 +18,8 @@ use crate::encode::tlv;
 use crate::encode::x509::extension;
 use crate::error::DraftError;
 use crate::intake::SubjectKey;
-use crate::issuers::plan::CaPlan;
 use crate::issuers::Standing;
+use crate::issuers::plan::CaPlan;
 
 /// Drafts a request for the key of a generation.
 pub(crate) fn draft(
@@ -30,7 +30,8 @@ pub(crate) fn draft(
     serial: Serial,
     now: Timestamp,
 ) -> Result<Draft<Asked>, DraftError> {
-    let (name, subject) = (standing.name.clone(), plan.subject()?);
+    let name = standing.name.clone();
+    let subject = plan.subject_of(name.number())?;
     let bytes = info(plan, subject.as_der(), key)?;
     let facts = Facts {
         kind: Kind::CaRequest,
@@ -64,10 +65,8 @@ fn info(plan: &CaPlan, subject: &[u8], key: &Key) -> Result<Vec<u8>, DraftError>
         wanted.push(extension(rfc5280::ID_CE_EXT_KEY_USAGE, false, &ExtendedKeyUsage(plan.purposes()?).to_der()?)?);
     }
     wanted.extend(plan.extensions()?);
-    let attribute = Attribute {
-        oid: rfc5912::ID_EXTENSION_REQ,
-        values: SetOfVec::try_from(vec![Any::encode_from(&wanted)?])?,
-    };
+    let attribute =
+        Attribute { oid: rfc5912::ID_EXTENSION_REQ, values: SetOfVec::try_from(vec![Any::encode_from(&wanted)?])? };
     let attributes = tlv::context(0, &attribute.to_der()?)?;
     let version = 0_u8.to_der()?;
     Ok(tlv::sequence(&[&version, AnyRef::from_der(subject)?.to_der()?.as_slice(), key.spki_der(), &attributes])?)
@@ -80,4 +79,5 @@ struct Attribute {
 }
 
 /// What it is, for whoever reads the log.
-pub(crate) const TEXT: &str = "ca-request v1: PKCS#10 of a CA's own key; basicConstraints, keyUsage, EKU, constraints as planned";
+pub(crate) const TEXT: &str =
+    "ca-request v1: PKCS#10 of a CA's own key; basicConstraints, keyUsage, EKU, constraints as planned";

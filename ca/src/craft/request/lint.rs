@@ -8,9 +8,12 @@ use store::Entry;
 use x509_parser::certification_request::X509CertificationRequestInfo;
 use x509_parser::prelude::FromDer;
 
-use crate::drafting::{Craft, Findings};
+use crate::craft::lints::whole;
+use crate::craft::request::lints::*;
+use crate::drafting::Craft;
 use crate::encode::Dn;
 use crate::issuers::{Issuing, Standing};
+use crate::lint::Findings;
 
 /// What a request is held against.
 pub(crate) struct Asked {
@@ -21,15 +24,20 @@ pub(crate) struct Asked {
 
 impl Craft for Asked {
     fn lint(&self, _: &Grant, entry: &Entry, f: &mut Findings) {
-        let Some(bytes) = f.whole(&entry.message) else { return };
-        let Some((rest, read)) = f.read("x509-parser", X509CertificationRequestInfo::from_der(bytes)) else { return };
-        let Some(also) = f.read("x509-cert", x509_cert::request::CertReqInfo::from_der(bytes)) else { return };
-        f.hold(rest.is_empty(), "bytes follow the request");
-        f.hold(read.subject.as_raw() == self.subject.as_der(), "its subject is not the planned one");
-        f.hold(read.subject_pki.raw == self.spki, "its key is not the generation's");
-        f.hold(entry.key.spki_der() == self.spki, "another key signs it");
-        f.hold(also.public_key.to_der().is_ok_and(|der| der == self.spki), "two parsers read two keys");
-        f.hold(also.attributes.len() == 1, "it asks for something else than extensions");
+        let Some(bytes) = whole(&entry.message, f) else { return };
+        let Some((rest, read)) = f.read(&REQUEST_IS_READ, "x509-parser", X509CertificationRequestInfo::from_der(bytes))
+        else {
+            return;
+        };
+        let Some(also) = f.read(&REQUEST_IS_READ, "x509-cert", x509_cert::request::CertReqInfo::from_der(bytes)) else {
+            return;
+        };
+        f.hold(&REQUEST_ENDS, rest.is_empty());
+        f.hold(&REQUEST_SUBJECT_IS_PLANNED, read.subject.as_raw() == self.subject.as_der());
+        let one_key = read.subject_pki.raw == self.spki && also.public_key.to_der().is_ok_and(|der| der == self.spki);
+        f.hold(&REQUEST_KEY_IS_THE_GENERATIONS, one_key);
+        f.hold(&REQUEST_SIGNS_ITSELF, entry.key.spki_der() == self.spki);
+        f.hold(&REQUEST_ASKS_FOR_EXTENSIONS, also.attributes.len() == 1);
     }
 
     fn issuer(&self) -> Option<&Arc<Issuing>> {

@@ -11,8 +11,8 @@ use crate::craft::ssh::request::{SshIssued, SshRequest};
 use crate::encode::ssh::signature_blob;
 use crate::encode::{Wire, split_string};
 use crate::error::CaError;
-use crate::issuers::IssuerRole;
 use crate::intake::ssh_key;
+use crate::issuers::IssuerRole;
 
 /// Who signs SSH certificates.
 #[derive(Clone)]
