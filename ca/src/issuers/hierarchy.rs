@@ -299,7 +299,10 @@ async fn signer(
     let key = match pool.key(&record.label).await {
         Ok(key) if key.fingerprint_hex() == *wanted => key,
         Ok(_) => {
-            return Ok(Signer::None(format!("the key `{}` of the token is not the one it was made with", record.label)));
+            return Ok(Signer::None(format!(
+                "the key `{}` of the token is not the one it was made with",
+                record.label
+            )));
         }
         Err(e @ (HsmError::NotFound { .. } | HsmError::Unfit { .. })) => return Ok(Signer::None(e.to_string())),
         Err(other) => return Err(other.into()),
