@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use policy::{Grant, Timestamp};
 use store::Entry;
+use x509_cert::ext::Extension;
 use x509_parser::prelude::ParsedExtension;
 
 use crate::craft::ca::lints::*;
@@ -13,6 +14,7 @@ use crate::drafting::Craft;
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
 use crate::lint::Findings;
+use crate::lint::certificate::same;
 
 /// What a CA certificate is held against.
 pub(crate) struct Ca {
@@ -20,6 +22,8 @@ pub(crate) struct Ca {
     pub(crate) issuer: Option<Arc<Issuing>>,
     pub(crate) key: SubjectKey,
     pub(crate) path_len: u8,
+    /// As planned, byte for byte.
+    pub(crate) extensions: Vec<Extension>,
     pub(crate) now: Timestamp,
 }
 
@@ -49,13 +53,18 @@ impl Craft for Ca {
                     f.hold(&CA_USAGE_IS_A_CAS, extension.critical && usage.flags == CA_USAGE);
                 }
                 ParsedExtension::ExtendedKeyUsage(_) => f.hold(&CA_PURPOSES_NOT_CRITICAL, !extension.critical),
-                ParsedExtension::SubjectKeyIdentifier(_)
+                ParsedExtension::NameConstraints(_)
+                | ParsedExtension::CertificatePolicies(_)
+                | ParsedExtension::SubjectKeyIdentifier(_)
                 | ParsedExtension::AuthorityKeyIdentifier(_)
                 | ParsedExtension::CRLDistributionPoints(_)
                 | ParsedExtension::AuthorityInfoAccess(_) => {}
                 _ => f.add_with(&CA_EXTENSIONS_KNOWN, extension.oid.to_string()),
             }
         }
+        let planned = read.extensions().len() == self.extensions.len()
+            && read.extensions().iter().zip(&self.extensions).all(|(there, planned)| same(there, planned));
+        f.hold(&CA_EXTENSIONS_ARE_PLANNED, planned);
         f.hold(&CA_HAS_CONSTRAINTS, has(&read, |e| matches!(e, ParsedExtension::BasicConstraints(_))));
         f.hold(&CA_HAS_USAGE, has(&read, |e| matches!(e, ParsedExtension::KeyUsage(_))));
     }

@@ -19,6 +19,8 @@ lints! { OUR_CAS;
         "an extended key usage that is critical" ["BR 7.1.2.10.6", "CPS 7.1.2"]
     CA_EXTENSIONS_KNOWN Error "ca-extensions-are-known"
         "an extension that no CA profile has" ["BR 7.1.2.11.5", "CPS 7.1.2"]
+    CA_EXTENSIONS_ARE_PLANNED Error "ca-extensions-are-the-planned"
+        "its extensions are not, byte for byte, those that were planned" ["CPS 7.1.2"]
     CA_HAS_CONSTRAINTS Error "ca-has-basic-constraints"
         "no basicConstraints" ["RFC 5280 4.2.1.9", "BR 7.1.2.10.4", "CPS 7.1.2"]
     CA_HAS_USAGE Error "ca-has-key-usage"
