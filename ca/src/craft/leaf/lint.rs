@@ -16,8 +16,8 @@ use crate::drafting::{Craft, SKEW_SECS};
 use crate::encode::san;
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
-use crate::lint::Findings;
 use crate::lint::certificate::same;
+use crate::lint::{self, Findings};
 use crate::profiles::{Profile, Rules, SubjectPolicy, X509Rules};
 
 /// What an end-entity certificate is held against.
@@ -48,6 +48,8 @@ impl Craft for Leaf {
         f.hold(&LEAF_KEY_IS_ITS_OWN, self.key.hash() != self.issuer.key.fingerprint());
         leaf_extensions(read.extensions(), rules, self.key.kind(), f);
         names(&read, &also, granted, f);
+        lint::names::parts("subject", also.subject(), f);
+        lint::names::distinguished("subject", read.subject(), f);
         subject(&read, rules, granted, f);
     }
 
