@@ -79,6 +79,8 @@ enum Command {
     Audit(cmd::audit::Args),
     /// API tokens: create, list, revoke
     Token(cmd::token::Args),
+    /// Owners: which names are whose, and by which rule
+    Owner(cmd::owner::Args),
     /// The time: what is held against this host's clock, and the way back
     Clock(cmd::clock::Args),
     /// Keep certificates fresh on this host
@@ -192,6 +194,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Certs(args) => cmd::certs::run(args, &global).await,
         Command::Audit(args) => cmd::audit::run(args, &global).await,
         Command::Token(args) => cmd::token::run(args, &global).await,
+        Command::Owner(args) => cmd::owner::run(args, &global).await,
         Command::Clock(args) => cmd::clock::run(args, &global).await,
         Command::Agent(args) => cmd::agent::run(args).await,
         Command::Doctor => cmd::doctor::run(&global).await,

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod init;
 pub mod issue;
 pub mod login;
+pub mod owner;
 pub mod paper;
 pub mod serve;
 pub mod sign;

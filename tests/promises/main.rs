@@ -20,6 +20,7 @@ mod database_thief;
 mod hands;
 mod openapi;
 mod pages;
+mod profiles;
 mod quickstart;
 mod ssh;
 mod stopping;

@@ -11,6 +11,7 @@ mod code;
 mod ssh;
 
 pub(crate) mod audit;
+mod owners;
 mod status;
 pub mod tokens;
 

@@ -44,6 +44,8 @@ fn table() -> BTreeMap<&'static str, Shape> {
         ("label", Shape::Pattern(IDENTIFIER)),
         ("SigningWish.key", Shape::Pattern(IDENTIFIER)),
         ("NewToken.name", Shape::Pattern(IDENTIFIER)),
+        ("showOwner.name", Shape::Pattern(IDENTIFIER)),
+        ("OwnerInForce.name", Shape::Pattern(IDENTIFIER)),
         ("revokeToken.id", Shape::Pattern(TOKEN_ID)),
         ("roles", Shape::Words(Role::ALL.iter().map(|role| role.as_str()).collect())),
         ("scopes", Shape::Words(Action::ALL.iter().map(|action| action.as_str()).collect())),

@@ -47,11 +47,9 @@ struct Bench {
 pub(super) fn policies() -> Policies {
     let shipped: Vec<_> = Policies::shipped().iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
     let rules = OwnerRules {
-        name: Owner::parse("web").unwrap(),
         dns: vec!["*.example.com".to_owned()],
-        ip: Vec::new(),
         principals: vec!["*".to_owned()],
-        email: Vec::new(),
+        ..OwnerRules::none(Owner::parse("web").unwrap())
     };
     Policies::load(&shipped, vec![rules]).unwrap()
 }

@@ -76,6 +76,7 @@ pub(crate) enum NameKind {
     Ip,
     Email,
     Uri,
+    Upn,
 }
 
 /// Where a subject comes from.
@@ -184,6 +185,7 @@ impl X509Rules {
             Name::Ip(_) => (NameKind::Ip, false),
             Name::Email(_) => (NameKind::Email, false),
             Name::Uri(_) => (NameKind::Uri, false),
+            Name::Upn(_) => (NameKind::Upn, false),
         };
         self.names.contains(&kind) && (self.wildcards || !wildcard)
     }

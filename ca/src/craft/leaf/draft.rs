@@ -171,7 +171,7 @@ fn subject(
 fn common_name(name: &Name) -> Option<&str> {
     match name {
         Name::Dns(dns) if dns.as_str().len() <= COMMON_NAME_MAX => Some(dns.as_str()),
-        Name::Dns(_) | Name::Ip(_) | Name::Email(_) | Name::Uri(_) => None,
+        Name::Dns(_) | Name::Ip(_) | Name::Email(_) | Name::Uri(_) | Name::Upn(_) => None,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use der::Decode;
+use der::asn1::Utf8StringRef;
 use hsm::KeyKind;
 use policy::{Grant, Name, Timestamp, Validity};
 use store::Entry;
@@ -11,7 +13,7 @@ use x509_parser::prelude::{ParsedExtension, TbsCertificate, X509Extension};
 
 use crate::craft::x509::{CA_USAGE, Common, both, common, issued_by, same, validity_of};
 use crate::drafting::{Craft, Findings, SKEW_SECS};
-use crate::encode::san;
+use crate::encode::{san, tlv};
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
 use crate::profiles::{Profile, Rules, SubjectPolicy, X509Rules};
@@ -151,6 +153,9 @@ fn name_of(name: &GeneralName<'_>) -> Result<Name, String> {
         GeneralName::DNSName(text) => format!("dns:{text}"),
         GeneralName::RFC822Name(text) => format!("email:{text}"),
         GeneralName::URI(text) => format!("uri:{text}"),
+        GeneralName::OtherName(kind, value) if kind.as_bytes() == san::USER_PRINCIPAL_NAME.as_bytes() => {
+            format!("upn:{}", principal_name(value)?)
+        }
         GeneralName::IPAddress(octets) => match octets.len() {
             4 => <[u8; 4]>::try_from(*octets).map(|o| format!("ip:{}", std::net::IpAddr::from(o))),
             _ => <[u8; 16]>::try_from(*octets).map(|o| format!("ip:{}", std::net::IpAddr::from(o))),
@@ -159,4 +164,12 @@ fn name_of(name: &GeneralName<'_>) -> Result<Name, String> {
         other => return Err(format!("a name of another kind: {other:?}")),
     };
     Name::parse(&text).map_err(|e| e.to_string())
+}
+
+/// The text of a user principal name: `[0]` around a UTF8String.
+fn principal_name(value: &[u8]) -> Result<String, String> {
+    let odd = |_| "a user principal name that is no UTF8String".to_owned();
+    let parts = tlv::elements(value).map_err(odd)?;
+    let [text] = parts.as_slice() else { return Err("a user principal name of several parts".to_owned()) };
+    Ok(Utf8StringRef::from_der(text).map_err(odd)?.as_str().to_owned())
 }
