@@ -46,6 +46,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "encode",
             "intake",
+            "lint",
             "error",
             "issuers",
             "profiles",

@@ -16,6 +16,8 @@ mod encode;
 
 mod intake;
 
+mod lint;
+
 mod error;
 
 // Which CAs there are, and what may be made.
@@ -57,6 +59,7 @@ mod authority;
 
 pub use amendment::{Amended, Amendment};
 pub use authority::{Authority, Health};
+pub use craft::all_lints;
 pub use craft::code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};
 pub use craft::leaf::{CertifyRequest, LOGIN_PROFILE, Lifetime, Prospect, left_out, login_scopes};
 pub use craft::ssh::{SshIssued, SshRequest};
@@ -65,6 +68,7 @@ pub use error::{CaError, DraftError, LintFailure};
 pub use founding::CreateConfig;
 pub use intake::{Csr, CsrError, RevocationReason, UnknownReason, WeakKey, check_key};
 pub use issuers::{Issuer, Urls};
+pub use lint::{Finding, Lint, Severity};
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
 pub use status::{Published, PublishedCrl, ShownRevoked};

@@ -29,9 +29,11 @@ use crate::encode::certificate::CertificateParts;
 use crate::encode::x509::{authority_key_identifier, extension};
 use crate::encode::{Dn, san, tlv};
 use crate::error::CaError;
+use crate::gate::Gate;
 use crate::intake::{SubjectKey, ssh_key};
 use crate::issuers::{Issuing, SshCa, Urls};
 use crate::profiles::Profiles;
+use crate::rules::Rules;
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
@@ -267,7 +269,7 @@ async fn a_good_draft_passes_and_each_bent_one_is_found() {
             }),
         ),
         (
-            "for a key of a curve (RFC 8813)",
+            "leaf-curve-key-enciphers-nothing",
             Box::new(|b| {
                 b.replace(
                     rfc5280::ID_CE_KEY_USAGE,
@@ -446,3 +448,40 @@ async fn what_is_right_in_itself_is_signed_only_when_time_issuer_and_key_are() {
     assert!(said(bench.leaf().lint().unwrap()).await.contains("compromised"));
     assert_eq!(said(bench.ssh().lint().unwrap()).await, "checked");
 }
+
+/// A failed lint is a refusal with its name, and a leaf; what the service tries again and again by itself is one leaf.
+#[tokio::test]
+async fn a_failed_lint_is_a_refusal_by_name_and_a_leaf() {
+    let bench = bench().await;
+    let token = TestToken::new("refused");
+    let (pool, mint) = hsm::open(token.config()).unwrap();
+    let dir = tempfile::TempDir::new().unwrap();
+    let log = LogConfig { origin: "log.example/refused".to_owned(), state: None, instance: None };
+    let database = Database::Sqlite(dir.path().join("register.db"));
+    let ledger = Ledger::found(database, (&pool, mint), log, World::fixed(NOW, 1)).await.unwrap();
+    let gate =
+        Gate::new(ledger.clone(), Rules::new(Arc::new(policies()), Profiles::load(Profiles::shipped()).unwrap()));
+    let before = ledger.head().size;
+
+    let bent = || bench.bent(|b| b.replace(rfc5280::ID_CE_BASIC_CONSTRAINTS, true, &CA_TRUE)).lint().map(|_| ());
+    let answer = gate.refuse(bent().unwrap_err()).await;
+    assert!(answer.to_string().contains("leaf-is-not-a-ca: a leaf that is a CA (RFC 5280 4.2.1.9"), "{answer}");
+    let (_, leaf) = ledger.leaves(before..before + 1).await.unwrap().remove(0);
+    for word in ["\"event\":\"refuse\"", "leaf-is-not-a-ca", "\"id\":\"admin\"", "dns:a.example.com"] {
+        assert!(leaf.contains(word), "{word}: {leaf}");
+    }
+    gate.refuse(bent().unwrap_err()).await;
+    assert_eq!(ledger.head().size, before + 2, "each of somebody's requests");
+
+    let own = || {
+        let mut failure = bent().unwrap_err();
+        failure.leaf.actor = store::ActorStamp::from(&Actor::system("crl"));
+        failure
+    };
+    for _ in 0..3 {
+        assert!(matches!(gate.refuse(own()).await, CaError::Lint(_)));
+    }
+    assert_eq!(ledger.head().size, before + 3, "once of what is tried again");
+}
+
+const CA_TRUE: BasicConstraints = BasicConstraints { ca: true, path_len_constraint: None };

@@ -26,7 +26,10 @@ pub(crate) struct Office {
 impl Office {
     /// Draft, Linted, Checked, Issued.
     pub(crate) async fn issue<C: Craft>(&self, draft: Draft<C>) -> Result<Issued, CaError> {
-        self.issue_linted(draft.lint()?).await
+        match draft.lint() {
+            Ok(linted) => self.issue_linted(linted).await,
+            Err(failure) => Err(self.gate.refuse(failure).await),
+        }
     }
 
     /// Linted, Checked, Issued: for what is drafted and linted off the async threads.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use policy::Grant;
 use store::Entry;
 
-use crate::drafting::findings::Findings;
 use crate::issuers::Issuing;
+use crate::lint::Findings;
 
 /// One kind of credential: what the bytes of its drafts are held against. The names are not here: they are the grant's.
 pub(crate) trait Craft {

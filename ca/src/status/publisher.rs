@@ -115,7 +115,11 @@ impl Publisher {
             let work = move || (roll.draft(grant, &issuer, &ledger, at), roll);
             let (drafted, roll) = off_the_async_threads(work).await?;
             series.roll = roll;
-            let drafted = drafted?;
+            let drafted = match drafted {
+                Ok(drafted) => drafted,
+                Err(CaError::Lint(failure)) => return Err(self.office.gate.refuse(failure).await),
+                Err(other) => return Err(other),
+            };
             series.last_number = drafted.number;
             match self.office.issue_linted(drafted.linted).await {
                 Ok(issued) => {
