@@ -47,7 +47,7 @@ impl Checks {
 
     /// Why nothing is issued under this CA now: it was revoked, or its time is not now.
     pub(crate) fn stopped(&self, issuer: &Issuing) -> Option<String> {
-        self.ended(issuer).or_else(|| self.clock.outside(issuer))
+        self.ended(issuer).or_else(|| self.clock.outside(issuer, 1))
     }
 
     /// Why nothing is issued under this CA any more; `None` while it may sign. By the fold of the log, at each issuance: it may be

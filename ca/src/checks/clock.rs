@@ -57,9 +57,9 @@ impl Clock {
         outside(issuer, now, 1).map_or(Ok(now), |why| Err(held(why)))
     }
 
-    /// Why nothing is issued under this CA at this time.
-    pub(crate) fn outside(&self, issuer: &Issuing) -> Option<String> {
-        outside(issuer, self.world.now(), 1)
+    /// Why nothing is issued under this CA at this time that needs it for so long.
+    pub(crate) fn outside(&self, issuer: &Issuing, needed_secs: i64) -> Option<String> {
+        outside(issuer, self.world.now(), needed_secs)
     }
 
     /// An operator's word that this clock is right, for who may give it.

@@ -21,7 +21,7 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsag
 
 use crate::checks::{Checked, Checks};
 use crate::craft::ca::{self, CaPlan};
-use crate::craft::leaf::{self, Leaf, LeafRequest, Lifetime, Subject, Under};
+use crate::craft::leaf::{self, Leaf, LeafRequest, Lifetime, Subject, Title, Under};
 use crate::craft::ssh::{self, Ssh, SshFacts};
 use crate::drafting::Draft;
 use crate::encode::algorithm::identifier;
@@ -122,7 +122,7 @@ impl Bench {
         let key = SubjectKey::from_token(&self.other);
         let request = LeafRequest {
             key,
-            subject: Subject::ByProfile(None),
+            subject: Subject::ByProfile(Title::default()),
             lifetime: Lifetime::Secs(3600),
             details: json!({}),
             renews: None,

@@ -4,6 +4,7 @@ use crate::craft::ca::lints::CA;
 use crate::craft::code::lints::CODE;
 use crate::craft::crl::lints::CRL;
 use crate::craft::leaf::lints::LEAF;
+use crate::craft::leaf::profiled_lints::PROFILED;
 use crate::craft::lints::OURS;
 use crate::craft::ssh::lints::SSH;
 use crate::lint::Lint;
@@ -11,5 +12,5 @@ use crate::lint::certificate::CERTIFICATE;
 
 /// Every lint, table by table.
 pub fn all() -> impl Iterator<Item = &'static Lint> {
-    [CERTIFICATE, OURS, LEAF, CA, CRL, SSH, CODE].into_iter().flatten().copied()
+    [CERTIFICATE, OURS, LEAF, PROFILED, CA, CRL, SSH, CODE].into_iter().flatten().copied()
 }

@@ -14,7 +14,6 @@ use x509_parser::extensions::KeyUsage;
 use x509_parser::prelude::{FromDer, ParsedExtension, TbsCertificate, X509Extension, X509Version};
 
 use crate::craft::lints::*;
-use crate::drafting::BACKDATE_SECS_MAX;
 use crate::encode::algorithm::identifier;
 use crate::encode::x509::{extension, key_identifier};
 use crate::error::DraftError;
@@ -34,6 +33,8 @@ pub(crate) struct Common<'a> {
     pub(crate) entry: &'a Entry,
     pub(crate) key: &'a SubjectKey,
     pub(crate) now: Timestamp,
+    /// How far in the past it may begin.
+    pub(crate) backdate_secs: i64,
 }
 
 /// The bytes as two parsers read them.
@@ -87,7 +88,7 @@ fn validity(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, expect:
     f.hold(&CERT_ONE_VALIDITY, agree);
     f.hold(&VALIDITY_IS_THE_LEDGERS, Some(validity) == expect.entry.validity);
     f.hold(&VALIDITY_IS_NOW, validity.contains(expect.now));
-    f.hold(&VALIDITY_IS_NOT_BACKDATED, expect.now.since(validity.not_before()) <= BACKDATE_SECS_MAX);
+    f.hold(&VALIDITY_IS_NOT_BACKDATED, expect.now.since(validity.not_before()) <= expect.backdate_secs);
 }
 
 /// What holds for every certificate below a CA.

@@ -77,6 +77,14 @@ impl Dn {
         tlv::sequence(&rdns).map_or_else(|_| Dn::empty(), |der| Dn { der })
     }
 
+    /// The texts of the attributes of one kind, most general first.
+    pub(crate) fn texts_of(&self, attribute: &str) -> Result<Vec<String>, DnError> {
+        let kind = kind_of(attribute)?;
+        let name = RdnSequence::from_der(&self.der).map_err(encoding)?;
+        let found = name.iter().flat_map(|rdn| rdn.iter()).filter(|a| a.oid == kind.oid);
+        Ok(found.filter_map(|attribute| text_of(&attribute.value)).collect())
+    }
+
     /// Its DER.
     pub fn as_der(&self) -> &[u8] {
         &self.der
@@ -154,6 +162,16 @@ fn write_text(f: &mut std::fmt::Formatter<'_>, text: &str) -> std::fmt::Result {
         }
     }
     Ok(())
+}
+
+/// An attribute's name as it is written here, from its name in any case.
+pub(crate) fn attribute_kind(name: &str) -> Result<&'static str, DnError> {
+    kind_of(name).map(|kind| kind.name)
+}
+
+/// Its object identifier.
+pub(crate) fn attribute_oid(name: &str) -> Result<ObjectIdentifier, DnError> {
+    kind_of(name).map(|kind| kind.oid)
 }
 
 /// An attribute value as text, where its type has one.

@@ -5,14 +5,16 @@
 
 use bytes::Bytes;
 use const_oid::db::{rfc5280, rfc5912};
-use der::Encode;
 use der::asn1::Ia5String;
+use der::{Decode, Encode};
 use hsm::Key;
 use policy::{Timestamp, Validity};
+use spki::ObjectIdentifier;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::crl::dp::DistributionPoint;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
-use x509_cert::ext::pkix::{AccessDescription, AuthorityInfoAccessSyntax, CrlDistributionPoints};
+use x509_cert::ext::pkix::{AccessDescription, AuthorityInfoAccessSyntax, CrlDistributionPoints, ExtendedKeyUsage};
+use x509_parser::oid_registry::OID_X509_EXT_EXTENDED_KEY_USAGE as EXT_KEY_USAGE;
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
 
 use crate::encode::x509::{authority_key_identifier, extension};
@@ -46,6 +48,8 @@ pub(crate) struct Issuing {
     pub(crate) validity: Validity,
     /// How many CAs may follow below; `None` is no limit.
     pub(crate) path_len: Option<u32>,
+    /// Its extended key usages; `None` is for anything.
+    pub(crate) purposes: Option<Vec<ObjectIdentifier>>,
     /// authorityKeyIdentifier, cRLDistributionPoints, authorityInfoAccess of what it issues.
     pub(crate) pointers: Vec<Extension>,
     /// This CA and those between it and the root, PEM; empty for a root.
@@ -77,6 +81,9 @@ impl Issuing {
             _ => None,
         });
         let path_len = constraints.ok_or_else(|| broken("is not one of a CA".to_owned()))?;
+        let purposes = certificate.get_extension_unique(&EXT_KEY_USAGE).ok().flatten();
+        let purposes = purposes.map(|e| ExtendedKeyUsage::from_der(e.value)).transpose();
+        let purposes = purposes.map_err(|e| broken(e.to_string()))?.map(|ExtendedKeyUsage(all)| all);
         let subject = Dn::from_der(certificate.subject().as_raw()).map_err(|e| broken(e.to_string()))?;
         let validity = validity_of(&certificate).map_err(broken)?;
         let pointers = pointers(label, &key_identifier, urls).map_err(|e| broken(e.to_string()))?;
@@ -92,6 +99,7 @@ impl Issuing {
             key_identifier,
             validity,
             path_len,
+            purposes,
             pointers,
             chain_pem,
             certificate_der: certificate_der.into(),

@@ -15,6 +15,13 @@ pub struct ProfileError {
     pub why: String,
 }
 
+impl Profile {
+    /// Reads and checks the text (TOML) of one profile.
+    pub fn read(name: &str, text: &str) -> Result<Profile, ProfileError> {
+        file::read(name, text).map_err(|why| ProfileError { profile: name.to_owned(), why })
+    }
+}
+
 /// All profiles in force.
 #[derive(Clone, Debug)]
 pub struct Profiles {
@@ -38,10 +45,10 @@ impl Profiles {
         let mut all: Vec<Arc<Profile>> = Vec::new();
         for (name, text) in files {
             let name = name.as_ref();
-            let fail = |why: String| ProfileError { profile: name.to_owned(), why };
-            let profile = file::read(name, text.as_ref()).map_err(fail)?;
+            let profile = Profile::read(name, text.as_ref())?;
             if all.iter().any(|p| p.name == profile.name) {
-                return Err(fail("there are two of this name".to_owned()));
+                let why = "there are two of this name".to_owned();
+                return Err(ProfileError { profile: name.to_owned(), why });
             }
             all.push(Arc::new(profile));
         }

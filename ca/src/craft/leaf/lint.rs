@@ -12,6 +12,7 @@ use x509_parser::extensions::{GeneralName, KeyUsage};
 use x509_parser::prelude::{ParsedExtension, TbsCertificate, X509Extension};
 
 use crate::craft::leaf::lints::*;
+use crate::craft::leaf::profiled;
 use crate::craft::lints::{POINTERS_ARE_NOT_CRITICAL, whole};
 use crate::craft::x509::{CA_USAGE, Common, both, common, issued_by, same, validity_of};
 use crate::drafting::{Craft, SKEW_SECS};
@@ -34,7 +35,8 @@ impl Craft for Leaf {
         let Some(tbs) = whole(&entry.message, f) else { return };
         let granted = &grant.resource().names;
         let Some((read, also)) = both(tbs, f) else { return };
-        common(&read, &also, &Common { entry, key: &self.key, now: self.now }, f);
+        let backdate_secs = self.profile.backdate_secs();
+        common(&read, &also, &Common { entry, key: &self.key, now: self.now, backdate_secs }, f);
         issued_by(&read, &self.issuer, f);
         let Rules::X509(rules) = &self.profile.rules else {
             return f.add(&LEAF_PROFILE_IS_X509);
@@ -47,6 +49,7 @@ impl Craft for Leaf {
         );
         f.hold(&LEAF_KEY_IS_ALLOWED, self.profile.check_key(self.key.kind()).is_ok());
         f.hold(&LEAF_KEY_IS_ITS_OWN, self.key.hash() != self.issuer.key.fingerprint());
+        profiled::lint(&read, (&self.profile, rules), &self.issuer, grant, f);
         leaf_extensions(read.extensions(), rules, self.key.kind(), f);
         names(&read, &also, granted, f);
         subject(&read, rules, granted, f);
@@ -79,10 +82,12 @@ fn leaf_extensions(extensions: &[X509Extension<'_>], rules: &X509Rules, key: Key
             | ParsedExtension::AuthorityKeyIdentifier(_)
             | ParsedExtension::CRLDistributionPoints(_)
             | ParsedExtension::AuthorityInfoAccess(_) => f.hold(&POINTERS_ARE_NOT_CRITICAL, !extension.critical),
+            // Policies, must-staple, and what a profile writes out: as the profile has it.
+            _ if rules.extensions.for_key(key).iter().any(|wanted| same(extension, wanted)) => {}
             _ => f.add_with(&LEAF_EXTENSIONS_KNOWN, extension.oid.to_string()),
         }
     }
-    // basicConstraints, keyUsage and EKU are, byte for byte, the profile's, and none of them is missing.
+    // What the profile says is there, byte for byte, and nothing of it is missing.
     for wanted in rules.extensions.for_key(key) {
         let found =
             extensions.iter().filter(|e| e.oid.as_bytes() == wanted.extn_id.as_bytes() && same(e, wanted)).count();
@@ -138,9 +143,11 @@ fn names(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, granted: &
 /// A common name that a profile takes from the names is one of them.
 fn subject(read: &TbsCertificate<'_>, rules: &X509Rules, granted: &[Name], f: &mut Findings) {
     let parts = read.subject().iter().flat_map(|rdn| rdn.iter()).count();
-    match rules.subject {
+    match &rules.subject {
         SubjectPolicy::Empty => f.hold(&LEAF_SUBJECT_EMPTY, parts == 0),
         SubjectPolicy::Given => f.hold(&LEAF_SUBJECT_GIVEN, parts > 0),
+        // `profiled` holds it.
+        SubjectPolicy::Template(_) => {}
         SubjectPolicy::FirstName => {
             let ours = read.subject().iter_common_name().all(|cn| {
                 cn.as_str().is_ok_and(|cn| granted.iter().any(|n| matches!(n, Name::Dns(dns) if dns.as_str() == cn)))

@@ -4,10 +4,16 @@ mod details;
 mod registered;
 mod request;
 
+pub(crate) mod profiled_lints;
+
+mod profiled;
+
 mod lint;
 pub(crate) mod lints;
 
 mod draft;
+
+mod once;
 
 mod certify;
 
@@ -17,7 +23,7 @@ mod renew;
 
 pub(crate) use certify::Certifier;
 pub use details::{LOGIN_PROFILE, left_out, login_scopes};
-pub(crate) use draft::{LeafRequest, Subject};
+pub(crate) use draft::{LeafRequest, Subject, Title};
 #[cfg(test)]
 pub(crate) use draft::{Under, draft};
 #[cfg(test)]

@@ -12,7 +12,6 @@ use crate::craft::leaf::request::only_these;
 use crate::encode::Dn;
 use crate::error::CaError;
 use crate::intake::{Csr, SubjectKey};
-use crate::issuers::labels::CODE;
 use crate::profiles::Profile;
 
 impl Certifier {
@@ -37,7 +36,7 @@ impl Certifier {
         let lifetime = old.validity.and_then(|v| u64::try_from(v.secs()).ok());
         let leaf = LeafRequest {
             key: csr.map_or(Ok(key), |csr| Ok::<_, CaError>(csr.into_key()))?,
-            subject: Subject::Exactly(subject),
+            subject: Subject::Again(subject),
             // A profile whose bounds have moved gives its own default instead of the old lifetime.
             lifetime: lifetime.filter(|secs| profile.lifetime_secs(Some(*secs)).is_ok()).into(),
             details: successor_details(&old),
@@ -57,7 +56,7 @@ impl Certifier {
         if old.details.get("key").is_some() {
             return Err(CaError::bad("csr", "the key of this certificate lives in the token; renew it without a CSR"));
         }
-        match (&old.owner, profile.issuer == CODE) {
+        match (&old.owner, profile.signs_code()) {
             (Some(owner), true) => self.authorize_identity(actor, owner, csr).await,
             (None, true) => Err(CaError::bad("csr", "this certificate has no owner; ask for a new one")),
             (_, false) => Ok(()),
