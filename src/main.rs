@@ -79,6 +79,8 @@ enum Command {
     Audit(cmd::audit::Args),
     /// API tokens: create, list, revoke
     Token(cmd::token::Args),
+    /// Profiles: list, check, show, try a request out, replay the past under a change
+    Profile(cmd::profile::Args),
     /// Owners: which names are whose, and by which rule
     Owner(cmd::owner::Args),
     /// The time: what is held against this host's clock, and the way back
@@ -194,6 +196,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Certs(args) => cmd::certs::run(args, &global).await,
         Command::Audit(args) => cmd::audit::run(args, &global).await,
         Command::Token(args) => cmd::token::run(args, &global).await,
+        Command::Profile(args) => cmd::profile::run(args, &global).await,
         Command::Owner(args) => cmd::owner::run(args, &global).await,
         Command::Clock(args) => cmd::clock::run(args, &global).await,
         Command::Agent(args) => cmd::agent::run(args).await,

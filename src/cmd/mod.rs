@@ -12,6 +12,7 @@ pub mod issue;
 pub mod login;
 pub mod owner;
 pub mod paper;
+pub mod profile;
 pub mod serve;
 pub mod sign;
 pub mod ssh;

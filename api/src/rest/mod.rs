@@ -12,6 +12,7 @@ mod ssh;
 
 pub(crate) mod audit;
 mod owners;
+mod profiles;
 mod status;
 pub mod tokens;
 

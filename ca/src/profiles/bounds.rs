@@ -61,6 +61,12 @@ pub(super) fn duration_secs(key: &str, text: &str) -> Result<i64, String> {
     number.checked_mul(factor).ok_or_else(bad)
 }
 
+/// The default lifetime that a profile of the past had, from its canonical form.
+pub(crate) fn default_secs(canonical: &str) -> Option<i64> {
+    let text: serde_json::Value = serde_json::from_str(canonical).ok()?;
+    duration_secs("default_validity", text.get(1)?.get("default_validity")?.as_str()?).ok()
+}
+
 fn key_kind(name: &str) -> Result<KeyKind, String> {
     name.parse().map_err(|_| {
         let known: Vec<_> = KeyKind::ALL.iter().map(|k| k.as_str()).collect();

@@ -97,6 +97,7 @@ mod tests {
 
     #[test]
     fn every_shipped_profile_is_read() {
+        assert_eq!(Profiles::load(&Profiles::ready()).unwrap().iter().count(), 10);
         let profiles = Profiles::load(Profiles::shipped()).unwrap();
         assert_eq!(profiles.iter().count(), 5);
         assert_eq!(profiles.get("ssh-user").unwrap().default_validity_secs(), 16 * 3600);

@@ -21,8 +21,10 @@ mod file;
 
 mod set;
 
+pub(crate) use bounds::default_secs;
 pub(crate) use extensions::TLS_FEATURE;
 pub use profile::{Profile, ProfileKind};
 pub(crate) use profile::{Rules, SubjectPolicy, X509Rules};
 pub use set::{ProfileError, Profiles};
 pub(crate) use template::Filling;
+pub(crate) use words::purpose_in_words;

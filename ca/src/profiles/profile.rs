@@ -191,6 +191,14 @@ impl Profile {
         &self.issuer
     }
 
+    /// The CA that signs under it while that one does not.
+    pub fn fallback_issuer(&self) -> Option<&str> {
+        match &self.rules {
+            Rules::X509(rules) => rules.fallback_issuer.as_deref(),
+            Rules::SshUser(_) | Rules::SshHost(_) => None,
+        }
+    }
+
     /// Lifetime when the request names none.
     pub fn default_validity_secs(&self) -> u64 {
         self.default_validity_secs.unsigned_abs()

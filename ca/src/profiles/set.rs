@@ -40,6 +40,19 @@ impl Profiles {
         ]
     }
 
+    /// The profiles that come ready, as (name, TOML): the shipped ones, and others that are in force once somebody puts them into
+    /// the profiles folder.
+    pub fn ready() -> Vec<(&'static str, &'static str)> {
+        let others = [
+            ("mtls-peer", include_str!("../../defaults/mtls-peer.toml")),
+            ("smime", include_str!("../../defaults/smime.toml")),
+            ("timestamping", include_str!("../../defaults/timestamping.toml")),
+            ("network-access", include_str!("../../defaults/network-access.toml")),
+            ("kubernetes", include_str!("../../defaults/kubernetes.toml")),
+        ];
+        Profiles::shipped().iter().copied().chain(others).collect()
+    }
+
     /// Reads and checks profiles given as (name, TOML). The shipped names must be among them: the service leans on each.
     pub fn load<N: AsRef<str>, T: AsRef<str>>(files: &[(N, T)]) -> Result<Profiles, ProfileError> {
         let mut all: Vec<Arc<Profile>> = Vec::new();

@@ -56,6 +56,11 @@ impl Purpose {
     }
 }
 
+/// An extended key usage in the words of a profile.
+pub(crate) fn purpose_in_words(oid: ObjectIdentifier) -> String {
+    Purpose(oid).word()
+}
+
 pub(super) const SERVER_AUTH: Purpose = Purpose(rfc5280::ID_KP_SERVER_AUTH);
 pub(super) const CODE_SIGNING: Purpose = Purpose(rfc5280::ID_KP_CODE_SIGNING);
 pub(super) const TIME_STAMPING: Purpose = Purpose(rfc5280::ID_KP_TIME_STAMPING);

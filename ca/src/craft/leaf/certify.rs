@@ -98,7 +98,7 @@ impl Certifier {
         profile: Arc<Profile>,
         request: LeafRequest,
     ) -> Result<Issued, CaError> {
-        let issuer = self.issuer_of(&profile)?;
+        let issuer = self.issuer_of(&profile).await?;
         let asks = ActorStamp::from(grant.actor());
         let now = self.office.checks.clock.now_for(&asks, &issuer, profile.min_validity_secs).await?;
         let (actor, key) = (grant.actor().clone(), request.key.clone());
@@ -116,7 +116,7 @@ impl Certifier {
     }
 
     /// Who issues under a profile now: its issuer, or the fallback while that one is revoked or has ended.
-    pub(crate) fn issuer_of(&self, profile: &Profile) -> Result<Arc<Issuing>, CaError> {
+    pub(crate) async fn issuer_of(&self, profile: &Profile) -> Result<Arc<Issuing>, CaError> {
         let first = self.office.hierarchy.issuing(&profile.issuer);
         let Rules::X509(rules) = &profile.rules else { return first };
         let Some(fallback) = &rules.fallback_issuer else { return first };

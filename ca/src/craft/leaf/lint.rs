@@ -157,7 +157,7 @@ fn subject(read: &TbsCertificate<'_>, rules: &X509Rules, granted: &[Name], f: &m
     }
 }
 
-fn name_of(name: &GeneralName<'_>) -> Result<Name, String> {
+pub(crate) fn name_of(name: &GeneralName<'_>) -> Result<Name, String> {
     let text = match name {
         GeneralName::DNSName(text) => format!("dns:{text}"),
         GeneralName::RFC822Name(text) => format!("email:{text}"),

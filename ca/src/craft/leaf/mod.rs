@@ -19,6 +19,12 @@ mod certify;
 
 mod foresee;
 
+mod told;
+
+mod trial;
+
+mod replay;
+
 mod renew;
 
 pub(crate) use certify::Certifier;
@@ -28,4 +34,7 @@ pub(crate) use draft::{LeafRequest, Subject, Title};
 pub(crate) use draft::{Under, draft};
 #[cfg(test)]
 pub(crate) use lint::Leaf;
+pub use replay::{Differs, Replay, Replayed};
 pub use request::{CertifyRequest, Lifetime, Prospect};
+pub use told::Told;
+pub use trial::{Against, Trial, Would};
