@@ -57,8 +57,13 @@ impl Clock {
         outside(issuer, now, 1).map_or(Ok(now), |why| Err(held(why)))
     }
 
-    /// Why nothing is issued under this CA at this time that needs it for so long.
-    pub(crate) fn outside(&self, issuer: &Issuing, needed_secs: i64) -> Option<String> {
+    /// Why nothing is issued under this CA at this time.
+    pub(crate) fn outside(&self, issuer: &Issuing) -> Option<String> {
+        outside(issuer, self.world.now(), 1)
+    }
+
+    /// The same of what needs it for so long.
+    pub(crate) fn outside_for(&self, issuer: &Issuing, needed_secs: i64) -> Option<String> {
         outside(issuer, self.world.now(), needed_secs)
     }
 

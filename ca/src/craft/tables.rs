@@ -6,11 +6,12 @@ use crate::craft::crl::lints::CRL;
 use crate::craft::leaf::lints::LEAF;
 use crate::craft::leaf::profiled_lints::PROFILED;
 use crate::craft::lints::OURS;
+use crate::craft::request::REQUEST;
 use crate::craft::ssh::lints::SSH;
 use crate::lint::Lint;
 use crate::lint::certificate::CERTIFICATE;
 
 /// Every lint, table by table.
 pub fn all() -> impl Iterator<Item = &'static Lint> {
-    [CERTIFICATE, OURS, LEAF, PROFILED, CA, CRL, SSH, CODE].into_iter().flatten().copied()
+    [CERTIFICATE, OURS, LEAF, PROFILED, CA, CRL, SSH, CODE, REQUEST].into_iter().flatten().copied()
 }

@@ -13,13 +13,14 @@ use store::{ActorStamp, Entry, Kind, RefusalEntry};
 use crate::drafting::craft::Craft;
 use crate::drafting::draft::Draft;
 use crate::error::LintFailure;
-use crate::issuers::Issuing;
+use crate::issuers::{Issuing, Standing};
 use crate::lint::{Finding, Findings};
 
 /// A draft whose bytes were read back and found right. The only thing that can be checked for the issuance page.
 pub(crate) struct Linted {
     entry: Entry,
     issuer: Option<Arc<Issuing>>,
+    standing: Option<Standing>,
     needed_secs: i64,
 }
 
@@ -44,6 +45,11 @@ impl Linted {
         &self.entry.key_hash
     }
 
+    /// How the generation stood, whose key signs.
+    pub(crate) fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
+    }
+
     /// The CA under whose certificate it is signed, and how long that must last yet.
     pub(crate) fn issuer(&self) -> Option<(&Issuing, i64)> {
         self.issuer.as_deref().map(|issuer| (issuer, self.needed_secs))
@@ -58,8 +64,8 @@ impl<C: Craft> Draft<C> {
         self.craft.lint(&self.grant, &self.entry, &mut findings);
         match findings.0.is_empty() {
             true => {
-                let (issuer, needed_secs) = (self.craft.issuer().cloned(), self.craft.needed_secs());
-                Ok(Linted { entry: self.entry, issuer, needed_secs })
+                let (issuer, standing) = (self.craft.issuer().cloned(), self.craft.standing().cloned());
+                Ok(Linted { entry: self.entry, issuer, standing, needed_secs: self.craft.needed_secs() })
             }
             false => {
                 let leaf = Box::new(leaf(&self.entry, &findings.0));

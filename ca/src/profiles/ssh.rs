@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::issuers::labels::{SSH_HOST, SSH_USER};
+use crate::issuers::name::check_name;
 use crate::profiles::bounds::{Bounds, DAY_SECS};
 use crate::profiles::profile::SshRules;
 
@@ -42,17 +42,15 @@ impl RawSsh {
     }
 
     pub(super) fn user_rules(self) -> Result<SshRules, String> {
-        self.rules(SSH_USER, USER_EXTENSIONS, USER_OPTIONS)
+        self.rules(USER_EXTENSIONS, USER_OPTIONS)
     }
 
     pub(super) fn host_rules(self) -> Result<SshRules, String> {
-        self.rules(SSH_HOST, &[], &[])
+        self.rules(&[], &[])
     }
 
-    fn rules(self, issuer: &str, extensions: &[&str], options: &[&str]) -> Result<SshRules, String> {
-        if self.issuer != issuer {
-            return Err(format!("issuer: say \"{issuer}\""));
-        }
+    fn rules(self, extensions: &[&str], options: &[&str]) -> Result<SshRules, String> {
+        check_name(&self.issuer).map_err(|why| format!("issuer: {why}"))?;
         for name in &self.extensions {
             known(name, extensions, "extensions")?;
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use spki::ObjectIdentifier;
 use x509_cert::ext::Extension;
 
-use crate::issuers::labels::{LOG, ROOT, SEAL, SSH_HOST, SSH_USER};
+use crate::issuers::name::check_name;
 use crate::profiles::bounds::{Bounds, DAY_SECS, duration_secs};
 use crate::profiles::extensions::{self, RawExtension};
 use crate::profiles::kinds::NameKind;
@@ -287,15 +287,7 @@ impl RawX509 {
 
 /// That it is there, and for such certificates, is asked of the issuers in force when one is made.
 fn check_issuer(key: &str, name: &str) -> Result<(), String> {
-    let fits = (1..=ISSUER_MAX).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    match name {
-        ROOT | SSH_USER | SSH_HOST | LOG | SEAL => {
-            Err(format!("{key}: `{name}` signs no certificates of end entities"))
-        }
-        _ if fits => Ok(()),
-        _ => Err(format!("{key}: 1 to {ISSUER_MAX} lower-case letters, digits and hyphens, as in {key} = \"tls\"")),
-    }
+    check_name(name).map_err(|why| format!("{key}: {why}"))
 }
 
 fn sort<T: Ord>(list: &mut Vec<T>) {
@@ -326,7 +318,6 @@ const EDWARDS_USAGES: &[Usage] = &[Usage::DigitalSignature, Usage::ContentCommit
 const X509_MOST_SECS: i64 = 3 * 365 * DAY_SECS;
 /// For hosts whose clock is not kept; a lifetime is backdated by a twentieth of it at most.
 const BACKDATE_SECS_MOST: i64 = 86_400;
-const ISSUER_MAX: usize = 32;
 /// More than any certificate needs.
 const POLICIES_MAX: usize = 8;
 const EXTENSIONS_MAX: usize = 16;

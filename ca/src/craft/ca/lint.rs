@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use policy::{Grant, Timestamp};
 use store::Entry;
+use x509_cert::ext::Extension;
 use x509_parser::prelude::ParsedExtension;
 
 use crate::craft::ca::lints::*;
 use crate::craft::lints::{POINTERS_ARE_NOT_CRITICAL, whole};
-use crate::craft::x509::{CA_USAGE, Common, both, common, has, issued_by};
+use crate::craft::x509::{CA_USAGE, Common, both, common, has, issued_by, same};
 use crate::drafting::{BACKDATE_SECS_MAX, Craft};
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
@@ -20,6 +21,8 @@ pub(crate) struct Ca {
     pub(crate) issuer: Option<Arc<Issuing>>,
     pub(crate) key: SubjectKey,
     pub(crate) path_len: u8,
+    /// As planned, byte for byte.
+    pub(crate) extensions: Vec<Extension>,
     pub(crate) now: Timestamp,
 }
 
@@ -52,13 +55,19 @@ impl Craft for Ca {
                 ParsedExtension::ExtendedKeyUsage(purposes) => {
                     f.hold(&CA_PURPOSES_ARE_NAMED, !extension.critical && !purposes.any)
                 }
-                ParsedExtension::SubjectKeyIdentifier(_)
+                // RFC 5280 section 4.2.1.10: "Conforming CAs MUST mark this extension as critical".
+                ParsedExtension::NameConstraints(_) => f.hold(&CA_NAME_CONSTRAINTS_CRITICAL, extension.critical),
+                ParsedExtension::CertificatePolicies(_)
+                | ParsedExtension::SubjectKeyIdentifier(_)
                 | ParsedExtension::AuthorityKeyIdentifier(_)
                 | ParsedExtension::CRLDistributionPoints(_)
                 | ParsedExtension::AuthorityInfoAccess(_) => f.hold(&POINTERS_ARE_NOT_CRITICAL, !extension.critical),
                 _ => f.add_with(&CA_EXTENSIONS_KNOWN, extension.oid.to_string()),
             }
         }
+        let planned = read.extensions().len() == self.extensions.len()
+            && read.extensions().iter().zip(&self.extensions).all(|(there, planned)| same(there, planned));
+        f.hold(&CA_EXTENSIONS_ARE_PLANNED, planned);
         f.hold(&CA_HAS_CONSTRAINTS, has(&read, |e| matches!(e, ParsedExtension::BasicConstraints(_))));
         f.hold(&CA_HAS_USAGE, has(&read, |e| matches!(e, ParsedExtension::KeyUsage(_))));
     }

@@ -21,6 +21,10 @@ lints! { CA;
         "an EKU for any purpose" ["BR 7.1.2.10.6", "CPS 6.1.7"]
     CA_EXTENSIONS_KNOWN Error "ca-extensions-are-known"
         "an extension that no CA profile has" ["BR 7.1.2.11.5", "CPS 7.1.2"]
+    CA_EXTENSIONS_ARE_PLANNED Error "ca-extensions-are-the-planned"
+        "its extensions are not, byte for byte, those that were planned" ["CPS 7.1.2"]
+    CA_NAME_CONSTRAINTS_CRITICAL Error "ca-name-constraints-are-critical"
+        "name constraints that are not critical" ["RFC 5280 4.2.1.10", "CPS 7.1.5"]
     CA_HAS_CONSTRAINTS Error "ca-has-basic-constraints"
         "no basicConstraints" ["RFC 5280 4.2.1.9", "BR 7.1.2.10.4", "CPS 7.1.2"]
     CA_HAS_USAGE Error "ca-has-key-usage"

@@ -35,7 +35,7 @@ async fn bench() -> Bench {
     let log = LogConfig { origin: "log.example/crl".to_owned(), state: None, instance: None };
     let database = Database::Sqlite(dir.path().join("register.db"));
     let ledger = Ledger::found(database, (&pool, mint), log, World::fixed(NOW, 5)).await.unwrap();
-    let covers = ledger.revocations("tls").covers;
+    let covers = ledger.revocations("tls/1").covers;
     Bench { _token: token, issuer, policies, covers }
 }
 

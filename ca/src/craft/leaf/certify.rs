@@ -117,19 +117,19 @@ impl Certifier {
 
     /// Who issues under a profile now: its issuer, or the fallback while that one is revoked or has ended.
     pub(crate) async fn issuer_of(&self, profile: &Profile) -> Result<Arc<Issuing>, CaError> {
-        let first = self.office.hierarchy.issuing(&profile.issuer);
+        let first = self.office.issuers.issuing(&profile.issuer).await;
         let Rules::X509(rules) = &profile.rules else { return first };
         let Some(fallback) = &rules.fallback_issuer else { return first };
         let stopped = |issuer: &Issuing| {
             let checks = &self.office.checks;
-            checks.ended(issuer).or_else(|| checks.clock.outside(issuer, profile.min_validity_secs))
+            checks.ended(issuer).or_else(|| checks.clock.outside_for(issuer, profile.min_validity_secs))
         };
         let why = match &first {
             Ok(issuer) => stopped(issuer),
             Err(error) => Some(error.to_string()),
         };
         let Some(why) = why else { return first };
-        match self.office.hierarchy.issuing(fallback) {
+        match self.office.issuers.issuing(fallback).await {
             Ok(second) if stopped(&second).is_none() => {
                 tracing::warn!(profile = profile.name(), %why, "its fallback issuer `{fallback}` issues");
                 Ok(second)

@@ -76,6 +76,7 @@ pub(crate) fn draft(grant: Grant, under: Under, request: LeafRequest) -> Result<
         return Err(DraftError::new("profile", format!("{} makes no X.509 certificates", profile.name)));
     };
     profile.check_key(request.key.kind()).map_err(|e| DraftError::new("key", e))?;
+    fits(&profile, &issuer)?;
     if request.key.hash() == issuer.key.fingerprint() {
         return Err(DraftError::new("key", "it is the key of the CA itself"));
     }
@@ -111,19 +112,23 @@ pub(crate) fn draft(grant: Grant, under: Under, request: LeafRequest) -> Result<
     Ok(Draft::new(grant, facts, Leaf { issuer, profile, key: request.key, now }))
 }
 
-/// Refuses a CA that is not for what the profile makes: a CA's own EKU makes a leaf with another one worthless. And a server that
-/// must staple needs something to staple.
+/// Refuses a CA that is not for what the profile makes: the root signs CAs alone, and a CA's own EKU makes a leaf with another one
+/// worthless. And a server that must staple needs something to staple.
 pub(crate) fn fits(profile: &Profile, issuer: &Issuing) -> Result<(), DraftError> {
     let (name, ca) = (&profile.name, &issuer.label);
+    let refused = |why: String| Err(DraftError::new("profile", why));
+    if !issuer.leaves {
+        return refused(format!("CA `{ca}` of profile {name} signs CAs alone; name another issuer in it"));
+    }
     if issuer.purposes.as_ref().is_some_and(|own| profile.purposes().iter().any(|purpose| !own.contains(purpose))) {
-        let why = format!("CA `{ca}` is not for all of the purposes of profile {name}; name another issuer in it");
-        return Err(DraftError::new("profile", why));
+        return refused(format!(
+            "CA `{ca}` is not for all of the purposes of profile {name}; name another issuer in it"
+        ));
     }
     let staples = matches!(&profile.rules, Rules::X509(rules) if rules.must_staple);
     match staples && !names_a_responder(&issuer.pointers) {
         true => {
-            let why = format!("must_staple: CA `{ca}` names no OCSP responder that a server could staple an answer of");
-            Err(DraftError::new("profile", why))
+            refused(format!("must_staple: CA `{ca}` names no OCSP responder that a server could staple an answer of"))
         }
         false => Ok(()),
     }

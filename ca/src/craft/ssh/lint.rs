@@ -14,7 +14,7 @@ use crate::craft::ssh::lints::*;
 use crate::drafting::{BACKDATE_SECS_MAX, Craft};
 use crate::encode::Wire;
 use crate::intake::SshKey;
-use crate::issuers::{Issuing, SshCa};
+use crate::issuers::{Issuing, SshCa, Standing};
 use crate::lint::Findings;
 use crate::profiles::{Profile, Rules};
 
@@ -66,6 +66,10 @@ impl Craft for Ssh {
     /// An SSH CA has no certificate that could end.
     fn issuer(&self) -> Option<&Arc<Issuing>> {
         None
+    }
+
+    fn standing(&self) -> Option<&Standing> {
+        Some(&self.ca.standing)
     }
 }
 
