@@ -85,6 +85,18 @@ impl Dn {
         Ok(found.filter_map(|attribute| text_of(&attribute.value)).collect())
     }
 
+    /// Each attribute with its text, most general first; an error where one is no text, or shares its RDN.
+    pub(crate) fn attributes(&self) -> Result<Vec<(ObjectIdentifier, String)>, DnError> {
+        let name = RdnSequence::from_der(&self.der).map_err(encoding)?;
+        let one = |rdn: &RelativeDistinguishedName| {
+            let mut attributes = rdn.iter();
+            let (Some(one), None) = (attributes.next(), attributes.next()) else { return None };
+            Some((one.oid, text_of(&one.value)?))
+        };
+        let all = name.iter().map(|rdn| one(rdn).ok_or_else(|| DnError("an RDN that is not of one text".to_owned())));
+        all.collect()
+    }
+
     /// The name of a CA's generation: the first has this one, each other says which it is, so that no two CAs have one name. Clients
     /// that keep CAs and CRLs by name alone then keep both.
     pub(crate) fn of_generation(&self, number: u32) -> Result<Dn, DnError> {

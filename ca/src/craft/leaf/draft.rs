@@ -38,8 +38,8 @@ pub(crate) struct LeafRequest {
 pub(crate) enum Subject {
     /// As the profile says.
     ByProfile(Title),
-    /// The subject of the certificate it renews.
-    Again(Dn),
+    /// The subject of the certificate it renews; filled anew, with what was brought, where the profile's template has changed.
+    Again(Dn, Title),
 }
 
 /// What a request brings for profiles that take a common name or organizations.
@@ -211,17 +211,14 @@ pub(crate) fn subject(
     let refused = |e: DnError| DraftError::new("subject", e.to_string());
     let title = match wanted {
         Subject::ByProfile(title) => title,
-        Subject::Again(dn) => match &rules.subject {
-            // A template that has changed since is filled anew, with what the old subject brought.
-            SubjectPolicy::Template(_) => Title {
-                common_name: dn.texts_of("CN").map_err(refused)?.pop(),
-                organizations: dn
-                    .texts_of("O")
-                    .map_err(refused)?
-                    .into_iter()
-                    .filter(|o| rules.organizations.contains(o))
-                    .collect(),
-            },
+        Subject::Again(dn, title) => match &rules.subject {
+            SubjectPolicy::Template(template) => {
+                let found = dn.attributes().map_err(refused)?;
+                if template.has_made(&found, (owner.map(Owner::as_str), names), &rules.organizations) {
+                    return Ok(dn);
+                }
+                title
+            }
             SubjectPolicy::Empty | SubjectPolicy::FirstName | SubjectPolicy::Given => return Ok(dn),
         },
     };

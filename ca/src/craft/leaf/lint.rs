@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use der::Decode;
 use der::asn1::Utf8StringRef;
+use der::{AnyRef, Decode, Tag, TagNumber};
 use hsm::KeyKind;
 use policy::{Grant, Name, Timestamp, Validity};
 use store::Entry;
@@ -16,7 +16,7 @@ use crate::craft::leaf::profiled;
 use crate::craft::lints::{POINTERS_ARE_NOT_CRITICAL, whole};
 use crate::craft::x509::{CA_USAGE, Common, both, common, issued_by, same, validity_of};
 use crate::drafting::{Craft, SKEW_SECS};
-use crate::encode::{san, tlv};
+use crate::encode::san;
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
 use crate::lint::Findings;
@@ -178,7 +178,8 @@ pub(crate) fn name_of(name: &GeneralName<'_>) -> Result<Name, String> {
 /// The text of a user principal name: `[0]` around a UTF8String.
 fn principal_name(value: &[u8]) -> Result<String, String> {
     let odd = |_| "a user principal name that is no UTF8String".to_owned();
-    let parts = tlv::elements(value).map_err(odd)?;
-    let [text] = parts.as_slice() else { return Err("a user principal name of several parts".to_owned()) };
-    Ok(Utf8StringRef::from_der(text).map_err(odd)?.as_str().to_owned())
+    let explicit = AnyRef::from_der(value).map_err(odd)?;
+    let tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
+    explicit.header().tag().assert_eq(tag).map_err(odd)?;
+    Ok(Utf8StringRef::from_der(explicit.value()).map_err(odd)?.as_str().to_owned())
 }

@@ -20,7 +20,7 @@ use crate::encode::Dn;
 use crate::encode::spki::kind_of;
 use crate::error::CaError;
 use crate::issuers::Issuing;
-use crate::profiles::{Profile, Rules, X509Rules, default_secs};
+use crate::profiles::{Profile, Rules, SubjectPolicy, X509Rules, default_secs};
 
 /// Some of the past under changed profiles.
 #[derive(Clone, Debug)]
@@ -146,9 +146,16 @@ impl Certifier {
                 if was != would {
                     differs.push(changed("issuer", was, would));
                 }
-                let title = Dn::from_der(tbs.subject().as_raw()).map(|dn| title(&dn, rules));
-                let title = title.unwrap_or_default();
-                match subject(old.owner.as_ref(), rules, issuer, &names, Subject::ByProfile(title)) {
+                let again = Dn::from_der(tbs.subject().as_raw()).map(|dn| {
+                    let title = title(&dn, rules);
+                    if matches!(rules.subject, SubjectPolicy::Template(_)) {
+                        Subject::Again(dn, title)
+                    } else {
+                        Subject::ByProfile(title)
+                    }
+                });
+                let again = again.unwrap_or_else(|_| Subject::ByProfile(Title::default()));
+                match subject(old.owner.as_ref(), rules, issuer, &names, again) {
                     Ok(dn) if dn.to_string() != old.subject => {
                         differs.push(changed("subject", &old.subject, &dn.to_string()));
                     }
