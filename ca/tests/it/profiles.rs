@@ -1,7 +1,7 @@
 //! What a certificate of a kind may be: the profiles that come ready, judged by those they are for; and each thing that a profile
 //! can say, held to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ca::{
     Authority, CaError, CaWish, CertifyRequest, CreateIssuer, Csr, Dn, IssuerRole, KeyKind, Lifetime, Profile,
@@ -177,7 +177,7 @@ async fn the_ready_profiles_serve_their_purpose() {
 }
 
 /// A mail that openssl signs with it and takes for signed by it.
-fn signs_mail(house: &House, authority: &Authority, issued: &Issued, key: &PathBuf) {
+fn signs_mail(house: &House, authority: &Authority, issued: &Issued, key: &Path) {
     let (leaf, _, roots) = files(house, authority, issued);
     let chain = above(house, authority, issued);
     let (mail, signed) = (house.file("mail.txt", "Hello\n"), house.dir.path().join("mail.eml"));
@@ -194,7 +194,7 @@ fn signs_mail(house: &House, authority: &Authority, issued: &Issued, key: &PathB
 }
 
 /// A stamp that openssl makes with it and believes. It refuses a certificate whose purpose is not critical, or not alone.
-fn stamps_time(house: &House, authority: &Authority, issued: &Issued, key: &PathBuf) {
+fn stamps_time(house: &House, authority: &Authority, issued: &Issued, key: &Path) {
     let (leaf, _, roots) = files(house, authority, issued);
     let chain = above(house, authority, issued);
     let path = |name: &str| house.dir.path().join(name);
@@ -247,13 +247,15 @@ fn stamps_time(house: &House, authority: &Authority, issued: &Issued, key: &Path
     );
 }
 
-/// Edits of a ready profile, what is asked for, and what is said.
+/// A ready profile, edits of it, subject and names of a CSR, and what is said.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, &'a str, &'a str);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_held_to_what_its_profile_says() {
     let house = House::at("2027-03-01T12:00:00Z").await;
     let (peer, server, kube, mail) = ("mtls-peer", "tls-server", "kubernetes", "smime");
     let spiffe = "URI:spiffe://example.internal/web/api";
-    let cases: &[(&str, &[(&str, &str)], &str, &str, &str)] = &[
+    let cases: &[Case] = &[
         (peer, &[], "/CN=x", "DNS:api.example.internal", "none of kind uri, which the profile requires"),
         (peer, &[("[\"spiffe\"]", "[\"https\"]")], "/CN=x", spiffe, "does not allow uri:spiffe"),
         (peer, &[], "/CN=x", &format!("{spiffe},URI:spiffe://example.internal/web/b"), "beside no other URI"),
