@@ -331,3 +331,45 @@ fn row(item: &Value) -> (Paint, Vec<String>) {
 
 /// So much of a serial as tells it apart.
 const SERIAL_DIGITS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What docs/CONFIG.md writes as a profile is one.
+    #[test]
+    fn the_documented_profile_is_one() {
+        let docs = include_str!("../../docs/CONFIG.md");
+        let (_, section) = docs.split_once("\n## Profiles\n").expect("the section");
+        let (section, _) = section.split_once("\n## ").expect("its end");
+        let examples: Vec<&str> =
+            section.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert_eq!(examples.len(), 1);
+        for example in examples {
+            Profile::read("documented", example).unwrap();
+        }
+        for (name, _) in Profiles::ready() {
+            assert!(section.contains(&format!("`{name}`")), "{name} is not in docs/CONFIG.md");
+        }
+    }
+
+    #[test]
+    fn a_row_says_what_was_and_what_would_be() {
+        let differs = json!([
+            {"what": "refused", "was": "", "would": "names: 3 names; 2 is the most"},
+            {"what": "lifetime", "was": "60 s", "would": "90 s"},
+            {"what": "certificatePolicies", "was": "", "would": "1.2.3"},
+            {"what": "keyUsage", "was": "digital-signature", "would": ""},
+        ]);
+        let (_, cells) = row(
+            &json!({"at": "2027-01-01T00:00:00Z", "serial": "00".repeat(16), "names": ["dns:a"], "differs": differs}),
+        );
+        assert_eq!(cells[..3], ["2027-01-01", "0000000000000000", "dns:a"]);
+        assert_eq!(
+            cells[3],
+            "refused: names: 3 names; 2 is the most; lifetime: 60 s -> 90 s; certificatePolicies: new, 1.2.3; \
+             keyUsage: gone, was digital-signature"
+        );
+        assert_eq!((in_words(86_400), in_words(5_400), in_words(61)), ("1d".into(), "90m".into(), "61s".into()));
+    }
+}

@@ -51,8 +51,11 @@ fn policies() -> Policies {
     Policies::load(&texts, vec![rules]).unwrap()
 }
 
+/// What is replaced in a file.
+type Edits<'a> = &'a [(&'a str, &'a str)];
+
 /// The shipped profile of servers, edited.
-fn profile(edits: &[(&str, &str)]) -> Arc<Profile> {
+fn profile(edits: Edits) -> Arc<Profile> {
     let text = Profiles::shipped()[0].1.to_owned();
     let text = edits.iter().fold(text, |text, (old, new)| {
         assert!(text.contains(old), "{old}");
@@ -110,7 +113,7 @@ async fn a_certificate_is_held_to_each_word_of_its_profile() {
     let bench = bench(|_| ()).await;
     let template = ("subject = \"first-name\"", "subject = [\"O=Example\", \"OU={owner}\", \"CN={cn}\"]");
     let (title, names) = (template.1, &["a.example.com", "b.example.com"][..]);
-    let cases: &[(&[(&str, &str)], &[(&str, &str)], &str)] = &[
+    let cases: &[(Edits, Edits, &str)] = &[
         (&[], &[("issuer = \"tls\"", "issuer = \"other\"")], "leaf-issuer-is-its-profiles"),
         (
             &[],
