@@ -131,7 +131,7 @@ async fn list(client: &Client, as_json: bool) -> Result<(), Failure> {
 /// In the largest unit that leaves no rest.
 fn in_words(secs: u64) -> String {
     let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
-    let found = units.into_iter().find(|(unit, _)| secs > 0 && secs % unit == 0);
+    let found = units.into_iter().find(|(unit, _)| secs > 0 && secs.is_multiple_of(*unit));
     found.map_or_else(|| format!("{secs}s"), |(unit, word)| format!("{}{word}", secs / unit))
 }
 
