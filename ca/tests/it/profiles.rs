@@ -183,7 +183,7 @@ fn signs_mail(house: &House, authority: &Authority, issued: &Issued, key: &Path)
     let (mail, signed) = (house.file("mail.txt", "Hello\n"), house.dir.path().join("mail.eml"));
     accepts(
         "openssl",
-        &[&"cms", &"-sign", &"-in", &mail, &"-signer", &leaf, &"-inkey", key, &"-certfile", &chain, &"-out", &signed],
+        &[&"cms", &"-sign", &"-in", &mail, &"-signer", &leaf, &"-inkey", &key, &"-certfile", &chain, &"-out", &signed],
     );
     let time = issued.validity.unwrap().not_before().unix().to_string();
     let said = accepts(
@@ -220,7 +220,7 @@ fn stamps_time(house: &House, authority: &Authority, issued: &Issued, key: &Path
             &"-signer",
             &leaf,
             &"-inkey",
-            key,
+            &key,
             &"-chain",
             &chain,
             &"-out",
