@@ -83,6 +83,10 @@ enum Command {
     Lint(cmd::lint::Args),
     /// API tokens: create, list, revoke
     Token(cmd::token::Args),
+    /// Profiles: list, check, show, try a request out, replay the past under a change
+    Profile(cmd::profile::Args),
+    /// Owners: which names are whose, and by which rule
+    Owner(cmd::owner::Args),
     /// The time: what is held against this host's clock, and the way back
     Clock(cmd::clock::Args),
     /// Keep certificates fresh on this host
@@ -198,6 +202,8 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Audit(args) => cmd::audit::run(args, &global).await,
         Command::Lint(args) => cmd::lint::run(&args, &global),
         Command::Token(args) => cmd::token::run(args, &global).await,
+        Command::Profile(args) => cmd::profile::run(args, &global).await,
+        Command::Owner(args) => cmd::owner::run(args, &global).await,
         Command::Clock(args) => cmd::clock::run(args, &global).await,
         Command::Agent(args) => cmd::agent::run(args).await,
         Command::Doctor => cmd::doctor::run(&global).await,

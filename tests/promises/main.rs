@@ -21,6 +21,7 @@ mod hands;
 mod lint;
 mod openapi;
 mod pages;
+mod profiles;
 mod quickstart;
 mod ssh;
 mod stopping;

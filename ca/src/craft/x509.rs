@@ -10,7 +10,6 @@ use x509_parser::extensions::KeyUsage;
 use x509_parser::prelude::{FromDer, ParsedExtension, TbsCertificate};
 
 use crate::craft::lints::*;
-use crate::drafting::BACKDATE_SECS_MAX;
 use crate::encode::algorithm::identifier;
 use crate::encode::x509::{extension, key_identifier};
 use crate::error::DraftError;
@@ -30,6 +29,8 @@ pub(crate) struct Common<'a> {
     pub(crate) entry: &'a Entry,
     pub(crate) key: &'a SubjectKey,
     pub(crate) now: Timestamp,
+    /// How far in the past it may begin.
+    pub(crate) backdate_secs: i64,
 }
 
 /// The bytes as two parsers read them.
@@ -57,7 +58,7 @@ pub(crate) fn common(
     if let Some(validity) = validity_of(read) {
         f.hold(&VALIDITY_IS_THE_LEDGERS, Some(validity) == expect.entry.validity);
         f.hold(&VALIDITY_IS_NOW, validity.contains(expect.now));
-        f.hold(&VALIDITY_IS_NOT_BACKDATED, expect.now.since(validity.not_before()) <= BACKDATE_SECS_MAX);
+        f.hold(&VALIDITY_IS_NOT_BACKDATED, expect.now.since(validity.not_before()) <= expect.backdate_secs);
     }
     let identifier = key_identifier(expect.key.spki_der());
     let has_identifier = has(

@@ -3,6 +3,7 @@
 
 use der::asn1::{BitStringRef, UintRef};
 use der::{AnyRef, Decode, Encode, Sequence};
+use hsm::KeyKind;
 use spki::ObjectIdentifier;
 
 /// The bits of the subjectPublicKey BIT STRING, without tag, length and unused-bits octet.
@@ -24,6 +25,25 @@ pub(crate) fn of_rsa(modulus: &[u8], exponent: &[u8]) -> Result<Vec<u8>, der::Er
 /// Of an Ed25519 key (RFC 8410 section 4).
 pub(crate) fn of_ed25519(key: &[u8]) -> Result<Vec<u8>, der::Error> {
     write(ID_ED25519, None, key)
+}
+
+/// What a key is, of one that is certified already: how strong it is is not asked.
+pub(crate) fn kind_of(spki_der: &[u8]) -> Option<KeyKind> {
+    let spki = Spki::from_der(spki_der).ok()?;
+    match spki.algorithm.oid {
+        ID_EC => match spki.algorithm.parameters?.decode_as::<ObjectIdentifier>().ok()? {
+            P256 => Some(KeyKind::P256),
+            P384 => Some(KeyKind::P384),
+            _ => None,
+        },
+        ID_RSA => {
+            let bytes = RsaKey::from_der(spki.key.as_bytes()?).ok()?.modulus.as_bytes().len();
+            let sizes = [(512, KeyKind::Rsa4096), (384, KeyKind::Rsa3072), (256, KeyKind::Rsa2048)];
+            sizes.into_iter().find(|(least, _)| bytes >= *least).map(|(_, kind)| kind)
+        }
+        ID_ED25519 => Some(KeyKind::Ed25519),
+        _ => None,
+    }
 }
 
 fn write(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, key: &[u8]) -> Result<Vec<u8>, der::Error> {

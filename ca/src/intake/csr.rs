@@ -31,6 +31,7 @@ pub struct Csr {
     /// The common name as a name, where there is no alternative one.
     fallback: Option<Name>,
     common_name: Option<String>,
+    organizations: Vec<String>,
     /// Why the common name is no name, where nothing else is one.
     unnamed: Option<String>,
     left_out: Vec<String>,
@@ -65,6 +66,7 @@ impl Csr {
         let key = SubjectKey::from_spki(info.spki).map_err(|e| refused(e.to_string()))?;
         prove_possession(&request, &key)?;
         let common_name = common_name(info.subject)?;
+        let organizations = texts(info.subject, ORGANIZATION)?;
         let mut asked = info.attributes.map(attributes::read).transpose()?.unwrap_or_default();
         asked.names.sort();
         asked.names.dedup();
@@ -75,7 +77,8 @@ impl Csr {
             None if asked.names.is_empty() => (None, Some("it has no subjectAltName and no common name".to_owned())),
             None => (None, None),
         };
-        Ok(Csr { alternative_names: asked.names, fallback, common_name, unnamed, left_out: asked.left_out, key })
+        let (alternative_names, left_out) = (asked.names, asked.left_out);
+        Ok(Csr { alternative_names, fallback, common_name, organizations, unnamed, left_out, key })
     }
 
     /// The names it asks for: its SAN, or, without one, its common name if that is a name. Sorted, each once.
@@ -94,6 +97,11 @@ impl Csr {
     /// The subject's common name, if there is exactly one; never certified as it stands.
     pub fn common_name(&self) -> Option<&str> {
         self.common_name.as_deref()
+    }
+
+    /// The subject's organizations, in their order; certified only where a profile lists them.
+    pub fn organizations(&self) -> &[String] {
+        &self.organizations
     }
 
     /// Why it names nothing that could be certified; `None` where it does.
@@ -174,6 +182,13 @@ fn common_name(subject: &[u8]) -> Result<Option<String>, CsrError> {
     }
 }
 
+/// The texts of the attributes of one kind.
+fn texts(subject: &[u8], kind: ObjectIdentifier) -> Result<Vec<String>, CsrError> {
+    let name = RdnSequence::from_der(subject).map_err(unreadable("subject"))?;
+    let found = name.iter().flat_map(|rdn| rdn.iter()).filter(|a| a.oid == kind);
+    Ok(found.filter_map(|attribute| text_of(&attribute.value)).collect())
+}
+
 /// `CertificationRequest`, its signed part raw.
 struct Request<'a> {
     info: &'a [u8],
@@ -228,6 +243,7 @@ const PEM_LABELS: [&str; 2] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"]
 /// A hundred names and an RSA-4096 key fit into half of it.
 const MAX_BYTES: usize = 16 * 1024;
 
+const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");

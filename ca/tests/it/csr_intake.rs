@@ -91,6 +91,33 @@ fn a_common_name_counts_only_where_nothing_else_is_named() {
     assert_eq!(named("/CN=a/CN=b", "").1, None);
 }
 
+/// szOID_NT_PRINCIPAL_NAME.
+const UPN: &str = "1.3.6.1.4.1.311.20.2.3";
+
+/// Case is nothing to hosts, and something to what stands before an @ or after a host: two spellings of one name are one.
+#[test]
+fn names_have_one_spelling() {
+    let dir = TempDir::new().unwrap();
+    let names = format!(
+        "subjectAltName=DNS:WWW.Example.com,DNS:www.example.COM,email:Al.Ice@Example.COM,email:al.ice@example.com,\
+         URI:https://Example.com/A,URI:spiffe://Example.internal/Web,otherName:{UPN};UTF8:Al@Example.internal"
+    );
+    let csr = Csr::parse(&openssl_csr(dir.path(), P256, "/O=Two/O=One/CN=x", &[], &names)).unwrap();
+    let names: Vec<_> = csr.names().iter().map(Name::to_string).collect();
+    assert_eq!(
+        names,
+        [
+            "dns:www.example.com",
+            "email:Al.Ice@example.com",
+            "email:al.ice@example.com",
+            "uri:https://example.com/A",
+            "uri:spiffe://example.internal/Web",
+            "upn:Al@example.internal",
+        ]
+    );
+    assert_eq!(csr.organizations(), ["Two", "One"]);
+}
+
 #[test]
 fn bad_requests_are_refused_with_a_reason() {
     let dir = TempDir::new().unwrap();
@@ -141,6 +168,30 @@ fn bad_requests_are_refused_with_a_reason() {
         ("empty EKU", made(P256, &[], "2.5.29.37=DER:30:00"), "extendedKeyUsage is empty"),
         ("garbled SAN", made(P256, &[], "2.5.29.17=DER:04:00"), "subjectAltName cannot be read"),
         ("other name", made(P256, &[], "subjectAltName=otherName:1.2.3;UTF8:x"), "otherName"),
+        (
+            "another string for a user",
+            made(P256, &[], &format!("subjectAltName=otherName:{UPN};IA5STRING:al@example.com")),
+            "user principal name",
+        ),
+        ("a user without a domain", made(P256, &[], &format!("subjectAltName=otherName:{UPN};UTF8:al")), "no @"),
+        (
+            "a hidden letter",
+            made(P256, &[], &format!("subjectAltName=otherName:{UPN};UTF8:a\u{202e}l@example.com")),
+            "dot-atom",
+        ),
+        ("dot segments", made(P256, &[], "subjectAltName=URI:https://a.example.com/x/../y"), "segment"),
+        ("hidden dot segments", made(P256, &[], "subjectAltName=URI:https://a.example.com/%2E%2e/y"), "segment"),
+        ("a URI with a port", made(P256, &[], "subjectAltName=URI:https://a.example.com:1/x"), "host name alone"),
+        ("a URI without a host", made(P256, &[], "subjectAltName=URI:urn:uuid:1"), "scheme://host"),
+        ("a SPIFFE ID with a query", made(P256, &[], "subjectAltName=URI:spiffe://a.example.com/x?y"), "SPIFFE ID"),
+        (
+            "a SPIFFE ID that ends in a slash",
+            made(P256, &[], "subjectAltName=URI:spiffe://a.example.com/x/"),
+            "SPIFFE ID",
+        ),
+        ("a mailbox of many", made(P256, &[], "subjectAltName=email:al@*.example.com"), "no host name"),
+        ("a quoted mailbox", made(P256, &[], "subjectAltName=email:\"a b\"@example.com"), "dot-atom"),
+        ("a directory", made(P256, &[], "subjectAltName=dirName:dir\n[dir]\nCN=x"), "directoryName"),
         ("registered id", made(P256, &[], "subjectAltName=RID:1.2.3"), "registeredID"),
         ("underscore", made(P256, &[], "subjectAltName=DNS:a_b.example.com"), "underscore"),
         ("trailing dot", made(P256, &[], "subjectAltName=DNS:a.example.com."), "dot"),
@@ -284,10 +335,12 @@ fn attributes_are_read_as_windows_writes_them_and_refused_where_they_are_none() 
     let both = Ok(vec!["dns:a.example.com".to_owned(), "ip:192.0.2.1".to_owned()]);
     assert_eq!(names(&pair("SAN", "dns=a.example.com&ipaddress=192.0.2.1")), both);
     assert_eq!(names(&(attribute(EXTENSION_REQUEST, &extensions) + &pair("san", "IPAddress=192.0.2.1"))), both);
+    assert_eq!(names(&pair("SAN", "upn=al@A.example")), Ok(vec!["upn:al@a.example".to_owned()]));
     assert_eq!(names(&pair("CertificateTemplate", "WebServer")), Ok(vec![]));
     let octets = |text: &str| element("04", &hex(text.as_bytes()));
     for (what, attributes, says) in [
-        ("another kind of name", pair("SAN", "upn=alice"), "asks for `upn=alice`"),
+        ("another kind of name", pair("SAN", "guid=1"), "asks for `guid=1`"),
+        ("a user without a domain", pair("SAN", "upn=alice"), "no @"),
         ("a name that is none", pair("SAN", "dns=a_b.example.com"), "underscore"),
         (
             "a pair of other strings",

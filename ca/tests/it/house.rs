@@ -107,11 +107,13 @@ pub fn parts(ledger: &Ledger, pool: &Pool, world: &World, profiles: Profiles) ->
 fn policies() -> Policies {
     let shipped: Vec<_> = Policies::shipped().iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
     let web = OwnerRules {
-        name: owner("web"),
         dns: vec!["localhost".to_owned(), "*.example.com".to_owned(), "*.example.internal".to_owned()],
         ip: vec!["192.0.2.0/24".to_owned(), "2001:db8::/32".to_owned()],
         principals: vec!["alice".to_owned(), "bob".to_owned(), "host.example.internal".to_owned()],
         email: vec!["*@example.com".to_owned()],
+        uri: vec!["spiffe://example.internal/web/*".to_owned()],
+        upn: vec!["*@example.internal".to_owned()],
+        ..OwnerRules::none(owner("web"))
     };
     let db = OwnerRules { name: owner("db"), ..web.clone() };
     Policies::load(&shipped, vec![web, db]).unwrap()

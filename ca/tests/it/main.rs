@@ -12,6 +12,7 @@ mod hierarchy;
 mod incidents;
 mod issuers;
 mod outage;
+mod profiles;
 mod revocation;
 mod ssh;
 mod thief;

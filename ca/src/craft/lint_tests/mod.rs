@@ -16,7 +16,7 @@ use store::{Database, Ledger, LogConfig};
 
 use crate::checks::{Checked, Checks};
 use crate::craft::ca::{self, Ca, CaRequest};
-use crate::craft::leaf::{self, Leaf, LeafRequest, Lifetime, Subject, Under};
+use crate::craft::leaf::{self, Leaf, LeafRequest, Lifetime, Subject, Title, Under};
 use crate::craft::ssh::{self, Ssh, SshFacts};
 use crate::drafting::Draft;
 use crate::encode::algorithm::identifier;
@@ -43,11 +43,9 @@ struct Bench {
 pub(super) fn policies() -> Policies {
     let shipped: Vec<_> = Policies::shipped().iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
     let rules = OwnerRules {
-        name: Owner::parse("web").unwrap(),
         dns: vec!["*.example.com".to_owned()],
-        ip: Vec::new(),
         principals: vec!["*".to_owned()],
-        email: Vec::new(),
+        ..OwnerRules::none(Owner::parse("web").unwrap())
     };
     Policies::load(&shipped, vec![rules]).unwrap()
 }
@@ -139,7 +137,7 @@ impl Bench {
         let key = SubjectKey::from_token(&self.other);
         let request = LeafRequest {
             key,
-            subject: Subject::ByProfile(None),
+            subject: Subject::ByProfile(Title::default()),
             lifetime: Lifetime::Secs(3600),
             details: json!({}),
             renews: None,
