@@ -38,7 +38,7 @@ pub struct CreateConfig {
     pub root: KeyKind,
     /// The issuing CAs' keys; P-256 by default.
     pub issuing: KeyKind,
-    /// The SSH CAs' keys: P-256 (default), P-384 or Ed25519.
+    /// The SSH CAs' keys: P-256 (default), P-384, P-521 or Ed25519.
     pub ssh: KeyKind,
 }
 
@@ -59,10 +59,8 @@ impl CreateConfig {
             return Err(CaError::bad("organization", format!("1 to {ORGANIZATION_MAX} bytes")));
         }
         match self.ssh {
-            KeyKind::P256 | KeyKind::P384 | KeyKind::Ed25519 => Ok(()),
-            KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => {
-                Err(CaError::bad("ssh", "an SSH CA key is P-256, P-384 or Ed25519"))
-            }
+            KeyKind::P256 | KeyKind::P384 | KeyKind::P521 | KeyKind::Ed25519 => Ok(()),
+            _ => Err(CaError::bad("ssh", "an SSH CA key is P-256, P-384, P-521 or Ed25519")),
         }
     }
 

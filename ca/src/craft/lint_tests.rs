@@ -24,7 +24,6 @@ use crate::craft::ca::{self, CaPlan};
 use crate::craft::leaf::{self, Leaf, LeafRequest, Lifetime, Subject, Under};
 use crate::craft::ssh::{self, Ssh, SshFacts};
 use crate::drafting::Draft;
-use crate::encode::algorithm::identifier;
 use crate::encode::certificate::CertificateParts;
 use crate::encode::x509::{authority_key_identifier, extension};
 use crate::encode::{Dn, san, tlv};
@@ -70,7 +69,7 @@ async fn bench() -> Bench {
 pub(super) async fn issuing(pool: &Pool, policies: &Policies) -> Issuing {
     let key = pool.generate("tls", KeyKind::P256).await.unwrap();
     let draft = ca::draft(init(policies), root_plan(), &key, None, serial(), NOW.plus_secs(-600)).unwrap();
-    let der = tlv::sequence(&[tbs(&draft), identifier(key.algorithm()), &[0x03, 0x02, 0x00, 0x00]]).unwrap();
+    let der = tlv::sequence(&[tbs(&draft), key.algorithm().identifier(), &[0x03, 0x02, 0x00, 0x00]]).unwrap();
     Issuing::new("tls", key, (OPERATION, der), None, &Urls { http_base: "http://pki.example".to_owned() }).unwrap()
 }
 
@@ -374,7 +373,7 @@ async fn a_ca_certificate_for_another_key_or_for_no_ca_is_no_issuer() {
     assert!(refused(&bench.other, der).contains("not for the key"));
     assert!(refused(&bench.issuer.key, &der[..der.len() - 1]).contains("unreadable"));
     let leaf = bench.leaf();
-    let algorithm = identifier(bench.issuer.key.algorithm());
+    let algorithm = bench.issuer.key.algorithm().identifier();
     let leaf = tlv::sequence(&[tbs(&leaf), algorithm, &[0x03, 0x02, 0x00, 0x00]]).unwrap();
     assert!(refused(&bench.other, &leaf).contains("not one of a CA"));
 }

@@ -14,7 +14,6 @@ use x509_parser::extensions::KeyUsage;
 use x509_parser::prelude::{FromDer, ParsedExtension, TbsCertificate, X509Extension, X509Version};
 
 use crate::drafting::{BACKDATE_SECS_MAX, Findings};
-use crate::encode::algorithm::identifier;
 use crate::encode::x509::{extension, key_identifier};
 use crate::error::DraftError;
 use crate::intake::SubjectKey;
@@ -62,7 +61,7 @@ pub(crate) fn common(
         "its serial is not 16 positive bytes",
     );
 
-    let algorithm = identifier(expect.entry.key.algorithm());
+    let algorithm = expect.entry.key.algorithm().identifier();
     f.hold(
         also.signature().to_der().is_ok_and(|der| der == algorithm),
         "its signature algorithm is not its issuer's key's",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use const_oid::db::rfc5280;
 use der::Encode;
 use der::flagset::FlagSet;
-use hsm::KeyKind;
+use hsm::{Family, KeyKind};
 use serde::{Deserialize, Serialize};
 use spki::ObjectIdentifier;
 use x509_cert::ext::Extension;
@@ -162,9 +162,9 @@ impl RawX509 {
         self.check_issuer()?;
         Ok(X509Rules {
             extensions: Extensions {
-                rsa: self.extensions(&RSA_KEYS, RSA_USAGES)?,
-                curve: self.extensions(&CURVE_KEYS, CURVE_USAGES)?,
-                edwards: self.extensions(&EDWARDS_KEYS, EDWARDS_USAGES)?,
+                rsa: self.extensions(&[Family::Rsa], RSA_USAGES)?,
+                curve: self.extensions(&[Family::Curve], CURVE_USAGES)?,
+                signing: self.extensions(&[Family::Edwards, Family::Lattice], SIGNING_USAGES)?,
             },
             names: self.names,
             wildcards: self.wildcards,
@@ -185,10 +185,11 @@ impl RawX509 {
         }
     }
 
-    /// Those of certificates for keys of one family: of the usages the ones that such a key can have.
-    fn extensions(&self, family: &[KeyKind], can: &[Usage]) -> Result<Vec<Extension>, String> {
+    /// Those of certificates for keys of these families: of the usages the ones that such a key can have.
+    fn extensions(&self, families: &[Family], can: &[Usage]) -> Result<Vec<Extension>, String> {
         let usages: Vec<Usage> = self.key_usage.iter().copied().filter(|usage| can.contains(usage)).collect();
-        if let Some(kind) = family.iter().find(|kind| self.keys.iter().any(|key| key == kind.as_str())) {
+        let mut kinds = self.keys.iter().filter_map(|key| key_kind(key).ok());
+        if let Some(kind) = kinds.find(|kind| families.contains(&kind.family())) {
             if usages.is_empty() {
                 return Err(format!("key_usage: nothing of it is for keys of kind {kind}; add \"digital-signature\""));
             }
@@ -305,8 +306,10 @@ fn duration_secs(key: &str, text: &str) -> Result<i64, String> {
 }
 
 fn key_kind(name: &str) -> Result<KeyKind, String> {
-    name.parse().map_err(|_| {
-        let known: Vec<_> = KeyKind::ALL.iter().map(|k| k.as_str()).collect();
+    // What a token binds to PSS is an RSA key like any other when it comes from outside.
+    let kinds = || KeyKind::ALL.into_iter().filter(|kind| kind.pss() != Some(*kind));
+    kinds().find(|kind| kind.as_str() == name).ok_or_else(|| {
+        let known: Vec<_> = kinds().map(KeyKind::as_str).collect();
         format!("keys: `{name}` is not a kind of key; say one of {}", known.join(", "))
     })
 }
@@ -338,16 +341,13 @@ fn sort<T: Ord>(list: &mut Vec<T>) {
     list.dedup();
 }
 
-const RSA_KEYS: [KeyKind; 3] = [KeyKind::Rsa2048, KeyKind::Rsa3072, KeyKind::Rsa4096];
-const CURVE_KEYS: [KeyKind; 2] = [KeyKind::P256, KeyKind::P384];
-const EDWARDS_KEYS: [KeyKind; 1] = [KeyKind::Ed25519];
 /// RFC 4055 section 1.2 and RFC 3279 section 2.3.1: an RSA key agrees on nothing.
 const RSA_USAGES: &[Usage] = &[Usage::DigitalSignature, Usage::ContentCommitment, Usage::KeyEncipherment];
 /// RFC 8813 section 3: "If the keyUsage extension is present in a certificate that indicates id-ecPublicKey ... then the
 /// following values MUST NOT be present: keyEncipherment; and dataEncipherment."
 const CURVE_USAGES: &[Usage] = &[Usage::DigitalSignature, Usage::ContentCommitment, Usage::KeyAgreement];
-/// RFC 9295 section 3: none of "keyEncipherment; dataEncipherment; keyAgreement" for Ed25519.
-const EDWARDS_USAGES: &[Usage] = &[Usage::DigitalSignature, Usage::ContentCommitment];
+/// RFC 9295 section 3: none of "keyEncipherment; dataEncipherment; keyAgreement" for Ed25519; RFC 9881 section 5: the same for ML-DSA.
+const SIGNING_USAGES: &[Usage] = &[Usage::DigitalSignature, Usage::ContentCommitment];
 
 const DAY_SECS: i64 = 86_400;
 /// A minute: clocks of healthy hosts agree to less, and a certificate of two minutes must be possible.

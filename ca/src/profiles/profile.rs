@@ -4,7 +4,7 @@
 //! shaped, so that a profile changed in secret (TURKTRUST, 2011) or in mid-issuance (Let's Encrypt, 2023) shows. No profile
 //! can make a CA: there is no word for it.
 
-use hsm::KeyKind;
+use hsm::{Family, KeyKind};
 use policy::Name;
 use x509_cert::ext::Extension;
 
@@ -45,16 +45,17 @@ pub(crate) struct X509Rules {
 pub(crate) struct Extensions {
     pub(crate) rsa: Vec<Extension>,
     pub(crate) curve: Vec<Extension>,
-    pub(crate) edwards: Vec<Extension>,
+    /// Of keys that sign and do nothing else: Ed25519, ML-DSA.
+    pub(crate) signing: Vec<Extension>,
 }
 
 impl Extensions {
     /// Those of a certificate for a key of this kind.
     pub(crate) fn for_key(&self, kind: KeyKind) -> &[Extension] {
-        match kind {
-            KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => &self.rsa,
-            KeyKind::P256 | KeyKind::P384 => &self.curve,
-            KeyKind::Ed25519 => &self.edwards,
+        match kind.family() {
+            Family::Rsa => &self.rsa,
+            Family::Curve => &self.curve,
+            Family::Edwards | Family::Lattice => &self.signing,
         }
     }
 }

@@ -15,7 +15,6 @@ use x509_parser::revocation_list::TbsCertList;
 
 use crate::craft::crl::listed::Listed;
 use crate::drafting::{Craft, Findings};
-use crate::encode::algorithm::identifier;
 use crate::encode::tlv;
 use crate::error::DraftError;
 use crate::issuers::Issuing;
@@ -45,7 +44,7 @@ impl Craft for Crl {
         f.hold(rest.is_empty(), "bytes follow the CRL");
         f.hold(read.version == Some(X509Version::V2), "it is not of version 2");
         f.hold(
-            also.signature.to_der().is_ok_and(|der| der == identifier(self.issuer.key.algorithm())),
+            also.signature.to_der().is_ok_and(|der| der == self.issuer.key.algorithm().identifier()),
             "its signature algorithm is not its issuer's key's",
         );
         f.hold(

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hsm::KeyKind;
+use hsm::{Family, KeyKind};
 use policy::{Grant, Name, Timestamp, Validity};
 use store::Entry;
 use x509_parser::extensions::{GeneralName, KeyUsage};
@@ -88,17 +88,20 @@ fn leaf_extensions(extensions: &[X509Extension<'_>], rules: &X509Rules, key: Key
 /// A key is said to do what its kind can do and nothing else, whatever the profile says.
 fn key_usage(usage: &KeyUsage, extensions: &[X509Extension<'_>], key: KeyKind, f: &mut Findings) {
     let enciphers = usage.key_encipherment() || usage.data_encipherment();
-    match key {
-        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => {
+    match key.family() {
+        Family::Rsa => {
             let serves = extensions.iter().any(
                 |e| matches!(e.parsed_extension(), ParsedExtension::ExtendedKeyUsage(purposes) if purposes.server_auth),
             );
             f.hold(!usage.key_agreement(), "key agreement for an RSA key");
             f.hold(!serves || usage.key_encipherment(), "an RSA server without key encipherment, which NSS refuses");
         }
-        KeyKind::P256 | KeyKind::P384 => f.hold(!enciphers, "encipherment for a key of a curve (RFC 8813)"),
-        KeyKind::Ed25519 => {
+        Family::Curve => f.hold(!enciphers, "encipherment for a key of a curve (RFC 8813)"),
+        Family::Edwards => {
             f.hold(!enciphers && !usage.key_agreement(), "encipherment or agreement for an Ed25519 key (RFC 9295)");
+        }
+        Family::Lattice => {
+            f.hold(!enciphers && !usage.key_agreement(), "encipherment or agreement for an ML-DSA key (RFC 9881)");
         }
     }
 }
