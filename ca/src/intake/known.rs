@@ -4,6 +4,7 @@
 //! belong to a service of its own.
 
 use std::collections::HashSet;
+use std::ops::{Add, Neg};
 use std::sync::LazyLock;
 
 use hsm::{Family, KeyKind};
@@ -28,20 +29,15 @@ pub(super) fn is_known(kind: KeyKind, hash: &[u8; 32]) -> bool {
 /// repeated or of bytes that count up.
 static TRIVIAL: LazyLock<HashSet<[u8; 32]>> = LazyLock::new(|| {
     let mut known = Vec::new();
-    for scalar in 1..=SCALARS {
-        let point = p256::ProjectivePoint::GENERATOR * p256::Scalar::from(scalar);
-        for point in [point, -point] {
-            known.push(of_curve(P256, point.to_affine().to_encoded_point(false).as_bytes()));
-        }
-        let point = p384::ProjectivePoint::GENERATOR * p384::Scalar::from(scalar);
-        for point in [point, -point] {
-            known.push(of_curve(P384, point.to_affine().to_encoded_point(false).as_bytes()));
-        }
-        let point = p521::ProjectivePoint::GENERATOR * p521::Scalar::from(scalar);
-        for point in [point, -point] {
-            known.push(of_curve(P521, point.to_affine().to_encoded_point(false).as_bytes()));
-        }
-    }
+    multiples(p256::ProjectivePoint::GENERATOR, |point| {
+        known.push(of_curve(P256, point.to_affine().to_encoded_point(false).as_bytes()));
+    });
+    multiples(p384::ProjectivePoint::GENERATOR, |point| {
+        known.push(of_curve(P384, point.to_affine().to_encoded_point(false).as_bytes()));
+    });
+    multiples(p521::ProjectivePoint::GENERATOR, |point| {
+        known.push(of_curve(P521, point.to_affine().to_encoded_point(false).as_bytes()));
+    });
     for secret in secrets() {
         if let Ok(pair) = Ed25519KeyPair::from_seed_unchecked(&secret) {
             known.push(of_bare(ID_ED25519, pair.public_key().as_ref()));
@@ -49,6 +45,16 @@ static TRIVIAL: LazyLock<HashSet<[u8; 32]>> = LazyLock::new(|| {
     }
     known.into_iter().flatten().map(|spki| sha256(&spki)).collect()
 });
+
+/// The generator times 1 to [`SCALARS`], by one addition each, and the negative of each.
+fn multiples<P: Copy + Add<Output = P> + Neg<Output = P>>(generator: P, mut seen: impl FnMut(P)) {
+    let mut point = generator;
+    for _ in 1..=SCALARS {
+        seen(point);
+        seen(-point);
+        point = point + generator;
+    }
+}
 
 /// ML-DSA of the same secrets; RFC 9881 appendix C prints the one that counts up from 0.
 static TRIVIAL_LATTICE: LazyLock<HashSet<[u8; 32]>> = LazyLock::new(|| {
@@ -74,7 +80,7 @@ fn secrets() -> impl Iterator<Item = [u8; 32]> {
 }
 
 /// So many of a counter's first values.
-const SCALARS: u64 = 256;
+const SCALARS: u16 = 256;
 
 /// SHA-256 of the SubjectPublicKeyInfo, and where the private key is printed.
 const PRINTED: [(&str, &str); 19] = [
@@ -102,6 +108,26 @@ const PRINTED: [(&str, &str); 19] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The first private keys and their negatives, as each curve's own multiplication makes them; and not the next.
+    #[test]
+    fn the_first_secrets_of_each_curve_are_known() {
+        let known = |kind, curve, point: &[u8]| is_known(kind, &sha256(&of_curve(curve, point).unwrap()));
+        for (scalar, is) in [(1_u64, true), (2, true), (255, true), (256, true), (257, false)] {
+            let point = p256::ProjectivePoint::GENERATOR * p256::Scalar::from(scalar);
+            for point in [point, -point] {
+                assert_eq!(known(KeyKind::P256, P256, point.to_affine().to_encoded_point(false).as_bytes()), is);
+            }
+            let point = p384::ProjectivePoint::GENERATOR * p384::Scalar::from(scalar);
+            for point in [point, -point] {
+                assert_eq!(known(KeyKind::P384, P384, point.to_affine().to_encoded_point(false).as_bytes()), is);
+            }
+            let point = p521::ProjectivePoint::GENERATOR * p521::Scalar::from(scalar);
+            for point in [point, -point] {
+                assert_eq!(known(KeyKind::P521, P521, point.to_affine().to_encoded_point(false).as_bytes()), is);
+            }
+        }
+    }
 
     /// The SHA-256 of the SubjectPublicKeyInfo of each example of RFC 9881 appendix C, whose seed counts up from 0, as OpenSSL makes it.
     #[test]
