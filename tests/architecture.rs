@@ -14,13 +14,14 @@ use serde_json::Value;
 /// Each room and the rooms it may lean on. An edge that is missing here is as wrong as one too many.
 const FLOORS: &[(&str, &[&str])] = &[
     ("policy", &[]),
+    ("tls", &[]),
     ("hsm", &[]),
     ("store", &["policy", "hsm"]),
     ("ca", &["policy", "hsm", "store"]),
     ("acme", &["policy", "store", "ca"]),
     ("lifecycle", &["policy", "store", "ca"]),
-    ("agent", &["policy"]),
-    ("api", &["policy", "store", "ca", "acme", "lifecycle"]),
+    ("agent", &["policy", "tls"]),
+    ("api", &["policy", "tls", "store", "ca", "acme", "lifecycle"]),
 ];
 
 /// Foreign crates that one room (or a few) alone may name.
@@ -46,6 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "encode",
             "intake",
+            "lint",
             "error",
             "issuers",
             "profiles",
@@ -58,7 +60,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "craft",
             "status",
             "texts",
-            "founding",
+            "succession",
+            "view",
             "difference",
             "amendment",
             "authority",

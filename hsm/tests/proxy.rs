@@ -19,14 +19,7 @@ async fn a_token_behind_p11_kits_proxy_works_beside_one_that_is_opened_directly(
     let proxied = TestToken::behind(&proxy(), "proxied");
     let (pool, mint) = hsm::open(proxied.config()).unwrap();
     assert_eq!(pool.self_test().await.unwrap(), KeyKind::P256.algorithm());
-    let kinds = [
-        KeyKind::P256,
-        KeyKind::P384,
-        KeyKind::P521,
-        KeyKind::Rsa2048,
-        KeyKind::Rsa2048Pss,
-        KeyKind::Ed25519,
-    ];
+    let kinds = [KeyKind::P256, KeyKind::P384, KeyKind::P521, KeyKind::Rsa2048, KeyKind::Rsa2048Pss, KeyKind::Ed25519];
     for (number, kind) in kinds.into_iter().enumerate() {
         let key = pool.generate(&format!("k{number}"), kind).await.unwrap();
         pool.probe().await.unwrap();

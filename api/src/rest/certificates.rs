@@ -448,9 +448,11 @@ pub(crate) async fn show(
             }
             Err(unsigned) => Certificate::row(*unsigned, now),
         },
-        store::Kind::SshUser | store::Kind::SshHost | store::Kind::CodeSignature | store::Kind::Crl => {
-            Certificate::row(credential, now)
-        }
+        store::Kind::SshUser
+        | store::Kind::SshHost
+        | store::Kind::CodeSignature
+        | store::Kind::Crl
+        | store::Kind::CaRequest => Certificate::row(credential, now),
     };
     Ok(json(StatusCode::OK, &view.beside(kin)))
 }

@@ -17,7 +17,7 @@ mod asked;
 mod attributes;
 pub(crate) mod csr;
 mod extensions;
-mod proof;
+pub(crate) mod proof;
 
 pub use asked::CsrError;
 pub use csr::Csr;

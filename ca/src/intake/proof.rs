@@ -1,15 +1,16 @@
-//! How a request may be signed: the ways to prove possession of each kind of key.
+//! How others may sign: the ways to prove possession of each kind of key, and those of CAs from elsewhere.
 //!
 //! More than what we sign with: openssl signs with SHA-256 whatever the curve, others with SHA-512 whatever the curve, and some with
 //! PSS of any length of salt. Nothing made with SHA-1 proves anything.
 
-use der::{AnyRef, Sequence};
+use der::{AnyRef, Decode, Sequence};
 use hsm::{Family, KeyKind, Scheme};
 use ring::digest::{self, SHA256, SHA384, SHA512};
 use spki::ObjectIdentifier;
 
 use crate::encode::spki::{Algorithm, ID_ED25519, ID_ML_DSA_44, ID_ML_DSA_65, ID_ML_DSA_87, ID_RSA_PSS};
 use crate::intake::asked::{CsrError, refused};
+use crate::intake::subject_key::SubjectKey;
 
 type Hash = &'static digest::Algorithm;
 
@@ -35,6 +36,15 @@ pub(super) fn scheme(kind: KeyKind, algorithm: &Algorithm<'_>) -> Result<Scheme,
              (ECDSA, RSA PKCS#1 or PSS), Ed25519 or ML-DSA"
         ))
     })
+}
+
+/// Whether a signature is one of this key (SubjectPublicKeyInfo) over the message, made as its AlgorithmIdentifier says.
+pub(crate) fn is_signed(spki_der: &[u8], algorithm_der: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let (Ok(key), Ok(algorithm)) = (SubjectKey::from_spki(spki_der), Algorithm::from_der(algorithm_der)) else {
+        return false;
+    };
+    let (Ok(scheme), Some(bits)) = (scheme(key.kind(), &algorithm), key.public_bits()) else { return false };
+    hsm::verify_as(scheme, key.kind(), &bits, message, signature).is_ok()
 }
 
 /// RSASSA-PSS-params (RFC 4055 section 3.1). What is left out is SHA-1, and that is refused.

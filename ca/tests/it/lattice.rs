@@ -121,6 +121,7 @@ async fn an_authority_of_each_set_issues_and_revokes() {
         let house = House::in_token(&database, dir, World::real(), config, TestToken::kryoptic("pq")).await;
         let issued = house.server(&["www.example.com"]).await;
         assert_eq!(judged(&house, &issued, "tls").await, "good");
+        crate::tls::webpki_verify(&house, &issued, "www.example.com").unwrap();
         let mut subjects = Vec::new();
         for csr in [csr::<MlDsa44>("a.example.com"), csr::<MlDsa65>("b.example.com"), csr::<MlDsa87>("c.example.com")] {
             let mut request = server_request(&[]);

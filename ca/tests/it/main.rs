@@ -9,6 +9,7 @@ mod csr_intake;
 mod golden;
 mod hierarchy;
 mod incidents;
+mod issuers;
 mod lattice;
 mod outage;
 mod revocation;

@@ -92,7 +92,7 @@ fn number(of: &str, words: &[&str]) -> i64 {
 
 /// Neither CRLs nor code signatures, whose end nobody waits for.
 pub(crate) fn is_certificate(kind: &str) -> bool {
-    kind != Kind::Crl.as_str() && kind != Kind::CodeSignature.as_str()
+    ![Kind::Crl, Kind::CodeSignature, Kind::CaRequest].iter().any(|none| none.as_str() == kind)
 }
 
 /// What hours count apart: SSH certificates live for hours, those of CAs for decades.

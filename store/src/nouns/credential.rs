@@ -124,7 +124,9 @@ impl Credential {
     pub fn renewer(&self) -> Renewer {
         match self.kind {
             Kind::Certificate => Renewer::of(&self.actor.id, &self.actor.proof, &self.details),
-            Kind::CaCertificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl => Renewer::Nobody,
+            Kind::CaCertificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest => {
+                Renewer::Nobody
+            }
         }
     }
 
@@ -139,7 +141,7 @@ impl Credential {
         let ended = self.validity.is_some_and(|validity| validity.not_after() < now);
         let ends = match self.kind {
             Kind::Certificate | Kind::CaCertificate | Kind::SshUser | Kind::SshHost => true,
-            Kind::CodeSignature | Kind::Crl => false,
+            Kind::CodeSignature | Kind::Crl | Kind::CaRequest => false,
         };
         match self.state {
             State::Issued => ended && ends,
@@ -147,13 +149,13 @@ impl Credential {
         }
     }
 
-    /// The signed X.509 certificate, `SEQUENCE { tbs, AlgorithmIdentifier, BIT STRING }`; none where it is not signed or none.
+    /// The signed X.509 certificate or request, `SEQUENCE { tbs, AlgorithmIdentifier, BIT STRING }`; none where it is not signed or none.
     pub fn x509_der(&self) -> Option<Vec<u8>> {
         match self.kind {
-            Kind::CaCertificate | Kind::Certificate if !self.prehashed => {
+            Kind::CaCertificate | Kind::Certificate | Kind::CaRequest if !self.prehashed => {
                 Some(x509::assemble(&self.tbs, self.algorithm, self.signature.as_deref()?))
             }
-            Kind::CaCertificate | Kind::Certificate => None,
+            Kind::CaCertificate | Kind::Certificate | Kind::CaRequest => None,
             Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl => None,
         }
     }
@@ -250,7 +252,7 @@ pub struct Filter {
     pub state: Option<State>,
     /// Of this profile.
     pub profile: Option<String>,
-    /// Of this issuer.
+    /// Of this generation of an issuer (`tls/1`), or of all that an issuer has (`tls`).
     pub issuer: Option<String>,
     /// Renewed by this one.
     pub renewer: Option<Renewer>,

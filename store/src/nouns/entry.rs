@@ -23,12 +23,21 @@ pub enum Kind {
     CodeSignature,
     /// A certificate revocation list.
     Crl,
+    /// A request for a certificate of one of our own authorities, for who signs it elsewhere (PKCS#10).
+    CaRequest,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 6] =
-        [Kind::CaCertificate, Kind::Certificate, Kind::SshUser, Kind::SshHost, Kind::CodeSignature, Kind::Crl];
+    pub const ALL: [Kind; 7] = [
+        Kind::CaCertificate,
+        Kind::Certificate,
+        Kind::SshUser,
+        Kind::SshHost,
+        Kind::CodeSignature,
+        Kind::Crl,
+        Kind::CaRequest,
+    ];
 
     /// The stable name, as written in the ledger.
     pub fn as_str(self) -> &'static str {
@@ -39,6 +48,7 @@ impl Kind {
             Kind::SshHost => "ssh-host",
             Kind::CodeSignature => "code-signature",
             Kind::Crl => "crl",
+            Kind::CaRequest => "ca-request",
         }
     }
 }
