@@ -10,7 +10,6 @@ use x509_parser::extensions::KeyUsage;
 use x509_parser::prelude::{FromDer, ParsedExtension, TbsCertificate};
 
 use crate::craft::lints::*;
-use crate::encode::algorithm::identifier;
 use crate::encode::x509::{extension, key_identifier};
 use crate::error::DraftError;
 use crate::intake::SubjectKey;
@@ -52,7 +51,7 @@ pub(crate) fn common(
     let serial = read.raw_serial();
     f.hold(&SERIAL_IS_THE_LEDGERS, serial == expect.entry.serial);
     f.hold(&SERIAL_HAS_16_BYTES, serial.len() == 16 && serial.first().is_some_and(|b| (1..0x80).contains(b)));
-    let algorithm = identifier(expect.entry.key.algorithm());
+    let algorithm = expect.entry.key.algorithm().identifier();
     f.hold(&ALGORITHM_IS_THE_ISSUERS, also.signature().to_der().is_ok_and(|der| der == algorithm));
     f.hold(&KEY_IS_THE_CHECKED_ONE, read.public_key().raw == expect.key.spki_der());
     if let Some(validity) = validity_of(read) {

@@ -11,6 +11,7 @@ mod golden;
 mod hierarchy;
 mod incidents;
 mod issuers;
+mod lattice;
 mod outage;
 mod profiles;
 mod revocation;

@@ -10,7 +10,7 @@ use super::kind::Algorithm;
 pub enum Message {
     /// The bytes themselves.
     Whole(Arc<[u8]>),
-    /// A SHA-256 made by the caller (files too large to carry); P-256 and RSA keys only.
+    /// A SHA-256 made by the caller (files too large to carry); for algorithms that sign one.
     Sha256([u8; 32]),
 }
 
@@ -120,7 +120,7 @@ impl Signature {
     pub fn algorithm(&self) -> Algorithm {
         self.key.algorithm()
     }
-    /// The signature in its X.509 form: ECDSA as DER, RSA and Ed25519 raw.
+    /// The signature in its X.509 form: ECDSA as DER, all others raw.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
