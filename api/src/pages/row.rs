@@ -97,7 +97,7 @@ impl Life {
 pub(super) fn link(credential: &Credential) -> String {
     match credential.kind {
         // Each issuer counts its own.
-        Kind::Crl | Kind::CodeSignature => format!("/operations/{}", credential.operation),
+        Kind::Crl | Kind::CodeSignature | Kind::OcspBatch => format!("/operations/{}", credential.operation),
         Kind::CaCertificate | Kind::Certificate | Kind::SshUser | Kind::SshHost => {
             format!("/certificates/{}", credential.serial_hex())
         }
@@ -116,7 +116,12 @@ fn serial(credential: &Credential) -> String {
 fn crl_number(credential: &Credential) -> Option<u64> {
     match credential.kind {
         Kind::Crl => credential.serial.last_chunk().map(|bytes| u64::from_be_bytes(*bytes)),
-        Kind::CaCertificate | Kind::Certificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature => None,
+        Kind::CaCertificate
+        | Kind::Certificate
+        | Kind::SshUser
+        | Kind::SshHost
+        | Kind::CodeSignature
+        | Kind::OcspBatch => None,
     }
 }
 

@@ -73,8 +73,8 @@ impl Checked {
     pub(crate) async fn new(linted: Linted, checks: &Checks) -> Result<Checked, CaError> {
         // The clock is believed, and at it the issuer's certificate has begun and lasts long enough.
         match linted.issuer() {
-            // It tells of revocations, which no clock holds back.
-            Some((issuer, _)) if linted.kind() == Kind::Crl => checks.clock.of_crl(issuer)?,
+            // They tell of revocations, which no clock holds back.
+            Some((issuer, _)) if matches!(linted.kind(), Kind::Crl | Kind::OcspBatch) => checks.clock.of_crl(issuer)?,
             Some((issuer, needed_secs)) => {
                 // And it was not revoked. Its CRLs go on, since its revocations must be told.
                 if let Some(why) = checks.ended(issuer) {
@@ -108,6 +108,6 @@ fn names_a_holders_key(kind: Kind) -> bool {
     match kind {
         Kind::Certificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature => true,
         // Our own CA keys: what to do about them is no matter of a request.
-        Kind::CaCertificate | Kind::Crl => false,
+        Kind::CaCertificate | Kind::Crl | Kind::OcspBatch => false,
     }
 }

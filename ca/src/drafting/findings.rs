@@ -39,6 +39,10 @@ impl Findings {
                 self.add("only code is signed by its digest");
                 None
             }
+            Message::Batch(_) => {
+                self.add("only OCSP responses are signed as a batch");
+                None
+            }
         }
     }
 }

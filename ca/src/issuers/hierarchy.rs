@@ -63,7 +63,7 @@ impl Hierarchy {
             Kind::Certificate | Kind::CaCertificate => {
                 self.issuers.get(&credential.issuer).map_or("", |i| &i.chain_pem)
             }
-            Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl => return String::new(),
+            Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::OcspBatch => return String::new(),
         };
         credential.x509_der().map_or(String::new(), |der| pem::encode_before("CERTIFICATE", &der, chain))
     }

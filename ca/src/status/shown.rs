@@ -61,7 +61,7 @@ impl Shown {
     pub(super) fn act(&self) -> (Action, Resource) {
         match self.lost.kind {
             Kind::CaCertificate => (Action::ManageAuthority, Resource::plain(ResourceKind::Authority)),
-            Kind::Certificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl => {
+            Kind::Certificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::OcspBatch => {
                 (Action::RevokeCertificate, Resource::certificate(None, "", self.names.clone()))
             }
         }

@@ -61,6 +61,7 @@ pub(crate) fn verify_bare(
                 Err(BadSignature(format!("{algorithm} does not sign a SHA-256 made elsewhere")))
             }
         },
+        Message::Batch(_) => Err(BadSignature("a batch has no signature of its own".into())),
     }
 }
 

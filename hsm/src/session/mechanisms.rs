@@ -101,6 +101,9 @@ impl Recipe {
                     Err(format!("{algorithm} does not sign a SHA-256 made elsewhere"))
                 }
             },
+            (Recipe::Raw(_) | Recipe::Hashing(_), Message::Batch(_)) => {
+                Err("a batch is signed message by message".into())
+            }
         }
     }
 }

@@ -23,12 +23,21 @@ pub enum Kind {
     CodeSignature,
     /// A certificate revocation list.
     Crl,
+    /// OCSP responses that were made together.
+    OcspBatch,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 6] =
-        [Kind::CaCertificate, Kind::Certificate, Kind::SshUser, Kind::SshHost, Kind::CodeSignature, Kind::Crl];
+    pub const ALL: [Kind; 7] = [
+        Kind::CaCertificate,
+        Kind::Certificate,
+        Kind::SshUser,
+        Kind::SshHost,
+        Kind::CodeSignature,
+        Kind::Crl,
+        Kind::OcspBatch,
+    ];
 
     /// The stable name, as written in the ledger.
     pub fn as_str(self) -> &'static str {
@@ -39,6 +48,7 @@ impl Kind {
             Kind::SshHost => "ssh-host",
             Kind::CodeSignature => "code-signature",
             Kind::Crl => "crl",
+            Kind::OcspBatch => "ocsp-batch",
         }
     }
 }
@@ -87,6 +97,10 @@ pub fn is_the_server(actor: &ActorStamp) -> bool {
     actor.id == SERVER && actor.proof == "system"
 }
 
+/// As whom the service asks for the certificates of its OCSP responders: it replaces them while it is asked, and nobody else has to
+/// look at their end.
+pub(crate) const RESPONDER: &str = "system:ocsp";
+
 /// As whom the service asks for its own certificate.
 pub(crate) const SERVER: &str = "system:server";
 
@@ -126,7 +140,7 @@ pub struct Entry {
     pub profile_hash: [u8; 32],
     /// The key that will sign.
     pub key: hsm::Key,
-    /// What will be signed, byte for byte (the TBS of an X.509 object).
+    /// What will be signed, byte for byte (the TBS of an X.509 object); a batch for OCSP responses, and for nothing else.
     pub message: hsm::Message,
     /// The serial, unique per label of signing key; empty where the kind has none.
     pub serial: Vec<u8>,

@@ -38,9 +38,9 @@ impl Craft for Code {
             (CodeFormat::Cms, Message::Whole(attributes)) => {
                 signed_attributes(attributes, &self.digest, &self.certificate_der, self.now, f)
             }
-            (CodeFormat::Raw, Message::Whole(_)) | (CodeFormat::Cms, Message::Sha256(_)) => {
-                f.add("a message of the other format")
-            }
+            (CodeFormat::Raw, Message::Whole(_))
+            | (CodeFormat::Cms, Message::Sha256(_))
+            | (CodeFormat::Raw | CodeFormat::Cms, Message::Batch(_)) => f.add("a message of the other format"),
         }
     }
 

@@ -94,7 +94,7 @@ pub(super) fn leaves_at(issuer: &Issuing, row: &RevokedRow) -> Option<Timestamp>
 pub(super) fn is_listed(row: &RevokedRow) -> bool {
     match row.kind {
         Kind::Certificate | Kind::CaCertificate => !row.raises,
-        Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl => false,
+        Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::OcspBatch => false,
     }
 }
 

@@ -75,7 +75,7 @@ impl SshSigner {
     pub(crate) fn certificate(issued: &Issued) -> Option<String> {
         match issued.kind {
             Kind::SshUser | Kind::SshHost => line(issued, &issued.subject),
-            Kind::CaCertificate | Kind::Certificate | Kind::CodeSignature | Kind::Crl => None,
+            Kind::CaCertificate | Kind::Certificate | Kind::CodeSignature | Kind::Crl | Kind::OcspBatch => None,
         }
     }
 }
