@@ -59,6 +59,7 @@ pub use amendment::{Amended, Amendment};
 pub use authority::{Authority, Health};
 pub use craft::code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};
 pub use craft::leaf::{CertifyRequest, LOGIN_PROFILE, Lifetime, Prospect, left_out, login_scopes};
+pub use craft::ocsp::OCSP_REQUEST_BYTES_MAX;
 pub use craft::ssh::{SshIssued, SshRequest};
 pub use encode::{Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};
@@ -67,7 +68,7 @@ pub use intake::{Csr, CsrError, RevocationReason, UnknownReason, WeakKey, check_
 pub use issuers::{Issuer, Urls};
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
-pub use status::{Published, PublishedCrl, ShownRevoked};
+pub use status::{OcspAnswer, OcspState, Published, PublishedCrl, ShownRevoked};
 
 pub use hsm::{Health as TokenHealth, SigningTimes};
 pub use store::Issued;

@@ -26,6 +26,8 @@ const ALARMS_MAX: usize = 20;
 /// in time either.
 const READY_MAX: Duration = Duration::from_secs(2);
 
+/// So long somebody is told of a serial that the register does not hold.
+const TOLD_SECS: i64 = 86_400;
 /// How often the token and the disk are tried at most.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// A register, or a token, that does not answer, in a word.
@@ -274,6 +276,7 @@ impl Lookout {
                 bytes >> 20
             )
         }));
+        alarms.extend(self.asked_of_unknown());
         // Not by a clock that is not believed: that has an alarm of its own.
         alarms.extend(self.vitals(tokens).await.alarms(self.ledger.cautious_time()));
         match self.rescues().await {
@@ -291,6 +294,18 @@ impl Lookout {
             alarms.push(format!("There are {} more alarms.", found.total - ALARMS_MAX as u64));
         }
         Ok(alarms)
+    }
+
+    /// That somebody asked by OCSP of a certificate that this node might have made and the register does not hold, for a day.
+    fn asked_of_unknown(&self) -> Option<String> {
+        let state = self.authority.ocsp_state();
+        let (serial, at) = state.last_alarm.filter(|(_, at)| self.world.now().since(*at) < TOLD_SECS)?;
+        Some(format!(
+            "Somebody asked by OCSP of certificate {serial} of this node, which the register does not hold ({} such requests, told \
+             last at {at}). Anybody can make a serial up; where somebody has such a certificate, a key of ours signed behind the \
+             register.",
+            state.alarms
+        ))
     }
 
     /// Administrators' tokens that were made on the host, for a week, the newest first: whoever did not do it should know.
@@ -328,6 +343,7 @@ impl Lookout {
             ready: Vec::new(),
             signing: self.authority.signing_times(),
             renewals: self.renewals.counts(),
+            ocsp: self.authority.ocsp_state(),
         }
     }
 

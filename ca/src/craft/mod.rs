@@ -13,6 +13,7 @@ pub(crate) mod ca;
 pub(crate) mod code;
 pub(crate) mod crl;
 pub(crate) mod leaf;
+pub(crate) mod ocsp;
 pub(crate) mod ssh;
 
 #[cfg(test)]

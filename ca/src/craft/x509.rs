@@ -102,8 +102,15 @@ fn validity(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, expect:
     f.hold(expect.now.since(validity.not_before()) <= BACKDATE_SECS_MAX, "it is backdated by more than a minute");
 }
 
-/// What holds for every certificate below a CA.
+/// What holds for every certificate below a CA, but for who answers for its certificates.
 pub(crate) fn issued_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Findings) {
+    named_by(read, issuer, f);
+    f.hold(has(read, |e| matches!(e, ParsedExtension::CRLDistributionPoints(_))), "it points to no CRL");
+    f.hold(has(read, |e| matches!(e, ParsedExtension::AuthorityInfoAccess(_))), "it points to no issuer certificate");
+}
+
+/// It names the CA as its issuer, and is valid when that is.
+pub(crate) fn named_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Findings) {
     f.hold(read.issuer().as_raw() == issuer.subject.as_der(), "its issuer is not, byte for byte, its issuer's subject");
     let within = validity_of(read)
         .is_some_and(|v| issuer.validity.contains(v.not_before()) && issuer.validity.contains(v.not_after()));
@@ -113,8 +120,6 @@ pub(crate) fn issued_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Fin
             if aki.key_identifier.as_ref().is_some_and(|id| id.0 == issuer.key_identifier))
     });
     f.hold(names_issuer, "its authority key identifier is not its issuer's subject key identifier");
-    f.hold(has(read, |e| matches!(e, ParsedExtension::CRLDistributionPoints(_))), "it points to no CRL");
-    f.hold(has(read, |e| matches!(e, ParsedExtension::AuthorityInfoAccess(_))), "it points to no issuer certificate");
 }
 
 fn name_agrees(raw: &[u8], also: &x509_cert::name::Name) -> bool {
