@@ -98,7 +98,7 @@ fn gnutls_is_told_the_same() {
         let certificate = served.house.path(name).join("cert.pem");
         for nonce in ["--nonce", "--no-nonce"] {
             let url = served.house.http("/ocsp/tls/1");
-            let mut ocsptool = command("ocsptool", &["--ask", &url, nonce]);
+            let mut ocsptool = command("ocsptool", &[&format!("--ask={url}"), nonce]);
             ocsptool.args(["--load-cert", text(&certificate), "--load-issuer", text(&served.issuer)]);
             ocsptool.args(["--load-trust", text(&roots)]);
             let said = both(ocsptool);

@@ -29,7 +29,10 @@ const KEPT_SECS: i64 = 3_600;
 
 /// The routes: a path's end is an issuer and its generation, a request, or both.
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/ocsp", get(empty).post(post)).route("/ocsp/{*path}", get(in_path).post(post))
+    Router::new()
+        .route("/ocsp", get(empty).post(post))
+        .route("/ocsp/", get(empty).post(post))
+        .route("/ocsp/{*path}", get(in_path).post(post))
 }
 
 /// A GET without a request.

@@ -44,6 +44,7 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         ("GET /roots.pem", route(Method::GET, "/roots.pem", None)),
         ("GET /crl/tls.crl", route(Method::GET, "/crl/tls.crl", None)),
         ("GET /aia/tls.cer", route(Method::GET, "/aia/tls.cer", None)),
+        ("GET /ocsp", route(Method::GET, "/ocsp", None)),
         ("GET /ssh/user_ca.pub", route(Method::GET, "/ssh/user_ca.pub", None)),
         ("GET /ssh/host_ca.pub", route(Method::GET, "/ssh/host_ca.pub", None)),
         ("GET /log/checkpoint", route(Method::GET, "/log/checkpoint", None)),

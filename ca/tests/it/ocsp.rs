@@ -289,6 +289,80 @@ async fn a_responder_is_replaced_in_good_time_and_what_the_old_one_signed_goes_o
     assert!(fresh.shared.unwrap().1 > before.shared.unwrap().1);
 }
 
+/// Invariant 5: an intent without a conclusion counts as issued; what surely was not signed is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_intent_without_conclusion_is_good_until_it_is_revoked() {
+    let house = House::new().await;
+    let model = house.server(&["www.example.com"]).await.into_credential();
+    // As a crash between step 1 and step 2 leaves it.
+    let entry = store::Entry {
+        kind: model.kind,
+        actor: model.actor,
+        grant: model.grant,
+        profile: model.profile,
+        profile_hash: model.profile_hash,
+        key: house.pool.find("tls").await.unwrap(),
+        message: hsm::Message::from(model.tbs),
+        serial: vec![1, 1, 9, 9],
+        issuer: model.issuer,
+        owner: model.owner,
+        subject: model.subject,
+        names: model.names,
+        key_hash: model.key_hash,
+        validity: model.validity,
+        covers: None,
+        renews: None,
+        details: model.details,
+    };
+    house.ledger.intend(entry).await.unwrap();
+    let asker = Asker::new(&house, "tls");
+    let request = asker.request(&["01010909".to_owned()], &["-no_nonce"]);
+    assert!(shown(&asker.ask(&request).await, house.dir.path()).contains("Cert Status: good"));
+    house.authority.revoke(&admin(), "01010909", RevocationReason::Superseded).await.unwrap();
+    assert!(shown(&asker.ask(&request).await, house.dir.path()).contains("Cert Status: revoked"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_somebody_altered_says_nothing() {
+    let house = House::new().await;
+    let (one, two) = two(&house).await;
+    let asker = Asker::new(&house, "tls");
+    house.authority.revoke(&admin(), &two.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    let sql = rusqlite::Connection::open(house.dir.path().join("chancery.db")).unwrap();
+    sql.execute_batch(&format!(
+        "UPDATE intent SET subject = 'CN=somebody' WHERE op = {}; DELETE FROM revocation WHERE op = {}",
+        one.operation, two.operation
+    ))
+    .unwrap();
+    let request = asker.request(&[one.serial_hex()], &["-no_nonce"]);
+    assert_eq!(asker.ask(&request).await.der[..], [0x30, 3, 0x0a, 1, 3], "tryLater");
+    assert!(!house.ledger.integrity().alarms.is_empty());
+    // The log in memory knows what was revoked, whatever the rows say.
+    let request = asker.request(&[two.serial_hex()], &["-no_nonce"]);
+    assert!(shown(&asker.ask(&request).await, house.dir.path()).contains("Cert Status: revoked"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_a_ca_that_ended_no_responder_and_no_key_is_made() {
+    let house = House::new().await;
+    let (one, _) = two(&house).await;
+    let asker = Asker::new(&house, "tls");
+    let ca = Filter { kind: Some(Kind::CaCertificate), ..Filter::default() };
+    let all = house.ledger.list(ca).await.unwrap().items;
+    let tls = all.iter().find(|ca| ca.details["label"] == "tls").unwrap().serial_hex();
+    house.authority.revoke(&admin(), &tls, RevocationReason::KeyCompromise).await.unwrap();
+    let keys = house.pool.keys().await.unwrap().len();
+    let request = asker.request(&[one.serial_hex()], &["-no_nonce"]);
+    for _ in 0..3 {
+        assert_eq!(asker.ask(&request).await.der[..], [0x30, 3, 0x0a, 1, 3], "tryLater");
+    }
+    assert_eq!(house.pool.keys().await.unwrap().len(), keys);
+    // The root tells of the CA itself.
+    let root = Asker::new(&house, "root");
+    let request = root.request(&[tls], &["-no_nonce"]);
+    assert!(shown(&root.ask(&request).await, house.dir.path()).contains("keyCompromise"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_responders_certificate_is_one_and_no_more() {
     let house = House::new().await;

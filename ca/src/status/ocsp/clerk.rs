@@ -72,6 +72,8 @@ pub(super) struct Clerk {
     pub(super) world: World,
     pub(super) allowance: Arc<Allowance>,
     pub(super) counts: Arc<Counts>,
+    /// When a responder that could not be had is tried again, by the clock that nobody sets.
+    pub(super) rests_until: Duration,
     pub(super) inbox: mpsc::Receiver<Errand>,
 }
 
@@ -122,7 +124,7 @@ impl Clerk {
         }
     }
 
-    async fn answer(&self, questions: Vec<Question>) {
+    async fn answer(&mut self, questions: Vec<Question>) {
         let mut standings = HashMap::new();
         let (mut wanted, mut sorts) = (Vec::new(), Vec::new());
         let mut shared: HashMap<Key, usize> = HashMap::new();
@@ -273,13 +275,18 @@ impl Clerk {
     }
 
     /// Signs these under one intent. The signatures are those of the first, where the token broke off.
-    async fn made(&self, wanted: Vec<Wanted>) -> Result<(Arc<Made>, Vec<Vec<u8>>), CaError> {
+    async fn made(&mut self, wanted: Vec<Wanted>) -> Result<(Arc<Made>, Vec<Vec<u8>>), CaError> {
         let office = &self.keeper.office;
         let now = office.checks.clock.of_crl(&self.issuer)?;
         let responder = match self.side.responder.load_full() {
             Some(there) if self.keeper.is_usable(&there, now) => there,
             Some(_) | None => {
-                let found = self.keeper.responder(&self.issuer, now).await?;
+                if self.world.gone_by() < self.rests_until {
+                    return Err(CaError::unavailable(REST_SECS, "there is no OCSP responder, and none could be made"));
+                }
+                let found = self.keeper.responder(&self.issuer, now).await.inspect_err(|_| {
+                    self.rests_until = self.world.gone_by() + Duration::from_secs(REST_SECS.into());
+                })?;
                 self.side.responder.store(Some(found.clone()));
                 found
             }
@@ -312,5 +319,7 @@ pub(super) fn second(world: &World) -> u32 {
     u32::try_from(world.gone_by().as_secs()).unwrap_or(u32::MAX)
 }
 
+/// A responder that could not be had is tried again after this: whoever asks makes no more of it.
+const REST_SECS: u32 = 5;
 /// Those who ask within this share a batch.
 const TOGETHER: Duration = Duration::from_millis(20);

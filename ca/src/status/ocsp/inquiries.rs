@@ -73,14 +73,14 @@ impl Inquiries {
     /// Opens a window for each issuer. Their clerks end with the last handle on this.
     pub(crate) fn open(office: &Office, pool: &Pool, world: &World, instance: Instance) -> Result<Inquiries, CaError> {
         let (allowance, counts) = (Arc::new(Allowance::new(world.clone())), Arc::new(Counts::default()));
-        let keeper = Keeper { office: office.clone(), pool: pool.clone(), instance };
         let open = |issuer: &Arc<Issuing>| {
             let (clerk, inbox) = mpsc::channel(QUEUE);
             let side = Arc::new(Side::default());
             let behind = Clerk {
                 issuer: issuer.clone(),
                 side: side.clone(),
-                keeper: keeper.clone(),
+                keeper: Keeper::new(office.clone(), pool.clone(), instance),
+                rests_until: Duration::ZERO,
                 world: world.clone(),
                 allowance: allowance.clone(),
                 counts: counts.clone(),

@@ -3,7 +3,7 @@
 //! Each node has its own key, made in the token when the first question comes. Half-way through a certificate's two weeks there is
 //! a new key with a new one; what the old one signed goes on as it is until it ends, as each response carries its responder.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hsm::{HsmError, Key, KeyKind, Pool};
 use policy::{Action, Actor, Grant, Instance, Resource, ResourceKind, Timestamp};
@@ -15,15 +15,20 @@ use crate::craft::ocsp::{PROFILE, RESPONDER_SECS, Responder, draft_responder};
 use crate::error::CaError;
 use crate::issuers::Issuing;
 
-/// Who makes and finds responders.
-#[derive(Clone)]
+/// Who makes and finds the responders of one issuer.
 pub(super) struct Keeper {
     pub(super) office: Office,
-    pub(super) pool: Pool,
+    pool: Pool,
     pub(super) instance: Instance,
+    /// A key that was made and has no certificate yet: what failed after it does not make another.
+    spare: Mutex<Option<Key>>,
 }
 
 impl Keeper {
+    pub(super) fn new(office: Office, pool: Pool, instance: Instance) -> Keeper {
+        Keeper { office, pool, instance, spare: Mutex::default() }
+    }
+
     /// This node's responder for an issuer: the newest that the register and the token have, or a new one.
     pub(super) async fn responder(&self, issuer: &Arc<Issuing>, now: Timestamp) -> Result<Arc<Responder>, CaError> {
         match self.there(issuer, now).await? {
@@ -86,20 +91,34 @@ impl Keeper {
         Responder::new(issuer, key, (found.operation, der, validity)).map(Some)
     }
 
-    /// Makes a key and its certificate. A crash in between leaves a key that nothing speaks for.
+    /// Makes a key and its certificate. A crash in between leaves a key that nothing speaks for. No key is made where its certificate
+    /// would be refused.
     pub(super) async fn make(&self, issuer: &Arc<Issuing>) -> Result<Arc<Responder>, CaError> {
         let office = &self.office;
+        if let Some(why) = office.checks.ended(issuer) {
+            return Err(CaError::Conflict(why));
+        }
         let grant = grant(office)?;
         let asks = ActorStamp::from(grant.actor());
         let now = office.checks.clock.now_for(&asks, issuer, 1).await?;
         let serial = office.serials.next();
-        let key = self.key(issuer, &serial.hex()).await?;
+        let spare = self.spare().take();
+        let key = match spare {
+            Some(key) => key,
+            None => self.key(issuer, &serial.hex()).await?,
+        };
+        *self.spare() = Some(key.clone());
         office.ledger.record_key(&key, PROFILE, asks).await?;
         let details = json!({ KEY: key.label(), NODE: self.instance.get() });
         let issued = office.issue(draft_responder(grant, issuer, &key, serial, (now, details))?).await?;
+        self.spare().take();
         let validity = issued.validity.ok_or_else(|| CaError::Internal("a certificate has a validity".to_owned()))?;
         tracing::info!(issuer = %issuer.label, until = %validity.not_after(), key = key.label(), "a new OCSP responder");
         Ok(Arc::new(Responder::new(issuer, key, (issued.operation, issued.x509_der(), validity))?))
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<Key>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// P-256 whatever the issuer's: it is small, every client reads it, and it lives for two weeks.
