@@ -73,6 +73,8 @@ enum Command {
     Ssh(cmd::ssh::Args),
     /// Sign a file with a code-signing key that lives in the HSM
     Sign(cmd::sign::Args),
+    /// Issuers: their generations, successors, ends
+    Ca(cmd::ca::Args),
     /// What was issued, to whom, and when it expires
     Certs(cmd::certs::Args),
     /// The log of every signing operation: read it, prove it, verify it
@@ -189,6 +191,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Issue(args) => cmd::issue::run(args, &global).await,
         Command::Ssh(args) => cmd::ssh::run(args, &global).await,
         Command::Sign(args) => cmd::sign::run(args, &global).await,
+        Command::Ca(args) => cmd::ca::run(args, &global).await,
         Command::Certs(args) => cmd::certs::run(args, &global).await,
         Command::Audit(args) => cmd::audit::run(args, &global).await,
         Command::Token(args) => cmd::token::run(args, &global).await,

@@ -46,6 +46,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "encode",
             "intake",
+            "lint",
             "error",
             "issuers",
             "profiles",
@@ -58,7 +59,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "craft",
             "status",
             "texts",
-            "founding",
+            "succession",
+            "view",
             "difference",
             "amendment",
             "authority",

@@ -175,7 +175,7 @@ async fn a_certificate_is_revoked_by_its_account_once() -> Result {
     assert!(stranger.revoke(&request).await.unwrap_err().to_string().contains("unauthorized"));
     account.revoke(&request).await?;
     assert!(account.revoke(&request).await.unwrap_err().to_string().contains("alreadyRevoked"));
-    let revoked = ca.authority.ledger().revocations("tls").rows;
+    let revoked = ca.authority.ledger().revocations("tls/1").rows;
     assert_eq!(revoked.len(), 1);
     Ok(())
 }

@@ -378,7 +378,7 @@ async fn a_certificate_is_revoked_by_its_own_key_and_by_no_other() {
     refused(&holder.post("/revoke-cert", &json!({"certificate": b64(changed)})).await, 404, "malformed");
     assert_eq!(holder.post("/revoke-cert", &json!({"certificate": leaf, "reason": 1})).await.status, StatusCode::OK);
     refused(&owner.post("/revoke-cert", &json!({"certificate": leaf})).await, 400, "alreadyRevoked");
-    let revoked = ca.authority.ledger().revocations("tls").rows;
+    let revoked = ca.authority.ledger().revocations("tls/1").rows;
     assert_eq!(revoked.iter().map(|row| row.reason).collect::<Vec<_>>(), [1]);
     // What leaked as a certificate's key holds no account either.
     refused(&holder.post("/new-account", &json!({})).await, 400, "badPublicKey");

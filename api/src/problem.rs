@@ -33,6 +33,8 @@ pub enum Kind {
     Malformed,
     /// It parses, and asks for something that the CA does not issue.
     Unacceptable,
+    /// What would be signed fails a lint: a mistake of a profile, or of ours. It names the lint.
+    Lint,
     /// No credential, or one that does not hold.
     Unauthenticated,
     /// A known actor without the right.
@@ -78,6 +80,7 @@ impl Kind {
             Self::Unacceptable => {
                 Row("unacceptable", StatusCode::UNPROCESSABLE_ENTITY, "The request asks for what is not issued here")
             }
+            Self::Lint => Row("lint", StatusCode::UNPROCESSABLE_ENTITY, "What would be signed failed its lint"),
             Self::Unauthenticated => Row("unauthenticated", StatusCode::UNAUTHORIZED, "A valid credential is needed"),
             Self::Refused => Row("refused", StatusCode::FORBIDDEN, "The policy refuses this"),
             Self::NotFound => Row("not-found", StatusCode::NOT_FOUND, "There is no such thing here"),
@@ -135,6 +138,7 @@ impl Problem {
             Kind::TooMany | Kind::Unavailable | Kind::TimedOut => Some(RETRY_AFTER_SECS),
             Kind::Malformed
             | Kind::Unacceptable
+            | Kind::Lint
             | Kind::Unauthenticated
             | Kind::Refused
             | Kind::NotFound
@@ -235,7 +239,8 @@ impl From<CaError> for Problem {
                 Self { operation: Some(operation), ..Self::new(Kind::Unknown, detail) }
             }
             CaError::Altered(says) => Self::altered(&says),
-            error @ (CaError::Lint(_) | CaError::Internal(_)) => Self::internal(&error),
+            CaError::Lint(failure) => Self::new(Kind::Lint, sentence(failure.to_string())),
+            error @ CaError::Internal(_) => Self::internal(&error),
         }
     }
 }

@@ -31,7 +31,7 @@ async fn tagged(server: &Server, client: &Client) -> Vec<(String, String)> {
     for path in [
         "/crl/tls.crl",
         "/crl/root.crl",
-        "/aia/tls.cer",
+        "/aia/tls/1.cer",
         "/roots.pem",
         "/ssh/user_ca.pub",
         "/log/checkpoint",

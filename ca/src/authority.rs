@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hsm::Pool;
 use policy::{Action, Actor, Grant, Instance, Owner, Policies, Resource, Timestamp, World};
 use store::{Attested, Credential, Issued, Ledger, StoreError};
@@ -17,10 +18,9 @@ use crate::craft::ssh::{SshIssued, SshRequest, SshSigner};
 use crate::drafting::Serials;
 use crate::encode::pem;
 use crate::error::CaError;
-use crate::founding::{self, CreateConfig};
 use crate::gate::Gate;
 use crate::intake::{Csr, RevocationReason};
-use crate::issuers::{Hierarchy, Issuer};
+use crate::issuers::{Generation, GenerationName, Issuer, IssuerRole, Registry};
 use crate::parts::Parts;
 use crate::profiles::Profiles;
 use crate::registrar::Registrar;
@@ -28,7 +28,11 @@ use crate::rules::Rules;
 use crate::status::{
     Desks, Inquiries, OcspAnswer, OcspState, Published, PublishedCrl, Publisher, Revoker, ShownRevoked,
 };
+use crate::succession::{
+    self, Activation, Brought, CreateConfig, CreateIssuer, Keeper, Maker, Rehearsal, Request, Rotate,
+};
 use crate::texts;
+use crate::view;
 
 /// How the authority is now.
 #[derive(Clone, Debug)]
@@ -50,7 +54,6 @@ pub struct Authority {
 /// Who answers what.
 struct Inner {
     parts: Parts,
-    log_verifier_key: String,
     office: Office,
     certifier: Certifier,
     code: CodeSigner,
@@ -58,18 +61,20 @@ struct Inner {
     desks: Arc<Desks>,
     revoker: Revoker,
     inquiries: Inquiries,
+    keeper: Keeper,
 }
 
 impl Inner {
     async fn furnish(parts: Parts) -> Result<Inner, CaError> {
         let Parts { ledger, pool, world, policies, profiles, instance, urls } = &parts;
-        let hierarchy = Arc::new(Hierarchy::open(pool, ledger, urls).await?);
+        let issuers = Registry::open(pool.clone(), ledger.clone(), urls.clone()).await?;
         let checks = Arc::new(Checks::new(world.clone(), ledger));
-        let log_verifier_key = ledger.verifier_key(&hierarchy.log_key)?;
+        // Without its log nothing here can be proved.
+        issuers.log_key().await?;
         let office = Office {
             gate: Gate::new(ledger.clone(), Rules::new(policies.clone(), profiles.clone())),
             ledger: ledger.clone(),
-            hierarchy,
+            issuers,
             serials: Serials::new(world.clone(), *instance),
             checks,
             registrar: Registrar::new(ledger.clone(), pool.clone()),
@@ -77,11 +82,12 @@ impl Inner {
         let certifier = Certifier { office: office.clone() };
         let code = CodeSigner::new(office.clone(), certifier.clone(), pool.clone(), *instance);
         let ssh = SshSigner { office: office.clone(), world: world.clone() };
-        let labels = office.hierarchy.issuers().map(|issuer| issuer.label.clone());
-        let desks = Arc::new(Desks::open(Publisher::open(office.clone()).await, labels));
+        let desks = Arc::new(Desks::open(Publisher::open(office.clone()).await));
         let revoker = Revoker { office: office.clone(), desks: desks.clone() };
-        let inquiries = Inquiries::open(&office, pool, world, *instance)?;
-        Ok(Inner { log_verifier_key, office, certifier, code, ssh, desks, revoker, inquiries, parts })
+        let inquiries = Inquiries::open(&office, pool, world, *instance);
+        let maker = Maker::of(&office, pool.clone());
+        let keeper = Keeper::new(office.clone(), maker, desks.clone());
+        Ok(Inner { office, certifier, code, ssh, desks, revoker, inquiries, keeper, parts })
     }
 }
 
@@ -89,7 +95,7 @@ impl Authority {
     /// Makes the keys and CA certificates of a new authority, its first CRLs and its first log head; run again after a crash, it
     /// continues.
     pub async fn create(parts: Parts, config: CreateConfig) -> Result<Authority, CaError> {
-        founding::create(&parts, &config).await?;
+        succession::create(&parts, &config).await?;
         let authority = Authority::open(parts).await?;
         authority.refresh_crls().await?;
         authority.checkpoint().await?;
@@ -158,14 +164,14 @@ impl Authority {
         SshSigner::certificate(issued)
     }
 
-    /// The SSH user CA's public key, one OpenSSH line.
+    /// The public keys of the CAs that sign for SSH users, an OpenSSH line each: those in use, and those that will be.
     pub fn ssh_user_ca(&self) -> String {
-        self.inner.office.hierarchy.ssh_user.line.clone()
+        view::ssh_lines(&self.inner.office, IssuerRole::SshUser)
     }
 
-    /// The SSH host CA's public key, one OpenSSH line.
+    /// The same of those that sign for SSH hosts.
     pub fn ssh_host_ca(&self) -> String {
-        self.inner.office.hierarchy.ssh_host.line.clone()
+        view::ssh_lines(&self.inner.office, IssuerRole::SshHost)
     }
 
     /// Revokes, then publishes the issuer's CRL. An intent without a conclusion can be revoked too: it counts as issued.
@@ -207,9 +213,10 @@ impl Authority {
         self.inner.revoker.revoke_shown(actor, certificate, reason).await
     }
 
-    /// The newest CRL of an issuer, from memory; the last one known while the database is away.
-    pub async fn crl(&self, issuer: &str) -> Result<PublishedCrl, CaError> {
-        self.inner.desks.crl(issuer).await
+    /// The newest CRL of a generation (`tls/1`), or of the one that issues for an issuer's name, from memory; the last one known while
+    /// the database is away.
+    pub async fn crl(&self, of: &str) -> Result<PublishedCrl, CaError> {
+        self.inner.desks.crl(&view::series(&self.inner.office, of)).await
     }
 
     /// Publishes every CRL that is due: a revocation it lacks, or a day of age.
@@ -217,13 +224,13 @@ impl Authority {
         self.inner.desks.refresh().await
     }
 
-    /// Whether OCSP requests of such an issuer are answered.
-    pub fn answers_for(&self, issuer: &str) -> bool {
-        self.inner.inquiries.knows(issuer)
+    /// Whether OCSP requests of such a generation (`tls/1`) are answered.
+    pub async fn answers_for(&self, issuer: &str) -> bool {
+        self.inner.inquiries.knows(issuer).await
     }
 
     /// Answers an OCSP request, whatever it is: from memory, or made for it; what is none of ours or no request, in the words of
-    /// RFC 6960. `under` is the issuer that the address names, if it names one.
+    /// RFC 6960. `under` is the generation that the address names, if it names one.
     pub async fn ocsp(&self, under: Option<&str>, request: &[u8], from: Option<IpAddr>) -> OcspAnswer {
         self.inner.inquiries.answer(under, request, from).await
     }
@@ -240,7 +247,8 @@ impl Authority {
 
     /// Signs a log head if it moved.
     pub async fn checkpoint(&self) -> Result<(), CaError> {
-        self.inner.office.registrar.checkpoint(&self.inner.office.hierarchy.log_key).await
+        let log_key = self.inner.office.issuers.log_key().await?;
+        self.inner.office.registrar.checkpoint(&log_key).await
     }
 
     /// An operator's word that this node's clock is right, whatever the log says: a leaf, by which every node goes on. Answers
@@ -251,7 +259,7 @@ impl Authority {
 
     /// A certificate and its intermediates, PEM, without the root. Empty for what is no X.509 certificate or not signed.
     pub fn chain_pem(&self, credential: &Credential) -> String {
-        self.inner.office.hierarchy.chain_pem(credential)
+        self.inner.office.issuers.read().chain_pem(credential)
     }
 
     /// A certificate alone, PEM.
@@ -259,32 +267,147 @@ impl Authority {
         credential.x509_der().map_or(String::new(), |der| pem::encode("CERTIFICATE", &der))
     }
 
-    /// The root certificates, PEM.
+    /// Every chain from a certificate to a root, PEM, each without its root; the first is the one of [`Self::chain_pem`].
+    pub fn chains_pem(&self, credential: &Credential) -> Vec<String> {
+        self.inner.office.issuers.read().chains_pem(credential)
+    }
+
+    /// The root certificates, PEM: those in use, and those that will be.
     pub fn roots_pem(&self) -> String {
-        self.inner.office.hierarchy.roots_pem()
+        self.roots().iter().map(|der| pem::encode("CERTIFICATE", der)).collect()
     }
 
-    /// The CAs.
+    /// The same, DER each; those first that most people believe by now.
+    pub fn roots(&self) -> Vec<Bytes> {
+        self.inner.office.issuers.read().roots().iter().map(|root| root.der.clone()).collect()
+    }
+
+    /// The issuers with their generations.
     pub fn issuers(&self) -> Vec<Issuer> {
-        self.inner.office.hierarchy.issuers().map(|issuer| issuer.shown()).collect()
+        view::issuers(&self.inner.office)
     }
 
-    /// The log's verifier key, as signed-note text.
+    /// The generations of CAs that have a certificate, whatever became of them.
+    pub fn cas(&self) -> Vec<Generation> {
+        self.issuers().into_iter().flat_map(|i| i.generations).filter(|g| g.certificate.is_some()).collect()
+    }
+
+    /// Certificates of CAs under which somebody may show who he is: those of the issuer of the profile for logins.
+    pub fn login_anchors(&self) -> Vec<Bytes> {
+        view::login_anchors(&self.inner.office)
+    }
+
+    /// Changes with every change of an issuer, by whichever node.
+    pub fn issuers_version(&self) -> u64 {
+        self.inner.office.issuers.read().version
+    }
+
+    /// Takes in what other nodes changed of issuers. A question of memory where nothing did: call it every second.
+    pub async fn follow_issuers(&self) -> Result<(), CaError> {
+        self.inner.office.issuers.fresh().await.map(drop)
+    }
+
+    /// Looks for keys that came back to the token, where one was missing. Call it now and then.
+    pub async fn look_for_keys(&self) -> Result<(), CaError> {
+        self.inner.office.issuers.look_again().await
+    }
+
+    /// Whether the CA of a certificate is revoked or compromised: whoever has it needs another.
+    pub fn is_orphaned(&self, credential: &Credential) -> bool {
+        view::is_orphaned(&self.inner.office, credential)
+    }
+
+    /// Makes a new issuer with its first generation; asked again after a crash, it continues.
+    pub async fn create_issuer(&self, actor: &Actor, wish: CreateIssuer) -> Result<GenerationName, CaError> {
+        self.inner.keeper.create(actor, wish).await
+    }
+
+    /// Makes the successor of an issuer's generation, with a key of its own.
+    pub async fn rotate_issuer(&self, actor: &Actor, wish: Rotate) -> Result<GenerationName, CaError> {
+        self.inner.keeper.rotate(actor, wish).await
+    }
+
+    /// What that would touch, and when. Nothing is made.
+    pub async fn rehearse_rotation(&self, actor: &Actor, wish: &Rotate) -> Result<Rehearsal, CaError> {
+        self.inner.keeper.rehearse(actor, wish).await
+    }
+
+    /// Makes a generation the one that issues, from a moment on.
+    pub async fn activate_issuer(&self, actor: &Actor, name: &GenerationName, at: Activation) -> Result<(), CaError> {
+        self.inner.keeper.activate(actor, name, at).await
+    }
+
+    /// A new certificate for the key of a generation; answers its operation.
+    pub async fn renew_issuer(&self, actor: &Actor, name: &GenerationName) -> Result<u64, CaError> {
+        self.inner.keeper.renew(actor, name).await
+    }
+
+    /// A certificate for a generation by another CA of ours: another way up. Answers its operation.
+    pub async fn cross_sign_issuer(
+        &self,
+        actor: &Actor,
+        name: &GenerationName,
+        by: &GenerationName,
+    ) -> Result<u64, CaError> {
+        self.inner.keeper.cross_sign(actor, name, by).await
+    }
+
+    /// Ends a generation that another has followed.
+    pub async fn retire_issuer(&self, actor: &Actor, name: &GenerationName, force: bool) -> Result<(), CaError> {
+        self.inner.keeper.retire(actor, name, force).await
+    }
+
+    /// Ends a generation before its time, with its certificates.
+    pub async fn revoke_issuer(
+        &self,
+        actor: &Actor,
+        name: &GenerationName,
+        reason: RevocationReason,
+    ) -> Result<(), CaError> {
+        self.inner.keeper.revoke(actor, name, reason).await
+    }
+
+    /// A request for a generation's certificate, for whoever is above it elsewhere.
+    pub async fn request_issuer(&self, actor: &Actor, name: &GenerationName) -> Result<Request, CaError> {
+        self.inner.keeper.request(actor, name).await
+    }
+
+    /// Takes a generation's certificate that was signed elsewhere, with those above it.
+    pub async fn adopt_issuer(&self, actor: &Actor, name: &GenerationName, chain_pem: &[u8]) -> Result<(), CaError> {
+        self.inner.keeper.adopt(actor, name, chain_pem).await
+    }
+
+    /// Takes in a CA that existed before, whose key is in the token.
+    pub async fn bring_issuer(&self, actor: &Actor, brought: Brought) -> Result<GenerationName, CaError> {
+        self.inner.keeper.bring(actor, brought).await
+    }
+
+    /// The certificates of a generation and those above it, PEM.
+    pub async fn export_issuer(&self, actor: &Actor, name: &GenerationName) -> Result<String, CaError> {
+        self.inner.keeper.export(actor, name).await
+    }
+
+    /// The verifier key of the log's present key, as signed-note text.
     pub fn log_verifier_key(&self) -> String {
-        self.inner.log_verifier_key.clone()
+        view::log_keys(&self.inner.office).into_iter().next().unwrap_or_default()
+    }
+
+    /// The verifier keys of every generation of the log's key, the present one first: what was signed with an old one is verified with it.
+    pub fn log_verifier_keys(&self) -> Vec<String> {
+        view::log_keys(&self.inner.office)
     }
 
     /// How it is now.
     pub fn health(&self) -> Health {
         let register = self.ledger().held().map(|why| StoreError::Held(why).to_string());
-        let held = register.or_else(|| self.inner.office.checks.held(self.inner.office.hierarchy.issuers()));
-        let Office { checks, hierarchy, .. } = &self.inner.office;
+        let active = view::active(&self.inner.office);
+        let checks = &self.inner.office.checks;
+        // A CA above CAs is no one's to be held by; what ended it is told.
+        let held = register.or_else(|| checks.held(active.iter().filter(|issuing| issuing.leaves)));
         // What holds everything is told once.
         let ended = match held {
             Some(_) => Vec::new(),
-            None => {
-                hierarchy.issuers().filter_map(|issuer| Some((issuer.label.clone(), checks.stopped(issuer)?))).collect()
-            }
+            None => view::stopped(&self.inner.office),
         };
         Health { token: self.pool().health(), held, ended }
     }

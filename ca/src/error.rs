@@ -2,9 +2,10 @@
 
 use hsm::HsmError;
 use policy::Refusal;
-use store::StoreError;
+use store::{RefusalEntry, StoreError};
 
 use crate::intake::CsrError;
+use crate::lint::Finding;
 
 /// Why there is no credential.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +27,7 @@ pub enum CaError {
     /// It exists already, or moved meanwhile.
     #[error("{0}")]
     Conflict(String),
-    /// Our own draft failed its lint: nothing was intended, nothing signed.
+    /// Our own draft failed its lint: nothing was intended, nothing signed; the refusal stands in the log.
     #[error(transparent)]
     Lint(#[from] LintFailure),
     /// Not now; nothing was signed. Ask again.
@@ -99,13 +100,22 @@ impl From<der::Error> for DraftError {
     }
 }
 
-/// What a draft's own bytes say against it: each finding in words. A failed lint is our bug or an attack, never a
-/// caller's typing mistake, so it is logged as an error too.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the draft failed its lint: {}", findings.join("; "))]
+/// What a draft's own bytes say against it. A failed lint is our bug or an attack, never a caller's typing mistake, so it is
+/// logged as an error too.
+#[derive(Debug, thiserror::Error)]
+#[error("the draft failed its lint: {}", LintFailure::in_words(findings))]
 pub struct LintFailure {
     /// Each finding.
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
+    /// The leaf it becomes.
+    pub(crate) leaf: Box<RefusalEntry>,
+}
+
+impl LintFailure {
+    /// Findings, each with its name.
+    pub(crate) fn in_words(findings: &[Finding]) -> String {
+        findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("; ")
+    }
 }
 
 impl From<DraftError> for CaError {

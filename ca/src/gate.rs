@@ -1,9 +1,13 @@
 //! Who may: policy's decision, and the leaf of every refusal.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use policy::{Action, Actor, Grant, Owner, Resource};
 use store::{Ledger, RefusalEntry};
 
-use crate::error::CaError;
+use crate::error::{CaError, LintFailure};
 use crate::rules::Rules;
 
 /// Where every request passes.
@@ -11,11 +15,15 @@ use crate::rules::Rules;
 pub(crate) struct Gate {
     ledger: Ledger,
     rules: Rules,
+    own: Arc<Mutex<Own>>,
 }
+
+/// When a draft of the service itself was last refused, by who, what and which lint.
+type Own = HashMap<(String, String, Option<String>), Instant>;
 
 impl Gate {
     pub(crate) fn new(ledger: Ledger, rules: Rules) -> Gate {
-        Gate { ledger, rules }
+        Gate { ledger, rules, own: Arc::default() }
     }
 
     /// What it decides by.
@@ -32,6 +40,31 @@ impl Gate {
                 Err(CaError::Refused(refusal))
             }
         }
+    }
+
+    /// Writes the leaf of a draft that failed its lint. Whoever asked is known, or there would be no draft. What the service tries by
+    /// itself, every two seconds for a CRL, is a leaf once an hour.
+    pub(crate) async fn refuse(&self, failure: LintFailure) -> CaError {
+        let leaf = &failure.leaf;
+        tracing::error!(findings = %LintFailure::in_words(&failure.findings), target = leaf.target, "a draft failed its lint");
+        if leaf.actor.proof == "system" && !self.is_news(leaf) {
+            return failure.into();
+        }
+        match self.ledger.refuse((**leaf).clone()).await {
+            Ok(_) => failure.into(),
+            Err(e) => e.into(),
+        }
+    }
+
+    fn is_news(&self, leaf: &RefusalEntry) -> bool {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.retain(|_, said| said.elapsed() < OWN_AGAIN);
+        let about = (leaf.actor.id.clone(), leaf.target.clone(), leaf.rule.clone());
+        if own.contains_key(&about) || own.len() >= OWN_MAX {
+            return false;
+        }
+        own.insert(about, Instant::now());
+        true
     }
 
     /// Refuses an owner that the configuration does not have: a mistyped one would have what nobody looks after. To be asked of
@@ -61,6 +94,10 @@ fn target(resource: &Resource) -> String {
     text.chars().take(TARGET_MAX).collect()
 }
 
+/// What the service asks for by itself and fails alike is said again after this ...
+const OWN_AGAIN: Duration = Duration::from_secs(3600);
+/// ... and so many different ones in that time.
+const OWN_MAX: usize = 256;
 /// Enough to know what it was about.
 const SHOWN_MAX: usize = 10;
 const TARGET_MAX: usize = 1000;

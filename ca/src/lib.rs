@@ -1,4 +1,4 @@
-//! The room that turns a Grant into an Issued credential: hierarchy, profiles, drafts, lint, the issuance page,
+//! The room that turns a Grant into an Issued credential: issuers, profiles, drafts, lint, the issuance page,
 //! revocation and CRLs. It knows nothing of HTTP or ACME.
 //!
 //! Every signature walks one page (`registrar`): a draft is linted, checked, written down as an intent, signed once by the
@@ -15,6 +15,8 @@
 mod encode;
 
 mod intake;
+
+mod lint;
 
 mod error;
 
@@ -45,7 +47,9 @@ mod status;
 
 mod texts;
 
-mod founding;
+mod succession;
+
+mod view;
 
 // How what is in force is changed.
 mod difference;
@@ -57,18 +61,22 @@ mod authority;
 
 pub use amendment::{Amended, Amendment};
 pub use authority::{Authority, Health};
+pub use craft::all_lints;
 pub use craft::code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};
 pub use craft::leaf::{CertifyRequest, LOGIN_PROFILE, Lifetime, Prospect, left_out, login_scopes};
 pub use craft::ocsp::OCSP_REQUEST_BYTES_MAX;
 pub use craft::ssh::{SshIssued, SshRequest};
 pub use encode::{Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};
-pub use founding::CreateConfig;
 pub use intake::{Csr, CsrError, RevocationReason, UnknownReason, WeakKey, check_key};
-pub use issuers::{Issuer, Urls};
+pub use issuers::{
+    Generation, GenerationName, GenerationState, Issuer, IssuerRole, NoGeneration, ShownCertificate, Urls,
+};
+pub use lint::{Finding, Lint, Severity};
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
 pub use status::{OcspAnswer, OcspState, Published, PublishedCrl, ShownRevoked};
+pub use succession::{Activation, Brought, CaWish, CreateConfig, CreateIssuer, Phase, Rehearsal, Request, Rotate};
 
-pub use hsm::{Health as TokenHealth, SigningTimes};
+pub use hsm::{Health as TokenHealth, KeyKind, SigningTimes, UnknownName};
 pub use store::Issued;

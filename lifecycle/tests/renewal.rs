@@ -190,7 +190,7 @@ async fn a_name_taken_from_its_owner_is_not_renewed_and_somebody_hears_of_it() {
     // What was intended and not concluded comes first; what is not told is counted.
     let (pool, _mint) = hsm::open(house.token.config()).unwrap();
     for n in 0..3 {
-        authority.ledger().intend(intended(&old, pool.find("tls").await.unwrap(), n)).await.unwrap();
+        authority.ledger().intend(intended(&old, pool.find("tls-1").await.unwrap(), n)).await.unwrap();
     }
     house.world.advance(61);
     for (most, told) in [(1, "1"), (3, "111"), (4, "1112"), (10, "1112")] {

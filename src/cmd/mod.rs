@@ -4,6 +4,7 @@ use crate::files;
 
 pub mod agent;
 pub mod audit;
+pub mod ca;
 pub mod certs;
 pub mod clock;
 pub mod doctor;

@@ -30,7 +30,7 @@ impl Served {
         let (good, revoked) = (issued("good"), issued("revoked"));
         house.run(&["certs", "revoke", &revoked, "--reason", "key-compromise"]);
         let (der, issuer) = (house.path("tls.der"), house.path("tls.pem"));
-        assert_eq!(house.curl(&["-o", text(&der), &house.http("/aia/tls.cer")]).status, 200);
+        assert_eq!(house.curl(&["-o", text(&der), &house.http("/aia/tls/1.cer")]).status, 200);
         succeed(command("openssl", &["x509", "-inform", "DER", "-in", text(&der), "-out", text(&issuer)]));
         Served { house, issuer, good, revoked }
     }

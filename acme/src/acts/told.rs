@@ -20,7 +20,9 @@ pub(super) fn ca_problem(error: &CaError) -> Problem {
             tracing::error!(%error, "the outcome of an issuance is unknown");
             Problem::new(ErrorKind::ServerInternal, unknown_outcome(*operation))
         }
-        CaError::NotFound(_) | CaError::Conflict(_) | CaError::Lint(_) | CaError::Altered(_) | CaError::Internal(_) => {
+        // Whose mistake it is, the operator sees; the client learns that nothing was signed, and why.
+        CaError::Lint(failure) => Problem::new(ErrorKind::ServerInternal, failure.to_string()),
+        CaError::NotFound(_) | CaError::Conflict(_) | CaError::Altered(_) | CaError::Internal(_) => {
             tracing::error!(%error, "an issuance failed");
             Problem::new(ErrorKind::ServerInternal, "the certificate could not be issued; the operator's log says why")
         }

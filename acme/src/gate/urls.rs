@@ -65,6 +65,14 @@ impl Urls {
     pub fn certificate(&self, serial: &str) -> String {
         self.of(&format!("/cert/{serial}"))
     }
+
+    /// The same with one of its chains; 0 is the one that it comes with.
+    pub fn chain(&self, serial: &str, which: usize) -> String {
+        match which {
+            0 => self.certificate(serial),
+            other => self.of(&format!("/cert/{serial}/{other}")),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ pub fn router(state: AcmeState) -> Router {
         .route("/authz/{id}", post(authz))
         .route("/chall/{authz}/{kind}", post(challenge))
         .route("/cert/{serial}", post(certificate))
+        .route("/cert/{serial}/{chain}", post(other_chain))
         .fallback(async || Problem::not_found("resource"))
         .method_not_allowed_fallback(async || {
             Problem::malformed("this resource is read by POST-as-GET").with_status(405)
@@ -222,15 +223,43 @@ async fn certificate(
     Segments(serial): Segments<String>,
     by: ByAccount,
 ) -> Result<Response, Problem> {
+    chain(&state, &serial, 0, &by).await
+}
+
+/// The same certificate with another chain: to another root.
+async fn other_chain(
+    State(state): State<AcmeState>,
+    Segments((serial, which)): Segments<(String, usize)>,
+    by: ByAccount,
+) -> Result<Response, Problem> {
+    chain(&state, &serial, which, &by).await
+}
+
+async fn chain(state: &AcmeState, serial: &str, which: usize, by: &ByAccount) -> Result<Response, Problem> {
     by.message.nothing()?;
-    let found = state.authority().ledger().credential(&serial).await.map_err(|error| store_problem(&error))?;
+    let found = state.authority().ledger().credential(serial).await.map_err(|error| store_problem(&error))?;
     let credential = found.ok_or_else(|| Problem::not_found("certificate"))?;
     if credential.actor.id != actor_id(&by.account.object.id) {
         return Err(Problem::unauthorized("the certificate belongs to another account"));
     }
     let issued = credential.into_inner().signed().map_err(|_| Problem::not_found("certificate"))?;
-    let chain = state.authority().chain_pem(&issued);
-    Ok(([(header::CONTENT_TYPE, "application/pem-certificate-chain")], chain).into_response())
+    let chains = state.authority().chains_pem(&issued);
+    let chain = match chains.get(which) {
+        Some(chain) => chain.clone(),
+        // No chain leads to a root by now: what was issued is given all the same.
+        None if which == 0 => state.authority().chain_pem(&issued),
+        None => return Err(Problem::not_found("certificate")),
+    };
+    let mut response = ([(header::CONTENT_TYPE, "application/pem-certificate-chain")], chain).into_response();
+    // RFC 8555 section 7.4.2: "The server MAY provide one or more link relation header fields with relation \"alternate\"."
+    for other in (0..chains.len()).filter(|other| *other != which) {
+        put(
+            response.headers_mut(),
+            header::LINK,
+            &format!("<{}>;rel=\"alternate\"", state.urls().chain(serial, other)),
+        );
+    }
+    Ok(response)
 }
 
 async fn revoke_cert(State(state): State<AcmeState>, by: ByEither) -> Result<Response, Problem> {

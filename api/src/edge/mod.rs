@@ -14,6 +14,7 @@ mod watch;
 mod courtesy;
 mod line;
 mod listener;
+mod logins;
 mod tls;
 
 mod guard;

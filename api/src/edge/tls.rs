@@ -17,23 +17,22 @@ use arc_swap::ArcSwapOption;
 use ca::{Authority, CaError, CertifyRequest, Csr, Lifetime};
 use policy::{Actor, Name, Owner, Timestamp, Validity, World};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
-use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::sign::any_ecdsa_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig, WebPkiClientVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig};
 use rustls::sign::CertifiedKey;
+use store::Issued;
 use tokio_util::sync::CancellationToken;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::logins::Logins;
 use crate::observe::Metrics;
 use crate::problem::chain;
 
 /// The profile of the server's certificate.
 const PROFILE: &str = "tls-server";
-/// The issuer whose certificates may log in. It is the trust anchor itself, so that no other CA of ours can make a login.
-const CLIENT_ISSUER: &str = "tls";
 /// First pause after a failed issuance; doubles up to the last.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_secs(60);
@@ -95,30 +94,25 @@ pub(crate) struct ServerCertificate {
     owner: Owner,
     provider: Arc<CryptoProvider>,
     resolver: Arc<Resolver>,
+    /// The one in use.
+    current: ArcSwapOption<Issued>,
 }
 
 impl ServerCertificate {
     /// A certificate for these names, not issued yet.
     pub(crate) fn new(authority: Authority, world: World, names: Vec<Name>, owner: Owner) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        Self { authority, world, names, owner, provider, resolver: Arc::default() }
+        Self { authority, world, names, owner, provider, resolver: Arc::default(), current: ArcSwapOption::empty() }
     }
 
     /// rustls's configuration: TLS 1.2 and 1.3, optional client certificates of our TLS CA, no resumption.
     pub(crate) fn config(&self) -> Result<ServerConfig, TlsError> {
         let refused = |error: &dyn std::fmt::Display| TlsError::Refused(error.to_string());
-        let mut roots = RootCertStore::empty();
-        for issuer in self.authority.issuers().into_iter().filter(|issuer| issuer.label == CLIENT_ISSUER) {
-            roots.add(CertificateDer::from(issuer.certificate_der.to_vec())).map_err(|error| refused(&error))?;
-        }
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
-            .allow_unauthenticated()
-            .build()
-            .map_err(|error| refused(&error))?;
+        let logins = Logins::new(self.authority.clone(), Arc::clone(&self.provider)).map_err(TlsError::Refused)?;
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(|error| refused(&error))?
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(Arc::new(logins))
             .with_cert_resolver(Arc::clone(&self.resolver) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -161,6 +155,7 @@ impl ServerCertificate {
         certified.keys_match().map_err(|error| TlsError::Refused(error.to_string()))?;
         self.resolver.0.store(Some(Arc::new(certified)));
         let validity = issued.validity;
+        self.current.store(Some(Arc::new(issued)));
         validity.ok_or_else(|| TlsError::Refused("the certificate has no validity".to_owned()))
     }
 
@@ -203,7 +198,9 @@ impl ServerCertificate {
         let mut due = renew_at(validity);
         loop {
             let wait = due_in(due, self.world.now());
-            if wait > Duration::ZERO {
+            // What a revoked CA signed is believed by nobody who looks.
+            let orphaned = self.current.load().as_ref().is_some_and(|issued| self.authority.is_orphaned(issued));
+            if wait > Duration::ZERO && !orphaned {
                 tokio::select! {
                     () = shutdown.cancelled() => return,
                     () = tokio::time::sleep(wait) => continue,

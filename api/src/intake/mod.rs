@@ -11,4 +11,4 @@ mod answer;
 
 pub(crate) use answer::{json, typed};
 pub(crate) use caller::Caller;
-pub(crate) use request::{Json, Params, Segment, expect_type, media_type, page_rows, parse_json, read};
+pub(crate) use request::{Json, Params, Segment, Segments, expect_type, media_type, page_rows, parse_json, read};

@@ -80,6 +80,20 @@ impl FromRequestParts<App> for Segment {
     }
 }
 
+/// Several segments of a path.
+pub(crate) struct Segments<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for Segments<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        axum::extract::Path::<T>::from_request_parts(parts, app)
+            .await
+            .map(|axum::extract::Path(segments)| Self(segments))
+            .map_err(|rejection| Problem::new(Kind::Malformed, rejection.body_text()))
+    }
+}
+
 /// The media type without parameters, in lower case.
 pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;

@@ -1,7 +1,7 @@
 //! What ends the service's work when nobody looks: CRLs that run out or lack a revocation, a head that is not signed, CAs and the
 //! administrators' tokens at their end. As figures for a scrape, and as sentences.
 
-use ca::Authority;
+use ca::{Authority, GenerationState};
 use policy::Timestamp;
 use store::Ledger;
 
@@ -50,18 +50,24 @@ pub(crate) struct Ends {
 impl Vitals {
     /// From memory, but for the tokens, which are given.
     pub(crate) async fn of(authority: &Authority, ledger: &Ledger, tokens: Ends) -> Self {
-        let (mut crls, mut cas) = (Vec::new(), Vec::new());
-        for issuer in authority.issuers() {
-            let revoked = ledger.revocations_in(&issuer.label, 0..0).covers.revocations();
-            if let Ok(crl) = authority.crl(&issuer.label).await {
+        let (mut crls, mut cas, now) = (Vec::new(), Vec::new(), ledger.cautious_time());
+        for generation in authority.cas() {
+            let (name, until) = (generation.name.to_string(), generation.certificate.as_ref().map(|c| c.until));
+            // What has ended has no next CRL, and no successor to wait for.
+            if until.is_none_or(|until| until < now) {
+                continue;
+            }
+            let revoked = ledger.revocations_in(&name, 0..0).covers.revocations();
+            if let Ok(crl) = authority.crl(&name).await {
                 crls.push(CrlVital {
                     this_update: crl.this_update,
                     next_update: crl.next_update,
                     uncovered: revoked.saturating_sub(crl.told().unwrap_or(revoked)),
-                    issuer: issuer.label.clone(),
+                    issuer: name.clone(),
                 });
             }
-            cas.push((issuer.label, issuer.until));
+            let issues = matches!(generation.state, GenerationState::Active | GenerationState::Pending);
+            cas.extend(until.filter(|_| issues).map(|until| (name, until)));
         }
         let signed = ledger.signed_head();
         let unsigned = ledger.head().size.saturating_sub(signed.as_ref().map_or(0, |head| head.size));
@@ -98,8 +104,10 @@ impl Vitals {
             // What has ended is told of as that.
             if let Some((_, when)) = CA_STEPS.iter().find(|(step, _)| (1..*step).contains(&left)) {
                 alarms.push(format!(
-                    "CA `{label}` ends at {until}, in {} days: make its successor {when}. Nothing that it issues outlives it.",
-                    left / DAY
+                    "CA `{label}` ends at {until}, in {} days: make its successor {when}, by `chancery ca rotate {}`, or `chancery ca renew {label}` \
+                     with the same key. Nothing that it issues outlives it.",
+                    left / DAY,
+                    label.split('/').next().unwrap_or(label)
                 ));
             }
         }

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
+use ca::GenerationState;
 use http::{HeaderMap, StatusCode, Uri};
 use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
 use store::Renewer;
@@ -269,13 +270,19 @@ async fn status(app: &App, actor: &Actor) -> Result<Option<Status>, Problem> {
     let head = app.ledger().head();
     Ok(Some(Status {
         hsm: HsmStatus::of(app.authority().health().token),
-        issuers: app.authority().issuers().into_iter().map(|issuer| issuer.label).collect(),
+        issuers: issuing(app),
         alarms: app.lookout().alarms(&grant, app.ends().await).await?,
         size: head.size,
         root: hex::encode(head.root),
         key: app.authority().log_verifier_key(),
         checkpoint: app.ledger().checkpoint().await?,
     }))
+}
+
+/// The generations that issue now.
+fn issuing(app: &App) -> Vec<String> {
+    let all = app.authority().issuers().into_iter().flat_map(|issuer| issuer.generations);
+    all.filter(|generation| generation.state == GenerationState::Active).map(|g| g.name.to_string()).collect()
 }
 
 #[cfg(test)]

@@ -97,7 +97,9 @@ impl Life {
 pub(super) fn link(credential: &Credential) -> String {
     match credential.kind {
         // Each issuer counts its own.
-        Kind::Crl | Kind::CodeSignature | Kind::OcspBatch => format!("/operations/{}", credential.operation),
+        Kind::Crl | Kind::CodeSignature | Kind::CaRequest | Kind::OcspBatch => {
+            format!("/operations/{}", credential.operation)
+        }
         Kind::CaCertificate | Kind::Certificate | Kind::SshUser | Kind::SshHost => {
             format!("/certificates/{}", credential.serial_hex())
         }
@@ -121,6 +123,7 @@ fn crl_number(credential: &Credential) -> Option<u64> {
         | Kind::SshUser
         | Kind::SshHost
         | Kind::CodeSignature
+        | Kind::CaRequest
         | Kind::OcspBatch => None,
     }
 }
@@ -130,8 +133,8 @@ pub(super) fn name(credential: &Credential) -> (String, Option<String>) {
     let detail = |name: &str| credential.details.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
     match (credential.kind, crl_number(credential)) {
         (Kind::Crl, Some(number)) => return (format!("CRL {number} of {}", credential.issuer), None),
-        (Kind::CaCertificate, _) if !detail("label").is_empty() => {
-            return (format!("CA {}", detail("label")), Some(credential.subject.clone()));
+        (Kind::CaCertificate | Kind::CaRequest, _) if !detail("generation").is_empty() => {
+            return (format!("CA {}", detail("generation")), Some(credential.subject.clone()));
         }
         // The label that one signs with.
         (Kind::Certificate, _) if !detail("key").is_empty() => {

@@ -58,6 +58,7 @@ pub(super) fn kind(kind: Kind) -> &'static str {
         Kind::CodeSignature => "code signature",
         Kind::Crl => "CRL",
         Kind::OcspBatch => "OCSP responses",
+        Kind::CaRequest => "CA request",
     }
 }
 

@@ -42,6 +42,12 @@ pub(crate) async fn key(Shared(app): Shared<App>, asked: HeaderMap) -> Response 
     Published::new(TEXT, format!("{}\n", app.authority().log_verifier_key()), SHORT).answer(&asked)
 }
 
+/// The verifier keys of every generation of the log's key, a line each, the present one first.
+pub(crate) async fn keys(Shared(app): Shared<App>, asked: HeaderMap) -> Response {
+    let keys = app.authority().log_verifier_keys().join("\n");
+    Published::new(TEXT, format!("{keys}\n"), SHORT).answer(&asked)
+}
+
 /// A hash tile: `/log/tile/<L>/<N>[.p/<W>]`.
 pub(crate) async fn tile(
     Shared(app): Shared<App>,

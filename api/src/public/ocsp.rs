@@ -42,11 +42,11 @@ async fn empty(Shared(app): Shared<App>) -> Response {
 
 /// A request in a body, under `/ocsp` or `/ocsp/{issuer}/{generation}`.
 async fn post(Shared(app): Shared<App>, request: Request) -> Result<Response, Problem> {
-    let (under, rest) = parts(&app, request.uri().path());
+    let (under, rest) = parts(&app, request.uri().path()).await;
     if !rest.is_empty() {
         return Err(Problem::new(Kind::NotFound, "There is no such issuer here."));
     }
-    let (under, from) = (under.map(str::to_owned), from(&request));
+    let from = from(&request);
     expect_type(request.headers(), &["application/ocsp-request"])?;
     let body = read(request, OCSP_REQUEST_BYTES_MAX, &app).await?;
     Ok(plain(app.authority().ocsp(under.as_deref(), &body, from).await))
@@ -54,9 +54,9 @@ async fn post(Shared(app): Shared<App>, request: Request) -> Result<Response, Pr
 
 /// A request in the path.
 async fn in_path(Shared(app): Shared<App>, request: Request) -> Response {
-    let (under, rest) = parts(&app, request.uri().path());
-    let bytes = decoded(rest).unwrap_or_default();
-    let answer = app.authority().ocsp(under, &bytes, from(&request)).await;
+    let (under, rest) = parts(&app, request.uri().path()).await;
+    let bytes = decoded(&rest).unwrap_or_default();
+    let answer = app.authority().ocsp(under.as_deref(), &bytes, from(&request)).await;
     match answer.shared {
         Some(times) => kept(answer.der, times, (app.world().now(), request.headers())),
         None => plain(answer),
@@ -67,20 +67,16 @@ fn from(request: &Request) -> Option<std::net::IpAddr> {
     request.extensions().get::<Peer>().map(Peer::ip)
 }
 
-/// The issuer that a path names, if it names one and its generation, and what comes after it.
-fn parts<'a>(app: &App, path: &'a str) -> (Option<&'a str>, &'a str) {
+/// The generation that a path names, if it names one, and what comes after it.
+async fn parts(app: &App, path: &str) -> (Option<String>, String) {
     let rest = path.strip_prefix("/ocsp").unwrap_or_default().trim_start_matches('/');
-    let mut segments = rest.splitn(3, '/');
-    let (issuer, generation) = (segments.next().unwrap_or_default(), segments.next());
-    let is_named = generation == Some(FIRST_GENERATION) && app.authority().answers_for(issuer);
-    match is_named {
-        true => (Some(issuer), segments.next().unwrap_or_default().trim_start_matches('/')),
-        false => (None, rest),
+    let end = rest.match_indices('/').nth(1).map_or(rest.len(), |(at, _)| at);
+    let (named, after) = rest.split_at(end);
+    match app.authority().answers_for(named).await {
+        true => (Some(named.to_owned()), after.trim_start_matches('/').to_owned()),
+        false => (None, rest.to_owned()),
     }
 }
-
-/// Until issuers have more.
-const FIRST_GENERATION: &str = "1";
 
 /// Base64 as it stands in a path.
 fn decoded(text: &str) -> Option<Vec<u8>> {

@@ -8,30 +8,30 @@ use axum::Router;
 use axum::extract::State as Shared;
 use axum::response::Response;
 use axum::routing::get;
+use ca::{GenerationName, ShownCertificate};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::published::{Published, SHORT, TEXT};
 use super::{log, ocsp};
 use crate::app::App;
-use crate::intake::{Segment, json, typed};
+use crate::intake::{Segment, Segments, json, typed};
 use crate::problem::{Kind, Problem};
 
 /// How long a cache may keep a CRL: a revocation is published within seconds, and may not wait for long in between.
 const CRL_SECS: i64 = 60;
 
-/// The label of the root among the issuers.
-const ROOT: &str = "root";
-
 /// The public routes.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/roots.pem", get(roots))
-        .route("/crl/{file}", get(crl))
-        .route("/aia/{file}", get(aia))
+        .route("/crl/{file}", get(newest_crl))
+        .route("/crl/{issuer}/{generation}/{file}", get(crl))
+        .route("/aia/{issuer}/{file}", get(aia))
         .route("/ssh/user_ca.pub", get(ssh_user_ca))
         .route("/ssh/host_ca.pub", get(ssh_host_ca))
         .route("/log/checkpoint", get(log::checkpoint))
         .route("/log/key", get(log::key))
+        .route("/log/keys", get(log::keys))
         .route("/log/tile/{*path}", get(log::tile))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -41,34 +41,58 @@ pub(crate) fn routes() -> Router<App> {
 /// The root certificates, PEM.
 async fn roots(Shared(app): Shared<App>, asked: HeaderMap) -> Response {
     let roots = Published::new("application/x-pem-file", app.authority().roots_pem(), SHORT);
-    let since = app.authority().issuers().iter().filter(|issuer| issuer.label == ROOT).map(|root| root.since).max();
+    let is_root = |c: &ShownCertificate| c.is_root;
+    let since = app.authority().cas().into_iter().filter_map(|g| g.certificate.filter(is_root)).map(|c| c.since).max();
     match since {
         Some(since) => roots.since(since, true).answer(&asked),
         None => roots.answer(&asked),
     }
 }
 
-/// An issuer's newest CRL, DER: `/crl/{issuer}.crl`.
-async fn crl(Shared(app): Shared<App>, Segment(file): Segment, asked: HeaderMap) -> Result<Response, Problem> {
-    let issuer = file.strip_suffix(".crl").filter(|issuer| is_issuer(&app, issuer)).ok_or_else(no_issuer)?;
-    let crl = app.authority().crl(issuer).await?;
+/// The newest CRL of the generation that issues for an issuer's name now, DER: `/crl/{issuer}.crl`.
+async fn newest_crl(Shared(app): Shared<App>, Segment(file): Segment, asked: HeaderMap) -> Result<Response, Problem> {
+    let issuer = file.strip_suffix(".crl").ok_or_else(no_issuer)?;
+    let is_issuer = app.authority().issuers().iter().any(|known| known.name == issuer);
+    if is_issuer { published(&app, issuer, &asked).await } else { Err(no_issuer()) }
+}
+
+/// A generation's newest CRL, DER: `/crl/{issuer}/{generation}/{shard}.crl`. Each has one shard, `0`.
+async fn crl(
+    Shared(app): Shared<App>,
+    Segments((issuer, generation, file)): Segments<(String, String, String)>,
+    asked: HeaderMap,
+) -> Result<Response, Problem> {
+    let name = named(&issuer, &generation)?;
+    match file.as_str() {
+        "0.crl" => published(&app, &name.to_string(), &asked).await,
+        _ => Err(no_issuer()),
+    }
+}
+
+async fn published(app: &App, of: &str, asked: &HeaderMap) -> Result<Response, Problem> {
+    let crl = app.authority().crl(of).await?;
     // Never past its end: a cache would hand out what nobody may believe any more.
     let secs = crl.next_update.since(app.world().now()).clamp(0, CRL_SECS);
     let keep = HeaderValue::try_from(format!("public, max-age={secs}")).unwrap_or(SHORT);
     let published = Published::hashed("application/pkix-crl", crl.der, crl.sha256, keep);
-    Ok(published.since(crl.this_update, crl.is_dated).answer(&asked))
+    Ok(published.since(crl.this_update, crl.is_dated).answer(asked))
 }
 
-/// An issuer's certificate, DER: `/aia/{issuer}.cer`.
-async fn aia(Shared(app): Shared<App>, Segment(file): Segment, asked: HeaderMap) -> Result<Response, Problem> {
-    let label = file.strip_suffix(".cer").ok_or_else(no_issuer)?;
-    let issuer = app.authority().issuers().into_iter().find(|issuer| issuer.label == label).ok_or_else(no_issuer)?;
-    let published = Published::new("application/pkix-cert", issuer.certificate_der, SHORT);
-    Ok(published.since(issuer.since, true).answer(&asked))
+/// A generation's newest certificate, DER: `/aia/{issuer}/{generation}.cer`.
+async fn aia(
+    Shared(app): Shared<App>,
+    Segments((issuer, file)): Segments<(String, String)>,
+    asked: HeaderMap,
+) -> Result<Response, Problem> {
+    let name = named(&issuer, file.strip_suffix(".cer").ok_or_else(no_issuer)?)?;
+    let found = app.authority().cas().into_iter().find(|generation| generation.name == name);
+    let certificate = found.and_then(|generation| generation.certificate).ok_or_else(no_issuer)?;
+    let published = Published::new("application/pkix-cert", certificate.der, SHORT);
+    Ok(published.since(certificate.since, true).answer(&asked))
 }
 
-fn is_issuer(app: &App, label: &str) -> bool {
-    app.authority().issuers().iter().any(|issuer| issuer.label == label)
+fn named(issuer: &str, generation: &str) -> Result<GenerationName, Problem> {
+    format!("{issuer}/{generation}").parse().map_err(|_| no_issuer())
 }
 
 fn no_issuer() -> Problem {

@@ -452,6 +452,7 @@ pub(crate) async fn show(
         | store::Kind::SshHost
         | store::Kind::CodeSignature
         | store::Kind::Crl
+        | store::Kind::CaRequest
         | store::Kind::OcspBatch => Certificate::row(credential, now),
     };
     Ok(json(StatusCode::OK, &view.beside(kin)))

@@ -10,6 +10,8 @@ pub(crate) mod certificates;
 mod code;
 mod ssh;
 
+mod issuers;
+
 pub(crate) mod audit;
 mod status;
 pub mod tokens;

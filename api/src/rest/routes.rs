@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::routing::{delete, get, post};
 
-use super::{audit, certificates, code, openapi, ssh, status, tokens};
+use super::{audit, certificates, code, issuers, openapi, ssh, status, tokens};
 use crate::app::App;
 use crate::public::log;
 
@@ -19,6 +19,13 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/ssh/host", post(ssh::host))
         .route("/api/v1/keys", post(code::post_key).get(code::list_keys))
         .route("/api/v1/sign", post(code::sign))
+        .route("/api/v1/issuers", post(issuers::create).get(issuers::list))
+        .route("/api/v1/issuers/import", post(issuers::import))
+        .route("/api/v1/issuers/{issuer}", get(issuers::show))
+        .route("/api/v1/issuers/{issuer}/rotate", post(issuers::rotate))
+        .route("/api/v1/issuers/{issuer}/{generation}/request", post(issuers::request))
+        .route("/api/v1/issuers/{issuer}/{generation}/export", get(issuers::export))
+        .route("/api/v1/issuers/{issuer}/{generation}/{act}", post(issuers::act))
         .route("/api/v1/tokens", post(tokens::post).get(tokens::list))
         .route("/api/v1/tokens/{id}", delete(tokens::delete))
         .route("/api/v1/audit", get(audit::list))

@@ -23,6 +23,8 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 const MEET_EVERY: Duration = Duration::from_secs(2);
 /// A step of the service's own audit: what is new, and a tile of what is old.
 const AUDIT_EVERY: Duration = Duration::from_secs(1);
+/// A key that the token lost, or that was not there at the start, is looked for again.
+const KEYS_EVERY: Duration = Duration::from_secs(15);
 /// The authority itself knows which CRL is due; asking is cheap.
 const CRLS_EVERY: Duration = Duration::from_secs(60);
 /// An OCSP responder is renewed a week before its end; asking is cheap.
@@ -48,6 +50,12 @@ pub(crate) fn spawn(tasks: &TaskTracker, app: &App, renewer: Renewer, stop: &Can
     }));
     tasks.spawn(every("checkpoint", CHECKPOINT_EVERY, app.clone(), stop.clone(), |app| async move {
         app.authority().checkpoint().await
+    }));
+    tasks.spawn(every("issuers", FOLLOW_EVERY, app.clone(), stop.clone(), |app| async move {
+        app.authority().follow_issuers().await
+    }));
+    tasks.spawn(every("keys", KEYS_EVERY, app.clone(), stop.clone(), |app| async move {
+        app.authority().look_for_keys().await
     }));
     tasks.spawn(every("crl", CRLS_EVERY, app.clone(), stop.clone(), |app| async move {
         app.authority().refresh_crls().await

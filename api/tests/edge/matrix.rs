@@ -38,12 +38,33 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
     let new_token = json!({"name": format!("matrix-{}", unique()), "roles": ["auditor"], "expires_secs": 60});
     let policy = policy_hash(server, admin).await;
     let certificates = "/api/v1/certificates";
+    let new_issuer = json!({"name": "tls", "above": "root", "subject": "/CN=x"});
+    let brought = json!({"name": "tls", "key_label": "none", "chain": ""});
     vec![
         ("GET /healthz", route(Method::GET, "/healthz", None)),
         ("GET /readyz", route(Method::GET, "/readyz", None)),
         ("GET /roots.pem", route(Method::GET, "/roots.pem", None)),
         ("GET /crl/tls.crl", route(Method::GET, "/crl/tls.crl", None)),
-        ("GET /aia/tls.cer", route(Method::GET, "/aia/tls.cer", None)),
+        ("GET /crl/tls/1/0.crl", route(Method::GET, "/crl/tls/1/0.crl", None)),
+        ("GET /aia/tls/1.cer", route(Method::GET, "/aia/tls/1.cer", None)),
+        ("GET /log/keys", route(Method::GET, "/log/keys", None)),
+        ("GET /api/v1/issuers", route(Method::GET, "/api/v1/issuers", None)),
+        ("GET /api/v1/issuers/{issuer}", route(Method::GET, "/api/v1/issuers/tls", None)),
+        ("POST /api/v1/issuers", route(Method::POST, "/api/v1/issuers", Some(new_issuer))),
+        ("POST /api/v1/issuers/import", route(Method::POST, "/api/v1/issuers/import", Some(brought))),
+        (
+            "POST /api/v1/issuers/{issuer}/rotate",
+            route(Method::POST, "/api/v1/issuers/tls/rotate", Some(json!({"dry_run": true}))),
+        ),
+        (
+            "POST /api/v1/issuers/{issuer}/{generation}/request",
+            route(Method::POST, "/api/v1/issuers/tls/1/request", None),
+        ),
+        ("GET /api/v1/issuers/{issuer}/{generation}/export", route(Method::GET, "/api/v1/issuers/tls/1/export", None)),
+        (
+            "POST /api/v1/issuers/{issuer}/{generation}/{act}",
+            route(Method::POST, "/api/v1/issuers/tls/9/renew", Some(json!({}))),
+        ),
         ("GET /ocsp", route(Method::GET, "/ocsp", None)),
         ("GET /ssh/user_ca.pub", route(Method::GET, "/ssh/user_ca.pub", None)),
         ("GET /ssh/host_ca.pub", route(Method::GET, "/ssh/host_ca.pub", None)),

@@ -12,7 +12,8 @@ async fn who_has_it_gets_304_and_head_says_what_get_would() {
     let client = client().build().expect("a client");
     let cases = [
         ("/crl/root.crl", "public, max-age=60", true),
-        ("/aia/tls.cer", "public, max-age=60", true),
+        ("/crl/tls/1/0.crl", "public, max-age=60", true),
+        ("/aia/tls/1.cer", "public, max-age=60", true),
         ("/roots.pem", "public, max-age=60", true),
         ("/ssh/user_ca.pub", "public, max-age=60", false),
         ("/log/key", "public, max-age=60", false),

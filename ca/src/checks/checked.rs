@@ -11,7 +11,8 @@ use store::{Entry, Kind, Ledger};
 use crate::checks::clock::Clock;
 use crate::drafting::Linted;
 use crate::error::CaError;
-use crate::issuers::Issuing;
+use crate::issuers::record::KIND;
+use crate::issuers::{CaCertificate, Issuing, Standing};
 
 /// What is asked before a signature.
 pub(crate) struct Checks {
@@ -33,16 +34,10 @@ impl Checks {
             return Some(held.to_string());
         }
         let mut first = None;
-        let mut one_may = false;
         for issuer in issuers {
-            match self.stopped(issuer) {
-                // Under a root that ended nobody believes anything.
-                Some(why) if issuer.chain_pem.is_empty() => return Some(why),
-                Some(why) => first = first.or(Some(why)),
-                None => one_may |= !issuer.chain_pem.is_empty(),
-            }
+            first = first.or(Some(self.stopped(issuer)?));
         }
-        if one_may { None } else { first }
+        first
     }
 
     /// Why nothing is issued under this CA now: it was revoked, or its time is not now.
@@ -51,14 +46,57 @@ impl Checks {
     }
 
     /// Why nothing is issued under this CA any more; `None` while it may sign. By the fold of the log, at each issuance: it may be
-    /// revoked while the service runs, by whichever node.
+    /// revoked while the service runs, by whichever node; and so may each CA above it.
     pub(crate) fn ended(&self, issuer: &Issuing) -> Option<String> {
         let label = &issuer.label;
-        if self.ledger.is_revoked(issuer.operation) {
-            return Some(format!("the certificate of CA `{label}` is revoked; nothing is issued under it"));
+        if let Some(ended) = issuer.standing.ended {
+            return Some(format!("CA `{label}` is {ended}; nothing is issued under it"));
         }
-        let compromised = self.ledger.is_compromised(&issuer.key.fingerprint());
-        compromised.then(|| format!("the key of CA `{label}` is compromised; nothing is issued under it"))
+        self.dead(issuer)
+    }
+
+    /// Why nobody believes anything that is signed under this CA any more, an operator's word that it ends apart: what tells of its
+    /// revocations goes on after that.
+    pub(crate) fn dead(&self, issuer: &Issuing) -> Option<String> {
+        let label = &issuer.label;
+        if self.ledger.is_compromised(&issuer.key.fingerprint()) {
+            return Some(self.way_out(issuer, format!("the key of CA `{label}` is compromised")));
+        }
+        let dead = |certificate: &CaCertificate| {
+            certificate.operation.is_some_and(|operation| self.ledger.is_revoked(operation))
+                || self.ledger.is_compromised(&certificate.key_hash())
+        };
+        let Some(first) = issuer.chains.first() else {
+            return Some(format!("no chain leads from CA `{label}` to a root; nothing is issued under it"));
+        };
+        if issuer.chains.iter().any(|chain| !chain.iter().any(|certificate| dead(certificate))) {
+            return None;
+        }
+        match first.first().is_some_and(|own| dead(own)) {
+            true => Some(self.way_out(issuer, format!("the certificate of CA `{label}` is revoked"))),
+            false => Some(format!("every CA above `{label}` is revoked; nothing is issued under it")),
+        }
+    }
+
+    fn way_out(&self, issuer: &Issuing, why: String) -> String {
+        format!(
+            "{why}; nothing is issued under it. `chancery ca rotate {}` makes its successor",
+            issuer.name().issuer()
+        )
+    }
+
+    /// Refuses a generation that was ended, or changed since it was read: by the fold, at each signature.
+    fn standing(&self, standing: &Standing) -> Result<(), CaError> {
+        if self.ledger.record_version(KIND, standing.name.issuer()) != standing.version {
+            let why = format!("issuer `{}` was changed at this moment", standing.name.issuer());
+            return Err(CaError::unavailable(CHANGED_RETRY_SECS, why));
+        }
+        match standing.ended {
+            Some(ended) => {
+                Err(CaError::Conflict(format!("generation {} is {ended}; nothing is signed with it", standing.name)))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -71,13 +109,18 @@ pub(crate) struct Checked {
 impl Checked {
     /// Checks.
     pub(crate) async fn new(linted: Linted, checks: &Checks) -> Result<Checked, CaError> {
+        // It is as it was read. CRLs and OCSP go on: what was issued under a generation that ended is revoked still.
+        if let Some(standing) = linted.standing().filter(|_| !linted.tells()) {
+            checks.standing(standing)?;
+        }
         // The clock is believed, and at it the issuer's certificate has begun and lasts long enough.
         match linted.issuer() {
             // They tell of revocations, which no clock holds back.
-            Some((issuer, _)) if matches!(linted.kind(), Kind::Crl | Kind::OcspBatch) => checks.clock.of_crl(issuer)?,
+            Some((issuer, _)) if tells_of_revocations(linted.kind()) => checks.clock.of_crl(issuer)?,
             Some((issuer, needed_secs)) => {
                 // And it was not revoked. Its CRLs go on, since its revocations must be told.
-                if let Some(why) = checks.ended(issuer) {
+                let ended = if linted.tells() { checks.dead(issuer) } else { checks.ended(issuer) };
+                if let Some(why) = ended {
                     tracing::error!(%why, "refused");
                     return Err(CaError::Conflict(why));
                 }
@@ -104,10 +147,25 @@ impl Checked {
     }
 }
 
+fn tells_of_revocations(kind: Kind) -> bool {
+    match kind {
+        Kind::Crl | Kind::OcspBatch => true,
+        Kind::Certificate
+        | Kind::SshUser
+        | Kind::SshHost
+        | Kind::CodeSignature
+        | Kind::CaCertificate
+        | Kind::CaRequest => false,
+    }
+}
+
 fn names_a_holders_key(kind: Kind) -> bool {
     match kind {
         Kind::Certificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature => true,
         // Our own CA keys: what to do about them is no matter of a request.
-        Kind::CaCertificate | Kind::Crl | Kind::OcspBatch => false,
+        Kind::CaCertificate | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => false,
     }
 }
+
+/// It is read again with the next request.
+const CHANGED_RETRY_SECS: u32 = 1;

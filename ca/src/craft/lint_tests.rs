@@ -20,7 +20,7 @@ use x509_cert::ext::pkix::name::GeneralNames;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
 
 use crate::checks::{Checked, Checks};
-use crate::craft::ca::{self, CaPlan};
+use crate::craft::ca::{self, CaRequest};
 use crate::craft::leaf::{self, Leaf, LeafRequest, Lifetime, Subject, Under};
 use crate::craft::ssh::{self, Ssh, SshFacts};
 use crate::drafting::Draft;
@@ -29,9 +29,12 @@ use crate::encode::certificate::CertificateParts;
 use crate::encode::x509::{authority_key_identifier, extension};
 use crate::encode::{Dn, san, tlv};
 use crate::error::CaError;
+use crate::gate::Gate;
 use crate::intake::{SubjectKey, ssh_key};
-use crate::issuers::{Issuing, SshCa, Urls};
+use crate::issuers::plan::{CaPlan, Constraints};
+use crate::issuers::{CaCertificate, GenerationName, Issuing, SshCa, Standing, Urls};
 use crate::profiles::Profiles;
+use crate::rules::Rules;
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
@@ -60,7 +63,8 @@ async fn bench() -> Bench {
     let token = TestToken::new("lint");
     let (pool, _mint) = hsm::open(token.config()).unwrap();
     let (profiles, policies) = (Profiles::load(Profiles::shipped()).unwrap(), policies());
-    let ssh_ca = Arc::new(SshCa::new("ssh-user", pool.generate("ssh-user", KeyKind::P256).await.unwrap()).unwrap());
+    let key = pool.generate("ssh-user", KeyKind::P256).await.unwrap();
+    let ssh_ca = Arc::new(SshCa::new(standing("ssh-user"), key).unwrap());
     let other = pool.generate("other", KeyKind::P256).await.unwrap();
     let issuer = Arc::new(issuing(&pool, &policies).await);
     Bench { _token: token, issuer, ssh_ca, profiles, policies, other }
@@ -69,9 +73,28 @@ async fn bench() -> Bench {
 /// A root whose certificate has no valid signature: nothing here looks at one.
 pub(super) async fn issuing(pool: &Pool, policies: &Policies) -> Issuing {
     let key = pool.generate("tls", KeyKind::P256).await.unwrap();
-    let draft = ca::draft(init(policies), root_plan(), &key, None, serial(), NOW.plus_secs(-600)).unwrap();
-    let der = tlv::sequence(&[tbs(&draft), identifier(key.algorithm()), &[0x03, 0x02, 0x00, 0x00]]).unwrap();
-    Issuing::new("tls", key, (OPERATION, der), None, &Urls { http_base: "http://pki.example".to_owned() }).unwrap()
+    let der = certificate_of(&key, policies);
+    issuer_of(key, der).unwrap()
+}
+
+fn certificate_of(key: &Key, policies: &Policies) -> Vec<u8> {
+    let (name, plan) = (GenerationName::new("tls", 1), root_plan());
+    let request = CaRequest { name: &name, plan: &plan, subject_key: key };
+    let draft = ca::draft(init(policies), request, None, serial(), NOW.plus_secs(-600)).unwrap();
+    tlv::sequence(&[tbs(&draft), identifier(key.algorithm()), &[0x03, 0x02, 0x00, 0x00]]).unwrap()
+}
+
+/// Its chain is itself, which nothing here verifies.
+fn issuer_of(key: Key, der: Vec<u8>) -> Result<Issuing, String> {
+    let certificate = Arc::new(CaCertificate::read(Some(OPERATION), der)?);
+    let urls = Urls { http_base: "http://pki.example".to_owned() };
+    let chains = vec![vec![Arc::clone(&certificate)]];
+    Issuing::new(standing("tls"), key, &certificate, (chains, true), &urls).map_err(|e| e.to_string())
+}
+
+/// Of a generation that no register has.
+fn standing(issuer: &str) -> Standing {
+    Standing { name: GenerationName::new(issuer, 1), version: 0, ended: None }
 }
 
 /// Of the issuer's certificate, which is in no register.
@@ -79,11 +102,12 @@ const OPERATION: u64 = 3;
 
 fn root_plan() -> CaPlan {
     CaPlan {
-        label: "tls",
-        subject: Dn::parse("/DC=com/DC=example/CN=CA").unwrap(),
+        subject: hex::encode(Dn::parse("/DC=com/DC=example/CN=CA").unwrap().as_der()),
         validity_secs: 86_400,
         path_len: 1,
         purposes: Vec::new(),
+        constraints: Constraints::default(),
+        policies: Vec::new(),
     }
 }
 
@@ -269,7 +293,7 @@ async fn a_good_draft_passes_and_each_bent_one_is_found() {
             }),
         ),
         (
-            "for a key of a curve (RFC 8813)",
+            "leaf-curve-key-enciphers-nothing",
             Box::new(|b| {
                 b.replace(
                     rfc5280::ID_CE_KEY_USAGE,
@@ -351,8 +375,9 @@ async fn a_ca_certificate_is_held_to_its_plan_and_its_issuer() {
     let bench = bench().await;
     let plan = |path_len| CaPlan { path_len, ..root_plan() };
     let under = |path_len| {
-        ca::draft(init(&bench.policies), plan(path_len), &bench.other, Some(bench.issuer.clone()), serial(), NOW)
-            .unwrap()
+        let (name, plan) = (GenerationName::new("below", 1), plan(path_len));
+        let request = CaRequest { name: &name, plan: &plan, subject_key: &bench.other };
+        ca::draft(init(&bench.policies), request, Some(bench.issuer.clone()), serial(), NOW).unwrap()
     };
     under(0).lint().map(|_| ()).unwrap();
     assert!(under(1).lint().map(|_| ()).unwrap_err().to_string().contains("no such path"));
@@ -364,12 +389,7 @@ async fn a_ca_certificate_is_held_to_its_plan_and_its_issuer() {
 #[tokio::test]
 async fn a_ca_certificate_for_another_key_or_for_no_ca_is_no_issuer() {
     let bench = bench().await;
-    let urls = Urls { http_base: "http://pki.example".to_owned() };
-    let refused = |key: &Key, der: &[u8]| match Issuing::new("tls", key.clone(), (OPERATION, der.to_vec()), None, &urls)
-    {
-        Ok(_) => panic!("accepted"),
-        Err(e) => e.to_string(),
-    };
+    let refused = |key: &Key, der: &[u8]| issuer_of(key.clone(), der.to_vec()).err().expect("refused");
     let der = &bench.issuer.certificate_der;
     assert!(refused(&bench.other, der).contains("not for the key"));
     assert!(refused(&bench.issuer.key, &der[..der.len() - 1]).contains("unreadable"));
@@ -448,3 +468,40 @@ async fn what_is_right_in_itself_is_signed_only_when_time_issuer_and_key_are() {
     assert!(said(bench.leaf().lint().unwrap()).await.contains("compromised"));
     assert_eq!(said(bench.ssh().lint().unwrap()).await, "checked");
 }
+
+/// A failed lint is a refusal with its name, and a leaf; what the service tries again and again by itself is one leaf.
+#[tokio::test]
+async fn a_failed_lint_is_a_refusal_by_name_and_a_leaf() {
+    let bench = bench().await;
+    let token = TestToken::new("refused");
+    let (pool, mint) = hsm::open(token.config()).unwrap();
+    let dir = tempfile::TempDir::new().unwrap();
+    let log = LogConfig { origin: "log.example/refused".to_owned(), state: None, instance: None };
+    let database = Database::Sqlite(dir.path().join("register.db"));
+    let ledger = Ledger::found(database, (&pool, mint), log, World::fixed(NOW, 1)).await.unwrap();
+    let gate =
+        Gate::new(ledger.clone(), Rules::new(Arc::new(policies()), Profiles::load(Profiles::shipped()).unwrap()));
+    let before = ledger.head().size;
+
+    let bent = || bench.bent(|b| b.replace(rfc5280::ID_CE_BASIC_CONSTRAINTS, true, &CA_TRUE)).lint().map(|_| ());
+    let answer = gate.refuse(bent().unwrap_err()).await;
+    assert!(answer.to_string().contains("leaf-is-not-a-ca: a leaf that is a CA (RFC 5280 4.2.1.9"), "{answer}");
+    let (_, leaf) = ledger.leaves(before..before + 1).await.unwrap().remove(0);
+    for word in ["\"event\":\"refuse\"", "leaf-is-not-a-ca", "\"id\":\"admin\"", "dns:a.example.com"] {
+        assert!(leaf.contains(word), "{word}: {leaf}");
+    }
+    gate.refuse(bent().unwrap_err()).await;
+    assert_eq!(ledger.head().size, before + 2, "each of somebody's requests");
+
+    let own = || {
+        let mut failure = bent().unwrap_err();
+        failure.leaf.actor = store::ActorStamp::from(&Actor::system("crl"));
+        failure
+    };
+    for _ in 0..3 {
+        assert!(matches!(gate.refuse(own()).await, CaError::Lint(_)));
+    }
+    assert_eq!(ledger.head().size, before + 3, "once of what is tried again");
+}
+
+const CA_TRUE: BasicConstraints = BasicConstraints { ca: true, path_len_constraint: None };

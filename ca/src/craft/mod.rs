@@ -6,6 +6,9 @@
 
 mod office;
 
+// The names of what is held of it.
+mod lints;
+
 // What certificates have in common.
 mod x509;
 
@@ -14,9 +17,13 @@ pub(crate) mod code;
 pub(crate) mod crl;
 pub(crate) mod leaf;
 pub(crate) mod ocsp;
+pub(crate) mod request;
 pub(crate) mod ssh;
+
+mod tables;
 
 #[cfg(test)]
 mod lint_tests;
 
 pub(crate) use office::Office;
+pub use tables::all as all_lints;

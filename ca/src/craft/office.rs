@@ -8,7 +8,7 @@ use crate::checks::{Checked, Checks};
 use crate::drafting::{Craft, Draft, Linted, Serials};
 use crate::error::CaError;
 use crate::gate::Gate;
-use crate::issuers::Hierarchy;
+use crate::issuers::Registry;
 use crate::profiles::Profile;
 use crate::registrar::Registrar;
 
@@ -17,7 +17,7 @@ use crate::registrar::Registrar;
 pub(crate) struct Office {
     pub(crate) gate: Gate,
     pub(crate) ledger: Ledger,
-    pub(crate) hierarchy: Arc<Hierarchy>,
+    pub(crate) issuers: Registry,
     pub(crate) serials: Serials,
     pub(crate) checks: Arc<Checks>,
     pub(crate) registrar: Registrar,
@@ -26,7 +26,10 @@ pub(crate) struct Office {
 impl Office {
     /// Draft, Linted, Checked, Issued.
     pub(crate) async fn issue<C: Craft>(&self, draft: Draft<C>) -> Result<Issued, CaError> {
-        self.issue_linted(draft.lint()?).await
+        match draft.lint() {
+            Ok(linted) => self.issue_linted(linted).await,
+            Err(failure) => Err(self.gate.refuse(failure).await),
+        }
     }
 
     /// Linted, Checked, Issued: for what is drafted and linted off the async threads.

@@ -13,12 +13,15 @@ use x509_cert::ext::Extension;
 use x509_parser::extensions::KeyUsage;
 use x509_parser::prelude::{FromDer, ParsedExtension, TbsCertificate, X509Extension, X509Version};
 
-use crate::drafting::{BACKDATE_SECS_MAX, Findings};
+use crate::craft::lints::*;
+use crate::drafting::BACKDATE_SECS_MAX;
 use crate::encode::algorithm::identifier;
 use crate::encode::x509::{extension, key_identifier};
 use crate::error::DraftError;
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
+use crate::lint::Findings;
+use crate::lint::certificate::*;
 
 /// The extension that names a certificate's key.
 pub(crate) fn subject_key_identifier(key: &SubjectKey) -> Result<Extension, DraftError> {
@@ -35,9 +38,9 @@ pub(crate) struct Common<'a> {
 
 /// The bytes as two parsers read them.
 pub(crate) fn both<'a>(tbs: &'a [u8], f: &mut Findings) -> Option<(TbsCertificate<'a>, x509_cert::TbsCertificate)> {
-    let (rest, read) = f.read("x509-parser", TbsCertificate::from_der(tbs))?;
-    f.hold(rest.is_empty(), "bytes follow the certificate");
-    let also = f.read("x509-cert", x509_cert::TbsCertificate::from_der(tbs))?;
+    let (rest, read) = f.read(&CERT_READABLE, "x509-parser", TbsCertificate::from_der(tbs))?;
+    f.hold(&CERT_ALONE, rest.is_empty());
+    let also = f.read(&CERT_READABLE, "x509-cert", x509_cert::TbsCertificate::from_der(tbs))?;
     Some((read, also))
 }
 
@@ -48,37 +51,22 @@ pub(crate) fn common(
     expect: &Common<'_>,
     f: &mut Findings,
 ) {
-    f.hold(
-        read.version() == X509Version::V3 && also.version() == x509_cert::certificate::Version::V3,
-        "it is not of version 3",
-    );
+    f.hold(&CERT_VERSION, read.version() == X509Version::V3 && also.version() == x509_cert::certificate::Version::V3);
 
     let serial = read.raw_serial();
-    f.hold(serial == also.serial_number().as_bytes(), "two parsers read two serials");
-    f.hold(serial == expect.entry.serial, "its serial is not the ledger's");
+    f.hold(&CERT_ONE_SERIAL, serial == also.serial_number().as_bytes());
+    f.hold(&SERIAL_IS_THE_LEDGERS, serial == expect.entry.serial);
     // Invariant 9; RFC 5280 section 4.1.2.2: positive, at most 20 octets. 63 bits were once an incident of their own (2019).
-    f.hold(
-        serial.len() == 16 && serial.first().is_some_and(|b| (1..0x80).contains(b)),
-        "its serial is not 16 positive bytes",
-    );
+    f.hold(&SERIAL_HAS_16_BYTES, serial.len() == 16 && serial.first().is_some_and(|b| (1..0x80).contains(b)));
 
     let algorithm = identifier(expect.entry.key.algorithm());
-    f.hold(
-        also.signature().to_der().is_ok_and(|der| der == algorithm),
-        "its signature algorithm is not its issuer's key's",
-    );
-    f.hold(
-        read.signature.oid().as_bytes() == also.signature().oid.as_bytes(),
-        "two parsers read two signature algorithms",
-    );
+    f.hold(&ALGORITHM_IS_THE_ISSUERS, also.signature().to_der().is_ok_and(|der| der == algorithm));
+    f.hold(&CERT_ONE_ALGORITHM, read.signature.oid().as_bytes() == also.signature().oid.as_bytes());
 
-    f.hold(name_agrees(read.issuer().as_raw(), also.issuer()), "two parsers read two issuers");
-    f.hold(name_agrees(read.subject().as_raw(), also.subject()), "two parsers read two subjects");
-    f.hold(read.public_key().raw == expect.key.spki_der(), "its key is not the one whose strength was checked");
-    f.hold(
-        also.subject_public_key_info().to_der().is_ok_and(|der| der == read.public_key().raw),
-        "two parsers read two keys",
-    );
+    f.hold(&CERT_ONE_ISSUER, name_agrees(read.issuer().as_raw(), also.issuer()));
+    f.hold(&CERT_ONE_SUBJECT, name_agrees(read.subject().as_raw(), also.subject()));
+    f.hold(&KEY_IS_THE_CHECKED_ONE, read.public_key().raw == expect.key.spki_der());
+    f.hold(&CERT_ONE_KEY, also.subject_public_key_info().to_der().is_ok_and(|der| der == read.public_key().raw));
 
     validity(read, also, expect, f);
     extensions_agree(read.extensions(), also.extensions().map_or(&[][..], |e| e), f);
@@ -88,38 +76,38 @@ pub(crate) fn common(
         read,
         |e| matches!(e, ParsedExtension::SubjectKeyIdentifier(id) if Some(id.0) == identifier.as_ref().map(|i| &i[..])),
     );
-    f.hold(has_identifier, "its subject key identifier is not its key's");
+    f.hold(&KEY_IS_NAMED, has_identifier);
 }
 
 fn validity(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, expect: &Common<'_>, f: &mut Findings) {
-    let Some(validity) = validity_of(read) else { return f.add("it ends before it begins") };
+    let Some(validity) = validity_of(read) else { return f.add(&CERT_BEGINS_FIRST) };
     let unix = |time: &x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).ok();
     let agree = unix(&also.validity().not_before) == Some(validity.not_before().unix())
         && unix(&also.validity().not_after) == Some(validity.not_after().unix());
-    f.hold(agree, "two parsers read two validities");
-    f.hold(Some(validity) == expect.entry.validity, "its validity is not the ledger's");
-    f.hold(validity.contains(expect.now), "it is not valid now");
-    f.hold(expect.now.since(validity.not_before()) <= BACKDATE_SECS_MAX, "it is backdated by more than a minute");
+    f.hold(&CERT_ONE_VALIDITY, agree);
+    f.hold(&VALIDITY_IS_THE_LEDGERS, Some(validity) == expect.entry.validity);
+    f.hold(&VALIDITY_IS_NOW, validity.contains(expect.now));
+    f.hold(&VALIDITY_IS_NOT_BACKDATED, expect.now.since(validity.not_before()) <= BACKDATE_SECS_MAX);
 }
 
 /// What holds for every certificate below a CA, but for who answers for its certificates.
 pub(crate) fn issued_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Findings) {
     named_by(read, issuer, f);
-    f.hold(has(read, |e| matches!(e, ParsedExtension::CRLDistributionPoints(_))), "it points to no CRL");
-    f.hold(has(read, |e| matches!(e, ParsedExtension::AuthorityInfoAccess(_))), "it points to no issuer certificate");
+    f.hold(&POINTS_TO_CRL, has(read, |e| matches!(e, ParsedExtension::CRLDistributionPoints(_))));
+    f.hold(&POINTS_TO_ISSUER, has(read, |e| matches!(e, ParsedExtension::AuthorityInfoAccess(_))));
 }
 
 /// It names the CA as its issuer, and is valid when that is.
 pub(crate) fn named_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Findings) {
-    f.hold(read.issuer().as_raw() == issuer.subject.as_der(), "its issuer is not, byte for byte, its issuer's subject");
+    f.hold(&ISSUER_IS_THE_ISSUERS_SUBJECT, read.issuer().as_raw() == issuer.subject.as_der());
     let within = validity_of(read)
         .is_some_and(|v| issuer.validity.contains(v.not_before()) && issuer.validity.contains(v.not_after()));
-    f.hold(within, "it is valid when its issuer is not");
+    f.hold(&VALIDITY_IS_WITHIN_THE_ISSUERS, within);
     let names_issuer = has(read, |e| {
         matches!(e, ParsedExtension::AuthorityKeyIdentifier(aki)
             if aki.key_identifier.as_ref().is_some_and(|id| id.0 == issuer.key_identifier))
     });
-    f.hold(names_issuer, "its authority key identifier is not its issuer's subject key identifier");
+    f.hold(&ISSUER_KEY_IS_NAMED, names_issuer);
 }
 
 fn name_agrees(raw: &[u8], also: &x509_cert::name::Name) -> bool {
@@ -129,17 +117,14 @@ fn name_agrees(raw: &[u8], also: &x509_cert::name::Name) -> bool {
 fn extensions_agree(read: &[X509Extension<'_>], also: &[Extension], f: &mut Findings) {
     let agree = read.len() == also.len()
         && read.iter().zip(also).all(|(a, b)| a.oid.as_bytes() == b.extn_id.as_bytes() && same(a, b));
-    f.hold(agree, "two parsers read two sets of extensions");
+    f.hold(&CERT_ONE_EXTENSIONS, agree);
     for (i, extension) in read.iter().enumerate() {
         // RFC 5280 section 4.2: "A certificate MUST NOT include more than one instance of a particular extension."
-        f.hold(!read.iter().take(i).any(|e| e.oid == extension.oid), "an extension stands in it twice");
+        f.hold(&CERT_EXTENSION_ONCE, !read.iter().take(i).any(|e| e.oid == extension.oid));
+        f.hold(&CERT_EXTENSION_READABLE, !matches!(extension.parsed_extension(), ParsedExtension::ParseError { .. }));
         f.hold(
-            !matches!(extension.parsed_extension(), ParsedExtension::ParseError { .. }),
-            "an extension cannot be read",
-        );
-        f.hold(
+            &CERT_POLICIES_NOT_CRITICAL,
             !(extension.critical && extension.oid.as_bytes() == CERTIFICATE_POLICIES.as_bytes()),
-            "critical policies, which webpki refuses",
         );
     }
 }

@@ -6,8 +6,6 @@
 mod serials;
 mod validity;
 
-mod findings;
-
 mod craft;
 
 mod draft;
@@ -16,7 +14,6 @@ mod lint;
 
 pub(crate) use craft::Craft;
 pub(crate) use draft::{Draft, Facts, ProfileStamp};
-pub(crate) use findings::Findings;
 pub(crate) use lint::Linted;
 pub(crate) use serials::Serials;
 pub(crate) use validity::{BACKDATE_SECS_MAX, SKEW_SECS, until, validity};

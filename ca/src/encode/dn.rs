@@ -77,6 +77,22 @@ impl Dn {
         tlv::sequence(&rdns).map_or_else(|_| Dn::empty(), |der| Dn { der })
     }
 
+    /// The name of a CA's generation: the first has this one, each other says which it is, so that no two CAs have one name. Clients
+    /// that keep CAs and CRLs by name alone then keep both.
+    pub(crate) fn of_generation(&self, number: u32) -> Result<Dn, DnError> {
+        if number == 1 {
+            return Ok(self.clone());
+        }
+        let name = RdnSequence::from_der(&self.der).map_err(encoding)?;
+        let mut last = name.iter().last().into_iter().flat_map(|rdn| rdn.iter());
+        let title = match (last.next(), last.next()) {
+            (Some(attribute), None) if attribute.oid == CN.oid => text_of(&attribute.value),
+            _ => None,
+        };
+        let titled = title.and_then(|title| self.without_last().and("CN", &format!("{title} G{number}")).ok());
+        titled.map_or_else(|| self.and("CN", &format!("G{number}")), Ok)
+    }
+
     /// Its DER.
     pub fn as_der(&self) -> &[u8] {
         &self.der

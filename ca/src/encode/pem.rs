@@ -17,6 +17,24 @@ pub(crate) fn decode(text: &[u8], labels: &[&str]) -> Result<Vec<u8>, String> {
     Err(format!("it is neither DER nor a PEM block `-----BEGIN {}-----`", labels.first().unwrap_or(&"")))
 }
 
+/// Every block of a label, `most` at most.
+pub(crate) fn all(text: &[u8], label: &str, most: usize) -> Result<Vec<Vec<u8>>, String> {
+    let mut text = std::str::from_utf8(text).map_err(|_| "it is no PEM")?;
+    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
+    let mut found = Vec::new();
+    while let Some((_, rest)) = text.split_once(&begin) {
+        if found.len() >= most {
+            return Err(format!("more than {most} PEM blocks are in it"));
+        }
+        let (_, after) = rest.split_once(&end).ok_or("a PEM block in it has no end")?;
+        let from = text.len() - rest.len() - begin.len();
+        let block = text.get(from..text.len() - after.len()).unwrap_or_default();
+        found.push(decode(block.as_bytes(), &[label])?);
+        text = after;
+    }
+    Ok(found)
+}
+
 /// How many blocks of these labels begin in it.
 pub(crate) fn blocks(text: &[u8], labels: &[&str]) -> usize {
     let text = String::from_utf8_lossy(text);

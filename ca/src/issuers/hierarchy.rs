@@ -1,110 +1,321 @@
-//! The hierarchy of an authority: keys of the token matched with the certificates of the register.
+//! The issuers of an authority as they are now: the register's records, matched with keys of the token and with certificates.
 //!
-//! A root that signs two issuing CAs, one for TLS and one for code; two SSH CA keys; a key for the log's heads. How they come to
-//! be stands in `founding`.
+//! What is wrong with one of them is noted where it is and stops nobody else: a key that the token lost, a row that was altered. How
+//! issuers come to be and are succeeded stands in `succession`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hsm::{Key, Pool};
-use store::{Attested, Credential, Filter, Kind, Ledger, State};
+use hsm::{HsmError, Key, Pool};
+use policy::Timestamp;
+use store::{Credential, Kind, Ledger, StoreError};
 
-use crate::encode::pem;
+use crate::encode::{pem, sha256};
 use crate::error::CaError;
-use crate::issuers::issuing::Issuing;
-use crate::issuers::labels::{CODE, LOG, ROOT, SSH_HOST, SSH_USER, TLS};
+use crate::issuers::certificate::CaCertificate;
+use crate::issuers::chains::chains;
+use crate::issuers::issuing::{Issuing, chain_pem};
+use crate::issuers::name::GenerationName;
+use crate::issuers::record::{GenerationRecord, IssuerRecord, IssuerRole, KEPT, KIND, Place, ROSTER, ROSTER_ID};
 use crate::issuers::ssh_ca::SshCa;
+use crate::issuers::standing::Standing;
 use crate::issuers::urls::Urls;
 
-/// Everything of an authority that signs.
+/// Everything of an authority that signs, as it was when it was read.
 pub(crate) struct Hierarchy {
-    /// By label: root, tls, code.
-    issuers: BTreeMap<String, Arc<Issuing>>,
-    pub(crate) ssh_user: Arc<SshCa>,
-    pub(crate) ssh_host: Arc<SshCa>,
-    pub(crate) log_key: Key,
+    /// The version of the roster: where the fold has another, some issuer changed since.
+    pub(crate) version: u64,
+    issuers: BTreeMap<String, Issuer>,
+    /// Every certificate that a chain may go through.
+    known: Vec<Arc<CaCertificate>>,
+    /// Roots that are handed out, those first that most people believe by now.
+    roots: Vec<Arc<CaCertificate>>,
+}
+
+/// One issuer.
+pub(crate) struct Issuer {
+    pub(crate) record: IssuerRecord,
+    /// By number.
+    pub(crate) generations: Vec<Generation>,
+}
+
+/// One generation of it.
+pub(crate) struct Generation {
+    pub(crate) name: GenerationName,
+    pub(crate) record: GenerationRecord,
+    /// The oldest first.
+    pub(crate) certificates: Vec<Arc<CaCertificate>>,
+    /// Those of the same key by other CAs.
+    pub(crate) cross: Vec<Arc<CaCertificate>>,
+    pub(crate) signer: Signer,
+}
+
+/// With what it signs.
+pub(crate) enum Signer {
+    X509(Arc<Issuing>),
+    Ssh(Arc<SshCa>),
+    Log(Key),
+    /// It cannot, and why.
+    None(String),
 }
 
 impl Hierarchy {
-    /// Finds keys in the token and certificates in the register, and matches them.
-    pub(crate) async fn open(pool: &Pool, ledger: &Ledger, urls: &Urls) -> Result<Hierarchy, CaError> {
-        let mut issuers: BTreeMap<String, Arc<Issuing>> = BTreeMap::new();
-        for label in [ROOT, TLS, CODE] {
-            let key = pool.find(label).await?;
-            let missing = || CaError::NotFound(format!("certificate of CA `{label}`; run `chancery init`"));
-            let certificate = newest_certificate(ledger, label, &key).await?.ok_or_else(missing)?;
-            let parent = issuers.get(ROOT).cloned();
-            let issuing = Issuing::new(label, key, certificate.into(), parent.as_deref(), urls)?;
-            issuers.insert(label.to_owned(), Arc::new(issuing));
+    /// Reads records, finds keys in the token and certificates in the register, and matches them. The token is asked for what it was
+    /// not asked for before.
+    pub(crate) async fn read(pool: &Pool, ledger: &Ledger, urls: &Urls) -> Result<Hierarchy, CaError> {
+        // Before the records: what changes meanwhile is read again.
+        let version = ledger.record_version(ROSTER, ROSTER_ID);
+        let mut read = Vec::new();
+        for stored in ledger.record_all(KIND).await? {
+            let record = IssuerRecord::of(&stored)?;
+            let mut generations = Vec::new();
+            for generation in &record.generations {
+                let name = GenerationName::new(&stored.id, generation.number);
+                let certificates =
+                    (read_all(ledger, &generation.certificates).await?, read_all(ledger, &generation.cross).await?);
+                generations.push((name, generation.clone(), certificates));
+            }
+            read.push((stored.id.clone(), stored.version, record, generations));
         }
-        let ssh = async |label| Ok::<_, CaError>(Arc::new(SshCa::new(label, pool.find(label).await?)?));
-        Ok(Hierarchy {
-            issuers,
-            ssh_user: ssh(SSH_USER).await?,
-            ssh_host: ssh(SSH_HOST).await?,
-            log_key: pool.find(LOG).await?,
-        })
+        let known = known(ledger, read.iter().flat_map(|(_, _, _, generations)| generations)).await?;
+        let mut issuers = BTreeMap::new();
+        for (id, version, record, generations) in read {
+            let mut all = Vec::new();
+            for (name, generation, (certificates, cross)) in generations {
+                let or_none = |read: Read| {
+                    read.unwrap_or_else(|why| {
+                        tracing::error!(generation = %name, %why, "a certificate of it cannot be read");
+                        Vec::new()
+                    })
+                };
+                let (certificates, cross) = (or_none(certificates), or_none(cross));
+                let standing = Standing { name: name.clone(), version, ended: ended(&generation) };
+                let signer =
+                    signer(pool, &record, (&generation, standing), (&certificates, &cross), &known, urls).await?;
+                all.push(Generation { name, record: generation, certificates, cross, signer });
+            }
+            issuers.insert(id, Issuer { record, generations: all });
+        }
+        let in_use = |der: &[u8]| {
+            let generations = issuers.values().flat_map(|issuer| &issuer.generations);
+            let ours = generations
+                .filter(|generation| generation.certificates.iter().chain(&generation.cross).any(|c| c.der == der));
+            ours.into_iter().all(|generation| ended(&generation.record).is_none())
+        };
+        let roots: Vec<_> = known.iter().filter(|known| known.is_root() && in_use(&known.der)).cloned().collect();
+        Ok(Hierarchy { version, issuers, known, roots })
     }
 
-    /// The CAs with a certificate, by label.
-    pub(crate) fn issuers(&self) -> impl Iterator<Item = &Arc<Issuing>> {
-        self.issuers.values()
+    /// All of them, by name.
+    pub(crate) fn issuers(&self) -> impl Iterator<Item = (&String, &Issuer)> {
+        self.issuers.iter()
     }
 
     /// One of them.
-    pub(crate) fn issuing(&self, label: &str) -> Result<Arc<Issuing>, CaError> {
-        let found = self.issuers.get(label).cloned();
-        found.ok_or_else(|| CaError::bad("profile", format!("there is no issuing CA `{label}`")))
+    pub(crate) fn issuer(&self, name: &str) -> Result<&Issuer, CaError> {
+        self.issuers.get(name).ok_or_else(|| CaError::NotFound(format!("issuer `{}`", policy::shown(name))))
+    }
+
+    /// All generations that there are.
+    pub(crate) fn generations(&self) -> impl Iterator<Item = &Generation> {
+        self.issuers.values().flat_map(|issuer| &issuer.generations)
+    }
+
+    /// One of them.
+    pub(crate) fn generation(&self, name: &GenerationName) -> Option<&Generation> {
+        let issuer = self.issuers.get(name.issuer())?;
+        issuer.generations.iter().find(|generation| generation.name == *name)
+    }
+
+    /// All CAs that sign X.509.
+    pub(crate) fn issuing_all(&self) -> impl Iterator<Item = &Arc<Issuing>> {
+        self.generations().filter_map(Generation::issuing)
+    }
+
+    /// A CA by the name of its generation, as the register has it.
+    pub(crate) fn issuing_of(&self, generation: &str) -> Option<&Arc<Issuing>> {
+        self.generation(&generation.parse().ok()?)?.issuing()
+    }
+
+    /// The generation of an issuer that issues now.
+    pub(crate) fn active(&self, name: &str, now: Timestamp) -> Result<&Generation, CaError> {
+        let issuer =
+            self.issuers.get(name).ok_or_else(|| CaError::bad("profile", format!("there is no issuer `{name}`")))?;
+        let none = || {
+            CaError::Conflict(format!(
+                "no generation of issuer `{name}` issues yet; `chancery ca show {name}` says from when"
+            ))
+        };
+        let number = issuer.record.active(now).ok_or_else(none)?.number;
+        issuer.generations.iter().find(|generation| generation.name.number() == number).ok_or_else(none)
     }
 
     /// A certificate and its intermediates, PEM, without the root. Empty for what is no X.509 certificate or not signed.
     pub(crate) fn chain_pem(&self, credential: &Credential) -> String {
         let chain = match credential.kind {
-            Kind::Certificate | Kind::CaCertificate => {
-                self.issuers.get(&credential.issuer).map_or("", |i| &i.chain_pem)
+            Kind::Certificate | Kind::CaCertificate => self.issuing_of(&credential.issuer).map_or("", |i| &i.chain_pem),
+            Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => {
+                return String::new();
             }
-            Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::OcspBatch => return String::new(),
         };
         credential.x509_der().map_or(String::new(), |der| pem::encode_before("CERTIFICATE", &der, chain))
     }
 
-    /// The root certificates, PEM.
-    pub(crate) fn roots_pem(&self) -> String {
-        self.issuers.get(ROOT).map_or(String::new(), |root| pem::encode("CERTIFICATE", &root.certificate_der))
+    /// Every chain from a certificate to a root, PEM, each without its root.
+    pub(crate) fn chains_pem(&self, credential: &Credential) -> Vec<String> {
+        let chains = self.issuing_of(&credential.issuer).map_or(&[][..], |issuing| &issuing.chains);
+        let own = credential.x509_der().filter(|_| credential.kind == Kind::Certificate);
+        own.map_or(Vec::new(), |der| {
+            chains.iter().map(|chain| pem::encode_before("CERTIFICATE", &der, &chain_pem(chain))).collect()
+        })
+    }
+
+    /// Every certificate that a chain may go through.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &Arc<CaCertificate>> {
+        self.known.iter()
+    }
+
+    /// The roots that are in use or will be.
+    pub(crate) fn roots(&self) -> &[Arc<CaCertificate>] {
+        &self.roots
     }
 }
 
-/// The certificate of one of our CAs.
-pub(crate) struct Certificate {
-    operation: u64,
-    der: Vec<u8>,
-    /// Whether it was not revoked.
-    pub(crate) is_live: bool,
-}
+impl Generation {
+    /// The CA, where it is one that can sign.
+    pub(crate) fn issuing(&self) -> Option<&Arc<Issuing>> {
+        match &self.signer {
+            Signer::X509(issuing) => Some(issuing),
+            Signer::Ssh(_) | Signer::Log(_) | Signer::None(_) => None,
+        }
+    }
 
-impl From<Certificate> for (u64, Vec<u8>) {
-    fn from(certificate: Certificate) -> (u64, Vec<u8>) {
-        (certificate.operation, certificate.der)
+    /// Its key, where the token has it.
+    pub(crate) fn key(&self) -> Option<&Key> {
+        match &self.signer {
+            Signer::X509(issuing) => Some(&issuing.key),
+            Signer::Ssh(ca) => Some(&ca.key),
+            Signer::Log(key) => Some(key),
+            Signer::None(_) => None,
+        }
+    }
+
+    /// Whether its key was made once, and it cannot sign: the token may get it back.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.record.key_hash.is_some() && !self.record.certificates.is_empty() && matches!(self.signer, Signer::None(_))
+    }
+
+    /// The certificate that it issues under.
+    pub(crate) fn certificate(&self) -> Option<&Arc<CaCertificate>> {
+        self.certificates.last()
     }
 }
 
-/// The newest signed certificate of one of our CAs for the key that the token holds: a live one, else one that was revoked, whose
-/// revocations are still to be told. Nothing is issued under that ([`Checked`](crate::checks::Checked)).
-pub(crate) async fn newest_certificate(
+/// An operator's word that a generation signs nothing any more.
+fn ended(record: &GenerationRecord) -> Option<&'static str> {
+    match record {
+        GenerationRecord { revoked: Some(_), .. } => Some("revoked"),
+        GenerationRecord { retired: Some(_), .. } => Some("retired"),
+        _ => None,
+    }
+}
+
+type Read = Result<Vec<Arc<CaCertificate>>, String>;
+
+/// A generation's certificates. What is wrong with one of them is its own.
+async fn read_all(ledger: &Ledger, places: &[Place]) -> Result<Read, CaError> {
+    let mut all = Vec::new();
+    for place in places {
+        let read = match place {
+            Place::Operation(operation) => match ledger.credential_by_operation(*operation).await {
+                Ok(Some(found)) => found
+                    .into_inner()
+                    .signed()
+                    .map_err(|_| format!("its certificate of operation {operation} was never signed"))
+                    .and_then(|issued| CaCertificate::read(Some(*operation), issued.x509_der())),
+                Ok(None) => Err(format!("its certificate of operation {operation} is not in the register")),
+                Err(StoreError::Altered(says)) => Err(says),
+                Err(other) => return Err(other.into()),
+            },
+            Place::Kept(hash) => match ledger.record_get(KEPT, hash).await {
+                Ok(Some(stored)) => kept(&stored.body, hash),
+                Ok(None) => Err(format!("its certificate {hash} is not in the register")),
+                Err(StoreError::Altered(says)) => Err(says),
+                Err(other) => return Err(other.into()),
+            },
+        };
+        match read {
+            Ok(certificate) => all.push(Arc::new(certificate)),
+            Err(why) => return Ok(Err(why)),
+        }
+    }
+    Ok(Ok(all))
+}
+
+/// A certificate that came from elsewhere, as its record has it.
+fn kept(body: &serde_json::Value, hash: &str) -> Result<CaCertificate, String> {
+    let text = body.get("certificate").and_then(|text| text.as_str()).unwrap_or_default();
+    let der = pem::decode(text.as_bytes(), &["CERTIFICATE"])?;
+    match hex::encode(sha256(&der)) == hash {
+        true => CaCertificate::read(None, der),
+        false => Err(format!("the certificate kept as {hash} is another")),
+    }
+}
+
+/// Every certificate that a chain may go through, in the order in which roots are preferred: those in use, as they came into use, then
+/// those that are not yet, then those that are no more.
+async fn known<'a>(
     ledger: &Ledger,
-    label: &str,
-    key: &Key,
-) -> Result<Option<Certificate>, CaError> {
-    let filter =
-        Filter { kind: Some(Kind::CaCertificate), key_hash: Some(key.fingerprint()), limit: MOST, ..Filter::default() };
-    let ours = |c: &Attested<Credential>| c.details.get("label").and_then(|l| l.as_str()) == Some(label);
-    let signed = ledger.matching(filter).await?.into_iter().filter(ours).filter_map(|found| {
-        let is_live = found.state == State::Issued;
-        found.into_inner().signed().ok().map(|c| Certificate { operation: c.operation, der: c.x509_der(), is_live })
-    });
-    // The newest comes first; of those that are alike the first is taken.
-    Ok(signed.min_by_key(|certificate| !certificate.is_live))
+    ours: impl Iterator<Item = &'a (GenerationName, GenerationRecord, (Read, Read))>,
+) -> Result<Vec<Arc<CaCertificate>>, CaError> {
+    let mut ranked = Vec::new();
+    for (_, record, (own, cross)) in ours {
+        let rank = (ended(record).is_some(), record.activates.is_none(), record.activates);
+        ranked.extend(own.iter().chain(cross).flatten().map(|certificate| (rank, Arc::clone(certificate))));
+    }
+    // Those from elsewhere that are nobody's own: roots and intermediates above ours.
+    for stored in ledger.record_all(KEPT).await? {
+        match kept(&stored.body, &stored.id) {
+            Ok(certificate) if ranked.iter().all(|(_, there)| there.der != certificate.der) => {
+                ranked.push(((false, false, None), Arc::new(certificate)));
+            }
+            Ok(_) => {}
+            Err(why) => tracing::error!(certificate = %stored.id, %why, "a certificate from elsewhere cannot be read"),
+        }
+    }
+    ranked.sort_by_key(|(rank, _)| *rank);
+    Ok(ranked.into_iter().map(|(_, certificate)| certificate).collect())
 }
 
-/// Certificates of one key of a CA: one is usual.
-const MOST: usize = 16;
+async fn signer(
+    pool: &Pool,
+    issuer: &IssuerRecord,
+    (record, standing): (&GenerationRecord, Standing),
+    (certificates, cross): (&[Arc<CaCertificate>], &[Arc<CaCertificate>]),
+    known: &[Arc<CaCertificate>],
+    urls: &Urls,
+) -> Result<Signer, CaError> {
+    let Some(wanted) = &record.key_hash else { return Ok(Signer::None("its key is not made yet".to_owned())) };
+    let key = match pool.key(&record.label).await {
+        Ok(key) if key.fingerprint_hex() == *wanted => key,
+        Ok(_) => {
+            return Ok(Signer::None(format!(
+                "the key `{}` of the token is not the one it was made with",
+                record.label
+            )));
+        }
+        Err(e @ (HsmError::NotFound { .. } | HsmError::Unfit { .. })) => return Ok(Signer::None(e.to_string())),
+        Err(other) => return Err(other.into()),
+    };
+    let made = match (issuer.role, certificates.last()) {
+        (IssuerRole::X509, Some(certificate)) => {
+            let mut ways = chains(certificate, known);
+            ways.extend(cross.iter().flat_map(|cross| chains(cross, known)));
+            Issuing::new(standing, key, certificate, (ways, issuer.leaves), urls).map(|i| Signer::X509(Arc::new(i)))
+        }
+        (IssuerRole::X509, None) => Ok(Signer::None("it has no certificate yet".to_owned())),
+        (IssuerRole::SshUser | IssuerRole::SshHost, _) => SshCa::new(standing, key).map(|ca| Signer::Ssh(Arc::new(ca))),
+        (IssuerRole::Log, _) => Ok(Signer::Log(key)),
+    };
+    Ok(made.unwrap_or_else(|why| Signer::None(why.to_string())))
+}

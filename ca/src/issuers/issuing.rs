@@ -1,44 +1,34 @@
 //! A CA that signs: its key in the token, its certificate's facts, and what it puts into everything it issues.
 //!
-//! Built once at start-up from the certificate's own bytes, so that no issuance parses or encodes them again, and so that
-//! an imported CA is treated exactly as one made here: subject and key identifier are taken from its certificate, never computed.
+//! Built from the certificate's own bytes when issuers are read, so that no issuance parses or encodes them again.
 
 use bytes::Bytes;
 use const_oid::db::{rfc5280, rfc5912};
 use der::Encode;
 use der::asn1::Ia5String;
 use hsm::Key;
-use policy::{Timestamp, Validity};
+use policy::Validity;
+use spki::ObjectIdentifier;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::crl::dp::DistributionPoint;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{AccessDescription, AuthorityInfoAccessSyntax, CrlDistributionPoints};
-use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
 
 use crate::encode::x509::{authority_key_identifier, extension};
 use crate::encode::{Dn, pem};
 use crate::error::CaError;
+use crate::issuers::certificate::CaCertificate;
+use crate::issuers::chains::Chain;
+use crate::issuers::name::GenerationName;
+use crate::issuers::standing::Standing;
 use crate::issuers::urls::Urls;
-
-/// A CA that certificates of ours name as issuer.
-#[derive(Clone, Debug)]
-pub struct Issuer {
-    /// `root`, `tls`, `code`.
-    pub label: String,
-    /// Its certificate, DER.
-    pub certificate_der: Bytes,
-    /// From when its certificate is valid.
-    pub since: Timestamp,
-    /// Until when.
-    pub until: Timestamp,
-}
 
 /// A CA with everything an issuance needs from it.
 pub(crate) struct Issuing {
+    pub(crate) standing: Standing,
+    /// Its name, as the register and certificates have it: `tls/1`.
     pub(crate) label: String,
     pub(crate) key: Key,
-    /// The operation that made its certificate: by it the ledger knows whether that is revoked.
-    pub(crate) operation: u64,
     pub(crate) certificate_der: Bytes,
     /// The subject as it stands in the certificate.
     pub(crate) subject: Dn,
@@ -46,96 +36,88 @@ pub(crate) struct Issuing {
     pub(crate) validity: Validity,
     /// How many CAs may follow below; `None` is no limit.
     pub(crate) path_len: Option<u32>,
+    /// Its extended key usages; `None` is for anything.
+    pub(crate) purposes: Option<Vec<ObjectIdentifier>>,
+    /// Whether it signs certificates of end entities.
+    pub(crate) leaves: bool,
     /// authorityKeyIdentifier, cRLDistributionPoints, authorityInfoAccess of what it issues.
     pub(crate) pointers: Vec<Extension>,
+    /// The ways up to a root, this CA first; the first is the one that is handed out.
+    pub(crate) chains: Vec<Chain>,
     /// This CA and those between it and the root, PEM; empty for a root.
     pub(crate) chain_pem: String,
 }
 
 impl Issuing {
-    /// From a CA certificate, with the operation that made it, and the key it speaks for. `parent` is `None` for a root.
+    /// From a CA certificate and the key it speaks for. `chains` are the ways up from it.
     pub(crate) fn new(
-        label: &str,
+        standing: Standing,
         key: Key,
-        (operation, certificate_der): (u64, Vec<u8>),
-        parent: Option<&Issuing>,
+        certificate: &CaCertificate,
+        (chains, leaves): (Vec<Chain>, bool),
         urls: &Urls,
     ) -> Result<Issuing, CaError> {
+        let label = standing.name.to_string();
         let broken = |why: String| CaError::Internal(format!("the certificate of CA `{label}` {why}"));
-        let (_, certificate) =
-            X509Certificate::from_der(&certificate_der).map_err(|e| broken(format!("is unreadable: {e}")))?;
-        if certificate.public_key().raw != key.spki_der() {
+        if certificate.spki != key.spki_der() {
             return Err(broken(format!("is not for the key `{}` of the token", key.label())));
         }
-        let key_identifier = find(&certificate, |e| match e {
-            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
-            _ => None,
-        });
-        let key_identifier = key_identifier.ok_or_else(|| broken("has no subject key identifier".to_owned()))?;
-        let constraints = find(&certificate, |e| match e {
-            ParsedExtension::BasicConstraints(constraints) if constraints.ca => Some(constraints.path_len_constraint),
-            _ => None,
-        });
-        let path_len = constraints.ok_or_else(|| broken("is not one of a CA".to_owned()))?;
-        let subject = Dn::from_der(certificate.subject().as_raw()).map_err(|e| broken(e.to_string()))?;
-        let validity = validity_of(&certificate).map_err(broken)?;
-        let pointers = pointers(label, &key_identifier, urls).map_err(|e| broken(e.to_string()))?;
-        let chain_pem = match parent {
-            Some(parent) => pem::encode("CERTIFICATE", &certificate_der) + &parent.chain_pem,
-            None => String::new(),
-        };
+        let pointers =
+            pointers(&standing.name, &certificate.key_identifier, urls).map_err(|e| broken(e.to_string()))?;
+        let chain_pem = chains.first().map_or_else(|| pem::encode("CERTIFICATE", &certificate.der), chain_pem);
         Ok(Issuing {
-            label: label.to_owned(),
+            label,
             key,
-            operation,
-            subject,
-            key_identifier,
-            validity,
-            path_len,
+            subject: certificate.subject.clone(),
+            key_identifier: certificate.key_identifier.clone(),
+            validity: certificate.validity,
+            path_len: certificate.path_len,
+            purposes: certificate.purposes.clone(),
+            leaves,
             pointers,
             chain_pem,
-            certificate_der: certificate_der.into(),
+            chains,
+            certificate_der: certificate.der.clone(),
+            standing,
         })
     }
 
-    /// What of it is for everyone.
-    pub(crate) fn shown(&self) -> Issuer {
-        Issuer {
-            label: self.label.clone(),
-            certificate_der: self.certificate_der.clone(),
-            since: self.validity.not_before(),
-            until: self.validity.not_after(),
-        }
+    /// Whether what it issues is judged long after its end: what signed code, or a time.
+    pub(crate) fn is_outlived(&self) -> bool {
+        let lasting = [rfc5280::ID_KP_CODE_SIGNING, rfc5280::ID_KP_TIME_STAMPING];
+        self.purposes.as_ref().is_some_and(|purposes| purposes.iter().any(|purpose| lasting.contains(purpose)))
+    }
+
+    /// Its generation.
+    pub(crate) fn name(&self) -> &GenerationName {
+        &self.standing.name
     }
 }
 
-fn find<T>(certificate: &X509Certificate<'_>, pick: impl Fn(&ParsedExtension<'_>) -> Option<T>) -> Option<T> {
-    certificate.extensions().iter().find_map(|e| pick(e.parsed_extension()))
-}
-
-fn validity_of(certificate: &X509Certificate<'_>) -> Result<Validity, String> {
-    let validity = certificate.validity();
-    let not_before = Timestamp::from_unix(validity.not_before.timestamp());
-    let not_after = Timestamp::from_unix(validity.not_after.timestamp());
-    Validity::new(not_before, not_after).map_err(|e| e.to_string())
+/// All of a chain but the root, PEM.
+pub(crate) fn chain_pem(chain: &Chain) -> String {
+    let below = chain.len().saturating_sub(1);
+    chain.iter().take(below).map(|certificate| pem::encode("CERTIFICATE", &certificate.der)).collect()
 }
 
 /// What a relying party needs to find the issuer, its CRL and its certificate.
-fn pointers(label: &str, key_identifier: &[u8], urls: &Urls) -> Result<Vec<Extension>, der::Error> {
+fn pointers(name: &GenerationName, key_identifier: &[u8], urls: &Urls) -> Result<Vec<Extension>, der::Error> {
     let base = urls.http_base.trim_end_matches('/');
     let uri = |path: String| Ok::<_, der::Error>(GeneralName::UniformResourceIdentifier(Ia5String::new(&path)?));
     let crl = DistributionPoint {
-        distribution_point: Some(DistributionPointName::FullName(vec![uri(format!("{base}/crl/{label}.crl"))?])),
+        distribution_point: Some(DistributionPointName::FullName(vec![uri(format!("{base}/crl/{name}/0.crl"))?])),
         reasons: None,
         crl_issuer: None,
     };
-    let access = AccessDescription {
-        access_method: rfc5912::ID_AD_CA_ISSUERS,
-        access_location: uri(format!("{base}/aia/{label}.cer"))?,
-    };
+    let at =
+        |method, path| Ok::<_, der::Error>(AccessDescription { access_method: method, access_location: uri(path)? });
+    let access = vec![
+        at(rfc5912::ID_AD_OCSP, format!("{base}/ocsp/{name}"))?,
+        at(rfc5912::ID_AD_CA_ISSUERS, format!("{base}/aia/{name}.cer"))?,
+    ];
     Ok(vec![
         authority_key_identifier(key_identifier)?,
         extension(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, false, &CrlDistributionPoints(vec![crl]).to_der()?)?,
-        extension(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS, false, &AuthorityInfoAccessSyntax(vec![access]).to_der()?)?,
+        extension(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS, false, &AuthorityInfoAccessSyntax(access).to_der()?)?,
     ])
 }

@@ -1,18 +1,33 @@
-//! Which CAs there are: their keys in the token, their certificates in the register, what they put into what they issue.
+//! Which issuers there are: their records, their keys in the token, their certificates, what they put into what they issue.
 //!
-//! They are found here and never made (see `founding`), and nothing here signs. Trusted for: matching a key with its own
+//! They are found here and never made (see `succession`), and nothing here signs. Trusted for: matching a key with its own
 //! certificate. Whoever controls it can at most name the wrong CA, which the lint then finds.
 
-pub(crate) mod labels;
+pub(crate) mod name;
 mod urls;
+
+pub(crate) mod plan;
+pub(crate) mod record;
+
+mod certificate;
+mod chains;
+mod standing;
 
 mod issuing;
 mod ssh_ca;
 
-mod hierarchy;
+pub(crate) mod hierarchy;
+mod registry;
+mod shown;
 
-pub(crate) use hierarchy::{Hierarchy, newest_certificate};
-pub use issuing::Issuer;
+pub(crate) use certificate::CaCertificate;
+pub(crate) use chains::chains;
+pub(crate) use hierarchy::{Hierarchy, Signer};
 pub(crate) use issuing::Issuing;
+pub use name::{GenerationName, NoGeneration};
+pub use record::IssuerRole;
+pub(crate) use registry::Registry;
+pub use shown::{Generation, GenerationState, Issuer, ShownCertificate};
 pub(crate) use ssh_ca::SshCa;
+pub(crate) use standing::Standing;
 pub use urls::Urls;

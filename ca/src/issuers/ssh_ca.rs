@@ -7,9 +7,11 @@ use hsm::{Algorithm, Key};
 use crate::encode::ssh::ca_blob;
 use crate::encode::{Wire, split_string};
 use crate::error::CaError;
+use crate::issuers::standing::Standing;
 
 /// A key of the token that signs SSH certificates. There is no certificate of an SSH CA: its key is all.
 pub(crate) struct SshCa {
+    pub(crate) standing: Standing,
     pub(crate) key: Key,
     pub(crate) blob: Vec<u8>,
     /// `ecdsa-sha2-nistp256 AAAA... label`, for `TrustedUserCAKeys` and `@cert-authority`.
@@ -19,9 +21,11 @@ pub(crate) struct SshCa {
 }
 
 impl SshCa {
-    pub(crate) fn new(label: &str, key: Key) -> Result<SshCa, CaError> {
-        let unfit =
-            || CaError::Internal(format!("key `{label}` is of kind {}, which signs no SSH certificates", key.kind()));
+    pub(crate) fn new(standing: Standing, key: Key) -> Result<SshCa, CaError> {
+        let unfit = || {
+            let (label, kind) = (key.label(), key.kind());
+            CaError::Internal(format!("key `{label}` is of kind {kind}, which signs no SSH certificates"))
+        };
         let blob = ca_blob(&key).ok_or_else(unfit)?;
         let (name, _) = split_string(&blob).ok_or_else(unfit)?;
         let one = Wire::default().mpint(&[1]).mpint(&[1]).0;
@@ -30,7 +34,7 @@ impl SshCa {
             Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP384Sha384 | Algorithm::RsaPkcs1Sha256 => one,
         };
         let empty_signature = Wire::default().string(name).string(empty).0;
-        let line = format!("{} {} chancery-{label}", String::from_utf8_lossy(name), STANDARD.encode(&blob));
-        Ok(SshCa { blob, line, empty_signature, key })
+        let line = format!("{} {} chancery-{}", String::from_utf8_lossy(name), STANDARD.encode(&blob), key.label());
+        Ok(SshCa { standing, blob, line, empty_signature, key })
     }
 }

@@ -13,7 +13,7 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsag
 
 use crate::encode::sha256;
 use crate::encode::x509::extension;
-use crate::issuers::labels::{CODE, SSH_HOST, SSH_USER, TLS};
+use crate::issuers::name;
 use crate::profiles::profile::{Extensions, NameKind, Profile, Rules, SshRules, SubjectPolicy, X509Rules};
 
 /// Reads and checks one profile.
@@ -139,8 +139,8 @@ impl Raw {
     fn rules(self) -> Result<Rules, String> {
         match self.canonical() {
             Raw::X509(x) => x.rules().map(Rules::X509),
-            Raw::SshUser(s) => s.rules(SSH_USER, USER_EXTENSIONS, USER_OPTIONS).map(Rules::SshUser),
-            Raw::SshHost(s) => s.rules(SSH_HOST, &[], &[]).map(Rules::SshHost),
+            Raw::SshUser(s) => s.rules(USER_EXTENSIONS, USER_OPTIONS).map(Rules::SshUser),
+            Raw::SshHost(s) => s.rules(&[], &[]).map(Rules::SshHost),
         }
     }
 }
@@ -159,7 +159,7 @@ impl RawX509 {
         if self.names.is_empty() && self.subject != SubjectPolicy::Given {
             return Err("names: without any, subject = \"given\" is needed, or the certificate names nobody".to_owned());
         }
-        self.check_issuer()?;
+        check_issuer(&self.issuer)?;
         Ok(X509Rules {
             extensions: Extensions {
                 rsa: self.extensions(&RSA_KEYS, RSA_USAGES)?,
@@ -170,19 +170,6 @@ impl RawX509 {
             wildcards: self.wildcards,
             subject: self.subject,
         })
-    }
-
-    /// The root signs no leaves, and an issuing CA's own EKU makes a leaf with another one worthless.
-    fn check_issuer(&self) -> Result<(), String> {
-        let purposes: &[Purpose] = match self.issuer.as_str() {
-            TLS => &[Purpose::ServerAuth, Purpose::ClientAuth],
-            CODE => &[Purpose::CodeSigning],
-            other => return Err(format!("issuer: `{other}` signs no such certificates; say \"{TLS}\" or \"{CODE}\"")),
-        };
-        match self.extended_key_usage.iter().all(|p| purposes.contains(p)) {
-            true => Ok(()),
-            false => Err(format!("extended_key_usage: CA `{}` is not for all of these purposes", self.issuer)),
-        }
     }
 
     /// Those of certificates for keys of one family: of the usages the ones that such a key can have.
@@ -217,10 +204,8 @@ impl RawX509 {
 }
 
 impl RawSsh {
-    fn rules(self, issuer: &str, extensions: &[&str], options: &[&str]) -> Result<SshRules, String> {
-        if self.issuer != issuer {
-            return Err(format!("issuer: say \"{issuer}\""));
-        }
+    fn rules(self, extensions: &[&str], options: &[&str]) -> Result<SshRules, String> {
+        check_issuer(&self.issuer)?;
         for name in &self.extensions {
             known(name, extensions, "extensions")?;
         }
@@ -232,6 +217,11 @@ impl RawSsh {
         }
         Ok(SshRules { extensions: self.extensions, critical_options: self.critical_options.into_iter().collect() })
     }
+}
+
+/// That it is there, and for such certificates, is asked of the issuers in force when one is made.
+fn check_issuer(issuer: &str) -> Result<(), String> {
+    name::check_name(issuer).map_err(|why| format!("issuer: {why}"))
 }
 
 impl Usage {
@@ -412,9 +402,8 @@ mod tests {
             (text.replace("\"p256\"", "\"dsa\""), "keys"),
             (text.replace("\"server-auth\"", ""), "extended_key_usage"),
             (text.replace("\"server-auth\"", "\"any\""), "any"),
-            (text.replace("\"server-auth\"", "\"server-auth\", \"code-signing\""), "extended_key_usage"),
-            (text.replace("\"tls\"", "\"root\""), "issuer"),
-            (ssh.replace("issuer = \"ssh-user\"", "issuer = \"ssh-host\""), "issuer"),
+            (text.replace("\"tls\"", "\"TLS CA\""), "issuer"),
+            (ssh.replace("issuer = \"ssh-user\"", "issuer = \"../ssh\""), "issuer"),
             (text.replace("digital-signature", "key-cert-sign"), "key-cert-sign"),
             (text.replace("\"digital-signature\", ", ""), "nothing of it is for keys of kind p256"),
             (text.replace(", \"key-encipherment\"", ""), "add \"key-encipherment\""),

@@ -4,9 +4,13 @@
 //! shaped, so that a profile changed in secret (TURKTRUST, 2011) or in mid-issuance (Let's Encrypt, 2023) shows. No profile
 //! can make a CA: there is no word for it.
 
+use const_oid::db::rfc5280;
+use der::Decode;
 use hsm::KeyKind;
 use policy::Name;
+use spki::ObjectIdentifier;
 use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::ExtendedKeyUsage;
 
 /// One profile, checked and immutable.
 #[derive(Clone, Debug)]
@@ -105,6 +109,22 @@ impl Profile {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether its certificates are for signing code: each is a signing identity.
+    pub(crate) fn signs_code(&self) -> bool {
+        self.purposes().contains(&rfc5280::ID_KP_CODE_SIGNING)
+    }
+
+    /// The extended key usages of its certificates.
+    pub(crate) fn purposes(&self) -> Vec<ObjectIdentifier> {
+        let Rules::X509(rules) = &self.rules else { return Vec::new() };
+        let all = [&rules.extensions.rsa, &rules.extensions.curve, &rules.extensions.edwards];
+        let of_purpose = all.into_iter().flatten().filter(|e| e.extn_id == rfc5280::ID_CE_EXT_KEY_USAGE);
+        of_purpose
+            .filter_map(|e| ExtendedKeyUsage::from_der(e.extn_value.as_bytes()).ok())
+            .flat_map(|eku| eku.0)
+            .collect()
     }
 
     /// What it makes.

@@ -1,4 +1,4 @@
-//! The desks: one per issuer, where its CRLs are asked for.
+//! The desks: one per generation of an issuer, where its CRLs are asked for.
 //!
 //! A desk is a task that takes requests to publish and makes one CRL for all that wait. It makes a few at once and then one
 //! a second, so that ten revocations a millisecond do not make ten CRLs. A large one is made in a bounded share of the time, and
@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -15,44 +15,40 @@ use crate::error::CaError;
 use crate::status::publisher::{Publisher, Series};
 use crate::status::shelf::PublishedCrl;
 
-/// The desks of all issuers.
+/// The desks of all generations.
 pub(crate) struct Desks {
     publisher: Arc<Publisher>,
-    desks: BTreeMap<String, Desk>,
+    desks: Mutex<BTreeMap<String, Desk>>,
 }
 
 impl Desks {
-    /// Opens a desk for each issuer. Their tasks end with the last handle on the desks.
-    pub(crate) fn open(publisher: Publisher, labels: impl Iterator<Item = String>) -> Desks {
-        let publisher = Arc::new(publisher);
-        let mut desks = BTreeMap::new();
-        for label in labels {
-            let (desk, clerk) = Desk::open(&label);
-            tokio::spawn(clerk.serve(Arc::downgrade(&publisher)));
-            desks.insert(label, desk);
-        }
-        Desks { publisher, desks }
+    /// A desk is opened for a generation when it is first asked. Their tasks end with the last handle on the desks.
+    pub(crate) fn open(publisher: Publisher) -> Desks {
+        Desks { publisher: Arc::new(publisher), desks: Mutex::default() }
     }
 
-    /// The newest CRL of an issuer.
-    pub(crate) async fn crl(&self, issuer: &str) -> Result<PublishedCrl, CaError> {
-        self.publisher.newest(issuer).await
+    /// The newest CRL of a generation.
+    pub(crate) async fn crl(&self, generation: &str) -> Result<PublishedCrl, CaError> {
+        self.publisher.newest(generation).await
     }
 
-    /// Publishes every CRL that is due: a revocation it lacks, or a day of age.
+    /// Publishes every CRL that is due: a revocation it lacks, or a day of age. What has ended has no next one.
     pub(crate) async fn refresh(&self) -> Result<(), CaError> {
         let mut first_failure = Ok(());
-        for desk in self.desks.values() {
-            // One issuer's trouble keeps no other's CRL back.
-            first_failure = first_failure.and(desk.publish().await);
+        for generation in self.publisher.series().await? {
+            // One's trouble keeps no other's CRL back.
+            first_failure = first_failure.and(self.desk(&generation).publish().await);
         }
         first_failure
     }
 
     /// Publishes after a revocation, which is durable already: a failure here is an alarm, not the caller's, who is told all the same.
-    pub(crate) async fn after_revocation(&self, issuer: &str) -> Published {
-        let Some(desk) = self.desks.get(issuer) else { return Published::Never };
-        if !desk.rested() || !is_small(self.publisher.listed(issuer)) {
+    pub(crate) async fn after_revocation(&self, generation: &str) -> Published {
+        if !self.publisher.publishes(generation) {
+            return Published::Never;
+        }
+        let desk = self.desk(generation);
+        if !desk.rested() || !is_small(self.publisher.listed(generation)) {
             desk.nudge();
             return Published::Pending;
         }
@@ -60,6 +56,17 @@ impl Desks {
             Ok(()) => Published::Now,
             Err(_) => Published::Pending,
         }
+    }
+
+    fn desk(&self, generation: &str) -> Desk {
+        let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(desk) = desks.get(generation) {
+            return desk.clone();
+        }
+        let (desk, clerk) = Desk::open(generation);
+        tokio::spawn(clerk.serve(Arc::downgrade(&self.publisher)));
+        desks.insert(generation.to_owned(), desk.clone());
+        desk
     }
 }
 
@@ -74,7 +81,8 @@ pub enum Published {
     Never,
 }
 
-/// The way to one issuer's desk.
+/// The way to one generation's desk.
+#[derive(Clone)]
 struct Desk {
     requests: mpsc::Sender<Option<oneshot::Sender<Result<(), CaError>>>>,
     shared: Arc<Shared>,

@@ -1,4 +1,4 @@
-//! What is published of the revoked: full CRLs, one series per issuer.
+//! What is published of the revoked: full CRLs, one series per generation of an issuer.
 //!
 //! Every CRL is an entry of the ledger like any other signature; the newest one in the register is what is served. It lies on a
 //! shelf in memory, so that the public reads it at the cost of a look, and goes on reading while the database is away. It is the
@@ -14,6 +14,7 @@ use crate::craft::Office;
 use crate::craft::crl::{Moment, Roll};
 use crate::error::CaError;
 use crate::gate::Gate;
+use crate::issuers::Issuing;
 use crate::status::shelf::{PublishedCrl, Shelf};
 
 /// What the one who makes an issuer's CRLs keeps from one to the next.
@@ -34,7 +35,7 @@ impl Publisher {
     /// With the register's newest CRLs on the shelf. One that cannot be had now is asked for again when it is wanted.
     pub(crate) async fn open(office: Office) -> Publisher {
         let publisher = Publisher { office, shelf: Arc::default() };
-        for issuer in publisher.office.hierarchy.issuers() {
+        for issuer in publisher.office.issuers.read().issuing_all() {
             if let Err(e) = publisher.known(&issuer.label).await {
                 tracing::error!(issuer = %issuer.label, error = %e, "the newest CRL cannot be read");
             }
@@ -46,7 +47,9 @@ impl Publisher {
     /// the one on the shelf: an answer that is seconds old is better than none, and nobody waits behind a frozen database.
     pub(crate) async fn newest(self: &Arc<Self>, issuer: &str) -> Result<PublishedCrl, CaError> {
         let missing = || CaError::NotFound(format!("CRL of `{issuer}`"));
-        self.office.hierarchy.issuing(issuer).map_err(|_| missing())?;
+        if !self.publishes(issuer) {
+            return Err(missing());
+        }
         let Some(there) = self.shelf.get(issuer) else { return self.known(issuer).await?.ok_or_else(missing) };
         if self.is_newest(issuer, &there) {
             return Ok(there);
@@ -66,6 +69,20 @@ impl Publisher {
             }
             Ok(Err(_)) | Err(_) => Ok(there),
         }
+    }
+
+    /// Whether CRLs are made of what this signed.
+    pub(crate) fn publishes(&self, generation: &str) -> bool {
+        let hierarchy = self.office.issuers.read();
+        generation.parse().ok().and_then(|name| hierarchy.generation(&name)).is_some_and(|g| g.certificate().is_some())
+    }
+
+    /// The generations whose CRLs are kept fresh: until the last of what they signed has ended, which is with their certificate.
+    pub(crate) async fn series(&self) -> Result<Vec<String>, CaError> {
+        let hierarchy = self.office.issuers.fresh().await?;
+        let now = self.office.ledger.cautious_time();
+        let goes_on = |issuing: &&Arc<Issuing>| issuing.validity.contains(now);
+        Ok(hierarchy.issuing_all().filter(goes_on).map(|issuing| issuing.label.clone()).collect())
     }
 
     /// The newest CRL of an issuer: the one on the shelf, or the register's.
@@ -95,7 +112,9 @@ impl Publisher {
 
     /// Makes a CRL of `label` if one is due; `true` if one was made.
     pub(crate) async fn publish(&self, label: &str, series: &mut Series) -> Result<bool, CaError> {
-        let issuer = self.office.hierarchy.issuing(label)?;
+        let hierarchy = self.office.issuers.fresh().await?;
+        let unable = || CaError::Conflict(format!("no CRL can be made for {label}: the token does not have its key"));
+        let issuer = Arc::clone(hierarchy.issuing_of(label).ok_or_else(unable)?);
         let now = self.office.checks.clock.of_crl(&issuer)?;
         for _ in 0..NUMBERS_MAX {
             // What is known of the revoked first, the newest CRL after: it may cover more than was known, never less.
@@ -115,7 +134,11 @@ impl Publisher {
             let work = move || (roll.draft(grant, &issuer, &ledger, at), roll);
             let (drafted, roll) = off_the_async_threads(work).await?;
             series.roll = roll;
-            let drafted = drafted?;
+            let drafted = match drafted {
+                Ok(drafted) => drafted,
+                Err(CaError::Lint(failure)) => return Err(self.office.gate.refuse(failure).await),
+                Err(other) => return Err(other),
+            };
             series.last_number = drafted.number;
             match self.office.issue_linted(drafted.linted).await {
                 Ok(issued) => {

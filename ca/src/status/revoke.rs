@@ -75,7 +75,7 @@ impl Revoker {
 impl Revoker {
     /// The CA whose certificate is shown; none where it is another's. One that no CA of ours signed is refused.
     pub(crate) fn shown_ca(&self, certificate: &[u8]) -> Result<Option<String>, CaError> {
-        Ok(Shown::read(certificate, &self.office.hierarchy)?.ca_subject())
+        Ok(Shown::read(certificate, &self.office.issuers.read())?.ca_subject())
     }
 
     /// Revokes a certificate that is shown, PEM or DER: the register's own, or one that it lost.
@@ -85,7 +85,7 @@ impl Revoker {
         certificate: &[u8],
         reason: RevocationReason,
     ) -> Result<ShownRevoked, CaError> {
-        let shown = Shown::read(certificate, &self.office.hierarchy)?;
+        let shown = Shown::read(certificate, &self.office.issuers.read())?;
         let serial_hex = hex::encode(&shown.lost.serial);
         if let Some(found) = self.office.ledger.credential(&serial_hex).await? {
             if found.x509_der().is_some_and(|registered| registered != shown.der) {
@@ -133,6 +133,6 @@ fn act(credential: &Attested<Credential>) -> Option<(Action, Resource)> {
             Some((Action::RevokeCertificate, Resource::ssh(owner, principals, &credential.profile)))
         }
         Kind::CaCertificate => Some((Action::ManageAuthority, Resource::plain(ResourceKind::Authority))),
-        Kind::CodeSignature | Kind::Crl | Kind::OcspBatch => None,
+        Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => None,
     }
 }

@@ -35,15 +35,18 @@ impl Shown {
             X509Certificate::from_der(issuer_der)
                 .is_ok_and(|(_, issuer)| certificate.verify_signature(Some(issuer.public_key())).is_ok())
         };
-        let ours = hierarchy
-            .issuers()
-            .find(|issuer| certificate.issuer().as_raw() == issuer.subject.as_der() && signed(&issuer.certificate_der));
+        let ours = hierarchy.generations().find(|generation| {
+            generation
+                .certificates
+                .iter()
+                .any(|ca| certificate.issuer().as_raw() == ca.subject.as_der() && signed(&ca.der))
+        });
         let ours = ours.ok_or_else(|| CaError::bad("certificate", "no CA of this authority signed it".to_owned()))?;
         let key_hash = digest(&SHA256, certificate.public_key().raw).as_ref().try_into();
         let lost = Lost {
             kind: if certificate.is_ca() { Kind::CaCertificate } else { Kind::Certificate },
             serial: certificate.raw_serial().to_vec(),
-            issuer: ours.label.clone(),
+            issuer: ours.name.to_string(),
             key_hash: key_hash.map_err(|_| CaError::Internal("SHA-256 has 32 bytes".into()))?,
             not_after: Some(Timestamp::from_unix(certificate.validity().not_after.timestamp())),
         };
@@ -61,9 +64,13 @@ impl Shown {
     pub(super) fn act(&self) -> (Action, Resource) {
         match self.lost.kind {
             Kind::CaCertificate => (Action::ManageAuthority, Resource::plain(ResourceKind::Authority)),
-            Kind::Certificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::OcspBatch => {
-                (Action::RevokeCertificate, Resource::certificate(None, "", self.names.clone()))
-            }
+            Kind::Certificate
+            | Kind::SshUser
+            | Kind::SshHost
+            | Kind::CodeSignature
+            | Kind::Crl
+            | Kind::CaRequest
+            | Kind::OcspBatch => (Action::RevokeCertificate, Resource::certificate(None, "", self.names.clone())),
         }
     }
 }

@@ -47,8 +47,9 @@ fn x509_text(house: &House, der: &[u8]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_and_crls_look_as_they_did() {
     let house = House::at("2027-03-01T12:00:00Z").await;
-    for issuer in house.authority.issuers() {
-        compare(&format!("ca-{}.txt", issuer.label), &x509_text(&house, &issuer.certificate_der));
+    for issuer in house.authority.cas() {
+        let certificate = issuer.certificate.unwrap();
+        compare(&format!("ca-{}.txt", issuer.name.issuer()), &x509_text(&house, &certificate.der));
     }
     let names = ["www.example.com", "*.example.internal", "192.0.2.1"];
     let server = house.server(&names).await;
@@ -79,8 +80,8 @@ async fn ocsp_responses_and_their_responder_look_as_they_did() {
     let house = House::at("2027-03-01T12:00:00Z").await;
     let (good, revoked) = (house.server(&["a.example.com"]).await, house.server(&["b.example.com"]).await);
     house.authority.revoke(&admin(), &revoked.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
-    let issuer = house.authority.issuers().into_iter().find(|issuer| issuer.label == "tls").unwrap();
-    let der = house.file("issuer.der", &issuer.certificate_der);
+    let ca = house.authority.cas().into_iter().find(|ca| ca.name.to_string() == "tls/1").unwrap();
+    let der = house.file("issuer.der", &ca.certificate.unwrap().der);
     let issuer = house.file("issuer.pem", accepts("openssl", &[&"x509", &"-inform", &"DER", &"-in", &der]));
     let [good, revoked] = [good, revoked].map(|issued| format!("0x{}", issued.serial_hex()));
     let request = house.dir.path().join("request.der");

@@ -9,6 +9,7 @@ mod csr_intake;
 mod golden;
 mod hierarchy;
 mod incidents;
+mod issuers;
 mod ocsp;
 mod outage;
 mod revocation;

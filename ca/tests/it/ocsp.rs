@@ -20,12 +20,13 @@ struct Asker<'a> {
 
 impl<'a> Asker<'a> {
     fn new(house: &'a House, issuer: &str) -> Asker<'a> {
-        let issuer = house.authority.issuers().into_iter().find(|one| one.label == issuer).unwrap();
-        let der = house.file(&format!("{}.der", issuer.label), &issuer.certificate_der);
+        let ca = house.authority.cas().into_iter().find(|ca| ca.name.to_string() == issuer).unwrap();
+        let file = issuer.replace('/', "-");
+        let der = house.file(&format!("{file}.der"), &ca.certificate.unwrap().der);
         let pem = accepts("openssl", &[&"x509", &"-inform", &"DER", &"-in", &der]);
         Asker {
             house,
-            issuer: house.file(&format!("{}.pem", issuer.label), pem),
+            issuer: house.file(&format!("{file}.pem"), pem),
             roots: house.file("roots.pem", house.authority.roots_pem()),
         }
     }
@@ -97,7 +98,7 @@ async fn a_certificate_is_good_until_it_is_revoked_and_openssl_agrees() {
     let house = House::new().await;
     let (good, bad) = two(&house).await;
     house.authority.revoke(&admin(), &bad.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
-    let asker = Asker::new(&house, "tls");
+    let asker = Asker::new(&house, "tls/1");
     for more in [&["-no_nonce"][..], &[], &["-no_nonce", "-sha256"], &["-sha256"]] {
         let has_nonce = !more.contains(&"-no_nonce");
         for (serial, says) in [
@@ -124,7 +125,7 @@ async fn a_certificate_is_good_until_it_is_revoked_and_openssl_agrees() {
 async fn what_was_made_once_is_given_from_memory_and_exchanged_at_once_when_it_is_revoked() {
     let house = House::new().await;
     let (one, _) = two(&house).await;
-    let asker = Asker::new(&house, "tls");
+    let asker = Asker::new(&house, "tls/1");
     let request = asker.request(&[one.serial_hex()], &["-no_nonce"]);
     let first = asker.ask(&request).await;
     let made = batches(&house).await;
@@ -145,7 +146,7 @@ async fn what_was_made_once_is_given_from_memory_and_exchanged_at_once_when_it_i
 async fn those_who_ask_at_once_share_a_batch() {
     let house = House::new().await;
     let mut requests = Vec::new();
-    let asker = Asker::new(&house, "tls");
+    let asker = Asker::new(&house, "tls/1");
     for n in 0..12 {
         let issued = house.server(&[&format!("h{n}.example.com")]).await;
         requests.push(asker.request(&[issued.serial_hex()], &["-no_nonce"]));
@@ -172,12 +173,12 @@ async fn those_who_ask_at_once_share_a_batch() {
 async fn what_is_no_request_and_what_is_not_ours_is_refused_in_the_words_of_the_standard() {
     let house = House::new().await;
     let (one, _) = two(&house).await;
-    let (tls, code) = (Asker::new(&house, "tls"), Asker::new(&house, "code"));
+    let (tls, code) = (Asker::new(&house, "tls/1"), Asker::new(&house, "code/1"));
     let of_tls = tls.request(&[one.serial_hex()], &["-no_nonce"]);
     let of_code = code.request(&[one.serial_hex()], &["-no_nonce"]);
     // The code CA never issued this serial.
     assert!(shown(&tls.ask(&of_code).await, house.dir.path()).contains("Cert Status: unknown"));
-    let code_alone = house.authority.ocsp(Some("code"), &of_tls, None).await;
+    let code_alone = house.authority.ocsp(Some("code/1"), &of_tls, None).await;
     assert_eq!(&code_alone.der[..], [0x30, 3, 0x0a, 1, 6], "unauthorized");
     let other = House::new().await;
     let foreign = other.authority.ocsp(None, &of_tls, None).await;
@@ -194,7 +195,7 @@ async fn several_certificates_of_one_request_are_answered_in_one_response() {
     let house = House::new().await;
     let (one, two) = two(&house).await;
     house.authority.revoke(&admin(), &two.serial_hex(), RevocationReason::Superseded).await.unwrap();
-    let asker = Asker::new(&house, "tls");
+    let asker = Asker::new(&house, "tls/1");
     let request = asker.request(&[one.serial_hex(), two.serial_hex()], &["-no_nonce"]);
     let answer = asker.ask(&request).await;
     assert_eq!(answer.shared, None);
@@ -206,7 +207,7 @@ async fn several_certificates_of_one_request_are_answered_in_one_response() {
 async fn a_serial_that_this_node_might_have_made_raises_an_alarm_and_others_are_counted() {
     let house = House::at(NOW).await;
     let (one, _) = two(&house).await;
-    let asker = Asker::new(&house, "tls");
+    let asker = Asker::new(&house, "tls/1");
     let mut forged = one.serial.clone();
     *forged.last_mut().unwrap() ^= 1;
     let ask = async |serial: String| {
@@ -234,7 +235,7 @@ async fn a_serial_that_this_node_might_have_made_raises_an_alarm_and_others_are_
 async fn beyond_the_limit_a_nonce_is_left_out_and_the_answer_comes_from_memory() {
     let house = House::at(NOW).await;
     let (one, _) = two(&house).await;
-    let asker = Asker::new(&house, "tls");
+    let asker = Asker::new(&house, "tls/1");
     let request = asker.request(&[one.serial_hex()], &[]);
     let mut shared = 0;
     for _ in 0..130 {
@@ -250,7 +251,7 @@ async fn a_responder_is_replaced_in_good_time_and_what_the_old_one_signed_goes_o
     let world = World::fixed(now, 3);
     let house = House::with(world.clone(), ca::CreateConfig::new("Example")).await;
     let issued = house.authority.certify(&admin(), crate::house::server_request(&["www.example.com"])).await.unwrap();
-    let asker = Asker::new(&house, "tls");
+    let asker = Asker::new(&house, "tls/1");
     let request = asker.request(&[issued.serial_hex()], &["-no_nonce"]);
     assert!(house.authority.ocsp_state().responders.is_empty(), "nobody has asked yet");
     asker.ask(&request).await;
@@ -301,7 +302,7 @@ async fn an_intent_without_conclusion_is_good_until_it_is_revoked() {
         grant: model.grant,
         profile: model.profile,
         profile_hash: model.profile_hash,
-        key: house.pool.find("tls").await.unwrap(),
+        key: house.pool.find("tls-1").await.unwrap(),
         message: hsm::Message::from(model.tbs),
         serial: vec![1, 1, 9, 9],
         issuer: model.issuer,
@@ -315,7 +316,7 @@ async fn an_intent_without_conclusion_is_good_until_it_is_revoked() {
         details: model.details,
     };
     house.ledger.intend(entry).await.unwrap();
-    let asker = Asker::new(&house, "tls");
+    let asker = Asker::new(&house, "tls/1");
     let request = asker.request(&["01010909".to_owned()], &["-no_nonce"]);
     assert!(shown(&asker.ask(&request).await, house.dir.path()).contains("Cert Status: good"));
     house.authority.revoke(&admin(), "01010909", RevocationReason::Superseded).await.unwrap();
@@ -326,7 +327,7 @@ async fn an_intent_without_conclusion_is_good_until_it_is_revoked() {
 async fn a_row_that_somebody_altered_says_nothing() {
     let house = House::new().await;
     let (one, two) = two(&house).await;
-    let asker = Asker::new(&house, "tls");
+    let asker = Asker::new(&house, "tls/1");
     house.authority.revoke(&admin(), &two.serial_hex(), RevocationReason::Superseded).await.unwrap();
     let sql = rusqlite::Connection::open(house.dir.path().join("chancery.db")).unwrap();
     sql.execute_batch(&format!(
@@ -346,10 +347,10 @@ async fn a_row_that_somebody_altered_says_nothing() {
 async fn under_a_ca_that_ended_no_responder_and_no_key_is_made() {
     let house = House::new().await;
     let (one, _) = two(&house).await;
-    let asker = Asker::new(&house, "tls");
+    let asker = Asker::new(&house, "tls/1");
     let ca = Filter { kind: Some(Kind::CaCertificate), ..Filter::default() };
     let all = house.ledger.list(ca).await.unwrap().items;
-    let tls = all.iter().find(|ca| ca.details["label"] == "tls").unwrap().serial_hex();
+    let tls = all.iter().find(|ca| ca.details["generation"] == "tls/1").unwrap().serial_hex();
     house.authority.revoke(&admin(), &tls, RevocationReason::KeyCompromise).await.unwrap();
     let keys = house.pool.keys().await.unwrap().len();
     let request = asker.request(&[one.serial_hex()], &["-no_nonce"]);
@@ -358,22 +359,55 @@ async fn under_a_ca_that_ended_no_responder_and_no_key_is_made() {
     }
     assert_eq!(house.pool.keys().await.unwrap().len(), keys);
     // The root tells of the CA itself.
-    let root = Asker::new(&house, "root");
+    let root = Asker::new(&house, "root/1");
     let request = root.request(&[tls], &["-no_nonce"]);
     assert!(shown(&root.ask(&request).await, house.dir.path()).contains("keyCompromise"));
+}
+
+/// A rotation and a retirement under a running service: each generation answers for what it issued, for as long as that is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_generation_answers_for_its_own_also_after_an_operator_ended_it() {
+    let house = House::new().await;
+    let (old, revoked) = two(&house).await;
+    let first = Asker::new(&house, "tls/1");
+    let of_old = first.request(&[old.serial_hex()], &["-no_nonce"]);
+    let kept = first.ask(&of_old).await;
+    let wish = ca::Rotate { issuer: "tls".to_owned(), key: None, activates: ca::Activation::Now, cross: false };
+    house.authority.rotate_issuer(&admin(), wish).await.unwrap();
+    let new = house.server(&["new.example.com"]).await;
+    assert_eq!(new.issuer, "tls/2");
+    let second = Asker::new(&house, "tls/2");
+    let of_new = second.request(&[new.serial_hex()], &["-no_nonce"]);
+    let said = second.judged(&of_new, &second.ask(&of_new).await, &new.serial_hex(), "-sha1");
+    assert!(said.contains("Response verify OK") && said.contains("Cert Status: good"), "{said}");
+    assert_eq!(first.ask(&of_old).await, kept, "what was made stays");
+    let wrong = house.authority.ocsp(Some("tls/2"), &of_old, None).await;
+    assert_eq!(wrong.der[..], [0x30, 3, 0x0a, 1, 6], "unauthorized");
+    assert!(house.authority.answers_for("tls/2").await && !house.authority.answers_for("tls/3").await);
+    // Retired: what it issued is revoked still, and asked for; a node that starts then makes its responder then.
+    house.authority.retire_issuer(&admin(), &"tls/1".parse().unwrap(), true).await.unwrap();
+    house.authority.revoke(&admin(), &revoked.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    let of_revoked = first.request(&[revoked.serial_hex()], &["-no_nonce"]);
+    let (other, _ledger) = house.beside(&store::Database::Sqlite(house.dir.path().join("chancery.db"))).await;
+    for authority in [&house.authority, &other] {
+        let answer = authority.ocsp(None, &of_revoked, None).await;
+        let said = first.judged(&of_revoked, &answer, &revoked.serial_hex(), "-sha1");
+        assert!(said.contains("Response verify OK") && said.contains("Cert Status: revoked"), "{said}");
+    }
+    assert_eq!(first.ask(&of_old).await, kept);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_responders_certificate_is_one_and_no_more() {
     let house = House::new().await;
     let (one, _) = two(&house).await;
-    let asker = Asker::new(&house, "tls");
+    let asker = Asker::new(&house, "tls/1");
     asker.ask(&asker.request(&[one.serial_hex()], &["-no_nonce"])).await;
     let filter = Filter { profile: Some("ocsp".to_owned()), ..Filter::default() };
     let responder = house.ledger.newest(filter).await.unwrap().unwrap().into_inner().signed().unwrap();
     let (leaf, chain, roots) = house.chain_files(&responder);
     let text = accepts("openssl", &[&"x509", &"-in", &leaf, &"-noout", &"-text"]);
-    for part in ["OCSP Signing", "OCSP No Check", "CA:FALSE", "Digital Signature", "OCSP tls"] {
+    for part in ["OCSP Signing", "OCSP No Check", "CA:FALSE", "Digital Signature", "OCSP tls/1"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     for part in ["CRL Distribution", "Authority Information Access", "TLS Web"] {

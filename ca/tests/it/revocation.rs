@@ -184,7 +184,7 @@ async fn what_cannot_be_revoked_is_said_so() {
         let gone = house.authority.revoke(&admin(), missing, RevocationReason::Superseded).await;
         assert!(matches!(gone, Err(CaError::NotFound(_))), "{missing}");
     }
-    let crl = house.ledger.newest_crl("tls").await.unwrap().unwrap();
+    let crl = house.ledger.newest_crl("tls/1").await.unwrap().unwrap();
     assert!(house.authority.revoke(&admin(), &crl.serial_hex(), RevocationReason::Superseded).await.is_err());
     assert!(matches!(house.authority.crl("nobody").await, Err(CaError::NotFound(_))));
 }
@@ -223,7 +223,7 @@ async fn an_old_crl_is_kept_as_digest_and_signature() {
     let (_, read) = x509_parser::parse_x509_crl(&before).unwrap();
     let digest = ring::digest::digest(&ring::digest::SHA256, read.tbs_cert_list.as_ref());
     assert_eq!((&old.tbs[..], old.signature.as_deref()), (digest.as_ref(), Some(&read.signature_value.data[..])));
-    assert_eq!(house.ledger.newest_crl("tls").await.unwrap().unwrap().x509_der(), newest.der);
+    assert_eq!(house.ledger.newest_crl("tls/1").await.unwrap().unwrap().x509_der(), newest.der);
     let database = store::Database::Sqlite(house.dir.path().join("chancery.db"));
     let report =
         tokio::task::spawn_blocking(move || store::verify(database, None, &mut |_| {})).await.unwrap().unwrap();
@@ -397,7 +397,7 @@ async fn an_intent_without_conclusion_can_be_revoked() {
         grant: model.grant,
         profile: model.profile,
         profile_hash: model.profile_hash,
-        key: house.pool.find("tls").await.unwrap(),
+        key: house.pool.find("tls-1").await.unwrap(),
         message: hsm::Message::from(model.tbs),
         serial: vec![1, 1, 9, 9],
         issuer: model.issuer,

@@ -40,7 +40,7 @@ async fn code_is_not_signed_with_a_revoked_certificate_whatever_the_rows_say() {
 async fn issuing(house: &House, label: &str) -> (u64, String) {
     let cas = Filter { kind: Some(Kind::CaCertificate), ..Filter::default() };
     let all = house.ledger.list(cas).await.unwrap().items;
-    let ours = all.iter().find(|c| c.details["label"] == label).unwrap();
+    let ours = all.iter().find(|c| c.details["generation"] == format!("{label}/1")).unwrap();
     (ours.operation, ours.serial_hex())
 }
 
@@ -54,10 +54,10 @@ async fn nothing_is_issued_under_a_revoked_ca_running_and_restarted_and_the_othe
         house.authority.revoke(&admin(), &serial, reason).await.unwrap();
         let refuses = async |authority: &Authority| {
             let refused = authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap_err();
-            assert!(matches!(&refused, CaError::Conflict(why) if why.contains("CA `tls` is revoked")), "{refused}");
+            assert!(matches!(&refused, CaError::Conflict(why) if why.contains("CA `tls/1` is")), "{refused}");
             assert!(authority.renew(&admin(), &before.serial_hex(), None).await.is_err());
             let health = authority.health();
-            assert!(health.ended.len() == 1 && health.ended[0].1.contains("CA `tls`"), "{health:?}");
+            assert!(health.ended.len() == 1 && health.ended[0].1.contains("CA `tls/1`"), "{health:?}");
             assert_eq!(health.held, None, "the others go on");
             authority.sign_code(&admin(), sign_request("release", b"x", CodeFormat::Raw)).await.unwrap();
         };
@@ -81,6 +81,6 @@ async fn no_code_is_signed_under_a_revoked_code_ca() {
     house.authority.revoke(&admin(), &serial, RevocationReason::Superseded).await.unwrap();
     let refused =
         house.authority.sign_code(&admin(), sign_request("release", b"x", CodeFormat::Raw)).await.unwrap_err();
-    assert!(matches!(&refused, CaError::Conflict(why) if why.contains("CA `code` is revoked")), "{refused}");
+    assert!(matches!(&refused, CaError::Conflict(why) if why.contains("CA `code/1` is revoked")), "{refused}");
     house.server(&["www.example.com"]).await;
 }

@@ -30,9 +30,11 @@ fn openssl_verify(house: &House, issued: &Issued, purpose: &str) -> String {
 
 fn webpki_verify(house: &House, issued: &Issued, name: &str) -> Result<(), webpki::Error> {
     use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-    let issuers = house.authority.issuers();
-    let der =
-        |label: &str| CertificateDer::from(issuers.iter().find(|i| i.label == label).unwrap().certificate_der.to_vec());
+    let issuers = house.authority.cas();
+    let der = |name: &str| {
+        let ca = issuers.iter().find(|ca| ca.name.issuer() == name).unwrap();
+        CertificateDer::from(ca.certificate.as_ref().unwrap().der.to_vec())
+    };
     let (root, intermediate, leaf) = (der("root"), der("tls"), CertificateDer::from(issued.x509_der()));
     let anchor = webpki::anchor_from_trusted_cert(&root).unwrap();
     let leaf = webpki::EndEntityCert::try_from(&leaf)?;

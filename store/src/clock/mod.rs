@@ -74,9 +74,12 @@ fn standing(op: &Op) -> Standing {
             // Their time is the cautious one; a revocation that nobody is told of is none.
             Kind::Crl | Kind::OcspBatch => Standing::Goes,
             Kind::Certificate if is_the_server(&row.entry.actor) => Standing::Goes,
-            Kind::CaCertificate | Kind::Certificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature => {
-                Standing::Waits
-            }
+            Kind::CaCertificate
+            | Kind::Certificate
+            | Kind::SshUser
+            | Kind::SshHost
+            | Kind::CodeSignature
+            | Kind::CaRequest => Standing::Waits,
         },
         Op::Record(rows) => match rows.first() {
             Some(word) if word.record.kind == KIND => Standing::Word(word.at),

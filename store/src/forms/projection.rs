@@ -92,7 +92,7 @@ fn number(of: &str, words: &[&str]) -> i64 {
 
 /// Neither CRLs, OCSP responses nor code signatures, whose end nobody waits for.
 pub(crate) fn is_certificate(kind: &str) -> bool {
-    ![Kind::Crl, Kind::CodeSignature, Kind::OcspBatch].iter().any(|other| kind == other.as_str())
+    ![Kind::Crl, Kind::CodeSignature, Kind::CaRequest, Kind::OcspBatch].iter().any(|none| none.as_str() == kind)
 }
 
 /// What hours count apart: SSH certificates live for hours, those of CAs for decades.

@@ -125,9 +125,13 @@ impl Credential {
     pub fn renewer(&self) -> Renewer {
         match self.kind {
             Kind::Certificate => Renewer::of(&self.actor.id, &self.actor.proof, &self.details),
-            Kind::CaCertificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::OcspBatch => {
-                Renewer::Nobody
-            }
+            Kind::CaCertificate
+            | Kind::SshUser
+            | Kind::SshHost
+            | Kind::CodeSignature
+            | Kind::Crl
+            | Kind::CaRequest
+            | Kind::OcspBatch => Renewer::Nobody,
         }
     }
 
@@ -142,7 +146,7 @@ impl Credential {
         let ended = self.validity.is_some_and(|validity| validity.not_after() < now);
         let ends = match self.kind {
             Kind::Certificate | Kind::CaCertificate | Kind::SshUser | Kind::SshHost => true,
-            Kind::CodeSignature | Kind::Crl | Kind::OcspBatch => false,
+            Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => false,
         };
         match self.state {
             State::Issued => ended && ends,
@@ -150,13 +154,13 @@ impl Credential {
         }
     }
 
-    /// The signed X.509 certificate, `SEQUENCE { tbs, AlgorithmIdentifier, BIT STRING }`; none where it is not signed or none.
+    /// The signed X.509 certificate or request, `SEQUENCE { tbs, AlgorithmIdentifier, BIT STRING }`; none where it is not signed or none.
     pub fn x509_der(&self) -> Option<Vec<u8>> {
         match self.kind {
-            Kind::CaCertificate | Kind::Certificate if !self.prehashed => {
+            Kind::CaCertificate | Kind::Certificate | Kind::CaRequest if !self.prehashed => {
                 Some(x509::assemble(&self.tbs, self.algorithm, self.signature.as_deref()?))
             }
-            Kind::CaCertificate | Kind::Certificate => None,
+            Kind::CaCertificate | Kind::Certificate | Kind::CaRequest => None,
             Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::OcspBatch => None,
         }
     }
@@ -261,7 +265,7 @@ pub struct Filter {
     pub state: Option<State>,
     /// Of this profile.
     pub profile: Option<String>,
-    /// Of this issuer.
+    /// Of this generation of an issuer (`tls/1`), or of all that an issuer has (`tls`).
     pub issuer: Option<String>,
     /// Renewed by this one.
     pub renewer: Option<Renewer>,

@@ -23,19 +23,22 @@ pub enum Kind {
     CodeSignature,
     /// A certificate revocation list.
     Crl,
+    /// A request for a certificate of one of our own authorities, for who signs it elsewhere (PKCS#10).
+    CaRequest,
     /// OCSP responses that were made together.
     OcspBatch,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::CaCertificate,
         Kind::Certificate,
         Kind::SshUser,
         Kind::SshHost,
         Kind::CodeSignature,
         Kind::Crl,
+        Kind::CaRequest,
         Kind::OcspBatch,
     ];
 
@@ -48,6 +51,7 @@ impl Kind {
             Kind::SshHost => "ssh-host",
             Kind::CodeSignature => "code-signature",
             Kind::Crl => "crl",
+            Kind::CaRequest => "ca-request",
             Kind::OcspBatch => "ocsp-batch",
         }
     }

@@ -71,7 +71,7 @@ pub(crate) fn matches(filter: &Filter, credential: &Credential) -> bool {
         && filter.name.as_ref().is_none_or(|name| credential.names.contains(name))
         && is(&filter.state, &credential.state)
         && is(&filter.profile, &credential.profile)
-        && is(&filter.issuer, &credential.issuer)
+        && filter.issuer.as_ref().is_none_or(|wanted| is_of(&credential.issuer, wanted))
         && is(&filter.renewer, &credential.renewer())
         && filter.ssh.is_none_or(|ssh| ssh == is_ssh(credential.kind.as_str()))
         && filter.look_before.is_none_or(|before| credential.look_at().is_some_and(|at| at <= before))
@@ -82,6 +82,11 @@ pub(crate) fn matches(filter: &Filter, credential: &Credential) -> bool {
         && filter.text.as_ref().is_none_or(|text| holds(&credential.names, &text.to_lowercase()))
         && filter.not_after_before.is_none_or(|before| not_after.is_some_and(|at| at < before))
         && filter.not_after_after.is_none_or(|after| not_after.is_some_and(|at| at >= after))
+}
+
+/// Whether an issuer is that one, or a generation of it: `tls/1` of `tls`.
+fn is_of(issuer: &str, wanted: &str) -> bool {
+    issuer.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn holds(names: &[String], text: &str) -> bool {

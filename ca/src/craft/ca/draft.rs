@@ -8,7 +8,6 @@ use der::flagset::FlagSet;
 use hsm::{Key, Message};
 use policy::{Grant, Serial, Timestamp};
 use serde_json::json;
-use spki::ObjectIdentifier;
 use store::Kind;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
@@ -16,46 +15,46 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsag
 use crate::craft::ca::lint::Ca;
 use crate::craft::x509::subject_key_identifier;
 use crate::drafting::{Draft, Facts, ProfileStamp, validity};
-use crate::encode::Dn;
 use crate::encode::certificate::CertificateParts;
 use crate::encode::x509::extension;
 use crate::error::DraftError;
 use crate::intake::SubjectKey;
-use crate::issuers::Issuing;
+use crate::issuers::plan::CaPlan;
+use crate::issuers::{GenerationName, Issuing};
 
-/// A CA certificate of the hierarchy.
-pub(crate) struct CaPlan {
-    pub(crate) label: &'static str,
-    pub(crate) subject: Dn,
-    pub(crate) validity_secs: i64,
-    pub(crate) path_len: u8,
-    /// Purposes its leaves can have; none for a root.
-    pub(crate) purposes: Vec<ObjectIdentifier>,
+/// For which CA a certificate is drafted.
+pub(crate) struct CaRequest<'a> {
+    pub(crate) name: &'a GenerationName,
+    pub(crate) plan: &'a CaPlan,
+    /// The key that is certified.
+    pub(crate) subject_key: &'a Key,
 }
 
 /// Drafts the certificate of one of our own CAs; without an issuer, a root.
 pub(crate) fn draft(
     grant: Grant,
-    plan: CaPlan,
-    key: &Key,
+    request: CaRequest<'_>,
     issuer: Option<Arc<Issuing>>,
     serial: Serial,
     now: Timestamp,
 ) -> Result<Draft<Ca>, DraftError> {
+    let CaRequest { name, plan, subject_key: key } = request;
     let subject_key = SubjectKey::from_token(key);
+    let subject = plan.subject_of(name.number())?;
     let (signer, issuer_dn) = match &issuer {
         Some(issuer) => (&issuer.key, &issuer.subject),
-        None => (key, &plan.subject),
+        None => (key, &subject),
     };
     let validity = validity(now, plan.validity_secs, issuer.as_ref().map(|i| i.validity))?;
+    let extensions = ca_extensions(plan, &subject_key, issuer.as_deref())?;
     let parts = CertificateParts {
         serial: serial.as_bytes(),
         algorithm: signer.algorithm(),
         issuer: issuer_dn.as_der(),
         validity,
-        subject: plan.subject.as_der(),
+        subject: subject.as_der(),
         spki: key.spki_der(),
-        extensions: ca_extensions(&plan, &subject_key, issuer.as_deref())?,
+        extensions: extensions.clone(),
     };
     let facts = Facts {
         kind: Kind::CaCertificate,
@@ -63,17 +62,17 @@ pub(crate) fn draft(
         key: signer.clone(),
         message: Message::from(parts.encode()?),
         serial: serial.as_bytes().to_vec(),
-        issuer: issuer.as_ref().map_or(plan.label, |i| i.label.as_str()).to_owned(),
+        issuer: issuer.as_ref().map_or_else(|| name.to_string(), |i| i.label.clone()),
         owner: None,
-        subject: plan.subject.to_string(),
+        subject: subject.to_string(),
         names: Vec::new(),
         key_hash: key.fingerprint(),
         validity: Some(validity),
         covers: None,
         renews: None,
-        details: json!({ "label": plan.label }),
+        details: json!({ "generation": name.to_string() }),
     };
-    Ok(Draft::new(grant, facts, Ca { issuer, key: subject_key, path_len: plan.path_len, now }))
+    Ok(Draft::new(grant, facts, Ca { issuer, key: subject_key, path_len: plan.path_len, extensions, now }))
 }
 
 fn ca_extensions(plan: &CaPlan, key: &SubjectKey, issuer: Option<&Issuing>) -> Result<Vec<Extension>, DraftError> {
@@ -85,9 +84,10 @@ fn ca_extensions(plan: &CaPlan, key: &SubjectKey, issuer: Option<&Issuing>) -> R
         subject_key_identifier(key)?,
     ];
     if !plan.purposes.is_empty() {
-        let purposes = ExtendedKeyUsage(plan.purposes.clone()).to_der()?;
+        let purposes = ExtendedKeyUsage(plan.purposes()?).to_der()?;
         all.push(extension(rfc5280::ID_CE_EXT_KEY_USAGE, false, &purposes)?);
     }
+    all.extend(plan.extensions()?);
     if let Some(issuer) = issuer {
         all.extend_from_slice(&issuer.pointers);
     }
@@ -103,6 +103,8 @@ fn ca_profile(root: bool) -> ProfileStamp {
 }
 
 /// What its CAs are, for whoever reads the log.
-const TEXT_ROOT: &str = "ca-root v1: CA, keyCertSign, cRLSign, pathlen, no EKU, self-signed";
-const TEXT_ISSUING: &str = "ca-issuing v1: CA, keyCertSign, cRLSign, pathlen, EKU";
+const TEXT_ROOT: &str =
+    "ca-root v2: CA, keyCertSign, cRLSign, pathlen, self-signed; EKU, name constraints and policies as planned";
+const TEXT_ISSUING: &str =
+    "ca-issuing v2: CA, keyCertSign, cRLSign, pathlen; EKU, name constraints and policies as planned";
 pub(crate) const TEXTS: [&str; 2] = [TEXT_ROOT, TEXT_ISSUING];

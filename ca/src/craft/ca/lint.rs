@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use policy::{Grant, Timestamp};
 use store::Entry;
+use x509_cert::ext::Extension;
 use x509_parser::prelude::ParsedExtension;
 
-use crate::craft::x509::{CA_USAGE, Common, both, common, has, issued_by};
-use crate::drafting::{Craft, Findings};
+use crate::craft::ca::lints::*;
+use crate::craft::lints::{POINTERS_ARE_NOT_CRITICAL, whole};
+use crate::craft::x509::{CA_USAGE, Common, both, common, has, issued_by, same};
+use crate::drafting::Craft;
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
+use crate::lint::Findings;
 
 /// What a CA certificate is held against.
 pub(crate) struct Ca {
@@ -17,58 +21,55 @@ pub(crate) struct Ca {
     pub(crate) issuer: Option<Arc<Issuing>>,
     pub(crate) key: SubjectKey,
     pub(crate) path_len: u8,
+    /// As planned, byte for byte.
+    pub(crate) extensions: Vec<Extension>,
     pub(crate) now: Timestamp,
 }
 
 impl Craft for Ca {
     fn lint(&self, _: &Grant, entry: &Entry, f: &mut Findings) {
-        let Some(tbs) = f.whole(&entry.message) else { return };
+        let Some(tbs) = whole(&entry.message, f) else { return };
         let Some((read, also)) = both(tbs, f) else { return };
         common(&read, &also, &Common { entry, key: &self.key, now: self.now }, f);
         match &self.issuer {
             Some(issuer) => {
                 issued_by(&read, issuer, f);
                 // RFC 5280 section 4.2.1.9: the path below this one is part of the path below its issuer.
-                f.hold(
-                    issuer.path_len.is_none_or(|n| u32::from(self.path_len) < n),
-                    "its issuer allows no such path below it",
-                );
+                f.hold(&CA_PATH_FITS, issuer.path_len.is_none_or(|n| u32::from(self.path_len) < n));
             }
             None => {
-                f.hold(
-                    read.issuer().as_raw() == read.subject().as_raw(),
-                    "a root that does not name itself as its issuer",
-                );
-                f.hold(entry.key.fingerprint() == self.key.hash(), "a root that another key signs");
+                f.hold(&ROOT_NAMES_ITSELF, read.issuer().as_raw() == read.subject().as_raw());
+                f.hold(&ROOT_SIGNS_ITSELF, entry.key.fingerprint() == self.key.hash());
             }
         }
-        f.hold(read.subject().iter().next().is_some(), "a CA without a subject");
+        f.hold(&CA_HAS_SUBJECT, read.subject().iter().next().is_some());
         for extension in read.extensions() {
             match extension.parsed_extension() {
                 ParsedExtension::BasicConstraints(constraints) => {
-                    f.hold(extension.critical && constraints.ca, "basicConstraints is not critical CA:TRUE");
-                    f.hold(
-                        constraints.path_len_constraint == Some(u32::from(self.path_len)),
-                        "another path length than planned",
-                    );
+                    f.hold(&CA_IS_CA, extension.critical && constraints.ca);
+                    f.hold(&CA_PATH_IS_PLANNED, constraints.path_len_constraint == Some(u32::from(self.path_len)));
                 }
                 ParsedExtension::KeyUsage(usage) => {
-                    f.hold(extension.critical && usage.flags == CA_USAGE, "its key usage is not a CA's");
+                    f.hold(&CA_USAGE_IS_A_CAS, extension.critical && usage.flags == CA_USAGE);
                 }
                 ParsedExtension::ExtendedKeyUsage(purposes) => {
-                    f.hold(!extension.critical && !purposes.any, "an EKU for any purpose")
+                    f.hold(&CA_PURPOSES_ARE_NAMED, !extension.critical && !purposes.any)
                 }
-                ParsedExtension::SubjectKeyIdentifier(_)
+                // RFC 5280 section 4.2.1.10: "Conforming CAs MUST mark this extension as critical".
+                ParsedExtension::NameConstraints(_) => f.hold(&CA_NAME_CONSTRAINTS_CRITICAL, extension.critical),
+                ParsedExtension::CertificatePolicies(_)
+                | ParsedExtension::SubjectKeyIdentifier(_)
                 | ParsedExtension::AuthorityKeyIdentifier(_)
                 | ParsedExtension::CRLDistributionPoints(_)
-                | ParsedExtension::AuthorityInfoAccess(_) => {
-                    f.hold(!extension.critical, "a pointer is marked critical")
-                }
-                _ => f.add(format!("an extension {} that no CA profile has", extension.oid)),
+                | ParsedExtension::AuthorityInfoAccess(_) => f.hold(&POINTERS_ARE_NOT_CRITICAL, !extension.critical),
+                _ => f.add_with(&CA_EXTENSIONS_KNOWN, extension.oid.to_string()),
             }
         }
-        f.hold(has(&read, |e| matches!(e, ParsedExtension::BasicConstraints(_))), "no basicConstraints");
-        f.hold(has(&read, |e| matches!(e, ParsedExtension::KeyUsage(_))), "no key usage");
+        let planned = read.extensions().len() == self.extensions.len()
+            && read.extensions().iter().zip(&self.extensions).all(|(there, planned)| same(there, planned));
+        f.hold(&CA_EXTENSIONS_ARE_PLANNED, planned);
+        f.hold(&CA_HAS_CONSTRAINTS, has(&read, |e| matches!(e, ParsedExtension::BasicConstraints(_))));
+        f.hold(&CA_HAS_USAGE, has(&read, |e| matches!(e, ParsedExtension::KeyUsage(_))));
     }
 
     fn issuer(&self) -> Option<&Arc<Issuing>> {

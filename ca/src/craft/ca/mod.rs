@@ -1,7 +1,8 @@
-//! Certificates of our own CAs. Nobody asks for one: they are planned when an authority is founded.
+//! Certificates of our own CAs. What they say is planned with their issuer (`issuers::plan`).
 
 mod lint;
+pub(crate) mod lints;
 
 mod draft;
 
-pub(crate) use draft::{CaPlan, TEXTS, draft};
+pub(crate) use draft::{CaRequest, TEXTS, draft};

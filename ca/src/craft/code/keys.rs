@@ -14,7 +14,6 @@ use crate::craft::office::Office;
 use crate::encode::Dn;
 use crate::error::CaError;
 use crate::intake::SubjectKey;
-use crate::issuers::labels::CODE;
 
 /// Who makes code-signing keys and signs with them.
 #[derive(Clone)]
@@ -136,12 +135,12 @@ impl CodeSigner {
         Ok(found)
     }
 
-    /// The newest certificate of a key that may be signed with: attested to be of this key and CA, and not revoked.
+    /// The newest certificate of a key that may be signed with: attested to be of this key and for code, and not revoked.
     pub(crate) async fn newest_certificate(&self, key: &Key) -> Result<Option<Issued>, CaError> {
         let filter = Filter {
             kind: Some(Kind::Certificate),
             state: Some(State::Issued),
-            issuer: Some(CODE.to_owned()),
+            profile: Some(PROFILE.to_owned()),
             key_hash: Some(key.fingerprint()),
             ..Filter::default()
         };

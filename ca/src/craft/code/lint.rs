@@ -16,9 +16,11 @@ use x509_cert::time::Time;
 use crate::craft::code::cms::{
     CONTENT_TYPE, DATA, MESSAGE_DIGEST, SIGNING_CERTIFICATE_V2, SIGNING_TIME, signing_certificate,
 };
+use crate::craft::code::lints::*;
 use crate::craft::code::request::CodeFormat;
-use crate::drafting::{Craft, Findings};
+use crate::drafting::Craft;
 use crate::issuers::Issuing;
+use crate::lint::Findings;
 
 /// What a code signature is held against.
 pub(crate) struct Code {
@@ -32,15 +34,13 @@ pub(crate) struct Code {
 impl Craft for Code {
     fn lint(&self, _: &Grant, entry: &Entry, f: &mut Findings) {
         match (self.format, &entry.message) {
-            (CodeFormat::Raw, Message::Sha256(signed)) => {
-                f.hold(*signed == self.digest, "another digest than the one asked for")
-            }
+            (CodeFormat::Raw, Message::Sha256(signed)) => f.hold(&CODE_DIGEST, *signed == self.digest),
             (CodeFormat::Cms, Message::Whole(attributes)) => {
                 signed_attributes(attributes, &self.digest, &self.certificate_der, self.now, f)
             }
             (CodeFormat::Raw, Message::Whole(_))
             | (CodeFormat::Cms, Message::Sha256(_))
-            | (CodeFormat::Raw | CodeFormat::Cms, Message::Batch(_)) => f.add("a message of the other format"),
+            | (CodeFormat::Raw | CodeFormat::Cms, Message::Batch(_)) => f.add(&CODE_FORMAT),
         }
     }
 
@@ -51,14 +51,14 @@ impl Craft for Code {
 }
 
 fn signed_attributes(der: &[u8], digest: &[u8; 32], certificate_der: &[u8], now: Timestamp, f: &mut Findings) {
-    let Some(attributes) = f.read("cms", SignedAttributes::from_der(der)) else { return };
+    let Some(attributes) = f.read(&CODE_READABLE, "cms", SignedAttributes::from_der(der)) else { return };
     // RFC 5652 section 5.4: what is signed is "the complete DER encoding of the SignedAttrs value".
-    f.hold(attributes.to_der().is_ok_and(|again| again == der), "its attributes are not in DER's order");
-    f.hold(attributes.len() == 4, "it has not four attributes");
+    f.hold(&CODE_DER, attributes.to_der().is_ok_and(|again| again == der));
+    f.hold(&CODE_FOUR, attributes.len() == 4);
     for attribute in attributes.iter() {
         let mut values = attribute.values.iter();
         let (Some(value), None) = (values.next(), values.next()) else {
-            f.add("an attribute without exactly one value");
+            f.add(&CODE_ONE_VALUE);
             continue;
         };
         let right = match attribute.oid {
@@ -73,6 +73,8 @@ fn signed_attributes(der: &[u8], digest: &[u8; 32], certificate_der: &[u8], now:
             }
             _ => false,
         };
-        f.hold(right, &format!("attribute {} is not what was asked for", attribute.oid));
+        if !right {
+            f.add_with(&CODE_ATTRIBUTE, attribute.oid.to_string());
+        }
     }
 }

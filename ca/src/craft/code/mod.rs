@@ -7,6 +7,7 @@ mod cms;
 mod request;
 
 mod lint;
+pub(crate) mod lints;
 
 mod draft;
 

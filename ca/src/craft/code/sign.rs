@@ -1,5 +1,7 @@
 //! Signatures over a file's digest, from the request to the packed signature.
 
+use std::sync::Arc;
+
 use hsm::Message;
 use policy::{Action, Actor, Owner, Resource};
 use store::Issued;
@@ -9,7 +11,7 @@ use crate::craft::code::draft::{Signing, draft};
 use crate::craft::code::keys::{CodeSigner, RECORD, token_label};
 use crate::craft::code::request::{CodeFormat, CodeRequest, CodeSignature};
 use crate::error::{CaError, DraftError};
-use crate::issuers::labels::CODE;
+use crate::issuers::Issuing;
 
 impl CodeSigner {
     /// Signs a file's digest with a code-signing key.
@@ -36,32 +38,34 @@ impl CodeSigner {
             CodeFormat::Raw => Message::Sha256(request.sha256),
             CodeFormat::Cms => Message::from(attributes.clone()),
         };
-        let (issuer, serial) = (self.office.hierarchy.issuing(CODE)?, self.office.serials.next());
-        let signing = Signing { issuer, key, owner, certificate: &certificate, serial, message, now };
+        let hierarchy = self.office.issuers.fresh().await?;
+        let of_certificate = hierarchy.issuing_of(&certificate.issuer).cloned();
+        let issuer = of_certificate.ok_or_else(|| CaError::NotFound(format!("CA `{}`", certificate.issuer)))?;
+        let serial = self.office.serials.next();
+        let signing =
+            Signing { issuer: Arc::clone(&issuer), key, owner, certificate: &certificate, serial, message, now };
         let issued = self.office.issue(draft(grant, signing, &request)).await?;
         let bytes = match request.format {
             CodeFormat::Raw => issued.signature().to_vec(),
-            CodeFormat::Cms => self.pack(&attributes, &issued, &certificate, &certificate_der)?,
+            CodeFormat::Cms => pack(&attributes, &issued, (&certificate, &certificate_der), &issuer)?,
         };
-        Ok(CodeSignature { issued, bytes, chain_pem: self.office.hierarchy.chain_pem(&certificate) })
+        Ok(CodeSignature { issued, bytes, chain_pem: hierarchy.chain_pem(&certificate) })
     }
+}
 
-    fn pack(
-        &self,
-        attributes: &[u8],
-        issued: &Issued,
-        certificate: &Issued,
-        certificate_der: &[u8],
-    ) -> Result<Vec<u8>, CaError> {
-        let issuer = self.office.hierarchy.issuing(CODE)?;
-        let signer = Signer {
-            issuer: issuer.subject.as_der(),
-            serial: &certificate.serial,
-            algorithm: issued.algorithm,
-            certificates: vec![certificate_der, &issuer.certificate_der],
-        };
-        Ok(signed_data(attributes, issued.signature(), signer).map_err(DraftError::from)?)
-    }
+fn pack(
+    attributes: &[u8],
+    issued: &Issued,
+    (certificate, certificate_der): (&Issued, &[u8]),
+    issuer: &Issuing,
+) -> Result<Vec<u8>, CaError> {
+    let signer = Signer {
+        issuer: issuer.subject.as_der(),
+        serial: &certificate.serial,
+        algorithm: issued.algorithm,
+        certificates: vec![certificate_der, &issuer.certificate_der],
+    };
+    Ok(signed_data(attributes, issued.signature(), signer).map_err(DraftError::from)?)
 }
 
 /// A file's name as the register notes it: whatever its bytes are, it reads as what it is.

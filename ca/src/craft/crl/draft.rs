@@ -18,7 +18,6 @@ use crate::encode::crl::{CrlParts, append_entry};
 use crate::encode::x509::{authority_key_identifier, extension};
 use crate::error::DraftError;
 use crate::issuers::Issuing;
-use crate::issuers::labels::CODE;
 
 /// What a CRL is to say.
 pub(super) struct CrlPlan<'a> {
@@ -87,14 +86,14 @@ pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, Draf
 /// is that and some. What signed code is never off it: a signature with a time stamp is judged long after its certificate's end, and
 /// would be good again.
 pub(super) fn leaves_at(issuer: &Issuing, row: &RevokedRow) -> Option<Timestamp> {
-    row.not_after.filter(|_| issuer.label != CODE).map(|end| end.plus_secs(2 * VALIDITY_SECS))
+    row.not_after.filter(|_| !issuer.is_outlived()).map(|end| end.plus_secs(2 * VALIDITY_SECS))
 }
 
 /// Whether it is of the kind that CRLs list.
 pub(super) fn is_listed(row: &RevokedRow) -> bool {
     match row.kind {
         Kind::Certificate | Kind::CaCertificate => !row.raises,
-        Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::OcspBatch => false,
+        Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => false,
     }
 }
 

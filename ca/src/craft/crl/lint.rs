@@ -13,12 +13,15 @@ use store::Entry;
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Version};
 use x509_parser::revocation_list::TbsCertList;
 
+use crate::craft::crl::lints::*;
 use crate::craft::crl::listed::Listed;
-use crate::drafting::{Craft, Findings};
+use crate::craft::lints::whole;
+use crate::drafting::Craft;
 use crate::encode::algorithm::identifier;
 use crate::encode::tlv;
 use crate::error::DraftError;
 use crate::issuers::Issuing;
+use crate::lint::Findings;
 
 /// What a CRL is held against.
 pub(crate) struct Crl {
@@ -33,64 +36,58 @@ pub(crate) struct Crl {
 
 impl Craft for Crl {
     fn lint(&self, _: &Grant, entry: &Entry, f: &mut Findings) {
-        let Some(tbs) = f.whole(&entry.message) else { return };
-        let Some(cut) = f.read("the list", self.cut(tbs)) else { return };
+        let Some(tbs) = whole(&entry.message, f) else { return };
+        let Some(cut) = f.read(&CRL_BEGINS_AS_BEFORE, "the list", self.cut(tbs)) else { return };
         let tbs = cut.as_ref();
-        let Some((rest, read)) = f.read("x509-parser", TbsCertList::from_der(tbs)) else { return };
-        let Some(also) =
-            f.read("x509-cert", x509_cert::crl::TbsCertList::<x509_cert::certificate::Rfc5280>::from_der(tbs))
-        else {
+        let Some((rest, read)) = f.read(&CRL_READABLE, "x509-parser", TbsCertList::from_der(tbs)) else { return };
+        let Some(also) = f.read(
+            &CRL_READABLE,
+            "x509-cert",
+            x509_cert::crl::TbsCertList::<x509_cert::certificate::Rfc5280>::from_der(tbs),
+        ) else {
             return;
         };
-        f.hold(rest.is_empty(), "bytes follow the CRL");
-        f.hold(read.version == Some(X509Version::V2), "it is not of version 2");
-        f.hold(
-            also.signature.to_der().is_ok_and(|der| der == identifier(self.issuer.key.algorithm())),
-            "its signature algorithm is not its issuer's key's",
-        );
-        f.hold(
-            read.issuer.as_raw() == self.issuer.subject.as_der(),
-            "its issuer is not, byte for byte, its issuer's subject",
-        );
+        f.hold(&CRL_ALONE, rest.is_empty());
+        f.hold(&CRL_VERSION, read.version == Some(X509Version::V2));
+        f.hold(&CRL_ALGORITHM, also.signature.to_der().is_ok_and(|der| der == identifier(self.issuer.key.algorithm())));
+        f.hold(&CRL_ISSUER, read.issuer.as_raw() == self.issuer.subject.as_der());
 
         let this_update = Timestamp::from_unix(read.this_update.timestamp());
         let next_update = read.next_update.map(|t| Timestamp::from_unix(t.timestamp()));
         let validity = next_update.and_then(|next| Validity::new(this_update, next).ok());
         // Section 5.1.2.5: "Conforming CRL issuers MUST include the nextUpdate field in all CRLs."
-        f.hold(validity.is_some() && validity == entry.validity, "its updates are not the ledger's");
-        f.hold(validity.is_some_and(|v| v.contains(self.now)), "it is not current");
+        f.hold(&CRL_UPDATES, validity.is_some() && validity == entry.validity);
+        f.hold(&CRL_IS_CURRENT, validity.is_some_and(|v| v.contains(self.now)));
 
         let listed = also.revoked_certificates.as_ref().map_or(0, Vec::len);
-        f.hold(
-            read.revoked_certificates.len() == self.added && listed == self.added,
-            "it does not list what is revoked",
-        );
+        f.hold(&CRL_LISTS_ALL, read.revoked_certificates.len() == self.added && listed == self.added);
         // Section 5.1.2.6: "When there are no revoked certificates, the revoked certificates list MUST be absent."
-        f.hold(also.revoked_certificates.as_ref().is_none_or(|list| !list.is_empty()), "an empty list instead of none");
+        f.hold(&CRL_NO_EMPTY_LIST, also.revoked_certificates.as_ref().is_none_or(|list| !list.is_empty()));
         let agree = read.revoked_certificates.iter().zip(also.revoked_certificates.iter().flatten());
-        f.hold(
-            agree.into_iter().all(|(a, b)| a.raw_serial() == b.serial_number.as_bytes()),
-            "two parsers read two lists",
-        );
+        f.hold(&CRL_ONE_LIST, agree.into_iter().all(|(a, b)| a.raw_serial() == b.serial_number.as_bytes()));
 
         let mut numbered = false;
         let mut names_issuer = false;
         for extension in read.extensions() {
-            f.hold(!extension.critical, "a critical extension");
+            f.hold(&CRL_NOT_CRITICAL, !extension.critical);
             match extension.parsed_extension() {
                 ParsedExtension::CRLNumber(number) => numbered = *number == self.number.into(),
                 ParsedExtension::AuthorityKeyIdentifier(aki) => {
                     names_issuer = aki.key_identifier.as_ref().is_some_and(|id| id.0 == self.issuer.key_identifier);
                 }
-                _ => f.add(format!("an extension {} that no CRL of ours has", extension.oid)),
+                _ => f.add_with(&CRL_EXTENSIONS_KNOWN, extension.oid.to_string()),
             }
         }
-        f.hold(numbered, "its number is not the planned one");
-        f.hold(names_issuer, "its authority key identifier is not its issuer's subject key identifier");
+        f.hold(&CRL_NUMBER, numbered);
+        f.hold(&CRL_ISSUER_KEY, names_issuer);
     }
 
     fn issuer(&self) -> Option<&Arc<Issuing>> {
         Some(&self.issuer)
+    }
+
+    fn tells(&self) -> bool {
+        true
     }
 }
 

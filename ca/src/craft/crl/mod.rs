@@ -3,6 +3,7 @@
 mod listed;
 
 mod lint;
+pub(crate) mod lints;
 
 mod draft;
 

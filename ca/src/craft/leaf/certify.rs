@@ -13,7 +13,6 @@ use crate::craft::leaf::request::{CertifyRequest, names};
 use crate::craft::office::Office;
 use crate::error::CaError;
 use crate::intake::Csr;
-use crate::issuers::labels::CODE;
 use crate::profiles::Profile;
 
 /// Who issues certificates of end entities.
@@ -27,7 +26,7 @@ impl Certifier {
     pub(crate) async fn certify(&self, actor: &Actor, request: CertifyRequest) -> Result<Issued, CaError> {
         let profile = self.office.profile(&request.profile)?;
         let names = names(&profile, &request.csr, request.names)?;
-        if profile.issuer == CODE {
+        if profile.signs_code() {
             self.authorize_identity(actor, &request.owner, &request.csr).await?;
         }
         let resource = Resource::certificate(Some(request.owner), profile.name(), names).with_proven(request.proven);
@@ -92,7 +91,7 @@ impl Certifier {
         profile: Arc<Profile>,
         request: LeafRequest,
     ) -> Result<Issued, CaError> {
-        let issuer = self.office.hierarchy.issuing(&profile.issuer)?;
+        let issuer = self.office.issuers.issuing(&profile.issuer).await?;
         let asks = ActorStamp::from(grant.actor());
         let now = self.office.checks.clock.now_for(&asks, &issuer, profile.min_validity_secs).await?;
         let under = Under { issuer, profile, serial: self.office.serials.next(), now };

@@ -56,6 +56,7 @@ pub(crate) fn draft(grant: Grant, under: Under, request: LeafRequest) -> Result<
         return Err(DraftError::new("profile", format!("{} makes no X.509 certificates", profile.name)));
     };
     profile.check_key(request.key.kind()).map_err(|e| DraftError::new("key", e))?;
+    fits(&profile, &issuer)?;
     if request.key.hash() == issuer.key.fingerprint() {
         return Err(DraftError::new("key", "it is the key of the CA itself"));
     }
@@ -88,6 +89,25 @@ pub(crate) fn draft(grant: Grant, under: Under, request: LeafRequest) -> Result<
         details: request.details,
     };
     Ok(Draft::new(grant, facts, Leaf { issuer, profile, key: request.key, now }))
+}
+
+/// Refuses a CA that is not for what the profile makes: the root signs CAs alone, and a CA's own EKU makes a leaf with another one
+/// worthless.
+pub(crate) fn fits(profile: &Profile, issuer: &Issuing) -> Result<(), DraftError> {
+    let (name, ca) = (&profile.name, &issuer.label);
+    if !issuer.leaves {
+        return Err(DraftError::new(
+            "profile",
+            format!("CA `{ca}` of profile {name} signs CAs alone; name another issuer in it"),
+        ));
+    }
+    match &issuer.purposes {
+        Some(purposes) if profile.purposes().iter().any(|purpose| !purposes.contains(purpose)) => {
+            let why = format!("CA `{ca}` is not for all of the purposes of profile {name}; name another issuer in it");
+            Err(DraftError::new("profile", why))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// From when to when a certificate of this profile holds.

@@ -4,7 +4,7 @@ use policy::{Action, Actor, Resource};
 use store::ActorStamp;
 
 use crate::craft::leaf::certify::Certifier;
-use crate::craft::leaf::draft::{allowed_names, lifetime};
+use crate::craft::leaf::draft::{allowed_names, fits, lifetime};
 use crate::craft::leaf::request::Prospect;
 use crate::error::{CaError, DraftError};
 use crate::profiles::Rules;
@@ -18,7 +18,8 @@ impl Certifier {
             return Err(DraftError::new("profile", format!("{} makes no X.509 certificates", profile.name)).into());
         };
         allowed_names(&names, &profile, rules)?;
-        let issuer = self.office.hierarchy.issuing(&profile.issuer)?;
+        let issuer = self.office.issuers.issuing(&profile.issuer).await?;
+        fits(&profile, &issuer)?;
         let asks = ActorStamp::from(actor);
         let now = self.office.checks.clock.now_for(&asks, &issuer, profile.min_validity_secs).await?;
         lifetime(&profile, now, wanted, issuer.validity)?;

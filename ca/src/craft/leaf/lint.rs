@@ -9,11 +9,14 @@ use store::Entry;
 use x509_parser::extensions::{GeneralName, KeyUsage};
 use x509_parser::prelude::{ParsedExtension, TbsCertificate, X509Extension};
 
+use crate::craft::leaf::lints::*;
+use crate::craft::lints::{POINTERS_ARE_NOT_CRITICAL, whole};
 use crate::craft::x509::{CA_USAGE, Common, both, common, issued_by, same, validity_of};
-use crate::drafting::{Craft, Findings, SKEW_SECS};
+use crate::drafting::{Craft, SKEW_SECS};
 use crate::encode::san;
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
+use crate::lint::Findings;
 use crate::profiles::{Profile, Rules, SubjectPolicy, X509Rules};
 
 /// What an end-entity certificate is held against.
@@ -26,22 +29,22 @@ pub(crate) struct Leaf {
 
 impl Craft for Leaf {
     fn lint(&self, grant: &Grant, entry: &Entry, f: &mut Findings) {
-        let Some(tbs) = f.whole(&entry.message) else { return };
+        let Some(tbs) = whole(&entry.message, f) else { return };
         let granted = &grant.resource().names;
         let Some((read, also)) = both(tbs, f) else { return };
         common(&read, &also, &Common { entry, key: &self.key, now: self.now }, f);
         issued_by(&read, &self.issuer, f);
         let Rules::X509(rules) = &self.profile.rules else {
-            return f.add("the profile makes no X.509 certificates");
+            return f.add(&LEAF_PROFILE_IS_X509);
         };
         // What was asked for by its end is as long as the profile allows, counted from the asker's clock.
         let spare = |v: Validity| if v.not_before() == self.now { SKEW_SECS } else { 0 };
         f.hold(
+            &LEAF_IS_SHORT,
             validity_of(&read).is_some_and(|v| v.secs() <= self.profile.max_validity_secs.saturating_add(spare(v))),
-            "it is valid for longer than its profile allows",
         );
-        f.hold(self.profile.check_key(self.key.kind()).is_ok(), "its key is of a kind that its profile does not allow");
-        f.hold(self.key.hash() != self.issuer.key.fingerprint(), "its key is its issuer's");
+        f.hold(&LEAF_KEY_IS_ALLOWED, self.profile.check_key(self.key.kind()).is_ok());
+        f.hold(&LEAF_KEY_IS_ITS_OWN, self.key.hash() != self.issuer.key.fingerprint());
         leaf_extensions(read.extensions(), rules, self.key.kind(), f);
         names(&read, &also, granted, f);
         subject(&read, rules, granted, f);
@@ -60,28 +63,28 @@ fn leaf_extensions(extensions: &[X509Extension<'_>], rules: &X509Rules, key: Key
     for extension in extensions {
         match extension.parsed_extension() {
             ParsedExtension::BasicConstraints(constraints) => {
-                f.hold(!constraints.ca, "a leaf that is a CA");
-                f.hold(extension.critical, "basicConstraints is not critical");
+                f.hold(&LEAF_IS_NO_CA, !constraints.ca);
+                f.hold(&LEAF_CONSTRAINTS_CRITICAL, extension.critical);
             }
             ParsedExtension::KeyUsage(usage) => {
-                f.hold(usage.flags & CA_USAGE == 0, "a leaf with the key usage of a CA");
-                f.hold(extension.critical, "keyUsage is not critical");
+                f.hold(&LEAF_SIGNS_NO_CERTIFICATES, usage.flags & CA_USAGE == 0);
+                f.hold(&LEAF_USAGE_CRITICAL, extension.critical);
                 key_usage(usage, extensions, key, f);
             }
-            ParsedExtension::ExtendedKeyUsage(purposes) => f.hold(!purposes.any, "an EKU for any purpose"),
-            ParsedExtension::SubjectAlternativeName(san) => f.hold(!san.general_names.is_empty(), "an empty SAN"),
+            ParsedExtension::ExtendedKeyUsage(purposes) => f.hold(&LEAF_PURPOSES_ARE_NAMED, !purposes.any),
+            ParsedExtension::SubjectAlternativeName(san) => f.hold(&LEAF_SAN_NOT_EMPTY, !san.general_names.is_empty()),
             ParsedExtension::SubjectKeyIdentifier(_)
             | ParsedExtension::AuthorityKeyIdentifier(_)
             | ParsedExtension::CRLDistributionPoints(_)
-            | ParsedExtension::AuthorityInfoAccess(_) => f.hold(!extension.critical, "a pointer is marked critical"),
-            _ => f.add(format!("an extension {} that no profile has", extension.oid)),
+            | ParsedExtension::AuthorityInfoAccess(_) => f.hold(&POINTERS_ARE_NOT_CRITICAL, !extension.critical),
+            _ => f.add_with(&LEAF_EXTENSIONS_KNOWN, extension.oid.to_string()),
         }
     }
     // basicConstraints, keyUsage and EKU are, byte for byte, the profile's, and none of them is missing.
     for wanted in rules.extensions.for_key(key) {
         let found =
             extensions.iter().filter(|e| e.oid.as_bytes() == wanted.extn_id.as_bytes() && same(e, wanted)).count();
-        f.hold(found == 1, "basicConstraints, keyUsage or extendedKeyUsage is not the profile's");
+        f.hold(&LEAF_EXTENSIONS_ARE_THE_PROFILES, found == 1);
     }
 }
 
@@ -93,12 +96,12 @@ fn key_usage(usage: &KeyUsage, extensions: &[X509Extension<'_>], key: KeyKind, f
             let serves = extensions.iter().any(
                 |e| matches!(e.parsed_extension(), ParsedExtension::ExtendedKeyUsage(purposes) if purposes.server_auth),
             );
-            f.hold(!usage.key_agreement(), "key agreement for an RSA key");
-            f.hold(!serves || usage.key_encipherment(), "an RSA server without key encipherment, which NSS refuses");
+            f.hold(&LEAF_RSA_AGREES_NOT, !usage.key_agreement());
+            f.hold(&LEAF_RSA_SERVER_ENCIPHERS, !serves || usage.key_encipherment());
         }
-        KeyKind::P256 | KeyKind::P384 => f.hold(!enciphers, "encipherment for a key of a curve (RFC 8813)"),
+        KeyKind::P256 | KeyKind::P384 => f.hold(&LEAF_CURVE_ENCIPHERS_NOT, !enciphers),
         KeyKind::Ed25519 => {
-            f.hold(!enciphers && !usage.key_agreement(), "encipherment or agreement for an Ed25519 key (RFC 9295)");
+            f.hold(&LEAF_ED25519_SIGNS_ONLY, !enciphers && !usage.key_agreement());
         }
     }
 }
@@ -114,34 +117,33 @@ fn names(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, granted: &
             found.extend(san.general_names.iter().map(name_of));
         }
     }
-    let Some(found) = f.read("SAN", found.into_iter().collect::<Result<Vec<_>, _>>()) else { return };
-    f.hold(
-        found.len() == granted.len() && found.iter().collect::<BTreeSet<_>>() == granted,
-        "its names are not those that were granted",
-    );
+    let Some(found) = f.read(&LEAF_NAMES_READABLE, "SAN", found.into_iter().collect::<Result<Vec<_>, _>>()) else {
+        return;
+    };
+    f.hold(&LEAF_NAMES_ARE_GRANTED, found.len() == granted.len() && found.iter().collect::<BTreeSet<_>>() == granted);
     let second = also.get_extension::<x509_cert::ext::pkix::SubjectAltName>();
-    let Some(second) = f.read("SAN", second) else { return };
+    let Some(second) = f.read(&LEAF_NAMES_READABLE, "SAN", second) else { return };
     let second = second.map_or(Vec::new(), |(_, san)| san.0.iter().map(san::decode).collect());
-    let Some(second) = f.read("SAN", second.into_iter().collect::<Result<Vec<Name>, String>>()) else { return };
-    f.hold(second == found, "two parsers read two sets of names");
+    let Some(second) = f.read(&LEAF_NAMES_READABLE, "SAN", second.into_iter().collect::<Result<Vec<Name>, String>>())
+    else {
+        return;
+    };
+    f.hold(&LEAF_ONE_READING_OF_NAMES, second == found);
     let empty_subject = read.subject().iter().next().is_none();
-    f.hold(
-        granted.is_empty() || critical == empty_subject,
-        "the SAN is critical although there is a subject, or not although there is none",
-    );
+    f.hold(&LEAF_SAN_CRITICAL, granted.is_empty() || critical == empty_subject);
 }
 
 /// A common name that a profile takes from the names is one of them.
 fn subject(read: &TbsCertificate<'_>, rules: &X509Rules, granted: &[Name], f: &mut Findings) {
     let parts = read.subject().iter().flat_map(|rdn| rdn.iter()).count();
     match rules.subject {
-        SubjectPolicy::Empty => f.hold(parts == 0, "a subject where the profile wants none"),
-        SubjectPolicy::Given => f.hold(parts > 0, "no subject"),
+        SubjectPolicy::Empty => f.hold(&LEAF_SUBJECT_EMPTY, parts == 0),
+        SubjectPolicy::Given => f.hold(&LEAF_SUBJECT_GIVEN, parts > 0),
         SubjectPolicy::FirstName => {
             let ours = read.subject().iter_common_name().all(|cn| {
                 cn.as_str().is_ok_and(|cn| granted.iter().any(|n| matches!(n, Name::Dns(dns) if dns.as_str() == cn)))
             });
-            f.hold(ours && parts <= 1, "a subject that is not one of its names");
+            f.hold(&LEAF_SUBJECT_IS_A_NAME, ours && parts <= 1);
         }
     }
 }

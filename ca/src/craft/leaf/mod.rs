@@ -5,6 +5,7 @@ mod registered;
 mod request;
 
 mod lint;
+pub(crate) mod lints;
 
 mod draft;
 

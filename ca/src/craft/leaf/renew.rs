@@ -12,7 +12,6 @@ use crate::craft::leaf::request::only_these;
 use crate::encode::Dn;
 use crate::error::CaError;
 use crate::intake::{Csr, SubjectKey};
-use crate::issuers::labels::CODE;
 use crate::profiles::Profile;
 
 impl Certifier {
@@ -57,7 +56,7 @@ impl Certifier {
         if old.details.get("key").is_some() {
             return Err(CaError::bad("csr", "the key of this certificate lives in the token; renew it without a CSR"));
         }
-        match (&old.owner, profile.issuer == CODE) {
+        match (&old.owner, profile.signs_code()) {
             (Some(owner), true) => self.authorize_identity(actor, owner, csr).await,
             (None, true) => Err(CaError::bad("csr", "this certificate has no owner; ask for a new one")),
             (_, false) => Ok(()),

@@ -13,11 +13,13 @@ use x509_parser::der_parser::der::{DerObject, parse_der};
 
 use super::asn1::{Extension, ResponseData, RevokedInfo, SingleResponse};
 use crate::craft::ocsp::draft::{RESPONSE_SECS, Wanted};
+use crate::craft::ocsp::lints::*;
 use crate::craft::ocsp::responder::Responder;
-use crate::drafting::{BACKDATE_SECS_MAX, Craft, Findings};
+use crate::drafting::{BACKDATE_SECS_MAX, Craft};
 use crate::encode::ocsp::{NONCE, Status, Times};
 use crate::encode::tlv;
 use crate::issuers::Issuing;
+use crate::lint::Findings;
 
 /// What a batch of responses is held against.
 pub(crate) struct Responses {
@@ -28,18 +30,18 @@ pub(crate) struct Responses {
 
 impl Craft for Responses {
     fn lint(&self, _: &Grant, entry: &Entry, f: &mut Findings) {
-        let Message::Batch(batch) = &entry.message else { return f.add("it is no batch") };
+        let Message::Batch(batch) = &entry.message else { return f.add(&OCSP_BATCH) };
         let Times { produced, this_update, next_update } = self.times;
-        f.hold(entry.key.fingerprint() == self.responder.key.fingerprint(), "another key than the responder's signs");
+        f.hold(&OCSP_KEY, entry.key.fingerprint() == self.responder.key.fingerprint());
         f.hold(
+            &OCSP_IS_CURRENT,
             this_update <= produced && produced < next_update && produced.since(this_update) <= BACKDATE_SECS_MAX,
-            "responses that are not current",
         );
         // RFC 6960 section 4.2.2.2.1: nobody asks of the responder, so nothing of it outlives it.
-        f.hold(next_update <= self.responder.validity.not_after(), "responses that outlive their responder");
-        f.hold(next_update.since(produced) <= RESPONSE_SECS, "responses that hold for too long");
-        f.hold(Validity::new(this_update, next_update).ok() == entry.validity, "their times are not the ledger's");
-        f.hold(batch.messages().len() == self.wanted.len(), "not as many responses as were wanted");
+        f.hold(&OCSP_RESPONDER_LASTS, next_update <= self.responder.validity.not_after());
+        f.hold(&OCSP_LASTS, next_update.since(produced) <= RESPONSE_SECS);
+        f.hold(&OCSP_LEDGER, Validity::new(this_update, next_update).ok() == entry.validity);
+        f.hold(&OCSP_COUNT, batch.messages().len() == self.wanted.len());
         for (bytes, wanted) in batch.bytes().zip(&self.wanted) {
             self.response(bytes, wanted, f);
         }
@@ -48,31 +50,32 @@ impl Craft for Responses {
     fn issuer(&self) -> Option<&Arc<Issuing>> {
         Some(&self.responder.issuer)
     }
+
+    fn tells(&self) -> bool {
+        true
+    }
 }
 
 impl Responses {
     fn response(&self, bytes: &[u8], wanted: &Wanted, f: &mut Findings) {
-        let Some(read) = f.read("the response", Read::of(bytes)) else { return };
+        let Some(read) = f.read(&OCSP_READABLE, "der", Read::of(bytes)) else { return };
         match Read::by_another(bytes) {
-            Some(also) => f.hold(also == read, "two parsers read two responses"),
-            None => f.add("a second parser cannot read the response"),
+            Some(also) => f.hold(&OCSP_ONE_READING, also == read),
+            None => f.add(&OCSP_ONE_READING),
         }
-        f.hold(read.responder == self.responder.key_hash, "it names another responder");
-        f.hold(read.produced == self.times.produced.unix(), "it was produced at another time");
-        f.hold(read.nonce.as_deref() == wanted.nonce.as_deref(), "its nonce is not the one that was asked with");
-        f.hold(read.others == 0, "an extension that no response of ours has");
-        f.hold(read.singles.len() == wanted.said.len(), "it does not speak of what was asked for");
+        f.hold(&OCSP_RESPONDER, read.responder == self.responder.key_hash);
+        f.hold(&OCSP_PRODUCED, read.produced == self.times.produced.unix());
+        f.hold(&OCSP_NONCE, read.nonce.as_deref() == wanted.nonce.as_deref());
+        f.hold(&OCSP_EXTENSIONS, read.others == 0);
+        f.hold(&OCSP_ASKED, read.singles.len() == wanted.said.len());
         for (single, said) in read.singles.iter().zip(&wanted.said) {
             let id = self.responder.id(said.hash);
-            f.hold(single.hash == said.hash.oid().to_string() && single.is_plain, "another hash than was asked with");
-            f.hold(single.name == id.name && single.key == id.key, "it names another issuer");
-            f.hold(single.serial == said.serial, "it names another certificate");
-            f.hold(single.status == said.status, "it says what the register does not");
+            f.hold(&OCSP_HASH, single.hash == said.hash.oid().to_string() && single.is_plain);
+            f.hold(&OCSP_ISSUER, single.name == id.name && single.key == id.key);
+            f.hold(&OCSP_CERTIFICATE, single.serial == said.serial);
+            f.hold(&OCSP_STATUS, single.status == said.status);
             let times = (single.this_update, single.next_update);
-            f.hold(
-                times == (self.times.this_update.unix(), self.times.next_update.unix()),
-                "its updates are not those that were planned",
-            );
+            f.hold(&OCSP_UPDATES, times == (self.times.this_update.unix(), self.times.next_update.unix()));
         }
     }
 }

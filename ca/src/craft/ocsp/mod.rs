@@ -7,6 +7,8 @@ mod asn1;
 
 mod request;
 
+pub(crate) mod lints;
+
 mod responder;
 
 mod lint;

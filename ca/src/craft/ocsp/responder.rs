@@ -18,8 +18,10 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
 use x509_parser::prelude::ParsedExtension;
 
+use crate::craft::lints::whole;
+use crate::craft::ocsp::lints::*;
 use crate::craft::x509::{Common, both, common, named_by, same, subject_key_identifier};
-use crate::drafting::{Craft, Draft, Facts, Findings, ProfileStamp, validity};
+use crate::drafting::{Craft, Draft, Facts, ProfileStamp, validity};
 use crate::encode::certificate::CertificateParts;
 use crate::encode::ocsp::{IdHash, IssuerId, NO_CHECK};
 use crate::encode::spki::public_bits;
@@ -27,6 +29,7 @@ use crate::encode::x509::extension;
 use crate::error::{CaError, DraftError};
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
+use crate::lint::Findings;
 
 /// A responder at work: the issuer it answers for, its key, its certificate.
 pub(crate) struct Responder {
@@ -155,35 +158,36 @@ fn fixed_extensions() -> Result<Vec<Extension>, DraftError> {
 
 impl Craft for ResponderCertificate {
     fn lint(&self, _: &Grant, entry: &Entry, f: &mut Findings) {
-        let Some(tbs) = f.whole(&entry.message) else { return };
+        let Some(tbs) = whole(&entry.message, f) else { return };
         let Some((read, also)) = both(tbs, f) else { return };
         common(&read, &also, &Common { entry, key: &self.key, now: self.now }, f);
         named_by(&read, &self.issuer, f);
-        f.hold(read.subject().iter().next().is_some(), "a responder without a subject");
-        f.hold(self.key.hash() != self.issuer.key.fingerprint(), "its key is its issuer's");
-        f.hold(
-            entry.validity.is_some_and(|validity| validity.secs() <= RESPONDER_SECS),
-            "a responder that lives for longer than two weeks",
-        );
-        let Some(fixed) = f.read("extensions", fixed_extensions()) else { return };
+        f.hold(&RESPONDER_SUBJECT, read.subject().iter().next().is_some());
+        f.hold(&RESPONDER_KEY, self.key.hash() != self.issuer.key.fingerprint());
+        f.hold(&RESPONDER_LASTS, entry.validity.is_some_and(|validity| validity.secs() <= RESPONDER_SECS));
+        let Some(fixed) = f.read(&RESPONDER_IS_ONE, "extensions", fixed_extensions()) else { return };
         for extension in read.extensions() {
             let is_fixed = fixed.iter().any(|one| extension.oid.as_bytes() == one.extn_id.as_bytes());
             match extension.parsed_extension() {
                 ParsedExtension::SubjectKeyIdentifier(_) | ParsedExtension::AuthorityKeyIdentifier(_) => {
-                    f.hold(!extension.critical, "a pointer is marked critical");
+                    f.hold(&RESPONDER_POINTERS, !extension.critical);
                 }
-                _ => f.hold(is_fixed, "an extension that no responder has"),
+                _ => f.hold(&RESPONDER_EXTENSIONS, is_fixed),
             }
         }
         for wanted in &fixed {
             let found = read.extensions().iter();
             let found = found.filter(|e| e.oid.as_bytes() == wanted.extn_id.as_bytes() && same(e, wanted)).count();
-            f.hold(found == 1, "basicConstraints, keyUsage, extendedKeyUsage or nocheck is not a responder's");
+            f.hold(&RESPONDER_IS_ONE, found == 1);
         }
     }
 
     fn issuer(&self) -> Option<&Arc<Issuing>> {
         Some(&self.issuer)
+    }
+
+    fn tells(&self) -> bool {
+        true
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn draft(grant: Grant, under: Under, request: SshFacts) -> Result<Dra
         key: ca.key.clone(),
         message: Message::from(body.encode(&request.key, &ca.blob)),
         serial: serial.as_bytes().to_vec(),
-        issuer: profile.issuer.clone(),
+        issuer: ca.standing.name.to_string(),
         owner: grant.resource().owner.clone(),
         names: principals.iter().map(|p| p.to_string()).collect(),
         key_hash: request.key.key.hash(),

@@ -4,6 +4,7 @@ mod body;
 mod request;
 
 mod lint;
+pub(crate) mod lints;
 
 mod draft;
 

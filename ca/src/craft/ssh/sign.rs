@@ -1,7 +1,5 @@
 //! SSH certificates, from the request to the line that a caller gets.
 
-use std::sync::Arc;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use policy::{Action, Actor, Principal, Resource, World};
@@ -14,7 +12,7 @@ use crate::encode::ssh::signature_blob;
 use crate::encode::{Wire, split_string};
 use crate::error::CaError;
 use crate::intake::ssh_key;
-use crate::issuers::SshCa;
+use crate::issuers::IssuerRole;
 
 /// Who signs SSH certificates.
 #[derive(Clone)]
@@ -26,24 +24,21 @@ pub(crate) struct SshSigner {
 impl SshSigner {
     /// Issues an SSH user certificate (profile `ssh-user`).
     pub(crate) async fn sign_user(&self, actor: &Actor, request: SshRequest) -> Result<SshIssued, CaError> {
-        self.sign(actor, Action::SignSshUser, &self.office.hierarchy.ssh_user, request).await
+        self.sign(actor, Action::SignSshUser, request).await
     }
 
     /// Issues an SSH host certificate (profile `ssh-host`).
     pub(crate) async fn sign_host(&self, actor: &Actor, request: SshRequest) -> Result<SshIssued, CaError> {
         let principals = request.principals.into_iter().map(Principal::of_host).collect();
         let request = SshRequest { principals, ..request };
-        self.sign(actor, Action::SignSshHost, &self.office.hierarchy.ssh_host, request).await
+        self.sign(actor, Action::SignSshHost, request).await
     }
 
-    async fn sign(
-        &self,
-        actor: &Actor,
-        action: Action,
-        ca: &Arc<SshCa>,
-        request: SshRequest,
-    ) -> Result<SshIssued, CaError> {
-        let profile = self.office.profile(if action == Action::SignSshUser { "ssh-user" } else { "ssh-host" })?;
+    async fn sign(&self, actor: &Actor, action: Action, request: SshRequest) -> Result<SshIssued, CaError> {
+        let (profile, role) = match action == Action::SignSshUser {
+            true => (self.office.profile("ssh-user")?, IssuerRole::SshUser),
+            false => (self.office.profile("ssh-host")?, IssuerRole::SshHost),
+        };
         let key = ssh_key::receive(request.public_key).await.map_err(|e| CaError::bad("public_key", e))?;
         let resource = Resource::ssh(Some(request.owner), each_once(request.principals), profile.name());
         let grant = self.office.gate.authorize(actor, action, resource).await?;
@@ -58,7 +53,7 @@ impl SshSigner {
             None => actor.id.clone(),
         };
         let under = Under {
-            ca: ca.clone(),
+            ca: self.office.issuers.ssh(&profile.issuer, role).await?,
             profile,
             serial: self.office.serials.next(),
             now: self.office.checks.clock.now().await?,
@@ -75,7 +70,12 @@ impl SshSigner {
     pub(crate) fn certificate(issued: &Issued) -> Option<String> {
         match issued.kind {
             Kind::SshUser | Kind::SshHost => line(issued, &issued.subject),
-            Kind::CaCertificate | Kind::Certificate | Kind::CodeSignature | Kind::Crl | Kind::OcspBatch => None,
+            Kind::CaCertificate
+            | Kind::Certificate
+            | Kind::CodeSignature
+            | Kind::Crl
+            | Kind::CaRequest
+            | Kind::OcspBatch => None,
         }
     }
 }

@@ -66,7 +66,8 @@ pub(super) struct Side {
 
 /// The one who makes an issuer's responses.
 pub(super) struct Clerk {
-    pub(super) issuer: Arc<Issuing>,
+    /// The generation that it answers for.
+    pub(super) label: String,
     pub(super) side: Arc<Side>,
     pub(super) keeper: Keeper,
     pub(super) world: World,
@@ -116,7 +117,7 @@ impl Clerk {
         self.side.shelf.sweep(now, second(&self.world));
         match self.side.responder.load_full() {
             Some(there) if self.keeper.is_due(&there, now) || !self.keeper.is_usable(&there, now) => {
-                let fresh = self.keeper.make(&self.issuer).await?;
+                let fresh = self.keeper.make(&self.issuer().await?).await?;
                 self.side.responder.store(Some(fresh));
                 Ok(())
             }
@@ -160,7 +161,7 @@ impl Clerk {
         let made = match self.made(wanted.clone()).await {
             Ok(made) => made,
             Err(e) => {
-                tracing::warn!(issuer = %self.issuer.label, error = %e, "no OCSP response was made");
+                tracing::warn!(issuer = %self.label, error = %e, "no OCSP response was made");
                 waiting.into_iter().for_each(|(_, answer)| send(answer, Reply::Later));
                 return;
             }
@@ -208,12 +209,12 @@ impl Clerk {
                 Some(there) => *there,
                 None => {
                     let looked = self.look(key.serial()).await.map_err(|e| {
-                        tracing::warn!(issuer = %self.issuer.label, error = %e, "the register does not say how a certificate is");
+                        tracing::warn!(issuer = %self.label, error = %e, "the register does not say how a certificate is");
                         Reply::Later
                     })?;
                     standings.insert(key.serial().to_vec(), looked);
                     if looked.status == Status::Unknown {
-                        self.unknown(key.serial());
+                        self.unknown(key.serial()).await;
                     }
                     looked
                 }
@@ -229,10 +230,13 @@ impl Clerk {
     /// What the register says, attested: a row that somebody altered says nothing. An intent without conclusion counts as issued.
     async fn look(&self, serial: &[u8]) -> Result<Standing, CaError> {
         let ledger = &self.keeper.office.ledger;
-        let found = ledger.credential(&hex::encode(serial)).await?.filter(|found| self.is_ours(found));
+        let issuers = self.keeper.office.issuers.fresh().await?;
+        let ours = issuers.issuing_of(&self.label);
+        let found = ledger.credential(&hex::encode(serial)).await?;
+        let found = found.filter(|found| is_ours(found, ours.zip(issuers.issuing_of(&found.issuer))));
         let Some(found) = found else {
             // The register was put back to before it; that it was revoked since is known.
-            let lost = ledger.revocation_of(&self.issuer.label, serial);
+            let lost = ledger.revocation_of(&self.label, serial);
             return Ok(match lost {
                 Some((operation, at, reason)) => {
                     Standing { status: Status::Revoked { at, reason }, operation: Some(operation) }
@@ -249,25 +253,19 @@ impl Clerk {
         })
     }
 
-    fn is_ours(&self, found: &Attested<Credential>) -> bool {
-        match found.kind {
-            Kind::Certificate | Kind::CaCertificate => found.issuer == self.issuer.label,
-            Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::OcspBatch => false,
-        }
-    }
-
     /// Somebody asks of a certificate that the register does not hold. With a serial that this node might have made, since its CA
     /// began, it is an alarm: either it is made up, or somebody signs behind the register.
-    fn unknown(&self, serial: &[u8]) {
+    async fn unknown(&self, serial: &[u8]) {
+        let since = self.issuer().await.map(|issuer| issuer.validity.not_before());
         let ours = serial.try_into().ok().and_then(|bytes| Serial::from_bytes(bytes).ok()).filter(|serial| {
             serial.instance() == self.keeper.instance
-                && serial.made_at() >= self.issuer.validity.not_before()
+                && since.as_ref().is_ok_and(|since| serial.made_at() >= *since)
                 && serial.made_at() <= self.now()
         });
         match ours {
             Some(serial) => {
                 if self.counts.alarm(serial, self.now()) {
-                    tracing::error!(%serial, issuer = %self.issuer.label, "somebody asked of a certificate of ours that the register does not hold");
+                    tracing::error!(%serial, issuer = %self.label, "somebody asked of a certificate of ours that the register does not hold");
                 }
             }
             None => self.counts.stranger(),
@@ -276,15 +274,16 @@ impl Clerk {
 
     /// Signs these under one intent. The signatures are those of the first, where the token broke off.
     async fn made(&mut self, wanted: Vec<Wanted>) -> Result<(Arc<Made>, Vec<Vec<u8>>), CaError> {
-        let office = &self.keeper.office;
-        let now = office.checks.clock.of_crl(&self.issuer)?;
+        let office = self.keeper.office.clone();
+        let issuer = self.issuer().await?;
+        let now = office.checks.clock.of_crl(&issuer)?;
         let responder = match self.side.responder.load_full() {
             Some(there) if self.keeper.is_usable(&there, now) => there,
             Some(_) | None => {
                 if self.world.gone_by() < self.rests_until {
                     return Err(CaError::unavailable(REST_SECS, "there is no OCSP responder, and none could be made"));
                 }
-                let found = self.keeper.responder(&self.issuer, now).await.inspect_err(|_| {
+                let found = self.keeper.responder(&issuer, now).await.inspect_err(|_| {
                     self.rests_until = self.world.gone_by() + Duration::from_secs(REST_SECS.into());
                 })?;
                 self.side.responder.store(Some(found.clone()));
@@ -292,18 +291,36 @@ impl Clerk {
             }
         };
         // Making one may have taken its time.
-        let now = office.checks.clock.of_crl(&self.issuer)?;
+        let now = office.checks.clock.of_crl(&issuer)?;
         let times = times(&responder, now, &wanted)?;
         let count = wanted.len();
-        let issued = office.issue(draft(grant(office)?, &responder, wanted, times)?).await?;
+        let issued = office.issue(draft(grant(&office)?, &responder, wanted, times)?).await?;
         let signatures = issued.batch().to_vec();
         self.counts.signed(signatures.len());
-        tracing::debug!(issuer = %self.issuer.label, count, made = signatures.len(), "OCSP responses");
+        tracing::debug!(issuer = %self.label, count, made = signatures.len(), "OCSP responses");
         Ok((Arc::new(Made { responder, times }), signatures))
+    }
+
+    /// The issuer as it is now.
+    async fn issuer(&self) -> Result<Arc<Issuing>, CaError> {
+        let issuers = self.keeper.office.issuers.fresh().await?;
+        let found = issuers.issuing_of(&self.label).cloned();
+        found.ok_or_else(|| CaError::Conflict(format!("CA `{}` signs nothing now", self.label)))
     }
 
     fn now(&self) -> Timestamp {
         self.keeper.office.ledger.cautious_time()
+    }
+}
+
+/// A certificate of this CA: of its own generation, or of another with the same key and name, which whoever asks cannot tell apart.
+fn is_ours(found: &Attested<Credential>, pair: Option<(&Arc<Issuing>, &Arc<Issuing>)>) -> bool {
+    let of_this_ca = |(ours, its): (&Arc<Issuing>, &Arc<Issuing>)| {
+        ours.key.fingerprint() == its.key.fingerprint() && ours.subject.as_der() == its.subject.as_der()
+    };
+    match found.kind {
+        Kind::Certificate | Kind::CaCertificate => pair.is_some_and(of_this_ca),
+        Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => false,
     }
 }
 

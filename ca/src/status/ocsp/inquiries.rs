@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use hsm::Pool;
 use policy::{Instance, Timestamp, World};
@@ -46,14 +47,24 @@ impl OcspAnswer {
 /// The windows of all issuers.
 pub(crate) struct Inquiries {
     office: Office,
+    pool: Pool,
     world: World,
+    instance: Instance,
     allowance: Arc<Allowance>,
     counts: Arc<Counts>,
-    windows: Vec<Window>,
+    windows: ArcSwap<Windows>,
 }
 
-/// Where one issuer's certificates are asked for.
+/// One window for each generation that signs X.509, as the issuers were when they were read.
+#[derive(Default)]
+struct Windows {
+    version: u64,
+    all: Vec<Arc<Window>>,
+}
+
+/// Where one generation's certificates are asked for.
 struct Window {
+    /// `tls/1`.
     label: String,
     ids: [IssuerId; 2],
     side: Arc<Side>,
@@ -70,32 +81,59 @@ impl Window {
 }
 
 impl Inquiries {
-    /// Opens a window for each issuer. Their clerks end with the last handle on this.
-    pub(crate) fn open(office: &Office, pool: &Pool, world: &World, instance: Instance) -> Result<Inquiries, CaError> {
-        let (allowance, counts) = (Arc::new(Allowance::new(world.clone())), Arc::new(Counts::default()));
-        let open = |issuer: &Arc<Issuing>| {
-            let (clerk, inbox) = mpsc::channel(QUEUE);
-            let side = Arc::new(Side::default());
-            let behind = Clerk {
-                issuer: issuer.clone(),
-                side: side.clone(),
-                keeper: Keeper::new(office.clone(), pool.clone(), instance),
-                rests_until: Duration::ZERO,
-                world: world.clone(),
-                allowance: allowance.clone(),
-                counts: counts.clone(),
-                inbox,
-            };
-            tokio::spawn(behind.serve());
-            Ok(Window { label: issuer.label.clone(), ids: issuer_ids(issuer)?, side, clerk })
-        };
-        let windows = office.hierarchy.issuers().map(open).collect::<Result<_, CaError>>()?;
-        Ok(Inquiries { office: office.clone(), world: world.clone(), allowance, counts, windows })
+    /// With a window for each issuer, once somebody asks. Their clerks end with the last handle on this.
+    pub(crate) fn open(office: &Office, pool: &Pool, world: &World, instance: Instance) -> Inquiries {
+        Inquiries {
+            office: office.clone(),
+            pool: pool.clone(),
+            world: world.clone(),
+            instance,
+            allowance: Arc::new(Allowance::new(world.clone())),
+            counts: Arc::default(),
+            windows: ArcSwap::default(),
+        }
     }
 
-    /// Whether there is such an issuer.
-    pub(crate) fn knows(&self, issuer: &str) -> bool {
-        self.windows.iter().any(|window| window.label == issuer)
+    /// The windows of the issuers in force. A question of memory where none changed; those that stay keep what they have.
+    async fn windows(&self) -> Result<Arc<Windows>, CaError> {
+        let issuers = self.office.issuers.fresh().await?;
+        let there = self.windows.load_full();
+        // Versions begin above 0.
+        if there.version == issuers.version && !there.all.is_empty() {
+            return Ok(there);
+        }
+        let window = |issuer: &Arc<Issuing>| {
+            let ids = issuer_ids(issuer)?;
+            let stays = there.all.iter().find(|window| window.label == issuer.label && window.ids == ids);
+            Ok(stays.cloned().unwrap_or_else(|| Arc::new(self.window(issuer, ids))))
+        };
+        let all = issuers.issuing_all().map(window).collect::<Result<_, CaError>>()?;
+        let fresh = Arc::new(Windows { version: issuers.version, all });
+        // Of two that read at once one window stays; the other's clerk ends, and whoever waits there is told to come later.
+        self.windows.store(fresh.clone());
+        Ok(fresh)
+    }
+
+    fn window(&self, issuer: &Arc<Issuing>, ids: [IssuerId; 2]) -> Window {
+        let (clerk, inbox) = mpsc::channel(QUEUE);
+        let side = Arc::new(Side::default());
+        let behind = Clerk {
+            label: issuer.label.clone(),
+            side: side.clone(),
+            keeper: Keeper::new(self.office.clone(), self.pool.clone(), self.instance),
+            world: self.world.clone(),
+            allowance: self.allowance.clone(),
+            counts: self.counts.clone(),
+            rests_until: Duration::ZERO,
+            inbox,
+        };
+        tokio::spawn(behind.serve());
+        Window { label: issuer.label.clone(), ids, side, clerk }
+    }
+
+    /// Whether there is such a generation (`tls/1`).
+    pub(crate) async fn knows(&self, issuer: &str) -> bool {
+        self.windows().await.is_ok_and(|windows| windows.all.iter().any(|window| window.label == issuer))
     }
 
     /// Answers a request, whatever it is; `under` is the issuer that the address names, if it names one.
@@ -114,7 +152,12 @@ impl Inquiries {
         // One responder answers for one issuer: a request of two is for nobody.
         let of_all = |window: &&Window| asked.certificates.iter().all(|named| window.is(named));
         let here = |window: &&Window| under.is_none_or(|label| window.label == label);
-        let Some(window) = self.windows.iter().filter(here).find(of_all) else {
+        let Ok(windows) = self.windows().await else {
+            self.counts.later();
+            return OcspAnswer::refusal(Refusal::Later);
+        };
+        // Two generations of one key and name are one to whoever asks: the newest answers for both.
+        let Some(window) = windows.all.iter().map(Arc::as_ref).filter(here).rfind(of_all) else {
             return refused(Refusal::Unauthorized);
         };
         let keys = asked.certificates.iter().filter_map(|named| Key::new(named.hash?, named.serial)).collect();
@@ -192,7 +235,7 @@ impl Inquiries {
     pub(crate) async fn tend(&self) -> Result<(), CaError> {
         let closed = || CaError::unavailable(CLOSED_RETRY_SECS, "the OCSP clerk is gone");
         let mut first_failure = Ok(());
-        for window in &self.windows {
+        for window in &self.windows().await?.all {
             if window.side.responder.load().is_none() {
                 continue;
             }
@@ -206,11 +249,12 @@ impl Inquiries {
 
     /// How the responders are.
     pub(crate) fn state(&self) -> OcspState {
-        let responders = self.windows.iter().filter_map(|window| {
+        let windows = self.windows.load();
+        let responders = windows.all.iter().filter_map(|window| {
             let responder = window.side.responder.load_full()?;
             Some((window.label.clone(), responder.validity.not_after()))
         });
-        let kept = self.windows.iter().map(|window| window.side.shelf.len() as u64).sum();
+        let kept = windows.all.iter().map(|window| window.side.shelf.len() as u64).sum();
         self.counts.state(responders.collect(), kept)
     }
 }

@@ -95,7 +95,7 @@ impl Keeper {
     /// would be refused.
     pub(super) async fn make(&self, issuer: &Arc<Issuing>) -> Result<Arc<Responder>, CaError> {
         let office = &self.office;
-        if let Some(why) = office.checks.ended(issuer) {
+        if let Some(why) = office.checks.dead(issuer) {
             return Err(CaError::Conflict(why));
         }
         let grant = grant(office)?;
@@ -123,7 +123,7 @@ impl Keeper {
 
     /// P-256 whatever the issuer's: it is small, every client reads it, and it lives for two weeks.
     async fn key(&self, issuer: &Issuing, serial: &str) -> Result<Key, CaError> {
-        let label = format!("{}-ocsp-{serial}", issuer.label.replace('/', "-"));
+        let label = format!("{}-ocsp-{serial}", issuer.name().label());
         Ok(self.pool.generate(&label, KeyKind::P256).await?)
     }
 }

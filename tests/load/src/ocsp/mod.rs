@@ -132,4 +132,4 @@ async fn serials(house: &House, count: u64) -> Result<Vec<Vec<u8>>, CompareError
 }
 
 /// What lies in memory as it is, and is about as long.
-const ISSUER: &str = "/aia/tls.cer";
+const ISSUER: &str = "/aia/tls/1.cer";

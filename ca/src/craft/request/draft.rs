@@ -1,0 +1,83 @@
+//! Drafts of PKCS#10 requests (RFC 2986): signed with the CA's own key, which proves that we hold it.
+
+use const_oid::db::{rfc5280, rfc5912};
+use der::asn1::SetOfVec;
+use der::flagset::FlagSet;
+use der::{Any, AnyRef, Decode, Encode, Sequence};
+use hsm::{Key, Message};
+use policy::{Grant, Serial, Timestamp};
+use serde_json::json;
+use spki::ObjectIdentifier;
+use store::Kind;
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
+
+use crate::craft::request::lint::Asked;
+use crate::craft::x509::subject_key_identifier;
+use crate::drafting::{Draft, Facts, ProfileStamp};
+use crate::encode::tlv;
+use crate::encode::x509::extension;
+use crate::error::DraftError;
+use crate::intake::SubjectKey;
+use crate::issuers::Standing;
+use crate::issuers::plan::CaPlan;
+
+/// Drafts a request for the key of a generation.
+pub(crate) fn draft(
+    grant: Grant,
+    standing: Standing,
+    plan: &CaPlan,
+    key: &Key,
+    serial: Serial,
+    now: Timestamp,
+) -> Result<Draft<Asked>, DraftError> {
+    let name = standing.name.clone();
+    let subject = plan.subject_of(name.number())?;
+    let bytes = info(plan, subject.as_der(), key)?;
+    let facts = Facts {
+        kind: Kind::CaRequest,
+        profile: ProfileStamp::built_in("ca-request", TEXT),
+        key: key.clone(),
+        message: Message::from(bytes),
+        serial: serial.as_bytes().to_vec(),
+        issuer: name.to_string(),
+        owner: None,
+        subject: subject.to_string(),
+        names: Vec::new(),
+        key_hash: key.fingerprint(),
+        validity: None,
+        covers: None,
+        renews: None,
+        details: json!({ "generation": name.to_string(), "at": now.to_string() }),
+    };
+    Ok(Draft::new(grant, facts, Asked { standing, subject, spki: key.spki_der().to_vec() }))
+}
+
+/// CertificationRequestInfo, DER: what the certificate should say is asked for, and whoever signs decides.
+fn info(plan: &CaPlan, subject: &[u8], key: &Key) -> Result<Vec<u8>, DraftError> {
+    let constraints = BasicConstraints { ca: true, path_len_constraint: Some(plan.path_len) };
+    let usage = KeyUsage(FlagSet::from(KeyUsages::KeyCertSign) | KeyUsages::CRLSign);
+    let mut wanted = vec![
+        extension(rfc5280::ID_CE_BASIC_CONSTRAINTS, true, &constraints.to_der()?)?,
+        extension(rfc5280::ID_CE_KEY_USAGE, true, &usage.to_der()?)?,
+        subject_key_identifier(&SubjectKey::from_token(key))?,
+    ];
+    if !plan.purposes.is_empty() {
+        wanted.push(extension(rfc5280::ID_CE_EXT_KEY_USAGE, false, &ExtendedKeyUsage(plan.purposes()?).to_der()?)?);
+    }
+    wanted.extend(plan.extensions()?);
+    let attribute =
+        Attribute { oid: rfc5912::ID_EXTENSION_REQ, values: SetOfVec::try_from(vec![Any::encode_from(&wanted)?])? };
+    let attributes = tlv::context(0, &attribute.to_der()?)?;
+    let version = 0_u8.to_der()?;
+    Ok(tlv::sequence(&[&version, AnyRef::from_der(subject)?.to_der()?.as_slice(), key.spki_der(), &attributes])?)
+}
+
+#[derive(Sequence)]
+struct Attribute {
+    oid: ObjectIdentifier,
+    values: SetOfVec<Any>,
+}
+
+/// What it is, for whoever reads the log.
+pub(crate) const TEXT: &str =
+    "ca-request v1: PKCS#10 of a CA's own key; basicConstraints, keyUsage, EKU, constraints as planned";

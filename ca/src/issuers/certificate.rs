@@ -1,0 +1,112 @@
+//! A CA's certificate, read once: the facts that an issuance, a chain or a reader of it needs.
+//!
+//! Subject and key identifier are taken from the certificate's own bytes, never computed, so that an imported CA is treated exactly
+//! as one made here.
+
+use bytes::Bytes;
+use const_oid::db::rfc5280;
+use der::{Decode, Encode};
+use hsm::{Algorithm, Message};
+use policy::{Timestamp, Validity};
+use spki::ObjectIdentifier;
+use x509_cert::ext::pkix::ExtendedKeyUsage;
+use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
+
+use crate::encode::algorithm::identifier;
+use crate::encode::{Dn, sha256};
+
+/// The certificate of a CA.
+#[derive(Clone, Debug)]
+pub(crate) struct CaCertificate {
+    /// The operation that made it; none of what came from elsewhere.
+    pub(crate) operation: Option<u64>,
+    pub(crate) der: Bytes,
+    /// As it stands in the certificate.
+    pub(crate) subject: Dn,
+    pub(crate) issuer: Dn,
+    pub(crate) serial: Vec<u8>,
+    pub(crate) key_identifier: Vec<u8>,
+    authority_identifier: Option<Vec<u8>>,
+    pub(crate) spki: Vec<u8>,
+    pub(crate) validity: Validity,
+    /// How many CAs may follow below; `None` is no limit.
+    pub(crate) path_len: Option<u32>,
+    /// Its extended key usages; `None` is for anything.
+    pub(crate) purposes: Option<Vec<ObjectIdentifier>>,
+}
+
+impl CaCertificate {
+    /// Reads one; in words why it is none.
+    pub(crate) fn read(operation: Option<u64>, der: Vec<u8>) -> Result<CaCertificate, String> {
+        let (rest, certificate) = X509Certificate::from_der(&der).map_err(|e| format!("is unreadable: {e}"))?;
+        if !rest.is_empty() {
+            return Err("has bytes after it".to_owned());
+        }
+        let key_identifier = find(&certificate, |e| match e {
+            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+            _ => None,
+        });
+        let authority_identifier = find(&certificate, |e| match e {
+            ParsedExtension::AuthorityKeyIdentifier(aki) => aki.key_identifier.as_ref().map(|id| id.0.to_vec()),
+            _ => None,
+        });
+        let path_len = find(&certificate, |e| match e {
+            ParsedExtension::BasicConstraints(constraints) if constraints.ca => Some(constraints.path_len_constraint),
+            _ => None,
+        });
+        let purposes =
+            certificate.extensions().iter().find(|e| e.oid.as_bytes() == rfc5280::ID_CE_EXT_KEY_USAGE.as_bytes());
+        let purposes = purposes.map(|e| ExtendedKeyUsage::from_der(e.value)).transpose().map_err(|e| e.to_string())?;
+        let dn = |raw: &[u8]| Dn::from_der(raw).map_err(|e| format!("has a name that is none: {e}"));
+        let not_before = Timestamp::from_unix(certificate.validity().not_before.timestamp());
+        let not_after = Timestamp::from_unix(certificate.validity().not_after.timestamp());
+        Ok(CaCertificate {
+            operation,
+            subject: dn(certificate.subject().as_raw())?,
+            issuer: dn(certificate.issuer().as_raw())?,
+            serial: certificate.raw_serial().to_vec(),
+            key_identifier: key_identifier.ok_or("has no subject key identifier")?,
+            authority_identifier,
+            spki: certificate.public_key().raw.to_vec(),
+            validity: Validity::new(not_before, not_after).map_err(|e| e.to_string())?,
+            path_len: path_len.ok_or("is not one of a CA")?,
+            purposes: purposes.map(|purposes| purposes.0),
+            der: der.into(),
+        })
+    }
+
+    /// SHA-256 of the key that it is for.
+    pub(crate) fn key_hash(&self) -> [u8; 32] {
+        sha256(&self.spki)
+    }
+
+    /// Whether it names itself as its issuer, and its key signed it.
+    pub(crate) fn is_root(&self) -> bool {
+        self.is_signed_by(self)
+    }
+
+    /// Whether another CA's key signed it, by name, identifier and signature.
+    pub(crate) fn is_signed_by(&self, above: &CaCertificate) -> bool {
+        let named = self.issuer.as_der() == above.subject.as_der()
+            && self.authority_identifier.as_ref().is_none_or(|id| *id == above.key_identifier);
+        named && is_signed(&self.der, &above.spki)
+    }
+}
+
+/// Whether a certificate's signature is one of this key.
+fn is_signed(der: &[u8], spki: &[u8]) -> bool {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return false };
+    let Ok(also) = x509_cert::Certificate::from_der(der) else { return false };
+    let written = also.signature_algorithm().to_der().unwrap_or_default();
+    if let Some(algorithm) = Algorithm::ALL.into_iter().find(|algorithm| written == identifier(*algorithm)) {
+        let message = Message::from(certificate.tbs_certificate.as_ref().to_vec());
+        return hsm::verify(algorithm, spki, &message, &certificate.signature_value.data).is_ok();
+    }
+    // A CA from elsewhere may sign with what no key of ours does.
+    let key = x509_parser::x509::SubjectPublicKeyInfo::from_der(spki);
+    key.is_ok_and(|(_, key)| certificate.verify_signature(Some(&key)).is_ok())
+}
+
+fn find<T>(certificate: &X509Certificate<'_>, pick: impl Fn(&ParsedExtension<'_>) -> Option<T>) -> Option<T> {
+    certificate.extensions().iter().find_map(|e| pick(e.parsed_extension()))
+}

@@ -1,0 +1,221 @@
+//! An issuer as the register keeps it: one record, with all its generations.
+//!
+//! What stands here is what an operator decided, and when: which key, which certificates, from when it issues, that it was retired
+//! or revoked. What follows from that and from the time, its state, is never stored.
+
+use policy::Timestamp;
+use serde::{Deserialize, Serialize};
+use store::{ActorStamp, Attested, Record, StoredRecord};
+
+use crate::error::CaError;
+use crate::issuers::name::{GenerationName, check_name};
+use crate::issuers::plan::CaPlan;
+
+/// What an issuer signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IssuerRole {
+    /// X.509 certificates and CRLs.
+    X509,
+    /// SSH user certificates.
+    SshUser,
+    /// SSH host certificates.
+    SshHost,
+    /// The log's heads.
+    Log,
+}
+
+impl IssuerRole {
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            IssuerRole::X509 => "x509",
+            IssuerRole::SshUser => "ssh-user",
+            IssuerRole::SshHost => "ssh-host",
+            IssuerRole::Log => "log",
+        }
+    }
+}
+
+/// Below what a CA stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Above {
+    /// It signs its own certificate.
+    Itself,
+    /// An issuer of ours, by its name.
+    Issuer(String),
+    /// A CA whose key is elsewhere: an offline root, or another organisation's.
+    Elsewhere,
+}
+
+/// Where the bytes of a CA's certificate are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Place {
+    /// An operation of this register made it.
+    Operation(u64),
+    /// It came from elsewhere, and is kept as a record under its SHA-256.
+    Kept(String),
+}
+
+/// That a generation was revoked, by an operator's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Revoked {
+    pub(crate) at: Timestamp,
+    /// The CRLReason code.
+    pub(crate) reason: u8,
+}
+
+/// One generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GenerationRecord {
+    pub(crate) number: u32,
+    /// The key's label in the token.
+    pub(crate) label: String,
+    /// SHA-256 of its SubjectPublicKeyInfo, in hexadecimal, once there is one.
+    pub(crate) key_hash: Option<String>,
+    /// The oldest first. The newest is the one that it issues under.
+    pub(crate) certificates: Vec<Place>,
+    /// Certificates of the same key by other CAs: other ways up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cross: Vec<Place>,
+    /// From when it issues. Of several the one with the latest time that has come does.
+    pub(crate) activates: Option<Timestamp>,
+    pub(crate) retired: Option<Timestamp>,
+    pub(crate) revoked: Option<Revoked>,
+}
+
+impl GenerationRecord {
+    /// One that has begun: a label, and nothing under it yet.
+    pub(crate) fn begun(name: &GenerationName, activates: Option<Timestamp>) -> GenerationRecord {
+        GenerationRecord {
+            number: name.number(),
+            label: name.label(),
+            key_hash: None,
+            certificates: Vec::new(),
+            cross: Vec::new(),
+            activates,
+            retired: None,
+            revoked: None,
+        }
+    }
+}
+
+/// An issuer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IssuerRecord {
+    pub(crate) role: IssuerRole,
+    /// Kinds of key that a generation gets: the first that the token can make.
+    pub(crate) keys: Vec<String>,
+    /// Of a CA with a certificate.
+    pub(crate) above: Option<Above>,
+    pub(crate) plan: Option<CaPlan>,
+    /// Whether it signs certificates of end entities; else CAs alone.
+    pub(crate) leaves: bool,
+    /// By number.
+    pub(crate) generations: Vec<GenerationRecord>,
+}
+
+impl IssuerRecord {
+    /// Of a record as the register gives it.
+    pub(crate) fn of(stored: &Attested<StoredRecord>) -> Result<IssuerRecord, CaError> {
+        let broken = |why: String| CaError::Internal(format!("the record of issuer `{}`: {why}", stored.id));
+        check_name(&stored.id).map_err(broken)?;
+        serde_json::from_value(stored.body.clone()).map_err(|e| broken(e.to_string()))
+    }
+
+    /// The generation that issues at this time: of those whose time has come, the one whose time came last.
+    pub(crate) fn active(&self, now: Timestamp) -> Option<&GenerationRecord> {
+        let come = self.generations.iter().filter_map(|g| Some((g.activates.filter(|at| *at <= now)?, g.number, g)));
+        come.max_by_key(|(at, number, _)| (*at, *number)).map(|(_, _, generation)| generation)
+    }
+
+    pub(crate) fn generation(&self, number: u32) -> Option<&GenerationRecord> {
+        self.generations.iter().find(|generation| generation.number == number)
+    }
+
+    pub(crate) fn generation_mut(&mut self, number: u32) -> Option<&mut GenerationRecord> {
+        self.generations.iter_mut().find(|generation| generation.number == number)
+    }
+
+    /// The number of the next one: none is used twice, since certificates point to it.
+    pub(crate) fn next_number(&self) -> u32 {
+        self.generations.iter().map(|generation| generation.number).max().unwrap_or(0) + 1
+    }
+}
+
+/// New versions of an issuer's record and of the roster that counts all changes, to be written in one transaction.
+pub(crate) fn versions(
+    name: &str,
+    record: &IssuerRecord,
+    expect: u64,
+    roster: u64,
+    actor: &ActorStamp,
+) -> Result<Vec<Record>, CaError> {
+    let body = serde_json::to_value(record).map_err(|e| CaError::Internal(format!("issuer `{name}`: {e}")))?;
+    let version = |kind, id: &str, body, expect| Record {
+        kind,
+        id: id.to_owned(),
+        owner: None,
+        lookup: None,
+        expires: None,
+        body,
+        actor: actor.clone(),
+        expect: Some(expect),
+    };
+    Ok(vec![
+        version(KIND, name, body, expect),
+        version(ROSTER, ROSTER_ID, serde_json::json!({ "changed": name }), roster),
+    ])
+}
+
+/// From when the first generation of an issuer issues: since there is one.
+pub(crate) const BEGINNING: Timestamp = Timestamp::from_unix(0);
+/// The kind of an issuer's record; its id is the name.
+pub(crate) const KIND: &str = "issuer";
+/// The kind of the record whose version changes with each change of an issuer.
+pub(crate) const ROSTER: &str = "issuers";
+pub(crate) const ROSTER_ID: &str = "roster";
+/// The kind of a certificate that came from elsewhere; its id is its SHA-256.
+pub(crate) const KEPT: &str = "ca-certificate";
+/// Generations of one issuer: a record has room for them, and nobody lives to see as many.
+pub(crate) const GENERATIONS_MAX: usize = 64;
+/// Certificates of one generation: renewals, and cross-signatures.
+pub(crate) const CERTIFICATES_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(unix: i64) -> Option<Timestamp> {
+        Some(Timestamp::from_unix(unix))
+    }
+
+    #[test]
+    fn the_generation_whose_time_came_last_issues_and_none_goes_back_by_itself() {
+        let name = |number| GenerationName::new("tls", number);
+        let mut issuer = IssuerRecord {
+            role: IssuerRole::X509,
+            keys: vec!["p256".into()],
+            above: Some(Above::Itself),
+            plan: None,
+            leaves: true,
+            generations: vec![GenerationRecord::begun(&name(1), at(10)), GenerationRecord::begun(&name(2), at(20))],
+        };
+        issuer.generations.push(GenerationRecord::begun(&name(3), None));
+        let active = |issuer: &IssuerRecord, now| issuer.active(Timestamp::from_unix(now)).map(|g| g.number);
+        assert_eq!([9, 10, 19, 20, 99].map(|now| active(&issuer, now)), [None, Some(1), Some(1), Some(2), Some(2)]);
+        // Revoked or retired, it stays the one: an older key is taken back by an operator alone.
+        issuer.generation_mut(2).unwrap().revoked = Some(Revoked { at: Timestamp::from_unix(30), reason: 1 });
+        assert_eq!(active(&issuer, 99), Some(2));
+        issuer.generation_mut(1).unwrap().activates = at(40);
+        assert_eq!(active(&issuer, 99), Some(1));
+        assert_eq!(issuer.next_number(), 4);
+        let text = serde_json::to_value(&issuer).unwrap();
+        assert_eq!(serde_json::from_value::<IssuerRecord>(text).unwrap(), issuer);
+    }
+}

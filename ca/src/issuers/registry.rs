@@ -1,0 +1,126 @@
+//! The issuers in force: read when the authority opens, and again when any node changed one.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use hsm::Pool;
+use policy::Timestamp;
+use store::Ledger;
+use tokio::sync::Mutex;
+
+use crate::error::CaError;
+use crate::issuers::hierarchy::{Generation, Hierarchy, Signer};
+use crate::issuers::issuing::Issuing;
+use crate::issuers::name::LOG;
+use crate::issuers::record::{IssuerRole, ROSTER, ROSTER_ID};
+use crate::issuers::ssh_ca::SshCa;
+use crate::issuers::urls::Urls;
+
+/// Who knows the issuers. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Registry(Arc<Inner>);
+
+struct Inner {
+    pool: Pool,
+    ledger: Ledger,
+    urls: Urls,
+    now: ArcSwap<Hierarchy>,
+    reading: Mutex<()>,
+}
+
+impl Registry {
+    /// Reads them.
+    pub(crate) async fn open(pool: Pool, ledger: Ledger, urls: Urls) -> Result<Registry, CaError> {
+        let now = ArcSwap::from_pointee(Hierarchy::read(&pool, &ledger, &urls).await?);
+        Ok(Registry(Arc::new(Inner { pool, ledger, urls, now, reading: Mutex::default() })))
+    }
+
+    /// As they were read last.
+    pub(crate) fn read(&self) -> Arc<Hierarchy> {
+        self.0.now.load_full()
+    }
+
+    /// As they are: read again where the fold says that one of them changed. A question of memory where none did.
+    pub(crate) async fn fresh(&self) -> Result<Arc<Hierarchy>, CaError> {
+        let Inner { pool, ledger, urls, now, reading } = &*self.0;
+        let is_fresh = |there: &Hierarchy| there.version == ledger.record_version(ROSTER, ROSTER_ID);
+        let there = now.load_full();
+        if is_fresh(&there) {
+            return Ok(there);
+        }
+        let _reading = reading.lock().await;
+        let there = now.load_full();
+        if is_fresh(&there) {
+            return Ok(there);
+        }
+        let read = Arc::new(Hierarchy::read(pool, ledger, urls).await?);
+        now.store(Arc::clone(&read));
+        Ok(read)
+    }
+
+    /// Reads them again where one of them cannot sign, whatever the fold says: its key may have come back to the token.
+    pub(crate) async fn look_again(&self) -> Result<(), CaError> {
+        if !self.fresh().await?.generations().any(Generation::is_dead) {
+            return Ok(());
+        }
+        let _reading = self.0.reading.lock().await;
+        let read = Hierarchy::read(&self.0.pool, &self.0.ledger, &self.0.urls).await?;
+        self.0.now.store(Arc::new(read));
+        Ok(())
+    }
+
+    /// The CA that issues for an issuer's name now.
+    pub(crate) async fn issuing(&self, name: &str) -> Result<Arc<Issuing>, CaError> {
+        let hierarchy = self.fresh().await?;
+        let active = hierarchy.active(name, self.now())?;
+        match &active.signer {
+            Signer::X509(issuing) => Ok(Arc::clone(issuing)),
+            Signer::None(why) => Err(dead(active, why)),
+            Signer::Ssh(_) | Signer::Log(_) => {
+                Err(CaError::bad("profile", format!("issuer `{name}` signs no X.509 certificates")))
+            }
+        }
+    }
+
+    /// The SSH CA that signs for an issuer's name now.
+    pub(crate) async fn ssh(&self, name: &str, role: IssuerRole) -> Result<Arc<SshCa>, CaError> {
+        let hierarchy = self.fresh().await?;
+        let active = hierarchy.active(name, self.now())?;
+        match &active.signer {
+            // What hosts believe of hosts, and of users, are two things.
+            Signer::Ssh(ca) if hierarchy.issuer(name)?.record.role == role => Ok(Arc::clone(ca)),
+            Signer::None(why) => Err(dead(active, why)),
+            Signer::Ssh(_) | Signer::X509(_) | Signer::Log(_) => {
+                let what = role.as_str();
+                Err(CaError::bad("profile", format!("issuer `{name}` signs no {what} certificates")))
+            }
+        }
+    }
+
+    /// The key that signs the log's heads now.
+    pub(crate) async fn log_key(&self) -> Result<hsm::Key, CaError> {
+        let hierarchy = self.fresh().await?;
+        if hierarchy.issuer(LOG).is_err() {
+            return Err(CaError::NotFound("its issuers: run `chancery init`; the authority was".to_owned()));
+        }
+        let active = hierarchy.active(LOG, self.now())?;
+        match &active.signer {
+            Signer::Log(key) => Ok(key.clone()),
+            Signer::None(why) => Err(dead(active, why)),
+            Signer::X509(_) | Signer::Ssh(_) => Err(CaError::Internal("the log's issuer is none of a log".to_owned())),
+        }
+    }
+
+    /// Never later than what can be believed: a clock that jumped ahead brings no generation into force.
+    fn now(&self) -> Timestamp {
+        self.0.ledger.cautious_time()
+    }
+}
+
+fn dead(generation: &Generation, why: &str) -> CaError {
+    CaError::Conflict(format!(
+        "generation {} signs nothing: {why}; `chancery ca rotate {}` makes its successor",
+        generation.name,
+        generation.name.issuer()
+    ))
+}

@@ -1,0 +1,99 @@
+//! Issuers as anyone may see them.
+
+use bytes::Bytes;
+use policy::Timestamp;
+
+use crate::encode::Dn;
+use crate::issuers::name::GenerationName;
+use crate::issuers::record::IssuerRole;
+
+/// Where a generation stands: what an operator decided, by the time and by what is revoked. Never stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GenerationState {
+    /// It will issue, from its day on; or waits for its key or certificate.
+    Pending,
+    /// It issues.
+    Active,
+    /// Another has taken its place; it tells of revocations until the last of what it issued has ended.
+    Retiring,
+    /// Its certificate has ended, or an operator has retired it.
+    Ended,
+    /// It was revoked, its key is known to others, or that of every CA above it.
+    Revoked,
+}
+
+impl GenerationState {
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            GenerationState::Pending => "pending",
+            GenerationState::Active => "active",
+            GenerationState::Retiring => "retiring",
+            GenerationState::Ended => "ended",
+            GenerationState::Revoked => "revoked",
+        }
+    }
+}
+
+/// A generation of an issuer.
+#[derive(Clone, Debug)]
+pub struct Generation {
+    /// `tls/1`.
+    pub name: GenerationName,
+    /// What the issuer signs.
+    pub role: IssuerRole,
+    /// Where it stands.
+    pub state: GenerationState,
+    /// Why nothing is issued under it; none where it may be.
+    pub why: Option<String>,
+    /// Its key's label in the token.
+    pub key_label: String,
+    /// What kind of key it is, where the token has it.
+    pub key_kind: Option<hsm::KeyKind>,
+    /// SHA-256 of its SubjectPublicKeyInfo, once there is one.
+    pub key_hash: Option<String>,
+    /// From when it issues.
+    pub activates: Option<Timestamp>,
+    /// Of a CA: its certificate.
+    pub certificate: Option<ShownCertificate>,
+    /// Of a CA: how many certificates it has, renewals and cross-signatures counted.
+    pub certificates: usize,
+    /// Of an SSH CA: its line for `TrustedUserCAKeys`. Of the log: its verifier key.
+    pub line: Option<String>,
+}
+
+/// A CA's certificate.
+#[derive(Clone, Debug)]
+pub struct ShownCertificate {
+    /// DER.
+    pub der: Bytes,
+    /// Whom it names.
+    pub subject: Dn,
+    /// Who issued it.
+    pub issuer: Dn,
+    /// Its serial, lower-case hexadecimal.
+    pub serial: String,
+    /// From when it is valid.
+    pub since: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// Whether it is a root.
+    pub is_root: bool,
+    /// How many chains lead from it to a root.
+    pub chains: usize,
+}
+
+/// An issuer with all its generations.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// Its name.
+    pub name: String,
+    /// What it signs.
+    pub role: IssuerRole,
+    /// Below which it stands: `itself`, `elsewhere`, or an issuer's name. Of a CA alone.
+    pub above: Option<String>,
+    /// Whether it signs certificates of end entities; else CAs alone.
+    pub leaves: bool,
+    /// By number.
+    pub generations: Vec<Generation>,
+}

@@ -1,0 +1,203 @@
+//! CAs whose issuer is elsewhere: a request goes out, a certificate comes in; and CAs that come here with a key of the token.
+
+use hsm::Key;
+use policy::Actor;
+use serde_json::json;
+use std::sync::Arc;
+use store::Record;
+
+use crate::craft::request;
+use crate::encode::{pem, sha256};
+use crate::error::CaError;
+use crate::issuers::name::check_name;
+use crate::issuers::plan::{CaPlan, Constraints};
+use crate::issuers::record::{
+    Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, KEPT, Place,
+};
+use crate::issuers::{CaCertificate, GenerationName, Standing, chains};
+use crate::succession::keeper::{Keeper, usable};
+use crate::succession::maker::{missing, stamp};
+use crate::succession::wish::{Brought, Request};
+
+impl Keeper {
+    /// A request for the certificate of a generation, for whoever is above it: signed once each time it is asked for.
+    pub(crate) async fn request(&self, actor: &Actor, name: &GenerationName) -> Result<Request, CaError> {
+        let grant = self.may(actor).await?;
+        let (record, version) = self.maker.record(name.issuer()).await?;
+        let generation = usable(&record, name)?;
+        let plan =
+            record.plan.as_ref().ok_or_else(|| CaError::bad("name", format!("{name} is no CA with a certificate")))?;
+        let key = self.maker.pool.find(&generation.label).await?;
+        let standing = Standing { name: name.clone(), version, ended: None };
+        let now = self.maker.checks.clock.now().await?;
+        let draft = request::draft(grant, standing, plan, &key, self.maker.serials.next(), now)?;
+        let issued = self.office.issue(draft).await?;
+        Ok(Request { name: name.clone(), pem: pem::encode("CERTIFICATE REQUEST", &issued.x509_der()) })
+    }
+
+    /// Takes the certificate that was signed elsewhere, with those above it up to a root: checked as a relying party would, link by
+    /// link, before it is kept. The generation issues from then on, if none does.
+    pub(crate) async fn adopt(&self, actor: &Actor, name: &GenerationName, chain_pem: &[u8]) -> Result<(), CaError> {
+        self.may(actor).await?;
+        let _changing = self.changing.lock().await;
+        let (mut record, expect) = self.maker.record(name.issuer()).await?;
+        let generation = usable(&record, name)?;
+        if generation.certificates.len() >= CERTIFICATES_MAX {
+            return Err(CaError::Conflict(format!("{name} has {CERTIFICATES_MAX} certificates: make a successor")));
+        }
+        let key = self.maker.pool.find(&generation.label).await?;
+        let chain = self.checked_chain(&key, chain_pem)?;
+        let planned = record.plan.as_ref().map(|plan| plan.subject_of(name.number())).transpose()?;
+        let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
+        if planned.is_some_and(|planned| planned.as_der() != own.subject.as_der()) {
+            return Err(refused(&format!("it is for {}, which is another subject than planned", own.subject)));
+        }
+        let first = record.generations.iter().all(|generation| generation.certificates.is_empty());
+        let hash = hex::encode(sha256(&own.der));
+        if let Some(generation) = record.generation_mut(name.number()) {
+            if generation.certificates.iter().chain(&generation.cross).any(|there| *there == Place::Kept(hash.clone()))
+            {
+                return Err(CaError::Conflict(format!("{name} has this certificate already")));
+            }
+            generation.certificates.push(Place::Kept(hash));
+            generation.activates = generation.activates.or(first.then_some(BEGINNING));
+        }
+        self.maker.write(name.issuer(), (&record, expect), self.kept(&chain, actor)?, &stamp(actor)).await?;
+        self.settle().await;
+        Ok(())
+    }
+
+    /// Takes in a CA that existed before: its key is in the token under a label of its own, its certificate comes with its chain.
+    pub(crate) async fn bring(&self, actor: &Actor, brought: Brought) -> Result<GenerationName, CaError> {
+        self.may(actor).await?;
+        let _changing = self.changing.lock().await;
+        check_name(&brought.name).map_err(|why| CaError::bad("name", why))?;
+        if self.maker.there(&brought.name).await?.is_some() {
+            return Err(CaError::Conflict(format!("there is an issuer `{}` already", brought.name)));
+        }
+        self.unused(&brought.label)?;
+        let key = self.maker.pool.find(&brought.label).await?;
+        let chain = self.checked_chain(&key, &brought.chain_pem)?;
+        let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
+        let name = GenerationName::new(&brought.name, 1);
+        let mut generation = GenerationRecord::begun(&name, Some(BEGINNING));
+        generation.label = brought.label;
+        generation.key_hash = Some(key.fingerprint_hex());
+        generation.certificates.push(Place::Kept(hex::encode(sha256(&own.der))));
+        let record = IssuerRecord {
+            role: IssuerRole::X509,
+            keys: vec![key.kind().to_string()],
+            above: Some(if own.is_root() { Above::Itself } else { Above::Elsewhere }),
+            plan: Some(plan_of(own)),
+            leaves: brought.leaves,
+            generations: vec![generation],
+        };
+        self.maker.ledger.record_key(&key, IssuerRole::X509.as_str(), stamp(actor)).await?;
+        self.maker.write(&brought.name, (&record, 0), self.kept(&chain, actor)?, &stamp(actor)).await?;
+        self.settle().await;
+        Ok(name)
+    }
+
+    /// A key of an issuer of ours, or of a release, is not another issuer's.
+    fn unused(&self, label: &str) -> Result<(), CaError> {
+        let hierarchy = self.office.issuers.read();
+        let used = hierarchy.generations().find(|generation| generation.record.label == label);
+        match used {
+            Some(generation) => {
+                Err(CaError::Conflict(format!("the key `{}` is that of {}", policy::shown(label), generation.name)))
+            }
+            None if label.starts_with("code:") => Err(CaError::Conflict("a key that signs code is no CA's".to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    /// The certificate and those above it, each signed by the next, up to a root that stands in it or is known here.
+    fn checked_chain(&self, key: &Key, chain_pem: &[u8]) -> Result<Vec<Arc<CaCertificate>>, CaError> {
+        let brought = pem::all(chain_pem, "CERTIFICATE", BROUGHT_MAX).map_err(|why| refused(&why))?;
+        let read = |der: Vec<u8>| {
+            CaCertificate::read(None, der).map(Arc::new).map_err(|why| refused(&format!("one of them {why}")))
+        };
+        let brought = brought.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let own = brought.iter().find(|certificate| certificate.spki == key.spki_der());
+        let own = own.ok_or_else(|| refused(&format!("none of them is for the key `{}` of the token", key.label())))?;
+        let now = self.office.ledger.cautious_time();
+        if !own.validity.contains(now) {
+            return Err(refused(&format!(
+                "it holds from {} to {}, and it is {now}",
+                own.validity.not_before(),
+                own.validity.not_after()
+            )));
+        }
+        let known: Vec<_> = brought.iter().cloned().chain(self.office.issuers.read().known().cloned()).collect();
+        let found = chains(own, &known).into_iter().next();
+        found.ok_or_else(|| {
+            refused(
+                "no chain of good signatures leads from it to a root: bring the certificates above it, the root too",
+            )
+        })
+    }
+
+    /// Records of certificates that came from elsewhere, of those that are not kept yet.
+    fn kept(&self, chain: &[Arc<CaCertificate>], actor: &Actor) -> Result<Vec<Record>, CaError> {
+        let mut records = Vec::new();
+        for certificate in chain.iter().filter(|certificate| certificate.operation.is_none()) {
+            let hash = hex::encode(sha256(&certificate.der));
+            if self.maker.ledger.record_version(KEPT, &hash) > 0 {
+                continue;
+            }
+            records.push(Record {
+                kind: KEPT,
+                id: hash,
+                owner: None,
+                lookup: None,
+                expires: Some(certificate.validity.not_after()),
+                body: json!({
+                    "certificate": pem::encode("CERTIFICATE", &certificate.der),
+                    "subject": certificate.subject.to_string(),
+                }),
+                actor: stamp(actor),
+                expect: Some(0),
+            });
+        }
+        Ok(records)
+    }
+
+    /// What a generation is and stands for elsewhere: its certificates and those above, PEM; without its key, which stays in the token.
+    pub(crate) async fn export(&self, actor: &Actor, name: &GenerationName) -> Result<String, CaError> {
+        self.may(actor).await?;
+        let hierarchy = self.office.issuers.fresh().await?;
+        let generation = hierarchy.generation(name).ok_or_else(|| missing(name))?;
+        let mut all: Vec<&Arc<CaCertificate>> = generation.certificates.iter().rev().chain(&generation.cross).collect();
+        let chains = generation.issuing().map_or(&[][..], |issuing| &issuing.chains);
+        for above in chains.iter().flatten() {
+            if all.iter().all(|there| there.der != above.der) {
+                all.push(above);
+            }
+        }
+        match all.is_empty() {
+            true => Err(CaError::bad("name", format!("{name} has no certificate"))),
+            false => Ok(all.into_iter().map(|certificate| pem::encode("CERTIFICATE", &certificate.der)).collect()),
+        }
+    }
+}
+
+/// The plan of a CA that comes from elsewhere: what its certificate says, for its successors.
+fn plan_of(certificate: &CaCertificate) -> CaPlan {
+    let path_len = certificate.path_len.and_then(|most| u8::try_from(most).ok()).unwrap_or(0);
+    let purposes = certificate.purposes.iter().flatten().map(ToString::to_string).collect();
+    CaPlan {
+        subject: hex::encode(certificate.subject.as_der()),
+        validity_secs: certificate.validity.secs(),
+        path_len,
+        purposes,
+        constraints: Constraints::default(),
+        policies: Vec::new(),
+    }
+}
+
+fn refused(why: &str) -> CaError {
+    CaError::bad("certificate", why)
+}
+
+/// A chain and a few roots.
+const BROUGHT_MAX: usize = 16;

@@ -1,0 +1,159 @@
+//! The issuers that a new authority begins with.
+//!
+//! A root that signs two issuing CAs, one for TLS and one for code, each limited by pathlen and EKU to what it is for; two
+//! SSH CA keys; a key for the log's heads and one for sealing. Run again after a crash, it continues.
+
+use const_oid::db::rfc5280;
+use hsm::{HsmError, KeyKind};
+use policy::{Action, Actor, Resource, ResourceKind};
+use spki::ObjectIdentifier;
+use store::ActorStamp;
+
+use crate::checks::Checks;
+use crate::drafting::Serials;
+use crate::encode::{Dn, DnError};
+use crate::error::CaError;
+use crate::issuers::name::{CODE, LOG, ROOT, SEAL, SSH_HOST, SSH_USER, TLS};
+use crate::issuers::plan::{CaPlan, Constraints};
+use crate::issuers::record::{Above, BEGINNING, GenerationRecord, IssuerRecord, IssuerRole};
+use crate::issuers::{GenerationName, Registry};
+use crate::parts::Parts;
+use crate::registrar::Registrar;
+use crate::succession::maker::{Maker, taken};
+use crate::texts;
+
+/// How a new authority is to be.
+#[derive(Clone, Debug)]
+pub struct CreateConfig {
+    /// What its CAs are called: `O=` of their subjects, and the beginning of their common names.
+    pub organization: String,
+    /// A distinguished name to put in place of `O=organization`, as in `/DC=com/DC=example/O=Example+OU=PKI`.
+    pub base: Option<Dn>,
+    /// The root's key; P-384 by default.
+    pub root: KeyKind,
+    /// The issuing CAs' keys; P-256 by default.
+    pub issuing: KeyKind,
+    /// The SSH CAs' keys: P-256 (default), P-384 or Ed25519.
+    pub ssh: KeyKind,
+}
+
+impl CreateConfig {
+    /// The defaults, for an organization.
+    pub fn new(organization: impl Into<String>) -> CreateConfig {
+        CreateConfig {
+            organization: organization.into(),
+            base: None,
+            root: KeyKind::P384,
+            issuing: KeyKind::P256,
+            ssh: KeyKind::P256,
+        }
+    }
+
+    fn check(&self) -> Result<(), CaError> {
+        if self.organization.is_empty() || self.organization.len() > ORGANIZATION_MAX {
+            return Err(CaError::bad("organization", format!("1 to {ORGANIZATION_MAX} bytes")));
+        }
+        check_ssh(self.ssh)
+    }
+
+    fn subject(&self, role: &str) -> Result<Dn, CaError> {
+        let refused = |e: DnError| CaError::bad("organization", e.to_string());
+        let base = self.base.clone().map_or_else(|| Dn::organization(&self.organization), Ok).map_err(refused)?;
+        base.and("CN", &format!("{} {role}", self.organization)).map_err(refused)
+    }
+
+    fn plan(&self, name: &str) -> Result<CaPlan, CaError> {
+        let (role, validity_secs, path_len, purposes): (_, _, _, &[ObjectIdentifier]) = match name {
+            TLS => ("TLS CA", ISSUING_SECS, 0, &[rfc5280::ID_KP_SERVER_AUTH, rfc5280::ID_KP_CLIENT_AUTH]),
+            CODE => ("Code CA", ISSUING_SECS, 0, &[rfc5280::ID_KP_CODE_SIGNING]),
+            // One for the issuing CAs, and one for a root that succeeds it and that it signs for.
+            _ => ("Root CA", ROOT_SECS, 2, &[]),
+        };
+        Ok(CaPlan {
+            subject: hex::encode(self.subject(role)?.as_der()),
+            validity_secs,
+            path_len,
+            purposes: purposes.iter().map(ToString::to_string).collect(),
+            constraints: Constraints::default(),
+            policies: Vec::new(),
+        })
+    }
+
+    fn issuer(&self, name: &str) -> Result<IssuerRecord, CaError> {
+        let (role, kinds, above, leaves) = match name {
+            ROOT => (IssuerRole::X509, vec![self.root], Some(Above::Itself), false),
+            TLS | CODE => (IssuerRole::X509, vec![self.issuing], Some(Above::Issuer(ROOT.to_owned())), true),
+            SSH_USER => (IssuerRole::SshUser, vec![self.ssh], None, true),
+            SSH_HOST => (IssuerRole::SshHost, vec![self.ssh], None, true),
+            // The log's heads are Ed25519 notes where the token can; every C2SP client reads those.
+            _ => (IssuerRole::Log, vec![KeyKind::Ed25519, KeyKind::P256], None, false),
+        };
+        let plan = above.as_ref().map(|_| self.plan(name)).transpose()?;
+        let keys = kinds.into_iter().map(|kind| kind.to_string()).collect();
+        Ok(IssuerRecord { role, keys, above, plan, leaves, generations: Vec::new() })
+    }
+}
+
+/// Refuses what sshd takes from no CA.
+pub(crate) fn check_ssh(kind: KeyKind) -> Result<(), CaError> {
+    match kind {
+        KeyKind::P256 | KeyKind::P384 | KeyKind::Ed25519 => Ok(()),
+        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => {
+            Err(CaError::bad("ssh", "an SSH CA key is P-256, P-384 or Ed25519"))
+        }
+    }
+}
+
+/// Makes what is not there yet.
+pub(crate) async fn create(parts: &Parts, config: &CreateConfig) -> Result<(), CaError> {
+    config.check()?;
+    texts::record(parts).await?;
+    let maker = Maker {
+        ledger: parts.ledger.clone(),
+        pool: parts.pool.clone(),
+        checks: Checks::new(parts.world.clone(), &parts.ledger).into(),
+        registrar: Registrar::new(parts.ledger.clone(), parts.pool.clone()),
+        serials: Serials::new(parts.world.clone(), parts.instance),
+        issuers: Registry::open(parts.pool.clone(), parts.ledger.clone(), parts.urls.clone()).await?,
+    };
+    let (actor, authority) = (Actor::system("init"), Resource::plain(ResourceKind::Authority));
+    let begins = maker.there(ROOT).await?.is_none();
+    if begins {
+        refuse_foreign(parts).await?;
+    }
+    for issuer in FIRST {
+        let (name, stamp) = (GenerationName::new(issuer, 1), ActorStamp::from(&actor));
+        if maker.there(issuer).await?.is_none() {
+            let generation = GenerationRecord::begun(&name, Some(BEGINNING));
+            maker.begin(&name, (config.issuer(issuer)?, 0), generation, &stamp).await?;
+        }
+        let key = maker.key(&name, &stamp).await?;
+        let grant = async || Ok(parts.policies.decide(&actor, Action::ManageAuthority, &authority)?);
+        maker.certify_first(&name, &key, grant, &stamp).await?;
+    }
+    if !parts.pool.has_sealing(SEAL).await? {
+        parts.pool.generate_sealing(SEAL).await?;
+    }
+    Ok(())
+}
+
+/// Nothing is made where a key under one of our labels is there already.
+async fn refuse_foreign(parts: &Parts) -> Result<(), CaError> {
+    for issuer in FIRST {
+        let label = GenerationName::new(issuer, 1).label();
+        match parts.pool.find(&label).await {
+            Err(HsmError::NotFound { .. }) => {}
+            Ok(_) | Err(HsmError::Unfit { .. }) => return Err(taken(&label)),
+            Err(e) => return Err(e.into()),
+        }
+    }
+    if parts.pool.has_sealing(SEAL).await? { Err(taken(SEAL)) } else { Ok(()) }
+}
+
+/// In the order in which they are made.
+const FIRST: [&str; 6] = [ROOT, TLS, CODE, SSH_USER, SSH_HOST, LOG];
+/// Leaves room in a common name of 64 for ` Code CA`.
+const ORGANIZATION_MAX: usize = 48;
+/// Ten years, and half of that below it: an issuing CA is replaced while its root still has years.
+const ROOT_SECS: i64 = 10 * 365 * 86_400;
+const ISSUING_SECS: i64 = 5 * 365 * 86_400;

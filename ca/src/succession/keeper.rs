@@ -1,0 +1,425 @@
+//! Who changes issuers, for those who may.
+//!
+//! Trusted for: that what an issuer becomes is what an operator asked for. Whoever controls it can make issuers and end them, each time
+//! with a leaf; it signs nothing that the page does not.
+
+use std::sync::Arc;
+
+use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
+use store::{GrantStamp, Revocation, State};
+use tokio::sync::Mutex;
+
+use crate::craft::Office;
+use crate::error::CaError;
+use crate::intake::RevocationReason;
+use crate::issuers::GenerationName;
+use crate::issuers::name::{LOG, check_name};
+use crate::issuers::plan::{CaPlan, Constraints, purpose};
+use crate::issuers::record::{
+    Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, Place, Revoked,
+};
+use crate::status::Desks;
+use crate::succession::founding::check_ssh;
+use crate::succession::maker::{Maker, missing, stamp};
+use crate::succession::rehearsal::{Rehearsal, rehearse};
+use crate::succession::wish::{Activation, CaWish, CreateIssuer, Rotate};
+
+/// Who changes issuers.
+pub(crate) struct Keeper {
+    pub(crate) office: Office,
+    pub(crate) maker: Maker,
+    pub(crate) desks: Arc<Desks>,
+    /// One change at a time: they are few, and each builds on the one before.
+    pub(crate) changing: Mutex<()>,
+}
+
+impl Keeper {
+    pub(crate) fn new(office: Office, maker: Maker, desks: Arc<Desks>) -> Keeper {
+        Keeper { office, maker, desks, changing: Mutex::default() }
+    }
+
+    /// A new issuer with its first generation; asked again after a crash, it continues. Below a CA from elsewhere it waits for its
+    /// certificate.
+    pub(crate) async fn create(&self, actor: &Actor, wish: CreateIssuer) -> Result<GenerationName, CaError> {
+        self.may(actor).await?;
+        let _changing = self.changing.lock().await;
+        let record = planned(&wish)?;
+        if let Some(Above::Issuer(above)) = &record.above {
+            self.office.issuers.issuing(above).await?;
+        }
+        let name = GenerationName::new(&wish.name, 1);
+        match self.maker.there(&wish.name).await? {
+            None => {
+                let first = GenerationRecord::begun(&name, Some(BEGINNING));
+                self.maker.begin(&name, (record, 0), first, &stamp(actor)).await?;
+            }
+            // The same wish again: what was begun is carried on.
+            Some((there, _)) if is_begun(&there, &record) => {}
+            Some(_) => return Err(CaError::Conflict(format!("there is an issuer `{}` already", wish.name))),
+        }
+        self.carry_on(actor, &name).await?;
+        Ok(name)
+    }
+
+    /// A successor with a key of its own.
+    pub(crate) async fn rotate(&self, actor: &Actor, wish: Rotate) -> Result<GenerationName, CaError> {
+        self.may(actor).await?;
+        let _changing = self.changing.lock().await;
+        let (mut record, expect) = self.maker.record(&wish.issuer).await?;
+        let activates = self.moment(wish.activates)?;
+        if let Some(kind) = wish.key {
+            if record.role == IssuerRole::SshUser || record.role == IssuerRole::SshHost {
+                check_ssh(kind)?;
+            }
+            record.keys = vec![kind.to_string()];
+        }
+        // One that an interrupted act began is carried on.
+        let begun = record.generations.last().filter(|last| last.key_hash.is_none()).map(|last| last.number);
+        let name = GenerationName::new(&wish.issuer, begun.unwrap_or_else(|| record.next_number()));
+        let old = record.active(self.office.ledger.cautious_time()).map(|generation| generation.number);
+        if begun.is_none() {
+            // It issues once it can: until it has its certificate the one before does.
+            let generation = GenerationRecord::begun(&name, None);
+            self.maker.begin(&name, (record, expect), generation, &stamp(actor)).await?;
+        }
+        self.carry_on(actor, &name).await?;
+        if wish.cross
+            && let Some(old) = old
+        {
+            self.cross_with(actor, &name, &GenerationName::new(&wish.issuer, old)).await?;
+        }
+        if let Some(at) = activates {
+            self.set_activation(actor, &name, at).await?;
+        }
+        self.settle().await;
+        Ok(name)
+    }
+
+    /// What a rotation would touch, and when. Nothing is made.
+    pub(crate) async fn rehearse(&self, actor: &Actor, wish: &Rotate) -> Result<Rehearsal, CaError> {
+        self.may(actor).await?;
+        let activates = self.moment(wish.activates)?;
+        rehearse(&self.office, wish, activates).await
+    }
+
+    /// Makes a generation the one that issues, from a moment on: a successor that waits, or the way back.
+    pub(crate) async fn activate(&self, actor: &Actor, name: &GenerationName, at: Activation) -> Result<(), CaError> {
+        self.may(actor).await?;
+        let _changing = self.changing.lock().await;
+        let at = self.moment(at)?.ok_or_else(|| CaError::bad("at", "name a moment, or none for now"))?;
+        self.set_activation(actor, name, at).await?;
+        self.settle().await;
+        Ok(())
+    }
+
+    /// A new certificate for the key of a generation: for another term, under whatever is above it now.
+    pub(crate) async fn renew(&self, actor: &Actor, name: &GenerationName) -> Result<u64, CaError> {
+        self.may(actor).await?;
+        let _changing = self.changing.lock().await;
+        let (record, _) = self.maker.record(name.issuer()).await?;
+        let generation = usable(&record, name)?;
+        if generation.certificates.len() >= CERTIFICATES_MAX {
+            return Err(CaError::Conflict(format!("{name} has {CERTIFICATES_MAX} certificates: make a successor")));
+        }
+        if self.office.ledger.is_compromised(&self.key_hash(generation)?) {
+            return Err(CaError::Conflict(format!(
+                "the key of {name} is compromised: no certificate makes it good again; `chancery ca rotate {}`",
+                name.issuer()
+            )));
+        }
+        let above = match &record.above {
+            Some(Above::Itself) => None,
+            Some(Above::Issuer(above)) => Some(self.office.issuers.issuing(above).await?),
+            Some(Above::Elsewhere) => {
+                return Err(CaError::bad(
+                    "name",
+                    format!(
+                        "the CA above {name} is elsewhere: `chancery ca request {name}`, and bring what it signs with `chancery ca adopt {name}`"
+                    ),
+                ));
+            }
+            None => {
+                return Err(CaError::bad(
+                    "name",
+                    format!("{name} has no certificate to renew: an SSH CA and the log have a key alone"),
+                ));
+            }
+        };
+        let key = self.maker.pool.find(&generation.label).await?;
+        let operation = self.maker.certify(name, &record, &key, above, self.may(actor).await?).await?;
+        self.maker.add_certificate(name, Place::Operation(operation), &stamp(actor)).await?;
+        self.settle().await;
+        Ok(operation)
+    }
+
+    /// Another way up: a CA of ours signs for a generation that stands below another, or below itself.
+    pub(crate) async fn cross_sign(
+        &self,
+        actor: &Actor,
+        name: &GenerationName,
+        by: &GenerationName,
+    ) -> Result<u64, CaError> {
+        self.may(actor).await?;
+        let _changing = self.changing.lock().await;
+        let operation = self.cross_with(actor, name, by).await?;
+        self.settle().await;
+        Ok(operation)
+    }
+
+    /// The end of a generation that another has followed: it issues nothing any more, and no chain goes through it first. Its CRLs go
+    /// on until its certificate ends.
+    pub(crate) async fn retire(&self, actor: &Actor, name: &GenerationName, force: bool) -> Result<(), CaError> {
+        self.may(actor).await?;
+        let _changing = self.changing.lock().await;
+        let (mut record, expect) = self.maker.record(name.issuer()).await?;
+        let now = self.office.ledger.cautious_time();
+        let active = record.active(now).map(|generation| generation.number);
+        usable(&record, name)?;
+        if active == Some(name.number()) && !force {
+            return Err(CaError::Conflict(format!(
+                "{name} is the one that issues: make its successor first, or say that nothing shall be issued"
+            )));
+        }
+        let live = rehearsal_live(&self.office, name).await?;
+        if live > 0 && !force {
+            return Err(CaError::Conflict(format!(
+                "{live} certificates of {name} hold yet: wait for their end, or say that it does not matter"
+            )));
+        }
+        if let Some(generation) = record.generation_mut(name.number()) {
+            generation.retired = Some(now);
+        }
+        self.maker.write(name.issuer(), (&record, expect), Vec::new(), &stamp(actor)).await?;
+        self.settle().await;
+        Ok(())
+    }
+
+    /// The end of a generation before its time: it signs nothing from now on, whoever asks; its certificates are revoked, and the CRL of
+    /// who is above it says so. What else there is goes on.
+    pub(crate) async fn revoke(
+        &self,
+        actor: &Actor,
+        name: &GenerationName,
+        reason: RevocationReason,
+    ) -> Result<(), CaError> {
+        let grant = self.may(actor).await?;
+        let _changing = self.changing.lock().await;
+        let (mut record, expect) = self.maker.record(name.issuer()).await?;
+        if name.issuer() == LOG {
+            return Err(CaError::bad(
+                "name",
+                "the log's key is succeeded and not revoked: `chancery ca rotate log`; what it signed stays provable",
+            ));
+        }
+        let generation = record.generation_mut(name.number()).ok_or_else(|| missing(name))?;
+        // First that nothing is signed with it, then what is published of it.
+        if generation.revoked.is_none() {
+            generation.revoked = Some(Revoked { at: self.office.checks.clock.of_revocation(), reason: reason.code() });
+            let places: Vec<Place> = generation.certificates.iter().chain(&generation.cross).cloned().collect();
+            self.maker.write(name.issuer(), (&record, expect), Vec::new(), &stamp(actor)).await?;
+            tracing::error!(generation = %name, reason = reason.code(), "a CA is revoked: nothing is issued under it any more");
+            self.revoke_certificates(actor, &grant, &places, reason).await?;
+        } else {
+            let places: Vec<Place> = generation.certificates.iter().chain(&generation.cross).cloned().collect();
+            self.revoke_certificates(actor, &grant, &places, reason).await?;
+        }
+        self.settle().await;
+        Ok(())
+    }
+
+    async fn revoke_certificates(
+        &self,
+        actor: &Actor,
+        grant: &Grant,
+        places: &[Place],
+        reason: RevocationReason,
+    ) -> Result<(), CaError> {
+        for place in places {
+            let Place::Operation(operation) = place else { continue };
+            let Some(credential) = self.office.ledger.credential_by_operation(*operation).await? else { continue };
+            if credential.state == State::Revoked {
+                continue;
+            }
+            let revocation = Revocation {
+                operation: *operation,
+                reason: reason.code(),
+                at: self.office.checks.clock.of_revocation(),
+                actor: stamp(actor),
+                grant: GrantStamp::from(grant),
+            };
+            self.office.ledger.revoke(revocation).await?;
+            self.desks.after_revocation(&credential.issuer).await;
+        }
+        Ok(())
+    }
+
+    /// Whether this actor may change issuers; a refusal is a leaf.
+    pub(crate) async fn may(&self, actor: &Actor) -> Result<Grant, CaError> {
+        self.office.gate.authorize(actor, Action::ManageAuthority, Resource::plain(ResourceKind::Authority)).await
+    }
+
+    /// Key, certificate, first CRL.
+    async fn carry_on(&self, actor: &Actor, name: &GenerationName) -> Result<(), CaError> {
+        let stamp = stamp(actor);
+        let key = self.maker.key(name, &stamp).await?;
+        self.maker.certify_first(name, &key, async || self.may(actor).await, &stamp).await?;
+        self.settle().await;
+        Ok(())
+    }
+
+    /// What was changed is in force, and its first CRL out. A CRL that cannot be made now is made by the task that does it daily.
+    pub(crate) async fn settle(&self) {
+        if let Err(error) = self.desks.refresh().await {
+            tracing::warn!(%error, "a CRL waits after a change of issuers");
+        }
+    }
+
+    async fn set_activation(&self, actor: &Actor, name: &GenerationName, at: Timestamp) -> Result<(), CaError> {
+        let (mut record, expect) = self.maker.record(name.issuer()).await?;
+        let generation = usable(&record, name)?;
+        if generation.key_hash.is_none() || (record.role == IssuerRole::X509 && generation.certificates.is_empty()) {
+            return Err(CaError::Conflict(format!("{name} has no certificate yet; it cannot issue")));
+        }
+        // Of two of one moment the one with the higher number issues: the way back takes the next.
+        let now = self.office.ledger.cautious_time();
+        let before = record.active(now).and_then(|active| Some((active.activates?, active.number)));
+        let at = match before {
+            Some((before, number)) if number > name.number() => at.max(before.plus_secs(1)),
+            Some((before, _)) => at.max(before),
+            None => at,
+        };
+        if let Some(generation) = record.generation_mut(name.number()) {
+            generation.activates = Some(at);
+        }
+        self.maker.write(name.issuer(), (&record, expect), Vec::new(), &stamp(actor)).await
+    }
+
+    async fn cross_with(&self, actor: &Actor, name: &GenerationName, by: &GenerationName) -> Result<u64, CaError> {
+        let (mut record, expect) = self.maker.record(name.issuer()).await?;
+        let generation = usable(&record, name)?;
+        if generation.cross.len() >= CERTIFICATES_MAX {
+            return Err(CaError::Conflict(format!("{name} has {CERTIFICATES_MAX} cross-signatures, the most")));
+        }
+        let hierarchy = self.office.issuers.fresh().await?;
+        let above = hierarchy.issuing_of(&by.to_string()).cloned().ok_or_else(|| missing(by))?;
+        let key = self.maker.pool.find(&generation.label).await?;
+        if above.key.fingerprint() == key.fingerprint() {
+            return Err(CaError::bad("by", format!("{by} has the same key: nothing is won by its signature")));
+        }
+        // RFC 5280 section 4.2.1.9: what it says of the path below is bound by who signs.
+        let mut signed = record.clone();
+        if let (Some(plan), Some(most)) = (&mut signed.plan, above.path_len) {
+            let below = most.checked_sub(1).ok_or_else(|| {
+                CaError::Conflict(format!("below {by} there is no room for a CA: its path length is 0"))
+            })?;
+            plan.path_len = plan.path_len.min(u8::try_from(below).unwrap_or(u8::MAX));
+        }
+        let operation = self.maker.certify(name, &signed, &key, Some(above), self.may(actor).await?).await?;
+        if let Some(generation) = record.generation_mut(name.number()) {
+            generation.cross.push(Place::Operation(operation));
+        }
+        self.maker.write(name.issuer(), (&record, expect), Vec::new(), &stamp(actor)).await?;
+        Ok(operation)
+    }
+
+    fn moment(&self, activates: Activation) -> Result<Option<Timestamp>, CaError> {
+        let now = self.office.ledger.cautious_time();
+        match activates {
+            Activation::Now => Ok(Some(now)),
+            Activation::At(at) if at < now => Err(CaError::bad("at", format!("{at} has passed; leave it out for now"))),
+            Activation::At(at) => Ok(Some(at)),
+            Activation::Later => Ok(None),
+        }
+    }
+
+    fn key_hash(&self, generation: &GenerationRecord) -> Result<[u8; 32], CaError> {
+        let bytes = generation.key_hash.as_deref().and_then(|hash| hex::decode(hash).ok());
+        let hash = bytes.and_then(|bytes| bytes.try_into().ok());
+        hash.ok_or_else(|| CaError::Conflict("its key is not made yet".to_owned()))
+    }
+}
+
+/// A generation that an operator has not ended.
+pub(super) fn usable<'a>(record: &'a IssuerRecord, name: &GenerationName) -> Result<&'a GenerationRecord, CaError> {
+    let generation = record.generation(name.number()).ok_or_else(|| missing(name))?;
+    let rotate = format!("`chancery ca rotate {}` makes its successor", name.issuer());
+    match generation {
+        GenerationRecord { revoked: Some(_), .. } => {
+            Err(CaError::Conflict(format!("{name} is revoked, for good; {rotate}")))
+        }
+        GenerationRecord { retired: Some(_), .. } => Err(CaError::Conflict(format!("{name} is retired; {rotate}"))),
+        other => Ok(other),
+    }
+}
+
+/// The record of an issuer that does not exist yet.
+fn planned(wish: &CreateIssuer) -> Result<IssuerRecord, CaError> {
+    check_name(&wish.name).map_err(|why| CaError::bad("name", why))?;
+    if RESERVED.contains(&wish.name.as_str()) {
+        return Err(CaError::bad("name", format!("`{}` is a word of its own here", wish.name)));
+    }
+    let (above, plan, leaves) = match (wish.role, &wish.ca) {
+        (IssuerRole::X509, Some(ca)) => (Some(above(ca)?), Some(plan(ca)?), ca.leaves),
+        (IssuerRole::X509, None) => return Err(CaError::bad("above", "a CA has a subject, and something above it")),
+        (IssuerRole::SshUser | IssuerRole::SshHost, None) => {
+            check_ssh(wish.key)?;
+            (None, None, true)
+        }
+        (IssuerRole::SshUser | IssuerRole::SshHost, Some(_)) => {
+            return Err(CaError::bad("above", "an SSH CA has a key alone, and no certificate"));
+        }
+        (IssuerRole::Log, _) => {
+            return Err(CaError::bad("role", "there is one log; `chancery ca rotate log` succeeds its key"));
+        }
+    };
+    Ok(IssuerRecord { role: wish.role, keys: vec![wish.key.to_string()], above, plan, leaves, generations: Vec::new() })
+}
+
+fn above(wish: &CaWish) -> Result<Above, CaError> {
+    Ok(match wish.above.as_str() {
+        "itself" => Above::Itself,
+        "elsewhere" => Above::Elsewhere,
+        issuer => {
+            check_name(issuer).map_err(|why| CaError::bad("above", why))?;
+            Above::Issuer(issuer.to_owned())
+        }
+    })
+}
+
+fn plan(wish: &CaWish) -> Result<CaPlan, CaError> {
+    let oid = |word: &String| {
+        let known = purpose(word).map(|oid| oid.to_string());
+        known.ok_or_else(|| {
+            CaError::bad("purposes", format!("`{}` is neither a purpose nor an OID", policy::shown(word)))
+        })
+    };
+    let plan = CaPlan {
+        subject: hex::encode(wish.subject.as_der()),
+        validity_secs: wish.validity_secs,
+        path_len: wish.path_len,
+        purposes: wish.purposes.iter().map(oid).collect::<Result<_, _>>()?,
+        constraints: Constraints { permitted: wish.permitted.clone(), excluded: wish.excluded.clone() },
+        policies: wish.policies.clone(),
+    };
+    plan.check()?;
+    Ok(plan)
+}
+
+/// Whether this is what an interrupted act began.
+fn is_begun(there: &IssuerRecord, wished: &IssuerRecord) -> bool {
+    let unfinished = there.generations.len() == 1
+        && there
+            .generations
+            .iter()
+            .all(|g| g.certificates.is_empty() && (there.role == IssuerRole::X509 || g.key_hash.is_none()));
+    unfinished && IssuerRecord { generations: Vec::new(), ..there.clone() } == *wished
+}
+
+/// Certificates of a generation that hold yet.
+pub(super) async fn rehearsal_live(office: &Office, name: &GenerationName) -> Result<u64, CaError> {
+    let (live, _) = crate::succession::rehearsal::held_by(office, name).await?;
+    Ok(live)
+}
+
+/// Words that stand where a name could.
+const RESERVED: [&str; 3] = ["itself", "elsewhere", "register"];

@@ -1,0 +1,223 @@
+//! The steps by which a generation comes to be.
+
+use std::sync::Arc;
+
+use hsm::{HsmError, Key, KeyKind, Pool};
+use policy::{Actor, Grant};
+use store::{ActorStamp, Filter, Kind, Ledger, Record, State};
+
+use crate::checks::{Checked, Checks};
+use crate::craft::Office;
+use crate::craft::ca::{self, CaRequest};
+use crate::drafting::Serials;
+use crate::error::CaError;
+use crate::issuers::record::{
+    Above, GENERATIONS_MAX, GenerationRecord, IssuerRecord, IssuerRole, KIND, Place, ROSTER, ROSTER_ID, versions,
+};
+use crate::issuers::{GenerationName, Issuing, Registry};
+use crate::registrar::Registrar;
+
+/// With what generations are made. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Maker {
+    pub(crate) ledger: Ledger,
+    pub(crate) pool: Pool,
+    pub(crate) checks: Arc<Checks>,
+    pub(crate) registrar: Registrar,
+    pub(crate) serials: Serials,
+    pub(crate) issuers: Registry,
+}
+
+impl Maker {
+    /// With what an office has.
+    pub(crate) fn of(office: &Office, pool: Pool) -> Maker {
+        Maker {
+            ledger: office.ledger.clone(),
+            pool,
+            checks: Arc::clone(&office.checks),
+            registrar: office.registrar.clone(),
+            serials: office.serials.clone(),
+            issuers: office.issuers.clone(),
+        }
+    }
+
+    /// The record of an issuer, with its version; none where there is none.
+    pub(crate) async fn there(&self, name: &str) -> Result<Option<(IssuerRecord, u64)>, CaError> {
+        let stored = self.ledger.record_get(KIND, name).await?;
+        stored.map(|stored| Ok((IssuerRecord::of(&stored)?, stored.version))).transpose()
+    }
+
+    /// The same of one that must be there.
+    pub(crate) async fn record(&self, name: &str) -> Result<(IssuerRecord, u64), CaError> {
+        let missing = || CaError::NotFound(format!("issuer `{}`", policy::shown(name)));
+        self.there(name).await?.ok_or_else(missing)
+    }
+
+    /// Writes an issuer's next version, and what goes with it, all or nothing.
+    pub(crate) async fn write(
+        &self,
+        name: &str,
+        (record, expect): (&IssuerRecord, u64),
+        with: Vec<Record>,
+        actor: &ActorStamp,
+    ) -> Result<(), CaError> {
+        for _ in 0..WRITES_MAX {
+            let roster = self.ledger.record_version(ROSTER, ROSTER_ID);
+            let mut all = versions(name, record, expect, roster, actor)?;
+            all.extend(with.iter().cloned());
+            match self.ledger.record(all).await {
+                Ok(_) => return Ok(()),
+                // Another issuer was changed at the same moment: the roster has another version, this one has not.
+                Err(store::StoreError::Conflict(_)) if self.ledger.record_version(KIND, name) == expect => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(CaError::unavailable(WRITE_RETRY_SECS, "issuers are being changed at this moment"))
+    }
+
+    /// Begins a generation: from here on the key of that label in the token is known to be ours. One that is there already was made by
+    /// somebody else, and two registers over one key would each be half the truth.
+    pub(crate) async fn begin(
+        &self,
+        name: &GenerationName,
+        (mut record, expect): (IssuerRecord, u64),
+        generation: GenerationRecord,
+        actor: &ActorStamp,
+    ) -> Result<(), CaError> {
+        if record.generations.len() >= GENERATIONS_MAX {
+            return Err(CaError::Conflict(format!(
+                "issuer `{}` has {GENERATIONS_MAX} generations, the most",
+                name.issuer()
+            )));
+        }
+        match self.pool.find(&generation.label).await {
+            Err(HsmError::NotFound { .. }) => {}
+            Ok(_) | Err(HsmError::Unfit { .. }) => return Err(taken(&generation.label)),
+            Err(e) => return Err(e.into()),
+        }
+        record.generations.push(generation);
+        self.write(name.issuer(), (&record, expect), Vec::new(), actor).await
+    }
+
+    /// Its key, made if it is not there: of the first kind that the token can make.
+    pub(crate) async fn key(&self, name: &GenerationName, actor: &ActorStamp) -> Result<Key, CaError> {
+        let (mut record, expect) = self.record(name.issuer()).await?;
+        let (role, kinds) = (record.role, record.keys.clone());
+        let generation = record.generation_mut(name.number()).ok_or_else(|| missing(name))?;
+        let mut found = self.pool.find(&generation.label).await;
+        for kind in &kinds {
+            let kind: KeyKind = kind.parse().map_err(|e: hsm::UnknownName| CaError::bad("key", e.to_string()))?;
+            match found {
+                // What was there and went is not made anew: certificates stand on it.
+                Err(HsmError::NotFound { .. } | HsmError::Unsupported(_)) if generation.key_hash.is_none() => {
+                    found = self.pool.generate(&generation.label, kind).await;
+                }
+                Ok(_) | Err(_) => break,
+            }
+        }
+        let key = found?;
+        self.ledger.record_key(&key, role.as_str(), actor.clone()).await?;
+        match &generation.key_hash {
+            Some(known) if *known == key.fingerprint_hex() => {}
+            Some(_) => {
+                return Err(CaError::Conflict(format!(
+                    "the key `{}` of the token is not the one of {name}",
+                    generation.label
+                )));
+            }
+            None => {
+                generation.key_hash = Some(key.fingerprint_hex());
+                self.write(name.issuer(), (&record, expect), Vec::new(), actor).await?;
+            }
+        }
+        Ok(key)
+    }
+
+    /// Its first certificate, where it has none and one of ours signs it.
+    pub(crate) async fn certify_first(
+        &self,
+        name: &GenerationName,
+        key: &Key,
+        grant: impl AsyncFnOnce() -> Result<Grant, CaError>,
+        actor: &ActorStamp,
+    ) -> Result<(), CaError> {
+        let (record, _) = self.record(name.issuer()).await?;
+        let generation = record.generation(name.number()).ok_or_else(|| missing(name))?;
+        if record.role != IssuerRole::X509 || !generation.certificates.is_empty() {
+            return Ok(());
+        }
+        let above = match &record.above {
+            Some(Above::Itself) => None,
+            Some(Above::Issuer(above)) => Some(self.issuers.issuing(above).await?),
+            Some(Above::Elsewhere) | None => return Ok(()),
+        };
+        let operation = match self.signed_before(name, key).await? {
+            Some(operation) => operation,
+            None => self.certify(name, &record, key, above, grant().await?).await?,
+        };
+        self.add_certificate(name, Place::Operation(operation), actor).await
+    }
+
+    /// Signs a certificate for a CA's key; answers its operation.
+    pub(crate) async fn certify(
+        &self,
+        name: &GenerationName,
+        record: &IssuerRecord,
+        key: &Key,
+        above: Option<Arc<Issuing>>,
+        grant: Grant,
+    ) -> Result<u64, CaError> {
+        let plan =
+            record.plan.as_ref().ok_or_else(|| CaError::Internal(format!("issuer `{}` has no plan", name.issuer())))?;
+        let now = self.checks.clock.now().await?;
+        let request = CaRequest { name, plan, subject_key: key };
+        let draft = ca::draft(grant, request, above, self.serials.next(), now)?;
+        let checked = Checked::new(draft.lint()?, &self.checks).await?;
+        Ok(self.registrar.issue(checked).await?.operation)
+    }
+
+    /// Adds the newest certificate of a generation to its record.
+    pub(crate) async fn add_certificate(
+        &self,
+        name: &GenerationName,
+        place: Place,
+        actor: &ActorStamp,
+    ) -> Result<(), CaError> {
+        let (mut record, expect) = self.record(name.issuer()).await?;
+        let generation = record.generation_mut(name.number()).ok_or_else(|| missing(name))?;
+        generation.certificates.push(place);
+        self.write(name.issuer(), (&record, expect), Vec::new(), actor).await
+    }
+
+    /// A certificate that an interrupted making had signed for this generation.
+    async fn signed_before(&self, name: &GenerationName, key: &Key) -> Result<Option<u64>, CaError> {
+        let filter = Filter {
+            kind: Some(Kind::CaCertificate),
+            state: Some(State::Issued),
+            key_hash: Some(key.fingerprint()),
+            ..Filter::default()
+        };
+        let found = self.ledger.newest(filter).await?;
+        let ours = found.filter(|c| c.details.get("generation").and_then(|g| g.as_str()) == Some(&name.to_string()));
+        Ok(ours.map(|certificate| certificate.operation))
+    }
+}
+
+/// The stamp of who acts.
+pub(crate) fn stamp(actor: &Actor) -> ActorStamp {
+    ActorStamp::from(actor)
+}
+
+pub(crate) fn missing(name: &GenerationName) -> CaError {
+    CaError::NotFound(format!("generation {name}"))
+}
+
+pub(crate) fn taken(label: &str) -> CaError {
+    CaError::Conflict(format!(
+        "the token already holds a key `{label}`, and this register did not make it; use a fresh token, or the register that did"
+    ))
+}
+
+/// Nodes that change issuers at once.
+const WRITES_MAX: usize = 4;
+const WRITE_RETRY_SECS: u32 = 1;

@@ -1,0 +1,21 @@
+//! How issuers come to be, are succeeded, and end.
+//!
+//! What an issuer is stands in its record; here is who changes it, in steps of which each looks first whether it was done: begin (the
+//! record names a label of the token), make the key, certify it. Interrupted at any point, the same act continues. Keys are made in the
+//! token; the certificates walk the same page as every other signature.
+
+mod maker;
+mod wish;
+
+mod founding;
+
+mod elsewhere;
+mod keeper;
+mod rehearsal;
+
+pub use founding::CreateConfig;
+pub(crate) use founding::create;
+pub(crate) use keeper::Keeper;
+pub(crate) use maker::Maker;
+pub use rehearsal::{Phase, Rehearsal};
+pub use wish::{Activation, Brought, CaWish, CreateIssuer, Request, Rotate};

@@ -1,0 +1,89 @@
+//! What may be asked of issuers.
+
+use hsm::KeyKind;
+use policy::Timestamp;
+
+use crate::encode::Dn;
+use crate::issuers::{GenerationName, IssuerRole};
+
+/// A new issuer.
+#[derive(Clone, Debug)]
+pub struct CreateIssuer {
+    /// Its name: `[a-z][a-z0-9-]{0,30}`.
+    pub name: String,
+    /// What it signs; a log cannot be added.
+    pub role: IssuerRole,
+    /// The key of its first generation, and of those that follow.
+    pub key: KeyKind,
+    /// Of a CA with a certificate.
+    pub ca: Option<CaWish>,
+}
+
+/// What a CA's certificate is to say.
+#[derive(Clone, Debug)]
+pub struct CaWish {
+    /// Below which it stands: `itself` (a root), `elsewhere` (its certificate is brought), or an issuer's name.
+    pub above: String,
+    /// Its subject.
+    pub subject: Dn,
+    /// How long it lives, at most as long as what is above it.
+    pub validity_secs: i64,
+    /// How many CAs may follow below.
+    pub path_len: u8,
+    /// Extended key usages, as words or OIDs.
+    pub purposes: Vec<String>,
+    /// Names that what is below may have: `dns:example.internal`, `ip:10.0.0.0/8` ...
+    pub permitted: Vec<String>,
+    /// Names that it may not have.
+    pub excluded: Vec<String>,
+    /// Certificate policies, as OIDs.
+    pub policies: Vec<String>,
+    /// Whether it signs certificates of end entities; else CAs alone.
+    pub leaves: bool,
+}
+
+/// When a generation begins to issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// At once.
+    Now,
+    /// At a moment that is to come.
+    At(Timestamp),
+    /// When an operator says so.
+    Later,
+}
+
+/// A successor of an issuer's generation.
+#[derive(Clone, Debug)]
+pub struct Rotate {
+    /// Of which issuer.
+    pub issuer: String,
+    /// The kind of its key; none is that of the one before.
+    pub key: Option<KeyKind>,
+    /// From when it issues.
+    pub activates: Activation,
+    /// Have the generation that issues now sign for the new root too, so that whoever trusts the old one believes it.
+    pub cross: bool,
+}
+
+/// A request for a certificate from elsewhere.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// For which generation.
+    pub name: GenerationName,
+    /// PKCS#10, PEM.
+    pub pem: String,
+}
+
+/// An existing CA that comes here: its key is in the token.
+#[derive(Clone, Debug)]
+pub struct Brought {
+    /// What it will be called here.
+    pub name: String,
+    /// The label of its key in the token.
+    pub label: String,
+    /// Its certificate and those above it, PEM.
+    pub chain_pem: Vec<u8>,
+    /// Whether it signs certificates of end entities.
+    pub leaves: bool,
+}

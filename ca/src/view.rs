@@ -1,0 +1,175 @@
+//! Issuers as they are shown: their state, by the time, by what an operator decided and by what is revoked.
+
+use bytes::Bytes;
+use store::Credential;
+
+use crate::craft::Office;
+use crate::craft::leaf::LOGIN_PROFILE;
+use crate::issuers::name::LOG;
+use crate::issuers::record::{Above, IssuerRecord};
+use crate::issuers::{
+    CaCertificate, Generation, GenerationState, Issuer, IssuerRole, Issuing, ShownCertificate, Signer, hierarchy,
+};
+use std::sync::Arc;
+
+/// All of them.
+pub(crate) fn issuers(office: &Office) -> Vec<Issuer> {
+    let there = office.issuers.read();
+    let shown = |(name, issuer): (&String, &hierarchy::Issuer)| Issuer {
+        name: name.clone(),
+        role: issuer.record.role,
+        above: issuer.record.above.as_ref().map(|above| match above {
+            Above::Itself => "itself".to_owned(),
+            Above::Elsewhere => "elsewhere".to_owned(),
+            Above::Issuer(above) => above.clone(),
+        }),
+        leaves: issuer.record.leaves,
+        generations: issuer.generations.iter().map(|g| generation(office, &issuer.record, g)).collect(),
+    };
+    there.issuers().map(shown).collect()
+}
+
+fn generation(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generation) -> Generation {
+    let (state, why) = state(office, issuer, there);
+    let certificate = there.certificate().map(|c| certificate(c, there));
+    let line = match &there.signer {
+        Signer::Ssh(ca) => Some(ca.line.clone()),
+        Signer::Log(key) => office.ledger.verifier_key(key).ok(),
+        Signer::X509(_) | Signer::None(_) => None,
+    };
+    Generation {
+        name: there.name.clone(),
+        role: issuer.role,
+        state,
+        why,
+        key_label: there.record.label.clone(),
+        key_kind: there.key().map(hsm::Key::kind),
+        key_hash: there.record.key_hash.clone(),
+        activates: there.record.activates,
+        certificate,
+        certificates: there.certificates.len() + there.cross.len(),
+        line,
+    }
+}
+
+fn certificate(own: &CaCertificate, there: &hierarchy::Generation) -> ShownCertificate {
+    ShownCertificate {
+        der: own.der.clone(),
+        subject: own.subject.clone(),
+        issuer: own.issuer.clone(),
+        serial: hex::encode(&own.serial),
+        since: own.validity.not_before(),
+        until: own.validity.not_after(),
+        is_root: own.is_root(),
+        chains: there.issuing().map_or(0, |issuing| issuing.chains.len()),
+    }
+}
+
+/// Where a generation stands, and why nothing is issued under it.
+fn state(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generation) -> (GenerationState, Option<String>) {
+    let now = office.ledger.cautious_time();
+    let is_active = issuer.active(now).is_some_and(|active| active.number == there.name.number());
+    let revoked = |why: String| (GenerationState::Revoked, Some(why));
+    if there.record.revoked.is_some() {
+        return revoked(format!("{} is revoked", there.name));
+    }
+    if there.record.retired.is_some() {
+        return (GenerationState::Ended, Some(format!("{} is retired", there.name)));
+    }
+    let why = match &there.signer {
+        Signer::X509(issuing) => match office.checks.ended(issuing) {
+            Some(why) => return revoked(why),
+            None => office.checks.clock.outside(issuing),
+        },
+        Signer::None(why) => Some(format!("{}: {why}", there.name)),
+        Signer::Ssh(_) | Signer::Log(_) => None,
+    };
+    let has_ended = there.certificate().is_some_and(|certificate| certificate.validity.not_after() < now);
+    let begun = there.record.activates.is_some_and(|at| at <= now);
+    let state = match () {
+        () if has_ended => GenerationState::Ended,
+        () if is_active => GenerationState::Active,
+        () if begun => GenerationState::Retiring,
+        () => GenerationState::Pending,
+    };
+    (state, why)
+}
+
+/// The CAs that issue now, one for each issuer that can.
+pub(crate) fn active(office: &Office) -> Vec<Arc<Issuing>> {
+    let (there, now) = (office.issuers.read(), office.ledger.cautious_time());
+    let of =
+        |(name, _): (&String, _)| there.active(name, now).ok().and_then(|generation| generation.issuing().cloned());
+    there.issuers().filter_map(of).collect()
+}
+
+/// Issuers under which nothing is issued any more although they should, each with why.
+pub(crate) fn stopped(office: &Office) -> Vec<(String, String)> {
+    let (there, now) = (office.issuers.read(), office.ledger.cautious_time());
+    let mut stopped = Vec::new();
+    for (name, issuer) in there.issuers() {
+        let Ok(active) = there.active(name, now) else { continue };
+        let (_, why) = state(office, &issuer.record, active);
+        if let Some(why) = why {
+            let way_out = format!("`chancery ca rotate {name}` makes its successor");
+            stopped.push((name.clone(), if why.contains("chancery ca") { why } else { format!("{why}; {way_out}") }));
+        }
+    }
+    stopped
+}
+
+/// Whether the CA of a certificate is revoked or compromised, whatever is above it too.
+pub(crate) fn is_orphaned(office: &Office, credential: &Credential) -> bool {
+    let there = office.issuers.read();
+    let Some(generation) = credential.issuer.parse().ok().and_then(|name| there.generation(&name)) else {
+        return false;
+    };
+    generation.record.revoked.is_some() || generation.issuing().is_some_and(|ca| office.checks.ended(ca).is_some())
+}
+
+/// Under which CAs a login is believed: the anchor itself, so that no other CA of ours can make one.
+pub(crate) fn login_anchors(office: &Office) -> Vec<Bytes> {
+    let Some(profile) = office.gate.rules().profile(LOGIN_PROFILE) else { return Vec::new() };
+    let there = office.issuers.read();
+    let Ok(issuer) = there.issuer(&profile.issuer) else { return Vec::new() };
+    let good = issuer.generations.iter().filter(|generation| {
+        generation.record.revoked.is_none() && generation.issuing().is_some_and(|ca| office.checks.ended(ca).is_none())
+    });
+    good.flat_map(|generation| &generation.certificates).map(|certificate| certificate.der.clone()).collect()
+}
+
+/// Lines of the SSH CAs of a role, of all that are in use or will be.
+pub(crate) fn ssh_lines(office: &Office, role: IssuerRole) -> String {
+    let there = office.issuers.read();
+    let of_role = there.issuers().filter(|(_, issuer)| issuer.record.role == role);
+    let mut lines = Vec::new();
+    for generation in of_role.flat_map(|(_, issuer)| &issuer.generations) {
+        if let (Signer::Ssh(ca), None, None) =
+            (&generation.signer, &generation.record.revoked, &generation.record.retired)
+        {
+            lines.push(ca.line.clone());
+        }
+    }
+    lines.join("\n")
+}
+
+/// Verifier keys of the log: the present one first, then the newest of the others.
+pub(crate) fn log_keys(office: &Office) -> Vec<String> {
+    let (there, now) = (office.issuers.read(), office.ledger.cautious_time());
+    let Ok(issuer) = there.issuer(LOG) else { return Vec::new() };
+    let active = issuer.record.active(now).map(|generation| generation.number);
+    let mut all: Vec<_> = issuer.generations.iter().rev().collect();
+    all.sort_by_key(|generation| Some(generation.name.number()) != active);
+    let key =
+        |generation: &hierarchy::Generation| generation.key().and_then(|key| office.ledger.verifier_key(key).ok());
+    all.into_iter().filter_map(key).collect()
+}
+
+/// The series of CRLs that a name means: a generation's, or that of the one that issues for an issuer's name.
+pub(crate) fn series(office: &Office, of: &str) -> String {
+    let there = office.issuers.read();
+    match there.active(of, office.ledger.cautious_time()) {
+        Ok(active) => active.name.to_string(),
+        Err(_) => of.to_owned(),
+    }
+}

@@ -1,0 +1,499 @@
+//! Issuers that live and die: made, succeeded, brought in, cross-signed, revoked, ended; judged by openssl and webpki.
+
+use std::path::{Path, PathBuf};
+
+use ca::{
+    Activation, Authority, Brought, CaError, CaWish, CreateIssuer, Dn, Generation, GenerationName, GenerationState,
+    IssuerRole, KeyKind, Profiles, RevocationReason, Rotate, SshRequest,
+};
+use policy::Principal;
+use store::Issued;
+
+use crate::house::{House, accepts, actor, admin, owner, server_request};
+
+const SSH_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti someone";
+
+fn name(text: &str) -> GenerationName {
+    text.parse().unwrap()
+}
+
+fn rotation(issuer: &str) -> Rotate {
+    Rotate { issuer: issuer.to_owned(), key: None, activates: Activation::Now, cross: false }
+}
+
+fn generation(authority: &Authority, wanted: &str) -> Generation {
+    let all = authority.issuers().into_iter().flat_map(|issuer| issuer.generations);
+    all.into_iter().find(|generation| generation.name.to_string() == wanted).unwrap()
+}
+
+fn state(authority: &Authority, wanted: &str) -> GenerationState {
+    generation(authority, wanted).state
+}
+
+fn below(issuer: &str, above: &str) -> CreateIssuer {
+    CreateIssuer {
+        name: issuer.to_owned(),
+        role: IssuerRole::X509,
+        key: KeyKind::P256,
+        ca: Some(CaWish {
+            above: above.to_owned(),
+            subject: Dn::parse(&format!("/O=Example/CN=Example {}", issuer.replace('/', "-"))).unwrap(),
+            validity_secs: 365 * 86_400,
+            path_len: 0,
+            purposes: vec!["server-auth".to_owned(), "client-auth".to_owned()],
+            permitted: Vec::new(),
+            excluded: Vec::new(),
+            policies: Vec::new(),
+            leaves: true,
+        }),
+    }
+}
+
+/// The shipped profiles, with one more: `tls-server` under another issuer.
+fn profiles_under(issuer: &str) -> Profiles {
+    let mut all: Vec<(String, String)> = Profiles::shipped().iter().map(|(n, t)| ((*n).into(), (*t).into())).collect();
+    let text = all
+        .iter()
+        .find(|(name, _)| name == "tls-server")
+        .unwrap()
+        .1
+        .replace("issuer = \"tls\"", &format!("issuer = \"{issuer}\""));
+    all.push(("other-server".to_owned(), text));
+    Profiles::load(&all).unwrap()
+}
+
+async fn server_under(authority: &Authority, names: &[&str]) -> Result<Issued, CaError> {
+    let request = ca::CertifyRequest { profile: "other-server".to_owned(), ..server_request(names) };
+    authority.certify(&admin(), request).await
+}
+
+/// openssl's verdict on a certificate with what the authority hands out beside it.
+fn verifies(house: &House, authority: &Authority, issued: &Issued, roots: &Path) -> bool {
+    let leaf = house.file("v-leaf.pem", authority.certificate_pem(issued));
+    let chain = house.file("v-chain.pem", authority.chain_pem(issued));
+    let args: [&dyn AsRef<std::ffi::OsStr>; 6] =
+        [&"verify", &"-x509_strict", &"-CAfile", &roots, &"-untrusted", &chain];
+    let output = std::process::Command::new("openssl").args(args.map(AsRef::as_ref)).arg(&leaf).output().unwrap();
+    output.status.success()
+}
+
+fn roots(house: &House, authority: &Authority, file: &str) -> PathBuf {
+    house.file(file, authority.roots_pem())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_issues_in_place_of_the_one_before_and_the_way_back_is_open() {
+    let house = House::new().await;
+    let authority = &house.authority;
+    let before = house.server(&["www.example.com"]).await;
+    assert_eq!(before.issuer, "tls/1");
+    assert_eq!(authority.rotate_issuer(&admin(), rotation("tls")).await.unwrap(), name("tls/2"));
+    assert_eq!(
+        (state(authority, "tls/1"), state(authority, "tls/2")),
+        (GenerationState::Retiring, GenerationState::Active)
+    );
+    let after = house.server(&["www.example.com"]).await;
+    assert_eq!(after.issuer, "tls/2");
+    let trusted = roots(&house, authority, "roots.pem");
+    assert!(verifies(&house, authority, &before, &trusted) && verifies(&house, authority, &after, &trusted));
+    // Each tells of its own: two keys, two CRLs, of which each is served on.
+    authority.revoke(&admin(), &before.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    let listed = |crl: &[u8]| crate::revocation::listed(crl);
+    assert!(listed(&authority.crl("tls/1").await.unwrap().der).contains(&before.serial_hex()));
+    assert!(!listed(&authority.crl("tls/2").await.unwrap().der).contains(&before.serial_hex()));
+    assert_eq!(authority.crl("tls").await.unwrap(), authority.crl("tls/2").await.unwrap());
+    let renewed = authority.renew(&admin(), &after.serial_hex(), None).await.unwrap();
+    assert_eq!(renewed.issuer, "tls/2");
+    house.authority.activate_issuer(&admin(), &name("tls/1"), Activation::Now).await.unwrap();
+    // Of one second the next is taken; whoever asks in it is served by the one before.
+    let mut back = house.server(&["www.example.com"]).await;
+    for _ in 0..200 {
+        if back.issuer == "tls/1" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        back = house.server(&["www.example.com"]).await;
+    }
+    assert_eq!(back.issuer, "tls/1");
+    let restarted = house.reopened(Profiles::load(Profiles::shipped()).unwrap()).await;
+    assert_eq!(state(&restarted, "tls/1"), GenerationState::Active);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_waits_for_its_day() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let day = policy::Timestamp::parse_rfc3339("2027-04-01T06:00:00Z").unwrap();
+    let wish = Rotate { activates: Activation::At(day), ..rotation("tls") };
+    let rehearsal = house.authority.rehearse_rotation(&admin(), &wish).await.unwrap();
+    assert_eq!((rehearsal.new.to_string().as_str(), rehearsal.old), ("tls/2", Some(name("tls/1"))));
+    let touched: Vec<_> = rehearsal.phases.iter().flat_map(|phase| &phase.touches).cloned().collect();
+    assert!(
+        touched.contains(&"profile tls-server".to_owned()) && touched.contains(&"profile tls-client".to_owned()),
+        "{touched:?}"
+    );
+    assert!(rehearsal.way_back.contains("chancery ca activate tls/1"));
+    assert_eq!(house.authority.issuers().iter().map(|i| i.generations.len()).sum::<usize>(), 6, "nothing was made");
+
+    house.authority.rotate_issuer(&admin(), wish).await.unwrap();
+    assert_eq!(state(&house.authority, "tls/2"), GenerationState::Pending);
+    assert_eq!(house.server(&["a.example.com"]).await.issuer, "tls/1");
+    house.world.advance(day.since(house.world.now()));
+    assert_eq!(house.server(&["a.example.com"]).await.issuer, "tls/2");
+    assert!(
+        house
+            .authority
+            .rotate_issuer(&admin(), Rotate { activates: Activation::At(day.plus_secs(-1)), ..rotation("tls") })
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compromised_ca_issues_nothing_the_rest_goes_on_and_its_successor_serves() {
+    let house = House::new().await;
+    let authority = &house.authority;
+    let before = house.server(&["www.example.com"]).await;
+    authority.revoke_issuer(&admin(), &name("tls/1"), RevocationReason::KeyCompromise).await.unwrap();
+    assert_eq!(state(authority, "tls/1"), GenerationState::Revoked);
+    let refused = authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap_err();
+    assert!(matches!(&refused, CaError::Conflict(why) if why.contains("revoked")), "{refused}");
+    let health = authority.health();
+    assert_eq!(health.ended.len(), 1);
+    assert!(health.ended[0].1.contains("chancery ca rotate tls"), "{health:?}");
+    assert!(authority.is_orphaned(&before));
+    // Its parent's CRL has it; its own goes on.
+    let serial = generation(authority, "tls/1").certificate.unwrap().serial;
+    assert!(crate::revocation::listed(&authority.crl("root").await.unwrap().der).contains(&serial));
+    authority.revoke(&admin(), &before.serial_hex(), RevocationReason::CessationOfOperation).await.unwrap();
+    assert!(crate::revocation::listed(&authority.crl("tls/1").await.unwrap().der).contains(&before.serial_hex()));
+    // Neither a new certificate for the same key nor the way back makes it good again.
+    assert!(authority.renew_issuer(&admin(), &name("tls/1")).await.is_err());
+    assert!(authority.activate_issuer(&admin(), &name("tls/1"), Activation::Now).await.is_err());
+    let ssh = SshRequest {
+        public_key: SSH_KEY.to_owned(),
+        owner: owner("web"),
+        principals: vec![Principal::parse("alice").unwrap()],
+        validity_secs: None,
+        key_id: None,
+    };
+    authority.sign_ssh_user(&admin(), ssh).await.unwrap();
+    // The next start takes it as it is, and one command brings the service back.
+    let restarted = house.reopened(Profiles::load(Profiles::shipped()).unwrap()).await;
+    assert!(restarted.certify(&admin(), server_request(&["www.example.com"])).await.is_err());
+    restarted.rotate_issuer(&admin(), rotation("tls")).await.unwrap();
+    let after = restarted.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
+    assert_eq!(after.issuer, "tls/2");
+    assert_ne!(generation(&restarted, "tls/2").key_hash, generation(&restarted, "tls/1").key_hash);
+    // This one was opened before, and follows.
+    assert_eq!(authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap().issuer, "tls/2");
+    assert!(restarted.health().ended.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_below_a_revoked_root_issues_nothing() {
+    let house = House::new().await;
+    house.authority.revoke_issuer(&admin(), &name("root/1"), RevocationReason::Superseded).await.unwrap();
+    let refused = house.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap_err();
+    assert!(matches!(&refused, CaError::Conflict(why) if why.contains("above `tls/1`")), "{refused}");
+    // A new root, and new CAs below it: the service is back.
+    house.authority.rotate_issuer(&admin(), rotation("root")).await.unwrap();
+    house.authority.rotate_issuer(&admin(), rotation("tls")).await.unwrap();
+    let issued = house.server(&["www.example.com"]).await;
+    let trusted = roots(&house, &house.authority, "roots.pem");
+    assert!(verifies(&house, &house.authority, &issued, &trusted));
+    assert_eq!(house.authority.roots().len(), 1, "the revoked root is not handed out");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_is_succeeded_without_a_chain_that_fails_for_anybody() {
+    let house = House::new().await;
+    let authority = &house.authority;
+    let old_only = roots(&house, authority, "old.pem");
+    let before = house.server(&["www.example.com"]).await;
+    authority.rotate_issuer(&admin(), Rotate { cross: true, ..rotation("root") }).await.unwrap();
+    let both = roots(&house, authority, "both.pem");
+    assert_eq!(authority.roots().len(), 2);
+    authority.rotate_issuer(&admin(), rotation("tls")).await.unwrap();
+    let after = house.server(&["www.example.com"]).await;
+    let root2 = generation(authority, "root/2").certificate.unwrap().der;
+    let new_only = house.file("new.pem", pem(&root2));
+    // By default the chain ends in the root that everybody has; the other one is offered beside it.
+    for (issued, trusted, good) in [
+        (&before, &old_only, true),
+        (&before, &both, true),
+        (&after, &old_only, true),
+        (&after, &both, true),
+        (&after, &new_only, true),
+    ] {
+        assert_eq!(verifies(&house, authority, issued, trusted), good, "{}", trusted.display());
+    }
+    let chains = authority.chains_pem(&after);
+    assert_eq!(chains.len(), 2);
+    let shorter = house.file("short.pem", &chains[1]);
+    let leaf = house.file("leaf.pem", authority.certificate_pem(&after));
+    accepts("openssl", &[&"verify", &"-x509_strict", &"-CAfile", &new_only, &"-untrusted", &shorter, &leaf]);
+    // The old one is retired: the shorter chain is the one that is handed out.
+    let refused = authority.retire_issuer(&admin(), &name("root/1"), false).await;
+    assert!(matches!(refused, Ok(()) | Err(CaError::Conflict(_))));
+    authority.retire_issuer(&admin(), &name("root/1"), true).await.ok();
+    assert_eq!(state(authority, "root/1"), GenerationState::Ended);
+    assert!(verifies(&house, authority, &after, &new_only));
+    assert_eq!(authority.roots().len(), 1);
+}
+
+fn pem(der: &[u8]) -> String {
+    use base64::Engine;
+    let body = base64::engine::general_purpose::STANDARD.encode(der);
+    let lines: Vec<_> = body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_further_ca_is_bound_by_its_constraints() {
+    let house = House::new().await;
+    let mut wish = below("edge", "root");
+    if let Some(ca) = &mut wish.ca {
+        ca.permitted = vec!["dns:example.internal".to_owned(), "ip:192.0.2.0/24".to_owned()];
+        ca.excluded = vec!["dns:secret.example.internal".to_owned()];
+        ca.policies = vec!["1.3.6.1.4.1.99999.1".to_owned()];
+    }
+    assert_eq!(house.authority.create_issuer(&admin(), wish.clone()).await.unwrap(), name("edge/1"));
+    assert!(matches!(house.authority.create_issuer(&admin(), wish).await, Err(CaError::Conflict(_))), "once");
+    let authority = house.reopened(profiles_under("edge")).await;
+    let trusted = roots(&house, &authority, "roots.pem");
+    let inside = server_under(&authority, &["www.example.internal"]).await.unwrap();
+    assert_eq!(inside.issuer, "edge/1");
+    assert!(verifies(&house, &authority, &inside, &trusted));
+    for outside in ["www.example.com", "a.secret.example.internal"] {
+        let issued = server_under(&authority, &[outside]).await;
+        // Whether we refuse it or a relying party does: nobody believes it.
+        assert!(issued.is_err() || !verifies(&house, &authority, &issued.unwrap(), &trusted), "{outside}");
+    }
+    // The root signs CAs alone, whatever a profile says; and an SSH CA none of these.
+    for issuer in ["root", "ssh-user", "nowhere"] {
+        let authority = house.reopened(profiles_under(issuer)).await;
+        let refused = server_under(&authority, &["www.example.com"]).await.unwrap_err();
+        assert!(matches!(&refused, CaError::BadRequest { what: "profile", .. }), "{issuer}: {refused}");
+    }
+    // Below the path length of the root there is no room for CAs below `edge`.
+    let refused = house.authority.create_issuer(&admin(), below("deeper", "edge")).await.unwrap_err();
+    assert!(matches!(&refused, CaError::Lint(_)), "{refused}");
+}
+
+/// A CA of somebody else's, by openssl: its key and its certificate.
+fn foreign_root(dir: &Path) -> (PathBuf, PathBuf) {
+    let (key, certificate) = (dir.join("foreign.key"), dir.join("foreign.pem"));
+    let config = dir.join("foreign.cnf");
+    std::fs::write(
+        &config,
+        "[req]\ndistinguished_name=dn\nx509_extensions=ca\nprompt=no\n[dn]\nO=Elsewhere\nCN=Elsewhere Root\n[ca]\n\
+         basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n\
+         [sub]\nbasicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n\
+         subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid:always\n",
+    )
+    .unwrap();
+    accepts(
+        "openssl",
+        &[
+            &"req",
+            &"-x509",
+            &"-newkey",
+            &"rsa:2048",
+            &"-sha384",
+            &"-nodes",
+            &"-days",
+            &"3650",
+            &"-config",
+            &config,
+            &"-keyout",
+            &key,
+            &"-out",
+            &certificate,
+        ],
+    );
+    (key, certificate)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ca_stands_below_a_foreign_root() {
+    let house = House::new().await;
+    let dir = house.dir.path().to_owned();
+    let (key, root) = foreign_root(&dir);
+    let edge = house.authority.create_issuer(&admin(), below("edge", "elsewhere")).await.unwrap();
+    assert_eq!(state(&house.authority, "edge/1"), GenerationState::Active, "it would issue, and cannot yet");
+    let authority = house.reopened(profiles_under("edge")).await;
+    assert!(matches!(server_under(&authority, &["www.example.com"]).await, Err(CaError::Conflict(_))));
+    let request = authority.request_issuer(&admin(), &edge).await.unwrap();
+    let csr = house.file("edge.csr", &request.pem);
+    let said = accepts("openssl", &[&"req", &"-in", &csr, &"-verify", &"-noout", &"-text"]);
+    assert!(said.contains("CA:TRUE") && said.contains("O = Example, CN = Example edge"), "{said}");
+    let signed = dir.join("edge.pem");
+    accepts(
+        "openssl",
+        &[
+            &"x509",
+            &"-req",
+            &"-in",
+            &csr,
+            &"-CA",
+            &root,
+            &"-CAkey",
+            &key,
+            &"-sha384",
+            &"-days",
+            &"365",
+            &"-extfile",
+            &dir.join("foreign.cnf"),
+            &"-extensions",
+            &"sub",
+            &"-set_serial",
+            &"0x1234567890abcdef",
+            &"-out",
+            &signed,
+        ],
+    );
+    let (signed, root_pem) = (std::fs::read_to_string(&signed).unwrap(), std::fs::read_to_string(&root).unwrap());
+    // Without the root, or with another's, there is no chain.
+    assert!(authority.adopt_issuer(&admin(), &edge, signed.as_bytes()).await.is_err());
+    assert!(authority.adopt_issuer(&admin(), &edge, authority.roots_pem().as_bytes()).await.is_err());
+    authority.adopt_issuer(&admin(), &edge, (signed.clone() + &root_pem).as_bytes()).await.unwrap();
+    assert!(matches!(
+        authority.adopt_issuer(&admin(), &edge, (signed + &root_pem).as_bytes()).await,
+        Err(CaError::Conflict(_))
+    ));
+    let issued = server_under(&authority, &["www.example.com"]).await.unwrap();
+    assert!(verifies(&house, &authority, &issued, &root));
+    assert!(authority.roots_pem().contains(root_pem.trim()), "who fetches the roots has it too");
+    assert!(!authority.crl("edge").await.unwrap().is_empty());
+    let exported = house.file("exported.pem", authority.export_issuer(&admin(), &edge).await.unwrap());
+    accepts("openssl", &[&"verify", &"-CAfile", &root, &exported]);
+    // Cross-signed by our own root: whoever trusts that one alone believes it too.
+    authority.cross_sign_issuer(&admin(), &edge, &name("root/1")).await.unwrap();
+    let issued = server_under(&authority, &["www.example.com"]).await.unwrap();
+    assert_eq!(authority.chains_pem(&issued).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ca_that_existed_comes_with_its_key_and_its_exact_name() {
+    let house = House::new().await;
+    let dir = house.dir.path().to_owned();
+    // A CA elsewhere whose key is in the token: its certificate is made for the token's public key.
+    let key = house.pool.generate("old-ca", KeyKind::P256).await.unwrap();
+    let (foreign_key, root) = foreign_root(&dir);
+    let spki = house.file("old.pub.der", key.spki_der());
+    let signed = dir.join("old.pem");
+    accepts(
+        "openssl",
+        &[
+            &"x509",
+            &"-new",
+            &"-force_pubkey",
+            &spki,
+            &"-subj",
+            &"/DC=com/DC=example/OU=a+OU=b/CN=Old CA",
+            &"-CA",
+            &root,
+            &"-CAkey",
+            &foreign_key,
+            &"-sha256",
+            &"-days",
+            &"365",
+            &"-extfile",
+            &dir.join("foreign.cnf"),
+            &"-extensions",
+            &"sub",
+            &"-set_serial",
+            &"77",
+            &"-out",
+            &signed,
+        ],
+    );
+    let chain = std::fs::read_to_string(&signed).unwrap() + &std::fs::read_to_string(&root).unwrap();
+    let brought = |label: &str, chain: &str| Brought {
+        name: "old".to_owned(),
+        label: label.to_owned(),
+        chain_pem: chain.as_bytes().to_vec(),
+        leaves: true,
+    };
+    assert!(house.authority.bring_issuer(&admin(), brought("tls-1", &chain)).await.is_err(), "another issuer's key");
+    assert!(house.authority.bring_issuer(&admin(), brought("old-ca", &house.authority.roots_pem())).await.is_err());
+    house.authority.bring_issuer(&admin(), brought("old-ca", &chain)).await.unwrap();
+    let authority = house.reopened(profiles_under("old")).await;
+    let issued = server_under(&authority, &["www.example.com"]).await.unwrap();
+    assert!(verifies(&house, &authority, &issued, &root));
+    let leaf = house.file("leaf.pem", authority.certificate_pem(&issued));
+    let said = accepts("openssl", &[&"x509", &"-in", &leaf, &"-noout", &"-issuer", &"-nameopt", &"compat"]);
+    let was = accepts("openssl", &[&"x509", &"-in", &signed, &"-noout", &"-subject", &"-nameopt", &"compat"]);
+    assert_eq!(said.trim_start_matches("issuer="), was.trim_start_matches("subject="));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_and_the_ssh_cas_are_succeeded_the_same_way() {
+    let house = House::new().await;
+    let authority = &house.authority;
+    let (log, users) = (authority.log_verifier_key(), authority.ssh_user_ca());
+    authority.rotate_issuer(&admin(), rotation("log")).await.unwrap();
+    authority.rotate_issuer(&admin(), rotation("ssh-user")).await.unwrap();
+    assert_ne!(authority.log_verifier_key(), log);
+    assert_eq!(authority.log_verifier_keys()[1], log, "what was signed with the old one is verified with it");
+    assert_eq!(authority.ssh_user_ca().lines().count(), 2);
+    assert!(authority.ssh_user_ca().contains(&users));
+    authority.checkpoint().await.unwrap();
+    let database = store::Database::Sqlite(house.dir.path().join("chancery.db"));
+    let report =
+        tokio::task::spawn_blocking(move || store::verify(database, None, &mut |_| {})).await.unwrap().unwrap();
+    // The token of this file's administrator is in no register; nothing else is found.
+    assert!(report.findings.iter().all(|finding| finding.what == "actor"), "{:?}", report.findings);
+    authority.retire_issuer(&admin(), &name("ssh-user/1"), true).await.unwrap();
+    assert_eq!(authority.ssh_user_ca().lines().count(), 1);
+    assert!(authority.revoke_issuer(&admin(), &name("log/1"), RevocationReason::Superseded).await.is_err());
+    authority.revoke_issuer(&admin(), &name("ssh-user/2"), RevocationReason::KeyCompromise).await.unwrap();
+    assert_eq!(authority.ssh_user_ca(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_the_token_lost_stops_its_issuer_alone() {
+    let house = House::new().await;
+    let pin = house.token.pin();
+    for kind in ["privkey", "pubkey"] {
+        let mut tool = std::process::Command::new("pkcs11-tool");
+        tool.args([
+            "--module",
+            "/usr/lib/softhsm/libsofthsm2.so",
+            "--token-label",
+            house.token.label(),
+            "--login",
+            "--pin",
+            pin,
+        ]);
+        tool.args(["--delete-object", "--type", kind, "--label", "code-1"])
+            .env("SOFTHSM2_CONF", house.token.softhsm_conf());
+        let output = tool.output().unwrap_or_else(|e| panic!("pkcs11-tool is needed: {e}"));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let (pool, mint) = hsm::open(house.token.config()).unwrap();
+    let ledger = crate::house::open_ledger(house.dir.path(), (&pool, mint), &house.world).await;
+    let parts = crate::house::parts(&ledger, &pool, &house.world, Profiles::load(Profiles::shipped()).unwrap());
+    let authority = Authority::open(parts).await.unwrap();
+    assert_eq!(authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap().issuer, "tls/1");
+    let code = generation(&authority, "code/1");
+    assert!(code.why.as_ref().is_some_and(|why| why.contains("code-1")), "{code:?}");
+    let health = authority.health();
+    assert!(health.held.is_none() && health.ended.iter().any(|(issuer, _)| issuer == "code"), "{health:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_changes_nothing_and_the_log_says_so() {
+    let house = House::new().await;
+    let clerk = actor("clerk", policy::Role::Issuer);
+    let size = house.ledger.head().size;
+    assert!(matches!(house.authority.rotate_issuer(&clerk, rotation("tls")).await, Err(CaError::Refused(_))));
+    assert!(matches!(house.authority.create_issuer(&clerk, below("edge", "root")).await, Err(CaError::Refused(_))));
+    assert_eq!(house.ledger.head().size, size + 2, "two refusals");
+    for bad in ["Edge", "itself", "elsewhere", "", "a/b", "-a", &"a".repeat(32)] {
+        let refused = house.authority.create_issuer(&admin(), below(bad, "root")).await.unwrap_err();
+        assert!(matches!(refused, CaError::BadRequest { what: "name", .. }), "{bad}: {refused}");
+    }
+    let missing = house.authority.rotate_issuer(&admin(), rotation("nobody")).await;
+    assert!(matches!(missing, Err(CaError::NotFound(_))));
+}

@@ -1,0 +1,452 @@
+//! `chancery ca`: issuers and their generations: what there is, and how it is succeeded, brought in, revoked and ended.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Parser, Subcommand};
+use policy::{Timestamp, World};
+use serde_json::{Value, json};
+
+use super::files::{self, Outputs, PUBLIC, Standing};
+use crate::Global;
+use crate::client::percent;
+use crate::failure::{Exit, Failure};
+use crate::output::{self, Paint, field, whole, words};
+use crate::parts::moment::Moment;
+use crate::parts::span::{Span, span};
+
+/// Certificates of a chain, and a few roots.
+const CHAIN_BYTES_MAX: u64 = 256 << 10;
+
+#[derive(Parser)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// List the issuers: their generations, who issues, until when
+    List,
+    /// Show an issuer with all its generations
+    Show {
+        /// Its name, such as tls
+        issuer: String,
+    },
+    /// Make a new issuer: a CA below another, a root, or an SSH CA
+    #[command(after_help = CREATE)]
+    Create(Box<Create>),
+    /// Make the successor of an issuer's generation, with a key of its own; --dry-run says first what that touches
+    #[command(after_help = ROTATE)]
+    Rotate(Rotate),
+    /// Have a generation issue from now on, or from a moment on: a successor that waits, or the way back
+    #[command(
+        after_help = "Example:\n  chancery ca activate tls/2 --at 2027-03-01T06:00:00Z\n  chancery ca activate tls/1"
+    )]
+    Activate {
+        /// The generation, such as tls/2
+        generation: String,
+        /// From when, in UTC; at once where none is named
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        at: Option<Timestamp>,
+    },
+    /// Sign a new certificate for a generation's key: another term, the same key
+    Renew {
+        /// The generation, such as tls/1; of an issuer's name the one that issues
+        generation: String,
+    },
+    /// Have another generation sign for a generation's key too: another way up, for whoever trusts that one
+    #[command(
+        after_help = "Example, for those who know the old root alone:\n  chancery ca cross-sign root/2 --by root/1"
+    )]
+    CrossSign {
+        /// The generation that is signed for
+        generation: String,
+        /// The generation that signs
+        #[arg(long)]
+        by: String,
+    },
+    /// Write a request (PKCS#10) for a generation whose issuer is elsewhere
+    #[command(after_help = REQUEST)]
+    Request {
+        /// The generation, such as edge/1
+        generation: String,
+        /// Write it to this file
+        #[arg(long)]
+        out: PathBuf,
+        /// Replace a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Take the certificate that was signed elsewhere for a generation, with those above it
+    Adopt {
+        /// The generation, such as edge/1
+        generation: String,
+        /// The certificate and those above it up to the root, PEM
+        #[arg(long)]
+        chain: PathBuf,
+    },
+    /// Take in a CA that exists: its key is in the token, its certificate in a file
+    #[command(after_help = "Example:\n  chancery ca import legacy --key-label old-ca-key --chain old-ca.pem")]
+    Import {
+        /// What it will be called here
+        name: String,
+        /// The label of its key in the token
+        #[arg(long)]
+        key_label: String,
+        /// Its certificate and those above it up to the root, PEM
+        #[arg(long)]
+        chain: PathBuf,
+        /// It signs CAs alone
+        #[arg(long)]
+        cas_only: bool,
+    },
+    /// Write the certificates of a generation and those above it; the key stays in the token
+    Export {
+        /// The generation, such as tls/1; of an issuer's name the one that issues
+        generation: String,
+        /// Write them to this file
+        #[arg(long)]
+        out: PathBuf,
+        /// Replace a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// End a generation that another has followed
+    Retire {
+        /// The generation, such as tls/1
+        generation: String,
+        /// Although it is the one that issues, or certificates of it hold yet
+        #[arg(long)]
+        yes_nothing_needs_it: bool,
+    },
+    /// Revoke a generation, for good: it signs nothing any more, its certificates end
+    #[command(after_help = REVOKE)]
+    Revoke {
+        /// The generation, such as tls/1
+        generation: String,
+        /// Why: key-compromise, ca-compromise, superseded, cessation-of-operation ...
+        #[arg(long)]
+        reason: String,
+        /// Everything that it issued ends with it
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+const CREATE: &str = "\
+Examples:
+  chancery ca create vpn --above root --subject '/O=Example/CN=Example VPN CA' \\
+    --purpose client-auth --permit dns:vpn.example.internal
+  chancery ca create edge --above elsewhere \\
+    --subject '/O=Example/CN=Example Edge CA' --purpose server-auth
+  chancery ca create ssh-admins --role ssh-user --key ed25519
+
+A profile names the issuer it issues under: issuer = \"vpn\". Below `elsewhere` it waits for a certificate: `chancery ca request`.";
+
+const ROTATE: &str = "\
+Examples:
+  chancery ca rotate tls --dry-run          # what it touches, and the way back
+  chancery ca rotate tls                    # a new key and certificate, in force
+  chancery ca rotate root --later --cross   # both roots are handed out meanwhile
+  chancery ca activate root/2 --at 2027-06-01T06:00:00Z
+
+The old generation goes on telling of revocations until the last certificate that it issued has ended. While both are there, `chancery ca activate` of the old one is the way back.";
+
+const REQUEST: &str = "\
+Example:
+  chancery ca request edge/1 --out edge.csr
+  # signed by whoever is above, and brought back with the chain up to the root
+  chancery ca adopt edge/1 --chain edge-chain.pem";
+
+const REVOKE: &str = "\
+Example:
+  chancery ca revoke tls/1 --reason key-compromise --yes
+  chancery ca rotate tls
+
+The rest of the authority goes on. Its successor has another key; holders are renewed under it.";
+
+#[derive(clap::Args)]
+struct Create {
+    /// Its name, such as vpn; profiles name it so
+    name: String,
+    /// What it signs
+    #[arg(long, default_value = "x509", value_parser = PossibleValuesParser::new(["x509", "ssh-user", "ssh-host"]))]
+    role: String,
+    /// The kind of its key: p256, p384, rsa3072, ed25519 ... [default: p256]
+    #[arg(long, value_name = "KIND")]
+    key: Option<String>,
+    /// What a CA stands below: an issuer's name, itself (a root), or elsewhere
+    #[arg(long)]
+    above: Option<String>,
+    /// A CA's subject, the most general part first
+    #[arg(long, value_name = "DN")]
+    subject: Option<String>,
+    /// How long its certificate holds [default: 1825d]
+    #[arg(long, value_parser = span)]
+    validity: Option<Span>,
+    /// How many CAs may follow below [default: 0]
+    #[arg(long)]
+    path_len: Option<u8>,
+    /// What its leaves are for: server-auth, client-auth, code-signing, email-protection, time-stamping, or an OID; several times
+    #[arg(long = "purpose")]
+    purposes: Vec<String>,
+    /// Names that what is below may have: dns:example.internal, ip:10.0.0.0/8, email:, uri:, dn:; several times
+    #[arg(long = "permit", value_name = "NAME")]
+    permitted: Vec<String>,
+    /// Names that it may not have; several times
+    #[arg(long = "exclude", value_name = "NAME")]
+    excluded: Vec<String>,
+    /// A certificate policy, as OID; several times
+    #[arg(long = "policy", value_name = "OID")]
+    policies: Vec<String>,
+    /// It signs CAs alone
+    #[arg(long)]
+    cas_only: bool,
+}
+
+#[derive(clap::Args)]
+struct Rotate {
+    /// The issuer, such as tls
+    issuer: String,
+    /// The kind of the new key [default: that of the one before]
+    #[arg(long, value_name = "KIND")]
+    key: Option<String>,
+    /// It issues from this moment on, in UTC
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    at: Option<Timestamp>,
+    /// It waits for `chancery ca activate`
+    #[arg(long, conflicts_with = "at")]
+    later: bool,
+    /// The generation that issues now signs for the new one too: for a root, whoever trusts the old one believes the new
+    #[arg(long)]
+    cross: bool,
+    /// Say what it would touch, and make nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A moment as the command line has it.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse_rfc3339(text).map_err(|_| "write it in UTC, as 2027-03-01T12:00:00Z".to_owned())
+}
+
+/// Runs `chancery ca`.
+pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    match args.what {
+        What::List => list(global).await,
+        What::Show { issuer } => {
+            let shown = global.client()?.get(&format!("/api/v1/issuers/{}", percent(&issuer))).await?;
+            show(&shown, global);
+            Ok(())
+        }
+        What::Create(create) => {
+            let made = global.client()?.post("/api/v1/issuers", &wish(&create)).await?;
+            show(&made, global);
+            Ok(())
+        }
+        What::Rotate(rotate) => self::rotate(&rotate, global).await,
+        What::Activate { generation, at } => {
+            let at = at.map(|at| at.to_string());
+            act(&generation, "activate", &at.map_or(json!({}), |at| json!({ "at": at })), global).await
+        }
+        What::Renew { generation } => {
+            let generation = present(&generation, global).await?;
+            act(&generation, "renew", &json!({}), global).await
+        }
+        What::CrossSign { generation, by } => act(&generation, "cross-sign", &json!({ "by": by }), global).await,
+        What::Request { generation, out, force } => {
+            let mut outputs = Outputs::new(force);
+            let place = outputs.place(&out, PUBLIC, Standing::Forced)?;
+            let made = global.client()?.post(&format!("{}/request", path(&generation)?), &json!({})).await?;
+            let facts = [("generation", field(&made, "name")), output::written_to(&place)];
+            place.fill(field(&made, "csr").as_bytes())?;
+            output::report(&outputs, &facts, &made, global.json);
+            Ok(())
+        }
+        What::Adopt { generation, chain } => {
+            let chain = files::text(&chain, CHAIN_BYTES_MAX)?;
+            act(&generation, "adopt", &json!({ "chain": chain }), global).await
+        }
+        What::Import { name, key_label, chain, cas_only } => {
+            let chain = files::text(&chain, CHAIN_BYTES_MAX)?;
+            let body = json!({ "name": name, "key_label": key_label, "chain": chain, "cas_only": cas_only });
+            let made = global.client()?.post("/api/v1/issuers/import", &body).await?;
+            show(&made, global);
+            Ok(())
+        }
+        What::Export { generation, out, force } => {
+            let mut outputs = Outputs::new(force);
+            let place = outputs.place(&out, PUBLIC, Standing::Forced)?;
+            let generation = present(&generation, global).await?;
+            let exported = global.client()?.get(&format!("{}/export", path(&generation)?)).await?;
+            let facts = [("generation", field(&exported, "name")), output::written_to(&place)];
+            place.fill(field(&exported, "chain").as_bytes())?;
+            output::report(&outputs, &facts, &exported, global.json);
+            Ok(())
+        }
+        What::Retire { generation, yes_nothing_needs_it } => {
+            let body = json!({ "force": yes_nothing_needs_it });
+            act(&generation, "retire", &body, global)
+                .await
+                .map_err(|failure| failure.help("add --yes-nothing-needs-it where that is meant"))
+        }
+        What::Revoke { generation, reason, yes } => {
+            if !yes {
+                let says =
+                    format!("{} is the end of all that it issued", files::shown(std::path::Path::new(&generation)));
+                return Err(Failure::new(Exit::Failed, says)
+                    .help("add --yes where that is meant; `chancery ca show` says what there is"));
+            }
+            act(&generation, "revoke", &json!({ "reason": reason }), global).await
+        }
+    }
+}
+
+async fn list(global: &Global) -> Result<(), Failure> {
+    let all = global.client()?.get("/api/v1/issuers").await?;
+    if global.json {
+        output::json(&all);
+        return Ok(());
+    }
+    let now = World::real().now();
+    let columns = [whole("GENERATION"), whole("STATE"), whole("LEFT"), whole("ENDS"), whole("KEY"), words("SUBJECT")];
+    let mut rows = Vec::new();
+    for issuer in all["items"].as_array().into_iter().flatten() {
+        for generation in issuer["generations"].as_array().into_iter().flatten() {
+            let ends = Moment::of(generation, "not_after");
+            let (paint, left) = ends.left(now, None, field(generation, "state") == "active");
+            let subject = match field(generation, "subject") {
+                none if none.is_empty() => field(issuer, "role"),
+                subject => subject,
+            };
+            let row = vec![
+                field(generation, "name"),
+                field(generation, "state"),
+                left,
+                ends.day(),
+                field(generation, "key"),
+                subject,
+            ];
+            rows.push((if field(generation, "why").is_empty() { paint } else { Paint::Red }, row));
+        }
+    }
+    output::painted(&columns, rows, "no issuer");
+    Ok(())
+}
+
+/// An issuer, with a paragraph for each generation.
+fn show(issuer: &Value, global: &Global) {
+    if global.json {
+        return output::json(issuer);
+    }
+    output::facts(&output::shown(issuer, &["name", "role", "above"]));
+    for generation in issuer["generations"].as_array().into_iter().flatten() {
+        output::line("");
+        let known = [
+            "name",
+            "state",
+            "why",
+            "activates",
+            "subject",
+            "issuer",
+            "serial",
+            "not_before",
+            "not_after",
+            "chains",
+            "key",
+            "key_label",
+            "key_hash",
+            "line",
+        ];
+        let facts = output::shown(generation, &known);
+        output::facts(&facts.into_iter().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>());
+    }
+}
+
+fn wish(create: &Create) -> Value {
+    let mut body = json!({ "name": create.name, "role": create.role });
+    let mut say = |name: &str, value: Value| {
+        if !value.is_null() && value != json!([]) {
+            body[name] = value;
+        }
+    };
+    say("key", json!(create.key));
+    say("above", json!(create.above));
+    say("subject", json!(create.subject));
+    say("validity_secs", json!(create.validity.map(Span::secs)));
+    say("path_len", json!(create.path_len));
+    say("purposes", json!(create.purposes));
+    say("permitted", json!(create.permitted));
+    say("excluded", json!(create.excluded));
+    say("policies", json!(create.policies));
+    if create.cas_only {
+        say("cas_only", json!(true));
+    }
+    body
+}
+
+async fn rotate(args: &Rotate, global: &Global) -> Result<(), Failure> {
+    let mut body = json!({ "later": args.later, "cross": args.cross, "dry_run": args.dry_run });
+    if let Some(key) = &args.key {
+        body["key"] = json!(key);
+    }
+    if let Some(at) = &args.at {
+        body["at"] = json!(at.to_string());
+    }
+    let answer = global.client()?.post(&format!("/api/v1/issuers/{}/rotate", percent(&args.issuer)), &body).await?;
+    match args.dry_run {
+        true => rehearsal(&answer, global),
+        false => show(&answer, global),
+    }
+    Ok(())
+}
+
+fn rehearsal(answer: &Value, global: &Global) {
+    if global.json {
+        return output::json(answer);
+    }
+    output::line("Nothing is made. It would go so:");
+    for (number, phase) in answer["phases"].as_array().into_iter().flatten().enumerate() {
+        let from = match field(phase, "from") {
+            none if none.is_empty() => "when somebody says".to_owned(),
+            at => at,
+        };
+        output::line(format!("\n{}. {from}: {}", number + 1, field(phase, "what")));
+        for touched in phase["touches"].as_array().into_iter().flatten() {
+            output::line(format!("   - {}", output::printable(touched.as_str().unwrap_or_default())));
+        }
+    }
+    output::line(format!("\nThe way back: {}", field(answer, "way_back")));
+}
+
+/// Where a generation's acts are asked for.
+fn path(generation: &str) -> Result<String, Failure> {
+    match generation.split_once('/') {
+        Some((issuer, number)) => Ok(format!("/api/v1/issuers/{}/{}", percent(issuer), percent(number))),
+        None => {
+            let says = format!("{} names no generation", output::printable(generation));
+            Err(Failure::new(Exit::Failed, says).help("write it as tls/1; `chancery ca list` has them"))
+        }
+    }
+}
+
+/// The generation that is meant: of an issuer's name the one that issues.
+async fn present(named: &str, global: &Global) -> Result<String, Failure> {
+    if named.contains('/') {
+        return Ok(named.to_owned());
+    }
+    let issuer = global.client()?.get(&format!("/api/v1/issuers/{}", percent(named))).await?;
+    let mut generations = issuer["generations"].as_array().into_iter().flatten();
+    let active = generations.find(|generation| matches!(field(generation, "state").as_str(), "active"));
+    active.map(|generation| field(generation, "name")).ok_or_else(|| {
+        let says = format!("no generation of {} issues now", output::printable(named));
+        Failure::new(Exit::Failed, says).help(format!("name one of `chancery ca show {}`", output::printable(named)))
+    })
+}
+
+async fn act(generation: &str, act: &str, body: &Value, global: &Global) -> Result<(), Failure> {
+    let issuer = global.client()?.post(&format!("{}/{act}", path(generation)?), body).await?;
+    show(&issuer, global);
+    Ok(())
+}
