@@ -73,6 +73,24 @@ async fn each_kind_of_key_signs_and_openssl_agrees() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_signed_message_by_message_and_each_signature_verified() {
+    let (pool, mint) = hsm::open(TestToken::new("batch").config()).unwrap();
+    let messages: Vec<Vec<u8>> = (0..hsm::BATCH_MAX).map(|n| format!("message {n}").into_bytes()).collect();
+    for kind in [KeyKind::P256, KeyKind::Rsa2048, KeyKind::Ed25519] {
+        let key = pool.generate(kind.as_str(), kind).await.unwrap();
+        let batch = hsm::Batch::new(messages.clone()).unwrap();
+        assert_eq!(*batch.root(), hsm::merkle_root(messages.iter().map(Vec::as_slice)));
+        let signature = pool.sign(mint.intent(3, &key, Message::Batch(batch))).await.unwrap();
+        assert_eq!((signature.operation(), signature.bytes()), (3, &[][..]));
+        let made = signature.of_batch().unwrap();
+        assert_eq!(made.len(), messages.len());
+        for (message, signature) in messages.iter().zip(made) {
+            verify(kind.algorithm(), key.spki_der(), &Message::from(message.clone()), signature).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_digest_made_by_the_caller_signs_like_its_message() {
     let (pool, mint) = hsm::open(TestToken::new("digest").config()).unwrap();
     let whole = Message::from(b"a large file".to_vec());

@@ -67,8 +67,15 @@ pub(crate) fn common(
     f.hold(&KEY_IS_NAMED, has_identifier);
 }
 
-/// What holds for every certificate below a CA.
+/// What holds for every certificate below a CA, but for who answers for its certificates.
 pub(crate) fn issued_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Findings) {
+    named_by(read, issuer, f);
+    f.hold(&POINTS_TO_CRL, has(read, |e| matches!(e, ParsedExtension::CRLDistributionPoints(_))));
+    f.hold(&POINTS_TO_ISSUER, has(read, |e| matches!(e, ParsedExtension::AuthorityInfoAccess(_))));
+}
+
+/// It names the CA as its issuer, and is valid when that is.
+pub(crate) fn named_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Findings) {
     f.hold(&ISSUER_IS_THE_ISSUERS_SUBJECT, read.issuer().as_raw() == issuer.subject.as_der());
     let within = validity_of(read)
         .is_some_and(|v| issuer.validity.contains(v.not_before()) && issuer.validity.contains(v.not_after()));
@@ -78,8 +85,6 @@ pub(crate) fn issued_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Fin
             if aki.key_identifier.as_ref().is_some_and(|id| id.0 == issuer.key_identifier))
     });
     f.hold(&ISSUER_KEY_IS_NAMED, names_issuer);
-    f.hold(&POINTS_TO_CRL, has(read, |e| matches!(e, ParsedExtension::CRLDistributionPoints(_))));
-    f.hold(&POINTS_TO_ISSUER, has(read, |e| matches!(e, ParsedExtension::AuthorityInfoAccess(_))));
 }
 
 pub(crate) fn has(read: &TbsCertificate<'_>, what: impl Fn(&ParsedExtension<'_>) -> bool) -> bool {

@@ -11,6 +11,7 @@ pub(crate) mod tlv;
 pub(crate) mod certificate;
 pub(crate) mod crl;
 pub(crate) mod dn;
+pub(crate) mod ocsp;
 pub(crate) mod san;
 pub(crate) mod spki;
 pub(crate) mod x509;

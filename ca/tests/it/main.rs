@@ -12,6 +12,7 @@ mod hierarchy;
 mod incidents;
 mod issuers;
 mod lattice;
+mod ocsp;
 mod outage;
 mod profiles;
 mod revocation;

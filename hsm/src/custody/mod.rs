@@ -9,9 +9,11 @@ mod kind;
 pub(crate) mod forms;
 mod key;
 
+mod batch;
 mod intent;
 mod verify;
 
+pub use batch::{BATCH_MAX, Batch, merkle_root};
 pub use forms::ecdsa_parts;
 pub use intent::{Intent, Message, Mint, NotSigned, SignError, Signature};
 pub use key::Key;

@@ -99,6 +99,9 @@ impl Recipe {
                 Some(hash) if *hash == SHA256 => Ok(raw_input(algorithm, made).into()),
                 _ => Err(format!("{algorithm} does not sign a SHA-256 made elsewhere")),
             },
+            (Recipe::Raw(_) | Recipe::Hashing(_), Message::Batch(_)) => {
+                Err("a batch is signed message by message".into())
+            }
         }
     }
 }

@@ -49,7 +49,10 @@ impl Craft for Crl {
         };
         f.hold(&CRL_ALONE, rest.is_empty());
         crl::tbs(&read, &also, f);
-        f.hold(&CRL_ALGORITHM, also.signature.to_der().is_ok_and(|der| der == self.issuer.key.algorithm().identifier()));
+        f.hold(
+            &CRL_ALGORITHM,
+            also.signature.to_der().is_ok_and(|der| der == self.issuer.key.algorithm().identifier()),
+        );
         f.hold(&CRL_ISSUER, read.issuer.as_raw() == self.issuer.subject.as_der());
 
         let this_update = Timestamp::from_unix(read.this_update.timestamp());
@@ -79,6 +82,10 @@ impl Craft for Crl {
 
     fn issuer(&self) -> Option<&Arc<Issuing>> {
         Some(&self.issuer)
+    }
+
+    fn tells(&self) -> bool {
+        true
     }
 }
 

@@ -122,7 +122,7 @@ fn serial() -> Serial {
 fn tbs<C>(draft: &Draft<C>) -> &[u8] {
     match &draft.entry.message {
         Message::Whole(bytes) => bytes,
-        Message::Sha256(_) => panic!("a whole message"),
+        Message::Sha256(_) | Message::Batch(_) => panic!("a whole message"),
     }
 }
 

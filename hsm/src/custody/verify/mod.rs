@@ -59,6 +59,7 @@ pub(crate) fn verify_bare(
             scheme.verify_digest(algorithm, key, digest, signature)
         }
         Message::Sha256(_) => Err(BadSignature(format!("{algorithm} does not sign a SHA-256 made elsewhere"))),
+        Message::Batch(_) => Err(BadSignature("a batch has no signature of its own".into())),
     }
 }
 
