@@ -20,7 +20,7 @@ use x509_parser::prelude::ParsedExtension;
 
 use crate::craft::lints::whole;
 use crate::craft::ocsp::lints::*;
-use crate::craft::x509::{Common, both, common, named_by, same, subject_key_identifier};
+use crate::craft::x509::{Common, both, common, named_by, subject_key_identifier};
 use crate::drafting::{Craft, Draft, Facts, ProfileStamp, validity};
 use crate::encode::certificate::CertificateParts;
 use crate::encode::ocsp::{IdHash, IssuerId, NO_CHECK};
@@ -30,6 +30,7 @@ use crate::error::{CaError, DraftError};
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
 use crate::lint::Findings;
+use crate::lint::certificate::same;
 
 /// A responder at work: the issuer it answers for, its key, its certificate.
 pub(crate) struct Responder {
