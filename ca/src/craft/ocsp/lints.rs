@@ -2,7 +2,7 @@
 
 use crate::lint::lints;
 
-lints! { OCSP;
+lints! { OUR_RESPONSES;
     OCSP_BATCH Error "ocsp-is-a-batch"
         "it is no batch" ["CPS 4.9.9"]
     OCSP_KEY Error "ocsp-is-signed-by-its-responder"
@@ -17,7 +17,7 @@ lints! { OCSP;
         "their times are not the ledger's" ["RFC 6960 4.2.2.1", "CPS 4.9.10"]
     OCSP_COUNT Error "ocsp-batch-has-what-was-wanted"
         "not as many responses as were wanted" ["CPS 4.9.9"]
-    OCSP_READABLE Error "ocsp-is-readable"
+    OCSP_READABLE Error "ocsp-data-is-readable"
         "the response cannot be read" ["RFC 6960 4.2.1", "CPS 4.3.1"]
     OCSP_ONE_READING Error "ocsp-has-one-reading"
         "two parsers do not read one response" ["RFC 6960 4.2.1", "CPS 4.3.1"]
