@@ -326,7 +326,7 @@ async fn the_name_of_a_ca_that_was_brought_in_refuses_no_draft() {
     let key = bench.issuer.key.clone();
     let request = CaRequest { name: &name, plan: &plan, subject_key: &key };
     let draft = ca::draft(init(&bench.policies), request, None, serial(), NOW.plus_secs(-30)).unwrap();
-    let der = tlv::sequence(&[tbs(&draft), identifier(key.algorithm()), &[0x03, 0x02, 0x00, 0x00]]).unwrap();
+    let der = tlv::sequence(&[tbs(&draft), key.algorithm().identifier(), &[0x03, 0x02, 0x00, 0x00]]).unwrap();
     draft.lint().map(|_| ()).unwrap();
     bench.issuer = Arc::new(issuer_of(key, der).unwrap());
     bench.leaf().lint().map(|_| ()).unwrap();
