@@ -373,6 +373,19 @@ async fn a_profile_says_its_own_extensions_subject_and_times() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_workload_is_known_by_its_spiffe_id_alone() {
+    let house = House::new().await;
+    let authority = house.reopened(profiles(&[])).await;
+    let csr = asked(&house, "alone", "/CN=ignored", "URI:spiffe://example.internal/web/api").csr;
+    let issued = issue(&authority, "mtls-peer", &csr).await.unwrap();
+    assert_eq!(
+        (issued.names.as_slice(), issued.subject.as_str()),
+        (&["uri:spiffe://example.internal/web/api".to_owned()][..], "")
+    );
+    judged(&house, &authority, &issued, "sslserver", SERVER_AUTH);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_key_has_one_certificate_where_the_profile_says_so() {
     let house = House::new().await;
     let once = ready("tls-server").to_owned() + "one_key_one_certificate = true\n";
