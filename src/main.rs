@@ -179,7 +179,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         hardening::own_files();
     }
     // One crypto provider in the whole process; it cannot be installed twice, and nothing ran before.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
+    if tls::provider().install_default().is_err() {
         return Err(Failure::new(Exit::Failed, "another TLS provider was installed first"));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_fail("cannot start threads")?;

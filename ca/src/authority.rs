@@ -1,6 +1,7 @@
 //! The facade: everything the edges may ask of the authority. Here its rooms are furnished, and each request is passed on to the
 //! one who answers it; nothing is decided here.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,7 +25,9 @@ use crate::parts::Parts;
 use crate::profiles::{Profile, Profiles};
 use crate::registrar::Registrar;
 use crate::rules::Rules;
-use crate::status::{Desks, Published, PublishedCrl, Publisher, Revoker, ShownRevoked};
+use crate::status::{
+    Desks, Inquiries, OcspAnswer, OcspState, Published, PublishedCrl, Publisher, Revoker, ShownRevoked,
+};
 use crate::succession::{
     self, Activation, Brought, CreateConfig, CreateIssuer, Keeper, Maker, Rehearsal, Request, Rotate,
 };
@@ -57,6 +60,7 @@ struct Inner {
     ssh: SshSigner,
     desks: Arc<Desks>,
     revoker: Revoker,
+    inquiries: Inquiries,
     keeper: Keeper,
 }
 
@@ -80,9 +84,10 @@ impl Inner {
         let ssh = SshSigner { office: office.clone(), world: world.clone() };
         let desks = Arc::new(Desks::open(Publisher::open(office.clone()).await));
         let revoker = Revoker { office: office.clone(), desks: desks.clone() };
+        let inquiries = Inquiries::open(&office, pool, world, *instance);
         let maker = Maker::of(&office, pool.clone());
         let keeper = Keeper::new(office.clone(), maker, desks.clone());
-        Ok(Inner { office, certifier, code, ssh, desks, revoker, keeper, parts })
+        Ok(Inner { office, certifier, code, ssh, desks, revoker, inquiries, keeper, parts })
     }
 }
 
@@ -236,6 +241,27 @@ impl Authority {
     /// Publishes every CRL that is due: a revocation it lacks, or a day of age.
     pub async fn refresh_crls(&self) -> Result<(), CaError> {
         self.inner.desks.refresh().await
+    }
+
+    /// Whether OCSP requests of such a generation (`tls/1`) are answered.
+    pub async fn answers_for(&self, issuer: &str) -> bool {
+        self.inner.inquiries.knows(issuer).await
+    }
+
+    /// Answers an OCSP request, whatever it is: from memory, or made for it; what is none of ours or no request, in the words of
+    /// RFC 6960. `under` is the generation that the address names, if it names one.
+    pub async fn ocsp(&self, under: Option<&str>, request: &[u8], from: Option<IpAddr>) -> OcspAnswer {
+        self.inner.inquiries.answer(under, request, from).await
+    }
+
+    /// Puts new OCSP responders in the place of those whose end is near, and drops what nobody asks for. Call it every minute.
+    pub async fn tend_ocsp(&self) -> Result<(), CaError> {
+        self.inner.inquiries.tend().await
+    }
+
+    /// How the OCSP responders are.
+    pub fn ocsp_state(&self) -> OcspState {
+        self.inner.inquiries.state()
     }
 
     /// Signs a log head if it moved.

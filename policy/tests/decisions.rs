@@ -345,6 +345,7 @@ fn each_task_of_the_service_can_do_its_one_thing() {
         ("renewal", &[Action::RenewCertificate][..]),
         ("server", &[Action::IssueCertificate, Action::RenewCertificate]),
         ("crl", &[Action::ManageAuthority]),
+        ("ocsp", &[Action::ManageAuthority]),
         ("clock", &[Action::ManageAuthority]),
         ("init", &[Action::ManageTokens, Action::ManageAuthority]),
         ("anything-else", &[]),

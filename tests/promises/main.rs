@@ -19,6 +19,7 @@ mod crash;
 mod database_thief;
 mod hands;
 mod lint;
+mod ocsp;
 mod openapi;
 mod pages;
 mod profiles;

@@ -61,7 +61,7 @@ fn path_to_roots(
     };
     let secs = u64::try_from(at.unix()).unwrap_or_default();
     end.verify_for_usage(
-        webpki::ALL_VERIFICATION_ALGS,
+        tls::algorithms().all,
         &anchors,
         intermediates,
         UnixTime::since_unix_epoch(Duration::from_secs(secs)),

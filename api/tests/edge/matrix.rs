@@ -67,6 +67,7 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
             "POST /api/v1/issuers/{issuer}/{generation}/{act}",
             route(Method::POST, "/api/v1/issuers/tls/9/renew", Some(json!({}))),
         ),
+        ("GET /ocsp", route(Method::GET, "/ocsp", None)),
         ("GET /ssh/user_ca.pub", route(Method::GET, "/ssh/user_ca.pub", None)),
         ("GET /ssh/host_ca.pub", route(Method::GET, "/ssh/host_ca.pub", None)),
         ("GET /log/checkpoint", route(Method::GET, "/log/checkpoint", None)),

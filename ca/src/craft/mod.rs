@@ -16,6 +16,7 @@ pub(crate) mod ca;
 pub(crate) mod code;
 pub(crate) mod crl;
 pub(crate) mod leaf;
+pub(crate) mod ocsp;
 pub(crate) mod request;
 pub(crate) mod ssh;
 

@@ -68,8 +68,10 @@ pub(crate) fn default_secs(canonical: &str) -> Option<i64> {
 }
 
 fn key_kind(name: &str) -> Result<KeyKind, String> {
-    name.parse().map_err(|_| {
-        let known: Vec<_> = KeyKind::ALL.iter().map(|k| k.as_str()).collect();
+    // What a token binds to PSS is an RSA key like any other when it comes from outside.
+    let kinds = || KeyKind::ALL.into_iter().filter(|kind| kind.pss() != Some(*kind));
+    kinds().find(|kind| kind.as_str() == name).ok_or_else(|| {
+        let known: Vec<_> = kinds().map(KeyKind::as_str).collect();
         format!("keys: `{name}` is not a kind of key; say one of {}", known.join(", "))
     })
 }

@@ -6,7 +6,7 @@
 
 use const_oid::db::rfc5280;
 use der::Decode;
-use hsm::KeyKind;
+use hsm::{Family, KeyKind};
 use policy::{Name, Timestamp};
 use spki::ObjectIdentifier;
 use x509_cert::ext::Extension;
@@ -67,16 +67,17 @@ pub(crate) struct X509Rules {
 pub(crate) struct Extensions {
     pub(crate) rsa: Vec<Extension>,
     pub(crate) curve: Vec<Extension>,
-    pub(crate) edwards: Vec<Extension>,
+    /// Of keys that sign and do nothing else: Ed25519, ML-DSA.
+    pub(crate) signing: Vec<Extension>,
 }
 
 impl Extensions {
     /// Those of a certificate for a key of this kind.
     pub(crate) fn for_key(&self, kind: KeyKind) -> &[Extension] {
-        match kind {
-            KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => &self.rsa,
-            KeyKind::P256 | KeyKind::P384 => &self.curve,
-            KeyKind::Ed25519 => &self.edwards,
+        match kind.family() {
+            Family::Rsa => &self.rsa,
+            Family::Curve => &self.curve,
+            Family::Edwards | Family::Lattice => &self.signing,
         }
     }
 }
@@ -159,7 +160,7 @@ impl Profile {
     /// The extended key usages of its certificates.
     pub(crate) fn purposes(&self) -> Vec<ObjectIdentifier> {
         let Rules::X509(rules) = &self.rules else { return Vec::new() };
-        let all = [&rules.extensions.rsa, &rules.extensions.curve, &rules.extensions.edwards];
+        let all = [&rules.extensions.rsa, &rules.extensions.curve, &rules.extensions.signing];
         let of_purpose = all.into_iter().flatten().filter(|e| e.extn_id == rfc5280::ID_CE_EXT_KEY_USAGE);
         of_purpose
             .filter_map(|e| ExtendedKeyUsage::from_der(e.extn_value.as_bytes()).ok())

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hsm::KeyKind;
+use hsm::{Family, KeyKind};
 use policy::{MAX_NAMES, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use spki::ObjectIdentifier;
@@ -146,11 +146,12 @@ impl RawX509 {
         let subject = self.subject()?;
         self.check_names(&subject)?;
         let more = self.more(&purposes)?;
-        let [rsa, curve, edwards] =
-            [(&RSA_KEYS[..], RSA_USAGES), (&CURVE_KEYS, CURVE_USAGES), (&EDWARDS_KEYS, EDWARDS_USAGES)]
-                .map(|(family, can)| self.uses(family, can, &purposes).map(|uses| [uses, more.clone()].concat()));
+        let signing: &[Family] = &[Family::Edwards, Family::Lattice];
+        let [rsa, curve, signing] =
+            [(&[Family::Rsa][..], RSA_USAGES), (&[Family::Curve], CURVE_USAGES), (signing, SIGNING_USAGES)]
+                .map(|(families, can)| self.uses(families, can, &purposes).map(|uses| [uses, more.clone()].concat()));
         Ok(X509Rules {
-            extensions: Extensions { rsa: rsa?, curve: curve?, edwards: edwards? },
+            extensions: Extensions { rsa: rsa?, curve: curve?, signing: signing? },
             fallback_issuer: self.fallback_issuer,
             backdate_secs,
             ends: self.ends,
@@ -227,10 +228,11 @@ impl RawX509 {
         Ok(())
     }
 
-    /// Those of certificates for keys of one family: of the usages the ones that such a key can have.
-    fn uses(&self, family: &[KeyKind], can: &[Usage], purposes: &[Purpose]) -> Result<Vec<Extension>, String> {
+    /// Those of certificates for keys of these families: of the usages the ones that such a key can have.
+    fn uses(&self, families: &[Family], can: &[Usage], purposes: &[Purpose]) -> Result<Vec<Extension>, String> {
         let usages: Vec<Usage> = self.key_usage.iter().copied().filter(|usage| can.contains(usage)).collect();
-        if let Some(kind) = family.iter().find(|kind| self.keys.iter().any(|key| key == kind.as_str())) {
+        let mut kinds = self.keys.iter().filter_map(|key| key.parse::<KeyKind>().ok());
+        if let Some(kind) = kinds.find(|kind| families.contains(&kind.family())) {
             if usages.is_empty() {
                 return Err(format!("key_usage: nothing of it is for keys of kind {kind}; add \"digital-signature\""));
             }
@@ -303,16 +305,13 @@ fn names_max() -> usize {
     MAX_NAMES
 }
 
-const RSA_KEYS: [KeyKind; 3] = [KeyKind::Rsa2048, KeyKind::Rsa3072, KeyKind::Rsa4096];
-const CURVE_KEYS: [KeyKind; 2] = [KeyKind::P256, KeyKind::P384];
-const EDWARDS_KEYS: [KeyKind; 1] = [KeyKind::Ed25519];
 /// RFC 4055 section 1.2 and RFC 3279 section 2.3.1: an RSA key agrees on nothing.
 const RSA_USAGES: &[Usage] = &[Usage::DigitalSignature, Usage::ContentCommitment, Usage::KeyEncipherment];
 /// RFC 8813 section 3: "If the keyUsage extension is present in a certificate that indicates id-ecPublicKey ... then the
 /// following values MUST NOT be present: keyEncipherment; and dataEncipherment."
 const CURVE_USAGES: &[Usage] = &[Usage::DigitalSignature, Usage::ContentCommitment, Usage::KeyAgreement];
-/// RFC 9295 section 3: none of "keyEncipherment; dataEncipherment; keyAgreement" for Ed25519.
-const EDWARDS_USAGES: &[Usage] = &[Usage::DigitalSignature, Usage::ContentCommitment];
+/// RFC 9295 section 3: none of "keyEncipherment; dataEncipherment; keyAgreement" for Ed25519; RFC 9881 section 5: the same for ML-DSA.
+const SIGNING_USAGES: &[Usage] = &[Usage::DigitalSignature, Usage::ContentCommitment];
 
 /// Three years: longer than any public root program allows an end entity; the issuing CAs live five.
 const X509_MOST_SECS: i64 = 3 * 365 * DAY_SECS;

@@ -27,6 +27,7 @@ fn openssl_csr(dir: &Path, key: &[&str], subject: &str, digest: &[&str], extensi
 
 const P256: &[&str] = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
 const P384: &[&str] = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
+const P521: &[&str] = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"];
 const RSA: &[&str] = &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
 const ED: &[&str] = &["-algorithm", "ed25519"];
 const SAN: &str = "subjectAltName=DNS:www.example.com,IP:192.0.2.1";
@@ -43,6 +44,18 @@ fn requests_as_openssl_users_send_them_are_read() {
         (P384, &["-sha384"], "p384"),
         (RSA, &["-sha256"], "rsa2048"),
         (RSA, &["-sha512"], "rsa2048"),
+        // Whatever the curve: openssl signs with SHA-256 where nobody says otherwise, others with the longest they have.
+        (P256, &["-sha512"], "p256"),
+        (P384, &["-sha512"], "p384"),
+        (P521, &["-sha256"], "p521"),
+        (P521, &["-sha384"], "p521"),
+        (P521, &["-sha512"], "p521"),
+        // The longest salt there is room for, which is what older versions of openssl make of these words alone.
+        (RSA, &["-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:max"], "rsa2048"),
+        (RSA, &["-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"], "rsa2048"),
+        (RSA, &["-sha384", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"], "rsa2048"),
+        (RSA, &["-sha512", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:20"], "rsa2048"),
+        (RSA, &["-sha512", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:0"], "rsa2048"),
         (ED, &[], "ed25519"),
     ] {
         let pem = openssl_csr(dir.path(), key, "/CN=www.example.com", digest, habits);
@@ -144,7 +157,16 @@ fn bad_requests_are_refused_with_a_reason() {
         ),
         ("RSA-1024", rsa("1024", "65537"), "1024 bits is too short"),
         ("exponent 3", rsa("2048", "3"), "exponent of 3"),
-        ("P-521", made(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"], &[], SAN), "curve"),
+        ("brainpool", made(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:brainpoolP512r1"], &[], SAN), "curve"),
+        ("a key for PSS alone", made(&["-algorithm", "RSA-PSS"], &["-sha256"], SAN), "id-RSASSA-PSS"),
+        ("ECDSA with SHA-1", made(P521, &["-sha1"], SAN), "signature algorithm"),
+        ("ECDSA with SHA-224", made(P521, &["-sha224"], SAN), "signature algorithm"),
+        ("PSS with SHA-1", made(RSA, &["-sha1", "-sigopt", "rsa_padding_mode:pss"], SAN), "name no such hash"),
+        (
+            "PSS with another mask",
+            made(RSA, &["-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_mgf1_md:sha512"], SAN),
+            "name another mask",
+        ),
         ("secp256k1", made(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"], &[], SAN), "curve"),
         (
             "explicit curve",
@@ -249,7 +271,7 @@ fn keys_that_standards_print_are_refused() {
         let body = base64::engine::general_purpose::STANDARD.encode(der);
         format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
     };
-    for printed in [RFC_9500.to_owned(), seed(0), seed(0x2a), seed(0xff)] {
+    for printed in [RFC_9500.to_owned(), RFC_9500_P521.to_owned(), seed(0), seed(0x2a), seed(0xff)] {
         std::fs::write(&key, printed).unwrap();
         let mut request = Command::new("openssl");
         request.args(["req", "-new", "-subj", "/CN=x.example.com", "-key"]).arg(&key);
@@ -265,6 +287,15 @@ const RFC_9500: &str = "-----BEGIN EC PRIVATE KEY-----
 MHcCAQEEIObLW92AqkWunJXowVR2Z5/+yVPBaFHnEedDk5WJxk/BoAoGCCqGSM49
 AwEHoUQDQgAEQiVI+I+3gv+17KN0RFLHKh5Vj71vc75eSOkyMsxFxbFsTNEMTLjV
 uKFxOelIgsiZJXKZNCX0FBmrfpCkKklCcg==
+-----END EC PRIVATE KEY-----
+";
+
+const RFC_9500_P521: &str = "-----BEGIN EC PRIVATE KEY-----
+MIHcAgEBBEIB2STcygqIf42Zdno32HTmN6Esy0d9bghmU1ZpTWi3ZV5QaWOP3ntF
+yFQBPcd6NbGGVbhMlmpgIg1A+R7Z9RRYAuqgBwYFK4EEACOhgYkDgYYABAHQ/XJX
+qEx0f1YldcBzhdvr8vUr6lgIPbgv3RUx2KrjzIdf8C/3+i2iYNjrYtbS9dZJJ44y
+FzagYoy7swMItuYY2wD2KtIExkYDWbyBiriWG/Dw/A7FquikKBc85W8A3psVfB5c
+gsZPVi/K3vxKTCj200LPPvYW/ILTO3KFySHyvzb92A==
 -----END EC PRIVATE KEY-----
 ";
 

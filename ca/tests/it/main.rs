@@ -11,6 +11,8 @@ mod golden;
 mod hierarchy;
 mod incidents;
 mod issuers;
+mod lattice;
+mod ocsp;
 mod outage;
 mod profiles;
 mod revocation;
