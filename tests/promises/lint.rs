@@ -136,6 +136,49 @@ fn pkilint_finds_no_error_in_one_of_each() {
     assert_eq!(said, rows);
 }
 
+/// The profiles that come ready and are not in force before somebody puts them there.
+#[test]
+fn pkilint_finds_no_error_in_one_of_each_ready_profile() {
+    let mut house = House::with(&["--demo", "--server-name", "pki.example.internal", "--server-name", "localhost"]);
+    let client = fs::read_to_string(house.ca("client.toml")).expect("client.toml");
+    fs::write(house.ca("client.toml"), client.replace("pki.example.internal", "localhost")).expect("client.toml");
+    for name in ["mtls-peer", "smime", "timestamping", "network-access", "kubernetes"] {
+        let file = house.run(&["profile", "show", name, "--ready"]);
+        fs::write(house.ca(&format!("profiles/{name}.toml")), file).expect("a profile");
+    }
+    house.append(
+        "[[owner]]\nname = \"web\"\nemail = [\"*@example.com\"]\nuri = [\"spiffe://example.internal/*\"]\n\
+         upn = [\"*@example.internal\"]\n",
+    );
+    house.start();
+    for (name, purpose) in [("mail", "email-protection"), ("timestamps", "time-stamping")] {
+        let subject = format!("/O=Example/CN=Example {name}");
+        house.run(&["ca", "create", name, "--above", "root", "--subject", &subject, "--purpose", purpose]);
+    }
+    let asked: [(&str, &str, &[&str]); 5] = [
+        ("mtls-peer", "/CN=x", &["spiffe://example.internal/api"]),
+        ("smime", "/CN=x", &["alice@example.com"]),
+        ("timestamping", "/CN=Stamps", &[]),
+        ("network-access", "/CN=x", &["upn:alice@example.internal"]),
+        ("kubernetes", "/CN=alice", &[]),
+    ];
+    for (profile, subject, names) in asked {
+        let (key, csr, out) = (house.path("ready.key"), house.path("ready.csr"), house.path(profile));
+        let request =
+            ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject];
+        succeed(command("openssl", &[&request[..], &["-keyout", text(&key), "-out", text(&csr)]].concat()));
+        let issue =
+            ["issue", "client", "--profile", profile, "--owner", "web", "--csr", text(&csr), "--out", text(&out)];
+        house.run(&[&issue[..], names].concat());
+        let certificate = out.join("cert.pem");
+        // Its URIs have a scheme of a list, in which spiffe is not.
+        let rows: &[&str] = if profile == "mtls-peer" { &["pkix.invalid_uri_syntax"] } else { &[] };
+        assert_eq!(findings("lint_pkix_cert", &[], "WARNING", &certificate), rows, "{profile}");
+        let judged = house.json(&["lint", text(&certificate)]);
+        assert!(judged[0]["findings"].as_array().is_some_and(Vec::is_empty), "{profile}: {judged:#}");
+    }
+}
+
 #[test]
 fn a_draft_that_breaks_a_lint_is_refused_by_its_name_and_is_an_entry_of_the_log() {
     let house = House::started();

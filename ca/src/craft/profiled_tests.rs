@@ -19,6 +19,7 @@ use crate::craft::leaf::{self, Leaf, LeafRequest, Lifetime, Subject, Title, Unde
 use crate::craft::lint_tests::{issuing, policies as shipped};
 use crate::drafting::Draft;
 use crate::encode::x509::extension;
+use crate::error::DraftError;
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
 use crate::profiles::{Profile, Profiles};
@@ -65,6 +66,10 @@ fn profile(edits: Edits) -> Arc<Profile> {
 }
 
 fn draft(bench: &Bench, profile: Arc<Profile>, names: &[&str]) -> Draft<Leaf> {
+    try_draft(bench, profile, names).unwrap()
+}
+
+fn try_draft(bench: &Bench, profile: Arc<Profile>, names: &[&str]) -> Result<Draft<Leaf>, DraftError> {
     let admin = Actor {
         id: "admin".to_owned(),
         roles: [Role::Admin].into(),
@@ -84,7 +89,7 @@ fn draft(bench: &Bench, profile: Arc<Profile>, names: &[&str]) -> Draft<Leaf> {
         details: json!({}),
         renews: None,
     };
-    leaf::draft(grant, under, request).unwrap()
+    leaf::draft(grant, under, request)
 }
 
 /// The names of the lints that do not hold.
@@ -174,21 +179,22 @@ async fn purposes_and_spiffe_ids_are_read_from_the_bytes() {
 
 #[tokio::test]
 async fn who_must_staple_has_a_responder() {
-    let responds = |issuer: &mut Issuing| {
+    let names = |issuer: &mut Issuing, responder: bool| {
         let access = issuer.pointers.iter_mut().find(|e| e.extn_id == rfc5280::ID_PE_AUTHORITY_INFO_ACCESS).unwrap();
         let mut all = AuthorityInfoAccessSyntax::from_der(access.extn_value.as_bytes()).unwrap();
         all.0.retain(|one| one.access_method != rfc5912::ID_AD_OCSP);
-        all.0.push(AccessDescription {
-            access_method: rfc5912::ID_AD_OCSP,
-            access_location: GeneralName::UniformResourceIdentifier(Ia5String::new("http://pki.example/ocsp").unwrap()),
-        });
+        let address = GeneralName::UniformResourceIdentifier(Ia5String::new("http://pki.example/ocsp").unwrap());
+        all.0.extend(
+            responder.then_some(AccessDescription { access_method: rfc5912::ID_AD_OCSP, access_location: address }),
+        );
         *access = extension(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS, false, &all.to_der().unwrap()).unwrap();
     };
-    let bench = bench(responds).await;
-    let staples = || {
-        let profile = profile(&[("wildcards = true", "wildcards = true\nmust_staple = true")]);
-        draft(&bench, profile, &["a.example.com"])
-    };
+    let must = || profile(&[("wildcards = true", "wildcards = true\nmust_staple = true")]);
+    let none = bench(|issuer| names(issuer, false)).await;
+    let refused = try_draft(&none, must(), &["a.example.com"]).err().unwrap();
+    assert!(refused.to_string().contains("names no OCSP responder"), "{refused}");
+    let bench = bench(|issuer| names(issuer, true)).await;
+    let staples = || draft(&bench, must(), &["a.example.com"]);
     assert_eq!(found(staples()), [""; 0]);
     // id-ad-ocsp becomes id-ad-timeStamping.
     let silent = bent(staples(), &[0x2b, 6, 1, 5, 5, 7, 0x30, 1], &[0x2b, 6, 1, 5, 5, 7, 0x30, 3]);

@@ -61,7 +61,7 @@ lints! { EXTENSIONS;
     SAN_NOT_CRITICAL Warning "san-is-critical-without-subject-alone"
         "the subjectAltName is critical although there is a subject" ["RFC 5280 4.2.1.6", "BR 7.1.2.7.12", "CPS 7.1.4"]
     SERVER_NAMED Warning "server-has-a-name"
-        "a server without a DNS name or an IP address: clients will not know it" ["RFC 9525 6.2", "BR 7.1.2.7.12", "CPS 7.1.4"]
+        "a server without a DNS name, an IP address or a SPIFFE ID: clients will not know it" ["RFC 9525 6.2", "BR 7.1.2.7.12", "CPS 7.1.4"]
     SERVER_COMMON_NAME Notice "server-common-name-is-one-of-its-names"
         "a server whose common name is none of its names" ["BR 7.1.4.3", "CPS 7.1.4"]
     SERVER_SHORT Notice "server-holds-825-days-at-most"
@@ -228,7 +228,13 @@ fn together(read: &TbsCertificate<'_>, seen: &Seen<'_>, f: &mut Findings) {
 
 fn server(read: &TbsCertificate<'_>, seen: &Seen<'_>, f: &mut Findings) {
     let names = seen.names.map_or(&[][..], |(_, names)| &names.general_names);
-    f.hold(&SERVER_NAMED, names.iter().any(|n| matches!(n, GeneralName::DNSName(_) | GeneralName::IPAddress(_))));
+    // Workloads are known by a SPIFFE ID alone (X509-SVID section 5.2).
+    let is_known = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(_) | GeneralName::IPAddress(_) => true,
+        GeneralName::URI(uri) => uri.starts_with("spiffe://"),
+        _ => false,
+    };
+    f.hold(&SERVER_NAMED, names.iter().any(is_known));
     let is_one = |cn: &str| {
         names.iter().any(|name| match name {
             GeneralName::DNSName(dns) => dns.eq_ignore_ascii_case(cn),

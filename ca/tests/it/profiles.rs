@@ -271,13 +271,6 @@ async fn a_request_is_held_to_what_its_profile_says() {
         (server, &[], "/CN=x", "otherName:1.3.6.1.4.1.311.20.2.3;UTF8:a@example.internal", "does not allow upn"),
         (
             server,
-            &[("subject =", "must_staple = true\nsubject =")],
-            "/CN=x",
-            "DNS:a.example.com",
-            "names no OCSP responder",
-        ),
-        (
-            server,
             &[("[\"server-auth\"]", "[\"server-auth\", \"eap-over-lan\"]")],
             "/CN=x",
             "DNS:a.example.com",
@@ -338,7 +331,7 @@ async fn a_profile_says_its_own_extensions_subject_and_times() {
     let edited = ready("tls-server")
         .replace("subject = \"first-name\"", "subject = [\"O=Example\", \"O={o}\", \"CN={owner}:{cn}\"]")
         + "organizations = [\"devs\", \"ops\"]\nbackdate = \"10s\"\nends = \"2027-03-20T00:00:00Z\"\n\
-           policies = [\"1.3.6.1.4.1.32473.1.1\"]\ncps = \"https://pki.example.internal/cps\"\n\
+           must_staple = true\npolicies = [\"1.3.6.1.4.1.32473.1.1\"]\ncps = \"https://pki.example.internal/cps\"\n\
            [[extension]]\noid = \"1.3.6.1.4.1.32473.2.1\"\nder = \"0c0548656c6c6f\"\n";
     let authority = house.reopened(profiles(&[("edited", &edited)])).await;
     let csr = asked(&house, "edited", "/O=ops/O=devs/OU=no/CN=Web server", "DNS:a.example.com").csr;
@@ -348,8 +341,13 @@ async fn a_profile_says_its_own_extensions_subject_and_times() {
     assert_eq!(validity.not_before().rfc3339(), "2027-03-01T11:59:50Z");
     assert_eq!(validity.not_after().rfc3339(), "2027-03-20T00:00:00Z", "its profile ends before 30 days");
     let text = x509_text(&house, &issued.x509_der());
-    for says in ["1.3.6.1.4.1.32473.1.1", "CPS: https://pki.example.internal/cps", "1.3.6.1.4.1.32473.2.1: ", ".Hello"]
-    {
+    for says in [
+        "1.3.6.1.4.1.32473.1.1",
+        "CPS: https://pki.example.internal/cps",
+        "1.3.6.1.4.1.32473.2.1: ",
+        ".Hello",
+        "status_request",
+    ] {
         assert!(text.contains(says), "{says}: {text}");
     }
 
@@ -370,6 +368,19 @@ async fn a_profile_says_its_own_extensions_subject_and_times() {
     assert!(refused.to_string().contains("needs a common name"), "{refused}");
     let renewed = authority.renew(&admin(), &issued.serial_hex(), Some(csr)).await.unwrap();
     assert_eq!(renewed.subject, "CN=web:Web server,O=devs,O=ops,O=Other");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_is_known_by_its_spiffe_id_alone() {
+    let house = House::new().await;
+    let authority = house.reopened(profiles(&[])).await;
+    let csr = asked(&house, "alone", "/CN=ignored", "URI:spiffe://example.internal/web/api").csr;
+    let issued = issue(&authority, "mtls-peer", &csr).await.unwrap();
+    assert_eq!(
+        (issued.names.as_slice(), issued.subject.as_str()),
+        (&["uri:spiffe://example.internal/web/api".to_owned()][..], "")
+    );
+    judged(&house, &authority, &issued, "sslserver", SERVER_AUTH);
 }
 
 #[tokio::test(flavor = "multi_thread")]
