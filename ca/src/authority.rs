@@ -13,7 +13,7 @@ use crate::amendment::{self, Amended, Amendment};
 use crate::checks::Checks;
 use crate::craft::Office;
 use crate::craft::code::{CodeKeyRequest, CodeRequest, CodeSignature, CodeSigner};
-use crate::craft::leaf::{Certifier, CertifyRequest, Prospect};
+use crate::craft::leaf::{Certifier, CertifyRequest, Prospect, Replay, Trial};
 use crate::craft::ssh::{SshIssued, SshRequest, SshSigner};
 use crate::drafting::Serials;
 use crate::encode::pem;
@@ -22,7 +22,7 @@ use crate::gate::Gate;
 use crate::intake::{Csr, RevocationReason};
 use crate::issuers::{Generation, GenerationName, Issuer, IssuerRole, Registry};
 use crate::parts::Parts;
-use crate::profiles::Profiles;
+use crate::profiles::{Profile, Profiles};
 use crate::registrar::Registrar;
 use crate::rules::Rules;
 use crate::status::{
@@ -127,6 +127,25 @@ impl Authority {
     /// [`Self::certify`] would use; a refusal of policy is a leaf.
     pub async fn foresee(&self, actor: &Actor, prospect: Prospect) -> Result<(), CaError> {
         self.inner.certifier.foresee(actor, prospect).await
+    }
+
+    /// What would be issued for a request, or all that stands against it; nothing is signed, and nothing written.
+    pub async fn try_out(&self, actor: &Actor, request: CertifyRequest) -> Result<Trial, CaError> {
+        self.inner.certifier.try_out(actor, request).await
+    }
+
+    /// What of the requests since a moment would come out otherwise under changed profiles, page by page. For whoever may read all
+    /// certificates; a refusal is a leaf.
+    pub async fn replay(
+        &self,
+        actor: &Actor,
+        changed: &[Profile],
+        since: Timestamp,
+        cursor: Option<String>,
+    ) -> Result<Replay, CaError> {
+        let all = Resource::certificate(None, String::new(), Vec::new());
+        let _grant = self.inner.office.gate.authorize(actor, Action::ReadCertificate, all).await?;
+        self.inner.certifier.replay(changed, since, cursor).await
     }
 
     /// Issues the successor of a certificate: same names, owner, profile and lifetime; a new serial. Without a CSR, the same key.

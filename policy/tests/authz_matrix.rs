@@ -129,11 +129,9 @@ fn policies() -> Policies {
     let texts: Vec<(String, String)> =
         Policies::shipped().iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     let rules = |name: &str| OwnerRules {
-        name: owner(name),
         dns: vec!["*.example.internal".to_owned()],
-        ip: vec![],
         principals: vec!["deploy".to_owned()],
-        email: vec![],
+        ..OwnerRules::none(owner(name))
     };
     Policies::load(&texts, vec![rules("web"), rules("db")]).unwrap()
 }

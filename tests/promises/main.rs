@@ -22,6 +22,7 @@ mod lint;
 mod ocsp;
 mod openapi;
 mod pages;
+mod profiles;
 mod quickstart;
 mod ssh;
 mod stopping;

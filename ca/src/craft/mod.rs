@@ -24,6 +24,8 @@ mod tables;
 
 #[cfg(test)]
 mod lint_tests;
+#[cfg(test)]
+mod profiled_tests;
 
 pub(crate) use office::Office;
 pub use tables::all as all_lints;

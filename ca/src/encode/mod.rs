@@ -8,7 +8,6 @@ pub(crate) mod pem;
 pub(crate) mod tlv;
 
 // X.509.
-pub(crate) mod algorithm;
 pub(crate) mod certificate;
 pub(crate) mod crl;
 pub(crate) mod dn;

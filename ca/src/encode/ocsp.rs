@@ -9,7 +9,6 @@ use hsm::Algorithm;
 use policy::Timestamp;
 use spki::ObjectIdentifier;
 
-use crate::encode::algorithm::identifier;
 use crate::encode::tlv;
 
 /// How a request names an issuer: by which hash of its name and key.
@@ -149,7 +148,7 @@ pub(crate) fn response(
 ) -> Result<Vec<u8>, der::Error> {
     let signature = der::asn1::BitStringRef::from_bytes(signature)?.to_der()?;
     let certificates = tlv::context(0, &tlv::sequence(&[certificate])?)?;
-    let basic = tlv::sequence(&[data, identifier(algorithm), &signature, &certificates])?;
+    let basic = tlv::sequence(&[data, algorithm.identifier(), &signature, &certificates])?;
     let bytes = tlv::sequence(&[&BASIC.to_der()?, &OctetStringRef::new(&basic)?.to_der()?])?;
     tlv::sequence(&[&[ENUMERATED, 1, 0], &tlv::context(0, &bytes)?])
 }

@@ -8,7 +8,7 @@ use policy::Principal;
 
 use crate::house::{House, accepts, admin, owner, server_request};
 
-fn compare(name: &str, text: &str) {
+pub fn compare(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, text).unwrap();
@@ -39,7 +39,7 @@ fn normalised(text: &str) -> String {
     out.join("\n") + "\n"
 }
 
-fn x509_text(house: &House, der: &[u8]) -> String {
+pub fn x509_text(house: &House, der: &[u8]) -> String {
     let file = house.file("golden.der", der);
     normalised(&accepts("openssl", &[&"x509", &"-inform", &"DER", &"-in", &file, &"-noout", &"-text"]))
 }

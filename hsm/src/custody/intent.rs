@@ -11,7 +11,7 @@ use super::kind::Algorithm;
 pub enum Message {
     /// The bytes themselves.
     Whole(Arc<[u8]>),
-    /// A SHA-256 made by the caller (files too large to carry); P-256 and RSA keys only.
+    /// A SHA-256 made by the caller (files too large to carry); for algorithms that sign one.
     Sha256([u8; 32]),
     /// Many of one act, each signed whole and once.
     Batch(Batch),
@@ -147,7 +147,7 @@ impl Signature {
     pub fn algorithm(&self) -> Algorithm {
         self.key.algorithm()
     }
-    /// The signature in its X.509 form: ECDSA as DER, RSA and Ed25519 raw. Of a batch there is none.
+    /// The signature in its X.509 form: ECDSA as DER, all others raw. Of a batch there is none.
     pub fn bytes(&self) -> &[u8] {
         match &self.made {
             Made::One(bytes) => bytes,

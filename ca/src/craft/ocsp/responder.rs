@@ -21,7 +21,7 @@ use x509_parser::prelude::ParsedExtension;
 use crate::craft::lints::whole;
 use crate::craft::ocsp::lints::*;
 use crate::craft::x509::{Common, both, common, named_by, subject_key_identifier};
-use crate::drafting::{Craft, Draft, Facts, ProfileStamp, validity};
+use crate::drafting::{BACKDATE_SECS_MAX, Craft, Draft, Facts, ProfileStamp, validity};
 use crate::encode::certificate::CertificateParts;
 use crate::encode::ocsp::{IdHash, IssuerId, NO_CHECK};
 use crate::encode::spki::public_bits;
@@ -161,7 +161,7 @@ impl Craft for ResponderCertificate {
     fn lint(&self, _: &Grant, entry: &Entry, f: &mut Findings) {
         let Some(tbs) = whole(&entry.message, f) else { return };
         let Some((read, also)) = both(tbs, f) else { return };
-        common(&read, &also, &Common { entry, key: &self.key, now: self.now }, f);
+        common(&read, &also, &Common { entry, key: &self.key, now: self.now, backdate_secs: BACKDATE_SECS_MAX }, f);
         named_by(&read, &self.issuer, f);
         f.hold(&RESPONDER_SUBJECT, read.subject().iter().next().is_some());
         f.hold(&RESPONDER_KEY, self.key.hash() != self.issuer.key.fingerprint());
