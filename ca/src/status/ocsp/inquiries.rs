@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use hsm::Pool;
 use policy::{Instance, Timestamp, World};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::craft::Office;
 use crate::craft::ocsp::{Asked, Named, issuer_ids};
@@ -53,6 +53,7 @@ pub(crate) struct Inquiries {
     allowance: Arc<Allowance>,
     counts: Arc<Counts>,
     windows: ArcSwap<Windows>,
+    opening: Mutex<()>,
 }
 
 /// One window for each generation that signs X.509, as the issuers were when they were read.
@@ -91,15 +92,26 @@ impl Inquiries {
             allowance: Arc::new(Allowance::new(world.clone())),
             counts: Arc::default(),
             windows: ArcSwap::default(),
+            opening: Mutex::default(),
         }
     }
 
-    /// The windows of the issuers in force. A question of memory where none changed; those that stay keep what they have.
+    /// The windows of the issuers in force. A question of memory where none changed; those that stay keep what they have. With the
+    /// database away, those of before.
     async fn windows(&self) -> Result<Arc<Windows>, CaError> {
-        let issuers = self.office.issuers.fresh().await?;
+        let issuers = match self.office.issuers.fresh().await {
+            Ok(issuers) => issuers,
+            Err(_) => self.office.issuers.read(),
+        };
+        let is_of = |windows: &Windows| windows.version == issuers.version && !windows.all.is_empty();
         let there = self.windows.load_full();
-        // Versions begin above 0.
-        if there.version == issuers.version && !there.all.is_empty() {
+        if is_of(&there) {
+            return Ok(there);
+        }
+        // One opens them: two clerks of one issuer would make two responders.
+        let _opening = self.opening.lock().await;
+        let there = self.windows.load_full();
+        if is_of(&there) {
             return Ok(there);
         }
         let window = |issuer: &Arc<Issuing>| {
@@ -109,7 +121,6 @@ impl Inquiries {
         };
         let all = issuers.issuing_all().map(window).collect::<Result<_, CaError>>()?;
         let fresh = Arc::new(Windows { version: issuers.version, all });
-        // Of two that read at once one window stays; the other's clerk ends, and whoever waits there is told to come later.
         self.windows.store(fresh.clone());
         Ok(fresh)
     }

@@ -5,7 +5,7 @@
 //! batch another 100, and of its responder all share one. What nobody asked for in a day goes.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -20,6 +20,8 @@ pub(crate) const RESPONSES_MAX: usize = 500_000;
 const UNASKED_SECS: u32 = 86_400;
 /// From this age on a response that is asked for is made anew, long before its end.
 const REFRESH_SECS: i64 = 12 * 3_600;
+/// What should have been made anew and was not is tried again after this.
+const NUDGED_SECS: u32 = 60;
 /// A table is locked for those of its own alone.
 const TABLES: usize = 32;
 /// A DER signature of P-256.
@@ -72,14 +74,21 @@ struct Kept {
     signature: [u8; SIGNATURE_BYTES_MAX],
     /// 11 is none: it is good.
     reason: u8,
-    /// Somebody was told to make it anew.
-    renewing: AtomicBool,
+    /// When somebody was told last to have it made anew; 0: nobody was.
+    nudged: AtomicU32,
 }
 
 /// No CRLReason.
 const GOOD: u8 = 11;
 
 impl Kept {
+    /// Whether whoever reads now has it made anew: one in a minute, should it not come.
+    fn is_nudged(&self, second: u32) -> bool {
+        let last = self.nudged.load(Ordering::Relaxed);
+        let is_time = last == 0 || second.saturating_sub(last) >= NUDGED_SECS;
+        is_time && self.nudged.compare_exchange(last, second.max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
     fn status(&self) -> Status {
         match self.reason {
             GOOD => Status::Good,
@@ -99,7 +108,7 @@ impl Kept {
 pub(crate) struct Given {
     pub(crate) der: Bytes,
     pub(crate) times: Times,
-    /// It is time to make it anew; told to one reader.
+    /// It is time to make it anew; told to one reader in a minute.
     pub(crate) is_aged: bool,
 }
 
@@ -135,7 +144,7 @@ impl Shelf {
         }
         kept.asked.store(second, Ordering::Relaxed);
         let der = assembled(&kept.of, &wanted(key, status), kept.signature())?;
-        let is_aged = now.since(times.produced) >= REFRESH_SECS && !kept.renewing.swap(true, Ordering::Relaxed);
+        let is_aged = now.since(times.produced) >= REFRESH_SECS && kept.is_nudged(second);
         Some(Given { der, times, is_aged })
     }
 
@@ -165,7 +174,7 @@ impl Shelf {
             asked: AtomicU32::new(second),
             signature: bytes,
             reason,
-            renewing: AtomicBool::new(false),
+            nudged: AtomicU32::new(0),
         };
         let Some(table) = self.tables.get(key.table()) else { return Some(given) };
         let mut table = table.write().unwrap_or_else(PoisonError::into_inner);
