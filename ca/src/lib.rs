@@ -65,7 +65,7 @@ pub use craft::all_lints;
 pub use craft::code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};
 pub use craft::leaf::{CertifyRequest, LOGIN_PROFILE, Lifetime, Prospect, left_out, login_scopes};
 pub use craft::ssh::{SshIssued, SshRequest};
-pub use encode::{Dn, DnError};
+pub use encode::{BundleForm, Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};
 pub use intake::{Csr, CsrError, RevocationReason, UnknownReason, WeakKey, check_key};
 pub use issuers::{

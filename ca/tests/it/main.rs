@@ -4,6 +4,7 @@ extern crate chancery_ca as ca;
 
 mod house;
 
+mod bundles;
 mod code;
 mod cps;
 mod csr_intake;
