@@ -17,3 +17,4 @@ mod revocation;
 mod ssh;
 mod thief;
 mod tls;
+mod verdicts;
