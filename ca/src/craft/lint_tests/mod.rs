@@ -16,10 +16,9 @@ use store::{Database, Ledger, LogConfig};
 
 use crate::checks::{Checked, Checks};
 use crate::craft::ca::{self, Ca, CaRequest};
-use crate::craft::leaf::{self, Leaf, LeafRequest, Lifetime, Subject, Under};
+use crate::craft::leaf::{self, Leaf, LeafRequest, Lifetime, Subject, Title, Under};
 use crate::craft::ssh::{self, Ssh, SshFacts};
 use crate::drafting::Draft;
-use crate::encode::algorithm::identifier;
 use crate::encode::{Dn, tlv};
 use crate::error::CaError;
 use crate::gate::Gate;
@@ -43,11 +42,9 @@ struct Bench {
 pub(super) fn policies() -> Policies {
     let shipped: Vec<_> = Policies::shipped().iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
     let rules = OwnerRules {
-        name: Owner::parse("web").unwrap(),
         dns: vec!["*.example.com".to_owned()],
-        ip: Vec::new(),
         principals: vec!["*".to_owned()],
-        email: Vec::new(),
+        ..OwnerRules::none(Owner::parse("web").unwrap())
     };
     Policies::load(&shipped, vec![rules]).unwrap()
 }
@@ -74,7 +71,7 @@ fn certificate_of(key: &Key, policies: &Policies) -> Vec<u8> {
     let (name, plan) = (GenerationName::new("tls", 1), root_plan());
     let request = CaRequest { name: &name, plan: &plan, subject_key: key };
     let draft = ca::draft(init(policies), request, None, serial(), NOW.plus_secs(-600)).unwrap();
-    tlv::sequence(&[tbs(&draft), identifier(key.algorithm()), &[0x03, 0x02, 0x00, 0x00]]).unwrap()
+    tlv::sequence(&[tbs(&draft), key.algorithm().identifier(), &[0x03, 0x02, 0x00, 0x00]]).unwrap()
 }
 
 /// Its chain is itself, which nothing here verifies.
@@ -125,7 +122,7 @@ fn serial() -> Serial {
 fn tbs<C>(draft: &Draft<C>) -> &[u8] {
     match &draft.entry.message {
         Message::Whole(bytes) => bytes,
-        Message::Sha256(_) => panic!("a whole message"),
+        Message::Sha256(_) | Message::Batch(_) => panic!("a whole message"),
     }
 }
 
@@ -139,7 +136,7 @@ impl Bench {
         let key = SubjectKey::from_token(&self.other);
         let request = LeafRequest {
             key,
-            subject: Subject::ByProfile(None),
+            subject: Subject::ByProfile(Title::default()),
             lifetime: Lifetime::Secs(3600),
             details: json!({}),
             renews: None,
@@ -203,7 +200,7 @@ async fn a_ca_certificate_for_another_key_or_for_no_ca_is_no_issuer() {
     assert!(refused(&bench.other, der).contains("not for the key"));
     assert!(refused(&bench.issuer.key, &der[..der.len() - 1]).contains("unreadable"));
     let leaf = bench.leaf();
-    let algorithm = identifier(bench.issuer.key.algorithm());
+    let algorithm = bench.issuer.key.algorithm().identifier();
     let leaf = tlv::sequence(&[tbs(&leaf), algorithm, &[0x03, 0x02, 0x00, 0x00]]).unwrap();
     assert!(refused(&bench.other, &leaf).contains("not one of a CA"));
 }
