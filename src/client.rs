@@ -106,13 +106,22 @@ impl ClientFile {
         found.map(|path| Self::load(&path).map(|file| (path, file))).transpose()
     }
 
-    fn load(path: &Path) -> Result<Self, Failure> {
+    fn read(path: &Path) -> Result<Self, Failure> {
         let text = files::text(path, CLIENT_FILE_BYTES_MAX)?;
-        let file: Self = toml::from_str(&text).map_err(|error| {
+        toml::from_str(&text).map_err(|error| {
             let (line, why) = written(&text, &error);
             Failure::new(Exit::Failed, format!("{} is not a client file", path.display()))
                 .since(format!("{line}: {why}"))
-        })?;
+        })
+    }
+
+    /// What stands in a client file, as it stands there; none where there is no file.
+    pub fn at(path: &Path) -> Result<Option<Self>, Failure> {
+        path.is_file().then(|| Self::read(path)).transpose()
+    }
+
+    fn load(path: &Path) -> Result<Self, Failure> {
+        let file = Self::read(path)?;
         let dir = path.parent().unwrap_or(Path::new("."));
         Ok(Self {
             url: file.url,
@@ -241,6 +250,26 @@ impl Client {
     }
 }
 
+/// Which file has the roots of this authority: `--cacert`, or what the client file names.
+pub fn own_roots_file(connection: &Connection, config: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+    match &connection.cacert {
+        Some(path) => Ok(Some(path.clone())),
+        None => Ok(ClientFile::find(config)?.and_then(|(_, file)| file.cacert)),
+    }
+}
+
+/// The roots of this authority as far as they are known here, and which file has them.
+pub fn own_roots(
+    connection: &Connection,
+    config: Option<&Path>,
+) -> Result<Option<(String, Vec<CertificateDer<'static>>)>, Failure> {
+    let Some(path) = own_roots_file(connection, config)? else { return Ok(None) };
+    let pem = files::read(&path, PEM_BYTES_MAX)?;
+    let roots = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>();
+    let roots = roots.or_fail(format!("{} holds no certificates", files::shown(&path)))?;
+    Ok(Some((files::shown(&path), roots)))
+}
+
 /// An environment variable; an empty one is none.
 pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
@@ -315,7 +344,7 @@ fn judged(error: &rustls::Error, no_roots: Option<&str>) -> String {
 }
 
 /// Whether two URLs name the same server: scheme, host and port.
-fn same_origin(one: Option<&str>, other: &str) -> bool {
+pub fn same_origin(one: Option<&str>, other: &str) -> bool {
     let origin = |url: &str| Url::parse(url).ok().map(|url| url.origin()).filter(|origin| origin.is_tuple());
     one.and_then(origin).is_some_and(|one| origin(other) == Some(one))
 }

@@ -12,6 +12,8 @@ mod house;
 mod logging;
 mod output;
 mod parts;
+mod reading;
+mod trust;
 mod written;
 
 use std::path::PathBuf;
@@ -79,6 +81,8 @@ enum Command {
     Certs(cmd::certs::Args),
     /// The log of every signing operation: read it, prove it, verify it
     Audit(cmd::audit::Args),
+    /// Show any certificate, request, CRL, key, or what a host serves
+    Inspect(cmd::inspect::Args),
     /// What a certificate, a CRL or an OCSP response breaks, whoever made it
     Lint(cmd::lint::Args),
     /// API tokens: create, list, revoke
@@ -93,6 +97,8 @@ enum Command {
     Agent(cmd::agent::Args),
     /// Examine the HSM: module, token, mechanisms, keys, a test signature
     Doctor,
+    /// Roots: their fingerprints, and how hosts come to trust them
+    Trust(cmd::trust::Args),
     /// Remember a server and a token for this user
     Login(cmd::login::Args),
     /// Print what makes a shell complete these commands
@@ -200,6 +206,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Ca(args) => cmd::ca::run(args, &global).await,
         Command::Certs(args) => cmd::certs::run(args, &global).await,
         Command::Audit(args) => cmd::audit::run(args, &global).await,
+        Command::Inspect(args) => cmd::inspect::run(args, &global).await,
         Command::Lint(args) => cmd::lint::run(&args, &global),
         Command::Token(args) => cmd::token::run(args, &global).await,
         Command::Profile(args) => cmd::profile::run(args, &global).await,
@@ -207,6 +214,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Clock(args) => cmd::clock::run(args, &global).await,
         Command::Agent(args) => cmd::agent::run(args).await,
         Command::Doctor => cmd::doctor::run(&global).await,
+        Command::Trust(args) => cmd::trust::run(args, &global).await,
         Command::Login(args) => cmd::login::run(args, &global).await,
         Command::Completion(args) => cmd::paper::complete(&args, command()),
         Command::Man(args) => cmd::paper::manual(&args, command()),

@@ -20,6 +20,8 @@ clients=(
   gnutls-bin:/usr/bin/certtool
   libnss3-tools:/usr/bin/tstclnt
   osslsigncode:/usr/bin/osslsigncode
+  ca-certificates:/usr/sbin/update-ca-certificates
+  default-jre-headless:/usr/bin/keytool
   "postgresql:/usr/lib/postgresql/*/bin/postgres"
   pgbouncer:/usr/sbin/pgbouncer
   nginx-light:/usr/sbin/nginx

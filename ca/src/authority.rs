@@ -16,7 +16,7 @@ use crate::craft::code::{CodeKeyRequest, CodeRequest, CodeSignature, CodeSigner}
 use crate::craft::leaf::{Certifier, CertifyRequest, Prospect, Replay, Trial};
 use crate::craft::ssh::{SshIssued, SshRequest, SshSigner};
 use crate::drafting::Serials;
-use crate::encode::pem;
+use crate::encode::{BundleForm, pem};
 use crate::error::CaError;
 use crate::gate::Gate;
 use crate::intake::{Csr, RevocationReason};
@@ -299,6 +299,16 @@ impl Authority {
     /// The same, DER each; those first that most people believe by now.
     pub fn roots(&self) -> Vec<Bytes> {
         self.inner.office.issuers.read().roots().iter().map(|root| root.der.clone()).collect()
+    }
+
+    /// The same in a form that other software takes.
+    pub fn roots_as(&self, form: BundleForm) -> Result<Vec<u8>, CaError> {
+        view::roots_as(&self.inner.office, form)
+    }
+
+    /// Every certificate of a generation, as PKCS#7: its own, renewed, and cross-signed. None where it has none.
+    pub fn certificates_pkcs7(&self, name: &GenerationName) -> Result<Option<Vec<u8>>, CaError> {
+        view::certificates_pkcs7(&self.inner.office, name)
     }
 
     /// The issuers with their generations.

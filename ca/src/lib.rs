@@ -69,7 +69,7 @@ pub use craft::leaf::{
 };
 pub use craft::ocsp::OCSP_REQUEST_BYTES_MAX;
 pub use craft::ssh::{SshIssued, SshRequest};
-pub use encode::{Dn, DnError};
+pub use encode::{BundleForm, Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};
 pub use intake::{Csr, CsrError, RevocationReason, UnknownReason, WeakKey, check_key};
 pub use issuers::{

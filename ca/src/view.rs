@@ -5,10 +5,13 @@ use store::Credential;
 
 use crate::craft::Office;
 use crate::craft::leaf::LOGIN_PROFILE;
+use crate::encode::{BundleForm, bundle};
+use crate::error::CaError;
 use crate::issuers::name::LOG;
 use crate::issuers::record::{Above, IssuerRecord};
 use crate::issuers::{
-    CaCertificate, Generation, GenerationState, Issuer, IssuerRole, Issuing, ShownCertificate, Signer, hierarchy,
+    CaCertificate, Generation, GenerationName, GenerationState, Issuer, IssuerRole, Issuing, ShownCertificate, Signer,
+    hierarchy,
 };
 use std::sync::Arc;
 
@@ -27,6 +30,35 @@ pub(crate) fn issuers(office: &Office) -> Vec<Issuer> {
         generations: issuer.generations.iter().map(|g| generation(office, &issuer.record, g)).collect(),
     };
     there.issuers().map(shown).collect()
+}
+
+/// The roots that are handed out, in a form that other software takes.
+pub(crate) fn roots_as(office: &Office, form: BundleForm) -> Result<Vec<u8>, CaError> {
+    let there = office.issuers.read();
+    let roots = || there.roots().iter();
+    let ders: Vec<&[u8]> = roots().map(|root| root.der.as_ref()).collect();
+    match form {
+        BundleForm::Pkcs7 => bundle::pkcs7(&ders),
+        BundleForm::Pkcs12 => bundle::pkcs12(&ders),
+        BundleForm::Jks => {
+            let dated: Vec<_> = roots().map(|root| (root.der.as_ref(), root.validity.not_before())).collect();
+            Ok(bundle::jks(&dated))
+        }
+    }
+    .map_err(unwritten)
+}
+
+/// Every certificate of a generation, its own ones and those by which others signed for its key.
+pub(crate) fn certificates_pkcs7(office: &Office, name: &GenerationName) -> Result<Option<Vec<u8>>, CaError> {
+    let there = office.issuers.read();
+    let all = there.generation(name).into_iter().flat_map(|g| g.certificates.iter().chain(&g.cross));
+    let ders: Vec<&[u8]> = all.map(|certificate| certificate.der.as_ref()).collect();
+    let written = (!ders.is_empty()).then(|| bundle::pkcs7(&ders));
+    written.transpose().map_err(unwritten)
+}
+
+fn unwritten(error: der::Error) -> CaError {
+    CaError::Internal(format!("certificates cannot be written: {error}"))
 }
 
 fn generation(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generation) -> Generation {

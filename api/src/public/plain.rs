@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::State as Shared;
 use axum::response::Response;
 use axum::routing::get;
-use ca::{GenerationName, ShownCertificate};
+use ca::{BundleForm, GenerationName, ShownCertificate};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::published::{Published, SHORT, TEXT};
@@ -19,11 +19,16 @@ use crate::problem::{Kind, Problem};
 
 /// How long a cache may keep a CRL: a revocation is published within seconds, and may not wait for long in between.
 const CRL_SECS: i64 = 60;
+/// "application/pkcs7-mime" for a certs-only message, `.p7c` (RFC 5280 section 4.2.2.1).
+const PKCS7: &str = "application/pkcs7-mime; smime-type=certs-only";
 
 /// The public routes.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/roots.pem", get(roots))
+        .route("/roots.p7c", get(roots_p7c))
+        .route("/roots.p12", get(roots_p12))
+        .route("/roots.jks", get(roots_jks))
         .route("/crl/{file}", get(newest_crl))
         .route("/crl/{issuer}/{generation}/{file}", get(crl))
         .route("/aia/{issuer}/{file}", get(aia))
@@ -41,11 +46,35 @@ pub(crate) fn routes() -> Router<App> {
 /// The root certificates, PEM.
 async fn roots(Shared(app): Shared<App>, asked: HeaderMap) -> Response {
     let roots = Published::new("application/x-pem-file", app.authority().roots_pem(), SHORT);
+    dated(&app, roots, &asked)
+}
+
+/// The root certificates, PKCS#7 (certs-only).
+async fn roots_p7c(Shared(app): Shared<App>, asked: HeaderMap) -> Result<Response, Problem> {
+    bundled(&app, BundleForm::Pkcs7, PKCS7, &asked)
+}
+
+/// A trust store, PKCS#12: neither encrypted nor with a MAC, any password or none.
+async fn roots_p12(Shared(app): Shared<App>, asked: HeaderMap) -> Result<Response, Problem> {
+    bundled(&app, BundleForm::Pkcs12, "application/x-pkcs12", &asked)
+}
+
+/// A trust store of Java's, password `changeit`.
+async fn roots_jks(Shared(app): Shared<App>, asked: HeaderMap) -> Result<Response, Problem> {
+    bundled(&app, BundleForm::Jks, "application/octet-stream", &asked)
+}
+
+fn bundled(app: &App, form: BundleForm, media_type: &'static str, asked: &HeaderMap) -> Result<Response, Problem> {
+    let bytes = app.authority().roots_as(form)?;
+    Ok(dated(app, Published::new(media_type, bytes, SHORT), asked))
+}
+
+fn dated(app: &App, roots: Published, asked: &HeaderMap) -> Response {
     let is_root = |c: &ShownCertificate| c.is_root;
     let since = app.authority().cas().into_iter().filter_map(|g| g.certificate.filter(is_root)).map(|c| c.since).max();
     match since {
-        Some(since) => roots.since(since, true).answer(&asked),
-        None => roots.answer(&asked),
+        Some(since) => roots.since(since, true).answer(asked),
+        None => roots.answer(asked),
     }
 }
 
@@ -78,12 +107,17 @@ async fn published(app: &App, of: &str, asked: &HeaderMap) -> Result<Response, P
     Ok(published.since(crl.this_update, crl.is_dated).answer(asked))
 }
 
-/// A generation's newest certificate, DER: `/aia/{issuer}/{generation}.cer`.
+/// A generation's newest certificate, DER: `/aia/{issuer}/{generation}.cer`; with those by which others signed for its key, and those
+/// before a renewal, as PKCS#7: `.p7c` (RFC 5280 section 4.2.2.1).
 async fn aia(
     Shared(app): Shared<App>,
     Segments((issuer, file)): Segments<(String, String)>,
     asked: HeaderMap,
 ) -> Result<Response, Problem> {
+    if let Some(generation) = file.strip_suffix(".p7c") {
+        let all = app.authority().certificates_pkcs7(&named(&issuer, generation)?)?.ok_or_else(no_issuer)?;
+        return Ok(Published::new(PKCS7, all, SHORT).answer(&asked));
+    }
     let name = named(&issuer, file.strip_suffix(".cer").ok_or_else(no_issuer)?)?;
     let found = app.authority().cas().into_iter().find(|generation| generation.name == name);
     let certificate = found.and_then(|generation| generation.certificate).ok_or_else(no_issuer)?;

@@ -41,7 +41,7 @@ impl Dn {
     }
 
     /// Takes a DER Name as it is, after a look at its shape.
-    pub(crate) fn from_der(der: &[u8]) -> Result<Dn, DnError> {
+    pub fn from_der(der: &[u8]) -> Result<Dn, DnError> {
         check_shape(der)?;
         Ok(Dn { der: der.to_vec() })
     }

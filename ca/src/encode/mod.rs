@@ -16,10 +16,14 @@ pub(crate) mod san;
 pub(crate) mod spki;
 pub(crate) mod x509;
 
+// Several at once.
+pub(crate) mod bundle;
+
 // SSH.
 pub(crate) mod ssh;
 pub(crate) mod wire;
 
+pub use bundle::BundleForm;
 pub(crate) use digest::sha256;
 pub use dn::{Dn, DnError};
 pub(crate) use wire::{Wire, split_string};

@@ -4,6 +4,7 @@ extern crate chancery_ca as ca;
 
 mod house;
 
+mod bundles;
 mod code;
 mod cps;
 mod csr_intake;
@@ -19,3 +20,4 @@ mod revocation;
 mod ssh;
 mod thief;
 mod tls;
+mod verdicts;
