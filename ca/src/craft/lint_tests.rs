@@ -20,7 +20,7 @@ use x509_cert::ext::pkix::name::GeneralNames;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
 
 use crate::checks::{Checked, Checks};
-use crate::craft::ca::{self, CaRequest};
+use crate::craft::ca::{self, CaRequest, SignedBy};
 use crate::craft::leaf::{self, Leaf, LeafRequest, Lifetime, Subject, Under};
 use crate::craft::ssh::{self, Ssh, SshFacts};
 use crate::drafting::Draft;
@@ -79,8 +79,9 @@ pub(super) async fn issuing(pool: &Pool, policies: &Policies) -> Issuing {
 
 fn certificate_of(key: &Key, policies: &Policies) -> Vec<u8> {
     let (name, plan) = (GenerationName::new("tls", 1), root_plan());
-    let request = CaRequest { name: &name, plan: &plan, subject_key: key };
-    let draft = ca::draft(init(policies), request, None, serial(), NOW.plus_secs(-600)).unwrap();
+    let request = CaRequest { plan: &plan, number: 1, subject_key: SubjectKey::from_token(key), details: json!({}) };
+    let draft =
+        ca::draft(init(policies), request, SignedBy::Itself(key, &name), serial(), NOW.plus_secs(-600)).unwrap();
     tlv::sequence(&[tbs(&draft), identifier(key.algorithm()), &[0x03, 0x02, 0x00, 0x00]]).unwrap()
 }
 
@@ -89,7 +90,7 @@ fn issuer_of(key: Key, der: Vec<u8>) -> Result<Issuing, String> {
     let certificate = Arc::new(CaCertificate::read(Some(OPERATION), der)?);
     let urls = Urls { http_base: "http://pki.example".to_owned() };
     let chains = vec![vec![Arc::clone(&certificate)]];
-    Issuing::new(standing("tls"), key, &certificate, (chains, true), &urls).map_err(|e| e.to_string())
+    Issuing::new(standing("tls"), key, &certificate, (chains, true, None), &urls).map_err(|e| e.to_string())
 }
 
 /// Of a generation that no register has.
@@ -375,9 +376,10 @@ async fn a_ca_certificate_is_held_to_its_plan_and_its_issuer() {
     let bench = bench().await;
     let plan = |path_len| CaPlan { path_len, ..root_plan() };
     let under = |path_len| {
-        let (name, plan) = (GenerationName::new("below", 1), plan(path_len));
-        let request = CaRequest { name: &name, plan: &plan, subject_key: &bench.other };
-        ca::draft(init(&bench.policies), request, Some(bench.issuer.clone()), serial(), NOW).unwrap()
+        let plan = plan(path_len);
+        let subject_key = SubjectKey::from_token(&bench.other);
+        let request = CaRequest { plan: &plan, number: 1, subject_key, details: json!({}) };
+        ca::draft(init(&bench.policies), request, SignedBy::Ca(bench.issuer.clone()), serial(), NOW).unwrap()
     };
     under(0).lint().map(|_| ()).unwrap();
     assert!(under(1).lint().map(|_| ()).unwrap_err().to_string().contains("no such path"));

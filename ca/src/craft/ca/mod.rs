@@ -5,4 +5,4 @@ pub(crate) mod lints;
 
 mod draft;
 
-pub(crate) use draft::{CaRequest, TEXTS, draft};
+pub(crate) use draft::{CaRequest, SignedBy, TEXTS, draft};
