@@ -40,7 +40,7 @@ First steps, beside whatever has the ports 8443 and 8080:
 Exit codes:
   0 done   1 failed   2 wrong usage   3 refused
   4 unavailable now: it says what to wait for or to do
-  5 audit verify found something
+  5 audit verify, or lint, found something
   6 audit verify found nothing, and no key said whose log it is
 
 With --json a failure is one JSON object on standard error: \"error\" says what failed, \"exit\" is the exit code; \
@@ -81,6 +81,8 @@ enum Command {
     Certs(cmd::certs::Args),
     /// The log of every signing operation: read it, prove it, verify it
     Audit(cmd::audit::Args),
+    /// What a certificate, a CRL or an OCSP response breaks, whoever made it
+    Lint(cmd::lint::Args),
     /// API tokens: create, list, revoke
     Token(cmd::token::Args),
     /// The time: what is held against this host's clock, and the way back
@@ -197,6 +199,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Ceremony(args) => cmd::ceremony::run(args).await,
         Command::Certs(args) => cmd::certs::run(args, &global).await,
         Command::Audit(args) => cmd::audit::run(args, &global).await,
+        Command::Lint(args) => cmd::lint::run(&args, &global),
         Command::Token(args) => cmd::token::run(args, &global).await,
         Command::Clock(args) => cmd::clock::run(args, &global).await,
         Command::Agent(args) => cmd::agent::run(args).await,

@@ -71,6 +71,14 @@ if [ ! -x "$python/bin/schemathesis" ]; then
   python3 -m venv "$python"
   "$python/bin/pip" install --quiet --disable-pip-version-check 'schemathesis>=4.32,<5'
 fi
+# Judges certificates and CRLs; in an environment of its own.
+pkilint=target/clients/pkilint
+if [ ! -x "$pkilint/bin/lint_pkix_cert" ]; then
+  step "installing pkilint"
+  rm -rf "$pkilint"
+  python3 -m venv "$pkilint"
+  "$pkilint/bin/pip" install --quiet --disable-pip-version-check 'pkilint>=0.13.3,<0.14'
+fi
 # The package of promtool would start a server of its own: the one file is taken out of it, and nothing is installed.
 promtool=target/clients/promtool
 if [ ! -x "$promtool" ]; then

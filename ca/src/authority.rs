@@ -414,6 +414,11 @@ impl Authority {
         self.inner.keeper.sign_crl(actor, by, (revoke, crl_secs)).await
     }
 
+    /// Whether the hash of a ceremony's transcript is a leaf here.
+    pub fn has_transcript(&self, transcript: &Transcript) -> bool {
+        succession::is_recorded(self.ledger(), transcript)
+    }
+
     /// Makes the hash of a ceremony's transcript a leaf.
     pub async fn record_transcript(&self, actor: &Actor, transcript: &Transcript) -> Result<(), CaError> {
         self.inner.keeper.record_transcript(actor, transcript).await

@@ -16,7 +16,7 @@ mod encode;
 
 mod intake;
 
-mod lint;
+pub mod lint;
 
 mod error;
 
@@ -71,7 +71,6 @@ pub use intake::{Csr, CsrError, RevocationReason, UnknownReason, WeakKey, check_
 pub use issuers::{
     Generation, GenerationName, GenerationState, Issuer, IssuerRole, NoGeneration, ShownCertificate, Urls,
 };
-pub use lint::{Finding, Lint, Severity};
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
 pub use status::{Published, PublishedCrl, ShownRevoked};

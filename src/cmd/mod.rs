@@ -11,6 +11,7 @@ pub mod clock;
 pub mod doctor;
 pub mod init;
 pub mod issue;
+pub mod lint;
 pub mod login;
 pub mod paper;
 pub mod serve;

@@ -115,6 +115,19 @@ fn paper(machine: &Machine, csr: &Path) -> String {
     sum[60..64].to_uppercase()
 }
 
+/// A request with an extension, by openssl.
+fn request(machine: &Machine, name: &str, extension: &str) -> PathBuf {
+    let (key, csr) = (machine.path("other.key"), machine.path(name));
+    let new = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=Other"];
+    let mut openssl = command("openssl", &new);
+    openssl.args(["-keyout", text(&key), "-out", text(&csr)]);
+    if !extension.is_empty() {
+        openssl.args(["-addext", extension]);
+    }
+    succeed(openssl);
+    csr
+}
+
 fn sha256sum(path: &Path) -> String {
     succeed(command("sha256sum", &[text(path)]))[..64].to_owned()
 }
@@ -187,7 +200,9 @@ fn an_offline_roots_ceremony_goes_from_the_script_to_the_first_leaf() {
     house.run(&["audit", "verify"]);
     assert!(house.run(&["audit", "list", "--json", "--limit", "200"]).contains(&hash), "the online log has no {hash}");
     let printed = std::fs::read_to_string(machine.root("transcripts/002-intermediate.txt")).expect("the text");
-    for said in ["Grace H.", "Barbara L.", "confirm-2", "Chancery TLS CA", "SHA-256 of the JSON"] {
+    for said in
+        ["ANSWERS CAME FROM A FILE", "Grace H.", "Barbara L.", "confirm-2", "Chancery TLS CA", "SHA-256 of the JSON"]
+    {
         assert!(printed.contains(said), "{said}: {printed}");
     }
 }
@@ -243,25 +258,19 @@ fn a_root_signs_the_request_that_was_brought_and_no_other() {
     let ceremony =
         |csr: &Path, more: &[&str], answers: &[&str]| machine.ceremony(&[&lines(&what(csr)), more].concat(), answers);
     // A request that is none of a CA, and one without room below the root, are refused before anybody is asked.
-    let request = |name: &str, extensions: &str| {
-        let (key, csr) = (machine.path("other.key"), machine.path(name));
-        let new =
-            ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=Other"];
-        let mut openssl = command("openssl", &new);
-        openssl.args(["-keyout", text(&key), "-out", text(&csr)]);
-        if !extensions.is_empty() {
-            openssl.args(["-addext", extensions]);
-        }
-        succeed(openssl);
-        csr
-    };
-    let leaf = request("leaf.csr", "");
+    let leaf = request(&machine, "leaf.csr", "");
     stopped(&ceremony(&leaf, &[], &[]), 1, "does not ask to be a CA");
-    let deep = request("deep.csr", "basicConstraints=critical,CA:TRUE,pathlen:2");
+    let deep = request(&machine, "deep.csr", "basicConstraints=critical,CA:TRUE,pathlen:2");
     stopped(&ceremony(&deep, &[], &[]), 1, "path_len");
     stopped(&ceremony(&csr, &["--quorum", "1"], &[]), 3, "too small");
+    // Who could change the first transcript would say what a quorum is.
+    let first = machine.root("transcripts/001-root.json");
+    let written = std::fs::read_to_string(&first).expect("the transcript");
+    std::fs::write(&first, written.replace("\"quorum\":2", "\"quorum\":1")).expect("changed");
+    stopped(&ceremony(&csr, &["--quorum", "1"], &[]), 3, "not the one that the register has");
+    std::fs::write(&first, written).expect("put back");
     // The paper is another request's.
-    let other = request("other.csr", "basicConstraints=critical,CA:TRUE,pathlen:0");
+    let other = request(&machine, "other.csr", "basicConstraints=critical,CA:TRUE,pathlen:0");
     let foreign = format!("request: {}", paper(&machine, &other));
     stopped(&ceremony(&csr, &[], &lines(&answers(&[&foreign]))), 3, "the paper is another's");
     // The file is exchanged under a ceremony that goes on.
@@ -332,6 +341,15 @@ fn a_rehearsal_says_so_on_each_line_and_keeps_nothing() {
     assert!(said.lines().count() > 40 && said.contains("confirm-2"), "{said}");
     let plain = said.lines().filter(|line| !line.starts_with("REHEARSAL"));
     assert_eq!(plain.collect::<Vec<_>>(), Vec::<&str>::new());
+    // The others are rehearsed below a root that is made for it.
+    let csr = request(&machine, "ca.csr", "basicConstraints=critical,CA:TRUE,pathlen:0");
+    let all = machine.answers(&lines(&answers(&[&format!("request: {}", paper(&machine, &csr))])));
+    let mut intermediate = machine.command(&["ceremony", "intermediate", "none", "--rehearse", "--csr", text(&csr)]);
+    intermediate.args(people()).args(["--out", text(&machine.path("out.pem"))]).arg("--answers").arg(all);
+    intermediate.env("TMPDIR", &temporary);
+    let said = succeed(intermediate);
+    assert!(said.contains("REHEARSAL  7. request") && said.lines().all(|line| line.starts_with("REHEARSAL")), "{said}");
+    assert!(!machine.path("out.pem").exists(), "a rehearsal wrote a certificate");
     assert!(!machine.path("root").exists(), "a rehearsal made the root's folder");
     for folder in [temporary, machine.path("tokens")] {
         assert_eq!(std::fs::read_dir(folder).expect("a folder").count(), 0, "a rehearsal leaves something");

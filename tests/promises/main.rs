@@ -19,6 +19,7 @@ mod code;
 mod crash;
 mod database_thief;
 mod hands;
+mod lint;
 mod openapi;
 mod pages;
 mod quickstart;

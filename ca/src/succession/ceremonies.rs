@@ -27,6 +27,8 @@ pub struct Transcript {
     pub kind: String,
     /// Done on a throw-away token: nothing of it counts.
     pub rehearsal: bool,
+    /// Some of its answers came from a file, and nobody typed them.
+    pub automatic: bool,
     /// When its first step was shown.
     pub begun: Timestamp,
     /// When its last step was done.
@@ -96,6 +98,9 @@ impl Transcript {
         if self.rehearsal {
             text.push_str("A REHEARSAL on a throw-away token. Nothing of it counts.\n");
         }
+        if self.automatic {
+            text.push_str("ANSWERS CAME FROM A FILE; nobody typed them.\n");
+        }
         let ended = self.ended.map_or("not ended".to_owned(), |at| at.to_string());
         let _ = writeln!(text, "Begun {}, ended {ended}", self.begun);
         let _ = writeln!(text, "Operators: {}; {} have to confirm", self.operators.join(", "), self.quorum);
@@ -151,6 +156,11 @@ impl Keeper {
     }
 }
 
+/// Whether the hash of a transcript is in this register.
+pub(crate) fn is_recorded(ledger: &store::Ledger, transcript: &Transcript) -> bool {
+    ledger.record_version(CEREMONY, &transcript.sha256()) > 0
+}
+
 /// The record of a transcript; none where it is there already.
 pub(crate) fn transcript_record(
     ledger: &store::Ledger,
@@ -163,7 +173,7 @@ pub(crate) fn transcript_record(
         return Err(refused("it is that of a rehearsal"));
     }
     let id = transcript.sha256();
-    if ledger.record_version(CEREMONY, &id) > 0 {
+    if is_recorded(ledger, transcript) {
         return Ok(None);
     }
     let body = json!({
@@ -200,6 +210,7 @@ mod tests {
             ceremony: "001-root".to_owned(),
             kind: "root".to_owned(),
             rehearsal: false,
+            automatic: false,
             begun: Timestamp::from_unix(1_800_000_000),
             ended: None,
             operators: vec!["Ada".to_owned(), "Grace".to_owned()],

@@ -13,6 +13,7 @@ use crate::checks::Checks;
 use crate::drafting::Serials;
 use crate::encode::{Dn, DnError};
 use crate::error::CaError;
+use crate::gate::Refusals;
 use crate::issuers::name::{CODE, LOG, ROOT, SEAL, SSH_HOST, SSH_USER, TLS};
 use crate::issuers::plan::{CaPlan, Constraints};
 use crate::issuers::record::{Above, BEGINNING, GenerationRecord, IssuerRecord, IssuerRole};
@@ -162,6 +163,7 @@ pub(crate) async fn create(parts: &Parts, config: &CreateConfig) -> Result<(), C
         registrar: Registrar::new(parts.ledger.clone(), parts.pool.clone()),
         serials: Serials::new(parts.world.clone(), parts.instance),
         issuers: Registry::open(parts.pool.clone(), parts.ledger.clone(), parts.urls.clone()).await?,
+        refusals: Refusals::new(parts.ledger.clone()),
     };
     let (actor, authority) = (Actor::system("init"), Resource::plain(ResourceKind::Authority));
     let issuers = config.beginning.issuers();

@@ -12,6 +12,7 @@ use crate::craft::Office;
 use crate::craft::ca::{self, CaRequest, SignedBy};
 use crate::drafting::Serials;
 use crate::error::CaError;
+use crate::gate::Refusals;
 use crate::intake::SubjectKey;
 use crate::issuers::record::{
     Above, GENERATIONS_MAX, GenerationRecord, IssuerRecord, IssuerRole, KIND, Place, ROSTER, ROSTER_ID, versions,
@@ -28,6 +29,7 @@ pub(crate) struct Maker {
     pub(crate) registrar: Registrar,
     pub(crate) serials: Serials,
     pub(crate) issuers: Registry,
+    pub(crate) refusals: Refusals,
 }
 
 impl Maker {
@@ -40,6 +42,7 @@ impl Maker {
             registrar: office.registrar.clone(),
             serials: office.serials.clone(),
             issuers: office.issuers.clone(),
+            refusals: office.gate.refusals(),
         }
     }
 
@@ -176,7 +179,11 @@ impl Maker {
         let request = CaRequest { plan, number, subject_key, details: json!({ "generation": name.to_string() }) };
         let by = above.map_or(SignedBy::Itself(key, name), SignedBy::Ca);
         let draft = ca::draft(grant, request, by, self.serials.next(), now)?;
-        let checked = Checked::new(draft.lint()?, &self.checks).await?;
+        let linted = match draft.lint() {
+            Ok(linted) => linted,
+            Err(failure) => return Err(self.refusals.refuse(failure).await),
+        };
+        let checked = Checked::new(linted, &self.checks).await?;
         Ok(self.registrar.issue(checked).await?.operation)
     }
 

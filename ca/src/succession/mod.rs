@@ -19,6 +19,7 @@ mod brought;
 mod elsewhere;
 
 pub use below::{ReadRequest, SignedBelow};
+pub(crate) use ceremonies::is_recorded;
 pub use ceremonies::{Step, Transcript, groups};
 pub(crate) use founding::create;
 pub use founding::{Beginning, CreateConfig};

@@ -5,6 +5,7 @@ extern crate chancery_ca as ca;
 mod house;
 
 mod code;
+mod cps;
 mod csr_intake;
 mod golden;
 mod hierarchy;

@@ -145,9 +145,17 @@ struct Standing {
 
 impl Standing {
     async fn open(dir: &Path, people: &PeopleArgs) -> Result<Standing, Failure> {
-        let people = people.people_of(root::founders(dir)?)?;
+        let founding = root::founding(dir)?;
         let config = Config::load(&dir.join(root::CONFIG))?;
         let (authority, closing) = house::authority(&config, house::Way::Beside).await?;
+        // Whoever could change it there would say how many have to confirm.
+        if !rehearsed() && !authority.has_transcript(&founding) {
+            let says = format!("the transcript {} is not the one that the register has", founding.ceremony);
+            return Err(
+                Failure::new(Exit::Refused, says).help("put it back as it was written: its SHA-256 is on paper")
+            );
+        }
+        let people = people.people_of(People { operators: founding.operators, quorum: founding.quorum })?;
         Ok(Standing { authority, module: config.hsm.module, people, _closing: closing })
     }
 

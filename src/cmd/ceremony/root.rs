@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ca::{Authority, Beginning, CreateConfig, GenerationName, KeyKind};
+use ca::{Authority, Beginning, CreateConfig, GenerationName, KeyKind, Transcript};
 use clap::Parser;
 
 use super::answers::Answers;
 use super::machine::{self, fingerprint, sha256};
-use super::script::{ACTOR, People, Script};
+use super::script::{ACTOR, Script};
 use super::{PeopleArgs, rehearsed};
 use crate::cmd::files::{self, PUBLIC};
 use crate::config::Config;
@@ -206,11 +206,10 @@ pub const CONFIG: &str = "chancery.toml";
 const CERTIFICATE: &str = "root-1.pem";
 const CRL: &str = "root-1.crl";
 
-/// The people of a root's folder: who was named when it was made.
-pub fn founders(dir: &Path) -> Result<People, Failure> {
-    let made = super::done_before(dir, "root")?.ok_or_else(|| {
+/// The transcript of the ceremony that made the root of a folder.
+pub fn founding(dir: &Path) -> Result<Transcript, Failure> {
+    super::done_before(dir, "root")?.ok_or_else(|| {
         Failure::new(Exit::Refused, format!("no root was made in {}", files::shown(dir)))
             .help("`chancery ceremony root` makes one, and goes on where it was interrupted")
-    })?;
-    Ok(People { operators: made.operators, quorum: made.quorum })
+    })
 }

@@ -95,6 +95,7 @@ impl Script {
             ceremony: ceremony.clone(),
             kind: kind.to_owned(),
             rehearsal,
+            automatic: false,
             begun: world.now(),
             ended: None,
             operators: people.operators.clone(),
@@ -174,7 +175,10 @@ impl Script {
             let done = self.transcript.steps.len();
             let answer = self.answers.next(id, &self.worded(&format!("   {prompt} > ")), done)?;
             let why = match self.check(&answer, wants) {
-                Ok(()) => return Ok(answer),
+                Ok(()) => {
+                    self.transcript.automatic |= !self.answers.is_interactive();
+                    return Ok(answer);
+                }
                 Err(why) => why,
             };
             tries += 1;

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use hsm::KeyKind;
 use policy::{Grant, Name, Timestamp, Validity};
 use store::Entry;
-use x509_parser::extensions::{GeneralName, KeyUsage};
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{ParsedExtension, TbsCertificate, X509Extension};
 
 use crate::craft::leaf::lints::*;
-use crate::craft::lints::{POINTERS_ARE_NOT_CRITICAL, whole};
-use crate::craft::x509::{CA_USAGE, Common, both, common, issued_by, same, validity_of};
+use crate::craft::lints::whole;
+use crate::craft::x509::{CA_USAGE, Common, both, common, issued_by, validity_of};
 use crate::drafting::{Craft, SKEW_SECS};
 use crate::encode::san;
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
 use crate::lint::Findings;
+use crate::lint::certificate::same;
 use crate::profiles::{Profile, Rules, SubjectPolicy, X509Rules};
 
 /// What an end-entity certificate is held against.
@@ -66,43 +67,20 @@ fn leaf_extensions(extensions: &[X509Extension<'_>], rules: &X509Rules, key: Key
                 f.hold(&LEAF_IS_NO_CA, !constraints.ca);
                 f.hold(&LEAF_CONSTRAINTS_CRITICAL, extension.critical);
             }
-            ParsedExtension::KeyUsage(usage) => {
-                f.hold(&LEAF_SIGNS_NO_CERTIFICATES, usage.flags & CA_USAGE == 0);
-                f.hold(&LEAF_USAGE_CRITICAL, extension.critical);
-                key_usage(usage, extensions, key, f);
-            }
-            ParsedExtension::ExtendedKeyUsage(purposes) => f.hold(&LEAF_PURPOSES_ARE_NAMED, !purposes.any),
-            ParsedExtension::SubjectAlternativeName(san) => f.hold(&LEAF_SAN_NOT_EMPTY, !san.general_names.is_empty()),
-            ParsedExtension::SubjectKeyIdentifier(_)
+            ParsedExtension::KeyUsage(usage) => f.hold(&LEAF_SIGNS_NO_CERTIFICATES, usage.flags & CA_USAGE == 0),
+            ParsedExtension::ExtendedKeyUsage(_)
+            | ParsedExtension::SubjectAlternativeName(_)
+            | ParsedExtension::SubjectKeyIdentifier(_)
             | ParsedExtension::AuthorityKeyIdentifier(_)
             | ParsedExtension::CRLDistributionPoints(_)
-            | ParsedExtension::AuthorityInfoAccess(_) => f.hold(&POINTERS_ARE_NOT_CRITICAL, !extension.critical),
+            | ParsedExtension::AuthorityInfoAccess(_) => {}
             _ => f.add_with(&LEAF_EXTENSIONS_KNOWN, extension.oid.to_string()),
         }
     }
     // basicConstraints, keyUsage and EKU are, byte for byte, the profile's, and none of them is missing.
     for wanted in rules.extensions.for_key(key) {
-        let found =
-            extensions.iter().filter(|e| e.oid.as_bytes() == wanted.extn_id.as_bytes() && same(e, wanted)).count();
+        let found = extensions.iter().filter(|e| same(e, wanted)).count();
         f.hold(&LEAF_EXTENSIONS_ARE_THE_PROFILES, found == 1);
-    }
-}
-
-/// A key is said to do what its kind can do and nothing else, whatever the profile says.
-fn key_usage(usage: &KeyUsage, extensions: &[X509Extension<'_>], key: KeyKind, f: &mut Findings) {
-    let enciphers = usage.key_encipherment() || usage.data_encipherment();
-    match key {
-        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => {
-            let serves = extensions.iter().any(
-                |e| matches!(e.parsed_extension(), ParsedExtension::ExtendedKeyUsage(purposes) if purposes.server_auth),
-            );
-            f.hold(&LEAF_RSA_AGREES_NOT, !usage.key_agreement());
-            f.hold(&LEAF_RSA_SERVER_ENCIPHERS, !serves || usage.key_encipherment());
-        }
-        KeyKind::P256 | KeyKind::P384 => f.hold(&LEAF_CURVE_ENCIPHERS_NOT, !enciphers),
-        KeyKind::Ed25519 => {
-            f.hold(&LEAF_ED25519_SIGNS_ONLY, !enciphers && !usage.key_agreement());
-        }
     }
 }
 
@@ -110,10 +88,8 @@ fn key_usage(usage: &KeyUsage, extensions: &[X509Extension<'_>], key: KeyKind, f
 fn names(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, granted: &[Name], f: &mut Findings) {
     let granted: BTreeSet<&Name> = granted.iter().collect();
     let mut found = Vec::new();
-    let mut critical = false;
     for extension in read.extensions() {
         if let ParsedExtension::SubjectAlternativeName(san) = extension.parsed_extension() {
-            critical = extension.critical;
             found.extend(san.general_names.iter().map(name_of));
         }
     }
@@ -129,8 +105,6 @@ fn names(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, granted: &
         return;
     };
     f.hold(&LEAF_ONE_READING_OF_NAMES, second == found);
-    let empty_subject = read.subject().iter().next().is_none();
-    f.hold(&LEAF_SAN_CRITICAL, granted.is_empty() || critical == empty_subject);
 }
 
 /// A common name that a profile takes from the names is one of them.
