@@ -44,6 +44,7 @@ fn generation(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generat
         state,
         why,
         key_label: there.record.label.clone(),
+        elsewhere: there.record.elsewhere,
         key_kind: there.key().map(hsm::Key::kind),
         key_hash: there.record.key_hash.clone(),
         activates: there.record.activates,
@@ -125,7 +126,19 @@ pub(crate) fn stopped(office: &Office) -> Vec<(String, String)> {
 /// What is asked of operators before its time comes: CRLs that are signed where no task can.
 pub(crate) fn due(office: &Office) -> Vec<String> {
     let (there, now) = (office.issuers.read(), office.ledger.cautious_time());
-    there.generations().filter(|generation| generation.record.elsewhere).filter_map(|g| crl_alarm(g, now)).collect()
+    let away: Vec<_> = there.generations().filter(|generation| generation.record.elsewhere).collect();
+    let of =
+        |g: &&hierarchy::Generation| [crl_alarm(g, now), end_alarm(g, now)].into_iter().flatten().collect::<Vec<_>>();
+    away.iter().flat_map(of).collect()
+}
+
+/// That the certificate of a CA elsewhere soon ends, which is told while there is time for another root to reach everybody.
+fn end_alarm(generation: &hierarchy::Generation, now: Timestamp) -> Option<String> {
+    let (name, until) = (&generation.name, generation.certificate()?.validity.not_after());
+    let is_near = now < until && until < now.plus_secs(END_ALARM_SECS) && generation.record.retired.is_none();
+    is_near.then(|| {
+        format!("CA {name}, whose key is elsewhere, ends at {until}: another is made at a ceremony, and brought with `chancery ca import`")
+    })
 }
 
 /// That the CRL of a CA elsewhere is missing, or soon ends: relying parties that ask for it then refuse all below it.
@@ -205,3 +218,5 @@ pub(crate) fn series(office: &Office, of: &str) -> String {
 
 /// So long before its end a CRL that people have to meet for is asked for.
 const CRL_ALARM_SECS: i64 = 30 * 86_400;
+/// And so long before its end a root: a year.
+const END_ALARM_SECS: i64 = 365 * 86_400;

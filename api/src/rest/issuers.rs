@@ -42,6 +42,8 @@ pub(crate) struct Generation {
     why: Option<String>,
     /// The label of its key in the token.
     key_label: String,
+    /// Its key is in no token of ours; its certificate and its CRLs are brought.
+    elsewhere: bool,
     /// What kind of key it is; null where the token does not have it.
     key: Option<String>,
     /// SHA-256 of the key's SubjectPublicKeyInfo.
@@ -95,6 +97,7 @@ impl Generation {
             state: there.state.as_str(),
             why: there.why,
             key_label: there.key_label,
+            elsewhere: there.elsewhere,
             key: there.key_kind.map(|kind| kind.to_string()),
             key_hash: there.key_hash,
             // The beginning of time is none to show.
