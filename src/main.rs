@@ -77,6 +77,8 @@ enum Command {
     Sign(cmd::sign::Args),
     /// Issuers: their generations, successors, ends
     Ca(cmd::ca::Args),
+    /// An offline root: its key, what it signs, its CRLs, by a script for a roomful of people
+    Ceremony(cmd::ceremony::Args),
     /// What was issued, to whom, and when it expires
     Certs(cmd::certs::Args),
     /// The log of every signing operation: read it, prove it, verify it
@@ -181,7 +183,7 @@ fn misused(misuse: &clap::Error) -> ExitCode {
 fn run(cli: Cli) -> Result<(), Failure> {
     let server = matches!(cli.command, Command::Serve | Command::Agent(_));
     let log = Log::begin(server, cli.json);
-    if matches!(cli.command, Command::Init(_) | Command::Serve | Command::Audit(_)) {
+    if matches!(cli.command, Command::Init(_) | Command::Serve | Command::Audit(_) | Command::Ceremony(_)) {
         hardening::own_files();
     }
     // One crypto provider in the whole process; it cannot be installed twice, and nothing ran before.
@@ -204,6 +206,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Ssh(args) => cmd::ssh::run(args, &global).await,
         Command::Sign(args) => cmd::sign::run(args, &global).await,
         Command::Ca(args) => cmd::ca::run(args, &global).await,
+        Command::Ceremony(args) => cmd::ceremony::run(args).await,
         Command::Certs(args) => cmd::certs::run(args, &global).await,
         Command::Audit(args) => cmd::audit::run(args, &global).await,
         Command::Inspect(args) => cmd::inspect::run(args, &global).await,

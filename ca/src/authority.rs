@@ -29,7 +29,8 @@ use crate::status::{
     Desks, Inquiries, OcspAnswer, OcspState, Published, PublishedCrl, Publisher, Revoker, ShownRevoked,
 };
 use crate::succession::{
-    self, Activation, Brought, CreateConfig, CreateIssuer, Keeper, Maker, Rehearsal, Request, Rotate,
+    self, Activation, Brought, CreateConfig, CreateIssuer, Keeper, Maker, ReadRequest, Rehearsal, Request, Rotate,
+    SignedBelow, Transcript,
 };
 use crate::texts;
 use crate::view;
@@ -43,6 +44,8 @@ pub struct Health {
     pub held: Option<String>,
     /// CAs under which nothing is issued any more, each with why; the others go on.
     pub ended: Vec<(String, String)>,
+    /// What operators have to see to in time: CRLs of CAs whose key is elsewhere.
+    pub due: Vec<String>,
 }
 
 /// A certificate authority. Cheap to clone.
@@ -401,9 +404,79 @@ impl Authority {
         self.inner.keeper.request(actor, name).await
     }
 
-    /// Takes a generation's certificate that was signed elsewhere, with those above it.
-    pub async fn adopt_issuer(&self, actor: &Actor, name: &GenerationName, chain_pem: &[u8]) -> Result<(), CaError> {
-        self.inner.keeper.adopt(actor, name, chain_pem).await
+    /// Takes a generation's certificate that was signed elsewhere, with those above it; the transcript of the ceremony that signed it
+    /// becomes a leaf with it.
+    pub async fn adopt_issuer(
+        &self,
+        actor: &Actor,
+        name: &GenerationName,
+        chain_pem: &[u8],
+        transcript: Option<&[u8]>,
+    ) -> Result<(), CaError> {
+        self.inner.keeper.adopt(actor, name, (chain_pem, transcript)).await
+    }
+
+    /// Makes a CA whose key is elsewhere an issuer by name, so that its certificate and its CRLs are served.
+    pub async fn bring_certificate(
+        &self,
+        actor: &Actor,
+        issuer: &str,
+        chain_pem: &[u8],
+    ) -> Result<GenerationName, CaError> {
+        self.inner.keeper.bring_certificate(actor, issuer, chain_pem).await
+    }
+
+    /// Takes in the next CRL of such a CA; answers whose it is and its number. What of ours it lists is revoked from now on.
+    pub async fn bring_crl(&self, actor: &Actor, crl: &[u8]) -> Result<(GenerationName, u64), CaError> {
+        self.inner.keeper.bring_crl(actor, crl).await
+    }
+
+    /// Reads a request for the certificate of a CA elsewhere, and says why it is none that `by` may sign.
+    pub async fn read_request(
+        &self,
+        actor: &Actor,
+        by: &GenerationName,
+        csr: &[u8],
+        validity_secs: i64,
+    ) -> Result<ReadRequest, CaError> {
+        self.inner.keeper.read_request(actor, by, csr, validity_secs).await
+    }
+
+    /// Signs it. `ceremony` names the act: asked again with the same, it answers what was signed then.
+    pub async fn sign_below(
+        &self,
+        actor: &Actor,
+        by: &GenerationName,
+        csr: &[u8],
+        (validity_secs, ceremony): (i64, &str),
+    ) -> Result<SignedBelow, CaError> {
+        self.inner.keeper.sign_below(actor, by, csr, (validity_secs, ceremony)).await
+    }
+
+    /// Refuses a serial that `by` did not sign; whether it is not revoked yet.
+    pub async fn is_revocable(&self, by: &GenerationName, serial_hex: &str) -> Result<bool, CaError> {
+        Ok(self.inner.keeper.revocable(by, serial_hex).await?.is_some())
+    }
+
+    /// Revokes certificates of `by`, and signs its next CRL, due or not; its CRLs hold for `crl_secs` from now on.
+    pub async fn sign_crl(
+        &self,
+        actor: &Actor,
+        by: &GenerationName,
+        revoke: &[(String, RevocationReason)],
+        crl_secs: i64,
+    ) -> Result<PublishedCrl, CaError> {
+        self.inner.keeper.sign_crl(actor, by, (revoke, crl_secs)).await
+    }
+
+    /// Whether the hash of a ceremony's transcript is a leaf here.
+    pub fn has_transcript(&self, transcript: &Transcript) -> bool {
+        succession::is_recorded(self.ledger(), transcript)
+    }
+
+    /// Makes the hash of a ceremony's transcript a leaf.
+    pub async fn record_transcript(&self, actor: &Actor, transcript: &Transcript) -> Result<(), CaError> {
+        self.inner.keeper.record_transcript(actor, transcript).await
     }
 
     /// Takes in a CA that existed before, whose key is in the token.
@@ -438,7 +511,7 @@ impl Authority {
             Some(_) => Vec::new(),
             None => view::stopped(&self.inner.office),
         };
-        Health { token: self.pool().health(), held, ended }
+        Health { token: self.pool().health(), held, ended, due: view::due(&self.inner.office) }
     }
 
     /// Whether the token would sign now.

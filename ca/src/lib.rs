@@ -78,7 +78,10 @@ pub use issuers::{
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
 pub use status::{OcspAnswer, OcspState, Published, PublishedCrl, ShownRevoked};
-pub use succession::{Activation, Brought, CaWish, CreateConfig, CreateIssuer, Phase, Rehearsal, Request, Rotate};
+pub use succession::{
+    Activation, Beginning, Brought, CaWish, CreateConfig, CreateIssuer, Phase, ReadRequest, Rehearsal, Request, Rotate,
+    SignedBelow, Step, Transcript, groups,
+};
 
 pub use hsm::{Health as TokenHealth, KeyKind, SigningTimes, UnknownName};
 pub use store::Issued;

@@ -1,6 +1,7 @@
 //! Issuers as they are shown: their state, by the time, by what an operator decided and by what is revoked.
 
 use bytes::Bytes;
+use policy::Timestamp;
 use store::Credential;
 
 use crate::craft::Office;
@@ -75,6 +76,7 @@ fn generation(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generat
         state,
         why,
         key_label: there.record.label.clone(),
+        elsewhere: there.record.elsewhere,
         key_kind: there.key().map(hsm::Key::kind),
         key_hash: there.record.key_hash.clone(),
         activates: there.record.activates,
@@ -141,6 +143,9 @@ pub(crate) fn stopped(office: &Office) -> Vec<(String, String)> {
     let mut stopped = Vec::new();
     for (name, issuer) in there.issuers() {
         let Ok(active) = there.active(name, now) else { continue };
+        if active.record.elsewhere {
+            continue;
+        }
         let (_, why) = state(office, &issuer.record, active);
         if let Some(why) = why {
             let way_out = format!("`chancery ca rotate {name}` makes its successor");
@@ -148,6 +153,43 @@ pub(crate) fn stopped(office: &Office) -> Vec<(String, String)> {
         }
     }
     stopped
+}
+
+/// What is asked of operators before its time comes: CRLs that are signed where no task can.
+pub(crate) fn due(office: &Office) -> Vec<String> {
+    let (there, now) = (office.issuers.read(), office.ledger.cautious_time());
+    let away: Vec<_> = there.generations().filter(|generation| generation.record.elsewhere).collect();
+    let of =
+        |g: &&hierarchy::Generation| [crl_alarm(g, now), end_alarm(g, now)].into_iter().flatten().collect::<Vec<_>>();
+    away.iter().flat_map(of).collect()
+}
+
+/// That the certificate of a CA elsewhere soon ends, which is told while there is time for another root to reach everybody.
+fn end_alarm(generation: &hierarchy::Generation, now: Timestamp) -> Option<String> {
+    let (name, until) = (&generation.name, generation.certificate()?.validity.not_after());
+    let is_near = now < until && until < now.plus_secs(END_ALARM_SECS) && generation.record.retired.is_none();
+    is_near.then(|| {
+        format!("CA {name}, whose key is elsewhere, ends at {until}: another is made at a ceremony, and brought with `chancery ca import`")
+    })
+}
+
+/// That the CRL of a CA elsewhere is missing, or soon ends: relying parties that ask for it then refuse all below it.
+fn crl_alarm(generation: &hierarchy::Generation, now: Timestamp) -> Option<String> {
+    let (name, way_out) =
+        (&generation.name, "hold `chancery ceremony crl`, and bring what it signs with `chancery ca import-crl`");
+    if generation.record.revoked.is_some() || generation.record.retired.is_some() {
+        return None;
+    }
+    match &generation.crl {
+        None => Some(format!("no CRL of {name} was brought; {way_out}")),
+        Some(crl) if crl.next_update < now => {
+            Some(format!("the CRL of {name} ended at {}; {way_out}", crl.next_update))
+        }
+        Some(crl) if crl.next_update < now.plus_secs(CRL_ALARM_SECS) => {
+            Some(format!("the CRL of {name} ends at {}; {way_out}", crl.next_update))
+        }
+        Some(_) => None,
+    }
 }
 
 /// Whether the CA of a certificate is revoked or compromised, whatever is above it too.
@@ -205,3 +247,8 @@ pub(crate) fn series(office: &Office, of: &str) -> String {
         Err(_) => of.to_owned(),
     }
 }
+
+/// So long before its end a CRL that people have to meet for is asked for.
+const CRL_ALARM_SECS: i64 = 30 * 86_400;
+/// And so long before its end a root: a year.
+const END_ALARM_SECS: i64 = 365 * 86_400;

@@ -1,5 +1,7 @@
 //! `chancery ca`: issuers and their generations: what there is, and how it is succeeded, brought in, revoked and ended.
 
+mod brought;
+
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
@@ -14,9 +16,6 @@ use crate::failure::{Exit, Failure};
 use crate::output::{self, Paint, field, whole, words};
 use crate::parts::moment::Moment;
 use crate::parts::span::{Span, span};
-
-/// Certificates of a chain, and a few roots.
-const CHAIN_BYTES_MAX: u64 = 256 << 10;
 
 #[derive(Parser)]
 pub struct Args {
@@ -79,28 +78,14 @@ enum What {
         force: bool,
     },
     /// Take the certificate that was signed elsewhere for a generation, with those above it
-    Adopt {
-        /// The generation, such as edge/1
-        generation: String,
-        /// The certificate and those above it up to the root, PEM
-        #[arg(long)]
-        chain: PathBuf,
-    },
-    /// Take in a CA that exists: its key is in the token, its certificate in a file
-    #[command(after_help = "Example:\n  chancery ca import legacy --key-label old-ca-key --chain old-ca.pem")]
-    Import {
-        /// What it will be called here
-        name: String,
-        /// The label of its key in the token
-        #[arg(long)]
-        key_label: String,
-        /// Its certificate and those above it up to the root, PEM
-        #[arg(long)]
-        chain: PathBuf,
-        /// It signs CAs alone
-        #[arg(long)]
-        cas_only: bool,
-    },
+    #[command(after_help = brought::ADOPT)]
+    Adopt(brought::Adopt),
+    /// Take in a CA that exists: its key is in the token, or its certificate and CRLs alone are served here
+    #[command(after_help = brought::IMPORT)]
+    Import(brought::Import),
+    /// Take in the next CRL of a CA whose key is elsewhere; what of ours it lists is revoked
+    #[command(after_help = "Example:\n  chancery ca import-crl root-1.crl")]
+    ImportCrl(brought::ImportCrl),
     /// Write the certificates of a generation and those above it; the key stays in the token
     Export {
         /// The generation, such as tls/1; of an issuer's name the one that issues
@@ -259,22 +244,18 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
             let mut outputs = Outputs::new(force);
             let place = outputs.place(&out, PUBLIC, Standing::Forced)?;
             let made = global.client()?.post(&format!("{}/request", path(&generation)?), &json!({})).await?;
-            let facts = [("generation", field(&made, "name")), output::written_to(&place)];
+            let facts = [
+                ("generation", field(&made, "name")),
+                ("its SHA-256", field(&made, "aloud")),
+                output::written_to(&place),
+            ];
             place.fill(field(&made, "csr").as_bytes())?;
             output::report(&outputs, &facts, &made, global.json);
             Ok(())
         }
-        What::Adopt { generation, chain } => {
-            let chain = files::text(&chain, CHAIN_BYTES_MAX)?;
-            act(&generation, "adopt", &json!({ "chain": chain }), global).await
-        }
-        What::Import { name, key_label, chain, cas_only } => {
-            let chain = files::text(&chain, CHAIN_BYTES_MAX)?;
-            let body = json!({ "name": name, "key_label": key_label, "chain": chain, "cas_only": cas_only });
-            let made = global.client()?.post("/api/v1/issuers/import", &body).await?;
-            show(&made, global);
-            Ok(())
-        }
+        What::Adopt(adopt) => brought::adopt(&adopt, global).await,
+        What::Import(import) => brought::import(&import, global).await,
+        What::ImportCrl(import) => brought::import_crl(&import, global).await,
         What::Export { generation, out, force } => {
             let mut outputs = Outputs::new(force);
             let place = outputs.place(&out, PUBLIC, Standing::Forced)?;

@@ -9,7 +9,7 @@ mod first_config;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use ca::{Authority, CreateConfig, Dn};
+use ca::{Authority, Beginning, CreateConfig, Dn};
 use clap::{Parser, value_parser};
 use policy::{Instance, Name, Role};
 
@@ -20,10 +20,13 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::house;
 use crate::output;
+use crate::parts::founding::{self, NewToken};
 use first_config::{contradictions, first_config};
 
 /// The first administrator's token is good for this long; make another before it ends (`chancery token create`).
 const ADMIN_TOKEN_SECS: u64 = 90 * 86_400;
+const WHOLE: &str = "root and issuing CAs, SSH CAs and log key in the token";
+const BELOW: &str = "issuing CAs below a root elsewhere, SSH CAs and log key in the token";
 /// What `ca` takes: with a CA's role behind it, it has to fit into a common name.
 const ORGANIZATION_BYTES_MAX: usize = 48;
 /// No PIN is longer.
@@ -77,6 +80,9 @@ pub struct Args {
     /// Names of the server, for its own certificate; the first is the one in URLs [default: localhost 127.0.0.1]
     #[arg(long = "server-name")]
     pub server_names: Vec<String>,
+    /// Make no root here: the issuing CAs wait for certificates of a root whose key is elsewhere (`chancery ceremony`)
+    #[arg(long, conflicts_with = "demo")]
+    pub offline_root: bool,
     /// Let clients on this host prove localhost and names of the hosts file through ACME, with http-01 on port 5002,
     /// and give the owner `default` names to play with. Not for production
     #[arg(long)]
@@ -99,8 +105,9 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     }
     let is_kept = kept.is_some();
     let config = kept.unwrap_or(fresh);
-    if let Some(so_pin) = &args.create_token {
-        create_token(&args, &config, so_pin, steps)?;
+    if let (Some(so_pin), Some(pin)) = (&args.create_token, &args.pin_file) {
+        let new = NewToken { module: &args.module, label: &args.token_label, so_pin, pin };
+        steps.say("token", &founding::create_token(&new, &config)?);
     }
     steps.say("token", &format!("opening {} in {}", args.token_label, args.module.display()));
     let opened = house::open_token(&config)?;
@@ -115,9 +122,11 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         files::write(&file, text.as_bytes(), PUBLIC)?;
         steps.say("configuration", &file.display().to_string());
     }
-    shipped(&args.dir, steps)?;
+    founding::shipped(&args.dir)?;
+    steps.say("policies", &args.dir.join("policies").display().to_string());
+    steps.say("profiles", &args.dir.join("profiles").display().to_string());
     let (parts, _closing) = house::parts(&config, opened, house::Way::Found).await?;
-    steps.say("authority", "root and issuing CAs, SSH CAs and log key in the token");
+    steps.say("authority", if args.offline_root { BELOW } else { WHOLE });
     let authority = Authority::create(parts, create)
         .await
         .or_fail("cannot create the authority")
@@ -131,9 +140,19 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     files::write(&log_key, format!("{}\n", authority.log_verifier_key().trim()).as_bytes(), PUBLIC)?;
     steps.say("log key", &log_key.display().to_string());
     administrator(&args.dir, &authority, &config, steps).await?;
+    let waits = requests(&args.dir, &authority, steps).await?;
     authority.ledger().clone().close().await;
     if global.json {
-        output::json(&serde_json::json!({"dir": args.dir, "config": file, "roots": roots}));
+        output::json(&serde_json::json!({"dir": args.dir, "config": file, "roots": roots, "requests": waits}));
+    } else if !waits.is_empty() {
+        output::line(
+            "the requests go to the root: chancery ceremony intermediate (docs/CEREMONY.md). What it signs comes back:",
+        );
+        output::line(format!(
+            "  chancery --config {} ca import root --here --certificate-only --chain root-1.pem",
+            file.display()
+        ));
+        output::line(format!("  chancery --config {} ca adopt tls/1 --here --chain tls-1.pem", file.display()));
     } else {
         output::line(format!("ready. start it:  chancery --config {} serve", file.display()));
     }
@@ -167,7 +186,8 @@ fn check(args: &Args) -> Result<CreateConfig, Failure> {
             return Err(refuse(flag, format!("{} is empty", path.display())));
         }
     }
-    Ok(CreateConfig { base, ..CreateConfig::new(organization) })
+    let beginning = if args.offline_root { Beginning::BelowElsewhere } else { Beginning::Whole };
+    Ok(CreateConfig { base, beginning, ..CreateConfig::new(organization) })
 }
 
 /// A token that keeps the head of a log belongs to the authority of that log: where its register is not, another would be begun
@@ -200,6 +220,28 @@ fn agree(args: &Args, kept: &Config, fresh: &Config) -> Result<(), Failure> {
         .help(format!("change {file} or the flag, so that they agree")))
 }
 
+/// Requests for the CAs whose certificates are signed elsewhere and are not here yet; where they lie.
+async fn requests(dir: &Path, authority: &Authority, steps: Steps) -> Result<Vec<PathBuf>, Failure> {
+    let mut waits = Vec::new();
+    for issuer in authority.issuers().iter().filter(|issuer| issuer.above.as_deref() == Some("elsewhere")) {
+        for waiting in issuer.generations.iter().filter(|g| g.key_hash.is_some() && g.certificate.is_none()) {
+            let path = dir.join(format!("{}.csr", waiting.key_label));
+            if !path.exists() {
+                let request = authority.request_issuer(&policy::Actor::system("init"), &waiting.name).await;
+                let request = request.or_fail(format!("cannot write a request for {}", waiting.name))?;
+                files::write(&path, request.pem.as_bytes(), PUBLIC)?;
+                steps.say(
+                    "request",
+                    &format!("{} for {}; its SHA-256, for the paper that goes with it:", path.display(), waiting.name),
+                );
+                steps.say("", &request.aloud);
+            }
+            waits.push(path);
+        }
+    }
+    Ok(waits)
+}
+
 /// The first administrator's token and the client's file, unless they were written before.
 async fn administrator(dir: &Path, authority: &Authority, config: &Config, steps: Steps) -> Result<(), Failure> {
     let path = dir.join("admin.token");
@@ -230,43 +272,6 @@ async fn administrator(dir: &Path, authority: &Authority, config: &Config, steps
     };
     let text = toml::to_string(&client).or_fail("cannot write client.toml")?;
     files::write(&remembered, text.as_bytes(), PUBLIC)
-}
-
-fn shipped(dir: &Path, steps: Steps) -> Result<(), Failure> {
-    let policies = policy::Policies::shipped().iter().map(|(name, text)| ("policies", "cedar", name, text));
-    let profiles = ca::Profiles::shipped().iter().map(|(name, text)| ("profiles", "toml", name, text));
-    for (folder, extension, name, text) in policies.chain(profiles) {
-        let folder = dir.join(folder);
-        files::folder(&folder)?;
-        let stem = name.strip_suffix(&format!(".{extension}")).unwrap_or(name);
-        let path = folder.join(format!("{stem}.{extension}"));
-        if !path.exists() {
-            files::write(&path, text.as_bytes(), PUBLIC)?;
-        }
-    }
-    steps.say("policies", &dir.join("policies").display().to_string());
-    steps.say("profiles", &dir.join("profiles").display().to_string());
-    Ok(())
-}
-
-fn create_token(args: &Args, config: &Config, so_pin: &Path, steps: Steps) -> Result<(), Failure> {
-    let Some(pin) = &args.pin_file else { return Ok(()) };
-    match hsm::init_token(
-        &args.module,
-        &args.token_label,
-        &hsm::PinSource::File(so_pin.to_owned()),
-        &hsm::PinSource::File(pin.clone()),
-    ) {
-        Ok(serial) => steps.say("token", &format!("initialised {}, serial {serial}", args.token_label)),
-        Err(hsm::HsmError::TokenExists { .. }) => {
-            steps.say("token", &format!("{} is there already, kept", args.token_label))
-        }
-        Err(error) => {
-            let help = house::unopened_token(config, &error);
-            return Err(Failure::new(Exit::Failed, "cannot initialise the token").because(&error).help(help));
-        }
-    }
-    Ok(())
 }
 
 /// Says on standard error what is done; with --json only a failure stands there.

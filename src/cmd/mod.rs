@@ -5,6 +5,7 @@ use crate::files;
 pub mod agent;
 pub mod audit;
 pub mod ca;
+pub mod ceremony;
 pub mod certs;
 pub mod clock;
 pub mod doctor;

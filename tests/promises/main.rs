@@ -13,6 +13,7 @@ mod agent;
 mod audit;
 mod bad_input;
 mod behaviour;
+mod ceremony;
 mod cli;
 mod code;
 mod crash;

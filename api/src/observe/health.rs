@@ -260,7 +260,7 @@ impl Lookout {
             Some(why) => alarms.push(format!("Nothing is issued: {why}.")),
             None => {}
         }
-        alarms.extend(health.ended.into_iter().map(|(_, why)| format!("{why}.")));
+        alarms.extend(health.ended.into_iter().map(|(_, why)| why).chain(health.due).map(|why| format!("{why}.")));
         alarms.extend(altered.iter().rev().take(ALARMS_MAX).map(|alarm| {
             format!(
                 "The register was altered: {}: {} (met {} times since {}). Look with `chancery audit verify`.",

@@ -36,6 +36,8 @@ pub(crate) struct CrlVital {
     pub(crate) next_update: Timestamp,
     /// Revocations that it does not have.
     pub(crate) uncovered: u64,
+    /// A CA elsewhere made it.
+    pub(crate) brought: bool,
 }
 
 /// When API tokens end.
@@ -64,10 +66,11 @@ impl Vitals {
                     next_update: crl.next_update,
                     uncovered: revoked.saturating_sub(crl.told().unwrap_or(revoked)),
                     issuer: name.clone(),
+                    brought: generation.elsewhere,
                 });
             }
             let issues = matches!(generation.state, GenerationState::Active | GenerationState::Pending);
-            cas.extend(until.filter(|_| issues).map(|until| (name, until)));
+            cas.extend(until.filter(|_| issues && !generation.elsewhere).map(|until| (name, until)));
         }
         let signed = ledger.signed_head();
         let unsigned = ledger.head().size.saturating_sub(signed.as_ref().map_or(0, |head| head.size));
@@ -77,7 +80,9 @@ impl Vitals {
     /// What somebody should look at, in sentences.
     pub(crate) fn alarms(&self, now: Timestamp) -> Vec<String> {
         let mut alarms = Vec::new();
-        for CrlVital { issuer, this_update, next_update, uncovered } in &self.crls {
+        // One that is brought is asked for long before, in other words.
+        let own = self.crls.iter().filter(|crl| !crl.brought);
+        for CrlVital { issuer, this_update, next_update, uncovered, .. } in own {
             let left = next_update.since(now);
             if left <= 0 {
                 alarms.push(format!(
@@ -129,6 +134,7 @@ mod tests {
 
     fn well() -> Vitals {
         let crl = CrlVital {
+            brought: false,
             issuer: "tls".into(),
             this_update: NOW.plus_secs(-600),
             next_update: NOW.plus_secs(6 * DAY),

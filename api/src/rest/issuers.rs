@@ -42,6 +42,8 @@ pub(crate) struct Generation {
     why: Option<String>,
     /// The label of its key in the token.
     key_label: String,
+    /// Its key is in no token of ours; its certificate and its CRLs are brought.
+    elsewhere: bool,
     /// What kind of key it is; null where the token does not have it.
     key: Option<String>,
     /// SHA-256 of the key's SubjectPublicKeyInfo.
@@ -95,6 +97,7 @@ impl Generation {
             state: there.state.as_str(),
             why: there.why,
             key_label: there.key_label,
+            elsewhere: there.elsewhere,
             key: there.key_kind.map(|kind| kind.to_string()),
             key_hash: there.key_hash,
             // The beginning of time is none to show.
@@ -366,6 +369,9 @@ pub(crate) struct Act {
     /// Of `adopt`: the certificate that was signed elsewhere and those above it, PEM.
     #[serde(default)]
     chain: Option<String>,
+    /// Of `adopt`: the transcript of the ceremony that signed it, as its `.json` file has it; its hash becomes a leaf.
+    #[serde(default)]
+    transcript: Option<String>,
 }
 
 /// Acts on a generation: `activate` it from a moment on, `renew` its certificate with the same key, `cross-sign` it by another, `retire`
@@ -407,7 +413,11 @@ pub(crate) async fn act(
         }
         "adopt" => {
             let chain = act.chain.ok_or_else(|| Problem::field("chain", "the certificate and those above it, PEM"))?;
-            app.to_its_end(async move { authority.adopt_issuer(&actor, &name, chain.as_bytes()).await }).await?;
+            app.to_its_end(async move {
+                let transcript = act.transcript.as_deref().map(str::as_bytes);
+                authority.adopt_issuer(&actor, &name, chain.as_bytes(), transcript).await
+            })
+            .await?;
         }
         _ => return Err(Problem::new(Kind::NotFound, "There is no such act.")),
     }
@@ -421,6 +431,8 @@ pub(crate) struct RequestText {
     name: String,
     /// PKCS#10, PEM.
     csr: String,
+    /// SHA-256 of the request in groups, for the paper that goes with it.
+    aloud: String,
 }
 
 /// Signs a request for the certificate of a generation, for who is above it elsewhere.
@@ -434,7 +446,7 @@ pub(crate) async fn request(
 ) -> Result<Response, Problem> {
     let (authority, name) = (app.authority().clone(), generation(&issuer, &number)?);
     let made = app.to_its_end(async move { authority.request_issuer(&actor, &name).await }).await?;
-    Ok(json(StatusCode::CREATED, &RequestText { name: made.name.to_string(), csr: made.pem }))
+    Ok(json(StatusCode::CREATED, &RequestText { name: made.name.to_string(), csr: made.pem, aloud: made.aloud }))
 }
 
 /// The certificates of a generation.
@@ -467,16 +479,17 @@ pub(crate) struct BroughtIssuer {
     /// What it will be called here.
     #[schema(example = "legacy")]
     name: String,
-    /// The label of its key in the token.
-    key_label: String,
-    /// Its certificate and those above it, PEM.
+    /// The label of its key in the token; absent: its key is elsewhere, and its certificate and CRLs are served alone.
+    #[serde(default)]
+    key_label: Option<String>,
+    /// Its certificate first, and those above it, PEM.
     chain: String,
     /// It signs CAs alone.
     #[serde(default)]
     cas_only: bool,
 }
 
-/// Takes in a CA that existed before, whose key is in the token.
+/// Takes in a CA that existed before: with its key in the token, or its certificate alone.
 #[utoipa::path(post, path = "/api/v1/issuers/import", tag = "issuers", operation_id = "importIssuer", request_body = BroughtIssuer,
     responses((status = 201, description = "Taken in", body = Issuer), (status = 409, description = "The name or the key is in use")))]
 pub(crate) async fn import(
@@ -485,9 +498,37 @@ pub(crate) async fn import(
     Json(new): Json<BroughtIssuer>,
 ) -> Result<Response, Problem> {
     let authority = app.authority().clone();
-    let brought =
-        Brought { name: new.name, label: new.key_label, chain_pem: new.chain.into_bytes(), leaves: !new.cas_only };
-    let name = app.to_its_end(async move { authority.bring_issuer(&actor, brought).await }).await?;
+    let BroughtIssuer { name, key_label, chain, cas_only } = new;
+    let name = app.to_its_end(async move {
+        match key_label {
+            Some(label) => {
+                let brought = Brought { name, label, chain_pem: chain.into_bytes(), leaves: !cas_only };
+                authority.bring_issuer(&actor, brought).await
+            }
+            None => authority.bring_certificate(&actor, &name, chain.as_bytes()).await,
+        }
+    });
+    shown(&app, StatusCode::CREATED, name.await?.issuer())
+}
+
+/// A CRL that a CA elsewhere signed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BroughtCrl {
+    /// PEM.
+    crl: String,
+}
+
+/// Takes in the next CRL of a CA whose key is elsewhere. It never goes back; what of ours it lists is revoked.
+#[utoipa::path(post, path = "/api/v1/issuers/import-crl", tag = "issuers", operation_id = "importCrl", request_body = BroughtCrl,
+    responses((status = 201, description = "Taken in", body = Issuer), (status = 409, description = "It is older than the one that is served")))]
+pub(crate) async fn import_crl(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Json(new): Json<BroughtCrl>,
+) -> Result<Response, Problem> {
+    let authority = app.authority().clone();
+    let (name, _) = app.to_its_end(async move { authority.bring_crl(&actor, new.crl.as_bytes()).await }).await?;
     shown(&app, StatusCode::CREATED, name.issuer())
 }
 

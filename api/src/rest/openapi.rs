@@ -24,7 +24,7 @@ use crate::intake::typed;
     paths(
         certificates::post, certificates::list, certificates::show, certificates::revoke, certificates::revoke_shown, certificates::renew,
         ssh::user, ssh::host, code::post_key, code::list_keys, code::sign, tokens::post, tokens::list, tokens::delete,
-        issuers::list, issuers::show, issuers::create, issuers::import, issuers::rotate, issuers::act, issuers::request, issuers::export,
+        issuers::list, issuers::show, issuers::create, issuers::import, issuers::import_crl, issuers::rotate, issuers::act, issuers::request, issuers::export,
         audit::list, audit::show, audit::text, owners::list, owners::show, profiles::list, profiles::show, profiles::test, profiles::replay,
         status::whoami, status::status, status::metrics,
     ),

@@ -21,6 +21,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/sign", post(code::sign))
         .route("/api/v1/issuers", post(issuers::create).get(issuers::list))
         .route("/api/v1/issuers/import", post(issuers::import))
+        .route("/api/v1/issuers/import-crl", post(issuers::import_crl))
         .route("/api/v1/issuers/{issuer}", get(issuers::show))
         .route("/api/v1/issuers/{issuer}/rotate", post(issuers::rotate))
         .route("/api/v1/issuers/{issuer}/{generation}/request", post(issuers::request))

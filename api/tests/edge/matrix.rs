@@ -59,6 +59,10 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         ("POST /api/v1/issuers", route(Method::POST, "/api/v1/issuers", Some(new_issuer))),
         ("POST /api/v1/issuers/import", route(Method::POST, "/api/v1/issuers/import", Some(brought))),
         (
+            "POST /api/v1/issuers/import-crl",
+            route(Method::POST, "/api/v1/issuers/import-crl", Some(json!({"crl": ""}))),
+        ),
+        (
             "POST /api/v1/issuers/{issuer}/rotate",
             route(Method::POST, "/api/v1/issuers/tls/rotate", Some(json!({"dry_run": true}))),
         ),

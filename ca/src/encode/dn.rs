@@ -113,6 +113,20 @@ impl Dn {
         titled.map_or_else(|| self.and("CN", &format!("G{number}")), Ok)
     }
 
+    /// The form that [`Dn::parse`] reads; none of what it would read otherwise.
+    pub(crate) fn slashed(&self) -> Option<String> {
+        let name = RdnSequence::from_der(&self.der).ok()?;
+        let mut text = String::new();
+        for rdn in name.iter() {
+            let mut one = RdnSequence::default();
+            one.push(rdn.clone());
+            let one = Dn { der: one.to_der().ok()? };
+            text.push('/');
+            text.push_str(&one.to_string().replace('/', "\\/"));
+        }
+        Dn::parse(&text).is_ok_and(|read| read == *self).then_some(text)
+    }
+
     /// Its DER.
     pub fn as_der(&self) -> &[u8] {
         &self.der

@@ -15,6 +15,33 @@ use crate::intake::extensions;
 
 /// Reads the content of the attributes.
 pub(super) fn read(attributes: &[u8]) -> Result<Asked, CsrError> {
+    let (requests, names) = attributes_of(attributes)?;
+    let mut asked = match requests.as_slice() {
+        [] => Asked::default(),
+        [one] => {
+            let read = Vec::<Extension>::from_der(one).map_err(unreadable("extension request"))?;
+            extensions::read(&read)?
+        }
+        _ => return Err(refused("more than one extension request")),
+    };
+    asked.names.extend(names);
+    match asked.names.len() {
+        0..=MAX_NAMES => Ok(asked),
+        many => Err(refused(format!("it asks for {many} names; {MAX_NAMES} is the most"))),
+    }
+}
+
+/// The extensions that are asked for, whatever they are.
+pub(super) fn extensions_of(attributes: &[u8]) -> Result<Vec<Extension>, CsrError> {
+    match attributes_of(attributes)?.0.as_slice() {
+        [] => Ok(Vec::new()),
+        [one] => Vec::<Extension>::from_der(one).map_err(unreadable("extension request")),
+        _ => Err(refused("more than one extension request")),
+    }
+}
+
+/// The extension requests, and the names of Microsoft's pairs.
+fn attributes_of(attributes: &[u8]) -> Result<(Vec<&[u8]>, Vec<Name>), CsrError> {
     let (mut requests, mut names) = (Vec::new(), Vec::new());
     for attribute in tlv::elements(attributes).map_err(unreadable("attributes"))? {
         let attribute = Attribute::from_der(attribute).map_err(unreadable("attributes"))?;
@@ -29,19 +56,7 @@ pub(super) fn read(attributes: &[u8]) -> Result<Asked, CsrError> {
             _ => {}
         }
     }
-    let mut asked = match requests.as_slice() {
-        [] => Asked::default(),
-        [one] => {
-            let read = Vec::<Extension>::from_der(one).map_err(unreadable("extension request"))?;
-            extensions::read(&read)?
-        }
-        _ => return Err(refused("more than one extension request")),
-    };
-    asked.names.extend(names);
-    match asked.names.len() {
-        0..=MAX_NAMES => Ok(asked),
-        many => Err(refused(format!("it asks for {many} names; {MAX_NAMES} is the most"))),
-    }
+    Ok((requests, names))
 }
 
 /// "values SET SIZE(1..MAX) OF type".

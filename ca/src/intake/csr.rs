@@ -135,7 +135,7 @@ impl Csr {
 }
 
 /// RFC 2986 section 4.2: the signature is over the info "DER encoded", which is the bytes as they came.
-fn prove_possession(request: &Request<'_>, key: &SubjectKey) -> Result<(), CsrError> {
+pub(super) fn prove_possession(request: &Request<'_>, key: &SubjectKey) -> Result<(), CsrError> {
     let scheme = proof::scheme(key.kind(), &request.algorithm)?;
     let bits = key.public_bits().ok_or_else(|| refused("a public key of odd bits"))?;
     let signature = request.signature.as_bytes().ok_or_else(|| refused("a signature of odd bits"))?;
@@ -160,14 +160,14 @@ fn texts(subject: &[u8], kind: ObjectIdentifier) -> Result<Vec<String>, CsrError
 }
 
 /// `CertificationRequest`, its signed part raw.
-struct Request<'a> {
-    info: &'a [u8],
+pub(super) struct Request<'a> {
+    pub(super) info: &'a [u8],
     algorithm: Algorithm<'a>,
     signature: BitStringRef<'a>,
 }
 
 impl<'a> Request<'a> {
-    fn read(der: &'a [u8]) -> Result<Request<'a>, CsrError> {
+    pub(super) fn read(der: &'a [u8]) -> Result<Request<'a>, CsrError> {
         let parts = tlv::parts_of_sequence(der).map_err(unreadable("outer structure"))?;
         let [info, algorithm, signature] = parts.as_slice() else {
             return Err(refused("it is not a certificate request: three parts expected"));
@@ -181,14 +181,14 @@ impl<'a> Request<'a> {
 }
 
 /// `CertificationRequestInfo`, its parts raw.
-struct Info<'a> {
-    subject: &'a [u8],
-    spki: &'a [u8],
-    attributes: Option<&'a [u8]>,
+pub(super) struct Info<'a> {
+    pub(super) subject: &'a [u8],
+    pub(super) spki: &'a [u8],
+    pub(super) attributes: Option<&'a [u8]>,
 }
 
 impl<'a> Info<'a> {
-    fn read(der: &'a [u8]) -> Result<Info<'a>, CsrError> {
+    pub(super) fn read(der: &'a [u8]) -> Result<Info<'a>, CsrError> {
         let parts = tlv::parts_of_sequence(der).map_err(unreadable("info"))?;
         let (version, subject, spki, attributes) = match parts.as_slice() {
             [version, subject, spki] => (version, subject, spki, None),
@@ -209,9 +209,9 @@ impl<'a> Info<'a> {
 }
 
 /// RFC 7468 section 7, and what old programs write.
-const PEM_LABELS: [&str; 2] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
+pub(super) const PEM_LABELS: [&str; 2] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 /// A hundred names and an RSA-4096 key fit into half of it.
-const MAX_BYTES: usize = 16 * 1024;
+pub(super) const MAX_BYTES: usize = 16 * 1024;
 
 const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");

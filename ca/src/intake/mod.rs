@@ -15,11 +15,13 @@ mod weigh;
 // Certificate requests.
 mod asked;
 mod attributes;
+mod ca_csr;
 pub(crate) mod csr;
 mod extensions;
 pub(crate) mod proof;
 
 pub use asked::CsrError;
+pub(crate) use ca_csr::CaCsr;
 pub use csr::Csr;
 pub use reason::{RevocationReason, UnknownReason};
 pub(crate) use ssh_key::SshKey;

@@ -93,6 +93,25 @@ impl CaCertificate {
     }
 }
 
+/// Whether a CRL's signature is one of this CA's key.
+pub(crate) fn is_signed_crl(der: &[u8], spki: &[u8]) -> bool {
+    let Ok((_, crl)) = x509_parser::revocation_list::CertificateRevocationList::from_der(der) else { return false };
+    let Ok(also) = x509_cert::crl::CertificateList::<x509_cert::certificate::Rfc5280>::from_der(der) else {
+        return false;
+    };
+    let written = also.signature_algorithm.to_der().unwrap_or_default();
+    let inner = also.tbs_cert_list.signature.to_der().unwrap_or_default();
+    if written != inner {
+        return false;
+    }
+    if let Some(algorithm) = Algorithm::ALL.into_iter().find(|algorithm| written == identifier(*algorithm)) {
+        let message = Message::from(crl.tbs_cert_list.as_ref().to_vec());
+        return hsm::verify(algorithm, spki, &message, &crl.signature_value.data).is_ok();
+    }
+    let key = x509_parser::x509::SubjectPublicKeyInfo::from_der(spki);
+    key.is_ok_and(|(_, key)| crl.verify_signature(&key).is_ok())
+}
+
 /// Whether a certificate's signature is one of this key.
 fn is_signed(der: &[u8], spki: &[u8]) -> bool {
     let Ok((_, certificate)) = X509Certificate::from_der(der) else { return false };

@@ -12,11 +12,14 @@ use store::{Credential, Kind, Ledger, StoreError};
 
 use crate::encode::{pem, sha256};
 use crate::error::CaError;
+use crate::issuers::brought_crl::BroughtCrl;
 use crate::issuers::certificate::CaCertificate;
 use crate::issuers::chains::chains;
 use crate::issuers::issuing::{Issuing, chain_pem};
 use crate::issuers::name::GenerationName;
-use crate::issuers::record::{GenerationRecord, IssuerRecord, IssuerRole, KEPT, KIND, Place, ROSTER, ROSTER_ID};
+use crate::issuers::record::{
+    GenerationRecord, IssuerRecord, IssuerRole, KEPT, KEPT_CRL, KIND, Place, ROSTER, ROSTER_ID,
+};
 use crate::issuers::ssh_ca::SshCa;
 use crate::issuers::standing::Standing;
 use crate::issuers::urls::Urls;
@@ -48,6 +51,8 @@ pub(crate) struct Generation {
     /// Those of the same key by other CAs.
     pub(crate) cross: Vec<Arc<CaCertificate>>,
     pub(crate) signer: Signer,
+    /// The newest CRL that was brought, of one whose key is elsewhere.
+    pub(crate) crl: Option<Arc<BroughtCrl>>,
 }
 
 /// With what it signs.
@@ -92,7 +97,8 @@ impl Hierarchy {
                 let standing = Standing { name: name.clone(), version, ended: ended(&generation) };
                 let signer =
                     signer(pool, &record, (&generation, standing), (&certificates, &cross), &known, urls).await?;
-                all.push(Generation { name, record: generation, certificates, cross, signer });
+                let crl = if generation.elsewhere { brought_crl(ledger, &name).await? } else { None };
+                all.push(Generation { name, record: generation, certificates, cross, signer, crl });
             }
             issuers.insert(id, Issuer { record, generations: all });
         }
@@ -202,7 +208,10 @@ impl Generation {
 
     /// Whether its key was made once, and it cannot sign: the token may get it back.
     pub(crate) fn is_dead(&self) -> bool {
-        self.record.key_hash.is_some() && !self.record.certificates.is_empty() && matches!(self.signer, Signer::None(_))
+        !self.record.elsewhere
+            && self.record.key_hash.is_some()
+            && !self.record.certificates.is_empty()
+            && matches!(self.signer, Signer::None(_))
     }
 
     /// The certificate that it issues under.
@@ -287,6 +296,17 @@ async fn known<'a>(
     Ok(ranked.into_iter().map(|(_, certificate)| certificate).collect())
 }
 
+/// The CRL that was brought for a generation. One that cannot be read is none, with an alarm.
+async fn brought_crl(ledger: &Ledger, name: &GenerationName) -> Result<Option<Arc<BroughtCrl>>, CaError> {
+    let read = match ledger.record_get(KEPT_CRL, &name.to_string()).await {
+        Ok(Some(stored)) => BroughtCrl::of_record(&stored.body),
+        Ok(None) => return Ok(None),
+        Err(StoreError::Altered(says)) => Err(says),
+        Err(other) => return Err(other.into()),
+    };
+    Ok(read.map(Arc::new).inspect_err(|why| tracing::error!(generation = %name, %why, "its CRL cannot be read")).ok())
+}
+
 async fn signer(
     pool: &Pool,
     issuer: &IssuerRecord,
@@ -295,6 +315,9 @@ async fn signer(
     known: &[Arc<CaCertificate>],
     urls: &Urls,
 ) -> Result<Signer, CaError> {
+    if record.elsewhere {
+        return Ok(Signer::None("its key is elsewhere, and signs at a ceremony".to_owned()));
+    }
     let Some(wanted) = &record.key_hash else { return Ok(Signer::None("its key is not made yet".to_owned())) };
     let key = match pool.key(&record.label).await {
         Ok(key) if key.fingerprint_hex() == *wanted => key,
@@ -311,7 +334,8 @@ async fn signer(
         (IssuerRole::X509, Some(certificate)) => {
             let mut ways = chains(certificate, known);
             ways.extend(cross.iter().flat_map(|cross| chains(cross, known)));
-            Issuing::new(standing, key, certificate, (ways, issuer.leaves), urls).map(|i| Signer::X509(Arc::new(i)))
+            Issuing::new(standing, key, certificate, (ways, issuer.leaves, issuer.crl_secs), urls)
+                .map(|i| Signer::X509(Arc::new(i)))
         }
         (IssuerRole::X509, None) => Ok(Signer::None("it has no certificate yet".to_owned())),
         (IssuerRole::SshUser | IssuerRole::SshHost, _) => SshCa::new(standing, key).map(|ca| Signer::Ssh(Arc::new(ca))),

@@ -40,6 +40,8 @@ pub(crate) struct Issuing {
     pub(crate) purposes: Option<Vec<ObjectIdentifier>>,
     /// Whether it signs certificates of end entities.
     pub(crate) leaves: bool,
+    /// How long its CRLs hold.
+    pub(crate) crl_secs: i64,
     /// authorityKeyIdentifier, cRLDistributionPoints, authorityInfoAccess of what it issues.
     pub(crate) pointers: Vec<Extension>,
     /// The ways up to a root, this CA first; the first is the one that is handed out.
@@ -54,7 +56,7 @@ impl Issuing {
         standing: Standing,
         key: Key,
         certificate: &CaCertificate,
-        (chains, leaves): (Vec<Chain>, bool),
+        (chains, leaves, crl_secs): (Vec<Chain>, bool, Option<i64>),
         urls: &Urls,
     ) -> Result<Issuing, CaError> {
         let label = standing.name.to_string();
@@ -74,6 +76,7 @@ impl Issuing {
             path_len: certificate.path_len,
             purposes: certificate.purposes.clone(),
             leaves,
+            crl_secs: crl_secs.unwrap_or(CRL_SECS),
             pointers,
             chain_pem,
             chains,
@@ -99,6 +102,9 @@ pub(crate) fn chain_pem(chain: &Chain) -> String {
     let below = chain.len().saturating_sub(1);
     chain.iter().take(below).map(|certificate| pem::encode("CERTIFICATE", &certificate.der)).collect()
 }
+
+/// How long a CRL holds where nobody said. A week bridges a long weekend without a token.
+const CRL_SECS: i64 = 7 * 86_400;
 
 /// What a relying party needs to find the issuer, its CRL and its certificate.
 fn pointers(name: &GenerationName, key_identifier: &[u8], urls: &Urls) -> Result<Vec<Extension>, der::Error> {

@@ -10,6 +10,8 @@ pub(crate) mod plan;
 pub(crate) mod record;
 
 mod certificate;
+
+mod brought_crl;
 mod chains;
 mod standing;
 
@@ -20,6 +22,7 @@ pub(crate) mod hierarchy;
 mod registry;
 mod shown;
 
+pub(crate) use brought_crl::BroughtCrl;
 pub(crate) use certificate::CaCertificate;
 pub(crate) use chains::chains;
 pub(crate) use hierarchy::{Hierarchy, Signer};

@@ -149,6 +149,29 @@ fn subtree(text: &str) -> Result<GeneralSubtree, DraftError> {
     Ok(GeneralSubtree { base, minimum: 0, maximum: None })
 }
 
+/// How a constraint that somebody else wrote is written here; none of what cannot be.
+pub(crate) fn constraint_text(base: &GeneralName) -> Option<String> {
+    Some(match base {
+        GeneralName::DnsName(name) => format!("dns:{}", name.as_str()),
+        GeneralName::UniformResourceIdentifier(host) => format!("uri:{}", host.as_str()),
+        GeneralName::Rfc822Name(name) => format!("email:{}", name.as_str()),
+        GeneralName::IpAddress(bytes) => {
+            let (address, mask) = bytes.as_bytes().split_at_checked(bytes.as_bytes().len() / 2)?;
+            let bits: u32 = mask.iter().map(|octet| octet.count_ones()).sum();
+            let address: std::net::IpAddr = match address.len() {
+                4 => <[u8; 4]>::try_from(address).ok()?.into(),
+                _ => <[u8; 16]>::try_from(address).ok()?.into(),
+            };
+            format!("ip:{address}/{bits}")
+        }
+        GeneralName::DirectoryName(name) => {
+            let name = Dn::from_der(&name.to_der().ok()?).ok()?;
+            format!("dn:{}", name.slashed()?)
+        }
+        _ => return None,
+    })
+}
+
 /// Address and mask of a network, as section 4.2.1.10 wants them.
 fn network(text: &str) -> Result<Vec<u8>, String> {
     let (address, bits) = text.split_once('/').ok_or("a network is written as 10.0.0.0/8")?;

@@ -86,6 +86,9 @@ pub(crate) struct GenerationRecord {
     pub(crate) activates: Option<Timestamp>,
     pub(crate) retired: Option<Timestamp>,
     pub(crate) revoked: Option<Revoked>,
+    /// Its key is in no token of ours: an offline root. Its certificate and its CRLs are brought.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) elsewhere: bool,
 }
 
 impl GenerationRecord {
@@ -100,6 +103,7 @@ impl GenerationRecord {
             activates,
             retired: None,
             revoked: None,
+            elsewhere: false,
         }
     }
 }
@@ -116,6 +120,9 @@ pub(crate) struct IssuerRecord {
     pub(crate) plan: Option<CaPlan>,
     /// Whether it signs certificates of end entities; else CAs alone.
     pub(crate) leaves: bool,
+    /// How long a CRL of it holds; a week where nobody said. An offline root signs one a year.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) crl_secs: Option<i64>,
     /// By number.
     pub(crate) generations: Vec<GenerationRecord>,
 }
@@ -182,6 +189,8 @@ pub(crate) const ROSTER: &str = "issuers";
 pub(crate) const ROSTER_ID: &str = "roster";
 /// The kind of a certificate that came from elsewhere; its id is its SHA-256.
 pub(crate) const KEPT: &str = "ca-certificate";
+/// The kind of a CRL that a CA elsewhere signed; its id is the generation's name.
+pub(crate) const KEPT_CRL: &str = "ca-crl";
 /// Generations of one issuer: a record has room for them, and nobody lives to see as many.
 pub(crate) const GENERATIONS_MAX: usize = 64;
 /// Certificates of one generation: renewals, and cross-signatures.
@@ -204,6 +213,7 @@ mod tests {
             above: Some(Above::Itself),
             plan: None,
             leaves: true,
+            crl_secs: None,
             generations: vec![GenerationRecord::begun(&name(1), at(10)), GenerationRecord::begun(&name(2), at(20))],
         };
         issuer.generations.push(GenerationRecord::begun(&name(3), None));

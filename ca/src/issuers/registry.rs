@@ -118,9 +118,12 @@ impl Registry {
 }
 
 fn dead(generation: &Generation, why: &str) -> CaError {
-    CaError::Conflict(format!(
-        "generation {} signs nothing: {why}; `chancery ca rotate {}` makes its successor",
-        generation.name,
-        generation.name.issuer()
-    ))
+    let (name, waits) = (&generation.name, generation.record.certificates.is_empty());
+    let way_out = match waits {
+        true => format!(
+            "`chancery ca adopt {name}` brings the certificate that was signed elsewhere (with --here where no server runs)"
+        ),
+        false => format!("`chancery ca rotate {}` makes its successor", name.issuer()),
+    };
+    CaError::Conflict(format!("generation {name} signs nothing: {why}; {way_out}"))
 }

@@ -48,6 +48,8 @@ pub struct Generation {
     pub why: Option<String>,
     /// Its key's label in the token.
     pub key_label: String,
+    /// Its key is in no token of ours: its certificate and its CRLs are brought.
+    pub elsewhere: bool,
     /// What kind of key it is, where the token has it.
     pub key_kind: Option<hsm::KeyKind>,
     /// SHA-256 of its SubjectPublicKeyInfo, once there is one.

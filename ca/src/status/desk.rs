@@ -42,6 +42,11 @@ impl Desks {
         first_failure
     }
 
+    /// Makes a generation's CRL, whether or not it is due.
+    pub(crate) async fn publish_now(&self, generation: &str) -> Result<PublishedCrl, CaError> {
+        self.publisher.publish_now(generation).await
+    }
+
     /// Publishes after a revocation, which is durable already: a failure here is an alarm, not the caller's, who is told all the same.
     pub(crate) async fn after_revocation(&self, generation: &str) -> Published {
         if !self.publisher.publishes(generation) {

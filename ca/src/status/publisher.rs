@@ -47,6 +47,9 @@ impl Publisher {
     /// the one on the shelf: an answer that is seconds old is better than none, and nobody waits behind a frozen database.
     pub(crate) async fn newest(self: &Arc<Self>, issuer: &str) -> Result<PublishedCrl, CaError> {
         let missing = || CaError::NotFound(format!("CRL of `{issuer}`"));
+        if let Some(brought) = self.brought(issuer)? {
+            return Ok(brought);
+        }
         if !self.publishes(issuer) {
             return Err(missing());
         }
@@ -71,10 +74,23 @@ impl Publisher {
         }
     }
 
+    /// The CRL that was brought for a generation whose key is elsewhere; none of those that are signed here.
+    fn brought(&self, issuer: &str) -> Result<Option<PublishedCrl>, CaError> {
+        let hierarchy = self.office.issuers.read();
+        let found = issuer.parse().ok().and_then(|name| hierarchy.generation(&name));
+        let Some(generation) = found.filter(|generation| generation.record.elsewhere) else { return Ok(None) };
+        let none = || CaError::NotFound(format!("CRL of `{issuer}`: none was brought"));
+        generation.crl.as_ref().map(|crl| Some(PublishedCrl::brought(crl, issuer))).ok_or_else(none)
+    }
+
     /// Whether CRLs are made of what this signed.
     pub(crate) fn publishes(&self, generation: &str) -> bool {
         let hierarchy = self.office.issuers.read();
-        generation.parse().ok().and_then(|name| hierarchy.generation(&name)).is_some_and(|g| g.certificate().is_some())
+        generation
+            .parse()
+            .ok()
+            .and_then(|name| hierarchy.generation(&name))
+            .is_some_and(|g| g.certificate().is_some() && !g.record.elsewhere)
     }
 
     /// The generations whose CRLs are kept fresh: until the last of what they signed has ended, which is with their certificate.
@@ -112,6 +128,21 @@ impl Publisher {
 
     /// Makes a CRL of `label` if one is due; `true` if one was made.
     pub(crate) async fn publish(&self, label: &str, series: &mut Series) -> Result<bool, CaError> {
+        self.make(label, series, due).await
+    }
+
+    /// Makes a CRL of `label`, due or not.
+    pub(crate) async fn publish_now(&self, label: &str) -> Result<PublishedCrl, CaError> {
+        self.make(label, &mut Series::default(), |_, _, _| true).await?;
+        self.known(label).await?.ok_or_else(|| CaError::Internal(format!("the CRL of `{label}` is not there")))
+    }
+
+    async fn make(
+        &self,
+        label: &str,
+        series: &mut Series,
+        due: fn(&PublishedCrl, &Covers, Timestamp) -> bool,
+    ) -> Result<bool, CaError> {
         let hierarchy = self.office.issuers.fresh().await?;
         let unable = || CaError::Conflict(format!("no CRL can be made for {label}: the token does not have its key"));
         let issuer = Arc::clone(hierarchy.issuing_of(label).ok_or_else(unable)?);

@@ -9,6 +9,7 @@ use policy::Timestamp;
 use store::Crl;
 
 use crate::encode::sha256;
+use crate::issuers::BroughtCrl;
 
 /// A CRL as it is published. A copy shares its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub struct PublishedCrl {
     pub der: Bytes,
     /// SHA-256 of the DER.
     pub sha256: [u8; 32],
-    /// The operation that made it.
+    /// The operation that made it; 0 where a CA elsewhere did.
     pub operation: u64,
     /// Its CRLNumber.
     pub number: u64,
@@ -57,6 +58,22 @@ impl PublishedCrl {
 }
 
 impl PublishedCrl {
+    /// One that a CA elsewhere signed.
+    pub(crate) fn brought(crl: &BroughtCrl, issuer: &str) -> PublishedCrl {
+        PublishedCrl {
+            der: crl.der.clone(),
+            sha256: crl.sha256,
+            operation: 0,
+            number: crl.number,
+            this_update: crl.this_update,
+            next_update: crl.next_update,
+            is_dated: i64::try_from(crl.number) == Ok(crl.this_update.unix()),
+            told: None,
+            listed: crl.revoked.len() as u64,
+            issuer: issuer.to_owned(),
+        }
+    }
+
     /// How many revocations it was made of; none where it does not say.
     pub fn told(&self) -> Option<u64> {
         self.told

@@ -15,6 +15,7 @@ use crate::issuers::record::{
     Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, KEPT, Place,
 };
 use crate::issuers::{CaCertificate, GenerationName, Standing, chains};
+use crate::succession::ceremonies::{Transcript, groups, transcript_record};
 use crate::succession::keeper::{Keeper, usable};
 use crate::succession::maker::{missing, stamp};
 use crate::succession::wish::{Brought, Request};
@@ -32,12 +33,20 @@ impl Keeper {
         let now = self.maker.checks.clock.now().await?;
         let draft = request::draft(grant, standing, plan, &key, self.maker.serials.next(), now)?;
         let issued = self.office.issue(draft).await?;
-        Ok(Request { name: name.clone(), pem: pem::encode("CERTIFICATE REQUEST", &issued.x509_der()) })
+        let der = issued.x509_der();
+        let aloud = groups(&hex::encode(sha256(&der)));
+        Ok(Request { name: name.clone(), pem: pem::encode("CERTIFICATE REQUEST", &der), aloud })
     }
 
     /// Takes the certificate that was signed elsewhere, with those above it up to a root: checked as a relying party would, link by
-    /// link, before it is kept. The generation issues from then on, if none does.
-    pub(crate) async fn adopt(&self, actor: &Actor, name: &GenerationName, chain_pem: &[u8]) -> Result<(), CaError> {
+    /// link, before it is kept. The generation issues from then on, if none does. The transcript of the ceremony that signed it becomes a
+    /// leaf with it.
+    pub(crate) async fn adopt(
+        &self,
+        actor: &Actor,
+        name: &GenerationName,
+        (chain_pem, transcript): (&[u8], Option<&[u8]>),
+    ) -> Result<(), CaError> {
         self.may(actor).await?;
         let _changing = self.changing.lock().await;
         let (mut record, expect) = self.maker.record(name.issuer()).await?;
@@ -52,6 +61,12 @@ impl Keeper {
         if planned.is_some_and(|planned| planned.as_der() != own.subject.as_der()) {
             return Err(refused(&format!("it is for {}, which is another subject than planned", own.subject)));
         }
+        let hierarchy = self.office.issuers.fresh().await?;
+        if hierarchy.generations().any(|above| above.crl.as_ref().is_some_and(|crl| crl.lists(own).is_some())) {
+            return Err(refused("the CA above it has revoked it: its CRL lists it"));
+        }
+        let mut with = self.kept(&chain, actor)?;
+        with.extend(transcript.map(|bytes| self.transcript_of(actor, own, bytes)).transpose()?.flatten());
         let first = record.generations.iter().all(|generation| generation.certificates.is_empty());
         let hash = hex::encode(sha256(&own.der));
         if let Some(generation) = record.generation_mut(name.number()) {
@@ -62,9 +77,19 @@ impl Keeper {
             generation.certificates.push(Place::Kept(hash));
             generation.activates = generation.activates.or(first.then_some(BEGINNING));
         }
-        self.maker.write(name.issuer(), (&record, expect), self.kept(&chain, actor)?, &stamp(actor)).await?;
+        self.maker.write(name.issuer(), (&record, expect), with, &stamp(actor)).await?;
         self.settle().await;
         Ok(())
+    }
+
+    /// The record of the transcript of the ceremony that signed this certificate.
+    fn transcript_of(&self, actor: &Actor, own: &CaCertificate, bytes: &[u8]) -> Result<Option<Record>, CaError> {
+        let bad = |why: String| CaError::bad("transcript", why);
+        let transcript = Transcript::read(bytes).map_err(bad)?;
+        if transcript.made.get("certificate_sha256") != Some(&hex::encode(sha256(&own.der))) {
+            return Err(bad("it is that of another ceremony: this certificate was not made there".to_owned()));
+        }
+        transcript_record(&self.maker.ledger, actor, &transcript)
     }
 
     /// Takes in a CA that existed before: its key is in the token under a label of its own, its certificate comes with its chain.
@@ -90,6 +115,7 @@ impl Keeper {
             above: Some(if own.is_root() { Above::Itself } else { Above::Elsewhere }),
             plan: Some(plan_of(own)),
             leaves: brought.leaves,
+            crl_secs: None,
             generations: vec![generation],
         };
         self.maker.ledger.record_key(&key, IssuerRole::X509.as_str(), stamp(actor)).await?;
@@ -120,6 +146,15 @@ impl Keeper {
         let brought = brought.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let own = brought.iter().find(|certificate| certificate.spki == key.spki_der());
         let own = own.ok_or_else(|| refused(&format!("none of them is for the key `{}` of the token", key.label())))?;
+        self.way_up(own, &brought)
+    }
+
+    /// The way from a certificate that holds now to a root, through those brought and those known.
+    pub(super) fn way_up(
+        &self,
+        own: &Arc<CaCertificate>,
+        brought: &[Arc<CaCertificate>],
+    ) -> Result<Vec<Arc<CaCertificate>>, CaError> {
         let now = self.office.ledger.cautious_time();
         if !own.validity.contains(now) {
             return Err(refused(&format!(
@@ -138,7 +173,7 @@ impl Keeper {
     }
 
     /// Records of certificates that came from elsewhere, of those that are not kept yet.
-    fn kept(&self, chain: &[Arc<CaCertificate>], actor: &Actor) -> Result<Vec<Record>, CaError> {
+    pub(super) fn kept(&self, chain: &[Arc<CaCertificate>], actor: &Actor) -> Result<Vec<Record>, CaError> {
         let mut records = Vec::new();
         for certificate in chain.iter().filter(|certificate| certificate.operation.is_none()) {
             let hash = hex::encode(sha256(&certificate.der));
@@ -200,4 +235,4 @@ fn refused(why: &str) -> CaError {
 }
 
 /// A chain and a few roots.
-const BROUGHT_MAX: usize = 16;
+pub(super) const BROUGHT_MAX: usize = 16;

@@ -36,6 +36,37 @@ pub struct CreateConfig {
     pub issuing: KeyKind,
     /// The SSH CAs' keys: P-256 (default), P-384, P-521 or Ed25519.
     pub ssh: KeyKind,
+    /// Which CAs it begins with.
+    pub beginning: Beginning,
+}
+
+/// Which CAs a new authority begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// A root with issuing CAs below it, in one token.
+    Whole,
+    /// Issuing CAs whose root is elsewhere: they wait for their certificates.
+    BelowElsewhere,
+    /// A root alone, for a token that lies in a safe.
+    RootAlone {
+        /// How long its certificate holds.
+        root_secs: i64,
+        /// How many CAs may follow below it.
+        path_len: u8,
+        /// How long its CRLs hold.
+        crl_secs: i64,
+    },
+}
+
+impl Beginning {
+    /// In the order in which they are made.
+    fn issuers(self) -> &'static [&'static str] {
+        match self {
+            Beginning::Whole => &[ROOT, TLS, CODE, SSH_USER, SSH_HOST, LOG],
+            Beginning::BelowElsewhere => &[TLS, CODE, SSH_USER, SSH_HOST, LOG],
+            Beginning::RootAlone { .. } => &[ROOT, LOG],
+        }
+    }
 }
 
 impl CreateConfig {
@@ -47,6 +78,7 @@ impl CreateConfig {
             root: KeyKind::P384,
             issuing: KeyKind::P256,
             ssh: KeyKind::P256,
+            beginning: Beginning::Whole,
         }
     }
 
@@ -67,23 +99,34 @@ impl CreateConfig {
         let (role, validity_secs, path_len, purposes): (_, _, _, &[ObjectIdentifier]) = match name {
             TLS => ("TLS CA", ISSUING_SECS, 0, &[rfc5280::ID_KP_SERVER_AUTH, rfc5280::ID_KP_CLIENT_AUTH]),
             CODE => ("Code CA", ISSUING_SECS, 0, &[rfc5280::ID_KP_CODE_SIGNING]),
-            // One for the issuing CAs, and one for a root that succeeds it and that it signs for.
-            _ => ("Root CA", ROOT_SECS, 2, &[]),
+            _ => match self.beginning {
+                Beginning::RootAlone { root_secs, path_len, .. } => ("Root CA", root_secs, path_len, &[]),
+                // One for the issuing CAs, and one for a root that succeeds it and that it signs for.
+                Beginning::Whole | Beginning::BelowElsewhere => ("Root CA", ROOT_SECS, 2, &[]),
+            },
         };
-        Ok(CaPlan {
+        let plan = CaPlan {
             subject: hex::encode(self.subject(role)?.as_der()),
             validity_secs,
             path_len,
             purposes: purposes.iter().map(ToString::to_string).collect(),
             constraints: Constraints::default(),
             policies: Vec::new(),
-        })
+        };
+        plan.check()?;
+        Ok(plan)
     }
 
     fn issuer(&self, name: &str) -> Result<IssuerRecord, CaError> {
         let (role, kinds, above, leaves) = match name {
             ROOT => (IssuerRole::X509, vec![self.root], Some(Above::Itself), false),
-            TLS | CODE => (IssuerRole::X509, vec![self.issuing], Some(Above::Issuer(ROOT.to_owned())), true),
+            TLS | CODE => {
+                let above = match self.beginning {
+                    Beginning::BelowElsewhere => Above::Elsewhere,
+                    Beginning::Whole | Beginning::RootAlone { .. } => Above::Issuer(ROOT.to_owned()),
+                };
+                (IssuerRole::X509, vec![self.issuing], Some(above), true)
+            }
             SSH_USER => (IssuerRole::SshUser, vec![self.ssh], None, true),
             SSH_HOST => (IssuerRole::SshHost, vec![self.ssh], None, true),
             // The log's heads are Ed25519 notes where the token can; every C2SP client reads those.
@@ -91,7 +134,11 @@ impl CreateConfig {
         };
         let plan = above.as_ref().map(|_| self.plan(name)).transpose()?;
         let keys = kinds.into_iter().map(|kind| kind.to_string()).collect();
-        Ok(IssuerRecord { role, keys, above, plan, leaves, generations: Vec::new() })
+        let crl_secs = match self.beginning {
+            Beginning::RootAlone { crl_secs, .. } if name == ROOT => Some(crl_secs),
+            Beginning::RootAlone { .. } | Beginning::Whole | Beginning::BelowElsewhere => None,
+        };
+        Ok(IssuerRecord { role, keys, above, plan, leaves, crl_secs, generations: Vec::new() })
     }
 }
 
@@ -117,11 +164,21 @@ pub(crate) async fn create(parts: &Parts, config: &CreateConfig) -> Result<(), C
         refusals: Refusals::new(parts.ledger.clone()),
     };
     let (actor, authority) = (Actor::system("init"), Resource::plain(ResourceKind::Authority));
-    let begins = maker.there(ROOT).await?.is_none();
-    if begins {
-        refuse_foreign(parts).await?;
+    let issuers = config.beginning.issuers();
+    if let Some((there, _)) = maker.there(TLS).await?
+        && (there.above == Some(Above::Elsewhere)) != (config.beginning == Beginning::BelowElsewhere)
+    {
+        return Err(CaError::Conflict(match there.above {
+            Some(Above::Elsewhere) => "this authority was begun below a root elsewhere: say --offline-root".to_owned(),
+            _ => "this authority was begun with a root of its own, or is none below one elsewhere".to_owned(),
+        }));
     }
-    for issuer in FIRST {
+    if let Some(first) = issuers.first()
+        && maker.there(first).await?.is_none()
+    {
+        refuse_foreign(parts, issuers).await?;
+    }
+    for issuer in issuers.iter().copied() {
         let (name, stamp) = (GenerationName::new(issuer, 1), ActorStamp::from(&actor));
         if maker.there(issuer).await?.is_none() {
             let generation = GenerationRecord::begun(&name, Some(BEGINNING));
@@ -138,8 +195,8 @@ pub(crate) async fn create(parts: &Parts, config: &CreateConfig) -> Result<(), C
 }
 
 /// Nothing is made where a key under one of our labels is there already.
-async fn refuse_foreign(parts: &Parts) -> Result<(), CaError> {
-    for issuer in FIRST {
+async fn refuse_foreign(parts: &Parts, issuers: &[&str]) -> Result<(), CaError> {
+    for issuer in issuers {
         let label = GenerationName::new(issuer, 1).label();
         match parts.pool.find(&label).await {
             Err(HsmError::NotFound { .. }) => {}
@@ -150,8 +207,6 @@ async fn refuse_foreign(parts: &Parts) -> Result<(), CaError> {
     if parts.pool.has_sealing(SEAL).await? { Err(taken(SEAL)) } else { Ok(()) }
 }
 
-/// In the order in which they are made.
-const FIRST: [&str; 6] = [ROOT, TLS, CODE, SSH_USER, SSH_HOST, LOG];
 /// Leaves room in a common name of 64 for ` Code CA`.
 const ORGANIZATION_MAX: usize = 48;
 /// Ten years, and half of that below it: an issuing CA is replaced while its root still has years.

@@ -73,6 +73,9 @@ impl Keeper {
             }
             record.keys = vec![kind.to_string()];
         }
+        if let Some(elsewhere) = record.generations.iter().find(|generation| generation.elsewhere) {
+            return Err(away(&GenerationName::new(&wish.issuer, elsewhere.number)));
+        }
         // One that an interrupted act began is carried on.
         let begun = record.generations.last().filter(|last| last.key_hash.is_none()).map(|last| last.number);
         let name = GenerationName::new(&wish.issuer, begun.unwrap_or_else(|| record.next_number()));
@@ -174,7 +177,7 @@ impl Keeper {
         let (mut record, expect) = self.maker.record(name.issuer()).await?;
         let now = self.office.ledger.cautious_time();
         let active = record.active(now).map(|generation| generation.number);
-        usable(&record, name)?;
+        unended(&record, name)?;
         if active == Some(name.number()) && !force {
             return Err(CaError::Conflict(format!(
                 "{name} is the one that issues: make its successor first, or say that nothing shall be issued"
@@ -276,7 +279,7 @@ impl Keeper {
 
     async fn set_activation(&self, actor: &Actor, name: &GenerationName, at: Timestamp) -> Result<(), CaError> {
         let (mut record, expect) = self.maker.record(name.issuer()).await?;
-        let generation = usable(&record, name)?;
+        let generation = unended(&record, name)?;
         if generation.key_hash.is_none() || (record.role == IssuerRole::X509 && generation.certificates.is_empty()) {
             return Err(CaError::Conflict(format!("{name} has no certificate yet; it cannot issue")));
         }
@@ -339,8 +342,20 @@ impl Keeper {
     }
 }
 
-/// A generation that an operator has not ended.
+/// A generation that an operator has not ended, and whose key is here.
 pub(super) fn usable<'a>(record: &'a IssuerRecord, name: &GenerationName) -> Result<&'a GenerationRecord, CaError> {
+    match unended(record, name)? {
+        GenerationRecord { elsewhere: true, .. } => Err(away(name)),
+        here => Ok(here),
+    }
+}
+
+fn away(name: &GenerationName) -> CaError {
+    CaError::Conflict(format!("the key of {name} is elsewhere: what it signs is signed there, and brought"))
+}
+
+/// A generation that an operator has not ended.
+fn unended<'a>(record: &'a IssuerRecord, name: &GenerationName) -> Result<&'a GenerationRecord, CaError> {
     let generation = record.generation(name.number()).ok_or_else(|| missing(name))?;
     let rotate = format!("`chancery ca rotate {}` makes its successor", name.issuer());
     match generation {
@@ -372,7 +387,15 @@ fn planned(wish: &CreateIssuer) -> Result<IssuerRecord, CaError> {
             return Err(CaError::bad("role", "there is one log; `chancery ca rotate log` succeeds its key"));
         }
     };
-    Ok(IssuerRecord { role: wish.role, keys: vec![wish.key.to_string()], above, plan, leaves, generations: Vec::new() })
+    Ok(IssuerRecord {
+        role: wish.role,
+        keys: vec![wish.key.to_string()],
+        above,
+        plan,
+        leaves,
+        crl_secs: None,
+        generations: Vec::new(),
+    })
 }
 
 fn above(wish: &CaWish) -> Result<Above, CaError> {

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use hsm::{HsmError, Key, KeyKind, Pool};
 use policy::{Actor, Grant};
+use serde_json::json;
 use store::{ActorStamp, Filter, Kind, Ledger, Record, State};
 
 use crate::checks::{Checked, Checks};
 use crate::craft::Office;
-use crate::craft::ca::{self, CaRequest};
+use crate::craft::ca::{self, CaRequest, SignedBy};
 use crate::drafting::Serials;
 use crate::error::CaError;
 use crate::gate::Refusals;
+use crate::intake::SubjectKey;
 use crate::issuers::record::{
     Above, GENERATIONS_MAX, GenerationRecord, IssuerRecord, IssuerRole, KIND, Place, ROSTER, ROSTER_ID, versions,
 };
@@ -173,8 +175,10 @@ impl Maker {
         let plan =
             record.plan.as_ref().ok_or_else(|| CaError::Internal(format!("issuer `{}` has no plan", name.issuer())))?;
         let now = self.checks.clock.now().await?;
-        let request = CaRequest { name, plan, subject_key: key };
-        let draft = ca::draft(grant, request, above, self.serials.next(), now)?;
+        let (number, subject_key) = (name.number(), SubjectKey::from_token(key));
+        let request = CaRequest { plan, number, subject_key, details: json!({ "generation": name.to_string() }) };
+        let by = above.map_or(SignedBy::Itself(key, name), SignedBy::Ca);
+        let draft = ca::draft(grant, request, by, self.serials.next(), now)?;
         let linted = match draft.lint() {
             Ok(linted) => linted,
             Err(failure) => return Err(self.refusals.refuse(failure).await),

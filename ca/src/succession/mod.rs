@@ -9,12 +9,20 @@ mod wish;
 
 mod founding;
 
-mod elsewhere;
 mod keeper;
 mod rehearsal;
 
-pub use founding::CreateConfig;
+mod ceremonies;
+
+mod below;
+mod brought;
+mod elsewhere;
+
+pub use below::{ReadRequest, SignedBelow};
+pub(crate) use ceremonies::is_recorded;
+pub use ceremonies::{Step, Transcript, groups};
 pub(crate) use founding::create;
+pub use founding::{Beginning, CreateConfig};
 pub(crate) use keeper::Keeper;
 pub(crate) use maker::Maker;
 pub use rehearsal::{Phase, Rehearsal};

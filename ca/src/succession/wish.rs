@@ -73,6 +73,8 @@ pub struct Request {
     pub name: GenerationName,
     /// PKCS#10, PEM.
     pub pem: String,
+    /// SHA-256 of its DER in groups, as it goes on the paper beside it.
+    pub aloud: String,
 }
 
 /// An existing CA that comes here: its key is in the token.

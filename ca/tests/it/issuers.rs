@@ -389,11 +389,11 @@ async fn a_ca_stands_below_a_foreign_root() {
     );
     let (signed, root_pem) = (std::fs::read_to_string(&signed).unwrap(), std::fs::read_to_string(&root).unwrap());
     // Without the root, or with another's, there is no chain.
-    assert!(authority.adopt_issuer(&admin(), &edge, signed.as_bytes()).await.is_err());
-    assert!(authority.adopt_issuer(&admin(), &edge, authority.roots_pem().as_bytes()).await.is_err());
-    authority.adopt_issuer(&admin(), &edge, (signed.clone() + &root_pem).as_bytes()).await.unwrap();
+    assert!(authority.adopt_issuer(&admin(), &edge, signed.as_bytes(), None).await.is_err());
+    assert!(authority.adopt_issuer(&admin(), &edge, authority.roots_pem().as_bytes(), None).await.is_err());
+    authority.adopt_issuer(&admin(), &edge, (signed.clone() + &root_pem).as_bytes(), None).await.unwrap();
     assert!(matches!(
-        authority.adopt_issuer(&admin(), &edge, (signed + &root_pem).as_bytes()).await,
+        authority.adopt_issuer(&admin(), &edge, (signed + &root_pem).as_bytes(), None).await,
         Err(CaError::Conflict(_))
     ));
     let issued = server_under(&authority, &["www.example.com"]).await.unwrap();

@@ -7,7 +7,7 @@ use der::Encode;
 use der::flagset::FlagSet;
 use hsm::{Key, Message};
 use policy::{Grant, Serial, Timestamp};
-use serde_json::json;
+use serde_json::Value;
 use store::Kind;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
@@ -24,29 +24,39 @@ use crate::issuers::{GenerationName, Issuing};
 
 /// For which CA a certificate is drafted.
 pub(crate) struct CaRequest<'a> {
-    pub(crate) name: &'a GenerationName,
     pub(crate) plan: &'a CaPlan,
+    /// Which generation of its issuer: the subject follows from it.
+    pub(crate) number: u32,
     /// The key that is certified.
-    pub(crate) subject_key: &'a Key,
+    pub(crate) subject_key: SubjectKey,
+    /// What the register is to know beside the bytes.
+    pub(crate) details: Value,
 }
 
-/// Drafts the certificate of one of our own CAs; without an issuer, a root.
+/// Who signs it.
+pub(crate) enum SignedBy<'a> {
+    /// A root: its own key, under the name of its generation.
+    Itself(&'a Key, &'a GenerationName),
+    /// A CA above it.
+    Ca(Arc<Issuing>),
+}
+
+/// Drafts the certificate of a CA.
 pub(crate) fn draft(
     grant: Grant,
     request: CaRequest<'_>,
-    issuer: Option<Arc<Issuing>>,
+    by: SignedBy<'_>,
     serial: Serial,
     now: Timestamp,
 ) -> Result<Draft<Ca>, DraftError> {
-    let CaRequest { name, plan, subject_key: key } = request;
-    let subject_key = SubjectKey::from_token(key);
-    let subject = plan.subject_of(name.number())?;
-    let (signer, issuer_dn) = match &issuer {
-        Some(issuer) => (&issuer.key, &issuer.subject),
-        None => (key, &subject),
+    let CaRequest { plan, number, subject_key: key, details } = request;
+    let subject = plan.subject_of(number)?;
+    let (signer, issuer_dn, label, issuer) = match &by {
+        SignedBy::Ca(issuer) => (&issuer.key, &issuer.subject, issuer.label.clone(), Some(Arc::clone(issuer))),
+        SignedBy::Itself(own, name) => (*own, &subject, name.to_string(), None),
     };
     let validity = validity(now, plan.validity_secs, issuer.as_ref().map(|i| i.validity))?;
-    let extensions = ca_extensions(plan, &subject_key, issuer.as_deref())?;
+    let extensions = ca_extensions(plan, &key, issuer.as_deref())?;
     let parts = CertificateParts {
         serial: serial.as_bytes(),
         algorithm: signer.algorithm(),
@@ -62,17 +72,17 @@ pub(crate) fn draft(
         key: signer.clone(),
         message: Message::from(parts.encode()?),
         serial: serial.as_bytes().to_vec(),
-        issuer: issuer.as_ref().map_or_else(|| name.to_string(), |i| i.label.clone()),
+        issuer: label,
         owner: None,
         subject: subject.to_string(),
         names: Vec::new(),
-        key_hash: key.fingerprint(),
+        key_hash: key.hash(),
         validity: Some(validity),
         covers: None,
         renews: None,
-        details: json!({ "generation": name.to_string() }),
+        details,
     };
-    Ok(Draft::new(grant, facts, Ca { issuer, key: subject_key, path_len: plan.path_len, extensions, now }))
+    Ok(Draft::new(grant, facts, Ca { issuer, key, path_len: plan.path_len, extensions, now }))
 }
 
 fn ca_extensions(plan: &CaPlan, key: &SubjectKey, issuer: Option<&Issuing>) -> Result<Vec<Extension>, DraftError> {

@@ -5,6 +5,6 @@ pub(crate) mod lints;
 
 mod draft;
 
-pub(crate) use draft::{CaRequest, TEXTS, draft};
+pub(crate) use draft::{CaRequest, SignedBy, TEXTS, draft};
 #[cfg(test)]
 pub(crate) use lint::Ca;

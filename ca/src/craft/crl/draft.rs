@@ -41,7 +41,7 @@ pub(super) fn begins(
     newest: Option<Timestamp>,
     before: Option<Timestamp>,
 ) -> Result<Timestamp, DraftError> {
-    let early = validity(now, VALIDITY_SECS, Some(issuer.validity))?.not_before();
+    let early = validity(now, issuer.crl_secs, Some(issuer.validity))?.not_before();
     let after = before.map(|before| before.plus_secs(1));
     Ok(Some(early).max(newest).max(after).unwrap_or(early))
 }
@@ -49,7 +49,7 @@ pub(super) fn begins(
 /// Drafts a CRL.
 pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, DraftError> {
     let CrlPlan { issuer, number, before, added, covers, now, begins } = *plan;
-    let ends = begins.plus_secs(VALIDITY_SECS - 1).min(issuer.validity.not_after());
+    let ends = begins.plus_secs(issuer.crl_secs - 1).min(issuer.validity.not_after());
     let validity = Validity::new(begins, ends).map_err(|_| DraftError::new("validity", "its issuer has expired"))?;
     // Several in one second begin one after the other.
     let now = now.max(begins);
@@ -86,7 +86,7 @@ pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, Draf
 /// is that and some. What signed code is never off it: a signature with a time stamp is judged long after its certificate's end, and
 /// would be good again.
 pub(super) fn leaves_at(issuer: &Issuing, row: &RevokedRow) -> Option<Timestamp> {
-    row.not_after.filter(|_| !issuer.is_outlived()).map(|end| end.plus_secs(2 * VALIDITY_SECS))
+    row.not_after.filter(|_| !issuer.is_outlived()).map(|end| end.plus_secs(issuer.crl_secs.saturating_mul(2)))
 }
 
 /// Whether it is of the kind that CRLs list.
@@ -118,7 +118,5 @@ fn extensions(issuer: &Issuing, number: u64) -> Result<Vec<Extension>, der::Erro
 }
 
 /// What its CRLs are, for whoever reads the log.
-pub(crate) const TEXT: &str = "crl v1: full, CRLNumber, AKI, seven days";
-
-/// How long a CRL holds. A week bridges a long weekend without a token.
-const VALIDITY_SECS: i64 = 7 * 86_400;
+pub(crate) const TEXT: &str =
+    "crl v1: full, CRLNumber, AKI, as long as its issuer's CRLs hold: seven days, or what was decided for it";

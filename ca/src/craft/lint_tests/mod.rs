@@ -15,7 +15,7 @@ use serde_json::json;
 use store::{Database, Ledger, LogConfig};
 
 use crate::checks::{Checked, Checks};
-use crate::craft::ca::{self, Ca, CaRequest};
+use crate::craft::ca::{self, Ca, CaRequest, SignedBy};
 use crate::craft::leaf::{self, Leaf, LeafRequest, Lifetime, Subject, Title, Under};
 use crate::craft::ssh::{self, Ssh, SshFacts};
 use crate::drafting::Draft;
@@ -69,8 +69,9 @@ pub(super) async fn issuing(pool: &Pool, policies: &Policies) -> Issuing {
 
 fn certificate_of(key: &Key, policies: &Policies) -> Vec<u8> {
     let (name, plan) = (GenerationName::new("tls", 1), root_plan());
-    let request = CaRequest { name: &name, plan: &plan, subject_key: key };
-    let draft = ca::draft(init(policies), request, None, serial(), NOW.plus_secs(-600)).unwrap();
+    let request = CaRequest { plan: &plan, number: 1, subject_key: SubjectKey::from_token(key), details: json!({}) };
+    let draft =
+        ca::draft(init(policies), request, SignedBy::Itself(key, &name), serial(), NOW.plus_secs(-600)).unwrap();
     tlv::sequence(&[tbs(&draft), key.algorithm().identifier(), &[0x03, 0x02, 0x00, 0x00]]).unwrap()
 }
 
@@ -79,7 +80,7 @@ fn issuer_of(key: Key, der: Vec<u8>) -> Result<Issuing, String> {
     let certificate = Arc::new(CaCertificate::read(Some(OPERATION), der)?);
     let urls = Urls { http_base: "http://pki.example".to_owned() };
     let chains = vec![vec![Arc::clone(&certificate)]];
-    Issuing::new(standing("tls"), key, &certificate, (chains, true), &urls).map_err(|e| e.to_string())
+    Issuing::new(standing("tls"), key, &certificate, (chains, true, None), &urls).map_err(|e| e.to_string())
 }
 
 /// Of a generation that no register has.
@@ -181,9 +182,10 @@ async fn a_ca_certificate_is_held_to_its_plan_and_its_issuer() {
     let bench = bench().await;
     let plan = |path_len| CaPlan { path_len, ..root_plan() };
     let under = |path_len| {
-        let (name, plan) = (GenerationName::new("below", 1), plan(path_len));
-        let request = CaRequest { name: &name, plan: &plan, subject_key: &bench.other };
-        ca::draft(init(&bench.policies), request, Some(bench.issuer.clone()), serial(), NOW).unwrap()
+        let plan = plan(path_len);
+        let subject_key = SubjectKey::from_token(&bench.other);
+        let request = CaRequest { plan: &plan, number: 1, subject_key, details: json!({}) };
+        ca::draft(init(&bench.policies), request, SignedBy::Ca(bench.issuer.clone()), serial(), NOW).unwrap()
     };
     under(0).lint().map(|_| ()).unwrap();
     assert!(under(1).lint().map(|_| ()).unwrap_err().to_string().contains("no such path"));
@@ -324,8 +326,10 @@ async fn the_name_of_a_ca_that_was_brought_in_refuses_no_draft() {
     let old = [&der[..at], &[0x0c], &der[at + 1..]].concat();
     let (name, plan) = (GenerationName::new("tls", 1), CaPlan { subject: hex::encode(old), ..root_plan() });
     let key = bench.issuer.key.clone();
-    let request = CaRequest { name: &name, plan: &plan, subject_key: &key };
-    let draft = ca::draft(init(&bench.policies), request, None, serial(), NOW.plus_secs(-30)).unwrap();
+    let subject_key = SubjectKey::from_token(&key);
+    let request = CaRequest { plan: &plan, number: 1, subject_key, details: json!({}) };
+    let by = SignedBy::Itself(&key, &name);
+    let draft = ca::draft(init(&bench.policies), request, by, serial(), NOW.plus_secs(-30)).unwrap();
     let der = tlv::sequence(&[tbs(&draft), key.algorithm().identifier(), &[0x03, 0x02, 0x00, 0x00]]).unwrap();
     draft.lint().map(|_| ()).unwrap();
     bench.issuer = Arc::new(issuer_of(key, der).unwrap());
@@ -336,7 +340,8 @@ async fn the_name_of_a_ca_that_was_brought_in_refuses_no_draft() {
 /// A good CA certificate below the bench's.
 fn under_ca(bench: &Bench) -> Draft<Ca> {
     let subject = hex::encode(Dn::parse("/DC=com/DC=example/CN=Below").unwrap().as_der());
-    let (name, plan) = (GenerationName::new("below", 1), CaPlan { path_len: 0, subject, ..root_plan() });
-    let request = CaRequest { name: &name, plan: &plan, subject_key: &bench.other };
-    ca::draft(init(&bench.policies), request, Some(bench.issuer.clone()), serial(), NOW).unwrap()
+    let plan = CaPlan { path_len: 0, subject, ..root_plan() };
+    let subject_key = SubjectKey::from_token(&bench.other);
+    let request = CaRequest { plan: &plan, number: 1, subject_key, details: json!({}) };
+    ca::draft(init(&bench.policies), request, SignedBy::Ca(bench.issuer.clone()), serial(), NOW).unwrap()
 }

@@ -1,0 +1,177 @@
+//! What comes from elsewhere: certificates of our CAs, CAs that exist, CRLs of an offline root.
+//!
+//! Over the server; or with `--here` beside it, on the host itself: before its TLS CA has a certificate no server can begin.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ca::{Authority, Brought, GenerationName};
+use policy::Actor;
+use serde_json::json;
+
+use super::{act, show};
+use crate::Global;
+use crate::cmd::files::{self, PUBLIC};
+use crate::failure::{Exit, Failure, OrFail};
+use crate::{house, output};
+
+/// Certificates of a chain, and a few roots.
+const CHAIN_BYTES_MAX: u64 = 256 << 10;
+/// The CRL of a CA above CAs.
+const CRL_BYTES_MAX: u64 = 64 << 10;
+/// Who acts on the host itself, with the token's PIN.
+const ACTOR: &str = "init";
+
+pub const ADOPT: &str = "\
+Examples:
+  chancery ca adopt edge/1 --chain edge-chain.pem
+  chancery ca adopt tls/1 --here --chain tls-1.pem \\
+    --transcript 002-intermediate.json";
+
+pub const IMPORT: &str = "\
+Examples:
+  chancery ca import legacy --key-label old-ca-key --chain old-ca.pem
+  chancery ca import root --certificate-only --chain root-1.pem";
+
+#[derive(clap::Args)]
+pub struct Adopt {
+    /// The generation, such as edge/1
+    generation: String,
+    /// The certificate and those above it up to the root, PEM
+    #[arg(long)]
+    chain: PathBuf,
+    /// The transcript of the ceremony that signed it: its hash becomes an entry of the log
+    #[arg(long, value_name = "FILE")]
+    transcript: Option<PathBuf>,
+    /// On this host, by the configuration and the token, whether or not a server runs
+    #[arg(long)]
+    here: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Import {
+    /// What it will be called here
+    name: String,
+    /// The label of its key in the token
+    #[arg(long, required_unless_present = "certificate_only")]
+    key_label: Option<String>,
+    /// Its key is elsewhere: its certificate and its CRLs alone are served here
+    #[arg(long, conflicts_with_all = ["key_label", "cas_only"])]
+    certificate_only: bool,
+    /// Its certificate first, and those above it up to the root, PEM
+    #[arg(long)]
+    chain: PathBuf,
+    /// It signs CAs alone
+    #[arg(long)]
+    cas_only: bool,
+    /// On this host, by the configuration and the token, whether or not a server runs
+    #[arg(long)]
+    here: bool,
+}
+
+#[derive(clap::Args)]
+pub struct ImportCrl {
+    /// The CRL, DER or PEM
+    file: PathBuf,
+    /// On this host, by the configuration and the token, whether or not a server runs
+    #[arg(long)]
+    here: bool,
+}
+
+/// Takes a certificate that was signed elsewhere.
+pub async fn adopt(args: &Adopt, global: &Global) -> Result<(), Failure> {
+    let chain = files::text(&args.chain, CHAIN_BYTES_MAX)?;
+    let transcript = args.transcript.as_deref().map(|path| files::text(path, ca::Transcript::BYTES_MAX as u64));
+    let transcript = transcript.transpose()?;
+    if !args.here {
+        let mut body = json!({ "chain": chain });
+        if let Some(transcript) = transcript {
+            body["transcript"] = json!(transcript);
+        }
+        return act(&args.generation, "adopt", &body, global).await;
+    }
+    let name: GenerationName = args.generation.parse().or_fail("this names no generation")?;
+    let here = Here::open(global).await?;
+    let transcript = transcript.as_deref().map(str::as_bytes);
+    let adopted = here.authority.adopt_issuer(&here.actor, &name, chain.as_bytes(), transcript).await;
+    adopted.or_exit(Exit::Refused, "the certificate is not taken")?;
+    here.close(&format!("{name} has its certificate")).await
+}
+
+/// Takes in a CA that exists.
+pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
+    let chain = files::text(&args.chain, CHAIN_BYTES_MAX)?;
+    if !args.here {
+        let mut body = json!({ "name": args.name, "chain": chain, "cas_only": args.cas_only });
+        if let Some(label) = &args.key_label {
+            body["key_label"] = json!(label);
+        }
+        show(&global.client()?.post("/api/v1/issuers/import", &body).await?, global);
+        return Ok(());
+    }
+    let here = Here::open(global).await?;
+    let name = match &args.key_label {
+        Some(label) => {
+            let (name, label, chain_pem) = (args.name.clone(), label.clone(), chain.into_bytes());
+            let brought = Brought { name, label, chain_pem, leaves: !args.cas_only };
+            here.authority.bring_issuer(&here.actor, brought).await
+        }
+        None => here.authority.bring_certificate(&here.actor, &args.name, chain.as_bytes()).await,
+    };
+    let name = name.or_exit(Exit::Refused, "the CA is not taken in")?;
+    here.close(&format!("it is {name} here")).await
+}
+
+/// Takes in the next CRL of a CA elsewhere.
+pub async fn import_crl(args: &ImportCrl, global: &Global) -> Result<(), Failure> {
+    let crl = files::read(&args.file, CRL_BYTES_MAX)?;
+    let pem = match crl.first() {
+        Some(0x30) => encoded(&crl),
+        _ => String::from_utf8(crl).or_fail(format!("{} is no CRL", files::shown(&args.file)))?,
+    };
+    if !args.here {
+        show(&global.client()?.post("/api/v1/issuers/import-crl", &json!({ "crl": pem })).await?, global);
+        return Ok(());
+    }
+    let here = Here::open(global).await?;
+    let taken = here.authority.bring_crl(&here.actor, pem.as_bytes()).await;
+    let (name, number) = taken.or_exit(Exit::Refused, "the CRL is not taken")?;
+    here.close(&format!("the CRL of {name} is number {number} now")).await
+}
+
+fn encoded(der: &[u8]) -> String {
+    let body = STANDARD.encode(der);
+    let lines: Vec<_> = body.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+    format!("-----BEGIN X509 CRL-----\n{}\n-----END X509 CRL-----\n", lines.join("\n"))
+}
+
+/// The house, opened beside the server.
+struct Here {
+    authority: Authority,
+    actor: Actor,
+    roots: PathBuf,
+    as_json: bool,
+    _closing: house::Closing,
+}
+
+impl Here {
+    async fn open(global: &Global) -> Result<Here, Failure> {
+        let config = global.config()?;
+        let (authority, closing) = house::authority(&config, house::Way::Beside).await?;
+        let roots = config.file.parent().unwrap_or(Path::new(".")).join("roots.pem");
+        Ok(Here { authority, actor: Actor::system(ACTOR), roots, as_json: global.json, _closing: closing })
+    }
+
+    /// Signs the log's head, and writes the roots that clients of this folder go by.
+    async fn close(self, says: &str) -> Result<(), Failure> {
+        self.authority.checkpoint().await.or_fail("the log's head is not signed")?;
+        files::write(&self.roots, self.authority.roots_pem().as_bytes(), PUBLIC)?;
+        self.authority.ledger().clone().close().await;
+        match self.as_json {
+            true => output::json(&json!({ "done": says })),
+            false => output::line(says),
+        }
+        Ok(())
+    }
+}
