@@ -61,6 +61,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "texts",
             "succession",
             "view",
+            "drills",
             "difference",
             "amendment",
             "authority",

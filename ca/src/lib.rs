@@ -51,6 +51,8 @@ mod succession;
 
 mod view;
 
+mod drills;
+
 // How what is in force is changed.
 mod difference;
 
@@ -65,6 +67,7 @@ pub use craft::all_lints;
 pub use craft::code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};
 pub use craft::leaf::{CertifyRequest, LOGIN_PROFILE, Lifetime, Prospect, left_out, login_scopes};
 pub use craft::ssh::{SshIssued, SshRequest};
+pub use drills::{Drill, DrillProgress, NewDrill, Part, Renewal, Renewing, Share, Why};
 pub use encode::{Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};
 pub use intake::{Csr, CsrError, RevocationReason, UnknownReason, WeakKey, check_key};
