@@ -75,6 +75,8 @@ enum Command {
     Sign(cmd::sign::Args),
     /// Issuers: their generations, successors, ends
     Ca(cmd::ca::Args),
+    /// Have a part of what was issued replaced before its time, and see how far that is
+    Drill(cmd::drill::Args),
     /// What was issued, to whom, and when it expires
     Certs(cmd::certs::Args),
     /// The log of every signing operation: read it, prove it, verify it
@@ -192,6 +194,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Ssh(args) => cmd::ssh::run(args, &global).await,
         Command::Sign(args) => cmd::sign::run(args, &global).await,
         Command::Ca(args) => cmd::ca::run(args, &global).await,
+        Command::Drill(args) => cmd::drill::run(args, &global).await,
         Command::Certs(args) => cmd::certs::run(args, &global).await,
         Command::Audit(args) => cmd::audit::run(args, &global).await,
         Command::Token(args) => cmd::token::run(args, &global).await,

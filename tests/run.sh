@@ -65,11 +65,12 @@ fi
 
 # Makes requests out of the OpenAPI document; in an environment of its own, as Debian wants it.
 python=target/clients/python
-if [ ! -x "$python/bin/schemathesis" ]; then
-  step "installing schemathesis"
+# And a certbot that follows renewal information, which Debian's does not.
+if [ ! -x "$python/bin/schemathesis" ] || [ ! -x "$python/bin/certbot" ]; then
+  step "installing schemathesis and a newer certbot"
   rm -rf "$python"
   python3 -m venv "$python"
-  "$python/bin/pip" install --quiet --disable-pip-version-check 'schemathesis>=4.32,<5'
+  "$python/bin/pip" install --quiet --disable-pip-version-check 'schemathesis>=4.32,<5' 'certbot>=4.1,<6'
 fi
 # The package of promtool would start a server of its own: the one file is taken out of it, and nothing is installed.
 promtool=target/clients/promtool

@@ -8,6 +8,7 @@ pub mod ca;
 pub mod certs;
 pub mod clock;
 pub mod doctor;
+pub mod drill;
 pub mod init;
 pub mod issue;
 pub mod login;

@@ -18,6 +18,7 @@ mod code;
 mod crash;
 mod database_thief;
 mod hands;
+mod issuers;
 mod openapi;
 mod pages;
 mod quickstart;
