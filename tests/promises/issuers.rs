@@ -23,9 +23,9 @@ fn states(house: &House, issuer: &str) -> Vec<String> {
 
 /// What the newest certbot is run as: it follows renewal information.
 fn certbot(house: &House, arguments: &[&str]) -> Command {
-    let python = concat!(env!("CARGO_MANIFEST_DIR"), "/target/clients/python/bin/certbot");
-    assert!(Path::new(python).exists(), "{python}: tests/run.sh installs it");
-    let mut certbot = command(python, arguments);
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/target/clients/certbot/bin/certbot");
+    assert!(Path::new(program).exists(), "{program}: tests/run.sh installs it");
+    let mut certbot = command(program, arguments);
     certbot.env("REQUESTS_CA_BUNDLE", house.ca("roots.pem"));
     for (flag, dir) in [("--config-dir", "certbot"), ("--work-dir", "certbot-work"), ("--logs-dir", "certbot-logs")] {
         certbot.arg(flag).arg(house.path(dir));

@@ -44,6 +44,6 @@ pub(crate) fn holding(
         *all_live += live;
         *all_replaced += replaced;
     }
-    let holding = |(owner, [live, replaced])| Holding { owner, live, replaced };
+    let holding = |(owner, [live, replaced]): (Option<String>, [u64; 2])| Holding { owner, live, replaced };
     Ok(found.into_iter().map(holding).collect())
 }
