@@ -79,6 +79,8 @@ enum Command {
     Ca(cmd::ca::Args),
     /// An offline root: its key, what it signs, its CRLs, by a script for a roomful of people
     Ceremony(cmd::ceremony::Args),
+    /// Have a part of what was issued replaced before its time, and see how far that is
+    Drill(cmd::drill::Args),
     /// What was issued, to whom, and when it expires
     Certs(cmd::certs::Args),
     /// The log of every signing operation: read it, prove it, verify it
@@ -207,6 +209,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Sign(args) => cmd::sign::run(args, &global).await,
         Command::Ca(args) => cmd::ca::run(args, &global).await,
         Command::Ceremony(args) => cmd::ceremony::run(args).await,
+        Command::Drill(args) => cmd::drill::run(args, &global).await,
         Command::Certs(args) => cmd::certs::run(args, &global).await,
         Command::Audit(args) => cmd::audit::run(args, &global).await,
         Command::Inspect(args) => cmd::inspect::run(args, &global).await,

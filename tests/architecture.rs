@@ -62,6 +62,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "texts",
             "succession",
             "view",
+            "drills",
             "difference",
             "amendment",
             "authority",

@@ -79,6 +79,14 @@ if ! "$python/bin/python" -c 'import schemathesis, cryptography.hazmat.primitive
   python3 -m venv "$python"
   "$python/bin/pip" install --quiet --disable-pip-version-check 'schemathesis>=4.32,<5' 'cryptography>=50,<51'
 fi
+# A certbot that follows renewal information, which Debian's does not.
+certbot=target/clients/certbot
+if [ ! -x "$certbot/bin/certbot" ]; then
+  step "installing a newer certbot"
+  rm -rf "$certbot"
+  python3 -m venv "$certbot"
+  "$certbot/bin/pip" install --quiet --disable-pip-version-check 'certbot>=4.1,<6'
+fi
 # Judges certificates and CRLs; in an environment of its own.
 pkilint=target/clients/pkilint
 if [ ! -x "$pkilint/bin/lint_pkix_cert" ]; then

@@ -51,6 +51,16 @@ pub const CHECKS_PER_ACCOUNT_MAX: usize = 64;
 pub const FINALIZE_WAIT: Duration = Duration::from_secs(5);
 /// `Retry-After` of an order or authorization that is under way.
 pub const RETRY_AFTER_PROCESSING_SECS: u32 = 1;
+/// `Retry-After` of renewal information: a mass event reaches every client within this, and a million clients are 46 questions a second.
+pub const RETRY_AFTER_RENEWAL_SECS: u32 = 6 * 3_600;
+/// The same of a certificate that is to be replaced before its time: a drill may be ended, and another begun.
+pub const RETRY_AFTER_MARKED_SECS: u32 = 600;
+/// Certificates whose facts are kept for the next question: about 400 bytes each.
+pub const RENEWALS_KNOWN_MAX: usize = 16_384;
+/// Certificates that are looked up in the register at once for strangers; nobody waits for a place.
+pub const LOOKUPS_MAX: usize = 16;
+/// `Retry-After` where those places are taken.
+pub const RETRY_AFTER_LOOKUP_SECS: u32 = 5;
 /// Times a change is tried again when the record moved meanwhile.
 pub const CONFLICT_RETRIES: usize = 4;
 /// Sources and accounts counted at once; beyond that, newcomers wait.

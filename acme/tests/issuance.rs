@@ -56,6 +56,22 @@ async fn an_address_is_proven_by_http_01() -> Result {
     Ok(())
 }
 
+/// Let's Encrypt 2022-01: tls-alpn-01 took what the standard does not have. What is not offered takes nothing.
+#[tokio::test]
+async fn no_challenge_but_http_01_and_dns_01_is_offered() -> Result {
+    let ca = Ca::start().await;
+    let account = ca.account().await;
+    for name in [dns_name("web.example"), Identifier::Ip("127.0.0.1".parse()?)] {
+        let mut order = account.new_order(&NewOrder::new(std::slice::from_ref(&name))).await?;
+        let mut authorizations = order.authorizations();
+        let authz = authorizations.next().await.unwrap()?;
+        let known = |kind: &ChallengeType| matches!(kind, ChallengeType::Http01 | ChallengeType::Dns01);
+        assert!(authz.challenges.iter().all(|challenge| known(&challenge.r#type)), "{:?}", authz.challenges);
+        assert!(!authz.challenges.is_empty());
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_wildcard_is_offered_dns_01_alone() -> Result {
     let ca = Ca::start().await;

@@ -182,3 +182,32 @@ async fn the_account_key_is_never_said() {
     let key = account["key_pkcs8"].as_str().unwrap();
     assert!(!format!("{statuses:?}").contains(key));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_wants_a_certificate_renewed_is_followed_and_told_which_one_is_replaced() {
+    let stage = Stage::listening().await;
+    let now = || stage.host.world.now();
+    stage.acme.want_renewed(now().plus_secs(3_600), now().plus_secs(7_200), 600);
+    stage.host.once(&stage.plan).await.iter().for_each(assert_ok);
+    assert!(stage.host.once(&stage.plan).await.iter().all(|status| status.renewals == 0), "its window is to come");
+    // The window of a mass event is over.
+    stage.acme.want_renewed(now().plus_secs(-3_600), now().plus_secs(-1), 600);
+    let renewed = stage.host.once(&stage.plan).await;
+    renewed.iter().for_each(assert_ok);
+    assert!(renewed.iter().all(|status| status.renewals == 1), "{renewed:?}");
+    let (replaced, _) = stage.acme.replaced();
+    assert_eq!(replaced.len(), 2, "{replaced:?}");
+    assert!(replaced.iter().all(|id| id.split('.').count() == 2), "{replaced:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_calls_replaced_already_is_renewed_without_a_word_of_it() {
+    let stage = Stage::listening().await;
+    stage.acme.want_renewed(stage.host.world.now().plus_secs(-3_600), stage.host.world.now().plus_secs(-1), 600);
+    stage.acme.refuse_replacements();
+    stage.host.once(&stage.plan).await.iter().for_each(assert_ok);
+    let renewed = stage.host.once(&stage.plan).await;
+    renewed.iter().for_each(assert_ok);
+    assert!(renewed.iter().all(|status| status.renewals == 1), "{renewed:?}");
+    assert_eq!(stage.acme.replaced().0.len(), 2);
+}

@@ -16,6 +16,7 @@ use crate::craft::code::{CodeKeyRequest, CodeRequest, CodeSignature, CodeSigner}
 use crate::craft::leaf::{Certifier, CertifyRequest, Prospect, Replay, Trial};
 use crate::craft::ssh::{SshIssued, SshRequest, SshSigner};
 use crate::drafting::Serials;
+use crate::drills::{Drill, DrillProgress, Drills, NewDrill, Part, Renewal, Renewing};
 use crate::encode::{BundleForm, pem};
 use crate::error::CaError;
 use crate::gate::Gate;
@@ -65,6 +66,7 @@ struct Inner {
     revoker: Revoker,
     inquiries: Inquiries,
     keeper: Keeper,
+    drills: Drills,
 }
 
 impl Inner {
@@ -90,7 +92,8 @@ impl Inner {
         let inquiries = Inquiries::open(&office, pool, world, *instance);
         let maker = Maker::of(&office, pool.clone());
         let keeper = Keeper::new(office.clone(), maker, desks.clone());
-        Ok(Inner { office, certifier, code, ssh, desks, revoker, inquiries, keeper, parts })
+        let drills = Drills::open(office.clone()).await?;
+        Ok(Inner { office, certifier, code, ssh, desks, revoker, inquiries, keeper, drills, parts })
     }
 }
 
@@ -334,9 +337,10 @@ impl Authority {
         self.inner.office.issuers.read().version
     }
 
-    /// Takes in what other nodes changed of issuers. A question of memory where nothing did: call it every second.
+    /// Takes in what other nodes changed of issuers and drills. A question of memory where nothing did: call it every second.
     pub async fn follow_issuers(&self) -> Result<(), CaError> {
-        self.inner.office.issuers.fresh().await.map(drop)
+        self.inner.office.issuers.fresh().await?;
+        self.inner.drills.follow().await
     }
 
     /// Looks for keys that came back to the token, where one was missing. Call it now and then.
@@ -346,7 +350,38 @@ impl Authority {
 
     /// Whether the CA of a certificate is revoked or compromised: whoever has it needs another.
     pub fn is_orphaned(&self, credential: &Credential) -> bool {
-        view::is_orphaned(&self.inner.office, credential)
+        view::is_dead(&self.inner.office, &credential.issuer)
+    }
+
+    /// When a certificate is to be renewed, and why before its time: from memory.
+    pub fn renewal(&self, renewing: &Renewing) -> Renewal {
+        self.inner.drills.renewal(renewing, self.world().now())
+    }
+
+    /// Parts of the register that are to be replaced before their time: what CAs made that are revoked or compromised, and what open
+    /// drills mark.
+    pub fn marked(&self) -> Vec<Part> {
+        self.inner.drills.marked()
+    }
+
+    /// Begins a drill: what it marks is to be replaced within its window. `dry`: says what it would mark, and writes nothing.
+    pub async fn begin_drill(&self, actor: &Actor, new: NewDrill, dry: bool) -> Result<DrillProgress, CaError> {
+        self.inner.drills.begin(actor, new, dry).await
+    }
+
+    /// Ends a drill: what it marks is renewed by its life again.
+    pub async fn end_drill(&self, actor: &Actor, id: &str) -> Result<DrillProgress, CaError> {
+        self.inner.drills.end(actor, id).await
+    }
+
+    /// How far a drill is. It counts what is left: a report, no question for every second.
+    pub async fn drill(&self, id: &str) -> Result<DrillProgress, CaError> {
+        self.inner.drills.progress(id).await
+    }
+
+    /// A page of drills by their ids, the first the oldest, after one of them.
+    pub async fn drills(&self, after: Option<String>) -> Result<Vec<Drill>, CaError> {
+        self.inner.drills.list(after).await
     }
 
     /// Makes a new issuer with its first generation; asked again after a crash, it continues.

@@ -51,6 +51,8 @@ mod succession;
 
 mod view;
 
+mod drills;
+
 // How what is in force is changed.
 mod difference;
 
@@ -69,6 +71,7 @@ pub use craft::leaf::{
 };
 pub use craft::ocsp::OCSP_REQUEST_BYTES_MAX;
 pub use craft::ssh::{SshIssued, SshRequest};
+pub use drills::{Drill, DrillProgress, NewDrill, Part, Renewal, Renewing, Share, Why};
 pub use encode::{BundleForm, Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};
 pub use intake::{Csr, CsrError, RevocationReason, UnknownReason, WeakKey, check_key};

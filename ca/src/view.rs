@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use policy::Timestamp;
-use store::Credential;
 
 use crate::craft::Office;
 use crate::craft::leaf::LOGIN_PROFILE;
@@ -120,7 +119,10 @@ fn state(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generation) 
     };
     let has_ended = there.certificate().is_some_and(|certificate| certificate.validity.not_after() < now);
     let begun = there.record.activates.is_some_and(|at| at <= now);
+    // It waits for its certificate, from whoever is above it.
+    let waits = issuer.role == IssuerRole::X509 && there.record.certificates.is_empty();
     let state = match () {
+        () if waits => GenerationState::Pending,
         () if has_ended => GenerationState::Ended,
         () if is_active => GenerationState::Active,
         () if begun => GenerationState::Retiring,
@@ -192,12 +194,19 @@ fn crl_alarm(generation: &hierarchy::Generation, now: Timestamp) -> Option<Strin
     }
 }
 
-/// Whether the CA of a certificate is revoked or compromised, whatever is above it too.
-pub(crate) fn is_orphaned(office: &Office, credential: &Credential) -> bool {
+/// Whether a generation is revoked or compromised, or everything above it: whoever has a certificate of it needs another.
+pub(crate) fn is_dead(office: &Office, issuer: &str) -> bool {
     let there = office.issuers.read();
-    let Some(generation) = credential.issuer.parse().ok().and_then(|name| there.generation(&name)) else {
-        return false;
-    };
+    issuer.parse().ok().and_then(|name| there.generation(&name)).is_some_and(|generation| is_over(office, generation))
+}
+
+/// The generations of which that is so.
+pub(crate) fn dead(office: &Office) -> Vec<String> {
+    let there = office.issuers.read();
+    there.generations().filter(|generation| is_over(office, generation)).map(|g| g.name.to_string()).collect()
+}
+
+fn is_over(office: &Office, generation: &hierarchy::Generation) -> bool {
     generation.record.revoked.is_some() || generation.issuing().is_some_and(|ca| office.checks.ended(ca).is_some())
 }
 

@@ -232,6 +232,25 @@ fn a_session_lost_at_a_known_key_is_replaced_unseen() {
     assert_eq!(shim.calls("C_SignInit"), 1 + 3 * 2, "each was begun once more, after the fault");
 }
 
+/// The token itself closes all sessions, and with them the login, while nobody uses them.
+#[test]
+fn an_idle_session_killed_by_the_token_is_reopened_without_a_failed_request() {
+    let shim = Shim::new("idle-session");
+    let (pool, mint, key) = shim.open();
+    let mut operation = 0;
+    for round in 1..=3 {
+        shim.fault("close-idle");
+        // More than there are sessions: each of them is found dead once.
+        for _ in 0..20 {
+            operation += 1;
+            shim.sign(&pool, &mint, &key, operation).unwrap();
+            assert_eq!(pool.health(), Health::Ready);
+        }
+        assert_eq!(shim.calls("closed"), round);
+    }
+    assert_eq!(shim.calls("C_Sign"), 60, "an operation was signed twice");
+}
+
 #[test]
 fn an_error_before_the_signature_is_not_signed_and_heals() {
     let shim = Shim::new("before");

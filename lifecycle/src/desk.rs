@@ -2,10 +2,10 @@
 
 use std::future::Future;
 
-use ca::{Authority, CaError};
+use ca::{Authority, CaError, Renewing};
 use policy::{Actor, Timestamp};
 use serde_json::json;
-use store::{ActorStamp, DueFilter, Filter, Kind, Order, Record, StoreError};
+use store::{ActorStamp, Credential, DueFilter, Filter, Kind, Order, Record, Renewer, State, StoreError};
 
 use crate::summary::Summary;
 
@@ -33,10 +33,21 @@ pub(crate) struct Asked {
     pub(crate) limit: usize,
 }
 
+/// Where a reading of what is to be replaced before its time goes on: which part, and the cursor in its list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct MarkedAt {
+    pub(crate) part: usize,
+    pub(crate) cursor: Option<String>,
+    /// There is no more.
+    pub(crate) is_end: bool,
+}
+
 /// One certificate as it stands now, and as the log knows it: no row decides here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) summary: Summary,
+    /// From when on it is to be renewed: by its life, or before that because its CA ended or a drill marks it.
+    pub(crate) due: Timestamp,
     /// It has a signed successor that says so.
     pub(crate) is_renewed: bool,
 }
@@ -51,6 +62,14 @@ pub(crate) trait Desk: Clone + Send + Sync + 'static {
 
     /// Certificates that are due for renewal and have no successor that says so, the longest due first, each with since when.
     fn due(&self, asked: Asked) -> impl Future<Output = Result<Vec<(Timestamp, Summary)>, StoreError>> + Send;
+
+    /// Certificates that the server renews, of which the CA ended or a drill has come: from there on, and where to go on. A list: what
+    /// it lacks proves nothing.
+    fn marked(
+        &self,
+        at: MarkedAt,
+        limit: usize,
+    ) -> impl Future<Output = Result<(Vec<(Timestamp, Summary)>, MarkedAt), StoreError>> + Send;
 
     /// From when to when nobody was there before this run.
     fn away(&self) -> (Timestamp, Timestamp);
@@ -86,6 +105,36 @@ impl Desk for Authority {
         Ok(due.iter().filter_map(|due| Some((due.at, Summary::of(&due.credential)?))).collect())
     }
 
+    async fn marked(&self, at: MarkedAt, limit: usize) -> Result<(Vec<(Timestamp, Summary)>, MarkedAt), StoreError> {
+        let (parts, now) = (Authority::marked(self), Desk::now(self));
+        let Some(part) = parts.get(at.part) else { return Ok((Vec::new(), MarkedAt { is_end: true, ..at })) };
+        let filter = Filter {
+            issuer: Some(part.issuer.clone()),
+            profile: part.profile.clone(),
+            owner: part.owner.as_ref().map(ToString::to_string),
+            renewer: Some(Renewer::Server),
+            state: Some(State::Issued),
+            replaced: Some(false),
+            not_after_after: Some(now),
+            order: Order::Expiry,
+            after_cursor: at.cursor,
+            limit,
+            ..certificates()
+        };
+        let page = self.ledger().list(filter).await?;
+        let due = |credential: &Credential| {
+            let renewal = self.renewal(&Renewing::of(credential)?);
+            let has_come = renewal.why.is_some() && renewal.from <= now;
+            Summary::of(credential).filter(|_| has_come).map(|summary| (renewal.from, summary))
+        };
+        let found = page.items.iter().filter_map(due).collect();
+        let on = match page.next {
+            Some(cursor) => MarkedAt { cursor: Some(cursor), ..at },
+            None => MarkedAt { part: at.part + 1, cursor: None, is_end: at.part + 1 >= parts.len() },
+        };
+        Ok((found, on))
+    }
+
     fn away(&self) -> (Timestamp, Timestamp) {
         self.ledger().away()
     }
@@ -93,7 +142,11 @@ impl Desk for Authority {
     async fn find(&self, operation: u64) -> Result<Option<Found>, StoreError> {
         let Some(credential) = self.ledger().credential_by_operation(operation).await? else { return Ok(None) };
         let is_renewed = self.ledger().renewed(&credential).is_some();
-        Ok(Summary::of(&credential).map(|summary| Found { summary, is_renewed }))
+        let renewal = Renewing::of(&credential).map(|renewing| self.renewal(&renewing));
+        Ok(Summary::of(&credential).map(|summary| {
+            let due = renewal.map_or(summary.renew_at(), |renewal| renewal.from.min(summary.renew_at()));
+            Found { summary, due, is_renewed }
+        }))
     }
 
     async fn candidates(&self, of: &Summary) -> Result<Vec<Summary>, StoreError> {

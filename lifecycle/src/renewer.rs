@@ -1,6 +1,7 @@
 //! The task that renews.
 //!
-//! Each turn: 1. take what is to be tried again, then the next of the register's list of what is due; 2. hold the lease, so that
+//! Each turn: 1. take what is to be tried again, then the next of the register's list of what is due, then of what is due before its
+//! time because its CA ended or a drill has it come; 2. hold the lease, so that
 //! of several nodes one renews; 3. for each, look once more whether it is still wanted (not revoked, not succeeded, as the log
 //! knows it), then ask the authority for a successor, as `system:renewal`. What has ended is renewed only if this run tried before, or
 //! nobody was there from when it was due to its end: a list that was put back brings no key back. A crash at any point loses nothing: what was renewed is on the list no
@@ -20,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::away::Away;
-use crate::desk::{Asked, Desk, Found};
+use crate::desk::{Asked, Desk, Found, MarkedAt};
 use crate::diary::{Diary, LATE_SECS_MAX, Task};
 use crate::lease::Lease;
 use crate::summary::Summary;
@@ -58,6 +59,8 @@ struct Worker<D> {
     away: Away,
     /// How far the list of what is due was read in this round: when the last one was due, and its operation.
     read_to: Option<(Timestamp, u64)>,
+    /// How far what is due before its time was read in this round.
+    marked_at: MarkedAt,
     /// A round that ended is followed by the next at this time.
     next_round: Option<Timestamp>,
     /// Not before this: the token or the register said so.
@@ -73,6 +76,10 @@ struct Next {
     read_to: Option<(Timestamp, u64)>,
     /// There is no more.
     is_end: bool,
+    /// So many of the tasks, the first, are from the list of what is due by its life.
+    listed: usize,
+    /// How far the other list was read.
+    marked_at: MarkedAt,
 }
 
 /// What became of one try.
@@ -97,6 +104,7 @@ impl<D: Desk> Worker<D> {
             diary: Diary::default(),
             lease: Lease::default(),
             read_to: None,
+            marked_at: MarkedAt::default(),
             next_round: None,
             held_until: None,
             watch: RenewalWatch::default(),
@@ -185,16 +193,20 @@ impl<D: Desk> Worker<D> {
             self.passed(now, there);
         } else {
             batch.extend(there.tasks.drain(..room));
-            let last = batch.last().filter(|_| room > 0);
-            self.read_to = last.map(|task| (task.due, task.operation)).or(self.read_to);
+            // What is due before its time is read again where some of it found no room: what is at work by then is known.
+            self.read_to = match batch.last().filter(|_| (1..=there.listed).contains(&room)) {
+                Some(last) => Some((last.due, last.operation)),
+                None if room > 0 => there.read_to,
+                None => self.read_to,
+            };
         }
         Ok(Some((batch, leased_until)))
     }
 
     /// Everything that was read is at work, or known.
     fn passed(&mut self, now: Timestamp, there: Next) {
-        self.read_to = there.read_to;
-        if there.is_end && self.next_round.is_none() {
+        (self.read_to, self.marked_at) = (there.read_to, there.marked_at);
+        if there.is_end && self.marked_at.is_end && self.next_round.is_none() {
             self.diary.end_round();
             self.next_round = Some(now.plus_secs(ROUND_SECS));
         }
@@ -203,9 +215,10 @@ impl<D: Desk> Worker<D> {
     /// The next on the list that the diary does not know, at most so many.
     async fn next(&mut self, now: Timestamp, wanted: usize) -> Result<Next, StoreError> {
         if self.next_round.is_some_and(|at| at <= now) {
-            (self.next_round, self.read_to) = (None, None);
+            (self.next_round, self.read_to, self.marked_at) = (None, None, MarkedAt::default());
         }
-        let mut there = Next { tasks: Vec::new(), read_to: self.read_to, is_end: false };
+        let (read_to, marked_at) = (self.read_to, self.marked_at.clone());
+        let mut there = Next { tasks: Vec::new(), read_to, is_end: false, listed: 0, marked_at };
         let ends_after = now.plus_secs(-LATE_SECS_MAX);
         while there.tasks.len() < wanted && !there.is_end && !self.diary.is_full() {
             let page = self.desk.due(Asked { now, ends_after, after: there.read_to, limit: PAGE }).await?;
@@ -220,6 +233,15 @@ impl<D: Desk> Worker<D> {
                     there.tasks.push(Task::of(*due, summary));
                 }
             }
+        }
+        there.listed = there.tasks.len();
+        while there.tasks.len() < wanted && there.is_end && !there.marked_at.is_end && !self.diary.is_full() {
+            // No more than there is room for: what was read is not read again in this round.
+            let room = wanted - there.tasks.len();
+            let (page, on) = self.desk.marked(there.marked_at, room).await?;
+            let news = page.iter().filter(|(_, summary)| !self.diary.knows(summary.operation));
+            there.tasks.extend(news.map(|(due, summary)| Task::of(*due, summary)));
+            there.marked_at = on;
         }
         Ok(there)
     }
@@ -326,12 +348,12 @@ async fn attempt<D: Desk>(
 /// The certificate as it stands now, if it is still wanted. The list may be old, and nobody vouches for it: another node, the owner or
 /// an administrator may have been faster.
 async fn still_wanted<D: Desk>(desk: &D, task: &Task) -> Result<Result<Summary, Outcome>, StoreError> {
-    let Some(Found { summary: current, is_renewed }) = desk.find(task.operation).await? else {
+    let Some(Found { summary: current, due, is_renewed }) = desk.find(task.operation).await? else {
         return Ok(Err(Outcome::Never { why: "the register does not have it".to_owned() }));
     };
     let settled = |why| Ok(Err(Outcome::Settled(why)));
     match current.state {
-        State::Issued if !current.renew || current.renew_at() > desk.now() => return settled("not due"),
+        State::Issued if !current.renew || due > desk.now() => return settled("not due"),
         State::Issued => {}
         State::Intended if desk.now() > current.validity.not_after() => return settled("never concluded"),
         State::Intended => {

@@ -115,6 +115,10 @@ impl Desk for Office {
         Ok(true)
     }
 
+    async fn marked(&self, at: MarkedAt, _limit: usize) -> Result<(Vec<(Timestamp, Summary)>, MarkedAt), StoreError> {
+        Ok((Vec::new(), MarkedAt { is_end: true, ..at }))
+    }
+
     fn away(&self) -> (Timestamp, Timestamp) {
         (START, START)
     }
@@ -126,7 +130,7 @@ impl Desk for Office {
             let signed = |row: &&Summary| matches!(row.state, State::Issued | State::Revoked);
             let serial = summary.serial_hex();
             let is_renewed = inner.rows.iter().filter(signed).any(|row| row.renews.as_ref() == Some(&serial));
-            Found { summary, is_renewed }
+            Found { due: summary.renew_at(), summary, is_renewed }
         }))
     }
 

@@ -284,3 +284,54 @@ async fn the_task_renews_at_once_what_is_due_and_ends_with_its_shutdown() {
     stop.send(()).unwrap();
     running.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_revoked_ca_made_is_renewed_at_once_once_there_is_another() {
+    let house = House::new().await;
+    house.certify("www.example.internal", true).await;
+    house.certify("own.example.internal", false).await;
+    let mut renewer = Renewer::new(house.authority.clone());
+    assert!(!renewer.turn().await.unwrap());
+    let tls = "tls/1".parse().unwrap();
+    house.authority.revoke_issuer(&admin(), &tls, RevocationReason::KeyCompromise).await.unwrap();
+    for _ in 0..3 {
+        house.world.advance(61);
+        renewer.turn().await.unwrap();
+    }
+    assert_eq!(house.certificates("www.example.internal").await.len(), 1, "nothing is issued under it");
+    let next = ca::Rotate { issuer: "tls".to_owned(), key: None, activates: ca::Activation::Now, cross: false };
+    house.authority.rotate_issuer(&admin(), next).await.unwrap();
+    for _ in 0..3 {
+        house.world.advance(61);
+        while renewer.turn().await.unwrap() {}
+    }
+    let chain = house.certificates("www.example.internal").await;
+    assert_eq!(chain.len(), 2, "{chain:?}");
+    assert_eq!(house.certificates("own.example.internal").await.len(), 1, "it did not ask for it");
+    let newest = house.authority.ledger().credential(&chain[1].serial_hex()).await.unwrap().unwrap();
+    assert_eq!(newest.issuer, "tls/2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_has_the_server_renew_what_it_marks_within_its_window_and_once() {
+    let house = House::new().await;
+    for n in 0..40 {
+        house.certify(&format!("host{n}.example.internal"), true).await;
+    }
+    let part = ca::Part { issuer: "tls/1".to_owned(), profile: None, owner: Some(owner()) };
+    let new = ca::NewDrill { part, window_secs: 600, reason: "a drill".to_owned(), url: None };
+    let drill = house.authority.begin_drill(&admin(), new, false).await.unwrap();
+    assert_eq!((drill.all.held, drill.all.left), (40, 40));
+    let mut renewer = Renewer::new(house.authority.clone());
+    let mut done = Vec::new();
+    for _ in 0..6 {
+        house.world.advance(120);
+        while renewer.turn().await.unwrap() {}
+        done.push(house.authority.drill(&drill.drill.id).await.unwrap().all.replaced);
+    }
+    assert!(done.is_sorted() && done[0] > 0 && done[1] < 40, "spread over the window: {done:?}");
+    assert_eq!(done.last(), Some(&40));
+    for n in 0..40 {
+        assert_eq!(house.certificates(&format!("host{n}.example.internal")).await.len(), 2, "host{n}");
+    }
+}

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::files::{self, Outputs, PUBLIC, Standing};
 use crate::Global;
 use crate::client::percent;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, OrFail};
+use crate::house;
 use crate::output::{self, Paint, field, whole, words};
 use crate::parts::moment::Moment;
 use crate::parts::span::{Span, span};
@@ -136,6 +137,8 @@ Examples:
   chancery ca rotate root --later --cross   # both roots are handed out meanwhile
   chancery ca activate root/2 --at 2027-06-01T06:00:00Z
 
+Where the TLS CA itself was revoked and the server was started again since, it has no certificate to be reached by: --on-host.
+
 The old generation goes on telling of revocations until the last certificate that it issued has ended. While both are there, `chancery ca activate` of the old one is the way back.";
 
 const REQUEST: &str = "\
@@ -209,6 +212,9 @@ struct Rotate {
     /// Say what it would touch, and make nothing
     #[arg(long)]
     dry_run: bool,
+    /// Without asking the server, whose own certificate may have ended with the issuer: on its host, with its token; it may run
+    #[arg(long, conflicts_with = "dry_run")]
+    on_host: bool,
 }
 
 /// A moment as the command line has it.
@@ -368,6 +374,9 @@ fn wish(create: &Create) -> Value {
 }
 
 async fn rotate(args: &Rotate, global: &Global) -> Result<(), Failure> {
+    if args.on_host {
+        return rotate_on_host(args, global).await;
+    }
     let mut body = json!({ "later": args.later, "cross": args.cross, "dry_run": args.dry_run });
     if let Some(key) = &args.key {
         body["key"] = json!(key);
@@ -379,6 +388,28 @@ async fn rotate(args: &Rotate, global: &Global) -> Result<(), Failure> {
     match args.dry_run {
         true => rehearsal(&answer, global),
         false => show(&answer, global),
+    }
+    Ok(())
+}
+
+/// The same by whoever has the host and the token's PIN.
+async fn rotate_on_host(args: &Rotate, global: &Global) -> Result<(), Failure> {
+    let config = global.config()?;
+    let key = args.key.as_deref().map(str::parse::<ca::KeyKind>).transpose();
+    let key = key.map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let activates = match (args.at, args.later) {
+        (Some(at), _) => ca::Activation::At(at),
+        (None, true) => ca::Activation::Later,
+        (None, false) => ca::Activation::Now,
+    };
+    let (authority, _closing) = house::authority(&config, house::Way::Beside).await?;
+    let wish = ca::Rotate { issuer: args.issuer.clone(), key, activates, cross: args.cross };
+    let rotated = authority.rotate_issuer(&policy::Actor::system("rescue"), wish).await;
+    let name = rotated.or_fail(format!("no successor of {} was made", output::printable(&args.issuer)))?;
+    let made = json!({ "generation": name.to_string() });
+    match global.json {
+        true => output::json(&made),
+        false => output::facts(&[("generation", name.to_string())]),
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod ceremony;
 pub mod certs;
 pub mod clock;
 pub mod doctor;
+pub mod drill;
 pub mod init;
 pub mod inspect;
 pub mod issue;

@@ -23,6 +23,11 @@ impl Moment {
         self.0.map_or_else(|| "-".to_owned(), |at| at.rfc3339().chars().take(10).collect())
     }
 
+    /// Whether it has come.
+    pub fn is_over(self, now: Timestamp) -> bool {
+        self.0.is_some_and(|at| at < now)
+    }
+
     /// What is left at `now` (`29d`, `15h`, `-3d`), and its colour where it is `alive`: by the share of a life that began at
     /// `from`, since a day is much of a login's and little of a CA's.
     pub fn left(self, now: Timestamp, from: Option<Moment>, alive: bool) -> (Paint, String) {

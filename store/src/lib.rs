@@ -38,8 +38,8 @@ pub use ledger::Ledger;
 pub use log::{Head, verifier_key};
 pub use nouns::condition::Condition;
 pub use nouns::credential::{
-    Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Issued, Kin, Order, Outlook, Page, RevokedRow,
-    SERIAL_CURSOR, State,
+    Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Holding, Issued, Kin, Order, Outlook, Page,
+    RevokedRow, SERIAL_CURSOR, State,
 };
 pub use nouns::database::Database;
 pub use nouns::entry::{

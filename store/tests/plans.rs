@@ -93,6 +93,8 @@ async fn exercise(database: &Database) {
     for class in [store::Class::Certificates, store::Class::Ssh, store::Class::Authorities] {
         ledger.outlook(None, class, house.world.now().plus_secs(300 * DAY)).await.unwrap();
     }
+    let of_tls = Filter { kind: Some(Kind::Certificate), issuer: Some("tls".into()), ..Filter::default() };
+    ledger.holding(of_tls, some.operation + 1, house.world.now()).await.unwrap();
     ledger.kin(vec![some.operation]).await.unwrap();
     assert_eq!(ledger.history(some.operation).await.unwrap()[0], some.operation);
     ledger.unconcluded(Timestamp::from_unix(i64::MAX / 4), 100).await.unwrap();

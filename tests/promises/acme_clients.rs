@@ -15,7 +15,7 @@ use crate::house::{House, fail, succeed, text};
 use crate::judges::strictly_valid;
 
 /// A house whose ACME server asks our DNS server, and http-01 on a free port.
-fn house() -> (House, Dns, u16) {
+pub(crate) fn house() -> (House, Dns, u16) {
     let mut house = House::new();
     let dns = Dns::start(house.path("txt"));
     let port = free_port();
@@ -25,7 +25,7 @@ fn house() -> (House, Dns, u16) {
     (house, dns, port)
 }
 
-fn certbot(house: &House, port: u16, name: &str) -> Command {
+pub(crate) fn certbot(house: &House, port: u16, name: &str) -> Command {
     let mut certbot = Command::new("certbot");
     let port = port.to_string();
     let server = house.https("/acme/directory");
@@ -51,7 +51,7 @@ fn certbot(house: &House, port: u16, name: &str) -> Command {
     certbot
 }
 
-fn lego(house: &House, name: &str) -> Command {
+pub(crate) fn lego(house: &House, name: &str) -> Command {
     let mut lego = Command::new("lego");
     let server = house.https("/acme/directory");
     lego.env("LEGO_CA_CERTIFICATES", house.ca("roots.pem"));
@@ -60,7 +60,7 @@ fn lego(house: &House, name: &str) -> Command {
     lego
 }
 
-fn lego_certificate(house: &House, name: &str) -> (PathBuf, PathBuf) {
+pub(crate) fn lego_certificate(house: &House, name: &str) -> (PathBuf, PathBuf) {
     let dir = house.path("lego").join("certificates");
     let file = name.replace('*', "_");
     (dir.join(format!("{file}.crt")), dir.join(format!("{file}.issuer.crt")))

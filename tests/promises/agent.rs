@@ -13,14 +13,14 @@ use load::free_port;
 use crate::house::{House, PATIENCE, command, status, succeed, text, until};
 
 /// nginx in a folder of its own, serving the agent's files.
-struct Nginx {
+pub(crate) struct Nginx {
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
     config: std::path::PathBuf,
 }
 
 impl Nginx {
-    fn start(house: &House) -> Self {
+    pub(crate) fn start(house: &House) -> Self {
         let port = free_port();
         let dir = house.path("nginx");
         std::fs::create_dir_all(&dir).expect("a folder");
@@ -46,7 +46,7 @@ impl Nginx {
         Self { child, port, config }
     }
 
-    fn reload(&self) -> String {
+    pub(crate) fn reload(&self) -> String {
         format!("[\"/usr/sbin/nginx\", \"-c\", \"{}\", \"-s\", \"reload\"]", self.config.display())
     }
 }
@@ -60,7 +60,7 @@ impl Drop for Nginx {
 }
 
 /// Writes a plan for `web`; `more` is appended to the certificate's table.
-fn plan(house: &House, validity_secs: u64, renew_at: f64, more: &str) -> std::path::PathBuf {
+pub(crate) fn plan(house: &House, validity_secs: u64, renew_at: f64, more: &str) -> std::path::PathBuf {
     let path = house.path("plan.toml");
     let (web, state) = (house.path("web"), house.path("agent"));
     std::fs::create_dir_all(&web).expect("a folder");
@@ -83,13 +83,13 @@ fn plan(house: &House, validity_secs: u64, renew_at: f64, more: &str) -> std::pa
 }
 
 /// What `--status` says of the certificate `web`.
-fn agent_status(house: &House) -> Value {
+pub(crate) fn agent_status(house: &House) -> Value {
     let status = house.json(&["agent", "--plan", text(&house.path("plan.toml")), "--status"]);
     status.as_array().into_iter().flatten().find(|s| s["name"] == "web").cloned().unwrap_or(Value::Null)
 }
 
 /// Stops the agent when the test ends, however it ends.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

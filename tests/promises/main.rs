@@ -20,6 +20,7 @@ mod crash;
 mod database_thief;
 mod hands;
 mod inspect;
+mod issuers;
 mod lint;
 mod ocsp;
 mod openapi;

@@ -4,20 +4,20 @@ use crate::house::{House, PATIENCE, command, succeed, text, until};
 use crate::judges::listed;
 use crate::postgres::Postgres;
 
-/// The environment of a process whose clock is two hours ahead; time goes by in it as everywhere.
-fn two_hours_ahead() -> [(&'static str, String); 3] {
+/// The environment of a process whose clock is ahead by so much (`+2h`, `+4d`); time goes by in it as everywhere.
+pub(crate) fn ahead(by: &str) -> [(&'static str, String); 3] {
     let found = std::fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
     let library = found.map(|e| e.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.exists());
     let library = library.expect("libfaketime is installed (apt-get install libfaketime)");
     [
         ("LD_PRELOAD", text(&library).to_owned()),
-        ("FAKETIME", "+2h".to_owned()),
+        ("FAKETIME", by.to_owned()),
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
     ]
 }
 
 fn launch_ahead(house: &mut House) {
-    let environment = two_hours_ahead();
+    let environment = ahead("+2h");
     house.launch(&environment.each_ref().map(|(name, value)| (*name, value.as_str())));
 }
 

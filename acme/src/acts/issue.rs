@@ -185,7 +185,7 @@ impl Task {
                 proven: proven.clone(),
                 lifetime: order.not_after.map_or(Lifetime::ByProfile, Lifetime::Until),
                 renew: false,
-                replaces: None,
+                replaces: order.replaces.as_ref().map(|replaces| replaces.serial.clone()),
             };
             match self.certify(order, request).await {
                 Err(Problem { retry_after_secs: Some(secs), detail, .. }) => {

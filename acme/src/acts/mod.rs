@@ -9,6 +9,10 @@ mod recover;
 
 mod told;
 
+mod proven;
+
+pub(crate) mod renewal;
+
 pub(crate) mod orders;
 
 pub(crate) mod authorizations;

@@ -12,12 +12,12 @@ use ca::{CaError, Lifetime, Prospect};
 use policy::Timestamp;
 use serde::Deserialize;
 
-use super::recover;
 use super::told::ca_problem;
+use super::{recover, renewal};
 use crate::gate::{AcmeState, ByAccount, server_actor};
 use crate::limits::{AUTHZ_LOOKBACK, CONFLICT_RETRIES, IDENTIFIERS_MAX, ORDER_SECS};
 use crate::objects::{
-    Account, Authz, AuthzStatus, Change, DeskError, Identifier, Order, OrderStatus, Stored, fresh_id,
+    Account, Authz, AuthzStatus, Change, DeskError, Identifier, Order, OrderStatus, Replaces, Stored, fresh_id,
 };
 use crate::wire::{ErrorKind, Object, Problem, Wire};
 
@@ -32,6 +32,7 @@ struct NewOrder {
     not_before: Option<String>,
     not_after: Option<String>,
     profile: Option<String>,
+    replaces: Option<String>,
 }
 
 /// Places an order.
@@ -59,9 +60,15 @@ pub async fn place(state: &AcmeState, by: &ByAccount) -> Result<Order, Problem> 
         };
         authzs.push(authz);
     }
-    let order = Order::place(id, &account.id, &profile, not_after, &authzs, now);
+    let pending = changes.len();
+    let mut order = Order::place(id, &account.id, &profile, not_after, &authzs, now);
+    if let Some(named) = asked.replaces {
+        let (change, serial) = renewal::replaced(state, by, &named, &order.id, order.identifiers.iter()).await?;
+        changes.push(change);
+        order.replaces = Some(Replaces { id: named, serial });
+    }
     changes.push(Change::create(&order));
-    state.quotas().order(&account.id, &order.id, changes.len().saturating_sub(1), order.expires, now)?;
+    state.quotas().order(&account.id, &order.id, pending, order.expires, now)?;
     if let Err(problem) = file(state, by, changes).await {
         state.quotas().closed(&account.id, &order.id);
         return Err(problem);

@@ -2,15 +2,14 @@
 //! names, or by the certificate's own key.
 
 use ca::{CaError, RevocationReason};
-use policy::Name;
 use ring::digest;
 use serde::Deserialize;
 use store::{Attested, Credential, State};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::proven::has_proven_all;
 use crate::gate::{AcmeState, ByEither, actor_id};
-use crate::limits::AUTHZ_LOOKBACK;
-use crate::objects::{Account, Authz, Identifier, store_problem};
+use crate::objects::store_problem;
 use crate::wire::{ErrorKind, Problem, base64url};
 
 /// The revokeCert payload.
@@ -82,28 +81,6 @@ async fn ours(state: &AcmeState, der: &[u8]) -> Result<Attested<Credential>, Pro
         true => Ok(credential),
         false => Err(unknown()),
     }
-}
-
-/// Whether the account holds a valid authorization for every name of the certificate.
-async fn has_proven_all(
-    state: &AcmeState,
-    account: &Account,
-    credential: &Attested<Credential>,
-) -> Result<bool, Problem> {
-    let now = state.now();
-    for text in &credential.names {
-        let identifier = match Name::parse(text) {
-            Ok(Name::Dns(name)) => Identifier::Dns(name),
-            Ok(Name::Ip(ip)) => Identifier::Ip(ip),
-            Ok(Name::Email(_) | Name::Uri(_) | Name::Upn(_)) | Err(_) => return Ok(false),
-        };
-        let lookup = Authz::lookup_of(&account.id, &identifier);
-        let found = state.desk().find::<Authz>(lookup, None, AUTHZ_LOOKBACK).await?;
-        if !found.iter().any(|authz| authz.object.proves(&identifier, &account.id, now)) {
-            return Ok(false);
-        }
-    }
-    Ok(!credential.names.is_empty())
 }
 
 fn problem(error: &CaError) -> Problem {

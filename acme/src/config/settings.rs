@@ -172,6 +172,30 @@ mod tests {
         }
     }
 
+    /// Fina 2024 issued "test" certificates in production. What can be set is this, and none of it lets a name go unproven.
+    #[test]
+    fn no_setting_switches_validation_off() {
+        let settings = serde_json::to_value(Settings::default()).unwrap();
+        let keys: Vec<&str> = settings.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut known = [
+            "resolvers",
+            "use_hosts_file",
+            "http01_port",
+            "tls_alpn01_port",
+            "allow_networks",
+            "profile",
+            "owner",
+            "names",
+            "caa_identities",
+            "terms_of_service",
+            "limits",
+        ];
+        let mut keys = keys;
+        keys.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(keys, known, "a new setting is thought about: can it let a name go unproven?");
+    }
+
     #[test]
     fn the_settings_of_the_demo_are_read() {
         let text = r#"{"resolvers": ["127.0.0.1:5353"], "use_hosts_file": true, "http01_port": 5002, "allow_networks": ["127.0.0.0/8", "::1"]}"#;

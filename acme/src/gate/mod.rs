@@ -3,6 +3,7 @@
 //!
 //! Trusted for: a [`ByAccount`] is a message that this account signed, once. No act takes a request that did not pass here.
 
+mod known;
 mod quotas;
 mod urls;
 
@@ -12,6 +13,7 @@ mod request;
 
 pub use server::{AcmeState, StartError};
 
+pub(crate) use known::Known;
 pub(crate) use request::{ByAccount, ByEither, ByKey, require_valid};
 pub(crate) use server::{actor_id, server_actor};
 pub(crate) use urls::Urls;

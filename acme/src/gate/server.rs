@@ -8,6 +8,7 @@ use ca::Authority;
 use policy::{Actor, Proof, Role, Timestamp, World};
 use tokio_util::task::TaskTracker;
 
+use super::known::Renewals;
 use super::quotas::Quotas;
 use super::urls::Urls;
 use crate::config::AcmeConfig;
@@ -28,6 +29,7 @@ struct Inner {
     quotas: Quotas,
     validator: Validator,
     checks: Checks,
+    renewals: Renewals,
     tasks: TaskTracker,
 }
 
@@ -55,6 +57,7 @@ impl AcmeState {
             quotas: Quotas::new(config.limits.clone()),
             validator: Validator::new(&config)?,
             checks: Checks::default(),
+            renewals: Renewals::default(),
             tasks: TaskTracker::new(),
             authority,
             config,
@@ -93,6 +96,9 @@ impl AcmeState {
     }
     pub(crate) fn checks(&self) -> &Checks {
         &self.0.checks
+    }
+    pub(crate) fn renewals(&self) -> &Renewals {
+        &self.0.renewals
     }
     pub(crate) fn tasks(&self) -> &TaskTracker {
         &self.0.tasks

@@ -11,6 +11,7 @@ use store::{ActorStamp, Attested, Ledger, Record, RecordFilter, StoreError, Stor
 use super::account::{Account, KeyHolder};
 use super::authz::Authz;
 use super::order::Order;
+use super::replacement::Replacement;
 use crate::wire::{ErrorKind, Problem};
 
 /// Something the register keeps versions of.
@@ -74,6 +75,19 @@ impl Kept for Authz {
     }
     fn expires(&self) -> Option<Timestamp> {
         Some(self.expires)
+    }
+}
+
+impl Kept for Replacement {
+    const KIND: &'static str = "acme-replacement";
+    fn id(&self) -> &str {
+        &self.serial
+    }
+    fn lookup(&self) -> Option<String> {
+        None
+    }
+    fn expires(&self) -> Option<Timestamp> {
+        None
     }
 }
 

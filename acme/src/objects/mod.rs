@@ -11,16 +11,18 @@ mod identifier;
 mod account;
 mod authz;
 mod order;
+mod replacement;
 
 mod desk;
 
 pub(crate) use account::{Account, KeyHolder};
 pub(crate) use authz::{Authz, Challenge};
-pub(crate) use desk::{Change, Desk, DeskError, Stored, store_problem};
+pub(crate) use desk::{Change, Desk, DeskError, Kept, Stored, store_problem};
 pub(crate) use fresh::fresh_id;
 pub(crate) use identifier::{ChallengeKind, Identifier};
 pub(crate) use machine::{AccountEvent, AccountStatus, AuthzStatus, ChallengeStatus, OrderStatus};
-pub(crate) use order::{Finalized, Order};
+pub(crate) use order::{Finalized, Order, Replaces};
+pub(crate) use replacement::Replacement;
 
 #[cfg(test)]
 mod tests;

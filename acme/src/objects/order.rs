@@ -30,6 +30,9 @@ pub struct Order {
     /// The last second of validity asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub not_after: Option<Timestamp>,
+    /// The certificate that its own takes the place of.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub replaces: Option<Replaces>,
     /// When it was placed.
     pub created: Timestamp,
     /// After this it is invalid, unless it is being issued.
@@ -43,6 +46,15 @@ pub struct Order {
     /// Why it is invalid.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<Problem>,
+}
+
+/// Which certificate an order replaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaces {
+    /// As the client named it.
+    pub id: String,
+    /// Its serial, hex.
+    pub serial: String,
 }
 
 /// Enough of a finalization to recognise it again.
@@ -75,6 +87,7 @@ impl Order {
             authzs: authzs.iter().map(|authz| authz.id.clone()).collect(),
             profile: profile.to_owned(),
             not_after,
+            replaces: None,
             created: now,
             expires: authzs.iter().map(|authz| authz.expires).min().unwrap_or(latest).min(latest),
             finalized: None,

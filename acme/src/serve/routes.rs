@@ -16,9 +16,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::views;
-use crate::acts::{accounts, authorizations, issue, orders, revoke};
+use crate::acts::{accounts, authorizations, issue, orders, renewal, revoke};
 use crate::gate::{AcmeState, ByAccount, ByEither, ByKey, actor_id};
-use crate::limits::RETRY_AFTER_PROCESSING_SECS;
+use crate::limits::{RETRY_AFTER_MARKED_SECS, RETRY_AFTER_PROCESSING_SECS, RETRY_AFTER_RENEWAL_SECS};
 use crate::objects::{Account, Order, OrderStatus, store_problem};
 use crate::wire::{ErrorKind, Problem};
 
@@ -42,6 +42,8 @@ pub fn router(state: AcmeState) -> Router {
         .route("/order/{id}/finalize", post(finalize))
         .route("/authz/{id}", post(authz))
         .route("/chall/{authz}/{kind}", post(challenge))
+        // RFC 9773 section 4.1: "an unauthenticated GET request".
+        .route("/renewal-info/{certificate}", get(renewal_info))
         .route("/cert/{serial}", post(certificate))
         .route("/cert/{serial}/{chain}", post(other_chain))
         .fallback(async || Problem::not_found("resource"))
@@ -112,6 +114,7 @@ async fn directory(State(state): State<AcmeState>) -> Response {
             "newOrder": urls.of("/new-order"),
             "revokeCert": urls.of("/revoke-cert"),
             "keyChange": urls.of("/key-change"),
+            "renewalInfo": urls.of("/renewal-info"),
             "meta": meta,
         }),
     )
@@ -259,6 +262,16 @@ async fn chain(state: &AcmeState, serial: &str, which: usize, by: &ByAccount) ->
             &format!("<{}>;rel=\"alternate\"", state.urls().chain(serial, other)),
         );
     }
+    Ok(response)
+}
+
+/// When a certificate should be renewed.
+async fn renewal_info(State(state): State<AcmeState>, Segments(named): Segments<String>) -> Result<Response, Problem> {
+    let renewal = renewal::info(&state, &named).await?;
+    let mut response = answer(StatusCode::OK, &views::renewal(&renewal));
+    // RFC 9773 section 4.3: the server sets it, "and clients MUST" heed it.
+    let secs = if renewal.why.is_some() { RETRY_AFTER_MARKED_SECS } else { RETRY_AFTER_RENEWAL_SECS };
+    retry_after(&mut response, Some(secs));
     Ok(response)
 }
 

@@ -1,5 +1,6 @@
 //! Objects as clients see them (RFC 8555 section 7.1).
 
+use ca::Renewal;
 use policy::Timestamp;
 use serde_json::{Value, json};
 
@@ -28,11 +29,25 @@ pub fn order(order: &Order, urls: &Urls, now: Timestamp) -> Value {
     if let Some(not_after) = order.not_after {
         put(&mut view, "notAfter", json!(not_after.rfc3339()));
     }
+    // RFC 9773 section 5: the server "MUST reflect that field in the response and in subsequent requests for the corresponding Order".
+    if let Some(replaces) = &order.replaces {
+        put(&mut view, "replaces", json!(replaces.id));
+    }
     if let Some(error) = &order.error {
         put(&mut view, "error", json!(error));
     }
     if let Some(serial) = &order.serial {
         put(&mut view, "certificate", json!(urls.certificate(serial)));
+    }
+    view
+}
+
+/// RFC 9773 section 4.2.
+pub fn renewal(renewal: &Renewal) -> Value {
+    let (start, end) = (renewal.from.rfc3339(), renewal.until.rfc3339());
+    let mut view = json!({ "suggestedWindow": { "start": start, "end": end } });
+    if let Some(url) = &renewal.url {
+        put(&mut view, "explanationURL", json!(url));
     }
     view
 }

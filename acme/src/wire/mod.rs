@@ -8,10 +8,13 @@ mod named;
 mod object;
 mod problem;
 
+mod certid;
+
 mod jwk;
 mod jws;
 mod nonce;
 
+pub(crate) use certid::CertId;
 pub(crate) use jwk::Jwk;
 pub(crate) use jws::{Jws, Signer, Verified, base64url};
 pub(crate) use named::Wire;

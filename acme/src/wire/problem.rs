@@ -19,6 +19,9 @@ pub enum ErrorKind {
     /// No account has this key (RFC 8555 section 7.3.1).
     #[serde(rename = "urn:ietf:params:acme:error:accountDoesNotExist")]
     AccountDoesNotExist,
+    /// The certificate has a successor already, or an order for one (RFC 9773).
+    #[serde(rename = "urn:ietf:params:acme:error:alreadyReplaced")]
+    AlreadyReplaced,
     /// The certificate is revoked already.
     #[serde(rename = "urn:ietf:params:acme:error:alreadyRevoked")]
     AlreadyRevoked,
@@ -109,6 +112,8 @@ impl ErrorKind {
             | Self::UnsupportedContact
             | Self::UnsupportedIdentifier => 400,
             Self::Caa | Self::IncorrectResponse | Self::OrderNotReady | Self::Unauthorized => 403,
+            // RFC 9773 section 7.4: with HTTP status 409.
+            Self::AlreadyReplaced => 409,
             Self::RateLimited => 429,
             Self::ServerInternal => 500,
         }

@@ -70,6 +70,8 @@ pub(crate) struct Leaf {
     /// Inclusive (RFC 5280 section 4.1.2.5).
     pub not_after: Timestamp,
     spki: Vec<u8>,
+    /// All of it.
+    pub der: CertificateDer<'static>,
 }
 
 impl Leaf {
@@ -97,6 +99,7 @@ impl Leaf {
             not_before: Timestamp::from_unix(certificate.validity().not_before.timestamp()),
             not_after: Timestamp::from_unix(certificate.validity().not_after.timestamp()),
             spki: certificate.public_key().raw.to_vec(),
+            der: CertificateDer::from(der.to_vec()),
         })
     }
 

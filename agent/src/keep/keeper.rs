@@ -16,7 +16,7 @@ use crate::disk::read_json;
 use crate::error::AgentError;
 use crate::look::{State, Status, probe};
 use crate::plan::{Certificate, Wish, retry_at};
-use crate::source::{Reach, fetch, revoked, verify};
+use crate::source::{Reach, Standing, fetch, stands, verify};
 
 /// Keeps one certificate.
 pub(crate) struct Keeper {
@@ -260,7 +260,7 @@ impl Keeper {
         self.plan.wish().unfulfilled(leaf, asked)
     }
 
-    /// The same for what is installed, and whether its server says that it was revoked. A server that says nothing now is asked
+    /// The same for what is installed, and whether its server says that it was revoked, or is to be replaced before its time. A server that says nothing now is asked
     /// again with the next look: what is installed is no worse for it.
     async fn due_now(&self, desk: &Desk<'_>, found: &FileSet, pair: Option<&Leaf>) -> Result<Option<Due>, AgentError> {
         // A note that cannot be read is worth less than a pass: the certificate speaks for itself.
@@ -275,15 +275,17 @@ impl Keeper {
         let asked = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => return Err(AgentError::Stopped),
-            asked = revoked(&self.reach, &self.plan, leaf, &chain) => asked,
+            asked = stands(&self.reach, &self.plan, leaf, &chain) => asked,
         };
         match asked {
-            Ok(is_revoked) => Ok(is_revoked.then_some(Due::Revoked)),
+            Ok(Standing::Good) => Ok(None),
+            Ok(Standing::Revoked) => Ok(Some(Due::Revoked)),
+            Ok(Standing::Due(why)) => Ok(Some(Due::Because(why))),
             Err(error) => {
                 tracing::debug!(
                     certificate = self.plan.name,
                     error = error.chain(),
-                    "not known whether it was revoked"
+                    "not known how its server sees it"
                 );
                 Ok(None)
             }

@@ -19,7 +19,7 @@ use crate::disk::{Disk, Folder, Owner, RealDisk, parent};
 use crate::error::AgentError;
 use crate::look::Status;
 use crate::plan::{IDENTITY, Plan};
-use crate::source::{Answers, Reach};
+use crate::source::{Answers, Reach, Windows};
 
 /// How long to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,7 @@ pub async fn run(
         disk,
         state_dir: plan.state_dir.as_path().into(),
         answers: Answers::default(),
+        windows: Windows::default(),
         accounts: Mutex::new(()),
     });
     let permits = Arc::new(Semaphore::new(ASKING_MAX));

@@ -15,10 +15,10 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use instant_acme::{
-    Account, AccountCredentials, AuthorizationStatus, BodyWrapper, BytesResponse, ChallengeType, Error,
-    ExternalAccountKey, HttpClient, Identifier, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
+    Account, AccountCredentials, AuthorizationStatus, BodyWrapper, BytesResponse, CertificateIdentifier, ChallengeType,
+    Error, ExternalAccountKey, HttpClient, Identifier, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
 };
-use policy::{Name, World};
+use policy::{Name, Timestamp, World};
 use reqwest::StatusCode;
 use reqwest::header::LOCATION;
 use serde::Serialize;
@@ -26,7 +26,8 @@ use serde::Serialize;
 use super::http::{client, read_answer, read_secret, retry_after, unreachable};
 use super::http01::Published;
 use super::reach::Reach;
-use crate::credential::{Request, hex, sha256};
+use super::windows::Window;
+use crate::credential::{Leaf, Request, hex, sha256};
 use crate::disk::{Disk, Folder, Op, Owner, read_json, write_json};
 use crate::error::{AgentError, bounded};
 use crate::plan::{Acme, ExternalAccount};
@@ -53,18 +54,32 @@ pub(crate) async fn fetch(
     source: &Acme,
     names: &[Name],
     request: &Request,
+    replaces: Option<&Leaf>,
 ) -> Result<String, AgentError> {
     let account = account(reach, source).await?;
     let identifiers = names.iter().filter_map(identifier).collect::<Vec<_>>();
-    let mut wish = NewOrder::new(&identifiers);
     if let Some(profile) = &source.profile {
         // "client MUST NOT request a profile name not in the directory": said here in our words.
         if !account.profiles().any(|known| known.name == profile) {
             return Err(refused(source, format!("it offers no profile {profile:?}")));
         }
-        wish = wish.profile(profile);
     }
-    let ordered = step!(source, account.new_order(&wish));
+    let wish = || match &source.profile {
+        Some(profile) => NewOrder::new(&identifiers).profile(profile),
+        None => NewOrder::new(&identifiers),
+    };
+    // RFC 9773 section 5: which certificate this one replaces. A server that does not have it so, since it is another's or was
+    // replaced before, or knows nothing of it, is asked for one that replaces nothing.
+    let ordered = match replaces.and_then(|leaf| CertificateIdentifier::try_from(&leaf.der).ok()) {
+        Some(id) => {
+            let replacing = wish().replaces(id);
+            match step!(source, account.new_order(&replacing)) {
+                Err(AgentError::Refused { .. }) => step!(source, account.new_order(&wish())),
+                ordered => ordered,
+            }
+        }
+        None => step!(source, account.new_order(&wish())),
+    };
     let mut order = match ordered {
         Err(error) if is_unknown_account(&error) => {
             // The server forgot us: forget it too, so that the next attempt makes a new account.
@@ -98,6 +113,31 @@ pub(crate) async fn fetch(
     drop(published);
     step!(source, order.finalize_csr(&request.der))?;
     step!(source, order.poll_certificate(&POLL))
+}
+
+/// Whether the server wants the certificate renewed by now (RFC 9773); of a server that says nothing of that: no.
+pub(crate) async fn is_due(reach: &Reach, source: &Acme, leaf: &Leaf) -> Result<bool, AgentError> {
+    let now = reach.world.now();
+    if let Some(window) = reach.windows.get(&leaf.fingerprint, now) {
+        return Ok(window.has_come(&leaf.fingerprint, now));
+    }
+    // Nothing is asked in the name of an account that there is not.
+    let Some(credentials) = read_json::<AccountCredentials>(&account_path(reach, source))? else { return Ok(false) };
+    let Ok(id) = CertificateIdentifier::try_from(&leaf.der) else { return Ok(false) };
+    let builder = Account::builder_with_http(Box::new(Wire::new(&reach.world, source)?));
+    let account = builder.from_credentials(credentials).await.map_err(|e| trouble(source, e))?;
+    let (info, again) = match account.renewal_info(&id).await {
+        Ok(told) => told,
+        // A server without it, or one that does not know this certificate: by its life alone.
+        Err(Error::Unsupported(_) | Error::Api(_)) => return Ok(false),
+        Err(error) => return Err(trouble(source, error)),
+    };
+    let again = i64::try_from(again.as_secs()).unwrap_or(i64::MAX).clamp(ASK_SECS_MIN, ASK_SECS_MAX);
+    let window = &info.suggested_window;
+    let [from, until] = [window.start, window.end].map(|end| Timestamp::from_unix(end.unix_timestamp()));
+    let window = Window { from, until, ask_again: now.plus_secs(again) };
+    reach.windows.put(leaf.fingerprint, window, now);
+    Ok(window.has_come(&leaf.fingerprint, now))
 }
 
 /// Publishes an answer for every name that is not proven yet, and tells the server.
@@ -251,6 +291,7 @@ fn trouble(source: &Acme, error: Error) -> AgentError {
             who,
             why: "the order is not settled yet".to_owned(),
         },
+        Error::Unsupported(what) => refused(source, format!("it has no {what}")),
         Error::Json(_) => AgentError::Unreachable {
             who,
             why: "what it answered is no ACME: is this the address of an ACME directory?".to_owned(),
@@ -333,6 +374,9 @@ const UNKNOWN_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
 const NONCE_TRIES: u32 = 4;
 /// The accounts' folder in the state folder.
 const ACCOUNTS: &str = "acme";
+/// A server is asked for renewal information no more often than this, whatever it says, and once a day at least (RFC 9773 section 4.3.1).
+const ASK_SECS_MIN: i64 = 60;
+const ASK_SECS_MAX: i64 = 86_400;
 const NONCE_PAUSE: Duration = Duration::from_millis(200);
 /// How an order is watched: a server that validates over the Internet takes seconds; one that needs more says so.
 const POLL: RetryPolicy =

@@ -1,5 +1,5 @@
 //! A certificate from Chancery's REST API: one POST of a request, proven by a client certificate, or by a token
-//! before there is one, or when that one was revoked. And whether one is revoked: one GET.
+//! before there is one, or when that one was revoked. And how one stands (revoked, to be replaced before its time): one GET.
 
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
 use super::http::{Answer, Identity, client, read_answer, read_pem, read_secret, retry_after, unreachable};
+use super::standing::Standing;
 use crate::credential::{Leaf, Request, key_matches};
 use crate::error::{AgentError, bounded};
 use crate::plan::{Chancery, ClientFiles};
@@ -38,6 +39,24 @@ struct Certificate {
 #[derive(Deserialize)]
 struct Stands {
     state: String,
+    /// Why it is to be replaced before its time.
+    #[serde(default)]
+    replace: Option<String>,
+    /// From when on.
+    #[serde(default)]
+    renew_at: Option<Timestamp>,
+}
+
+impl Stands {
+    fn at(&self, now: Timestamp) -> Standing {
+        let has_come = self.renew_at.is_none_or(|at| at <= now);
+        match (self.state.as_str(), self.replace.as_deref()) {
+            ("revoked", _) => Standing::Revoked,
+            (_, Some("issuer-ended")) => Standing::Due("its CA is revoked or compromised"),
+            (_, Some(_)) if has_come => Standing::Due("its server wants it replaced now"),
+            (_, Some(_) | None) => Standing::Good,
+        }
+    }
 }
 
 /// RFC 9457, with Chancery's `missing`.
@@ -89,14 +108,14 @@ pub(crate) async fn fetch(
     })
 }
 
-/// Whether a certificate was revoked. One that the server does not know, as it was put back to before it, was not.
-pub(crate) async fn revoked(world: &World, source: &Chancery, leaf: &Leaf) -> Result<bool, AgentError> {
-    let get = |client: &Client| client.get(format!("{}/api/v1/certificates/{}", source.url, leaf.serial));
+/// How a certificate stands. One that the server does not know, as it was put back to before it, is good.
+pub(crate) async fn stands(world: &World, source: &Chancery, leaf: &Leaf) -> Result<Standing, AgentError> {
+    let get = |client: &Client| client.get(format!("{}/api/v1/certificates/{}?pem=false", source.url, leaf.serial));
     let answer = ask(world, source, get).await?;
     match answer.status {
-        StatusCode::NOT_FOUND => Ok(false),
+        StatusCode::NOT_FOUND => Ok(Standing::Good),
         status if status.is_success() => serde_json::from_slice::<Stands>(&answer.body)
-            .map(|stands| stands.state == "revoked")
+            .map(|stands| stands.at(world.now()))
             .map_err(|e| AgentError::Unreachable { who: source.url.clone(), why: format!("the answer is none: {e}") }),
         _ => Err(problem(&source.url, &answer, world.now())),
     }
@@ -210,6 +229,25 @@ fn no_credential(source: &Chancery, why: String) -> AgentError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_has_a_certificate_replaced_at_once_or_when_its_moment_has_come() {
+        let now = Timestamp::from_unix(1_800_000_000);
+        for (state, replace, at, stands) in [
+            ("issued", "null", 0, Standing::Good),
+            ("issued", "null", -5, Standing::Good),
+            ("issued", "\"drill\"", 0, Standing::Due("its server wants it replaced now")),
+            ("issued", "\"drill\"", 1, Standing::Good),
+            ("issued", "\"issuer-ended\"", 0, Standing::Due("its CA is revoked or compromised")),
+            ("revoked", "\"revoked\"", -5, Standing::Revoked),
+        ] {
+            let at = now.plus_secs(at);
+            let text = format!("{{\"state\": \"{state}\", \"replace\": {replace}, \"renew_at\": \"{at}\"}}");
+            assert_eq!(serde_json::from_str::<Stands>(&text).unwrap().at(now), stands, "{text}");
+        }
+        // Of a server that says less.
+        assert_eq!(serde_json::from_str::<Stands>("{\"state\": \"issued\"}").unwrap().at(now), Standing::Good);
+    }
 
     #[test]
     fn a_token_in_a_header_does_not_print_itself() {

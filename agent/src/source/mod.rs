@@ -6,7 +6,10 @@
 mod http;
 mod http01;
 
+mod windows;
+
 mod reach;
+mod standing;
 
 mod acme;
 mod chancery;
@@ -16,7 +19,9 @@ mod fetch;
 
 mod verify;
 
-pub(crate) use fetch::{fetch, revoked};
+pub(crate) use fetch::{fetch, stands};
 pub(crate) use http01::Answers;
 pub(crate) use reach::Reach;
+pub(crate) use standing::Standing;
 pub(crate) use verify::verify;
+pub(crate) use windows::Windows;

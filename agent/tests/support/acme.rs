@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
-use policy::World;
+use policy::{Timestamp, World};
 use rcgen::CertificateSigningRequestParams;
 use ring::digest::{SHA256, digest};
 use rustls::pki_types::CertificateSigningRequestDer;
@@ -35,6 +35,12 @@ struct Book {
     instead: Option<(&'static str, u16, &'static str, &'static str)>,
     chain_of_another: Option<String>,
     posts: Vec<String>,
+    /// What renewal information says, if it is offered: the window and when to ask again.
+    window: Option<(Timestamp, Timestamp, u64)>,
+    asked_for_windows: usize,
+    /// What orders said they replace.
+    replaced: Vec<String>,
+    refuse_replaces: bool,
 }
 
 struct Order {
@@ -87,6 +93,22 @@ impl Acme {
         self.book.lock().unwrap().chain_of_another = Some(other.chain_pem.clone());
     }
 
+    /// From now on, renewal information says this of every certificate.
+    pub fn want_renewed(&self, from: Timestamp, until: Timestamp, again_secs: u64) {
+        self.book.lock().unwrap().window = Some((from, until, again_secs));
+    }
+
+    /// From now on, every certificate was replaced already.
+    pub fn refuse_replacements(&self) {
+        self.book.lock().unwrap().refuse_replaces = true;
+    }
+
+    /// What orders said they replace, and how often a window was asked for.
+    pub fn replaced(&self) -> (Vec<String>, usize) {
+        let book = self.book.lock().unwrap();
+        (book.replaced.clone(), book.asked_for_windows)
+    }
+
     pub fn forget_accounts(&self) {
         self.book.lock().unwrap().accounts.clear();
     }
@@ -120,7 +142,7 @@ async fn handle(ca: &Ca, book: &Mutex<Book>, look: &Look, asked: Asked) -> Answe
             Reply { status, headers, body: body.to_owned() }
         }
         "POST" => post(ca, book, look, &asked).await,
-        _ => plain(&asked),
+        _ => plain(&mut book.lock().unwrap(), &asked),
     };
     let nonce = book.lock().unwrap().nonce();
     let mut headers = vec![("replay-nonce", nonce.as_str()), ("cache-control", "no-store")];
@@ -143,17 +165,27 @@ fn problem(status: u16, kind: &str, detail: &str) -> Reply {
     reply(status, &json!({ "type": kind, "detail": detail, "status": status }))
 }
 
-fn plain(asked: &Asked) -> Reply {
+fn plain(book: &mut Book, asked: &Asked) -> Reply {
     let url = |path: &str| format!("https://{}{path}", asked.host);
     match asked.path.as_str() {
-        "/directory" => reply(
-            200,
-            &json!({
+        "/directory" => {
+            let mut directory = json!({
                 "newNonce": url("/nonce"), "newAccount": url("/account"), "newOrder": url("/order"),
                 "revokeCert": url("/revoke"), "keyChange": url("/key"),
                 "meta": { "profiles": { "classic": "the only one" } },
-            }),
-        ),
+            });
+            if book.window.is_some() {
+                directory["renewalInfo"] = json!(url("/renewal-info"));
+            }
+            reply(200, &directory)
+        }
+        path if path.starts_with("/renewal-info/") => {
+            let Some((from, until, again)) = book.window else { return problem(404, "malformed", "no such resource") };
+            book.asked_for_windows += 1;
+            let mut told = reply(200, &json!({ "suggestedWindow": { "start": from, "end": until } }));
+            told.headers.push(("retry-after", again.to_string()));
+            told
+        }
         "/nonce" => reply(200, &Value::Null),
         _ => problem(404, "malformed", "no such resource"),
     }
@@ -224,10 +256,19 @@ async fn post(ca: &Ca, book: &Mutex<Book>, look: &Look, asked: &Asked) -> Reply 
                 .iter()
                 .map(|i| i["value"].as_str().unwrap().to_owned())
                 .collect();
+            let replaces = signed.payload["replaces"].as_str().map(str::to_owned);
+            book.replaced.extend(replaces.clone());
+            if replaces.is_some() && book.refuse_replaces {
+                return problem(409, "alreadyReplaced", "by another");
+            }
             let proven = vec![None; names.len()];
             book.orders.push(Order { names, proven, chain: None });
             let number = book.orders.len() - 1;
-            let mut made = reply(201, &order(&url, number, &book.orders[number]));
+            let mut shown = order(&url, number, &book.orders[number]);
+            if let Some(replaces) = replaces {
+                shown["replaces"] = json!(replaces);
+            }
+            let mut made = reply(201, &shown);
             made.headers.push(("location", url(format!("/order/{number}"))));
             made
         }

@@ -50,6 +50,7 @@ impl Ca {
         self.world.fill(&mut serial);
         serial[0] = 1;
         let params = &mut request.params;
+        params.use_authority_key_identifier_extension = true;
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         params.not_before = moment(now).into();
         params.not_after = moment(now + secs - 1).into();

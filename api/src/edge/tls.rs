@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use ca::{Authority, CaError, CertifyRequest, Csr, Lifetime};
+use ca::{Authority, CaError, CertifyRequest, Csr, Lifetime, Renewing};
 use policy::{Actor, Name, Owner, Timestamp, Validity, World};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustls::crypto::CryptoProvider;
@@ -60,12 +60,14 @@ impl TlsError {
     /// Whether waiting may help.
     fn is_passing(&self) -> bool {
         match self {
-            Self::NotIssued(CaError::Unavailable { .. } | CaError::Held { .. } | CaError::Unknown { .. }) => true,
+            // Its CA ended, which a successor mends: whatever else is served goes on meanwhile.
+            Self::NotIssued(
+                CaError::Unavailable { .. } | CaError::Held { .. } | CaError::Unknown { .. } | CaError::Conflict(_),
+            ) => true,
             Self::NotIssued(
                 CaError::Refused(_)
                 | CaError::BadRequest { .. }
                 | CaError::NotFound(_)
-                | CaError::Conflict(_)
                 | CaError::Lint(_)
                 | CaError::Altered(_)
                 | CaError::Internal(_),
@@ -186,6 +188,13 @@ impl ServerCertificate {
         }
     }
 
+    /// Whether it is to be replaced before its time: it or its CA is revoked, which nobody believes who looks, or a drill has it come.
+    fn is_wanted_back(&self) -> bool {
+        let renewing = self.current.load().as_ref().and_then(|issued| Renewing::of(issued));
+        let renewal = renewing.map(|renewing| self.authority.renewal(&renewing));
+        renewal.is_some_and(|renewal| renewal.why.is_some() && renewal.from <= self.world.now())
+    }
+
     /// Replaces the certificate at two thirds of its life, for ever.
     pub(crate) async fn keep_fresh(
         self,
@@ -198,9 +207,7 @@ impl ServerCertificate {
         let mut due = renew_at(validity);
         loop {
             let wait = due_in(due, self.world.now());
-            // What a revoked CA signed is believed by nobody who looks.
-            let orphaned = self.current.load().as_ref().is_some_and(|issued| self.authority.is_orphaned(issued));
-            if wait > Duration::ZERO && !orphaned {
+            if wait > Duration::ZERO && !self.is_wanted_back() {
                 tokio::select! {
                     () = shutdown.cancelled() => return,
                     () = tokio::time::sleep(wait) => continue,

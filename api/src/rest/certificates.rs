@@ -108,6 +108,13 @@ pub(crate) struct Certificate {
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     act_at: Option<Timestamp>,
+    /// From when on it should be renewed, and not later by much. Where one alone is shown.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    renew_at: Option<Timestamp>,
+    /// Why that is before its time: `revoked`, `issuer-ended` (its CA is revoked or compromised), `drill`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replace: Option<&'static str>,
     /// Whether a later certificate of the same kind, profile, owner and names took its place.
     replaced: bool,
     /// The serial of the one it took the place of.
@@ -154,6 +161,8 @@ impl Certificate {
             state: Standing::of(&credential, now).as_str(),
             renewer: credential.renewer().as_str(),
             act_at: credential.look_at(),
+            renew_at: None,
+            replace: None,
             replaced: false,
             predecessor: None,
             successor: None,
@@ -183,6 +192,12 @@ impl Certificate {
         let chain = app.authority().chain_pem(&issued);
         let certificate = chain.find(PEM_END).and_then(|end| chain.get(..end + PEM_END.len())).map(str::to_owned);
         Self { certificate, chain: Some(chain), ..Self::row(issued.into_credential(), app.world().now()) }
+    }
+
+    /// With when it should be renewed.
+    fn due(self, renewal: Option<ca::Renewal>) -> Self {
+        let replace = renewal.as_ref().and_then(|renewal| renewal.why.as_ref()).map(ca::Why::as_str);
+        Self { renew_at: renewal.map(|renewal| renewal.from), replace, ..self }
     }
 
     /// With who stands before and after it.
@@ -433,6 +448,8 @@ pub(crate) async fn show(
     let grant = app.authorize(&actor, Action::ReadCertificate, on).await?;
     let credential = credential.into_inner();
     let (kin, now) = (inventory::kin(&grant, &credential, app.ledger()).await?, app.world().now());
+    let renewal = credential.signature.as_ref().and_then(|_| ca::Renewing::of(&credential));
+    let renewal = renewal.map(|renewing| app.authority().renewal(&renewing));
     let view = match credential.kind {
         store::Kind::Certificate | store::Kind::CaCertificate => match credential.signed() {
             Ok(issued) => {
@@ -455,7 +472,7 @@ pub(crate) async fn show(
         | store::Kind::CaRequest
         | store::Kind::OcspBatch => Certificate::row(credential, now),
     };
-    Ok(json(StatusCode::OK, &view.beside(kin)))
+    Ok(json(StatusCode::OK, &view.beside(kin).due(renewal)))
 }
 
 /// Certificates of one beginning that are counted.

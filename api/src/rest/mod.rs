@@ -10,6 +10,7 @@ pub(crate) mod certificates;
 mod code;
 mod ssh;
 
+mod drills;
 mod issuers;
 
 pub(crate) mod audit;

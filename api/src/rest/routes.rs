@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::routing::{delete, get, post};
 
-use super::{audit, certificates, code, issuers, openapi, owners, profiles, ssh, status, tokens};
+use super::{audit, certificates, code, drills, issuers, openapi, owners, profiles, ssh, status, tokens};
 use crate::app::App;
 use crate::public::log;
 
@@ -27,6 +27,9 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/issuers/{issuer}/{generation}/request", post(issuers::request))
         .route("/api/v1/issuers/{issuer}/{generation}/export", get(issuers::export))
         .route("/api/v1/issuers/{issuer}/{generation}/{act}", post(issuers::act))
+        .route("/api/v1/drills", post(drills::begin).get(drills::list))
+        .route("/api/v1/drills/{id}", get(drills::show))
+        .route("/api/v1/drills/{id}/end", post(drills::end))
         .route("/api/v1/tokens", post(tokens::post).get(tokens::list))
         .route("/api/v1/tokens/{id}", delete(tokens::delete))
         .route("/api/v1/audit", get(audit::list))

@@ -54,6 +54,13 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         ("GET /aia/tls/1.cer", route(Method::GET, "/aia/tls/1.cer", None)),
         ("GET /aia/tls/1.p7c", route(Method::GET, "/aia/tls/1.p7c", None)),
         ("GET /log/keys", route(Method::GET, "/log/keys", None)),
+        ("GET /api/v1/drills", route(Method::GET, "/api/v1/drills", None)),
+        ("GET /api/v1/drills/{id}", route(Method::GET, "/api/v1/drills/drill-0-0", None)),
+        (
+            "POST /api/v1/drills",
+            route(Method::POST, "/api/v1/drills", Some(json!({"issuer": "tls/1", "reason": "x", "dry_run": true}))),
+        ),
+        ("POST /api/v1/drills/{id}/end", route(Method::POST, "/api/v1/drills/drill-0-0/end", None)),
         ("GET /api/v1/issuers", route(Method::GET, "/api/v1/issuers", None)),
         ("GET /api/v1/issuers/{issuer}", route(Method::GET, "/api/v1/issuers/tls", None)),
         ("POST /api/v1/issuers", route(Method::POST, "/api/v1/issuers", Some(new_issuer))),

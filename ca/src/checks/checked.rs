@@ -93,7 +93,11 @@ impl Checks {
         }
         match standing.ended {
             Some(ended) => {
-                Err(CaError::Conflict(format!("generation {} is {ended}; nothing is signed with it", standing.name)))
+                let (name, issuer) = (&standing.name, standing.name.issuer());
+                Err(CaError::Conflict(format!(
+                    "generation {name} is {ended}; nothing is signed with it. `chancery ca rotate {issuer}` makes the successor of one that \
+                     issued"
+                )))
             }
             None => Ok(()),
         }

@@ -104,9 +104,8 @@ pub(crate) fn is_signed_crl(der: &[u8], spki: &[u8]) -> bool {
     if written != inner {
         return false;
     }
-    if let Some(algorithm) = Algorithm::ALL.into_iter().find(|algorithm| written == identifier(*algorithm)) {
-        let message = Message::from(crl.tbs_cert_list.as_ref().to_vec());
-        return hsm::verify(algorithm, spki, &message, &crl.signature_value.data).is_ok();
+    if is_by(spki, &written, crl.tbs_cert_list.as_ref(), crl.signature_value.data.as_ref()) {
+        return true;
     }
     let key = x509_parser::x509::SubjectPublicKeyInfo::from_der(spki);
     key.is_ok_and(|(_, key)| crl.verify_signature(&key).is_ok())
@@ -117,19 +116,19 @@ fn is_signed(der: &[u8], spki: &[u8]) -> bool {
     let Ok((_, certificate)) = X509Certificate::from_der(der) else { return false };
     let Ok(also) = x509_cert::Certificate::from_der(der) else { return false };
     let written = also.signature_algorithm().to_der().unwrap_or_default();
-    let (message, signature) = (certificate.tbs_certificate.as_ref(), certificate.signature_value.data.as_ref());
-    if let Some(algorithm) = Algorithm::ALL.into_iter().find(|algorithm| written == algorithm.identifier()) {
-        let message = Message::from(message.to_vec());
-        if hsm::verify(algorithm, spki, &message, signature).is_ok() {
-            return true;
-        }
-    }
-    // A CA from elsewhere signs in other ways (P-521 with SHA-256 is what openssl makes), and may be of a size that no key here has.
-    if proof::is_signed(spki, &written, message, signature) {
+    if is_by(spki, &written, certificate.tbs_certificate.as_ref(), certificate.signature_value.data.as_ref()) {
         return true;
     }
     let key = x509_parser::x509::SubjectPublicKeyInfo::from_der(spki);
     key.is_ok_and(|(_, key)| certificate.verify_signature(Some(&key)).is_ok())
+}
+
+/// Whether a signature with this AlgorithmIdentifier is one of this key, in our ways and in those of others: P-521 with SHA-256 is what
+/// openssl makes, and a key elsewhere may be of a size that none here has.
+fn is_by(spki: &[u8], written: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let ours = Algorithm::ALL.into_iter().find(|algorithm| written == algorithm.identifier());
+    let verified = |algorithm| hsm::verify(algorithm, spki, &Message::from(message.to_vec()), signature).is_ok();
+    ours.is_some_and(verified) || proof::is_signed(spki, written, message, signature)
 }
 
 fn find<T>(certificate: &X509Certificate<'_>, pick: impl Fn(&ParsedExtension<'_>) -> Option<T>) -> Option<T> {

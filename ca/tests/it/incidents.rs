@@ -123,6 +123,49 @@ fn an_underscore_is_in_no_name() {
     assert!(Owner::parse("_a").is_err());
 }
 
+/// step-ca CVE-2026-40097: an empty EKU in a request made the CA panic.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_extended_key_usage_makes_nobody_panic() {
+    let house = House::new().await;
+    let key = house.dir.path().join("eku.pem");
+    let config = house.file(
+        "eku.cnf",
+        "[req]\ndistinguished_name=dn\n[dn]\n[ext]\nsubjectAltName=DNS:www.example.com\n2.5.29.37=DER:3000\n",
+    );
+    let pem = accepts(
+        "openssl",
+        &[
+            &"req",
+            &"-new",
+            &"-newkey",
+            &"ec",
+            &"-pkeyopt",
+            &"ec_paramgen_curve:P-256",
+            &"-nodes",
+            &"-keyout",
+            &key,
+            &"-subj",
+            &"/CN=www.example.com",
+            &"-config",
+            &config,
+            &"-reqexts",
+            &"ext",
+        ],
+    );
+    let begin = pem.find("-----BEGIN CERTIFICATE REQUEST-----").unwrap();
+    // Refused, or read without it: what is signed has the profile's usage, and the process lives.
+    if let Ok(csr) = Csr::parse(pem[begin..].as_bytes()) {
+        let mut request = server_request(&[]);
+        request.csr = csr;
+        if let Ok(issued) = house.authority.certify(&admin(), request).await {
+            let der = issued.x509_der();
+            let (_, certificate) = x509_parser::parse_x509_certificate(&der).unwrap();
+            assert!(certificate.extended_key_usage().unwrap().unwrap().value.server_auth);
+        }
+    }
+    house.server(&["www.example.com"]).await;
+}
+
 /// Everything this room can make, and then the auditor over all of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_auditor_finds_nothing_in_what_was_made() {

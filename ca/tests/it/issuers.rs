@@ -342,7 +342,7 @@ async fn a_ca_of_any_kind_stands_below_a_root_that_signs_in_its_own_way() {
         openssl(&format!("x509 -req -in edge.csr -CA r.pem -CAkey r.key {signs} -days 8 {sub} -out edge.pem"));
         let read = |file: &str| std::fs::read_to_string(dir.join(file)).unwrap();
         let (signed, root) = (read("edge.pem"), read("r.pem"));
-        house.authority.adopt_issuer(&admin(), &edge, (signed + &root).as_bytes()).await.unwrap();
+        house.authority.adopt_issuer(&admin(), &edge, (signed + &root).as_bytes(), None).await.unwrap();
         let authority = house.reopened(profiles_under(label)).await;
         let issued = server_under(&authority, &["www.example.com"]).await.unwrap();
         assert!(verifies(&house, &authority, &issued, &dir.join("r.pem")), "{label}");

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `sign-init CODE` | `C_SignInit` answers CODE (hexadecimal) |
 //! | `sign-init-once CODE` | the same, once |
+//! | `close-idle` | once: all sessions are closed before `C_SignInit`, as a token does that lets none idle |
 //! | `sign CODE` | `C_Sign` answers CODE and does not sign |
 //! | `sign-then CODE` | `C_Sign` signs, then answers CODE |
 //! | `sign-wrong` | one bit of each signature is flipped |
@@ -131,6 +132,14 @@ unsafe extern "C" fn C_SignInit(
             let _ = fs::remove_file(directory.join("fault"));
         }
         return rv;
+    }
+    if let (Some(_), Some(directory)) = (fault("close-idle"), directory()) {
+        let _ = fs::remove_file(directory.join("fault"));
+        let mut about = CK_SESSION_INFO::default();
+        if pass!(C_GetSessionInfo(session, &mut about)) == CKR_OK {
+            note("closed");
+            let _ = pass!(C_CloseAllSessions(about.slotID));
+        }
     }
     // SAFETY: the caller gives a mechanism, as the standard says.
     let mut asked = unsafe { *mechanism };

@@ -9,7 +9,7 @@ use super::base::Ledger;
 use crate::attest::{self, Attested};
 use crate::clock::word::Word;
 use crate::forms::texts::{self, TextKind};
-use crate::nouns::credential::{Counts, Credential, Crl, Due, DueFilter, Filter, Kin, Outlook, Page};
+use crate::nouns::credential::{Counts, Credential, Crl, Due, DueFilter, Filter, Holding, Kin, Outlook, Page};
 use crate::nouns::error::StoreError;
 use crate::nouns::record::{RecordFilter, StoredRecord};
 use crate::nouns::renewer::Class;
@@ -95,6 +95,12 @@ impl Ledger {
     pub async fn outlook(&self, owner: Option<&str>, class: Class, now: Timestamp) -> Result<Outlook, StoreError> {
         let owner = owner.map(str::to_owned);
         self.register().ask(Lane::Report, move |sql| queries::outlook(sql, owner.as_deref(), class, now)).await
+    }
+
+    /// How many hold from `from` on, and how many of them have a successor, by owner: of operations before `below`. The filter says
+    /// kind, issuer, profile, owner; nothing else of it plays a part.
+    pub async fn holding(&self, filter: Filter, below: u64, from: Timestamp) -> Result<Vec<Holding>, StoreError> {
+        self.register().ask(Lane::Report, move |sql| queries::holding(sql, &filter, below, from)).await
     }
 
     /// The leaves that speak of an operation: its intent, what came of it, its revocation. For eyes.

@@ -355,6 +355,17 @@ pub struct Outlook {
     pub acts: Vec<(Timestamp, Renewer)>,
 }
 
+/// How many certificates of an owner hold, and how many of those that would have a successor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// Whose they are.
+    pub owner: Option<String>,
+    /// Neither failed, revoked nor replaced.
+    pub live: u64,
+    /// A later one of their family took their place.
+    pub replaced: u64,
+}
+
 /// Which others stand before and after a credential.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kin {

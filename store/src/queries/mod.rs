@@ -6,6 +6,7 @@
 mod beginning;
 mod counts;
 mod credentials;
+mod holding;
 mod kin;
 mod list;
 mod log;
@@ -20,6 +21,7 @@ pub(crate) use counts::{count, counts};
 pub(crate) use credentials::{
     concluded, credential_of, intended, operation_of_serial, operations_of_beginning, operations_of_ssh,
 };
+pub(crate) use holding::holding;
 pub(crate) use kin::{history, kin};
 pub(crate) use list::matches;
 pub(crate) use log::{checkpoint, checkpoint_of, head, leaves};

@@ -24,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(2);
 pub(crate) struct Filling {
     pub(crate) certificates: u64,
     pub(crate) revoked: u64,
+    /// The server is to renew.
+    pub(crate) renewing: u64,
     /// Begun some time ago: some ended, some wait for somebody.
     pub(crate) aged: u64,
     /// Whose they are: so many owners, none is one.
@@ -70,11 +72,12 @@ impl House {
         house.configure(filling)?;
         let mut seed = house.command(seeder);
         seed.arg("seed").arg("--config").arg(house.config());
-        let Filling { certificates, revoked, aged, owners, orders, accounts, challenges: _ } = filling;
+        let Filling { certificates, revoked, renewing, aged, owners, orders, accounts, challenges: _ } = filling;
         let owners = &(*owners).max(1);
         let numbers = [
             ("--certificates", certificates),
             ("--revoked", revoked),
+            ("--renewing", renewing),
             ("--aged", aged),
             ("--owners", owners),
             ("--orders", orders),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use load::{Load, acme, compare, ocsp, run, seed};
+use load::{Load, acme, compare, drill, ocsp, run, seed};
 
 /// Issue certificates over HTTPS as fast as the server answers; prints rate, p50, p99, errors, the server's memory
 #[derive(Parser)]
@@ -23,6 +23,7 @@ enum What {
     Seed(SeedArgs),
     Fleet(FleetArgs),
     Acme(AcmeArgs),
+    Drill(DrillArgs),
     Ocsp(OcspArgs),
 }
 
@@ -120,6 +121,23 @@ struct AcmeArgs {
     dir: Option<PathBuf>,
 }
 
+/// A timed drill: seed certificates that the server renews, mark them all at once, and wait until each has a successor
+#[derive(clap::Args)]
+struct DrillArgs {
+    /// The server's program
+    #[arg(long, default_value = "target/release/chancery")]
+    server: PathBuf,
+    /// How many certificates
+    #[arg(long, default_value_t = 100_000)]
+    certificates: u64,
+    /// And no longer than this many seconds
+    #[arg(long, default_value_t = 3_600)]
+    most_secs: u64,
+    /// Keep the register in this folder
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
 /// OCSP responses from memory beside a static body of the same server, in turns; and what one in memory takes
 #[derive(clap::Args)]
 struct OcspArgs {
@@ -187,6 +205,7 @@ fn main() -> ExitCode {
         (Some(What::Seed(args)), _) => said(seed_register(args)),
         (Some(What::Fleet(args)), _) => said(compare_servers(args)),
         (Some(What::Acme(args)), _) => said(order(args)),
+        (Some(What::Drill(args)), _) => said(replace(args)),
         (Some(What::Ocsp(args)), _) => said(ask(args)),
         (None, Some(args)) => load_server(args),
         (None, None) => said::<&str>(Err("--cacert and --token-file are needed; see --help".into())),
@@ -244,6 +263,13 @@ fn order(args: AcmeArgs) -> Result<acme::Table, String> {
     let seeder = std::env::current_exe().map_err(|e| e.to_string())?;
     let wish = acme::Wish { server, seeder, dir, orders, callers, seeded, accounts, rounds };
     runtime()?.block_on(acme::run(&wish)).map_err(|e| e.to_string())
+}
+
+fn replace(args: DrillArgs) -> Result<drill::Timed, String> {
+    let DrillArgs { server, certificates, most_secs, dir } = args;
+    let seeder = std::env::current_exe().map_err(|e| e.to_string())?;
+    let wish = drill::Wish { server, seeder, certificates, most: Duration::from_secs(most_secs), dir };
+    runtime()?.block_on(drill::run(&wish)).map_err(|e| e.to_string())
 }
 
 fn ask(args: OcspArgs) -> Result<ocsp::Table, String> {

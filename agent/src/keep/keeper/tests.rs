@@ -15,7 +15,7 @@ use super::*;
 use crate::credential::{KeyKind, key_matches};
 use crate::disk::{Disk, Op, RealDisk};
 use crate::plan::{Acme, Cadence, Files, Http01, Reload, Source};
-use crate::source::Answers;
+use crate::source::{Answers, Windows};
 use crate::testing::{self, After, Face, FaultyDisk, at, bundle, bundle_until};
 
 /// Old certificates end here, and passes run a little before.
@@ -95,6 +95,7 @@ impl Host {
                 disk,
                 state_dir: self.path("state").as_path().into(),
                 answers: Answers::default(),
+                windows: Windows::default(),
                 accounts: Mutex::new(()),
             }),
             permits: Arc::new(Semaphore::new(1)),
