@@ -67,14 +67,14 @@ pub use craft::leaf::{CertifyRequest, LOGIN_PROFILE, Lifetime, Prospect, left_ou
 pub use craft::ssh::{SshIssued, SshRequest};
 pub use encode::{Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};
-pub use intake::{Csr, CsrError, RevocationReason, UnknownReason, WeakKey, check_key};
+pub use intake::{Csr, CsrError, Ending, RevocationReason, UnknownReason, WeakKey, check_key};
 pub use issuers::{
     Generation, GenerationName, GenerationState, Issuer, IssuerRole, NoGeneration, ShownCertificate, Urls,
 };
 pub use lint::{Finding, Lint, Severity};
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
-pub use status::{Published, PublishedCrl, ShownRevoked};
+pub use status::{Act, Meant, Proposal, Published, PublishedCrl, Selection, ShownRevoked};
 pub use succession::{Activation, Brought, CaWish, CreateConfig, CreateIssuer, Phase, Rehearsal, Request, Rotate};
 
 pub use hsm::{Health as TokenHealth, KeyKind, SigningTimes, UnknownName};

@@ -20,7 +20,7 @@ mod extensions;
 
 pub use asked::CsrError;
 pub use csr::Csr;
-pub use reason::{RevocationReason, UnknownReason};
+pub use reason::{Ending, RevocationReason, UnknownReason};
 pub(crate) use ssh_key::SshKey;
 pub use strength::WeakKey;
 pub(crate) use subject_key::SubjectKey;

@@ -10,8 +10,11 @@ mod shown;
 
 mod revoke;
 
+mod many;
+
 pub(crate) use desk::Desks;
 pub use desk::Published;
+pub use many::{Act, Meant, Proposal, Selection};
 pub(crate) use publisher::Publisher;
 pub(crate) use revoke::Revoker;
 pub use revoke::ShownRevoked;

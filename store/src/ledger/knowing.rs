@@ -8,7 +8,7 @@ use crate::nouns::condition::Condition;
 use crate::nouns::credential::Credential;
 use crate::nouns::error::StoreError;
 use crate::register::meeting;
-use crate::truth::{Integrity, Revocations};
+use crate::truth::{Integrity, Revocations, Revoked};
 use crate::verify::AuditState;
 
 impl Ledger {
@@ -27,9 +27,15 @@ impl Ledger {
         self.register().node.fold(|fold, _| fold.is_compromised(key_hash))
     }
 
+    /// The reason for which an issuer's serial is revoked, or on hold; from the fold. Looks at all of them: for what is asked seldom.
+    pub fn revoked_as(&self, issuer: &str, serial: &[u8]) -> Option<u8> {
+        let reason = |revoked: &Revoked| revoked.is_ended().then_some(revoked.word().reason);
+        self.register().node.fold(|fold, _| fold.revocation_of(issuer, serial).and_then(reason))
+    }
+
     /// Whether what an operation made is revoked, from the fold.
     pub fn is_revoked(&self, operation: u64) -> bool {
-        self.register().node.fold(|fold, _| fold.revocation(operation).is_some())
+        self.register().node.fold(|fold, _| fold.revocation(operation).is_some_and(Revoked::is_ended))
     }
 
     /// The newest signed successor of a certificate, from the fold; of one that ended more than

@@ -50,7 +50,8 @@ fn listed(numbers: std::ops::Range<u8>) -> Listed {
             revoked_at: NOW,
             reason: number % 5,
             not_after: None,
-            raises: false,
+            changes: false,
+            invalid: None,
         };
         append(&mut listed.entries, &row).unwrap();
         listed.count += 1;
@@ -63,6 +64,7 @@ impl Bench {
         let (before, issuer) = (Arc::new(before), &self.issuer);
         let plan = CrlPlan {
             issuer,
+            shard: None,
             number: 7,
             before: &before,
             added,

@@ -70,7 +70,13 @@ pub(crate) fn draft(grant: Grant, under: Under, request: LeafRequest) -> Result<
         validity,
         subject: subject.as_der(),
         spki: request.key.spki_der(),
-        extensions: leaf_extensions(rules, &issuer, &request.key, &names, subject.is_empty())?,
+        extensions: leaf_extensions(
+            rules,
+            issuer.pointers(serial.as_bytes()),
+            &request.key,
+            &names,
+            subject.is_empty(),
+        )?,
     };
     let facts = Facts {
         kind: Kind::Certificate,
@@ -197,7 +203,7 @@ fn common_name(name: &Name) -> Option<&str> {
 
 fn leaf_extensions(
     rules: &X509Rules,
-    issuer: &Issuing,
+    pointers: &[Extension],
     key: &SubjectKey,
     names: &[Name],
     subject_is_empty: bool,
@@ -205,7 +211,7 @@ fn leaf_extensions(
     let mut all = Vec::with_capacity(8);
     all.extend_from_slice(rules.extensions.for_key(key.kind()));
     all.push(subject_key_identifier(key)?);
-    all.extend_from_slice(&issuer.pointers);
+    all.extend_from_slice(pointers);
     if !names.is_empty() {
         let general = names.iter().map(san::encode).collect::<Result<GeneralNames, _>>()?;
         // RFC 5280 section 4.2.1.6: "If the subject field contains an empty sequence, then the issuing CA MUST include a
