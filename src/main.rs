@@ -40,7 +40,7 @@ First steps, beside whatever has the ports 8443 and 8080:
 Exit codes:
   0 done   1 failed   2 wrong usage   3 refused
   4 unavailable now: it says what to wait for or to do
-  5 audit verify found something
+  5 audit verify, or lint, found something
   6 audit verify found nothing, and no key said whose log it is
 
 With --json a failure is one JSON object on standard error: \"error\" says what failed, \"exit\" is the exit code; \
@@ -79,8 +79,14 @@ enum Command {
     Certs(cmd::certs::Args),
     /// The log of every signing operation: read it, prove it, verify it
     Audit(cmd::audit::Args),
+    /// What a certificate, a CRL or an OCSP response breaks, whoever made it
+    Lint(cmd::lint::Args),
     /// API tokens: create, list, revoke
     Token(cmd::token::Args),
+    /// Profiles: list, check, show, try a request out, replay the past under a change
+    Profile(cmd::profile::Args),
+    /// Owners: which names are whose, and by which rule
+    Owner(cmd::owner::Args),
     /// The time: what is held against this host's clock, and the way back
     Clock(cmd::clock::Args),
     /// Keep certificates fresh on this host
@@ -173,7 +179,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         hardening::own_files();
     }
     // One crypto provider in the whole process; it cannot be installed twice, and nothing ran before.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
+    if tls::provider().install_default().is_err() {
         return Err(Failure::new(Exit::Failed, "another TLS provider was installed first"));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_fail("cannot start threads")?;
@@ -194,7 +200,10 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Ca(args) => cmd::ca::run(args, &global).await,
         Command::Certs(args) => cmd::certs::run(args, &global).await,
         Command::Audit(args) => cmd::audit::run(args, &global).await,
+        Command::Lint(args) => cmd::lint::run(&args, &global),
         Command::Token(args) => cmd::token::run(args, &global).await,
+        Command::Profile(args) => cmd::profile::run(args, &global).await,
+        Command::Owner(args) => cmd::owner::run(args, &global).await,
         Command::Clock(args) => cmd::clock::run(args, &global).await,
         Command::Agent(args) => cmd::agent::run(args).await,
         Command::Doctor => cmd::doctor::run(&global).await,

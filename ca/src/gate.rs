@@ -15,6 +15,13 @@ use crate::rules::Rules;
 pub(crate) struct Gate {
     ledger: Ledger,
     rules: Rules,
+    refusals: Refusals,
+}
+
+/// Where drafts that failed their lint become leaves. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Refusals {
+    ledger: Ledger,
     own: Arc<Mutex<Own>>,
 }
 
@@ -23,7 +30,7 @@ type Own = HashMap<(String, String, Option<String>), Instant>;
 
 impl Gate {
     pub(crate) fn new(ledger: Ledger, rules: Rules) -> Gate {
-        Gate { ledger, rules, own: Arc::default() }
+        Gate { refusals: Refusals::new(ledger.clone()), ledger, rules }
     }
 
     /// What it decides by.
@@ -40,6 +47,36 @@ impl Gate {
                 Err(CaError::Refused(refusal))
             }
         }
+    }
+
+    /// Refuses a draft that failed its lint ([`Refusals::refuse`]).
+    pub(crate) async fn refuse(&self, failure: LintFailure) -> CaError {
+        self.refusals.refuse(failure).await
+    }
+
+    /// For those who draft without a gate before them.
+    pub(crate) fn refusals(&self) -> Refusals {
+        self.refusals.clone()
+    }
+
+    /// Refuses an owner that the configuration does not have: a mistyped one would have what nobody looks after. To be asked of
+    /// those who may, so that no stranger learns who is there.
+    pub(crate) fn check_owner(&self, owner: &Owner) -> Result<(), CaError> {
+        match self.rules.policies().owners().iter().any(|rules| rules.name == *owner) {
+            true => Ok(()),
+            false => Err(CaError::bad("owner", format!("the configuration has no owner `{owner}`"))),
+        }
+    }
+
+    /// Decides what the service does by itself.
+    pub(crate) fn decide_own(&self, actor: &Actor, action: Action, resource: &Resource) -> Result<Grant, CaError> {
+        Ok(self.rules.policies().decide(actor, action, resource)?)
+    }
+}
+
+impl Refusals {
+    pub(crate) fn new(ledger: Ledger) -> Refusals {
+        Refusals { ledger, own: Arc::default() }
     }
 
     /// Writes the leaf of a draft that failed its lint. Whoever asked is known, or there would be no draft. What the service tries by
@@ -65,20 +102,6 @@ impl Gate {
         }
         own.insert(about, Instant::now());
         true
-    }
-
-    /// Refuses an owner that the configuration does not have: a mistyped one would have what nobody looks after. To be asked of
-    /// those who may, so that no stranger learns who is there.
-    pub(crate) fn check_owner(&self, owner: &Owner) -> Result<(), CaError> {
-        match self.rules.policies().owners().iter().any(|rules| rules.name == *owner) {
-            true => Ok(()),
-            false => Err(CaError::bad("owner", format!("the configuration has no owner `{owner}`"))),
-        }
-    }
-
-    /// Decides what the service does by itself.
-    pub(crate) fn decide_own(&self, actor: &Actor, action: Action, resource: &Resource) -> Result<Grant, CaError> {
-        Ok(self.rules.policies().decide(actor, action, resource)?)
     }
 }
 

@@ -16,7 +16,7 @@ mod encode;
 
 mod intake;
 
-mod lint;
+pub mod lint;
 
 mod error;
 
@@ -63,7 +63,11 @@ pub use amendment::{Amended, Amendment};
 pub use authority::{Authority, Health};
 pub use craft::all_lints;
 pub use craft::code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};
-pub use craft::leaf::{CertifyRequest, LOGIN_PROFILE, Lifetime, Prospect, left_out, login_scopes};
+pub use craft::leaf::{
+    Against, CertifyRequest, Differs, LOGIN_PROFILE, Lifetime, Prospect, Replay, Replayed, Told, Trial, Would,
+    left_out, login_scopes,
+};
+pub use craft::ocsp::OCSP_REQUEST_BYTES_MAX;
 pub use craft::ssh::{SshIssued, SshRequest};
 pub use encode::{Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};
@@ -71,10 +75,9 @@ pub use intake::{Csr, CsrError, Ending, RevocationReason, UnknownReason, WeakKey
 pub use issuers::{
     Generation, GenerationName, GenerationState, Issuer, IssuerRole, NoGeneration, ShownCertificate, Urls,
 };
-pub use lint::{Finding, Lint, Severity};
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
-pub use status::{Act, Meant, Proposal, Published, PublishedCrl, Selection, ShownRevoked};
+pub use status::{Act, Meant, OcspAnswer, OcspState, Proposal, Published, PublishedCrl, Selection, ShownRevoked};
 pub use succession::{Activation, Brought, CaWish, CreateConfig, CreateIssuer, Phase, Rehearsal, Request, Rotate};
 
 pub use hsm::{Health as TokenHealth, KeyKind, SigningTimes, UnknownName};

@@ -14,6 +14,8 @@ mod ssh;
 mod issuers;
 
 pub(crate) mod audit;
+mod owners;
+mod profiles;
 mod status;
 pub mod tokens;
 

@@ -11,7 +11,7 @@ lints! { OURS;
         "its serial is not the ledger's" ["CPS 7.1.1"]
     // Invariant 9. 63 bits were once an incident of their own (2019).
     SERIAL_HAS_16_BYTES Error "serial-has-16-positive-bytes"
-        "its serial is not 16 positive bytes" ["RFC 5280 4.1.2.2", "BR 7.1", "CPS 7.1.1"]
+        "its serial is not 16 positive bytes" ["RFC 5280 4.1.2.2", "BR 7.1.2.7", "CPS 7.1.1"]
     ALGORITHM_IS_THE_ISSUERS Error "algorithm-is-the-issuers-keys"
         "its signature algorithm is not its issuer's key's" ["RFC 5280 4.1.1.2", "BR 7.1.3.2", "CPS 7.1.3"]
     KEY_IS_THE_CHECKED_ONE Error "key-is-the-checked-one"
@@ -35,15 +35,13 @@ lints! { OURS;
         "it points to no CRL" ["RFC 5280 4.2.1.13", "BR 7.1.2.11.2", "CPS 4.9.9"]
     POINTS_TO_ISSUER Error "cert-points-to-its-issuer"
         "it points to no issuer certificate" ["RFC 5280 4.2.2.1", "BR 7.1.2.7.7", "CPS 7.1.2"]
-    POINTERS_ARE_NOT_CRITICAL Error "pointers-are-not-critical"
-        "a pointer is marked critical" ["RFC 5280 4.2.1.1", "RFC 5280 4.2.1.2", "RFC 5280 4.2.2.1", "CPS 7.1.2"]
 }
 
 /// The bytes of a message that is signed whole.
 pub(crate) fn whole<'a>(message: &'a Message, f: &mut Findings) -> Option<&'a [u8]> {
     match message {
         Message::Whole(bytes) => Some(bytes),
-        Message::Sha256(_) => {
+        Message::Sha256(_) | Message::Batch(_) => {
             f.add(&MESSAGE_IS_WHOLE);
             None
         }

@@ -1,27 +1,21 @@
-//! What leaf and CA certificates have in common, read by two parsers that did not make them.
-//!
-//! x509-parser is the reader that decides; x509-cert reads the same bytes, and wherever the two disagree, that is a
-//! finding: what two parsers read differently, two relying parties will.
+//! What leaf and CA certificates of ours have in common, besides what holds of any ([`crate::lint::certificate`]).
 
 use const_oid::db::rfc5280;
 use der::asn1::OctetString;
 use der::{Decode, Encode};
 use policy::{Timestamp, Validity};
-use spki::ObjectIdentifier;
 use store::Entry;
 use x509_cert::ext::Extension;
 use x509_parser::extensions::KeyUsage;
-use x509_parser::prelude::{FromDer, ParsedExtension, TbsCertificate, X509Extension, X509Version};
+use x509_parser::prelude::{FromDer, ParsedExtension, TbsCertificate};
 
 use crate::craft::lints::*;
-use crate::drafting::BACKDATE_SECS_MAX;
-use crate::encode::algorithm::identifier;
 use crate::encode::x509::{extension, key_identifier};
 use crate::error::DraftError;
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
 use crate::lint::Findings;
-use crate::lint::certificate::*;
+use crate::lint::certificate::{self, CERT_ALONE, CERT_READABLE};
 
 /// The extension that names a certificate's key.
 pub(crate) fn subject_key_identifier(key: &SubjectKey) -> Result<Extension, DraftError> {
@@ -34,6 +28,8 @@ pub(crate) struct Common<'a> {
     pub(crate) entry: &'a Entry,
     pub(crate) key: &'a SubjectKey,
     pub(crate) now: Timestamp,
+    /// How far in the past it may begin.
+    pub(crate) backdate_secs: i64,
 }
 
 /// The bytes as two parsers read them.
@@ -51,26 +47,18 @@ pub(crate) fn common(
     expect: &Common<'_>,
     f: &mut Findings,
 ) {
-    f.hold(&CERT_VERSION, read.version() == X509Version::V3 && also.version() == x509_cert::certificate::Version::V3);
-
+    certificate::tbs(read, also, f);
     let serial = read.raw_serial();
-    f.hold(&CERT_ONE_SERIAL, serial == also.serial_number().as_bytes());
     f.hold(&SERIAL_IS_THE_LEDGERS, serial == expect.entry.serial);
-    // Invariant 9; RFC 5280 section 4.1.2.2: positive, at most 20 octets. 63 bits were once an incident of their own (2019).
     f.hold(&SERIAL_HAS_16_BYTES, serial.len() == 16 && serial.first().is_some_and(|b| (1..0x80).contains(b)));
-
-    let algorithm = identifier(expect.entry.key.algorithm());
+    let algorithm = expect.entry.key.algorithm().identifier();
     f.hold(&ALGORITHM_IS_THE_ISSUERS, also.signature().to_der().is_ok_and(|der| der == algorithm));
-    f.hold(&CERT_ONE_ALGORITHM, read.signature.oid().as_bytes() == also.signature().oid.as_bytes());
-
-    f.hold(&CERT_ONE_ISSUER, name_agrees(read.issuer().as_raw(), also.issuer()));
-    f.hold(&CERT_ONE_SUBJECT, name_agrees(read.subject().as_raw(), also.subject()));
     f.hold(&KEY_IS_THE_CHECKED_ONE, read.public_key().raw == expect.key.spki_der());
-    f.hold(&CERT_ONE_KEY, also.subject_public_key_info().to_der().is_ok_and(|der| der == read.public_key().raw));
-
-    validity(read, also, expect, f);
-    extensions_agree(read.extensions(), also.extensions().map_or(&[][..], |e| e), f);
-
+    if let Some(validity) = validity_of(read) {
+        f.hold(&VALIDITY_IS_THE_LEDGERS, Some(validity) == expect.entry.validity);
+        f.hold(&VALIDITY_IS_NOW, validity.contains(expect.now));
+        f.hold(&VALIDITY_IS_NOT_BACKDATED, expect.now.since(validity.not_before()) <= expect.backdate_secs);
+    }
     let identifier = key_identifier(expect.key.spki_der());
     let has_identifier = has(
         read,
@@ -79,19 +67,15 @@ pub(crate) fn common(
     f.hold(&KEY_IS_NAMED, has_identifier);
 }
 
-fn validity(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, expect: &Common<'_>, f: &mut Findings) {
-    let Some(validity) = validity_of(read) else { return f.add(&CERT_BEGINS_FIRST) };
-    let unix = |time: &x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).ok();
-    let agree = unix(&also.validity().not_before) == Some(validity.not_before().unix())
-        && unix(&also.validity().not_after) == Some(validity.not_after().unix());
-    f.hold(&CERT_ONE_VALIDITY, agree);
-    f.hold(&VALIDITY_IS_THE_LEDGERS, Some(validity) == expect.entry.validity);
-    f.hold(&VALIDITY_IS_NOW, validity.contains(expect.now));
-    f.hold(&VALIDITY_IS_NOT_BACKDATED, expect.now.since(validity.not_before()) <= BACKDATE_SECS_MAX);
+/// What holds for every certificate below a CA, but for who answers for its certificates.
+pub(crate) fn issued_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Findings) {
+    named_by(read, issuer, f);
+    f.hold(&POINTS_TO_CRL, has(read, |e| matches!(e, ParsedExtension::CRLDistributionPoints(_))));
+    f.hold(&POINTS_TO_ISSUER, has(read, |e| matches!(e, ParsedExtension::AuthorityInfoAccess(_))));
 }
 
-/// What holds for every certificate below a CA.
-pub(crate) fn issued_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Findings) {
+/// It names the CA as its issuer, and is valid when that is.
+pub(crate) fn named_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Findings) {
     f.hold(&ISSUER_IS_THE_ISSUERS_SUBJECT, read.issuer().as_raw() == issuer.subject.as_der());
     let within = validity_of(read)
         .is_some_and(|v| issuer.validity.contains(v.not_before()) && issuer.validity.contains(v.not_after()));
@@ -101,31 +85,6 @@ pub(crate) fn issued_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Fin
             if aki.key_identifier.as_ref().is_some_and(|id| id.0 == issuer.key_identifier))
     });
     f.hold(&ISSUER_KEY_IS_NAMED, names_issuer);
-    f.hold(&POINTS_TO_CRL, has(read, |e| matches!(e, ParsedExtension::CRLDistributionPoints(_))));
-    f.hold(&POINTS_TO_ISSUER, has(read, |e| matches!(e, ParsedExtension::AuthorityInfoAccess(_))));
-}
-
-fn name_agrees(raw: &[u8], also: &x509_cert::name::Name) -> bool {
-    x509_cert::name::Name::from_der(raw).is_ok_and(|name| name == *also)
-}
-
-fn extensions_agree(read: &[X509Extension<'_>], also: &[Extension], f: &mut Findings) {
-    let agree = read.len() == also.len()
-        && read.iter().zip(also).all(|(a, b)| a.oid.as_bytes() == b.extn_id.as_bytes() && same(a, b));
-    f.hold(&CERT_ONE_EXTENSIONS, agree);
-    for (i, extension) in read.iter().enumerate() {
-        // RFC 5280 section 4.2: "A certificate MUST NOT include more than one instance of a particular extension."
-        f.hold(&CERT_EXTENSION_ONCE, !read.iter().take(i).any(|e| e.oid == extension.oid));
-        f.hold(&CERT_EXTENSION_READABLE, !matches!(extension.parsed_extension(), ParsedExtension::ParseError { .. }));
-        f.hold(
-            &CERT_POLICIES_NOT_CRITICAL,
-            !(extension.critical && extension.oid.as_bytes() == CERTIFICATE_POLICIES.as_bytes()),
-        );
-    }
-}
-
-pub(crate) fn same(a: &X509Extension<'_>, b: &Extension) -> bool {
-    a.critical == b.critical && a.value == b.extn_value.as_bytes()
 }
 
 pub(crate) fn has(read: &TbsCertificate<'_>, what: impl Fn(&ParsedExtension<'_>) -> bool) -> bool {
@@ -140,4 +99,3 @@ pub(crate) fn validity_of(read: &TbsCertificate<'_>) -> Option<Validity> {
 
 /// keyCertSign and cRLSign, as x509-parser numbers them (bit 5 and bit 6).
 pub(crate) const CA_USAGE: u16 = KeyUsage { flags: 1 << 5 | 1 << 6 }.flags;
-const CERTIFICATE_POLICIES: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.32");

@@ -14,7 +14,7 @@ use crate::drafting::craft::Craft;
 use crate::drafting::draft::Draft;
 use crate::error::LintFailure;
 use crate::issuers::{Issuing, Standing};
-use crate::lint::{Finding, Findings};
+use crate::lint::{Finding, Findings, Severity};
 
 /// A draft whose bytes were read back and found right. The only thing that can be checked for the issuance page.
 pub(crate) struct Linted {
@@ -22,6 +22,7 @@ pub(crate) struct Linted {
     issuer: Option<Arc<Issuing>>,
     standing: Option<Standing>,
     needed_secs: i64,
+    tells: bool,
 }
 
 impl Linted {
@@ -38,6 +39,11 @@ impl Linted {
     /// What kind of entry it is.
     pub(crate) fn kind(&self) -> Kind {
         self.entry.kind
+    }
+
+    /// Whether it tells of revocations, or is made for what does.
+    pub(crate) fn tells(&self) -> bool {
+        self.tells
     }
 
     /// The key that it certifies, or that signs it.
@@ -57,15 +63,17 @@ impl Linted {
 }
 
 impl<C: Craft> Draft<C> {
-    /// Reads the draft back and holds it against what was granted. Who gets a failure has [`Gate::refuse`](crate::gate::Gate::refuse)
+    /// Reads the draft back and holds it against what was granted. Who gets a failure has [`Refusals::refuse`](crate::gate::Refusals)
     /// write its leaf.
     pub(crate) fn lint(self) -> Result<Linted, LintFailure> {
         let mut findings = Findings::default();
         self.craft.lint(&self.grant, &self.entry, &mut findings);
+        findings.0.retain(|finding| finding.lint.severity > Severity::Notice);
         match findings.0.is_empty() {
             true => {
                 let (issuer, standing) = (self.craft.issuer().cloned(), self.craft.standing().cloned());
-                Ok(Linted { entry: self.entry, issuer, standing, needed_secs: self.craft.needed_secs() })
+                let (needed_secs, tells) = (self.craft.needed_secs(), self.craft.tells());
+                Ok(Linted { entry: self.entry, issuer, standing, needed_secs, tells })
             }
             false => {
                 let leaf = Box::new(leaf(&self.entry, &findings.0));

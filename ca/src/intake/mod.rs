@@ -17,6 +17,7 @@ mod asked;
 mod attributes;
 pub(crate) mod csr;
 mod extensions;
+pub(crate) mod proof;
 
 pub use asked::CsrError;
 pub use csr::Csr;

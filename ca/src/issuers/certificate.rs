@@ -12,8 +12,8 @@ use spki::ObjectIdentifier;
 use x509_cert::ext::pkix::ExtendedKeyUsage;
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
 
-use crate::encode::algorithm::identifier;
 use crate::encode::{Dn, sha256};
+use crate::intake::proof;
 
 /// The certificate of a CA.
 #[derive(Clone, Debug)]
@@ -98,11 +98,17 @@ fn is_signed(der: &[u8], spki: &[u8]) -> bool {
     let Ok((_, certificate)) = X509Certificate::from_der(der) else { return false };
     let Ok(also) = x509_cert::Certificate::from_der(der) else { return false };
     let written = also.signature_algorithm().to_der().unwrap_or_default();
-    if let Some(algorithm) = Algorithm::ALL.into_iter().find(|algorithm| written == identifier(*algorithm)) {
-        let message = Message::from(certificate.tbs_certificate.as_ref().to_vec());
-        return hsm::verify(algorithm, spki, &message, &certificate.signature_value.data).is_ok();
+    let (message, signature) = (certificate.tbs_certificate.as_ref(), certificate.signature_value.data.as_ref());
+    if let Some(algorithm) = Algorithm::ALL.into_iter().find(|algorithm| written == algorithm.identifier()) {
+        let message = Message::from(message.to_vec());
+        if hsm::verify(algorithm, spki, &message, signature).is_ok() {
+            return true;
+        }
     }
-    // A CA from elsewhere may sign with what no key of ours does.
+    // A CA from elsewhere signs in other ways (P-521 with SHA-256 is what openssl makes), and may be of a size that no key here has.
+    if proof::is_signed(spki, &written, message, signature) {
+        return true;
+    }
     let key = x509_parser::x509::SubjectPublicKeyInfo::from_der(spki);
     key.is_ok_and(|(_, key)| certificate.verify_signature(Some(&key)).is_ok())
 }

@@ -44,7 +44,7 @@ pub(crate) struct Issuing {
     /// Into how many CRLs its revocations are parted.
     pub(crate) shards: u16,
     /// authorityKeyIdentifier, cRLDistributionPoints, authorityInfoAccess of what it issues, for each part.
-    pointers: Vec<Vec<Extension>>,
+    pub(crate) pointers: Vec<Vec<Extension>>,
     /// Where its CRLs are: `{base}/0.crl` ...
     crls: String,
     /// The ways up to a root, this CA first; the first is the one that is handed out.
@@ -74,7 +74,8 @@ impl Issuing {
         let base = urls.http_base.trim_end_matches('/');
         let crls = format!("{base}/crl/{}", standing.name);
         let aia = format!("{base}/aia/{}.cer", standing.name);
-        let of_shard = |index| pointers(&certificate.key_identifier, &crl_url(&crls, index), &aia);
+        let ocsp = format!("{base}/ocsp/{}", standing.name);
+        let of_shard = |index| pointers(&certificate.key_identifier, &crl_url(&crls, index), (&ocsp, &aia));
         let pointers = (0..shards).map(of_shard).collect::<Result<_, _>>().map_err(|e| broken(e.to_string()))?;
         let chain_pem = chains.first().map_or_else(|| pem::encode("CERTIFICATE", &certificate.der), chain_pem);
         Ok(Issuing {
@@ -140,16 +141,17 @@ pub(crate) fn uri(text: &str) -> Result<GeneralName, der::Error> {
 }
 
 /// What a relying party needs to find the issuer, its CRL and its certificate.
-fn pointers(key_identifier: &[u8], crl: &str, aia: &str) -> Result<Vec<Extension>, der::Error> {
+fn pointers(key_identifier: &[u8], crl: &str, (ocsp, aia): (&str, &str)) -> Result<Vec<Extension>, der::Error> {
     let crl = DistributionPoint {
         distribution_point: Some(DistributionPointName::FullName(vec![uri(crl)?])),
         reasons: None,
         crl_issuer: None,
     };
-    let access = AccessDescription { access_method: rfc5912::ID_AD_CA_ISSUERS, access_location: uri(aia)? };
+    let at = |method, at| Ok::<_, der::Error>(AccessDescription { access_method: method, access_location: uri(at)? });
+    let access = vec![at(rfc5912::ID_AD_OCSP, ocsp)?, at(rfc5912::ID_AD_CA_ISSUERS, aia)?];
     Ok(vec![
         authority_key_identifier(key_identifier)?,
         extension(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, false, &CrlDistributionPoints(vec![crl]).to_der()?)?,
-        extension(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS, false, &AuthorityInfoAccessSyntax(vec![access]).to_der()?)?,
+        extension(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS, false, &AuthorityInfoAccessSyntax(access).to_der()?)?,
     ])
 }

@@ -362,7 +362,7 @@ impl Selection {
         let fits = |wanted: &Option<String>, there: &str| wanted.as_ref().is_none_or(|wanted| wanted == there);
         let of_kind = match credential.kind {
             Kind::Certificate | Kind::SshUser | Kind::SshHost => true,
-            Kind::CaCertificate | Kind::CodeSignature | Kind::Crl | Kind::CaRequest => false,
+            Kind::CaCertificate | Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => false,
         };
         let may_end = credential.state != State::Revoked || credential.reason == Some(HOLD);
         of_kind && may_end && fits(&self.person, &credential.actor.id)

@@ -218,7 +218,7 @@ impl Revoker {
             let says = "what the register lost is not put on hold: nothing could say later what it was";
             return Err(CaError::bad("reason", says.to_owned()));
         }
-        let there = self.office.ledger.revoked_as(&issuer, &shown.lost.serial);
+        let there = self.office.ledger.revocation_of(&issuer, &shown.lost.serial).map(|(_, _, reason)| reason);
         if there != Some(ending.reason.code()) {
             let revocation = LostRevocation {
                 of: shown.lost,
@@ -253,6 +253,6 @@ fn act(credential: &Credential) -> Option<(Action, Resource)> {
             Some((Action::RevokeCertificate, Resource::ssh(owner, principals, &credential.profile)))
         }
         Kind::CaCertificate => Some((Action::ManageAuthority, Resource::plain(ResourceKind::Authority))),
-        Kind::CodeSignature | Kind::Crl | Kind::CaRequest => None,
+        Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => None,
     }
 }

@@ -13,6 +13,7 @@ use crate::checks::Checks;
 use crate::drafting::Serials;
 use crate::encode::{Dn, DnError};
 use crate::error::CaError;
+use crate::gate::Refusals;
 use crate::issuers::name::{CODE, LOG, ROOT, SEAL, SSH_HOST, SSH_USER, TLS};
 use crate::issuers::plan::{CaPlan, Constraints};
 use crate::issuers::record::{Above, BEGINNING, GenerationRecord, IssuerRecord, IssuerRole};
@@ -33,7 +34,7 @@ pub struct CreateConfig {
     pub root: KeyKind,
     /// The issuing CAs' keys; P-256 by default.
     pub issuing: KeyKind,
-    /// The SSH CAs' keys: P-256 (default), P-384 or Ed25519.
+    /// The SSH CAs' keys: P-256 (default), P-384, P-521 or Ed25519.
     pub ssh: KeyKind,
 }
 
@@ -97,10 +98,8 @@ impl CreateConfig {
 /// Refuses what sshd takes from no CA.
 pub(crate) fn check_ssh(kind: KeyKind) -> Result<(), CaError> {
     match kind {
-        KeyKind::P256 | KeyKind::P384 | KeyKind::Ed25519 => Ok(()),
-        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => {
-            Err(CaError::bad("ssh", "an SSH CA key is P-256, P-384 or Ed25519"))
-        }
+        KeyKind::P256 | KeyKind::P384 | KeyKind::P521 | KeyKind::Ed25519 => Ok(()),
+        _ => Err(CaError::bad("ssh", "an SSH CA key is P-256, P-384, P-521 or Ed25519")),
     }
 }
 
@@ -115,6 +114,7 @@ pub(crate) async fn create(parts: &Parts, config: &CreateConfig) -> Result<(), C
         registrar: Registrar::new(parts.ledger.clone(), parts.pool.clone()),
         serials: Serials::new(parts.world.clone(), parts.instance),
         issuers: Registry::open(parts.pool.clone(), parts.ledger.clone(), parts.urls.clone()).await?,
+        refusals: Refusals::new(parts.ledger.clone()),
     };
     let (actor, authority) = (Actor::system("init"), Resource::plain(ResourceKind::Authority));
     let begins = maker.there(ROOT).await?.is_none();

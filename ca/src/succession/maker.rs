@@ -11,6 +11,7 @@ use crate::craft::Office;
 use crate::craft::ca::{self, CaRequest};
 use crate::drafting::Serials;
 use crate::error::CaError;
+use crate::gate::Refusals;
 use crate::issuers::record::{
     Above, GENERATIONS_MAX, GenerationRecord, IssuerRecord, IssuerRole, KIND, Place, ROSTER, ROSTER_ID, versions,
 };
@@ -26,6 +27,7 @@ pub(crate) struct Maker {
     pub(crate) registrar: Registrar,
     pub(crate) serials: Serials,
     pub(crate) issuers: Registry,
+    pub(crate) refusals: Refusals,
 }
 
 impl Maker {
@@ -38,6 +40,7 @@ impl Maker {
             registrar: office.registrar.clone(),
             serials: office.serials.clone(),
             issuers: office.issuers.clone(),
+            refusals: office.gate.refusals(),
         }
     }
 
@@ -172,7 +175,11 @@ impl Maker {
         let now = self.checks.clock.now().await?;
         let request = CaRequest { name, plan, subject_key: key };
         let draft = ca::draft(grant, request, above, self.serials.next(), now)?;
-        let checked = Checked::new(draft.lint()?, &self.checks).await?;
+        let linted = match draft.lint() {
+            Ok(linted) => linted,
+            Err(failure) => return Err(self.refusals.refuse(failure).await),
+        };
+        let checked = Checked::new(linted, &self.checks).await?;
         Ok(self.registrar.issue(checked).await?.operation)
     }
 

@@ -5,12 +5,16 @@ extern crate chancery_ca as ca;
 mod house;
 
 mod code;
+mod cps;
 mod csr_intake;
 mod golden;
 mod hierarchy;
 mod incidents;
 mod issuers;
+mod lattice;
+mod ocsp;
 mod outage;
+mod profiles;
 mod revocation;
 mod ssh;
 mod thief;

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use policy::Timestamp;
+
 use super::base::Ledger;
 use crate::attest::Attested;
 use crate::nouns::condition::Condition;
@@ -27,15 +29,26 @@ impl Ledger {
         self.register().node.fold(|fold, _| fold.is_compromised(key_hash))
     }
 
-    /// The reason for which an issuer's serial is revoked, or on hold; from the fold. Looks at all of them: for what is asked seldom.
-    pub fn revoked_as(&self, issuer: &str, serial: &[u8]) -> Option<u8> {
-        let reason = |revoked: &Revoked| revoked.is_ended().then_some(revoked.word().reason);
-        self.register().node.fold(|fold, _| fold.revocation_of(issuer, serial).and_then(reason))
-    }
-
     /// Whether what an operation made is revoked, from the fold.
     pub fn is_revoked(&self, operation: u64) -> bool {
         self.register().node.fold(|fold, _| fold.revocation(operation).is_some_and(Revoked::is_ended))
+    }
+
+    /// From when and for what reason what an operation made is revoked, from the fold.
+    pub fn revocation(&self, operation: u64) -> Option<(Timestamp, u8)> {
+        self.register().node.fold(|fold, _| {
+            let word = fold.revocation(operation)?.word();
+            word.ends().then_some((word.since, word.reason))
+        })
+    }
+
+    /// The revocation of a serial that the register may not hold: its operation, from when, for what reason. From the fold, looking
+    /// at all of the issuer's: for what is asked seldom.
+    pub fn revocation_of(&self, issuer: &str, serial: &[u8]) -> Option<(u64, Timestamp, u8)> {
+        self.register().node.fold(|fold, _| {
+            let (found, word) = fold.revocation_of(issuer, serial).map(|found| (found, found.word()))?;
+            word.ends().then_some((found.operation, word.since, word.reason))
+        })
     }
 
     /// The newest signed successor of a certificate, from the fold; of one that ended more than

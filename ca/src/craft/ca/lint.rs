@@ -8,12 +8,13 @@ use x509_cert::ext::Extension;
 use x509_parser::prelude::ParsedExtension;
 
 use crate::craft::ca::lints::*;
-use crate::craft::lints::{POINTERS_ARE_NOT_CRITICAL, whole};
-use crate::craft::x509::{CA_USAGE, Common, both, common, has, issued_by, same};
-use crate::drafting::Craft;
+use crate::craft::lints::whole;
+use crate::craft::x509::{CA_USAGE, Common, both, common, has, issued_by};
+use crate::drafting::{BACKDATE_SECS_MAX, Craft};
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
 use crate::lint::Findings;
+use crate::lint::certificate::same;
 
 /// What a CA certificate is held against.
 pub(crate) struct Ca {
@@ -30,7 +31,7 @@ impl Craft for Ca {
     fn lint(&self, _: &Grant, entry: &Entry, f: &mut Findings) {
         let Some(tbs) = whole(&entry.message, f) else { return };
         let Some((read, also)) = both(tbs, f) else { return };
-        common(&read, &also, &Common { entry, key: &self.key, now: self.now }, f);
+        common(&read, &also, &Common { entry, key: &self.key, now: self.now, backdate_secs: BACKDATE_SECS_MAX }, f);
         match &self.issuer {
             Some(issuer) => {
                 issued_by(&read, issuer, f);
@@ -42,7 +43,6 @@ impl Craft for Ca {
                 f.hold(&ROOT_SIGNS_ITSELF, entry.key.fingerprint() == self.key.hash());
             }
         }
-        f.hold(&CA_HAS_SUBJECT, read.subject().iter().next().is_some());
         for extension in read.extensions() {
             match extension.parsed_extension() {
                 ParsedExtension::BasicConstraints(constraints) => {
@@ -52,16 +52,13 @@ impl Craft for Ca {
                 ParsedExtension::KeyUsage(usage) => {
                     f.hold(&CA_USAGE_IS_A_CAS, extension.critical && usage.flags == CA_USAGE);
                 }
-                ParsedExtension::ExtendedKeyUsage(purposes) => {
-                    f.hold(&CA_PURPOSES_ARE_NAMED, !extension.critical && !purposes.any)
-                }
-                // RFC 5280 section 4.2.1.10: "Conforming CAs MUST mark this extension as critical".
-                ParsedExtension::NameConstraints(_) => f.hold(&CA_NAME_CONSTRAINTS_CRITICAL, extension.critical),
-                ParsedExtension::CertificatePolicies(_)
+                ParsedExtension::ExtendedKeyUsage(_) => f.hold(&CA_PURPOSES_NOT_CRITICAL, !extension.critical),
+                ParsedExtension::NameConstraints(_)
+                | ParsedExtension::CertificatePolicies(_)
                 | ParsedExtension::SubjectKeyIdentifier(_)
                 | ParsedExtension::AuthorityKeyIdentifier(_)
                 | ParsedExtension::CRLDistributionPoints(_)
-                | ParsedExtension::AuthorityInfoAccess(_) => f.hold(&POINTERS_ARE_NOT_CRITICAL, !extension.critical),
+                | ParsedExtension::AuthorityInfoAccess(_) => {}
                 _ => f.add_with(&CA_EXTENSIONS_KNOWN, extension.oid.to_string()),
             }
         }

@@ -6,3 +6,5 @@ pub(crate) mod lints;
 mod draft;
 
 pub(crate) use draft::{CaRequest, TEXTS, draft};
+#[cfg(test)]
+pub(crate) use lint::Ca;

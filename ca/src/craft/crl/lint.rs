@@ -12,18 +12,18 @@ use policy::{Grant, Timestamp, Validity};
 use store::{Entry, Shard};
 use x509_parser::extensions::{DistributionPointName, IssuingDistributionPoint};
 use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
-use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Version};
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension};
 use x509_parser::revocation_list::TbsCertList;
 
 use crate::craft::crl::lints::*;
 use crate::craft::crl::listed::Listed;
 use crate::craft::lints::whole;
 use crate::drafting::Craft;
-use crate::encode::algorithm::identifier;
 use crate::encode::tlv;
 use crate::error::DraftError;
 use crate::issuers::Issuing;
 use crate::lint::Findings;
+use crate::lint::crl::{self, CRL_ALONE, CRL_READABLE};
 
 /// What a CRL is held against.
 pub(crate) struct Crl {
@@ -52,23 +52,21 @@ impl Craft for Crl {
             return;
         };
         f.hold(&CRL_ALONE, rest.is_empty());
-        f.hold(&CRL_VERSION, read.version == Some(X509Version::V2));
-        f.hold(&CRL_ALGORITHM, also.signature.to_der().is_ok_and(|der| der == identifier(self.issuer.key.algorithm())));
+        crl::tbs(&read, &also, f);
+        f.hold(
+            &CRL_ALGORITHM,
+            also.signature.to_der().is_ok_and(|der| der == self.issuer.key.algorithm().identifier()),
+        );
         f.hold(&CRL_ISSUER, read.issuer.as_raw() == self.issuer.subject.as_der());
 
         let this_update = Timestamp::from_unix(read.this_update.timestamp());
         let next_update = read.next_update.map(|t| Timestamp::from_unix(t.timestamp()));
         let validity = next_update.and_then(|next| Validity::new(this_update, next).ok());
-        // Section 5.1.2.5: "Conforming CRL issuers MUST include the nextUpdate field in all CRLs."
         f.hold(&CRL_UPDATES, validity.is_some() && validity == entry.validity);
         f.hold(&CRL_IS_CURRENT, validity.is_some_and(|v| v.contains(self.now)));
 
         let listed = also.revoked_certificates.as_ref().map_or(0, Vec::len);
         f.hold(&CRL_LISTS_ALL, read.revoked_certificates.len() == self.added && listed == self.added);
-        // Section 5.1.2.6: "When there are no revoked certificates, the revoked certificates list MUST be absent."
-        f.hold(&CRL_NO_EMPTY_LIST, also.revoked_certificates.as_ref().is_none_or(|list| !list.is_empty()));
-        let agree = read.revoked_certificates.iter().zip(also.revoked_certificates.iter().flatten());
-        f.hold(&CRL_ONE_LIST, agree.into_iter().all(|(a, b)| a.raw_serial() == b.serial_number.as_bytes()));
 
         let mut numbered = false;
         let mut names_issuer = false;
@@ -94,6 +92,10 @@ impl Craft for Crl {
 
     fn issuer(&self) -> Option<&Arc<Issuing>> {
         Some(&self.issuer)
+    }
+
+    fn tells(&self) -> bool {
+        true
     }
 }
 

@@ -2,10 +2,19 @@
 
 use std::sync::Arc;
 
+use const_oid::db::rfc5280;
+use der::asn1::OctetString;
+use der::{Decode, Encode};
 use hsm::Message;
 use hsm::testing::TestToken;
 use policy::{Policies, Timestamp, World};
 use store::{Covers, Database, Kind, Ledger, LogConfig, RevokedRow};
+
+use spki::ObjectIdentifier;
+use x509_cert::certificate::Rfc5280;
+use x509_cert::crl::RevokedCert;
+use x509_cert::ext::Extension;
+use x509_cert::time::Time;
 
 use super::draft::{CrlPlan, append, draft};
 use super::lint::Crl;
@@ -13,6 +22,7 @@ use super::listed::Listed;
 use crate::craft::lint_tests::{init, issuing, policies};
 use crate::drafting::Draft;
 use crate::encode::tlv;
+use crate::encode::x509::{authority_key_identifier, time};
 use crate::issuers::Issuing;
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -47,7 +57,7 @@ fn listed(numbers: std::ops::Range<u8>) -> Listed {
             operation: number.into(),
             kind: Kind::Certificate,
             serial: vec![1, 1, 0, number],
-            revoked_at: NOW,
+            revoked_at: NOW.plus_secs(-100),
             reason: number % 5,
             not_after: None,
             changes: false,
@@ -133,21 +143,21 @@ async fn an_entry_that_was_linted_stays_what_it_was() {
 async fn what_is_new_and_all_around_it_is_read_each_time() {
     type Bend = fn(&mut Crl, &mut Vec<u8>);
     let cases: [(&str, Bend); 8] = [
-        ("it does not list what is revoked", |craft, _| craft.added += 1),
-        ("its number is not the planned one", |craft, _| craft.number += 1),
-        ("it is not current", |craft, _| craft.now = craft.now.plus_secs(8 * 86_400)),
+        ("crl-lists-what-is-revoked", |craft, _| craft.added += 1),
+        ("crl-number-is-the-planned", |craft, _| craft.number += 1),
+        ("crl-is-current", |craft, _| craft.now = craft.now.plus_secs(8 * 86_400)),
         // The type of a new entry's serial.
-        ("x509-parser", |_, tbs| {
+        ("crl-is-readable", |_, tbs| {
             let at = serial_of(OLD + 1, tbs);
             tbs[at] = 4;
         }),
-        ("the list", |_, tbs| tbs.push(0)),
-        ("the list", |_, tbs| tbs[1] ^= 1),
-        ("it is not of version 2", |_, tbs| {
+        ("crl-begins-with-what-was-listed", |_, tbs| tbs.push(0)),
+        ("crl-begins-with-what-was-listed", |_, tbs| tbs[1] ^= 1),
+        ("crl-is-version-2", |_, tbs| {
             let at = tbs.windows(3).position(|window| window == [2, 1, 1]).unwrap();
             tbs[at + 2] = 0;
         }),
-        ("a critical extension", |_, tbs| {
+        ("crl-extensions-are-not-critical", |_, tbs| {
             let mut parts: Vec<Vec<u8>> =
                 tlv::parts_of_sequence(tbs).unwrap().into_iter().map(<[u8]>::to_vec).collect();
             let number = [6, 3, 0x55, 0x1d, 0x14, 4, 3, 2, 1, 7];
@@ -163,5 +173,100 @@ async fn what_is_new_and_all_around_it_is_read_each_time() {
     for (finding, bend) in cases {
         let said = bench.says(bend);
         assert!(said.contains(finding), "{finding}: {said}");
+    }
+}
+
+type Tbs = x509_cert::crl::TbsCertList<Rfc5280>;
+
+fn bent_extension(tbs: &mut Tbs, oid: ObjectIdentifier, bend: impl FnOnce(&mut Extension)) {
+    bend(tbs.crl_extensions.iter_mut().flatten().find(|e| e.extn_id == oid).expect("it is there"));
+}
+
+fn scope(tbs: &mut Tbs, critical: bool, value: &[u8]) {
+    let oid = rfc5280::ID_CE_ISSUING_DISTRIBUTION_POINT;
+    let extension = Extension { extn_id: oid, critical, extn_value: OctetString::new(value).unwrap() };
+    tbs.crl_extensions.get_or_insert_default().push(extension);
+}
+
+fn entry(tbs: &mut Tbs) -> &mut RevokedCert<Rfc5280> {
+    tbs.revoked_certificates.as_mut().unwrap().last_mut().unwrap()
+}
+
+/// The reason of the last entry.
+fn reason(tbs: &mut Tbs, critical: bool, code: u8) {
+    let value = OctetString::new([0x0a, 1, code]).unwrap();
+    let extension = Extension { extn_id: rfc5280::ID_CE_CRL_REASONS, critical, extn_value: value };
+    entry(tbs).crl_entry_extensions = Some(vec![extension]);
+}
+
+#[tokio::test]
+async fn each_of_24_broken_fields_of_a_crl_is_caught_by_its_lint() {
+    type Bend = fn(&mut Tbs);
+    let number = rfc5280::ID_CE_CRL_NUMBER;
+    let rows: [(&str, &str, Bend); 24] = [
+        ("version", "crl-is-version-2", |t| t.version = x509_cert::certificate::Version::V1),
+        ("algorithm", "crl-algorithm-is-the-issuers-keys", |t| {
+            t.signature.oid = const_oid::db::rfc5912::ECDSA_WITH_SHA_384
+        }),
+        ("issuer", "crl-issuer-is-its-issuers-subject", |t| t.issuer = "CN=Other".parse().unwrap()),
+        ("issuer, none", "crl-names-its-issuer", |t| t.issuer = Default::default()),
+        ("thisUpdate", "crl-updates-are-the-ledgers", |t| t.this_update = time(NOW.plus_secs(-61)).unwrap()),
+        ("thisUpdate, later", "crl-is-current", |t| t.this_update = time(NOW.plus_secs(1)).unwrap()),
+        ("thisUpdate, its type", "crl-times-are-of-the-right-type", |t| {
+            let unix = t.this_update.to_unix_duration();
+            t.this_update = Time::GeneralTime(der::asn1::GeneralizedTime::from_unix_duration(unix).unwrap());
+        }),
+        ("nextUpdate, none", "crl-says-when-the-next-comes", |t| t.next_update = None),
+        ("nextUpdate, before", "crl-says-when-the-next-comes", |t| {
+            t.next_update = Some(time(NOW.plus_secs(-70)).unwrap())
+        }),
+        ("list, one less", "crl-lists-what-is-revoked", |t| drop(t.revoked_certificates.as_mut().unwrap().pop())),
+        ("list, empty", "crl-has-no-empty-list", |t| t.revoked_certificates.as_mut().unwrap().clear()),
+        ("list, one twice", "crl-serials-stand-once", |t| {
+            let list = t.revoked_certificates.as_mut().unwrap();
+            list.push(list[0].clone());
+        }),
+        ("entry, its date", "crl-revocations-are-past", |t| entry(t).revocation_date = time(NOW.plus_secs(9)).unwrap()),
+        ("entry, no reason", "crl-reasons-are-said-or-left-out", |t| reason(t, false, 0)),
+        ("entry, removed", "crl-removes-in-deltas-alone", |t| reason(t, false, 8)),
+        ("entry, critical", "crl-entries-are-not-critical", |t| reason(t, true, 1)),
+        ("number, none", "crl-has-a-number", |t| {
+            t.crl_extensions.as_mut().unwrap().retain(|e| e.extn_id != rfc5280::ID_CE_CRL_NUMBER)
+        }),
+        ("number, another", "crl-number-is-the-planned", |t| {
+            bent_extension(t, rfc5280::ID_CE_CRL_NUMBER, |e| e.extn_value = OctetString::new([2, 1, 8]).unwrap());
+        }),
+        ("authorityKeyIdentifier, none", "crl-issuer-key-is-named", |t| {
+            t.crl_extensions.as_mut().unwrap().retain(|e| e.extn_id != rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER);
+        }),
+        ("authorityKeyIdentifier, another", "crl-authority-key-identifier-is-the-issuers", |t| {
+            let other = authority_key_identifier(&[1; 20]).unwrap();
+            bent_extension(t, rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER, |e| *e = other);
+        }),
+        ("authorityKeyIdentifier, critical", "crl-pointers-are-not-critical", |t| {
+            bent_extension(t, rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER, |e| e.critical = true);
+        }),
+        ("scope, of nothing", "crl-scope-is-sound", |t| scope(t, true, &[0x30, 0])),
+        ("scope, not critical", "crl-scope-is-critical", |t| scope(t, false, &[0x30, 3, 0x81, 1, 0xff])),
+        ("an extension twice", "extensions-stand-once", |t| {
+            let list = t.crl_extensions.as_mut().unwrap();
+            list.push(list[0].clone());
+        }),
+    ];
+    let bench = bench().await;
+    let lint = |bend: &dyn Fn(&mut Tbs)| {
+        let mut draft = bench.draft(Listed::default(), &listed(1..4));
+        let Message::Whole(bytes) = &draft.entry.message else { panic!("whole") };
+        let mut tbs = Tbs::from_der(bytes).unwrap();
+        bend(&mut tbs);
+        draft.entry.message = Message::from(tbs.to_der().unwrap());
+        draft.lint().map(|_| ())
+    };
+    assert!(lint(&|_| ()).is_ok(), "{:?}", lint(&|_| ()));
+    assert!(lint(&|t| bent_extension(t, number, |e| e.critical = true)).is_err());
+    for (field, name, bend) in rows {
+        let failure = lint(&bend).expect_err(field);
+        let found = failure.findings.iter().any(|finding| finding.lint.name == name);
+        assert!(found, "{field}: {name} is not among: {failure}");
     }
 }

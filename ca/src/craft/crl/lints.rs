@@ -1,16 +1,10 @@
-//! What a CRL is held against.
+//! What a CRL of ours is held against.
 
 use crate::lint::lints;
 
-lints! { CRL;
+lints! { OUR_CRLS;
     CRL_BEGINS_AS_BEFORE Error "crl-begins-with-what-was-listed"
         "its list does not begin with what was listed before" ["CPS 4.9.7"]
-    CRL_READABLE Error "crl-is-readable"
-        "it cannot be read" ["RFC 5280 5.1", "CPS 4.3.1"]
-    CRL_ALONE Error "crl-is-followed-by-nothing"
-        "bytes follow the CRL" ["RFC 5280 5.1", "CPS 4.3.1"]
-    CRL_VERSION Error "crl-is-version-2"
-        "it is not of version 2" ["RFC 5280 5.1.2.1", "BR 7.2.1", "CPS 7.2.1"]
     CRL_ALGORITHM Error "crl-algorithm-is-the-issuers-keys"
         "its signature algorithm is not its issuer's key's" ["RFC 5280 5.1.1.2", "BR 7.1.3.2", "CPS 7.2"]
     CRL_ISSUER Error "crl-issuer-is-its-issuers-subject"
@@ -21,10 +15,6 @@ lints! { CRL;
         "it is not current" ["RFC 5280 5.1.2.4", "CPS 4.9.7"]
     CRL_LISTS_ALL Error "crl-lists-what-is-revoked"
         "it does not list what is revoked" ["RFC 5280 5", "CPS 4.9.7"]
-    CRL_NO_EMPTY_LIST Error "crl-has-no-empty-list"
-        "an empty list instead of none" ["RFC 5280 5.1.2.6", "CPS 7.2"]
-    CRL_ONE_LIST Error "crl-has-one-reading-of-list"
-        "two parsers read two lists" ["RFC 5280 5.1.2.6", "CPS 4.3.1"]
     CRL_NOT_CRITICAL Error "crl-extensions-are-not-critical"
         "a critical extension" ["RFC 5280 5.2", "CPS 7.2.2"]
     CRL_EXTENSIONS_KNOWN Error "crl-extensions-are-known"

@@ -17,33 +17,16 @@ lints! { LEAF;
         "basicConstraints is not critical" ["BR 7.1.2.7.8", "CPS 7.1.2"]
     LEAF_SIGNS_NO_CERTIFICATES Error "leaf-key-usage-is-not-a-cas"
         "a leaf with the key usage of a CA" ["RFC 5280 4.2.1.3", "BR 7.1.2.7.11", "CPS 6.1.7"]
-    LEAF_USAGE_CRITICAL Error "leaf-key-usage-is-critical"
-        "keyUsage is not critical" ["RFC 5280 4.2.1.3", "BR 7.1.2.7.11", "CPS 6.1.7"]
-    LEAF_PURPOSES_ARE_NAMED Error "leaf-purpose-is-not-any"
-        "an EKU for any purpose" ["RFC 5280 4.2.1.12", "BR 7.1.2.7.10", "CPS 6.1.7"]
-    LEAF_SAN_NOT_EMPTY Error "leaf-san-is-not-empty"
-        "an empty SAN" ["RFC 5280 4.2.1.6", "BR 7.1.2.7.12", "CPS 7.1.4"]
     LEAF_EXTENSIONS_KNOWN Error "leaf-extensions-are-known"
         "an extension that no profile has" ["BR 7.1.2.11.5", "CPS 7.1.2"]
     LEAF_EXTENSIONS_ARE_THE_PROFILES Error "leaf-extensions-are-its-profiles"
         "basicConstraints, keyUsage or extendedKeyUsage is not the profile's" ["CPS 7.1.2"]
-    LEAF_RSA_AGREES_NOT Error "leaf-rsa-key-agrees-on-nothing"
-        "key agreement for an RSA key" ["RFC 3279 2.3.1", "CPS 6.1.7"]
-    LEAF_RSA_SERVER_ENCIPHERS Error "leaf-rsa-server-enciphers-keys"
-        "an RSA server without key encipherment, which NSS refuses" ["RFC 5246 7.4.2", "CPS 6.1.7"]
-    LEAF_CURVE_ENCIPHERS_NOT Error "leaf-curve-key-enciphers-nothing"
-        "encipherment for a key of a curve" ["RFC 8813 3", "CPS 6.1.7"]
-    LEAF_ED25519_SIGNS_ONLY Error "leaf-ed25519-key-only-signs"
-        "encipherment or agreement for an Ed25519 key" ["RFC 9295 3", "CPS 6.1.7"]
     LEAF_NAMES_READABLE Error "leaf-names-are-readable"
         "its names cannot be read" ["RFC 5280 4.2.1.6", "CPS 7.1.4"]
     LEAF_NAMES_ARE_GRANTED Error "leaf-names-are-the-granted"
         "its names are not those that were granted" ["BR 7.1.2.7.12", "CPS 3.2.2"]
     LEAF_ONE_READING_OF_NAMES Error "leaf-has-one-reading-of-names"
         "two parsers read two sets of names" ["RFC 5280 4.2.1.6", "CPS 4.3.1"]
-    LEAF_SAN_CRITICAL Error "leaf-san-is-critical-without-subject"
-        "the SAN is critical although there is a subject, or not although there is none"
-        ["RFC 5280 4.2.1.6", "BR 7.1.2.7.12", "CPS 7.1.4"]
     LEAF_SUBJECT_EMPTY Error "leaf-subject-is-empty-where-wanted"
         "a subject where the profile wants none" ["BR 7.1.2.7.2", "CPS 7.1.4"]
     LEAF_SUBJECT_GIVEN Error "leaf-subject-is-there-where-wanted"
