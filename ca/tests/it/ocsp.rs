@@ -143,6 +143,20 @@ async fn what_was_made_once_is_given_from_memory_and_exchanged_at_once_when_it_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_hold_is_revoked_until_it_is_released() {
+    let house = House::new().await;
+    let (one, _) = two(&house).await;
+    let asker = Asker::new(&house, "tls/1");
+    let request = asker.request(&[one.serial_hex()], &["-no_nonce"]);
+    let says = async || shown(&asker.ask(&request).await, house.dir.path());
+    assert!(says().await.contains("Cert Status: good"));
+    house.authority.revoke(&admin(), &one.serial_hex(), RevocationReason::CertificateHold).await.unwrap();
+    assert!(says().await.contains("certificateHold"));
+    house.authority.release(&admin(), &one.serial_hex()).await.unwrap();
+    assert!(says().await.contains("Cert Status: good"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn those_who_ask_at_once_share_a_batch() {
     let house = House::new().await;
     let mut requests = Vec::new();
