@@ -266,6 +266,13 @@ impl Authority {
         self.inner.desks.crl(&view::series(&self.inner.office, of)).await
     }
 
+    /// The series of CRLs of a generation: everything, and each part where there are several.
+    pub fn crl_series(&self, of: &GenerationName) -> Vec<String> {
+        let there = self.inner.office.issuers.read();
+        let issuing = there.generation(of).and_then(|generation| generation.issuing());
+        issuing.map_or_else(|| vec![of.to_string()], |issuing| issuing.series())
+    }
+
     /// Publishes every CRL that is due: a revocation it lacks, or a day of age.
     pub async fn refresh_crls(&self) -> Result<(), CaError> {
         self.inner.desks.refresh().await

@@ -205,7 +205,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         What::Confirm { id, show } => confirm(&id, show, global).await,
         What::Hold { serial } => {
             let body = json!({ "reason": RevocationReason::CertificateHold.as_str() });
-            revoke_one(&serial, &body, "on hold", global).await
+            revoke_one(&serial, &body, "on hold", "", global).await
         }
         What::Release { serial } => release(&serial, global).await,
         What::Renew { serial, csr, out, force } => renew(&serial, csr, out, force, global).await,
@@ -370,6 +370,7 @@ async fn show(serial: &str, pem: bool, global: &Global) -> Result<(), Failure> {
         "successor",
         "revoked_at",
         "reason",
+        "invalid_at",
     ];
     let mut facts: Vec<(&str, String)> =
         shown.into_iter().map(|f| (f, field(&item, f))).filter(|(_, v)| !v.is_empty()).collect();
@@ -416,19 +417,19 @@ async fn revoke(args: Revoke, global: &Global) -> Result<(), Failure> {
         Some(shown) => revoke_shown(&shown, body, &args.reason, global).await,
         None => {
             let serial = args.serial.unwrap_or_default();
-            revoke_one(&serial, &body, &format!("revoked ({})", args.reason), global).await
+            revoke_one(&serial, &body, "revoked", &format!(" ({})", args.reason), global).await
         }
     }
 }
 
-async fn revoke_one(serial: &str, body: &Value, done: &str, global: &Global) -> Result<(), Failure> {
+async fn revoke_one(serial: &str, body: &Value, done: &str, why: &str, global: &Global) -> Result<(), Failure> {
     let resource = format!("/api/v1/certificates/{}/revoke", asked(serial)?);
     let answer = global.client()?.post(&resource, body).await.map_err(twice)?;
     if global.json {
         output::json(&answer);
     } else {
         let serial = field(&answer, "serial");
-        output::line(format!("{serial} is {done}; {}", consequence(&answer, &serial)));
+        output::line(format!("{done} {serial}{why}; {}", consequence(&answer, &serial)));
     }
     Ok(())
 }
@@ -439,7 +440,7 @@ async fn release(serial: &str, global: &Global) -> Result<(), Failure> {
     if global.json {
         output::json(&answer);
     } else {
-        output::line(format!("{} counts; {}", field(&answer, "serial"), published(&answer)));
+        output::line(format!("released {}; {}", field(&answer, "serial"), published(&answer)));
     }
     Ok(())
 }

@@ -119,6 +119,12 @@ impl Issuing {
         crl_url(&self.crls, shard.index())
     }
 
+    /// The series of its CRLs: everything, and each part where there are several.
+    pub(crate) fn series(&self) -> Vec<String> {
+        let parts = (0..self.shards).filter_map(|index| Shard::new(index, self.shards));
+        std::iter::once(self.label.clone()).chain(parts.map(|shard| shard.series(&self.label))).collect()
+    }
+
     /// Its generation.
     pub(crate) fn name(&self) -> &GenerationName {
         &self.standing.name

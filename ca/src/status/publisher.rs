@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
-use store::{Covers, Crl, Shard};
+use store::{Covers, Crl};
 
 use crate::craft::Office;
 use crate::craft::crl::{Moment, Roll};
@@ -36,7 +36,7 @@ impl Publisher {
     pub(crate) async fn open(office: Office) -> Publisher {
         let publisher = Publisher { office, shelf: Arc::default() };
         let hierarchy = publisher.office.issuers.read();
-        for series in hierarchy.issuing_all().flat_map(|issuing| all_of(issuing)) {
+        for series in hierarchy.issuing_all().flat_map(|issuing| issuing.series()) {
             if let Err(e) = publisher.known(&series).await {
                 tracing::error!(%series, error = %e, "the newest CRL cannot be read");
             }
@@ -83,7 +83,7 @@ impl Publisher {
         let hierarchy = self.office.issuers.fresh().await?;
         let now = self.office.ledger.cautious_time();
         let goes_on = |issuing: &&Arc<Issuing>| issuing.validity.contains(now);
-        Ok(hierarchy.issuing_all().filter(goes_on).flat_map(|issuing| all_of(issuing)).collect())
+        Ok(hierarchy.issuing_all().filter(goes_on).flat_map(|issuing| issuing.series()).collect())
     }
 
     /// The newest CRL of an issuer: the one on the shelf, or the register's.
@@ -155,12 +155,6 @@ impl Publisher {
         }
         Err(CaError::Conflict(format!("no free CRL number for `{label}` in {NUMBERS_MAX} tries")))
     }
-}
-
-/// The series of a generation: everything, and each part where there are several.
-fn all_of(issuing: &Issuing) -> Vec<String> {
-    let parts = (0..issuing.shards).filter_map(|index| Shard::new(index, issuing.shards));
-    std::iter::once(issuing.label.clone()).chain(parts.map(|shard| shard.series(&issuing.label))).collect()
 }
 
 fn grant(gate: &Gate) -> Result<Grant, CaError> {
