@@ -20,14 +20,15 @@ use crate::drills::{Drill, DrillProgress, Drills, NewDrill, Part, Renewal, Renew
 use crate::encode::{BundleForm, pem};
 use crate::error::CaError;
 use crate::gate::Gate;
-use crate::intake::{Csr, RevocationReason};
+use crate::intake::{Csr, Ending, RevocationReason};
 use crate::issuers::{Generation, GenerationName, Issuer, IssuerRole, Registry};
 use crate::parts::Parts;
 use crate::profiles::{Profile, Profiles};
 use crate::registrar::Registrar;
 use crate::rules::Rules;
 use crate::status::{
-    Desks, Inquiries, OcspAnswer, OcspState, Published, PublishedCrl, Publisher, Revoker, ShownRevoked,
+    Act, Desks, Inquiries, Meant, OcspAnswer, OcspState, Proposal, Published, PublishedCrl, Publisher, Revoker,
+    Selection, ShownRevoked,
 };
 use crate::succession::{
     self, Activation, Brought, CreateConfig, CreateIssuer, Keeper, Maker, ReadRequest, Rehearsal, Request, Rotate,
@@ -203,13 +204,15 @@ impl Authority {
     ///
     /// The revocation is durable when this returns, and so is the CRL, unless many have been made in the last seconds, it is a large
     /// one, or the token or the clock does not allow it yet: the answer says so.
+    ///
+    /// The same revocation again writes nothing and answers the same. What is on hold may be released, or end for good.
     pub async fn revoke(
         &self,
         actor: &Actor,
         serial_hex: &str,
-        reason: RevocationReason,
+        ending: impl Into<Ending>,
     ) -> Result<Published, CaError> {
-        self.inner.revoker.revoke(actor, serial_hex, reason).await
+        self.inner.revoker.revoke(actor, serial_hex, ending.into()).await
     }
 
     /// The same for a certificate that was found before, and compared with the one that is meant.
@@ -217,9 +220,34 @@ impl Authority {
         &self,
         actor: &Actor,
         credential: Attested<Credential>,
-        reason: RevocationReason,
+        ending: impl Into<Ending>,
     ) -> Result<Published, CaError> {
-        self.inner.revoker.revoke_found(actor, credential, reason).await
+        self.inner.revoker.revoke_found(actor, credential, ending.into()).await
+    }
+
+    /// What was on hold counts again.
+    pub async fn release(&self, actor: &Actor, serial_hex: &str) -> Result<Published, CaError> {
+        self.inner.revoker.release(actor, serial_hex).await
+    }
+
+    /// What an act on many would end, each of which the actor may end.
+    pub async fn preview(&self, actor: &Actor, of: &Selection, ending: Ending) -> Result<Meant, CaError> {
+        self.inner.revoker.preview(actor, of, ending).await
+    }
+
+    /// Ends all that are meant; of many, proposes to: another person confirms.
+    pub async fn revoke_many(&self, actor: &Actor, of: Selection, ending: Ending) -> Result<Act, CaError> {
+        self.inner.revoker.revoke_many(actor, of, ending).await
+    }
+
+    /// A proposal, for whoever is to confirm it.
+    pub async fn proposal(&self, id: &str) -> Result<Proposal, CaError> {
+        Ok(self.inner.revoker.proposal(id).await?.0)
+    }
+
+    /// Carries out what another person proposed, if it is still exactly that.
+    pub async fn confirm(&self, actor: &Actor, id: &str) -> Result<Act, CaError> {
+        self.inner.revoker.confirm(actor, id).await
     }
 
     /// The subject of the CA whose certificate is shown; none where it is another's. What a CA issued ends with it, so that its end is
@@ -233,15 +261,22 @@ impl Authority {
         &self,
         actor: &Actor,
         certificate: &[u8],
-        reason: RevocationReason,
+        ending: impl Into<Ending>,
     ) -> Result<ShownRevoked, CaError> {
-        self.inner.revoker.revoke_shown(actor, certificate, reason).await
+        self.inner.revoker.revoke_shown(actor, certificate, ending.into()).await
     }
 
     /// The newest CRL of a generation (`tls/1`), or of the one that issues for an issuer's name, from memory; the last one known while
     /// the database is away.
     pub async fn crl(&self, of: &str) -> Result<PublishedCrl, CaError> {
         self.inner.desks.crl(&view::series(&self.inner.office, of)).await
+    }
+
+    /// The series of CRLs of a generation: everything, and each part where there are several.
+    pub fn crl_series(&self, of: &GenerationName) -> Vec<String> {
+        let there = self.inner.office.issuers.read();
+        let issuing = there.generation(of).and_then(|generation| generation.issuing());
+        issuing.map_or_else(|| vec![of.to_string()], |issuing| issuing.series())
     }
 
     /// Publishes every CRL that is due: a revocation it lacks, or a day of age.

@@ -74,13 +74,13 @@ pub use craft::ssh::{SshIssued, SshRequest};
 pub use drills::{Drill, DrillProgress, NewDrill, Part, Renewal, Renewing, Share, Why};
 pub use encode::{BundleForm, Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};
-pub use intake::{Csr, CsrError, RevocationReason, UnknownReason, WeakKey, check_key};
+pub use intake::{Csr, CsrError, Ending, RevocationReason, UnknownReason, WeakKey, check_key};
 pub use issuers::{
     Generation, GenerationName, GenerationState, Issuer, IssuerRole, NoGeneration, ShownCertificate, Urls,
 };
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
-pub use status::{OcspAnswer, OcspState, Published, PublishedCrl, ShownRevoked};
+pub use status::{Act, Meant, OcspAnswer, OcspState, Proposal, Published, PublishedCrl, Selection, ShownRevoked};
 pub use succession::{
     Activation, Beginning, Brought, CaWish, CreateConfig, CreateIssuer, Phase, ReadRequest, Rehearsal, Request, Rotate,
     SignedBelow, Step, Transcript, groups,

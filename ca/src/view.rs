@@ -248,12 +248,21 @@ pub(crate) fn log_keys(office: &Office) -> Vec<String> {
     all.into_iter().filter_map(key).collect()
 }
 
-/// The series of CRLs that a name means: a generation's, or that of the one that issues for an issuer's name.
+/// The series of CRLs that a name means: a generation's (`tls/1`, or `tls/1/full`), that of a part (`tls/1/3`; of one part alone, `0`,
+/// everything), or that of the one that issues for an issuer's name.
 pub(crate) fn series(office: &Office, of: &str) -> String {
     let there = office.issuers.read();
-    match there.active(of, office.ledger.cautious_time()) {
-        Ok(active) => active.name.to_string(),
-        Err(_) => of.to_owned(),
+    if let Ok(active) = there.active(of, office.ledger.cautious_time()) {
+        return active.name.to_string();
+    }
+    match of.rsplit_once('/') {
+        Some((whole, "full")) => whole.to_owned(),
+        Some((whole, "0"))
+            if there.series(of).is_none() && there.series(whole).is_some_and(|(_, part)| part.is_none()) =>
+        {
+            whole.to_owned()
+        }
+        Some(_) | None => of.to_owned(),
     }
 }
 

@@ -191,6 +191,9 @@ struct Create {
     /// It signs CAs alone
     #[arg(long)]
     cas_only: bool,
+    /// Into how many CRLs its revocations are parted, for ever: certificates point to them [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    shards: Option<u16>,
 }
 
 #[derive(clap::Args)]
@@ -209,6 +212,9 @@ struct Rotate {
     /// The generation that issues now signs for the new one too: for a root, whoever trusts the old one believes the new
     #[arg(long)]
     cross: bool,
+    /// Into how many CRLs its revocations are parted, for ever [default: as those of the one before]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    shards: Option<u16>,
     /// Say what it would touch, and make nothing
     #[arg(long)]
     dry_run: bool,
@@ -367,6 +373,7 @@ fn wish(create: &Create) -> Value {
     say("permitted", json!(create.permitted));
     say("excluded", json!(create.excluded));
     say("policies", json!(create.policies));
+    say("shards", json!(create.shards));
     if create.cas_only {
         say("cas_only", json!(true));
     }
@@ -380,6 +387,9 @@ async fn rotate(args: &Rotate, global: &Global) -> Result<(), Failure> {
     let mut body = json!({ "later": args.later, "cross": args.cross, "dry_run": args.dry_run });
     if let Some(key) = &args.key {
         body["key"] = json!(key);
+    }
+    if let Some(shards) = args.shards {
+        body["shards"] = json!(shards);
     }
     if let Some(at) = &args.at {
         body["at"] = json!(at.to_string());
@@ -403,7 +413,7 @@ async fn rotate_on_host(args: &Rotate, global: &Global) -> Result<(), Failure> {
         (None, false) => ca::Activation::Now,
     };
     let (authority, _closing) = house::authority(&config, house::Way::Beside).await?;
-    let wish = ca::Rotate { issuer: args.issuer.clone(), key, activates, cross: args.cross };
+    let wish = ca::Rotate { issuer: args.issuer.clone(), key, activates, cross: args.cross, shards: args.shards };
     let rotated = authority.rotate_issuer(&policy::Actor::system("rescue"), wish).await;
     let name = rotated.or_fail(format!("no successor of {} was made", output::printable(&args.issuer)))?;
     let made = json!({ "generation": name.to_string() });

@@ -40,20 +40,28 @@ enum What {
         #[arg(long)]
         pem: bool,
     },
-    /// Revoke a certificate; says whether its CRL is published. No CRL covers SSH
-    Revoke {
-        /// Its serial number, or its first digits
-        #[arg(required_unless_present = "certificate")]
-        serial: Option<String>,
-        /// The certificate itself (PEM or DER), instead of its serial: also one that the register lost when it was put back
-        #[arg(long, conflicts_with = "serial", value_name = "FILE")]
-        certificate: Option<PathBuf>,
-        /// Why
-        #[arg(long, default_value = "unspecified", value_parser = PossibleValuesParser::new(RevocationReason::ALL.map(RevocationReason::as_str)))]
-        reason: String,
-        /// It is the certificate of a CA, and all that the CA issued is to end with it
+    /// Revoke a certificate, or all that are meant; says whether the CRL is published. No CRL covers SSH
+    #[command(
+        after_help = "Examples:\n  chancery certs revoke 10a1 --reason superseded\n  chancery certs revoke --owner web --reason key-compromise --preview\n  chancery certs revoke --host db1.example.internal --reason cessation-of-operation\n\nMore than 100 are proposed: another person carries it out with `chancery certs confirm`."
+    )]
+    Revoke(Box<Revoke>),
+    /// Carry out what another person proposed to revoke, if it is still exactly that
+    Confirm {
+        /// The proposal
+        id: String,
+        /// Show it, and do nothing
         #[arg(long)]
-        ca: bool,
+        show: bool,
+    },
+    /// Put a certificate on hold: it does not count until it is released or revoked for good
+    Hold {
+        /// Its serial number, or its first digits
+        serial: String,
+    },
+    /// Release a certificate from its hold: it counts again
+    Release {
+        /// Its serial number, or its first digits
+        serial: String,
     },
     /// Issue the successor of a certificate: same names, same key unless a CSR is given
     Renew {
@@ -69,6 +77,75 @@ enum What {
         #[arg(long)]
         force: bool,
     },
+}
+
+#[derive(clap::Args)]
+struct Revoke {
+    /// Its serial number, or its first digits
+    #[arg(required_unless_present_any = ["certificate", "Many"])]
+    serial: Option<String>,
+    /// The certificate itself (PEM or DER), instead of its serial: also one that the register lost when it was put back
+    #[arg(long, conflicts_with_all = ["serial", "Many"], value_name = "FILE")]
+    certificate: Option<PathBuf>,
+    #[command(flatten)]
+    many: Many,
+    /// Say how many that are and which, and do nothing
+    #[arg(long, requires = "Many")]
+    preview: bool,
+    /// Why
+    #[arg(long, default_value = "unspecified", value_parser = PossibleValuesParser::new(RevocationReason::ALL.map(RevocationReason::as_str)))]
+    reason: String,
+    /// Since when the key is known or suspected to be in other hands, in UTC
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    invalid: Option<String>,
+    /// It is the certificate of a CA, and all that the CA issued is to end with it
+    #[arg(long, conflicts_with = "Many")]
+    ca: bool,
+}
+
+/// All that fit everything that is said.
+#[derive(clap::Args)]
+#[group(id = "Many", multiple = true, conflicts_with = "serial")]
+struct Many {
+    /// All of this owner
+    #[arg(long)]
+    owner: Option<String>,
+    /// All of this profile
+    #[arg(long)]
+    profile: Option<String>,
+    /// All of this issuer (tls), or of one generation of it (tls/1)
+    #[arg(long)]
+    issuer: Option<String>,
+    /// All for this key: SHA-256 of its SubjectPublicKeyInfo
+    #[arg(long, value_name = "HEX")]
+    key_hash: Option<String>,
+    /// All with exactly this name: a DNS name or address
+    #[arg(long)]
+    name: Option<String>,
+    /// All that this actor asked for, as the log names it: token:ann
+    #[arg(long, value_name = "ACTOR")]
+    person: Option<String>,
+    /// All of this host: by its DNS name or address, or its name as an SSH principal
+    #[arg(long)]
+    host: Option<String>,
+}
+
+impl Many {
+    fn wish(&self) -> Result<Option<Value>, Failure> {
+        let name = self.name.as_deref().map(|name| registered(name, None)).transpose()?;
+        let said = [
+            ("owner", self.owner.clone()),
+            ("profile", self.profile.clone()),
+            ("issuer", self.issuer.clone()),
+            ("key_hash", self.key_hash.clone()),
+            ("name", name),
+            ("person", self.person.clone()),
+            ("host", self.host.clone()),
+        ];
+        let said: serde_json::Map<String, Value> =
+            said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))).collect();
+        Ok((!said.is_empty()).then_some(Value::Object(said)))
+    }
 }
 
 const STATES: [&str; 5] = ["issued", "expired", "revoked", "intended", "failed"];
@@ -124,8 +201,13 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.what {
         What::List(list) => list_certificates(list, global).await,
         What::Show { serial, pem } => show(&serial, pem, global).await,
-        What::Revoke { certificate: Some(shown), reason, ca, .. } => revoke_shown(&shown, &reason, ca, global).await,
-        What::Revoke { serial, reason, ca, .. } => revoke(&serial.unwrap_or_default(), &reason, ca, global).await,
+        What::Revoke(args) => revoke(*args, global).await,
+        What::Confirm { id, show } => confirm(&id, show, global).await,
+        What::Hold { serial } => {
+            let body = json!({ "reason": RevocationReason::CertificateHold.as_str() });
+            revoke_one(&serial, &body, "on hold", "", global).await
+        }
+        What::Release { serial } => release(&serial, global).await,
         What::Renew { serial, csr, out, force } => renew(&serial, csr, out, force, global).await,
     }
 }
@@ -288,6 +370,7 @@ async fn show(serial: &str, pem: bool, global: &Global) -> Result<(), Failure> {
         "successor",
         "revoked_at",
         "reason",
+        "invalid_at",
     ];
     let mut facts: Vec<(&str, String)> =
         shown.into_iter().map(|f| (f, field(&item, f))).filter(|(_, v)| !v.is_empty()).collect();
@@ -314,24 +397,95 @@ fn handed(fetched: &Value) -> String {
     format!("by {by} from {from} at {at}")
 }
 
-async fn revoke(serial: &str, reason: &str, ca: bool, global: &Global) -> Result<(), Failure> {
+async fn revoke(args: Revoke, global: &Global) -> Result<(), Failure> {
+    let mut body = args.many.wish()?.unwrap_or(json!({}));
+    let is_many = body != json!({});
+    body["reason"] = json!(args.reason);
+    if let Some(invalid) = &args.invalid {
+        body["invalid"] = json!(invalid);
+    }
+    if is_many {
+        body["preview"] = json!(args.preview);
+        let answer = global.client()?.post("/api/v1/revocations", &body).await?;
+        many(&answer, global);
+        return Ok(());
+    }
+    if args.ca {
+        body["ca"] = json!(true);
+    }
+    match args.certificate {
+        Some(shown) => revoke_shown(&shown, body, &args.reason, global).await,
+        None => {
+            let serial = args.serial.unwrap_or_default();
+            revoke_one(&serial, &body, "revoked", &format!(" ({})", args.reason), global).await
+        }
+    }
+}
+
+async fn revoke_one(serial: &str, body: &Value, done: &str, why: &str, global: &Global) -> Result<(), Failure> {
     let resource = format!("/api/v1/certificates/{}/revoke", asked(serial)?);
-    let answer = global.client()?.post(&resource, &wish(json!({"reason": reason}), ca)).await.map_err(twice)?;
+    let answer = global.client()?.post(&resource, body).await.map_err(twice)?;
     if global.json {
         output::json(&answer);
     } else {
         let serial = field(&answer, "serial");
-        output::line(format!("revoked {serial} ({reason}); {}", consequence(&answer, &serial)));
+        output::line(format!("{done} {serial}{why}; {}", consequence(&answer, &serial)));
     }
     Ok(())
 }
 
-/// A revocation; `ca` stands in it where it was said.
-fn wish(mut body: Value, ca: bool) -> Value {
-    if ca {
-        body["ca"] = json!(true);
+async fn release(serial: &str, global: &Global) -> Result<(), Failure> {
+    let resource = format!("/api/v1/certificates/{}/release", asked(serial)?);
+    let answer = global.client()?.post(&resource, &json!({})).await?;
+    if global.json {
+        output::json(&answer);
+    } else {
+        output::line(format!("released {}; {}", field(&answer, "serial"), published(&answer)));
     }
-    body
+    Ok(())
+}
+
+async fn confirm(id: &str, show: bool, global: &Global) -> Result<(), Failure> {
+    let resource = format!("/api/v1/revocations/{}", percent(id));
+    let client = global.client()?;
+    if !show {
+        let answer = client.post(&format!("{resource}/confirm"), &json!({})).await?;
+        many(&answer, global);
+        return Ok(());
+    }
+    let answer = client.get(&resource).await?;
+    if global.json {
+        output::json(&answer);
+        return Ok(());
+    }
+    let mut facts =
+        output::shown(&answer, &["id", "by", "count", "reason", "invalid", "digest", "expires", "confirmed"]);
+    let of = answer["of"].as_object().into_iter().flatten();
+    let said: Vec<String> = of.map(|(name, value)| format!("{name} {}", value.as_str().unwrap_or_default())).collect();
+    let said = output::printable(&said.join(", "));
+    facts.push(("of", said));
+    output::facts(&facts.into_iter().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>());
+    Ok(())
+}
+
+/// What an act on many is, or what became of it.
+fn many(answer: &Value, global: &Global) {
+    if global.json {
+        return output::json(answer);
+    }
+    let count = field(answer, "count");
+    match field(answer, "state").as_str() {
+        "done" => output::line(format!("{count} revoked; {}", published(answer))),
+        "proposed" => {
+            output::line(format!("Nothing is done yet: {count} are more than one person ends alone."));
+            let (id, expires) = (field(answer, "id"), field(answer, "expires"));
+            output::line(format!("Another person confirms it until {expires}: chancery certs confirm {id}"));
+        }
+        _ => output::line(format!("Nothing is done. It would be {count}:")),
+    }
+    for one in answer["sample"].as_array().into_iter().flatten() {
+        output::line(format!("  {}  {}", field(one, "serial"), field(one, "subject")));
+    }
 }
 
 /// The way on in the words of the command line.
@@ -342,8 +496,8 @@ fn twice(failure: Failure) -> Failure {
     }
 }
 
-async fn revoke_shown(path: &Path, reason: &str, ca: bool, global: &Global) -> Result<(), Failure> {
-    let body = wish(json!({"certificate": csr::read_certificate(path)?, "reason": reason}), ca);
+async fn revoke_shown(path: &Path, mut body: Value, reason: &str, global: &Global) -> Result<(), Failure> {
+    body["certificate"] = json!(csr::read_certificate(path)?);
     let answer = global.client()?.post("/api/v1/certificates/revoke", &body).await.map_err(twice)?;
     if global.json {
         output::json(&answer);

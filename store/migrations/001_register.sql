@@ -90,6 +90,7 @@ CREATE TABLE revocation (
     at BIGINT NOT NULL,
     revoked_at BIGINT NOT NULL,
     reason BIGINT NOT NULL,
+    invalid_at BIGINT,
     actor TEXT NOT NULL,
     proof TEXT NOT NULL,
     proof_id TEXT NOT NULL,
@@ -97,7 +98,8 @@ CREATE TABLE revocation (
     rule TEXT NOT NULL,
     policy_hash BYTEA NOT NULL
 );
-CREATE UNIQUE INDEX revocation_op ON revocation (op);
+-- The newest row of an operation is what holds: a reason may change, and what was on hold may be released.
+CREATE INDEX revocation_op ON revocation (op, leaf);
 
 -- Bytes that are signed and are no column of their intent (CRLs), in chunks of 1 MiB: slot = op * 512 + n. They go when a newer
 -- CRL of the issuer is concluded; their digest stands in the intent.

@@ -43,12 +43,14 @@ pub use nouns::credential::{
 };
 pub use nouns::database::Database;
 pub use nouns::entry::{
-    ActorStamp, Covers, Entry, GrantStamp, Kind, Lost, LostRevocation, RefusalEntry, Renews, Revocation, is_the_server,
+    ActorStamp, Covers, Entry, GrantStamp, HOLD, Kind, Lost, LostRevocation, RELEASED, RefusalEntry, Renews,
+    Revocation, is_the_server,
 };
 pub use nouns::error::{HELD, StoreError};
 pub use nouns::held::{Held, Witness};
 pub use nouns::record::{Record, RecordFilter, SETTING, StoredRecord};
 pub use nouns::renewer::{Class, Renewer};
+pub use nouns::shard::{SHARDS_MAX, Shard};
 pub use register::{LogConfig, RESUMED_RECORDS_MAX, Resumed, SignedHead};
 pub use truth::{Alarm, Integrity, RENEWED_KNOWN_SECS, Revocations};
 pub use verify::{AuditState, Finding, Identity, Kept, Pins, Progress, Report, Source, verify, verify_pinned};

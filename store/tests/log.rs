@@ -272,8 +272,12 @@ fn leaves_are_the_documented_lines() {
         let mut entry = house.entry(1);
         entry.actor = token_actor();
         let issued = house.ledger.conclude(house.signature(entry).await).await.unwrap();
-        let revocation = Revocation { actor: token_actor(), ..revocation(issued.operation) };
-        house.ledger.revoke(revocation).await.unwrap();
+        let shard = store::Shard::of_serial(&issued.serial, 16);
+        for (reason, invalid) in [(store::HOLD, None), (store::RELEASED, None), (1, Some(issued.intended_at))] {
+            let revocation =
+                Revocation { actor: token_actor(), reason, invalid, shard, ..revocation(issued.operation) };
+            house.ledger.revoke(revocation).await.unwrap();
+        }
         house.ledger.refuse(RefusalEntry { actor: token_actor(), ..refusal() }).await.unwrap();
         let record = Record { actor: token_actor(), ..record("a\"\u{7}é", Some(0)) };
         house.ledger.record(vec![record]).await.unwrap();

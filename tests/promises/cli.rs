@@ -149,7 +149,7 @@ fn a_revocation_says_who_learns_of_it() {
     let house = House::started();
     let help = house.run(&["certs", "revoke", "--help"]);
     assert!(help.contains("privilege-withdrawn"), "{help}");
-    for refused in ["ca-compromise", "certificate-hold"] {
+    for refused in ["remove-from-crl", "aa-compromise"] {
         assert!(!help.contains(refused), "{help}");
         assert_eq!(house.output(&["certs", "revoke", "0a", "--reason", refused]).status.code(), Some(2));
     }
@@ -179,6 +179,33 @@ fn a_revocation_says_who_learns_of_it() {
     let listed = |list: &std::path::Path| command("ssh-keygen", &["-Q", "-f", text(list), text(&certificate)]);
     succeed(command("ssh-keygen", &["-q", "-k", "-f", text(&list), "-s", text(&ca), text(&house.path("serials"))]));
     assert!(fail(listed(&list)).contains("REVOKED"));
+}
+
+#[test]
+fn many_are_shown_before_they_end_and_a_hold_is_lifted() {
+    let house = House::started();
+    house.run(&["issue", "tls", "localhost", "--out", text(&house.path("tls"))]);
+    let one = || house.json(&["certs", "list", "--kind", "certificate", "--name", "localhost"])[0].clone();
+    let serial = one()["serial"].as_str().expect("a serial").to_owned();
+    let said = house.run(&["certs", "hold", &serial]);
+    assert!(said.contains("on hold") && said.contains("the new CRL is published"), "{said}");
+    assert_eq!((&one()["state"], &one()["reason"]), (&"revoked".into(), &"certificate-hold".into()));
+    let said = house.run(&["certs", "release", &serial]);
+    assert!(said.contains("released") && one()["state"] == "issued", "{said}");
+
+    let all = ["certs", "revoke", "--host", "localhost", "--reason", "cessation-of-operation"];
+    let preview = [&all[..], &["--preview"]].concat();
+    let said = house.run(&preview);
+    assert!(said.contains("Nothing is done") && said.contains(&serial) && one()["state"] == "issued", "{said}");
+    assert!(house.json(&preview)["count"].as_u64().is_some_and(|count| count > 0));
+    let said = house.run(&all);
+    assert!(said.contains("revoked; ") && one()["state"] == "revoked", "{said}");
+    for wrong in [&["certs", "revoke", "--preview"][..], &["certs", "revoke", &serial, "--owner", "web"]] {
+        assert_eq!(house.output(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    let none = fail(house.command(&["certs", "confirm", "0123456789abcdef"]));
+    assert!(none.contains("proposal"), "{none}");
+    house.run(&["audit", "verify"]);
 }
 
 #[test]

@@ -25,7 +25,8 @@ pub async fn revoke(state: &AcmeState, by: ByEither) -> Result<(), Problem> {
         ByEither::Account(by) => by.message.object()?,
         ByEither::Key(by) => by.message.object()?,
     };
-    let reason = RevocationReason::from_code(asked.reason.unwrap_or(0)).ok_or_else(|| {
+    let reason = RevocationReason::from_code(asked.reason.unwrap_or(0)).filter(|reason| reason.is_a_subscribers());
+    let reason = reason.ok_or_else(|| {
         Problem::new(ErrorKind::BadRevocationReason, "the reason is not one a subscriber may give (0, 1, 3, 4, 5, 9)")
     })?;
     let der = base64url(&asked.certificate, "certificate")?;
@@ -48,9 +49,10 @@ pub async fn revoke(state: &AcmeState, by: ByEither) -> Result<(), Problem> {
             state.key_holder(&credential.serial_hex(), &by.key)
         }
     };
-    let leaked = RevocationReason::KeyCompromise;
-    let raises = reason == leaked && credential.reason != Some(leaked.code());
-    if credential.state == State::Revoked && !raises {
+    let there = credential.reason.and_then(RevocationReason::from_code);
+    let is_held = there == Some(RevocationReason::CertificateHold);
+    let raises = reason.is_compromise() && !there.is_some_and(RevocationReason::is_compromise);
+    if credential.state == State::Revoked && !raises && !is_held {
         return Err(Problem::new(ErrorKind::AlreadyRevoked, "the certificate is revoked already"));
     }
     if let ByEither::Account(by) = &by {

@@ -59,15 +59,17 @@ impl Vitals {
             if until.is_none_or(|until| until < now) {
                 continue;
             }
-            let revoked = ledger.revocations_in(&name, 0..0).covers.revocations();
-            if let Ok(crl) = authority.crl(&name).await {
-                crls.push(CrlVital {
-                    this_update: crl.this_update,
-                    next_update: crl.next_update,
-                    uncovered: revoked.saturating_sub(crl.told().unwrap_or(revoked)),
-                    issuer: name.clone(),
-                    brought: generation.elsewhere,
-                });
+            for series in authority.crl_series(&generation.name) {
+                let revoked = ledger.revocations_in(&series, 0..0).covers.revocations();
+                if let Ok(crl) = authority.crl(&series).await {
+                    crls.push(CrlVital {
+                        this_update: crl.this_update,
+                        next_update: crl.next_update,
+                        uncovered: revoked.saturating_sub(crl.told().unwrap_or(revoked)),
+                        issuer: series,
+                        brought: generation.elsewhere,
+                    });
+                }
             }
             let issues = matches!(generation.state, GenerationState::Active | GenerationState::Pending);
             cas.extend(until.filter(|_| issues && !generation.elsewhere).map(|until| (name, until)));

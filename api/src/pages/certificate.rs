@@ -154,7 +154,7 @@ async fn sheet(app: &App, actor: &Actor, credential: Attested<Credential>) -> Re
         proven,
         renew: form(app, actor, &credential, RENEW, Action::RenewCertificate),
         revoke: form(app, actor, &credential, REVOKE, Action::RevokeCertificate),
-        reasons: RevocationReason::ALL.map(RevocationReason::as_str).into(),
+        reasons: reasons(credential.kind == store::Kind::CaCertificate),
         serial: credential.serial_hex(),
         kin,
     };
@@ -337,4 +337,10 @@ fn form(app: &App, actor: &Actor, credential: &Credential, act: &str, action: Ac
     let serial = credential.serial_hex();
     let word = app.sessions().form_word(&actor.proof.to_string(), &about(act, &serial));
     Some(Form { action: format!("/certificates/{serial}/{act}"), word })
+}
+
+/// Why it may be revoked: a CA is not put on hold, and of a CA alone its compromise is said.
+fn reasons(is_ca: bool) -> Vec<&'static str> {
+    let not_its = if is_ca { RevocationReason::CertificateHold } else { RevocationReason::CaCompromise };
+    RevocationReason::ALL.into_iter().filter(|reason| *reason != not_its).map(RevocationReason::as_str).collect()
 }

@@ -85,17 +85,16 @@ async fn newest_crl(Shared(app): Shared<App>, Segment(file): Segment, asked: Hea
     if is_issuer { published(&app, issuer, &asked).await } else { Err(no_issuer()) }
 }
 
-/// A generation's newest CRL, DER: `/crl/{issuer}/{generation}/{shard}.crl`. Each has one shard, `0`.
+/// A generation's newest CRL, DER: `/crl/{issuer}/{generation}/{shard}.crl`; where there are several shards, `full.crl` tells of all.
 async fn crl(
     Shared(app): Shared<App>,
     Segments((issuer, generation, file)): Segments<(String, String, String)>,
     asked: HeaderMap,
 ) -> Result<Response, Problem> {
     let name = named(&issuer, &generation)?;
-    match file.as_str() {
-        "0.crl" => published(&app, &name.to_string(), &asked).await,
-        _ => Err(no_issuer()),
-    }
+    let part = file.strip_suffix(".crl").ok_or_else(no_issuer)?;
+    let is_part = part == "full" || part.parse::<u16>().is_ok_and(|index| index.to_string() == part);
+    if is_part { published(&app, &format!("{name}/{part}"), &asked).await } else { Err(no_issuer()) }
 }
 
 async fn published(app: &App, of: &str, asked: &HeaderMap) -> Result<Response, Problem> {

@@ -6,7 +6,7 @@
 use axum::body::Bytes;
 use axum::extract::{Request, State as Shared};
 use axum::response::Response;
-use ca::{CertifyRequest, Csr, Lifetime, Published, RevocationReason};
+use ca::{CertifyRequest, Csr, Ending, Lifetime, Published, RevocationReason};
 use http::{HeaderValue, StatusCode, header};
 use policy::{Action, Name, Owner, Resource, SerialText, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -127,6 +127,10 @@ pub(crate) struct Certificate {
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     revoked_at: Option<Timestamp>,
+    /// Since when its key is not to be trusted, where that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    invalid_at: Option<Timestamp>,
     /// Why it was revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -172,6 +176,7 @@ impl Certificate {
             key_hash: hex::encode(credential.key_hash),
             reason: credential.reason.and_then(RevocationReason::from_code).map(RevocationReason::as_str),
             revoked_at: credential.revoked_at,
+            invalid_at: credential.invalid,
             left_out: ca::left_out(&credential),
             signed_at: credential.concluded_at.filter(|_| credential.kind == store::Kind::CodeSignature),
             profile: credential.profile,
@@ -515,11 +520,15 @@ pub(crate) async fn find(app: &App, text: &str) -> Result<Attested<Credential>, 
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RevocationWish {
-    /// `unspecified`, `key-compromise`, `affiliation-changed`, `superseded`, `cessation-of-operation`,
-    /// `privilege-withdrawn`.
+    /// `unspecified`, `key-compromise`, `ca-compromise` (of a CA), `affiliation-changed`, `superseded`,
+    /// `cessation-of-operation`, `certificate-hold` (until it is released or ends for good), `privilege-withdrawn`.
     #[serde(default)]
     #[schema(example = "superseded")]
     reason: Option<String>,
+    /// Since when its key is known or suspected to be in other hands, RFC 3339.
+    #[serde(default)]
+    #[schema(format = DateTime)]
+    invalid: Option<String>,
     /// Said of the certificate of a CA, whose end is the end of all that it issued; else that is refused.
     #[serde(default)]
     ca: bool,
@@ -544,16 +553,47 @@ pub(crate) async fn revoke(
     Segment(serial): Segment,
     Json(wish): Json<RevocationWish>,
 ) -> Result<Response, Problem> {
-    let reason = word("reason", wish.reason.as_deref())?.unwrap_or(RevocationReason::Unspecified);
+    let ending = ending(wish.reason.as_deref(), wish.invalid.as_deref())?;
     let found = find(&app, &serial).await?;
     if found.kind == store::Kind::CaCertificate && !wish.ca {
         return Err(ends_much(&found.subject));
     }
     let serial = found.serial_hex();
     let (authority, of) = (app.authority().clone(), serial.clone());
-    let published = app.to_its_end(async move { authority.revoke(&actor, &of, reason).await }).await?;
-    let revoked = Certificate::row(find(&app, &serial).await?.into_inner(), app.world().now());
-    Ok(json(StatusCode::OK, &Certificate { crl: on_crl(published), ..revoked }))
+    let published = app.to_its_end(async move { authority.revoke(&actor, &of, ending).await }).await?;
+    stands(&app, &serial, published).await
+}
+
+/// Releases a certificate from its hold: it counts again. What is on no hold stays as it is.
+#[utoipa::path(post, path = "/api/v1/certificates/{serial}/release", tag = "certificates", operation_id = "releaseCertificate",
+    params(("serial" = String, Path, description = "The serial: hex, whole or a beginning that one alone has; of an SSH certificate also decimal")),
+    responses((status = 200, description = "It counts", body = Certificate), (status = 404, description = "No such serial"),
+        (status = 409, description = "It was revoked for good, or has ended")))]
+pub(crate) async fn release(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(serial): Segment,
+) -> Result<Response, Problem> {
+    let serial = find(&app, &serial).await?.serial_hex();
+    let (authority, of) = (app.authority().clone(), serial.clone());
+    let published = app.to_its_end(async move { authority.release(&actor, &of).await }).await?;
+    stands(&app, &serial, published).await
+}
+
+/// A certificate as it stands, with where its CRL does.
+async fn stands(app: &App, serial: &str, published: Published) -> Result<Response, Problem> {
+    let there = Certificate::row(find(app, serial).await?.into_inner(), app.world().now());
+    Ok(json(StatusCode::OK, &Certificate { crl: on_crl(published), ..there }))
+}
+
+/// Why, and since when a key is not to be trusted.
+pub(crate) fn ending(reason: Option<&str>, invalid: Option<&str>) -> Result<Ending, Problem> {
+    let reason = word("reason", reason)?.unwrap_or(RevocationReason::Unspecified);
+    let invalid = invalid.map(|at| {
+        let says = |e| Problem::field("invalid", format!("{e}; write it as 2027-03-01T12:00:00Z"));
+        Timestamp::parse_rfc3339(at).map_err(says)
+    });
+    Ok(Ending { reason, invalid: invalid.transpose()? })
 }
 
 /// The end of a CA is asked for twice.
@@ -574,6 +614,10 @@ pub(crate) struct ShownWish {
     #[serde(default)]
     #[schema(example = "key-compromise")]
     reason: Option<String>,
+    /// As for a serial.
+    #[serde(default)]
+    #[schema(format = DateTime)]
+    invalid: Option<String>,
     /// As for a serial.
     #[serde(default)]
     ca: bool,
@@ -599,7 +643,7 @@ pub(crate) async fn revoke_shown(
     Caller(actor): Caller,
     Json(wish): Json<ShownWish>,
 ) -> Result<Response, Problem> {
-    let reason = word("reason", wish.reason.as_deref())?.unwrap_or(RevocationReason::Unspecified);
+    let ending = ending(wish.reason.as_deref(), wish.invalid.as_deref())?;
     if wish.certificate.len() > CSR_BYTES_MAX {
         return Err(Problem::new(Kind::TooLarge, format!("A certificate has at most {CSR_BYTES_MAX} bytes.")));
     }
@@ -608,7 +652,7 @@ pub(crate) async fn revoke_shown(
     }
     let authority = app.authority().clone();
     let revoked = app
-        .to_its_end(async move { authority.revoke_shown(&actor, wish.certificate.as_bytes(), reason).await })
+        .to_its_end(async move { authority.revoke_shown(&actor, wish.certificate.as_bytes(), ending).await })
         .await?;
     let (state, crl) = (State::Revoked.as_str(), on_crl(revoked.published));
     let state = ShownState { serial: revoked.serial_hex, state, lost: revoked.is_lost, crl };

@@ -183,6 +183,9 @@ pub(crate) struct NewIssuer {
     /// It signs CAs alone.
     #[serde(default)]
     cas_only: bool,
+    /// Into how many CRLs its revocations are parted, 1 to 256, for ever: certificates point to them. One where nobody says.
+    #[serde(default)]
+    shards: Option<u16>,
 }
 
 impl NewIssuer {
@@ -214,7 +217,7 @@ impl NewIssuer {
             }
             (_, None, Some(_)) => return Err(Problem::field("subject", "an SSH CA has a key alone, and no subject")),
         };
-        Ok(CreateIssuer { name: self.name, role, key, ca })
+        Ok(CreateIssuer { name: self.name, role, key, ca, shards: self.shards })
     }
 }
 
@@ -280,6 +283,9 @@ pub(crate) struct Rotation {
     /// The generation that issues now signs for the new root too.
     #[serde(default)]
     cross: bool,
+    /// Into how many CRLs its revocations are parted, for ever; absent: as those of the one before.
+    #[serde(default)]
+    shards: Option<u16>,
     /// Say what would happen, and make nothing.
     #[serde(default)]
     dry_run: bool,
@@ -337,7 +343,13 @@ pub(crate) async fn rotate(
     Json(rotation): Json<Rotation>,
 ) -> Result<Response, Problem> {
     let activates = activation(rotation.at, rotation.later)?;
-    let wish = Rotate { issuer, key: key(rotation.key.as_deref())?, activates, cross: rotation.cross };
+    let wish = Rotate {
+        issuer,
+        key: key(rotation.key.as_deref())?,
+        activates,
+        cross: rotation.cross,
+        shards: rotation.shards,
+    };
     if rotation.dry_run {
         let rehearsal = app.authority().rehearse_rotation(&actor, &wish).await?;
         return Ok(json(StatusCode::OK, &Rehearsal::of(rehearsal)));

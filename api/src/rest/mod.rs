@@ -8,6 +8,7 @@ pub(crate) mod fetched;
 
 pub(crate) mod certificates;
 mod code;
+mod revocations;
 mod ssh;
 
 mod drills;

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::routing::{delete, get, post};
 
-use super::{audit, certificates, code, drills, issuers, openapi, owners, profiles, ssh, status, tokens};
+use super::{audit, certificates, code, drills, issuers, openapi, owners, profiles, revocations, ssh, status, tokens};
 use crate::app::App;
 use crate::public::log;
 
@@ -14,7 +14,11 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/certificates/revoke", post(certificates::revoke_shown))
         .route("/api/v1/certificates/{serial}", get(certificates::show))
         .route("/api/v1/certificates/{serial}/revoke", post(certificates::revoke))
+        .route("/api/v1/certificates/{serial}/release", post(certificates::release))
         .route("/api/v1/certificates/{serial}/renew", post(certificates::renew))
+        .route("/api/v1/revocations", post(revocations::post))
+        .route("/api/v1/revocations/{id}", get(revocations::show))
+        .route("/api/v1/revocations/{id}/confirm", post(revocations::confirm))
         .route("/api/v1/ssh/user", post(ssh::user))
         .route("/api/v1/ssh/host", post(ssh::host))
         .route("/api/v1/keys", post(code::post_key).get(code::list_keys))

@@ -62,6 +62,9 @@ fn table() -> BTreeMap<&'static str, Shape> {
         ("Certificate.state", Shape::Words(states)),
         ("RevocationWish.reason", Shape::Words(reasons.clone())),
         ("ShownWish.reason", Shape::Words(reasons.clone())),
+        ("ManyWish.reason", Shape::Words(reasons.clone())),
+        ("ProposalState.reason", Shape::Words(reasons.clone())),
+        ("ManyState.state", words(&["preview", "proposed", "done"])),
         ("Certificate.reason", Shape::Words(reasons)),
         ("crl", words(&["published", "pending"])),
     ])

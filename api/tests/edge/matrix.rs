@@ -117,6 +117,20 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
             route(Method::POST, format!("{certificates}/{revoked}/revoke"), Some(json!({"reason": "superseded"}))),
         ),
         (
+            "POST /api/v1/certificates/{serial}/release",
+            route(Method::POST, format!("{certificates}/{shown}/release"), None),
+        ),
+        (
+            "POST /api/v1/revocations",
+            route(
+                Method::POST,
+                "/api/v1/revocations",
+                Some(json!({"owner": "web", "name": "dns:none", "preview": true})),
+            ),
+        ),
+        ("GET /api/v1/revocations/{id}", route(Method::GET, "/api/v1/revocations/none", None)),
+        ("POST /api/v1/revocations/{id}/confirm", route(Method::POST, "/api/v1/revocations/none/confirm", None)),
+        (
             "POST /api/v1/certificates/revoke",
             route(Method::POST, format!("{certificates}/revoke"), Some(json!({"certificate": held.chain}))),
         ),

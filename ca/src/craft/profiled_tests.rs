@@ -180,7 +180,8 @@ async fn purposes_and_spiffe_ids_are_read_from_the_bytes() {
 #[tokio::test]
 async fn who_must_staple_has_a_responder() {
     let names = |issuer: &mut Issuing, responder: bool| {
-        let access = issuer.pointers.iter_mut().find(|e| e.extn_id == rfc5280::ID_PE_AUTHORITY_INFO_ACCESS).unwrap();
+        let access =
+            issuer.pointers.iter_mut().flatten().find(|e| e.extn_id == rfc5280::ID_PE_AUTHORITY_INFO_ACCESS).unwrap();
         let mut all = AuthorityInfoAccessSyntax::from_der(access.extn_value.as_bytes()).unwrap();
         all.0.retain(|one| one.access_method != rfc5912::ID_AD_OCSP);
         let address = GeneralName::UniformResourceIdentifier(Ia5String::new("http://pki.example/ocsp").unwrap());

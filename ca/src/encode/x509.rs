@@ -27,6 +27,12 @@ pub(crate) fn time(at: Timestamp) -> Result<Time, der::Error> {
     }
 }
 
+/// RFC 5280 section 5.3.2 wants this type, whatever the year.
+pub(crate) fn generalized(at: Timestamp) -> Result<GeneralizedTime, der::Error> {
+    let since_epoch = u64::try_from(at.unix()).map_err(|_| der::ErrorKind::DateTime)?;
+    GeneralizedTime::from_unix_duration(std::time::Duration::from_secs(since_epoch))
+}
+
 /// RFC 7093 section 2, method 1: the leftmost 160 bits of the SHA-256 of the subjectPublicKey bits.
 pub(crate) fn key_identifier(spki_der: &[u8]) -> Option<[u8; 20]> {
     let hash = sha256(&public_bits(spki_der)?);

@@ -23,7 +23,7 @@ pub(crate) mod proof;
 pub use asked::CsrError;
 pub(crate) use ca_csr::CaCsr;
 pub use csr::Csr;
-pub use reason::{RevocationReason, UnknownReason};
+pub use reason::{Ending, RevocationReason, UnknownReason};
 pub(crate) use ssh_key::SshKey;
 pub use strength::WeakKey;
 pub(crate) use subject_key::SubjectKey;

@@ -1,30 +1,39 @@
 //! Why a certificate is revoked.
 
-/// A reason of RFC 5280 section 5.3.1 that a certificate of ours may carry.
+use policy::Timestamp;
+
+/// A reason of RFC 5280 section 5.3.1 that a certificate of ours may carry. `removeFromCRL` (8) is how a release is written, and
+/// aACompromise (10) is of attribute authorities, which we are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevocationReason {
     /// No reason given (0).
     Unspecified,
     /// The private key is known to others (1).
     KeyCompromise,
+    /// The private key of a CA is known to others (2).
+    CaCompromise,
     /// Names or other data changed (3).
     AffiliationChanged,
     /// A newer certificate took its place (4).
     Superseded,
     /// The service ended (5).
     CessationOfOperation,
+    /// It does not count until somebody releases it or ends it for good (6).
+    CertificateHold,
     /// The privilege was withdrawn (9).
     PrivilegeWithdrawn,
 }
 
 impl RevocationReason {
     /// Every reason.
-    pub const ALL: [RevocationReason; 6] = [
+    pub const ALL: [RevocationReason; 8] = [
         RevocationReason::Unspecified,
         RevocationReason::KeyCompromise,
+        RevocationReason::CaCompromise,
         RevocationReason::AffiliationChanged,
         RevocationReason::Superseded,
         RevocationReason::CessationOfOperation,
+        RevocationReason::CertificateHold,
         RevocationReason::PrivilegeWithdrawn,
     ];
 
@@ -33,37 +42,74 @@ impl RevocationReason {
         match self {
             RevocationReason::Unspecified => 0,
             RevocationReason::KeyCompromise => 1,
+            RevocationReason::CaCompromise => 2,
             RevocationReason::AffiliationChanged => 3,
             RevocationReason::Superseded => 4,
             RevocationReason::CessationOfOperation => 5,
+            RevocationReason::CertificateHold => 6,
             RevocationReason::PrivilegeWithdrawn => 9,
         }
     }
 
-    /// From the number that RFC 8555 section 7.6 and RFC 5280 use; `None` for numbers we never write (2 cACompromise,
-    /// 6 certificateHold, 8 removeFromCRL, 10 aACompromise).
+    /// From the number that RFC 8555 section 7.6 and RFC 5280 use; `None` for numbers we never take (8 removeFromCRL,
+    /// 10 aACompromise).
     pub fn from_code(code: u8) -> Option<RevocationReason> {
         RevocationReason::ALL.into_iter().find(|r| r.code() == code)
     }
 
-    /// The stable name: `unspecified`, `key-compromise`, `affiliation-changed`, `superseded`,
-    /// `cessation-of-operation`, `privilege-withdrawn`.
+    /// Whether a subscriber may give it: neither of a CA's key nor of a hold, which somebody here has to lift.
+    pub fn is_a_subscribers(self) -> bool {
+        match self {
+            RevocationReason::CaCompromise | RevocationReason::CertificateHold => false,
+            RevocationReason::Unspecified
+            | RevocationReason::KeyCompromise
+            | RevocationReason::AffiliationChanged
+            | RevocationReason::Superseded
+            | RevocationReason::CessationOfOperation
+            | RevocationReason::PrivilegeWithdrawn => true,
+        }
+    }
+
+    /// Whether it says that the key is in other hands: it is then refused for ever.
+    pub fn is_compromise(self) -> bool {
+        matches!(self, RevocationReason::KeyCompromise | RevocationReason::CaCompromise)
+    }
+
+    /// The stable name: `unspecified`, `key-compromise`, `ca-compromise`, `affiliation-changed`, `superseded`,
+    /// `cessation-of-operation`, `certificate-hold`, `privilege-withdrawn`.
     pub fn as_str(self) -> &'static str {
         match self {
             RevocationReason::Unspecified => "unspecified",
             RevocationReason::KeyCompromise => "key-compromise",
+            RevocationReason::CaCompromise => "ca-compromise",
             RevocationReason::AffiliationChanged => "affiliation-changed",
             RevocationReason::Superseded => "superseded",
             RevocationReason::CessationOfOperation => "cessation-of-operation",
+            RevocationReason::CertificateHold => "certificate-hold",
             RevocationReason::PrivilegeWithdrawn => "privilege-withdrawn",
         }
+    }
+}
+
+/// Why, and since when the key is not to be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Why.
+    pub reason: RevocationReason,
+    /// Since when its key is known or suspected to be in other hands (RFC 5280 section 5.3.2), where somebody knows.
+    pub invalid: Option<Timestamp>,
+}
+
+impl From<RevocationReason> for Ending {
+    fn from(reason: RevocationReason) -> Ending {
+        Ending { reason, invalid: None }
     }
 }
 
 /// No such reason.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "`{0}` is no revocation reason; say one of unspecified, key-compromise, affiliation-changed, superseded, cessation-of-operation, privilege-withdrawn"
+    "`{0}` is no revocation reason; say one of unspecified, key-compromise, ca-compromise, affiliation-changed, superseded, cessation-of-operation, certificate-hold, privilege-withdrawn"
 )]
 pub struct UnknownReason(pub String);
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use hsm::{HsmError, Key, Pool};
 use policy::Timestamp;
-use store::{Credential, Kind, Ledger, StoreError};
+use store::{Credential, Kind, Ledger, Shard, StoreError};
 
 use crate::encode::{pem, sha256};
 use crate::error::CaError;
@@ -120,6 +120,23 @@ impl Hierarchy {
     /// One of them.
     pub(crate) fn issuer(&self, name: &str) -> Result<&Issuer, CaError> {
         self.issuers.get(name).ok_or_else(|| CaError::NotFound(format!("issuer `{}`", policy::shown(name))))
+    }
+
+    /// The part of an issuer's revocations that has a serial; none where there is one part alone.
+    pub(crate) fn shard(&self, issuer: &str, serial: &[u8]) -> Option<Shard> {
+        let generation = issuer.parse().ok().and_then(|name| self.generation(&name))?;
+        Shard::of_serial(serial, generation.record.shards)
+    }
+
+    /// The generation whose series of CRLs it is, and the part of which they tell: `tls/1`, everything; `tls/1/3`, a part.
+    pub(crate) fn series(&self, series: &str) -> Option<(&Generation, Option<Shard>)> {
+        if let Some(whole) = series.parse().ok().and_then(|name| self.generation(&name)) {
+            return Some((whole, None));
+        }
+        let (name, index) = series.rsplit_once('/')?;
+        let generation = self.generation(&name.parse().ok()?)?;
+        let shard = Shard::new(index.parse().ok()?, generation.record.shards)?;
+        (shard.series(name) == series).then_some((generation, Some(shard)))
     }
 
     /// All generations that there are.
@@ -334,7 +351,7 @@ async fn signer(
         (IssuerRole::X509, Some(certificate)) => {
             let mut ways = chains(certificate, known);
             ways.extend(cross.iter().flat_map(|cross| chains(cross, known)));
-            Issuing::new(standing, key, certificate, (ways, issuer.leaves, issuer.crl_secs), urls)
+            Issuing::new(standing, key, certificate, (ways, issuer.leaves, issuer.crl_secs), record.shards, urls)
                 .map(|i| Signer::X509(Arc::new(i)))
         }
         (IssuerRole::X509, None) => Ok(Signer::None("it has no certificate yet".to_owned())),

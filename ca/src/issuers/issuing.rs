@@ -9,6 +9,7 @@ use der::asn1::Ia5String;
 use hsm::Key;
 use policy::Validity;
 use spki::ObjectIdentifier;
+use store::{SHARDS_MAX, Shard};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::crl::dp::DistributionPoint;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
@@ -42,8 +43,12 @@ pub(crate) struct Issuing {
     pub(crate) leaves: bool,
     /// How long its CRLs hold.
     pub(crate) crl_secs: i64,
-    /// authorityKeyIdentifier, cRLDistributionPoints, authorityInfoAccess of what it issues.
-    pub(crate) pointers: Vec<Extension>,
+    /// Into how many CRLs its revocations are parted.
+    pub(crate) shards: u16,
+    /// authorityKeyIdentifier, cRLDistributionPoints, authorityInfoAccess of what it issues, for each part.
+    pub(crate) pointers: Vec<Vec<Extension>>,
+    /// Where its CRLs are: `{base}/0.crl` ...
+    crls: String,
     /// The ways up to a root, this CA first; the first is the one that is handed out.
     pub(crate) chains: Vec<Chain>,
     /// This CA and those between it and the root, PEM; empty for a root.
@@ -57,6 +62,7 @@ impl Issuing {
         key: Key,
         certificate: &CaCertificate,
         (chains, leaves, crl_secs): (Vec<Chain>, bool, Option<i64>),
+        shards: u16,
         urls: &Urls,
     ) -> Result<Issuing, CaError> {
         let label = standing.name.to_string();
@@ -64,8 +70,15 @@ impl Issuing {
         if certificate.spki != key.spki_der() {
             return Err(broken(format!("is not for the key `{}` of the token", key.label())));
         }
-        let pointers =
-            pointers(&standing.name, &certificate.key_identifier, urls).map_err(|e| broken(e.to_string()))?;
+        if !(1..=SHARDS_MAX).contains(&shards) {
+            return Err(broken(format!("would be of an issuer with {shards} shards")));
+        }
+        let base = urls.http_base.trim_end_matches('/');
+        let crls = format!("{base}/crl/{}", standing.name);
+        let aia = format!("{base}/aia/{}.cer", standing.name);
+        let ocsp = format!("{base}/ocsp/{}", standing.name);
+        let of_shard = |index| pointers(&certificate.key_identifier, &crl_url(&crls, index), (&ocsp, &aia));
+        let pointers = (0..shards).map(of_shard).collect::<Result<_, _>>().map_err(|e| broken(e.to_string()))?;
         let chain_pem = chains.first().map_or_else(|| pem::encode("CERTIFICATE", &certificate.der), chain_pem);
         Ok(Issuing {
             label,
@@ -77,7 +90,9 @@ impl Issuing {
             purposes: certificate.purposes.clone(),
             leaves,
             crl_secs: crl_secs.unwrap_or(CRL_SECS),
+            shards,
             pointers,
+            crls,
             chain_pem,
             chains,
             certificate_der: certificate.der.clone(),
@@ -89,6 +104,28 @@ impl Issuing {
     pub(crate) fn is_outlived(&self) -> bool {
         let lasting = [rfc5280::ID_KP_CODE_SIGNING, rfc5280::ID_KP_TIME_STAMPING];
         self.purposes.as_ref().is_some_and(|purposes| purposes.iter().any(|purpose| lasting.contains(purpose)))
+    }
+
+    /// What a certificate with this serial points to: this CA, and the CRL that would tell of it.
+    pub(crate) fn pointers(&self, serial: &[u8]) -> &[Extension] {
+        let index = self.shard(serial).map_or(0, Shard::index);
+        self.pointers.get(usize::from(index)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The part of its revocations that has a serial; none where there is one part alone.
+    pub(crate) fn shard(&self, serial: &[u8]) -> Option<Shard> {
+        Shard::of_serial(serial, self.shards)
+    }
+
+    /// Where the CRL of a part is, as certificates say it.
+    pub(crate) fn crl_url(&self, shard: Shard) -> String {
+        crl_url(&self.crls, shard.index())
+    }
+
+    /// The series of its CRLs: everything, and each part where there are several.
+    pub(crate) fn series(&self) -> Vec<String> {
+        let parts = (0..self.shards).filter_map(|index| Shard::new(index, self.shards));
+        std::iter::once(self.label.clone()).chain(parts.map(|shard| shard.series(&self.label))).collect()
     }
 
     /// Its generation.
@@ -106,21 +143,24 @@ pub(crate) fn chain_pem(chain: &Chain) -> String {
 /// How long a CRL holds where nobody said. A week bridges a long weekend without a token.
 const CRL_SECS: i64 = 7 * 86_400;
 
+fn crl_url(base: &str, index: u16) -> String {
+    format!("{base}/{index}.crl")
+}
+
+/// A URI as a name.
+pub(crate) fn uri(text: &str) -> Result<GeneralName, der::Error> {
+    Ok(GeneralName::UniformResourceIdentifier(Ia5String::new(text)?))
+}
+
 /// What a relying party needs to find the issuer, its CRL and its certificate.
-fn pointers(name: &GenerationName, key_identifier: &[u8], urls: &Urls) -> Result<Vec<Extension>, der::Error> {
-    let base = urls.http_base.trim_end_matches('/');
-    let uri = |path: String| Ok::<_, der::Error>(GeneralName::UniformResourceIdentifier(Ia5String::new(&path)?));
+fn pointers(key_identifier: &[u8], crl: &str, (ocsp, aia): (&str, &str)) -> Result<Vec<Extension>, der::Error> {
     let crl = DistributionPoint {
-        distribution_point: Some(DistributionPointName::FullName(vec![uri(format!("{base}/crl/{name}/0.crl"))?])),
+        distribution_point: Some(DistributionPointName::FullName(vec![uri(crl)?])),
         reasons: None,
         crl_issuer: None,
     };
-    let at =
-        |method, path| Ok::<_, der::Error>(AccessDescription { access_method: method, access_location: uri(path)? });
-    let access = vec![
-        at(rfc5912::ID_AD_OCSP, format!("{base}/ocsp/{name}"))?,
-        at(rfc5912::ID_AD_CA_ISSUERS, format!("{base}/aia/{name}.cer"))?,
-    ];
+    let at = |method, at| Ok::<_, der::Error>(AccessDescription { access_method: method, access_location: uri(at)? });
+    let access = vec![at(rfc5912::ID_AD_OCSP, ocsp)?, at(rfc5912::ID_AD_CA_ISSUERS, aia)?];
     Ok(vec![
         authority_key_identifier(key_identifier)?,
         extension(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, false, &CrlDistributionPoints(vec![crl]).to_der()?)?,

@@ -27,6 +27,7 @@ pub(crate) use certificate::CaCertificate;
 pub(crate) use chains::chains;
 pub(crate) use hierarchy::{Hierarchy, Signer};
 pub(crate) use issuing::Issuing;
+pub(crate) use issuing::uri;
 pub use name::{GenerationName, NoGeneration};
 pub use record::IssuerRole;
 pub(crate) use registry::Registry;

@@ -89,11 +89,22 @@ pub(crate) struct GenerationRecord {
     /// Its key is in no token of ours: an offline root. Its certificate and its CRLs are brought.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) elsewhere: bool,
+    /// Into how many CRLs its revocations are parted. Certificates point to them, so this never changes.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub(crate) shards: u16,
+}
+
+fn one() -> u16 {
+    1
+}
+
+fn is_one(shards: &u16) -> bool {
+    *shards == 1
 }
 
 impl GenerationRecord {
     /// One that has begun: a label, and nothing under it yet.
-    pub(crate) fn begun(name: &GenerationName, activates: Option<Timestamp>) -> GenerationRecord {
+    pub(crate) fn begun(name: &GenerationName, activates: Option<Timestamp>, shards: u16) -> GenerationRecord {
         GenerationRecord {
             number: name.number(),
             label: name.label(),
@@ -104,6 +115,7 @@ impl GenerationRecord {
             retired: None,
             revoked: None,
             elsewhere: false,
+            shards,
         }
     }
 }
@@ -214,9 +226,12 @@ mod tests {
             plan: None,
             leaves: true,
             crl_secs: None,
-            generations: vec![GenerationRecord::begun(&name(1), at(10)), GenerationRecord::begun(&name(2), at(20))],
+            generations: vec![
+                GenerationRecord::begun(&name(1), at(10), 1),
+                GenerationRecord::begun(&name(2), at(20), 16),
+            ],
         };
-        issuer.generations.push(GenerationRecord::begun(&name(3), None));
+        issuer.generations.push(GenerationRecord::begun(&name(3), None, 1));
         let active = |issuer: &IssuerRecord, now| issuer.active(Timestamp::from_unix(now)).map(|g| g.number);
         assert_eq!([9, 10, 19, 20, 99].map(|now| active(&issuer, now)), [None, Some(1), Some(1), Some(2), Some(2)]);
         // Revoked or retired, it stays the one: an older key is taken back by an operator alone.

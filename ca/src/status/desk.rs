@@ -1,4 +1,4 @@
-//! The desks: one per generation of an issuer, where its CRLs are asked for.
+//! The desks: one per series, where its CRLs are asked for.
 //!
 //! A desk is a task that takes requests to publish and makes one CRL for all that wait. It makes a few at once and then one
 //! a second, so that ten revocations a millisecond do not make ten CRLs. A large one is made in a bounded share of the time, and
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use store::Shard;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::CaError;
@@ -48,12 +49,20 @@ impl Desks {
     }
 
     /// Publishes after a revocation, which is durable already: a failure here is an alarm, not the caller's, who is told all the same.
-    pub(crate) async fn after_revocation(&self, generation: &str) -> Published {
+    ///
+    /// Where its revocations are parted the part is made: that is where certificates point to. The complete one follows at its pace.
+    pub(crate) async fn after_revocation(&self, generation: &str, shard: Option<Shard>) -> Published {
         if !self.publisher.publishes(generation) {
             return Published::Never;
         }
-        let desk = self.desk(generation);
-        if !desk.rested() || !is_small(self.publisher.listed(generation)) {
+        let Some(shard) = shard else { return self.after_one_of(generation).await };
+        self.desk(generation).nudge();
+        self.after_one_of(&shard.series(generation)).await
+    }
+
+    async fn after_one_of(&self, series: &str) -> Published {
+        let desk = self.desk(series);
+        if !desk.rested() || !is_small(self.publisher.listed(series)) {
             desk.nudge();
             return Published::Pending;
         }

@@ -10,10 +10,13 @@ mod shown;
 
 mod revoke;
 
+mod many;
+
 mod ocsp;
 
 pub(crate) use desk::Desks;
 pub use desk::Published;
+pub use many::{Act, Meant, Proposal, Selection};
 pub(crate) use ocsp::Inquiries;
 pub use ocsp::{OcspAnswer, OcspState};
 pub(crate) use publisher::Publisher;

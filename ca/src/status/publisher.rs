@@ -1,4 +1,4 @@
-//! What is published of the revoked: full CRLs, one series per generation of an issuer.
+//! What is published of the revoked: a series of CRLs per generation of an issuer, and one for each part of its revocations.
 //!
 //! Every CRL is an entry of the ledger like any other signature; the newest one in the register is what is served. It lies on a
 //! shelf in memory, so that the public reads it at the cost of a look, and goes on reading while the database is away. It is the
@@ -35,9 +35,10 @@ impl Publisher {
     /// With the register's newest CRLs on the shelf. One that cannot be had now is asked for again when it is wanted.
     pub(crate) async fn open(office: Office) -> Publisher {
         let publisher = Publisher { office, shelf: Arc::default() };
-        for issuer in publisher.office.issuers.read().issuing_all() {
-            if let Err(e) = publisher.known(&issuer.label).await {
-                tracing::error!(issuer = %issuer.label, error = %e, "the newest CRL cannot be read");
+        let hierarchy = publisher.office.issuers.read();
+        for series in hierarchy.issuing_all().flat_map(|issuing| issuing.series()) {
+            if let Err(e) = publisher.known(&series).await {
+                tracing::error!(%series, error = %e, "the newest CRL cannot be read");
             }
         }
         publisher
@@ -84,21 +85,18 @@ impl Publisher {
     }
 
     /// Whether CRLs are made of what this signed.
-    pub(crate) fn publishes(&self, generation: &str) -> bool {
+    pub(crate) fn publishes(&self, series: &str) -> bool {
         let hierarchy = self.office.issuers.read();
-        generation
-            .parse()
-            .ok()
-            .and_then(|name| hierarchy.generation(&name))
-            .is_some_and(|g| g.certificate().is_some() && !g.record.elsewhere)
+        let found = hierarchy.series(series);
+        found.is_some_and(|(g, _)| g.certificate().is_some() && !g.record.elsewhere)
     }
 
-    /// The generations whose CRLs are kept fresh: until the last of what they signed has ended, which is with their certificate.
+    /// The series that are kept fresh: until the last of what they signed has ended, which is with their certificate.
     pub(crate) async fn series(&self) -> Result<Vec<String>, CaError> {
         let hierarchy = self.office.issuers.fresh().await?;
         let now = self.office.ledger.cautious_time();
         let goes_on = |issuing: &&Arc<Issuing>| issuing.validity.contains(now);
-        Ok(hierarchy.issuing_all().filter(goes_on).map(|issuing| issuing.label.clone()).collect())
+        Ok(hierarchy.issuing_all().filter(goes_on).flat_map(|issuing| issuing.series()).collect())
     }
 
     /// The newest CRL of an issuer: the one on the shelf, or the register's.
@@ -145,7 +143,8 @@ impl Publisher {
     ) -> Result<bool, CaError> {
         let hierarchy = self.office.issuers.fresh().await?;
         let unable = || CaError::Conflict(format!("no CRL can be made for {label}: the token does not have its key"));
-        let issuer = Arc::clone(hierarchy.issuing_of(label).ok_or_else(unable)?);
+        let (generation, shard) = hierarchy.series(label).ok_or_else(unable)?;
+        let issuer = Arc::clone(generation.issuing().ok_or_else(unable)?);
         let now = self.office.checks.clock.of_crl(&issuer)?;
         for _ in 0..NUMBERS_MAX {
             // What is known of the revoked first, the newest CRL after: it may cover more than was known, never less.
@@ -162,7 +161,7 @@ impl Publisher {
             let (grant, issuer) = (grant(&self.office.gate)?, Arc::clone(&issuer));
             // A panic in there loses the roll, and the next CRL begins a new one.
             let (mut roll, ledger) = (std::mem::take(&mut series.roll), self.office.ledger.clone());
-            let work = move || (roll.draft(grant, &issuer, &ledger, at), roll);
+            let work = move || (roll.draft(grant, (&issuer, shard), &ledger, at), roll);
             let (drafted, roll) = off_the_async_threads(work).await?;
             series.roll = roll;
             let drafted = match drafted {

@@ -143,10 +143,13 @@ impl Keeper {
         }
         for (serial_hex, reason) in revoke {
             let Some(found) = self.revocable(by, serial_hex).await? else { continue };
+            let serial = hex::decode(serial_hex).unwrap_or_default();
             let revocation = Revocation {
                 operation: found,
                 reason: reason.code(),
                 at: self.office.checks.clock.of_revocation(),
+                invalid: None,
+                shard: self.office.issuers.read().shard(&by.to_string(), &serial),
                 actor: stamp(actor),
                 grant: GrantStamp::from(&grant),
             };

@@ -70,7 +70,7 @@ impl Keeper {
                 there.number
             }
             None if has_room => {
-                let begun = GenerationRecord::begun(&next, Some(self.office.ledger.cautious_time()));
+                let begun = GenerationRecord::begun(&next, Some(self.office.ledger.cautious_time()), 1);
                 let (key_hash, certificates) = (Some(key_hash), vec![place]);
                 record.generations.push(GenerationRecord { key_hash, certificates, elsewhere: true, ..begun });
                 next.number()

@@ -105,7 +105,7 @@ impl Keeper {
         let chain = self.checked_chain(&key, &brought.chain_pem)?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
         let name = GenerationName::new(&brought.name, 1);
-        let mut generation = GenerationRecord::begun(&name, Some(BEGINNING));
+        let mut generation = GenerationRecord::begun(&name, Some(BEGINNING), 1);
         generation.label = brought.label;
         generation.key_hash = Some(key.fingerprint_hex());
         generation.certificates.push(Place::Kept(hex::encode(sha256(&own.der))));

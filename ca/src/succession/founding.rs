@@ -181,7 +181,7 @@ pub(crate) async fn create(parts: &Parts, config: &CreateConfig) -> Result<(), C
     for issuer in issuers.iter().copied() {
         let (name, stamp) = (GenerationName::new(issuer, 1), ActorStamp::from(&actor));
         if maker.there(issuer).await?.is_none() {
-            let generation = GenerationRecord::begun(&name, Some(BEGINNING));
+            let generation = GenerationRecord::begun(&name, Some(BEGINNING), 1);
             maker.begin(&name, (config.issuer(issuer)?, 0), generation, &stamp).await?;
         }
         let key = maker.key(&name, &stamp).await?;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
-use store::{GrantStamp, Revocation, State};
+use store::{GrantStamp, Revocation, SHARDS_MAX, State};
 use tokio::sync::Mutex;
 
 use crate::craft::Office;
@@ -50,7 +50,7 @@ impl Keeper {
         let name = GenerationName::new(&wish.name, 1);
         match self.maker.there(&wish.name).await? {
             None => {
-                let first = GenerationRecord::begun(&name, Some(BEGINNING));
+                let first = GenerationRecord::begun(&name, Some(BEGINNING), shards(wish.shards)?);
                 self.maker.begin(&name, (record, 0), first, &stamp(actor)).await?;
             }
             // The same wish again: what was begun is carried on.
@@ -82,7 +82,8 @@ impl Keeper {
         let old = record.active(self.office.ledger.cautious_time()).map(|generation| generation.number);
         if begun.is_none() {
             // It issues once it can: until it has its certificate the one before does.
-            let generation = GenerationRecord::begun(&name, None);
+            let as_before = record.generations.last().map(|last| last.shards);
+            let generation = GenerationRecord::begun(&name, None, shards(wish.shards.or(as_before))?);
             self.maker.begin(&name, (record, expect), generation, &stamp(actor)).await?;
         }
         self.carry_on(actor, &name).await?;
@@ -243,15 +244,18 @@ impl Keeper {
             if credential.state == State::Revoked {
                 continue;
             }
+            let shard = self.office.issuers.read().shard(&credential.issuer, &credential.serial);
             let revocation = Revocation {
                 operation: *operation,
                 reason: reason.code(),
                 at: self.office.checks.clock.of_revocation(),
+                invalid: None,
+                shard,
                 actor: stamp(actor),
                 grant: GrantStamp::from(grant),
             };
             self.office.ledger.revoke(revocation).await?;
-            self.desks.after_revocation(&credential.issuer).await;
+            self.desks.after_revocation(&credential.issuer, shard).await;
         }
         Ok(())
     }
@@ -446,3 +450,12 @@ pub(super) async fn rehearsal_live(office: &Office, name: &GenerationName) -> Re
 
 /// Words that stand where a name could.
 const RESERVED: [&str; 3] = ["itself", "elsewhere", "register"];
+
+/// Into how many CRLs the revocations of a new generation are parted; one where nobody says.
+fn shards(wanted: Option<u16>) -> Result<u16, CaError> {
+    let shards = wanted.unwrap_or(1);
+    match (1..=SHARDS_MAX).contains(&shards) {
+        true => Ok(shards),
+        false => Err(CaError::bad("shards", format!("1 to {SHARDS_MAX} are possible"))),
+    }
+}

@@ -17,6 +17,8 @@ pub struct CreateIssuer {
     pub key: KeyKind,
     /// Of a CA with a certificate.
     pub ca: Option<CaWish>,
+    /// Into how many CRLs the revocations of its first generation are parted, for ever; none is one.
+    pub shards: Option<u16>,
 }
 
 /// What a CA's certificate is to say.
@@ -64,6 +66,8 @@ pub struct Rotate {
     pub activates: Activation,
     /// Have the generation that issues now sign for the new root too, so that whoever trusts the old one believes it.
     pub cross: bool,
+    /// Into how many CRLs its revocations are parted, for ever; none is as before.
+    pub shards: Option<u16>,
 }
 
 /// A request for a certificate from elsewhere.

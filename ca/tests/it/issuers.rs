@@ -18,7 +18,7 @@ fn name(text: &str) -> GenerationName {
 }
 
 fn rotation(issuer: &str) -> Rotate {
-    Rotate { issuer: issuer.to_owned(), key: None, activates: Activation::Now, cross: false }
+    Rotate { issuer: issuer.to_owned(), key: None, activates: Activation::Now, cross: false, shards: None }
 }
 
 fn generation(authority: &Authority, wanted: &str) -> Generation {
@@ -46,6 +46,7 @@ fn below(issuer: &str, above: &str) -> CreateIssuer {
             policies: Vec::new(),
             leaves: true,
         }),
+        shards: None,
     }
 }
 

@@ -143,6 +143,20 @@ async fn what_was_made_once_is_given_from_memory_and_exchanged_at_once_when_it_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_hold_is_revoked_until_it_is_released() {
+    let house = House::new().await;
+    let (one, _) = two(&house).await;
+    let asker = Asker::new(&house, "tls/1");
+    let request = asker.request(&[one.serial_hex()], &["-no_nonce"]);
+    let says = async || shown(&asker.ask(&request).await, house.dir.path());
+    assert!(says().await.contains("Cert Status: good"));
+    house.authority.revoke(&admin(), &one.serial_hex(), RevocationReason::CertificateHold).await.unwrap();
+    assert!(says().await.contains("certificateHold"));
+    house.authority.release(&admin(), &one.serial_hex()).await.unwrap();
+    assert!(says().await.contains("Cert Status: good"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn those_who_ask_at_once_share_a_batch() {
     let house = House::new().await;
     let mut requests = Vec::new();
@@ -372,7 +386,8 @@ async fn each_generation_answers_for_its_own_also_after_an_operator_ended_it() {
     let first = Asker::new(&house, "tls/1");
     let of_old = first.request(&[old.serial_hex()], &["-no_nonce"]);
     let kept = first.ask(&of_old).await;
-    let wish = ca::Rotate { issuer: "tls".to_owned(), key: None, activates: ca::Activation::Now, cross: false };
+    let wish =
+        ca::Rotate { issuer: "tls".to_owned(), key: None, activates: ca::Activation::Now, cross: false, shards: None };
     house.authority.rotate_issuer(&admin(), wish).await.unwrap();
     let new = house.server(&["new.example.com"]).await;
     assert_eq!(new.issuer, "tls/2");

@@ -26,7 +26,8 @@ async fn issuer(house: &House, name: &str, purpose: &str) {
         policies: Vec::new(),
         leaves: true,
     };
-    let wish = CreateIssuer { name: name.to_owned(), role: IssuerRole::X509, key: KeyKind::P256, ca: Some(ca) };
+    let wish =
+        CreateIssuer { name: name.to_owned(), role: IssuerRole::X509, key: KeyKind::P256, ca: Some(ca), shards: None };
     house.authority.create_issuer(&admin(), wish).await.unwrap();
 }
 

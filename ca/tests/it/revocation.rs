@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ca::{CaError, Profiles, RevocationReason};
+use ca::{Act, Activation, CaError, Ending, Profiles, RevocationReason, Rotate, Selection};
 use hsm::KeyKind;
 use policy::{Actor, Role, World};
 use store::{Filter, Kind, Source, State};
@@ -367,8 +367,8 @@ async fn a_reason_can_be_raised_to_key_compromise_once() {
     let listed = house.ledger.list(Filter { key_hash: Some(issued.key_hash), ..Filter::default() }).await.unwrap();
     assert!(listed.items.iter().any(|row| row.serial == issued.serial && row.reason == Some(1)));
 
-    // Once, and to nothing else; not for what has that reason already.
-    for reason in RevocationReason::ALL {
+    // Once, and to nothing else.
+    for reason in RevocationReason::ALL.into_iter().filter(|reason| !reason.is_compromise()) {
         assert!(matches!(revoke(&serial, reason).await, Err(CaError::Conflict(_))), "{reason}");
     }
     let (otto, unspecified) = (actor("otto", Role::Auditor), other.serial_hex());
@@ -545,4 +545,336 @@ async fn an_operators_word_is_the_way_back_and_needs_the_right_and_a_reason() {
     let (from, to) = house.authority.set_time(&clock, "the host came up two hours ahead").await.unwrap();
     assert_eq!((from.since(to), to), (7_200, house.world.now()));
     assert!(house.authority.health().held.is_none());
+}
+
+/// The leaves of the log, and the entries of the newest CRL: serial, reason, invalidity date.
+async fn published(house: &House, of: &str) -> (u64, Vec<(Vec<u8>, Option<u8>, bool)>) {
+    house.authority.refresh_crls().await.unwrap();
+    let crl = house.authority.crl(of).await.unwrap();
+    let (_, read) = x509_parser::parse_x509_crl(&crl).unwrap();
+    let entries = read.iter_revoked_certificates().map(|entry| {
+        let reason = entry.reason_code().map(|(_, reason)| reason.0);
+        (entry.raw_serial().to_vec(), reason, entry.invalidity_date().is_some())
+    });
+    (house.ledger.counts().await.unwrap().leaves, entries.collect())
+}
+
+/// What the register says of itself, but for actors without tokens.
+async fn verified(house: &House) {
+    house.authority.checkpoint().await.unwrap();
+    let register = house.dir.path().join("chancery.db");
+    let report = tokio::task::spawn_blocking(|| {
+        store::verify(Source::Database(store::Database::Sqlite(register)), None, &mut |_| {})
+    });
+    let report = report.await.unwrap().unwrap();
+    let found: Vec<_> = report.findings.iter().filter(|finding| finding.what != "actor").collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_revocation_again_writes_nothing_and_answers_the_same() {
+    let house = House::new().await;
+    let issued = house.server(&["www.example.com"]).await;
+    let serial = issued.serial_hex();
+    let ending = Ending {
+        reason: RevocationReason::KeyCompromise,
+        invalid: Some(house.ledger.cautious_time().plus_secs(-3_600)),
+    };
+    house.authority.revoke(&admin(), &serial, ending).await.unwrap();
+    let (leaves, entries) = published(&house, "tls").await;
+    assert_eq!(entries, [(issued.serial.clone(), Some(1), true)]);
+    for again in [ending, RevocationReason::KeyCompromise.into()] {
+        house.authority.revoke(&admin(), &serial, again).await.unwrap();
+    }
+    house.authority.revoke_shown(&admin(), &issued.x509_der(), ending).await.unwrap();
+    assert_eq!(published(&house, "tls").await, (leaves, entries), "no leaf, no CRL");
+    let other = Ending { invalid: ending.invalid.map(|at| at.plus_secs(1)), ..ending };
+    assert!(matches!(house.authority.revoke(&admin(), &serial, other).await, Err(CaError::Conflict(_))));
+    let otto = house.authority.revoke(&actor("otto", Role::Auditor), &serial, ending).await;
+    assert!(matches!(otto, Err(CaError::Refused(_))), "who may not revoke is not told by it either");
+    let future = Ending { invalid: Some(house.ledger.cautious_time().plus_secs(3_600)), ..ending };
+    let next = house.server(&["www.example.com"]).await.serial_hex();
+    assert!(matches!(house.authority.revoke(&admin(), &next, future).await, Err(CaError::BadRequest { .. })));
+    // Many ask at once: one leaf.
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (authority, next) = (house.authority.clone(), next.clone());
+        all.spawn(async move { authority.revoke(&admin(), &next, RevocationReason::Superseded).await });
+    }
+    assert!(all.join_all().await.iter().all(Result::is_ok));
+    let (_, entries) = published(&house, "tls").await;
+    assert_eq!(entries.len(), 2);
+    verified(&house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_hold_is_on_the_crl_until_it_is_released_and_may_end_for_good() {
+    let house = House::new().await;
+    let (lifted, ended) = (house.server(&["www.example.com"]).await, house.server(&["mail.example.com"]).await);
+    let hold = RevocationReason::CertificateHold;
+    for issued in [&lifted, &ended] {
+        house.authority.revoke(&admin(), &issued.serial_hex(), hold).await.unwrap();
+    }
+    let held = [&lifted, &ended].map(|issued| (issued.serial.clone(), Some(6), false));
+    assert_eq!(published(&house, "tls").await.1, held);
+    assert!(matches!(house.authority.renew(&admin(), &lifted.serial_hex(), None).await, Err(CaError::Conflict(_))));
+
+    house.authority.release(&admin(), &lifted.serial_hex()).await.unwrap();
+    house.authority.revoke(&admin(), &ended.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    let entry = (ended.serial.clone(), Some(4), false);
+    let (leaves, entries) = published(&house, "tls").await;
+    assert_eq!(entries, std::slice::from_ref(&entry));
+    let found = house.ledger.credential(&lifted.serial_hex()).await.unwrap().unwrap();
+    assert_eq!((found.state, found.reason, found.revoked_at), (State::Issued, None, None));
+    let live = Filter { state: Some(State::Issued), name: Some("dns:www.example.com".into()), ..Filter::default() };
+    assert_eq!(house.ledger.list(live).await.unwrap().items.len(), 1, "lists and counts have it back");
+    let counts = house.ledger.counts().await.unwrap();
+    assert_eq!(counts.revoked, 1);
+    // Again: nothing to do; and what ended for good is not released.
+    house.authority.release(&admin(), &lifted.serial_hex()).await.unwrap();
+    assert_eq!(published(&house, "tls").await, (leaves, vec![entry.clone()]));
+    assert!(matches!(house.authority.release(&admin(), &ended.serial_hex()).await, Err(CaError::Conflict(_))));
+    let otto = house.authority.release(&actor("otto", Role::Auditor), &lifted.serial_hex()).await;
+    assert!(matches!(otto, Err(CaError::Refused(_))));
+
+    // It counts: it is renewed, and the hold of its successor's time is another.
+    house.authority.renew(&admin(), &lifted.serial_hex(), None).await.unwrap();
+    house.authority.revoke(&admin(), &lifted.serial_hex(), hold).await.unwrap();
+    // A node that starts anew, or follows, knows the same.
+    let again = house.reopened(Profiles::load(Profiles::shipped()).unwrap()).await;
+    again.release(&admin(), &lifted.serial_hex()).await.unwrap();
+    again.revoke(&admin(), &lifted.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
+    assert_eq!(published(&house, "tls").await.1, [(lifted.serial.clone(), Some(1), false), entry]);
+    verified(&house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reason_is_one_for_what_ends() {
+    let house = House::new().await;
+    let issued = house.server(&["www.example.com"]).await;
+    let ca_s = house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::CaCompromise).await;
+    assert!(matches!(ca_s, Err(CaError::BadRequest { what: "reason", .. })), "{ca_s:?}");
+    let of_tls = Filter { kind: Some(Kind::CaCertificate), ..Filter::default() };
+    let cas = house.ledger.list(of_tls).await.unwrap().items;
+    let tls = cas.iter().find(|ca| ca.details["generation"] == "tls/1").unwrap().serial_hex();
+    let held = house.authority.revoke(&admin(), &tls, RevocationReason::CertificateHold).await;
+    assert!(matches!(held, Err(CaError::BadRequest { what: "reason", .. })), "{held:?}");
+    house.authority.revoke(&admin(), &tls, RevocationReason::CaCompromise).await.unwrap();
+    house.authority.refresh_crls().await.unwrap();
+    assert!(crl_text(&house, "root").await.contains("CA Compromise"));
+    assert!(house.ledger.is_compromised(&cas.iter().find(|ca| ca.serial_hex() == tls).unwrap().key_hash));
+}
+
+/// RFC 5280 section 5.2.5: a certificate names the CRL of its part; that CRL says of which it tells, and no other passes for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_has_its_own_crl_and_openssl_takes_no_other_for_it() {
+    let house = House::new().await;
+    let rotation =
+        Rotate { issuer: "tls".into(), key: None, activates: Activation::Now, cross: false, shards: Some(4) };
+    house.authority.rotate_issuer(&admin(), rotation.clone()).await.unwrap();
+    house.authority.refresh_crls().await.unwrap();
+    let mut by_part: BTreeMap<u16, Vec<store::Issued>> = BTreeMap::new();
+    for _ in 0..40 {
+        let issued = house.server(&["www.example.com"]).await;
+        let part = store::Shard::of_serial(&issued.serial, 4).unwrap();
+        let url = format!("/crl/tls/2/{}.crl", part.index());
+        assert!(String::from_utf8_lossy(&issued.x509_der()).contains(&url), "the certificate names its part's CRL");
+        by_part.entry(part.index()).or_default().push(issued);
+        if by_part.len() == 4 && by_part.values().all(|part| part.len() > 1) {
+            break;
+        }
+    }
+    let numbers = async || {
+        let mut numbers = Vec::new();
+        for part in 0..4 {
+            numbers.push(house.authority.crl(&format!("tls/2/{part}")).await.unwrap().number);
+        }
+        numbers
+    };
+    let before = numbers().await;
+    let (bad, good) = (&by_part[&1][0], &by_part[&1][1]);
+    house.authority.revoke(&admin(), &bad.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
+    let after = numbers().await;
+    for part in [0, 2, 3] {
+        assert_eq!(after[part], before[part], "a revocation touches its own part alone");
+    }
+    assert!(after[1] > before[1]);
+    let text = crl_text(&house, "tls/2/1").await;
+    assert!(text.contains("Issuing Distribution Point: critical") && text.contains("/crl/tls/2/1.crl"), "{text}");
+    house.authority.refresh_crls().await.unwrap();
+    let whole = house.authority.crl("tls/2/full").await.unwrap();
+    assert_eq!(house.authority.crl("tls/2").await.unwrap(), whole);
+    assert_eq!(listed(&whole.der), [bad.serial_hex()].into());
+    assert!(!crl_text(&house, "tls/2").await.contains("Issuing Distribution Point"));
+    assert_eq!(house.authority.crl("tls/1/0").await.unwrap(), house.authority.crl("tls/1").await.unwrap());
+    for none in ["tls/2/4", "tls/1/1", "tls/2/01"] {
+        assert!(matches!(house.authority.crl(none).await, Err(CaError::NotFound(_))), "{none}");
+    }
+
+    let judged = async |issued: &store::Issued, crl: &str| {
+        let (leaf, chain, roots) = house.chain_files(issued);
+        let crl = pem_of(house.file("part.crl", house.authority.crl(crl).await.unwrap()));
+        let crl = house.file("part.pem", crl);
+        let args: [&dyn AsRef<std::ffi::OsStr>; 11] = [
+            &"verify",
+            &"-x509_strict",
+            &"-crl_check",
+            &"-extended_crl",
+            &"-CRLfile",
+            &crl,
+            &"-CAfile",
+            &roots,
+            &"-untrusted",
+            &chain,
+            &leaf,
+        ];
+        let output = std::process::Command::new("openssl").args(args.map(AsRef::as_ref)).output().unwrap();
+        match (output.status.success(), String::from_utf8_lossy(&output.stderr).contains("certificate revoked")) {
+            (true, _) => "good",
+            (false, true) => "revoked",
+            (false, false) => "unknown",
+        }
+    };
+    for (issued, crl, verdict) in [
+        (good, "tls/2/1", "good"),
+        (bad, "tls/2/1", "revoked"),
+        (bad, "tls/2/2", "unknown"),
+        (bad, "tls/2", "revoked"),
+        (&by_part[&2][0], "tls/2/2", "good"),
+        (&by_part[&2][0], "tls/2/1", "unknown"),
+        (&by_part[&2][0], "tls/2", "good"),
+    ] {
+        assert_eq!(judged(issued, crl).await, verdict, "{crl}");
+    }
+    // How many there are is fixed with the generation; its successor has as many unless it is said.
+    let again = Rotate { shards: None, ..rotation.clone() };
+    house.authority.rotate_issuer(&admin(), again).await.unwrap();
+    house.authority.refresh_crls().await.unwrap();
+    assert!(house.authority.crl("tls/3/3").await.is_ok());
+    let many = Rotate { shards: Some(257), ..rotation };
+    assert!(matches!(house.authority.rotate_issuer(&admin(), many).await, Err(CaError::BadRequest { .. })));
+    // A node that starts anew publishes the same series.
+    let restarted = house.reopened(Profiles::load(Profiles::shipped()).unwrap()).await;
+    assert_eq!(restarted.crl("tls/2/1").await.unwrap().number, after[1]);
+    verified(&house).await;
+}
+
+fn of_owner(owner: &str) -> Selection {
+    Selection { owner: Some(owner.to_owned()), ..Selection::default() }
+}
+
+/// A person with a token of their own.
+fn another(name: &str) -> Actor {
+    actor(name, Role::Admin)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_are_meant_are_shown_and_end_in_one_act_with_one_crl() {
+    let house = House::new().await;
+    for name in ["a", "b", "b", "c"] {
+        house.server(&[&format!("{name}.example.com")]).await;
+    }
+    let ending = Ending::from(RevocationReason::CessationOfOperation);
+    let (crls, leaves) =
+        (house.authority.crl("tls").await.unwrap().number, house.ledger.counts().await.unwrap().leaves);
+    let host = Selection { host: Some("B.example.com".into()), ..Selection::default() };
+    let meant = house.authority.preview(&admin(), &host, ending).await.unwrap();
+    assert_eq!((meant.count, meant.sample.len()), (2, 2));
+    assert_eq!(house.ledger.counts().await.unwrap().leaves, leaves, "a look writes nothing");
+    for (none, why) in [
+        (Selection::default(), "nothing said"),
+        (Selection { key_hash: Some("ab".into()), ..Selection::default() }, "no hash"),
+        (Selection { name: Some("dns:a".into()), host: Some("b".into()), ..Selection::default() }, "two names"),
+    ] {
+        let refused = house.authority.preview(&admin(), &none, ending).await;
+        assert!(matches!(refused, Err(CaError::BadRequest { .. })), "{why}");
+    }
+    let of_all = [
+        Selection { profile: Some("tls-server".into()), ..Selection::default() },
+        Selection { issuer: Some("tls/1".into()), ..Selection::default() },
+        Selection {
+            issuer: Some("tls".into()),
+            person: Some(store::ActorStamp::from(&admin()).id),
+            ..Selection::default()
+        },
+    ];
+    for of in of_all {
+        assert_eq!(house.authority.preview(&admin(), &of, ending).await.unwrap().count, 4, "{of:?}");
+    }
+    let nobody_s = Selection { person: Some("token:nobody".into()), ..of_owner("web") };
+    assert_eq!(house.authority.preview(&admin(), &nobody_s, ending).await.unwrap().count, 0);
+    let refused = house.authority.revoke_many(&actor("otto", Role::Auditor), of_owner("web"), ending).await;
+    assert!(matches!(refused, Err(CaError::Refused(_))), "{refused:?}");
+
+    let act = house.authority.revoke_many(&admin(), host.clone(), ending).await.unwrap();
+    assert!(matches!(act, Act::Done { revoked: 2, .. }), "{act:?}");
+    assert!(matches!(house.authority.revoke_many(&admin(), host, ending).await, Ok(Act::Done { revoked: 0, .. })));
+    // What is on hold ends for good with the others, or it would come back.
+    let hold = Ending::from(RevocationReason::CertificateHold);
+    let one = Selection { name: Some("dns:a.example.com".into()), ..Selection::default() };
+    assert!(matches!(house.authority.revoke_many(&admin(), one, hold).await, Ok(Act::Done { revoked: 1, .. })));
+    assert_eq!(house.authority.preview(&admin(), &of_owner("web"), hold).await.unwrap().count, 1);
+    let act = house.authority.revoke_many(&admin(), of_owner("web"), ending).await.unwrap();
+    assert!(matches!(act, Act::Done { revoked: 2, .. }), "{act:?}");
+    house.authority.refresh_crls().await.unwrap();
+    let crl = house.authority.crl("tls").await.unwrap();
+    assert_eq!(listed(&crl.der).len(), 4);
+    assert!(crl.number > crls);
+    let filter = Filter { kind: Some(Kind::Crl), issuer: Some("tls/1".into()), ..Filter::default() };
+    assert_eq!(house.ledger.list(filter).await.unwrap().items.len(), 4, "the first, and one for each act");
+    let cas = Filter { kind: Some(Kind::CaCertificate), state: Some(State::Revoked), ..Filter::default() };
+    assert!(house.ledger.list(cas).await.unwrap().items.is_empty(), "a CA is never among many");
+    verified(&house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_proposed_by_one_and_ended_by_another_and_exactly_those() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let request = server_request(&["www.example.com"]);
+    for _ in 0..102 {
+        house.authority.certify(&admin(), request.clone()).await.unwrap();
+    }
+    let ending = Ending::from(RevocationReason::Superseded);
+    let propose = async || match house.authority.revoke_many(&admin(), of_owner("web"), ending).await.unwrap() {
+        Act::Proposed { id, meant, .. } => (id, meant),
+        Act::Done { .. } => panic!("one person alone ended many"),
+    };
+    let revoked = async || house.ledger.counts().await.unwrap().revoked;
+    let (id, meant) = propose().await;
+    assert_eq!((meant.count, revoked().await), (102, 0));
+    let conflict = async |who: &Actor, id: &str, why: &str| {
+        let answer = house.authority.confirm(who, id).await;
+        assert!(matches!(&answer, Err(CaError::Conflict(says)) if says.contains(why)), "{answer:?}");
+        assert!(revoked().await <= 1);
+    };
+    conflict(&admin(), &id, "another person").await;
+    let otto = house.authority.confirm(&actor("otto", Role::Auditor), &id).await;
+    assert!(matches!(otto, Err(CaError::Refused(_))), "who may not end one ends none");
+    assert!(matches!(house.authority.confirm(&another("berta"), "none").await, Err(CaError::NotFound(_))));
+    // What is issued meanwhile is not meant; what is gone meanwhile makes it another set.
+    let late = house.authority.certify(&admin(), request.clone()).await.unwrap();
+    let first = house.ledger.list(Filter { name: Some("dns:www.example.com".into()), ..Filter::default() }).await;
+    let one = first.unwrap().items.into_iter().find(|row| row.serial != late.serial).unwrap();
+    house.authority.revoke(&admin(), &one.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    conflict(&another("berta"), &id, "another set").await;
+
+    let (id, meant) = propose().await;
+    assert_eq!(meant.count, 102, "one is gone, one came");
+    house.world.advance(3_601);
+    conflict(&another("berta"), &id, "expired").await;
+    let (id, _) = propose().await;
+    let after = house.authority.certify(&admin(), request).await.unwrap();
+    let shown = house.authority.proposal(&id).await.unwrap();
+    assert_eq!((shown.count, shown.confirmed), (102, None));
+    let done = house.authority.confirm(&another("berta"), &id).await.unwrap();
+    assert!(matches!(done, Act::Done { revoked: 102, .. }), "{done:?}");
+    assert_eq!(house.ledger.credential(&after.serial_hex()).await.unwrap().unwrap().state, State::Issued);
+    assert_eq!(revoked().await, 103);
+    let berta = store::ActorStamp::from(&another("berta")).id;
+    assert_eq!(house.authority.proposal(&id).await.unwrap().confirmed, Some(berta));
+    // Once: again by the same person there is nothing left, by a third it is taken.
+    assert!(matches!(house.authority.confirm(&another("berta"), &id).await, Ok(Act::Done { revoked: 0, .. })));
+    let third = house.authority.confirm(&another("carl"), &id).await;
+    assert!(matches!(&third, Err(CaError::Conflict(says)) if says.contains("confirmed already")), "{third:?}");
+    verified(&house).await;
 }

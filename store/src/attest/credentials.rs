@@ -9,7 +9,7 @@ use crate::nouns::credential::Credential;
 use crate::nouns::error::StoreError;
 use crate::queries;
 use crate::sql::{Cell, Row, Sql, Value};
-use crate::truth::{Node, proved_leaf};
+use crate::truth::{Node, Word, proved_leaf};
 
 /// An operation with its conclusion and revocation.
 pub(crate) fn credential(
@@ -19,7 +19,7 @@ pub(crate) fn credential(
 ) -> Result<Option<Attested<Credential>>, StoreError> {
     settled(node, sql, |node, sql| {
         let (size, open, revoked) = node.fold(|fold, size| {
-            (size, fold.is_open(operation), fold.revocation(operation).map(|r| (r.revoked_at, r.reason())))
+            (size, fold.is_open(operation), fold.revocation(operation).map(|revoked| *revoked.word()))
         });
         let Some(intent) = cells(sql, &format!("{} WHERE op = $1", INTENT.select()), operation)? else {
             // The caller has the number from somewhere: an operation that waits for its conclusion was there.
@@ -60,8 +60,11 @@ pub(crate) fn credential(
             None => row.extend(std::iter::repeat_n(Cell::Null, CONCLUSION.columns.len() - CONCLUSION.stated)),
         }
         row.extend(match revoked {
-            Some((at, reason)) => [Cell::Int(at.unix()), Cell::Int(reason.into())],
-            None => [Cell::Null, Cell::Null],
+            Some(Word { reason, since, invalid, .. }) => {
+                let invalid = invalid.map_or(Cell::Null, |at| Cell::Int(at.unix()));
+                [Cell::Int(since.unix()), Cell::Int(reason.into()), invalid]
+            }
+            None => [Cell::Null, Cell::Null, Cell::Null],
         });
         Ok(Taken::So(Some(Attested(queries::credential_of(Row::new(row))?))))
     })

@@ -4,6 +4,7 @@ use policy::{Timestamp, Validity};
 
 use super::wrong::{CARD, OPEN, RENEWAL, Wrong, text_of};
 use crate::forms::projection::{Card, Facts, Labels, Pile};
+use crate::nouns::entry::RELEASED;
 use crate::sql::{Cell, Row};
 
 /// An operation with everything the projections say of it.
@@ -21,9 +22,10 @@ pub(crate) struct Operation {
 /// Its statement, up to which operations.
 pub(super) const OPERATION: &str = "SELECT i.op, i.kind, i.profile, i.issuer, i.owner, i.serial, i.not_before, i.not_after, i.details, \
     i.actor, i.proof, i.subject, i.names, \
-    c.leaf, c.outcome, r.leaf, k.op, k.place, k.pile, k.not_after, k.look, k.family, \
+    c.leaf, c.outcome, \
+    (SELECT r.reason FROM revocation r WHERE r.op = i.op ORDER BY r.leaf DESC LIMIT 1), k.op, k.place, k.pile, k.not_after, k.look, k.family, \
     o.op, o.place, o.not_after, o.due, o.renews, o.family, w.op, w.due, w.not_after \
-    FROM intent i LEFT JOIN conclusion c ON c.op = i.op LEFT JOIN revocation r ON r.op = i.op \
+    FROM intent i LEFT JOIN conclusion c ON c.op = i.op \
     LEFT JOIN card k ON k.op = i.op LEFT JOIN open o ON o.op = i.op LEFT JOIN renewal w ON w.op = i.op";
 
 impl Operation {
@@ -66,7 +68,7 @@ impl Operation {
             }),
             concluded: number(13),
             outcome: cells.get(14).filter(|outcome| **outcome != Cell::Null).map(|outcome| text_of(outcome).to_owned()),
-            revoked: cell(15) != Cell::Null,
+            revoked: ![Cell::Null, Cell::Int(RELEASED.into())].contains(&cell(15)),
             there: [rest(16, 5), rest(22, 5), rest(28, 2)],
         }
     }

@@ -239,6 +239,7 @@ pub(crate) struct Leaf {
     pub messages: Option<u64>,
     pub serial: Option<String>,
     pub issuer: Option<String>,
+    pub shard: Option<String>,
     pub renews: Option<LeafRenews>,
     pub covers: Option<LeafCovers>,
     pub id: Option<String>,
@@ -247,6 +248,7 @@ pub(crate) struct Leaf {
     pub signed: Option<u64>,
     pub reason: Option<u64>,
     pub since: Option<String>,
+    pub invalid: Option<String>,
     pub until: Option<String>,
     pub target: Option<String>,
     pub says: Option<String>,
@@ -348,10 +350,16 @@ impl Leaf {
                 self.put_grant(&mut tail)?;
                 put_hex(&mut tail, "serial", self.serial.as_ref()?)?;
                 tail.text("issuer", self.issuer.as_ref()?);
+                if let Some(shard) = &self.shard {
+                    tail.text("shard", shard);
+                }
                 put_hex(&mut tail, "subject", self.subject.as_ref()?)?;
                 tail.text("outcome", self.outcome.as_ref()?);
                 tail.number("reason", self.reason?);
                 tail.time("since", Timestamp::parse_rfc3339(self.since.as_ref()?).ok()?);
+                if let Some(invalid) = &self.invalid {
+                    tail.time("invalid", Timestamp::parse_rfc3339(invalid).ok()?);
+                }
                 if let Some(until) = &self.until {
                     tail.time("until", Timestamp::parse_rfc3339(until).ok()?);
                 }

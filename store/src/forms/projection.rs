@@ -6,10 +6,10 @@
 //! | table | a row | from when | until |
 //! |---|---|---|---|
 //! | `place` | a kind, profile, issuer, owner and renewer in use, with how many are in each state | the first intent | for ever |
-//! | `card` | an operation: its place, pile and family | its intent; a failure, a revocation or a successor moves it to that pile | for ever |
+//! | `card` | an operation: its place, pile and family | its intent; a failure, a revocation or a successor moves it to that pile, a release back | for ever |
 //! | `open` | an operation without conclusion | its intent | its conclusion or revocation |
-//! | `renewal` | a certificate that the server renews, by when it is due | its conclusion, unless revoked before | its revocation, or a later conclusion of a certificate that says it renews this one |
-//! | `expiring` | how many certificates of an owner, or of all, end in an hour, and from which hour on somebody should look at how many | an intent | a failure, a revocation or a successor takes its own away; a row that counts nothing goes |
+//! | `renewal` | a certificate that the server renews, by when it is due | its conclusion, unless revoked before; its release, unless renewed before | its revocation, or a later conclusion of a certificate that says it renews this one |
+//! | `expiring` | how many certificates of an owner, or of all, end in an hour, and from which hour on somebody should look at how many | an intent, a release | a failure, a revocation or a successor takes its own away; a row that counts nothing goes |
 //! | `present` | the present version of a record | its first version | for ever |
 //!
 //! **Who succeeds whom.** Certificates of one kind, profile, owner and set of names are a family. Its newest signed and not revoked
@@ -154,7 +154,11 @@ const FAMILY: &str = "family";
 
 /// The family of a credential, 16 hexadecimal digits, for the details of one that replaces it under other names.
 pub(crate) fn family(of: &Credential) -> Option<String> {
-    let facts = Facts {
+    facts_of(of).family().map(|family| format!("{family:016x}"))
+}
+
+fn facts_of(of: &Credential) -> Facts<'_> {
+    Facts {
         labels: Labels {
             kind: of.kind.as_str(),
             profile: &of.profile,
@@ -168,8 +172,7 @@ pub(crate) fn family(of: &Credential) -> Option<String> {
         names: &of.names,
         validity: of.validity,
         details: &of.details,
-    };
-    facts.family().map(|family| format!("{family:016x}"))
+    }
 }
 
 /// What the projections need of an intent beyond its columns.
@@ -200,6 +203,10 @@ impl Card {
             validity: entry.validity,
             details: &entry.details,
         })
+    }
+
+    pub fn of_credential(of: &Credential) -> Card {
+        Card::new(&facts_of(of))
     }
 
     pub fn new(facts: &Facts<'_>) -> Card {

@@ -111,6 +111,7 @@ table!(
     ("at", Int),
     ("revoked_at", Int),
     ("reason", Int),
+    ("invalid_at", Int),
     ("actor", Text),
     ("proof", Text),
     ("proof_id", Text),

@@ -10,7 +10,7 @@ use crate::nouns::condition::Condition;
 use crate::nouns::credential::Credential;
 use crate::nouns::error::StoreError;
 use crate::register::meeting;
-use crate::truth::{Integrity, Revocations};
+use crate::truth::{Integrity, Revocations, Revoked};
 use crate::verify::AuditState;
 
 impl Ledger {
@@ -31,20 +31,23 @@ impl Ledger {
 
     /// Whether what an operation made is revoked, from the fold.
     pub fn is_revoked(&self, operation: u64) -> bool {
-        self.register().node.fold(|fold, _| fold.revocation(operation).is_some())
+        self.register().node.fold(|fold, _| fold.revocation(operation).is_some_and(Revoked::is_ended))
     }
 
     /// From when and for what reason what an operation made is revoked, from the fold.
     pub fn revocation(&self, operation: u64) -> Option<(Timestamp, u8)> {
-        self.register().node.fold(|fold, _| fold.revocation(operation).map(|found| (found.revoked_at, found.reason())))
+        self.register().node.fold(|fold, _| {
+            let word = fold.revocation(operation)?.word();
+            word.ends().then_some((word.since, word.reason))
+        })
     }
 
     /// The revocation of a serial that the register may not hold: its operation, from when, for what reason. From the fold, looking
     /// at all of the issuer's: for what is asked seldom.
     pub fn revocation_of(&self, issuer: &str, serial: &[u8]) -> Option<(u64, Timestamp, u8)> {
         self.register().node.fold(|fold, _| {
-            let found = fold.revocation_of(issuer, serial)?;
-            Some((found.operation, found.revoked_at, found.reason()))
+            let (found, word) = fold.revocation_of(issuer, serial).map(|found| (found, found.word()))?;
+            word.ends().then_some((found.operation, word.since, word.reason))
         })
     }
 

@@ -15,7 +15,7 @@ use crate::nouns::record::{RecordFilter, StoredRecord};
 use crate::nouns::renewer::Class;
 use crate::queries;
 use crate::reader::Lane;
-use crate::truth::{self, Revoked};
+use crate::truth;
 
 /// Records of one page, as many as a page has.
 const RECORDS: usize = 1_000;
@@ -56,14 +56,7 @@ impl Ledger {
     /// Credentials that match, page by page. For eyes: whoever decides by one asks for what is [`matching`](Ledger::matching), or by
     /// its serial or operation.
     pub async fn list(&self, filter: Filter) -> Result<Page<Credential>, StoreError> {
-        let mut page = self.register().ask(Lane::Report, move |sql| queries::list(sql, &filter)).await?;
-        // A reason that was raised stands in the fold; the row keeps the first one.
-        self.register().node.fold(|fold, _| {
-            for credential in page.items.iter_mut().filter(|credential| credential.reason.is_some()) {
-                credential.reason = fold.revocation(credential.operation).map(Revoked::reason).or(credential.reason);
-            }
-        });
-        Ok(page)
+        self.register().ask(Lane::Report, move |sql| queries::list(sql, &filter)).await
     }
 
     /// How many match, from counters: by kind, owner, profile, issuer and state alone. Order, cursor and limit play no part.

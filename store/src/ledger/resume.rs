@@ -13,7 +13,7 @@ use crate::nouns::entry::{self, ActorStamp, GrantStamp, LostRevocation, Revocati
 use crate::nouns::error::StoreError;
 use crate::nouns::record::Record;
 use crate::register::{LogConfig, Opening, RESUMED_RECORDS_MAX, Register, Resumed};
-use crate::truth::{Anchor, Before, Revoked};
+use crate::truth::{Anchor, Before, Revoked, Word};
 
 /// What an operator at the machine does when a node goes on: no policy is asked.
 const AGAIN: &str = "revoke-certificate";
@@ -119,15 +119,16 @@ impl Ledger {
         actor: ActorStamp,
     ) -> Result<(), StoreError> {
         let grant = GrantStamp { action: AGAIN.into(), rule: OPERATOR.into(), policy_hash: NO_POLICY };
-        let (operation, reason, at) = (revoked.operation, revoked.reason, revoked.revoked_at);
+        let (operation, shard, Word { reason, since: at, invalid, .. }) =
+            (revoked.operation, revoked.shard, revoked.first);
         if operation < size
             && let Some(there) = self.credential_by_operation(operation).await?
             && (there.serial.as_slice(), there.issuer.as_str()) == (revoked.serial.as_slice(), issuer.as_str())
         {
-            return self.revoke(Revocation { operation, reason, at, actor, grant }).await.map(drop);
+            return self.revoke(Revocation { operation, reason, at, invalid, shard, actor, grant }).await.map(drop);
         }
         let Revoked { kind, serial, key_hash, not_after, .. } = revoked;
         let of = entry::Lost { kind, serial, issuer, key_hash, not_after };
-        self.revoke_lost(LostRevocation { of, reason, at, actor, grant }).await.map(drop)
+        self.revoke_lost(LostRevocation { of, reason, at, invalid, shard, actor, grant }).await.map(drop)
     }
 }

@@ -101,6 +101,8 @@ pub struct Credential {
     pub revoked_at: Option<Timestamp>,
     /// The CRLReason code.
     pub reason: Option<u8>,
+    /// Since when its key is not to be trusted, where that was said.
+    pub invalid: Option<Timestamp>,
     /// Why nothing was signed.
     pub failure: Option<String>,
     /// Small facts of the kind.
@@ -390,10 +392,12 @@ pub struct RevokedRow {
     pub revoked_at: Timestamp,
     /// The CRLReason code.
     pub reason: u8,
+    /// Since when its key is not to be trusted, where that was said.
+    pub invalid: Option<Timestamp>,
     /// When it expires anyway.
     pub not_after: Option<Timestamp>,
-    /// It raises the reason of an earlier one, which has the new reason since, and is no entry of its own.
-    pub raises: bool,
+    /// It changes an earlier one, which says so since, and is no entry of its own.
+    pub changes: bool,
 }
 
 /// How much there is.

@@ -7,6 +7,7 @@ use policy::{Actor, Grant, Owner, Proof, Refusal, Timestamp, Validity};
 use serde::{Deserialize, Serialize};
 
 use crate::nouns::error::StoreError;
+use crate::nouns::shard::Shard;
 
 /// What a signing operation makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -199,15 +200,24 @@ impl RefusalEntry {
     }
 }
 
-/// The end of a credential before its time. An intent without conclusion can be revoked too.
+/// The CRLReason of what is on hold: it may be released, or end for good. Only what is concluded is held.
+pub const HOLD: u8 = 6;
+/// The CRLReason (removeFromCRL) by which what was on hold counts again.
+pub const RELEASED: u8 = 8;
+
+/// The end of a credential before its time; or its hold, or its release. An intent without conclusion can be revoked too.
 #[derive(Clone, Debug)]
 pub struct Revocation {
     /// The operation that made it.
     pub operation: u64,
     /// The CRLReason code (RFC 5280 section 5.3.1).
     pub reason: u8,
-    /// From when.
+    /// From when. Where only the reason changes, the first date stays.
     pub at: Timestamp,
+    /// Since when its key is not to be trusted, where that is known (RFC 5280 section 5.3.2).
+    pub invalid: Option<Timestamp>,
+    /// The part of its issuer's revocations that has it; none where there is one part alone.
+    pub shard: Option<Shard>,
     /// Who asked.
     pub actor: ActorStamp,
     /// What allowed it.
@@ -238,6 +248,10 @@ pub struct LostRevocation {
     pub reason: u8,
     /// From when.
     pub at: Timestamp,
+    /// Since when its key is not to be trusted, where that is known.
+    pub invalid: Option<Timestamp>,
+    /// The part of its issuer's revocations that has it; none where there is one part alone.
+    pub shard: Option<Shard>,
     /// Who asked.
     pub actor: ActorStamp,
     /// What allowed it.

@@ -7,7 +7,7 @@ use policy::{Owner, Timestamp, Validity};
 
 use super::beginning::beginning;
 use crate::nouns::credential::{Credential, State};
-use crate::nouns::entry::{ActorStamp, GrantStamp, Kind};
+use crate::nouns::entry::{ActorStamp, GrantStamp, Kind, RELEASED};
 use crate::nouns::error::StoreError;
 use crate::rows::{ConclusionRow, FORM_WHOLE, IntentRow, Outcome};
 use crate::sql::{Row, Sql, Value};
@@ -18,8 +18,9 @@ const ASK_MAX: usize = 64;
 const CREDENTIAL: &str = "SELECT i.op, i.kind, i.at, i.actor, i.proof, i.proof_id, i.action, i.rule, i.policy_hash, \
     i.profile, i.profile_hash, i.key_label, i.key_hash, i.algorithm, i.form, i.message, i.serial, i.issuer, i.owner, \
     i.subject, i.names, i.subject_key_hash, i.not_before, i.not_after, i.details, c.at, c.outcome, c.signature, c.reason, \
-    r.revoked_at, r.reason";
-const FROM: &str = " FROM intent i LEFT JOIN conclusion c ON c.op = i.op LEFT JOIN revocation r ON r.op = i.op";
+    r.revoked_at, r.reason, r.invalid_at";
+const FROM: &str = " FROM intent i LEFT JOIN conclusion c ON c.op = i.op LEFT JOIN revocation r \
+    ON r.op = i.op AND r.leaf = (SELECT MAX(l.leaf) FROM revocation l WHERE l.op = i.op)";
 
 pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
     let corrupt = |e: &dyn std::fmt::Display| StoreError::Corrupt(e.to_string());
@@ -50,6 +51,11 @@ pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
     let (signature, failure) = (row.opt_blob()?, row.opt_text()?);
     let revoked_at = row.opt_int()?.map(Timestamp::from_unix);
     let reason = row.opt_int()?.map(u8::try_from).transpose().map_err(|e| corrupt(&e))?;
+    let invalid = row.opt_int()?.map(Timestamp::from_unix);
+    // What was on hold and is released counts as if it never had been.
+    let is_released = reason == Some(RELEASED);
+    let (revoked_at, reason) = if is_released { (None, None) } else { (revoked_at, reason) };
+    let invalid = invalid.filter(|_| !is_released);
     let state = match (outcome.as_deref(), revoked_at) {
         (_, Some(_)) => State::Revoked,
         (None, None) => State::Intended,
@@ -78,6 +84,7 @@ pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
         signature,
         revoked_at,
         reason,
+        invalid,
         failure,
         details,
         actor,
@@ -117,6 +124,7 @@ pub(crate) fn intended(operation: u64, at: Timestamp, row: &IntentRow) -> Creden
         signature: None,
         revoked_at: None,
         reason: None,
+        invalid: None,
         failure: None,
         details: entry.details,
         actor: entry.actor,

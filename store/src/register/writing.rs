@@ -17,6 +17,7 @@ use crate::queries;
 use crate::reader::Lane;
 use crate::rows::{ConclusionRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail};
 use crate::sql::Sql;
+use crate::truth::Revoked;
 use crate::truth::{RecordKey, record_key};
 use crate::writer::Reply;
 
@@ -131,27 +132,22 @@ impl Register {
         let operation = revocation.operation;
         let there = self.credential(operation).await?;
         let there = there.ok_or_else(|| StoreError::NotFound(format!("operation {operation}")))?;
-        let raised = self.node.fold(|fold, _| {
-            let found = fold.revocation(operation).filter(|found| found.may_be_raised_to(revocation.reason));
-            found.map(|found| found.revoked_at)
-        });
-        let row = match raised {
-            // It was revoked then, for whatever reason that was given: only the reason is raised.
-            Some(at) => RevocationRow::raising(Revocation { at, ..revocation }, &there, self.now())?,
-            None => RevocationRow::new(revocation, &there, self.now())?,
-        };
+        // Where it was revoked before and only the reason changes, the first date stays.
+        let since = |there: &Revoked| there.since(revocation.reason, revocation.at);
+        let at = self.node.fold(|fold, _| fold.revocation(operation).map(since)).unwrap_or(revocation.at);
+        let row = RevocationRow::new(Revocation { at, ..revocation }, &there, self.now())?;
         self.write_for_index(Op::Revoke(Arc::new(row))).await
     }
 
     /// Revokes what the register does not hold.
     pub(crate) async fn revoke_lost(&self, mut revocation: LostRevocation) -> Result<u64, StoreError> {
         let (of, reason) = (&revocation.of, revocation.reason);
-        let raised = self.node.fold(|fold, _| {
-            let found = fold.revocation_of(&of.issuer, &of.serial).filter(|found| found.may_be_raised_to(reason));
-            found.map(|found| found.revoked_at)
+        let before = self.node.fold(|fold, _| {
+            let there = fold.revocation_of(&of.issuer, &of.serial)?;
+            Some((there.operation, there.since(reason, revocation.at)))
         });
-        revocation.at = raised.unwrap_or(revocation.at);
-        let row = RevocationRow::lost(revocation, self.now())?;
+        revocation.at = before.map_or(revocation.at, |(_, since)| since);
+        let row = RevocationRow::lost(revocation, before.map(|(operation, _)| operation), self.now())?;
         self.write_for_index(Op::Revoke(Arc::new(row))).await
     }
 }

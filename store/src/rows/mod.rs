@@ -30,7 +30,7 @@ mod tests {
         let columns_after_stated = |table: &Table| table.columns.len() - table.stated;
         assert_eq!(columns_after_stated(&INTENT), 24);
         assert_eq!(columns_after_stated(&CONCLUSION), 4);
-        assert_eq!(columns_after_stated(&REVOCATION), 9);
+        assert_eq!(columns_after_stated(&REVOCATION), 10);
         assert_eq!(columns_after_stated(&RECORD), 10);
     }
 }

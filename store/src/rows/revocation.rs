@@ -5,19 +5,22 @@ use policy::Timestamp;
 use super::bounds::{SERIAL_BYTES_MAX, bounded_tail, check_actor, check_label};
 use super::timed::{Timed, timed};
 use crate::forms::leaf::{Event, Tail};
+use crate::forms::projection::Card;
 use crate::forms::row::row_digest;
 use crate::forms::schema::REVOCATION;
 use crate::nouns::credential::Credential;
 use crate::nouns::entry::{ActorStamp, GrantStamp, Lost, LostRevocation, Revocation};
 use crate::nouns::error::StoreError;
 use crate::sql::Value;
-use crate::truth::{Change, Revoked};
+use crate::truth::{Change, Revoked, Word};
 
 /// A revocation's row and leaf.
 #[derive(Debug)]
 pub(crate) struct RevocationRow {
     /// What ends; none where the register does not hold it, and the revocation is an operation of its own.
     pub operation: Option<u64>,
+    /// When it is due for renewal by the server, and its end: where it is released it is due again.
+    pub due: Option<(i64, i64)>,
     pub at: Timestamp,
     actor: ActorStamp,
     grant: GrantStamp,
@@ -25,31 +28,29 @@ pub(crate) struct RevocationRow {
     issuer: String,
     /// As the fold will hold it with the time it was made with, but for its leaf.
     revoked: Revoked,
+    digest: [u8; 32],
 }
 
 impl RevocationRow {
     /// `of` is the credential that ends.
     pub fn new(revocation: Revocation, of: &Credential, at: Timestamp) -> Result<RevocationRow, StoreError> {
         let operation = revocation.operation;
-        RevocationRow::made(Some(operation), named(revocation, of), at)
+        let row = RevocationRow::made(Some(operation), named(revocation, of), at)?;
+        let card = Card::of_credential(of);
+        Ok(RevocationRow { due: card.due.zip(card.not_after), ..row })
     }
 
-    /// Raises the reason of a credential that ended before: an operation of its own, since each is revoked once.
-    pub fn raising(revocation: Revocation, of: &Credential, at: Timestamp) -> Result<RevocationRow, StoreError> {
-        RevocationRow::made(None, named(revocation, of), at)
-    }
-
-    /// Of a credential that the register does not hold.
-    pub fn lost(revocation: LostRevocation, at: Timestamp) -> Result<RevocationRow, StoreError> {
+    /// Of a credential that the register does not hold; `before` is the operation of what was said of it before.
+    pub fn lost(revocation: LostRevocation, before: Option<u64>, at: Timestamp) -> Result<RevocationRow, StoreError> {
         if revocation.of.serial.is_empty() || revocation.of.serial.len() > SERIAL_BYTES_MAX {
             return Err(StoreError::Invalid(format!("a serial has 1 to {SERIAL_BYTES_MAX} bytes")));
         }
         check_label("issuer", &revocation.of.issuer)?;
-        RevocationRow::made(None, revocation, at)
+        RevocationRow::made(before, revocation, at)
     }
 
     fn made(operation: Option<u64>, revocation: LostRevocation, at: Timestamp) -> Result<RevocationRow, StoreError> {
-        let LostRevocation { of, reason, at: revoked_at, actor, grant } = revocation;
+        let LostRevocation { of, reason, at: since, invalid, shard, actor, grant } = revocation;
         // RFC 5280 section 5.3.1: 0 to 10, 7 is not used.
         if reason > 10 || reason == 7 {
             return Err(StoreError::Invalid(format!("{reason} is no CRLReason")));
@@ -60,38 +61,43 @@ impl RevocationRow {
         let tail = Tail::new(Event::Revoke, of.kind.as_str(), at);
         let revoked = Revoked {
             operation: operation.unwrap_or(0),
-            leaf: 0,
             kind: of.kind,
             serial: of.serial,
-            revoked_at,
-            reason,
             not_after: of.not_after,
             key_hash: of.key_hash,
-            row: [0; 32],
-            raised: None,
-            raises: None,
+            shard,
+            first: Word { leaf: 0, reason, since, invalid },
+            later: Vec::new(),
         };
-        let mut row = RevocationRow { operation, at, actor, grant, tail, issuer: of.issuer, revoked };
-        row.revoked.row = row_digest(&REVOCATION, row.values(at));
+        let digest = [0; 32];
+        let mut row =
+            RevocationRow { operation, due: None, at, actor, grant, tail, issuer: of.issuer, revoked, digest };
+        row.digest = row_digest(&REVOCATION, row.values(at));
         row.write_tail();
         bounded_tail(&row.tail)?;
         Ok(row)
     }
 
     fn write_tail(&mut self) {
-        let RevocationRow { actor, grant, tail, issuer, revoked, .. } = self;
+        let RevocationRow { actor, grant, tail, issuer, revoked, digest, .. } = self;
         tail.actor(actor);
         tail.grant(grant);
         tail.hex("serial", &revoked.serial);
         tail.text("issuer", issuer);
+        if let Some(shard) = revoked.shard {
+            tail.text("shard", &shard.to_string());
+        }
         tail.hex("subject", &revoked.key_hash);
-        tail.text("outcome", "revoked");
-        tail.number("reason", revoked.reason.into());
-        tail.time("since", revoked.revoked_at);
+        tail.text("outcome", if revoked.first.ends() { "revoked" } else { "released" });
+        tail.number("reason", revoked.first.reason.into());
+        tail.time("since", revoked.first.since);
+        if let Some(invalid) = revoked.first.invalid {
+            tail.time("invalid", invalid);
+        }
         if let Some(until) = revoked.not_after {
             tail.time("until", until);
         }
-        tail.hex("row", &revoked.row);
+        tail.hex("row", digest);
     }
 
     /// The operation that it is of: its own leaf's where the register does not hold what ends.
@@ -104,32 +110,37 @@ impl RevocationRow {
         (&self.issuer, &self.revoked.serial)
     }
 
-    /// What it says, as the fold holds it.
-    pub fn revoked(&self) -> &Revoked {
-        &self.revoked
+    /// What it says, as the fold will hold it at this leaf.
+    pub fn revoked(&self, leaf: u64) -> Revoked {
+        let first = Word { leaf, ..self.revoked.first };
+        Revoked { operation: self.operation_at(leaf), first, ..self.revoked.clone() }
     }
 
-    /// What its leaf changes, with its number and the time it is given.
-    pub fn change(&self, leaf: u64, at: Timestamp) -> Change {
-        let operation = self.operation_at(leaf);
-        let revoked = Box::new(Revoked { operation, leaf, row: self.digest(at), ..self.revoked.clone() });
-        Change::Revoked { issuer: self.issuer.clone(), revoked }
+    /// Whether what was on hold counts again.
+    pub fn releases(&self) -> bool {
+        !self.revoked.first.ends()
+    }
+
+    /// What its leaf changes, with its number.
+    pub fn change(&self, leaf: u64) -> Change {
+        Change::Revoked { issuer: self.issuer.clone(), revoked: Box::new(self.revoked(leaf)) }
     }
 
     fn digest(&self, at: Timestamp) -> [u8; 32] {
         match at == self.at {
-            true => self.revoked.row,
+            true => self.digest,
             false => row_digest(&REVOCATION, self.values(at)),
         }
     }
 
     /// The columns after `leaf` and `op`, with the time the row is given.
-    pub fn values(&self, at: Timestamp) -> [Value<'_>; 9] {
+    pub fn values(&self, at: Timestamp) -> [Value<'_>; 10] {
         let RevocationRow { revoked, actor, grant, .. } = self;
         [
             Value::Int(at.unix()),
-            Value::Int(revoked.revoked_at.unix()),
-            Value::Int(revoked.reason.into()),
+            Value::Int(revoked.first.since.unix()),
+            Value::Int(revoked.first.reason.into()),
+            revoked.first.invalid.map_or(Value::Null, |at| Value::Int(at.unix())),
             Value::Text(&actor.id),
             Value::Text(&actor.proof),
             Value::Text(&actor.proof_id),
@@ -142,7 +153,7 @@ impl RevocationRow {
 
 /// A revocation that says of its credential all there is to say.
 fn named(revocation: Revocation, of: &Credential) -> LostRevocation {
-    let Revocation { operation: _, reason, at, actor, grant } = revocation;
+    let Revocation { operation: _, reason, at, invalid, shard, actor, grant } = revocation;
     let of = Lost {
         kind: of.kind,
         serial: of.serial.clone(),
@@ -150,7 +161,7 @@ fn named(revocation: Revocation, of: &Credential) -> LostRevocation {
         key_hash: of.key_hash,
         not_after: of.validity.map(|validity| validity.not_after()),
     };
-    LostRevocation { of, reason, at, actor, grant }
+    LostRevocation { of, reason, at, invalid, shard, actor, grant }
 }
 
 timed!(RevocationRow, RevocationRow::digest);

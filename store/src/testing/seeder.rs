@@ -136,7 +136,8 @@ impl Seeder {
             made += Made { leaves: 2, rows: 2 + seed.row.entry.names.len() as u64 };
             if let Some((reason, grant)) = seed.revoked {
                 let actor = seed.row.entry.actor.clone();
-                let revocation = Revocation { operation: op, reason, at: now, actor, grant };
+                let revocation =
+                    Revocation { operation: op, reason, at: now, invalid: None, shard: None, actor, grant };
                 let row = RevocationRow::new(revocation, &queries::intended(op, at, &seed.row), now)?;
                 revocations.push(Op::Revoke(Arc::new(row)));
                 made += Made { leaves: 1, rows: 1 };

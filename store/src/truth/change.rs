@@ -2,10 +2,13 @@
 
 use policy::Timestamp;
 use ring::digest::{Context, SHA256};
+use serde::{Deserialize, Serialize};
 
 use crate::forms::leaf::{Event, Leaf};
 use crate::log::Hash;
-use crate::nouns::entry::{Covers, Kind, Renews};
+use crate::nouns::entry::{Covers, HOLD, Kind, RELEASED, Renews};
+use crate::nouns::error::StoreError;
+use crate::nouns::shard::Shard;
 
 /// A record's place in the fold: the first half of a SHA-256 over its kind and id.
 pub(crate) type RecordKey = [u8; 16];
@@ -25,50 +28,113 @@ pub(crate) fn record_key(kind: &str, id: &str) -> RecordKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Revoked {
     pub operation: u64,
-    pub leaf: u64,
     pub kind: Kind,
     pub serial: Vec<u8>,
-    pub revoked_at: Timestamp,
-    pub reason: u8,
     pub not_after: Option<Timestamp>,
     pub key_hash: Hash,
-    /// The digest of its row.
-    pub row: Hash,
-    /// The leaf that raised its reason to key compromise.
-    pub raised: Option<u64>,
-    /// It raises the reason of this operation's revocation, and revokes nothing itself.
-    pub raises: Option<u64>,
+    /// The part of its issuer's revocations that has it.
+    pub shard: Option<Shard>,
+    pub first: Word,
+    /// What was said of it since, in the order of the log.
+    pub later: Vec<Word>,
 }
 
-/// The reason "key compromise" of RFC 5280 section 5.3.1.
-pub(super) const KEY_COMPROMISE: u8 = 1;
+/// What one leaf says of a credential that is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Word {
+    pub leaf: u64,
+    pub reason: u8,
+    #[serde(with = "unix")]
+    pub since: Timestamp,
+    #[serde(with = "unix_or_none")]
+    pub invalid: Option<Timestamp>,
+}
+
+impl Word {
+    /// Whether the credential counts no longer.
+    pub fn ends(&self) -> bool {
+        self.reason != RELEASED
+    }
+}
+
+/// Whether a reason of RFC 5280 section 5.3.1 says that the key is in other hands: keyCompromise; of a CA, cACompromise.
+pub(super) fn is_compromise(reason: u8) -> bool {
+    matches!(reason, 1 | 2)
+}
 
 impl Revoked {
     /// What ended is not in the register, or ended before: the revocation is an operation of its own.
     pub fn is_of_lost(&self) -> bool {
-        self.operation == self.leaf
+        self.operation == self.first.leaf
     }
 
-    /// The reason that is in force.
-    pub fn reason(&self) -> u8 {
-        if self.raised.is_some() { KEY_COMPROMISE } else { self.reason }
+    /// What is in force.
+    pub fn word(&self) -> &Word {
+        self.later.last().unwrap_or(&self.first)
     }
 
-    /// The reason as of the log's first so many leaves.
-    pub fn reason_at(&self, leaves: u64) -> u8 {
-        if self.raised.is_some_and(|leaf| leaf < leaves) { KEY_COMPROMISE } else { self.reason }
+    /// Whether it counts no longer.
+    pub fn is_ended(&self) -> bool {
+        self.word().ends()
     }
 
-    /// Whether its reason may be raised to this one: to key compromise, once. Nothing else that was published changes.
-    pub fn may_be_raised_to(&self, reason: u8) -> bool {
-        reason == KEY_COMPROMISE && self.reason() != KEY_COMPROMISE && self.raises.is_none()
+    /// What is in force as of the log's first so many leaves, where it ends the credential.
+    pub fn word_at(&self, leaves: u64) -> Option<&Word> {
+        let words = std::iter::once(&self.first).chain(&self.later);
+        words.take_while(|word| word.leaf < leaves).last().filter(|word| word.ends())
     }
 
-    /// Whether a revocation of the same serial is this one with its reason raised, and nothing else.
-    pub fn is_raised_by(&self, other: &Revoked) -> bool {
-        self.may_be_raised_to(other.reason)
+    /// Whether its key was ever said to be compromised.
+    pub fn is_compromised(&self) -> bool {
+        std::iter::once(&self.first).chain(&self.later).any(|word| is_compromise(word.reason))
+    }
+
+    /// Whether this may be said of it next. What is revoked for good has its reason raised to the key's compromise, once; what is on hold
+    /// is released, or ends for good; what was released may end again.
+    pub fn may_become(&self, reason: u8) -> bool {
+        match (self.word().reason, reason) {
+            (RELEASED, next) => next != RELEASED,
+            (HOLD, next) => next != HOLD,
+            (there, next) => is_compromise(next) && !is_compromise(there),
+        }
+    }
+
+    /// From when it is revoked once this is said: a reason that changes leaves the date.
+    pub fn since(&self, reason: u8, at: Timestamp) -> Timestamp {
+        if self.is_ended() && reason != RELEASED { self.word().since } else { at }
+    }
+
+    /// Whether the first word of another speaks of this credential, and may be the next word here.
+    pub fn is_changed_by(&self, other: &Revoked) -> bool {
+        let Word { reason, since, .. } = other.first;
+        self.may_become(reason)
+            && since == self.since(reason, since)
             && (self.kind, &self.serial, self.key_hash) == (other.kind, &other.serial, other.key_hash)
-            && (self.revoked_at, self.not_after) == (other.revoked_at, other.not_after)
+            && (self.not_after, self.shard) == (other.not_after, other.shard)
+    }
+}
+
+mod unix {
+    use policy::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_i64(at.unix())
+    }
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(from).map(Timestamp::from_unix)
+    }
+}
+
+mod unix_or_none {
+    use policy::Timestamp;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(at: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
+        at.map(Timestamp::unix).serialize(to)
+    }
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+        Ok(Option::<i64>::deserialize(from)?.map(Timestamp::from_unix))
     }
 }
 
@@ -79,7 +145,7 @@ pub(crate) enum Change {
     Intended { at: Timestamp, crl: Option<(String, Covers)>, renews: Option<Renews> },
     /// An operation was concluded.
     Settled { op: u64, issued: bool },
-    /// A credential ended.
+    /// A credential ended, or something else is said of one that did: then its first word is the next of that one.
     Revoked { issuer: String, revoked: Box<Revoked> },
     /// A record has a new version.
     Recorded { key: RecordKey, replaces: u64, digest: Hash },
@@ -109,16 +175,18 @@ fn revoked(leaf: &Leaf) -> Result<Change, String> {
     let reason = leaf.reason.and_then(|reason| u8::try_from(reason).ok()).ok_or("no `reason`")?;
     let revoked = Revoked {
         operation: leaf.op,
-        leaf: leaf.i,
         kind: leaf.kind.parse::<Kind>().map_err(|e| e.to_string())?,
         serial: hex::decode(need("serial", leaf.serial.as_deref())?).map_err(|e| e.to_string())?,
-        revoked_at: time(need("since", leaf.since.as_deref())?)?,
-        reason,
         not_after: leaf.until.as_deref().map(time).transpose()?,
         key_hash: hash("subject", leaf.subject.as_deref())?,
-        row: hash("row", leaf.row.as_deref())?,
-        raised: None,
-        raises: None,
+        shard: leaf.shard.as_deref().map(str::parse).transpose().map_err(|e: StoreError| e.to_string())?,
+        first: Word {
+            leaf: leaf.i,
+            reason,
+            since: time(need("since", leaf.since.as_deref())?)?,
+            invalid: leaf.invalid.as_deref().map(time).transpose()?,
+        },
+        later: Vec::new(),
     };
     Ok(Change::Revoked { issuer: need("issuer", leaf.issuer.as_deref())?.to_owned(), revoked: Box::new(revoked) })
 }

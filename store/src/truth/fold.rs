@@ -12,10 +12,11 @@ use std::ops::Range;
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::change::{Change, KEY_COMPROMISE, RecordKey, Revoked};
+use super::change::{Change, RecordKey, Revoked, Word, is_compromise};
 use crate::log::Hash;
 use crate::nouns::credential::RevokedRow;
-use crate::nouns::entry::{Covers, Renews};
+use crate::nouns::entry::{Covers, HOLD, RELEASED, Renews};
+use crate::nouns::shard::Shard;
 
 /// So long after its end a certificate is known to have been renewed, by the time of the log. Whoever renews looks no further back.
 pub const RENEWED_KNOWN_SECS: i64 = 14 * 86_400;
@@ -47,8 +48,8 @@ pub(crate) struct Lost {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct IssuerFold {
-    /// Operations, in the order of the log.
-    pub revoked: Vec<u64>,
+    /// Operations, in the order of the log; and whether that leaf changed what was said before.
+    pub revoked: Vec<(u64, bool)>,
     pub digest: Hash,
     /// The most that a CRL of it was intended to cover.
     pub covered: Option<Covers>,
@@ -56,9 +57,16 @@ pub(super) struct IssuerFold {
     pub crl: Option<u64>,
     /// The CRLs whose bytes are in the register: that one, and newer ones that may yet be signed.
     pub kept: Vec<u64>,
+    /// How many parts its revocations have; known from the first on.
+    pub shards: Option<u16>,
 }
 
 impl IssuerFold {
+    fn add(&mut self, operation: u64, changes: bool, hash: &Hash) {
+        self.revoked.push((operation, changes));
+        self.digest = chained(&self.digest, hash);
+    }
+
     fn replaced(&self, op: u64, issued: bool) -> Vec<u64> {
         let newest = self.crl.unwrap_or(0).max(op);
         let goes = |kept: u64| if issued { kept < newest } else { kept == op };
@@ -176,28 +184,57 @@ impl Fold {
         self.issuers.values().flat_map(|fold| &fold.kept).copied().collect()
     }
 
-    fn revoke(&mut self, issuer: String, mut revoked: Revoked, hash: &Hash) -> Result<(), String> {
-        if self.revoked.contains_key(&revoked.operation) {
-            return Err(format!("operation {} is revoked already", revoked.operation));
-        }
-        if revoked.is_of_lost()
-            && let Some(there) = self.revocation_of(&issuer, &revoked.serial)
-        {
-            if !there.is_raised_by(&revoked) {
-                return Err(format!("certificate {} is revoked already", hex::encode(&revoked.serial)));
-            }
-            revoked.raises = Some(there.operation);
-        }
-        if let Some(raised) = revoked.raises.and_then(|op| self.revoked.get_mut(&op)) {
-            raised.raised = Some(revoked.leaf);
-        }
-        let fold = self.issuers.entry(issuer).or_default();
-        fold.revoked.push(revoked.operation);
-        fold.digest = chained(&fold.digest, hash);
-        if revoked.reason == KEY_COMPROMISE {
+    fn revoke(&mut self, issuer: String, revoked: Revoked, hash: &Hash) -> Result<(), String> {
+        self.may_revoke(&issuer, &revoked)?;
+        let word = revoked.first;
+        if is_compromise(word.reason) {
             self.compromised.insert(revoked.key_hash);
         }
-        self.revoked.insert(revoked.operation, revoked);
+        let (operation, shard) = (revoked.operation, revoked.shard);
+        let changes = match self.revoked.get_mut(&operation) {
+            Some(there) => {
+                there.later.push(word);
+                true
+            }
+            None => {
+                self.revoked.insert(operation, revoked);
+                false
+            }
+        };
+        let part = shard.map(|shard| shard.series(&issuer));
+        let whole = self.issuers.entry(issuer).or_default();
+        whole.shards = Some(shard.map_or(1, Shard::of));
+        whole.add(operation, changes, hash);
+        if let Some(part) = part {
+            self.issuers.entry(part).or_default().add(operation, changes, hash);
+        }
+        Ok(())
+    }
+
+    /// Whether this may be said of a credential now.
+    pub fn may_revoke(&self, issuer: &str, revoked: &Revoked) -> Result<(), String> {
+        let operation = revoked.operation;
+        match self.revoked.get(&operation) {
+            Some(there) if there.is_changed_by(revoked) => {}
+            Some(there) if there.word().reason == HOLD => {
+                return Err(format!("operation {operation} is on hold already"));
+            }
+            Some(_) => return Err(format!("operation {operation} is revoked already")),
+            None if revoked.first.reason == RELEASED => return Err(format!("operation {operation} is not on hold")),
+            None if revoked.is_of_lost() && self.revocation_of(issuer, &revoked.serial).is_some() => {
+                return Err(format!("certificate {} is revoked already", hex::encode(&revoked.serial)));
+            }
+            None => {}
+        }
+        if revoked.first.reason == HOLD && self.is_open(operation) {
+            return Err(format!("operation {operation} has no conclusion yet: it may be revoked, but not held"));
+        }
+        let of = revoked.shard.map_or(1, Shard::of);
+        if revoked.shard != Shard::of_serial(&revoked.serial, of)
+            || self.issuers.get(issuer).and_then(|fold| fold.shards).is_some_and(|there| there != of)
+        {
+            return Err(format!("certificate {} is of another shard", hex::encode(&revoked.serial)));
+        }
         Ok(())
     }
 
@@ -238,27 +275,31 @@ impl Fold {
         let (ops, digest) = self.issuers.get(issuer).map_or((&[][..], [0; 32]), |fold| (&fold.revoked, fold.digest));
         let covers = Covers::new(size, ops.len() as u64, digest);
         let part = ops.get(part.start.min(ops.len())..part.end.min(ops.len())).unwrap_or_default();
-        Revocations { rows: part.iter().filter_map(|op| self.revoked.get(op)).map(row).collect(), covers }
+        let rows = part.iter().filter_map(|(op, changes)| Some(row(self.revoked.get(op)?, *changes)));
+        Revocations { rows: rows.collect(), covers }
     }
 
     /// Everything revoked of an issuer, in the order of the log, each once.
     pub fn revoked_of(&self, issuer: &str) -> impl Iterator<Item = &Revoked> {
         let ops = self.issuers.get(issuer).into_iter().flat_map(|fold| &fold.revoked);
-        ops.filter_map(|op| self.revoked.get(op)).filter(|revoked| revoked.raises.is_none())
+        ops.filter(|(_, changes)| !changes).filter_map(|(op, _)| self.revoked.get(op))
     }
 
-    /// What is known here and not there.
+    /// What is known here and not there. A series that is a part of another has nothing of its own.
     pub fn lost_in(&self, there: &Fold) -> Lost {
         let mut revoked = Vec::new();
-        for issuer in self.issuers.keys() {
-            let known: HashMap<&[u8], u8> =
-                there.revoked_of(issuer).map(|revoked| (revoked.serial.as_slice(), revoked.reason())).collect();
+        for issuer in self.issuers.iter().filter(|(_, fold)| fold.shards.is_some()).map(|(issuer, _)| issuer) {
+            let known: HashMap<&[u8], &Revoked> =
+                there.revoked_of(issuer).map(|revoked| (revoked.serial.as_slice(), revoked)).collect();
+            // What was on hold and is released here, and is held there, stays held: nothing is taken back that was not asked again.
             let gone = self.revoked_of(issuer).filter(|revoked| match known.get(revoked.serial.as_slice()) {
+                _ if !revoked.is_ended() => false,
                 None => true,
-                // That the key is compromised is as much told as the revocation.
-                Some(reason) => revoked.reason() == KEY_COMPROMISE && *reason != KEY_COMPROMISE,
+                // That it ended for good, or that the key is compromised, is as much told as the revocation.
+                Some(other) => other.may_become(revoked.word().reason),
             });
-            let as_it_was = |revoked: &Revoked| Revoked { reason: revoked.reason(), raised: None, ..revoked.clone() };
+            let as_it_was =
+                |revoked: &Revoked| Revoked { first: *revoked.word(), later: Vec::new(), ..revoked.clone() };
             revoked.extend(gone.map(|revoked| (issuer.clone(), as_it_was(revoked))));
         }
         let gone = self.records.iter().filter(|(key, version)| there.records.get(*key) != Some(*version));
@@ -291,15 +332,17 @@ impl Fold {
     }
 }
 
-fn row(revoked: &Revoked) -> RevokedRow {
+fn row(revoked: &Revoked, changes: bool) -> RevokedRow {
+    let Word { reason, since, invalid, .. } = *revoked.word();
     RevokedRow {
         operation: revoked.operation,
         kind: revoked.kind,
         serial: revoked.serial.clone(),
-        revoked_at: revoked.revoked_at,
-        reason: revoked.reason(),
+        revoked_at: since,
+        reason,
+        invalid,
         not_after: revoked.not_after,
-        raises: revoked.raises.is_some(),
+        changes,
     }
 }
 
@@ -315,18 +358,19 @@ mod tests {
     use crate::nouns::entry::Kind;
 
     fn revoked(operation: u64, reason: u8) -> Change {
+        said(operation, operation + 1, reason, 5)
+    }
+
+    fn said(operation: u64, leaf: u64, reason: u8, since: i64) -> Change {
         let revoked = Revoked {
             operation,
-            leaf: operation + 1,
             kind: Kind::Certificate,
             serial: vec![operation as u8],
-            revoked_at: Timestamp::from_unix(5),
-            reason,
             not_after: None,
             key_hash: [operation as u8; 32],
-            row: [0; 32],
-            raised: None,
-            raises: None,
+            shard: None,
+            first: Word { leaf, reason, since: Timestamp::from_unix(since), invalid: None },
+            later: Vec::new(),
         };
         Change::Revoked { issuer: "tls".into(), revoked: Box::new(revoked) }
     }
@@ -353,9 +397,8 @@ mod tests {
 
     #[test]
     fn a_reason_is_raised_to_key_compromise_and_nothing_else_changes() {
-        let of = |change: Change, leaf: u64, bend: fn(&mut Revoked)| {
+        let of = |change: Change, bend: fn(&mut Revoked)| {
             let Change::Revoked { issuer, mut revoked } = change else { panic!("a revocation") };
-            (revoked.operation, revoked.leaf) = (leaf, leaf);
             bend(&mut revoked);
             Change::Revoked { issuer, revoked }
         };
@@ -364,29 +407,92 @@ mod tests {
         fold.apply(10, &hash, revoked(9, 4)).unwrap();
         let (before, digest) = (fold.clone(), fold.revocations("tls", 11, 0..9).covers);
         for (what, bend) in [
-            ("another reason", (|r| r.reason = 3) as fn(&mut Revoked)),
-            ("another date", |r| r.revoked_at = r.revoked_at.plus_secs(1)),
+            ("another reason", (|r| r.first.reason = 3) as fn(&mut Revoked)),
+            ("another date", |r| r.first.since = r.first.since.plus_secs(1)),
             ("another end", |r| r.not_after = Some(Timestamp::from_unix(7))),
             ("another key", |r| r.key_hash = [0; 32]),
             ("another kind", |r| r.kind = Kind::SshUser),
+            ("another shard", |r| r.shard = Shard::of_serial(&r.serial, 4)),
         ] {
-            assert!(fold.apply(11, &hash, of(revoked(9, 1), 11, bend)).is_err(), "{what}");
+            assert!(fold.apply(11, &hash, of(said(9, 11, 1, 5), bend)).is_err(), "{what}");
             assert_eq!(fold, before, "{what}");
         }
-        fold.apply(11, &hash, of(revoked(9, 1), 11, |_| ())).unwrap();
+        fold.apply(11, &hash, said(9, 11, 1, 5)).unwrap();
         let raised = fold.revocation(9).unwrap();
-        assert_eq!((raised.reason(), raised.reason_at(11), raised.reason_at(12)), (1, 4, 1));
+        let reason_at = |leaves| raised.word_at(leaves).map(|word| word.reason);
+        assert_eq!((reason_at(10), reason_at(11), reason_at(12)), (None, Some(4), Some(1)));
         assert!(fold.is_compromised(&[9; 32]));
         let there = fold.revocations("tls", 12, 0..9);
-        let rows: Vec<_> = there.rows.iter().map(|row| (row.operation, row.reason, row.raises)).collect();
-        assert_eq!(rows, [(9, 1, false), (11, 1, true)]);
+        let rows: Vec<_> = there.rows.iter().map(|row| (row.operation, row.reason, row.changes)).collect();
+        assert_eq!(rows, [(9, 1, false), (9, 1, true)]);
         assert!(there.covers.includes(&digest) && there.covers.revocations() == 2);
         assert_eq!(fold.revoked_of("tls").count(), 1, "one certificate, one entry");
-        assert!(fold.apply(12, &hash, of(revoked(9, 1), 12, |_| ())).is_err(), "once");
+        assert!(fold.apply(12, &hash, said(9, 12, 1, 5)).is_err(), "once");
         // A register that was put back to before it lost this, and is told the reason that is in force.
         let lost = fold.lost_in(&before).revoked;
-        assert_eq!(lost.iter().map(|(_, revoked)| (revoked.operation, revoked.reason)).collect::<Vec<_>>(), [(9, 1)]);
+        let said: Vec<_> = lost.iter().map(|(_, revoked)| (revoked.operation, revoked.first.reason)).collect();
+        assert_eq!(said, [(9, 1)]);
         assert!(fold.lost_in(&fold).revoked.is_empty());
+    }
+
+    #[test]
+    fn what_is_on_hold_is_released_or_ends_and_what_was_released_may_end_again() {
+        let hash = [1; 32];
+        let mut fold = Fold::default();
+        fold.apply(0, &hash, Change::Intended { at: Timestamp::from_unix(1), crl: None, renews: None }).unwrap();
+        assert!(fold.apply(1, &hash, said(0, 1, HOLD, 5)).is_err(), "what may not even have been signed is not held");
+        assert!(fold.apply(1, &hash, said(9, 1, RELEASED, 5)).is_err(), "nothing holds it");
+        fold.apply(1, &hash, said(9, 1, HOLD, 5)).unwrap();
+        let held = fold.clone();
+        assert!(fold.apply(2, &hash, said(9, 2, HOLD, 5)).is_err());
+        fold.apply(2, &hash, said(9, 2, RELEASED, 6)).unwrap();
+        let released = fold.clone();
+        let there = fold.revocation(9).unwrap();
+        assert!(!there.is_ended());
+        assert_eq!((there.word_at(2).map(|word| word.reason), there.word_at(3)), (Some(HOLD), None));
+        assert!(fold.apply(3, &hash, said(9, 3, RELEASED, 7)).is_err());
+        assert!(released.lost_in(&Fold::default()).revoked.is_empty(), "it counts: nothing is said again");
+        assert!(
+            released.lost_in(&held).revoked.is_empty(),
+            "a hold that was lifted and is there again is asked for again"
+        );
+        assert_eq!(held.lost_in(&Fold::default()).revoked.len(), 1);
+        // After a release it ends anew, from then on; from a hold, from the hold on.
+        fold.apply(3, &hash, said(9, 3, 4, 8)).unwrap();
+        assert_eq!(fold.revocation(9).unwrap().word().since, Timestamp::from_unix(8));
+        let mut ended = held.clone();
+        assert!(ended.apply(2, &hash, said(9, 2, 4, 8)).is_err(), "it was held since, and the date stays");
+        ended.apply(2, &hash, said(9, 2, 4, 5)).unwrap();
+        assert!(ended.apply(3, &hash, said(9, 3, RELEASED, 9)).is_err(), "what ended for good is not released");
+        assert_eq!(ended.lost_in(&held).revoked.len(), 1, "that it ended for good is told again");
+    }
+
+    #[test]
+    fn a_part_has_its_own_chain_and_an_issuer_one_number_of_parts() {
+        let hash = [1; 32];
+        let of = |operation: u64, of: u16| {
+            let Change::Revoked { issuer, mut revoked } = revoked(operation, 4) else { panic!("a revocation") };
+            revoked.shard = Shard::of_serial(&revoked.serial, of);
+            Change::Revoked { issuer, revoked }
+        };
+        let mut fold = Fold::default();
+        for operation in 1..40 {
+            fold.apply(operation + 1, &hash, of(operation, 4)).unwrap();
+        }
+        let parts: Vec<_> = (0..4).map(|n| fold.revocations(&format!("tls/{n}"), 50, 0..99)).collect();
+        assert_eq!(parts.iter().map(|part| part.rows.len()).sum::<usize>(), 39);
+        assert!(parts.iter().all(|part| !part.rows.is_empty()));
+        assert_eq!(fold.revocations("tls", 50, 0..99).covers.revocations(), 39);
+        let before = fold.clone();
+        for change in [of(50, 8), of(50, 1)] {
+            assert!(fold.apply(51, &hash, change).is_err(), "certificates point to what cannot change");
+        }
+        let Change::Revoked { issuer, mut revoked } = of(50, 4) else { panic!("a revocation") };
+        revoked.shard = Shard::new((revoked.shard.unwrap().index() + 1) % 4, 4);
+        assert!(fold.apply(51, &hash, Change::Revoked { issuer, revoked }).is_err(), "another part than its own");
+        assert_eq!(fold, before);
+        let lost = before.lost_in(&Fold::default()).revoked;
+        assert_eq!(lost.len(), 39, "each once, although two chains have it");
     }
 
     #[test]

@@ -6,12 +6,13 @@
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::change::{RecordKey, Revoked};
+use super::change::{RecordKey, Revoked, Word};
 use super::fold::{Fold, IssuerFold, Open, Version};
 use super::key::HeadKey;
 use crate::log::{Hash, Tree};
 use crate::nouns::entry::{Covers, Renews};
 use crate::nouns::error::StoreError;
+use crate::nouns::shard::Shard;
 
 const SEAL_BYTES: usize = 32;
 
@@ -43,22 +44,21 @@ struct Waiting {
 #[derive(Serialize, Deserialize)]
 struct Revocation {
     operation: u64,
-    leaf: u64,
     kind: String,
     serial: Vec<u8>,
-    revoked_at: i64,
-    reason: u8,
     not_after: Option<i64>,
     key_hash: Hash,
-    row: Hash,
-    raised: Option<u64>,
-    raises: Option<u64>,
+    /// Which, of how many.
+    shard: Option<(u16, u16)>,
+    first: Word,
+    later: Vec<Word>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Issuer {
     label: String,
-    revoked: Vec<u64>,
+    shards: Option<u16>,
+    revoked: Vec<(u64, bool)>,
     digest: Hash,
     covered: Option<Covers>,
     crl: Option<u64>,
@@ -100,8 +100,7 @@ pub(super) fn read(key: &HeadKey, origin: &str, bytes: &[u8]) -> Option<(Tree, F
     }
     let tree = Tree::from_partial(image.size, image.partial).ok()?;
     let revoked: Vec<Revoked> = image.revoked.into_iter().map(revoked).collect::<Option<_>>()?;
-    let compromised =
-        revoked.iter().filter(|r| r.reason == super::change::KEY_COMPROMISE).map(|r| r.key_hash).collect();
+    let compromised = revoked.iter().filter(|r| r.is_compromised()).map(|r| r.key_hash).collect();
     let fold = Fold {
         records: image.records.into_iter().collect(),
         revoked: revoked.into_iter().map(|revoked| (revoked.operation, revoked)).collect(),
@@ -117,32 +116,29 @@ pub(super) fn read(key: &HeadKey, origin: &str, bytes: &[u8]) -> Option<(Tree, F
 fn revocation(revoked: &Revoked) -> Revocation {
     Revocation {
         operation: revoked.operation,
-        leaf: revoked.leaf,
         kind: revoked.kind.as_str().to_owned(),
         serial: revoked.serial.clone(),
-        revoked_at: revoked.revoked_at.unix(),
-        reason: revoked.reason,
         not_after: revoked.not_after.map(Timestamp::unix),
         key_hash: revoked.key_hash,
-        row: revoked.row,
-        raised: revoked.raised,
-        raises: revoked.raises,
+        shard: revoked.shard.map(|shard| (shard.index(), shard.of())),
+        first: revoked.first,
+        later: revoked.later.clone(),
     }
 }
 
 fn revoked(row: Revocation) -> Option<Revoked> {
     Some(Revoked {
         operation: row.operation,
-        leaf: row.leaf,
         kind: row.kind.parse().ok()?,
         serial: row.serial,
-        revoked_at: Timestamp::from_unix(row.revoked_at),
-        reason: row.reason,
         not_after: row.not_after.map(Timestamp::from_unix),
         key_hash: row.key_hash,
-        row: row.row,
-        raised: row.raised,
-        raises: row.raises,
+        shard: match row.shard {
+            Some((index, of)) => Some(Shard::new(index, of)?),
+            None => None,
+        },
+        first: row.first,
+        later: row.later,
     })
 }
 
@@ -157,13 +153,13 @@ fn open(waiting: Waiting) -> (u64, Open) {
 }
 
 fn issuer((label, fold): (&String, &IssuerFold)) -> Issuer {
-    let IssuerFold { revoked, digest, covered, crl, kept } = fold.clone();
-    Issuer { label: label.clone(), revoked, digest, covered, crl, kept }
+    let IssuerFold { shards, revoked, digest, covered, crl, kept } = fold.clone();
+    Issuer { label: label.clone(), shards, revoked, digest, covered, crl, kept }
 }
 
 fn issuer_fold(issuer: Issuer) -> (String, IssuerFold) {
-    let Issuer { label, revoked, digest, covered, crl, kept } = issuer;
-    (label, IssuerFold { revoked, digest, covered, crl, kept })
+    let Issuer { label, shards, revoked, digest, covered, crl, kept } = issuer;
+    (label, IssuerFold { shards, revoked, digest, covered, crl, kept })
 }
 
 #[cfg(test)]
@@ -177,21 +173,21 @@ mod tests {
     #[test]
     fn an_image_reads_back_and_an_altered_or_foreign_one_does_not() {
         let (mut tree, mut fold) = (Tree::default(), Fold::default());
+        let since = Timestamp::from_unix(7);
+        let word = |leaf, reason| Word { leaf, reason, since, invalid: Some(Timestamp::from_unix(6)) };
         let revoked = Revoked {
             operation: 1,
-            leaf: 2,
             kind: Kind::Certificate,
             serial: vec![1, 2, 3],
-            revoked_at: Timestamp::from_unix(7),
-            reason: 1,
             not_after: Some(Timestamp::from_unix(9)),
             key_hash: [4; 32],
-            row: [5; 32],
-            raised: None,
-            raises: None,
+            shard: Shard::of_serial(&[1, 2, 3], 4),
+            first: word(2, 1),
+            later: Vec::new(),
         };
-        let superseded = Revoked { operation: 7, leaf: 8, serial: vec![7], reason: 4, ..revoked.clone() };
-        let raise = Revoked { operation: 9, leaf: 9, reason: 1, ..superseded.clone() };
+        let (serial, shard) = (vec![7], Shard::of_serial(&[7], 4));
+        let superseded = Revoked { operation: 7, serial, shard, first: word(8, 4), ..revoked.clone() };
+        let raise = Revoked { first: word(9, 1), ..superseded.clone() };
         let changes = [
             Change::Recorded { key: record_key("a", "b"), replaces: 0, digest: [1; 32] },
             Change::Intended {

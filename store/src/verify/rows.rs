@@ -161,6 +161,8 @@ fn stated_by(leaf: &Leaf) -> Vec<(&'static str, Cell)> {
                 "revoked_at",
                 leaf.since.as_deref().and_then(|at| Timestamp::parse_rfc3339(at).ok()).map(|at| Cell::Int(at.unix())),
             );
+            let invalid = leaf.invalid.as_deref().and_then(|at| Timestamp::parse_rfc3339(at).ok());
+            say("invalid_at", Some(invalid.map_or(Cell::Null, |at| Cell::Int(at.unix()))));
         }
         Event::Record => {
             say("kind", Some(Cell::Text(leaf.kind.clone())));

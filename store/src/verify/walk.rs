@@ -383,12 +383,18 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let intended = if leaf.op < index { self.evidence.leaf(leaf.op)? } else { None };
-        let intended = intended.and_then(|bytes| Leaf::parse(&bytes).ok()).filter(|of| of.event == Event::Intend);
+        let intended = intended.and_then(|bytes| Leaf::parse(&bytes).ok());
         let same = |of: &Leaf| of.serial == leaf.serial && of.issuer == leaf.issuer && of.kind == leaf.kind;
-        if !intended.is_some_and(|of| same(&of)) {
-            let says = format!("operation {} is no intent of this kind, issuer and serial", leaf.op);
-            self.report.find("revocation", place, says);
-            return Ok(());
+        // What was said before of a certificate that the register lost.
+        let is_of_lost = |of: &Leaf| of.event == Event::Revoke && of.op == leaf.op && of.op == of.i;
+        match intended.filter(|of| same(of)) {
+            Some(of) if of.event == Event::Intend => {}
+            Some(of) if is_of_lost(&of) => return Ok(()),
+            Some(_) | None => {
+                let says = format!("operation {} is no intent of this kind, issuer and serial", leaf.op);
+                self.report.find("revocation", place, says);
+                return Ok(());
+            }
         }
         let row = self.evidence.intent(leaf.op)?;
         let Some(row) = row else { return Ok(()) };

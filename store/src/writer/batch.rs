@@ -12,6 +12,7 @@ use crate::forms::schema::{CONCLUSION, INTENT, RECORD, REVOCATION};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
 use crate::nouns::entry::Covers;
 use crate::nouns::error::StoreError;
+use crate::nouns::shard::Shard;
 use crate::rows::{ConclusionRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow, Timed};
 use crate::sql::{Sql, SqlError, Value};
 use crate::truth::{Change, Node, RecordKey};
@@ -127,6 +128,8 @@ pub(super) struct Batch<'a> {
     /// What the batch itself changed of the fold so far.
     versions: HashMap<RecordKey, u64>,
     revoked: HashSet<u64>,
+    /// Of how many parts the revocations of an issuer are.
+    shards: HashMap<&'a str, u16>,
     settled: HashSet<u64>,
     covered: HashMap<&'a str, Covers>,
     leaves: Vec<(u64, Hash, Vec<u8>)>,
@@ -153,6 +156,7 @@ impl<'a> Batch<'a> {
             numbered,
             versions: HashMap::new(),
             revoked: HashSet::new(),
+            shards: HashMap::new(),
             settled: HashSet::new(),
             covered: HashMap::new(),
             leaves: Vec::new(),
@@ -229,27 +233,23 @@ impl<'a> Batch<'a> {
         Ok(Reply::Leaf(leaf, at))
     }
 
+    /// What may be said of it, the fold says. One word a batch: the next is for whoever saw this one.
     fn revoke(&mut self, row: &'a RevocationRow, at: Timestamp) -> Result<Reply, StoreError> {
-        match row.operation {
-            Some(op) => {
-                let revoked = self.node.fold(|fold, _| fold.revocation(op).is_some());
-                if revoked || !self.revoked.insert(op) {
-                    return Err(StoreError::Conflict(format!("operation {op} is revoked already")));
-                }
-            }
-            None => {
-                let (issuer, serial) = row.names();
-                // One that was revoked may have its reason raised.
-                let refused = self.node.fold(|fold, _| {
-                    fold.revocation_of(issuer, serial).is_some_and(|there| !there.is_raised_by(row.revoked()))
-                });
-                if refused || self.revocations.iter().any(|(_, _, other)| other.names() == row.names()) {
-                    let serial = hex::encode(serial);
-                    return Err(StoreError::Conflict(format!("certificate {serial} is revoked already")));
-                }
-            }
+        let (issuer, serial) = row.names();
+        let revoked = row.revoked(self.tree.size());
+        self.node.fold(|fold, _| fold.may_revoke(issuer, &revoked)).map_err(StoreError::Conflict)?;
+        let of = self.shards.entry(issuer).or_insert(revoked.shard.map_or(1, Shard::of));
+        if *of != revoked.shard.map_or(1, Shard::of) {
+            return Err(StoreError::Conflict(format!("certificate {} is of another shard", hex::encode(serial))));
         }
-        let leaf = self.append(&row.tail_at(at), row.operation, None, |leaf| row.change(leaf, at));
+        let again = match row.operation {
+            Some(op) => !self.revoked.insert(op),
+            None => self.revocations.iter().any(|(_, _, other)| other.names() == row.names()),
+        };
+        if again {
+            return Err(StoreError::Conflict(format!("certificate {} is revoked already", hex::encode(serial))));
+        }
+        let leaf = self.append(&row.tail_at(at), row.operation, None, |leaf| row.change(leaf));
         self.revocations.push((leaf, at, row));
         Ok(Reply::Leaf(leaf, at))
     }
@@ -351,6 +351,8 @@ impl<'a> Batch<'a> {
     fn write_projections(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
         let mut tally = Tally::default();
         tally.intents(sql, &self.intents)?;
+        let is_renewed = |of| self.node.fold(|fold, _| fold.renewed(of).is_some() || !fold.remembers(of));
+        tally.releases(sql, &self.revocations, is_renewed)?;
         tally.conclusions(sql, &self.conclusions)?;
         tally.revocations(sql, &self.revocations)?;
         tally.successions(sql)?;

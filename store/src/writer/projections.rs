@@ -6,6 +6,7 @@ use policy::Timestamp;
 
 use crate::forms::projection::{self, Labels, Pile, class, is_certificate};
 use crate::forms::schema::PLACE_COUNTERS;
+use crate::nouns::entry::Renews;
 use crate::nouns::error::StoreError;
 use crate::nouns::renewer::Renewer;
 use crate::rows::{ConclusionRow, IntentRow, Outcome, RecordRow, RevocationRow};
@@ -137,10 +138,34 @@ impl<'a> Tally<'a> {
         rows: &[(u64, Timestamp, &RevocationRow)],
     ) -> Result<(), SqlError> {
         // What the register does not hold has no projections.
-        let ops: Vec<u64> = rows.iter().filter_map(|(_, _, row)| row.operation).collect();
+        let ends = rows.iter().filter(|(_, _, row)| !row.releases());
+        let ops: Vec<u64> = ends.filter_map(|(_, _, row)| row.operation).collect();
         let open = take_open(sql, &ops)?;
         ask(sql, "DELETE FROM renewal WHERE op IN", &ops, "")?;
         self.move_to(sql, &ops, Pile::Revoked, |op| open.contains_key(&op))
+    }
+
+    /// What was on hold counts again. Before the conclusions: a successor of the same batch ends its wait.
+    pub fn releases(
+        &mut self,
+        sql: &mut dyn Sql,
+        rows: &[(u64, Timestamp, &RevocationRow)],
+        is_renewed: impl Fn(Renews) -> bool,
+    ) -> Result<(), SqlError> {
+        let released = rows.iter().filter(|(_, _, row)| row.releases());
+        let released: Vec<_> = released.filter_map(|(_, _, row)| Some((row.operation?, row.due))).collect();
+        if released.is_empty() {
+            return Ok(());
+        }
+        let mut due = Vec::new();
+        for (op, (at, not_after)) in released.iter().filter_map(|(op, due)| Some((*op, (*due)?))) {
+            if !is_renewed(Renews::new(op, Timestamp::from_unix(not_after))) {
+                due.extend([Value::index(op), Value::Int(at), Value::Int(not_after)]);
+            }
+        }
+        insert_due(sql, &mut due)?;
+        let ops: Vec<u64> = released.iter().map(|(op, _)| *op).collect();
+        self.move_to(sql, &ops, Pile::Live, |_| false)
     }
 
     /// Who took whose place, once everything else of the batch is written: of the signed ones of a family the newest is live.
@@ -201,8 +226,13 @@ impl<'a> Tally<'a> {
                 (false, true) => self.expiry(&was.ends(), 1),
                 (true, true) | (false, false) => {}
             }
-            if let (Some(family), Pile::Revoked) = (was.family, to) {
-                self.families.insert(family, true);
+            match (was.family, to) {
+                (Some(family), Pile::Revoked) => drop(self.families.insert(family, true)),
+                // Released: a newer one may have its place, or it has an older one's.
+                (Some(family), Pile::Live) if was.pile == Pile::Revoked => {
+                    self.families.entry(family).or_default();
+                }
+                (_, _) => {}
             }
             let moved = [Value::Int(to.number()), Value::index(was.op)];
             sql.execute("UPDATE card SET pile = $1 WHERE op = $2", &moved)?;

@@ -301,7 +301,7 @@ fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
 
 pub fn revocation(operation: u64) -> Revocation {
     let at = Timestamp::from_unix(1_790_000_100);
-    Revocation { operation, reason: 1, at, actor: actor(), grant: grant() }
+    Revocation { operation, reason: 1, at, invalid: None, shard: None, actor: actor(), grant: grant() }
 }
 
 /// The end of a certificate that no register holds.
@@ -314,7 +314,7 @@ pub fn lost(n: u64) -> LostRevocation {
         not_after: None,
     };
     let Revocation { reason, at, .. } = revocation(0);
-    LostRevocation { of, reason, at, actor: actor(), grant: grant() }
+    LostRevocation { of, reason, at, invalid: None, shard: None, actor: actor(), grant: grant() }
 }
 
 pub fn refusal() -> RefusalEntry {

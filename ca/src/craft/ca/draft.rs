@@ -56,7 +56,8 @@ pub(crate) fn draft(
         SignedBy::Itself(own, name) => (*own, &subject, name.to_string(), None),
     };
     let validity = validity(now, plan.validity_secs, issuer.as_ref().map(|i| i.validity))?;
-    let extensions = ca_extensions(plan, &key, issuer.as_deref())?;
+    let pointers = issuer.as_deref().map(|issuer| issuer.pointers(serial.as_bytes()));
+    let extensions = ca_extensions(plan, &key, pointers)?;
     let parts = CertificateParts {
         serial: serial.as_bytes(),
         algorithm: signer.algorithm(),
@@ -85,7 +86,11 @@ pub(crate) fn draft(
     Ok(Draft::new(grant, facts, Ca { issuer, key, path_len: plan.path_len, extensions, now }))
 }
 
-fn ca_extensions(plan: &CaPlan, key: &SubjectKey, issuer: Option<&Issuing>) -> Result<Vec<Extension>, DraftError> {
+fn ca_extensions(
+    plan: &CaPlan,
+    key: &SubjectKey,
+    pointers: Option<&[Extension]>,
+) -> Result<Vec<Extension>, DraftError> {
     let constraints = BasicConstraints { ca: true, path_len_constraint: Some(plan.path_len) };
     let usage = KeyUsage(FlagSet::from(KeyUsages::KeyCertSign) | KeyUsages::CRLSign);
     let mut all = vec![
@@ -98,9 +103,7 @@ fn ca_extensions(plan: &CaPlan, key: &SubjectKey, issuer: Option<&Issuing>) -> R
         all.push(extension(rfc5280::ID_CE_EXT_KEY_USAGE, false, &purposes)?);
     }
     all.extend(plan.extensions()?);
-    if let Some(issuer) = issuer {
-        all.extend_from_slice(&issuer.pointers);
-    }
+    all.extend_from_slice(pointers.unwrap_or_default());
     Ok(all)
 }
 

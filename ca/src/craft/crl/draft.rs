@@ -1,4 +1,4 @@
-//! Drafts of CRLs: full ones, of all that an issuer revoked and that has not long ended.
+//! Drafts of CRLs: of all that an issuer revoked and that has not long ended, or of one part of that.
 
 use std::sync::Arc;
 
@@ -8,20 +8,24 @@ use der::asn1::UintRef;
 use hsm::Message;
 use policy::{Grant, Timestamp, Validity};
 use serde_json::json;
-use store::{Covers, Kind, RevokedRow};
+use store::{Covers, Kind, RELEASED, RevokedRow, Shard};
 use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::crl::IssuingDistributionPoint;
+use x509_cert::ext::pkix::name::DistributionPointName;
 
 use crate::craft::crl::lint::Crl;
 use crate::craft::crl::listed::Listed;
 use crate::drafting::{Draft, Facts, ProfileStamp, validity};
 use crate::encode::crl::{CrlParts, append_entry};
-use crate::encode::x509::{authority_key_identifier, extension};
+use crate::encode::x509::{authority_key_identifier, extension, generalized};
 use crate::error::DraftError;
-use crate::issuers::Issuing;
+use crate::issuers::{Issuing, uri};
 
 /// What a CRL is to say.
 pub(super) struct CrlPlan<'a> {
     pub(super) issuer: &'a Arc<Issuing>,
+    /// Of which part of its revocations it tells; none: of all.
+    pub(super) shard: Option<Shard>,
     pub(super) number: u64,
     /// What was on the list before, and was linted then.
     pub(super) before: &'a Arc<Listed>,
@@ -48,7 +52,7 @@ pub(super) fn begins(
 
 /// Drafts a CRL.
 pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, DraftError> {
-    let CrlPlan { issuer, number, before, added, covers, now, begins } = *plan;
+    let CrlPlan { issuer, shard, number, before, added, covers, now, begins } = *plan;
     let ends = begins.plus_secs(issuer.crl_secs - 1).min(issuer.validity.not_after());
     let validity = Validity::new(begins, ends).map_err(|_| DraftError::new("validity", "its issuer has expired"))?;
     // Several in one second begin one after the other.
@@ -58,7 +62,7 @@ pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, Draf
         issuer: issuer.subject.as_der(),
         validity,
         revoked: [&before.entries, &added.entries],
-        extensions: extensions(issuer, number)?,
+        extensions: extensions(issuer, shard, number)?,
     };
     let listed = before.count + added.count;
     let facts = Facts {
@@ -66,10 +70,13 @@ pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, Draf
         profile: ProfileStamp::built_in("crl", TEXT),
         key: issuer.key.clone(),
         message: Message::from(parts.encode()?),
-        serial: number.to_be_bytes().to_vec(),
-        issuer: issuer.label.clone(),
+        serial: serial(shard, number),
+        issuer: series(issuer, shard),
         owner: None,
-        subject: format!("CRL {number} of {}", issuer.subject),
+        subject: match shard {
+            Some(shard) => format!("CRL {number} of {}, part {shard}", issuer.subject),
+            None => format!("CRL {number} of {}", issuer.subject),
+        },
         names: Vec::new(),
         key_hash: issuer.key.fingerprint(),
         validity: Some(validity),
@@ -77,8 +84,19 @@ pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, Draf
         renews: None,
         details: json!({ "listed": listed, "number": number, "revocations": covers.revocations() }),
     };
-    let craft = Crl { issuer: issuer.clone(), number, before: Arc::clone(before), added: added.count, now };
+    let craft = Crl { issuer: issuer.clone(), shard, number, before: Arc::clone(before), added: added.count, now };
     Ok(Draft::new(grant, facts, craft))
+}
+
+/// The name of a series: that of the issuer's generation, and of the part.
+pub(super) fn series(issuer: &Issuing, shard: Option<Shard>) -> String {
+    shard.map_or_else(|| issuer.label.clone(), |shard| shard.series(&issuer.label))
+}
+
+/// A CRL's number as the register has it, whose serials are unique under one key: that of a part has the part before it.
+fn serial(shard: Option<Shard>, number: u64) -> Vec<u8> {
+    let part = shard.map(|shard| shard.index().to_be_bytes());
+    part.into_iter().flatten().chain(number.to_be_bytes()).collect()
 }
 
 /// When a revoked certificate may leave the list. RFC 5280 section 3.3: "An entry MUST NOT be removed from the CRL until it
@@ -92,7 +110,7 @@ pub(super) fn leaves_at(issuer: &Issuing, row: &RevokedRow) -> Option<Timestamp>
 /// Whether it is of the kind that CRLs list.
 pub(super) fn is_listed(row: &RevokedRow) -> bool {
     match row.kind {
-        Kind::Certificate | Kind::CaCertificate => !row.raises,
+        Kind::Certificate | Kind::CaCertificate => !row.changes && row.reason != RELEASED,
         Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => false,
     }
 }
@@ -103,20 +121,43 @@ pub(super) fn append(into: &mut Vec<u8>, row: &RevokedRow) -> Result<(), der::Er
     let reason = match row.reason {
         0 => None,
         // ENUMERATED of one octet.
-        code => Some(vec![extension(rfc5280::ID_CE_CRL_REASONS, false, &[0x0a, 0x01, code])?]),
+        code => Some(extension(rfc5280::ID_CE_CRL_REASONS, false, &[0x0a, 0x01, code])?),
     };
-    append_entry(into, &row.serial, row.revoked_at, reason)
+    let invalid = row.invalid.map(|at| extension(rfc5280::ID_CE_INVALIDITY_DATE, false, &generalized(at)?.to_der()?));
+    let extensions: Vec<Extension> = reason.into_iter().chain(invalid.transpose()?).collect();
+    append_entry(into, &row.serial, row.revoked_at, (!extensions.is_empty()).then_some(extensions))
 }
 
-fn extensions(issuer: &Issuing, number: u64) -> Result<Vec<Extension>, der::Error> {
+fn extensions(issuer: &Issuing, shard: Option<Shard>, number: u64) -> Result<Vec<Extension>, der::Error> {
     let number = UintRef::new(&number.to_be_bytes())?.to_der()?;
-    Ok(vec![
+    let mut all = vec![
         // The issuer's subjectKeyIdentifier, not a hash of our own: they differ for imported CAs.
         authority_key_identifier(&issuer.key_identifier)?,
         extension(rfc5280::ID_CE_CRL_NUMBER, false, &number)?,
-    ])
+    ];
+    if let Some(shard) = shard {
+        all.push(issuing_distribution_point(&issuer.crl_url(shard))?);
+    }
+    Ok(all)
+}
+
+/// RFC 5280 section 5.2.5: "The issuing distribution point is a critical CRL extension that identifies the CRL distribution point and
+/// scope for a particular CRL". The URL is byte for byte the one in the certificates, so that one part's CRL passes for no other's:
+/// "the following rules apply ... one of the names MUST match" (section 6.3.3 (b) (2) (i)). Everything in it is of any kind of
+/// certificate and any reason, so nothing else stands there.
+fn issuing_distribution_point(url: &str) -> Result<Extension, der::Error> {
+    let scope = IssuingDistributionPoint {
+        distribution_point: Some(DistributionPointName::FullName(vec![uri(url)?])),
+        only_contains_user_certs: false,
+        only_contains_ca_certs: false,
+        only_some_reasons: None,
+        indirect_crl: false,
+        only_contains_attribute_certs: false,
+    };
+    // By hand: the library's own extension has the OID of another (RustCrypto/formats#2389).
+    extension(rfc5280::ID_CE_ISSUING_DISTRIBUTION_POINT, true, &scope.to_der()?)
 }
 
 /// What its CRLs are, for whoever reads the log.
 pub(crate) const TEXT: &str =
-    "crl v1: full, CRLNumber, AKI, as long as its issuer's CRLs hold: seven days, or what was decided for it";
+    "crl v2: full or of one part (IDP), CRLNumber, AKI, as long as its issuer's CRLs hold: seven days, or what was decided for it";

@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use der::{AnyRef, Decode, Encode, Tag};
 use policy::{Grant, Timestamp, Validity};
-use store::Entry;
-use x509_parser::prelude::{FromDer, ParsedExtension};
+use store::{Entry, Shard};
+use x509_parser::extensions::{DistributionPointName, IssuingDistributionPoint};
+use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension};
 use x509_parser::revocation_list::TbsCertList;
 
 use crate::craft::crl::lints::*;
@@ -26,6 +28,8 @@ use crate::lint::crl::{self, CRL_ALONE, CRL_READABLE};
 /// What a CRL is held against.
 pub(crate) struct Crl {
     pub(crate) issuer: Arc<Issuing>,
+    /// Of which part it tells; none: of everything.
+    pub(super) shard: Option<Shard>,
     pub(crate) number: u64,
     /// What a lint has passed before.
     pub(super) before: Arc<Listed>,
@@ -66,9 +70,14 @@ impl Craft for Crl {
 
         let mut numbered = false;
         let mut names_issuer = false;
+        let mut scopes = Vec::new();
         for extension in read.extensions() {
-            f.hold(&CRL_NOT_CRITICAL, !extension.critical);
+            let is_scope = extension.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
+            f.hold(&CRL_NOT_CRITICAL, is_scope || !extension.critical);
             match extension.parsed_extension() {
+                ParsedExtension::IssuingDistributionPoint(scope) => {
+                    scopes.push(extension.critical && self.is_ours(scope))
+                }
                 ParsedExtension::CRLNumber(number) => numbered = *number == self.number.into(),
                 ParsedExtension::AuthorityKeyIdentifier(aki) => {
                     names_issuer = aki.key_identifier.as_ref().is_some_and(|id| id.0 == self.issuer.key_identifier);
@@ -78,6 +87,7 @@ impl Craft for Crl {
         }
         f.hold(&CRL_NUMBER, numbered);
         f.hold(&CRL_ISSUER_KEY, names_issuer);
+        f.hold(&CRL_SCOPE, scopes == vec![true; usize::from(self.shard.is_some())]);
     }
 
     fn issuer(&self) -> Option<&Arc<Issuing>> {
@@ -90,6 +100,23 @@ impl Craft for Crl {
 }
 
 impl Crl {
+    /// Whether a scope is that of this part: its URL alone, without any other bound.
+    fn is_ours(&self, scope: &IssuingDistributionPoint<'_>) -> bool {
+        let bounds = [
+            scope.only_contains_user_certs,
+            scope.only_contains_ca_certs,
+            scope.indirect_crl,
+            scope.only_contains_attribute_certs,
+            scope.only_some_reasons.is_some(),
+        ];
+        let names = match &scope.distribution_point {
+            Some(DistributionPointName::FullName(names)) => names.as_slice(),
+            Some(DistributionPointName::NameRelativeToCRLIssuer(_)) | None => &[],
+        };
+        let url = self.shard.map(|shard| self.issuer.crl_url(shard));
+        matches!((names, url), ([GeneralName::URI(there)], Some(url)) if *there == url) && bounds == [false; 5]
+    }
+
     /// The TBSCertList without the entries that were linted before, which must stand first and be the same bytes.
     fn cut<'a>(&self, tbs: &'a [u8]) -> Result<Cow<'a, [u8]>, DraftError> {
         if self.before.count == 0 {

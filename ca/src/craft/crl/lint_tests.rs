@@ -60,7 +60,8 @@ fn listed(numbers: std::ops::Range<u8>) -> Listed {
             revoked_at: NOW.plus_secs(-100),
             reason: number % 5,
             not_after: None,
-            raises: false,
+            changes: false,
+            invalid: None,
         };
         append(&mut listed.entries, &row).unwrap();
         listed.count += 1;
@@ -73,6 +74,7 @@ impl Bench {
         let (before, issuer) = (Arc::new(before), &self.issuer);
         let plan = CrlPlan {
             issuer,
+            shard: None,
             number: 7,
             before: &before,
             added,

@@ -21,6 +21,9 @@ lints! { OUR_CRLS;
         "an extension that no CRL of ours has" ["RFC 5280 5.2", "BR 7.2.2", "CPS 7.2.2"]
     CRL_NUMBER Error "crl-number-is-the-planned"
         "its number is not the planned one" ["RFC 5280 5.2.3", "BR 7.2.2", "CPS 7.2.2"]
+    CRL_SCOPE Error "crl-scope-is-its-parts"
+        "its issuing distribution point is not, critical and alone, the URL that certificates of its part have"
+        ["RFC 5280 5.2.5", "RFC 5280 6.3.3", "CPS 7.2.2"]
     CRL_ISSUER_KEY Error "crl-authority-key-identifier-is-the-issuers"
         "its authority key identifier is not its issuer's subject key identifier"
         ["RFC 5280 5.2.1", "BR 7.2.2", "CPS 7.2.2"]

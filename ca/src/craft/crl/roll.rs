@@ -9,9 +9,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hsm::Message;
 use policy::{Grant, Timestamp};
-use store::{Covers, Ledger, RevokedRow};
+use store::{Covers, Ledger, RevokedRow, Shard};
 
-use crate::craft::crl::draft::{CrlPlan, append, begins, draft, is_listed, leaves_at};
+use crate::craft::crl::draft::{CrlPlan, append, begins, draft, is_listed, leaves_at, series};
 use crate::craft::crl::listed::Listed;
 use crate::drafting::Linted;
 use crate::error::{CaError, DraftError};
@@ -61,17 +61,17 @@ impl Roll {
     pub(crate) fn draft(
         &mut self,
         grant: Grant,
-        issuer: &Arc<Issuing>,
+        (issuer, shard): (&Arc<Issuing>, Option<Shard>),
         ledger: &Ledger,
         at: Moment,
     ) -> Result<Drafted, CaError> {
         let now = at.now;
         self.sweep(now);
-        let (news, told, covers) = self.news(issuer, ledger, now)?;
+        let (news, told, covers) = self.news((issuer, shard), ledger, now)?;
         let newest = self.newest.max(news.newest);
         let begins = begins(issuer, now, newest, at.before).map_err(CaError::from)?;
         let number = number_after(at.last_number, begins);
-        let plan = CrlPlan { issuer, number, before: &self.listed, added: &news.listed, covers, now, begins };
+        let plan = CrlPlan { issuer, shard, number, before: &self.listed, added: &news.listed, covers, now, begins };
         let draft = draft(grant, &plan)?;
         let tbs = match &draft.entry.message {
             Message::Whole(bytes) => Bytes::from_owner(Arc::clone(bytes)),
@@ -99,15 +99,21 @@ impl Roll {
         }
     }
 
-    /// Encodes what was revoked since, some at a time: the fold is not held for long. Where the reason of something that is encoded
-    /// already was raised, all begins anew.
-    fn news(&mut self, issuer: &Issuing, ledger: &Ledger, now: Timestamp) -> Result<(News, usize, Covers), CaError> {
+    /// Encodes what was revoked since, some at a time: the fold is not held for long. Where something else is said of what is
+    /// encoded already - its reason was raised, it was released -, all begins anew.
+    fn news(
+        &mut self,
+        (issuer, shard): (&Issuing, Option<Shard>),
+        ledger: &Ledger,
+        now: Timestamp,
+    ) -> Result<(News, usize, Covers), CaError> {
+        let series = series(issuer, shard);
         let (mut news, mut told) = (News::default(), self.told);
         // So many were known when the first was read here: their reasons are what these raise them to.
-        let mut known = if told == 0 { ledger.revocations_in(&issuer.label, 0..0).covers.revocations() } else { 0 };
+        let mut known = if told == 0 { ledger.revocations_in(&series, 0..0).covers.revocations() } else { 0 };
         loop {
-            let some = ledger.revocations_in(&issuer.label, told..told.saturating_add(ROWS));
-            let raised = some.rows.iter().zip(told as u64..).any(|(row, place)| row.raises && place >= known);
+            let some = ledger.revocations_in(&series, told..told.saturating_add(ROWS));
+            let raised = some.rows.iter().zip(told as u64..).any(|(row, place)| row.changes && place >= known);
             if raised {
                 *self = Roll::default();
                 known = some.covers.revocations();
@@ -120,7 +126,7 @@ impl Roll {
                 return Ok((news, told, some.covers));
             }
             if some.rows.is_empty() {
-                return Err(CaError::Internal(format!("revocations of `{}` are missing in the fold", issuer.label)));
+                return Err(CaError::Internal(format!("revocations of `{series}` are missing in the fold")));
             }
         }
     }

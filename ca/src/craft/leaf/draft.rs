@@ -91,7 +91,13 @@ pub(crate) fn draft(grant: Grant, under: Under, request: LeafRequest) -> Result<
         validity,
         subject: subject.as_der(),
         spki: request.key.spki_der(),
-        extensions: leaf_extensions(rules, &issuer, &request.key, &names, subject.is_empty())?,
+        extensions: leaf_extensions(
+            rules,
+            issuer.pointers(serial.as_bytes()),
+            &request.key,
+            &names,
+            subject.is_empty(),
+        )?,
     };
     let facts = Facts {
         kind: Kind::Certificate,
@@ -126,7 +132,7 @@ pub(crate) fn fits(profile: &Profile, issuer: &Issuing) -> Result<(), DraftError
         ));
     }
     let staples = matches!(&profile.rules, Rules::X509(rules) if rules.must_staple);
-    match staples && !names_a_responder(&issuer.pointers) {
+    match staples && !names_a_responder(issuer.pointers.iter().flatten()) {
         true => {
             refused(format!("must_staple: CA `{ca}` names no OCSP responder that a server could staple an answer of"))
         }
@@ -134,8 +140,8 @@ pub(crate) fn fits(profile: &Profile, issuer: &Issuing) -> Result<(), DraftError
     }
 }
 
-fn names_a_responder(pointers: &[Extension]) -> bool {
-    let access = pointers.iter().filter(|e| e.extn_id == rfc5280::ID_PE_AUTHORITY_INFO_ACCESS);
+fn names_a_responder<'a>(pointers: impl Iterator<Item = &'a Extension>) -> bool {
+    let access = pointers.filter(|e| e.extn_id == rfc5280::ID_PE_AUTHORITY_INFO_ACCESS);
     let read = access.filter_map(|e| AuthorityInfoAccessSyntax::from_der(e.extn_value.as_bytes()).ok());
     read.flat_map(|access| access.0).any(|access| access.access_method == rfc5912::ID_AD_OCSP)
 }
@@ -266,7 +272,7 @@ fn common_name(name: &Name) -> Option<&str> {
 
 fn leaf_extensions(
     rules: &X509Rules,
-    issuer: &Issuing,
+    pointers: &[Extension],
     key: &SubjectKey,
     names: &[Name],
     subject_is_empty: bool,
@@ -274,7 +280,7 @@ fn leaf_extensions(
     let mut all = Vec::with_capacity(8);
     all.extend_from_slice(rules.extensions.for_key(key.kind()));
     all.push(subject_key_identifier(key)?);
-    all.extend_from_slice(&issuer.pointers);
+    all.extend_from_slice(pointers);
     if !names.is_empty() {
         let general = names.iter().map(san::encode).collect::<Result<GeneralNames, _>>()?;
         // RFC 5280 section 4.2.1.6: "If the subject field contains an empty sequence, then the issuing CA MUST include a

@@ -80,7 +80,7 @@ fn issuer_of(key: Key, der: Vec<u8>) -> Result<Issuing, String> {
     let certificate = Arc::new(CaCertificate::read(Some(OPERATION), der)?);
     let urls = Urls { http_base: "http://pki.example".to_owned() };
     let chains = vec![vec![Arc::clone(&certificate)]];
-    Issuing::new(standing("tls"), key, &certificate, (chains, true, None), &urls).map_err(|e| e.to_string())
+    Issuing::new(standing("tls"), key, &certificate, (chains, true, None), 1, &urls).map_err(|e| e.to_string())
 }
 
 /// Of a generation that no register has.
@@ -272,7 +272,10 @@ async fn what_is_right_in_itself_is_signed_only_when_time_issuer_and_key_are() {
 
     world.set(issuer.not_after().plus_secs(-59));
     let reason = crate::intake::RevocationReason::KeyCompromise.code();
-    ledger.revoke(store::Revocation { operation, reason, at: NOW, actor, grant }).await.unwrap();
+    ledger
+        .revoke(store::Revocation { operation, reason, at: NOW, invalid: None, shard: None, actor, grant })
+        .await
+        .unwrap();
     assert!(said(bench.leaf().lint().unwrap()).await.contains("compromised"));
     assert_eq!(said(bench.ssh().lint().unwrap()).await, "checked");
 }

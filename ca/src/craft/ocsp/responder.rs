@@ -106,7 +106,8 @@ pub(crate) fn draft(
     let mut extensions = fixed_extensions()?;
     extensions.push(subject_key_identifier(&subject_key)?);
     // authorityKeyIdentifier alone: who is asked of it is not asked of.
-    extensions.extend(issuer.pointers.iter().filter(|e| e.extn_id == rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER).cloned());
+    let pointers = issuer.pointers(serial.as_bytes()).iter();
+    extensions.extend(pointers.filter(|e| e.extn_id == rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER).cloned());
     let parts = CertificateParts {
         serial: serial.as_bytes(),
         algorithm: issuer.key.algorithm(),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::line::Line;
 use crate::forms::leaf::{Event, Leaf, LeafActor};
 use crate::forms::schema::{INTENT, RECORD};
-use crate::nouns::entry::Kind;
+use crate::nouns::entry::{Kind, RELEASED};
 use crate::sql::Cell;
 use crate::verify::report::Report;
 use crate::verify::rows::cell;
@@ -184,7 +184,8 @@ impl Actors {
             }
             Event::Revoke => {
                 if let Some(login) = self.logins.get_mut(&leaf.op) {
-                    login.life.ended.get_or_insert(unix(&leaf.time));
+                    let released = leaf.reason == Some(RELEASED.into());
+                    login.life.ended = if released { None } else { login.life.ended.or(Some(unix(&leaf.time))) };
                 }
             }
             Event::Refuse => {}

@@ -14,7 +14,7 @@ use crate::forms::leaf::LeafCovers;
 use crate::forms::object;
 use crate::log::Hash;
 use crate::nouns::entry::Kind;
-use crate::truth::{Fold, Revoked, chained};
+use crate::truth::{Fold, Revoked, Word, chained};
 use crate::verify::report::Report;
 
 /// Twice the seven days that a CRL is good for: so long after its end a revoked certificate stays listed.
@@ -83,25 +83,26 @@ struct Known<'a> {
 impl Known<'_> {
     /// Whether these bytes list what was revoked, and nothing else.
     fn lists(&self, tbs: &[u8]) -> Result<(), String> {
-        let covered = self.fold.revoked_of(self.issuer).filter(|revoked| revoked.leaf < self.leaves);
-        let mut expected: HashMap<&[u8], &Revoked> = covered
-            .filter(|revoked| is_x509(revoked.kind))
-            .map(|revoked| (stripped(&revoked.serial), revoked))
-            .collect();
+        let x509 = self.fold.revoked_of(self.issuer).filter(|revoked| is_x509(revoked.kind));
+        // Neither what was said later nor what was released by then.
+        let covered = x509.filter_map(|revoked| Some((revoked, revoked.word_at(self.leaves)?)));
+        let mut expected: HashMap<&[u8], (&Revoked, &Word)> =
+            covered.map(|(revoked, word)| (stripped(&revoked.serial), (revoked, word))).collect();
         let unreadable = |why: &str| format!("is no TBSCertList: {why}");
         for entry in der::entries(tbs).map_err(unreadable)? {
-            let Entry { serial, at, reason } = entry.map_err(unreadable)?;
+            let Entry { serial, at, reason, invalid } = entry.map_err(unreadable)?;
             let shown = hex::encode(serial);
-            let Some(revoked) = expected.remove(serial) else {
+            let Some((_, word)) = expected.remove(serial) else {
                 return Err(format!("lists {shown}, which was not revoked below leaf {} (or twice)", self.leaves));
             };
-            if at != revoked.revoked_at || reason != revoked.reason_at(self.leaves) {
+            if (at, reason, invalid) != (word.since, word.reason, word.invalid) {
                 return Err(format!("lists {shown} with another date or reason than its revocation has"));
             }
         }
-        match expected.into_values().filter(|revoked| self.must_list(revoked)).min_by_key(|revoked| revoked.leaf) {
-            Some(missing) => {
-                Err(format!("does not list {}, revoked by leaf {}", hex::encode(&missing.serial), missing.leaf))
+        let missing = expected.into_values().filter(|(revoked, _)| self.must_list(revoked));
+        match missing.min_by_key(|(_, word)| word.leaf) {
+            Some((missing, word)) => {
+                Err(format!("does not list {}, revoked by leaf {}", hex::encode(&missing.serial), word.leaf))
             }
             None => Ok(()),
         }

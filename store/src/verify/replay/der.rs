@@ -15,6 +15,8 @@ const SEQUENCE: u8 = 0x30;
 
 /// id-ce-cRLReasons, 2.5.29.21.
 const CRL_REASON: [u8; 3] = [0x55, 0x1d, 0x15];
+/// id-ce-invalidityDate, 2.5.29.24.
+const INVALIDITY_DATE: [u8; 3] = [0x55, 0x1d, 0x18];
 
 type Read<T> = Result<T, &'static str>;
 
@@ -92,6 +94,7 @@ pub(super) struct Entry<'a> {
     pub at: Timestamp,
     /// CRLReason; 0 where it says none.
     pub reason: u8,
+    pub invalid: Option<Timestamp>,
 }
 
 /// The entries of a TBSCertList, one after the other.
@@ -133,18 +136,25 @@ fn entry<'a>(list: &mut Reader<'a>) -> Read<Entry<'a>> {
     let mut entry = list.within(SEQUENCE)?;
     let serial = magnitude(entry.take(INTEGER)?)?;
     let at = entry.time()?;
-    let mut reason = 0;
+    let (mut reason, mut invalid) = (0, None);
     if entry.peek().is_some() {
         let mut extensions = entry.within(SEQUENCE)?;
         while extensions.peek().is_some() {
             let mut extension = extensions.within(SEQUENCE)?;
-            let of_reason = extension.take(OID)? == CRL_REASON;
+            let id = extension.take(OID)?;
             if extension.peek() == Some(BOOLEAN) {
                 extension.take(BOOLEAN)?;
             }
             let mut value = extension.within(OCTET_STRING)?;
             extension.end()?;
-            if of_reason {
+            if id == INVALIDITY_DATE {
+                // Section 5.3.2: "The GeneralizedTime values included in this field MUST be expressed in Greenwich Mean Time (Zulu)".
+                if value.peek() != Some(GENERALIZED_TIME) {
+                    return Err("an invalidity date is no GeneralizedTime");
+                }
+                invalid = Some(value.time()?);
+                value.end()?;
+            } else if id == CRL_REASON {
                 let [code] = *value.take(ENUMERATED)? else { return Err("a reason is not of one byte") };
                 value.end()?;
                 reason = code;
@@ -152,7 +162,7 @@ fn entry<'a>(list: &mut Reader<'a>) -> Read<Entry<'a>> {
         }
     }
     entry.end()?;
-    Ok(Entry { serial, at, reason })
+    Ok(Entry { serial, at, reason, invalid })
 }
 
 /// A positive number without leading zeros.
@@ -200,8 +210,8 @@ mod tests {
         let read: Vec<_> = entries(&bytes).unwrap().map(Result::unwrap).collect();
         let at = |text: &str| Timestamp::parse_rfc3339(text).unwrap();
         let expected = [
-            Entry { serial: &[0x80], at: at("2026-09-21T09:05:00Z"), reason: 1 },
-            Entry { serial: &[5], at: at("2050-01-01T00:00:00Z"), reason: 0 },
+            Entry { serial: &[0x80], at: at("2026-09-21T09:05:00Z"), reason: 1, invalid: None },
+            Entry { serial: &[5], at: at("2050-01-01T00:00:00Z"), reason: 0, invalid: None },
         ];
         assert_eq!(read, expected);
         assert_eq!(entries(&list(&[])).unwrap().count(), 0);

@@ -47,8 +47,11 @@ impl Replay {
             Change::Intended { crl: None, .. } => ("intent", line.place()),
             Change::Settled { .. } => ("conclusion", format!("conclusion leaf={}", line.index)),
             Change::Revoked { issuer, revoked } => {
-                if self.fold.revocation(revoked.operation).is_none() {
-                    self.crls.revoked(issuer, line.index, line.hash);
+                if self.fold.may_revoke(issuer, revoked).is_ok() {
+                    let part = revoked.shard.map(|shard| shard.series(issuer));
+                    for series in part.iter().chain([issuer]) {
+                        self.crls.revoked(series, line.index, line.hash);
+                    }
                 }
                 ("revocation", format!("revocation leaf={}", line.index))
             }

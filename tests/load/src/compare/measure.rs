@@ -31,6 +31,8 @@ const REVOKERS: usize = 16;
 const REVOCATIONS_EACH: usize = 56;
 /// Revocations are public within seconds; longer means never.
 const PUBLIC_MAX: Duration = Duration::from_secs(60);
+/// The act on many, with its CRL.
+const ACT_MAX: Duration = Duration::from_secs(600);
 const WATCH: Duration = Duration::from_millis(50);
 
 /// What was seen of both, in milliseconds unless said otherwise.
@@ -61,6 +63,8 @@ pub(super) struct Measured {
     pub(super) revocation_rate: Pair,
     /// From the last answer until the public's CRL has it.
     pub(super) revocation_public: Pair,
+    /// One act on many of the large register: how many, milliseconds until it is done, and until the public's CRL has them all.
+    pub(super) act: Option<(usize, f64, f64)>,
     /// MiB when it had started, when it had answered the pages, after the issuance, after the revocations.
     pub(super) resident: Pair,
     /// MiB at the end, and the most that was seen of the write-ahead log.
@@ -205,6 +209,34 @@ pub(super) async fn revocations(small: &House, large: &House, measured: &mut Mea
     Ok(())
 }
 
+/// One act of two persons on all that an owner has in the large register.
+pub(super) async fn act(large: &House, measured: &mut Measured) -> Result<(), CompareError> {
+    eprintln!("one act on many");
+    let mut one = Asker::new(large).await?;
+    let mut other = Asker::new(large).await?;
+    let name = serde_json::json!({"name": "second-person", "roles": ["admin"], "expires_secs": 3_600});
+    let made = one.post("/api/v1/tokens", &name).await?;
+    let token = made.get("token").and_then(Value::as_str);
+    other.token = token.ok_or_else(|| CompareError::Failed(format!("no token: {made}")))?.to_owned();
+    let before = one.entries().await?;
+    let of = serde_json::json!({"owner": "default", "reason": "cessation-of-operation"});
+    let began = Instant::now();
+    let proposed = one.post("/api/v1/revocations", &of).await?;
+    let id = proposed.get("id").and_then(Value::as_str).unwrap_or_default();
+    let done = other.post(&format!("/api/v1/revocations/{id}/confirm"), &serde_json::json!({})).await?;
+    let took = millis(began.elapsed());
+    let count = done.get("count").and_then(Value::as_u64).unwrap_or(0);
+    let count = usize::try_from(count).unwrap_or(0);
+    while one.entries().await? < before + count {
+        if began.elapsed() > ACT_MAX {
+            return Err(CompareError::Failed("the act's revocations are not published".into()));
+        }
+        tokio::time::sleep(WATCH).await;
+    }
+    measured.act = Some((count, took, millis(began.elapsed())));
+    Ok(())
+}
+
 fn serials(list: &Value) -> Vec<String> {
     let items = list.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     items.iter().filter_map(|item| item.get("serial")?.as_str().map(str::to_owned)).collect()
@@ -319,6 +351,22 @@ impl Asker {
             tokio::time::sleep(WATCH).await;
         }
         Err(CompareError::Failed("revocations are not published".into()))
+    }
+
+    /// An answer to a wish; another than a good one is an error.
+    async fn post(&mut self, path: &str, wish: &Value) -> Result<Value, CompareError> {
+        let body = Some(("application/json", Bytes::from(wish.to_string())));
+        let (status, body, _) = self.ask(Method::POST, path, By::Token, body).await?;
+        let failed = || CompareError::Failed(format!("{path}: status {status}: {}", String::from_utf8_lossy(&body)));
+        let answer = serde_json::from_slice(&body).map_err(|_| failed())?;
+        if status.is_success() { Ok(answer) } else { Err(failed()) }
+    }
+
+    /// How many entries the public's CRL has.
+    async fn entries(&mut self) -> Result<usize, CompareError> {
+        let (_, crl, _) = self.ask(Method::GET, "/crl/tls.crl", By::Token, None).await?;
+        let read = x509_parser::parse_x509_crl(&crl).map_err(|e| CompareError::Failed(format!("the CRL: {e}")))?;
+        Ok(read.1.iter_revoked_certificates().count())
     }
 
     /// How many rows a list of certificates shows; of nothing else.

@@ -61,6 +61,7 @@ pub async fn run(wish: &Wish) -> Result<Table, CompareError> {
     measure::pages(&small, &large, &mut measured).await?;
     measure::issuance(wish, &small, &large, &mut measured).await?;
     measure::revocations(&small, &large, &mut measured).await?;
+    measure::act(&large, &mut measured).await?;
     measure::ends(&mut small, &mut large, &mut measured)?;
     Ok(Table::new(wish, measured))
 }

@@ -63,6 +63,11 @@ impl Table {
             Some(large >= small * 0.5),
         ));
         lines.push(least(&measured.revocation_public, "the last of them on the CRL", 15_000.0, "15 s"));
+        if let Some((count, done, public)) = measured.act {
+            let (what, none) = (format!("{count} revoked in one act; their CRL"), String::new);
+            let large = format!("{}, {}", shown(done / 1_000.0, " s"), shown(public / 1_000.0, " s"));
+            lines.push(line(&what, none(), large, none(), "60 s", Some(public <= 60_000.0)));
+        }
         for (at, what) in
             ["started", "after the pages", "after the issuance", "after the revocations"].into_iter().enumerate()
         {

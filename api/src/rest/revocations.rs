@@ -1,0 +1,192 @@
+//! Many revocations in one act: shown first, then done; above a bound by two persons.
+
+use axum::extract::State as Shared;
+use axum::response::Response;
+use ca::{Act, Meant, Proposal, Published, Selection};
+use http::StatusCode;
+use policy::{Action, Resource, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::certificates::ending;
+use crate::app::App;
+use crate::intake::{Caller, Json, Segment, json};
+use crate::problem::Problem;
+
+/// Which certificates, and why. Those that fit all that is said, count now and have not ended; CAs never. One thing at least is said.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ManyWish {
+    /// Of this owner.
+    #[serde(default)]
+    owner: Option<String>,
+    /// Of this profile.
+    #[serde(default)]
+    profile: Option<String>,
+    /// Of this issuer (`tls`), or of one generation of it (`tls/1`).
+    #[serde(default)]
+    issuer: Option<String>,
+    /// For this key: SHA-256 of its SubjectPublicKeyInfo.
+    #[serde(default)]
+    key_hash: Option<String>,
+    /// With exactly this name: `dns:www.example.com`, `ip:10.0.0.1`; of SSH certificates a principal.
+    #[serde(default)]
+    #[schema(example = "dns:www.example.com")]
+    name: Option<String>,
+    /// Asked for by this actor, as the log names it.
+    #[serde(default)]
+    #[schema(example = "token:ann")]
+    person: Option<String>,
+    /// Of this host: its DNS name or address in a certificate, or its name as an SSH principal.
+    #[serde(default)]
+    host: Option<String>,
+    /// As for one certificate.
+    #[serde(default)]
+    #[schema(example = "cessation-of-operation")]
+    reason: Option<String>,
+    /// As for one certificate.
+    #[serde(default)]
+    #[schema(format = DateTime)]
+    invalid: Option<String>,
+    /// Say how many that are, and do nothing.
+    #[serde(default)]
+    preview: bool,
+}
+
+/// What an act is, or what became of it.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct ManyState {
+    /// `preview`: nothing is done; `proposed`: another person has to confirm it; `done`.
+    state: &'static str,
+    /// How many certificates.
+    count: u64,
+    /// SHA-256 over which and why: the same act has the same one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    /// Some of them.
+    sample: Vec<Sample>,
+    /// The proposal's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// Until then it can be confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires: Option<Timestamp>,
+    /// As after one revocation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crl: Option<&'static str>,
+}
+
+/// One that is meant.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Sample {
+    /// Its serial, hex.
+    serial: String,
+    /// Its subject, or its names.
+    subject: String,
+}
+
+impl ManyState {
+    fn of(state: &'static str, meant: Meant) -> Self {
+        let sample = meant.sample.into_iter().map(|(serial, subject)| Sample { serial, subject }).collect();
+        Self { state, count: meant.count, digest: Some(meant.digest), sample, ..Self::default() }
+    }
+
+    fn after(act: Act) -> (StatusCode, Self) {
+        match act {
+            Act::Done { revoked, published } => {
+                let crl = match published {
+                    Published::Now => Some("published"),
+                    Published::Pending => Some("pending"),
+                    Published::Never => None,
+                };
+                (StatusCode::OK, Self { state: "done", count: revoked, crl, ..Self::default() })
+            }
+            Act::Proposed { id, meant, expires } => {
+                let proposed = Self::of("proposed", meant);
+                (StatusCode::ACCEPTED, Self { id: Some(id), expires: Some(expires), ..proposed })
+            }
+        }
+    }
+}
+
+/// Revokes, or puts on hold, all certificates that are meant. More than 100 are proposed: another person confirms them.
+#[utoipa::path(post, path = "/api/v1/revocations", tag = "certificates", operation_id = "revokeMany", request_body = ManyWish,
+    responses((status = 200, description = "Done, or with `preview` what would be", body = ManyState),
+        (status = 202, description = "Proposed: another person confirms it", body = ManyState)))]
+pub(crate) async fn post(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Json(wish): Json<ManyWish>,
+) -> Result<Response, Problem> {
+    let ending = ending(wish.reason.as_deref(), wish.invalid.as_deref())?;
+    let ManyWish { owner, profile, issuer, key_hash, name, person, host, preview, .. } = wish;
+    let of = Selection { owner, profile, issuer, key_hash, name, person, host };
+    if preview {
+        let meant = app.authority().preview(&actor, &of, ending).await?;
+        return Ok(json(StatusCode::OK, &ManyState::of("preview", meant)));
+    }
+    let authority = app.authority().clone();
+    let act = app.to_its_end(async move { authority.revoke_many(&actor, of, ending).await }).await?;
+    let (status, state) = ManyState::after(act);
+    Ok(json(status, &state))
+}
+
+/// A proposal.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProposalState {
+    /// Its name.
+    id: String,
+    /// Which certificates, in the words of whoever proposed it.
+    #[schema(value_type = Object)]
+    of: Selection,
+    /// Why.
+    reason: String,
+    /// Since when their keys are not to be trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    invalid: Option<Timestamp>,
+    /// How many.
+    count: u64,
+    /// Exactly which, and why.
+    digest: String,
+    /// Who proposed it.
+    by: String,
+    /// Until then it can be confirmed.
+    #[schema(value_type = String, format = DateTime)]
+    expires: Timestamp,
+    /// Who confirmed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed: Option<String>,
+}
+
+/// Shows a proposal, for whoever is to confirm it.
+#[utoipa::path(get, path = "/api/v1/revocations/{id}", tag = "certificates", operation_id = "showRevocations",
+    params(("id" = String, Path, description = "The proposal's name")),
+    responses((status = 200, description = "The proposal", body = ProposalState), (status = 404, description = "No such proposal")))]
+pub(crate) async fn show(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(id): Segment,
+) -> Result<Response, Problem> {
+    app.authorize(&actor, Action::RevokeCertificate, Resource::certificate(None, "", Vec::new())).await?;
+    let Proposal { of, reason, invalid, count, digest, leaves: _, by, expires, confirmed } =
+        app.authority().proposal(&id).await?;
+    Ok(json(StatusCode::OK, &ProposalState { id, of, reason, invalid, count, digest, by, expires, confirmed }))
+}
+
+/// Carries out what another person proposed, if it is still exactly that.
+#[utoipa::path(post, path = "/api/v1/revocations/{id}/confirm", tag = "certificates", operation_id = "confirmRevocations",
+    params(("id" = String, Path, description = "The proposal's name")),
+    responses((status = 200, description = "Done", body = ManyState), (status = 404, description = "No such proposal"),
+        (status = 409, description = "One's own proposal, an expired one, or another set by now")))]
+pub(crate) async fn confirm(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(id): Segment,
+) -> Result<Response, Problem> {
+    let authority = app.authority().clone();
+    let act = app.to_its_end(async move { authority.confirm(&actor, &id).await }).await?;
+    let (status, state) = ManyState::after(act);
+    Ok(json(status, &state))
+}

@@ -1,0 +1,416 @@
+//! Many revocations in one act: of an owner, a profile, an issuer, a key, a name, a person or a host.
+//!
+//! What is meant is shown before it is done: how many, and a digest of exactly which. Above a bound one person proposes and another
+//! carries out: the proposal is a record with that digest, and what is carried out is that set or nothing. Each revocation is what it
+//! would be alone: policy is asked, the credential is attested, a leaf says so. The CRLs are made once, at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use policy::{Action, Actor, Owner, Resource, Timestamp};
+use serde::{Deserialize, Serialize};
+use store::{ActorStamp, Credential, Filter, HOLD, Kind, Record, Shard, State, StoreError};
+use tokio::task::JoinSet;
+
+use crate::encode::sha256;
+use crate::error::CaError;
+use crate::intake::{Ending, RevocationReason};
+use crate::status::desk::Published;
+use crate::status::revoke::{Revoker, missing};
+
+/// Which certificates: those that fit all that is said. CAs are never among them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selection {
+    /// Of this owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Of this profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Of this issuer (`tls`), or of one generation of it (`tls/1`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// For this key: SHA-256 of its SubjectPublicKeyInfo, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_hash: Option<String>,
+    /// With exactly this name (`dns:www.example`, or a principal).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Asked for by this actor (`token:ann`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// Of this host: its DNS name or address in a certificate, or its name as an SSH principal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+}
+
+/// What an act would end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meant {
+    /// How many certificates.
+    pub count: u64,
+    /// SHA-256 over which and why, in hexadecimal.
+    pub digest: String,
+    /// Some of them: serial and subject, or names where that is empty.
+    pub sample: Vec<(String, String)>,
+}
+
+/// What became of an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// So many were revoked, or were before; where the CRLs are.
+    Done {
+        /// How many.
+        revoked: u64,
+        /// Whether every CRL that has them is served.
+        published: Published,
+    },
+    /// Another person has to confirm it.
+    Proposed {
+        /// By this name.
+        id: String,
+        /// What it is.
+        meant: Meant,
+        /// Until then.
+        expires: Timestamp,
+    },
+}
+
+/// A proposal that waits for another person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proposal {
+    /// Which.
+    pub of: Selection,
+    /// Why: the stable name.
+    pub reason: String,
+    /// Since when the keys are not to be trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid: Option<Timestamp>,
+    /// How many.
+    pub count: u64,
+    /// Exactly which, and why.
+    pub digest: String,
+    /// Of the log's first so many leaves: what is issued later is not meant.
+    pub leaves: u64,
+    /// Whoever proposed it; another confirms.
+    pub by: String,
+    /// Until then.
+    pub expires: Timestamp,
+    /// Who confirmed it; it is carried out once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<String>,
+}
+
+/// The set that a selection means now.
+struct Set {
+    operations: Vec<u64>,
+    sample: Vec<(String, String)>,
+}
+
+impl Set {
+    /// Over the reason, and each operation.
+    fn digest(&self, ending: Ending) -> String {
+        let mut bytes = b"chancery revocations 1\n".to_vec();
+        bytes.push(ending.reason.code());
+        bytes.extend(ending.invalid.map_or(i64::MIN, Timestamp::unix).to_be_bytes());
+        bytes.extend(self.operations.iter().flat_map(|operation| operation.to_be_bytes()));
+        hex::encode(sha256(&bytes))
+    }
+
+    fn meant(&self, ending: Ending) -> Meant {
+        Meant { count: self.operations.len() as u64, digest: self.digest(ending), sample: self.sample.clone() }
+    }
+}
+
+impl Revoker {
+    /// What would end. Whoever asks may end each of them.
+    pub(crate) async fn preview(&self, actor: &Actor, of: &Selection, ending: Ending) -> Result<Meant, CaError> {
+        Ok(self.set(actor, of, ending, self.leaves().await?).await?.meant(ending))
+    }
+
+    /// Ends all of them; of many, proposes to.
+    pub(crate) async fn revoke_many(&self, actor: &Actor, of: Selection, ending: Ending) -> Result<Act, CaError> {
+        may_be_many(ending)?;
+        let leaves = self.leaves().await?;
+        let set = self.set(actor, &of, ending, leaves).await?;
+        let meant = set.meant(ending);
+        if meant.count <= ALONE_MAX {
+            return self.carry_out(actor, set.operations, ending).await;
+        }
+        let expires = self.office.ledger.cautious_time().plus_secs(PROPOSED_SECS);
+        let proposal = Proposal {
+            of,
+            reason: ending.reason.as_str().to_owned(),
+            invalid: ending.invalid,
+            count: meant.count,
+            digest: meant.digest.clone(),
+            leaves,
+            by: ActorStamp::from(actor).id,
+            expires,
+            confirmed: None,
+        };
+        // Of the set, and of when: the same proposal twice is two.
+        let id = hex::encode(sha256(format!("{}{leaves}", meant.digest).as_bytes()).split_at(ID_BYTES).0);
+        self.record(actor, &id, &proposal, 0).await?;
+        Ok(Act::Proposed { id, meant, expires })
+    }
+
+    /// A proposal, for whoever is to confirm it.
+    pub(crate) async fn proposal(&self, id: &str) -> Result<(Proposal, u64), CaError> {
+        let missing = || CaError::NotFound(format!("proposal `{}`", policy::shown(id)));
+        let stored = self.office.ledger.record_get(KIND, id).await?.ok_or_else(missing)?;
+        let broken = |e: serde_json::Error| CaError::Internal(format!("the proposal {id}: {e}"));
+        Ok((serde_json::from_value(stored.body.clone()).map_err(broken)?, stored.version))
+    }
+
+    /// Carries out what another proposed, if it is still exactly that. Asked again after a crash it goes on.
+    pub(crate) async fn confirm(&self, actor: &Actor, id: &str) -> Result<Act, CaError> {
+        let (proposal, version) = self.proposal(id).await?;
+        let (conflict, me) = (|why: &str| Err(CaError::Conflict(why.to_owned())), ActorStamp::from(actor).id);
+        if proposal.by == me {
+            return conflict("whoever proposed it does not confirm it: that is for another person");
+        }
+        let ending = Ending {
+            reason: proposal
+                .reason
+                .parse()
+                .map_err(|e: crate::intake::UnknownReason| CaError::Internal(e.to_string()))?,
+            invalid: proposal.invalid,
+        };
+        let set = self.set(actor, &proposal.of, ending, proposal.leaves).await?;
+        match &proposal.confirmed {
+            // What is left of a set that was confirmed.
+            Some(by) if *by == me => {}
+            Some(_) => return conflict("it is confirmed already, by another"),
+            None if self.office.ledger.cautious_time() > proposal.expires => {
+                return conflict("the proposal has expired: propose it again");
+            }
+            None if set.digest(ending) != proposal.digest => {
+                let now = set.operations.len();
+                return conflict(&format!(
+                    "it is another set by now: {now} certificates and not the {} that were proposed, or others; propose it again",
+                    proposal.count
+                ));
+            }
+            None => {
+                let confirmed = Proposal { confirmed: Some(me), ..proposal };
+                self.record(actor, id, &confirmed, version).await?;
+            }
+        }
+        self.carry_out(actor, set.operations, ending).await
+    }
+
+    async fn record(&self, actor: &Actor, id: &str, proposal: &Proposal, expect: u64) -> Result<(), CaError> {
+        let body = serde_json::to_value(proposal).map_err(|e| CaError::Internal(format!("a proposal: {e}")))?;
+        let record = Record {
+            kind: KIND,
+            id: id.to_owned(),
+            owner: None,
+            lookup: None,
+            expires: Some(proposal.expires),
+            body,
+            actor: ActorStamp::from(actor),
+            expect: Some(expect),
+        };
+        Ok(self.office.ledger.record(vec![record]).await.map(drop)?)
+    }
+
+    async fn leaves(&self) -> Result<u64, CaError> {
+        Ok(self.office.ledger.counts().await?.leaves)
+    }
+
+    /// Which are meant, of the log's first so many leaves. Policy is asked for each: who may not end one of them ends none.
+    async fn set(&self, actor: &Actor, of: &Selection, ending: Ending, leaves: u64) -> Result<Set, CaError> {
+        let owner = of.owner.as_deref().and_then(|owner| Owner::parse(owner).ok());
+        let any = Resource::certificate(owner, of.profile.as_deref().unwrap_or_default(), Vec::new());
+        self.office.gate.authorize(actor, Action::RevokeCertificate, any).await?;
+        let (mut operations, mut sample) = (BTreeSet::new(), Vec::new());
+        let now = self.office.ledger.cautious_time();
+        for filter in of.filters(now, ending)? {
+            let mut after_cursor = None;
+            loop {
+                let asked = Filter { after_cursor, limit: PAGE, ..filter.clone() };
+                let page = self.office.ledger.list(asked).await?;
+                for credential in
+                    page.items.iter().filter(|credential| credential.operation < leaves && of.has(credential))
+                {
+                    self.may(actor, credential).await?;
+                    if operations.insert(credential.operation) && sample.len() < SAMPLE {
+                        sample.push((credential.serial_hex(), title(credential)));
+                    }
+                }
+                if operations.len() > SET_MAX {
+                    let says = format!("more than {SET_MAX} certificates: say it more narrowly, and go step by step");
+                    return Err(CaError::bad("selection", says));
+                }
+                after_cursor = page.next;
+                if after_cursor.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(Set { operations: operations.into_iter().collect(), sample })
+    }
+
+    /// Ends each, many side by side: those that come together share a transaction. One that cannot be ended stops the rest; what is
+    /// done is done, and the same act again goes on from there.
+    async fn carry_out(&self, actor: &Actor, operations: Vec<u64>, ending: Ending) -> Result<Act, CaError> {
+        let (mut under_way, mut touched, mut revoked) = (JoinSet::new(), BTreeMap::new(), 0);
+        let mut failed = None;
+        let mut left = operations.into_iter();
+        loop {
+            while failed.is_none() && under_way.len() < AT_ONCE {
+                let Some(operation) = left.next() else { break };
+                let (revoker, actor) = (self.clone(), actor.clone());
+                under_way.spawn(async move { revoker.one_of_many(&actor, operation, ending).await });
+            }
+            match under_way.join_next().await {
+                None => break,
+                Some(Ok(Ok((issuer, shard)))) => {
+                    revoked += 1;
+                    touched.entry(issuer).or_insert_with(BTreeSet::new).insert(shard);
+                }
+                Some(Ok(Err(error))) => failed = Some(error),
+                Some(Err(ended)) => failed = Some(CaError::Internal(format!("a revocation's task ended: {ended}"))),
+            }
+        }
+        // What is revoked is published, whatever became of the rest.
+        let mut published = Published::Now;
+        for (issuer, shards) in touched {
+            for shard in shards {
+                if self.desks.after_revocation(&issuer, shard).await == Published::Pending {
+                    published = Published::Pending;
+                }
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(Act::Done { revoked, published }),
+        }
+    }
+
+    async fn one_of_many(
+        &self,
+        actor: &Actor,
+        operation: u64,
+        ending: Ending,
+    ) -> Result<(String, Option<Shard>), CaError> {
+        for _ in 0..TRIES {
+            let found = self.office.ledger.credential_by_operation(operation).await?;
+            let credential = found.ok_or_else(|| missing(&format!("of operation {operation}")))?;
+            let grant = self.may(actor, &credential).await?;
+            let shard = self.office.issuers.read().shard(&credential.issuer, &credential.serial);
+            match self.record_end(actor, &grant, &credential, ending).await {
+                // The queue is full: others are writing too.
+                Err(CaError::Unavailable { .. }) => tokio::task::yield_now().await,
+                done => return done.map(|()| (credential.issuer.clone(), shard)),
+            }
+        }
+        Err(StoreError::Busy { retry_after_secs: 1 }.into())
+    }
+}
+
+impl Selection {
+    /// The lists that have them.
+    fn filters(&self, now: Timestamp, ending: Ending) -> Result<Vec<Filter>, CaError> {
+        if *self == Selection::default() {
+            return Err(CaError::bad(
+                "selection",
+                "say of which: an owner, a profile, an issuer, a key, a name ...".to_owned(),
+            ));
+        }
+        let key_hash = self.key_hash.as_ref().map(|text| {
+            let hash = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+            hash.ok_or_else(|| {
+                CaError::bad("key_hash", "it is SHA-256 of a SubjectPublicKeyInfo, 64 hexadecimal digits".to_owned())
+            })
+        });
+        let all = Filter {
+            certificates: true,
+            owner: self.owner.clone(),
+            profile: self.profile.clone(),
+            issuer: self.issuer.clone(),
+            key_hash: key_hash.transpose()?,
+            name: self.name.clone(),
+            not_after_after: Some(now),
+            ..Filter::default()
+        };
+        // What has no conclusion counts as issued, and what is on hold would come back; neither is held (again).
+        let states: &[State] = match ending.reason {
+            RevocationReason::CertificateHold => &[State::Issued],
+            RevocationReason::Unspecified
+            | RevocationReason::KeyCompromise
+            | RevocationReason::CaCompromise
+            | RevocationReason::AffiliationChanged
+            | RevocationReason::Superseded
+            | RevocationReason::CessationOfOperation
+            | RevocationReason::PrivilegeWithdrawn => &[State::Issued, State::Intended, State::Revoked],
+        };
+        let of_states =
+            |filter: Filter| states.iter().map(move |state| Filter { state: Some(*state), ..filter.clone() });
+        let Some(host) = &self.host else { return Ok(of_states(all).collect()) };
+        if self.name.is_some() {
+            return Err(CaError::bad("host", "a host is found by its name: say one of the two".to_owned()));
+        }
+        let names = host_names(host).into_iter().map(|name| Filter { name: Some(name), ..all.clone() });
+        Ok(names.flat_map(of_states).collect())
+    }
+
+    /// Whether it has this one, by what it is itself.
+    fn has(&self, credential: &Credential) -> bool {
+        let fits = |wanted: &Option<String>, there: &str| wanted.as_ref().is_none_or(|wanted| wanted == there);
+        let of_kind = match credential.kind {
+            Kind::Certificate | Kind::SshUser | Kind::SshHost => true,
+            Kind::CaCertificate | Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => false,
+        };
+        let may_end = credential.state != State::Revoked || credential.reason == Some(HOLD);
+        of_kind && may_end && fits(&self.person, &credential.actor.id)
+    }
+}
+
+/// As which names a host stands in certificates.
+fn host_names(host: &str) -> Vec<String> {
+    match host.parse::<std::net::IpAddr>() {
+        Ok(address) => vec![format!("ip:{address}"), address.to_string()],
+        Err(_) => {
+            let host = host.to_ascii_lowercase();
+            vec![format!("dns:{host}"), host]
+        }
+    }
+}
+
+/// What a person knows it by.
+fn title(credential: &Credential) -> String {
+    if credential.subject.is_empty() { credential.names.join(", ") } else { credential.subject.clone() }
+}
+
+fn may_be_many(ending: Ending) -> Result<(), CaError> {
+    match ending.reason {
+        RevocationReason::CaCompromise => {
+            Err(CaError::bad("reason", "ca-compromise is said of the certificate of a CA".to_owned()))
+        }
+        RevocationReason::Unspecified
+        | RevocationReason::KeyCompromise
+        | RevocationReason::AffiliationChanged
+        | RevocationReason::Superseded
+        | RevocationReason::CessationOfOperation
+        | RevocationReason::CertificateHold
+        | RevocationReason::PrivilegeWithdrawn => Ok(()),
+    }
+}
+
+/// The kind of a proposal's record.
+const KIND: &str = "revocation-proposal";
+/// So many certificates one person ends alone: the hosts of a team, not a company.
+const ALONE_MAX: u64 = 100;
+/// One act's bound: 8 MB of operations, and minutes.
+const SET_MAX: usize = 1_000_000;
+/// A proposal waits so long for another person.
+const PROPOSED_SECS: i64 = 3_600;
+/// Revocations side by side: they share transactions, and leave the queue to others.
+const AT_ONCE: usize = 512;
+const PAGE: usize = 1_000;
+const SAMPLE: usize = 10;
+const TRIES: usize = 64;
+const ID_BYTES: usize = 8;
