@@ -285,6 +285,10 @@ struct RawOwner {
     principals: Vec<String>,
     #[serde(default)]
     email: Vec<String>,
+    #[serde(default)]
+    uri: Vec<String>,
+    #[serde(default)]
+    upn: Vec<String>,
 }
 
 /// A configuration that is refused: where, why, and what to write instead.
@@ -451,7 +455,8 @@ impl Config {
             .into_iter()
             .map(|o| {
                 let name = Owner::parse(&o.name).map_err(|e| refuse("owner.name", e.to_string(), "name = \"web\""))?;
-                Ok(OwnerRules { name, dns: o.dns, ip: o.ip, principals: o.principals, email: o.email })
+                let RawOwner { name: _, dns, ip, principals, email, uri, upn } = o;
+                Ok(OwnerRules { name, dns, ip, principals, email, uri, upn })
             })
             .collect::<Result<Vec<_>, ConfigError>>()?;
         Ok(Self {

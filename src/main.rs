@@ -85,6 +85,10 @@ enum Command {
     Lint(cmd::lint::Args),
     /// API tokens: create, list, revoke
     Token(cmd::token::Args),
+    /// Profiles: list, check, show, try a request out, replay the past under a change
+    Profile(cmd::profile::Args),
+    /// Owners: which names are whose, and by which rule
+    Owner(cmd::owner::Args),
     /// The time: what is held against this host's clock, and the way back
     Clock(cmd::clock::Args),
     /// Keep certificates fresh on this host
@@ -177,7 +181,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         hardening::own_files();
     }
     // One crypto provider in the whole process; it cannot be installed twice, and nothing ran before.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
+    if tls::provider().install_default().is_err() {
         return Err(Failure::new(Exit::Failed, "another TLS provider was installed first"));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_fail("cannot start threads")?;
@@ -201,6 +205,8 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Audit(args) => cmd::audit::run(args, &global).await,
         Command::Lint(args) => cmd::lint::run(&args, &global),
         Command::Token(args) => cmd::token::run(args, &global).await,
+        Command::Profile(args) => cmd::profile::run(args, &global).await,
+        Command::Owner(args) => cmd::owner::run(args, &global).await,
         Command::Clock(args) => cmd::clock::run(args, &global).await,
         Command::Agent(args) => cmd::agent::run(args).await,
         Command::Doctor => cmd::doctor::run(&global).await,

@@ -14,13 +14,14 @@ use serde_json::Value;
 /// Each room and the rooms it may lean on. An edge that is missing here is as wrong as one too many.
 const FLOORS: &[(&str, &[&str])] = &[
     ("policy", &[]),
+    ("tls", &[]),
     ("hsm", &[]),
     ("store", &["policy", "hsm"]),
     ("ca", &["policy", "hsm", "store"]),
     ("acme", &["policy", "store", "ca"]),
     ("lifecycle", &["policy", "store", "ca"]),
-    ("agent", &["policy"]),
-    ("api", &["policy", "store", "ca", "acme", "lifecycle"]),
+    ("agent", &["policy", "tls"]),
+    ("api", &["policy", "tls", "store", "ca", "acme", "lifecycle"]),
 ];
 
 /// Foreign crates that one room (or a few) alone may name.

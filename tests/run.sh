@@ -34,6 +34,11 @@ clients=(
   npm:/usr/bin/npm
   python3-cryptography:/usr/lib/python3/dist-packages/cryptography/__init__.py
   "python3-venv:/usr/lib/python3*/ensurepip/__init__.py"
+  # kryoptic is built from source, OpenSSL with it
+  perl:/usr/bin/perl
+  make:/usr/bin/make
+  "libclang1-14:/usr/lib/llvm-14/lib/libclang.so.1"
+  "libclang-common-14-dev:/usr/lib/llvm-14/lib/clang/*/include/stddef.h"
 )
 present() { compgen -G "${1#*:}" >/dev/null; }
 missing=()
@@ -63,13 +68,14 @@ if [ ! -d tests/browser/node_modules/axe-core ] || [ ! -d tests/browser/node_mod
   npm ci --prefix tests/browser --no-audit --no-fund
 fi
 
-# Makes requests out of the OpenAPI document; in an environment of its own, as Debian wants it.
+# Makes requests out of the OpenAPI document, and judges ML-DSA, for which Debian's openssl is too old; in an environment of its own,
+# as Debian wants it.
 python=target/clients/python
-if [ ! -x "$python/bin/schemathesis" ]; then
-  step "installing schemathesis"
+if ! "$python/bin/python" -c 'import schemathesis, cryptography.hazmat.primitives.asymmetric.mldsa' 2>/dev/null; then
+  step "installing schemathesis and cryptography"
   rm -rf "$python"
   python3 -m venv "$python"
-  "$python/bin/pip" install --quiet --disable-pip-version-check 'schemathesis>=4.32,<5'
+  "$python/bin/pip" install --quiet --disable-pip-version-check 'schemathesis>=4.32,<5' 'cryptography>=50,<51'
 fi
 # Judges certificates and CRLs; in an environment of its own.
 pkilint=target/clients/pkilint
@@ -108,6 +114,8 @@ else
     exit 1
   fi
 fi
+step "kryoptic, the token of PKCS#11 3.2 (a workspace of its own; some minutes the first time)"
+cargo build --release --locked --manifest-path tests/kryoptic/Cargo.toml --target-dir target/kryoptic
 step "tests"
 cargo test --workspace --locked --no-fail-fast
 step "documentation"

@@ -104,13 +104,7 @@ impl Library {
         let world = World::real();
         let ledger = ledger(folder.join("library.db"), (&pool, mint), &world).await;
         let owner = Owner::parse("default").expect("an owner");
-        let rules = OwnerRules {
-            name: owner.clone(),
-            dns: vec!["*.example.internal".into()],
-            ip: vec![],
-            principals: vec![],
-            email: vec![],
-        };
+        let rules = OwnerRules { dns: vec!["*.example.internal".into()], ..OwnerRules::none(owner.clone()) };
         let policies = Policies::shipped().iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect::<Vec<_>>();
         let parts = Parts {
             ledger,

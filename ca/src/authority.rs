@@ -1,6 +1,7 @@
 //! The facade: everything the edges may ask of the authority. Here its rooms are furnished, and each request is passed on to the
 //! one who answers it; nothing is decided here.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use crate::amendment::{self, Amended, Amendment};
 use crate::checks::Checks;
 use crate::craft::Office;
 use crate::craft::code::{CodeKeyRequest, CodeRequest, CodeSignature, CodeSigner};
-use crate::craft::leaf::{Certifier, CertifyRequest, Prospect};
+use crate::craft::leaf::{Certifier, CertifyRequest, Prospect, Replay, Trial};
 use crate::craft::ssh::{SshIssued, SshRequest, SshSigner};
 use crate::drafting::Serials;
 use crate::encode::pem;
@@ -21,10 +22,12 @@ use crate::gate::Gate;
 use crate::intake::{Csr, RevocationReason};
 use crate::issuers::{Generation, GenerationName, Issuer, IssuerRole, Registry};
 use crate::parts::Parts;
-use crate::profiles::Profiles;
+use crate::profiles::{Profile, Profiles};
 use crate::registrar::Registrar;
 use crate::rules::Rules;
-use crate::status::{Desks, Published, PublishedCrl, Publisher, Revoker, ShownRevoked};
+use crate::status::{
+    Desks, Inquiries, OcspAnswer, OcspState, Published, PublishedCrl, Publisher, Revoker, ShownRevoked,
+};
 use crate::succession::{
     self, Activation, Brought, CreateConfig, CreateIssuer, Keeper, Maker, ReadRequest, Rehearsal, Request, Rotate,
     SignedBelow, Transcript,
@@ -60,6 +63,7 @@ struct Inner {
     ssh: SshSigner,
     desks: Arc<Desks>,
     revoker: Revoker,
+    inquiries: Inquiries,
     keeper: Keeper,
 }
 
@@ -83,9 +87,10 @@ impl Inner {
         let ssh = SshSigner { office: office.clone(), world: world.clone() };
         let desks = Arc::new(Desks::open(Publisher::open(office.clone()).await));
         let revoker = Revoker { office: office.clone(), desks: desks.clone() };
+        let inquiries = Inquiries::open(&office, pool, world, *instance);
         let maker = Maker::of(&office, pool.clone());
         let keeper = Keeper::new(office.clone(), maker, desks.clone());
-        Ok(Inner { office, certifier, code, ssh, desks, revoker, keeper, parts })
+        Ok(Inner { office, certifier, code, ssh, desks, revoker, inquiries, keeper, parts })
     }
 }
 
@@ -125,6 +130,25 @@ impl Authority {
     /// [`Self::certify`] would use; a refusal of policy is a leaf.
     pub async fn foresee(&self, actor: &Actor, prospect: Prospect) -> Result<(), CaError> {
         self.inner.certifier.foresee(actor, prospect).await
+    }
+
+    /// What would be issued for a request, or all that stands against it; nothing is signed, and nothing written.
+    pub async fn try_out(&self, actor: &Actor, request: CertifyRequest) -> Result<Trial, CaError> {
+        self.inner.certifier.try_out(actor, request).await
+    }
+
+    /// What of the requests since a moment would come out otherwise under changed profiles, page by page. For whoever may read all
+    /// certificates; a refusal is a leaf.
+    pub async fn replay(
+        &self,
+        actor: &Actor,
+        changed: &[Profile],
+        since: Timestamp,
+        cursor: Option<String>,
+    ) -> Result<Replay, CaError> {
+        let all = Resource::certificate(None, String::new(), Vec::new());
+        let _grant = self.inner.office.gate.authorize(actor, Action::ReadCertificate, all).await?;
+        self.inner.certifier.replay(changed, since, cursor).await
     }
 
     /// Issues the successor of a certificate: same names, owner, profile and lifetime; a new serial. Without a CSR, the same key.
@@ -220,6 +244,27 @@ impl Authority {
     /// Publishes every CRL that is due: a revocation it lacks, or a day of age.
     pub async fn refresh_crls(&self) -> Result<(), CaError> {
         self.inner.desks.refresh().await
+    }
+
+    /// Whether OCSP requests of such a generation (`tls/1`) are answered.
+    pub async fn answers_for(&self, issuer: &str) -> bool {
+        self.inner.inquiries.knows(issuer).await
+    }
+
+    /// Answers an OCSP request, whatever it is: from memory, or made for it; what is none of ours or no request, in the words of
+    /// RFC 6960. `under` is the generation that the address names, if it names one.
+    pub async fn ocsp(&self, under: Option<&str>, request: &[u8], from: Option<IpAddr>) -> OcspAnswer {
+        self.inner.inquiries.answer(under, request, from).await
+    }
+
+    /// Puts new OCSP responders in the place of those whose end is near, and drops what nobody asks for. Call it every minute.
+    pub async fn tend_ocsp(&self) -> Result<(), CaError> {
+        self.inner.inquiries.tend().await
+    }
+
+    /// How the OCSP responders are.
+    pub fn ocsp_state(&self) -> OcspState {
+        self.inner.inquiries.state()
     }
 
     /// Signs a log head if it moved.

@@ -63,7 +63,11 @@ pub use amendment::{Amended, Amendment};
 pub use authority::{Authority, Health};
 pub use craft::all_lints;
 pub use craft::code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};
-pub use craft::leaf::{CertifyRequest, LOGIN_PROFILE, Lifetime, Prospect, left_out, login_scopes};
+pub use craft::leaf::{
+    Against, CertifyRequest, Differs, LOGIN_PROFILE, Lifetime, Prospect, Replay, Replayed, Told, Trial, Would,
+    left_out, login_scopes,
+};
+pub use craft::ocsp::OCSP_REQUEST_BYTES_MAX;
 pub use craft::ssh::{SshIssued, SshRequest};
 pub use encode::{Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};
@@ -73,7 +77,7 @@ pub use issuers::{
 };
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
-pub use status::{Published, PublishedCrl, ShownRevoked};
+pub use status::{OcspAnswer, OcspState, Published, PublishedCrl, ShownRevoked};
 pub use succession::{
     Activation, Beginning, Brought, CaWish, CreateConfig, CreateIssuer, Phase, ReadRequest, Rehearsal, Request, Rotate,
     SignedBelow, Step, Transcript, groups,

@@ -7,7 +7,7 @@
 use policy::{Actor, Policies};
 use store::{ActorStamp, Ledger, TextKind};
 
-use crate::craft::{ca, code, crl, request};
+use crate::craft::{ca, code, crl, ocsp, request};
 use crate::error::CaError;
 use crate::parts::Parts;
 use crate::profiles::Profiles;
@@ -16,7 +16,8 @@ use crate::profiles::Profiles;
 pub(crate) async fn record(parts: &Parts) -> Result<(), CaError> {
     let actor = ActorStamp::from(&Actor::system("authority"));
     record_rules(&parts.ledger, &parts.policies, &parts.profiles, &actor).await?;
-    for text in [crl::TEXT, request::TEXT].into_iter().chain(ca::TEXTS).chain(code::TEXTS) {
+    let own = [crl::TEXT, request::TEXT, ocsp::RESPONDER_TEXT, ocsp::RESPONSE_TEXT];
+    for text in own.into_iter().chain(ca::TEXTS).chain(code::TEXTS) {
         parts.ledger.record_text(TextKind::Profile, text, &actor).await?;
     }
     Ok(())

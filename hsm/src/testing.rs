@@ -1,13 +1,15 @@
-//! Test tokens: private SoftHSM tokens for the tests of this and other rooms (feature `testing`; never in a product).
+//! Test tokens: private SoftHSM tokens for the tests of this and other rooms (feature `testing`; never in a product), and for what
+//! SoftHSM has not, tokens of kryoptic.
 //!
 //! All tokens of a test process live in one directory of its own, named after the process. SoftHSM reads its place from
-//! `SOFTHSM2_CONF` when it is initialised, so the variable is set once, before the first token; child processes inherit
-//! it and see the same tokens. Directories of dead processes are swept when the next one starts.
+//! `SOFTHSM2_CONF` when it is initialised, kryoptic from `KRYOPTIC_CONF`, so both variables are set once, before the first token;
+//! child processes inherit them and see the same tokens. Directories of dead processes are swept when the next one starts.
 
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,6 +19,9 @@ use crate::module::init_token;
 
 /// SoftHSM2 as Debian installs it.
 pub const SOFTHSM_MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+
+/// Tokens of kryoptic that one process may have.
+const KRYOPTIC_SLOTS: u32 = 8;
 
 const PREFIX: &str = "chancery-softhsm-";
 const PIN: &str = "24680135";
@@ -62,6 +67,14 @@ impl TestToken {
         let serial = init_token(module, &label, &PinSource::File(so_pin), &PinSource::File(pin))
             .expect("SoftHSM2 makes a token (apt-get install softhsm2)");
         TestToken { module: module.to_owned(), label, serial, home: home.to_owned() }
+    }
+
+    /// A token of kryoptic, which speaks PKCS#11 3.2 and has ML-DSA. Its module is built first if it is not there (some minutes).
+    ///
+    /// # Panics
+    /// If it cannot be built, or does not do it.
+    pub fn kryoptic(word: &str) -> TestToken {
+        TestToken::behind(kryoptic_module(), word)
     }
 
     /// How to open it.
@@ -121,7 +134,22 @@ pub(crate) fn alone(label: &str) -> (crate::pool::Pool, crate::custody::Mint, te
     (pool, mint, folder)
 }
 
-/// The directory of this process's tokens, with SoftHSM told of it.
+/// kryoptic, from `tests/kryoptic`: a workspace of its own.
+fn kryoptic_module() -> &'static Path {
+    static MODULE: OnceLock<PathBuf> = OnceLock::new();
+    MODULE.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let (manifest, target) = (root.join("tests/kryoptic/Cargo.toml"), root.join("target/kryoptic"));
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--release", "--locked", "--quiet", "--manifest-path"]).arg(manifest);
+        let built = cargo.arg("--target-dir").arg(&target).output().expect("cargo runs");
+        let said = String::from_utf8_lossy(&built.stderr);
+        assert!(built.status.success(), "kryoptic is not built (tests/run.sh installs what that takes): {said}");
+        target.join("release/libkryoptic.so")
+    })
+}
+
+/// The directory of this process's tokens, with SoftHSM and kryoptic told of it.
 fn home() -> &'static Path {
     static HOME: OnceLock<PathBuf> = OnceLock::new();
     HOME.get_or_init(|| {
@@ -133,16 +161,25 @@ fn home() -> &'static Path {
         let text =
             format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());
         write_private(&conf, &text);
-        set_softhsm_conf(&conf);
+        let kryoptic = home.join("kryoptic.toml");
+        let slot = |n| {
+            let file = home.join(format!("kryoptic-{n}.sql"));
+            format!("[[slots]]\nslot = {n}\ndbtype = \"sqlite\"\ndbargs = \"{}\"\n", file.display())
+        };
+        write_private(&kryoptic, &(1..=KRYOPTIC_SLOTS).map(slot).collect::<String>());
+        set_places(&conf, &kryoptic);
         home
     })
 }
 
 #[allow(unsafe_code)]
-fn set_softhsm_conf(conf: &Path) {
+fn set_places(softhsm: &Path, kryoptic: &Path) {
     // SAFETY: this runs once, before this crate loads a module, whose `getenv` is the only foreign reader of the
     // environment in our test processes; readers in Rust take the lock that `set_var` holds.
-    unsafe { std::env::set_var("SOFTHSM2_CONF", conf) };
+    unsafe {
+        std::env::set_var("SOFTHSM2_CONF", softhsm);
+        std::env::set_var("KRYOPTIC_CONF", kryoptic);
+    }
 }
 
 fn write_private(path: &Path, text: &str) {

@@ -362,6 +362,53 @@ fn a_job_whose_caller_went_away_while_it_waited_is_not_signed() {
     assert_eq!(shim.calls("C_Sign"), 2);
 }
 
+/// Of nine messages, the fault begins with the sixth.
+#[test]
+fn a_batch_that_breaks_off_releases_what_was_surely_made_and_nothing_where_that_is_not_sure() {
+    for (word, faults, made) in [
+        ("b-whole", "", Some(9)),
+        // C_SignInit refused: surely no further signature. CKR_FUNCTION_FAILED.
+        ("b-init", "after 5\nsign-init 6", Some(5)),
+        // C_Sign answered an error: a sixth may exist.
+        ("b-sign", "after 5\nsign 6", None),
+        ("b-then", "after 5\nsign-then 6", None),
+        ("b-wrong", "after 5\nsign-wrong", None),
+    ] {
+        let shim = Shim::new(word);
+        let (pool, mint, key) = shim.open();
+        shim.fault(faults);
+        let messages: Vec<Vec<u8>> = (0..9_u8).map(|n| vec![n; 40]).collect();
+        let batch = hsm::Batch::new(messages.clone()).unwrap();
+        let outcome = shim.runtime.block_on(pool.sign(mint.intent(1, &key, Message::Batch(batch))));
+        shim.mend();
+        match (outcome, made) {
+            (Ok(signature), Some(made)) => {
+                let there = signature.of_batch().unwrap();
+                assert_eq!(there.len(), made, "{word}");
+                for (message, signature) in messages.into_iter().zip(there) {
+                    hsm::verify(key.algorithm(), key.spki_der(), &Message::from(message), signature).unwrap();
+                }
+            }
+            (Err(SignError::Unknown { operation: 1, .. }), None) => {}
+            (other, _) => panic!("{word}: {other:?}"),
+        }
+        assert!(shim.calls("signed") <= 9, "{word}: a message was signed twice");
+    }
+}
+
+#[test]
+fn a_batch_that_takes_too_long_ends_early_and_is_answered_in_time() {
+    let shim = Shim::new("b-slow");
+    let (pool, mint, key) = shim.open();
+    // A quarter of two seconds.
+    shim.fault("sign-slow 200");
+    let batch = hsm::Batch::new((0..9_u8).map(|n| vec![n; 40]).collect()).unwrap();
+    let signature = shim.runtime.block_on(pool.sign(mint.intent(1, &key, Message::Batch(batch)))).unwrap();
+    shim.mend();
+    assert!((1..9).contains(&signature.of_batch().unwrap().len()));
+    assert_eq!(pool.health(), Health::Ready);
+}
+
 #[test]
 fn a_token_with_hashing_mechanisms_alone_signs_too() {
     let shim = Shim::new("fips");

@@ -19,7 +19,8 @@ async fn a_token_behind_p11_kits_proxy_works_beside_one_that_is_opened_directly(
     let proxied = TestToken::behind(&proxy(), "proxied");
     let (pool, mint) = hsm::open(proxied.config()).unwrap();
     assert_eq!(pool.self_test().await.unwrap(), KeyKind::P256.algorithm());
-    for (number, kind) in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa2048, KeyKind::Ed25519].into_iter().enumerate() {
+    let kinds = [KeyKind::P256, KeyKind::P384, KeyKind::P521, KeyKind::Rsa2048, KeyKind::Rsa2048Pss, KeyKind::Ed25519];
+    for (number, kind) in kinds.into_iter().enumerate() {
         let key = pool.generate(&format!("k{number}"), kind).await.unwrap();
         pool.probe().await.unwrap();
         let message = hsm::Message::from(b"through the proxy".to_vec());
@@ -29,7 +30,7 @@ async fn a_token_behind_p11_kits_proxy_works_beside_one_that_is_opened_directly(
     // The other one was not ended by it, nor begun twice.
     let key = beside.generate("beside", KeyKind::P256).await.unwrap();
     beside.sign(beside_mint.intent(1, &key, b"directly".to_vec().into())).await.unwrap();
-    assert_eq!(pool.keys().await.unwrap().len(), 4);
+    assert_eq!(pool.keys().await.unwrap().len(), kinds.len());
 }
 
 #[tokio::test]

@@ -24,8 +24,12 @@ fn openssl_agrees(kind: KeyKind, spki: &[u8], message: &[u8], signature: &[u8]) 
     let (key, message, signature) = (path("key"), path("message"), path("signature"));
     let digest: &[&str] = match kind {
         KeyKind::P384 => &["-digest", "sha384"],
+        KeyKind::P521 => &["-digest", "sha512"],
         KeyKind::Ed25519 => &[],
-        KeyKind::P256 | KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => &["-digest", "sha256"],
+        kind if kind.pss() == Some(kind) => {
+            &["-digest", "sha256", "-pkeyopt", "rsa_padding_mode:pss", "-pkeyopt", "rsa_pss_saltlen:32"]
+        }
+        _ => &["-digest", "sha256"],
     };
     let common = [
         "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", &key, "-rawin", "-in", &message, "-sigfile",
@@ -38,7 +42,16 @@ fn openssl_agrees(kind: KeyKind, spki: &[u8], message: &[u8], signature: &[u8]) 
 async fn each_kind_of_key_signs_and_openssl_agrees() {
     let (pool, mint) = hsm::open(TestToken::new("kinds").config()).unwrap();
     // RSA-4096 takes SoftHSM many seconds; 3072 walks the same path.
-    for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa2048, KeyKind::Rsa3072, KeyKind::Ed25519] {
+    let kinds = [
+        KeyKind::P256,
+        KeyKind::P384,
+        KeyKind::P521,
+        KeyKind::Rsa2048,
+        KeyKind::Rsa3072,
+        KeyKind::Rsa2048Pss,
+        KeyKind::Ed25519,
+    ];
+    for kind in kinds {
         let key = pool.generate(kind.as_str(), kind).await.unwrap();
         assert_eq!((key.kind(), key.label()), (kind, kind.as_str()));
         for operation in 0..20 {
@@ -53,10 +66,28 @@ async fn each_kind_of_key_signs_and_openssl_agrees() {
             }
         }
         let found = pool.find(kind.as_str()).await.unwrap();
-        assert_eq!((found.fingerprint(), found.id()), (key.fingerprint(), key.id()));
+        assert_eq!((found.fingerprint(), found.id(), found.kind()), (key.fingerprint(), key.id(), kind));
     }
-    assert_eq!(pool.keys().await.unwrap().len(), 5);
+    assert_eq!(pool.keys().await.unwrap().len(), kinds.len());
     assert_eq!(pool.health(), Health::Ready);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_signed_message_by_message_and_each_signature_verified() {
+    let (pool, mint) = hsm::open(TestToken::new("batch").config()).unwrap();
+    let messages: Vec<Vec<u8>> = (0..hsm::BATCH_MAX).map(|n| format!("message {n}").into_bytes()).collect();
+    for kind in [KeyKind::P256, KeyKind::Rsa2048, KeyKind::Ed25519] {
+        let key = pool.generate(kind.as_str(), kind).await.unwrap();
+        let batch = hsm::Batch::new(messages.clone()).unwrap();
+        assert_eq!(*batch.root(), hsm::merkle_root(messages.iter().map(Vec::as_slice)));
+        let signature = pool.sign(mint.intent(3, &key, Message::Batch(batch))).await.unwrap();
+        assert_eq!((signature.operation(), signature.bytes()), (3, &[][..]));
+        let made = signature.of_batch().unwrap();
+        assert_eq!(made.len(), messages.len());
+        for (message, signature) in messages.iter().zip(made) {
+            verify(kind.algorithm(), key.spki_der(), &Message::from(message.clone()), signature).unwrap();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,14 +95,14 @@ async fn a_digest_made_by_the_caller_signs_like_its_message() {
     let (pool, mint) = hsm::open(TestToken::new("digest").config()).unwrap();
     let whole = Message::from(b"a large file".to_vec());
     let hashed = Message::Sha256(digest(&SHA256, b"a large file").as_ref().try_into().unwrap());
-    for kind in [KeyKind::P256, KeyKind::Rsa2048] {
+    for kind in [KeyKind::P256, KeyKind::Rsa2048, KeyKind::Rsa2048Pss] {
         let key = pool.generate(kind.as_str(), kind).await.unwrap();
         let signature = pool.sign(mint.intent(1, &key, hashed.clone())).await.unwrap();
         for message in [&whole, &hashed] {
             verify(kind.algorithm(), key.spki_der(), message, signature.bytes()).unwrap();
         }
     }
-    for kind in [KeyKind::P384, KeyKind::Ed25519] {
+    for kind in [KeyKind::P384, KeyKind::P521, KeyKind::Ed25519] {
         let key = pool.generate(kind.as_str(), kind).await.unwrap();
         match pool.sign(mint.intent(7, &key, hashed.clone())).await {
             Err(SignError::Refused(not_signed)) => assert_eq!(not_signed.operation(), 7),
@@ -79,6 +110,43 @@ async fn a_digest_made_by_the_caller_signs_like_its_message() {
         }
     }
     assert_eq!(pool.health(), Health::Ready, "a refusal is no trouble with the token");
+}
+
+/// The token holds a key of PSS to it; one that it holds to nothing is used for PSS by its holder's word.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_pss_signs_nothing_else() {
+    let token = TestToken::new("pss");
+    let (pool, mint) = hsm::open(token.config()).unwrap();
+    let bound = pool.generate("bound", KeyKind::Rsa2048Pss).await.unwrap();
+    assert_eq!((bound.kind(), bound.algorithm()), (KeyKind::Rsa2048Pss, Algorithm::RsaPssSha256));
+    let common = ["--module", SOFTHSM_MODULE, "--token-label", token.label(), "--login", "--pin", token.pin()];
+    let input = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(input.path(), [7; 32]).unwrap();
+    let file = input.path().to_str().unwrap();
+    let sign = ["--sign", "--label", "bound", "--input-file", file, "--output-file", "/dev/null", "--mechanism"];
+    let with = |mechanism: &[&str]| run("pkcs11-tool", &[&common[..], &sign, mechanism].concat());
+    let pss = with(&["RSA-PKCS-PSS", "--hash-algorithm", "SHA256"]);
+    assert!(pss.0, "{}", pss.1);
+    for other in ["RSA-PKCS", "SHA256-RSA-PKCS"] {
+        let refused = with(&[other]);
+        assert!(!refused.0 && refused.1.contains("CKR_MECHANISM_INVALID"), "{other}: {}", refused.1);
+    }
+
+    let free = pool.generate("free", KeyKind::Rsa2048).await.unwrap();
+    let told = free.as_pss().unwrap();
+    assert_eq!((told.kind(), told.fingerprint()), (KeyKind::Rsa2048Pss, free.fingerprint()));
+    let message = Message::from(b"m".to_vec());
+    for (operation, key) in [(1, &free), (2, &told), (3, &bound)] {
+        let signature = pool.sign(mint.intent(operation, key, message.clone())).await.unwrap();
+        for algorithm in [Algorithm::RsaPkcs1Sha256, Algorithm::RsaPssSha256] {
+            let taken = verify(algorithm, key.spki_der(), &message, signature.bytes()).is_ok();
+            assert_eq!(taken, algorithm == key.algorithm(), "{operation} {algorithm}");
+        }
+    }
+    assert!(pool.generate("curve", KeyKind::P256).await.unwrap().as_pss().is_none());
+    // SoftHSM has no ML-DSA, and says so before anything is made.
+    assert!(matches!(pool.generate("pq", KeyKind::MlDsa65).await, Err(HsmError::Unsupported(_))));
+    assert!(matches!(pool.find("pq").await, Err(HsmError::NotFound { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -114,7 +114,7 @@ fn admin() -> Actor {
 fn policies(dns: &[&str]) -> Policies {
     let shipped: Vec<_> = Policies::shipped().iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
     let dns = dns.iter().map(|name| (*name).to_owned()).collect();
-    let web = OwnerRules { name: owner(), dns, ip: vec![], principals: vec![], email: vec![] };
+    let web = OwnerRules { dns, ..OwnerRules::none(owner()) };
     Policies::load(&shipped, vec![web]).unwrap()
 }
 

@@ -21,7 +21,7 @@ mod asking;
 mod deciding;
 
 pub use asking::{Action, Actor, MAX_NAMES, MAX_PRINCIPALS, Proof, Resource, ResourceKind, Role, Strength};
-pub use deciding::{Grant, NameRules, OwnerRules, Policies, PolicyError, Refusal};
+pub use deciding::{Claim, Grant, NameRules, OwnerRules, Policies, PolicyError, Refusal};
 pub use names::{DnsName, Name, Owner, Principal};
 pub use secret::Secret;
 pub use serial::{Instance, Serial, SerialText};

@@ -80,7 +80,7 @@ fn subjects() -> Vec<Actor> {
         scopes: None,
         proof: Proof::System,
     });
-    let tasks = ["renewal", "server", "crl", "clock", "init"].map(Actor::system);
+    let tasks = ["renewal", "server", "crl", "ocsp", "clock", "init"].map(Actor::system);
     let nobody = Actor { id: "no role".to_owned(), roles: BTreeSet::new(), ..Actor::system("nobody") };
     by_role.chain(tasks).chain([nobody]).collect()
 }
@@ -129,11 +129,9 @@ fn policies() -> Policies {
     let texts: Vec<(String, String)> =
         Policies::shipped().iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     let rules = |name: &str| OwnerRules {
-        name: owner(name),
         dns: vec!["*.example.internal".to_owned()],
-        ip: vec![],
         principals: vec!["deploy".to_owned()],
-        email: vec![],
+        ..OwnerRules::none(owner(name))
     };
     Policies::load(&texts, vec![rules("web"), rules("db")]).unwrap()
 }

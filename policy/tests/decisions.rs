@@ -31,11 +31,10 @@ fn actor(roles: &[Role], owners: &[&str]) -> Actor {
 
 fn rules() -> Vec<OwnerRules> {
     let rules = |name: &str, dns: &str, principal: &str| OwnerRules {
-        name: owner(name),
         dns: vec![dns.to_owned()],
         ip: vec!["127.0.0.0/8".to_owned()],
         principals: vec![principal.to_owned()],
-        email: vec![],
+        ..OwnerRules::none(owner(name))
     };
     vec![rules("web", "*.example.internal", "deploy"), rules("db", "*.db.internal", "*")]
 }
@@ -346,6 +345,7 @@ fn each_task_of_the_service_can_do_its_one_thing() {
         ("renewal", &[Action::RenewCertificate][..]),
         ("server", &[Action::IssueCertificate, Action::RenewCertificate]),
         ("crl", &[Action::ManageAuthority]),
+        ("ocsp", &[Action::ManageAuthority]),
         ("clock", &[Action::ManageAuthority]),
         ("init", &[Action::ManageTokens, Action::ManageAuthority]),
         ("anything-else", &[]),
@@ -461,4 +461,19 @@ fn every_shipped_policy_file_is_in_the_program() {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     let shipped: BTreeSet<String> = Policies::shipped().iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(on_disk, shipped);
+}
+
+#[test]
+fn who_has_a_name_is_told_with_the_rule() {
+    let policies = Policies::load(&shipped(), rules()).unwrap();
+    let had = |text: &str| {
+        let claims = policies.having(text).unwrap().into_iter();
+        claims.map(|claim| format!("{} {} {}", claim.owner, claim.field, claim.rule)).collect::<Vec<_>>()
+    };
+    assert_eq!(had("www.example.internal"), ["db principals *", "web dns *.example.internal"]);
+    assert_eq!(had("dns:www.example.internal"), ["web dns *.example.internal"]);
+    assert_eq!(had("127.0.0.9")[..2], ["db ip 127.0.0.0/8", "db principals *"]);
+    assert_eq!(had("deploy"), ["db principals *", "web principals deploy"]);
+    assert!(had("dns:www.elsewhere").is_empty());
+    assert!(policies.having("a b").is_err());
 }

@@ -158,7 +158,7 @@ struct Create {
     /// What it signs
     #[arg(long, default_value = "x509", value_parser = PossibleValuesParser::new(["x509", "ssh-user", "ssh-host"]))]
     role: String,
-    /// The kind of its key: p256, p384, rsa3072, ed25519 ... [default: p256]
+    /// The kind of its key: p256, p384, p521, rsa2048 to rsa4096 (with -pss: bound to PSS), ed25519, mldsa44 to mldsa87 [default: p256]
     #[arg(long, value_name = "KIND")]
     key: Option<String>,
     /// What a CA stands below: an issuer's name, itself (a root), or elsewhere

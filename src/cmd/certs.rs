@@ -73,7 +73,8 @@ enum What {
 
 const STATES: [&str; 5] = ["issued", "expired", "revoked", "intended", "failed"];
 const RENEWERS: [&str; 4] = ["server", "agent", "acme", "nobody"];
-const KINDS: [&str; 7] = ["certificate", "ca-certificate", "ssh", "ssh-user", "ssh-host", "code-signature", "crl"];
+const KINDS: [&str; 8] =
+    ["certificate", "ca-certificate", "ssh", "ssh-user", "ssh-host", "code-signature", "crl", "ocsp-batch"];
 
 #[derive(clap::Args)]
 struct List {
@@ -301,6 +302,7 @@ fn kind(item: &Value) -> &'static str {
         "ssh-user" | "ssh-host" => "an SSH certificate",
         "code-signature" => "a signature",
         "crl" => "a CRL",
+        "ocsp-batch" => "a batch of OCSP responses",
         "ca-certificate" => "the certificate of a CA",
         _ => "not signed",
     }
@@ -426,7 +428,7 @@ async fn no_renewal(client: &crate::client::Client, resource: &str, failure: Fai
             Failure::new(Exit::Failed, says)
                 .help("have its key signed again: `chancery ssh sign-user`, `sign-host` or `login`")
         }
-        "ca-certificate" | "code-signature" | "crl" => {
+        "ca-certificate" | "code-signature" | "crl" | "ocsp-batch" => {
             Failure::new(Exit::Failed, format!("{} is {}, which is not renewed", field(&there, "serial"), kind(&there)))
         }
         _ => failure,

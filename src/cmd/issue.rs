@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 use policy::Name;
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, OtherNameValue, PKCS_ECDSA_P256_SHA256, SanType};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -39,7 +39,7 @@ enum What {
 
 #[derive(clap::Args)]
 struct Leaf {
-    /// Names: DNS names or IP addresses (taken from the CSR where none is given)
+    /// Names: DNS names or IP addresses; with --profile also a mailbox, a URI or upn:NAME@DOMAIN (from the CSR where none is given)
     names: Vec<String>,
     /// Whose it is; its rules decide which names are allowed
     #[arg(long, default_value = "default")]
@@ -174,18 +174,36 @@ async fn code_certificate(args: Code, global: &Global) -> Result<(), Failure> {
 
 /// A key made here and a request for it. The names travel beside the CSR, and in it for servers that look there.
 fn request(names: &[String]) -> Result<(String, Zeroizing<String>), Failure> {
-    for name in names {
-        Name::parse(name).or_fail(format!("{name:?} cannot be certified"))?;
-    }
+    let parsed = |name: &String| Name::parse(name).or_fail(format!("{name:?} cannot be certified"));
+    let names = names.iter().map(parsed).collect::<Result<Vec<_>, _>>()?;
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).or_fail("cannot make a key")?;
-    let mut params = CertificateParams::new(names.to_vec()).or_fail("these names do not fit into a request")?;
+    let mut params = CertificateParams::default();
+    params.subject_alt_names =
+        names.iter().map(alternative).collect::<Result<_, _>>().or_fail("these names do not fit into a request")?;
     params.distinguished_name = DistinguishedName::new();
-    if let Some(first) = names.first().filter(|n| n.len() <= 64) {
-        params.distinguished_name.push(DnType::CommonName, first.as_str());
+    let host = names.iter().find_map(|name| match name {
+        Name::Dns(name) if name.as_str().len() <= 64 => Some(name.as_str()),
+        Name::Dns(_) | Name::Ip(_) | Name::Email(_) | Name::Uri(_) | Name::Upn(_) => None,
+    });
+    if let Some(host) = host {
+        params.distinguished_name.push(DnType::CommonName, host);
     }
     let csr = params.serialize_request(&key).and_then(|csr| csr.pem()).or_fail("cannot make a request")?;
     Ok((csr, Zeroizing::new(key.serialize_pem())))
 }
+
+fn alternative(name: &Name) -> Result<SanType, rcgen::Error> {
+    Ok(match name {
+        Name::Dns(name) => SanType::DnsName(name.as_str().try_into()?),
+        Name::Ip(ip) => SanType::IpAddress(*ip),
+        Name::Email(mailbox) => SanType::Rfc822Name(mailbox.as_str().try_into()?),
+        Name::Uri(uri) => SanType::URI(uri.as_str().try_into()?),
+        Name::Upn(upn) => SanType::OtherName((UPN.to_vec(), OtherNameValue::Utf8String(upn.clone()))),
+    })
+}
+
+/// szOID_NT_PRINCIPAL_NAME.
+const UPN: [u64; 10] = [1, 3, 6, 1, 4, 1, 311, 20, 2, 3];
 
 /// `cert.pem`, `chain.pem` (the intermediates) and `fullchain.pem` in a folder, held for a certificate resource.
 pub struct CertificatePlaces {

@@ -284,6 +284,15 @@ fn leaves_are_the_documented_lines() {
         let details = serde_json::json!({ "renews": old.serial_hex() });
         let successor = Entry { actor: token_actor(), details, renews: old.renewal(), ..house.entry(3) };
         house.ledger.intend(successor).await.unwrap();
+        let responses = hsm::Batch::new(vec![vec![1; 9], vec![2; 9]]).unwrap();
+        let batch = Entry {
+            kind: store::Kind::OcspBatch,
+            actor: token_actor(),
+            message: hsm::Message::Batch(responses),
+            serial: Vec::new(),
+            ..house.entry(4)
+        };
+        house.ledger.conclude(house.signature(batch).await).await.unwrap();
         let mut lines = String::new();
         for (_, leaf) in house.ledger.leaves(0..100).await.unwrap() {
             // Keys and signatures are fresh in every run: their hashes are not golden.

@@ -193,7 +193,27 @@ fn a_failing_reload_brings_the_old_files_back() {
 
 #[test]
 fn the_agent_renews_over_mutual_tls_when_its_token_is_gone() {
-    let house = House::started();
+    renews_over_mutual_tls(&House::started());
+}
+
+/// ring, over which everybody here speaks TLS, verifies no P-521.
+#[test]
+fn an_issuing_ca_of_p521_is_no_stranger_to_command_agent_and_client_certificates() {
+    let mut house = House::started();
+    house.run(&["ca", "rotate", "tls", "--key", "p521"]);
+    house.stop();
+    house.start();
+    let address = house.https("").trim_start_matches("https://").trim_end_matches('/').to_owned();
+    let mut shown = command("openssl", &["s_client", "-connect", &address, "-servername", "localhost"]);
+    shown.stdin(std::process::Stdio::null());
+    let pem = house.path("served.pem");
+    std::fs::write(&pem, succeed(shown)).expect("what is served");
+    let served = succeed(command("openssl", &["x509", "-in", text(&pem), "-noout", "-text"]));
+    assert!(served.contains("Signature Algorithm: ecdsa-with-SHA512"), "{served}");
+    renews_over_mutual_tls(&house);
+}
+
+fn renews_over_mutual_tls(house: &House) {
     let token = house.path("enrol.token");
     house.run(&[
         "token",
@@ -232,9 +252,9 @@ fn the_agent_renews_over_mutual_tls_when_its_token_is_gone() {
     std::fs::write(&path, plan(0.1)).expect("the plan");
     let renewed = until(PATIENCE, || {
         house.output(&["agent", "--plan", text(&path), "--once"]);
-        agent_status(&house)["renewals"].as_u64() >= Some(1)
+        agent_status(house)["renewals"].as_u64() >= Some(1)
     });
-    assert!(renewed, "{}", agent_status(&house));
+    assert!(renewed, "{}", agent_status(house));
     let listed = house.json(&["certs", "list", "--name", "localhost", "--owner", "default", "--profile", "tls-server"]);
     let actors: Vec<&str> = listed.as_array().into_iter().flatten().filter_map(|c| c["actor"].as_str()).collect();
     assert!(

@@ -105,6 +105,7 @@ fn nss_gnutls_and_openssl_shake_hands_with_each_kind_of_key_that_they_know() {
     for (kind, make) in [
         ("rsa", &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"][..]),
         ("ec", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]),
+        ("p521", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"]),
         ("ed25519", &["-algorithm", "ed25519"]),
     ] {
         let (folder, key, csr) =

@@ -95,7 +95,7 @@ async fn has_proven_all(
         let identifier = match Name::parse(text) {
             Ok(Name::Dns(name)) => Identifier::Dns(name),
             Ok(Name::Ip(ip)) => Identifier::Ip(ip),
-            Ok(Name::Email(_) | Name::Uri(_)) | Err(_) => return Ok(false),
+            Ok(Name::Email(_) | Name::Uri(_) | Name::Upn(_)) | Err(_) => return Ok(false),
         };
         let lookup = Authz::lookup_of(&account.id, &identifier);
         let found = state.desk().find::<Authz>(lookup, None, AUTHZ_LOOKBACK).await?;

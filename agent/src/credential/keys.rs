@@ -5,8 +5,8 @@
 
 use policy::{Name, Secret};
 use rcgen::{
-    CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
-    SanType, SignatureAlgorithm,
+    CertificateParams, DistinguishedName, KeyPair, OtherNameValue, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
+    PKCS_ED25519, SanType, SignatureAlgorithm,
 };
 use serde::{Deserialize, Serialize};
 
@@ -85,8 +85,12 @@ fn alternative(name: &Name) -> Result<SanType, AgentError> {
         Name::Ip(ip) => SanType::IpAddress(*ip),
         Name::Email(mailbox) => SanType::Rfc822Name(ascii(mailbox)?),
         Name::Uri(uri) => SanType::URI(ascii(uri)?),
+        Name::Upn(upn) => SanType::OtherName((UPN.to_vec(), OtherNameValue::Utf8String(upn.clone()))),
     })
 }
+
+/// szOID_NT_PRINCIPAL_NAME.
+const UPN: [u64; 10] = [1, 3, 6, 1, 4, 1, 311, 20, 2, 3];
 
 #[cfg(test)]
 mod tests {

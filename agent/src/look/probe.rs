@@ -56,7 +56,7 @@ async fn look(check: &Check, config: Arc<ClientConfig>) -> Result<[u8; 32], Stri
 }
 
 fn config() -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(tls::provider());
     let seen = Seen(provider.signature_verification_algorithms);
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

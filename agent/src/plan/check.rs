@@ -117,7 +117,7 @@ fn provable(name: &Name) -> bool {
     match name {
         Name::Dns(name) => !name.is_wildcard(),
         Name::Ip(_) => true,
-        Name::Email(_) | Name::Uri(_) => false,
+        Name::Email(_) | Name::Uri(_) | Name::Upn(_) => false,
     }
 }
 
@@ -131,7 +131,7 @@ fn names(at: &Place<'_>, raw: &[String]) -> Result<Vec<Name>, PlanError> {
         let name = Name::parse(text).map_err(|e| at.refuse(format!("{:?}: {e}", bounded(text, 80)), example))?;
         match &name {
             Name::Dns(_) | Name::Ip(_) => names.push(name),
-            Name::Email(_) | Name::Uri(_) => {
+            Name::Email(_) | Name::Uri(_) | Name::Upn(_) => {
                 return Err(at.refuse(format!("{name} is not a host's name"), example));
             }
         }

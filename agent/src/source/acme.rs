@@ -217,7 +217,7 @@ fn identifier(name: &Name) -> Option<Identifier> {
     match name {
         Name::Dns(dns) => Some(Identifier::Dns(dns.as_str().to_owned())),
         Name::Ip(ip) => Some(Identifier::Ip(*ip)),
-        Name::Email(_) | Name::Uri(_) => None,
+        Name::Email(_) | Name::Uri(_) | Name::Upn(_) => None,
     }
 }
 

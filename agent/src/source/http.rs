@@ -50,7 +50,7 @@ pub(crate) fn client(world: &World, ca_file: &Path, identity: Option<Identity>) 
     let content = |why: String| AgentError::Content { path: ca_file.to_owned(), why };
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(read_roots(ca_file)?);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(tls::provider());
     let config = ClientConfig::builder_with_details(provider, Arc::new(Clock(world.clone())))
         .with_safe_default_protocol_versions()
         .map_err(|e| content(e.to_string()))?

@@ -61,7 +61,7 @@ fn path_to_roots(
     };
     let secs = u64::try_from(at.unix()).unwrap_or_default();
     end.verify_for_usage(
-        webpki::ALL_VERIFICATION_ALGS,
+        tls::algorithms().all,
         &anchors,
         intermediates,
         UnixTime::since_unix_epoch(Duration::from_secs(secs)),
@@ -82,7 +82,7 @@ fn server_name(name: &Name) -> Option<ServerName<'static>> {
         Name::Dns(dns) if dns.is_wildcard() => None,
         Name::Dns(dns) => ServerName::try_from(dns.as_str().to_owned()).ok(),
         Name::Ip(ip) => Some(ServerName::from(*ip)),
-        Name::Email(_) | Name::Uri(_) => None,
+        Name::Email(_) | Name::Uri(_) | Name::Upn(_) => None,
     }
 }
 

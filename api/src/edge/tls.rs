@@ -101,7 +101,7 @@ pub(crate) struct ServerCertificate {
 impl ServerCertificate {
     /// A certificate for these names, not issued yet.
     pub(crate) fn new(authority: Authority, world: World, names: Vec<Name>, owner: Owner) -> Self {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(::tls::provider());
         Self { authority, world, names, owner, provider, resolver: Arc::default(), current: ArcSwapOption::empty() }
     }
 

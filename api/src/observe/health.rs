@@ -26,6 +26,10 @@ const ALARMS_MAX: usize = 20;
 /// in time either.
 const READY_MAX: Duration = Duration::from_secs(2);
 
+/// So long somebody is told of a serial that the register does not hold.
+const TOLD_SECS: i64 = 86_400;
+/// An OCSP responder is renewed a week before its end; one with so little left was not.
+const RESPONDER_LEFT_SECS: i64 = 5 * 86_400;
 /// How often the token and the disk are tried at most.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// A register, or a token, that does not answer, in a word.
@@ -274,6 +278,7 @@ impl Lookout {
                 bytes >> 20
             )
         }));
+        alarms.extend(self.of_ocsp());
         // Not by a clock that is not believed: that has an alarm of its own.
         alarms.extend(self.vitals(tokens).await.alarms(self.ledger.cautious_time()));
         match self.rescues().await {
@@ -291,6 +296,28 @@ impl Lookout {
             alarms.push(format!("There are {} more alarms.", found.total - ALARMS_MAX as u64));
         }
         Ok(alarms)
+    }
+
+    /// A responder that is not renewed; and that somebody asked by OCSP of a certificate that this node might have made and the
+    /// register does not hold, for a day.
+    fn of_ocsp(&self) -> Vec<String> {
+        let (state, now) = (self.authority.ocsp_state(), self.world.now());
+        let ending = state.responders.iter().filter(|(_, until)| until.since(now) < RESPONDER_LEFT_SECS);
+        let ending = ending.map(|(issuer, until)| {
+            format!(
+                "The OCSP responder of `{issuer}` ends at {until}, and no new one was made: the log of the service says why. Then \
+                 nothing is answered for it."
+            )
+        });
+        let unknown = state.last_alarm.filter(|(_, at)| now.since(*at) < TOLD_SECS).map(|(serial, at)| {
+            format!(
+                "Somebody asked by OCSP of certificate {serial} of this node, which the register does not hold ({} such requests, \
+                 told last at {at}). Anybody can make a serial up; where somebody has such a certificate, a key of ours signed behind \
+                 the register.",
+                state.alarms
+            )
+        });
+        ending.chain(unknown).collect()
     }
 
     /// Administrators' tokens that were made on the host, for a week, the newest first: whoever did not do it should know.
@@ -328,6 +355,7 @@ impl Lookout {
             ready: Vec::new(),
             signing: self.authority.signing_times(),
             renewals: self.renewals.counts(),
+            ocsp: self.authority.ocsp_state(),
         }
     }
 

@@ -125,7 +125,7 @@ impl Sought {
     pub(crate) fn filter(self, now: Timestamp) -> Filter {
         let (mut from, mut to, mut replaced) = (self.from, self.to, self.replaced);
         // What has no end is not asked for its end.
-        let ends = !matches!(self.kinds, Some(Kinds::One(Kind::CodeSignature | Kind::Crl)));
+        let ends = !matches!(self.kinds, Some(Kinds::One(Kind::CodeSignature | Kind::Crl | Kind::OcspBatch)));
         let standing = if self.act.is_some() { Some(Standing::Issued) } else { self.standing };
         let state = match standing {
             None => None,

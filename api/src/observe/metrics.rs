@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::extract::MatchedPath;
-use ca::SigningTimes;
+use ca::{OcspState, SigningTimes};
 use http::{Method, StatusCode};
 use lifecycle::RenewalCounts;
 use policy::Timestamp;
@@ -95,6 +95,8 @@ pub(crate) struct Own {
     pub(crate) signing: SigningTimes,
     /// What became of renewals.
     pub(crate) renewals: RenewalCounts,
+    /// OCSP requests, and who answers them.
+    pub(crate) ocsp: OcspState,
 }
 
 /// All counters of this process.
@@ -362,6 +364,7 @@ impl Metrics {
         encode_registry(&mut text, &self.registry)?;
         signatures(&mut text, &own.signing)?;
         renewals(&mut text, own.renewals)?;
+        ocsp(&mut text, &own.ocsp)?;
         super::process::append(&mut text);
         encode_eof(&mut text)?;
         Ok(text)
@@ -394,6 +397,36 @@ fn renewals(text: &mut String, counts: RenewalCounts) -> std::fmt::Result {
     writeln!(text, "# HELP {name} Renewals by the server, by outcome.\n# TYPE {name} counter")?;
     for (outcome, count) in [("renewed", counts.renewed), ("failed", counts.failed), ("given-up", counts.given_up)] {
         writeln!(text, "{name}_total{{outcome=\"{outcome}\"}} {count}")?;
+    }
+    Ok(())
+}
+
+/// What the responders count themselves.
+fn ocsp(text: &mut String, state: &OcspState) -> std::fmt::Result {
+    let name = "chancery_ocsp_answers";
+    writeln!(text, "# HELP {name} OCSP requests, by what came of them.\n# TYPE {name} counter")?;
+    let outcomes =
+        [("memory", state.answered), ("limited", state.limited), ("refused", state.refused), ("later", state.later)];
+    for (outcome, count) in outcomes {
+        writeln!(text, "{name}_total{{outcome=\"{outcome}\"}} {count}")?;
+    }
+    let name = "chancery_ocsp_signed";
+    writeln!(
+        text,
+        "# HELP {name} OCSP responses that were signed.\n# TYPE {name} counter\n{name}_total {}",
+        state.signed
+    )?;
+    let name = "chancery_ocsp_unknown";
+    writeln!(text, "# HELP {name} OCSP requests for what the register does not hold.\n# TYPE {name} counter")?;
+    for (serial, count) in [("ours", state.alarms), ("other", state.strangers)] {
+        writeln!(text, "{name}_total{{serial=\"{serial}\"}} {count}")?;
+    }
+    let name = "chancery_ocsp_kept";
+    writeln!(text, "# HELP {name} OCSP responses in memory.\n# TYPE {name} gauge\n{name} {}", state.kept)?;
+    let name = "chancery_ocsp_responder_expiry_timestamp_seconds";
+    writeln!(text, "# HELP {name} When an OCSP responder's certificate ends.\n# TYPE {name} gauge")?;
+    for (issuer, until) in &state.responders {
+        writeln!(text, "{name}{{issuer=\"{issuer}\"}} {}", until.unix())?;
     }
     Ok(())
 }

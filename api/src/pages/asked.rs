@@ -57,6 +57,7 @@ pub(super) const KINDS: Choices = &[
     ("ssh-host", "SSH host"),
     ("ca-certificate", "CA"),
     ("crl", "CRL"),
+    ("ocsp-batch", "OCSP responses"),
     ("code-signature", "code signature"),
 ];
 pub(super) const RENEWERS: Choices = &[

@@ -131,7 +131,7 @@ async fn sheet(app: &App, actor: &Actor, credential: Attested<Credential>) -> Re
     let pem = |text: String| if is_x509 { text } else { String::new() };
     let place = match credential.kind {
         Kind::SshUser | Kind::SshHost => Place::Ssh,
-        Kind::CaCertificate | Kind::Crl | Kind::CaRequest => Place::Authorities,
+        Kind::CaCertificate | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => Place::Authorities,
         Kind::Certificate | Kind::CodeSignature => Place::Certificates,
     };
     let (names, more_names) = credential.names.split_at(credential.names.len().min(NAMES_SHOWN));

@@ -55,7 +55,7 @@ mod tests {
         ] {
             let dns = dns.iter().map(|name| (*name).to_owned()).collect();
             let owner = Owner::parse("web").expect("an owner");
-            let rules = OwnerRules { name: owner, dns, ip: vec![], principals: vec![], email: vec![] };
+            let rules = OwnerRules { dns, ..OwnerRules::none(owner) };
             assert_eq!(allowed(&rules).as_deref(), name);
         }
     }

@@ -81,7 +81,7 @@ async fn page(app: &App, actor: &Actor, asked: Asked) -> Result<List, Problem> {
     let shown = Asked { owner: owner.map(|owner| owner.as_str().to_owned()).unwrap_or_default(), ..asked };
     let place = match shown.kind.as_str() {
         "ssh" | "ssh-user" | "ssh-host" => Place::Ssh,
-        "ca-certificate" | "crl" => Place::Authorities,
+        "ca-certificate" | "crl" | "ocsp-batch" => Place::Authorities,
         _ => Place::Certificates,
     };
     let rows = row::rows(app, page.items, now).await?;
@@ -116,6 +116,7 @@ fn title(asked: &Asked) -> String {
         "ssh-host" => "SSH certificates of hosts",
         "ca-certificate" => "CA certificates",
         "crl" => "CRLs",
+        "ocsp-batch" => "OCSP responses",
         "code-signature" => "code signatures",
         _ => "certificates",
     };

@@ -97,7 +97,9 @@ impl Life {
 pub(super) fn link(credential: &Credential) -> String {
     match credential.kind {
         // Each issuer counts its own.
-        Kind::Crl | Kind::CodeSignature | Kind::CaRequest => format!("/operations/{}", credential.operation),
+        Kind::Crl | Kind::CodeSignature | Kind::CaRequest | Kind::OcspBatch => {
+            format!("/operations/{}", credential.operation)
+        }
         Kind::CaCertificate | Kind::Certificate | Kind::SshUser | Kind::SshHost => {
             format!("/certificates/{}", credential.serial_hex())
         }
@@ -121,7 +123,8 @@ fn crl_number(credential: &Credential) -> Option<u64> {
         | Kind::SshUser
         | Kind::SshHost
         | Kind::CodeSignature
-        | Kind::CaRequest => None,
+        | Kind::CaRequest
+        | Kind::OcspBatch => None,
     }
 }
 

@@ -57,6 +57,7 @@ pub(super) fn kind(kind: Kind) -> &'static str {
         Kind::SshHost => "SSH host",
         Kind::CodeSignature => "code signature",
         Kind::Crl => "CRL",
+        Kind::OcspBatch => "OCSP responses",
         Kind::CaRequest => "CA request",
     }
 }

@@ -6,6 +6,7 @@
 mod published;
 
 pub(crate) mod log;
+mod ocsp;
 mod plain;
 
 pub(crate) use plain::routes;

@@ -1,4 +1,4 @@
-//! What anyone may read without a credential, on both listeners: CRLs, issuer certificates, roots, SSH CA keys, the public
+//! What anyone may read without a credential, on both listeners: CRLs, OCSP responses, issuer certificates, roots, SSH CA keys, the public
 //! parts of the log, and whether we are alive.
 //!
 //! RFC 5280 section 4.2.1.13 and RFC 5280 section 8: CRLs and AIA are fetched over plain HTTP, since checking a server's
@@ -11,8 +11,8 @@ use axum::routing::get;
 use ca::{GenerationName, ShownCertificate};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::log;
 use super::published::{Published, SHORT, TEXT};
+use super::{log, ocsp};
 use crate::app::App;
 use crate::intake::{Segment, Segments, json, typed};
 use crate::problem::{Kind, Problem};
@@ -35,6 +35,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/log/tile/{*path}", get(log::tile))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .merge(ocsp::routes())
 }
 
 /// The root certificates, PEM.

@@ -74,7 +74,7 @@ impl Published {
         // RFC 9110 section 15.4.5: a 304 carries the validators and the lifetime that a 200 would.
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, self.keep);
-        let date = self.modified.map(|modified| httpdate::fmt_http_date(system(modified.at)));
+        let date = self.modified.map(|modified| http_date(modified.at));
         for (name, value) in [(header::ETAG, Some(etag)), (header::LAST_MODIFIED, date)] {
             if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
                 headers.insert(name, value);
@@ -118,6 +118,11 @@ fn names_strongly(list: &HeaderValue, etag: &str) -> bool {
 fn names(list: &HeaderValue, etag: &str) -> bool {
     let tags = list.to_str().unwrap_or_default().split(',').map(str::trim);
     tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag)).any(|tag| tag == "*" || tag == etag)
+}
+
+/// A moment as HTTP writes it.
+pub(super) fn http_date(at: Timestamp) -> String {
+    httpdate::fmt_http_date(system(at))
 }
 
 fn system(at: Timestamp) -> SystemTime {

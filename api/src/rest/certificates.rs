@@ -75,7 +75,7 @@ pub(crate) struct Certificate {
     operation: u64,
     /// The serial, in hex.
     serial: String,
-    /// `certificate`, `ca-certificate`, `ssh-user`, `ssh-host`, `code-signature`, `crl`.
+    /// `certificate`, `ca-certificate`, `ssh-user`, `ssh-host`, `code-signature`, `crl`, `ocsp-batch`.
     kind: &'static str,
     /// `intended`, `issued`, `expired`, `failed`, `revoked`.
     state: &'static str,
@@ -291,7 +291,7 @@ pub(crate) struct ListParams {
     name: Option<String>,
     /// `intended`, `issued` (and it holds now, or will), `expired` (the last to expire first), `failed`, `revoked`.
     state: Option<String>,
-    /// `certificate`, `ssh-user`, `ssh-host`, `ca-certificate`, `code-signature`, `crl`; `ssh`: both of them; absent: the first four.
+    /// `certificate`, `ssh-user`, `ssh-host`, `ca-certificate`, `code-signature`, `crl`, `ocsp-batch`; `ssh`: both of them; absent: the first four.
     kind: Option<String>,
     /// Of this profile.
     profile: Option<String>,
@@ -452,7 +452,8 @@ pub(crate) async fn show(
         | store::Kind::SshHost
         | store::Kind::CodeSignature
         | store::Kind::Crl
-        | store::Kind::CaRequest => Certificate::row(credential, now),
+        | store::Kind::CaRequest
+        | store::Kind::OcspBatch => Certificate::row(credential, now),
     };
     Ok(json(StatusCode::OK, &view.beside(kin)))
 }

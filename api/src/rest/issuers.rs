@@ -152,7 +152,7 @@ pub(crate) struct NewIssuer {
     /// What it signs: `x509` (the default), `ssh-user` or `ssh-host`.
     #[serde(default)]
     role: Option<String>,
-    /// The kind of its key: `p256` (the default), `p384`, `rsa3072`, `ed25519` ...
+    /// The kind of its key: `p256` (the default), `p384`, `p521`, `rsa2048` to `rsa4096` (with `-pss`: bound to PSS), `ed25519`, `mldsa44` to `mldsa87`.
     #[serde(default)]
     key: Option<String>,
     /// Below which a CA stands: `itself` (a root), `elsewhere` (its certificate is brought), or an issuer's name.
@@ -228,7 +228,11 @@ fn role(word: &str) -> Result<IssuerRole, Problem> {
 }
 
 fn key(word: Option<&str>) -> Result<Option<ca::KeyKind>, Problem> {
-    word.map(|word| word.parse().map_err(|e: ca::UnknownName| Problem::field("key", e.to_string()))).transpose()
+    let unknown = |e: ca::UnknownName| {
+        let kinds: Vec<_> = ca::KeyKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        Problem::field("key", format!("{e}; say one of {}", kinds.join(", ")))
+    };
+    word.map(|word| word.parse().map_err(unknown)).transpose()
 }
 
 fn generation(issuer: &str, number: &str) -> Result<GenerationName, Problem> {

@@ -13,6 +13,8 @@ mod ssh;
 mod issuers;
 
 pub(crate) mod audit;
+mod owners;
+mod profiles;
 mod status;
 pub mod tokens;
 

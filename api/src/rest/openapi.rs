@@ -10,7 +10,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::refusals::{Problem, Refusals};
 use super::shapes::Shapes;
-use super::{audit, certificates, code, issuers, ssh, status, tokens};
+use super::{audit, certificates, code, issuers, owners, profiles, ssh, status, tokens};
 use crate::intake::typed;
 
 /// The document.
@@ -25,7 +25,8 @@ use crate::intake::typed;
         certificates::post, certificates::list, certificates::show, certificates::revoke, certificates::revoke_shown, certificates::renew,
         ssh::user, ssh::host, code::post_key, code::list_keys, code::sign, tokens::post, tokens::list, tokens::delete,
         issuers::list, issuers::show, issuers::create, issuers::import, issuers::import_crl, issuers::rotate, issuers::act, issuers::request, issuers::export,
-        audit::list, audit::show, audit::text, status::whoami, status::status, status::metrics,
+        audit::list, audit::show, audit::text, owners::list, owners::show, profiles::list, profiles::show, profiles::test, profiles::replay,
+        status::whoami, status::status, status::metrics,
     ),
     components(schemas(Problem)),
     modifiers(&Credentials, &Refusals, &Shapes),

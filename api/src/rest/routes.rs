@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::routing::{delete, get, post};
 
-use super::{audit, certificates, code, issuers, openapi, ssh, status, tokens};
+use super::{audit, certificates, code, issuers, openapi, owners, profiles, ssh, status, tokens};
 use crate::app::App;
 use crate::public::log;
 
@@ -32,6 +32,12 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/audit", get(audit::list))
         .route("/api/v1/audit/{index}", get(audit::show))
         .route("/api/v1/audit/texts/{hash}", get(audit::text))
+        .route("/api/v1/owners", get(owners::list))
+        .route("/api/v1/owners/{name}", get(owners::show))
+        .route("/api/v1/profiles", get(profiles::list))
+        .route("/api/v1/replay", post(profiles::replay))
+        .route("/api/v1/profiles/{name}", get(profiles::show))
+        .route("/api/v1/profiles/{name}/test", post(profiles::test))
         .route("/api/v1/whoami", get(status::whoami))
         .route("/api/v1/status", get(status::status))
         .route("/api/openapi.json", get(openapi::document))

@@ -16,6 +16,8 @@ use crate::observe::inventory::Standing;
 
 /// An owner, the name of a token, the label of a key.
 const IDENTIFIER: &str = "^[a-z0-9][a-z0-9._-]{0,62}$";
+/// A profile.
+const PROFILE: &str = "^[a-z0-9-]{1,63}$";
 const PRINCIPAL: &str = "^[A-Za-z0-9._@][A-Za-z0-9._@-]{0,63}$";
 const SHA256: &str = "^[0-9A-Fa-f]{64}$";
 const SERIAL: &str = "^[0-9A-Fa-f]{1,64}$";
@@ -44,6 +46,10 @@ fn table() -> BTreeMap<&'static str, Shape> {
         ("label", Shape::Pattern(IDENTIFIER)),
         ("SigningWish.key", Shape::Pattern(IDENTIFIER)),
         ("NewToken.name", Shape::Pattern(IDENTIFIER)),
+        ("showProfile.name", Shape::Pattern(PROFILE)),
+        ("testProfile.name", Shape::Pattern(PROFILE)),
+        ("showOwner.name", Shape::Pattern(IDENTIFIER)),
+        ("OwnerInForce.name", Shape::Pattern(IDENTIFIER)),
         ("revokeToken.id", Shape::Pattern(TOKEN_ID)),
         ("roles", Shape::Words(Role::ALL.iter().map(|role| role.as_str()).collect())),
         ("scopes", Shape::Words(Action::ALL.iter().map(|action| action.as_str()).collect())),

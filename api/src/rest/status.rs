@@ -27,6 +27,7 @@ pub(crate) struct Status {
     held: Option<String>,
     store: StoreStatus,
     log: LogStatus,
+    ocsp: OcspStatus,
     /// Live credentials by the time they have left.
     expiring: Vec<Expiring>,
     /// What somebody should look at.
@@ -85,6 +86,47 @@ impl From<store::AuditState> for Audited {
     }
 }
 
+/// Who answers OCSP requests, and what was asked since the start.
+#[derive(Serialize, ToSchema)]
+struct OcspStatus {
+    /// Those at work: none for an issuer of which nobody asked yet.
+    responders: Vec<OcspResponder>,
+    /// Responses in memory.
+    kept: u64,
+    /// Answers from memory.
+    answered: u64,
+    /// Responses signed.
+    signed: u64,
+    /// Answers that somebody had too many of.
+    limited: u64,
+    /// Requests for what the register does not hold.
+    unknown: u64,
+}
+
+/// An OCSP responder.
+#[derive(Serialize, ToSchema)]
+struct OcspResponder {
+    /// Whose certificates it answers for.
+    issuer: String,
+    /// When its own certificate ends. It is renewed a week before.
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
+}
+
+impl From<ca::OcspState> for OcspStatus {
+    fn from(state: ca::OcspState) -> Self {
+        let responders = state.responders.into_iter().map(|(issuer, until)| OcspResponder { issuer, until });
+        Self {
+            responders: responders.collect(),
+            kept: state.kept,
+            answered: state.answered,
+            signed: state.signed,
+            limited: state.limited,
+            unknown: state.strangers + state.alarms,
+        }
+    }
+}
+
 /// A number of live credentials.
 #[derive(Serialize, ToSchema)]
 struct Expiring {
@@ -125,6 +167,7 @@ pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> R
             checkpoint: ledger.checkpoint().await?,
             audited: ledger.audited().into(),
         },
+        ocsp: app.authority().ocsp_state().into(),
         expiring: survey
             .buckets
             .iter()

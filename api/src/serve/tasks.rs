@@ -1,4 +1,4 @@
-//! What goes on by itself: following the log, auditing it, signed heads, CRLs, renewals.
+//! What goes on by itself: following the log, auditing it, signed heads, CRLs, OCSP responders, renewals.
 //!
 //! Each task fails softly: a failure is counted and logged, and the next turn tries again, so that an HSM that was away is
 //! used again when it returns. None of them holds anything that a restart would miss.
@@ -27,6 +27,8 @@ const AUDIT_EVERY: Duration = Duration::from_secs(1);
 const KEYS_EVERY: Duration = Duration::from_secs(15);
 /// The authority itself knows which CRL is due; asking is cheap.
 const CRLS_EVERY: Duration = Duration::from_secs(60);
+/// An OCSP responder is renewed a week before its end; asking is cheap.
+const OCSP_EVERY: Duration = Duration::from_secs(60);
 /// After a failure a task waits this much longer, up to the last.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_LAST: Duration = Duration::from_secs(30);
@@ -57,6 +59,9 @@ pub(crate) fn spawn(tasks: &TaskTracker, app: &App, renewer: Renewer, stop: &Can
     }));
     tasks.spawn(every("crl", CRLS_EVERY, app.clone(), stop.clone(), |app| async move {
         app.authority().refresh_crls().await
+    }));
+    tasks.spawn(every("ocsp", OCSP_EVERY, app.clone(), stop.clone(), |app| async move {
+        app.authority().tend_ocsp().await
     }));
     tasks.spawn(renewer.run_until(stop.clone().cancelled_owned()));
 }

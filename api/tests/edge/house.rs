@@ -84,11 +84,10 @@ async fn found(token: &TestToken, database: Database, world: World) -> (Authorit
 fn rules(name: &str, dns: &[&str], principals: &[&str]) -> OwnerRules {
     let text = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
     OwnerRules {
-        name: Owner::parse(name).expect("an owner"),
         dns: text(dns),
         ip: vec!["127.0.0.0/8".to_owned()],
         principals: text(principals),
-        email: Vec::new(),
+        ..OwnerRules::none(Owner::parse(name).expect("an owner"))
     }
 }
 

@@ -37,6 +37,8 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
     let sign = json!({"key": used, "format": "raw", "sha256": "ab".repeat(32)});
     let new_token = json!({"name": format!("matrix-{}", unique()), "roles": ["auditor"], "expires_secs": 60});
     let policy = policy_hash(server, admin).await;
+    let server_profile = include_str!("../../../ca/defaults/tls-server.toml");
+    let replay = json!({"profiles": {"tls-server": server_profile}, "since_secs": 60});
     let certificates = "/api/v1/certificates";
     let new_issuer = json!({"name": "tls", "above": "root", "subject": "/CN=x"});
     let brought = json!({"name": "tls", "key_label": "none", "chain": ""});
@@ -69,6 +71,7 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
             "POST /api/v1/issuers/{issuer}/{generation}/{act}",
             route(Method::POST, "/api/v1/issuers/tls/9/renew", Some(json!({}))),
         ),
+        ("GET /ocsp", route(Method::GET, "/ocsp", None)),
         ("GET /ssh/user_ca.pub", route(Method::GET, "/ssh/user_ca.pub", None)),
         ("GET /ssh/host_ca.pub", route(Method::GET, "/ssh/host_ca.pub", None)),
         ("GET /log/checkpoint", route(Method::GET, "/log/checkpoint", None)),
@@ -117,6 +120,20 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         ("GET /api/v1/audit", route(Method::GET, "/api/v1/audit?limit=1", None)),
         ("GET /api/v1/audit/{index}", route(Method::GET, "/api/v1/audit/0", None)),
         ("GET /api/v1/audit/texts/{hash}", route(Method::GET, format!("/api/v1/audit/texts/{policy}"), None)),
+        ("GET /api/v1/owners", route(Method::GET, "/api/v1/owners", None)),
+        ("GET /api/v1/owners/web", route(Method::GET, "/api/v1/owners/web", None)),
+        ("GET /api/v1/owners/db", route(Method::GET, "/api/v1/owners/db", None)),
+        ("GET /api/v1/profiles", route(Method::GET, "/api/v1/profiles", None)),
+        ("GET /api/v1/profiles/tls-server", route(Method::GET, "/api/v1/profiles/tls-server", None)),
+        (
+            "POST /api/v1/profiles/{name}/test",
+            route(
+                Method::POST,
+                "/api/v1/profiles/tls-server/test",
+                Some(json!({"csr": csr(&[&name()]).1, "owner": "web"})),
+            ),
+        ),
+        ("POST /api/v1/replay", route(Method::POST, "/api/v1/replay", Some(replay))),
         ("GET /nowhere", route(Method::GET, "/nowhere", None)),
         ("DELETE /api/v1/status", route(Method::DELETE, "/api/v1/status", None)),
     ]

@@ -52,6 +52,13 @@ impl Checks {
         if let Some(ended) = issuer.standing.ended {
             return Some(format!("CA `{label}` is {ended}; nothing is issued under it"));
         }
+        self.dead(issuer)
+    }
+
+    /// Why nobody believes anything that is signed under this CA any more, an operator's word that it ends apart: what tells of its
+    /// revocations goes on after that.
+    pub(crate) fn dead(&self, issuer: &Issuing) -> Option<String> {
+        let label = &issuer.label;
         if self.ledger.is_compromised(&issuer.key.fingerprint()) {
             return Some(self.way_out(issuer, format!("the key of CA `{label}` is compromised")));
         }
@@ -102,17 +109,18 @@ pub(crate) struct Checked {
 impl Checked {
     /// Checks.
     pub(crate) async fn new(linted: Linted, checks: &Checks) -> Result<Checked, CaError> {
-        // It is as it was read. CRLs go on: what was issued under a generation that ended is revoked still.
-        if let Some(standing) = linted.standing().filter(|_| linted.kind() != Kind::Crl) {
+        // It is as it was read. CRLs and OCSP go on: what was issued under a generation that ended is revoked still.
+        if let Some(standing) = linted.standing().filter(|_| !linted.tells()) {
             checks.standing(standing)?;
         }
         // The clock is believed, and at it the issuer's certificate has begun and lasts long enough.
         match linted.issuer() {
-            // It tells of revocations, which no clock holds back.
-            Some((issuer, _)) if linted.kind() == Kind::Crl => checks.clock.of_crl(issuer)?,
+            // They tell of revocations, which no clock holds back.
+            Some((issuer, _)) if tells_of_revocations(linted.kind()) => checks.clock.of_crl(issuer)?,
             Some((issuer, needed_secs)) => {
                 // And it was not revoked. Its CRLs go on, since its revocations must be told.
-                if let Some(why) = checks.ended(issuer) {
+                let ended = if linted.tells() { checks.dead(issuer) } else { checks.ended(issuer) };
+                if let Some(why) = ended {
                     tracing::error!(%why, "refused");
                     return Err(CaError::Conflict(why));
                 }
@@ -139,11 +147,23 @@ impl Checked {
     }
 }
 
+fn tells_of_revocations(kind: Kind) -> bool {
+    match kind {
+        Kind::Crl | Kind::OcspBatch => true,
+        Kind::Certificate
+        | Kind::SshUser
+        | Kind::SshHost
+        | Kind::CodeSignature
+        | Kind::CaCertificate
+        | Kind::CaRequest => false,
+    }
+}
+
 fn names_a_holders_key(kind: Kind) -> bool {
     match kind {
         Kind::Certificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature => true,
         // Our own CA keys: what to do about them is no matter of a request.
-        Kind::CaCertificate | Kind::Crl | Kind::CaRequest => false,
+        Kind::CaCertificate | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => false,
     }
 }
 

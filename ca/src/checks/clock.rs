@@ -62,6 +62,11 @@ impl Clock {
         outside(issuer, self.world.now(), 1)
     }
 
+    /// The same of what needs it for so long.
+    pub(crate) fn outside_for(&self, issuer: &Issuing, needed_secs: i64) -> Option<String> {
+        outside(issuer, self.world.now(), needed_secs)
+    }
+
     /// An operator's word that this clock is right, for who may give it.
     pub(crate) async fn set(
         &self,

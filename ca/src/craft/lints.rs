@@ -41,7 +41,7 @@ lints! { OURS;
 pub(crate) fn whole<'a>(message: &'a Message, f: &mut Findings) -> Option<&'a [u8]> {
     match message {
         Message::Whole(bytes) => Some(bytes),
-        Message::Sha256(_) => {
+        Message::Sha256(_) | Message::Batch(_) => {
             f.add(&MESSAGE_IS_WHOLE);
             None
         }

@@ -16,6 +16,7 @@ pub(crate) mod ca;
 pub(crate) mod code;
 pub(crate) mod crl;
 pub(crate) mod leaf;
+pub(crate) mod ocsp;
 pub(crate) mod request;
 pub(crate) mod ssh;
 
@@ -23,6 +24,8 @@ mod tables;
 
 #[cfg(test)]
 mod lint_tests;
+#[cfg(test)]
+mod profiled_tests;
 
 pub(crate) use office::Office;
 pub use tables::all as all_lints;

@@ -4,7 +4,9 @@ use crate::craft::ca::lints::OUR_CAS;
 use crate::craft::code::lints::CODE;
 use crate::craft::crl::lints::OUR_CRLS;
 use crate::craft::leaf::lints::LEAF;
+use crate::craft::leaf::profiled_lints::PROFILED;
 use crate::craft::lints::OURS;
+use crate::craft::ocsp::lints::OUR_RESPONSES;
 use crate::craft::request::REQUEST;
 use crate::craft::ssh::lints::SSH;
 use crate::lint::Lint;
@@ -19,7 +21,7 @@ use crate::lint::usage::USAGE;
 /// Every lint, table by table: first what holds of any object, then what holds of ours.
 pub fn all() -> impl Iterator<Item = &'static Lint> {
     let any = [CERTIFICATE, ALGORITHMS, NAMES, EXTENSIONS, USAGE, CRL, OCSP];
-    let ours = [OURS, LEAF, OUR_CAS, OUR_CRLS, SSH, CODE, REQUEST];
+    let ours = [OURS, LEAF, PROFILED, OUR_CAS, OUR_CRLS, OUR_RESPONSES, SSH, CODE, REQUEST];
     any.into_iter().chain(ours).flatten().copied()
 }
 

@@ -10,8 +10,6 @@ use x509_parser::extensions::KeyUsage;
 use x509_parser::prelude::{FromDer, ParsedExtension, TbsCertificate};
 
 use crate::craft::lints::*;
-use crate::drafting::BACKDATE_SECS_MAX;
-use crate::encode::algorithm::identifier;
 use crate::encode::x509::{extension, key_identifier};
 use crate::error::DraftError;
 use crate::intake::SubjectKey;
@@ -30,6 +28,8 @@ pub(crate) struct Common<'a> {
     pub(crate) entry: &'a Entry,
     pub(crate) key: &'a SubjectKey,
     pub(crate) now: Timestamp,
+    /// How far in the past it may begin.
+    pub(crate) backdate_secs: i64,
 }
 
 /// The bytes as two parsers read them.
@@ -51,13 +51,13 @@ pub(crate) fn common(
     let serial = read.raw_serial();
     f.hold(&SERIAL_IS_THE_LEDGERS, serial == expect.entry.serial);
     f.hold(&SERIAL_HAS_16_BYTES, serial.len() == 16 && serial.first().is_some_and(|b| (1..0x80).contains(b)));
-    let algorithm = identifier(expect.entry.key.algorithm());
+    let algorithm = expect.entry.key.algorithm().identifier();
     f.hold(&ALGORITHM_IS_THE_ISSUERS, also.signature().to_der().is_ok_and(|der| der == algorithm));
     f.hold(&KEY_IS_THE_CHECKED_ONE, read.public_key().raw == expect.key.spki_der());
     if let Some(validity) = validity_of(read) {
         f.hold(&VALIDITY_IS_THE_LEDGERS, Some(validity) == expect.entry.validity);
         f.hold(&VALIDITY_IS_NOW, validity.contains(expect.now));
-        f.hold(&VALIDITY_IS_NOT_BACKDATED, expect.now.since(validity.not_before()) <= BACKDATE_SECS_MAX);
+        f.hold(&VALIDITY_IS_NOT_BACKDATED, expect.now.since(validity.not_before()) <= expect.backdate_secs);
     }
     let identifier = key_identifier(expect.key.spki_der());
     let has_identifier = has(
@@ -67,8 +67,15 @@ pub(crate) fn common(
     f.hold(&KEY_IS_NAMED, has_identifier);
 }
 
-/// What holds for every certificate below a CA.
+/// What holds for every certificate below a CA, but for who answers for its certificates.
 pub(crate) fn issued_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Findings) {
+    named_by(read, issuer, f);
+    f.hold(&POINTS_TO_CRL, has(read, |e| matches!(e, ParsedExtension::CRLDistributionPoints(_))));
+    f.hold(&POINTS_TO_ISSUER, has(read, |e| matches!(e, ParsedExtension::AuthorityInfoAccess(_))));
+}
+
+/// It names the CA as its issuer, and is valid when that is.
+pub(crate) fn named_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Findings) {
     f.hold(&ISSUER_IS_THE_ISSUERS_SUBJECT, read.issuer().as_raw() == issuer.subject.as_der());
     let within = validity_of(read)
         .is_some_and(|v| issuer.validity.contains(v.not_before()) && issuer.validity.contains(v.not_after()));
@@ -78,8 +85,6 @@ pub(crate) fn issued_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Fin
             if aki.key_identifier.as_ref().is_some_and(|id| id.0 == issuer.key_identifier))
     });
     f.hold(&ISSUER_KEY_IS_NAMED, names_issuer);
-    f.hold(&POINTS_TO_CRL, has(read, |e| matches!(e, ParsedExtension::CRLDistributionPoints(_))));
-    f.hold(&POINTS_TO_ISSUER, has(read, |e| matches!(e, ParsedExtension::AuthorityInfoAccess(_))));
 }
 
 pub(crate) fn has(read: &TbsCertificate<'_>, what: impl Fn(&ParsedExtension<'_>) -> bool) -> bool {

@@ -21,6 +21,11 @@ pub(crate) trait Craft {
         self.issuer().map(|issuer| &issuer.standing)
     }
 
+    /// Whether it tells of revocations, or is made for what does: it goes on under a generation that an operator ended.
+    fn tells(&self) -> bool {
+        false
+    }
+
     /// How long the issuer's certificate must hold yet.
     fn needed_secs(&self) -> i64 {
         1

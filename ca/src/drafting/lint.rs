@@ -22,6 +22,7 @@ pub(crate) struct Linted {
     issuer: Option<Arc<Issuing>>,
     standing: Option<Standing>,
     needed_secs: i64,
+    tells: bool,
 }
 
 impl Linted {
@@ -38,6 +39,11 @@ impl Linted {
     /// What kind of entry it is.
     pub(crate) fn kind(&self) -> Kind {
         self.entry.kind
+    }
+
+    /// Whether it tells of revocations, or is made for what does.
+    pub(crate) fn tells(&self) -> bool {
+        self.tells
     }
 
     /// The key that it certifies, or that signs it.
@@ -66,7 +72,8 @@ impl<C: Craft> Draft<C> {
         match findings.0.is_empty() {
             true => {
                 let (issuer, standing) = (self.craft.issuer().cloned(), self.craft.standing().cloned());
-                Ok(Linted { entry: self.entry, issuer, standing, needed_secs: self.craft.needed_secs() })
+                let (needed_secs, tells) = (self.craft.needed_secs(), self.craft.tells());
+                Ok(Linted { entry: self.entry, issuer, standing, needed_secs, tells })
             }
             false => {
                 let leaf = Box::new(leaf(&self.entry, &findings.0));

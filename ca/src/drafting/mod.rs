@@ -16,4 +16,4 @@ pub(crate) use craft::Craft;
 pub(crate) use draft::{Draft, Facts, ProfileStamp};
 pub(crate) use lint::Linted;
 pub(crate) use serials::Serials;
-pub(crate) use validity::{BACKDATE_SECS_MAX, SKEW_SECS, until, validity};
+pub(crate) use validity::{BACKDATE_SECS_MAX, SKEW_SECS, backdated, until, validity};

@@ -7,7 +7,17 @@ use crate::error::DraftError;
 /// From when to when something of `secs` seconds holds: it begins a little in the past, for relying parties whose clock is
 /// behind, but never before its issuer and never by more than [`BACKDATE_SECS_MAX`]; it never ends after its issuer.
 pub(crate) fn validity(now: Timestamp, secs: i64, issuer: Option<Validity>) -> Result<Validity, DraftError> {
-    let backdate = BACKDATE_SECS_MAX.min(secs / 20);
+    backdated(now, secs, BACKDATE_SECS_MAX, issuer)
+}
+
+/// The same, beginning by so much in the past at most, and never by more than a twentieth of its life.
+pub(crate) fn backdated(
+    now: Timestamp,
+    secs: i64,
+    backdate_secs: i64,
+    issuer: Option<Validity>,
+) -> Result<Validity, DraftError> {
+    let backdate = backdate_secs.min(secs / 20);
     let wanted = Validity::starting(now.plus_secs(-backdate), secs);
     let Some(issuer) = issuer else { return Ok(wanted) };
     let not_before = wanted.not_before().max(issuer.not_before());
@@ -18,7 +28,12 @@ pub(crate) fn validity(now: Timestamp, secs: i64, issuer: Option<Validity>) -> R
 /// From when to when something holds whose last second is asked for: it ends then and at no other time. It begins as early as it
 /// would otherwise, unless it would then be longer than `secs_max`. Who asks for the longest counts from a clock of his own: an end
 /// up to [`SKEW_SECS`] beyond it is granted, and what ends then begins now.
-pub(crate) fn until(now: Timestamp, end: Timestamp, secs_max: i64, issuer: Validity) -> Result<Validity, DraftError> {
+pub(crate) fn until(
+    now: Timestamp,
+    end: Timestamp,
+    (secs_max, backdate_secs): (i64, i64),
+    issuer: Validity,
+) -> Result<Validity, DraftError> {
     let refused = |why: String| DraftError::new("validity", why);
     if end < now {
         return Err(refused(format!("it would end at {end}, which has passed")));
@@ -31,7 +46,7 @@ pub(crate) fn until(now: Timestamp, end: Timestamp, secs_max: i64, issuer: Valid
         return Err(refused(format!("it would end at {end}; {secs_max} s is the longest lifetime")));
     }
     let earliest = end.plus_secs(1 - secs_max).max(issuer.not_before());
-    let not_before = now.plus_secs(-BACKDATE_SECS_MAX.min(secs / 20)).max(earliest).min(now);
+    let not_before = now.plus_secs(-backdate_secs.min(secs / 20)).max(earliest).min(now);
     Validity::new(not_before, end).map_err(|why| refused(why.to_string()))
 }
 
@@ -55,12 +70,20 @@ mod tests {
     }
 
     #[test]
+    fn who_backdates_more_is_held_to_a_twentieth_of_the_life() {
+        for (secs, backdate, early) in [(86_400, 3_600, 3_600), (3_600, 3_600, 180), (86_400, 0, 0)] {
+            let validity = backdated(NOW, secs, backdate, None).unwrap();
+            assert_eq!((validity.secs(), NOW.since(validity.not_before())), (secs, early));
+        }
+    }
+
+    #[test]
     fn an_end_that_is_asked_for_is_the_end_or_is_refused() {
         let issuer = Validity::new(NOW.plus_secs(-10_000), NOW.plus_secs(10_000)).unwrap();
         for (secs, early) in
             [(0, 0), (119, 6), (3_599, 60), (3_600, 59), (3_659, 0), (3_660, 0), (3_719, 0), (3_720, 0)]
         {
-            let Ok(validity) = until(NOW, NOW.plus_secs(secs), 3_660, issuer) else {
+            let Ok(validity) = until(NOW, NOW.plus_secs(secs), (3_660, 60), issuer) else {
                 assert_eq!(secs, 3_720, "longer than the longest by the skew of clocks and one second");
                 continue;
             };
@@ -70,10 +93,10 @@ mod tests {
                 "{secs}"
             );
         }
-        assert!(until(NOW, NOW.plus_secs(-1), 3_660, issuer).is_err(), "in the past");
-        assert!(until(NOW, NOW.plus_secs(10_001), 20_000, issuer).is_err(), "after its issuer");
+        assert!(until(NOW, NOW.plus_secs(-1), (3_660, 60), issuer).is_err(), "in the past");
+        assert!(until(NOW, NOW.plus_secs(10_001), (20_000, 60), issuer).is_err(), "after its issuer");
         let young = Validity::new(NOW.plus_secs(-10), NOW.plus_secs(10_000)).unwrap();
-        assert_eq!(until(NOW, NOW.plus_secs(5_000), 9_000, young).unwrap().not_before(), young.not_before());
+        assert_eq!(until(NOW, NOW.plus_secs(5_000), (9_000, 60), young).unwrap().not_before(), young.not_before());
     }
 
     #[test]

@@ -10,7 +10,6 @@ use policy::Validity;
 use x509_cert::ext::Extension;
 use x509_cert::time::Time;
 
-use crate::encode::algorithm::identifier;
 use crate::encode::x509::time;
 
 /// What a TBSCertificate is made of.
@@ -30,7 +29,7 @@ impl CertificateParts<'_> {
         TbsCertificate {
             version: V3,
             serial: UintRef::new(self.serial)?,
-            signature: AnyRef::from_der(identifier(self.algorithm))?,
+            signature: AnyRef::from_der(self.algorithm.identifier())?,
             issuer: AnyRef::from_der(self.issuer)?,
             validity: TbsValidity {
                 not_before: time(self.validity.not_before())?,

@@ -10,7 +10,6 @@ use policy::{Timestamp, Validity};
 use x509_cert::ext::Extension;
 use x509_cert::time::Time;
 
-use crate::encode::algorithm::identifier;
 use crate::encode::tlv;
 use crate::encode::x509::time;
 
@@ -30,7 +29,7 @@ impl CrlParts<'_> {
         let [this_update, next_update] = [self.validity.not_before(), self.validity.not_after()];
         let head = [
             V2.to_der()?.as_slice(),
-            identifier(self.algorithm),
+            self.algorithm.identifier(),
             self.issuer,
             &time(this_update)?.to_der()?,
             &time(next_update)?.to_der()?,

@@ -77,6 +77,26 @@ impl Dn {
         tlv::sequence(&rdns).map_or_else(|_| Dn::empty(), |der| Dn { der })
     }
 
+    /// The texts of the attributes of one kind, most general first.
+    pub(crate) fn texts_of(&self, attribute: &str) -> Result<Vec<String>, DnError> {
+        let kind = kind_of(attribute)?;
+        let name = RdnSequence::from_der(&self.der).map_err(encoding)?;
+        let found = name.iter().flat_map(|rdn| rdn.iter()).filter(|a| a.oid == kind.oid);
+        Ok(found.filter_map(|attribute| text_of(&attribute.value)).collect())
+    }
+
+    /// Each attribute with its text, most general first; an error where one is no text, or shares its RDN.
+    pub(crate) fn attributes(&self) -> Result<Vec<(ObjectIdentifier, String)>, DnError> {
+        let name = RdnSequence::from_der(&self.der).map_err(encoding)?;
+        let one = |rdn: &RelativeDistinguishedName| {
+            let mut attributes = rdn.iter();
+            let (Some(one), None) = (attributes.next(), attributes.next()) else { return None };
+            Some((one.oid, text_of(&one.value)?))
+        };
+        let all = name.iter().map(|rdn| one(rdn).ok_or_else(|| DnError("an RDN that is not of one text".to_owned())));
+        all.collect()
+    }
+
     /// The name of a CA's generation: the first has this one, each other says which it is, so that no two CAs have one name. Clients
     /// that keep CAs and CRLs by name alone then keep both.
     pub(crate) fn of_generation(&self, number: u32) -> Result<Dn, DnError> {
@@ -184,6 +204,16 @@ fn write_text(f: &mut std::fmt::Formatter<'_>, text: &str) -> std::fmt::Result {
         }
     }
     Ok(())
+}
+
+/// An attribute's name as it is written here, from its name in any case.
+pub(crate) fn attribute_kind(name: &str) -> Result<&'static str, DnError> {
+    kind_of(name).map(|kind| kind.name)
+}
+
+/// Its object identifier.
+pub(crate) fn attribute_oid(name: &str) -> Result<ObjectIdentifier, DnError> {
+    kind_of(name).map(|kind| kind.oid)
 }
 
 /// An attribute value as text, where its type has one.

@@ -8,10 +8,10 @@ pub(crate) mod pem;
 pub(crate) mod tlv;
 
 // X.509.
-pub(crate) mod algorithm;
 pub(crate) mod certificate;
 pub(crate) mod crl;
 pub(crate) mod dn;
+pub(crate) mod ocsp;
 pub(crate) mod san;
 pub(crate) mod spki;
 pub(crate) mod x509;

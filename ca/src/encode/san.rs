@@ -1,11 +1,12 @@
 //! Typed names to and from the general names of a certificate (RFC 5280 section 4.2.1.6).
 //!
-//! Four kinds have a typed value here; the others (otherName, directoryName, registeredID ...) are refused by name and
+//! Five kinds have a typed value here; the others (directoryName, registeredID, any other otherName ...) are refused by name and
 //! never carried along unread.
 
-use der::asn1::{Ia5String, OctetString};
+use der::asn1::{Any, Ia5String, OctetString, Utf8StringRef};
 use policy::Name;
-use x509_cert::ext::pkix::name::GeneralName;
+use spki::ObjectIdentifier;
+use x509_cert::ext::pkix::name::{GeneralName, OtherName};
 
 /// A name as it goes into a certificate.
 pub(crate) fn encode(name: &Name) -> Result<GeneralName, der::Error> {
@@ -17,6 +18,10 @@ pub(crate) fn encode(name: &Name) -> Result<GeneralName, der::Error> {
         }),
         Name::Email(mailbox) => GeneralName::Rfc822Name(Ia5String::new(mailbox)?),
         Name::Uri(uri) => GeneralName::UniformResourceIdentifier(Ia5String::new(uri)?),
+        Name::Upn(upn) => GeneralName::OtherName(OtherName {
+            type_id: USER_PRINCIPAL_NAME,
+            value: Any::encode_from(&Utf8StringRef::new(upn)?)?,
+        }),
     })
 }
 
@@ -29,7 +34,12 @@ pub(crate) fn decode(name: &GeneralName) -> Result<Name, String> {
         GeneralName::Rfc822Name(text) => typed("email", text),
         GeneralName::UniformResourceIdentifier(text) => typed("uri", text),
         GeneralName::IpAddress(octets) => ip(octets.as_bytes()),
-        GeneralName::OtherName(_) => Err(unsupported("otherName")),
+        GeneralName::OtherName(other) if other.type_id == USER_PRINCIPAL_NAME => {
+            let text =
+                other.value.decode_as::<Utf8StringRef<'_>>().map_err(|e| format!("a user principal name: {e}"))?;
+            Name::parse(&format!("upn:{}", text.as_str())).map_err(|e| e.to_string())
+        }
+        GeneralName::OtherName(other) => Err(unsupported(&format!("otherName {}", other.type_id))),
         GeneralName::DirectoryName(_) => Err(unsupported("directoryName")),
         GeneralName::EdiPartyName(_) => Err(unsupported("ediPartyName")),
         GeneralName::RegisteredId(_) => Err(unsupported("registeredID")),
@@ -47,8 +57,13 @@ fn ip(octets: &[u8]) -> Result<Name, String> {
 }
 
 fn unsupported(kind: &str) -> String {
-    format!("a name of type {kind}; accepted are dNSName, iPAddress, rfc822Name and uniformResourceIdentifier")
+    format!(
+        "a name of type {kind}; accepted are dNSName, iPAddress, rfc822Name, uniformResourceIdentifier and the user principal name"
+    )
 }
+
+/// [MS-WCCE] section 2.2.2.7.5, szOID_NT_PRINCIPAL_NAME: a UTF8String.
+pub(crate) const USER_PRINCIPAL_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.20.2.3");
 
 #[cfg(test)]
 mod tests {
@@ -63,6 +78,7 @@ mod tests {
             "ip:2001:db8::1",
             "email:a@example.com",
             "uri:spiffe://example.com/web",
+            "upn:alice@example.com",
         ] {
             let name = Name::parse(text).unwrap();
             assert_eq!(decode(&encode(&name).unwrap()), Ok(name));

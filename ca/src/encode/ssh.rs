@@ -12,8 +12,9 @@ pub(crate) fn ca_blob(key: &Key) -> Option<Vec<u8>> {
     let wire = match key.kind() {
         KeyKind::P256 => wire.string("nistp256"),
         KeyKind::P384 => wire.string("nistp384"),
+        KeyKind::P521 => wire.string("nistp521"),
         KeyKind::Ed25519 => wire,
-        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => return None,
+        _ => return None,
     };
     Some(wire.string(bits).0)
 }
@@ -22,12 +23,12 @@ pub(crate) fn ca_blob(key: &Key) -> Option<Vec<u8>> {
 pub(crate) fn signature_blob(algorithm: Algorithm, signature: &[u8]) -> Option<Vec<u8>> {
     let wire = Wire::default().string(signature_name(algorithm)?);
     match algorithm {
-        Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP384Sha384 => {
+        Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP384Sha384 | Algorithm::EcdsaP521Sha512 => {
             let (r, s) = hsm::ecdsa_parts(signature)?;
             Some(wire.string(Wire::default().mpint(&r).mpint(&s).0).0)
         }
         Algorithm::Ed25519 => Some(wire.string(signature).0),
-        Algorithm::RsaPkcs1Sha256 => None,
+        _ => None,
     }
 }
 
@@ -35,7 +36,8 @@ fn signature_name(algorithm: Algorithm) -> Option<&'static str> {
     match algorithm {
         Algorithm::EcdsaP256Sha256 => Some("ecdsa-sha2-nistp256"),
         Algorithm::EcdsaP384Sha384 => Some("ecdsa-sha2-nistp384"),
+        Algorithm::EcdsaP521Sha512 => Some("ecdsa-sha2-nistp521"),
         Algorithm::Ed25519 => Some("ssh-ed25519"),
-        Algorithm::RsaPkcs1Sha256 => None,
+        _ => None,
     }
 }

@@ -90,10 +90,11 @@ fn name_of_part(part: &str) -> Result<Name, CsrError> {
         "ipaddress" => "ip",
         "email" => "email",
         "url" => "uri",
+        "upn" => "upn",
         _ => {
             let part = policy::shown(part);
             return Err(refused(format!(
-                "its SAN attribute asks for `{part}`; dns, ipaddress, email and url are read"
+                "its SAN attribute asks for `{part}`; dns, ipaddress, email, url and upn are read"
             )));
         }
     };

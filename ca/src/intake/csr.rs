@@ -11,7 +11,6 @@ use der::asn1::BitStringRef;
 use der::{AnyRef, Decode, Tag, TagNumber};
 use hsm::KeyKind;
 use policy::Name;
-use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use spki::ObjectIdentifier;
 use x509_cert::name::RdnSequence;
 
@@ -20,6 +19,7 @@ use crate::encode::spki::Algorithm;
 use crate::encode::{pem, tlv};
 use crate::intake::asked::{CsrError, refused, unreadable};
 use crate::intake::attributes;
+use crate::intake::proof;
 use crate::intake::subject_key::SubjectKey;
 use crate::intake::weigh::weigh;
 
@@ -31,6 +31,7 @@ pub struct Csr {
     /// The common name as a name, where there is no alternative one.
     fallback: Option<Name>,
     common_name: Option<String>,
+    organizations: Vec<String>,
     /// Why the common name is no name, where nothing else is one.
     unnamed: Option<String>,
     left_out: Vec<String>,
@@ -65,6 +66,7 @@ impl Csr {
         let key = SubjectKey::from_spki(info.spki).map_err(|e| refused(e.to_string()))?;
         prove_possession(&request, &key)?;
         let common_name = common_name(info.subject)?;
+        let organizations = texts(info.subject, ORGANIZATION)?;
         let mut asked = info.attributes.map(attributes::read).transpose()?.unwrap_or_default();
         asked.names.sort();
         asked.names.dedup();
@@ -75,7 +77,8 @@ impl Csr {
             None if asked.names.is_empty() => (None, Some("it has no subjectAltName and no common name".to_owned())),
             None => (None, None),
         };
-        Ok(Csr { alternative_names: asked.names, fallback, common_name, unnamed, left_out: asked.left_out, key })
+        let (alternative_names, left_out) = (asked.names, asked.left_out);
+        Ok(Csr { alternative_names, fallback, common_name, organizations, unnamed, left_out, key })
     }
 
     /// The names it asks for: its SAN, or, without one, its common name if that is a name. Sorted, each once.
@@ -94,6 +97,11 @@ impl Csr {
     /// The subject's common name, if there is exactly one; never certified as it stands.
     pub fn common_name(&self) -> Option<&str> {
         self.common_name.as_deref()
+    }
+
+    /// The subject's organizations, in their order; certified only where a profile lists them.
+    pub fn organizations(&self) -> &[String] {
+        &self.organizations
     }
 
     /// Why it names nothing that could be certified; `None` where it does.
@@ -128,41 +136,11 @@ impl Csr {
 
 /// RFC 2986 section 4.2: the signature is over the info "DER encoded", which is the bytes as they came.
 pub(super) fn prove_possession(request: &Request<'_>, key: &SubjectKey) -> Result<(), CsrError> {
-    let algorithm = verifier(key.kind(), request.algorithm.oid)?;
+    let scheme = proof::scheme(key.kind(), &request.algorithm)?;
     let bits = key.public_bits().ok_or_else(|| refused("a public key of odd bits"))?;
     let signature = request.signature.as_bytes().ok_or_else(|| refused("a signature of odd bits"))?;
-    UnparsedPublicKey::new(algorithm, bits)
-        .verify(request.info, signature)
+    hsm::verify_as(scheme, key.kind(), &bits, request.info, signature)
         .map_err(|_| refused("its signature does not verify: the sender has not proven possession of the key"))
-}
-
-fn verifier(kind: KeyKind, oid: ObjectIdentifier) -> Result<&'static dyn VerificationAlgorithm, CsrError> {
-    let algorithm: Option<&'static dyn VerificationAlgorithm> = match kind {
-        KeyKind::P256 if oid == ECDSA_SHA256 => Some(&signature::ECDSA_P256_SHA256_ASN1),
-        KeyKind::P256 if oid == ECDSA_SHA384 => Some(&signature::ECDSA_P256_SHA384_ASN1),
-        // A P-384 key that signed with SHA-256: other encoders fail on it (rcgen#448); OpenSSL makes it by default.
-        KeyKind::P384 if oid == ECDSA_SHA256 => Some(&signature::ECDSA_P384_SHA256_ASN1),
-        KeyKind::P384 if oid == ECDSA_SHA384 => Some(&signature::ECDSA_P384_SHA384_ASN1),
-        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 if oid == RSA_SHA256 => {
-            Some(&signature::RSA_PKCS1_2048_8192_SHA256)
-        }
-        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 if oid == RSA_SHA384 => {
-            Some(&signature::RSA_PKCS1_2048_8192_SHA384)
-        }
-        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 if oid == RSA_SHA512 => {
-            Some(&signature::RSA_PKCS1_2048_8192_SHA512)
-        }
-        KeyKind::Ed25519 if oid == ED25519 => Some(&signature::ED25519),
-        KeyKind::P256 | KeyKind::P384 | KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 | KeyKind::Ed25519 => {
-            None
-        }
-    };
-    algorithm.ok_or_else(|| {
-        refused(format!(
-            "its signature algorithm {oid} is not accepted for a {kind} key; sign the request with SHA-256 (ECDSA or RSA \
-             PKCS#1) or Ed25519"
-        ))
-    })
 }
 
 fn common_name(subject: &[u8]) -> Result<Option<String>, CsrError> {
@@ -172,6 +150,13 @@ fn common_name(subject: &[u8]) -> Result<Option<String>, CsrError> {
         (Some(one), None) => Ok(text_of(&one.value)),
         _ => Ok(None),
     }
+}
+
+/// The texts of the attributes of one kind.
+fn texts(subject: &[u8], kind: ObjectIdentifier) -> Result<Vec<String>, CsrError> {
+    let name = RdnSequence::from_der(subject).map_err(unreadable("subject"))?;
+    let found = name.iter().flat_map(|rdn| rdn.iter()).filter(|a| a.oid == kind);
+    Ok(found.filter_map(|attribute| text_of(&attribute.value)).collect())
 }
 
 /// `CertificationRequest`, its signed part raw.
@@ -228,11 +213,5 @@ pub(super) const PEM_LABELS: [&str; 2] = ["CERTIFICATE REQUEST", "NEW CERTIFICAT
 /// A hundred names and an RSA-4096 key fit into half of it.
 pub(super) const MAX_BYTES: usize = 16 * 1024;
 
+const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
-
-const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
-const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
-const RSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
-const RSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.12");
-const RSA_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.13");
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");

@@ -18,6 +18,7 @@ mod attributes;
 mod ca_csr;
 pub(crate) mod csr;
 mod extensions;
+pub(crate) mod proof;
 
 pub use asked::CsrError;
 pub(crate) use ca_csr::CaCsr;

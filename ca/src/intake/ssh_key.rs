@@ -6,7 +6,7 @@
 use ::ssh_key::PublicKey;
 use ::ssh_key::public::{EcdsaPublicKey, KeyData};
 
-use crate::encode::spki::{P256, P384, of_curve, of_ed25519, of_rsa};
+use crate::encode::spki::{ID_ED25519, P256, P384, P521, of_bare, of_curve, of_rsa};
 use crate::encode::split_string;
 use crate::intake::subject_key::SubjectKey;
 use crate::intake::weigh::weigh;
@@ -49,16 +49,17 @@ pub(crate) fn parse(line: &str) -> Result<SshKey, String> {
 /// The key as a SubjectPublicKeyInfo.
 fn spki(key: &KeyData) -> Result<Vec<u8>, String> {
     match key {
-        KeyData::Ed25519(key) => of_ed25519(&key.0),
+        KeyData::Ed25519(key) => of_bare(ID_ED25519, &key.0),
         KeyData::Ecdsa(EcdsaPublicKey::NistP256(point)) => of_curve(P256, point.as_bytes()),
         KeyData::Ecdsa(EcdsaPublicKey::NistP384(point)) => of_curve(P384, point.as_bytes()),
+        KeyData::Ecdsa(EcdsaPublicKey::NistP521(point)) => of_curve(P521, point.as_bytes()),
         KeyData::Rsa(rsa) => {
             let number = |n: &::ssh_key::Mpint| n.as_positive_bytes().map(<[u8]>::to_vec).unwrap_or_default();
             of_rsa(&number(&rsa.n), &number(&rsa.e))
         }
         other => {
             return Err(format!(
-                "{} keys are not accepted; accepted are Ed25519, ECDSA on P-256 and P-384, and RSA of 2048 bits up",
+                "{} keys are not accepted; accepted are Ed25519, ECDSA on P-256, P-384 and P-521, and RSA of 2048 bits up",
                 other.algorithm()
             ));
         }

@@ -3,6 +3,7 @@
 //! RSA: too short, a bad exponent, a modulus that is a prime (it has no secret at all), with a small factor (2012's shared-factor
 //! surveys), with primes next to each other (Fermat, CVE-2022-26320), or of Infineon's generator (ROCA, CVE-2017-15361). Curves:
 //! a point that is not on its curve. Ed25519: a point of small order, for which anyone can make signatures, or with a part of one.
+//! ML-DSA: a vector of zeros, with the same effect.
 
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use hsm::KeyKind;
@@ -66,9 +67,9 @@ pub(super) fn point(kind: KeyKind, point: &[u8]) -> Result<(), WeakKey> {
     let (len, on_curve): (_, fn(&[u8]) -> bool) = match kind {
         KeyKind::P256 => (65, |point| p256::PublicKey::from_sec1_bytes(point).is_ok()),
         KeyKind::P384 => (97, |point| p384::PublicKey::from_sec1_bytes(point).is_ok()),
-        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 | KeyKind::Ed25519 => {
-            return Err(refused("a point of no curve that is accepted"));
-        }
+        // `PublicKey` of this curve has no reader of points; the verifying key is the same point.
+        KeyKind::P521 => (133, |point| p521::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok()),
+        _ => return Err(refused("a point of no curve that is accepted")),
     };
     match (point.first(), point.len() == len) {
         (Some(0x04), true) if on_curve(point) => Ok(()),
@@ -92,6 +93,24 @@ pub(super) fn ed25519(key: &[u8]) -> Result<(), WeakKey> {
     match point.is_torsion_free() {
         true => Ok(()),
         false => Err(refused("an Ed25519 key with a part of small order: no secret makes one")),
+    }
+}
+
+/// A public key of ML-DSA: any bytes of the right number are one, but for those that no secret makes. Where t, the part after the
+/// seed of the matrix, is zero, anyone can sign (z is then all that is verified), and where nearly all of it is, too.
+pub(super) fn ml_dsa(kind: KeyKind, key: &[u8]) -> Result<(), WeakKey> {
+    let len = match kind {
+        KeyKind::MlDsa44 => 1312,
+        KeyKind::MlDsa65 => 1952,
+        KeyKind::MlDsa87 => 2592,
+        _ => return Err(refused("no key of ML-DSA")),
+    };
+    match key.get(ML_DSA_SEED_BYTES..) {
+        Some(t) if key.len() == len => match t.iter().filter(|byte| **byte == 0).count() * 2 > t.len() {
+            true => Err(refused("an ML-DSA key that is nearly all zeros: anyone can sign for it")),
+            false => Ok(()),
+        },
+        _ => Err(refused(format!("an ML-DSA key of {} bytes; one of kind {kind} has {len}", key.len()))),
     }
 }
 
@@ -174,6 +193,9 @@ fn refused(why: impl Into<String>) -> WeakKey {
 const POWERS: [u32; 10] = [3, 5, 7, 11, 13, 17, 19, 23, 29, 31];
 /// Smaller factors are found by whoever tries, and nobody makes a key of 32 of them by mistake.
 const LEAST_FACTOR_BITS: u64 = 128;
+
+/// Of rho (FIPS 204 section 5.1).
+const ML_DSA_SEED_BYTES: usize = 32;
 
 /// What badkeys.info and the CA/Browser Forum's baseline requirements (section 6.1.1.3) try.
 const FERMAT_ROUNDS: usize = 100;
@@ -311,5 +333,36 @@ mod tests {
         no_point[0] = 2;
         assert!(ed25519(&no_point).unwrap_err().0.contains("not on the curve"));
         assert!(ed25519(&[1; 31]).unwrap_err().0.contains("31 bytes"));
+    }
+
+    #[test]
+    fn an_ml_dsa_key_has_its_length_and_is_not_zero() {
+        for (kind, len) in [(KeyKind::MlDsa44, 1312), (KeyKind::MlDsa65, 1952), (KeyKind::MlDsa87, 2592)] {
+            assert_eq!(ml_dsa(kind, &vec![7; len]), Ok(()));
+            for other in [0, 32, 1311, len + 1] {
+                let says = ml_dsa(kind, &vec![7; other]).unwrap_err().0;
+                assert!(says.contains(&format!("of {other} bytes; one of kind {kind} has {len}")), "{says}");
+            }
+            let mut zeros = vec![0; len];
+            zeros[..32].fill(7);
+            assert!(ml_dsa(kind, &zeros).unwrap_err().0.contains("anyone can sign"));
+            zeros[40] = 1;
+            assert!(ml_dsa(kind, &zeros).unwrap_err().0.contains("anyone can sign"));
+        }
+    }
+
+    #[test]
+    fn a_point_off_its_curve_is_refused_on_each() {
+        for (kind, len) in [(KeyKind::P256, 65), (KeyKind::P384, 97), (KeyKind::P521, 133)] {
+            let mut outside = vec![0; len];
+            (outside[0], outside[len - 1]) = (4, 5);
+            assert!(point(kind, &outside).unwrap_err().0.contains("not on its curve"), "{kind}");
+            // A coordinate that is no number below the field's prime, which is another spelling of a smaller one.
+            outside[1..].fill(0xff);
+            assert!(point(kind, &outside).unwrap_err().0.contains("not on its curve"), "{kind}");
+            outside[0] = 2;
+            assert!(point(kind, &outside).unwrap_err().0.contains("compressed"), "{kind}");
+            assert!(point(kind, &[4]).is_err() && point(kind, &[0]).is_err() && point(kind, &[]).is_err());
+        }
     }
 }

@@ -11,8 +11,11 @@ use hsm::KeyKind;
 use spki::ObjectIdentifier;
 
 use crate::encode::sha256;
-use crate::encode::spki::{Algorithm, ID_EC, ID_ED25519, ID_RSA, P256, P384, RsaKey, Spki, public_bits};
-use crate::intake::known::is_known;
+use crate::encode::spki::{
+    Algorithm, ID_EC, ID_ED25519, ID_ML_DSA_44, ID_ML_DSA_65, ID_ML_DSA_87, ID_RSA, ID_RSA_PSS, P256, P384, P521,
+    RsaKey, Spki, public_bits,
+};
+use crate::intake::known;
 use crate::intake::strength::{self, WeakKey};
 use crate::intake::weigh::weigh;
 
@@ -32,11 +35,16 @@ impl SubjectKey {
         let kind = match spki.algorithm.oid {
             ID_EC => curve(&spki.algorithm, bits)?,
             ID_RSA => rsa(&spki.algorithm, bits)?,
-            ID_ED25519 => ed25519(&spki.algorithm, bits)?,
+            ID_ED25519 => bare(KeyKind::Ed25519, &spki.algorithm, bits)?,
+            ID_ML_DSA_44 => bare(KeyKind::MlDsa44, &spki.algorithm, bits)?,
+            ID_ML_DSA_65 => bare(KeyKind::MlDsa65, &spki.algorithm, bits)?,
+            ID_ML_DSA_87 => bare(KeyKind::MlDsa87, &spki.algorithm, bits)?,
+            // Two forms would be two names of one key, of which revocation knows one.
+            ID_RSA_PSS => return Err(refused(PSS_FORM)),
             other => return Err(refused(format!("key algorithm {other} is not accepted; {ACCEPTED}"))),
         };
         let hash = sha256(spki_der);
-        match is_known(&hash) {
+        match known::is_known(kind, &hash) {
             true => {
                 Err(refused("its private key is known to everybody, from a standard's examples or by being trivial"))
             }
@@ -91,6 +99,7 @@ fn curve(algorithm: &Algorithm<'_>, point: &[u8]) -> Result<KeyKind, WeakKey> {
     let kind = match curve {
         P256 => KeyKind::P256,
         P384 => KeyKind::P384,
+        P521 => KeyKind::P521,
         other => return Err(refused(format!("curve {other} is not accepted; {ACCEPTED}"))),
     };
     strength::point(kind, point).map(|()| kind)
@@ -105,12 +114,16 @@ fn rsa(algorithm: &Algorithm<'_>, key: &[u8]) -> Result<KeyKind, WeakKey> {
     strength::rsa(key.modulus.as_bytes(), key.exponent.as_bytes())
 }
 
-fn ed25519(algorithm: &Algorithm<'_>, key: &[u8]) -> Result<KeyKind, WeakKey> {
-    // RFC 8410 section 3: "the parameters MUST be absent."
-    match algorithm.parameters {
-        None => strength::ed25519(key).map(|()| KeyKind::Ed25519),
-        Some(_) => Err(refused("an Ed25519 key with parameters")),
+fn bare(kind: KeyKind, algorithm: &Algorithm<'_>, key: &[u8]) -> Result<KeyKind, WeakKey> {
+    // RFC 8410 section 3 and RFC 9881 section 4: "the parameters MUST be absent."
+    if algorithm.parameters.is_some() {
+        return Err(refused(format!("a key of kind {kind} with parameters")));
     }
+    match kind {
+        KeyKind::Ed25519 => strength::ed25519(key),
+        _ => strength::ml_dsa(kind, key),
+    }
+    .map(|()| kind)
 }
 
 fn refused(why: impl Into<String>) -> WeakKey {
@@ -128,7 +141,9 @@ impl TagIsNull for AnyRef<'_> {
     }
 }
 
-const ACCEPTED: &str = "accepted are P-256, P-384, RSA of 2048 to 4096 bits and Ed25519";
+const ACCEPTED: &str = "accepted are P-256, P-384, P-521, RSA of 2048 to 4096 bits, Ed25519 and ML-DSA-44, -65 and -87";
+const PSS_FORM: &str = "an RSA key in the form for PSS alone (id-RSASSA-PSS); make it with -algorithm RSA: the request may be signed \
+    with PSS, and so may what the key signs";
 
 #[cfg(test)]
 mod tests {

@@ -160,7 +160,7 @@ impl Hierarchy {
     pub(crate) fn chain_pem(&self, credential: &Credential) -> String {
         let chain = match credential.kind {
             Kind::Certificate | Kind::CaCertificate => self.issuing_of(&credential.issuer).map_or("", |i| &i.chain_pem),
-            Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest => {
+            Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => {
                 return String::new();
             }
         };

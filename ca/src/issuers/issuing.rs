@@ -115,13 +115,15 @@ fn pointers(name: &GenerationName, key_identifier: &[u8], urls: &Urls) -> Result
         reasons: None,
         crl_issuer: None,
     };
-    let access = AccessDescription {
-        access_method: rfc5912::ID_AD_CA_ISSUERS,
-        access_location: uri(format!("{base}/aia/{name}.cer"))?,
-    };
+    let at =
+        |method, path| Ok::<_, der::Error>(AccessDescription { access_method: method, access_location: uri(path)? });
+    let access = vec![
+        at(rfc5912::ID_AD_OCSP, format!("{base}/ocsp/{name}"))?,
+        at(rfc5912::ID_AD_CA_ISSUERS, format!("{base}/aia/{name}.cer"))?,
+    ];
     Ok(vec![
         authority_key_identifier(key_identifier)?,
         extension(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, false, &CrlDistributionPoints(vec![crl]).to_der()?)?,
-        extension(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS, false, &AuthorityInfoAccessSyntax(vec![access]).to_der()?)?,
+        extension(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS, false, &AuthorityInfoAccessSyntax(access).to_der()?)?,
     ])
 }

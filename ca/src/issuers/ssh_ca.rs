@@ -31,7 +31,7 @@ impl SshCa {
         let one = Wire::default().mpint(&[1]).mpint(&[1]).0;
         let empty = match key.algorithm() {
             Algorithm::Ed25519 => vec![0; 64],
-            Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP384Sha384 | Algorithm::RsaPkcs1Sha256 => one,
+            _ => one,
         };
         let empty_signature = Wire::default().string(name).string(empty).0;
         let line = format!("{} {} chancery-{}", String::from_utf8_lossy(name), STANDARD.encode(&blob), key.label());

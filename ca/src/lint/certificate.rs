@@ -4,10 +4,14 @@
 //! what two parsers read differently, two relying parties will.
 
 use der::{Decode, Encode};
+use spki::ObjectIdentifier;
 use x509_cert::ext::Extension;
 use x509_cert::time::Time;
-use x509_parser::prelude::{FromDer, TbsCertificate, X509Certificate, X509Extension, X509Version};
+use x509_parser::prelude::{
+    FromDer, SubjectPublicKeyInfo, TbsCertificate, X509Certificate, X509Extension, X509Version,
+};
 
+use crate::encode::spki::{ID_EC, ID_ED25519, ID_RSA, P256, P384};
 use crate::intake::SubjectKey;
 use crate::lint::findings::Findings;
 use crate::lint::named::lints;
@@ -47,7 +51,9 @@ lints! { CERTIFICATE;
     CERT_SIGNATURE_STRONG Error "cert-signature-is-not-weak"
         "it is signed with MD5 or SHA-1" ["BR 7.1.3.2", "CPS 7.1.3"]
     CERT_KEY_STRONG Error "cert-key-is-not-weak"
-        "its key is weak, or of no kind that is known here" ["BR 6.1.6", "CPS 6.1.6"]
+        "its key is weak" ["BR 6.1.6", "CPS 6.1.6"]
+    CERT_KEY_KNOWN Notice "cert-key-is-of-a-known-kind"
+        "its key is of a kind or a size that is not judged here" ["BR 6.1.5", "CPS 6.1.5"]
     CERT_NAMES_ISSUER Error "cert-names-its-issuer"
         "its issuer has no name" ["RFC 5280 4.1.2.4", "CPS 7.1.4"]
     CERT_BEGINS_FIRST Error "cert-begins-before-it-ends"
@@ -75,18 +81,35 @@ pub(crate) fn whole(der: &[u8], f: &mut Findings) -> Option<About> {
         f.hold(&CERT_DER, also.to_der().is_ok_and(|again| again == der));
         f.hold(&CERT_ALGORITHMS_AGREE, also.signature_algorithm() == also.tbs_certificate().signature());
         both_agree(read, also.tbs_certificate(), f);
+        names::parts("issuer", also.tbs_certificate().issuer(), f);
+        names::parts("subject", also.tbs_certificate().subject(), f);
     }
     alone(read, f);
+    names::distinguished("issuer", read.issuer(), f);
+    names::distinguished("subject", read.subject(), f);
     // What signs itself is trusted for being known, not for its signature.
     let is_self_issued = read.issuer().as_raw() == read.subject().as_raw();
     f.hold(&CERT_SIGNATURE_STRONG, is_self_issued || !algorithms::is_weak(read.signature.oid().as_bytes()));
     if let Err(why) = SubjectKey::from_spki(read.public_key().raw) {
-        f.add_with(&CERT_KEY_STRONG, why.to_string());
+        let lint = if is_judged(read.public_key()) { &CERT_KEY_STRONG } else { &CERT_KEY_KNOWN };
+        f.add_with(lint, why.to_string());
     }
     Some(About { subject: names::shown(read.subject()), is_ca: read.is_ca() })
 }
 
-/// A TBSCertificate as two parsers read it.
+/// Whether what is said against a key is more than that it is not accepted here.
+fn is_judged(key: &SubjectPublicKeyInfo<'_>) -> bool {
+    let curve = key.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
+    match ObjectIdentifier::from_bytes(key.algorithm.oid().as_bytes()) {
+        Ok(ID_EC) => curve.is_none_or(|curve| [P256, P384].iter().any(|known| known.as_bytes() == curve.as_bytes())),
+        Ok(ID_RSA) => key.parsed().is_ok_and(|key| key.key_size() <= RSA_BITS_MAX),
+        Ok(ID_ED25519) => true,
+        Ok(_) | Err(_) => false,
+    }
+}
+
+/// A TBSCertificate as two parsers read it. Of its names a draft's own lint judges what is ours to choose: the name of a CA that was
+/// brought in stays what it is, byte for byte.
 pub(crate) fn tbs(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, f: &mut Findings) {
     both_agree(read, also, f);
     alone(read, f);
@@ -97,8 +120,6 @@ fn both_agree(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, f: &m
     f.hold(&CERT_ONE_ALGORITHM, read.signature.oid().as_bytes() == also.signature().oid.as_bytes());
     f.hold(&CERT_ONE_ISSUER, name_agrees(read.issuer().as_raw(), also.issuer()));
     f.hold(&CERT_ONE_SUBJECT, name_agrees(read.subject().as_raw(), also.subject()));
-    names::parts("issuer", also.issuer(), f);
-    names::parts("subject", also.subject(), f);
     f.hold(&CERT_ONE_KEY, also.subject_public_key_info().to_der().is_ok_and(|der| der == read.public_key().raw));
     let unix = |time: &Time| i64::try_from(time.to_unix_duration().as_secs()).ok();
     let (ours, theirs) = (read.validity(), also.validity());
@@ -116,8 +137,6 @@ fn alone(read: &TbsCertificate<'_>, f: &mut Findings) {
     f.hold(&CERT_BEGINS_FIRST, read.validity().not_before <= read.validity().not_after);
     f.hold(&CERT_NO_UNIQUE_IDS, read.issuer_uid.is_none() && read.subject_uid.is_none());
     algorithms::signature(&read.signature, f);
-    names::distinguished("issuer", read.issuer(), f);
-    names::distinguished("subject", read.subject(), f);
     extensions::of_certificate(read, f);
 }
 
@@ -155,5 +174,7 @@ pub(crate) fn same(a: &X509Extension<'_>, b: &Extension) -> bool {
     a.oid.as_bytes() == b.extn_id.as_bytes() && a.critical == b.critical && a.value == b.extn_value.as_bytes()
 }
 
+/// What is longer is as strong as it takes long.
+const RSA_BITS_MAX: usize = 4096;
 /// 2050-01-01T00:00:00Z.
 const YEAR_2050: u64 = 2_524_608_000;

@@ -214,7 +214,9 @@ fn together(read: &TbsCertificate<'_>, seen: &Seen<'_>, f: &mut Findings) {
                 || matches!(e, ParsedExtension::AuthorityInfoAccess(access)
                     if access.iter().any(|access| access.access_method.as_bytes() == OCSP))
         });
-        f.hold(&REVOCATION_SEEN, answers);
+        // RFC 6960 section 4.2.2.2.1: nobody asks of a responder whose certificate says so.
+        let is_not_asked_of = read.extensions().iter().any(|e| e.oid.as_bytes() == NO_CHECK);
+        f.hold(&REVOCATION_SEEN, answers || is_not_asked_of);
         if seen.purposes.is_some_and(|purposes| purposes.server_auth) {
             server(read, seen, f);
         }
@@ -285,5 +287,7 @@ fn constrains(constraints: &NameConstraints<'_>) -> bool {
     permitted.as_ref().is_some_and(|list| !list.is_empty()) || excluded.as_ref().is_some_and(|list| !list.is_empty())
 }
 
+/// id-pkix-ocsp-nocheck.
+const NO_CHECK: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 5];
 /// id-ad-ocsp.
 const OCSP: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1];

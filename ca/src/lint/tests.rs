@@ -107,6 +107,26 @@ fn what_others_break_has_its_name() {
     }
 }
 
+/// Made by openssl: kinds that are not issued here, and a key that is too short for anybody.
+#[test]
+fn a_key_that_is_not_judged_is_no_weak_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let (key, out) = (dir.path().join("key"), dir.path().join("cert"));
+    for (algorithm, name) in [
+        (&["-newkey", "rsa:1024"][..], "cert-key-is-not-weak"),
+        (&["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"], "cert-key-is-of-a-known-kind"),
+        (&["-newkey", "ed448"], "cert-key-is-of-a-known-kind"),
+    ] {
+        let mut openssl = std::process::Command::new("openssl");
+        openssl.args(["req", "-x509", "-nodes", "-subj", "/CN=a"]).args(algorithm);
+        assert!(openssl.arg("-keyout").arg(&key).arg("-out").arg(&out).output().unwrap().status.success());
+        let judged = judge(&std::fs::read(&out).unwrap()).unwrap();
+        let said: Vec<_> =
+            names(&judged[0], Severity::Notice).into_iter().filter(|name| name.starts_with("cert-key")).collect();
+        assert_eq!(said, [name], "{algorithm:?}");
+    }
+}
+
 #[test]
 fn what_is_nothing_to_judge_is_said_by_what_it_is() {
     let key = KeyPair::generate().unwrap();
@@ -153,5 +173,12 @@ proptest! {
                 let _ = judge(&der);
             }
         });
+    }
+
+    #[test]
+    fn no_armour_makes_it_panic(
+        text in "(-----BEGIN (CERTIFICATE|X509 CRL)-----|-----END CERTIFICATE-----|[A-Za-z0-9+/= \n]{0,9}|-----){0,12}",
+    ) {
+        let _ = judge(text.as_bytes());
     }
 }

@@ -2,12 +2,29 @@
 //!
 //! A profile bounds and never grants. Trusted for: the bounds that drafts keep and the lint checks. No profile can make a CA.
 
+// The value.
+mod kinds;
+mod template;
+
 mod profile;
+
+// The file.
+mod bounds;
+mod words;
+
+mod extensions;
+
+mod ssh;
+mod x509;
 
 mod file;
 
 mod set;
 
+pub(crate) use bounds::default_secs;
+pub(crate) use extensions::TLS_FEATURE;
 pub use profile::{Profile, ProfileKind};
 pub(crate) use profile::{Rules, SubjectPolicy, X509Rules};
 pub use set::{ProfileError, Profiles};
+pub(crate) use template::Filling;
+pub(crate) use words::purpose_in_words;

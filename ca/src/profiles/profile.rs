@@ -6,11 +6,14 @@
 
 use const_oid::db::rfc5280;
 use der::Decode;
-use hsm::KeyKind;
-use policy::Name;
+use hsm::{Family, KeyKind};
+use policy::{Name, Timestamp};
 use spki::ObjectIdentifier;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::ExtendedKeyUsage;
+
+use crate::profiles::kinds::NameKind;
+use crate::profiles::template::Template;
 
 /// One profile, checked and immutable.
 #[derive(Clone, Debug)]
@@ -29,7 +32,7 @@ pub struct Profile {
 /// What holds for one kind of profile only.
 #[derive(Clone, Debug)]
 pub(crate) enum Rules {
-    X509(X509Rules),
+    X509(Box<X509Rules>),
     SshUser(SshRules),
     SshHost(SshRules),
 }
@@ -38,27 +41,43 @@ pub(crate) enum Rules {
 #[derive(Clone, Debug)]
 pub(crate) struct X509Rules {
     pub(crate) extensions: Extensions,
+    /// Who issues while the issuer does not.
+    pub(crate) fallback_issuer: Option<String>,
+    /// How far in the past a certificate begins at most.
+    pub(crate) backdate_secs: i64,
+    /// When all certificates under it end at the latest.
+    pub(crate) ends: Option<Timestamp>,
+    /// Whether a key is certified once and never again.
+    pub(crate) one_key_one_certificate: bool,
     pub(crate) names: Vec<NameKind>,
+    pub(crate) names_required: Vec<NameKind>,
+    pub(crate) names_max: usize,
     pub(crate) wildcards: bool,
+    /// Schemes a URI may have; empty: each.
+    pub(crate) uri_schemes: Vec<String>,
     pub(crate) subject: SubjectPolicy,
+    /// The organizations that a request may bring.
+    pub(crate) organizations: Vec<String>,
+    pub(crate) must_staple: bool,
 }
 
-/// basicConstraints, keyUsage and extendedKeyUsage, encoded once for each family of keys: which usages are a key's to have
-/// depends on what it can do.
+/// All that a profile says of a certificate but its names and pointers, encoded once for each family of keys: which usages are a
+/// key's to have depends on what it can do.
 #[derive(Clone, Debug)]
 pub(crate) struct Extensions {
     pub(crate) rsa: Vec<Extension>,
     pub(crate) curve: Vec<Extension>,
-    pub(crate) edwards: Vec<Extension>,
+    /// Of keys that sign and do nothing else: Ed25519, ML-DSA.
+    pub(crate) signing: Vec<Extension>,
 }
 
 impl Extensions {
     /// Those of a certificate for a key of this kind.
     pub(crate) fn for_key(&self, kind: KeyKind) -> &[Extension] {
-        match kind {
-            KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => &self.rsa,
-            KeyKind::P256 | KeyKind::P384 => &self.curve,
-            KeyKind::Ed25519 => &self.edwards,
+        match kind.family() {
+            Family::Rsa => &self.rsa,
+            Family::Curve => &self.curve,
+            Family::Edwards | Family::Lattice => &self.signing,
         }
     }
 }
@@ -72,19 +91,8 @@ pub(crate) struct SshRules {
     pub(crate) critical_options: Vec<(String, String)>,
 }
 
-/// Kinds of name a certificate may carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum NameKind {
-    Dns,
-    Ip,
-    Email,
-    Uri,
-}
-
 /// Where a subject comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SubjectPolicy {
     /// The common name is the first DNS name that fits.
     FirstName,
@@ -92,6 +100,18 @@ pub(crate) enum SubjectPolicy {
     Given,
     /// Empty: the SAN says it all.
     Empty,
+    /// Put together of what stands in the profile and what a request brings.
+    Template(Template),
+}
+
+impl SubjectPolicy {
+    /// Whether a certificate without a name names somebody.
+    pub(crate) fn names_somebody(&self) -> bool {
+        match self {
+            SubjectPolicy::Given | SubjectPolicy::Template(_) => true,
+            SubjectPolicy::FirstName | SubjectPolicy::Empty => false,
+        }
+    }
 }
 
 /// What a profile makes.
@@ -116,10 +136,31 @@ impl Profile {
         self.purposes().contains(&rfc5280::ID_KP_CODE_SIGNING)
     }
 
+    /// How far in the past a certificate begins at most.
+    pub(crate) fn backdate_secs(&self) -> i64 {
+        match &self.rules {
+            Rules::X509(rules) => rules.backdate_secs,
+            Rules::SshUser(_) | Rules::SshHost(_) => 0,
+        }
+    }
+
+    /// When all certificates under it end at the latest.
+    pub(crate) fn ends(&self) -> Option<Timestamp> {
+        match &self.rules {
+            Rules::X509(rules) => rules.ends,
+            Rules::SshUser(_) | Rules::SshHost(_) => None,
+        }
+    }
+
+    /// Whether each certificate takes a key that was never certified before.
+    pub(crate) fn wants_new_keys(&self) -> bool {
+        matches!(&self.rules, Rules::X509(rules) if rules.one_key_one_certificate)
+    }
+
     /// The extended key usages of its certificates.
     pub(crate) fn purposes(&self) -> Vec<ObjectIdentifier> {
         let Rules::X509(rules) = &self.rules else { return Vec::new() };
-        let all = [&rules.extensions.rsa, &rules.extensions.curve, &rules.extensions.edwards];
+        let all = [&rules.extensions.rsa, &rules.extensions.curve, &rules.extensions.signing];
         let of_purpose = all.into_iter().flatten().filter(|e| e.extn_id == rfc5280::ID_CE_EXT_KEY_USAGE);
         of_purpose
             .filter_map(|e| ExtendedKeyUsage::from_der(e.extn_value.as_bytes()).ok())
@@ -137,7 +178,7 @@ impl Profile {
     }
 
     /// Its canonical form, JSON without spaces: comments, spacing and order are not in it.
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         &self.text
     }
 
@@ -149,6 +190,14 @@ impl Profile {
     /// The label of the CA that signs under it.
     pub fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    /// The CA that signs under it while that one does not.
+    pub fn fallback_issuer(&self) -> Option<&str> {
+        match &self.rules {
+            Rules::X509(rules) => rules.fallback_issuer.as_deref(),
+            Rules::SshUser(_) | Rules::SshHost(_) => None,
+        }
     }
 
     /// Lifetime when the request names none.
@@ -199,15 +248,40 @@ impl Profile {
 
 impl X509Rules {
     pub(crate) fn allows(&self, name: &Name) -> bool {
-        let (kind, wildcard) = match name {
-            Name::Dns(dns) => (NameKind::Dns, dns.is_wildcard()),
-            Name::Ip(_) => (NameKind::Ip, false),
-            Name::Email(_) => (NameKind::Email, false),
-            Name::Uri(_) => (NameKind::Uri, false),
+        let fits = match name {
+            Name::Dns(dns) => self.wildcards || !dns.is_wildcard(),
+            Name::Uri(uri) => self.uri_schemes.is_empty() || self.uri_schemes.iter().any(|s| scheme(uri) == Some(s)),
+            Name::Ip(_) | Name::Email(_) | Name::Upn(_) => true,
         };
-        self.names.contains(&kind) && (self.wildcards || !wildcard)
+        fits && self.names.contains(&NameKind::of(name))
+    }
+
+    /// Why these names, each of which it allows, are not together what it allows.
+    pub(crate) fn check_names(&self, names: &[Name]) -> Result<(), String> {
+        if names.is_empty() && !self.subject.names_somebody() {
+            return Err("there is none; name at least one".to_owned());
+        }
+        if names.len() > self.names_max {
+            return Err(format!("{} names; {} is the most", names.len(), self.names_max));
+        }
+        if let Some(kind) = self.names_required.iter().find(|kind| !names.iter().any(|n| NameKind::of(n) == **kind)) {
+            return Err(format!("there is none of kind {}, which the profile requires", kind.as_str()));
+        }
+        let uris = || names.iter().filter_map(|name| if let Name::Uri(uri) = name { Some(uri) } else { None });
+        match uris().any(|uri| scheme(uri) == Some(SPIFFE)) && uris().count() > 1 {
+            true => Err("a SPIFFE ID stands beside no other URI (X509-SVID section 2)".to_owned()),
+            false => Ok(()),
+        }
     }
 }
+
+fn scheme(uri: &str) -> Option<&str> {
+    uri.split_once("://").map(|(scheme, _)| scheme)
+}
+
+/// Workload identities.
+const SPIFFE: &str = "spiffe";
+
 /// Seconds as people write them: in the largest unit that leaves no rest.
 fn span(secs: i64) -> String {
     let units = [(86_400, "d"), (3_600, "h"), (60, "min")];

@@ -15,6 +15,13 @@ pub struct ProfileError {
     pub why: String,
 }
 
+impl Profile {
+    /// Reads and checks the text (TOML) of one profile.
+    pub fn read(name: &str, text: &str) -> Result<Profile, ProfileError> {
+        file::read(name, text).map_err(|why| ProfileError { profile: name.to_owned(), why })
+    }
+}
+
 /// All profiles in force.
 #[derive(Clone, Debug)]
 pub struct Profiles {
@@ -33,15 +40,28 @@ impl Profiles {
         ]
     }
 
+    /// The profiles that come ready, as (name, TOML): the shipped ones, and others that are in force once somebody puts them into
+    /// the profiles folder.
+    pub fn ready() -> Vec<(&'static str, &'static str)> {
+        let others = [
+            ("mtls-peer", include_str!("../../defaults/mtls-peer.toml")),
+            ("smime", include_str!("../../defaults/smime.toml")),
+            ("timestamping", include_str!("../../defaults/timestamping.toml")),
+            ("network-access", include_str!("../../defaults/network-access.toml")),
+            ("kubernetes", include_str!("../../defaults/kubernetes.toml")),
+        ];
+        Profiles::shipped().iter().copied().chain(others).collect()
+    }
+
     /// Reads and checks profiles given as (name, TOML). The shipped names must be among them: the service leans on each.
     pub fn load<N: AsRef<str>, T: AsRef<str>>(files: &[(N, T)]) -> Result<Profiles, ProfileError> {
         let mut all: Vec<Arc<Profile>> = Vec::new();
         for (name, text) in files {
             let name = name.as_ref();
-            let fail = |why: String| ProfileError { profile: name.to_owned(), why };
-            let profile = file::read(name, text.as_ref()).map_err(fail)?;
+            let profile = Profile::read(name, text.as_ref())?;
             if all.iter().any(|p| p.name == profile.name) {
-                return Err(fail("there are two of this name".to_owned()));
+                let why = "there are two of this name".to_owned();
+                return Err(ProfileError { profile: name.to_owned(), why });
             }
             all.push(Arc::new(profile));
         }

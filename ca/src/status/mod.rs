@@ -1,4 +1,4 @@
-//! What became of the issued: revocation, durable first and published next, and the desks that make CRLs.
+//! What became of the issued: revocation, durable first and published next, the desks that make CRLs, and who answers by OCSP.
 
 mod shelf;
 
@@ -10,8 +10,12 @@ mod shown;
 
 mod revoke;
 
+mod ocsp;
+
 pub(crate) use desk::Desks;
 pub use desk::Published;
+pub(crate) use ocsp::Inquiries;
+pub use ocsp::{OcspAnswer, OcspState};
 pub(crate) use publisher::Publisher;
 pub(crate) use revoke::Revoker;
 pub use revoke::ShownRevoked;

@@ -133,6 +133,6 @@ fn act(credential: &Attested<Credential>) -> Option<(Action, Resource)> {
             Some((Action::RevokeCertificate, Resource::ssh(owner, principals, &credential.profile)))
         }
         Kind::CaCertificate => Some((Action::ManageAuthority, Resource::plain(ResourceKind::Authority))),
-        Kind::CodeSignature | Kind::Crl | Kind::CaRequest => None,
+        Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => None,
     }
 }

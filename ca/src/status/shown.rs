@@ -64,9 +64,13 @@ impl Shown {
     pub(super) fn act(&self) -> (Action, Resource) {
         match self.lost.kind {
             Kind::CaCertificate => (Action::ManageAuthority, Resource::plain(ResourceKind::Authority)),
-            Kind::Certificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest => {
-                (Action::RevokeCertificate, Resource::certificate(None, "", self.names.clone()))
-            }
+            Kind::Certificate
+            | Kind::SshUser
+            | Kind::SshHost
+            | Kind::CodeSignature
+            | Kind::Crl
+            | Kind::CaRequest
+            | Kind::OcspBatch => (Action::RevokeCertificate, Resource::certificate(None, "", self.names.clone())),
         }
     }
 }

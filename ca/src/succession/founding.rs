@@ -34,7 +34,7 @@ pub struct CreateConfig {
     pub root: KeyKind,
     /// The issuing CAs' keys; P-256 by default.
     pub issuing: KeyKind,
-    /// The SSH CAs' keys: P-256 (default), P-384 or Ed25519.
+    /// The SSH CAs' keys: P-256 (default), P-384, P-521 or Ed25519.
     pub ssh: KeyKind,
     /// Which CAs it begins with.
     pub beginning: Beginning,
@@ -145,10 +145,8 @@ impl CreateConfig {
 /// Refuses what sshd takes from no CA.
 pub(crate) fn check_ssh(kind: KeyKind) -> Result<(), CaError> {
     match kind {
-        KeyKind::P256 | KeyKind::P384 | KeyKind::Ed25519 => Ok(()),
-        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => {
-            Err(CaError::bad("ssh", "an SSH CA key is P-256, P-384 or Ed25519"))
-        }
+        KeyKind::P256 | KeyKind::P384 | KeyKind::P521 | KeyKind::Ed25519 => Ok(()),
+        _ => Err(CaError::bad("ssh", "an SSH CA key is P-256, P-384, P-521 or Ed25519")),
     }
 }
 

@@ -27,6 +27,7 @@ fn openssl_csr(dir: &Path, key: &[&str], subject: &str, digest: &[&str], extensi
 
 const P256: &[&str] = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
 const P384: &[&str] = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
+const P521: &[&str] = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"];
 const RSA: &[&str] = &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
 const ED: &[&str] = &["-algorithm", "ed25519"];
 const SAN: &str = "subjectAltName=DNS:www.example.com,IP:192.0.2.1";
@@ -43,6 +44,18 @@ fn requests_as_openssl_users_send_them_are_read() {
         (P384, &["-sha384"], "p384"),
         (RSA, &["-sha256"], "rsa2048"),
         (RSA, &["-sha512"], "rsa2048"),
+        // Whatever the curve: openssl signs with SHA-256 where nobody says otherwise, others with the longest they have.
+        (P256, &["-sha512"], "p256"),
+        (P384, &["-sha512"], "p384"),
+        (P521, &["-sha256"], "p521"),
+        (P521, &["-sha384"], "p521"),
+        (P521, &["-sha512"], "p521"),
+        // The longest salt there is room for, which is what older versions of openssl make of these words alone.
+        (RSA, &["-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:max"], "rsa2048"),
+        (RSA, &["-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"], "rsa2048"),
+        (RSA, &["-sha384", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"], "rsa2048"),
+        (RSA, &["-sha512", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:20"], "rsa2048"),
+        (RSA, &["-sha512", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:0"], "rsa2048"),
         (ED, &[], "ed25519"),
     ] {
         let pem = openssl_csr(dir.path(), key, "/CN=www.example.com", digest, habits);
@@ -91,6 +104,33 @@ fn a_common_name_counts_only_where_nothing_else_is_named() {
     assert_eq!(named("/CN=a/CN=b", "").1, None);
 }
 
+/// szOID_NT_PRINCIPAL_NAME.
+const UPN: &str = "1.3.6.1.4.1.311.20.2.3";
+
+/// Case is nothing to hosts, and something to what stands before an @ or after a host: two spellings of one name are one.
+#[test]
+fn names_have_one_spelling() {
+    let dir = TempDir::new().unwrap();
+    let names = format!(
+        "subjectAltName=DNS:WWW.Example.com,DNS:www.example.COM,email:Al.Ice@Example.COM,email:al.ice@example.com,\
+         URI:https://Example.com/A,URI:spiffe://Example.internal/Web,otherName:{UPN};UTF8:Al@Example.internal"
+    );
+    let csr = Csr::parse(&openssl_csr(dir.path(), P256, "/O=Two/O=One/CN=x", &[], &names)).unwrap();
+    let names: Vec<_> = csr.names().iter().map(Name::to_string).collect();
+    assert_eq!(
+        names,
+        [
+            "dns:www.example.com",
+            "email:Al.Ice@example.com",
+            "email:al.ice@example.com",
+            "uri:https://example.com/A",
+            "uri:spiffe://example.internal/Web",
+            "upn:Al@example.internal",
+        ]
+    );
+    assert_eq!(csr.organizations(), ["Two", "One"]);
+}
+
 #[test]
 fn bad_requests_are_refused_with_a_reason() {
     let dir = TempDir::new().unwrap();
@@ -117,7 +157,16 @@ fn bad_requests_are_refused_with_a_reason() {
         ),
         ("RSA-1024", rsa("1024", "65537"), "1024 bits is too short"),
         ("exponent 3", rsa("2048", "3"), "exponent of 3"),
-        ("P-521", made(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"], &[], SAN), "curve"),
+        ("brainpool", made(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:brainpoolP512r1"], &[], SAN), "curve"),
+        ("a key for PSS alone", made(&["-algorithm", "RSA-PSS"], &["-sha256"], SAN), "id-RSASSA-PSS"),
+        ("ECDSA with SHA-1", made(P521, &["-sha1"], SAN), "signature algorithm"),
+        ("ECDSA with SHA-224", made(P521, &["-sha224"], SAN), "signature algorithm"),
+        ("PSS with SHA-1", made(RSA, &["-sha1", "-sigopt", "rsa_padding_mode:pss"], SAN), "name no such hash"),
+        (
+            "PSS with another mask",
+            made(RSA, &["-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_mgf1_md:sha512"], SAN),
+            "name another mask",
+        ),
         ("secp256k1", made(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"], &[], SAN), "curve"),
         (
             "explicit curve",
@@ -141,6 +190,30 @@ fn bad_requests_are_refused_with_a_reason() {
         ("empty EKU", made(P256, &[], "2.5.29.37=DER:30:00"), "extendedKeyUsage is empty"),
         ("garbled SAN", made(P256, &[], "2.5.29.17=DER:04:00"), "subjectAltName cannot be read"),
         ("other name", made(P256, &[], "subjectAltName=otherName:1.2.3;UTF8:x"), "otherName"),
+        (
+            "another string for a user",
+            made(P256, &[], &format!("subjectAltName=otherName:{UPN};IA5STRING:al@example.com")),
+            "user principal name",
+        ),
+        ("a user without a domain", made(P256, &[], &format!("subjectAltName=otherName:{UPN};UTF8:al")), "no @"),
+        (
+            "a hidden letter",
+            made(P256, &[], &format!("subjectAltName=otherName:{UPN};UTF8:a\u{202e}l@example.com")),
+            "dot-atom",
+        ),
+        ("dot segments", made(P256, &[], "subjectAltName=URI:https://a.example.com/x/../y"), "segment"),
+        ("hidden dot segments", made(P256, &[], "subjectAltName=URI:https://a.example.com/%2E%2e/y"), "segment"),
+        ("a URI with a port", made(P256, &[], "subjectAltName=URI:https://a.example.com:1/x"), "host name alone"),
+        ("a URI without a host", made(P256, &[], "subjectAltName=URI:urn:uuid:1"), "scheme://host"),
+        ("a SPIFFE ID with a query", made(P256, &[], "subjectAltName=URI:spiffe://a.example.com/x?y"), "SPIFFE ID"),
+        (
+            "a SPIFFE ID that ends in a slash",
+            made(P256, &[], "subjectAltName=URI:spiffe://a.example.com/x/"),
+            "SPIFFE ID",
+        ),
+        ("a mailbox of many", made(P256, &[], "subjectAltName=email:al@*.example.com"), "no host name"),
+        ("a quoted mailbox", made(P256, &[], "subjectAltName=email:\"a b\"@example.com"), "dot-atom"),
+        ("a directory", made(P256, &[], "subjectAltName=dirName:dir\n[dir]\nCN=x"), "directoryName"),
         ("registered id", made(P256, &[], "subjectAltName=RID:1.2.3"), "registeredID"),
         ("underscore", made(P256, &[], "subjectAltName=DNS:a_b.example.com"), "underscore"),
         ("trailing dot", made(P256, &[], "subjectAltName=DNS:a.example.com."), "dot"),
@@ -198,7 +271,7 @@ fn keys_that_standards_print_are_refused() {
         let body = base64::engine::general_purpose::STANDARD.encode(der);
         format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
     };
-    for printed in [RFC_9500.to_owned(), seed(0), seed(0x2a), seed(0xff)] {
+    for printed in [RFC_9500.to_owned(), RFC_9500_P521.to_owned(), seed(0), seed(0x2a), seed(0xff)] {
         std::fs::write(&key, printed).unwrap();
         let mut request = Command::new("openssl");
         request.args(["req", "-new", "-subj", "/CN=x.example.com", "-key"]).arg(&key);
@@ -214,6 +287,15 @@ const RFC_9500: &str = "-----BEGIN EC PRIVATE KEY-----
 MHcCAQEEIObLW92AqkWunJXowVR2Z5/+yVPBaFHnEedDk5WJxk/BoAoGCCqGSM49
 AwEHoUQDQgAEQiVI+I+3gv+17KN0RFLHKh5Vj71vc75eSOkyMsxFxbFsTNEMTLjV
 uKFxOelIgsiZJXKZNCX0FBmrfpCkKklCcg==
+-----END EC PRIVATE KEY-----
+";
+
+const RFC_9500_P521: &str = "-----BEGIN EC PRIVATE KEY-----
+MIHcAgEBBEIB2STcygqIf42Zdno32HTmN6Esy0d9bghmU1ZpTWi3ZV5QaWOP3ntF
+yFQBPcd6NbGGVbhMlmpgIg1A+R7Z9RRYAuqgBwYFK4EEACOhgYkDgYYABAHQ/XJX
+qEx0f1YldcBzhdvr8vUr6lgIPbgv3RUx2KrjzIdf8C/3+i2iYNjrYtbS9dZJJ44y
+FzagYoy7swMItuYY2wD2KtIExkYDWbyBiriWG/Dw/A7FquikKBc85W8A3psVfB5c
+gsZPVi/K3vxKTCj200LPPvYW/ILTO3KFySHyvzb92A==
 -----END EC PRIVATE KEY-----
 ";
 
@@ -284,10 +366,12 @@ fn attributes_are_read_as_windows_writes_them_and_refused_where_they_are_none() 
     let both = Ok(vec!["dns:a.example.com".to_owned(), "ip:192.0.2.1".to_owned()]);
     assert_eq!(names(&pair("SAN", "dns=a.example.com&ipaddress=192.0.2.1")), both);
     assert_eq!(names(&(attribute(EXTENSION_REQUEST, &extensions) + &pair("san", "IPAddress=192.0.2.1"))), both);
+    assert_eq!(names(&pair("SAN", "upn=al@A.example")), Ok(vec!["upn:al@a.example".to_owned()]));
     assert_eq!(names(&pair("CertificateTemplate", "WebServer")), Ok(vec![]));
     let octets = |text: &str| element("04", &hex(text.as_bytes()));
     for (what, attributes, says) in [
-        ("another kind of name", pair("SAN", "upn=alice"), "asks for `upn=alice`"),
+        ("another kind of name", pair("SAN", "guid=1"), "asks for `guid=1`"),
+        ("a user without a domain", pair("SAN", "upn=alice"), "no @"),
         ("a name that is none", pair("SAN", "dns=a_b.example.com"), "underscore"),
         (
             "a pair of other strings",

@@ -8,7 +8,7 @@ use policy::Principal;
 
 use crate::house::{House, accepts, admin, owner, server_request};
 
-fn compare(name: &str, text: &str) {
+pub fn compare(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, text).unwrap();
@@ -39,7 +39,7 @@ fn normalised(text: &str) -> String {
     out.join("\n") + "\n"
 }
 
-fn x509_text(house: &House, der: &[u8]) -> String {
+pub fn x509_text(house: &House, der: &[u8]) -> String {
     let file = house.file("golden.der", der);
     normalised(&accepts("openssl", &[&"x509", &"-inform", &"DER", &"-in", &file, &"-noout", &"-text"]))
 }
@@ -73,6 +73,49 @@ async fn certificates_and_crls_look_as_they_did() {
     let crl = house.file("golden.crl", house.authority.crl("tls").await.unwrap());
     let text = accepts("openssl", &[&"crl", &"-inform", &"DER", &"-in", &crl, &"-noout", &"-text"]);
     compare("crl.txt", &normalised(&text));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ocsp_responses_and_their_responder_look_as_they_did() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let (good, revoked) = (house.server(&["a.example.com"]).await, house.server(&["b.example.com"]).await);
+    house.authority.revoke(&admin(), &revoked.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
+    let ca = house.authority.cas().into_iter().find(|ca| ca.name.to_string() == "tls/1").unwrap();
+    let der = house.file("issuer.der", &ca.certificate.unwrap().der);
+    let issuer = house.file("issuer.pem", accepts("openssl", &[&"x509", &"-inform", &"DER", &"-in", &der]));
+    let [good, revoked] = [good, revoked].map(|issued| format!("0x{}", issued.serial_hex()));
+    let request = house.dir.path().join("request.der");
+    accepts(
+        "openssl",
+        &[
+            &"ocsp",
+            &"-no_nonce",
+            &"-issuer",
+            &issuer,
+            &"-serial",
+            &good,
+            &"-sha256",
+            &"-serial",
+            &revoked,
+            &"-sha1",
+            &"-serial",
+            &"0x7f01",
+            &"-reqout",
+            &request,
+        ],
+    );
+    let answer = house.authority.ocsp(None, &std::fs::read(&request).unwrap(), None).await;
+    let response = house.file("response.der", &answer.der);
+    let text = accepts("openssl", &[&"ocsp", &"-respin", &response, &"-resp_text", &"-noverify"]);
+    let hashes = ["Responder Id: ", "Issuer Key Hash: "];
+    let lines = text.lines().take_while(|line| *line != "Certificate:").map(|line| {
+        let hash = hashes.iter().find(|name| line.contains(**name));
+        hash.map_or(line.to_owned(), |name| format!("{}(hash)", &line[..line.find(name).unwrap() + name.len()]))
+    });
+    compare("ocsp-response.txt", &normalised(&lines.collect::<Vec<_>>().join("\n")));
+    let filter = store::Filter { profile: Some("ocsp".to_owned()), ..store::Filter::default() };
+    let responder = house.ledger.newest(filter).await.unwrap().unwrap().x509_der().unwrap();
+    compare("ocsp-responder.txt", &x509_text(&house, &responder));
 }
 
 #[tokio::test(flavor = "multi_thread")]

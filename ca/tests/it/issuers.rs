@@ -314,6 +314,41 @@ fn foreign_root(dir: &Path) -> (PathBuf, PathBuf) {
     (key, certificate)
 }
 
+/// Roots from elsewhere sign as no key of ours does: openssl takes SHA-256 on whatever curve, and PSS with another salt.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ca_of_any_kind_stands_below_a_root_that_signs_in_its_own_way() {
+    let house = House::new().await;
+    let dir = house.dir.path().to_owned();
+    foreign_root(&dir);
+    let openssl = |arguments: &str| {
+        let done = std::process::Command::new("openssl").args(arguments.split(' ')).current_dir(&dir).output().unwrap();
+        assert!(done.status.success(), "{arguments}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    let pss = "-sha512 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:20";
+    for (label, kind, root, signs) in [
+        ("edge-a", KeyKind::P521, "ec -pkeyopt ec_paramgen_curve:P-521", "-sha256"),
+        ("edge-b", KeyKind::Rsa2048Pss, "rsa:2048", pss),
+        ("edge-c", KeyKind::Ed25519, "ec -pkeyopt ec_paramgen_curve:P-256", "-sha512"),
+    ] {
+        let subject = format!("/O=Elsewhere/CN={label}");
+        let root = format!("-newkey {root} -addext keyUsage=critical,keyCertSign,cRLSign -subj {subject}");
+        openssl(&format!("req -x509 {root} {signs} -nodes -days 9 -keyout r.key -out r.pem"));
+        let wish = CreateIssuer { key: kind, ..below(label, "elsewhere") };
+        let edge = house.authority.create_issuer(&admin(), wish).await.unwrap();
+        let request = house.authority.request_issuer(&admin(), &edge).await.unwrap();
+        house.file("edge.csr", &request.pem);
+        openssl("req -in edge.csr -verify -noout");
+        let sub = "-extfile foreign.cnf -extensions sub -set_serial 0x1234567890abcdef";
+        openssl(&format!("x509 -req -in edge.csr -CA r.pem -CAkey r.key {signs} -days 8 {sub} -out edge.pem"));
+        let read = |file: &str| std::fs::read_to_string(dir.join(file)).unwrap();
+        let (signed, root) = (read("edge.pem"), read("r.pem"));
+        house.authority.adopt_issuer(&admin(), &edge, (signed + &root).as_bytes(), None).await.unwrap();
+        let authority = house.reopened(profiles_under(label)).await;
+        let issued = server_under(&authority, &["www.example.com"]).await.unwrap();
+        assert!(verifies(&house, &authority, &issued, &dir.join("r.pem")), "{label}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ca_stands_below_a_foreign_root() {
     let house = House::new().await;

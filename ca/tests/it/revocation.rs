@@ -270,7 +270,13 @@ async fn a_compromised_key_is_refused_in_whatever_dress() {
         Err(CaError::BadRequest { what: "key", detail }) => assert!(detail.contains("compromised"), "{detail}"),
         other => panic!("{other:?}"),
     };
-    for kind in [&["-t", "ed25519"][..], &["-t", "ecdsa", "-b", "256"], &["-t", "ecdsa", "-b", "384"], &["-t", "rsa"]] {
+    for kind in [
+        &["-t", "ed25519"][..],
+        &["-t", "ecdsa", "-b", "256"],
+        &["-t", "ecdsa", "-b", "384"],
+        &["-t", "ecdsa", "-b", "521"],
+        &["-t", "rsa"],
+    ] {
         let name = kind.join("");
         let line = crate::ssh::ssh_key(&house, &name, &[kind, &["-m", "PKCS8"]].concat());
         let key = house.dir.path().join(&name);

@@ -1,5 +1,7 @@
 //! SSH certificates, judged by ssh-keygen and ssh-key.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -86,9 +88,16 @@ async fn a_host_certificate_has_no_extensions_and_its_own_ca() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_ca_signs_every_kind_of_key() {
-    for (ca, name) in [(KeyKind::P256, "nistp256"), (KeyKind::P384, "nistp384"), (KeyKind::Ed25519, "ed25519")] {
+    for (ca, name) in [
+        (KeyKind::P256, "nistp256"),
+        (KeyKind::P384, "nistp384"),
+        (KeyKind::P521, "nistp521"),
+        (KeyKind::Ed25519, "ed25519"),
+    ] {
         let house = House::with(World::real(), CreateConfig { ssh: ca, ..CreateConfig::new("Example") }).await;
-        for (i, key) in [ED25519, &["-t", "ecdsa", "-b", "256"], &["-t", "rsa", "-b", "3072"]].into_iter().enumerate() {
+        let keys =
+            [ED25519, &["-t", "ecdsa", "-b", "256"], &["-t", "ecdsa", "-b", "521"], &["-t", "rsa", "-b", "3072"]];
+        for (i, key) in keys.into_iter().enumerate() {
             let key = ssh_key(&house, &format!("k{i}"), key);
             let issued = house.authority.sign_ssh_user(&admin(), request(key, &["alice"])).await.unwrap();
             let text = shown(&house, &issued);
@@ -131,7 +140,11 @@ async fn bad_requests_are_refused() {
     let house = House::new().await;
     let key = ssh_key(&house, "id", ED25519);
     let weak = ssh_key(&house, "weak", &["-t", "rsa", "-b", "1024"]);
+    // The last byte of a point changed: on no curve.
     let p521 = ssh_key(&house, "p521", &["-t", "ecdsa", "-b", "521"]);
+    let mut blob = STANDARD.decode(p521.split(' ').nth(1).unwrap()).unwrap();
+    *blob.last_mut().unwrap() ^= 1;
+    let p521 = format!("ecdsa-sha2-nistp521 {}", STANDARD.encode(blob));
     let asked = |key: &str, principals: &[&str], key_id: Option<&str>, secs: Option<u64>| SshRequest {
         key_id: key_id.map(str::to_owned),
         validity_secs: secs,

@@ -1,10 +1,11 @@
 //! How PKCS#11 writes keys and signatures, and how X.509 does: the translation, both ways.
 //!
 //! Never decides anything: a value that is not in a known form is refused, with its name. Clauses: PKCS#11 3.1
-//! section 6.3 (EC: `CKA_EC_POINT` is the DER OCTET STRING of the point, ECDSA signatures are r || s), RFC 5480 and
-//! RFC 8410 (SubjectPublicKeyInfo), RFC 3279 section 2.2.3 (`Ecdsa-Sig-Value`).
+//! section 6.3 (EC: `CKA_EC_POINT` is the DER OCTET STRING of the point, ECDSA signatures are r || s), PKCS#11 3.2 (ML-DSA:
+//! `CKA_PARAMETER_SET`, `CKA_VALUE`), RFC 5480, RFC 8410 and RFC 9881 (SubjectPublicKeyInfo), RFC 3279 section 2.2.3
+//! (`Ecdsa-Sig-Value`).
 
-use der::asn1::{AnyRef, BitStringRef, Null, ObjectIdentifier, UintRef};
+use der::asn1::{AnyRef, BitStringRef, Null, ObjectIdentifier, OctetStringRef, UintRef};
 use der::{Decode, Encode, Sequence};
 use spki::{AlgorithmIdentifier, SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
 
@@ -12,19 +13,34 @@ use super::kind::{Algorithm, KeyKind};
 
 pub(crate) const OID_P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 pub(crate) const OID_P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+pub(crate) const OID_P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 pub(crate) const OID_ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 const OID_EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const OID_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const OID_ML_DSA_44: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.17");
+const OID_ML_DSA_65: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.18");
+const OID_ML_DSA_87: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.19");
 
-/// Longest signature of any kind we make (RSA-4096), with room for a token that rounds up.
-pub(crate) const SIGNATURE_MAX: usize = 1024;
+/// The curves: name, kind, bytes of a point as X.509 writes it, and the first of them where there is one.
+const CURVES: [(ObjectIdentifier, KeyKind, usize, Option<u8>); 4] = [
+    (OID_P256, KeyKind::P256, 65, Some(0x04)),
+    (OID_P384, KeyKind::P384, 97, Some(0x04)),
+    (OID_P521, KeyKind::P521, 133, Some(0x04)),
+    (OID_ED25519, KeyKind::Ed25519, 32, None),
+];
+
+/// The parameter sets of ML-DSA: name, kind, bytes of a public key (FIPS 204 table 2).
+const LATTICES: [(ObjectIdentifier, KeyKind, usize); 3] = [
+    (OID_ML_DSA_44, KeyKind::MlDsa44, 1312),
+    (OID_ML_DSA_65, KeyKind::MlDsa65, 1952),
+    (OID_ML_DSA_87, KeyKind::MlDsa87, 2592),
+];
+
+/// Longest signature of any kind we make (ML-DSA-87 has 4627 bytes), with room for a token that rounds up.
+pub(crate) const SIGNATURE_MAX: usize = 5120;
 
 /// RSA public exponents of more than 33 bits are refused, as ring does: they only serve to slow a verifier down.
 const RSA_EXPONENT_BYTES_MAX: usize = 5;
-
-/// DER of `DigestInfo` for SHA-256, but for the digest itself (RFC 8017 section 9.2, note 1).
-pub(crate) const SHA256_DIGEST_INFO: [u8; 19] =
-    [0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
 
 /// RFC 8017 appendix A.1.1.
 #[derive(Sequence)]
@@ -42,17 +58,11 @@ struct EcdsaSigValue<'a> {
 
 /// The bare public key and its kind from a `CKA_EC_PARAMS` and a `CKA_EC_POINT`.
 pub(crate) fn ec_public(params: &[u8], point: &[u8]) -> Result<(KeyKind, Vec<u8>), String> {
-    let kind = curve(params)?;
-    let (len, form) = match kind {
-        KeyKind::P256 => (65, Some(0x04)),
-        KeyKind::P384 => (97, Some(0x04)),
-        KeyKind::Ed25519 => (32, None),
-        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => return Err("its curve is none of ours".into()),
-    };
-    // Length tells the two forms apart: a DER wrapping adds two bytes, and no point of ours is two bytes longer.
-    let bare = match point {
-        [0x04, inner_len, inner @ ..] if point.len() == len + 2 && usize::from(*inner_len) == len => inner,
+    let (_, kind, len, form) = curve(params)?;
+    // Length tells the two forms apart: a DER wrapping adds two or three bytes, and no point of ours is that much longer.
+    let bare = match <&OctetStringRef>::from_der(point) {
         _ if point.len() == len => point,
+        Ok(wrapped) if wrapped.as_bytes().len() == len => wrapped.as_bytes(),
         _ => {
             return Err(format!(
                 "its CKA_EC_POINT has {} bytes, which is no uncompressed point of {kind}",
@@ -66,19 +76,17 @@ pub(crate) fn ec_public(params: &[u8], point: &[u8]) -> Result<(KeyKind, Vec<u8>
     Ok((kind, bare.to_vec()))
 }
 
-fn curve(params: &[u8]) -> Result<KeyKind, String> {
-    if let Ok(oid) = ObjectIdentifier::from_der(params) {
-        return [(OID_P256, KeyKind::P256), (OID_P384, KeyKind::P384), (OID_ED25519, KeyKind::Ed25519)]
-            .into_iter()
-            .find(|(known, _)| *known == oid)
-            .map(|(_, kind)| kind)
-            .ok_or_else(|| format!("its curve {oid} is none of P-256, P-384, Ed25519"));
-    }
+fn curve(params: &[u8]) -> Result<(ObjectIdentifier, KeyKind, usize, Option<u8>), String> {
     // PKCS#11 3.1 section 6.3.5 names Edwards curves by a PrintableString as well.
-    match params == ED25519_NAME {
-        true => Ok(KeyKind::Ed25519),
-        false => Err("its CKA_EC_PARAMS name no known curve".into()),
-    }
+    let oid = match ObjectIdentifier::from_der(params) {
+        Ok(oid) => oid,
+        Err(_) if params == ED25519_NAME => OID_ED25519,
+        Err(_) => return Err("its CKA_EC_PARAMS name no known curve".into()),
+    };
+    CURVES
+        .into_iter()
+        .find(|(known, ..)| *known == oid)
+        .ok_or_else(|| format!("its curve {oid} is none of P-256, P-384, P-521, Ed25519"))
 }
 
 /// DER PrintableString "edwards25519".
@@ -86,12 +94,19 @@ pub(crate) const ED25519_NAME: &[u8] = b"\x13\x0cedwards25519";
 
 /// SubjectPublicKeyInfo of a bare elliptic-curve key.
 pub(crate) fn ec_spki(kind: KeyKind, bare: &[u8]) -> Result<Vec<u8>, String> {
-    match kind {
-        KeyKind::P256 => spki_der(OID_EC_PUBLIC_KEY, Some(AnyRef::from(&OID_P256)), bare),
-        KeyKind::P384 => spki_der(OID_EC_PUBLIC_KEY, Some(AnyRef::from(&OID_P384)), bare),
+    match CURVES.into_iter().find(|(_, known, ..)| *known == kind) {
+        Some((oid, .., Some(_))) => spki_der(OID_EC_PUBLIC_KEY, Some(AnyRef::from(&oid)), bare),
         // RFC 8410 section 3: the parameters MUST be absent.
-        KeyKind::Ed25519 => spki_der(OID_ED25519, None, bare),
-        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => Err("an RSA key is no point".into()),
+        Some((oid, .., None)) => spki_der(oid, None, bare),
+        None => Err(format!("a key of kind {kind} is no point")),
+    }
+}
+
+/// SubjectPublicKeyInfo of an ML-DSA key from its `CKA_VALUE` (RFC 9881 section 4: no parameters, and the key as it is).
+pub(crate) fn ml_dsa_spki(kind: KeyKind, value: &[u8]) -> Result<Vec<u8>, String> {
+    match LATTICES.into_iter().find(|(_, known, _)| *known == kind) {
+        Some((oid, _, len)) if value.len() == len => spki_der(oid, None, value),
+        _ => Err(format!("its CKA_VALUE has {} bytes, which is no public key of {kind}", value.len())),
     }
 }
 
@@ -129,12 +144,20 @@ fn spki_der(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, key: &[u8]) -
 /// The bare public key out of a SubjectPublicKeyInfo, if it is one that signs with `algorithm`.
 pub(crate) fn bare_key(algorithm: Algorithm, spki_der: &[u8]) -> Result<&[u8], String> {
     let spki = SubjectPublicKeyInfoRef::from_der(spki_der).map_err(|e| format!("unreadable public key: {e}"))?;
-    let curve = || spki.algorithm.parameters.and_then(|p| p.decode_as::<ObjectIdentifier>().ok());
+    let (oid, parameters) = (spki.algorithm.oid, spki.algorithm.parameters);
+    let of_curve = |curve| {
+        oid == OID_EC_PUBLIC_KEY && parameters.and_then(|p| p.decode_as::<ObjectIdentifier>().ok()) == Some(curve)
+    };
+    let bare = |wanted| oid == wanted && parameters.is_none();
     let fits = match algorithm {
-        Algorithm::EcdsaP256Sha256 => spki.algorithm.oid == OID_EC_PUBLIC_KEY && curve() == Some(OID_P256),
-        Algorithm::EcdsaP384Sha384 => spki.algorithm.oid == OID_EC_PUBLIC_KEY && curve() == Some(OID_P384),
-        Algorithm::RsaPkcs1Sha256 => spki.algorithm.oid == OID_RSA,
-        Algorithm::Ed25519 => spki.algorithm.oid == OID_ED25519 && spki.algorithm.parameters.is_none(),
+        Algorithm::EcdsaP256Sha256 => of_curve(OID_P256),
+        Algorithm::EcdsaP384Sha384 => of_curve(OID_P384),
+        Algorithm::EcdsaP521Sha512 => of_curve(OID_P521),
+        Algorithm::RsaPkcs1Sha256 | Algorithm::RsaPssSha256 => oid == OID_RSA,
+        Algorithm::Ed25519 => bare(OID_ED25519),
+        Algorithm::MlDsa44 => bare(OID_ML_DSA_44),
+        Algorithm::MlDsa65 => bare(OID_ML_DSA_65),
+        Algorithm::MlDsa87 => bare(OID_ML_DSA_87),
     };
     match fits {
         true => spki.subject_public_key.as_bytes().ok_or_else(|| "the public key is no whole number of bytes".into()),
@@ -170,9 +193,10 @@ mod tests {
         for (oid, kind, bare) in [
             (OID_P256, KeyKind::P256, [&[4u8][..], &[0x41; 64]].concat()),
             (OID_P384, KeyKind::P384, [&[4u8][..], &[0x61; 96]].concat()),
+            (OID_P521, KeyKind::P521, [&[4u8][..], &[0x01; 132]].concat()),
             (OID_ED25519, KeyKind::Ed25519, vec![0x20; 32]),
         ] {
-            let wrapped = [&[4u8, u8::try_from(bare.len()).unwrap()][..], &bare].concat();
+            let wrapped = OctetStringRef::new(&bare).unwrap().to_der().unwrap();
             assert_eq!(ec_public(&der_oid(oid), &wrapped), Ok((kind, bare.clone())));
             assert_eq!(ec_public(&der_oid(oid), &bare), Ok((kind, bare.clone())));
         }
@@ -187,7 +211,9 @@ mod tests {
             (der_oid(OID_P256), vec![5; 65]),
             (der_oid(OID_P256), vec![]),
             (der_oid(OID_P384), vec![4; 65]),
-            (der_oid(ObjectIdentifier::new_unwrap("1.3.132.0.35")), vec![4; 133]),
+            (der_oid(OID_P521), vec![4; 132]),
+            (der_oid(OID_P521), [&[4, 0x81, 0x84, 4][..], &[1; 131]].concat()),
+            (der_oid(ObjectIdentifier::new_unwrap("1.3.132.0.10")), vec![4; 65]),
             (vec![], vec![4; 65]),
             (b"\x13\x05brain".to_vec(), vec![4; 32]),
         ] {
@@ -213,10 +239,20 @@ mod tests {
     fn a_public_key_is_only_read_as_its_own_algorithm() {
         let spki = ec_spki(KeyKind::P256, &[4; 65]).unwrap();
         assert_eq!(bare_key(Algorithm::EcdsaP256Sha256, &spki), Ok(&[4u8; 65][..]));
-        for other in [Algorithm::EcdsaP384Sha384, Algorithm::RsaPkcs1Sha256, Algorithm::Ed25519] {
+        for other in Algorithm::ALL.into_iter().filter(|other| *other != Algorithm::EcdsaP256Sha256) {
             assert!(bare_key(other, &spki).is_err());
         }
         assert!(bare_key(Algorithm::Ed25519, &[]).is_err());
+    }
+
+    #[test]
+    fn an_ml_dsa_key_has_the_length_of_its_set() {
+        for (_, kind, len) in LATTICES {
+            let spki = ml_dsa_spki(kind, &vec![7; len]).unwrap();
+            assert_eq!(bare_key(kind.algorithm(), &spki), Ok(&vec![7; len][..]));
+            assert!(ml_dsa_spki(kind, &vec![7; len - 1]).is_err() && ml_dsa_spki(kind, &[]).is_err());
+        }
+        assert!(ml_dsa_spki(KeyKind::P256, &[4; 65]).is_err());
     }
 
     #[test]

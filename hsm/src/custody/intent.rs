@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::batch::Batch;
 use super::key::Key;
 use super::kind::Algorithm;
 
@@ -10,8 +11,10 @@ use super::kind::Algorithm;
 pub enum Message {
     /// The bytes themselves.
     Whole(Arc<[u8]>),
-    /// A SHA-256 made by the caller (files too large to carry); P-256 and RSA keys only.
+    /// A SHA-256 made by the caller (files too large to carry); for algorithms that sign one.
     Sha256([u8; 32]),
+    /// Many of one act, each signed whole and once.
+    Batch(Batch),
 }
 
 impl From<Vec<u8>> for Message {
@@ -61,6 +64,13 @@ impl Mint {
 ///     hsm::Mint::of(1)
 /// }
 /// ```
+/// A batch is made before its intent, and its messages stay what they are:
+///
+/// ```compile_fail,E0451
+/// fn more(batch: hsm::Batch, messages: std::sync::Arc<[hsm::Message]>) -> hsm::Batch {
+///     hsm::Batch { messages, ..batch }
+/// }
+/// ```
 /// What does compile is the one way there is:
 ///
 /// ```
@@ -93,20 +103,37 @@ impl Intent {
     pub fn message(&self) -> &Message {
         &self.message
     }
+    /// The messages one by one: that of the intent, or those of its batch.
+    pub(crate) fn messages(&self) -> &[Message] {
+        match &self.message {
+            Message::Batch(batch) => batch.messages(),
+            Message::Whole(_) | Message::Sha256(_) => std::slice::from_ref(&self.message),
+        }
+    }
 }
 
-/// A verified signature.
+/// A verified signature; of a batch, one for each of its first messages.
 #[derive(Debug)]
 pub struct Signature {
     operation: u64,
     key: Key,
-    bytes: Vec<u8>,
+    made: Made,
+}
+
+#[derive(Debug)]
+enum Made {
+    One(Vec<u8>),
+    OfBatch(Vec<Vec<u8>>),
 }
 
 impl Signature {
-    /// A signature that was verified for this intent.
-    pub(crate) fn released(intent: Intent, bytes: Vec<u8>) -> Signature {
-        Signature { operation: intent.operation, key: intent.key, bytes }
+    /// What was made for this intent and verified: of a batch, for its first messages; of another, one.
+    pub(crate) fn released(intent: Intent, mut made: Vec<Vec<u8>>) -> Signature {
+        let made = match intent.message {
+            Message::Batch(_) => Made::OfBatch(made),
+            Message::Whole(_) | Message::Sha256(_) => Made::One(made.pop().unwrap_or_default()),
+        };
+        Signature { operation: intent.operation, key: intent.key, made }
     }
     /// The ledger's operation number.
     pub fn operation(&self) -> u64 {
@@ -120,9 +147,20 @@ impl Signature {
     pub fn algorithm(&self) -> Algorithm {
         self.key.algorithm()
     }
-    /// The signature in its X.509 form: ECDSA as DER, RSA and Ed25519 raw.
+    /// The signature in its X.509 form: ECDSA as DER, all others raw. Of a batch there is none.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        match &self.made {
+            Made::One(bytes) => bytes,
+            Made::OfBatch(_) => &[],
+        }
+    }
+    /// The signatures of a batch in the order of its messages: of all, or of the first, where the token broke off and surely
+    /// signed no further one. None of what is no batch.
+    pub fn of_batch(&self) -> Option<&[Vec<u8>]> {
+        match &self.made {
+            Made::One(_) => None,
+            Made::OfBatch(made) => Some(made),
+        }
     }
 }
 

@@ -31,6 +31,13 @@ impl Key {
         Ok(Key { inner: Arc::new(Inner { label, id, kind, spki_der, bare, fingerprint }) })
     }
 
+    /// The same RSA key as one that signs PSS and nothing else; for keys that the token binds to no padding. Itself where the
+    /// token does, none where it is no RSA key.
+    pub fn as_pss(&self) -> Option<Key> {
+        let Inner { label, id, spki_der, .. } = &*self.inner;
+        Key::new(label.clone(), id.clone(), self.kind().pss()?, spki_der.clone()).ok()
+    }
+
     /// `CKA_LABEL`.
     pub fn label(&self) -> &str {
         &self.inner.label

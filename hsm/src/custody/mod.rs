@@ -9,12 +9,14 @@ mod kind;
 pub(crate) mod forms;
 mod key;
 
+mod batch;
 mod intent;
 mod verify;
 
+pub use batch::{BATCH_MAX, Batch, merkle_root};
 pub use forms::ecdsa_parts;
 pub use intent::{Intent, Message, Mint, NotSigned, SignError, Signature};
 pub use key::Key;
-pub use kind::{Algorithm, KeyKind, UnknownName};
-pub(crate) use verify::verify_bare;
-pub use verify::{BadSignature, verify, verify_digest};
+pub use kind::{Algorithm, Family, KeyKind, UnknownName};
+pub use verify::{BadSignature, Scheme, verify, verify_as, verify_digest};
+pub(crate) use verify::{digest_info, verify_bare};

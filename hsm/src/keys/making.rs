@@ -4,7 +4,7 @@
 //! after an error: the token may have made the key and lost the answer.
 
 use cryptoki::mechanism::{Mechanism, MechanismType};
-use cryptoki::object::Attribute;
+use cryptoki::object::{Attribute, MlDsaParameterSetType};
 use cryptoki::session::Session;
 use der::Encode;
 use der::asn1::ObjectIdentifier;
@@ -12,11 +12,11 @@ use der::asn1::ObjectIdentifier;
 use super::attributes::{Purpose, public_template, sealing_specifics};
 use super::objects::{find, find_sealing, labelled, read_public};
 use crate::custody::Message;
-use crate::custody::forms::{ED25519_NAME, OID_ED25519, OID_P256, OID_P384};
+use crate::custody::forms::{ED25519_NAME, OID_ED25519, OID_P256, OID_P384, OID_P521};
 use crate::custody::{Algorithm, Key, KeyKind, verify};
 use crate::error::HsmError;
 use crate::module::{Fault, Inside, Turn};
-use crate::session::{Desk, x509_form};
+use crate::session::{Desk, PSS_MECHANISMS, x509_form};
 
 /// `CKA_ID`s are random: 16 bytes never meet.
 const ID_BYTES: usize = 16;
@@ -37,7 +37,10 @@ pub(crate) fn generate(
         return Err(HsmError::Unsupported(format!("it has no mechanism to sign with {kind}")).into());
     }
     let id = random(&desk.session, ID_BYTES)?;
-    let private = Purpose::Signing.template(label, &id);
+    let mut private = Purpose::Signing.template(label, &id);
+    if kind.pss() == Some(kind) {
+        private.push(Attribute::AllowedMechanisms(PSS_MECHANISMS.to_vec()));
+    }
     let writing = open_writing(inside, desk)?;
     let mut refused = String::from("it has no mechanism to make one");
     for (mechanism, specific) in ways(kind)? {
@@ -46,12 +49,25 @@ pub(crate) fn generate(
         }
         let public = public_template(label, &id, specific);
         match writing.generate_key_pair(&mechanism, &public, &private).map_err(Fault::from) {
-            Ok(_) => return find(turn, &writing, label),
+            Ok(_) => return find(turn, &writing, label).and_then(|key| of_kind(key, kind)),
             Err(Fault::Refused(why)) => refused = why,
             Err(other) => return Err(other),
         }
     }
     Err(HsmError::Unsupported(format!("make a {kind} key: {refused}")).into())
+}
+
+/// A token may make a key and leave CKA_ALLOWED_MECHANISMS out: the next start would find a key that signs PKCS#1.
+fn of_kind(key: Key, kind: KeyKind) -> Result<Key, Fault> {
+    match key.kind() == kind {
+        true => Ok(key),
+        false => {
+            let (made, label) = (key.kind(), key.label());
+            let why =
+                format!("make a {kind} key: what it made under the label `{label}`, and keeps, is of kind {made}");
+            Err(HsmError::Unsupported(why).into())
+        }
+    }
 }
 
 /// How to ask for a key of that kind, in order: tokens do not agree on how Ed25519 is spelled.
@@ -63,13 +79,18 @@ fn ways(kind: KeyKind) -> Result<Vec<(Mechanism<'static>, Vec<Attribute>)>, HsmE
         let specific = vec![Attribute::ModulusBits(bits.into()), Attribute::PublicExponent(RSA_EXPONENT.to_vec())];
         (Mechanism::RsaPkcsKeyPairGen, specific)
     };
+    let ml_dsa = |set: MlDsaParameterSetType| (Mechanism::MlDsaKeyPairGen, vec![Attribute::ParameterSet(set.into())]);
     Ok(match kind {
         KeyKind::P256 => vec![ec(oid(OID_P256)?)],
         KeyKind::P384 => vec![ec(oid(OID_P384)?)],
+        KeyKind::P521 => vec![ec(oid(OID_P521)?)],
         KeyKind::Ed25519 => vec![edwards(oid(OID_ED25519)?), edwards(ED25519_NAME.to_vec())],
-        KeyKind::Rsa2048 => vec![rsa(2048)],
-        KeyKind::Rsa3072 => vec![rsa(3072)],
-        KeyKind::Rsa4096 => vec![rsa(4096)],
+        KeyKind::Rsa2048 | KeyKind::Rsa2048Pss => vec![rsa(2048)],
+        KeyKind::Rsa3072 | KeyKind::Rsa3072Pss => vec![rsa(3072)],
+        KeyKind::Rsa4096 | KeyKind::Rsa4096Pss => vec![rsa(4096)],
+        KeyKind::MlDsa44 => vec![ml_dsa(MlDsaParameterSetType::ML_DSA_44)],
+        KeyKind::MlDsa65 => vec![ml_dsa(MlDsaParameterSetType::ML_DSA_65)],
+        KeyKind::MlDsa87 => vec![ml_dsa(MlDsaParameterSetType::ML_DSA_87)],
     })
 }
 

@@ -1,25 +1,27 @@
 //! The keys that a token holds: find them, read their public halves, and judge whether they may be used.
 
-use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeType, KeyType, MlDsaParameterSetType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
 use super::attributes::{Purpose, wrong_sealing_type};
-use crate::custody::forms::{ec_public, ec_spki, rsa_spki};
+use crate::custody::forms::{ec_public, ec_spki, ml_dsa_spki, rsa_spki};
 use crate::custody::{Key, KeyKind};
 use crate::error::HsmError;
 use crate::module::{Fault, Sought, Turn};
-use crate::session::Desk;
+use crate::session::{Desk, PSS_MECHANISMS};
 
 /// Labels stand in the ledger and in file names elsewhere: printable, and short enough for any token.
 const LABEL_BYTES_MAX: usize = 64;
 
 /// What a public key is read from; a token answers those that its kind has.
-const PUBLIC: [AttributeType; 5] = [
+const PUBLIC: [AttributeType; 7] = [
     AttributeType::KeyType,
     AttributeType::EcParams,
     AttributeType::EcPoint,
     AttributeType::Modulus,
     AttributeType::PublicExponent,
+    AttributeType::ParameterSet,
+    AttributeType::Value,
 ];
 
 pub(crate) fn check_label(label: &str) -> Result<(), HsmError> {
@@ -124,7 +126,13 @@ fn judge(session: &Session, private: ObjectHandle) -> Result<Result<Key, Unfit>,
     let (label, id) = names(session, private)?;
     let mut wrong = Purpose::Signing.wrong(session, private)?;
     let public = public_of(session, &label, &id)?;
-    let key = public.and_then(|(kind, spki)| Key::new(label.clone(), id, kind, spki));
+    let key = match public {
+        Ok((kind, spki)) => {
+            let kind = kind.pss().filter(|_| is_for_pss_alone(session, private)).unwrap_or(kind);
+            Key::new(label.clone(), id, kind, spki)
+        }
+        Err(why) => Err(why),
+    };
     Ok(match key {
         Ok(key) if wrong.is_empty() => Ok(key),
         Ok(_) => Err((label, wrong)),
@@ -133,6 +141,13 @@ fn judge(session: &Session, private: ObjectHandle) -> Result<Result<Key, Unfit>,
             Err((label, wrong))
         }
     })
+}
+
+/// Whether the token lets the key sign with PSS and with nothing else.
+fn is_for_pss_alone(session: &Session, private: ObjectHandle) -> bool {
+    let found = session.get_attributes(private, &[AttributeType::AllowedMechanisms]).unwrap_or_default();
+    let [Attribute::AllowedMechanisms(allowed)] = &found[..] else { return false };
+    !allowed.is_empty() && allowed.iter().all(|mechanism| PSS_MECHANISMS.contains(mechanism))
 }
 
 fn names(session: &Session, object: ObjectHandle) -> Result<(String, Vec<u8>), Fault> {
@@ -172,6 +187,7 @@ pub(crate) fn read_public(
 
 fn public_from(attributes: &[Attribute]) -> Result<(KeyKind, Vec<u8>), String> {
     let (mut params, mut point, mut modulus, mut exponent, mut kind) = (None, None, None, None, None);
+    let (mut set, mut value) = (None, None);
     for attribute in attributes {
         match attribute {
             Attribute::KeyType(value) => kind = Some(*value),
@@ -179,8 +195,19 @@ fn public_from(attributes: &[Attribute]) -> Result<(KeyKind, Vec<u8>), String> {
             Attribute::EcPoint(value) => point = Some(value),
             Attribute::Modulus(value) => modulus = Some(value),
             Attribute::PublicExponent(value) => exponent = Some(value),
+            Attribute::ParameterSet(is) => set = Some(MlDsaParameterSetType::from(*is)),
+            Attribute::Value(is) => value = Some(is),
             _ => {}
         }
+    }
+    if let (Some(KeyType::ML_DSA), Some(set), Some(value)) = (kind, set, value) {
+        let kind = match set {
+            MlDsaParameterSetType::ML_DSA_44 => KeyKind::MlDsa44,
+            MlDsaParameterSetType::ML_DSA_65 => KeyKind::MlDsa65,
+            MlDsaParameterSetType::ML_DSA_87 => KeyKind::MlDsa87,
+            other => return Err(format!("its parameter set {other} is not known")),
+        };
+        return Ok((kind, ml_dsa_spki(kind, value)?));
     }
     match (kind, params, point, modulus, exponent) {
         (Some(KeyType::EC | KeyType::EC_EDWARDS), Some(params), Some(point), _, _) => {

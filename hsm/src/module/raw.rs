@@ -15,11 +15,16 @@ use std::ptr;
 
 use cryptoki::context::Function;
 use cryptoki::error::{Error, Rv, RvError};
+use cryptoki::mechanism::dsa::{HedgeType, SignAdditionalContext};
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
+use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
-use cryptoki_sys::{CK_FUNCTION_LIST, CK_MECHANISM, CK_OBJECT_HANDLE, CK_RV, CK_SESSION_HANDLE, CK_ULONG, CKR_OK};
+use cryptoki_sys::{
+    CK_FUNCTION_LIST, CK_MECHANISM, CK_OBJECT_HANDLE, CK_RSA_PKCS_PSS_PARAMS, CK_RV, CK_SESSION_HANDLE, CK_ULONG,
+    CKG_MGF1_SHA256, CKM_SHA256, CKR_OK,
+};
 
 use crate::custody::forms::SIGNATURE_MAX;
 
@@ -99,9 +104,17 @@ impl Raw {
         let Some((sign_init, _)) = self.table else {
             return named(mechanism).map(|mechanism| Begun::Later(mechanism, key)).ok_or(RvError::MechanismInvalid);
         };
-        let mut mechanism = CK_MECHANISM { mechanism: *mechanism, pParameter: ptr::null_mut(), ulParameterLen: 0 };
-        // SAFETY: `mechanism` lives through the call, and none of ours has a parameter; the module checks both handles.
-        // `Session` is not Sync: no other thread is in this session.
+        let is_pss = matches!(mechanism, MechanismType::RSA_PKCS_PSS | MechanismType::SHA256_RSA_PKCS_PSS);
+        let mut pss = PSS;
+        let (parameter, parameter_len) = match is_pss {
+            true => (ptr::from_mut(&mut pss).cast(), size_of::<CK_RSA_PKCS_PSS_PARAMS>() as CK_ULONG),
+            false => (ptr::null_mut(), 0),
+        };
+        let mut mechanism =
+            CK_MECHANISM { mechanism: *mechanism, pParameter: parameter, ulParameterLen: parameter_len };
+        // SAFETY: `mechanism` and `pss` live through the call, and none of ours but PSS has a parameter (CKM_ML_DSA may go without:
+        // pure, an empty context, PKCS#11 3.2); the module checks both handles. `Session` is not Sync: no other thread is in this
+        // session.
         result(unsafe { sign_init(session.handle(), &mut mechanism, key.handle()) }).map(|()| Begun::InTable)
     }
 
@@ -158,15 +171,32 @@ fn table(library: &cryptoki_sys::Pkcs11) -> Result<*const CK_FUNCTION_LIST, Stri
     }
 }
 
+/// The one way in which PSS is used here: SHA-256, MGF1 with SHA-256, a salt as long as the digest.
+const PSS: CK_RSA_PKCS_PSS_PARAMS =
+    CK_RSA_PKCS_PSS_PARAMS { hashAlg: CKM_SHA256, mgf: CKG_MGF1_SHA256, sLen: PSS_SALT_BYTES };
+const PSS_SALT_BYTES: CK_ULONG = 32;
+
+fn pss() -> PkcsPssParams {
+    PkcsPssParams {
+        hash_alg: MechanismType::SHA256,
+        mgf: PkcsMgfType::MGF1_SHA256,
+        s_len: cryptoki::types::Ulong::from(PSS_SALT_BYTES),
+    }
+}
+
 /// The mechanisms of ours, as cryptoki calls them.
 fn named(mechanism: MechanismType) -> Option<Mechanism<'static>> {
     match mechanism {
         MechanismType::ECDSA => Some(Mechanism::Ecdsa),
         MechanismType::ECDSA_SHA256 => Some(Mechanism::EcdsaSha256),
         MechanismType::ECDSA_SHA384 => Some(Mechanism::EcdsaSha384),
+        MechanismType::ECDSA_SHA512 => Some(Mechanism::EcdsaSha512),
         MechanismType::RSA_PKCS => Some(Mechanism::RsaPkcs),
         MechanismType::SHA256_RSA_PKCS => Some(Mechanism::Sha256RsaPkcs),
+        MechanismType::RSA_PKCS_PSS => Some(Mechanism::RsaPkcsPss(pss())),
+        MechanismType::SHA256_RSA_PKCS_PSS => Some(Mechanism::Sha256RsaPkcsPss(pss())),
         MechanismType::EDDSA => Some(Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure))),
+        MechanismType::ML_DSA => Some(Mechanism::MlDsa(SignAdditionalContext::new(HedgeType::Preferred, None))),
         _ => None,
     }
 }

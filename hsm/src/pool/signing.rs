@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::crew::Crew;
 use super::worker::{Answer, Claim, Job, SignJob};
-use crate::custody::{Intent, NotSigned, SignError, Signature};
+use crate::custody::{Intent, Message, NotSigned, SignError, Signature};
 use crate::heal::RETRY_AFTER_BUSY_SECS;
 
 impl Crew {
@@ -103,6 +103,11 @@ impl Crew {
         let shared = &self.shared;
         if intent.home() != shared.home {
             return Err("the intent was made for another pool".into());
+        }
+        if let Message::Batch(batch) = intent.message()
+            && !batch.holds()
+        {
+            return Err("the root of its batch is not that of its messages".into());
         }
         match shared.knows(intent.key()) {
             true => Ok(()),

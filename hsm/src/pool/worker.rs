@@ -6,11 +6,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 use tokio::sync::oneshot;
 
-use crate::custody::{Intent, NotSigned, SignError, Signature, verify_bare};
+use crate::custody::{Intent, Message, NotSigned, SignError, Signature, verify_bare};
 use crate::error::HsmError;
 use crate::heal::{RETRY_AFTER_HEALING_SECS, Shared};
 use crate::keys::objects::signing_handle;
@@ -186,10 +187,13 @@ pub(super) fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
     let operation = intent.operation();
     let outcome = match shared.module.enter() {
         Ok(inside) if shared.standing.is_ready() => {
-            let begun = begin(shared, seat, &inside, turn.as_ref(), &intent, &claim);
+            let first = intent.messages().first().map_or_else(
+                || Begun::Not(SignError::Refused(NotSigned::testify(operation, "there is no message".into()))),
+                |message| begin(shared, seat, &inside, turn.as_ref(), (&intent, message), Claimed::By(&claim)),
+            );
             // The key was found: a signature that takes its time keeps nobody from making another.
             drop(turn);
-            match begun {
+            match first {
                 Begun::TakenBack => return,
                 Begun::NeedsTurn => {
                     // An error means that nobody waits any more. Nothing was begun.
@@ -197,7 +201,11 @@ pub(super) fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
                     return;
                 }
                 Begun::Not(error) => Err(error),
-                Begun::UnderWay(input, begun) => finish(shared, seat, &inside, &intent, (&begun, &input)),
+                Begun::UnderWay(input, begun) => {
+                    let message = intent.messages().first().unwrap_or(intent.message());
+                    let made = finish(shared, seat, &inside, (&intent, message), (&begun, &input));
+                    made.and_then(|first| further(shared, seat, &inside, &intent, first))
+                }
             }
         }
         _ if !claim.take() => return,
@@ -207,10 +215,62 @@ pub(super) fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
             Err(away(shared, operation))
         }
     };
-    let outcome = outcome.map(|bytes| Signature::released(intent, bytes));
+    let outcome = outcome.map(|made| Signature::released(intent, made));
     let signed = outcome.is_ok();
     if reply.send(Answer::Over(outcome)).is_err() {
         tracing::error!(operation, signed, "an answer of the token came too late; its outcome stays unknown");
+    }
+}
+
+/// The signatures after the first, of a batch: message after message, each once, in order. Where the token breaks off and surely
+/// signed no further one, those that were made are what is released; where that is not sure, the outcome of all is not known.
+fn further(
+    shared: &Shared,
+    seat: &mut Seat,
+    inside: &Inside<'_>,
+    intent: &Intent,
+    first: Vec<u8>,
+) -> Result<Vec<Vec<u8>>, SignError> {
+    let until = Instant::now() + shared.config.deadline / BATCH_SHARE;
+    let mut made = Vec::with_capacity(intent.messages().len());
+    made.push(first);
+    for message in intent.messages().iter().skip(1) {
+        // Whoever waits is answered in time, with what there is.
+        if Instant::now() > until {
+            tracing::warn!(operation = intent.operation(), made = made.len(), "a batch took too long; it ends here");
+            break;
+        }
+        let (input, begun) = match begin(shared, seat, inside, None, (intent, message), Claimed::Already) {
+            Begun::UnderWay(input, begun) => (input, begun),
+            Begun::Not(_) | Begun::NeedsTurn | Begun::TakenBack => break,
+        };
+        match finish(shared, seat, inside, (intent, message), (&begun, &input)) {
+            Ok(signature) => made.push(signature),
+            Err(SignError::Refused(_) | SignError::Unavailable { .. }) => break,
+            Err(unknown @ SignError::Unknown { .. }) => return Err(unknown),
+        }
+    }
+    Ok(made)
+}
+
+/// A batch may take this part of the deadline after its first signature.
+const BATCH_SHARE: u32 = 4;
+
+/// Who has the claim on a job.
+#[derive(Clone, Copy)]
+enum Claimed<'a> {
+    /// Whoever takes it.
+    By(&'a Claim),
+    /// This thread, since the first message of the batch.
+    Already,
+}
+
+impl Claimed<'_> {
+    fn is_ours(self) -> bool {
+        match self {
+            Claimed::By(claim) => claim.take(),
+            Claimed::Already => true,
+        }
     }
 }
 
@@ -239,8 +299,8 @@ fn begin<'a>(
     seat: &mut Seat,
     inside: &Inside<'_>,
     turn: Option<&Turn>,
-    intent: &'a Intent,
-    claim: &Claim,
+    (intent, message): (&Intent, &'a Message),
+    claim: Claimed<'_>,
 ) -> Begun<'a> {
     let (operation, key) = (intent.operation(), intent.key());
     let (mut ours, mut needs_turn) = (false, false);
@@ -249,7 +309,7 @@ fn begin<'a>(
             .mechanisms
             .recipe(key.algorithm())
             .ok_or_else(|| Fault::Refused(format!("it has no mechanism for {}", key.algorithm())))?;
-        let input = recipe.input(key.algorithm(), intent.message()).map_err(Fault::Refused)?;
+        let input = recipe.input(key.algorithm(), message).map_err(Fault::Refused)?;
         let handle = match signing_handle(desk, turn, key)? {
             Sought::Found(handle) => handle,
             Sought::Absent => return Err(Fault::Lost("the token does not show the key".into())),
@@ -258,7 +318,7 @@ fn begin<'a>(
                 return Ok(None);
             }
         };
-        ours = ours || claim.take();
+        ours = ours || claim.is_ours();
         if !ours {
             return Ok(None);
         }
@@ -268,7 +328,7 @@ fn begin<'a>(
     let refused = |why: String| Begun::Not(SignError::Refused(NotSigned::testify(operation, why)));
     match begun {
         Ok(None) if needs_turn => Begun::NeedsTurn,
-        _ if !ours && !claim.take() => Begun::TakenBack,
+        _ if !ours && !claim.is_ours() => Begun::TakenBack,
         Ok(Some((input, begun))) => Begun::UnderWay(input, begun),
         // The claim is the caller's: it was there before.
         Ok(None) => Begun::TakenBack,
@@ -291,7 +351,7 @@ fn finish(
     shared: &Shared,
     seat: &mut Seat,
     inside: &Inside<'_>,
-    intent: &Intent,
+    (intent, message): (&Intent, &Message),
     (begun, input): (&module::Begun, &[u8]),
 ) -> Result<Vec<u8>, SignError> {
     let (operation, key) = (intent.operation(), intent.key());
@@ -321,7 +381,7 @@ fn finish(
     // Verified before anyone sees it. A wrong one was made all the same, by a fault in the token or by another key than the
     // one named: it is not released, and not called "not signed".
     let verified = x509_form(key.kind(), raw).and_then(|bytes| {
-        verify_bare(key.algorithm(), key.bare(), intent.message(), &bytes).map(|()| bytes).map_err(|e| e.to_string())
+        verify_bare(key.algorithm(), key.bare(), message, &bytes).map(|()| bytes).map_err(|e| e.to_string())
     });
     verified.map_err(|why| {
         tracing::error!(operation, key = key.label(), why, "the token made a wrong signature; it is not released");

@@ -6,4 +6,4 @@ mod desk;
 mod mechanisms;
 
 pub(crate) use desk::{Desk, Era};
-pub(crate) use mechanisms::x509_form;
+pub(crate) use mechanisms::{PSS_MECHANISMS, x509_form};

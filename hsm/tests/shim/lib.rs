@@ -12,6 +12,7 @@
 //! | `sign-then CODE` | `C_Sign` signs, then answers CODE |
 //! | `sign-wrong` | one bit of each signature is flipped |
 //! | `sign-slow MS` | `C_Sign` takes so long |
+//! | `after N` | the faults of `C_SignInit` and `C_Sign` begin after so many calls of `C_SignInit` |
 //! | `login CODE` | `C_Login` answers CODE |
 //! | `create CODE` | `C_CreateObject` answers CODE |
 //! | `set CODE` | `C_SetAttributeValue` answers CODE |
@@ -85,8 +86,18 @@ fn fault(name: &str) -> Option<String> {
     })
 }
 
+/// A fault of a function that signs, once its time has come.
+fn fault_of_signing(name: &str) -> Option<String> {
+    let calls = || fs::read_to_string(directory()?.join("calls")).ok();
+    let begun = || calls().map_or(0, |calls| calls.lines().filter(|call| *call == "C_SignInit").count());
+    let is_early = fault("after").and_then(|n| n.parse().ok()).is_some_and(|n: usize| begun() <= n);
+    fault(name).filter(|_| !is_early)
+}
+
 fn code(name: &str) -> Option<CK_RV> {
-    fault(name).and_then(|hex| CK_RV::from_str_radix(&hex, 16).ok())
+    let is_of_signing = name.starts_with("sign");
+    let there = if is_of_signing { fault_of_signing(name) } else { fault(name) };
+    there.and_then(|hex| CK_RV::from_str_radix(&hex, 16).ok())
 }
 
 fn hashing() -> std::sync::MutexGuard<'static, Vec<CK_SESSION_HANDLE>> {
@@ -145,7 +156,7 @@ unsafe extern "C" fn C_Sign(
     if let Some(rv) = code("sign") {
         return rv;
     }
-    if let Some(ms) = fault("sign-slow").and_then(|ms| ms.parse().ok()) {
+    if let Some(ms) = fault_of_signing("sign-slow").and_then(|ms| ms.parse().ok()) {
         std::thread::sleep(Duration::from_millis(ms));
     }
     let rv = if hashing().contains(&session) {
@@ -157,7 +168,7 @@ unsafe extern "C" fn C_Sign(
         pass!(C_Sign(session, data, len, signature, signature_len))
     };
     note("signed");
-    if fault("sign-wrong").is_some() && rv == CKR_OK && !signature.is_null() {
+    if fault_of_signing("sign-wrong").is_some() && rv == CKR_OK && !signature.is_null() {
         // SAFETY: SoftHSM wrote at least a byte there.
         unsafe { *signature.add(7) ^= 1 };
     }

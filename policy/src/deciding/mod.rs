@@ -13,5 +13,5 @@ mod verdict;
 
 pub use error::PolicyError;
 pub use grant::{Grant, Refusal};
-pub use policies::Policies;
+pub use policies::{Claim, Policies};
 pub use rules::{NameRules, OwnerRules};

@@ -18,7 +18,8 @@ use crate::deciding::question::Question;
 use crate::deciding::rules::{Matcher, OwnerRules};
 use crate::deciding::shipped;
 use crate::deciding::verdict::Verdict;
-use crate::names::Owner;
+use crate::names::{Name, Owner, Principal};
+use crate::text::Malformed;
 
 /// The policies and owner rules in force.
 ///
@@ -67,6 +68,26 @@ impl Policies {
         &self.owners
     }
 
+    /// Which owners have what is written so, each with the rule that says so: a name of any kind, and, where it could be one, an
+    /// account. An error: it is neither.
+    pub fn having(&self, text: &str) -> Result<Vec<Claim<'_>>, Malformed> {
+        let (name, account) = (Name::parse(text), Principal::parse(text).ok());
+        if let (Err(error), None) = (&name, &account) {
+            return Err(error.clone());
+        }
+        let mut claims = Vec::new();
+        for rules in &self.owners {
+            let Some(matcher) = self.matchers.get(&rules.name) else { continue };
+            let by_name = name.as_ref().ok().and_then(|name| Some((name.kind(), matcher.by_rule(name)?)));
+            let by_account = account.as_ref().and_then(|account| Some((ACCOUNTS, matcher.by_account_rule(account)?)));
+            for (field, place) in by_name.into_iter().chain(by_account) {
+                let list = rules.fields().into_iter().find(|(key, _)| *key == field).map_or(&[][..], |(_, list)| list);
+                claims.extend(list.get(place).map(|rule| Claim { owner: &rules.name, field, rule }));
+            }
+        }
+        Ok(claims)
+    }
+
     /// Whether `actor` may do `action` on `resource`. The only maker of a [`Grant`]; the default is a [`Refusal`].
     pub fn decide(&self, actor: &Actor, action: Action, resource: &Resource) -> Result<Grant, Refusal> {
         let refuse = |rule: Option<String>, missing: String| Refusal {
@@ -98,6 +119,20 @@ impl Policies {
         }
     }
 }
+
+/// That an owner has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim<'a> {
+    /// Who has it.
+    pub owner: &'a Owner,
+    /// The key of the list of rules: `dns`, `ip`, `principals`, `email`, `uri`, `upn`.
+    pub field: &'static str,
+    /// The rule, as the configuration writes it.
+    pub rule: &'a str,
+}
+
+/// The key of the rules for accounts.
+const ACCOUNTS: &str = "principals";
 
 /// A token can do at most what it was made for, whatever its actor may do otherwise.
 fn check_scope(actor: &Actor, action: Action) -> Result<(), String> {

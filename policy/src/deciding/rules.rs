@@ -30,12 +30,43 @@ pub struct OwnerRules {
     /// Mailboxes, exact, or `*@example.com` for all of a domain.
     #[serde(default)]
     pub email: Vec<String>,
+    /// URIs, exact, or `spiffe://example.internal/web/*` for all below a path.
+    #[serde(default)]
+    pub uri: Vec<String>,
+    /// User principal names, exact, or `*@example.internal` for all of a domain.
+    #[serde(default)]
+    pub upn: Vec<String>,
 }
 
 impl OwnerRules {
+    /// The rules of an owner who has nothing.
+    pub fn none(name: Owner) -> OwnerRules {
+        OwnerRules {
+            name,
+            dns: Vec::new(),
+            ip: Vec::new(),
+            principals: Vec::new(),
+            email: Vec::new(),
+            uri: Vec::new(),
+            upn: Vec::new(),
+        }
+    }
+
+    /// Its rules, each list with the key that the configuration has for it.
+    pub fn fields(&self) -> [(&'static str, &[String]); 6] {
+        [
+            ("dns", &self.dns),
+            ("ip", &self.ip),
+            ("principals", &self.principals),
+            ("email", &self.email),
+            ("uri", &self.uri),
+            ("upn", &self.upn),
+        ]
+    }
+
     /// The same rules in the one order that is hashed: two spellings of one rule set are one policy.
     pub(crate) fn canonical(mut self) -> OwnerRules {
-        for list in [&mut self.dns, &mut self.ip, &mut self.principals, &mut self.email] {
+        for list in [&mut self.dns, &mut self.ip, &mut self.principals, &mut self.email, &mut self.uri, &mut self.upn] {
             list.sort();
             list.dedup();
         }
@@ -65,12 +96,12 @@ impl NameRules {
         Ok(rules)
     }
 
-    /// Whether the list has this name. Mailboxes and URIs are never in it.
+    /// Whether the list has this name. Mailboxes, URIs and user principal names are never in it.
     pub fn has(&self, name: &Name) -> bool {
         match name {
             Name::Dns(name) => self.dns.iter().any(|rule| rule.has(name)),
             Name::Ip(ip) => self.ip.iter().any(|network| network.has(*ip)),
-            Name::Email(_) | Name::Uri(_) => false,
+            Name::Email(_) | Name::Uri(_) | Name::Upn(_) => false,
         }
     }
 }
@@ -80,7 +111,9 @@ pub(crate) struct Matcher {
     dns: Vec<DnsRule>,
     ip: Vec<Network>,
     principals: Vec<PrincipalRule>,
-    email: Vec<EmailRule>,
+    email: Vec<DomainRule>,
+    uri: Vec<UriRule>,
+    upn: Vec<DomainRule>,
 }
 
 impl Matcher {
@@ -90,23 +123,36 @@ impl Matcher {
             dns: parse_all(owner, "dns", &rules.dns, DnsRule::parse)?,
             ip: parse_all(owner, "ip", &rules.ip, Network::parse)?,
             principals: parse_all(owner, "principals", &rules.principals, PrincipalRule::parse)?,
-            email: parse_all(owner, "email", &rules.email, EmailRule::parse)?,
+            email: parse_all(owner, "email", &rules.email, |text| DomainRule::parse("email", text))?,
+            uri: parse_all(owner, "uri", &rules.uri, UriRule::parse)?,
+            upn: parse_all(owner, "upn", &rules.upn, |text| DomainRule::parse("upn", text))?,
         })
     }
 
-    /// Whether the owner has this name. No rule has a URI yet, so none is inside.
+    /// Whether the owner has this name.
     pub(crate) fn has_name(&self, name: &Name) -> bool {
+        self.by_rule(name).is_some()
+    }
+
+    /// The place of the rule, in the list of the name's kind, by which the owner has this name.
+    pub(crate) fn by_rule(&self, name: &Name) -> Option<usize> {
         match name {
-            Name::Dns(name) => self.dns.iter().any(|rule| rule.has(name)),
-            Name::Ip(ip) => self.ip.iter().any(|network| network.has(*ip)),
-            Name::Email(mailbox) => self.email.iter().any(|rule| rule.has(mailbox)),
-            Name::Uri(_) => false,
+            Name::Dns(name) => self.dns.iter().position(|rule| rule.has(name)),
+            Name::Ip(ip) => self.ip.iter().position(|network| network.has(*ip)),
+            Name::Email(mailbox) => self.email.iter().position(|rule| rule.has(mailbox)),
+            Name::Uri(uri) => self.uri.iter().position(|rule| rule.has(uri)),
+            Name::Upn(upn) => self.upn.iter().position(|rule| rule.has(upn)),
         }
     }
 
     /// Whether the owner has this account.
     pub(crate) fn has_account(&self, principal: &Principal) -> bool {
-        self.principals.iter().any(|rule| match rule {
+        self.by_account_rule(principal).is_some()
+    }
+
+    /// The place of the rule by which the owner has this account.
+    pub(crate) fn by_account_rule(&self, principal: &Principal) -> Option<usize> {
+        self.principals.iter().position(|rule| match rule {
             PrincipalRule::All => true,
             PrincipalRule::Exact(exact) => exact == principal,
         })
@@ -117,7 +163,7 @@ impl Matcher {
     pub(crate) fn has_host(&self, principal: &Principal) -> bool {
         match Name::parse(principal.as_str()) {
             Ok(name @ (Name::Dns(_) | Name::Ip(_))) => self.has_name(&name),
-            Ok(Name::Email(_) | Name::Uri(_)) | Err(_) => false,
+            Ok(Name::Email(_) | Name::Uri(_) | Name::Upn(_)) | Err(_) => false,
         }
     }
 }
@@ -240,27 +286,57 @@ impl PrincipalRule {
     }
 }
 
-enum EmailRule {
+/// Of mailboxes, and of user principal names, which are written alike.
+enum DomainRule {
     Domain(DnsName),
     Exact(String),
 }
 
-impl EmailRule {
-    fn parse(text: &str) -> Result<EmailRule, Malformed> {
+impl DomainRule {
+    fn parse(kind: &str, text: &str) -> Result<DomainRule, Malformed> {
         if let Some(domain) = text.strip_prefix("*@") {
-            return host(domain).map(EmailRule::Domain);
+            return host(domain).map(DomainRule::Domain);
         }
-        match Name::parse(&format!("email:{text}"))? {
-            Name::Email(mailbox) => Ok(EmailRule::Exact(mailbox)),
-            Name::Dns(_) | Name::Ip(_) | Name::Uri(_) => Err(Malformed::new("mailbox rule", text, "it is no mailbox")),
+        match Name::parse(&format!("{kind}:{text}"))? {
+            Name::Email(exact) | Name::Upn(exact) => Ok(DomainRule::Exact(exact)),
+            Name::Dns(_) | Name::Ip(_) | Name::Uri(_) => Err(Malformed::new("rule", text, "it is no NAME@DOMAIN")),
         }
     }
 
-    fn has(&self, mailbox: &str) -> bool {
+    fn has(&self, name: &str) -> bool {
         match self {
-            // At the first @: of a mailbox with two, the domain is no host name, so no rule has it.
-            EmailRule::Domain(domain) => mailbox.split_once('@').is_some_and(|(_, of)| of == domain.as_str()),
-            EmailRule::Exact(exact) => exact == mailbox,
+            // At the first @: of a name with two, the domain is no host name, so no rule has it.
+            DomainRule::Domain(domain) => name.split_once('@').is_some_and(|(_, of)| of == domain.as_str()),
+            DomainRule::Exact(exact) => exact == name,
+        }
+    }
+}
+
+enum UriRule {
+    /// With its slash at the end.
+    Below(String),
+    Exact(String),
+}
+
+impl UriRule {
+    fn parse(text: &str) -> Result<UriRule, Malformed> {
+        let (base, below) = text.strip_suffix("/*").map_or((text, false), |base| (base, true));
+        let refuse = |why| Malformed::new("URI rule", text, why);
+        match Name::parse(&format!("uri:{base}"))? {
+            Name::Uri(uri) if uri.contains('*') => Err(refuse("a rule has one * at most, after its last slash")),
+            Name::Uri(uri) if below && uri.contains(['?', '#']) => {
+                Err(refuse("what is below a path has no query and no fragment"))
+            }
+            Name::Uri(uri) if below => Ok(UriRule::Below(uri + "/")),
+            Name::Uri(uri) => Ok(UriRule::Exact(uri)),
+            Name::Dns(_) | Name::Ip(_) | Name::Email(_) | Name::Upn(_) => Err(refuse("it is no URI")),
+        }
+    }
+
+    fn has(&self, uri: &str) -> bool {
+        match self {
+            UriRule::Below(base) => uri.strip_prefix(base.as_str()).is_some_and(|rest| !rest.is_empty()),
+            UriRule::Exact(exact) => exact == uri,
         }
     }
 }
@@ -274,11 +350,11 @@ mod tests {
     fn rules(dns: &[&str], ip: &[&str], principals: &[&str], email: &[&str]) -> OwnerRules {
         let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
         OwnerRules {
-            name: Owner::parse("web").unwrap(),
             dns: texts(dns),
             ip: texts(ip),
             principals: texts(principals),
             email: texts(email),
+            ..OwnerRules::none(Owner::parse("web").unwrap())
         }
     }
 
@@ -420,6 +496,48 @@ mod tests {
             let list = |text: &'static str| if text.is_empty() { vec![] } else { vec![text] };
             let refused = Matcher::new(&rules(&list(dns), &list(ip), &list(principals), &list(email)));
             let said = refused.err().expect("refused").to_string();
+            assert!(said.contains(says), "{said}");
+        }
+    }
+
+    #[test]
+    fn uris_and_user_principal_names_are_had_exactly_or_below_what_a_rule_names() {
+        let rules = |uri: &str, upn: &str| {
+            let list = |text: &str| if text.is_empty() { vec![] } else { vec![text.to_owned()] };
+            OwnerRules { uri: list(uri), upn: list(upn), ..OwnerRules::none(Owner::parse("web").unwrap()) }
+        };
+        for (uri, upn, name, has) in [
+            ("spiffe://a.example/web", "", "uri:spiffe://a.example/web", true),
+            ("spiffe://A.example/web", "", "uri:spiffe://a.example/web", true),
+            ("spiffe://a.example/web", "", "uri:spiffe://a.example/web/api", false),
+            ("spiffe://a.example/web/*", "", "uri:spiffe://a.example/web/api", true),
+            ("spiffe://a.example/web/*", "", "uri:spiffe://a.example/web/ns/api", true),
+            ("spiffe://a.example/web/*", "", "uri:spiffe://a.example/web", false),
+            ("spiffe://a.example/web/*", "", "uri:spiffe://a.example/web2/api", false),
+            ("spiffe://a.example/web/*", "", "uri:spiffe://b.example/web/api", false),
+            ("spiffe://a.example/*", "", "uri:spiffe://a.example/web", true),
+            ("spiffe://a.example/*", "", "uri:spiffe://a.example", false),
+            ("spiffe://a.example/*", "", "uri:https://a.example/web", false),
+            ("https://a.example/x/*", "", "uri:https://a.example/x/?y", true),
+            ("", "alice@a.example", "upn:alice@A.example", true),
+            ("", "alice@a.example", "email:alice@a.example", false),
+            ("", "*@a.example", "upn:bob@a.example", true),
+            ("", "*@a.example", "upn:bob@b.a.example", false),
+        ] {
+            let matcher = Matcher::new(&rules(uri, upn)).unwrap();
+            assert_eq!(matcher.has_name(&Name::parse(name).unwrap()), has, "{uri}{upn} {name}");
+        }
+        for (uri, upn, says) in [
+            ("*", "", "owner web, uri"),
+            ("spiffe://*/web", "", "host name alone"),
+            ("spiffe://a.example/web*", "", "SPIFFE ID"),
+            ("https://a.example/*/x", "", "one * at most"),
+            ("https://a.example/x?y/*", "", "no query"),
+            ("spiffe://a.example/a/../*", "", "a segment"),
+            ("", "alice", "owner web, upn"),
+            ("", "*@*.a.example", "one * at most"),
+        ] {
+            let said = Matcher::new(&rules(uri, upn)).err().expect("refused").to_string();
             assert!(said.contains(says), "{said}");
         }
     }

@@ -1,4 +1,4 @@
-//! A name a certificate speaks for: DNS, IP, e-mail or URI, as a typed value.
+//! A name a certificate speaks for: DNS, IP, e-mail, URI or user principal name, as a typed value.
 //!
 //! The text form carries its type (`dns:www.example`), so that no name is taken for one of another kind (SSL.com, 2025: an
 //! e-mail address's domain was recorded as a validated host).
@@ -19,12 +19,14 @@ pub enum Name {
     Ip(IpAddr),
     /// `email:` an RFC 5321 mailbox, dot-atom local part only, domain lower-cased.
     Email(String),
-    /// `uri:` absolute, with a host.
+    /// `uri:` absolute, with a host, which is lower-cased. Of the scheme `spiffe` it is a SPIFFE ID.
     Uri(String),
+    /// `upn:` a user principal name, `alice@example.internal`, as Windows reads it of an otherName; its domain is lower-cased.
+    Upn(String),
 }
 
 impl Name {
-    /// `dns:...`, `ip:...`, `email:...`, `uri:...`; bare text is read as what it looks like: an address, a URI (`://`), a mailbox
+    /// `dns:...`, `ip:...`, `email:...`, `uri:...`, `upn:...`; bare text is read as what it looks like: an address, a URI (`://`), a mailbox
     /// (`@`), else a host name.
     pub fn parse(text: &str) -> Result<Name, Malformed> {
         match text.split_once(':') {
@@ -32,17 +34,19 @@ impl Name {
             Some(("ip", rest)) => ip(rest).map(Name::Ip),
             Some(("email", rest)) => email(rest).map(Name::Email),
             Some(("uri", rest)) => uri(rest).map(Name::Uri),
+            Some(("upn", rest)) => at_a_domain("user principal name", rest).map(Name::Upn),
             Some(_) | None => bare(text),
         }
     }
 
-    /// `dns`, `ip`, `email` or `uri`.
+    /// `dns`, `ip`, `email`, `uri` or `upn`.
     pub fn kind(&self) -> &'static str {
         match self {
             Name::Dns(_) => "dns",
             Name::Ip(_) => "ip",
             Name::Email(_) => "email",
             Name::Uri(_) => "uri",
+            Name::Upn(_) => "upn",
         }
     }
 }
@@ -60,6 +64,7 @@ impl fmt::Display for Name {
             Name::Ip(ip) => write!(f, "ip:{ip}"),
             Name::Email(mailbox) => write!(f, "email:{mailbox}"),
             Name::Uri(uri) => write!(f, "uri:{uri}"),
+            Name::Upn(upn) => write!(f, "upn:{upn}"),
         }
     }
 }
@@ -97,7 +102,12 @@ fn ip(text: &str) -> Result<IpAddr, Malformed> {
 
 /// RFC 5280 section 4.2.1.6: a Mailbox, "Local-part@Domain". Quoted local parts are refused: nobody uses them well.
 fn email(text: &str) -> Result<String, Malformed> {
-    let refuse = |why| Malformed::new("e-mail address", text, why);
+    at_a_domain("e-mail address", text)
+}
+
+/// A dot-atom at a domain.
+fn at_a_domain(what: &'static str, text: &str) -> Result<String, Malformed> {
+    let refuse = |why| Malformed::new(what, text, why);
     let (local, domain) = text.split_once('@').ok_or_else(|| refuse("it has no @"))?;
     if local.is_empty() || local.len() > LOCAL_MAX {
         return Err(refuse("the part before the @ is 1 to 64 characters"));
@@ -132,14 +142,32 @@ fn uri(text: &str) -> Result<String, Malformed> {
     if !rest.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b)) {
         return Err(refuse("it has characters that RFC 3986 wants percent-encoded"));
     }
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if DnsName::parse(host).is_ok_and(|host| !host.is_wildcard()) {
-        Ok(text.to_owned())
-    } else {
-        Err(refuse("its authority is a host name alone, without user or port"))
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let Some(host) = DnsName::parse(authority).ok().filter(|host| !host.is_wildcard()) else {
+        return Err(refuse("its authority is a host name alone, without user or port"));
+    };
+    // RFC 3986 section 5.2.4: who takes them out reads another path than who does not.
+    let segments = || path.split(['?', '#']).next().unwrap_or_default().split('/');
+    if segments().any(|segment| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")) {
+        return Err(refuse("its path has a segment `.` or `..`"));
     }
+    if scheme == SPIFFE && !is_spiffe_path(path) {
+        return Err(refuse("a SPIFFE ID is spiffe://TRUST-DOMAIN/PATH, whose segments are letters, digits, . _ and -"));
+    }
+    Ok(format!("{scheme}://{host}{path}"))
 }
 
+/// SPIFFE-ID section 2.2: no empty segment, no slash at the end, no query, no fragment, no percent-encoding.
+fn is_spiffe_path(path: &str) -> bool {
+    let is_segment = |segment: &str| {
+        !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
+    path.is_empty() || path.strip_prefix('/').is_some_and(|path| path.split('/').all(is_segment))
+}
+
+/// The scheme of workload identities.
+const SPIFFE: &str = "spiffe";
 /// RFC 5321 section 4.5.3.1.1.
 const LOCAL_MAX: usize = 64;
 /// Workload identities (SPIFFE) allow 2048; a certificate with 100 names should stay below 128 KiB.
@@ -165,6 +193,9 @@ mod tests {
             ("a+b@example", "email:a+b@example"),
             ("spiffe://example.internal/web", "uri:spiffe://example.internal/web"),
             ("uri:https://example.com/", "uri:https://example.com/"),
+            ("uri:https://Example.COM/A%20b?x=../#y", "uri:https://example.com/A%20b?x=../#y"),
+            ("uri:spiffe://Example.internal/ns/web/sa/api-1.0_x", "uri:spiffe://example.internal/ns/web/sa/api-1.0_x"),
+            ("upn:Al.Ice@Example.internal", "upn:Al.Ice@example.internal"),
         ] {
             assert_eq!(Name::parse(text).unwrap().to_string(), shown, "{text}");
         }
@@ -198,6 +229,19 @@ mod tests {
             "uri:https:///path",
             "uri:https://example.com/a b",
             "uri:JavaScript://example.com/",
+            "uri:https://example.com/a/../b",
+            "uri:https://example.com/a/%2E%2e/b",
+            "uri:https://example.com/.",
+            "uri:spiffe://example.internal/",
+            "uri:spiffe://example.internal/web/",
+            "uri:spiffe://example.internal//web",
+            "uri:spiffe://example.internal/web?x",
+            "uri:spiffe://example.internal/web#x",
+            "uri:spiffe://example.internal/%77eb",
+            "uri:spiffe://example.internal:8443/web",
+            "upn:alice",
+            "upn:alice@*.example.internal",
+            "upn:al ice@example.internal",
             "rid:1.2.3",
             "www.example:443",
         ] {
@@ -207,7 +251,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_name_survives_its_text_form(text in "((dns|ip|email|uri):)?[a-z0-9:/.@*-]{0,40}") {
+        fn every_name_survives_its_text_form(text in "((dns|ip|email|uri|upn):)?[a-z0-9:/.@*-]{0,40}") {
             if let Ok(name) = Name::parse(&text) {
                 prop_assert_eq!(&Name::parse(&name.to_string()).unwrap(), &name);
                 let json = serde_json::to_string(&name).unwrap();
@@ -216,7 +260,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics_the_parser(text in "((dns|ip|email|uri):)?\\PC{0,60}") {
+        fn no_text_panics_the_parser(text in "((dns|ip|email|uri|upn):)?\\PC{0,60}") {
             let _ = Name::parse(&text);
         }
     }

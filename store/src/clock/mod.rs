@@ -71,8 +71,8 @@ pub(crate) fn word(from: Timestamp, to: Timestamp, reason: &str, actor: ActorSta
 fn standing(op: &Op) -> Standing {
     match op {
         Op::Intend(row) => match row.entry.kind {
-            // Its time is the cautious one; a revocation that nobody is told of is none.
-            Kind::Crl => Standing::Goes,
+            // Their time is the cautious one; a revocation that nobody is told of is none.
+            Kind::Crl | Kind::OcspBatch => Standing::Goes,
             Kind::Certificate if is_the_server(&row.entry.actor) => Standing::Goes,
             Kind::CaCertificate
             | Kind::Certificate

@@ -236,6 +236,7 @@ pub(crate) struct Leaf {
     pub key: Option<NamedHash>,
     pub algorithm: Option<String>,
     pub digest: Option<String>,
+    pub messages: Option<u64>,
     pub serial: Option<String>,
     pub issuer: Option<String>,
     pub renews: Option<LeafRenews>,
@@ -243,6 +244,7 @@ pub(crate) struct Leaf {
     pub id: Option<String>,
     pub subject: Option<String>,
     pub outcome: Option<String>,
+    pub signed: Option<u64>,
     pub reason: Option<u64>,
     pub since: Option<String>,
     pub until: Option<String>,
@@ -321,6 +323,9 @@ impl Leaf {
                 put_named(&mut tail, "key", self.key.as_ref()?)?;
                 tail.text("algorithm", self.algorithm.as_ref()?);
                 put_hex(&mut tail, "digest", self.digest.as_ref()?)?;
+                if let Some(messages) = self.messages {
+                    tail.number("messages", messages);
+                }
                 put_hex(&mut tail, "serial", self.serial.as_ref()?)?;
                 tail.text("issuer", self.issuer.as_ref()?);
                 if let Some(renews) = &self.renews {
@@ -334,6 +339,9 @@ impl Leaf {
             Event::Conclude | Event::Fail => {
                 put_hex(&mut tail, "serial", self.serial.as_ref()?)?;
                 tail.text("outcome", self.outcome.as_ref()?);
+                if let Some(signed) = self.signed {
+                    tail.number("signed", signed);
+                }
             }
             Event::Revoke => {
                 self.put_actor(&mut tail)?;

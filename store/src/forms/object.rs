@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use hsm::{Algorithm, Message};
-use ring::digest::{self, Context, SHA256, SHA384};
+use ring::digest::{self, Context, SHA256};
 
 use crate::nouns::entry::Entry;
 
@@ -32,8 +32,8 @@ impl Object {
         // What the fold keeps is what says that it covers something: a CRL.
         let (Some(_), Message::Whole(bytes)) = (entry.covers, &entry.message) else { return None };
         let digest = match hash(entry.key.algorithm()) {
-            Hash::Sha256 => sha256.to_vec(),
-            Hash::Sha384 => digest::digest(&SHA384, bytes).as_ref().to_vec(),
+            hash if *hash == SHA256 => sha256.to_vec(),
+            other => digest::digest(other, bytes).as_ref().to_vec(),
         };
         Some(Object { bytes: Arc::clone(bytes), digest })
     }
@@ -54,10 +54,7 @@ pub(crate) struct ObjectDigest(Context);
 
 impl ObjectDigest {
     pub fn of(algorithm: Algorithm) -> ObjectDigest {
-        ObjectDigest(Context::new(match hash(algorithm) {
-            Hash::Sha256 => &SHA256,
-            Hash::Sha384 => &SHA384,
-        }))
+        ObjectDigest(Context::new(hash(algorithm)))
     }
 
     pub fn update(&mut self, chunk: &[u8]) {
@@ -69,15 +66,12 @@ impl ObjectDigest {
     }
 }
 
-enum Hash {
-    Sha256,
-    Sha384,
+/// The digest that a key signs; of algorithms that make none that could be kept, SHA-256 all the same.
+fn hash(algorithm: Algorithm) -> &'static digest::Algorithm {
+    algorithm.hash().unwrap_or(&SHA256)
 }
 
-/// The digest that a key signs; of Ed25519, which makes none that could be kept, SHA-256 all the same.
-fn hash(algorithm: Algorithm) -> Hash {
-    match algorithm {
-        Algorithm::EcdsaP256Sha256 | Algorithm::RsaPkcs1Sha256 | Algorithm::Ed25519 => Hash::Sha256,
-        Algorithm::EcdsaP384Sha384 => Hash::Sha384,
-    }
+/// Whether an object's digest is another than the SHA-256 that stands in the leaf of its intent.
+pub(crate) fn has_digest_of_its_own(algorithm: Algorithm) -> bool {
+    *hash(algorithm) != SHA256
 }

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::forms::schema::sha256;
 use crate::nouns::credential::Credential;
-use crate::nouns::entry::{Entry, Kind};
+use crate::nouns::entry::{Entry, Kind, RESPONDER};
 use crate::nouns::renewer::{Class, Renewer};
 
 /// Which pile of its place an operation lies on.
@@ -90,9 +90,9 @@ fn number(of: &str, words: &[&str]) -> i64 {
     i64::from_be_bytes([a & 0x7f, b, c, d, e, f, g, h])
 }
 
-/// Neither CRLs nor code signatures, whose end nobody waits for.
+/// Neither CRLs, OCSP responses nor code signatures, whose end nobody waits for.
 pub(crate) fn is_certificate(kind: &str) -> bool {
-    ![Kind::Crl, Kind::CodeSignature, Kind::CaRequest].iter().any(|none| none.as_str() == kind)
+    ![Kind::Crl, Kind::CodeSignature, Kind::CaRequest, Kind::OcspBatch].iter().any(|none| none.as_str() == kind)
 }
 
 /// What hours count apart: SSH certificates live for hours, those of CAs for decades.
@@ -207,7 +207,8 @@ impl Card {
         let is_certificate = labels.kind == Kind::Certificate.as_str();
         let renewable = is_certificate && facts.details.get("renew").and_then(Value::as_bool) == Some(true);
         let renewer = facts.renewer();
-        let look = validity.filter(|_| is_certificate).and_then(|v| v.look_at(renewer != Renewer::Nobody));
+        let is_looked_at = is_certificate && facts.actor != RESPONDER;
+        let look = validity.filter(|_| is_looked_at).and_then(|v| v.look_at(renewer != Renewer::Nobody));
         Card {
             place: labels.place(renewer).id(),
             renewer,

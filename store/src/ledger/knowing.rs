@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use policy::Timestamp;
+
 use super::base::Ledger;
 use crate::attest::Attested;
 use crate::nouns::condition::Condition;
@@ -30,6 +32,20 @@ impl Ledger {
     /// Whether what an operation made is revoked, from the fold.
     pub fn is_revoked(&self, operation: u64) -> bool {
         self.register().node.fold(|fold, _| fold.revocation(operation).is_some())
+    }
+
+    /// From when and for what reason what an operation made is revoked, from the fold.
+    pub fn revocation(&self, operation: u64) -> Option<(Timestamp, u8)> {
+        self.register().node.fold(|fold, _| fold.revocation(operation).map(|found| (found.revoked_at, found.reason())))
+    }
+
+    /// The revocation of a serial that the register may not hold: its operation, from when, for what reason. From the fold, looking
+    /// at all of the issuer's: for what is asked seldom.
+    pub fn revocation_of(&self, issuer: &str, serial: &[u8]) -> Option<(u64, Timestamp, u8)> {
+        self.register().node.fold(|fold, _| {
+            let found = fold.revocation_of(issuer, serial)?;
+            Some((found.operation, found.revoked_at, found.reason()))
+        })
     }
 
     /// The newest signed successor of a certificate, from the fold; of one that ended more than

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hsm::{Intent, Key, Message, NotSigned, Signature};
+use hsm::{Intent, Key, Message, NotSigned, Signature, merkle_root};
 use policy::Timestamp;
 
 use super::base::Ledger;
@@ -26,13 +26,18 @@ impl Ledger {
         Ok(self.inner.mint.intent(operation, &row.entry.key, row.entry.message.clone()))
     }
 
-    /// Writes the signature. Durable on return. On `Unavailable` and `Unknown` the ledger keeps the signature and
-    /// goes on trying.
+    /// Writes the signature; of a batch, the root over its signatures and how many they are. Durable on return. On `Unavailable`
+    /// and `Unknown` the ledger keeps it and goes on trying.
     pub async fn conclude(&self, signature: Signature) -> Result<Issued, StoreError> {
         let (operation, signer) = (signature.operation(), signature.key().fingerprint());
-        let bytes = signature.bytes().to_vec();
-        let credential = self.register().conclude(operation, Some(signer), Outcome::Issued(bytes)).await?;
-        credential.signed().map_err(|_| StoreError::Corrupt(format!("operation {operation} lost its signature")))
+        let batch = signature.of_batch().map(<[_]>::to_vec);
+        let (bytes, signed) = match &batch {
+            Some(made) => (merkle_root(made.iter().map(Vec::as_slice)).to_vec(), Some(made.len() as u64)),
+            None => (signature.bytes().to_vec(), None),
+        };
+        let credential = self.register().conclude(operation, Some((signer, signed)), Outcome::Issued(bytes)).await?;
+        let lost = |_| StoreError::Corrupt(format!("operation {operation} lost its signature"));
+        Ok(credential.signed().map_err(lost)?.with_batch(batch.unwrap_or_default()))
     }
 
     /// Writes that certainly nothing was signed. Durable on return.
@@ -44,7 +49,7 @@ impl Ledger {
     /// For benches: writes the conclusion of an intent with a made-up signature, as `conclude` would write a real one.
     #[cfg(feature = "testing")]
     pub async fn conclude_unsigned(&self, intent: Intent, signature: Vec<u8>) -> Result<Issued, StoreError> {
-        let signer = Some(intent.key().fingerprint());
+        let signer = Some((intent.key().fingerprint(), None));
         let credential = self.register().conclude(intent.operation(), signer, Outcome::Issued(signature)).await?;
         credential.signed().map_err(|_| StoreError::Closed)
     }

@@ -104,9 +104,7 @@ impl LogKey {
                 Ok([&[ED25519], raw].concat())
             }
             Algorithm::EcdsaP256Sha256 => Ok([&[ECDSA], self.spki.as_slice()].concat()),
-            Algorithm::EcdsaP384Sha384 | Algorithm::RsaPkcs1Sha256 => {
-                Err(StoreError::Invalid(format!("a log key is Ed25519 or P-256, not {}", self.algorithm)))
-            }
+            other => Err(StoreError::Invalid(format!("a log key is Ed25519 or P-256, not {other}"))),
         }
     }
 

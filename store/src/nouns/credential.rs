@@ -8,7 +8,7 @@ use bytes::Bytes;
 use hsm::Algorithm;
 use policy::{Owner, Timestamp, Validity};
 
-use crate::nouns::entry::{ActorStamp, GrantStamp, Kind};
+use crate::nouns::entry::{ActorStamp, GrantStamp, Kind, RESPONDER};
 use crate::nouns::error::StoreError;
 use crate::nouns::renewer::Renewer;
 use crate::nouns::x509;
@@ -92,7 +92,8 @@ pub struct Credential {
     pub algorithm: Algorithm,
     /// What is signed: the TBS bytes, or a digest of it where `prehashed`.
     pub tbs: Vec<u8>,
-    /// `tbs` is a digest: of a file, made by the caller; or of a CRL, whose bytes lie apart ([`Crl`]).
+    /// `tbs` is a digest: of a file, made by the caller; of a CRL, whose bytes lie apart ([`Crl`]); or of a batch, whose messages
+    /// are not kept: the root over them, and the signature is the root over its signatures.
     pub prehashed: bool,
     /// The signature, once concluded.
     pub signature: Option<Vec<u8>>,
@@ -124,15 +125,19 @@ impl Credential {
     pub fn renewer(&self) -> Renewer {
         match self.kind {
             Kind::Certificate => Renewer::of(&self.actor.id, &self.actor.proof, &self.details),
-            Kind::CaCertificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest => {
-                Renewer::Nobody
-            }
+            Kind::CaCertificate
+            | Kind::SshUser
+            | Kind::SshHost
+            | Kind::CodeSignature
+            | Kind::Crl
+            | Kind::CaRequest
+            | Kind::OcspBatch => Renewer::Nobody,
         }
     }
 
     /// The hour from which on somebody should act where nothing took its place.
     pub fn look_at(&self) -> Option<Timestamp> {
-        let is_looked_at = self.kind == Kind::Certificate;
+        let is_looked_at = self.kind == Kind::Certificate && self.actor.id != RESPONDER;
         self.validity.filter(|_| is_looked_at)?.look_at(self.renewer() != Renewer::Nobody)
     }
 
@@ -141,7 +146,7 @@ impl Credential {
         let ended = self.validity.is_some_and(|validity| validity.not_after() < now);
         let ends = match self.kind {
             Kind::Certificate | Kind::CaCertificate | Kind::SshUser | Kind::SshHost => true,
-            Kind::CodeSignature | Kind::Crl | Kind::CaRequest => false,
+            Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => false,
         };
         match self.state {
             State::Issued => ended && ends,
@@ -156,7 +161,7 @@ impl Credential {
                 Some(x509::assemble(&self.tbs, self.algorithm, self.signature.as_deref()?))
             }
             Kind::CaCertificate | Kind::Certificate | Kind::CaRequest => None,
-            Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl => None,
+            Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::OcspBatch => None,
         }
     }
 
@@ -170,13 +175,13 @@ impl Credential {
 
     /// The credential as one whose bytes there surely are, whatever became of it since; gives it back where they are not.
     pub fn signed(self) -> Result<Issued, Box<Credential>> {
-        if self.signature.is_some() { Ok(Issued(self)) } else { Err(Box::new(self)) }
+        if self.signature.is_some() { Ok(Issued(self, Vec::new())) } else { Err(Box::new(self)) }
     }
 }
 
 /// A credential whose signature is on disk; whether it was revoked since is said by its state. Only the ledger makes one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Issued(Credential);
+pub struct Issued(Credential, Vec<Vec<u8>>);
 
 impl Issued {
     /// The signature.
@@ -186,6 +191,14 @@ impl Issued {
     /// The signed X.509 object; empty for kinds that are not X.509.
     pub fn x509_der(&self) -> Vec<u8> {
         self.0.x509_der().unwrap_or_default()
+    }
+    /// The same with the signatures of a batch, which the ledger does not keep.
+    pub(crate) fn with_batch(self, signatures: Vec<Vec<u8>>) -> Issued {
+        Issued(self.0, signatures)
+    }
+    /// The signatures of a batch, for whoever concluded it: those of its first messages, in their order.
+    pub fn batch(&self) -> &[Vec<u8>] {
+        &self.1
     }
     /// The credential alone.
     pub fn into_credential(self) -> Credential {
@@ -242,7 +255,7 @@ pub enum Order {
 pub struct Filter {
     /// Of this kind.
     pub kind: Option<Kind>,
-    /// Certificates alone: neither CRLs nor code signatures, whose end nobody waits for.
+    /// Certificates alone: neither CRLs, OCSP responses nor code signatures, whose end nobody waits for.
     pub certificates: bool,
     /// Of this owner.
     pub owner: Option<String>,

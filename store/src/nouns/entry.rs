@@ -25,11 +25,13 @@ pub enum Kind {
     Crl,
     /// A request for a certificate of one of our own authorities, for who signs it elsewhere (PKCS#10).
     CaRequest,
+    /// OCSP responses that were made together.
+    OcspBatch,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::CaCertificate,
         Kind::Certificate,
         Kind::SshUser,
@@ -37,6 +39,7 @@ impl Kind {
         Kind::CodeSignature,
         Kind::Crl,
         Kind::CaRequest,
+        Kind::OcspBatch,
     ];
 
     /// The stable name, as written in the ledger.
@@ -49,6 +52,7 @@ impl Kind {
             Kind::CodeSignature => "code-signature",
             Kind::Crl => "crl",
             Kind::CaRequest => "ca-request",
+            Kind::OcspBatch => "ocsp-batch",
         }
     }
 }
@@ -97,6 +101,10 @@ pub fn is_the_server(actor: &ActorStamp) -> bool {
     actor.id == SERVER && actor.proof == "system"
 }
 
+/// As whom the service asks for the certificates of its OCSP responders: it replaces them while it is asked, and nobody else has to
+/// look at their end.
+pub(crate) const RESPONDER: &str = "system:ocsp";
+
 /// As whom the service asks for its own certificate.
 pub(crate) const SERVER: &str = "system:server";
 
@@ -136,7 +144,7 @@ pub struct Entry {
     pub profile_hash: [u8; 32],
     /// The key that will sign.
     pub key: hsm::Key,
-    /// What will be signed, byte for byte (the TBS of an X.509 object).
+    /// What will be signed, byte for byte (the TBS of an X.509 object); a batch for OCSP responses, and for nothing else.
     pub message: hsm::Message,
     /// The serial, unique per label of signing key; empty where the kind has none.
     pub serial: Vec<u8>,

@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use crate::nouns::entry::SERVER;
+use crate::nouns::entry::{RESPONDER, SERVER};
 use crate::nouns::error::StoreError;
 
 /// Who is expected to put a new certificate in the place of one before it ends.
@@ -48,7 +48,7 @@ impl Renewer {
         let says = |name: &str| details.get(name).and_then(serde_json::Value::as_bool) == Some(true);
         match proof {
             "acme-key" => Renewer::Acme,
-            "system" if actor == SERVER => Renewer::Server,
+            "system" if actor == SERVER || actor == RESPONDER => Renewer::Server,
             _ if says("renew") => Renewer::Server,
             _ if says("agent") => Renewer::Agent,
             _ => Renewer::Nobody,

@@ -3,24 +3,9 @@
 
 use hsm::Algorithm;
 
-/// RFC 5280 section 4.1.1.2: the identifier is the one inside the TBS; `ca` writes that, from the same table of OIDs.
-fn algorithm_identifier(algorithm: Algorithm) -> &'static [u8] {
-    match algorithm {
-        // ecdsa-with-SHA256 and -SHA384, no parameters (RFC 5758 section 3.2).
-        Algorithm::EcdsaP256Sha256 => &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02],
-        Algorithm::EcdsaP384Sha384 => &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03],
-        // sha256WithRSAEncryption with its NULL parameters (RFC 4055 section 5).
-        Algorithm::RsaPkcs1Sha256 => {
-            &[0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00]
-        }
-        // id-Ed25519, no parameters (RFC 8410 section 3).
-        Algorithm::Ed25519 => &[0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70],
-    }
-}
-
-/// The signed object, DER.
+/// The signed object, DER. RFC 5280 section 4.1.1.2: the identifier is the one inside the TBS; `ca` writes that from the same table.
 pub(crate) fn assemble(tbs: &[u8], algorithm: Algorithm, signature: &[u8]) -> Vec<u8> {
-    let algorithm = algorithm_identifier(algorithm);
+    let algorithm = algorithm.identifier();
     let mut bits = header(0x03, signature.len() + 1);
     bits.push(0);
     let mut der = header(0x30, tbs.len() + algorithm.len() + bits.len() + signature.len());

@@ -94,6 +94,7 @@ pub(crate) fn intended(operation: u64, at: Timestamp, row: &IntentRow) -> Creden
         (Some(object), _) => (true, object.digest.clone()),
         (None, Message::Whole(bytes)) => (false, bytes.to_vec()),
         (None, Message::Sha256(hash)) => (true, hash.to_vec()),
+        (None, Message::Batch(batch)) => (true, batch.root().to_vec()),
     };
     Credential {
         operation,

@@ -24,7 +24,7 @@ impl<'a> Wanted<'a> {
     /// and they are walked.
     pub const CONDITION: &'static str = "p.kind = COALESCE($1, p.kind) AND p.profile = COALESCE($2, p.profile) \
         AND (p.issuer = COALESCE($3, p.issuer) OR SUBSTR(p.issuer, 1, LENGTH(CAST($3 AS TEXT)) + 1) = CAST($3 AS TEXT) || '/') AND COALESCE(p.owner, '') = COALESCE($4, p.owner, '') \
-        AND (CAST($5 AS BIGINT) = 0 OR p.kind NOT IN ('crl', 'code-signature', 'ca-request')) \
+        AND (CAST($5 AS BIGINT) = 0 OR p.kind NOT IN ('crl', 'code-signature', 'ca-request', 'ocsp-batch')) \
         AND p.renewer = COALESCE($6, p.renewer) \
         AND COALESCE(CAST($7 AS BIGINT), -1) <> CASE WHEN p.kind IN ('ssh-user', 'ssh-host') THEN 0 ELSE 1 END \
         AND COALESCE(CAST($8 AS BIGINT), -1) <> CASE WHEN p.renewer > 0 THEN 0 ELSE 1 END";

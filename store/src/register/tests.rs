@@ -49,14 +49,14 @@ fn an_operation_is_concluded_once_and_by_its_own_key() {
         let row = Arc::new(IntentRow::new(entry(&key), register.now()).unwrap());
         let op = register.intend(row).await.unwrap();
         let signed = |byte| Outcome::Issued(vec![byte]);
-        let foreign = register.conclude(op, Some([9; 32]), signed(1)).await;
+        let foreign = register.conclude(op, Some(([9; 32], None)), signed(1)).await;
         assert!(matches!(foreign, Err(StoreError::Invalid(_))), "{foreign:?}");
         // In memory the intent was taken; the register still has it.
-        register.conclude(op, Some(key.fingerprint()), signed(1)).await.unwrap();
-        let again = register.conclude(op, Some(key.fingerprint()), signed(2)).await;
+        register.conclude(op, Some((key.fingerprint(), None)), signed(1)).await.unwrap();
+        let again = register.conclude(op, Some((key.fingerprint(), None)), signed(2)).await;
         assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
         // Past the reader's look, the register's own index refuses.
-        let row = ConclusionRow::new(op, "certificate", &[1], signed(2), register.now());
+        let row = ConclusionRow::new((op, "certificate", &[1]), signed(2), None, register.now());
         let forced = register.writer.write(Op::Conclude(Arc::new(row))).await;
         assert!(matches!(forced, Err(StoreError::Conflict(_))), "{forced:?}");
         let unknown = register.conclude(op + 1, None, Outcome::Failed("no".into())).await;

@@ -39,21 +39,23 @@ impl Register {
         self.write_for_index(Op::Intend(row)).await
     }
 
-    /// `signer`: the fingerprint of the key that signed, which must be the one intended.
+    /// `signer`: the fingerprint of the key that signed, which must be the one intended; of a batch, with how many it signed.
     pub(crate) async fn conclude(
         &self,
         operation: u64,
-        signer: Option<[u8; 32]>,
+        signer: Option<([u8; 32], Option<u64>)>,
         outcome: Outcome,
     ) -> Result<Credential, StoreError> {
         let intended = match self.pending.take(operation) {
             Some((at, row)) => queries::intended(operation, at, &row),
             None => self.read_intended(operation).await?,
         };
-        if signer.is_some_and(|signer| signer != intended.signing_key_hash) {
+        let signed = signer.and_then(|(_, signed)| signed);
+        if signer.is_some_and(|(signer, _)| signer != intended.signing_key_hash) {
             return Err(StoreError::Invalid(format!("operation {operation} was intended for another key")));
         }
-        let row = ConclusionRow::new(operation, intended.kind.as_str(), &intended.serial, outcome, self.now());
+        let row =
+            ConclusionRow::new((operation, intended.kind.as_str(), &intended.serial), outcome, signed, self.now());
         let row = Arc::new(row);
         match self.writer.write_surely(Op::Conclude(Arc::clone(&row))).await? {
             Reply::Leaf(_, at) => Ok(queries::concluded(intended, at, &row)),

@@ -5,7 +5,7 @@ use policy::Timestamp;
 
 use crate::forms::leaf::{TAIL_BYTES_MAX, Tail};
 use crate::forms::object::OBJECT_BYTES_MAX;
-use crate::nouns::entry::{ActorStamp, Entry};
+use crate::nouns::entry::{ActorStamp, Entry, Kind};
 use crate::nouns::error::StoreError;
 use crate::sql::Value;
 
@@ -17,6 +17,8 @@ pub(super) const LABEL_BYTES_MAX: usize = 1_024;
 pub(crate) const SERIAL_BYTES_MAX: usize = 32;
 /// What is signed whole and is a column: certificates; a file to be code-signed comes as its SHA-256.
 pub(super) const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// A message of a batch: an OCSP response has some hundred.
+pub(super) const BATCHED_BYTES_MAX: usize = 16_384;
 /// Small facts of a kind.
 pub(super) const DETAILS_BYTES_MAX: usize = 4_096;
 /// A record is a form, not a file.
@@ -45,8 +47,19 @@ pub(super) fn check_entry(entry: &Entry) -> Result<(), StoreError> {
         Message::Whole(bytes) if bytes.len() > most => {
             Err(StoreError::Invalid(format!("at most {most} bytes of a {} are signed whole", entry.kind)))
         }
-        Message::Sha256(_) if entry.covers.is_some() => Err(StoreError::Invalid("a CRL is signed whole".into())),
-        Message::Whole(_) | Message::Sha256(_) => Ok(()),
+        Message::Sha256(_) | Message::Batch(_) if entry.covers.is_some() => {
+            Err(StoreError::Invalid("a CRL is signed whole".into()))
+        }
+        Message::Whole(_) | Message::Sha256(_) if entry.kind == Kind::OcspBatch => {
+            Err(StoreError::Invalid("OCSP responses are signed as a batch".into()))
+        }
+        Message::Batch(_) if entry.kind != Kind::OcspBatch => {
+            Err(StoreError::Invalid(format!("a {} is signed by itself", entry.kind)))
+        }
+        Message::Batch(batch) if batch.bytes().any(|bytes| bytes.len() > BATCHED_BYTES_MAX) => {
+            Err(StoreError::Invalid(format!("at most {BATCHED_BYTES_MAX} bytes are one message of a batch")))
+        }
+        Message::Whole(_) | Message::Sha256(_) | Message::Batch(_) => Ok(()),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::forms::schema::CONCLUSION;
 use crate::sql::Value;
 use crate::truth::Change;
 
-/// What came of an operation.
+/// What came of an operation: the signature, or of a batch the root over its signatures.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Issued(Vec<u8>),
@@ -36,7 +36,13 @@ pub(crate) struct ConclusionRow {
 }
 
 impl ConclusionRow {
-    pub fn new(op: u64, kind: &str, serial: &[u8], outcome: Outcome, at: Timestamp) -> ConclusionRow {
+    /// `signed`: of a batch, how many signatures were made.
+    pub fn new(
+        (op, kind, serial): (u64, &str, &[u8]),
+        outcome: Outcome,
+        signed: Option<u64>,
+        at: Timestamp,
+    ) -> ConclusionRow {
         let event = match outcome {
             Outcome::Issued(_) => Event::Conclude,
             Outcome::Failed(_) => Event::Fail,
@@ -49,6 +55,9 @@ impl ConclusionRow {
         let digest = row_digest(&CONCLUSION, row.values(at));
         row.tail.hex("serial", serial);
         row.tail.text("outcome", row.outcome.as_str());
+        if let Some(signed) = signed {
+            row.tail.number("signed", signed);
+        }
         row.tail.hex("row", &digest);
         row
     }

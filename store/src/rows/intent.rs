@@ -15,9 +15,11 @@ use crate::nouns::error::StoreError;
 use crate::sql::Value;
 use crate::truth::Change;
 
-/// The column `form`: the message is what is signed; its SHA-256; or the digest of an object, as its algorithm makes it.
+/// The column `form`: the message is what is signed; its SHA-256; the digest of an object, as its algorithm makes it; or the root
+/// over the messages of a batch.
 pub(crate) const FORM_WHOLE: &str = "whole";
 pub(crate) const FORM_OBJECT: &str = "object";
+pub(crate) const FORM_BATCH: &str = "batch";
 const FORM_SHA256: &str = "sha256";
 
 /// An intent's row and leaf.
@@ -49,6 +51,7 @@ impl IntentRow {
         let message_hash = match &entry.message {
             Message::Whole(bytes) => sha256(bytes),
             Message::Sha256(hash) => *hash,
+            Message::Batch(batch) => *batch.root(),
         };
         let object = Object::of(&entry, &message_hash);
         let mut row = IntentRow { entry, at, key_hash, tail, message_hash, card, object, names, details };
@@ -66,6 +69,9 @@ impl IntentRow {
         tail.named_hash("key", entry.key.label(), &self.key_hash);
         tail.text("algorithm", entry.key.algorithm().as_str());
         tail.hex("digest", &self.message_hash);
+        if let Message::Batch(batch) = &entry.message {
+            tail.number("messages", batch.messages().len() as u64);
+        }
         tail.hex("serial", &entry.serial);
         tail.text("issuer", &entry.issuer);
         if let Some(renews) = &entry.renews {
@@ -104,6 +110,7 @@ impl IntentRow {
             (Some(object), _) => (FORM_OBJECT, object.digest.as_slice()),
             (None, Message::Whole(bytes)) => (FORM_WHOLE, bytes.as_ref()),
             (None, Message::Sha256(hash)) => (FORM_SHA256, hash.as_slice()),
+            (None, Message::Batch(batch)) => (FORM_BATCH, batch.root().as_slice()),
         };
         [
             Value::Text(entry.kind.as_str()),
@@ -143,7 +150,7 @@ impl IntentRow {
     pub fn weight(&self) -> usize {
         match &self.entry.message {
             Message::Whole(bytes) => bytes.len() + TEXT_BYTES_MAX,
-            Message::Sha256(_) => TEXT_BYTES_MAX,
+            Message::Sha256(_) | Message::Batch(_) => TEXT_BYTES_MAX,
         }
     }
 }

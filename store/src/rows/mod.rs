@@ -15,7 +15,7 @@ mod op;
 
 pub(crate) use bounds::{NAME_SLOTS, SERIAL_BYTES_MAX};
 pub(crate) use conclusion::{ConclusionRow, Outcome};
-pub(crate) use intent::{FORM_OBJECT, FORM_WHOLE, IntentRow};
+pub(crate) use intent::{FORM_BATCH, FORM_OBJECT, FORM_WHOLE, IntentRow};
 pub(crate) use op::{Op, refusal_tail};
 pub(crate) use record::RecordRow;
 pub(crate) use revocation::RevocationRow;

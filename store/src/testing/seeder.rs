@@ -142,7 +142,7 @@ impl Seeder {
                 made += Made { leaves: 1, rows: 1 };
             }
             let (kind, serial) = (seed.row.entry.kind.as_str(), &seed.row.entry.serial);
-            let row = ConclusionRow::new(op, kind, serial, Outcome::Issued(seed.signature), now);
+            let row = ConclusionRow::new((op, kind, serial), Outcome::Issued(seed.signature), None, now);
             ends.push(Op::Conclude(Arc::new(row)));
         }
         ends.append(&mut revocations);

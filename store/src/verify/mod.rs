@@ -5,6 +5,7 @@
 //! whether the register's owner keeps two of them: that takes a checkpoint saved elsewhere ([`Pins`]).
 
 mod auditor;
+mod batches;
 mod checkpoints;
 mod database;
 mod evidence;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use hsm::Algorithm;
 use policy::Timestamp;
 
 use super::report::Report;
 use crate::forms::leaf::{Event, Leaf};
+use crate::forms::object::has_digest_of_its_own;
 use crate::forms::row::row_digest;
 use crate::forms::schema::{CONCLUSION, INTENT, RECORD, REVOCATION, Table, sha256};
 use crate::rows::{FORM_OBJECT, FORM_WHOLE, NAME_SLOTS};
@@ -35,7 +35,7 @@ pub(super) fn check(table: &'static Table, row: &[Cell], leaf: &Leaf, report: &m
         }
     }
     let said = || leaf.digest.as_ref().and_then(|d| hex::decode(d).ok());
-    if leaf.event == Event::Intend && !is_sha384_of_object(row) && message_hash(row) != said() {
+    if leaf.event == Event::Intend && !is_another_digest(row) && message_hash(row) != said() {
         report.find(table.name, format!("{place} column message"), "is not what its leaf has the digest of");
         named = true;
     }
@@ -106,9 +106,12 @@ fn message_hash(row: &[Cell]) -> Option<Vec<u8>> {
 }
 
 /// The digest of an object may be another than the leaf's SHA-256; then the row's own digest alone covers it.
-fn is_sha384_of_object(row: &[Cell]) -> bool {
-    let is = |column, text: &str| cell(&INTENT, row, column) == Some(&Cell::Text(text.to_owned()));
-    is("form", FORM_OBJECT) && is("algorithm", Algorithm::EcdsaP384Sha384.as_str())
+fn is_another_digest(row: &[Cell]) -> bool {
+    let text = |column| match cell(&INTENT, row, column) {
+        Some(Cell::Text(text)) => text.as_str(),
+        _ => "",
+    };
+    text("form") == FORM_OBJECT && text("algorithm").parse().is_ok_and(has_digest_of_its_own)
 }
 
 /// The columns that a leaf states in its own fields.

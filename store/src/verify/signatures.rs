@@ -46,13 +46,13 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Whether it is of an object that Ed25519 signed: a signature that says nothing without the bytes.
+    /// Whether it is of an object that was signed whole, as Ed25519 and ML-DSA do: a signature that says nothing without the bytes.
     pub fn wants_object(&self) -> bool {
-        let is = |column, text: &str| {
-            let row = self.intent.as_deref();
-            row.and_then(|row| cell(&INTENT, row, column)) == Some(&Cell::Text(text.to_owned()))
+        let text = |column| match self.intent.as_deref().and_then(|row| cell(&INTENT, row, column)) {
+            Some(Cell::Text(text)) => text.as_str(),
+            _ => "",
         };
-        is("form", FORM_OBJECT) && is("algorithm", Algorithm::Ed25519.as_str())
+        text("form") == FORM_OBJECT && text("algorithm").parse().is_ok_and(|is: Algorithm| is.hash().is_none())
     }
 }
 

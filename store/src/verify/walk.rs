@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use policy::Timestamp;
 
+use super::batches;
 use super::checkpoints::Checkpoints;
 use super::evidence::{Derived, Evidence, StoredLeaf};
 use super::replay::{Line, Replay};
@@ -314,7 +315,12 @@ impl<'a> Walk<'a> {
     /// The life of an operation: intended, then concluded at most once (the fold says so); revoked only where it exists.
     fn life(&mut self, index: u64, leaf: &Leaf, row: Option<&[Cell]>, jobs: &mut Vec<Job>) -> Result<(), StoreError> {
         match leaf.event {
-            Event::Intend if leaf.op == index => self.renews(index, leaf, row)?,
+            Event::Intend if leaf.op == index => {
+                if let Err(why) = batches::intended(leaf, row) {
+                    self.report.find("intent", format!("intent op={index}"), why);
+                }
+                self.renews(index, leaf, row)?;
+            }
             Event::Record | Event::Refuse if leaf.op == index => {}
             Event::Intend | Event::Record | Event::Refuse => {
                 self.report.find(
@@ -322,6 +328,13 @@ impl<'a> Walk<'a> {
                     format!("leaf idx={index} column bytes"),
                     "its operation is not its own index",
                 );
+            }
+            Event::Conclude if batches::is_batch(leaf) || leaf.signed.is_some() => {
+                let intended = if leaf.op < index { self.evidence.leaf(leaf.op)? } else { None };
+                let intended = intended.and_then(|bytes| Leaf::parse(&bytes).ok());
+                if let Err(why) = batches::concluded(leaf, row, intended.as_ref()) {
+                    self.report.find("conclusion", format!("conclusion leaf={index}"), why);
+                }
             }
             Event::Conclude if self.replay.is_open(leaf.op) => {
                 let signature = match row.and_then(|row| cell(&CONCLUSION, row, "signature")) {

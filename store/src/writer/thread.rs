@@ -244,7 +244,7 @@ impl Writer {
         let entry = &forgone.row.entry;
         let outcome = Outcome::Failed(FORGONE.to_owned());
         let at = self.clock.cautious_now();
-        let row = ConclusionRow::new(forgone.op, entry.kind.as_str(), &entry.serial, outcome, at);
+        let row = ConclusionRow::new((forgone.op, entry.kind.as_str(), &entry.serial), outcome, None, at);
         Item { op: Op::Conclude(Arc::new(row)), answer: None }
     }
 

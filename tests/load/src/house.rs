@@ -143,6 +143,11 @@ impl House {
         Ok(began.elapsed())
     }
 
+    /// `HOST:PORT` of its plain HTTP.
+    pub(crate) fn http(&self) -> &str {
+        &self.http
+    }
+
     pub(crate) fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }

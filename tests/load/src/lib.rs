@@ -3,7 +3,7 @@
 //! Prints what nobody in this field prints: throughput with the audit log on, p50, p99, and every error. It belongs to
 //! no room of the house and knows the server by its REST API alone; but `seed`, which fills a register faster than a token
 //! signs, through the store's own code. `compare` measures a server over a small register and a large one, in one run;
-//! `acme` whole ACME orders over an empty register and over one with many.
+//! `ocsp` its OCSP from memory beside a static body, `acme` whole ACME orders over an empty register and over one with many.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -17,6 +17,7 @@ mod error;
 mod fleet;
 mod house;
 mod memory;
+pub mod ocsp;
 mod port;
 mod report;
 pub mod seed;

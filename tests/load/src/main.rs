@@ -1,12 +1,12 @@
 //! `chancery-load`: the load client as a program, against a running server; `seed` fills a register, `fleet` compares a server
-//! over a small register and a large one; `acme` does so with whole ACME orders.
+//! over a small register and a large one; `acme` does so with whole ACME orders; `ocsp` compares OCSP with a static body.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use load::{Load, acme, compare, run, seed};
+use load::{Load, acme, compare, ocsp, run, seed};
 
 /// Issue certificates over HTTPS as fast as the server answers; prints rate, p50, p99, errors, the server's memory
 #[derive(Parser)]
@@ -23,6 +23,7 @@ enum What {
     Seed(SeedArgs),
     Fleet(FleetArgs),
     Acme(AcmeArgs),
+    Ocsp(OcspArgs),
 }
 
 /// Fill a register that `chancery init` made, as a service would have but for the key; its server must not run
@@ -119,6 +120,26 @@ struct AcmeArgs {
     dir: Option<PathBuf>,
 }
 
+/// OCSP responses from memory beside a static body of the same server, in turns; and what one in memory takes
+#[derive(clap::Args)]
+struct OcspArgs {
+    /// The server's program
+    #[arg(long, default_value = "target/release/chancery")]
+    server: PathBuf,
+    /// Certificates, each asked for
+    #[arg(long, default_value_t = 10_000)]
+    certificates: u64,
+    /// Keep-alive clients
+    #[arg(long, default_value_t = 64)]
+    clients: usize,
+    /// Rounds of each
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// Seconds of a round
+    #[arg(long, default_value_t = 3)]
+    round_secs: u64,
+}
+
 #[derive(clap::Args)]
 struct ClientArgs {
     /// HOST:PORT of the server's HTTPS
@@ -166,6 +187,7 @@ fn main() -> ExitCode {
         (Some(What::Seed(args)), _) => said(seed_register(args)),
         (Some(What::Fleet(args)), _) => said(compare_servers(args)),
         (Some(What::Acme(args)), _) => said(order(args)),
+        (Some(What::Ocsp(args)), _) => said(ask(args)),
         (None, Some(args)) => load_server(args),
         (None, None) => said::<&str>(Err("--cacert and --token-file are needed; see --help".into())),
     }
@@ -222,6 +244,13 @@ fn order(args: AcmeArgs) -> Result<acme::Table, String> {
     let seeder = std::env::current_exe().map_err(|e| e.to_string())?;
     let wish = acme::Wish { server, seeder, dir, orders, callers, seeded, accounts, rounds };
     runtime()?.block_on(acme::run(&wish)).map_err(|e| e.to_string())
+}
+
+fn ask(args: OcspArgs) -> Result<ocsp::Table, String> {
+    let OcspArgs { server, certificates, clients, rounds, round_secs } = args;
+    let seeder = std::env::current_exe().map_err(|e| e.to_string())?;
+    let wish = ocsp::Wish { server, seeder, certificates, clients, rounds, round: Duration::from_secs(round_secs) };
+    runtime()?.block_on(ocsp::run(&wish)).map_err(|e| e.to_string())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, String> {

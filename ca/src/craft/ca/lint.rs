@@ -10,7 +10,7 @@ use x509_parser::prelude::ParsedExtension;
 use crate::craft::ca::lints::*;
 use crate::craft::lints::whole;
 use crate::craft::x509::{CA_USAGE, Common, both, common, has, issued_by};
-use crate::drafting::Craft;
+use crate::drafting::{BACKDATE_SECS_MAX, Craft};
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
 use crate::lint::Findings;
@@ -31,7 +31,7 @@ impl Craft for Ca {
     fn lint(&self, _: &Grant, entry: &Entry, f: &mut Findings) {
         let Some(tbs) = whole(&entry.message, f) else { return };
         let Some((read, also)) = both(tbs, f) else { return };
-        common(&read, &also, &Common { entry, key: &self.key, now: self.now }, f);
+        common(&read, &also, &Common { entry, key: &self.key, now: self.now, backdate_secs: BACKDATE_SECS_MAX }, f);
         match &self.issuer {
             Some(issuer) => {
                 issued_by(&read, issuer, f);

@@ -8,7 +8,6 @@ use der::asn1::{ObjectIdentifier, OctetStringRef, UintRef};
 use hsm::Algorithm;
 use policy::Timestamp;
 
-use crate::encode::algorithm::identifier;
 use crate::encode::sha256;
 use crate::encode::tlv::{context, sequence, set_of};
 use crate::encode::x509::time;
@@ -50,7 +49,7 @@ pub(crate) fn signed_data(attributes: &[u8], signature: &[u8], signer: Signer<'_
         SHA256,
         // The same elements that were signed as a SET OF, here as [0] IMPLICIT (section 5.3).
         &context(0, content(attributes)?)?,
-        identifier(signer.algorithm),
+        signer.algorithm.identifier(),
         &OctetStringRef::new(signature)?.to_der()?,
     ])?;
     let signed_data = sequence(&[

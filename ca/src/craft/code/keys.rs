@@ -9,7 +9,7 @@ use store::{ActorStamp, Filter, Issued, Kind, Record, RecordFilter, State};
 use tokio::sync::Mutex;
 
 use crate::craft::code::request::CodeKeyRequest;
-use crate::craft::leaf::{Certifier, LeafRequest, Lifetime, Subject};
+use crate::craft::leaf::{Certifier, LeafRequest, Lifetime, Subject, Title};
 use crate::craft::office::Office;
 use crate::encode::Dn;
 use crate::error::CaError;
@@ -54,7 +54,7 @@ impl CodeSigner {
         self.office.ledger.record_key(&key, "code", ActorStamp::from(actor)).await?;
         let leaf = LeafRequest {
             key: SubjectKey::from_token(&key),
-            subject: Subject::ByProfile(Some(subject)),
+            subject: Subject::ByProfile(Title::named(subject)),
             lifetime: Lifetime::ByProfile,
             details: json!({ "key": label, "renew": false }),
             renews: None,

@@ -38,7 +38,9 @@ impl Craft for Code {
             (CodeFormat::Cms, Message::Whole(attributes)) => {
                 signed_attributes(attributes, &self.digest, &self.certificate_der, self.now, f)
             }
-            (CodeFormat::Raw, Message::Whole(_)) | (CodeFormat::Cms, Message::Sha256(_)) => f.add(&CODE_FORMAT),
+            (CodeFormat::Raw, Message::Whole(_))
+            | (CodeFormat::Cms, Message::Sha256(_))
+            | (CodeFormat::Raw | CodeFormat::Cms, Message::Batch(_)) => f.add(&CODE_FORMAT),
         }
     }
 

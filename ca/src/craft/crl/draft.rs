@@ -93,7 +93,7 @@ pub(super) fn leaves_at(issuer: &Issuing, row: &RevokedRow) -> Option<Timestamp>
 pub(super) fn is_listed(row: &RevokedRow) -> bool {
     match row.kind {
         Kind::Certificate | Kind::CaCertificate => !row.raises,
-        Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest => false,
+        Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => false,
     }
 }
 

@@ -17,7 +17,6 @@ use crate::craft::crl::lints::*;
 use crate::craft::crl::listed::Listed;
 use crate::craft::lints::whole;
 use crate::drafting::Craft;
-use crate::encode::algorithm::identifier;
 use crate::encode::tlv;
 use crate::error::DraftError;
 use crate::issuers::Issuing;
@@ -50,7 +49,10 @@ impl Craft for Crl {
         };
         f.hold(&CRL_ALONE, rest.is_empty());
         crl::tbs(&read, &also, f);
-        f.hold(&CRL_ALGORITHM, also.signature.to_der().is_ok_and(|der| der == identifier(self.issuer.key.algorithm())));
+        f.hold(
+            &CRL_ALGORITHM,
+            also.signature.to_der().is_ok_and(|der| der == self.issuer.key.algorithm().identifier()),
+        );
         f.hold(&CRL_ISSUER, read.issuer.as_raw() == self.issuer.subject.as_der());
 
         let this_update = Timestamp::from_unix(read.this_update.timestamp());
@@ -80,6 +82,10 @@ impl Craft for Crl {
 
     fn issuer(&self) -> Option<&Arc<Issuing>> {
         Some(&self.issuer)
+    }
+
+    fn tells(&self) -> bool {
+        true
     }
 }
 

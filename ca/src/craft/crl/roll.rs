@@ -75,7 +75,9 @@ impl Roll {
         let draft = draft(grant, &plan)?;
         let tbs = match &draft.entry.message {
             Message::Whole(bytes) => Bytes::from_owner(Arc::clone(bytes)),
-            Message::Sha256(_) => return Err(CaError::Internal("a CRL is signed whole".to_owned())),
+            Message::Sha256(_) | Message::Batch(_) => {
+                return Err(CaError::Internal("a CRL is signed whole".to_owned()));
+            }
         };
         let linted = draft.lint()?;
         // Only what was linted comes onto the roll, whatever becomes of this CRL. The lint let go of it, so nothing is copied.

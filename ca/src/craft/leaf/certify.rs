@@ -7,13 +7,15 @@ use policy::{Action, Actor, Grant, Name, Owner, Resource};
 use store::{ActorStamp, Attested, Credential, Issued, State};
 
 use crate::craft::leaf::details::{details, in_place_of, told_family};
-use crate::craft::leaf::draft::{LeafRequest, Subject, Under, draft};
+use crate::craft::leaf::draft::{LeafRequest, Subject, Title, Under, draft};
+use crate::craft::leaf::once;
 use crate::craft::leaf::registered::{registered, renewed_names};
 use crate::craft::leaf::request::{CertifyRequest, names};
 use crate::craft::office::Office;
 use crate::error::CaError;
 use crate::intake::Csr;
-use crate::profiles::Profile;
+use crate::issuers::Issuing;
+use crate::profiles::{Profile, Rules};
 
 /// Who issues certificates of end entities.
 #[derive(Clone)]
@@ -31,6 +33,11 @@ impl Certifier {
         }
         let resource = Resource::certificate(Some(request.owner), profile.name(), names).with_proven(request.proven);
         let grant = self.office.gate.authorize(actor, Action::IssueCertificate, resource).await?;
+        if request.renew && profile.wants_new_keys() {
+            let why =
+                format!("profile {} wants a new key for each certificate, and the server has none", profile.name());
+            return Err(CaError::bad("renew", why));
+        }
         let mut details = details(actor, &profile, request.renew, request.csr.left_out());
         let replaced = match &request.replaces {
             Some(serial) => self.replaced(actor, serial, grant.resource()).await?,
@@ -40,7 +47,7 @@ impl Certifier {
             in_place_of(&mut details, old);
         }
         let leaf = LeafRequest {
-            subject: Subject::ByProfile(request.csr.common_name().map(str::to_owned)),
+            subject: Subject::ByProfile(Title::of(&request.csr)),
             details,
             key: request.csr.into_key(),
             lifetime: request.lifetime,
@@ -91,11 +98,44 @@ impl Certifier {
         profile: Arc<Profile>,
         request: LeafRequest,
     ) -> Result<Issued, CaError> {
-        let issuer = self.office.issuers.issuing(&profile.issuer).await?;
+        let issuer = self.issuer_of(&profile).await?;
         let asks = ActorStamp::from(grant.actor());
         let now = self.office.checks.clock.now_for(&asks, &issuer, profile.min_validity_secs).await?;
+        let (actor, key) = (grant.actor().clone(), request.key.clone());
+        let once = profile.wants_new_keys();
         let under = Under { issuer, profile, serial: self.office.serials.next(), now };
-        self.office.issue(draft(grant, under, request)?).await
+        let draft = draft(grant, under, request)?;
+        if !once {
+            return self.office.issue(draft).await;
+        }
+        let claim = once::claim(&self.office, &actor, &key).await?;
+        match self.office.issue(draft).await {
+            Ok(issued) => Ok(issued),
+            Err(error) => Err(claim.unless_signed(&self.office, error).await),
+        }
+    }
+
+    /// Who issues under a profile now: its issuer, or the fallback while that one is revoked or has ended.
+    pub(crate) async fn issuer_of(&self, profile: &Profile) -> Result<Arc<Issuing>, CaError> {
+        let first = self.office.issuers.issuing(&profile.issuer).await;
+        let Rules::X509(rules) = &profile.rules else { return first };
+        let Some(fallback) = &rules.fallback_issuer else { return first };
+        let stopped = |issuer: &Issuing| {
+            let checks = &self.office.checks;
+            checks.ended(issuer).or_else(|| checks.clock.outside_for(issuer, profile.min_validity_secs))
+        };
+        let why = match &first {
+            Ok(issuer) => stopped(issuer),
+            Err(error) => Some(error.to_string()),
+        };
+        let Some(why) = why else { return first };
+        match self.office.issuers.issuing(fallback).await {
+            Ok(second) if stopped(&second).is_none() => {
+                tracing::warn!(profile = profile.name(), %why, "its fallback issuer `{fallback}` issues");
+                Ok(second)
+            }
+            Ok(_) | Err(_) => first,
+        }
     }
 }
 

@@ -2,26 +2,27 @@
 
 use std::sync::Arc;
 
-use const_oid::db::rfc5280;
-use der::Encode;
+use const_oid::db::{rfc5280, rfc5912};
+use der::{Decode, Encode};
 use hsm::Message;
-use policy::{Grant, Name, Serial, Timestamp, Validity};
+use policy::{Grant, Name, Owner, Serial, Timestamp, Validity};
 use serde_json::Value;
 use store::{Kind, Renews};
 use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::AuthorityInfoAccessSyntax;
 use x509_cert::ext::pkix::name::GeneralNames;
 
 use crate::craft::leaf::lint::Leaf;
 use crate::craft::leaf::request::Lifetime;
 use crate::craft::x509::subject_key_identifier;
-use crate::drafting::{Draft, Facts, ProfileStamp, until, validity};
+use crate::drafting::{Draft, Facts, ProfileStamp, backdated, until};
 use crate::encode::certificate::CertificateParts;
 use crate::encode::x509::extension;
 use crate::encode::{Dn, DnError, san};
 use crate::error::DraftError;
-use crate::intake::SubjectKey;
+use crate::intake::{Csr, SubjectKey};
 use crate::issuers::Issuing;
-use crate::profiles::{Profile, Rules, SubjectPolicy, X509Rules};
+use crate::profiles::{Filling, Profile, Rules, SubjectPolicy, X509Rules};
 
 /// A granted request for an end-entity certificate. Its names are the grant's.
 pub(crate) struct LeafRequest {
@@ -35,10 +36,29 @@ pub(crate) struct LeafRequest {
 
 /// Whom a certificate is for.
 pub(crate) enum Subject {
-    /// As the profile says; the text is for profiles that take a given common name.
-    ByProfile(Option<String>),
-    /// The subject of the certificate it renews.
-    Exactly(Dn),
+    /// As the profile says.
+    ByProfile(Title),
+    /// The subject of the certificate it renews; filled anew, with what was brought, where the profile's template has changed.
+    Again(Dn, Title),
+}
+
+/// What a request brings for profiles that take a common name or organizations.
+#[derive(Default)]
+pub(crate) struct Title {
+    pub(crate) common_name: Option<String>,
+    pub(crate) organizations: Vec<String>,
+}
+
+impl Title {
+    /// What a CSR brings.
+    pub(crate) fn of(csr: &Csr) -> Title {
+        Title { common_name: csr.common_name().map(str::to_owned), organizations: csr.organizations().to_vec() }
+    }
+
+    /// A common name alone.
+    pub(crate) fn named(common_name: impl Into<String>) -> Title {
+        Title { common_name: Some(common_name.into()), organizations: Vec::new() }
+    }
 }
 
 /// Under what a draft is made.
@@ -60,8 +80,9 @@ pub(crate) fn draft(grant: Grant, under: Under, request: LeafRequest) -> Result<
     if request.key.hash() == issuer.key.fingerprint() {
         return Err(DraftError::new("key", "it is the key of the CA itself"));
     }
+    fits(&profile, &issuer)?;
     let names = allowed_names(&grant.resource().names, &profile, rules)?;
-    let subject = subject(&grant, rules, &issuer, &names, request.subject)?;
+    let subject = subject(grant.resource().owner.as_ref(), rules, &issuer, &names, request.subject)?;
     let validity = lifetime(&profile, now, request.lifetime, issuer.validity)?;
     let parts = CertificateParts {
         serial: serial.as_bytes(),
@@ -92,22 +113,31 @@ pub(crate) fn draft(grant: Grant, under: Under, request: LeafRequest) -> Result<
 }
 
 /// Refuses a CA that is not for what the profile makes: the root signs CAs alone, and a CA's own EKU makes a leaf with another one
-/// worthless.
+/// worthless. And a server that must staple needs something to staple.
 pub(crate) fn fits(profile: &Profile, issuer: &Issuing) -> Result<(), DraftError> {
     let (name, ca) = (&profile.name, &issuer.label);
+    let refused = |why: String| Err(DraftError::new("profile", why));
     if !issuer.leaves {
-        return Err(DraftError::new(
-            "profile",
-            format!("CA `{ca}` of profile {name} signs CAs alone; name another issuer in it"),
+        return refused(format!("CA `{ca}` of profile {name} signs CAs alone; name another issuer in it"));
+    }
+    if issuer.purposes.as_ref().is_some_and(|own| profile.purposes().iter().any(|purpose| !own.contains(purpose))) {
+        return refused(format!(
+            "CA `{ca}` is not for all of the purposes of profile {name}; name another issuer in it"
         ));
     }
-    match &issuer.purposes {
-        Some(purposes) if profile.purposes().iter().any(|purpose| !purposes.contains(purpose)) => {
-            let why = format!("CA `{ca}` is not for all of the purposes of profile {name}; name another issuer in it");
-            Err(DraftError::new("profile", why))
+    let staples = matches!(&profile.rules, Rules::X509(rules) if rules.must_staple);
+    match staples && !names_a_responder(&issuer.pointers) {
+        true => {
+            refused(format!("must_staple: CA `{ca}` names no OCSP responder that a server could staple an answer of"))
         }
-        Some(_) | None => Ok(()),
+        false => Ok(()),
     }
+}
+
+fn names_a_responder(pointers: &[Extension]) -> bool {
+    let access = pointers.iter().filter(|e| e.extn_id == rfc5280::ID_PE_AUTHORITY_INFO_ACCESS);
+    let read = access.filter_map(|e| AuthorityInfoAccessSyntax::from_der(e.extn_value.as_bytes()).ok());
+    read.flat_map(|access| access.0).any(|access| access.access_method == rfc5912::ID_AD_OCSP)
 }
 
 /// From when to when a certificate of this profile holds.
@@ -117,28 +147,45 @@ pub(crate) fn lifetime(
     wanted: Lifetime,
     issuer: Validity,
 ) -> Result<Validity, DraftError> {
+    let refused = |why: String| DraftError::new("validity", why);
+    let (backdate_secs, ends) = (profile.backdate_secs(), profile.ends());
+    let within = match ends {
+        Some(end) if end < now.plus_secs(profile.min_validity_secs - 1) => {
+            return Err(refused(format!(
+                "profile {} ends at {end}, and has {} s at least",
+                profile.name, profile.min_validity_secs
+            )));
+        }
+        Some(end) if end < issuer.not_after() => {
+            Validity::new(issuer.not_before(), end).map_err(|e| refused(e.to_string()))?
+        }
+        Some(_) | None => issuer,
+    };
     let asked = match wanted {
         Lifetime::ByProfile => None,
         Lifetime::Secs(secs) => Some(secs),
         Lifetime::Until(end) => {
-            let validity = until(now, end, profile.max_validity_secs, issuer)?;
+            if let Some(last) = ends.filter(|last| end > *last) {
+                return Err(refused(format!(
+                    "it would end at {end}, after profile {}, which ends at {last}",
+                    profile.name
+                )));
+            }
+            let validity = until(now, end, (profile.max_validity_secs, backdate_secs), issuer)?;
             return match validity.secs() < profile.min_validity_secs {
-                true => Err(DraftError::new(
-                    "validity",
-                    format!(
-                        "it would end at {end}; profile {} has {} s at least",
-                        profile.name, profile.min_validity_secs
-                    ),
-                )),
+                true => Err(refused(format!(
+                    "it would end at {end}; profile {} has {} s at least",
+                    profile.name, profile.min_validity_secs
+                ))),
                 false => Ok(validity),
             };
         }
     };
-    let secs = profile.lifetime_secs(asked).map_err(|e| DraftError::new("validity", e))?;
-    validity(now, secs, Some(issuer))
+    let secs = profile.lifetime_secs(asked).map_err(refused)?;
+    backdated(now, secs, backdate_secs, Some(within))
 }
 
-/// The names, each once, in their order, if the profile allows each.
+/// The names, each once, in their order, if the profile allows each and all of them together.
 pub(crate) fn allowed_names(asked: &[Name], profile: &Profile, rules: &X509Rules) -> Result<Vec<Name>, DraftError> {
     let mut names: Vec<Name> = Vec::with_capacity(asked.len());
     for name in asked {
@@ -149,26 +196,33 @@ pub(crate) fn allowed_names(asked: &[Name], profile: &Profile, rules: &X509Rules
             names.push(name.clone());
         }
     }
-    match names.len() {
-        0 if rules.subject != SubjectPolicy::Given => Err(DraftError::new("names", "there is none; name at least one")),
-        0..=policy::MAX_NAMES => Ok(names),
-        many => Err(DraftError::new("names", format!("{many} names; {} is the most", policy::MAX_NAMES))),
-    }
+    rules.check_names(&names).map_err(|why| DraftError::new("names", why))?;
+    Ok(names)
 }
 
-fn subject(
-    grant: &Grant,
+/// Whom a certificate for these names is for.
+pub(crate) fn subject(
+    owner: Option<&Owner>,
     rules: &X509Rules,
     issuer: &Issuing,
     names: &[Name],
     wanted: Subject,
 ) -> Result<Dn, DraftError> {
-    let given = match wanted {
-        Subject::Exactly(dn) => return Ok(dn),
-        Subject::ByProfile(given) => given,
-    };
     let refused = |e: DnError| DraftError::new("subject", e.to_string());
-    match rules.subject {
+    let title = match wanted {
+        Subject::ByProfile(title) => title,
+        Subject::Again(dn, title) => match &rules.subject {
+            SubjectPolicy::Template(template) => {
+                let found = dn.attributes().map_err(refused)?;
+                if template.has_made(&found, (owner.map(Owner::as_str), names), &rules.organizations) {
+                    return Ok(dn);
+                }
+                title
+            }
+            SubjectPolicy::Empty | SubjectPolicy::FirstName | SubjectPolicy::Given => return Ok(dn),
+        },
+    };
+    match &rules.subject {
         SubjectPolicy::Empty => Ok(Dn::empty()),
         SubjectPolicy::FirstName => {
             let fitting = || names.iter().filter_map(common_name);
@@ -177,12 +231,27 @@ fn subject(
             fits.map_or(Ok(Dn::empty()), |cn| Dn::common_name(cn).map_err(refused))
         }
         SubjectPolicy::Given => {
-            let cn = given.ok_or_else(|| DraftError::new("subject", "this profile needs a common name"))?;
-            let owner =
-                grant.resource().owner.as_ref().ok_or_else(|| DraftError::new("owner", "this profile needs one"))?;
+            let cn = title.common_name.ok_or_else(|| DraftError::new("subject", "this profile needs a common name"))?;
+            let owner = owner.ok_or_else(|| DraftError::new("owner", "this profile needs one"))?;
             // The owner stands in the subject, so that no freely given name passes for somebody else's.
             let base = issuer.subject.without_last();
             base.and("OU", owner.as_str()).and_then(|dn| dn.and("CN", &cn)).map_err(refused)
+        }
+        SubjectPolicy::Template(template) => {
+            let organizations: &[String] = match template.takes_organizations() {
+                true => &title.organizations,
+                false => &[],
+            };
+            if let Some(other) = organizations.iter().find(|o| !rules.organizations.contains(o)) {
+                let other = policy::shown(other);
+                return Err(DraftError::new(
+                    "subject",
+                    format!("organization `{other}` is none that the profile allows"),
+                ));
+            }
+            let owner = owner.map(Owner::as_str);
+            let with = Filling { owner, names, common_name: title.common_name.as_deref(), organizations };
+            template.fill(&with).map_err(|why| DraftError::new("subject", why))
         }
     }
 }
@@ -191,7 +260,7 @@ fn subject(
 fn common_name(name: &Name) -> Option<&str> {
     match name {
         Name::Dns(dns) if dns.as_str().len() <= COMMON_NAME_MAX => Some(dns.as_str()),
-        Name::Dns(_) | Name::Ip(_) | Name::Email(_) | Name::Uri(_) => None,
+        Name::Dns(_) | Name::Ip(_) | Name::Email(_) | Name::Uri(_) | Name::Upn(_) => None,
     }
 }
 

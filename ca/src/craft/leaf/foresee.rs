@@ -18,7 +18,7 @@ impl Certifier {
             return Err(DraftError::new("profile", format!("{} makes no X.509 certificates", profile.name)).into());
         };
         allowed_names(&names, &profile, rules)?;
-        let issuer = self.office.issuers.issuing(&profile.issuer).await?;
+        let issuer = self.issuer_of(&profile).await?;
         fits(&profile, &issuer)?;
         let asks = ActorStamp::from(actor);
         let now = self.office.checks.clock.now_for(&asks, &issuer, profile.min_validity_secs).await?;

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use der::asn1::Utf8StringRef;
+use der::{AnyRef, Decode, Tag, TagNumber};
 use hsm::KeyKind;
 use policy::{Grant, Name, Timestamp, Validity};
 use store::Entry;
@@ -10,14 +12,15 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{ParsedExtension, TbsCertificate, X509Extension};
 
 use crate::craft::leaf::lints::*;
+use crate::craft::leaf::profiled;
 use crate::craft::lints::whole;
 use crate::craft::x509::{CA_USAGE, Common, both, common, issued_by, validity_of};
 use crate::drafting::{Craft, SKEW_SECS};
 use crate::encode::san;
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
-use crate::lint::Findings;
 use crate::lint::certificate::same;
+use crate::lint::{self, Findings};
 use crate::profiles::{Profile, Rules, SubjectPolicy, X509Rules};
 
 /// What an end-entity certificate is held against.
@@ -33,7 +36,8 @@ impl Craft for Leaf {
         let Some(tbs) = whole(&entry.message, f) else { return };
         let granted = &grant.resource().names;
         let Some((read, also)) = both(tbs, f) else { return };
-        common(&read, &also, &Common { entry, key: &self.key, now: self.now }, f);
+        let backdate_secs = self.profile.backdate_secs();
+        common(&read, &also, &Common { entry, key: &self.key, now: self.now, backdate_secs }, f);
         issued_by(&read, &self.issuer, f);
         let Rules::X509(rules) = &self.profile.rules else {
             return f.add(&LEAF_PROFILE_IS_X509);
@@ -46,8 +50,11 @@ impl Craft for Leaf {
         );
         f.hold(&LEAF_KEY_IS_ALLOWED, self.profile.check_key(self.key.kind()).is_ok());
         f.hold(&LEAF_KEY_IS_ITS_OWN, self.key.hash() != self.issuer.key.fingerprint());
+        profiled::lint(&read, (&self.profile, rules), &self.issuer, grant, f);
         leaf_extensions(read.extensions(), rules, self.key.kind(), f);
         names(&read, &also, granted, f);
+        lint::names::parts("subject", also.subject(), f);
+        lint::names::distinguished("subject", read.subject(), f);
         subject(&read, rules, granted, f);
     }
 
@@ -74,10 +81,12 @@ fn leaf_extensions(extensions: &[X509Extension<'_>], rules: &X509Rules, key: Key
             | ParsedExtension::AuthorityKeyIdentifier(_)
             | ParsedExtension::CRLDistributionPoints(_)
             | ParsedExtension::AuthorityInfoAccess(_) => {}
+            // Policies, must-staple, and what a profile writes out: as the profile has it.
+            _ if rules.extensions.for_key(key).iter().any(|wanted| same(extension, wanted)) => {}
             _ => f.add_with(&LEAF_EXTENSIONS_KNOWN, extension.oid.to_string()),
         }
     }
-    // basicConstraints, keyUsage and EKU are, byte for byte, the profile's, and none of them is missing.
+    // What the profile says is there, byte for byte, and nothing of it is missing.
     for wanted in rules.extensions.for_key(key) {
         let found = extensions.iter().filter(|e| same(e, wanted)).count();
         f.hold(&LEAF_EXTENSIONS_ARE_THE_PROFILES, found == 1);
@@ -110,9 +119,11 @@ fn names(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, granted: &
 /// A common name that a profile takes from the names is one of them.
 fn subject(read: &TbsCertificate<'_>, rules: &X509Rules, granted: &[Name], f: &mut Findings) {
     let parts = read.subject().iter().flat_map(|rdn| rdn.iter()).count();
-    match rules.subject {
+    match &rules.subject {
         SubjectPolicy::Empty => f.hold(&LEAF_SUBJECT_EMPTY, parts == 0),
         SubjectPolicy::Given => f.hold(&LEAF_SUBJECT_GIVEN, parts > 0),
+        // `profiled` holds it.
+        SubjectPolicy::Template(_) => {}
         SubjectPolicy::FirstName => {
             let ours = read.subject().iter_common_name().all(|cn| {
                 cn.as_str().is_ok_and(|cn| granted.iter().any(|n| matches!(n, Name::Dns(dns) if dns.as_str() == cn)))
@@ -122,11 +133,14 @@ fn subject(read: &TbsCertificate<'_>, rules: &X509Rules, granted: &[Name], f: &m
     }
 }
 
-fn name_of(name: &GeneralName<'_>) -> Result<Name, String> {
+pub(crate) fn name_of(name: &GeneralName<'_>) -> Result<Name, String> {
     let text = match name {
         GeneralName::DNSName(text) => format!("dns:{text}"),
         GeneralName::RFC822Name(text) => format!("email:{text}"),
         GeneralName::URI(text) => format!("uri:{text}"),
+        GeneralName::OtherName(kind, value) if kind.as_bytes() == san::USER_PRINCIPAL_NAME.as_bytes() => {
+            format!("upn:{}", principal_name(value)?)
+        }
         GeneralName::IPAddress(octets) => match octets.len() {
             4 => <[u8; 4]>::try_from(*octets).map(|o| format!("ip:{}", std::net::IpAddr::from(o))),
             _ => <[u8; 16]>::try_from(*octets).map(|o| format!("ip:{}", std::net::IpAddr::from(o))),
@@ -135,4 +149,13 @@ fn name_of(name: &GeneralName<'_>) -> Result<Name, String> {
         other => return Err(format!("a name of another kind: {other:?}")),
     };
     Name::parse(&text).map_err(|e| e.to_string())
+}
+
+/// The text of a user principal name: `[0]` around a UTF8String.
+fn principal_name(value: &[u8]) -> Result<String, String> {
+    let odd = |_| "a user principal name that is no UTF8String".to_owned();
+    let explicit = AnyRef::from_der(value).map_err(odd)?;
+    let tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
+    explicit.header().tag().assert_eq(tag).map_err(odd)?;
+    Ok(Utf8StringRef::from_der(explicit.value()).map_err(odd)?.as_str().to_owned())
 }

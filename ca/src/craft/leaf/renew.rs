@@ -6,7 +6,7 @@ use x509_parser::prelude::{FromDer, TbsCertificate};
 
 use crate::craft::leaf::certify::Certifier;
 use crate::craft::leaf::details::successor_details;
-use crate::craft::leaf::draft::{LeafRequest, Subject};
+use crate::craft::leaf::draft::{LeafRequest, Subject, Title};
 use crate::craft::leaf::registered::{registered, renewed_names};
 use crate::craft::leaf::request::only_these;
 use crate::encode::Dn;
@@ -34,9 +34,10 @@ impl Certifier {
         }
         renewable(&old)?;
         let lifetime = old.validity.and_then(|v| u64::try_from(v.secs()).ok());
+        let title = csr.as_ref().map(Title::of).unwrap_or_default();
         let leaf = LeafRequest {
             key: csr.map_or(Ok(key), |csr| Ok::<_, CaError>(csr.into_key()))?,
-            subject: Subject::Exactly(subject),
+            subject: Subject::Again(subject, title),
             // A profile whose bounds have moved gives its own default instead of the old lifetime.
             lifetime: lifetime.filter(|secs| profile.lifetime_secs(Some(*secs)).is_ok()).into(),
             details: successor_details(&old),

@@ -6,7 +6,7 @@ use policy::{Name, Owner, Timestamp};
 
 use crate::error::CaError;
 use crate::intake::Csr;
-use crate::profiles::{Profile, Rules, SubjectPolicy};
+use crate::profiles::{Profile, Rules};
 
 /// A request for a certificate.
 #[derive(Clone, Debug)]
@@ -63,8 +63,8 @@ pub struct Prospect {
 
 /// The names to certify: those given, which must cover what the CSR asks for, or those of the CSR.
 pub(crate) fn names(profile: &Profile, csr: &Csr, given: Option<Vec<Name>>) -> Result<Vec<Name>, CaError> {
-    // Where the common name is given freely, it is a title and never a name.
-    let titled = matches!(&profile.rules, Rules::X509(rules) if rules.subject == SubjectPolicy::Given);
+    // Where the common name is given freely, or the profile has a subject of its own, it is a title and never a name.
+    let titled = matches!(&profile.rules, Rules::X509(rules) if rules.subject.names_somebody());
     match given {
         None if titled => Ok(csr.alternative_names().to_vec()),
         None => match csr.unnamed() {

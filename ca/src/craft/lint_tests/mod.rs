@@ -16,10 +16,9 @@ use store::{Database, Ledger, LogConfig};
 
 use crate::checks::{Checked, Checks};
 use crate::craft::ca::{self, Ca, CaRequest, SignedBy};
-use crate::craft::leaf::{self, Leaf, LeafRequest, Lifetime, Subject, Under};
+use crate::craft::leaf::{self, Leaf, LeafRequest, Lifetime, Subject, Title, Under};
 use crate::craft::ssh::{self, Ssh, SshFacts};
 use crate::drafting::Draft;
-use crate::encode::algorithm::identifier;
 use crate::encode::{Dn, tlv};
 use crate::error::CaError;
 use crate::gate::Gate;
@@ -43,11 +42,9 @@ struct Bench {
 pub(super) fn policies() -> Policies {
     let shipped: Vec<_> = Policies::shipped().iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
     let rules = OwnerRules {
-        name: Owner::parse("web").unwrap(),
         dns: vec!["*.example.com".to_owned()],
-        ip: Vec::new(),
         principals: vec!["*".to_owned()],
-        email: Vec::new(),
+        ..OwnerRules::none(Owner::parse("web").unwrap())
     };
     Policies::load(&shipped, vec![rules]).unwrap()
 }
@@ -75,7 +72,7 @@ fn certificate_of(key: &Key, policies: &Policies) -> Vec<u8> {
     let request = CaRequest { plan: &plan, number: 1, subject_key: SubjectKey::from_token(key), details: json!({}) };
     let draft =
         ca::draft(init(policies), request, SignedBy::Itself(key, &name), serial(), NOW.plus_secs(-600)).unwrap();
-    tlv::sequence(&[tbs(&draft), identifier(key.algorithm()), &[0x03, 0x02, 0x00, 0x00]]).unwrap()
+    tlv::sequence(&[tbs(&draft), key.algorithm().identifier(), &[0x03, 0x02, 0x00, 0x00]]).unwrap()
 }
 
 /// Its chain is itself, which nothing here verifies.
@@ -126,7 +123,7 @@ fn serial() -> Serial {
 fn tbs<C>(draft: &Draft<C>) -> &[u8] {
     match &draft.entry.message {
         Message::Whole(bytes) => bytes,
-        Message::Sha256(_) => panic!("a whole message"),
+        Message::Sha256(_) | Message::Batch(_) => panic!("a whole message"),
     }
 }
 
@@ -140,7 +137,7 @@ impl Bench {
         let key = SubjectKey::from_token(&self.other);
         let request = LeafRequest {
             key,
-            subject: Subject::ByProfile(None),
+            subject: Subject::ByProfile(Title::default()),
             lifetime: Lifetime::Secs(3600),
             details: json!({}),
             renews: None,
@@ -205,7 +202,7 @@ async fn a_ca_certificate_for_another_key_or_for_no_ca_is_no_issuer() {
     assert!(refused(&bench.other, der).contains("not for the key"));
     assert!(refused(&bench.issuer.key, &der[..der.len() - 1]).contains("unreadable"));
     let leaf = bench.leaf();
-    let algorithm = identifier(bench.issuer.key.algorithm());
+    let algorithm = bench.issuer.key.algorithm().identifier();
     let leaf = tlv::sequence(&[tbs(&leaf), algorithm, &[0x03, 0x02, 0x00, 0x00]]).unwrap();
     assert!(refused(&bench.other, &leaf).contains("not one of a CA"));
 }
@@ -317,6 +314,27 @@ async fn a_failed_lint_is_a_refusal_by_name_and_a_leaf() {
         assert!(matches!(gate.refuse(own()).await, CaError::Lint(_)));
     }
     assert_eq!(ledger.head().size, before + 3, "once of what is tried again");
+}
+
+/// What a CA is called that was brought in stands in what it signs byte for byte, however it is written.
+#[tokio::test]
+async fn the_name_of_a_ca_that_was_brought_in_refuses_no_draft() {
+    let mut bench = bench().await;
+    let der = Dn::parse("/C=DE/CN=Old CA").unwrap().as_der().to_vec();
+    let at = der.windows(4).position(|window| window == [0x13, 2, b'D', b'E']).unwrap();
+    // A country that is a UTF8String.
+    let old = [&der[..at], &[0x0c], &der[at + 1..]].concat();
+    let (name, plan) = (GenerationName::new("tls", 1), CaPlan { subject: hex::encode(old), ..root_plan() });
+    let key = bench.issuer.key.clone();
+    let subject_key = SubjectKey::from_token(&key);
+    let request = CaRequest { plan: &plan, number: 1, subject_key, details: json!({}) };
+    let by = SignedBy::Itself(&key, &name);
+    let draft = ca::draft(init(&bench.policies), request, by, serial(), NOW.plus_secs(-30)).unwrap();
+    let der = tlv::sequence(&[tbs(&draft), key.algorithm().identifier(), &[0x03, 0x02, 0x00, 0x00]]).unwrap();
+    draft.lint().map(|_| ()).unwrap();
+    bench.issuer = Arc::new(issuer_of(key, der).unwrap());
+    bench.leaf().lint().map(|_| ()).unwrap();
+    under_ca(&bench).lint().map(|_| ()).unwrap();
 }
 
 /// A good CA certificate below the bench's.

@@ -70,7 +70,12 @@ impl SshSigner {
     pub(crate) fn certificate(issued: &Issued) -> Option<String> {
         match issued.kind {
             Kind::SshUser | Kind::SshHost => line(issued, &issued.subject),
-            Kind::CaCertificate | Kind::Certificate | Kind::CodeSignature | Kind::Crl | Kind::CaRequest => None,
+            Kind::CaCertificate
+            | Kind::Certificate
+            | Kind::CodeSignature
+            | Kind::Crl
+            | Kind::CaRequest
+            | Kind::OcspBatch => None,
         }
     }
 }

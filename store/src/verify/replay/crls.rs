@@ -116,6 +116,6 @@ impl Known<'_> {
 fn is_x509(kind: Kind) -> bool {
     match kind {
         Kind::Certificate | Kind::CaCertificate => true,
-        Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest => false,
+        Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => false,
     }
 }

@@ -1,0 +1,28 @@
+//! OCSP (RFC 6960, 5019, 9654): what is asked, who signs the answers, what they say.
+//!
+//! The responses of a moment are one batch: one intent, one root, one conclusion. Trusted for: that a response says of a
+//! certificate what the register says.
+
+mod asn1;
+
+mod request;
+
+pub(crate) mod lints;
+
+mod responder;
+
+mod lint;
+
+mod draft;
+
+#[cfg(test)]
+mod lint_tests;
+#[cfg(test)]
+mod request_tests;
+
+pub(crate) use draft::{Said, TEXT as RESPONSE_TEXT, Wanted, draft, times};
+pub use request::OCSP_REQUEST_BYTES_MAX;
+pub(crate) use request::{Asked, Named};
+pub(crate) use responder::{
+    PROFILE, RESPONDER_SECS, Responder, TEXT as RESPONDER_TEXT, draft as draft_responder, issuer_ids,
+};

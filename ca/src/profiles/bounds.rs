@@ -1,0 +1,81 @@
+//! How long, and for which keys: what every kind of profile bounds.
+
+use hsm::KeyKind;
+
+/// As a file writes them.
+pub(super) struct Bounds<'a> {
+    pub(super) default: &'a str,
+    pub(super) min: &'a str,
+    pub(super) max: &'a str,
+    pub(super) keys: &'a [String],
+    /// The longest lifetime of such a credential, whatever the file says.
+    pub(super) most: i64,
+}
+
+/// Checked.
+pub(super) struct Lifetimes {
+    pub(super) default: i64,
+    pub(super) min: i64,
+    pub(super) max: i64,
+}
+
+impl Bounds<'_> {
+    pub(super) fn lifetimes(&self) -> Result<Lifetimes, String> {
+        let default = duration_secs("default_validity", self.default)?;
+        let min = duration_secs("min_validity", self.min)?;
+        let max = duration_secs("max_validity", self.max)?;
+        if min < LEAST_SECS {
+            return Err(format!("min_validity: at least {LEAST_SECS}s, or a slow clock never sees it valid"));
+        }
+        if max > self.most {
+            return Err(format!("max_validity: at most {}d for this kind", self.most / DAY_SECS));
+        }
+        if !(min..=max).contains(&default) {
+            return Err("default_validity: it lies between min_validity and max_validity".to_owned());
+        }
+        Ok(Lifetimes { default, min, max })
+    }
+
+    pub(super) fn key_kinds(&self) -> Result<Vec<KeyKind>, String> {
+        let kinds = self.keys.iter().map(|name| key_kind(name)).collect::<Result<Vec<_>, _>>()?;
+        match kinds.is_empty() {
+            true => Err("keys: name at least one, as in keys = [\"p256\"]".to_owned()),
+            false => Ok(kinds),
+        }
+    }
+}
+
+/// `90s`, `2m`, `16h`, `30d`.
+pub(super) fn duration_secs(key: &str, text: &str) -> Result<i64, String> {
+    let bad = || format!("{key}: `{text}` is not a time; write \"90s\", \"2m\", \"16h\" or \"30d\"");
+    let unit = text.chars().last().ok_or_else(bad)?;
+    let factor = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => DAY_SECS,
+        _ => return Err(bad()),
+    };
+    let number = text.strip_suffix(unit).filter(|n| n.bytes().all(|b| b.is_ascii_digit())).ok_or_else(bad)?;
+    let number: i64 = number.parse().map_err(|_| bad())?;
+    number.checked_mul(factor).ok_or_else(bad)
+}
+
+/// The default lifetime that a profile of the past had, from its canonical form.
+pub(crate) fn default_secs(canonical: &str) -> Option<i64> {
+    let text: serde_json::Value = serde_json::from_str(canonical).ok()?;
+    duration_secs("default_validity", text.get(1)?.get("default_validity")?.as_str()?).ok()
+}
+
+fn key_kind(name: &str) -> Result<KeyKind, String> {
+    // What a token binds to PSS is an RSA key like any other when it comes from outside.
+    let kinds = || KeyKind::ALL.into_iter().filter(|kind| kind.pss() != Some(*kind));
+    kinds().find(|kind| kind.as_str() == name).ok_or_else(|| {
+        let known: Vec<_> = kinds().map(KeyKind::as_str).collect();
+        format!("keys: `{name}` is not a kind of key; say one of {}", known.join(", "))
+    })
+}
+
+pub(super) const DAY_SECS: i64 = 86_400;
+/// A minute: clocks of healthy hosts agree to less, and a certificate of two minutes must be possible.
+const LEAST_SECS: i64 = 60;

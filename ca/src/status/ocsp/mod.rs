@@ -1,0 +1,15 @@
+//! Who answers OCSP requests: what is on the shelf, who makes what is not, with which key, and what strangers may cost.
+
+mod allowance;
+mod counts;
+mod shelf;
+
+mod keeper;
+
+mod clerk;
+
+mod inquiries;
+
+pub use counts::OcspState;
+pub(crate) use inquiries::Inquiries;
+pub use inquiries::OcspAnswer;
