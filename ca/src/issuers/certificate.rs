@@ -11,6 +11,8 @@ use policy::{Timestamp, Validity};
 use spki::ObjectIdentifier;
 use x509_cert::ext::pkix::ExtendedKeyUsage;
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
+use x509_parser::revocation_list::CertificateRevocationList;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::encode::{Dn, sha256};
 use crate::intake::proof;
@@ -95,20 +97,17 @@ impl CaCertificate {
 
 /// Whether a CRL's signature is one of this CA's key.
 pub(crate) fn is_signed_crl(der: &[u8], spki: &[u8]) -> bool {
-    let Ok((_, crl)) = x509_parser::revocation_list::CertificateRevocationList::from_der(der) else { return false };
+    let Ok((_, crl)) = CertificateRevocationList::from_der(der) else { return false };
     let Ok(also) = x509_cert::crl::CertificateList::<x509_cert::certificate::Rfc5280>::from_der(der) else {
         return false;
     };
     let written = also.signature_algorithm.to_der().unwrap_or_default();
-    let inner = also.tbs_cert_list.signature.to_der().unwrap_or_default();
-    if written != inner {
+    // RFC 5280 section 5.1.1.2: it stands in it twice, the same.
+    if also.tbs_cert_list.signature.to_der().unwrap_or_default() != written {
         return false;
     }
-    if is_by(spki, &written, crl.tbs_cert_list.as_ref(), crl.signature_value.data.as_ref()) {
-        return true;
-    }
-    let key = x509_parser::x509::SubjectPublicKeyInfo::from_der(spki);
-    key.is_ok_and(|(_, key)| crl.verify_signature(&key).is_ok())
+    let (message, signature) = (crl.tbs_cert_list.as_ref(), crl.signature_value.data.as_ref());
+    is_of_key(spki, &written, message, signature) || key_of(spki).is_some_and(|key| crl.verify_signature(&key).is_ok())
 }
 
 /// Whether a certificate's signature is one of this key.
@@ -116,19 +115,25 @@ fn is_signed(der: &[u8], spki: &[u8]) -> bool {
     let Ok((_, certificate)) = X509Certificate::from_der(der) else { return false };
     let Ok(also) = x509_cert::Certificate::from_der(der) else { return false };
     let written = also.signature_algorithm().to_der().unwrap_or_default();
-    if is_by(spki, &written, certificate.tbs_certificate.as_ref(), certificate.signature_value.data.as_ref()) {
-        return true;
-    }
-    let key = x509_parser::x509::SubjectPublicKeyInfo::from_der(spki);
-    key.is_ok_and(|(_, key)| certificate.verify_signature(Some(&key)).is_ok())
+    let (message, signature) = (certificate.tbs_certificate.as_ref(), certificate.signature_value.data.as_ref());
+    is_of_key(spki, &written, message, signature)
+        || key_of(spki).is_some_and(|key| certificate.verify_signature(Some(&key)).is_ok())
 }
 
-/// Whether a signature with this AlgorithmIdentifier is one of this key, in our ways and in those of others: P-521 with SHA-256 is what
-/// openssl makes, and a key elsewhere may be of a size that none here has.
-fn is_by(spki: &[u8], written: &[u8], message: &[u8], signature: &[u8]) -> bool {
-    let ours = Algorithm::ALL.into_iter().find(|algorithm| written == algorithm.identifier());
-    let verified = |algorithm| hsm::verify(algorithm, spki, &Message::from(message.to_vec()), signature).is_ok();
-    ours.is_some_and(verified) || proof::is_signed(spki, written, message, signature)
+/// Whether a signature is one of this key, in the ways that keys here sign, and in those that CAs elsewhere do.
+fn is_of_key(spki: &[u8], written: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    if let Some(algorithm) = Algorithm::ALL.into_iter().find(|algorithm| written == algorithm.identifier()) {
+        let message = Message::from(message.to_vec());
+        if hsm::verify(algorithm, spki, &message, signature).is_ok() {
+            return true;
+        }
+    }
+    // A CA from elsewhere signs in other ways (P-521 with SHA-256 is what openssl makes), and may be of a size that no key here has.
+    proof::is_signed(spki, written, message, signature)
+}
+
+fn key_of(spki: &[u8]) -> Option<SubjectPublicKeyInfo<'_>> {
+    SubjectPublicKeyInfo::from_der(spki).ok().map(|(_, key)| key)
 }
 
 fn find<T>(certificate: &X509Certificate<'_>, pick: impl Fn(&ParsedExtension<'_>) -> Option<T>) -> Option<T> {
