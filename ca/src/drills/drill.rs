@@ -57,7 +57,7 @@ pub struct Drill {
     /// When somebody ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
-    /// What held when it began, by owner (`-`: of nobody; `...`: of all beyond the first 500): how many, and how many of others
+    /// What held when it began, by owner (`...`: of all beyond the first 500): how many, and how many of others
     /// had a successor by then.
     pub held: BTreeMap<String, [u64; 2]>,
 }
@@ -70,7 +70,9 @@ impl Drill {
             .issuer
             .strip_prefix(issuer.as_str())
             .is_some_and(|rest| rest.is_empty() || (rest.starts_with('/') && !issuer.contains('/')));
+        // What is nobody's is the service's own, as an OCSP responder's, which lives for weeks and follows its CA by itself.
         of_issuer
+            && renewing.owner.is_some()
             && renewing.operation < self.below
             && profile.as_ref().is_none_or(|profile| *profile == renewing.profile)
             && owner.as_ref().is_none_or(|owner| Some(owner) == renewing.owner.as_ref())
