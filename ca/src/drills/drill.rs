@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use policy::{Owner, Timestamp};
+use ring::digest;
 use serde::{Deserialize, Serialize};
 
-use super::renewal::{Renewing, spread};
+use super::renewing::Renewing;
 use crate::error::CaError;
 
 /// What a drill marks: what an issuer made, of a profile, of an owner.
@@ -104,6 +105,16 @@ impl NewDrill {
             false => Err(CaError::bad("url", format!("an http or https URL of at most {URL_BYTES_MAX} characters"))),
         }
     }
+}
+
+/// A number below `span` that follows from a serial: the same on every node, however often it is asked for.
+fn spread(serial: &[u8], span: i64) -> i64 {
+    let mut text = b"chancery drill 1\n".to_vec();
+    text.extend_from_slice(serial);
+    let hash = digest::digest(&digest::SHA256, &text);
+    let number = hash.as_ref().iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    let span = u64::try_from(span).unwrap_or(0).max(1);
+    i64::try_from(number % span).unwrap_or(0)
 }
 
 /// A quarter: longer is no event.

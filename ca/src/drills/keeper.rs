@@ -9,7 +9,8 @@ use tokio::sync::Mutex;
 
 use super::board::{Board, KIND, ROSTER, Roster, broken};
 use super::drill::{Drill, NewDrill, Part};
-use super::renewal::{Renewal, Renewing, Why};
+use super::renewal::{Renewal, Why};
+use super::renewing::Renewing;
 use crate::craft::Office;
 use crate::error::CaError;
 use crate::issuers::GenerationName;
