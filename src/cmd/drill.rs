@@ -116,11 +116,16 @@ async fn list(global: &Global) -> Result<(), Failure> {
         output::json(&json!(all));
         return Ok(());
     }
-    let columns = [whole("DRILL"), whole("STATE"), whole("BEGUN"), whole("UNTIL"), whole("MARKS"), words("REASON")];
+    let columns = [whole("DRILL"), whole("STATE"), whole("BEGUN"), whole("MARKS"), words("REASON")];
     let rows = all.iter().map(|drill| {
         let state = if drill["ended"].is_null() { "open" } else { "ended" };
-        let [begun, until] = ["begun", "until"].map(|name| field(drill, name));
-        let row = vec![field(drill, "id"), state.to_owned(), begun, until, marks(drill), field(drill, "reason")];
+        let row = vec![
+            field(drill, "id"),
+            state.to_owned(),
+            Moment::of(drill, "begun").day(),
+            marks(drill),
+            field(drill, "reason"),
+        ];
         (Paint::Plain, row)
     });
     output::painted(&columns, rows.collect(), "no drill");

@@ -34,7 +34,8 @@ impl Logins {
     pub(super) fn new(authority: Authority, provider: Arc<CryptoProvider>) -> Result<Self, String> {
         let version = authority.issuers_version();
         let first = verifier(&authority, &provider)?;
-        let hints = first.root_hint_subjects().to_vec();
+        // One that asks for no certificate has none, and may not be asked.
+        let hints = if first.offer_client_auth() { first.root_hint_subjects().to_vec() } else { Vec::new() };
         Ok(Self { authority, provider, hints, known: Mutex::new((version, first)) })
     }
 

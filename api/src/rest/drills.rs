@@ -57,7 +57,7 @@ pub(crate) struct Share {
 pub(crate) struct DrillProgress {
     drill: Drill,
     all: Share,
-    /// By owner; `-`: of nobody.
+    /// By owner.
     owners: BTreeMap<String, Share>,
 }
 

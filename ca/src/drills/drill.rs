@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use policy::{Owner, Timestamp};
+use ring::digest;
 use serde::{Deserialize, Serialize};
 
-use super::renewal::{Renewing, spread};
+use super::renewing::Renewing;
 use crate::error::CaError;
 
 /// What a drill marks: what an issuer made, of a profile, of an owner.
@@ -57,7 +58,7 @@ pub struct Drill {
     /// When somebody ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
-    /// What held when it began, by owner (`-`: of nobody; `...`: of all beyond the first 500): how many, and how many of others
+    /// What held when it began, by owner (`...`: of all beyond the first 500): how many, and how many of others
     /// had a successor by then.
     pub held: BTreeMap<String, [u64; 2]>,
 }
@@ -70,7 +71,9 @@ impl Drill {
             .issuer
             .strip_prefix(issuer.as_str())
             .is_some_and(|rest| rest.is_empty() || (rest.starts_with('/') && !issuer.contains('/')));
+        // What is nobody's is the service's own, as an OCSP responder's, which lives for weeks and follows its CA by itself.
         of_issuer
+            && renewing.owner.is_some()
             && renewing.operation < self.below
             && profile.as_ref().is_none_or(|profile| *profile == renewing.profile)
             && owner.as_ref().is_none_or(|owner| Some(owner) == renewing.owner.as_ref())
@@ -102,6 +105,16 @@ impl NewDrill {
             false => Err(CaError::bad("url", format!("an http or https URL of at most {URL_BYTES_MAX} characters"))),
         }
     }
+}
+
+/// A number below `span` that follows from a serial: the same on every node, however often it is asked for.
+fn spread(serial: &[u8], span: i64) -> i64 {
+    let mut text = b"chancery drill 1\n".to_vec();
+    text.extend_from_slice(serial);
+    let hash = digest::digest(&digest::SHA256, &text);
+    let number = hash.as_ref().iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    let span = u64::try_from(span).unwrap_or(0).max(1);
+    i64::try_from(number % span).unwrap_or(0)
 }
 
 /// A quarter: longer is no event.

@@ -9,7 +9,8 @@ use tokio::sync::Mutex;
 
 use super::board::{Board, KIND, ROSTER, Roster, broken};
 use super::drill::{Drill, NewDrill, Part};
-use super::renewal::{Renewal, Renewing, Why};
+use super::renewal::{Renewal, Why};
+use super::renewing::Renewing;
 use crate::craft::Office;
 use crate::error::CaError;
 use crate::issuers::GenerationName;
@@ -41,7 +42,7 @@ pub struct DrillProgress {
     pub drill: Drill,
     /// All of it.
     pub all: Share,
-    /// By owner; `-`: of nobody.
+    /// By owner.
     pub owners: BTreeMap<String, Share>,
 }
 
@@ -223,7 +224,7 @@ impl Drills {
 fn held(counts: &[Holding]) -> BTreeMap<String, [u64; 2]> {
     let mut held: BTreeMap<String, [u64; 2]> = BTreeMap::new();
     for Holding { owner, live, replaced } in counts {
-        let name = owner.as_deref().unwrap_or("-");
+        let Some(name) = owner.as_deref() else { continue };
         let name = if held.len() < OWNERS_MAX || held.contains_key(name) { name } else { "..." };
         let sum = held.entry(name.to_owned()).or_default();
         sum[0] += live;

@@ -7,9 +7,11 @@
 //!
 //! Trusted for: when others renew. Whoever controls it can have a fleet renew early, or late in a mass event; it signs nothing.
 
-mod renewal;
+mod renewing;
 
 mod drill;
+
+mod renewal;
 
 mod board;
 
@@ -17,6 +19,7 @@ mod keeper;
 
 pub use drill::{Drill, NewDrill, Part};
 pub use keeper::{DrillProgress, Share};
-pub use renewal::{Renewal, Renewing, Why};
+pub use renewal::{Renewal, Why};
+pub use renewing::Renewing;
 
 pub(crate) use keeper::Drills;

@@ -1,41 +1,9 @@
 //! When one certificate is to be renewed: by its life, or at once, or when a drill has it come.
 
-use policy::{Owner, Timestamp, Validity};
-use ring::digest;
-use store::{Credential, Kind};
+use policy::Timestamp;
 
 use super::drill::Drill;
-
-/// A certificate of an end entity, as far as its renewal needs it. All of it stands in the certificate's intent and never changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Renewing {
-    /// The operation that made it.
-    pub operation: u64,
-    /// Its serial.
-    pub serial: Vec<u8>,
-    /// The generation that issued it.
-    pub issuer: String,
-    /// Its profile.
-    pub profile: String,
-    /// Whose it is.
-    pub owner: Option<Owner>,
-    /// From when to when it holds.
-    pub validity: Validity,
-}
-
-impl Renewing {
-    /// None of what is no certificate of an end entity.
-    pub fn of(credential: &Credential) -> Option<Renewing> {
-        Some(Renewing {
-            operation: credential.operation,
-            serial: credential.serial.clone(),
-            issuer: credential.issuer.clone(),
-            profile: credential.profile.clone(),
-            owner: credential.owner.clone(),
-            validity: credential.validity.filter(|_| credential.kind == Kind::Certificate)?,
-        })
-    }
-}
+use super::renewing::Renewing;
 
 /// Why a certificate is to be replaced before its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,16 +61,6 @@ impl Renewal {
     }
 }
 
-/// A number below `span` that follows from a serial: the same on every node, however often it is asked for.
-pub(crate) fn spread(serial: &[u8], span: i64) -> i64 {
-    let mut text = b"chancery drill 1\n".to_vec();
-    text.extend_from_slice(serial);
-    let hash = digest::digest(&digest::SHA256, &text);
-    let number = hash.as_ref().iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
-    let span = u64::try_from(span).unwrap_or(0).max(1);
-    i64::try_from(number % span).unwrap_or(0)
-}
-
 /// How long ago a window began that says: at once. Any will do that is over.
 const PAST_SECS: i64 = 3_600;
 /// A window is a twentieth of a life, as much as falling due is moved by.
@@ -112,6 +70,8 @@ const WINDOW_PARTS: i64 = 20;
 
 #[cfg(test)]
 mod tests {
+    use policy::{Owner, Validity};
+
     use super::*;
 
     const BEGUN: Timestamp = Timestamp::from_unix(1_800_000_000);

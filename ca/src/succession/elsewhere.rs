@@ -1,6 +1,6 @@
 //! CAs whose issuer is elsewhere: a request goes out, a certificate comes in; and CAs that come here with a key of the token.
 
-use hsm::Key;
+use hsm::{HsmError, Key};
 use policy::Actor;
 use serde_json::json;
 use std::sync::Arc;
@@ -101,7 +101,10 @@ impl Keeper {
             return Err(CaError::Conflict(format!("there is an issuer `{}` already", brought.name)));
         }
         self.unused(&brought.label)?;
-        let key = self.maker.pool.find(&brought.label).await?;
+        let key = self.maker.pool.find(&brought.label).await.map_err(|error| match error {
+            HsmError::Unfit { .. } | HsmError::NotFound { .. } => CaError::bad("key_label", error.to_string()),
+            other => other.into(),
+        })?;
         let chain = self.checked_chain(&key, &brought.chain_pem)?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
         let name = GenerationName::new(&brought.name, 1);

@@ -17,7 +17,7 @@ use super::tbs::{Subject, Template, spki};
 use super::{SeedError, Wish, stamp};
 use crate::fleet::host_name;
 
-const ISSUER: &str = "tls";
+const ISSUER: &str = "tls/1";
 const PROFILE: &str = "tls-server";
 const OWNER: &str = "default";
 const DOMAIN: &str = "example.internal";
@@ -65,7 +65,7 @@ impl Maker {
         let lacking = |what: &str| SeedError::Config(format!("the register has no {what}: run `chancery init` first"));
         let authorities = seeder.authorities()?;
         let labelled = |label: &serde_json::Value| label.as_str() == Some(ISSUER);
-        let authority = authorities.into_iter().find(|ca| ca.details.get("label").is_some_and(labelled));
+        let authority = authorities.into_iter().find(|ca| ca.details.get("generation").is_some_and(labelled));
         let authority = authority.ok_or_else(|| lacking("CA for TLS"))?;
         let der = authority.x509_der().ok_or_else(|| lacking("certificate of the CA for TLS"))?;
         let (_, certificate) = X509Certificate::from_der(&der).map_err(|e| SeedError::Make(e.to_string()))?;

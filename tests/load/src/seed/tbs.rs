@@ -51,7 +51,7 @@ pub(super) struct Subject<'a> {
 impl Template {
     /// `issuer` is the CA's subject, DER; `point` the key that signs.
     pub(super) fn new(issuer: &[u8], point: &[u8], http_base: &str, label: &str) -> Template {
-        let crl = tlv(URI, &[format!("{http_base}/crl/{label}.crl").as_bytes()]);
+        let crl = tlv(URI, &[format!("{http_base}/crl/{label}/0.crl").as_bytes()]);
         let crl = tlv(SEQUENCE, &[&tlv(SEQUENCE, &[&tlv(0xa0, &[&tlv(0xa0, &[&crl])])])]);
         let aia = tlv(URI, &[format!("{http_base}/aia/{label}.cer").as_bytes()]);
         let aia = tlv(SEQUENCE, &[&tlv(SEQUENCE, &[CA_ISSUERS, &aia])]);
