@@ -81,8 +81,12 @@ pub(crate) fn whole(der: &[u8], f: &mut Findings) -> Option<About> {
         f.hold(&CERT_DER, also.to_der().is_ok_and(|again| again == der));
         f.hold(&CERT_ALGORITHMS_AGREE, also.signature_algorithm() == also.tbs_certificate().signature());
         both_agree(read, also.tbs_certificate(), f);
+        names::parts("issuer", also.tbs_certificate().issuer(), f);
+        names::parts("subject", also.tbs_certificate().subject(), f);
     }
     alone(read, f);
+    names::distinguished("issuer", read.issuer(), f);
+    names::distinguished("subject", read.subject(), f);
     // What signs itself is trusted for being known, not for its signature.
     let is_self_issued = read.issuer().as_raw() == read.subject().as_raw();
     f.hold(&CERT_SIGNATURE_STRONG, is_self_issued || !algorithms::is_weak(read.signature.oid().as_bytes()));
@@ -104,7 +108,8 @@ fn is_judged(key: &SubjectPublicKeyInfo<'_>) -> bool {
     }
 }
 
-/// A TBSCertificate as two parsers read it.
+/// A TBSCertificate as two parsers read it. Of its names a draft's own lint judges what is ours to choose: the name of a CA that was
+/// brought in stays what it is, byte for byte.
 pub(crate) fn tbs(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, f: &mut Findings) {
     both_agree(read, also, f);
     alone(read, f);
@@ -115,8 +120,6 @@ fn both_agree(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, f: &m
     f.hold(&CERT_ONE_ALGORITHM, read.signature.oid().as_bytes() == also.signature().oid.as_bytes());
     f.hold(&CERT_ONE_ISSUER, name_agrees(read.issuer().as_raw(), also.issuer()));
     f.hold(&CERT_ONE_SUBJECT, name_agrees(read.subject().as_raw(), also.subject()));
-    names::parts("issuer", also.issuer(), f);
-    names::parts("subject", also.subject(), f);
     f.hold(&CERT_ONE_KEY, also.subject_public_key_info().to_der().is_ok_and(|der| der == read.public_key().raw));
     let unix = |time: &Time| i64::try_from(time.to_unix_duration().as_secs()).ok();
     let (ours, theirs) = (read.validity(), also.validity());
@@ -134,8 +137,6 @@ fn alone(read: &TbsCertificate<'_>, f: &mut Findings) {
     f.hold(&CERT_BEGINS_FIRST, read.validity().not_before <= read.validity().not_after);
     f.hold(&CERT_NO_UNIQUE_IDS, read.issuer_uid.is_none() && read.subject_uid.is_none());
     algorithms::signature(&read.signature, f);
-    names::distinguished("issuer", read.issuer(), f);
-    names::distinguished("subject", read.subject(), f);
     extensions::of_certificate(read, f);
 }
 

@@ -68,8 +68,10 @@ pub(crate) fn whole(der: &[u8], f: &mut Findings) -> Option<String> {
         f.hold(&CRL_DER, also.to_der().is_ok_and(|again| again == der));
         f.hold(&CRL_ALGORITHMS_AGREE, also.signature_algorithm == also.tbs_cert_list.signature);
         both_agree(read, &also.tbs_cert_list, f);
+        names::parts("issuer", &also.tbs_cert_list.issuer, f);
     }
     alone(read, f);
+    names::distinguished("issuer", &read.issuer, f);
     f.hold(&CRL_SIGNATURE_STRONG, !algorithms::is_weak(read.signature.oid().as_bytes()));
     Some(names::shown(&read.issuer))
 }
@@ -81,7 +83,6 @@ pub(crate) fn tbs(read: &TbsCertList<'_>, also: &x509_cert::crl::TbsCertList<Rfc
 }
 
 fn both_agree(read: &TbsCertList<'_>, also: &x509_cert::crl::TbsCertList<Rfc5280>, f: &mut Findings) {
-    names::parts("issuer", &also.issuer, f);
     let list = also.revoked_certificates.as_deref();
     // Section 5.1.2.6: "When there are no revoked certificates, the revoked certificates list MUST be absent."
     f.hold(&CRL_NO_EMPTY_LIST, list.is_none_or(|list| !list.is_empty()));
@@ -104,7 +105,6 @@ fn alone(read: &TbsCertList<'_>, f: &mut Findings) {
     // Section 5.1.2.5: "Conforming CRL issuers MUST include the nextUpdate field in all CRLs."
     f.hold(&CRL_NEXT_UPDATE, read.next_update.is_some_and(|next| next > read.this_update));
     algorithms::signature(&read.signature, f);
-    names::distinguished("issuer", &read.issuer, f);
     extensions::in_themselves(read.extensions(), f);
     let is_delta = scope(read, f);
     entries(&read.revoked_certificates, read, is_delta, f);

@@ -19,8 +19,8 @@ use crate::drafting::{Craft, SKEW_SECS};
 use crate::encode::san;
 use crate::intake::SubjectKey;
 use crate::issuers::Issuing;
-use crate::lint::Findings;
 use crate::lint::certificate::same;
+use crate::lint::{self, Findings};
 use crate::profiles::{Profile, Rules, SubjectPolicy, X509Rules};
 
 /// What an end-entity certificate is held against.
@@ -53,6 +53,8 @@ impl Craft for Leaf {
         profiled::lint(&read, (&self.profile, rules), &self.issuer, grant, f);
         leaf_extensions(read.extensions(), rules, self.key.kind(), f);
         names(&read, &also, granted, f);
+        lint::names::parts("subject", also.subject(), f);
+        lint::names::distinguished("subject", read.subject(), f);
         subject(&read, rules, granted, f);
     }
 

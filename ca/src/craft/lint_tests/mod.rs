@@ -314,6 +314,25 @@ async fn a_failed_lint_is_a_refusal_by_name_and_a_leaf() {
     assert_eq!(ledger.head().size, before + 3, "once of what is tried again");
 }
 
+/// What a CA is called that was brought in stands in what it signs byte for byte, however it is written.
+#[tokio::test]
+async fn the_name_of_a_ca_that_was_brought_in_refuses_no_draft() {
+    let mut bench = bench().await;
+    let der = Dn::parse("/C=DE/CN=Old CA").unwrap().as_der().to_vec();
+    let at = der.windows(4).position(|window| window == [0x13, 2, b'D', b'E']).unwrap();
+    // A country that is a UTF8String.
+    let old = [&der[..at], &[0x0c], &der[at + 1..]].concat();
+    let (name, plan) = (GenerationName::new("tls", 1), CaPlan { subject: hex::encode(old), ..root_plan() });
+    let key = bench.issuer.key.clone();
+    let request = CaRequest { name: &name, plan: &plan, subject_key: &key };
+    let draft = ca::draft(init(&bench.policies), request, None, serial(), NOW.plus_secs(-30)).unwrap();
+    let der = tlv::sequence(&[tbs(&draft), key.algorithm().identifier(), &[0x03, 0x02, 0x00, 0x00]]).unwrap();
+    draft.lint().map(|_| ()).unwrap();
+    bench.issuer = Arc::new(issuer_of(key, der).unwrap());
+    bench.leaf().lint().map(|_| ()).unwrap();
+    under_ca(&bench).lint().map(|_| ()).unwrap();
+}
+
 /// A good CA certificate below the bench's.
 fn under_ca(bench: &Bench) -> Draft<Ca> {
     let subject = hex::encode(Dn::parse("/DC=com/DC=example/CN=Below").unwrap().as_der());
