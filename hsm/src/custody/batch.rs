@@ -1,4 +1,4 @@
-//! Many messages of one act, and the one digest that covers them all.
+//! What is signed: a message, or many of one act with the one digest that covers them all.
 //!
 //! The exception to one intent per signature: what is refreshed together (the OCSP responses of a moment) is one batch. Its
 //! root is the Merkle tree hash of its messages, in their order (RFC 6962 section 2.1); the intent is written with the root and
@@ -8,7 +8,22 @@ use std::sync::Arc;
 
 use ring::digest::{Context, SHA256};
 
-use super::intent::Message;
+/// What is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// The bytes themselves.
+    Whole(Arc<[u8]>),
+    /// A SHA-256 made by the caller (files too large to carry); for algorithms that sign one.
+    Sha256([u8; 32]),
+    /// Many of one act, each signed whole and once.
+    Batch(Batch),
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(bytes: Vec<u8>) -> Message {
+        Message::Whole(bytes.into())
+    }
+}
 
 /// So many messages of a batch, at most: a session signs them one after the other, and a token may take 20 milliseconds for each.
 pub const BATCH_MAX: usize = 128;

@@ -1,27 +1,8 @@
 //! The custody line's nouns: what may be signed once, and what came of it.
 
-use std::sync::Arc;
-
-use super::batch::Batch;
+use super::batch::Message;
 use super::key::Key;
 use super::kind::Algorithm;
-
-/// What is signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
-    /// The bytes themselves.
-    Whole(Arc<[u8]>),
-    /// A SHA-256 made by the caller (files too large to carry); for algorithms that sign one.
-    Sha256([u8; 32]),
-    /// Many of one act, each signed whole and once.
-    Batch(Batch),
-}
-
-impl From<Vec<u8>> for Message {
-    fn from(bytes: Vec<u8>) -> Message {
-        Message::Whole(bytes.into())
-    }
-}
 
 /// The only maker of intents; made once per [`crate::open`], held by the ledger.
 #[derive(Debug)]

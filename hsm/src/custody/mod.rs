@@ -13,9 +13,9 @@ mod batch;
 mod intent;
 mod verify;
 
-pub use batch::{BATCH_MAX, Batch, merkle_root};
+pub use batch::{BATCH_MAX, Batch, Message, merkle_root};
 pub use forms::ecdsa_parts;
-pub use intent::{Intent, Message, Mint, NotSigned, SignError, Signature};
+pub use intent::{Intent, Mint, NotSigned, SignError, Signature};
 pub use key::Key;
 pub use kind::{Algorithm, Family, KeyKind, UnknownName};
 pub use verify::{BadSignature, Scheme, verify, verify_as, verify_digest};

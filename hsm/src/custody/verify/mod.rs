@@ -18,8 +18,8 @@ pub use scheme::Scheme;
 
 use ring::digest::SHA256;
 
+use super::batch::Message;
 use super::forms::bare_key;
-use super::intent::Message;
 use super::kind::{Algorithm, KeyKind};
 
 /// The signature is not one of this key over this message.
