@@ -1,4 +1,4 @@
-//! What is signed: one message, or many of one act, and the one digest that covers them all.
+//! What is signed: a message, or many of one act with the one digest that covers them all.
 //!
 //! The exception to one intent per signature: what is refreshed together (the OCSP responses of a moment) is one batch. Its
 //! root is the Merkle tree hash of its messages, in their order (RFC 6962 section 2.1); the intent is written with the root and

@@ -9,36 +9,10 @@ use store::Kind;
 
 use crate::craft::ocsp::lint::Responses;
 use crate::craft::ocsp::responder::Responder;
+use crate::craft::ocsp::said::{RESPONSE_SECS, Wanted};
 use crate::drafting::{BACKDATE_SECS_MAX, Draft, Facts, ProfileStamp};
-use crate::encode::ocsp::{IdHash, Single, Status, Times, response_data};
+use crate::encode::ocsp::{Status, Times};
 use crate::error::DraftError;
-
-/// One response: what it says of each certificate, and the nonce it repeats.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    pub(crate) said: Vec<Said>,
-    pub(crate) nonce: Option<Vec<u8>>,
-}
-
-/// What is said of a certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Said {
-    pub(crate) hash: IdHash,
-    pub(crate) serial: Vec<u8>,
-    pub(crate) status: Status,
-}
-
-impl Wanted {
-    /// The very bytes that are signed.
-    pub(crate) fn data(&self, responder: &Responder, times: Times) -> Result<Vec<u8>, der::Error> {
-        let singles: Vec<Single<'_>> = self
-            .said
-            .iter()
-            .map(|said| Single { issuer: responder.id(said.hash), serial: &said.serial, status: said.status })
-            .collect();
-        response_data(&responder.key_hash, times, &singles, self.nonce.as_deref())
-    }
-}
 
 /// From when to when responses of this moment hold: from a little in the past, for relying parties whose clock is behind, but not
 /// before the newest revocation they tell of; until a day and a half from now, and never past the responder's own end.
@@ -94,6 +68,3 @@ pub(crate) fn draft(
 
 /// What its responses are, for whoever reads the log.
 pub(crate) const TEXT: &str = "ocsp-response v1: a batch of ResponseData, responder by key, a day and a half";
-/// How long a response holds: an outage of the token of a day is bridged, and a certificate that is revoked is believed for no
-/// longer where an attacker answers in our place.
-pub(crate) const RESPONSE_SECS: i64 = 36 * 3_600;

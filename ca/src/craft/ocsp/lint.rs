@@ -12,9 +12,9 @@ use x509_parser::der_parser::ber::BerObjectContent;
 use x509_parser::der_parser::der::{DerObject, parse_der};
 
 use super::asn1::{Extension, ResponseData, RevokedInfo, SingleResponse};
-use crate::craft::ocsp::draft::{RESPONSE_SECS, Wanted};
 use crate::craft::ocsp::lints::*;
 use crate::craft::ocsp::responder::Responder;
+use crate::craft::ocsp::said::{RESPONSE_SECS, Wanted};
 use crate::drafting::{BACKDATE_SECS_MAX, Craft};
 use crate::encode::ocsp::{NONCE, Status, Times};
 use crate::encode::tlv;

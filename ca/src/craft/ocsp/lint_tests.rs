@@ -7,9 +7,10 @@ use hsm::{Batch, KeyKind, Message};
 use policy::{Policies, Serial, Timestamp, Validity};
 use serde_json::json;
 
-use super::draft::{RESPONSE_SECS, Said, Wanted, draft, times};
+use super::draft::{draft, times};
 use super::lint::Responses;
 use super::responder::{Responder, draft as draft_responder};
+use super::said::{RESPONSE_SECS, Said, Wanted};
 use crate::craft::lint_tests::{init, issuing, policies};
 use crate::drafting::Draft;
 use crate::encode::ocsp::{IdHash, Status};

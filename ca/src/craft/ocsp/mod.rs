@@ -11,6 +11,8 @@ pub(crate) mod lints;
 
 mod responder;
 
+mod said;
+
 mod lint;
 
 mod draft;
@@ -20,9 +22,10 @@ mod lint_tests;
 #[cfg(test)]
 mod request_tests;
 
-pub(crate) use draft::{Said, TEXT as RESPONSE_TEXT, Wanted, draft, times};
+pub(crate) use draft::{TEXT as RESPONSE_TEXT, draft, times};
 pub use request::OCSP_REQUEST_BYTES_MAX;
 pub(crate) use request::{Asked, Named};
 pub(crate) use responder::{
     PROFILE, RESPONDER_SECS, Responder, TEXT as RESPONDER_TEXT, draft as draft_responder, issuer_ids,
 };
+pub(crate) use said::{Said, Wanted};
