@@ -166,6 +166,9 @@ impl Revoker {
 
     /// Carries out what another proposed, if it is still exactly that. Asked again after a crash it goes on.
     pub(crate) async fn confirm(&self, actor: &Actor, id: &str) -> Result<Act, CaError> {
+        // Before a look: who may revoke nothing learns of no proposal.
+        let any = Resource::certificate(None, "", Vec::new());
+        self.office.gate.authorize(actor, Action::RevokeCertificate, any).await?;
         let (proposal, version) = self.proposal(id).await?;
         let (conflict, me) = (|why: &str| Err(CaError::Conflict(why.to_owned())), ActorStamp::from(actor).id);
         if proposal.by == me {
