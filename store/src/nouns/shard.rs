@@ -6,7 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::forms::schema::sha256;
+use ring::digest::{SHA256, digest};
+
 use crate::nouns::error::StoreError;
 
 /// One part of several.
@@ -23,8 +24,9 @@ impl Shard {
     /// The part that a serial is of; none where there is one part alone, which is everything.
     pub fn of_serial(serial: &[u8], of: u16) -> Option<Shard> {
         let zeros = serial.iter().take_while(|byte| **byte == 0).count();
-        let [a, b, c, d, ..] = sha256(serial.get(zeros..).unwrap_or_default());
-        let place = (u64::from(u32::from_be_bytes([a, b, c, d])) * u64::from(of)) >> 32;
+        let hash = digest(&SHA256, serial.get(zeros..).unwrap_or_default());
+        let first = u32::from_be_bytes(*hash.as_ref().first_chunk()?);
+        let place = (u64::from(first) * u64::from(of)) >> 32;
         Shard::new(u16::try_from(place).ok()?, of)
     }
 
