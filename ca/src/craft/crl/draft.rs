@@ -159,5 +159,4 @@ fn issuing_distribution_point(url: &str) -> Result<Extension, der::Error> {
 }
 
 /// What its CRLs are, for whoever reads the log.
-pub(crate) const TEXT: &str =
-    "crl v2: full or of one part (IDP), CRLNumber, AKI, as long as its issuer's CRLs hold: seven days, or what was decided for it";
+pub(crate) const TEXT: &str = "crl v2: full or of one part (IDP), CRLNumber, AKI, as long as its issuer's CRLs hold: seven days, or what was decided for it";
