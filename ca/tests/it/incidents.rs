@@ -154,7 +154,7 @@ async fn an_empty_extended_key_usage_makes_nobody_panic() {
     );
     let begin = pem.find("-----BEGIN CERTIFICATE REQUEST-----").unwrap();
     // Refused, or read without it: what is signed has the profile's usage, and the process lives.
-    if let Ok(csr) = Csr::parse(pem[begin..].as_bytes()) {
+    if let Ok(csr) = Csr::parse(&pem.as_bytes()[begin..]) {
         let mut request = server_request(&[]);
         request.csr = csr;
         if let Ok(issued) = house.authority.certify(&admin(), request).await {

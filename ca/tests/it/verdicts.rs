@@ -242,6 +242,7 @@ fn below(issuer: &str, key: KeyKind, permitted: Vec<String>) -> CreateIssuer {
         name: issuer.to_owned(),
         role: IssuerRole::X509,
         key,
+        shards: None,
         ca: Some(CaWish {
             above: "root".to_owned(),
             subject: Dn::parse(&format!("/O=Example/CN=Example {issuer}")).unwrap(),
