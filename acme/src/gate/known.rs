@@ -20,9 +20,12 @@ pub struct Known {
 
 /// The last that were asked about, by serial; and how many may be looked up at once.
 pub struct Renewals {
-    there: Mutex<(HashMap<Vec<u8>, Arc<Known>>, VecDeque<Vec<u8>>)>,
+    there: Mutex<There>,
     lookups: Semaphore,
 }
+
+/// By serial, and in which order they were kept.
+type There = (HashMap<Vec<u8>, Arc<Known>>, VecDeque<Vec<u8>>);
 
 impl Default for Renewals {
     fn default() -> Self {
