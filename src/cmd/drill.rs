@@ -154,7 +154,7 @@ fn show(progress: &Value, global: &Global) {
     let all = "all".to_owned();
     let row = |(owner, share): (&String, &Value)| {
         let [held, replaced, left] = ["held", "replaced", "left"].map(|name| share[name].as_u64().unwrap_or(0));
-        let done = if held == 0 { 100 } else { (held - left.min(held)) * 100 / held };
+        let done = ((held - left.min(held)) * 100).checked_div(held).unwrap_or(100);
         let paint = if over && left > 0 { Paint::Red } else { Paint::Plain };
         (
             paint,
