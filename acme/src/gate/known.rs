@@ -31,6 +31,9 @@ pub struct Renewals {
     lookups: Semaphore,
 }
 
+/// By serial, and in which order they were kept.
+type There = (HashMap<Vec<u8>, Arc<Known>>, VecDeque<Vec<u8>>);
+
 impl Default for Renewals {
     fn default() -> Self {
         Self { there: Mutex::default(), lookups: Semaphore::new(LOOKUPS_MAX) }

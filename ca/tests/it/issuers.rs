@@ -356,7 +356,7 @@ async fn a_ca_stands_below_a_foreign_root() {
     let dir = house.dir.path().to_owned();
     let (key, root) = foreign_root(&dir);
     let edge = house.authority.create_issuer(&admin(), below("edge", "elsewhere")).await.unwrap();
-    assert_eq!(state(&house.authority, "edge/1"), GenerationState::Active, "it would issue, and cannot yet");
+    assert_eq!(state(&house.authority, "edge/1"), GenerationState::Pending, "it waits for its certificate");
     let authority = house.reopened(profiles_under("edge")).await;
     assert!(matches!(server_under(&authority, &["www.example.com"]).await, Err(CaError::Conflict(_))));
     let request = authority.request_issuer(&admin(), &edge).await.unwrap();
