@@ -18,13 +18,6 @@ pub struct Known {
     pub key_identifier: Vec<u8>,
 }
 
-#[derive(Default)]
-struct There {
-    by_serial: HashMap<Vec<u8>, Arc<Known>>,
-    /// As they came.
-    order: VecDeque<Vec<u8>>,
-}
-
 /// The last that were asked about, by serial; and how many may be looked up at once.
 pub struct Renewals {
     there: Mutex<There>,
@@ -43,13 +36,13 @@ impl Default for Renewals {
 impl Renewals {
     /// What is known of a serial.
     pub fn get(&self, serial: &[u8]) -> Option<Arc<Known>> {
-        self.there.lock().unwrap_or_else(PoisonError::into_inner).by_serial.get(serial).cloned()
+        self.there.lock().unwrap_or_else(PoisonError::into_inner).0.get(serial).cloned()
     }
 
     /// Keeps it; the one that was kept first goes.
     pub fn put(&self, known: &Arc<Known>) {
         let mut there = self.there.lock().unwrap_or_else(PoisonError::into_inner);
-        let There { by_serial, order } = &mut *there;
+        let (by_serial, order) = &mut *there;
         if by_serial.insert(known.renewing.serial.clone(), Arc::clone(known)).is_none() {
             order.push_back(known.renewing.serial.clone());
         }
