@@ -60,7 +60,7 @@ async fn the_directory_names_what_there_is_and_nothing_more() {
     let directory = raw.request(Method::GET, "/directory", None, vec![]).await.json();
     let mut members: Vec<&String> = directory.as_object().unwrap().keys().collect();
     members.sort();
-    assert_eq!(members, ["keyChange", "meta", "newAccount", "newNonce", "newOrder", "revokeCert"]);
+    assert_eq!(members, ["keyChange", "meta", "newAccount", "newNonce", "newOrder", "renewalInfo", "revokeCert"]);
     assert_eq!(directory["newOrder"], format!("{}/acme/new-order", ca.external_url));
     let meta: Vec<&String> = directory["meta"].as_object().unwrap().keys().collect();
     assert_eq!(meta, ["profiles"]);

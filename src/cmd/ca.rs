@@ -122,8 +122,8 @@ enum What {
 
 const CREATE: &str = "\
 Examples:
-  chancery ca create vpn --above root --subject '/O=Example/CN=Example VPN CA' \\
-    --purpose client-auth --permit dns:vpn.example.internal
+  chancery ca create vpn --above root --purpose client-auth \\
+    --subject '/O=Example/CN=Example VPN CA' --permit dns:vpn.example.internal
   chancery ca create edge --above elsewhere \\
     --subject '/O=Example/CN=Example Edge CA' --purpose server-auth
   chancery ca create ssh-admins --role ssh-user --key ed25519
@@ -132,9 +132,9 @@ A profile names the issuer it issues under: issuer = \"vpn\". Below `elsewhere` 
 
 const ROTATE: &str = "\
 Examples:
-  chancery ca rotate tls --dry-run          # what it touches, and the way back
-  chancery ca rotate tls                    # a new key and certificate, in force
-  chancery ca rotate root --later --cross   # both roots are handed out meanwhile
+  chancery ca rotate tls --dry-run         # what it touches, and the way back
+  chancery ca rotate tls                   # a new key and certificate, in use
+  chancery ca rotate root --later --cross  # both roots are handed out for now
   chancery ca activate root/2 --at 2027-06-01T06:00:00Z
 
 Where the TLS CA itself was revoked and the server was started again since, it has no certificate to be reached by: --on-host.

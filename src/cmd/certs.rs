@@ -42,7 +42,7 @@ enum What {
     },
     /// Revoke a certificate, or all that are meant; says whether the CRL is published. No CRL covers SSH
     #[command(
-        after_help = "Examples:\n  chancery certs revoke 10a1 --reason superseded\n  chancery certs revoke --owner web --reason key-compromise --preview\n  chancery certs revoke --host db1.example.internal --reason cessation-of-operation\n\nMore than 100 are proposed: another person carries it out with `chancery certs confirm`."
+        after_help = "Examples:\n  chancery certs revoke 10a1 --reason superseded\n  chancery certs revoke --owner web --reason key-compromise --preview\n  chancery certs revoke --host db1.example.internal \\\n    --reason cessation-of-operation\n\nMore than 100 are proposed: another person carries it out with `chancery certs confirm`."
     )]
     Revoke(Box<Revoke>),
     /// Carry out what another person proposed to revoke, if it is still exactly that

@@ -297,7 +297,7 @@ fn ready_means_that_it_would_issue_now() {
 fn one_ca_that_ended_leaves_the_others_ready() {
     let house = House::started();
     let der = house.path("code.cer");
-    fs::write(&der, house.curl(&[&house.http("/aia/code.cer")]).body).expect("written");
+    fs::write(&der, house.curl(&[&house.http("/aia/code/1.cer")]).body).expect("written");
     let told = succeed(command("openssl", &["x509", "-inform", "DER", "-noout", "-serial", "-in", text(&der)]));
     let serial = told.trim().trim_start_matches("serial=").to_lowercase();
     house.run(&["certs", "revoke", &serial, "--ca", "--reason", "cessation-of-operation"]);
@@ -306,7 +306,7 @@ fn one_ca_that_ended_leaves_the_others_ready() {
     assert_eq!(ready.json()["ended"], serde_json::json!(["code"]));
     assert_eq!(issue(&house, "still").status.code(), Some(0));
     let alarms = house.curl_admin(&[&house.https("/api/v1/status")]).json()["alarms"].to_string();
-    assert!(alarms.contains("CA `code` is revoked"), "{alarms}");
+    assert!(alarms.contains("CA `code/1` is revoked"), "{alarms}");
 }
 
 #[test]
@@ -540,9 +540,9 @@ fn a_scrape_is_what_promtool_reads_and_openmetrics_is_for_who_asks() {
         "chancery_build_info{version=",
         "chancery_ready{part=\"hsm\"} 1",
         "chancery_ready{part=\"https\"} 1",
-        "chancery_crl_next_update_timestamp_seconds{issuer=\"tls\"}",
-        "chancery_revocations_uncovered{issuer=\"tls\"} 0",
-        "chancery_ca_not_after_timestamp_seconds{issuer=\"root\"}",
+        "chancery_crl_next_update_timestamp_seconds{issuer=\"tls/1\"}",
+        "chancery_revocations_uncovered{issuer=\"tls/1\"} 0",
+        "chancery_ca_not_after_timestamp_seconds{issuer=\"root/1\"}",
         "chancery_checkpoint_timestamp_seconds",
         "chancery_api_token_first_end_timestamp_seconds",
         "chancery_signature_duration_seconds_bucket{le=\"+Inf\"}",

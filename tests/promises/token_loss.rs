@@ -107,7 +107,7 @@ fn doctor_describes_the_token_and_signs_a_test() {
     assert_eq!(said["token"]["label"], "test");
     assert_eq!(said["test_signature"], "good");
     let keys: Vec<&str> = said["keys"].as_array().into_iter().flatten().filter_map(|k| k["label"].as_str()).collect();
-    for label in ["root", "tls", "code", "ssh-user", "ssh-host", "log"] {
+    for label in ["root-1", "tls-1", "code-1", "ssh-user-1", "ssh-host-1", "log-1"] {
         assert!(keys.contains(&label), "{label} in {keys:?}");
     }
     assert!(said["mechanisms"].as_array().is_some_and(|m| m.iter().any(|m| m == "CKM_ECDSA")), "{said}");

@@ -4,7 +4,7 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use ca::{Act, Meant, Proposal, Published, Selection};
 use http::StatusCode;
-use policy::{Action, Resource, Timestamp};
+use policy::{Action, Owner, Resource, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -19,7 +19,8 @@ use crate::problem::Problem;
 pub(crate) struct ManyWish {
     /// Of this owner.
     #[serde(default)]
-    owner: Option<String>,
+    #[schema(value_type = Option<String>)]
+    owner: Option<Owner>,
     /// Of this profile.
     #[serde(default)]
     profile: Option<String>,
@@ -121,6 +122,7 @@ pub(crate) async fn post(
 ) -> Result<Response, Problem> {
     let ending = ending(wish.reason.as_deref(), wish.invalid.as_deref())?;
     let ManyWish { owner, profile, issuer, key_hash, name, person, host, preview, .. } = wish;
+    let owner = owner.map(|owner| owner.to_string());
     let of = Selection { owner, profile, issuer, key_hash, name, person, host };
     if preview {
         let meant = app.authority().preview(&actor, &of, ending).await?;

@@ -19,6 +19,8 @@ const IDENTIFIER: &str = "^[a-z0-9][a-z0-9._-]{0,62}$";
 /// A profile.
 const PROFILE: &str = "^[a-z0-9-]{1,63}$";
 const PRINCIPAL: &str = "^[A-Za-z0-9._@][A-Za-z0-9._@-]{0,63}$";
+/// What a rule says of principals: one, or all.
+const PRINCIPAL_RULE: &str = r"^(\*|[A-Za-z0-9._@][A-Za-z0-9._@-]{0,63})$";
 const SHA256: &str = "^[0-9A-Fa-f]{64}$";
 const SERIAL: &str = "^[0-9A-Fa-f]{1,64}$";
 const TOKEN_ID: &str = "^[0-9a-f]{16}$";
@@ -40,6 +42,7 @@ fn table() -> BTreeMap<&'static str, Shape> {
         ("owner", Shape::Pattern(IDENTIFIER)),
         ("owners", Shape::Pattern(IDENTIFIER)),
         ("principals", Shape::Pattern(PRINCIPAL)),
+        ("OwnerInForce.principals", Shape::Pattern(PRINCIPAL_RULE)),
         ("sha256", Shape::Pattern(SHA256)),
         ("hash", Shape::Pattern(SHA256)),
         ("key_hash", Shape::Pattern(SHA256)),

@@ -53,7 +53,8 @@ const INTERMEDIATE: &str = "\
 Example, with a request that `chancery init --offline-root` wrote:
   chancery ceremony intermediate ./root --csr tls-1.csr --out tls-1.pem
   # and on the online server:
-  chancery ca adopt tls/1 --chain tls-1.pem --transcript 002-intermediate.json";
+  chancery ca adopt tls/1 --chain tls-1.pem \\
+    --transcript 002-intermediate.json";
 
 const CRL: &str = "\
 Example:

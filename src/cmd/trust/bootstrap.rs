@@ -15,7 +15,8 @@ use crate::trust::{self, Anchor, Fingerprint};
 
 pub const AFTER: &str = "\
 Example, with the fingerprint that `chancery trust show` prints on the server's host:
-  chancery trust bootstrap https://ca.example.internal:8443 --fingerprint 3F:0B:...
+  chancery trust bootstrap https://ca.example.internal:8443 \\
+    --fingerprint 3F:0B:...
 
 Afterwards client commands know the server and its root; `chancery login` adds a token. Roots with other fingerprints are left.";
 
