@@ -190,6 +190,19 @@ async fn a_compromised_ca_issues_nothing_the_rest_goes_on_and_its_successor_serv
     assert!(restarted.health().ended.is_empty());
 }
 
+/// The other way to say it: the certificate is revoked by its serial, and the record of the issuer says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_told_to_be_known_to_others_gets_no_other_certificate() {
+    let house = House::new().await;
+    let serial = generation(&house.authority, "tls/1").certificate.unwrap().serial;
+    house.authority.revoke(&admin(), &serial, RevocationReason::KeyCompromise).await.unwrap();
+    assert_eq!(state(&house.authority, "tls/1"), GenerationState::Revoked);
+    let refused = house.authority.renew_issuer(&admin(), &name("tls/1")).await.unwrap_err();
+    assert!(matches!(&refused, CaError::Conflict(why) if why.contains("compromised")), "{refused}");
+    house.authority.rotate_issuer(&admin(), rotation("tls")).await.unwrap();
+    assert_eq!(house.server(&["www.example.com"]).await.issuer, "tls/2");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_below_a_revoked_root_issues_nothing() {
     let house = House::new().await;
