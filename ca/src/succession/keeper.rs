@@ -77,7 +77,7 @@ impl Keeper {
             return Err(away(&GenerationName::new(&wish.issuer, elsewhere.number)));
         }
         // One that an interrupted act began is carried on.
-        let begun = record.generations.last().filter(|last| last.key_hash.is_none()).map(|last| last.number);
+        let begun = record.generations.last().filter(|last| is_unfinished(&record, last)).map(|last| last.number);
         let name = GenerationName::new(&wish.issuer, begun.unwrap_or_else(|| record.next_number()));
         let old = record.active(self.office.ledger.cautious_time()).map(|generation| generation.number);
         if begun.is_none() {
@@ -430,6 +430,13 @@ fn plan(wish: &CaWish) -> Result<CaPlan, CaError> {
     };
     plan.check()?;
     Ok(plan)
+}
+
+/// Whether an interrupted act left it without its key, or without the certificate that one of ours signs.
+fn is_unfinished(record: &IssuerRecord, last: &GenerationRecord) -> bool {
+    let signed_here = record.role == IssuerRole::X509 && record.above != Some(Above::Elsewhere);
+    let open = last.revoked.is_none() && last.retired.is_none() && !last.elsewhere;
+    open && (last.key_hash.is_none() || (signed_here && last.certificates.is_empty()))
 }
 
 /// Whether this is what an interrupted act began.
