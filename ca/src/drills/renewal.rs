@@ -53,9 +53,14 @@ impl Renewal {
         let due = renewing.validity.renew_at(&renewing.serial);
         let own = Renewal { from: due, until: due.plus_secs((secs / LIFE_PARTS).max(1)), why: None, url: None };
         let marked = open.iter().filter(|drill| drill.marks(renewing)).map(|drill| {
+            let why = Why::Drill(drill.id.clone());
+            // A window of its own second would have a client that asks within that second wait for its next round.
+            if drill.window_secs == 0 {
+                return Renewal { url: drill.url.clone(), ..Renewal::at_once(drill.begun, why) };
+            }
             let from = drill.moment(&renewing.serial);
             let until = from.plus_secs((drill.window_secs / WINDOW_PARTS).max(1));
-            Renewal { from, until, why: Some(Why::Drill(drill.id.clone())), url: drill.url.clone() }
+            Renewal { from, until, why: Some(why), url: drill.url.clone() }
         });
         marked.chain([own.clone()]).min_by_key(|renewal| renewal.from).unwrap_or(own)
     }
@@ -127,6 +132,16 @@ mod tests {
         assert_eq!(Renewal::of(&renewing(1), &of(profile)).why, None);
         let owner = super::super::drill::Part { owner: Some(Owner::parse("db").unwrap()), ..part };
         assert_eq!(Renewal::of(&renewing(1), &of(owner)).why, None);
+    }
+
+    #[test]
+    fn a_drill_without_a_window_has_all_of_it_come_at_once() {
+        let at_once = Drill { window_secs: 0, ..drill() };
+        for operation in 0..100 {
+            let renewal = Renewal::of(&renewing(operation), std::slice::from_ref(&at_once));
+            assert_eq!(renewal.why, Some(Why::Drill("d1".to_owned())));
+            assert!(renewal.from < renewal.until && renewal.until < BEGUN, "a client that asks at once is late");
+        }
     }
 
     #[test]
