@@ -15,7 +15,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
 use super::gate::{Gate, Inside};
-use super::log::{LOG_BYTES_KEPT, WriteAheadLog};
+use super::log::{BUSY_TIMEOUT_MS, LOG_BYTES_KEPT, WriteAheadLog};
 use crate::sql::engine::{Sql, Use};
 use crate::sql::error::SqlError;
 use crate::sql::text::{insert_text, noted};
@@ -25,8 +25,6 @@ use crate::sql::value::{Cell, Row, Value};
 const WRITER_CACHE_KIB: i64 = 65_536;
 /// Readers page through lists: 8 MiB each.
 const READER_CACHE_KIB: i64 = 8_192;
-/// Another process may hold the file for a batch or a migration; longer means it is stuck.
-pub(super) const BUSY_TIMEOUT_MS: i64 = 5_000;
 /// Copy the log into the file each 16 MiB. Measured at full load: 8 MiB costs 10 % of the rate, 64 MiB gives 15 % and makes the
 /// slowest commits half as long again (99th percentile 32, 41 and 58 ms). A thread of its own for the copies gained nothing:
 /// both flushes meet on one disk.

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::connection::BUSY_TIMEOUT_MS;
 use super::gate::Gate;
 
+/// How long a connection waits for whoever holds the file otherwise: another process may do so for a batch or a migration; longer means
+/// it is stuck.
+pub(super) const BUSY_TIMEOUT_MS: i64 = 5_000;
 /// The log file shrinks back to this when it is begun anew.
 pub(super) const LOG_BYTES_KEPT: i64 = 64 << 20;
 /// Readers that follow each other without a gap keep the log from being begun anew, however short each of them is. From this
