@@ -307,8 +307,8 @@ impl Authority {
 
     /// Signs a log head if it moved.
     pub async fn checkpoint(&self) -> Result<(), CaError> {
-        let log_key = self.inner.office.issuers.log_key().await?;
-        self.inner.office.registrar.checkpoint(&log_key).await
+        let log_keys = self.inner.office.issuers.log_keys().await?;
+        self.inner.office.registrar.checkpoint(&log_keys).await
     }
 
     /// An operator's word that this node's clock is right, whatever the log says: a leaf, by which every node goes on. Answers

@@ -321,7 +321,7 @@ async fn list(global: &Global) -> Result<(), Failure> {
                 field(generation, "key"),
                 subject,
             ];
-            rows.push((if field(generation, "why").is_empty() { paint } else { Paint::Red }, row));
+            rows.push((if is_wrong(generation) { Paint::Red } else { paint }, row));
         }
     }
     output::painted(&columns, rows, "no issuer");
@@ -471,4 +471,34 @@ async fn act(generation: &str, act: &str, body: &Value, global: &Global) -> Resu
     let issuer = global.client()?.post(&format!("{}/{act}", path(generation)?), body).await?;
     show(&issuer, global);
     Ok(())
+}
+
+/// Whether something keeps a generation from what it is for. A key that is elsewhere signs nothing here, and that is as it should be.
+fn is_wrong(generation: &Value) -> bool {
+    let stands = matches!(field(generation, "state").as_str(), "active" | "retiring");
+    !field(generation, "why").is_empty() && !(stands && generation["elsewhere"] == true)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_elsewhere_is_nothing_wrong_while_its_ca_stands() {
+        let why = "its key is elsewhere, and signs at a ceremony";
+        let generation =
+            |state: &str, elsewhere: bool, why: &str| json!({"state": state, "elsewhere": elsewhere, "why": why});
+        for (state, elsewhere, why, wrong) in [
+            ("active", true, why, false),
+            ("retiring", true, why, false),
+            ("ended", true, why, true),
+            ("revoked", true, why, true),
+            ("active", false, "the token lost its key", true),
+            ("active", false, "", false),
+        ] {
+            assert_eq!(is_wrong(&generation(state, elsewhere, why)), wrong, "{state} {elsewhere}");
+        }
+    }
 }

@@ -111,11 +111,32 @@ impl Registry {
         }
     }
 
+    /// The keys that sign the log's heads: the one in force first, then those that it followed and nobody retired.
+    pub(crate) async fn log_keys(&self) -> Result<Vec<hsm::Key>, CaError> {
+        let mut keys = vec![self.log_key().await?];
+        let (hierarchy, now) = (self.fresh().await?, self.now());
+        for generation in hierarchy.issuer(LOG)?.generations.iter().rev() {
+            let record = &generation.record;
+            let is_followed = record.activates.is_some_and(|at| at <= now) && record.retired.is_none();
+            match &generation.signer {
+                Signer::Log(key) if is_followed && keys.iter().all(|one| one.fingerprint() != key.fingerprint()) => {
+                    keys.push(key.clone());
+                }
+                Signer::Log(_) | Signer::None(_) | Signer::X509(_) | Signer::Ssh(_) => {}
+            }
+        }
+        keys.truncate(LOG_KEYS_MAX);
+        Ok(keys)
+    }
+
     /// Never later than what can be believed: a clock that jumped ahead brings no generation into force.
     fn now(&self) -> Timestamp {
         self.0.ledger.cautious_time()
     }
 }
+
+/// A head has no more signatures than this: each costs the token one. Who needs an older key has pinned it for years.
+const LOG_KEYS_MAX: usize = 3;
 
 fn dead(generation: &Generation, why: &str) -> CaError {
     let (name, waits) = (&generation.name, generation.record.certificates.is_empty());

@@ -495,6 +495,48 @@ async fn a_ca_that_existed_comes_with_its_key_and_its_exact_name() {
     assert_eq!(said.trim_start_matches("issuer="), was.trim_start_matches("subject="));
 }
 
+/// What an auditor finds who pinned this key; the token of this file's administrator is in no register.
+async fn pinned(house: &House, key: &str) -> Vec<String> {
+    let database = store::Database::Sqlite(house.dir.path().join("chancery.db"));
+    let pins = store::Pins { verifier_key: Some(key.to_owned()), ..store::Pins::default() };
+    let verify = move || store::verify_pinned(database, &pins, &mut |_| {});
+    let report = tokio::task::spawn_blocking(verify).await.unwrap().unwrap();
+    let found = report.findings.iter().filter(|finding| finding.what != "actor");
+    found.map(|finding| format!("{}: {}", finding.where_, finding.says)).collect()
+}
+
+/// Signature lines of the newest head.
+async fn lines(house: &House) -> usize {
+    house.ledger.checkpoint().await.unwrap().unwrap().lines().filter(|line| line.starts_with('\u{2014}')).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_log_key_follows_another_both_sign_and_whoever_pinned_either_verifies() {
+    let house = House::new().await;
+    let authority = &house.authority;
+    authority.checkpoint().await.unwrap();
+    let old = authority.log_verifier_key();
+    assert_eq!(lines(&house).await, 1);
+    authority.rotate_issuer(&admin(), rotation("log")).await.unwrap();
+    let new = authority.log_verifier_key();
+    house.server(&["www.example.com"]).await;
+    authority.checkpoint().await.unwrap();
+    assert_eq!(lines(&house).await, 2);
+    assert_eq!(pinned(&house, &old).await, Vec::<String>::new(), "it signs on");
+    assert_eq!(pinned(&house, &new).await, Vec::<String>::new(), "its head covers what the old one signed before");
+    // The old one ends. Who knows it alone follows to the new one, which a head that it signed names.
+    authority.retire_issuer(&admin(), &name("log/1"), true).await.unwrap();
+    house.server(&["db.example.com"]).await;
+    authority.checkpoint().await.unwrap();
+    assert_eq!(lines(&house).await, 1);
+    assert_eq!(pinned(&house, &old).await, Vec::<String>::new());
+    assert_eq!(pinned(&house, &new).await, Vec::<String>::new());
+    // A key that is none of this log's vouches for nothing.
+    let other = house.pool.generate("other-log", hsm::KeyKind::Ed25519).await.unwrap();
+    let other = house.ledger.verifier_key(&other).unwrap();
+    assert!(!pinned(&house, &other).await.is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_and_the_ssh_cas_are_succeeded_the_same_way() {
     let house = House::new().await;
