@@ -128,7 +128,14 @@ fn each_command_of_an_issuers_life_does_what_it_says() {
     let bundle = house.path("x-chain.p7b");
     let made = ["crl2pkcs7", "-nocrl", "-certfile", text(&chain), "-outform", "DER", "-out", text(&bundle)];
     succeed(command("openssl", &made));
-    house.run(&["ca", "adopt", "edge/1", "--chain", text(&bundle)]);
+    // Its root would be everybody's from then on: whoever brings it says its fingerprint.
+    let adopt = ["ca", "adopt", "edge/1", "--chain", text(&bundle)];
+    let refused = house.output(&adopt);
+    assert!(!refused.status.success(), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("a root that is not known here"));
+    let root = house.path("x-root.pem");
+    let print = succeed(command("openssl", &["x509", "-in", text(&root), "-noout", "-fingerprint", "-sha256"]));
+    house.run(&[&adopt[..], &["--fingerprint", print.trim()]].concat());
     let alone = house.path("x-edge.cer");
     succeed(command("openssl", &["x509", "-in", text(&chain), "-outform", "DER", "-out", text(&alone)]));
     let again = fail(house.command(&["ca", "adopt", "edge/1", "--chain", text(&alone)]));

@@ -14,6 +14,7 @@ use super::{act, show};
 use crate::Global;
 use crate::cmd::files::{self, PUBLIC};
 use crate::failure::{Exit, Failure, OrFail};
+use crate::trust::{self, Fingerprint};
 use crate::{house, output, reading};
 
 /// Certificates of a chain, and a few roots.
@@ -25,14 +26,18 @@ const ACTOR: &str = "init";
 
 pub const ADOPT: &str = "\
 Examples:
-  chancery ca adopt edge/1 --chain edge-chain.pem
+  chancery ca adopt edge/1 --chain edge-chain.pem --fingerprint 3F:0B:...
   chancery ca adopt tls/1 --here --chain tls-1.pem \\
     --transcript 002-intermediate.json";
 
 pub const IMPORT: &str = "\
 Examples:
   chancery ca import legacy --key-label old-ca-key --chain old-ca.pem
-  chancery ca import root --certificate-only --chain root-1.pem";
+  chancery ca import root --certificate-only --chain root-1.pem \\
+    --fingerprint 3F:0B:...
+
+A root that is new here is handed out to everybody. Its fingerprint comes from the paper of its ceremony, or from whoever runs it: what
+stands in the file proves nothing.";
 
 #[derive(clap::Args)]
 pub struct Adopt {
@@ -41,6 +46,9 @@ pub struct Adopt {
     /// The certificate and those above it up to the root: PEM, PKCS#7 or DER
     #[arg(long)]
     chain: PathBuf,
+    /// The SHA-256 of its root, where that is not known here: from the paper, not from the file
+    #[arg(long, value_name = "SHA256", value_parser = trust::fingerprint)]
+    fingerprint: Option<Fingerprint>,
     /// The transcript of the ceremony that signed it: its hash becomes an entry of the log
     #[arg(long, value_name = "FILE")]
     transcript: Option<PathBuf>,
@@ -62,6 +70,9 @@ pub struct Import {
     /// Its certificate and those above it up to the root: PEM, PKCS#7 or DER
     #[arg(long)]
     chain: PathBuf,
+    /// The SHA-256 of its root, where that is not known here: from the paper, not from the file
+    #[arg(long, value_name = "SHA256", value_parser = trust::fingerprint)]
+    fingerprint: Option<Fingerprint>,
     /// It signs CAs alone
     #[arg(long)]
     cas_only: bool,
@@ -89,12 +100,15 @@ pub async fn adopt(args: &Adopt, global: &Global) -> Result<(), Failure> {
         if let Some(transcript) = transcript {
             body["transcript"] = json!(transcript);
         }
+        if let Some(root) = args.fingerprint {
+            body["fingerprint"] = json!(root.hex());
+        }
         return act(&args.generation, "adopt", &body, global).await;
     }
     let name: GenerationName = args.generation.parse().or_fail("this names no generation")?;
     let here = Here::open(global).await?;
-    let transcript = transcript.as_deref().map(str::as_bytes);
-    let adopted = here.authority.adopt_issuer(&here.actor, &name, chain.as_bytes(), transcript).await;
+    let with = (args.fingerprint.map(|root| root.0), transcript.as_deref().map(str::as_bytes));
+    let adopted = here.authority.adopt_issuer(&here.actor, &name, chain.as_bytes(), with).await;
     adopted.or_exit(Exit::Refused, "the certificate is not taken")?;
     here.close(&format!("{name} has its certificate")).await
 }
@@ -107,17 +121,21 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
         if let Some(label) = &args.key_label {
             body["key_label"] = json!(label);
         }
+        if let Some(root) = args.fingerprint {
+            body["fingerprint"] = json!(root.hex());
+        }
         show(&global.client()?.post("/api/v1/issuers/import", &body).await?, global);
         return Ok(());
     }
     let here = Here::open(global).await?;
+    let root = args.fingerprint.map(|root| root.0);
     let name = match &args.key_label {
         Some(label) => {
             let (name, label, chain_pem) = (args.name.clone(), label.clone(), chain.into_bytes());
-            let brought = Brought { name, label, chain_pem, leaves: !args.cas_only };
+            let brought = Brought { name, label, chain_pem, root, leaves: !args.cas_only };
             here.authority.bring_issuer(&here.actor, brought).await
         }
-        None => here.authority.bring_certificate(&here.actor, &args.name, chain.as_bytes()).await,
+        None => here.authority.bring_certificate(&here.actor, &args.name, chain.as_bytes(), root).await,
     };
     let name = name.or_exit(Exit::Refused, "the CA is not taken in")?;
     here.close(&format!("it is {name} here")).await

@@ -47,7 +47,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     let root_ca = Root::open(&args.dir, &args.people).await?;
     let (authority, by) = (&root_ca.authority, root()?);
     for serial in &args.serials {
-        let ours = authority.is_revocable(&by, serial).await;
+        let ours = authority.is_revocable(&by, serial, reason).await;
         ours.or_fail(format!("--revoke {} is refused", output::printable(serial)))?;
     }
     let before = authority.crl(&by.to_string()).await.or_fail("the newest CRL is not there")?;

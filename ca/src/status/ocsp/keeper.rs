@@ -45,7 +45,7 @@ impl Keeper {
         left >= least
             && responder.validity.not_before() <= now
             && !ledger.is_revoked(responder.operation)
-            && !ledger.is_compromised(&responder.key.fingerprint())
+            && !self.office.checks.is_compromised(&responder.key.fingerprint())
     }
 
     /// Whether a new one is to be made although this one may answer yet.
