@@ -44,14 +44,23 @@ pub(crate) fn find(turn: &Turn, session: &Session, label: &str) -> Result<Key, F
     }
 }
 
+/// The same of a key that was outside the token once, as an operator knows. What it may do besides signing is taken from it first.
+pub(crate) fn find_brought(turn: &Turn, session: &Session, label: &str) -> Result<Key, Fault> {
+    let handle = only(turn, session, Purpose::Signing, label)?;
+    Purpose::Signing.take_powers(session, handle)?;
+    let wrong = Purpose::Signing.wrong_of_brought(session, handle)?;
+    match judged(session, handle, wrong)? {
+        Ok(key) => key.brought().map_err(|why| HsmError::Unfit { label: label.to_owned(), wrong: vec![why] }.into()),
+        Err((label, wrong)) => Err(HsmError::Unfit { label, wrong }.into()),
+    }
+}
+
 /// The handle of a signing key, looked up once per desk.
 pub(crate) fn signing_handle(desk: &mut Desk, turn: Option<&Turn>, key: &Key) -> Result<Sought, Fault> {
     if let Some(handle) = desk.signing_handle(key) {
         return Ok(Sought::Found(handle));
     }
-    if turn.is_none() {
-        return Ok(Sought::Unseen);
-    }
+    let Some(turn) = turn else { return Ok(Sought::Unseen) };
     let template = [
         Attribute::Class(Purpose::Signing.class()),
         Attribute::Label(key.label().as_bytes().to_vec()),
@@ -60,13 +69,21 @@ pub(crate) fn signing_handle(desk: &mut Desk, turn: Option<&Turn>, key: &Key) ->
     let handles = desk.session.find_objects(&template)?;
     let handle = match handles[..] {
         [handle] => handle,
-        [] => return Ok(Sought::Absent),
+        [] if labelled(turn, &desk.session, Purpose::Signing, key.label())?.is_empty() => return Ok(Sought::Absent),
+        [] => return Ok(Sought::Another),
         _ => return Err(Fault::Refused(format!("{} private keys share label and id", handles.len()))),
     };
     // Once more at first use: since the key was found, someone may have changed what it may do.
-    let wrong = Purpose::Signing.wrong(&desk.session, handle)?;
+    let wrong = match key.is_brought() {
+        true => Purpose::Signing.wrong_of_brought(&desk.session, handle)?,
+        false => Purpose::Signing.wrong(&desk.session, handle)?,
+    };
     if !wrong.is_empty() {
         return Err(Fault::Refused(format!("key `{}` is refused: {}", key.label(), wrong.join("; "))));
+    }
+    // And it is the one that was found: a token that was away may have come back with another under the same name.
+    if public_of(&desk.session, key.label(), key.id())?.is_ok_and(|(_, spki)| spki != key.spki_der()) {
+        return Ok(Sought::Another);
     }
     desk.keep_signing_handle(key, handle);
     Ok(Sought::Found(handle))
@@ -123,8 +140,12 @@ pub(crate) fn survey_sealing(_: &Turn, session: &Session) -> Result<Vec<String>,
 }
 
 fn judge(session: &Session, private: ObjectHandle) -> Result<Result<Key, Unfit>, Fault> {
+    let wrong = Purpose::Signing.wrong(session, private)?;
+    judged(session, private, wrong)
+}
+
+fn judged(session: &Session, private: ObjectHandle, mut wrong: Vec<String>) -> Result<Result<Key, Unfit>, Fault> {
     let (label, id) = names(session, private)?;
-    let mut wrong = Purpose::Signing.wrong(session, private)?;
     let public = public_of(session, &label, &id)?;
     let key = match public {
         Ok((kind, spki)) => {
