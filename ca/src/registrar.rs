@@ -11,7 +11,7 @@
 
 use std::future::Future;
 
-use hsm::{Health, Intent, NotSigned, Pool, SignError, Signature};
+use hsm::{Health, Intent, Key, NotSigned, Pool, SignError, Signature};
 use store::{Entry, Issued, Ledger, StoreError};
 
 use crate::checks::Checked;
@@ -29,6 +29,11 @@ impl Registrar {
         Registrar { ledger, pool }
     }
 
+    /// The tokens.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Issues what was checked.
     pub(crate) async fn issue(&self, checked: Checked) -> Result<Issued, CaError> {
         let (ledger, pool) = (self.ledger.clone(), self.pool.clone());
@@ -36,12 +41,12 @@ impl Registrar {
         page.await.map_err(|e| CaError::Internal(format!("the issuance task ended: {e}")))?
     }
 
-    /// Signs a log head if it moved. The log key signs nothing but heads, each of which is its own record.
-    pub(crate) async fn checkpoint(&self, log_key: &hsm::Key) -> Result<(), CaError> {
-        ready(&self.pool)?;
-        let Some(intent) = self.ledger.intend_checkpoint(log_key).await? else { return Ok(()) };
+    /// Signs a log head if it moved; whether it did. The log key signs nothing but heads, each of which is its own record.
+    pub(crate) async fn checkpoint(&self, log_key: &hsm::Key) -> Result<bool, CaError> {
+        ready(&self.pool, log_key, "the log")?;
+        let Some(intent) = self.ledger.intend_checkpoint(log_key).await? else { return Ok(false) };
         match sign(&self.pool, intent).await? {
-            Ok(signature) => self.ledger.conclude_checkpoint(signature).await.map(|_| ()).map_err(CaError::from),
+            Ok(signature) => self.ledger.conclude_checkpoint(signature).await.map(|_| true).map_err(CaError::from),
             // A head that was not signed is followed by the next one; there is nothing to close.
             Err((_, answer)) => Err(answer),
         }
@@ -50,13 +55,14 @@ impl Registrar {
 
 /// The steps. `register` and `token` are the ledger and the pool; tests put faults in front of them.
 pub(crate) async fn walk(register: &impl Register, token: &impl Token, checked: Checked) -> Result<Issued, CaError> {
-    // Step 0. A token that is known not to sign is not asked, and nothing is written: an outage must not fill the log.
-    ready(token)?;
+    // Step 0. Where every token of the key is known not to sign none is asked, and nothing is written: an outage must not fill the log.
+    let entry = checked.into_entry();
+    ready(token, &entry.key, &entry.issuer)?;
 
     // Step 1. Intend: the entry and its leaf are on disk when this returns, and only then does an Intent exist.
     // A crash before: nothing happened. A crash after: an intent without conclusion, which counts as issued until somebody
     // knows better; it can be revoked, and it raises an alarm.
-    let intent = register.intend(checked.into_entry()).await?;
+    let intent = register.intend(entry).await?;
 
     // Step 2. Sign: the token signs once, and the signature is verified before anybody sees it.
     // A crash before or after: as above; the token may or may not have signed, and nobody received anything.
@@ -97,11 +103,15 @@ async fn sign(token: &impl Token, intent: Intent) -> Result<Result<Signature, (N
     }
 }
 
-fn ready(token: &impl Token) -> Result<(), CaError> {
-    match token.health() {
+fn ready(token: &impl Token, key: &Key, whose: &str) -> Result<(), CaError> {
+    match token.health(key) {
         Health::Ready => Ok(()),
         Health::Healing { why } => {
-            Err(CaError::unavailable(HEALING_RETRY_SECS, format!("the token does not answer: {why}")))
+            let why = format!("the token does not answer: {why}");
+            Err(match token.is_alone() {
+                true => CaError::unavailable(HEALING_RETRY_SECS, why),
+                false => CaError::away(HEALING_RETRY_SECS, whose, format!("{whose} signs nothing now: {why}")),
+            })
         }
         Health::Locked { why } => {
             Err(CaError::unavailable(LOCKED_RETRY_SECS, format!("the token refused its PIN: {why}")))
@@ -138,7 +148,9 @@ impl Register for Ledger {
 /// What the page asks of the token.
 pub(crate) trait Token {
     fn sign_once(&self, intent: Intent) -> impl Future<Output = Result<Signature, SignError>> + Send;
-    fn health(&self) -> Health;
+    fn health(&self, key: &Key) -> Health;
+    /// Whether there is no other token.
+    fn is_alone(&self) -> bool;
 }
 
 impl Token for Pool {
@@ -146,8 +158,12 @@ impl Token for Pool {
         Pool::sign(self, intent).await
     }
 
-    fn health(&self) -> Health {
-        Pool::health(self)
+    fn health(&self, key: &Key) -> Health {
+        Pool::health_of(self, key)
+    }
+
+    fn is_alone(&self) -> bool {
+        self.tokens().len() == 1
     }
 }
 

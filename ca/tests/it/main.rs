@@ -20,4 +20,5 @@ mod revocation;
 mod ssh;
 mod thief;
 mod tls;
+mod tokens;
 mod verdicts;
