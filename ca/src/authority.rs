@@ -40,7 +40,7 @@ use crate::view;
 /// How the authority is now.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// The tokens together: ready, if one is.
+    /// The tokens together: ready, if one of those is in which who issues to end entities has its key.
     pub token: hsm::Health,
     /// Each of them by its name, the first first.
     pub tokens: Vec<(String, hsm::Health)>,
@@ -590,7 +590,7 @@ impl Authority {
             None => view::stopped(&self.inner.office),
         };
         let tokens = self.pool().tokens().iter().map(|token| (token.name().to_owned(), token.health())).collect();
-        Health { token: self.pool().health(), tokens, held, ended, due: view::due(&self.inner.office) }
+        Health { token: view::tokens(&self.inner.office), tokens, held, ended, due: view::due(&self.inner.office) }
     }
 
     /// Whether the token would sign now.

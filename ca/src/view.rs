@@ -205,6 +205,20 @@ fn away(pool: &hsm::Pool, generation: &hierarchy::Generation) -> Option<String> 
     }
 }
 
+/// Whether somebody's token would sign now: of those who issue to end entities, one is enough.
+pub(crate) fn tokens(office: &Office) -> hsm::Health {
+    let (there, now, pool) = (office.issuers.read(), office.ledger.cautious_time(), office.registrar.pool());
+    let mut away = None;
+    for (name, _) in there.issuers().filter(|(_, issuer)| issuer.record.leaves) {
+        let Some(key) = there.active(name, now).ok().and_then(|active| active.key()) else { continue };
+        match pool.health_of(key) {
+            hsm::Health::Ready => return hsm::Health::Ready,
+            other => away = away.or(Some(other)),
+        }
+    }
+    away.unwrap_or_else(|| pool.health())
+}
+
 /// What is asked of operators before its time comes: CRLs that are signed where no task can.
 pub(crate) fn due(office: &Office) -> Vec<String> {
     let (there, now) = (office.issuers.read(), office.ledger.cautious_time());

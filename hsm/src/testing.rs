@@ -137,7 +137,9 @@ impl TestToken {
         // SoftHSM finds a token's serial number in the last 16 digits of its directory's name.
         let (high, low) = self.serial.split_at(4);
         let place = self.home.join("tokens").join(format!("00000000-0000-0000-{high}-{low}"));
-        fs::DirBuilder::new().mode(0o700).create(&place).expect("a place for a token");
+        // It appears as a whole: SoftHSM takes what it finds while it begins.
+        let made = self.home.join(format!("being-made-{}", self.serial));
+        fs::DirBuilder::new().mode(0o700).create(&made).expect("a place for a token");
         for file in fs::read_dir(&from).expect("a token's files").filter_map(Result::ok) {
             let mut bytes = fs::read(file.path()).expect("a token's file");
             let pad = |label: &str| format!("{label:<32}").into_bytes();
@@ -148,8 +150,9 @@ impl TestToken {
                     bytes.splice(at..at + old.len(), new);
                 }
             }
-            fs::write(place.join(file.file_name()), bytes).expect("a token's file");
+            fs::write(made.join(file.file_name()), bytes).expect("a token's file");
         }
+        fs::rename(made, place).expect("a token's place");
     }
 
     /// The directory where SoftHSM keeps this one token; move it away to take the token out.

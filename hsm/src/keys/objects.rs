@@ -7,7 +7,7 @@ use super::attributes::{Purpose, wrong_sealing_type};
 use crate::custody::forms::{ec_public, ec_spki, ml_dsa_spki, rsa_spki};
 use crate::custody::{Key, KeyKind};
 use crate::error::HsmError;
-use crate::module::{Fault, Sought, Turn};
+use crate::module::{Fault, Inside, Sought, Turn};
 use crate::session::{Desk, PSS_MECHANISMS};
 
 /// Labels stand in the ledger and in file names elsewhere: printable, and short enough for any token.
@@ -45,9 +45,14 @@ pub(crate) fn find(turn: &Turn, session: &Session, label: &str) -> Result<Key, F
 }
 
 /// The same of a key that was outside the token once, as an operator knows. What it may do besides signing is taken from it first.
-pub(crate) fn find_brought(turn: &Turn, session: &Session, label: &str) -> Result<Key, Fault> {
+pub(crate) fn find_brought(inside: &Inside<'_>, turn: &Turn, desk: &Desk, label: &str) -> Result<Key, Fault> {
+    let session = &desk.session;
     let handle = only(turn, session, Purpose::Signing, label)?;
-    Purpose::Signing.take_powers(session, handle)?;
+    if !Purpose::Signing.wrong_of_brought(session, handle)?.is_empty() {
+        // Sessions that sign cannot change anything.
+        let changing = inside.context.open_rw_session(desk.place.slot)?;
+        Purpose::Signing.take_powers(&changing, only(turn, &changing, Purpose::Signing, label)?)?;
+    }
     let wrong = Purpose::Signing.wrong_of_brought(session, handle)?;
     match judged(session, handle, wrong)? {
         Ok(key) => key.brought().map_err(|why| HsmError::Unfit { label: label.to_owned(), wrong: vec![why] }.into()),

@@ -122,8 +122,8 @@ impl Crew {
         };
         let label = key.label().to_owned();
         let is_brought = key.is_brought();
-        let look = self.look(move |_, turn, desk| match is_brought {
-            true => objects::find_brought(turn, &desk.session, &label),
+        let look = self.look(move |inside, turn, desk| match is_brought {
+            true => objects::find_brought(inside, turn, desk, &label),
             false => objects::find(turn, &desk.session, &label),
         });
         match timeout_at(until, look).await {

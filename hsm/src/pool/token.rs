@@ -86,7 +86,7 @@ impl Token {
     /// refuse it, everything else is. What it may do besides signing is taken from it.
     pub async fn find_brought(&self, label: &str) -> Result<Key, HsmError> {
         let label = label.to_owned();
-        let key = self.crew.look(move |_, turn, desk| objects::find_brought(turn, &desk.session, &label)).await?;
+        let key = self.crew.look(move |inside, turn, desk| objects::find_brought(inside, turn, desk, &label)).await?;
         self.crew.shared.remember(&key);
         Ok(key)
     }
