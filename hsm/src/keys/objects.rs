@@ -74,8 +74,8 @@ pub(crate) fn signing_handle(desk: &mut Desk, turn: Option<&Turn>, key: &Key) ->
     let handles = desk.session.find_objects(&template)?;
     let handle = match handles[..] {
         [handle] => handle,
-        [] if labelled(turn, &desk.session, Purpose::Signing, key.label())?.is_empty() => return Ok(Sought::Absent),
-        [] => return Ok(Sought::Another),
+        [] if is_exchanged(turn, &desk.session, key)? => return Ok(Sought::Another),
+        [] => return Ok(Sought::Absent),
         _ => return Err(Fault::Refused(format!("{} private keys share label and id", handles.len()))),
     };
     // Once more at first use: since the key was found, someone may have changed what it may do.
@@ -92,6 +92,13 @@ pub(crate) fn signing_handle(desk: &mut Desk, turn: Option<&Turn>, key: &Key) ->
     }
     desk.keep_signing_handle(key, handle);
     Ok(Sought::Found(handle))
+}
+
+/// Whether a whole key has the label of one that is not there. What a token shows by halves, while it goes away, is none.
+fn is_exchanged(turn: &Turn, session: &Session, key: &Key) -> Result<bool, Fault> {
+    let [other] = labelled(turn, session, Purpose::Signing, key.label())?[..] else { return Ok(false) };
+    let other = judged(session, other, Vec::new())?;
+    Ok(other.is_ok_and(|other| other.label() == key.label() && other.spki_der() != key.spki_der()))
 }
 
 /// The sealing key of that label.
