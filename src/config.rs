@@ -3,6 +3,7 @@
 //! A mistake is refused at start-up with the file, the key, the reason and the line to write instead.
 //! Relative paths are relative to the file, so that a folder made by `chancery init` can be moved.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,8 @@ pub struct Config {
     pub limits: api::Limits,
     /// The token that holds the keys.
     pub hsm: Token,
+    /// `[hsm.tokens]`: those beside the first, by name.
+    pub tokens: Vec<Token>,
     /// Where the register is.
     pub database: Database,
     /// The same as it is written: `sqlite:PATH` with an absolute path, or `postgres://...`.
@@ -142,6 +145,8 @@ fn places(
 /// `[hsm]`, checked.
 #[derive(Debug)]
 pub struct Token {
+    /// What it is called here.
+    pub name: String,
     /// The PKCS#11 module.
     pub module: PathBuf,
     token: RawToken,
@@ -164,6 +169,14 @@ enum RawPin {
     Credential(String),
 }
 
+impl Config {
+    /// What `hsm::open_all` takes.
+    pub fn open_tokens(&self) -> Vec<(String, TokenConfig)> {
+        let all = std::iter::once(&self.hsm).chain(&self.tokens);
+        all.map(|token| (token.name.clone(), token.open_config())).collect()
+    }
+}
+
 impl Token {
     /// The token's label; none where the file names it by its URI.
     pub fn label(&self) -> Option<&str> {
@@ -182,8 +195,7 @@ impl Token {
         }
     }
 
-    /// What `hsm::open` takes.
-    pub fn open_config(&self) -> TokenConfig {
+    fn open_config(&self) -> TokenConfig {
         TokenConfig {
             module: self.module.clone(),
             token: match &self.token {
@@ -220,6 +232,8 @@ struct Raw {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawHsm {
+    /// What the first token is called.
+    name: Option<String>,
     module: PathBuf,
     token: Option<String>,
     uri: Option<String>,
@@ -229,6 +243,92 @@ struct RawHsm {
     sessions: Option<usize>,
     queue: Option<usize>,
     deadline_ms: Option<u64>,
+    /// Further tokens.
+    #[serde(default)]
+    tokens: BTreeMap<String, RawFurther>,
+}
+
+/// A token beside the first.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFurther {
+    /// That of the first, where none is named.
+    module: Option<PathBuf>,
+    token: Option<String>,
+    uri: Option<String>,
+    pin_file: Option<PathBuf>,
+    pin_env: Option<String>,
+    pin_credential: Option<String>,
+    sessions: Option<usize>,
+    queue: Option<usize>,
+    deadline_ms: Option<u64>,
+}
+
+impl RawHsm {
+    /// Every token by its name, the first first.
+    fn all(self) -> Vec<(String, String, RawFurther)> {
+        let first = RawFurther {
+            module: Some(self.module.clone()),
+            token: self.token,
+            uri: self.uri,
+            pin_file: self.pin_file,
+            pin_env: self.pin_env,
+            pin_credential: self.pin_credential,
+            sessions: self.sessions,
+            queue: self.queue,
+            deadline_ms: self.deadline_ms,
+        };
+        let name = self.name.unwrap_or_else(|| hsm::FIRST_TOKEN.to_owned());
+        let further = self.tokens.into_iter().map(|(name, raw)| {
+            let module = raw.module.or_else(|| Some(self.module.clone()));
+            (format!("hsm.tokens.{name}"), name, RawFurther { module, ..raw })
+        });
+        std::iter::once(("hsm".to_owned(), name, first)).chain(further).collect()
+    }
+}
+
+/// What stands in one table, checked: what is wrong, why, and what to write instead.
+fn check_token(
+    (table, name, raw): (String, String, RawFurther),
+    dir: &Path,
+) -> Result<Token, (String, String, &'static str)> {
+    let refuse = |key: &str, why: String, write| Err((format!("{table}.{key}"), why, write));
+    if let Err(why) = hsm::check_name(&name) {
+        return refuse("name", why, "name = \"main\"   # or [hsm.tokens.spare]");
+    }
+    let token = match (raw.token, raw.uri) {
+        (Some(label), None) => RawToken::Label(label),
+        (None, Some(uri)) => RawToken::Uri(uri),
+        _ => {
+            let reason = "exactly one of token and uri names the token".to_owned();
+            return refuse("token", reason, "token = \"chancery\"");
+        }
+    };
+    let pin = match (raw.pin_file, raw.pin_env, raw.pin_credential) {
+        (Some(path), None, None) => RawPin::File(dir.join(path)),
+        (None, Some(name), None) => RawPin::Env(name),
+        (None, None, Some(name)) => RawPin::Credential(name),
+        _ => {
+            let reason = "exactly one of pin_file, pin_env and pin_credential says where the PIN is".to_owned();
+            return refuse("pin_file", reason, "pin_file = \"pin\"");
+        }
+    };
+    let deadline_ms = raw.deadline_ms.unwrap_or(DEADLINE_MS_DEFAULT);
+    // An ACME order's lease covers the longest signature.
+    let most = acme::SIGNATURE_TIMEOUT_MAX.as_millis();
+    if !(100..=most).contains(&u128::from(deadline_ms)) {
+        let reason = format!("{deadline_ms} is not in 100..={most}");
+        return refuse("deadline_ms", reason, "deadline_ms = 5000");
+    }
+    Ok(Token {
+        name,
+        module: dir.join(raw.module.unwrap_or_default()),
+        token,
+        pin,
+        sessions: raw.sessions.unwrap_or(SESSIONS_DEFAULT),
+        queue: raw.queue.unwrap_or(QUEUE_DEFAULT),
+        deadline: Duration::from_millis(deadline_ms),
+    })
 }
 
 #[derive(Deserialize)]
@@ -349,7 +449,7 @@ impl Config {
                 ("server.names", server.names.join(" ")),
                 ("server.public_http", server.public_http.clone()),
                 ("server.public_https", server.public_https.clone()),
-                ("[hsm]", format!("{:?}", config.hsm)),
+                ("[hsm]", format!("{:?} {:?}", config.hsm, config.tokens)),
                 ("[database]", config.database_url.clone()),
                 ("ca.instance", config.instance.get().to_string()),
                 ("[log]", format!("{} {}", config.log_origin, config.log_state.display())),
@@ -393,31 +493,19 @@ impl Config {
             .limits
             .check()
             .map_err(|(key, why, write)| refuse(&format!("server.limits.{key}"), why, &write))?;
-        let token = match (raw.hsm.token, raw.hsm.uri) {
-            (Some(label), None) => RawToken::Label(label),
-            (None, Some(uri)) => RawToken::Uri(uri),
-            _ => {
-                let reason = "exactly one of token and uri names the token".to_owned();
-                return Err(refuse("hsm.token", reason, "token = \"chancery\""));
-            }
+        let mut tokens = Vec::new();
+        for raw in raw.hsm.all() {
+            tokens.push(check_token(raw, &dir).map_err(|(key, why, write)| refuse(&key, why, write))?);
+        }
+        let mut tokens = tokens.into_iter();
+        let Some(hsm) = tokens.next() else {
+            return Err(refuse("hsm", "no token is named".to_owned(), "token = \"chancery\""));
         };
-        let pin = match (raw.hsm.pin_file, raw.hsm.pin_env, raw.hsm.pin_credential) {
-            (Some(path), None, None) => RawPin::File(dir.join(path)),
-            (None, Some(name), None) => RawPin::Env(name),
-            (None, None, Some(name)) => RawPin::Credential(name),
-            _ => {
-                let reason = "exactly one of pin_file, pin_env and pin_credential says where the PIN is".to_owned();
-                return Err(refuse("hsm.pin_file", reason, "pin_file = \"pin\""));
-            }
-        };
-        let sessions = raw.hsm.sessions.unwrap_or(SESSIONS_DEFAULT);
-        let queue = raw.hsm.queue.unwrap_or(QUEUE_DEFAULT);
-        let deadline_ms = raw.hsm.deadline_ms.unwrap_or(DEADLINE_MS_DEFAULT);
-        // An ACME order's lease covers the longest signature.
-        let most = acme::SIGNATURE_TIMEOUT_MAX.as_millis();
-        if !(100..=most).contains(&u128::from(deadline_ms)) {
-            let reason = format!("{deadline_ms} is not in 100..={most}");
-            return Err(refuse("hsm.deadline_ms", reason, "deadline_ms = 5000"));
+        let tokens: Vec<Token> = tokens.collect();
+        if tokens.len() >= hsm::TOKENS_MAX || tokens.iter().any(|token| token.name == hsm.name) {
+            let why =
+                format!("{} tokens at most, each with a name of its own; the first is `{}`", hsm::TOKENS_MAX, hsm.name);
+            return Err(refuse("hsm.tokens", why, "[hsm.tokens.spare]"));
         }
         let instance = Instance::new(raw.ca.instance).map_err(|e| {
             refuse(
@@ -464,14 +552,8 @@ impl Config {
             server: raw.server,
             log_level,
             limits,
-            hsm: Token {
-                module: dir.join(raw.hsm.module),
-                token,
-                pin,
-                sessions,
-                queue,
-                deadline: Duration::from_millis(deadline_ms),
-            },
+            hsm,
+            tokens,
             database,
             database_url,
             instance,

@@ -153,7 +153,7 @@ pub async fn authority(config: &Config, way: Way) -> Result<(Authority, Closing)
 
 /// Logs in to the token, once.
 pub fn open_token(config: &Config) -> Result<OpenToken, Failure> {
-    let (pool, mint) = hsm::open(config.hsm.open_config()).map_err(|error| {
+    let (pool, mint) = hsm::open_all(config.open_tokens()).map_err(|error| {
         let failure = Failure::new(Exit::Failed, "cannot open the token").because(&error);
         failure.help(unopened_token(config, &error))
     })?;

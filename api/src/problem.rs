@@ -225,9 +225,15 @@ impl From<CaError> for Problem {
             }
             CaError::NotFound(what) => Self::new(Kind::NotFound, format!("{what} is not here.")),
             CaError::Conflict(why) => Self::new(Kind::Conflict, why),
-            CaError::Unavailable { retry_after_secs, why } => {
+            CaError::Unavailable { retry_after_secs, why, issuer } => {
                 tracing::debug!(why, "unavailable");
-                let detail = "The HSM or the register does not answer now; nothing was signed.";
+                let detail = match issuer {
+                    None => "The HSM or the register does not answer now; nothing was signed.".to_owned(),
+                    Some(issuer) => format!(
+                        "Issuer {issuer} signs nothing now, since the tokens of its key do not answer; nothing was signed, and other \
+                         issuers go on. An operator sees with `chancery ca tokens {issuer}` where its key is, and gives it another token."
+                    ),
+                };
                 Self::new(Kind::Unavailable, detail).retry_after(retry_after_secs)
             }
             CaError::Held { why, retry_after_secs } => Self::held(sentence(why), retry_after_secs),

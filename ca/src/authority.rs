@@ -31,8 +31,8 @@ use crate::status::{
     Selection, ShownRevoked,
 };
 use crate::succession::{
-    self, Activation, Brought, CreateConfig, CreateIssuer, Keeper, Maker, ReadRequest, Rehearsal, Request, Rotate,
-    SignedBelow, Transcript,
+    self, Activation, Brought, CreateConfig, CreateIssuer, Homes, Keeper, Maker, ReadRequest, Rehearsal, Request,
+    Rotate, SignedBelow, Transcript,
 };
 use crate::texts;
 use crate::view;
@@ -40,8 +40,10 @@ use crate::view;
 /// How the authority is now.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// The token.
+    /// The tokens together: ready, if one of those is in which who issues to end entities has its key.
     pub token: hsm::Health,
+    /// Each of them by its name, the first first.
+    pub tokens: Vec<(String, hsm::Health)>,
     /// Why nothing is issued although the token is ready (the clock, a CA that ended); `None` when all is well.
     pub held: Option<String>,
     /// CAs under which nothing is issued any more, each with why; the others go on.
@@ -308,7 +310,7 @@ impl Authority {
     /// Signs a log head if it moved.
     pub async fn checkpoint(&self) -> Result<(), CaError> {
         let log_keys = self.inner.office.issuers.log_keys().await?;
-        self.inner.office.registrar.checkpoint(&log_keys).await
+        self.inner.office.registrar.checkpoint(&log_keys).await.map(drop)
     }
 
     /// An operator's word that this node's clock is right, whatever the log says: a leaf, by which every node goes on. Answers
@@ -469,6 +471,12 @@ impl Authority {
         self.inner.keeper.cross_sign(actor, name, by).await
     }
 
+    /// Changes the tokens in which a generation's key is at home, and their order. One that is added has the very same key, and signs with
+    /// it before it is believed.
+    pub async fn set_homes(&self, actor: &Actor, name: &GenerationName, homes: Homes) -> Result<(), CaError> {
+        self.inner.keeper.set_homes(actor, name, homes).await
+    }
+
     /// Ends a generation that another has followed.
     pub async fn retire_issuer(&self, actor: &Actor, name: &GenerationName, force: bool) -> Result<(), CaError> {
         self.inner.keeper.retire(actor, name, force).await
@@ -603,7 +611,8 @@ impl Authority {
             Some(_) => Vec::new(),
             None => view::stopped(&self.inner.office),
         };
-        Health { token: self.pool().health(), held, ended, due: view::due(&self.inner.office) }
+        let tokens = self.pool().tokens().iter().map(|token| (token.name().to_owned(), token.health())).collect();
+        Health { token: view::tokens(&self.inner.office), tokens, held, ended, due: view::due(&self.inner.office) }
     }
 
     /// Whether the token would sign now.
@@ -611,9 +620,9 @@ impl Authority {
         self.pool().probe().await.is_ok()
     }
 
-    /// How long signatures took so far, and how many wait now.
-    pub fn signing_times(&self) -> hsm::SigningTimes {
-        self.pool().signing_times()
+    /// How long signatures took so far, and how many wait now: of each token, by its name.
+    pub fn signing_times(&self) -> Vec<(String, hsm::SigningTimes)> {
+        self.pool().tokens().iter().map(|token| (token.name().to_owned(), token.signing_times())).collect()
     }
 
     /// Whether a key (SHA-256 of its SubjectPublicKeyInfo) is known to be in other hands: it is believed by nobody here again.

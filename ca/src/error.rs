@@ -37,6 +37,8 @@ pub enum CaError {
         retry_after_secs: u32,
         /// Why not now.
         why: String,
+        /// The issuer that cannot sign, where others can.
+        issuer: Option<String>,
     },
     /// Not before somebody acts: the register is held, the clock is not believed, a CA has ended. Nothing was signed.
     #[error("{why}")]
@@ -68,7 +70,12 @@ impl CaError {
     }
 
     pub(crate) fn unavailable(retry_after_secs: u32, why: impl Into<String>) -> CaError {
-        CaError::Unavailable { retry_after_secs, why: why.into() }
+        CaError::Unavailable { retry_after_secs, why: why.into(), issuer: None }
+    }
+
+    /// One issuer's tokens are away, and others are not.
+    pub(crate) fn away(retry_after_secs: u32, issuer: &str, why: impl Into<String>) -> CaError {
+        CaError::Unavailable { retry_after_secs, why: why.into(), issuer: Some(issuer.to_owned()) }
     }
 
     /// Held by what the clock shows.

@@ -76,14 +76,14 @@ pub use encode::{BundleForm, Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};
 pub use intake::{Csr, CsrError, Ending, RevocationReason, UnknownReason, WeakKey, check_key};
 pub use issuers::{
-    Generation, GenerationName, GenerationState, Issuer, IssuerRole, NoGeneration, ShownCertificate, Urls,
+    Generation, GenerationName, GenerationState, Issuer, IssuerRole, NoGeneration, ShownCertificate, ShownHome, Urls,
 };
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
 pub use status::{Act, Meant, OcspAnswer, OcspState, Proposal, Published, PublishedCrl, Selection, ShownRevoked};
 pub use succession::{
-    Activation, Beginning, Brought, CaWish, CreateConfig, CreateIssuer, Phase, ReadRequest, Rehearsal, Request, Rotate,
-    SignedBelow, Step, Transcript, groups,
+    Activation, Beginning, Brought, CaWish, CreateConfig, CreateIssuer, Homes, Phase, ReadRequest, Rehearsal, Request,
+    Rotate, SignedBelow, Step, Transcript, groups,
 };
 
 pub use hsm::{Health as TokenHealth, KeyKind, SigningTimes, UnknownName};

@@ -11,7 +11,7 @@
 
 use std::future::Future;
 
-use hsm::{Health, Intent, NotSigned, Pool, SignError, Signature};
+use hsm::{Health, Intent, Key, NotSigned, Pool, SignError, Signature};
 use store::{Entry, Issued, Ledger, StoreError};
 
 use crate::checks::Checked;
@@ -29,6 +29,11 @@ impl Registrar {
         Registrar { ledger, pool }
     }
 
+    /// The tokens.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Issues what was checked.
     pub(crate) async fn issue(&self, checked: Checked) -> Result<Issued, CaError> {
         let (ledger, pool) = (self.ledger.clone(), self.pool.clone());
@@ -36,13 +41,15 @@ impl Registrar {
         page.await.map_err(|e| CaError::Internal(format!("the issuance task ended: {e}")))?
     }
 
-    /// Signs a log head if it moved. The log key signs nothing but heads, each of which is its own record.
+    /// Signs a log head if it moved; whether it did. The log key signs nothing but heads, each of which is its own record.
     ///
     /// By the key in force, and by those that it follows: whoever knows only an old one finds the new one below a head that the old one
     /// signed. An old key that does not sign keeps no head back.
-    pub(crate) async fn checkpoint(&self, log_keys: &[hsm::Key]) -> Result<(), CaError> {
-        ready(&self.pool)?;
-        let Some(intents) = self.ledger.intend_checkpoint_by(log_keys).await? else { return Ok(()) };
+    pub(crate) async fn checkpoint(&self, log_keys: &[hsm::Key]) -> Result<bool, CaError> {
+        if let Some(log_key) = log_keys.first() {
+            ready(&self.pool, log_key, "the log")?;
+        }
+        let Some(intents) = self.ledger.intend_checkpoint_by(log_keys).await? else { return Ok(false) };
         let mut signatures = Vec::with_capacity(intents.len());
         for intent in intents {
             let is_first = signatures.is_empty();
@@ -55,19 +62,20 @@ impl Registrar {
                 }
             }
         }
-        self.ledger.conclude_checkpoint_by(signatures).await.map(|_| ()).map_err(CaError::from)
+        self.ledger.conclude_checkpoint_by(signatures).await.map(|_| true).map_err(CaError::from)
     }
 }
 
 /// The steps. `register` and `token` are the ledger and the pool; tests put faults in front of them.
 pub(crate) async fn walk(register: &impl Register, token: &impl Token, checked: Checked) -> Result<Issued, CaError> {
-    // Step 0. A token that is known not to sign is not asked, and nothing is written: an outage must not fill the log.
-    ready(token)?;
+    // Step 0. Where every token of the key is known not to sign none is asked, and nothing is written: an outage must not fill the log.
+    let entry = checked.into_entry();
+    ready(token, &entry.key, &entry.issuer)?;
 
     // Step 1. Intend: the entry and its leaf are on disk when this returns, and only then does an Intent exist.
     // A crash before: nothing happened. A crash after: an intent without conclusion, which counts as issued until somebody
     // knows better; it can be revoked, and it raises an alarm.
-    let intent = register.intend(checked.into_entry()).await?;
+    let intent = register.intend(entry).await?;
 
     // Step 2. Sign: the token signs once, and the signature is verified before anybody sees it.
     // A crash before or after: as above; the token may or may not have signed, and nobody received anything.
@@ -108,11 +116,15 @@ async fn sign(token: &impl Token, intent: Intent) -> Result<Result<Signature, (N
     }
 }
 
-fn ready(token: &impl Token) -> Result<(), CaError> {
-    match token.health() {
+fn ready(token: &impl Token, key: &Key, whose: &str) -> Result<(), CaError> {
+    match token.health(key) {
         Health::Ready => Ok(()),
         Health::Healing { why } => {
-            Err(CaError::unavailable(HEALING_RETRY_SECS, format!("the token does not answer: {why}")))
+            let why = format!("the token does not answer: {why}");
+            Err(match token.is_alone() {
+                true => CaError::unavailable(HEALING_RETRY_SECS, why),
+                false => CaError::away(HEALING_RETRY_SECS, whose, format!("{whose} signs nothing now: {why}")),
+            })
         }
         Health::Locked { why } => {
             Err(CaError::unavailable(LOCKED_RETRY_SECS, format!("the token refused its PIN: {why}")))
@@ -149,7 +161,9 @@ impl Register for Ledger {
 /// What the page asks of the token.
 pub(crate) trait Token {
     fn sign_once(&self, intent: Intent) -> impl Future<Output = Result<Signature, SignError>> + Send;
-    fn health(&self) -> Health;
+    fn health(&self, key: &Key) -> Health;
+    /// Whether there is no other token.
+    fn is_alone(&self) -> bool;
 }
 
 impl Token for Pool {
@@ -157,8 +171,12 @@ impl Token for Pool {
         Pool::sign(self, intent).await
     }
 
-    fn health(&self) -> Health {
-        Pool::health(self)
+    fn health(&self, key: &Key) -> Health {
+        Pool::health_of(self, key)
+    }
+
+    fn is_alone(&self) -> bool {
+        self.tokens().len() == 1
     }
 }
 

@@ -76,8 +76,12 @@ impl Token for Shaky<'_> {
             Some((Step::Intend | Step::Conclude, _)) | None => self.pool.sign_once(intent).await,
         }
     }
-    fn health(&self) -> Health {
+    fn health(&self, _: &hsm::Key) -> Health {
         Health::Ready
+    }
+
+    fn is_alone(&self) -> bool {
+        true
     }
 }
 

@@ -10,9 +10,10 @@ use crate::error::CaError;
 use crate::issuers::name::LOG;
 use crate::issuers::record::{Above, IssuerRecord};
 use crate::issuers::{
-    CaCertificate, Generation, GenerationName, GenerationState, Issuer, IssuerRole, Issuing, ShownCertificate, Signer,
-    hierarchy,
+    CaCertificate, Generation, GenerationName, GenerationState, Issuer, IssuerRole, Issuing, ShownCertificate,
+    ShownHome, Signer, hierarchy,
 };
+use crate::registrar::Registrar;
 use std::sync::Arc;
 
 /// All of them.
@@ -86,6 +87,7 @@ fn generation(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generat
         state,
         why,
         key_label: there.record.label.clone(),
+        tokens: homes(&office.registrar, there),
         elsewhere: there.record.elsewhere,
         key_kind: there.key().map(hsm::Key::kind),
         key_hash: there.record.key_hash.clone(),
@@ -94,6 +96,39 @@ fn generation(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generat
         certificates: there.certificates.len() + there.cross.len(),
         line,
     }
+}
+
+/// The tokens of a key, as they are.
+fn homes(registrar: &Registrar, there: &hierarchy::Generation) -> Vec<ShownHome> {
+    if there.record.elsewhere {
+        return Vec::new();
+    }
+    let pool = registrar.pool();
+    let first = there.record.tokens.is_empty().then(|| pool.first().name());
+    let names = first.into_iter().chain(there.record.tokens.iter().map(String::as_str));
+    let shown = |name: &str| {
+        let refused = there.wrong.iter().find(|(token, _)| token == name).map(|(_, why)| why.clone());
+        let (state, why) = match (refused, pool.token(name).map(hsm::Token::health)) {
+            (Some(why), _) => ("refused", Some(why)),
+            (None, Some(hsm::Health::Ready)) => ("ready", None),
+            (None, Some(hsm::Health::Healing { why })) => ("healing", Some(why)),
+            (None, Some(hsm::Health::Locked { why })) => ("locked", Some(why)),
+            (None, None) => ("refused", Some("it is not configured here".to_owned())),
+        };
+        ShownHome { token: name.to_owned(), state, why }
+    };
+    names.map(shown).collect()
+}
+
+/// Tokens that are named as homes of a key and do not have it.
+fn refused(generation: &hierarchy::Generation) -> impl Iterator<Item = String> {
+    let name = &generation.name;
+    generation.wrong.iter().map(move |(token, why)| {
+        format!(
+            "token `{token}` does not sign for {name}: {why}; put the key right there and say `chancery ca tokens {name} --add {token}`, or \
+             `--remove {token}`"
+        )
+    })
 }
 
 fn certificate(own: &CaCertificate, there: &hierarchy::Generation) -> ShownCertificate {
@@ -160,6 +195,7 @@ pub(crate) fn stopped(office: &Office) -> Vec<(String, String)> {
             continue;
         }
         let (_, why) = state(office, &issuer.record, active);
+        let why = why.or_else(|| away(office.registrar.pool(), active));
         if let Some(why) = why {
             let way_out = format!("`chancery ca rotate {name}` makes its successor");
             stopped.push((name.clone(), if why.contains("chancery ca") { why } else { format!("{why}; {way_out}") }));
@@ -168,13 +204,40 @@ pub(crate) fn stopped(office: &Office) -> Vec<(String, String)> {
     stopped
 }
 
+/// That every token of a key is away, where there are several tokens: of one, everybody knows.
+fn away(pool: &hsm::Pool, generation: &hierarchy::Generation) -> Option<String> {
+    let key = generation.key().filter(|_| pool.tokens().len() > 1)?;
+    let name = &generation.name;
+    match pool.health_of(key) {
+        hsm::Health::Ready => None,
+        hsm::Health::Healing { why } | hsm::Health::Locked { why } => Some(format!(
+            "{name} signs nothing now, since its tokens are away ({why}); `chancery ca tokens {name}` shows and changes where its key is"
+        )),
+    }
+}
+
+/// Whether somebody's token would sign now: of those who issue to end entities, one is enough.
+pub(crate) fn tokens(office: &Office) -> hsm::Health {
+    let (there, now, pool) = (office.issuers.read(), office.ledger.cautious_time(), office.registrar.pool());
+    let mut away = None;
+    for (name, _) in there.issuers().filter(|(_, issuer)| issuer.record.leaves) {
+        let Some(key) = there.active(name, now).ok().and_then(|active| active.key()) else { continue };
+        match pool.health_of(key) {
+            hsm::Health::Ready => return hsm::Health::Ready,
+            other => away = away.or(Some(other)),
+        }
+    }
+    away.unwrap_or_else(|| pool.health())
+}
+
 /// What is asked of operators before its time comes: CRLs that are signed where no task can.
 pub(crate) fn due(office: &Office) -> Vec<String> {
     let (there, now) = (office.issuers.read(), office.ledger.cautious_time());
     let away: Vec<_> = there.generations().filter(|generation| generation.record.elsewhere).collect();
     let of =
         |g: &&hierarchy::Generation| [crl_alarm(g, now), end_alarm(g, now)].into_iter().flatten().collect::<Vec<_>>();
-    away.iter().flat_map(of).collect()
+    let others = there.generations().filter(|g| g.record.retired.is_none() && g.record.revoked.is_none());
+    away.iter().flat_map(of).chain(others.flat_map(refused)).collect()
 }
 
 /// That the certificate of a CA elsewhere soon ends, which is told while there is time for another root to reach everybody.

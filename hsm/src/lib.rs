@@ -36,4 +36,6 @@ pub use custody::{
 pub use error::HsmError;
 pub use heal::Health;
 pub use module::init_token;
-pub use pool::{Pool, SigningTimes, TokenDescription, open};
+pub use pool::{
+    AtHome, FIRST_TOKEN, Measured, Pool, SigningTimes, TOKENS_MAX, Token, TokenDescription, check_name, open, open_all,
+};

@@ -107,6 +107,54 @@ impl TestToken {
         self.home.join("softhsm2.conf")
     }
 
+    /// A second token with everything that this one has, as a vendor's clone of it: another label and serial number, the same PIN and
+    /// the same objects. Modules that are initialised see it after their next restart; the one it was made by is restarted.
+    ///
+    /// # Panics
+    /// If it is no token of SoftHSM's, or cannot be copied.
+    pub fn twin(&self, word: &str) -> TestToken {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let (label, serial) = (format!("{word}-twin-{number}"), format!("7{number:015x}"));
+        let twin = TestToken { module: self.module.clone(), label, serial, home: self.home.clone() };
+        twin.take_the_place_of_none(self);
+        fs::copy(self.pin_file(), twin.pin_file()).expect("a PIN can be copied");
+        let module = crate::module::Module::shared(&self.module).expect("the module is loaded");
+        module.restart(module.generation()).expect("the module starts again");
+        twin
+    }
+
+    /// Puts what another token has in the place of this one, whose directory was moved away: somebody exchanged it.
+    ///
+    /// # Panics
+    /// If it cannot be copied.
+    pub fn exchange(&self, other: &TestToken) {
+        self.take_the_place_of_none(other);
+    }
+
+    fn take_the_place_of_none(&self, of: &TestToken) {
+        let from = of.directory();
+        // SoftHSM finds a token's serial number in the last 16 digits of its directory's name.
+        let (high, low) = self.serial.split_at(4);
+        let place = self.home.join("tokens").join(format!("00000000-0000-0000-{high}-{low}"));
+        // It appears as a whole: SoftHSM takes what it finds while it begins.
+        let made = self.home.join(format!("being-made-{}", self.serial));
+        fs::DirBuilder::new().mode(0o700).create(&made).expect("a place for a token");
+        for file in fs::read_dir(&from).expect("a token's files").filter_map(Result::ok) {
+            let mut bytes = fs::read(file.path()).expect("a token's file");
+            let pad = |label: &str| format!("{label:<32}").into_bytes();
+            for (old, new) in
+                [(pad(&of.label), pad(&self.label)), (of.serial.clone().into(), self.serial.clone().into())]
+            {
+                if let Some(at) = bytes.windows(old.len()).position(|there| there == old) {
+                    bytes.splice(at..at + old.len(), new);
+                }
+            }
+            fs::write(made.join(file.file_name()), bytes).expect("a token's file");
+        }
+        fs::rename(made, place).expect("a token's place");
+    }
+
     /// The directory where SoftHSM keeps this one token; move it away to take the token out.
     ///
     /// # Panics

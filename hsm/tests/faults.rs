@@ -546,3 +546,67 @@ fn a_token_that_keeps_no_notes_is_no_token_in_trouble() {
     }
     assert_eq!(pool.health(), Health::Ready);
 }
+
+#[test]
+fn a_token_that_hangs_or_errs_takes_nothing_from_another_and_the_same_key_signs_there() {
+    let shim = Shim::new("hangs");
+    let (pool, _mint, _key) = shim.open();
+    pool.shutdown();
+    let spare = shim.token.twin("goes-on");
+    // A module of its own, which knows nothing of the shim's.
+    let module = shim.directory.join("aside.so");
+    std::fs::copy(hsm::testing::SOFTHSM_MODULE, &module).unwrap();
+    let deadline = Duration::from_secs(8);
+    let tokens = [
+        ("main".to_owned(), TokenConfig { deadline, ..shim.token.config() }),
+        ("spare".to_owned(), TokenConfig { module, deadline, ..spare.config() }),
+    ];
+    let (pool, mint) = hsm::open_all(tokens.to_vec()).unwrap();
+    let signed_by =
+        |name: &str| -> u64 { pool.token(name).unwrap().signing_times().counts.iter().map(|(_, count)| count).sum() };
+    let key = shim.runtime.block_on(pool.find("k")).unwrap();
+    let (both, alone) = (key.at(&["main".to_owned(), "spare".to_owned()]), key.at(&["spare".to_owned()]));
+    shim.sign(&pool, &mint, &both, 1).unwrap();
+    assert_eq!((signed_by("main"), signed_by("spare")), (1, 0));
+    // Whatever the first does to a signature, one is released, of the next: it errs before, it signs and loses the answer, it signs wrong.
+    for (operation, fault) in [(2, "sign-init 30\n"), (3, "sign-then 30\n"), (4, "sign 5\n"), (5, "sign-wrong\n")] {
+        shim.fault(fault);
+        let before = signed_by("spare");
+        shim.sign(&pool, &mint, &both, operation).unwrap();
+        assert_eq!(signed_by("spare"), before + 1, "{fault}");
+        shim.mend();
+        while pool.token("main").unwrap().health() != Health::Ready {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    // What signed wrong is not asked again, until an operator says that it was put right.
+    assert!(pool.token("main").unwrap().barred(&key.fingerprint()).is_some());
+    let before = signed_by("spare");
+    shim.sign(&pool, &mint, &both, 6).unwrap();
+    assert_eq!(signed_by("spare"), before + 1);
+    pool.token("main").unwrap().unbar(&key.fingerprint());
+    let before = signed_by("main");
+    shim.sign(&pool, &mint, &both, 7).unwrap();
+    assert_eq!(signed_by("main"), before + 1);
+    // It hangs: what it took is signed by the next within the deadline, and what is asked of the next alone does not notice.
+    shim.fault("sign-slow 20000\n");
+    shim.runtime.block_on(async {
+        let hung: Vec<_> = (10..20)
+            .map(|operation| {
+                let (pool, intent) = (pool.clone(), mint.intent(operation, &both, message()));
+                tokio::spawn(async move { pool.sign(intent).await })
+            })
+            .collect();
+        for operation in 100..160 {
+            pool.sign(mint.intent(operation, &alone, message())).await.unwrap();
+        }
+        for one in hung {
+            one.await.unwrap().unwrap();
+        }
+    });
+    // It may look well meanwhile, since it begins what it does not end.
+    for operation in 200..205 {
+        shim.sign(&pool, &mint, &both, operation).unwrap();
+    }
+    shim.mend();
+}

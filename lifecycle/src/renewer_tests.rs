@@ -173,7 +173,7 @@ fn nth(operation: u64) -> Summary {
 }
 
 fn unavailable(retry_after_secs: u32) -> CaError {
-    CaError::Unavailable { retry_after_secs, why: "the token is away".to_owned() }
+    CaError::Unavailable { retry_after_secs, why: "the token is away".to_owned(), issuer: None }
 }
 
 fn refused() -> CaError {

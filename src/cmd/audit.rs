@@ -351,8 +351,8 @@ async fn kept_by_the_node(config: &Config, no_token: bool) -> (Vec<Kept>, Vec<St
 
 /// An auditor on another host has no token, and verifies without.
 async fn in_token(config: &Config) -> Result<Vec<Kept>, String> {
-    let open = config.hsm.open_config();
-    let opened = tokio::task::spawn_blocking(move || hsm::open(open).map_err(|error| error.to_string()));
+    let open = config.open_tokens();
+    let opened = tokio::task::spawn_blocking(move || hsm::open_all(open).map_err(|error| error.to_string()));
     let opened = tokio::time::timeout(TOKEN_MAX, opened).await.map_err(|_| "it does not answer".to_owned())?;
     let (pool, _mint) = opened.map_err(|error| error.to_string())??;
     let kept = Kept::in_token(&pool, &config.log_origin).await;

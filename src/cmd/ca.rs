@@ -98,6 +98,9 @@ enum What {
         #[arg(long)]
         force: bool,
     },
+    /// Show in which tokens a generation's key is, and change it: add one, remove one, have one asked first
+    #[command(after_help = TOKENS)]
+    Tokens(Tokens),
     /// End a generation that another has followed
     Retire {
         /// The generation, such as tls/1
@@ -140,6 +143,15 @@ Examples:
 Where the TLS CA itself was revoked and the server was started again since, it has no certificate to be reached by: --on-host.
 
 The old generation goes on telling of revocations until the last certificate that it issued has ended. While both are there, `chancery ca activate` of the old one is the way back.";
+
+const TOKENS: &str = "\
+Examples:
+  chancery ca tokens tls/1
+  chancery ca tokens tls/1 --add spare     # it has the same key there, and signs once with it
+  chancery ca tokens tls/1 --first spare
+  chancery ca tokens tls/1 --remove main
+
+A token is named by [hsm.tokens.NAME]. How the same key comes into two tokens: docs/TOKENS.md.";
 
 const REQUEST: &str = "\
 Example:
@@ -194,6 +206,27 @@ struct Create {
     /// Into how many CRLs its revocations are parted, for ever: certificates point to them [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: Option<u16>,
+    /// The token in which its key is made [default: the first]
+    #[arg(long, value_name = "NAME")]
+    token: Option<String>,
+}
+
+#[derive(clap::Args)]
+struct Tokens {
+    /// The generation, such as tls/1; of an issuer's name the one that issues
+    generation: String,
+    /// This token has the key too: it shows the same key and signs once with it
+    #[arg(long, value_name = "NAME", group = "change")]
+    add: Option<String>,
+    /// This token is asked no more
+    #[arg(long, value_name = "NAME", group = "change")]
+    remove: Option<String>,
+    /// This token is asked first
+    #[arg(long, value_name = "NAME", group = "change")]
+    first: Option<String>,
+    /// The key was outside a token once, and a copy of it may be anywhere
+    #[arg(long, requires = "add")]
+    was_outside: bool,
 }
 
 #[derive(clap::Args)]
@@ -215,6 +248,9 @@ struct Rotate {
     /// Into how many CRLs its revocations are parted, for ever [default: as those of the one before]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: Option<u16>,
+    /// The token in which the new key is made [default: that of the one before]
+    #[arg(long, value_name = "NAME")]
+    token: Option<String>,
     /// Say what it would touch, and make nothing
     #[arg(long)]
     dry_run: bool,
@@ -278,6 +314,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
             output::report(&outputs, &facts, &exported, global.json);
             Ok(())
         }
+        What::Tokens(args) => tokens(&args, global).await,
         What::Retire { generation, yes_nothing_needs_it } => {
             let body = json!({ "force": yes_nothing_needs_it });
             act(&generation, "retire", &body, global)
@@ -374,6 +411,7 @@ fn wish(create: &Create) -> Value {
     say("excluded", json!(create.excluded));
     say("policies", json!(create.policies));
     say("shards", json!(create.shards));
+    say("token", json!(create.token));
     if create.cas_only {
         say("cas_only", json!(true));
     }
@@ -390,6 +428,9 @@ async fn rotate(args: &Rotate, global: &Global) -> Result<(), Failure> {
     }
     if let Some(shards) = args.shards {
         body["shards"] = json!(shards);
+    }
+    if let Some(token) = &args.token {
+        body["token"] = json!(token);
     }
     if let Some(at) = &args.at {
         body["at"] = json!(at.to_string());
@@ -413,7 +454,8 @@ async fn rotate_on_host(args: &Rotate, global: &Global) -> Result<(), Failure> {
         (None, false) => ca::Activation::Now,
     };
     let (authority, _closing) = house::authority(&config, house::Way::Beside).await?;
-    let wish = ca::Rotate { issuer: args.issuer.clone(), key, activates, cross: args.cross, shards: args.shards };
+    let (issuer, token) = (args.issuer.clone(), args.token.clone());
+    let wish = ca::Rotate { issuer, key, activates, cross: args.cross, shards: args.shards, token };
     let rotated = authority.rotate_issuer(&policy::Actor::system("rescue"), wish).await;
     let name = rotated.or_fail(format!("no successor of {} was made", output::printable(&args.issuer)))?;
     let made = json!({ "generation": name.to_string() });
@@ -421,6 +463,43 @@ async fn rotate_on_host(args: &Rotate, global: &Global) -> Result<(), Failure> {
         true => output::json(&made),
         false => output::facts(&[("generation", name.to_string())]),
     }
+    Ok(())
+}
+
+/// Where a generation's key is; after a change, what it is now.
+async fn tokens(args: &Tokens, global: &Global) -> Result<(), Failure> {
+    let generation = present(&args.generation, global).await?;
+    let change = [("add-token", &args.add), ("remove-token", &args.remove), ("first-token", &args.first)];
+    let change = change.into_iter().find_map(|(act, token)| Some((act, token.as_ref()?)));
+    let issuer = match change {
+        Some((act, token)) => {
+            let mut body = json!({ "token": token });
+            if args.was_outside {
+                body["was_outside"] = json!(true);
+            }
+            global.client()?.post(&format!("{}/{act}", path(&generation)?), &body).await?
+        }
+        None => {
+            let name = generation.split('/').next().unwrap_or_default();
+            global.client()?.get(&format!("/api/v1/issuers/{}", percent(name))).await?
+        }
+    };
+    let mut generations = issuer["generations"].as_array().into_iter().flatten();
+    let there = generations.find(|there| field(there, "name") == generation).ok_or_else(|| {
+        Failure::new(Exit::Failed, format!("there is no generation {}", output::printable(&generation)))
+    })?;
+    if global.json {
+        output::json(&json!({ "name": there["name"], "key_label": there["key_label"], "tokens": there["tokens"] }));
+        return Ok(());
+    }
+    let row = |token: &Value| vec![field(token, "name"), field(token, "state"), field(token, "why")];
+    let rows = there["tokens"].as_array().into_iter().flatten().map(row).collect();
+    output::line(format!(
+        "key {} of {}, in the order in which its tokens are asked:",
+        field(there, "key_label"),
+        field(there, "name")
+    ));
+    output::table(&[whole("TOKEN"), whole("STATE"), words("WHY")], rows, "its key is in no token here");
     Ok(())
 }
 

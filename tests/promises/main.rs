@@ -31,4 +31,5 @@ mod ssh;
 mod stopping;
 mod time;
 mod token_loss;
+mod tokens;
 mod trust;

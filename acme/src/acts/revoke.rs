@@ -92,7 +92,7 @@ fn problem(error: &CaError) -> Problem {
         }
         CaError::NotFound(_) => Problem::not_found("certificate issued here"),
         CaError::Conflict(_) => Problem::new(ErrorKind::AlreadyRevoked, "the certificate is revoked already"),
-        CaError::Unavailable { retry_after_secs, why } => Problem::unavailable(why, *retry_after_secs),
+        CaError::Unavailable { retry_after_secs, why, issuer: _ } => Problem::unavailable(why, *retry_after_secs),
         CaError::Held { why, retry_after_secs } => Problem::held(why, *retry_after_secs),
         CaError::BadRequest { .. } => Problem::malformed(error.to_string()),
         CaError::Lint(_) | CaError::Unknown { .. } | CaError::Altered(_) | CaError::Internal(_) => {

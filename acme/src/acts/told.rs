@@ -14,7 +14,7 @@ pub(super) fn ca_problem(error: &CaError) -> Problem {
         CaError::BadRequest { what: "csr" | "key", .. } => Problem::new(ErrorKind::BadCsr, error.to_string()),
         CaError::BadRequest { what: "names", .. } => Problem::new(ErrorKind::RejectedIdentifier, error.to_string()),
         CaError::BadRequest { .. } => Problem::malformed(error.to_string()),
-        CaError::Unavailable { retry_after_secs, why } => Problem::unavailable(why, *retry_after_secs),
+        CaError::Unavailable { retry_after_secs, why, issuer: _ } => Problem::unavailable(why, *retry_after_secs),
         CaError::Held { why, retry_after_secs } => Problem::held(why, *retry_after_secs),
         CaError::Unknown { operation, .. } => {
             tracing::error!(%error, "the outcome of an issuance is unknown");

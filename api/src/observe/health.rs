@@ -55,16 +55,23 @@ pub(crate) struct Readiness {
     /// CAs under which nothing is issued any more; the others go on, and `issuers` is true.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ended: Vec<String>,
+    /// Tokens that do not answer, while another does; of several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tokens: BTreeMap<String, &'static str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     why: BTreeMap<&'static str, &'static str>,
 }
 
 impl Readiness {
-    fn of(parts: [(&'static str, Option<&'static str>); 5], ended: Vec<String>) -> Self {
+    fn of(
+        parts: [(&'static str, Option<&'static str>); 5],
+        ended: Vec<String>,
+        tokens: BTreeMap<String, &'static str>,
+    ) -> Self {
         let why: BTreeMap<_, _> = parts.into_iter().filter_map(|(part, why)| Some((part, why?))).collect();
         let is = |part| !why.contains_key(part);
         let [hsm, register, clock, issuers, https] = PARTS.map(is);
-        Self { hsm, register, clock, issuers, https, ended, why }
+        Self { hsm, register, clock, issuers, https, ended, tokens, why }
     }
 
     /// Each part, and whether it is.
@@ -201,7 +208,10 @@ impl Lookout {
         };
         let [a, b, c, d, e] = PARTS;
         let ended = health.ended.into_iter().map(|(label, _)| label).collect();
-        Readiness::of([(a, hsm), (b, register), (c, clock), (d, issuers), (e, https)], ended)
+        let several = health.tokens.len() > 1;
+        let away = health.tokens.into_iter().filter(|(_, token)| several && *token != Health::Ready);
+        let away = away.map(|(name, token)| (name, HsmStatus::of(token).state)).collect();
+        Readiness::of([(a, hsm), (b, register), (c, clock), (d, issuers), (e, https)], ended, away)
     }
 
     /// What is wrong with the register, in a word.
@@ -245,13 +255,18 @@ impl Lookout {
     /// What somebody should look at, in sentences: one for each cause, with the way out where there is one.
     pub(crate) async fn alarms(&self, _grant: &Grant, tokens: Ends) -> Result<Vec<String>, StoreError> {
         let health = self.authority.health();
-        let mut alarms: Vec<String> = match health.token {
-            Health::Ready => Vec::new(),
-            Health::Healing { why } => vec![format!("The HSM does not answer and is being brought back: {why}.")],
-            Health::Locked { why } => {
-                vec![format!("The HSM refused the PIN ({why}); it is not tried again before a restart.")]
+        let several = health.tokens.len() > 1;
+        let of_token = |(name, token): (String, Health)| {
+            let which = if several { format!("The token `{name}`") } else { "The HSM".to_owned() };
+            match token {
+                Health::Ready => None,
+                Health::Healing { why } => Some(format!("{which} does not answer and is being brought back: {why}.")),
+                Health::Locked { why } => {
+                    Some(format!("{which} refused the PIN ({why}); it is not tried again before a restart."))
+                }
             }
         };
+        let mut alarms: Vec<String> = health.tokens.into_iter().filter_map(of_token).collect();
         let integrity = self.ledger.integrity();
         let is_held = integrity.held.is_some();
         let (of_the_hold, altered) = by_the_hold(integrity);
@@ -354,6 +369,13 @@ impl Lookout {
             clock_held: self.ledger.time_held().is_some(),
             ready: Vec::new(),
             signing: self.authority.signing_times(),
+            tokens: self
+                .authority
+                .health()
+                .tokens
+                .into_iter()
+                .map(|(name, token)| (name, token == Health::Ready))
+                .collect(),
             renewals: self.renewals.counts(),
             ocsp: self.authority.ocsp_state(),
         }
@@ -433,11 +455,11 @@ mod tests {
     fn readiness_says_each_part_and_a_word_for_what_is_not() {
         let [hsm, register, clock, issuers, https] = PARTS;
         let parts = |word| [(hsm, None), (register, word), (clock, None), (issuers, None), (https, None)];
-        let held = serde_json::to_value(Readiness::of(parts(Some("held")), Vec::new())).expect("JSON");
+        let held = serde_json::to_value(Readiness::of(parts(Some("held")), Vec::new(), BTreeMap::new())).expect("JSON");
         let told = serde_json::json!({"hsm": true, "register": false, "clock": true, "issuers": true, "https": true,
             "why": {"register": "held"}});
         assert_eq!(held, told);
-        assert!(Readiness::of(parts(None), vec!["code".to_owned()]).is_ready(), "the others go on");
-        assert!(!Readiness::of(parts(Some("held")), Vec::new()).is_ready());
+        assert!(Readiness::of(parts(None), vec!["code".to_owned()], BTreeMap::new()).is_ready(), "the others go on");
+        assert!(!Readiness::of(parts(Some("held")), Vec::new(), BTreeMap::new()).is_ready());
     }
 }

@@ -91,8 +91,10 @@ pub(crate) struct Own {
     pub(crate) clock_held: bool,
     /// What `readyz` says, part by part.
     pub(crate) ready: Vec<(&'static str, bool)>,
-    /// Signatures of the token.
-    pub(crate) signing: SigningTimes,
+    /// Signatures of each token.
+    pub(crate) signing: Vec<(String, SigningTimes)>,
+    /// Whether each token answers.
+    pub(crate) tokens: Vec<(String, bool)>,
     /// What became of renewals.
     pub(crate) renewals: RenewalCounts,
     /// OCSP requests, and who answers them.
@@ -376,6 +378,7 @@ impl Metrics {
         let mut text = String::new();
         encode_registry(&mut text, &self.registry)?;
         signatures(&mut text, &own.signing)?;
+        tokens(&mut text, &own.tokens)?;
         renewals(&mut text, own.renewals)?;
         ocsp(&mut text, &own.ocsp)?;
         super::process::append(&mut text);
@@ -384,24 +387,41 @@ impl Metrics {
     }
 }
 
-/// What the token counts itself.
-fn signatures(text: &mut String, times: &SigningTimes) -> std::fmt::Result {
+/// What the tokens count themselves. There are few of them, by names that an operator gave.
+fn signatures(text: &mut String, tokens: &[(String, SigningTimes)]) -> std::fmt::Result {
     let name = "chancery_signature_duration_seconds";
     writeln!(text, "# HELP {name} Time for a signature, waiting included.\n# TYPE {name} histogram")?;
-    let mut sum = 0_u64;
-    for (bound_ms, count) in &times.counts {
-        sum += count;
-        match bound_ms {
-            Some(bound) => writeln!(text, "{name}_bucket{{le=\"{:?}\"}} {sum}", *bound as f64 / 1_000.0)?,
-            None => writeln!(text, "{name}_bucket{{le=\"+Inf\"}} {sum}")?,
+    for (token, times) in tokens {
+        let mut sum = 0_u64;
+        for (bound_ms, count) in &times.counts {
+            sum += count;
+            let le = bound_ms.map_or("+Inf".to_owned(), |bound| format!("{:?}", bound as f64 / 1_000.0));
+            writeln!(text, "{name}_bucket{{token=\"{token}\",le=\"{le}\"}} {sum}")?;
         }
+        writeln!(text, "{name}_sum{{token=\"{token}\"}} {}", times.total.as_secs_f64())?;
+        writeln!(text, "{name}_count{{token=\"{token}\"}} {sum}")?;
     }
-    writeln!(text, "{name}_sum {}\n{name}_count {sum}", times.total.as_secs_f64())?;
     let name = "chancery_signature_failures";
-    writeln!(text, "# HELP {name} Signatures that were asked for and not made.\n# TYPE {name} counter")?;
-    writeln!(text, "{name}_total {}", times.failed)?;
+    writeln!(text, "# HELP {name} Signatures that a token was asked for and did not make.\n# TYPE {name} counter")?;
+    for (token, times) in tokens {
+        writeln!(text, "{name}_total{{token=\"{token}\"}} {}", times.failed)?;
+    }
     let name = "chancery_signatures_waiting";
-    writeln!(text, "# HELP {name} What waits for a session of the token.\n# TYPE {name} gauge\n{name} {}", times.queued)
+    writeln!(text, "# HELP {name} What waits for a session of the token.\n# TYPE {name} gauge")?;
+    for (token, times) in tokens {
+        writeln!(text, "{name}{{token=\"{token}\"}} {}", times.queued)?;
+    }
+    Ok(())
+}
+
+/// Which tokens answer.
+fn tokens(text: &mut String, tokens: &[(String, bool)]) -> std::fmt::Result {
+    let name = "chancery_token_ready";
+    writeln!(text, "# HELP {name} 1 while the token answers.\n# TYPE {name} gauge")?;
+    for (token, is_ready) in tokens {
+        writeln!(text, "{name}{{token=\"{token}\"}} {}", u8::from(*is_ready))?;
+    }
+    Ok(())
 }
 
 /// What the renewer counts itself.
@@ -499,6 +519,8 @@ mod tests {
                     away: true,
                     held_log_bytes: 7,
                     ready: vec![("hsm", false)],
+                    signing: vec![("spare".to_owned(), SigningTimes { failed: 2, ..SigningTimes::default() })],
+                    tokens: vec![("main".to_owned(), true), ("spare".to_owned(), false)],
                     ..Own::default()
                 },
             )
@@ -514,6 +536,9 @@ mod tests {
             "chancery_register_held_log_bytes 7",
             "chancery_clock_held 1",
             "chancery_ready{part=\"hsm\"} 0",
+            "chancery_token_ready{token=\"main\"} 1",
+            "chancery_token_ready{token=\"spare\"} 0",
+            "chancery_signature_failures_total{token=\"spare\"} 2",
             "chancery_build_info{version=\"0.1.0\"} 1",
             "chancery_renewals_total{outcome=\"renewed\"} 0",
         ] {

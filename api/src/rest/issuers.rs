@@ -5,7 +5,7 @@
 
 use axum::extract::State as Shared;
 use axum::response::Response;
-use ca::{Activation, Brought, CaWish, CreateIssuer, Dn, GenerationName, IssuerRole, RevocationReason, Rotate};
+use ca::{Activation, Brought, CaWish, CreateIssuer, Dn, GenerationName, Homes, IssuerRole, RevocationReason, Rotate};
 use http::StatusCode;
 use policy::{Action, Resource, ResourceKind, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -40,8 +40,10 @@ pub(crate) struct Generation {
     state: &'static str,
     /// Why nothing is issued under it; null where it may be.
     why: Option<String>,
-    /// The label of its key in the token.
+    /// The label of its key in its tokens.
     key_label: String,
+    /// The tokens that sign with it, in the order in which they are asked.
+    tokens: Vec<KeyToken>,
     /// Its key is in no token of ours; its certificate and its CRLs are brought.
     elsewhere: bool,
     /// What kind of key it is; null where the token does not have it.
@@ -71,6 +73,17 @@ pub(crate) struct Generation {
     line: Option<String>,
 }
 
+/// A token of a generation's key.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct KeyToken {
+    /// Its name in the configuration.
+    name: String,
+    /// `ready`, `healing`, `locked`; `refused`: it has another key of that name, or none, and is not asked.
+    state: &'static str,
+    /// Why it does not sign.
+    why: Option<String>,
+}
+
 /// All issuers.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct IssuerList {
@@ -97,6 +110,11 @@ impl Generation {
             state: there.state.as_str(),
             why: there.why,
             key_label: there.key_label,
+            tokens: there
+                .tokens
+                .into_iter()
+                .map(|home| KeyToken { name: home.token, state: home.state, why: home.why })
+                .collect(),
             elsewhere: there.elsewhere,
             key: there.key_kind.map(|kind| kind.to_string()),
             key_hash: there.key_hash,
@@ -186,6 +204,10 @@ pub(crate) struct NewIssuer {
     /// Into how many CRLs its revocations are parted, 1 to 256, for ever: certificates point to them. One where nobody says.
     #[serde(default)]
     shards: Option<u16>,
+    /// The token in which its key is made; the first where nobody says.
+    #[serde(default)]
+    #[schema(example = "spare")]
+    token: Option<String>,
 }
 
 impl NewIssuer {
@@ -217,7 +239,7 @@ impl NewIssuer {
             }
             (_, None, Some(_)) => return Err(Problem::field("subject", "an SSH CA has a key alone, and no subject")),
         };
-        Ok(CreateIssuer { name: self.name, role, key, ca, shards: self.shards })
+        Ok(CreateIssuer { name: self.name, role, key, ca, shards: self.shards, token: self.token })
     }
 }
 
@@ -286,6 +308,9 @@ pub(crate) struct Rotation {
     /// Into how many CRLs its revocations are parted, for ever; absent: as those of the one before.
     #[serde(default)]
     shards: Option<u16>,
+    /// The token in which its key is made; absent: that of the one before.
+    #[serde(default)]
+    token: Option<String>,
     /// Say what would happen, and make nothing.
     #[serde(default)]
     dry_run: bool,
@@ -349,6 +374,7 @@ pub(crate) async fn rotate(
         activates,
         cross: rotation.cross,
         shards: rotation.shards,
+        token: rotation.token,
     };
     if rotation.dry_run {
         let rehearsal = app.authority().rehearse_rotation(&actor, &wish).await?;
@@ -387,13 +413,21 @@ pub(crate) struct Act {
     /// Of `adopt`: the transcript of the ceremony that signed it, as its `.json` file has it; its hash becomes a leaf.
     #[serde(default)]
     transcript: Option<String>,
+    /// Of `add-token`, `remove-token` and `first-token`: which token.
+    #[serde(default)]
+    #[schema(example = "spare")]
+    token: Option<String>,
+    /// Of `add-token`: the key was outside a token once, and a copy of it may be anywhere.
+    #[serde(default)]
+    was_outside: bool,
 }
 
 /// Acts on a generation: `activate` it from a moment on, `renew` its certificate with the same key, `cross-sign` it by another, `retire`
-/// or `revoke` it, or `adopt` the certificate that was signed elsewhere.
+/// or `revoke` it, or `adopt` the certificate that was signed elsewhere; `add-token`, `remove-token` or `first-token`: where its key is,
+/// and which token is asked first. One that is added shows the very same key, and signs with it, before it is believed.
 #[utoipa::path(post, path = "/api/v1/issuers/{issuer}/{generation}/{act}", tag = "issuers", operation_id = "actOnGeneration",
     params(("issuer" = String, Path, description = "The issuer's name"), ("generation" = String, Path, description = "The generation's number"),
-        ("act" = String, Path, description = "`activate`, `renew`, `cross-sign`, `retire`, `revoke` or `adopt`")), request_body = Act,
+        ("act" = String, Path, description = "`activate`, `renew`, `cross-sign`, `retire`, `revoke`, `adopt`, `add-token`, `remove-token` or `first-token`")), request_body = Act,
     responses((status = 200, description = "Done", body = Issuer), (status = 404, description = "No such generation or act"),
         (status = 409, description = "Not as it stands")))]
 pub(crate) async fn act(
@@ -434,6 +468,15 @@ pub(crate) async fn act(
                 authority.adopt_issuer(&actor, &name, chain.as_bytes(), (root, transcript)).await
             })
             .await?;
+        }
+        "add-token" | "remove-token" | "first-token" => {
+            let token = act.token.ok_or_else(|| Problem::field("token", "say which token, by its name here"))?;
+            let homes = match what.as_str() {
+                "add-token" => Homes::Add { token, was_outside: act.was_outside },
+                "remove-token" => Homes::Remove(token),
+                _ => Homes::First(token),
+            };
+            app.to_its_end(async move { authority.set_homes(&actor, &name, homes).await }).await?;
         }
         _ => return Err(Problem::new(Kind::NotFound, "There is no such act.")),
     }
@@ -508,6 +551,12 @@ pub(crate) struct BroughtIssuer {
     /// The label of its key in the token; absent: its key is elsewhere, and its certificate and CRLs are served alone.
     #[serde(default)]
     key_label: Option<String>,
+    /// The token that has it; the first where nobody says.
+    #[serde(default)]
+    token: Option<String>,
+    /// The key was outside a token once, and a copy of it may be anywhere.
+    #[serde(default)]
+    was_outside: bool,
     /// Its certificate first, and those above it, PEM.
     chain: String,
     /// SHA-256 of the root, where that is not known here; not from the file that has the chain.
@@ -527,12 +576,13 @@ pub(crate) async fn import(
     Json(new): Json<BroughtIssuer>,
 ) -> Result<Response, Problem> {
     let authority = app.authority().clone();
-    let BroughtIssuer { name, key_label, chain, fingerprint: root, cas_only } = new;
+    let BroughtIssuer { name, key_label, token, was_outside, chain, fingerprint: root, cas_only } = new;
     let root = fingerprint(root.as_deref())?;
     let name = app.to_its_end(async move {
         match key_label {
             Some(label) => {
-                let brought = Brought { name, label, chain_pem: chain.into_bytes(), root, leaves: !cas_only };
+                let chain_pem = chain.into_bytes();
+                let brought = Brought { name, label, token, was_outside, chain_pem, root, leaves: !cas_only };
                 authority.bring_issuer(&actor, brought).await
             }
             None => authority.bring_certificate(&actor, &name, chain.as_bytes(), root).await,

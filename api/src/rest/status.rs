@@ -22,7 +22,10 @@ pub(crate) struct Status {
     /// The service's clock.
     #[schema(value_type = String, format = DateTime)]
     now: Timestamp,
+    /// The tokens together: ready, if one is.
     hsm: HsmStatus,
+    /// Each token, the first first.
+    tokens: Vec<TokenStatus>,
     /// Why nothing is issued although the HSM is ready; null when all is well.
     held: Option<String>,
     store: StoreStatus,
@@ -32,6 +35,42 @@ pub(crate) struct Status {
     expiring: Vec<Expiring>,
     /// What somebody should look at.
     alarms: Vec<String>,
+}
+
+/// A token.
+#[derive(Serialize, ToSchema)]
+struct TokenStatus {
+    /// What it is called here.
+    name: String,
+    /// `ready`, `healing`, `locked`.
+    state: &'static str,
+    /// What was seen.
+    why: Option<String>,
+    /// Signatures it made since the service began.
+    signatures: u64,
+    /// What it was asked for and did not sign.
+    failed: u64,
+    /// What waits for a session of it now.
+    waiting: usize,
+}
+
+impl TokenStatus {
+    fn all(authority: &ca::Authority, tokens: Vec<(String, ca::TokenHealth)>) -> Vec<Self> {
+        let times = authority.signing_times();
+        let of = |(name, health): (String, ca::TokenHealth)| {
+            let HsmStatus { state, why } = HsmStatus::of(health);
+            let of_it = times.iter().find(|(token, _)| *token == name).map(|(_, times)| times);
+            Self {
+                state,
+                why,
+                signatures: of_it.map_or(0, |times| times.counts.iter().map(|(_, count)| count).sum()),
+                failed: of_it.map_or(0, |times| times.failed),
+                waiting: of_it.map_or(0, |times| times.queued),
+                name,
+            }
+        };
+        tokens.into_iter().map(of).collect()
+    }
 }
 
 /// The register.
@@ -151,6 +190,7 @@ pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> R
         now,
         alarms: app.lookout().alarms(&grant, app.ends().await).await?,
         hsm: HsmStatus::of(health.token),
+        tokens: TokenStatus::all(app.authority(), health.tokens),
         held: health.held,
         store: StoreStatus {
             intended: counts.intended,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hsm::{HsmError, Key, Pool};
+use hsm::{AtHome, Key, Pool};
 use policy::Timestamp;
 use store::{Credential, EachRecord, Kind, Ledger, Shard, StoreError};
 
@@ -28,6 +28,8 @@ use crate::issuers::urls::Urls;
 pub(crate) struct Hierarchy {
     /// The version of the roster: where the fold has another, some issuer changed since.
     pub(crate) version: u64,
+    /// How often tokens had come back then: what one of them has now is looked at again.
+    pub(crate) returns: u64,
     issuers: BTreeMap<String, Issuer>,
     /// Every certificate that a chain may go through.
     known: Vec<Arc<CaCertificate>>,
@@ -48,11 +50,17 @@ pub(crate) struct Issuer {
 pub(crate) struct Generation {
     pub(crate) name: GenerationName,
     pub(crate) record: GenerationRecord,
+    /// It has no certificate yet, and needs one.
+    pub(crate) waits: bool,
     /// The oldest first.
     pub(crate) certificates: Vec<Arc<CaCertificate>>,
     /// Those of the same key by other CAs.
     pub(crate) cross: Vec<Arc<CaCertificate>>,
     pub(crate) signer: Signer,
+    /// Its tokens that did not answer, each with why.
+    pub(crate) away: Vec<(String, String)>,
+    /// Its tokens that are not asked for it, since they have another key of that name or none; each with why.
+    pub(crate) wrong: Vec<(String, String)>,
     /// The newest CRL that was brought, of one whose key is elsewhere.
     pub(crate) crl: Option<Arc<BroughtCrl>>,
 }
@@ -77,6 +85,7 @@ impl Hierarchy {
     ) -> Result<Hierarchy, CaError> {
         // Before the records: what changes meanwhile is read again.
         let version = ledger.record_version(ROSTER, ROSTER_ID);
+        let returns = pool.returns();
         let mut read = Vec::new();
         let mut altered = BTreeMap::new();
         for (id, stored) in with_those_of(ledger, before).await? {
@@ -122,14 +131,22 @@ impl Hierarchy {
                 };
                 let (certificates, cross) = (or_none(certificates), or_none(cross));
                 let standing = Standing { name: name.clone(), version, ended: ended(&generation) };
+                let at_home = match generation.elsewhere {
+                    true => None,
+                    false => generation.at_home(pool).await,
+                };
+                let AtHome { key, away, wrong } = at_home.unwrap_or_default();
+                for (token, why) in &wrong {
+                    tracing::error!(generation = %name, token, why, "a token of its key does not sign with it");
+                }
+                let key = key.ok_or_else(|| missing(&away, &wrong));
                 let signer = match altered.get(&id) {
                     Some(why) => Signer::None(why.clone()),
-                    None => {
-                        signer(pool, &record, (&generation, standing), (&certificates, &cross), &ways, urls).await?
-                    }
+                    None => signer(key, &record, (&generation, standing), (&certificates, &cross), &ways, urls),
                 };
                 let crl = crls.get(&name).cloned();
-                all.push(Generation { name, record: generation, certificates, cross, signer, crl });
+                let waits = record.role == IssuerRole::X509 && generation.certificates.is_empty();
+                all.push(Generation { name, record: generation, waits, certificates, cross, signer, away, wrong, crl });
             }
             issuers.insert(id, Issuer { record, generations: all });
         }
@@ -140,7 +157,7 @@ impl Hierarchy {
             ours.into_iter().all(|generation| ended(&generation.record).is_none())
         };
         let roots: Vec<_> = known.iter().filter(|known| known.is_root() && in_use(&known.der)).cloned().collect();
-        Ok(Hierarchy { version, issuers, known, roots, altered })
+        Ok(Hierarchy { version, returns, issuers, known, roots, altered })
     }
 
     /// All of them, by name.
@@ -268,7 +285,7 @@ impl Generation {
     pub(crate) fn is_dead(&self) -> bool {
         !self.record.elsewhere
             && self.record.key_hash.is_some()
-            && !self.record.certificates.is_empty()
+            && !self.waits
             && matches!(self.signer, Signer::None(_))
     }
 
@@ -390,28 +407,29 @@ async fn brought_crl(ledger: &Ledger, name: &GenerationName) -> Result<Option<Ar
     Ok(read.map(Arc::new).inspect_err(|why| tracing::error!(generation = %name, %why, "its CRL cannot be read")).ok())
 }
 
-async fn signer(
-    pool: &Pool,
+/// Why there is no key.
+fn missing(away: &[(String, String)], wrong: &[(String, String)]) -> String {
+    let told: Vec<String> = away.iter().chain(wrong).map(|(token, why)| format!("token `{token}`: {why}")).collect();
+    told.join("; ")
+}
+
+fn signer(
+    key: Result<Key, String>,
     issuer: &IssuerRecord,
     (record, standing): (&GenerationRecord, Standing),
     (certificates, cross): (&[Arc<CaCertificate>], &[Arc<CaCertificate>]),
     known: &[Arc<CaCertificate>],
     urls: &Urls,
-) -> Result<Signer, CaError> {
+) -> Signer {
     if record.elsewhere {
-        return Ok(Signer::None("its key is elsewhere, and signs at a ceremony".to_owned()));
+        return Signer::None("its key is elsewhere, and signs at a ceremony".to_owned());
     }
-    let Some(wanted) = &record.key_hash else { return Ok(Signer::None("its key is not made yet".to_owned())) };
-    let key = match pool.key(&record.label).await {
-        Ok(key) if key.fingerprint_hex() == *wanted => key,
-        Ok(_) => {
-            return Ok(Signer::None(format!(
-                "the key `{}` of the token is not the one it was made with",
-                record.label
-            )));
-        }
-        Err(e @ (HsmError::NotFound { .. } | HsmError::Unfit { .. })) => return Ok(Signer::None(e.to_string())),
-        Err(other) => return Err(other.into()),
+    if record.key_hash.is_none() {
+        return Signer::None("its key is not made yet".to_owned());
+    }
+    let key = match key {
+        Ok(key) => key,
+        Err(why) => return Signer::None(why),
     };
     let made = match (issuer.role, certificates.last()) {
         (IssuerRole::X509, Some(certificate)) => {
@@ -424,5 +442,5 @@ async fn signer(
         (IssuerRole::SshUser | IssuerRole::SshHost, _) => SshCa::new(standing, key).map(|ca| Signer::Ssh(Arc::new(ca))),
         (IssuerRole::Log, _) => Ok(Signer::Log(key)),
     };
-    Ok(made.unwrap_or_else(|why| Signer::None(why.to_string())))
+    made.unwrap_or_else(|why| Signer::None(why.to_string()))
 }

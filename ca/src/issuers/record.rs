@@ -3,6 +3,7 @@
 //! What stands here is what an operator decided, and when: which key, which certificates, from when it issues, that it was retired
 //! or revoked. What follows from that and from the time, its state, is never stored.
 
+use hsm::{AtHome, Pool};
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{ActorStamp, Attested, Record, StoredRecord};
@@ -74,8 +75,11 @@ pub(crate) struct Revoked {
 #[serde(deny_unknown_fields)]
 pub(crate) struct GenerationRecord {
     pub(crate) number: u32,
-    /// The key's label in the token.
+    /// The key's label in its tokens.
     pub(crate) label: String,
+    /// The tokens that have it, in the order in which they are asked; none is the first token.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tokens: Vec<String>,
     /// SHA-256 of its SubjectPublicKeyInfo, in hexadecimal, once there is one.
     pub(crate) key_hash: Option<String>,
     /// The oldest first. The newest is the one that it issues under.
@@ -90,6 +94,9 @@ pub(crate) struct GenerationRecord {
     /// Its key is in no token of ours: an offline root. Its certificate and its CRLs are brought.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) elsewhere: bool,
+    /// Its key was outside the token once, as an operator said: a copy of it may be anywhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) brought: bool,
     /// Into how many CRLs its revocations are parted. Certificates point to them, so this never changes.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub(crate) shards: u16,
@@ -119,6 +126,7 @@ impl GenerationRecord {
         GenerationRecord {
             number: name.number(),
             label: name.label(),
+            tokens: Vec::new(),
             key_hash: None,
             certificates: Vec::new(),
             cross: Vec::new(),
@@ -126,8 +134,21 @@ impl GenerationRecord {
             retired: None,
             revoked: None,
             elsewhere: false,
+            brought: false,
             shards,
         }
+    }
+}
+
+impl GenerationRecord {
+    /// The hash of its key; none where there is no key yet.
+    pub(crate) fn fingerprint(&self) -> Option<[u8; 32]> {
+        hex::decode(self.key_hash.as_deref()?).ok()?.try_into().ok()
+    }
+
+    /// Its key in its tokens, as far as they have it.
+    pub(crate) async fn at_home(&self, pool: &Pool) -> Option<AtHome> {
+        Some(pool.at_home(&self.tokens, (&self.label, self.brought), &self.fingerprint()?).await)
     }
 }
 

@@ -61,7 +61,10 @@ impl Registry {
     /// Reads them again where one of them cannot sign, whatever the fold says: its key may have come back to the token.
     pub(crate) async fn look_again(&self) -> Result<(), CaError> {
         let there = self.fresh().await?;
-        if !there.is_altered() && !there.generations().any(Generation::is_dead) {
+        let looked_for = |generation: &Generation| generation.is_dead() || !generation.wrong.is_empty();
+        // A token that came back may have come back with another key.
+        let is_well = there.returns == self.0.pool.returns() && !there.is_altered();
+        if is_well && !there.generations().any(looked_for) {
             return Ok(());
         }
         let _reading = self.0.reading.lock().await;
@@ -142,6 +145,16 @@ const LOG_KEYS_MAX: usize = 3;
 
 fn dead(generation: &Generation, why: &str) -> CaError {
     let (name, waits) = (&generation.name, generation.record.certificates.is_empty());
+    if !generation.away.is_empty() {
+        return CaError::away(
+            AWAY_RETRY_SECS,
+            &name.to_string(),
+            format!(
+                "generation {name} signs nothing now: {why}; it is brought back as soon as it answers, and `chancery ca tokens {name} \
+                 --add TOKEN` gives the key another home"
+            ),
+        );
+    }
     let way_out = match waits {
         true => format!(
             "`chancery ca adopt {name}` brings the certificate that was signed elsewhere (with --here where no server runs)"
@@ -150,3 +163,6 @@ fn dead(generation: &Generation, why: &str) -> CaError {
     };
     CaError::Conflict(format!("generation {name} signs nothing: {why}; {way_out}"))
 }
+
+/// A token is looked for every second.
+const AWAY_RETRY_SECS: u32 = 5;

@@ -48,6 +48,8 @@ pub struct Generation {
     pub why: Option<String>,
     /// Its key's label in the token.
     pub key_label: String,
+    /// The tokens that sign with it, in the order in which they are asked.
+    pub tokens: Vec<ShownHome>,
     /// Its key is in no token of ours: its certificate and its CRLs are brought.
     pub elsewhere: bool,
     /// What kind of key it is, where the token has it.
@@ -62,6 +64,17 @@ pub struct Generation {
     pub certificates: usize,
     /// Of an SSH CA: its line for `TrustedUserCAKeys`. Of the log: its verifier key.
     pub line: Option<String>,
+}
+
+/// A token of a generation's key.
+#[derive(Clone, Debug)]
+pub struct ShownHome {
+    /// Its name.
+    pub token: String,
+    /// `ready`, `healing`, `locked`, or `refused`: it has another key of that name, or none, and is not asked.
+    pub state: &'static str,
+    /// Why it does not sign.
+    pub why: Option<String>,
 }
 
 /// A CA's certificate.

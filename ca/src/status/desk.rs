@@ -215,8 +215,8 @@ impl Clerk {
 fn repeat(made: &Result<bool, CaError>) -> Result<(), CaError> {
     match made {
         Ok(_) => Ok(()),
-        Err(CaError::Unavailable { retry_after_secs, why }) => {
-            Err(CaError::unavailable(*retry_after_secs, why.clone()))
+        Err(CaError::Unavailable { retry_after_secs, why, issuer }) => {
+            Err(CaError::Unavailable { retry_after_secs: *retry_after_secs, why: why.clone(), issuer: issuer.clone() })
         }
         Err(CaError::Held { why, retry_after_secs }) => {
             Err(CaError::Held { why: why.clone(), retry_after_secs: *retry_after_secs })

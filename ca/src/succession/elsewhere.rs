@@ -31,7 +31,7 @@ impl Keeper {
         let generation = usable(&record, name)?;
         let plan =
             record.plan.as_ref().ok_or_else(|| CaError::bad("name", format!("{name} is no CA with a certificate")))?;
-        let key = self.maker.pool.find(&generation.label).await?;
+        let key = self.maker.found(generation).await?;
         let standing = Standing { name: name.clone(), version, ended: None };
         let now = self.maker.checks.clock.now().await?;
         let draft = request::draft(grant, standing, plan, &key, self.maker.serials.next(), now)?;
@@ -58,7 +58,7 @@ impl Keeper {
         if generation.certificates.len() >= CERTIFICATES_MAX {
             return Err(CaError::Conflict(format!("{name} has {CERTIFICATES_MAX} certificates: make a successor")));
         }
-        let key = self.maker.pool.find(&generation.label).await?;
+        let key = self.maker.found(generation).await?;
         let chain = self.checked_chain(&key, chain_pem, root)?;
         let planned = record.plan.as_ref().map(|plan| plan.subject_of(name.number())).transpose()?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
@@ -105,7 +105,9 @@ impl Keeper {
             return Err(CaError::Conflict(format!("there is an issuer `{}` already", brought.name)));
         }
         self.unused(&brought.label)?;
-        let key = self.maker.pool.find(&brought.label).await.map_err(|error| match error {
+        let tokens = self.homes(brought.token.as_deref())?;
+        let found = self.maker.pool.find_in(&tokens, &brought.label, brought.was_outside).await;
+        let key = found.map_err(|error| match error {
             HsmError::Unfit { .. } | HsmError::NotFound { .. } => CaError::bad("key_label", error.to_string()),
             other => other.into(),
         })?;
@@ -114,6 +116,7 @@ impl Keeper {
         let name = GenerationName::new(&brought.name, 1);
         let mut generation = GenerationRecord::begun(&name, Some(BEGINNING), 1);
         generation.label = brought.label;
+        (generation.tokens, generation.brought) = (tokens, brought.was_outside);
         generation.key_hash = Some(key.fingerprint_hex());
         generation.certificates.push(Place::Kept(hex::encode(sha256(&own.der))));
         let record = IssuerRecord {

@@ -45,7 +45,8 @@ impl Keeper {
         let _changing = self.changing.lock().await;
         let record = planned(&wish)?;
         let name = GenerationName::new(&wish.name, 1);
-        let first = GenerationRecord::begun(&name, Some(BEGINNING), shards(wish.shards)?);
+        let mut first = GenerationRecord::begun(&name, Some(BEGINNING), shards(wish.shards)?);
+        first.tokens = self.homes(wish.token.as_deref())?;
         self.maker.rehearse(&name, &record, grant).await?;
         match self.maker.there(&wish.name).await? {
             None => self.maker.begin(&name, (record, 0), first, &stamp(actor)).await?,
@@ -83,7 +84,11 @@ impl Keeper {
         if begun.is_none() {
             // It issues once it can: until it has its certificate the one before does.
             let as_before = record.generations.last().map(|last| last.shards);
-            let generation = GenerationRecord::begun(&name, None, shards(wish.shards.or(as_before))?);
+            let mut generation = GenerationRecord::begun(&name, None, shards(wish.shards.or(as_before))?);
+            generation.tokens = match wish.token.as_deref() {
+                Some(token) => self.homes(Some(token))?,
+                None => self.next_home(record.generations.last()),
+            };
             self.maker.rehearse(&name, &record, grant).await?;
             self.maker.begin(&name, (record, expect), generation, &stamp(actor)).await?;
         }
@@ -150,7 +155,7 @@ impl Keeper {
                 ));
             }
         };
-        let key = self.maker.pool.find(&generation.label).await?;
+        let key = self.maker.found(generation).await?;
         let operation = self.maker.certify(name, &record, &key, above, self.may(actor).await?).await?;
         self.maker.add_certificate(name, Place::Operation(operation), &stamp(actor)).await?;
         self.settle().await;
@@ -326,7 +331,7 @@ impl Keeper {
         }
         let hierarchy = self.office.issuers.fresh().await?;
         let above = hierarchy.issuing_of(&by.to_string()).cloned().ok_or_else(|| missing(by))?;
-        let key = self.maker.pool.find(&generation.label).await?;
+        let key = self.maker.found(generation).await?;
         if above.key.fingerprint() == key.fingerprint() {
             return Err(CaError::bad("by", format!("{by} has the same key: nothing is won by its signature")));
         }

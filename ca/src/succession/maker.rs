@@ -95,7 +95,7 @@ impl Maker {
                 name.issuer()
             )));
         }
-        match self.pool.find(&generation.label).await {
+        match self.pool.find_in(&generation.tokens, &generation.label, false).await {
             Err(HsmError::NotFound { .. }) => {}
             Ok(_) | Err(HsmError::Unfit { .. }) => return Err(taken(&generation.label)),
             Err(e) => return Err(e.into()),
@@ -104,18 +104,39 @@ impl Maker {
         self.write(name.issuer(), (&record, expect), Vec::new(), actor).await
     }
 
+    /// The key of a generation, looked for in its tokens. Where it is known which one it is, another of that name is none.
+    pub(crate) async fn found(&self, generation: &GenerationRecord) -> Result<Key, HsmError> {
+        let found = self.pool.find_in(&generation.tokens, &generation.label, generation.brought).await;
+        let Some(at_home) = generation.at_home(&self.pool).await else { return found };
+        match (at_home.key, at_home.wrong.into_iter().next()) {
+            (Some(key), _) => Ok(key),
+            (None, Some((_, why))) if found.is_ok() => {
+                Err(HsmError::Unfit { label: generation.label.clone(), wrong: vec![why] })
+            }
+            (None, _) => found,
+        }
+    }
+
+    /// A key is made in one token: the first of its own.
+    async fn made(&self, generation: &GenerationRecord, kind: KeyKind) -> Result<Key, HsmError> {
+        match generation.tokens.first() {
+            Some(token) => self.pool.generate_in(token, &generation.label, kind).await,
+            None => self.pool.generate(&generation.label, kind).await,
+        }
+    }
+
     /// Its key, made if it is not there: of the first kind that the token can make.
     pub(crate) async fn key(&self, name: &GenerationName, actor: &ActorStamp) -> Result<Key, CaError> {
         let (mut record, expect) = self.record(name.issuer()).await?;
         let (role, kinds) = (record.role, record.keys.clone());
         let generation = record.generation_mut(name.number()).ok_or_else(|| missing(name))?;
-        let mut found = self.pool.find(&generation.label).await;
+        let mut found = self.found(generation).await;
         for kind in &kinds {
             let kind: KeyKind = kind.parse().map_err(|e: hsm::UnknownName| CaError::bad("key", e.to_string()))?;
             match found {
                 // What was there and went is not made anew: certificates stand on it.
                 Err(HsmError::NotFound { .. } | HsmError::Unsupported(_)) if generation.key_hash.is_none() => {
-                    found = self.pool.generate(&generation.label, kind).await;
+                    found = self.made(generation, kind).await;
                 }
                 Ok(_) | Err(_) => break,
             }

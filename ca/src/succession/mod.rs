@@ -10,6 +10,8 @@ mod wish;
 mod founding;
 
 mod keeper;
+
+mod homes;
 mod rehearsal;
 
 mod ceremonies;
@@ -26,4 +28,4 @@ pub use founding::{Beginning, CreateConfig};
 pub(crate) use keeper::Keeper;
 pub(crate) use maker::Maker;
 pub use rehearsal::{Phase, Rehearsal};
-pub use wish::{Activation, Brought, CaWish, CreateIssuer, Request, Rotate};
+pub use wish::{Activation, Brought, CaWish, CreateIssuer, Homes, Request, Rotate};

@@ -19,6 +19,8 @@ pub struct CreateIssuer {
     pub ca: Option<CaWish>,
     /// Into how many CRLs the revocations of its first generation are parted, for ever; none is one.
     pub shards: Option<u16>,
+    /// The token in which its key is made; none is the first.
+    pub token: Option<String>,
 }
 
 /// What a CA's certificate is to say.
@@ -68,6 +70,24 @@ pub struct Rotate {
     pub cross: bool,
     /// Into how many CRLs its revocations are parted, for ever; none is as before.
     pub shards: Option<u16>,
+    /// The token in which its key is made; none is that of the one before.
+    pub token: Option<String>,
+}
+
+/// What becomes of the tokens of a generation's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Homes {
+    /// Another one has it: it is looked at, and signs, before it is believed.
+    Add {
+        /// Its name.
+        token: String,
+        /// The key was outside a token once, as an operator knows and says.
+        was_outside: bool,
+    },
+    /// One is not asked for it any more; what it has stays in it.
+    Remove(String),
+    /// One is asked first.
+    First(String),
 }
 
 /// A request for a certificate from elsewhere.
@@ -88,6 +108,10 @@ pub struct Brought {
     pub name: String,
     /// The label of its key in the token.
     pub label: String,
+    /// Which token; none is the first.
+    pub token: Option<String>,
+    /// The key was outside a token once, as an operator knows: a copy of it may be anywhere.
+    pub was_outside: bool,
     /// Its certificate and those above it, PEM.
     pub chain_pem: Vec<u8>,
     /// SHA-256 of its root, DER, where that is not known here: it came by another way than the chain.

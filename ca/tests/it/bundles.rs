@@ -8,8 +8,14 @@ use crate::house::{House, accepts, admin};
 async fn openssl_and_java_take_the_bundles_of_roots() {
     let house = House::new().await;
     let authority = &house.authority;
-    let rotation =
-        Rotate { issuer: "root".to_owned(), key: None, activates: Activation::Now, cross: true, shards: None };
+    let rotation = Rotate {
+        issuer: "root".to_owned(),
+        key: None,
+        activates: Activation::Now,
+        cross: true,
+        shards: None,
+        token: None,
+    };
     authority.rotate_issuer(&admin(), rotation).await.unwrap();
     let fingerprints: Vec<String> =
         authority.roots().iter().map(|root| hex::encode(ring::digest::digest(&ring::digest::SHA256, root))).collect();

@@ -18,7 +18,7 @@ pub fn name(text: &str) -> GenerationName {
 }
 
 fn rotation(issuer: &str) -> Rotate {
-    Rotate { issuer: issuer.to_owned(), key: None, activates: Activation::Now, cross: false, shards: None }
+    Rotate { issuer: issuer.to_owned(), key: None, activates: Activation::Now, cross: false, shards: None, token: None }
 }
 
 pub fn generation(authority: &Authority, wanted: &str) -> Generation {
@@ -47,6 +47,7 @@ pub fn below(issuer: &str, above: &str) -> CreateIssuer {
             leaves: true,
         }),
         shards: None,
+        token: None,
     }
 }
 
@@ -504,6 +505,8 @@ async fn a_ca_that_existed_comes_with_its_key_and_its_exact_name() {
     let brought = |label: &str, chain: &str| Brought {
         name: "old".to_owned(),
         label: label.to_owned(),
+        token: None,
+        was_outside: false,
         chain_pem: chain.as_bytes().to_vec(),
         root: Some(print),
         leaves: true,

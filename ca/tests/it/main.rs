@@ -21,4 +21,5 @@ mod revocation;
 mod ssh;
 mod thief;
 mod tls;
+mod tokens;
 mod verdicts;

@@ -26,8 +26,14 @@ async fn issuer(house: &House, name: &str, purpose: &str) {
         policies: Vec::new(),
         leaves: true,
     };
-    let wish =
-        CreateIssuer { name: name.to_owned(), role: IssuerRole::X509, key: KeyKind::P256, ca: Some(ca), shards: None };
+    let wish = CreateIssuer {
+        name: name.to_owned(),
+        role: IssuerRole::X509,
+        key: KeyKind::P256,
+        ca: Some(ca),
+        shards: None,
+        token: None,
+    };
     house.authority.create_issuer(&admin(), wish).await.unwrap();
 }
 

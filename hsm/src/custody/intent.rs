@@ -113,12 +113,12 @@ enum Made {
 
 impl Signature {
     /// What was made for this intent and verified: of a batch, for its first messages; of another, one.
-    pub(crate) fn released(intent: Intent, mut made: Vec<Vec<u8>>) -> Signature {
+    pub(crate) fn released(intent: &Intent, mut made: Vec<Vec<u8>>) -> Signature {
         let made = match intent.message {
             Message::Batch(_) => Made::OfBatch(made),
             Message::Whole(_) | Message::Sha256(_) => Made::One(made.pop().unwrap_or_default()),
         };
-        Signature { operation: intent.operation, key: intent.key, made }
+        Signature { operation: intent.operation, key: intent.key.clone(), made }
     }
     /// The ledger's operation number.
     pub fn operation(&self) -> u64 {

@@ -4,9 +4,13 @@
 //! nobody is logged in; then everyone out, `C_Finalize`, `C_Initialize`, and the lower rungs once more. SoftHSM whose
 //! directory went away and came back needs the last one; a network HSM that dropped a connection needs the first. A
 //! refused PIN ends it: see `session::desk`.
+//!
+//! Tokens of one module share the last rung. While another of them is well it is climbed seldom, and not at all while calls of
+//! this one do not come back: what it costs the others is a new login now and then, and no signature.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::shared::Shared;
 use crate::keys::objects::{signing_handle, survey};
@@ -16,6 +20,8 @@ use crate::session::Desk;
 /// Waits between looks. The longest, with one restart of the module, keeps "back within 5 s of the token's return".
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Between restarts of a module of which another token is well: it logs in again each time.
+const RESTART_PAUSE: Duration = Duration::from_secs(3);
 
 /// Runs until the pool is shut down or locked.
 pub(crate) fn run(shared: &Arc<Shared>) {
@@ -23,10 +29,27 @@ pub(crate) fn run(shared: &Arc<Shared>) {
         let mut pause = PAUSE_FIRST;
         // The first look is at the lower rungs alone: a lost session must not cost everyone theirs.
         let mut restart_allowed = false;
+        let mut seldom = Seldom::default();
         while !climb(shared, restart_allowed) && shared.standing.pause(pause) {
-            restart_allowed = true;
+            restart_allowed = !shared.module.is_in_use() || seldom.now(shared);
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+}
+
+/// When a module that others use was restarted last.
+#[derive(Default)]
+struct Seldom(Option<Instant>);
+
+impl Seldom {
+    fn now(&mut self, shared: &Shared) -> bool {
+        // A call that does not come back would only keep the others waiting, and end in nothing.
+        let calls = shared.at_work.load(Ordering::Acquire);
+        if calls > 0 || self.0.is_some_and(|last| last.elapsed() < RESTART_PAUSE) {
+            return false;
+        }
+        self.0 = Some(Instant::now());
+        true
     }
 }
 
@@ -64,7 +87,7 @@ fn climb(shared: &Shared, restart_allowed: bool) -> bool {
 /// Whether the token works: a new session, logged in, sees the known keys and would sign with one of them.
 fn look(shared: &Shared, restarted: bool) -> Result<(), Fault> {
     // The turn first, as everybody does: whoever makes a key has it, and may be waiting to enter.
-    let turn = shared.module.turns().search_while_healing()?;
+    let turn = shared.turns.search_while_healing()?;
     let inside = shared.module.enter().map_err(Fault::Lost)?;
     let mut desk = shared.open_desk(&inside)?;
     let outcome = look_at_keys(shared, &inside, &turn, &mut desk, restarted);
@@ -89,6 +112,16 @@ fn look_at_keys(
         match signing_handle(desk, Some(turn), key) {
             Ok(Sought::Found(handle)) => seen.push((key, Some(handle))),
             Ok(Sought::Absent | Sought::Unseen) => missing.push(key),
+            // The token is there; what it has under the name is no key of ours, and never signs.
+            Ok(Sought::Another) => {
+                tracing::error!(
+                    token = shared.name,
+                    key = key.label(),
+                    "the token came back with another key of that name"
+                );
+                shared.forget(key);
+                seen.push((key, None));
+            }
             // Somebody made it unfit. That is between the key and whoever asks for it; the token is there.
             Err(Fault::Refused(_)) => seen.push((key, None)),
             Err(fault) => return Err(fault),

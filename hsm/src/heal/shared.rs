@@ -1,6 +1,7 @@
 //! What callers, session threads and the healer of one pool share.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
@@ -11,37 +12,70 @@ use crate::custody::Key;
 use crate::error::HsmError;
 use crate::keys::objects::survey;
 use crate::lock::locked;
-use crate::module::{Fault, Inside, Module, Turn};
+use crate::module::{Fault, Inside, Module, Turn, Turns};
 use crate::session::Desk;
 
 /// Keys that are being made or are waited for. An RSA key may take half a minute: a longer queue would keep no promise.
 pub(crate) const MAKERS_MAX: usize = 32;
 
-/// One pool's common knowledge.
+/// One token's common knowledge.
 pub(crate) struct Shared {
+    /// What the token is called here.
+    pub(crate) name: String,
     pub(crate) config: Settled,
     pub(crate) module: Arc<Module>,
     pub(crate) standing: Standing,
-    /// Tells the intents of this pool's mint from those of another.
-    pub(crate) home: u64,
     /// Places of those who make a key or wait for their turn to.
     pub(crate) makers: Arc<Semaphore>,
+    pub(crate) turns: Turns,
+    /// Session threads that have a job now.
+    pub(crate) at_work: AtomicUsize,
     /// Keys this pool has handed out: what the healer looks for, and what may be signed with.
     known: Mutex<HashMap<[u8; 32], Key>>,
+    /// Keys that are not used here, though the token shows them, each with why.
+    barred: Mutex<HashMap<[u8; 32], String>>,
 }
 
 impl Shared {
-    pub(crate) fn new(config: Settled, module: Arc<Module>, home: u64) -> Shared {
+    pub(crate) fn new(name: String, config: Settled, module: Arc<Module>) -> Shared {
         let makers = Arc::new(Semaphore::new(MAKERS_MAX));
-        Shared { config, module, standing: Standing::ready(), home, makers, known: Mutex::default() }
+        let (turns, standing) = (module.turns(&config.wanted.to_string()), Standing::ready(&name));
+        module.used_by(standing.is_well());
+        Shared {
+            name,
+            config,
+            module,
+            standing,
+            makers,
+            turns,
+            at_work: AtomicUsize::new(0),
+            known: Mutex::default(),
+            barred: Mutex::default(),
+        }
     }
 
     pub(crate) fn open_desk(&self, inside: &Inside<'_>) -> Result<Desk, Fault> {
         Desk::open(&self.module, inside, self.standing.epoch(), &self.config.wanted, &self.config.pin)
     }
 
-    pub(crate) fn knows(&self, key: &Key) -> bool {
-        locked(&self.known).contains_key(&key.fingerprint())
+    /// The key of that fingerprint as this token has it: by the same label, and an id of the token's own.
+    pub(crate) fn own(&self, key: &Key) -> Option<Key> {
+        locked(&self.known).get(&key.fingerprint()).filter(|own| own.label() == key.label()).cloned()
+    }
+
+    /// What the token has under the key's name signed otherwise than the key does: it is not asked again.
+    pub(crate) fn bar(&self, key: &Key, why: String) {
+        locked(&self.barred).insert(key.fingerprint(), why);
+    }
+
+    /// Why a key is not used here.
+    pub(crate) fn barred(&self, fingerprint: &[u8; 32]) -> Option<String> {
+        locked(&self.barred).get(fingerprint).cloned()
+    }
+
+    /// An operator put it right.
+    pub(crate) fn unbar(&self, fingerprint: &[u8; 32]) {
+        locked(&self.barred).remove(fingerprint);
     }
 
     /// The one known key of that label; none if two of them were seen, one after the other.

@@ -3,7 +3,7 @@
 //! `Ready` is left by whoever meets trouble and is come back to by the healer alone. `Locked` and shut down are final.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::HsmError;
@@ -26,6 +26,8 @@ pub enum Health {
     },
 }
 
+/// How long a token that was too slow is passed over before it is tried again.
+const PASSED_OVER: Duration = Duration::from_secs(1);
 /// When to ask again: the healer looks every second at least.
 pub(crate) const RETRY_AFTER_HEALING_SECS: u32 = 2;
 /// When to ask again of a token whose PIN an operator must mend first.
@@ -43,22 +45,46 @@ enum State {
 
 /// Shared by callers, session threads and the healer.
 pub(crate) struct Standing {
+    /// What the token is called here.
+    name: String,
     state: Mutex<State>,
     changed: Condvar,
     /// The fast answer to "is it Ready", for the hot path.
-    ready: AtomicBool,
+    ready: Arc<AtomicBool>,
+    /// Until when, in milliseconds since `born`, keys that are at home elsewhere too pass this token over: it was too slow.
+    passed_over_until: AtomicU64,
+    born: Instant,
     /// Grows each time the token comes back: handles of before may name other objects.
     epoch: AtomicU64,
 }
 
 impl Standing {
-    pub(crate) fn ready() -> Standing {
+    pub(crate) fn ready(name: &str) -> Standing {
         Standing {
+            name: name.to_owned(),
             state: Mutex::new(State::Ready),
             changed: Condvar::new(),
-            ready: AtomicBool::new(true),
+            ready: Arc::new(AtomicBool::new(true)),
+            passed_over_until: AtomicU64::new(0),
+            born: Instant::now(),
             epoch: AtomicU64::new(0),
         }
+    }
+
+    /// The fast answer, for whoever asks about many.
+    pub(crate) fn is_well(&self) -> &Arc<AtomicBool> {
+        &self.ready
+    }
+
+    /// Nobody had time for a signature: for a while, who can be served elsewhere is.
+    pub(crate) fn pass_over(&self) {
+        let until = self.born.elapsed() + PASSED_OVER;
+        self.passed_over_until.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    /// Whether that is so.
+    pub(crate) fn is_passed_over(&self) -> bool {
+        self.born.elapsed().as_millis() < u128::from(self.passed_over_until.load(Ordering::Acquire))
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -102,7 +128,7 @@ impl Standing {
     pub(crate) fn trouble(&self, why: &str) {
         let mut state = locked(&self.state);
         if let State::Ready = *state {
-            tracing::error!(why, "the token is in trouble; healing begins");
+            tracing::error!(token = self.name, why, "the token is in trouble; healing begins");
             self.ready.store(false, Ordering::Release);
             *state = State::Healing { why: why.to_owned(), since: Instant::now() };
             self.changed.notify_all();
@@ -113,7 +139,7 @@ impl Standing {
     pub(crate) fn lock(&self, why: &str) {
         let mut state = locked(&self.state);
         if let State::Ready | State::Healing { .. } = *state {
-            tracing::error!(why, "the token refused the PIN; it is not tried again until restart");
+            tracing::error!(token = self.name, why, "the token refused the PIN; it is not tried again until restart");
             self.ready.store(false, Ordering::Release);
             *state = State::Locked { why: why.to_owned() };
             self.changed.notify_all();
@@ -139,7 +165,7 @@ impl Standing {
     pub(crate) fn recovered(&self) {
         let mut state = locked(&self.state);
         if let State::Healing { since, .. } = &*state {
-            tracing::info!(away_ms = since.elapsed().as_millis(), "the token is back");
+            tracing::info!(token = self.name, away_ms = since.elapsed().as_millis(), "the token is back");
             self.epoch.fetch_add(1, Ordering::AcqRel);
             *state = State::Ready;
             self.ready.store(true, Ordering::Release);

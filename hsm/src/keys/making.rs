@@ -4,7 +4,7 @@
 //! after an error: the token may have made the key and lost the answer.
 
 use cryptoki::mechanism::{Mechanism, MechanismType};
-use cryptoki::object::{Attribute, MlDsaParameterSetType};
+use cryptoki::object::{Attribute, MlDsaParameterSetType, ObjectHandle};
 use cryptoki::session::Session;
 use der::Encode;
 use der::asn1::ObjectIdentifier;
@@ -132,29 +132,61 @@ pub(crate) fn random(session: &Session, len: usize) -> Result<Vec<u8>, Fault> {
     Ok(bytes)
 }
 
-/// A key that lives as long as this call signs and is verified: the token works, and no key of ours was touched, so
-/// that no intent is owed.
-pub(crate) fn self_test(inside: &Inside<'_>, _: &Turn, desk: &Desk) -> Result<Algorithm, Fault> {
-    let writing = open_writing(inside, desk)?;
+/// A key that lives as long as its session: no key of ours is touched by what it signs, so that no intent is owed.
+pub(crate) struct Passing {
+    session: Session,
+    kind: KeyKind,
+    private: ObjectHandle,
+    spki: Vec<u8>,
+    message: Message,
+}
+
+/// Makes one, of the first kind that the token signs with.
+pub(crate) fn passing(inside: &Inside<'_>, _: &Turn, desk: &Desk) -> Result<Passing, Fault> {
+    let session = open_writing(inside, desk)?;
     let kind = [KeyKind::P256, KeyKind::Rsa2048]
         .into_iter()
         .find(|kind| desk.mechanisms.recipe(kind.algorithm()).is_some())
         .ok_or_else(|| HsmError::Unsupported("it signs with neither P-256 nor RSA".into()))?;
-    let recipe = desk.mechanisms.recipe(kind.algorithm()).ok_or_else(|| HsmError::Unsupported(kind.to_string()))?;
     let private = [Attribute::Token(false), Attribute::Sensitive(true), Attribute::Sign(true)];
     let way = ways(kind)?.into_iter().next();
     let (mechanism, specific) = way.ok_or_else(|| HsmError::Unsupported(kind.to_string()))?;
     let public: Vec<Attribute> =
         specific.into_iter().chain([Attribute::Token(false), Attribute::Verify(true)]).collect();
-    let (public, private) = writing.generate_key_pair(&mechanism, &public, &private)?;
-    let (kind, spki) = read_public(&writing, public)?.map_err(HsmError::Failed)?;
-    let message = Message::from(random(&writing, 64)?);
-    let input = recipe.input(kind.algorithm(), &message).map_err(HsmError::Failed)?;
-    let begun = inside.raw.begin(&writing, recipe.mechanism(), private);
-    let begun = begun.map_err(|rv| Fault::from_rv(rv, "C_SignInit"))?;
-    let raw = inside.raw.sign(&writing, &begun, &input).map_err(|fault| Fault::from_rv(fault.rv, fault.function()))?;
-    let signature = x509_form(kind, raw).map_err(HsmError::Failed)?;
-    verify(kind.algorithm(), &spki, &message, &signature)
-        .map_err(|e| HsmError::Failed(format!("the token made a wrong signature: {e}")))?;
-    Ok(kind.algorithm())
+    let (public, private) = session.generate_key_pair(&mechanism, &public, &private)?;
+    let (kind, spki) = read_public(&session, public)?.map_err(HsmError::Failed)?;
+    let message = Message::from(random(&session, 64)?);
+    Ok(Passing { session, kind, private, spki, message })
+}
+
+impl Passing {
+    /// How it signs.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.kind.algorithm()
+    }
+
+    /// Signs its message.
+    pub(crate) fn sign(&self, inside: &Inside<'_>, desk: &Desk) -> Result<Vec<u8>, Fault> {
+        let algorithm = self.algorithm();
+        let recipe = desk.mechanisms.recipe(algorithm).ok_or_else(|| HsmError::Unsupported(self.kind.to_string()))?;
+        let input = recipe.input(algorithm, &self.message).map_err(HsmError::Failed)?;
+        let begun = inside.raw.begin(&self.session, recipe.mechanism(), self.private);
+        let begun = begun.map_err(|rv| Fault::from_rv(rv, "C_SignInit"))?;
+        let raw = inside.raw.sign(&self.session, &begun, &input);
+        raw.map_err(|fault| Fault::from_rv(fault.rv, fault.function()))
+    }
+
+    /// Whether that is its signature.
+    pub(crate) fn verify(&self, raw: Vec<u8>) -> Result<(), HsmError> {
+        let signature = x509_form(self.kind, raw).map_err(HsmError::Failed)?;
+        verify(self.algorithm(), &self.spki, &self.message, &signature)
+            .map_err(|e| HsmError::Failed(format!("the token made a wrong signature: {e}")))
+    }
+}
+
+/// Makes a passing key, signs with it and verifies: the token works.
+pub(crate) fn self_test(inside: &Inside<'_>, turn: &Turn, desk: &Desk) -> Result<Algorithm, Fault> {
+    let passing = passing(inside, turn, desk)?;
+    passing.verify(passing.sign(inside, desk)?)?;
+    Ok(passing.algorithm())
 }

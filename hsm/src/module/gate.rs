@@ -2,7 +2,8 @@
 //!
 //! PKCS#11 state belongs to the process: a second `C_Initialize` is an error, and `C_Finalize` ends the sessions of
 //! everyone. So pools share a module through the registry here (a second `open` of the same path joins the first),
-//! every module call is made inside [`Module::enter`], and [`Module::restart`] waits until nobody is inside. Sessions
+//! every module call is made inside [`Module::enter`], and [`Module::restart`] waits until nobody is inside, with a bound:
+//! one token's call that does not come back must not shut the gate before the module's other tokens. Sessions
 //! carry the generation they were opened in; those of an earlier one are dead and are never closed by number, for the
 //! number may belong to another by then. A module once loaded stays: see `raw`.
 //!
@@ -10,7 +11,9 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::time::{Duration, Instant};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
@@ -26,20 +29,32 @@ use crate::lock::locked;
 pub(crate) struct Module {
     path: PathBuf,
     raw: Raw,
-    gate: RwLock<State>,
+    gate: Mutex<State>,
+    /// Told when somebody has left while the gate is shut, and when it is open again.
+    moved: Condvar,
     /// By token serial number: what the token said.
     refused: Mutex<HashMap<String, String>>,
-    /// Held by whoever logs in.
-    login: Mutex<()>,
+    /// By token serial number; held by whoever logs in.
+    logins: Mutex<HashMap<String, Arc<Mutex<()>>>>,
     /// Held by whoever makes a token; shared by those who look for one.
     slots: RwLock<()>,
-    turns: Turns,
+    /// By what the token is known by.
+    turns: Mutex<HashMap<String, Turns>>,
+    /// Whether the tokens that were opened here are well.
+    users: Mutex<Vec<Weak<AtomicBool>>>,
+    /// Whether the end of the process waits for it.
+    is_waited_for: AtomicBool,
 }
 
 struct State {
     context: Result<Pkcs11, String>,
     generation: u64,
+    inside: usize,
+    is_shut: bool,
 }
+
+/// How long a restart waits for calls under way. None takes as long but one that does not come back, or a key being made.
+const RESTART_WAIT: Duration = Duration::from_millis(500);
 
 /// Leave to call the module; held through the calls, never across an await.
 pub(crate) struct Inside<'a> {
@@ -49,13 +64,23 @@ pub(crate) struct Inside<'a> {
     pub(crate) raw: &'a Raw,
     /// How often the module was restarted; sessions of an earlier number are dead.
     pub(crate) generation: u64,
-    _gate: RwLockReadGuard<'a, State>,
+    module: &'a Module,
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        let mut gate = locked(&self.module.gate);
+        gate.inside -= 1;
+        if gate.is_shut {
+            self.module.moved.notify_all();
+        }
+    }
 }
 
 static MODULES: Mutex<Option<HashMap<PathBuf, Arc<Module>>>> = Mutex::new(None);
 
 impl Module {
-    /// The module of that path, loaded and initialised now if it is the first time.
+    /// The module of that path, loaded now if it is the first time. It may not be initialised: [`Module::revive`].
     pub(crate) fn shared(path: &Path) -> Result<Arc<Module>, HsmError> {
         let fail = |why: String| HsmError::Module { module: path.to_owned(), why };
         // One file, one module, whatever links lead to it.
@@ -63,22 +88,22 @@ impl Module {
         let mut modules = locked(&MODULES);
         let modules = modules.get_or_insert_default();
         if let Some(module) = modules.get(&file) {
-            module.revive().map_err(fail)?;
             return Ok(module.clone());
         }
         let raw = Raw::load(&file).map_err(fail)?;
-        let context = initialised(&file).map_err(fail)?;
-        let state = State { context: Ok(context), generation: 0 };
+        let state = State { context: Err(NOT_INITIALISED.into()), generation: 0, inside: 0, is_shut: false };
         let module = Module {
             path: file.clone(),
             raw,
-            gate: RwLock::new(state),
+            gate: Mutex::new(state),
+            moved: Condvar::new(),
             refused: Mutex::default(),
-            login: Mutex::default(),
+            logins: Mutex::default(),
             slots: RwLock::default(),
-            turns: Turns::default(),
+            turns: Mutex::default(),
+            users: Mutex::default(),
+            is_waited_for: AtomicBool::new(false),
         };
-        ending::expect(shut_for_good);
         Ok(modules.entry(file).or_insert(Arc::new(module)).clone())
     }
 
@@ -88,58 +113,93 @@ impl Module {
     }
 
     /// Leave to make calls; waits while the module is being restarted. Never nested: a restart waiting between the two
-    /// would wait for ever.
+    /// would wait in vain.
     pub(crate) fn enter(&self) -> Result<Inside<'_>, String> {
-        let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-        match &gate.context {
-            Ok(context) => {
-                Ok(Inside { context: context.clone(), raw: &self.raw, generation: gate.generation, _gate: gate })
-            }
-            Err(why) => Err(why.clone()),
-        }
+        let mut gate = self.open_gate();
+        let context = gate.context.clone()?;
+        gate.inside += 1;
+        Ok(Inside { context, raw: &self.raw, generation: gate.generation, module: self })
+    }
+
+    fn open_gate(&self) -> MutexGuard<'_, State> {
+        let gate = locked(&self.gate);
+        self.moved.wait_while(gate, |gate| gate.is_shut).unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often the module was restarted.
     pub(crate) fn generation(&self) -> u64 {
-        self.gate.read().unwrap_or_else(PoisonError::into_inner).generation
+        locked(&self.gate).generation
     }
 
     /// Finalizes and initialises anew, unless somebody did since `generation` was seen. All sessions of all pools on
-    /// this module are dead afterwards, and everyone is logged out.
+    /// this module are dead afterwards, and everyone is logged out. Not while calls are under way that do not come back.
     pub(crate) fn restart(&self, generation: u64) -> Result<(), String> {
-        let mut gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let mut gate = self.open_gate();
         if gate.generation != generation {
             return Ok(());
         }
+        gate.is_shut = true;
+        let give_up = Instant::now() + RESTART_WAIT;
+        while gate.inside > 0 {
+            let left = give_up.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                gate.is_shut = false;
+                let calls = gate.inside;
+                self.moved.notify_all();
+                return Err(format!("{calls} calls into the module do not come back"));
+            }
+            (gate, _) = self.moved.wait_timeout(gate, left).unwrap_or_else(PoisonError::into_inner);
+        }
         let before = std::mem::replace(&mut gate.context, Err("the module is being restarted".into()));
+        // The gate stays shut meanwhile.
+        drop(gate);
         if let Ok(context) = before
             && let Err(e) = context.finalize()
         {
             // A module that lost its device may fail to say goodbye; what counts is whether it comes back.
             tracing::warn!(module = %self.path.display(), error = says(&e), "C_Finalize failed");
         }
+        let context = initialised(&self.path);
+        if context.is_ok() && !self.is_waited_for.swap(true, Ordering::AcqRel) {
+            ending::expect(shut_for_good);
+        }
+        let mut gate = locked(&self.gate);
         gate.generation += 1;
-        gate.context = initialised(&self.path);
+        gate.context = context;
+        gate.is_shut = false;
+        self.moved.notify_all();
         gate.context.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
-    /// A module left uninitialised by a failed restart gets another chance when a pool is opened.
-    fn revive(&self) -> Result<(), String> {
+    /// Initialises a module that was not yet, or that a failed restart left behind.
+    pub(crate) fn revive(&self) -> Result<(), String> {
         let (down, generation) = {
-            let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+            let gate = self.open_gate();
             (gate.context.is_err(), gate.generation)
         };
         if down { self.restart(generation) } else { Ok(()) }
     }
 
-    /// The turn to log in.
-    pub(crate) fn login_turn(&self) -> MutexGuard<'_, ()> {
-        locked(&self.login)
+    /// A token of this module, which is well while that is true.
+    pub(crate) fn used_by(&self, is_well: &Arc<AtomicBool>) {
+        let mut users = locked(&self.users);
+        users.retain(|user| user.strong_count() > 0);
+        users.push(Arc::downgrade(is_well));
     }
 
-    /// Who looks through the tokens' objects, and who makes some.
-    pub(crate) fn turns(&self) -> &Turns {
-        &self.turns
+    /// Whether a token of this module is well: a restart would interrupt it.
+    pub(crate) fn is_in_use(&self) -> bool {
+        locked(&self.users).iter().filter_map(Weak::upgrade).any(|is_well| is_well.load(Ordering::Acquire))
+    }
+
+    /// The turn to log in to a token.
+    pub(crate) fn login_turn(&self, serial: &str) -> Arc<Mutex<()>> {
+        Arc::clone(locked(&self.logins).entry(serial.to_owned()).or_default())
+    }
+
+    /// Who looks through a token's objects, and who makes some.
+    pub(crate) fn turns(&self, token: &str) -> Turns {
+        locked(&self.turns).entry(token.to_owned()).or_default().clone()
     }
 
     /// Held while a token is looked for, and until a session with it is open.
@@ -167,7 +227,11 @@ impl Module {
 fn shut_for_good() {
     let modules = locked(&MODULES);
     for module in modules.iter().flat_map(HashMap::values) {
-        std::mem::forget(module.gate.write().unwrap_or_else(PoisonError::into_inner));
+        let mut gate = module.open_gate();
+        gate.is_shut = true;
+        while gate.inside > 0 {
+            gate = module.moved.wait(gate).unwrap_or_else(PoisonError::into_inner);
+        }
     }
     std::mem::forget(modules);
 }
@@ -181,3 +245,5 @@ fn initialised(path: &Path) -> Result<Pkcs11, String> {
         Err(error) => Err(says(&error)),
     }
 }
+
+const NOT_INITIALISED: &str = "the module is not initialised";

@@ -29,6 +29,7 @@ pub fn init_token(module: &Path, label: &str, so_pin: &PinSource, pin: &PinSourc
     let shared = Module::shared(module)?;
     let _turn = locked(&TURN);
     let fail = |why: String| HsmError::Module { module: module.to_owned(), why };
+    shared.revive().map_err(fail)?;
     let inside = shared.enter().map_err(fail)?;
     let _alone = shared.makes_token();
     let wanted = Wanted { label: Some(label.to_owned()), serial: None, manufacturer: None, model: None };

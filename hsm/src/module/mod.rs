@@ -18,4 +18,4 @@ pub(crate) use fault::{Fault, answered, pin_refused};
 pub(crate) use gate::{Inside, Module};
 pub use init::init_token;
 pub(crate) use raw::Begun;
-pub(crate) use turn::{Sought, Turn};
+pub(crate) use turn::{Sought, Turn, Turns};

@@ -23,7 +23,7 @@ const HEALER_WAIT: Duration = Duration::from_secs(1);
 /// How often it asks meanwhile.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// One module's turns.
+/// One token's turns.
 #[derive(Clone, Default)]
 pub(crate) struct Turns(Arc<RwLock<()>>);
 
@@ -65,6 +65,8 @@ pub(crate) enum Sought {
     Found(ObjectHandle),
     /// The token does not show it.
     Absent,
+    /// What the token shows under its label and id is another key.
+    Another,
     /// The desk has not looked for it yet, and may not look without a turn.
     Unseen,
 }

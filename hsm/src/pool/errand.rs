@@ -32,7 +32,7 @@ impl Crew {
             why: "other keys are being made; nothing was done for this one".into(),
         };
         let place = shared.makers.clone().try_acquire_owned().map_err(|_| busy())?;
-        let turn = timeout(deadline, shared.module.turns().make()).await.map_err(|_| busy())?;
+        let turn = timeout(deadline, shared.turns.make()).await.map_err(|_| busy())?;
         let act = move |inside: &Inside<'_>, desk: &mut Desk| {
             let _held = &place;
             act(inside, &turn, desk)
@@ -47,9 +47,8 @@ impl Crew {
     ) -> Result<T, HsmError> {
         self.ready()?;
         let shared = self.shared.clone();
-        let turn = timeout(self.deadline(), shared.module.turns().search())
-            .await
-            .map_err(|_| busy("the token is making a key"))?;
+        let turn =
+            timeout(self.deadline(), shared.turns.search()).await.map_err(|_| busy("the token is making a key"))?;
         let act = move |inside: &Inside<'_>, desk: &mut Desk| {
             act(inside, &turn, desk).map_err(|fault| shared.absent_keys(&turn, desk, fault))
         };
@@ -127,7 +126,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn so_many_wait_for_a_key_and_the_next_one_is_told_to_come_again() {
         let (pool, _mint, _folder) = alone("makers");
-        let turn = pool.crew.shared.module.turns().make().await;
+        let turn = pool.first().crew.shared.turns.make().await;
         let all: Vec<_> = (0..MAKERS_MAX + 8)
             .map(|number| {
                 let pool = pool.clone();
@@ -141,7 +140,7 @@ mod tests {
             }
         };
         timeout(Duration::from_secs(60), answered).await.expect("those beyond the bound are answered");
-        assert_eq!(pool.crew.shared.makers.available_permits(), 0);
+        assert_eq!(pool.first().crew.shared.makers.available_permits(), 0);
         drop(turn);
         let mut sent_away = 0;
         for one in all {
@@ -159,7 +158,7 @@ mod tests {
         let (pool, _mint, _folder) = alone("sealing-meanwhile");
         pool.generate_sealing("seal").await.unwrap();
         let sealed = pool.seal("seal", b"secret", b"").await.unwrap();
-        let turn = pool.crew.shared.module.turns().make().await;
+        let turn = pool.first().crew.shared.turns.make().await;
         assert_eq!(pool.unseal("seal", &sealed, b"").await.unwrap(), b"secret");
         let mut search = std::pin::pin!(pool.has_sealing("seal"));
         assert!(timeout(Duration::from_millis(100), &mut search).await.is_err(), "it did not wait for its turn");

@@ -1,222 +1,416 @@
-//! What a caller may ask of an open token.
+//! What a caller may ask of a pool: a set of tokens, of which the first is where everything is that names no other.
 //!
-//! PKCS#11 calls block, some for seconds; they happen on threads of their own. A full queue and an absent token are
-//! answered at once; whoever waits, for a session or for a turn, waits with a bound.
+//! A key is at home in the tokens that its record names. What is not of one token (sealing, notes, randomness) is asked of those
+//! that are well; a token that is away is answered for at once, and one that does not answer keeps nobody from the others.
 
+use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use super::crew::Crew;
-use super::describe::{TokenDescription, describe};
-use super::errand::Again;
+use tokio::task::JoinSet;
+
+use super::describe::TokenDescription;
 use super::pace::SigningTimes;
-use crate::custody::{Algorithm, Farewell, Intent, Key, KeyKind, SignError, Signature};
+use super::token::Token;
+use crate::custody::{Algorithm, Farewell, Key, KeyKind};
 use crate::error::HsmError;
-use crate::heal::Health;
-use crate::keys::{ending, making, objects, seal};
-use crate::module::{Inside, Turn};
-use crate::notes;
-use crate::session::Desk;
+use crate::heal::{Health, RETRY_AFTER_HEALING_SECS};
 
-/// An RSA-4096 key may take a token a minute to make.
-const MAKING_DEADLINE: Duration = Duration::from_secs(180);
-
-/// More is no use of a token's generator that we know of, and would hold a session.
-const RANDOM_BYTES_MAX: usize = 4096;
-
-/// A handle on an open token. Cheap to clone; the last one dropped ends the threads.
-#[derive(Clone)]
+/// The tokens of this process. Cheap to clone; the last one dropped ends the threads.
+#[derive(Clone, Debug)]
 pub struct Pool {
-    pub(super) crew: Arc<Crew>,
+    /// Not empty.
+    tokens: Arc<[Token]>,
+    /// Tells the intents of this pool's mint from those of another.
+    number: u64,
 }
 
-impl std::fmt::Debug for Pool {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Pool({})", self.crew.shared.config.wanted)
-    }
+/// A key in its tokens.
+#[derive(Clone, Debug, Default)]
+pub struct AtHome {
+    /// The key, at home in those that have it and those that are away; none where no token shows it.
+    pub key: Option<Key>,
+    /// Tokens that do not answer now: what they have is looked at when they do.
+    pub away: Vec<(String, String)>,
+    /// Tokens that do not have it, or have another key of that name, and are never asked for it; each with why.
+    pub wrong: Vec<(String, String)>,
 }
 
 impl Pool {
-    /// Signs once, and verifies before it answers.
-    ///
-    /// The intent is consumed whatever comes of it; a retry is a new intent. `Unknown` means that a signature may exist.
-    pub async fn sign(&self, intent: Intent) -> Result<Signature, SignError> {
-        let began = Instant::now();
-        let outcome = self.crew.sign(intent).await;
-        match &outcome {
-            Ok(_) => self.crew.pace.signed(began.elapsed()),
-            Err(_) => self.crew.pace.failed(),
+    pub(super) fn of(tokens: Vec<Token>, number: u64) -> Pool {
+        Pool { tokens: tokens.into(), number }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// All of them; the first first.
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
+    /// One of them, by its name.
+    pub fn token(&self, name: &str) -> Option<&Token> {
+        self.tokens.iter().find(|token| token.name() == name)
+    }
+
+    /// The same; an error that names those that there are.
+    pub fn named(&self, name: &str) -> Result<&Token, HsmError> {
+        self.token(name).ok_or_else(|| {
+            let there: Vec<&str> = self.tokens.iter().map(Token::name).collect();
+            HsmError::Config {
+                what: "token".into(),
+                why: format!("there is no token of that name here; there are: {}", there.join(", ")),
+            }
+        })
+    }
+
+    /// The first token.
+    pub fn first(&self) -> &Token {
+        self.tokens.first().expect("a pool is made of one token at least")
+    }
+
+    /// The tokens that sign with a key, in order.
+    pub(super) fn homes<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = &'a Token> {
+        let first = key.homes().is_empty().then(|| self.first());
+        first.into_iter().chain(key.homes().iter().filter_map(|name| self.token(name)))
+    }
+
+    /// How several tokens are together: ready, if one is.
+    pub(super) fn together<'a>(&self, tokens: impl Iterator<Item = &'a Token>) -> Health {
+        let (mut reasons, mut is_locked) = (Vec::new(), true);
+        for token in tokens {
+            let why = match token.health() {
+                Health::Ready => return Health::Ready,
+                Health::Healing { why } => {
+                    is_locked = false;
+                    why
+                }
+                Health::Locked { why } => why,
+            };
+            reasons.push(if self.tokens.len() > 1 { format!("{}: {why}", token.name()) } else { why });
         }
-        outcome
+        let why = if reasons.is_empty() { "none of its tokens is configured here".into() } else { reasons.join("; ") };
+        if is_locked { Health::Locked { why } } else { Health::Healing { why } }
     }
 
-    /// For benches: signs one intent after the other on one session's thread, each verified; answers how many were signed.
-    #[cfg(feature = "testing")]
-    pub async fn sign_in_a_row(&self, intents: Vec<Intent>) -> Result<usize, HsmError> {
-        self.crew.sign_in_a_row(intents).await
+    /// How the tokens are: ready, if one is.
+    pub fn health(&self) -> Health {
+        self.together(self.tokens.iter())
     }
 
-    /// Makes a signing key that can never leave the token; refuses a label in use.
+    /// Makes a signing key in the first token.
     pub async fn generate(&self, label: &str, kind: KeyKind) -> Result<Key, HsmError> {
-        objects::check_label(label)?;
-        let label = label.to_owned();
-        let make =
-            move |inside: &Inside<'_>, turn: &Turn, desk: &mut Desk| making::generate(inside, turn, desk, &label, kind);
-        let key = self.crew.make(Again::Never, MAKING_DEADLINE, make).await?;
-        self.crew.shared.remember(&key);
-        Ok(key)
+        self.first().generate(label, kind).await.map_err(|error| self.told(self.first(), error))
     }
 
-    /// Destroys a key that its ledger said farewell to; one that is gone already is no error. There is no way back.
+    /// Makes a signing key in one of the tokens; the key is at home there.
+    pub async fn generate_in(&self, name: &str, label: &str, kind: KeyKind) -> Result<Key, HsmError> {
+        let token = self.named(name)?;
+        let key = token.generate(label, kind).await.map_err(|error| self.told(token, error))?;
+        Ok(key.at(&[name.to_owned()]))
+    }
+
+    /// Destroys a key that its ledger said farewell to, in each of its tokens; one that is gone already is no error. There is no way
+    /// back.
     pub async fn destroy(&self, farewell: Farewell) -> Result<(), HsmError> {
-        if farewell.home() != self.crew.shared.home {
+        if farewell.home() != self.number {
             return Err(HsmError::Unsupported("destroy a key of another token's ledger".into()));
         }
-        let key = farewell.key().clone();
-        self.crew.shared.forget(&key);
-        let destroy =
-            move |inside: &Inside<'_>, turn: &Turn, desk: &mut Desk| ending::destroy(inside, turn, desk, &key);
-        self.crew.make(Again::Once, self.crew.deadline(), destroy).await
+        for token in self.homes(farewell.key()) {
+            token.destroy(farewell.key()).await.map_err(|error| self.told(token, error))?;
+        }
+        Ok(())
     }
 
-    /// Finds a signing key by label; refuses wrong attributes, naming each.
+    /// Finds a signing key of the first token.
     pub async fn find(&self, label: &str) -> Result<Key, HsmError> {
-        let label = label.to_owned();
-        let key = self.crew.look(move |_, turn, desk| objects::find(turn, &desk.session, &label)).await?;
-        self.crew.shared.remember(&key);
-        Ok(key)
+        self.first().find(label).await
     }
 
-    /// The signing key of that label as it was judged when this pool last found or made it; looked for now if it never did.
-    ///
-    /// Costs the token nothing. What has become of the key since shows when it signs: each session judges it once more at
-    /// first use, and each signature is verified with the public key that is known here.
+    /// Finds a signing key in its tokens, in their order: it is looked for anew in the first that answers.
+    pub async fn find_in(&self, homes: &[String], label: &str, is_brought: bool) -> Result<Key, HsmError> {
+        let mut away = None;
+        let mut missing = None;
+        for token in self.homes_named(homes)? {
+            match token.sought(label, is_brought, true).await {
+                Ok(key) => return Ok(key.at(homes)),
+                Err(error @ (HsmError::Unavailable { .. } | HsmError::Locked(_))) => {
+                    away = away.or(Some(self.told(token, error)));
+                }
+                Err(HsmError::NotFound { label }) => missing = missing.or(Some(HsmError::NotFound { label })),
+                Err(other) => return Err(other),
+            }
+        }
+        // What is not in one of them may be in the one that is away.
+        Err(away.or(missing).unwrap_or_else(|| HsmError::NotFound { label: label.to_owned() }))
+    }
+
+    /// The signing key of that label as the first token was judged to have it.
     pub async fn key(&self, label: &str) -> Result<Key, HsmError> {
-        match self.crew.shared.known_as(label) {
-            Some(key) => Ok(key),
-            None => self.find(label).await,
+        self.first().key(label).await
+    }
+
+    /// Trouble of one of several tokens, with its name.
+    fn told(&self, token: &Token, error: HsmError) -> HsmError {
+        let named = |why: String| if self.tokens.len() > 1 { format!("{}: {why}", token.name()) } else { why };
+        match error {
+            HsmError::Unavailable { retry_after_secs, why } => {
+                HsmError::Unavailable { retry_after_secs, why: named(why) }
+            }
+            HsmError::Locked(why) => HsmError::Locked(named(why)),
+            other => other,
         }
     }
 
-    /// Every usable signing key. Those that are not are in [`Pool::describe`], each with why.
+    /// Those of a list of names that are configured here; of none, the first.
+    fn homes_named(&self, homes: &[String]) -> Result<Vec<&Token>, HsmError> {
+        if homes.is_empty() {
+            return Ok(vec![self.first()]);
+        }
+        let there: Vec<&Token> = homes.iter().filter_map(|name| self.token(name)).collect();
+        match there.is_empty() {
+            true => self.named(&homes.join(", ")).map(|token| vec![token]),
+            false => Ok(there),
+        }
+    }
+
+    /// The key of that label and fingerprint in each of its tokens. What a token has under the label and is another key is never
+    /// asked for; what a token that is away has is looked at before it signs.
+    pub async fn at_home(&self, homes: &[String], (label, is_brought): (&str, bool), fingerprint: &[u8; 32]) -> AtHome {
+        let mut asked = JoinSet::new();
+        let mut at_home = AtHome::default();
+        let names: Vec<String> = if homes.is_empty() { vec![self.first().name().to_owned()] } else { homes.to_vec() };
+        for (place, name) in names.iter().enumerate() {
+            let Some(token) = self.token(name).cloned() else {
+                at_home
+                    .wrong
+                    .push((name.clone(), format!("no token `{name}` is configured here ([hsm.tokens.{name}])")));
+                continue;
+            };
+            let (label, fingerprint) = (label.to_owned(), *fingerprint);
+            asked.spawn(async move {
+                let seen = match (token.barred(&fingerprint), token.sought(&label, is_brought, false).await) {
+                    (Some(why), _) => Seen::Wrong(why),
+                    (None, Ok(key)) if key.fingerprint() == fingerprint => Seen::Good(key),
+                    // Somebody may have mended it since: what was judged before is looked at again.
+                    (None, Ok(_)) => match token.sought(&label, is_brought, true).await {
+                        Ok(key) if key.fingerprint() == fingerprint => Seen::Good(key),
+                        Ok(_) => Seen::Wrong(format!("what it has as `{label}` is another key")),
+                        Err(error) => Seen::of(error),
+                    },
+                    (None, Err(error)) => Seen::of(error),
+                };
+                (place, token.name().to_owned(), seen)
+            });
+        }
+        let mut seen = asked.join_all().await;
+        seen.sort_by_key(|(place, _, _)| *place);
+        let mut good = Vec::new();
+        for (_, name, seen) in seen {
+            match seen {
+                Seen::Good(key) => {
+                    at_home.key = at_home.key.or(Some(key));
+                    good.push(name);
+                }
+                Seen::Away(why) => {
+                    good.push(name.clone());
+                    at_home.away.push((name, why));
+                }
+                Seen::Wrong(why) => at_home.wrong.push((name, why)),
+            }
+        }
+        // A house of one token names none.
+        let homes: &[String] = if homes.is_empty() { &[] } else { &good };
+        at_home.key = at_home.key.map(|key| key.at(homes));
+        at_home
+    }
+
+    /// Every usable signing key of the first token.
     pub async fn keys(&self) -> Result<Vec<Key>, HsmError> {
-        let found = self.crew.look(|_, turn, desk| objects::survey(turn, &desk.session)).await?;
-        let keys: Vec<Key> = found.into_iter().flatten().collect();
-        keys.iter().for_each(|key| self.crew.shared.remember(key));
-        Ok(keys)
+        self.first().keys().await
     }
 
-    /// Makes an AES-256 sealing key that can never leave the token; refuses a label in use.
+    /// Makes an AES-256 sealing key in the first token that can never leave it; refuses a label in use.
     pub async fn generate_sealing(&self, label: &str) -> Result<(), HsmError> {
-        objects::check_label(label)?;
-        let label = label.to_owned();
-        let make = move |inside: &Inside<'_>, turn: &Turn, desk: &mut Desk| {
-            making::generate_sealing(inside, turn, desk, &label)
-        };
-        self.crew.make(Again::Never, MAKING_DEADLINE, make).await
+        self.first().generate_sealing(label).await
     }
 
-    /// Whether a fit sealing key of that label exists; one that is not fit is an error that names why.
+    /// Whether one of the tokens has a fit sealing key of that label. That of a token that is away is not known: an error.
     pub async fn has_sealing(&self, label: &str) -> Result<bool, HsmError> {
-        let label = label.to_owned();
-        match self.crew.look(move |_, turn, desk| objects::find_sealing(turn, &desk.session, &label).map(|_| ())).await
-        {
-            Ok(()) => Ok(true),
-            Err(HsmError::NotFound { .. }) => Ok(false),
-            Err(error) => Err(error),
+        let mut first = None;
+        for token in self.tokens.iter() {
+            match token.has_sealing(label).await {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) => first = first.or(Some(error)),
+            }
         }
+        first.map_or(Ok(false), Err)
     }
 
-    /// Seals bytes under a key of the token (AES-256-GCM, fresh IV from the token), bound to `aad`.
+    /// Seals bytes under a key of the first token that has it, bound to `aad`.
     pub async fn seal(&self, label: &str, plain: &[u8], aad: &[u8]) -> Result<Vec<u8>, HsmError> {
-        seal::check_sizes(plain.len(), aad.len())?;
-        let (label, aad) = (label.to_owned(), aad.to_vec());
-        // The copy that travels to the session thread is wiped when it has been used.
-        let plain = zeroize::Zeroizing::new(plain.to_vec());
-        self.crew.once_seen(move |turn, desk| seal::seal(turn, desk, &label, &plain, &aad)).await
+        self.one_after_another(|token| async move { token.seal(label, plain, aad).await }).await
     }
 
-    /// Opens what [`Pool::seal`] made. The caller keeps the answer in something that wipes itself.
+    /// Opens what [`Pool::seal`] made, with the first token that can. The caller keeps the answer in something that wipes itself.
     pub async fn unseal(&self, label: &str, sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, HsmError> {
-        seal::parts(sealed)?;
-        seal::check_sizes(sealed.len().saturating_sub(seal::OVERHEAD_BYTES), aad.len())?;
-        let (label, sealed, aad) = (label.to_owned(), sealed.to_vec(), aad.to_vec());
-        self.crew.once_seen(move |turn, desk| seal::unseal(turn, desk, &label, &sealed, &aad)).await
+        self.one_after_another(|token| async move { token.unseal(label, sealed, aad).await }).await
     }
 
-    /// Keeps a note in the token: a private data object of the application `chancery`. Where one of that label ranks as high or
-    /// higher, nothing is written; whoever writes at the same moment through another process may write over a note that ranks
-    /// between theirs. Answers whether it was written.
-    ///
-    /// `Failed`: the token does not keep notes, or not now.
+    /// Random bytes from a token that is well, at most 4096.
+    pub async fn random(&self, len: usize) -> Result<Vec<u8>, HsmError> {
+        self.one_after_another(|token| async move { token.random(len).await }).await
+    }
+
+    /// The first answer that is none of trouble; else the first trouble, of a key that is missing last.
+    async fn one_after_another<'a, T, F: Future<Output = Result<T, HsmError>>>(
+        &'a self,
+        act: impl Fn(&'a Token) -> F,
+    ) -> Result<T, HsmError> {
+        let (mut trouble, mut missing) = (None, None);
+        for token in self.tokens.iter() {
+            match act(token).await {
+                Ok(done) => return Ok(done),
+                Err(error @ HsmError::NotFound { .. }) => missing = missing.or(Some(error)),
+                Err(error) => trouble = trouble.or(Some(error)),
+            }
+        }
+        Err(trouble.or(missing).unwrap_or(HsmError::Unavailable {
+            retry_after_secs: RETRY_AFTER_HEALING_SECS,
+            why: "there is no token".into(),
+        }))
+    }
+
+    /// Keeps a note in every token that is well; answers as soon as one has it. See [`Token::keep_note`].
     pub async fn keep_note(
         &self,
         label: &str,
         value: Vec<u8>,
-        rank: impl Fn(&[u8]) -> u64 + Send + 'static,
+        rank: impl Fn(&[u8]) -> u64 + Send + Sync + 'static,
     ) -> Result<bool, HsmError> {
-        notes::check(label, &value)?;
-        let label = label.to_owned();
-        let keep = move |inside: &Inside<'_>, turn: &Turn, desk: &mut Desk| {
-            notes::keep(inside, turn, desk, &label, &value, &rank)
-        };
-        self.crew.make(Again::Never, self.crew.deadline(), keep).await
+        let rank = Arc::new(rank);
+        self.side_by_side(|token| {
+            let (label, value, rank) = (label.to_owned(), value.clone(), Arc::clone(&rank));
+            async move { token.keep_note(&label, value, move |note: &[u8]| rank(note)).await }
+        })
+        .await
     }
 
-    /// The notes of a label: two at most, in no order.
+    /// The notes of a label that the tokens that are well have, in no order; two at most of each.
     pub async fn notes(&self, label: &str) -> Result<Vec<Vec<u8>>, HsmError> {
-        notes::check(label, &[])?;
-        let label = label.to_owned();
-        self.crew.look(move |_, turn, desk| notes::read(turn, &desk.session, &label)).await
-    }
-
-    /// Takes the notes of a label away.
-    pub async fn forget_notes(&self, label: &str) -> Result<(), HsmError> {
-        notes::check(label, &[])?;
-        let label = label.to_owned();
-        let forget = move |inside: &Inside<'_>, turn: &Turn, desk: &mut Desk| notes::forget(inside, turn, desk, &label);
-        self.crew.make(Again::Once, self.crew.deadline(), forget).await
-    }
-
-    /// Random bytes from the token, at most 4096.
-    pub async fn random(&self, len: usize) -> Result<Vec<u8>, HsmError> {
-        if len > RANDOM_BYTES_MAX {
-            return Err(HsmError::Unsupported(format!("give more than {RANDOM_BYTES_MAX} random bytes at once")));
+        let mut asked = JoinSet::new();
+        for token in self.tokens.iter() {
+            let (token, label) = (token.clone(), label.to_owned());
+            asked.spawn(async move { token.notes(&label).await });
         }
-        self.crew.ask(Again::Once, self.crew.deadline(), move |_, desk| making::random(&desk.session, len)).await
+        let (mut all, mut error, mut heard) = (Vec::new(), None, false);
+        for notes in asked.join_all().await {
+            match notes {
+                Ok(notes) => {
+                    heard = true;
+                    all.extend(notes.into_iter().filter(|note| !all.contains(note)).collect::<Vec<_>>());
+                }
+                Err(e) => error = error.or(Some(e)),
+            }
+        }
+        error.filter(|_| !heard).map_or(Ok(all), Err)
     }
 
-    /// Makes a passing key in the token, signs with it and verifies: for `chancery doctor`. No lasting key is touched.
+    /// Takes the notes of a label away, from every token: one that is away would bring its own back.
+    pub async fn forget_notes(&self, label: &str) -> Result<(), HsmError> {
+        for token in self.tokens.iter() {
+            token.forget_notes(label).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a passing key in the first token, signs with it and verifies. No lasting key is touched.
     pub async fn self_test(&self) -> Result<Algorithm, HsmError> {
-        self.crew
-            .make(Again::Once, self.crew.deadline(), |inside, turn, desk| making::self_test(inside, turn, desk))
-            .await
+        self.first().self_test().await
     }
 
-    /// Whether the token would sign now; nothing is signed.
+    /// Whether a token would sign now; nothing is signed. Every token is asked, and one that is met in trouble is brought back.
     pub async fn probe(&self) -> Result<(), HsmError> {
-        self.crew.probe().await
+        self.side_by_side(|token| async move { token.probe().await }).await
     }
 
-    /// How long signatures took so far, and how many wait now.
+    /// Asks all of them at once. The first success answers, and the others go on to their end.
+    async fn side_by_side<T: Send + 'static, F: Future<Output = Result<T, HsmError>> + Send + 'static>(
+        &self,
+        act: impl Fn(Token) -> F,
+    ) -> Result<T, HsmError> {
+        let (sender, mut answers) = tokio::sync::mpsc::channel(self.tokens.len());
+        for token in self.tokens.iter().cloned() {
+            let (act, sender) = (act(token), sender.clone());
+            tokio::spawn(async move {
+                // An error means that another was first.
+                let _ = sender.send(act.await).await;
+            });
+        }
+        drop(sender);
+        let mut error = None;
+        while let Some(answer) = answers.recv().await {
+            match answer {
+                Ok(done) => return Ok(done),
+                Err(e) => error = error.or(Some(e)),
+            }
+        }
+        Err(error.unwrap_or_else(|| HsmError::Failed("no token answered".into())))
+    }
+
+    /// How often tokens came back: where it grew, somebody may have exchanged what is in them.
+    pub fn returns(&self) -> u64 {
+        self.tokens.iter().map(Token::returns).sum()
+    }
+
+    /// A key of the first token that was outside once. See [`Token::find_brought`].
+    pub async fn find_brought(&self, label: &str) -> Result<Key, HsmError> {
+        self.first().find_brought(label).await
+    }
+
+    /// As [`Pool::key`], of a key that was outside the token once.
+    pub async fn brought_key(&self, label: &str) -> Result<Key, HsmError> {
+        self.first().brought_key(label).await
+    }
+
+    /// How long signatures of all tokens took so far, and how many wait now.
     pub fn signing_times(&self) -> SigningTimes {
-        self.crew.pace.times(self.crew.jobs.len())
+        self.tokens.iter().map(Token::signing_times).reduce(SigningTimes::and).unwrap_or_default()
     }
 
-    /// How the token is now.
-    pub fn health(&self) -> Health {
-        self.crew.shared.standing.health()
-    }
-
-    /// What `chancery doctor` prints.
+    /// The first token in words.
     pub async fn describe(&self) -> Result<TokenDescription, HsmError> {
-        let module = self.crew.shared.module.path().to_owned();
-        self.crew.look(move |inside, turn, desk| describe(&module, inside, turn, desk)).await
+        self.first().describe().await
     }
 
     /// Answers what waits with `Unavailable`, ends the threads and closes their sessions (with the last session of a
-    /// process the token logs it out). Blocks for as long as calls are under way, at most five seconds.
+    /// process the token logs it out). Blocks for as long as calls are under way, at most five seconds: a token that does not
+    /// answer adds nothing to another that does not.
     pub fn shutdown(&self) {
-        self.crew.shut_down();
+        std::thread::scope(|scope| {
+            for token in self.tokens.iter().skip(1) {
+                scope.spawn(|| token.shutdown());
+            }
+            self.first().shutdown();
+        });
+    }
+}
+
+/// What one token has under a key's name.
+enum Seen {
+    Good(Key),
+    Away(String),
+    Wrong(String),
+}
+
+impl Seen {
+    fn of(error: HsmError) -> Seen {
+        match error {
+            HsmError::Unavailable { why, .. } => Seen::Away(why),
+            HsmError::Locked(why) => Seen::Away(format!("the PIN was refused: {why}")),
+            other => Seen::Wrong(other.to_string()),
+        }
     }
 }

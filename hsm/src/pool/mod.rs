@@ -1,9 +1,10 @@
-//! The pool: async callers on one side, session threads on the other, a bounded queue between.
+//! The pool: async callers on one side, the session threads of one token or of several on the other, bounded queues between.
 //!
-//! A caller's wish goes down through `facade`, `errand` or `signing` to a job in the queue; `worker` is the other side.
+//! What is asked of the pool goes to a token of it (`failover`, `facade`), and there down through `errand` or `signing` to a job in
+//! that token's queue; `worker` is the other side. Each token has threads, a queue, and a healer of its own.
 //!
-//! Trusted for: at most one signature per intent, verified before it is released, and "not signed" said only where that is
-//! known.
+//! Trusted for: at most one signature per intent is released, verified before it is, and "not signed" said only where that is
+//! known of every token that was asked.
 
 mod worker;
 
@@ -14,13 +15,20 @@ mod errand;
 mod signing;
 
 mod describe;
+mod measure;
 mod probe;
+
+mod token;
+
+mod failover;
 
 mod facade;
 
 mod open;
 
 pub use describe::TokenDescription;
-pub use facade::Pool;
-pub use open::open;
+pub use facade::{AtHome, Pool};
+pub use measure::Measured;
+pub use open::{FIRST_TOKEN, TOKENS_MAX, check_name, open, open_all};
 pub use pace::SigningTimes;
+pub use token::Token;

@@ -1,20 +1,28 @@
-//! Opening a token: the module, the first sessions, the threads.
+//! Opening tokens: the modules, the first sessions, the threads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
 use super::crew::Crew;
 use super::facade::Pool;
 use super::pace::Pace;
+use super::token::Token;
 use super::worker::{self, Seat};
 use crate::config::TokenConfig;
 use crate::custody::Mint;
 use crate::error::HsmError;
 use crate::heal::{Shared, healer};
-use crate::module::{Fault, Module, slots};
+use crate::module::{Fault, Module, ending, slots};
+
+/// What the first token is called where nobody named it.
+pub const FIRST_TOKEN: &str = "main";
+/// Tokens of a pool. Each has its threads and its lines among the metrics.
+pub const TOKENS_MAX: usize = 8;
+const NAME_BYTES_MAX: usize = 32;
 
 /// Opens a token and gives both halves of the custody line, once.
 ///
@@ -22,11 +30,148 @@ use crate::module::{Fault, Module, slots};
 /// The PIN is tried once; if the token refuses it, no pool of this process tries again. Login belongs to the process too:
 /// where it is logged in already, a second pool on that token does not try its PIN at all.
 pub fn open(config: TokenConfig) -> Result<(Pool, Mint), HsmError> {
-    static HOMES: AtomicU64 = AtomicU64::new(1);
-    let config = config.check()?;
-    let module = Module::shared(&config.module)?;
-    let shared = Arc::new(Shared::new(config, module, HOMES.fetch_add(1, Ordering::Relaxed)));
-    let seats = first_seats(&shared)?;
+    open_all(vec![(FIRST_TOKEN.to_owned(), config)])
+}
+
+/// Opens several tokens as one pool, each by the name it has here; the first is where everything is that names no other.
+///
+/// Where there are several, one that does not open now is brought back later, and keeps the others from nothing; if none opens, the
+/// first one's reason is the answer. What no time will mend is an error: a setting, a library that is none, one token twice.
+pub fn open_all(tokens: Vec<(String, TokenConfig)>) -> Result<(Pool, Mint), HsmError> {
+    static NUMBERS: AtomicU64 = AtomicU64::new(1);
+    check_names(&tokens)?;
+    let several = tokens.len() > 1;
+    let mut opening = Vec::new();
+    for (name, config) in tokens {
+        let config = config.check().map_err(|error| of_token(several, &name, error))?;
+        let module = Module::shared(&config.module).map_err(|error| of_token(several, &name, error))?;
+        let shared = Arc::new(Shared::new(name, config, module));
+        opening.push((Arc::clone(&shared), begin(&shared, several)?));
+    }
+    let mut opened: Vec<Opened> = Vec::new();
+    let began = Instant::now();
+    for (shared, first) in opening {
+        let left = (shared.config.deadline).saturating_sub(began.elapsed());
+        let seats = first.wait(several.then_some(left));
+        opened.push((shared, seats.map_err(|e| of_token(several, "", e))));
+    }
+    if let Some(twice) = same_token(&opened) {
+        return Err(twice);
+    }
+    if opened.iter().all(|(_, seats)| seats.is_err()) {
+        let first = opened.into_iter().find_map(|(_, seats)| seats.err());
+        return Err(first.unwrap_or_else(|| HsmError::Token("no token is named".into())));
+    }
+    let mut all = Vec::new();
+    for (shared, seats) in opened {
+        let seats = seats.unwrap_or_else(|error| {
+            match &error {
+                HsmError::Locked(why) => shared.standing.lock(why),
+                other => shared.standing.trouble(&other.to_string()),
+            }
+            (0..shared.config.sessions).map(|_| Seat::empty()).collect()
+        });
+        all.push(Token { crew: Arc::new(crew(shared, seats)?) });
+    }
+    let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+    Ok((Pool::of(all, number), Mint::of(number)))
+}
+
+/// Whether a token may be called so: the name stands in records, metrics and paths.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let fine = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && (1..=NAME_BYTES_MAX).contains(&name.len())
+        && !name.starts_with('-');
+    match fine {
+        true => Ok(()),
+        false => Err(format!("a token's name is 1 to {NAME_BYTES_MAX} lower-case letters, digits and hyphens")),
+    }
+}
+
+fn check_names(tokens: &[(String, TokenConfig)]) -> Result<(), HsmError> {
+    let fail = |why: String| Err(HsmError::Config { what: "tokens".into(), why });
+    if tokens.is_empty() || tokens.len() > TOKENS_MAX {
+        return fail(format!("name 1 to {TOKENS_MAX} of them"));
+    }
+    for (place, (name, _)) in tokens.iter().enumerate() {
+        check_name(name).or_else(fail)?;
+        if tokens.iter().skip(place + 1).any(|(other, _)| other == name) {
+            return fail(format!("two are called `{name}`"));
+        }
+    }
+    Ok(())
+}
+
+/// An error of one of several tokens, with its name.
+fn of_token(several: bool, name: &str, error: HsmError) -> HsmError {
+    match error {
+        HsmError::Config { what, why } if several && !name.is_empty() => {
+            HsmError::Config { what: format!("token `{name}`, {what}"), why }
+        }
+        other => other,
+    }
+}
+
+/// Two names for one token would be two queues before it, and no second home for any key.
+fn same_token(opened: &[Opened]) -> Option<HsmError> {
+    let mut seen: Vec<(&str, &std::path::Path, String)> = Vec::new();
+    for (shared, seats) in opened {
+        let Some(serial) = seats.as_ref().ok().and_then(|seats| seats.first()?.serial()) else { continue };
+        let there = seen.iter().find(|(_, module, other)| *module == shared.module.path() && *other == serial);
+        if let Some((name, _, _)) = there {
+            let why = format!("`{name}` and `{}` are one token (serial {serial})", shared.name);
+            return Some(HsmError::Config { what: "tokens".into(), why });
+        }
+        seen.push((&shared.name, shared.module.path(), serial));
+    }
+    None
+}
+
+/// The first sessions of a token, or why there are none.
+type Seats = Result<Vec<Seat>, HsmError>;
+/// A token with them.
+type Opened = (Arc<Shared>, Seats);
+
+/// The first sessions of a token, being opened.
+enum First {
+    Here(Seats),
+    Elsewhere(mpsc::Receiver<Seats>),
+}
+
+/// Of several tokens each is opened by a thread of its own, which one that does not answer keeps.
+fn begin(shared: &Arc<Shared>, several: bool) -> Result<First, HsmError> {
+    if !several {
+        return Ok(First::Here(first_seats(shared)));
+    }
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let opening = Arc::clone(shared);
+    ending::leave_behind(spawn("hsm-open".into(), move || {
+        if let Err(mpsc::SendError(Ok(seats))) = sender.send(first_seats(&opening))
+            && let Ok(inside) = opening.module.enter()
+        {
+            // Nobody waits any more: the session threads open sessions of their own.
+            seats.into_iter().for_each(|seat| seat.abandon(&inside));
+        }
+    })?);
+    Ok(First::Elsewhere(receiver))
+}
+
+impl First {
+    fn wait(self, at_most: Option<Duration>) -> Seats {
+        match (self, at_most) {
+            (First::Here(seats), _) => seats,
+            (First::Elsewhere(seats), Some(at_most)) => seats
+                .recv_timeout(at_most)
+                .unwrap_or_else(|_| Err(HsmError::Token("it did not open within its deadline".into()))),
+            (First::Elsewhere(seats), None) => {
+                seats.recv().unwrap_or_else(|_| Err(HsmError::Failed("the thread that opens it ended".into())))
+            }
+        }
+    }
+}
+
+/// The threads of a token.
+fn crew(shared: Arc<Shared>, seats: Vec<Seat>) -> Result<Crew, HsmError> {
     let (jobs, queue) = bounded(shared.config.queue);
     let (working, all_home) = bounded(0);
     let mut threads = Vec::with_capacity(seats.len() + 1);
@@ -39,16 +184,14 @@ pub fn open(config: TokenConfig) -> Result<(Pool, Mint), HsmError> {
     }
     let healer = shared.clone();
     threads.push(spawn("hsm-healer".into(), move || healer::run(&healer))?);
-    let mint = Mint::of(shared.home);
-    Ok((
-        Pool { crew: Arc::new(Crew { shared, jobs, pace: Pace::default(), all_home, threads: Mutex::new(threads) }) },
-        mint,
-    ))
+    Ok(Crew { shared, jobs, pace: Pace::default(), all_home, threads: Mutex::new(threads) })
 }
 
 /// The sessions of the threads, opened here so that a wrong PIN or a token that is full is an answer of `open`.
-fn first_seats(shared: &Shared) -> Result<Vec<Seat>, HsmError> {
-    let inside = shared.module.enter().map_err(|why| HsmError::Module { module: shared.config.module.clone(), why })?;
+fn first_seats(shared: &Shared) -> Seats {
+    let of_module = |why| HsmError::Module { module: shared.config.module.clone(), why };
+    shared.module.revive().map_err(of_module)?;
+    let inside = shared.module.enter().map_err(of_module)?;
     let looking = shared.module.looks_for_token();
     // What cannot be found at the start is a mistake in the configuration; found later, it would be a loss.
     slots::find(&inside.context, &shared.config.wanted).map_err(HsmError::Token)?;

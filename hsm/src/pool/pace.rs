@@ -52,6 +52,19 @@ impl Pace {
     }
 }
 
+impl SigningTimes {
+    /// Of two tokens together.
+    pub(super) fn and(mut self, other: SigningTimes) -> SigningTimes {
+        for ((_, count), (_, more)) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        self.total += other.total;
+        self.failed += other.failed;
+        self.queued += other.queued;
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,7 +35,7 @@ fn would_sign(keys: &[Key], inside: &Inside<'_>, turn: Option<&Turn>, desk: &mut
                 continue;
             }
             // One key that is gone or unfit is between it and whoever asks for it.
-            Ok(Sought::Absent) | Err(Fault::Refused(_)) => continue,
+            Ok(Sought::Absent | Sought::Another) | Err(Fault::Refused(_)) => continue,
             Err(fault) => return Err(fault),
         };
         let Some(recipe) = desk.mechanisms.recipe(key.algorithm()) else { continue };

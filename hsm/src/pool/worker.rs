@@ -11,7 +11,7 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 use tokio::sync::oneshot;
 
-use crate::custody::{Intent, Message, NotSigned, SignError, Signature, verify_bare};
+use crate::custody::{Intent, Key, Message, NotSigned, SignError, Signature, verify_bare};
 use crate::error::HsmError;
 use crate::heal::{RETRY_AFTER_HEALING_SECS, Shared};
 use crate::keys::objects::signing_handle;
@@ -33,7 +33,9 @@ pub(crate) type Task = Box<dyn FnOnce(&Shared, &mut Seat) + Send>;
 
 /// One signature.
 pub(crate) struct SignJob {
-    pub(crate) intent: Intent,
+    pub(crate) intent: Arc<Intent>,
+    /// The intent's key as this token has it.
+    pub(crate) own: Key,
     /// To look for the key, where the thread's desk has not seen it yet.
     pub(crate) turn: Option<Turn>,
     pub(crate) claim: Arc<Claim>,
@@ -46,7 +48,7 @@ pub(crate) enum Answer {
     /// It is over.
     Over(Result<Signature, SignError>),
     /// It was not begun: come again with a turn.
-    NeedsTurn(Intent),
+    NeedsTurn,
 }
 
 /// Who decides about a job; taken once.
@@ -68,6 +70,16 @@ pub(crate) struct Seat {
 impl Seat {
     pub(crate) fn at(desk: Desk) -> Seat {
         Seat { desk: Some(desk) }
+    }
+
+    /// One whose desk is opened with its first job.
+    pub(crate) fn empty() -> Seat {
+        Seat { desk: None }
+    }
+
+    /// The serial number of the token it is at.
+    pub(crate) fn serial(&self) -> Option<String> {
+        self.desk.as_ref().map(|desk| desk.place.serial().to_owned())
     }
 
     /// Gives the seat up before it was ever used.
@@ -107,6 +119,7 @@ impl Seat {
 /// Runs until told to stop, or until the last caller is gone.
 pub(crate) fn run(shared: &Shared, jobs: &Receiver<Job>, mut seat: Seat) {
     while let Ok(job) = jobs.recv() {
+        let _at_work = AtWork::begin(shared);
         match job {
             Job::Sign(job) => sign(shared, &mut seat, job),
             Job::Task(task) => task(shared, &mut seat),
@@ -115,6 +128,22 @@ pub(crate) fn run(shared: &Shared, jobs: &Receiver<Job>, mut seat: Seat) {
     }
     if let Ok(inside) = shared.module.enter() {
         seat.leave(&inside);
+    }
+}
+
+/// Counts a thread among those that have a job, until it has done it.
+struct AtWork<'a>(&'a Shared);
+
+impl<'a> AtWork<'a> {
+    fn begin(shared: &'a Shared) -> AtWork<'a> {
+        shared.at_work.fetch_add(1, Ordering::AcqRel);
+        AtWork(shared)
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.at_work.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -179,7 +208,8 @@ fn at_desk<T>(
 }
 
 pub(super) fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
-    let SignJob { intent, turn, claim, reply } = job;
+    let SignJob { intent, own, turn, claim, reply } = job;
+    let order = Order { intent: &intent, own: &own };
     // Nobody waits any more: the operation stays an intent without a conclusion, and nothing is signed.
     if reply.is_closed() {
         return;
@@ -189,7 +219,7 @@ pub(super) fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
         Ok(inside) if shared.standing.is_ready() => {
             let first = intent.messages().first().map_or_else(
                 || Begun::Not(SignError::Refused(NotSigned::testify(operation, "there is no message".into()))),
-                |message| begin(shared, seat, &inside, turn.as_ref(), (&intent, message), Claimed::By(&claim)),
+                |message| begin(shared, seat, &inside, turn.as_ref(), (order, message), Claimed::By(&claim)),
             );
             // The key was found: a signature that takes its time keeps nobody from making another.
             drop(turn);
@@ -197,14 +227,14 @@ pub(super) fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
                 Begun::TakenBack => return,
                 Begun::NeedsTurn => {
                     // An error means that nobody waits any more. Nothing was begun.
-                    let _ = reply.send(Answer::NeedsTurn(intent));
+                    let _ = reply.send(Answer::NeedsTurn);
                     return;
                 }
                 Begun::Not(error) => Err(error),
                 Begun::UnderWay(input, begun) => {
                     let message = intent.messages().first().unwrap_or(intent.message());
-                    let made = finish(shared, seat, &inside, (&intent, message), (&begun, &input));
-                    made.and_then(|first| further(shared, seat, &inside, &intent, first))
+                    let made = finish(shared, seat, &inside, (order, message), (&begun, &input));
+                    made.and_then(|first| further(shared, seat, &inside, order, first))
                 }
             }
         }
@@ -215,7 +245,7 @@ pub(super) fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
             Err(away(shared, operation))
         }
     };
-    let outcome = outcome.map(|made| Signature::released(intent, made));
+    let outcome = outcome.map(|made| Signature::released(&intent, made));
     let signed = outcome.is_ok();
     if reply.send(Answer::Over(outcome)).is_err() {
         tracing::error!(operation, signed, "an answer of the token came too late; its outcome stays unknown");
@@ -228,9 +258,10 @@ fn further(
     shared: &Shared,
     seat: &mut Seat,
     inside: &Inside<'_>,
-    intent: &Intent,
+    order: Order<'_>,
     first: Vec<u8>,
 ) -> Result<Vec<Vec<u8>>, SignError> {
+    let intent = order.intent;
     let until = Instant::now() + shared.config.deadline / BATCH_SHARE;
     let mut made = Vec::with_capacity(intent.messages().len());
     made.push(first);
@@ -240,11 +271,11 @@ fn further(
             tracing::warn!(operation = intent.operation(), made = made.len(), "a batch took too long; it ends here");
             break;
         }
-        let (input, begun) = match begin(shared, seat, inside, None, (intent, message), Claimed::Already) {
+        let (input, begun) = match begin(shared, seat, inside, None, (order, message), Claimed::Already) {
             Begun::UnderWay(input, begun) => (input, begun),
             Begun::Not(_) | Begun::NeedsTurn | Begun::TakenBack => break,
         };
-        match finish(shared, seat, inside, (intent, message), (&begun, &input)) {
+        match finish(shared, seat, inside, (order, message), (&begun, &input)) {
             Ok(signature) => made.push(signature),
             Err(SignError::Refused(_) | SignError::Unavailable { .. }) => break,
             Err(unknown @ SignError::Unknown { .. }) => return Err(unknown),
@@ -255,6 +286,13 @@ fn further(
 
 /// A batch may take this part of the deadline after its first signature.
 const BATCH_SHARE: u32 = 4;
+
+/// What is to be signed, and with what of this token.
+#[derive(Clone, Copy)]
+struct Order<'a> {
+    intent: &'a Intent,
+    own: &'a Key,
+}
 
 /// Who has the claim on a job.
 #[derive(Clone, Copy)]
@@ -299,10 +337,10 @@ fn begin<'a>(
     seat: &mut Seat,
     inside: &Inside<'_>,
     turn: Option<&Turn>,
-    (intent, message): (&Intent, &'a Message),
+    (order, message): (Order<'_>, &'a Message),
     claim: Claimed<'_>,
 ) -> Begun<'a> {
-    let (operation, key) = (intent.operation(), intent.key());
+    let (operation, key) = (order.intent.operation(), order.intent.key());
     let (mut ours, mut needs_turn) = (false, false);
     let begun = at_desk(shared, seat, inside, true, &mut |inside: &Inside<'_>, desk: &mut Desk| {
         let recipe = desk
@@ -310,9 +348,18 @@ fn begin<'a>(
             .recipe(key.algorithm())
             .ok_or_else(|| Fault::Refused(format!("it has no mechanism for {}", key.algorithm())))?;
         let input = recipe.input(key.algorithm(), message).map_err(Fault::Refused)?;
-        let handle = match signing_handle(desk, turn, key)? {
+        let handle = match signing_handle(desk, turn, order.own)? {
             Sought::Found(handle) => handle,
             Sought::Absent => return Err(Fault::Lost("the token does not show the key".into())),
+            Sought::Another => {
+                tracing::error!(
+                    token = shared.name,
+                    key = key.label(),
+                    "the token has another key of that name; it does not sign"
+                );
+                shared.forget(order.own);
+                return Err(Fault::Refused(format!("what it has as `{}` is another key", key.label())));
+            }
             Sought::Unseen => {
                 needs_turn = true;
                 return Ok(None);
@@ -351,10 +398,10 @@ fn finish(
     shared: &Shared,
     seat: &mut Seat,
     inside: &Inside<'_>,
-    (intent, message): (&Intent, &Message),
+    (order, message): (Order<'_>, &Message),
     (begun, input): (&module::Begun, &[u8]),
 ) -> Result<Vec<u8>, SignError> {
-    let (operation, key) = (intent.operation(), intent.key());
+    let (operation, key) = (order.intent.operation(), order.intent.key());
     let unknown = |why: String| SignError::Unknown { operation, why };
     let Some(desk) = &seat.desk else {
         return Err(SignError::Refused(NotSigned::testify(operation, "its session was given up".into())));
@@ -384,8 +431,18 @@ fn finish(
         verify_bare(key.algorithm(), key.bare(), message, &bytes).map(|()| bytes).map_err(|e| e.to_string())
     });
     verified.map_err(|why| {
-        tracing::error!(operation, key = key.label(), why, "the token made a wrong signature; it is not released");
+        tracing::error!(
+            token = shared.name,
+            operation,
+            key = key.label(),
+            why,
+            "the token made a wrong signature; it is not released"
+        );
         seat.leave(inside);
+        // Who else has the key signs from now on.
+        if key.homes().len() > 1 {
+            shared.bar(key, format!("it made a wrong signature: {why}"));
+        }
         unknown(format!("the token made a wrong signature: {why}"))
     })
 }
@@ -400,7 +457,8 @@ mod tests {
     fn a_desk_does_not_outlive_a_restart_or_the_tokens_return() {
         let config = TestToken::new("desk").config().check().unwrap();
         let module = Module::shared(&config.module).unwrap();
-        let shared = Shared::new(config, module.clone(), 0);
+        module.revive().unwrap();
+        let shared = Shared::new("main".into(), config, module.clone());
         let desk = shared.open_desk(&module.enter().unwrap()).unwrap();
         let mut seat = Seat::at(desk);
         for round in 0..3 {

@@ -11,6 +11,7 @@ use cryptoki::session::{Session, SessionState, UserType};
 use super::mechanisms::Mechanisms;
 use crate::config::{PinSource, Wanted};
 use crate::custody::Key;
+use crate::lock::locked;
 use crate::module::slots::{self, Place};
 use crate::module::{Fault, Inside, Module, answered, pin_refused};
 
@@ -87,8 +88,9 @@ impl Desk {
 
 /// Logs in unless the process is. A refused PIN is remembered and never tried again: a loop would lock the token.
 fn login(module: &Module, session: &Session, serial: &str, pin: &PinSource) -> Result<(), Fault> {
-    // One at a time: login belongs to the process, and two threads must not both find out that a PIN is wrong.
-    let _turn = module.login_turn();
+    // One at a time and token: login belongs to the process, and two threads must not both find out that a PIN is wrong.
+    let turn = module.login_turn(serial);
+    let _turn = locked(&turn);
     if let Some(why) = module.pin_refused(serial) {
         return Err(Fault::Locked(why));
     }

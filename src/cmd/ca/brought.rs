@@ -64,6 +64,12 @@ pub struct Import {
     /// The label of its key in the token
     #[arg(long, required_unless_present = "certificate_only")]
     key_label: Option<String>,
+    /// The token that has it [default: the first]
+    #[arg(long, value_name = "NAME", conflicts_with = "certificate_only")]
+    token: Option<String>,
+    /// The key was outside a token once, and a copy of it may be anywhere
+    #[arg(long, conflicts_with = "certificate_only")]
+    was_outside: bool,
     /// Its key is elsewhere: its certificate and its CRLs alone are served here
     #[arg(long, conflicts_with_all = ["key_label", "cas_only"])]
     certificate_only: bool,
@@ -120,6 +126,8 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
         let mut body = json!({ "name": args.name, "chain": chain, "cas_only": args.cas_only });
         if let Some(label) = &args.key_label {
             body["key_label"] = json!(label);
+            body["token"] = json!(args.token);
+            body["was_outside"] = json!(args.was_outside);
         }
         if let Some(root) = args.fingerprint {
             body["fingerprint"] = json!(root.hex());
@@ -132,7 +140,8 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
     let name = match &args.key_label {
         Some(label) => {
             let (name, label, chain_pem) = (args.name.clone(), label.clone(), chain.into_bytes());
-            let brought = Brought { name, label, chain_pem, root, leaves: !args.cas_only };
+            let (token, was_outside) = (args.token.clone(), args.was_outside);
+            let brought = Brought { name, label, token, was_outside, chain_pem, root, leaves: !args.cas_only };
             here.authority.bring_issuer(&here.actor, brought).await
         }
         None => here.authority.bring_certificate(&here.actor, &args.name, chain.as_bytes(), root).await,

@@ -9,13 +9,14 @@ use policy::{Grant, Serial, Timestamp};
 use serde_json::json;
 use spki::ObjectIdentifier;
 use store::Kind;
+use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
 
 use crate::craft::request::lint::Asked;
 use crate::craft::x509::subject_key_identifier;
 use crate::drafting::{Draft, Facts, ProfileStamp};
-use crate::encode::tlv;
 use crate::encode::x509::extension;
+use crate::encode::{Dn, tlv};
 use crate::error::DraftError;
 use crate::intake::SubjectKey;
 use crate::issuers::Standing;
@@ -30,9 +31,34 @@ pub(crate) fn draft(
     serial: Serial,
     now: Timestamp,
 ) -> Result<Draft<Asked>, DraftError> {
-    let name = standing.name.clone();
-    let subject = plan.subject_of(name.number())?;
+    let subject = plan.subject_of(standing.name.number())?;
     let bytes = info(plan, subject.as_der(), key)?;
+    Ok(of(grant, standing, (subject, bytes), key, (serial, now)))
+}
+
+/// Drafts a request for a key that is no CA's with a certificate, an SSH CA's: nobody answers it. Its signature shows that a token
+/// has the key, in a form that is no credential.
+pub(crate) fn proof(
+    grant: Grant,
+    standing: Standing,
+    key: &Key,
+    serial: Serial,
+    now: Timestamp,
+) -> Result<Draft<Asked>, DraftError> {
+    let subject = Dn::common_name(&standing.name.to_string()).map_err(|e| DraftError::new("subject", e.to_string()))?;
+    let wanted = vec![subject_key_identifier(&SubjectKey::from_token(key))?];
+    let bytes = info_of(&wanted, subject.as_der(), key)?;
+    Ok(of(grant, standing, (subject, bytes), key, (serial, now)))
+}
+
+fn of(
+    grant: Grant,
+    standing: Standing,
+    (subject, bytes): (Dn, Vec<u8>),
+    key: &Key,
+    (serial, now): (Serial, Timestamp),
+) -> Draft<Asked> {
+    let name = standing.name.clone();
     let facts = Facts {
         kind: Kind::CaRequest,
         profile: ProfileStamp::built_in("ca-request", TEXT),
@@ -47,9 +73,9 @@ pub(crate) fn draft(
         validity: None,
         covers: None,
         renews: None,
-        details: json!({ "generation": name.to_string(), "at": now.to_string() }),
+        details: json!({ "generation": name.to_string(), "at": now.to_string(), "tokens": key.homes() }),
     };
-    Ok(Draft::new(grant, facts, Asked { standing, subject, spki: key.spki_der().to_vec() }))
+    Draft::new(grant, facts, Asked { standing, subject, spki: key.spki_der().to_vec() })
 }
 
 /// CertificationRequestInfo, DER: what the certificate should say is asked for, and whoever signs decides.
@@ -65,8 +91,12 @@ fn info(plan: &CaPlan, subject: &[u8], key: &Key) -> Result<Vec<u8>, DraftError>
         wanted.push(extension(rfc5280::ID_CE_EXT_KEY_USAGE, false, &ExtendedKeyUsage(plan.purposes()?).to_der()?)?);
     }
     wanted.extend(plan.extensions()?);
+    info_of(&wanted, subject, key)
+}
+
+fn info_of(wanted: &Vec<Extension>, subject: &[u8], key: &Key) -> Result<Vec<u8>, DraftError> {
     let attribute =
-        Attribute { oid: rfc5912::ID_EXTENSION_REQ, values: SetOfVec::try_from(vec![Any::encode_from(&wanted)?])? };
+        Attribute { oid: rfc5912::ID_EXTENSION_REQ, values: SetOfVec::try_from(vec![Any::encode_from(wanted)?])? };
     let attributes = tlv::context(0, &attribute.to_der()?)?;
     let version = 0_u8.to_der()?;
     Ok(tlv::sequence(&[&version, AnyRef::from_der(subject)?.to_der()?.as_slice(), key.spki_der(), &attributes])?)

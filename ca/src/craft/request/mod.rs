@@ -6,5 +6,5 @@ mod lint;
 
 mod draft;
 
-pub(crate) use draft::{TEXT, draft};
+pub(crate) use draft::{TEXT, draft, proof};
 pub(crate) use lints::REQUEST;

@@ -80,7 +80,7 @@ impl Parts {
             .statuses
             .iter()
             .zip(&serials)
-            .map(|(status, serial)| Single { issuer: &id, serial, status: *status })
+            .map(|(status, serial)| Single { issuer: &id, serial, status: *status, next_update: times.next_update })
             .collect();
         let mut data = response_data(&responder, times, &singles, self.nonce.as_deref()).unwrap();
         for (from, to) in &self.bent {

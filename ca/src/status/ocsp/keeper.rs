@@ -1,11 +1,12 @@
 //! The keeper of a responder: finds this node's, or makes one, and puts a new one in its place in good time.
 //!
-//! Each node has its own key, made in the token when the first question comes. Half-way through a certificate's two weeks there is
+//! Each node has its own key, made in a token of the issuer's when the first question comes: the first that is well. Where that token
+//! goes away, another one is made in the next. Half-way through a certificate's two weeks there is
 //! a new key with a new one; what the old one signed goes on as it is until it ends, as each response carries its responder.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hsm::{HsmError, Key, KeyKind, Pool};
+use hsm::{AtHome, Health, Key, KeyKind, Pool};
 use policy::{Action, Actor, Grant, Instance, Resource, ResourceKind, Timestamp};
 use serde_json::json;
 use store::{ActorStamp, Attested, Credential, Filter, Kind, State};
@@ -46,11 +47,18 @@ impl Keeper {
             && responder.validity.not_before() <= now
             && !ledger.is_revoked(responder.operation)
             && !self.office.checks.is_compromised(&responder.key.fingerprint())
+            && !self.is_elsewhere_better(responder)
     }
 
     /// Whether a new one is to be made although this one may answer yet.
     pub(super) fn is_due(&self, responder: &Responder, now: Timestamp) -> bool {
         responder.validity.not_after().since(now) < RESPONDER_SECS / 2 && !lasts_as_its_issuer(responder)
+    }
+
+    /// Whether its token is away and another token of the issuer's is not: where none is, it waits for its own.
+    fn is_elsewhere_better(&self, responder: &Responder) -> bool {
+        let is_away = |key: &Key| self.pool.health_of(key) != Health::Ready;
+        is_away(&responder.key) && !is_away(&responder.issuer.key)
     }
 
     async fn there(&self, issuer: &Arc<Issuing>, now: Timestamp) -> Result<Option<Arc<Responder>>, CaError> {
@@ -83,10 +91,10 @@ impl Keeper {
         let (true, Some(label), Some(validity), Some(der)) = (ours, label, found.validity, found.x509_der()) else {
             return Ok(None);
         };
-        let key = match self.pool.key(label).await {
-            Ok(key) if key.fingerprint() == found.key_hash => key,
-            Ok(_) | Err(HsmError::NotFound { .. }) => return Ok(None),
-            Err(e) => return Err(e.into()),
+        let token = found.details.get(TOKEN).and_then(serde_json::Value::as_str);
+        let homes: Vec<String> = token.map(str::to_owned).into_iter().collect();
+        let AtHome { key: Some(key), .. } = self.pool.at_home(&homes, (label, false), &found.key_hash).await else {
+            return Ok(None);
         };
         Responder::new(issuer, key, (found.operation, der, validity)).map(Some)
     }
@@ -102,14 +110,17 @@ impl Keeper {
         let asks = ActorStamp::from(grant.actor());
         let now = office.checks.clock.now_for(&asks, issuer, 1).await?;
         let serial = office.serials.next();
-        let spare = self.spare().take();
+        let spare = self.spare().take().filter(|spare| self.pool.health_of(spare) == Health::Ready);
         let key = match spare {
             Some(key) => key,
             None => self.key(issuer, &serial.hex()).await?,
         };
         *self.spare() = Some(key.clone());
         office.ledger.record_key(&key, PROFILE, asks).await?;
-        let details = json!({ KEY: key.label(), NODE: self.instance.get() });
+        let mut details = json!({ KEY: key.label(), NODE: self.instance.get() });
+        if let (Some(token), Some(details)) = (key.homes().first(), details.as_object_mut()) {
+            details.insert(TOKEN.to_owned(), json!(token));
+        }
         let issued = office.issue(draft_responder(grant, issuer, &key, serial, (now, details))?).await?;
         self.spare().take();
         let validity = issued.validity.ok_or_else(|| CaError::Internal("a certificate has a validity".to_owned()))?;
@@ -123,7 +134,13 @@ impl Keeper {
 
     async fn key(&self, issuer: &Issuing, serial: &str) -> Result<Key, CaError> {
         let label = format!("{}{KEYS}{serial}", issuer.name().label());
-        Ok(self.pool.generate(&label, kind_for(issuer.key.kind())).await?)
+        let kind = kind_for(issuer.key.kind());
+        let homes = issuer.key.homes();
+        let is_well = |home: &&String| self.pool.token(home).is_some_and(|token| token.health() == Health::Ready);
+        Ok(match homes.iter().find(is_well).or(homes.first()) {
+            Some(token) => self.pool.generate_in(token, &label, kind).await?,
+            None => self.pool.generate(&label, kind).await?,
+        })
     }
 }
 
@@ -155,6 +172,8 @@ const KEY: &str = "key";
 const NODE: &str = "node";
 /// Between the issuer and a serial in the label of a responder's key.
 pub(super) const KEYS: &str = "-ocsp-";
+/// The token in which it is; where it is the first of a house of one, nothing.
+const TOKEN: &str = "token";
 /// One with less left is not begun with.
 const LEFT_SECS_MIN: i64 = 3_600;
 /// Two weeks of several nodes' responders.

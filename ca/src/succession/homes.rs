@@ -1,0 +1,154 @@
+//! In which tokens the key of a generation is at home.
+//!
+//! How the same key comes into two tokens is the vendors' art (a backup, a clone, an import of both); that it is the same is seen here.
+//! A token is added once it has shown the very same public key under the label, and has signed with it: a request for the CA's own
+//! certificate, for the log the next head, each a signature like any other, with its intent and its leaf. Then the record says so.
+
+use hsm::{HsmError, Key, Token};
+use policy::Actor;
+
+use crate::craft::request;
+use crate::error::CaError;
+use crate::issuers::record::{GenerationRecord, IssuerRecord, IssuerRole};
+use crate::issuers::{GenerationName, Standing};
+use crate::succession::keeper::{Keeper, usable};
+use crate::succession::maker::{missing, stamp};
+use crate::succession::wish::Homes;
+
+impl Keeper {
+    /// Changes the tokens of a generation's key.
+    pub(crate) async fn set_homes(&self, actor: &Actor, name: &GenerationName, homes: Homes) -> Result<(), CaError> {
+        self.may(actor).await?;
+        let _changing = self.changing.lock().await;
+        let (record, _) = self.maker.record(name.issuer()).await?;
+        let generation = usable(&record, name)?;
+        let mut tokens = generation.tokens.clone();
+        if tokens.is_empty() {
+            tokens.push(self.maker.pool.first().name().to_owned());
+        }
+        let mut brought = generation.brought;
+        match homes {
+            Homes::Add { token, was_outside } => {
+                brought |= was_outside;
+                self.prove(actor, name, &token, brought).await?;
+                if !tokens.contains(&token) {
+                    tokens.push(token);
+                }
+            }
+            Homes::Remove(token) => {
+                self.at_home(&tokens, name, &token)?;
+                tokens.retain(|there| *there != token);
+                if tokens.is_empty() {
+                    return Err(CaError::Conflict(format!(
+                        "`{token}` is the only token of {name}: add another one first"
+                    )));
+                }
+            }
+            Homes::First(token) => {
+                self.at_home(&tokens, name, &token)?;
+                tokens.retain(|there| *there != token);
+                tokens.insert(0, token);
+            }
+        }
+        // The proof may have made a version.
+        let (mut record, expect) = self.maker.record(name.issuer()).await?;
+        let generation = record.generation_mut(name.number()).ok_or_else(|| missing(name))?;
+        (generation.tokens, generation.brought) = (tokens, brought);
+        self.maker.write(name.issuer(), (&record, expect), Vec::new(), &stamp(actor)).await?;
+        self.settle().await;
+        Ok(())
+    }
+
+    /// The tokens of a new key, as an operator names one; none is the first.
+    pub(super) fn homes(&self, token: Option<&str>) -> Result<Vec<String>, CaError> {
+        token.map(|token| self.token(token).map(|token| token.name().to_owned())).into_iter().collect()
+    }
+
+    /// Where the key of a successor is made: in the first token of the one before that is well.
+    pub(super) fn next_home(&self, before: Option<&GenerationRecord>) -> Vec<String> {
+        let homes = before.map_or(&[][..], |before| &before.tokens);
+        let is_well =
+            |home: &&String| self.maker.pool.token(home).is_some_and(|token| token.health() == hsm::Health::Ready);
+        homes.iter().find(is_well).or(homes.first()).cloned().into_iter().collect()
+    }
+
+    fn token(&self, name: &str) -> Result<&Token, CaError> {
+        self.maker.pool.named(name).map_err(|error| CaError::bad("token", error.to_string()))
+    }
+
+    fn at_home(&self, tokens: &[String], name: &GenerationName, token: &str) -> Result<(), CaError> {
+        match tokens.iter().any(|there| there == token) {
+            true => Ok(()),
+            false => Err(CaError::bad("token", format!("the key of {name} is in {}", tokens.join(", ")))),
+        }
+    }
+
+    /// That a token has the key of a generation: the same public key, and a signature with it.
+    async fn prove(&self, actor: &Actor, name: &GenerationName, token: &str, brought: bool) -> Result<(), CaError> {
+        let token = self.token(token)?;
+        let (record, version) = self.maker.record(name.issuer()).await?;
+        let generation = usable(&record, name)?;
+        let wanted =
+            generation.fingerprint().ok_or_else(|| CaError::Conflict(format!("the key of {name} is not made yet")))?;
+        let (label, at) = (&generation.label, token.name());
+        let key = token.sought(label, brought, true).await.map_err(|error| match error {
+            HsmError::NotFound { .. } => CaError::bad(
+                "token",
+                format!("token `{at}` has no key `{label}`: bring the key there first (docs/TOKENS.md)"),
+            ),
+            HsmError::Unfit { .. } => CaError::bad("token", format!("token `{at}`: {error}")),
+            other => other.into(),
+        })?;
+        if key.fingerprint() != wanted {
+            tracing::error!(generation = %name, token = at, "a token has another key under the label of this one; it is not added");
+            return Err(CaError::Conflict(format!(
+                "what token `{at}` has as `{label}` is another key than that of {name} (SHA-256 {} of its public key, and not {}): \
+                 nothing is signed with it",
+                key.fingerprint_hex(),
+                hex::encode(wanted)
+            )));
+        }
+        token.unbar(&wanted);
+        let key = key.at(&[at.to_owned()]);
+        match record.role {
+            IssuerRole::Log => self.prove_by_head(actor, name, &key).await,
+            IssuerRole::X509 | IssuerRole::SshUser | IssuerRole::SshHost => {
+                self.prove_by_request(actor, (name, version), &record, &key).await
+            }
+        }
+    }
+
+    async fn prove_by_request(
+        &self,
+        actor: &Actor,
+        (name, version): (&GenerationName, u64),
+        record: &IssuerRecord,
+        key: &Key,
+    ) -> Result<(), CaError> {
+        let grant = self.may(actor).await?;
+        let standing = Standing { name: name.clone(), version, ended: None };
+        let now = self.maker.checks.clock.now().await?;
+        let serial = self.maker.serials.next();
+        let draft = match &record.plan {
+            Some(plan) => request::draft(grant, standing, plan, key, serial, now)?,
+            None => request::proof(grant, standing, key, serial, now)?,
+        };
+        self.office.issue(draft).await.map(drop)
+    }
+
+    /// The log's key signs heads and nothing else. There is a new one with each leaf, and a version of the record is one.
+    async fn prove_by_head(&self, actor: &Actor, name: &GenerationName, key: &Key) -> Result<(), CaError> {
+        for _ in 0..HEADS_MAX {
+            let (record, expect) = self.maker.record(name.issuer()).await?;
+            self.maker.write(name.issuer(), (&record, expect), Vec::new(), &stamp(actor)).await?;
+            if self.office.registrar.checkpoint(std::slice::from_ref(key)).await? {
+                return Ok(());
+            }
+        }
+        Err(CaError::unavailable(HEAD_RETRY_SECS, "the log's heads are being signed at this moment"))
+    }
+}
+
+/// So often another task may be faster.
+const HEADS_MAX: usize = 8;
+const HEAD_RETRY_SECS: u32 = 1;
