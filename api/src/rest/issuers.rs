@@ -499,6 +499,9 @@ pub(crate) struct BroughtIssuer {
     /// It signs CAs alone.
     #[serde(default)]
     cas_only: bool,
+    /// With a key in the token: into how many CRLs its revocations are parted, for ever, 1 to 256; 1 where nobody says.
+    #[serde(default)]
+    shards: Option<u16>,
 }
 
 /// Takes in a CA that existed before: with its key in the token, or its certificate alone.
@@ -510,11 +513,11 @@ pub(crate) async fn import(
     Json(new): Json<BroughtIssuer>,
 ) -> Result<Response, Problem> {
     let authority = app.authority().clone();
-    let BroughtIssuer { name, key_label, chain, cas_only } = new;
+    let BroughtIssuer { name, key_label, chain, cas_only, shards } = new;
     let name = app.to_its_end(async move {
         match key_label {
             Some(label) => {
-                let brought = Brought { name, label, chain_pem: chain.into_bytes(), leaves: !cas_only };
+                let brought = Brought { name, label, chain_pem: chain.into_bytes(), leaves: !cas_only, shards };
                 authority.bring_issuer(&actor, brought).await
             }
             None => authority.bring_certificate(&actor, &name, chain.as_bytes()).await,

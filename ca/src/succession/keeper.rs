@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
-use store::{GrantStamp, Revocation, SHARDS_MAX, State};
+use store::{GrantStamp, Revocation, State};
 use tokio::sync::Mutex;
 
 use crate::craft::Office;
@@ -19,7 +19,7 @@ use crate::issuers::record::{
     Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, Place, Revoked,
 };
 use crate::status::Desks;
-use crate::succession::founding::check_ssh;
+use crate::succession::founding::{check_ssh, shards};
 use crate::succession::maker::{Maker, missing, stamp};
 use crate::succession::rehearsal::{Rehearsal, rehearse};
 use crate::succession::wish::{Activation, CaWish, CreateIssuer, Rotate};
@@ -457,12 +457,3 @@ pub(super) async fn rehearsal_live(office: &Office, name: &GenerationName) -> Re
 
 /// Words that stand where a name could.
 const RESERVED: [&str; 3] = ["itself", "elsewhere", "register"];
-
-/// Into how many CRLs the revocations of a new generation are parted; one where nobody says.
-fn shards(wanted: Option<u16>) -> Result<u16, CaError> {
-    let shards = wanted.unwrap_or(1);
-    match (1..=SHARDS_MAX).contains(&shards) {
-        true => Ok(shards),
-        false => Err(CaError::bad("shards", format!("1 to {SHARDS_MAX} are possible"))),
-    }
-}

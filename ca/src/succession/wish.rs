@@ -92,4 +92,6 @@ pub struct Brought {
     pub chain_pem: Vec<u8>,
     /// Whether it signs certificates of end entities.
     pub leaves: bool,
+    /// Into how many CRLs its revocations are parted from here on; one where nobody says.
+    pub shards: Option<u16>,
 }

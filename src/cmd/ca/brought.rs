@@ -65,6 +65,9 @@ pub struct Import {
     /// It signs CAs alone
     #[arg(long)]
     cas_only: bool,
+    /// Into how many CRLs its revocations are parted, for ever [default: 1]
+    #[arg(long, value_name = "N", conflicts_with = "certificate_only", value_parser = clap::value_parser!(u16).range(1..=256))]
+    shards: Option<u16>,
     /// On this host, by the configuration and the token, whether or not a server runs
     #[arg(long)]
     here: bool,
@@ -107,6 +110,9 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
         if let Some(label) = &args.key_label {
             body["key_label"] = json!(label);
         }
+        if let Some(shards) = args.shards {
+            body["shards"] = json!(shards);
+        }
         show(&global.client()?.post("/api/v1/issuers/import", &body).await?, global);
         return Ok(());
     }
@@ -114,7 +120,7 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
     let name = match &args.key_label {
         Some(label) => {
             let (name, label, chain_pem) = (args.name.clone(), label.clone(), chain.into_bytes());
-            let brought = Brought { name, label, chain_pem, leaves: !args.cas_only };
+            let brought = Brought { name, label, chain_pem, leaves: !args.cas_only, shards: args.shards };
             here.authority.bring_issuer(&here.actor, brought).await
         }
         None => here.authority.bring_certificate(&here.actor, &args.name, chain.as_bytes()).await,
