@@ -71,6 +71,8 @@ enum Command {
     Serve,
     /// Issue a TLS server, TLS client or code-signing certificate
     Issue(cmd::issue::Args),
+    /// Requests that others approve before they are signed: list, approve, refuse, collect
+    Request(cmd::request::Args),
     /// SSH user and host certificates
     Ssh(cmd::ssh::Args),
     /// Sign a file with a code-signing key that lives in the HSM
@@ -205,6 +207,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Init(args) => cmd::init::run(args, &global).await,
         Command::Serve => cmd::serve::run(global).await,
         Command::Issue(args) => cmd::issue::run(args, &global).await,
+        Command::Request(args) => cmd::request::run(args, &global).await,
         Command::Ssh(args) => cmd::ssh::run(args, &global).await,
         Command::Sign(args) => cmd::sign::run(args, &global).await,
         Command::Ca(args) => cmd::ca::run(args, &global).await,

@@ -58,6 +58,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "checks",
             "registrar",
             "craft",
+            "approvals",
             "status",
             "texts",
             "succession",

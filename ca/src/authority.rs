@@ -10,6 +10,7 @@ use policy::{Action, Actor, Grant, Instance, Owner, Policies, Resource, Timestam
 use store::{Attested, Credential, Issued, Ledger, StoreError};
 
 use crate::amendment::{self, Amended, Amendment};
+use crate::approvals::{Approvals, Waiting};
 use crate::checks::Checks;
 use crate::craft::Office;
 use crate::craft::code::{CodeKeyRequest, CodeRequest, CodeSignature, CodeSigner};
@@ -63,6 +64,7 @@ struct Inner {
     parts: Parts,
     office: Office,
     certifier: Certifier,
+    approvals: Approvals,
     code: CodeSigner,
     ssh: SshSigner,
     desks: Arc<Desks>,
@@ -88,6 +90,7 @@ impl Inner {
             registrar: Registrar::new(ledger.clone(), pool.clone()),
         };
         let certifier = Certifier { office: office.clone() };
+        let approvals = Approvals { certifier: certifier.clone() };
         let code = CodeSigner::new(office.clone(), certifier.clone(), pool.clone(), *instance);
         let ssh = SshSigner { office: office.clone(), world: world.clone() };
         let desks = Arc::new(Desks::open(Publisher::open(office.clone()).await));
@@ -96,7 +99,7 @@ impl Inner {
         let maker = Maker::of(&office, pool.clone());
         let keeper = Keeper::new(office.clone(), maker, desks.clone());
         let drills = Drills::open(office.clone()).await?;
-        Ok(Inner { office, certifier, code, ssh, desks, revoker, inquiries, keeper, drills, parts })
+        Ok(Inner { office, certifier, approvals, code, ssh, desks, revoker, inquiries, keeper, drills, parts })
     }
 }
 
@@ -155,6 +158,41 @@ impl Authority {
         let all = Resource::certificate(None, String::new(), Vec::new());
         let _grant = self.inner.office.gate.authorize(actor, Action::ReadCertificate, all).await?;
         self.inner.certifier.replay(changed, since, cursor).await
+    }
+
+    /// Writes a request down that others are to approve, because its profile says so; what could not be issued is refused now. Answers
+    /// its name.
+    pub async fn ask(&self, actor: &Actor, request: CertifyRequest) -> Result<(String, Waiting), CaError> {
+        self.inner.approvals.ask(actor, request).await
+    }
+
+    /// A request that waits for others, for who asked and for who may approve it.
+    pub async fn request(&self, actor: &Actor, id: &str) -> Result<Waiting, CaError> {
+        self.inner.approvals.show(actor, id).await
+    }
+
+    /// A page of those that the actor asked for or may approve, and where the next begins.
+    pub async fn requests(
+        &self,
+        actor: &Actor,
+        after: Option<String>,
+    ) -> Result<(Vec<(String, Waiting)>, Option<String>), CaError> {
+        self.inner.approvals.list(actor, after).await
+    }
+
+    /// Another than who asked says yes to a request.
+    pub async fn approve(&self, actor: &Actor, id: &str) -> Result<Waiting, CaError> {
+        self.inner.approvals.approve(actor, id).await
+    }
+
+    /// Another than who asked says no, and that is the end of it.
+    pub async fn refuse(&self, actor: &Actor, id: &str, why: Option<String>) -> Result<Waiting, CaError> {
+        self.inner.approvals.refuse(actor, id, why).await
+    }
+
+    /// Whoever asked takes what others approved: it is signed now.
+    pub async fn collect(&self, actor: &Actor, id: &str) -> Result<Issued, CaError> {
+        self.inner.approvals.collect(actor, id).await
     }
 
     /// Issues the successor of a certificate: same names, owner, profile and lifetime; a new serial. Without a CSR, the same key.
@@ -268,6 +306,12 @@ impl Authority {
         self.inner.revoker.revoke_shown(actor, certificate, ending.into()).await
     }
 
+    /// Revokes the certificate that is shown (PEM or DER) as compromised, because the request was made with its key: its subject is
+    /// `O=revoke key-compromise, CN=` and the SHA-256 of the certificate. Whoever asks needs no right.
+    pub async fn revoke_by_key(&self, certificate: &[u8], proof: &Csr) -> Result<ShownRevoked, CaError> {
+        self.inner.revoker.revoke_by_key(certificate, proof).await
+    }
+
     /// The newest CRL of a generation (`tls/1`), or of the one that issues for an issuer's name, from memory; the last one known while
     /// the database is away.
     pub async fn crl(&self, of: &str) -> Result<PublishedCrl, CaError> {
@@ -319,9 +363,10 @@ impl Authority {
         self.inner.office.checks.clock.set(&self.inner.office.gate, actor, reason).await
     }
 
-    /// A certificate and its intermediates, PEM, without the root. Empty for what is no X.509 certificate or not signed.
+    /// A certificate and its intermediates, PEM, without the root, by the way that its profile prefers. Empty for what is no X.509
+    /// certificate or not signed.
     pub fn chain_pem(&self, credential: &Credential) -> String {
-        self.inner.office.issuers.read().chain_pem(credential)
+        self.inner.office.chain_pem(credential)
     }
 
     /// A certificate alone, PEM.
@@ -331,7 +376,7 @@ impl Authority {
 
     /// Every chain from a certificate to a root, PEM, each without its root; the first is the one of [`Self::chain_pem`].
     pub fn chains_pem(&self, credential: &Credential) -> Vec<String> {
-        self.inner.office.issuers.read().chains_pem(credential)
+        self.inner.office.chains_pem(credential)
     }
 
     /// The root certificates, PEM: those in use, and those that will be.

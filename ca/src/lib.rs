@@ -43,6 +43,8 @@ mod registrar_tests;
 // What is made, and what becomes of it.
 mod craft;
 
+mod approvals;
+
 mod status;
 
 mod texts;
@@ -62,6 +64,7 @@ mod amendment;
 mod authority;
 
 pub use amendment::{Amended, Amendment};
+pub use approvals::{Said, Waiting, WaitingState};
 pub use authority::{Authority, Health};
 pub use craft::all_lints;
 pub use craft::code::{CodeFormat, CodeKeyRequest, CodeRequest, CodeSignature};

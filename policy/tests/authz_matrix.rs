@@ -80,7 +80,7 @@ fn subjects() -> Vec<Actor> {
         scopes: None,
         proof: Proof::System,
     });
-    let tasks = ["renewal", "server", "crl", "ocsp", "clock", "init"].map(Actor::system);
+    let tasks = ["renewal", "server", "crl", "ocsp", "clock", "init", "key-proof"].map(Actor::system);
     let nobody = Actor { id: "no role".to_owned(), roles: BTreeSet::new(), ..Actor::system("nobody") };
     by_role.chain(tasks).chain([nobody]).collect()
 }
@@ -108,9 +108,11 @@ fn resource(action: Action, case: &str) -> Resource {
     let account = Principal::parse(if outside { "root" } else { "deploy" }).unwrap();
     let host = Principal::parse(if outside { "www.elsewhere" } else { "www.example.internal" }).unwrap();
     let resource = match action {
-        Action::IssueCertificate | Action::RenewCertificate | Action::RevokeCertificate | Action::ReadCertificate => {
-            Resource::certificate(owner, "tls-server", vec![name])
-        }
+        Action::IssueCertificate
+        | Action::RenewCertificate
+        | Action::RevokeCertificate
+        | Action::ApproveCertificate
+        | Action::ReadCertificate => Resource::certificate(owner, "tls-server", vec![name]),
         Action::SignSshUser => Resource::ssh(owner, vec![account], "ssh-user"),
         Action::SignSshHost => Resource::ssh(owner, vec![host], "ssh-host"),
         Action::CreateKey | Action::SignCode => Resource::code_key(owner, "release"),

@@ -42,7 +42,7 @@ enum What {
     },
     /// Revoke a certificate, or all that are meant; says whether the CRL is published. No CRL covers SSH
     #[command(
-        after_help = "Examples:\n  chancery certs revoke 10a1 --reason superseded\n  chancery certs revoke --owner web --reason key-compromise --preview\n  chancery certs revoke --host db1.example.internal \\\n    --reason cessation-of-operation\n\nMore than 100 are proposed: another person carries it out with `chancery certs confirm`."
+        after_help = "Examples:\n  chancery certs revoke 10a1 --reason superseded\n  chancery certs revoke --owner web --reason key-compromise --preview\n  chancery certs revoke --host db1.example.internal \\\n    --reason cessation-of-operation\n  chancery certs revoke --certificate web/cert.pem --key web/key.pem\n\nMore than 100 are proposed: another person carries it out with `chancery certs confirm`."
     )]
     Revoke(Box<Revoke>),
     /// Carry out what another person proposed to revoke, if it is still exactly that
@@ -87,6 +87,12 @@ struct Revoke {
     /// The certificate itself (PEM or DER), instead of its serial: also one that the register lost when it was put back
     #[arg(long, conflicts_with_all = ["serial", "Many"], value_name = "FILE")]
     certificate: Option<PathBuf>,
+    /// The certificate's own key (PEM): whoever holds it needs no right here. The certificate ends as compromised
+    #[arg(long, requires = "certificate", value_name = "FILE", conflicts_with_all = ["proof", "reason", "invalid", "ca"])]
+    key: Option<PathBuf>,
+    /// The same by a request that the key signed, of subject /O=revoke key-compromise/CN= and the certificate's SHA-256
+    #[arg(long, requires = "certificate", value_name = "FILE", conflicts_with_all = ["reason", "invalid", "ca"])]
+    proof: Option<PathBuf>,
     #[command(flatten)]
     many: Many,
     /// Say how many that are and which, and do nothing
@@ -414,6 +420,9 @@ async fn revoke(args: Revoke, global: &Global) -> Result<(), Failure> {
         body["ca"] = json!(true);
     }
     match args.certificate {
+        Some(shown) if args.key.is_some() || args.proof.is_some() => {
+            revoke_by_key(&shown, args.key.as_deref(), args.proof.as_deref(), global).await
+        }
         Some(shown) => revoke_shown(&shown, body, &args.reason, global).await,
         None => {
             let serial = args.serial.unwrap_or_default();
@@ -496,19 +505,36 @@ fn twice(failure: Failure) -> Failure {
     }
 }
 
+/// Whoever holds the key has its certificate ended, without a right to anything.
+async fn revoke_by_key(path: &Path, key: Option<&Path>, proof: Option<&Path>, global: &Global) -> Result<(), Failure> {
+    let certificate = csr::read_certificate(path)?;
+    let proof = match (key, proof) {
+        (Some(key), _) => csr::proof_of_key(&certificate, key)?,
+        (None, proof) => csr::read(Input::open(proof.unwrap_or(path))?)?,
+    };
+    let body = json!({ "certificate": certificate, "proof": proof });
+    let answer = global.client()?.post("/api/v1/certificates/revoke-by-key", &body).await?;
+    say_revoked(&answer, RevocationReason::KeyCompromise.as_str(), global);
+    Ok(())
+}
+
 async fn revoke_shown(path: &Path, mut body: Value, reason: &str, global: &Global) -> Result<(), Failure> {
     body["certificate"] = json!(csr::read_certificate(path)?);
     let answer = global.client()?.post("/api/v1/certificates/revoke", &body).await.map_err(twice)?;
+    say_revoked(&answer, reason, global);
+    Ok(())
+}
+
+/// What became of one that was shown.
+fn say_revoked(answer: &Value, reason: &str, global: &Global) {
     if global.json {
-        output::json(&answer);
-        return Ok(());
+        return output::json(answer);
     }
     let lost = match answer["lost"].as_bool() {
         Some(true) => "; the register lost it, and its CRL alone speaks of it",
         Some(false) | None => "",
     };
-    output::line(format!("revoked {} ({reason}); {}{lost}", field(&answer, "serial"), published(&answer)));
-    Ok(())
+    output::line(format!("revoked {} ({reason}); {}{lost}", field(answer, "serial"), published(answer)));
 }
 
 /// What the server says of the CRL.

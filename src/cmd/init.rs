@@ -80,6 +80,9 @@ pub struct Args {
     /// Names of the server, for its own certificate; the first is the one in URLs [default: localhost 127.0.0.1]
     #[arg(long = "server-name")]
     pub server_names: Vec<String>,
+    /// Into how many CRLs the revocations of each issuing CA are parted, for ever: a CA of a million certificates has 64
+    #[arg(long, value_name = "N", default_value = "1", value_parser = value_parser!(u16).range(1..=256))]
+    pub crl_shards: u16,
     /// Make no root here: the issuing CAs wait for certificates of a root whose key is elsewhere (`chancery ceremony`)
     #[arg(long, conflicts_with = "demo")]
     pub offline_root: bool,
@@ -187,7 +190,7 @@ fn check(args: &Args) -> Result<CreateConfig, Failure> {
         }
     }
     let beginning = if args.offline_root { Beginning::BelowElsewhere } else { Beginning::Whole };
-    Ok(CreateConfig { base, beginning, ..CreateConfig::new(organization) })
+    Ok(CreateConfig { base, beginning, shards: args.crl_shards, ..CreateConfig::new(organization) })
 }
 
 /// A token that keeps the head of a log belongs to the authority of that log: where its register is not, another would be begun

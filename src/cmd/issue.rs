@@ -149,6 +149,11 @@ async fn leaf_certificate(args: Leaf, profile: &str, global: &Global) -> Result<
             let _ = std::fs::remove_file(path);
         }
     })?;
+    if issued.get("certificate").is_none() {
+        // Others approve it first; a key that was made stays for what is collected.
+        super::request::waits(&issued, &args.out, global);
+        return Ok(());
+    }
     places.fill(&issued)?;
     report(&issued, &args.out, global.json);
     Ok(())
@@ -232,7 +237,8 @@ impl CertificatePlaces {
     }
 }
 
-fn report(issued: &Value, dir: &Path, as_json: bool) {
+/// What was issued, and where it is.
+pub fn report(issued: &Value, dir: &Path, as_json: bool) {
     let left_out = field(issued, "left_out");
     if !left_out.is_empty() {
         output::notice(&format!("the request asked for {left_out} too, which is left out"), as_json);

@@ -18,6 +18,7 @@ pub mod login;
 pub mod owner;
 pub mod paper;
 pub mod profile;
+pub mod request;
 pub mod serve;
 pub mod sign;
 pub mod ssh;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use ring::digest::{SHA256, digest};
 use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -24,6 +25,30 @@ pub fn read(input: Input) -> Result<String, Failure> {
 pub fn read_certificate(path: &Path) -> Result<String, Failure> {
     Ok(pem("CERTIFICATE", &files::read(path, CSR_BYTES_MAX)?))
 }
+
+/// The proof that somebody holds a certificate's key: a request by it that says what it is for, PEM.
+pub fn proof_of_key(certificate_pem: &str, key: &Path) -> Result<String, Failure> {
+    let der = rustls::pki_types::CertificateDer::from_pem_slice(certificate_pem.as_bytes());
+    let der = der.or_fail("the certificate is refused")?;
+    let hash = hex::encode(digest(&SHA256, &der));
+    let by_hand = format!(
+        "have another program make it: openssl req -new -key {} -subj '/O={PROOF}/CN={hash}' -out proof.pem; then --proof proof.pem",
+        files::shown(key)
+    );
+    let pem = Zeroizing::new(files::text(key, KEY_BYTES_MAX)?);
+    let pair = KeyPair::from_pem(&pem).or_fail(format!("{} is not read as a private key", files::shown(key)));
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::OrganizationName, PROOF);
+    params.distinguished_name.push(DnType::CommonName, hash);
+    let made = pair.and_then(|pair| {
+        params.serialize_request(&pair).and_then(|request| request.pem()).or_fail("the key makes no request")
+    });
+    made.map_err(|failure| failure.help(by_hand))
+}
+
+/// What `ca` takes a proof for.
+const PROOF: &str = "revoke key-compromise";
 
 /// DER is wrapped, and so is base64 that stands alone; PEM is left alone.
 fn pem(label: &str, bytes: &[u8]) -> String {

@@ -66,6 +66,8 @@ CREATE UNIQUE INDEX intent_serial ON intent (serial, key_label);
 -- The 64 bits that OpenSSH prints.
 CREATE INDEX intent_ssh_serial ON intent (substr(serial, 9, 8)) WHERE kind IN ('ssh-user', 'ssh-host');
 CREATE INDEX intent_subject_key ON intent (substr(subject_key_hash, 1, 8), op);
+-- What somebody asked for; of an actor in order.
+CREATE INDEX intent_actor ON intent (actor, op) WHERE kind IN ('certificate', 'ssh-user', 'ssh-host');
 
 -- An index by name: slot = op * 128 + position among the intent's names.
 CREATE TABLE name (

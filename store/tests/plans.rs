@@ -13,7 +13,7 @@ use hsm::KeyKind;
 use policy::{Owner, Timestamp, Validity};
 use postgres::NoTls;
 use store::testing::{TestPostgres, take_statements};
-use store::{Database, DueFilter, Entry, Filter, Kind, Order, Pins, RecordFilter, State};
+use store::{ActorStamp, Database, DueFilter, Entry, Filter, Kind, Order, Pins, RecordFilter, State};
 use support::*;
 
 const GOLDEN: &str = "tests/plans.golden";
@@ -94,7 +94,7 @@ async fn exercise(database: &Database) {
         ledger.outlook(None, class, house.world.now().plus_secs(300 * DAY)).await.unwrap();
     }
     let of_tls = Filter { kind: Some(Kind::Certificate), issuer: Some("tls".into()), ..Filter::default() };
-    ledger.holding(of_tls, some.operation + 1, house.world.now()).await.unwrap();
+    ledger.holding(of_tls, some.operation + 1, [house.world.now(); 2]).await.unwrap();
     ledger.kin(vec![some.operation]).await.unwrap();
     assert_eq!(ledger.history(some.operation).await.unwrap()[0], some.operation);
     ledger.unconcluded(Timestamp::from_unix(i64::MAX / 4), 100).await.unwrap();
@@ -243,7 +243,9 @@ async fn futures_all(all: impl Iterator<Item = impl Future<Output = ()>>) {
 fn filling(house: &House, n: u64) -> Entry {
     let mut key_hash = [0; 32];
     key_hash[..8].copy_from_slice(&(n / 3).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    let person = ActorStamp { id: format!("token:person{}", n % 40), ..house.entry(n).actor };
     Entry {
+        actor: person,
         owner: Some(Owner::parse(&format!("owner{}", n % 40)).unwrap()),
         profile: format!("profile{}", n % 2),
         validity: Some(Validity::starting(house.world.now(), DAY * (1 + (n as i64 * 37) % 400))),
@@ -260,6 +262,7 @@ async fn ask_for_lists(house: &House) {
         Filter { owner: Some("owner3".into()), certificates: true, ..Filter::default() },
         Filter { name: Some("dns:host7.example".into()), ..Filter::default() },
         Filter { key_hash: Some(filling(house, 9).key_hash), ..Filter::default() },
+        Filter { actor: Some(filling(house, 9).actor.id), certificates: true, ..Filter::default() },
     ];
     for sought in [
         Filter { text: Some("host7".into()), limit: 5, ..Filter::default() },
@@ -269,7 +272,10 @@ async fn ask_for_lists(house: &House) {
     }
     for filter in places {
         for state in State::ALL.map(Some).into_iter().chain([None]) {
-            let newest = filter.name.is_some() || filter.key_hash.is_some() || state == Some(State::Intended);
+            let newest = filter.name.is_some()
+                || filter.key_hash.is_some()
+                || filter.actor.is_some()
+                || state == Some(State::Intended);
             let orders = [Order::Newest, Order::Expiry, Order::Latest];
             for order in orders.into_iter().filter(|order| !newest || *order == Order::Newest) {
                 let ends = (order == Order::Expiry).then_some(now);

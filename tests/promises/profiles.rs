@@ -129,3 +129,98 @@ fn a_changed_profile_is_replayed_before_it_is_in_force() {
     );
     assert!(sum.contains("would differ, 0 of them be refused"), "{sum}");
 }
+
+#[test]
+fn what_a_profile_wants_approved_is_collected_by_whoever_asked() {
+    let mut house = House::new();
+    let profile = house.ca("profiles/tls-server.toml");
+    let text_of = std::fs::read_to_string(&profile).expect("the profile");
+    // The server's own certificate is of a profile of its own name.
+    std::fs::write(house.ca("profiles/tls-approved.toml"), format!("approvals = 1\n{text_of}")).expect("a profile");
+    house.start();
+    let token = |name: &str, role: &str| {
+        let file = house.path(&format!("{name}.token"));
+        house.run(&["token", "create", name, "--role", role, "--owner", "default", "--out", text(&file)]);
+        file
+    };
+    let (ann, bob) = (token("ann", "issuer"), token("bob", "approver"));
+    let as_who = |who: &std::path::Path, arguments: &[&str]| {
+        house.command(&[&["--json"], arguments, &["--token-file", text(who)]].concat())
+    };
+    let out = house.path("www");
+    let issue = ["issue", "tls", "www.example.internal", "--profile", "tls-approved", "--out", text(&out)];
+    let asked: Value = serde_json::from_str(&succeed(as_who(&ann, &issue))).expect("JSON");
+    let id = asked["id"].as_str().expect("a name");
+    assert_eq!((&asked["state"], &asked["needs"]), (&"waiting".into(), &1.into()));
+    assert!(out.join("key.pem").exists() && !out.join("cert.pem").exists());
+    let collect = ["request", "collect", id, "--out", text(&out)];
+    let said = fail(as_who(&ann, &collect));
+    assert!(said.contains("0 of 1"), "{said}");
+    fail(as_who(&ann, &["request", "approve", id]));
+    let listed: Value = serde_json::from_str(&succeed(as_who(&bob, &["request", "list"]))).expect("JSON");
+    assert_eq!((&listed[0]["id"], &listed[0]["names"][0]), (&id.into(), &"dns:www.example.internal".into()));
+    succeed(as_who(&bob, &["request", "approve", id]));
+    succeed(as_who(&ann, &collect));
+    let roots = house.ca("roots.pem");
+    let verify = ["verify", "-CAfile", text(&roots), "-untrusted"];
+    let (chain, certificate) = (out.join("chain.pem"), out.join("cert.pem"));
+    succeed(command("openssl", &[&verify[..], &[text(&chain), text(&certificate)]].concat()));
+    let key = succeed(command("openssl", &["pkey", "-pubout", "-in", text(&out.join("key.pem"))]));
+    assert_eq!(key, succeed(command("openssl", &["x509", "-noout", "-pubkey", "-in", text(&certificate)])));
+
+    // And who says no says it for good.
+    let other = house.path("other");
+    let issue = ["issue", "tls", "other.example.internal", "--profile", "tls-approved", "--out", text(&other)];
+    let asked: Value = serde_json::from_str(&succeed(as_who(&ann, &issue))).expect("JSON");
+    let id = asked["id"].as_str().expect("a name");
+    succeed(as_who(&bob, &["request", "refuse", id, "--reason", "not in this house"]));
+    assert!(succeed(house.command(&["request", "show", id, "--token-file", text(&ann)])).contains("not in this house"));
+    fail(as_who(&ann, &["request", "collect", id, "--out", text(&other)]));
+}
+
+#[test]
+fn whoever_holds_a_key_revokes_its_certificate_without_a_right_to_anything() {
+    let house = House::started();
+    let out = house.path("www");
+    let issued = house.json(&["issue", "tls", "www.example.internal", "--out", text(&out)]);
+    let serial = issued["serial"].as_str().expect("a serial");
+    let (certificate, key) = (out.join("cert.pem"), out.join("key.pem"));
+    let nobody = |arguments: &[&str]| {
+        let mut chancery = command(env!("CARGO_BIN_EXE_chancery"), arguments);
+        let (url, roots) = (house.https(""), house.ca("roots.pem"));
+        chancery.env_clear().env("HOME", house.path("nobody")).args(["--url", &url, "--cacert", text(&roots)]);
+        chancery
+    };
+    let revoke = ["certs", "revoke", "--certificate", text(&certificate)];
+    // Without a proof it takes a right.
+    fail(nobody(&revoke));
+    let other = house.path("other");
+    house.run(&["issue", "tls", "other.example.internal", "--out", text(&other)]);
+    let said = fail(nobody(&[&revoke[..], &["--key", text(&other.join("key.pem"))]].concat()));
+    assert!(said.contains("another key"), "{said}");
+    let done = succeed(nobody(&[&revoke[..], &["--key", text(&key)]].concat()));
+    assert!(done.contains(serial) && done.contains("key-compromise"), "{done}");
+    let shown = house.json(&["certs", "show", serial]);
+    assert_eq!((&shown["state"], &shown["reason"]), (&"revoked".into(), &"key-compromise".into()));
+    // The log says by what it was done.
+    let log = house.run(&["audit", "list", "--json"]);
+    assert!(log.contains("system:key-proof"), "{log}");
+
+    // With nothing but openssl and curl.
+    let other_certificate = other.join("cert.pem");
+    let der = command("openssl", &["x509", "-in", text(&other_certificate), "-noout", "-fingerprint", "-sha256"]);
+    let print = succeed(der).split_once('=').expect("a fingerprint").1.trim().replace(':', "").to_lowercase();
+    let (subject, proof) = (format!("/O=revoke key-compromise/CN={print}"), house.path("proof.pem"));
+    let make = ["req", "-new", "-key", text(&other.join("key.pem")), "-subj", &subject, "-out", text(&proof)]
+        .map(str::to_owned);
+    succeed(command("openssl", &make.iter().map(String::as_str).collect::<Vec<_>>()));
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).expect("a file");
+    let body = serde_json::json!({ "certificate": read(&other_certificate), "proof": read(&proof) }).to_string();
+    let url = house.https("/api/v1/certificates/revoke-by-key");
+    let ask = |body: &str| house.curl(&["-H", "Content-Type: application/json", "--data", body, &url]);
+    assert_eq!(ask(&body).status, 200);
+    // Proofs that prove nothing are counted, and an address has so many.
+    let wrong = serde_json::json!({ "certificate": read(&certificate), "proof": read(&proof) }).to_string();
+    let statuses: Vec<u16> = (0..25).map(|_| ask(&wrong).status).collect();
+    assert_eq!((statuses.first(), statuses.last()), (Some(&422), Some(&429)), "{statuses:?}");
+}

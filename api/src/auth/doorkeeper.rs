@@ -41,6 +41,18 @@ impl Doorkeeper {
         Self { ledger, world, tokens, certificates, throttle: Throttle::new(limits.failures) }
     }
 
+    /// Whether an address has made too many wrong guesses of any kind lately.
+    pub(crate) fn has_guessed_enough(&self, from: Option<IpAddr>) -> bool {
+        from.is_some_and(|ip| self.throttle.is_over(ip))
+    }
+
+    /// A proof that proved nothing is a guess.
+    pub(crate) fn guessed(&self, from: Option<IpAddr>) {
+        if let Some(ip) = from {
+            self.throttle.failed(ip);
+        }
+    }
+
     /// Recognises a token by its whole text.
     pub(crate) async fn by_token(&self, text: &str, from: Option<IpAddr>) -> Result<Arc<Actor>, AuthError> {
         let outcome = match TokenText::parse(text) {

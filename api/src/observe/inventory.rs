@@ -151,6 +151,7 @@ impl Sought {
             Some(Kinds::Ssh) => (None, Some(true)),
         };
         Filter {
+            actor: None,
             kind,
             ssh,
             certificates: kind.is_none(),

@@ -14,12 +14,15 @@ use store::{Attested, Credential, Issued, Kin, State};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
+use crate::auth::AuthError;
+use crate::edge::Peer;
 use crate::intake::{Caller, Json, Params, Segment, expect_type, json, media_type, page_rows, parse_json, read, typed};
 use crate::limits::{CSR_BYTES_MAX, JSON_BYTES_MAX};
 use crate::observe::inventory::{self, Sought, Standing, only_owner};
 use crate::problem::{Kind, Problem};
 use crate::rest::csv;
 use crate::rest::fetched::{self, Fetched};
+use crate::rest::waiting;
 
 /// RFC 5967: a bare PKCS#10 request.
 const PKCS10: &str = "application/pkcs10";
@@ -216,7 +219,8 @@ impl Certificate {
 #[utoipa::path(post, path = "/api/v1/certificates", tag = "certificates", operation_id = "issueCertificate", params(BareParams),
     request_body(content((NewCertificate = "application/json"), (String = "application/pkcs10"))),
     responses((status = 201, description = "Issued; a PEM chain where the request was bare",
-        content((Certificate = "application/json"), (String = "application/pem-certificate-chain")))))]
+        content((Certificate = "application/json"), (String = "application/pem-certificate-chain"))),
+        (status = 202, description = "Its profile wants others to approve: it waits for them", body = waiting::WaitingRequest)))]
 pub(crate) async fn post(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
@@ -229,6 +233,9 @@ pub(crate) async fn post(
         true => bare_wish(bare, read(request, CSR_BYTES_MAX, &app).await?).await?,
         false => wish(&app, parse_json(&read(request, JSON_BYTES_MAX, &app).await?)?).await?,
     };
+    if app.authority().profiles().get(&wish.profile).is_some_and(|profile| profile.approvals() > 0) {
+        return waiting::ask(&app, actor, wish).await;
+    }
     // The hot path: `ca` itself walks intend, sign, conclude in a task of its own, which a hang-up does not reach.
     let issued = app.authority().certify(&actor, wish).await?;
     match is_bare {
@@ -657,6 +664,51 @@ pub(crate) async fn revoke_shown(
     let (state, crl) = (State::Revoked.as_str(), on_crl(revoked.published));
     let state = ShownState { serial: revoked.serial_hex, state, lost: revoked.is_lost, crl };
     Ok(json(StatusCode::OK, &state))
+}
+
+/// A certificate, and the proof that its key is in the hands of whoever asks.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProofWish {
+    /// The certificate, PEM.
+    certificate: String,
+    /// A certificate request by its own key, PEM, with the subject `/O=revoke key-compromise/CN=` and the SHA-256 of the
+    /// certificate's DER in hexadecimal.
+    proof: String,
+}
+
+/// Revokes a certificate as compromised for whoever holds its key. No credential is needed: the proof is one.
+#[utoipa::path(post, path = "/api/v1/certificates/revoke-by-key", tag = "certificates", operation_id = "revokeCertificateByKey",
+    request_body = ProofWish, security(()), responses((status = 200, description = "Revoked, now or before", body = ShownState),
+        (status = 422, description = "No CA of this authority signed it, it is a CA's, or the proof is none of its key"),
+        (status = 429, description = "Too many proofs that proved nothing, of this address")))]
+pub(crate) async fn revoke_by_key(Shared(app): Shared<App>, request: Request) -> Result<Response, Problem> {
+    let from = request.extensions().get::<Peer>().map(Peer::ip);
+    if app.doorkeeper().has_guessed_enough(from) {
+        return Err(Problem::from(AuthError::Throttled));
+    }
+    expect_type(request.headers(), &["application/json"])?;
+    let wish: ProofWish = parse_json(&read(request, JSON_BYTES_MAX, &app).await?)?;
+    let proven = proven(&app, wish).await;
+    let revoked = proven.inspect_err(|problem| {
+        if matches!(problem.kind(), Kind::Unacceptable | Kind::Malformed | Kind::TooLarge) {
+            app.doorkeeper().guessed(from);
+        }
+    })?;
+    let (state, crl) = (State::Revoked.as_str(), on_crl(revoked.published));
+    Ok(json(StatusCode::OK, &ShownState { serial: revoked.serial_hex, state, lost: revoked.is_lost, crl }))
+}
+
+async fn proven(app: &App, wish: ProofWish) -> Result<ca::ShownRevoked, Problem> {
+    if wish.certificate.len().max(wish.proof.len()) > CSR_BYTES_MAX {
+        return Err(Problem::new(
+            Kind::TooLarge,
+            format!("A certificate and a proof have at most {CSR_BYTES_MAX} bytes."),
+        ));
+    }
+    let proof = Csr::receive(wish.proof.into_bytes()).await.map_err(|e| Problem::field("proof", e.to_string()))?;
+    let authority = app.authority().clone();
+    app.to_its_end(async move { authority.revoke_by_key(wish.certificate.as_bytes(), &proof).await }).await
 }
 
 /// A renewal.

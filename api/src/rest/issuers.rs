@@ -565,6 +565,9 @@ pub(crate) struct BroughtIssuer {
     /// It signs CAs alone.
     #[serde(default)]
     cas_only: bool,
+    /// With a key in the token: into how many CRLs its revocations are parted, for ever, 1 to 256; 1 where nobody says.
+    #[serde(default)]
+    shards: Option<u16>,
 }
 
 /// Takes in a CA that existed before: with its key in the token, or its certificate alone.
@@ -576,13 +579,13 @@ pub(crate) async fn import(
     Json(new): Json<BroughtIssuer>,
 ) -> Result<Response, Problem> {
     let authority = app.authority().clone();
-    let BroughtIssuer { name, key_label, token, was_outside, chain, fingerprint: root, cas_only } = new;
+    let BroughtIssuer { name, key_label, token, was_outside, chain, fingerprint: root, cas_only, shards } = new;
     let root = fingerprint(root.as_deref())?;
     let name = app.to_its_end(async move {
         match key_label {
             Some(label) => {
-                let chain_pem = chain.into_bytes();
-                let brought = Brought { name, label, token, was_outside, chain_pem, root, leaves: !cas_only };
+                let (chain_pem, leaves) = (chain.into_bytes(), !cas_only);
+                let brought = Brought { name, label, token, was_outside, chain_pem, root, leaves, shards };
                 authority.bring_issuer(&actor, brought).await
             }
             None => authority.bring_certificate(&actor, &name, chain.as_bytes(), root).await,

@@ -6,8 +6,11 @@
 pub(crate) mod csv;
 pub(crate) mod fetched;
 
+mod waiting;
+
 pub(crate) mod certificates;
 mod code;
+mod requests;
 mod revocations;
 mod ssh;
 

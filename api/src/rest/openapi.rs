@@ -10,7 +10,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::refusals::{Problem, Refusals};
 use super::shapes::Shapes;
-use super::{audit, certificates, code, drills, issuers, owners, profiles, revocations, ssh, status, tokens};
+use super::{audit, certificates, code, drills, issuers, owners, profiles, requests, revocations, ssh, status, tokens};
 use crate::intake::typed;
 
 /// The document.
@@ -22,7 +22,8 @@ use crate::intake::typed;
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
-        certificates::post, certificates::list, certificates::show, certificates::revoke, certificates::revoke_shown, certificates::release, certificates::renew,
+        certificates::post, certificates::list, certificates::show, certificates::revoke, certificates::revoke_shown, certificates::revoke_by_key, certificates::release, certificates::renew,
+        requests::list, requests::show, requests::approve, requests::refuse, requests::collect,
         revocations::post, revocations::show, revocations::confirm,
         ssh::user, ssh::host, code::post_key, code::list_keys, code::sign, tokens::post, tokens::list, tokens::delete,
         issuers::list, issuers::show, issuers::create, issuers::import, issuers::import_crl, issuers::rotate, issuers::act, issuers::request, issuers::export,

@@ -128,6 +128,8 @@ pub(crate) struct TrialOutcome {
     hash: String,
     /// Everything that stands against it; empty: it would be issued.
     against: Vec<AgainstIt>,
+    /// How many others have to approve it first.
+    approvals: u8,
     /// The certificate as it would be.
     #[serde(skip_serializing_if = "Option::is_none")]
     would: Option<WouldBe>,
@@ -186,6 +188,7 @@ impl From<Trial> for TrialOutcome {
             profile: trial.profile,
             hash: hex::encode(trial.profile_hash),
             against: against.map(|a| AgainstIt { what: a.what, why: a.why, rule: a.rule }).collect(),
+            approvals: trial.approvals,
             would: trial.would.map(|would| WouldBe {
                 issuer: would.issuer,
                 subject: would.subject,
@@ -225,7 +228,7 @@ pub(crate) async fn test(
         Ok(csr) => csr,
         Err(error) => {
             let against = vec![AgainstIt { what: "csr".to_owned(), why: error.to_string(), rule: None }];
-            return Ok(json(StatusCode::OK, &TrialOutcome { profile: name, hash, against, would: None }));
+            return Ok(json(StatusCode::OK, &TrialOutcome { profile: name, hash, against, approvals: 0, would: None }));
         }
     };
     let request = CertifyRequest {

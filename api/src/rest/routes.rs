@@ -3,7 +3,9 @@
 use axum::Router;
 use axum::routing::{delete, get, post};
 
-use super::{audit, certificates, code, drills, issuers, openapi, owners, profiles, revocations, ssh, status, tokens};
+use super::{
+    audit, certificates, code, drills, issuers, openapi, owners, profiles, requests, revocations, ssh, status, tokens,
+};
 use crate::app::App;
 use crate::public::log;
 
@@ -12,6 +14,7 @@ pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/api/v1/certificates", post(certificates::post).get(certificates::list))
         .route("/api/v1/certificates/revoke", post(certificates::revoke_shown))
+        .route("/api/v1/certificates/revoke-by-key", post(certificates::revoke_by_key))
         .route("/api/v1/certificates/{serial}", get(certificates::show))
         .route("/api/v1/certificates/{serial}/revoke", post(certificates::revoke))
         .route("/api/v1/certificates/{serial}/release", post(certificates::release))
@@ -19,6 +22,11 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/revocations", post(revocations::post))
         .route("/api/v1/revocations/{id}", get(revocations::show))
         .route("/api/v1/revocations/{id}/confirm", post(revocations::confirm))
+        .route("/api/v1/requests", get(requests::list))
+        .route("/api/v1/requests/{id}", get(requests::show))
+        .route("/api/v1/requests/{id}/approve", post(requests::approve))
+        .route("/api/v1/requests/{id}/refuse", post(requests::refuse))
+        .route("/api/v1/requests/{id}/collect", post(requests::collect))
         .route("/api/v1/ssh/user", post(ssh::user))
         .route("/api/v1/ssh/host", post(ssh::host))
         .route("/api/v1/keys", post(code::post_key).get(code::list_keys))

@@ -69,6 +69,7 @@ fn table() -> BTreeMap<&'static str, Shape> {
         ("ProposalState.reason", Shape::Words(reasons.clone())),
         ("ManyState.state", words(&["preview", "proposed", "done"])),
         ("Certificate.reason", Shape::Words(reasons)),
+        ("WaitingRequest.state", words(&["waiting", "approved", "refused", "expired", "collected"])),
         ("crl", words(&["published", "pending"])),
     ])
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use store::{Issued, Ledger};
+use store::{Credential, Issued, Ledger};
 
 use crate::checks::{Checked, Checks};
 use crate::drafting::{Craft, Draft, Linted, Serials};
@@ -36,6 +36,18 @@ impl Office {
     pub(crate) async fn issue_linted(&self, linted: Linted) -> Result<Issued, CaError> {
         let checked = Checked::new(linted, &self.checks).await?;
         self.registrar.issue(checked).await
+    }
+
+    /// A certificate and its intermediates, PEM, without the root, by the way that its profile prefers.
+    pub(crate) fn chain_pem(&self, credential: &Credential) -> String {
+        let profile = self.gate.rules().profile(&credential.profile);
+        self.issuers.read().chain_pem(credential, profile.as_ref().and_then(|profile| profile.chain()))
+    }
+
+    /// Every chain from it to a root, PEM, each without its root; the one of [`Self::chain_pem`] first.
+    pub(crate) fn chains_pem(&self, credential: &Credential) -> Vec<String> {
+        let profile = self.gate.rules().profile(&credential.profile);
+        self.issuers.read().chains_pem(credential, profile.as_ref().and_then(|profile| profile.chain()))
     }
 
     /// A profile by its name.

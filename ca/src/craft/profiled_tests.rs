@@ -88,6 +88,7 @@ fn try_draft(bench: &Bench, profile: Arc<Profile>, names: &[&str]) -> Result<Dra
         lifetime: Lifetime::Secs(3600),
         details: json!({}),
         renews: None,
+        approved: Vec::new(),
     };
     leaf::draft(grant, under, request)
 }
@@ -118,6 +119,10 @@ async fn a_certificate_is_held_to_each_word_of_its_profile() {
     let bench = bench(|_| ()).await;
     let template = ("subject = \"first-name\"", "subject = [\"O=Example\", \"OU={owner}\", \"CN={cn}\"]");
     let (title, names) = (template.1, &["a.example.com", "b.example.com"][..]);
+    let staple_free = |pointers: &str| {
+        let text: &str = Box::leak(format!("wildcards = true\npointers = {pointers}").into_boxed_str());
+        ("wildcards = true", text)
+    };
     let cases: &[(Edits, Edits, &str)] = &[
         (&[], &[("issuer = \"tls\"", "issuer = \"other\"")], "leaf-issuer-is-its-profiles"),
         (
@@ -141,6 +146,15 @@ async fn a_certificate_is_held_to_each_word_of_its_profile() {
             &[("wildcards = true", "wildcards = true\nbackdate = \"3m\"")],
             &[],
             "validity-is-backdated-by-a-minute-at-most",
+        ),
+        (&[], &[staple_free("[\"crl\"]")], "leaf-points-as-its-profile-says"),
+        (&[staple_free("[\"crl\"]")], &[], "cert-points-to-its-issuer"),
+        (&[staple_free("[\"ocsp\"]")], &[], "cert-points-to-a-crl"),
+        (&[staple_free("[\"ocsp\"]")], &[staple_free("[\"issuer\", \"ocsp\"]")], "leaf-points-as-its-profile-says"),
+        (
+            &[staple_free("[\"crl\"]\ncrl_urls = [\"http://a.example/\"]")],
+            &[staple_free("[\"crl\"]\ncrl_urls = [\"http://b.example/\"]")],
+            "leaf-points-as-its-profile-says",
         ),
     ];
     for (drafted, linted, name) in cases {

@@ -13,7 +13,7 @@ use crate::craft::lints::*;
 use crate::encode::x509::{extension, key_identifier};
 use crate::error::DraftError;
 use crate::intake::SubjectKey;
-use crate::issuers::Issuing;
+use crate::issuers::{Issuing, Pointers};
 use crate::lint::Findings;
 use crate::lint::certificate::{self, CERT_ALONE, CERT_READABLE};
 
@@ -68,10 +68,11 @@ pub(crate) fn common(
 }
 
 /// What holds for every certificate below a CA, but for who answers for its certificates.
-pub(crate) fn issued_by(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Findings) {
+pub(crate) fn issued_by(read: &TbsCertificate<'_>, issuer: &Issuing, wanted: &Pointers, f: &mut Findings) {
     named_by(read, issuer, f);
-    f.hold(&POINTS_TO_CRL, has(read, |e| matches!(e, ParsedExtension::CRLDistributionPoints(_))));
-    f.hold(&POINTS_TO_ISSUER, has(read, |e| matches!(e, ParsedExtension::AuthorityInfoAccess(_))));
+    let (crl, access) = (wanted.crl.is_some(), wanted.ocsp.is_some() || wanted.issuer.is_some());
+    f.hold(&POINTS_TO_CRL, !crl || has(read, |e| matches!(e, ParsedExtension::CRLDistributionPoints(_))));
+    f.hold(&POINTS_TO_ISSUER, !access || has(read, |e| matches!(e, ParsedExtension::AuthorityInfoAccess(_))));
 }
 
 /// It names the CA as its issuer, and is valid when that is.

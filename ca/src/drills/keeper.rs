@@ -84,7 +84,7 @@ impl Drills {
         let (mut roster, expect) = self.board.roster().await?;
         let now = self.office.ledger.time().await?;
         let below = self.office.ledger.head().size;
-        let held = held(&self.count(&new.part, below, now).await?);
+        let held = held(&self.count(&new.part, below, [now, now]).await?);
         let id = format!("drill-{:08x}-{below:x}", now.unix());
         let NewDrill { part, window_secs, reason, url } = new;
         let drill = Drill {
@@ -139,16 +139,16 @@ impl Drills {
     }
 
     async fn progress_of(&self, drill: Drill, now: Timestamp) -> Result<DrillProgress, CaError> {
-        let there = held(&self.count(&drill.part, drill.below, drill.begun).await?);
-        let left = held(&self.count(&drill.part, drill.below, now).await?);
+        // What is left holds now; what was replaced held when it began.
+        let counted = held(&self.count(&drill.part, drill.below, [now, drill.begun]).await?);
         let (mut all, mut owners) = (Share::default(), BTreeMap::new());
         for (owner, [held, before]) in &drill.held {
-            let of = |counts: &BTreeMap<String, [u64; 2]>| counts.get(owner).copied().unwrap_or_default();
+            let [left, replaced] = counted.get(owner).copied().unwrap_or_default();
             let share = Share {
                 held: *held,
                 // Of those that end after its beginning: fewer can only be revoked since.
-                replaced: of(&there)[1].saturating_sub(*before).min(*held),
-                left: of(&left)[0].min(*held),
+                replaced: replaced.saturating_sub(*before).min(*held),
+                left: left.min(*held),
             };
             all.held += share.held;
             all.replaced += share.replaced;
@@ -160,7 +160,7 @@ impl Drills {
         Ok(DrillProgress { drill, all, owners })
     }
 
-    async fn count(&self, part: &Part, below: u64, from: Timestamp) -> Result<Vec<Holding>, StoreError> {
+    async fn count(&self, part: &Part, below: u64, from: [Timestamp; 2]) -> Result<Vec<Holding>, StoreError> {
         let filter = Filter {
             kind: Some(Kind::Certificate),
             issuer: Some(part.issuer.clone()),

@@ -7,6 +7,8 @@
 //! Answers the threats of a certificate for a key that its requester does not hold, of weak keys, and of parsers that
 //! panic: every access is by parser, none by index.
 
+use std::sync::Arc;
+
 use der::asn1::BitStringRef;
 use der::{AnyRef, Decode, Tag, TagNumber};
 use hsm::KeyKind;
@@ -36,6 +38,7 @@ pub struct Csr {
     unnamed: Option<String>,
     left_out: Vec<String>,
     key: SubjectKey,
+    der: Arc<[u8]>,
 }
 
 impl Csr {
@@ -78,7 +81,7 @@ impl Csr {
             None => (None, None),
         };
         let (alternative_names, left_out) = (asked.names, asked.left_out);
-        Ok(Csr { alternative_names, fallback, common_name, organizations, unnamed, left_out, key })
+        Ok(Csr { alternative_names, fallback, common_name, organizations, unnamed, left_out, key, der: der.into() })
     }
 
     /// The names it asks for: its SAN, or, without one, its common name if that is a name. Sorted, each once.
@@ -112,6 +115,11 @@ impl Csr {
     /// What it asks for and does not get, each by its name: extensions that programs send by habit.
     pub fn left_out(&self) -> &[String] {
         &self.left_out
+    }
+
+    /// As it was sent, DER.
+    pub fn der(&self) -> &[u8] {
+        &self.der
     }
 
     /// The SubjectPublicKeyInfo, DER.

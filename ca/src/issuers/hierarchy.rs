@@ -231,20 +231,30 @@ impl Hierarchy {
         issuer.generations.iter().find(|generation| generation.name.number() == number).ok_or_else(none)
     }
 
-    /// A certificate and its intermediates, PEM, without the root. Empty for what is no X.509 certificate or not signed.
-    pub(crate) fn chain_pem(&self, credential: &Credential) -> String {
-        let chain = match credential.kind {
-            Kind::Certificate | Kind::CaCertificate => self.issuing_of(&credential.issuer).map_or("", |i| &i.chain_pem),
+    /// A certificate and its intermediates, PEM, without the root: by the way that is preferred, where there is such a one. Empty for
+    /// what is no X.509 certificate or not signed.
+    pub(crate) fn chain_pem(&self, credential: &Credential, preferred: Option<&str>) -> String {
+        match credential.kind {
+            Kind::Certificate | Kind::CaCertificate => {}
             Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => {
                 return String::new();
             }
+        }
+        let chain = match (self.issuing_of(&credential.issuer), preferred) {
+            (None, _) => String::new(),
+            (Some(issuing), None) => issuing.chain_pem.clone(),
+            (Some(issuing), preferred @ Some(_)) => {
+                let first = issuing.chains_by(preferred).first().map(|chain| chain_pem(chain));
+                first.unwrap_or_else(|| issuing.chain_pem.clone())
+            }
         };
-        credential.x509_der().map_or(String::new(), |der| pem::encode_before("CERTIFICATE", &der, chain))
+        credential.x509_der().map_or(String::new(), |der| pem::encode_before("CERTIFICATE", &der, &chain))
     }
 
-    /// Every chain from a certificate to a root, PEM, each without its root.
-    pub(crate) fn chains_pem(&self, credential: &Credential) -> Vec<String> {
-        let chains = self.issuing_of(&credential.issuer).map_or(&[][..], |issuing| &issuing.chains);
+    /// Every chain from a certificate to a root, PEM, each without its root; the preferred one first.
+    pub(crate) fn chains_pem(&self, credential: &Credential, preferred: Option<&str>) -> Vec<String> {
+        let issuing = self.issuing_of(&credential.issuer);
+        let chains = issuing.map_or_else(Vec::new, |issuing| issuing.chains_by(preferred));
         let own = credential.x509_der().filter(|_| credential.kind == Kind::Certificate);
         own.map_or(Vec::new(), |der| {
             chains.iter().map(|chain| pem::encode_before("CERTIFICATE", &der, &chain_pem(chain))).collect()

@@ -2,25 +2,22 @@
 //!
 //! Built from the certificate's own bytes when issuers are read, so that no issuance parses or encodes them again.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use const_oid::db::{rfc5280, rfc5912};
-use der::Encode;
-use der::asn1::Ia5String;
+use const_oid::db::rfc5280;
 use hsm::Key;
 use policy::Validity;
 use spki::ObjectIdentifier;
 use store::{SHARDS_MAX, Shard};
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::crl::dp::DistributionPoint;
-use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
-use x509_cert::ext::pkix::{AccessDescription, AuthorityInfoAccessSyntax, CrlDistributionPoints};
 
-use crate::encode::x509::{authority_key_identifier, extension};
-use crate::encode::{Dn, pem};
+use crate::encode::{Dn, pem, sha256};
 use crate::error::CaError;
 use crate::issuers::certificate::CaCertificate;
 use crate::issuers::chains::Chain;
 use crate::issuers::name::GenerationName;
+use crate::issuers::pointers::{self, Places, Pointers};
 use crate::issuers::standing::Standing;
 use crate::issuers::urls::Urls;
 
@@ -49,6 +46,9 @@ pub(crate) struct Issuing {
     pub(crate) pointers: Vec<Vec<Extension>>,
     /// Where its CRLs are: `{base}/0.crl` ...
     crls: String,
+    /// Where its responder and its certificate are.
+    ocsp: String,
+    aia: String,
     /// The ways up to a root, this CA first; the first is the one that is handed out.
     pub(crate) chains: Vec<Chain>,
     /// This CA and those between it and the root, PEM; empty for a root.
@@ -77,7 +77,11 @@ impl Issuing {
         let crls = format!("{base}/crl/{}", standing.name);
         let aia = format!("{base}/aia/{}.cer", standing.name);
         let ocsp = format!("{base}/ocsp/{}", standing.name);
-        let of_shard = |index| pointers(&certificate.key_identifier, &crl_url(&crls, index), (&ocsp, &aia));
+        let of_shard = |shard| {
+            let (name, crl) = (&standing.name, crl_url(&crls, shard));
+            let places = Places { name, shard, crl: &crl, ocsp: &ocsp, issuer: &aia };
+            pointers::encode(&certificate.key_identifier, &places, &Pointers::default())
+        };
         let pointers = (0..shards).map(of_shard).collect::<Result<_, _>>().map_err(|e| broken(e.to_string()))?;
         let chain_pem = chains.first().map_or_else(|| pem::encode("CERTIFICATE", &certificate.der), chain_pem);
         Ok(Issuing {
@@ -93,6 +97,8 @@ impl Issuing {
             shards,
             pointers,
             crls,
+            ocsp,
+            aia,
             chain_pem,
             chains,
             certificate_der: certificate.der.clone(),
@@ -110,6 +116,24 @@ impl Issuing {
     pub(crate) fn pointers(&self, serial: &[u8]) -> &[Extension] {
         let index = self.shard(serial).map_or(0, Shard::index);
         self.pointers.get(usize::from(index)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The same as a profile has it.
+    pub(crate) fn pointers_as(&self, serial: &[u8], wanted: &Pointers) -> Result<Cow<'_, [Extension]>, der::Error> {
+        if *wanted == Pointers::default() {
+            return Ok(Cow::Borrowed(self.pointers(serial)));
+        }
+        let shard = self.shard(serial).map_or(0, Shard::index);
+        let crl = crl_url(&self.crls, shard);
+        let places = Places { name: self.name(), shard, crl: &crl, ocsp: &self.ocsp, issuer: &self.aia };
+        pointers::encode(&self.key_identifier, &places, wanted).map(Cow::Owned)
+    }
+
+    /// Its ways up, those first that end in the root that is preferred: by its common name, or its SHA-256.
+    pub(crate) fn chains_by(&self, preferred: Option<&str>) -> Vec<&Chain> {
+        let mut chains: Vec<&Chain> = self.chains.iter().collect();
+        chains.sort_by_key(|chain| !preferred.is_some_and(|wanted| ends_in(chain, wanted)));
+        chains
     }
 
     /// The part of its revocations that has a serial; none where there is one part alone.
@@ -147,23 +171,10 @@ fn crl_url(base: &str, index: u16) -> String {
     format!("{base}/{index}.crl")
 }
 
-/// A URI as a name.
-pub(crate) fn uri(text: &str) -> Result<GeneralName, der::Error> {
-    Ok(GeneralName::UniformResourceIdentifier(Ia5String::new(text)?))
-}
-
-/// What a relying party needs to find the issuer, its CRL and its certificate.
-fn pointers(key_identifier: &[u8], crl: &str, (ocsp, aia): (&str, &str)) -> Result<Vec<Extension>, der::Error> {
-    let crl = DistributionPoint {
-        distribution_point: Some(DistributionPointName::FullName(vec![uri(crl)?])),
-        reasons: None,
-        crl_issuer: None,
-    };
-    let at = |method, at| Ok::<_, der::Error>(AccessDescription { access_method: method, access_location: uri(at)? });
-    let access = vec![at(rfc5912::ID_AD_OCSP, ocsp)?, at(rfc5912::ID_AD_CA_ISSUERS, aia)?];
-    Ok(vec![
-        authority_key_identifier(key_identifier)?,
-        extension(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, false, &CrlDistributionPoints(vec![crl]).to_der()?)?,
-        extension(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS, false, &AuthorityInfoAccessSyntax(access).to_der()?)?,
-    ])
+/// Whether a chain's root is the one that goes by this name.
+fn ends_in(chain: &Chain, wanted: &str) -> bool {
+    chain.last().is_some_and(|root| {
+        let names = root.subject.texts_of("CN").unwrap_or_default();
+        names.iter().any(|name| name == wanted) || hex::encode(sha256(&root.der)) == wanted
+    })
 }

@@ -14,6 +14,7 @@ mod certificate;
 mod brought_crl;
 mod chains;
 pub(crate) mod compromised;
+mod pointers;
 mod standing;
 
 mod issuing;
@@ -28,8 +29,8 @@ pub(crate) use certificate::{CaCertificate, is_signed};
 pub(crate) use chains::chains;
 pub(crate) use hierarchy::{Hierarchy, Signer};
 pub(crate) use issuing::Issuing;
-pub(crate) use issuing::uri;
 pub use name::{GenerationName, NoGeneration};
+pub(crate) use pointers::{Pointers, check_place, uri};
 pub use record::IssuerRole;
 pub(crate) use registry::Registry;
 pub use shown::{Generation, GenerationState, Issuer, ShownCertificate, ShownHome};

@@ -2,6 +2,7 @@
 
 use x509_parser::prelude::AlgorithmIdentifier;
 use x509_parser::prelude::asn1_rs::Tag;
+use x509_parser::signature_algorithm::SignatureAlgorithm;
 
 use crate::lint::findings::Findings;
 use crate::lint::named::lints;
@@ -23,9 +24,16 @@ pub(crate) fn signature(algorithm: &AlgorithmIdentifier<'_>, f: &mut Findings) {
     f.hold(&ALGORITHM_PARAMETERS, is_right);
 }
 
-/// Whether forgeries are known or at hand.
-pub(crate) fn is_weak(oid: &[u8]) -> bool {
-    WEAK.contains(&oid)
+/// Whether forgeries are known or at hand. PSS hashes as its parameters say, and with SHA-1 where they do not (RFC 4055 section 3.1).
+pub(crate) fn is_weak(algorithm: &AlgorithmIdentifier<'_>) -> bool {
+    let oid = algorithm.oid().as_bytes();
+    if oid != PSS {
+        return WEAK.contains(&oid);
+    }
+    match SignatureAlgorithm::try_from(algorithm) {
+        Ok(SignatureAlgorithm::RSASSA_PSS(pss)) => WEAK_HASHES.contains(&pss.hash_algorithm_oid().as_bytes()),
+        Ok(_) | Err(_) => true,
+    }
 }
 
 enum Parameters {
@@ -49,6 +57,9 @@ fn family(oid: &[u8]) -> Option<Parameters> {
 }
 
 const PKCS1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
+const PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
+/// SHA-1, MD5.
+const WEAK_HASHES: &[&[u8]] = &[&[0x2b, 0x0e, 0x03, 0x02, 0x1a], &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x02, 0x05]];
 const ECDSA_SHA2: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03];
 const NIST_SIGNATURES: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03];
 /// md2, md5, sha1WithRSAEncryption; ecdsa-with-SHA1; dsa-with-sha1.

@@ -11,7 +11,9 @@ use x509_parser::prelude::{
     FromDer, SubjectPublicKeyInfo, TbsCertificate, X509Certificate, X509Extension, X509Version,
 };
 
-use crate::encode::spki::{ID_EC, ID_ED25519, ID_RSA, P256, P384};
+use crate::encode::spki::{
+    ID_EC, ID_ED25519, ID_ML_DSA_44, ID_ML_DSA_65, ID_ML_DSA_87, ID_RSA, ID_RSA_PSS, P256, P384, P521, RsaKey, of_rsa,
+};
 use crate::intake::SubjectKey;
 use crate::lint::findings::Findings;
 use crate::lint::named::lints;
@@ -89,10 +91,15 @@ pub(crate) fn whole(der: &[u8], f: &mut Findings) -> Option<About> {
     names::distinguished("subject", read.subject(), f);
     // What signs itself is trusted for being known, not for its signature.
     let is_self_issued = read.issuer().as_raw() == read.subject().as_raw();
-    f.hold(&CERT_SIGNATURE_STRONG, is_self_issued || !algorithms::is_weak(read.signature.oid().as_bytes()));
+    f.hold(&CERT_SIGNATURE_STRONG, is_self_issued || !algorithms::is_weak(&read.signature));
     if let Err(why) = SubjectKey::from_spki(read.public_key().raw) {
-        let lint = if is_judged(read.public_key()) { &CERT_KEY_STRONG } else { &CERT_KEY_KNOWN };
-        f.add_with(lint, why.to_string());
+        // In the form for PSS alone it is not accepted; weak is what it is in any form.
+        let (why, is_weak) = match as_plain_rsa(read.public_key()).map(|plain| SubjectKey::from_spki(&plain)) {
+            Some(Err(weak)) => (weak, is_short(read.public_key())),
+            Some(Ok(_)) => (why, false),
+            None => (why, is_judged(read.public_key())),
+        };
+        f.add_with(if is_weak { &CERT_KEY_STRONG } else { &CERT_KEY_KNOWN }, why.to_string());
     }
     Some(About { subject: names::shown(read.subject()), is_ca: read.is_ca() })
 }
@@ -101,11 +108,28 @@ pub(crate) fn whole(der: &[u8], f: &mut Findings) -> Option<About> {
 fn is_judged(key: &SubjectPublicKeyInfo<'_>) -> bool {
     let curve = key.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
     match ObjectIdentifier::from_bytes(key.algorithm.oid().as_bytes()) {
-        Ok(ID_EC) => curve.is_none_or(|curve| [P256, P384].iter().any(|known| known.as_bytes() == curve.as_bytes())),
-        Ok(ID_RSA) => key.parsed().is_ok_and(|key| key.key_size() <= RSA_BITS_MAX),
-        Ok(ID_ED25519) => true,
+        Ok(ID_EC) => {
+            curve.is_none_or(|curve| [P256, P384, P521].iter().any(|known| known.as_bytes() == curve.as_bytes()))
+        }
+        Ok(ID_RSA) => is_short(key),
+        Ok(ID_ED25519 | ID_ML_DSA_44 | ID_ML_DSA_65 | ID_ML_DSA_87) => true,
         Ok(_) | Err(_) => false,
     }
+}
+
+/// Not longer than what is judged here: what is longer is as strong as it takes long.
+fn is_short(key: &SubjectPublicKeyInfo<'_>) -> bool {
+    let read = RsaKey::from_der(&key.subject_public_key.data);
+    read.is_ok_and(|read| read.modulus.as_bytes().len() * 8 <= RSA_BITS_MAX)
+}
+
+/// A key for PSS alone, as the RSA key that it is.
+fn as_plain_rsa(key: &SubjectPublicKeyInfo<'_>) -> Option<Vec<u8>> {
+    if key.algorithm.oid().as_bytes() != ID_RSA_PSS.as_bytes() {
+        return None;
+    }
+    let read = RsaKey::from_der(&key.subject_public_key.data).ok()?;
+    of_rsa(read.modulus.as_bytes(), read.exponent.as_bytes()).ok()
 }
 
 /// A TBSCertificate as two parsers read it. Of its names a draft's own lint judges what is ours to choose: the name of a CA that was

@@ -72,7 +72,7 @@ pub(crate) fn whole(der: &[u8], f: &mut Findings) -> Option<String> {
     }
     alone(read, f);
     names::distinguished("issuer", &read.issuer, f);
-    f.hold(&CRL_SIGNATURE_STRONG, !algorithms::is_weak(read.signature.oid().as_bytes()));
+    f.hold(&CRL_SIGNATURE_STRONG, !algorithms::is_weak(&read.signature));
     Some(names::shown(&read.issuer))
 }
 

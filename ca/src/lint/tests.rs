@@ -10,7 +10,7 @@ use rcgen::{
 };
 
 use super::{Judged, Kind, Severity, judge};
-use crate::encode::pem;
+use crate::encode::{pem, tlv};
 
 /// A CA as others make one, its certificate, a leaf below it and a CRL: PEM.
 struct Foreign {
@@ -116,6 +116,8 @@ fn a_key_that_is_not_judged_is_no_weak_key() {
         (&["-newkey", "rsa:1024"][..], "cert-key-is-not-weak"),
         (&["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"], "cert-key-is-of-a-known-kind"),
         (&["-newkey", "ed448"], "cert-key-is-of-a-known-kind"),
+        (&["-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:1024"], "cert-key-is-not-weak"),
+        (&["-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048"], "cert-key-is-of-a-known-kind"),
     ] {
         let mut openssl = std::process::Command::new("openssl");
         openssl.args(["req", "-x509", "-nodes", "-subj", "/CN=a"]).args(algorithm);
@@ -124,6 +126,75 @@ fn a_key_that_is_not_judged_is_no_weak_key() {
         let said: Vec<_> =
             names(&judged[0], Severity::Notice).into_iter().filter(|name| name.starts_with("cert-key")).collect();
         assert_eq!(said, [name], "{algorithm:?}");
+    }
+}
+
+/// A good certificate's key replaced by one that nobody's secret made, its kind by another.
+fn with_key(spki: Vec<u8>) -> Vec<u8> {
+    let der = pem::decode(foreign(|_| ()).leaf.as_bytes(), &["CERTIFICATE"]).unwrap();
+    let mut parts = tlv::parts_of_sequence(&der).unwrap();
+    // Version, serial, algorithm, issuer, validity, subject, key.
+    let mut tbs = tlv::parts_of_sequence(parts[0]).unwrap();
+    tbs[6] = &spki;
+    let tbs = tlv::sequence(&tbs).unwrap();
+    parts[0] = &tbs;
+    tlv::sequence(&parts).unwrap()
+}
+
+#[test]
+fn weak_keys_of_every_kind_are_named_so() {
+    use crate::encode::spki::{ID_ML_DSA_44, ID_ML_DSA_65, ID_ML_DSA_87, P521, of_bare, of_curve};
+    let mut off_curve = vec![0; 133];
+    (off_curve[0], off_curve[132]) = (4, 5);
+    let weak = [
+        of_curve(P521, &off_curve).unwrap(),
+        of_bare(ID_ML_DSA_44, &[7; 1311]).unwrap(),
+        of_bare(ID_ML_DSA_65, &[0; 1952]).unwrap(),
+        of_bare(ID_ML_DSA_87, &[7; 1312]).unwrap(),
+    ];
+    for spki in weak {
+        let judged = judge(&with_key(spki)).unwrap();
+        let said = names(&judged[0], Severity::Error);
+        assert!(said.contains("cert-key-is-not-weak") && !said.contains("cert-is-readable"), "{said:?}");
+    }
+    for good in [of_bare(ID_ML_DSA_44, &[7; 1312]), of_bare(ID_ML_DSA_87, &[7; 2592])] {
+        let judged = judge(&with_key(good.unwrap())).unwrap();
+        let said = names(&judged[0], Severity::Notice);
+        assert!(!said.iter().any(|name| name.starts_with("cert-key")), "{said:?}");
+    }
+}
+
+/// PSS says in its parameters with what it hashes; SHA-1 where it does not say.
+#[test]
+fn a_signature_of_pss_is_as_weak_as_its_hash() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let run = |arguments: &[&str]| {
+        let done = std::process::Command::new("openssl").current_dir(dir.path()).args(arguments).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    let ca = ["-newkey", "rsa:2048", "-keyout", "ca.key", "-out", "ca.pem"];
+    run(&[&["req", "-x509", "-nodes", "-subj", "/CN=CA"][..], &ca].concat());
+    run(&[
+        "req",
+        "-new",
+        "-nodes",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-subj",
+        "/CN=a",
+        "-out",
+        "csr",
+    ]);
+    for (hash, weak) in [("-sha1", true), ("-sha256", false)] {
+        let by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-set_serial", "0x1234567890abcdef1234", "-out", "leaf.pem"];
+        let pss = ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"];
+        run(&[&["x509", "-req", "-in", "csr", hash][..], &by, &pss].concat());
+        let judged = judge(&std::fs::read(at("leaf.pem")).unwrap()).unwrap();
+        let said = names(&judged[0], Severity::Warning);
+        assert_eq!(said.contains("cert-signature-is-not-weak"), weak, "{hash}: {said:?}");
     }
 }
 

@@ -61,10 +61,29 @@ pub(super) fn duration_secs(key: &str, text: &str) -> Result<i64, String> {
     number.checked_mul(factor).ok_or_else(bad)
 }
 
-/// The default lifetime that a profile of the past had, from its canonical form.
-pub(crate) fn default_secs(canonical: &str) -> Option<i64> {
-    let text: serde_json::Value = serde_json::from_str(canonical).ok()?;
-    duration_secs("default_validity", text.get(1)?.get("default_validity")?.as_str()?).ok()
+/// What a profile of the past said beside what its certificates show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Past {
+    /// The lifetime of who asked for none.
+    pub(crate) default_secs: Option<i64>,
+    /// The root that the chain was to end in.
+    pub(crate) chain: Option<String>,
+    /// How many others said yes.
+    pub(crate) approvals: u64,
+}
+
+impl Past {
+    /// From its canonical form.
+    pub(crate) fn read(canonical: &str) -> Option<Past> {
+        let text: serde_json::Value = serde_json::from_str(canonical).ok()?;
+        let says = text.get(1)?;
+        let default = says.get("default_validity").and_then(|default| default.as_str());
+        Some(Past {
+            default_secs: default.and_then(|default| duration_secs("default_validity", default).ok()),
+            chain: says.get("chain").and_then(|chain| chain.as_str()).map(str::to_owned),
+            approvals: says.get("approvals").and_then(serde_json::Value::as_u64).unwrap_or_default(),
+        })
+    }
 }
 
 fn key_kind(name: &str) -> Result<KeyKind, String> {

@@ -93,6 +93,7 @@ const TEXT_BYTES_MAX: usize = 256 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::issuers::Pointers;
     use crate::profiles::Profiles;
 
     #[test]
@@ -182,6 +183,10 @@ mod tests {
         policies = ["1.3.6.1.4.1.32473.1.1"]
         cps = "https://pki.example.internal/cps"
         must_staple = true
+        pointers = ["ocsp", "crl"]
+        crl_urls = ["http://mirror.example.internal/{issuer}/{generation}/{shard}.crl"]
+        chain = "Example Root"
+        approvals = 2
         [[extension]]
         oid = "1.3.6.1.4.1.32473.2.1"
         critical = false
@@ -194,6 +199,10 @@ mod tests {
         let Rules::X509(rules) = &profile.rules else { panic!("a profile of certificates") };
         assert_eq!(rules.fallback_issuer.as_deref(), Some("tls-b"));
         assert_eq!((rules.backdate_secs, rules.names_max), (300, 3));
+        let mirror = "http://mirror.example.internal/{issuer}/{generation}/{shard}.crl".to_owned();
+        let pointers = Pointers { crl: Some(vec![mirror]), ocsp: Some(Vec::new()), issuer: None };
+        assert_eq!((&rules.pointers, rules.approvals), (&pointers, 2));
+        assert_eq!(profile.chain(), Some("Example Root"));
         // basicConstraints, keyUsage, EKU, policies, must-staple, its own.
         assert_eq!(rules.extensions.curve.len(), 6);
         assert_eq!(profile.purposes().len(), 2 * 3);
@@ -245,6 +254,20 @@ mod tests {
             ("1.3.6.1.4.1.32473.2.1", "1.3.6.1.4.1.11129.2.4.2", "no profile writes it out"),
             ("1.3.6.1.4.1.32473.2.1", "1.3.6.1.5.5.7.48.1.5", "no profile writes it out"),
             ("must_staple", "must_stapel", "must_stapel"),
+            ("[\"ocsp\", \"crl\"]", "[\"crl\"]", "must_staple: pointers has no \"ocsp\""),
+            (
+                "[\"ocsp\", \"crl\"]",
+                "[\"ocsp\"]",
+                "crl_urls: they stand beside the issuer's own; add \"crl\" to pointers",
+            ),
+            ("[\"ocsp\", \"crl\"]", "[\"ocsp\", \"delta\"]", "delta"),
+            ("http://mirror", "https://mirror", "crl_urls: `https://mirror"),
+            ("http://mirror", "ldap://mirror", "crl_urls: `ldap://mirror"),
+            ("mirror.example.internal/{issuer}", "/{issuer}", "crl_urls: "),
+            ("{issuer}", "{owner}", "crl_urls: "),
+            ("/{shard}.crl", "/{shard} .crl", "crl_urls: "),
+            ("\"Example Root\"", "\"\"", "chain: "),
+            ("approvals = 2", "approvals = 6", "approvals: at most 5"),
             ("subject = [\"O=Example\", \"O={o}\", \"CN={owner}:{cn}\"]", "subject = \"first\"", "first-name"),
             ("subject = [\"O=Example\", \"O={o}\", \"CN={owner}:{cn}\"]", "subject = 3", "first-name"),
         ] {
@@ -252,6 +275,15 @@ mod tests {
             let why = read("whole", &WHOLE.replace(from, to)).unwrap_err();
             assert!(why.contains(says), "{from} -> {to}: {why}");
         }
+        let five = ["\"http://a.example/{shard}.crl\""; 5].join(", ");
+        let mirror = "\"http://mirror.example.internal/{issuer}/{generation}/{shard}.crl\"";
+        assert!(read("whole", &WHOLE.replace(mirror, &five)).unwrap_err().contains("crl_urls: at most 4"));
+        // Who says nowhere where a revocation is to be seen lives shortly.
+        let silent =
+            WHOLE.replace(&format!("crl_urls = [{mirror}]"), "").replace("[\"ocsp\", \"crl\"]", "[\"issuer\"]");
+        let silent = silent.replace("must_staple = true", "").replace("\"30d\"", "\"7d\"");
+        assert!(read("whole", &silent).unwrap_err().contains("pointers: without \"crl\" and \"ocsp\" nobody learns"));
+        read("whole", &silent.replace("\"90d\"", "\"7d\"")).unwrap();
         let twice = format!("{WHOLE}\n[[extension]]\noid = \"1.3.6.1.4.1.32473.2.1\"\nder = \"0500\"");
         assert!(read("whole", &twice).unwrap_err().contains("twice"));
     }

@@ -21,7 +21,7 @@ mod file;
 
 mod set;
 
-pub(crate) use bounds::default_secs;
+pub(crate) use bounds::Past;
 pub(crate) use extensions::TLS_FEATURE;
 pub use profile::{Profile, ProfileKind};
 pub(crate) use profile::{Rules, SubjectPolicy, X509Rules};

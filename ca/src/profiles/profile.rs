@@ -12,6 +12,7 @@ use spki::ObjectIdentifier;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::ExtendedKeyUsage;
 
+use crate::issuers::Pointers;
 use crate::profiles::kinds::NameKind;
 use crate::profiles::template::Template;
 
@@ -59,6 +60,12 @@ pub(crate) struct X509Rules {
     /// The organizations that a request may bring.
     pub(crate) organizations: Vec<String>,
     pub(crate) must_staple: bool,
+    /// Where its certificates point to.
+    pub(crate) pointers: Pointers,
+    /// The root that the chain is to end in that is handed out.
+    pub(crate) chain: Option<String>,
+    /// So many others say yes before one is signed.
+    pub(crate) approvals: u8,
 }
 
 /// All that a profile says of a certificate but its names and pointers, encoded once for each family of keys: which usages are a
@@ -197,6 +204,23 @@ impl Profile {
         match &self.rules {
             Rules::X509(rules) => rules.fallback_issuer.as_deref(),
             Rules::SshUser(_) | Rules::SshHost(_) => None,
+        }
+    }
+
+    /// The root that the chain is to end in that is handed out with its certificates, where there is such a chain: its common name, or
+    /// its SHA-256.
+    pub fn chain(&self) -> Option<&str> {
+        match &self.rules {
+            Rules::X509(rules) => rules.chain.as_deref(),
+            Rules::SshUser(_) | Rules::SshHost(_) => None,
+        }
+    }
+
+    /// How many others say yes before a certificate under it is signed.
+    pub fn approvals(&self) -> u8 {
+        match &self.rules {
+            Rules::X509(rules) => rules.approvals,
+            Rules::SshUser(_) | Rules::SshHost(_) => 0,
         }
     }
 

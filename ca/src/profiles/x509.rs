@@ -9,6 +9,7 @@ use spki::ObjectIdentifier;
 use x509_cert::ext::Extension;
 
 use crate::issuers::name::check_name;
+use crate::issuers::{Pointers, check_place};
 use crate::profiles::bounds::{Bounds, DAY_SECS, duration_secs};
 use crate::profiles::extensions::{self, RawExtension};
 use crate::profiles::kinds::NameKind;
@@ -52,8 +53,35 @@ pub(super) struct RawX509 {
     cps: Option<String>,
     #[serde(default)]
     must_staple: bool,
+    #[serde(default = "Place::all")]
+    pointers: Vec<Place>,
+    #[serde(default)]
+    crl_urls: Vec<String>,
+    #[serde(default)]
+    ocsp_urls: Vec<String>,
+    #[serde(default)]
+    issuer_urls: Vec<String>,
+    #[serde(default)]
+    chain: Option<String>,
+    #[serde(default)]
+    approvals: u8,
     #[serde(default)]
     extension: Vec<RawExtension>,
+}
+
+/// What a certificate may point to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Place {
+    Crl,
+    Ocsp,
+    Issuer,
+}
+
+impl Place {
+    fn all() -> Vec<Place> {
+        vec![Place::Crl, Place::Ocsp, Place::Issuer]
+    }
 }
 
 /// A word, or a template.
@@ -108,6 +136,7 @@ impl RawX509 {
         sort(&mut self.uri_schemes);
         sort(&mut self.organizations);
         sort(&mut self.policies);
+        sort(&mut self.pointers);
         sort(&mut self.extension);
         let mut purposes: Vec<Result<Purpose, String>> =
             self.extended_key_usage.iter().map(|text| Purpose::parse(text).map_err(|_| text.clone())).collect();
@@ -146,6 +175,13 @@ impl RawX509 {
         let subject = self.subject()?;
         self.check_names(&subject)?;
         let more = self.more(&purposes)?;
+        let pointers = self.pointers()?;
+        if self.chain.as_ref().is_some_and(|root| root.is_empty() || root.len() > CHAIN_BYTES_MAX) {
+            return Err("chain: the common name of the root that the chain is to end in, or its SHA-256".to_owned());
+        }
+        if self.approvals > APPROVALS_MAX {
+            return Err(format!("approvals: at most {APPROVALS_MAX} other persons"));
+        }
         let signing: &[Family] = &[Family::Edwards, Family::Lattice];
         let [rsa, curve, signing] =
             [(&[Family::Rsa][..], RSA_USAGES), (&[Family::Curve], CURVE_USAGES), (signing, SIGNING_USAGES)]
@@ -164,6 +200,9 @@ impl RawX509 {
             subject,
             organizations: self.organizations,
             must_staple: self.must_staple,
+            pointers,
+            chain: self.chain,
+            approvals: self.approvals,
         })
     }
 
@@ -183,6 +222,42 @@ impl RawX509 {
             }
         }
         Ok(purposes)
+    }
+
+    /// Where its certificates point to.
+    fn pointers(&self) -> Result<Pointers, String> {
+        let of = |place: Place, word: &str, more: &[String]| {
+            if more.len() > PLACES_MAX {
+                return Err(format!("{word}_urls: at most {PLACES_MAX}"));
+            }
+            if let Some(why) = more.iter().find_map(|url| check_place(url).err()) {
+                return Err(format!("{word}_urls: {why}"));
+            }
+            match (self.pointers.contains(&place), more.is_empty()) {
+                (true, _) => Ok(Some(more.to_vec())),
+                (false, true) => Ok(None),
+                (false, false) => {
+                    Err(format!("{word}_urls: they stand beside the issuer's own; add \"{word}\" to pointers"))
+                }
+            }
+        };
+        let pointers = Pointers {
+            crl: of(Place::Crl, "crl", &self.crl_urls)?,
+            ocsp: of(Place::Ocsp, "ocsp", &self.ocsp_urls)?,
+            issuer: of(Place::Issuer, "issuer", &self.issuer_urls)?,
+        };
+        if self.must_staple && pointers.ocsp.is_none() {
+            return Err("must_staple: pointers has no \"ocsp\" that a server could staple an answer of".to_owned());
+        }
+        // BR 4.9.1.1 and 7.1.2.11.2: a certificate that names neither is one whose revocation nobody finds.
+        let silent = pointers.crl.is_none() && pointers.ocsp.is_none();
+        if silent && duration_secs("max_validity", &self.max_validity)? > SILENT_SECS_MOST {
+            return Err(format!(
+                "pointers: without \"crl\" and \"ocsp\" nobody learns of a revocation: max_validity is at most {}d then",
+                SILENT_SECS_MOST / DAY_SECS
+            ));
+        }
+        Ok(pointers)
     }
 
     fn subject(&self) -> Result<SubjectPolicy, String> {
@@ -320,3 +395,11 @@ const BACKDATE_SECS_MOST: i64 = 86_400;
 /// More than any certificate needs.
 const POLICIES_MAX: usize = 8;
 const EXTENSIONS_MAX: usize = 16;
+/// Places of one kind beside the issuer's own: each certificate carries them.
+const PLACES_MAX: usize = 4;
+/// Short-lived, as the Baseline Requirements have it: over before its revocation would be read.
+const SILENT_SECS_MOST: i64 = 7 * DAY_SECS;
+/// RFC 5280 appendix A: ub-common-name; a SHA-256 is as long.
+const CHAIN_BYTES_MAX: usize = 64;
+/// More than a house finds on one day.
+const APPROVALS_MAX: u8 = 5;

@@ -364,6 +364,7 @@ impl Selection {
             issuer: self.issuer.clone(),
             key_hash: key_hash.transpose()?,
             name: self.name.clone(),
+            actor: self.person.clone(),
             not_after_after: Some(now),
             ..Filter::default()
         };

@@ -10,6 +10,7 @@ mod shown;
 
 mod revoke;
 
+mod by_key;
 mod many;
 
 mod ocsp;

@@ -19,6 +19,7 @@ use crate::issuers::record::{
 };
 use crate::issuers::{CaCertificate, GenerationName, Standing, chains};
 use crate::succession::ceremonies::{Transcript, groups, transcript_record};
+use crate::succession::founding::shards;
 use crate::succession::keeper::{Keeper, usable};
 use crate::succession::maker::{missing, stamp};
 use crate::succession::wish::{Brought, Request};
@@ -114,7 +115,7 @@ impl Keeper {
         let chain = self.checked_chain(&key, &brought.chain_pem, brought.root)?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
         let name = GenerationName::new(&brought.name, 1);
-        let mut generation = GenerationRecord::begun(&name, Some(BEGINNING), 1);
+        let mut generation = GenerationRecord::begun(&name, Some(BEGINNING), shards(brought.shards)?);
         generation.label = brought.label;
         (generation.tokens, generation.brought) = (tokens, brought.was_outside);
         generation.key_hash = Some(key.fingerprint_hex());

@@ -7,7 +7,7 @@ use const_oid::db::rfc5280;
 use hsm::{HsmError, KeyKind};
 use policy::{Action, Actor, Resource, ResourceKind};
 use spki::ObjectIdentifier;
-use store::ActorStamp;
+use store::{ActorStamp, SHARDS_MAX};
 
 use crate::checks::Checks;
 use crate::drafting::Serials;
@@ -38,6 +38,8 @@ pub struct CreateConfig {
     pub ssh: KeyKind,
     /// Which CAs it begins with.
     pub beginning: Beginning,
+    /// Into how many CRLs the revocations of each issuing CA are parted, for ever; 1 by default.
+    pub shards: u16,
 }
 
 /// Which CAs a new authority begins with.
@@ -79,6 +81,7 @@ impl CreateConfig {
             issuing: KeyKind::P256,
             ssh: KeyKind::P256,
             beginning: Beginning::Whole,
+            shards: 1,
         }
     }
 
@@ -86,7 +89,13 @@ impl CreateConfig {
         if self.organization.is_empty() || self.organization.len() > ORGANIZATION_MAX {
             return Err(CaError::bad("organization", format!("1 to {ORGANIZATION_MAX} bytes")));
         }
+        shards(Some(self.shards))?;
         check_ssh(self.ssh)
+    }
+
+    /// The root has a handful of CAs to revoke.
+    fn shards_of(&self, name: &str) -> u16 {
+        if [TLS, CODE].contains(&name) { self.shards } else { 1 }
     }
 
     fn subject(&self, role: &str) -> Result<Dn, CaError> {
@@ -142,6 +151,15 @@ impl CreateConfig {
     }
 }
 
+/// Into how many CRLs the revocations of a new generation are parted; one where nobody says.
+pub(super) fn shards(wanted: Option<u16>) -> Result<u16, CaError> {
+    let shards = wanted.unwrap_or(1);
+    match (1..=SHARDS_MAX).contains(&shards) {
+        true => Ok(shards),
+        false => Err(CaError::bad("shards", format!("1 to {SHARDS_MAX} are possible"))),
+    }
+}
+
 /// Refuses what sshd takes from no CA.
 pub(crate) fn check_ssh(kind: KeyKind) -> Result<(), CaError> {
     match kind {
@@ -181,7 +199,7 @@ pub(crate) async fn create(parts: &Parts, config: &CreateConfig) -> Result<(), C
     for issuer in issuers.iter().copied() {
         let (name, stamp) = (GenerationName::new(issuer, 1), ActorStamp::from(&actor));
         if maker.there(issuer).await?.is_none() {
-            let generation = GenerationRecord::begun(&name, Some(BEGINNING), 1);
+            let generation = GenerationRecord::begun(&name, Some(BEGINNING), config.shards_of(issuer));
             maker.begin(&name, (config.issuer(issuer)?, 0), generation, &stamp).await?;
         }
         let key = maker.key(&name, &stamp).await?;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
-use store::{ActorStamp, GrantStamp, Record, Revocation, SHARDS_MAX, State};
+use store::{ActorStamp, GrantStamp, Record, Revocation, State};
 use tokio::sync::Mutex;
 
 use crate::craft::Office;
@@ -19,7 +19,7 @@ use crate::issuers::record::{
 };
 use crate::issuers::{GenerationName, compromised};
 use crate::status::Desks;
-use crate::succession::founding::check_ssh;
+use crate::succession::founding::{check_ssh, shards};
 use crate::succession::maker::{Maker, missing, stamp};
 use crate::succession::rehearsal::{Rehearsal, rehearse};
 use crate::succession::wish::{Activation, CaWish, CreateIssuer, Rotate};
@@ -487,12 +487,3 @@ pub(super) async fn rehearsal_live(office: &Office, name: &GenerationName) -> Re
 
 /// Words that stand where a name could, here or in a URL.
 const RESERVED: [&str; 5] = ["itself", "elsewhere", "register", "import", "import-crl"];
-
-/// Into how many CRLs the revocations of a new generation are parted; one where nobody says.
-fn shards(wanted: Option<u16>) -> Result<u16, CaError> {
-    let shards = wanted.unwrap_or(1);
-    match (1..=SHARDS_MAX).contains(&shards) {
-        true => Ok(shards),
-        false => Err(CaError::bad("shards", format!("1 to {SHARDS_MAX} are possible"))),
-    }
-}

@@ -118,4 +118,6 @@ pub struct Brought {
     pub root: Option<[u8; 32]>,
     /// Whether it signs certificates of end entities.
     pub leaves: bool,
+    /// Into how many CRLs its revocations are parted from here on; one where nobody says.
+    pub shards: Option<u16>,
 }

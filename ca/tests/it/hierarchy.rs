@@ -25,6 +25,27 @@ async fn an_authority_has_a_root_and_two_issuing_cas() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_first_issuers_have_as_many_parts_as_was_said() {
+    let config = CreateConfig { shards: 4, ..CreateConfig::new("Example") };
+    let house = House::with(World::real(), config).await;
+    let series = |issuer: &str| house.authority.crl_series(&format!("{issuer}/1").parse().unwrap()).len();
+    // The complete one, and the parts; the root has a handful of CAs.
+    assert_eq!(["tls", "code", "root"].map(series), [5, 5, 1]);
+    let issued = house.server(&["www.example.com"]).await;
+    let part = store::Shard::of_serial(&issued.serial, 4).unwrap().index();
+    assert!(String::from_utf8_lossy(&issued.x509_der()).contains(&format!("/crl/tls/1/{part}.crl")));
+    house.authority.crl(&format!("tls/1/{part}")).await.unwrap();
+    let many = CreateConfig { shards: 257, ..CreateConfig::new("Example") };
+    let dir = tempfile::TempDir::new().unwrap();
+    let token = hsm::testing::TestToken::new("many");
+    let (pool, mint) = hsm::open(token.config()).unwrap();
+    let ledger = crate::house::open_ledger(dir.path(), (&pool, mint), &World::real()).await;
+    let profiles = Profiles::load(Profiles::shipped()).unwrap();
+    let parts = crate::house::parts(&ledger, &pool, &World::real(), profiles);
+    assert!(matches!(Authority::create(parts, many).await, Err(CaError::BadRequest { what: "shards", .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn making_it_twice_makes_it_once() {
     let house = House::new().await;
     let before = house.ledger.count(Filter { kind: Some(Kind::CaCertificate), ..Filter::default() }).await.unwrap();

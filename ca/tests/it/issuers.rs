@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ca::{
     Activation, Authority, Brought, CaError, CaWish, CreateConfig, CreateIssuer, Dn, Generation, GenerationName,
-    GenerationState, IssuerRole, KeyKind, Profiles, RevocationReason, Rotate, SshRequest,
+    GenerationState, IssuerRole, KeyKind, Profile, Profiles, RevocationReason, Rotate, SshRequest,
 };
 use policy::{Principal, World};
 use store::Issued;
@@ -241,6 +241,30 @@ async fn a_root_is_succeeded_without_a_chain_that_fails_for_anybody() {
     }
     let chains = authority.chains_pem(&after);
     assert_eq!(chains.len(), 2);
+    // A profile says which of them is handed out: by the root's common name or its hash. One that there is not changes nothing.
+    let newest = x509_name(&root2);
+    let by_hash = hex::encode(ring::digest::digest(&ring::digest::SHA256, &root2));
+    for (root, first) in [(newest.as_str(), 1), (by_hash.as_str(), 1), ("Another Root", 0)] {
+        let servers = Profiles::shipped()[0].1;
+        let text = servers.replace("wildcards = true", &format!("wildcards = true\nchain = \"{root}\""));
+        let texts: Vec<_> =
+            std::iter::once(("tls-server", text.as_str())).chain(Profiles::shipped()[1..].to_vec()).collect();
+        let choosing = house.reopened(Profiles::load(&texts).unwrap()).await;
+        assert_eq!(choosing.chain_pem(&after), chains[first], "{root}");
+        assert_eq!(choosing.chains_pem(&after), [chains[first].clone(), chains[1 - first].clone()], "{root}");
+        // And what would be handed out otherwise is told before it is switched on.
+        let changed = [Profile::read("tls-server", &text).unwrap()];
+        let since = house.world.now().plus_secs(-3_600);
+        let told = authority.replay(&admin(), &changed, since, None).await.unwrap().differing;
+        let of_after: Vec<_> =
+            told.iter().filter(|one| one.serial == after.serial_hex()).flat_map(|one| &one.differs).collect();
+        assert_eq!(
+            of_after.iter().any(|one| one.what == "chain" && one.would.contains(&newest)),
+            first == 1,
+            "{of_after:?}"
+        );
+        drop(choosing);
+    }
     let shorter = house.file("short.pem", &chains[1]);
     let leaf = house.file("leaf.pem", authority.certificate_pem(&after));
     accepts("openssl", &[&"verify", &"-x509_strict", &"-CAfile", &new_only, &"-untrusted", &shorter, &leaf]);
@@ -251,6 +275,13 @@ async fn a_root_is_succeeded_without_a_chain_that_fails_for_anybody() {
     assert_eq!(state(authority, "root/1"), GenerationState::Ended);
     assert!(verifies(&house, authority, &after, &new_only));
     assert_eq!(authority.roots().len(), 1);
+}
+
+/// The common name of a certificate's subject.
+fn x509_name(der: &[u8]) -> String {
+    use x509_parser::prelude::{FromDer, X509Certificate};
+    let (_, certificate) = X509Certificate::from_der(der).unwrap();
+    certificate.subject().iter_common_name().next().unwrap().as_str().unwrap().to_owned()
 }
 
 fn pem(der: &[u8]) -> String {
@@ -510,6 +541,7 @@ async fn a_ca_that_existed_comes_with_its_key_and_its_exact_name() {
         chain_pem: chain.as_bytes().to_vec(),
         root: Some(print),
         leaves: true,
+        shards: Some(3),
     };
     assert!(house.authority.bring_issuer(&admin(), brought("tls-1", &chain)).await.is_err(), "another issuer's key");
     assert!(house.authority.bring_issuer(&admin(), brought("old-ca", &house.authority.roots_pem())).await.is_err());
@@ -517,6 +549,10 @@ async fn a_ca_that_existed_comes_with_its_key_and_its_exact_name() {
     let authority = house.reopened(profiles_under("old")).await;
     let issued = server_under(&authority, &["www.example.com"]).await.unwrap();
     assert!(verifies(&house, &authority, &issued, &root));
+    // From here on its revocations are in three parts.
+    let part = store::Shard::of_serial(&issued.serial, 3).unwrap().index();
+    assert!(String::from_utf8_lossy(&issued.x509_der()).contains(&format!("/crl/old/1/{part}.crl")));
+    assert_eq!(authority.crl_series(&name("old/1")).len(), 4);
     let leaf = house.file("leaf.pem", authority.certificate_pem(&issued));
     let said = accepts("openssl", &[&"x509", &"-in", &leaf, &"-noout", &"-issuer", &"-nameopt", &"compat"]);
     let was = accepts("openssl", &[&"x509", &"-in", &signed, &"-noout", &"-subject", &"-nameopt", &"compat"]);

@@ -4,6 +4,7 @@ extern crate chancery_ca as ca;
 
 mod house;
 
+mod approvals;
 mod bundles;
 mod code;
 mod cps;
@@ -13,6 +14,7 @@ mod golden;
 mod hierarchy;
 mod incidents;
 mod issuers;
+mod key_proof;
 mod lattice;
 mod ocsp;
 mod outage;

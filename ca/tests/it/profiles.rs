@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use ca::{
-    Authority, CaError, CaWish, CertifyRequest, CreateIssuer, Csr, Dn, IssuerRole, KeyKind, Lifetime, Profile,
-    Profiles, RevocationReason,
+    Activation, Authority, CaError, CaWish, CertifyRequest, CreateIssuer, Csr, Dn, IssuerRole, KeyKind, Lifetime,
+    Profile, Profiles, RevocationReason, Rotate,
 };
 use policy::{Name, Timestamp};
 use store::Issued;
@@ -494,6 +494,61 @@ async fn a_trial_says_what_would_be_issued_and_writes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_profile_says_where_its_certificates_point_to() {
+    let house = House::new().await;
+    let rotation = |shards| Rotate {
+        issuer: "tls".to_owned(),
+        key: None,
+        activates: Activation::Now,
+        cross: false,
+        shards,
+        token: None,
+    };
+    house.authority.rotate_issuer(&admin(), rotation(Some(4))).await.unwrap();
+    let under = async |words: &str| {
+        let text = ready("tls-server").replace("wildcards = true", &format!("wildcards = true\n{words}"));
+        let texts: Vec<_> =
+            std::iter::once(("tls-server", text.as_str())).chain(Profiles::shipped()[1..].to_vec()).collect();
+        house.reopened(Profiles::load(&texts).unwrap()).await
+    };
+    let text = async |words: &str| {
+        let authority = under(words).await;
+        let issued = authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
+        let (leaf, chain, roots) = files(&house, &authority, &issued);
+        accepts("openssl", &[&"verify", &"-x509_strict", &"-CAfile", &roots, &"-untrusted", &chain, &leaf]);
+        x509_text(&house, &issued.x509_der())
+    };
+    let both = text("").await;
+    assert!(["/crl/tls/2/", "OCSP - URI", "CA Issuers - URI"].iter().all(|there| both.contains(there)), "{both}");
+    let crl = text("pointers = [\"crl\"]").await;
+    assert!(crl.contains("/crl/tls/2/") && !crl.contains("Authority Information Access"), "{crl}");
+    let ocsp = text("pointers = [\"ocsp\"]").await;
+    assert!(
+        !ocsp.contains("CRL Distribution") && ocsp.contains("OCSP - URI") && !ocsp.contains("CA Issuers"),
+        "{ocsp}"
+    );
+    let mirrors = "pointers = [\"crl\", \"ocsp\", \"issuer\"]\ncrl_urls = [\"http://m.example/{issuer}-{generation}-{shard}\"]\n\
+        ocsp_urls = [\"http://o.example/\"]\nissuer_urls = [\"http://i.example/{issuer}.cer\"]";
+    let all = text(mirrors).await;
+    for place in
+        ["http://m.example/tls-2-", "OCSP - URI:http://o.example/", "CA Issuers - URI:http://i.example/tls.cer"]
+    {
+        assert!(all.contains(place), "{place}: {all}");
+    }
+    // One distribution point with two names: it is one CRL, of the same part.
+    assert_eq!(all.matches("Full Name:").count(), 1, "{all}");
+    let part = |place: &str| all.split_once(place).unwrap().1.chars().next().unwrap();
+    assert_eq!(part("/crl/tls/2/"), part("http://m.example/tls-2-"));
+    // The same mirror for every part would be the wrong CRL for most.
+    let authority = under("crl_urls = [\"http://m.example/tls.crl\"]").await;
+    let refused = authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap_err();
+    assert!(refused.to_string().contains("write {shard} into each address"), "{refused}");
+    house.authority.rotate_issuer(&admin(), rotation(Some(1))).await.unwrap();
+    let one = under("crl_urls = [\"http://m.example/tls.crl\"]").await;
+    one.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_profile_is_replayed_over_the_requests_of_the_past() {
     let house = House::new().await;
     let week = CertifyRequest { lifetime: Lifetime::Secs(7 * 86_400), ..server_request(&["b.example.com"]) };
@@ -539,6 +594,13 @@ async fn a_changed_profile_is_replayed_over_the_requests_of_the_past() {
     let told = replay(&[("subject = \"first-name\"", "subject = \"empty\"\npolicies = [\"1.2.3\"]")]).await;
     let kinds: std::collections::BTreeSet<_> = told.iter().map(|(_, what, ..)| what.as_str()).collect();
     assert_eq!(kinds, ["certificatePolicies", "subject"].into());
+
+    // Where it points to, and whether others have to say yes.
+    let told = replay(&[("wildcards = true", "wildcards = true\npointers = [\"crl\"]\napprovals = 2")]).await;
+    let kinds: Vec<_> =
+        told[..2].iter().map(|(_, what, was, would)| (what.as_str(), was.is_empty(), would.as_str())).collect();
+    assert_eq!(kinds, [("authorityInfoAccess", false, ""), ("approvals", false, "2")]);
+    assert_eq!(told.len(), 6);
 
     assert!(replay(&[("\"p256\", ", "")]).await.iter().all(|(_, what, ..)| what == "refused"));
     let told = replay(&[("issuer = \"tls\"", "issuer = \"other\"")]).await;

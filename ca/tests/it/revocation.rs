@@ -752,6 +752,20 @@ async fn a_part_has_its_own_crl_and_openssl_takes_no_other_for_it() {
     ] {
         assert_eq!(judged(issued, crl).await, verdict, "{crl}");
     }
+    // And so does webpki, which holds the name of the scope against the certificate's.
+    for (issued, crl, verdict) in [
+        (good, "tls/2/1", None),
+        (bad, "tls/2/1", Some(webpki::Error::CertRevoked)),
+        (bad, "tls/2/2", Some(webpki::Error::UnknownRevocationStatus)),
+        (bad, "tls/2", Some(webpki::Error::CertRevoked)),
+        (&by_part[&2][0], "tls/2/2", None),
+        (&by_part[&2][0], "tls/2/1", Some(webpki::Error::UnknownRevocationStatus)),
+        (&by_part[&2][0], "tls/2", None),
+    ] {
+        let der = house.authority.crl(crl).await.unwrap().der;
+        let said = crate::tls::webpki_verify_with(&house, issued, "www.example.com", Some(&der));
+        assert_eq!(said.err(), verdict, "{crl}");
+    }
     // How many there are is fixed with the generation; its successor has as many unless it is said.
     let again = Rotate { shards: None, ..rotation.clone() };
     house.authority.rotate_issuer(&admin(), again).await.unwrap();

@@ -29,13 +29,25 @@ fn openssl_verify(house: &House, issued: &Issued, purpose: &str) -> String {
 }
 
 pub fn webpki_verify(house: &House, issued: &Issued, name: &str) -> Result<(), webpki::Error> {
+    webpki_verify_with(house, issued, name, None)
+}
+
+/// The same where a CRL is to tell of it.
+pub fn webpki_verify_with(house: &House, issued: &Issued, name: &str, crl: Option<&[u8]>) -> Result<(), webpki::Error> {
     use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
     let issuers = house.authority.cas();
     let der = |name: &str| {
-        let ca = issuers.iter().find(|ca| ca.name.issuer() == name).unwrap();
+        let ca = issuers.iter().find(|ca| ca.name.to_string() == name).unwrap();
         CertificateDer::from(ca.certificate.as_ref().unwrap().der.to_vec())
     };
-    let (root, intermediate, leaf) = (der("root"), der("tls"), CertificateDer::from(issued.x509_der()));
+    let (root, intermediate, leaf) = (der("root/1"), der(&issued.issuer), CertificateDer::from(issued.x509_der()));
+    let crls: Vec<webpki::CertRevocationList<'_>> =
+        crl.iter().map(|der| webpki::BorrowedCertRevocationList::from_der(der).unwrap().into()).collect();
+    let crls: Vec<_> = crls.iter().collect();
+    let options = (!crls.is_empty()).then(|| {
+        let options = webpki::RevocationOptionsBuilder::new(&crls).unwrap();
+        options.with_depth(webpki::RevocationCheckDepth::EndEntity).build()
+    });
     let anchor = webpki::anchor_from_trusted_cert(&root).unwrap();
     let leaf = webpki::EndEntityCert::try_from(&leaf)?;
     let now =
@@ -46,7 +58,7 @@ pub fn webpki_verify(house: &House, issued: &Issued, name: &str) -> Result<(), w
         &[intermediate],
         now,
         webpki::KeyUsage::server_auth(),
-        None,
+        options,
         None,
     )?;
     leaf.verify_is_valid_for_subject_name(&ServerName::try_from(name).unwrap())

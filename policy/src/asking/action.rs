@@ -11,6 +11,8 @@ words! {
         RenewCertificate = "renew-certificate",
         /// Revoke a certificate of any kind.
         RevokeCertificate = "revoke-certificate",
+        /// Approve what another asked to have signed.
+        ApproveCertificate = "approve-certificate",
         /// See certificates and when they expire.
         ReadCertificate = "read-certificate",
         /// Sign an SSH user certificate.

@@ -23,7 +23,7 @@ words! {
         SshUser = "ssh-user",
         /// Signs code with the keys of its owners.
         CodeSigner = "code-signer",
-        /// Reads; approvals come with their own issue.
+        /// Approves what others ask for, and reads.
         Approver = "approver",
         /// Reads the log and the inventory, changes nothing.
         Auditor = "auditor",

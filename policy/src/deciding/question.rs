@@ -76,6 +76,7 @@ fn has_principal(rules: Option<&Matcher>, action: Action, principal: &Principal)
         Action::IssueCertificate
         | Action::RenewCertificate
         | Action::RevokeCertificate
+        | Action::ApproveCertificate
         | Action::ReadCertificate
         | Action::SignSshUser
         | Action::CreateKey

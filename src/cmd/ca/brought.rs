@@ -82,6 +82,9 @@ pub struct Import {
     /// It signs CAs alone
     #[arg(long)]
     cas_only: bool,
+    /// Into how many CRLs its revocations are parted, for ever [default: 1]
+    #[arg(long, value_name = "N", conflicts_with = "certificate_only", value_parser = clap::value_parser!(u16).range(1..=256))]
+    shards: Option<u16>,
     /// On this host, by the configuration and the token, whether or not a server runs
     #[arg(long)]
     here: bool,
@@ -132,6 +135,9 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
         if let Some(root) = args.fingerprint {
             body["fingerprint"] = json!(root.hex());
         }
+        if let Some(shards) = args.shards {
+            body["shards"] = json!(shards);
+        }
         show(&global.client()?.post("/api/v1/issuers/import", &body).await?, global);
         return Ok(());
     }
@@ -140,8 +146,8 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
     let name = match &args.key_label {
         Some(label) => {
             let (name, label, chain_pem) = (args.name.clone(), label.clone(), chain.into_bytes());
-            let (token, was_outside) = (args.token.clone(), args.was_outside);
-            let brought = Brought { name, label, token, was_outside, chain_pem, root, leaves: !args.cas_only };
+            let (token, was_outside, leaves) = (args.token.clone(), args.was_outside, !args.cas_only);
+            let brought = Brought { name, label, token, was_outside, chain_pem, root, leaves, shards: args.shards };
             here.authority.bring_issuer(&here.actor, brought).await
         }
         None => here.authority.bring_certificate(&here.actor, &args.name, chain.as_bytes(), root).await,

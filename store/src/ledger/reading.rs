@@ -91,9 +91,9 @@ impl Ledger {
         self.register().ask(Lane::Report, move |sql| queries::outlook(sql, owner.as_deref(), class, now)).await
     }
 
-    /// How many hold from `from` on, and how many of them have a successor, by owner: of operations before `below`. The filter says
-    /// kind, issuer, profile, owner; nothing else of it plays a part.
-    pub async fn holding(&self, filter: Filter, below: u64, from: Timestamp) -> Result<Vec<Holding>, StoreError> {
+    /// How many hold from the first moment on, and how many of those that did from the second on have a successor, by owner: of operations
+    /// before `below`. The filter says kind, issuer, profile, owner; nothing else of it plays a part.
+    pub async fn holding(&self, filter: Filter, below: u64, from: [Timestamp; 2]) -> Result<Vec<Holding>, StoreError> {
         self.register().ask(Lane::Report, move |sql| queries::holding(sql, &filter, below, from)).await
     }
 

@@ -287,6 +287,8 @@ pub struct Filter {
     pub look_after: Option<Timestamp>,
     /// For this subject key.
     pub key_hash: Option<[u8; 32]>,
+    /// Asked for by this actor, as the log names it; certificates of end entities and of SSH alone.
+    pub actor: Option<String>,
     /// Expiring before.
     pub not_after_before: Option<Timestamp>,
     /// Expiring at or after.

@@ -30,6 +30,7 @@ pub(crate) fn counts(sql: &mut dyn Sql) -> Result<Counts, StoreError> {
 pub(crate) fn count(sql: &mut dyn Sql, filter: &Filter) -> Result<u64, StoreError> {
     if filter.name.is_some()
         || filter.key_hash.is_some()
+        || filter.actor.is_some()
         || filter.not_after_before.is_some()
         || filter.not_after_after.is_some()
         || filter.look_before.is_some()

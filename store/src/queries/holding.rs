@@ -13,15 +13,16 @@ use crate::nouns::credential::{Filter, Holding};
 use crate::nouns::error::StoreError;
 use crate::sql::{Sql, Value};
 
-/// Those of operations before `below` that end at `from` or later; the filter says what all of a place have in common.
+/// Those of operations before `below`: live ones that end at the first moment or later, replaced ones at the second; the filter says
+/// what all of a place have in common.
 pub(crate) fn holding(
     sql: &mut dyn Sql,
     filter: &Filter,
     below: u64,
-    from: Timestamp,
+    from: [Timestamp; 2],
 ) -> Result<Vec<Holding>, StoreError> {
-    let [at, op, live, replaced] = [1, 2, 3, 4].map(|n| Wanted::PARAMS + n);
-    let count = |pile: usize| {
+    let [at, since, op, live, replaced] = [1, 2, 3, 4, 5].map(|n| Wanted::PARAMS + n);
+    let count = |pile: usize, at: usize| {
         format!(
             "(SELECT COUNT(*) FROM card c WHERE c.place = p.id AND c.pile = ${pile} AND c.not_after >= ${at} AND c.op < ${op})"
         )
@@ -29,13 +30,14 @@ pub(crate) fn holding(
     // The parameters are named in the order of their numbers.
     let text = format!(
         "WITH p AS (SELECT p.id, p.owner FROM place p WHERE {} AND CAST(${at} AS BIGINT) IS NOT NULL \
-        AND CAST(${op} AS BIGINT) IS NOT NULL) SELECT p.owner, {}, {} FROM p",
+        AND CAST(${since} AS BIGINT) IS NOT NULL AND CAST(${op} AS BIGINT) IS NOT NULL) SELECT p.owner, {}, {} FROM p",
         Wanted::CONDITION,
-        count(live),
-        count(replaced)
+        count(live, at),
+        count(replaced, since)
     );
     let mut params = Wanted::of(filter).params();
-    params.extend([Value::Int(from.unix()), Value::index(below)]);
+    params.extend(from.map(|from| Value::Int(from.unix())));
+    params.push(Value::index(below));
     params.extend([Pile::Live, Pile::Replaced].map(|pile| Value::Int(pile.number())));
     let mut found: BTreeMap<Option<String>, [u64; 2]> = BTreeMap::new();
     for mut row in sql.query(&text, &params)? {

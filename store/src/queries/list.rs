@@ -78,6 +78,7 @@ pub(crate) fn matches(filter: &Filter, credential: &Credential) -> bool {
         && filter.look_after.is_none_or(|after| credential.look_at().is_none_or(|at| at > after))
         && filter.renewed.is_none_or(|renewed| renewed == (credential.renewer() != Renewer::Nobody))
         && is(&filter.key_hash, &credential.key_hash)
+        && is(&filter.actor, &credential.actor.id)
         && filter.serial.as_ref().is_none_or(|digits| credential.serial_hex().starts_with(&digits.to_ascii_lowercase()))
         && filter.text.as_ref().is_none_or(|text| holds(&credential.names, &text.to_lowercase()))
         && filter.not_after_before.is_none_or(|before| not_after.is_some_and(|at| at < before))
@@ -192,6 +193,7 @@ struct Stretch {
 enum By {
     Name,
     Key,
+    Actor,
     Open,
 }
 
@@ -207,6 +209,11 @@ impl By {
             By::Key => "SELECT i.op, c.place, c.pile, c.not_after, c.look FROM intent i JOIN card c ON c.op = i.op \
                 WHERE i.op < $1 AND substr(i.subject_key_hash, 1, 8) = $2 AND i.subject_key_hash = $3 \
                 ORDER BY i.op DESC LIMIT $4"
+                .into(),
+            // The condition is the index's own.
+            By::Actor => "SELECT i.op, c.place, c.pile, c.not_after, c.look FROM intent i JOIN card c ON c.op = i.op \
+                WHERE i.op < $1 AND i.actor = $2 AND i.kind IN ('certificate', 'ssh-user', 'ssh-host') \
+                ORDER BY i.op DESC LIMIT $3"
                 .into(),
             By::Open => {
                 "SELECT o.op, o.place, 0, o.not_after, CAST(NULL AS BIGINT) FROM open o WHERE o.op < $1 ORDER BY o.op DESC LIMIT $2".into()
@@ -228,6 +235,10 @@ impl By {
                 let whole = hash.map_or(Value::Null, |hash| Value::Blob(hash));
                 vec![Value::Int(below), start, whole, limit]
             }
+            By::Actor => {
+                let actor = filter.actor.as_deref().map_or(Value::Null, Value::Text);
+                vec![Value::Int(below), actor, limit]
+            }
             By::Open => vec![Value::Int(below), limit],
         }
     }
@@ -238,12 +249,15 @@ impl Source {
         let by = match filter {
             Filter { name: Some(_), .. } => By::Name,
             Filter { key_hash: Some(_), .. } => By::Key,
+            Filter { actor: Some(_), .. } => By::Actor,
             Filter { state: Some(State::Intended), .. } => By::Open,
             _ => return Ok(Source::Stacks(stacks(sql, filter)?)),
         };
         // No index has a name's by their ends: all of them would be read for the first.
         if filter.order != Order::Newest {
-            return Err(StoreError::Invalid("what has a name or a key, or is open, comes the newest first".into()));
+            return Err(StoreError::Invalid(
+                "what has a name, a key or an actor, or is open, comes the newest first".into(),
+            ));
         }
         let places = stacks(sql, filter)?.into_iter().map(|stack| stack.place).collect();
         Ok(Source::Found { by, places })

@@ -12,7 +12,7 @@ use crate::craft::lints::whole;
 use crate::craft::x509::{CA_USAGE, Common, both, common, has, issued_by};
 use crate::drafting::{BACKDATE_SECS_MAX, Craft};
 use crate::intake::SubjectKey;
-use crate::issuers::Issuing;
+use crate::issuers::{Issuing, Pointers};
 use crate::lint::Findings;
 use crate::lint::certificate::same;
 
@@ -34,7 +34,7 @@ impl Craft for Ca {
         common(&read, &also, &Common { entry, key: &self.key, now: self.now, backdate_secs: BACKDATE_SECS_MAX }, f);
         match &self.issuer {
             Some(issuer) => {
-                issued_by(&read, issuer, f);
+                issued_by(&read, issuer, &Pointers::default(), f);
                 // RFC 5280 section 4.2.1.9: the path below this one is part of the path below its issuer.
                 f.hold(&CA_PATH_FITS, issuer.path_len.is_none_or(|n| u32::from(self.path_len) < n));
             }

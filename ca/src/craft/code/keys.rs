@@ -9,7 +9,7 @@ use store::{ActorStamp, Filter, Issued, Kind, Record, RecordFilter, State};
 use tokio::sync::Mutex;
 
 use crate::craft::code::request::CodeKeyRequest;
-use crate::craft::leaf::{Certifier, LeafRequest, Lifetime, Subject, Title};
+use crate::craft::leaf::{Certifier, LeafRequest, Lifetime, Subject, Title, is_approved};
 use crate::craft::office::Office;
 use crate::encode::Dn;
 use crate::error::CaError;
@@ -40,6 +40,7 @@ impl CodeSigner {
         Owner::parse(&label).map_err(|e| CaError::bad("label", e.why().to_owned()))?;
         let profile = self.office.profile(PROFILE)?;
         profile.check_key(kind).map_err(|e| CaError::bad("algorithm", e))?;
+        is_approved(&profile, &[])?;
         let subject = subject.unwrap_or_else(|| label.clone());
         // What the certificate would refuse later is refused before a key is made that nobody can use.
         Dn::common_name(&subject).map_err(|e| CaError::bad("subject", e.to_string()))?;
@@ -58,6 +59,7 @@ impl CodeSigner {
             lifetime: Lifetime::ByProfile,
             details: json!({ "key": label, "renew": false }),
             renews: None,
+            approved: Vec::new(),
         };
         self.certifier.issue_leaf(grant, profile, leaf).await
     }

@@ -49,7 +49,7 @@ impl CodeSigner {
             CodeFormat::Raw => issued.signature().to_vec(),
             CodeFormat::Cms => pack(&attributes, &issued, (&certificate, &certificate_der), &issuer)?,
         };
-        Ok(CodeSignature { issued, bytes, chain_pem: hierarchy.chain_pem(&certificate) })
+        Ok(CodeSignature { issued, bytes, chain_pem: self.office.chain_pem(&certificate) })
     }
 }
 

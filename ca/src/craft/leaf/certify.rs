@@ -6,7 +6,7 @@ use std::sync::Arc;
 use policy::{Action, Actor, Grant, Name, Owner, Resource};
 use store::{ActorStamp, Attested, Credential, Issued, State};
 
-use crate::craft::leaf::details::{details, in_place_of, told_family};
+use crate::craft::leaf::details::{approved_by, details, in_place_of, told_family};
 use crate::craft::leaf::draft::{LeafRequest, Subject, Title, Under, draft};
 use crate::craft::leaf::once;
 use crate::craft::leaf::registered::{registered, renewed_names};
@@ -26,13 +26,43 @@ pub(crate) struct Certifier {
 impl Certifier {
     /// Issues a certificate.
     pub(crate) async fn certify(&self, actor: &Actor, request: CertifyRequest) -> Result<Issued, CaError> {
+        self.certify_with(actor, request, None).await
+    }
+
+    /// Issues what others approved: by the name of the request, and who they are.
+    pub(crate) async fn certify_approved(
+        &self,
+        actor: &Actor,
+        request: CertifyRequest,
+        approved: (&str, Vec<String>),
+    ) -> Result<Issued, CaError> {
+        self.certify_with(actor, request, Some(approved)).await
+    }
+
+    /// The names that a request comes to, for whoever may have a certificate for them.
+    pub(crate) async fn authorized_names(&self, actor: &Actor, request: &CertifyRequest) -> Result<Vec<Name>, CaError> {
+        Ok(self.authorized(actor, request).await?.resource().names.clone())
+    }
+
+    async fn authorized(&self, actor: &Actor, request: &CertifyRequest) -> Result<Grant, CaError> {
         let profile = self.office.profile(&request.profile)?;
-        let names = names(&profile, &request.csr, request.names)?;
+        let names = names(&profile, &request.csr, request.names.clone())?;
         if profile.signs_code() {
             self.authorize_identity(actor, &request.owner, &request.csr).await?;
         }
-        let resource = Resource::certificate(Some(request.owner), profile.name(), names).with_proven(request.proven);
-        let grant = self.office.gate.authorize(actor, Action::IssueCertificate, resource).await?;
+        let owner = Some(request.owner.clone());
+        let resource = Resource::certificate(owner, profile.name(), names).with_proven(request.proven.clone());
+        self.office.gate.authorize(actor, Action::IssueCertificate, resource).await
+    }
+
+    async fn certify_with(
+        &self,
+        actor: &Actor,
+        request: CertifyRequest,
+        approved: Option<(&str, Vec<String>)>,
+    ) -> Result<Issued, CaError> {
+        let profile = self.office.profile(&request.profile)?;
+        let grant = self.authorized(actor, &request).await?;
         if request.renew && profile.wants_new_keys() {
             let why =
                 format!("profile {} wants a new key for each certificate, and the server has none", profile.name());
@@ -46,7 +76,9 @@ impl Certifier {
         if let Some(old) = &replaced {
             in_place_of(&mut details, old);
         }
+        let by = approved.map(|(id, by)| approved_by(&mut details, id, by)).unwrap_or_default();
         let leaf = LeafRequest {
+            approved: by,
             subject: Subject::ByProfile(Title::of(&request.csr)),
             details,
             key: request.csr.into_key(),
@@ -98,6 +130,7 @@ impl Certifier {
         profile: Arc<Profile>,
         request: LeafRequest,
     ) -> Result<Issued, CaError> {
+        is_approved(&profile, &request.approved)?;
         let issuer = self.issuer_of(&profile).await?;
         let asks = ActorStamp::from(grant.actor());
         let now = self.office.checks.clock.now_for(&asks, &issuer, profile.min_validity_secs).await?;
@@ -136,6 +169,20 @@ impl Certifier {
             }
             Ok(_) | Err(_) => first,
         }
+    }
+}
+
+/// That as many have approved as the profile wants: whatever way a certificate under it is asked for.
+pub(crate) fn is_approved(profile: &Profile, approved: &[String]) -> Result<(), CaError> {
+    let needs = profile.approvals();
+    let others: BTreeSet<&String> = approved.iter().collect();
+    match others.len() >= usize::from(needs) {
+        true => Ok(()),
+        false => Err(CaError::Conflict(format!(
+            "each certificate of profile {} waits until {needs} others have approved it: ask for it at \
+             POST /api/v1/certificates or with `chancery issue`, and collect it when they have",
+            profile.name()
+        ))),
     }
 }
 

@@ -28,6 +28,15 @@ pub(crate) fn details(actor: &Actor, profile: &Profile, renew: bool, left_out: &
     details
 }
 
+/// Says in the details of a certificate which request it comes of, and who approved that.
+pub(crate) fn approved_by(details: &mut Value, request: &str, by: Vec<String>) -> Vec<String> {
+    if let Some(map) = details.as_object_mut() {
+        map.insert("request".to_owned(), json!(request));
+        map.insert("approved".to_owned(), json!(by));
+    }
+    by
+}
+
 /// The actions that a login is limited to; `Ok(None)`: no limit. An error: the register says something that is no action.
 pub fn login_scopes(credential: &Credential) -> Result<Option<BTreeSet<Action>>, serde_json::Error> {
     credential.details.get(SCOPES).map(|scopes| serde_json::from_value(scopes.clone())).transpose()

@@ -32,6 +32,8 @@ pub(crate) struct LeafRequest {
     pub(crate) details: Value,
     /// The certificate that it succeeds.
     pub(crate) renews: Option<Renews>,
+    /// Who approved it.
+    pub(crate) approved: Vec<String>,
 }
 
 /// Whom a certificate is for.
@@ -80,7 +82,6 @@ pub(crate) fn draft(grant: Grant, under: Under, request: LeafRequest) -> Result<
     if request.key.hash() == issuer.key.fingerprint() {
         return Err(DraftError::new("key", "it is the key of the CA itself"));
     }
-    fits(&profile, &issuer)?;
     let names = allowed_names(&grant.resource().names, &profile, rules)?;
     let subject = subject(grant.resource().owner.as_ref(), rules, &issuer, &names, request.subject)?;
     let validity = lifetime(&profile, now, request.lifetime, issuer.validity)?;
@@ -93,7 +94,7 @@ pub(crate) fn draft(grant: Grant, under: Under, request: LeafRequest) -> Result<
         spki: request.key.spki_der(),
         extensions: leaf_extensions(
             rules,
-            issuer.pointers(serial.as_bytes()),
+            &issuer.pointers_as(serial.as_bytes(), &rules.pointers)?,
             &request.key,
             &names,
             subject.is_empty(),
@@ -129,6 +130,15 @@ pub(crate) fn fits(profile: &Profile, issuer: &Issuing) -> Result<(), DraftError
     if issuer.purposes.as_ref().is_some_and(|own| profile.purposes().iter().any(|purpose| !own.contains(purpose))) {
         return refused(format!(
             "CA `{ca}` is not for all of the purposes of profile {name}; name another issuer in it"
+        ));
+    }
+    if let Rules::X509(rules) = &profile.rules
+        && issuer.shards > 1
+        && !rules.pointers.tells_parts_apart()
+    {
+        return refused(format!(
+            "crl_urls: CA `{ca}` has {} parts, each with a CRL of its own; write {{shard}} into each address",
+            issuer.shards
         ));
     }
     let staples = matches!(&profile.rules, Rules::X509(rules) if rules.must_staple);

@@ -3,7 +3,7 @@
 use policy::{Action, Actor, Resource};
 use store::ActorStamp;
 
-use crate::craft::leaf::certify::Certifier;
+use crate::craft::leaf::certify::{Certifier, is_approved};
 use crate::craft::leaf::draft::{allowed_names, fits, lifetime};
 use crate::craft::leaf::request::Prospect;
 use crate::error::{CaError, DraftError};
@@ -17,6 +17,7 @@ impl Certifier {
         let Rules::X509(rules) = &profile.rules else {
             return Err(DraftError::new("profile", format!("{} makes no X.509 certificates", profile.name)).into());
         };
+        is_approved(&profile, &[])?;
         allowed_names(&names, &profile, rules)?;
         let issuer = self.issuer_of(&profile).await?;
         fits(&profile, &issuer)?;

@@ -38,10 +38,10 @@ impl Craft for Leaf {
         let Some((read, also)) = both(tbs, f) else { return };
         let backdate_secs = self.profile.backdate_secs();
         common(&read, &also, &Common { entry, key: &self.key, now: self.now, backdate_secs }, f);
-        issued_by(&read, &self.issuer, f);
         let Rules::X509(rules) = &self.profile.rules else {
             return f.add(&LEAF_PROFILE_IS_X509);
         };
+        issued_by(&read, &self.issuer, &rules.pointers, f);
         // What was asked for by its end is as long as the profile allows, counted from the asker's clock.
         let spare = |v: Validity| if v.not_before() == self.now { SKEW_SECS } else { 0 };
         f.hold(

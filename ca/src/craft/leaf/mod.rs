@@ -27,7 +27,7 @@ mod replay;
 
 mod renew;
 
-pub(crate) use certify::Certifier;
+pub(crate) use certify::{Certifier, is_approved};
 pub use details::{LOGIN_PROFILE, left_out, login_scopes};
 pub(crate) use draft::{LeafRequest, Subject, Title};
 #[cfg(test)]

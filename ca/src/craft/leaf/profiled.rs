@@ -12,6 +12,7 @@ use crate::craft::leaf::profiled_lints::*;
 use crate::craft::x509::{has, validity_of};
 use crate::issuers::Issuing;
 use crate::lint::Findings;
+use crate::lint::certificate::same;
 use crate::profiles::{Profile, SubjectPolicy, TLS_FEATURE, X509Rules};
 
 /// Holds it. `names` are those of the bytes.
@@ -41,6 +42,7 @@ pub(crate) fn lint(
         f.hold(&LEAF_SUBJECT_FITS, made);
     }
     purposes(read, issuer, f);
+    pointers(read, rules, issuer, f);
     let responder = |e: &ParsedExtension<'_>| match e {
         ParsedExtension::AuthorityInfoAccess(access) => {
             access.accessdescs.iter().any(|a| a.access_method.as_bytes() == rfc5912::ID_AD_OCSP.as_bytes())
@@ -75,6 +77,18 @@ fn attributes(read: &TbsCertificate<'_>) -> Option<Vec<(ObjectIdentifier, String
         found.push((oid, one.as_str().ok()?.to_owned()));
     }
     Some(found)
+}
+
+/// Byte for byte, and none where the profile names none.
+fn pointers(read: &TbsCertificate<'_>, rules: &X509Rules, issuer: &Issuing, f: &mut Findings) {
+    let points = [rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, rfc5280::ID_PE_AUTHORITY_INFO_ACCESS];
+    let found = read.extensions().iter().filter(|e| points.iter().any(|oid| e.oid.as_bytes() == oid.as_bytes()));
+    let found: Vec<_> = found.collect();
+    let wanted = issuer.pointers_as(read.raw_serial(), &rules.pointers);
+    let wanted = wanted.as_deref().unwrap_or_default();
+    let wanted: Vec<_> = wanted.iter().filter(|e| points.contains(&e.extn_id)).collect();
+    let all = found.len() == wanted.len() && wanted.iter().all(|wanted| found.iter().any(|e| same(e, wanted)));
+    f.hold(&LEAF_POINTS_AS_ITS_PROFILE, all);
 }
 
 fn purposes(read: &TbsCertificate<'_>, issuer: &Issuing, f: &mut Findings) {

@@ -17,6 +17,8 @@ lints! { PROFILED;
         "time stamping beside another purpose, or not critical" ["RFC 3161 2.3", "CPS 6.1.7"]
     LEAF_STAPLES_SOMETHING Error "leaf-must-staple-has-a-responder"
         "it must staple, and names no OCSP responder" ["RFC 7633 4.2.3.1", "CPS 7.1.2"]
+    LEAF_POINTS_AS_ITS_PROFILE Error "leaf-points-as-its-profile-says"
+        "it points elsewhere than its profile and its issuer say" ["RFC 5280 4.2.1.13", "RFC 5280 4.2.2.1", "CPS 7.1.2"]
     LEAF_PURPOSES_ARE_ITS_ISSUERS Error "leaf-purposes-are-its-issuers"
         "a purpose that its issuer is not for" ["RFC 5280 4.2.1.12", "CPS 6.1.7"]
 }

@@ -42,6 +42,7 @@ impl Certifier {
             lifetime: lifetime.filter(|secs| profile.lifetime_secs(Some(*secs)).is_ok()).into(),
             details: successor_details(&old),
             renews: old.renewal(),
+            approved: Vec::new(),
         };
         self.issue_leaf(grant, profile, leaf).await
     }

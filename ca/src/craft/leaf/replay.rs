@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use hsm::KeyKind;
 use policy::{Name, Timestamp, Validity};
 use spki::ObjectIdentifier;
 use store::{Credential, Filter, Kind, State, TextKind};
+use x509_cert::ext::Extension;
 use x509_parser::prelude::{FromDer, TbsCertificate};
 
 use crate::craft::leaf::certify::Certifier;
@@ -18,9 +18,9 @@ use crate::craft::leaf::request::Lifetime;
 use crate::craft::leaf::told::{self, Told};
 use crate::encode::Dn;
 use crate::encode::spki::kind_of;
-use crate::error::CaError;
+use crate::error::{CaError, DraftError};
 use crate::issuers::Issuing;
-use crate::profiles::{Profile, Rules, SubjectPolicy, X509Rules, default_secs};
+use crate::profiles::{Past, Profile, Rules, SubjectPolicy, X509Rules};
 
 /// Some of the past under changed profiles.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ pub struct Replayed {
 /// One thing that would differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Differs {
-    /// `refused`, `lifetime`, `subject`, `issuer`, or the name of an extension.
+    /// `refused`, `lifetime`, `subject`, `issuer`, `chain`, `approvals`, or the name of an extension.
     pub what: String,
     /// What it was; empty: it was not there.
     pub was: String,
@@ -74,7 +74,7 @@ impl Certifier {
             Filter { kind: Some(Kind::Certificate), profile, limit: PAGE, after_cursor: cursor, ..Filter::default() };
         let page = self.office.ledger.list(filter).await?;
         let mut replay = Replay { looked_at: 0, differing: Vec::new(), next: page.next };
-        let mut defaults = HashMap::new();
+        let mut pasts: HashMap<[u8; 32], Past> = HashMap::new();
         let mut issuers = Vec::new();
         for profile in changed {
             let issuer = self.issuer_of(profile).await.map_err(|e| e.to_string());
@@ -91,15 +91,15 @@ impl Certifier {
                 continue;
             };
             replay.looked_at += 1;
-            let default = match defaults.get(&credential.profile_hash) {
-                Some(known) => *known,
+            let past = match pasts.get(&credential.profile_hash) {
+                Some(known) => known.clone(),
                 None => {
                     let text = self.office.ledger.text(TextKind::Profile, &credential.profile_hash).await?;
-                    let default = text.as_deref().and_then(default_secs);
-                    *defaults.entry(credential.profile_hash).or_insert(default)
+                    let past = text.as_deref().and_then(Past::read).unwrap_or_default();
+                    pasts.entry(credential.profile_hash).or_insert(past).clone()
                 }
             };
-            let differs = self.differs(&credential, concerned, default).await?;
+            let differs = self.differs(&credential, concerned, &past).await?;
             if !differs.is_empty() {
                 replay.differing.push(Replayed {
                     serial: credential.serial_hex(),
@@ -114,12 +114,12 @@ impl Certifier {
         Ok(replay)
     }
 
-    /// What of a certificate would differ. `default` is the lifetime that its profile gave to whoever asked for none.
+    /// What of a certificate would differ. `past` is what its profile said then.
     async fn differs(
         &self,
         old: &Credential,
         (profile, issuer): &(&Profile, Result<Arc<Issuing>, String>),
-        default: Option<i64>,
+        past: &Past,
     ) -> Result<Vec<Differs>, CaError> {
         let refused = |why: String| Differs { what: REFUSED.to_owned(), was: String::new(), would: why };
         let Rules::X509(rules) = &profile.rules else {
@@ -139,7 +139,7 @@ impl Certifier {
         }
         let names = old.names.iter().filter_map(|name| Name::parse(name).ok()).collect::<Vec<_>>();
         differs.extend(allowed_names(&names, profile, rules).err().map(|e| refused(e.to_string())));
-        differs.extend(of_lifetime(old, profile, default));
+        differs.extend(of_lifetime(old, profile, past.default_secs));
         match issuer {
             Ok(issuer) => {
                 let (was, would) = (bare(&old.issuer), bare(&issuer.label));
@@ -166,7 +166,24 @@ impl Certifier {
             Err(why) => differs.push(refused(why.clone())),
         }
         if let Some(kind) = kind {
-            differs.extend(of_extensions(&old.tbs, rules, kind));
+            differs.extend(of_extensions(&old.tbs, rules.extensions.for_key(kind), |oid| !OTHERS.contains(&oid)));
+        }
+        // Under the generation that issued it: another one is told above, and has places of its own.
+        if let Some(issuing) = self.office.issuers.read().issuing_of(&old.issuer) {
+            let would = issuing.pointers_as(&old.serial, &rules.pointers).map_err(DraftError::from)?;
+            differs.extend(of_extensions(&old.tbs, &would, |oid| PLACES.contains(&oid)));
+            let root = |preferred: Option<&str>| {
+                let chains = issuing.chains_by(preferred);
+                chains.first().and_then(|chain| chain.last()).map_or(String::new(), |root| root.subject.to_string())
+            };
+            let (was, would) = (root(past.chain.as_deref()), root(profile.chain()));
+            if was != would {
+                differs.push(changed("chain", &was, &would));
+            }
+        }
+        let approvals = u64::from(profile.approvals());
+        if approvals != past.approvals {
+            differs.push(changed("approvals", &past.approvals.to_string(), &approvals.to_string()));
         }
         Ok(differs)
     }
@@ -211,11 +228,10 @@ fn of_lifetime(old: &Credential, profile: &Profile, default: Option<i64>) -> Opt
     }
 }
 
-/// Those that a profile says; the others come of names, key and issuer.
-fn of_extensions(tbs: &[u8], rules: &X509Rules, key: KeyKind) -> Vec<Differs> {
-    let was: Vec<(ObjectIdentifier, Told)> =
-        told::extensions(tbs).into_iter().filter(|(oid, _)| !OTHERS.contains(oid)).collect();
-    let would: Vec<_> = rules.extensions.for_key(key).iter().filter_map(told::extension).collect();
+/// Of some kinds of extensions those that would differ.
+fn of_extensions(tbs: &[u8], would: &[Extension], of: impl Fn(ObjectIdentifier) -> bool) -> Vec<Differs> {
+    let was: Vec<(ObjectIdentifier, Told)> = told::extensions(tbs).into_iter().filter(|(oid, _)| of(*oid)).collect();
+    let would: Vec<_> = would.iter().filter_map(told::extension).filter(|(oid, _)| of(*oid)).collect();
     let find = |all: &[(ObjectIdentifier, Told)], oid| {
         all.iter().find(|(there, _)| *there == oid).map(|(_, told)| told.clone())
     };
@@ -250,7 +266,7 @@ fn bare(label: &str) -> &str {
 }
 
 const REFUSED: &str = "refused";
-/// subjectKeyIdentifier, subjectAltName, authorityKeyIdentifier, cRLDistributionPoints, authorityInfoAccess.
+/// subjectKeyIdentifier, subjectAltName, authorityKeyIdentifier, which come of names, key and issuer, and [`PLACES`].
 const OTHERS: [ObjectIdentifier; 5] = [
     const_oid::db::rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER,
     const_oid::db::rfc5280::ID_CE_SUBJECT_ALT_NAME,
@@ -258,6 +274,9 @@ const OTHERS: [ObjectIdentifier; 5] = [
     const_oid::db::rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS,
     const_oid::db::rfc5280::ID_PE_AUTHORITY_INFO_ACCESS,
 ];
+/// cRLDistributionPoints, authorityInfoAccess.
+const PLACES: [ObjectIdentifier; 2] =
+    [const_oid::db::rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, const_oid::db::rfc5280::ID_PE_AUTHORITY_INFO_ACCESS];
 /// Requests of a page: a second of work.
 const PAGE: usize = 500;
 /// Certificates of one key.

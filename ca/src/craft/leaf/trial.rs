@@ -20,6 +20,8 @@ pub struct Trial {
     pub profile_hash: [u8; 32],
     /// What stands against it, each thing; empty: it would be issued.
     pub against: Vec<Against>,
+    /// How many others have to approve it first.
+    pub approvals: u8,
     /// What would be issued.
     pub would: Option<Would>,
 }
@@ -140,7 +142,14 @@ impl Certifier {
         if let (Some(grant), Some(under), true) = (grant, under, against.0.is_empty()) {
             let kind = key.kind().as_str();
             let details = serde_json::Value::Null;
-            let leaf = LeafRequest { subject: title(), details, key, lifetime: request.lifetime, renews: None };
+            let leaf = LeafRequest {
+                subject: title(),
+                details,
+                key,
+                lifetime: request.lifetime,
+                renews: None,
+                approved: Vec::new(),
+            };
             match against.drafted(draft(grant, under, leaf)).map(|draft| draft.lint()) {
                 Some(Ok(linted)) => it = would(linted.into_entry(), kind, left_out),
                 Some(Err(failure)) => against.0.extend(failure.findings.iter().map(|finding| Against {
@@ -152,7 +161,8 @@ impl Certifier {
             }
         }
         let (against, would) = (against.0, it);
-        Ok(Trial { profile: profile.name.clone(), profile_hash: profile.hash, against, would })
+        let approvals = profile.approvals();
+        Ok(Trial { profile: profile.name.clone(), profile_hash: profile.hash, against, approvals, would })
     }
 }
 

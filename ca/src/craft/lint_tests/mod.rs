@@ -141,6 +141,7 @@ impl Bench {
             lifetime: Lifetime::Secs(3600),
             details: json!({}),
             renews: None,
+            approved: Vec::new(),
         };
         leaf::draft(grant, under, request).unwrap()
     }

@@ -104,7 +104,7 @@ fn signature(basic: &BasicResponse<'_>, f: &mut Findings) {
     let Some((_, algorithm)) = f.read(&OCSP_READABLE, "signatureAlgorithm", AlgorithmIdentifier::from_der(&der)) else {
         return;
     };
-    f.hold(&OCSP_SIGNATURE_STRONG, !algorithms::is_weak(algorithm.oid().as_bytes()));
+    f.hold(&OCSP_SIGNATURE_STRONG, !algorithms::is_weak(&algorithm));
     algorithms::signature(&algorithm, f);
 }
 

@@ -1,0 +1,131 @@
+//! Profiles whose certificates wait until others have approved them.
+
+use std::collections::BTreeSet;
+
+use ca::{Authority, CaError, CertifyRequest, Lifetime, Profiles, Prospect, WaitingState};
+use policy::{Actor, Name, Proof, Role};
+
+use crate::house::{House, admin, owner, server_request};
+
+/// A person with one role.
+fn person(name: &str, role: Role) -> Actor {
+    Actor {
+        id: format!("token:{name}"),
+        roles: BTreeSet::from([role]),
+        owners: BTreeSet::from([owner("web")]),
+        scopes: None,
+        proof: Proof::Token { id: name.to_owned() },
+    }
+}
+
+async fn approving(house: &House, approvals: u8) -> Authority {
+    let text =
+        Profiles::shipped()[0].1.replace("wildcards = true", &format!("wildcards = true\napprovals = {approvals}"));
+    let texts: Vec<_> =
+        std::iter::once(("tls-server", text.as_str())).chain(Profiles::shipped()[1..].to_vec()).collect();
+    house.reopened(Profiles::load(&texts).unwrap()).await
+}
+
+fn says(outcome: Result<impl std::fmt::Debug, CaError>, words: &str) {
+    let error = outcome.unwrap_err();
+    assert!(matches!(&error, CaError::Conflict(why) if why.contains(words)), "{words}: {error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_profile_wants_approved_waits_for_so_many_others() {
+    let house = House::new().await;
+    let before = house.server(&["old.example.com"]).await;
+    let authority = approving(&house, 2).await;
+    let (ann, bob, eve) = (person("ann", Role::Issuer), person("bob", Role::Approver), person("eve", Role::Approver));
+    let wish = || server_request(&["www.example.com"]);
+
+    // No way around: nothing is issued, renewed, or promised to an ACME client under such a profile.
+    says(authority.certify(&ann, wish()).await, "waits until 2 others have approved it");
+    says(authority.renew(&admin(), &before.serial_hex(), None).await, "waits until 2 others");
+    let prospect = Prospect {
+        profile: "tls-server".to_owned(),
+        owner: owner("web"),
+        names: vec![Name::parse("www.example.com").unwrap()],
+        lifetime: Lifetime::ByProfile,
+    };
+    says(authority.foresee(&admin(), prospect).await, "waits until 2 others");
+
+    // What could not be issued is not asked of anybody.
+    let refused = authority.ask(&ann, server_request(&["www.elsewhere.net"])).await.unwrap_err();
+    assert!(matches!(refused, CaError::Refused(_)), "{refused}");
+    let long = CertifyRequest { lifetime: Lifetime::Secs(10_000_000), ..wish() };
+    assert!(matches!(authority.ask(&ann, long).await, Err(CaError::BadRequest { .. })));
+    assert!(authority.ask(&ann, CertifyRequest { renew: true, ..wish() }).await.is_err());
+
+    let size = house.ledger.head().size;
+    let (id, waiting) = authority.ask(&ann, wish()).await.unwrap();
+    assert_eq!((waiting.needs, waiting.by.as_str()), (2, "token:ann"));
+    assert_eq!(house.ledger.head().size, size + 1, "a leaf, and nothing is signed");
+    says(authority.collect(&ann, &id).await, "0 of 2");
+
+    // Neither who asked, nor one who may not, nor one person twice.
+    says(authority.approve(&person("ann", Role::Admin), &id).await, "another person");
+    assert!(matches!(authority.approve(&person("dan", Role::Issuer), &id).await, Err(CaError::Refused(_))));
+    assert!(matches!(authority.approve(&person("dan", Role::Issuer), "no-such").await, Err(CaError::Refused(_))));
+    assert!(matches!(authority.approve(&bob, "no-such").await, Err(CaError::NotFound(_))));
+    authority.approve(&bob, &id).await.unwrap();
+    says(authority.approve(&bob, &id).await, "approved it already");
+    says(authority.collect(&ann, &id).await, "1 of 2");
+    let seen = authority.approve(&eve, &id).await.unwrap();
+    assert_eq!(seen.state(house.world.now()), WaitingState::Approved);
+    assert_eq!(house.ledger.head().size, size + 5, "each word, and each refusal of one who may not, is a leaf");
+    // Approving gives nobody a right: who approved does not collect, and who lost the right to ask does not either.
+    assert!(matches!(authority.collect(&bob, &id).await, Err(CaError::NotFound(_))));
+    let outsider = Actor { roles: BTreeSet::from([Role::Auditor]), ..ann.clone() };
+    assert!(matches!(authority.collect(&outsider, &id).await, Err(CaError::Refused(_))));
+
+    let issued = authority.collect(&ann, &id).await.unwrap();
+    assert_eq!(issued.actor.id, "token:ann");
+    assert_eq!(issued.details["request"], id.as_str());
+    assert_eq!(issued.details["approved"], serde_json::json!(["token:bob", "token:eve"]));
+    says(authority.collect(&ann, &id).await, &issued.serial_hex());
+    assert_eq!(authority.request(&eve, &id).await.unwrap().serial, Some(issued.serial_hex()));
+
+    // Refused is refused.
+    let (id, _) = authority.ask(&ann, wish()).await.unwrap();
+    authority.approve(&bob, &id).await.unwrap();
+    authority.refuse(&eve, &id, Some("not this one".to_owned())).await.unwrap();
+    says(authority.approve(&person("kim", Role::Approver), &id).await, "refused already");
+    says(authority.collect(&ann, &id).await, "refused");
+
+    // Each sees what is theirs to see.
+    let ids = async |who: &Actor| authority.requests(who, None).await.unwrap().0.len();
+    assert_eq!((ids(&ann).await, ids(&bob).await, ids(&person("dan", Role::Issuer)).await), (2, 2, 0));
+    assert!(matches!(authority.request(&person("dan", Role::Issuer), &id).await, Err(CaError::Refused(_))));
+
+    // Under a changed profile it is another request.
+    let (id, _) = authority.ask(&ann, wish()).await.unwrap();
+    authority.approve(&bob, &id).await.unwrap();
+    authority.approve(&eve, &id).await.unwrap();
+    let looser = approving(&house, 1).await;
+    says(looser.collect(&ann, &id).await, "has changed since");
+    says(looser.approve(&person("kim", Role::Approver), &id).await, "has changed since");
+    authority.collect(&ann, &id).await.unwrap();
+    house.verified().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_nobody_approves_ends_and_one_person_has_twenty() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let authority = approving(&house, 1).await;
+    let (ann, bob) = (person("ann", Role::Issuer), person("bob", Role::Approver));
+    let mut last = String::new();
+    for _ in 0..20 {
+        last = authority.ask(&ann, server_request(&["www.example.com"])).await.unwrap().0;
+    }
+    says(authority.ask(&ann, server_request(&["www.example.com"])).await, "20 requests of yours wait");
+    authority.ask(&person("dan", Role::Issuer), server_request(&["www.example.com"])).await.unwrap();
+    authority.approve(&bob, &last).await.unwrap();
+    authority.collect(&ann, &last).await.unwrap();
+    let (last, _) = authority.ask(&ann, server_request(&["www.example.com"])).await.unwrap();
+    authority.approve(&bob, &last).await.unwrap();
+    house.world.advance(8 * 86_400);
+    says(authority.approve(&person("kim", Role::Approver), &last).await, "expired");
+    says(authority.collect(&ann, &last).await, "expired");
+    authority.ask(&ann, server_request(&["www.example.com"])).await.unwrap();
+}
