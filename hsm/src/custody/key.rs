@@ -21,21 +21,37 @@ struct Inner {
     spki_der: Vec<u8>,
     bare: Vec<u8>,
     fingerprint: [u8; 32],
+    is_brought: bool,
 }
 
 impl Key {
     pub(crate) fn new(label: String, id: Vec<u8>, kind: KeyKind, spki_der: Vec<u8>) -> Result<Key, String> {
+        Key::made(label, id, kind, spki_der, false)
+    }
+
+    /// One that was outside the token once.
+    pub(crate) fn brought(self) -> Result<Key, String> {
+        let Inner { label, id, kind, spki_der, .. } = &*self.inner;
+        Key::made(label.clone(), id.clone(), *kind, spki_der.clone(), true)
+    }
+
+    fn made(label: String, id: Vec<u8>, kind: KeyKind, spki_der: Vec<u8>, is_brought: bool) -> Result<Key, String> {
         let bare = bare_key(kind.algorithm(), &spki_der)?.to_vec();
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(digest(&SHA256, &spki_der).as_ref());
-        Ok(Key { inner: Arc::new(Inner { label, id, kind, spki_der, bare, fingerprint }) })
+        Ok(Key { inner: Arc::new(Inner { label, id, kind, spki_der, bare, fingerprint, is_brought }) })
     }
 
     /// The same RSA key as one that signs PSS and nothing else; for keys that the token binds to no padding. Itself where the
     /// token does, none where it is no RSA key.
     pub fn as_pss(&self) -> Option<Key> {
         let Inner { label, id, spki_der, .. } = &*self.inner;
-        Key::new(label.clone(), id.clone(), self.kind().pss()?, spki_der.clone()).ok()
+        Key::made(label.clone(), id.clone(), self.kind().pss()?, spki_der.clone(), self.is_brought()).ok()
+    }
+
+    /// Whether it was outside the token once, by an operator's word: a copy of it may be anywhere.
+    pub fn is_brought(&self) -> bool {
+        self.inner.is_brought
     }
 
     /// `CKA_LABEL`.

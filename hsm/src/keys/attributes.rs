@@ -108,6 +108,36 @@ impl Purpose {
         names.into_iter().chain(flags).collect()
     }
 
+    /// The same of a key that was outside the token once, as an operator knows: that a copy may exist is no news, all else must hold.
+    pub(crate) fn wrong_of_brought(self, session: &Session, object: ObjectHandle) -> Result<Vec<String>, Fault> {
+        let kinds: Vec<AttributeType> = self.rules().map(|r| r.kind).collect();
+        let found = session.get_attributes(object, &kinds)?;
+        Ok(self.rules().filter(|rule| !rule.made_by_token).filter_map(|rule| rule.judge(&found)).collect())
+    }
+
+    /// The same but for what can be taken from it.
+    pub(crate) fn wrong_for_ever(self, session: &Session, object: ObjectHandle) -> Result<Vec<String>, Fault> {
+        let kinds: Vec<AttributeType> = self.rules().map(|r| r.kind).collect();
+        let found = session.get_attributes(object, &kinds)?;
+        let stays = |rule: &&Rule| !rule.made_by_token && (rule.must_be || !rule.may_be_absent);
+        Ok(self.rules().filter(stays).filter_map(|rule| rule.judge(&found)).collect())
+    }
+
+    /// Takes from a key what it may do besides its purpose, where it may: importing tools grant all that a kind of key can.
+    pub(crate) fn take_powers(self, session: &Session, object: ObjectHandle) -> Result<(), Fault> {
+        let powers: Vec<&Rule> = self.rules().filter(|rule| !rule.must_be && rule.may_be_absent).collect();
+        let kinds: Vec<AttributeType> = powers.iter().map(|rule| rule.kind).collect();
+        let found = session.get_attributes(object, &kinds)?;
+        let given = powers.iter().filter(|rule| rule.judge(&found).is_some());
+        let less: Vec<Attribute> = given.map(|rule| (rule.attribute)(false)).collect();
+        if less.is_empty() {
+            return Ok(());
+        }
+        // A token that does not let go of them leaves a key that is refused by what it may do.
+        let _ = session.update_attributes(object, &less);
+        Ok(())
+    }
+
     /// Every attribute of the object that is not what it must be, in words; empty for a fit key.
     pub(crate) fn wrong(self, session: &Session, object: ObjectHandle) -> Result<Vec<String>, Fault> {
         let kinds: Vec<AttributeType> = self.rules().map(|r| r.kind).collect();

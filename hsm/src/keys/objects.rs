@@ -7,7 +7,7 @@ use super::attributes::{Purpose, wrong_sealing_type};
 use crate::custody::forms::{ec_public, ec_spki, ml_dsa_spki, rsa_spki};
 use crate::custody::{Key, KeyKind};
 use crate::error::HsmError;
-use crate::module::{Fault, Sought, Turn};
+use crate::module::{Fault, Inside, Sought, Turn};
 use crate::session::{Desk, PSS_MECHANISMS};
 
 /// Labels stand in the ledger and in file names elsewhere: printable, and short enough for any token.
@@ -44,6 +44,32 @@ pub(crate) fn find(turn: &Turn, session: &Session, label: &str) -> Result<Key, F
     }
 }
 
+/// The same of a key that was outside the token once, as an operator knows. What it may do besides signing is taken from it first.
+pub(crate) fn find_brought(inside: &Inside<'_>, turn: &Turn, desk: &Desk, label: &str) -> Result<Key, Fault> {
+    let session = &desk.session;
+    let handle = only(turn, session, Purpose::Signing, label)?;
+    if !Purpose::Signing.wrong_of_brought(session, handle)?.is_empty() {
+        // Sessions that sign cannot change anything.
+        let changing = inside.context.open_rw_session(desk.place.slot)?;
+        Purpose::Signing.take_powers(&changing, only(turn, &changing, Purpose::Signing, label)?)?;
+    }
+    let wrong = Purpose::Signing.wrong_of_brought(session, handle)?;
+    match judged(session, handle, wrong)? {
+        Ok(key) => key.brought().map_err(|why| HsmError::Unfit { label: label.to_owned(), wrong: vec![why] }.into()),
+        Err((label, wrong)) => Err(HsmError::Unfit { label, wrong }.into()),
+    }
+}
+
+/// The same as it will be, without a change.
+pub(crate) fn see_brought(turn: &Turn, session: &Session, label: &str) -> Result<Key, Fault> {
+    let handle = only(turn, session, Purpose::Signing, label)?;
+    let wrong = Purpose::Signing.wrong_for_ever(session, handle)?;
+    match judged(session, handle, wrong)? {
+        Ok(key) => key.brought().map_err(|why| HsmError::Unfit { label: label.to_owned(), wrong: vec![why] }.into()),
+        Err((label, wrong)) => Err(HsmError::Unfit { label, wrong }.into()),
+    }
+}
+
 /// The handle of a signing key, looked up once per desk.
 pub(crate) fn signing_handle(desk: &mut Desk, turn: Option<&Turn>, key: &Key) -> Result<Sought, Fault> {
     if let Some(handle) = desk.signing_handle(key) {
@@ -64,7 +90,10 @@ pub(crate) fn signing_handle(desk: &mut Desk, turn: Option<&Turn>, key: &Key) ->
         _ => return Err(Fault::Refused(format!("{} private keys share label and id", handles.len()))),
     };
     // Once more at first use: since the key was found, someone may have changed what it may do.
-    let wrong = Purpose::Signing.wrong(&desk.session, handle)?;
+    let wrong = match key.is_brought() {
+        true => Purpose::Signing.wrong_of_brought(&desk.session, handle)?,
+        false => Purpose::Signing.wrong(&desk.session, handle)?,
+    };
     if !wrong.is_empty() {
         return Err(Fault::Refused(format!("key `{}` is refused: {}", key.label(), wrong.join("; "))));
     }
@@ -123,8 +152,12 @@ pub(crate) fn survey_sealing(_: &Turn, session: &Session) -> Result<Vec<String>,
 }
 
 fn judge(session: &Session, private: ObjectHandle) -> Result<Result<Key, Unfit>, Fault> {
+    let wrong = Purpose::Signing.wrong(session, private)?;
+    judged(session, private, wrong)
+}
+
+fn judged(session: &Session, private: ObjectHandle, mut wrong: Vec<String>) -> Result<Result<Key, Unfit>, Fault> {
     let (label, id) = names(session, private)?;
-    let mut wrong = Purpose::Signing.wrong(session, private)?;
     let public = public_of(session, &label, &id)?;
     let key = match public {
         Ok((kind, spki)) => {

@@ -75,6 +75,29 @@ impl Pool {
         Ok(key)
     }
 
+    /// The same of a key that was outside the token once, as an operator knows and says: that a copy of it may exist is no reason to
+    /// refuse it, everything else is. What it may do besides signing is taken from it.
+    pub async fn find_brought(&self, label: &str) -> Result<Key, HsmError> {
+        let label = label.to_owned();
+        let key = self.crew.look(move |inside, turn, desk| objects::find_brought(inside, turn, desk, &label)).await?;
+        self.crew.shared.remember(&key);
+        Ok(key)
+    }
+
+    /// The same without a change: what it may do besides signing is neither taken from it nor a reason to refuse it yet.
+    pub async fn see_brought(&self, label: &str) -> Result<Key, HsmError> {
+        let label = label.to_owned();
+        self.crew.look(move |_, turn, desk| objects::see_brought(turn, &desk.session, &label)).await
+    }
+
+    /// As [`Pool::key`], of a key that was outside the token once.
+    pub async fn brought_key(&self, label: &str) -> Result<Key, HsmError> {
+        match self.crew.shared.known_as(label).filter(Key::is_brought) {
+            Some(key) => Ok(key),
+            None => self.find_brought(label).await,
+        }
+    }
+
     /// The signing key of that label as it was judged when this pool last found or made it; looked for now if it never did.
     ///
     /// Costs the token nothing. What has become of the key since shows when it signs: each session judges it once more at
