@@ -19,4 +19,4 @@ pub use attested::Attested;
 pub(crate) use credentials::credential;
 pub(crate) use crls::{crl, object_says};
 pub(crate) use records::{record, records, setting, word};
-pub(crate) use search::{by_serial, by_text, matching};
+pub(crate) use search::{all_by_serial, by_serial, by_text, matching};
