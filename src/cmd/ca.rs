@@ -1,6 +1,8 @@
 //! `chancery ca`: issuers and their generations: what there is, and how it is succeeded, brought in, revoked and ended.
 
 mod brought;
+mod estate;
+mod source;
 
 use std::path::PathBuf;
 
@@ -350,6 +352,8 @@ fn show(issuer: &Value, global: &Global) {
             "key",
             "key_label",
             "key_hash",
+            "key_was_outside",
+            "crl_above",
             "line",
         ];
         let facts = output::shown(generation, &known);

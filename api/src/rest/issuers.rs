@@ -44,6 +44,12 @@ pub(crate) struct Generation {
     key_label: String,
     /// Its key is in no token of ours; its certificate and its CRLs are brought.
     elsewhere: bool,
+    /// Its key was outside the token once, as an operator said: a copy of it may be anywhere.
+    key_was_outside: bool,
+    /// What it signed elsewhere is being taken in: it signs nothing until that is done.
+    arriving: bool,
+    /// The number of the newest CRL that was made of it elsewhere; ours are above it.
+    crl_above: Option<u64>,
     /// What kind of key it is; null where the token does not have it.
     key: Option<String>,
     /// SHA-256 of the key's SubjectPublicKeyInfo.
@@ -98,6 +104,9 @@ impl Generation {
             why: there.why,
             key_label: there.key_label,
             elsewhere: there.elsewhere,
+            key_was_outside: there.brought,
+            arriving: there.arriving,
+            crl_above: there.crl_above,
             key: there.key_kind.map(|kind| kind.to_string()),
             key_hash: there.key_hash,
             // The beginning of time is none to show.
@@ -499,6 +508,9 @@ pub(crate) struct BroughtIssuer {
     /// It signs CAs alone.
     #[serde(default)]
     cas_only: bool,
+    /// Its key was outside the token: a copy of it may be anywhere.
+    #[serde(default)]
+    key_was_outside: bool,
 }
 
 /// Takes in a CA that existed before: with its key in the token, or its certificate alone.
@@ -510,11 +522,11 @@ pub(crate) async fn import(
     Json(new): Json<BroughtIssuer>,
 ) -> Result<Response, Problem> {
     let authority = app.authority().clone();
-    let BroughtIssuer { name, key_label, chain, cas_only } = new;
+    let BroughtIssuer { name, key_label, chain, cas_only, key_was_outside: outside } = new;
     let name = app.to_its_end(async move {
         match key_label {
             Some(label) => {
-                let brought = Brought { name, label, chain_pem: chain.into_bytes(), leaves: !cas_only };
+                let brought = Brought { name, label, chain_pem: chain.into_bytes(), leaves: !cas_only, outside };
                 authority.bring_issuer(&actor, brought).await
             }
             None => authority.bring_certificate(&actor, &name, chain.as_bytes()).await,

@@ -111,6 +111,10 @@ pub(crate) fn is_signed_crl(der: &[u8], spki: &[u8]) -> bool {
 }
 
 /// Whether a certificate's signature is one of this key.
+pub(crate) fn is_signed_certificate(der: &[u8], spki: &[u8]) -> bool {
+    is_signed(der, spki)
+}
+
 fn is_signed(der: &[u8], spki: &[u8]) -> bool {
     let Ok((_, certificate)) = X509Certificate::from_der(der) else { return false };
     let Ok(also) = x509_cert::Certificate::from_der(der) else { return false };

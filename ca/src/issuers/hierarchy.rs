@@ -226,6 +226,7 @@ impl Generation {
     /// Whether its key was made once, and it cannot sign: the token may get it back.
     pub(crate) fn is_dead(&self) -> bool {
         !self.record.elsewhere
+            && !self.record.arriving
             && self.record.key_hash.is_some()
             && !self.record.certificates.is_empty()
             && matches!(self.signer, Signer::None(_))
@@ -335,8 +336,19 @@ async fn signer(
     if record.elsewhere {
         return Ok(Signer::None("its key is elsewhere, and signs at a ceremony".to_owned()));
     }
+    if record.arriving {
+        let name = &standing.name;
+        return Ok(Signer::None(format!(
+            "what it signed elsewhere is being taken in: `chancery ca import {} --from ...` goes on with it",
+            name.issuer()
+        )));
+    }
     let Some(wanted) = &record.key_hash else { return Ok(Signer::None("its key is not made yet".to_owned())) };
-    let key = match pool.key(&record.label).await {
+    let found = match record.brought {
+        true => pool.brought_key(&record.label).await,
+        false => pool.key(&record.label).await,
+    };
+    let key = match found {
         Ok(key) if key.fingerprint_hex() == *wanted => key,
         Ok(_) => {
             return Ok(Signer::None(format!(
@@ -351,8 +363,15 @@ async fn signer(
         (IssuerRole::X509, Some(certificate)) => {
             let mut ways = chains(certificate, known);
             ways.extend(cross.iter().flat_map(|cross| chains(cross, known)));
-            Issuing::new(standing, key, certificate, (ways, issuer.leaves, issuer.crl_secs), record.shards, urls)
-                .map(|i| Signer::X509(Arc::new(i)))
+            Issuing::new(
+                standing,
+                key,
+                certificate,
+                (ways, issuer.leaves, issuer.crl_secs),
+                (record.shards, record.crl_above.unwrap_or(0)),
+                urls,
+            )
+            .map(|i| Signer::X509(Arc::new(i)))
         }
         (IssuerRole::X509, None) => Ok(Signer::None("it has no certificate yet".to_owned())),
         (IssuerRole::SshUser | IssuerRole::SshHost, _) => SshCa::new(standing, key).map(|ca| Signer::Ssh(Arc::new(ca))),

@@ -28,7 +28,7 @@ impl Keeper {
         let generation = usable(&record, name)?;
         let plan =
             record.plan.as_ref().ok_or_else(|| CaError::bad("name", format!("{name} is no CA with a certificate")))?;
-        let key = self.maker.pool.find(&generation.label).await?;
+        let key = self.maker.found(generation).await?;
         let standing = Standing { name: name.clone(), version, ended: None };
         let now = self.maker.checks.clock.now().await?;
         let draft = request::draft(grant, standing, plan, &key, self.maker.serials.next(), now)?;
@@ -54,7 +54,7 @@ impl Keeper {
         if generation.certificates.len() >= CERTIFICATES_MAX {
             return Err(CaError::Conflict(format!("{name} has {CERTIFICATES_MAX} certificates: make a successor")));
         }
-        let key = self.maker.pool.find(&generation.label).await?;
+        let key = self.maker.found(generation).await?;
         let chain = self.checked_chain(&key, chain_pem)?;
         let planned = record.plan.as_ref().map(|plan| plan.subject_of(name.number())).transpose()?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
@@ -101,34 +101,36 @@ impl Keeper {
             return Err(CaError::Conflict(format!("there is an issuer `{}` already", brought.name)));
         }
         self.unused(&brought.label)?;
-        let key = self.maker.pool.find(&brought.label).await.map_err(|error| match error {
-            HsmError::Unfit { .. } | HsmError::NotFound { .. } => CaError::bad("key_label", error.to_string()),
-            other => other.into(),
-        })?;
+        let key = self.brought_key(&brought.label, brought.outside, false).await?;
         let chain = self.checked_chain(&key, &brought.chain_pem)?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
         let name = GenerationName::new(&brought.name, 1);
         let mut generation = GenerationRecord::begun(&name, Some(BEGINNING), 1);
         generation.label = brought.label;
-        generation.key_hash = Some(key.fingerprint_hex());
-        generation.certificates.push(Place::Kept(hex::encode(sha256(&own.der))));
-        let record = IssuerRecord {
-            role: IssuerRole::X509,
-            keys: vec![key.kind().to_string()],
-            above: Some(if own.is_root() { Above::Itself } else { Above::Elsewhere }),
-            plan: Some(plan_of(own)),
-            leaves: brought.leaves,
-            crl_secs: None,
-            generations: vec![generation],
-        };
+        generation.brought = key.is_brought();
+        let record = brought_record(own, &key, brought.leaves, generation);
         self.maker.ledger.record_key(&key, IssuerRole::X509.as_str(), stamp(actor)).await?;
         self.maker.write(&brought.name, (&record, 0), self.kept(&chain, actor)?, &stamp(actor)).await?;
         self.settle().await;
         Ok(name)
     }
 
+    /// A key that the token has and no issuer of ours. One that was outside the token is taken where an operator says so alone; with
+    /// `rehearse` nothing is changed in the token.
+    pub(super) async fn brought_key(&self, label: &str, outside: bool, rehearse: bool) -> Result<Key, CaError> {
+        let found = match (outside, rehearse) {
+            (false, _) => self.maker.pool.find(label).await,
+            (true, true) => self.maker.pool.see_brought(label).await,
+            (true, false) => self.maker.pool.find_brought(label).await,
+        };
+        found.map_err(|error| match error {
+            HsmError::Unfit { .. } | HsmError::NotFound { .. } => CaError::bad("key_label", error.to_string()),
+            other => other.into(),
+        })
+    }
+
     /// A key of an issuer of ours, or of a release, is not another issuer's.
-    fn unused(&self, label: &str) -> Result<(), CaError> {
+    pub(super) fn unused(&self, label: &str) -> Result<(), CaError> {
         let hierarchy = self.office.issuers.read();
         let used = hierarchy.generations().find(|generation| generation.record.label == label);
         match used {
@@ -141,7 +143,7 @@ impl Keeper {
     }
 
     /// The certificate and those above it, each signed by the next, up to a root that stands in it or is known here.
-    fn checked_chain(&self, key: &Key, chain_pem: &[u8]) -> Result<Vec<Arc<CaCertificate>>, CaError> {
+    pub(super) fn checked_chain(&self, key: &Key, chain_pem: &[u8]) -> Result<Vec<Arc<CaCertificate>>, CaError> {
         let brought = pem::all(chain_pem, "CERTIFICATE", BROUGHT_MAX).map_err(|why| refused(&why))?;
         let read = |der: Vec<u8>| {
             CaCertificate::read(None, der).map(Arc::new).map_err(|why| refused(&format!("one of them {why}")))
@@ -219,6 +221,26 @@ impl Keeper {
     }
 }
 
+/// The record of a CA that comes with its key.
+pub(super) fn brought_record(
+    own: &CaCertificate,
+    key: &Key,
+    leaves: bool,
+    mut generation: GenerationRecord,
+) -> IssuerRecord {
+    generation.key_hash = Some(key.fingerprint_hex());
+    generation.certificates.push(Place::Kept(hex::encode(sha256(&own.der))));
+    IssuerRecord {
+        role: IssuerRole::X509,
+        keys: vec![key.kind().to_string()],
+        above: Some(if own.is_root() { Above::Itself } else { Above::Elsewhere }),
+        plan: Some(plan_of(own)),
+        leaves,
+        crl_secs: None,
+        generations: vec![generation],
+    }
+}
+
 /// The plan of a CA that comes from elsewhere: what its certificate says, for its successors.
 fn plan_of(certificate: &CaCertificate) -> CaPlan {
     let path_len = certificate.path_len.and_then(|most| u8::try_from(most).ok()).unwrap_or(0);
@@ -233,7 +255,7 @@ fn plan_of(certificate: &CaCertificate) -> CaPlan {
     }
 }
 
-fn refused(why: &str) -> CaError {
+pub(super) fn refused(why: &str) -> CaError {
     CaError::bad("certificate", why)
 }
 

@@ -149,7 +149,7 @@ impl Keeper {
                 ));
             }
         };
-        let key = self.maker.pool.find(&generation.label).await?;
+        let key = self.maker.found(generation).await?;
         let operation = self.maker.certify(name, &record, &key, above, self.may(actor).await?).await?;
         self.maker.add_certificate(name, Place::Operation(operation), &stamp(actor)).await?;
         self.settle().await;
@@ -309,7 +309,7 @@ impl Keeper {
         }
         let hierarchy = self.office.issuers.fresh().await?;
         let above = hierarchy.issuing_of(&by.to_string()).cloned().ok_or_else(|| missing(by))?;
-        let key = self.maker.pool.find(&generation.label).await?;
+        let key = self.maker.found(generation).await?;
         if above.key.fingerprint() == key.fingerprint() {
             return Err(CaError::bad("by", format!("{by} has the same key: nothing is won by its signature")));
         }
@@ -350,6 +350,9 @@ impl Keeper {
 pub(super) fn usable<'a>(record: &'a IssuerRecord, name: &GenerationName) -> Result<&'a GenerationRecord, CaError> {
     match unended(record, name)? {
         GenerationRecord { elsewhere: true, .. } => Err(away(name)),
+        GenerationRecord { arriving: true, .. } => {
+            Err(CaError::Conflict(format!("what {name} signed elsewhere is being taken in: finish that first")))
+        }
         here => Ok(here),
     }
 }

@@ -104,12 +104,20 @@ impl Maker {
         self.write(name.issuer(), (&record, expect), Vec::new(), actor).await
     }
 
+    /// The key of a generation, looked for in the token.
+    pub(crate) async fn found(&self, generation: &GenerationRecord) -> Result<Key, HsmError> {
+        match generation.brought {
+            true => self.pool.find_brought(&generation.label).await,
+            false => self.pool.find(&generation.label).await,
+        }
+    }
+
     /// Its key, made if it is not there: of the first kind that the token can make.
     pub(crate) async fn key(&self, name: &GenerationName, actor: &ActorStamp) -> Result<Key, CaError> {
         let (mut record, expect) = self.record(name.issuer()).await?;
         let (role, kinds) = (record.role, record.keys.clone());
         let generation = record.generation_mut(name.number()).ok_or_else(|| missing(name))?;
-        let mut found = self.pool.find(&generation.label).await;
+        let mut found = self.found(generation).await;
         for kind in &kinds {
             let kind: KeyKind = kind.parse().map_err(|e: hsm::UnknownName| CaError::bad("key", e.to_string()))?;
             match found {

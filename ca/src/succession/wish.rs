@@ -92,4 +92,6 @@ pub struct Brought {
     pub chain_pem: Vec<u8>,
     /// Whether it signs certificates of end entities.
     pub leaves: bool,
+    /// An operator says that its key was outside the token: a copy of it may be anywhere.
+    pub outside: bool,
 }

@@ -460,6 +460,7 @@ async fn a_ca_that_existed_comes_with_its_key_and_its_exact_name() {
         label: label.to_owned(),
         chain_pem: chain.as_bytes().to_vec(),
         leaves: true,
+        outside: false,
     };
     assert!(house.authority.bring_issuer(&admin(), brought("tls-1", &chain)).await.is_err(), "another issuer's key");
     assert!(house.authority.bring_issuer(&admin(), brought("old-ca", &house.authority.roots_pem())).await.is_err());

@@ -10,6 +10,7 @@ mod cps;
 mod csr_intake;
 mod golden;
 mod hierarchy;
+mod import;
 mod incidents;
 mod issuers;
 mod lattice;
