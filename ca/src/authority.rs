@@ -21,7 +21,7 @@ use crate::encode::{BundleForm, pem};
 use crate::error::CaError;
 use crate::gate::Gate;
 use crate::intake::{Csr, Ending, RevocationReason};
-use crate::issuers::{Generation, GenerationName, Issuer, IssuerRole, Registry};
+use crate::issuers::{Generation, GenerationName, Issuer, IssuerRole, Registry, ShownCertificate};
 use crate::parts::Parts;
 use crate::profiles::{Profile, Profiles};
 use crate::registrar::Registrar;
@@ -360,6 +360,21 @@ impl Authority {
     /// The generations of CAs that have a certificate, whatever became of them.
     pub fn cas(&self) -> Vec<Generation> {
         self.issuers().into_iter().flat_map(|i| i.generations).filter(|g| g.certificate.is_some()).collect()
+    }
+
+    /// Whether there is an issuer of this name.
+    pub fn has_issuer(&self, name: &str) -> bool {
+        self.inner.office.issuers.read().issuer(name).is_ok()
+    }
+
+    /// A generation's newest certificate.
+    pub fn ca_certificate(&self, name: &GenerationName) -> Option<ShownCertificate> {
+        view::ca_certificate(&self.inner.office, name)
+    }
+
+    /// When the newest of [`Authority::roots`] begins.
+    pub fn roots_since(&self) -> Option<Timestamp> {
+        view::roots_since(&self.inner.office)
     }
 
     /// Certificates of CAs under which somebody may show who he is: those of the issuer of the profile for logins.

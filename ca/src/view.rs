@@ -32,6 +32,17 @@ pub(crate) fn issuers(office: &Office) -> Vec<Issuer> {
     there.issuers().map(shown).collect()
 }
 
+/// A generation's newest certificate: a look in memory, for the public.
+pub(crate) fn ca_certificate(office: &Office, name: &GenerationName) -> Option<ShownCertificate> {
+    let there = office.issuers.read();
+    there.generation(name).and_then(|generation| Some(certificate(generation.certificate()?, generation)))
+}
+
+/// When the newest of the roots that are handed out begins.
+pub(crate) fn roots_since(office: &Office) -> Option<Timestamp> {
+    office.issuers.read().roots().iter().map(|root| root.validity.not_before()).max()
+}
+
 /// The roots that are handed out, in a form that other software takes.
 pub(crate) fn roots_as(office: &Office, form: BundleForm) -> Result<Vec<u8>, CaError> {
     let there = office.issuers.read();

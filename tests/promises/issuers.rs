@@ -124,7 +124,17 @@ fn each_command_of_an_issuers_life_does_what_it_says() {
     let csr = house.path("edge.csr");
     house.run(&["ca", "request", "edge/1", "--out", text(&csr)]);
     let chain = signed_elsewhere(&house, &csr);
-    house.run(&["ca", "adopt", "edge/1", "--chain", text(&chain)]);
+    // As other authorities hand it out, too.
+    let bundle = house.path("x-chain.p7b");
+    let made = ["crl2pkcs7", "-nocrl", "-certfile", text(&chain), "-outform", "DER", "-out", text(&bundle)];
+    succeed(command("openssl", &made));
+    house.run(&["ca", "adopt", "edge/1", "--chain", text(&bundle)]);
+    let alone = house.path("x-edge.cer");
+    succeed(command("openssl", &["x509", "-in", text(&chain), "-outform", "DER", "-out", text(&alone)]));
+    let again = fail(house.command(&["ca", "adopt", "edge/1", "--chain", text(&alone)]));
+    assert!(again.contains("has this certificate already"), "{again}");
+    let none = fail(house.command(&["ca", "adopt", "edge/1", "--chain", text(&house.path("x-root.key"))]));
+    assert!(none.contains("holds no certificates"), "{none}");
     assert_eq!(states(&house, "edge"), ["active"]);
 
     // A key that somebody has elsewhere too is none of a CA; nor is one that is not there.

@@ -125,6 +125,9 @@ pub(crate) struct Metrics {
 struct Ends {
     crl_next: Family<ByIssuer, Gauge>,
     crl_this: Family<ByIssuer, Gauge>,
+    crl_entries: Family<ByIssuer, Gauge<u64, AtomicU64>>,
+    crl_bytes: Family<ByIssuer, Gauge<u64, AtomicU64>>,
+    crl_took: Family<ByIssuer, Gauge<f64, AtomicU64>>,
     uncovered: Family<ByIssuer, Gauge<u64, AtomicU64>>,
     ca: Family<ByIssuer, Gauge>,
     checkpoint: Gauge,
@@ -139,6 +142,10 @@ impl Ends {
         registry.register("crl_next_update_timestamp_seconds", help, self.crl_next.clone());
         let help = "Of when the newest CRL of an issuer is, seconds since 1970";
         registry.register("crl_this_update_timestamp_seconds", help, self.crl_this.clone());
+        registry.register("crl_entries", "Entries of the newest CRL of an issuer", self.crl_entries.clone());
+        registry.register("crl_bytes", "Length of the newest CRL of an issuer, bytes", self.crl_bytes.clone());
+        let help = "How long this node took to make the newest CRL of an issuer, signature and disk included, seconds";
+        registry.register("crl_made_seconds", help, self.crl_took.clone());
         let help = "Revocations of an issuer that its newest CRL does not have";
         registry.register("revocations_uncovered", help, self.uncovered.clone());
         let help = "When a CA's certificate ends, seconds since 1970";
@@ -158,6 +165,12 @@ impl Ends {
             self.crl_next.get_or_create(&label).set(crl.next_update.unix());
             self.crl_this.get_or_create(&label).set(crl.this_update.unix());
             self.uncovered.get_or_create(&label).set(crl.uncovered);
+            self.crl_entries.get_or_create(&label).set(crl.entries);
+            self.crl_bytes.get_or_create(&label).set(crl.bytes);
+            match crl.took {
+                Some(took) => drop(self.crl_took.get_or_create(&label).set(took.as_secs_f64())),
+                None => drop(self.crl_took.remove(&label)),
+            }
         }
         for (issuer, until) in &vitals.cas {
             self.ca.get_or_create(&ByIssuer { issuer: issuer.clone() }).set(until.unix());

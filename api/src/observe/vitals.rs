@@ -1,6 +1,8 @@
 //! What ends the service's work when nobody looks: CRLs that run out or lack a revocation, a head that is not signed, CAs and the
 //! administrators' tokens at their end. As figures for a scrape, and as sentences.
 
+use std::time::Duration;
+
 use ca::{Authority, GenerationState};
 use policy::Timestamp;
 use store::Ledger;
@@ -38,6 +40,11 @@ pub(crate) struct CrlVital {
     pub(crate) uncovered: u64,
     /// A CA elsewhere made it.
     pub(crate) brought: bool,
+    /// Its entries, and its length in bytes.
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+    /// How long this node took to make it; none where another did.
+    pub(crate) took: Option<Duration>,
 }
 
 /// When API tokens end.
@@ -68,6 +75,9 @@ impl Vitals {
                         uncovered: revoked.saturating_sub(crl.told().unwrap_or(revoked)),
                         issuer: series,
                         brought: generation.elsewhere,
+                        entries: crl.listed(),
+                        bytes: crl.der.len() as u64,
+                        took: crl.took(),
                     });
                 }
             }
@@ -141,6 +151,9 @@ mod tests {
             this_update: NOW.plus_secs(-600),
             next_update: NOW.plus_secs(6 * DAY),
             uncovered: 0,
+            entries: 0,
+            bytes: 400,
+            took: None,
         };
         Vitals {
             crls: vec![crl],

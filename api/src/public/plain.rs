@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::State as Shared;
 use axum::response::Response;
 use axum::routing::get;
-use ca::{BundleForm, GenerationName, ShownCertificate};
+use ca::{BundleForm, GenerationName};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::published::{Published, SHORT, TEXT};
@@ -70,9 +70,7 @@ fn bundled(app: &App, form: BundleForm, media_type: &'static str, asked: &Header
 }
 
 fn dated(app: &App, roots: Published, asked: &HeaderMap) -> Response {
-    let is_root = |c: &ShownCertificate| c.is_root;
-    let since = app.authority().cas().into_iter().filter_map(|g| g.certificate.filter(is_root)).map(|c| c.since).max();
-    match since {
+    match app.authority().roots_since() {
         Some(since) => roots.since(since, true).answer(asked),
         None => roots.answer(asked),
     }
@@ -81,8 +79,7 @@ fn dated(app: &App, roots: Published, asked: &HeaderMap) -> Response {
 /// The newest CRL of the generation that issues for an issuer's name now, DER: `/crl/{issuer}.crl`.
 async fn newest_crl(Shared(app): Shared<App>, Segment(file): Segment, asked: HeaderMap) -> Result<Response, Problem> {
     let issuer = file.strip_suffix(".crl").ok_or_else(no_issuer)?;
-    let is_issuer = app.authority().issuers().iter().any(|known| known.name == issuer);
-    if is_issuer { published(&app, issuer, &asked).await } else { Err(no_issuer()) }
+    if app.authority().has_issuer(issuer) { published(&app, issuer, &asked).await } else { Err(no_issuer()) }
 }
 
 /// A generation's newest CRL, DER: `/crl/{issuer}/{generation}/{shard}.crl`; where there are several shards, `full.crl` tells of all.
@@ -118,8 +115,7 @@ async fn aia(
         return Ok(Published::new(PKCS7, all, SHORT).answer(&asked));
     }
     let name = named(&issuer, file.strip_suffix(".cer").ok_or_else(no_issuer)?)?;
-    let found = app.authority().cas().into_iter().find(|generation| generation.name == name);
-    let certificate = found.and_then(|generation| generation.certificate).ok_or_else(no_issuer)?;
+    let certificate = app.authority().ca_certificate(&name).ok_or_else(no_issuer)?;
     let published = Published::new("application/pkix-cert", certificate.der, SHORT);
     Ok(published.since(certificate.since, true).answer(&asked))
 }

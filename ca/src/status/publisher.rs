@@ -5,7 +5,7 @@
 //! newest as long as the log, which is in memory too, knows of no newer one.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
 use store::{Covers, Crl};
@@ -104,15 +104,18 @@ impl Publisher {
         match self.shelf.get(issuer) {
             Some(there) if self.is_newest(issuer, &there) => Ok(Some(there)),
             Some(_) | None => match self.office.ledger.newest_crl(issuer).await? {
-                Some(crl) => self.shelve(crl.into_inner()).await,
+                Some(crl) => self.shelve(crl.into_inner(), None).await,
                 None => Ok(None),
             },
         }
     }
 
-    async fn shelve(&self, crl: Crl) -> Result<Option<PublishedCrl>, CaError> {
+    async fn shelve(&self, crl: Crl, began: Option<Instant>) -> Result<Option<PublishedCrl>, CaError> {
         let assembled = off_the_async_threads(move || PublishedCrl::of(&crl)).await?;
-        Ok(assembled.map(|crl| self.shelf.put(crl)))
+        Ok(assembled.map(|mut crl| {
+            crl.took = began.map(|began| began.elapsed());
+            self.shelf.put(crl)
+        }))
     }
 
     /// How many entries the newest CRL has that this node knows.
@@ -147,6 +150,7 @@ impl Publisher {
         let issuer = Arc::clone(generation.issuing().ok_or_else(unable)?);
         let now = self.office.checks.clock.of_crl(&issuer)?;
         for _ in 0..NUMBERS_MAX {
+            let began = Instant::now();
             // What is known of the revoked first, the newest CRL after: it may cover more than was known, never less.
             let known = self.office.ledger.revocations_in(label, 0..0).covers;
             let newest = self.known(label).await?;
@@ -172,7 +176,7 @@ impl Publisher {
             series.last_number = drafted.number;
             match self.office.issue_linted(drafted.linted).await {
                 Ok(issued) => {
-                    self.shelve(Crl::new(issued, drafted.tbs)).await?;
+                    self.shelve(Crl::new(issued, drafted.tbs), Some(began)).await?;
                     return Ok(true);
                 }
                 // The number was used up, by another node or by a CRL that was never signed; or another node published one

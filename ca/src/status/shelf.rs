@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use policy::Timestamp;
@@ -33,6 +34,8 @@ pub struct PublishedCrl {
     pub(crate) told: Option<u64>,
     /// How many entries it has.
     pub(crate) listed: u64,
+    /// How long it took from the first look at what is revoked until it was durable; none where another made it.
+    pub(crate) took: Option<Duration>,
     issuer: String,
 }
 
@@ -52,6 +55,7 @@ impl PublishedCrl {
             is_dated: i64::try_from(number) == Ok(validity.not_before().unix()),
             told: detail("revocations"),
             listed: detail("listed").unwrap_or(0),
+            took: None,
             issuer: crl.issuer.clone(),
         })
     }
@@ -70,6 +74,7 @@ impl PublishedCrl {
             is_dated: i64::try_from(crl.number) == Ok(crl.this_update.unix()),
             told: None,
             listed: crl.revoked.len() as u64,
+            took: None,
             issuer: issuer.to_owned(),
         }
     }
@@ -77,6 +82,16 @@ impl PublishedCrl {
     /// How many revocations it was made of; none where it does not say.
     pub fn told(&self) -> Option<u64> {
         self.told
+    }
+
+    /// How many entries it has.
+    pub fn listed(&self) -> u64 {
+        self.listed
+    }
+
+    /// How long this process took to make it, signature and disk included; none where it did not.
+    pub fn took(&self) -> Option<Duration> {
+        self.took
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use store::Record;
 
 use crate::craft::request;
-use crate::encode::{pem, sha256};
+use crate::encode::{Dn, pem, sha256};
 use crate::error::CaError;
 use crate::issuers::name::check_name;
 use crate::issuers::plan::{CaPlan, Constraints};
@@ -58,10 +58,10 @@ impl Keeper {
         let chain = self.checked_chain(&key, chain_pem)?;
         let planned = record.plan.as_ref().map(|plan| plan.subject_of(name.number())).transpose()?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
-        if planned.is_some_and(|planned| planned.as_der() != own.subject.as_der()) {
-            return Err(refused(&format!("it is for {}, which is another subject than planned", own.subject)));
-        }
         let hierarchy = self.office.issuers.fresh().await?;
+        let there = hierarchy.generations().find(|there| there.name == *name);
+        let before = there.and_then(|there| there.certificates.last()).map(|certificate| &certificate.subject);
+        check_subject(planned.as_ref(), before, &own.subject)?;
         if hierarchy.generations().any(|above| above.crl.as_ref().is_some_and(|crl| crl.lists(own).is_some())) {
             return Err(refused("the CA above it has revoked it: its CRL lists it"));
         }
@@ -241,6 +241,24 @@ pub(super) fn brought_record(
     }
 }
 
+/// Whoever signed it may have written the planned name in other types of string (AD CS does), and it is then the name of what is issued
+/// below. Of one that has a certificate it stays, to the byte: whoever holds what was issued would not find its issuer.
+fn check_subject(planned: Option<&Dn>, before: Option<&Dn>, own: &Dn) -> Result<(), CaError> {
+    let reads_alike = |dn: &Dn| dn.to_string() == own.to_string();
+    match (before, planned) {
+        (Some(dn), _) | (None, Some(dn)) if dn.as_der() == own.as_der() => Ok(()),
+        (None, None) => Ok(()),
+        (None, Some(dn)) if reads_alike(dn) => Ok(()),
+        (Some(dn), _) if reads_alike(dn) => Err(refused(&format!(
+            "it is for {own}, but in other types of string (PrintableString, UTF8String) than its certificate before: what was issued \
+             would not find its issuer; have the name signed as the request has it"
+        ))),
+        (Some(_), _) | (None, Some(_)) => {
+            Err(refused(&format!("it is for {own}, which is another subject than planned")))
+        }
+    }
+}
+
 /// The plan of a CA that comes from elsewhere: what its certificate says, for its successors.
 fn plan_of(certificate: &CaCertificate) -> CaPlan {
     let path_len = certificate.path_len.and_then(|most| u8::try_from(most).ok()).unwrap_or(0);
@@ -261,3 +279,33 @@ pub(super) fn refused(why: &str) -> CaError {
 
 /// A chain and a few roots.
 pub(super) const BROUGHT_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_be_written_otherwise_once_and_never_again() {
+        let ours = Dn::parse("/O=Example/CN=Edge CA").unwrap();
+        let theirs: Vec<u8> = ours.as_der().iter().map(|byte| if *byte == 0x0c { 0x13 } else { *byte }).collect();
+        let theirs = Dn::from_der(&theirs).unwrap();
+        let other = Dn::parse("/O=Example/CN=Another CA").unwrap();
+        let says = |planned, before, own| {
+            check_subject(planned, before, own).map_or_else(|e| e.to_string(), |()| String::new())
+        };
+        assert_ne!(ours.as_der(), theirs.as_der());
+        for (planned, before, own, wrong) in [
+            (Some(&ours), None, &ours, ""),
+            (Some(&ours), None, &theirs, ""),
+            (Some(&ours), Some(&theirs), &theirs, ""),
+            (Some(&ours), Some(&ours), &theirs, "other types of string"),
+            (Some(&ours), Some(&theirs), &ours, "other types of string"),
+            (Some(&ours), None, &other, "another subject"),
+            (None, Some(&ours), &other, "another subject"),
+            (None, None, &other, ""),
+        ] {
+            let says = says(planned, before, own);
+            assert!(says.is_empty() == wrong.is_empty() && says.contains(wrong), "{own}: {says}");
+        }
+    }
+}

@@ -41,20 +41,20 @@ impl Keeper {
     /// A new issuer with its first generation; asked again after a crash, it continues. Below a CA from elsewhere it waits for its
     /// certificate.
     pub(crate) async fn create(&self, actor: &Actor, wish: CreateIssuer) -> Result<GenerationName, CaError> {
-        self.may(actor).await?;
+        let grant = self.may(actor).await?;
         let _changing = self.changing.lock().await;
         let record = planned(&wish)?;
-        if let Some(Above::Issuer(above)) = &record.above {
-            self.office.issuers.issuing(above).await?;
-        }
         let name = GenerationName::new(&wish.name, 1);
+        let first = GenerationRecord::begun(&name, Some(BEGINNING), shards(wish.shards)?);
+        self.maker.rehearse(&name, &record, grant).await?;
         match self.maker.there(&wish.name).await? {
-            None => {
-                let first = GenerationRecord::begun(&name, Some(BEGINNING), shards(wish.shards)?);
-                self.maker.begin(&name, (record, 0), first, &stamp(actor)).await?;
-            }
+            None => self.maker.begin(&name, (record, 0), first, &stamp(actor)).await?,
             // The same wish again: what was begun is carried on.
             Some((there, _)) if is_begun(&there, &record) => {}
+            // Its key could not be made, so that there is nothing of it but the name.
+            Some((there, version)) if is_bare(&there) => {
+                self.maker.begin(&name, (record, version), first, &stamp(actor)).await?;
+            }
             Some(_) => return Err(CaError::Conflict(format!("there is an issuer `{}` already", wish.name))),
         }
         self.carry_on(actor, &name).await?;
@@ -63,7 +63,7 @@ impl Keeper {
 
     /// A successor with a key of its own.
     pub(crate) async fn rotate(&self, actor: &Actor, wish: Rotate) -> Result<GenerationName, CaError> {
-        self.may(actor).await?;
+        let grant = self.may(actor).await?;
         let _changing = self.changing.lock().await;
         let (mut record, expect) = self.maker.record(&wish.issuer).await?;
         let activates = self.moment(wish.activates)?;
@@ -84,6 +84,7 @@ impl Keeper {
             // It issues once it can: until it has its certificate the one before does.
             let as_before = record.generations.last().map(|last| last.shards);
             let generation = GenerationRecord::begun(&name, None, shards(wish.shards.or(as_before))?);
+            self.maker.rehearse(&name, &record, grant).await?;
             self.maker.begin(&name, (record, expect), generation, &stamp(actor)).await?;
         }
         self.carry_on(actor, &name).await?;
@@ -450,6 +451,14 @@ fn is_begun(there: &IssuerRecord, wished: &IssuerRecord) -> bool {
             .iter()
             .all(|g| g.certificates.is_empty() && (there.role == IssuerRole::X509 || g.key_hash.is_none()));
     unfinished && IssuerRecord { generations: Vec::new(), ..there.clone() } == *wished
+}
+
+/// Whether nothing was made of it: no key, and so nothing that was signed.
+fn is_bare(there: &IssuerRecord) -> bool {
+    let bare = |g: &GenerationRecord| {
+        g.key_hash.is_none() && g.certificates.is_empty() && g.retired.is_none() && g.revoked.is_none() && !g.elsewhere
+    };
+    there.generations.len() == 1 && there.generations.iter().all(bare)
 }
 
 /// Certificates of a generation that hold yet.

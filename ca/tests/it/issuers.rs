@@ -291,6 +291,28 @@ async fn a_further_ca_is_bound_by_its_constraints() {
     assert!(matches!(&refused, CaError::Lint(_)), "{refused}");
 }
 
+/// A wish that comes to nothing takes no name and makes no key, whatever it fails by.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_that_could_not_be_made_can_be_asked_for_otherwise() {
+    let house = House::new().await;
+    let made = async |change: fn(&mut CreateIssuer)| {
+        let mut wish = below("edge", "root");
+        change(&mut wish);
+        house.authority.create_issuer(&admin(), wish).await
+    };
+    let is_there = || house.authority.issuers().iter().any(|issuer| issuer.name == "edge");
+    let too_long = made(|wish| wish.ca.as_mut().unwrap().path_len = 3).await.unwrap_err();
+    assert!(matches!(&too_long, CaError::Lint(_)) && !is_there(), "{too_long}");
+    assert!(house.pool.find("edge-1").await.is_err(), "no key was made");
+    // SoftHSM makes none of this kind; that is known once it was tried.
+    let no_such_key = made(|wish| wish.key = KeyKind::MlDsa44).await;
+    assert!(no_such_key.is_err() && house.pool.find("edge-1").await.is_err());
+    assert_eq!(made(|_| ()).await.unwrap(), name("edge/1"));
+    assert_eq!(state(&house.authority, "edge/1"), GenerationState::Active);
+    assert!(matches!(made(|_| ()).await, Err(CaError::Conflict(_))), "once");
+    house.verified().await;
+}
+
 /// A CA of somebody else's, by openssl: its key and its certificate.
 fn foreign_root(dir: &Path) -> (PathBuf, PathBuf) {
     let (key, certificate) = (dir.join("foreign.key"), dir.join("foreign.pem"));

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use ca::{OcspAnswer, RevocationReason};
+use ca::{CertifyRequest, Lifetime, OcspAnswer, RevocationReason};
 use policy::{Timestamp, World};
 use store::{Filter, Issued, Kind};
 
-use crate::house::{House, accepts, admin, refuses};
+use crate::house::{House, accepts, admin, refuses, server_request};
 
 const NOW: &str = "2027-01-15T08:00:00Z";
 
@@ -264,7 +264,7 @@ async fn a_responder_is_replaced_in_good_time_and_what_the_old_one_signed_goes_o
     let now = Timestamp::parse_rfc3339(NOW).unwrap();
     let world = World::fixed(now, 3);
     let house = House::with(world.clone(), ca::CreateConfig::new("Example")).await;
-    let issued = house.authority.certify(&admin(), crate::house::server_request(&["www.example.com"])).await.unwrap();
+    let issued = house.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
     let asker = Asker::new(&house, "tls/1");
     let request = asker.request(&[issued.serial_hex()], &["-no_nonce"]);
     assert!(house.authority.ocsp_state().responders.is_empty(), "nobody has asked yet");
@@ -302,6 +302,34 @@ async fn a_responder_is_replaced_in_good_time_and_what_the_old_one_signed_goes_o
     };
     let fresh = tokio::time::timeout(std::time::Duration::from_secs(60), fresh).await.expect("it is made anew");
     assert!(fresh.shared.unwrap().1 > before.shared.unwrap().1);
+}
+
+/// Caddy (certmagic) takes no response that holds longer than its certificate, and staples nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_response_holds_past_the_end_of_its_certificate() {
+    let world = World::fixed(Timestamp::parse_rfc3339(NOW).unwrap(), 3);
+    let house = House::with(world.clone(), ca::CreateConfig::new("Example")).await;
+    let short = CertifyRequest { lifetime: Lifetime::Secs(3_600), ..server_request(&["www.example.com"]) };
+    let short = house.authority.certify(&admin(), short).await.unwrap();
+    let long = house.server(&["db.example.com"]).await;
+    let end = short.validity.unwrap().not_after();
+    let asker = Asker::new(&house, "tls/1");
+    let request = asker.request(&[short.serial_hex()], &["-no_nonce"]);
+    let first = asker.ask(&request).await;
+    assert_eq!(first.shared.unwrap().1, end);
+    let said = asker.judged(&request, &first, &short.serial_hex(), "-sha1");
+    assert!(said.contains("Response verify OK") && said.contains("Next Update: Jan 15 08:58:59"), "{said}");
+    assert_eq!(asker.ask(&request).await, first, "from memory, byte for byte");
+    // Each of one response ends with its own certificate, and a nonce changes nothing of it.
+    let both = asker.request(&[short.serial_hex(), long.serial_hex()], &[]);
+    let both = shown(&asker.ask(&both).await, house.dir.path());
+    assert!(both.contains("Next Update: Jan 15 08:58:59") && both.contains("Next Update: Jan 16 20:00:00"), "{both}");
+    // Of one that has ended it is told as of any.
+    world.advance(3_700);
+    house.ledger.follow().await.unwrap();
+    let after = asker.ask(&request).await;
+    assert!(after != first && after.shared.unwrap().1 > end.plus_secs(86_400));
+    house.verified().await;
 }
 
 /// Invariant 5: an intent without a conclusion counts as issued; what surely was not signed is none.

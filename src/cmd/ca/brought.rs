@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ca::{Authority, Brought, GenerationName};
-use policy::Actor;
+use policy::{Actor, World};
 use serde_json::json;
 
 use super::{act, show};
 use crate::Global;
 use crate::cmd::files::{self, PUBLIC};
 use crate::failure::{Exit, Failure, OrFail};
-use crate::{house, output};
+use crate::{house, output, reading};
 
 /// Certificates of a chain, and a few roots.
 const CHAIN_BYTES_MAX: u64 = 256 << 10;
@@ -42,7 +42,7 @@ Examples:
 pub struct Adopt {
     /// The generation, such as edge/1
     generation: String,
-    /// The certificate and those above it up to the root, PEM
+    /// The certificate and those above it up to the root: PEM, PKCS#7 or DER
     #[arg(long)]
     chain: PathBuf,
     /// The transcript of the ceremony that signed it: its hash becomes an entry of the log
@@ -81,7 +81,7 @@ pub struct Import {
     /// Its key is elsewhere: its certificate and its CRLs alone are served here
     #[arg(long, conflicts_with_all = ["key_label", "cas_only", "key_was_outside"])]
     certificate_only: bool,
-    /// Its certificate first, and those above it up to the root, PEM
+    /// Its certificate and those above it up to the root: PEM, PKCS#7 or DER
     #[arg(long, required_unless_present = "from")]
     pub(super) chain: Option<PathBuf>,
     /// It signs CAs alone
@@ -103,7 +103,7 @@ pub struct ImportCrl {
 
 /// Takes a certificate that was signed elsewhere.
 pub async fn adopt(args: &Adopt, global: &Global) -> Result<(), Failure> {
-    let chain = files::text(&args.chain, CHAIN_BYTES_MAX)?;
+    let chain = chain(&args.chain)?;
     let transcript = args.transcript.as_deref().map(|path| files::text(path, ca::Transcript::BYTES_MAX as u64));
     let transcript = transcript.transpose()?;
     if !args.here {
@@ -126,7 +126,7 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
     if !args.from.is_empty() {
         return super::estate::import(args, global).await;
     }
-    let chain = args.chain.as_deref().map(|path| files::text(path, CHAIN_BYTES_MAX)).transpose()?.unwrap_or_default();
+    let chain = args.chain.as_deref().map(chain).transpose()?.unwrap_or_default();
     if !args.here {
         let mut body = json!({
             "name": args.name, "chain": chain, "cas_only": args.cas_only, "key_was_outside": args.key_was_outside,
@@ -154,7 +154,7 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
 pub async fn import_crl(args: &ImportCrl, global: &Global) -> Result<(), Failure> {
     let crl = files::read(&args.file, CRL_BYTES_MAX)?;
     let pem = match crl.first() {
-        Some(0x30) => encoded(&crl),
+        Some(0x30) => encoded("X509 CRL", &crl),
         _ => String::from_utf8(crl).or_fail(format!("{} is no CRL", files::shown(&args.file)))?,
     };
     if !args.here {
@@ -167,10 +167,24 @@ pub async fn import_crl(args: &ImportCrl, global: &Global) -> Result<(), Failure
     here.close(&format!("the CRL of {name} is number {number} now")).await
 }
 
-fn encoded(der: &[u8]) -> String {
+/// The certificates of a file, as PEM: authorities hand out PKCS#7 and DER too.
+fn chain(path: &Path) -> Result<String, Failure> {
+    let bytes = files::read(path, CHAIN_BYTES_MAX)?;
+    let says = format!("{} holds no certificates", files::shown(path));
+    let read = reading::read(&bytes, World::real().now())
+        .map_err(|why| Failure::new(Exit::Refused, says.clone()).since(why.to_string()))?;
+    let inside = read.iter().flat_map(|one| one.inner.iter().chain([one]));
+    let found: Vec<_> = inside.filter(|one| matches!(one.kind, "certificate" | "ca-certificate")).collect();
+    if found.is_empty() {
+        return Err(Failure::new(Exit::Refused, says));
+    }
+    Ok(found.iter().map(|one| encoded("CERTIFICATE", &one.der)).collect())
+}
+
+fn encoded(label: &str, der: &[u8]) -> String {
     let body = STANDARD.encode(der);
     let lines: Vec<_> = body.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-    format!("-----BEGIN X509 CRL-----\n{}\n-----END X509 CRL-----\n", lines.join("\n"))
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 /// The house, opened beside the server.

@@ -3,13 +3,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{Method, Request};
-use http_body_util::{BodyExt, Full};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::error::CompareError;
 use crate::house::{Filling, House};
+use crate::rest::Rest;
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -68,13 +66,15 @@ pub async fn run(wish: &Wish) -> Result<Timed, CompareError> {
     let mut house = House::make(&wish.server, &wish.seeder, &dir, &filling)?;
     house.start()?;
     let marks = json!({ "issuer": "tls/1", "window_secs": 0, "reason": "a timed drill", "owner": "default" });
-    let (begun, marking) = ask(&house, Method::POST, "/api/v1/drills", marks.to_string()).await?;
+    let mut rest = Rest::new(&house)?;
+    let (begun, marking) = rest.post("/api/v1/drills", &marks).await?;
     let missing = || CompareError::Failed(format!("no drill: {begun}"));
     let path = format!("/api/v1/drills/{}", begun["drill"]["id"].as_str().ok_or_else(missing)?);
     let (since, mut progress_max) = (Instant::now(), Duration::ZERO);
     loop {
-        let (shown, told_in) = ask(&house, Method::GET, &path, String::new()).await?;
-        progress_max = progress_max.max(told_in);
+        let asked = Instant::now();
+        let shown = rest.json(&path).await?;
+        progress_max = progress_max.max(asked.elapsed());
         let of = |which: &str| shown["all"][which].as_u64().unwrap_or(0);
         if of("left") == 0 || since.elapsed() > wish.most {
             let took = since.elapsed();
@@ -83,29 +83,6 @@ pub async fn run(wish: &Wish) -> Result<Timed, CompareError> {
             return Ok(Timed { held, replaced, left, marking, progress_max, took });
         }
         tokio::time::sleep(LOOK).await;
-    }
-}
-
-async fn ask(house: &House, method: Method, path: &str, body: String) -> Result<(Value, Duration), CompareError> {
-    let failed = |why: String| CompareError::Failed(format!("{path}: {why}"));
-    let door = house.door()?;
-    let mut sender = door.connect().await.map_err(failed)?;
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "localhost")
-        .header("content-type", "application/json")
-        .header("authorization", format!("Bearer {}", house.token()?))
-        .body(Full::new(Bytes::from(body)))
-        .map_err(|e| failed(e.to_string()))?;
-    let began = Instant::now();
-    let answer = sender.send_request(request).await.map_err(|e| failed(e.to_string()))?;
-    let status = answer.status();
-    let body = answer.into_body().collect().await.map_err(|e| failed(e.to_string()))?.to_bytes();
-    let took = began.elapsed();
-    match (status.is_success(), serde_json::from_slice(&body)) {
-        (true, Ok(json)) => Ok((json, took)),
-        (_, _) => Err(failed(format!("{status}: {}", String::from_utf8_lossy(&body)))),
     }
 }
 

@@ -210,6 +210,25 @@ impl House {
         url.ok_or_else(|| CompareError::Failed("no public_https in the configuration".into()))
     }
 
+    /// A profile like another, whose issuer has the profile's name. The next start reads it.
+    pub(crate) fn copy_profile(&self, like: &str, name: &str) -> Result<(), CompareError> {
+        let file = |name: &str| self.ca().join("profiles").join(format!("{name}.toml"));
+        let away = |name: &str, e| CompareError::Io(file(name).display().to_string(), e);
+        let text = std::fs::read_to_string(file(like)).map_err(|e| away(like, e))?;
+        let line = |line: &str| match line.split_once(" = ") {
+            Some(("issuer", _)) => format!("issuer = \"{name}\""),
+            Some(("name", _)) => format!("name = \"{name}\""),
+            _ => line.to_owned(),
+        };
+        let lines: Vec<String> = text.lines().map(line).collect();
+        std::fs::write(file(name), lines.join("\n") + "\n").map_err(|e| away(name, e))
+    }
+
+    /// A folder on the register's disk.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.dir
+    }
+
     fn ca(&self) -> PathBuf {
         self.dir.join("ca")
     }

@@ -3,8 +3,8 @@
 //! Prints what nobody in this field prints: throughput with the audit log on, p50, p99, and every error. It belongs to
 //! no room of the house and knows the server by its REST API alone; but `seed`, which fills a register faster than a token
 //! signs, through the store's own code. `compare` measures a server over a small register and a large one, in one run;
-//! `drill` times a mass replacement; `ocsp` its OCSP from memory beside a static body, `acme` whole ACME orders over an empty register
-//! and over one with many.
+//! `drill` times a mass replacement; `crl` its CRLs beside the signature and the disk alone, `ocsp` its OCSP from memory beside a
+//! static body, `acme` whole ACME orders over an empty register and over one with many.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -13,6 +13,7 @@ pub mod acme;
 mod client;
 pub mod compare;
 mod cpu;
+pub mod crl;
 mod door;
 pub mod drill;
 mod error;
@@ -22,6 +23,7 @@ mod memory;
 pub mod ocsp;
 mod port;
 mod report;
+mod rest;
 pub mod seed;
 
 pub use client::{Load, LoadError, run};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use load::{Load, acme, compare, drill, ocsp, run, seed};
+use load::{Load, acme, compare, crl, drill, ocsp, run, seed};
 
 /// Issue certificates over HTTPS as fast as the server answers; prints rate, p50, p99, errors, the server's memory
 #[derive(Parser)]
@@ -24,6 +24,7 @@ enum What {
     Fleet(FleetArgs),
     Acme(AcmeArgs),
     Drill(DrillArgs),
+    Crl(CrlArgs),
     Ocsp(OcspArgs),
 }
 
@@ -158,6 +159,30 @@ struct OcspArgs {
     round_secs: u64,
 }
 
+/// CRLs of a large issuer beside the signature of a token and the disk alone; and which CRLs move when an issuer is made, and when one
+/// certificate is revoked whose issuer's revocations are parted
+#[derive(clap::Args)]
+struct CrlArgs {
+    /// The server's program
+    #[arg(long, default_value = "target/release/chancery")]
+    server: PathBuf,
+    /// Certificates of the register
+    #[arg(long, default_value_t = 1_000_000)]
+    certificates: u64,
+    /// So many of them are revoked
+    #[arg(long, default_value_t = 100_000)]
+    revoked: u64,
+    /// Into how many CRLs the revocations of the issuer that is made are parted
+    #[arg(long, default_value_t = 16)]
+    shards: u16,
+    /// Revocations, each with its CRL
+    #[arg(long, default_value_t = 15)]
+    rounds: u32,
+    /// Keep the register in this folder; one that stands there is taken as it is
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
 #[derive(clap::Args)]
 struct ClientArgs {
     /// HOST:PORT of the server's HTTPS
@@ -206,6 +231,7 @@ fn main() -> ExitCode {
         (Some(What::Fleet(args)), _) => said(compare_servers(args)),
         (Some(What::Acme(args)), _) => said(order(args)),
         (Some(What::Drill(args)), _) => said(replace(args)),
+        (Some(What::Crl(args)), _) => said(publish(args)),
         (Some(What::Ocsp(args)), _) => said(ask(args)),
         (None, Some(args)) => load_server(args),
         (None, None) => said::<&str>(Err("--cacert and --token-file are needed; see --help".into())),
@@ -270,6 +296,13 @@ fn replace(args: DrillArgs) -> Result<drill::Timed, String> {
     let seeder = std::env::current_exe().map_err(|e| e.to_string())?;
     let wish = drill::Wish { server, seeder, certificates, most: Duration::from_secs(most_secs), dir };
     runtime()?.block_on(drill::run(&wish)).map_err(|e| e.to_string())
+}
+
+fn publish(args: CrlArgs) -> Result<crl::Table, String> {
+    let CrlArgs { server, certificates, revoked, shards, rounds, dir } = args;
+    let seeder = std::env::current_exe().map_err(|e| e.to_string())?;
+    let wish = crl::Wish { server, seeder, certificates, revoked, shards, rounds, dir };
+    runtime()?.block_on(crl::run(&wish)).map_err(|e| e.to_string())
 }
 
 fn ask(args: OcspArgs) -> Result<ocsp::Table, String> {

@@ -74,6 +74,8 @@ struct Kept {
     signature: [u8; SIGNATURE_BYTES_MAX],
     /// 11 is none: it is good.
     reason: u8,
+    /// Seconds after it was made until which it holds.
+    lasts: u32,
     /// When somebody was told last to have it made anew; 0: nobody was.
     nudged: AtomicU32,
 }
@@ -94,6 +96,10 @@ impl Kept {
             GOOD => Status::Good,
             reason => Status::Revoked { at: Timestamp::from_unix(self.revoked_at), reason },
         }
+    }
+
+    fn until(&self) -> Timestamp {
+        self.of.times.produced.plus_secs(self.lasts.into())
     }
 
     fn signature(&self) -> &[u8] {
@@ -133,7 +139,7 @@ impl Shelf {
     ) -> Option<Given> {
         let table = self.tables.get(key.table())?.read().unwrap_or_else(PoisonError::into_inner);
         let kept = table.get(key)?;
-        let times = kept.of.times;
+        let times = Times { next_update: kept.until(), ..kept.of.times };
         let status = kept.status();
         let is_so = match revoked(kept.operation) {
             None => status == Status::Good,
@@ -143,7 +149,10 @@ impl Shelf {
             return None;
         }
         kept.asked.store(second, Ordering::Relaxed);
-        let der = assembled(&kept.of, &wanted(key, status), kept.signature())?;
+        // The end that it was signed with, whether that was its certificate's or that of all of its batch.
+        let ends = Some(times.next_update);
+        let said = Said { hash: key.hash(), serial: key.serial().to_vec(), status, ends };
+        let der = assembled(&kept.of, &alone(said), kept.signature())?;
         let is_aged = now.since(times.produced) >= REFRESH_SECS && kept.is_nudged(second);
         Some(Given { der, times, is_aged })
     }
@@ -151,19 +160,21 @@ impl Shelf {
     /// Keeps a response, and gives it. One that cannot be kept is given all the same.
     pub(crate) fn put(
         &self,
-        (key, status, operation): (Key, Status, Option<u64>),
+        (key, said, operation): (Key, &Said, Option<u64>),
         of: &Arc<Made>,
         signature: &[u8],
         second: u32,
     ) -> Option<Given> {
-        let der = assembled(of, &wanted(&key, status), signature)?;
-        let given = Given { der, times: of.times, is_aged: false };
-        let (reason, revoked_at) = match status {
+        let der = assembled(of, &alone(said.clone()), signature)?;
+        let times = Times { next_update: said.until(of.times), ..of.times };
+        let given = Given { der, times, is_aged: false };
+        let (reason, revoked_at) = match said.status {
             Status::Good => (GOOD, 0),
             Status::Revoked { at, reason } => (reason, at.unix()),
             // Whoever asks for what is not there is not helped by a place in memory.
             Status::Unknown => return Some(given),
         };
+        let lasts = u32::try_from(times.next_update.since(times.produced)).unwrap_or_default();
         let mut bytes = [0; SIGNATURE_BYTES_MAX];
         let (Some(operation), Some(place)) = (operation, bytes.get_mut(..signature.len())) else { return Some(given) };
         place.copy_from_slice(signature);
@@ -174,6 +185,7 @@ impl Shelf {
             asked: AtomicU32::new(second),
             signature: bytes,
             reason,
+            lasts,
             nudged: AtomicU32::new(0),
         };
         let Some(table) = self.tables.get(key.table()) else { return Some(given) };
@@ -193,7 +205,7 @@ impl Shelf {
             let mut table = table.write().unwrap_or_else(PoisonError::into_inner);
             table.retain(|_, kept| {
                 let unasked = second.saturating_sub(kept.asked.load(Ordering::Relaxed));
-                now < kept.of.times.next_update && unasked < UNASKED_SECS
+                now < kept.until() && unasked < UNASKED_SECS
             });
             if table.capacity() > table.len().saturating_mul(4) {
                 table.shrink_to_fit();
@@ -220,8 +232,7 @@ fn make_room(table: &mut HashMap<Key, Kept>) {
     });
 }
 
-fn wanted(key: &Key, status: Status) -> Wanted {
-    let said = Said { hash: key.hash(), serial: key.serial().to_vec(), status };
+fn alone(said: Said) -> Wanted {
     Wanted { said: vec![said], nonce: None }
 }
 

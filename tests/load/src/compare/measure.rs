@@ -4,33 +4,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::SendRequest;
+use http::StatusCode;
 use serde_json::Value;
 
 use super::Wish;
-use super::pages::{self, By, Page};
+use super::asker::{ANSWER_MAX, Asker, entries};
+use super::pages::{self, Page};
 use crate::client;
 use crate::error::CompareError;
 use crate::house::House;
 use crate::memory::resident_kib;
+use crate::rest::Rest;
 
 /// Times each page is asked for of each server ...
 const ASKS: usize = 40;
 /// ... but no longer than this, and at least three times.
 const ASKS_MAX: Duration = Duration::from_secs(6);
 const ASKS_MIN: usize = 3;
-/// An answer that takes longer is given up, and counted as having taken so long.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// Revocations of each register by one caller, in turns; each is durable when it is answered.
 const REVOCATIONS: usize = 100;
 /// And by callers side by side, so many by each.
 const REVOKERS: usize = 16;
 const REVOCATIONS_EACH: usize = 56;
-/// Revocations are public within seconds; longer means never.
-const PUBLIC_MAX: Duration = Duration::from_secs(60);
 /// The act on many, with its CRL.
 const ACT_MAX: Duration = Duration::from_secs(600);
 const WATCH: Duration = Duration::from_millis(50);
@@ -105,7 +100,7 @@ pub(super) async fn pages(small: &House, large: &House, measured: &mut Measured)
     let (mut few, mut many) = (Asker::new(small).await?, Asker::new(large).await?);
     let mut all: Vec<(Page, Page)> = pages::fixed().into_iter().map(|page| (page.clone(), page)).collect();
     let list = "/api/v1/certificates?limit=200";
-    let found = (pages::found(&few.json(list).await?)?, pages::found(&many.json(list).await?)?);
+    let found = (pages::found(&few.rest.json(list).await?)?, pages::found(&many.rest.json(list).await?)?);
     all.extend(found.0.into_iter().zip(found.1));
     for (mut of_few, mut of_many) in all {
         eprintln!("{}", of_few.what);
@@ -177,7 +172,7 @@ pub(super) async fn revocations(small: &House, large: &House, measured: &mut Mea
     let (mut few, mut many) = (Asker::new(small).await?, Asker::new(large).await?);
     let wanted = REVOCATIONS + REVOKERS * REVOCATIONS_EACH;
     let list = format!("/api/v1/certificates?kind=certificate&owner=default&state=issued&limit={wanted}");
-    let (mut of_few, mut of_many) = (serials(&few.json(&list).await?), serials(&many.json(&list).await?));
+    let (mut of_few, mut of_many) = (serials(&few.rest.json(&list).await?), serials(&many.rest.json(&list).await?));
     let later = (of_few.split_off(REVOCATIONS.min(of_few.len())), of_many.split_off(REVOCATIONS.min(of_many.len())));
     for (one, other) in of_few.iter().zip(&of_many) {
         measured.revocation.small.push(millis(few.revoke(one).await?));
@@ -212,22 +207,22 @@ pub(super) async fn revocations(small: &House, large: &House, measured: &mut Mea
 /// One act of two persons on all that an owner has in the large register.
 pub(super) async fn act(large: &House, measured: &mut Measured) -> Result<(), CompareError> {
     eprintln!("one act on many");
-    let mut one = Asker::new(large).await?;
-    let mut other = Asker::new(large).await?;
+    let mut one = Rest::new(large)?;
+    let mut other = Rest::new(large)?;
     let name = serde_json::json!({"name": "second-person", "roles": ["admin"], "expires_secs": 3_600});
-    let made = one.post("/api/v1/tokens", &name).await?;
+    let (made, _) = one.post("/api/v1/tokens", &name).await?;
     let token = made.get("token").and_then(Value::as_str);
     other.token = token.ok_or_else(|| CompareError::Failed(format!("no token: {made}")))?.to_owned();
-    let before = one.entries().await?;
+    let before = entries(&mut one).await?;
     let of = serde_json::json!({"owner": "default", "reason": "cessation-of-operation"});
     let began = Instant::now();
-    let proposed = one.post("/api/v1/revocations", &of).await?;
+    let (proposed, _) = one.post("/api/v1/revocations", &of).await?;
     let id = proposed.get("id").and_then(Value::as_str).unwrap_or_default();
-    let done = other.post(&format!("/api/v1/revocations/{id}/confirm"), &serde_json::json!({})).await?;
+    let (done, _) = other.post(&format!("/api/v1/revocations/{id}/confirm"), &serde_json::json!({})).await?;
     let took = millis(began.elapsed());
     let count = done.get("count").and_then(Value::as_u64).unwrap_or(0);
     let count = usize::try_from(count).unwrap_or(0);
-    while one.entries().await? < before + count {
+    while entries(&mut one).await? < before + count {
         if began.elapsed() > ACT_MAX {
             return Err(CompareError::Failed("the act's revocations are not published".into()));
         }
@@ -286,146 +281,5 @@ impl LogWatch {
     async fn most(self) -> f64 {
         self.end.store(true, Ordering::Relaxed);
         self.task.await.unwrap_or(0) as f64 / f64::from(1 << 20)
-    }
-}
-
-/// One keep-alive connection to one server, with a token and a session.
-struct Asker {
-    door: crate::door::Door,
-    token: String,
-    cookie: String,
-    connection: Option<SendRequest<Full<Bytes>>>,
-}
-
-impl Asker {
-    async fn new(house: &House) -> Result<Asker, CompareError> {
-        let token = house.token()?;
-        let mut asker = Asker { door: house.door()?, token: token.clone(), cookie: String::new(), connection: None };
-        let form = Bytes::from(format!("token={token}"));
-        let request = asker.request(Method::POST, "/login", By::Session);
-        let request = request.header("content-type", "application/x-www-form-urlencoded").body(Full::new(form));
-        let answer = asker.send(request.map_err(|e| CompareError::Failed(e.to_string()))?).await?;
-        let cookie = answer.headers().get("set-cookie").and_then(|value| value.to_str().ok());
-        let cookie = cookie.and_then(|value| value.split(';').next()).map(str::to_owned);
-        asker.cookie = cookie.ok_or_else(|| CompareError::Failed("no session".into()))?;
-        answer.into_body().collect().await.map_err(|e| CompareError::Failed(e.to_string()))?;
-        Ok(asker)
-    }
-
-    async fn get(&mut self, page: &Page) -> Result<(StatusCode, Duration), CompareError> {
-        let asked = self.ask(Method::GET, &page.path, page.by, None);
-        match tokio::time::timeout(ANSWER_MAX, asked).await {
-            Ok(answer) => answer.map(|(status, _, took)| (status, took)),
-            Err(_) => {
-                eprintln!("{}: no answer in {} s", page.path, ANSWER_MAX.as_secs());
-                self.connection = None;
-                Ok((StatusCode::OK, ANSWER_MAX))
-            }
-        }
-    }
-
-    /// How long a revocation took.
-    async fn revoke(&mut self, serial: &str) -> Result<Duration, CompareError> {
-        let path = format!("/api/v1/certificates/{serial}/revoke");
-        let body = Bytes::from_static(br#"{"reason":"superseded"}"#);
-        match self.ask(Method::POST, &path, By::Token, Some(("application/json", body))).await? {
-            (StatusCode::OK, _, took) => Ok(took),
-            (status, body, _) => {
-                let why = String::from_utf8_lossy(&body);
-                Err(CompareError::Failed(format!("{path}: status {status}: {why}")))
-            }
-        }
-    }
-
-    /// How long it takes until the public's CRL lists all of these.
-    async fn listed(&mut self, serials: &[String]) -> Result<Duration, CompareError> {
-        let wanted: Vec<Vec<u8>> = serials.iter().filter_map(|serial| hex::decode(serial).ok()).collect();
-        let began = Instant::now();
-        while began.elapsed() < PUBLIC_MAX {
-            let (_, crl, _) = self.ask(Method::GET, "/crl/tls.crl", By::Token, None).await?;
-            // New entries stand at the end.
-            let tail = crl.slice(crl.len().saturating_sub(wanted.len() * 200)..);
-            if wanted.iter().all(|serial| tail.windows(serial.len()).any(|window| window == serial)) {
-                return Ok(began.elapsed());
-            }
-            tokio::time::sleep(WATCH).await;
-        }
-        Err(CompareError::Failed("revocations are not published".into()))
-    }
-
-    /// An answer to a wish; another than a good one is an error.
-    async fn post(&mut self, path: &str, wish: &Value) -> Result<Value, CompareError> {
-        let body = Some(("application/json", Bytes::from(wish.to_string())));
-        let (status, body, _) = self.ask(Method::POST, path, By::Token, body).await?;
-        let failed = || CompareError::Failed(format!("{path}: status {status}: {}", String::from_utf8_lossy(&body)));
-        let answer = serde_json::from_slice(&body).map_err(|_| failed())?;
-        if status.is_success() { Ok(answer) } else { Err(failed()) }
-    }
-
-    /// How many entries the public's CRL has.
-    async fn entries(&mut self) -> Result<usize, CompareError> {
-        let (_, crl, _) = self.ask(Method::GET, "/crl/tls.crl", By::Token, None).await?;
-        let read = x509_parser::parse_x509_crl(&crl).map_err(|e| CompareError::Failed(format!("the CRL: {e}")))?;
-        Ok(read.1.iter_revoked_certificates().count())
-    }
-
-    /// How many rows a list of certificates shows; of nothing else.
-    async fn rows(&mut self, page: &Page) -> Result<Option<usize>, CompareError> {
-        if !page.path.starts_with("/api/v1/certificates?") {
-            return Ok(None);
-        }
-        Ok(self.json(&page.path).await?.get("items").and_then(Value::as_array).map(Vec::len))
-    }
-
-    async fn json(&mut self, path: &str) -> Result<Value, CompareError> {
-        let (status, body, _) = self.ask(Method::GET, path, By::Token, None).await?;
-        serde_json::from_slice(&body).map_err(|e| CompareError::Failed(format!("{path}: status {status}: {e}")))
-    }
-
-    /// The answer, read to its end, and how long it took.
-    async fn ask(
-        &mut self,
-        method: Method,
-        path: &str,
-        by: By,
-        body: Option<(&str, Bytes)>,
-    ) -> Result<(StatusCode, Bytes, Duration), CompareError> {
-        let failed = |e: &dyn std::fmt::Display| CompareError::Failed(format!("{path}: {e}"));
-        let mut request = self.request(method, path, by);
-        let body = match body {
-            Some((kind, body)) => {
-                request = request.header("content-type", kind);
-                body
-            }
-            None => Bytes::new(),
-        };
-        let request = request.body(Full::new(body)).map_err(|e| failed(&e))?;
-        let began = Instant::now();
-        let answer = self.send(request).await?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(|e| failed(&e))?;
-        Ok((status, body.to_bytes(), began.elapsed()))
-    }
-
-    async fn send(
-        &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<http::Response<hyper::body::Incoming>, CompareError> {
-        let path = request.uri().to_string();
-        let failed = |e: &dyn std::fmt::Display| CompareError::Failed(format!("{path}: {e}"));
-        if self.connection.as_ref().is_none_or(SendRequest::is_closed) {
-            self.connection = Some(self.door.connect().await.map_err(|e| failed(&e))?);
-        }
-        let Some(connection) = &mut self.connection else { return Err(failed(&"no connection")) };
-        connection.ready().await.map_err(|e| failed(&e))?;
-        connection.send_request(request).await.map_err(|e| failed(&e))
-    }
-
-    fn request(&self, method: Method, path: &str, by: By) -> http::request::Builder {
-        let request = Request::builder().method(method).uri(path).header("host", self.door.address());
-        match by {
-            By::Token => request.header("authorization", format!("Bearer {}", self.token)),
-            By::Session => request.header("cookie", &self.cookie),
-        }
     }
 }

@@ -3,6 +3,7 @@
 //! Both servers run at the same time and are asked in turns, so that what else the machine does falls on both alike: the ratio
 //! is what can be compared. Nothing is asserted; a bound that is not kept is marked.
 
+mod asker;
 mod measure;
 mod pages;
 mod table;

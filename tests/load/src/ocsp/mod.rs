@@ -12,15 +12,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Full};
-use serde_json::Value;
-
 use crate::cpu::cpu_time;
 use crate::error::CompareError;
 use crate::house::{Filling, House};
 use crate::memory::resident_kib;
+use crate::rest::Rest;
 use client::{Asked, Way};
 pub use table::Table;
 
@@ -97,22 +93,12 @@ fn cpu(pid: u32) -> Result<Duration, CompareError> {
 
 /// The serials of what was seeded, by the list.
 async fn serials(house: &House, count: u64) -> Result<Vec<Vec<u8>>, CompareError> {
-    let (door, token) = (house.door()?, house.token()?);
-    let mut sender = door.connect().await.map_err(CompareError::Failed)?;
+    let mut rest = Rest::new(house)?;
     let mut found = Vec::new();
     let mut after = String::new();
     while (found.len() as u64) < count {
         let path = format!("/api/v1/certificates?kind=certificate&limit={PAGE}{after}");
-        let request = Request::get(path)
-            .header("host", door.address())
-            .header("authorization", format!("Bearer {token}"))
-            .body(Full::new(Bytes::new()))
-            .map_err(|e| CompareError::Failed(e.to_string()))?;
-        let failed = |e: hyper::Error| CompareError::Failed(e.to_string());
-        sender.ready().await.map_err(failed)?;
-        let answer = sender.send_request(request).await.map_err(failed)?;
-        let body = answer.into_body().collect().await.map_err(failed)?.to_bytes();
-        let page: Value = serde_json::from_slice(&body).map_err(|e| CompareError::Failed(e.to_string()))?;
+        let page = rest.json(&path).await?;
         let items = page["items"].as_array().cloned().unwrap_or_default();
         found.extend(
             items
