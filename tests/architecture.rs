@@ -50,6 +50,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "lint",
             "error",
             "issuers",
+            "estates",
             "profiles",
             "rules",
             "parts",

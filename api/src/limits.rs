@@ -13,6 +13,8 @@ use policy::{Share, Shares, network};
 pub const CSR_BYTES_MAX: usize = 16 * 1024;
 /// The largest JSON body: a CSR as PEM, a hundred names, and room.
 pub const JSON_BYTES_MAX: usize = 64 * 1024;
+/// The largest JSON body of an import: 128 certificates of usual size, or a few large ones.
+pub const IMPORT_BYTES_MAX: usize = 1024 * 1024;
 /// The most rows that one page of a list holds.
 pub const PAGE_ROWS_MAX: u32 = 1_000;
 /// The rows of a page when the caller names no number.

@@ -32,8 +32,8 @@ use crate::status::{
     Selection, ShownRevoked,
 };
 use crate::succession::{
-    self, Activation, Brought, CreateConfig, CreateIssuer, Homes, Keeper, Maker, ReadRequest, Rehearsal, Request,
-    Rotate, SignedBelow, Transcript,
+    self, Activation, Arrival, Arrived, Arriving, Brought, CreateConfig, CreateIssuer, Homes, Keeper, Landed, Maker,
+    ReadRequest, Rehearsal, Request, Rotate, SignedBelow, Source, Transcript,
 };
 use crate::texts;
 use crate::view;
@@ -627,6 +627,32 @@ impl Authority {
     /// Takes in a CA that existed before, whose key is in the token.
     pub async fn bring_issuer(&self, actor: &Actor, brought: Brought) -> Result<GenerationName, CaError> {
         self.inner.keeper.bring(actor, brought).await
+    }
+
+    /// Writes down a CA that comes with what it signed elsewhere, or says how that would be; until [`Self::import_done`] it signs nothing.
+    pub async fn import_begin(&self, actor: &Actor, arrival: Arrival, rehearse: bool) -> Result<Arrived, CaError> {
+        self.inner.keeper.arrive(actor, arrival, rehearse).await
+    }
+
+    /// Takes in some of what such a CA signed, or says what would come of it.
+    pub async fn import_some(
+        &self,
+        actor: &Actor,
+        name: &GenerationName,
+        (all, owner, source): (Vec<Arriving>, Option<Owner>, &[u8; 32]),
+        rehearse: bool,
+    ) -> Result<Landed, CaError> {
+        self.inner.keeper.land(actor, name, (all, owner, source), rehearse).await
+    }
+
+    /// Has such a CA sign from now on, a CRL first; what was taken in, and from where, is an entry of the log.
+    pub async fn import_done(
+        &self,
+        actor: &Actor,
+        name: &GenerationName,
+        (source, landed): (&Source, &Landed),
+    ) -> Result<Arrived, CaError> {
+        self.inner.keeper.arrived(actor, name, (source, landed)).await
     }
 
     /// The certificates of a generation and those above it, PEM.

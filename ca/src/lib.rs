@@ -23,6 +23,9 @@ mod error;
 // Which CAs there are, and what may be made.
 mod issuers;
 
+// What other programs' CAs left behind.
+pub mod estates;
+
 mod profiles;
 
 mod rules;
@@ -85,8 +88,8 @@ pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
 pub use status::{Act, Meant, OcspAnswer, OcspState, Proposal, Published, PublishedCrl, Selection, ShownRevoked};
 pub use succession::{
-    Activation, Beginning, Brought, CaWish, CreateConfig, CreateIssuer, Homes, Phase, ReadRequest, Rehearsal, Request,
-    Rotate, SignedBelow, Step, Transcript, groups,
+    ARRIVING_MAX, Activation, Arrival, Arrived, Arriving, Beginning, Brought, CaWish, CreateConfig, CreateIssuer,
+    Homes, Landed, Phase, ReadRequest, Rehearsal, Request, Rotate, SignedBelow, Source, Step, Transcript, groups,
 };
 
 pub use hsm::{Health as TokenHealth, KeyKind, SigningTimes, UnknownName};

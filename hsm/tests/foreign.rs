@@ -65,3 +65,39 @@ async fn two_keys_of_one_label_are_none() {
     let Err(HsmError::Unfit { wrong, .. }) = pool.find("twin").await else { panic!("one was chosen") };
     assert!(wrong[0].contains("2 keys share the label"), "{wrong:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_outside_is_taken_by_a_word_alone_and_then_only_signs() {
+    let _alone = ALONE.lock().await;
+    let token = TestToken::new("outside");
+    let (pool, mint) = hsm::open(token.config()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let pem = directory.path().join("k.pem");
+    let pem = pem.to_str().unwrap();
+    let done = |r: (bool, String)| assert!(r.0, "{}", r.1);
+    done(run("openssl", &["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", pem]));
+    let import = ["--import", pem, "--token", token.label(), "--label", "outside", "--id", "0d", "--pin", token.pin()];
+    done(run("softhsm2-util", &import));
+    let powers = ["CKA_DECRYPT is true", "CKA_UNWRAP is true"];
+    let wrong = |found: Result<hsm::Key, HsmError>| match found {
+        Err(HsmError::Unfit { wrong, .. }) => wrong.join(" "),
+        other => panic!("{other:?}"),
+    };
+    let said = wrong(pool.find("outside").await);
+    assert!(powers.iter().all(|power| said.contains(power)) && said.contains("CKA_NEVER_EXTRACTABLE"), "{said}");
+    // A look changes nothing.
+    assert!(pool.see_brought(&[], "outside").await.unwrap().is_brought());
+    assert_eq!(wrong(pool.find("outside").await), said);
+    let key = pool.find_brought("outside").await.unwrap();
+    assert!(key.is_brought());
+    let now = wrong(pool.find("outside").await);
+    assert!(powers.iter().all(|power| !now.contains(power)) && now.contains("CKA_NEVER_EXTRACTABLE"), "{now}");
+    let intent = mint.intent(1, &key, b"signed".to_vec().into());
+    pool.sign(intent).await.unwrap();
+    // The word lifts no other rule: a key that can be read is none.
+    let common = ["--module", SOFTHSM_MODULE, "--token-label", token.label(), "--login", "--pin", token.pin()];
+    let keypair = ["--keypairgen", "--key-type", "EC:prime256v1", "--label", "loose", "--id", "0e", "--extractable"];
+    done(run("pkcs11-tool", &[&common[..], &keypair, &["--usage-sign"]].concat()));
+    assert!(wrong(pool.find_brought("loose").await).contains("CKA_EXTRACTABLE is true"));
+    assert!(wrong(pool.see_brought(&[], "loose").await).contains("CKA_EXTRACTABLE is true"));
+}

@@ -1,6 +1,8 @@
 //! `chancery ca`: issuers and their generations: what there is, and how it is succeeded, brought in, revoked and ended.
 
 mod brought;
+mod estate;
+mod source;
 
 use std::path::PathBuf;
 
@@ -226,7 +228,7 @@ struct Tokens {
     first: Option<String>,
     /// The key was outside a token once, and a copy of it may be anywhere
     #[arg(long, requires = "add")]
-    was_outside: bool,
+    key_was_outside: bool,
 }
 
 #[derive(clap::Args)]
@@ -387,6 +389,8 @@ fn show(issuer: &Value, global: &Global) {
             "key",
             "key_label",
             "key_hash",
+            "key_was_outside",
+            "crl_above",
             "line",
         ];
         let facts = output::shown(generation, &known);
@@ -474,8 +478,8 @@ async fn tokens(args: &Tokens, global: &Global) -> Result<(), Failure> {
     let issuer = match change {
         Some((act, token)) => {
             let mut body = json!({ "token": token });
-            if args.was_outside {
-                body["was_outside"] = json!(true);
+            if args.key_was_outside {
+                body["key_was_outside"] = json!(true);
             }
             global.client()?.post(&format!("{}/{act}", path(&generation)?), &body).await?
         }

@@ -142,6 +142,11 @@ async fn exercise(database: &Database) {
     other.ledger.close().await;
     house.issue(1_000_001).await;
     house.ledger.revoke_lost(lost(1_000_002)).await.unwrap();
+    let end = store::ImportedEnd { reason: 1, at: house.world.now(), invalid: None, shard: None };
+    let (one, two) = (house.foreign(1, None).await, house.foreign(2, Some(end)).await);
+    house.ledger.import(vec![one, two]).await.unwrap();
+    assert_eq!(house.ledger.credentials_of("a001").await.unwrap().len(), 1);
+    house.ledger.credential_of_key("a002", house.issuing.label()).await.unwrap().unwrap();
     let house = house.reopened(database).await;
     let state = tempfile::tempdir().unwrap();
     let (house, _) = house.closed().await.resume(database, state.path(), "to see how").await.unwrap();

@@ -19,6 +19,7 @@ mod code;
 mod crash;
 mod database_thief;
 mod hands;
+mod import;
 mod inspect;
 mod issuers;
 mod lint;

@@ -101,7 +101,9 @@ pub(crate) struct Certificate {
     not_after: Option<Timestamp>,
     /// SHA-256 of the subject's public key, hex.
     key_hash: String,
-    /// Who asked for it.
+    /// Another program signed it with its CA's key, and it was taken in; its profile is `imported`.
+    imported: bool,
+    /// Who asked for it; of an imported one, who took it in.
     actor: String,
     /// Whether the server renews it.
     renew: bool,
@@ -177,6 +179,7 @@ impl Certificate {
             not_before: credential.validity.map(|validity| validity.not_before()),
             not_after: credential.validity.map(|validity| validity.not_after()),
             key_hash: hex::encode(credential.key_hash),
+            imported: credential.imported.is_some(),
             reason: credential.reason.and_then(RevocationReason::from_code).map(RevocationReason::as_str),
             revoked_at: credential.revoked_at,
             invalid_at: credential.invalid,

@@ -46,6 +46,12 @@ pub(crate) struct Generation {
     tokens: Vec<KeyToken>,
     /// Its key is in no token of ours; its certificate and its CRLs are brought.
     elsewhere: bool,
+    /// Its key was outside the token once, as an operator said: a copy of it may be anywhere.
+    key_was_outside: bool,
+    /// What it signed elsewhere is being taken in: it signs nothing until that is done.
+    arriving: bool,
+    /// The number of the newest CRL that was made of it elsewhere; ours are above it.
+    crl_above: Option<u64>,
     /// What kind of key it is; null where the token does not have it.
     key: Option<String>,
     /// SHA-256 of the key's SubjectPublicKeyInfo.
@@ -116,6 +122,9 @@ impl Generation {
                 .map(|home| KeyToken { name: home.token, state: home.state, why: home.why })
                 .collect(),
             elsewhere: there.elsewhere,
+            key_was_outside: there.brought,
+            arriving: there.arriving,
+            crl_above: there.crl_above,
             key: there.key_kind.map(|kind| kind.to_string()),
             key_hash: there.key_hash,
             // The beginning of time is none to show.
@@ -419,7 +428,7 @@ pub(crate) struct Act {
     token: Option<String>,
     /// Of `add-token`: the key was outside a token once, and a copy of it may be anywhere.
     #[serde(default)]
-    was_outside: bool,
+    key_was_outside: bool,
 }
 
 /// Acts on a generation: `activate` it from a moment on, `renew` its certificate with the same key, `cross-sign` it by another, `retire`
@@ -472,7 +481,7 @@ pub(crate) async fn act(
         "add-token" | "remove-token" | "first-token" => {
             let token = act.token.ok_or_else(|| Problem::field("token", "say which token, by its name here"))?;
             let homes = match what.as_str() {
-                "add-token" => Homes::Add { token, was_outside: act.was_outside },
+                "add-token" => Homes::Add { token, was_outside: act.key_was_outside },
                 "remove-token" => Homes::Remove(token),
                 _ => Homes::First(token),
             };
@@ -484,7 +493,7 @@ pub(crate) async fn act(
 }
 
 /// A SHA-256 as people copy it: with colons and blanks, or without.
-fn fingerprint(text: Option<&str>) -> Result<Option<[u8; 32]>, Problem> {
+pub(super) fn fingerprint(text: Option<&str>) -> Result<Option<[u8; 32]>, Problem> {
     let read = |text: &str| {
         let digits: String = text.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
         hex::decode(digits).ok().and_then(|bytes| bytes.try_into().ok())
@@ -556,7 +565,7 @@ pub(crate) struct BroughtIssuer {
     token: Option<String>,
     /// The key was outside a token once, and a copy of it may be anywhere.
     #[serde(default)]
-    was_outside: bool,
+    key_was_outside: bool,
     /// Its certificate first, and those above it, PEM.
     chain: String,
     /// SHA-256 of the root, where that is not known here; not from the file that has the chain.
@@ -579,7 +588,16 @@ pub(crate) async fn import(
     Json(new): Json<BroughtIssuer>,
 ) -> Result<Response, Problem> {
     let authority = app.authority().clone();
-    let BroughtIssuer { name, key_label, token, was_outside, chain, fingerprint: root, cas_only, shards } = new;
+    let BroughtIssuer {
+        name,
+        key_label,
+        token,
+        key_was_outside: was_outside,
+        chain,
+        fingerprint: root,
+        cas_only,
+        shards,
+    } = new;
     let root = fingerprint(root.as_deref())?;
     let name = app.to_its_end(async move {
         match key_label {

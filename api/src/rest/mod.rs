@@ -15,6 +15,7 @@ mod revocations;
 mod ssh;
 
 mod drills;
+mod imports;
 mod issuers;
 
 pub(crate) mod audit;

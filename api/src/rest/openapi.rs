@@ -10,7 +10,9 @@ use utoipa::{Modify, OpenApi};
 
 use super::refusals::{Problem, Refusals};
 use super::shapes::Shapes;
-use super::{audit, certificates, code, drills, issuers, owners, profiles, requests, revocations, ssh, status, tokens};
+use super::{
+    audit, certificates, code, drills, imports, issuers, owners, profiles, requests, revocations, ssh, status, tokens,
+};
 use crate::intake::typed;
 
 /// The document.
@@ -27,6 +29,7 @@ use crate::intake::typed;
         revocations::post, revocations::show, revocations::confirm,
         ssh::user, ssh::host, code::post_key, code::list_keys, code::sign, tokens::post, tokens::list, tokens::delete,
         issuers::list, issuers::show, issuers::create, issuers::import, issuers::import_crl, issuers::rotate, issuers::act, issuers::request, issuers::export,
+        imports::begin, imports::some, imports::done,
         drills::list, drills::show, drills::begin, drills::end,
         audit::list, audit::show, audit::text, owners::list, owners::show, profiles::list, profiles::show, profiles::test, profiles::replay,
         status::whoami, status::status, status::metrics,

@@ -4,7 +4,8 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 
 use super::{
-    audit, certificates, code, drills, issuers, openapi, owners, profiles, requests, revocations, ssh, status, tokens,
+    audit, certificates, code, drills, imports, issuers, openapi, owners, profiles, requests, revocations, ssh, status,
+    tokens,
 };
 use crate::app::App;
 use crate::public::log;
@@ -33,6 +34,9 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/sign", post(code::sign))
         .route("/api/v1/issuers", post(issuers::create).get(issuers::list))
         .route("/api/v1/issuers/import", post(issuers::import))
+        .route("/api/v1/issuers/import/begin", post(imports::begin))
+        .route("/api/v1/issuers/{issuer}/{generation}/import", post(imports::some))
+        .route("/api/v1/issuers/{issuer}/{generation}/import/done", post(imports::done))
         .route("/api/v1/issuers/import-crl", post(issuers::import_crl))
         .route("/api/v1/issuers/{issuer}", get(issuers::show))
         .route("/api/v1/issuers/{issuer}/rotate", post(issuers::rotate))

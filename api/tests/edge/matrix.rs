@@ -66,6 +66,32 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         ("POST /api/v1/issuers", route(Method::POST, "/api/v1/issuers", Some(new_issuer))),
         ("POST /api/v1/issuers/import", route(Method::POST, "/api/v1/issuers/import", Some(brought))),
         (
+            "POST /api/v1/issuers/import/begin",
+            route(
+                Method::POST,
+                "/api/v1/issuers/import/begin",
+                Some(json!({"name": "tls", "key_label": "x", "chain": "", "dry_run": true})),
+            ),
+        ),
+        (
+            "POST /api/v1/issuers/{issuer}/{generation}/import",
+            route(
+                Method::POST,
+                "/api/v1/issuers/none/1/import",
+                Some(json!({"items": [], "source_sha256": "00".repeat(32), "dry_run": true})),
+            ),
+        ),
+        (
+            "POST /api/v1/issuers/{issuer}/{generation}/import/done",
+            route(
+                Method::POST,
+                "/api/v1/issuers/none/1/import/done",
+                Some(
+                    json!({"source": "x", "source_sha256": "00".repeat(32), "certificates": 0, "certificates_there": 0, "revocations": 0}),
+                ),
+            ),
+        ),
+        (
             "POST /api/v1/issuers/import-crl",
             route(Method::POST, "/api/v1/issuers/import-crl", Some(json!({"crl": ""}))),
         ),

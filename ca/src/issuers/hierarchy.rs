@@ -294,6 +294,7 @@ impl Generation {
     /// Whether its key was made once, and it cannot sign: the token may get it back.
     pub(crate) fn is_dead(&self) -> bool {
         !self.record.elsewhere
+            && !self.record.arriving
             && self.record.key_hash.is_some()
             && !self.waits
             && matches!(self.signer, Signer::None(_))
@@ -434,6 +435,13 @@ fn signer(
     if record.elsewhere {
         return Signer::None("its key is elsewhere, and signs at a ceremony".to_owned());
     }
+    if record.arriving {
+        let name = &standing.name;
+        return Signer::None(format!(
+            "what it signed elsewhere is being taken in: `chancery ca import {} --from ...` goes on with it",
+            name.issuer()
+        ));
+    }
     if record.key_hash.is_none() {
         return Signer::None("its key is not made yet".to_owned());
     }
@@ -445,8 +453,15 @@ fn signer(
         (IssuerRole::X509, Some(certificate)) => {
             let mut ways = chains(certificate, known);
             ways.extend(cross.iter().flat_map(|cross| chains(cross, known)));
-            Issuing::new(standing, key, certificate, (ways, issuer.leaves, issuer.crl_secs), record.shards, urls)
-                .map(|i| Signer::X509(Arc::new(i)))
+            Issuing::new(
+                standing,
+                key,
+                certificate,
+                (ways, issuer.leaves, issuer.crl_secs),
+                (record.shards, record.crl_above.unwrap_or(0)),
+                urls,
+            )
+            .map(|i| Signer::X509(Arc::new(i)))
         }
         (IssuerRole::X509, None) => Ok(Signer::None("it has no certificate yet".to_owned())),
         (IssuerRole::SshUser | IssuerRole::SshHost, _) => SshCa::new(standing, key).map(|ca| Signer::Ssh(Arc::new(ca))),

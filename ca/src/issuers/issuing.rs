@@ -40,6 +40,8 @@ pub(crate) struct Issuing {
     pub(crate) leaves: bool,
     /// How long its CRLs hold.
     pub(crate) crl_secs: i64,
+    /// The numbers of its CRLs are above this one: that of the newest that was made elsewhere.
+    pub(crate) crl_above: u64,
     /// Into how many CRLs its revocations are parted.
     pub(crate) shards: u16,
     /// authorityKeyIdentifier, cRLDistributionPoints, authorityInfoAccess of what it issues, for each part.
@@ -62,7 +64,7 @@ impl Issuing {
         key: Key,
         certificate: &CaCertificate,
         (chains, leaves, crl_secs): (Vec<Chain>, bool, Option<i64>),
-        shards: u16,
+        (shards, crl_above): (u16, u64),
         urls: &Urls,
     ) -> Result<Issuing, CaError> {
         let label = standing.name.to_string();
@@ -94,6 +96,7 @@ impl Issuing {
             purposes: certificate.purposes.clone(),
             leaves,
             crl_secs: crl_secs.unwrap_or(CRL_SECS),
+            crl_above,
             shards,
             pointers,
             crls,

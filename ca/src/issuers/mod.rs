@@ -9,7 +9,7 @@ mod urls;
 pub(crate) mod plan;
 pub(crate) mod record;
 
-mod certificate;
+pub(crate) mod certificate;
 
 mod brought_crl;
 mod chains;

@@ -97,6 +97,12 @@ pub(crate) struct GenerationRecord {
     /// Its key was outside the token once, as an operator said: a copy of it may be anywhere.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) brought: bool,
+    /// What it signed elsewhere is being taken in: until that is done it signs nothing, no CRL either, which would lack what was revoked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) arriving: bool,
+    /// The number of the newest CRL that was made of it elsewhere: ours are above it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) crl_above: Option<u64>,
     /// Into how many CRLs its revocations are parted. Certificates point to them, so this never changes.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub(crate) shards: u16,
@@ -135,6 +141,8 @@ impl GenerationRecord {
             revoked: None,
             elsewhere: false,
             brought: false,
+            arriving: false,
+            crl_above: None,
             shards,
         }
     }

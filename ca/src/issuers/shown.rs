@@ -52,6 +52,12 @@ pub struct Generation {
     pub tokens: Vec<ShownHome>,
     /// Its key is in no token of ours: its certificate and its CRLs are brought.
     pub elsewhere: bool,
+    /// Its key was outside the token once, as an operator said: a copy of it may be anywhere.
+    pub brought: bool,
+    /// What it signed elsewhere is being taken in: it signs nothing until that is done.
+    pub arriving: bool,
+    /// The number of the newest CRL that was made of it elsewhere; ours are above it.
+    pub crl_above: Option<u64>,
     /// What kind of key it is, where the token has it.
     pub key_kind: Option<hsm::KeyKind>,
     /// SHA-256 of its SubjectPublicKeyInfo, once there is one.

@@ -160,7 +160,7 @@ impl Publisher {
             let at = Moment {
                 now,
                 before: newest.as_ref().map(|crl| crl.this_update),
-                last_number: newest.as_ref().map_or(0, |crl| crl.number).max(series.last_number),
+                last_number: newest.as_ref().map_or(0, |crl| crl.number).max(series.last_number).max(issuer.crl_above),
             };
             let (grant, issuer) = (grant(&self.office.gate)?, Arc::clone(&issuer));
             // A panic in there loses the roll, and the next CRL begins a new one.

@@ -35,8 +35,21 @@ impl Revoker {
     /// The revocation is durable when this returns, and so is the CRL, unless many have been made in the last seconds; then it
     /// follows within a second, so that many revocations share one.
     pub(crate) async fn revoke(&self, actor: &Actor, serial_hex: &str, ending: Ending) -> Result<Published, CaError> {
-        let found = self.office.ledger.credential(serial_hex).await?;
-        self.revoke_found(actor, found.ok_or_else(|| missing(serial_hex))?, ending).await
+        let found = self.one(serial_hex).await?;
+        self.revoke_found(actor, found, ending).await
+    }
+
+    /// The certificate with this serial. CAs that came from elsewhere may have given one serial each: then it has to be shown.
+    async fn one(&self, serial_hex: &str) -> Result<Attested<Credential>, CaError> {
+        let mut all = self.office.ledger.credentials_of(serial_hex).await?;
+        if all.len() > 1 {
+            let of: Vec<&str> = all.iter().map(|found| found.issuer.as_str()).collect();
+            return Err(CaError::Conflict(format!(
+                "{} have a certificate with the serial {serial_hex} each: show the one that is meant",
+                of.join(" and ")
+            )));
+        }
+        all.pop().ok_or_else(|| missing(serial_hex))
     }
 
     /// The same for one that was found, compared and attested before: no second look-up that could find another.
@@ -52,8 +65,7 @@ impl Revoker {
 
     /// What was on hold counts again. What never was, or is released already, stays as it is.
     pub(crate) async fn release(&self, actor: &Actor, serial_hex: &str) -> Result<Published, CaError> {
-        let found = self.office.ledger.credential(serial_hex).await?;
-        let credential = found.ok_or_else(|| missing(serial_hex))?;
+        let credential = self.one(serial_hex).await?;
         let grant = self.may(actor, &credential).await?;
         let serial = credential.serial_hex();
         match credential.state {
@@ -205,7 +217,10 @@ impl Revoker {
     ) -> Result<ShownRevoked, CaError> {
         let shown = Shown::read(certificate, &self.office.issuers.read())?;
         let serial_hex = hex::encode(&shown.lost.serial);
-        if let Some(found) = self.office.ledger.credential(&serial_hex).await? {
+        let of_this_ca = |found: &Attested<Credential>| found.issuer == shown.lost.issuer;
+        let mut all = self.office.ledger.credentials_of(&serial_hex).await?;
+        let place = all.iter().position(of_this_ca);
+        if let Some(found) = place.map(|place| all.swap_remove(place)) {
             if found.x509_der().is_some_and(|registered| registered != shown.der) {
                 let says = format!("the register has another certificate with the serial {serial_hex}");
                 return Err(CaError::Conflict(says));

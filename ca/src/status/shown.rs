@@ -41,7 +41,11 @@ impl Shown {
         let key_hash = digest(&SHA256, certificate.public_key().raw).as_ref().try_into();
         let lost = Lost {
             kind: if certificate.is_ca() { Kind::CaCertificate } else { Kind::Certificate },
-            serial: certificate.raw_serial().to_vec(),
+            serial: match certificate.raw_serial() {
+                // The octet that makes a number positive is none of it.
+                [0, rest @ ..] if !rest.is_empty() => rest.to_vec(),
+                other => other.to_vec(),
+            },
             issuer: ours.name.to_string(),
             key_hash: key_hash.map_err(|_| CaError::Internal("SHA-256 has 32 bytes".into()))?,
             not_after: Some(Timestamp::from_unix(certificate.validity().not_after.timestamp())),

@@ -107,36 +107,41 @@ impl Keeper {
         }
         self.unused(&brought.label)?;
         let tokens = self.homes(brought.token.as_deref())?;
-        let found = self.maker.pool.find_in(&tokens, &brought.label, brought.was_outside).await;
-        let key = found.map_err(|error| match error {
-            HsmError::Unfit { .. } | HsmError::NotFound { .. } => CaError::bad("key_label", error.to_string()),
-            other => other.into(),
-        })?;
+        let key = self.brought_key(&tokens, &brought.label, brought.was_outside, false).await?;
         let chain = self.checked_chain(&key, &brought.chain_pem, brought.root)?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
         let name = GenerationName::new(&brought.name, 1);
         let mut generation = GenerationRecord::begun(&name, Some(BEGINNING), shards(brought.shards)?);
         generation.label = brought.label;
         (generation.tokens, generation.brought) = (tokens, brought.was_outside);
-        generation.key_hash = Some(key.fingerprint_hex());
-        generation.certificates.push(Place::Kept(hex::encode(sha256(&own.der))));
-        let record = IssuerRecord {
-            role: IssuerRole::X509,
-            keys: vec![key.kind().to_string()],
-            above: Some(if own.is_root() { Above::Itself } else { Above::Elsewhere }),
-            plan: Some(plan_of(own)),
-            leaves: brought.leaves,
-            crl_secs: None,
-            generations: vec![generation],
-        };
+        let record = brought_record(own, &key, brought.leaves, generation);
         self.maker.ledger.record_key(&key, IssuerRole::X509.as_str(), stamp(actor)).await?;
         self.maker.write(&brought.name, (&record, 0), self.kept(&chain, actor)?, &stamp(actor)).await?;
         self.settle().await;
         Ok(name)
     }
 
+    /// A key that the token has and no issuer of ours. One that was outside the token is taken where an operator says so alone; with
+    /// `rehearse` nothing is changed in the token.
+    pub(super) async fn brought_key(
+        &self,
+        tokens: &[String],
+        label: &str,
+        was_outside: bool,
+        rehearse: bool,
+    ) -> Result<Key, CaError> {
+        let found = match was_outside && rehearse {
+            true => self.maker.pool.see_brought(tokens, label).await,
+            false => self.maker.pool.find_in(tokens, label, was_outside).await,
+        };
+        found.map_err(|error| match error {
+            HsmError::Unfit { .. } | HsmError::NotFound { .. } => CaError::bad("key_label", error.to_string()),
+            other => other.into(),
+        })
+    }
+
     /// A key of an issuer of ours, or of a release, is not another issuer's.
-    fn unused(&self, label: &str) -> Result<(), CaError> {
+    pub(super) fn unused(&self, label: &str) -> Result<(), CaError> {
         let hierarchy = self.office.issuers.read();
         let used = hierarchy.generations().find(|generation| generation.record.label == label);
         match used {
@@ -149,7 +154,7 @@ impl Keeper {
     }
 
     /// The certificate and those above it, each signed by the next, up to a root that stands in it or is known here.
-    fn checked_chain(
+    pub(super) fn checked_chain(
         &self,
         key: &Key,
         chain_pem: &[u8],
@@ -251,6 +256,26 @@ impl Keeper {
     }
 }
 
+/// The record of a CA that comes with its key.
+pub(super) fn brought_record(
+    own: &CaCertificate,
+    key: &Key,
+    leaves: bool,
+    mut generation: GenerationRecord,
+) -> IssuerRecord {
+    generation.key_hash = Some(key.fingerprint_hex());
+    generation.certificates.push(Place::Kept(hex::encode(sha256(&own.der))));
+    IssuerRecord {
+        role: IssuerRole::X509,
+        keys: vec![key.kind().to_string()],
+        above: Some(if own.is_root() { Above::Itself } else { Above::Elsewhere }),
+        plan: Some(plan_of(own)),
+        leaves,
+        crl_secs: None,
+        generations: vec![generation],
+    }
+}
+
 /// Whoever signed it may have written the planned name in other types of string (AD CS does), and it is then the name of what is issued
 /// below. Of one that has a certificate it stays, to the byte: whoever holds what was issued would not find its issuer.
 fn check_subject(planned: Option<&Dn>, before: Option<&Dn>, own: &Dn) -> Result<(), CaError> {
@@ -295,7 +320,7 @@ fn plan_of(certificate: &CaCertificate) -> CaPlan {
     }
 }
 
-fn refused(why: &str) -> CaError {
+pub(super) fn refused(why: &str) -> CaError {
     CaError::bad("certificate", why)
 }
 

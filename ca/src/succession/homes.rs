@@ -118,7 +118,7 @@ impl Keeper {
         }
     }
 
-    async fn prove_by_request(
+    pub(super) async fn prove_by_request(
         &self,
         actor: &Actor,
         (name, version): (&GenerationName, u64),

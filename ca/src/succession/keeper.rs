@@ -372,6 +372,9 @@ impl Keeper {
 pub(super) fn usable<'a>(record: &'a IssuerRecord, name: &GenerationName) -> Result<&'a GenerationRecord, CaError> {
     match unended(record, name)? {
         GenerationRecord { elsewhere: true, .. } => Err(away(name)),
+        GenerationRecord { arriving: true, .. } => {
+            Err(CaError::Conflict(format!("what {name} signed elsewhere is being taken in: finish that first")))
+        }
         here => Ok(here),
     }
 }

@@ -20,12 +20,18 @@ mod below;
 mod brought;
 mod elsewhere;
 
+mod landing;
+
+mod arrival;
+
+pub use arrival::{ARRIVING_MAX, Arrival, Arrived, Source};
 pub use below::{ReadRequest, SignedBelow};
 pub(crate) use ceremonies::is_recorded;
 pub use ceremonies::{Step, Transcript, groups};
 pub(crate) use founding::create;
 pub use founding::{Beginning, CreateConfig};
 pub(crate) use keeper::Keeper;
+pub use landing::{Arriving, Landed};
 pub(crate) use maker::Maker;
 pub use rehearsal::{Phase, Rehearsal};
 pub use wish::{Activation, Brought, CaWish, CreateIssuer, Homes, Request, Rotate};

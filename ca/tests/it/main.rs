@@ -12,6 +12,7 @@ mod csr_intake;
 mod ends;
 mod golden;
 mod hierarchy;
+mod import;
 mod incidents;
 mod issuers;
 mod key_proof;

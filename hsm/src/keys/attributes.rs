@@ -115,6 +115,14 @@ impl Purpose {
         Ok(self.rules().filter(|rule| !rule.made_by_token).filter_map(|rule| rule.judge(&found)).collect())
     }
 
+    /// The same but for what can be taken from it.
+    pub(crate) fn wrong_for_ever(self, session: &Session, object: ObjectHandle) -> Result<Vec<String>, Fault> {
+        let kinds: Vec<AttributeType> = self.rules().map(|r| r.kind).collect();
+        let found = session.get_attributes(object, &kinds)?;
+        let stays = |rule: &&Rule| !rule.made_by_token && (rule.must_be || !rule.may_be_absent);
+        Ok(self.rules().filter(stays).filter_map(|rule| rule.judge(&found)).collect())
+    }
+
     /// Takes from a key what it may do besides its purpose, where it may: importing tools grant all that a kind of key can.
     pub(crate) fn take_powers(self, session: &Session, object: ObjectHandle) -> Result<(), Fault> {
         let powers: Vec<&Rule> = self.rules().filter(|rule| !rule.must_be && rule.may_be_absent).collect();

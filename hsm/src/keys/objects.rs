@@ -60,6 +60,16 @@ pub(crate) fn find_brought(inside: &Inside<'_>, turn: &Turn, desk: &Desk, label:
     }
 }
 
+/// The same as it will be, without a change.
+pub(crate) fn see_brought(turn: &Turn, session: &Session, label: &str) -> Result<Key, Fault> {
+    let handle = only(turn, session, Purpose::Signing, label)?;
+    let wrong = Purpose::Signing.wrong_for_ever(session, handle)?;
+    match judged(session, handle, wrong)? {
+        Ok(key) => key.brought().map_err(|why| HsmError::Unfit { label: label.to_owned(), wrong: vec![why] }.into()),
+        Err((label, wrong)) => Err(HsmError::Unfit { label, wrong }.into()),
+    }
+}
+
 /// The handle of a signing key, looked up once per desk.
 pub(crate) fn signing_handle(desk: &mut Desk, turn: Option<&Turn>, key: &Key) -> Result<Sought, Fault> {
     if let Some(handle) = desk.signing_handle(key) {

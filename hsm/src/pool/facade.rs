@@ -130,10 +130,24 @@ impl Pool {
 
     /// Finds a signing key in its tokens, in their order: it is looked for anew in the first that answers.
     pub async fn find_in(&self, homes: &[String], label: &str, is_brought: bool) -> Result<Key, HsmError> {
+        self.first_that_answers(homes, label, |token| async move { token.sought(label, is_brought, true).await }).await
+    }
+
+    /// The same of a key that was outside its tokens, without a change: see [`Token::see_brought`].
+    pub async fn see_brought(&self, homes: &[String], label: &str) -> Result<Key, HsmError> {
+        self.first_that_answers(homes, label, |token| async move { token.see_brought(label).await }).await
+    }
+
+    async fn first_that_answers<'a, F: Future<Output = Result<Key, HsmError>>>(
+        &'a self,
+        homes: &[String],
+        label: &str,
+        look: impl Fn(&'a Token) -> F,
+    ) -> Result<Key, HsmError> {
         let mut away = None;
         let mut missing = None;
         for token in self.homes_named(homes)? {
-            match token.sought(label, is_brought, true).await {
+            match look(token).await {
                 Ok(key) => return Ok(key.at(homes)),
                 Err(error @ (HsmError::Unavailable { .. } | HsmError::Locked(_))) => {
                     away = away.or(Some(self.told(token, error)));
@@ -368,11 +382,6 @@ impl Pool {
     /// A key of the first token that was outside once. See [`Token::find_brought`].
     pub async fn find_brought(&self, label: &str) -> Result<Key, HsmError> {
         self.first().find_brought(label).await
-    }
-
-    /// As [`Pool::key`], of a key that was outside the token once.
-    pub async fn brought_key(&self, label: &str) -> Result<Key, HsmError> {
-        self.first().brought_key(label).await
     }
 
     /// How long signatures of all tokens took so far, and how many wait now.

@@ -118,6 +118,13 @@ impl Token {
         }
     }
 
+    /// A key that was outside the token once, as it will be, without a change: what it may do besides signing is neither taken from it nor
+    /// a reason to refuse it yet.
+    pub async fn see_brought(&self, label: &str) -> Result<Key, HsmError> {
+        let label = label.to_owned();
+        self.crew.look(move |_, turn, desk| objects::see_brought(turn, &desk.session, &label)).await
+    }
+
     /// How often it came back.
     pub fn returns(&self) -> u64 {
         self.crew.shared.standing.epoch()

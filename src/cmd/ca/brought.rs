@@ -33,6 +33,10 @@ Examples:
 pub const IMPORT: &str = "\
 Examples:
   chancery ca import legacy --key-label old-ca-key --chain old-ca.pem
+  chancery ca import legacy --key-label old-ca-key --key-was-outside \\
+    --from openssl /etc/ssl/ca --dry-run
+  chancery ca import legacy --key-label old-ca-key --key-was-outside \\
+    --from ejbca certificates.csv --from ejbca crls.csv --chain old-ca.pem
   chancery ca import root --certificate-only --chain root-1.pem \\
     --fingerprint 3F:0B:...
 
@@ -60,30 +64,45 @@ pub struct Adopt {
 #[derive(clap::Args)]
 pub struct Import {
     /// What it will be called here
-    name: String,
+    pub(super) name: String,
     /// The label of its key in the token
     #[arg(long, required_unless_present = "certificate_only")]
-    key_label: Option<String>,
+    pub(super) key_label: Option<String>,
     /// The token that has it [default: the first]
     #[arg(long, value_name = "NAME", conflicts_with = "certificate_only")]
-    token: Option<String>,
-    /// The key was outside a token once, and a copy of it may be anywhere
-    #[arg(long, conflicts_with = "certificate_only")]
-    was_outside: bool,
+    pub(super) token: Option<String>,
+    /// Its key was outside the token before it was put there: a copy of it may be anywhere
+    #[arg(long)]
+    pub(super) key_was_outside: bool,
+    /// With what it signed: openssl, vault, openbao, ejbca or step-ca, and the folder or file that has it
+    #[arg(long, num_args = 2, value_names = ["KIND", "PATH"], action = clap::ArgAction::Append, conflicts_with_all = ["here", "certificate_only"])]
+    pub(super) from: Vec<String>,
+    /// A CRL of it, of which the number and the entries count too
+    #[arg(long, value_name = "FILE", requires = "from")]
+    pub(super) crl: Vec<PathBuf>,
+    /// Whose its certificates are that no owner's rules name
+    #[arg(long, requires = "from")]
+    pub(super) owner: Option<String>,
+    /// Say what would come, and write nothing
+    #[arg(long, requires = "from")]
+    pub(super) dry_run: bool,
+    /// Although things of it cannot be taken
+    #[arg(long, requires = "from")]
+    pub(super) leave_out: bool,
     /// Its key is elsewhere: its certificate and its CRLs alone are served here
-    #[arg(long, conflicts_with_all = ["key_label", "cas_only"])]
+    #[arg(long, conflicts_with_all = ["key_label", "cas_only", "key_was_outside"])]
     certificate_only: bool,
     /// Its certificate and those above it up to the root: PEM, PKCS#7 or DER
-    #[arg(long)]
-    chain: PathBuf,
+    #[arg(long, required_unless_present = "from")]
+    pub(super) chain: Option<PathBuf>,
     /// The SHA-256 of its root, where that is not known here: from the paper, not from the file
     #[arg(long, value_name = "SHA256", value_parser = trust::fingerprint)]
-    fingerprint: Option<Fingerprint>,
+    pub(super) fingerprint: Option<Fingerprint>,
     /// It signs CAs alone
     #[arg(long)]
-    cas_only: bool,
+    pub(super) cas_only: bool,
     /// Into how many CRLs its revocations are parted, for ever [default: 1]
-    #[arg(long, value_name = "N", conflicts_with = "certificate_only", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", conflicts_with_all = ["certificate_only", "from"], value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: Option<u16>,
     /// On this host, by the configuration and the token, whether or not a server runs
     #[arg(long)]
@@ -124,13 +143,17 @@ pub async fn adopt(args: &Adopt, global: &Global) -> Result<(), Failure> {
 
 /// Takes in a CA that exists.
 pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
-    let chain = chain(&args.chain)?;
+    if !args.from.is_empty() {
+        return super::estate::import(args, global).await;
+    }
+    let chain = args.chain.as_deref().map(chain).transpose()?.unwrap_or_default();
     if !args.here {
-        let mut body = json!({ "name": args.name, "chain": chain, "cas_only": args.cas_only });
+        let mut body = json!({
+            "name": args.name, "chain": chain, "cas_only": args.cas_only, "key_was_outside": args.key_was_outside,
+        });
         if let Some(label) = &args.key_label {
             body["key_label"] = json!(label);
             body["token"] = json!(args.token);
-            body["was_outside"] = json!(args.was_outside);
         }
         if let Some(root) = args.fingerprint {
             body["fingerprint"] = json!(root.hex());
@@ -146,7 +169,7 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
     let name = match &args.key_label {
         Some(label) => {
             let (name, label, chain_pem) = (args.name.clone(), label.clone(), chain.into_bytes());
-            let (token, was_outside, leaves) = (args.token.clone(), args.was_outside, !args.cas_only);
+            let (token, was_outside, leaves) = (args.token.clone(), args.key_was_outside, !args.cas_only);
             let brought = Brought { name, label, token, was_outside, chain_pem, root, leaves, shards: args.shards };
             here.authority.bring_issuer(&here.actor, brought).await
         }

@@ -8,6 +8,7 @@ use crate::forms::schema::{CONCLUSION, INTENT, Table};
 use crate::nouns::credential::Credential;
 use crate::nouns::error::StoreError;
 use crate::queries;
+use crate::rows::FORM_IMPORTED;
 use crate::sql::{Cell, Row, Sql, Value};
 use crate::truth::{Node, Word, proved_leaf};
 
@@ -41,7 +42,7 @@ pub(crate) fn credential(
             return Ok(altered(format!("intent op={operation}"), says));
         }
         match &conclusion {
-            None if open => {}
+            None if open || is_imported(&intent) => {}
             None => return Ok(altered(format!("conclusion op={operation}"), "the row was deleted")),
             Some(row) => match row.first() {
                 Some(Cell::Int(leaf)) if u64::try_from(*leaf).is_ok_and(|leaf| leaf >= size) => {
@@ -79,8 +80,14 @@ fn intent_fault(node: &Node, sql: &mut dyn Sql, operation: u64, row: &[Cell]) ->
         Ok(leaf) => leaf,
         Err(why) => return Ok(Some(why)),
     };
-    let ours = leaf.event == Event::Intend && says_row(leaf.row.as_deref(), digest(&INTENT, row));
+    let event = if is_imported(row) { Event::Import } else { Event::Intend };
+    let ours = leaf.event == event && says_row(leaf.row.as_deref(), digest(&INTENT, row));
     Ok((!ours).then(|| "the row is not the one its leaf stands for".to_owned()))
+}
+
+/// Whether it was signed elsewhere, so that no conclusion follows. The leaf's digest covers the column.
+fn is_imported(row: &[Cell]) -> bool {
+    INTENT.position("form").and_then(|at| row.get(at)) == Some(&Cell::Text(FORM_IMPORTED.to_owned()))
 }
 
 fn conclusion_fault(

@@ -20,4 +20,4 @@ pub(crate) use credentials::credential;
 pub(crate) use crls::{crl, object_says};
 pub use records::EachRecord;
 pub(crate) use records::{record, records, records_each, setting, word};
-pub(crate) use search::{by_serial, by_text, matching};
+pub(crate) use search::{all_by_serial, by_serial, by_text, matching};

@@ -36,6 +36,28 @@ pub(crate) fn by_serial(
     }
 }
 
+/// Every operation with this serial, the newest first.
+pub(crate) fn all_by_serial(
+    node: &Node,
+    sql: &mut dyn Sql,
+    serial: &[u8],
+) -> Result<Vec<Attested<Credential>>, StoreError> {
+    let operations = queries::operations_of_serial(sql, serial)?;
+    if operations.len() < 2 {
+        return Ok(by_serial(node, sql, serial)?.into_iter().collect());
+    }
+    let mut all = Vec::with_capacity(operations.len());
+    for operation in operations {
+        let found = there(node, sql, operation)?;
+        if found.serial != serial {
+            let says = format!("it was found by the serial {}, which is not its own", hex::encode(serial));
+            return Err(refused(node, &place(operation), &says));
+        }
+        all.push(found);
+    }
+    Ok(all)
+}
+
 /// What a text may mean, up to `most`: each is what it says itself. One that the indexes leave out is not noticed, so that a
 /// beginning is for people, who are told the whole serial.
 pub(crate) fn by_text(

@@ -86,6 +86,7 @@ fn standing(op: &Op) -> Standing {
             Some(row) if row.withdraws => Standing::Goes,
             Some(_) | None => Standing::Waits,
         },
+        Op::Import(_) => Standing::Waits,
         Op::Conclude(_) | Op::Refuse(..) | Op::Revoke(_) | Op::Checkpoint(..) => Standing::Goes,
     }
 }

@@ -5,6 +5,7 @@ use policy::{Timestamp, Validity};
 use super::wrong::{CARD, OPEN, RENEWAL, Wrong, text_of};
 use crate::forms::projection::{Card, Facts, Labels, Pile};
 use crate::nouns::entry::RELEASED;
+use crate::rows::FORM_IMPORTED;
 use crate::sql::{Cell, Row};
 
 /// An operation with everything the projections say of it.
@@ -23,7 +24,7 @@ pub(crate) struct Operation {
 pub(super) const OPERATION: &str = "SELECT i.op, i.kind, i.profile, i.issuer, i.owner, i.serial, i.not_before, i.not_after, i.details, \
     i.actor, i.proof, i.subject, i.names, \
     c.leaf, c.outcome, \
-    (SELECT r.reason FROM revocation r WHERE r.op = i.op ORDER BY r.leaf DESC LIMIT 1), k.op, k.place, k.pile, k.not_after, k.look, k.family, \
+    (SELECT r.reason FROM revocation r WHERE r.op = i.op ORDER BY r.leaf DESC LIMIT 1), i.form, k.op, k.place, k.pile, k.not_after, k.look, k.family, \
     o.op, o.place, o.not_after, o.due, o.renews, o.family, w.op, w.due, w.not_after \
     FROM intent i LEFT JOIN conclusion c ON c.op = i.op \
     LEFT JOIN card k ON k.op = i.op LEFT JOIN open o ON o.op = i.op LEFT JOIN renewal w ON w.op = i.op";
@@ -67,9 +68,13 @@ impl Operation {
                 details: &details,
             }),
             concluded: number(13),
-            outcome: cells.get(14).filter(|outcome| **outcome != Cell::Null).map(|outcome| text_of(outcome).to_owned()),
+            outcome: match cells.get(14).filter(|outcome| **outcome != Cell::Null) {
+                Some(outcome) => Some(text_of(outcome).to_owned()),
+                // Signed elsewhere: no conclusion follows.
+                None => (text(16) == FORM_IMPORTED).then(|| "issued".to_owned()),
+            },
             revoked: ![Cell::Null, Cell::Int(RELEASED.into())].contains(&cell(15)),
-            there: [rest(16, 5), rest(22, 5), rest(28, 2)],
+            there: [rest(17, 5), rest(23, 5), rest(29, 2)],
         }
     }
 

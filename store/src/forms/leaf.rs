@@ -32,6 +32,8 @@ pub(crate) enum Event {
     Revoke,
     /// A record has a new version.
     Record,
+    /// A certificate that another program had signed with a key that is here now was taken into the register.
+    Import,
 }
 
 impl Event {
@@ -43,6 +45,7 @@ impl Event {
             Event::Refuse => "refuse",
             Event::Revoke => "revoke",
             Event::Record => "record",
+            Event::Import => "import",
         }
     }
 }
@@ -250,6 +253,7 @@ pub(crate) struct Leaf {
     pub since: Option<String>,
     pub invalid: Option<String>,
     pub until: Option<String>,
+    pub source: Option<String>,
     pub target: Option<String>,
     pub says: Option<String>,
     pub row: Option<String>,
@@ -315,7 +319,7 @@ impl Leaf {
         let mut tail = Tail::new(self.event, &self.kind, Timestamp::parse_rfc3339(&self.time).ok()?);
         let replaces = match self.event {
             Event::Record => Some(self.replaces?),
-            Event::Intend | Event::Conclude | Event::Fail | Event::Refuse | Event::Revoke => None,
+            Event::Intend | Event::Conclude | Event::Fail | Event::Refuse | Event::Revoke | Event::Import => None,
         };
         match self.event {
             Event::Intend => {
@@ -374,6 +378,18 @@ impl Leaf {
             Event::Record => {
                 self.put_actor(&mut tail)?;
                 tail.text("id", self.id.as_ref()?);
+            }
+            Event::Import => {
+                self.put_actor(&mut tail)?;
+                self.put_grant(&mut tail)?;
+                put_named(&mut tail, "key", self.key.as_ref()?)?;
+                put_hex(&mut tail, "digest", self.digest.as_ref()?)?;
+                put_hex(&mut tail, "serial", self.serial.as_ref()?)?;
+                tail.text("issuer", self.issuer.as_ref()?);
+                put_hex(&mut tail, "subject", self.subject.as_ref()?)?;
+                tail.text("outcome", self.outcome.as_ref()?);
+                tail.time("until", Timestamp::parse_rfc3339(self.until.as_ref()?).ok()?);
+                put_hex(&mut tail, "source", self.source.as_ref()?)?;
             }
         }
         if self.event != Event::Refuse {

@@ -38,6 +38,24 @@ impl Ledger {
         self.register().ask(self.lane, move |sql| attest::by_serial(&node, sql, &serial)).await
     }
 
+    /// The credential with this serial under the key of this label, attested: two CAs may give one serial each.
+    pub async fn credential_of_key(
+        &self,
+        serial_hex: &str,
+        key_label: &str,
+    ) -> Result<Option<Attested<Credential>>, StoreError> {
+        Ok(self.credentials_of(serial_hex).await?.into_iter().find(|found| found.signing_key == key_label))
+    }
+
+    /// All credentials with this serial, of whatever CA, attested; the newest first.
+    pub async fn credentials_of(&self, serial_hex: &str) -> Result<Vec<Attested<Credential>>, StoreError> {
+        let Some(serial) = hex::decode(serial_hex).ok().filter(|serial| !serial.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let node = Arc::clone(&self.register().node);
+        self.register().ask(self.lane, move |sql| attest::all_by_serial(&node, sql, &serial)).await
+    }
+
     /// What a serial as somebody wrote it may mean, attested, `most` of them at most. A whole one is better asked for by
     /// [`credential`](Ledger::credential), which looks for it in the log too.
     pub async fn credentials_meant(

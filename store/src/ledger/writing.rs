@@ -10,7 +10,7 @@ use crate::forms::keys;
 use crate::forms::texts::{self, TextKind};
 use crate::log::LogKey;
 use crate::nouns::credential::Issued;
-use crate::nouns::entry::{ActorStamp, Entry, LostRevocation, RefusalEntry, Revocation};
+use crate::nouns::entry::{ActorStamp, Entry, Import, LostRevocation, RefusalEntry, Revocation};
 use crate::nouns::error::StoreError;
 use crate::nouns::record::Record;
 use crate::rows::Outcome;
@@ -52,6 +52,12 @@ impl Ledger {
         let signer = Some((intent.key().fingerprint(), None));
         let credential = self.register().conclude(intent.operation(), signer, Outcome::Issued(signature)).await?;
         credential.signed().map_err(|_| StoreError::Closed)
+    }
+
+    /// Takes in certificates that another program signed, each with its end, all or none; answers the first one's operation. A serial that
+    /// is there already makes it a [`StoreError::Duplicate`].
+    pub async fn import(&self, imports: Vec<Import>) -> Result<u64, StoreError> {
+        self.register().import(imports).await
     }
 
     /// Writes the leaf of a refused request; answers its index.

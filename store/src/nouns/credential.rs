@@ -66,6 +66,8 @@ pub struct Credential {
     pub kind: Kind,
     /// Where it stands.
     pub state: State,
+    /// It was not signed by this service: the certificate as another program had signed it with this key, DER.
+    pub imported: Option<Vec<u8>>,
     /// The serial; empty where the kind has none.
     pub serial: Vec<u8>,
     /// The issuer's label.
@@ -158,6 +160,9 @@ impl Credential {
 
     /// The signed X.509 certificate or request, `SEQUENCE { tbs, AlgorithmIdentifier, BIT STRING }`; none where it is not signed or none.
     pub fn x509_der(&self) -> Option<Vec<u8>> {
+        if let Some(whole) = &self.imported {
+            return Some(whole.clone());
+        }
         match self.kind {
             Kind::CaCertificate | Kind::Certificate | Kind::CaRequest if !self.prehashed => {
                 Some(x509::assemble(&self.tbs, self.algorithm, self.signature.as_deref()?))

@@ -169,6 +169,33 @@ pub struct Entry {
     pub details: serde_json::Value,
 }
 
+/// A certificate that another program had signed with a key that is here now: taken in as it is. Nothing is signed.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// What is known of it. The message is the whole certificate, DER; the profile is [`IMPORTED`], its hash zero.
+    pub entry: Entry,
+    /// SHA-256 over what it was taken from.
+    pub source: [u8; 32],
+    /// That it was revoked there; written in the same transaction, so that it never counts as good here.
+    pub end: Option<ImportedEnd>,
+}
+
+/// The end of a certificate that was taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImportedEnd {
+    /// The CRLReason code (RFC 5280 section 5.3.1).
+    pub reason: u8,
+    /// From when.
+    pub at: Timestamp,
+    /// Since when its key is not to be trusted, where that was said.
+    pub invalid: Option<Timestamp>,
+    /// The part of its issuer's revocations that has it; none where there is one part alone.
+    pub shard: Option<Shard>,
+}
+
+/// The profile of what was taken in, which no file says.
+pub const IMPORTED: &str = "imported";
+
 /// A refused request of a known actor: a leaf, no row.
 #[derive(Clone, Debug)]
 pub struct RefusalEntry {

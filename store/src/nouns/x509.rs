@@ -16,6 +16,45 @@ pub(crate) fn assemble(tbs: &[u8], algorithm: Algorithm, signature: &[u8]) -> Ve
     der
 }
 
+/// What is signed of a certificate in DER, with its own header, and the signature.
+pub(crate) fn parts(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let ((0x30, body, _), []) = element(der)? else { return None };
+    let ((0x30, _, tbs), rest) = element(body)? else { return None };
+    let ((0x30, _, _), rest) = element(rest)? else { return None };
+    let ((0x03, bits, _), []) = element(rest)? else { return None };
+    let (0, signature) = bits.split_first()? else { return None };
+    Some((tbs, signature))
+}
+
+/// The AlgorithmIdentifier between the two.
+pub(crate) fn algorithm(der: &[u8]) -> Option<&[u8]> {
+    let ((0x30, body, _), []) = element(der)? else { return None };
+    let (_, rest) = element(body)?;
+    Some(element(rest)?.0.2)
+}
+
+/// Tag, content and the whole of the first element, and what follows it. Lengths are definite and minimal.
+type Element<'a> = ((u8, &'a [u8], &'a [u8]), &'a [u8]);
+
+fn element(bytes: &[u8]) -> Option<Element<'_>> {
+    let (tag, rest) = bytes.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let (length, rest) = match *first {
+        short @ 0..=0x7f => (usize::from(short), rest),
+        // Certificates have at most 16 MiB.
+        long @ 0x81..=0x83 => {
+            let (length, rest) = rest.split_at_checked(usize::from(long & 0x7f))?;
+            let value = length.iter().fold(0, |value, byte| value << 8 | usize::from(*byte));
+            let is_minimal = value >= 0x80 && length.first() != Some(&0);
+            is_minimal.then_some((value, rest))?
+        }
+        _ => return None,
+    };
+    let (content, after) = rest.split_at_checked(length)?;
+    let whole = bytes.get(..bytes.len() - after.len())?;
+    Some(((*tag, content, whole), after))
+}
+
 /// Tag and length, definite and minimal.
 fn header(tag: u8, length: usize) -> Vec<u8> {
     let bytes = length.to_be_bytes();
@@ -38,6 +77,22 @@ mod tests {
         assert_eq!(header(0x30, 0x80), [0x30, 0x81, 0x80]);
         assert_eq!(header(0x30, 0x1234), [0x30, 0x82, 0x12, 0x34]);
         assert_eq!(header(0x30, 0x12_3456), [0x30, 0x83, 0x12, 0x34, 0x56]);
+    }
+
+    #[test]
+    fn what_is_assembled_is_taken_apart_and_nothing_else_is() {
+        for signature in [vec![7; 64], vec![7; 300]] {
+            let tbs = [&[0x30, 0x81, 0xc8][..], &[5; 200]].concat();
+            let der = assemble(&tbs, Algorithm::Ed25519, &signature);
+            assert_eq!(parts(&der), Some((&tbs[..], &signature[..])));
+            assert_eq!(algorithm(&der), Some(Algorithm::Ed25519.identifier()));
+            for end in 0..der.len() {
+                assert_eq!(parts(&der[..end]), None, "{end}");
+            }
+            assert_eq!(parts(&[&der[..], &[0]].concat()), None);
+        }
+        // A length that is not minimal is another spelling.
+        assert_eq!(parts(&[0x30, 0x81, 0x05, 0x30, 0, 0x30, 0, 0x03]), None);
     }
 
     #[test]

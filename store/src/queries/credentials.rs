@@ -9,7 +9,8 @@ use super::beginning::beginning;
 use crate::nouns::credential::{Credential, State};
 use crate::nouns::entry::{ActorStamp, GrantStamp, Kind, RELEASED};
 use crate::nouns::error::StoreError;
-use crate::rows::{ConclusionRow, FORM_WHOLE, IntentRow, Outcome};
+use crate::nouns::x509;
+use crate::rows::{ConclusionRow, FORM_IMPORTED, FORM_WHOLE, IntentRow, Outcome};
 use crate::sql::{Row, Sql, Value};
 
 /// More parameters make a statement of their own per size.
@@ -32,7 +33,8 @@ pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
     let (profile, profile_hash) = (row.text()?, row.hash()?);
     let (signing_key, signing_key_hash) = (row.text()?, row.hash()?);
     let algorithm = row.text()?.parse().map_err(|e: hsm::UnknownName| corrupt(&e))?;
-    let prehashed = row.text()? != FORM_WHOLE;
+    let form = row.text()?;
+    let (is_imported, prehashed) = (form == FORM_IMPORTED, form != FORM_WHOLE && form != FORM_IMPORTED);
     let (tbs, serial) = (row.blob()?, row.opt_blob()?.unwrap_or_default());
     let issuer = row.text()?;
     let owner = row.opt_text()?.map(|o| Owner::parse(&o)).transpose().map_err(|e| corrupt(&e))?;
@@ -58,15 +60,26 @@ pub(crate) fn credential_of(mut row: Row) -> Result<Credential, StoreError> {
     let invalid = invalid.filter(|_| !is_released);
     let state = match (outcome.as_deref(), revoked_at) {
         (_, Some(_)) => State::Revoked,
+        (None, None) if is_imported => State::Issued,
         (None, None) => State::Intended,
         (Some("issued"), None) => State::Issued,
         (Some("failed"), None) => State::Failed,
         (Some(other), None) => return Err(StoreError::Corrupt(format!("operation {operation}: outcome `{other}`"))),
     };
+    let (tbs, signature, imported) = match is_imported {
+        true => {
+            let parts = x509::parts(&tbs);
+            let (inner, signature) =
+                parts.ok_or_else(|| StoreError::Corrupt(format!("operation {operation}: no certificate")))?;
+            (inner.to_vec(), Some(signature.to_vec()), Some(tbs))
+        }
+        false => (tbs, signature, None),
+    };
     Ok(Credential {
         operation,
         kind,
         state,
+        imported,
         serial,
         issuer,
         owner,
@@ -107,6 +120,7 @@ pub(crate) fn intended(operation: u64, at: Timestamp, row: &IntentRow) -> Creden
         operation,
         kind: entry.kind,
         state: State::Intended,
+        imported: None,
         serial: entry.serial,
         issuer: entry.issuer,
         owner: entry.owner,
@@ -147,9 +161,15 @@ pub(crate) fn concluded(intended: Credential, at: Timestamp, row: &ConclusionRow
 
 /// The newest operation with this serial, should two keys ever have used one.
 pub(crate) fn operation_of_serial(sql: &mut dyn Sql, serial: &[u8]) -> Result<Option<u64>, StoreError> {
+    Ok(operations_of_serial(sql, serial)?.into_iter().next())
+}
+
+/// All operations with this serial, one a key at most; the newest first.
+pub(crate) fn operations_of_serial(sql: &mut dyn Sql, serial: &[u8]) -> Result<Vec<u64>, StoreError> {
     let rows = sql.query("SELECT op FROM intent WHERE serial = $1", &[Value::Blob(serial)])?;
-    let ops = rows.into_iter().map(|mut row| row.index()).collect::<Result<Vec<_>, _>>()?;
-    Ok(ops.into_iter().max())
+    let mut ops = rows.into_iter().map(|mut row| row.index()).collect::<Result<Vec<_>, _>>()?;
+    ops.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(ops)
 }
 
 /// Operations whose serial begins with these hex digits, in the order of their serials.

@@ -19,7 +19,8 @@ mod search;
 
 pub(crate) use counts::{count, counts};
 pub(crate) use credentials::{
-    concluded, credential_of, intended, operation_of_serial, operations_of_beginning, operations_of_ssh,
+    concluded, credential_of, intended, operation_of_serial, operations_of_beginning, operations_of_serial,
+    operations_of_ssh,
 };
 pub(crate) use holding::holding;
 pub(crate) use kin::{history, kin};

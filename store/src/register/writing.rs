@@ -10,12 +10,12 @@ use super::base::{Register, blocking};
 use crate::attest::{self, Attested};
 use crate::clock::{self};
 use crate::nouns::credential::Credential;
-use crate::nouns::entry::{Entry, LostRevocation, RefusalEntry, Revocation};
+use crate::nouns::entry::{Entry, Import, LostRevocation, RefusalEntry, Revocation};
 use crate::nouns::error::StoreError;
 use crate::nouns::record::Record;
 use crate::queries;
 use crate::reader::Lane;
-use crate::rows::{ConclusionRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail};
+use crate::rows::{ConclusionRow, ImportRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail};
 use crate::sql::Sql;
 use crate::truth::Revoked;
 use crate::truth::{RecordKey, record_key};
@@ -26,6 +26,9 @@ const HASHED_BYTES_MAX: usize = 65_536;
 
 /// Records of one call: one ACME order and all its authorizations.
 const RECORDS_MAX: usize = 256;
+
+/// Certificates that are taken in at once: others wait behind a transaction of so many for some milliseconds.
+const IMPORTS_MAX: usize = 256;
 
 impl Register {
     /// An intent's row. One with much to hash is made off the async threads.
@@ -86,6 +89,16 @@ impl Register {
             Ok(found)
         };
         self.ask(Lane::Report, look).await
+    }
+
+    /// Certificates that another program signed: rows are made off the async threads, a transaction takes them all.
+    pub(crate) async fn import(&self, imports: Vec<Import>) -> Result<u64, StoreError> {
+        if imports.is_empty() || imports.len() > IMPORTS_MAX {
+            return Err(StoreError::Invalid(format!("1 to {IMPORTS_MAX} certificates are taken in at once")));
+        }
+        let now = self.now();
+        let make = move || imports.into_iter().map(|import| ImportRow::new(import, now)).collect::<Result<Vec<_>, _>>();
+        self.write_for_index(Op::Import(Arc::new(blocking(make).await?))).await
     }
 
     pub(crate) async fn refuse(&self, refusal: &RefusalEntry) -> Result<u64, StoreError> {

@@ -10,7 +10,7 @@ use crate::forms::object::Object;
 use crate::forms::projection::{Card, Labels};
 use crate::forms::row::RowDigest;
 use crate::forms::schema::{INTENT, sha256};
-use crate::nouns::entry::Entry;
+use crate::nouns::entry::{Entry, IMPORTED, Kind};
 use crate::nouns::error::StoreError;
 use crate::sql::Value;
 use crate::truth::Change;
@@ -20,6 +20,8 @@ use crate::truth::Change;
 pub(crate) const FORM_WHOLE: &str = "whole";
 pub(crate) const FORM_OBJECT: &str = "object";
 pub(crate) const FORM_BATCH: &str = "batch";
+/// ... or nothing is signed here: the message is a certificate as another program signed it.
+pub(crate) const FORM_IMPORTED: &str = "imported";
 const FORM_SHA256: &str = "sha256";
 
 /// An intent's row and leaf.
@@ -31,6 +33,8 @@ pub(crate) struct IntentRow {
     pub card: Card,
     /// What is written beside the row.
     pub object: Option<Object>,
+    /// Of what was taken in: SHA-256 over what it was taken from.
+    pub source: Option<[u8; 32]>,
     tail: Tail,
     message_hash: [u8; 32],
     names: String,
@@ -39,10 +43,34 @@ pub(crate) struct IntentRow {
 
 impl IntentRow {
     pub fn new(entry: Entry, at: Timestamp) -> Result<IntentRow, StoreError> {
+        if entry.profile == IMPORTED {
+            return Err(StoreError::Invalid(format!("`{IMPORTED}` is the profile of what was not signed here")));
+        }
+        IntentRow::made(entry, None, at)
+    }
+
+    /// Of a certificate that another program signed.
+    pub fn imported(entry: Entry, source: [u8; 32], at: Timestamp) -> Result<IntentRow, StoreError> {
+        let is_one = matches!(entry.kind, Kind::Certificate | Kind::CaCertificate)
+            && matches!(entry.message, Message::Whole(_))
+            && (entry.covers, entry.renews) == (None, None)
+            && entry.profile == IMPORTED
+            && entry.validity.is_some()
+            && !entry.serial.is_empty();
+        match is_one {
+            true => IntentRow::made(entry, Some(source), at),
+            false => {
+                Err(StoreError::Invalid("what is taken in is a certificate, whole, with its serial and end".into()))
+            }
+        }
+    }
+
+    fn made(entry: Entry, source: Option<[u8; 32]>, at: Timestamp) -> Result<IntentRow, StoreError> {
         check_entry(&entry)?;
         let names = serde_json::to_string(&entry.names).map_err(|e| StoreError::Invalid(e.to_string()))?;
         let details = bounded_json("details", &entry.details, DETAILS_BYTES_MAX)?;
-        let tail = Tail::new(Event::Intend, entry.kind.as_str(), at);
+        let event = if source.is_some() { Event::Import } else { Event::Intend };
+        let tail = Tail::new(event, entry.kind.as_str(), at);
         let key_hash = entry.key.fingerprint();
         let card = Card::of(&entry);
         if card.renews.is_some() != entry.renews.is_some() {
@@ -54,7 +82,7 @@ impl IntentRow {
             Message::Batch(batch) => *batch.root(),
         };
         let object = Object::of(&entry, &message_hash);
-        let mut row = IntentRow { entry, at, key_hash, tail, message_hash, card, object, names, details };
+        let mut row = IntentRow { entry, at, key_hash, tail, message_hash, card, object, source, names, details };
         row.write_tail();
         bounded_tail(&row.tail)?;
         Ok(row)
@@ -65,6 +93,19 @@ impl IntentRow {
         let (tail, entry) = (&mut self.tail, &self.entry);
         tail.actor(&entry.actor);
         tail.grant(&entry.grant);
+        if let Some(source) = &self.source {
+            tail.named_hash("key", entry.key.label(), &self.key_hash);
+            tail.hex("digest", &self.message_hash);
+            tail.hex("serial", &entry.serial);
+            tail.text("issuer", &entry.issuer);
+            tail.hex("subject", &entry.key_hash);
+            tail.text("outcome", IMPORTED);
+            if let Some(validity) = entry.validity {
+                tail.time("until", validity.not_after());
+            }
+            tail.hex("source", source);
+            return tail.hex("row", &digest);
+        }
         tail.named_hash("profile", &entry.profile, &entry.profile_hash);
         tail.named_hash("key", entry.key.label(), &self.key_hash);
         tail.text("algorithm", entry.key.algorithm().as_str());
@@ -85,6 +126,9 @@ impl IntentRow {
 
     /// What its leaf changes, with the time it is given.
     pub fn change(&self, at: Timestamp) -> Change {
+        if self.source.is_some() {
+            return Change::Nothing;
+        }
         let crl = self.entry.covers.map(|covers| (self.entry.issuer.clone(), covers));
         Change::Intended { at, crl, renews: self.entry.renews }
     }
@@ -108,6 +152,7 @@ impl IntentRow {
         let entry = &self.entry;
         let (form, message) = match (&self.object, &entry.message) {
             (Some(object), _) => (FORM_OBJECT, object.digest.as_slice()),
+            (None, Message::Whole(bytes)) if self.source.is_some() => (FORM_IMPORTED, bytes.as_ref()),
             (None, Message::Whole(bytes)) => (FORM_WHOLE, bytes.as_ref()),
             (None, Message::Sha256(hash)) => (FORM_SHA256, hash.as_slice()),
             (None, Message::Batch(batch)) => (FORM_BATCH, batch.root().as_slice()),

@@ -11,11 +11,14 @@ mod intent;
 mod record;
 mod revocation;
 
+mod import;
+
 mod op;
 
 pub(crate) use bounds::{NAME_SLOTS, SERIAL_BYTES_MAX};
 pub(crate) use conclusion::{ConclusionRow, Outcome};
-pub(crate) use intent::{FORM_BATCH, FORM_OBJECT, FORM_WHOLE, IntentRow};
+pub(crate) use import::ImportRow;
+pub(crate) use intent::{FORM_BATCH, FORM_IMPORTED, FORM_OBJECT, FORM_WHOLE, IntentRow};
 pub(crate) use op::{Op, refusal_tail};
 pub(crate) use record::RecordRow;
 pub(crate) use revocation::RevocationRow;

@@ -6,6 +6,7 @@ use policy::Timestamp;
 
 use super::bounds::{TEXT_BYTES_MAX, bounded_tail, check_actor, check_label, clipped};
 use super::conclusion::ConclusionRow;
+use super::import::ImportRow;
 use super::intent::IntentRow;
 use super::record::RecordRow;
 use super::revocation::RevocationRow;
@@ -21,6 +22,8 @@ pub(crate) enum Op {
     /// When it was refused, and its leaf.
     Refuse(Timestamp, Arc<Tail>),
     Revoke(Arc<RevocationRow>),
+    /// Certificates that another program signed, each with its end: all or none.
+    Import(Arc<Vec<ImportRow>>),
     Record(Arc<Vec<RecordRow>>),
     /// A signed checkpoint: its size and its note. The one write without a leaf: it speaks of the log from outside.
     Checkpoint(u64, Arc<str>),
@@ -34,6 +37,7 @@ impl Op {
             Op::Conclude(row) => Some(row.at),
             Op::Refuse(at, _) => Some(*at),
             Op::Revoke(row) => Some(row.at),
+            Op::Import(rows) => rows.first().map(|row| row.intent.at),
             Op::Record(rows) => rows.first().map(|row| row.at),
             Op::Checkpoint(..) => None,
         }
@@ -44,6 +48,7 @@ impl Op {
         match self {
             Op::Intend(row) => row.weight(),
             Op::Record(rows) => rows.iter().map(|row| row.body.len() + TEXT_BYTES_MAX).sum(),
+            Op::Import(rows) => rows.iter().map(|row| row.intent.weight() + TEXT_BYTES_MAX).sum(),
             Op::Conclude(_) | Op::Refuse(..) | Op::Revoke(_) | Op::Checkpoint(..) => TEXT_BYTES_MAX,
         }
     }

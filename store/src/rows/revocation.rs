@@ -9,13 +9,15 @@ use crate::forms::projection::Card;
 use crate::forms::row::row_digest;
 use crate::forms::schema::REVOCATION;
 use crate::nouns::credential::Credential;
-use crate::nouns::entry::{ActorStamp, GrantStamp, Lost, LostRevocation, Revocation};
+use crate::nouns::entry::{
+    ActorStamp, Entry, GrantStamp, Import, ImportedEnd, Lost, LostRevocation, RELEASED, Revocation,
+};
 use crate::nouns::error::StoreError;
 use crate::sql::Value;
 use crate::truth::{Change, Revoked, Word};
 
 /// A revocation's row and leaf.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RevocationRow {
     /// What ends; none where the register does not hold it, and the revocation is an operation of its own.
     pub operation: Option<u64>,
@@ -47,6 +49,29 @@ impl RevocationRow {
         }
         check_label("issuer", &revocation.of.issuer)?;
         RevocationRow::made(before, revocation, at)
+    }
+
+    /// Of a certificate that is taken in with it: its operation is known once that has its leaf.
+    pub fn imported(import: &Import, end: ImportedEnd, at: Timestamp) -> Result<RevocationRow, StoreError> {
+        let ImportedEnd { reason, at: since, invalid, shard } = end;
+        if reason == RELEASED {
+            return Err(StoreError::Invalid("what is released is not revoked".into()));
+        }
+        let Entry { kind, serial, issuer, key_hash, validity, actor, grant, .. } = &import.entry;
+        let of = Lost {
+            kind: *kind,
+            serial: serial.clone(),
+            issuer: issuer.clone(),
+            key_hash: *key_hash,
+            not_after: validity.map(|validity| validity.not_after()),
+        };
+        let (actor, grant) = (actor.clone(), grant.clone());
+        RevocationRow::made(None, LostRevocation { of, reason, at: since, invalid, shard, actor, grant }, at)
+    }
+
+    /// The same of an operation that has its leaf.
+    pub fn of_operation(&self, operation: u64) -> RevocationRow {
+        RevocationRow { operation: Some(operation), ..self.clone() }
     }
 
     fn made(operation: Option<u64>, revocation: LostRevocation, at: Timestamp) -> Result<RevocationRow, StoreError> {

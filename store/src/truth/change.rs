@@ -149,7 +149,7 @@ pub(crate) enum Change {
     Revoked { issuer: String, revoked: Box<Revoked> },
     /// A record has a new version.
     Recorded { key: RecordKey, replaces: u64, digest: Hash },
-    /// A refusal.
+    /// A refusal; a certificate that was taken in, which is proved by its leaf like any other.
     Nothing,
 }
 
@@ -160,7 +160,7 @@ impl Change {
             Event::Intend => Change::Intended { at: time(&leaf.time)?, crl: covers(leaf)?, renews: renews(leaf)? },
             Event::Conclude => Change::Settled { op: leaf.op, issued: true },
             Event::Fail => Change::Settled { op: leaf.op, issued: false },
-            Event::Refuse => Change::Nothing,
+            Event::Refuse | Event::Import => Change::Nothing,
             Event::Revoke => revoked(leaf)?,
             Event::Record => Change::Recorded {
                 key: record_key(&leaf.kind, need("id", leaf.id.as_deref())?),

@@ -74,6 +74,8 @@ pub struct Report {
     pub leaves: u64,
     /// Concluded signatures checked.
     pub certificates: u64,
+    /// Certificates that other programs signed and the register took in; none of them counts as signed here.
+    pub imported: u64,
     /// Checkpoints checked.
     pub checkpoints: u64,
     /// Leaves after the newest good checkpoint: nothing signed vouches for them. A running service signs within a second or

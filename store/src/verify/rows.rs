@@ -9,13 +9,13 @@ use crate::forms::leaf::{Event, Leaf};
 use crate::forms::object::has_digest_of_its_own;
 use crate::forms::row::row_digest;
 use crate::forms::schema::{CONCLUSION, INTENT, RECORD, REVOCATION, Table, sha256};
-use crate::rows::{FORM_OBJECT, FORM_WHOLE, NAME_SLOTS};
+use crate::rows::{FORM_IMPORTED, FORM_OBJECT, FORM_WHOLE, NAME_SLOTS};
 use crate::sql::Cell;
 
 /// The table whose row a leaf stands for; refusals have none.
 pub(super) fn table_of(event: Event) -> Option<&'static Table> {
     match event {
-        Event::Intend => Some(&INTENT),
+        Event::Intend | Event::Import => Some(&INTENT),
         Event::Conclude | Event::Fail => Some(&CONCLUSION),
         Event::Revoke => Some(&REVOCATION),
         Event::Record => Some(&RECORD),
@@ -35,7 +35,7 @@ pub(super) fn check(table: &'static Table, row: &[Cell], leaf: &Leaf, report: &m
         }
     }
     let said = || leaf.digest.as_ref().and_then(|d| hex::decode(d).ok());
-    if leaf.event == Event::Intend && !is_another_digest(row) && message_hash(row) != said() {
+    if matches!(leaf.event, Event::Intend | Event::Import) && !is_another_digest(row) && message_hash(row) != said() {
         report.find(table.name, format!("{place} column message"), "is not what its leaf has the digest of");
         named = true;
     }
@@ -100,7 +100,7 @@ pub(super) fn cell<'a>(table: &Table, row: &'a [Cell], column: &str) -> Option<&
 fn message_hash(row: &[Cell]) -> Option<Vec<u8>> {
     let Some(Cell::Blob(message)) = cell(&INTENT, row, "message") else { return None };
     match cell(&INTENT, row, "form") {
-        Some(Cell::Text(form)) if form == FORM_WHOLE => Some(sha256(message).to_vec()),
+        Some(Cell::Text(form)) if form == FORM_WHOLE || form == FORM_IMPORTED => Some(sha256(message).to_vec()),
         _ => Some(message.clone()),
     }
 }
@@ -168,6 +168,20 @@ fn stated_by(leaf: &Leaf) -> Vec<(&'static str, Cell)> {
             say("kind", Some(Cell::Text(leaf.kind.clone())));
             say("id", leaf.id.clone().map(Cell::Text));
             say("replaces", leaf.replaces.and_then(number));
+        }
+        Event::Import => {
+            say("op", number(leaf.i));
+            say("kind", Some(Cell::Text(leaf.kind.clone())));
+            say("form", Some(Cell::Text(FORM_IMPORTED.to_owned())));
+            if let Some(key) = &leaf.key {
+                say("key_label", Some(Cell::Text(key.name.clone())));
+                say("key_hash", bytes(&key.hash));
+            }
+            say("issuer", leaf.issuer.clone().map(Cell::Text));
+            say("serial", leaf.serial.as_deref().and_then(bytes));
+            say("subject_key_hash", leaf.subject.as_deref().and_then(bytes));
+            let until = leaf.until.as_deref().and_then(|at| Timestamp::parse_rfc3339(at).ok());
+            say("not_after", until.map(|at| Cell::Int(at.unix())));
         }
         Event::Refuse => {}
     }

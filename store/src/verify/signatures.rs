@@ -9,7 +9,8 @@ use super::rows::cell;
 use crate::forms::keys::{self, RecordedKey};
 use crate::forms::schema::{INTENT, RECORD};
 use crate::log::LogKey;
-use crate::rows::{FORM_OBJECT, FORM_WHOLE};
+use crate::nouns::x509;
+use crate::rows::{FORM_IMPORTED, FORM_OBJECT, FORM_WHOLE};
 use crate::sql::Cell;
 
 /// The keys that the register recorded, by fingerprint, each with the leaf that first did.
@@ -49,6 +50,11 @@ pub(super) struct Job {
 }
 
 impl Job {
+    fn is_imported(&self) -> bool {
+        let form = self.intent.as_deref().and_then(|row| cell(&INTENT, row, "form"));
+        form == Some(&Cell::Text(FORM_IMPORTED.to_owned()))
+    }
+
     /// Whether it is of an object that was signed whole, as Ed25519 and ML-DSA do: a signature that says nothing without the bytes.
     pub fn wants_object(&self) -> bool {
         let text = |column| match self.intent.as_deref().and_then(|row| cell(&INTENT, row, column)) {
@@ -76,7 +82,8 @@ pub(super) fn check(keys: &Keys, jobs: &[Job], report: &mut Report) -> u64 {
             report.find("signature", format!("conclusion of op={op} column signature"), why.clone());
         }
     }
-    verdicts.len() as u64
+    // What another program signed is none of our signatures.
+    jobs.iter().filter(|job| !job.is_imported()).count() as u64
 }
 
 fn verdict(keys: &Keys, job: &Job) -> Result<(), String> {
@@ -96,6 +103,9 @@ fn verdict(keys: &Keys, job: &Job) -> Result<(), String> {
     if algorithm != key.algorithm {
         return Err(format!("made with {algorithm}, by a key for {}", key.algorithm));
     }
+    if form == FORM_IMPORTED {
+        return imported(bytes, key);
+    }
     let message = match (form.as_str(), &job.object) {
         (FORM_WHOLE, _) => Message::from(bytes.clone()),
         (FORM_OBJECT, Some(object)) => Message::from(object.clone()),
@@ -105,4 +115,15 @@ fn verdict(keys: &Keys, job: &Job) -> Result<(), String> {
         (_, _) => Message::Sha256(bytes.as_slice().try_into().map_err(|_| "its digest is malformed")?),
     };
     hsm::verify(algorithm, &key.spki, &message, &job.signature).map_err(|e| e.to_string())
+}
+
+/// A certificate that another program signed is one of its CA's key. In ways that no key here signs (RSA with SHA-1 or SHA-384) it may be
+/// signed too: those were verified when it was taken in, and are not judged again.
+fn imported(der: &[u8], key: &RecordedKey) -> Result<(), String> {
+    let parts = x509::parts(der).zip(x509::algorithm(der));
+    let ((tbs, signature), written) = parts.ok_or("is no certificate in DER")?;
+    if written != key.algorithm.identifier() {
+        return Ok(());
+    }
+    hsm::verify(key.algorithm, &key.spki, &Message::from(tbs.to_vec()), signature).map_err(|e| e.to_string())
 }

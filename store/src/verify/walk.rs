@@ -18,6 +18,7 @@ use crate::forms::object::{self, ObjectDigest};
 use crate::forms::projection;
 use crate::forms::schema::{CONCLUSION, INTENT, LEAFED, RECORD, Table};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
+use crate::nouns::entry::IMPORTED;
 use crate::nouns::error::StoreError;
 use crate::queries;
 use crate::rows::FORM_OBJECT;
@@ -322,7 +323,18 @@ impl<'a> Walk<'a> {
                 self.renews(index, leaf, row)?;
             }
             Event::Record | Event::Refuse if leaf.op == index => {}
-            Event::Intend | Event::Record | Event::Refuse => {
+            Event::Import if leaf.op == index => {
+                self.report.imported += 1;
+                if leaf.outcome.as_deref() != Some(IMPORTED) {
+                    self.report.find(
+                        "intent",
+                        format!("intent op={index}"),
+                        "its leaf does not say that it was imported",
+                    );
+                }
+                jobs.push(Job { op: index, signature: Vec::new(), intent: None, object: None });
+            }
+            Event::Intend | Event::Record | Event::Refuse | Event::Import => {
                 self.report.find(
                     "leaf",
                     format!("leaf idx={index} column bytes"),
@@ -388,7 +400,7 @@ impl<'a> Walk<'a> {
         // What was said before of a certificate that the register lost.
         let is_of_lost = |of: &Leaf| of.event == Event::Revoke && of.op == leaf.op && of.op == of.i;
         match intended.filter(|of| same(of)) {
-            Some(of) if of.event == Event::Intend => {}
+            Some(of) if matches!(of.event, Event::Intend | Event::Import) => {}
             Some(of) if is_of_lost(&of) => return Ok(()),
             Some(_) | None => {
                 let says = format!("operation {} is no intent of this kind, issuer and serial", leaf.op);

@@ -1,5 +1,6 @@
 //! A batch as rows: who gets which leaf, who is refused before anything is written.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use policy::Timestamp;
@@ -13,7 +14,7 @@ use crate::log::{FullTile, Hash, Tree, leaf_hash};
 use crate::nouns::entry::Covers;
 use crate::nouns::error::StoreError;
 use crate::nouns::shard::Shard;
-use crate::rows::{ConclusionRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow, Timed};
+use crate::rows::{ConclusionRow, ImportRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow, Timed};
 use crate::sql::{Sql, SqlError, Value};
 use crate::truth::{Change, Node, RecordKey};
 
@@ -53,10 +54,15 @@ impl Fault {
             (Fault::Row(SqlError::Taken(_)), Op::Intend(row)) => {
                 StoreError::Duplicate(format!("serial {} of this issuer's key", hex::encode(&row.entry.serial)))
             }
+            (Fault::Row(SqlError::Taken(_)), Op::Import(_)) => {
+                StoreError::Duplicate("a serial of one of them is there already".into())
+            }
             (Fault::Row(SqlError::Taken(_)), Op::Conclude(row)) => already_concluded(row.op),
             (Fault::Row(SqlError::Unfit(why)), _) => StoreError::Invalid(why.clone()),
             (Fault::Row(error), Op::Intend(_) | Op::Conclude(_) | Op::Refuse(..) | Op::Revoke(_))
-            | (Fault::Row(error), Op::Record(_) | Op::Checkpoint(..)) => StoreError::Database(error.to_string()),
+            | (Fault::Row(error), Op::Record(_) | Op::Import(_) | Op::Checkpoint(..)) => {
+                StoreError::Database(error.to_string())
+            }
         }
     }
 }
@@ -72,7 +78,8 @@ pub(super) type Concluded = HashMap<u64, Option<Vec<u8>>>;
 pub(super) fn concluded(sql: &mut dyn Sql, items: &[Item]) -> Result<Concluded, SqlError> {
     let parked = |item: &Item| match &item.op {
         Op::Conclude(row) if item.answer.is_none() => Some(row.op),
-        Op::Conclude(_) | Op::Intend(_) | Op::Refuse(..) | Op::Revoke(_) | Op::Record(_) | Op::Checkpoint(..) => None,
+        Op::Conclude(_) | Op::Intend(_) | Op::Refuse(..) | Op::Revoke(_) | Op::Import(_) => None,
+        Op::Record(_) | Op::Checkpoint(..) => None,
     };
     let parked: Vec<u64> = items.iter().filter_map(parked).collect();
     let mut concluded = Concluded::new();
@@ -129,7 +136,7 @@ pub(super) struct Batch<'a> {
     versions: HashMap<RecordKey, u64>,
     revoked: HashSet<u64>,
     /// Of how many parts the revocations of an issuer are.
-    shards: HashMap<&'a str, u16>,
+    shards: HashMap<String, u16>,
     settled: HashSet<u64>,
     covered: HashMap<&'a str, Covers>,
     leaves: Vec<(u64, Hash, Vec<u8>)>,
@@ -137,7 +144,7 @@ pub(super) struct Batch<'a> {
     tiles: Vec<FullTile>,
     intents: Vec<(u64, Timestamp, &'a IntentRow)>,
     conclusions: Vec<(u64, Timestamp, &'a ConclusionRow)>,
-    revocations: Vec<(u64, Timestamp, &'a RevocationRow)>,
+    revocations: Vec<(u64, Timestamp, Cow<'a, RevocationRow>)>,
     records: Vec<(u64, u64, Timestamp, &'a RecordRow)>,
     checkpoints: Vec<(u64, &'a str)>,
     /// CRLs whose bytes go: a newer one is signed, or they never were.
@@ -183,7 +190,8 @@ impl<'a> Batch<'a> {
                 };
                 Ok(Reply::Leaf(index, at))
             }
-            Op::Revoke(row) => self.revoke(row, at),
+            Op::Revoke(row) => self.revoke(Cow::Borrowed(row.as_ref()), at),
+            Op::Import(rows) => self.import(rows, at),
             Op::Record(rows) => self.record(rows, at),
             Op::Checkpoint(size, note) => {
                 self.checkpoints.push((*size, note));
@@ -234,11 +242,11 @@ impl<'a> Batch<'a> {
     }
 
     /// What may be said of it, the fold says. One word a batch: the next is for whoever saw this one.
-    fn revoke(&mut self, row: &'a RevocationRow, at: Timestamp) -> Result<Reply, StoreError> {
+    fn revoke(&mut self, row: Cow<'a, RevocationRow>, at: Timestamp) -> Result<Reply, StoreError> {
         let (issuer, serial) = row.names();
         let revoked = row.revoked(self.tree.size());
         self.node.fold(|fold, _| fold.may_revoke(issuer, &revoked)).map_err(StoreError::Conflict)?;
-        let of = self.shards.entry(issuer).or_insert(revoked.shard.map_or(1, Shard::of));
+        let of = self.shards.entry(issuer.to_owned()).or_insert(revoked.shard.map_or(1, Shard::of));
         if *of != revoked.shard.map_or(1, Shard::of) {
             return Err(StoreError::Conflict(format!("certificate {} is of another shard", hex::encode(serial))));
         }
@@ -252,6 +260,30 @@ impl<'a> Batch<'a> {
         let leaf = self.append(&row.tail_at(at), row.operation, None, |leaf| row.change(leaf));
         self.revocations.push((leaf, at, row));
         Ok(Reply::Leaf(leaf, at))
+    }
+
+    /// Certificates that another program signed. Each is there with its end from the first moment on.
+    fn import(&mut self, rows: &'a [ImportRow], at: Timestamp) -> Result<Reply, StoreError> {
+        // What may be refused is refused before the first has its leaf: all or none.
+        for end in rows.iter().filter_map(|row| row.end.as_ref()) {
+            // An operation that no leaf has yet.
+            let revoked = end.of_operation(u64::MAX).revoked(self.tree.size());
+            let (issuer, _) = end.names();
+            self.node.fold(|fold, _| fold.may_revoke(issuer, &revoked)).map_err(StoreError::Conflict)?;
+            let of = revoked.shard.map_or(1, Shard::of);
+            if *self.shards.entry(issuer.to_owned()).or_insert(of) != of {
+                return Err(StoreError::Conflict("what is revoked is of another shard".to_owned()));
+            }
+        }
+        let first = self.tree.size();
+        for ImportRow { intent, end } in rows {
+            let op = self.append(&intent.tail_at(at), None, None, |_| intent.change(at));
+            self.intents.push((op, at, intent));
+            if let Some(end) = end {
+                self.revoke(Cow::Owned(end.of_operation(op)), at)?;
+            }
+        }
+        Ok(Reply::Leaf(first, at))
     }
 
     /// All versions of one call, or none.
@@ -334,6 +366,7 @@ impl<'a> Batch<'a> {
         sql.insert(CONCLUSION.insert(), CONCLUSION.columns.len(), &values)?;
         let mut values = Vec::new();
         for (leaf, at, row) in &self.revocations {
+            let row: &RevocationRow = row;
             values.extend([Value::index(*leaf), Value::index(row.operation_at(*leaf))]);
             values.extend(row.values(*at));
         }
@@ -350,11 +383,18 @@ impl<'a> Batch<'a> {
 
     fn write_projections(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
         let mut tally = Tally::default();
-        tally.intents(sql, &self.intents)?;
+        // What is taken in with its end is counted with it; everything else that ends was counted before.
+        let taken: HashSet<u64> =
+            self.intents.iter().filter(|(_, _, row)| row.source.is_some()).map(|(op, ..)| *op).collect();
+        let arrived: HashSet<u64> =
+            self.revocations.iter().filter_map(|(_, _, row)| row.operation).filter(|op| taken.contains(op)).collect();
+        tally.intents(sql, &self.intents, &arrived)?;
         let is_renewed = |of| self.node.fold(|fold, _| fold.renewed(of).is_some() || !fold.remembers(of));
-        tally.releases(sql, &self.revocations, is_renewed)?;
+        let revocations: Vec<(u64, Timestamp, &RevocationRow)> =
+            self.revocations.iter().map(|(leaf, at, row)| (*leaf, *at, row.as_ref())).collect();
+        tally.releases(sql, &revocations, is_renewed)?;
         tally.conclusions(sql, &self.conclusions)?;
-        tally.revocations(sql, &self.revocations)?;
+        tally.revocations(sql, &revocations, &arrived)?;
         tally.successions(sql)?;
         tally.write(sql)?;
         projections::records(sql, &self.records)

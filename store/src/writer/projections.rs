@@ -1,6 +1,6 @@
 //! The projections of a batch, written beside its rows. projection.rs has the rules.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use policy::Timestamp;
 
@@ -71,22 +71,42 @@ impl<'a> Tally<'a> {
         }
     }
 
-    pub fn intents(&mut self, sql: &mut dyn Sql, rows: &[(u64, Timestamp, &'a IntentRow)]) -> Result<(), SqlError> {
+    /// `ended`: what was taken in with its end. It is counted where it stands from the first moment on.
+    pub fn intents(
+        &mut self,
+        sql: &mut dyn Sql,
+        rows: &[(u64, Timestamp, &'a IntentRow)],
+        ended: &HashSet<u64>,
+    ) -> Result<(), SqlError> {
         let mut cards = Vec::with_capacity(rows.len() * 6);
         let mut open = Vec::with_capacity(rows.len() * 6);
         for (op, _, row) in rows {
             let card = &row.card;
             let [not_after, look, family, due] =
                 [card.not_after, card.look, card.family, card.due].map(|n| n.map_or(Value::Null, Value::Int));
-            cards.extend([Value::index(*op), Value::Int(card.place), Value::Int(Pile::Live.number())]);
+            let is_ended = row.source.is_some() && ended.contains(op);
+            let pile = if is_ended { Pile::Revoked } else { Pile::Live };
+            cards.extend([Value::index(*op), Value::Int(card.place), Value::Int(pile.number())]);
             cards.extend([not_after, look, family]);
-            open.extend([Value::index(*op), Value::Int(card.place), not_after, due]);
-            open.extend([card.renews.as_deref().map_or(Value::Null, Value::Blob), family]);
+            if row.source.is_none() {
+                open.extend([Value::index(*op), Value::Int(card.place), not_after, due]);
+                open.extend([card.renews.as_deref().map_or(Value::Null, Value::Blob), family]);
+                self.count(card.place, INTENDED, 1);
+            } else if is_ended {
+                self.count(card.place, REVOKED, 1);
+            } else {
+                // Signed elsewhere long ago: it waits for nothing.
+                self.count(card.place, ISSUED, 1);
+                if let Some(family) = card.family {
+                    self.families.entry(family).or_default();
+                }
+            }
             let Labels { kind, owner, .. } = row.labels();
             self.named.insert(card.place, (row.labels(), card.renewer));
-            self.count(card.place, INTENDED, 1);
             let renewed = card.renewer != Renewer::Nobody;
-            self.expiry(&Ends { kind, owner, renewed, not_after: card.not_after, look: card.look }, 1);
+            if !is_ended {
+                self.expiry(&Ends { kind, owner, renewed, not_after: card.not_after, look: card.look }, 1);
+            }
         }
         sql.insert("INSERT INTO card (op, place, pile, not_after, look, family)", 6, &cards)?;
         sql.insert("INSERT INTO open (op, place, not_after, due, renews, family)", 6, &open)
@@ -136,10 +156,11 @@ impl<'a> Tally<'a> {
         &mut self,
         sql: &mut dyn Sql,
         rows: &[(u64, Timestamp, &RevocationRow)],
+        arrived: &HashSet<u64>,
     ) -> Result<(), SqlError> {
         // What the register does not hold has no projections.
         let ends = rows.iter().filter(|(_, _, row)| !row.releases());
-        let ops: Vec<u64> = ends.filter_map(|(_, _, row)| row.operation).collect();
+        let ops: Vec<u64> = ends.filter_map(|(_, _, row)| row.operation).filter(|op| !arrived.contains(op)).collect();
         let open = take_open(sql, &ops)?;
         ask(sql, "DELETE FROM renewal WHERE op IN", &ops, "")?;
         self.move_to(sql, &ops, Pile::Revoked, |op| open.contains_key(&op))

@@ -126,6 +126,22 @@ impl House {
         self.pool.sign(intent).await.unwrap()
     }
 
+    /// Another program's certificate with this key: one that the key did sign, under a serial of its own.
+    pub async fn foreign(&self, n: u64, end: Option<store::ImportedEnd>) -> store::Import {
+        let message = Message::from([&[0x30, 0x05][..], &n.to_be_bytes()[3..]].concat());
+        let signature = self.signature(Entry { message, ..self.entry(100_000 + n) }).await;
+        let signed = self.ledger.conclude(signature).await.unwrap();
+        let entry = Entry {
+            message: Message::from(signed.x509_der()),
+            serial: vec![0xa0, n as u8],
+            profile: store::IMPORTED.to_owned(),
+            profile_hash: [0; 32],
+            details: serde_json::json!({ "imported": true }),
+            ..self.entry(n)
+        };
+        store::Import { entry, source: [9; 32], end }
+    }
+
     /// Intend, sign, conclude.
     pub async fn issue(&self, n: u64) -> store::Issued {
         let signature = self.signature(self.entry(n)).await;

@@ -234,8 +234,9 @@ impl Clerk {
         let ledger = &self.keeper.office.ledger;
         let issuers = self.keeper.office.issuers.fresh().await?;
         let ours = issuers.issuing_of(&self.label);
-        let found = ledger.credential(&hex::encode(serial)).await?;
-        let found = found.filter(|found| is_ours(found, ours.zip(issuers.issuing_of(&found.issuer))));
+        // Two CAs may have given one serial each, where one of them came from elsewhere.
+        let found = ledger.credentials_of(&hex::encode(serial)).await?;
+        let found = found.into_iter().find(|found| is_ours(found, ours.zip(issuers.issuing_of(&found.issuer))));
         let Some(found) = found else {
             // The register was put back to before it; that it was revoked since is known.
             let lost = ledger.revocation_of(&self.label, serial);

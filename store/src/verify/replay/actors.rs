@@ -188,7 +188,8 @@ impl Actors {
                     login.life.ended = if released { None } else { login.life.ended.or(Some(unix(&leaf.time))) };
                 }
             }
-            Event::Refuse => {}
+            // Whoever was certified elsewhere is nobody here.
+            Event::Refuse | Event::Import => {}
         }
     }
 

@@ -1,0 +1,384 @@
+//! CAs that come with what they signed elsewhere: each form gives the same, what is no certificate of the CA stays out, what breaks off
+//! goes on, and nobody sees a revoked one as good.
+
+use std::process::Command;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ca::estates::{Ended, Estate, Gathered, Told, ejbca, openssl, step, vault};
+use ca::{Arrival, Arriving, Authority, CaError, GenerationName, GenerationState, Landed, Source};
+use policy::{Owner, Timestamp};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, RevocationReason, RevokedCertParams, SerialNumber,
+};
+use serde_json::json;
+use store::{Filter, State};
+
+use crate::house::{House, admin, owner};
+
+/// A CA of another program, with its key in memory.
+struct Old {
+    certificate: Vec<u8>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Old {
+    fn new(name: &str) -> Old {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.not_before = rcgen::date_time_ymd(2024, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2044, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().der().to_vec();
+        Old { certificate, issuer: Issuer::new(params, key) }
+    }
+
+    /// A certificate with this serial.
+    fn signs(&self, serial: &[u8], name: &str) -> Vec<u8> {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.serial_number = Some(SerialNumber::from_slice(serial));
+        params.not_before = rcgen::date_time_ymd(2025, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2043, 1, 1);
+        params.signed_by(&KeyPair::generate().unwrap(), &self.issuer).unwrap().der().to_vec()
+    }
+
+    fn lists(&self, number: u64, serials: &[&[u8]]) -> Vec<u8> {
+        let entry = |serial: &&[u8]| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(serial),
+            revocation_time: rcgen::date_time_ymd(2025, 6, 1),
+            reason_code: Some(RevocationReason::Superseded),
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2025, 6, 2),
+            next_update: rcgen::date_time_ymd(2025, 7, 2),
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).unwrap().der().to_vec()
+    }
+
+    /// Its key comes into the house's token by the vendor's tool.
+    fn moves_into(&self, house: &House, label: &str) {
+        let file = house.file(&format!("{label}.pem"), self.issuer.key().serialize_pem());
+        let id = hex::encode(label);
+        let mut import = Command::new("softhsm2-util");
+        import.args([
+            "--import",
+            file.to_str().unwrap(),
+            "--token",
+            house.token.label(),
+            "--label",
+            label,
+            "--id",
+            &id,
+        ]);
+        let output = import.args(["--pin", house.token.pin()]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn arrival(&self, name: &str, label: &str, crl_number: Option<u64>) -> Arrival {
+        Arrival {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            chain_pem: pem("CERTIFICATE", &self.certificate).into_bytes(),
+            leaves: true,
+            token: None,
+            was_outside: true,
+            root: Some(sha256(&self.certificate)),
+            crl_number,
+        }
+    }
+}
+
+fn sha256(der: &[u8]) -> [u8; 32] {
+    ring::digest::digest(&ring::digest::SHA256, der).as_ref().try_into().unwrap()
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let body = STANDARD.encode(der);
+    let lines: Vec<_> = body.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
+fn june() -> Timestamp {
+    Timestamp::parse_rfc3339("2025-06-01T00:00:00Z").unwrap()
+}
+
+fn good(der: &[u8]) -> Arriving {
+    Arriving { certificate: Some(der.to_vec()), serial: Vec::new(), until: None, end: None }
+}
+
+fn ended(der: &[u8], reason: u8) -> Arriving {
+    Arriving { end: Some(Ended { at: june(), reason, invalid: None }), ..good(der) }
+}
+
+async fn lands(authority: &Authority, name: &GenerationName, all: Vec<Arriving>) -> Landed {
+    authority.import_some(&admin(), name, (all, None, &[7; 32]), false).await.unwrap()
+}
+
+async fn done(authority: &Authority, name: &GenerationName) -> ca::Arrived {
+    let source = Source { place: "a test".to_owned(), sha256: [7; 32] };
+    authority.import_done(&admin(), name, (&source, &Landed::default())).await.unwrap()
+}
+
+fn state(authority: &Authority, wanted: &str) -> GenerationState {
+    let all = authority.issuers().into_iter().flat_map(|issuer| issuer.generations);
+    all.into_iter().find(|generation| generation.name.to_string() == wanted).unwrap().state
+}
+
+#[test]
+fn each_form_of_one_ca_gives_the_same() {
+    let old = Old::new("Old CA");
+    let (one, two) = (old.signs(&[0x0a], "a.example.com"), old.signs(&[0x00, 0xe1, 2], "b.example.com"));
+    let crl = old.lists(41, &[&[0x00, 0xe1, 2]]);
+    let chain = pem("CERTIFICATE", &old.certificate);
+
+    let folder = openssl::Folder {
+        place: "x".to_owned(),
+        index:
+            "V\t430101000000Z\t\t0A\tunknown\t/CN=a\nR\t430101000000Z\t250601000000Z,superseded\tE102\tunknown\t/CN=b\n"
+                .to_owned(),
+        crlnumber: Some("2A\n".to_owned()),
+        certificates: vec![
+            ("0A.pem".to_owned(), one.clone()),
+            ("E102.pem".to_owned(), pem("CERTIFICATE", &two).into()),
+        ],
+        crls: vec![("crl.pem".to_owned(), pem("X509 CRL", &crl).into())],
+        chain: chain.clone().into_bytes(),
+    };
+    let answer =
+        |certificate: String, at: i64| json!({ "data": { "certificate": certificate, "revocation_time": at } });
+    // Vault keeps no reasons: its CRL alone has one, and what its books say counts.
+    let documents = [
+        answer(chain.clone(), 0),
+        answer(pem("X509 CRL", &crl), 0),
+        json!({ "data": { "keys": ["0a", "e1-02"] } }),
+        answer(pem("CERTIFICATE", &one), 0),
+        answer(pem("CERTIFICATE", &two), june().unix()),
+    ];
+    let documents = documents.map(|document| document.to_string()).join("\n");
+    let csv = format!(
+        "fingerprint,serialNumber,status,base64Cert,revocationDate,revocationReason\nx,10,20,\"{}\",-1,-1\ny,57602,40,\"{}\",{},4\n",
+        STANDARD.encode(&one),
+        STANDARD.encode(&two),
+        june().unix() * 1_000
+    );
+    let crls = format!("[{{\"cRLNumber\":41,\"deltaCRLIndicator\":-1,\"base64Crl\":\"{}\"}}]", STANDARD.encode(&crl));
+    let texts = [("certificates.csv".to_owned(), csv.into_bytes()), ("crls.json".to_owned(), crls.into_bytes())];
+    let line = |table: &str, key: &str, value: &[u8]| {
+        json!({ "table": table, "key": STANDARD.encode(key), "value": STANDARD.encode(value) }).to_string()
+    };
+    let revoked = json!({ "Serial": "57602", "ReasonCode": 4, "RevokedAt": "2025-06-01T00:00:00.9Z" }).to_string();
+    let list = json!({ "Number": 41, "DER": STANDARD.encode(&crl) }).to_string();
+    let lines = [
+        line("x509_certs", "10", &one),
+        line("x509_certs", "57602", &two),
+        line("revoked_x509_certs", "57602", revoked.as_bytes()),
+        line("x509_crl", "crl", list.as_bytes()),
+    ]
+    .join("\n");
+
+    let estates = [
+        openssl::gather(folder),
+        vault::gather("x", documents.as_bytes(), None),
+        ejbca::gather("x", &texts, chain.as_bytes()),
+        step::gather("x", lines.as_bytes(), chain.as_bytes()),
+    ]
+    .map(|gathered| Estate::of(gathered.unwrap()).unwrap());
+    for estate in &estates {
+        assert!(estate.left.is_empty(), "{}: {:?}", estate.source, estate.left);
+        assert_eq!((estate.crl_number, estate.revoked(), estate.unseen.len()), (Some(41), 1, 0), "{}", estate.source);
+        let taken: Vec<_> = estate.certificates.iter().map(|taken| (&taken.der, taken.serial.as_slice())).collect();
+        assert_eq!(taken, [(&one, &[0x0a][..]), (&two, &[0xe1, 2][..])], "{}", estate.source);
+        assert_eq!(estate.certificates[1].end.unwrap().at, june());
+        assert_eq!(estate.highest(), Some(&[0xe1, 2][..]));
+    }
+    let [openssl, vault, ejbca, step] = &estates;
+    assert_eq!((openssl.sha256, openssl.sha256), (ejbca.sha256, step.sha256), "one source, one hash");
+    assert_eq!(openssl.certificates[1].end.unwrap().reason, 4);
+    assert_eq!(vault.certificates[1].end.unwrap().reason, 0);
+    assert!(
+        vault.notes.iter().any(|note| note.contains("e102") && note.contains("the former counts")),
+        "{:?}",
+        vault.notes
+    );
+}
+
+#[test]
+fn what_is_no_certificate_of_the_ca_stays_out_by_name() {
+    let (old, other) = (Old::new("Old CA"), Old::new("Old CA"));
+    let good = old.signs(&[1], "a.example.com");
+    let long = old.signs(&[1; 21], "b.example.com");
+    let (twice, again) = (old.signs(&[9], "c.example.com"), old.signs(&[9], "d.example.com"));
+    let mut bent = old.signs(&[3], "e.example.com");
+    let place = bent.len() / 2;
+    bent[place] ^= 1;
+    let place = |name: &str, der: Vec<u8>| (name.to_owned(), der);
+    let told = |serial: &[u8], reason: u8| Told {
+        place: format!("end {reason}"),
+        serial: serial.to_vec(),
+        end: Ended { at: june(), reason, invalid: None },
+        until: None,
+    };
+    let gathered = Gathered {
+        source: "x".to_owned(),
+        authorities: vec![old.certificate.clone()],
+        certificates: vec![
+            place("good", good.clone()),
+            place("good again", good.clone()),
+            place("own", old.certificate.clone()),
+            place("another key", other.signs(&[2], "a.example.com")),
+            place("another name", Old::new("New CA").signs(&[2], "a.example.com")),
+            place("long", long),
+            place("twice", twice),
+            place("again", again),
+            place("bent", bent),
+            place("longer", [good, vec![0]].concat()),
+            place("none", b"0\x03abc".to_vec()),
+        ],
+        revoked: vec![told(&[1], 7), told(&[5], 1)],
+        crls: vec![("foreign crl".to_owned(), other.lists(99, &[&[1]])), ("crl".to_owned(), old.lists(3, &[&[4]]))],
+        ..Gathered::default()
+    };
+    let estate = Estate::of(gathered).unwrap();
+    let taken: Vec<_> = estate.certificates.iter().map(|taken| taken.serial.clone()).collect();
+    assert_eq!(taken, [[1]], "of a serial that is there twice neither comes");
+    let unseen: Vec<_> = estate.unseen.iter().map(|told| told.serial.clone()).collect();
+    assert_eq!(unseen, [vec![4], vec![5]]);
+    assert_eq!(estate.crl_number, Some(3), "another key's CRL has no number here");
+    for (place, why) in [
+        ("another key", "not signed by the key of this CA"),
+        ("another name", "is of another CA"),
+        ("long", "more than 20 octets"),
+        ("again", "neither is taken"),
+        ("bent", ""),
+        ("longer", "bytes after it"),
+        ("none", "is no certificate"),
+        ("end 7", "reason 7"),
+        ("foreign crl", "not signed by the key"),
+    ] {
+        assert!(
+            estate.left.iter().any(|left| left.place == place && left.why.contains(why)),
+            "{place}: {:?}",
+            estate.left
+        );
+    }
+    assert_eq!(estate.left.len(), 9, "{:?}", estate.left);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_off_goes_on_and_nothing_is_published_before_all_is_there() {
+    let house = House::new().await;
+    let old = Old::new("Old CA");
+    old.moves_into(&house, "old-ca");
+    let authority = &house.authority;
+    let all: Vec<Vec<u8>> = (1..=200).map(|n: u8| old.signs(&[0, 0xa0, n], &format!("w{n}.example.com"))).collect();
+    let arrival = || old.arrival("old", "old-ca", Some(5_000_000_000));
+
+    let would = authority.import_begin(&admin(), arrival(), true).await.unwrap();
+    assert_eq!((would.is_new, would.next), (true, 5_000_000_001));
+    assert!(authority.issuers().iter().all(|issuer| issuer.name != "old"), "a rehearsal writes nothing");
+    let unsaid = Arrival { was_outside: false, ..arrival() };
+    let refused = authority.import_begin(&admin(), unsaid, false).await.unwrap_err();
+    assert!(refused.to_string().contains("CKA_NEVER_EXTRACTABLE"), "{refused}");
+
+    let begun = authority.import_begin(&admin(), arrival(), false).await.unwrap();
+    let name = begun.name.clone();
+    assert!(begun.is_new && begun.arriving);
+    let half: Vec<Arriving> = all.iter().take(100).map(|der| ended(der, 1)).collect();
+    let before = house.ledger.counts().await.unwrap();
+    let landed = lands(authority, &name, half.clone()).await;
+    assert_eq!((landed.new, landed.revoked, landed.left.len()), (100, 100, 0));
+    let counts = house.ledger.counts().await.unwrap();
+    assert_eq!(counts.revoked - before.revoked, 100);
+    assert_eq!(counts.issued, before.issued, "never good here, not for a moment");
+
+    // Interrupted: nothing is signed by it, and no CRL of it is served.
+    let again = house.reopened(ca::Profiles::load(ca::Profiles::shipped()).unwrap()).await;
+    assert_eq!(state(&again, "old/1"), GenerationState::Pending);
+    assert!(again.crl("old/1").await.is_err());
+    again.refresh_crls().await.unwrap();
+    assert!(again.crl("old/1").await.is_err(), "a CRL of half of them would say that the rest is good");
+
+    // The same again goes on.
+    let begun = again.import_begin(&admin(), arrival(), false).await.unwrap();
+    assert!(!begun.is_new && begun.arriving);
+    let landed = lands(&again, &name, half).await;
+    assert_eq!((landed.new, landed.there, landed.revoked, landed.revoked_there), (0, 100, 0, 100));
+    let rest: Vec<Arriving> = all.iter().skip(100).map(|der| good(der)).collect();
+    assert_eq!(lands(&again, &name, rest).await.new, 100);
+    let arrived = done(&again, &name).await;
+    assert_eq!(arrived.published, Some(5_000_000_001));
+    assert_eq!(state(&again, "old/1"), GenerationState::Active);
+    assert!(again.crl("old/1").await.unwrap().len() > 100 * 30);
+
+    // A later export has a newer CRL: the next of ours is above that.
+    let later = old.arrival("old", "old-ca", Some(6_000_000_000));
+    assert_eq!(again.import_begin(&admin(), later, false).await.unwrap().next, 6_000_000_001);
+    assert_eq!(lands(&again, &name, vec![ended(&all[150], 4)]).await.revoked, 1);
+    assert_eq!(done(&again, &name).await.published, Some(6_000_000_001));
+    let earlier = old.arrival("old", "old-ca", Some(9));
+    assert_eq!(again.import_begin(&admin(), earlier, false).await.unwrap().next, 6_000_000_002, "it never goes back");
+    house.verified().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_imported_row_is_shown_owned_and_guarded_like_any_other() {
+    let house = House::new().await;
+    let (old, second) = (Old::new("Old CA"), Old::new("Second CA"));
+    let authority = &house.authority;
+    let mut names = Vec::new();
+    for (ca, name, label) in [(&old, "old", "old-ca"), (&second, "second", "second-ca")] {
+        ca.moves_into(&house, label);
+        names.push(authority.import_begin(&admin(), ca.arrival(name, label, None), false).await.unwrap().name);
+    }
+    let der = old.signs(&[7], "www.elsewhere.test");
+    let landed = authority
+        .import_some(&admin(), &names[0], (vec![good(&der)], Some(owner("db")), &[7; 32]), false)
+        .await
+        .unwrap();
+    assert_eq!(landed.new, 1);
+    // Two CAs gave one serial each.
+    let twin = second.signs(&[7], "mail.elsewhere.test");
+    assert_eq!(lands(authority, &names[1], vec![ended(&twin, 6)]).await.new, 1);
+    let other = old.signs(&[7], "other.example.com");
+    let landed = lands(authority, &names[0], vec![good(&other)]).await;
+    assert!(landed.new == 0 && landed.left[0].1.contains("another certificate"), "{landed:?}");
+    let foreign = lands(authority, &names[0], vec![good(&twin)]).await;
+    assert!(foreign.new == 0 && foreign.left[0].1.contains("another CA"), "{foreign:?}");
+    for name in &names {
+        done(authority, name).await;
+    }
+
+    let list = house.ledger.list(Filter { profile: Some("imported".to_owned()), ..Filter::default() }).await.unwrap();
+    assert_eq!(list.items.len(), 2);
+    assert!(list.items.iter().all(|found| found.imported.is_some()));
+    let all = house.ledger.credentials_of("07").await.unwrap();
+    let states: Vec<_> = all.iter().map(|found| (found.issuer.as_str(), found.state)).collect();
+    assert_eq!(states, [("second/1", State::Revoked), ("old/1", State::Issued)]);
+    assert_eq!(all[1].owner, Some(Owner::parse("db").unwrap()), "nobody's rules name it");
+    assert_eq!(all[1].x509_der(), Some(der.clone()), "byte for byte");
+    // Which of the two is meant by the serial nobody knows; shown, one is.
+    let why = authority.revoke(&admin(), "07", ca::RevocationReason::Superseded).await.unwrap_err();
+    assert!(matches!(&why, CaError::Conflict(says) if says.contains("show the one")), "{why}");
+    let shown = authority.revoke_shown(&admin(), &der, ca::RevocationReason::Superseded).await.unwrap();
+    assert!(!shown.is_lost);
+    assert_eq!(house.ledger.credentials_of("07").await.unwrap()[1].state, State::Revoked);
+    house.verified().await;
+
+    // Whoever writes the database makes nothing of it.
+    let database = rusqlite::Connection::open(house.dir.path().join("chancery.db")).unwrap();
+    let changed = database.execute("UPDATE intent SET form = 'whole' WHERE form = 'imported' AND issuer = 'old/1'", []);
+    assert_eq!(changed.unwrap(), 1);
+    assert!(matches!(house.ledger.credentials_of("07").await, Err(store::StoreError::Altered(_))));
+    let file = store::Database::Sqlite(house.dir.path().join("chancery.db"));
+    let report = tokio::task::spawn_blocking(move || store::verify(file, None, &mut |_| {})).await.unwrap().unwrap();
+    assert!(report.findings.iter().any(|finding| finding.what == "intent"), "{:?}", report.findings);
+    assert_eq!(report.imported, 2);
+}
