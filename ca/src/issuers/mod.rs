@@ -31,7 +31,7 @@ pub(crate) use issuing::uri;
 pub use name::{GenerationName, NoGeneration};
 pub use record::IssuerRole;
 pub(crate) use registry::Registry;
-pub use shown::{Generation, GenerationState, Issuer, ShownCertificate};
+pub use shown::{Generation, GenerationState, Issuer, ShownCertificate, ShownPlan};
 pub(crate) use ssh_ca::SshCa;
 pub(crate) use standing::Standing;
 pub use urls::Urls;
