@@ -307,8 +307,8 @@ impl Authority {
 
     /// Signs a log head if it moved.
     pub async fn checkpoint(&self) -> Result<(), CaError> {
-        let log_key = self.inner.office.issuers.log_key().await?;
-        self.inner.office.registrar.checkpoint(&log_key).await
+        let log_keys = self.inner.office.issuers.log_keys().await?;
+        self.inner.office.registrar.checkpoint(&log_keys).await
     }
 
     /// An operator's word that this node's clock is right, whatever the log says: a leaf, by which every node goes on. Answers
@@ -501,19 +501,21 @@ impl Authority {
         actor: &Actor,
         name: &GenerationName,
         chain_pem: &[u8],
-        transcript: Option<&[u8]>,
+        with: (Option<[u8; 32]>, Option<&[u8]>),
     ) -> Result<(), CaError> {
-        self.inner.keeper.adopt(actor, name, (chain_pem, transcript)).await
+        self.inner.keeper.adopt(actor, name, chain_pem, with).await
     }
 
-    /// Makes a CA whose key is elsewhere an issuer by name, so that its certificate and its CRLs are served.
+    /// Makes a CA whose key is elsewhere an issuer by name, so that its certificate and its CRLs are served; `root` is the SHA-256 of a
+    /// root that is not known here.
     pub async fn bring_certificate(
         &self,
         actor: &Actor,
         issuer: &str,
         chain_pem: &[u8],
+        root: Option<[u8; 32]>,
     ) -> Result<GenerationName, CaError> {
-        self.inner.keeper.bring_certificate(actor, issuer, chain_pem).await
+        self.inner.keeper.bring_certificate(actor, issuer, chain_pem, root).await
     }
 
     /// Takes in the next CRL of such a CA; answers whose it is and its number. What of ours it lists is revoked from now on.
@@ -544,8 +546,13 @@ impl Authority {
     }
 
     /// Refuses a serial that `by` did not sign; whether it is not revoked yet.
-    pub async fn is_revocable(&self, by: &GenerationName, serial_hex: &str) -> Result<bool, CaError> {
-        Ok(self.inner.keeper.revocable(by, serial_hex).await?.is_some())
+    pub async fn is_revocable(
+        &self,
+        by: &GenerationName,
+        serial_hex: &str,
+        reason: RevocationReason,
+    ) -> Result<bool, CaError> {
+        Ok(self.inner.keeper.revocable(by, serial_hex, reason).await?.is_some())
     }
 
     /// Revokes certificates of `by`, and signs its next CRL, due or not; its CRLs hold for `crl_secs` from now on.
@@ -612,6 +619,11 @@ impl Authority {
     /// How long signatures took so far, and how many wait now.
     pub fn signing_times(&self) -> hsm::SigningTimes {
         self.pool().signing_times()
+    }
+
+    /// Whether a key (SHA-256 of its SubjectPublicKeyInfo) is known to be in other hands: it is believed by nobody here again.
+    pub fn is_compromised(&self, key_hash: &[u8; 32]) -> bool {
+        self.inner.office.checks.is_compromised(key_hash)
     }
 
     /// The register.

@@ -37,14 +37,25 @@ impl Registrar {
     }
 
     /// Signs a log head if it moved. The log key signs nothing but heads, each of which is its own record.
-    pub(crate) async fn checkpoint(&self, log_key: &hsm::Key) -> Result<(), CaError> {
+    ///
+    /// By the key in force, and by those that it follows: whoever knows only an old one finds the new one below a head that the old one
+    /// signed. An old key that does not sign keeps no head back.
+    pub(crate) async fn checkpoint(&self, log_keys: &[hsm::Key]) -> Result<(), CaError> {
         ready(&self.pool)?;
-        let Some(intent) = self.ledger.intend_checkpoint(log_key).await? else { return Ok(()) };
-        match sign(&self.pool, intent).await? {
-            Ok(signature) => self.ledger.conclude_checkpoint(signature).await.map(|_| ()).map_err(CaError::from),
-            // A head that was not signed is followed by the next one; there is nothing to close.
-            Err((_, answer)) => Err(answer),
+        let Some(intents) = self.ledger.intend_checkpoint_by(log_keys).await? else { return Ok(()) };
+        let mut signatures = Vec::with_capacity(intents.len());
+        for intent in intents {
+            let is_first = signatures.is_empty();
+            match sign(&self.pool, intent).await {
+                Ok(Ok(signature)) => signatures.push(signature),
+                // A head that was not signed is followed by the next one; there is nothing to close.
+                Ok(Err((_, answer))) | Err(answer) if is_first => return Err(answer),
+                Ok(Err((_, answer))) | Err(answer) => {
+                    tracing::warn!(error = %answer, "an older log key did not sign the log's head");
+                }
+            }
         }
+        self.ledger.conclude_checkpoint_by(signatures).await.map(|_| ()).map_err(CaError::from)
     }
 }
 

@@ -30,8 +30,8 @@ pub mod testing;
 
 pub use config::{PinSource, TokenConfig, TokenSelector};
 pub use custody::{
-    Algorithm, BATCH_MAX, BadSignature, Batch, Family, Intent, Key, KeyKind, Message, Mint, NotSigned, Scheme,
-    SignError, Signature, UnknownName, ecdsa_parts, merkle_root, verify, verify_as, verify_digest,
+    Algorithm, BATCH_MAX, BadSignature, Batch, Family, Farewell, Intent, Key, KeyKind, Message, Mint, NotSigned,
+    Scheme, SignError, Signature, UnknownName, ecdsa_parts, merkle_root, verify, verify_as, verify_digest,
 };
 pub use error::HsmError;
 pub use heal::Health;

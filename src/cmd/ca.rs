@@ -328,7 +328,7 @@ async fn list(global: &Global) -> Result<(), Failure> {
             let subject = if waits { format!("{subject} (issues from {} on)", activates.day()) } else { subject };
             let key = if generation["elsewhere"] == true { "elsewhere".to_owned() } else { field(generation, "key") };
             let row = vec![field(generation, "name"), field(generation, "state"), left, ends.day(), key, subject];
-            rows.push((if field(generation, "why").is_empty() { paint } else { Paint::Red }, row));
+            rows.push((if is_wrong(generation) { Paint::Red } else { paint }, row));
         }
     }
     output::painted(&columns, rows, "no issuer");
@@ -536,4 +536,35 @@ async fn act(
     let says = told::named(&issuer, generation).map(|of| says(&issuer, of)).unwrap_or_default();
     told::done(&issuer, generation, &says, global);
     Ok(())
+}
+
+/// Whether something keeps a generation from what it is for. A key that is elsewhere signs nothing here, and that is as it should be.
+fn is_wrong(generation: &Value) -> bool {
+    let stands = matches!(field(generation, "state").as_str(), "active" | "retiring");
+    let is_away = stands && generation["elsewhere"] == true;
+    !is_away && !field(generation, "why").is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_elsewhere_is_nothing_wrong_while_its_ca_stands() {
+        let why = "its key is elsewhere, and signs at a ceremony";
+        let generation =
+            |state: &str, elsewhere: bool, why: &str| json!({"state": state, "elsewhere": elsewhere, "why": why});
+        for (state, elsewhere, why, wrong) in [
+            ("active", true, why, false),
+            ("retiring", true, why, false),
+            ("ended", true, why, true),
+            ("revoked", true, why, true),
+            ("active", false, "the token lost its key", true),
+            ("active", false, "", false),
+        ] {
+            assert_eq!(is_wrong(&generation(state, elsewhere, why)), wrong, "{state} {elsewhere}");
+        }
+    }
 }

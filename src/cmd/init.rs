@@ -149,7 +149,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
             "the requests go to the root: chancery ceremony intermediate (docs/CEREMONY.md). What it signs comes back:",
         );
         output::line(format!(
-            "  chancery --config {} ca import root --here --certificate-only --chain root-1.pem",
+            "  chancery --config {} ca import root --here --certificate-only --chain root-1.pem --fingerprint SHA256",
             file.display()
         ));
         output::line(format!("  chancery --config {} ca adopt tls/1 --here --chain tls-1.pem", file.display()));

@@ -25,16 +25,26 @@ pub fn read_certificate(path: &Path) -> Result<String, Failure> {
     Ok(pem("CERTIFICATE", &files::read(path, CSR_BYTES_MAX)?))
 }
 
-/// DER is wrapped; PEM is left alone.
-fn pem(label: &str, der: &[u8]) -> String {
+/// DER is wrapped, and so is base64 that stands alone; PEM is left alone.
+fn pem(label: &str, bytes: &[u8]) -> String {
     use base64::Engine;
-    match std::str::from_utf8(der) {
-        Ok(text) if text.contains("-----BEGIN") => text.to_owned(),
-        _ => {
-            let body = base64::engine::general_purpose::STANDARD.encode(der);
-            format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
-        }
+    let wrapped = |body: &str| format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
+    match text_of(bytes) {
+        Some(text) if text.contains("-----BEGIN") => text,
+        // A SEQUENCE in base64.
+        Some(text) if text.trim_start().starts_with("MI") => wrapped(text.trim()),
+        Some(_) | None => wrapped(&base64::engine::general_purpose::STANDARD.encode(bytes)),
     }
+}
+
+/// UTF-8, or what PowerShell's `>` makes of it: UTF-16 with a mark before it.
+fn text_of(bytes: &[u8]) -> Option<String> {
+    let units: Vec<u16> = match bytes {
+        [0xff, 0xfe, rest @ ..] => rest.as_chunks().0.iter().map(|pair| u16::from_le_bytes(*pair)).collect(),
+        [0xfe, 0xff, rest @ ..] => rest.as_chunks().0.iter().map(|pair| u16::from_be_bytes(*pair)).collect(),
+        _ => return std::str::from_utf8(bytes).ok().map(str::to_owned),
+    };
+    String::from_utf16(&units).ok()
 }
 
 /// Refuses a folder whose `key.pem` is not the key of this request: its certificate would replace the one in use.
@@ -107,6 +117,12 @@ mod tests {
     fn der_requests_are_wrapped_and_pem_is_left_alone() {
         assert!(pem("CERTIFICATE REQUEST", &[0x30, 0x82]).starts_with("-----BEGIN CERTIFICATE REQUEST-----\nMII="));
         assert_eq!(pem("CERTIFICATE REQUEST", b"-----BEGIN X-----"), "-----BEGIN X-----");
+        let armoured = "-----BEGIN X-----\nMIIB\n-----END X-----\n";
+        assert_eq!(pem("X", b"\nMIIB\r\n"), armoured, "base64 alone");
+        for units in [u16::to_le_bytes, u16::to_be_bytes] {
+            let wide: Vec<u8> = format!("\u{feff}{armoured}").encode_utf16().flat_map(units).collect();
+            assert_eq!(pem("X", &wide), armoured, "as PowerShell writes it");
+        }
     }
 
     #[test]

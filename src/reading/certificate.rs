@@ -29,7 +29,7 @@ pub fn described(der: &[u8], now: Timestamp) -> Result<Described, Unread> {
     spki::facts(&mut shown, read.public_key().raw);
     shown.fact("signature", oids::named(&read.signature_algorithm.algorithm.to_id_string()));
     if own {
-        let says = if read.verify_signature(None).is_ok() {
+        let says = if read.verify_signature(None).is_ok() || tls::is_signed(whole, read.public_key().raw) {
             "its own key signed it"
         } else {
             "NOT signed by its own key, or by a key of a kind unknown here"

@@ -37,7 +37,7 @@ pub fn described(der: &[u8]) -> Result<Described, Unread> {
     }
     spki::facts(&mut shown, info.subject_pki.raw);
     shown.fact("signature", oids::named(&read.signature_algorithm.algorithm.to_id_string()));
-    let proven = read.verify_signature().is_ok();
+    let proven = read.verify_signature().is_ok() || tls::is_signed(der, info.subject_pki.raw);
     let says = if proven { "by the key in it" } else { "NOT by the key in it, or by a key of a kind unknown here" };
     shown.fact("signed", says);
     Ok(shown)

@@ -69,6 +69,9 @@ pub enum Step {
     /// The program is asked for the entry of this name: the step that follows is done where it is there, or where it is not. One that
     /// is there and is another certificate ends it all.
     Ask { program: String, args: Vec<String>, der: Vec<u8>, go_on: GoOn },
+    /// An NSS database must not have this certificate under another name: it keeps one name for each, and the trust that is given and
+    /// taken would be that of somebody else's entry.
+    Unnamed { database: String, name: String, der: Vec<u8> },
 }
 
 /// Where the step behind a question is done.
@@ -88,6 +91,7 @@ impl std::fmt::Display for Step {
             Step::Run { program, args, stdin } => {
                 write!(f, "run {program} {}{}", args.join(" "), if stdin.is_some() { " < the root" } else { "" })
             }
+            Step::Unnamed { database, .. } => write!(f, "unless it has another name there (certutil -L -d {database})"),
             Step::Ask { program, args, go_on, .. } => {
                 let whether = if *go_on == GoOn::There { "if it is there" } else { "unless it is there" };
                 write!(f, "{whether} ({program} {})", args.join(" "))
@@ -118,9 +122,13 @@ pub fn install(home: &Home, store: &Store, anchors: &[&Anchor]) -> Vec<Step> {
                 ]
             })
             .collect(),
-        Store::Nss(folder) => each(&|anchor| {
-            fed("certutil", &["-A", "-d", &database(folder), "-n", &name(anchor), "-t", "C,,", "-a"], anchor)
-        }),
+        Store::Nss(folder) => anchors
+            .iter()
+            .flat_map(|anchor| {
+                let put = ["-A", "-d", &database(folder), "-n", &name(anchor), "-t", "C,,", "-a"];
+                [unnamed(folder, anchor), fed("certutil", &put, anchor)]
+            })
+            .collect(),
     }
 }
 
@@ -151,7 +159,11 @@ pub fn uninstall(home: &Home, store: &Store, anchors: &[&Anchor]) -> Vec<Step> {
         Store::Nss(folder) => each(&|anchor| {
             let (database, name) = (database(folder), name(anchor));
             let args = ["-L", "-d", &database, "-n", &name, "-r"].map(str::to_owned).to_vec();
-            vec![asked("certutil", args, anchor, GoOn::There), run("certutil", &["-D", "-d", &database, "-n", &name])]
+            vec![
+                unnamed(folder, anchor),
+                asked("certutil", args, anchor, GoOn::There),
+                run("certutil", &["-D", "-d", &database, "-n", &name]),
+            ]
         }),
     }
 }
@@ -172,6 +184,10 @@ fn run(program: &str, args: &[&str]) -> Step {
 fn fed(program: &str, args: &[&str], anchor: &Anchor) -> Step {
     let args = args.iter().map(|arg| (*arg).to_owned()).collect();
     Step::Run { program: program.to_owned(), args, stdin: Some(anchor.pem()) }
+}
+
+fn unnamed(folder: &Path, anchor: &Anchor) -> Step {
+    Step::Unnamed { database: database(folder), name: name(anchor), der: anchor.der.clone() }
 }
 
 fn asked(program: &str, args: Vec<String>, anchor: &Anchor, go_on: GoOn) -> Step {

@@ -29,7 +29,7 @@ mod truth;
 mod verify;
 mod writer;
 
-pub use attest::Attested;
+pub use attest::{Attested, EachRecord};
 pub use clock::word::{RESCUE, Word};
 pub use derived::rebuild::Rebuilt;
 pub use export::{Exported, export_database};

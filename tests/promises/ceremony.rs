@@ -148,11 +148,19 @@ fn sign(house: &House, machine: &Machine, label: &str) -> PathBuf {
     out
 }
 
+/// Makes the offline root an issuer of the house, by the fingerprint that everybody wrote down.
+fn import_root(house: &House, root: &Path) {
+    let import = ["ca", "import", "root", "--here", "--certificate-only", "--chain", text(root)];
+    stopped(&house.output(&import), 3, "a root that is not known here");
+    let written = succeed(command("openssl", &["x509", "-in", text(root), "-noout", "-fingerprint", "-sha256"]));
+    house.run(&[&import[..], &["--fingerprint", written.trim()]].concat());
+}
+
 /// Brings root, CRL and the certificate of the TLS CA to the house, before it has ever been started.
 fn bring(house: &House, machine: &Machine, chain: &Path) {
     let (root, crl) = (machine.root("root-1.pem"), machine.root("root-1.crl"));
     let transcript = machine.root("transcripts/002-intermediate.json");
-    house.run(&["ca", "import", "root", "--here", "--certificate-only", "--chain", text(&root)]);
+    import_root(house, &root);
     house.run(&["ca", "import-crl", "--here", text(&crl)]);
     house.run(&["ca", "adopt", "tls/1", "--here", "--chain", text(chain), "--transcript", text(&transcript)]);
 }
@@ -281,7 +289,7 @@ fn a_root_signs_the_request_that_was_brought_and_no_other() {
     done(&ceremony(&csr, &[], &lines(&answers(&[&right]))));
     // A transcript speaks for the certificate that was made at its ceremony, and for no other.
     let root = machine.root("root-1.pem");
-    house.run(&["ca", "import", "root", "--here", "--certificate-only", "--chain", text(&root)]);
+    import_root(&house, &root);
     let adopt = |transcript: &str| {
         let transcript = machine.root(&format!("transcripts/{transcript}.json"));
         house.output(&["ca", "adopt", "tls/1", "--here", "--chain", text(&out), "--transcript", text(&transcript)])

@@ -143,7 +143,24 @@ fn each_command_of_an_issuers_life_does_what_it_says() {
     let csr = house.path("edge.csr");
     house.run(&["ca", "request", "edge/1", "--out", text(&csr)]);
     let chain = signed_elsewhere(&house, &csr);
-    house.run(&["ca", "adopt", "edge/1", "--chain", text(&chain)]);
+    // As other authorities hand it out, too.
+    let bundle = house.path("x-chain.p7b");
+    let made = ["crl2pkcs7", "-nocrl", "-certfile", text(&chain), "-outform", "DER", "-out", text(&bundle)];
+    succeed(command("openssl", &made));
+    // Its root would be everybody's from then on: whoever brings it says its fingerprint.
+    let adopt = ["ca", "adopt", "edge/1", "--chain", text(&bundle)];
+    let refused = house.output(&adopt);
+    assert!(!refused.status.success(), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("a root that is not known here"));
+    let root = house.path("x-root.pem");
+    let print = succeed(command("openssl", &["x509", "-in", text(&root), "-noout", "-fingerprint", "-sha256"]));
+    house.run(&[&adopt[..], &["--fingerprint", print.trim()]].concat());
+    let alone = house.path("x-edge.cer");
+    succeed(command("openssl", &["x509", "-in", text(&chain), "-outform", "DER", "-out", text(&alone)]));
+    let again = fail(house.command(&["ca", "adopt", "edge/1", "--chain", text(&alone)]));
+    assert!(again.contains("has this certificate already"), "{again}");
+    let none = fail(house.command(&["ca", "adopt", "edge/1", "--chain", text(&house.path("x-root.key"))]));
+    assert!(none.contains("holds no certificates"), "{none}");
     assert_eq!(states(&house, "edge"), ["active"]);
     // Its successor waits for its certificate in the same way; asked for again it is the same.
     assert!(house.run(&["ca", "rotate", "edge", "--dry-run"]).contains("chancery ca adopt edge/2"));

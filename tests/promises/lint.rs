@@ -180,6 +180,57 @@ fn pkilint_finds_no_error_in_one_of_each_ready_profile() {
 }
 
 #[test]
+fn pkilint_and_our_lint_find_nothing_in_an_ocsp_response_of_each_kind() {
+    let mut house = House::started();
+    let serial = |name: &str| {
+        let folder = house.path(name);
+        let said = house.json(&["issue", "tls", "localhost", "--out", text(&folder)]);
+        said["serial"].as_str().expect("a serial").to_owned()
+    };
+    let (good, revoked) = (serial("good"), serial("revoked"));
+    house.run(&["certs", "revoke", &revoked, "--reason", "key-compromise"]);
+    let (der, issuer) = (house.path("tls.der"), house.path("tls.pem"));
+    assert_eq!(house.curl(&["-o", text(&der), &house.http("/aia/tls/1.cer")]).status, 200);
+    succeed(command("openssl", &["x509", "-inform", "DER", "-in", text(&der), "-out", text(&issuer)]));
+    let mut answers = Vec::new();
+    for (status, serial) in [("good", &*good), ("revoked", &*revoked), ("unknown", "7f010203040506070809")] {
+        for (word, more) in [("", &["-no_nonce"][..]), (" with a nonce", &[]), (" by SHA-256", &["-sha256"])] {
+            let answer = house.path(&format!("{status}{word}.ocsp"));
+            let (serial, url) = (format!("0x{serial}"), house.http("/ocsp/tls/1"));
+            let mut ask = command("openssl", &["ocsp", "-issuer", text(&issuer), "-url", &url, "-noverify"]);
+            ask.args(more).args(["-serial", &serial, "-respout", text(&answer)]);
+            assert!(succeed(ask).contains(status), "{status}{word}");
+            answers.push((format!("{status}{word}"), answer));
+        }
+    }
+    for (name, answer) in &answers {
+        assert_eq!(findings("lint_ocsp_response", &[], "WARNING", answer), Vec::<String>::new(), "{name}");
+    }
+    house.stop();
+    for (name, answer) in &answers {
+        let judged = house.json(&["lint", text(answer)]);
+        assert_eq!(judged[0]["kind"], "ocsp-response", "{name}");
+        assert!(judged[0]["findings"].as_array().is_some_and(Vec::is_empty), "{name}: {judged:#}");
+    }
+
+    // Somebody else's: by the CA's own key, without a nextUpdate.
+    let (key, ca) = (house.path("other.key"), house.path("other.pem"));
+    let make = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9", "-subj", "/CN=Other", "-keyout"];
+    succeed(command("openssl", &[&make[..], &[text(&key), "-out", text(&ca)]].concat()));
+    let (index, answer) = (house.path("index.txt"), house.path("other.ocsp"));
+    fs::write(&index, "R\t301231235959Z\t260101000000Z,keyCompromise\t07\tunknown\t/CN=x\n").expect("an index");
+    let made = ["ocsp", "-index", text(&index), "-rsigner", text(&ca), "-rkey", text(&key), "-CA", text(&ca)];
+    let asked = ["-issuer", text(&ca), "-serial", "7", "-respout", text(&answer)];
+    succeed(command("openssl", &[&made[..], &asked].concat()));
+    let judged = house.output(&["lint", text(&answer), "--json"]);
+    assert_eq!(judged.status.code(), Some(5));
+    let judged: Value = serde_json::from_slice(&judged.stdout).expect("JSON");
+    let names: Vec<&str> =
+        judged[0]["findings"].as_array().into_iter().flatten().filter_map(|found| found["lint"].as_str()).collect();
+    assert_eq!(names, ["ocsp-has-a-next-update"], "{judged:#}");
+}
+
+#[test]
 fn a_draft_that_breaks_a_lint_is_refused_by_its_name_and_is_an_entry_of_the_log() {
     let house = House::started();
     let out = house.path("nightly");

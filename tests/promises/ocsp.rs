@@ -85,6 +85,15 @@ fn openssl_is_told_good_revoked_and_unknown_with_and_without_a_nonce() {
         let answer = served.house.curl(&["-d", "x", "-H", "Content-Type: application/ocsp-request", &url]);
         assert_eq!(answer.status, 404, "{path}");
     }
+    // Clients are in use that say of a request that it is a form, or nothing.
+    std::fs::write(served.house.path("asked.der"), served.request(&served.good)).expect("a request");
+    let (data, told) = (format!("@{}", served.house.path("asked.der").display()), served.house.path("told.der"));
+    for said in ["Content-Type:", "Content-Type: application/x-www-form-urlencoded", "Content-Type: text/plain"] {
+        let url = served.house.http("/ocsp/tls/1");
+        let answer = served.house.curl(&["-H", said, "--data-binary", &data, "-o", text(&told), &url]);
+        assert_eq!(answer.status, 200, "{said}");
+        says(&told, "good");
+    }
     // The whole log holds, batches and all.
     let said = served.house.run(&["audit", "verify"]);
     assert!(said.contains("holds") || said.contains("ok"), "{said}");

@@ -253,6 +253,14 @@ fn java_and_nss_trust_the_root_after_install_and_not_after_uninstall() {
         fail(house.command(&["trust", "install", text(&roots), "--nss", text(&house.path("ca"))]))
             .contains("no NSS database")
     );
+    // NSS has one name for a certificate: under another's, no trust is given, and none is said to be taken.
+    let (mine, nss) = (["-A", "-d", &database, "-n", "mine it is", "-t", ",,", "-a", "-i", text(&roots)], text(&nss));
+    succeed(command("certutil", &mine));
+    for what in ["install", "uninstall"] {
+        let said = fail(house.command(&["trust", what, text(&roots), "--nss", nss, "--yes"]));
+        assert!(said.contains("the root is there as `mine it is`") && !said.contains("done"), "{said}");
+        assert!(!found(), "{what}");
+    }
     // A CA below the root, and a leaf, are none: whatever they sign would be believed.
     for (file, says) in [("issued/chain.pem", "no root"), ("issued/cert.pem", "no CA's certificate")] {
         assert!(fail(house.command(&["trust", "show", text(&house.path(file))])).contains(says));

@@ -7,12 +7,15 @@
 
 mod curve;
 mod lattice;
+mod signed;
 
 use std::sync::LazyLock;
 
 use rustls::SignatureScheme;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::SignatureVerificationAlgorithm;
+
+pub use signed::is_signed;
 
 /// rustls's provider. Whoever speaks TLS takes this one.
 pub fn provider() -> CryptoProvider {

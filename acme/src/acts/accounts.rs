@@ -190,7 +190,7 @@ async fn as_it_is(state: &AcmeState, id: &str) -> Result<Stored<Account>, Proble
 async fn fit(state: &AcmeState, key: &Jwk) -> Result<(), Problem> {
     let refused = |why: &str| Problem::new(ErrorKind::BadPublicKey, format!("the account key is refused: {why}"));
     let hash = ca::check_key(key.spki_der()).await.map_err(|weak| refused(&weak.to_string()))?;
-    match state.authority().ledger().is_compromised(&hash) {
+    match state.authority().is_compromised(&hash) {
         true => Err(refused("it was revoked as compromised; make a new key")),
         false => Ok(()),
     }

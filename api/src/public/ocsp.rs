@@ -1,6 +1,7 @@
 //! OCSP over HTTP (RFC 6960 appendix A, RFC 5019 sections 5 and 6), on both listeners.
 //!
-//! POST takes the request as its body; GET has it in base64 in the path, percent-encoded or not: clients do either, and some
+//! POST takes the request as its body, whatever type it is said to be: some clients say none, or a form's. GET has it in base64 in
+//! the path, percent-encoded, twice, or not, in either alphabet: clients do all of these, proxies make a blank of a plus, and some
 //! put a second slash before it. What is no request is answered so in OCSP's own words, with 200, as clients expect it.
 
 use std::borrow::Cow;
@@ -19,7 +20,7 @@ use policy::Timestamp;
 use super::published::{Published, http_date};
 use crate::app::App;
 use crate::edge::Peer;
-use crate::intake::{expect_type, read, typed};
+use crate::intake::{read, typed};
 use crate::problem::{Kind, Problem};
 
 /// What a response is.
@@ -47,7 +48,6 @@ async fn post(Shared(app): Shared<App>, request: Request) -> Result<Response, Pr
         return Err(Problem::new(Kind::NotFound, "There is no such issuer here."));
     }
     let from = from(&request);
-    expect_type(request.headers(), &["application/ocsp-request"])?;
     let body = read(request, OCSP_REQUEST_BYTES_MAX, &app).await?;
     Ok(plain(app.authority().ocsp(under.as_deref(), &body, from).await))
 }
@@ -84,15 +84,24 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
     if text.len() > OCSP_REQUEST_BYTES_MAX * 4 {
         return None;
     }
-    BASE64.decode(unescaped(text).as_ref()).ok()
+    let once = unescaped(text.as_bytes());
+    let mut plain = unescaped(&once).into_owned();
+    for byte in &mut plain {
+        match byte {
+            b'-' | b' ' => *byte = b'+',
+            b'_' => *byte = b'/',
+            _ => {}
+        }
+    }
+    BASE64.decode(plain).ok()
 }
 
 /// RFC 3986 section 2.1; a plus stays one.
-fn unescaped(text: &str) -> Cow<'_, [u8]> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text.as_bytes());
+fn unescaped(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if !bytes.contains(&b'%') {
+        return Cow::Borrowed(bytes);
     }
-    let (bytes, mut plain, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
+    let (mut plain, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while let Some(byte) = bytes.get(at) {
         let digits =
             bytes.get(at + 1..at + 3).filter(|_| *byte == b'%').and_then(|pair| std::str::from_utf8(pair).ok());
@@ -146,6 +155,10 @@ mod tests {
             ("%2B%2F8%3D", Some(vec![0xfb, 0xff])),
             ("%2b%2f8%3d", Some(vec![0xfb, 0xff])),
             ("//8%3D", Some(vec![0xff, 0xff])),
+            ("-_8", Some(vec![0xfb, 0xff])),
+            (" /8=", Some(vec![0xfb, 0xff])),
+            ("%20%2F8%3D", Some(vec![0xfb, 0xff])),
+            ("%252B%252F8%253D", Some(vec![0xfb, 0xff])),
             ("", Some(vec![])),
             ("a", None),
             ("a%2", None),

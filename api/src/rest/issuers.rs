@@ -407,6 +407,9 @@ pub(crate) struct Act {
     /// Of `adopt`: the certificate that was signed elsewhere and those above it, PEM.
     #[serde(default)]
     chain: Option<String>,
+    /// Of `adopt`: SHA-256 of the root, where that is not known here; not from the file that has the chain.
+    #[serde(default)]
+    fingerprint: Option<String>,
     /// Of `adopt`: the transcript of the ceremony that signed it, as its `.json` file has it; its hash becomes a leaf.
     #[serde(default)]
     transcript: Option<String>,
@@ -451,15 +454,26 @@ pub(crate) async fn act(
         }
         "adopt" => {
             let chain = act.chain.ok_or_else(|| Problem::field("chain", "the certificate and those above it, PEM"))?;
+            let root = fingerprint(act.fingerprint.as_deref())?;
             app.to_its_end(async move {
                 let transcript = act.transcript.as_deref().map(str::as_bytes);
-                authority.adopt_issuer(&actor, &name, chain.as_bytes(), transcript).await
+                authority.adopt_issuer(&actor, &name, chain.as_bytes(), (root, transcript)).await
             })
             .await?;
         }
         _ => return Err(Problem::new(Kind::NotFound, "There is no such act.")),
     }
     shown(&app, StatusCode::OK, &issuer)
+}
+
+/// A SHA-256 as people copy it: with colons and blanks, or without.
+fn fingerprint(text: Option<&str>) -> Result<Option<[u8; 32]>, Problem> {
+    let read = |text: &str| {
+        let digits: String = text.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
+        hex::decode(digits).ok().and_then(|bytes| bytes.try_into().ok())
+    };
+    let refused = || Problem::field("fingerprint", "a SHA-256 has 64 hexadecimal digits");
+    text.map(|text| read(text).ok_or_else(refused)).transpose()
 }
 
 /// A request for a generation's certificate.
@@ -522,6 +536,9 @@ pub(crate) struct BroughtIssuer {
     key_label: Option<String>,
     /// Its certificate first, and those above it, PEM.
     chain: String,
+    /// SHA-256 of the root, where that is not known here; not from the file that has the chain.
+    #[serde(default)]
+    fingerprint: Option<String>,
     /// It signs CAs alone.
     #[serde(default)]
     cas_only: bool,
@@ -536,14 +553,15 @@ pub(crate) async fn import(
     Json(new): Json<BroughtIssuer>,
 ) -> Result<Response, Problem> {
     let authority = app.authority().clone();
-    let BroughtIssuer { name, key_label, chain, cas_only } = new;
+    let BroughtIssuer { name, key_label, chain, fingerprint: root, cas_only } = new;
+    let root = fingerprint(root.as_deref())?;
     let name = app.to_its_end(async move {
         match key_label {
             Some(label) => {
-                let brought = Brought { name, label, chain_pem: chain.into_bytes(), leaves: !cas_only };
+                let brought = Brought { name, label, chain_pem: chain.into_bytes(), root, leaves: !cas_only };
                 authority.bring_issuer(&actor, brought).await
             }
-            None => authority.bring_certificate(&actor, &name, chain.as_bytes()).await,
+            None => authority.bring_certificate(&actor, &name, chain.as_bytes(), root).await,
         }
     });
     shown(&app, StatusCode::CREATED, name.await?.issuer())

@@ -11,6 +11,7 @@ use store::{Entry, Kind, Ledger};
 use crate::checks::clock::Clock;
 use crate::drafting::Linted;
 use crate::error::CaError;
+use crate::issuers::compromised::is_compromised;
 use crate::issuers::record::KIND;
 use crate::issuers::{CaCertificate, Issuing, Standing};
 
@@ -59,12 +60,12 @@ impl Checks {
     /// revocations goes on after that.
     pub(crate) fn dead(&self, issuer: &Issuing) -> Option<String> {
         let label = &issuer.label;
-        if self.ledger.is_compromised(&issuer.key.fingerprint()) {
+        if self.is_compromised(&issuer.key.fingerprint()) {
             return Some(self.way_out(issuer, format!("the key of CA `{label}` is compromised")));
         }
         let dead = |certificate: &CaCertificate| {
             certificate.operation.is_some_and(|operation| self.ledger.is_revoked(operation))
-                || self.ledger.is_compromised(&certificate.key_hash())
+                || self.is_compromised(&certificate.key_hash())
         };
         let Some(first) = issuer.chains.first() else {
             return Some(format!("no chain leads from CA `{label}` to a root; nothing is issued under it"));
@@ -83,6 +84,11 @@ impl Checks {
             "{why}; nothing is issued under it. `chancery ca rotate {}` makes its successor",
             issuer.name().issuer()
         )
+    }
+
+    /// Whether a key (SHA-256 of its SubjectPublicKeyInfo) is known to be in other hands.
+    pub(crate) fn is_compromised(&self, key_hash: &[u8; 32]) -> bool {
+        is_compromised(&self.ledger, key_hash)
     }
 
     /// Refuses a generation that was ended, or changed since it was read: by the fold, at each signature.
@@ -132,8 +138,8 @@ impl Checked {
             }
             None => checks.clock.now().await?,
         };
-        // The key was not revoked as compromised.
-        if names_a_holders_key(linted.kind()) && checks.ledger.is_compromised(linted.key_hash()) {
+        // The key was not revoked as compromised: a holder's, or a CA's of ours.
+        if names_a_key(linted.kind()) && checks.is_compromised(linted.key_hash()) {
             return Err(CaError::bad("key", "it was revoked as compromised; make a new key"));
         }
         Ok(Checked { entry: linted.into_entry() })
@@ -163,11 +169,17 @@ fn tells_of_revocations(kind: Kind) -> bool {
     }
 }
 
-fn names_a_holders_key(kind: Kind) -> bool {
+/// Whether it says of a key that it may be believed.
+fn names_a_key(kind: Kind) -> bool {
     match kind {
-        Kind::Certificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature => true,
-        // Our own CA keys: what to do about them is no matter of a request.
-        Kind::CaCertificate | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => false,
+        Kind::Certificate
+        | Kind::SshUser
+        | Kind::SshHost
+        | Kind::CodeSignature
+        | Kind::CaCertificate
+        | Kind::CaRequest => true,
+        // What tells of revocations goes on, or nobody would hear of them.
+        Kind::Crl | Kind::OcspBatch => false,
     }
 }
 

@@ -78,9 +78,10 @@ pub(crate) struct Single<'a> {
     pub(crate) issuer: &'a IssuerId,
     pub(crate) serial: &'a [u8],
     pub(crate) status: Status,
+    pub(crate) next_update: Timestamp,
 }
 
-/// From when to when responses hold, and when they were made.
+/// From when to when responses hold at the most, and when they were made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Times {
     pub(crate) produced: Timestamp,
@@ -95,9 +96,9 @@ pub(crate) fn response_data(
     singles: &[Single<'_>],
     nonce: Option<&[u8]>,
 ) -> Result<Vec<u8>, der::Error> {
-    let times_der = [time(times.this_update)?, tlv::context(0, &time(times.next_update)?)?].concat();
+    let this_update = time(times.this_update)?;
     let list: Vec<Vec<u8>> =
-        singles.iter().map(|single| single_response(single, &times_der)).collect::<Result<_, _>>()?;
+        singles.iter().map(|single| single_response(single, &this_update)).collect::<Result<_, _>>()?;
     let list: Vec<&[u8]> = list.iter().map(Vec::as_slice).collect();
     let extensions = match nonce {
         Some(nonce) => tlv::context(1, &tlv::sequence(&[&nonce_extension(nonce)?])?)?,
@@ -107,9 +108,9 @@ pub(crate) fn response_data(
     tlv::sequence(&[&by_key, &time(times.produced)?, &tlv::sequence(&list)?, &extensions])
 }
 
-fn single_response(single: &Single<'_>, times: &[u8]) -> Result<Vec<u8>, der::Error> {
+fn single_response(single: &Single<'_>, this_update: &[u8]) -> Result<Vec<u8>, der::Error> {
     let id = cert_id(single.issuer, single.serial)?;
-    tlv::sequence(&[&id, &status(single.status)?, times])
+    tlv::sequence(&[&id, &status(single.status)?, this_update, &tlv::context(0, &time(single.next_update)?)?])
 }
 
 /// The CertID (section 4.1.1).
@@ -198,7 +199,7 @@ mod tests {
     fn data(status: Status, nonce: Option<&[u8]>) -> String {
         let issuer = IssuerId { hash: IdHash::Sha1, name: vec![0xaa; 20], key: vec![0xbb; 20] };
         let times = Times { produced: AT, this_update: AT.plus_secs(-60), next_update: AT.plus_secs(3_600) };
-        let single = Single { issuer: &issuer, serial: &[0x81, 1], status };
+        let single = Single { issuer: &issuer, serial: &[0x81, 1], status, next_update: times.next_update };
         hex::encode(response_data(&[0xcc; 20], times, &[single], nonce).unwrap())
     }
 

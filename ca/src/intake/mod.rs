@@ -24,6 +24,7 @@ pub use asked::CsrError;
 pub(crate) use ca_csr::CaCsr;
 pub use csr::Csr;
 pub use reason::{Ending, RevocationReason, UnknownReason};
+pub(crate) use reason::{is_compromise, is_raised};
 pub(crate) use ssh_key::SshKey;
 pub use strength::WeakKey;
 pub(crate) use subject_key::SubjectKey;

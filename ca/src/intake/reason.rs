@@ -70,6 +70,11 @@ impl RevocationReason {
         }
     }
 
+    /// Whether it may be said of a CA: what it issued cannot count now and then, so it is never on hold.
+    pub(crate) fn is_a_cas(self) -> bool {
+        self != RevocationReason::CertificateHold
+    }
+
     /// Whether it says that the key is in other hands: it is then refused for ever.
     pub fn is_compromise(self) -> bool {
         matches!(self, RevocationReason::KeyCompromise | RevocationReason::CaCompromise)
@@ -89,6 +94,16 @@ impl RevocationReason {
             RevocationReason::PrivilegeWithdrawn => "privilege-withdrawn",
         }
     }
+}
+
+/// Whether a CRLReason code says that the key is in other hands.
+pub(crate) fn is_compromise(code: u8) -> bool {
+    RevocationReason::from_code(code).is_some_and(RevocationReason::is_compromise)
+}
+
+/// Whether what was revoked for one reason may have another said of it: the key's compromise (RFC 5280 section 5.3.1), once.
+pub(crate) fn is_raised(before: Option<u8>, code: u8) -> bool {
+    is_compromise(code) && !before.is_some_and(is_compromise)
 }
 
 /// Why, and since when the key is not to be trusted.

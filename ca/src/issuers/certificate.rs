@@ -9,7 +9,7 @@ use der::{Decode, Encode};
 use hsm::{Algorithm, Message};
 use policy::{Timestamp, Validity};
 use spki::ObjectIdentifier;
-use x509_cert::ext::pkix::ExtendedKeyUsage;
+use x509_cert::ext::pkix::{ExtendedKeyUsage, NameConstraints};
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
 use x509_parser::x509::SubjectPublicKeyInfo;
@@ -35,6 +35,8 @@ pub(crate) struct CaCertificate {
     pub(crate) path_len: Option<u32>,
     /// Its extended key usages; `None` is for anything.
     pub(crate) purposes: Option<Vec<ObjectIdentifier>>,
+    /// Which names what is below it may have.
+    pub(crate) constraints: Option<NameConstraints>,
 }
 
 impl CaCertificate {
@@ -59,6 +61,10 @@ impl CaCertificate {
         let purposes =
             certificate.extensions().iter().find(|e| e.oid.as_bytes() == rfc5280::ID_CE_EXT_KEY_USAGE.as_bytes());
         let purposes = purposes.map(|e| ExtendedKeyUsage::from_der(e.value)).transpose().map_err(|e| e.to_string())?;
+        let constraints =
+            certificate.extensions().iter().find(|e| e.oid.as_bytes() == rfc5280::ID_CE_NAME_CONSTRAINTS.as_bytes());
+        let constraints = constraints.map(|e| NameConstraints::from_der(e.value)).transpose();
+        let constraints = constraints.map_err(|e| format!("has name constraints that are none: {e}"))?;
         let dn = |raw: &[u8]| Dn::from_der(raw).map_err(|e| format!("has a name that is none: {e}"));
         let not_before = Timestamp::from_unix(certificate.validity().not_before.timestamp());
         let not_after = Timestamp::from_unix(certificate.validity().not_after.timestamp());
@@ -73,6 +79,7 @@ impl CaCertificate {
             validity: Validity::new(not_before, not_after).map_err(|e| e.to_string())?,
             path_len: path_len.ok_or("is not one of a CA")?,
             purposes: purposes.map(|purposes| purposes.0),
+            constraints,
             der: der.into(),
         })
     }
@@ -111,7 +118,7 @@ pub(crate) fn is_signed_crl(der: &[u8], spki: &[u8]) -> bool {
 }
 
 /// Whether a certificate's signature is one of this key.
-fn is_signed(der: &[u8], spki: &[u8]) -> bool {
+pub(crate) fn is_signed(der: &[u8], spki: &[u8]) -> bool {
     let Ok((_, certificate)) = X509Certificate::from_der(der) else { return false };
     let Ok(also) = x509_cert::Certificate::from_der(der) else { return false };
     let written = also.signature_algorithm().to_der().unwrap_or_default();

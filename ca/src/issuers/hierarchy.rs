@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use hsm::{HsmError, Key, Pool};
 use policy::Timestamp;
-use store::{Credential, Kind, Ledger, Shard, StoreError};
+use store::{Credential, EachRecord, Kind, Ledger, Shard, StoreError};
 
 use crate::encode::{pem, sha256};
 use crate::error::CaError;
@@ -33,6 +33,8 @@ pub(crate) struct Hierarchy {
     known: Vec<Arc<CaCertificate>>,
     /// Roots that are handed out, those first that most people believe by now.
     roots: Vec<Arc<CaCertificate>>,
+    /// Issuers whose record is not what the log says, and why. They sign nothing; nobody else is stopped by them.
+    altered: BTreeMap<String, String>,
 }
 
 /// One issuer.
@@ -66,23 +68,48 @@ pub(crate) enum Signer {
 
 impl Hierarchy {
     /// Reads records, finds keys in the token and certificates in the register, and matches them. The token is asked for what it was
-    /// not asked for before.
-    pub(crate) async fn read(pool: &Pool, ledger: &Ledger, urls: &Urls) -> Result<Hierarchy, CaError> {
+    /// not asked for before. Of an issuer whose record somebody altered stands what was read `before`, where it was: it signs nothing.
+    pub(crate) async fn read(
+        pool: &Pool,
+        ledger: &Ledger,
+        urls: &Urls,
+        before: Option<&Hierarchy>,
+    ) -> Result<Hierarchy, CaError> {
         // Before the records: what changes meanwhile is read again.
         let version = ledger.record_version(ROSTER, ROSTER_ID);
         let mut read = Vec::new();
-        for stored in ledger.record_all(KIND).await? {
-            let record = IssuerRecord::of(&stored)?;
+        let mut altered = BTreeMap::new();
+        for (id, stored) in with_those_of(ledger, before).await? {
+            let (version, record) = match stored
+                .map_err(CaError::from)
+                .and_then(|s| Ok((s.version, IssuerRecord::of(&s)?)))
+            {
+                Ok(read) => read,
+                Err(why @ (CaError::Altered(_) | CaError::Internal(_))) => {
+                    tracing::error!(issuer = %policy::shown(&id), %why, "an issuer cannot be read: it signs nothing");
+                    altered.insert(id.clone(), why.to_string());
+                    let Some(there) = before.and_then(|before| before.issuers.get(&id)) else { continue };
+                    (0, there.record.clone())
+                }
+                Err(other) => return Err(other),
+            };
             let mut generations = Vec::new();
             for generation in &record.generations {
-                let name = GenerationName::new(&stored.id, generation.number);
+                let name = GenerationName::new(&id, generation.number);
                 let certificates =
                     (read_all(ledger, &generation.certificates).await?, read_all(ledger, &generation.cross).await?);
                 generations.push((name, generation.clone(), certificates));
             }
-            read.push((stored.id.clone(), stored.version, record, generations));
+            read.push((id, version, record, generations));
         }
         let known = known(ledger, read.iter().flat_map(|(_, _, _, generations)| generations)).await?;
+        let mut crls = BTreeMap::new();
+        for (name, _, _) in read.iter().flat_map(|(_, _, _, all)| all).filter(|(_, record, _)| record.elsewhere) {
+            crls.extend(brought_crl(ledger, name).await?.map(|crl| (name.clone(), crl)));
+        }
+        // No chain goes through what a CA above has revoked, whoever's it is.
+        let holds = |c: &&Arc<CaCertificate>| !crls.values().any(|crl| crl.lists(c).is_some());
+        let ways: Vec<_> = known.iter().filter(holds).cloned().collect();
         let mut issuers = BTreeMap::new();
         for (id, version, record, generations) in read {
             let mut all = Vec::new();
@@ -95,9 +122,13 @@ impl Hierarchy {
                 };
                 let (certificates, cross) = (or_none(certificates), or_none(cross));
                 let standing = Standing { name: name.clone(), version, ended: ended(&generation) };
-                let signer =
-                    signer(pool, &record, (&generation, standing), (&certificates, &cross), &known, urls).await?;
-                let crl = if generation.elsewhere { brought_crl(ledger, &name).await? } else { None };
+                let signer = match altered.get(&id) {
+                    Some(why) => Signer::None(why.clone()),
+                    None => {
+                        signer(pool, &record, (&generation, standing), (&certificates, &cross), &ways, urls).await?
+                    }
+                };
+                let crl = crls.get(&name).cloned();
                 all.push(Generation { name, record: generation, certificates, cross, signer, crl });
             }
             issuers.insert(id, Issuer { record, generations: all });
@@ -109,7 +140,7 @@ impl Hierarchy {
             ours.into_iter().all(|generation| ended(&generation.record).is_none())
         };
         let roots: Vec<_> = known.iter().filter(|known| known.is_root() && in_use(&known.der)).cloned().collect();
-        Ok(Hierarchy { version, issuers, known, roots })
+        Ok(Hierarchy { version, issuers, known, roots, altered })
     }
 
     /// All of them, by name.
@@ -119,7 +150,10 @@ impl Hierarchy {
 
     /// One of them.
     pub(crate) fn issuer(&self, name: &str) -> Result<&Issuer, CaError> {
-        self.issuers.get(name).ok_or_else(|| CaError::NotFound(format!("issuer `{}`", policy::shown(name))))
+        self.issuers.get(name).ok_or_else(|| match self.altered.get(name) {
+            Some(why) => CaError::Altered(why.clone()),
+            None => CaError::NotFound(format!("issuer `{}`", policy::shown(name))),
+        })
     }
 
     /// The part of an issuer's revocations that has a serial; none where there is one part alone.
@@ -137,6 +171,11 @@ impl Hierarchy {
         let generation = self.generation(&name.parse().ok()?)?;
         let shard = Shard::new(index.parse().ok()?, generation.record.shards)?;
         (shard.series(name) == series).then_some((generation, Some(shard)))
+    }
+
+    /// Whether something of it could not be read that may be put right again.
+    pub(crate) fn is_altered(&self) -> bool {
+        !self.altered.is_empty()
     }
 
     /// All generations that there are.
@@ -162,8 +201,10 @@ impl Hierarchy {
 
     /// The generation of an issuer that issues now.
     pub(crate) fn active(&self, name: &str, now: Timestamp) -> Result<&Generation, CaError> {
-        let issuer =
-            self.issuers.get(name).ok_or_else(|| CaError::bad("profile", format!("there is no issuer `{name}`")))?;
+        let issuer = self.issuer(name).map_err(|error| match error {
+            CaError::NotFound(_) => CaError::bad("profile", format!("there is no issuer `{name}`")),
+            other => other,
+        })?;
         let none = || {
             CaError::Conflict(format!(
                 "no generation of issuer `{name}` issues yet; `chancery ca show {name}` says from when"
@@ -246,6 +287,23 @@ fn ended(record: &GenerationRecord) -> Option<&'static str> {
     }
 }
 
+/// The records of all issuers, those too that were there before and that no list has any more.
+async fn with_those_of(ledger: &Ledger, before: Option<&Hierarchy>) -> Result<EachRecord, CaError> {
+    let mut all = ledger.record_each(KIND).await?;
+    for name in before.into_iter().flat_map(|before| before.issuers.keys()) {
+        if all.iter().any(|(id, _)| id == name) {
+            continue;
+        }
+        match ledger.record_get(KIND, name).await {
+            Ok(Some(found)) => all.push((name.clone(), Ok(found))),
+            Ok(None) => {}
+            Err(why @ StoreError::Altered(_)) => all.push((name.clone(), Err(why))),
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Ok(all)
+}
+
 type Read = Result<Vec<Arc<CaCertificate>>, String>;
 
 /// A generation's certificates. What is wrong with one of them is its own.
@@ -300,13 +358,21 @@ async fn known<'a>(
         ranked.extend(own.iter().chain(cross).flatten().map(|certificate| (rank, Arc::clone(certificate))));
     }
     // Those from elsewhere that are nobody's own: roots and intermediates above ours.
-    for stored in ledger.record_all(KEPT).await? {
-        match kept(&stored.body, &stored.id) {
+    for (id, stored) in ledger.record_each(KEPT).await? {
+        let read = match stored {
+            Ok(stored) => kept(&stored.body, &stored.id),
+            Err(StoreError::Altered(says)) => Err(says),
+            Err(other) => return Err(other.into()),
+        };
+        match read {
             Ok(certificate) if ranked.iter().all(|(_, there)| there.der != certificate.der) => {
                 ranked.push(((false, false, None), Arc::new(certificate)));
             }
             Ok(_) => {}
-            Err(why) => tracing::error!(certificate = %stored.id, %why, "a certificate from elsewhere cannot be read"),
+            Err(why) => {
+                let certificate = policy::shown(&id);
+                tracing::error!(%certificate, %why, "a certificate from elsewhere cannot be read");
+            }
         }
     }
     ranked.sort_by_key(|(rank, _)| *rank);

@@ -13,6 +13,7 @@ mod certificate;
 
 mod brought_crl;
 mod chains;
+pub(crate) mod compromised;
 mod standing;
 
 mod issuing;
@@ -23,7 +24,7 @@ mod registry;
 mod shown;
 
 pub(crate) use brought_crl::BroughtCrl;
-pub(crate) use certificate::CaCertificate;
+pub(crate) use certificate::{CaCertificate, is_signed};
 pub(crate) use chains::chains;
 pub(crate) use hierarchy::{Hierarchy, Signer};
 pub(crate) use issuing::Issuing;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use store::{ActorStamp, Attested, Record, StoredRecord};
 
 use crate::error::CaError;
+use crate::intake::is_raised;
 use crate::issuers::name::{GenerationName, check_name};
 use crate::issuers::plan::CaPlan;
 
@@ -103,6 +104,16 @@ fn is_one(shards: &u16) -> bool {
 }
 
 impl GenerationRecord {
+    /// Whether that it is revoked for this reason (its code) is more than is said already. What is revoked is not revoked for less.
+    pub(crate) fn is_news(&self, reason: u8) -> Result<bool, CaError> {
+        match &self.revoked {
+            None => Ok(true),
+            Some(there) if there.reason == reason => Ok(false),
+            Some(there) if is_raised(Some(there.reason), reason) => Ok(true),
+            Some(_) => Err(CaError::Conflict("it is revoked already, for another reason".to_owned())),
+        }
+    }
+
     /// One that has begun: a label, and nothing under it yet.
     pub(crate) fn begun(name: &GenerationName, activates: Option<Timestamp>, shards: u16) -> GenerationRecord {
         GenerationRecord {

@@ -31,7 +31,7 @@ struct Inner {
 impl Registry {
     /// Reads them.
     pub(crate) async fn open(pool: Pool, ledger: Ledger, urls: Urls) -> Result<Registry, CaError> {
-        let now = ArcSwap::from_pointee(Hierarchy::read(&pool, &ledger, &urls).await?);
+        let now = ArcSwap::from_pointee(Hierarchy::read(&pool, &ledger, &urls, None).await?);
         Ok(Registry(Arc::new(Inner { pool, ledger, urls, now, reading: Mutex::default() })))
     }
 
@@ -53,18 +53,19 @@ impl Registry {
         if is_fresh(&there) {
             return Ok(there);
         }
-        let read = Arc::new(Hierarchy::read(pool, ledger, urls).await?);
+        let read = Arc::new(Hierarchy::read(pool, ledger, urls, Some(&there)).await?);
         now.store(Arc::clone(&read));
         Ok(read)
     }
 
     /// Reads them again where one of them cannot sign, whatever the fold says: its key may have come back to the token.
     pub(crate) async fn look_again(&self) -> Result<(), CaError> {
-        if !self.fresh().await?.generations().any(Generation::is_dead) {
+        let there = self.fresh().await?;
+        if !there.is_altered() && !there.generations().any(Generation::is_dead) {
             return Ok(());
         }
         let _reading = self.0.reading.lock().await;
-        let read = Hierarchy::read(&self.0.pool, &self.0.ledger, &self.0.urls).await?;
+        let read = Hierarchy::read(&self.0.pool, &self.0.ledger, &self.0.urls, Some(&there)).await?;
         self.0.now.store(Arc::new(read));
         Ok(())
     }
@@ -100,9 +101,10 @@ impl Registry {
     /// The key that signs the log's heads now.
     pub(crate) async fn log_key(&self) -> Result<hsm::Key, CaError> {
         let hierarchy = self.fresh().await?;
-        if hierarchy.issuer(LOG).is_err() {
-            return Err(CaError::NotFound("its issuers: run `chancery init`; the authority was".to_owned()));
-        }
+        hierarchy.issuer(LOG).map_err(|error| match error {
+            CaError::NotFound(_) => CaError::NotFound("its issuers: run `chancery init`; the authority was".to_owned()),
+            other => other,
+        })?;
         let active = hierarchy.active(LOG, self.now())?;
         match &active.signer {
             Signer::Log(key) => Ok(key.clone()),
@@ -111,11 +113,32 @@ impl Registry {
         }
     }
 
+    /// The keys that sign the log's heads: the one in force first, then those that it followed and nobody retired.
+    pub(crate) async fn log_keys(&self) -> Result<Vec<hsm::Key>, CaError> {
+        let mut keys = vec![self.log_key().await?];
+        let (hierarchy, now) = (self.fresh().await?, self.now());
+        for generation in hierarchy.issuer(LOG)?.generations.iter().rev() {
+            let record = &generation.record;
+            let is_followed = record.activates.is_some_and(|at| at <= now) && record.retired.is_none();
+            match &generation.signer {
+                Signer::Log(key) if is_followed && keys.iter().all(|one| one.fingerprint() != key.fingerprint()) => {
+                    keys.push(key.clone());
+                }
+                Signer::Log(_) | Signer::None(_) | Signer::X509(_) | Signer::Ssh(_) => {}
+            }
+        }
+        keys.truncate(LOG_KEYS_MAX);
+        Ok(keys)
+    }
+
     /// Never later than what can be believed: a clock that jumped ahead brings no generation into force.
     fn now(&self) -> Timestamp {
         self.0.ledger.cautious_time()
     }
 }
+
+/// A head has no more signatures than this: each costs the token one. Who needs an older key has pinned it for years.
+const LOG_KEYS_MAX: usize = 3;
 
 fn dead(generation: &Generation, why: &str) -> CaError {
     let (name, waits) = (&generation.name, generation.record.certificates.is_empty());

@@ -12,6 +12,7 @@ mod findings;
 pub(crate) mod algorithms;
 pub(crate) mod names;
 pub(crate) mod usage;
+pub(crate) mod within;
 
 pub(crate) mod extensions;
 

@@ -102,9 +102,19 @@ pub struct Proposal {
     pub confirmed: Option<String>,
 }
 
-/// The set that a selection means now.
+/// As of when a set is meant: what ended since, by itself or by somebody's hand, was meant all the same.
+#[derive(Clone, Copy)]
+struct Moment {
+    /// Of the log's first so many leaves.
+    leaves: u64,
+    at: Timestamp,
+}
+
+/// The set that a selection meant at a moment.
 struct Set {
     operations: Vec<u64>,
+    /// Of those, what is to be ended now: neither ended meanwhile, nor for good already.
+    left: Vec<u64>,
     sample: Vec<(String, String)>,
 }
 
@@ -126,19 +136,19 @@ impl Set {
 impl Revoker {
     /// What would end. Whoever asks may end each of them.
     pub(crate) async fn preview(&self, actor: &Actor, of: &Selection, ending: Ending) -> Result<Meant, CaError> {
-        Ok(self.set(actor, of, ending, self.leaves().await?).await?.meant(ending))
+        Ok(self.set(actor, of, ending, self.moment().await?).await?.meant(ending))
     }
 
     /// Ends all of them; of many, proposes to.
     pub(crate) async fn revoke_many(&self, actor: &Actor, of: Selection, ending: Ending) -> Result<Act, CaError> {
         may_be_many(ending)?;
-        let leaves = self.leaves().await?;
-        let set = self.set(actor, &of, ending, leaves).await?;
+        let moment = self.moment().await?;
+        let set = self.set(actor, &of, ending, moment).await?;
         let meant = set.meant(ending);
         if meant.count <= ALONE_MAX {
-            return self.carry_out(actor, set.operations, ending).await;
+            return self.carry_out(actor, set.left, ending).await;
         }
-        let expires = self.office.ledger.cautious_time().plus_secs(PROPOSED_SECS);
+        let (expires, leaves) = (moment.at.plus_secs(PROPOSED_SECS), moment.leaves);
         let proposal = Proposal {
             of,
             reason: ending.reason.as_str().to_owned(),
@@ -181,27 +191,28 @@ impl Revoker {
                 .map_err(|e: crate::intake::UnknownReason| CaError::Internal(e.to_string()))?,
             invalid: proposal.invalid,
         };
-        let set = self.set(actor, &proposal.of, ending, proposal.leaves).await?;
+        let now = self.office.ledger.cautious_time();
         match &proposal.confirmed {
-            // What is left of a set that was confirmed.
-            Some(by) if *by == me => {}
-            Some(_) => return conflict("it is confirmed already, by another"),
-            None if self.office.ledger.cautious_time() > proposal.expires => {
-                return conflict("the proposal has expired: propose it again");
-            }
-            None if set.digest(ending) != proposal.digest => {
-                let now = set.operations.len();
-                return conflict(&format!(
-                    "it is another set by now: {now} certificates and not the {} that were proposed, or others; propose it again",
-                    proposal.count
-                ));
-            }
-            None => {
-                let confirmed = Proposal { confirmed: Some(me), ..proposal };
-                self.record(actor, id, &confirmed, version).await?;
-            }
+            // What is left of a set that was confirmed, an hour longer at most.
+            Some(by) if *by == me && now <= proposal.expires.plus_secs(PROPOSED_SECS) => {}
+            Some(by) if *by != me => return conflict("it is confirmed already, by another"),
+            None if now <= proposal.expires => {}
+            Some(_) | None => return conflict("the proposal has expired: propose it again"),
         }
-        self.carry_out(actor, set.operations, ending).await
+        let moment = Moment { leaves: proposal.leaves, at: proposal.expires.plus_secs(-PROPOSED_SECS) };
+        let set = self.set(actor, &proposal.of, ending, moment).await?;
+        if set.digest(ending) != proposal.digest {
+            let now = set.operations.len();
+            return conflict(&format!(
+                "it is another set by now: {now} certificates and not the {} that were proposed, or others; propose it again",
+                proposal.count
+            ));
+        }
+        if proposal.confirmed.is_none() {
+            let confirmed = Proposal { confirmed: Some(me), ..proposal };
+            self.record(actor, id, &confirmed, version).await?;
+        }
+        self.carry_out(actor, set.left, ending).await
     }
 
     async fn record(&self, actor: &Actor, id: &str, proposal: &Proposal, expect: u64) -> Result<(), CaError> {
@@ -219,27 +230,44 @@ impl Revoker {
         Ok(self.office.ledger.record(vec![record]).await.map(drop)?)
     }
 
-    async fn leaves(&self) -> Result<u64, CaError> {
-        Ok(self.office.ledger.counts().await?.leaves)
+    async fn moment(&self) -> Result<Moment, CaError> {
+        let leaves = self.office.ledger.counts().await?.leaves;
+        Ok(Moment { leaves, at: self.office.ledger.cautious_time() })
     }
 
-    /// Which are meant, of the log's first so many leaves. Policy is asked for each: who may not end one of them ends none.
-    async fn set(&self, actor: &Actor, of: &Selection, ending: Ending, leaves: u64) -> Result<Set, CaError> {
+    /// Which are meant, as of a moment: the same whenever it is asked. Policy is asked for each: who may not end one of them ends none.
+    async fn set(&self, actor: &Actor, of: &Selection, ending: Ending, moment: Moment) -> Result<Set, CaError> {
         let owner = of.owner.as_deref().and_then(|owner| Owner::parse(owner).ok());
         let any = Resource::certificate(owner, of.profile.as_deref().unwrap_or_default(), Vec::new());
         self.office.gate.authorize(actor, Action::RevokeCertificate, any).await?;
-        let (mut operations, mut sample) = (BTreeSet::new(), Vec::new());
-        let now = self.office.ledger.cautious_time();
-        for filter in of.filters(now, ending)? {
+        let (mut operations, mut left, mut sample) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let ledger = &self.office.ledger;
+        let now = ledger.cautious_time();
+        // What is on hold may end for good; what ended for good was meant by nobody.
+        let may_end = |ended: Option<(Timestamp, u8)>| match ended {
+            None => true,
+            Some((_, there)) => there == HOLD && ending.reason != RevocationReason::CertificateHold,
+        };
+        for filter in of.filters(moment.at, ending)? {
             let mut after_cursor = None;
             loop {
                 let asked = Filter { after_cursor, limit: PAGE, ..filter.clone() };
-                let page = self.office.ledger.list(asked).await?;
-                for credential in
-                    page.items.iter().filter(|credential| credential.operation < leaves && of.has(credential))
-                {
+                let page = ledger.list(asked).await?;
+                let was_meant = |credential: &&Credential| {
+                    credential.operation < moment.leaves
+                        && of.has(credential)
+                        && may_end(ledger.revocation_at(credential.operation, moment.leaves))
+                };
+                for credential in page.items.iter().filter(was_meant) {
                     self.may(actor, credential).await?;
-                    if operations.insert(credential.operation) && sample.len() < SAMPLE {
+                    if !operations.insert(credential.operation) {
+                        continue;
+                    }
+                    let holds = credential.validity.is_none_or(|validity| validity.not_after() >= now);
+                    if holds && may_end(ledger.revocation(credential.operation)) {
+                        left.push(credential.operation);
+                    }
+                    if sample.len() < SAMPLE {
                         sample.push((credential.serial_hex(), title(credential)));
                     }
                 }
@@ -253,7 +281,7 @@ impl Revoker {
                 }
             }
         }
-        Ok(Set { operations: operations.into_iter().collect(), sample })
+        Ok(Set { operations: operations.into_iter().collect(), left, sample })
     }
 
     /// Ends each, many side by side: those that come together share a transaction. One that cannot be ended stops the rest; what is
@@ -339,9 +367,9 @@ impl Selection {
             not_after_after: Some(now),
             ..Filter::default()
         };
-        // What has no conclusion counts as issued, and what is on hold would come back; neither is held (again).
+        // What has no conclusion counts as issued, and is not held. What is revoked by now may have counted then.
         let states: &[State] = match ending.reason {
-            RevocationReason::CertificateHold => &[State::Issued],
+            RevocationReason::CertificateHold => &[State::Issued, State::Revoked],
             RevocationReason::Unspecified
             | RevocationReason::KeyCompromise
             | RevocationReason::CaCompromise
@@ -367,8 +395,7 @@ impl Selection {
             Kind::Certificate | Kind::SshUser | Kind::SshHost => true,
             Kind::CaCertificate | Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => false,
         };
-        let may_end = credential.state != State::Revoked || credential.reason == Some(HOLD);
-        of_kind && may_end && fits(&self.person, &credential.actor.id)
+        of_kind && fits(&self.person, &credential.actor.id)
     }
 }
 

@@ -64,6 +64,9 @@ impl Revoker {
                 return Err(CaError::Conflict(format!("certificate {serial} was never on hold")));
             }
         }
+        if credential.kind == Kind::CaCertificate {
+            return Err(CaError::Conflict(format!("certificate {serial} is that of a CA, which is revoked for good")));
+        }
         if credential.validity.is_some_and(|validity| validity.not_after() < self.office.ledger.cautious_time()) {
             return Err(CaError::Conflict(format!(
                 "certificate {serial} has ended meanwhile: nothing is there to release"
@@ -147,7 +150,7 @@ fn fits(credential: &Credential, ending: Ending, now: Timestamp) -> Result<(), C
         RevocationReason::CaCompromise if !is_ca => {
             return Err(CaError::bad("reason", "ca-compromise is said of the certificate of a CA".to_owned()));
         }
-        RevocationReason::CertificateHold if is_ca => {
+        held if is_ca && !held.is_a_cas() => {
             let says = "a CA is not put on hold: what it issued would count now and then";
             return Err(CaError::bad("reason", says.to_owned()));
         }

@@ -10,7 +10,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::encode::pem;
 use crate::error::CaError;
-use crate::issuers::Hierarchy;
+use crate::issuers::{Hierarchy, is_signed};
 
 /// A certificate that one of our CAs signed.
 pub(super) struct Shown {
@@ -31,15 +31,11 @@ impl Shown {
         if !rest.is_empty() {
             return Err(unreadable("bytes follow it".into()));
         }
-        let signed = |issuer_der: &[u8]| {
-            X509Certificate::from_der(issuer_der)
-                .is_ok_and(|(_, issuer)| certificate.verify_signature(Some(issuer.public_key())).is_ok())
-        };
-        let ours = hierarchy.generations().find(|generation| {
+        let ours = hierarchy.generations().filter(|generation| !generation.record.elsewhere).find(|generation| {
             generation
                 .certificates
                 .iter()
-                .any(|ca| certificate.issuer().as_raw() == ca.subject.as_der() && signed(&ca.der))
+                .any(|ca| certificate.issuer().as_raw() == ca.subject.as_der() && is_signed(&der, &ca.spki))
         });
         let ours = ours.ok_or_else(|| CaError::bad("certificate", "no CA of this authority signed it".to_owned()))?;
         let key_hash = digest(&SHA256, certificate.public_key().raw).as_ref().try_into();

@@ -15,7 +15,7 @@ use x509_cert::ext::pkix::{BasicConstraints, CertificatePolicies, ExtendedKeyUsa
 use crate::craft::ca::{self, CaRequest, SignedBy};
 use crate::encode::{Dn, pem};
 use crate::error::CaError;
-use crate::intake::{CaCsr, RevocationReason};
+use crate::intake::{CaCsr, RevocationReason, is_raised};
 use crate::issuers::plan::{CaPlan, Constraints, constraint_text, purpose_word};
 use crate::issuers::{GenerationName, Issuing};
 use crate::status::PublishedCrl;
@@ -95,7 +95,7 @@ impl Keeper {
         let _changing = self.changing.lock().await;
         let (csr, plan) = planned(csr, validity_secs)?;
         let above = self.room_below(by, &plan).await?;
-        if self.office.ledger.is_compromised(&csr.key.hash()) {
+        if self.office.checks.is_compromised(&csr.key.hash()) {
             return Err(CaError::bad("key", "it was revoked as compromised; make a new key"));
         }
         let filter = Filter {
@@ -142,7 +142,7 @@ impl Keeper {
             self.maker.write(by.issuer(), (&record, expect), Vec::new(), &stamp(actor)).await?;
         }
         for (serial_hex, reason) in revoke {
-            let Some(found) = self.revocable(by, serial_hex).await? else { continue };
+            let Some(found) = self.revocable(by, serial_hex, *reason).await? else { continue };
             let serial = hex::decode(serial_hex).unwrap_or_default();
             let revocation = Revocation {
                 operation: found,
@@ -158,14 +158,22 @@ impl Keeper {
         self.desks.publish_now(&by.to_string()).await
     }
 
-    /// The operation of a certificate that `by` signed and that is not revoked yet.
-    pub(crate) async fn revocable(&self, by: &GenerationName, serial_hex: &str) -> Result<Option<u64>, CaError> {
+    /// The operation of a certificate that `by` signed, if this is not said of it yet.
+    pub(crate) async fn revocable(
+        &self,
+        by: &GenerationName,
+        serial_hex: &str,
+        reason: RevocationReason,
+    ) -> Result<Option<u64>, CaError> {
+        if !reason.is_a_cas() {
+            return Err(CaError::bad("reason", "a CA is not put on hold: what it issued would count now and then"));
+        }
         let none = || CaError::NotFound(format!("certificate {} of {by}", policy::shown(serial_hex)));
         let found = self.office.ledger.credential(serial_hex).await?.ok_or_else(none)?;
         match found.state {
             _ if found.kind != Kind::CaCertificate || found.issuer != by.to_string() => Err(none()),
             State::Issued | State::Intended => Ok(Some(found.operation)),
-            State::Revoked => Ok(None),
+            State::Revoked => Ok(is_raised(found.reason, reason.code()).then_some(found.operation)),
             State::Failed => Err(none()),
         }
     }

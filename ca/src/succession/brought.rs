@@ -10,9 +10,11 @@ use store::Record;
 
 use crate::encode::{pem, sha256};
 use crate::error::CaError;
+use crate::intake::is_compromise;
+use crate::issuers::hierarchy::Generation;
 use crate::issuers::name::check_name;
 use crate::issuers::record::{
-    Above, CERTIFICATES_MAX, GENERATIONS_MAX, GenerationRecord, IssuerRecord, IssuerRole, KEPT_CRL, Place, Revoked,
+    Above, CERTIFICATES_MAX, GENERATIONS_MAX, GenerationRecord, IssuerRecord, IssuerRole, KEPT_CRL, Place,
 };
 use crate::issuers::{BroughtCrl, CaCertificate, GenerationName};
 use crate::succession::elsewhere::BROUGHT_MAX;
@@ -27,11 +29,12 @@ impl Keeper {
         actor: &Actor,
         issuer: &str,
         chain_pem: &[u8],
+        root: Option<[u8; 32]>,
     ) -> Result<GenerationName, CaError> {
         self.may(actor).await?;
         let _changing = self.changing.lock().await;
         check_name(issuer).map_err(|why| CaError::bad("name", why))?;
-        let chain = self.chain_of(chain_pem)?;
+        let chain = self.chain_of(chain_pem, root)?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
         let (key_hash, place) = (hex::encode(own.key_hash()), Place::Kept(hex::encode(sha256(&own.der))));
         let hierarchy = self.office.issuers.fresh().await?;
@@ -96,9 +99,8 @@ impl Keeper {
         };
         let crl = BroughtCrl::read(der).map_err(bad)?;
         let hierarchy = self.office.issuers.fresh().await?;
-        let signed = |g: &&crate::issuers::hierarchy::Generation| {
-            g.record.elsewhere && g.certificates.iter().any(|certificate| crl.is_of(certificate))
-        };
+        let signed =
+            |g: &&Generation| g.record.elsewhere && g.certificates.iter().any(|certificate| crl.is_of(certificate));
         let of = hierarchy.generations().find(signed).ok_or_else(|| {
             bad("no CA that was brought here signed it: `chancery ca import NAME --certificate-only` brings one"
                 .to_owned())
@@ -139,30 +141,40 @@ impl Keeper {
     /// Our generations whose certificate it lists sign nothing from now on.
     async fn revoke_listed(&self, actor: &Actor, crl: &BroughtCrl) -> Result<(), CaError> {
         let hierarchy = self.office.issuers.fresh().await?;
-        for generation in hierarchy.generations().filter(|g| g.record.revoked.is_none()) {
-            let listed = generation.certificate().and_then(|certificate| crl.lists(certificate));
-            let Some(reason) = listed else { continue };
+        for generation in hierarchy.generations() {
+            let Some(reason) = listed(generation, crl) else { continue };
             let name = &generation.name;
             let (mut record, expect) = self.maker.record(name.issuer()).await?;
-            if let Some(generation) = record.generation_mut(name.number()) {
-                generation.revoked = Some(Revoked { at: self.office.checks.clock.of_revocation(), reason });
+            let Some(generation) = record.generation_mut(name.number()) else { continue };
+            // A CRL that says less than an operator did takes nothing back.
+            if !generation.is_news(reason).unwrap_or(false) {
+                continue;
             }
-            self.maker.write(name.issuer(), (&record, expect), Vec::new(), &stamp(actor)).await?;
+            let with = self.ended(name, generation, reason, &stamp(actor));
+            self.maker.write(name.issuer(), (&record, expect), with, &stamp(actor)).await?;
             tracing::error!(generation = %name, reason, "the CA above revoked a CA: nothing is issued under it any more");
         }
         Ok(())
     }
 
     /// A certificate and those above it up to a root, the first the one that is meant.
-    fn chain_of(&self, chain_pem: &[u8]) -> Result<Vec<Arc<CaCertificate>>, CaError> {
+    fn chain_of(&self, chain_pem: &[u8], root: Option<[u8; 32]>) -> Result<Vec<Arc<CaCertificate>>, CaError> {
         let brought = pem::all(chain_pem, "CERTIFICATE", BROUGHT_MAX).map_err(|why| refused(&why))?;
         let read = |der: Vec<u8>| {
             CaCertificate::read(None, der).map(Arc::new).map_err(|why| refused(&format!("one of them {why}")))
         };
         let brought = brought.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let own = brought.first().ok_or_else(|| refused("there is no certificate in it"))?;
-        self.way_up(own, &brought)
+        self.way_up(own, &brought, root)
     }
+}
+
+/// Why a generation ends by a CRL from above: the certificate that it issues under is listed, or its key is said to be in other hands by
+/// the listing of any certificate for it.
+fn listed(generation: &Generation, crl: &BroughtCrl) -> Option<u8> {
+    let all = generation.certificates.iter().chain(&generation.cross);
+    let lost = all.filter_map(|certificate| crl.lists(certificate)).find(|reason| is_compromise(*reason));
+    lost.or_else(|| generation.certificate().and_then(|certificate| crl.lists(certificate)))
 }
 
 fn refused(why: &str) -> CaError {

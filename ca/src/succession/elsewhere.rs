@@ -1,16 +1,19 @@
 //! CAs whose issuer is elsewhere: a request goes out, a certificate comes in; and CAs that come here with a key of the token.
 
+use der::Decode;
 use hsm::{HsmError, Key};
 use policy::Actor;
 use serde_json::json;
 use std::sync::Arc;
 use store::Record;
+use x509_cert::ext::pkix::CertificatePolicies;
+use x509_cert::ext::pkix::constraints::name::GeneralSubtree;
 
 use crate::craft::request;
-use crate::encode::{pem, sha256};
+use crate::encode::{Dn, pem, sha256};
 use crate::error::CaError;
 use crate::issuers::name::check_name;
-use crate::issuers::plan::{CaPlan, Constraints};
+use crate::issuers::plan::{CaPlan, Constraints, constraint_text};
 use crate::issuers::record::{
     Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, KEPT, Place,
 };
@@ -45,7 +48,8 @@ impl Keeper {
         &self,
         actor: &Actor,
         name: &GenerationName,
-        (chain_pem, transcript): (&[u8], Option<&[u8]>),
+        chain_pem: &[u8],
+        (root, transcript): (Option<[u8; 32]>, Option<&[u8]>),
     ) -> Result<(), CaError> {
         self.may(actor).await?;
         let _changing = self.changing.lock().await;
@@ -55,13 +59,13 @@ impl Keeper {
             return Err(CaError::Conflict(format!("{name} has {CERTIFICATES_MAX} certificates: make a successor")));
         }
         let key = self.maker.pool.find(&generation.label).await?;
-        let chain = self.checked_chain(&key, chain_pem)?;
+        let chain = self.checked_chain(&key, chain_pem, root)?;
         let planned = record.plan.as_ref().map(|plan| plan.subject_of(name.number())).transpose()?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
-        if planned.is_some_and(|planned| planned.as_der() != own.subject.as_der()) {
-            return Err(refused(&format!("it is for {}, which is another subject than planned", own.subject)));
-        }
         let hierarchy = self.office.issuers.fresh().await?;
+        let there = hierarchy.generations().find(|there| there.name == *name);
+        let before = there.and_then(|there| there.certificates.last()).map(|certificate| &certificate.subject);
+        check_subject(planned.as_ref(), before, &own.subject)?;
         if hierarchy.generations().any(|above| above.crl.as_ref().is_some_and(|crl| crl.lists(own).is_some())) {
             return Err(refused("the CA above it has revoked it: its CRL lists it"));
         }
@@ -105,7 +109,7 @@ impl Keeper {
             HsmError::Unfit { .. } | HsmError::NotFound { .. } => CaError::bad("key_label", error.to_string()),
             other => other.into(),
         })?;
-        let chain = self.checked_chain(&key, &brought.chain_pem)?;
+        let chain = self.checked_chain(&key, &brought.chain_pem, brought.root)?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
         let name = GenerationName::new(&brought.name, 1);
         let mut generation = GenerationRecord::begun(&name, Some(BEGINNING), 1);
@@ -141,7 +145,12 @@ impl Keeper {
     }
 
     /// The certificate and those above it, each signed by the next, up to a root that stands in it or is known here.
-    fn checked_chain(&self, key: &Key, chain_pem: &[u8]) -> Result<Vec<Arc<CaCertificate>>, CaError> {
+    fn checked_chain(
+        &self,
+        key: &Key,
+        chain_pem: &[u8],
+        root: Option<[u8; 32]>,
+    ) -> Result<Vec<Arc<CaCertificate>>, CaError> {
         let brought = pem::all(chain_pem, "CERTIFICATE", BROUGHT_MAX).map_err(|why| refused(&why))?;
         let read = |der: Vec<u8>| {
             CaCertificate::read(None, der).map(Arc::new).map_err(|why| refused(&format!("one of them {why}")))
@@ -149,14 +158,16 @@ impl Keeper {
         let brought = brought.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let own = brought.iter().find(|certificate| certificate.spki == key.spki_der());
         let own = own.ok_or_else(|| refused(&format!("none of them is for the key `{}` of the token", key.label())))?;
-        self.way_up(own, &brought)
+        self.way_up(own, &brought, root)
     }
 
-    /// The way from a certificate that holds now to a root, through those brought and those known.
+    /// The way from a certificate that holds now to a root, through those known and those brought. A root that is not known here is
+    /// handed out to everybody from then on, so whoever brings it says its fingerprint, which came by another way than the file.
     pub(super) fn way_up(
         &self,
         own: &Arc<CaCertificate>,
         brought: &[Arc<CaCertificate>],
+        root: Option<[u8; 32]>,
     ) -> Result<Vec<Arc<CaCertificate>>, CaError> {
         let now = self.office.ledger.cautious_time();
         if !own.validity.contains(now) {
@@ -166,13 +177,30 @@ impl Keeper {
                 own.validity.not_after()
             )));
         }
-        let known: Vec<_> = brought.iter().cloned().chain(self.office.issuers.read().known().cloned()).collect();
-        let found = chains(own, &known).into_iter().next();
-        found.ok_or_else(|| {
+        if self.office.checks.is_compromised(&own.key_hash()) {
+            return Err(refused("its key is known to be compromised: no certificate makes it good again"));
+        }
+        let hierarchy = self.office.issuers.read();
+        let all = hierarchy.known().chain(brought).filter(|c| !self.office.checks.is_compromised(&c.key_hash()));
+        let found = chains(own, &all.cloned().collect::<Vec<_>>()).into_iter().next();
+        let found = found.ok_or_else(|| {
             refused(
                 "no chain of good signatures leads from it to a root: bring the certificates above it, the root too",
             )
-        })
+        })?;
+        match found.last() {
+            Some(top) if hierarchy.known().all(|known| known.der != top.der) && root != Some(sha256(&top.der)) => {
+                Err(CaError::bad(
+                    "fingerprint",
+                    format!(
+                        "it leads to {}, a root that is not known here, and all who fetch the roots would trust it: say its SHA-256, \
+                         from the paper and not from the file",
+                        top.subject
+                    ),
+                ))
+            }
+            Some(_) | None => Ok(found),
+        }
     }
 
     /// Records of certificates that came from elsewhere, of those that are not kept yet.
@@ -219,8 +247,38 @@ impl Keeper {
     }
 }
 
-/// The plan of a CA that comes from elsewhere: what its certificate says, for its successors.
+/// Whoever signed it may have written the planned name in other types of string (AD CS does), and it is then the name of what is issued
+/// below. Of one that has a certificate it stays, to the byte: whoever holds what was issued would not find its issuer.
+fn check_subject(planned: Option<&Dn>, before: Option<&Dn>, own: &Dn) -> Result<(), CaError> {
+    let reads_alike = |dn: &Dn| dn.to_string() == own.to_string();
+    match (before, planned) {
+        (Some(dn), _) | (None, Some(dn)) if dn.as_der() == own.as_der() => Ok(()),
+        (None, None) => Ok(()),
+        (None, Some(dn)) if reads_alike(dn) => Ok(()),
+        (Some(dn), _) if reads_alike(dn) => Err(refused(&format!(
+            "it is for {own}, but in other types of string (PrintableString, UTF8String) than its certificate before: what was issued \
+             would not find its issuer; have the name signed as the request has it"
+        ))),
+        (Some(_), _) | (None, Some(_)) => {
+            Err(refused(&format!("it is for {own}, which is another subject than planned")))
+        }
+    }
+}
+
+/// The plan of a CA that comes from elsewhere: what its certificate says, for its successors. What no plan of ours can say stands in it
+/// all the same, so that no successor is signed without it.
 fn plan_of(certificate: &CaCertificate) -> CaPlan {
+    let texts = |trees: &Option<Vec<GeneralSubtree>>| {
+        let text = |tree: &GeneralSubtree| constraint_text(&tree.base).unwrap_or_else(|| "of another kind".to_owned());
+        trees.iter().flatten().map(text).collect()
+    };
+    let constraints = certificate.constraints.as_ref().map_or_else(Constraints::default, |own| Constraints {
+        permitted: texts(&own.permitted_subtrees),
+        excluded: texts(&own.excluded_subtrees),
+    });
+    let read = x509_cert::Certificate::from_der(&certificate.der).ok();
+    let policies = read.and_then(|read| read.tbs_certificate().get_extension::<CertificatePolicies>().ok().flatten());
+    let policies = policies.into_iter().flat_map(|(_, policies)| policies.0);
     let path_len = certificate.path_len.and_then(|most| u8::try_from(most).ok()).unwrap_or(0);
     let purposes = certificate.purposes.iter().flatten().map(ToString::to_string).collect();
     CaPlan {
@@ -228,8 +286,8 @@ fn plan_of(certificate: &CaCertificate) -> CaPlan {
         validity_secs: certificate.validity.secs(),
         path_len,
         purposes,
-        constraints: Constraints::default(),
-        policies: Vec::new(),
+        constraints,
+        policies: policies.map(|policy| policy.policy_identifier.to_string()).collect(),
     }
 }
 
@@ -239,3 +297,33 @@ fn refused(why: &str) -> CaError {
 
 /// A chain and a few roots.
 pub(super) const BROUGHT_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_be_written_otherwise_once_and_never_again() {
+        let ours = Dn::parse("/O=Example/CN=Edge CA").unwrap();
+        let theirs: Vec<u8> = ours.as_der().iter().map(|byte| if *byte == 0x0c { 0x13 } else { *byte }).collect();
+        let theirs = Dn::from_der(&theirs).unwrap();
+        let other = Dn::parse("/O=Example/CN=Another CA").unwrap();
+        let says = |planned, before, own| {
+            check_subject(planned, before, own).map_or_else(|e| e.to_string(), |()| String::new())
+        };
+        assert_ne!(ours.as_der(), theirs.as_der());
+        for (planned, before, own, wrong) in [
+            (Some(&ours), None, &ours, ""),
+            (Some(&ours), None, &theirs, ""),
+            (Some(&ours), Some(&theirs), &theirs, ""),
+            (Some(&ours), Some(&ours), &theirs, "other types of string"),
+            (Some(&ours), Some(&theirs), &ours, "other types of string"),
+            (Some(&ours), None, &other, "another subject"),
+            (None, Some(&ours), &other, "another subject"),
+            (None, None, &other, ""),
+        ] {
+            let says = says(planned, before, own);
+            assert!(says.is_empty() == wrong.is_empty() && says.contains(wrong), "{own}: {says}");
+        }
+    }
+}

@@ -6,18 +6,18 @@
 use std::sync::Arc;
 
 use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
-use store::{GrantStamp, Revocation, SHARDS_MAX, State};
+use store::{ActorStamp, GrantStamp, Record, Revocation, SHARDS_MAX, State};
 use tokio::sync::Mutex;
 
 use crate::craft::Office;
 use crate::error::CaError;
-use crate::intake::RevocationReason;
-use crate::issuers::GenerationName;
+use crate::intake::{RevocationReason, is_compromise, is_raised};
 use crate::issuers::name::{LOG, check_name};
 use crate::issuers::plan::{CaPlan, Constraints, purpose};
 use crate::issuers::record::{
     Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, Place, Revoked,
 };
+use crate::issuers::{GenerationName, compromised};
 use crate::status::Desks;
 use crate::succession::founding::check_ssh;
 use crate::succession::maker::{Maker, missing, stamp};
@@ -41,20 +41,20 @@ impl Keeper {
     /// A new issuer with its first generation; asked again after a crash, it continues. Below a CA from elsewhere it waits for its
     /// certificate.
     pub(crate) async fn create(&self, actor: &Actor, wish: CreateIssuer) -> Result<GenerationName, CaError> {
-        self.may(actor).await?;
+        let grant = self.may(actor).await?;
         let _changing = self.changing.lock().await;
         let record = planned(&wish)?;
-        if let Some(Above::Issuer(above)) = &record.above {
-            self.office.issuers.issuing(above).await?;
-        }
         let name = GenerationName::new(&wish.name, 1);
+        let first = GenerationRecord::begun(&name, Some(BEGINNING), shards(wish.shards)?);
+        self.maker.rehearse(&name, &record, grant).await?;
         match self.maker.there(&wish.name).await? {
-            None => {
-                let first = GenerationRecord::begun(&name, Some(BEGINNING), shards(wish.shards)?);
-                self.maker.begin(&name, (record, 0), first, &stamp(actor)).await?;
-            }
+            None => self.maker.begin(&name, (record, 0), first, &stamp(actor)).await?,
             // The same wish again: what was begun is carried on.
             Some((there, _)) if is_begun(&there, &record) => {}
+            // Its key could not be made, so that there is nothing of it but the name.
+            Some((there, version)) if is_bare(&there) => {
+                self.maker.begin(&name, (record, version), first, &stamp(actor)).await?;
+            }
             Some(_) => return Err(CaError::Conflict(format!("there is an issuer `{}` already", wish.name))),
         }
         self.carry_on(actor, &name).await?;
@@ -63,7 +63,7 @@ impl Keeper {
 
     /// A successor with a key of its own.
     pub(crate) async fn rotate(&self, actor: &Actor, wish: Rotate) -> Result<GenerationName, CaError> {
-        self.may(actor).await?;
+        let grant = self.may(actor).await?;
         let _changing = self.changing.lock().await;
         let (mut record, expect) = self.maker.record(&wish.issuer).await?;
         let activates = self.moment(wish.activates)?;
@@ -86,6 +86,7 @@ impl Keeper {
             // It issues once it can: until it has its certificate the one before does.
             let as_before = record.generations.last().map(|last| last.shards);
             let generation = GenerationRecord::begun(&name, None, shards(wish.shards.or(as_before))?);
+            self.maker.rehearse(&name, &record, grant).await?;
             self.maker.begin(&name, (record, expect), generation, &stamp(actor)).await?;
         }
         self.carry_on(actor, &name).await?;
@@ -127,7 +128,7 @@ impl Keeper {
         if generation.certificates.len() >= CERTIFICATES_MAX {
             return Err(CaError::Conflict(format!("{name} has {CERTIFICATES_MAX} certificates: make a successor")));
         }
-        if self.office.ledger.is_compromised(&self.key_hash(generation)?) {
+        if self.office.checks.is_compromised(&self.key_hash(generation)?) {
             return Err(CaError::Conflict(format!(
                 "the key of {name} is compromised: no certificate makes it good again; `chancery ca rotate {}`",
                 name.issuer()
@@ -217,20 +218,35 @@ impl Keeper {
                 "the log's key is succeeded and not revoked: `chancery ca rotate log`; what it signed stays provable",
             ));
         }
-        let generation = record.generation_mut(name.number()).ok_or_else(|| missing(name))?;
-        // First that nothing is signed with it, then what is published of it.
-        if generation.revoked.is_none() {
-            generation.revoked = Some(Revoked { at: self.office.checks.clock.of_revocation(), reason: reason.code() });
-            let places: Vec<Place> = generation.certificates.iter().chain(&generation.cross).cloned().collect();
-            self.maker.write(name.issuer(), (&record, expect), Vec::new(), &stamp(actor)).await?;
-            tracing::error!(generation = %name, reason = reason.code(), "a CA is revoked: nothing is issued under it any more");
-            self.revoke_certificates(actor, &grant, &places, reason).await?;
-        } else {
-            let places: Vec<Place> = generation.certificates.iter().chain(&generation.cross).cloned().collect();
-            self.revoke_certificates(actor, &grant, &places, reason).await?;
+        if !reason.is_a_cas() {
+            return Err(CaError::bad("reason", "a CA is not put on hold: what it issued would count now and then"));
         }
+        let generation = record.generation_mut(name.number()).ok_or_else(|| missing(name))?;
+        let places: Vec<Place> = generation.certificates.iter().chain(&generation.cross).cloned().collect();
+        // First that nothing is signed with it, then what is published of it.
+        if generation.is_news(reason.code())? {
+            let with = self.ended(name, generation, reason.code(), &stamp(actor));
+            self.maker.write(name.issuer(), (&record, expect), with, &stamp(actor)).await?;
+            tracing::error!(generation = %name, reason = reason.code(), "a CA is revoked: nothing is issued under it any more");
+        }
+        self.revoke_certificates(actor, &grant, &places, reason).await?;
         self.settle().await;
         Ok(())
+    }
+
+    /// Ends a generation for good, or raises why it ended. What has to be written with it: that its key is in other hands, if that is why.
+    pub(super) fn ended(
+        &self,
+        name: &GenerationName,
+        generation: &mut GenerationRecord,
+        reason: u8,
+        actor: &ActorStamp,
+    ) -> Vec<Record> {
+        let at = generation.revoked.as_ref().map_or_else(|| self.office.checks.clock.of_revocation(), |there| there.at);
+        generation.revoked = Some(Revoked { at, reason });
+        let lost = generation.key_hash.as_deref().filter(|_| is_compromise(reason));
+        let said = lost.and_then(|hash| compromised::said(&self.office.ledger, hash, &name.to_string(), actor));
+        said.into_iter().collect()
     }
 
     async fn revoke_certificates(
@@ -243,7 +259,8 @@ impl Keeper {
         for place in places {
             let Place::Operation(operation) = place else { continue };
             let Some(credential) = self.office.ledger.credential_by_operation(*operation).await? else { continue };
-            if credential.state == State::Revoked {
+            // What ended before has its reason raised to the key's compromise, and to nothing else.
+            if credential.state == State::Revoked && !is_raised(credential.reason, reason.code()) {
                 continue;
             }
             let shard = self.office.issuers.read().shard(&credential.issuer, &credential.serial);
@@ -444,8 +461,16 @@ fn is_begun(there: &IssuerRecord, wished: &IssuerRecord) -> bool {
     unfinished && IssuerRecord { generations: Vec::new(), ..there.clone() } == *wished
 }
 
-/// Words that stand where a name could.
-const RESERVED: [&str; 3] = ["itself", "elsewhere", "register"];
+/// Whether nothing was made of it: no key, and so nothing that was signed.
+fn is_bare(there: &IssuerRecord) -> bool {
+    let bare = |g: &GenerationRecord| {
+        g.key_hash.is_none() && g.certificates.is_empty() && g.retired.is_none() && g.revoked.is_none() && !g.elsewhere
+    };
+    there.generations.len() == 1 && there.generations.iter().all(bare)
+}
+
+/// Words that stand where a name could, here or in a URL.
+const RESERVED: [&str; 5] = ["itself", "elsewhere", "register", "import", "import-crl"];
 
 /// Into how many CRLs the revocations of a new generation are parted; one where nobody says.
 fn shards(wanted: Option<u16>) -> Result<u16, CaError> {

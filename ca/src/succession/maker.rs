@@ -10,7 +10,7 @@ use store::{ActorStamp, Filter, Kind, Ledger, Record, State};
 use crate::checks::{Checked, Checks};
 use crate::craft::Office;
 use crate::craft::ca::{self, CaRequest, SignedBy};
-use crate::drafting::Serials;
+use crate::drafting::{Linted, Serials};
 use crate::error::CaError;
 use crate::gate::Refusals;
 use crate::intake::SubjectKey;
@@ -172,19 +172,43 @@ impl Maker {
         above: Option<Arc<Issuing>>,
         grant: Grant,
     ) -> Result<u64, CaError> {
+        let by = above.map_or(SignedBy::Itself(key, name), SignedBy::Ca);
+        let linted = self.linted((name, record), SubjectKey::from_token(key), by, grant).await?;
+        let checked = Checked::new(linted, &self.checks).await?;
+        Ok(self.registrar.issue(checked).await?.operation)
+    }
+
+    /// Refuses what no lint would let be signed, before a key is made for it: a name that is taken and a key that nobody wants would
+    /// be all that came of it. The key of the CA above stands in for the one that is not there.
+    pub(crate) async fn rehearse(
+        &self,
+        name: &GenerationName,
+        record: &IssuerRecord,
+        grant: Grant,
+    ) -> Result<(), CaError> {
+        let Some(Above::Issuer(above)) = &record.above else { return Ok(()) };
+        let above = self.issuers.issuing(above).await?;
+        let key = SubjectKey::from_token(&above.key);
+        self.linted((name, record), key, SignedBy::Ca(above), grant).await.map(drop)
+    }
+
+    async fn linted(
+        &self,
+        (name, record): (&GenerationName, &IssuerRecord),
+        subject_key: SubjectKey,
+        by: SignedBy<'_>,
+        grant: Grant,
+    ) -> Result<Linted, CaError> {
         let plan =
             record.plan.as_ref().ok_or_else(|| CaError::Internal(format!("issuer `{}` has no plan", name.issuer())))?;
         let now = self.checks.clock.now().await?;
-        let (number, subject_key) = (name.number(), SubjectKey::from_token(key));
-        let request = CaRequest { plan, number, subject_key, details: json!({ "generation": name.to_string() }) };
-        let by = above.map_or(SignedBy::Itself(key, name), SignedBy::Ca);
+        let details = json!({ "generation": name.to_string() });
+        let request = CaRequest { plan, number: name.number(), subject_key, details };
         let draft = ca::draft(grant, request, by, self.serials.next(), now)?;
-        let linted = match draft.lint() {
-            Ok(linted) => linted,
-            Err(failure) => return Err(self.refusals.refuse(failure).await),
-        };
-        let checked = Checked::new(linted, &self.checks).await?;
-        Ok(self.registrar.issue(checked).await?.operation)
+        match draft.lint() {
+            Ok(linted) => Ok(linted),
+            Err(failure) => Err(self.refusals.refuse(failure).await),
+        }
     }
 
     /// Adds the newest certificate of a generation to its record.

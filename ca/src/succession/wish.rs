@@ -90,6 +90,8 @@ pub struct Brought {
     pub label: String,
     /// Its certificate and those above it, PEM.
     pub chain_pem: Vec<u8>,
+    /// SHA-256 of its root, DER, where that is not known here: it came by another way than the chain.
+    pub root: Option<[u8; 32]>,
     /// Whether it signs certificates of end entities.
     pub leaves: bool,
 }

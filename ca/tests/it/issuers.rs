@@ -13,7 +13,7 @@ use crate::house::{House, accepts, actor, admin, owner, server_request};
 
 const SSH_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti someone";
 
-fn name(text: &str) -> GenerationName {
+pub fn name(text: &str) -> GenerationName {
     text.parse().unwrap()
 }
 
@@ -21,16 +21,16 @@ fn rotation(issuer: &str) -> Rotate {
     Rotate { issuer: issuer.to_owned(), key: None, activates: Activation::Now, cross: false, shards: None }
 }
 
-fn generation(authority: &Authority, wanted: &str) -> Generation {
+pub fn generation(authority: &Authority, wanted: &str) -> Generation {
     let all = authority.issuers().into_iter().flat_map(|issuer| issuer.generations);
     all.into_iter().find(|generation| generation.name.to_string() == wanted).unwrap()
 }
 
-fn state(authority: &Authority, wanted: &str) -> GenerationState {
+pub fn state(authority: &Authority, wanted: &str) -> GenerationState {
     generation(authority, wanted).state
 }
 
-fn below(issuer: &str, above: &str) -> CreateIssuer {
+pub fn below(issuer: &str, above: &str) -> CreateIssuer {
     CreateIssuer {
         name: issuer.to_owned(),
         role: IssuerRole::X509,
@@ -51,7 +51,7 @@ fn below(issuer: &str, above: &str) -> CreateIssuer {
 }
 
 /// The shipped profiles, with one more: `tls-server` under another issuer.
-fn profiles_under(issuer: &str) -> Profiles {
+pub fn profiles_under(issuer: &str) -> Profiles {
     let mut all: Vec<(String, String)> = Profiles::shipped().iter().map(|(n, t)| ((*n).into(), (*t).into())).collect();
     let text = all
         .iter()
@@ -63,7 +63,7 @@ fn profiles_under(issuer: &str) -> Profiles {
     Profiles::load(&all).unwrap()
 }
 
-async fn server_under(authority: &Authority, names: &[&str]) -> Result<Issued, CaError> {
+pub async fn server_under(authority: &Authority, names: &[&str]) -> Result<Issued, CaError> {
     let request = ca::CertifyRequest { profile: "other-server".to_owned(), ..server_request(names) };
     authority.certify(&admin(), request).await
 }
@@ -275,11 +275,13 @@ async fn a_further_ca_is_bound_by_its_constraints() {
     let inside = server_under(&authority, &["www.example.internal"]).await.unwrap();
     assert_eq!(inside.issuer, "edge/1");
     assert!(verifies(&house, &authority, &inside, &trusted));
-    for outside in ["www.example.com", "a.secret.example.internal"] {
-        let issued = server_under(&authority, &[outside]).await;
-        // Whether we refuse it or a relying party does: nobody believes it.
-        assert!(issued.is_err() || !verifies(&house, &authority, &issued.unwrap(), &trusted), "{outside}");
+    // What a relying party would refuse is refused before the key is touched, by name.
+    let outside = ["www.example.com", "a.secret.example.internal", "*.secret.example.internal", "*.example.internal"];
+    for outside in outside {
+        let refused = server_under(&authority, &[outside]).await.unwrap_err();
+        assert!(refused.to_string().contains("leaf-names-are-within-the-constraints"), "{outside}: {refused}");
     }
+    server_under(&authority, &["*.www.example.internal"]).await.unwrap();
     // The root signs CAs alone, whatever a profile says; and an SSH CA none of these.
     for issuer in ["root", "ssh-user", "nowhere"] {
         let authority = house.reopened(profiles_under(issuer)).await;
@@ -291,8 +293,36 @@ async fn a_further_ca_is_bound_by_its_constraints() {
     assert!(matches!(&refused, CaError::Lint(_)), "{refused}");
 }
 
+/// A wish that comes to nothing takes no name and makes no key, whatever it fails by.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_that_could_not_be_made_can_be_asked_for_otherwise() {
+    let house = House::new().await;
+    let made = async |change: fn(&mut CreateIssuer)| {
+        let mut wish = below("edge", "root");
+        change(&mut wish);
+        house.authority.create_issuer(&admin(), wish).await
+    };
+    let is_there = || house.authority.issuers().iter().any(|issuer| issuer.name == "edge");
+    let too_long = made(|wish| wish.ca.as_mut().unwrap().path_len = 3).await.unwrap_err();
+    assert!(matches!(&too_long, CaError::Lint(_)) && !is_there(), "{too_long}");
+    assert!(house.pool.find("edge-1").await.is_err(), "no key was made");
+    // SoftHSM makes none of this kind; that is known once it was tried.
+    let no_such_key = made(|wish| wish.key = KeyKind::MlDsa44).await;
+    assert!(no_such_key.is_err() && house.pool.find("edge-1").await.is_err());
+    assert_eq!(made(|_| ()).await.unwrap(), name("edge/1"));
+    assert_eq!(state(&house.authority, "edge/1"), GenerationState::Active);
+    assert!(matches!(made(|_| ()).await, Err(CaError::Conflict(_))), "once");
+    house.verified().await;
+}
+
+/// SHA-256 of a certificate, PEM.
+pub fn fingerprint(pem: &str) -> [u8; 32] {
+    let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
+    ring::digest::digest(&ring::digest::SHA256, &block.contents).as_ref().try_into().unwrap()
+}
+
 /// A CA of somebody else's, by openssl: its key and its certificate.
-fn foreign_root(dir: &Path) -> (PathBuf, PathBuf) {
+pub fn foreign_root(dir: &Path) -> (PathBuf, PathBuf) {
     let (key, certificate) = (dir.join("foreign.key"), dir.join("foreign.pem"));
     let config = dir.join("foreign.cnf");
     std::fs::write(
@@ -353,7 +383,8 @@ async fn a_ca_of_any_kind_stands_below_a_root_that_signs_in_its_own_way() {
         openssl(&format!("x509 -req -in edge.csr -CA r.pem -CAkey r.key {signs} -days 8 {sub} -out edge.pem"));
         let read = |file: &str| std::fs::read_to_string(dir.join(file)).unwrap();
         let (signed, root) = (read("edge.pem"), read("r.pem"));
-        house.authority.adopt_issuer(&admin(), &edge, (signed + &root).as_bytes(), None).await.unwrap();
+        let fingerprint = Some(fingerprint(&root));
+        house.authority.adopt_issuer(&admin(), &edge, (signed + &root).as_bytes(), (fingerprint, None)).await.unwrap();
         let authority = house.reopened(profiles_under(label)).await;
         let issued = server_under(&authority, &["www.example.com"]).await.unwrap();
         assert!(verifies(&house, &authority, &issued, &dir.join("r.pem")), "{label}");
@@ -400,11 +431,22 @@ async fn a_ca_stands_below_a_foreign_root() {
     );
     let (signed, root_pem) = (std::fs::read_to_string(&signed).unwrap(), std::fs::read_to_string(&root).unwrap());
     // Without the root, or with another's, there is no chain.
-    assert!(authority.adopt_issuer(&admin(), &edge, signed.as_bytes(), None).await.is_err());
-    assert!(authority.adopt_issuer(&admin(), &edge, authority.roots_pem().as_bytes(), None).await.is_err());
-    authority.adopt_issuer(&admin(), &edge, (signed.clone() + &root_pem).as_bytes(), None).await.unwrap();
+    let print = Some(fingerprint(&root_pem));
+    assert!(authority.adopt_issuer(&admin(), &edge, signed.as_bytes(), (print, None)).await.is_err());
+    assert!(authority.adopt_issuer(&admin(), &edge, authority.roots_pem().as_bytes(), (print, None)).await.is_err());
+    // A root that nobody vouched for comes with no chain.
+    for unsaid in [None, Some([7; 32])] {
+        let refused =
+            authority.adopt_issuer(&admin(), &edge, (signed.clone() + &root_pem).as_bytes(), (unsaid, None)).await;
+        assert!(matches!(refused, Err(CaError::BadRequest { what: "fingerprint", .. })), "{refused:?}");
+        let refused = authority.bring_certificate(&admin(), "above", root_pem.as_bytes(), unsaid).await;
+        assert!(matches!(refused, Err(CaError::BadRequest { what: "fingerprint", .. })), "{refused:?}");
+    }
+    assert!(!authority.roots_pem().contains(root_pem.trim()));
+    authority.adopt_issuer(&admin(), &edge, (signed.clone() + &root_pem).as_bytes(), (print, None)).await.unwrap();
+    // Known now, it is not asked for again.
     assert!(matches!(
-        authority.adopt_issuer(&admin(), &edge, (signed + &root_pem).as_bytes(), None).await,
+        authority.adopt_issuer(&admin(), &edge, (signed + &root_pem).as_bytes(), (None, None)).await,
         Err(CaError::Conflict(_))
     ));
     let issued = server_under(&authority, &["www.example.com"]).await.unwrap();
@@ -428,6 +470,9 @@ async fn a_ca_that_existed_comes_with_its_key_and_its_exact_name() {
     let (foreign_key, root) = foreign_root(&dir);
     let spki = house.file("old.pub.der", key.spki_der());
     let signed = dir.join("old.pem");
+    let config = std::fs::read_to_string(dir.join("foreign.cnf")).unwrap();
+    let says = "nameConstraints=critical,permitted;DNS:example.com\ncertificatePolicies=1.2.3.4\n";
+    let bound = house.file("old.cnf", config + says);
     accepts(
         "openssl",
         &[
@@ -445,7 +490,7 @@ async fn a_ca_that_existed_comes_with_its_key_and_its_exact_name() {
             &"-days",
             &"365",
             &"-extfile",
-            &dir.join("foreign.cnf"),
+            &bound,
             &"-extensions",
             &"sub",
             &"-set_serial",
@@ -454,11 +499,13 @@ async fn a_ca_that_existed_comes_with_its_key_and_its_exact_name() {
             &signed,
         ],
     );
-    let chain = std::fs::read_to_string(&signed).unwrap() + &std::fs::read_to_string(&root).unwrap();
+    let root_pem = std::fs::read_to_string(&root).unwrap();
+    let (chain, print) = (std::fs::read_to_string(&signed).unwrap() + &root_pem, fingerprint(&root_pem));
     let brought = |label: &str, chain: &str| Brought {
         name: "old".to_owned(),
         label: label.to_owned(),
         chain_pem: chain.as_bytes().to_vec(),
+        root: Some(print),
         leaves: true,
     };
     assert!(house.authority.bring_issuer(&admin(), brought("tls-1", &chain)).await.is_err(), "another issuer's key");
@@ -471,6 +518,54 @@ async fn a_ca_that_existed_comes_with_its_key_and_its_exact_name() {
     let said = accepts("openssl", &[&"x509", &"-in", &leaf, &"-noout", &"-issuer", &"-nameopt", &"compat"]);
     let was = accepts("openssl", &[&"x509", &"-in", &signed, &"-noout", &"-subject", &"-nameopt", &"compat"]);
     assert_eq!(said.trim_start_matches("issuer="), was.trim_start_matches("subject="));
+    // Its bounds are its successors' as well.
+    assert!(server_under(&authority, &["www.example.org"]).await.is_err());
+    let request = authority.request_issuer(&admin(), &name("old/1")).await.unwrap();
+    let request = house.file("old.csr", &request.pem);
+    let asks = accepts("openssl", &[&"req", &"-in", &request, &"-noout", &"-text"]);
+    assert!(asks.contains("DNS:example.com") && asks.contains("1.2.3.4"), "{asks}");
+}
+
+/// What an auditor finds who pinned this key; the token of this file's administrator is in no register.
+async fn pinned(house: &House, key: &str) -> Vec<String> {
+    let database = store::Database::Sqlite(house.dir.path().join("chancery.db"));
+    let pins = store::Pins { verifier_key: Some(key.to_owned()), ..store::Pins::default() };
+    let verify = move || store::verify_pinned(database, &pins, &mut |_| {});
+    let report = tokio::task::spawn_blocking(verify).await.unwrap().unwrap();
+    let found = report.findings.iter().filter(|finding| finding.what != "actor");
+    found.map(|finding| format!("{}: {}", finding.where_, finding.says)).collect()
+}
+
+/// Signature lines of the newest head.
+async fn lines(house: &House) -> usize {
+    house.ledger.checkpoint().await.unwrap().unwrap().lines().filter(|line| line.starts_with('\u{2014}')).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_log_key_follows_another_both_sign_and_whoever_pinned_either_verifies() {
+    let house = House::new().await;
+    let authority = &house.authority;
+    authority.checkpoint().await.unwrap();
+    let old = authority.log_verifier_key();
+    assert_eq!(lines(&house).await, 1);
+    authority.rotate_issuer(&admin(), rotation("log")).await.unwrap();
+    let new = authority.log_verifier_key();
+    house.server(&["www.example.com"]).await;
+    authority.checkpoint().await.unwrap();
+    assert_eq!(lines(&house).await, 2);
+    assert_eq!(pinned(&house, &old).await, Vec::<String>::new(), "it signs on");
+    assert_eq!(pinned(&house, &new).await, Vec::<String>::new(), "its head covers what the old one signed before");
+    // The old one ends. Who knows it alone follows to the new one, which a head that it signed names.
+    authority.retire_issuer(&admin(), &name("log/1"), true).await.unwrap();
+    house.server(&["db.example.com"]).await;
+    authority.checkpoint().await.unwrap();
+    assert_eq!(lines(&house).await, 1);
+    assert_eq!(pinned(&house, &old).await, Vec::<String>::new());
+    assert_eq!(pinned(&house, &new).await, Vec::<String>::new());
+    // A key that is none of this log's vouches for nothing.
+    let other = house.pool.generate("other-log", hsm::KeyKind::Ed25519).await.unwrap();
+    let other = house.ledger.verifier_key(&other).unwrap();
+    assert!(!pinned(&house, &other).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

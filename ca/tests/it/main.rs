@@ -8,6 +8,7 @@ mod bundles;
 mod code;
 mod cps;
 mod csr_intake;
+mod ends;
 mod golden;
 mod hierarchy;
 mod incidents;

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use ca::{OcspAnswer, RevocationReason};
+use ca::{CertifyRequest, Lifetime, OcspAnswer, RevocationReason};
 use policy::{Timestamp, World};
 use store::{Filter, Issued, Kind};
 
-use crate::house::{House, accepts, admin, refuses};
+use crate::house::{House, accepts, admin, refuses, server_request};
 
 const NOW: &str = "2027-01-15T08:00:00Z";
 
@@ -264,7 +264,7 @@ async fn a_responder_is_replaced_in_good_time_and_what_the_old_one_signed_goes_o
     let now = Timestamp::parse_rfc3339(NOW).unwrap();
     let world = World::fixed(now, 3);
     let house = House::with(world.clone(), ca::CreateConfig::new("Example")).await;
-    let issued = house.authority.certify(&admin(), crate::house::server_request(&["www.example.com"])).await.unwrap();
+    let issued = house.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
     let asker = Asker::new(&house, "tls/1");
     let request = asker.request(&[issued.serial_hex()], &["-no_nonce"]);
     assert!(house.authority.ocsp_state().responders.is_empty(), "nobody has asked yet");
@@ -302,6 +302,34 @@ async fn a_responder_is_replaced_in_good_time_and_what_the_old_one_signed_goes_o
     };
     let fresh = tokio::time::timeout(std::time::Duration::from_secs(60), fresh).await.expect("it is made anew");
     assert!(fresh.shared.unwrap().1 > before.shared.unwrap().1);
+}
+
+/// Caddy (certmagic) takes no response that holds longer than its certificate, and staples nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_response_holds_past_the_end_of_its_certificate() {
+    let world = World::fixed(Timestamp::parse_rfc3339(NOW).unwrap(), 3);
+    let house = House::with(world.clone(), ca::CreateConfig::new("Example")).await;
+    let short = CertifyRequest { lifetime: Lifetime::Secs(3_600), ..server_request(&["www.example.com"]) };
+    let short = house.authority.certify(&admin(), short).await.unwrap();
+    let long = house.server(&["db.example.com"]).await;
+    let end = short.validity.unwrap().not_after();
+    let asker = Asker::new(&house, "tls/1");
+    let request = asker.request(&[short.serial_hex()], &["-no_nonce"]);
+    let first = asker.ask(&request).await;
+    assert_eq!(first.shared.unwrap().1, end);
+    let said = asker.judged(&request, &first, &short.serial_hex(), "-sha1");
+    assert!(said.contains("Response verify OK") && said.contains("Next Update: Jan 15 08:58:59"), "{said}");
+    assert_eq!(asker.ask(&request).await, first, "from memory, byte for byte");
+    // Each of one response ends with its own certificate, and a nonce changes nothing of it.
+    let both = asker.request(&[short.serial_hex(), long.serial_hex()], &[]);
+    let both = shown(&asker.ask(&both).await, house.dir.path());
+    assert!(both.contains("Next Update: Jan 15 08:58:59") && both.contains("Next Update: Jan 16 20:00:00"), "{both}");
+    // Of one that has ended it is told as of any.
+    world.advance(3_700);
+    house.ledger.follow().await.unwrap();
+    let after = asker.ask(&request).await;
+    assert!(after != first && after.shared.unwrap().1 > end.plus_secs(86_400));
+    house.verified().await;
 }
 
 /// Invariant 5: an intent without a conclusion counts as issued; what surely was not signed is none.
@@ -433,4 +461,72 @@ async fn a_responders_certificate_is_one_and_no_more() {
         &[&"verify", &"-x509_strict", &"-purpose", &"ocsphelper", &"-CAfile", &roots, &"-untrusted", &chain, &leaf],
     );
     refuses("openssl", &[&"verify", &"-purpose", &"sslserver", &"-CAfile", &roots, &"-untrusted", &chain, &leaf]);
+}
+
+/// Each year has 52 of them, of each issuer: none stays in the token.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_old_responders_are_destroyed_once_nothing_they_signed_holds_and_no_others_are() {
+    let world = World::fixed(Timestamp::parse_rfc3339(NOW).unwrap(), 3);
+    let house = House::with(world.clone(), ca::CreateConfig::new("Example")).await;
+    let issued = house.authority.certify(&admin(), crate::house::server_request(&["www.example.com"])).await.unwrap();
+    let asker = Asker::new(&house, "tls/1");
+    let request = asker.request(&[issued.serial_hex()], &["-no_nonce"]);
+    let labels = async || {
+        let mut labels: Vec<String> = house.pool.keys().await.unwrap().iter().map(|k| k.label().to_owned()).collect();
+        labels.sort();
+        labels
+    };
+    let others = labels().await;
+    // One that has such a label and is none: an operator's.
+    let serial = "0101aabbccdd112233445566778899aa";
+    let alike = house.pool.generate(&format!("tls-1-ocsp-{serial}"), hsm::KeyKind::P256).await.unwrap();
+    house.ledger.record_key(&alike, "x509", store::ActorStamp::from(&admin())).await.unwrap();
+    let is_responders = |label: &&String| label.contains("-ocsp-") && !label.ends_with(serial);
+    let mut made = std::collections::BTreeSet::new();
+    for day in 0..42 {
+        asker.ask(&request).await;
+        house.authority.tend_ocsp().await.unwrap();
+        let there = labels().await;
+        let responders: Vec<&String> = there.iter().filter(is_responders).collect();
+        // The present one, the one before, whose certificate lasts for another week, and one for the day after its end.
+        assert!((1..=3).contains(&responders.len()), "day {day}: {responders:?}");
+        made.extend(responders.into_iter().cloned());
+        world.advance(86_400);
+        house.ledger.follow().await.unwrap();
+    }
+    assert!(made.len() >= 5, "{made:?}");
+    let left = labels().await;
+    assert!(left.contains(&alike.label().to_owned()));
+    assert_eq!(left.into_iter().filter(|label| !label.contains("-ocsp-")).collect::<Vec<_>>(), others);
+    // What is asked for goes on, and the log says which keys went.
+    let answer = asker.ask(&request).await;
+    assert!(asker.judged(&request, &answer, &issued.serial_hex(), "-sha1").contains("Response verify OK"));
+    assert!(matches!(
+        house.ledger.dismiss_key(&alike, store::ActorStamp::from(&admin())).await,
+        Err(store::StoreError::Conflict(_))
+    ));
+    let ca = house.pool.find("tls-1").await.unwrap();
+    assert!(house.ledger.dismiss_key(&ca, store::ActorStamp::from(&admin())).await.is_err(), "no CA's key");
+}
+
+/// Whoever can verify the issuer can verify its responder.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_responder_has_a_key_of_the_kind_of_its_issuers_and_its_answers_are_kept() {
+    for (kind, says) in [
+        (hsm::KeyKind::Rsa2048, "sha256WithRSAEncryption"),
+        (hsm::KeyKind::P384, "ecdsa-with-SHA384"),
+        (hsm::KeyKind::P521, "ecdsa-with-SHA512"),
+    ] {
+        let config = ca::CreateConfig { issuing: kind, ..ca::CreateConfig::new("Example") };
+        let house = House::with(World::fixed(Timestamp::parse_rfc3339(NOW).unwrap(), 3), config).await;
+        let issued = house.server(&["www.example.com"]).await;
+        let asker = Asker::new(&house, "tls/1");
+        let request = asker.request(&[issued.serial_hex()], &["-no_nonce"]);
+        let answer = asker.ask(&request).await;
+        let said = asker.judged(&request, &answer, &issued.serial_hex(), "-sha1");
+        assert!(said.contains("Response verify OK") && said.contains(says), "{kind}: {said}");
+        let made = batches(&house).await;
+        assert_eq!(asker.ask(&request).await, answer);
+        assert_eq!(batches(&house).await, made, "{kind}: from memory");
+    }
 }

@@ -84,3 +84,70 @@ async fn no_code_is_signed_under_a_revoked_code_ca() {
     assert!(matches!(&refused, CaError::Conflict(why) if why.contains("CA `code/1` is revoked")), "{refused}");
     house.server(&["www.example.com"]).await;
 }
+
+/// What is written into one issuer's record stops that issuer, on a running node and on one that starts, and nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_altered_issuer_stops_itself_alone() {
+    let house = House::new().await;
+    let sql = rusqlite::Connection::open(house.dir.path().join("chancery.db")).unwrap();
+    let newest = "kind = 'issuer' AND id = 'code' AND leaf = (SELECT max(leaf) FROM record WHERE kind = 'issuer' AND id = 'code')";
+    let write = |leaves: &str, was: &str| {
+        let text =
+            format!("UPDATE record SET body = replace(body, '\"leaves\":{was}', '\"leaves\":{leaves}') WHERE {newest}");
+        assert_eq!(sql.execute(&text, []).unwrap(), 1);
+    };
+    let code = async |authority: &Authority, name: &str| {
+        authority.create_code_key(&admin(), key_request(name, KeyKind::P256)).await
+    };
+    write("false", "true");
+    // Any change has all of them read again.
+    let rotation = |issuer: &str| ca::Rotate {
+        issuer: issuer.to_owned(),
+        key: None,
+        activates: ca::Activation::Now,
+        cross: false,
+        shards: None,
+    };
+    house.authority.rotate_issuer(&admin(), rotation("ssh-user")).await.unwrap();
+    let others_go_on = async |authority: &Authority| {
+        authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
+        authority.refresh_crls().await.unwrap();
+        authority.checkpoint().await.unwrap();
+    };
+    others_go_on(&house.authority).await;
+    code(&house.authority, "running").await.unwrap_err();
+    assert!(house.authority.rotate_issuer(&admin(), rotation("code")).await.is_err());
+    assert!(house.ledger.integrity().alarms.iter().any(|alarm| alarm.place.contains("id=code")));
+    let again = restarted(&house).await;
+    others_go_on(&again).await;
+    code(&again, "started").await.unwrap_err();
+    // A row that is beyond the log, and one that is gone, are the same.
+    for thief in ["UPDATE record SET leaf = leaf + 1000000 WHERE ", "DELETE FROM record WHERE "] {
+        sql.execute(&format!("{thief}{newest}"), []).unwrap();
+        house.authority.rotate_issuer(&admin(), rotation("ssh-user")).await.unwrap();
+        others_go_on(&house.authority).await;
+        code(&house.authority, "gone").await.unwrap_err();
+        if thief.starts_with("UPDATE") {
+            sql.execute(&format!("UPDATE record SET leaf = leaf - 1000000 WHERE {newest}"), []).unwrap();
+        }
+    }
+    others_go_on(&restarted(&house).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_that_was_put_right_signs_again() {
+    let house = House::new().await;
+    let sql = rusqlite::Connection::open(house.dir.path().join("chancery.db")).unwrap();
+    let write = |to: &str, was: &str| {
+        let text = format!(
+            "UPDATE record SET body = replace(body, '\"{was}\"', '\"{to}\"') WHERE kind = 'issuer' AND id = 'tls'"
+        );
+        assert!(sql.execute(&text, []).unwrap() > 0);
+    };
+    write("tls-9", "tls-1");
+    let again = restarted(&house).await;
+    again.certify(&admin(), server_request(&["www.example.com"])).await.unwrap_err();
+    write("tls-1", "tls-9");
+    again.look_for_keys().await.unwrap();
+    again.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
+}

@@ -16,6 +16,10 @@ impl Mint {
         Mint { home }
     }
 
+    pub(super) fn home(&self) -> u64 {
+        self.home
+    }
+
     /// An intent for a durable operation. Call it after the record is on disk, once per operation.
     pub fn intent(&self, operation: u64, key: &Key, message: Message) -> Intent {
         Intent { home: self.home, operation, key: key.clone(), message }

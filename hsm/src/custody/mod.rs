@@ -11,9 +11,12 @@ mod key;
 
 mod batch;
 mod intent;
+
+mod farewell;
 mod verify;
 
 pub use batch::{BATCH_MAX, Batch, Message, merkle_root};
+pub use farewell::Farewell;
 pub use forms::ecdsa_parts;
 pub use intent::{Intent, Mint, NotSigned, SignError, Signature};
 pub use key::Key;

@@ -4,6 +4,7 @@
 
 mod attributes;
 
+pub(crate) mod ending;
 pub(crate) mod making;
 pub(crate) mod objects;
 pub(crate) mod seal;

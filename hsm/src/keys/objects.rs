@@ -122,7 +122,7 @@ pub(crate) fn survey_sealing(_: &Turn, session: &Session) -> Result<Vec<String>,
     Ok(labels)
 }
 
-fn judge(session: &Session, private: ObjectHandle) -> Result<Result<Key, Unfit>, Fault> {
+pub(super) fn judge(session: &Session, private: ObjectHandle) -> Result<Result<Key, Unfit>, Fault> {
     let (label, id) = names(session, private)?;
     let mut wrong = Purpose::Signing.wrong(session, private)?;
     let public = public_of(session, &label, &id)?;

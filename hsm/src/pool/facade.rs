@@ -10,10 +10,10 @@ use super::crew::Crew;
 use super::describe::{TokenDescription, describe};
 use super::errand::Again;
 use super::pace::SigningTimes;
-use crate::custody::{Algorithm, Intent, Key, KeyKind, SignError, Signature};
+use crate::custody::{Algorithm, Farewell, Intent, Key, KeyKind, SignError, Signature};
 use crate::error::HsmError;
 use crate::heal::Health;
-use crate::keys::{making, objects, seal};
+use crate::keys::{ending, making, objects, seal};
 use crate::module::{Inside, Turn};
 use crate::notes;
 use crate::session::Desk;
@@ -65,6 +65,18 @@ impl Pool {
         let key = self.crew.make(Again::Never, MAKING_DEADLINE, make).await?;
         self.crew.shared.remember(&key);
         Ok(key)
+    }
+
+    /// Destroys a key that its ledger said farewell to; one that is gone already is no error. There is no way back.
+    pub async fn destroy(&self, farewell: Farewell) -> Result<(), HsmError> {
+        if farewell.home() != self.crew.shared.home {
+            return Err(HsmError::Unsupported("destroy a key of another token's ledger".into()));
+        }
+        let key = farewell.key().clone();
+        self.crew.shared.forget(&key);
+        let destroy =
+            move |inside: &Inside<'_>, turn: &Turn, desk: &mut Desk| ending::destroy(inside, turn, desk, &key);
+        self.crew.make(Again::Once, self.crew.deadline(), destroy).await
     }
 
     /// Finds a signing key by label; refuses wrong attributes, naming each.

@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ca::{Authority, Brought, GenerationName};
-use policy::Actor;
+use policy::{Actor, World};
 use serde_json::json;
 
 use super::{act, told};
 use crate::Global;
 use crate::cmd::files::{self, PUBLIC};
 use crate::failure::{Exit, Failure, OrFail};
-use crate::{house, output};
+use crate::trust::{self, Fingerprint};
+use crate::{house, output, reading};
 
 /// Certificates of a chain, and a few roots.
 const CHAIN_BYTES_MAX: u64 = 256 << 10;
@@ -25,22 +26,29 @@ const ACTOR: &str = "init";
 
 pub const ADOPT: &str = "\
 Examples:
-  chancery ca adopt edge/1 --chain edge-chain.pem
+  chancery ca adopt edge/1 --chain edge-chain.pem --fingerprint 3F:0B:...
   chancery ca adopt tls/1 --here --chain tls-1.pem \\
     --transcript 002-intermediate.json";
 
 pub const IMPORT: &str = "\
 Examples:
   chancery ca import legacy --key-label old-ca-key --chain old-ca.pem
-  chancery ca import root --certificate-only --chain root-1.pem";
+  chancery ca import root --certificate-only --chain root-1.pem \\
+    --fingerprint 3F:0B:...
+
+A root that is new here is handed out to everybody. Its fingerprint comes from the paper of its ceremony, or from whoever runs it: what
+stands in the file proves nothing.";
 
 #[derive(clap::Args)]
 pub struct Adopt {
     /// The generation, such as edge/1
     generation: String,
-    /// The certificate and those above it up to the root, PEM
+    /// The certificate and those above it up to the root: PEM, PKCS#7 or DER
     #[arg(long)]
     chain: PathBuf,
+    /// The SHA-256 of its root, where that is not known here: from the paper, not from the file
+    #[arg(long, value_name = "SHA256", value_parser = trust::fingerprint)]
+    fingerprint: Option<Fingerprint>,
     /// The transcript of the ceremony that signed it: its hash becomes an entry of the log
     #[arg(long, value_name = "FILE")]
     transcript: Option<PathBuf>,
@@ -59,9 +67,12 @@ pub struct Import {
     /// Its key is elsewhere: its certificate and its CRLs alone are served here
     #[arg(long, conflicts_with_all = ["key_label", "cas_only"])]
     certificate_only: bool,
-    /// Its certificate first, and those above it up to the root, PEM
+    /// Its certificate and those above it up to the root: PEM, PKCS#7 or DER
     #[arg(long)]
     chain: PathBuf,
+    /// The SHA-256 of its root, where that is not known here: from the paper, not from the file
+    #[arg(long, value_name = "SHA256", value_parser = trust::fingerprint)]
+    fingerprint: Option<Fingerprint>,
     /// It signs CAs alone
     #[arg(long)]
     cas_only: bool,
@@ -81,13 +92,16 @@ pub struct ImportCrl {
 
 /// Takes a certificate that was signed elsewhere.
 pub async fn adopt(args: &Adopt, global: &Global) -> Result<(), Failure> {
-    let chain = files::text(&args.chain, CHAIN_BYTES_MAX)?;
+    let chain = chain(&args.chain)?;
     let transcript = args.transcript.as_deref().map(|path| files::text(path, ca::Transcript::BYTES_MAX as u64));
     let transcript = transcript.transpose()?;
     if !args.here {
         let mut body = json!({ "chain": chain });
         if let Some(transcript) = transcript {
             body["transcript"] = json!(transcript);
+        }
+        if let Some(root) = args.fingerprint {
+            body["fingerprint"] = json!(root.hex());
         }
         let says = |issuer: &serde_json::Value, of: &serde_json::Value| {
             format!("{} has its certificate. {}", output::field(of, "name"), told::stands(issuer, of))
@@ -96,31 +110,35 @@ pub async fn adopt(args: &Adopt, global: &Global) -> Result<(), Failure> {
     }
     let name: GenerationName = args.generation.parse().or_fail("this names no generation")?;
     let here = Here::open(global).await?;
-    let transcript = transcript.as_deref().map(str::as_bytes);
-    let adopted = here.authority.adopt_issuer(&here.actor, &name, chain.as_bytes(), transcript).await;
+    let with = (args.fingerprint.map(|root| root.0), transcript.as_deref().map(str::as_bytes));
+    let adopted = here.authority.adopt_issuer(&here.actor, &name, chain.as_bytes(), with).await;
     adopted.or_exit(Exit::Refused, "the certificate is not taken")?;
     here.close(&format!("{name} has its certificate")).await
 }
 
 /// Takes in a CA that exists.
 pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
-    let chain = files::text(&args.chain, CHAIN_BYTES_MAX)?;
+    let chain = chain(&args.chain)?;
     if !args.here {
         let mut body = json!({ "name": args.name, "chain": chain, "cas_only": args.cas_only });
         if let Some(label) = &args.key_label {
             body["key_label"] = json!(label);
         }
+        if let Some(root) = args.fingerprint {
+            body["fingerprint"] = json!(root.hex());
+        }
         told::issuer(&global.client()?.post("/api/v1/issuers/import", &body).await?, global);
         return Ok(());
     }
     let here = Here::open(global).await?;
+    let root = args.fingerprint.map(|root| root.0);
     let name = match &args.key_label {
         Some(label) => {
             let (name, label, chain_pem) = (args.name.clone(), label.clone(), chain.into_bytes());
-            let brought = Brought { name, label, chain_pem, leaves: !args.cas_only };
+            let brought = Brought { name, label, chain_pem, root, leaves: !args.cas_only };
             here.authority.bring_issuer(&here.actor, brought).await
         }
-        None => here.authority.bring_certificate(&here.actor, &args.name, chain.as_bytes()).await,
+        None => here.authority.bring_certificate(&here.actor, &args.name, chain.as_bytes(), root).await,
     };
     let name = name.or_exit(Exit::Refused, "the CA is not taken in")?;
     here.close(&format!("it is {name} here")).await
@@ -130,7 +148,7 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
 pub async fn import_crl(args: &ImportCrl, global: &Global) -> Result<(), Failure> {
     let crl = files::read(&args.file, CRL_BYTES_MAX)?;
     let pem = match crl.first() {
-        Some(0x30) => encoded(&crl),
+        Some(0x30) => encoded("X509 CRL", &crl),
         _ => String::from_utf8(crl).or_fail(format!("{} is no CRL", files::shown(&args.file)))?,
     };
     if !args.here {
@@ -169,10 +187,24 @@ fn revoked(all: &serde_json::Value) -> Vec<String> {
     generations.filter(|one| output::field(one, "state") == "revoked").map(|one| output::field(one, "name")).collect()
 }
 
-fn encoded(der: &[u8]) -> String {
+/// The certificates of a file, as PEM: authorities hand out PKCS#7 and DER too.
+fn chain(path: &Path) -> Result<String, Failure> {
+    let bytes = files::read(path, CHAIN_BYTES_MAX)?;
+    let says = format!("{} holds no certificates", files::shown(path));
+    let read = reading::read(&bytes, World::real().now())
+        .map_err(|why| Failure::new(Exit::Refused, says.clone()).since(why.to_string()))?;
+    let inside = read.iter().flat_map(|one| one.inner.iter().chain([one]));
+    let found: Vec<_> = inside.filter(|one| matches!(one.kind, "certificate" | "ca-certificate")).collect();
+    if found.is_empty() {
+        return Err(Failure::new(Exit::Refused, says));
+    }
+    Ok(found.iter().map(|one| encoded("CERTIFICATE", &one.der)).collect())
+}
+
+fn encoded(label: &str, der: &[u8]) -> String {
     let body = STANDARD.encode(der);
     let lines: Vec<_> = body.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-    format!("-----BEGIN X509 CRL-----\n{}\n-----END X509 CRL-----\n", lines.join("\n"))
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 /// The house, opened beside the server.

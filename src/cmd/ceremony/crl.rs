@@ -48,7 +48,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     let (authority, by) = (&root_ca.authority, root()?);
     let mut ended = Vec::new();
     for serial in &args.serials {
-        let ours = authority.is_revocable(&by, serial).await;
+        let ours = authority.is_revocable(&by, serial, reason).await;
         ours.or_fail(format!("--revoke {} is refused", output::printable(serial)))?;
         let whose =
             authority.ledger().credential(&serial.to_ascii_lowercase()).await.or_fail("the register cannot be read")?;

@@ -199,6 +199,15 @@ fn execute(steps: &[Step], as_json: bool) -> Result<(), Failure> {
             Step::Write { path, pem } => write(path, pem, as_json)?,
             Step::Remove { path, pem } => remove(path, pem, as_json)?,
             Step::Run { program, args, stdin } => drop(output_of(program, args, stdin.as_deref())?),
+            Step::Unnamed { database, name, der } => {
+                if let Some(other) = named(database, der)?.filter(|found| found != name) {
+                    let says = format!("the root is there as `{}`, and was left alone", output::printable(&other));
+                    return Err(Failure::new(Exit::Failed, says).help(format!(
+                        "certutil -D -d {database} -n '{}' takes it out; certutil -M with -t C,, trusts it there",
+                        output::printable(&other)
+                    )));
+                }
+            }
             Step::Ask { program, args, der, go_on } => {
                 let there = entry(program, args)?;
                 if there.as_ref().is_some_and(|there| there != der) {
@@ -249,6 +258,21 @@ fn entry(program: &str, args: &[String]) -> Result<Option<Vec<u8>>, Failure> {
     let output =
         Command::new(program).args(args).stdin(Stdio::null()).output().or_fail(format!("cannot run {program}"))?;
     Ok(output.status.success().then_some(output.stdout))
+}
+
+/// Under which name an NSS database has the certificate.
+fn named(database: &str, der: &[u8]) -> Result<Option<String>, Failure> {
+    let listed = output_of("certutil", &["-L", "-d", database].map(str::to_owned), None)?;
+    for line in String::from_utf8_lossy(&listed).lines() {
+        // `a name   CT,C,c`; what is no such line is the name of nothing.
+        let Some((name, _)) = line.trim_end().rsplit_once(' ') else { continue };
+        let name = name.trim_end().to_owned();
+        let args = ["-L", "-d", database, "-n", &name, "-r"].map(str::to_owned);
+        if !name.is_empty() && entry("certutil", &args)?.is_some_and(|there| there == der) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 fn output_of(program: &str, args: &[String], stdin: Option<&str>) -> Result<Vec<u8>, Failure> {

@@ -18,5 +18,6 @@ mod search;
 pub use attested::Attested;
 pub(crate) use credentials::credential;
 pub(crate) use crls::{crl, object_says};
-pub(crate) use records::{record, records, setting, word};
+pub use records::EachRecord;
+pub(crate) use records::{record, records, records_each, setting, word};
 pub(crate) use search::{by_serial, by_text, matching};

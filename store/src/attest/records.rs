@@ -1,7 +1,7 @@
 //! Records, of which the fold knows the present version.
 
 use super::attested::Attested;
-use super::look::{Taken, altered, refused, settled};
+use super::look::{RETRY_AFTER_SECS, Taken, altered, refused, settled};
 use crate::clock::word::Word;
 use crate::forms::leaf::Event;
 use crate::forms::row::row_digest;
@@ -72,6 +72,45 @@ pub(crate) fn records(
         Ok(Taken::So(list))
     })
 }
+
+/// The same of a kind of which there are few, each for itself: one that is not what the log says keeps no other back. After `after`, by id.
+pub(crate) fn records_each(node: &Node, sql: &mut dyn Sql, kind: &str, after: &str) -> Result<EachRecord, StoreError> {
+    let filter = RecordFilter { after: Some(after.to_owned()), limit: usize::MAX, ..RecordFilter::default() };
+    // A row beside its replacement is no alteration: it is looked at again first.
+    for look in (0..EACH_LOOKS).rev() {
+        let size = node.head().size;
+        let (mut each, mut troubled) = (Vec::new(), false);
+        for row in queries::record_list(sql, kind, &filter)? {
+            let id = match row.get(2) {
+                Some(Cell::Text(id)) => id.clone(),
+                _ => String::new(),
+            };
+            let known = node.record(&record_key(kind, &id)).1;
+            let place = || format!("record kind={kind} id={id}");
+            let taken = match judge_record(size, known, row)? {
+                Taken::So(record) => Ok(record),
+                Taken::Newer(_) | Taken::Altered { .. } if look > 0 => {
+                    troubled = true;
+                    break;
+                }
+                Taken::Newer(_) => Err(refused(node, &place(), "its leaf is beyond the end of the log")),
+                Taken::Altered { says, .. } => Err(refused(node, &place(), &says)),
+            };
+            each.push((id, taken));
+        }
+        if !troubled {
+            return Ok(each);
+        }
+        node.follow(sql, false)?;
+    }
+    Err(StoreError::Busy { retry_after_secs: RETRY_AFTER_SECS })
+}
+
+/// Records by id, each attested or refused.
+pub type EachRecord = Vec<(String, Result<Attested<StoredRecord>, StoreError>)>;
+
+/// Looks at what changes meanwhile, before what is there is believed to be altered.
+const EACH_LOOKS: u8 = 4;
 
 /// The operator's word that a leaf stands for, of whatever age; none where it is another leaf.
 pub(crate) fn word(node: &Node, sql: &mut dyn Sql, index: u64) -> Result<Option<Word>, StoreError> {

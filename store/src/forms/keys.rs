@@ -9,12 +9,15 @@ use serde_json::{Value, json};
 
 use crate::forms::schema::sha256;
 use crate::nouns::entry::ActorStamp;
-use crate::nouns::record::Record;
+use crate::nouns::record::{Record, StoredRecord};
 
 /// The record kind.
 pub(crate) const KIND: &str = "key";
 /// The purpose of keys that sign checkpoints.
 pub(crate) const LOG_PURPOSE: &str = "log";
+/// The one purpose of keys that may be destroyed: OCSP responders'.
+pub(crate) const PASSING_PURPOSE: &str = "ocsp";
+const DISMISSED: &str = "dismissed";
 
 pub(crate) fn record(label: &str, algorithm: Algorithm, spki: &[u8], purpose: &str, actor: ActorStamp) -> Record {
     Record {
@@ -32,6 +35,34 @@ pub(crate) fn record(label: &str, algorithm: Algorithm, spki: &[u8], purpose: &s
         actor,
         expect: Some(0),
     }
+}
+
+/// What is recorded of a key that is to be destroyed: what it was, and that it is done with.
+pub(crate) fn dismissed(there: &StoredRecord, actor: ActorStamp) -> Record {
+    let mut body = there.body.clone();
+    if let Some(body) = body.as_object_mut() {
+        body.insert(DISMISSED.to_owned(), Value::Bool(true));
+    }
+    Record {
+        kind: KIND,
+        id: there.id.clone(),
+        owner: None,
+        lookup: there.lookup.clone(),
+        expires: None,
+        body,
+        actor,
+        expect: Some(there.version),
+    }
+}
+
+/// Whether it is one whose purpose passes: every other key stays for as long as its token does.
+pub(crate) fn is_passing(there: &StoredRecord) -> bool {
+    there.body.get("purpose").and_then(Value::as_str) == Some(PASSING_PURPOSE)
+}
+
+/// Whether it was said to be done with.
+pub(crate) fn is_dismissed(there: &StoredRecord) -> bool {
+    there.body.get(DISMISSED) == Some(&Value::Bool(true))
 }
 
 /// A recorded key.

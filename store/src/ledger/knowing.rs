@@ -42,6 +42,13 @@ impl Ledger {
         })
     }
 
+    /// The same as it was at the end of the log's first so many leaves.
+    pub fn revocation_at(&self, operation: u64, leaves: u64) -> Option<(Timestamp, u8)> {
+        self.register()
+            .node
+            .fold(|fold, _| fold.revocation(operation)?.word_at(leaves).map(|word| (word.since, word.reason)))
+    }
+
     /// The revocation of a serial that the register may not hold: its operation, from when, for what reason. From the fold, looking
     /// at all of the issuer's: for what is asked seldom.
     pub fn revocation_of(&self, issuer: &str, serial: &[u8]) -> Option<(u64, Timestamp, u8)> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hsm::{Intent, Key, Message, NotSigned, Signature, merkle_root};
+use hsm::{Farewell, Intent, Key, Message, NotSigned, Signature, merkle_root};
 use policy::Timestamp;
 
 use super::base::Ledger;
@@ -74,6 +74,11 @@ impl Ledger {
     pub async fn record_key(&self, key: &Key, purpose: &str, actor: ActorStamp) -> Result<u64, StoreError> {
         let id = key.fingerprint_hex();
         if let Some(there) = self.record_get(keys::KIND, &id).await? {
+            if keys::is_passing(&there) && purpose != keys::PASSING_PURPOSE {
+                let why =
+                    format!("key `{}` is an OCSP responder's, which is destroyed in time: take another", key.label());
+                return Err(StoreError::Conflict(why));
+            }
             return Ok(there.version);
         }
         let record = keys::record(key.label(), key.algorithm(), key.spki_der(), purpose, actor);
@@ -85,6 +90,19 @@ impl Ledger {
             }
             Err(other) => Err(other),
         }
+    }
+
+    /// Says that a key of the token is done with, by a leaf; answers the right to destroy it. `Conflict`: it is no OCSP responder's, and
+    /// no other key is ever destroyed. Whoever comes again is given the right again.
+    pub async fn dismiss_key(&self, key: &Key, actor: ActorStamp) -> Result<Farewell, StoreError> {
+        let there = self.record_get(keys::KIND, &key.fingerprint_hex()).await?;
+        let there = there
+            .filter(|there| keys::is_passing(there))
+            .ok_or_else(|| StoreError::Conflict(format!("key `{}` is no OCSP responder's, and stays", key.label())))?;
+        if !keys::is_dismissed(&there) {
+            self.record(vec![keys::dismissed(&there, actor)]).await?;
+        }
+        Ok(self.inner.mint.farewell(key))
     }
 
     /// Records a text whose SHA-256 leaves name, once. Call it before the first leaf that names it: `verify` finds hashes that
@@ -119,15 +137,37 @@ impl Ledger {
 
     /// The right to sign the log's head, where it moved since the last checkpoint.
     pub async fn intend_checkpoint(&self, log_key: &Key) -> Result<Option<Intent>, StoreError> {
-        let key = LogKey::new(self.origin(), log_key.algorithm(), log_key.spki_der())?;
+        let intents = self.intend_checkpoint_by(std::slice::from_ref(log_key)).await?;
+        Ok(intents.and_then(|mut intents| intents.pop()))
+    }
+
+    /// The rights to sign it by several keys, one each: while one log key follows another, both sign, so that whoever knows either
+    /// can verify. The first is the one that must.
+    pub async fn intend_checkpoint_by(&self, log_keys: &[Key]) -> Result<Option<Vec<Intent>>, StoreError> {
+        let Some(first) = log_keys.first() else { return Ok(None) };
+        let key = LogKey::new(self.origin(), first.algorithm(), first.spki_der())?;
         let Some((operation, text)) = self.register().intend_checkpoint(&key).await? else { return Ok(None) };
-        Ok(Some(self.inner.mint.intent(operation, log_key, Message::from(text.into_bytes()))))
+        let intent = |key| self.inner.mint.intent(operation, key, Message::from(text.clone().into_bytes()));
+        Ok(Some(log_keys.iter().map(intent).collect()))
     }
 
     /// Stores a signed checkpoint; answers the note.
     pub async fn conclude_checkpoint(&self, signature: Signature) -> Result<String, StoreError> {
-        let key = signature.key();
-        let log_key = LogKey::new(self.origin(), key.algorithm(), key.spki_der())?;
-        self.register().conclude_checkpoint(signature.operation(), &log_key, signature.bytes()).await
+        self.conclude_checkpoint_by(vec![signature]).await
+    }
+
+    /// The same with the signatures of several keys: a line of the note for each.
+    pub async fn conclude_checkpoint_by(&self, signatures: Vec<Signature>) -> Result<String, StoreError> {
+        let operation = signatures.first().map(Signature::operation);
+        let operation = operation.ok_or_else(|| StoreError::Invalid("nothing was signed".into()))?;
+        if signatures.iter().any(|signature| signature.operation() != operation) {
+            return Err(StoreError::Invalid("signatures of several heads".into()));
+        }
+        let line = |signature: &Signature| {
+            let key = signature.key();
+            Ok((LogKey::new(self.origin(), key.algorithm(), key.spki_der())?, signature.bytes().to_vec()))
+        };
+        let lines: Vec<_> = signatures.iter().map(line).collect::<Result<_, StoreError>>()?;
+        self.register().conclude_checkpoint(operation, &lines).await
     }
 }

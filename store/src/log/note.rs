@@ -113,6 +113,11 @@ impl LogKey {
         &self.name
     }
 
+    /// Whether a checkpoint says that this key signed it.
+    pub fn is_named_by(&self, checkpoint: &Checkpoint) -> bool {
+        checkpoint.signatures.iter().any(|s| s.name == self.name && s.key_id == self.key_id)
+    }
+
     /// Whether this key signed the checkpoint, of the log that has its name.
     pub fn verify(&self, checkpoint: &Checkpoint) -> Result<(), String> {
         if checkpoint.origin != self.name {
@@ -137,10 +142,12 @@ pub(crate) fn checkpoint_text(origin: &str, size: u64, root: &Hash) -> String {
     format!("{origin}\n{size}\n{}\n", STANDARD.encode(root))
 }
 
-/// The note: text, blank line, one signature line.
-pub(crate) fn sign_note(text: &str, key: &LogKey, signature: &[u8]) -> String {
-    let line = STANDARD.encode([&key.key_id, signature].concat());
-    format!("{text}\n{LINE_START}{} {line}\n", key.name)
+/// The note: text, blank line, a line for each signature.
+pub(crate) fn sign_note(text: &str, signatures: &[(LogKey, Vec<u8>)]) -> String {
+    let line = |(key, signature): &(LogKey, Vec<u8>)| {
+        format!("{LINE_START}{} {}\n", key.name, STANDARD.encode([&key.key_id, signature.as_slice()].concat()))
+    };
+    format!("{text}\n{}", signatures.iter().map(line).collect::<String>())
 }
 
 impl Checkpoint {

@@ -43,7 +43,7 @@ impl Lane {
         match self {
             Lane::Authentication => Bounds { name: "identity", threads: 1, queue: 1_024, statement: secs(2) },
             Lane::Request => Bounds { name: "request", threads: 3, queue: 1_024, statement: secs(3) },
-            // Far below what a shutdown may take, and what the writer waits for readers (sql/sqlite.rs).
+            // Far below what a shutdown may take, and what the writer waits for readers (sql/sqlite/log.rs).
             Lane::Report => Bounds { name: "report", threads: 2, queue: 64, statement: secs(5) },
         }
     }

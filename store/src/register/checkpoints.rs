@@ -70,13 +70,12 @@ impl Register {
     pub(crate) async fn conclude_checkpoint(
         &self,
         operation: u64,
-        key: &LogKey,
-        signature: &[u8],
+        signatures: &[(LogKey, Vec<u8>)],
     ) -> Result<String, StoreError> {
         let text = self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner).remove(&operation);
         let text = text.ok_or_else(|| StoreError::NotFound("no such checkpoint is under way".into()))?;
         let size = operation & !CHECKPOINT_BIT;
-        let note = log::sign_note(&text, key, signature);
+        let note = log::sign_note(&text, signatures);
         match self.writer.write(Op::Checkpoint(size, note.clone().into())).await? {
             Reply::Note(_) => {}
             other => return Err(StoreError::Corrupt(format!("the writer answered {other:?}"))),

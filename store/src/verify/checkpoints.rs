@@ -18,8 +18,22 @@ pub(super) struct Checkpoints {
     /// By size, the greatest first.
     saved: Vec<Kept>,
     pinned: Option<LogKey>,
+    /// How many leaves the newest checkpoint that the pinned key signed covers: log keys recorded below it are its word.
+    vouched: u64,
+    /// Checkpoints that the pinned key did not sign, until one that it did covers them.
+    unvouched: Vec<String>,
     /// How many leaves the newest good checkpoint covers.
     covered: u64,
+}
+
+/// By whose word a checkpoint is believed.
+enum Signed {
+    /// The pinned key's, or without one a recorded key's.
+    By(String),
+    /// A log key that the tree below a checkpoint of the pinned key names.
+    Followed(String),
+    /// A recorded log key: a later checkpoint of the pinned key may cover it.
+    Not(String),
 }
 
 impl Checkpoints {
@@ -32,7 +46,16 @@ impl Checkpoints {
         if let Some(key) = &pinned {
             (report.identity, report.origin, report.key) = (Identity::Pinned, key.name().to_owned(), key.to_string());
         }
-        Ok(Checkpoints { waiting: VecDeque::new(), after: None, ended: false, saved, pinned, covered: 0 })
+        Ok(Checkpoints {
+            waiting: VecDeque::new(),
+            after: None,
+            ended: false,
+            saved,
+            pinned,
+            vouched: 0,
+            unvouched: Vec::new(),
+            covered: 0,
+        })
     }
 
     /// Judges every checkpoint of a tree that just became this large.
@@ -62,6 +85,10 @@ impl Checkpoints {
     /// What is left when the tree is complete speaks of leaves that are not there.
     pub fn end(&mut self, evidence: &mut dyn Evidence, size: u64, report: &mut Report) -> Result<(), StoreError> {
         report.unsigned = size.saturating_sub(self.covered);
+        for unvouched in std::mem::take(&mut self.unvouched) {
+            let (place, why) = unvouched.split_once('\n').unwrap_or_default();
+            report.find("checkpoint", place.to_owned(), why.to_owned());
+        }
         for saved in std::mem::take(&mut self.saved) {
             let says = format!(
                 "speaks of {} leaves, the log has {size}: its tail was deleted, or it was put back to an older state",
@@ -105,7 +132,13 @@ impl Checkpoints {
         }
         let findings = report.findings_total;
         match self.signed(&checkpoint, keys) {
-            Ok(key) => self.known_as(&checkpoint, key, &place, report),
+            Ok(Signed::By(key)) => {
+                self.vouched = checkpoint.size;
+                self.unvouched.clear();
+                self.known_as(&checkpoint, key, &place, report);
+            }
+            Ok(Signed::Followed(key)) => self.known_as(&checkpoint, key, &place, report),
+            Ok(Signed::Not(why)) => self.unvouched.push(format!("{place} column note\n{why}")),
             Err(why) => report.find("checkpoint", format!("{place} column note"), why),
         }
         if checkpoint.size != size || checkpoint.root != root() {
@@ -118,8 +151,9 @@ impl Checkpoints {
 
     fn judge_saved(&self, saved: &Kept, keys: &Keys, size: u64, root: &impl Fn() -> [u8; 32], report: &mut Report) {
         let place = saved.by.as_str();
-        if let Some(Err(why)) = saved.checkpoint.as_ref().map(|checkpoint| self.signed(checkpoint, keys)) {
-            report.find("checkpoint", place, why);
+        match saved.checkpoint.as_ref().map(|checkpoint| self.signed(checkpoint, keys)) {
+            Some(Err(why) | Ok(Signed::Not(why))) => report.find("checkpoint", place, why),
+            Some(Ok(Signed::By(_) | Signed::Followed(_))) | None => {}
         }
         if saved.size != size || saved.root != root() {
             report.find(
@@ -142,16 +176,25 @@ impl Checkpoints {
         report.key = key;
     }
 
-    /// Signed by the pinned key, or else by a recorded log key; answers which.
-    fn signed(&self, checkpoint: &Checkpoint, keys: &Keys) -> Result<String, String> {
-        if let Some(pinned) = &self.pinned {
-            let verdict = pinned.verify(checkpoint).map(|()| pinned.to_string());
-            return verdict.map_err(|why| format!("under the pinned verifier key: {why}"));
-        }
-        let log_keys = keys.log_keys(&checkpoint.origin);
-        match log_keys.iter().find(|key| key.verify(checkpoint).is_ok()) {
-            Some(key) => Ok(key.to_string()),
-            None => Err(format!("its signature is of none of the {} recorded log keys", log_keys.len())),
+    /// Signed by the pinned key, or by a log key that it vouches for; without a pin, by a recorded log key. While one log key follows
+    /// another, both sign: whoever pinned the old one finds the new one in the tree, and whoever pinned the new one sees that tree cover
+    /// what the old one signed.
+    fn signed(&self, checkpoint: &Checkpoint, keys: &Keys) -> Result<Signed, String> {
+        let recorded = keys.log_keys(&checkpoint.origin);
+        let by = recorded.iter().find(|(key, _)| key.verify(checkpoint).is_ok());
+        let Some(pinned) = &self.pinned else {
+            let none = || format!("its signature is of none of the {} recorded log keys", recorded.len());
+            return by.map(|(key, _)| Signed::By(key.to_string())).ok_or_else(none);
+        };
+        let verdict = pinned.verify(checkpoint).map_err(|why| format!("under the pinned verifier key: {why}"));
+        match (verdict, by) {
+            (Ok(()), _) => Ok(Signed::By(pinned.to_string())),
+            // One that names it and is not signed by it is forged.
+            (Err(why), Some((key, leaf))) if !pinned.is_named_by(checkpoint) && checkpoint.origin == pinned.name() => {
+                let is_vouched = *leaf < self.vouched;
+                Ok(if is_vouched { Signed::Followed(key.to_string()) } else { Signed::Not(why) })
+            }
+            (Err(why), Some(_) | None) => Err(why),
         }
     }
 }

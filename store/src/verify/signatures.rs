@@ -12,8 +12,8 @@ use crate::log::LogKey;
 use crate::rows::{FORM_OBJECT, FORM_WHOLE};
 use crate::sql::Cell;
 
-/// The keys that the register recorded, by fingerprint.
-pub(super) struct Keys(HashMap<[u8; 32], RecordedKey>);
+/// The keys that the register recorded, by fingerprint, each with the leaf that first did.
+pub(super) struct Keys(HashMap<[u8; 32], (RecordedKey, u64)>);
 
 impl Keys {
     pub fn read(rows: &[Vec<Cell>]) -> Keys {
@@ -21,17 +21,20 @@ impl Keys {
         for row in rows {
             // A key record that cannot be read is found by its leaf; whoever needs the key is found here.
             let Some(Cell::Text(body)) = cell(&RECORD, row, "body") else { continue };
+            let Some(Cell::Int(leaf)) = cell(&RECORD, row, "leaf") else { continue };
+            let Ok(leaf) = u64::try_from(*leaf) else { continue };
             if let Ok(key) = keys::read(body) {
-                keys.insert(key.fingerprint, key);
+                let first = keys.get(&key.fingerprint).map_or(leaf, |(_, there): &(RecordedKey, u64)| leaf.min(*there));
+                keys.insert(key.fingerprint, (key, first));
             }
         }
         Keys(keys)
     }
 
-    /// The keys that may sign checkpoints of this origin.
-    pub fn log_keys(&self, origin: &str) -> Vec<LogKey> {
-        let of_log = self.0.values().filter(|key| key.purpose == keys::LOG_PURPOSE);
-        of_log.filter_map(|key| LogKey::new(origin, key.algorithm, &key.spki).ok()).collect()
+    /// The keys that may sign checkpoints of this origin, each with its leaf.
+    pub fn log_keys(&self, origin: &str) -> Vec<(LogKey, u64)> {
+        let of_log = self.0.values().filter(|(key, _)| key.purpose == keys::LOG_PURPOSE);
+        of_log.filter_map(|(key, leaf)| Some((LogKey::new(origin, key.algorithm, &key.spki).ok()?, *leaf))).collect()
     }
 }
 
@@ -87,7 +90,7 @@ fn verdict(keys: &Keys, job: &Job) -> Result<(), String> {
         return Err("its intent is malformed".into());
     };
     let fingerprint = <[u8; 32]>::try_from(key_hash.as_slice()).map_err(|_| "its key's fingerprint is malformed")?;
-    let key =
+    let (key, _) =
         keys.0.get(&fingerprint).ok_or_else(|| format!("its key {} is not recorded", hex::encode(fingerprint)))?;
     let algorithm: Algorithm = algorithm.parse().map_err(|e: hsm::UnknownName| e.to_string())?;
     if algorithm != key.algorithm {

@@ -53,6 +53,7 @@ impl Craft for Leaf {
         profiled::lint(&read, (&self.profile, rules), &self.issuer, grant, f);
         leaf_extensions(read.extensions(), rules, self.key.kind(), f);
         names(&read, &also, granted, f);
+        constraints(&also, &self.issuer, f);
         lint::names::parts("subject", also.subject(), f);
         lint::names::distinguished("subject", read.subject(), f);
         subject(&read, rules, granted, f);
@@ -114,6 +115,18 @@ fn names(read: &TbsCertificate<'_>, also: &x509_cert::TbsCertificate, granted: &
         return;
     };
     f.hold(&LEAF_ONE_READING_OF_NAMES, second == found);
+}
+
+/// Each CA of the chain that is handed out may certify these names: a certificate that nobody believes helps nobody.
+fn constraints(also: &x509_cert::TbsCertificate, issuer: &Issuing, f: &mut Findings) {
+    let san = also.get_extension::<x509_cert::ext::pkix::SubjectAltName>().ok().flatten();
+    let names = san.map_or(Vec::new(), |(_, san)| san.0);
+    for above in issuer.chains.first().into_iter().flatten() {
+        let outside = above.constraints.as_ref().and_then(|own| lint::within::outside(own, also.subject(), &names));
+        if let Some(outside) = outside {
+            f.add_with(&LEAF_NAMES_WITHIN, format!("{outside} by {}", above.subject));
+        }
+    }
 }
 
 /// A common name that a profile takes from the names is one of them.

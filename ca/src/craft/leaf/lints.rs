@@ -25,6 +25,8 @@ lints! { LEAF;
         "its names cannot be read" ["RFC 5280 4.2.1.6", "CPS 7.1.4"]
     LEAF_NAMES_ARE_GRANTED Error "leaf-names-are-the-granted"
         "its names are not those that were granted" ["BR 7.1.2.7.12", "CPS 3.2.2"]
+    LEAF_NAMES_WITHIN Error "leaf-names-are-within-the-constraints"
+        "a name that a CA above it may not certify" ["RFC 5280 4.2.1.10", "RFC 5280 6.1.3", "CPS 7.1.5"]
     LEAF_ONE_READING_OF_NAMES Error "leaf-has-one-reading-of-names"
         "two parsers read two sets of names" ["RFC 5280 4.2.1.6", "CPS 4.3.1"]
     LEAF_SUBJECT_EMPTY Error "leaf-subject-is-empty-where-wanted"

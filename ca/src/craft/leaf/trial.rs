@@ -112,7 +112,7 @@ impl Certifier {
         let key = csr.clone().into_key();
         against.unless("key", profile.check_key(key.kind()));
         // What the register knows of a key is for who may have it certified.
-        if grant.is_some() && self.office.ledger.is_compromised(&key.hash()) {
+        if grant.is_some() && self.office.checks.is_compromised(&key.hash()) {
             against.unless("key", Err::<(), _>("it was revoked as compromised; make a new key"));
         }
         if grant.is_some() && profile.wants_new_keys() {

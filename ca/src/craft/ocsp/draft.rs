@@ -15,7 +15,8 @@ use crate::encode::ocsp::{Status, Times};
 use crate::error::DraftError;
 
 /// From when to when responses of this moment hold: from a little in the past, for relying parties whose clock is behind, but not
-/// before the newest revocation they tell of; until a day and a half from now, and never past the responder's own end.
+/// before the newest revocation they tell of; until a day and a half from now, and never past the responder's own end. Each ends with
+/// its certificate, where that ends before.
 pub(crate) fn times(responder: &Responder, now: Timestamp, wanted: &[Wanted]) -> Result<Times, DraftError> {
     let told = wanted.iter().flat_map(|wanted| &wanted.said).filter_map(|said| match said.status {
         Status::Revoked { at, .. } => Some(at),

@@ -75,7 +75,7 @@ impl Responses {
             f.hold(&OCSP_CERTIFICATE, single.serial == said.serial);
             f.hold(&OCSP_STATUS, single.status == said.status);
             let times = (single.this_update, single.next_update);
-            f.hold(&OCSP_UPDATES, times == (self.times.this_update.unix(), self.times.next_update.unix()));
+            f.hold(&OCSP_UPDATES, times == (self.times.this_update.unix(), said.until(self.times).unix()));
         }
     }
 }

@@ -42,12 +42,13 @@ fn words(failure: &LintFailure) -> String {
 }
 
 fn said(serial: &[u8], status: Status) -> Said {
-    Said { hash: IdHash::Sha1, serial: serial.to_vec(), status }
+    Said { hash: IdHash::Sha1, serial: serial.to_vec(), status, ends: None }
 }
 
 fn wanted() -> Vec<Wanted> {
     let revoked = Status::Revoked { at: NOW.plus_secs(-30), reason: 1 };
-    let sha256 = Said { hash: IdHash::Sha256, serial: vec![0x81, 7], status: Status::Good };
+    let ends = Some(NOW.plus_secs(90));
+    let sha256 = Said { hash: IdHash::Sha256, serial: vec![0x81, 7], status: Status::Good, ends };
     vec![
         Wanted { said: vec![said(&[1, 2], Status::Good)], nonce: None },
         Wanted { said: vec![said(&[1, 3], revoked), sha256], nonce: Some(vec![5; 32]) },
@@ -118,6 +119,8 @@ async fn each_bend_of_a_batch_is_found() {
         ("another time", |draft, _| draft.craft.times.produced = NOW.plus_secs(1)),
         ("updates are not those", |draft, _| draft.craft.times.this_update = NOW.plus_secs(-29)),
         ("updates are not those", |draft, _| draft.craft.times.next_update = NOW.plus_secs(60)),
+        ("updates are not those", |draft, _| draft.craft.wanted[1].said[1].ends = Some(NOW.plus_secs(89))),
+        ("updates are not those", |draft, _| draft.craft.wanted[0].said[0].ends = Some(NOW.plus_secs(89))),
         ("not current", |draft, _| draft.craft.times.this_update = NOW.plus_secs(-61)),
         ("not current", |draft, _| draft.craft.times.next_update = NOW),
         ("outlive their responder", |draft, _| draft.craft.times.next_update = NOW.plus_secs(86_400)),

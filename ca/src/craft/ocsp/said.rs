@@ -1,5 +1,7 @@
 //! What a response says, and the bytes that say it.
 
+use policy::Timestamp;
+
 use crate::craft::ocsp::responder::Responder;
 use crate::encode::ocsp::{IdHash, Single, Status, Times, response_data};
 
@@ -16,6 +18,19 @@ pub(crate) struct Said {
     pub(crate) hash: IdHash,
     pub(crate) serial: Vec<u8>,
     pub(crate) status: Status,
+    /// When its certificate ends, where the register has one.
+    pub(crate) ends: Option<Timestamp>,
+}
+
+impl Said {
+    /// Until when it holds: never past the end of its certificate, beyond which Caddy for one takes none and staples nothing. Of one
+    /// that has ended it holds as long as of any.
+    pub(crate) fn until(&self, times: Times) -> Timestamp {
+        match self.ends {
+            Some(ends) if ends > times.produced => times.next_update.min(ends),
+            Some(_) | None => times.next_update,
+        }
+    }
 }
 
 impl Wanted {
@@ -24,7 +39,12 @@ impl Wanted {
         let singles: Vec<Single<'_>> = self
             .said
             .iter()
-            .map(|said| Single { issuer: responder.id(said.hash), serial: &said.serial, status: said.status })
+            .map(|said| Single {
+                issuer: responder.id(said.hash),
+                serial: &said.serial,
+                status: said.status,
+                next_update: said.until(times),
+            })
             .collect();
         response_data(&responder.key_hash, times, &singles, self.nonce.as_deref())
     }

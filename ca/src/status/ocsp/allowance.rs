@@ -1,6 +1,7 @@
 //! What a stranger may cost: answers that are made for one alone take from what its address has, and from what all have together.
 //!
-//! A bucket for each address and one for all. Whoever waits has them full again; whoever is not heard of is not remembered.
+//! A bucket for each address, one for all, and one for all who ask for what there is not: strangers who make serials up take nothing from
+//! those who ask for certificates. Whoever waits has them full again; whoever is not heard of is not remembered.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -81,22 +82,27 @@ pub(crate) struct Allowance {
 
 struct Buckets {
     all: Level,
+    /// For what there is not.
+    unknown: Level,
     of_one: HashMap<IpAddr, Level>,
 }
 
 impl Allowance {
     pub(crate) fn new(world: World) -> Allowance {
-        let all = Level { left: OF_ALL.most, at: world.gone_by() };
-        Allowance { world, buckets: Mutex::new(Buckets { all, of_one: HashMap::new() }) }
+        let full = Level { left: OF_ALL.most, at: world.gone_by() };
+        Allowance { world, buckets: Mutex::new(Buckets { all: full, unknown: full, of_one: HashMap::new() }) }
     }
 
-    /// Takes what this costs of what its address has, and of what all have; nothing where either has too little.
+    /// Takes what this costs of what its address has, and of what all have; nothing where either has too little. Whoever asked for what
+    /// there is not pays for it in any case: the search was made.
     pub(crate) fn take(&self, from: Option<IpAddr>, cost: Cost) -> bool {
         let now = self.world.gone_by();
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = OF_ALL.refilled(buckets.all, now);
-        buckets.all = all;
-        if all.left < cost.takes() + cost.leaves(OF_ALL) {
+        let buckets = &mut *buckets;
+        let all = if cost == Cost::Unknown { &mut buckets.unknown } else { &mut buckets.all };
+        *all = OF_ALL.refilled(*all, now);
+        let enough_for_all = all.left >= cost.takes() + cost.leaves(OF_ALL);
+        if !enough_for_all && cost != Cost::Unknown {
             return false;
         }
         if let Some(from) = from.map(network) {
@@ -109,13 +115,16 @@ impl Allowance {
             let level = buckets.of_one.get(&from).copied().unwrap_or(Level { left: OF_ONE.most, at: now });
             let level = OF_ONE.refilled(level, now);
             let enough = level.left.checked_sub(cost.takes()).filter(|left| *left >= cost.leaves(OF_ONE));
-            buckets.of_one.insert(from, Level { left: enough.unwrap_or(level.left), ..level });
+            let left = if cost == Cost::Unknown { level.left.saturating_sub(cost.takes()) } else { level.left };
+            buckets.of_one.insert(from, Level { left: enough.unwrap_or(left), ..level });
             if enough.is_none() {
                 return false;
             }
         }
-        buckets.all.left = all.left.saturating_sub(cost.takes());
-        true
+        if enough_for_all {
+            all.left = all.left.saturating_sub(cost.takes());
+        }
+        enough_for_all
     }
 }
 
@@ -138,6 +147,27 @@ mod tests {
         world.advance(1);
         let again = (OF_ONE.a_sec - 1) / alone;
         assert_eq!((0..most).filter(|_| allowance.take(from(1), Cost::Alone)).count(), again as usize);
+    }
+
+    /// As a request is: first for a certificate, then, where there is none, for what there is not.
+    #[test]
+    fn who_makes_serials_up_takes_nothing_from_those_who_ask_for_certificates() {
+        let world = World::fixed(Timestamp::from_unix(1_800_000_000), 1);
+        let allowance = Allowance::new(world.clone());
+        let strangers = |n: u8| Some(IpAddr::from([10, 0, n, 1]));
+        let honest = Some(IpAddr::from([192, 0, 2, 1]));
+        for _ in 0..60 {
+            for n in 0..48 {
+                // Each asks as often as it is answered.
+                for _ in 0..40 {
+                    if allowance.take(strangers(n), Cost::First) {
+                        allowance.take(strangers(n), Cost::Unknown);
+                    }
+                }
+            }
+            assert!((0..50).all(|_| allowance.take(honest, Cost::First)), "it waits for strangers");
+            world.advance(1);
+        }
     }
 
     #[test]

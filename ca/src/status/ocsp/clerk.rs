@@ -83,6 +83,7 @@ pub(super) struct Clerk {
 struct Standing {
     status: Status,
     operation: Option<u64>,
+    ends: Option<Timestamp>,
 }
 
 impl Clerk {
@@ -189,8 +190,8 @@ impl Clerk {
         match sort {
             Some(key) => {
                 let Some(standing) = standings.get(key.serial()) else { return Reply::Later };
-                let kept = (key, standing.status, standing.operation);
-                let given = self.side.shelf.put(kept, made, signature, second(&self.world));
+                let Some(said) = wanted.said.first() else { return Reply::Later };
+                let given = self.side.shelf.put((key, said, standing.operation), made, signature, second(&self.world));
                 match standing.status {
                     Status::Unknown => given.map_or(Reply::Later, Reply::Alone),
                     Status::Good | Status::Revoked { .. } => given.map_or(Reply::Later, Reply::Shared),
@@ -222,7 +223,8 @@ impl Clerk {
             if standing.status == Status::Unknown && !self.allowance.take(question.from, Cost::Unknown) {
                 return Err(Reply::Limited);
             }
-            said.push(Said { hash: key.hash(), serial: key.serial().to_vec(), status: standing.status });
+            let Standing { status, ends, .. } = standing;
+            said.push(Said { hash: key.hash(), serial: key.serial().to_vec(), status, ends });
         }
         Ok(said)
     }
@@ -239,17 +241,19 @@ impl Clerk {
             let lost = ledger.revocation_of(&self.label, serial);
             return Ok(match lost {
                 Some((operation, at, reason)) => {
-                    Standing { status: Status::Revoked { at, reason }, operation: Some(operation) }
+                    Standing { status: Status::Revoked { at, reason }, operation: Some(operation), ends: None }
                 }
-                None => Standing { status: Status::Unknown, operation: None },
+                None => Standing { status: Status::Unknown, operation: None, ends: None },
             });
         };
-        let operation = Some(found.operation);
+        let (operation, ends) = (Some(found.operation), found.validity.map(|validity| validity.not_after()));
         Ok(match (ledger.revocation(found.operation), found.state) {
-            (Some((at, reason)), _) => Standing { status: Status::Revoked { at, reason }, operation },
-            (None, State::Issued | State::Intended | State::Revoked) => Standing { status: Status::Good, operation },
+            (Some((at, reason)), _) => Standing { status: Status::Revoked { at, reason }, operation, ends },
+            (None, State::Issued | State::Intended | State::Revoked) => {
+                Standing { status: Status::Good, operation, ends }
+            }
             // Surely nothing was signed.
-            (None, State::Failed) => Standing { status: Status::Unknown, operation: None },
+            (None, State::Failed) => Standing { status: Status::Unknown, operation: None, ends: None },
         })
     }
 

@@ -22,6 +22,7 @@ use crate::status::ocsp::allowance::{Allowance, Cost};
 use crate::status::ocsp::clerk::{Clerk, Errand, Question, Reply, Side, second};
 use crate::status::ocsp::counts::{Counts, OcspState};
 use crate::status::ocsp::keeper::Keeper;
+use crate::status::ocsp::leaver::Leaver;
 use crate::status::ocsp::shelf::{Given, Key};
 
 /// An answer to an OCSP request.
@@ -54,6 +55,7 @@ pub(crate) struct Inquiries {
     counts: Arc<Counts>,
     windows: ArcSwap<Windows>,
     opening: Mutex<()>,
+    leaver: Leaver,
 }
 
 /// One window for each generation that signs X.509, as the issuers were when they were read.
@@ -93,6 +95,7 @@ impl Inquiries {
             counts: Arc::default(),
             windows: ArcSwap::default(),
             opening: Mutex::default(),
+            leaver: Leaver::new(office, pool, world, instance),
         }
     }
 
@@ -242,7 +245,7 @@ impl Inquiries {
         }
     }
 
-    /// New responders where it is time, and what nobody asks for any more goes. Call it every minute.
+    /// New responders where it is time; what nobody asks for any more goes, and so do keys that are done with. Call it every minute.
     pub(crate) async fn tend(&self) -> Result<(), CaError> {
         let closed = || CaError::unavailable(CLOSED_RETRY_SECS, "the OCSP clerk is gone");
         let mut first_failure = Ok(());
@@ -255,7 +258,7 @@ impl Inquiries {
             // One issuer's trouble keeps no other's responder back.
             first_failure = first_failure.and(answered.await.map_err(|_| closed())?);
         }
-        first_failure
+        first_failure.and(self.leaver.tend().await)
     }
 
     /// How the responders are.

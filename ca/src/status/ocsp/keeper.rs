@@ -45,7 +45,7 @@ impl Keeper {
         left >= least
             && responder.validity.not_before() <= now
             && !ledger.is_revoked(responder.operation)
-            && !ledger.is_compromised(&responder.key.fingerprint())
+            && !self.office.checks.is_compromised(&responder.key.fingerprint())
     }
 
     /// Whether a new one is to be made although this one may answer yet.
@@ -121,10 +121,21 @@ impl Keeper {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// P-256 whatever the issuer's: it is small, every client reads it, and it lives for two weeks.
     async fn key(&self, issuer: &Issuing, serial: &str) -> Result<Key, CaError> {
-        let label = format!("{}-ocsp-{serial}", issuer.name().label());
-        Ok(self.pool.generate(&label, KeyKind::P256).await?)
+        let label = format!("{}{KEYS}{serial}", issuer.name().label());
+        Ok(self.pool.generate(&label, kind_for(issuer.key.kind())).await?)
+    }
+}
+
+/// Whoever can verify what the issuer signs can verify what its responder does, and it is no weaker link: a key of the issuer's own
+/// kind. RSA with PKCS#1 where the issuer signs by PSS, which fewer verify; and of no more than 3072 bits, since a token may take a
+/// minute for a longer one and responses would be as large as their certificates.
+fn kind_for(issuer: KeyKind) -> KeyKind {
+    match issuer {
+        KeyKind::Rsa2048 | KeyKind::Rsa2048Pss => KeyKind::Rsa2048,
+        KeyKind::Rsa3072 | KeyKind::Rsa3072Pss | KeyKind::Rsa4096 | KeyKind::Rsa4096Pss => KeyKind::Rsa3072,
+        KeyKind::P256 | KeyKind::P384 | KeyKind::P521 | KeyKind::Ed25519 => issuer,
+        KeyKind::MlDsa44 | KeyKind::MlDsa65 | KeyKind::MlDsa87 => issuer,
     }
 }
 
@@ -142,6 +153,8 @@ pub(super) fn grant(office: &Office) -> Result<Grant, CaError> {
 /// Of a responder's certificate: the label of its key in the token, and the node that has it.
 const KEY: &str = "key";
 const NODE: &str = "node";
+/// Between the issuer and a serial in the label of a responder's key.
+pub(super) const KEYS: &str = "-ocsp-";
 /// One with less left is not begun with.
 const LEFT_SECS_MIN: i64 = 3_600;
 /// Two weeks of several nodes' responders.

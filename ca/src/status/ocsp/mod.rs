@@ -6,6 +6,8 @@ mod shelf;
 
 mod keeper;
 
+mod leaver;
+
 mod clerk;
 
 mod inquiries;

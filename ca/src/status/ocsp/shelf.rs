@@ -1,8 +1,8 @@
 //! The shelf: responses that were made before, in memory, in the little that differs from one to the next.
 //!
 //! Of a response only its signature, its status and whose batch it is of are kept; everything else is put together again for each
-//! reader, byte for byte as it was signed. A response takes 128 bytes, at most 300 with what a table of them leaves free; its
-//! batch another 100, and of its responder all share one. What nobody asked for in a day goes.
+//! reader, byte for byte as it was signed. A response takes 80 bytes and its signature, with a P-256 key at most 300 with what a
+//! table of them leaves free; its batch another 100, and of its responder all share one. What nobody asked for in a day goes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,8 +14,10 @@ use policy::Timestamp;
 use crate::craft::ocsp::{Responder, Said, Wanted};
 use crate::encode::ocsp::{IdHash, Status, Times, response};
 
-/// Responses of one issuer that are kept: 150 MB.
+/// Responses of one issuer that are kept: 150 MB, whatever its key. Signatures of other keys than P-256's are longer, and so fewer
+/// responses are kept.
 pub(crate) const RESPONSES_MAX: usize = 500_000;
+const SIGNATURES_BYTES_MAX: usize = RESPONSES_MAX * 72;
 /// What nobody asked for in so long goes.
 const UNASKED_SECS: u32 = 86_400;
 /// From this age on a response that is asked for is made anew, long before its end.
@@ -24,8 +26,6 @@ const REFRESH_SECS: i64 = 12 * 3_600;
 const NUDGED_SECS: u32 = 60;
 /// A table is locked for those of its own alone.
 const TABLES: usize = 32;
-/// A DER signature of P-256.
-const SIGNATURE_BYTES_MAX: usize = 72;
 /// RFC 5280 section 4.1.2.2.
 const SERIAL_BYTES_MAX: usize = 20;
 
@@ -71,9 +71,11 @@ struct Kept {
     revoked_at: i64,
     /// Seconds after the start of the service.
     asked: AtomicU32,
-    signature: [u8; SIGNATURE_BYTES_MAX],
+    signature: Box<[u8]>,
     /// 11 is none: it is good.
     reason: u8,
+    /// Seconds after it was made until which it holds.
+    lasts: u32,
     /// When somebody was told last to have it made anew; 0: nobody was.
     nudged: AtomicU32,
 }
@@ -96,10 +98,8 @@ impl Kept {
         }
     }
 
-    fn signature(&self) -> &[u8] {
-        // DER says its own length.
-        let len = self.signature.get(1).map_or(0, |len| usize::from(*len) + 2);
-        self.signature.get(..len).unwrap_or_default()
+    fn until(&self) -> Timestamp {
+        self.of.times.produced.plus_secs(self.lasts.into())
     }
 }
 
@@ -133,7 +133,7 @@ impl Shelf {
     ) -> Option<Given> {
         let table = self.tables.get(key.table())?.read().unwrap_or_else(PoisonError::into_inner);
         let kept = table.get(key)?;
-        let times = kept.of.times;
+        let times = Times { next_update: kept.until(), ..kept.of.times };
         let status = kept.status();
         let is_so = match revoked(kept.operation) {
             None => status == Status::Good,
@@ -143,7 +143,10 @@ impl Shelf {
             return None;
         }
         kept.asked.store(second, Ordering::Relaxed);
-        let der = assembled(&kept.of, &wanted(key, status), kept.signature())?;
+        // The end that it was signed with, whether that was its certificate's or that of all of its batch.
+        let ends = Some(times.next_update);
+        let said = Said { hash: key.hash(), serial: key.serial().to_vec(), status, ends };
+        let der = assembled(&kept.of, &alone(said), &kept.signature)?;
         let is_aged = now.since(times.produced) >= REFRESH_SECS && kept.is_nudged(second);
         Some(Given { der, times, is_aged })
     }
@@ -151,37 +154,39 @@ impl Shelf {
     /// Keeps a response, and gives it. One that cannot be kept is given all the same.
     pub(crate) fn put(
         &self,
-        (key, status, operation): (Key, Status, Option<u64>),
+        (key, said, operation): (Key, &Said, Option<u64>),
         of: &Arc<Made>,
         signature: &[u8],
         second: u32,
     ) -> Option<Given> {
-        let der = assembled(of, &wanted(&key, status), signature)?;
-        let given = Given { der, times: of.times, is_aged: false };
-        let (reason, revoked_at) = match status {
+        let der = assembled(of, &alone(said.clone()), signature)?;
+        let times = Times { next_update: said.until(of.times), ..of.times };
+        let given = Given { der, times, is_aged: false };
+        let (reason, revoked_at) = match said.status {
             Status::Good => (GOOD, 0),
             Status::Revoked { at, reason } => (reason, at.unix()),
             // Whoever asks for what is not there is not helped by a place in memory.
             Status::Unknown => return Some(given),
         };
-        let mut bytes = [0; SIGNATURE_BYTES_MAX];
-        let (Some(operation), Some(place)) = (operation, bytes.get_mut(..signature.len())) else { return Some(given) };
-        place.copy_from_slice(signature);
+        let lasts = u32::try_from(times.next_update.since(times.produced)).unwrap_or_default();
+        let Some(operation) = operation else { return Some(given) };
         let kept = Kept {
             of: of.clone(),
             operation,
             revoked_at,
             asked: AtomicU32::new(second),
-            signature: bytes,
+            signature: signature.into(),
             reason,
+            lasts,
             nudged: AtomicU32::new(0),
         };
         let Some(table) = self.tables.get(key.table()) else { return Some(given) };
         let mut table = table.write().unwrap_or_else(PoisonError::into_inner);
-        if table.len() >= RESPONSES_MAX / TABLES && !table.contains_key(&key) {
+        let most = places(signature.len());
+        if table.len() >= most && !table.contains_key(&key) {
             make_room(&mut table);
         }
-        if table.len() < RESPONSES_MAX / TABLES || table.contains_key(&key) {
+        if table.len() < most || table.contains_key(&key) {
             table.insert(key, kept);
         }
         Some(given)
@@ -193,7 +198,7 @@ impl Shelf {
             let mut table = table.write().unwrap_or_else(PoisonError::into_inner);
             table.retain(|_, kept| {
                 let unasked = second.saturating_sub(kept.asked.load(Ordering::Relaxed));
-                now < kept.of.times.next_update && unasked < UNASKED_SECS
+                now < kept.until() && unasked < UNASKED_SECS
             });
             if table.capacity() > table.len().saturating_mul(4) {
                 table.shrink_to_fit();
@@ -205,6 +210,11 @@ impl Shelf {
     pub(crate) fn len(&self) -> usize {
         self.tables.iter().map(|table| table.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
+}
+
+/// So many responses with signatures of this length has a table.
+fn places(signature_bytes: usize) -> usize {
+    (SIGNATURES_BYTES_MAX / signature_bytes.max(1)).min(RESPONSES_MAX) / TABLES
 }
 
 /// An eighth goes: what was not asked for the longest. So that each new one pays for looking at eight.
@@ -220,8 +230,7 @@ fn make_room(table: &mut HashMap<Key, Kept>) {
     });
 }
 
-fn wanted(key: &Key, status: Status) -> Wanted {
-    let said = Said { hash: key.hash(), serial: key.serial().to_vec(), status };
+fn alone(said: Said) -> Wanted {
     Wanted { said: vec![said], nonce: None }
 }
 
@@ -238,7 +247,10 @@ mod tests {
 
     #[test]
     fn a_response_takes_no_more_than_is_said() {
-        assert!(size_of::<(Key, Kept)>() <= 136, "{}", size_of::<(Key, Kept)>());
+        assert!(size_of::<(Key, Kept)>() <= 80, "{}", size_of::<(Key, Kept)>());
+        assert_eq!(places(72) * TABLES, RESPONSES_MAX);
+        // RSA-3072 and ML-DSA-87.
+        assert_eq!((places(384) * TABLES, places(4_627) * TABLES), (93_728, 7_776));
         assert!(size_of::<Made>() <= 64, "{}", size_of::<Made>());
     }
 

@@ -1,4 +1,4 @@
-//! SQLite: the embedded default, one file beside its write-ahead log.
+//! A connection to SQLite.
 //!
 //! A commit returns after the log is flushed (`synchronous=FULL`), and only then do readers see it.
 
@@ -6,89 +6,42 @@ use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
-use super::engine::{Sql, Use};
-use super::error::SqlError;
-use super::text::{insert_text, noted};
-use super::value::{Cell, Row, Value};
+use super::gate::{Gate, Inside};
+use super::log::{BUSY_TIMEOUT_MS, LOG_BYTES_KEPT, WriteAheadLog};
+use crate::sql::engine::{Sql, Use};
+use crate::sql::error::SqlError;
+use crate::sql::text::{insert_text, noted};
+use crate::sql::value::{Cell, Row, Value};
 
 /// Writing connections keep the indexes' upper pages: 64 MiB, in KiB as SQLite wants it.
 const WRITER_CACHE_KIB: i64 = 65_536;
 /// Readers page through lists: 8 MiB each.
 const READER_CACHE_KIB: i64 = 8_192;
-/// Another process may hold the file for a batch or a migration; longer means it is stuck.
-const BUSY_TIMEOUT_MS: i64 = 5_000;
 /// Copy the log into the file each 16 MiB. Measured at full load: 8 MiB costs 10 % of the rate, 64 MiB gives 15 % and makes the
 /// slowest commits half as long again (99th percentile 32, 41 and 58 ms). A thread of its own for the copies gained nothing:
 /// both flushes meet on one disk.
 const CHECKPOINT_PAGES: i64 = 4_096;
 /// With less than this left the disk is full: some tens of certificates.
 const ROOM_MIN: u64 = 1 << 20;
-/// The log file shrinks back to this when it is begun anew.
-const LOG_BYTES_KEPT: i64 = 64 << 20;
-/// Readers that follow each other without a gap keep the log from being begun anew, however short each of them is. From this
-/// size on the writer waits a moment, so that later readers read from the file; and the commit that reaches
-/// [`LOG_BYTES_FULL`] waits until the longest question there may be has ended. Then it is 256 MiB with what one commit adds.
-const LOG_BYTES_LONG: u64 = 96 << 20;
-const LOG_BYTES_FULL: u64 = 192 << 20;
-/// So much longer before the next wait for readers that did not end.
-const LOG_BYTES_STEP: u64 = 16 << 20;
-const READERS_PAUSE_MS: i64 = 100;
-/// Longer than any statement of ours may take; whoever holds a log longer is another program, which nobody here can end.
-const READERS_END_MS: i64 = 12_000;
-/// So many waits in vain, 16 MiB apart, may be a slow machine; after one more it is another program's.
-const VAIN_MAX: u8 = 2;
-/// While the writer waits, questions of ours are cut after this.
+/// While the writer wants the readers out, questions of ours are cut after this.
 const MAKES_WAY_MS: u64 = 1_000;
-/// So those waits are in vain once, and not again for this long: the log is then tried without waiting, now and then, and is told
-/// of while it is held.
-const READERS_END_AGAIN: Duration = Duration::from_secs(3_600);
-const HELD_LOG_RETRY: Duration = Duration::from_secs(1);
 /// Every statement of this crate fits; each is parsed once per connection.
 const STATEMENTS: usize = 256;
 
 /// Steps of the engine's machine between two looks at the clock: well under a millisecond.
 const WATCH_EVERY: i32 = 10_000;
 
-/// How the log is after a try to begin it anew.
-enum LogState {
-    /// The next commit writes at its beginning.
-    Anew,
-    /// All of it is in the file; somebody still reads it, and who begins to read now does not.
-    Read,
-    /// Somebody reads a moment that is long gone, and what came since cannot be copied.
-    Pinned,
-}
-
-/// Logs whose writer waits for the readers of this process to end: what they ask for longer than [`MAKES_WAY_MS`] is cut, and so
-/// whoever still reads after [`READERS_END_MS`] is another program.
-static WAITED_FOR: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-
-fn is_waited_for(log: &Path) -> bool {
-    WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|waited| waited == log)
-}
-
-/// While it lives, the readers of a log make way.
-struct Way(PathBuf);
-
-impl Way {
-    fn wanted(log: &Path) -> Way {
-        WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner).push(log.to_owned());
-        Way(log.to_owned())
-    }
-}
-
-impl Drop for Way {
-    fn drop(&mut self) {
-        WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner).retain(|waited| *waited != self.0);
-    }
+/// Somebody waits until all readers of this process are out, and this one has read for long enough.
+fn is_in_the_way(gate: &Gate, now: u64, begun: &AtomicU64) -> bool {
+    gate.is_closed() && now.saturating_sub(begun.load(Ordering::Relaxed)) > MAKES_WAY_MS
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -97,7 +50,7 @@ fn millis(duration: Duration) -> u64 {
 
 /// Makes the file where it is missing. Names of hosts and people: for the service's user alone; the log and index files beside it
 /// take over this mode.
-pub(super) fn make(path: &Path) -> Result<(), SqlError> {
+pub(in crate::sql) fn make(path: &Path) -> Result<(), SqlError> {
     let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     made.map(drop).map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))
 }
@@ -107,7 +60,7 @@ fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
     std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
-pub(super) struct Sqlite {
+pub(in crate::sql) struct Sqlite {
     connection: Connection,
     /// Where the file is, and which file it was when it was opened: its name may come to stand for another one, or for none.
     path: PathBuf,
@@ -116,24 +69,20 @@ pub(super) struct Sqlite {
     claim: Option<File>,
     usage: Use,
     limit: Duration,
-    /// When the statement under way must have ended: milliseconds since `start`.
-    until: Arc<AtomicU64>,
     start: Instant,
-    /// The write-ahead log, and at which size the writer next waits for its readers.
-    log: PathBuf,
-    log_bytes_max: u64,
-    /// While another program keeps the log: when it was tried last.
-    log_held: Option<Instant>,
-    /// When the writer last waited in vain for the longest question there may be.
-    waited_in_vain: Option<Instant>,
-    /// Waits in vain before that, one after the other.
-    vain: u8,
+    /// When the statement under way must have ended, and when the question it belongs to began: milliseconds since `start`.
+    until: Arc<AtomicU64>,
+    begun: Arc<AtomicU64>,
+    gate: Arc<Gate>,
+    /// While a transaction that reads is under way.
+    inside: Option<Inside>,
+    log: WriteAheadLog,
     /// Statements whose parameters were checked to stand in order.
     checked: HashSet<String>,
 }
 
 impl Sqlite {
-    pub(super) fn open(path: &Path, usage: Use, limit: Duration) -> Result<Sqlite, SqlError> {
+    pub(in crate::sql) fn open(path: &Path, usage: Use, limit: Duration) -> Result<Sqlite, SqlError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let missing = |e: std::io::Error| match e.kind() {
             std::io::ErrorKind::NotFound => SqlError::Missing(format!(
@@ -147,10 +96,7 @@ impl Sqlite {
         let connection =
             Connection::open_with_flags(path, flags).map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        let (until, start) = (Arc::new(AtomicU64::new(u64::MAX)), Instant::now());
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
-        let (log, log_bytes_max) = (PathBuf::from(log), LOG_BYTES_LONG);
+        let (gate, start) = (Gate::of(file), Instant::now());
         let mut this = Sqlite {
             connection,
             path: path.to_owned(),
@@ -158,23 +104,20 @@ impl Sqlite {
             claim: None,
             usage,
             limit,
-            until,
             start,
-            log,
-            log_bytes_max,
-            log_held: None,
-            waited_in_vain: None,
-            vain: 0,
+            until: Arc::new(AtomicU64::new(u64::MAX)),
+            begun: Arc::new(AtomicU64::new(0)),
+            log: WriteAheadLog::of(path, Arc::clone(&gate)),
+            gate,
+            inside: None,
             checked: HashSet::new(),
         };
         this.configure().map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
         if usage != Use::Write {
-            let until = Arc::clone(&this.until);
-            let (log, limit) = (this.log.clone(), millis(limit));
+            let (gate, until, begun) = (Arc::clone(&this.gate), Arc::clone(&this.until), Arc::clone(&this.begun));
             let is_late = move || {
-                let (now, until) = (millis(start.elapsed()), until.load(Ordering::Relaxed));
-                let begun = until.saturating_sub(limit);
-                now > until || now.saturating_sub(begun) > MAKES_WAY_MS && is_waited_for(&log)
+                let now = millis(start.elapsed());
+                now > until.load(Ordering::Relaxed) || is_in_the_way(&gate, now, &begun)
             };
             let watched = this.connection.progress_handler(WATCH_EVERY, Some(is_late));
             watched.map_err(|e| SqlError::Wrong(e.to_string()))?;
@@ -210,83 +153,27 @@ impl Sqlite {
         Err(SqlError::Away(format!("the disk of {} is full: {} KiB are left", self.path.display(), left >> 10)))
     }
 
-    /// The statement that begins now ends in time, or the engine ends it.
-    fn watch(&self) {
+    /// The statement that begins now ends in time, or the engine ends it. What reads is inside until the answer is dropped.
+    fn watch(&mut self) -> Result<Option<Inside>, SqlError> {
+        let entered = match self.usage {
+            Use::Write => None,
+            Use::Read | Use::Audit => self.enter()?,
+        };
         self.until.store(millis(self.start.elapsed() + self.limit), Ordering::Relaxed);
+        Ok(entered)
     }
 
-    fn log_bytes(&self) -> u64 {
-        std::fs::metadata(&self.log).map_or(0, |log| log.len())
-    }
-
-    /// Begins the write-ahead log anew where it has become long. What fails here has no bearing on the commit, which is durable.
-    fn bound_the_log(&mut self, readers_end_ms: i64) {
-        let bytes = self.log_bytes();
-        if self.log_held.is_some() || bytes < self.log_bytes_max {
-            return;
+    /// A transaction is inside already, and is ended here where it is in the way between two statements.
+    fn enter(&mut self) -> Result<Option<Inside>, SqlError> {
+        if self.inside.is_some() {
+            return match is_in_the_way(&self.gate, millis(self.start.elapsed()), &self.begun) {
+                true => Err(SqlError::Late(self.limit)),
+                false => Ok(None),
+            };
         }
-        let waits = bytes >= LOG_BYTES_FULL && self.waited_in_vain.is_none_or(|at| at.elapsed() >= READERS_END_AGAIN);
-        let tried = match waits {
-            true => {
-                let _way = Way::wanted(&self.log);
-                self.begin_the_log_anew(readers_end_ms)
-            }
-            false => self.begin_the_log_anew(READERS_PAUSE_MS),
-        };
-        match tried {
-            Ok(LogState::Anew) => (self.log_bytes_max, self.vain) = (LOG_BYTES_LONG, 0),
-            Ok(LogState::Read | LogState::Pinned) if bytes < LOG_BYTES_FULL => {
-                self.log_bytes_max = bytes + LOG_BYTES_STEP
-            }
-            // Once may be a slow machine.
-            Ok(LogState::Read | LogState::Pinned) if waits && self.vain < VAIN_MAX => {
-                self.vain += 1;
-                self.log_bytes_max = bytes + LOG_BYTES_STEP;
-            }
-            Ok(LogState::Read | LogState::Pinned) => {
-                let now = Instant::now();
-                self.log_held = Some(now);
-                if waits {
-                    (self.waited_in_vain, self.vain) = (Some(now), 0);
-                }
-                tracing::error!(bytes, "another program reads the register and keeps its write-ahead log, which grows");
-            }
-            Err(error) => tracing::warn!(%error, "the write-ahead log could not be begun anew"),
-        }
-    }
-
-    /// Tries a log that another program keeps; waits a moment only where all of it is in the file, and so later readers need it not.
-    fn try_the_held_log(&mut self) {
-        let tried = match self.begin_the_log_anew(0) {
-            Ok(LogState::Read) => self.begin_the_log_anew(READERS_PAUSE_MS),
-            other => other,
-        };
-        match tried {
-            Ok(LogState::Anew) => {
-                tracing::info!("nobody keeps the register's write-ahead log any more, and it was begun anew");
-                (self.log_held, self.log_bytes_max) = (None, LOG_BYTES_LONG);
-            }
-            Ok(LogState::Read | LogState::Pinned) => self.log_held = Some(Instant::now()),
-            Err(error) => {
-                tracing::warn!(%error, "the write-ahead log could not be begun anew");
-                self.log_held = Some(Instant::now());
-            }
-        }
-    }
-
-    /// Waits so long for readers of the log; says whether they ended.
-    fn begin_the_log_anew(&self, patience_ms: i64) -> Result<LogState, rusqlite::Error> {
-        let c = &self.connection;
-        c.pragma_update(None, "busy_timeout", patience_ms)?;
-        let found = c.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
-        });
-        c.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
-        Ok(match found? {
-            (0, _, _) => LogState::Anew,
-            (_, frames, copied) if frames == copied => LogState::Read,
-            (_, _, _) => LogState::Pinned,
-        })
+        let inside = self.gate.enter(self.limit).ok_or(SqlError::Late(self.limit))?;
+        self.begun.store(millis(self.start.elapsed()), Ordering::Relaxed);
+        Ok(Some(inside))
     }
 
     fn fault(&self, error: rusqlite::Error) -> SqlError {
@@ -343,8 +230,8 @@ impl Sqlite {
 
 impl Sql for Sqlite {
     fn execute(&mut self, sql: &str, params: &[Value<'_>]) -> Result<u64, SqlError> {
+        let _inside = self.watch()?;
         self.check_order(sql)?;
-        self.watch();
         let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
         for (at, value) in params.iter().enumerate() {
             statement.raw_bind_parameter(at + 1, value).map_err(fault)?;
@@ -353,8 +240,8 @@ impl Sql for Sqlite {
     }
 
     fn query(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
+        let _inside = self.watch()?;
         self.check_order(sql)?;
-        self.watch();
         let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
         for (at, value) in params.iter().enumerate() {
             statement.raw_bind_parameter(at + 1, value).map_err(fault)?;
@@ -404,16 +291,20 @@ impl Sql for Sqlite {
                 self.is_the_file()?;
                 self.execute("BEGIN IMMEDIATE", &[]).map(drop)
             }
-            Use::Read | Use::Audit => self.execute("BEGIN", &[]).map(drop),
+            Use::Read | Use::Audit => {
+                self.inside = self.enter()?;
+                self.execute("BEGIN", &[]).map(drop).inspect_err(|_| self.inside = None)
+            }
         }
     }
 
     fn commit(&mut self) -> Result<(), SqlError> {
         self.execute("COMMIT", &[])?;
+        self.inside = None;
         if self.usage == Use::Write {
             // Before anybody is told that it is written.
             self.is_the_file()?;
-            self.bound_the_log(READERS_END_MS);
+            self.log.bound(&self.connection);
         }
         Ok(())
     }
@@ -441,17 +332,15 @@ impl Sql for Sqlite {
     }
 
     fn tend(&mut self) -> Option<u64> {
-        if self.log_held.is_some_and(|tried| tried.elapsed() >= HELD_LOG_RETRY) {
-            self.try_the_held_log();
-        }
-        self.log_held.map(|_| self.log_bytes())
+        self.log.tend(&self.connection)
     }
 
     fn rollback(&mut self) {
         if !self.connection.is_autocommit() {
             // A failed COMMIT or a full disk may have ended it already.
-            let _ = self.execute("ROLLBACK", &[]);
+            let _ = self.connection.execute_batch("ROLLBACK");
         }
+        self.inside = None;
     }
 }
 
@@ -504,6 +393,9 @@ fn fault(error: rusqlite::Error) -> SqlError {
 mod tests {
     use rusqlite::StatementStatus;
 
+    use std::sync::atomic::AtomicBool;
+
+    use super::super::log::{LOG_BYTES_FULL, LOG_BYTES_LONG, LOG_BYTES_STEP};
     use super::*;
     use crate::sql::connect::AUDIT_MAX;
 
@@ -630,41 +522,93 @@ mod tests {
     }
 
     /// Writes until the log has so many bytes.
-    fn write_to(sql: &mut Sqlite, bytes: u64, readers_end_ms: i64) {
-        while sql.log_bytes() < bytes {
+    fn write_to(sql: &mut Sqlite, bytes: u64) {
+        while sql.log.bytes() < bytes {
             sql.execute("BEGIN IMMEDIATE", &[]).unwrap();
             sql.insert("INSERT INTO t (b)", 1, &[Value::Blob(&vec![7; 1 << 20])]).unwrap();
-            sql.execute("COMMIT", &[]).unwrap();
-            sql.bound_the_log(readers_end_ms);
+            sql.commit().unwrap();
         }
     }
 
+    const ROWS: &str = "SELECT COUNT(*) FROM t";
+
     #[test]
-    fn another_programs_reader_is_waited_for_once_and_then_told_of_until_it_ends() {
+    fn another_programs_reader_is_not_waited_for_and_is_told_of_until_it_ends() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
         let mut sql = made(&path);
         sql.script("CREATE TABLE t (b BYTEA NOT NULL);").unwrap();
         let foreign = Connection::open(&path).unwrap();
         foreign.execute_batch("BEGIN; SELECT COUNT(*) FROM t;").unwrap();
-        write_to(&mut sql, LOG_BYTES_LONG + LOG_BYTES_STEP, 1);
-        assert_eq!((sql.tend(), sql.waited_in_vain), (None, None), "not yet long");
-        write_to(&mut sql, LOG_BYTES_FULL + 3 * LOG_BYTES_STEP, 1);
-        let waited = sql.waited_in_vain;
-        assert!(waited.is_some() && sql.tend() == Some(sql.log_bytes()));
-        write_to(&mut sql, LOG_BYTES_FULL + 6 * LOG_BYTES_STEP, 1);
-        assert_eq!(sql.waited_in_vain, waited, "nobody waits for it again");
+        write_to(&mut sql, LOG_BYTES_LONG + LOG_BYTES_STEP);
+        assert_eq!(sql.tend(), None, "not yet full");
+        write_to(&mut sql, LOG_BYTES_FULL + LOG_BYTES_STEP);
+        assert_eq!(sql.tend(), Some(sql.log.bytes()));
         foreign.execute_batch("COMMIT").unwrap();
         while sql.tend().is_some() {
             std::thread::yield_now();
         }
         // The log is begun anew, and shrinks as it is written.
         sql.execute("DELETE FROM t WHERE rowid = $1", &[Value::Int(1)]).unwrap();
-        assert!(sql.log_bytes() <= LOG_BYTES_KEPT.unsigned_abs(), "{} MiB", sql.log_bytes() >> 20);
-        // The next one that comes within the hour is not waited for at all.
-        foreign.execute_batch("BEGIN; SELECT COUNT(*) FROM t;").unwrap();
-        write_to(&mut sql, LOG_BYTES_FULL + (1 << 20), 1);
-        assert!(sql.tend().is_some());
-        assert_eq!(sql.waited_in_vain, waited);
+        assert!(sql.log.bytes() <= LOG_BYTES_KEPT.unsigned_abs(), "{} MiB", sql.log.bytes() >> 20);
+    }
+
+    /// Readers whose transactions overlap without end: none is over before the next one has begun.
+    #[test]
+    fn readers_that_follow_each_other_without_a_gap_are_out_when_the_log_is_full() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let mut sql = made(&path);
+        sql.script("CREATE TABLE t (b BYTEA NOT NULL);").unwrap();
+        let gate = Arc::clone(&sql.gate);
+        let (done, entered) = (AtomicBool::new(false), AtomicU64::new(0));
+        std::thread::scope(|all| {
+            for _ in 0..2 {
+                all.spawn(|| {
+                    let mut reader = Sqlite::open(&path, Use::Read, AUDIT_MAX).unwrap();
+                    while !done.load(Ordering::SeqCst) {
+                        reader.begin().unwrap();
+                        reader.query(ROWS, &[]).unwrap();
+                        // It reads on until it is in the way, and until whoever comes next has come, or waits outside.
+                        let mine = entered.fetch_add(1, Ordering::SeqCst);
+                        let is_followed = |outside| outside > 0 || entered.load(Ordering::SeqCst) > mine + 1;
+                        gate.until(|_, outside| {
+                            gate.is_closed() && is_followed(outside) || done.load(Ordering::SeqCst)
+                        });
+                        reader.rollback();
+                    }
+                });
+            }
+            gate.until(|inside, _| inside == 2);
+            write_to(&mut sql, LOG_BYTES_FULL);
+            let held = sql.tend();
+            sql.execute("DELETE FROM t WHERE rowid = $1", &[Value::Int(1)]).unwrap();
+            let bytes = sql.log.bytes();
+            done.store(true, Ordering::SeqCst);
+            assert_eq!(held, None, "nobody else reads it");
+            assert!(bytes <= LOG_BYTES_KEPT.unsigned_abs(), "{} MiB", bytes >> 20);
+        });
+    }
+
+    #[test]
+    fn a_transaction_that_reads_on_makes_way_between_its_statements_and_the_next_one_is_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let mut sql = made(&path);
+        sql.script("CREATE TABLE t (b BYTEA NOT NULL);").unwrap();
+        let mut reader = Sqlite::open(&path, Use::Read, AUDIT_MAX).unwrap();
+        reader.begin().unwrap();
+        reader.query(ROWS, &[]).unwrap();
+        // It began so long ago.
+        reader.start -= Duration::from_millis(MAKES_WAY_MS + 1);
+        let gate = Arc::clone(&sql.gate);
+        let closed = gate.close(Duration::ZERO);
+        assert!(!closed.all_out);
+        assert!(matches!(reader.query(ROWS, &[]), Err(SqlError::Late(_))));
+        reader.rollback();
+        drop(closed);
+        assert!(gate.close(Duration::ZERO).all_out, "it is out");
+        assert_eq!(reader.query(ROWS, &[]).unwrap().len(), 1);
+        assert!(gate.close(Duration::ZERO).all_out, "it is out again");
     }
 }

@@ -1,0 +1,101 @@
+//! OCSP responses as anybody may write them (RFC 6960 section 4.2.1), borrowed from the bytes.
+
+use der::asn1::{BitStringRef, GeneralizedTime, IntRef, ObjectIdentifier, OctetStringRef};
+use der::{AnyRef, Enumerated, Sequence};
+
+/// OCSPResponseStatus; 4 is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumerated)]
+#[repr(u8)]
+pub(super) enum Status {
+    Successful = 0,
+    MalformedRequest = 1,
+    InternalError = 2,
+    TryLater = 3,
+    SigRequired = 5,
+    Unauthorized = 6,
+}
+
+#[derive(Sequence)]
+pub(super) struct OcspResponse<'a> {
+    pub(super) status: Status,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    pub(super) bytes: Option<ResponseBytes<'a>>,
+}
+
+#[derive(Sequence)]
+pub(super) struct ResponseBytes<'a> {
+    pub(super) kind: ObjectIdentifier,
+    pub(super) response: &'a OctetStringRef,
+}
+
+#[derive(Sequence)]
+pub(super) struct BasicResponse<'a> {
+    pub(super) data: ResponseData<'a>,
+    /// An AlgorithmIdentifier.
+    pub(super) algorithm: AnyRef<'a>,
+    pub(super) signature: BitStringRef<'a>,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    pub(super) certificates: Option<Vec<AnyRef<'a>>>,
+}
+
+#[derive(Sequence)]
+pub(super) struct ResponseData<'a> {
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", default = "v1")]
+    pub(super) version: u8,
+    /// A CHOICE of `[1]` Name and `[2]` KeyHash.
+    pub(super) responder: AnyRef<'a>,
+    pub(super) produced_at: GeneralizedTime,
+    pub(super) responses: Vec<SingleResponse<'a>>,
+    #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
+    pub(super) extensions: Option<Vec<Extension<'a>>>,
+}
+
+#[derive(Sequence)]
+pub(super) struct SingleResponse<'a> {
+    pub(super) id: CertId<'a>,
+    /// A CHOICE of good `[0]`, revoked `[1]` and unknown `[2]`.
+    pub(super) status: AnyRef<'a>,
+    pub(super) this_update: GeneralizedTime,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    pub(super) next_update: Option<GeneralizedTime>,
+    #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
+    pub(super) extensions: Option<Vec<Extension<'a>>>,
+}
+
+#[derive(Sequence)]
+pub(super) struct CertId<'a> {
+    pub(super) hash: AlgorithmIdentifier<'a>,
+    pub(super) issuer_name: &'a OctetStringRef,
+    pub(super) issuer_key: &'a OctetStringRef,
+    pub(super) serial: IntRef<'a>,
+}
+
+#[derive(Sequence)]
+pub(super) struct AlgorithmIdentifier<'a> {
+    pub(super) oid: ObjectIdentifier,
+    pub(super) parameters: Option<AnyRef<'a>>,
+}
+
+#[derive(Sequence)]
+pub(super) struct Extension<'a> {
+    pub(super) oid: ObjectIdentifier,
+    #[asn1(default = "no")]
+    pub(super) critical: bool,
+    pub(super) value: &'a OctetStringRef,
+}
+
+/// The content of revoked `[1]`, which is IMPLICIT.
+#[derive(Sequence)]
+pub(super) struct RevokedInfo<'a> {
+    pub(super) at: GeneralizedTime,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    pub(super) reason: Option<AnyRef<'a>>,
+}
+
+fn v1() -> u8 {
+    0
+}
+
+fn no() -> bool {
+    false
+}

@@ -1,0 +1,10 @@
+//! What holds of any OCSP response, whoever made it (RFC 6960, 5019, 9654).
+
+mod asn1;
+
+mod response;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use response::{OCSP, whole};
