@@ -256,4 +256,43 @@ mod tests {
             }
         }
     }
+
+    /// What the pages for operators have them type is what the program takes.
+    #[test]
+    fn every_command_of_the_pages_for_operators_is_one() {
+        let pages = [
+            include_str!("../docs/ISSUERS.md"),
+            include_str!("../docs/TRUST.md"),
+            include_str!("../docs/CEREMONY.md"),
+            include_str!("../README.md"),
+        ];
+        let mut typed = 0;
+        for text in pages {
+            let whole = text.replace("\\\n", " ");
+            for line in
+                whole.lines().map(str::trim).filter(|line| line.starts_with("chancery ") && !line.contains("..."))
+            {
+                let line = line.split(" #").next().unwrap_or(line);
+                let line = line.split(['>', ';']).next().unwrap_or(line);
+                command().try_get_matches_from(words(line)).unwrap_or_else(|e| panic!("{line}: {e}"));
+                typed += 1;
+            }
+        }
+        assert!(typed > 40, "{typed} commands");
+    }
+
+    /// As a shell takes a line apart, with its quotes alone.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+        for c in line.chars() {
+            match (quote, c) {
+                (Some(open), c) if c == open => quote = None,
+                (None, '\'' | '"') => quote = Some(c),
+                (None, ' ') => words.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
+                (_, c) => word.push(c),
+            }
+        }
+        words.extend((!word.is_empty()).then_some(word));
+        words
+    }
 }

@@ -450,6 +450,11 @@ impl Authority {
         view::is_dead(&self.inner.office, &credential.issuer)
     }
 
+    /// The generations that are revoked or compromised, or everything above them: what they issued needs a successor at once.
+    pub fn dead_issuers(&self) -> Vec<String> {
+        view::dead(&self.inner.office)
+    }
+
     /// When a certificate is to be renewed, and why before its time: from memory.
     pub fn renewal(&self, renewing: &Renewing) -> Renewal {
         self.inner.drills.renewal(renewing, self.world().now())

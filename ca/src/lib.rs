@@ -82,7 +82,8 @@ pub use encode::{BundleForm, Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};
 pub use intake::{Csr, CsrError, Ending, RevocationReason, UnknownReason, WeakKey, check_key};
 pub use issuers::{
-    Generation, GenerationName, GenerationState, Issuer, IssuerRole, NoGeneration, ShownCertificate, ShownHome, Urls,
+    Generation, GenerationName, GenerationState, Issuer, IssuerRole, NoGeneration, ShownCertificate, ShownHome,
+    ShownPlan, Urls,
 };
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};

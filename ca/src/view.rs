@@ -8,10 +8,11 @@ use crate::craft::leaf::LOGIN_PROFILE;
 use crate::encode::{BundleForm, bundle};
 use crate::error::CaError;
 use crate::issuers::name::LOG;
+use crate::issuers::plan::{CaPlan, purpose_word};
 use crate::issuers::record::{Above, IssuerRecord};
 use crate::issuers::{
     CaCertificate, Generation, GenerationName, GenerationState, Issuer, IssuerRole, Issuing, ShownCertificate,
-    ShownHome, Signer, hierarchy,
+    ShownHome, ShownPlan, Signer, hierarchy,
 };
 use crate::registrar::Registrar;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(crate) fn issuers(office: &Office) -> Vec<Issuer> {
             Above::Issuer(above) => above.clone(),
         }),
         leaves: issuer.record.leaves,
+        plan: issuer.record.plan.as_ref().map(plan),
         generations: issuer.generations.iter().map(|g| generation(office, &issuer.record, g)).collect(),
     };
     there.issuers().map(shown).collect()
@@ -97,6 +99,7 @@ fn generation(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generat
         activates: there.record.activates,
         certificate,
         certificates: there.certificates.len() + there.cross.len(),
+        crl_urls: there.issuing().map_or_else(Vec::new, |issuing| issuing.crl_urls()),
         line,
     }
 }
@@ -132,6 +135,16 @@ fn refused(generation: &hierarchy::Generation) -> impl Iterator<Item = String> {
              `--remove {token}`"
         )
     })
+}
+
+fn plan(plan: &CaPlan) -> ShownPlan {
+    ShownPlan {
+        path_len: plan.path_len,
+        purposes: plan.purposes.iter().map(|oid| purpose_word(oid)).collect(),
+        permitted: plan.constraints.permitted.clone(),
+        excluded: plan.constraints.excluded.clone(),
+        policies: plan.policies.clone(),
+    }
 }
 
 fn certificate(own: &CaCertificate, there: &hierarchy::Generation) -> ShownCertificate {

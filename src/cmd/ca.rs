@@ -3,6 +3,7 @@
 mod brought;
 mod estate;
 mod source;
+mod told;
 
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ use clap::{Parser, Subcommand};
 use policy::{Timestamp, World};
 use serde_json::{Value, json};
 
-use super::files::{self, Outputs, PUBLIC, Standing};
+use super::files::{Outputs, PUBLIC, Standing};
 use crate::Global;
 use crate::client::percent;
 use crate::failure::{Exit, Failure, OrFail};
@@ -30,9 +31,10 @@ pub struct Args {
 enum What {
     /// List the issuers: their generations, who issues, until when
     List,
-    /// Show an issuer with all its generations
+    /// Show an issuer with all its generations, or one of them
+    #[command(after_help = "Examples:\n  chancery ca show tls\n  chancery ca show tls/1")]
     Show {
-        /// Its name, such as tls
+        /// Its name, such as tls; or a generation, such as tls/1
         issuer: String,
     },
     /// Make a new issuer: a CA below another, a root, or an SSH CA
@@ -261,35 +263,37 @@ struct Rotate {
     on_host: bool,
 }
 
-/// A moment as the command line has it.
+/// A moment as the command line has it; a day is its first second.
 fn moment(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse_rfc3339(text).map_err(|_| "write it in UTC, as 2027-03-01T12:00:00Z".to_owned())
+    let day = format!("{text}T00:00:00Z");
+    let known = [day.as_str(), text].into_iter().find_map(|text| Timestamp::parse_rfc3339(text).ok());
+    known.ok_or_else(|| "write it in UTC, as 2027-03-01T12:00:00Z, or a day as 2027-03-01".to_owned())
 }
 
 /// Runs `chancery ca`.
 pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.what {
         What::List => list(global).await,
-        What::Show { issuer } => {
-            let shown = global.client()?.get(&format!("/api/v1/issuers/{}", percent(&issuer))).await?;
-            show(&shown, global);
-            Ok(())
-        }
-        What::Create(create) => {
-            let made = global.client()?.post("/api/v1/issuers", &wish(&create)).await?;
-            show(&made, global);
-            Ok(())
-        }
+        What::Show { issuer } => show(&issuer, global).await,
+        What::Create(create) => self::create(&create, global).await,
         What::Rotate(rotate) => self::rotate(&rotate, global).await,
         What::Activate { generation, at } => {
             let at = at.map(|at| at.to_string());
-            act(&generation, "activate", &at.map_or(json!({}), |at| json!({ "at": at })), global).await
+            act(&generation, "activate", &at.map_or(json!({}), |at| json!({ "at": at })), told::stands, global).await
         }
         What::Renew { generation } => {
             let generation = present(&generation, global).await?;
-            act(&generation, "renew", &json!({}), global).await
+            let says = |_: &Value, of: &Value| {
+                format!("{} has a new certificate, until {}.", field(of, "name"), field(of, "not_after"))
+            };
+            act(&generation, "renew", &json!({}), says, global).await
         }
-        What::CrossSign { generation, by } => act(&generation, "cross-sign", &json!({ "by": by }), global).await,
+        What::CrossSign { generation, by } => {
+            let says = |_: &Value, of: &Value| {
+                format!("{by} has signed for {}: chains to a root, {}.", field(of, "name"), field(of, "chains"))
+            };
+            act(&generation, "cross-sign", &json!({ "by": by }), says, global).await
+        }
         What::Request { generation, out, force } => {
             let mut outputs = Outputs::new(force);
             let place = outputs.place(&out, PUBLIC, Standing::Forced)?;
@@ -319,18 +323,24 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         What::Tokens(args) => tokens(&args, global).await,
         What::Retire { generation, yes_nothing_needs_it } => {
             let body = json!({ "force": yes_nothing_needs_it });
-            act(&generation, "retire", &body, global)
+            let says = |_: &Value, of: &Value| format!("{} is retired, for good.", field(of, "name"));
+            act(&generation, "retire", &body, says, global)
                 .await
                 .map_err(|failure| failure.help("add --yes-nothing-needs-it where that is meant"))
         }
         What::Revoke { generation, reason, yes } => {
             if !yes {
-                let says =
-                    format!("{} is the end of all that it issued", files::shown(std::path::Path::new(&generation)));
-                return Err(Failure::new(Exit::Failed, says)
-                    .help("add --yes where that is meant; `chancery ca show` says what there is"));
+                return Err(Failure::new(Exit::Failed, ends(&generation, global).await?)
+                    .help("add --yes where that is meant; it cannot be taken back"));
             }
-            act(&generation, "revoke", &json!({ "reason": reason }), global).await
+            let says = |issuer: &Value, of: &Value| {
+                let (name, issuer) = (field(of, "name"), field(issuer, "name"));
+                format!(
+                    "{name} is revoked: it signs nothing any more, and what it issued is due at once. `chancery ca rotate {issuer}` makes its successor; \
+                     `chancery certs list --issuer {name} --state issued --replaced false` has whose certificates have to go."
+                )
+            };
+            act(&generation, "revoke", &json!({ "reason": reason }), says, global).await
         }
     }
 }
@@ -352,14 +362,11 @@ async fn list(global: &Global) -> Result<(), Failure> {
                 none if none.is_empty() => field(issuer, "role"),
                 subject => subject,
             };
-            let row = vec![
-                field(generation, "name"),
-                field(generation, "state"),
-                left,
-                ends.day(),
-                field(generation, "key"),
-                subject,
-            ];
+            let activates = Moment::of(generation, "activates");
+            let waits = field(generation, "state") == "pending" && !field(generation, "activates").is_empty();
+            let subject = if waits { format!("{subject} (issues from {} on)", activates.day()) } else { subject };
+            let key = if generation["elsewhere"] == true { "elsewhere".to_owned() } else { field(generation, "key") };
+            let row = vec![field(generation, "name"), field(generation, "state"), left, ends.day(), key, subject];
             rows.push((if is_wrong(generation) { Paint::Red } else { paint }, row));
         }
     }
@@ -367,36 +374,81 @@ async fn list(global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An issuer, with a paragraph for each generation.
-fn show(issuer: &Value, global: &Global) {
-    if global.json {
-        return output::json(issuer);
+/// An issuer, or one generation of it.
+async fn show(named: &str, global: &Global) -> Result<(), Failure> {
+    let issuer = named.split_once('/').map_or(named, |(issuer, _)| issuer);
+    let shown = global.client()?.get(&format!("/api/v1/issuers/{}", percent(issuer))).await?;
+    match (issuer == named, told::named(&shown, named)) {
+        (true, _) => told::issuer(&shown, global),
+        (false, Some(_)) => told::generation(&shown, named, global),
+        (false, None) => {
+            let says = format!("there is no generation {}", output::printable(named));
+            let help = format!("`chancery ca show {}` has those that there are", output::printable(issuer));
+            return Err(Failure::new(Exit::Failed, says).help(help));
+        }
     }
-    output::facts(&output::shown(issuer, &["name", "role", "above"]));
-    for generation in issuer["generations"].as_array().into_iter().flatten() {
-        output::line("");
-        let known = [
-            "name",
-            "state",
-            "why",
-            "activates",
-            "subject",
-            "issuer",
-            "serial",
-            "not_before",
-            "not_after",
-            "chains",
-            "key",
-            "key_label",
-            "key_hash",
-            "key_was_outside",
-            "crl_above",
-            "line",
-        ];
-        let facts = output::shown(generation, &known);
-        output::facts(&facts.into_iter().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>());
-    }
+    Ok(())
 }
+
+async fn create(create: &Create, global: &Global) -> Result<(), Failure> {
+    if create.role == "x509" {
+        let missing = [
+            ("--above root", create.above.is_none()),
+            ("--subject '/O=Example/CN=Example CA'", create.subject.is_none()),
+        ];
+        let missing: Vec<&str> = missing.into_iter().filter(|(_, is)| *is).map(|(flag, _)| flag).collect();
+        if !missing.is_empty() {
+            return Err(Failure::new(Exit::Failed, "a CA stands below something, and has a name")
+                .help(format!("add {}; `chancery ca create --help` has examples", missing.join(" "))));
+        }
+    }
+    let made = global.client()?.post("/api/v1/issuers", &wish(create)).await?;
+    let first = told::newest(&made).unwrap_or(&Value::Null);
+    let next = match field(first, "state").as_str() {
+        "active" if create.role == "x509" && !create.cas_only => {
+            format!(" Nothing is issued under it before a profile names it: issuer = \"{}\".", create.name)
+        }
+        _ => String::new(),
+    };
+    told::done(&made, &field(first, "name"), &format!("{}{next}", told::stands(&made, first)), global);
+    Ok(())
+}
+
+/// What would end with a generation: how many certificates, of whom, and which CAs stand below.
+async fn ends(generation: &str, global: &Global) -> Result<String, Failure> {
+    path(generation)?;
+    let client = global.client()?;
+    let shown = output::printable(generation).to_owned();
+    let counted = json!({ "issuer": generation, "reason": "how many end", "dry_run": true });
+    let counted = client.post("/api/v1/drills", &counted).await?;
+    let left = |share: &Value| share["left"].as_u64().unwrap_or(0);
+    let mut owners: Vec<(&String, u64)> =
+        counted["owners"].as_object().into_iter().flatten().map(|(owner, share)| (owner, left(share))).collect();
+    owners.sort_by_key(|(_, left)| std::cmp::Reverse(*left));
+    let named: Vec<String> = owners.iter().take(OWNERS_NAMED).map(|(owner, left)| format!("{owner} {left}")).collect();
+    let more =
+        if owners.len() > OWNERS_NAMED { format!(", and {} more", owners.len() - OWNERS_NAMED) } else { String::new() };
+    let whose = if named.is_empty() { String::new() } else { format!(" ({}{more})", named.join(", ")) };
+    let all = client.get("/api/v1/issuers").await?;
+    let issuer = generation.split_once('/').map_or(generation, |(issuer, _)| issuer);
+    let below: Vec<String> = all["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|one| field(one, "above") == issuer)
+        .map(|one| field(one, "name"))
+        .collect();
+    let below = if below.is_empty() { String::new() } else { format!("; and all below it: {}", below.join(", ")) };
+    Ok(format!(
+        "with {shown} end {} certificates that hold and that nothing took the place of{}{}",
+        left(&counted["all"]),
+        output::printable(&whose),
+        output::printable(&below)
+    ))
+}
+
+/// Owners that are named where somebody is about to end what they have.
+const OWNERS_NAMED: usize = 5;
 
 fn wish(create: &Create) -> Value {
     let mut body = json!({ "name": create.name, "role": create.role });
@@ -442,7 +494,10 @@ async fn rotate(args: &Rotate, global: &Global) -> Result<(), Failure> {
     let answer = global.client()?.post(&format!("/api/v1/issuers/{}/rotate", percent(&args.issuer)), &body).await?;
     match args.dry_run {
         true => rehearsal(&answer, global),
-        false => show(&answer, global),
+        false => {
+            let new = told::newest(&answer).unwrap_or(&Value::Null);
+            told::done(&answer, &field(new, "name"), &told::stands(&answer, new), global);
+        }
     }
     Ok(())
 }
@@ -550,16 +605,25 @@ async fn present(named: &str, global: &Global) -> Result<String, Failure> {
     })
 }
 
-async fn act(generation: &str, act: &str, body: &Value, global: &Global) -> Result<(), Failure> {
+/// Acts, and tells what it came to.
+async fn act(
+    generation: &str,
+    act: &str,
+    body: &Value,
+    says: impl FnOnce(&Value, &Value) -> String,
+    global: &Global,
+) -> Result<(), Failure> {
     let issuer = global.client()?.post(&format!("{}/{act}", path(generation)?), body).await?;
-    show(&issuer, global);
+    let says = told::named(&issuer, generation).map(|of| says(&issuer, of)).unwrap_or_default();
+    told::done(&issuer, generation, &says, global);
     Ok(())
 }
 
 /// Whether something keeps a generation from what it is for. A key that is elsewhere signs nothing here, and that is as it should be.
 fn is_wrong(generation: &Value) -> bool {
     let stands = matches!(field(generation, "state").as_str(), "active" | "retiring");
-    !field(generation, "why").is_empty() && !(stands && generation["elsewhere"] == true)
+    let is_away = stands && generation["elsewhere"] == true;
+    !is_away && !field(generation, "why").is_empty()
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ enum What {
     #[command(
         after_help = "Examples:\n  chancery certs list --expiring 30d\n  chancery certs list --owner web --state issued --json"
     )]
-    List(List),
+    List(Box<List>),
     /// Show one certificate
     Show {
         /// Its serial number, or its first digits; of an SSH certificate also the number that ssh-keygen prints
@@ -197,6 +197,9 @@ struct List {
     /// Only this profile
     #[arg(long)]
     profile: Option<String>,
+    /// Only what this issuer made (tls), or one generation of it (tls/1)
+    #[arg(long)]
+    issuer: Option<String>,
     /// At most this many; without it all of them
     #[arg(long, value_parser = some())]
     limit: Option<usize>,
@@ -205,7 +208,7 @@ struct List {
 /// Runs `chancery certs`.
 pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.what {
-        What::List(list) => list_certificates(list, global).await,
+        What::List(list) => list_certificates(*list, global).await,
         What::Show { serial, pem } => show(&serial, pem, global).await,
         What::Revoke(args) => revoke(*args, global).await,
         What::Confirm { id, show } => confirm(&id, show, global).await,
@@ -231,6 +234,7 @@ async fn list_certificates(args: List, global: &Global) -> Result<(), Failure> {
         ("state", &args.state),
         ("kind", &args.kind),
         ("profile", &args.profile),
+        ("issuer", &args.issuer),
         ("search", &args.search),
         ("renewer", &args.renewer),
         ("act", &args.act.then(|| "true".to_owned())),
@@ -250,7 +254,12 @@ async fn list_certificates(args: List, global: &Global) -> Result<(), Failure> {
         let expires = Moment::of(item, "not_after");
         let (paint, left) = expires.left(now, Some(Moment::of(item, "not_before")), state == "issued");
         let replaced = state == "issued" && item["replaced"] == true;
-        let (paint, state) = if replaced { (Paint::Faint, "replaced".to_owned()) } else { (paint, state) };
+        let orphaned = state == "issued" && field(item, "replace") == "issuer-ended";
+        let (paint, state) = match (replaced, orphaned) {
+            (true, _) => (Paint::Faint, "replaced".to_owned()),
+            (false, true) => (Paint::Red, "CA over".to_owned()),
+            (false, false) => (paint, state),
+        };
         let mut row = vec![left, expires.day(), state];
         row.push(if wide { serial } else { brief(&serial) });
         row.extend(wide.then_some(profile));
@@ -371,6 +380,8 @@ async fn show(serial: &str, pem: bool, global: &Global) -> Result<(), Failure> {
         "operation",
         "renewer",
         "act_at",
+        "renew_at",
+        "replace",
         "replaced",
         "predecessor",
         "successor",

@@ -162,12 +162,25 @@ fn show(progress: &Value, global: &Global) {
                 output::printable(owner),
                 held.to_string(),
                 replaced.to_string(),
+                held.saturating_sub(replaced).saturating_sub(left).to_string(),
                 left.to_string(),
                 format!("{done} %"),
             ],
         )
     };
     let rows = std::iter::once((&all, &progress["all"])).chain(owners).map(row);
-    let columns = [whole("OWNER"), whole("HELD"), whole("REPLACED"), whole("LEFT"), whole("DONE")];
+    let columns =
+        [whole("OWNER"), whole("HELD"), whole("REPLACED"), whole("REVOKED/ENDED"), whole("LEFT"), whole("DONE")];
     output::painted(&columns, rows.collect(), "nothing");
+    if progress["all"]["left"].as_u64().unwrap_or(0) > 0 {
+        let flags = [("issuer", "--issuer"), ("profile", "--profile"), ("owner", "--owner")];
+        let of =
+            flags.map(|(name, flag)| (field(drill, name), flag)).into_iter().filter(|(value, _)| !value.is_empty());
+        let of: Vec<String> = of.map(|(value, flag)| format!("{flag} {}", output::printable(&value))).collect();
+        output::line(format!(
+            "\nWhat is left:            chancery certs list {0} --state issued --replaced false\n\
+             of that, by hand alone:  chancery certs list {0} --state issued --replaced false --renewer nobody",
+            of.join(" ")
+        ));
+    }
 }

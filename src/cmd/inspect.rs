@@ -97,7 +97,7 @@ fn show(all: &[Described]) {
         }
         let count = if all.len() > 1 { format!("{place}. ") } else { String::new() };
         output::line(format!("{count}{}", one.kind.replace('-', " ")));
-        let facts: Vec<(String, String)> = one.facts.iter().map(words).collect();
+        let facts: Vec<(String, String)> = one.facts.iter().flat_map(rows).collect();
         print(&facts);
         if !one.extensions.is_empty() {
             output::line("extensions");
@@ -140,6 +140,14 @@ fn linted(der: &[u8]) {
 fn print(facts: &[(String, String)]) {
     let facts: Vec<(&str, String)> = facts.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
     output::facts(&facts);
+}
+
+/// A fact as lines: entries of a CRL stand one below the other.
+fn rows(fact: &Fact) -> Vec<(String, String)> {
+    let Some(entries) = fact.value.as_array().filter(|_| fact.name == "entries") else { return vec![words(fact)] };
+    let names = std::iter::once(format!("  {}", fact.name)).chain(std::iter::repeat(String::new()));
+    let more = (!fact.note.is_empty()).then(|| format!("({})", fact.note));
+    names.zip(entries.iter().map(plain).chain(more)).collect()
 }
 
 fn words(fact: &Fact) -> (String, String) {

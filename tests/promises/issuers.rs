@@ -12,6 +12,7 @@ use crate::acme_clients;
 use crate::agent::{Nginx, agent_status, plan};
 use crate::house::{House, PATIENCE, SOFTHSM, command, fail, succeed, text, until};
 use crate::judges::strictly_valid;
+use crate::pages::sign_in;
 use crate::time::ahead;
 
 /// The states of an issuer's generations, the first first.
@@ -96,6 +97,15 @@ fn each_command_of_an_issuers_life_does_what_it_says() {
         "dns:vpn.example.internal",
     ]);
     assert_eq!(states(&house, "vpn"), ["active"]);
+    // What was set is shown, of the issuer and of one generation of it.
+    for named in ["vpn", "vpn/1"] {
+        let shown = house.run(&["ca", "show", named]);
+        let said = ["client-auth", "dns:vpn.example.internal", "path_len", "/crl/vpn/1/0.crl"];
+        assert!(said.iter().all(|said| shown.contains(said)), "{named}: {shown}");
+    }
+    assert!(fail(house.command(&["ca", "show", "vpn/9"])).contains("chancery ca show vpn"));
+    let bare = fail(house.command(&["ca", "create", "bare"]));
+    assert!(bare.contains("--above") && bare.contains("--subject"), "{bare}");
     let again = house.output(&["ca", "create", "tls", "--above", "root", "--subject", "/CN=x", "--json"]);
     let refused: Value = serde_json::from_slice(&again.stderr).expect("one JSON object");
     assert!(!again.status.success() && refused["error"].is_string(), "{refused}");
@@ -105,8 +115,17 @@ fn each_command_of_an_issuers_life_does_what_it_says() {
     assert!(rehearsed["phases"].as_array().is_some_and(|phases| !phases.is_empty()), "{rehearsed}");
     assert!(house.run(&["ca", "rotate", "vpn", "--dry-run"]).contains("The way back: "));
     assert_eq!(states(&house, "vpn"), ["active"], "a rehearsal makes nothing");
-    house.run(&["ca", "rotate", "vpn", "--later"]);
+    let later = house.run(&["ca", "rotate", "vpn", "--later"]);
+    assert!(later.starts_with("vpn/2 waits: `chancery ca activate vpn/2`"), "{later}");
     assert_eq!(states(&house, "vpn"), ["active", "pending"]);
+    // A day that was said before is not forgotten by a rehearsal, nor by the list.
+    house.run(&["ca", "activate", "vpn/2", "--at", "2049-03-01"]);
+    assert!(house.run(&["ca", "list"]).contains("issues from 2049-03-01 on"), "{}", house.run(&["ca", "list"]));
+    let rehearsed = house.run(&["ca", "rotate", "vpn", "--dry-run"]);
+    assert!(
+        rehearsed.contains("2049-03-01T00:00:00Z: vpn/2 issues") && rehearsed.contains("ca retire vpn/2"),
+        "{rehearsed}"
+    );
     house.run(&["ca", "activate", "vpn/2"]);
     assert_eq!(states(&house, "vpn"), ["retiring", "active"]);
     house.json(&["ca", "renew", "vpn"]);
@@ -143,6 +162,13 @@ fn each_command_of_an_issuers_life_does_what_it_says() {
     let none = fail(house.command(&["ca", "adopt", "edge/1", "--chain", text(&house.path("x-root.key"))]));
     assert!(none.contains("holds no certificates"), "{none}");
     assert_eq!(states(&house, "edge"), ["active"]);
+    // Its successor waits for its certificate in the same way; asked for again it is the same.
+    assert!(house.run(&["ca", "rotate", "edge", "--dry-run"]).contains("chancery ca adopt edge/2"));
+    for _ in 0..2 {
+        let waits = house.run(&["ca", "rotate", "edge"]);
+        assert!(waits.contains("edge/2 waits for its certificate: `chancery ca request edge/2"), "{waits}");
+        assert_eq!(states(&house, "edge"), ["active", "pending"]);
+    }
 
     // A key that somebody has elsewhere too is none of a CA; nor is one that is not there.
     let copied = house.path("copied.key");
@@ -172,7 +198,8 @@ fn each_command_of_an_issuers_life_does_what_it_says() {
     house.run(&["ca", "retire", "vpn/1"]);
     assert_eq!(states(&house, "vpn"), ["ended", "active"]);
     let unsaid = house.output(&["ca", "revoke", "vpn/2", "--reason", "superseded"]);
-    assert!(String::from_utf8_lossy(&unsaid.stderr).contains("--yes"), "{unsaid:?}");
+    let says = String::from_utf8_lossy(&unsaid.stderr);
+    assert!(says.contains("--yes") && says.contains("with vpn/2 end 0 certificates"), "{says}");
     house.run(&["ca", "revoke", "vpn/2", "--reason", "superseded", "--yes"]);
     assert_eq!(states(&house, "vpn"), ["ended", "revoked"]);
     let nowhere = house.output(&["ca", "show", "nowhere"]);
@@ -232,6 +259,48 @@ fn signed_elsewhere(house: &House, csr: &Path) -> PathBuf {
     ));
     std::fs::write(&chain, [read(&signed), read(&root)].concat()).expect("a chain");
     chain
+}
+
+fn openssl_serial(certificate: &Path) -> String {
+    let told = succeed(command("openssl", &["x509", "-noout", "-serial", "-in", text(certificate)]));
+    told.trim().trim_start_matches("serial=").to_ascii_lowercase()
+}
+
+/// What a compromised CA issued is dead: nothing says that it is well until something took its place.
+#[test]
+fn what_a_ca_issued_that_is_over_is_counted_listed_and_alarmed_until_it_is_replaced() {
+    let house = House::started();
+    let out = house.path("www");
+    house.run(&["issue", "tls", "www.example.internal", "--out", text(&out)]);
+    let asked = fail(house.command(&["ca", "revoke", "tls/1", "--reason", "key-compromise"]));
+    assert!(asked.contains("with tls/1 end 2 certificates") && asked.contains("default 1"), "{asked}");
+    let done = house.run(&["ca", "revoke", "tls/1", "--reason", "key-compromise", "--yes"]);
+    assert!(done.starts_with("tls/1 is revoked") && done.contains("chancery ca rotate tls"), "{done}");
+
+    let rehearsed = house.run(&["ca", "rotate", "tls", "--dry-run"]);
+    assert!(rehearsed.contains("The way back: there is none: tls/1 is over"), "{rehearsed}");
+    assert!(!rehearsed.contains("ca activate tls/1") && !rehearsed.contains("ca retire tls/1"), "{rehearsed}");
+    house.run(&["ca", "rotate", "tls"]);
+
+    // A successor issues, and what has no successor of its own is not well.
+    let left = ["certs", "list", "--issuer", "tls/1", "--state", "issued", "--replaced", "false"];
+    assert!(house.run(&left).contains("www.example.internal"));
+    let listed = house.run(&["certs", "list", "--name", "www.example.internal"]);
+    assert!(listed.contains("CA over") && !listed.contains("issued"), "{listed}");
+    let alarms = || house.curl_admin(&[&house.https("/api/v1/status")]).json()["alarms"].to_string();
+    assert!(alarms().contains("of CA tls/1, which is over"), "{}", alarms());
+    let session = sign_in(&house);
+    let page = |path: &str| house.curl(&["-H", &session, &house.https(path)]).text();
+    assert!(page("/").contains("of a CA that is over: nobody believes"), "{}", page("/"));
+    assert!(page("/issuers").contains("Revoked: tls/1."), "{}", page("/issuers"));
+    let serial = house.json(&left)[0]["serial"].as_str().expect("a serial").to_owned();
+    assert!(page(&format!("/certificates/{serial}")).contains("it needs a successor now"));
+
+    // Replaced, it is well again.
+    let www = openssl_serial(&out.join("cert.pem"));
+    house.run(&["certs", "renew", &www, "--out", text(&house.path("renewed"))]);
+    assert!(until(PATIENCE, || house.json(&left) == serde_json::json!([])), "{}", house.run(&left));
+    assert!(!alarms().contains("which is over"), "{}", alarms());
 }
 
 #[test]

@@ -103,11 +103,36 @@ fn the_pages_are_true_to_the_row_and_for_everybody() {
     let seeded = format!("/certificates/{}", items[7]["serial"].as_str().expect("a serial"));
     let ca = house.json(&["certs", "list", "--kind", "ca-certificate"]);
     let ca = format!("/certificates/{}", ca[0]["serial"].as_str().expect("a serial"));
+    // A succession in all its states, and a drill.
+    house.run(&["ca", "rotate", "code"]);
+    house.run(&["ca", "revoke", "code/1", "--reason", "superseded", "--yes"]);
+    house.run(&["ca", "rotate", "root", "--later", "--cross"]);
+    house.run(&["ca", "activate", "root/2", "--at", "2049-03-01"]);
+    let drill = house.json(&["drill", "replace", "--issuer", "tls"]);
+    let held = drill["all"]["held"].as_u64().expect("a count");
+    let drill = format!("/drills/{}", drill["drill"]["id"].as_str().expect("an id"));
+    let page = |path: &str| house.curl(&["-H", &session, &house.https(path)]).text();
+    let issuers = page("/issuers");
+    assert!(issuers.contains("Revoked: code/1.") && issuers.contains("root/2 takes over in "), "{issuers}");
+    let lanes: usize = house.json(&["ca", "list"])["items"]
+        .as_array()
+        .expect("issuers")
+        .iter()
+        .map(|one| one["generations"].as_array().map_or(0, Vec::len))
+        .sum();
+    assert_eq!(issuers.matches("<svg class=\"lane\"").count(), lanes, "a lane for each generation");
+    let drills = page("/drills");
+    assert!(drills.contains("One drill is open.") && drills.contains(&format!("<td>{held}</td>")), "{drills}");
+
     browse(
         &house,
         &own,
         &[
             "/",
+            "/issuers",
+            "/drills",
+            &drill,
+            "/certificates?issuer=tls/1",
             "/?span=years",
             "/certificates",
             "/certificates?state=expired&replaced=no",

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use super::forecast::Surveyor;
 use super::metrics::{Own, Readings};
 use super::notice::Notice;
+use super::orphans::{Orphans, orphans};
 use super::vitals::{Ends, Vitals};
 
 /// Alarms told one by one; the rest is a number.
@@ -253,7 +254,7 @@ impl Lookout {
     }
 
     /// What somebody should look at, in sentences: one for each cause, with the way out where there is one.
-    pub(crate) async fn alarms(&self, _grant: &Grant, tokens: Ends) -> Result<Vec<String>, StoreError> {
+    pub(crate) async fn alarms(&self, grant: &Grant, tokens: Ends) -> Result<Vec<String>, StoreError> {
         let health = self.authority.health();
         let several = health.tokens.len() > 1;
         let of_token = |(name, token): (String, Health)| {
@@ -296,6 +297,11 @@ impl Lookout {
         alarms.extend(self.of_ocsp());
         // Not by a clock that is not believed: that has an alarm of its own.
         alarms.extend(self.vitals(tokens).await.alarms(self.ledger.cautious_time()));
+        match orphans(grant, &self.authority, &self.ledger, None).await {
+            Ok(orphans) => alarms.extend(orphans.iter().map(Orphans::says)),
+            Err(StoreError::Held(_)) if is_held => {}
+            Err(error) => return Err(error),
+        }
         match self.rescues().await {
             Ok(rescues) => alarms.extend(rescues),
             Err(StoreError::Held(_)) if is_held => {}

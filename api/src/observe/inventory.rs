@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
+use ca::Authority;
 use policy::{Actor, Grant, Owner, Role, Timestamp};
 use store::{Credential, Filter, Kin, Kind, Ledger, Order, Page, Renewer, State, StoreError};
 
@@ -182,6 +183,19 @@ impl Sought {
 pub(crate) struct Entry {
     pub(crate) credential: Credential,
     pub(crate) kin: Kin,
+}
+
+impl Entry {
+    /// Whether it holds, its CA is over, and nothing took its place: whoever has it needs another now.
+    pub(crate) fn is_orphaned(&self, authority: &Authority, now: Timestamp) -> bool {
+        is_orphaned(&self.credential, &self.kin, authority, now)
+    }
+}
+
+/// The same of a credential and who stands before and after it.
+pub(crate) fn is_orphaned(credential: &Credential, kin: &Kin, authority: &Authority, now: Timestamp) -> bool {
+    let holds = credential.kind == Kind::Certificate && Standing::of(credential, now) == Standing::Issued;
+    holds && !kin.replaced && authority.is_orphaned(credential)
 }
 
 /// A page of what is sought. The grant is the reason why it may be read.

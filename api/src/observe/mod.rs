@@ -11,6 +11,8 @@ mod vitals;
 mod metrics;
 
 mod forecast;
+mod orphans;
+
 mod health;
 pub(crate) mod inventory;
 
@@ -20,4 +22,5 @@ pub(crate) use forecast::{Survey, Surveyor, live, renewed};
 pub(crate) use health::{HsmStatus, Lookout};
 pub(crate) use metrics::{Metrics, Own, Readings};
 pub use notice::Notice;
+pub(crate) use orphans::{Orphans, orphans};
 pub(crate) use vitals::Ends;

@@ -26,6 +26,7 @@ pub(super) struct Asked {
     pub(super) state: String,
     pub(super) kind: String,
     pub(super) profile: String,
+    pub(super) issuer: String,
     pub(super) renewer: String,
     pub(super) replaced: String,
     pub(super) from: String,
@@ -110,6 +111,7 @@ impl Asked {
             renewed,
             act,
             profile: text(&self.profile),
+            issuer: text(&self.issuer),
             replaced: match self.replaced.as_str() {
                 "yes" => Some(true),
                 "no" => Some(false),
@@ -147,6 +149,7 @@ impl Asked {
             word(STATES, &self.state),
             word(KINDS, &self.kind),
             some("profile", &self.profile),
+            some("issuer", &self.issuer),
             word(RENEWERS, &self.renewer).map(|who| format!("renewed by {who}")),
             word(REPLACED, &self.replaced),
             some("ends from", &self.from),
@@ -157,13 +160,14 @@ impl Asked {
 
     /// The address of a list that is asked for so. Each value is percent-encoded.
     pub(super) fn link(&self, path: &str) -> String {
-        let Asked { q, owner, state, kind, profile, renewer, replaced, from, to, cursor, span } = self;
+        let Asked { q, owner, state, kind, profile, issuer, renewer, replaced, from, to, cursor, span } = self;
         let pairs = [
             ("q", q),
             ("owner", owner),
             ("state", state),
             ("kind", kind),
             ("profile", profile),
+            ("issuer", issuer),
             ("renewer", renewer),
             ("replaced", replaced),
             ("from", from),

@@ -36,6 +36,8 @@ struct Sheet {
     kind: &'static str,
     state: &'static str,
     replaced: bool,
+    /// Its CA is over, and nothing took its place.
+    orphaned: bool,
     tone: &'static str,
     /// Where it stands, in a sentence.
     says: String,
@@ -125,7 +127,8 @@ async fn sheet(app: &App, actor: &Actor, credential: Attested<Credential>) -> Re
     let grant = read_grant(app, actor, &credential).await?;
     let credential = credential.into_inner();
     let (now, kin) = (app.world().now(), inventory::kin(&grant, &credential, app.ledger()).await?);
-    let tone = Tone::of(&credential, kin.replaced, now);
+    let orphaned = inventory::is_orphaned(&credential, &kin, app.authority(), now);
+    let tone = if orphaned { Tone::Gone } else { Tone::of(&credential, kin.replaced, now) };
     let (history, proven) = history(app, actor, &credential).await?;
     let is_x509 = matches!(credential.kind, Kind::Certificate | Kind::CaCertificate) && credential.signature.is_some();
     let pem = |text: String| if is_x509 { text } else { String::new() };
@@ -141,13 +144,17 @@ async fn sheet(app: &App, actor: &Actor, credential: Attested<Credential>) -> Re
         kind: kind(credential.kind),
         state: Standing::of(&credential, now).as_str(),
         replaced: kin.replaced,
+        orphaned,
         tone: tone.class(),
-        says: says(&credential, &kin, now),
+        says: match orphaned {
+            true => format!("Its CA {} is over: nobody believes it, and it needs a successor now.", credential.issuer),
+            false => says(&credential, &kin, now),
+        },
         life: Life::of(&credential, now),
         facts: facts(&credential),
         names: names.to_vec(),
         more_names: more_names.to_vec(),
-        renewal: renewal(app, &credential, tone, now).await?,
+        renewal: renewal(app, &credential, (tone, orphaned), now).await?,
         certificate: pem(app.authority().certificate_pem(&credential)),
         chain: pem(app.authority().chain_pem(&credential)),
         history,
@@ -215,7 +222,8 @@ fn facts(credential: &Credential) -> Vec<Fact> {
     facts.extend(optional("Owner", Some(owner)).map(|fact| fact.to(&of_owner)));
     let of_profile = Asked { profile: credential.profile.clone(), ..Asked::default() };
     facts.push(fact("Profile", credential.profile.clone()).to(&of_profile));
-    facts.push(fact("Issuer", credential.issuer.clone()));
+    let of_issuer = Asked { issuer: credential.issuer.clone(), ..Asked::default() };
+    facts.push(fact("Issuer", credential.issuer.clone()).to(&of_issuer));
     facts.extend(times.into_iter().flatten());
     facts.push(fact("Asked for by", format!("{} ({})", credential.actor.id, credential.actor.proof)));
     facts.push(fact("Allowed by", format!("{}, rule {}", credential.grant.action, credential.grant.rule)));
@@ -229,7 +237,12 @@ fn facts(credential: &Credential) -> Vec<Fact> {
 }
 
 /// Who renews, believed only while the new one comes in time; and where one that the server renewed went.
-async fn renewal(app: &App, credential: &Credential, tone: Tone, now: Timestamp) -> Result<Vec<Fact>, Problem> {
+async fn renewal(
+    app: &App,
+    credential: &Credential,
+    (tone, orphaned): (Tone, bool),
+    now: Timestamp,
+) -> Result<Vec<Fact>, Problem> {
     // Nobody renews what was revoked or never signed.
     if credential.kind != Kind::Certificate || !matches!(credential.state, State::Issued | State::Intended) {
         return Ok(Vec::new());
@@ -238,7 +251,9 @@ async fn renewal(app: &App, credential: &Credential, tone: Tone, now: Timestamp)
     if let (Renewer::Acme, Some(thumbprint)) = (credential.renewer(), Some(&credential.actor.proof_id)) {
         facts.push(mono("ACME account key", thumbprint.clone()));
     }
-    if let Some((what, at)) = due(tone).zip(credential.look_at()) {
+    if orphaned {
+        facts.push(fact("Renew by", "now: its CA is over"));
+    } else if let Some((what, at)) = due(tone).zip(credential.look_at()) {
         facts.push(fact(what, format!("{} UTC ({})", moment(at), left(at, now))));
     }
     if fetched::waits(credential) {

@@ -21,12 +21,15 @@ pub(super) enum Place {
     Certificates,
     Ssh,
     Authorities,
+    Drills,
 }
 
 /// The head of a page: who looks, and how the service is, where the visitor may know.
 pub(super) struct Head {
     pub(super) actor: String,
     pub(super) place: &'static str,
+    /// Whether the visitor may see issuers and drills.
+    pub(super) watches: bool,
     /// That what is shown may not be what the log says.
     pub(super) held: Option<&'static str>,
     pub(super) pills: Vec<Pill>,
@@ -43,7 +46,8 @@ impl Head {
     pub(super) fn of(app: &App, actor: &Actor, place: Place) -> Self {
         let on = Resource::plain(ResourceKind::Status);
         let mut pills = Vec::new();
-        if app.authority().policies().decide(actor, Action::ReadStatus, &on).is_ok() {
+        let watches = app.authority().policies().decide(actor, Action::ReadStatus, &on).is_ok();
+        if watches {
             let hsm = HsmStatus::of(app.authority().health().token).state;
             pills.push(Pill { text: format!("HSM {hsm}"), good: hsm == "ready" });
             if app.ledger().time_held().is_some() {
@@ -58,8 +62,9 @@ impl Head {
             Place::Certificates => "certificates",
             Place::Ssh => "ssh",
             Place::Authorities => "authorities",
+            Place::Drills => "drills",
         };
-        Self { actor: actor.id.clone(), place, held: app.lookout().held(), pills }
+        Self { actor: actor.id.clone(), place, watches, held: app.lookout().held(), pills }
     }
 }
 

@@ -132,8 +132,9 @@ fn title(asked: &Asked) -> String {
         _ => what.to_owned(),
     };
     let owner = if asked.owner.is_empty() { String::new() } else { format!(" of {}", asked.owner) };
+    let issuer = if asked.issuer.trim().is_empty() { String::new() } else { format!(" by {}", asked.issuer.trim()) };
     let (first, rest) = which.split_at(1);
-    format!("{}{rest}{owner}", first.to_uppercase())
+    format!("{}{rest}{owner}{issuer}", first.to_uppercase())
 }
 
 /// Which comes first, in words.

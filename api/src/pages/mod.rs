@@ -14,6 +14,7 @@ mod refusal;
 mod session;
 
 mod chart;
+mod lives;
 mod words;
 
 mod asked;
@@ -21,6 +22,8 @@ mod row;
 
 mod acts;
 mod certificate;
+mod drills;
+mod issuers;
 mod list;
 mod overview;
 

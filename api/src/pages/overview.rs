@@ -17,7 +17,7 @@ use super::session::Visitor;
 use super::words::{grouped, many, moment};
 use crate::app::App;
 use crate::observe::inventory::{self, Kinds, Sought};
-use crate::observe::{HsmStatus, Survey, live, renewed};
+use crate::observe::{HsmStatus, Orphans, Survey, live, orphans, renewed};
 use crate::problem::Problem;
 
 /// Rows of the two short lists.
@@ -102,6 +102,7 @@ async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Resul
     let on = Resource::certificate(owner.clone(), "", Vec::new());
     let grant = app.authorize(actor, Action::ReadCertificate, on).await?;
     let survey = app.surveyor().now(&grant, owner.as_ref()).await?;
+    let orphans = orphans(&grant, app.authority(), app.ledger(), owner.as_ref()).await?;
     let now = survey.now;
     let to_act = survey.certificates.acting + survey.certificates.expired;
     let sought = |act: bool| Sought {
@@ -116,14 +117,14 @@ async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Resul
     };
     let list =
         Asked { owner: owner.as_ref().map(|owner| owner.as_str().to_owned()).unwrap_or_default(), ..Asked::default() };
-    let rows = first_rows(&grant, app, sought, now, to_act > 0).await?;
+    let rows = first_rows(&grant, app, sought, (&orphans, to_act > 0), now).await?;
     let of_certificates =
         Asked { kind: "certificate".into(), replaced: "no".into(), state: "issued".into(), ..list.clone() };
     let span = chart::Span::chosen(&asked.span, now, &survey.certificates);
     let between = |from: Timestamp, to: Timestamp| {
         Asked { from: from.rfc3339(), to: to.rfc3339(), ..of_certificates.clone() }.link("/certificates")
     };
-    let (empty, mut says) = (is_empty(&survey, &rows), says(&survey));
+    let (empty, mut says) = (is_empty(&survey, &rows), says(&survey, orphans.iter().map(|of| of.left).sum()));
     if empty && says.calm {
         says.first = "Nothing has been issued yet.".to_owned();
         says.second = "The server's own certificate is in time.".to_owned();
@@ -136,7 +137,7 @@ async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Resul
         empty,
         first: First::of(app, actor, headers, uri),
         says,
-        cards: cards(&survey, &list, &of_certificates),
+        cards: cards(&survey, &orphans, &list, &of_certificates),
         spans: SPANS
             .map(|one| SpanLink {
                 label: one.label,
@@ -146,8 +147,8 @@ async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Resul
             .into(),
         beyond: Asked { from: chart.end.rfc3339(), ..of_certificates.clone() }.link("/certificates"),
         chart,
-        acting: to_act > 0,
-        all: whole(&survey, &list, of_certificates),
+        acting: to_act > 0 || !orphans.is_empty(),
+        all: whole(&survey, &orphans, &list, of_certificates),
         rows,
         status: status(app, actor).await?,
         owners: owners(app, actor),
@@ -156,31 +157,44 @@ async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Resul
 }
 
 /// The lists that the rows are the first of.
-fn whole(survey: &Survey, list: &Asked, of_certificates: Asked) -> Vec<More> {
+fn whole(survey: &Survey, orphans: &[Orphans], list: &Asked, of_certificates: Asked) -> Vec<More> {
     let of = |state: &str| {
         let asked = Asked { kind: "certificate".into(), replaced: "no".into(), state: state.into(), ..list.clone() };
         asked.link("/certificates")
     };
     let counts = [("expired", survey.certificates.expired, "expired"), ("act", survey.certificates.acting, "overdue")];
     let some = counts.into_iter().filter(|(_, count, _)| *count > 0);
-    let mut all: Vec<More> = some
-        .map(|(state, count, word)| More { label: format!("All {} {word}", grouped(count)), link: of(state) })
-        .collect();
+    let some =
+        some.map(|(state, count, word)| More { label: format!("All {} {word}", grouped(count)), link: of(state) });
+    let over = orphans.iter().map(|of| More {
+        label: format!("All {} of {}", grouped(of.left), of.issuer),
+        link: Asked { issuer: of.issuer.clone(), ..of_certificates.clone() }.link("/certificates"),
+    });
+    let mut all: Vec<More> = over.chain(some).collect();
     if all.is_empty() {
         all.push(More { label: "All of them".to_owned(), link: of_certificates.link("/certificates") });
     }
     all
 }
 
-/// What expired and was not replaced, then what somebody must act for; where there is none of it, the next to end.
+/// What CAs issued that are over, what expired and was not replaced, then what somebody must act for; where there is none of it, the
+/// next to end.
 async fn first_rows(
     grant: &Grant,
     app: &App,
     sought: impl Fn(bool) -> Sought,
+    (orphans, acting): (&[Orphans], bool),
     now: Timestamp,
-    acting: bool,
 ) -> Result<Vec<Row>, Problem> {
     let mut entries = Vec::new();
+    for of in orphans {
+        let sought = Sought { issuer: Some(of.issuer.clone()), ..sought(false) };
+        entries.extend(inventory::page(grant, sought, now, app.ledger()).await?.items);
+    }
+    if !entries.is_empty() && !acting {
+        entries.truncate(ROWS);
+        return row::rows(app, entries, now).await;
+    }
     if acting {
         let expired = Sought { standing: Some(inventory::Standing::Expired), ..sought(false) };
         entries.extend(inventory::page(grant, expired, now, app.ledger()).await?.items);
@@ -197,10 +211,12 @@ fn is_empty(survey: &Survey, rows: &[Row]) -> bool {
 }
 
 /// True to the row: how many certificates there are, and how many of them need attention, and why.
-fn says(survey: &Survey) -> Says {
+fn says(survey: &Survey, orphaned: u64) -> Says {
     let outlook = &survey.certificates;
     let (live, act) = (live(outlook), outlook.acting);
-    let (all, need) = (live + outlook.expired, act + outlook.expired);
+    // What is due for two reasons is one.
+    let (all, need) = (live + outlook.expired, (act + outlook.expired).max(orphaned));
+    let at_least = if orphaned > 0 && act + outlook.expired > 0 { "At least " } else { "" };
     let ssh = match survey.ssh.hours.iter().map(|hour| hour.live).sum() {
         0 => String::new(),
         count => format!(" {} besides.", many(count, "SSH certificate")),
@@ -210,8 +226,8 @@ fn says(survey: &Survey) -> Says {
         (0, _) => "There are no certificates.".to_owned(),
         (1, 0) => "The one certificate is in time.".to_owned(),
         (_, 0) => format!("All {} are in time.", many(all, "certificate")),
-        (_, 1) => format!("1 of {} needs attention.", many(all, "certificate")),
-        (_, _) => format!("{} of {} need attention.", grouped(need), many(all, "certificate")),
+        (_, 1) => format!("{at_least}1 of {} needs attention.", many(all, "certificate")),
+        (_, _) => format!("{at_least}{} of {} need attention.", grouped(need), many(all, "certificate")),
     };
     let expired = match outlook.expired {
         0 => None,
@@ -223,7 +239,12 @@ fn says(survey: &Survey) -> Says {
         1 => Some("1 is past the point of its renewal".to_owned()),
         count => Some(format!("{} are past the point of their renewal", grouped(count))),
     };
-    let whys: Vec<String> = expired.into_iter().chain(acting).collect();
+    let over = match orphaned {
+        0 => None,
+        1 => Some("1 is of a CA that is over: nobody believes it".to_owned()),
+        count => Some(format!("{} are of a CA that is over: nobody believes them", grouped(count))),
+    };
+    let whys: Vec<String> = over.into_iter().chain(expired).chain(acting).collect();
     let second = match (whys.is_empty(), all) {
         (true, 0) => ssh.trim().to_owned(),
         (true, _) => {
@@ -234,7 +255,7 @@ fn says(survey: &Survey) -> Says {
     Says { calm, first, second }
 }
 
-fn cards(survey: &Survey, list: &Asked, of_certificates: &Asked) -> Vec<Card> {
+fn cards(survey: &Survey, orphans: &[Orphans], list: &Asked, of_certificates: &Asked) -> Vec<Card> {
     let outlook = &survey.certificates;
     let act_renewed = outlook.acts.iter().filter(|(_, renewer)| *renewer != Renewer::Nobody).count() as u64;
     let act_nobody = outlook.acting.saturating_sub(act_renewed);
@@ -249,7 +270,10 @@ fn cards(survey: &Survey, list: &Asked, of_certificates: &Asked) -> Vec<Card> {
     };
     let certificates = || Asked { kind: "certificate".into(), replaced: "no".into(), ..list.clone() };
     let in_time = |renewer: &str| Asked { state: "intime".into(), renewer: renewer.into(), ..of_certificates.clone() };
-    vec![
+    let over = orphans.iter().map(|of| {
+        card(of.left, "of a CA that is over", "gone", Asked { issuer: of.issuer.clone(), ..of_certificates.clone() })
+    });
+    let others = [
         card(outlook.expired, "expired and not replaced", "gone", Asked { state: "expired".into(), ..certificates() }),
         card(outlook.acting, "renewal overdue", "act", Asked { state: "act".into(), ..certificates() }),
         card(renewed.saturating_sub(act_renewed), "in time, renewed automatically", "calm", in_time("somebody")),
@@ -260,7 +284,8 @@ fn cards(survey: &Survey, list: &Asked, of_certificates: &Asked) -> Vec<Card> {
             "quiet",
             Asked { kind: "ssh".into(), state: "issued".into(), replaced: "no".into(), ..list.clone() },
         ),
-    ]
+    ];
+    over.chain(others).collect()
 }
 
 /// The panels for who may read the status; for others they are simply not there, which is no refusal to write down.
@@ -319,9 +344,13 @@ mod tests {
             ),
         ] {
             let (live, expired, acting, ssh) = of;
-            let says = says(&survey(live, expired, acting, ssh));
+            let says = says(&survey(live, expired, acting, ssh), 0);
             assert_eq!(says.first, first);
             assert!(says.second.contains(second), "{}", says.second);
         }
+        let over = says(&survey(7, 0, 0, 0), 5);
+        assert_eq!((over.calm, over.first.as_str()), (false, "5 of 7 certificates need attention."));
+        assert!(over.second.starts_with("5 are of a CA that is over: nobody believes them."), "{}", over.second);
+        assert_eq!(says(&survey(7, 2, 1, 0), 5).first, "At least 5 of 9 certificates need attention.");
     }
 }

@@ -5,7 +5,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, header};
 
-use super::{acts, certificate, list, overview, session};
+use super::{acts, certificate, drills, issuers, list, overview, session};
 use crate::app::App;
 use crate::intake::typed;
 
@@ -22,6 +22,9 @@ pub(crate) fn routes() -> Router<App> {
         .route("/certificates/{serial}/chain.pem", get(certificate::show_pem))
         .route("/certificates/{serial}/renew", post(acts::renew))
         .route("/certificates/{serial}/revoke", post(acts::revoke))
+        .route("/issuers", get(issuers::show))
+        .route("/drills", get(drills::show))
+        .route("/drills/{id}", get(drills::show_one))
         .route("/operations/{number}", get(certificate::show_operation))
         .route("/login", get(session::form).post(session::sign_in))
         .route("/logout", post(session::sign_out))

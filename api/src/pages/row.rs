@@ -21,6 +21,8 @@ pub(super) struct Row {
     pub(super) profile: String,
     pub(super) state: &'static str,
     pub(super) replaced: bool,
+    /// Its CA is over, and nothing took its place.
+    pub(super) orphaned: bool,
     pub(super) renewer: String,
     /// Where a renewal by the server went.
     pub(super) went: String,
@@ -44,7 +46,10 @@ pub(super) async fn rows(app: &App, entries: Vec<Entry>, now: Timestamp) -> Resu
                 .map_or("nobody fetched it".to_owned(), |first| format!("fetched by {}", first.by)),
             false => String::new(),
         };
-        rows.push(Row { went, ..Row::of(entry, now) });
+        let orphaned = entry.is_orphaned(app.authority(), now);
+        let row = Row::of(entry, now);
+        let tone = if orphaned { Tone::Gone.class() } else { row.tone };
+        rows.push(Row { went, orphaned, tone, ..row });
     }
     Ok(rows)
 }
@@ -60,6 +65,7 @@ impl Row {
             link: link(&credential),
             state: Standing::of(&credential, now).as_str(),
             replaced: kin.replaced,
+            orphaned: false,
             renewer: renewer(&credential, tone),
             tone: tone.class(),
             left: end.map_or_else(|| "never".to_owned(), |end| left(end, now)),

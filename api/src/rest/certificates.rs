@@ -117,7 +117,7 @@ pub(crate) struct Certificate {
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     renew_at: Option<Timestamp>,
-    /// Why that is before its time: `revoked`, `issuer-ended` (its CA is revoked or compromised), `drill`.
+    /// Why that is before its time: `revoked`, `issuer-ended` (its CA is revoked or compromised), `drill`. In lists `issuer-ended` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     replace: Option<&'static str>,
     /// Whether a later certificate of the same kind, profile, owner and names took its place.
@@ -209,6 +209,12 @@ impl Certificate {
     fn due(self, renewal: Option<ca::Renewal>) -> Self {
         let replace = renewal.as_ref().and_then(|renewal| renewal.why.as_ref()).map(ca::Why::as_str);
         Self { renew_at: renewal.map(|renewal| renewal.from), replace, ..self }
+    }
+
+    /// One of a list: nobody believes what a CA issued that is over, and a list shall not say that all is well.
+    fn listed(entry: inventory::Entry, app: &App, now: Timestamp) -> Self {
+        let replace = entry.is_orphaned(app.authority(), now).then(|| ca::Why::IssuerEnded.as_str());
+        Self { replace, ..Self::row(entry.credential, now) }.beside(entry.kin)
     }
 
     /// With who stands before and after it.
@@ -390,8 +396,7 @@ pub(crate) async fn list(
     if as_csv {
         return Ok(csv::answer(page, now));
     }
-    let row = |entry: inventory::Entry| Certificate::row(entry.credential, now).beside(entry.kin);
-    let items = page.items.into_iter().map(row).collect();
+    let items = page.items.into_iter().map(|entry| Certificate::listed(entry, &app, now)).collect();
     Ok(json(StatusCode::OK, &CertificateList { items, next: page.next, held: app.lookout().held() }))
 }
 

@@ -26,6 +26,16 @@ pub(crate) struct Issuer {
     above: Option<String>,
     /// Whether it signs certificates of end entities; else CAs alone.
     leaves: bool,
+    /// How many CAs may follow below a CA.
+    path_len: Option<u8>,
+    /// What a CA's leaves are for: words (`server-auth`), or OIDs. None named: anything.
+    purposes: Vec<String>,
+    /// Names that what is below a CA may have (`dns:example.internal`). None named: any.
+    permitted: Vec<String>,
+    /// Names that it may not have.
+    excluded: Vec<String>,
+    /// Certificate policies, OIDs.
+    policies: Vec<String>,
     /// By number.
     generations: Vec<Generation>,
 }
@@ -75,6 +85,8 @@ pub(crate) struct Generation {
     certificates: usize,
     /// How many chains lead from it to a root.
     chains: Option<usize>,
+    /// Where the CRLs are of a CA that can sign, one for each part of its revocations.
+    crl_urls: Vec<String>,
     /// An SSH CA's line for `TrustedUserCAKeys`; the log's verifier key.
     line: Option<String>,
 }
@@ -98,7 +110,15 @@ pub(crate) struct IssuerList {
 
 impl Issuer {
     fn of(issuer: ca::Issuer) -> Self {
+        let path_len = issuer.plan.as_ref().map(|plan| plan.path_len);
+        let (purposes, permitted, excluded, policies) =
+            issuer.plan.map(|plan| (plan.purposes, plan.permitted, plan.excluded, plan.policies)).unwrap_or_default();
         Self {
+            path_len,
+            purposes,
+            permitted,
+            excluded,
+            policies,
             name: issuer.name,
             role: issuer.role.as_str(),
             above: issuer.above,
@@ -136,6 +156,7 @@ impl Generation {
             not_after: own.map(|c| c.until),
             certificates: there.certificates,
             chains: own.map(|c| c.chains),
+            crl_urls: there.crl_urls,
             line: there.line,
         }
     }
@@ -165,7 +186,12 @@ pub(crate) async fn show(
 
 fn shown(app: &App, status: StatusCode, name: &str) -> Result<Response, Problem> {
     let found = app.authority().issuers().into_iter().find(|issuer| issuer.name == name);
-    let found = found.ok_or_else(|| Problem::new(Kind::NotFound, "There is no such issuer here."))?;
+    let found = found.ok_or_else(|| {
+        Problem::new(
+            Kind::NotFound,
+            format!("There is no issuer `{}` here; `chancery ca list` has those that there are.", policy::shown(name)),
+        )
+    })?;
     Ok(json(status, &Issuer::of(found)))
 }
 

@@ -149,6 +149,11 @@ impl Issuing {
         crl_url(&self.crls, shard.index())
     }
 
+    /// Where its CRLs are, one for each part of its revocations.
+    pub(crate) fn crl_urls(&self) -> Vec<String> {
+        (0..self.shards).map(|index| crl_url(&self.crls, index)).collect()
+    }
+
     /// The series of its CRLs: everything, and each part where there are several.
     pub(crate) fn series(&self) -> Vec<String> {
         let parts = (0..self.shards).filter_map(|index| Shard::new(index, self.shards));

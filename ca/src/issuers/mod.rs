@@ -33,7 +33,7 @@ pub use name::{GenerationName, NoGeneration};
 pub(crate) use pointers::{Pointers, check_place, uri};
 pub use record::IssuerRole;
 pub(crate) use registry::Registry;
-pub use shown::{Generation, GenerationState, Issuer, ShownCertificate, ShownHome};
+pub use shown::{Generation, GenerationState, Issuer, ShownCertificate, ShownHome, ShownPlan};
 pub(crate) use ssh_ca::SshCa;
 pub(crate) use standing::Standing;
 pub use urls::Urls;

@@ -206,6 +206,15 @@ pub(crate) fn purpose(word: &str) -> Option<ObjectIdentifier> {
     })
 }
 
+/// The word that people have for a purpose; of others the OID.
+pub(crate) fn purpose_word(oid: &str) -> String {
+    let known = PURPOSES.into_iter().find(|word| purpose(word).is_some_and(|known| known.to_string() == oid));
+    known.unwrap_or(oid).to_owned()
+}
+
+/// Purposes that have a word.
+const PURPOSES: [&str; 6] =
+    ["server-auth", "client-auth", "code-signing", "email-protection", "time-stamping", "ocsp-signing"];
 const VALIDITY_SECS_MIN: i64 = 3_600;
 const VALIDITY_SECS_MAX: i64 = 40 * 366 * 86_400;
 /// Deeper ones nobody builds a path through.

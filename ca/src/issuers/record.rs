@@ -201,6 +201,15 @@ impl IssuerRecord {
         self.generations.iter_mut().find(|generation| generation.number == number)
     }
 
+    /// The newest, where it has no key or no certificate yet: an act was interrupted, or whoever is above it has not signed. Another is
+    /// not begun beside it.
+    pub(crate) fn unfinished(&self) -> Option<&GenerationRecord> {
+        let last = self.generations.last()?;
+        let is_open = last.revoked.is_none() && last.retired.is_none() && !last.elsewhere;
+        let is_bare = self.role == IssuerRole::X509 && last.certificates.is_empty();
+        (is_open && (last.key_hash.is_none() || is_bare)).then_some(last)
+    }
+
     /// The number of the next one: none is used twice, since certificates point to it.
     pub(crate) fn next_number(&self) -> u32 {
         self.generations.iter().map(|generation| generation.number).max().unwrap_or(0) + 1

@@ -68,6 +68,8 @@ pub struct Generation {
     pub certificate: Option<ShownCertificate>,
     /// Of a CA: how many certificates it has, renewals and cross-signatures counted.
     pub certificates: usize,
+    /// Of a CA that can sign: where its CRLs are, one for each part of its revocations.
+    pub crl_urls: Vec<String>,
     /// Of an SSH CA: its line for `TrustedUserCAKeys`. Of the log: its verifier key.
     pub line: Option<String>,
 }
@@ -104,6 +106,21 @@ pub struct ShownCertificate {
     pub chains: usize,
 }
 
+/// What a CA's certificates say: the same for each of its generations.
+#[derive(Clone, Debug)]
+pub struct ShownPlan {
+    /// How many CAs may follow below.
+    pub path_len: u8,
+    /// What its leaves are for, in words where there are some; else OIDs.
+    pub purposes: Vec<String>,
+    /// Names that what is below it may have (`dns:example.internal`); none named: any.
+    pub permitted: Vec<String>,
+    /// Names that it may not have.
+    pub excluded: Vec<String>,
+    /// Certificate policies, OIDs.
+    pub policies: Vec<String>,
+}
+
 /// An issuer with all its generations.
 #[derive(Clone, Debug)]
 pub struct Issuer {
@@ -115,6 +132,8 @@ pub struct Issuer {
     pub above: Option<String>,
     /// Whether it signs certificates of end entities; else CAs alone.
     pub leaves: bool,
+    /// Of a CA: what its certificates say.
+    pub plan: Option<ShownPlan>,
     /// By number.
     pub generations: Vec<Generation>,
 }

@@ -33,7 +33,7 @@ pub struct PublishedCrl {
     /// How many revocations it was made of.
     pub(crate) told: Option<u64>,
     /// How many entries it has.
-    pub(crate) listed: u64,
+    pub listed: u64,
     /// How long it took from the first look at what is revoked until it was durable; none where another made it.
     pub(crate) took: Option<Duration>,
     issuer: String,

@@ -16,7 +16,7 @@ use crate::craft::ca::{self, CaRequest, SignedBy};
 use crate::encode::{Dn, pem};
 use crate::error::CaError;
 use crate::intake::{CaCsr, RevocationReason, is_raised};
-use crate::issuers::plan::{CaPlan, Constraints, constraint_text};
+use crate::issuers::plan::{CaPlan, Constraints, constraint_text, purpose_word};
 use crate::issuers::{GenerationName, Issuing};
 use crate::status::PublishedCrl;
 use crate::succession::keeper::Keeper;
@@ -76,7 +76,7 @@ impl Keeper {
             key_kind: csr.key.kind(),
             key_hash: hex::encode(csr.key.hash()),
             path_len: plan.path_len,
-            purposes: plan.purposes,
+            purposes: plan.purposes.iter().map(|oid| purpose_word(oid)).collect(),
             permitted: plan.constraints.permitted,
             excluded: plan.constraints.excluded,
             policies: plan.policies,

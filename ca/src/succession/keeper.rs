@@ -21,7 +21,7 @@ use crate::issuers::{GenerationName, compromised};
 use crate::status::Desks;
 use crate::succession::founding::{check_ssh, shards};
 use crate::succession::maker::{Maker, missing, stamp};
-use crate::succession::rehearsal::{Rehearsal, rehearse};
+use crate::succession::rehearsal::{Rehearsal, held_by, rehearse};
 use crate::succession::wish::{Activation, CaWish, CreateIssuer, Rotate};
 
 /// Who changes issuers.
@@ -77,10 +77,12 @@ impl Keeper {
         if let Some(elsewhere) = record.generations.iter().find(|generation| generation.elsewhere) {
             return Err(away(&GenerationName::new(&wish.issuer, elsewhere.number)));
         }
-        // One that an interrupted act began is carried on.
-        let begun = record.generations.last().filter(|last| is_unfinished(&record, last)).map(|last| last.number);
+        // One that was begun is carried on.
+        let begun = record.unfinished().map(|last| last.number);
         let name = GenerationName::new(&wish.issuer, begun.unwrap_or_else(|| record.next_number()));
         let old = record.active(self.office.ledger.cautious_time()).map(|generation| generation.number);
+        // Its certificate comes from elsewhere: it waits for that, and then for an operator's word.
+        let waits = record.above == Some(Above::Elsewhere);
         if begun.is_none() {
             // It issues once it can: until it has its certificate the one before does.
             let as_before = record.generations.last().map(|last| last.shards);
@@ -98,7 +100,7 @@ impl Keeper {
         {
             self.cross_with(actor, &name, &GenerationName::new(&wish.issuer, old)).await?;
         }
-        if let Some(at) = activates {
+        if let Some(at) = activates.filter(|_| !waits) {
             self.set_activation(actor, &name, at).await?;
         }
         self.settle().await;
@@ -190,10 +192,10 @@ impl Keeper {
                 "{name} is the one that issues: make its successor first, or say that nothing shall be issued"
             )));
         }
-        let live = rehearsal_live(&self.office, name).await?;
-        if live > 0 && !force {
+        let (live, last) = held_by(&self.office, name).await?;
+        if let Some(last) = last.filter(|_| live > 0 && !force) {
             return Err(CaError::Conflict(format!(
-                "{live} certificates of {name} hold yet: wait for their end, or say that it does not matter"
+                "certificates of {name} hold yet ({live}, the last until {last}): wait for their end, or say that it does not matter"
             )));
         }
         if let Some(generation) = record.generation_mut(name.number()) {
@@ -457,13 +459,6 @@ fn plan(wish: &CaWish) -> Result<CaPlan, CaError> {
     Ok(plan)
 }
 
-/// Whether an interrupted act left it without its key, or without the certificate that one of ours signs.
-fn is_unfinished(record: &IssuerRecord, last: &GenerationRecord) -> bool {
-    let signed_here = record.role == IssuerRole::X509 && record.above != Some(Above::Elsewhere);
-    let open = last.revoked.is_none() && last.retired.is_none() && !last.elsewhere;
-    open && (last.key_hash.is_none() || (signed_here && last.certificates.is_empty()))
-}
-
 /// Whether this is what an interrupted act began.
 fn is_begun(there: &IssuerRecord, wished: &IssuerRecord) -> bool {
     let unfinished = there.generations.len() == 1
@@ -480,12 +475,6 @@ fn is_bare(there: &IssuerRecord) -> bool {
         g.key_hash.is_none() && g.certificates.is_empty() && g.retired.is_none() && g.revoked.is_none() && !g.elsewhere
     };
     there.generations.len() == 1 && there.generations.iter().all(bare)
-}
-
-/// Certificates of a generation that hold yet.
-pub(super) async fn rehearsal_live(office: &Office, name: &GenerationName) -> Result<u64, CaError> {
-    let (live, _) = crate::succession::rehearsal::held_by(office, name).await?;
-    Ok(live)
 }
 
 /// Words that stand where a name could, here or in a URL.

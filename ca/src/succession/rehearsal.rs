@@ -7,7 +7,8 @@ use store::{Filter, Order, State};
 use crate::craft::Office;
 use crate::error::CaError;
 use crate::issuers::GenerationName;
-use crate::issuers::record::{Above, IssuerRole};
+use crate::issuers::hierarchy::{Hierarchy, Issuer};
+use crate::issuers::record::{Above, GenerationRecord, IssuerRecord, IssuerRole};
 use crate::succession::wish::Rotate;
 
 /// A succession, as it would go.
@@ -45,29 +46,133 @@ pub(crate) async fn rehearse(
     let hierarchy = office.issuers.fresh().await?;
     let issuer = hierarchy.issuer(&wish.issuer)?;
     let (record, now) = (&issuer.record, office.ledger.cautious_time());
-    let new = GenerationName::new(&wish.issuer, record.next_number());
-    let old = record.active(now).map(|generation| GenerationName::new(&wish.issuer, generation.number));
+    let begun = record.unfinished().map(|last| last.number);
+    let new = GenerationName::new(&wish.issuer, begun.unwrap_or_else(|| record.next_number()));
     let key = wish.key.or_else(|| record.keys.first().and_then(|kind| kind.parse().ok()));
-    let (live, last) = match &old {
-        Some(old) => held_by(office, old).await?,
-        None => (0, None),
+    // Its certificate comes from elsewhere: until it is here nothing is issued under it.
+    let is_signed_elsewhere = record.above == Some(Above::Elsewhere);
+    let activates = activates.filter(|_| !is_signed_elsewhere);
+    let old = match record.active(now) {
+        Some(active) => Some(Old::of(office, &hierarchy, GenerationName::new(&wish.issuer, active.number)).await?),
+        None => None,
     };
-    let profiles = office.gate.rules().profiles();
-    let profiles =
-        profiles.iter().filter(|profile| profile.issuer == wish.issuer).map(|p| format!("profile {}", p.name()));
-    let below = hierarchy.issuers().filter(|(_, other)| other.record.above == Some(Above::Issuer(wish.issuer.clone())));
-    let below: Vec<String> =
-        below.map(|(name, _)| format!("issuer {name}, with its next generation or renewal")).collect();
-    let made = match record.role {
-        IssuerRole::X509 => {
-            vec![format!("/aia/{new}.cer and its CRL are served"), "nobody yet: nothing is issued under it".to_owned()]
+    let first = [
+        made(record, &new, now),
+        Phase {
+            from: activates,
+            what: format!(
+                "{new} issues in place of {}",
+                old.as_ref().map_or("none".into(), |old| old.name.to_string())
+            ),
+            touches: switched(office, &hierarchy, record, &wish.issuer),
+        },
+    ];
+    let waiting = record.generations.iter().filter(|generation| is_waiting(generation, now, new.number()));
+    let waiting = waiting.map(|waiting| overtaken(&GenerationName::new(&wish.issuer, waiting.number), waiting));
+    let mut rest: Vec<Phase> = old.iter().flat_map(|old| old.phases(record, &new, activates)).chain(waiting).collect();
+    rest.sort_by_key(|phase| phase.from);
+    let phases = first.into_iter().chain(rest).collect();
+    let way_back = match &old {
+        Some(Old { name, is_dead: true, .. }) => format!("there is none: {name} is over, for good"),
+        Some(Old { name, .. }) => format!(
+            "until {name} is retired: `chancery ca activate {name}` has it issue again; what {new} issued stays valid"
+        ),
+        None => "nothing was issued before: there is nothing to go back to".to_owned(),
+    };
+    Ok(Rehearsal { new, old: old.map(|old| old.name), key, phases, way_back })
+}
+
+/// The generation that issues now.
+struct Old {
+    name: GenerationName,
+    /// Nobody believes it any more: it is revoked, or its key is known to others.
+    is_dead: bool,
+    /// Certificates of it that hold, and the end of the last.
+    live: u64,
+    last: Option<Timestamp>,
+}
+
+impl Old {
+    async fn of(office: &Office, hierarchy: &Hierarchy, name: GenerationName) -> Result<Old, CaError> {
+        let is_dead = hierarchy.generation(&name).is_some_and(|there| {
+            there.record.revoked.is_some() || there.issuing().is_some_and(|ca| office.checks.dead(ca).is_some())
+        });
+        let (live, last) = held_by(office, &name).await?;
+        Ok(Old { name, is_dead, live, last })
+    }
+
+    /// What becomes of it.
+    fn phases(&self, record: &IssuerRecord, new: &GenerationName, activates: Option<Timestamp>) -> Vec<Phase> {
+        let Old { name, is_dead, live, last } = self;
+        let until = last.filter(|_| *live > 0).map_or(String::new(), |last| format!(", the last until {last}"));
+        let held = format!("{}{until}", many(*live, "certificate that holds", "certificates that hold"));
+        if *is_dead {
+            let due = format!("`chancery certs list --issuer {name} --state issued --replaced false` has them");
+            return vec![Phase {
+                from: activates,
+                what: format!("what {name} issued is renewed under {new}: it is due at once, for nobody believes it"),
+                touches: vec![format!("{held}; ACME clients, agents and the server's own renewals are told; {due}")],
+            }];
         }
-        IssuerRole::SshUser => vec!["/ssh/user_ca.pub has its line: hosts that fetch it trust both".to_owned()],
-        IssuerRole::SshHost => vec!["/ssh/host_ca.pub has its line: clients that fetch it trust both".to_owned()],
-        IssuerRole::Log => vec!["/log/keys has its verifier key: auditors pin both".to_owned()],
+        let (what, touches) = match record.role {
+            IssuerRole::Log => {
+                (format!("the verifier key of {name} stays published: what it signed is verified with it"), Vec::new())
+            }
+            IssuerRole::SshUser | IssuerRole::SshHost => (
+                format!("{name} is believed for as long as its line is where it was put"),
+                vec![format!("{held}: each is succeeded under {new}")],
+            ),
+            IssuerRole::X509 if record.leaves => (
+                format!("{name} tells of revocations until the last of what it issued has ended"),
+                vec![format!("{held}: each is succeeded under {new} at its renewal")],
+            ),
+            IssuerRole::X509 => (
+                format!("{name} tells of revocations until the last CA below it has ended"),
+                vec![format!("{held}: each CA goes below {new} with its next generation or renewal")],
+            ),
+        };
+        let end = Phase {
+            from: (*last).max(activates),
+            what: format!("`chancery ca retire {name}` ends it"),
+            touches: vec!["nobody, once the last has ended".to_owned()],
+        };
+        let stays = Phase { from: activates, what, touches };
+        // The log's old key is not ended: heads that it signed are there for ever.
+        if record.role == IssuerRole::Log { vec![stays] } else { vec![stays, end] }
+    }
+}
+
+/// What is made, and who can see it.
+fn made(record: &IssuerRecord, new: &GenerationName, now: Timestamp) -> Phase {
+    let (with, touches) = match record.role {
+        IssuerRole::X509 if record.above == Some(Above::Elsewhere) => (
+            "; it waits for its certificate from elsewhere",
+            vec![
+                format!("`chancery ca request {new} --out {}.csr`: its request, for whoever is above", new.label()),
+                format!("`chancery ca adopt {new} --chain FILE`: what was signed comes back"),
+                format!("`chancery ca activate {new}`: it issues"),
+            ],
+        ),
+        IssuerRole::X509 => (
+            ", its certificate",
+            vec![format!("/aia/{new}.cer and its CRL are served"), "nobody yet: nothing is issued under it".to_owned()],
+        ),
+        IssuerRole::SshUser => ("", vec!["/ssh/user_ca.pub has its line: hosts that fetch it trust both".to_owned()]),
+        IssuerRole::SshHost => ("", vec!["/ssh/host_ca.pub has its line: clients that fetch it trust both".to_owned()]),
+        IssuerRole::Log => ("", vec!["/log/keys has its verifier key: auditors pin both".to_owned()]),
     };
-    let mut switched: Vec<String> = profiles.chain(below).collect();
-    switched.push(match record.role {
+    Phase { from: Some(now), what: format!("{new} is made: its key in the token{with}"), touches }
+}
+
+/// Whom it touches that another issues.
+fn switched(office: &Office, hierarchy: &Hierarchy, record: &IssuerRecord, issuer: &str) -> Vec<String> {
+    let profiles = office.gate.rules().profiles();
+    let profiles = profiles.iter().filter(|profile| profile.issuer == issuer).map(|p| format!("profile {}", p.name()));
+    let is_below = |other: &Issuer| other.record.above == Some(Above::Issuer(issuer.to_owned()));
+    let below = hierarchy.issuers().filter(|(_, other)| is_below(other));
+    let below = below.map(|(name, _)| format!("issuer {name}, with its next generation or renewal"));
+    let mut touches: Vec<String> = profiles.chain(below).collect();
+    touches.push(match record.role {
         IssuerRole::X509 if record.above == Some(Above::Itself) => {
             "who trusts the root: /roots.pem has both until the old one is retired".to_owned()
         }
@@ -79,36 +184,30 @@ pub(crate) async fn rehearse(
         IssuerRole::SshHost => "clients: those that do not have the new line ask about new hosts".to_owned(),
         IssuerRole::Log => "auditors: those that pinned the old key alone refuse new heads".to_owned(),
     });
-    let mut phases = vec![
-        Phase { from: Some(now), what: format!("{new} is made: its key in the token, its certificate"), touches: made },
-        Phase {
-            from: activates,
-            what: format!("{new} issues in place of {}", old.as_ref().map_or("none".to_owned(), ToString::to_string)),
-            touches: switched,
-        },
-    ];
-    if let Some(old) = &old {
-        let until = last.map_or(String::new(), |last| format!(", the last until {last}"));
-        phases.push(Phase {
-            from: activates,
-            what: format!("{old} tells of revocations until the last of what it issued has ended"),
-            touches: vec![format!(
-                "{live} certificates that hold{until}: each is succeeded under {new} at its renewal"
-            )],
-        });
-        phases.push(Phase {
-            from: last.max(activates),
-            what: format!("`chancery ca retire {old}` ends it"),
-            touches: vec!["nobody, once the last has ended".to_owned()],
-        });
-    }
-    let way_back = match &old {
-        Some(old) => format!(
-            "until {old} is retired: `chancery ca activate {old}` has it issue again; what {new} issued stays valid"
-        ),
-        None => "nothing was issued before: there is nothing to go back to".to_owned(),
+    touches
+}
+
+/// Whether it waits for its day, or for somebody's word.
+fn is_waiting(generation: &GenerationRecord, now: Timestamp, new: u32) -> bool {
+    let is_open = generation.revoked.is_none() && generation.retired.is_none() && !generation.elsewhere;
+    is_open && generation.number != new && generation.activates.is_none_or(|at| at > now)
+}
+
+/// One that was made before and waits yet.
+fn overtaken(name: &GenerationName, waiting: &GenerationRecord) -> Phase {
+    let (what, meant) = match waiting.activates {
+        Some(_) => {
+            (format!("{name} issues, as was said before, in place of whichever issues then"), "before that day, ")
+        }
+        None => (format!("{name}, which was made before, waits on"), ""),
     };
-    Ok(Rehearsal { new, old, key, phases, way_back })
+    let way_out = format!("where that is not meant any more: {meant}`chancery ca retire {name}`, for good");
+    Phase { from: waiting.activates, what, touches: vec![way_out] }
+}
+
+/// `1 certificate`, `2 certificates`.
+fn many(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 /// How many certificates of a generation hold yet, and the end of the last: by the register's projections, at most as fresh as they.

@@ -10,7 +10,7 @@ use ca::{Authority, Brought, GenerationName};
 use policy::{Actor, World};
 use serde_json::json;
 
-use super::{act, show};
+use super::{act, told};
 use crate::Global;
 use crate::cmd::files::{self, PUBLIC};
 use crate::failure::{Exit, Failure, OrFail};
@@ -131,7 +131,10 @@ pub async fn adopt(args: &Adopt, global: &Global) -> Result<(), Failure> {
         if let Some(root) = args.fingerprint {
             body["fingerprint"] = json!(root.hex());
         }
-        return act(&args.generation, "adopt", &body, global).await;
+        let says = |issuer: &serde_json::Value, of: &serde_json::Value| {
+            format!("{} has its certificate. {}", output::field(of, "name"), told::stands(issuer, of))
+        };
+        return act(&args.generation, "adopt", &body, says, global).await;
     }
     let name: GenerationName = args.generation.parse().or_fail("this names no generation")?;
     let here = Here::open(global).await?;
@@ -161,7 +164,7 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
         if let Some(shards) = args.shards {
             body["shards"] = json!(shards);
         }
-        show(&global.client()?.post("/api/v1/issuers/import", &body).await?, global);
+        told::issuer(&global.client()?.post("/api/v1/issuers/import", &body).await?, global);
         return Ok(());
     }
     let here = Here::open(global).await?;
@@ -187,13 +190,39 @@ pub async fn import_crl(args: &ImportCrl, global: &Global) -> Result<(), Failure
         _ => String::from_utf8(crl).or_fail(format!("{} is no CRL", files::shown(&args.file)))?,
     };
     if !args.here {
-        show(&global.client()?.post("/api/v1/issuers/import-crl", &json!({ "crl": pem })).await?, global);
+        let client = global.client()?;
+        let before = revoked(&client.get("/api/v1/issuers").await?);
+        let taken = client.post("/api/v1/issuers/import-crl", &json!({ "crl": pem })).await?;
+        let after = revoked(&client.get("/api/v1/issuers").await?);
+        let now: Vec<&str> = after.iter().filter(|name| !before.contains(name)).map(String::as_str).collect();
+        let ended = match now.as_slice() {
+            [] => "it revokes nothing of ours that was not revoked before".to_owned(),
+            some => format!(
+                "REVOKED by it: {}. Nothing is issued under that any more: `chancery ca rotate`",
+                some.join(", ")
+            ),
+        };
+        if !global.json {
+            output::line(output::printable(&format!(
+                "The CRL of {} is served; {ended}.",
+                output::field(&taken, "name")
+            )));
+            output::line("");
+        }
+        told::issuer(&taken, global);
         return Ok(());
     }
     let here = Here::open(global).await?;
     let taken = here.authority.bring_crl(&here.actor, pem.as_bytes()).await;
     let (name, number) = taken.or_exit(Exit::Refused, "the CRL is not taken")?;
     here.close(&format!("the CRL of {name} is number {number} now")).await
+}
+
+/// Generations that are revoked.
+fn revoked(all: &serde_json::Value) -> Vec<String> {
+    let issuers = all["items"].as_array().into_iter().flatten();
+    let generations = issuers.flat_map(|issuer| issuer["generations"].as_array().into_iter().flatten());
+    generations.filter(|one| output::field(one, "state") == "revoked").map(|one| output::field(one, "name")).collect()
 }
 
 /// The certificates of a file, as PEM: authorities hand out PKCS#7 and DER too.

@@ -46,9 +46,13 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     let reason: RevocationReason = reason.parse().or_fail("--reason is refused")?;
     let root_ca = Root::open(&args.dir, &args.people).await?;
     let (authority, by) = (&root_ca.authority, root()?);
+    let mut ended = Vec::new();
     for serial in &args.serials {
         let ours = authority.is_revocable(&by, serial, reason).await;
         ours.or_fail(format!("--revoke {} is refused", output::printable(serial)))?;
+        let whose =
+            authority.ledger().credential(&serial.to_ascii_lowercase()).await.or_fail("the register cannot be read")?;
+        ended.push(format!("- {serial}: {}", whose.map(|whose| whose.subject.clone()).unwrap_or_default()));
     }
     let before = authority.crl(&by.to_string()).await.or_fail("the newest CRL is not there")?;
     let revoke = if args.serials.is_empty() { "none".to_owned() } else { args.serials.join(" ") };
@@ -66,12 +70,19 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     machine::opening(&mut script, &root_ca.people.operators, root_ca.people.quorum)?;
     machine::token(&mut script, &root_ca.module, authority.pool()).await?;
     let last = script.made("crl_before").cloned().unwrap_or_default();
-    script.quorum(&[
+    let mut says = vec![
         format!("Will be signed: the CRL that follows number {last}"),
         format!("It holds for {} days", args.valid_for.secs() / 86_400),
-        format!("Revoked by it, for good: {revoke}"),
-        format!("Because: {}", args.reason.as_deref().unwrap_or("-")),
-    ])?;
+    ];
+    match &args.reason {
+        None => says.push("Revoked by it: none".to_owned()),
+        Some(reason) => {
+            says.push("Revoked by it, for good:".to_owned());
+            says.extend(ended);
+            says.push(format!("Because: {reason}"));
+        }
+    }
+    script.quorum(&says)?;
     // Interrupted after the signature, it is there already.
     let crl = match before.number.to_string() == last {
         false => before,

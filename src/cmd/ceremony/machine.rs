@@ -70,7 +70,9 @@ fn networks() -> Vec<String> {
     for path in found {
         let state = std::fs::read_to_string(path.join("operstate")).unwrap_or_default();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        says.push(format!("- {name}: {}", state.trim()));
+        // A loopback has no such state.
+        let note = if state.trim() == "up" { ": A NETWORK, take it away first" } else { "" };
+        says.push(format!("- {name}: {}{note}", state.trim()));
     }
     says
 }

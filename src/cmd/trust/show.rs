@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{fetch, files};
 use crate::Global;
 use crate::failure::{Exit, Failure};
-use crate::output::{self, whole, words};
+use crate::output;
 use crate::trust::{Anchor, anchors};
 
 pub const AFTER: &str = "\
@@ -37,8 +37,14 @@ pub async fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         output::json(&found.iter().map(as_json).collect::<Value>());
         return Ok(());
     }
-    let row = |a: &Anchor| vec![a.subject.clone(), a.not_after.chars().take(10).collect(), a.fingerprint.to_string()];
-    output::table(&[words("ROOT"), whole("UNTIL"), words("SHA-256")], found.iter().map(row).collect(), "no roots");
+    // A fingerprint is read aloud and copied: it is not cut into a column.
+    for (at, anchor) in found.iter().enumerate() {
+        if at > 0 {
+            output::line("");
+        }
+        output::facts(&[("root", anchor.subject.clone()), ("until", anchor.not_after.clone())]);
+        output::line(format!("SHA-256\n{}", anchor.fingerprint));
+    }
     Ok(())
 }
 

@@ -1,0 +1,132 @@
+//! What an act on an issuer came to: one line of what is so now and what follows, then the generation that was meant.
+
+use serde_json::Value;
+
+use crate::Global;
+use crate::output::{self, field};
+
+/// Facts of an issuer.
+const ISSUER: [&str; 8] = ["name", "role", "above", "path_len", "purposes", "permitted", "excluded", "policies"];
+/// Facts of a generation.
+const GENERATION: [&str; 17] = [
+    "name",
+    "state",
+    "why",
+    "activates",
+    "subject",
+    "issuer",
+    "serial",
+    "not_before",
+    "not_after",
+    "chains",
+    "key",
+    "key_label",
+    "key_hash",
+    "key_was_outside",
+    "crl_above",
+    "crl_urls",
+    "line",
+];
+
+/// An issuer, with a paragraph for each generation.
+pub fn issuer(issuer: &Value, global: &Global) {
+    if global.json {
+        return output::json(issuer);
+    }
+    facts(issuer, &ISSUER);
+    for generation in generations(issuer) {
+        output::line("");
+        facts(generation, &GENERATION);
+    }
+}
+
+/// One generation of it, below its issuer.
+pub fn generation(issuer: &Value, name: &str, global: &Global) {
+    if global.json {
+        return output::json(issuer);
+    }
+    facts(issuer, &ISSUER);
+    output::line("");
+    generations(issuer).filter(|one| field(one, "name") == name).for_each(|one| facts(one, &GENERATION));
+}
+
+/// What was done, in a line, and the generation that it was done to.
+pub fn done(issuer: &Value, name: &str, says: &str, global: &Global) {
+    if !global.json {
+        output::line(output::printable(says));
+        output::line("");
+    }
+    generation(issuer, name, global);
+}
+
+/// The one that was made last.
+pub fn newest(issuer: &Value) -> Option<&Value> {
+    generations(issuer).last()
+}
+
+/// One by its name.
+pub fn named<'a>(issuer: &'a Value, name: &str) -> Option<&'a Value> {
+    generations(issuer).find(|one| field(one, "name") == name)
+}
+
+/// What a generation waits for, or that it issues, and how to go on or back.
+pub fn stands(issuer: &Value, generation: &Value) -> String {
+    let [name, state, activates] = ["name", "state", "activates"].map(|of| field(generation, of));
+    let is_bare = field(issuer, "role") == "x509" && field(generation, "serial").is_empty();
+    match state.as_str() {
+        "pending" if is_bare => format!(
+            "{name} waits for its certificate: `chancery ca request {name} --out FILE`, then `chancery ca adopt {name} --chain FILE`."
+        ),
+        "pending" if activates.is_empty() => format!("{name} waits: `chancery ca activate {name}` has it issue."),
+        "pending" => format!("{name} issues from {activates} on.{}", way_back(issuer, &name)),
+        "active" => format!("{name} issues.{}", way_back(issuer, &name)),
+        other => format!("{name} is {other}."),
+    }
+}
+
+/// The generation that issued before this one, where it still could.
+fn way_back(issuer: &Value, name: &str) -> String {
+    let before = generations(issuer).filter(|one| {
+        let waits = field(generation_of(issuer, name), "state") == "pending";
+        let state = if waits { "active" } else { "retiring" };
+        field(one, "name") != name && field(one, "state") == state
+    });
+    match before.max_by_key(|one| field(one, "activates")) {
+        Some(before) => format!(" The way back: `chancery ca activate {}`.", field(before, "name")),
+        None => String::new(),
+    }
+}
+
+fn generation_of<'a>(issuer: &'a Value, name: &str) -> &'a Value {
+    named(issuer, name).unwrap_or(&Value::Null)
+}
+
+fn generations(issuer: &Value) -> impl Iterator<Item = &Value> {
+    issuer["generations"].as_array().into_iter().flatten()
+}
+
+fn facts(of: &Value, known: &[&'static str]) {
+    let facts = output::shown(of, known);
+    output::facts(&facts.into_iter().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>());
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_generation_waits_for_is_said_with_the_command_that_ends_it() {
+        let one = |name: &str, state: &str, serial: &str, activates: &str| json!({"name": name, "state": state, "serial": serial, "activates": activates});
+        let issuer = |generations: Vec<Value>| json!({"role": "x509", "generations": generations});
+        let bare = issuer(vec![one("tls/1", "revoked", "01", ""), one("tls/2", "pending", "", "")]);
+        assert!(stands(&bare, newest(&bare).unwrap()).contains("chancery ca request tls/2"));
+        let later = issuer(vec![one("tls/1", "active", "01", ""), one("tls/2", "pending", "02", "")]);
+        assert_eq!(stands(&later, newest(&later).unwrap()), "tls/2 waits: `chancery ca activate tls/2` has it issue.");
+        let now = issuer(vec![one("tls/1", "retiring", "01", ""), one("tls/2", "active", "02", "2027")]);
+        assert_eq!(stands(&now, newest(&now).unwrap()), "tls/2 issues. The way back: `chancery ca activate tls/1`.");
+        let night = issuer(vec![one("tls/1", "revoked", "01", ""), one("tls/2", "active", "02", "2027")]);
+        assert_eq!(stands(&night, newest(&night).unwrap()), "tls/2 issues.");
+    }
+}
