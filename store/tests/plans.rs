@@ -109,6 +109,7 @@ async fn exercise(database: &Database) {
     }
     ledger.record_get("thing", "a").await.unwrap();
     assert!(!ledger.record_all("thing").await.unwrap().is_empty());
+    assert!(!ledger.record_each("thing").await.unwrap().is_empty());
     ledger.record_text(store::TextKind::Profile, "a profile", &actor()).await.unwrap();
     ledger.text(store::TextKind::Profile, &text_hash("a profile")).await.unwrap().unwrap();
     ledger.refuse(refusal()).await.unwrap();
@@ -125,6 +126,14 @@ async fn exercise(database: &Database) {
     assert!(ledger.setting(0).await.unwrap().is_none());
     let word = ledger.word(ledger.size_there().await.unwrap() - 1).await.unwrap().unwrap();
     assert_eq!((word.kind.as_str(), word.reason.as_str()), ("clock", "a clock was ahead"));
+    let passing = house.pool.generate("passing", hsm::KeyKind::P256).await.unwrap();
+    ledger.record_key(&passing, "ocsp", actor()).await.unwrap();
+    drop(ledger.dismiss_key(&passing, actor()).await.unwrap());
+    let mut heads = Vec::new();
+    for intent in ledger.intend_checkpoint_by(std::slice::from_ref(&house.log)).await.unwrap().unwrap() {
+        heads.push(house.pool.sign(intent).await.unwrap());
+    }
+    ledger.conclude_checkpoint_by(heads).await.unwrap();
     house.checkpoint().await;
     for level in 0..2 {
         ledger.tile(level, 0, 256).await.unwrap();
