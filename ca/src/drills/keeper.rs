@@ -13,7 +13,6 @@ use super::renewal::{Renewal, Why};
 use super::renewing::Renewing;
 use crate::craft::Office;
 use crate::error::CaError;
-use crate::issuers::GenerationName;
 use crate::view;
 
 /// Who keeps them.
@@ -79,7 +78,7 @@ impl Drills {
     pub(crate) async fn begin(&self, actor: &Actor, new: NewDrill, dry: bool) -> Result<DrillProgress, CaError> {
         self.may(actor).await?;
         new.check()?;
-        self.check_part(&new.part)?;
+        self.office.issuers.read().check_named(&new.part.issuer)?;
         let _changing = self.changing.lock().await;
         let (mut roster, expect) = self.board.roster().await?;
         let now = self.office.ledger.time().await?;
@@ -199,19 +198,6 @@ impl Drills {
                 Err(CaError::unavailable(WRITE_RETRY_SECS, "drills are being changed at this moment"))
             }
             Err(other) => Err(other.into()),
-        }
-    }
-
-    /// An issuer of ours that signs certificates, or a generation of it.
-    fn check_part(&self, part: &Part) -> Result<(), CaError> {
-        let unknown = || {
-            let shown = policy::shown(&part.issuer).into_owned();
-            CaError::bad("issuer", format!("there is no issuer `{shown}`; `chancery ca list` has them"))
-        };
-        let there = self.office.issuers.read();
-        match part.issuer.parse::<GenerationName>() {
-            Ok(name) => there.generation(&name).map(drop).ok_or_else(unknown),
-            Err(_) => there.issuer(&part.issuer).map(drop).map_err(|_| unknown()),
         }
     }
 

@@ -173,6 +173,21 @@ impl Hierarchy {
         })
     }
 
+    /// Refuses what names neither an issuer nor a generation: a mistyped one has nothing, which would be good news.
+    pub(crate) fn check_named(&self, text: &str) -> Result<(), CaError> {
+        let is_there = match text.parse::<GenerationName>() {
+            Ok(name) => self.generation(&name).is_some(),
+            Err(_) => self.issuer(text).is_ok(),
+        };
+        match is_there {
+            true => Ok(()),
+            false => {
+                let says = format!("there is no issuer `{}`; `chancery ca list` has them", policy::shown(text));
+                Err(CaError::bad("issuer", says))
+            }
+        }
+    }
+
     /// The part of an issuer's revocations that has a serial; none where there is one part alone.
     pub(crate) fn shard(&self, issuer: &str, serial: &[u8]) -> Option<Shard> {
         let generation = issuer.parse().ok().and_then(|name| self.generation(&name))?;

@@ -240,6 +240,9 @@ impl Revoker {
         let owner = of.owner.as_deref().and_then(|owner| Owner::parse(owner).ok());
         let any = Resource::certificate(owner, of.profile.as_deref().unwrap_or_default(), Vec::new());
         self.office.gate.authorize(actor, Action::RevokeCertificate, any).await?;
+        if let Some(issuer) = &of.issuer {
+            self.office.issuers.read().check_named(issuer)?;
+        }
         let (mut operations, mut left, mut sample) = (BTreeSet::new(), Vec::new(), Vec::new());
         let ledger = &self.office.ledger;
         let now = ledger.cautious_time();
@@ -281,7 +284,19 @@ impl Revoker {
                 }
             }
         }
+        if operations.is_empty() {
+            self.check_names(of)?;
+        }
         Ok(Set { operations: operations.into_iter().collect(), left, sample })
+    }
+
+    /// Nothing is meant: of a name that nobody knows that is no answer. One that had certificates may be out of the configuration by now.
+    fn check_names(&self, of: &Selection) -> Result<(), CaError> {
+        if let Some(owner) = &of.owner {
+            let owner = Owner::parse(owner).map_err(|e| CaError::bad("owner", e.to_string()))?;
+            self.office.gate.check_owner(&owner)?;
+        }
+        of.profile.as_deref().map_or(Ok(()), |profile| self.office.profile(profile).map(drop))
     }
 
     /// Ends each, many side by side: those that come together share a transaction. One that cannot be ended stops the rest; what is

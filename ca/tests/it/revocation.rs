@@ -807,6 +807,10 @@ async fn all_that_are_meant_are_shown_and_end_in_one_act_with_one_crl() {
         (Selection::default(), "nothing said"),
         (Selection { key_hash: Some("ab".into()), ..Selection::default() }, "no hash"),
         (Selection { name: Some("dns:a".into()), host: Some("b".into()), ..Selection::default() }, "two names"),
+        (Selection { issuer: Some("tsl".into()), ..Selection::default() }, "no such issuer"),
+        (Selection { issuer: Some("tls/7".into()), ..Selection::default() }, "no such generation"),
+        (of_owner("wbe"), "no such owner"),
+        (Selection { profile: Some("tls-sevrer".into()), ..Selection::default() }, "no such profile"),
     ] {
         let refused = house.authority.preview(&admin(), &none, ending).await;
         assert!(matches!(refused, Err(CaError::BadRequest { .. })), "{why}");
