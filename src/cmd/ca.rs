@@ -151,7 +151,7 @@ The old generation goes on telling of revocations until the last certificate tha
 const TOKENS: &str = "\
 Examples:
   chancery ca tokens tls/1
-  chancery ca tokens tls/1 --add spare     # it has the same key there, and signs once with it
+  chancery ca tokens tls/1 --add spare     # has the key, and signs once
   chancery ca tokens tls/1 --first spare
   chancery ca tokens tls/1 --remove main
 

@@ -42,7 +42,7 @@ enum What {
     },
     /// Revoke a certificate, or all that are meant; says whether the CRL is published. No CRL covers SSH
     #[command(
-        after_help = "Examples:\n  chancery certs revoke 10a1 --reason superseded\n  chancery certs revoke --owner web --reason key-compromise --preview\n  chancery certs revoke --host db1.example.internal \\\n    --reason cessation-of-operation\n  chancery certs revoke --certificate web/cert.pem --key web/key.pem\n\nMore than 100 are proposed: another person carries it out with `chancery certs confirm`."
+        after_help = "Examples:\n  chancery certs revoke 10a1 --reason superseded\n  chancery certs revoke --owner web --reason key-compromise --preview\n  chancery certs revoke --host db1.example.internal \\\n    --reason cessation-of-operation --yes\n  chancery certs revoke --certificate web/cert.pem --key web/key.pem\n\nMore than 100 are proposed: another person carries it out with `chancery certs confirm`."
     )]
     Revoke(Box<Revoke>),
     /// Carry out what another person proposed to revoke, if it is still exactly that
@@ -98,6 +98,9 @@ struct Revoke {
     /// Say how many that are and which, and do nothing
     #[arg(long, requires = "Many")]
     preview: bool,
+    /// All of them are meant
+    #[arg(long, requires = "Many", conflicts_with = "preview")]
+    yes: bool,
     /// Why
     #[arg(long, default_value = "unspecified", value_parser = PossibleValuesParser::new(RevocationReason::ALL.map(RevocationReason::as_str)))]
     reason: String,
@@ -422,10 +425,14 @@ async fn revoke(args: Revoke, global: &Global) -> Result<(), Failure> {
         body["invalid"] = json!(invalid);
     }
     if is_many {
-        body["preview"] = json!(args.preview);
+        body["preview"] = json!(!args.yes);
         let answer = global.client()?.post("/api/v1/revocations", &body).await?;
         many(&answer, global);
-        return Ok(());
+        return match args.yes || args.preview {
+            true => Ok(()),
+            false => Err(Failure::new(Exit::Failed, "whoever ends several at once says so")
+                .help("add --yes where just those are meant; it cannot be taken back")),
+        };
     }
     if args.ca {
         body["ca"] = json!(true);

@@ -198,7 +198,10 @@ fn many_are_shown_before_they_end_and_a_hold_is_lifted() {
     let said = house.run(&preview);
     assert!(said.contains("Nothing is done") && said.contains(&serial) && one()["state"] == "issued", "{said}");
     assert!(house.json(&preview)["count"].as_u64().is_some_and(|count| count > 0));
-    let said = house.run(&all);
+    let unsaid = house.output(&all);
+    assert_eq!((unsaid.status.code(), &one()["state"]), (Some(1), &"issued".into()), "{unsaid:?}");
+    assert!(String::from_utf8_lossy(&unsaid.stdout).contains(&serial), "{unsaid:?}");
+    let said = house.run(&[&all[..], &["--yes"]].concat());
     assert!(said.contains("revoked; ") && one()["state"] == "revoked", "{said}");
     for wrong in [&["certs", "revoke", "--preview"][..], &["certs", "revoke", &serial, "--owner", "web"]] {
         assert_eq!(house.output(wrong).status.code(), Some(2), "{wrong:?}");

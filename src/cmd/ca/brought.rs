@@ -40,8 +40,7 @@ Examples:
   chancery ca import root --certificate-only --chain root-1.pem \\
     --fingerprint 3F:0B:...
 
-A root that is new here is handed out to everybody. Its fingerprint comes from the paper of its ceremony, or from whoever runs it: what
-stands in the file proves nothing.";
+A root that is new here is handed out to everybody. Its fingerprint comes from the paper of its ceremony, or from whoever runs it: what stands in the file proves nothing.";
 
 #[derive(clap::Args)]
 pub struct Adopt {
