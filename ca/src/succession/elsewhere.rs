@@ -1,5 +1,6 @@
 //! CAs whose issuer is elsewhere: a request goes out, a certificate comes in; and CAs that come here with a key of the token.
 
+use const_oid::db::rfc5280;
 use der::Decode;
 use hsm::{HsmError, Key};
 use policy::Actor;
@@ -13,7 +14,7 @@ use crate::craft::request;
 use crate::encode::{Dn, pem, sha256};
 use crate::error::CaError;
 use crate::issuers::name::check_name;
-use crate::issuers::plan::{CaPlan, Constraints, constraint_text};
+use crate::issuers::plan::{CaPlan, Constraints, constraint_text, purpose_word};
 use crate::issuers::record::{
     Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, KEPT, Place,
 };
@@ -67,6 +68,7 @@ impl Keeper {
         let there = hierarchy.generations().find(|there| there.name == *name);
         let before = there.and_then(|there| there.certificates.last()).map(|certificate| &certificate.subject);
         check_subject(planned.as_ref(), before, &own.subject)?;
+        record.plan.as_ref().map_or(Ok(()), |plan| check_uses(plan, own))?;
         if hierarchy.generations().any(|above| above.crl.as_ref().is_some_and(|crl| crl.lists(own).is_some())) {
             return Err(refused("the CA above it has revoked it: its CRL lists it"));
         }
@@ -296,6 +298,22 @@ fn check_subject(planned: Option<&Dn>, before: Option<&Dn>, own: &Dn) -> Result<
 
 /// The plan of a CA that comes from elsewhere: what its certificate says, for its successors. What no plan of ours can say stands in it
 /// all the same, so that no successor is signed without it.
+/// Whoever signed it may have left out what it was asked for: nobody would believe what is issued below for that.
+fn check_uses(plan: &CaPlan, own: &CaCertificate) -> Result<(), CaError> {
+    let has = |wanted: &String| {
+        own.purposes.as_ref().is_none_or(|all| {
+            all.iter().any(|oid| *oid == rfc5280::ANY_EXTENDED_KEY_USAGE || oid.to_string() == *wanted)
+        })
+    };
+    if let Some(wanted) = plan.purposes.iter().find(|wanted| !has(wanted)) {
+        return Err(refused(&format!("it is not for {}, for which this CA is planned", purpose_word(wanted))));
+    }
+    match own.path_len.is_none_or(|most| most >= u32::from(plan.path_len)) {
+        true => Ok(()),
+        false => Err(refused(&format!("fewer CAs may follow below it than the {} that are planned", plan.path_len))),
+    }
+}
+
 fn plan_of(certificate: &CaCertificate) -> CaPlan {
     let texts = |trees: &Option<Vec<GeneralSubtree>>| {
         let text = |tree: &GeneralSubtree| constraint_text(&tree.base).unwrap_or_else(|| "of another kind".to_owned());

@@ -361,6 +361,8 @@ pub fn foreign_root(dir: &Path) -> (PathBuf, PathBuf) {
         &config,
         "[req]\ndistinguished_name=dn\nx509_extensions=ca\nprompt=no\n[dn]\nO=Elsewhere\nCN=Elsewhere Root\n[ca]\n\
          basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n\
+         [mail]\nbasicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n\
+         subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid:always\nextendedKeyUsage=clientAuth,emailProtection\n\
          [sub]\nbasicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n\
          subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid:always\n",
     )
@@ -436,32 +438,35 @@ async fn a_ca_stands_below_a_foreign_root() {
     let csr = house.file("edge.csr", &request.pem);
     let said = accepts("openssl", &[&"req", &"-in", &csr, &"-verify", &"-noout", &"-text"]);
     assert!(said.contains("CA:TRUE") && said.contains("O = Example, CN = Example edge"), "{said}");
-    let signed = dir.join("edge.pem");
-    accepts(
-        "openssl",
-        &[
-            &"x509",
-            &"-req",
-            &"-in",
-            &csr,
-            &"-CA",
-            &root,
-            &"-CAkey",
-            &key,
-            &"-sha384",
-            &"-days",
-            &"365",
-            &"-extfile",
-            &dir.join("foreign.cnf"),
-            &"-extensions",
-            &"sub",
-            &"-set_serial",
-            &"0x1234567890abcdef",
-            &"-out",
-            &signed,
-        ],
-    );
-    let (signed, root_pem) = (std::fs::read_to_string(&signed).unwrap(), std::fs::read_to_string(&root).unwrap());
+    let signed_as = |section: &str| {
+        let signed = dir.join(format!("edge-{section}.pem"));
+        accepts(
+            "openssl",
+            &[
+                &"x509",
+                &"-req",
+                &"-in",
+                &csr,
+                &"-CA",
+                &root,
+                &"-CAkey",
+                &key,
+                &"-sha384",
+                &"-days",
+                &"365",
+                &"-extfile",
+                &dir.join("foreign.cnf"),
+                &"-extensions",
+                &section,
+                &"-set_serial",
+                &"0x1234567890abcdef",
+                &"-out",
+                &signed,
+            ],
+        );
+        std::fs::read_to_string(&signed).unwrap()
+    };
+    let (signed, root_pem) = (signed_as("sub"), std::fs::read_to_string(&root).unwrap());
     // Without the root, or with another's, there is no chain.
     let print = Some(fingerprint(&root_pem));
     assert!(authority.adopt_issuer(&admin(), &edge, signed.as_bytes(), (print, None)).await.is_err());
@@ -475,6 +480,10 @@ async fn a_ca_stands_below_a_foreign_root() {
         assert!(matches!(refused, Err(CaError::BadRequest { what: "fingerprint", .. })), "{refused:?}");
     }
     assert!(!authority.roots_pem().contains(root_pem.trim()));
+    // Whoever signed it left out what it is planned for.
+    let other = signed_as("mail") + &root_pem;
+    let refused = authority.adopt_issuer(&admin(), &edge, other.as_bytes(), (print, None)).await.unwrap_err();
+    assert!(refused.to_string().contains("it is not for server-auth"), "{refused}");
     authority.adopt_issuer(&admin(), &edge, (signed.clone() + &root_pem).as_bytes(), (print, None)).await.unwrap();
     // Known now, it is not asked for again.
     assert!(matches!(
