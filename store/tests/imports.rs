@@ -58,6 +58,28 @@ fn what_comes_is_there_with_its_end_and_proved_by_its_leaf() {
     });
 }
 
+/// The first of a CA that come stand where nobody stood before.
+#[test]
+fn of_those_of_one_name_that_come_together_the_newest_is_live() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        let mut all = Vec::new();
+        for n in 1..=4 {
+            let import = house.foreign(n, (n == 4).then(|| ended(&house, 4)).flatten()).await;
+            let names = vec!["dns:www.old.example".to_owned()];
+            all.push(Import { entry: Entry { names, ..import.entry }, ..import });
+        }
+        let before = house.ledger.counts().await.unwrap();
+        house.ledger.import(all).await.unwrap();
+        let counts = house.ledger.counts().await.unwrap();
+        let of = |counts: &store::Counts| (counts.issued, counts.replaced, counts.revoked);
+        let (there, now) = (of(&before), of(&counts));
+        assert_eq!((now.0 - there.0, now.1 - there.1, now.2 - there.2), (1, 2, 1));
+        house.checkpoint().await;
+        is_clean(&verified(database.clone(), None));
+    });
+}
+
 #[test]
 fn a_serial_comes_once_and_all_or_none() {
     on_sqlite(|database| async move {

@@ -109,7 +109,12 @@ impl<'a> Tally<'a> {
             }
         }
         sql.insert("INSERT INTO card (op, place, pile, not_after, look, family)", 6, &cards)?;
-        sql.insert("INSERT INTO open (op, place, not_after, due, renews, family)", 6, &open)
+        sql.insert("INSERT INTO open (op, place, not_after, due, renews, family)", 6, &open)?;
+        // What was taken in may be moved in this same batch, from a place where nobody stood before.
+        match rows.iter().any(|(_, _, row)| row.source.is_some()) {
+            true => self.name_places(sql, |_| Delta::default()),
+            false => Ok(()),
+        }
     }
 
     pub fn conclusions(
@@ -261,19 +266,24 @@ impl<'a> Tally<'a> {
         Ok(())
     }
 
-    pub fn write(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
+    /// Adds to the counters of the places of new intents, and makes those where nobody stood before.
+    fn name_places(&self, sql: &mut dyn Sql, counted: impl Fn(&i64) -> Delta) -> Result<(), SqlError> {
         let mut named = Vec::with_capacity(self.named.len() * 11);
         for (id, (labels, renewer)) in &self.named {
             named.extend([Value::Int(*id), Value::Text(labels.kind), Value::Text(labels.profile)]);
             named.extend([Value::Text(labels.issuer), labels.owner.map_or(Value::Null, Value::Text)]);
             named.push(Value::Int(renewer.number()));
-            named.extend(self.places.get(id).copied().unwrap_or_default().map(Value::Int));
+            named.extend(counted(id).map(Value::Int));
         }
         let into = "INSERT INTO place (id, kind, profile, issuer, owner, renewer, intended, issued, failed, revoked, replaced) \
             VALUES ? ON CONFLICT (id) DO UPDATE SET intended = place.intended + excluded.intended, \
             issued = place.issued + excluded.issued, failed = place.failed + excluded.failed, \
             revoked = place.revoked + excluded.revoked, replaced = place.replaced + excluded.replaced";
-        sql.insert(into, 11, &named)?;
+        sql.insert(into, 11, &named)
+    }
+
+    pub fn write(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
+        self.name_places(sql, |id| self.places.get(id).copied().unwrap_or_default())?;
         for (id, delta) in self.places.iter().filter(|(id, _)| !self.named.contains_key(id)) {
             let set: Vec<String> =
                 (1..).zip(PLACE_COUNTERS).map(|(at, counter)| format!("{counter} = {counter} + ${at}")).collect();
