@@ -33,6 +33,8 @@ async fn each_kind_of_key_is_made_found_and_signs_in_another_token() {
     let sealed = pool.seal("seal", b"hunter2", b"row 7").await.unwrap();
     assert_eq!(pool.unseal("seal", &sealed, b"row 7").await.unwrap(), b"hunter2");
     assert_eq!(pool.health(), Health::Ready);
+    // No thread is in a module any more when this process ends, and the module with it.
+    pool.shutdown();
 }
 
 /// Puts a key that was made outside into a token, with the tool of SoftHSM, which takes any module.
@@ -67,4 +69,5 @@ async fn a_key_that_was_imported_into_tokens_of_two_makes_signs_in_either() {
         let key = at_home.key.clone().unwrap().at(&[name.to_owned()]);
         pool.sign(mint.intent(operation, &key, b"m".to_vec().into())).await.unwrap();
     }
+    pool.shutdown();
 }

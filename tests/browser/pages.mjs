@@ -31,6 +31,19 @@ async function visitor(options) {
 const steady = (text) => text.replace(/in \d[^\n]*|\d+ \w+( \d+ \w+)? ago|\d\d:\d\d|\d+ hashes|tree of \d+|\s+/g, " ");
 
 const texts = new Map();
+const said = async (page) => steady(await page.evaluate(() => document.querySelector("main").textContent));
+const reader = await visitor({ viewport: { width: 1440, height: 900 } });
+
+// An hour may turn between two looks, and what ends within a day is then another number: what differs is read once more, by both.
+async function saysTheSame(path, page) {
+  if (!texts.has(path)) texts.set(path, await said(page));
+  if (texts.get(path) === (await said(page))) return true;
+  for (const one of [reader, page]) await one.goto(base + path);
+  texts.set(path, await said(reader));
+  await page.evaluate(() => document.querySelectorAll("main details").forEach((part) => { part.open = true; }));
+  return texts.get(path) === (await said(page));
+}
+
 for (const javaScriptEnabled of [true, false]) {
   for (const [width, height] of [[1440, 900], [390, 844], [320, 640]]) {
     for (const colorScheme of javaScriptEnabled ? ["light", "dark"] : ["light"]) {
@@ -47,9 +60,7 @@ for (const javaScriptEnabled of [true, false]) {
           const box = await when.boundingBox();
           if (!box || box.x < 0 || box.x + box.width > width) { fault(at, "an end is out of sight"); break; }
         }
-        const text = steady(await page.evaluate(() => document.querySelector("main").textContent));
-        if (!texts.has(path)) texts.set(path, text);
-        if (texts.get(path) !== text) fault(at, "says something else than with scripts");
+        if (!(await saysTheSame(path, page))) fault(at, "says something else than with scripts");
         if (javaScriptEnabled) {
           await page.evaluate(axe);
           const { violations } = await page.evaluate(() =>

@@ -10,7 +10,7 @@ use super::standing::Standing;
 use crate::config::Settled;
 use crate::custody::Key;
 use crate::error::HsmError;
-use crate::keys::objects::survey;
+use crate::keys::objects::shows_keys;
 use crate::lock::locked;
 use crate::module::{Fault, Inside, Module, Turn, Turns};
 use crate::session::Desk;
@@ -90,7 +90,7 @@ impl Shared {
     pub(crate) fn absent_keys(&self, turn: &Turn, desk: &Desk, fault: Fault) -> Fault {
         match fault {
             Fault::Answer(HsmError::NotFound { .. })
-                if !self.known().is_empty() && survey(turn, &desk.session).is_ok_and(|all| all.is_empty()) =>
+                if !locked(&self.known).is_empty() && shows_keys(turn, &desk.session).is_ok_and(|shows| !shows) =>
             {
                 Fault::Lost("the token shows no keys".into())
             }

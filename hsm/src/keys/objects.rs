@@ -148,6 +148,11 @@ pub(crate) fn survey(_: &Turn, session: &Session) -> Result<Vec<Result<Key, Unfi
     handles.into_iter().map(|handle| judge(session, handle)).collect()
 }
 
+/// Whether the token shows a private key, fit or not. A look that costs the same however many there are.
+pub(crate) fn shows_keys(_: &Turn, session: &Session) -> Result<bool, Fault> {
+    Ok(!session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)])?.is_empty())
+}
+
 /// Labels of the secret keys of the token that are fit for sealing.
 pub(crate) fn survey_sealing(_: &Turn, session: &Session) -> Result<Vec<String>, Fault> {
     let mut labels = Vec::new();
