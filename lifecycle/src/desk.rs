@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use ca::{Authority, CaError, Renewing};
+use ca::{Authority, CaError, Part, Renewing};
 use policy::{Actor, Timestamp};
 use serde_json::json;
 use store::{ActorStamp, Credential, DueFilter, Filter, Kind, Order, Record, Renewer, State, StoreError};
@@ -71,6 +71,9 @@ pub(crate) trait Desk: Clone + Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<(Vec<(Timestamp, Summary)>, MarkedAt), StoreError>> + Send;
 
+    /// What is to be replaced before its time, by issuer, profile and owner: as it stands in memory.
+    fn marks(&self) -> Vec<Part>;
+
     /// From when to when nobody was there before this run.
     fn away(&self) -> (Timestamp, Timestamp);
 
@@ -133,6 +136,10 @@ impl Desk for Authority {
             None => MarkedAt { part: at.part + 1, cursor: None, is_end: at.part + 1 >= parts.len() },
         };
         Ok((found, on))
+    }
+
+    fn marks(&self) -> Vec<Part> {
+        Authority::marked(self)
     }
 
     fn away(&self) -> (Timestamp, Timestamp) {

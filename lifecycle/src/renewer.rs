@@ -14,7 +14,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use ca::{Authority, CaError};
+use ca::{Authority, CaError, Part};
 use policy::Timestamp;
 use store::{State, StoreError};
 use tokio::sync::watch;
@@ -61,6 +61,8 @@ struct Worker<D> {
     read_to: Option<(Timestamp, u64)>,
     /// How far what is due before its time was read in this round.
     marked_at: MarkedAt,
+    /// What was to be replaced before its time when this round began.
+    marks: Vec<Part>,
     /// A round that ended is followed by the next at this time.
     next_round: Option<Timestamp>,
     /// Not before this: the token or the register said so.
@@ -105,6 +107,7 @@ impl<D: Desk> Worker<D> {
             lease: Lease::default(),
             read_to: None,
             marked_at: MarkedAt::default(),
+            marks: Vec::new(),
             next_round: None,
             held_until: None,
             watch: RenewalWatch::default(),
@@ -214,8 +217,11 @@ impl<D: Desk> Worker<D> {
 
     /// The next on the list that the diary does not know, at most so many.
     async fn next(&mut self, now: Timestamp, wanted: usize) -> Result<Next, StoreError> {
-        if self.next_round.is_some_and(|at| at <= now) {
+        let marks = self.desk.marks();
+        // A drill, or the end of a CA, waits for no round.
+        if self.next_round.is_some_and(|at| at <= now) || marks != self.marks {
             (self.next_round, self.read_to, self.marked_at) = (None, None, MarkedAt::default());
+            self.marks = marks;
         }
         let (read_to, marked_at) = (self.read_to, self.marked_at.clone());
         let mut there = Next { tasks: Vec::new(), read_to, is_end: false, listed: 0, marked_at };

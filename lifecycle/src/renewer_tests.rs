@@ -42,6 +42,8 @@ struct Inner {
     unreadable_pages: u32,
     /// A thief put what was renewed back onto the list of what is due, and hides what took its place.
     put_back: bool,
+    /// What a drill marks: all of it.
+    marks: Vec<Part>,
 }
 
 impl Office {
@@ -116,7 +118,13 @@ impl Desk for Office {
     }
 
     async fn marked(&self, at: MarkedAt, _limit: usize) -> Result<(Vec<(Timestamp, Summary)>, MarkedAt), StoreError> {
-        Ok((Vec::new(), MarkedAt { is_end: true, ..at }))
+        let inner = self.inner();
+        let marked = inner.rows.iter().filter(|_| !inner.marks.is_empty());
+        Ok((marked.map(|row| (START, row.clone())).collect(), MarkedAt { is_end: true, ..at }))
+    }
+
+    fn marks(&self) -> Vec<Part> {
+        self.inner().marks.clone()
     }
 
     fn away(&self) -> (Timestamp, Timestamp) {
@@ -130,7 +138,8 @@ impl Desk for Office {
             let signed = |row: &&Summary| matches!(row.state, State::Issued | State::Revoked);
             let serial = summary.serial_hex();
             let is_renewed = inner.rows.iter().filter(signed).any(|row| row.renews.as_ref() == Some(&serial));
-            Found { due: summary.renew_at(), summary, is_renewed }
+            let due = if inner.marks.is_empty() { summary.renew_at() } else { START };
+            Found { due, summary, is_renewed }
         }))
     }
 
@@ -201,6 +210,17 @@ async fn a_certificate_is_renewed_when_it_is_due_and_not_before() {
     assert_eq!(office.inner().asked, [certificate(1, START).serial_hex()]);
     worker.turn().await.unwrap();
     assert_eq!(office.asked(), 1, "and once");
+}
+
+#[tokio::test]
+async fn what_a_drill_marks_waits_for_no_round() {
+    let office = Office::with([certificate(1, START)]);
+    let mut worker = Worker::at(office.clone());
+    worker.turn().await.unwrap();
+    assert_eq!(office.asked(), 0);
+    office.inner().marks = vec![Part { issuer: "tls/1".to_owned(), profile: None, owner: None }];
+    worker.turn().await.unwrap();
+    assert_eq!(office.asked(), 1, "in the same second");
 }
 
 #[tokio::test]
