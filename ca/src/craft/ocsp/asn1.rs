@@ -1,7 +1,9 @@
 //! OCSP as it is read: the structures of RFC 6960, borrowed from the bytes.
 
-use der::asn1::{GeneralizedTime, IntRef, ObjectIdentifier, OctetStringRef};
+use der::asn1::{GeneralizedTime, OctetStringRef};
 use der::{AnyRef, Sequence};
+
+pub(super) use crate::lint::ocsp::asn1::{CertId, Extension, RevokedInfo};
 
 /// OCSPRequest, section 4.1.1. Who signed it is nobody's business here.
 #[derive(Sequence)]
@@ -29,28 +31,6 @@ pub(super) struct Request<'a> {
     pub(super) extensions: Option<Vec<Extension<'a>>>,
 }
 
-#[derive(Sequence)]
-pub(super) struct CertId<'a> {
-    pub(super) hash: AlgorithmIdentifier<'a>,
-    pub(super) issuer_name: &'a OctetStringRef,
-    pub(super) issuer_key: &'a OctetStringRef,
-    pub(super) serial: IntRef<'a>,
-}
-
-#[derive(Sequence)]
-pub(super) struct AlgorithmIdentifier<'a> {
-    pub(super) oid: ObjectIdentifier,
-    pub(super) parameters: Option<AnyRef<'a>>,
-}
-
-#[derive(Sequence)]
-pub(super) struct Extension<'a> {
-    pub(super) oid: ObjectIdentifier,
-    #[asn1(default = "no")]
-    pub(super) critical: bool,
-    pub(super) value: &'a OctetStringRef,
-}
-
 /// ResponseData, section 4.2.1, as we write it: version 1, the responder by its key.
 #[derive(Sequence)]
 pub(super) struct ResponseData<'a> {
@@ -72,17 +52,6 @@ pub(super) struct SingleResponse<'a> {
     pub(super) next_update: GeneralizedTime,
 }
 
-#[derive(Sequence)]
-pub(super) struct RevokedInfo<'a> {
-    pub(super) at: GeneralizedTime,
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    pub(super) reason: Option<AnyRef<'a>>,
-}
-
 fn v1() -> u8 {
     0
-}
-
-fn no() -> bool {
-    false
 }

@@ -63,33 +63,33 @@ pub(super) struct SingleResponse<'a> {
 }
 
 #[derive(Sequence)]
-pub(super) struct CertId<'a> {
-    pub(super) hash: AlgorithmIdentifier<'a>,
-    pub(super) issuer_name: &'a OctetStringRef,
-    pub(super) issuer_key: &'a OctetStringRef,
-    pub(super) serial: IntRef<'a>,
+pub(crate) struct CertId<'a> {
+    pub(crate) hash: AlgorithmIdentifier<'a>,
+    pub(crate) issuer_name: &'a OctetStringRef,
+    pub(crate) issuer_key: &'a OctetStringRef,
+    pub(crate) serial: IntRef<'a>,
 }
 
 #[derive(Sequence)]
-pub(super) struct AlgorithmIdentifier<'a> {
-    pub(super) oid: ObjectIdentifier,
-    pub(super) parameters: Option<AnyRef<'a>>,
+pub(crate) struct AlgorithmIdentifier<'a> {
+    pub(crate) oid: ObjectIdentifier,
+    pub(crate) parameters: Option<AnyRef<'a>>,
 }
 
 #[derive(Sequence)]
-pub(super) struct Extension<'a> {
-    pub(super) oid: ObjectIdentifier,
+pub(crate) struct Extension<'a> {
+    pub(crate) oid: ObjectIdentifier,
     #[asn1(default = "no")]
-    pub(super) critical: bool,
-    pub(super) value: &'a OctetStringRef,
+    pub(crate) critical: bool,
+    pub(crate) value: &'a OctetStringRef,
 }
 
 /// The content of revoked `[1]`, which is IMPLICIT.
 #[derive(Sequence)]
-pub(super) struct RevokedInfo<'a> {
-    pub(super) at: GeneralizedTime,
+pub(crate) struct RevokedInfo<'a> {
+    pub(crate) at: GeneralizedTime,
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    pub(super) reason: Option<AnyRef<'a>>,
+    pub(crate) reason: Option<AnyRef<'a>>,
 }
 
 fn v1() -> u8 {

@@ -1,6 +1,6 @@
 //! What holds of any OCSP response, whoever made it (RFC 6960, 5019, 9654).
 
-mod asn1;
+pub(crate) mod asn1;
 
 mod response;
 
