@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use hsm::{AtHome, Key, Pool};
 use policy::Timestamp;
-use store::{Credential, EachRecord, Kind, Ledger, Shard, StoreError};
+use store::{Credential, DELTA, EachRecord, Kind, Ledger, Shard, StoreError};
 
 use crate::encode::{pem, sha256};
 use crate::error::CaError;
@@ -20,6 +20,7 @@ use crate::issuers::name::GenerationName;
 use crate::issuers::record::{
     GenerationRecord, IssuerRecord, IssuerRole, KEPT, KEPT_CRL, KIND, Place, ROSTER, ROSTER_ID,
 };
+use crate::issuers::scope::Scope;
 use crate::issuers::ssh_ca::SshCa;
 use crate::issuers::standing::Standing;
 use crate::issuers::urls::Urls;
@@ -194,8 +195,17 @@ impl Hierarchy {
         Shard::of_serial(serial, generation.record.shards)
     }
 
-    /// The generation whose series of CRLs it is, and the part of which they tell: `tls/1`, everything; `tls/1/3`, a part.
-    pub(crate) fn series(&self, series: &str) -> Option<(&Generation, Option<Shard>)> {
+    /// The generation whose series of CRLs it is, and of what they tell: `tls/1`, everything; `tls/1/3`, a part; `tls/1/3/delta`, what
+    /// came since another of that part.
+    pub(crate) fn series(&self, series: &str) -> Option<(&Generation, Scope)> {
+        let complete = series.strip_suffix(DELTA);
+        let (generation, shard) = self.complete(complete.unwrap_or(series))?;
+        let is_delta = complete.is_some();
+        let is_there = !is_delta || generation.record.crls().has_deltas_of(shard);
+        is_there.then_some((generation, Scope { shard, is_delta }))
+    }
+
+    fn complete(&self, series: &str) -> Option<(&Generation, Option<Shard>)> {
         if let Some(whole) = series.parse().ok().and_then(|name| self.generation(&name)) {
             return Some((whole, None));
         }
@@ -473,7 +483,7 @@ fn signer(
                 key,
                 certificate,
                 (ways, issuer.leaves, issuer.crl_secs),
-                (record.shards, record.crl_above.unwrap_or(0)),
+                (record.crls(), record.crl_above.unwrap_or(0)),
                 urls,
             )
             .map(|i| Signer::X509(Arc::new(i)))

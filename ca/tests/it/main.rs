@@ -9,6 +9,7 @@ mod bundles;
 mod code;
 mod cps;
 mod csr_intake;
+mod deltas;
 mod ends;
 mod golden;
 mod hierarchy;

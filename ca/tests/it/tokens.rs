@@ -203,6 +203,7 @@ fn below_root(issuer: &str) -> CreateIssuer {
             leaves: true,
         }),
         shards: None,
+        deltas: None,
         token: None,
     }
 }
@@ -280,6 +281,7 @@ async fn an_issuer_in_a_token_of_its_own_issues_whatever_becomes_of_the_first() 
         activates: ca::Activation::Now,
         cross: false,
         shards: None,
+        deltas: None,
         token: None,
     };
     // Its successor is made where it is, and needs the root, which is away.

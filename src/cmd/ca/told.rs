@@ -8,7 +8,7 @@ use crate::output::{self, field};
 /// Facts of an issuer.
 const ISSUER: [&str; 8] = ["name", "role", "above", "path_len", "purposes", "permitted", "excluded", "policies"];
 /// Facts of a generation.
-const GENERATION: [&str; 17] = [
+const GENERATION: [&str; 18] = [
     "name",
     "state",
     "why",
@@ -25,6 +25,7 @@ const GENERATION: [&str; 17] = [
     "key_was_outside",
     "crl_above",
     "crl_urls",
+    "delta_crl_urls",
     "line",
 ];
 

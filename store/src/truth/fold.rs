@@ -247,9 +247,10 @@ impl Fold {
         waiting.map(|(op, _)| *op)
     }
 
-    /// What is revoked of an issuer in the first `size` leaves, which are all that were folded; rows of that part alone.
+    /// What is revoked of an issuer, or told by its deltas, in the first `size` leaves, which are all that were folded; rows of that part alone.
     pub fn revocations(&self, issuer: &str, size: u64, part: Range<usize>) -> Revocations {
-        let (ops, digest) = self.issuers.get(issuer).map_or((&[][..], [0; 32]), |fold| (&fold.revoked, fold.digest));
+        let (ops, digest) =
+            self.issuers.get(scope(issuer)).map_or((&[][..], [0; 32]), |fold| (&fold.revoked, fold.digest));
         let covers = Covers::new(size, ops.len() as u64, digest);
         let part = ops.get(part.start.min(ops.len())..part.end.min(ops.len())).unwrap_or_default();
         let rows = part.iter().filter_map(|(op, changes)| Some(row(self.revoked.get(op)?, *changes)));
