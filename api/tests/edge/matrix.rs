@@ -171,6 +171,10 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         ("GET /api/v1/audit", route(Method::GET, "/api/v1/audit?limit=1", None)),
         ("GET /api/v1/audit/{index}", route(Method::GET, "/api/v1/audit/0", None)),
         ("GET /api/v1/audit/texts/{hash}", route(Method::GET, format!("/api/v1/audit/texts/{policy}"), None)),
+        (
+            "POST /api/v1/audit/ocsp-proof",
+            route(Method::POST, "/api/v1/audit/ocsp-proof", Some(json!({"response": "AAAA"}))),
+        ),
         ("GET /api/v1/owners", route(Method::GET, "/api/v1/owners", None)),
         ("GET /api/v1/owners/web", route(Method::GET, "/api/v1/owners/web", None)),
         ("GET /api/v1/owners/db", route(Method::GET, "/api/v1/owners/db", None)),

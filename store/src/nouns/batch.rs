@@ -50,6 +50,8 @@ pub struct Traced {
     pub leaf: LeafProof,
     /// The leaf of the certificate of the responder that the batch says signed it.
     pub responder: Option<LeafProof>,
+    /// The key that signed that certificate, whose hash its leaf names: a SubjectPublicKeyInfo as it is recorded.
+    pub issuer_key: Option<Vec<u8>>,
 }
 
 /// What came of looking.

@@ -11,8 +11,9 @@ use super::database::Tables;
 use super::evidence::Evidence;
 use super::folder::Folder;
 use super::rows::cell;
+use crate::forms::keys;
 use crate::forms::leaf::Leaf;
-use crate::forms::schema::INTENT;
+use crate::forms::schema::{INTENT, RECORD};
 use crate::log::{Checkpoint, inclusion_proof_by, leaf_hash, path_among};
 use crate::nouns::batch::{InBatch, LeafProof, Sought, Traced};
 use crate::nouns::error::StoreError;
@@ -90,7 +91,23 @@ fn traced(source: &mut dyn Traces, batch: InBatch, head: (u64, &str)) -> Result<
         Some(op) => Some(proof(source, op, head)?),
         None => None,
     };
-    Ok(Traced { leaf: proof(source, batch.operation, head)?, batch, responder })
+    let issuer_key = match &responder {
+        Some(responder) => issuer_key(source, responder)?,
+        None => None,
+    };
+    Ok(Traced { issuer_key, leaf: proof(source, batch.operation, head)?, batch, responder })
+}
+
+/// The recorded key that a leaf names.
+fn issuer_key(source: &mut dyn Traces, of: &LeafProof) -> Result<Option<Vec<u8>>, StoreError> {
+    let leaf = Leaf::parse(&of.leaf).map_err(StoreError::Corrupt)?;
+    let Some(named) = leaf.key else { return Ok(None) };
+    let id = Cell::Text(named.hash);
+    let row = source.keys()?.into_iter().find(|row| cell(&RECORD, row, "id") == Some(&id));
+    Ok(match row.as_ref().and_then(|row| cell(&RECORD, row, "body")) {
+        Some(Cell::Text(body)) => keys::read(body).ok().map(|key| key.spki),
+        Some(_) | None => None,
+    })
 }
 
 fn proof(source: &mut dyn Traces, index: u64, (size, note): (u64, &str)) -> Result<LeafProof, StoreError> {
