@@ -199,6 +199,11 @@ impl Keeper {
                 "no chain of good signatures leads from it to a root: bring the certificates above it, the root too",
             )
         })?;
+        for (place, below) in found.iter().enumerate() {
+            if let Some(outside) = found.iter().skip(place + 1).find_map(|above| below.outside(above)) {
+                return Err(refused(&format!("its chain is one that clients refuse, for a name in it: {outside}")));
+            }
+        }
         match found.last() {
             Some(top) if hierarchy.known().all(|known| known.der != top.der) && root != Some(sha256(&top.der)) => {
                 Err(CaError::bad(
