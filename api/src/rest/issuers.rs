@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::intake::{Caller, Json, Segment, Segments, json};
+use crate::intake::{Caller, Json, ManagesAuthority, Permitted, Segment, Segments, json};
 use crate::problem::{Kind, Problem};
 
 /// An issuer.
@@ -315,7 +315,7 @@ fn activation(at: Option<String>, later: bool) -> Result<Activation, Problem> {
     responses((status = 201, description = "Made", body = Issuer), (status = 409, description = "The name or the key's label is in use")))]
 pub(crate) async fn create(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Json(new): Json<NewIssuer>,
 ) -> Result<Response, Problem> {
     let (authority, wish) = (app.authority().clone(), new.wish()?);
@@ -398,7 +398,7 @@ impl Rehearsal {
         (status = 404, description = "No such issuer"), (status = 409, description = "Not now")))]
 pub(crate) async fn rotate(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Segment(issuer): Segment,
     Json(rotation): Json<Rotation>,
 ) -> Result<Response, Problem> {
@@ -467,7 +467,7 @@ pub(crate) struct Act {
         (status = 409, description = "Not as it stands")))]
 pub(crate) async fn act(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Segments((issuer, number, what)): Segments<(String, String, String)>,
     Json(act): Json<Act>,
 ) -> Result<Response, Problem> {
@@ -610,7 +610,7 @@ pub(crate) struct BroughtIssuer {
     responses((status = 201, description = "Taken in", body = Issuer), (status = 409, description = "The name or the key is in use")))]
 pub(crate) async fn import(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Json(new): Json<BroughtIssuer>,
 ) -> Result<Response, Problem> {
     let authority = app.authority().clone();
@@ -651,7 +651,7 @@ pub(crate) struct BroughtCrl {
     responses((status = 201, description = "Taken in", body = Issuer), (status = 409, description = "It is older than the one that is served")))]
 pub(crate) async fn import_crl(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Json(new): Json<BroughtCrl>,
 ) -> Result<Response, Problem> {
     let authority = app.authority().clone();

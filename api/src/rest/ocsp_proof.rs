@@ -9,14 +9,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ca::{BroughtResponse, OCSP_RESPONSE_BYTES_MAX};
 use http::StatusCode;
-use policy::{Action, Resource, ResourceKind};
 use serde::{Deserialize, Serialize};
 use store::{Found, Sought};
 use utoipa::ToSchema;
 
 use super::audit::{Proven, proven};
 use crate::app::App;
-use crate::intake::{Caller, Json, json};
+use crate::intake::{Json, Permitted, ReadsAudit, json};
 use crate::problem::{Kind, Problem};
 
 /// A response whose proof is wanted.
@@ -50,10 +49,9 @@ pub(crate) struct OcspProof {
         (status = 404, description = "No batch of this log has it, or that was so long ago that nobody keeps what leads to it")))]
 pub(crate) async fn prove(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { grant, .. }: Permitted<ReadsAudit>,
     Json(wish): Json<OcspProofWish>,
 ) -> Result<Response, Problem> {
-    let grant = app.authorize(&actor, Action::ReadAudit, Resource::plain(ResourceKind::Audit)).await?;
     let wrong = |why: &str| Problem::field("response", format!("{why}."));
     if wish.response.len() > OCSP_RESPONSE_BYTES_MAX.div_ceil(3) * 4 {
         return Err(wrong("Longer than an OCSP response is"));

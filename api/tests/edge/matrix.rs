@@ -189,6 +189,16 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
             ),
         ),
         ("POST /api/v1/replay", route(Method::POST, "/api/v1/replay", Some(replay))),
+        // Who may not is told that, whatever he brings.
+        (
+            "POST /api/v1/replay, no profile",
+            route(Method::POST, "/api/v1/replay", Some(json!({"profiles": {"x": "no TOML ["}, "since_secs": 60}))),
+        ),
+        ("POST /api/v1/issuers, nonsense", route(Method::POST, "/api/v1/issuers", Some(json!({"what": 1})))),
+        (
+            "POST /api/v1/issuers/.../import, nonsense",
+            route(Method::POST, "/api/v1/issuers/nowhere/1/import", Some(json!({"items": [{"certificate": "?"}]}))),
+        ),
         ("GET /nowhere", route(Method::GET, "/nowhere", None)),
         ("DELETE /api/v1/status", route(Method::DELETE, "/api/v1/status", None)),
     ]
