@@ -20,7 +20,7 @@ use crate::problem::{Kind, Problem};
 pub(crate) struct Issuer {
     /// Its name: what profiles say.
     name: String,
-    /// What it signs: `x509`, `ssh-user`, `ssh-host` or `log`.
+    /// What it signs: `x509`, `ssh-user`, `ssh-host`, `log`; `seal` signs nothing, and seals.
     role: &'static str,
     /// Below which a CA stands: `itself`, `elsewhere`, or an issuer's name.
     above: Option<String>,
@@ -62,6 +62,8 @@ pub(crate) struct Generation {
     arriving: bool,
     /// The number of the newest CRL that was made of it elsewhere; ours are above it.
     crl_above: Option<u64>,
+    /// Of a key that seals: how many sealed records stand under it.
+    sealed: Option<u64>,
     /// What kind of key it is; null where the token does not have it.
     key: Option<String>,
     /// SHA-256 of the key's SubjectPublicKeyInfo.
@@ -145,6 +147,7 @@ impl Generation {
             key_was_outside: there.brought,
             arriving: there.arriving,
             crl_above: there.crl_above,
+            sealed: there.sealed,
             key: there.key_kind.map(|kind| kind.to_string()),
             key_hash: there.key_hash,
             // The beginning of time is none to show.

@@ -9,6 +9,8 @@ mod wish;
 
 mod founding;
 
+mod seals;
+
 mod keeper;
 
 mod homes;

@@ -129,7 +129,7 @@ async fn a_successor_waits_for_its_day() {
         "{touched:?}"
     );
     assert!(rehearsal.way_back.contains("chancery ca activate tls/1"));
-    assert_eq!(house.authority.issuers().iter().map(|i| i.generations.len()).sum::<usize>(), 6, "nothing was made");
+    assert_eq!(house.authority.issuers().iter().map(|i| i.generations.len()).sum::<usize>(), 7, "nothing was made");
 
     house.authority.rotate_issuer(&admin(), wish).await.unwrap();
     assert_eq!(state(&house.authority, "tls/2"), GenerationState::Pending);

@@ -21,6 +21,7 @@ mod ocsp;
 mod outage;
 mod profiles;
 mod revocation;
+mod seals;
 mod ssh;
 mod thief;
 mod tls;
