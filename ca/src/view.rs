@@ -263,7 +263,7 @@ fn end_alarm(generation: &hierarchy::Generation, now: Timestamp) -> Option<Strin
     let (name, until) = (&generation.name, generation.certificate()?.validity.not_after());
     let is_near = now < until && until < now.plus_secs(END_ALARM_SECS) && generation.record.retired.is_none();
     is_near.then(|| {
-        format!("CA {name}, whose key is elsewhere, ends at {until}: another is made at a ceremony, and brought with `chancery ca import`")
+        format!("CA {name}, whose key is elsewhere, ends at {until}: `chancery ceremony rotate` makes the next, and `chancery ca import` brings it")
     })
 }
 

@@ -187,6 +187,30 @@ async fn an_intent_of_another_pool_is_refused_as_not_signed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sealing_key_is_known_again_by_its_touchstone_and_another_of_its_label_neither_seals_nor_ends() {
+    let (pool, mint) = hsm::open(TestToken::new("touchstone").config()).unwrap();
+    pool.generate_sealing(None, "seal").await.unwrap();
+    let key = hsm::SealingKey::known("seal", &[], pool.touchstone(None, "seal").await.unwrap());
+    let sealed = pool.seal(&key, b"hunter2", b"row 7").await.unwrap();
+    assert_eq!(pool.unseal(&key, &sealed, b"row 7").await.unwrap(), b"hunter2");
+    for _ in 0..2 {
+        // One that is gone is no error.
+        pool.destroy(mint.farewell_to_seal(&key)).await.unwrap();
+    }
+    assert!(!pool.has_sealing(None, "seal").await.unwrap());
+    pool.generate_sealing(None, "seal").await.unwrap();
+    pool.generate_sealing(None, "other").await.unwrap();
+    let other = hsm::SealingKey::known("other", &[], pool.touchstone(None, "seal").await.unwrap());
+    for wrong in [&key, &other] {
+        let sealed = pool.seal(wrong, b"hunter2", b"row 7").await;
+        assert!(matches!(sealed, Err(HsmError::Unfit { .. })), "nobody could open it again: {sealed:?}");
+        let destroyed = pool.destroy(mint.farewell_to_seal(wrong)).await;
+        assert!(matches!(destroyed, Err(HsmError::Unfit { .. })), "it is somebody else's: {destroyed:?}");
+    }
+    assert!(pool.has_sealing(None, "seal").await.unwrap() && pool.has_sealing(None, "other").await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_sealed_opens_only_where_it_belongs() {
     let (pool, _mint) = hsm::open(TestToken::new("seal").config()).unwrap();
     assert!(!pool.has_sealing(None, "seal").await.unwrap());

@@ -600,6 +600,9 @@ pub(crate) struct BroughtIssuer {
     /// SHA-256 of the root, where that is not known here; not from the file that has the chain.
     #[serde(default)]
     fingerprint: Option<String>,
+    /// Of a certificate alone: the transcript of the ceremony that made it, as it was written; its hash becomes an entry of the log.
+    #[serde(default)]
+    transcript: Option<String>,
     /// It signs CAs alone.
     #[serde(default)]
     cas_only: bool,
@@ -624,6 +627,7 @@ pub(crate) async fn import(
         key_was_outside: was_outside,
         chain,
         fingerprint: root,
+        transcript,
         cas_only,
         shards,
     } = new;
@@ -635,7 +639,10 @@ pub(crate) async fn import(
                 let brought = Brought { name, label, token, was_outside, chain_pem, root, leaves, shards };
                 authority.bring_issuer(&actor, brought).await
             }
-            None => authority.bring_certificate(&actor, &name, chain.as_bytes(), root).await,
+            None => {
+                let with = (root, transcript.as_deref().map(str::as_bytes));
+                authority.bring_certificate(&actor, &name, chain.as_bytes(), with).await
+            }
         }
     });
     shown(&app, StatusCode::CREATED, name.await?.issuer())

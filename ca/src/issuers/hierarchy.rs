@@ -333,6 +333,8 @@ impl Generation {
         !self.record.elsewhere
             && !self.record.arriving
             && self.record.is_made()
+            // A key that sealed is destroyed when its generation ends.
+            && (self.record.touchstone.is_none() || ended(&self.record).is_none())
             && !self.waits
             && matches!(self.signer, Signer::None(_))
     }

@@ -356,7 +356,12 @@ impl Keeper {
         self.maker.write(name.issuer(), (&record, expect), Vec::new(), &stamp(actor)).await
     }
 
-    async fn cross_with(&self, actor: &Actor, name: &GenerationName, by: &GenerationName) -> Result<u64, CaError> {
+    pub(super) async fn cross_with(
+        &self,
+        actor: &Actor,
+        name: &GenerationName,
+        by: &GenerationName,
+    ) -> Result<u64, CaError> {
         let (mut record, expect) = self.maker.record(name.issuer()).await?;
         let generation = usable(&record, name)?;
         if generation.cross.len() >= CERTIFICATES_MAX {

@@ -14,6 +14,7 @@ mod seals;
 mod keeper;
 
 mod homes;
+mod links;
 mod rehearsal;
 
 mod ceremonies;
@@ -34,6 +35,7 @@ pub(crate) use founding::create;
 pub use founding::{Beginning, CreateConfig};
 pub(crate) use keeper::Keeper;
 pub use landing::{Arriving, Landed};
+pub use links::SucceededRoot;
 pub(crate) use maker::Maker;
 pub use rehearsal::{Phase, Rehearsal};
 pub use wish::{Activation, Brought, CaWish, CreateIssuer, Homes, Request, Rotate};

@@ -476,7 +476,7 @@ async fn a_ca_stands_below_a_foreign_root() {
         let refused =
             authority.adopt_issuer(&admin(), &edge, (signed.clone() + &root_pem).as_bytes(), (unsaid, None)).await;
         assert!(matches!(refused, Err(CaError::BadRequest { what: "fingerprint", .. })), "{refused:?}");
-        let refused = authority.bring_certificate(&admin(), "above", root_pem.as_bytes(), unsaid).await;
+        let refused = authority.bring_certificate(&admin(), "above", root_pem.as_bytes(), (unsaid, None)).await;
         assert!(matches!(refused, Err(CaError::BadRequest { what: "fingerprint", .. })), "{refused:?}");
     }
     assert!(!authority.roots_pem().contains(root_pem.trim()));
