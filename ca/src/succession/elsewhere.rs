@@ -90,7 +90,12 @@ impl Keeper {
     }
 
     /// The record of the transcript of the ceremony that signed this certificate.
-    fn transcript_of(&self, actor: &Actor, own: &CaCertificate, bytes: &[u8]) -> Result<Option<Record>, CaError> {
+    pub(super) fn transcript_of(
+        &self,
+        actor: &Actor,
+        own: &CaCertificate,
+        bytes: &[u8],
+    ) -> Result<Option<Record>, CaError> {
         let bad = |why: String| CaError::bad("transcript", why);
         let transcript = Transcript::read(bytes).map_err(bad)?;
         if transcript.made.get("certificate_sha256") != Some(&hex::encode(sha256(&own.der))) {
