@@ -30,6 +30,7 @@ impl Keeper {
         match homes {
             Homes::Add { token, was_outside } => {
                 brought |= was_outside;
+                self.check_apart(&token, &tokens).await?;
                 self.prove(actor, name, &token, brought).await?;
                 if !tokens.contains(&token) {
                     tokens.push(token);
@@ -43,6 +44,7 @@ impl Keeper {
                         "`{token}` is the only token of {name}: add another one first"
                     )));
                 }
+                self.goes_on(generation, (name, &token), &tokens).await?;
             }
             Homes::First(token) => {
                 self.at_home(&tokens, name, &token)?;
@@ -67,9 +69,7 @@ impl Keeper {
     /// Where the key of a successor is made: in the first token of the one before that is well.
     pub(super) fn next_home(&self, before: Option<&GenerationRecord>) -> Vec<String> {
         let homes = before.map_or(&[][..], |before| &before.tokens);
-        let is_well =
-            |home: &&String| self.maker.pool.token(home).is_some_and(|token| token.health() == hsm::Health::Ready);
-        homes.iter().find(is_well).or(homes.first()).cloned().into_iter().collect()
+        homes.iter().find(|home| self.is_well(home)).or(homes.first()).cloned().into_iter().collect()
     }
 
     fn token(&self, name: &str) -> Result<&Token, CaError> {
@@ -81,6 +81,45 @@ impl Keeper {
             true => Ok(()),
             false => Err(CaError::bad("token", format!("the key of {name} is in {}", tokens.join(", ")))),
         }
+    }
+
+    /// A token by another name is no second home.
+    async fn check_apart(&self, token: &str, homes: &[String]) -> Result<(), CaError> {
+        let added = self.token(token)?;
+        let others = homes.iter().filter(|home| *home != token && self.is_well(home));
+        for home in others.filter_map(|home| self.maker.pool.token(home)) {
+            if added.is_same(home).await? {
+                let why = format!("`{token}` and `{}` are one token by two names", home.name());
+                return Err(CaError::Conflict(why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody takes away the last token that signs, while those that are left are away.
+    async fn goes_on(
+        &self,
+        generation: &GenerationRecord,
+        (name, gone): (&GenerationName, &str),
+        left: &[String],
+    ) -> Result<(), CaError> {
+        let Some(wanted) = generation.fingerprint() else { return Ok(()) };
+        let (pool, key) = (&self.maker.pool, (generation.label.as_str(), generation.brought));
+        if !self.is_well(gone) || pool.at_home(&[gone.to_owned()], key, &wanted).await.key.is_none() {
+            return Ok(());
+        }
+        let well: Vec<String> = left.iter().filter(|home| self.is_well(home)).cloned().collect();
+        if !well.is_empty() && pool.at_home(&well, key, &wanted).await.key.is_some() {
+            return Ok(());
+        }
+        Err(CaError::Conflict(format!(
+            "without `{gone}` nothing signs for {name} now: {} does not; `chancery ca tokens {name}` says why",
+            left.join(", ")
+        )))
+    }
+
+    fn is_well(&self, token: &str) -> bool {
+        self.maker.pool.token(token).is_some_and(|token| token.health() == hsm::Health::Ready)
     }
 
     /// That a token has the key of a generation: the same public key, and a signature with it.
