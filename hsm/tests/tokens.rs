@@ -68,7 +68,7 @@ async fn twins(word: &str, apart: Option<&Path>) -> (TestToken, TestToken, Pool,
     let main = TestToken::new(word);
     let (pool, _mint) = hsm::open(main.config()).unwrap();
     let key = pool.generate("k", KeyKind::P256).await.unwrap();
-    pool.generate_sealing("s").await.unwrap();
+    pool.generate_sealing(None, "s").await.unwrap();
     pool.shutdown();
     let spare = main.twin(word);
     let module = apart.map_or_else(|| config(&spare).module, copy);
@@ -85,7 +85,7 @@ async fn the_same_key_in_two_tokens_signs_while_one_is_away_and_the_first_does_a
     let folder = tempfile::tempdir().unwrap();
     for apart in [None, Some(folder.path())] {
         let (main, _spare, pool, mint, key) = twins("twins", apart).await;
-        let sealed = pool.seal("s", b"secret", b"here").await.unwrap();
+        let sealed = pool.seal(&hsm::SealingKey::named("s"), b"secret", b"here").await.unwrap();
         sign(&pool, &mint, &key, 1).await.unwrap();
         assert_eq!((signed_by(&pool, "main"), signed_by(&pool, "spare")), (1, 0));
         let aside = Aside::of(&main);
@@ -96,7 +96,7 @@ async fn the_same_key_in_two_tokens_signs_while_one_is_away_and_the_first_does_a
         assert_ne!(pool.token("main").unwrap().health(), Health::Ready);
         assert_eq!((pool.health(), pool.health_of(&key)), (Health::Ready, Health::Ready));
         assert_eq!(signed_by(&pool, "spare"), 38);
-        assert_eq!(pool.unseal("s", &sealed, b"here").await.unwrap(), b"secret");
+        assert_eq!(pool.unseal(&hsm::SealingKey::named("s"), &sealed, b"here").await.unwrap(), b"secret");
         // Nothing of one token alone is done for it meanwhile.
         let alone = sign(&pool, &mint, &key.at(&homes(&["main"])), 40).await;
         assert!(matches!(alone, Err(SignError::Unavailable { .. })), "{alone:?}");
@@ -194,16 +194,17 @@ async fn a_token_that_comes_back_with_another_key_of_that_name_and_id_is_told_of
 async fn what_the_first_token_cannot_open_another_one_does_not_open_in_its_place() {
     let (main, lesser) = (TestToken::new("sealing"), TestToken::new("lesser"));
     let (pool, _mint) = opened(&[("main", config(&main)), ("lesser", config(&lesser))]);
-    for token in pool.tokens() {
-        token.generate_sealing("s").await.unwrap();
+    for token in ["main", "lesser"] {
+        pool.generate_sealing(Some(token), "s").await.unwrap();
     }
-    let lesser = pool.token("lesser").unwrap();
-    let forged = lesser.seal("s", b"forged", b"here").await.unwrap();
-    assert_eq!(lesser.unseal("s", &forged, b"here").await.unwrap(), b"forged");
-    let refused = pool.unseal("s", &forged, b"here").await;
+    let key = hsm::SealingKey::named("s");
+    let there = key.clone().at(&homes(&["lesser"]));
+    let forged = pool.seal(&there, b"forged", b"here").await.unwrap();
+    assert_eq!(pool.unseal(&there, &forged, b"here").await.unwrap(), b"forged");
+    let refused = pool.unseal(&key, &forged, b"here").await;
     assert!(matches!(refused, Err(HsmError::Sealed(_))), "{refused:?}");
-    let sealed = pool.seal("s", b"secret", b"here").await.unwrap();
-    assert_eq!(pool.unseal("s", &sealed, b"here").await.unwrap(), b"secret");
+    let sealed = pool.seal(&key, b"secret", b"here").await.unwrap();
+    assert_eq!(pool.unseal(&key, &sealed, b"here").await.unwrap(), b"secret");
 }
 
 #[tokio::test(flavor = "multi_thread")]

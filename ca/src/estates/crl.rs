@@ -1,14 +1,13 @@
 //! A CRL of a CA that is taken in: its number, and what it lists.
 
 use policy::Timestamp;
-use x509_parser::oid_registry::OID_X509_EXT_ISSUER;
 use x509_parser::prelude::{FromDer, ParsedExtension};
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::estates::gathered::Ended;
 use crate::estates::leaf::serial;
-use crate::issuers::CaCertificate;
 use crate::issuers::certificate::is_signed_crl;
+use crate::issuers::{CaCertificate, not_ours_to_read};
 
 /// What a CRL says.
 pub(super) struct Listed {
@@ -50,16 +49,10 @@ pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, String> {
             _ => {}
         }
     }
-    // RFC 5280 section 5.3.3: whose an entry is, it and those after it, until another one says otherwise.
-    let mut is_own = true;
+    if let Some(why) = crl.iter_revoked_certificates().find_map(not_ours_to_read) {
+        return Err(format!("is not to be taken: {why}"));
+    }
     for entry in crl.iter_revoked_certificates() {
-        if let Some(of) = entry.extensions().iter().find(|extension| extension.oid == OID_X509_EXT_ISSUER) {
-            is_own = names_alone(of.value, ca.subject.as_der());
-        }
-        if !is_own {
-            left.push(format!("an entry of serial {} is of another CA", hex::encode(entry.raw_serial())));
-            continue;
-        }
         let serial = match serial(entry.raw_serial()) {
             Ok(serial) => serial,
             Err(why) => {
@@ -74,12 +67,6 @@ pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, String> {
     }
     let this_update = Timestamp::from_unix(crl.last_update().timestamp());
     Ok(Listed { number, this_update, is_part, entries, left })
-}
-
-/// Whether GeneralNames are one directory name, this one.
-fn names_alone(names: &[u8], subject: &[u8]) -> bool {
-    // A sequence, and in it a name with the tag 4 around it: two heads of two to four octets.
-    names.strip_suffix(subject).is_some_and(|heads| (4..=8).contains(&heads.len()) && heads.first() == Some(&0x30))
 }
 
 /// Of a number that ours cannot be above.

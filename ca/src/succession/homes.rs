@@ -29,6 +29,13 @@ impl Keeper {
         let mut brought = generation.brought;
         match homes {
             Homes::Add { token, was_outside } => {
+                if record.role == IssuerRole::Seal && was_outside {
+                    return Err(CaError::bad(
+                        "was_outside",
+                        "a key that seals and was outside a token is not taken: whoever has the copy opens all that it sealed. Clone it from token \
+                         to token, or make a successor there: `chancery ca rotate seal --token TOKEN`",
+                    ));
+                }
                 brought |= was_outside;
                 self.check_apart(&token, &tokens).await?;
                 self.prove(actor, name, &token, brought).await?;
@@ -96,26 +103,37 @@ impl Keeper {
         Ok(())
     }
 
-    /// Nobody takes away the last token that signs, while those that are left are away.
+    /// Nobody takes away the last token that has the key, while those that are left are away.
     async fn goes_on(
         &self,
         generation: &GenerationRecord,
         (name, gone): (&GenerationName, &str),
         left: &[String],
     ) -> Result<(), CaError> {
-        let Some(wanted) = generation.fingerprint() else { return Ok(()) };
-        let (pool, key) = (&self.maker.pool, (generation.label.as_str(), generation.brought));
-        if !self.is_well(gone) || pool.at_home(&[gone.to_owned()], key, &wanted).await.key.is_none() {
-            return Ok(());
-        }
-        let well: Vec<String> = left.iter().filter(|home| self.is_well(home)).cloned().collect();
-        if !well.is_empty() && pool.at_home(&well, key, &wanted).await.key.is_some() {
+        if !self.has(generation, &[gone.to_owned()]).await || self.has(generation, left).await {
             return Ok(());
         }
         Err(CaError::Conflict(format!(
-            "without `{gone}` nothing signs for {name} now: {} does not; `chancery ca tokens {name}` says why",
+            "without `{gone}` the key of {name} is nowhere now: {} does not show it; `chancery ca tokens {name}` says why",
             left.join(", ")
         )))
+    }
+
+    /// Whether one of these tokens is well and has the key.
+    async fn has(&self, generation: &GenerationRecord, tokens: &[String]) -> bool {
+        let pool = &self.maker.pool;
+        let well: Vec<String> = tokens.iter().filter(|token| self.is_well(token)).cloned().collect();
+        match (generation.sealing(pool), generation.fingerprint()) {
+            _ if well.is_empty() => false,
+            (Some(sealing), _) => {
+                let found = pool.sealing_at_home(&sealing.at(&well)).await;
+                found.good.len() > found.away.len()
+            }
+            (None, Some(wanted)) => {
+                pool.at_home(&well, (&generation.label, generation.brought), &wanted).await.key.is_some()
+            }
+            (None, None) => false,
+        }
     }
 
     fn is_well(&self, token: &str) -> bool {
@@ -127,6 +145,9 @@ impl Keeper {
         let token = self.token(token)?;
         let (record, version) = self.maker.record(name.issuer()).await?;
         let generation = usable(&record, name)?;
+        if record.role == IssuerRole::Seal {
+            return self.prove_by_touchstone(name, generation, token).await;
+        }
         let wanted =
             generation.fingerprint().ok_or_else(|| CaError::Conflict(format!("the key of {name} is not made yet")))?;
         let (label, at) = (&generation.label, token.name());
@@ -151,9 +172,31 @@ impl Keeper {
         let key = key.at(&[at.to_owned()]);
         match record.role {
             IssuerRole::Log => self.prove_by_head(actor, name, &key).await,
+            IssuerRole::Seal => Err(CaError::Internal(format!("{name} signs nothing"))),
             IssuerRole::X509 | IssuerRole::SshUser | IssuerRole::SshHost => {
                 self.prove_by_request(actor, (name, version), &record, &key).await
             }
+        }
+    }
+
+    /// Of a key that seals: it opens what the key made that was known first.
+    async fn prove_by_touchstone(
+        &self,
+        name: &GenerationName,
+        generation: &GenerationRecord,
+        token: &Token,
+    ) -> Result<(), CaError> {
+        let (at, label) = (token.name().to_owned(), &generation.label);
+        let key = generation.sealing(&self.maker.pool);
+        let key = key.ok_or_else(|| CaError::Conflict(format!("the key of {name} is not made yet")))?;
+        let found = self.maker.pool.sealing_at_home(&key.at(std::slice::from_ref(&at))).await;
+        match (found.away.into_iter().next(), found.wrong.into_iter().next()) {
+            (None, None) => Ok(()),
+            (Some((_, why)), _) => Err(CaError::away(AWAY_RETRY_SECS, &name.to_string(), why)),
+            (None, Some((_, why))) => Err(CaError::bad(
+                "token",
+                format!("token `{at}`, key `{label}`: {why}; bring the key there first (docs/TOKENS.md)"),
+            )),
         }
     }
 
@@ -191,3 +234,4 @@ impl Keeper {
 /// So often another task may be faster.
 const HEADS_MAX: usize = 8;
 const HEAD_RETRY_SECS: u32 = 1;
+const AWAY_RETRY_SECS: u32 = 5;

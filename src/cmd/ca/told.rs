@@ -25,6 +25,7 @@ const GENERATION: [&str; 18] = [
     "tokens",
     "key_was_outside",
     "crl_above",
+    "sealed",
     "crl_urls",
     "line",
 ];
@@ -80,6 +81,10 @@ pub fn stands(issuer: &Value, generation: &Value) -> String {
         ),
         "pending" if activates.is_empty() => format!("{name} waits: `chancery ca activate {name}` has it issue."),
         "pending" => format!("{name} issues from {activates} on.{}", way_back(issuer, &name)),
+        "active" if field(issuer, "role") == "seal" => format!(
+            "{name} seals from now on; the running service seals anew what stands under the one before, and `chancery ca show seal` counts it.{}",
+            way_back(issuer, &name)
+        ),
         "active" => format!("{name} issues.{}", way_back(issuer, &name)),
         other => format!("{name} is {other}."),
     }
