@@ -115,6 +115,7 @@ impl Keeper {
         self.unused(&brought.label)?;
         let tokens = self.homes(brought.token.as_deref())?;
         let key = self.brought_key(&tokens, &brought.label, brought.was_outside, false).await?;
+        self.unused_key(&key).await?;
         let chain = self.checked_chain(&key, &brought.chain_pem, brought.root)?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
         let name = GenerationName::new(&brought.name, 1);
@@ -156,6 +157,20 @@ impl Keeper {
                 Err(CaError::Conflict(format!("the key `{}` is that of {}", policy::shown(label), generation.name)))
             }
             None if label.starts_with("code:") => Err(CaError::Conflict("a key that signs code is no CA's".to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    /// A key is one issuer's, whatever labels it has in the token: of two, each would tell of a part of what the one CA revoked, and what
+    /// has ended would begin again under another name.
+    pub(super) async fn unused_key(&self, key: &Key) -> Result<(), CaError> {
+        let (hierarchy, hash) = (self.office.issuers.fresh().await?, key.fingerprint_hex());
+        match hierarchy.generations().find(|generation| generation.record.key_hash.as_ref() == Some(&hash)) {
+            Some(generation) => Err(CaError::Conflict(format!(
+                "the key `{}` is that of {}, and one key is one issuer's",
+                policy::shown(key.label()),
+                generation.name
+            ))),
             None => Ok(()),
         }
     }

@@ -358,6 +358,9 @@ impl Keeper {
         if !generation.is_made() || (record.role == IssuerRole::X509 && generation.certificates.is_empty()) {
             return Err(CaError::Conflict(format!("{name} has no certificate yet; it cannot issue")));
         }
+        if generation.arriving {
+            return Err(arriving(name));
+        }
         // Of two of one moment the one with the higher number issues: the way back takes the next.
         let now = self.office.ledger.cautious_time();
         let before = record.active(now).and_then(|active| Some((active.activates?, active.number)));
@@ -426,11 +429,15 @@ impl Keeper {
 pub(super) fn usable<'a>(record: &'a IssuerRecord, name: &GenerationName) -> Result<&'a GenerationRecord, CaError> {
     match unended(record, name)? {
         GenerationRecord { elsewhere: true, .. } => Err(away(name)),
-        GenerationRecord { arriving: true, .. } => {
-            Err(CaError::Conflict(format!("what {name} signed elsewhere is being taken in: finish that first")))
-        }
+        GenerationRecord { arriving: true, .. } => Err(arriving(name)),
         here => Ok(here),
     }
+}
+
+fn arriving(name: &GenerationName) -> CaError {
+    CaError::Conflict(format!(
+        "what {name} signed elsewhere is being taken in: finish that first, or give it up with `chancery ca retire {name}`"
+    ))
 }
 
 fn away(name: &GenerationName) -> CaError {

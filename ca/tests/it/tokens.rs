@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ca::{Authority, CaError, CreateConfig, CreateIssuer, GenerationName, Homes, Profiles, RevocationReason};
 use hsm::testing::{SOFTHSM_MODULE, TestToken};
-use hsm::{Health, KeyKind, Pool, TokenConfig, open_all};
+use hsm::{Health, KeyKind, PinSource, Pool, TokenConfig, open_all};
 use policy::World;
 use store::{Database, Ledger};
 
@@ -268,6 +268,46 @@ async fn a_token_with_another_key_or_none_is_not_added_and_signs_nothing() {
     let nobody = crate::house::actor("auditor", policy::Role::Auditor);
     let refused = two.authority.set_homes(&nobody, &name("tls/1"), Homes::First("main".to_owned())).await;
     assert!(matches!(refused, Err(CaError::Refused(_))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_token_by_two_names_is_no_second_home_though_it_was_away_at_the_start() {
+    let house = House::with(World::real(), CreateConfig::new("Example")).await;
+    house.authority.checkpoint().await.unwrap();
+    let module = house.dir.path().join("module.so");
+    std::fs::copy(SOFTHSM_MODULE, &module).unwrap();
+    let pin = house.dir.path().join("pin");
+    let (main, late) =
+        (house.token.config(), TokenConfig { module, pin: PinSource::File(pin.clone()), ..house.token.config() });
+    let (pool, mint) = open_all(vec![("main".to_owned(), main), ("late".to_owned(), late)]).unwrap();
+    let ledger = open_ledger(house.dir.path(), (&pool, mint), &house.world).await;
+    let profiles = Profiles::load(Profiles::shipped()).unwrap();
+    let authority = Authority::open(parts(&ledger, &pool, &house.world, profiles)).await.unwrap();
+    std::fs::copy(house.token.pin_file(), &pin).unwrap();
+    until(|| pool.token("late").unwrap().health() == Health::Ready, || async {}).await;
+    let homes = Homes::Add { token: "late".to_owned(), was_outside: false };
+    let refused = authority.set_homes(&admin(), &name("tls/1"), homes).await.unwrap_err().to_string();
+    assert!(refused.contains("`late` and `main` are one token"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_token_that_answers_is_not_taken_away() {
+    let two = Two::with(|main| main.twin("spare")).await;
+    two.add("tls/1").await.unwrap();
+    let set = async |homes| two.authority.set_homes(&admin(), &name("tls/1"), homes).await;
+    let away = two.without_main().await;
+    let refused = set(Homes::Remove("spare".to_owned())).await.unwrap_err().to_string();
+    assert!(refused.contains("without `spare` the key of tls/1 is nowhere now: main does not"), "{refused}");
+    assert_eq!(two.homes("tls/1").len(), 2);
+    // The one that is away may go.
+    set(Homes::Remove("main".to_owned())).await.unwrap();
+    set(Homes::Add { token: "main".to_owned(), was_outside: false }).await.unwrap_err();
+    std::fs::rename(&away.away, &away.home).unwrap();
+    until(|| two.pool.token("main").unwrap().health() == Health::Ready, || async {}).await;
+    two.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
+    set(Homes::Add { token: "main".to_owned(), was_outside: false }).await.unwrap();
+    set(Homes::Remove("spare".to_owned())).await.unwrap();
+    two.verified().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

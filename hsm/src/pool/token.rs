@@ -126,6 +126,15 @@ impl Token {
         self.crew.look(move |_, turn, desk| objects::see_brought(turn, &desk.session, &label)).await
     }
 
+    /// Whether another one is this very token, by another module for instance: what is written on both is the same.
+    pub async fn is_same(&self, other: &Token) -> Result<bool, HsmError> {
+        let mark = |token: &Token| {
+            let crew = Arc::clone(&token.crew);
+            async move { crew.look(|_, _, desk| Ok(desk.place.mark())).await }
+        };
+        Ok(mark(self).await? == mark(other).await?)
+    }
+
     /// How often it came back.
     pub fn returns(&self) -> u64 {
         self.crew.shared.standing.epoch()

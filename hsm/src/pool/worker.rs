@@ -15,6 +15,7 @@ use crate::custody::{Intent, Key, Message, NotSigned, SignError, Signature, veri
 use crate::error::HsmError;
 use crate::heal::{RETRY_AFTER_HEALING_SECS, Shared};
 use crate::keys::objects::signing_handle;
+use crate::module::slots::Mark;
 use crate::module::{self, Fault, Inside, Sought, Turn};
 use crate::session::{Desk, Era, x509_form};
 
@@ -90,9 +91,9 @@ impl Seat {
         Seat { desk: None }
     }
 
-    /// The serial number of the token it is at.
-    pub(crate) fn serial(&self) -> Option<String> {
-        self.desk.as_ref().map(|desk| desk.place.serial().to_owned())
+    /// What is written on the token it is at.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.desk.as_ref().map(|desk| desk.place.mark())
     }
 
     /// Gives the seat up before it was ever used.

@@ -8,7 +8,7 @@ use crate::output::{self, field};
 /// Facts of an issuer.
 const ISSUER: [&str; 8] = ["name", "role", "above", "path_len", "purposes", "permitted", "excluded", "policies"];
 /// Facts of a generation.
-const GENERATION: [&str; 19] = [
+const GENERATION: [&str; 20] = [
     "name",
     "state",
     "why",
@@ -22,6 +22,7 @@ const GENERATION: [&str; 19] = [
     "key",
     "key_label",
     "key_hash",
+    "tokens",
     "key_was_outside",
     "lacks",
     "crl_above",
@@ -142,8 +143,21 @@ fn generations(issuer: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn facts(of: &Value, known: &[&'static str]) {
-    let facts = output::shown(of, known);
+    let mut facts = output::shown(of, known);
+    for (_, value) in facts.iter_mut().filter(|(name, _)| *name == "tokens") {
+        *value = tokens(of);
+    }
     output::facts(&facts.into_iter().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>());
+}
+
+/// In which tokens its key is, in order; of each that does not sign how it is.
+fn tokens(generation: &Value) -> String {
+    let all = generation["tokens"].as_array().into_iter().flatten();
+    let one = |token: &Value| match field(token, "state").as_str() {
+        "ready" => field(token, "name"),
+        state => format!("{} ({state})", field(token, "name")),
+    };
+    all.map(one).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -151,6 +165,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn its_tokens_are_named_in_order_and_those_that_do_not_sign_say_so() {
+        let of = json!({"tokens": [{"name": "spare", "state": "healing"}, {"name": "main", "state": "ready"}]});
+        assert_eq!(tokens(&of), "spare (healing), main");
+        assert_eq!(tokens(&json!({})), "");
+    }
 
     #[test]
     fn what_a_generation_waits_for_is_said_with_the_command_that_ends_it() {
