@@ -24,6 +24,7 @@ mod inspect;
 mod issuers;
 mod lint;
 mod ocsp;
+mod ocsp_proof;
 mod openapi;
 mod pages;
 mod profiles;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::intake::{Caller, Json, Segment, Segments, json};
+use crate::intake::{Caller, Json, ManagesAuthority, Permitted, Segment, Segments, json};
 use crate::problem::{Kind, Problem};
 
 /// An issuer.
@@ -54,6 +54,8 @@ pub(crate) struct Generation {
     key_label: String,
     /// The tokens that sign with it, in the order in which they are asked.
     tokens: Vec<KeyToken>,
+    /// Tokens in which the key is that it follows, and in which its own is not: `chancery ca tokens GEN --add` once it was brought there.
+    lacks: Vec<String>,
     /// Its key is in no token of ours; its certificate and its CRLs are brought.
     elsewhere: bool,
     /// Its key was outside the token once, as an operator said: a copy of it may be anywhere.
@@ -143,6 +145,7 @@ impl Generation {
                 .into_iter()
                 .map(|home| KeyToken { name: home.token, state: home.state, why: home.why })
                 .collect(),
+            lacks: there.lacks,
             elsewhere: there.elsewhere,
             key_was_outside: there.brought,
             arriving: there.arriving,
@@ -318,7 +321,7 @@ fn activation(at: Option<String>, later: bool) -> Result<Activation, Problem> {
     responses((status = 201, description = "Made", body = Issuer), (status = 409, description = "The name or the key's label is in use")))]
 pub(crate) async fn create(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Json(new): Json<NewIssuer>,
 ) -> Result<Response, Problem> {
     let (authority, wish) = (app.authority().clone(), new.wish()?);
@@ -401,7 +404,7 @@ impl Rehearsal {
         (status = 404, description = "No such issuer"), (status = 409, description = "Not now")))]
 pub(crate) async fn rotate(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Segment(issuer): Segment,
     Json(rotation): Json<Rotation>,
 ) -> Result<Response, Problem> {
@@ -470,7 +473,7 @@ pub(crate) struct Act {
         (status = 409, description = "Not as it stands")))]
 pub(crate) async fn act(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Segments((issuer, number, what)): Segments<(String, String, String)>,
     Json(act): Json<Act>,
 ) -> Result<Response, Problem> {
@@ -616,7 +619,7 @@ pub(crate) struct BroughtIssuer {
     responses((status = 201, description = "Taken in", body = Issuer), (status = 409, description = "The name or the key is in use")))]
 pub(crate) async fn import(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Json(new): Json<BroughtIssuer>,
 ) -> Result<Response, Problem> {
     let authority = app.authority().clone();
@@ -661,7 +664,7 @@ pub(crate) struct BroughtCrl {
     responses((status = 201, description = "Taken in", body = Issuer), (status = 409, description = "It is older than the one that is served")))]
 pub(crate) async fn import_crl(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Json(new): Json<BroughtCrl>,
 ) -> Result<Response, Problem> {
     let authority = app.authority().clone();

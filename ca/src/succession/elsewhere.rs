@@ -18,7 +18,7 @@ use crate::issuers::plan::{CaPlan, Constraints, constraint_text, purpose_word};
 use crate::issuers::record::{
     Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, KEPT, Place,
 };
-use crate::issuers::{CaCertificate, GenerationName, Standing, chains};
+use crate::issuers::{CaCertificate, GenerationName, Standing, Ways};
 use crate::succession::ceremonies::{Transcript, groups, transcript_record};
 use crate::succession::founding::shards;
 use crate::succession::keeper::{Keeper, usable};
@@ -198,12 +198,17 @@ impl Keeper {
         }
         let hierarchy = self.office.issuers.read();
         let all = hierarchy.known().chain(brought).filter(|c| !self.office.checks.is_compromised(&c.key_hash()));
-        let found = chains(own, &all.cloned().collect::<Vec<_>>()).into_iter().next();
+        let found = Ways::through(all.cloned().collect(), Arc::default()).up(own).into_iter().next();
         let found = found.ok_or_else(|| {
             refused(
                 "no chain of good signatures leads from it to a root: bring the certificates above it, the root too",
             )
         })?;
+        for (place, below) in found.iter().enumerate() {
+            if let Some(outside) = found.iter().skip(place + 1).find_map(|above| below.outside(above)) {
+                return Err(refused(&format!("its chain is one that clients refuse, for a name in it: {outside}")));
+            }
+        }
         match found.last() {
             Some(top) if hierarchy.known().all(|known| known.der != top.der) && root != Some(sha256(&top.der)) => {
                 Err(CaError::bad(

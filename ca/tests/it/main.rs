@@ -7,6 +7,7 @@ mod house;
 mod approvals;
 mod bundles;
 mod code;
+mod constrained;
 mod cps;
 mod csr_intake;
 mod ends;

@@ -2,6 +2,7 @@
 //!
 //! Values alone: nothing here opens a file or speaks SQL.
 
+pub(crate) mod batch;
 pub(crate) mod condition;
 pub(crate) mod credential;
 pub(crate) mod database;

@@ -3,18 +3,21 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use hsm::Message;
 use policy::Timestamp;
 
 use super::item::{Item, Reply};
 use super::projections::{self, Tally};
 use crate::forms::leaf::{Numbers, Tail};
 use crate::forms::object::{OBJECT_SLOTS, Object};
-use crate::forms::schema::{CONCLUSION, INTENT, RECORD, REVOCATION};
+use crate::forms::schema::{BATCH, CONCLUSION, INTENT, RECORD, REVOCATION};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
 use crate::nouns::entry::Covers;
 use crate::nouns::error::StoreError;
 use crate::nouns::sealed::Under;
 use crate::nouns::shard::Shard;
+use crate::queries;
+use crate::rows::hashes;
 use crate::rows::{ConclusionRow, ImportRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow, Timed};
 use crate::sql::{Sql, SqlError, Value};
 use crate::truth::{Change, Node, RecordKey};
@@ -377,6 +380,7 @@ impl<'a> Batch<'a> {
         sql.insert("INSERT INTO leaf (idx, hash, bytes)", 3, &values)?;
         self.write_intents(sql)?;
         self.write_objects(sql)?;
+        self.write_hashes(sql, in_force)?;
         let mut values = Vec::with_capacity(self.conclusions.len() * CONCLUSION.columns.len());
         for (leaf, at, row) in &self.conclusions {
             values.extend([Value::index(*leaf), Value::index(row.op)]);
@@ -448,6 +452,28 @@ impl<'a> Batch<'a> {
         for op in &self.replaced {
             let slots = [Value::index(op * OBJECT_SLOTS), Value::index((op + 1) * OBJECT_SLOTS)];
             sql.execute("DELETE FROM object WHERE slot >= $1 AND slot < $2", &slots)?;
+        }
+        Ok(())
+    }
+
+    /// What leads to the roots of batches, and of the oldest no more.
+    fn write_hashes(&self, sql: &mut dyn Sql, in_force: Timestamp) -> Result<(), SqlError> {
+        let mut batches = Vec::new();
+        for (op, _, row) in &self.intents {
+            match &row.entry.message {
+                Message::Batch(batch) => batches.push((*op, hashes::of(batch))),
+                Message::Whole(_) | Message::Sha256(_) => {}
+            }
+        }
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let values: Vec<Value<'_>> =
+            batches.iter().flat_map(|(op, hashes)| [Value::index(*op), Value::Blob(hashes)]).collect();
+        sql.insert(BATCH.insert(), BATCH.columns.len(), &values)?;
+        let before = in_force.plus_secs(-hashes::GONE_SECS);
+        if let Some(last) = queries::hashes_before(sql, before)? {
+            sql.execute("DELETE FROM batch WHERE op <= $1", &[Value::index(last)])?;
         }
         Ok(())
     }
