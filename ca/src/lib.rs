@@ -93,8 +93,10 @@ pub use status::{
 };
 pub use succession::{
     ARRIVING_MAX, Activation, Arrival, Arrived, Arriving, Beginning, Brought, CaWish, CreateConfig, CreateIssuer,
-    Homes, Landed, Phase, ReadRequest, Rehearsal, Request, Rotate, SignedBelow, Source, Step, Transcript, groups,
+    Homes, Landed, Phase, ReadRequest, Rehearsal, Request, Rotate, SignedBelow, Source, Step, SucceededRoot,
+    Transcript, groups,
 };
+pub use view::Stopped;
 
 pub use hsm::{Health as TokenHealth, KeyKind, SigningTimes, UnknownName};
 pub use store::Issued;

@@ -129,6 +129,21 @@ async fn exercise(database: &Database) {
     let passing = house.pool.generate("passing", hsm::KeyKind::P256).await.unwrap();
     ledger.record_key(&passing, "ocsp", actor()).await.unwrap();
     drop(ledger.dismiss_key(&passing, actor()).await.unwrap());
+    let mut keys = std::collections::BTreeMap::new();
+    for number in 1..3 {
+        let label = format!("seal-{number}");
+        if number > 1 {
+            house.pool.generate_sealing(None, &label).await.unwrap();
+        }
+        let touchstone = house.pool.touchstone(None, &label).await.unwrap();
+        keys.insert(number, hsm::SealingKey::known(label, &[], touchstone));
+        ledger.take_seals(store::Seals { active: Some(number), keys: keys.clone() });
+        ledger.record_head_key(actor()).await.unwrap();
+        ledger.seal("a", None, b"plain", (actor(), None)).await.unwrap();
+    }
+    assert_eq!(ledger.rewrap(&actor()).await.unwrap().left, 0);
+    assert_eq!(ledger.open_sealed("a").await.unwrap().unwrap().as_slice(), b"plain");
+    drop(ledger.end_seal(1, &keys[&1], actor()).await.unwrap());
     let mut heads = Vec::new();
     for intent in ledger.intend_checkpoint_by(std::slice::from_ref(&house.log)).await.unwrap().unwrap() {
         heads.push(house.pool.sign(intent).await.unwrap());

@@ -29,6 +29,7 @@ mod openapi;
 mod pages;
 mod profiles;
 mod quickstart;
+mod seals;
 mod ssh;
 mod stopping;
 mod time;

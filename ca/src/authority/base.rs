@@ -24,6 +24,7 @@ use crate::registrar::Registrar;
 use crate::rules::Rules;
 use crate::status::{Desks, Inquiries, Publisher, Revoker};
 use crate::succession::{CreateConfig, Keeper, Maker};
+use crate::view::Stopped;
 use crate::{amendment, succession, texts, view};
 
 /// How the authority is now.
@@ -35,8 +36,8 @@ pub struct Health {
     pub tokens: Vec<(String, hsm::Health)>,
     /// Why nothing is issued although the token is ready (the clock, a CA that ended); `None` when all is well.
     pub held: Option<String>,
-    /// CAs under which nothing is issued any more, each with why; the others go on.
-    pub ended: Vec<(String, String)>,
+    /// Issuers under which nothing is issued; the others go on.
+    pub stopped: Vec<Stopped>,
     /// What operators have to see to in time: CRLs of CAs whose key is elsewhere.
     pub due: Vec<String>,
 }
@@ -147,13 +148,9 @@ impl Authority {
         let checks = &self.inner.office.checks;
         // A CA above CAs is no one's to be held by; what ended it is told.
         let held = register.or_else(|| checks.held(active.iter().filter(|issuing| issuing.leaves)));
-        // What holds everything is told once.
-        let ended = match held {
-            Some(_) => Vec::new(),
-            None => view::stopped(&self.inner.office),
-        };
+        let stopped = view::stopped(&self.inner.office);
         let tokens = self.pool().tokens().iter().map(|token| (token.name().to_owned(), token.health())).collect();
-        Health { token: view::tokens(&self.inner.office), tokens, held, ended, due: view::due(&self.inner.office) }
+        Health { token: view::tokens(&self.inner.office), tokens, held, stopped, due: view::due(&self.inner.office) }
     }
 
     /// Whether the token would sign now.

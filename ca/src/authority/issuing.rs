@@ -17,7 +17,7 @@ use crate::view;
 impl Authority {
     /// Issues a certificate.
     pub async fn certify(&self, actor: &Actor, request: CertifyRequest) -> Result<Issued, CaError> {
-        self.inner.certifier.certify(actor, request).await
+        self.inner.office.across_changes(|| self.inner.certifier.certify(actor, request.clone())).await
     }
 
     /// Whether such a certificate could be issued, once its names are proven and if its key is good. Refuses in the words that
@@ -82,7 +82,7 @@ impl Authority {
 
     /// Issues the successor of a certificate: same names, owner, profile and lifetime; a new serial. Without a CSR, the same key.
     pub async fn renew(&self, actor: &Actor, serial_hex: &str, csr: Option<Csr>) -> Result<Issued, CaError> {
-        self.inner.certifier.renew(actor, serial_hex, csr).await
+        self.inner.office.across_changes(|| self.inner.certifier.renew(actor, serial_hex, csr.clone())).await
     }
 
     /// Makes a code-signing key in the token and its certificate. Run again after a crash, it continues.
@@ -97,17 +97,17 @@ impl Authority {
 
     /// Signs a file's digest with a code-signing key.
     pub async fn sign_code(&self, actor: &Actor, request: CodeRequest) -> Result<CodeSignature, CaError> {
-        self.inner.code.sign_code(actor, request).await
+        self.inner.office.across_changes(|| self.inner.code.sign_code(actor, request.clone())).await
     }
 
     /// Issues an SSH user certificate (profile `ssh-user`).
     pub async fn sign_ssh_user(&self, actor: &Actor, request: SshRequest) -> Result<SshIssued, CaError> {
-        self.inner.ssh.sign_user(actor, request).await
+        self.inner.office.across_changes(|| self.inner.ssh.sign_user(actor, request.clone())).await
     }
 
     /// Issues an SSH host certificate (profile `ssh-host`).
     pub async fn sign_ssh_host(&self, actor: &Actor, request: SshRequest) -> Result<SshIssued, CaError> {
-        self.inner.ssh.sign_host(actor, request).await
+        self.inner.office.across_changes(|| self.inner.ssh.sign_host(actor, request.clone())).await
     }
 
     /// The OpenSSH line of an SSH certificate of the register.

@@ -10,7 +10,7 @@ use crate::status::PublishedCrl;
 use crate::succession;
 use crate::succession::{
     Activation, Arrival, Arrived, Arriving, Brought, CreateIssuer, Homes, Landed, ReadRequest, Rehearsal, Request,
-    Rotate, SignedBelow, Source, Transcript,
+    Rotate, SignedBelow, Source, SucceededRoot, Transcript,
 };
 
 impl Authority {
@@ -87,16 +87,16 @@ impl Authority {
         self.inner.keeper.adopt(actor, name, chain_pem, with).await
     }
 
-    /// Makes a CA whose key is elsewhere an issuer by name, so that its certificate and its CRLs are served; `root` is the SHA-256 of a
-    /// root that is not known here.
+    /// Makes a CA whose key is elsewhere an issuer by name, so that its certificate and its CRLs are served; beside the chain the SHA-256 of a
+    /// root that is not known here, and the transcript of the ceremony that made it.
     pub async fn bring_certificate(
         &self,
         actor: &Actor,
         issuer: &str,
         chain_pem: &[u8],
-        root: Option<[u8; 32]>,
+        with: (Option<[u8; 32]>, Option<&[u8]>),
     ) -> Result<GenerationName, CaError> {
-        self.inner.keeper.bring_certificate(actor, issuer, chain_pem, root).await
+        self.inner.keeper.bring_certificate(actor, issuer, chain_pem, with).await
     }
 
     /// Takes in the next CRL of such a CA; answers whose it is and its number. What of ours it lists is revoked from now on.
@@ -160,6 +160,17 @@ impl Authority {
     /// Takes in a CA that existed before, whose key is in the token.
     pub async fn bring_issuer(&self, actor: &Actor, brought: Brought) -> Result<GenerationName, CaError> {
         self.inner.keeper.bring(actor, brought).await
+    }
+
+    /// Makes the generation that follows a root whose key is here, with the certificates by which whoever trusts one of the two comes to
+    /// the other. Asked again after a crash, it continues.
+    pub async fn succeed_root(
+        &self,
+        actor: &Actor,
+        old: &GenerationName,
+        key: Option<hsm::KeyKind>,
+    ) -> Result<SucceededRoot, CaError> {
+        self.inner.keeper.succeed_root(actor, old, key).await
     }
 
     /// Writes down a CA that comes with what it signed elsewhere, or says how that would be; until [`Self::import_done`] it signs nothing.

@@ -93,6 +93,12 @@ impl Authority {
         self.inner.office.issuers.look_again().await
     }
 
+    /// Seals anew what stands under an older generation of the sealing key than the one in force, and destroys keys of generations
+    /// that have ended. Answers what is left. Call it now and then: what broke off is carried on.
+    pub async fn tend_seals(&self) -> Result<u64, CaError> {
+        self.inner.keeper.tend_seals().await
+    }
+
     /// Whether the CA of a certificate is revoked or compromised: whoever has it needs another.
     pub fn is_orphaned(&self, credential: &Credential) -> bool {
         view::is_dead(&self.inner.office, &credential.issuer)

@@ -22,6 +22,7 @@ mod ocsp;
 mod outage;
 mod profiles;
 mod revocation;
+mod seals;
 mod ssh;
 mod thief;
 mod tls;

@@ -11,5 +11,6 @@ pub(crate) mod error;
 pub(crate) mod held;
 pub(crate) mod record;
 pub(crate) mod renewer;
+pub(crate) mod sealed;
 pub(crate) mod shard;
 pub(crate) mod x509;

@@ -14,6 +14,7 @@ use crate::forms::schema::{BATCH, CONCLUSION, INTENT, RECORD, REVOCATION};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
 use crate::nouns::entry::Covers;
 use crate::nouns::error::StoreError;
+use crate::nouns::sealed::Under;
 use crate::nouns::shard::Shard;
 use crate::queries;
 use crate::rows::hashes;
@@ -299,6 +300,9 @@ impl<'a> Batch<'a> {
                 return Err(StoreError::Conflict(format!("{kind} {id} has version {present} now")));
             }
         }
+        for row in rows {
+            self.may_stand(row.under)?;
+        }
         let mut versions = Vec::with_capacity(rows.len());
         for row in rows {
             let replaces = self.version(&row.key);
@@ -308,6 +312,21 @@ impl<'a> Batch<'a> {
             versions.push(leaf + 1);
         }
         Ok(Reply::Versions(versions))
+    }
+
+    /// The fold's word, and this batch's own: what comes under a generation in it and what ends one keep out of each other's way.
+    fn may_stand(&self, under: Option<Under>) -> Result<(), StoreError> {
+        self.node.fold(|fold, _| fold.may_stand(under)).map_err(StoreError::Conflict)?;
+        let is_against = |other: &Under| match (under, *other) {
+            (Some(Under::Stands(ours)), Under::Ends(theirs)) | (Some(Under::Ends(ours)), Under::Stands(theirs)) => {
+                ours == theirs
+            }
+            (Some(Under::Stands(_)), Under::Stands(_)) | (Some(Under::Ends(_)), Under::Ends(_)) | (None, _) => false,
+        };
+        match self.records.iter().filter_map(|(_, _, _, row)| row.under.as_ref()).any(is_against) {
+            true => Err(StoreError::Conflict("the sealing key's generations change at this moment".into())),
+            false => Ok(()),
+        }
     }
 
     /// The present version of a record, this batch's own included.
@@ -381,6 +400,11 @@ impl<'a> Batch<'a> {
             values.extend(row.values(*at));
         }
         sql.insert(RECORD.insert(), RECORD.columns.len(), &values)?;
+        // A start reads it before it can read anything else.
+        for (_, _, _, row) in self.records.iter().filter(|(_, _, _, row)| row.is_head_key()) {
+            let text = "UPDATE head SET sealed_key = $1 WHERE id = $2";
+            sql.execute(text, &[Value::Blob(row.sealed_text().as_bytes()), Value::Int(1)])?;
+        }
         self.write_projections(sql)?;
         self.write_log(sql, in_force)
     }
