@@ -24,6 +24,7 @@ use crate::registrar::Registrar;
 use crate::rules::Rules;
 use crate::status::{Desks, Inquiries, Publisher, Revoker};
 use crate::succession::{CreateConfig, Keeper, Maker};
+use crate::view::Stopped;
 use crate::{amendment, succession, texts, view};
 
 /// How the authority is now.
@@ -36,7 +37,7 @@ pub struct Health {
     /// Why nothing is issued although the token is ready (the clock, a CA that ended); `None` when all is well.
     pub held: Option<String>,
     /// Issuers under which nothing is issued; the others go on.
-    pub stopped: Vec<view::Stopped>,
+    pub stopped: Vec<Stopped>,
     /// What operators have to see to in time: CRLs of CAs whose key is elsewhere.
     pub due: Vec<String>,
 }

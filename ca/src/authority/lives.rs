@@ -99,17 +99,6 @@ impl Authority {
         self.inner.keeper.bring_certificate(actor, issuer, chain_pem, with).await
     }
 
-    /// Makes the generation that follows a root whose key is here, with the certificates by which whoever trusts one of the two comes to
-    /// the other. Asked again after a crash, it continues.
-    pub async fn succeed_root(
-        &self,
-        actor: &Actor,
-        old: &GenerationName,
-        key: Option<hsm::KeyKind>,
-    ) -> Result<SucceededRoot, CaError> {
-        self.inner.keeper.succeed_root(actor, old, key).await
-    }
-
     /// Takes in the next CRL of such a CA; answers whose it is and its number. What of ours it lists is revoked from now on.
     pub async fn bring_crl(&self, actor: &Actor, crl: &[u8]) -> Result<(GenerationName, u64), CaError> {
         self.inner.keeper.bring_crl(actor, crl).await
@@ -171,6 +160,17 @@ impl Authority {
     /// Takes in a CA that existed before, whose key is in the token.
     pub async fn bring_issuer(&self, actor: &Actor, brought: Brought) -> Result<GenerationName, CaError> {
         self.inner.keeper.bring(actor, brought).await
+    }
+
+    /// Makes the generation that follows a root whose key is here, with the certificates by which whoever trusts one of the two comes to
+    /// the other. Asked again after a crash, it continues.
+    pub async fn succeed_root(
+        &self,
+        actor: &Actor,
+        old: &GenerationName,
+        key: Option<hsm::KeyKind>,
+    ) -> Result<SucceededRoot, CaError> {
+        self.inner.keeper.succeed_root(actor, old, key).await
     }
 
     /// Writes down a CA that comes with what it signed elsewhere, or says how that would be; until [`Self::import_done`] it signs nothing.
