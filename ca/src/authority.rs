@@ -36,7 +36,7 @@ use crate::succession::{
     ReadRequest, Rehearsal, Request, Rotate, SignedBelow, Source, SucceededRoot, Transcript,
 };
 use crate::texts;
-use crate::view;
+use crate::view::{self, Stopped};
 
 /// How the authority is now.
 #[derive(Clone, Debug)]
@@ -47,8 +47,8 @@ pub struct Health {
     pub tokens: Vec<(String, hsm::Health)>,
     /// Why nothing is issued although the token is ready (the clock, a CA that ended); `None` when all is well.
     pub held: Option<String>,
-    /// CAs under which nothing is issued any more, each with why; the others go on.
-    pub ended: Vec<(String, String)>,
+    /// Issuers under which nothing is issued; the others go on.
+    pub stopped: Vec<Stopped>,
     /// What operators have to see to in time: CRLs of CAs whose key is elsewhere.
     pub due: Vec<String>,
 }
@@ -132,7 +132,7 @@ impl Authority {
 
     /// Issues a certificate.
     pub async fn certify(&self, actor: &Actor, request: CertifyRequest) -> Result<Issued, CaError> {
-        self.inner.certifier.certify(actor, request).await
+        self.inner.office.across_changes(|| self.inner.certifier.certify(actor, request.clone())).await
     }
 
     /// Whether such a certificate could be issued, once its names are proven and if its key is good. Refuses in the words that
@@ -197,7 +197,7 @@ impl Authority {
 
     /// Issues the successor of a certificate: same names, owner, profile and lifetime; a new serial. Without a CSR, the same key.
     pub async fn renew(&self, actor: &Actor, serial_hex: &str, csr: Option<Csr>) -> Result<Issued, CaError> {
-        self.inner.certifier.renew(actor, serial_hex, csr).await
+        self.inner.office.across_changes(|| self.inner.certifier.renew(actor, serial_hex, csr.clone())).await
     }
 
     /// Makes a code-signing key in the token and its certificate. Run again after a crash, it continues.
@@ -212,17 +212,17 @@ impl Authority {
 
     /// Signs a file's digest with a code-signing key.
     pub async fn sign_code(&self, actor: &Actor, request: CodeRequest) -> Result<CodeSignature, CaError> {
-        self.inner.code.sign_code(actor, request).await
+        self.inner.office.across_changes(|| self.inner.code.sign_code(actor, request.clone())).await
     }
 
     /// Issues an SSH user certificate (profile `ssh-user`).
     pub async fn sign_ssh_user(&self, actor: &Actor, request: SshRequest) -> Result<SshIssued, CaError> {
-        self.inner.ssh.sign_user(actor, request).await
+        self.inner.office.across_changes(|| self.inner.ssh.sign_user(actor, request.clone())).await
     }
 
     /// Issues an SSH host certificate (profile `ssh-host`).
     pub async fn sign_ssh_host(&self, actor: &Actor, request: SshRequest) -> Result<SshIssued, CaError> {
-        self.inner.ssh.sign_host(actor, request).await
+        self.inner.office.across_changes(|| self.inner.ssh.sign_host(actor, request.clone())).await
     }
 
     /// The OpenSSH line of an SSH certificate of the register.
@@ -699,13 +699,9 @@ impl Authority {
         let checks = &self.inner.office.checks;
         // A CA above CAs is no one's to be held by; what ended it is told.
         let held = register.or_else(|| checks.held(active.iter().filter(|issuing| issuing.leaves)));
-        // What holds everything is told once.
-        let ended = match held {
-            Some(_) => Vec::new(),
-            None => view::stopped(&self.inner.office),
-        };
+        let stopped = view::stopped(&self.inner.office);
         let tokens = self.pool().tokens().iter().map(|token| (token.name().to_owned(), token.health())).collect();
-        Health { token: view::tokens(&self.inner.office), tokens, held, ended, due: view::due(&self.inner.office) }
+        Health { token: view::tokens(&self.inner.office), tokens, held, stopped, due: view::due(&self.inner.office) }
     }
 
     /// Whether the token would sign now.

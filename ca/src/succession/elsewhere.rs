@@ -18,7 +18,7 @@ use crate::issuers::plan::{CaPlan, Constraints, constraint_text, purpose_word};
 use crate::issuers::record::{
     Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, KEPT, Place,
 };
-use crate::issuers::{CaCertificate, GenerationName, Standing, chains};
+use crate::issuers::{CaCertificate, GenerationName, Standing, Ways};
 use crate::succession::ceremonies::{Transcript, groups, transcript_record};
 use crate::succession::founding::shards;
 use crate::succession::keeper::{Keeper, usable};
@@ -213,7 +213,7 @@ impl Keeper {
         }
         let hierarchy = self.office.issuers.read();
         let all = hierarchy.known().chain(brought).filter(|c| !self.office.checks.is_compromised(&c.key_hash()));
-        let found = chains(own, &all.cloned().collect::<Vec<_>>()).into_iter().next();
+        let found = Ways::through(all.cloned().collect(), Arc::default()).up(own).into_iter().next();
         let found = found.ok_or_else(|| {
             refused(
                 "no chain of good signatures leads from it to a root: bring the certificates above it, the root too",

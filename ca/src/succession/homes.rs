@@ -4,7 +4,7 @@
 //! A token is added once it has shown the very same public key under the label, and has signed with it: a request for the CA's own
 //! certificate, for the log the next head, each a signature like any other, with its intent and its leaf. Then the record says so.
 
-use hsm::{HsmError, Key, Token};
+use hsm::{Health, HsmError, Key, Token};
 use policy::Actor;
 
 use crate::craft::request;
@@ -68,9 +68,23 @@ impl Keeper {
         Ok(())
     }
 
-    /// The tokens of a new key, as an operator names one; none is the first.
+    /// The tokens of a new key, as an operator names one; none is the first, which has to be there.
     pub(super) fn homes(&self, token: Option<&str>) -> Result<Vec<String>, CaError> {
-        token.map(|token| self.token(token).map(|token| token.name().to_owned())).into_iter().collect()
+        if let Some(token) = token {
+            return Ok(vec![self.token(token)?.name().to_owned()]);
+        }
+        let (first, is_well) = (self.maker.pool.first(), |token: &&Token| token.health() == Health::Ready);
+        match self.maker.pool.tokens().iter().find(is_well) {
+            Some(other) if !is_well(&first) => Err(CaError::unavailable(
+                AWAY_RETRY_SECS,
+                format!(
+                    "token {}, in which new keys are made, does not answer; `--token {}` makes it there, and there alone",
+                    first.name(),
+                    other.name()
+                ),
+            )),
+            Some(_) | None => Ok(Vec::new()),
+        }
     }
 
     /// Where the key of a successor is made: in the first token of the one before that is well.
@@ -137,7 +151,7 @@ impl Keeper {
     }
 
     fn is_well(&self, token: &str) -> bool {
-        self.maker.pool.token(token).is_some_and(|token| token.health() == hsm::Health::Ready)
+        self.maker.pool.token(token).is_some_and(|token| token.health() == Health::Ready)
     }
 
     /// That a token has the key of a generation: the same public key, and a signature with it.
@@ -231,7 +245,8 @@ impl Keeper {
     }
 }
 
+/// A token that is away is looked for every second.
+const AWAY_RETRY_SECS: u32 = 5;
 /// So often another task may be faster.
 const HEADS_MAX: usize = 8;
 const HEAD_RETRY_SECS: u32 = 1;
-const AWAY_RETRY_SECS: u32 = 5;

@@ -3,6 +3,7 @@
 //! PKCS#11 calls block, some for seconds; they happen on threads of their own. A full queue and an absent token are
 //! answered at once; whoever waits, for a session or for a turn, waits with a bound.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -148,6 +149,14 @@ impl Token {
             Some(key) => Ok(key),
             None => self.find(label).await,
         }
+    }
+
+    /// Looks for many keys at once, so that [`Token::key`] of each costs the token nothing. Those that are not fit, or not there, are left
+    /// to whoever asks for them.
+    pub async fn look_for(&self, labels: BTreeSet<String>) -> Result<(), HsmError> {
+        let found = self.crew.look(move |_, turn, desk| objects::find_many(turn, &desk.session, &labels)).await?;
+        found.iter().for_each(|key| self.crew.shared.remember(key));
+        Ok(())
     }
 
     /// Every usable signing key. Those that are not are in [`Token::describe`], each with why.

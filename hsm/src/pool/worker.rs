@@ -54,12 +54,25 @@ pub(crate) enum Answer {
 
 /// Who decides about a job; taken once.
 #[derive(Default)]
-pub(crate) struct Claim(AtomicBool);
+pub(crate) struct Claim {
+    taken: AtomicBool,
+    left: AtomicBool,
+}
 
 impl Claim {
     /// Whether the claim is now yours.
     pub(crate) fn take(&self) -> bool {
-        !self.0.swap(true, Ordering::AcqRel)
+        !self.taken.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whoever waited for the answer has left.
+    pub(super) fn leave(&self) {
+        self.left.store(true, Ordering::Release);
+    }
+
+    /// Whether that is so; said once.
+    pub(super) fn was_left(&self) -> bool {
+        self.left.swap(false, Ordering::AcqRel)
     }
 }
 
@@ -249,6 +262,9 @@ pub(super) fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
     let outcome = outcome.map(|made| Signature::released(&intent, made));
     let signed = outcome.is_ok();
     if reply.send(Answer::Over(outcome)).is_err() {
+        if claim.was_left() {
+            shared.standing.spoke();
+        }
         tracing::error!(operation, signed, "an answer of the token came too late; its outcome stays unknown");
     }
 }
