@@ -151,7 +151,7 @@ impl Keeper {
     }
 
     fn is_well(&self, token: &str) -> bool {
-        self.maker.pool.token(token).is_some_and(|token| token.health() == Health::Ready)
+        self.maker.pool.token(token).is_some_and(|token| token.health() == hsm::Health::Ready)
     }
 
     /// That a token has the key of a generation: the same public key, and a signature with it.

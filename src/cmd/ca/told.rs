@@ -8,7 +8,7 @@ use crate::output::{self, field};
 /// Facts of an issuer.
 const ISSUER: [&str; 8] = ["name", "role", "above", "path_len", "purposes", "permitted", "excluded", "policies"];
 /// Facts of a generation.
-const GENERATION: [&str; 19] = [
+const GENERATION: [&str; 20] = [
     "name",
     "state",
     "why",
