@@ -1,6 +1,6 @@
 //! Keys that are at home in several tokens: added once they are proven the same, and signing while one of them is away.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ca::{Authority, CaError, CreateConfig, CreateIssuer, GenerationName, Homes, Profiles, RevocationReason};
@@ -117,14 +117,21 @@ async fn what_is_at_home_in_two_tokens_goes_on_while_the_first_is_away_and_the_r
     }
     assert!(two.ledger.head().size >= before + 6, "each is told by the log");
     two.verified().await;
-    let issued = two.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
-    let (leaf, _, roots) = two.house.chain_files(&issued);
     let ca = two.authority.cas().into_iter().find(|ca| ca.name == name("tls/1")).unwrap().certificate.unwrap();
     let (ca, chain) = (two.house.file("ca.der", &ca.der), two.house.dir.path().join("ca.pem"));
     accepts("openssl", &[&"x509", &"-inform", &"DER", &"-in", &ca, &"-out", &chain]);
-    let asked = two.house.dir.path().join("asked.der");
-    accepts("openssl", &[&"ocsp", &"-issuer", &chain, &"-cert", &leaf, &"-no_nonce", &"-reqout", &asked]);
-    let asked = std::fs::read(asked).unwrap();
+    let asked_about = |leaf: &Path| {
+        let asked = two.house.dir.path().join("asked.der");
+        accepts("openssl", &[&"ocsp", &"-issuer", &chain, &"-cert", &leaf, &"-no_nonce", &"-reqout", &asked]);
+        std::fs::read(asked).unwrap()
+    };
+    // A responder is there before, in the first token; what is asked for afterwards is not in memory.
+    let other = two.authority.certify(&admin(), server_request(&["other.example.com"])).await.unwrap();
+    let asked = asked_about(&two.house.chain_files(&other).0);
+    assert!(two.authority.ocsp(Some("tls/1"), &asked, None).await.shared.is_some());
+    let issued = two.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
+    let (leaf, _, roots) = two.house.chain_files(&issued);
+    let asked = asked_about(&leaf);
 
     let away = two.without_main().await;
     // No request fails, no head waits, and a responder is there that answers.
