@@ -12,7 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::intake::{Caller, Json, Segment, json};
+use crate::intake::{Caller, Json, Permitted, ReadsAllCertificates, Segment, json};
 use crate::limits::CSR_BYTES_MAX;
 use crate::observe::inventory::only_owner;
 use crate::problem::{Kind, Problem};
@@ -312,7 +312,7 @@ impl From<Replayed> for ReplayedRequest {
     request_body = ReplayWish, responses((status = 200, description = "A page", body = ReplayPage)))]
 pub(crate) async fn replay(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ReadsAllCertificates>,
     Json(wish): Json<ReplayWish>,
 ) -> Result<Response, Problem> {
     if wish.profiles.is_empty() || wish.profiles.len() > PROFILES_MAX {

@@ -6,8 +6,8 @@ use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::estates::gathered::Ended;
 use crate::estates::leaf::serial;
-use crate::issuers::CaCertificate;
 use crate::issuers::certificate::is_signed_crl;
+use crate::issuers::{CaCertificate, not_ours_to_read};
 
 /// What a CRL says.
 pub(super) struct Listed {
@@ -34,18 +34,24 @@ pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, String> {
         return Err("is not signed by the key of this CA".to_owned());
     }
     let (mut number, mut is_part) = (None, false);
+    let (mut entries, mut left) = (Vec::new(), Vec::new());
     for extension in crl.extensions() {
         match extension.parsed_extension() {
             ParsedExtension::CRLNumber(is) => {
-                let is = u64::try_from(is).ok().filter(|number| *number < NUMBER_MAX);
-                number = Some(is.ok_or("has a number beyond those that ours can go on from")?);
+                number = u64::try_from(is).ok().filter(|number| *number < NUMBER_MAX);
+                // Its entries hold whatever its number is.
+                if number.is_none() {
+                    left.push(TOO_GREAT.to_owned());
+                }
             }
             // RFC 5280 sections 5.2.4 and 5.2.5: a delta, or a part.
             _ if extension.critical => is_part = true,
             _ => {}
         }
     }
-    let (mut entries, mut left) = (Vec::new(), Vec::new());
+    if let Some(why) = crl.iter_revoked_certificates().find_map(not_ours_to_read) {
+        return Err(format!("is not to be taken: {why}"));
+    }
     for entry in crl.iter_revoked_certificates() {
         let serial = match serial(entry.raw_serial()) {
             Ok(serial) => serial,
@@ -63,5 +69,7 @@ pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, String> {
     Ok(Listed { number, this_update, is_part, entries, left })
 }
 
+/// Of a number that ours cannot be above.
+pub(super) const TOO_GREAT: &str = "has a number beyond those that ours can go on from: our next one will be smaller";
 /// Ours have room above it.
 pub(super) const NUMBER_MAX: u64 = 1 << 62;

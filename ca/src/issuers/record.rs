@@ -3,10 +3,10 @@
 //! What stands here is what an operator decided, and when: which key, which certificates, from when it issues, that it was retired
 //! or revoked. What follows from that and from the time, its state, is never stored.
 
-use hsm::{AtHome, Pool};
+use hsm::{AtHome, Pool, SealingKey};
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::{ActorStamp, Attested, Record, StoredRecord};
+use store::{ActorStamp, Attested, Ledger, Record, StoreError, StoredRecord};
 
 use crate::error::CaError;
 use crate::intake::is_raised;
@@ -26,6 +26,8 @@ pub enum IssuerRole {
     SshHost,
     /// The log's heads.
     Log,
+    /// Nothing: it seals what lies in the register and must not be read there.
+    Seal,
 }
 
 impl IssuerRole {
@@ -36,6 +38,7 @@ impl IssuerRole {
             IssuerRole::SshUser => "ssh-user",
             IssuerRole::SshHost => "ssh-host",
             IssuerRole::Log => "log",
+            IssuerRole::Seal => "seal",
         }
     }
 }
@@ -83,6 +86,9 @@ pub(crate) struct GenerationRecord {
     pub(crate) tokens: Vec<String>,
     /// SHA-256 of its SubjectPublicKeyInfo, in hexadecimal, once there is one.
     pub(crate) key_hash: Option<String>,
+    /// Of a key that seals: what it alone opens, in hexadecimal, once there is one. By that it is known again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) touchstone: Option<String>,
     /// The oldest first. The newest is the one that it issues under.
     pub(crate) certificates: Vec<Place>,
     /// Certificates of the same key by other CAs: other ways up.
@@ -138,6 +144,7 @@ impl GenerationRecord {
             label: name.label(),
             tokens: Vec::new(),
             key_hash: None,
+            touchstone: None,
             certificates: Vec::new(),
             cross: Vec::new(),
             activates,
@@ -162,6 +169,19 @@ impl GenerationRecord {
     /// The hash of its key; none where there is no key yet.
     pub(crate) fn fingerprint(&self) -> Option<[u8; 32]> {
         hex::decode(self.key_hash.as_deref()?).ok()?.try_into().ok()
+    }
+
+    /// Whether there is a key.
+    pub(crate) fn is_made(&self) -> bool {
+        self.key_hash.is_some() || self.touchstone.is_some()
+    }
+
+    /// Its key, where it is one that seals, in the tokens that its record names.
+    pub(crate) fn sealing(&self, pool: &Pool) -> Option<SealingKey> {
+        let touchstone = hex::decode(self.touchstone.as_deref()?).ok()?;
+        let first = self.tokens.is_empty().then(|| pool.first().name().to_owned());
+        let homes: Vec<String> = first.into_iter().chain(self.tokens.iter().cloned()).collect();
+        Some(SealingKey::known(&self.label, &homes, touchstone))
     }
 
     /// Its key in its tokens, as far as they have it.
@@ -217,7 +237,7 @@ impl IssuerRecord {
         let last = self.generations.last()?;
         let is_open = last.revoked.is_none() && last.retired.is_none() && !last.elsewhere;
         let is_bare = self.role == IssuerRole::X509 && last.certificates.is_empty();
-        (is_open && (last.key_hash.is_none() || is_bare)).then_some(last)
+        (is_open && (!last.is_made() || is_bare)).then_some(last)
     }
 
     /// The number of the next one: none is used twice, since certificates point to it.
@@ -226,14 +246,24 @@ impl IssuerRecord {
     }
 }
 
-/// New versions of an issuer's record and of the roster that counts all changes, to be written in one transaction.
-pub(crate) fn versions(
+/// New versions of an issuer's record and of the roster that counts all changes, to be written in one transaction. The roster says
+/// which issuers changed last, so that whoever knows an older version reads those alone.
+pub(crate) async fn versions(
+    ledger: &Ledger,
     name: &str,
     record: &IssuerRecord,
     expect: u64,
-    roster: u64,
     actor: &ActorStamp,
 ) -> Result<Vec<Record>, CaError> {
+    let roster = ledger.record_version(ROSTER, ROSTER_ID);
+    let mut last = match ledger.record_get(ROSTER, ROSTER_ID).await {
+        Ok(Some(stored)) if stored.version == roster => changes(&stored),
+        // Another version than that which is followed is a conflict. A row that somebody altered says nothing; a new one does.
+        Ok(_) | Err(StoreError::Altered(_)) => Vec::new(),
+        Err(other) => return Err(other.into()),
+    };
+    last.insert(0, (name.to_owned(), roster));
+    last.truncate(CHANGES_MAX);
     let body = serde_json::to_value(record).map_err(|e| CaError::Internal(format!("issuer `{name}`: {e}")))?;
     let version = |kind, id: &str, body, expect| Record {
         kind,
@@ -247,8 +277,30 @@ pub(crate) fn versions(
     };
     Ok(vec![
         version(KIND, name, body, expect),
-        version(ROSTER, ROSTER_ID, serde_json::json!({ "changed": name }), roster),
+        version(ROSTER, ROSTER_ID, serde_json::json!({ "changed": last }), roster),
     ])
+}
+
+/// The issuers that changed since a version of the roster, up to one at least; none where it does not say, so that all are to be read.
+pub(crate) async fn changed(ledger: &Ledger, since: u64, until: u64) -> Result<Option<Vec<String>>, CaError> {
+    if since == until {
+        return Ok(Some(Vec::new()));
+    }
+    let stored = match ledger.record_get(ROSTER, ROSTER_ID).await {
+        // Later than asked for, perhaps: what is read beyond it is read again.
+        Ok(Some(stored)) if stored.version >= until => stored,
+        Ok(_) | Err(StoreError::Altered(_)) => return Ok(None),
+        Err(other) => return Err(other.into()),
+    };
+    let mut last = changes(&stored);
+    let Some(end) = last.iter().position(|(_, before)| *before == since) else { return Ok(None) };
+    last.truncate(end + 1);
+    Ok(Some(last.into_iter().map(|(name, _)| name).collect()))
+}
+
+/// The last changes that a roster names, the newest first: whose, and which version of the roster it followed.
+fn changes(roster: &StoredRecord) -> Vec<(String, u64)> {
+    serde_json::from_value(roster.body["changed"].clone()).unwrap_or_default()
 }
 
 /// From when the first generation of an issuer issues: since there is one.
@@ -258,6 +310,8 @@ pub(crate) const KIND: &str = "issuer";
 /// The kind of the record whose version changes with each change of an issuer.
 pub(crate) const ROSTER: &str = "issuers";
 pub(crate) const ROSTER_ID: &str = "roster";
+/// So many changes the roster names, the newest first: a node that missed more reads all.
+const CHANGES_MAX: usize = 64;
 /// The kind of a certificate that came from elsewhere; its id is its SHA-256.
 pub(crate) const KEPT: &str = "ca-certificate";
 /// The kind of a CRL that a CA elsewhere signed; its id is the generation's name.

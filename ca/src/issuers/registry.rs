@@ -12,6 +12,7 @@ use crate::error::CaError;
 use crate::issuers::hierarchy::{Generation, Hierarchy, Signer};
 use crate::issuers::issuing::Issuing;
 use crate::issuers::name::LOG;
+use crate::issuers::reading::read;
 use crate::issuers::record::{IssuerRole, ROSTER, ROSTER_ID};
 use crate::issuers::ssh_ca::SshCa;
 use crate::issuers::urls::Urls;
@@ -31,8 +32,10 @@ struct Inner {
 impl Registry {
     /// Reads them.
     pub(crate) async fn open(pool: Pool, ledger: Ledger, urls: Urls) -> Result<Registry, CaError> {
-        let now = ArcSwap::from_pointee(Hierarchy::read(&pool, &ledger, &urls, None).await?);
-        Ok(Registry(Arc::new(Inner { pool, ledger, urls, now, reading: Mutex::default() })))
+        let now = ArcSwap::from_pointee(read(&pool, &ledger, &urls, None).await?);
+        let registry = Registry(Arc::new(Inner { pool, ledger, urls, now, reading: Mutex::default() }));
+        registry.put_seals_in_force();
+        Ok(registry)
     }
 
     /// As they were read last.
@@ -53,8 +56,9 @@ impl Registry {
         if is_fresh(&there) {
             return Ok(there);
         }
-        let read = Arc::new(Hierarchy::read(pool, ledger, urls, Some(&there)).await?);
+        let read = Arc::new(read(pool, ledger, urls, Some(&there)).await?);
         now.store(Arc::clone(&read));
+        self.put_seals_in_force();
         Ok(read)
     }
 
@@ -68,9 +72,16 @@ impl Registry {
             return Ok(());
         }
         let _reading = self.0.reading.lock().await;
-        let read = Hierarchy::read(&self.0.pool, &self.0.ledger, &self.0.urls, Some(&there)).await?;
+        let read = read(&self.0.pool, &self.0.ledger, &self.0.urls, Some(&there)).await?;
         self.0.now.store(Arc::new(read));
+        self.put_seals_in_force();
         Ok(())
+    }
+
+    /// Tells the ledger which generations of the sealing key there are, and which one seals: it knows no issuers. Called again as time
+    /// passes, which brings a generation into force.
+    pub(crate) fn put_seals_in_force(&self) {
+        self.0.ledger.take_seals(self.read().seals(self.now()));
     }
 
     /// The CA that issues for an issuer's name now.
@@ -80,7 +91,7 @@ impl Registry {
         match &active.signer {
             Signer::X509(issuing) => Ok(Arc::clone(issuing)),
             Signer::None(why) => Err(dead(active, why)),
-            Signer::Ssh(_) | Signer::Log(_) => {
+            Signer::Ssh(_) | Signer::Log(_) | Signer::Seal(_) => {
                 Err(CaError::bad("profile", format!("issuer `{name}` signs no X.509 certificates")))
             }
         }
@@ -94,7 +105,7 @@ impl Registry {
             // What hosts believe of hosts, and of users, are two things.
             Signer::Ssh(ca) if hierarchy.issuer(name)?.record.role == role => Ok(Arc::clone(ca)),
             Signer::None(why) => Err(dead(active, why)),
-            Signer::Ssh(_) | Signer::X509(_) | Signer::Log(_) => {
+            Signer::Ssh(_) | Signer::X509(_) | Signer::Log(_) | Signer::Seal(_) => {
                 let what = role.as_str();
                 Err(CaError::bad("profile", format!("issuer `{name}` signs no {what} certificates")))
             }
@@ -112,7 +123,9 @@ impl Registry {
         match &active.signer {
             Signer::Log(key) => Ok(key.clone()),
             Signer::None(why) => Err(dead(active, why)),
-            Signer::X509(_) | Signer::Ssh(_) => Err(CaError::Internal("the log's issuer is none of a log".to_owned())),
+            Signer::X509(_) | Signer::Ssh(_) | Signer::Seal(_) => {
+                Err(CaError::Internal("the log's issuer is none of a log".to_owned()))
+            }
         }
     }
 
@@ -127,7 +140,7 @@ impl Registry {
                 Signer::Log(key) if is_followed && keys.iter().all(|one| one.fingerprint() != key.fingerprint()) => {
                     keys.push(key.clone());
                 }
-                Signer::Log(_) | Signer::None(_) | Signer::X509(_) | Signer::Ssh(_) => {}
+                Signer::Log(_) | Signer::Seal(_) | Signer::None(_) | Signer::X509(_) | Signer::Ssh(_) => {}
             }
         }
         keys.truncate(LOG_KEYS_MAX);

@@ -50,6 +50,8 @@ pub struct Generation {
     pub key_label: String,
     /// The tokens that sign with it, in the order in which they are asked.
     pub tokens: Vec<ShownHome>,
+    /// Tokens in which the keys are that it follows, and in which its own is not.
+    pub lacks: Vec<String>,
     /// Its key is in no token of ours: its certificate and its CRLs are brought.
     pub elsewhere: bool,
     /// Its key was outside the token once, as an operator said: a copy of it may be anywhere.
@@ -58,6 +60,8 @@ pub struct Generation {
     pub arriving: bool,
     /// The number of the newest CRL that was made of it elsewhere; ours are above it.
     pub crl_above: Option<u64>,
+    /// Of a key that seals: how many sealed records stand under it.
+    pub sealed: Option<u64>,
     /// What kind of key it is, where the token has it.
     pub key_kind: Option<hsm::KeyKind>,
     /// SHA-256 of its SubjectPublicKeyInfo, once there is one.

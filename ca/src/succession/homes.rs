@@ -4,7 +4,7 @@
 //! A token is added once it has shown the very same public key under the label, and has signed with it: a request for the CA's own
 //! certificate, for the log the next head, each a signature like any other, with its intent and its leaf. Then the record says so.
 
-use hsm::{HsmError, Key, Token};
+use hsm::{Health, HsmError, Key, Token};
 use policy::Actor;
 
 use crate::craft::request;
@@ -29,7 +29,15 @@ impl Keeper {
         let mut brought = generation.brought;
         match homes {
             Homes::Add { token, was_outside } => {
+                if record.role == IssuerRole::Seal && was_outside {
+                    return Err(CaError::bad(
+                        "was_outside",
+                        "a key that seals and was outside a token is not taken: whoever has the copy opens all that it sealed. Clone it from token \
+                         to token, or make a successor there: `chancery ca rotate seal --token TOKEN`",
+                    ));
+                }
                 brought |= was_outside;
+                self.check_apart(&token, &tokens).await?;
                 self.prove(actor, name, &token, brought).await?;
                 if !tokens.contains(&token) {
                     tokens.push(token);
@@ -43,6 +51,7 @@ impl Keeper {
                         "`{token}` is the only token of {name}: add another one first"
                     )));
                 }
+                self.goes_on(generation, (name, &token), &tokens).await?;
             }
             Homes::First(token) => {
                 self.at_home(&tokens, name, &token)?;
@@ -59,17 +68,29 @@ impl Keeper {
         Ok(())
     }
 
-    /// The tokens of a new key, as an operator names one; none is the first.
+    /// The tokens of a new key, as an operator names one; none is the first, which has to be there.
     pub(super) fn homes(&self, token: Option<&str>) -> Result<Vec<String>, CaError> {
-        token.map(|token| self.token(token).map(|token| token.name().to_owned())).into_iter().collect()
+        if let Some(token) = token {
+            return Ok(vec![self.token(token)?.name().to_owned()]);
+        }
+        let (first, is_well) = (self.maker.pool.first(), |token: &&Token| token.health() == Health::Ready);
+        match self.maker.pool.tokens().iter().find(is_well) {
+            Some(other) if !is_well(&first) => Err(CaError::unavailable(
+                AWAY_RETRY_SECS,
+                format!(
+                    "token {}, in which new keys are made, does not answer; `--token {}` makes it there, and there alone",
+                    first.name(),
+                    other.name()
+                ),
+            )),
+            Some(_) | None => Ok(Vec::new()),
+        }
     }
 
     /// Where the key of a successor is made: in the first token of the one before that is well.
     pub(super) fn next_home(&self, before: Option<&GenerationRecord>) -> Vec<String> {
         let homes = before.map_or(&[][..], |before| &before.tokens);
-        let is_well =
-            |home: &&String| self.maker.pool.token(home).is_some_and(|token| token.health() == hsm::Health::Ready);
-        homes.iter().find(is_well).or(homes.first()).cloned().into_iter().collect()
+        homes.iter().find(|home| self.is_well(home)).or(homes.first()).cloned().into_iter().collect()
     }
 
     fn token(&self, name: &str) -> Result<&Token, CaError> {
@@ -83,11 +104,64 @@ impl Keeper {
         }
     }
 
+    /// A token by another name is no second home.
+    async fn check_apart(&self, token: &str, homes: &[String]) -> Result<(), CaError> {
+        let added = self.token(token)?;
+        let others = homes.iter().filter(|home| *home != token && self.is_well(home));
+        for home in others.filter_map(|home| self.maker.pool.token(home)) {
+            if added.is_same(home).await? {
+                let why = format!("`{token}` and `{}` are one token by two names", home.name());
+                return Err(CaError::Conflict(why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody takes away the last token that has the key, while those that are left are away.
+    async fn goes_on(
+        &self,
+        generation: &GenerationRecord,
+        (name, gone): (&GenerationName, &str),
+        left: &[String],
+    ) -> Result<(), CaError> {
+        if !self.has(generation, &[gone.to_owned()]).await || self.has(generation, left).await {
+            return Ok(());
+        }
+        Err(CaError::Conflict(format!(
+            "without `{gone}` the key of {name} is nowhere now: {} does not show it; `chancery ca tokens {name}` says why",
+            left.join(", ")
+        )))
+    }
+
+    /// Whether one of these tokens is well and has the key.
+    async fn has(&self, generation: &GenerationRecord, tokens: &[String]) -> bool {
+        let pool = &self.maker.pool;
+        let well: Vec<String> = tokens.iter().filter(|token| self.is_well(token)).cloned().collect();
+        match (generation.sealing(pool), generation.fingerprint()) {
+            _ if well.is_empty() => false,
+            (Some(sealing), _) => {
+                let found = pool.sealing_at_home(&sealing.at(&well)).await;
+                found.good.len() > found.away.len()
+            }
+            (None, Some(wanted)) => {
+                pool.at_home(&well, (&generation.label, generation.brought), &wanted).await.key.is_some()
+            }
+            (None, None) => false,
+        }
+    }
+
+    fn is_well(&self, token: &str) -> bool {
+        self.maker.pool.token(token).is_some_and(|token| token.health() == hsm::Health::Ready)
+    }
+
     /// That a token has the key of a generation: the same public key, and a signature with it.
     async fn prove(&self, actor: &Actor, name: &GenerationName, token: &str, brought: bool) -> Result<(), CaError> {
         let token = self.token(token)?;
         let (record, version) = self.maker.record(name.issuer()).await?;
         let generation = usable(&record, name)?;
+        if record.role == IssuerRole::Seal {
+            return self.prove_by_touchstone(name, generation, token).await;
+        }
         let wanted =
             generation.fingerprint().ok_or_else(|| CaError::Conflict(format!("the key of {name} is not made yet")))?;
         let (label, at) = (&generation.label, token.name());
@@ -112,9 +186,31 @@ impl Keeper {
         let key = key.at(&[at.to_owned()]);
         match record.role {
             IssuerRole::Log => self.prove_by_head(actor, name, &key).await,
+            IssuerRole::Seal => Err(CaError::Internal(format!("{name} signs nothing"))),
             IssuerRole::X509 | IssuerRole::SshUser | IssuerRole::SshHost => {
                 self.prove_by_request(actor, (name, version), &record, &key).await
             }
+        }
+    }
+
+    /// Of a key that seals: it opens what the key made that was known first.
+    async fn prove_by_touchstone(
+        &self,
+        name: &GenerationName,
+        generation: &GenerationRecord,
+        token: &Token,
+    ) -> Result<(), CaError> {
+        let (at, label) = (token.name().to_owned(), &generation.label);
+        let key = generation.sealing(&self.maker.pool);
+        let key = key.ok_or_else(|| CaError::Conflict(format!("the key of {name} is not made yet")))?;
+        let found = self.maker.pool.sealing_at_home(&key.at(std::slice::from_ref(&at))).await;
+        match (found.away.into_iter().next(), found.wrong.into_iter().next()) {
+            (None, None) => Ok(()),
+            (Some((_, why)), _) => Err(CaError::away(AWAY_RETRY_SECS, &name.to_string(), why)),
+            (None, Some((_, why))) => Err(CaError::bad(
+                "token",
+                format!("token `{at}`, key `{label}`: {why}; bring the key there first (docs/TOKENS.md)"),
+            )),
         }
     }
 
@@ -149,6 +245,8 @@ impl Keeper {
     }
 }
 
+/// A token that is away is looked for every second.
+const AWAY_RETRY_SECS: u32 = 5;
 /// So often another task may be faster.
 const HEADS_MAX: usize = 8;
 const HEAD_RETRY_SECS: u32 = 1;

@@ -15,13 +15,14 @@ use crate::intake::{RevocationReason, is_compromise, is_raised};
 use crate::issuers::name::{LOG, check_name};
 use crate::issuers::plan::{CaPlan, Constraints, purpose};
 use crate::issuers::record::{
-    Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, Place, Revoked,
+    Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, KIND, Place, Revoked,
 };
 use crate::issuers::{CrlForm, GenerationName, compromised};
 use crate::status::Desks;
 use crate::succession::founding::check_ssh;
 use crate::succession::maker::{Maker, missing, stamp};
 use crate::succession::rehearsal::{Rehearsal, held_by, rehearse};
+use crate::succession::seals;
 use crate::succession::wish::{Activation, CaWish, CreateIssuer, Rotate};
 
 /// Who changes issuers.
@@ -38,7 +39,8 @@ impl Keeper {
         Keeper { office, maker, desks, changing: Mutex::default() }
     }
 
-    /// A new issuer with its first generation; asked again after a crash, it continues. Below a CA from elsewhere it waits for its
+    /// A new issuer with its first generation; asked again after a crash, it continues. The same actor's same request, once it was
+    /// carried out, is answered as it was then, and makes nothing. Below a CA from elsewhere it waits for its
     /// certificate.
     pub(crate) async fn create(&self, actor: &Actor, wish: CreateIssuer) -> Result<GenerationName, CaError> {
         let grant = self.may(actor).await?;
@@ -57,7 +59,16 @@ impl Keeper {
             Some((there, version)) if is_bare(&there) => {
                 self.maker.begin(&name, (record, version), first, &stamp(actor)).await?;
             }
-            Some(_) => return Err(CaError::Conflict(format!("there is an issuer `{}` already", wish.name))),
+            // It was done, and whoever asked did not hear of it.
+            Some((there, _)) if is_done(&there, &record, &first) && self.wrote_last(actor, &wish.name).await? => {
+                return Ok(name);
+            }
+            Some(_) => {
+                return Err(CaError::Conflict(format!(
+                    "there is an issuer `{0}` already, and this request is not the one that made it: `chancery ca show {0}` has what it is",
+                    wish.name
+                )));
+            }
         }
         self.carry_on(actor, &name).await?;
         Ok(name)
@@ -69,6 +80,9 @@ impl Keeper {
         let _changing = self.changing.lock().await;
         let (mut record, expect) = self.maker.record(&wish.issuer).await?;
         let activates = self.moment(wish.activates)?;
+        if record.role == IssuerRole::Seal && (wish.key.is_some() || wish.cross || wish.shards.is_some()) {
+            return Err(CaError::bad("name", "a key that seals is AES-256, and signs nothing"));
+        }
         if let Some(kind) = wish.key {
             if record.role == IssuerRole::SshUser || record.role == IssuerRole::SshHost {
                 check_ssh(kind)?;
@@ -189,6 +203,12 @@ impl Keeper {
         let now = self.office.ledger.cautious_time();
         let active = record.active(now).map(|generation| generation.number);
         unended(&record, name)?;
+        if record.role == IssuerRole::Seal {
+            // No word makes it right to destroy what somebody still needs.
+            self.maker.retire_seal(name, (record, expect), &stamp(actor)).await?;
+            self.settle().await;
+            return Ok(());
+        }
         if active == Some(name.number()) && !force {
             return Err(CaError::Conflict(format!(
                 "{name} is the one that issues: make its successor first, or say that nothing shall be issued"
@@ -223,6 +243,12 @@ impl Keeper {
             return Err(CaError::bad(
                 "name",
                 "the log's key is succeeded and not revoked: `chancery ca rotate log`; what it signed stays provable",
+            ));
+        }
+        if record.role == IssuerRole::Seal {
+            return Err(CaError::bad(
+                "name",
+                "a key that seals is succeeded and not revoked: `chancery ca rotate seal`, and `chancery ca retire` ends the old one once nothing stands under it",
             ));
         }
         if !reason.is_a_cas() {
@@ -286,6 +312,17 @@ impl Keeper {
         Ok(())
     }
 
+    /// What the running service does for the sealing key; answers what is left to seal anew.
+    pub(crate) async fn tend_seals(&self) -> Result<u64, CaError> {
+        seals::tend(&self.maker, &self.office.issuers).await
+    }
+
+    /// Whether an actor wrote the newest version of an issuer's record: nobody changed it since.
+    async fn wrote_last(&self, actor: &Actor, issuer: &str) -> Result<bool, CaError> {
+        let stored = self.office.ledger.record_get(KIND, issuer).await?;
+        Ok(stored.is_some_and(|stored| stored.actor.id == actor.id))
+    }
+
     /// Whether this actor may change issuers; a refusal is a leaf.
     pub(crate) async fn may(&self, actor: &Actor) -> Result<Grant, CaError> {
         self.office.gate.authorize(actor, Action::ManageAuthority, Resource::plain(ResourceKind::Authority)).await
@@ -294,6 +331,11 @@ impl Keeper {
     /// Key, certificate, first CRL.
     async fn carry_on(&self, actor: &Actor, name: &GenerationName) -> Result<(), CaError> {
         let stamp = stamp(actor);
+        if self.maker.record(name.issuer()).await?.0.role == IssuerRole::Seal {
+            self.maker.sealing(name, &stamp).await?;
+            self.settle().await;
+            return Ok(());
+        }
         let key = self.maker.key(name, &stamp).await?;
         self.maker.certify_first(name, &key, async || self.may(actor).await, &stamp).await?;
         self.settle().await;
@@ -302,6 +344,11 @@ impl Keeper {
 
     /// What was changed is in force, and its first CRL out. A CRL that cannot be made now is made by the task that does it daily.
     pub(crate) async fn settle(&self) {
+        // What is sealed from now on is sealed under what is in force now.
+        if let Err(error) = self.office.issuers.fresh().await {
+            tracing::warn!(%error, "the issuers are read again in a moment");
+        }
+        self.office.issuers.put_seals_in_force();
         if let Err(error) = self.desks.refresh().await {
             tracing::warn!(%error, "a CRL waits after a change of issuers");
         }
@@ -310,8 +357,11 @@ impl Keeper {
     async fn set_activation(&self, actor: &Actor, name: &GenerationName, at: Timestamp) -> Result<(), CaError> {
         let (mut record, expect) = self.maker.record(name.issuer()).await?;
         let generation = unended(&record, name)?;
-        if generation.key_hash.is_none() || (record.role == IssuerRole::X509 && generation.certificates.is_empty()) {
+        if !generation.is_made() || (record.role == IssuerRole::X509 && generation.certificates.is_empty()) {
             return Err(CaError::Conflict(format!("{name} has no certificate yet; it cannot issue")));
+        }
+        if generation.arriving {
+            return Err(arriving(name));
         }
         // Of two of one moment the one with the higher number issues: the way back takes the next.
         let now = self.office.ledger.cautious_time();
@@ -327,7 +377,12 @@ impl Keeper {
         self.maker.write(name.issuer(), (&record, expect), Vec::new(), &stamp(actor)).await
     }
 
-    async fn cross_with(&self, actor: &Actor, name: &GenerationName, by: &GenerationName) -> Result<u64, CaError> {
+    pub(super) async fn cross_with(
+        &self,
+        actor: &Actor,
+        name: &GenerationName,
+        by: &GenerationName,
+    ) -> Result<u64, CaError> {
         let (mut record, expect) = self.maker.record(name.issuer()).await?;
         let generation = usable(&record, name)?;
         if generation.cross.len() >= CERTIFICATES_MAX {
@@ -376,11 +431,15 @@ impl Keeper {
 pub(super) fn usable<'a>(record: &'a IssuerRecord, name: &GenerationName) -> Result<&'a GenerationRecord, CaError> {
     match unended(record, name)? {
         GenerationRecord { elsewhere: true, .. } => Err(away(name)),
-        GenerationRecord { arriving: true, .. } => {
-            Err(CaError::Conflict(format!("what {name} signed elsewhere is being taken in: finish that first")))
-        }
+        GenerationRecord { arriving: true, .. } => Err(arriving(name)),
         here => Ok(here),
     }
+}
+
+fn arriving(name: &GenerationName) -> CaError {
+    CaError::Conflict(format!(
+        "what {name} signed elsewhere is being taken in: finish that first, or give it up with `chancery ca retire {name}`"
+    ))
 }
 
 fn away(name: &GenerationName) -> CaError {
@@ -415,6 +474,9 @@ fn planned(wish: &CreateIssuer) -> Result<IssuerRecord, CaError> {
         }
         (IssuerRole::SshUser | IssuerRole::SshHost, Some(_)) => {
             return Err(CaError::bad("above", "an SSH CA has a key alone, and no certificate"));
+        }
+        (IssuerRole::Seal, _) => {
+            return Err(CaError::bad("role", "there is one sealing key; `chancery ca rotate seal` succeeds it"));
         }
         (IssuerRole::Log, _) => {
             return Err(CaError::bad("role", "there is one log; `chancery ca rotate log` succeeds its key"));
@@ -469,6 +531,15 @@ fn is_begun(there: &IssuerRecord, wished: &IssuerRecord) -> bool {
             .iter()
             .all(|g| g.certificates.is_empty() && (there.role == IssuerRole::X509 || g.key_hash.is_none()));
     unfinished && IssuerRecord { generations: Vec::new(), ..there.clone() } == *wished
+}
+
+/// Whether this is what the same wish came to: the same plan, and one generation that was made as it says and not ended.
+fn is_done(there: &IssuerRecord, wished: &IssuerRecord, first: &GenerationRecord) -> bool {
+    let [made] = &there.generations[..] else { return false };
+    let is_whole = made.key_hash.is_some() && (there.role != IssuerRole::X509 || !made.certificates.is_empty());
+    let is_as_wished = made.shards == first.shards && made.tokens == first.tokens && !made.brought && !made.elsewhere;
+    let is_open = made.retired.is_none() && made.revoked.is_none();
+    is_whole && is_as_wished && is_open && IssuerRecord { generations: Vec::new(), ..there.clone() } == *wished
 }
 
 /// Whether nothing was made of it: no key, and so nothing that was signed.

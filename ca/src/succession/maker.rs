@@ -15,7 +15,7 @@ use crate::error::CaError;
 use crate::gate::Refusals;
 use crate::intake::SubjectKey;
 use crate::issuers::record::{
-    Above, GENERATIONS_MAX, GenerationRecord, IssuerRecord, IssuerRole, KIND, Place, ROSTER, ROSTER_ID, versions,
+    Above, GENERATIONS_MAX, GenerationRecord, IssuerRecord, IssuerRole, KIND, Place, versions,
 };
 use crate::issuers::{GenerationName, Issuing, Registry};
 use crate::registrar::Registrar;
@@ -67,8 +67,7 @@ impl Maker {
         actor: &ActorStamp,
     ) -> Result<(), CaError> {
         for _ in 0..WRITES_MAX {
-            let roster = self.ledger.record_version(ROSTER, ROSTER_ID);
-            let mut all = versions(name, record, expect, roster, actor)?;
+            let mut all = versions(&self.ledger, name, record, expect, actor).await?;
             all.extend(with.iter().cloned());
             match self.ledger.record(all).await {
                 Ok(_) => return Ok(()),
@@ -95,9 +94,17 @@ impl Maker {
                 name.issuer()
             )));
         }
-        match self.pool.find_in(&generation.tokens, &generation.label, false).await {
-            Err(HsmError::NotFound { .. }) => {}
-            Ok(_) | Err(HsmError::Unfit { .. }) => return Err(taken(&generation.label)),
+        let there = match record.role {
+            IssuerRole::Seal => {
+                self.pool.has_sealing(generation.tokens.first().map(String::as_str), &generation.label).await
+            }
+            IssuerRole::X509 | IssuerRole::SshUser | IssuerRole::SshHost | IssuerRole::Log => {
+                self.pool.find_in(&generation.tokens, &generation.label, false).await.map(|_| true)
+            }
+        };
+        match there {
+            Ok(false) | Err(HsmError::NotFound { .. }) => {}
+            Ok(true) | Err(HsmError::Unfit { .. }) => return Err(taken(&generation.label)),
             Err(e) => return Err(e.into()),
         }
         record.generations.push(generation);

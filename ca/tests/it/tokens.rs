@@ -1,11 +1,11 @@
 //! Keys that are at home in several tokens: added once they are proven the same, and signing while one of them is away.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ca::{Authority, CaError, CreateConfig, CreateIssuer, GenerationName, Homes, Profiles, RevocationReason};
 use hsm::testing::{SOFTHSM_MODULE, TestToken};
-use hsm::{Health, KeyKind, Pool, TokenConfig, open_all};
+use hsm::{Health, KeyKind, PinSource, Pool, TokenConfig, open_all};
 use policy::World;
 use store::{Database, Ledger};
 
@@ -117,14 +117,21 @@ async fn what_is_at_home_in_two_tokens_goes_on_while_the_first_is_away_and_the_r
     }
     assert!(two.ledger.head().size >= before + 6, "each is told by the log");
     two.verified().await;
-    let issued = two.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
-    let (leaf, _, roots) = two.house.chain_files(&issued);
     let ca = two.authority.cas().into_iter().find(|ca| ca.name == name("tls/1")).unwrap().certificate.unwrap();
     let (ca, chain) = (two.house.file("ca.der", &ca.der), two.house.dir.path().join("ca.pem"));
     accepts("openssl", &[&"x509", &"-inform", &"DER", &"-in", &ca, &"-out", &chain]);
-    let asked = two.house.dir.path().join("asked.der");
-    accepts("openssl", &[&"ocsp", &"-issuer", &chain, &"-cert", &leaf, &"-no_nonce", &"-reqout", &asked]);
-    let asked = std::fs::read(asked).unwrap();
+    let asked_about = |leaf: &Path| {
+        let asked = two.house.dir.path().join("asked.der");
+        accepts("openssl", &[&"ocsp", &"-issuer", &chain, &"-cert", &leaf, &"-no_nonce", &"-reqout", &asked]);
+        std::fs::read(asked).unwrap()
+    };
+    // A responder is there before, in the first token; what is asked for afterwards is not in memory.
+    let other = two.authority.certify(&admin(), server_request(&["other.example.com"])).await.unwrap();
+    let asked = asked_about(&two.house.chain_files(&other).0);
+    assert!(two.authority.ocsp(Some("tls/1"), &asked, None).await.shared.is_some());
+    let issued = two.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
+    let (leaf, _, roots) = two.house.chain_files(&issued);
+    let asked = asked_about(&leaf);
 
     let away = two.without_main().await;
     // No request fails, no head waits, and a responder is there that answers.
@@ -164,13 +171,15 @@ async fn what_is_at_home_in_two_tokens_goes_on_while_the_first_is_away_and_the_r
     let size = two.ledger.head().size;
     let below_root = CreateIssuer { key: KeyKind::P256, ..below_root("never") };
     let refused = two.authority.create_issuer(&admin(), below_root).await.unwrap_err().to_string();
-    assert!(refused.contains("main"), "{refused}");
+    assert!(refused.contains("main") && refused.contains("--token spare"), "{refused}");
     let host_key = ssh_key(&two.house, "host", &["-t", "ed25519"]);
     let refused = two.authority.sign_ssh_host(&admin(), request(host_key, &["host.example.internal"])).await;
     let Err(CaError::Unavailable { .. }) = refused else { panic!("{refused:?}") };
     let health = two.authority.health();
     assert_eq!(health.token, Health::Ready);
-    let ended = health.ended.iter().map(|(name, why)| format!("{name}: {why}")).collect::<Vec<_>>().join("\n");
+    let stopped = health.stopped.iter().map(|one| format!("{} {}: {}", one.issuer, one.word, one.why));
+    let ended = stopped.collect::<Vec<_>>().join("\n");
+    assert!(health.stopped.iter().all(|one| one.word == "away"), "{ended}");
     assert!(ended.contains("ssh-host/1 signs nothing now") && ended.contains("chancery ca tokens"), "{ended}");
     assert!(!ended.contains("tls/1"), "{ended}");
     let _ = size;
@@ -181,9 +190,46 @@ async fn what_is_at_home_in_two_tokens_goes_on_while_the_first_is_away_and_the_r
     let before = two.signed_by("main");
     two.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
     assert!(two.signed_by("main") > before, "the first is asked first again");
-    assert!(two.authority.health().ended.is_empty());
+    assert!(two.authority.health().stopped.is_empty());
     two.authority.refresh_crls().await.unwrap();
     two.verified().await;
+}
+
+/// A successor made while the first token is away is in the other alone: that is shown and an alarm, until it is put right.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_in_fewer_tokens_than_the_key_before_it_is_shown_and_an_alarm() {
+    let two = Two::with(|main| main.twin("spare")).await;
+    two.add("tls/1").await.unwrap();
+    two.add("root/1").await.unwrap();
+    let lacks = |generation: &str| {
+        let found =
+            two.authority.issuers().into_iter().flat_map(|i| i.generations).find(|g| g.name == name(generation));
+        found.unwrap().lacks
+    };
+    let alarms = || two.authority.health().due.into_iter().filter(|due| due.contains("it follows")).collect::<Vec<_>>();
+    assert!(lacks("tls/1").is_empty() && alarms().is_empty());
+    let away = two.without_main().await;
+    let wish = ca::Rotate {
+        issuer: "tls".to_owned(),
+        key: None,
+        activates: ca::Activation::Now,
+        cross: false,
+        shards: None,
+        deltas: None,
+        token: None,
+    };
+    two.authority.rotate_issuer(&admin(), wish).await.unwrap();
+    assert_eq!((two.homes("tls/2"), lacks("tls/2")), (homes(&["spare"]), vec!["main".to_owned()]));
+    let [alarm] = &alarms()[..] else { panic!("{:?}", alarms()) };
+    assert!(alarm.contains("tls/2") && alarm.contains("chancery ca tokens tls/2 --add main"), "{alarm}");
+    // It is so as long as it is so, and not while the token is away alone.
+    std::fs::rename(&away.away, &away.home).unwrap();
+    until(|| two.pool.token("main").unwrap().health() == Health::Ready, || async {}).await;
+    assert_eq!(alarms().len(), 1);
+    // Where the key before is in one token too, nothing is lacking.
+    let homes = Homes::Remove("main".to_owned());
+    two.authority.set_homes(&admin(), &name("tls/1"), homes).await.unwrap();
+    assert!(lacks("tls/2").is_empty() && alarms().is_empty(), "{:?}", alarms());
 }
 
 fn below_root(issuer: &str) -> CreateIssuer {
@@ -231,6 +277,46 @@ async fn a_token_with_another_key_or_none_is_not_added_and_signs_nothing() {
     let nobody = crate::house::actor("auditor", policy::Role::Auditor);
     let refused = two.authority.set_homes(&nobody, &name("tls/1"), Homes::First("main".to_owned())).await;
     assert!(matches!(refused, Err(CaError::Refused(_))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_token_by_two_names_is_no_second_home_though_it_was_away_at_the_start() {
+    let house = House::with(World::real(), CreateConfig::new("Example")).await;
+    house.authority.checkpoint().await.unwrap();
+    let module = house.dir.path().join("module.so");
+    std::fs::copy(SOFTHSM_MODULE, &module).unwrap();
+    let pin = house.dir.path().join("pin");
+    let (main, late) =
+        (house.token.config(), TokenConfig { module, pin: PinSource::File(pin.clone()), ..house.token.config() });
+    let (pool, mint) = open_all(vec![("main".to_owned(), main), ("late".to_owned(), late)]).unwrap();
+    let ledger = open_ledger(house.dir.path(), (&pool, mint), &house.world).await;
+    let profiles = Profiles::load(Profiles::shipped()).unwrap();
+    let authority = Authority::open(parts(&ledger, &pool, &house.world, profiles)).await.unwrap();
+    std::fs::copy(house.token.pin_file(), &pin).unwrap();
+    until(|| pool.token("late").unwrap().health() == Health::Ready, || async {}).await;
+    let homes = Homes::Add { token: "late".to_owned(), was_outside: false };
+    let refused = authority.set_homes(&admin(), &name("tls/1"), homes).await.unwrap_err().to_string();
+    assert!(refused.contains("`late` and `main` are one token"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_token_that_answers_is_not_taken_away() {
+    let two = Two::with(|main| main.twin("spare")).await;
+    two.add("tls/1").await.unwrap();
+    let set = async |homes| two.authority.set_homes(&admin(), &name("tls/1"), homes).await;
+    let away = two.without_main().await;
+    let refused = set(Homes::Remove("spare".to_owned())).await.unwrap_err().to_string();
+    assert!(refused.contains("without `spare` the key of tls/1 is nowhere now: main does not"), "{refused}");
+    assert_eq!(two.homes("tls/1").len(), 2);
+    // The one that is away may go.
+    set(Homes::Remove("main".to_owned())).await.unwrap();
+    set(Homes::Add { token: "main".to_owned(), was_outside: false }).await.unwrap_err();
+    std::fs::rename(&away.away, &away.home).unwrap();
+    until(|| two.pool.token("main").unwrap().health() == Health::Ready, || async {}).await;
+    two.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
+    set(Homes::Add { token: "main".to_owned(), was_outside: false }).await.unwrap();
+    set(Homes::Remove("spare".to_owned())).await.unwrap();
+    two.verified().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -292,4 +378,41 @@ async fn an_issuer_in_a_token_of_its_own_issues_whatever_becomes_of_the_first() 
     until(|| two.pool.token("main").unwrap().health() == Health::Ready, || async {}).await;
     two.authority.rotate_issuer(&admin(), rotation).await.unwrap();
     assert_eq!(two.homes("own/2"), homes(&["spare"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealing_key_in_two_tokens_seals_and_opens_while_the_first_is_away() {
+    let two = Two::with(|main| main.twin("spare")).await;
+    let stamp = || store::ActorStamp::from(&admin());
+    let outside = Homes::Add { token: "spare".to_owned(), was_outside: true };
+    let refused = two.authority.set_homes(&admin(), &name("seal/1"), outside).await;
+    assert!(matches!(&refused, Err(CaError::BadRequest { .. })), "whoever has a copy opens everything: {refused:?}");
+    two.add("seal/1").await.unwrap();
+    assert_eq!(two.homes("seal/1"), homes(&["main", "spare"]));
+    two.ledger.seal("a", None, b"alpha", (stamp(), None)).await.unwrap();
+    let away = two.without_main().await;
+    assert_eq!(two.ledger.open_sealed("a").await.unwrap().unwrap().as_slice(), b"alpha");
+    two.ledger.seal("b", None, b"beta", (stamp(), None)).await.unwrap();
+    std::fs::rename(&away.away, &away.home).unwrap();
+    until(
+        || two.pool.token("main").unwrap().health() == Health::Ready,
+        || async {
+            let _ = two.pool.token("main").unwrap().probe().await;
+        },
+    )
+    .await;
+    assert_eq!(two.ledger.open_sealed("b").await.unwrap().unwrap().as_slice(), b"beta");
+    two.verified().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_sealing_key_of_the_same_label_is_no_home_and_seals_nothing() {
+    let two = Two::with(|_| TestToken::new("spare")).await;
+    let refused = two.add("seal/1").await;
+    assert!(matches!(&refused, Err(CaError::BadRequest { .. })), "it is not there: {refused:?}");
+    two.pool.generate_sealing(Some("spare"), "seal-1").await.unwrap();
+    let refused = two.add("seal/1").await;
+    let says = format!("{refused:?}");
+    assert!(matches!(refused, Err(CaError::BadRequest { .. })) && says.contains("another key"), "{says}");
+    assert_eq!(two.homes("seal/1"), homes(&["main"]));
 }
