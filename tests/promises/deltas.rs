@@ -51,7 +51,7 @@ fn a_delta_tells_of_a_revocation_and_of_a_release_across_a_kill_of_the_server() 
         let serial = succeed(command("openssl", &["x509", "-noout", "-serial", "-in", text(&leaf)]));
         serials.push(serial.trim().trim_start_matches("serial=").to_lowercase());
     }
-    house.run(&["certs", "revoke", &serials[2], "--reason", "certificate-hold"]);
+    house.run(&["certs", "hold", &serials[2]]);
     let lists = |from: &str, serial: &str| shown(&fetched(&house, from, "seen.crl")).to_lowercase().contains(serial);
     assert!(until(PATIENCE, || lists("/crl/tls/1/0.crl", &serials[2])), "the complete CRL follows the delta");
     let base = fetched(&house, "/crl/tls/1/0.crl", "base.crl");
