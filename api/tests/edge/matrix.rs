@@ -51,6 +51,7 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         ("GET /roots.jks", route(Method::GET, "/roots.jks", None)),
         ("GET /crl/tls.crl", route(Method::GET, "/crl/tls.crl", None)),
         ("GET /crl/tls/1/0.crl", route(Method::GET, "/crl/tls/1/0.crl", None)),
+        ("GET /crl/tls/1/0.delta.crl", route(Method::GET, "/crl/tls/1/0.delta.crl", None)),
         ("GET /aia/tls/1.cer", route(Method::GET, "/aia/tls/1.cer", None)),
         ("GET /aia/tls/1.p7c", route(Method::GET, "/aia/tls/1.p7c", None)),
         ("GET /log/keys", route(Method::GET, "/log/keys", None)),
