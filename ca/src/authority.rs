@@ -20,6 +20,7 @@ use crate::drafting::Serials;
 use crate::drills::{Drill, DrillProgress, Drills, NewDrill, Part, Renewal, Renewing};
 use crate::encode::{BundleForm, pem};
 use crate::error::CaError;
+use crate::fit::{self, Unfit};
 use crate::gate::Gate;
 use crate::intake::{Csr, Ending, RevocationReason};
 use crate::issuers::{Generation, GenerationName, Issuer, IssuerRole, Registry, ShownCertificate};
@@ -51,6 +52,8 @@ pub struct Health {
     pub ended: Vec<(String, String)>,
     /// What operators have to see to in time: CRLs of CAs whose key is elsewhere.
     pub due: Vec<String>,
+    /// Profiles under which nothing can be issued, by what they and their issuers say.
+    pub unfit: Vec<Unfit>,
 }
 
 /// A certificate authority. Cheap to clone.
@@ -280,9 +283,19 @@ impl Authority {
         self.inner.revoker.revoke_many(actor, of, ending).await
     }
 
-    /// A proposal, for whoever is to confirm it.
-    pub async fn proposal(&self, id: &str) -> Result<Proposal, CaError> {
-        Ok(self.inner.revoker.proposal(id).await?.0)
+    /// A proposal, for who may end what it is about, and for who reads the log.
+    pub async fn proposal(&self, actor: &Actor, id: &str) -> Result<Proposal, CaError> {
+        self.inner.revoker.proposal(actor, id).await
+    }
+
+    /// A page of those, and where the next begins; `open`: of those alone that another may confirm yet.
+    pub async fn proposals(
+        &self,
+        actor: &Actor,
+        open: bool,
+        after: Option<String>,
+    ) -> Result<(Vec<(String, Proposal)>, Option<String>), CaError> {
+        self.inner.revoker.proposals(actor, open, after).await
     }
 
     /// Carries out what another person proposed, if it is still exactly that.
@@ -688,7 +701,18 @@ impl Authority {
             None => view::stopped(&self.inner.office),
         };
         let tokens = self.pool().tokens().iter().map(|token| (token.name().to_owned(), token.health())).collect();
-        Health { token: view::tokens(&self.inner.office), tokens, held, ended, due: view::due(&self.inner.office) }
+        let (due, unfit) = (view::due(&self.inner.office), self.unfit());
+        Health { token: view::tokens(&self.inner.office), tokens, held, ended, due, unfit }
+    }
+
+    /// The profiles in force under which nothing can be issued now: a question of memory.
+    pub fn unfit(&self) -> Vec<Unfit> {
+        fit::unfit(&self.inner.office, &self.profiles())
+    }
+
+    /// Why nothing could be issued now under such a profile, in force or not; none where it could.
+    pub fn unfit_for(&self, profile: &Profile) -> Option<Unfit> {
+        fit::of(&self.inner.office, profile)
     }
 
     /// Whether the token would sign now.

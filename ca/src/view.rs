@@ -210,14 +210,22 @@ pub(crate) fn stopped(office: &Office) -> Vec<(String, String)> {
         if active.record.elsewhere {
             continue;
         }
-        let (_, why) = state(office, &issuer.record, active);
-        let why = why.or_else(|| away(office.registrar.pool(), active));
-        if let Some(why) = why {
-            let way_out = format!("`chancery ca rotate {name}` makes its successor");
-            stopped.push((name.clone(), if why.contains("chancery ca") { why } else { format!("{why}; {way_out}") }));
-        }
+        stopped.extend(why_stopped(office, name, issuer, active).map(|why| (name.clone(), why)));
     }
     stopped
+}
+
+/// Why nothing is issued under the generation of an issuer that should, and what to do.
+pub(crate) fn why_stopped(
+    office: &Office,
+    name: &str,
+    issuer: &hierarchy::Issuer,
+    active: &hierarchy::Generation,
+) -> Option<String> {
+    let (_, why) = state(office, &issuer.record, active);
+    let why = why.or_else(|| away(office.registrar.pool(), active))?;
+    let way_out = format!("`chancery ca rotate {name}` makes its successor");
+    Some(if why.contains("chancery ca") { why } else { format!("{why}; {way_out}") })
 }
 
 /// That every token of a key is away, where there are several tokens: of one, everybody knows.

@@ -276,7 +276,11 @@ impl Lookout {
             Some(why) => alarms.push(format!("Nothing is issued: {why}.")),
             None => {}
         }
-        alarms.extend(health.ended.into_iter().map(|(_, why)| why).chain(health.due).map(|why| format!("{why}.")));
+        // An issuer that signs nothing for anybody has its own alarm, and not one for each of its profiles.
+        let unfit = health.unfit.into_iter().filter(|unfit| !unfit.is_told).map(|unfit| unfit.why);
+        let unfit = unfit.take(ALARMS_MAX).filter(|_| !is_held);
+        let ended = health.ended.into_iter().map(|(_, why)| why);
+        alarms.extend(ended.chain(health.due).chain(unfit).map(|why| format!("{why}.")));
         alarms.extend(altered.iter().rev().take(ALARMS_MAX).map(|alarm| {
             format!(
                 "The register was altered: {}: {} (met {} times since {}). Look with `chancery audit verify`.",
@@ -382,9 +386,17 @@ impl Lookout {
                 .into_iter()
                 .map(|(name, token)| (name, token == Health::Ready))
                 .collect(),
+            profiles: self.profiles(),
             renewals: self.renewals.counts(),
             ocsp: self.authority.ocsp_state(),
         }
+    }
+
+    /// Each profile in force, and whether something can be issued under it.
+    fn profiles(&self) -> Vec<(String, bool)> {
+        let unfit = self.authority.unfit();
+        let is_fit = |name: &str| !unfit.iter().any(|unfit| unfit.profile == name);
+        self.authority.profiles().iter().map(|p| (p.name().to_owned(), is_fit(p.name()))).collect()
     }
 
     /// What a scrape reads.

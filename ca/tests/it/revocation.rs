@@ -8,7 +8,7 @@ use policy::{Actor, Role, World};
 use store::{Filter, Kind, Source, State};
 
 use crate::code::key_request;
-use crate::house::{House, accepts, actor, admin, refuses, server_request};
+use crate::house::{House, accepts, actor, admin, owner, refuses, server_request};
 
 async fn crl_text(house: &House, issuer: &str) -> String {
     let crl = house.file("crl.der", house.authority.crl(issuer).await.unwrap());
@@ -873,6 +873,18 @@ async fn many_are_proposed_by_one_and_ended_by_another_and_exactly_those() {
         assert!(matches!(&answer, Err(CaError::Conflict(says)) if says.contains(why)), "{answer:?}");
         assert!(revoked().await <= 1);
     };
+    // Who may end what it is about sees it, with some of it, and so does who reads the log; nobody else learns of it.
+    let listed = async |who: &Actor| house.authority.proposals(who, true, None).await.unwrap().0;
+    let web = Actor { owners: [owner("web")].into(), ..actor("wanda", Role::Issuer) };
+    let db = Actor { owners: [owner("db")].into(), ..actor("dora", Role::Issuer) };
+    for who in [&another("berta"), &actor("otto", Role::Auditor), &web] {
+        let seen = listed(who).await;
+        assert_eq!((seen.len(), seen[0].0.as_str(), seen[0].1.sample.len()), (1, id.as_str(), 10));
+        assert_eq!(seen[0].1.sample, meant.sample);
+        assert!(house.authority.proposal(who, &id).await.unwrap().waits(house.world.now()));
+    }
+    assert_eq!(listed(&db).await, []);
+    assert!(matches!(house.authority.proposal(&db, &id).await, Err(CaError::Refused(_))));
     conflict(&admin(), &id, "another person").await;
     let otto = house.authority.confirm(&actor("otto", Role::Auditor), &id).await;
     assert!(matches!(otto, Err(CaError::Refused(_))), "who may not end one ends none");
@@ -891,14 +903,16 @@ async fn many_are_proposed_by_one_and_ended_by_another_and_exactly_those() {
     conflict(&another("berta"), &id, "expired").await;
     let (id, _) = propose().await;
     let after = house.authority.certify(&admin(), request).await.unwrap();
-    let shown = house.authority.proposal(&id).await.unwrap();
+    let shown = house.authority.proposal(&admin(), &id).await.unwrap();
     assert_eq!((shown.count, shown.confirmed), (102, None));
     let done = house.authority.confirm(&another("berta"), &id).await.unwrap();
     assert!(matches!(done, Act::Done { revoked: 102, .. }), "{done:?}");
     assert_eq!(house.ledger.credential(&after.serial_hex()).await.unwrap().unwrap().state, State::Issued);
     assert_eq!(revoked().await, 102);
     let berta = store::ActorStamp::from(&another("berta")).id;
-    assert_eq!(house.authority.proposal(&id).await.unwrap().confirmed, Some(berta));
+    assert_eq!(house.authority.proposal(&admin(), &id).await.unwrap().confirmed, Some(berta));
+    assert_eq!(listed(&admin()).await, [], "it waits no more, and the one before has expired");
+    assert_eq!(house.authority.proposals(&admin(), false, None).await.unwrap().0.len(), 2);
     // Once: again by the same person there is nothing left, and later it is too late; by a third it is taken.
     assert!(matches!(house.authority.confirm(&another("berta"), &id).await, Ok(Act::Done { revoked: 0, .. })));
     let third = house.authority.confirm(&another("carl"), &id).await;
