@@ -115,7 +115,8 @@ impl TestToken {
     pub fn twin(&self, word: &str) -> TestToken {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let (label, serial) = (format!("{word}-twin-{number}"), format!("7{number:015x}"));
+        // Its last 31 bits are its slot's number, which is never that of SoftHSM's empty slot: how many tokens there are.
+        let (label, serial) = (format!("{word}-twin-{number}"), format!("70000000{:08x}", 0x4000_0000 + number));
         let twin = TestToken { module: self.module.clone(), label, serial, home: self.home.clone() };
         twin.take_the_place_of_none(self);
         fs::copy(self.pin_file(), twin.pin_file()).expect("a PIN can be copied");
