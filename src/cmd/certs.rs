@@ -163,7 +163,7 @@ impl Many {
     }
 }
 
-const STATES: [&str; 5] = ["issued", "expired", "revoked", "intended", "failed"];
+const STATES: [&str; 6] = ["issued", "expired", "revoked", "held", "intended", "failed"];
 const RENEWERS: [&str; 4] = ["server", "agent", "acme", "nobody"];
 const KINDS: [&str; 8] =
     ["certificate", "ca-certificate", "ssh", "ssh-user", "ssh-host", "code-signature", "crl", "ocsp-batch"];

@@ -1039,3 +1039,32 @@ fn one_command_says_whether_all_is_well() {
     house.stop();
     assert_eq!(house.output(&["status"]).status.code(), Some(4));
 }
+
+#[test]
+fn what_is_on_hold_is_found_again_in_the_list_its_csv_and_its_page() {
+    let house = House::started();
+    for name in ["a", "b", "c"] {
+        house.run(&["issue", "tls", &format!("{name}.example.internal"), "--out", text(&house.path(name))]);
+    }
+    let serial = |name: &str| {
+        let found = house.json(&["certs", "list", "--name", &format!("{name}.example.internal")]);
+        found[0]["serial"].as_str().expect("a serial").to_owned()
+    };
+    let (a, b) = (serial("a"), serial("b"));
+    house.run(&["certs", "hold", &a]);
+    house.run(&["certs", "revoke", &b, "--reason", "superseded"]);
+    let listed = |state: &str| {
+        let found = house.json(&["certs", "list", "--state", state]);
+        let all = found.as_array().expect("a list").iter();
+        all.map(|one| (one["serial"].clone(), one["state"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("held"), [(a.as_str().into(), "held".into())]);
+    assert_eq!(listed("revoked"), [(b.as_str().into(), "revoked".into())]);
+    let csv = house.curl_admin(&[&house.https("/api/v1/certificates?state=held&format=csv")]).text();
+    assert!(csv.contains(&a) && csv.contains("held") && !csv.contains(&b), "{csv}");
+    let session = sign_in(&house);
+    let page = house.curl(&["-H", &session, &house.https("/certificates?state=held")]).text();
+    assert!(page.contains("a.example.internal") && !page.contains("b.example.internal"), "{page}");
+    house.run(&["certs", "release", &a]);
+    assert!(listed("held").is_empty());
+}

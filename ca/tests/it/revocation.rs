@@ -620,6 +620,15 @@ async fn what_is_on_hold_is_on_the_crl_until_it_is_released_and_may_end_for_good
     let held = [&lifted, &ended].map(|issued| (issued.serial.clone(), Some(6), false));
     assert_eq!(published(&house, "tls").await.1, held);
     assert!(matches!(house.authority.renew(&admin(), &lifted.serial_hex(), None).await, Err(CaError::Conflict(_))));
+    // Who comes back to release them finds those that are on hold, and no others.
+    let listed = async |held: bool| {
+        let of = Filter { state: Some(State::Revoked), held: Some(held), ..Filter::default() };
+        let page = house.ledger.list(of).await.unwrap();
+        page.items.iter().map(|one| one.serial.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(true).await, [ended.serial.clone(), lifted.serial.clone()]);
+    assert!(listed(false).await.is_empty());
+    verified(&house).await;
 
     house.authority.release(&admin(), &lifted.serial_hex()).await.unwrap();
     house.authority.revoke(&admin(), &ended.serial_hex(), RevocationReason::Superseded).await.unwrap();
@@ -632,6 +641,8 @@ async fn what_is_on_hold_is_on_the_crl_until_it_is_released_and_may_end_for_good
     assert_eq!(house.ledger.list(live).await.unwrap().items.len(), 1, "lists and counts have it back");
     let counts = house.ledger.counts().await.unwrap();
     assert_eq!(counts.revoked, 1);
+    assert!(listed(true).await.is_empty());
+    assert_eq!(listed(false).await, std::slice::from_ref(&ended.serial));
     // Again: nothing to do; and what ended for good is not released.
     house.authority.release(&admin(), &lifted.serial_hex()).await.unwrap();
     assert_eq!(published(&house, "tls").await, (leaves, vec![entry.clone()]));
