@@ -34,7 +34,7 @@ use crate::status::{
 };
 use crate::succession::{
     self, Activation, Arrival, Arrived, Arriving, Brought, CreateConfig, CreateIssuer, Homes, Keeper, Landed, Maker,
-    ReadRequest, Rehearsal, Request, Rotate, SignedBelow, Source, Transcript,
+    ReadRequest, Rehearsal, Request, Rotate, SignedBelow, Source, SucceededRoot, Transcript,
 };
 use crate::texts;
 use crate::view;
@@ -458,6 +458,12 @@ impl Authority {
         self.inner.office.issuers.look_again().await
     }
 
+    /// Seals anew what stands under an older generation of the sealing key than the one in force, and destroys keys of generations
+    /// that have ended. Answers what is left. Call it now and then: what broke off is carried on.
+    pub async fn tend_seals(&self) -> Result<u64, CaError> {
+        self.inner.keeper.tend_seals().await
+    }
+
     /// Whether the CA of a certificate is revoked or compromised: whoever has it needs another.
     pub fn is_orphaned(&self, credential: &Credential) -> bool {
         view::is_dead(&self.inner.office, &credential.issuer)
@@ -572,16 +578,27 @@ impl Authority {
         self.inner.keeper.adopt(actor, name, chain_pem, with).await
     }
 
-    /// Makes a CA whose key is elsewhere an issuer by name, so that its certificate and its CRLs are served; `root` is the SHA-256 of a
-    /// root that is not known here.
+    /// Makes a CA whose key is elsewhere an issuer by name, so that its certificate and its CRLs are served; beside the chain the SHA-256 of a
+    /// root that is not known here, and the transcript of the ceremony that made it.
     pub async fn bring_certificate(
         &self,
         actor: &Actor,
         issuer: &str,
         chain_pem: &[u8],
-        root: Option<[u8; 32]>,
+        with: (Option<[u8; 32]>, Option<&[u8]>),
     ) -> Result<GenerationName, CaError> {
-        self.inner.keeper.bring_certificate(actor, issuer, chain_pem, root).await
+        self.inner.keeper.bring_certificate(actor, issuer, chain_pem, with).await
+    }
+
+    /// Makes the generation that follows a root whose key is here, with the certificates by which whoever trusts one of the two comes to
+    /// the other. Asked again after a crash, it continues.
+    pub async fn succeed_root(
+        &self,
+        actor: &Actor,
+        old: &GenerationName,
+        key: Option<hsm::KeyKind>,
+    ) -> Result<SucceededRoot, CaError> {
+        self.inner.keeper.succeed_root(actor, old, key).await
     }
 
     /// Takes in the next CRL of such a CA; answers whose it is and its number. What of ours it lists is revoked from now on.

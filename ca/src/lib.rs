@@ -90,10 +90,14 @@ pub use issuers::{
 };
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
-pub use status::{Act, Meant, OcspAnswer, OcspState, Proposal, Published, PublishedCrl, Selection, ShownRevoked};
+pub use status::{
+    Act, BroughtResponse, Meant, OCSP_RESPONSE_BYTES_MAX, OcspAnswer, OcspState, Proposal, Published, PublishedCrl,
+    Selection, ShownRevoked,
+};
 pub use succession::{
     ARRIVING_MAX, Activation, Arrival, Arrived, Arriving, Beginning, Brought, CaWish, CreateConfig, CreateIssuer,
-    Homes, Landed, Phase, ReadRequest, Rehearsal, Request, Rotate, SignedBelow, Source, Step, Transcript, groups,
+    Homes, Landed, Phase, ReadRequest, Rehearsal, Request, Rotate, SignedBelow, Source, Step, SucceededRoot,
+    Transcript, groups,
 };
 
 pub use hsm::{Health as TokenHealth, KeyKind, SigningTimes, UnknownName};

@@ -81,8 +81,9 @@ fn generation(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generat
     let line = match &there.signer {
         Signer::Ssh(ca) => Some(ca.line.clone()),
         Signer::Log(key) => office.ledger.verifier_key(key).ok(),
-        Signer::X509(_) | Signer::None(_) => None,
+        Signer::X509(_) | Signer::Seal(_) | Signer::None(_) => None,
     };
+    let sealed = office.ledger.standing().get(&there.name.number()).copied().unwrap_or(0);
     Generation {
         name: there.name.clone(),
         role: issuer.role,
@@ -94,6 +95,7 @@ fn generation(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generat
         brought: there.record.brought,
         arriving: there.record.arriving,
         crl_above: there.record.crl_above,
+        sealed: (issuer.role == IssuerRole::Seal).then_some(sealed),
         key_kind: there.key().map(hsm::Key::kind),
         key_hash: there.record.key_hash.clone(),
         activates: there.record.activates,
@@ -177,7 +179,7 @@ fn state(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generation) 
             None => office.checks.clock.outside(issuing),
         },
         Signer::None(why) => Some(format!("{}: {why}", there.name)),
-        Signer::Ssh(_) | Signer::Log(_) => None,
+        Signer::Ssh(_) | Signer::Log(_) | Signer::Seal(_) => None,
     };
     let has_ended = there.certificate().is_some_and(|certificate| certificate.validity.not_after() < now);
     let begun = there.record.activates.is_some_and(|at| at <= now);
@@ -269,7 +271,7 @@ fn end_alarm(generation: &hierarchy::Generation, now: Timestamp) -> Option<Strin
     let (name, until) = (&generation.name, generation.certificate()?.validity.not_after());
     let is_near = now < until && until < now.plus_secs(END_ALARM_SECS) && generation.record.retired.is_none();
     is_near.then(|| {
-        format!("CA {name}, whose key is elsewhere, ends at {until}: another is made at a ceremony, and brought with `chancery ca import`")
+        format!("CA {name}, whose key is elsewhere, ends at {until}: `chancery ceremony rotate` makes the next, and `chancery ca import` brings it")
     })
 }
 

@@ -31,11 +31,12 @@ pub mod testing;
 pub use config::{PinSource, TokenConfig, TokenSelector};
 pub use custody::{
     Algorithm, BATCH_MAX, BadSignature, Batch, Family, Farewell, Intent, Key, KeyKind, Message, Mint, NotSigned,
-    Scheme, SignError, Signature, UnknownName, ecdsa_parts, merkle_root, verify, verify_as, verify_digest,
+    Scheme, SealingKey, SignError, Signature, UnknownName, ecdsa_parts, merkle_root, verify, verify_as, verify_digest,
 };
 pub use error::HsmError;
 pub use heal::Health;
 pub use module::init_token;
 pub use pool::{
-    AtHome, FIRST_TOKEN, Measured, Pool, SigningTimes, TOKENS_MAX, Token, TokenDescription, check_name, open, open_all,
+    AtHome, FIRST_TOKEN, Measured, Pool, SealingHomes, SigningTimes, TOKENS_MAX, Token, TokenDescription, check_name,
+    open, open_all,
 };

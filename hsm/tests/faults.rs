@@ -167,13 +167,13 @@ fn a_restart_for_one_pool_goes_unnoticed_by_its_neighbour() {
 fn a_token_taken_out_is_away_and_not_empty() {
     let shim = Shim::new("empty");
     let (pool, mint, key) = shim.open();
-    shim.runtime.block_on(pool.generate_sealing("s")).unwrap();
+    shim.runtime.block_on(pool.generate_sealing(None, "s")).unwrap();
     let (directory, aside) = (shim.token.directory(), shim.directory.join("taken-out"));
     for operation in 1..=3 {
         std::fs::rename(&directory, &aside).unwrap();
         let told = match operation {
             1 => shim.runtime.block_on(pool.find("k")).map(|_| ()),
-            2 => shim.runtime.block_on(pool.seal("s", b"secret", b"")).map(|_| ()),
+            2 => shim.runtime.block_on(pool.seal(&hsm::SealingKey::named("s"), b"secret", b"")).map(|_| ()),
             _ => shim.runtime.block_on(pool.generate("new", KeyKind::P256)).map(|_| ()),
         };
         assert!(matches!(told, Err(HsmError::Unavailable { .. })), "{operation}: {told:?}");

@@ -101,3 +101,22 @@ async fn a_key_that_was_outside_is_taken_by_a_word_alone_and_then_only_signs() {
     assert!(wrong(pool.find_brought("loose").await).contains("CKA_EXTRACTABLE is true"));
     assert!(wrong(pool.see_brought(&[], "loose").await).contains("CKA_EXTRACTABLE is true"));
 }
+
+/// Whoever has a copy of a key that seals opens all that it sealed, and nobody would know: no word takes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealing_key_that_was_outside_is_refused_and_says_why() {
+    let _alone = ALONE.lock().await;
+    let token = TestToken::new("outside-seal");
+    let (pool, _mint) = hsm::open(token.config()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("aes");
+    std::fs::write(&file, [7; 32]).unwrap();
+    let file = file.to_str().unwrap();
+    let import = ["--import", file, "--aes", "--token", token.label(), "--label", "outside", "--id", "0f"];
+    let imported = run("softhsm2-util", &[&import[..], &["--pin", token.pin()]].concat());
+    assert!(imported.0, "{}", imported.1);
+    let Err(HsmError::Unfit { wrong, .. }) = pool.has_sealing(None, "outside").await else { panic!("it was accepted") };
+    assert!(wrong.iter().any(|why| why.contains("a copy may exist outside the token")), "{wrong:?}");
+    let sealed = pool.seal(&hsm::SealingKey::named("outside"), b"secret", b"").await;
+    assert!(matches!(sealed, Err(HsmError::Unfit { .. })), "{sealed:?}");
+}

@@ -29,9 +29,9 @@ async fn each_kind_of_key_is_made_found_and_signs_in_another_token() {
         pool.sign(mint.intent(1, &key, b"m".to_vec().into())).await.unwrap();
         assert!(matches!(pool.generate(kind.as_str(), kind).await, Err(HsmError::Exists { .. })));
     }
-    pool.generate_sealing("seal").await.unwrap();
-    let sealed = pool.seal("seal", b"hunter2", b"row 7").await.unwrap();
-    assert_eq!(pool.unseal("seal", &sealed, b"row 7").await.unwrap(), b"hunter2");
+    pool.generate_sealing(None, "seal").await.unwrap();
+    let sealed = pool.seal(&hsm::SealingKey::named("seal"), b"hunter2", b"row 7").await.unwrap();
+    assert_eq!(pool.unseal(&hsm::SealingKey::named("seal"), &sealed, b"row 7").await.unwrap(), b"hunter2");
     assert_eq!(pool.health(), Health::Ready);
     // No thread is in a module any more when this process ends, and the module with it.
     pool.shutdown();

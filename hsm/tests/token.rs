@@ -154,7 +154,7 @@ async fn a_label_names_one_key() {
     let (pool, _mint) = hsm::open(TestToken::new("labels").config()).unwrap();
     pool.generate("root", KeyKind::P256).await.unwrap();
     assert!(matches!(pool.generate("root", KeyKind::P256).await, Err(HsmError::Exists { .. })));
-    assert!(matches!(pool.generate_sealing("root").await, Err(HsmError::Exists { .. })));
+    assert!(matches!(pool.generate_sealing(None, "root").await, Err(HsmError::Exists { .. })));
     assert!(matches!(pool.find("toor").await, Err(HsmError::NotFound { .. })));
     for label in ["", " a", "a\nb", "ü", &"x".repeat(65)] {
         assert!(matches!(pool.generate(label, KeyKind::P256).await, Err(HsmError::Config { .. })), "{label:?}");
@@ -187,19 +187,50 @@ async fn an_intent_of_another_pool_is_refused_as_not_signed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sealing_key_is_known_again_by_its_touchstone_and_another_of_its_label_neither_seals_nor_ends() {
+    let (pool, mint) = hsm::open(TestToken::new("touchstone").config()).unwrap();
+    pool.generate_sealing(None, "seal").await.unwrap();
+    let key = hsm::SealingKey::known("seal", &[], pool.touchstone(None, "seal").await.unwrap());
+    let sealed = pool.seal(&key, b"hunter2", b"row 7").await.unwrap();
+    assert_eq!(pool.unseal(&key, &sealed, b"row 7").await.unwrap(), b"hunter2");
+    for _ in 0..2 {
+        // One that is gone is no error.
+        pool.destroy(mint.farewell_to_seal(&key)).await.unwrap();
+    }
+    assert!(!pool.has_sealing(None, "seal").await.unwrap());
+    pool.generate_sealing(None, "seal").await.unwrap();
+    pool.generate_sealing(None, "other").await.unwrap();
+    let other = hsm::SealingKey::known("other", &[], pool.touchstone(None, "seal").await.unwrap());
+    for wrong in [&key, &other] {
+        let sealed = pool.seal(wrong, b"hunter2", b"row 7").await;
+        assert!(matches!(sealed, Err(HsmError::Unfit { .. })), "nobody could open it again: {sealed:?}");
+        let destroyed = pool.destroy(mint.farewell_to_seal(wrong)).await;
+        assert!(matches!(destroyed, Err(HsmError::Unfit { .. })), "it is somebody else's: {destroyed:?}");
+    }
+    assert!(pool.has_sealing(None, "seal").await.unwrap() && pool.has_sealing(None, "other").await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_sealed_opens_only_where_it_belongs() {
     let (pool, _mint) = hsm::open(TestToken::new("seal").config()).unwrap();
-    assert!(!pool.has_sealing("seal").await.unwrap());
-    pool.generate_sealing("seal").await.unwrap();
-    pool.generate_sealing("other").await.unwrap();
-    assert!(pool.has_sealing("seal").await.unwrap());
-    let sealed = pool.seal("seal", b"hunter2", b"row 7").await.unwrap();
-    assert_ne!(sealed, pool.seal("seal", b"hunter2", b"row 7").await.unwrap(), "one IV was used twice");
-    assert_eq!(pool.unseal("seal", &sealed, b"row 7").await.unwrap(), b"hunter2");
+    assert!(!pool.has_sealing(None, "seal").await.unwrap());
+    pool.generate_sealing(None, "seal").await.unwrap();
+    pool.generate_sealing(None, "other").await.unwrap();
+    assert!(pool.has_sealing(None, "seal").await.unwrap());
+    let sealed = pool.seal(&hsm::SealingKey::named("seal"), b"hunter2", b"row 7").await.unwrap();
+    assert_ne!(
+        sealed,
+        pool.seal(&hsm::SealingKey::named("seal"), b"hunter2", b"row 7").await.unwrap(),
+        "one IV was used twice"
+    );
+    assert_eq!(pool.unseal(&hsm::SealingKey::named("seal"), &sealed, b"row 7").await.unwrap(), b"hunter2");
     for position in 0..sealed.len() {
         let mut flipped = sealed.clone();
         flipped[position] ^= 1;
-        assert!(matches!(pool.unseal("seal", &flipped, b"row 7").await, Err(HsmError::Sealed(_))), "byte {position}");
+        assert!(
+            matches!(pool.unseal(&hsm::SealingKey::named("seal"), &flipped, b"row 7").await, Err(HsmError::Sealed(_))),
+            "byte {position}"
+        );
     }
     for (label, sealed, aad) in [
         ("seal", &sealed[..], &b"row 8"[..]),
@@ -208,14 +239,17 @@ async fn what_is_sealed_opens_only_where_it_belongs() {
         ("seal", &[], b"row 7"),
         ("seal", &[1; 28], b"row 7"),
     ] {
-        assert!(matches!(pool.unseal(label, sealed, aad).await, Err(HsmError::Sealed(_))));
+        assert!(matches!(pool.unseal(&hsm::SealingKey::named(label), sealed, aad).await, Err(HsmError::Sealed(_))));
     }
-    assert!(matches!(pool.unseal("none", &sealed, b"row 7").await, Err(HsmError::NotFound { .. })));
+    assert!(matches!(
+        pool.unseal(&hsm::SealingKey::named("none"), &sealed, b"row 7").await,
+        Err(HsmError::NotFound { .. })
+    ));
     for plain in [&[][..], &[7; 65_536]] {
-        let sealed = pool.seal("seal", plain, b"").await.unwrap();
-        assert_eq!(pool.unseal("seal", &sealed, b"").await.unwrap(), plain);
+        let sealed = pool.seal(&hsm::SealingKey::named("seal"), plain, b"").await.unwrap();
+        assert_eq!(pool.unseal(&hsm::SealingKey::named("seal"), &sealed, b"").await.unwrap(), plain);
     }
-    assert!(pool.seal("seal", &[7; 65_537], b"").await.is_err());
+    assert!(pool.seal(&hsm::SealingKey::named("seal"), &[7; 65_537], b"").await.is_err());
     assert_eq!(pool.health(), Health::Ready, "wrong input is no trouble with the token");
     assert_eq!(pool.describe().await.unwrap().sealing.len(), 2);
 }

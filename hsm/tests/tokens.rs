@@ -67,7 +67,7 @@ async fn twins(word: &str, apart: Option<&Path>) -> (TestToken, TestToken, Pool,
     let main = TestToken::new(word);
     let (pool, _mint) = hsm::open(main.config()).unwrap();
     let key = pool.generate("k", KeyKind::P256).await.unwrap();
-    pool.generate_sealing("s").await.unwrap();
+    pool.generate_sealing(None, "s").await.unwrap();
     pool.shutdown();
     let spare = main.twin(word);
     let module = apart.map_or_else(|| config(&spare).module, copy);
@@ -84,7 +84,7 @@ async fn the_same_key_in_two_tokens_signs_while_one_is_away_and_the_first_does_a
     let folder = tempfile::tempdir().unwrap();
     for apart in [None, Some(folder.path())] {
         let (main, _spare, pool, mint, key) = twins("twins", apart).await;
-        let sealed = pool.seal("s", b"secret", b"here").await.unwrap();
+        let sealed = pool.seal(&hsm::SealingKey::named("s"), b"secret", b"here").await.unwrap();
         sign(&pool, &mint, &key, 1).await.unwrap();
         assert_eq!((signed_by(&pool, "main"), signed_by(&pool, "spare")), (1, 0));
         let aside = Aside::of(&main);
@@ -95,7 +95,7 @@ async fn the_same_key_in_two_tokens_signs_while_one_is_away_and_the_first_does_a
         assert_ne!(pool.token("main").unwrap().health(), Health::Ready);
         assert_eq!((pool.health(), pool.health_of(&key)), (Health::Ready, Health::Ready));
         assert_eq!(signed_by(&pool, "spare"), 38);
-        assert_eq!(pool.unseal("s", &sealed, b"here").await.unwrap(), b"secret");
+        assert_eq!(pool.unseal(&hsm::SealingKey::named("s"), &sealed, b"here").await.unwrap(), b"secret");
         // Nothing of one token alone is done for it meanwhile.
         let alone = sign(&pool, &mint, &key.at(&homes(&["main"])), 40).await;
         assert!(matches!(alone, Err(SignError::Unavailable { .. })), "{alone:?}");

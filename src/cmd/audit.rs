@@ -1,8 +1,10 @@
 //! `chancery audit`: read the log, prove an entry, verify the whole register from its bytes, take it elsewhere.
 //!
-//! `list`, `show` and `prove` ask the server. `verify` and `export` trust no server: they read the register itself
+//! `list`, `show` and `prove` ask the server; `prove-ocsp` does too, and believes it nothing. `verify` and `export` trust no server: they read the register itself
 //! (with --config) or an exported folder (with --dir), and need neither the HSM nor the network.
 
+mod proof;
+mod prove;
 mod rebuild;
 mod resume;
 
@@ -64,6 +66,9 @@ Examples:
         /// Its index
         index: u64,
     },
+    /// Prove that an OCSP response is of this log: checked here, from its bytes to a signed head
+    #[command(after_help = prove::HELP)]
+    ProveOcsp(prove::Args),
     /// Verify everything from bytes: tree, checkpoints, every row, every signature
     #[command(after_help = "\
 Examples:
@@ -119,6 +124,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
             output::json(&global.client()?.get(&format!("/api/v1/audit/{index}")).await?);
             Ok(())
         }
+        What::ProveOcsp(args) => prove::run(args, global).await,
         What::Verify(verify) => self::verify(verify, global).await,
         What::Resume(args) => resume::run(args, global).await,
         What::Rebuild => rebuild::run(global).await,

@@ -32,3 +32,4 @@ mod tests;
 
 pub use all::read;
 pub use described::{Described, Extension, Fact};
+pub use ocsp::{described as ocsp_response, is_request as is_ocsp_request};

@@ -9,6 +9,11 @@ use super::described::{Described, colons};
 use super::split::Unread;
 use super::{certificate, life, oids, spki, tlv};
 
+/// Whether it is an OCSPRequest (section 4.1.1) rather than a response, which begins with its status.
+pub fn is_request(der: &[u8]) -> bool {
+    tlv::sequence(der).is_some_and(|parts| parts.first().is_some_and(|part| part.tag == tlv::SEQUENCE))
+}
+
 /// A response, DER.
 pub fn described(der: &[u8], now: Timestamp) -> Result<Described, Unread> {
     let refuse = || Unread::new("not an OCSP response");

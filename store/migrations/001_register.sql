@@ -1,5 +1,5 @@
 -- The register. Every table that has leaves is append-only; a row is written once, in the transaction of its leaf. `head`,
--- `object` and the projections (at the end) change; they hold nothing of their own.
+-- `object`, `batch` and the projections (at the end) change; what they hold is in a leaf by its hash.
 -- Types are BIGINT, TEXT, BYTEA alone; a numeric key is spelled BIGINT PRIMARY KEY. LEAF.md says what the digests cover.
 
 CREATE TABLE leaf (
@@ -102,6 +102,16 @@ CREATE TABLE revocation (
 );
 -- The newest row of an operation is what holds: a reason may change, and what was on hold may be released.
 CREATE INDEX revocation_op ON revocation (op, leaf);
+
+-- What a batch of OCSP responses said, by when its responses begin to hold.
+CREATE INDEX intent_batch ON intent (not_before, op) WHERE kind = 'ocsp-batch';
+
+-- The hashes of a batch's messages, 32 bytes each, in their order: by them a response is led to the root in the batch's leaf. They go 401
+-- days after it.
+CREATE TABLE batch (
+    op BIGINT PRIMARY KEY,
+    hashes BYTEA NOT NULL
+);
 
 -- Bytes that are signed and are no column of their intent (CRLs), in chunks of 1 MiB: slot = op * 512 + n. They go when a newer
 -- CRL of the issuer is concluded; their digest stands in the intent.

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::forms::keys;
 use crate::forms::object::OBJECT_SLOTS;
-use crate::forms::schema::{LEAFED, RECORD, Table};
+use crate::forms::schema::{EXPORTED, RECORD, Table};
 use crate::log::{Checkpoint, LogKey, TILE_WIDTH, entries, entries_path, partial_width, tile, tile_path};
 use crate::nouns::database::Database;
 use crate::nouns::error::StoreError;
@@ -70,7 +70,7 @@ pub(crate) fn export(sql: &mut dyn Sql, dir: &Path) -> Result<Exported, StoreErr
     let (size, note) = write_objects(sql, dir)?;
     let key = signer(sql, &note)?;
     write_tiles(sql, dir, size)?;
-    for table in LEAFED {
+    for table in EXPORTED {
         write_rows(sql, dir, table, size)?;
     }
     write_checkpoints(sql, dir, size)?;

@@ -35,7 +35,8 @@ pub use derived::rebuild::Rebuilt;
 pub use export::{Exported, export_database};
 pub use forms::texts::TextKind;
 pub use ledger::Ledger;
-pub use log::{Head, verifier_key};
+pub use log::{Head, leaf_hash, root_by_path, signed_head, verifier_key};
+pub use nouns::batch::{Found, InBatch, LeafProof, Sought, Traced};
 pub use nouns::condition::Condition;
 pub use nouns::credential::{
     Counts, Credential, Crl, Due, DueFilter, ExpiringHour, Filter, Holding, Issued, Kin, Order, Outlook, Page,
@@ -50,7 +51,8 @@ pub use nouns::error::{HELD, StoreError};
 pub use nouns::held::{Held, Witness};
 pub use nouns::record::{Record, RecordFilter, SETTING, StoredRecord};
 pub use nouns::renewer::{Class, Renewer};
+pub use nouns::sealed::{Rewrapped, SEAL_END, SEALED, SEALED_BYTES_MAX, Seals};
 pub use nouns::shard::{SHARDS_MAX, Shard};
 pub use register::{LogConfig, RESUMED_RECORDS_MAX, Resumed, SignedHead};
 pub use truth::{Alarm, Integrity, RENEWED_KNOWN_SECS, Revocations};
-pub use verify::{AuditState, Finding, Identity, Kept, Pins, Progress, Report, Source, verify, verify_pinned};
+pub use verify::{AuditState, Finding, Identity, Kept, Pins, Progress, Report, Source, trace, verify, verify_pinned};

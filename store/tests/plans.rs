@@ -13,7 +13,7 @@ use hsm::KeyKind;
 use policy::{Owner, Timestamp, Validity};
 use postgres::NoTls;
 use store::testing::{TestPostgres, take_statements};
-use store::{ActorStamp, Database, DueFilter, Entry, Filter, Kind, Order, Pins, RecordFilter, State};
+use store::{ActorStamp, Database, DueFilter, Entry, Filter, Kind, Order, Pins, RecordFilter, Sought, State};
 use support::*;
 
 const GOLDEN: &str = "tests/plans.golden";
@@ -129,6 +129,21 @@ async fn exercise(database: &Database) {
     let passing = house.pool.generate("passing", hsm::KeyKind::P256).await.unwrap();
     ledger.record_key(&passing, "ocsp", actor()).await.unwrap();
     drop(ledger.dismiss_key(&passing, actor()).await.unwrap());
+    let mut keys = std::collections::BTreeMap::new();
+    for number in 1..3 {
+        let label = format!("seal-{number}");
+        if number > 1 {
+            house.pool.generate_sealing(None, &label).await.unwrap();
+        }
+        let touchstone = house.pool.touchstone(None, &label).await.unwrap();
+        keys.insert(number, hsm::SealingKey::known(label, &[], touchstone));
+        ledger.take_seals(store::Seals { active: Some(number), keys: keys.clone() });
+        ledger.record_head_key(actor()).await.unwrap();
+        ledger.seal("a", None, b"plain", (actor(), None)).await.unwrap();
+    }
+    assert_eq!(ledger.rewrap(&actor()).await.unwrap().left, 0);
+    assert_eq!(ledger.open_sealed("a").await.unwrap().unwrap().as_slice(), b"plain");
+    drop(ledger.end_seal(1, &keys[&1], actor()).await.unwrap());
     let mut heads = Vec::new();
     for intent in ledger.intend_checkpoint_by(std::slice::from_ref(&house.log)).await.unwrap().unwrap() {
         heads.push(house.pool.sign(intent).await.unwrap());
@@ -141,6 +156,12 @@ async fn exercise(database: &Database) {
     }
     ledger.entries(0, 256).await.unwrap();
     ledger.leaves(0..10).await.unwrap();
+    let in_batches = Sought {
+        message: vec![50; 3],
+        begins: house.entry(9).validity.unwrap().not_before(),
+        key_hash: house.issuing.fingerprint(),
+    };
+    assert!(matches!(ledger.batch_with(in_batches.clone()).await.unwrap(), store::Found::In(_)));
     ledger.inclusion_proof(5, ledger.head().size).await.unwrap();
     ledger.checkpoint().await.unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -156,6 +177,9 @@ async fn exercise(database: &Database) {
     house.ledger.import(vec![one, two]).await.unwrap();
     assert_eq!(house.ledger.credentials_of("a001").await.unwrap().len(), 1);
     house.ledger.credential_of_key("a002", house.issuing.label()).await.unwrap().unwrap();
+    // The oldest batches' hashes go.
+    house.world.advance(402 * DAY);
+    house.ledger.intend(batch(&house, 99)).await.unwrap();
     let house = house.reopened(database).await;
     let state = tempfile::tempdir().unwrap();
     let (house, _) = house.closed().await.resume(database, state.path(), "to see how").await.unwrap();
@@ -168,7 +192,10 @@ async fn exercise(database: &Database) {
     );
     closed.rebuild(database, state.path()).await.unwrap();
     let database = database.clone();
-    let verified = std::thread::spawn(move || store::verify_pinned(database, &Pins::default(), &mut |_| {}));
+    let verified = std::thread::spawn(move || {
+        assert!(store::trace(database.clone(), &in_batches).unwrap().is_some());
+        store::verify_pinned(database, &Pins::default(), &mut |_| {})
+    });
     verified.join().unwrap().unwrap();
 }
 
@@ -232,6 +259,10 @@ async fn fill(house: &House) {
         let intent = house.ledger.intend(house.crl(2_000_010 + n, &format!("issuer{n}"), None)).await.unwrap();
         house.ledger.conclude_unsigned(intent, vec![7; 72]).await.unwrap();
     }
+    for n in 0..100 {
+        let signature = house.signature(batch(house, n)).await;
+        house.ledger.conclude(signature).await.unwrap();
+    }
     // Ed25519 signs no SHA-256: a failure.
     let failing = Entry { key: house.log.clone(), message: hsm::Message::Sha256([4; 32]), ..house.entry(2_000_002) };
     let intent = house.ledger.intend(failing).await.unwrap();
@@ -243,6 +274,12 @@ async fn fill(house: &House) {
         house.ledger.refuse(refusal()).await.unwrap();
         house.checkpoint().await;
     }
+}
+
+fn batch(house: &House, n: u8) -> Entry {
+    let message = hsm::Message::Batch(hsm::Batch::new(vec![vec![n; 3]]).unwrap());
+    let entry = house.entry(2_000_200 + u64::from(n));
+    Entry { kind: Kind::OcspBatch, message, serial: Vec::new(), names: Vec::new(), owner: None, ..entry }
 }
 
 async fn futures_all(all: impl Iterator<Item = impl Future<Output = ()>>) {

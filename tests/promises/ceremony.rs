@@ -333,6 +333,90 @@ fn an_offline_crl_never_goes_back_and_ends_the_ca_that_it_lists() {
     assert_eq!(listed.matches("Serial Number").count(), 1, "{listed}");
 }
 
+/// `openssl verify` of a certificate by whoever trusts one root, with these on the way.
+fn believes(root: &Path, on_the_way: &[&Path], certificate: &Path) -> Output {
+    let mut openssl = command("openssl", &["verify", "-x509_strict", "-CAfile", text(root)]);
+    for path in on_the_way {
+        openssl.args(["-untrusted", text(path)]);
+    }
+    openssl.arg(certificate).output().expect("openssl runs")
+}
+
+#[test]
+fn an_offline_roots_second_generation_is_believed_by_those_who_trust_either() {
+    let (mut house, machine) = both();
+    let chain = sign(&house, &machine, "tls-1");
+    bring(&house, &machine, &chain);
+    house.start();
+    house.run(&["issue", "tls", "localhost", "--out", text(&house.path("first"))]);
+
+    // The ceremony, interrupted after its signatures: the same command goes on and signs nothing twice.
+    let all = answers(&[]);
+    stopped(&machine.ceremony(&["rotate"], &lines(&all[..8])), 4, "interrupted before step 9");
+    let [new, old] = ["root-2.pem", "root-1.pem"].map(|name| machine.root(name));
+    let [new_by_old, old_by_new] = ["root-2-by-1.pem", "root-1-by-2.pem"].map(|name| machine.root(name));
+    let made = [&new, &new_by_old, &old_by_new].map(|path| sha256sum(path));
+    done(&machine.ceremony(&["rotate"], &lines(&all)));
+    assert_eq!([&new, &new_by_old, &old_by_new].map(|path| sha256sum(path)), made);
+    let config = machine.root("chancery.toml");
+    succeed(machine.command(&["--config", text(&config), "audit", "verify"]));
+    // The links, both ways (RFC 4210 section 4.4).
+    done(&believes(&old, &[], &new_by_old));
+    done(&believes(&new, &[], &old_by_new));
+    assert!(!believes(&old, &[], &new).status.success() && !believes(&new, &[], &old).status.success());
+
+    // It comes to the server by the fingerprint on the paper, with its transcript.
+    let bundle = machine.root("root-2-all.pem");
+    let transcript = machine.root("transcripts/003-rotate.json");
+    let import = ["ca", "import", "root", "--certificate-only", "--chain", text(&bundle), "--transcript"];
+    let unsaid = house.output(&[&import[..], &[text(&transcript)]].concat());
+    assert!(told(&unsaid).contains("a root that is not known here"), "{}", told(&unsaid));
+    let written = succeed(command("openssl", &["x509", "-in", text(&new), "-noout", "-fingerprint", "-sha256"]));
+    let print = ["--fingerprint", written.trim()];
+    let foreign = machine.root("transcripts/002-intermediate.json");
+    let refused = house.output(&[&import[..], &[text(&foreign)], &print].concat());
+    assert!(told(&refused).contains("another ceremony"), "{}", told(&refused));
+    house.run(&[&import[..], &[text(&transcript)], &print].concat());
+    house.run(&["ca", "import-crl", text(&machine.root("root-2.crl"))]);
+    assert!(house.run(&["audit", "list", "--json", "--limit", "200"]).contains(&sha256sum(&transcript)));
+    let roots = house.curl(&[&house.https("/roots.pem")]).text();
+    assert_eq!(roots.matches("BEGIN CERTIFICATE").count(), 2, "{roots}");
+    for (generation, subjects) in [(1, 2), (2, 2)] {
+        let all = house.path("all.p7c");
+        succeed(command("curl", &["-sfo", text(&all), &house.http(&format!("/aia/root/{generation}.p7c"))]));
+        let print = ["pkcs7", "-inform", "DER", "-in", text(&all), "-print_certs", "-noout"];
+        let said = succeed(command("openssl", &print));
+        assert_eq!(said.matches("subject=").count(), subjects, "{said}");
+    }
+
+    // An intermediate below it, by the known ceremony, and a leaf.
+    house.run(&["ca", "rotate", "tls"]);
+    house.run(&["ca", "request", "tls/2", "--out", text(&house.ca("tls-2.csr"))]);
+    let below = sign(&house, &machine, "tls-2");
+    house.run(&["ca", "adopt", "tls/2", "--chain", text(&below)]);
+    house.run(&["ca", "activate", "tls/2"]);
+    house.run(&["issue", "tls", "localhost", "--out", text(&house.path("second"))]);
+    let (leaf, served) = (house.path("second/cert.pem"), house.path("second/chain.pem"));
+    let issuer = succeed(command("openssl", &["x509", "-in", text(&below), "-noout", "-issuer"]));
+    assert!(issuer.contains("Root CA G2"), "{issuer}");
+    done(&believes(&old, &[&served], &leaf));
+    done(&believes(&new, &[&served], &leaf));
+    assert!(!believes(&old, &[&below], &leaf).status.success(), "without the link nobody comes to the new root");
+    // What the old one signed, for those who trust the new one alone.
+    let (earlier, served) = (house.path("first/cert.pem"), house.path("first/chain.pem"));
+    done(&believes(&new, &[&served, &old_by_new], &earlier));
+
+    // The old one signs its CRLs on, and ends by an operator's word.
+    let crl = machine.path("old.crl");
+    done(&machine.ceremony(&["crl", "--by", "root/1", "--out", text(&crl)], &lines(&all)));
+    house.run(&["ca", "import-crl", text(&crl)]);
+    house.run(&["ca", "retire", "root/1"]);
+    let roots = house.curl(&[&house.https("/roots.pem")]).text();
+    assert_eq!(roots, std::fs::read_to_string(&new).expect("root-2.pem"));
+    house.stop();
+    house.run(&["audit", "verify"]);
+}
+
 #[test]
 fn a_rehearsal_says_so_on_each_line_and_keeps_nothing() {
     let machine = Machine::new();
@@ -357,6 +441,11 @@ fn a_rehearsal_says_so_on_each_line_and_keeps_nothing() {
     intermediate.env("TMPDIR", &temporary);
     let said = succeed(intermediate);
     assert!(said.contains("REHEARSAL  7. request") && said.lines().all(|line| line.starts_with("REHEARSAL")), "{said}");
+    let all = machine.answers(&lines(&answers(&[])));
+    let mut rotate = machine.command(&["ceremony", "rotate", "none", "--rehearse"]);
+    rotate.args(people()).arg("--answers").arg(all).env("TMPDIR", &temporary);
+    let said = succeed(rotate);
+    assert!(said.contains("root/2") && said.lines().all(|line| line.starts_with("REHEARSAL")), "{said}");
     assert!(!machine.path("out.pem").exists(), "a rehearsal wrote a certificate");
     assert!(!machine.path("root").exists(), "a rehearsal made the root's folder");
     for folder in [temporary, machine.path("tokens")] {

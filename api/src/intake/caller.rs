@@ -3,12 +3,13 @@
 //! The credential is the token of the `Authorization` header where there is one, else the certificate that the connection
 //! proved; whether it holds is for [`crate::auth`] to say. What did not hold is counted here and written nowhere.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use policy::Actor;
+use policy::{Action, Actor, Grant, Resource, ResourceKind};
 
 use crate::app::App;
 use crate::auth::AuthError;
@@ -29,6 +30,59 @@ impl FromRequestParts<App> for Caller {
                 Err(Problem::from(error))
             }
         }
+    }
+}
+
+/// What opens a handler whatever its body says.
+pub(crate) trait Permission {
+    /// What is done.
+    const ACTION: Action;
+    /// To what.
+    fn on() -> Resource;
+}
+
+/// All of the log.
+pub(crate) struct ReadsAudit;
+/// The CAs.
+pub(crate) struct ManagesAuthority;
+/// Everybody's certificates.
+pub(crate) struct ReadsAllCertificates;
+
+impl Permission for ReadsAudit {
+    const ACTION: Action = Action::ReadAudit;
+    fn on() -> Resource {
+        Resource::plain(ResourceKind::Audit)
+    }
+}
+
+impl Permission for ManagesAuthority {
+    const ACTION: Action = Action::ManageAuthority;
+    fn on() -> Resource {
+        Resource::plain(ResourceKind::Authority)
+    }
+}
+
+impl Permission for ReadsAllCertificates {
+    const ACTION: Action = Action::ReadCertificate;
+    fn on() -> Resource {
+        Resource::certificate(None, String::new(), Vec::new())
+    }
+}
+
+/// The caller of such a handler: who may not is refused before a byte of the body is read. What is done then asks again, at its moment.
+pub(crate) struct Permitted<P> {
+    pub(crate) actor: Arc<Actor>,
+    pub(crate) grant: Grant,
+    _by: PhantomData<P>,
+}
+
+impl<P: Permission> FromRequestParts<App> for Permitted<P> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Caller(actor) = Caller::from_request_parts(parts, app).await?;
+        let grant = app.authorize(&actor, P::ACTION, P::on()).await?;
+        Ok(Self { actor, grant, _by: PhantomData })
     }
 }
 

@@ -10,5 +10,5 @@ mod request;
 mod answer;
 
 pub(crate) use answer::{json, typed};
-pub(crate) use caller::Caller;
+pub(crate) use caller::{Caller, ManagesAuthority, Permitted, ReadsAllCertificates, ReadsAudit};
 pub(crate) use request::{Json, Params, Segment, Segments, expect_type, media_type, page_rows, parse_json, read};

@@ -134,6 +134,7 @@ struct Ends {
     crl_took: Family<ByIssuer, Gauge<f64, AtomicU64>>,
     uncovered: Family<ByIssuer, Gauge<u64, AtomicU64>>,
     ca: Family<ByIssuer, Gauge>,
+    sealed: Family<ByIssuer, Gauge<u64, AtomicU64>>,
     checkpoint: Gauge,
     unsigned: Gauge<u64, AtomicU64>,
     first_token: Gauge,
@@ -154,6 +155,8 @@ impl Ends {
         registry.register("revocations_uncovered", help, self.uncovered.clone());
         let help = "When a CA's certificate ends, seconds since 1970";
         registry.register("ca_not_after_timestamp_seconds", help, self.ca.clone());
+        let help = "Sealed records that stand under a generation of the sealing key";
+        registry.register("sealed_records", help, self.sealed.clone());
         let help = "Of when the newest signed head of the log is, seconds since 1970; 0 until one is signed";
         registry.register("checkpoint_timestamp_seconds", help, self.checkpoint.clone());
         registry.register("log_unsigned", "Leaves of the log that no signed head covers", self.unsigned.clone());
@@ -178,6 +181,9 @@ impl Ends {
         }
         for (issuer, until) in &vitals.cas {
             self.ca.get_or_create(&ByIssuer { issuer: issuer.clone() }).set(until.unix());
+        }
+        for (generation, count) in &vitals.sealed {
+            self.sealed.get_or_create(&ByIssuer { issuer: generation.clone() }).set(*count);
         }
         let unix = |at: Option<Timestamp>| at.map_or(0, Timestamp::unix);
         self.checkpoint.set(unix(vitals.checkpoint));

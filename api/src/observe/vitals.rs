@@ -27,6 +27,8 @@ pub(crate) struct Vitals {
     /// Leaves that no signed head covers, and since when there is the newest head.
     pub(crate) unsigned: u64,
     pub(crate) cas: Vec<(String, Timestamp)>,
+    /// Sealed records under each generation of the sealing key.
+    pub(crate) sealed: Vec<(String, u64)>,
     pub(crate) tokens: Ends,
 }
 
@@ -84,9 +86,11 @@ impl Vitals {
             let issues = matches!(generation.state, GenerationState::Active | GenerationState::Pending);
             cas.extend(until.filter(|_| issues && !generation.elsewhere).map(|until| (name, until)));
         }
+        let seals = authority.issuers().into_iter().flat_map(|issuer| issuer.generations);
+        let sealed = seals.filter_map(|seal| Some((seal.name.to_string(), seal.sealed?))).collect();
         let signed = ledger.signed_head();
         let unsigned = ledger.head().size.saturating_sub(signed.as_ref().map_or(0, |head| head.size));
-        Self { crls, checkpoint: signed.map(|head| head.since), unsigned, cas, tokens }
+        Self { crls, checkpoint: signed.map(|head| head.since), unsigned, cas, sealed, tokens }
     }
 
     /// What somebody should look at, in sentences.
@@ -159,6 +163,7 @@ mod tests {
             crls: vec![crl],
             checkpoint: Some(NOW.plus_secs(-600)),
             unsigned: 0,
+            sealed: Vec::new(),
             cas: vec![("tls".into(), NOW.plus_secs(500 * DAY))],
             tokens: Ends { first: Some(NOW.plus_secs(DAY)), last_admin: Some((NOW.plus_secs(20 * DAY), 90 * DAY)) },
         }

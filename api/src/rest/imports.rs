@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::intake::{Caller, Json, Segments, expect_type, json, parse_json, read};
+use crate::intake::{Json, ManagesAuthority, Permitted, Segments, expect_type, json, parse_json, read};
 use crate::limits::IMPORT_BYTES_MAX;
 use crate::problem::{Kind, Problem};
 use crate::rest::issuers::fingerprint;
@@ -80,7 +80,7 @@ impl From<Arrived> for ArrivalState {
         (status = 409, description = "The name or the key is in use")))]
 pub(crate) async fn begin(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Json(new): Json<NewArrival>,
 ) -> Result<Response, Problem> {
     let authority = app.authority().clone();
@@ -196,7 +196,7 @@ impl From<Landed> for LandedItems {
     responses((status = 200, description = "What came of them, or would", body = LandedItems), (status = 404, description = "No such generation")))]
 pub(crate) async fn some(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Segments((issuer, number)): Segments<(String, String)>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -237,7 +237,7 @@ pub(crate) struct Completion {
     responses((status = 200, description = "It signs", body = ArrivalState), (status = 404, description = "No such generation")))]
 pub(crate) async fn done(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Segments((issuer, number)): Segments<(String, String)>,
     Json(done): Json<Completion>,
 ) -> Result<Response, Problem> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::intake::{Caller, Json, Segment, Segments, json};
+use crate::intake::{Caller, Json, ManagesAuthority, Permitted, Segment, Segments, json};
 use crate::problem::{Kind, Problem};
 
 /// An issuer.
@@ -20,7 +20,7 @@ use crate::problem::{Kind, Problem};
 pub(crate) struct Issuer {
     /// Its name: what profiles say.
     name: String,
-    /// What it signs: `x509`, `ssh-user`, `ssh-host` or `log`.
+    /// What it signs: `x509`, `ssh-user`, `ssh-host`, `log`; `seal` signs nothing, and seals.
     role: &'static str,
     /// Below which a CA stands: `itself`, `elsewhere`, or an issuer's name.
     above: Option<String>,
@@ -62,6 +62,8 @@ pub(crate) struct Generation {
     arriving: bool,
     /// The number of the newest CRL that was made of it elsewhere; ours are above it.
     crl_above: Option<u64>,
+    /// Of a key that seals: how many sealed records stand under it.
+    sealed: Option<u64>,
     /// What kind of key it is; null where the token does not have it.
     key: Option<String>,
     /// SHA-256 of the key's SubjectPublicKeyInfo.
@@ -145,6 +147,7 @@ impl Generation {
             key_was_outside: there.brought,
             arriving: there.arriving,
             crl_above: there.crl_above,
+            sealed: there.sealed,
             key: there.key_kind.map(|kind| kind.to_string()),
             key_hash: there.key_hash,
             // The beginning of time is none to show.
@@ -315,7 +318,7 @@ fn activation(at: Option<String>, later: bool) -> Result<Activation, Problem> {
     responses((status = 201, description = "Made", body = Issuer), (status = 409, description = "The name or the key's label is in use")))]
 pub(crate) async fn create(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Json(new): Json<NewIssuer>,
 ) -> Result<Response, Problem> {
     let (authority, wish) = (app.authority().clone(), new.wish()?);
@@ -398,7 +401,7 @@ impl Rehearsal {
         (status = 404, description = "No such issuer"), (status = 409, description = "Not now")))]
 pub(crate) async fn rotate(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Segment(issuer): Segment,
     Json(rotation): Json<Rotation>,
 ) -> Result<Response, Problem> {
@@ -467,7 +470,7 @@ pub(crate) struct Act {
         (status = 409, description = "Not as it stands")))]
 pub(crate) async fn act(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Segments((issuer, number, what)): Segments<(String, String, String)>,
     Json(act): Json<Act>,
 ) -> Result<Response, Problem> {
@@ -597,6 +600,9 @@ pub(crate) struct BroughtIssuer {
     /// SHA-256 of the root, where that is not known here; not from the file that has the chain.
     #[serde(default)]
     fingerprint: Option<String>,
+    /// Of a certificate alone: the transcript of the ceremony that made it, as it was written; its hash becomes an entry of the log.
+    #[serde(default)]
+    transcript: Option<String>,
     /// It signs CAs alone.
     #[serde(default)]
     cas_only: bool,
@@ -610,7 +616,7 @@ pub(crate) struct BroughtIssuer {
     responses((status = 201, description = "Taken in", body = Issuer), (status = 409, description = "The name or the key is in use")))]
 pub(crate) async fn import(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Json(new): Json<BroughtIssuer>,
 ) -> Result<Response, Problem> {
     let authority = app.authority().clone();
@@ -621,6 +627,7 @@ pub(crate) async fn import(
         key_was_outside: was_outside,
         chain,
         fingerprint: root,
+        transcript,
         cas_only,
         shards,
     } = new;
@@ -632,7 +639,10 @@ pub(crate) async fn import(
                 let brought = Brought { name, label, token, was_outside, chain_pem, root, leaves, shards };
                 authority.bring_issuer(&actor, brought).await
             }
-            None => authority.bring_certificate(&actor, &name, chain.as_bytes(), root).await,
+            None => {
+                let with = (root, transcript.as_deref().map(str::as_bytes));
+                authority.bring_certificate(&actor, &name, chain.as_bytes(), with).await
+            }
         }
     });
     shown(&app, StatusCode::CREATED, name.await?.issuer())
@@ -651,7 +661,7 @@ pub(crate) struct BroughtCrl {
     responses((status = 201, description = "Taken in", body = Issuer), (status = 409, description = "It is older than the one that is served")))]
 pub(crate) async fn import_crl(
     Shared(app): Shared<App>,
-    Caller(actor): Caller,
+    Permitted { actor, .. }: Permitted<ManagesAuthority>,
     Json(new): Json<BroughtCrl>,
 ) -> Result<Response, Problem> {
     let authority = app.authority().clone();

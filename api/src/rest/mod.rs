@@ -19,6 +19,7 @@ mod imports;
 mod issuers;
 
 pub(crate) mod audit;
+mod ocsp_proof;
 mod owners;
 mod profiles;
 mod status;

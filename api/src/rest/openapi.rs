@@ -11,7 +11,8 @@ use utoipa::{Modify, OpenApi};
 use super::refusals::{Problem, Refusals};
 use super::shapes::Shapes;
 use super::{
-    audit, certificates, code, drills, imports, issuers, owners, profiles, requests, revocations, ssh, status, tokens,
+    audit, certificates, code, drills, imports, issuers, ocsp_proof, owners, profiles, requests, revocations, ssh,
+    status, tokens,
 };
 use crate::intake::typed;
 
@@ -31,7 +32,7 @@ use crate::intake::typed;
         issuers::list, issuers::show, issuers::create, issuers::import, issuers::import_crl, issuers::rotate, issuers::act, issuers::request, issuers::export,
         imports::begin, imports::some, imports::done,
         drills::list, drills::show, drills::begin, drills::end,
-        audit::list, audit::show, audit::text, owners::list, owners::show, profiles::list, profiles::show, profiles::test, profiles::replay, profiles::fit,
+        audit::list, audit::show, audit::text, ocsp_proof::prove, owners::list, owners::show, profiles::list, profiles::show, profiles::test, profiles::replay, profiles::fit,
         status::whoami, status::status, status::metrics,
     ),
     components(schemas(Problem)),

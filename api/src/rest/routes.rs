@@ -4,8 +4,8 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 
 use super::{
-    audit, certificates, code, drills, imports, issuers, openapi, owners, profiles, requests, revocations, ssh, status,
-    tokens,
+    audit, certificates, code, drills, imports, issuers, ocsp_proof, openapi, owners, profiles, requests, revocations,
+    ssh, status, tokens,
 };
 use crate::app::App;
 use crate::public::log;
@@ -49,6 +49,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/tokens", post(tokens::post).get(tokens::list))
         .route("/api/v1/tokens/{id}", delete(tokens::delete))
         .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/audit/ocsp-proof", post(ocsp_proof::prove))
         .route("/api/v1/audit/{index}", get(audit::show))
         .route("/api/v1/audit/texts/{hash}", get(audit::text))
         .route("/api/v1/owners", get(owners::list))

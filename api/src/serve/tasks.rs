@@ -25,6 +25,8 @@ const MEET_EVERY: Duration = Duration::from_secs(2);
 const AUDIT_EVERY: Duration = Duration::from_secs(1);
 /// A key that the token lost, or that was not there at the start, is looked for again.
 const KEYS_EVERY: Duration = Duration::from_secs(15);
+/// What stands under an older generation of the sealing key is sealed anew soon after another is in force.
+const SEALS_EVERY: Duration = Duration::from_secs(2);
 /// The authority itself knows which CRL is due; asking is cheap.
 const CRLS_EVERY: Duration = Duration::from_secs(60);
 /// An OCSP responder is renewed a week before its end; asking is cheap.
@@ -56,6 +58,9 @@ pub(crate) fn spawn(tasks: &TaskTracker, app: &App, renewer: Renewer, stop: &Can
     }));
     tasks.spawn(every("keys", KEYS_EVERY, app.clone(), stop.clone(), |app| async move {
         app.authority().look_for_keys().await
+    }));
+    tasks.spawn(every("seals", SEALS_EVERY, app.clone(), stop.clone(), |app| async move {
+        app.authority().tend_seals().await.map(drop)
     }));
     tasks.spawn(every("crl", CRLS_EVERY, app.clone(), stop.clone(), |app| async move {
         app.authority().refresh_crls().await

@@ -173,6 +173,10 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         ("GET /api/v1/audit", route(Method::GET, "/api/v1/audit?limit=1", None)),
         ("GET /api/v1/audit/{index}", route(Method::GET, "/api/v1/audit/0", None)),
         ("GET /api/v1/audit/texts/{hash}", route(Method::GET, format!("/api/v1/audit/texts/{policy}"), None)),
+        (
+            "POST /api/v1/audit/ocsp-proof",
+            route(Method::POST, "/api/v1/audit/ocsp-proof", Some(json!({"response": "AAAA"}))),
+        ),
         ("GET /api/v1/owners", route(Method::GET, "/api/v1/owners", None)),
         ("GET /api/v1/owners/web", route(Method::GET, "/api/v1/owners/web", None)),
         ("GET /api/v1/owners/db", route(Method::GET, "/api/v1/owners/db", None)),
@@ -188,6 +192,16 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         ),
         ("POST /api/v1/replay", route(Method::POST, "/api/v1/replay", Some(replay))),
         ("POST /api/v1/fit", route(Method::POST, "/api/v1/fit", Some(fit))),
+        // Who may not is told that, whatever he brings.
+        (
+            "POST /api/v1/replay, no profile",
+            route(Method::POST, "/api/v1/replay", Some(json!({"profiles": {"x": "no TOML ["}, "since_secs": 60}))),
+        ),
+        ("POST /api/v1/issuers, nonsense", route(Method::POST, "/api/v1/issuers", Some(json!({"what": 1})))),
+        (
+            "POST /api/v1/issuers/.../import, nonsense",
+            route(Method::POST, "/api/v1/issuers/nowhere/1/import", Some(json!({"items": [{"certificate": "?"}]}))),
+        ),
         ("GET /nowhere", route(Method::GET, "/nowhere", None)),
         ("DELETE /api/v1/status", route(Method::DELETE, "/api/v1/status", None)),
     ]

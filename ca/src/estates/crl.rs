@@ -6,8 +6,8 @@ use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::estates::gathered::Ended;
 use crate::estates::leaf::serial;
-use crate::issuers::CaCertificate;
 use crate::issuers::certificate::is_signed_crl;
+use crate::issuers::{CaCertificate, not_ours_to_read};
 
 /// What a CRL says.
 pub(super) struct Listed {
@@ -44,6 +44,9 @@ pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, String> {
             _ if extension.critical => is_part = true,
             _ => {}
         }
+    }
+    if let Some(why) = crl.iter_revoked_certificates().find_map(not_ours_to_read) {
+        return Err(format!("is not to be taken: {why}"));
     }
     let (mut entries, mut left) = (Vec::new(), Vec::new());
     for entry in crl.iter_revoked_certificates() {

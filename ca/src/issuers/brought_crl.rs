@@ -3,10 +3,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use const_oid::ObjectIdentifier;
+use const_oid::db::rfc5280;
 use policy::Timestamp;
 use serde_json::{Value, json};
 use x509_parser::prelude::{FromDer, ParsedExtension};
-use x509_parser::revocation_list::CertificateRevocationList;
+use x509_parser::revocation_list::{CertificateRevocationList, RevokedCertificate};
 
 use crate::encode::sha256;
 use crate::issuers::certificate::{CaCertificate, is_signed_crl};
@@ -46,6 +48,9 @@ impl BroughtCrl {
                 }
                 _ => {}
             }
+        }
+        if let Some(why) = crl.iter_revoked_certificates().find_map(not_ours_to_read) {
+            return Err(why);
         }
         let revoked = crl.iter_revoked_certificates().map(|entry| {
             let reason = entry.reason_code().map_or(0, |(_, reason)| reason.0);
@@ -95,6 +100,92 @@ impl BroughtCrl {
     }
 }
 
+/// Why an entry says something else than what is read of it here: a serial of its CRL's issuer, a date, a reason (RFC 5280 section 5.3).
+/// "If a CRL contains a critical CRL entry extension that the application cannot process, then the application MUST NOT use that CRL
+/// to determine the status of any certificates." One with certificateIssuer, and all after it, are of another CA, which may have given the
+/// same serials.
+pub(crate) fn not_ours_to_read(entry: &RevokedCertificate<'_>) -> Option<String> {
+    let serial = || hex::encode(entry.raw_serial());
+    entry.extensions().iter().find_map(|extension| match extension.oid.as_bytes() {
+        oid if oid == rfc5280::ID_CE_CERTIFICATE_ISSUER.as_bytes() => Some(format!(
+            "it is an indirect CRL: its entry {} says by certificateIssuer that another CA issued that certificate",
+            serial()
+        )),
+        oid if READ.iter().any(|read| read.as_bytes() == oid) => None,
+        _ if extension.critical => Some(format!(
+            "its entry {} has the critical extension {}, which is not known here",
+            serial(),
+            extension.oid
+        )),
+        _ => None,
+    })
+}
+
+/// reasonCode and invalidityDate.
+const READ: [ObjectIdentifier; 2] = [rfc5280::ID_CE_CRL_REASONS, rfc5280::ID_CE_INVALIDITY_DATE];
+
 fn unix(time: x509_parser::time::ASN1Time) -> Timestamp {
     Timestamp::from_unix(time.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use der::Encode;
+
+    use super::*;
+    use crate::encode::{Dn, tlv};
+
+    /// A CRL that lists one certificate, with these entry extensions; nobody's signature.
+    fn crl(extensions: &[Vec<u8>]) -> Vec<u8> {
+        let all = |parts: &[Vec<u8>]| tlv::sequence(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
+        let algorithm = hsm::Algorithm::EcdsaP256Sha256.identifier().to_vec();
+        let time = b"\x17\x0d270115080000Z".to_vec();
+        let mut entry = vec![vec![2, 1, 77], time.clone()];
+        if !extensions.is_empty() {
+            entry.push(all(extensions));
+        }
+        let number = all(&[extension(rfc5280::ID_CE_CRL_NUMBER, false, &[2, 1, 5])]);
+        let tbs = all(&[
+            vec![2, 1, 1],
+            algorithm.clone(),
+            Dn::parse("/CN=Elsewhere").unwrap().as_der().to_vec(),
+            time.clone(),
+            time,
+            all(&[all(&entry)]),
+            tlv::context(0, &number).unwrap(),
+        ]);
+        all(&[tbs, algorithm, vec![3, 2, 0, 1]])
+    }
+
+    fn extension(oid: ObjectIdentifier, critical: bool, value: &[u8]) -> Vec<u8> {
+        let value = der::asn1::OctetStringRef::new(value).unwrap().to_der().unwrap();
+        let critical: &[u8] = if critical { &[1, 1, 0xff] } else { &[] };
+        tlv::sequence(&[&oid.to_der().unwrap(), critical, &value]).unwrap()
+    }
+
+    #[test]
+    fn what_an_entry_says_that_is_not_known_here_is_not_left_out() {
+        let reason = |critical| extension(rfc5280::ID_CE_CRL_REASONS, critical, &[10, 1, 1]);
+        let date = extension(rfc5280::ID_CE_INVALIDITY_DATE, true, b"\x18\x0f20270115080000Z");
+        let issuer = |critical| {
+            let names = tlv::context(4, Dn::parse("/CN=Another").unwrap().as_der()).unwrap();
+            extension(rfc5280::ID_CE_CERTIFICATE_ISSUER, critical, &tlv::sequence(&[&names]).unwrap())
+        };
+        let other = |critical| extension(ObjectIdentifier::new_unwrap("1.3.6.1.4.1.99999.7"), critical, &[5, 0]);
+        for (extensions, says) in [
+            (vec![], ""),
+            (vec![reason(false)], ""),
+            (vec![reason(true), date], ""),
+            (vec![reason(false), other(false)], ""),
+            (vec![reason(false), other(true)], "its entry 4d has the critical extension 1.3.6.1.4.1.99999.7"),
+            (vec![issuer(true)], "another CA issued"),
+            (vec![reason(false), issuer(false)], "another CA issued"),
+        ] {
+            let read = BroughtCrl::read(crl(&extensions));
+            match says {
+                "" => assert_eq!(read.unwrap().revoked.len(), 1),
+                says => assert!(read.err().unwrap().contains(says), "{says}"),
+            }
+        }
+    }
 }

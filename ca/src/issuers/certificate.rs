@@ -9,13 +9,14 @@ use der::{Decode, Encode};
 use hsm::{Algorithm, Message};
 use policy::{Timestamp, Validity};
 use spki::ObjectIdentifier;
-use x509_cert::ext::pkix::{ExtendedKeyUsage, NameConstraints};
+use x509_cert::ext::pkix::{ExtendedKeyUsage, NameConstraints, SubjectAltName};
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::encode::{Dn, sha256};
 use crate::intake::proof;
+use crate::lint;
 
 /// The certificate of a CA.
 #[derive(Clone, Debug)]
@@ -87,6 +88,18 @@ impl CaCertificate {
     /// SHA-256 of the key that it is for.
     pub(crate) fn key_hash(&self) -> [u8; 32] {
         sha256(&self.spki)
+    }
+
+    /// Why it may not stand below another CA, by the name constraints of that one (RFC 5280 section 4.2.1.10): its own subject and names are
+    /// bound by them as those of a leaf are.
+    pub(crate) fn outside(&self, above: &CaCertificate) -> Option<String> {
+        let constraints = above.constraints.as_ref()?;
+        let read = x509_cert::Certificate::from_der(&self.der).ok()?;
+        let tbs = read.tbs_certificate();
+        let san = tbs.get_extension::<SubjectAltName>().ok().flatten();
+        let names = san.map_or(Vec::new(), |(_, san)| san.0);
+        let outside = lint::within::outside(constraints, tbs.subject(), &names)?;
+        Some(format!("{outside} by {}", above.subject))
     }
 
     /// Whether it names itself as its issuer, and its key signed it.

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hsm::{AtHome, Key, Pool};
+use hsm::{AtHome, Key, Pool, SealingHomes, SealingKey};
 use policy::Timestamp;
-use store::{Credential, EachRecord, Kind, Ledger, Shard, StoreError};
+use store::{Credential, EachRecord, Kind, Ledger, Seals, Shard, StoreError};
 
 use crate::encode::{pem, sha256};
 use crate::error::CaError;
@@ -16,7 +16,7 @@ use crate::issuers::brought_crl::BroughtCrl;
 use crate::issuers::certificate::CaCertificate;
 use crate::issuers::chains::chains;
 use crate::issuers::issuing::{Issuing, chain_pem};
-use crate::issuers::name::GenerationName;
+use crate::issuers::name::{GenerationName, SEAL};
 use crate::issuers::record::{
     GenerationRecord, IssuerRecord, IssuerRole, KEPT, KEPT_CRL, KIND, Place, ROSTER, ROSTER_ID,
 };
@@ -70,6 +70,7 @@ pub(crate) enum Signer {
     X509(Arc<Issuing>),
     Ssh(Arc<SshCa>),
     Log(Key),
+    Seal(SealingKey),
     /// It cannot, and why.
     None(String),
 }
@@ -131,18 +132,28 @@ impl Hierarchy {
                 };
                 let (certificates, cross) = (or_none(certificates), or_none(cross));
                 let standing = Standing { name: name.clone(), version, ended: ended(&generation) };
-                let at_home = match generation.elsewhere {
+                let is_seal = record.role == IssuerRole::Seal;
+                let at_home = match generation.elsewhere || is_seal {
                     true => None,
                     false => generation.at_home(pool).await,
                 };
-                let AtHome { key, away, wrong } = at_home.unwrap_or_default();
+                let AtHome { key, mut away, mut wrong } = at_home.unwrap_or_default();
+                let sealing = match is_seal && ended(&generation).is_none() {
+                    true => {
+                        let (signer, homes) = sealing(pool, &generation).await;
+                        (away, wrong) = (homes.away, homes.wrong);
+                        Some(signer)
+                    }
+                    false => None,
+                };
                 for (token, why) in &wrong {
-                    tracing::error!(generation = %name, token, why, "a token of its key does not sign with it");
+                    tracing::error!(generation = %name, token, why, "a token of its key is not asked for it");
                 }
                 let key = key.ok_or_else(|| missing(&away, &wrong));
-                let signer = match altered.get(&id) {
-                    Some(why) => Signer::None(why.clone()),
-                    None => signer(key, &record, (&generation, standing), (&certificates, &cross), &ways, urls),
+                let signer = match (altered.get(&id), sealing) {
+                    (Some(why), _) => Signer::None(why.clone()),
+                    (None, Some(sealing)) => sealing,
+                    (None, None) => signer(key, &record, (&generation, standing), (&certificates, &cross), &ways, urls),
                 };
                 let crl = crls.get(&name).cloned();
                 let waits = record.role == IssuerRole::X509 && generation.certificates.is_empty();
@@ -231,6 +242,17 @@ impl Hierarchy {
         self.generation(&generation.parse().ok()?)?.issuing()
     }
 
+    /// The generations of the sealing key whose key is there, and the one under which new things are sealed.
+    pub(crate) fn seals(&self, now: Timestamp) -> Seals {
+        let Some(issuer) = self.issuers.get(SEAL) else { return Seals::default() };
+        let key = |generation: &Generation| match &generation.signer {
+            Signer::Seal(key) => Some((generation.name.number(), key.clone())),
+            Signer::X509(_) | Signer::Ssh(_) | Signer::Log(_) | Signer::None(_) => None,
+        };
+        let active = issuer.record.active(now).map(|generation| generation.number);
+        Seals { active, keys: issuer.generations.iter().filter_map(key).collect() }
+    }
+
     /// The generation of an issuer that issues now.
     pub(crate) fn active(&self, name: &str, now: Timestamp) -> Result<&Generation, CaError> {
         let issuer = self.issuer(name).map_err(|error| match error {
@@ -292,7 +314,7 @@ impl Generation {
     pub(crate) fn issuing(&self) -> Option<&Arc<Issuing>> {
         match &self.signer {
             Signer::X509(issuing) => Some(issuing),
-            Signer::Ssh(_) | Signer::Log(_) | Signer::None(_) => None,
+            Signer::Ssh(_) | Signer::Log(_) | Signer::Seal(_) | Signer::None(_) => None,
         }
     }
 
@@ -302,7 +324,7 @@ impl Generation {
             Signer::X509(issuing) => Some(&issuing.key),
             Signer::Ssh(ca) => Some(&ca.key),
             Signer::Log(key) => Some(key),
-            Signer::None(_) => None,
+            Signer::Seal(_) | Signer::None(_) => None,
         }
     }
 
@@ -310,7 +332,9 @@ impl Generation {
     pub(crate) fn is_dead(&self) -> bool {
         !self.record.elsewhere
             && !self.record.arriving
-            && self.record.key_hash.is_some()
+            && self.record.is_made()
+            // A key that sealed is destroyed when its generation ends.
+            && (self.record.touchstone.is_none() || ended(&self.record).is_none())
             && !self.waits
             && matches!(self.signer, Signer::None(_))
     }
@@ -433,6 +457,19 @@ async fn brought_crl(ledger: &Ledger, name: &GenerationName) -> Result<Option<Ar
     Ok(read.map(Arc::new).inspect_err(|why| tracing::error!(generation = %name, %why, "its CRL cannot be read")).ok())
 }
 
+/// A key that seals, where its tokens have it; and how they are.
+async fn sealing(pool: &Pool, record: &GenerationRecord) -> (Signer, SealingHomes) {
+    let Some(key) = record.sealing(pool) else {
+        return (Signer::None("its key is not made yet".to_owned()), SealingHomes::default());
+    };
+    let found = pool.sealing_at_home(&key).await;
+    let signer = match found.good.len() > found.away.len() {
+        true => Signer::Seal(key.at(&found.good)),
+        false => Signer::None(missing(&found.away, &found.wrong)),
+    };
+    (signer, found)
+}
+
 /// Why there is no key.
 fn missing(away: &[(String, String)], wrong: &[(String, String)]) -> String {
     let told: Vec<String> = away.iter().chain(wrong).map(|(token, why)| format!("token `{token}`: {why}")).collect();
@@ -481,6 +518,8 @@ fn signer(
         (IssuerRole::X509, None) => Ok(Signer::None("it has no certificate yet".to_owned())),
         (IssuerRole::SshUser | IssuerRole::SshHost, _) => SshCa::new(standing, key).map(|ca| Signer::Ssh(Arc::new(ca))),
         (IssuerRole::Log, _) => Ok(Signer::Log(key)),
+        // Its key is found otherwise; one that ended has none.
+        (IssuerRole::Seal, _) => Ok(Signer::None("it has ended".to_owned())),
     };
     made.unwrap_or_else(|why| Signer::None(why.to_string()))
 }

@@ -24,7 +24,7 @@ pub(crate) mod hierarchy;
 mod registry;
 mod shown;
 
-pub(crate) use brought_crl::BroughtCrl;
+pub(crate) use brought_crl::{BroughtCrl, not_ours_to_read};
 pub(crate) use certificate::{CaCertificate, is_signed};
 pub(crate) use chains::chains;
 pub(crate) use hierarchy::{Hierarchy, Signer};

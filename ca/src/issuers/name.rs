@@ -13,7 +13,7 @@ pub(crate) const SSH_USER: &str = "ssh-user";
 pub(crate) const SSH_HOST: &str = "ssh-host";
 /// Signs the log's heads.
 pub(crate) const LOG: &str = "log";
-/// Label of the key that seals what lies in the register and must not be read there.
+/// Seals what lies in the register and must not be read there.
 pub(crate) const SEAL: &str = "seal";
 
 /// One generation of an issuer: `tls/1`. It is what certificates, CRLs and leaves name as their issuer, and what URLs have in them,

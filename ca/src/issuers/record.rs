@@ -3,7 +3,7 @@
 //! What stands here is what an operator decided, and when: which key, which certificates, from when it issues, that it was retired
 //! or revoked. What follows from that and from the time, its state, is never stored.
 
-use hsm::{AtHome, Pool};
+use hsm::{AtHome, Pool, SealingKey};
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{ActorStamp, Attested, Record, StoredRecord};
@@ -25,6 +25,8 @@ pub enum IssuerRole {
     SshHost,
     /// The log's heads.
     Log,
+    /// Nothing: it seals what lies in the register and must not be read there.
+    Seal,
 }
 
 impl IssuerRole {
@@ -35,6 +37,7 @@ impl IssuerRole {
             IssuerRole::SshUser => "ssh-user",
             IssuerRole::SshHost => "ssh-host",
             IssuerRole::Log => "log",
+            IssuerRole::Seal => "seal",
         }
     }
 }
@@ -82,6 +85,9 @@ pub(crate) struct GenerationRecord {
     pub(crate) tokens: Vec<String>,
     /// SHA-256 of its SubjectPublicKeyInfo, in hexadecimal, once there is one.
     pub(crate) key_hash: Option<String>,
+    /// Of a key that seals: what it alone opens, in hexadecimal, once there is one. By that it is known again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) touchstone: Option<String>,
     /// The oldest first. The newest is the one that it issues under.
     pub(crate) certificates: Vec<Place>,
     /// Certificates of the same key by other CAs: other ways up.
@@ -134,6 +140,7 @@ impl GenerationRecord {
             label: name.label(),
             tokens: Vec::new(),
             key_hash: None,
+            touchstone: None,
             certificates: Vec::new(),
             cross: Vec::new(),
             activates,
@@ -152,6 +159,19 @@ impl GenerationRecord {
     /// The hash of its key; none where there is no key yet.
     pub(crate) fn fingerprint(&self) -> Option<[u8; 32]> {
         hex::decode(self.key_hash.as_deref()?).ok()?.try_into().ok()
+    }
+
+    /// Whether there is a key.
+    pub(crate) fn is_made(&self) -> bool {
+        self.key_hash.is_some() || self.touchstone.is_some()
+    }
+
+    /// Its key, where it is one that seals, in the tokens that its record names.
+    pub(crate) fn sealing(&self, pool: &Pool) -> Option<SealingKey> {
+        let touchstone = hex::decode(self.touchstone.as_deref()?).ok()?;
+        let first = self.tokens.is_empty().then(|| pool.first().name().to_owned());
+        let homes: Vec<String> = first.into_iter().chain(self.tokens.iter().cloned()).collect();
+        Some(SealingKey::known(&self.label, &homes, touchstone))
     }
 
     /// Its key in its tokens, as far as they have it.
@@ -207,7 +227,7 @@ impl IssuerRecord {
         let last = self.generations.last()?;
         let is_open = last.revoked.is_none() && last.retired.is_none() && !last.elsewhere;
         let is_bare = self.role == IssuerRole::X509 && last.certificates.is_empty();
-        (is_open && (last.key_hash.is_none() || is_bare)).then_some(last)
+        (is_open && (!last.is_made() || is_bare)).then_some(last)
     }
 
     /// The number of the next one: none is used twice, since certificates point to it.

@@ -32,7 +32,9 @@ impl Registry {
     /// Reads them.
     pub(crate) async fn open(pool: Pool, ledger: Ledger, urls: Urls) -> Result<Registry, CaError> {
         let now = ArcSwap::from_pointee(Hierarchy::read(&pool, &ledger, &urls, None).await?);
-        Ok(Registry(Arc::new(Inner { pool, ledger, urls, now, reading: Mutex::default() })))
+        let registry = Registry(Arc::new(Inner { pool, ledger, urls, now, reading: Mutex::default() }));
+        registry.put_seals_in_force();
+        Ok(registry)
     }
 
     /// As they were read last.
@@ -55,6 +57,7 @@ impl Registry {
         }
         let read = Arc::new(Hierarchy::read(pool, ledger, urls, Some(&there)).await?);
         now.store(Arc::clone(&read));
+        self.put_seals_in_force();
         Ok(read)
     }
 
@@ -70,7 +73,14 @@ impl Registry {
         let _reading = self.0.reading.lock().await;
         let read = Hierarchy::read(&self.0.pool, &self.0.ledger, &self.0.urls, Some(&there)).await?;
         self.0.now.store(Arc::new(read));
+        self.put_seals_in_force();
         Ok(())
+    }
+
+    /// Tells the ledger which generations of the sealing key there are, and which one seals: it knows no issuers. Called again as time
+    /// passes, which brings a generation into force.
+    pub(crate) fn put_seals_in_force(&self) {
+        self.0.ledger.take_seals(self.read().seals(self.now()));
     }
 
     /// The CA that issues for an issuer's name now.
@@ -80,7 +90,7 @@ impl Registry {
         match &active.signer {
             Signer::X509(issuing) => Ok(Arc::clone(issuing)),
             Signer::None(why) => Err(dead(active, why)),
-            Signer::Ssh(_) | Signer::Log(_) => {
+            Signer::Ssh(_) | Signer::Log(_) | Signer::Seal(_) => {
                 Err(CaError::bad("profile", format!("issuer `{name}` signs no X.509 certificates")))
             }
         }
@@ -94,7 +104,7 @@ impl Registry {
             // What hosts believe of hosts, and of users, are two things.
             Signer::Ssh(ca) if hierarchy.issuer(name)?.record.role == role => Ok(Arc::clone(ca)),
             Signer::None(why) => Err(dead(active, why)),
-            Signer::Ssh(_) | Signer::X509(_) | Signer::Log(_) => {
+            Signer::Ssh(_) | Signer::X509(_) | Signer::Log(_) | Signer::Seal(_) => {
                 let what = role.as_str();
                 Err(CaError::bad("profile", format!("issuer `{name}` signs no {what} certificates")))
             }
@@ -112,7 +122,9 @@ impl Registry {
         match &active.signer {
             Signer::Log(key) => Ok(key.clone()),
             Signer::None(why) => Err(dead(active, why)),
-            Signer::X509(_) | Signer::Ssh(_) => Err(CaError::Internal("the log's issuer is none of a log".to_owned())),
+            Signer::X509(_) | Signer::Ssh(_) | Signer::Seal(_) => {
+                Err(CaError::Internal("the log's issuer is none of a log".to_owned()))
+            }
         }
     }
 
@@ -127,7 +139,7 @@ impl Registry {
                 Signer::Log(key) if is_followed && keys.iter().all(|one| one.fingerprint() != key.fingerprint()) => {
                     keys.push(key.clone());
                 }
-                Signer::Log(_) | Signer::None(_) | Signer::X509(_) | Signer::Ssh(_) => {}
+                Signer::Log(_) | Signer::Seal(_) | Signer::None(_) | Signer::X509(_) | Signer::Ssh(_) => {}
             }
         }
         keys.truncate(LOG_KEYS_MAX);

@@ -58,6 +58,8 @@ pub struct Generation {
     pub arriving: bool,
     /// The number of the newest CRL that was made of it elsewhere; ours are above it.
     pub crl_above: Option<u64>,
+    /// Of a key that seals: how many sealed records stand under it.
+    pub sealed: Option<u64>,
     /// What kind of key it is, where the token has it.
     pub key_kind: Option<hsm::KeyKind>,
     /// SHA-256 of its SubjectPublicKeyInfo, once there is one.

@@ -19,7 +19,7 @@ pub(crate) use desk::Desks;
 pub use desk::Published;
 pub use many::{Act, Meant, Proposal, Selection};
 pub(crate) use ocsp::Inquiries;
-pub use ocsp::{OcspAnswer, OcspState};
+pub use ocsp::{BroughtResponse, OCSP_RESPONSE_BYTES_MAX, OcspAnswer, OcspState};
 pub(crate) use publisher::Publisher;
 pub(crate) use revoke::Revoker;
 pub use revoke::ShownRevoked;

@@ -19,22 +19,24 @@ use crate::issuers::record::{
 use crate::issuers::{BroughtCrl, CaCertificate, GenerationName};
 use crate::succession::elsewhere::BROUGHT_MAX;
 use crate::succession::keeper::Keeper;
+use crate::succession::links::take_links;
 use crate::succession::maker::stamp;
 
 impl Keeper {
     /// Makes a CA whose key is elsewhere an issuer by name, so that its certificate and CRLs are served; a certificate for another key is
-    /// its next generation.
+    /// its next generation, and certificates by which the two signed for each other come with it. The transcript of the ceremony that made
+    /// it becomes a leaf with it.
     pub(crate) async fn bring_certificate(
         &self,
         actor: &Actor,
         issuer: &str,
         chain_pem: &[u8],
-        root: Option<[u8; 32]>,
+        (root, transcript): (Option<[u8; 32]>, Option<&[u8]>),
     ) -> Result<GenerationName, CaError> {
         self.may(actor).await?;
         let _changing = self.changing.lock().await;
         check_name(issuer).map_err(|why| CaError::bad("name", why))?;
-        let chain = self.chain_of(chain_pem, root)?;
+        let (chain, brought) = self.chain_of(chain_pem, root)?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
         let (key_hash, place) = (hex::encode(own.key_hash()), Place::Kept(hex::encode(sha256(&own.der))));
         let hierarchy = self.office.issuers.fresh().await?;
@@ -62,12 +64,11 @@ impl Keeper {
                 (record, 0)
             }
         };
+        let before = record.clone();
         let has_room = record.generations.len() < GENERATIONS_MAX;
         let next = GenerationName::new(issuer, record.next_number());
         let number = match record.generations.iter_mut().find(|g| g.key_hash.as_ref() == Some(&key_hash)) {
-            Some(there) if there.certificates.contains(&place) => {
-                return Ok(GenerationName::new(issuer, there.number));
-            }
+            Some(there) if there.certificates.contains(&place) => there.number,
             Some(there) if there.certificates.len() < CERTIFICATES_MAX => {
                 there.certificates.push(place);
                 there.number
@@ -80,9 +81,19 @@ impl Keeper {
             }
             Some(_) | None => return Err(CaError::Conflict(format!("issuer `{issuer}` has no room for another"))),
         };
-        self.maker.write(issuer, (&record, expect), self.kept(&chain, actor)?, &stamp(actor)).await?;
-        self.settle().await;
-        Ok(GenerationName::new(issuer, number))
+        let name = GenerationName::new(issuer, number);
+        let ours = hierarchy.generations().filter(|there| there.name.issuer() == issuer);
+        let own: Vec<_> = ours.flat_map(|there| &there.certificates).chain([own]).cloned().collect();
+        let links = take_links(&mut record, &own, &brought);
+        let mut with = self.kept(&[chain.clone(), links].concat(), actor)?;
+        let made = chain.first().zip(transcript);
+        with.extend(made.map(|(own, bytes)| self.transcript_of(actor, own, bytes)).transpose()?.flatten());
+        // The same again changes nothing.
+        if before != record || !with.is_empty() {
+            self.maker.write(issuer, (&record, expect), with, &stamp(actor)).await?;
+            self.settle().await;
+        }
+        Ok(name)
     }
 
     /// Takes in the next CRL of such a CA. What of ours it lists is revoked from now on.
@@ -157,17 +168,19 @@ impl Keeper {
         Ok(())
     }
 
-    /// A certificate and those above it up to a root, the first the one that is meant.
-    fn chain_of(&self, chain_pem: &[u8], root: Option<[u8; 32]>) -> Result<Vec<Arc<CaCertificate>>, CaError> {
+    /// A certificate and those above it up to a root, the first the one that is meant; and all that were brought.
+    fn chain_of(&self, chain_pem: &[u8], root: Option<[u8; 32]>) -> Result<(Certificates, Certificates), CaError> {
         let brought = pem::all(chain_pem, "CERTIFICATE", BROUGHT_MAX).map_err(|why| refused(&why))?;
         let read = |der: Vec<u8>| {
             CaCertificate::read(None, der).map(Arc::new).map_err(|why| refused(&format!("one of them {why}")))
         };
         let brought = brought.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let own = brought.first().ok_or_else(|| refused("there is no certificate in it"))?;
-        self.way_up(own, &brought, root)
+        Ok((self.way_up(own, &brought, root)?, brought))
     }
 }
+
+type Certificates = Vec<Arc<CaCertificate>>;
 
 /// Why a generation ends by a CRL from above: the certificate that it issues under is listed, or its key is said to be in other hands by
 /// the listing of any certificate for it.

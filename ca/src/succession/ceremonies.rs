@@ -23,7 +23,7 @@ pub struct Transcript {
     pub format: String,
     /// Which one: `001-root`.
     pub ceremony: String,
-    /// `root`, `intermediate` or `crl`.
+    /// `root`, `intermediate`, `rotate` or `crl`.
     pub kind: String,
     /// Done on a throw-away token: nothing of it counts.
     pub rehearsal: bool,

@@ -90,7 +90,12 @@ impl Keeper {
     }
 
     /// The record of the transcript of the ceremony that signed this certificate.
-    fn transcript_of(&self, actor: &Actor, own: &CaCertificate, bytes: &[u8]) -> Result<Option<Record>, CaError> {
+    pub(super) fn transcript_of(
+        &self,
+        actor: &Actor,
+        own: &CaCertificate,
+        bytes: &[u8],
+    ) -> Result<Option<Record>, CaError> {
         let bad = |why: String| CaError::bad("transcript", why);
         let transcript = Transcript::read(bytes).map_err(bad)?;
         if transcript.made.get("certificate_sha256") != Some(&hex::encode(sha256(&own.der))) {
@@ -199,6 +204,11 @@ impl Keeper {
                 "no chain of good signatures leads from it to a root: bring the certificates above it, the root too",
             )
         })?;
+        for (place, below) in found.iter().enumerate() {
+            if let Some(outside) = found.iter().skip(place + 1).find_map(|above| below.outside(above)) {
+                return Err(refused(&format!("its chain is one that clients refuse, for a name in it: {outside}")));
+            }
+        }
         match found.last() {
             Some(top) if hierarchy.known().all(|known| known.der != top.der) && root != Some(sha256(&top.der)) => {
                 Err(CaError::bad(

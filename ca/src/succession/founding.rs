@@ -64,9 +64,9 @@ impl Beginning {
     /// In the order in which they are made.
     fn issuers(self) -> &'static [&'static str] {
         match self {
-            Beginning::Whole => &[ROOT, TLS, CODE, SSH_USER, SSH_HOST, LOG],
-            Beginning::BelowElsewhere => &[TLS, CODE, SSH_USER, SSH_HOST, LOG],
-            Beginning::RootAlone { .. } => &[ROOT, LOG],
+            Beginning::Whole => &[ROOT, TLS, CODE, SSH_USER, SSH_HOST, LOG, SEAL],
+            Beginning::BelowElsewhere => &[TLS, CODE, SSH_USER, SSH_HOST, LOG, SEAL],
+            Beginning::RootAlone { .. } => &[ROOT, LOG, SEAL],
         }
     }
 }
@@ -138,6 +138,7 @@ impl CreateConfig {
             }
             SSH_USER => (IssuerRole::SshUser, vec![self.ssh], None, true),
             SSH_HOST => (IssuerRole::SshHost, vec![self.ssh], None, true),
+            SEAL => (IssuerRole::Seal, Vec::new(), None, false),
             // The log's heads are Ed25519 notes where the token can; every C2SP client reads those.
             _ => (IssuerRole::Log, vec![KeyKind::Ed25519, KeyKind::P256], None, false),
         };
@@ -200,16 +201,24 @@ pub(crate) async fn create(parts: &Parts, config: &CreateConfig) -> Result<(), C
         let (name, stamp) = (GenerationName::new(issuer, 1), ActorStamp::from(&actor));
         if maker.there(issuer).await?.is_none() {
             let generation = GenerationRecord::begun(&name, Some(BEGINNING), config.shards_of(issuer));
-            maker.begin(&name, (config.issuer(issuer)?, 0), generation, &stamp).await?;
+            match issuer {
+                // Its key was made before there was a log: the register's heads needed it.
+                SEAL => {
+                    let record = IssuerRecord { generations: vec![generation], ..config.issuer(issuer)? };
+                    maker.write(issuer, (&record, 0), Vec::new(), &stamp).await?;
+                }
+                _ => maker.begin(&name, (config.issuer(issuer)?, 0), generation, &stamp).await?,
+            }
+        }
+        if issuer == SEAL {
+            maker.sealing(&name, &stamp).await?;
+            continue;
         }
         let key = maker.key(&name, &stamp).await?;
         let grant = async || Ok(parts.policies.decide(&actor, Action::ManageAuthority, &authority)?);
         maker.certify_first(&name, &key, grant, &stamp).await?;
     }
-    if !parts.pool.has_sealing(SEAL).await? {
-        parts.pool.generate_sealing(SEAL).await?;
-    }
-    Ok(())
+    Ok(parts.ledger.record_head_key(ActorStamp::from(&actor)).await?)
 }
 
 /// Nothing is made where a key under one of our labels is there already.
@@ -222,7 +231,7 @@ async fn refuse_foreign(parts: &Parts, issuers: &[&str]) -> Result<(), CaError> 
             Err(e) => return Err(e.into()),
         }
     }
-    if parts.pool.has_sealing(SEAL).await? { Err(taken(SEAL)) } else { Ok(()) }
+    Ok(())
 }
 
 /// Leaves room in a common name of 64 for ` Code CA`.

@@ -29,6 +29,13 @@ impl Keeper {
         let mut brought = generation.brought;
         match homes {
             Homes::Add { token, was_outside } => {
+                if record.role == IssuerRole::Seal && was_outside {
+                    return Err(CaError::bad(
+                        "was_outside",
+                        "a key that seals and was outside a token is not taken: whoever has the copy opens all that it sealed. Clone it from token \
+                         to token, or make a successor there: `chancery ca rotate seal --token TOKEN`",
+                    ));
+                }
                 brought |= was_outside;
                 self.prove(actor, name, &token, brought).await?;
                 if !tokens.contains(&token) {
@@ -88,6 +95,9 @@ impl Keeper {
         let token = self.token(token)?;
         let (record, version) = self.maker.record(name.issuer()).await?;
         let generation = usable(&record, name)?;
+        if record.role == IssuerRole::Seal {
+            return self.prove_by_touchstone(name, generation, token).await;
+        }
         let wanted =
             generation.fingerprint().ok_or_else(|| CaError::Conflict(format!("the key of {name} is not made yet")))?;
         let (label, at) = (&generation.label, token.name());
@@ -112,9 +122,31 @@ impl Keeper {
         let key = key.at(&[at.to_owned()]);
         match record.role {
             IssuerRole::Log => self.prove_by_head(actor, name, &key).await,
+            IssuerRole::Seal => Err(CaError::Internal(format!("{name} signs nothing"))),
             IssuerRole::X509 | IssuerRole::SshUser | IssuerRole::SshHost => {
                 self.prove_by_request(actor, (name, version), &record, &key).await
             }
+        }
+    }
+
+    /// Of a key that seals: it opens what the key made that was known first.
+    async fn prove_by_touchstone(
+        &self,
+        name: &GenerationName,
+        generation: &GenerationRecord,
+        token: &Token,
+    ) -> Result<(), CaError> {
+        let (at, label) = (token.name().to_owned(), &generation.label);
+        let key = generation.sealing(&self.maker.pool);
+        let key = key.ok_or_else(|| CaError::Conflict(format!("the key of {name} is not made yet")))?;
+        let found = self.maker.pool.sealing_at_home(&key.at(std::slice::from_ref(&at))).await;
+        match (found.away.into_iter().next(), found.wrong.into_iter().next()) {
+            (None, None) => Ok(()),
+            (Some((_, why)), _) => Err(CaError::away(AWAY_RETRY_SECS, &name.to_string(), why)),
+            (None, Some((_, why))) => Err(CaError::bad(
+                "token",
+                format!("token `{at}`, key `{label}`: {why}; bring the key there first (docs/TOKENS.md)"),
+            )),
         }
     }
 
@@ -152,3 +184,4 @@ impl Keeper {
 /// So often another task may be faster.
 const HEADS_MAX: usize = 8;
 const HEAD_RETRY_SECS: u32 = 1;
+const AWAY_RETRY_SECS: u32 = 5;

@@ -22,6 +22,7 @@ use crate::status::Desks;
 use crate::succession::founding::{check_ssh, shards};
 use crate::succession::maker::{Maker, missing, stamp};
 use crate::succession::rehearsal::{Rehearsal, held_by, rehearse};
+use crate::succession::seals;
 use crate::succession::wish::{Activation, CaWish, CreateIssuer, Rotate};
 
 /// Who changes issuers.
@@ -68,6 +69,9 @@ impl Keeper {
         let _changing = self.changing.lock().await;
         let (mut record, expect) = self.maker.record(&wish.issuer).await?;
         let activates = self.moment(wish.activates)?;
+        if record.role == IssuerRole::Seal && (wish.key.is_some() || wish.cross || wish.shards.is_some()) {
+            return Err(CaError::bad("name", "a key that seals is AES-256, and signs nothing"));
+        }
         if let Some(kind) = wish.key {
             if record.role == IssuerRole::SshUser || record.role == IssuerRole::SshHost {
                 check_ssh(kind)?;
@@ -187,6 +191,12 @@ impl Keeper {
         let now = self.office.ledger.cautious_time();
         let active = record.active(now).map(|generation| generation.number);
         unended(&record, name)?;
+        if record.role == IssuerRole::Seal {
+            // No word makes it right to destroy what somebody still needs.
+            self.maker.retire_seal(name, (record, expect), &stamp(actor)).await?;
+            self.settle().await;
+            return Ok(());
+        }
         if active == Some(name.number()) && !force {
             return Err(CaError::Conflict(format!(
                 "{name} is the one that issues: make its successor first, or say that nothing shall be issued"
@@ -221,6 +231,12 @@ impl Keeper {
             return Err(CaError::bad(
                 "name",
                 "the log's key is succeeded and not revoked: `chancery ca rotate log`; what it signed stays provable",
+            ));
+        }
+        if record.role == IssuerRole::Seal {
+            return Err(CaError::bad(
+                "name",
+                "a key that seals is succeeded and not revoked: `chancery ca rotate seal`, and `chancery ca retire` ends the old one once nothing stands under it",
             ));
         }
         if !reason.is_a_cas() {
@@ -284,6 +300,11 @@ impl Keeper {
         Ok(())
     }
 
+    /// What the running service does for the sealing key; answers what is left to seal anew.
+    pub(crate) async fn tend_seals(&self) -> Result<u64, CaError> {
+        seals::tend(&self.maker, &self.office.issuers).await
+    }
+
     /// Whether this actor may change issuers; a refusal is a leaf.
     pub(crate) async fn may(&self, actor: &Actor) -> Result<Grant, CaError> {
         self.office.gate.authorize(actor, Action::ManageAuthority, Resource::plain(ResourceKind::Authority)).await
@@ -292,6 +313,11 @@ impl Keeper {
     /// Key, certificate, first CRL.
     async fn carry_on(&self, actor: &Actor, name: &GenerationName) -> Result<(), CaError> {
         let stamp = stamp(actor);
+        if self.maker.record(name.issuer()).await?.0.role == IssuerRole::Seal {
+            self.maker.sealing(name, &stamp).await?;
+            self.settle().await;
+            return Ok(());
+        }
         let key = self.maker.key(name, &stamp).await?;
         self.maker.certify_first(name, &key, async || self.may(actor).await, &stamp).await?;
         self.settle().await;
@@ -300,6 +326,11 @@ impl Keeper {
 
     /// What was changed is in force, and its first CRL out. A CRL that cannot be made now is made by the task that does it daily.
     pub(crate) async fn settle(&self) {
+        // What is sealed from now on is sealed under what is in force now.
+        if let Err(error) = self.office.issuers.fresh().await {
+            tracing::warn!(%error, "the issuers are read again in a moment");
+        }
+        self.office.issuers.put_seals_in_force();
         if let Err(error) = self.desks.refresh().await {
             tracing::warn!(%error, "a CRL waits after a change of issuers");
         }
@@ -308,7 +339,7 @@ impl Keeper {
     async fn set_activation(&self, actor: &Actor, name: &GenerationName, at: Timestamp) -> Result<(), CaError> {
         let (mut record, expect) = self.maker.record(name.issuer()).await?;
         let generation = unended(&record, name)?;
-        if generation.key_hash.is_none() || (record.role == IssuerRole::X509 && generation.certificates.is_empty()) {
+        if !generation.is_made() || (record.role == IssuerRole::X509 && generation.certificates.is_empty()) {
             return Err(CaError::Conflict(format!("{name} has no certificate yet; it cannot issue")));
         }
         // Of two of one moment the one with the higher number issues: the way back takes the next.
@@ -325,7 +356,12 @@ impl Keeper {
         self.maker.write(name.issuer(), (&record, expect), Vec::new(), &stamp(actor)).await
     }
 
-    async fn cross_with(&self, actor: &Actor, name: &GenerationName, by: &GenerationName) -> Result<u64, CaError> {
+    pub(super) async fn cross_with(
+        &self,
+        actor: &Actor,
+        name: &GenerationName,
+        by: &GenerationName,
+    ) -> Result<u64, CaError> {
         let (mut record, expect) = self.maker.record(name.issuer()).await?;
         let generation = usable(&record, name)?;
         if generation.cross.len() >= CERTIFICATES_MAX {
@@ -413,6 +449,9 @@ fn planned(wish: &CreateIssuer) -> Result<IssuerRecord, CaError> {
         }
         (IssuerRole::SshUser | IssuerRole::SshHost, Some(_)) => {
             return Err(CaError::bad("above", "an SSH CA has a key alone, and no certificate"));
+        }
+        (IssuerRole::Seal, _) => {
+            return Err(CaError::bad("role", "there is one sealing key; `chancery ca rotate seal` succeeds it"));
         }
         (IssuerRole::Log, _) => {
             return Err(CaError::bad("role", "there is one log; `chancery ca rotate log` succeeds its key"));

@@ -95,9 +95,17 @@ impl Maker {
                 name.issuer()
             )));
         }
-        match self.pool.find_in(&generation.tokens, &generation.label, false).await {
-            Err(HsmError::NotFound { .. }) => {}
-            Ok(_) | Err(HsmError::Unfit { .. }) => return Err(taken(&generation.label)),
+        let there = match record.role {
+            IssuerRole::Seal => {
+                self.pool.has_sealing(generation.tokens.first().map(String::as_str), &generation.label).await
+            }
+            IssuerRole::X509 | IssuerRole::SshUser | IssuerRole::SshHost | IssuerRole::Log => {
+                self.pool.find_in(&generation.tokens, &generation.label, false).await.map(|_| true)
+            }
+        };
+        match there {
+            Ok(false) | Err(HsmError::NotFound { .. }) => {}
+            Ok(true) | Err(HsmError::Unfit { .. }) => return Err(taken(&generation.label)),
             Err(e) => return Err(e.into()),
         }
         record.generations.push(generation);

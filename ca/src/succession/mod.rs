@@ -9,9 +9,12 @@ mod wish;
 
 mod founding;
 
+mod seals;
+
 mod keeper;
 
 mod homes;
+mod links;
 mod rehearsal;
 
 mod ceremonies;
@@ -32,6 +35,7 @@ pub(crate) use founding::create;
 pub use founding::{Beginning, CreateConfig};
 pub(crate) use keeper::Keeper;
 pub use landing::{Arriving, Landed};
+pub use links::SucceededRoot;
 pub(crate) use maker::Maker;
 pub use rehearsal::{Phase, Rehearsal};
 pub use wish::{Activation, Brought, CaWish, CreateIssuer, Homes, Request, Rotate};

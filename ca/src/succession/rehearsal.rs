@@ -8,6 +8,7 @@ use crate::craft::Office;
 use crate::error::CaError;
 use crate::issuers::GenerationName;
 use crate::issuers::hierarchy::{Hierarchy, Issuer};
+use crate::issuers::name::SEAL;
 use crate::issuers::record::{Above, GenerationRecord, IssuerRecord, IssuerRole};
 use crate::succession::wish::Rotate;
 
@@ -97,7 +98,10 @@ impl Old {
         let is_dead = hierarchy.generation(&name).is_some_and(|there| {
             there.record.revoked.is_some() || there.issuing().is_some_and(|ca| office.checks.dead(ca).is_some())
         });
-        let (live, last) = held_by(office, &name).await?;
+        let (live, last) = match name.issuer() {
+            SEAL => (office.ledger.standing().get(&name.number()).copied().unwrap_or(0), None),
+            _ => held_by(office, &name).await?,
+        };
         Ok(Old { name, is_dead, live, last })
     }
 
@@ -118,6 +122,10 @@ impl Old {
             IssuerRole::Log => {
                 (format!("the verifier key of {name} stays published: what it signed is verified with it"), Vec::new())
             }
+            IssuerRole::Seal => (
+                format!("what stands under {name} is sealed anew by the running service, and opens all the while"),
+                vec![format!("{}; nobody notices", many(*live, "sealed record", "sealed records"))],
+            ),
             IssuerRole::SshUser | IssuerRole::SshHost => (
                 format!("{name} is believed for as long as its line is where it was put"),
                 vec![format!("{held}: each is succeeded under {new}")],
@@ -131,10 +139,19 @@ impl Old {
                 vec![format!("{held}: each CA goes below {new} with its next generation or renewal")],
             ),
         };
+        let (ends, whom) = match record.role {
+            IssuerRole::Seal => (
+                ", and destroys its key",
+                "backups that were made before: no service begins on them, and nobody opens what they have sealed",
+            ),
+            IssuerRole::X509 | IssuerRole::SshUser | IssuerRole::SshHost | IssuerRole::Log => {
+                ("", "nobody, once the last has ended")
+            }
+        };
         let end = Phase {
             from: (*last).max(activates),
-            what: format!("`chancery ca retire {name}` ends it"),
-            touches: vec!["nobody, once the last has ended".to_owned()],
+            what: format!("`chancery ca retire {name}` ends it{ends}"),
+            touches: vec![whom.to_owned()],
         };
         let stays = Phase { from: activates, what, touches };
         // The log's old key is not ended: heads that it signed are there for ever.
@@ -159,6 +176,7 @@ fn made(record: &IssuerRecord, new: &GenerationName, now: Timestamp) -> Phase {
         ),
         IssuerRole::SshUser => ("", vec!["/ssh/user_ca.pub has its line: hosts that fetch it trust both".to_owned()]),
         IssuerRole::SshHost => ("", vec!["/ssh/host_ca.pub has its line: clients that fetch it trust both".to_owned()]),
+        IssuerRole::Seal => ("", vec!["nobody yet: nothing is sealed under it".to_owned()]),
         IssuerRole::Log => ("", vec!["/log/keys has its verifier key: auditors pin both".to_owned()]),
     };
     Phase { from: Some(now), what: format!("{new} is made: its key in the token{with}"), touches }
@@ -182,6 +200,9 @@ fn switched(office: &Office, hierarchy: &Hierarchy, record: &IssuerRecord, issue
         }
         IssuerRole::SshUser => "hosts: those that do not have the new line refuse new certificates".to_owned(),
         IssuerRole::SshHost => "clients: those that do not have the new line ask about new hosts".to_owned(),
+        IssuerRole::Seal => {
+            "whoever restores a backup: one that was made before needs the old key until that is destroyed, and nothing after".to_owned()
+        }
         IssuerRole::Log => "auditors: those that pinned the old key alone refuse new heads".to_owned(),
     });
     touches

@@ -79,7 +79,7 @@ async fn below_a_foreign_root(house: &House) -> (PathBuf, [&'static str; 2]) {
     let root_pem = std::fs::read_to_string(&root).unwrap();
     let edge = authority.create_issuer(&admin(), below("edge", "elsewhere")).await.unwrap();
     let print = Some(fingerprint(&root_pem));
-    authority.bring_certificate(&admin(), "above", root_pem.as_bytes(), print).await.unwrap();
+    authority.bring_certificate(&admin(), "above", root_pem.as_bytes(), (print, None)).await.unwrap();
     let serials = ["1234567890ABCDEF", "2234567890ABCDEF"];
     for serial in serials {
         house.file("edge.csr", authority.request_issuer(&admin(), &edge).await.unwrap().pem);
@@ -166,7 +166,7 @@ async fn nothing_is_issued_below_an_intermediate_that_its_root_revoked() {
     let read = |file: &str| std::fs::read_to_string(dir.join(file)).unwrap();
     let (chain, print) = (read("edge.pem") + &read("mid.pem") + &root_pem, Some(fingerprint(&root_pem)));
     house.authority.adopt_issuer(&admin(), &edge, chain.as_bytes(), (print, None)).await.unwrap();
-    house.authority.bring_certificate(&admin(), "above", root_pem.as_bytes(), None).await.unwrap();
+    house.authority.bring_certificate(&admin(), "above", root_pem.as_bytes(), (None, None)).await.unwrap();
     let authority = house.reopened(profiles_under("edge")).await;
     server_under(&authority, &["www.example.com"]).await.unwrap();
     authority.bring_crl(&admin(), &crl(&dir, 1, &[("77", "cessationOfOperation")])).await.unwrap();

@@ -1,8 +1,9 @@
 //! How an authority comes to be, is found again, and refuses what is not its own.
 
 use ca::{Authority, CaError, CreateConfig, Dn, Profiles};
+use hsm::testing::TestToken;
 use policy::{Timestamp, World};
-use store::{Filter, Kind, Ledger};
+use store::{Database, Filter, Kind, Ledger, LogConfig, StoreError};
 
 use crate::house::{House, accepts, admin, open_ledger, parts, server_request};
 
@@ -94,6 +95,14 @@ async fn keys_that_another_register_made_are_not_taken_over() {
     let dir = tempfile::TempDir::new().unwrap();
     // The mint of a second opening: the same token, another register.
     let (pool, mint) = hsm::open(house.token.config()).unwrap();
+    let log = LogConfig { origin: "log.example/other".to_owned(), state: None, instance: None };
+    let database = Database::Sqlite(dir.path().join("chancery.db"));
+    let refused = Ledger::found(database, (&pool, mint), log, house.world.clone()).await;
+    assert!(matches!(refused.err().unwrap(), StoreError::Conflict(why) if why.contains("`seal-1`")));
+    // Nor any other key of a label of ours.
+    let token = TestToken::new("others");
+    let (pool, mint) = hsm::open(token.config()).unwrap();
+    pool.generate("root-1", hsm::KeyKind::P256).await.unwrap();
     let other: Ledger = open_ledger(dir.path(), (&pool, mint), &house.world).await;
     let refused = Authority::create(parts(&other, &pool, &house.world, shipped()), CreateConfig::new("Example")).await;
     assert!(matches!(refused.err().unwrap(), CaError::Conflict(why) if why.contains("`root-1`")));

@@ -129,7 +129,7 @@ async fn a_successor_waits_for_its_day() {
         "{touched:?}"
     );
     assert!(rehearsal.way_back.contains("chancery ca activate tls/1"));
-    assert_eq!(house.authority.issuers().iter().map(|i| i.generations.len()).sum::<usize>(), 6, "nothing was made");
+    assert_eq!(house.authority.issuers().iter().map(|i| i.generations.len()).sum::<usize>(), 7, "nothing was made");
 
     house.authority.rotate_issuer(&admin(), wish).await.unwrap();
     assert_eq!(state(&house.authority, "tls/2"), GenerationState::Pending);
@@ -476,7 +476,7 @@ async fn a_ca_stands_below_a_foreign_root() {
         let refused =
             authority.adopt_issuer(&admin(), &edge, (signed.clone() + &root_pem).as_bytes(), (unsaid, None)).await;
         assert!(matches!(refused, Err(CaError::BadRequest { what: "fingerprint", .. })), "{refused:?}");
-        let refused = authority.bring_certificate(&admin(), "above", root_pem.as_bytes(), unsaid).await;
+        let refused = authority.bring_certificate(&admin(), "above", root_pem.as_bytes(), (unsaid, None)).await;
         assert!(matches!(refused, Err(CaError::BadRequest { what: "fingerprint", .. })), "{refused:?}");
     }
     assert!(!authority.roots_pem().contains(root_pem.trim()));

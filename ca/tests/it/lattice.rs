@@ -141,13 +141,75 @@ async fn an_authority_of_each_set_issues_and_revokes() {
     }
 }
 
+/// The responders of CAs of each set, and of Ed25519, in a token of PKCS#11 3.2: what they say is judged by another program, by our own lints,
+/// and led to the log; with a byte of it another it is refused by all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_responder_of_each_set_answers_and_others_verify_it() {
+    for (kind, named) in [
+        (KeyKind::MlDsa44, "MLDSA44"),
+        (KeyKind::MlDsa65, "MLDSA65"),
+        (KeyKind::MlDsa87, "MLDSA87"),
+        (KeyKind::Ed25519, "Ed25519"),
+    ] {
+        let dir = TempDir::new().unwrap();
+        let database = Database::Sqlite(dir.path().join("chancery.db"));
+        let config = CreateConfig { root: kind, issuing: kind, ..CreateConfig::new("Example") };
+        let house = House::in_token(&database, dir, World::real(), config, TestToken::kryoptic("pq")).await;
+        let (good, bad) = (house.server(&["a.example.com"]).await, house.server(&["b.example.com"]).await);
+        house.authority.revoke(&admin(), &bad.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
+        let ca = house.authority.cas().into_iter().find(|ca| ca.name.to_string() == "tls/1").unwrap();
+        let issuer = house.file("issuer.der", &ca.certificate.unwrap().der);
+        let unknown = "0101aabbccdd112233445566778899aa".to_owned();
+        for (serial, says) in [(good.serial_hex(), "good"), (bad.serial_hex(), "revoked"), (unknown, "unknown")] {
+            let request = ocsp_request(&house, &serial);
+            let answer = house.authority.ocsp(None, &request, None).await;
+            if says != "unknown" {
+                assert_eq!(house.authority.ocsp(None, &request, None).await.der, answer.der, "{kind}: from memory");
+            }
+            let judged = |der: &[u8]| {
+                let (python, script) = judge("ocsp_response.py");
+                (python, script, house.file("told.der", der))
+            };
+            let (python, script, told) = judged(&answer.der);
+            let said = accepts(&python, &[&script, &told, &issuer, &serial]);
+            assert!(said.starts_with(says) && said.contains(named), "{kind}: {said}");
+            let findings = ca::lint::judge(&answer.der).unwrap();
+            assert!(findings.iter().all(|judged| judged.findings.is_empty()), "{kind}: {findings:?}");
+            let read = ca::BroughtResponse::read(&answer.der).unwrap();
+            assert!(read.is_signed() && read.signed.0 == kind.algorithm(), "{kind}");
+            let key_hash = read.key_hash();
+            let sought = store::Sought { message: read.data, begins: read.begins, key_hash };
+            assert!(matches!(house.ledger.batch_with(sought).await.unwrap(), store::Found::In(_)), "{kind}");
+            let mut bent = answer.der.to_vec();
+            bent[100] ^= 1;
+            let (python, script, told) = judged(&bent);
+            refuses(&python, &[&script, &told, &issuer, &serial]);
+            assert!(ca::BroughtResponse::read(&bent).is_ok_and(|read| !read.is_signed()), "{kind}");
+        }
+        house.verified().await;
+    }
+}
+
+/// What a client asks about a serial of the issuer in the house's folder.
+fn ocsp_request(house: &House, serial: &str) -> Vec<u8> {
+    let (python, script) = judge("ocsp_request.py");
+    let (issuer, out) = (house.dir.path().join("issuer.der"), house.dir.path().join("request.der"));
+    accepts(&python, &[&script, &issuer, &serial, &out]);
+    std::fs::read(out).unwrap()
+}
+
+/// Python with a newer OpenSSL, and one of its programs.
+fn judge(script: &str) -> (String, std::path::PathBuf) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let python = root.join("target/clients/python/bin/python");
+    (python.to_str().unwrap().to_owned(), root.join("tests/clients").join(script))
+}
+
 /// What OpenSSL says of a chain and its CRL; a chain with a flipped bit is refused by it.
 async fn judged(house: &House, issued: &store::Issued, issuer: &str) -> String {
     let (leaf, chain, roots) = house.chain_files(issued);
     let crl = house.file("judged.crl", house.authority.crl(issuer).await.unwrap());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let python = root.join("target/clients/python/bin/python");
-    let (python, script) = (python.to_str().unwrap().to_owned(), root.join("tests/clients/chain.py"));
+    let (python, script) = judge("chain.py");
     let said = accepts(&python, &[&script, &leaf, &chain, &roots, &crl]);
     let mut bent = issued.x509_der();
     *bent.last_mut().unwrap() ^= 1;

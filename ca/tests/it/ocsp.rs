@@ -520,6 +520,10 @@ async fn keys_of_old_responders_are_destroyed_once_nothing_they_signed_holds_and
 async fn a_responder_has_a_key_of_the_kind_of_its_issuers_and_its_answers_are_kept() {
     for (kind, says) in [
         (hsm::KeyKind::Rsa2048, "sha256WithRSAEncryption"),
+        // PSS is what its issuer signs with; fewer verify it, and so it is PKCS#1 here.
+        (hsm::KeyKind::Rsa2048Pss, "sha256WithRSAEncryption"),
+        (hsm::KeyKind::Rsa4096Pss, "sha256WithRSAEncryption"),
+        (hsm::KeyKind::Ed25519, "ED25519"),
         (hsm::KeyKind::P384, "ecdsa-with-SHA384"),
         (hsm::KeyKind::P521, "ecdsa-with-SHA512"),
     ] {

@@ -291,3 +291,40 @@ async fn an_issuer_in_a_token_of_its_own_issues_whatever_becomes_of_the_first() 
     two.authority.rotate_issuer(&admin(), rotation).await.unwrap();
     assert_eq!(two.homes("own/2"), homes(&["spare"]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealing_key_in_two_tokens_seals_and_opens_while_the_first_is_away() {
+    let two = Two::with(|main| main.twin("spare")).await;
+    let stamp = || store::ActorStamp::from(&admin());
+    let outside = Homes::Add { token: "spare".to_owned(), was_outside: true };
+    let refused = two.authority.set_homes(&admin(), &name("seal/1"), outside).await;
+    assert!(matches!(&refused, Err(CaError::BadRequest { .. })), "whoever has a copy opens everything: {refused:?}");
+    two.add("seal/1").await.unwrap();
+    assert_eq!(two.homes("seal/1"), homes(&["main", "spare"]));
+    two.ledger.seal("a", None, b"alpha", (stamp(), None)).await.unwrap();
+    let away = two.without_main().await;
+    assert_eq!(two.ledger.open_sealed("a").await.unwrap().unwrap().as_slice(), b"alpha");
+    two.ledger.seal("b", None, b"beta", (stamp(), None)).await.unwrap();
+    std::fs::rename(&away.away, &away.home).unwrap();
+    until(
+        || two.pool.token("main").unwrap().health() == Health::Ready,
+        || async {
+            let _ = two.pool.token("main").unwrap().probe().await;
+        },
+    )
+    .await;
+    assert_eq!(two.ledger.open_sealed("b").await.unwrap().unwrap().as_slice(), b"beta");
+    two.verified().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_sealing_key_of_the_same_label_is_no_home_and_seals_nothing() {
+    let two = Two::with(|_| TestToken::new("spare")).await;
+    let refused = two.add("seal/1").await;
+    assert!(matches!(&refused, Err(CaError::BadRequest { .. })), "it is not there: {refused:?}");
+    two.pool.generate_sealing(Some("spare"), "seal-1").await.unwrap();
+    let refused = two.add("seal/1").await;
+    let says = format!("{refused:?}");
+    assert!(matches!(refused, Err(CaError::BadRequest { .. })) && says.contains("another key"), "{says}");
+    assert_eq!(two.homes("seal/1"), homes(&["main"]));
+}

@@ -13,13 +13,17 @@ mod batch;
 mod intent;
 
 mod farewell;
+mod sealing;
 mod verify;
 
 pub use batch::{BATCH_MAX, Batch, Message, merkle_root};
 pub use farewell::Farewell;
+pub(crate) use farewell::Gone;
 pub use forms::ecdsa_parts;
 pub use intent::{Intent, Mint, NotSigned, SignError, Signature};
 pub use key::Key;
 pub use kind::{Algorithm, Family, KeyKind, UnknownName};
+pub use sealing::SealingKey;
+pub(crate) use sealing::{TOUCHSTONE, touchstone_context};
 pub use verify::{BadSignature, Scheme, verify, verify_as, verify_digest};
 pub(crate) use verify::{digest_info, verify_bare};

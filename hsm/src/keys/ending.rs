@@ -4,7 +4,8 @@ use cryptoki::object::{Attribute, ObjectClass};
 
 use super::making::open_writing;
 use super::objects::judge;
-use crate::custody::Key;
+use super::seal::find_key;
+use crate::custody::{Key, SealingKey};
 use crate::error::HsmError;
 use crate::module::{Fault, Inside, Turn};
 use crate::session::Desk;
@@ -29,4 +30,14 @@ pub(crate) fn destroy(inside: &Inside<'_>, _: &Turn, desk: &Desk, key: &Key) -> 
         writing.destroy_object(handle)?;
     }
     Ok(())
+}
+
+/// Destroys a sealing key; what has its label and is another stays. One that is gone is no error.
+pub(crate) fn destroy_sealing(inside: &Inside<'_>, turn: &Turn, desk: &Desk, key: &SealingKey) -> Result<(), Fault> {
+    let writing = open_writing(inside, desk)?;
+    match find_key(turn, &writing, key) {
+        Ok(handle) => Ok(writing.destroy_object(handle)?),
+        Err(Fault::Answer(HsmError::NotFound { .. })) => Ok(()),
+        Err(other) => Err(other),
+    }
 }

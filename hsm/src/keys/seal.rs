@@ -9,9 +9,11 @@ use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::object::ObjectHandle;
+use cryptoki::session::Session;
 
 use super::making::random;
 use super::objects::find_sealing;
+use crate::custody::{SealingKey, TOUCHSTONE, touchstone_context};
 use crate::error::HsmError;
 use crate::module::{Fault, Turn};
 use crate::session::Desk;
@@ -31,16 +33,20 @@ const AAD_BYTES_MAX: usize = 4 * 1024;
 pub(crate) fn seal(
     turn: Option<&Turn>,
     desk: &mut Desk,
-    label: &str,
+    key: &SealingKey,
     plain: &[u8],
     aad: &[u8],
 ) -> Result<Option<Vec<u8>>, Fault> {
-    let Some(key) = key(turn, desk, label)? else { return Ok(None) };
-    let mut iv = random(&desk.session, IV_BYTES)?;
+    let Some(key) = handle(turn, desk, key)? else { return Ok(None) };
+    sealed_with(&desk.session, key, plain, aad).map(Some)
+}
+
+fn sealed_with(session: &Session, key: ObjectHandle, plain: &[u8], aad: &[u8]) -> Result<Vec<u8>, Fault> {
+    let mut iv = random(session, IV_BYTES)?;
     let mut sealed = [&[VERSION][..], &iv].concat();
     let bound = bound(aad);
     let mechanism = gcm(&mut iv, &bound)?;
-    let body = desk.session.encrypt(&mechanism, key, plain)?;
+    let body = session.encrypt(&mechanism, key, plain)?;
     if body.len() != plain.len() + TAG_BYTES {
         return Err(HsmError::Failed(format!(
             "the token returned {} bytes for {} sealed ones",
@@ -50,23 +56,50 @@ pub(crate) fn seal(
         .into());
     }
     sealed.extend(body);
-    Ok(Some(sealed))
+    Ok(sealed)
+}
+
+/// The touchstone of the key that the token has under a label: what it alone opens.
+pub(crate) fn touchstone(turn: &Turn, session: &Session, label: &str) -> Result<Vec<u8>, Fault> {
+    let key = find_sealing(turn, session, label)?;
+    sealed_with(session, key, TOUCHSTONE, &touchstone_context(label))
+}
+
+/// The handle of a sealing key: the one that made its touchstone, where it names one.
+pub(crate) fn find_key(turn: &Turn, session: &Session, key: &SealingKey) -> Result<ObjectHandle, Fault> {
+    let handle = find_sealing(turn, session, key.label())?;
+    if key.touchstone().is_empty() {
+        return Ok(handle);
+    }
+    match opened_with(session, handle, key.touchstone(), &touchstone_context(key.label())) {
+        Ok(opened) if opened == TOUCHSTONE => Ok(handle),
+        Ok(_) | Err(Fault::Answer(HsmError::Sealed(_))) => {
+            let wrong = vec!["it is another key than the one that was made under this label".to_owned()];
+            Err(HsmError::Unfit { label: key.label().to_owned(), wrong }.into())
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// Unseals; none as in [`seal`].
 pub(crate) fn unseal(
     turn: Option<&Turn>,
     desk: &mut Desk,
-    label: &str,
+    key: &SealingKey,
     sealed: &[u8],
     aad: &[u8],
 ) -> Result<Option<Vec<u8>>, Fault> {
+    parts(sealed)?;
+    let Some(key) = handle(turn, desk, key)? else { return Ok(None) };
+    opened_with(&desk.session, key, sealed, aad).map(Some)
+}
+
+fn opened_with(session: &Session, key: ObjectHandle, sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, Fault> {
     let (iv, body) = parts(sealed)?;
-    let Some(key) = key(turn, desk, label)? else { return Ok(None) };
     let mut iv = iv.to_vec();
     let bound = bound(aad);
     let mechanism = gcm(&mut iv, &bound)?;
-    desk.session.decrypt(&mechanism, key, body).map(Some).map_err(|e| match e {
+    session.decrypt(&mechanism, key, body).map_err(|e| match e {
         // Tokens say "wrong tag" in several ways, SoftHSM as a general error. A key or a session that went away shows
         // before, at C_DecryptInit.
         Error::Pkcs11(
@@ -105,13 +138,13 @@ pub(crate) fn parts(sealed: &[u8]) -> Result<(&[u8], &[u8]), HsmError> {
 }
 
 /// The key's handle, looked up once per desk; none if the desk has not looked yet and may not now.
-fn key(turn: Option<&Turn>, desk: &mut Desk, label: &str) -> Result<Option<ObjectHandle>, Fault> {
-    if let Some(handle) = desk.sealing_handle(label) {
+fn handle(turn: Option<&Turn>, desk: &mut Desk, key: &SealingKey) -> Result<Option<ObjectHandle>, Fault> {
+    if let Some(handle) = desk.sealing_handle(key) {
         return Ok(Some(handle));
     }
     let Some(turn) = turn else { return Ok(None) };
-    let handle = find_sealing(turn, &desk.session, label)?;
-    desk.keep_sealing_handle(label, handle);
+    let handle = find_key(turn, &desk.session, key)?;
+    desk.keep_sealing_handle(key, handle);
     Ok(Some(handle))
 }
 

@@ -119,7 +119,7 @@ pub(crate) enum Again {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::custody::KeyKind;
+    use crate::custody::{KeyKind, SealingKey};
     use crate::heal::MAKERS_MAX;
     use crate::testing::alone;
 
@@ -156,11 +156,11 @@ mod tests {
     #[tokio::test]
     async fn while_a_key_is_being_made_what_was_seen_is_sealed_with_and_searches_wait_for_their_turn() {
         let (pool, _mint, _folder) = alone("sealing-meanwhile");
-        pool.generate_sealing("seal").await.unwrap();
-        let sealed = pool.seal("seal", b"secret", b"").await.unwrap();
+        pool.generate_sealing(None, "seal").await.unwrap();
+        let sealed = pool.seal(&SealingKey::named("seal"), b"secret", b"").await.unwrap();
         let turn = pool.first().crew.shared.turns.make().await;
-        assert_eq!(pool.unseal("seal", &sealed, b"").await.unwrap(), b"secret");
-        let mut search = std::pin::pin!(pool.has_sealing("seal"));
+        assert_eq!(pool.unseal(&SealingKey::named("seal"), &sealed, b"").await.unwrap(), b"secret");
+        let mut search = std::pin::pin!(pool.has_sealing(None, "seal"));
         assert!(timeout(Duration::from_millis(100), &mut search).await.is_err(), "it did not wait for its turn");
         drop(turn);
         assert!(search.await.unwrap());

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::describe::TokenDescription;
 use super::pace::SigningTimes;
 use super::token::Token;
-use crate::custody::{Algorithm, Farewell, Key, KeyKind};
+use crate::custody::{Algorithm, Farewell, Gone, Key, KeyKind};
 use crate::error::HsmError;
 use crate::heal::{Health, RETRY_AFTER_HEALING_SECS};
 
@@ -117,8 +117,17 @@ impl Pool {
         if farewell.home() != self.number {
             return Err(HsmError::Unsupported("destroy a key of another token's ledger".into()));
         }
-        for token in self.homes(farewell.key()) {
-            token.destroy(farewell.key()).await.map_err(|error| self.told(token, error))?;
+        match farewell.key() {
+            Gone::Signing(key) => {
+                for token in self.homes(key) {
+                    token.destroy(key).await.map_err(|error| self.told(token, error))?;
+                }
+            }
+            Gone::Sealing(key) => {
+                for token in self.sealing_homes(key) {
+                    token.destroy_sealing(key).await.map_err(|error| self.told(token, error))?;
+                }
+            }
         }
         Ok(())
     }
@@ -166,7 +175,7 @@ impl Pool {
     }
 
     /// Trouble of one of several tokens, with its name.
-    fn told(&self, token: &Token, error: HsmError) -> HsmError {
+    pub(super) fn told(&self, token: &Token, error: HsmError) -> HsmError {
         let named = |why: String| if self.tokens.len() > 1 { format!("{}: {why}", token.name()) } else { why };
         match error {
             HsmError::Unavailable { retry_after_secs, why } => {
@@ -245,46 +254,19 @@ impl Pool {
         self.first().keys().await
     }
 
-    /// Makes an AES-256 sealing key in the first token that can never leave it; refuses a label in use.
-    pub async fn generate_sealing(&self, label: &str) -> Result<(), HsmError> {
-        self.first().generate_sealing(label).await
-    }
-
-    /// Whether one of the tokens has a fit sealing key of that label. That of a token that is away is not known: an error.
-    pub async fn has_sealing(&self, label: &str) -> Result<bool, HsmError> {
-        let mut first = None;
-        for token in self.tokens.iter() {
-            match token.has_sealing(label).await {
-                Ok(true) => return Ok(true),
-                Ok(false) => {}
-                Err(error) => first = first.or(Some(error)),
-            }
-        }
-        first.map_or(Ok(false), Err)
-    }
-
-    /// Seals bytes under a key of the first token that has it, bound to `aad`.
-    pub async fn seal(&self, label: &str, plain: &[u8], aad: &[u8]) -> Result<Vec<u8>, HsmError> {
-        self.one_after_another(|token| async move { token.seal(label, plain, aad).await }).await
-    }
-
-    /// Opens what [`Pool::seal`] made, with the first token that can. The caller keeps the answer in something that wipes itself.
-    pub async fn unseal(&self, label: &str, sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, HsmError> {
-        self.one_after_another(|token| async move { token.unseal(label, sealed, aad).await }).await
-    }
-
     /// Random bytes from a token that is well, at most 4096.
     pub async fn random(&self, len: usize) -> Result<Vec<u8>, HsmError> {
-        self.one_after_another(|token| async move { token.random(len).await }).await
+        self.one_after_another(self.tokens.iter(), |token| async move { token.random(len).await }).await
     }
 
     /// The first answer that is none of trouble; else the first trouble, of a key that is missing last.
-    async fn one_after_another<'a, T, F: Future<Output = Result<T, HsmError>>>(
+    pub(super) async fn one_after_another<'a, T, F: Future<Output = Result<T, HsmError>>>(
         &'a self,
+        tokens: impl Iterator<Item = &'a Token>,
         act: impl Fn(&'a Token) -> F,
     ) -> Result<T, HsmError> {
         let (mut trouble, mut missing) = (None, None);
-        for token in self.tokens.iter() {
+        for token in tokens {
             match act(token).await {
                 Ok(done) => return Ok(done),
                 Err(error @ HsmError::NotFound { .. }) => missing = missing.or(Some(error)),
@@ -408,14 +390,14 @@ impl Pool {
 }
 
 /// What one token has under a key's name.
-enum Seen {
-    Good(Key),
+pub(super) enum Seen<K = Key> {
+    Good(K),
     Away(String),
     Wrong(String),
 }
 
-impl Seen {
-    fn of(error: HsmError) -> Seen {
+impl<K> Seen<K> {
+    pub(super) fn of(error: HsmError) -> Seen<K> {
         match error {
             HsmError::Unavailable { why, .. } => Seen::Away(why),
             HsmError::Locked(why) => Seen::Away(format!("the PIN was refused: {why}")),

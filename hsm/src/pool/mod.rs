@@ -24,6 +24,8 @@ mod failover;
 
 mod facade;
 
+mod sealing;
+
 mod open;
 
 pub use describe::TokenDescription;
@@ -31,4 +33,5 @@ pub use facade::{AtHome, Pool};
 pub use measure::Measured;
 pub use open::{FIRST_TOKEN, TOKENS_MAX, check_name, open, open_all};
 pub use pace::SigningTimes;
+pub use sealing::SealingHomes;
 pub use token::Token;

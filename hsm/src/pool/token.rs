@@ -13,13 +13,13 @@ use super::pace::SigningTimes;
 use crate::custody::{Algorithm, Intent, Key, KeyKind, SignError, Signature};
 use crate::error::HsmError;
 use crate::heal::Health;
-use crate::keys::{ending, making, objects, seal};
+use crate::keys::{ending, making, objects};
 use crate::module::{Inside, Turn};
 use crate::notes;
 use crate::session::Desk;
 
 /// An RSA-4096 key may take a token a minute to make.
-const MAKING_DEADLINE: Duration = Duration::from_secs(180);
+pub(super) const MAKING_DEADLINE: Duration = Duration::from_secs(180);
 
 /// More is no use of a token's generator that we know of, and would hold a session.
 const RANDOM_BYTES_MAX: usize = 4096;
@@ -147,44 +147,6 @@ impl Token {
         let keys: Vec<Key> = found.into_iter().flatten().collect();
         keys.iter().for_each(|key| self.crew.shared.remember(key));
         Ok(keys)
-    }
-
-    /// Makes an AES-256 sealing key that can never leave the token; refuses a label in use.
-    pub async fn generate_sealing(&self, label: &str) -> Result<(), HsmError> {
-        objects::check_label(label)?;
-        let label = label.to_owned();
-        let make = move |inside: &Inside<'_>, turn: &Turn, desk: &mut Desk| {
-            making::generate_sealing(inside, turn, desk, &label)
-        };
-        self.crew.make(Again::Never, MAKING_DEADLINE, make).await
-    }
-
-    /// Whether a fit sealing key of that label exists; one that is not fit is an error that names why.
-    pub async fn has_sealing(&self, label: &str) -> Result<bool, HsmError> {
-        let label = label.to_owned();
-        match self.crew.look(move |_, turn, desk| objects::find_sealing(turn, &desk.session, &label).map(|_| ())).await
-        {
-            Ok(()) => Ok(true),
-            Err(HsmError::NotFound { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Seals bytes under a key of the token (AES-256-GCM, fresh IV from the token), bound to `aad`.
-    pub async fn seal(&self, label: &str, plain: &[u8], aad: &[u8]) -> Result<Vec<u8>, HsmError> {
-        seal::check_sizes(plain.len(), aad.len())?;
-        let (label, aad) = (label.to_owned(), aad.to_vec());
-        // The copy that travels to the session thread is wiped when it has been used.
-        let plain = zeroize::Zeroizing::new(plain.to_vec());
-        self.crew.once_seen(move |turn, desk| seal::seal(turn, desk, &label, &plain, &aad)).await
-    }
-
-    /// Opens what [`Token::seal`] made. The caller keeps the answer in something that wipes itself.
-    pub async fn unseal(&self, label: &str, sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, HsmError> {
-        seal::parts(sealed)?;
-        seal::check_sizes(sealed.len().saturating_sub(seal::OVERHEAD_BYTES), aad.len())?;
-        let (label, sealed, aad) = (label.to_owned(), sealed.to_vec(), aad.to_vec());
-        self.crew.once_seen(move |turn, desk| seal::unseal(turn, desk, &label, &sealed, &aad)).await
     }
 
     /// Keeps a note in the token: a private data object of the application `chancery`. Where one of that label ranks as high or

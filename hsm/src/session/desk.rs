@@ -10,7 +10,7 @@ use cryptoki::session::{Session, SessionState, UserType};
 
 use super::mechanisms::Mechanisms;
 use crate::config::{PinSource, Wanted};
-use crate::custody::Key;
+use crate::custody::{Key, SealingKey};
 use crate::lock::locked;
 use crate::module::slots::{self, Place};
 use crate::module::{Fault, Inside, Module, answered, pin_refused};
@@ -23,7 +23,8 @@ pub(crate) struct Desk {
     /// The module generation and the pool epoch this desk belongs to.
     pub(crate) era: Era,
     signing: HashMap<[u8; 32], ObjectHandle>,
-    sealing: HashMap<String, ObjectHandle>,
+    /// By label and touchstone.
+    sealing: HashMap<(String, Vec<u8>), ObjectHandle>,
 }
 
 /// Which restart of the module, and which return of the token: handles of another era may name other objects.
@@ -76,13 +77,13 @@ impl Desk {
     }
 
     /// A sealing key looked up before at this desk.
-    pub(crate) fn sealing_handle(&self, label: &str) -> Option<ObjectHandle> {
-        self.sealing.get(label).copied()
+    pub(crate) fn sealing_handle(&self, key: &SealingKey) -> Option<ObjectHandle> {
+        self.sealing.get(&(key.label().to_owned(), key.touchstone().to_vec())).copied()
     }
 
     /// Keeps the handle of a sealing key that was judged fit.
-    pub(crate) fn keep_sealing_handle(&mut self, label: &str, handle: ObjectHandle) {
-        self.sealing.insert(label.to_owned(), handle);
+    pub(crate) fn keep_sealing_handle(&mut self, key: &SealingKey, handle: ObjectHandle) {
+        self.sealing.insert((key.label().to_owned(), key.touchstone().to_vec()), handle);
     }
 }
 

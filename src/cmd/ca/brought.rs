@@ -97,6 +97,9 @@ pub struct Import {
     /// The SHA-256 of its root, where that is not known here: from the paper, not from the file
     #[arg(long, value_name = "SHA256", value_parser = trust::fingerprint)]
     pub(super) fingerprint: Option<Fingerprint>,
+    /// The transcript of the ceremony that made it: its hash becomes an entry of the log
+    #[arg(long, value_name = "FILE", requires = "certificate_only")]
+    transcript: Option<PathBuf>,
     /// It signs CAs alone
     #[arg(long)]
     pub(super) cas_only: bool,
@@ -149,6 +152,8 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
         return super::estate::import(args, global).await;
     }
     let chain = args.chain.as_deref().map(chain).transpose()?.unwrap_or_default();
+    let transcript = args.transcript.as_deref().map(|path| files::text(path, ca::Transcript::BYTES_MAX as u64));
+    let transcript = transcript.transpose()?;
     if !args.here {
         let mut body = json!({
             "name": args.name, "chain": chain, "cas_only": args.cas_only, "key_was_outside": args.key_was_outside,
@@ -159,6 +164,9 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
         }
         if let Some(root) = args.fingerprint {
             body["fingerprint"] = json!(root.hex());
+        }
+        if let Some(transcript) = transcript {
+            body["transcript"] = json!(transcript);
         }
         if let Some(shards) = args.shards {
             body["shards"] = json!(shards);
@@ -175,7 +183,10 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
             let brought = Brought { name, label, token, was_outside, chain_pem, root, leaves, shards: args.shards };
             here.authority.bring_issuer(&here.actor, brought).await
         }
-        None => here.authority.bring_certificate(&here.actor, &args.name, chain.as_bytes(), root).await,
+        None => {
+            let with = (root, transcript.as_deref().map(str::as_bytes));
+            here.authority.bring_certificate(&here.actor, &args.name, chain.as_bytes(), with).await
+        }
     };
     let name = name.or_exit(Exit::Refused, "the CA is not taken in")?;
     here.close(&format!("it is {name} here")).await

@@ -8,7 +8,7 @@ use crate::output::{self, field};
 /// Facts of an issuer.
 const ISSUER: [&str; 8] = ["name", "role", "above", "path_len", "purposes", "permitted", "excluded", "policies"];
 /// Facts of a generation.
-const GENERATION: [&str; 17] = [
+const GENERATION: [&str; 18] = [
     "name",
     "state",
     "why",
@@ -24,6 +24,7 @@ const GENERATION: [&str; 17] = [
     "key_hash",
     "key_was_outside",
     "crl_above",
+    "sealed",
     "crl_urls",
     "line",
 ];
@@ -79,6 +80,10 @@ pub fn stands(issuer: &Value, generation: &Value) -> String {
         ),
         "pending" if activates.is_empty() => format!("{name} waits: `chancery ca activate {name}` has it issue."),
         "pending" => format!("{name} issues from {activates} on.{}", way_back(issuer, &name)),
+        "active" if field(issuer, "role") == "seal" => format!(
+            "{name} seals from now on; the running service seals anew what stands under the one before, and `chancery ca show seal` counts it.{}",
+            way_back(issuer, &name)
+        ),
         "active" => format!("{name} issues.{}", way_back(issuer, &name)),
         other => format!("{name} is {other}."),
     }

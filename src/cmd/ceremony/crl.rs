@@ -7,7 +7,7 @@ use clap::Parser;
 
 use super::answers::Answers;
 use super::machine::{self, fingerprint, sha256};
-use super::root::{actor, root};
+use super::root::{actor, in_force};
 use super::script::Script;
 use super::{PeopleArgs, Standing as Root};
 use crate::cmd::files::{self, Outputs, PUBLIC, Standing};
@@ -31,6 +31,9 @@ pub struct Args {
     /// How long it holds: people meet again before that
     #[arg(long, value_parser = span, default_value = "365d")]
     pub valid_for: Span,
+    /// The root's generation whose CRL it is [default: the one in force]
+    #[arg(long, value_name = "GENERATION")]
+    pub by: Option<String>,
     /// Replace a file that is there
     #[arg(long)]
     pub force: bool,
@@ -45,7 +48,8 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     let reason = args.reason.as_deref().unwrap_or("superseded");
     let reason: RevocationReason = reason.parse().or_fail("--reason is refused")?;
     let root_ca = Root::open(&args.dir, &args.people).await?;
-    let (authority, by) = (&root_ca.authority, root()?);
+    let authority = &root_ca.authority;
+    let by = in_force(authority, args.by.as_deref())?;
     let mut ended = Vec::new();
     for serial in &args.serials {
         let ours = authority.is_revocable(&by, serial, reason).await;
@@ -57,6 +61,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     let before = authority.crl(&by.to_string()).await.or_fail("the newest CRL is not there")?;
     let revoke = if args.serials.is_empty() { "none".to_owned() } else { args.serials.join(" ") };
     let asked = [
+        ("by".to_owned(), by.to_string()),
         ("revoke".to_owned(), revoke.clone()),
         ("reason".to_owned(), args.reason.clone().unwrap_or_default()),
         ("crl_secs".to_owned(), args.valid_for.secs().to_string()),
@@ -71,7 +76,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     machine::token(&mut script, &root_ca.module, authority.pool()).await?;
     let last = script.made("crl_before").cloned().unwrap_or_default();
     let mut says = vec![
-        format!("Will be signed: the CRL that follows number {last}"),
+        format!("Will be signed by {by}: the CRL that follows number {last}"),
         format!("It holds for {} days", args.valid_for.secs() / 86_400),
     ];
     match &args.reason {

@@ -9,6 +9,7 @@ mod intermediate;
 mod machine;
 mod rehearsal;
 mod root;
+mod rotate;
 mod script;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,9 @@ enum What {
     /// Have the root sign the request of a CA that is online
     #[command(after_help = INTERMEDIATE)]
     Intermediate(Box<intermediate::Args>),
+    /// Make the root's next generation, and the certificates that lead from one to the other
+    #[command(after_help = ROTATE)]
+    Rotate(Box<rotate::Args>),
     /// Have the root sign its next CRL, and revoke CAs by it
     #[command(after_help = CRL)]
     Crl(Box<crl::Args>),
@@ -55,6 +59,14 @@ Example, with a request that `chancery init --offline-root` wrote:
   # and on the online server:
   chancery ca adopt tls/1 --chain tls-1.pem \\
     --transcript 002-intermediate.json";
+
+const ROTATE: &str = "\
+Example:
+  chancery ceremony rotate ./root
+  # and on the online server:
+  chancery ca import root --certificate-only --chain root-2-all.pem \\
+    --fingerprint SHA256 --transcript 003-rotate.json
+  chancery ca import-crl root-2.crl";
 
 const CRL: &str = "\
 Example:
@@ -102,6 +114,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     let (rehearse, module) = match &args.what {
         What::Root(args) => (args.people.rehearse, Some(&args.module)),
         What::Intermediate(args) => (args.people.rehearse, None),
+        What::Rotate(args) => (args.people.rehearse, None),
         What::Crl(args) => (args.people.rehearse, None),
     };
     if rehearse && !rehearsed() {
@@ -115,6 +128,13 @@ pub async fn run(args: Args) -> Result<(), Failure> {
                 (args.dir, args.out) = (place.join("root"), place.join("out.pem"));
             }
             intermediate::run(&args).await
+        }
+        What::Rotate(mut args) => {
+            if let Some(place) = rehearsal::place() {
+                rehearsal::found(&place, &args.people).await?;
+                args.dir = place.join("root");
+            }
+            rotate::run(&args).await
         }
         What::Crl(mut args) => {
             if let Some(place) = rehearsal::place() {

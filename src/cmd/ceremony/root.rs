@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ca::{Authority, Beginning, CreateConfig, GenerationName, KeyKind, Transcript};
+use ca::{Authority, Beginning, CreateConfig, GenerationName, GenerationState, KeyKind, Transcript};
 use clap::Parser;
 
 use super::answers::Answers;
@@ -188,9 +188,23 @@ async fn write(dir: &Path, authority: &Authority) -> Result<Vec<(&'static str, S
     ])
 }
 
-/// The generation that a ceremony makes, and by which the next ones sign.
+/// The generation that a root's ceremony makes.
 pub fn root() -> Result<GenerationName, Failure> {
     "root/1".parse().or_fail("the root has no name")
+}
+
+/// The generation by which the next ceremonies sign: the one that is named, or the one in force.
+pub fn in_force(authority: &Authority, named: Option<&str>) -> Result<GenerationName, Failure> {
+    let all = authority.cas();
+    let found = match named {
+        Some(named) => all.into_iter().find(|generation| generation.name.to_string() == named),
+        None => all.into_iter().find(|generation| generation.state == GenerationState::Active),
+    };
+    found.map(|generation| generation.name).ok_or_else(|| {
+        let named = named.map_or("in force".to_owned(), |named| format!("`{}`", crate::output::printable(named)));
+        Failure::new(Exit::Refused, format!("there is no root {named} here"))
+            .help("root/1 is the first, root/2 the next")
+    })
 }
 
 /// The actor of the log's entries.

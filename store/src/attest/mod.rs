@@ -8,6 +8,7 @@
 //! attested row itself has that key. An index is a hint of where to look; a thief may write into it what he likes.
 
 mod attested;
+mod batches;
 mod credentials;
 mod crls;
 mod look;
@@ -16,6 +17,7 @@ mod records;
 mod search;
 
 pub use attested::Attested;
+pub(crate) use batches::{batch_with, hashes_say};
 pub(crate) use credentials::credential;
 pub(crate) use crls::{crl, object_says};
 pub use records::EachRecord;

@@ -9,6 +9,7 @@ use policy::Timestamp;
 use serde::Deserialize;
 
 use crate::nouns::entry::{ActorStamp, GrantStamp};
+use crate::nouns::sealed::Under;
 
 /// The time in force of a log without a leaf.
 pub(crate) const BEFORE_ALL: Timestamp = Timestamp::from_unix(0);
@@ -246,6 +247,7 @@ pub(crate) struct Leaf {
     pub renews: Option<LeafRenews>,
     pub covers: Option<LeafCovers>,
     pub id: Option<String>,
+    pub seal: Option<u64>,
     pub subject: Option<String>,
     pub outcome: Option<String>,
     pub signed: Option<u64>,
@@ -378,6 +380,9 @@ impl Leaf {
             Event::Record => {
                 self.put_actor(&mut tail)?;
                 tail.text("id", self.id.as_ref()?);
+                if let Some(under) = Under::of_leaf(&self.kind, self.seal).ok()? {
+                    tail.number("seal", under.number().into());
+                }
             }
             Event::Import => {
                 self.put_actor(&mut tail)?;

@@ -138,8 +138,19 @@ table!(
     ("proof_id", Text),
 );
 
+table!(
+    BATCH,
+    "batch",
+    stated 1,
+    ("op", Int),
+    ("hashes", Blob),
+);
+
 /// The tables whose rows have leaves, by name.
 pub(crate) static LEAFED: [&Table; 4] = [&INTENT, &CONCLUSION, &REVOCATION, &RECORD];
+
+/// Those that are exported row by row: beside them what a leaf has the root of.
+pub(crate) static EXPORTED: [&Table; 5] = [&INTENT, &CONCLUSION, &REVOCATION, &RECORD, &BATCH];
 
 /// The counters of a place, in the order of the schema.
 pub(crate) const PLACE_COUNTERS: [&str; 5] = ["intended", "issued", "failed", "revoked", "replaced"];

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use hsm::{Mint, Pool};
 use policy::World;
 
 use crate::derived::rebuild::Rebuilt;
 use crate::nouns::database::Database;
 use crate::nouns::error::StoreError;
+use crate::nouns::sealed::Seals;
 use crate::reader::Lane;
 use crate::register::{LogConfig, Opening, Register};
 
@@ -23,6 +25,9 @@ pub struct Ledger {
 pub(super) struct Inner {
     pub(super) mint: Mint,
     register: Register,
+    pub(super) pool: Pool,
+    /// Generations of the sealing key, as whoever knows the issuers puts them into force.
+    pub(super) seals: ArcSwap<Seals>,
 }
 
 impl Ledger {
@@ -34,7 +39,7 @@ impl Ledger {
         world: World,
     ) -> Result<Ledger, StoreError> {
         let (register, _) = Register::open(database, pool, log, world, Opening::Found).await?;
-        Ok(Ledger::of(mint, register))
+        Ok(Ledger::of((pool, mint), register))
     }
 
     /// Opens the register and starts the threads; makes nothing: a register that is missing is missing. Takes the token's mint: from here on
@@ -46,7 +51,7 @@ impl Ledger {
         world: World,
     ) -> Result<Ledger, StoreError> {
         let (register, _) = Register::open(database, pool, log, world, Opening::Serve).await?;
-        Ok(Ledger::of(mint, register))
+        Ok(Ledger::of((pool, mint), register))
     }
 
     /// Why this node would not start on this register, which is what [`Ledger::resume`] is for; none where it would.
@@ -99,8 +104,9 @@ impl Ledger {
         let _ = tokio::task::spawn_blocking(move || inner.register.stop()).await;
     }
 
-    pub(super) fn of(mint: Mint, register: Register) -> Ledger {
-        Ledger { inner: Arc::new(Inner { mint, register }), lane: Lane::Request }
+    pub(super) fn of((pool, mint): (&Pool, Mint), register: Register) -> Ledger {
+        let inner = Inner { mint, register, pool: pool.clone(), seals: ArcSwap::default() };
+        Ledger { inner: Arc::new(inner), lane: Lane::Request }
     }
 
     pub(super) fn register(&self) -> &Register {

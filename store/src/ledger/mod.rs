@@ -5,6 +5,7 @@ mod base;
 mod knowing;
 mod log;
 mod reading;
+mod sealing;
 mod time;
 mod writing;
 

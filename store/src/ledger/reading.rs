@@ -9,6 +9,7 @@ use super::base::Ledger;
 use crate::attest::{self, Attested, EachRecord};
 use crate::clock::word::Word;
 use crate::forms::texts::{self, TextKind};
+use crate::nouns::batch::{Found, Sought};
 use crate::nouns::credential::{Counts, Credential, Crl, Due, DueFilter, Filter, Holding, Kin, Outlook, Page};
 use crate::nouns::error::StoreError;
 use crate::nouns::record::{RecordFilter, StoredRecord};
@@ -224,6 +225,13 @@ impl Ledger {
             }
             all.extend(page);
         }
+    }
+
+    /// Which batch of OCSP responses has this one, with the path to the root in that batch's leaf. Proved by the tree in memory: what was
+    /// altered or taken away is an error, and no answer that there is none.
+    pub async fn batch_with(&self, sought: Sought) -> Result<Found, StoreError> {
+        let node = Arc::clone(&self.register().node);
+        self.register().ask(Lane::Request, move |sql| attest::batch_with(&node, sql, &sought)).await
     }
 
     /// What an operator put into force, where a leaf stands for that; none where it is another leaf. Proved as [`Ledger::word`] is.

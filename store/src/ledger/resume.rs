@@ -44,7 +44,7 @@ impl Ledger {
             return Err(StoreError::Invalid(format!("the reason: printable characters alone, and there is a {code}")));
         }
         let (register, resumed) = Register::open(database, pool, log, world, Opening::Resume).await?;
-        let ledger = Ledger::of(mint, register);
+        let ledger = Ledger::of((pool, mint), register);
         match ledger.go_on(resumed, actor, reason).await {
             Ok(resumed) => Ok((ledger, resumed)),
             Err(error) => {

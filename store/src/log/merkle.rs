@@ -12,7 +12,7 @@ use crate::nouns::error::StoreError;
 pub(crate) type Hash = [u8; 32];
 
 /// RFC 6962 section 2.1: `MTH({d(0)}) = SHA-256(0x00 || d(0))`.
-pub(crate) fn leaf_hash(leaf: &[u8]) -> Hash {
+pub fn leaf_hash(leaf: &[u8]) -> [u8; 32] {
     hash(0, leaf, &[])
 }
 

@@ -2,13 +2,17 @@
 
 mod merkle;
 mod note;
+mod path;
 mod read;
 mod tile;
 
-pub(crate) use merkle::{FullTile, Hash, Tree, fold_edge, leaf_hash, tile_root};
+pub use merkle::leaf_hash;
+pub(crate) use merkle::{FullTile, Hash, Tree, fold_edge, tile_root};
 pub use note::verifier_key;
 pub(crate) use note::{Checkpoint, LogKey, check_origin, checkpoint_text, parse_text, sign_note};
-pub(crate) use read::{entries, inclusion_proof, tile};
+pub(crate) use path::path_among;
+pub use path::{root_by_path, signed_head};
+pub(crate) use read::{entries, inclusion_proof, inclusion_proof_by, tile};
 pub(crate) use tile::{TILE_WIDTH, entries_path, leaves_under, partial_width, tile_path};
 
 /// The tree as committed.

@@ -78,17 +78,20 @@ fn span(n: u64, width: u16) -> Option<(i64, i64)> {
     Some((from, from.checked_add(width.into())?))
 }
 
+/// What answers a tile of so many hashes (level, number, width), or nothing where the log does not reach.
+pub(crate) type Tiles<'a> = dyn FnMut(u8, u64, u16) -> Result<Option<Vec<u8>>, StoreError> + 'a;
+
 /// The hashes of the tree, fetched by tile and kept for one question.
 pub(crate) struct TileSource<'a> {
-    sql: &'a mut dyn Sql,
+    tiles: &'a mut Tiles<'a>,
     size: u64,
     kept: HashMap<(u8, u64), Vec<Hash>>,
 }
 
 impl<'a> TileSource<'a> {
     /// The tree as it was at `size`.
-    pub fn new(sql: &'a mut dyn Sql, size: u64) -> TileSource<'a> {
-        TileSource { sql, size, kept: HashMap::new() }
+    pub fn new(tiles: &'a mut Tiles<'a>, size: u64) -> TileSource<'a> {
+        TileSource { tiles, size, kept: HashMap::new() }
     }
 
     /// The root of the perfect subtree of `2^height` leaves that begins at leaf `start`.
@@ -99,7 +102,7 @@ impl<'a> TileSource<'a> {
         if !self.kept.contains_key(&(level, n)) {
             let there = (self.size >> (TILE_HEIGHT * u32::from(level))) - n * u64::from(TILE_WIDTH);
             let width = there.min(TILE_WIDTH.into()) as u16;
-            let bytes = tile(self.sql, level, n, width)?.ok_or_else(|| missing(level, n))?;
+            let bytes = (self.tiles)(level, n, width)?.ok_or_else(|| missing(level, n))?;
             let hashes = bytes.chunks_exact(32).filter_map(|hash| hash.try_into().ok()).collect();
             self.kept.insert((level, n), hashes);
         }
@@ -126,7 +129,12 @@ fn missing(level: u8, n: u64) -> StoreError {
 
 /// RFC 6962 section 2.1.1: the audit path of leaf `index` in the tree of `size` leaves, from the leaf up.
 pub(crate) fn inclusion_proof(sql: &mut dyn Sql, index: u64, size: u64) -> Result<Vec<Hash>, StoreError> {
-    let mut source = TileSource::new(sql, size);
+    inclusion_proof_by(&mut |level, n, width| tile(sql, level, n, width), index, size)
+}
+
+/// The same, of tiles from wherever they are.
+pub(crate) fn inclusion_proof_by<'a>(tiles: &'a mut Tiles<'a>, index: u64, size: u64) -> Result<Vec<Hash>, StoreError> {
+    let mut source = TileSource::new(tiles, size);
     let (mut start, mut end) = (0, size);
     let mut path = Vec::new();
     while end - start > 1 {

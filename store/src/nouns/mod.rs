@@ -2,6 +2,7 @@
 //!
 //! Values alone: nothing here opens a file or speaks SQL.
 
+pub(crate) mod batch;
 pub(crate) mod condition;
 pub(crate) mod credential;
 pub(crate) mod database;
@@ -10,5 +11,6 @@ pub(crate) mod error;
 pub(crate) mod held;
 pub(crate) mod record;
 pub(crate) mod renewer;
+pub(crate) mod sealed;
 pub(crate) mod shard;
 pub(crate) mod x509;

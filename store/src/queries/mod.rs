@@ -3,6 +3,7 @@
 //! None of them walks the register: each is answered by an index from where the last page ended, or by a projection
 //! (projection.rs). `tests/plans.rs` holds them to it.
 
+mod batches;
 mod beginning;
 mod counts;
 mod credentials;
@@ -17,6 +18,7 @@ mod records;
 mod renewals;
 mod search;
 
+pub(crate) use batches::{batches_beginning, hashes, hashes_before};
 pub(crate) use counts::{count, counts};
 pub(crate) use credentials::{
     concluded, credential_of, intended, operation_of_serial, operations_of_beginning, operations_of_serial,

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::nouns::condition::{Condition, Conditions};
 use crate::nouns::credential::Credential;
 use crate::nouns::error::StoreError;
+use crate::nouns::sealed::Sealed;
 use crate::reader::{Follower, Lane, ReaderHandle};
 use crate::rows::Op;
 use crate::sql::Sql;
@@ -40,6 +41,8 @@ pub(crate) struct Register {
     /// None where the node keeps nothing outside the database.
     pub(super) token_note: Option<TokenNote>,
     pub node: Arc<Node>,
+    /// The key of the heads, as it was sealed when this node opened the register.
+    pub(super) head_key: Sealed,
     pub(super) patrol: Patrol,
     pub(super) follower: Follower,
     pub(super) clock: Arc<Clock>,
@@ -56,6 +59,10 @@ impl Register {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    pub(crate) fn head_key(&self) -> &Sealed {
+        &self.head_key
     }
 
     pub(crate) fn away(&self) -> (Timestamp, Timestamp) {

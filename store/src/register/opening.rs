@@ -18,7 +18,7 @@ use crate::nouns::error::StoreError;
 use crate::queries;
 use crate::reader::{Follower, ReaderHandle};
 use crate::sql::{Sql, Use, Value, connect, make, own_sessions};
-use crate::truth::{self, Anchor, Before, Node, TokenNote};
+use crate::truth::{self, Anchor, Before, Kept, Node, TokenNote};
 use crate::verify::Patrol;
 use crate::writer::WriterHandle;
 use crate::writer::pending::Pending;
@@ -39,7 +39,7 @@ impl Register {
         log::check_origin(&log.origin)?;
         // A connection lives and ends off the async threads: PostgreSQL's brings a runtime of its own.
         let (known, origin) = (database.clone(), log.origin.clone());
-        let sealed = blocking(move || {
+        let kept = blocking(move || {
             if opening == Opening::Found {
                 make(&known)?;
             }
@@ -50,10 +50,22 @@ impl Register {
                 Opening::Serve | Opening::Alone | Opening::Resume => is_migrated(sql.as_mut())?,
             }
             named_alike(sql.as_mut(), &origin)?;
-            truth::read_sealed(sql.as_mut())
+            truth::read_kept(sql.as_mut())
         })
         .await?;
-        let (key, made) = truth::open_key(pool, &log.origin, sealed.clone()).await?;
+        let is_new = !matches!(kept, Kept::Sealed(_));
+        let (key, sealed) = match kept {
+            Kept::Sealed(sealed) => truth::open_key(pool, &log.origin, sealed).await?,
+            Kept::Begun => truth::make_key(pool, &log.origin).await?,
+            Kept::Nothing => {
+                truth::refuse_taken(pool).await?;
+                let begun = database.clone();
+                blocking(move || begin_key(connect(&begun, Use::Write)?.as_mut())).await?;
+                // A crash from here on: the key of that label is known to be ours.
+                truth::make_key(pool, &log.origin).await?
+            }
+        };
+        let made = sealed.to_string();
         // Before the head is read: what another node signs meanwhile must not look like something that was taken away.
         let token_note = log.state.as_ref().map(|_| TokenNote::new(pool, &log.origin));
         let in_token = match &token_note {
@@ -67,8 +79,8 @@ impl Register {
         let for_threads = Arc::clone(&conditions);
         let (writer, readers, threads, node, resumed, away) = blocking(move || {
             let mut sql = connect(&database, Use::Write)?;
-            if sealed.is_none() {
-                keep_key(sql.as_mut(), &made)?;
+            if is_new {
+                keep_key(sql.as_mut(), made.as_bytes())?;
             }
             let open = match opening {
                 Opening::Serve | Opening::Found => Anchor::open,
@@ -115,6 +127,7 @@ impl Register {
             signed: RwLock::default(),
             token_note,
             node,
+            head_key: sealed,
             patrol: Patrol::default(),
             follower: Follower::default(),
             clock,
@@ -168,10 +181,17 @@ fn named_alike(sql: &mut dyn Sql, ours: &str) -> Result<(), StoreError> {
     }
 }
 
+/// Writes that the first generation of the sealing key will be this register's.
+fn begin_key(sql: &mut dyn Sql) -> Result<(), StoreError> {
+    let text = "UPDATE head SET sealed_key = $1 WHERE id = $2 AND size = $3 AND sealed_key IS NULL";
+    // Another node that was faster wrote the same.
+    sql.execute(text, &[Value::Blob(&[]), Value::Int(1), Value::Int(0)]).map(drop).map_err(StoreError::from)
+}
+
 /// Writes the sealed head key into an empty register; another node that did so first has the last word.
 fn keep_key(sql: &mut dyn Sql, sealed: &[u8]) -> Result<(), StoreError> {
-    let text = "UPDATE head SET sealed_key = $1 WHERE id = $2 AND size = $3 AND sealed_key IS NULL";
-    match sql.execute(text, &[Value::Blob(sealed), Value::Int(1), Value::Int(0)])? {
+    let text = "UPDATE head SET sealed_key = $1 WHERE id = $2 AND size = $3 AND sealed_key = $4";
+    match sql.execute(text, &[Value::Blob(sealed), Value::Int(1), Value::Int(0), Value::Blob(&[])])? {
         1 => Ok(()),
         _ => Err(StoreError::Held(
             "the register's sealed head key is gone, or another node has just made one: start again, or look for who \

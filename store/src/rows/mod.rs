@@ -4,6 +4,7 @@
 //! the caller's clock shows; where the writer has to give another ([`Timed`]), which is seldom, it digests the row again.
 
 mod bounds;
+pub(crate) mod hashes;
 mod timed;
 
 mod conclusion;

@@ -9,6 +9,7 @@ use crate::forms::row::row_digest;
 use crate::forms::schema::RECORD;
 use crate::nouns::error::StoreError;
 use crate::nouns::record::Record;
+use crate::nouns::sealed::{HEAD_KEY, SEALED, Under};
 use crate::sql::Value;
 use crate::truth::{Change, RecordKey, record_key};
 
@@ -20,6 +21,8 @@ pub(crate) struct RecordRow {
     pub key: RecordKey,
     /// It takes a right away: the clock does not hold it back.
     pub withdraws: bool,
+    /// What it means for generations of the sealing key.
+    pub under: Option<Under>,
     tail: Tail,
     pub(super) body: String,
     digest: [u8; 32],
@@ -36,19 +39,33 @@ impl RecordRow {
         record.owner.as_ref().map_or(Ok(()), |owner| check_label("owner", owner))?;
         record.lookup.as_ref().map_or(Ok(()), |lookup| check_label("lookup", lookup))?;
         let body = bounded_json("body", &record.body, BODY_BYTES_MAX)?;
+        let under = Under::of_record(record.kind, &record.id, record.lookup.as_deref(), &record.body)?;
         let tail = Tail::new(Event::Record, record.kind, at);
         let key = record_key(record.kind, &record.id);
-        let mut row = RecordRow { record, at, key, withdraws: false, tail, body, digest: [0; 32] };
+        let mut row = RecordRow { record, at, key, withdraws: false, under, tail, body, digest: [0; 32] };
         row.digest = row_digest(&RECORD, row.values(at));
         row.tail.actor(&row.record.actor);
         row.tail.text("id", &row.record.id);
+        if let Some(under) = under {
+            row.tail.number("seal", under.number().into());
+        }
         row.tail.hex("row", &row.digest);
         Ok(row)
     }
 
     /// What its leaf changes, with the time it is given.
     pub fn change(&self, replaces: u64, at: Timestamp) -> Change {
-        Change::Recorded { key: self.key, replaces, digest: self.digest(at) }
+        Change::Recorded { key: self.key, replaces, digest: self.digest(at), under: self.under }
+    }
+
+    /// Whether it is the key of the register's heads, sealed.
+    pub fn is_head_key(&self) -> bool {
+        self.record.kind == SEALED && self.record.id == HEAD_KEY
+    }
+
+    /// What is sealed in it.
+    pub fn sealed_text(&self) -> &str {
+        self.record.body.get(SEALED).and_then(serde_json::Value::as_str).unwrap_or_default()
     }
 
     fn digest(&self, at: Timestamp) -> [u8; 32] {

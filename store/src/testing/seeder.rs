@@ -77,13 +77,14 @@ impl Seeder {
     /// Opens a register that `chancery init` made. No service may run on it meanwhile with the same state folder.
     pub async fn open(database: Database, pool: &Pool, log: LogConfig, world: World) -> Result<Seeder, StoreError> {
         let away = |e: tokio::task::JoinError| StoreError::Unavailable(e.to_string());
-        let sealed = tokio::task::spawn_blocking({
+        let kept = tokio::task::spawn_blocking({
             let database = database.clone();
-            move || truth::read_sealed(connect(&database, Use::Write)?.as_mut())
+            move || truth::read_kept(connect(&database, Use::Write)?.as_mut())
         });
-        let sealed = sealed.await.map_err(away)??;
-        let sealed = sealed.ok_or_else(|| StoreError::Invalid("no node has opened this register yet".into()))?;
-        let (key, _) = truth::open_key(pool, &log.origin, Some(sealed)).await?;
+        let truth::Kept::Sealed(sealed) = kept.await.map_err(away)?? else {
+            return Err(StoreError::Invalid("no node has opened this register yet".into()));
+        };
+        let (key, _) = truth::open_key(pool, &log.origin, sealed).await?;
         let seeder = tokio::task::spawn_blocking(move || {
             let mut sql = connect(&database, Use::Write)?;
             let anchor = log.state.as_deref().map(Anchor::open).transpose()?;

@@ -8,6 +8,7 @@ use crate::forms::leaf::{Event, Leaf};
 use crate::log::Hash;
 use crate::nouns::entry::{Covers, HOLD, Kind, RELEASED, Renews};
 use crate::nouns::error::StoreError;
+use crate::nouns::sealed::Under;
 use crate::nouns::shard::Shard;
 
 /// A record's place in the fold: the first half of a SHA-256 over its kind and id.
@@ -148,7 +149,7 @@ pub(crate) enum Change {
     /// A credential ended, or something else is said of one that did: then its first word is the next of that one.
     Revoked { issuer: String, revoked: Box<Revoked> },
     /// A record has a new version.
-    Recorded { key: RecordKey, replaces: u64, digest: Hash },
+    Recorded { key: RecordKey, replaces: u64, digest: Hash, under: Option<Under> },
     /// A refusal; a certificate that was taken in, which is proved by its leaf like any other.
     Nothing,
 }
@@ -166,6 +167,7 @@ impl Change {
                 key: record_key(&leaf.kind, need("id", leaf.id.as_deref())?),
                 replaces: leaf.replaces.ok_or("no `replaces`")?,
                 digest: hash("row", leaf.row.as_deref())?,
+                under: Under::of_leaf(&leaf.kind, leaf.seal)?,
             },
         })
     }

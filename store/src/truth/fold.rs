@@ -5,6 +5,7 @@
 //! successor. Certificates are too many to keep: they are proved one by one (`proof`). About 100 bytes a record, 200 a
 //! revocation, 40 a certificate that was renewed, until two weeks after its end.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use std::ops::Range;
@@ -16,6 +17,7 @@ use super::change::{Change, RecordKey, Revoked, Word, is_compromise};
 use crate::log::Hash;
 use crate::nouns::credential::RevokedRow;
 use crate::nouns::entry::{Covers, HOLD, RELEASED, Renews};
+use crate::nouns::sealed::{Under, seal_name};
 use crate::nouns::shard::Shard;
 
 /// So long after its end a certificate is known to have been renewed, by the time of the log. Whoever renews looks no further back.
@@ -26,6 +28,8 @@ pub const RENEWED_KNOWN_SECS: i64 = 14 * 86_400;
 pub(crate) struct Version {
     pub leaf: u64,
     pub digest: Hash,
+    /// The generation of the sealing key under which it stands; 0 where it is not sealed.
+    pub seal: u32,
 }
 
 /// Everything revoked of an issuer, and what a CRL of it may say that it covers.
@@ -88,6 +92,10 @@ pub(super) struct Open {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fold {
     pub(super) records: HashMap<RecordKey, Version>,
+    /// How many of them stand under each generation of the sealing key.
+    pub(super) standing: BTreeMap<u32, u64>,
+    /// Generations of it that have ended.
+    pub(super) ended_seals: BTreeSet<u32>,
     pub(super) revoked: HashMap<u64, Revoked>,
     pub(super) issuers: BTreeMap<String, IssuerFold>,
     pub(super) compromised: HashSet<Hash>,
@@ -105,16 +113,61 @@ impl Fold {
             Change::Intended { at, crl, renews } => self.intended(index, at, crl, renews),
             Change::Settled { op, issued } => self.settled(op, issued),
             Change::Revoked { issuer, revoked } => self.revoke(issuer, *revoked, hash),
-            Change::Recorded { key, replaces, digest } => {
+            Change::Recorded { key, replaces, digest, under } => {
                 let there = self.version(&key);
                 if there != replaces {
                     return Err(format!("leaf {index} replaces version {replaces} of a record that has {there}"));
                 }
-                self.records.insert(key, Version { leaf: index, digest });
+                self.may_stand(under)?;
+                self.recorded(key, index, digest, under);
                 Ok(())
             }
             Change::Nothing => Ok(()),
         }
+    }
+
+    fn recorded(&mut self, key: RecordKey, leaf: u64, digest: Hash, under: Option<Under>) {
+        let seal = match under {
+            Some(Under::Stands(number)) => number,
+            Some(Under::Ends(number)) => {
+                self.ended_seals.insert(number);
+                0
+            }
+            None => 0,
+        };
+        if seal > 0 {
+            *self.standing.entry(seal).or_default() += 1;
+        }
+        let before = self.records.insert(key, Version { leaf, digest, seal });
+        if let Some(Entry::Occupied(mut there)) = before.map(|before| self.standing.entry(before.seal)) {
+            *there.get_mut() -= 1;
+            if *there.get() == 0 {
+                there.remove();
+            }
+        }
+    }
+
+    /// Nothing is sealed under a generation that ended, and none ends under which something stands.
+    pub fn may_stand(&self, under: Option<Under>) -> Result<(), String> {
+        match under {
+            Some(Under::Stands(number)) if self.is_seal_ended(number) => {
+                Err(format!("{} has ended: nothing is sealed under it", seal_name(number)))
+            }
+            Some(Under::Ends(number)) => match self.standing.get(&number) {
+                Some(count) => Err(format!("{count} stand under {} yet", seal_name(number))),
+                None => Ok(()),
+            },
+            Some(Under::Stands(_)) | None => Ok(()),
+        }
+    }
+
+    /// How many records stand under each generation of the sealing key; none of those that it does not name.
+    pub fn standing(&self) -> &BTreeMap<u32, u64> {
+        &self.standing
+    }
+
+    pub fn is_seal_ended(&self, number: u32) -> bool {
+        self.ended_seals.contains(&number)
     }
 
     fn intended(
@@ -307,8 +360,8 @@ impl Fold {
     }
 
     /// Takes a version for the present one although it does not fit: an auditor found so once, and goes on.
-    pub fn overrule(&mut self, key: RecordKey, version: Version) {
-        self.records.insert(key, version);
+    pub fn overrule(&mut self, key: RecordKey, leaf: u64, digest: Hash, under: Option<Under>) {
+        self.recorded(key, leaf, digest, under);
     }
 
     /// Operations without a conclusion.
@@ -380,12 +433,12 @@ mod tests {
         let mut fold = Fold::default();
         let key = record_key("api-token", "a");
         let hash = [1; 32];
-        fold.apply(0, &hash, Change::Recorded { key, replaces: 0, digest: [2; 32] }).unwrap();
+        fold.apply(0, &hash, Change::Recorded { key, replaces: 0, digest: [2; 32], under: None }).unwrap();
         fold.apply(1, &hash, revoked(9, 1)).unwrap();
         let before = fold.clone();
         for change in [
-            Change::Recorded { key, replaces: 0, digest: [3; 32] },
-            Change::Recorded { key, replaces: 2, digest: [3; 32] },
+            Change::Recorded { key, replaces: 0, digest: [3; 32], under: None },
+            Change::Recorded { key, replaces: 2, digest: [3; 32], under: None },
             revoked(9, 4),
             Change::Settled { op: 7, issued: true },
         ] {

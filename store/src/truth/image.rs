@@ -3,6 +3,8 @@
 //! An image is sealed with the head key and bound to the log's name; it lies beside the head, outside the database. One that
 //! is damaged, foreign or absent costs time and nothing else: the log is then read from its beginning.
 
+use std::collections::BTreeMap;
+
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,7 @@ struct Image {
     time: i64,
     partial: Vec<Vec<Hash>>,
     records: Vec<(RecordKey, Version)>,
+    ended_seals: Vec<u32>,
     revoked: Vec<Revocation>,
     issuers: Vec<Issuer>,
     open: Vec<Waiting>,
@@ -76,6 +79,7 @@ pub(super) fn write(key: &HeadKey, origin: &str, tree: &Tree, fold: &Fold, time:
         time,
         partial: (0..8).map(|level| tree.partial(level).to_vec()).collect(),
         records: fold.records.iter().map(|(key, version)| (*key, *version)).collect(),
+        ended_seals: fold.ended_seals.iter().copied().collect(),
         revoked: fold.revoked.values().map(revocation).collect(),
         issuers: fold.issuers.iter().map(issuer).collect(),
         open: fold.open.iter().map(waiting).collect(),
@@ -101,8 +105,14 @@ pub(super) fn read(key: &HeadKey, origin: &str, bytes: &[u8]) -> Option<(Tree, F
     let tree = Tree::from_partial(image.size, image.partial).ok()?;
     let revoked: Vec<Revoked> = image.revoked.into_iter().map(revoked).collect::<Option<_>>()?;
     let compromised = revoked.iter().filter(|r| r.is_compromised()).map(|r| r.key_hash).collect();
+    let mut standing = BTreeMap::new();
+    for (_, version) in image.records.iter().filter(|(_, version)| version.seal > 0) {
+        *standing.entry(version.seal).or_default() += 1;
+    }
     let fold = Fold {
         records: image.records.into_iter().collect(),
+        standing,
+        ended_seals: image.ended_seals.into_iter().collect(),
         revoked: revoked.into_iter().map(|revoked| (revoked.operation, revoked)).collect(),
         issuers: image.issuers.into_iter().map(issuer_fold).collect(),
         compromised,
@@ -169,6 +179,7 @@ mod tests {
     use super::*;
     use crate::log::leaf_hash;
     use crate::nouns::entry::Kind;
+    use crate::nouns::sealed::Under;
 
     #[test]
     fn an_image_reads_back_and_an_altered_or_foreign_one_does_not() {
@@ -189,7 +200,7 @@ mod tests {
         let superseded = Revoked { operation: 7, serial, shard, first: word(8, 4), ..revoked.clone() };
         let raise = Revoked { first: word(9, 1), ..superseded.clone() };
         let changes = [
-            Change::Recorded { key: record_key("a", "b"), replaces: 0, digest: [1; 32] },
+            Change::Recorded { key: record_key("a", "b"), replaces: 0, digest: [1; 32], under: Some(Under::Stands(2)) },
             Change::Intended {
                 at: Timestamp::from_unix(3),
                 crl: None,
@@ -209,6 +220,7 @@ mod tests {
             Change::Settled { op: 4, issued: true },
             Change::Revoked { issuer: "tls".into(), revoked: Box::new(superseded) },
             Change::Revoked { issuer: "tls".into(), revoked: Box::new(raise) },
+            Change::Recorded { key: record_key("a", "c"), replaces: 0, digest: [1; 32], under: Some(Under::Ends(1)) },
         ];
         for (index, change) in changes.into_iter().enumerate() {
             let hash = leaf_hash(&[index as u8]);

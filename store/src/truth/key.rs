@@ -2,20 +2,20 @@
 //!
 //! Leaves that another node appended, and the head after a restart, come from the database, which whoever can write it can
 //! fill with leaves of their own. So each head carries a MAC under a key that lies in the database only sealed by the token
-//! (AES-256-GCM, the log's name as its context): nodes that hold the token open it, a thief of the database cannot.
+//! (AES-256-GCM, the log's name in its context): nodes that hold the token open it, a thief of the database cannot. It stands under a
+//! generation of the sealing key, as everything that is sealed, and is sealed anew when another follows.
 //!
 //! Trusted for: telling nodes from strangers. Not a signature for outsiders: auditors rest on the checkpoints.
 
-use hsm::Pool;
+use hsm::{Pool, SealingKey};
 use ring::hmac;
 use zeroize::Zeroizing;
 
 use crate::log::Hash;
 use crate::nouns::error::StoreError;
+use crate::nouns::sealed::{HEAD_KEY, SEALED, Sealed, seal_label, seal_name};
 use crate::sql::{Sql, Value};
 
-/// The token's AES key that seals the head key.
-const SEALING_LABEL: &str = "register-seal";
 /// HMAC-SHA-256: as long as its output (RFC 2104 section 3).
 const KEY_BYTES: usize = 32;
 
@@ -66,39 +66,94 @@ fn head_text(origin: &str, size: u64, root: &Hash, time: i64) -> Vec<u8> {
     text
 }
 
-/// Opens the head key of a register, or makes it where the register is empty.
-pub(crate) async fn open_key(
-    pool: &Pool,
-    origin: &str,
-    sealed: Option<Vec<u8>>,
-) -> Result<(HeadKey, Vec<u8>), StoreError> {
-    let unavailable = |e: hsm::HsmError| StoreError::Unavailable(format!("the token does not open the head key: {e}"));
-    let context = context(origin);
-    match sealed {
-        Some(sealed) => {
-            let bytes = Zeroizing::new(pool.unseal(SEALING_LABEL, &sealed, &context).await.map_err(unavailable)?);
-            Ok((HeadKey::new(&bytes), sealed))
-        }
-        None => {
-            if !pool.has_sealing(SEALING_LABEL).await.map_err(unavailable)? {
-                pool.generate_sealing(SEALING_LABEL).await.map_err(unavailable)?;
+/// What a register has of its head key.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    /// Nothing yet: nobody has opened it before.
+    Nothing,
+    /// It was begun: the token's key that is to seal it is this register's, if it is there.
+    Begun,
+    /// Where it is sealed, each place for itself: beside the head, and in its record. Whichever opens is it.
+    Sealed(Vec<Sealed>),
+}
+
+/// Opens the head key of a register.
+pub(crate) async fn open_key(pool: &Pool, origin: &str, sealed: Vec<Sealed>) -> Result<(HeadKey, Sealed), StoreError> {
+    let mut trouble = None;
+    for sealed in sealed {
+        let key = SealingKey::named(seal_label(sealed.generation));
+        let context = Sealed::context(origin, HEAD_KEY, sealed.generation);
+        match pool.unseal(&key, &sealed.bytes, &context).await.map(Zeroizing::new) {
+            Ok(bytes) => return Ok((HeadKey::new(&bytes), sealed)),
+            Err(error) => {
+                let why =
+                    format!("the token does not open the head key under {}: {error}", seal_name(sealed.generation));
+                trouble = trouble.or(Some(StoreError::Unavailable(why)));
             }
-            let bytes = Zeroizing::new(pool.random(KEY_BYTES).await.map_err(unavailable)?);
-            let sealed = pool.seal(SEALING_LABEL, &bytes, &context).await.map_err(unavailable)?;
-            Ok((HeadKey::new(&bytes), sealed))
         }
+    }
+    Err(trouble.unwrap_or_else(|| {
+        StoreError::Held("the register's sealed head key is gone: look for who writes this database".into())
+    }))
+}
+
+/// That nobody else uses the label under which the first generation of the sealing key is to be made: what they sealed would be lost
+/// when it ends.
+pub(crate) async fn refuse_taken(pool: &Pool) -> Result<(), StoreError> {
+    match pool.has_sealing(None, &seal_label(FIRST)).await {
+        Ok(false) => Ok(()),
+        Ok(true) | Err(hsm::HsmError::Unfit { .. }) => Err(StoreError::Conflict(format!(
+            "the token already holds a key `{}`, and this register did not make it; use a fresh token, or the register that did",
+            seal_label(FIRST)
+        ))),
+        Err(other) => Err(unavailable(&other)),
     }
 }
 
-fn context(origin: &str) -> Vec<u8> {
-    format!("chancery head key 1\n{origin}").into_bytes()
+/// Makes the head key of a register that is empty, and the first generation of the key that seals it.
+pub(crate) async fn make_key(pool: &Pool, origin: &str) -> Result<(HeadKey, Sealed), StoreError> {
+    let label = seal_label(FIRST);
+    if !pool.has_sealing(None, &label).await.map_err(|e| unavailable(&e))? {
+        match pool.generate_sealing(None, &label).await {
+            // Another node was faster.
+            Ok(()) | Err(hsm::HsmError::Exists { .. }) => {}
+            Err(other) => return Err(unavailable(&other)),
+        }
+    }
+    let bytes = Zeroizing::new(pool.random(KEY_BYTES).await.map_err(|e| unavailable(&e))?);
+    let context = Sealed::context(origin, HEAD_KEY, FIRST);
+    let sealed = pool.seal(&SealingKey::named(label), &bytes, &context).await.map_err(|e| unavailable(&e))?;
+    Ok((HeadKey::new(&bytes), Sealed { generation: FIRST, bytes: sealed }))
 }
 
-/// The sealed key of the register.
-pub(crate) fn read_sealed(sql: &mut dyn Sql) -> Result<Option<Vec<u8>>, StoreError> {
-    let rows = sql.query("SELECT sealed_key FROM head WHERE id = $1", &[Value::Int(1)])?;
-    rows.into_iter().next().map_or(Ok(None), |mut row| row.opt_blob())
+fn unavailable(error: &hsm::HsmError) -> StoreError {
+    StoreError::Unavailable(format!("the token does not seal the head key: {error}"))
 }
+
+/// What the register has of it. The record is not attested yet: it proves itself by opening.
+pub(crate) fn read_kept(sql: &mut dyn Sql) -> Result<Kept, StoreError> {
+    let rows = sql.query("SELECT sealed_key, size FROM head WHERE id = $1", &[Value::Int(1)])?;
+    let row =
+        rows.into_iter().next().map_or(Ok((None, 0)), |mut row| Ok::<_, StoreError>((row.opt_blob()?, row.index()?)));
+    let (beside, size) = row?;
+    match (&beside, size) {
+        (None, 0) => return Ok(Kept::Nothing),
+        (Some(bytes), 0) if bytes.is_empty() => return Ok(Kept::Begun),
+        (Some(_) | None, _) => {}
+    }
+    let beside = beside.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
+    let text = "SELECT v.body FROM present p JOIN record v ON v.leaf = p.leaf WHERE p.kind = $1 AND p.id = $2";
+    let rows = sql.query(text, &[Value::Text(SEALED), Value::Text(HEAD_KEY)])?;
+    let record = rows.into_iter().next().and_then(|mut row| {
+        let body = serde_json::from_str(&row.text().ok()?).ok()?;
+        Sealed::of(&body).ok()
+    });
+    let second = record.filter(|record| Some(record) != beside.as_ref());
+    Ok(Kept::Sealed(beside.into_iter().chain(second).collect()))
+}
+
+/// The register's first generation of the sealing key.
+const FIRST: u32 = 1;
 
 #[cfg(test)]
 mod tests {

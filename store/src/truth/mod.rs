@@ -23,7 +23,7 @@ pub(crate) use anchor::{Anchor, CHECKPOINT as CHECKPOINT_FILE, HEAD as HEAD_FILE
 pub(crate) use change::{Change, RecordKey, Revoked, Word, record_key};
 pub(crate) use fold::{Fold, Version, chained};
 pub use fold::{RENEWED_KNOWN_SECS, Revocations};
-pub(crate) use key::{open_key, read_sealed};
+pub(crate) use key::{Kept, make_key, open_key, read_kept, refuse_taken};
 pub(crate) use last::last_leaves;
 pub(crate) use node::{Before, Divergence, Node};
 pub(crate) use proof::{TileAt, leaf as proved_leaf, proved_hash, root_at, tile, tile_at};

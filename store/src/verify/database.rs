@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
 use super::projections;
 use super::report::Report;
+use super::trace::Traces;
 use crate::forms::keys;
 use crate::forms::object::OBJECT_SLOTS;
-use crate::forms::schema::{INTENT, LEAFED, MIGRATIONS, Table};
+use crate::forms::schema::{EXPORTED, INTENT, MIGRATIONS, Table};
+use crate::nouns::batch::Sought;
 use crate::nouns::database::Database;
 use crate::nouns::error::StoreError;
 use crate::queries;
@@ -204,13 +206,40 @@ impl Evidence for Tables {
     fn rest(&mut self, derived: &Derived<'_>, report: &mut Report) -> Result<(), StoreError> {
         self.head(derived, report)?;
         self.strays("leaf", "leaf", "idx", derived.size, report)?;
-        for table in LEAFED {
+        for table in EXPORTED {
             self.strays(table.name, table.name, table.key(), derived.size, report)?;
         }
         self.strays("name", "name", "slot", derived.size * NAME_SLOTS, report)?;
         projections::check(self.sql.as_mut(), report)?;
         self.stray_tiles(derived.size, report)?;
         self.migrations(report)
+    }
+}
+
+impl Traces for Tables {
+    fn newest(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(queries::checkpoint(self.sql.as_mut())?.map(|(_, note)| note))
+    }
+
+    fn batches(&mut self, sought: &Sought) -> Result<Vec<u64>, StoreError> {
+        let (mut found, mut after) = (Vec::new(), -1);
+        loop {
+            let asked = (sought.begins, &sought.key_hash);
+            let some = queries::batches_beginning(self.sql.as_mut(), asked, after, ASK_MAX)?;
+            found.extend_from_slice(&some);
+            match some.last() {
+                Some(last) if some.len() == ASK_MAX => after = int(*last),
+                Some(_) | None => return Ok(found),
+            }
+        }
+    }
+
+    fn hashes(&mut self, op: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        queries::hashes(self.sql.as_mut(), op)
+    }
+
+    fn part(&mut self, level: u8, n: u64, width: u16) -> Result<Option<Vec<u8>>, StoreError> {
+        crate::log::tile(self.sql.as_mut(), level, n, width)
     }
 }
 

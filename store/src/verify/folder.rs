@@ -14,10 +14,13 @@ use serde_json::Value;
 use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
 use super::report::Report;
 use super::rows::cell;
+use super::trace::Traces;
 use crate::export::{CHECKPOINT_FILE, CHECKPOINTS_FILE, KEY_FILE, OBJECTS_DIR, object_path, rows_file, write_line};
 use crate::forms::keys;
-use crate::forms::schema::{INTENT, LEAFED, RECORD, Table, Type};
+use crate::forms::schema::{BATCH, EXPORTED, INTENT, RECORD, Table, Type};
 use crate::log::{Checkpoint, LogKey, TILE_WIDTH, entries_path, partial_width, tile_path};
+use crate::nouns::batch::Sought;
+use crate::nouns::entry::Kind;
 use crate::nouns::error::StoreError;
 use crate::sql::Cell;
 
@@ -54,7 +57,7 @@ impl Folder {
         })?;
         let newest = String::from_utf8_lossy(&newest).into_owned();
         let mut rows = HashMap::new();
-        for table in LEAFED {
+        for table in EXPORTED {
             rows.insert(table.name, Lines::open(dir, &rows_file(table))?);
         }
         let checkpoints = Lines::open(dir, CHECKPOINTS_FILE)?;
@@ -288,27 +291,7 @@ impl Evidence for Folder {
     }
 
     fn intent(&mut self, op: u64) -> Result<Option<Vec<Cell>>, StoreError> {
-        let mut lines = Lines::open(&self.dir, &rows_file(&INTENT))?;
-        let away = |e: std::io::Error| StoreError::Unavailable(format!("{}: {e}", rows_file(&INTENT)));
-        let (mut low, mut high) = (0, lines.file.get_ref().metadata().map_err(away)?.len());
-        // By halves: rows lie in the order of their operations. Below `low` begin lines of lesser ones alone.
-        while low < high {
-            let middle = low + (high - low) / 2;
-            // The first line that begins at the middle or after it.
-            lines.offset = middle.saturating_sub(u64::from(middle > low));
-            lines.file.seek(SeekFrom::Start(lines.offset)).map_err(away)?;
-            if middle > low {
-                lines.next_line()?;
-            }
-            let begins = lines.offset;
-            let row = if begins < high { lines.next_row(&INTENT, &mut Vec::new())?.map(|(_, row)| row) } else { None };
-            match row {
-                Some(row) if key_of(&row) == op => return Ok(Some(row)),
-                Some(row) if key_of(&row) < op => low = lines.offset,
-                Some(_) | None => high = middle,
-            }
-        }
-        Ok(None)
+        self.row(&INTENT, op)
     }
 
     fn keys(&mut self) -> Result<Vec<Vec<Cell>>, StoreError> {
@@ -364,7 +347,7 @@ impl Evidence for Folder {
             report.find("checkpoint", CHECKPOINT_FILE, format!("is not the newest of {CHECKPOINTS_FILE}"));
         }
         self.key(report);
-        for table in LEAFED {
+        for table in EXPORTED {
             let Some(mut lines) = self.rows.remove(table.name) else { continue };
             let mut stray = lines.ahead.take();
             while let Some((_, row)) = stray {
@@ -380,7 +363,67 @@ impl Evidence for Folder {
     }
 }
 
+impl Traces for Folder {
+    fn newest(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(Some(self.newest.clone()))
+    }
+
+    fn batches(&mut self, sought: &Sought) -> Result<Vec<u64>, StoreError> {
+        let mut lines = Lines::open(&self.dir, &rows_file(&INTENT))?;
+        let asked = [
+            ("kind", Cell::Text(Kind::OcspBatch.as_str().to_owned())),
+            ("not_before", Cell::Int(sought.begins.unix())),
+            ("key_hash", Cell::Blob(sought.key_hash.to_vec())),
+        ];
+        let mut found = Vec::new();
+        while let Some((_, row)) = lines.next_row(&INTENT, &mut self.problems)? {
+            if asked.iter().all(|(column, is)| cell(&INTENT, &row, column) == Some(is)) {
+                found.push(key_of(&row));
+            }
+        }
+        Ok(found)
+    }
+
+    fn hashes(&mut self, op: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(match self.row(&BATCH, op)?.as_deref().and_then(|row| cell(&BATCH, row, "hashes")) {
+            Some(Cell::Blob(bytes)) => Some(bytes.clone()),
+            Some(_) | None => None,
+        })
+    }
+
+    fn part(&mut self, level: u8, n: u64, width: u16) -> Result<Option<Vec<u8>>, StoreError> {
+        let full = std::fs::read(self.dir.join(tile_path(level, n, TILE_WIDTH)));
+        let there = full.or_else(|_| std::fs::read(self.dir.join(tile_path(level, n, width))));
+        Ok(there.ok().and_then(|bytes| bytes.get(..usize::from(width) * 32).map(<[u8]>::to_vec)))
+    }
+}
+
 impl Folder {
+    /// A row, out of order.
+    fn row(&self, table: &Table, key: u64) -> Result<Option<Vec<Cell>>, StoreError> {
+        let mut lines = Lines::open(&self.dir, &rows_file(table))?;
+        let away = |e: std::io::Error| StoreError::Unavailable(format!("{}: {e}", rows_file(table)));
+        let (mut low, mut high) = (0, lines.file.get_ref().metadata().map_err(away)?.len());
+        // By halves: rows lie in the order of their operations. Below `low` begin lines of lesser ones alone.
+        while low < high {
+            let middle = low + (high - low) / 2;
+            // The first line that begins at the middle or after it.
+            lines.offset = middle.saturating_sub(u64::from(middle > low));
+            lines.file.seek(SeekFrom::Start(lines.offset)).map_err(away)?;
+            if middle > low {
+                lines.next_line()?;
+            }
+            let begins = lines.offset;
+            let row = if begins < high { lines.next_row(table, &mut Vec::new())?.map(|(_, row)| row) } else { None };
+            match row {
+                Some(row) if key_of(&row) == key => return Ok(Some(row)),
+                Some(row) if key_of(&row) < key => low = lines.offset,
+                Some(_) | None => high = middle,
+            }
+        }
+        Ok(None)
+    }
+
     /// The key that clients of the log are given must be the one that signed its newest checkpoint.
     fn key(&mut self, report: &mut Report) {
         let Some(bytes) = self.read(KEY_FILE) else { return };

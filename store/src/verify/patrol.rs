@@ -20,11 +20,12 @@ use crate::attest;
 use crate::derived;
 use crate::forms::leaf::Leaf;
 use crate::forms::object::{self, OBJECT_SLOTS};
-use crate::forms::schema::{INTENT, LEAFED};
+use crate::forms::schema::{BATCH, EXPORTED, INTENT, LEAFED};
 use crate::log::{Hash, TILE_WIDTH, leaf_hash, tile_root};
 use crate::nouns::error::StoreError;
 use crate::queries;
 use crate::rows::NAME_SLOTS;
+use crate::rows::hashes;
 use crate::sql::{Cell, Sql};
 use crate::truth::{Node, proved_hash};
 
@@ -138,6 +139,7 @@ pub(crate) fn look(node: &Node, sql: &mut dyn Sql, range: Range<u64>) -> Result<
     }
     in_the_tree(node, sql, range.start, &hashes, &mut leaves, &mut report)?;
     stands_for(sql, range.clone(), &leaves, &mut report)?;
+    batches(node, sql, range.clone(), &leaves, &mut report)?;
     objects(node, sql, range.clone(), &mut report)?;
     projections(node, sql, &range, &mut report)?;
     ends(node, sql, &mut report)?;
@@ -217,6 +219,29 @@ fn stands_for(
     Ok(())
 }
 
+/// Holds the hashes of batches' messages against the roots in their leaves.
+fn batches(
+    node: &Node,
+    sql: &mut dyn Sql,
+    range: Range<u64>,
+    leaves: &BTreeMap<u64, Leaf>,
+    report: &mut Report,
+) -> Result<(), StoreError> {
+    for (op, leaf) in leaves.iter().filter(|(_, leaf)| hashes::is_batch(leaf)) {
+        if let Some(says) = attest::hashes_say(node, sql, *op, leaf)? {
+            report.find("batch", hashes::place(*op), says);
+        }
+    }
+    for row in database::rows(sql, &BATCH, range.start, range.end)? {
+        let Some(Cell::Int(op)) = row.first() else { continue };
+        let op = u64::try_from(*op).unwrap_or(u64::MAX);
+        if leaves.get(&op).is_some_and(|leaf| !hashes::is_batch(leaf)) {
+            report.find("batch", hashes::place(op), hashes::NO_BATCH);
+        }
+    }
+    Ok(())
+}
+
 /// Holds the bytes of CRLs against the digests in their intents, and finds those that belong to none. What the register keeps
 /// only ever grows older and goes: an operation that the fold keeps no more is not kept again.
 fn objects(node: &Node, sql: &mut dyn Sql, range: Range<u64>, report: &mut Report) -> Result<(), StoreError> {
@@ -264,7 +289,7 @@ fn projections(node: &Node, sql: &mut dyn Sql, range: &Range<u64>, report: &mut 
 
 /// Rows outside the log. Whatever was committed before the look is of leaves that this node knows after following.
 fn ends(node: &Node, sql: &mut dyn Sql, report: &mut Report) -> Result<(), StoreError> {
-    let keyed = LEAFED.iter().map(|table| (table.name, table.key(), 1));
+    let keyed = EXPORTED.iter().map(|table| (table.name, table.key(), 1));
     let mut outer = Vec::new();
     for (table, key, slots) in keyed.chain(PROJECTED).chain([
         ("leaf", "idx", 1),

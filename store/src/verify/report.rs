@@ -27,7 +27,7 @@ pub struct Progress {
 /// Something that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The class: `leaf`, `time`, `tile`, `head`, `checkpoint`, `intent`, `object`, `conclusion`, `revocation`, `record`, `name`, `place`,
+    /// The class: `leaf`, `time`, `tile`, `head`, `checkpoint`, `intent`, `batch`, `object`, `conclusion`, `revocation`, `record`, `name`, `place`,
     /// `card`, `open`, `renewal`, `expiring`, `present`, `migration`, `signature`, `key`, `file`; of what the log means: `actor`, `crl`,
     /// `text`.
     pub what: &'static str,

@@ -9,6 +9,7 @@ use crate::forms::leaf::{Event, Leaf};
 use crate::forms::object::has_digest_of_its_own;
 use crate::forms::row::row_digest;
 use crate::forms::schema::{CONCLUSION, INTENT, RECORD, REVOCATION, Table, sha256};
+use crate::nouns::sealed::{Under, seal_name};
 use crate::rows::{FORM_IMPORTED, FORM_OBJECT, FORM_WHOLE, NAME_SLOTS};
 use crate::sql::Cell;
 
@@ -168,6 +169,9 @@ fn stated_by(leaf: &Leaf) -> Vec<(&'static str, Cell)> {
             say("kind", Some(Cell::Text(leaf.kind.clone())));
             say("id", leaf.id.clone().map(Cell::Text));
             say("replaces", leaf.replaces.and_then(number));
+            if let Ok(Some(Under::Stands(number))) = Under::of_leaf(&leaf.kind, leaf.seal) {
+                say("lookup", Some(Cell::Text(seal_name(number))));
+            }
         }
         Event::Import => {
             say("op", number(leaf.i));

@@ -7,6 +7,7 @@ use policy::Timestamp;
 use super::batches;
 use super::checkpoints::Checkpoints;
 use super::evidence::{Derived, Evidence, StoredLeaf};
+use super::hashes::Hashes;
 use super::replay::{Line, Replay};
 use super::report::{LISTED_MAX, Pins, Progress, Report};
 use super::rows::{self, cell, table_of};
@@ -16,7 +17,7 @@ use crate::clock::word::{RESUMPTION, Word};
 use crate::forms::leaf::{BEFORE_ALL, Event, Leaf};
 use crate::forms::object::{self, ObjectDigest};
 use crate::forms::projection;
-use crate::forms::schema::{CONCLUSION, INTENT, LEAFED, RECORD, Table};
+use crate::forms::schema::{BATCH, CONCLUSION, INTENT, LEAFED, RECORD, Table};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
 use crate::nouns::entry::IMPORTED;
 use crate::nouns::error::StoreError;
@@ -41,6 +42,7 @@ pub(super) struct Walk<'a> {
     objects: BTreeMap<u64, u64>,
     /// Those whose bytes were not there whole when they were read: a newer CRL may have taken their place meanwhile.
     doubtful: BTreeSet<u64>,
+    hashes: Hashes,
     /// The time in force after them.
     in_force: Timestamp,
     report: Report,
@@ -67,6 +69,7 @@ impl<'a> Walk<'a> {
             replay: Replay::default(),
             objects: BTreeMap::new(),
             doubtful: BTreeSet::new(),
+            hashes: Hashes::default(),
             in_force: BEFORE_ALL,
             report,
         };
@@ -94,6 +97,7 @@ impl<'a> Walk<'a> {
         let derived = Derived { size: tree.size(), edge: tree.edge(), in_force: self.in_force, partial: &partial };
         self.evidence.rest(&derived, &mut self.report)?;
         self.objects_kept();
+        self.hashes.end(&mut self.report);
         self.report.leaves = self.tree.size();
         self.report.root = hex::encode(self.tree.root());
         self.report.unconcluded = self.replay.end(&mut self.report);
@@ -106,6 +110,8 @@ impl<'a> Walk<'a> {
     fn look_beside(&mut self) -> Result<(), StoreError> {
         self.keys = Keys::read(&self.evidence.keys()?);
         self.objects = self.evidence.objects()?;
+        let newest = self.evidence.size().checked_sub(1).map_or(Ok(None), |index| self.evidence.leaf(index))?;
+        self.hashes.newest(newest.as_deref());
         Ok(())
     }
 
@@ -171,7 +177,10 @@ impl<'a> Walk<'a> {
     fn time(&mut self, index: u64, leaf: &Leaf) {
         self.report.times_set += u64::from(clock::is_word(leaf));
         match clock::in_force_after(self.in_force, leaf) {
-            Ok(in_force) => self.in_force = in_force,
+            Ok(in_force) => {
+                self.in_force = in_force;
+                self.hashes.at(in_force);
+            }
             Err(why) => self.report.find("time", format!("leaf idx={index} column bytes"), why),
         }
     }
@@ -219,6 +228,7 @@ impl<'a> Walk<'a> {
             held.insert(table.name, self.table(table, from, to)?);
         }
         self.names(from, to, held.get(INTENT.name))?;
+        let mut hashes = self.table(&BATCH, from, to)?;
         let mut jobs = Vec::new();
         for Read { index, hash, leaf } in read {
             let row = table_of(leaf.event).and_then(|table| held.get_mut(table.name)?.remove(index));
@@ -232,12 +242,14 @@ impl<'a> Walk<'a> {
                 (None, _) => false,
             };
             self.life(*index, leaf, row.as_deref(), &mut jobs)?;
+            self.hashes.look(*index, leaf, hashes.remove(index), &mut self.report);
             let row = row.as_deref().filter(|_| holds);
             self.word(leaf, row)?;
             let object = self.object(*index, row)?;
             let line = Line { index: *index, hash, leaf, row, object: object.as_deref() };
             self.replay.line(&line, &mut self.report);
         }
+        Hashes::strays(hashes.keys(), &mut self.report);
         for (table, rows) in held {
             for (key, _) in rows {
                 let name = LEAFED.iter().find(|known| known.name == table).map_or("", |known| known.key());

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use hsm::Message;
 use policy::Timestamp;
 
 use super::item::{Item, Reply};
@@ -10,11 +11,14 @@ use super::projections::{self, Tally};
 use crate::forms::leaf::{Numbers, Tail};
 use crate::forms::object::{OBJECT_SLOTS, Object};
 use crate::forms::projection::Pile;
-use crate::forms::schema::{CONCLUSION, INTENT, RECORD, REVOCATION};
+use crate::forms::schema::{BATCH, CONCLUSION, INTENT, RECORD, REVOCATION};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
 use crate::nouns::entry::Covers;
 use crate::nouns::error::StoreError;
+use crate::nouns::sealed::Under;
 use crate::nouns::shard::Shard;
+use crate::queries;
+use crate::rows::hashes;
 use crate::rows::{ConclusionRow, ImportRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow, Timed};
 use crate::sql::{Sql, SqlError, Value};
 use crate::truth::{Change, Node, RecordKey};
@@ -297,6 +301,9 @@ impl<'a> Batch<'a> {
                 return Err(StoreError::Conflict(format!("{kind} {id} has version {present} now")));
             }
         }
+        for row in rows {
+            self.may_stand(row.under)?;
+        }
         let mut versions = Vec::with_capacity(rows.len());
         for row in rows {
             let replaces = self.version(&row.key);
@@ -306,6 +313,21 @@ impl<'a> Batch<'a> {
             versions.push(leaf + 1);
         }
         Ok(Reply::Versions(versions))
+    }
+
+    /// The fold's word, and this batch's own: what comes under a generation in it and what ends one keep out of each other's way.
+    fn may_stand(&self, under: Option<Under>) -> Result<(), StoreError> {
+        self.node.fold(|fold, _| fold.may_stand(under)).map_err(StoreError::Conflict)?;
+        let is_against = |other: &Under| match (under, *other) {
+            (Some(Under::Stands(ours)), Under::Ends(theirs)) | (Some(Under::Ends(ours)), Under::Stands(theirs)) => {
+                ours == theirs
+            }
+            (Some(Under::Stands(_)), Under::Stands(_)) | (Some(Under::Ends(_)), Under::Ends(_)) | (None, _) => false,
+        };
+        match self.records.iter().filter_map(|(_, _, _, row)| row.under.as_ref()).any(is_against) {
+            true => Err(StoreError::Conflict("the sealing key's generations change at this moment".into())),
+            false => Ok(()),
+        }
     }
 
     /// The present version of a record, this batch's own included.
@@ -359,6 +381,7 @@ impl<'a> Batch<'a> {
         sql.insert("INSERT INTO leaf (idx, hash, bytes)", 3, &values)?;
         self.write_intents(sql)?;
         self.write_objects(sql)?;
+        self.write_hashes(sql, in_force)?;
         let mut values = Vec::with_capacity(self.conclusions.len() * CONCLUSION.columns.len());
         for (leaf, at, row) in &self.conclusions {
             values.extend([Value::index(*leaf), Value::index(row.op)]);
@@ -378,6 +401,11 @@ impl<'a> Batch<'a> {
             values.extend(row.values(*at));
         }
         sql.insert(RECORD.insert(), RECORD.columns.len(), &values)?;
+        // A start reads it before it can read anything else.
+        for (_, _, _, row) in self.records.iter().filter(|(_, _, _, row)| row.is_head_key()) {
+            let text = "UPDATE head SET sealed_key = $1 WHERE id = $2";
+            sql.execute(text, &[Value::Blob(row.sealed_text().as_bytes()), Value::Int(1)])?;
+        }
         self.write_projections(sql)?;
         self.write_log(sql, in_force)
     }
@@ -425,6 +453,28 @@ impl<'a> Batch<'a> {
         for op in &self.replaced {
             let slots = [Value::index(op * OBJECT_SLOTS), Value::index((op + 1) * OBJECT_SLOTS)];
             sql.execute("DELETE FROM object WHERE slot >= $1 AND slot < $2", &slots)?;
+        }
+        Ok(())
+    }
+
+    /// What leads to the roots of batches, and of the oldest no more.
+    fn write_hashes(&self, sql: &mut dyn Sql, in_force: Timestamp) -> Result<(), SqlError> {
+        let mut batches = Vec::new();
+        for (op, _, row) in &self.intents {
+            match &row.entry.message {
+                Message::Batch(batch) => batches.push((*op, hashes::of(batch))),
+                Message::Whole(_) | Message::Sha256(_) => {}
+            }
+        }
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let values: Vec<Value<'_>> =
+            batches.iter().flat_map(|(op, hashes)| [Value::index(*op), Value::Blob(hashes)]).collect();
+        sql.insert(BATCH.insert(), BATCH.columns.len(), &values)?;
+        let before = in_force.plus_secs(-hashes::GONE_SECS);
+        if let Some(last) = queries::hashes_before(sql, before)? {
+            sql.execute("DELETE FROM batch WHERE op <= $1", &[Value::index(last)])?;
         }
         Ok(())
     }

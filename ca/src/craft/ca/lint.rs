@@ -13,8 +13,8 @@ use crate::craft::x509::{CA_USAGE, Common, both, common, has, issued_by};
 use crate::drafting::{BACKDATE_SECS_MAX, Craft};
 use crate::intake::SubjectKey;
 use crate::issuers::{Issuing, Pointers};
-use crate::lint::Findings;
 use crate::lint::certificate::same;
+use crate::lint::{self, Findings};
 
 /// What a CA certificate is held against.
 pub(crate) struct Ca {
@@ -36,6 +36,12 @@ impl Craft for Ca {
             Some(issuer) => {
                 issued_by(&read, issuer, &Pointers::default(), f);
                 // RFC 5280 section 4.2.1.9: the path below this one is part of the path below its issuer.
+                for above in issuer.chains.first().into_iter().flatten() {
+                    let own = above.constraints.as_ref();
+                    if let Some(outside) = own.and_then(|own| lint::within::outside(own, also.subject(), &[])) {
+                        f.add_with(&CA_NAME_WITHIN, format!("{outside} by {}", above.subject));
+                    }
+                }
                 f.hold(&CA_PATH_FITS, issuer.path_len.is_none_or(|n| u32::from(self.path_len) < n));
             }
             None => {

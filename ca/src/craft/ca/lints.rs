@@ -5,6 +5,8 @@ use crate::lint::lints;
 lints! { OUR_CAS;
     CA_PATH_FITS Error "ca-path-fits-below-its-issuer"
         "its issuer allows no such path below it" ["RFC 5280 4.2.1.9", "CPS 7.1.2"]
+    CA_NAME_WITHIN Error "ca-name-is-within-the-constraints"
+        "a subject that a CA above it may not certify" ["RFC 5280 4.2.1.10", "RFC 5280 6.1.3", "CPS 7.1.5"]
     ROOT_NAMES_ITSELF Error "root-names-itself"
         "a root that does not name itself as its issuer" ["RFC 5280 3.2", "BR 7.1.2.1", "CPS 7.1.4"]
     ROOT_SIGNS_ITSELF Error "root-signs-itself"

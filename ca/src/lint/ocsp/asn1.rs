@@ -6,7 +6,7 @@ use der::{AnyRef, Enumerated, Sequence};
 /// OCSPResponseStatus; 4 is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enumerated)]
 #[repr(u8)]
-pub(super) enum Status {
+pub(crate) enum Status {
     Successful = 0,
     MalformedRequest = 1,
     InternalError = 2,
@@ -16,16 +16,16 @@ pub(super) enum Status {
 }
 
 #[derive(Sequence)]
-pub(super) struct OcspResponse<'a> {
-    pub(super) status: Status,
+pub(crate) struct OcspResponse<'a> {
+    pub(crate) status: Status,
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    pub(super) bytes: Option<ResponseBytes<'a>>,
+    pub(crate) bytes: Option<ResponseBytes<'a>>,
 }
 
 #[derive(Sequence)]
-pub(super) struct ResponseBytes<'a> {
-    pub(super) kind: ObjectIdentifier,
-    pub(super) response: &'a OctetStringRef,
+pub(crate) struct ResponseBytes<'a> {
+    pub(crate) kind: ObjectIdentifier,
+    pub(crate) response: &'a OctetStringRef,
 }
 
 #[derive(Sequence)]
@@ -39,27 +39,27 @@ pub(super) struct BasicResponse<'a> {
 }
 
 #[derive(Sequence)]
-pub(super) struct ResponseData<'a> {
+pub(crate) struct ResponseData<'a> {
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT", default = "v1")]
-    pub(super) version: u8,
+    pub(crate) version: u8,
     /// A CHOICE of `[1]` Name and `[2]` KeyHash.
-    pub(super) responder: AnyRef<'a>,
-    pub(super) produced_at: GeneralizedTime,
-    pub(super) responses: Vec<SingleResponse<'a>>,
+    pub(crate) responder: AnyRef<'a>,
+    pub(crate) produced_at: GeneralizedTime,
+    pub(crate) responses: Vec<SingleResponse<'a>>,
     #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
-    pub(super) extensions: Option<Vec<Extension<'a>>>,
+    pub(crate) extensions: Option<Vec<Extension<'a>>>,
 }
 
 #[derive(Sequence)]
-pub(super) struct SingleResponse<'a> {
-    pub(super) id: CertId<'a>,
+pub(crate) struct SingleResponse<'a> {
+    pub(crate) id: CertId<'a>,
     /// A CHOICE of good `[0]`, revoked `[1]` and unknown `[2]`.
-    pub(super) status: AnyRef<'a>,
-    pub(super) this_update: GeneralizedTime,
+    pub(crate) status: AnyRef<'a>,
+    pub(crate) this_update: GeneralizedTime,
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    pub(super) next_update: Option<GeneralizedTime>,
+    pub(crate) next_update: Option<GeneralizedTime>,
     #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
-    pub(super) extensions: Option<Vec<Extension<'a>>>,
+    pub(crate) extensions: Option<Vec<Extension<'a>>>,
 }
 
 #[derive(Sequence)]

@@ -7,7 +7,7 @@ use super::crls::Crls;
 use super::line::Line;
 use super::texts::Texts;
 use crate::forms::leaf::Event;
-use crate::truth::{Change, Fold, Version};
+use crate::truth::{Change, Fold};
 use crate::verify::report::Report;
 
 /// What all leaves so far amount to.
@@ -59,13 +59,13 @@ impl Replay {
             Change::Nothing => return,
         };
         let overruled = match &change {
-            Change::Recorded { key, digest, .. } => Some((*key, Version { leaf: line.index, digest: *digest })),
+            Change::Recorded { key, digest, under, .. } => Some((*key, *digest, *under)),
             Change::Intended { .. } | Change::Settled { .. } | Change::Revoked { .. } | Change::Nothing => None,
         };
         if let Err(why) = self.fold.apply(line.index, line.hash, change) {
             report.find(what, place, why);
-            if let Some((key, version)) = overruled {
-                self.fold.overrule(key, version);
+            if let Some((key, digest, under)) = overruled {
+                self.fold.overrule(key, line.index, digest, under);
             }
         }
     }

@@ -1,0 +1,177 @@
+//! Sealed records: what may lie in the database and be read by whoever holds the token alone.
+//!
+//! Each stands under one generation of the sealing key, and its leaf says under which; so the fold knows how many stand under each,
+//! whatever the database shows. What stands under another generation than the one in force is sealed anew, a page at a time, each a
+//! new version of its record: whoever stops in between goes on with what is left. A generation under which nothing stands can end: by
+//! a leaf, after which nothing is sealed under it by any node, and its key may be destroyed.
+//!
+//! Trusted for: that what was opened is what was sealed under that name. Whoever controls the database can keep rows from being
+//! opened, and with that a generation from ending; nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hsm::{Farewell, SealingKey};
+use zeroize::Zeroizing;
+
+use super::base::Ledger;
+use crate::nouns::entry::ActorStamp;
+use crate::nouns::error::StoreError;
+use crate::nouns::record::{Record, RecordFilter, StoredRecord};
+use crate::nouns::sealed::{HEAD_KEY, Rewrapped, SEAL_END, SEALED, SEALED_BYTES_MAX, Sealed, Seals, seal_name};
+
+impl Ledger {
+    /// Puts generations of the sealing key into force, on this node.
+    pub fn take_seals(&self, seals: Seals) {
+        self.inner.seals.store(Arc::new(seals));
+    }
+
+    /// Seals bytes under the generation in force, and records them under a name; answers the version.
+    pub async fn seal(
+        &self,
+        id: &str,
+        owner: Option<String>,
+        plain: &[u8],
+        (actor, expect): (ActorStamp, Option<u64>),
+    ) -> Result<u64, StoreError> {
+        let sealed = self.sealed(id, plain).await?;
+        let versions = self.record(vec![sealed_record(id, owner, &sealed, actor, expect)]).await?;
+        versions.first().copied().ok_or(StoreError::Closed)
+    }
+
+    /// What was sealed under a name; none where there is no such record.
+    pub async fn open_sealed(&self, id: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        match self.record_get(SEALED, id).await? {
+            Some(there) => self.opened(&there).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// How many sealed records stand under each generation: from the fold, not the database.
+    pub fn standing(&self) -> BTreeMap<u32, u64> {
+        self.register().node.fold(|fold, _| fold.standing().clone())
+    }
+
+    /// Whether a generation has ended, by a leaf.
+    pub fn is_seal_ended(&self, number: u32) -> bool {
+        self.register().node.fold(|fold, _| fold.is_seal_ended(number))
+    }
+
+    /// Records the key of the heads as it is sealed in the register, once: from then on it is sealed anew like everything else.
+    pub async fn record_head_key(&self, actor: ActorStamp) -> Result<(), StoreError> {
+        if self.record_get(SEALED, HEAD_KEY).await?.is_some() {
+            return Ok(());
+        }
+        let record = sealed_record(HEAD_KEY, None, self.register().head_key(), actor, Some(0));
+        match self.record(vec![record]).await {
+            // Another node was faster.
+            Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Seals a page anew of what stands under another generation than the one in force. Call it until nothing is left. One record that
+    /// is not what the log says stops it, with an alarm that names it.
+    pub async fn rewrap(&self, actor: &ActorStamp) -> Result<Rewrapped, StoreError> {
+        let Some(active) = self.inner.seals.load().active else { return Ok(Rewrapped::default()) };
+        let old = |(number, _): &(u32, u64)| *number != active;
+        let Some((number, _)) = self.standing().into_iter().find(old) else { return Ok(Rewrapped::default()) };
+        let filter = RecordFilter { lookup: Some(seal_name(number)), limit: PAGE, ..RecordFilter::default() };
+        let page = self.record_list(SEALED, filter).await?;
+        if page.is_empty() && self.standing().get(&number).is_some_and(|standing| *standing > 0) {
+            let says = format!("the register does not show what stands under {}", seal_name(number));
+            return Err(StoreError::Altered(says));
+        }
+        let mut done = 0;
+        for there in page {
+            let plain = self.opened(&there).await?;
+            let sealed = self.sealed(&there.id, &plain).await?;
+            let record = sealed_record(&there.id, there.owner.clone(), &sealed, actor.clone(), Some(there.version));
+            match self.record(vec![record]).await {
+                Ok(_) => done += 1,
+                // Its owner wrote it meanwhile, or another node was faster: under the generation in force, then.
+                Err(StoreError::Conflict(_)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        let left = self.standing().iter().filter(|(number, _)| **number != active).map(|(_, count)| count).sum();
+        Ok(Rewrapped { done, left })
+    }
+
+    /// Ends a generation, by a leaf; answers the right to destroy its key. `Conflict`: something stands under it, or it is the one in
+    /// force. Whoever comes again is given the right again.
+    pub async fn end_seal(&self, number: u32, key: &SealingKey, actor: ActorStamp) -> Result<Farewell, StoreError> {
+        let name = seal_name(number);
+        if self.inner.seals.load().active == Some(number) {
+            return Err(StoreError::Conflict(format!("{name} is the one that seals")));
+        }
+        if !self.is_seal_ended(number) {
+            let record = Record {
+                kind: SEAL_END,
+                id: name,
+                owner: None,
+                lookup: None,
+                expires: None,
+                body: serde_json::json!({ "label": key.label(), "tokens": key.homes() }),
+                actor,
+                expect: Some(0),
+            };
+            match self.record(vec![record]).await {
+                Ok(_) => {}
+                // Another node was faster.
+                Err(StoreError::Conflict(_)) if self.is_seal_ended(number) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(self.inner.mint.farewell_to_seal(key))
+    }
+
+    async fn sealed(&self, id: &str, plain: &[u8]) -> Result<Sealed, StoreError> {
+        if plain.len() > SEALED_BYTES_MAX {
+            return Err(StoreError::Invalid(format!(
+                "more than {SEALED_BYTES_MAX} bytes are not sealed in one record"
+            )));
+        }
+        let seals = self.inner.seals.load_full();
+        let found = seals.active.and_then(|number| Some((number, seals.keys.get(&number)?)));
+        let (generation, key) = found
+            .ok_or_else(|| StoreError::Unavailable("no generation of the sealing key is there to seal with".into()))?;
+        let context = Sealed::context(self.origin(), id, generation);
+        let bytes = self.inner.pool.seal(key, plain, &context).await.map_err(away)?;
+        Ok(Sealed { generation, bytes })
+    }
+
+    async fn opened(&self, there: &StoredRecord) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let Sealed { generation, bytes } = Sealed::of(&there.body)?;
+        let seals = self.inner.seals.load_full();
+        let key = seals.keys.get(&generation).ok_or_else(|| {
+            StoreError::Unavailable(format!("the key of {} is not there to open `{}`", seal_name(generation), there.id))
+        })?;
+        let context = Sealed::context(self.origin(), &there.id, generation);
+        self.inner.pool.unseal(key, &bytes, &context).await.map(Zeroizing::new).map_err(away)
+    }
+}
+
+fn away(error: hsm::HsmError) -> StoreError {
+    match error {
+        // The row is the log's, and its bytes belong elsewhere: somebody who may write leaves wrote them.
+        hsm::HsmError::Sealed(_) => StoreError::Corrupt(error.to_string()),
+        other => StoreError::Unavailable(format!("the token: {other}")),
+    }
+}
+
+fn sealed_record(id: &str, owner: Option<String>, sealed: &Sealed, actor: ActorStamp, expect: Option<u64>) -> Record {
+    Record {
+        kind: SEALED,
+        id: id.to_owned(),
+        owner,
+        lookup: Some(seal_name(sealed.generation)),
+        expires: None,
+        body: sealed.body(),
+        actor,
+        expect,
+    }
+}
+
+/// Sealed anew before the next look.
+const PAGE: usize = 64;
