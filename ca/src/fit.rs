@@ -69,7 +69,7 @@ fn against(office: &Office, profile: &Profile, issuer: &str) -> Option<Why> {
             false,
         ));
     };
-    if let Some(why) = view::why_stopped(office, issuer, found, active) {
+    if let Some((_, why)) = view::why_stopped(office, issuer, found, active) {
         return Some((why, !active.record.elsewhere));
     }
     let Signer::X509(issuing) = &active.signer else { return None };

@@ -99,6 +99,7 @@ pub use succession::{
     Homes, Landed, Phase, ReadRequest, Rehearsal, Request, Rotate, SignedBelow, Source, Step, SucceededRoot,
     Transcript, groups,
 };
+pub use view::Stopped;
 
 pub use hsm::{Health as TokenHealth, KeyKind, SigningTimes, UnknownName};
 pub use store::Issued;

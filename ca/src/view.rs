@@ -9,13 +9,25 @@ use crate::encode::{BundleForm, bundle};
 use crate::error::CaError;
 use crate::issuers::name::LOG;
 use crate::issuers::plan::{CaPlan, purpose_word};
-use crate::issuers::record::{Above, IssuerRecord};
+use crate::issuers::record::{Above, GenerationRecord, IssuerRecord};
 use crate::issuers::{
     CaCertificate, Generation, GenerationName, GenerationState, Issuer, IssuerRole, Issuing, ShownCertificate,
     ShownHome, ShownPlan, Signer, hierarchy,
 };
 use crate::registrar::Registrar;
 use std::sync::Arc;
+
+/// An issuer under which nothing is issued now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Its name.
+    pub issuer: String,
+    /// In a word: `away` (its tokens do not answer), `refused` (they have another key of its name, or none), `revoked`, `ended`,
+    /// `altered` (its record is not what the log says), or `waits` (it has no key or no certificate yet).
+    pub word: &'static str,
+    /// Why, and what to do.
+    pub why: String,
+}
 
 /// All of them.
 pub(crate) fn issuers(office: &Office) -> Vec<Issuer> {
@@ -30,7 +42,7 @@ pub(crate) fn issuers(office: &Office) -> Vec<Issuer> {
         }),
         leaves: issuer.record.leaves,
         plan: issuer.record.plan.as_ref().map(plan),
-        generations: issuer.generations.iter().map(|g| generation(office, &issuer.record, g)).collect(),
+        generations: issuer.generations.iter().map(|g| generation(office, issuer, g)).collect(),
     };
     there.issuers().map(shown).collect()
 }
@@ -75,8 +87,8 @@ fn unwritten(error: der::Error) -> CaError {
     CaError::Internal(format!("certificates cannot be written: {error}"))
 }
 
-fn generation(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generation) -> Generation {
-    let (state, why) = state(office, issuer, there);
+fn generation(office: &Office, issuer: &hierarchy::Issuer, there: &hierarchy::Generation) -> Generation {
+    let (state, why) = state(office, &issuer.record, there);
     let certificate = there.certificate().map(|c| certificate(c, there));
     let line = match &there.signer {
         Signer::Ssh(ca) => Some(ca.line.clone()),
@@ -86,16 +98,17 @@ fn generation(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generat
     let sealed = office.ledger.standing().get(&there.name.number()).copied().unwrap_or(0);
     Generation {
         name: there.name.clone(),
-        role: issuer.role,
+        role: issuer.record.role,
         state,
         why,
         key_label: there.record.label.clone(),
         tokens: homes(&office.registrar, there),
+        lacks: lacks(office.registrar.pool(), issuer, there),
         elsewhere: there.record.elsewhere,
         brought: there.record.brought,
         arriving: there.record.arriving,
         crl_above: there.record.crl_above,
-        sealed: (issuer.role == IssuerRole::Seal).then_some(sealed),
+        sealed: (issuer.record.role == IssuerRole::Seal).then_some(sealed),
         key_kind: there.key().map(hsm::Key::kind),
         key_hash: there.record.key_hash.clone(),
         activates: there.record.activates,
@@ -112,8 +125,6 @@ fn homes(registrar: &Registrar, there: &hierarchy::Generation) -> Vec<ShownHome>
         return Vec::new();
     }
     let pool = registrar.pool();
-    let first = there.record.tokens.is_empty().then(|| pool.first().name());
-    let names = first.into_iter().chain(there.record.tokens.iter().map(String::as_str));
     let shown = |name: &str| {
         let refused = there.wrong.iter().find(|(token, _)| token == name).map(|(_, why)| why.clone());
         let (state, why) = match (refused, pool.token(name).map(hsm::Token::health)) {
@@ -125,7 +136,49 @@ fn homes(registrar: &Registrar, there: &hierarchy::Generation) -> Vec<ShownHome>
         };
         ShownHome { token: name.to_owned(), state, why }
     };
-    names.map(shown).collect()
+    named(pool, &there.record).map(shown).collect()
+}
+
+/// The names of the tokens of a key.
+fn named<'a>(pool: &'a hsm::Pool, record: &'a GenerationRecord) -> impl Iterator<Item = &'a str> {
+    let first = record.tokens.is_empty().then(|| pool.first().name());
+    first.into_iter().chain(record.tokens.iter().map(String::as_str))
+}
+
+/// The tokens in which the keys are that this one follows, and in which it is not: its key was made in one of them.
+fn lacks(pool: &hsm::Pool, issuer: &hierarchy::Issuer, there: &hierarchy::Generation) -> Vec<String> {
+    let is_ours = |record: &GenerationRecord| {
+        record.retired.is_none() && record.revoked.is_none() && !record.elsewhere && record.key_hash.is_some()
+    };
+    if !is_ours(&there.record) {
+        return Vec::new();
+    }
+    let own: Vec<&str> = named(pool, &there.record).collect();
+    let before = issuer.generations.iter().filter(|g| g.name.number() < there.name.number() && is_ours(&g.record));
+    let mut lacking: Vec<String> = Vec::new();
+    for token in before.flat_map(|g| named(pool, &g.record)) {
+        if pool.token(token).is_some() && !own.contains(&token) && lacking.iter().all(|known| known != token) {
+            lacking.push(token.to_owned());
+        }
+    }
+    lacking
+}
+
+/// Generations that issue, or will, of which a key is in fewer tokens than those that they follow.
+fn thin(office: &Office, issuer: &hierarchy::Issuer) -> impl Iterator<Item = String> {
+    let pool = office.registrar.pool();
+    issuer.generations.iter().filter_map(move |there| {
+        let lacking = lacks(pool, issuer, there);
+        let (state, _) = state(office, &issuer.record, there);
+        let counts = matches!(state, GenerationState::Active | GenerationState::Pending);
+        let missing = lacking.first().filter(|_| counts)?;
+        let (name, own) = (&there.name, named(pool, &there.record).collect::<Vec<_>>().join(", "));
+        Some(format!(
+            "the key of {name} is in token {own} and not in {}, where the key is that it follows: it signs nothing while {own} is away; bring \
+             the key there (docs/TOKENS.md) and say `chancery ca tokens {name} --add {missing}`",
+            lacking.join(", ")
+        ))
+    })
 }
 
 /// Tokens that are named as homes of a key and do not have it.
@@ -203,8 +256,8 @@ pub(crate) fn active(office: &Office) -> Vec<Arc<Issuing>> {
     there.issuers().filter_map(of).collect()
 }
 
-/// Issuers under which nothing is issued any more although they should, each with why.
-pub(crate) fn stopped(office: &Office) -> Vec<(String, String)> {
+/// Issuers under which nothing is issued although they should.
+pub(crate) fn stopped(office: &Office) -> Vec<Stopped> {
     let (there, now) = (office.issuers.read(), office.ledger.cautious_time());
     let mut stopped = Vec::new();
     for (name, issuer) in there.issuers() {
@@ -212,23 +265,51 @@ pub(crate) fn stopped(office: &Office) -> Vec<(String, String)> {
         if active.record.elsewhere {
             continue;
         }
-        stopped.extend(why_stopped(office, name, issuer, active).map(|why| (name.clone(), why)));
+        let why = why_stopped(office, name, issuer, active);
+        stopped.extend(why.map(|(word, why)| Stopped { issuer: name.clone(), word, why }));
     }
     stopped
 }
 
-/// Why nothing is issued under the generation of an issuer that should, and what to do.
+/// Why nothing is issued under the generation of an issuer that should, in a word and in a sentence with what to do.
 pub(crate) fn why_stopped(
     office: &Office,
     name: &str,
     issuer: &hierarchy::Issuer,
     active: &hierarchy::Generation,
-) -> Option<String> {
-    let (_, why) = state(office, &issuer.record, active);
-    let why = why.or_else(|| away(office.registrar.pool(), active))?;
-    let way_out = format!("`chancery ca rotate {name}` makes its successor");
-    Some(if why.contains("chancery ca") { why } else { format!("{why}; {way_out}") })
+) -> Option<(&'static str, String)> {
+    let (state, why) = state(office, &issuer.record, active);
+    let (word, why) = match (why, away(office.registrar.pool(), active)) {
+        (Some(why), _) => (word(state, issuer, active), why),
+        (None, Some(why)) => (AWAY, why),
+        (None, None) => return None,
+    };
+    let way_out = match word {
+        AWAY => format!(
+            "it signs again once they answer; `chancery ca tokens {}` shows and changes where its key is",
+            active.name
+        ),
+        _ => format!("`chancery ca rotate {name}` makes its successor"),
+    };
+    Some((word, if why.contains("chancery ca") { why } else { format!("{why}; {way_out}") }))
 }
+
+/// What keeps a generation from issuing, in a word.
+fn word(state: GenerationState, issuer: &hierarchy::Issuer, there: &hierarchy::Generation) -> &'static str {
+    match (state, &there.signer) {
+        (GenerationState::Revoked, _) => "revoked",
+        (GenerationState::Ended, _) => "ended",
+        (_, Signer::None(_)) if issuer.version == 0 => "altered",
+        (_, Signer::None(_)) if !there.away.is_empty() => AWAY,
+        (_, Signer::None(_)) if !there.wrong.is_empty() => "refused",
+        (_, Signer::None(_)) => "waits",
+        // Its certificate has not begun, or lasts no second more.
+        (_, Signer::X509(_) | Signer::Ssh(_) | Signer::Log(_) | Signer::Seal(_)) => "ended",
+    }
+}
+
+/// Its tokens do not answer, and come back by themselves.
+const AWAY: &str = "away";
 
 /// That every token of a key is away, where there are several tokens: of one, everybody knows.
 fn away(pool: &hsm::Pool, generation: &hierarchy::Generation) -> Option<String> {
@@ -263,7 +344,8 @@ pub(crate) fn due(office: &Office) -> Vec<String> {
     let of =
         |g: &&hierarchy::Generation| [crl_alarm(g, now), end_alarm(g, now)].into_iter().flatten().collect::<Vec<_>>();
     let others = there.generations().filter(|g| g.record.retired.is_none() && g.record.revoked.is_none());
-    away.iter().flat_map(of).chain(others.flat_map(refused)).collect()
+    let thin = there.issuers().flat_map(|(_, issuer)| thin(office, issuer));
+    away.iter().flat_map(of).chain(others.flat_map(refused)).chain(thin).collect()
 }
 
 /// That the certificate of a CA elsewhere soon ends, which is told while there is time for another root to reach everybody.

@@ -1,6 +1,7 @@
 //! The token at its worst, through a shim module that injects faults and counts calls. One test at a time: the shim's
 //! faults and counters are the process's.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,6 +75,16 @@ impl Shim {
             std::thread::sleep(Duration::from_millis(5));
         }
         began.elapsed()
+    }
+}
+
+/// Waits until a token of several is well.
+fn until_well(pool: &Pool, name: &str) {
+    let began = Instant::now();
+    let health = || pool.token(name).unwrap().health();
+    while health() != Health::Ready {
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", health());
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -575,9 +586,7 @@ fn a_token_that_hangs_or_errs_takes_nothing_from_another_and_the_same_key_signs_
         shim.sign(&pool, &mint, &both, operation).unwrap();
         assert_eq!(signed_by("spare"), before + 1, "{fault}");
         shim.mend();
-        while pool.token("main").unwrap().health() != Health::Ready {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        until_well(&pool, "main");
     }
     // What signed wrong is not asked again, until an operator says that it was put right.
     assert!(pool.token("main").unwrap().barred(&key.fingerprint()).is_some());
@@ -604,9 +613,48 @@ fn a_token_that_hangs_or_errs_takes_nothing_from_another_and_the_same_key_signs_
             one.await.unwrap().unwrap();
         }
     });
-    // It may look well meanwhile, since it begins what it does not end.
+    // It looks well meanwhile, since it begins what it does not end; nobody who can be served elsewhere waits for it, before it has answered.
+    shim.mend();
+    until_well(&pool, "main");
+    let failed = || pool.token("main").unwrap().signing_times().failed;
+    let before = failed();
     for operation in 200..205 {
         shim.sign(&pool, &mint, &both, operation).unwrap();
     }
-    shim.mend();
+    assert_eq!(failed(), before, "it was asked, and waited for");
+}
+
+#[test]
+fn many_keys_are_found_in_as_many_looks_as_one_and_what_is_not_fit_is_left_to_whoever_asks() {
+    let shim = Shim::new("many");
+    let (pool, _mint, _key) = shim.open();
+    let labels: Vec<String> = (0..12).map(|number| format!("k{number}")).collect();
+    let made: Vec<Key> = shim.runtime.block_on(async {
+        let mut made = Vec::new();
+        for label in &labels {
+            made.push(pool.generate(label, KeyKind::P256).await.unwrap());
+        }
+        made
+    });
+    pool.shutdown();
+    let (pool, mint) = hsm::open(shim.config()).unwrap();
+    let token = pool.first();
+    let key = |label: &str| shim.runtime.block_on(token.key(label));
+    let looks = || shim.calls("C_FindObjectsInit");
+    let wanted: BTreeSet<String> = labels.iter().cloned().chain(["nowhere".to_owned()]).collect();
+    let before = looks();
+    shim.runtime.block_on(token.look_for(wanted)).unwrap();
+    assert_eq!(looks() - before, 2);
+    let found: Vec<Key> = labels.iter().map(|label| key(label).unwrap()).collect();
+    assert_eq!(looks() - before, 2, "none of them was looked for again");
+    assert_eq!(found, made);
+    shim.sign(&pool, &mint, &found[7], 1).unwrap();
+    assert!(matches!(key("nowhere"), Err(HsmError::NotFound { .. })));
+    // Among many keys of others the token is asked for one after the other: nothing was found, and nothing is wrong.
+    pool.shutdown();
+    let (pool, _mint) = hsm::open(shim.config()).unwrap();
+    let before = looks();
+    shim.runtime.block_on(pool.first().look_for(["k0".to_owned()].into())).unwrap();
+    assert_eq!(looks() - before, 1);
+    assert_eq!(shim.runtime.block_on(pool.first().key("k0")).unwrap(), made[0]);
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use hsm::testing::{SOFTHSM_MODULE, TestToken};
@@ -150,6 +151,60 @@ async fn a_token_that_comes_back_with_another_key_of_that_name_does_not_sign_wit
     let at_home = pool.at_home(key.homes(), ("k", false), &key.fingerprint()).await;
     assert_eq!(at_home.wrong.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["main"]);
     drop(aside);
+}
+
+/// Puts a new key of a file into a token, as its vendor's tool does: it may decrypt as well.
+fn import(token: &TestToken, label: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key.pem");
+    let run = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let file = file.to_str().unwrap();
+    run("openssl", &["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", file]);
+    let at = ["--token", token.label(), "--label", label, "--id", "01", "--pin", token.pin()];
+    run("softhsm2-util", &[&["--import", file][..], &at].concat());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_comes_back_with_another_key_of_that_name_and_id_is_told_of_though_that_key_is_unfit() {
+    let (main, stranger) = (TestToken::new("brought"), TestToken::new("unfit"));
+    import(&main, "k");
+    import(&stranger, "k");
+    let spare = main.twin("brought");
+    let folder = tempfile::tempdir().unwrap();
+    let module = copy(folder.path());
+    let (pool, mint) = opened(&[("main", config(&main)), ("spare", TokenConfig { module, ..config(&spare) })]);
+    let found = pool.token("main").unwrap().find_brought("k").await.unwrap();
+    let key = found.at(&homes(&["main", "spare"]));
+    sign(&pool, &mint, &key, 1).await.unwrap();
+    let aside = Aside::of(&main);
+    sign(&pool, &mint, &key, 2).await.unwrap();
+    until(|| pool.token("main").unwrap().health() != Health::Ready).await;
+    main.exchange(&stranger);
+    until(|| pool.token("main").unwrap().health() == Health::Ready).await;
+    let at_home = pool.at_home(key.homes(), ("k", true), &key.fingerprint()).await;
+    assert_eq!(at_home.wrong.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["main"]);
+    assert_eq!(at_home.key.unwrap().homes(), ["spare"]);
+    drop(aside);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_first_token_cannot_open_another_one_does_not_open_in_its_place() {
+    let (main, lesser) = (TestToken::new("sealing"), TestToken::new("lesser"));
+    let (pool, _mint) = opened(&[("main", config(&main)), ("lesser", config(&lesser))]);
+    for token in ["main", "lesser"] {
+        pool.generate_sealing(Some(token), "s").await.unwrap();
+    }
+    let key = hsm::SealingKey::named("s");
+    let there = key.clone().at(&homes(&["lesser"]));
+    let forged = pool.seal(&there, b"forged", b"here").await.unwrap();
+    assert_eq!(pool.unseal(&there, &forged, b"here").await.unwrap(), b"forged");
+    let refused = pool.unseal(&key, &forged, b"here").await;
+    assert!(matches!(refused, Err(HsmError::Sealed(_))), "{refused:?}");
+    let sealed = pool.seal(&key, b"secret", b"here").await.unwrap();
+    assert_eq!(pool.unseal(&key, &sealed, b"here").await.unwrap(), b"secret");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,6 +21,8 @@ pub enum Alarm {
         subject: String,
         /// Its serial in hex; empty where the kind has none.
         serial: String,
+        /// Of a CA's certificate: the generation that it was to be of.
+        generation: Option<String>,
         /// Since when it is open.
         intended_at: Timestamp,
     },
@@ -46,10 +48,29 @@ pub async fn alarms(
     most: usize,
 ) -> Result<Alarms, StoreError> {
     let older_than = now.plus_secs(-CONCLUDED_WITHIN_SECS);
-    let (open, overdue) = (ledger.unconcluded(older_than, most).await?, missed(ledger, renewals.overdue()).await?);
-    let total = ledger.unconcluded_total(older_than) + overdue.len() as u64;
+    let total = ledger.unconcluded_total(older_than);
+    let mut open = ledger.unconcluded(older_than, most + PASSED_MAX).await?;
+    let read = open.len();
+    open.retain(|credential| !has_passed(ledger, credential, now));
+    let overdue = missed(ledger, renewals.overdue()).await?;
+    let total = total.saturating_sub((read - open.len()) as u64) + overdue.len() as u64;
     let first = open.iter().map(Alarm::unconcluded).chain(overdue.into_iter().map(Alarm::NotRenewed)).take(most);
     Ok(Alarms { first: first.collect(), total })
+}
+
+/// Whether what may have been signed says nothing any more that anybody could be harmed by: it stays in the log, and is no alarm.
+fn has_passed(ledger: &Ledger, credential: &Credential, now: Timestamp) -> bool {
+    let has_ended = credential.validity.is_some_and(|validity| validity.not_after() < now);
+    match credential.kind {
+        // A newer one of its series was published, which tells of all that it told.
+        Kind::Crl => {
+            ledger.newest_crl_operation(&credential.issuer).is_some_and(|newest| newest > credential.operation)
+        }
+        Kind::OcspBatch => has_ended || now.since(credential.intended_at) > TOLD_SECS,
+        // A proof that a key is ours, by which nobody gets anything.
+        Kind::CaRequest => now.since(credential.intended_at) > TOLD_SECS,
+        Kind::Certificate | Kind::CaCertificate | Kind::SshUser | Kind::SshHost | Kind::CodeSignature => false,
+    }
 }
 
 /// Those that nothing else took the place of: a certificate of the same names with another key is as good as a renewal.
@@ -68,6 +89,7 @@ impl Alarm {
             kind: credential.kind,
             subject: credential.subject.clone(),
             serial: credential.serial_hex(),
+            generation: credential.details.get("generation").and_then(|name| name.as_str()).map(str::to_owned),
             intended_at: credential.intended_at,
         }
     }
@@ -76,11 +98,34 @@ impl Alarm {
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Alarm::Unconcluded { operation, kind, subject, serial, intended_at } => write!(
-                f,
-                "Operation {operation} ({kind} for {subject}, serial {serial}) was intended at {intended_at} and has no \
-                 conclusion. It counts as issued: revoke it if nobody has it."
-            ),
+            Alarm::Unconcluded { operation, kind, subject, serial, generation, intended_at } => {
+                write!(
+                    f,
+                    "Operation {operation} ({kind} for {subject}, serial {serial}) was begun at {intended_at} and never concluded: the \
+                     service ended, or the token or the register did not answer. It may be signed, counts as issued, and nobody was given \
+                     it. "
+                )?;
+                match kind {
+                    Kind::Certificate | Kind::SshUser | Kind::SshHost => write!(
+                        f,
+                        "Whoever asked for it has asked again: `chancery certs revoke {serial} --reason superseded` ends this one."
+                    ),
+                    Kind::CaCertificate => {
+                        let generation = generation.as_deref().unwrap_or("NAME/N");
+                        write!(
+                            f,
+                            "The certificate in use is the one that `chancery ca show {generation}` has; unless it is this one, `chancery \
+                             certs revoke {serial} --ca --reason superseded` ends this one alone."
+                        )
+                    }
+                    Kind::Crl => f.write_str("Nothing is to be done: the next CRL takes its place, within a day."),
+                    Kind::OcspBatch => f.write_str("Nothing is to be done: its responses end by themselves."),
+                    Kind::CaRequest => f.write_str("Nothing is to be done: a request is asked for again where it is needed."),
+                    Kind::CodeSignature => f.write_str(
+                        "Sign the file again; where a signature over it must not exist, revoke the certificate of the key.",
+                    ),
+                }
+            }
             Alarm::NotRenewed(Overdue { operation: _, serial, subject, not_after, why }) => {
                 write!(f, "Certificate {serial} ({subject}) expires at {not_after} and is not renewed: {why}.")
             }
@@ -88,5 +133,9 @@ impl fmt::Display for Alarm {
     }
 }
 
+/// So long what harms nobody is told.
+const TOLD_SECS: i64 = 86_400;
+/// Intents that are looked at beyond those that are told: each kill leaves one at most.
+const PASSED_MAX: usize = 256;
 /// An intent is given this long: longer than any deadline of the token's pool, shorter than anybody waits.
 const CONCLUDED_WITHIN_SECS: i64 = 60;

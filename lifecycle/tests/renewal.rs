@@ -204,6 +204,49 @@ async fn a_name_taken_from_its_owner_is_not_renewed_and_somebody_hears_of_it() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_kill_leaves_is_told_with_what_to_do_and_a_crl_ends_with_the_next() {
+    let house = House::new().await;
+    let old = house.certify("www.example.internal", true).await;
+    let (pool, _mint) = hsm::open(house.token.config()).unwrap();
+    let key = pool.find("tls-1").await.unwrap();
+    let ledger = house.authority.ledger();
+    let covers = ledger.revocations_in("tls/1", 0..0).covers;
+    let number = house.authority.crl("tls").await.unwrap().number + 1;
+    let crl = store::Entry {
+        kind: store::Kind::Crl,
+        covers: Some(covers),
+        serial: number.to_be_bytes().to_vec(),
+        owner: None,
+        names: Vec::new(),
+        ..intended(&old, key.clone(), 9)
+    };
+    ledger.intend(crl).await.unwrap();
+    let of_a_ca = store::Entry {
+        kind: store::Kind::CaCertificate,
+        details: serde_json::json!({ "generation": "vpn/1" }),
+        ..intended(&old, key.clone(), 8)
+    };
+    ledger.intend(of_a_ca).await.unwrap();
+    ledger.intend(intended(&old, key, 7)).await.unwrap();
+    house.world.advance(61);
+    let watch = Renewer::new(house.authority.clone()).watch();
+    let told = async || {
+        let found = alarms(ledger, house.world.now(), &watch, 10).await.unwrap();
+        assert_eq!(found.first.len() as u64, found.total);
+        found.first.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let says = told().await;
+    let [crl, ca, certificate] = &says[..] else { panic!("{says:?}") };
+    assert!(crl.contains("Nothing is to be done: the next CRL takes its place"), "{crl}");
+    assert!(ca.contains("chancery ca show vpn/1") && ca.contains("certs revoke 01010908 --ca"), "{ca}");
+    assert!(certificate.contains("chancery certs revoke 01010907 --reason superseded"), "{certificate}");
+    // A day on there is another.
+    house.world.advance(86_400);
+    house.authority.refresh_crls().await.unwrap();
+    assert_eq!(told().await, [ca.clone(), certificate.clone()], "the CRL has its successor");
+}
+
 /// As a crash leaves it that came after the intent.
 fn intended(like: &Issued, key: hsm::Key, n: u8) -> store::Entry {
     let like = (**like).clone();

@@ -135,7 +135,7 @@ Examples:
     --subject '/O=Example/CN=Example Edge CA' --purpose server-auth
   chancery ca create ssh-admins --role ssh-user --key ed25519
 
-A profile names the issuer it issues under: issuer = \"vpn\". Below `elsewhere` it waits for a certificate: `chancery ca request`.";
+A profile names the issuer it issues under: issuer = \"vpn\". The same command again, after its answer was lost, answers what was made, as long as nothing else changed it. Below `elsewhere` it waits for a certificate: `chancery ca request`.";
 
 const ROTATE: &str = "\
 Examples:
@@ -497,7 +497,8 @@ async fn rotate(args: &Rotate, global: &Global) -> Result<(), Failure> {
         true => rehearsal(&answer, global),
         false => {
             let new = told::newest(&answer).unwrap_or(&Value::Null);
-            told::done(&answer, &field(new, "name"), &told::stands(&answer, new), global);
+            let says = format!("{}{}", told::stands(&answer, new), told::uncrossed(&answer, new));
+            told::done(&answer, &field(new, "name"), &says, global);
         }
     }
     Ok(())

@@ -194,6 +194,20 @@ fn a_start_finds_the_heads_key_in_its_record_where_somebody_took_it_from_beside_
     }
 }
 
+/// And beside the head, where somebody took it from its record: sealed anew there too.
+#[test]
+fn a_start_finds_the_heads_key_beside_the_head_after_it_was_sealed_anew() {
+    on_both(|database| async move {
+        let house = open(&database).await;
+        let key = known(&house, 1).await;
+        in_force(&house, &[1, 2]).await;
+        assert_eq!(house.ledger.rewrap(&actor()).await.unwrap().left, 0);
+        house.pool.destroy(house.ledger.end_seal(1, &key, actor()).await.unwrap()).await.unwrap();
+        write_beside(&database, "DELETE FROM present WHERE kind = 'sealed' AND id = 'head-key'");
+        house.reopened(&database).await;
+    });
+}
+
 /// Two registers over one key would each lose what it sealed when the other has it end.
 #[test]
 fn a_new_register_takes_no_sealing_key_that_is_there_already() {

@@ -303,7 +303,7 @@ fn one_ca_that_ended_leaves_the_others_ready() {
     house.run(&["certs", "revoke", &serial, "--ca", "--reason", "cessation-of-operation"]);
     let ready = house.curl(&[&house.http("/readyz")]);
     assert_eq!(ready.status, 200, "{}", ready.text());
-    assert_eq!(ready.json()["ended"], serde_json::json!(["code"]));
+    assert_eq!(ready.json()["stopped"], serde_json::json!({"code": "revoked"}));
     assert_eq!(issue(&house, "still").status.code(), Some(0));
     let alarms = house.curl_admin(&[&house.https("/api/v1/status")]).json()["alarms"].to_string();
     assert!(alarms.contains("CA `code/1` is revoked"), "{alarms}");

@@ -35,6 +35,8 @@ const RESPONDER_LEFT_SECS: i64 = 5 * 86_400;
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// A register, or a token, that does not answer, in a word.
 const NO_ANSWER: &str = "no answer";
+/// Of issuers of which each has ended in its own way.
+const ENDED: &str = "ended";
 /// What is told to whoever reads meanwhile.
 const HELD_READS: &str = "The register is held: what is listed is what its database shows now, which is not what this node knew. \
      `chancery audit resume --help` says how it goes on.";
@@ -53,9 +55,9 @@ pub(crate) struct Readiness {
     issuers: bool,
     /// The HTTPS listener has its certificate, and it has not ended.
     https: bool,
-    /// CAs under which nothing is issued any more; the others go on, and `issuers` is true.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    ended: Vec<String>,
+    /// Issuers under which nothing is issued now, each with a word for why; the others go on, and `issuers` is true.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    stopped: BTreeMap<String, &'static str>,
     /// Tokens that do not answer, while another does; of several.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tokens: BTreeMap<String, &'static str>,
@@ -66,13 +68,13 @@ pub(crate) struct Readiness {
 impl Readiness {
     fn of(
         parts: [(&'static str, Option<&'static str>); 5],
-        ended: Vec<String>,
+        stopped: BTreeMap<String, &'static str>,
         tokens: BTreeMap<String, &'static str>,
     ) -> Self {
         let why: BTreeMap<_, _> = parts.into_iter().filter_map(|(part, why)| Some((part, why?))).collect();
         let is = |part| !why.contains_key(part);
         let [hsm, register, clock, issuers, https] = PARTS.map(is);
-        Self { hsm, register, clock, issuers, https, ended, tokens, why }
+        Self { hsm, register, clock, issuers, https, stopped, tokens, why }
     }
 
     /// Each part, and whether it is.
@@ -202,17 +204,17 @@ impl Lookout {
         let clock = self.ledger.time_held().map(|_| "not believed");
         // What holds issuance and is neither the register nor the clock is a CA that has ended, or not begun.
         let held = health.held.is_some() && self.ledger.held().is_none() && clock.is_none();
-        let issuers = held.then_some("ended");
+        let issuers = held.then(|| in_a_word(&health.stopped));
         let https = match *locked(&self.https) {
             None => Some("no certificate yet"),
             Some(until) => (until < self.world.now()).then_some("its certificate has ended"),
         };
         let [a, b, c, d, e] = PARTS;
-        let ended = health.ended.into_iter().map(|(label, _)| label).collect();
+        let stopped = health.stopped.into_iter().map(|one| (one.issuer, one.word)).collect();
         let several = health.tokens.len() > 1;
         let away = health.tokens.into_iter().filter(|(_, token)| several && *token != Health::Ready);
         let away = away.map(|(name, token)| (name, HsmStatus::of(token).state)).collect();
-        Readiness::of([(a, hsm), (b, register), (c, clock), (d, issuers), (e, https)], ended, away)
+        Readiness::of([(a, hsm), (b, register), (c, clock), (d, issuers), (e, https)], stopped, away)
     }
 
     /// What is wrong with the register, in a word.
@@ -271,16 +273,17 @@ impl Lookout {
         let integrity = self.ledger.integrity();
         let is_held = integrity.held.is_some();
         let (of_the_hold, altered) = by_the_hold(integrity);
+        let is_all = health.held.is_some();
         match health.held {
             Some(why) if is_held => alarms.push(format!("Nothing is issued or written: {why}.{of_the_hold}")),
             Some(why) => alarms.push(format!("Nothing is issued: {why}.")),
             None => {}
         }
-        // An issuer that signs nothing for anybody has its own alarm, and not one for each of its profiles.
-        let unfit = health.unfit.into_iter().filter(|unfit| !unfit.is_told).map(|unfit| unfit.why);
-        let unfit = unfit.take(ALARMS_MAX).filter(|_| !is_held);
-        let ended = health.ended.into_iter().map(|(_, why)| why);
-        alarms.extend(ended.chain(health.due).chain(unfit).map(|why| format!("{why}.")));
+        // What holds everything is told once; an issuer that signs nothing for anybody, and not each of its profiles.
+        let stopped = if is_all { Vec::new() } else { health.stopped };
+        let unfit = health.unfit.into_iter().filter(|unfit| !unfit.is_told && !is_held).map(|unfit| unfit.why);
+        let stopped = stopped.into_iter().map(|one| one.why);
+        alarms.extend(stopped.chain(health.due).chain(unfit.take(ALARMS_MAX)).map(|why| format!("{why}.")));
         alarms.extend(altered.iter().rev().take(ALARMS_MAX).map(|alarm| {
             format!(
                 "The register was altered: {}: {} (met {} times since {}). Look with `chancery audit verify`.",
@@ -421,6 +424,13 @@ impl Lookout {
     }
 }
 
+/// Why no issuer issues: as of each of them, or that they ended, one way or the other.
+fn in_a_word(stopped: &[ca::Stopped]) -> &'static str {
+    let mut words = stopped.iter().map(|one| one.word);
+    let first = words.next().unwrap_or(ENDED);
+    if words.all(|word| word == first) { first } else { ENDED }
+}
+
 /// How many expire within a day, a week ...: each number with those before it, and `later` with all.
 fn cumulative(buckets: &BTreeMap<Bucket, Expiring>) -> Vec<(&'static str, u64)> {
     let mut sum = 0;
@@ -470,14 +480,27 @@ mod tests {
     }
 
     #[test]
+    fn why_nobody_issues_is_one_word_where_it_is_the_same_for_all() {
+        let stopped = |word| ca::Stopped { issuer: "tls".to_owned(), word, why: String::new() };
+        assert_eq!(in_a_word(&[stopped("revoked"), stopped("revoked")]), "revoked");
+        assert_eq!(in_a_word(&[stopped("revoked"), stopped("away")]), "ended");
+        assert_eq!(in_a_word(&[]), "ended");
+    }
+
+    #[test]
     fn readiness_says_each_part_and_a_word_for_what_is_not() {
         let [hsm, register, clock, issuers, https] = PARTS;
         let parts = |word| [(hsm, None), (register, word), (clock, None), (issuers, None), (https, None)];
-        let held = serde_json::to_value(Readiness::of(parts(Some("held")), Vec::new(), BTreeMap::new())).expect("JSON");
+        let held =
+            serde_json::to_value(Readiness::of(parts(Some("held")), BTreeMap::new(), BTreeMap::new())).expect("JSON");
         let told = serde_json::json!({"hsm": true, "register": false, "clock": true, "issuers": true, "https": true,
             "why": {"register": "held"}});
         assert_eq!(held, told);
-        assert!(Readiness::of(parts(None), vec!["code".to_owned()], BTreeMap::new()).is_ready(), "the others go on");
-        assert!(!Readiness::of(parts(Some("held")), Vec::new(), BTreeMap::new()).is_ready());
+        let stopped = BTreeMap::from([("code".to_owned(), "away"), ("vpn".to_owned(), "revoked")]);
+        let others_go_on = Readiness::of(parts(None), stopped, BTreeMap::new());
+        assert!(others_go_on.is_ready());
+        let told = serde_json::to_value(others_go_on).expect("JSON");
+        assert_eq!(told["stopped"], serde_json::json!({"code": "away", "vpn": "revoked"}));
+        assert!(!Readiness::of(parts(Some("held")), BTreeMap::new(), BTreeMap::new()).is_ready());
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Generation {
     key_label: String,
     /// The tokens that sign with it, in the order in which they are asked.
     tokens: Vec<KeyToken>,
+    /// Tokens in which the key is that it follows, and in which its own is not: `chancery ca tokens GEN --add` once it was brought there.
+    lacks: Vec<String>,
     /// Its key is in no token of ours; its certificate and its CRLs are brought.
     elsewhere: bool,
     /// Its key was outside the token once, as an operator said: a copy of it may be anywhere.
@@ -143,6 +145,7 @@ impl Generation {
                 .into_iter()
                 .map(|home| KeyToken { name: home.token, state: home.state, why: home.why })
                 .collect(),
+            lacks: there.lacks,
             elsewhere: there.elsewhere,
             key_was_outside: there.brought,
             arriving: there.arriving,

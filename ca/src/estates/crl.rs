@@ -34,11 +34,15 @@ pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, String> {
         return Err("is not signed by the key of this CA".to_owned());
     }
     let (mut number, mut is_part) = (None, false);
+    let (mut entries, mut left) = (Vec::new(), Vec::new());
     for extension in crl.extensions() {
         match extension.parsed_extension() {
             ParsedExtension::CRLNumber(is) => {
-                let is = u64::try_from(is).ok().filter(|number| *number < NUMBER_MAX);
-                number = Some(is.ok_or("has a number beyond those that ours can go on from")?);
+                number = u64::try_from(is).ok().filter(|number| *number < NUMBER_MAX);
+                // Its entries hold whatever its number is.
+                if number.is_none() {
+                    left.push(TOO_GREAT.to_owned());
+                }
             }
             // RFC 5280 sections 5.2.4 and 5.2.5: a delta, or a part.
             _ if extension.critical => is_part = true,
@@ -48,7 +52,6 @@ pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, String> {
     if let Some(why) = crl.iter_revoked_certificates().find_map(not_ours_to_read) {
         return Err(format!("is not to be taken: {why}"));
     }
-    let (mut entries, mut left) = (Vec::new(), Vec::new());
     for entry in crl.iter_revoked_certificates() {
         let serial = match serial(entry.raw_serial()) {
             Ok(serial) => serial,
@@ -66,5 +69,7 @@ pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, String> {
     Ok(Listed { number, this_update, is_part, entries, left })
 }
 
+/// Of a number that ours cannot be above.
+pub(super) const TOO_GREAT: &str = "has a number beyond those that ours can go on from: our next one will be smaller";
 /// Ours have room above it.
 pub(super) const NUMBER_MAX: u64 = 1 << 62;

@@ -10,8 +10,9 @@ use policy::Timestamp;
 use serde_json::Value;
 
 use crate::estates::CERTIFICATES_MAX;
-use crate::estates::crl::NUMBER_MAX;
+use crate::estates::crl::{NUMBER_MAX, TOO_GREAT};
 use crate::estates::gathered::{Ended, Gathered, Told};
+use crate::estates::leaf::of_serial;
 use crate::estates::moments::millis;
 use crate::estates::openssl::authorities;
 use crate::estates::reading::{Unreadable, decimal, der};
@@ -41,34 +42,49 @@ fn taken(place: &str, row: &Row, all: &mut Gathered) -> Result<(), String> {
     }
     let serial = row.get("serialnumber").and_then(|text| decimal(text)).ok_or("has no decimal serialNumber")?;
     match row.get("base64cert").filter(|text| !text.trim().is_empty()) {
-        Some(text) => all.certificates.push((place.to_owned(), der(text.as_bytes(), "CERTIFICATE")?)),
+        // What the row says of its serial counts, whatever its certificate is.
+        Some(text) => match der(text.as_bytes(), "CERTIFICATE").and_then(|der| of_serial(der, &serial)) {
+            Ok(der) => all.certificates.push((place.to_owned(), der)),
+            Err(why) => all.leave(place, why),
+        },
         // Kept in another table (`Base64CertData`), or not at all.
         None => all.bare.push((place.to_owned(), serial.clone())),
     }
+    match ended(row) {
+        Ok(Some((end, until))) => all.revoked.push(Told { place: place.to_owned(), serial, end, until }),
+        Ok(None) => {}
+        Err(why) => {
+            all.doubt(place, &serial);
+            return Err(why);
+        }
+    }
+    Ok(())
+}
+
+/// How it ended, and when it would have; none of one that holds.
+fn ended(row: &Row) -> Result<Option<(Ended, Option<Timestamp>)>, String> {
     let number = |column: &str| row.get(column).and_then(|text| text.trim().parse::<i64>().ok());
     let status = number("status").ok_or("has no status")?;
     let reason = number("revocationreason").unwrap_or(NOT_REVOKED);
     let is_revoked = status == REVOKED || (status == ARCHIVED && reason != NOT_REVOKED);
     if !is_revoked {
-        return Ok(());
+        return Ok(None);
     }
     let at = number("revocationdate").filter(|at| *at > 0).ok_or("is revoked, and does not say when")?;
-    let reason = u8::try_from(reason.max(0)).map_err(|_| format!("is revoked for reason {reason}"))?;
+    let reason = u8::try_from(reason.max(0)).unwrap_or(u8::MAX);
     let positive = |column: &str| number(column).filter(|at| *at > 0).map(millis);
     let end = Ended { at: millis(at), reason, invalid: positive("invaliditydate") };
-    let until: Option<Timestamp> = positive("expiredate");
-    all.revoked.push(Told { place: place.to_owned(), serial, end, until });
-    Ok(())
+    Ok(Some((end, positive("expiredate"))))
 }
 
 fn crl(place: &str, row: &Row, all: &mut Gathered) -> Result<(), String> {
     let number = row.get("crlnumber").and_then(|text| text.trim().parse::<u64>().ok());
     if let Some(number) = number {
-        if number >= NUMBER_MAX {
-            return Err("has a number beyond those that ours can go on from".to_owned());
+        match number < NUMBER_MAX {
+            // Deltas have numbers of the same series.
+            true => all.numbers.push((place.to_owned(), number)),
+            false => all.leave(place, TOO_GREAT),
         }
-        // Deltas have numbers of the same series.
-        all.numbers.push((place.to_owned(), number));
     }
     if let Some(text) = row.get("base64crl").filter(|text| !text.trim().is_empty()) {
         all.crls.push((place.to_owned(), der(text.as_bytes(), "X509 CRL")?));

@@ -62,10 +62,7 @@ impl Estate {
         let (certificates, urls) = certificates(&mut gathered, &ca, &mut left);
         let mut ends: HashMap<Vec<u8>, Told> = HashMap::new();
         for told in std::mem::take(&mut gathered.revoked) {
-            if let Err(why) = possible(&told.end) {
-                left.push(Left { place: told.place, why });
-                continue;
-            }
+            let told = known_reason(told, &mut notes);
             ends.entry(told.serial.clone()).or_insert(told);
         }
         let mut numbers = std::mem::take(&mut gathered.numbers);
@@ -79,17 +76,30 @@ impl Estate {
                     }
                     for (serial, end) in listed.entries {
                         let told = Told { place: place.clone(), serial, end, until: None };
-                        compare(told, &mut ends, &mut notes, &mut left, listed.this_update);
+                        compare(told, &mut ends, &mut notes, listed.this_update);
                     }
                 }
                 Err(why) => left.push(Left { place: place.clone(), why }),
             }
         }
-        let (certificates, ends) = with_ends(certificates, ends);
+        let (mut certificates, ends) = with_ends(certificates, ends);
+        // Where a CRL tells of it, that says how it ended. Else nobody knows, and good it is not.
+        let doubtful: HashMap<Vec<u8>, String> =
+            std::mem::take(&mut gathered.doubtful).into_iter().map(|(place, serial)| (serial, place)).collect();
+        certificates.retain(|taken| match doubtful.get(&taken.serial) {
+            Some(place) if taken.end.is_none() => {
+                let why = format!("is left, since it may be revoked: {place} cannot be understood");
+                left.push(Left { place: taken.place.clone(), why });
+                false
+            }
+            Some(_) | None => true,
+        });
         let known: HashSet<&[u8]> = certificates.iter().map(|taken| taken.serial.as_slice()).collect();
         let own = crate::estates::reading::unsigned(&ca.serial);
         for (place, serial) in gathered.bare {
-            if !known.contains(serial.as_slice()) && !ends.contains_key(&serial) && serial != own {
+            let is_told =
+                known.contains(serial.as_slice()) || ends.contains_key(&serial) || doubtful.contains_key(&serial);
+            if !is_told && serial != own {
                 let why =
                     format!("of serial {} no certificate is there: only that there was one", hex::encode(&serial));
                 left.push(Left { place, why });
@@ -174,29 +184,23 @@ fn certificates(
     (taken.into_values().collect(), urls)
 }
 
-/// Whether an end may be said here.
-fn possible(end: &Ended) -> Result<(), String> {
-    match end.reason {
-        0..=6 | 9 | 10 => Ok(()),
-        other => Err(format!("is revoked for reason {other}, which is none that a certificate keeps")),
+/// Told with a reason that a certificate can keep: that it is revoked counts, whatever was written as the reason.
+fn known_reason(mut told: Told, notes: &mut Vec<String>) -> Told {
+    if !matches!(told.end.reason, 0..=6 | 9 | 10) {
+        let says = "is none that a certificate keeps; it comes as unspecified";
+        notes.push(format!("{}: serial {}: its reason {says}", told.place, hex::encode(&told.serial)));
+        told.end.reason = 0;
     }
+    told
 }
 
 /// An entry of a CRL, beside what the source itself says.
-fn compare(
-    told: Told,
-    ends: &mut HashMap<Vec<u8>, Told>,
-    notes: &mut Vec<String>,
-    left: &mut Vec<Left>,
-    this_update: policy::Timestamp,
-) {
+fn compare(told: Told, ends: &mut HashMap<Vec<u8>, Told>, notes: &mut Vec<String>, this_update: policy::Timestamp) {
     let serial = hex::encode(&told.serial);
     if told.end.reason == RELEASED {
         return;
     }
-    if let Err(why) = possible(&told.end) {
-        return left.push(Left { place: told.place, why: format!("serial {serial} {why}") });
-    }
+    let told = known_reason(told, notes);
     match ends.get(&told.serial) {
         Some(there) if there.end == told.end => {}
         // What the CA's own books say is newer than a CRL, unless the CRL is the only witness.

@@ -48,6 +48,8 @@ pub struct Gathered {
     pub revoked: Vec<Told>,
     /// Serials that the source knows and has no certificate of, each with where.
     pub bare: Vec<(String, Vec<u8>)>,
+    /// Serials that the source may hold for revoked, and does not say so that it can be understood; each with where.
+    pub doubtful: Vec<(String, Vec<u8>)>,
     /// CRLs, each with where, DER.
     pub crls: Vec<(String, Vec<u8>)>,
     /// Numbers that CRLs had, as something else than a CRL says; each with where.
@@ -61,5 +63,10 @@ pub struct Gathered {
 impl Gathered {
     pub(super) fn leave(&mut self, place: impl Into<String>, why: impl Into<String>) {
         self.left.push(Left { place: place.into(), why: why.into() });
+    }
+
+    /// What a program says of a certificate's end cannot be understood: that certificate is none that holds.
+    pub(super) fn doubt(&mut self, place: &str, serial: &[u8]) {
+        self.doubtful.push((place.to_owned(), serial.to_vec()));
     }
 }

@@ -80,6 +80,22 @@ pub(super) fn serial(raw: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
+/// The serial of any certificate, as an unsigned number.
+pub(crate) fn serial_of(der: &[u8]) -> Option<Vec<u8>> {
+    let (_, read) = X509Certificate::from_der(der).ok()?;
+    Some(unsigned(read.raw_serial()))
+}
+
+/// A certificate that stands beside a serial: by that it is revoked, so it must be its own.
+pub(super) fn of_serial(der: Vec<u8>, serial: &[u8]) -> Result<Vec<u8>, String> {
+    match serial_of(&der) {
+        Some(own) if own != serial => {
+            Err(format!("stands under serial {}, and its certificate has {}", hex::encode(serial), hex::encode(own)))
+        }
+        Some(_) | None => Ok(der),
+    }
+}
+
 fn shown(name: &[u8]) -> String {
     let text = Dn::from_der(name).map_or_else(|_| "(unreadable)".to_owned(), |dn| dn.to_string());
     policy::shown(&text).to_string()

@@ -3,9 +3,12 @@
 //! The form is that of openssl's own `apps/ca.c`: six fields a line, parted by tabs: `V`, `R` or `E`; the certificate's end; when it was
 //! revoked and why; the serial in hexadecimal; a file, or `unknown`; the subject.
 
+use std::collections::HashSet;
+
 use crate::encode::pem;
 use crate::estates::crl::NUMBER_MAX;
 use crate::estates::gathered::{Ended, Gathered, Told};
+use crate::estates::leaf::serial_of;
 use crate::estates::moments::asn1;
 use crate::estates::reading::{Unreadable, der, hexadecimal};
 
@@ -30,20 +33,18 @@ pub struct Folder {
 pub fn gather(folder: Folder) -> Result<Gathered, Unreadable> {
     let authorities = authorities(&folder.chain).map_err(|why| Unreadable(format!("the CA's certificate: {why}")))?;
     let mut all = Gathered { source: format!("openssl ca {}", folder.place), authorities, ..Gathered::default() };
-    for (number, line) in (1..).zip(folder.index.lines()) {
-        if line.trim().is_empty() {
-            continue;
-        }
-        let place = format!("index.txt line {number}");
-        if let Err(why) = entry(&place, line, &mut all) {
-            all.leave(place, why);
-        }
-    }
+    let unreadable = index(&folder.index, &mut all);
     for (name, bytes) in folder.certificates {
         match der(&bytes, "CERTIFICATE") {
             Ok(der) => all.certificates.push((name, der)),
             Err(why) => all.leave(name, why),
         }
+    }
+    if let Some(place) = unreadable {
+        // What the index lacks may be what that line is about.
+        let known: HashSet<Vec<u8>> = all.bare.iter().map(|(_, serial)| serial.clone()).collect();
+        let serials: Vec<_> = all.certificates.iter().filter_map(|(_, der)| serial_of(der)).collect();
+        serials.into_iter().filter(|serial| !known.contains(serial)).for_each(|serial| all.doubt(&place, &serial));
     }
     for (name, bytes) in folder.crls {
         match der(&bytes, "X509 CRL") {
@@ -55,7 +56,10 @@ pub fn gather(folder: Folder) -> Result<Gathered, Unreadable> {
         match next_number(&text) {
             // The file has the next one's.
             Some(next) => all.numbers.extend(next.checked_sub(1).map(|last| ("crlnumber".to_owned(), last))),
-            None => all.leave("crlnumber", "is no number in hexadecimal that ours can go on from"),
+            None => all.leave(
+                "crlnumber",
+                "is no number in hexadecimal that ours can go on from: our next one may be smaller",
+            ),
         }
     }
     Ok(all)
@@ -73,23 +77,80 @@ fn next_number(text: &str) -> Option<u64> {
     u64::from_str_radix(text.trim(), 16).ok().filter(|number| *number < NUMBER_MAX)
 }
 
-fn entry(place: &str, line: &str, all: &mut Gathered) -> Result<(), String> {
-    let fields: Vec<&str> = line.split('\t').collect();
-    let [kind, until, revoked, serial, _file, _subject] = fields[..] else {
-        return Err(format!("has {} fields, and an entry has six", fields.len()));
+/// All entries; a line of which not even the serial is known, if there is one.
+fn index(text: &str, all: &mut Gathered) -> Option<String> {
+    let mut unreadable = None;
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let place = format!("index.txt line {number}");
+        if let Err(NoEntry { why, serial }) = entry(&place, line, all) {
+            match serial {
+                Some(serial) => all.doubt(&place, &serial),
+                None => unreadable = Some(place.clone()),
+            }
+            all.leave(place, why);
+        }
+    }
+    unreadable
+}
+
+/// Why a line is no entry, and of which serial it is, as far as that can be read.
+#[derive(Debug)]
+struct NoEntry {
+    why: String,
+    serial: Option<Vec<u8>>,
+}
+
+fn entry(place: &str, line: &str, all: &mut Gathered) -> Result<(), NoEntry> {
+    let fields = fields(line);
+    let serial = match fields.get(3) {
+        // A negative one is that of no certificate that could come.
+        Some(text) if text.starts_with('-') => {
+            let why = format!("has the negative serial {}", policy::shown(text));
+            return Err(NoEntry { why, serial: Some(Vec::new()) });
+        }
+        Some(text) => hexadecimal(text),
+        None => None,
     };
-    let serial = hexadecimal(serial).ok_or("its serial is no hexadecimal number")?;
+    let [kind, until, revoked, _serial, _file, _subject] = fields[..] else {
+        return Err(NoEntry { why: format!("has {} fields, and an entry has six", fields.len()), serial });
+    };
+    let Some(serial) = serial else {
+        return Err(NoEntry { why: "its serial is no hexadecimal number".to_owned(), serial });
+    };
     all.bare.push((place.to_owned(), serial.clone()));
     let until = asn1(until);
     match kind {
         "V" | "E" => Ok(()),
-        "R" => {
-            let end = ended(place, revoked, &serial, all)?;
-            all.revoked.push(Told { place: place.to_owned(), serial, end, until });
-            Ok(())
+        "R" => match ended(place, revoked, &serial, all) {
+            Ok(end) => {
+                all.revoked.push(Told { place: place.to_owned(), serial, end, until });
+                Ok(())
+            }
+            Err(why) => Err(NoEntry { why, serial: Some(serial) }),
+        },
+        other => {
+            let why = format!("`{}` is no state of a certificate", policy::shown(other));
+            Err(NoEntry { why, serial: Some(serial) })
         }
-        other => Err(format!("`{}` is no state of a certificate", policy::shown(other))),
     }
+}
+
+/// Parted by tabs; one that belongs to a text has a backslash before it (openssl's `TXT_DB_write`).
+fn fields(line: &str) -> Vec<&str> {
+    let mut fields = Vec::new();
+    let (mut begun, mut escaped) = (0, false);
+    for (at, c) in line.char_indices() {
+        if c == '\t' && !escaped {
+            fields.push(line.get(begun..at).unwrap_or_default());
+            begun = at + 1;
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    fields.push(line.get(begun..).unwrap_or_default());
+    fields
 }
 
 /// `DATE`, `DATE,REASON`, `DATE,holdInstruction,OID`, `DATE,keyTime,DATE`, `DATE,CAkeyTime,DATE`.
@@ -97,7 +158,14 @@ fn ended(place: &str, text: &str, serial: &[u8], all: &mut Gathered) -> Result<E
     let mut parts = text.split(',');
     let at = parts.next().and_then(asn1).ok_or("does not say when it was revoked")?;
     let (word, more) = (parts.next(), parts.next());
-    let since = |more: Option<&str>| more.and_then(asn1).ok_or("does not say since when the key is not to be trusted");
+    let mut says = |what: String| all.notes.push(format!("{place}: serial {}: {what}", hex::encode(serial)));
+    let mut since = |more: Option<&str>| {
+        let at = more.and_then(asn1);
+        if at.is_none() {
+            says("it does not say since when its key is not to be trusted".to_owned());
+        }
+        at
+    };
     let (reason, invalid) = match word.map(str::to_ascii_lowercase).as_deref() {
         None | Some("unspecified") => (0, None),
         Some("keycompromise") => (1, None),
@@ -109,15 +177,16 @@ fn ended(place: &str, text: &str, serial: &[u8], all: &mut Gathered) -> Result<E
         Some("privilegewithdrawn") => (9, None),
         Some("aacompromise") => (10, None),
         Some("holdinstruction") => {
-            let says = format!("{place}: the hold of {} has an instruction, which is not kept", hex::encode(serial));
-            all.notes.push(says);
+            says("the hold has an instruction, which is not kept".to_owned());
             (6, None)
         }
-        Some("keytime") => (1, Some(since(more)?)),
-        Some("cakeytime") => (2, Some(since(more)?)),
-        // A delta's word. In an index it would say that nothing is revoked.
-        Some("removefromcrl") => return Err("says removeFromCRL, and is revoked".to_owned()),
-        Some(other) => return Err(format!("`{}` is no reason", policy::shown(other))),
+        Some("keytime") => (1, since(more)),
+        Some("cakeytime") => (2, since(more)),
+        // That it is revoked is what counts; why is a word that is not known here, or (removeFromCRL) one of a delta.
+        Some(other) => {
+            says(format!("`{}` is no reason; it comes as unspecified", policy::shown(other)));
+            (0, None)
+        }
     };
     Ok(Ended { at, reason, invalid })
 }
@@ -132,14 +201,9 @@ mod tests {
 
     use super::*;
 
-    fn read(index: &str) -> Gathered {
+    fn read(text: &str) -> Gathered {
         let mut all = Gathered::default();
-        for (number, line) in (1..).zip(index.lines()) {
-            let place = format!("line {number}");
-            if let Err(why) = entry(&place, line, &mut all) {
-                all.leave(place, why);
-            }
-        }
+        index(text, &mut all);
         all
     }
 
@@ -167,19 +231,34 @@ mod tests {
             assert_eq!((told.end, &told.serial[..]), (Ended { at: day, reason, invalid }, &[10][..]), "{word}");
             assert_eq!(all.notes.len(), usize::from(word.contains("Instruction")), "{word}");
         }
+        // Why is not understood, or only in part; that it is revoked is.
+        for (word, reason) in [(",bored", 0), (",removeFromCRL", 0), (",keyTime", 1), (",CAkeyTime,soon", 2)] {
+            let all = read(&format!("R\t360101000000Z\t260102030405Z{word}\t0A\tunknown\t/CN=a"));
+            let [told] = &all.revoked[..] else { panic!("{word}: {all:?}") };
+            assert_eq!((told.end, all.notes.len()), (Ended { at: day, reason, invalid: None }, 1), "{word}");
+        }
     }
 
     #[test]
-    fn a_line_that_says_something_else_is_left_by_its_place() {
+    fn a_line_that_says_something_else_is_left_by_its_place_and_its_serial_is_doubted() {
         let all = read(
             "V\t360101000000Z\t\t01\tunknown\t/CN=a\nE\t200101000000Z\t\t02\tunknown\t/CN=b\nX\t360101000000Z\t\t03\tunknown\t/CN=c\n\
-            R\t360101000000Z\t\t04\tunknown\t/CN=d\nR\t360101000000Z\t260102030405Z,bored\t05\tunknown\t/CN=e\nV\t1\nV\t360101000000Z\t\tzz\tu\t/CN=f\n\
-            R\t360101000000Z\t260102030405Z,keyTime\t06\tunknown\t/CN=g\nR\t360101000000Z\t260102030405Z,removeFromCRL\t07\tunknown\t/CN=h",
+            R\t360101000000Z\t\t04\tunknown\t/CN=d\nR\t360101000000Z\tyesterday,bored\t05\tunknown\t/CN=e\nV\t1\nV\t360101000000Z\t\tzz\tu\t/CN=f\n\
+            R\t360101000000Z\t260102030405Z\t06\tunknown\nR\t360101000000Z\t260102030405Z\t-02\tunknown\t/CN=h",
         );
         let places: Vec<&str> = all.left.iter().map(|left| left.place.as_str()).collect();
-        assert_eq!(places, ["line 3", "line 4", "line 5", "line 6", "line 7", "line 8", "line 9"], "{:?}", all.left);
-        assert!(all.revoked.is_empty());
+        let lines = [3, 4, 5, 6, 7, 8, 9].map(|number| format!("index.txt line {number}"));
+        assert_eq!(places, lines, "{:?}", all.left);
+        assert!(all.revoked.is_empty(), "a negative serial is another's: {:?}", all.revoked);
+        let doubted: Vec<&[u8]> = all.doubtful.iter().map(|(_, serial)| serial.as_slice()).collect();
+        assert_eq!(doubted, [&[3][..], &[4], &[5], &[6], &[]]);
         assert!(all.bare.iter().any(|(_, serial)| *serial == [2]));
+    }
+
+    #[test]
+    fn a_tab_in_a_subject_parts_nothing() {
+        let all = read("R\t360101000000Z\t260102030405Z\t0A\tunknown\t/CN=a\\\tb\\\\");
+        assert_eq!((all.revoked.len(), all.left.len()), (1, 0), "{all:?}");
     }
 
     #[test]

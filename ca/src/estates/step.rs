@@ -10,8 +10,9 @@ use policy::Timestamp;
 use serde::Deserialize;
 
 use crate::estates::CERTIFICATES_MAX;
-use crate::estates::crl::NUMBER_MAX;
+use crate::estates::crl::{NUMBER_MAX, TOO_GREAT};
 use crate::estates::gathered::{Ended, Gathered, Told};
+use crate::estates::leaf::of_serial;
 use crate::estates::moments::rfc3339;
 use crate::estates::openssl::authorities;
 use crate::estates::reading::{Unreadable, decimal};
@@ -56,38 +57,43 @@ pub fn gather(place: &str, text: &[u8], chain: &[u8]) -> Result<Gathered, Unread
             return Err(Unreadable(format!("more than {} lines are in it", 3 * CERTIFICATES_MAX)));
         }
         let place = format!("line {number}");
-        if let Err(why) = entry(&place, line, &mut all) {
+        let line: Line = serde_json::from_str(line).map_err(|e| Unreadable(format!("{place} is no entry: {e}")))?;
+        if let Err(why) = entry(&place, &line, &mut all) {
+            // What it revokes, nobody knows: nothing of the rest can be called good.
+            if line.table == REVOKED && all.doubtful.last().is_none_or(|(doubted, _)| *doubted != place) {
+                return Err(Unreadable(format!("{place} revokes something, and {why}")));
+            }
             all.leave(place, why);
         }
     }
     Ok(all)
 }
 
-fn entry(place: &str, line: &str, all: &mut Gathered) -> Result<(), String> {
-    let Line { table, key, value } = serde_json::from_str(line).map_err(|e| format!("is no entry: {e}"))?;
-    let (key, value) = (bytes(&key)?, bytes(&value)?);
+const REVOKED: &str = "revoked_x509_certs";
+
+fn entry(place: &str, Line { table, key, value }: &Line, all: &mut Gathered) -> Result<(), String> {
+    let (key, value) = (bytes(key)?, bytes(value)?);
     let serial = || std::str::from_utf8(&key).ok().and_then(decimal).ok_or("its key is no decimal serial");
     match table.as_str() {
         "x509_certs" => {
-            serial()?;
-            all.certificates.push((place.to_owned(), value));
+            all.certificates.push((place.to_owned(), of_serial(value, &serial()?)?));
         }
-        "revoked_x509_certs" => {
+        REVOKED => {
             let serial = serial()?;
-            let told: Revoked = serde_json::from_slice(&value).map_err(|e| format!("is no revocation: {e}"))?;
-            let at = rfc3339(&told.at).ok_or("does not say when it was revoked")?;
-            let reason = u8::try_from(told.reason).map_err(|_| format!("is revoked for reason {}", told.reason))?;
-            // Go's zero time stands for none.
-            let until = rfc3339(&told.until).filter(|until| *until > Timestamp::from_unix(0));
-            let end = Ended { at, reason, invalid: None };
-            all.revoked.push(Told { place: place.to_owned(), serial, end, until });
+            match ended(&value) {
+                Ok((end, until)) => all.revoked.push(Told { place: place.to_owned(), serial, end, until }),
+                Err(why) => {
+                    all.doubt(place, &serial);
+                    return Err(why);
+                }
+            }
         }
         "x509_crl" => {
             let crl: Crl = serde_json::from_slice(&value).map_err(|e| format!("is no CRL: {e}"))?;
-            if crl.number >= NUMBER_MAX {
-                return Err("has a number beyond those that ours can go on from".to_owned());
+            match crl.number < NUMBER_MAX {
+                true => all.numbers.push((place.to_owned(), crl.number)),
+                false => all.leave(place, TOO_GREAT),
             }
-            all.numbers.push((place.to_owned(), crl.number));
             if let Some(der) = crl.der {
                 all.crls.push((place.to_owned(), bytes(&der)?));
             }
@@ -96,6 +102,14 @@ fn entry(place: &str, line: &str, all: &mut Gathered) -> Result<(), String> {
         _ => {}
     }
     Ok(())
+}
+
+fn ended(value: &[u8]) -> Result<(Ended, Option<Timestamp>), String> {
+    let told: Revoked = serde_json::from_slice(value).map_err(|e| format!("is no revocation: {e}"))?;
+    let at = rfc3339(&told.at).ok_or("does not say when it was revoked")?;
+    // Go's zero time stands for none.
+    let until = rfc3339(&told.until).filter(|until| *until > Timestamp::from_unix(0));
+    Ok((Ended { at, reason: u8::try_from(told.reason).unwrap_or(u8::MAX), invalid: None }, until))
 }
 
 fn bytes(text: &str) -> Result<Vec<u8>, String> {
@@ -137,10 +151,17 @@ mod tests {
             line("x509_certs", "x", "0"),
             line("revoked_x509_certs", "1", "{}"),
             line("x509_crl", "crl", r#"{"Number":-1}"#),
-            "{}".to_owned(),
         ]
         .join("\n");
-        assert_eq!(gather("x", odd.as_bytes(), b"").unwrap().left.len(), 4);
+        let all = gather("x", odd.as_bytes(), b"").unwrap();
+        assert_eq!((all.left.len(), &all.doubtful[..]), (3, &[("line 2".to_owned(), vec![1])][..]));
+        // Whatever these revoke, it is not told.
+        for odd in ["{}".to_owned(), line("revoked_x509_certs", "x", "{}")] {
+            assert!(gather("x", odd.as_bytes(), b"").is_err(), "{odd}");
+        }
+        let great = line("x509_crl", "crl", r#"{"Number":18446744073709551615,"DER":"MAA="}"#);
+        let all = gather("x", great.as_bytes(), b"").unwrap();
+        assert_eq!((all.numbers.len(), all.crls.len(), all.left.len()), (0, 1, 1), "its entries count");
     }
 
     proptest! {

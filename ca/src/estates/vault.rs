@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use crate::encode::pem;
 use crate::estates::gathered::{Ended, Gathered, Told};
+use crate::estates::leaf::serial_of;
 use crate::estates::moments::rfc3339;
 use crate::estates::openssl::authorities;
-use crate::estates::reading::{Unreadable, unsigned};
+use crate::estates::reading::Unreadable;
 use crate::issuers::CaCertificate;
 
 /// Gathers what is in a text of such documents. `chain` names the CA where it is not the one of `pki/cert/ca`: a mount may have several.
@@ -87,12 +88,6 @@ fn revoked_at(data: &Value) -> Result<Option<Timestamp>, String> {
             Some(_) | None => Err("its revocation_time is no time".to_owned()),
         },
     }
-}
-
-pub(super) fn serial_of(der: &[u8]) -> Option<Vec<u8>> {
-    use x509_parser::prelude::{FromDer, X509Certificate};
-    let (_, read) = X509Certificate::from_der(der).ok()?;
-    Some(unsigned(read.raw_serial()))
 }
 
 const AUTHORITIES_MAX: usize = 16;

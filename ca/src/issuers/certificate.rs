@@ -3,6 +3,8 @@
 //! Subject and key identifier are taken from the certificate's own bytes, never computed, so that an imported CA is treated exactly
 //! as one made here.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use const_oid::db::rfc5280;
 use der::{Decode, Encode};
@@ -24,6 +26,8 @@ pub(crate) struct CaCertificate {
     /// The operation that made it; none of what came from elsewhere.
     pub(crate) operation: Option<u64>,
     pub(crate) der: Bytes,
+    /// SHA-256 of that.
+    pub(crate) hash: [u8; 32],
     /// As it stands in the certificate.
     pub(crate) subject: Dn,
     pub(crate) issuer: Dn,
@@ -31,6 +35,8 @@ pub(crate) struct CaCertificate {
     pub(crate) key_identifier: Vec<u8>,
     authority_identifier: Option<Vec<u8>>,
     pub(crate) spki: Vec<u8>,
+    key_hash: [u8; 32],
+    is_root: OnceLock<bool>,
     pub(crate) validity: Validity,
     /// How many CAs may follow below; `None` is no limit.
     pub(crate) path_len: Option<u32>,
@@ -77,17 +83,20 @@ impl CaCertificate {
             key_identifier: key_identifier.ok_or("has no subject key identifier")?,
             authority_identifier,
             spki: certificate.public_key().raw.to_vec(),
+            key_hash: sha256(certificate.public_key().raw),
+            is_root: OnceLock::new(),
             validity: Validity::new(not_before, not_after).map_err(|e| e.to_string())?,
             path_len: path_len.ok_or("is not one of a CA")?,
             purposes: purposes.map(|purposes| purposes.0),
             constraints,
+            hash: sha256(&der),
             der: der.into(),
         })
     }
 
     /// SHA-256 of the key that it is for.
     pub(crate) fn key_hash(&self) -> [u8; 32] {
-        sha256(&self.spki)
+        self.key_hash
     }
 
     /// Why it may not stand below another CA, by the name constraints of that one (RFC 5280 section 4.2.1.10): its own subject and names are
@@ -102,16 +111,25 @@ impl CaCertificate {
         Some(format!("{outside} by {}", above.subject))
     }
 
-    /// Whether it names itself as its issuer, and its key signed it.
+    /// Whether it names itself as its issuer, and its key signed it. Its bytes say so once and for ever.
     pub(crate) fn is_root(&self) -> bool {
-        self.is_signed_by(self)
+        *self.is_root.get_or_init(|| self.is_signed_by(self))
     }
 
-    /// Whether another CA's key signed it, by name, identifier and signature.
+    /// Whether it names another CA as the one that signed it, by name and identifier.
+    pub(crate) fn names(&self, above: &CaCertificate) -> bool {
+        self.issuer.as_der() == above.subject.as_der()
+            && self.authority_identifier.as_ref().is_none_or(|id| *id == above.key_identifier)
+    }
+
+    /// Whether another CA signed it, by name, identifier and signature.
     pub(crate) fn is_signed_by(&self, above: &CaCertificate) -> bool {
-        let named = self.issuer.as_der() == above.subject.as_der()
-            && self.authority_identifier.as_ref().is_none_or(|id| *id == above.key_identifier);
-        named && is_signed(&self.der, &above.spki)
+        self.names(above) && self.is_signed(above)
+    }
+
+    /// Whether another CA's key signed it.
+    pub(crate) fn is_signed(&self, above: &CaCertificate) -> bool {
+        is_signed(&self.der, &above.spki)
     }
 }
 

@@ -109,6 +109,26 @@ impl Issuing {
         })
     }
 
+    /// Whether it would be made the same of these.
+    pub(crate) fn is_of(
+        &self,
+        standing: &Standing,
+        key: &Key,
+        certificate: &CaCertificate,
+        (chains, leaves, crl_secs): &(Vec<Chain>, bool, Option<i64>),
+        (shards, crl_above): (u16, u64),
+    ) -> bool {
+        self.standing == *standing
+            && self.key == *key
+            && self.certificate_der == certificate.der
+            && (self.leaves, self.crl_secs) == (*leaves, crl_secs.unwrap_or(CRL_SECS))
+            && (self.shards, self.crl_above) == (shards, crl_above)
+            && self.chains.len() == chains.len()
+            && self.chains.iter().zip(chains).all(|(one, other)| {
+                one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.hash == other.hash)
+            })
+    }
+
     /// Whether what it issues is judged long after its end: what signed code, or a time.
     pub(crate) fn is_outlived(&self) -> bool {
         let lasting = [rfc5280::ID_KP_CODE_SIGNING, rfc5280::ID_KP_TIME_STAMPING];

@@ -15,6 +15,7 @@ mod brought_crl;
 mod chains;
 pub(crate) mod compromised;
 mod pointers;
+mod reading;
 mod standing;
 
 mod issuing;
@@ -26,7 +27,7 @@ mod shown;
 
 pub(crate) use brought_crl::{BroughtCrl, not_ours_to_read};
 pub(crate) use certificate::{CaCertificate, is_signed};
-pub(crate) use chains::chains;
+pub(crate) use chains::Ways;
 pub(crate) use hierarchy::{Hierarchy, Signer};
 pub(crate) use issuing::Issuing;
 pub use name::{GenerationName, NoGeneration};

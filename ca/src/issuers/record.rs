@@ -6,7 +6,7 @@
 use hsm::{AtHome, Pool, SealingKey};
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::{ActorStamp, Attested, Record, StoredRecord};
+use store::{ActorStamp, Attested, Ledger, Record, StoreError, StoredRecord};
 
 use crate::error::CaError;
 use crate::intake::is_raised;
@@ -236,14 +236,24 @@ impl IssuerRecord {
     }
 }
 
-/// New versions of an issuer's record and of the roster that counts all changes, to be written in one transaction.
-pub(crate) fn versions(
+/// New versions of an issuer's record and of the roster that counts all changes, to be written in one transaction. The roster says
+/// which issuers changed last, so that whoever knows an older version reads those alone.
+pub(crate) async fn versions(
+    ledger: &Ledger,
     name: &str,
     record: &IssuerRecord,
     expect: u64,
-    roster: u64,
     actor: &ActorStamp,
 ) -> Result<Vec<Record>, CaError> {
+    let roster = ledger.record_version(ROSTER, ROSTER_ID);
+    let mut last = match ledger.record_get(ROSTER, ROSTER_ID).await {
+        Ok(Some(stored)) if stored.version == roster => changes(&stored),
+        // Another version than that which is followed is a conflict. A row that somebody altered says nothing; a new one does.
+        Ok(_) | Err(StoreError::Altered(_)) => Vec::new(),
+        Err(other) => return Err(other.into()),
+    };
+    last.insert(0, (name.to_owned(), roster));
+    last.truncate(CHANGES_MAX);
     let body = serde_json::to_value(record).map_err(|e| CaError::Internal(format!("issuer `{name}`: {e}")))?;
     let version = |kind, id: &str, body, expect| Record {
         kind,
@@ -257,8 +267,30 @@ pub(crate) fn versions(
     };
     Ok(vec![
         version(KIND, name, body, expect),
-        version(ROSTER, ROSTER_ID, serde_json::json!({ "changed": name }), roster),
+        version(ROSTER, ROSTER_ID, serde_json::json!({ "changed": last }), roster),
     ])
+}
+
+/// The issuers that changed since a version of the roster, up to one at least; none where it does not say, so that all are to be read.
+pub(crate) async fn changed(ledger: &Ledger, since: u64, until: u64) -> Result<Option<Vec<String>>, CaError> {
+    if since == until {
+        return Ok(Some(Vec::new()));
+    }
+    let stored = match ledger.record_get(ROSTER, ROSTER_ID).await {
+        // Later than asked for, perhaps: what is read beyond it is read again.
+        Ok(Some(stored)) if stored.version >= until => stored,
+        Ok(_) | Err(StoreError::Altered(_)) => return Ok(None),
+        Err(other) => return Err(other.into()),
+    };
+    let mut last = changes(&stored);
+    let Some(end) = last.iter().position(|(_, before)| *before == since) else { return Ok(None) };
+    last.truncate(end + 1);
+    Ok(Some(last.into_iter().map(|(name, _)| name).collect()))
+}
+
+/// The last changes that a roster names, the newest first: whose, and which version of the roster it followed.
+fn changes(roster: &StoredRecord) -> Vec<(String, u64)> {
+    serde_json::from_value(roster.body["changed"].clone()).unwrap_or_default()
 }
 
 /// From when the first generation of an issuer issues: since there is one.
@@ -268,6 +300,8 @@ pub(crate) const KIND: &str = "issuer";
 /// The kind of the record whose version changes with each change of an issuer.
 pub(crate) const ROSTER: &str = "issuers";
 pub(crate) const ROSTER_ID: &str = "roster";
+/// So many changes the roster names, the newest first: a node that missed more reads all.
+const CHANGES_MAX: usize = 64;
 /// The kind of a certificate that came from elsewhere; its id is its SHA-256.
 pub(crate) const KEPT: &str = "ca-certificate";
 /// The kind of a CRL that a CA elsewhere signed; its id is the generation's name.

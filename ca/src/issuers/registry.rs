@@ -12,6 +12,7 @@ use crate::error::CaError;
 use crate::issuers::hierarchy::{Generation, Hierarchy, Signer};
 use crate::issuers::issuing::Issuing;
 use crate::issuers::name::LOG;
+use crate::issuers::reading::read;
 use crate::issuers::record::{IssuerRole, ROSTER, ROSTER_ID};
 use crate::issuers::ssh_ca::SshCa;
 use crate::issuers::urls::Urls;
@@ -31,7 +32,7 @@ struct Inner {
 impl Registry {
     /// Reads them.
     pub(crate) async fn open(pool: Pool, ledger: Ledger, urls: Urls) -> Result<Registry, CaError> {
-        let now = ArcSwap::from_pointee(Hierarchy::read(&pool, &ledger, &urls, None).await?);
+        let now = ArcSwap::from_pointee(read(&pool, &ledger, &urls, None).await?);
         let registry = Registry(Arc::new(Inner { pool, ledger, urls, now, reading: Mutex::default() }));
         registry.put_seals_in_force();
         Ok(registry)
@@ -55,7 +56,7 @@ impl Registry {
         if is_fresh(&there) {
             return Ok(there);
         }
-        let read = Arc::new(Hierarchy::read(pool, ledger, urls, Some(&there)).await?);
+        let read = Arc::new(read(pool, ledger, urls, Some(&there)).await?);
         now.store(Arc::clone(&read));
         self.put_seals_in_force();
         Ok(read)
@@ -71,7 +72,7 @@ impl Registry {
             return Ok(());
         }
         let _reading = self.0.reading.lock().await;
-        let read = Hierarchy::read(&self.0.pool, &self.0.ledger, &self.0.urls, Some(&there)).await?;
+        let read = read(&self.0.pool, &self.0.ledger, &self.0.urls, Some(&there)).await?;
         self.0.now.store(Arc::new(read));
         self.put_seals_in_force();
         Ok(())

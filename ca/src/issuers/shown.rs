@@ -50,6 +50,8 @@ pub struct Generation {
     pub key_label: String,
     /// The tokens that sign with it, in the order in which they are asked.
     pub tokens: Vec<ShownHome>,
+    /// Tokens in which the keys are that it follows, and in which its own is not.
+    pub lacks: Vec<String>,
     /// Its key is in no token of ours: its certificate and its CRLs are brought.
     pub elsewhere: bool,
     /// Its key was outside the token once, as an operator said: a copy of it may be anywhere.

@@ -3,7 +3,7 @@
 use crate::issuers::name::GenerationName;
 
 /// How a generation stood when it was read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
     pub(crate) name: GenerationName,
     /// The version of its issuer's record: where the fold has another, it is read again before it signs.

@@ -77,6 +77,7 @@ fn check_name(name: &str) -> Result<(), String> {
     let fits = (1..=63).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     match fits {
+        true if name == store::IMPORTED => Err(format!("`{name}` is what was signed elsewhere has: name it otherwise")),
         true => Ok(()),
         false => Err("its file name has 1 to 63 lower-case letters, digits and hyphens".to_owned()),
     }
@@ -92,6 +93,12 @@ const TEXT_BYTES_MAX: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_word_for_what_was_signed_elsewhere_names_no_profile() {
+        assert!(super::check_name("imported").unwrap_err().contains("elsewhere"));
+        assert!(super::check_name("imported-web").is_ok() && super::check_name("Imported").is_err());
+    }
+
     use super::*;
     use crate::issuers::Pointers;
     use crate::profiles::Profiles;

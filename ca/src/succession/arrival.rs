@@ -85,6 +85,7 @@ impl Keeper {
             let tokens = self.homes(arrival.token.as_deref())?;
             self.unused(&arrival.label)?;
             let key = self.brought_key(&tokens, &arrival.label, arrival.was_outside, rehearse).await?;
+            self.unused_key(&key).await?;
             let chain = self.checked_chain(&key, &arrival.chain_pem, arrival.root)?;
             let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
             if !rehearse {

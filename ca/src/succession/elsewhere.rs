@@ -18,7 +18,7 @@ use crate::issuers::plan::{CaPlan, Constraints, constraint_text, purpose_word};
 use crate::issuers::record::{
     Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, KEPT, Place,
 };
-use crate::issuers::{CaCertificate, GenerationName, Standing, chains};
+use crate::issuers::{CaCertificate, GenerationName, Standing, Ways};
 use crate::succession::ceremonies::{Transcript, groups, transcript_record};
 use crate::succession::founding::shards;
 use crate::succession::keeper::{Keeper, usable};
@@ -115,6 +115,7 @@ impl Keeper {
         self.unused(&brought.label)?;
         let tokens = self.homes(brought.token.as_deref())?;
         let key = self.brought_key(&tokens, &brought.label, brought.was_outside, false).await?;
+        self.unused_key(&key).await?;
         let chain = self.checked_chain(&key, &brought.chain_pem, brought.root)?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
         let name = GenerationName::new(&brought.name, 1);
@@ -160,6 +161,20 @@ impl Keeper {
         }
     }
 
+    /// A key is one issuer's, whatever labels it has in the token: of two, each would tell of a part of what the one CA revoked, and what
+    /// has ended would begin again under another name.
+    pub(super) async fn unused_key(&self, key: &Key) -> Result<(), CaError> {
+        let (hierarchy, hash) = (self.office.issuers.fresh().await?, key.fingerprint_hex());
+        match hierarchy.generations().find(|generation| generation.record.key_hash.as_ref() == Some(&hash)) {
+            Some(generation) => Err(CaError::Conflict(format!(
+                "the key `{}` is that of {}, and one key is one issuer's",
+                policy::shown(key.label()),
+                generation.name
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// The certificate and those above it, each signed by the next, up to a root that stands in it or is known here.
     pub(super) fn checked_chain(
         &self,
@@ -198,7 +213,7 @@ impl Keeper {
         }
         let hierarchy = self.office.issuers.read();
         let all = hierarchy.known().chain(brought).filter(|c| !self.office.checks.is_compromised(&c.key_hash()));
-        let found = chains(own, &all.cloned().collect::<Vec<_>>()).into_iter().next();
+        let found = Ways::through(all.cloned().collect(), Arc::default()).up(own).into_iter().next();
         let found = found.ok_or_else(|| {
             refused(
                 "no chain of good signatures leads from it to a root: bring the certificates above it, the root too",

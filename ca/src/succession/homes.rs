@@ -4,7 +4,7 @@
 //! A token is added once it has shown the very same public key under the label, and has signed with it: a request for the CA's own
 //! certificate, for the log the next head, each a signature like any other, with its intent and its leaf. Then the record says so.
 
-use hsm::{HsmError, Key, Token};
+use hsm::{Health, HsmError, Key, Token};
 use policy::Actor;
 
 use crate::craft::request;
@@ -37,6 +37,7 @@ impl Keeper {
                     ));
                 }
                 brought |= was_outside;
+                self.check_apart(&token, &tokens).await?;
                 self.prove(actor, name, &token, brought).await?;
                 if !tokens.contains(&token) {
                     tokens.push(token);
@@ -50,6 +51,7 @@ impl Keeper {
                         "`{token}` is the only token of {name}: add another one first"
                     )));
                 }
+                self.goes_on(generation, (name, &token), &tokens).await?;
             }
             Homes::First(token) => {
                 self.at_home(&tokens, name, &token)?;
@@ -66,17 +68,29 @@ impl Keeper {
         Ok(())
     }
 
-    /// The tokens of a new key, as an operator names one; none is the first.
+    /// The tokens of a new key, as an operator names one; none is the first, which has to be there.
     pub(super) fn homes(&self, token: Option<&str>) -> Result<Vec<String>, CaError> {
-        token.map(|token| self.token(token).map(|token| token.name().to_owned())).into_iter().collect()
+        if let Some(token) = token {
+            return Ok(vec![self.token(token)?.name().to_owned()]);
+        }
+        let (first, is_well) = (self.maker.pool.first(), |token: &&Token| token.health() == Health::Ready);
+        match self.maker.pool.tokens().iter().find(is_well) {
+            Some(other) if !is_well(&first) => Err(CaError::unavailable(
+                AWAY_RETRY_SECS,
+                format!(
+                    "token {}, in which new keys are made, does not answer; `--token {}` makes it there, and there alone",
+                    first.name(),
+                    other.name()
+                ),
+            )),
+            Some(_) | None => Ok(Vec::new()),
+        }
     }
 
     /// Where the key of a successor is made: in the first token of the one before that is well.
     pub(super) fn next_home(&self, before: Option<&GenerationRecord>) -> Vec<String> {
         let homes = before.map_or(&[][..], |before| &before.tokens);
-        let is_well =
-            |home: &&String| self.maker.pool.token(home).is_some_and(|token| token.health() == hsm::Health::Ready);
-        homes.iter().find(is_well).or(homes.first()).cloned().into_iter().collect()
+        homes.iter().find(|home| self.is_well(home)).or(homes.first()).cloned().into_iter().collect()
     }
 
     fn token(&self, name: &str) -> Result<&Token, CaError> {
@@ -88,6 +102,56 @@ impl Keeper {
             true => Ok(()),
             false => Err(CaError::bad("token", format!("the key of {name} is in {}", tokens.join(", ")))),
         }
+    }
+
+    /// A token by another name is no second home.
+    async fn check_apart(&self, token: &str, homes: &[String]) -> Result<(), CaError> {
+        let added = self.token(token)?;
+        let others = homes.iter().filter(|home| *home != token && self.is_well(home));
+        for home in others.filter_map(|home| self.maker.pool.token(home)) {
+            if added.is_same(home).await? {
+                let why = format!("`{token}` and `{}` are one token by two names", home.name());
+                return Err(CaError::Conflict(why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody takes away the last token that has the key, while those that are left are away.
+    async fn goes_on(
+        &self,
+        generation: &GenerationRecord,
+        (name, gone): (&GenerationName, &str),
+        left: &[String],
+    ) -> Result<(), CaError> {
+        if !self.has(generation, &[gone.to_owned()]).await || self.has(generation, left).await {
+            return Ok(());
+        }
+        Err(CaError::Conflict(format!(
+            "without `{gone}` the key of {name} is nowhere now: {} does not show it; `chancery ca tokens {name}` says why",
+            left.join(", ")
+        )))
+    }
+
+    /// Whether one of these tokens is well and has the key.
+    async fn has(&self, generation: &GenerationRecord, tokens: &[String]) -> bool {
+        let pool = &self.maker.pool;
+        let well: Vec<String> = tokens.iter().filter(|token| self.is_well(token)).cloned().collect();
+        match (generation.sealing(pool), generation.fingerprint()) {
+            _ if well.is_empty() => false,
+            (Some(sealing), _) => {
+                let found = pool.sealing_at_home(&sealing.at(&well)).await;
+                found.good.len() > found.away.len()
+            }
+            (None, Some(wanted)) => {
+                pool.at_home(&well, (&generation.label, generation.brought), &wanted).await.key.is_some()
+            }
+            (None, None) => false,
+        }
+    }
+
+    fn is_well(&self, token: &str) -> bool {
+        self.maker.pool.token(token).is_some_and(|token| token.health() == hsm::Health::Ready)
     }
 
     /// That a token has the key of a generation: the same public key, and a signature with it.
@@ -181,7 +245,8 @@ impl Keeper {
     }
 }
 
+/// A token that is away is looked for every second.
+const AWAY_RETRY_SECS: u32 = 5;
 /// So often another task may be faster.
 const HEADS_MAX: usize = 8;
 const HEAD_RETRY_SECS: u32 = 1;
-const AWAY_RETRY_SECS: u32 = 5;

@@ -15,7 +15,7 @@ use crate::intake::{RevocationReason, is_compromise, is_raised};
 use crate::issuers::name::{LOG, check_name};
 use crate::issuers::plan::{CaPlan, Constraints, purpose};
 use crate::issuers::record::{
-    Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, Place, Revoked,
+    Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, KIND, Place, Revoked,
 };
 use crate::issuers::{GenerationName, compromised};
 use crate::status::Desks;
@@ -39,7 +39,8 @@ impl Keeper {
         Keeper { office, maker, desks, changing: Mutex::default() }
     }
 
-    /// A new issuer with its first generation; asked again after a crash, it continues. Below a CA from elsewhere it waits for its
+    /// A new issuer with its first generation; asked again after a crash, it continues. The same actor's same request, once it was
+    /// carried out, is answered as it was then, and makes nothing. Below a CA from elsewhere it waits for its
     /// certificate.
     pub(crate) async fn create(&self, actor: &Actor, wish: CreateIssuer) -> Result<GenerationName, CaError> {
         let grant = self.may(actor).await?;
@@ -57,7 +58,16 @@ impl Keeper {
             Some((there, version)) if is_bare(&there) => {
                 self.maker.begin(&name, (record, version), first, &stamp(actor)).await?;
             }
-            Some(_) => return Err(CaError::Conflict(format!("there is an issuer `{}` already", wish.name))),
+            // It was done, and whoever asked did not hear of it.
+            Some((there, _)) if is_done(&there, &record, &first) && self.wrote_last(actor, &wish.name).await? => {
+                return Ok(name);
+            }
+            Some(_) => {
+                return Err(CaError::Conflict(format!(
+                    "there is an issuer `{0}` already, and this request is not the one that made it: `chancery ca show {0}` has what it is",
+                    wish.name
+                )));
+            }
         }
         self.carry_on(actor, &name).await?;
         Ok(name)
@@ -305,6 +315,12 @@ impl Keeper {
         seals::tend(&self.maker, &self.office.issuers).await
     }
 
+    /// Whether an actor wrote the newest version of an issuer's record: nobody changed it since.
+    async fn wrote_last(&self, actor: &Actor, issuer: &str) -> Result<bool, CaError> {
+        let stored = self.office.ledger.record_get(KIND, issuer).await?;
+        Ok(stored.is_some_and(|stored| stored.actor.id == actor.id))
+    }
+
     /// Whether this actor may change issuers; a refusal is a leaf.
     pub(crate) async fn may(&self, actor: &Actor) -> Result<Grant, CaError> {
         self.office.gate.authorize(actor, Action::ManageAuthority, Resource::plain(ResourceKind::Authority)).await
@@ -341,6 +357,9 @@ impl Keeper {
         let generation = unended(&record, name)?;
         if !generation.is_made() || (record.role == IssuerRole::X509 && generation.certificates.is_empty()) {
             return Err(CaError::Conflict(format!("{name} has no certificate yet; it cannot issue")));
+        }
+        if generation.arriving {
+            return Err(arriving(name));
         }
         // Of two of one moment the one with the higher number issues: the way back takes the next.
         let now = self.office.ledger.cautious_time();
@@ -410,11 +429,15 @@ impl Keeper {
 pub(super) fn usable<'a>(record: &'a IssuerRecord, name: &GenerationName) -> Result<&'a GenerationRecord, CaError> {
     match unended(record, name)? {
         GenerationRecord { elsewhere: true, .. } => Err(away(name)),
-        GenerationRecord { arriving: true, .. } => {
-            Err(CaError::Conflict(format!("what {name} signed elsewhere is being taken in: finish that first")))
-        }
+        GenerationRecord { arriving: true, .. } => Err(arriving(name)),
         here => Ok(here),
     }
+}
+
+fn arriving(name: &GenerationName) -> CaError {
+    CaError::Conflict(format!(
+        "what {name} signed elsewhere is being taken in: finish that first, or give it up with `chancery ca retire {name}`"
+    ))
 }
 
 fn away(name: &GenerationName) -> CaError {
@@ -506,6 +529,15 @@ fn is_begun(there: &IssuerRecord, wished: &IssuerRecord) -> bool {
             .iter()
             .all(|g| g.certificates.is_empty() && (there.role == IssuerRole::X509 || g.key_hash.is_none()));
     unfinished && IssuerRecord { generations: Vec::new(), ..there.clone() } == *wished
+}
+
+/// Whether this is what the same wish came to: the same plan, and one generation that was made as it says and not ended.
+fn is_done(there: &IssuerRecord, wished: &IssuerRecord, first: &GenerationRecord) -> bool {
+    let [made] = &there.generations[..] else { return false };
+    let is_whole = made.key_hash.is_some() && (there.role != IssuerRole::X509 || !made.certificates.is_empty());
+    let is_as_wished = made.shards == first.shards && made.tokens == first.tokens && !made.brought && !made.elsewhere;
+    let is_open = made.retired.is_none() && made.revoked.is_none();
+    is_whole && is_as_wished && is_open && IssuerRecord { generations: Vec::new(), ..there.clone() } == *wished
 }
 
 /// Whether nothing was made of it: no key, and so nothing that was signed.

@@ -11,7 +11,7 @@ use store::{
 };
 
 use crate::error::CaError;
-use crate::estates::{Ended, Facts};
+use crate::estates::{Ended, Facts, serial_of};
 use crate::issuers::CaCertificate;
 use crate::issuers::hierarchy::Generation;
 use crate::succession::keeper::Keeper;
@@ -66,7 +66,8 @@ impl Landing<'_> {
         let (mut landed, mut imports): (Landed, Vec<Import>) = (Landed::default(), Vec::new());
         let now = self.keeper.office.ledger.cautious_time();
         for one in all {
-            let named = hex::encode(&one.serial);
+            let own = one.certificate.as_deref().and_then(serial_of);
+            let named = hex::encode(own.as_ref().unwrap_or(&one.serial));
             if let Err(why) = one.end.map_or(Ok(()), |end| possible(&end, now)) {
                 landed.left.push((named, why));
                 continue;

@@ -15,7 +15,7 @@ use crate::error::CaError;
 use crate::gate::Refusals;
 use crate::intake::SubjectKey;
 use crate::issuers::record::{
-    Above, GENERATIONS_MAX, GenerationRecord, IssuerRecord, IssuerRole, KIND, Place, ROSTER, ROSTER_ID, versions,
+    Above, GENERATIONS_MAX, GenerationRecord, IssuerRecord, IssuerRole, KIND, Place, versions,
 };
 use crate::issuers::{GenerationName, Issuing, Registry};
 use crate::registrar::Registrar;
@@ -67,8 +67,7 @@ impl Maker {
         actor: &ActorStamp,
     ) -> Result<(), CaError> {
         for _ in 0..WRITES_MAX {
-            let roster = self.ledger.record_version(ROSTER, ROSTER_ID);
-            let mut all = versions(name, record, expect, roster, actor)?;
+            let mut all = versions(&self.ledger, name, record, expect, actor).await?;
             all.extend(with.iter().cloned());
             match self.ledger.record(all).await {
                 Ok(_) => return Ok(()),

@@ -155,8 +155,11 @@ async fn a_compromised_ca_issues_nothing_the_rest_goes_on_and_its_successor_serv
     let refused = authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap_err();
     assert!(matches!(&refused, CaError::Conflict(why) if why.contains("revoked")), "{refused}");
     let health = authority.health();
-    assert_eq!(health.ended.len(), 1);
-    assert!(health.ended[0].1.contains("chancery ca rotate tls"), "{health:?}");
+    assert_eq!(health.stopped.len(), 1);
+    assert!(
+        health.stopped[0].word == "revoked" && health.stopped[0].why.contains("chancery ca rotate tls"),
+        "{health:?}"
+    );
     assert!(authority.is_orphaned(&before));
     // Its parent's CRL has it; its own goes on.
     let serial = generation(authority, "tls/1").certificate.unwrap().serial;
@@ -183,7 +186,7 @@ async fn a_compromised_ca_issues_nothing_the_rest_goes_on_and_its_successor_serv
     assert_ne!(generation(&restarted, "tls/2").key_hash, generation(&restarted, "tls/1").key_hash);
     // This one was opened before, and follows.
     assert_eq!(authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap().issuer, "tls/2");
-    assert!(restarted.health().ended.is_empty());
+    assert!(restarted.health().stopped.is_empty());
 }
 
 /// The other way to say it: the certificate is revoked by its serial, and the record of the issuer says nothing.
@@ -301,7 +304,10 @@ async fn a_further_ca_is_bound_by_its_constraints() {
         ca.policies = vec!["1.3.6.1.4.1.99999.1".to_owned()];
     }
     assert_eq!(house.authority.create_issuer(&admin(), wish.clone()).await.unwrap(), name("edge/1"));
-    assert!(matches!(house.authority.create_issuer(&admin(), wish).await, Err(CaError::Conflict(_))), "once");
+    assert!(
+        matches!(house.authority.create_issuer(&admin(), below("edge", "root")).await, Err(CaError::Conflict(_))),
+        "once"
+    );
     let authority = house.reopened(profiles_under("edge")).await;
     let trusted = roots(&house, &authority, "roots.pem");
     let inside = server_under(&authority, &["www.example.internal"]).await.unwrap();
@@ -343,7 +349,7 @@ async fn an_issuer_that_could_not_be_made_can_be_asked_for_otherwise() {
     assert!(no_such_key.is_err() && house.pool.find("edge-1").await.is_err());
     assert_eq!(made(|_| ()).await.unwrap(), name("edge/1"));
     assert_eq!(state(&house.authority, "edge/1"), GenerationState::Active);
-    assert!(matches!(made(|_| ()).await, Err(CaError::Conflict(_))), "once");
+    assert!(matches!(made(|wish| wish.key = KeyKind::P384).await, Err(CaError::Conflict(_))), "once");
     house.verified().await;
 }
 
@@ -668,7 +674,7 @@ async fn a_key_that_the_token_lost_stops_its_issuer_alone() {
     let code = generation(&authority, "code/1");
     assert!(code.why.as_ref().is_some_and(|why| why.contains("code-1")), "{code:?}");
     let health = authority.health();
-    assert!(health.held.is_none() && health.ended.iter().any(|(issuer, _)| issuer == "code"), "{health:?}");
+    assert!(health.held.is_none() && health.stopped.iter().any(|one| one.issuer == "code"), "{health:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -685,4 +691,86 @@ async fn who_may_not_changes_nothing_and_the_log_says_so() {
     }
     let missing = house.authority.rotate_issuer(&admin(), rotation("nobody")).await;
     assert!(matches!(missing, Err(CaError::NotFound(_))));
+}
+
+/// The bytes of each CA's certificate, held: whoever reads one again has others.
+fn held(authority: &Authority) -> Vec<(String, bytes::Bytes)> {
+    authority.cas().into_iter().map(|ca| (ca.name.to_string(), ca.certificate.unwrap().der)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_one_issuer_reads_no_other() {
+    let house = House::new().await;
+    let (authority, other) = (&house.authority, house.reopened(Profiles::load(Profiles::shipped()).unwrap()).await);
+    let before = [held(authority), held(&other)];
+    authority.create_issuer(&admin(), below("vpn", "root")).await.unwrap();
+    authority.rotate_issuer(&admin(), rotation("ssh-user")).await.unwrap();
+    authority.rotate_issuer(&admin(), rotation("code")).await.unwrap();
+    // The other meets them with its next issuance.
+    other.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
+    for (authority, before) in [authority, &other].into_iter().zip(before) {
+        let after = held(authority);
+        let names: Vec<_> = after.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["code/1", "code/2", "root/1", "tls/1", "vpn/1"]);
+        for (name, der) in before {
+            let (_, there) = after.iter().find(|(there, _)| *there == name).unwrap();
+            assert_eq!((der.as_ptr(), &der), (there.as_ptr(), there), "{name} was read again");
+        }
+    }
+    // Who missed more changes than the roster names reads all, and knows the new ones.
+    authority.create_issuer(&admin(), below("edge", "root")).await.unwrap();
+    for _ in 0..65 {
+        authority.activate_issuer(&admin(), &name("ssh-user/2"), Activation::Now).await.unwrap();
+    }
+    assert!(!other.has_issuer("edge"));
+    other.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
+    assert!(other.has_issuer("edge"));
+    house.verified().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_who_asks_for_a_certificate_meets_a_change_of_issuers() {
+    let house = House::new().await;
+    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let (authority, done) = (house.authority.clone(), done.clone());
+            tokio::spawn(async move {
+                while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                    authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for _ in 0..6 {
+        house.authority.rotate_issuer(&admin(), rotation("tls")).await.unwrap();
+    }
+    done.store(true, std::sync::atomic::Ordering::SeqCst);
+    for caller in callers {
+        caller.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_request_for_an_issuer_is_answered_again_and_makes_nothing() {
+    let house = House::new().await;
+    let create = async |who: &policy::Actor, wish| house.authority.create_issuer(who, wish).await;
+    let ssh = CreateIssuer { role: IssuerRole::SshUser, ca: None, ..below("ssh-admins", "root") };
+    for wish in [below("vpn", "root"), ssh.clone()] {
+        let made = create(&admin(), wish.clone()).await.unwrap();
+        let size = house.ledger.head().size;
+        assert_eq!(create(&admin(), wish).await.unwrap(), made);
+        assert_eq!(house.ledger.head().size, size, "something was written");
+    }
+    // Somebody else's, another wish, and one that was changed since are none of it.
+    let mut longer = below("vpn", "root");
+    longer.ca.as_mut().unwrap().validity_secs += 1;
+    let parted = CreateIssuer { shards: Some(4), ..below("vpn", "root") };
+    let other = actor("somebody", policy::Role::Admin);
+    for (who, wish) in [(&admin(), longer), (&admin(), parted), (&other, below("vpn", "root"))] {
+        let refused = create(who, wish).await.unwrap_err();
+        assert!(matches!(&refused, CaError::Conflict(why) if why.contains("chancery ca show vpn")), "{refused:?}");
+    }
+    house.authority.rotate_issuer(&admin(), rotation("ssh-admins")).await.unwrap();
+    assert!(matches!(create(&admin(), ssh).await, Err(CaError::Conflict(_))));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ca::{Authority, CaError, CreateConfig, CreateIssuer, GenerationName, Homes, Profiles, RevocationReason};
 use hsm::testing::{SOFTHSM_MODULE, TestToken};
-use hsm::{Health, KeyKind, Pool, TokenConfig, open_all};
+use hsm::{Health, KeyKind, PinSource, Pool, TokenConfig, open_all};
 use policy::World;
 use store::{Database, Ledger};
 
@@ -164,13 +164,15 @@ async fn what_is_at_home_in_two_tokens_goes_on_while_the_first_is_away_and_the_r
     let size = two.ledger.head().size;
     let below_root = CreateIssuer { key: KeyKind::P256, ..below_root("never") };
     let refused = two.authority.create_issuer(&admin(), below_root).await.unwrap_err().to_string();
-    assert!(refused.contains("main"), "{refused}");
+    assert!(refused.contains("main") && refused.contains("--token spare"), "{refused}");
     let host_key = ssh_key(&two.house, "host", &["-t", "ed25519"]);
     let refused = two.authority.sign_ssh_host(&admin(), request(host_key, &["host.example.internal"])).await;
     let Err(CaError::Unavailable { .. }) = refused else { panic!("{refused:?}") };
     let health = two.authority.health();
     assert_eq!(health.token, Health::Ready);
-    let ended = health.ended.iter().map(|(name, why)| format!("{name}: {why}")).collect::<Vec<_>>().join("\n");
+    let stopped = health.stopped.iter().map(|one| format!("{} {}: {}", one.issuer, one.word, one.why));
+    let ended = stopped.collect::<Vec<_>>().join("\n");
+    assert!(health.stopped.iter().all(|one| one.word == "away"), "{ended}");
     assert!(ended.contains("ssh-host/1 signs nothing now") && ended.contains("chancery ca tokens"), "{ended}");
     assert!(!ended.contains("tls/1"), "{ended}");
     let _ = size;
@@ -181,9 +183,45 @@ async fn what_is_at_home_in_two_tokens_goes_on_while_the_first_is_away_and_the_r
     let before = two.signed_by("main");
     two.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
     assert!(two.signed_by("main") > before, "the first is asked first again");
-    assert!(two.authority.health().ended.is_empty());
+    assert!(two.authority.health().stopped.is_empty());
     two.authority.refresh_crls().await.unwrap();
     two.verified().await;
+}
+
+/// A successor made while the first token is away is in the other alone: that is shown and an alarm, until it is put right.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_in_fewer_tokens_than_the_key_before_it_is_shown_and_an_alarm() {
+    let two = Two::with(|main| main.twin("spare")).await;
+    two.add("tls/1").await.unwrap();
+    two.add("root/1").await.unwrap();
+    let lacks = |generation: &str| {
+        let found =
+            two.authority.issuers().into_iter().flat_map(|i| i.generations).find(|g| g.name == name(generation));
+        found.unwrap().lacks
+    };
+    let alarms = || two.authority.health().due.into_iter().filter(|due| due.contains("it follows")).collect::<Vec<_>>();
+    assert!(lacks("tls/1").is_empty() && alarms().is_empty());
+    let away = two.without_main().await;
+    let wish = ca::Rotate {
+        issuer: "tls".to_owned(),
+        key: None,
+        activates: ca::Activation::Now,
+        cross: false,
+        shards: None,
+        token: None,
+    };
+    two.authority.rotate_issuer(&admin(), wish).await.unwrap();
+    assert_eq!((two.homes("tls/2"), lacks("tls/2")), (homes(&["spare"]), vec!["main".to_owned()]));
+    let [alarm] = &alarms()[..] else { panic!("{:?}", alarms()) };
+    assert!(alarm.contains("tls/2") && alarm.contains("chancery ca tokens tls/2 --add main"), "{alarm}");
+    // It is so as long as it is so, and not while the token is away alone.
+    std::fs::rename(&away.away, &away.home).unwrap();
+    until(|| two.pool.token("main").unwrap().health() == Health::Ready, || async {}).await;
+    assert_eq!(alarms().len(), 1);
+    // Where the key before is in one token too, nothing is lacking.
+    let homes = Homes::Remove("main".to_owned());
+    two.authority.set_homes(&admin(), &name("tls/1"), homes).await.unwrap();
+    assert!(lacks("tls/2").is_empty() && alarms().is_empty(), "{:?}", alarms());
 }
 
 fn below_root(issuer: &str) -> CreateIssuer {
@@ -230,6 +268,46 @@ async fn a_token_with_another_key_or_none_is_not_added_and_signs_nothing() {
     let nobody = crate::house::actor("auditor", policy::Role::Auditor);
     let refused = two.authority.set_homes(&nobody, &name("tls/1"), Homes::First("main".to_owned())).await;
     assert!(matches!(refused, Err(CaError::Refused(_))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_token_by_two_names_is_no_second_home_though_it_was_away_at_the_start() {
+    let house = House::with(World::real(), CreateConfig::new("Example")).await;
+    house.authority.checkpoint().await.unwrap();
+    let module = house.dir.path().join("module.so");
+    std::fs::copy(SOFTHSM_MODULE, &module).unwrap();
+    let pin = house.dir.path().join("pin");
+    let (main, late) =
+        (house.token.config(), TokenConfig { module, pin: PinSource::File(pin.clone()), ..house.token.config() });
+    let (pool, mint) = open_all(vec![("main".to_owned(), main), ("late".to_owned(), late)]).unwrap();
+    let ledger = open_ledger(house.dir.path(), (&pool, mint), &house.world).await;
+    let profiles = Profiles::load(Profiles::shipped()).unwrap();
+    let authority = Authority::open(parts(&ledger, &pool, &house.world, profiles)).await.unwrap();
+    std::fs::copy(house.token.pin_file(), &pin).unwrap();
+    until(|| pool.token("late").unwrap().health() == Health::Ready, || async {}).await;
+    let homes = Homes::Add { token: "late".to_owned(), was_outside: false };
+    let refused = authority.set_homes(&admin(), &name("tls/1"), homes).await.unwrap_err().to_string();
+    assert!(refused.contains("`late` and `main` are one token"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_token_that_answers_is_not_taken_away() {
+    let two = Two::with(|main| main.twin("spare")).await;
+    two.add("tls/1").await.unwrap();
+    let set = async |homes| two.authority.set_homes(&admin(), &name("tls/1"), homes).await;
+    let away = two.without_main().await;
+    let refused = set(Homes::Remove("spare".to_owned())).await.unwrap_err().to_string();
+    assert!(refused.contains("without `spare` the key of tls/1 is nowhere now: main does not"), "{refused}");
+    assert_eq!(two.homes("tls/1").len(), 2);
+    // The one that is away may go.
+    set(Homes::Remove("main".to_owned())).await.unwrap();
+    set(Homes::Add { token: "main".to_owned(), was_outside: false }).await.unwrap_err();
+    std::fs::rename(&away.away, &away.home).unwrap();
+    until(|| two.pool.token("main").unwrap().health() == Health::Ready, || async {}).await;
+    two.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
+    set(Homes::Add { token: "main".to_owned(), was_outside: false }).await.unwrap();
+    set(Homes::Remove("spare".to_owned())).await.unwrap();
+    two.verified().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,12 +9,13 @@ use super::forms::bare_key;
 use super::kind::{Algorithm, KeyKind};
 
 /// A key of the token: its public half, how to name it, and in which tokens it is at home. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Key {
     inner: Arc<Inner>,
     homes: Arc<[String]>,
 }
 
+#[derive(PartialEq, Eq)]
 struct Inner {
     label: String,
     id: Vec<u8>,

@@ -122,8 +122,17 @@ fn look_at_keys(
                 shared.forget(key);
                 seen.push((key, None));
             }
-            // Somebody made it unfit. That is between the key and whoever asks for it; the token is there.
-            Err(Fault::Refused(_)) => seen.push((key, None)),
+            // Somebody made it unfit, or it is another. That is between the key and whoever asks for it, and looks anew; the token is there.
+            Err(Fault::Refused(why)) => {
+                tracing::error!(
+                    token = shared.name,
+                    key = key.label(),
+                    why,
+                    "the token came back with a key that is not used"
+                );
+                shared.forget(key);
+                seen.push((key, None));
+            }
             Err(fault) => return Err(fault),
         }
     }

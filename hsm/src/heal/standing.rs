@@ -2,7 +2,7 @@
 //!
 //! `Ready` is left by whoever meets trouble and is come back to by the healer alone. `Locked` and shut down are final.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,8 @@ pub(crate) struct Standing {
     /// Until when, in milliseconds since `born`, keys that are at home elsewhere too pass this token over: it was too slow.
     passed_over_until: AtomicU64,
     born: Instant,
+    /// Signatures that it took and did not answer in time: until it does, who can be served elsewhere is.
+    silent: AtomicUsize,
     /// Grows each time the token comes back: handles of before may name other objects.
     epoch: AtomicU64,
 }
@@ -67,6 +69,7 @@ impl Standing {
             ready: Arc::new(AtomicBool::new(true)),
             passed_over_until: AtomicU64::new(0),
             born: Instant::now(),
+            silent: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
         }
     }
@@ -82,9 +85,20 @@ impl Standing {
         self.passed_over_until.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
     }
 
-    /// Whether that is so.
+    /// It took a signature, and whoever waited for it has left.
+    pub(crate) fn fell_silent(&self) {
+        self.silent.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// One of those came back, with whatever answer.
+    pub(crate) fn spoke(&self) {
+        self.silent.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether it is asked last for now.
     pub(crate) fn is_passed_over(&self) -> bool {
-        self.born.elapsed().as_millis() < u128::from(self.passed_over_until.load(Ordering::Acquire))
+        self.silent.load(Ordering::Acquire) > 0
+            || self.born.elapsed().as_millis() < u128::from(self.passed_over_until.load(Ordering::Acquire))
     }
 
     pub(crate) fn is_ready(&self) -> bool {

@@ -1,5 +1,7 @@
 //! The keys that a token holds: find them, read their public halves, and judge whether they may be used.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use cryptoki::object::{Attribute, AttributeType, KeyType, MlDsaParameterSetType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
@@ -12,6 +14,9 @@ use crate::session::{Desk, PSS_MECHANISMS};
 
 /// Labels stand in the ledger and in file names elsewhere: printable, and short enough for any token.
 const LABEL_BYTES_MAX: usize = 64;
+
+/// Keys for each one that is asked for, up to which all are looked at.
+const OTHERS_MAX: usize = 4;
 
 /// What a public key is read from; a token answers those that its kind has.
 const PUBLIC: [AttributeType; 7] = [
@@ -148,6 +153,39 @@ pub(crate) fn survey(_: &Turn, session: &Session) -> Result<Vec<Result<Key, Unfi
     handles.into_iter().map(|handle| judge(session, handle)).collect()
 }
 
+/// Those of these labels that are fit, found in two looks over all that the token has: a token without an index, as SoftHSM2, walks all its
+/// objects for each question, so that hundreds of keys would cost hundreds of walks. Of one that has mostly keys of others none: there each
+/// label is asked for by itself.
+pub(crate) fn find_many(_: &Turn, session: &Session, labels: &BTreeSet<String>) -> Result<Vec<Key>, Fault> {
+    let privates = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)])?;
+    if privates.len() > labels.len().saturating_mul(OTHERS_MAX) {
+        return Ok(Vec::new());
+    }
+    let mut own: BTreeMap<String, Vec<(ObjectHandle, Vec<u8>)>> = BTreeMap::new();
+    for handle in privates {
+        let (label, id) = names(session, handle)?;
+        if labels.contains(&label) {
+            own.entry(label).or_default().push((handle, id));
+        }
+    }
+    let mut publics: BTreeMap<(String, Vec<u8>), Vec<ObjectHandle>> = BTreeMap::new();
+    for handle in session.find_objects(&[Attribute::Class(ObjectClass::PUBLIC_KEY)])? {
+        publics.entry(names(session, handle)?).or_default().push(handle);
+    }
+    let mut found = Vec::new();
+    for (label, handles) in own {
+        // What is there twice, or is not fit, is told to whoever asks for it.
+        let [(handle, id)] = &handles[..] else { continue };
+        let Some([public]) = publics.get(&(label.clone(), id.clone())).map(Vec::as_slice) else { continue };
+        if !Purpose::Signing.wrong(session, *handle)?.is_empty() {
+            continue;
+        }
+        let public = read_public(session, *public)?;
+        found.extend(public.and_then(|public| made_of(session, *handle, (label, id.clone()), public)).ok());
+    }
+    Ok(found)
+}
+
 /// Whether the token shows a private key, fit or not. A look that costs the same however many there are.
 pub(crate) fn shows_keys(_: &Turn, session: &Session) -> Result<bool, Fault> {
     Ok(!session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)])?.is_empty())
@@ -174,13 +212,7 @@ pub(super) fn judge(session: &Session, private: ObjectHandle) -> Result<Result<K
 fn judged(session: &Session, private: ObjectHandle, mut wrong: Vec<String>) -> Result<Result<Key, Unfit>, Fault> {
     let (label, id) = names(session, private)?;
     let public = public_of(session, &label, &id)?;
-    let key = match public {
-        Ok((kind, spki)) => {
-            let kind = kind.pss().filter(|_| is_for_pss_alone(session, private)).unwrap_or(kind);
-            Key::new(label.clone(), id, kind, spki)
-        }
-        Err(why) => Err(why),
-    };
+    let key = public.and_then(|public| made_of(session, private, (label.clone(), id), public));
     Ok(match key {
         Ok(key) if wrong.is_empty() => Ok(key),
         Ok(_) => Err((label, wrong)),
@@ -189,6 +221,17 @@ fn judged(session: &Session, private: ObjectHandle, mut wrong: Vec<String>) -> R
             Err((label, wrong))
         }
     })
+}
+
+/// A key of its two halves.
+fn made_of(
+    session: &Session,
+    private: ObjectHandle,
+    (label, id): (String, Vec<u8>),
+    (kind, spki): (KeyKind, Vec<u8>),
+) -> Result<Key, String> {
+    let kind = kind.pss().filter(|_| is_for_pss_alone(session, private)).unwrap_or(kind);
+    Key::new(label, id, kind, spki)
 }
 
 /// Whether the token lets the key sign with PSS and with nothing else.

@@ -12,10 +12,30 @@ pub(crate) struct Place {
     pub(crate) info: TokenInfo,
 }
 
+/// What tells a token from any other, whichever module shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) serial: String,
+    label: String,
+    manufacturer: String,
+    model: String,
+}
+
 impl Place {
     /// The serial number, by which a token is told from another of the same label.
     pub(crate) fn serial(&self) -> &str {
         self.info.serial_number().trim_end()
+    }
+
+    /// Everything that is written on it and stays.
+    pub(crate) fn mark(&self) -> Mark {
+        let of = |text: &str| text.trim_end().to_owned();
+        Mark {
+            serial: of(self.info.serial_number()),
+            label: of(self.info.label()),
+            manufacturer: of(self.info.manufacturer_id()),
+            model: of(self.info.model()),
+        }
     }
 }
 

@@ -259,7 +259,8 @@ impl Pool {
         self.one_after_another(self.tokens.iter(), |token| async move { token.random(len).await }).await
     }
 
-    /// The first answer that is none of trouble; else the first trouble, of a key that is missing last.
+    /// The first answer that is none of trouble; else the first trouble, of a key that is missing last. What a token that has the key
+    /// cannot open is opened by nobody: else any token would do for whoever has one, and a key of his own under the label.
     pub(super) async fn one_after_another<'a, T, F: Future<Output = Result<T, HsmError>>>(
         &'a self,
         tokens: impl Iterator<Item = &'a Token>,
@@ -269,6 +270,7 @@ impl Pool {
         for token in tokens {
             match act(token).await {
                 Ok(done) => return Ok(done),
+                Err(error @ HsmError::Sealed(_)) => return Err(trouble.unwrap_or(error)),
                 Err(error @ HsmError::NotFound { .. }) => missing = missing.or(Some(error)),
                 Err(error) => trouble = trouble.or(Some(error)),
             }

@@ -16,7 +16,8 @@ use crate::config::TokenConfig;
 use crate::custody::Mint;
 use crate::error::HsmError;
 use crate::heal::{Shared, healer};
-use crate::module::{Fault, Module, ending, slots};
+use crate::module::slots::{self, Mark};
+use crate::module::{Fault, Module, ending};
 
 /// What the first token is called where nobody named it.
 pub const FIRST_TOKEN: &str = "main";
@@ -112,17 +113,21 @@ fn of_token(several: bool, name: &str, error: HsmError) -> HsmError {
     }
 }
 
-/// Two names for one token would be two queues before it, and no second home for any key.
+/// Two names for one token would be two queues before it, and no second home for any key. Within a module the serial number tells it;
+/// two modules, one a copy of the other for instance, may lead to one token: then all that is written on it is the same.
 fn same_token(opened: &[Opened]) -> Option<HsmError> {
-    let mut seen: Vec<(&str, &std::path::Path, String)> = Vec::new();
+    let mut seen: Vec<(&str, &std::path::Path, Mark)> = Vec::new();
     for (shared, seats) in opened {
-        let Some(serial) = seats.as_ref().ok().and_then(|seats| seats.first()?.serial()) else { continue };
-        let there = seen.iter().find(|(_, module, other)| *module == shared.module.path() && *other == serial);
-        if let Some((name, _, _)) = there {
-            let why = format!("`{name}` and `{}` are one token (serial {serial})", shared.name);
+        let Some(mark) = seats.as_ref().ok().and_then(|seats| seats.first()?.mark()) else { continue };
+        let module = shared.module.path();
+        let is_there = |(_, at, other): &&(&str, &std::path::Path, Mark)| {
+            *other == mark || (*at == module && other.serial == mark.serial)
+        };
+        if let Some((name, _, _)) = seen.iter().find(is_there) {
+            let why = format!("`{name}` and `{}` are one token (serial {})", shared.name, mark.serial);
             return Some(HsmError::Config { what: "tokens".into(), why });
         }
-        seen.push((&shared.name, shared.module.path(), serial));
+        seen.push((&shared.name, module, mark));
     }
     None
 }
@@ -216,4 +221,35 @@ fn first_seats(shared: &Shared) -> Seats {
 fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, HsmError> {
     let spawned = thread::Builder::new().name(name).spawn(work);
     spawned.map_err(|e| HsmError::Failed(format!("no thread to be had: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{SOFTHSM_MODULE, TestToken};
+
+    #[test]
+    fn a_token_is_known_again_behind_a_copy_of_its_module() {
+        let (token, other) = (TestToken::new("one"), TestToken::new("other"));
+        let folder = tempfile::tempdir().unwrap();
+        let opened = |file: &str, token: &TestToken| -> Opened {
+            let module = folder.path().join(file);
+            std::fs::copy(SOFTHSM_MODULE, &module).unwrap();
+            let config = TokenConfig { module, sessions: 1, ..token.config() }.check().unwrap();
+            let module = Module::shared(&config.module).unwrap();
+            let shared = Arc::new(Shared::new(file.to_owned(), config, module));
+            let seats = first_seats(&shared);
+            assert!(seats.is_ok());
+            (shared, seats)
+        };
+        let mut all = vec![opened("a.so", &token), opened("b.so", &other)];
+        assert!(same_token(&all).is_none());
+        all.push(opened("c.so", &token));
+        let why = same_token(&all).unwrap().to_string();
+        assert!(why.contains("`a.so` and `c.so` are one token"), "{why}");
+        for (shared, seats) in all {
+            let inside = shared.module.enter().unwrap();
+            seats.into_iter().flatten().for_each(|seat| seat.abandon(&inside));
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::crew::Crew;
 use super::worker::{Answer, Claim, Job, SignJob};
 use crate::custody::{Intent, Key, NotSigned, SignError, Signature};
 use crate::error::HsmError;
-use crate::heal::RETRY_AFTER_BUSY_SECS;
+use crate::heal::{RETRY_AFTER_BUSY_SECS, Shared};
 use crate::keys::objects;
 
 impl Crew {
@@ -62,6 +62,9 @@ impl Crew {
                 Err(_) => match timeout_at(begun_by + half, &mut answer).await {
                     Ok(heard) => heard,
                     Err(_) => {
+                        if let Some(last) = leave(shared, &claim, &mut answer) {
+                            return last;
+                        }
                         let why = format!("the token did not answer within {} ms", window.as_millis());
                         shared.standing.trouble(&why);
                         return Err(SignError::Unknown { operation, why });
@@ -147,6 +150,25 @@ impl Crew {
             Ok(Err(other)) => Err(refused(other.to_string())),
             Err(_) => Err(unavailable("it did not show the key in time".into(), RETRY_AFTER_BUSY_SECS)),
         }
+    }
+}
+
+/// Gives an answer up that does not come: the token is passed over until it gives it. That it came at this very moment is not missed.
+fn leave(
+    shared: &Shared,
+    claim: &Claim,
+    answer: &mut oneshot::Receiver<Answer>,
+) -> Option<Result<Signature, SignError>> {
+    shared.standing.fell_silent();
+    claim.leave();
+    answer.close();
+    let came = answer.try_recv().ok()?;
+    if claim.was_left() {
+        shared.standing.spoke();
+    }
+    match came {
+        Answer::Over(outcome) => Some(outcome),
+        Answer::NeedsTurn => None,
     }
 }
 

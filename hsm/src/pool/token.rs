@@ -3,6 +3,7 @@
 //! PKCS#11 calls block, some for seconds; they happen on threads of their own. A full queue and an absent token are
 //! answered at once; whoever waits, for a session or for a turn, waits with a bound.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -125,6 +126,15 @@ impl Token {
         self.crew.look(move |_, turn, desk| objects::see_brought(turn, &desk.session, &label)).await
     }
 
+    /// Whether another one is this very token, by another module for instance: what is written on both is the same.
+    pub async fn is_same(&self, other: &Token) -> Result<bool, HsmError> {
+        let mark = |token: &Token| {
+            let crew = Arc::clone(&token.crew);
+            async move { crew.look(|_, _, desk| Ok(desk.place.mark())).await }
+        };
+        Ok(mark(self).await? == mark(other).await?)
+    }
+
     /// How often it came back.
     pub fn returns(&self) -> u64 {
         self.crew.shared.standing.epoch()
@@ -139,6 +149,14 @@ impl Token {
             Some(key) => Ok(key),
             None => self.find(label).await,
         }
+    }
+
+    /// Looks for many keys at once, so that [`Token::key`] of each costs the token nothing. Those that are not fit, or not there, are left
+    /// to whoever asks for them.
+    pub async fn look_for(&self, labels: BTreeSet<String>) -> Result<(), HsmError> {
+        let found = self.crew.look(move |_, turn, desk| objects::find_many(turn, &desk.session, &labels)).await?;
+        found.iter().for_each(|key| self.crew.shared.remember(key));
+        Ok(())
     }
 
     /// Every usable signing key. Those that are not are in [`Token::describe`], each with why.

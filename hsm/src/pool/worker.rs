@@ -15,6 +15,7 @@ use crate::custody::{Intent, Key, Message, NotSigned, SignError, Signature, veri
 use crate::error::HsmError;
 use crate::heal::{RETRY_AFTER_HEALING_SECS, Shared};
 use crate::keys::objects::signing_handle;
+use crate::module::slots::Mark;
 use crate::module::{self, Fault, Inside, Sought, Turn};
 use crate::session::{Desk, Era, x509_form};
 
@@ -53,12 +54,25 @@ pub(crate) enum Answer {
 
 /// Who decides about a job; taken once.
 #[derive(Default)]
-pub(crate) struct Claim(AtomicBool);
+pub(crate) struct Claim {
+    taken: AtomicBool,
+    left: AtomicBool,
+}
 
 impl Claim {
     /// Whether the claim is now yours.
     pub(crate) fn take(&self) -> bool {
-        !self.0.swap(true, Ordering::AcqRel)
+        !self.taken.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whoever waited for the answer has left.
+    pub(super) fn leave(&self) {
+        self.left.store(true, Ordering::Release);
+    }
+
+    /// Whether that is so; said once.
+    pub(super) fn was_left(&self) -> bool {
+        self.left.swap(false, Ordering::AcqRel)
     }
 }
 
@@ -77,9 +91,9 @@ impl Seat {
         Seat { desk: None }
     }
 
-    /// The serial number of the token it is at.
-    pub(crate) fn serial(&self) -> Option<String> {
-        self.desk.as_ref().map(|desk| desk.place.serial().to_owned())
+    /// What is written on the token it is at.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.desk.as_ref().map(|desk| desk.place.mark())
     }
 
     /// Gives the seat up before it was ever used.
@@ -248,6 +262,9 @@ pub(super) fn sign(shared: &Shared, seat: &mut Seat, job: SignJob) {
     let outcome = outcome.map(|made| Signature::released(&intent, made));
     let signed = outcome.is_ok();
     if reply.send(Answer::Over(outcome)).is_err() {
+        if claim.was_left() {
+            shared.standing.spoke();
+        }
         tracing::error!(operation, signed, "an answer of the token came too late; its outcome stays unknown");
     }
 }

@@ -118,6 +118,15 @@ unsafe extern "C" fn C_Initialize(args: *mut std::ffi::c_void) -> CK_RV {
     pass!(C_Initialize(args))
 }
 
+unsafe extern "C" fn C_FindObjectsInit(
+    session: CK_SESSION_HANDLE,
+    template: *mut CK_ATTRIBUTE,
+    count: CK_ULONG,
+) -> CK_RV {
+    note("C_FindObjectsInit");
+    pass!(C_FindObjectsInit(session, template, count))
+}
+
 unsafe extern "C" fn C_SignInit(
     session: CK_SESSION_HANDLE,
     mechanism: *mut CK_MECHANISM,
@@ -263,6 +272,7 @@ pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> 
         let ours = CK_FUNCTION_LIST {
             C_Initialize: Some(C_Initialize),
             C_Login: Some(C_Login),
+            C_FindObjectsInit: Some(C_FindObjectsInit),
             C_SignInit: Some(C_SignInit),
             C_Sign: Some(C_Sign),
             C_CreateObject: Some(C_CreateObject),

@@ -103,7 +103,7 @@ fn in_crls(path: &Path) -> bool {
     path.parent().and_then(Path::file_name).is_some_and(|name| name == "crl")
 }
 
-/// The files of a folder, by name; none where there is no folder.
+/// The files of a folder that are not hidden, by name; none where there is no folder.
 fn listed(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -113,7 +113,8 @@ fn listed(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut paths = Vec::new();
     for entry in entries {
         let path = entry.or_fail(format!("cannot read {}", files::shown(dir)))?.path();
-        if path.is_file() {
+        // Hidden ones are those of tools: .gitkeep, .DS_Store.
+        if path.is_file() && !named(&path).starts_with('.') {
             paths.push(path);
         }
         if paths.len() > estates::CERTIFICATES_MAX {

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
+use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf, Traces};
 use super::projections;
 use super::report::Report;
-use super::trace::Traces;
 use crate::forms::keys;
 use crate::forms::object::OBJECT_SLOTS;
 use crate::forms::schema::{EXPORTED, INTENT, MIGRATIONS, Table};

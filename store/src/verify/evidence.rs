@@ -6,6 +6,7 @@ use policy::Timestamp;
 
 use super::report::Report;
 use crate::forms::schema::Table;
+use crate::nouns::batch::Sought;
 use crate::nouns::error::StoreError;
 use crate::sql::Cell;
 
@@ -61,6 +62,18 @@ pub(super) trait Evidence {
     fn names(&mut self, from: u64, to: u64) -> Result<Option<Vec<(i64, Cell)>>, StoreError>;
     /// Whatever else the source holds, against the tree as re-derived: its head, rows outside the log, schema.
     fn rest(&mut self, derived: &Derived<'_>, report: &mut Report) -> Result<(), StoreError>;
+}
+
+/// What is asked of a source, beside what an auditor reads of it.
+pub(super) trait Traces: Evidence {
+    /// The newest checkpoint.
+    fn newest(&mut self) -> Result<Option<String>, StoreError>;
+    /// The batches that may have a message.
+    fn batches(&mut self, sought: &Sought) -> Result<Vec<u64>, StoreError>;
+    /// The hashes beside a batch.
+    fn hashes(&mut self, op: u64) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The first so many hashes of a tile.
+    fn part(&mut self, level: u8, n: u64, width: u16) -> Result<Option<Vec<u8>>, StoreError>;
 }
 
 /// What the leaves derive, for [`Evidence::rest`].

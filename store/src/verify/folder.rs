@@ -11,10 +11,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf};
+use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf, Traces};
 use super::report::Report;
 use super::rows::cell;
-use super::trace::Traces;
 use crate::export::{CHECKPOINT_FILE, CHECKPOINTS_FILE, KEY_FILE, OBJECTS_DIR, object_path, rows_file, write_line};
 use crate::forms::keys;
 use crate::forms::schema::{BATCH, EXPORTED, INTENT, RECORD, Table, Type};

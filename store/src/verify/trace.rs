@@ -8,7 +8,7 @@ use policy::Timestamp;
 
 use super::auditor::Source;
 use super::database::Tables;
-use super::evidence::Evidence;
+use super::evidence::Traces;
 use super::folder::Folder;
 use super::rows::cell;
 use crate::forms::keys;
@@ -19,18 +19,6 @@ use crate::nouns::batch::{InBatch, LeafProof, Sought, Traced};
 use crate::nouns::error::StoreError;
 use crate::rows::hashes;
 use crate::sql::Cell;
-
-/// What is asked of a source, beside what an auditor reads of it.
-pub(super) trait Traces: Evidence {
-    /// The newest checkpoint.
-    fn newest(&mut self) -> Result<Option<String>, StoreError>;
-    /// The batches that may have a message.
-    fn batches(&mut self, sought: &Sought) -> Result<Vec<u64>, StoreError>;
-    /// The hashes beside a batch.
-    fn hashes(&mut self, op: u64) -> Result<Option<Vec<u8>>, StoreError>;
-    /// The first so many hashes of a tile.
-    fn part(&mut self, level: u8, n: u64, width: u16) -> Result<Option<Vec<u8>>, StoreError>;
-}
 
 /// Finds the batch of a message and leads it to the newest checkpoint; none where no batch has it. Blocks: call it off the async threads.
 pub fn trace(source: impl Into<Source>, sought: &Sought) -> Result<Option<Traced>, StoreError> {

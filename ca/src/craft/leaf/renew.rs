@@ -18,6 +18,14 @@ impl Certifier {
     /// Issues the successor of a certificate: same names, owner, profile and lifetime; a new serial. Without a CSR, the same key.
     pub(crate) async fn renew(&self, actor: &Actor, serial_hex: &str, csr: Option<Csr>) -> Result<Issued, CaError> {
         let old = registered(&self.office, serial_hex).await?;
+        if old.imported.is_some() {
+            let resource = Resource::certificate(old.owner.clone(), &old.profile, renewed_names(&old)?);
+            self.office.gate.authorize(actor, Action::RenewCertificate, resource).await?;
+            return Err(CaError::Conflict(format!(
+                "certificate {} was signed elsewhere, under rules that are not known here; ask for a new one under a profile",
+                old.serial_hex()
+            )));
+        }
         let profile = self.office.profile(&old.profile)?;
         let resource = Resource::certificate(old.owner.clone(), profile.name(), renewed_names(&old)?);
         // First: what is compared below tells of the certificate.

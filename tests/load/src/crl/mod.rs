@@ -72,11 +72,11 @@ pub async fn run(wish: &Wish) -> Result<Table, CompareError> {
     let mut rest = Rest::new(&house)?;
     let mut seen = Seen::default();
     whole(wish, &house, &mut rest, &mut seen).await?;
-    create(wish, &mut rest, &mut seen).await?;
-    house.copy_profile("tls-server", PARTED)?;
+    let parted = create(wish, &mut rest, &mut seen).await?;
+    house.copy_profile("tls-server", &parted)?;
     house.stop()?;
     house.start()?;
-    part(&mut Rest::new(&house)?, &mut seen).await?;
+    part(&mut Rest::new(&house)?, &parted, &mut seen).await?;
     house.stop()?;
     Ok(Table::new(wish, seen))
 }
@@ -154,30 +154,40 @@ fn moved(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) ->
     changed.map(|(series, _)| series.trim_matches(|c| "{}\"".contains(c)).replace("issuer=\"", "")).collect()
 }
 
-async fn create(wish: &Wish, rest: &mut Rest, seen: &mut Seen) -> Result<(), CompareError> {
+/// Makes an issuer whose revocations are parted; answers its name.
+async fn create(wish: &Wish, rest: &mut Rest, seen: &mut Seen) -> Result<String, CompareError> {
     eprintln!("another issuer");
+    let issuers = rest.json("/api/v1/issuers").await?;
+    let there = issuers["items"].as_array().into_iter().flatten().filter_map(|issuer| issuer["name"].as_str());
+    let name = free_name(&there.collect::<Vec<_>>());
     let before = published(rest).await?;
     let issuer = json!({
-        "name": PARTED, "above": "root", "subject": "/CN=Parted", "purposes": ["server-auth"], "shards": wish.shards,
+        "name": name, "above": "root", "subject": format!("/CN={name}"), "purposes": ["server-auth"], "shards": wish.shards,
     });
     let (_, took) = rest.post("/api/v1/issuers", &issuer).await?;
     seen.created = took.as_secs_f64() * 1e3;
     seen.moved_by_creation = moved(&before, &published(rest).await?);
-    Ok(())
+    Ok(name)
+}
+
+/// A name that no issuer has: a folder is measured in again.
+fn free_name(there: &[&str]) -> String {
+    let names = std::iter::once(PARTED.to_owned()).chain((2..).map(|number| format!("{PARTED}-{number}")));
+    names.into_iter().find(|name| !there.contains(&name.as_str())).unwrap_or_default()
 }
 
 /// One certificate of the issuer whose revocations are parted.
-async fn part(rest: &mut Rest, seen: &mut Seen) -> Result<(), CompareError> {
+async fn part(rest: &mut Rest, parted: &str, seen: &mut Seen) -> Result<(), CompareError> {
     eprintln!("one of its parts");
     let host = fleet::fleet("example.internal", 1).map_err(|e| CompareError::Failed(e.to_string()))?;
     let host = host.first().ok_or_else(|| CompareError::Failed("no host".into()))?;
     let csr = host.csr.pem().map_err(|e| CompareError::Failed(e.to_string()))?;
-    let wish = json!({ "profile": PARTED, "owner": "default", "csr": csr });
+    let wish = json!({ "profile": parted, "owner": "default", "csr": csr });
     let (made_one, _) = rest.post("/api/v1/certificates", &wish).await?;
     let serial = made_one["serial"].as_str().ok_or_else(|| CompareError::Failed(format!("no serial: {made_one}")))?;
     let before = published(rest).await?;
     seen.series = before.len();
-    let whole = format!("{PARTED}/1");
+    let whole = format!("{parted}/1");
     let there = entries_of(&figures(rest).await?, &whole);
     rest.post(&format!("/api/v1/certificates/{serial}/revoke"), &json!({ "reason": "superseded" })).await?;
     made(rest, &whole, there).await?;
@@ -193,3 +203,14 @@ const LENGTH: &str = "chancery_crl_bytes";
 /// A CRL that takes longer is none.
 const MADE_MAX: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_measured_in_again_under_a_name_that_is_free() {
+        assert_eq!(free_name(&["root", "tls"]), "parted");
+        assert_eq!(free_name(&["parted", "parted-2", "root"]), "parted-3");
+    }
+}
