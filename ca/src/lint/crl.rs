@@ -9,6 +9,7 @@ use x509_parser::prelude::{CertificateRevocationList, FromDer, ParsedExtension, 
 use x509_parser::revocation_list::{RevokedCertificate, TbsCertList};
 
 use crate::lint::certificate::{agrees, is_told_right};
+use crate::lint::extensions::{DELTA, FRESHEST};
 use crate::lint::findings::Findings;
 use crate::lint::named::lints;
 use crate::lint::{algorithms, extensions, names};
@@ -190,7 +191,3 @@ fn entries(entries: &[RevokedCertificate<'_>], read: &TbsCertList<'_>, is_delta:
 
 /// Section 5.3.1.
 const REMOVE_FROM_CRL: u8 = 8;
-/// id-ce-freshestCRL.
-const FRESHEST: &[u8] = &[0x55, 0x1d, 0x2e];
-/// id-ce-deltaCRLIndicator.
-const DELTA: &[u8] = &[0x55, 0x1d, 0x1b];

@@ -123,6 +123,8 @@ pub(crate) fn in_themselves(extensions: &[X509Extension<'_>], f: &mut Findings) 
             ParsedExtension::ParseError { error } => {
                 f.add_with(&EXTENSION_READABLE, format!("{}: {error}", extension.oid));
             }
+            // What makes a delta CRL, which is read by `crl` itself.
+            ParsedExtension::UnsupportedExtension { .. } if extension.oid.as_bytes() == DELTA => {}
             ParsedExtension::UnsupportedExtension { .. } if extension.critical => {
                 f.add_with(&EXTENSION_CRITICAL_KNOWN, extension.oid.to_string());
             }
@@ -304,7 +306,9 @@ fn constrains(constraints: &NameConstraints<'_>) -> bool {
 
 /// id-pkix-ocsp-nocheck.
 const NO_CHECK: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 5];
+/// id-ce-deltaCRLIndicator.
+pub(super) const DELTA: &[u8] = &[0x55, 0x1d, 0x1b];
 /// id-ce-freshestCRL.
-const FRESHEST: &[u8] = &[0x55, 0x1d, 0x2e];
+pub(super) const FRESHEST: &[u8] = &[0x55, 0x1d, 0x2e];
 /// id-ad-ocsp.
 const OCSP: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1];

@@ -170,10 +170,10 @@ impl Publisher {
         let unable = || CaError::Conflict(format!("no CRL can be made for {label}: the token does not have its key"));
         let (generation, scope) = hierarchy.series(label).ok_or_else(unable)?;
         let issuer = Arc::clone(generation.issuing().ok_or_else(unable)?);
-        let now = self.office.checks.clock.of_crl(&issuer)?;
+        let mut has_waited = false;
         let _turn = self.turn(&issuer, scope).await;
         for _ in 0..NUMBERS_MAX {
-            let began = Instant::now();
+            let (began, now) = (Instant::now(), self.office.checks.clock.of_crl(&issuer)?);
             let sight = self.sight(&issuer, scope).await?;
             let from = match self.rests_on(label, scope, &sight, now) {
                 Ok(from) => from,
@@ -185,6 +185,14 @@ impl Publisher {
                 return Ok(false);
             }
             let at = self.moment((&issuer, scope), series, &sight, now);
+            // One that would begin after now waits for that: with two kinds in turn some would be believed by nobody yet.
+            let ahead = at.before.map_or(0, |before| before.plus_secs(1).since(now));
+            if issuer.form.has_deltas_of(scope.shard) && ahead > 0 && !has_waited {
+                has_waited = true;
+                let secs = u64::try_from(ahead).unwrap_or(0).min(AHEAD_SECS_MAX);
+                tokio::time::sleep(Duration::from_secs(secs)).await;
+                continue;
+            }
             let drafted = match self.drafted((&issuer, scope), series, at, from).await {
                 Ok(drafted) => drafted,
                 Err(CaError::Lint(failure)) => return Err(self.office.gate.refuse(failure).await),
@@ -321,6 +329,8 @@ const BASE_SECS: i64 = 86_400;
 const DELTA_LISTED_MAX: u64 = 10_000;
 /// A complete CRL is made within seconds.
 const BASE_RETRY_SECS: u32 = 2;
+/// So long one waits for its own beginning, where those before it begin ahead of the clock.
+const AHEAD_SECS_MAX: u64 = 3;
 /// Numbers tried before giving up: more than nodes that could be publishing at once.
 const NUMBERS_MAX: usize = 8;
 /// So long the public waits for a CRL that another node made, before it gets the one on the shelf.
