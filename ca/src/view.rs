@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use policy::Timestamp;
+use store::DELTA;
 
 use crate::craft::Office;
 use crate::craft::leaf::LOGIN_PROFILE;
@@ -115,6 +116,7 @@ fn generation(office: &Office, issuer: &hierarchy::Issuer, there: &hierarchy::Ge
         certificate,
         certificates: there.certificates.len() + there.cross.len(),
         crl_urls: there.issuing().map_or_else(Vec::new, |issuing| issuing.crl_urls()),
+        delta_crl_urls: there.issuing().map_or_else(Vec::new, |issuing| issuing.delta_urls()),
         line,
     }
 }
@@ -431,8 +433,11 @@ pub(crate) fn log_keys(office: &Office) -> Vec<String> {
 }
 
 /// The series of CRLs that a name means: a generation's (`tls/1`, or `tls/1/full`), that of a part (`tls/1/3`; of one part alone, `0`,
-/// everything), or that of the one that issues for an issuer's name.
+/// everything), or that of the one that issues for an issuer's name; with `/delta` behind it, its deltas.
 pub(crate) fn series(office: &Office, of: &str) -> String {
+    if let Some(complete) = of.strip_suffix(DELTA).filter(|complete| !complete.ends_with("/full")) {
+        return series(office, complete) + DELTA;
+    }
     let there = office.issuers.read();
     if let Ok(active) = there.active(of, office.ledger.cautious_time()) {
         return active.name.to_string();
@@ -440,7 +445,7 @@ pub(crate) fn series(office: &Office, of: &str) -> String {
     match of.rsplit_once('/') {
         Some((whole, "full")) => whole.to_owned(),
         Some((whole, "0"))
-            if there.series(of).is_none() && there.series(whole).is_some_and(|(_, part)| part.is_none()) =>
+            if there.series(of).is_none() && there.series(whole).is_some_and(|(_, scope)| scope.shard.is_none()) =>
         {
             whole.to_owned()
         }

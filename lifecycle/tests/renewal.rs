@@ -348,6 +348,7 @@ async fn what_a_revoked_ca_made_is_renewed_at_once_once_there_is_another() {
         activates: ca::Activation::Now,
         cross: false,
         shards: None,
+        deltas: None,
         token: None,
     };
     house.authority.rotate_issuer(&admin(), next).await.unwrap();

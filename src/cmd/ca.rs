@@ -210,6 +210,9 @@ struct Create {
     /// Into how many CRLs its revocations are parted, for ever: certificates point to them [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: Option<u16>,
+    /// It has delta CRLs too, for ever: certificates point to them
+    #[arg(long)]
+    delta_crls: bool,
     /// The token in which its key is made [default: the first]
     #[arg(long, value_name = "NAME")]
     token: Option<String>,
@@ -252,6 +255,9 @@ struct Rotate {
     /// Into how many CRLs its revocations are parted, for ever [default: as those of the one before]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: Option<u16>,
+    /// Whether it has delta CRLs, for ever [default: as the one before]
+    #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    delta_crls: Option<bool>,
     /// The token in which the new key is made [default: that of the one before]
     #[arg(long, value_name = "NAME")]
     token: Option<String>,
@@ -468,6 +474,7 @@ fn wish(create: &Create) -> Value {
     say("excluded", json!(create.excluded));
     say("policies", json!(create.policies));
     say("shards", json!(create.shards));
+    say("delta_crls", json!(create.delta_crls.then_some(true)));
     say("token", json!(create.token));
     if create.cas_only {
         say("cas_only", json!(true));
@@ -485,6 +492,9 @@ async fn rotate(args: &Rotate, global: &Global) -> Result<(), Failure> {
     }
     if let Some(shards) = args.shards {
         body["shards"] = json!(shards);
+    }
+    if let Some(deltas) = args.delta_crls {
+        body["delta_crls"] = json!(deltas);
     }
     if let Some(token) = &args.token {
         body["token"] = json!(token);
@@ -516,7 +526,8 @@ async fn rotate_on_host(args: &Rotate, global: &Global) -> Result<(), Failure> {
     };
     let (authority, _closing) = house::authority(&config, house::Way::Beside).await?;
     let (issuer, token) = (args.issuer.clone(), args.token.clone());
-    let wish = ca::Rotate { issuer, key, activates, cross: args.cross, shards: args.shards, token };
+    let (cross, shards, deltas) = (args.cross, args.shards, args.delta_crls);
+    let wish = ca::Rotate { issuer, key, activates, cross, shards, deltas, token };
     let rotated = authority.rotate_issuer(&policy::Actor::system("rescue"), wish).await;
     let name = rotated.or_fail(format!("no successor of {} was made", output::printable(&args.issuer)))?;
     let made = json!({ "generation": name.to_string() });

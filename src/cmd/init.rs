@@ -83,6 +83,9 @@ pub struct Args {
     /// Into how many CRLs the revocations of each issuing CA are parted, for ever: a CA of a million certificates has 64
     #[arg(long, value_name = "N", default_value = "1", value_parser = value_parser!(u16).range(1..=256))]
     pub crl_shards: u16,
+    /// Each issuing CA has delta CRLs too, for ever: certificates point to them. For clients that read them, such as Windows
+    #[arg(long)]
+    pub delta_crls: bool,
     /// Make no root here: the issuing CAs wait for certificates of a root whose key is elsewhere (`chancery ceremony`)
     #[arg(long, conflicts_with = "demo")]
     pub offline_root: bool,
@@ -212,7 +215,13 @@ fn check(args: &Args) -> Result<CreateConfig, Failure> {
         }
     }
     let beginning = if args.offline_root { Beginning::BelowElsewhere } else { Beginning::Whole };
-    Ok(CreateConfig { base, beginning, shards: args.crl_shards, ..CreateConfig::new(organization) })
+    Ok(CreateConfig {
+        base,
+        beginning,
+        shards: args.crl_shards,
+        deltas: args.delta_crls,
+        ..CreateConfig::new(organization)
+    })
 }
 
 /// A token that keeps the head of a log belongs to the authority of that log: where its register is not, another would be begun

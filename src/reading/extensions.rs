@@ -1,8 +1,11 @@
 //! Extensions in words.
 
 use x509_parser::extensions::{
-    DistributionPointName, ExtendedKeyUsage, GeneralName, KeyUsage, NameConstraints, ParsedExtension, X509Extension,
+    CRLDistributionPoints, DistributionPointName, ExtendedKeyUsage, GeneralName, KeyUsage, NameConstraints,
+    ParsedExtension, X509Extension,
 };
+
+use x509_parser::prelude::FromDer;
 
 use super::described::{Extension, colons};
 use super::{life, names, oids, tlv};
@@ -44,12 +47,7 @@ fn words(parsed: &ParsedExtension<'_>, oid: &str, value: &[u8]) -> String {
             [explicit, mapping].into_iter().flatten().collect::<Vec<_>>().join(", ")
         }
         ParsedExtension::InhibitAnyPolicy(inhibit) => format!("after {} certificate(s)", inhibit.skip_certs),
-        ParsedExtension::CRLDistributionPoints(points) => points
-            .iter()
-            .filter_map(|point| point.distribution_point.as_ref())
-            .map(point)
-            .collect::<Vec<_>>()
-            .join(", "),
+        ParsedExtension::CRLDistributionPoints(points) => distribution(points),
         ParsedExtension::AuthorityInfoAccess(access) => {
             let shown =
                 access.accessdescs.iter().map(|one| located(&one.access_method.to_id_string(), &one.access_location));
@@ -83,11 +81,19 @@ fn words(parsed: &ParsedExtension<'_>, oid: &str, value: &[u8]) -> String {
     }
 }
 
+fn distribution(points: &CRLDistributionPoints<'_>) -> String {
+    points.iter().filter_map(|at| at.distribution_point.as_ref()).map(point).collect::<Vec<_>>().join(", ")
+}
+
 /// Extensions that the parser leaves to others.
 fn unparsed(oid: &str, value: &[u8]) -> String {
     match oid {
         TLS_FEATURE if value == MUST_STAPLE => "must staple: the server has to bring an OCSP response".to_owned(),
         OCSP_NO_CHECK => "not asked about".to_owned(),
+        FRESHEST_CRL => match CRLDistributionPoints::from_der(value) {
+            Ok((_, points)) => distribution(&points),
+            Err(_) => octets(value),
+        },
         DELTA_CRL => number(value).unwrap_or_else(|| octets(value)),
         _ => octets(value),
     }
@@ -180,3 +186,4 @@ const TLS_FEATURE: &str = "1.3.6.1.5.5.7.1.24";
 const MUST_STAPLE: &[u8] = &[0x30, 0x03, 0x02, 0x01, 0x05];
 const OCSP_NO_CHECK: &str = "1.3.6.1.5.5.7.48.1.5";
 const DELTA_CRL: &str = "2.5.29.27";
+const FRESHEST_CRL: &str = "2.5.29.46";

@@ -44,8 +44,8 @@ pub use nouns::credential::{
 };
 pub use nouns::database::Database;
 pub use nouns::entry::{
-    ActorStamp, Covers, Entry, GrantStamp, HOLD, IMPORTED, Import, ImportedEnd, Kind, Lost, LostRevocation, RELEASED,
-    RefusalEntry, Renews, Revocation, is_the_server,
+    ActorStamp, Base, Covers, DELTA, Entry, GrantStamp, HOLD, IMPORTED, Import, ImportedEnd, Kind, Lost,
+    LostRevocation, RELEASED, RefusalEntry, Renews, Revocation, is_the_server,
 };
 pub use nouns::error::{HELD, StoreError};
 pub use nouns::held::{Held, Witness};

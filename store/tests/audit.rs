@@ -117,7 +117,13 @@ fn any_flipped_bit_of_an_exported_folder_is_found() {
     let mut flips = 0;
     for path in paths {
         let bytes = fs::read(&path).unwrap();
-        assert!(!bytes.is_empty(), "{}", path.display());
+        if bytes.is_empty() {
+            // Of a table without rows: one that nobody wrote.
+            fs::write(&path, "x").unwrap();
+            assert!(look().findings_total > 0, "{}", path.display());
+            fs::write(&path, &bytes).unwrap();
+            continue;
+        }
         // Some hundred places in each file, its first and its last byte among them.
         let places = (0..bytes.len()).step_by((bytes.len() / 60).max(1)).chain([bytes.len() - 1]);
         for at in places {

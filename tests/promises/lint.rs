@@ -78,7 +78,7 @@ fn crls(house: &House) -> Vec<(&'static str, PathBuf)> {
     ["root", "tls", "code", "edge"].map(fetch).to_vec()
 }
 
-/// Each part's CRL of the TLS CA, which has two, and the complete one.
+/// Each part's CRL of the TLS CA, which has two, the deltas of these, and the complete one.
 fn parts(house: &House) -> Vec<(&'static str, PathBuf)> {
     let fetch = |name: &'static str| {
         let path = house.path(&format!("part-{name}.crl"));
@@ -86,7 +86,7 @@ fn parts(house: &House) -> Vec<(&'static str, PathBuf)> {
         assert_eq!(answer.status, 200, "{name}");
         (name, path)
     };
-    ["0", "1", "full"].map(fetch).to_vec()
+    ["0", "1", "full", "0.delta", "1.delta"].map(fetch).to_vec()
 }
 
 /// The codes of pkilint's findings of this severity and worse.
@@ -107,7 +107,7 @@ fn findings(linter: &str, arguments: &[&str], severity: &str, file: &Path) -> Ve
 /// Of a server with a name that has a dot in it, as pkilint wants of the places in a certificate.
 fn named() -> House {
     let names = ["--server-name", "pki.example.internal", "--server-name", "localhost", "--server-name", "127.0.0.1"];
-    let mut house = House::with(&[&["--demo", "--crl-shards", "2"], &names[..]].concat());
+    let mut house = House::with(&[&["--demo", "--crl-shards", "2", "--delta-crls"], &names[..]].concat());
     // Nobody resolves that name here.
     let client = fs::read_to_string(house.ca("client.toml")).expect("client.toml");
     fs::write(house.ca("client.toml"), client.replace("pki.example.internal", "localhost")).expect("client.toml");
@@ -140,7 +140,7 @@ fn pkilint_finds_no_error_in_one_of_each() {
         let shown = succeed(command("openssl", &["crl", "-inform", "DER", "-noout", "-text", "-in", text(&path)]));
         scoped += usize::from(shown.contains("Issuing Distribution Point: critical"));
     }
-    assert_eq!(scoped, 2, "the parts are parts, and the complete one is none");
+    assert_eq!(scoped, 4, "the parts and their deltas are parts, and the complete one is none");
     // Held against the rules for public servers: each row is met, and there is no other.
     let public = [
         ("tls-server", "DV-FINAL-CERTIFICATE"),

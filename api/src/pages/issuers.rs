@@ -130,9 +130,10 @@ async fn told(app: &App, of: &Generation) -> Option<Told> {
         0 | 1 => String::new(),
         parts => format!(", in {parts} parts"),
     };
+    let deltas = if of.delta_crl_urls.is_empty() { "" } else { ", with deltas" };
     Some(Told {
         link: format!("/crl/{}/0.crl", of.name),
-        says: format!("{} revoked{parts}", grouped(crl.listed)),
+        says: format!("{} revoked{parts}{deltas}", grouped(crl.listed)),
         next: moment(crl.next_update),
     })
 }

@@ -10,6 +10,7 @@ use axum::response::Response;
 use axum::routing::get;
 use ca::{BundleForm, GenerationName};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use store::DELTA;
 
 use super::published::{Published, SHORT, TEXT};
 use super::{log, ocsp};
@@ -82,7 +83,8 @@ async fn newest_crl(Shared(app): Shared<App>, Segment(file): Segment, asked: Hea
     if app.authority().has_issuer(issuer) { published(&app, issuer, &asked).await } else { Err(no_issuer()) }
 }
 
-/// A generation's newest CRL, DER: `/crl/{issuer}/{generation}/{shard}.crl`; where there are several shards, `full.crl` tells of all.
+/// A generation's newest CRL, DER: `/crl/{issuer}/{generation}/{shard}.crl`; where there are several shards, `full.crl` tells of all;
+/// where there are deltas, `{shard}.delta.crl` is the newest of them.
 async fn crl(
     Shared(app): Shared<App>,
     Segments((issuer, generation, file)): Segments<(String, String, String)>,
@@ -90,8 +92,12 @@ async fn crl(
 ) -> Result<Response, Problem> {
     let name = named(&issuer, &generation)?;
     let part = file.strip_suffix(".crl").ok_or_else(no_issuer)?;
-    let is_part = part == "full" || part.parse::<u16>().is_ok_and(|index| index.to_string() == part);
-    if is_part { published(&app, &format!("{name}/{part}"), &asked).await } else { Err(no_issuer()) }
+    let is_number = |part: &str| part.parse::<u16>().is_ok_and(|index| index.to_string() == part);
+    match part.strip_suffix(".delta") {
+        Some(part) if is_number(part) => published(&app, &format!("{name}/{part}{DELTA}"), &asked).await,
+        None if part == "full" || is_number(part) => published(&app, &format!("{name}/{part}"), &asked).await,
+        Some(_) | None => Err(no_issuer()),
+    }
 }
 
 async fn published(app: &App, of: &str, asked: &HeaderMap) -> Result<Response, Problem> {

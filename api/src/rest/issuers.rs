@@ -91,6 +91,8 @@ pub(crate) struct Generation {
     chains: Option<usize>,
     /// Where the CRLs are of a CA that can sign, one for each part of its revocations.
     crl_urls: Vec<String>,
+    /// Where its delta CRLs are, if it has any, one for each part.
+    delta_crl_urls: Vec<String>,
     /// An SSH CA's line for `TrustedUserCAKeys`; the log's verifier key.
     line: Option<String>,
 }
@@ -163,6 +165,7 @@ impl Generation {
             certificates: there.certificates,
             chains: own.map(|c| c.chains),
             crl_urls: there.crl_urls,
+            delta_crl_urls: there.delta_crl_urls,
             line: there.line,
         }
     }
@@ -245,6 +248,9 @@ pub(crate) struct NewIssuer {
     /// Into how many CRLs its revocations are parted, 1 to 256, for ever: certificates point to them. One where nobody says.
     #[serde(default)]
     shards: Option<u16>,
+    /// Whether it has delta CRLs too, for ever: certificates point to them. Not where nobody says.
+    #[serde(default)]
+    delta_crls: Option<bool>,
     /// The token in which its key is made; the first where nobody says.
     #[serde(default)]
     #[schema(example = "spare")]
@@ -280,7 +286,8 @@ impl NewIssuer {
             }
             (_, None, Some(_)) => return Err(Problem::field("subject", "an SSH CA has a key alone, and no subject")),
         };
-        Ok(CreateIssuer { name: self.name, role, key, ca, shards: self.shards, token: self.token })
+        let (name, shards, deltas, token) = (self.name, self.shards, self.delta_crls, self.token);
+        Ok(CreateIssuer { name, role, key, ca, shards, deltas, token })
     }
 }
 
@@ -349,6 +356,9 @@ pub(crate) struct Rotation {
     /// Into how many CRLs its revocations are parted, for ever; absent: as those of the one before.
     #[serde(default)]
     shards: Option<u16>,
+    /// Whether it has delta CRLs, for ever; absent: as the one before.
+    #[serde(default)]
+    delta_crls: Option<bool>,
     /// The token in which its key is made; absent: that of the one before.
     #[serde(default)]
     token: Option<String>,
@@ -415,6 +425,7 @@ pub(crate) async fn rotate(
         activates,
         cross: rotation.cross,
         shards: rotation.shards,
+        deltas: rotation.delta_crls,
         token: rotation.token,
     };
     if rotation.dry_run {
@@ -612,6 +623,9 @@ pub(crate) struct BroughtIssuer {
     /// With a key in the token: into how many CRLs its revocations are parted, for ever, 1 to 256; 1 where nobody says.
     #[serde(default)]
     shards: Option<u16>,
+    /// With a key in the token: whether it has delta CRLs from here on, for ever; not where nobody says.
+    #[serde(default)]
+    delta_crls: Option<bool>,
 }
 
 /// Takes in a CA that existed before: with its key in the token, or its certificate alone.
@@ -633,13 +647,14 @@ pub(crate) async fn import(
         transcript,
         cas_only,
         shards,
+        delta_crls: deltas,
     } = new;
     let root = fingerprint(root.as_deref())?;
     let name = app.to_its_end(async move {
         match key_label {
             Some(label) => {
                 let (chain_pem, leaves) = (chain.into_bytes(), !cas_only);
-                let brought = Brought { name, label, token, was_outside, chain_pem, root, leaves, shards };
+                let brought = Brought { name, label, token, was_outside, chain_pem, root, leaves, shards, deltas };
                 authority.bring_issuer(&actor, brought).await
             }
             None => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hsm::{Key, SealingKey};
 use policy::Timestamp;
-use store::{Credential, Kind, Seals, Shard};
+use store::{Credential, DELTA, Kind, Seals, Shard};
 
 use crate::encode::pem;
 use crate::error::CaError;
@@ -17,6 +17,7 @@ use crate::issuers::chains::Signatures;
 use crate::issuers::issuing::{Issuing, chain_pem};
 use crate::issuers::name::{GenerationName, SEAL};
 use crate::issuers::record::{GenerationRecord, IssuerRecord};
+use crate::issuers::scope::Scope;
 use crate::issuers::ssh_ca::SshCa;
 
 /// Everything of an authority that signs, as it was when it was read.
@@ -111,8 +112,17 @@ impl Hierarchy {
         Shard::of_serial(serial, generation.record.shards)
     }
 
-    /// The generation whose series of CRLs it is, and the part of which they tell: `tls/1`, everything; `tls/1/3`, a part.
-    pub(crate) fn series(&self, series: &str) -> Option<(&Generation, Option<Shard>)> {
+    /// The generation whose series of CRLs it is, and of what they tell: `tls/1`, everything; `tls/1/3`, a part; `tls/1/3/delta`, what
+    /// came since another of that part.
+    pub(crate) fn series(&self, series: &str) -> Option<(&Generation, Scope)> {
+        let complete = series.strip_suffix(DELTA);
+        let (generation, shard) = self.complete(complete.unwrap_or(series))?;
+        let is_delta = complete.is_some();
+        let is_there = !is_delta || generation.record.crls().has_deltas_of(shard);
+        is_there.then_some((generation, Scope { shard, is_delta }))
+    }
+
+    fn complete(&self, series: &str) -> Option<(&Generation, Option<Shard>)> {
         if let Some(whole) = series.parse().ok().and_then(|name| self.generation(&name)) {
             return Some((whole, None));
         }

@@ -18,6 +18,7 @@ use crate::issuers::certificate::CaCertificate;
 use crate::issuers::chains::Chain;
 use crate::issuers::name::GenerationName;
 use crate::issuers::pointers::{self, Places, Pointers};
+use crate::issuers::scope::CrlForm;
 use crate::issuers::standing::Standing;
 use crate::issuers::urls::Urls;
 
@@ -42,9 +43,9 @@ pub(crate) struct Issuing {
     pub(crate) crl_secs: i64,
     /// The numbers of its CRLs are above this one: that of the newest that was made elsewhere.
     pub(crate) crl_above: u64,
-    /// Into how many CRLs its revocations are parted.
-    pub(crate) shards: u16,
-    /// authorityKeyIdentifier, cRLDistributionPoints, authorityInfoAccess of what it issues, for each part.
+    /// How its revocations are told.
+    pub(crate) form: CrlForm,
+    /// authorityKeyIdentifier, cRLDistributionPoints, freshestCRL, authorityInfoAccess of what it issues, for each part.
     pub(crate) pointers: Vec<Vec<Extension>>,
     /// Where its CRLs are: `{base}/0.crl` ...
     crls: String,
@@ -64,7 +65,7 @@ impl Issuing {
         key: Key,
         certificate: &CaCertificate,
         (chains, leaves, crl_secs): (Vec<Chain>, bool, Option<i64>),
-        (shards, crl_above): (u16, u64),
+        (form, crl_above): (CrlForm, u64),
         urls: &Urls,
     ) -> Result<Issuing, CaError> {
         let label = standing.name.to_string();
@@ -72,6 +73,7 @@ impl Issuing {
         if certificate.spki != key.spki_der() {
             return Err(broken(format!("is not for the key `{}` of the token", key.label())));
         }
+        let shards = form.shards;
         if !(1..=SHARDS_MAX).contains(&shards) {
             return Err(broken(format!("would be of an issuer with {shards} shards")));
         }
@@ -80,8 +82,8 @@ impl Issuing {
         let aia = format!("{base}/aia/{}.cer", standing.name);
         let ocsp = format!("{base}/ocsp/{}", standing.name);
         let of_shard = |shard| {
-            let (name, crl) = (&standing.name, crl_url(&crls, shard));
-            let places = Places { name, shard, crl: &crl, ocsp: &ocsp, issuer: &aia };
+            let (name, crl, delta) = (&standing.name, crl_url(&crls, shard), delta_url(&crls, form, shard));
+            let places = Places { name, shard, crl: &crl, delta: delta.as_deref(), ocsp: &ocsp, issuer: &aia };
             pointers::encode(&certificate.key_identifier, &places, &Pointers::default())
         };
         let pointers = (0..shards).map(of_shard).collect::<Result<_, _>>().map_err(|e| broken(e.to_string()))?;
@@ -97,7 +99,7 @@ impl Issuing {
             leaves,
             crl_secs: crl_secs.unwrap_or(CRL_SECS),
             crl_above,
-            shards,
+            form,
             pointers,
             crls,
             ocsp,
@@ -116,13 +118,13 @@ impl Issuing {
         key: &Key,
         certificate: &CaCertificate,
         (chains, leaves, crl_secs): &(Vec<Chain>, bool, Option<i64>),
-        (shards, crl_above): (u16, u64),
+        (form, crl_above): (CrlForm, u64),
     ) -> bool {
         self.standing == *standing
             && self.key == *key
             && self.certificate_der == certificate.der
             && (self.leaves, self.crl_secs) == (*leaves, crl_secs.unwrap_or(CRL_SECS))
-            && (self.shards, self.crl_above) == (shards, crl_above)
+            && (self.form, self.crl_above) == (form, crl_above)
             && self.chains.len() == chains.len()
             && self.chains.iter().zip(chains).all(|(one, other)| {
                 one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.hash == other.hash)
@@ -147,8 +149,9 @@ impl Issuing {
             return Ok(Cow::Borrowed(self.pointers(serial)));
         }
         let shard = self.shard(serial).map_or(0, Shard::index);
-        let crl = crl_url(&self.crls, shard);
-        let places = Places { name: self.name(), shard, crl: &crl, ocsp: &self.ocsp, issuer: &self.aia };
+        let (crl, delta) = (crl_url(&self.crls, shard), delta_url(&self.crls, self.form, shard));
+        let (name, delta, ocsp, issuer) = (self.name(), delta.as_deref(), self.ocsp.as_str(), self.aia.as_str());
+        let places = Places { name, shard, crl: &crl, delta, ocsp, issuer };
         pointers::encode(&self.key_identifier, &places, wanted).map(Cow::Owned)
     }
 
@@ -161,7 +164,7 @@ impl Issuing {
 
     /// The part of its revocations that has a serial; none where there is one part alone.
     pub(crate) fn shard(&self, serial: &[u8]) -> Option<Shard> {
-        Shard::of_serial(serial, self.shards)
+        Shard::of_serial(serial, self.form.shards)
     }
 
     /// Where the CRL of a part is, as certificates say it.
@@ -171,13 +174,23 @@ impl Issuing {
 
     /// Where its CRLs are, one for each part of its revocations.
     pub(crate) fn crl_urls(&self) -> Vec<String> {
-        (0..self.shards).map(|index| crl_url(&self.crls, index)).collect()
+        (0..self.form.shards).map(|index| crl_url(&self.crls, index)).collect()
     }
 
-    /// The series of its CRLs: everything, and each part where there are several.
+    /// Where the deltas of a part's CRLs are, as certificates and these CRLs say it; none where there are none.
+    pub(crate) fn delta_url(&self, shard: Option<Shard>) -> Option<String> {
+        let has = self.form.has_deltas_of(shard);
+        has.then(|| delta_url(&self.crls, self.form, shard.map_or(0, Shard::index))).flatten()
+    }
+
+    /// Where its delta CRLs are, one for each part.
+    pub(crate) fn delta_urls(&self) -> Vec<String> {
+        (0..self.form.shards).filter_map(|index| delta_url(&self.crls, self.form, index)).collect()
+    }
+
+    /// The series of its CRLs: everything, each part where there are several, and the deltas; what these rest on before them.
     pub(crate) fn series(&self) -> Vec<String> {
-        let parts = (0..self.shards).filter_map(|index| Shard::new(index, self.shards));
-        std::iter::once(self.label.clone()).chain(parts.map(|shard| shard.series(&self.label))).collect()
+        self.form.scopes().map(|scope| scope.series(&self.label)).collect()
     }
 
     /// Its generation.
@@ -197,6 +210,10 @@ const CRL_SECS: i64 = 7 * 86_400;
 
 fn crl_url(base: &str, index: u16) -> String {
     format!("{base}/{index}.crl")
+}
+
+fn delta_url(base: &str, form: CrlForm, index: u16) -> Option<String> {
+    form.deltas.then(|| format!("{base}/{index}.delta.crl"))
 }
 
 /// Whether a chain's root is the one that goes by this name.

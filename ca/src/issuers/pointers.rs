@@ -42,11 +42,13 @@ pub(super) struct Places<'a> {
     pub(super) name: &'a GenerationName,
     pub(super) shard: u16,
     pub(super) crl: &'a str,
+    /// Where its deltas are, if it has any.
+    pub(super) delta: Option<&'a str>,
     pub(super) ocsp: &'a str,
     pub(super) issuer: &'a str,
 }
 
-/// authorityKeyIdentifier, cRLDistributionPoints, authorityInfoAccess.
+/// authorityKeyIdentifier, cRLDistributionPoints, freshestCRL, authorityInfoAccess.
 pub(super) fn encode(
     key_identifier: &[u8],
     places: &Places<'_>,
@@ -60,10 +62,8 @@ pub(super) fn encode(
     let mut all = vec![authority_key_identifier(key_identifier)?];
     let crls = of(places.crl, &wanted.crl)?;
     if !crls.is_empty() {
-        let distribution_point = Some(DistributionPointName::FullName(crls));
-        let point = DistributionPoint { distribution_point, reasons: None, crl_issuer: None };
-        let points = CrlDistributionPoints(vec![point]).to_der()?;
-        all.push(extension(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, false, &points)?);
+        all.push(extension(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, false, &point(crls)?)?);
+        all.extend(places.delta.map(freshest).transpose()?);
     }
     let at = |access_method| move |access_location| AccessDescription { access_method, access_location };
     let mut access: Vec<_> = of(places.ocsp, &wanted.ocsp)?.into_iter().map(at(rfc5912::ID_AD_OCSP)).collect();
@@ -73,6 +73,18 @@ pub(super) fn encode(
         all.push(extension(rfc5280::ID_PE_AUTHORITY_INFO_ACCESS, false, &access)?);
     }
     Ok(all)
+}
+
+/// One distribution point with these names.
+fn point(names: Vec<GeneralName>) -> Result<Vec<u8>, der::Error> {
+    let distribution_point = Some(DistributionPointName::FullName(names));
+    CrlDistributionPoints(vec![DistributionPoint { distribution_point, reasons: None, crl_issuer: None }]).to_der()
+}
+
+/// freshestCRL of a certificate (RFC 5280 section 4.2.1.15) or of a complete CRL (section 5.2.6), which both have to leave it
+/// not critical: where the deltas of that CRL are. The issuer's own place alone: a mirror of an operator's has no deltas.
+pub(crate) fn freshest(place: &str) -> Result<Extension, der::Error> {
+    extension(rfc5280::ID_CE_FRESHEST_CRL, false, &point(vec![uri(place)?])?)
 }
 
 impl Places<'_> {

@@ -393,7 +393,7 @@ fn signer(
             let mut chains = ways.up(certificate);
             chains.extend(cross.iter().flat_map(|cross| ways.up(cross)));
             let made_of = (chains, issuer.leaves, issuer.crl_secs);
-            let parted = (record.shards, record.crl_above.unwrap_or(0));
+            let parted = (record.crls(), record.crl_above.unwrap_or(0));
             match before {
                 // Made of the same: its extensions are not encoded again.
                 Some(Signer::X509(there)) if there.is_of(&standing, &key, certificate, &made_of, parted) => {

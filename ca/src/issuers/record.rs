@@ -12,6 +12,7 @@ use crate::error::CaError;
 use crate::intake::is_raised;
 use crate::issuers::name::{GenerationName, check_name};
 use crate::issuers::plan::CaPlan;
+use crate::issuers::scope::CrlForm;
 
 /// What an issuer signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +113,9 @@ pub(crate) struct GenerationRecord {
     /// Into how many CRLs its revocations are parted. Certificates point to them, so this never changes.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub(crate) shards: u16,
+    /// Whether it has delta CRLs. Certificates point to them too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) deltas: bool,
 }
 
 fn one() -> u16 {
@@ -134,7 +138,7 @@ impl GenerationRecord {
     }
 
     /// One that has begun: a label, and nothing under it yet.
-    pub(crate) fn begun(name: &GenerationName, activates: Option<Timestamp>, shards: u16) -> GenerationRecord {
+    pub(crate) fn begun(name: &GenerationName, activates: Option<Timestamp>, crls: CrlForm) -> GenerationRecord {
         GenerationRecord {
             number: name.number(),
             label: name.label(),
@@ -150,8 +154,14 @@ impl GenerationRecord {
             brought: false,
             arriving: false,
             crl_above: None,
-            shards,
+            shards: crls.shards,
+            deltas: crls.deltas,
         }
+    }
+
+    /// How its revocations are told.
+    pub(crate) fn crls(&self) -> CrlForm {
+        CrlForm { shards: self.shards, deltas: self.deltas }
     }
 }
 
@@ -330,11 +340,11 @@ mod tests {
             leaves: true,
             crl_secs: None,
             generations: vec![
-                GenerationRecord::begun(&name(1), at(10), 1),
-                GenerationRecord::begun(&name(2), at(20), 16),
+                GenerationRecord::begun(&name(1), at(10), CrlForm::WHOLE),
+                GenerationRecord::begun(&name(2), at(20), CrlForm { shards: 16, deltas: true }),
             ],
         };
-        issuer.generations.push(GenerationRecord::begun(&name(3), None, 1));
+        issuer.generations.push(GenerationRecord::begun(&name(3), None, CrlForm::WHOLE));
         let active = |issuer: &IssuerRecord, now| issuer.active(Timestamp::from_unix(now)).map(|g| g.number);
         assert_eq!([9, 10, 19, 20, 99].map(|now| active(&issuer, now)), [None, Some(1), Some(1), Some(2), Some(2)]);
         // Revoked or retired, it stays the one: an older key is taken back by an operator alone.

@@ -74,6 +74,8 @@ pub struct Generation {
     pub certificates: usize,
     /// Of a CA that can sign: where its CRLs are, one for each part of its revocations.
     pub crl_urls: Vec<String>,
+    /// Where its delta CRLs are, if it has any, one for each part.
+    pub delta_crl_urls: Vec<String>,
     /// Of an SSH CA: its line for `TrustedUserCAKeys`. Of the log: its verifier key.
     pub line: Option<String>,
 }

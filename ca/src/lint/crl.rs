@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use der::asn1::UintRef;
 use der::{Decode, Encode};
 use x509_cert::certificate::Rfc5280;
 use x509_parser::prelude::{CertificateRevocationList, FromDer, ParsedExtension, X509Version};
@@ -55,6 +56,10 @@ lints! { CRL;
         "a pointer is marked critical" ["RFC 5280 5.2.1", "RFC 5280 5.2.6", "CPS 7.2.2"]
     CRL_SCOPE_CRITICAL Error "crl-scope-is-critical"
         "an issuing distribution point or a delta indicator that is not critical" ["RFC 5280 5.2.4", "RFC 5280 5.2.5", "CPS 7.2.2"]
+    CRL_FRESHEST_SOUND Error "crl-freshest-is-of-complete-crls"
+        "a freshestCRL that is critical, or in a delta CRL" ["RFC 5280 5.2.6", "CPS 7.2.2"]
+    CRL_DELTA_FOLLOWS Error "crl-delta-follows-its-base"
+        "a delta indicator that is no number, or none below its own" ["RFC 5280 5.2.4", "CPS 7.2.2"]
     CRL_SCOPE_SOUND Error "crl-scope-is-sound"
         "an issuing distribution point that says nothing, or of users and of CAs alone" ["RFC 5280 5.2.5", "CPS 7.2.2"]
 }
@@ -113,10 +118,14 @@ fn alone(read: &TbsCertList<'_>, f: &mut Findings) {
 /// Its extensions; whether it is a delta CRL.
 fn scope(read: &TbsCertList<'_>, f: &mut Findings) -> bool {
     let (mut numbered, mut names_issuer, mut is_delta) = (false, false, false);
+    let (mut freshest, mut own, mut base) = (None, None, None);
     for extension in read.extensions() {
         match extension.parsed_extension() {
             // Section 5.2.3: "CRL verifiers MUST be able to handle CRLNumber values up to 20 octets."
-            ParsedExtension::CRLNumber(number) => numbered = !extension.critical && number.bits() <= 159,
+            ParsedExtension::CRLNumber(number) => {
+                numbered = !extension.critical && number.bits() <= 159;
+                own = Some(extension.value);
+            }
             ParsedExtension::AuthorityKeyIdentifier(aki) => {
                 names_issuer = aki.key_identifier.is_some();
                 f.hold(&CRL_POINTERS_NOT_CRITICAL, !extension.critical);
@@ -134,14 +143,25 @@ fn scope(read: &TbsCertList<'_>, f: &mut Findings) -> bool {
             }
             _ if extension.oid.as_bytes() == DELTA => {
                 is_delta = true;
+                base = Some(extension.value);
                 f.hold(&CRL_SCOPE_CRITICAL, extension.critical);
             }
+            _ if extension.oid.as_bytes() == FRESHEST => freshest = Some(extension.critical),
             _ => {}
         }
     }
     f.hold(&CRL_NUMBERED, numbered);
     f.hold(&CRL_ISSUER_KEY_NAMED, names_issuer);
+    // Section 5.2.6: "This extension MUST NOT appear in delta CRLs."
+    f.hold(&CRL_FRESHEST_SOUND, freshest.is_none_or(|critical| !critical && !is_delta));
+    f.hold(&CRL_DELTA_FOLLOWS, base.is_none_or(|base| follows(own, base)));
     is_delta
+}
+
+/// Whether a CRL's number is above that of its base, both as INTEGERs.
+fn follows(own: Option<&[u8]>, base: &[u8]) -> bool {
+    let number = |der: &[u8]| UintRef::from_der(der).ok().map(|n| (n.as_bytes().len(), n.as_bytes().to_vec()));
+    matches!((own.and_then(number), number(base)), (Some(own), Some(base)) if own > base)
 }
 
 /// Each lint once, whatever the number of entries.
@@ -170,5 +190,7 @@ fn entries(entries: &[RevokedCertificate<'_>], read: &TbsCertList<'_>, is_delta:
 
 /// Section 5.3.1.
 const REMOVE_FROM_CRL: u8 = 8;
+/// id-ce-freshestCRL.
+const FRESHEST: &[u8] = &[0x55, 0x1d, 0x2e];
 /// id-ce-deltaCRLIndicator.
 const DELTA: &[u8] = &[0x55, 0x1d, 0x1b];

@@ -6,7 +6,7 @@ use x509_parser::extensions::{
     CRLDistributionPoints, DistributionPointName, ExtendedKeyUsage, GeneralName, KeyUsage, NameConstraints,
     SubjectAlternativeName,
 };
-use x509_parser::prelude::{ParsedExtension, TbsCertificate, X509Extension};
+use x509_parser::prelude::{FromDer, ParsedExtension, TbsCertificate, X509Extension};
 
 use crate::lint::findings::Findings;
 use crate::lint::named::lints;
@@ -144,6 +144,15 @@ fn one(extension: &X509Extension<'_>, seen: &Seen<'_>, f: &mut Findings) {
         ParsedExtension::CRLDistributionPoints(points) => {
             f.hold(&POINTS_NOT_CRITICAL, !critical);
             distribution(points, f);
+        }
+        // Section 4.2.1.15: "The extension MUST be marked as non-critical by conforming CAs", and has the form of distribution points.
+        _ if extension.oid.as_bytes() == FRESHEST => {
+            f.hold(&POINTS_NOT_CRITICAL, !critical);
+            if let Some((_, points)) =
+                f.read(&EXTENSION_READABLE, "freshestCRL", CRLDistributionPoints::from_der(extension.value))
+            {
+                distribution(&points, f);
+            }
         }
         ParsedExtension::BasicConstraints(constraints) => {
             f.hold(&CA_CONSTRAINTS_CRITICAL, critical || !constraints.ca);
@@ -295,5 +304,7 @@ fn constrains(constraints: &NameConstraints<'_>) -> bool {
 
 /// id-pkix-ocsp-nocheck.
 const NO_CHECK: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 5];
+/// id-ce-freshestCRL.
+const FRESHEST: &[u8] = &[0x55, 0x1d, 0x2e];
 /// id-ad-ocsp.
 const OCSP: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1];

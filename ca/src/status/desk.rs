@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use store::Shard;
+use store::{DELTA, Shard};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::CaError;
@@ -50,14 +50,22 @@ impl Desks {
 
     /// Publishes after a revocation, which is durable already: a failure here is an alarm, not the caller's, who is told all the same.
     ///
-    /// Where its revocations are parted the part is made: that is where certificates point to. The complete one follows at its pace.
+    /// Where its revocations are parted the part is made: that is where certificates point to. The complete one follows at its pace. Where
+    /// there are deltas the delta is made, and what it rests on follows.
     pub(crate) async fn after_revocation(&self, generation: &str, shard: Option<Shard>) -> Published {
         if !self.publisher.publishes(generation) {
             return Published::Never;
         }
-        let Some(shard) = shard else { return self.after_one_of(generation).await };
-        self.desk(generation).nudge();
-        self.after_one_of(&shard.series(generation)).await
+        let complete = shard.map_or_else(|| generation.to_owned(), |shard| shard.series(generation));
+        if shard.is_some() {
+            self.desk(generation).nudge();
+        }
+        if !self.publisher.has_deltas(&complete) {
+            return self.after_one_of(&complete).await;
+        }
+        let published = self.after_one_of(&format!("{complete}{DELTA}")).await;
+        self.desk(&complete).nudge();
+        published
     }
 
     async fn after_one_of(&self, series: &str) -> Published {
@@ -87,7 +95,7 @@ impl Desks {
 /// Where a revocation stands with the public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
-    /// A CRL that has it is served.
+    /// A CRL that has it is served: the delta, where there are deltas.
     Now,
     /// A CRL that has it will be made: others are made first, or the token or the clock does not allow it yet.
     Pending,
@@ -155,11 +163,29 @@ impl Shared {
         ahead.max(self.rests_until_ms.load(Ordering::Relaxed).saturating_sub(now))
     }
 
-    fn made_one(&self, listed: u64, took: Duration) {
+    fn made_one(&self, listed: u64, took: Duration, pace: Pace) {
         let now = self.elapsed_ms();
         let from = self.ahead_until_ms.load(Ordering::Relaxed).max(now);
-        self.ahead_until_ms.store(from + PACE_MS, Ordering::Relaxed);
-        self.rests_until_ms.store(now + rest_after(listed, took), Ordering::Relaxed);
+        self.ahead_until_ms.store(from + pace.each_ms, Ordering::Relaxed);
+        self.rests_until_ms.store(now + rest_after(listed, took).max(pace.rest_ms), Ordering::Relaxed);
+    }
+}
+
+/// How often a desk makes a CRL. Each begins after the one before of whichever kind, in whole seconds: a series with deltas makes fewer
+/// than one a second together, or its CRLs would begin ever further ahead.
+#[derive(Clone, Copy)]
+struct Pace {
+    each_ms: u64,
+    rest_ms: u64,
+}
+
+impl Pace {
+    fn of(series: &str, has_deltas: bool) -> Pace {
+        match (has_deltas, series.ends_with(DELTA)) {
+            (false, _) => Pace { each_ms: PACE_MS, rest_ms: 0 },
+            (true, true) => Pace { each_ms: DELTA_PACE_MS, rest_ms: 0 },
+            (true, false) => Pace { each_ms: PACE_MS, rest_ms: BASE_REST_MS },
+        }
     }
 }
 
@@ -190,6 +216,7 @@ impl Clerk {
             let began = Instant::now();
             let made = held.publish(&self.label, &mut self.series).await;
             let listed = held.listed(&self.label);
+            let pace = Pace::of(&self.label, held.has_deltas(&self.label));
             drop(held);
             match &made {
                 // Said once, not with every try.
@@ -201,7 +228,7 @@ impl Clerk {
             if matches!(made, Ok(true)) {
                 let took = began.elapsed();
                 tracing::debug!(issuer = %self.label, listed, ?took, "a CRL is published");
-                self.shared.made_one(listed, took);
+                self.shared.made_one(listed, took, pace);
             }
             for answer in waiting {
                 let _ = answer.send(repeat(&made));
@@ -248,6 +275,10 @@ const REST_TIMES: u64 = 10;
 const REST_MS_MAX: u64 = 10_000;
 /// In the long run a desk makes one CRL in this time; many revocations share it.
 const PACE_MS: u64 = 1000;
+/// The same of deltas ...
+const DELTA_PACE_MS: u64 = 2000;
+/// ... and the rest after a complete CRL where deltas tell what is new.
+const BASE_REST_MS: u64 = 5000;
 /// So far ahead of its pace it may get: a person who revokes a few certificates waits for none of this.
 const AHEAD_MS: u64 = 4000;
 /// Requests that may wait at a desk: each is answered by the next CRL, so this bounds callers and not work.
@@ -280,10 +311,17 @@ mod tests {
         let shared = Shared { started: Instant::now(), ahead_until_ms: 0.into(), rests_until_ms: 0.into() };
         for _ in 0..4 {
             assert_eq!(shared.rest_ms(), 0);
-            shared.made_one(5, Duration::from_millis(2));
+            shared.made_one(5, Duration::from_millis(2), Pace::of("tls/1", false));
         }
         let shared = Shared { started: Instant::now(), ahead_until_ms: 0.into(), rests_until_ms: 0.into() };
-        shared.made_one(WAITED_FOR_MAX + 1, Duration::from_secs(1));
+        shared.made_one(WAITED_FOR_MAX + 1, Duration::from_secs(1), Pace::of("tls/1", false));
         assert!(shared.rest_ms() > REST_MS_MAX / 2);
+    }
+
+    #[test]
+    fn a_series_and_its_deltas_together_make_less_than_one_a_second() {
+        let [complete, delta] = [Pace::of("tls/1", true), Pace::of("tls/1/delta", true)];
+        let a_minute = |each_ms: u64| 60_000 / each_ms;
+        assert!(a_minute(complete.rest_ms) + a_minute(delta.each_ms) < 60);
     }
 }

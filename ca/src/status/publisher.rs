@@ -1,20 +1,22 @@
-//! What is published of the revoked: a series of CRLs per generation of an issuer, and one for each part of its revocations.
+//! What is published of the revoked: a series of CRLs per generation of an issuer, one for each part of its revocations, and deltas
+//! of these where the generation has them.
 //!
 //! Every CRL is an entry of the ledger like any other signature; the newest one in the register is what is served. It lies on a
 //! shelf in memory, so that the public reads it at the cost of a look, and goes on reading while the database is away. It is the
 //! newest as long as the log, which is in memory too, knows of no newer one.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
 use store::{Covers, Crl};
 
 use crate::craft::Office;
-use crate::craft::crl::{Moment, Roll};
+use crate::craft::crl::{Changes, Drafted, Moment, Roll, changes};
 use crate::error::CaError;
 use crate::gate::Gate;
-use crate::issuers::Issuing;
+use crate::issuers::{Issuing, Scope, Since};
 use crate::status::shelf::{PublishedCrl, Shelf};
 
 /// What the one who makes an issuer's CRLs keeps from one to the next.
@@ -29,12 +31,31 @@ pub(crate) struct Series {
 pub(crate) struct Publisher {
     office: Office,
     shelf: Arc<Shelf>,
+    /// Who makes a CRL of a series that has deltas: they share its numbers, so one is made after the other.
+    turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// Whether a CRL is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// If it tells what the newest does not, or that is old.
+    Due,
+    Anyway,
+}
+
+/// What there is when a CRL is to be made.
+struct Sight {
+    known: Covers,
+    /// The newest of its series.
+    newest: Option<PublishedCrl>,
+    /// The newest complete one where it is a delta, the newest delta where it is not; none where there are no deltas.
+    other: Option<PublishedCrl>,
 }
 
 impl Publisher {
     /// With the register's newest CRLs on the shelf. One that cannot be had now is asked for again when it is wanted.
     pub(crate) async fn open(office: Office) -> Publisher {
-        let publisher = Publisher { office, shelf: Arc::default() };
+        let publisher = Publisher { office, shelf: Arc::default(), turns: Mutex::default() };
         let hierarchy = publisher.office.issuers.read();
         for series in hierarchy.issuing_all().flat_map(|issuing| issuing.series()) {
             if let Err(e) = publisher.known(&series).await {
@@ -91,6 +112,12 @@ impl Publisher {
         found.is_some_and(|(g, _)| g.certificate().is_some() && !g.record.elsewhere)
     }
 
+    /// Whether a complete series has deltas.
+    pub(crate) fn has_deltas(&self, series: &str) -> bool {
+        let hierarchy = self.office.issuers.read();
+        hierarchy.series(series).is_some_and(|(of, scope)| of.record.crls().has_deltas_of(scope.shard))
+    }
+
     /// The series that are kept fresh: until the last of what they signed has ended, which is with their certificate.
     pub(crate) async fn series(&self) -> Result<Vec<String>, CaError> {
         let hierarchy = self.office.issuers.fresh().await?;
@@ -129,46 +156,36 @@ impl Publisher {
 
     /// Makes a CRL of `label` if one is due; `true` if one was made.
     pub(crate) async fn publish(&self, label: &str, series: &mut Series) -> Result<bool, CaError> {
-        self.make(label, series, due).await
+        self.make(label, series, When::Due).await
     }
 
     /// Makes a CRL of `label`, due or not.
     pub(crate) async fn publish_now(&self, label: &str) -> Result<PublishedCrl, CaError> {
-        self.make(label, &mut Series::default(), |_, _, _| true).await?;
+        self.make(label, &mut Series::default(), When::Anyway).await?;
         self.known(label).await?.ok_or_else(|| CaError::Internal(format!("the CRL of `{label}` is not there")))
     }
 
-    async fn make(
-        &self,
-        label: &str,
-        series: &mut Series,
-        due: fn(&PublishedCrl, &Covers, Timestamp) -> bool,
-    ) -> Result<bool, CaError> {
+    async fn make(&self, label: &str, series: &mut Series, when: When) -> Result<bool, CaError> {
         let hierarchy = self.office.issuers.fresh().await?;
         let unable = || CaError::Conflict(format!("no CRL can be made for {label}: the token does not have its key"));
-        let (generation, shard) = hierarchy.series(label).ok_or_else(unable)?;
+        let (generation, scope) = hierarchy.series(label).ok_or_else(unable)?;
         let issuer = Arc::clone(generation.issuing().ok_or_else(unable)?);
         let now = self.office.checks.clock.of_crl(&issuer)?;
+        let _turn = self.turn(&issuer, scope).await;
         for _ in 0..NUMBERS_MAX {
             let began = Instant::now();
-            // What is known of the revoked first, the newest CRL after: it may cover more than was known, never less.
-            let known = self.office.ledger.revocations_in(label, 0..0).covers;
-            let newest = self.known(label).await?;
-            if newest.as_ref().is_some_and(|crl| !due(crl, &known, now)) {
+            let sight = self.sight(&issuer, scope).await?;
+            let from = match self.rests_on(label, scope, &sight, now) {
+                Ok(from) => from,
+                // Another node's CRL came between two looks.
+                Err(CaError::Conflict(_)) => continue,
+                Err(other) => return Err(other),
+            };
+            if when == When::Due && !sight.is_due(from, now) {
                 return Ok(false);
             }
-            let at = Moment {
-                now,
-                before: newest.as_ref().map(|crl| crl.this_update),
-                last_number: newest.as_ref().map_or(0, |crl| crl.number).max(series.last_number).max(issuer.crl_above),
-            };
-            let (grant, issuer) = (grant(&self.office.gate)?, Arc::clone(&issuer));
-            // A panic in there loses the roll, and the next CRL begins a new one.
-            let (mut roll, ledger) = (std::mem::take(&mut series.roll), self.office.ledger.clone());
-            let work = move || (roll.draft(grant, (&issuer, shard), &ledger, at), roll);
-            let (drafted, roll) = off_the_async_threads(work).await?;
-            series.roll = roll;
-            let drafted = match drafted {
+            let at = self.moment((&issuer, scope), series, &sight, now);
+            let drafted = match self.drafted((&issuer, scope), series, at, from).await {
                 Ok(drafted) => drafted,
                 Err(CaError::Lint(failure)) => return Err(self.office.gate.refuse(failure).await),
                 Err(other) => return Err(other),
@@ -187,6 +204,103 @@ impl Publisher {
         }
         Err(CaError::Conflict(format!("no free CRL number for `{label}` in {NUMBERS_MAX} tries")))
     }
+
+    /// The turn to make a CRL of a series that has deltas, of either kind.
+    async fn turn(&self, issuer: &Issuing, scope: Scope) -> Option<tokio::sync::OwnedMutexGuard<()>> {
+        if !issuer.form.has_deltas_of(scope.shard) {
+            return None;
+        }
+        let complete = Scope { is_delta: false, ..scope }.series(&issuer.label);
+        let turn = Arc::clone(self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(complete).or_default());
+        Some(turn.lock_owned().await)
+    }
+
+    /// What is known of the revoked first, the newest CRL after: it may cover more than was known, never less.
+    async fn sight(&self, issuer: &Issuing, scope: Scope) -> Result<Sight, CaError> {
+        let label = scope.series(&issuer.label);
+        let known = self.office.ledger.revocations_in(&label, 0..0).covers;
+        let newest = self.known(&label).await?;
+        let other = match issuer.form.has_deltas_of(scope.shard) {
+            true => self.known(&Scope { is_delta: !scope.is_delta, ..scope }.series(&issuer.label)).await?,
+            false => None,
+        };
+        Ok(Sight { known, newest, other })
+    }
+
+    /// On what the next delta rests: on what the one before does, for a day and while it is small, so that whoever has read a complete
+    /// CRL since goes on with deltas; then on the newest complete one. None for what is no delta.
+    fn rests_on(&self, label: &str, scope: Scope, sight: &Sight, now: Timestamp) -> Result<Option<Changes>, CaError> {
+        if !scope.is_delta {
+            return Ok(None);
+        }
+        let bases = self.office.ledger.crl_bases(label);
+        let changes = |(base, covers): &(store::Base, Covers), from| Changes {
+            since: Since { base: *base, from },
+            told: covers.revocations(),
+        };
+        let as_before = sight.newest.as_ref().and_then(|delta| delta.base).and_then(|(number, from)| {
+            let there = bases.iter().find(|(base, _)| base.number() == number)?;
+            Some(changes(there, from))
+        });
+        let goes_on = |of: &Changes| {
+            let listed = sight.known.revocations().saturating_sub(of.told);
+            now.since(of.since.from) < BASE_SECS && listed <= DELTA_LISTED_MAX
+        };
+        if let Some(as_before) = as_before.filter(goes_on) {
+            return Ok(Some(as_before));
+        }
+        let none = || CaError::unavailable(BASE_RETRY_SECS, format!("no complete CRL for `{label}` to rest on yet"));
+        let complete = sight.other.as_ref().ok_or_else(none)?;
+        let newest = bases.iter().find(|(base, _)| base.operation() == complete.operation);
+        let moved = || CaError::Conflict(format!("there is a newer CRL than {} for `{label}`", complete.number));
+        newest.map(|newest| Some(changes(newest, complete.this_update))).ok_or_else(moved)
+    }
+
+    fn moment(&self, (issuer, scope): (&Issuing, Scope), series: &Series, sight: &Sight, now: Timestamp) -> Moment {
+        let all = || [&sight.newest, &sight.other].into_iter().flatten();
+        let number = all().map(|crl| crl.number).max().unwrap_or(0).max(series.last_number).max(issuer.crl_above);
+        let before = all().map(|crl| crl.this_update).max();
+        if !issuer.form.has_deltas_of(scope.shard) {
+            return Moment { now, before, last_number: number };
+        }
+        // RFC 5280 section 5.2.3: a delta and a complete CRL of one moment "MUST have the same CRL number": so no two of ours are of
+        // one moment, whichever node made them. A number is not below its second.
+        let number = number.max(self.office.ledger.last_crl_number(&scope.series(&issuer.label)));
+        let second = i64::try_from(number).ok().map(Timestamp::from_unix).filter(|second| *second <= now);
+        Moment { now, before: before.max(second), last_number: number }
+    }
+
+    async fn drafted(
+        &self,
+        (issuer, scope): (&Arc<Issuing>, Scope),
+        series: &mut Series,
+        at: Moment,
+        from: Option<Changes>,
+    ) -> Result<Drafted, CaError> {
+        let (grant, issuer, ledger) = (grant(&self.office.gate)?, Arc::clone(issuer), self.office.ledger.clone());
+        let Some(from) = from else {
+            // A panic in there loses the roll, and the next CRL begins a new one.
+            let mut roll = std::mem::take(&mut series.roll);
+            let work = move || (roll.draft(grant, (&issuer, scope.shard), &ledger, at), roll);
+            let (drafted, roll) = off_the_async_threads(work).await?;
+            series.roll = roll;
+            return drafted;
+        };
+        off_the_async_threads(move || changes(grant, (&issuer, scope), &ledger, (at, from))).await?
+    }
+}
+
+impl Sight {
+    /// Whether the newest of the series tells less than there is, or will soon be old; a delta also where a complete CRL was made after
+    /// it, with which it cannot be read, or where the next rests on another.
+    fn is_due(&self, from: Option<Changes>, now: Timestamp) -> bool {
+        let Some(newest) = &self.newest else { return true };
+        let is_behind = from.is_some_and(|from| {
+            let base = (from.since.base.number(), from.since.from);
+            newest.base != Some(base) || self.other.as_ref().is_some_and(|complete| complete.number > newest.number)
+        });
+        is_behind || newest.told != Some(self.known.revocations()) || now.since(newest.this_update) >= AGE_MAX_SECS
+    }
 }
 
 fn grant(gate: &Gate) -> Result<Grant, CaError> {
@@ -199,12 +313,14 @@ async fn off_the_async_threads<T: Send + 'static>(work: impl FnOnce() -> T + Sen
     done.map_err(|e| CaError::Internal(format!("the work on a CRL ended: {e}")))
 }
 
-fn due(newest: &PublishedCrl, known: &Covers, now: Timestamp) -> bool {
-    newest.told != Some(known.revocations()) || now.since(newest.this_update) >= AGE_MAX_SECS
-}
-
 /// A CRL is replaced at this age, long before its end.
 const AGE_MAX_SECS: i64 = 86_400;
+/// Deltas rest on one complete CRL for so long: whoever reads that once a day goes on with deltas.
+const BASE_SECS: i64 = 86_400;
+/// Entries of a delta beyond which it rests on a newer complete CRL, if there is one.
+const DELTA_LISTED_MAX: u64 = 10_000;
+/// A complete CRL is made within seconds.
+const BASE_RETRY_SECS: u32 = 2;
 /// Numbers tried before giving up: more than nodes that could be publishing at once.
 const NUMBERS_MAX: usize = 8;
 /// So long the public waits for a CRL that another node made, before it gets the one on the shelf.

@@ -34,6 +34,8 @@ pub struct PublishedCrl {
     pub(crate) told: Option<u64>,
     /// How many entries it has.
     pub listed: u64,
+    /// Of a delta CRL: the number of what it rests on, and when that began.
+    pub(crate) base: Option<(u64, Timestamp)>,
     /// How long it took from the first look at what is revoked until it was durable; none where another made it.
     pub(crate) took: Option<Duration>,
     issuer: String,
@@ -55,6 +57,7 @@ impl PublishedCrl {
             is_dated: i64::try_from(number) == Ok(validity.not_before().unix()),
             told: detail("revocations"),
             listed: detail("listed").unwrap_or(0),
+            base: crl.details.get("base").and_then(base),
             took: None,
             issuer: crl.issuer.clone(),
         })
@@ -74,6 +77,7 @@ impl PublishedCrl {
             is_dated: i64::try_from(crl.number) == Ok(crl.this_update.unix()),
             told: None,
             listed: crl.revoked.len() as u64,
+            base: None,
             took: None,
             issuer: issuer.to_owned(),
         }
@@ -93,6 +97,10 @@ impl PublishedCrl {
     pub fn took(&self) -> Option<Duration> {
         self.took
     }
+}
+
+fn base(of: &serde_json::Value) -> Option<(u64, Timestamp)> {
+    Some((of.get("number")?.as_u64()?, Timestamp::from_unix(of.get("from")?.as_i64()?)))
 }
 
 impl Deref for PublishedCrl {

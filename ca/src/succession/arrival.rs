@@ -14,9 +14,9 @@ use store::{GrantStamp, Record};
 
 use crate::encode::sha256;
 use crate::error::CaError;
-use crate::issuers::GenerationName;
 use crate::issuers::name::check_name;
 use crate::issuers::record::{BEGINNING, GenerationRecord, IssuerRecord, IssuerRole, KIND, Place};
+use crate::issuers::{CrlForm, GenerationName};
 use crate::succession::elsewhere::{brought_record, refused};
 use crate::succession::keeper::Keeper;
 use crate::succession::landing::{Arriving, Landed, Landing};
@@ -89,7 +89,7 @@ impl Keeper {
             let chain = self.checked_chain(&key, &arrival.chain_pem, arrival.root)?;
             let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
             if !rehearse {
-                let mut generation = GenerationRecord::begun(&name, None, 1);
+                let mut generation = GenerationRecord::begun(&name, None, CrlForm::WHOLE);
                 generation.label = arrival.label;
                 (generation.tokens, generation.brought) = (tokens, key.is_brought());
                 generation.arriving = true;

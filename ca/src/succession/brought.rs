@@ -16,7 +16,7 @@ use crate::issuers::name::check_name;
 use crate::issuers::record::{
     Above, CERTIFICATES_MAX, GENERATIONS_MAX, GenerationRecord, IssuerRecord, IssuerRole, KEPT_CRL, Place,
 };
-use crate::issuers::{BroughtCrl, CaCertificate, GenerationName};
+use crate::issuers::{BroughtCrl, CaCertificate, CrlForm, GenerationName};
 use crate::succession::elsewhere::BROUGHT_MAX;
 use crate::succession::keeper::Keeper;
 use crate::succession::links::take_links;
@@ -74,7 +74,7 @@ impl Keeper {
                 there.number
             }
             None if has_room => {
-                let begun = GenerationRecord::begun(&next, Some(self.office.ledger.cautious_time()), 1);
+                let begun = GenerationRecord::begun(&next, Some(self.office.ledger.cautious_time()), CrlForm::WHOLE);
                 let (key_hash, certificates) = (Some(key_hash), vec![place]);
                 record.generations.push(GenerationRecord { key_hash, certificates, elsewhere: true, ..begun });
                 next.number()

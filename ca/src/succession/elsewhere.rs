@@ -18,9 +18,8 @@ use crate::issuers::plan::{CaPlan, Constraints, constraint_text, purpose_word};
 use crate::issuers::record::{
     Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, KEPT, Place,
 };
-use crate::issuers::{CaCertificate, GenerationName, Standing, Ways};
+use crate::issuers::{CaCertificate, CrlForm, GenerationName, Standing, Ways};
 use crate::succession::ceremonies::{Transcript, groups, transcript_record};
-use crate::succession::founding::shards;
 use crate::succession::keeper::{Keeper, usable};
 use crate::succession::maker::{missing, stamp};
 use crate::succession::wish::{Brought, Request};
@@ -119,7 +118,8 @@ impl Keeper {
         let chain = self.checked_chain(&key, &brought.chain_pem, brought.root)?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
         let name = GenerationName::new(&brought.name, 1);
-        let mut generation = GenerationRecord::begun(&name, Some(BEGINNING), shards(brought.shards)?);
+        let mut generation =
+            GenerationRecord::begun(&name, Some(BEGINNING), CrlForm::wanted(brought.shards, brought.deltas, None)?);
         generation.label = brought.label;
         (generation.tokens, generation.brought) = (tokens, brought.was_outside);
         let record = brought_record(own, &key, brought.leaves, generation);

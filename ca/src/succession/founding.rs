@@ -7,7 +7,7 @@ use const_oid::db::rfc5280;
 use hsm::{HsmError, KeyKind};
 use policy::{Action, Actor, Resource, ResourceKind};
 use spki::ObjectIdentifier;
-use store::{ActorStamp, SHARDS_MAX};
+use store::ActorStamp;
 
 use crate::checks::Checks;
 use crate::drafting::Serials;
@@ -17,7 +17,7 @@ use crate::gate::Refusals;
 use crate::issuers::name::{CODE, LOG, ROOT, SEAL, SSH_HOST, SSH_USER, TLS};
 use crate::issuers::plan::{CaPlan, Constraints};
 use crate::issuers::record::{Above, BEGINNING, GenerationRecord, IssuerRecord, IssuerRole};
-use crate::issuers::{GenerationName, Registry};
+use crate::issuers::{CrlForm, GenerationName, Registry};
 use crate::parts::Parts;
 use crate::registrar::Registrar;
 use crate::succession::maker::{Maker, taken};
@@ -40,6 +40,8 @@ pub struct CreateConfig {
     pub beginning: Beginning,
     /// Into how many CRLs the revocations of each issuing CA are parted, for ever; 1 by default.
     pub shards: u16,
+    /// Whether each issuing CA has delta CRLs too, for ever; no by default.
+    pub deltas: bool,
 }
 
 /// Which CAs a new authority begins with.
@@ -82,6 +84,7 @@ impl CreateConfig {
             ssh: KeyKind::P256,
             beginning: Beginning::Whole,
             shards: 1,
+            deltas: false,
         }
     }
 
@@ -89,13 +92,14 @@ impl CreateConfig {
         if self.organization.is_empty() || self.organization.len() > ORGANIZATION_MAX {
             return Err(CaError::bad("organization", format!("1 to {ORGANIZATION_MAX} bytes")));
         }
-        shards(Some(self.shards))?;
+        CrlForm::wanted(Some(self.shards), None, None)?;
         check_ssh(self.ssh)
     }
 
     /// The root has a handful of CAs to revoke.
-    fn shards_of(&self, name: &str) -> u16 {
-        if [TLS, CODE].contains(&name) { self.shards } else { 1 }
+    fn crls_of(&self, name: &str) -> CrlForm {
+        let own = CrlForm { shards: self.shards, deltas: self.deltas };
+        if [TLS, CODE].contains(&name) { own } else { CrlForm::WHOLE }
     }
 
     fn subject(&self, role: &str) -> Result<Dn, CaError> {
@@ -152,15 +156,6 @@ impl CreateConfig {
     }
 }
 
-/// Into how many CRLs the revocations of a new generation are parted; one where nobody says.
-pub(super) fn shards(wanted: Option<u16>) -> Result<u16, CaError> {
-    let shards = wanted.unwrap_or(1);
-    match (1..=SHARDS_MAX).contains(&shards) {
-        true => Ok(shards),
-        false => Err(CaError::bad("shards", format!("1 to {SHARDS_MAX} are possible"))),
-    }
-}
-
 /// Refuses what sshd takes from no CA.
 pub(crate) fn check_ssh(kind: KeyKind) -> Result<(), CaError> {
     match kind {
@@ -200,7 +195,7 @@ pub(crate) async fn create(parts: &Parts, config: &CreateConfig) -> Result<(), C
     for issuer in issuers.iter().copied() {
         let (name, stamp) = (GenerationName::new(issuer, 1), ActorStamp::from(&actor));
         if maker.there(issuer).await?.is_none() {
-            let generation = GenerationRecord::begun(&name, Some(BEGINNING), config.shards_of(issuer));
+            let generation = GenerationRecord::begun(&name, Some(BEGINNING), config.crls_of(issuer));
             match issuer {
                 // Its key was made before there was a log: the register's heads needed it.
                 SEAL => {

@@ -17,9 +17,9 @@ use crate::issuers::plan::{CaPlan, Constraints, purpose};
 use crate::issuers::record::{
     Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, KIND, Place, Revoked,
 };
-use crate::issuers::{GenerationName, compromised};
+use crate::issuers::{CrlForm, GenerationName, compromised};
 use crate::status::Desks;
-use crate::succession::founding::{check_ssh, shards};
+use crate::succession::founding::check_ssh;
 use crate::succession::maker::{Maker, missing, stamp};
 use crate::succession::rehearsal::{Rehearsal, held_by, rehearse};
 use crate::succession::seals;
@@ -47,7 +47,8 @@ impl Keeper {
         let _changing = self.changing.lock().await;
         let record = planned(&wish)?;
         let name = GenerationName::new(&wish.name, 1);
-        let mut first = GenerationRecord::begun(&name, Some(BEGINNING), shards(wish.shards)?);
+        let mut first =
+            GenerationRecord::begun(&name, Some(BEGINNING), CrlForm::wanted(wish.shards, wish.deltas, None)?);
         first.tokens = self.homes(wish.token.as_deref())?;
         self.maker.rehearse(&name, &record, grant).await?;
         match self.maker.there(&wish.name).await? {
@@ -99,8 +100,9 @@ impl Keeper {
         let waits = record.above == Some(Above::Elsewhere);
         if begun.is_none() {
             // It issues once it can: until it has its certificate the one before does.
-            let as_before = record.generations.last().map(|last| last.shards);
-            let mut generation = GenerationRecord::begun(&name, None, shards(wish.shards.or(as_before))?);
+            let before = record.generations.last().map(GenerationRecord::crls);
+            let crls = CrlForm::wanted(wish.shards, wish.deltas, before)?;
+            let mut generation = GenerationRecord::begun(&name, None, crls);
             generation.tokens = match wish.token.as_deref() {
                 Some(token) => self.homes(Some(token))?,
                 None => self.next_home(record.generations.last()),

@@ -19,6 +19,8 @@ pub struct CreateIssuer {
     pub ca: Option<CaWish>,
     /// Into how many CRLs the revocations of its first generation are parted, for ever; none is one.
     pub shards: Option<u16>,
+    /// Whether it has delta CRLs, for ever; none is no.
+    pub deltas: Option<bool>,
     /// The token in which its key is made; none is the first.
     pub token: Option<String>,
 }
@@ -70,6 +72,8 @@ pub struct Rotate {
     pub cross: bool,
     /// Into how many CRLs its revocations are parted, for ever; none is as before.
     pub shards: Option<u16>,
+    /// Whether it has delta CRLs, for ever; none is as before.
+    pub deltas: Option<bool>,
     /// The token in which its key is made; none is that of the one before.
     pub token: Option<String>,
 }
@@ -120,4 +124,6 @@ pub struct Brought {
     pub leaves: bool,
     /// Into how many CRLs its revocations are parted from here on; one where nobody says.
     pub shards: Option<u16>,
+    /// Whether it has delta CRLs from here on; none is no.
+    pub deltas: Option<bool>,
 }

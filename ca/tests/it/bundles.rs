@@ -14,6 +14,7 @@ async fn openssl_and_java_take_the_bundles_of_roots() {
         activates: Activation::Now,
         cross: true,
         shards: None,
+        deltas: None,
         token: None,
     };
     authority.rotate_issuer(&admin(), rotation).await.unwrap();

@@ -141,6 +141,7 @@ async fn a_ca_whose_name_those_above_it_may_not_certify_is_not_taken_in() {
             root: Some(fingerprint(&root_pem)),
             leaves: true,
             shards: None,
+            deltas: None,
         };
         match (house.authority.bring_issuer(&admin(), brought).await, is_right) {
             (Ok(_), true) => {}

@@ -437,6 +437,7 @@ async fn one_key_is_one_issuers_whatever_its_label_and_what_arrives_is_not_activ
         root: None,
         leaves: true,
         shards: None,
+        deltas: None,
     };
     // Under another name it would tell of no revocation, and one that has ended would begin again.
     for has_ended in [false, true] {

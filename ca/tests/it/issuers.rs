@@ -18,7 +18,15 @@ pub fn name(text: &str) -> GenerationName {
 }
 
 fn rotation(issuer: &str) -> Rotate {
-    Rotate { issuer: issuer.to_owned(), key: None, activates: Activation::Now, cross: false, shards: None, token: None }
+    Rotate {
+        issuer: issuer.to_owned(),
+        key: None,
+        activates: Activation::Now,
+        cross: false,
+        shards: None,
+        deltas: None,
+        token: None,
+    }
 }
 
 pub fn generation(authority: &Authority, wanted: &str) -> Generation {
@@ -47,6 +55,7 @@ pub fn below(issuer: &str, above: &str) -> CreateIssuer {
             leaves: true,
         }),
         shards: None,
+        deltas: None,
         token: None,
     }
 }
@@ -557,6 +566,7 @@ async fn a_ca_that_existed_comes_with_its_key_and_its_exact_name() {
         root: Some(print),
         leaves: true,
         shards: Some(3),
+        deltas: None,
     };
     assert!(house.authority.bring_issuer(&admin(), brought("tls-1", &chain)).await.is_err(), "another issuer's key");
     assert!(house.authority.bring_issuer(&admin(), brought("old-ca", &house.authority.roots_pem())).await.is_err());

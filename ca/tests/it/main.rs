@@ -10,6 +10,7 @@ mod code;
 mod constrained;
 mod cps;
 mod csr_intake;
+mod deltas;
 mod ends;
 mod golden;
 mod hierarchy;

@@ -420,6 +420,7 @@ async fn each_generation_answers_for_its_own_also_after_an_operator_ended_it() {
         activates: ca::Activation::Now,
         cross: false,
         shards: None,
+        deltas: None,
         token: None,
     };
     house.authority.rotate_issuer(&admin(), wish).await.unwrap();

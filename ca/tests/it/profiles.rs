@@ -53,6 +53,7 @@ async fn create(house: &House, name: &str, ca: CaWish) {
         key: KeyKind::P256,
         ca: Some(ca),
         shards: None,
+        deltas: None,
         token: None,
     };
     house.authority.create_issuer(&admin(), wish).await.unwrap();
@@ -523,6 +524,7 @@ async fn a_profile_says_where_its_certificates_point_to() {
         activates: Activation::Now,
         cross: false,
         shards,
+        deltas: None,
         token: None,
     };
     house.authority.rotate_issuer(&admin(), rotation(Some(4))).await.unwrap();

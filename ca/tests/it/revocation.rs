@@ -688,6 +688,7 @@ async fn a_part_has_its_own_crl_and_openssl_takes_no_other_for_it() {
         activates: Activation::Now,
         cross: false,
         shards: Some(4),
+        deltas: None,
         token: None,
     };
     house.authority.rotate_issuer(&admin(), rotation.clone()).await.unwrap();

@@ -10,7 +10,15 @@ fn name(generation: &str) -> GenerationName {
 }
 
 fn rotation() -> Rotate {
-    Rotate { issuer: "seal".to_owned(), key: None, activates: Activation::Now, cross: false, shards: None, token: None }
+    Rotate {
+        issuer: "seal".to_owned(),
+        key: None,
+        activates: Activation::Now,
+        cross: false,
+        shards: None,
+        deltas: None,
+        token: None,
+    }
 }
 
 fn stamp() -> ActorStamp {

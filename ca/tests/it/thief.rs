@@ -107,6 +107,7 @@ async fn an_altered_issuer_stops_itself_alone() {
         activates: ca::Activation::Now,
         cross: false,
         shards: None,
+        deltas: None,
         token: None,
     };
     house.authority.rotate_issuer(&admin(), rotation("ssh-user")).await.unwrap();

@@ -215,6 +215,7 @@ async fn a_successor_in_fewer_tokens_than_the_key_before_it_is_shown_and_an_alar
         activates: ca::Activation::Now,
         cross: false,
         shards: None,
+        deltas: None,
         token: None,
     };
     two.authority.rotate_issuer(&admin(), wish).await.unwrap();
@@ -248,6 +249,7 @@ fn below_root(issuer: &str) -> CreateIssuer {
             leaves: true,
         }),
         shards: None,
+        deltas: None,
         token: None,
     }
 }
@@ -365,6 +367,7 @@ async fn an_issuer_in_a_token_of_its_own_issues_whatever_becomes_of_the_first() 
         activates: ca::Activation::Now,
         cross: false,
         shards: None,
+        deltas: None,
         token: None,
     };
     // Its successor is made where it is, and needs the root, which is away.

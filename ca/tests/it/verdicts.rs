@@ -243,6 +243,7 @@ fn below(issuer: &str, key: KeyKind, permitted: Vec<String>) -> CreateIssuer {
         role: IssuerRole::X509,
         key,
         shards: None,
+        deltas: None,
         token: None,
         ca: Some(CaWish {
             above: "root".to_owned(),

@@ -106,6 +106,9 @@ pub struct Import {
     /// Into how many CRLs its revocations are parted, for ever [default: 1]
     #[arg(long, value_name = "N", conflicts_with_all = ["certificate_only", "from"], value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: Option<u16>,
+    /// It has delta CRLs from here on, for ever
+    #[arg(long, conflicts_with_all = ["certificate_only", "from"])]
+    delta_crls: bool,
     /// On this host, by the configuration and the token, whether or not a server runs
     #[arg(long)]
     here: bool,
@@ -171,6 +174,9 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
         if let Some(shards) = args.shards {
             body["shards"] = json!(shards);
         }
+        if args.delta_crls {
+            body["delta_crls"] = json!(true);
+        }
         told::issuer(&global.client()?.post("/api/v1/issuers/import", &body).await?, global);
         return Ok(());
     }
@@ -180,7 +186,8 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
         Some(label) => {
             let (name, label, chain_pem) = (args.name.clone(), label.clone(), chain.into_bytes());
             let (token, was_outside, leaves) = (args.token.clone(), args.key_was_outside, !args.cas_only);
-            let brought = Brought { name, label, token, was_outside, chain_pem, root, leaves, shards: args.shards };
+            let (shards, deltas) = (args.shards, Some(args.delta_crls));
+            let brought = Brought { name, label, token, was_outside, chain_pem, root, leaves, shards, deltas };
             here.authority.bring_issuer(&here.actor, brought).await
         }
         None => {

@@ -8,7 +8,7 @@ use crate::output::{self, field};
 /// Facts of an issuer.
 const ISSUER: [&str; 8] = ["name", "role", "above", "path_len", "purposes", "permitted", "excluded", "policies"];
 /// Facts of a generation.
-const GENERATION: [&str; 20] = [
+const GENERATION: [&str; 21] = [
     "name",
     "state",
     "why",
@@ -28,6 +28,7 @@ const GENERATION: [&str; 20] = [
     "crl_above",
     "sealed",
     "crl_urls",
+    "delta_crl_urls",
     "line",
 ];
 

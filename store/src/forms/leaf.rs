@@ -8,7 +8,7 @@ use std::fmt::Write;
 use policy::Timestamp;
 use serde::Deserialize;
 
-use crate::nouns::entry::{ActorStamp, GrantStamp};
+use crate::nouns::entry::{ActorStamp, Base, Covers, GrantStamp};
 use crate::nouns::sealed::Under;
 
 /// The time in force of a log without a leaf.
@@ -128,9 +128,13 @@ impl Tail {
     }
 
     /// Up to where a CRL knows the revocations of its issuer.
-    pub fn covers(&mut self, leaves: u64, revocations: u64, digest: &[u8; 32]) {
+    pub fn covers(&mut self, covers: &Covers) {
+        let (leaves, revocations) = (covers.leaves(), covers.revocations());
         let _ = write!(self.0, ",\"covers\":{{\"leaves\":{leaves},\"revocations\":{revocations}");
-        self.hex("digest", digest);
+        self.hex("digest", covers.digest());
+        if let Some(base) = covers.base() {
+            let _ = write!(self.0, ",\"base\":{{\"op\":{},\"number\":{}}}", base.operation(), base.number());
+        }
         self.0.push('}');
     }
 
@@ -292,6 +296,24 @@ pub(crate) struct LeafCovers {
     pub leaves: u64,
     pub revocations: u64,
     pub digest: String,
+    pub base: Option<LeafBase>,
+}
+
+/// The complete CRL that a delta CRL rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LeafBase {
+    pub op: u64,
+    pub number: u64,
+}
+
+impl LeafCovers {
+    /// As the noun; none where the digest is no hash.
+    pub fn covers(&self) -> Option<Covers> {
+        let digest = hex::decode(&self.digest).ok()?.try_into().ok()?;
+        let whole = Covers::new(self.leaves, self.revocations, digest);
+        Some(self.base.map_or(whole, |base| whole.since(Base::new(base.op, base.number))))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -340,8 +362,7 @@ impl Leaf {
                     tail.renews(renews.op, Timestamp::parse_rfc3339(&renews.until).ok()?);
                 }
                 if let Some(covers) = &self.covers {
-                    let digest: [u8; 32] = hex::decode(&covers.digest).ok()?.try_into().ok()?;
-                    tail.covers(covers.leaves, covers.revocations, &digest);
+                    tail.covers(&covers.covers()?);
                 }
             }
             Event::Conclude | Event::Fail => {

@@ -8,6 +8,7 @@ use super::base::Ledger;
 use crate::attest::Attested;
 use crate::nouns::condition::Condition;
 use crate::nouns::credential::Credential;
+use crate::nouns::entry::{Base, Covers};
 use crate::nouns::error::StoreError;
 use crate::register::meeting;
 use crate::truth::{Integrity, Revocations, Revoked};
@@ -22,6 +23,16 @@ impl Ledger {
     /// The same, with rows of a part alone: what was revoked since, or some of many at a time.
     pub fn revocations_in(&self, issuer: &str, part: Range<usize>) -> Revocations {
         self.register().node.revocations(issuer, part)
+    }
+
+    /// What a delta CRL of a series may rest on, and what that covers; the oldest first. From the fold.
+    pub fn crl_bases(&self, series: &str) -> Vec<(Base, Covers)> {
+        self.register().node.fold(|fold, _| fold.bases(series))
+    }
+
+    /// The greatest number of a series' CRLs, deltas too, that are signed or may yet be. From the fold.
+    pub fn last_crl_number(&self, series: &str) -> u64 {
+        self.register().node.fold(|fold, _| fold.last_crl_number(series))
     }
 
     /// Whether something was revoked because this key (SHA-256 of its SubjectPublicKeyInfo) is compromised.

@@ -126,7 +126,7 @@ impl Ledger {
         self.register().ask(Lane::Report, move |sql| queries::kin(sql, &operations)).await
     }
 
-    /// The newest signed CRL of an issuer with its bytes, attested.
+    /// The newest signed CRL of a series with its bytes, attested; of a name with [`DELTA`](crate::DELTA) the newest delta.
     pub async fn newest_crl(&self, issuer: &str) -> Result<Option<Attested<Crl>>, StoreError> {
         for _ in 0..NEWER_CRLS_MAX {
             let Some(operation) = self.newest_crl_operation(issuer) else { return Ok(None) };
@@ -139,7 +139,7 @@ impl Ledger {
         Err(StoreError::Busy { retry_after_secs: RETRY_AFTER_SECS })
     }
 
-    /// Which operation made the newest signed CRL of an issuer, as this node knows it, without a question to the database.
+    /// Which operation made the newest signed CRL of a series, or its newest delta, as this node knows it, without a question to the database.
     pub fn newest_crl_operation(&self, issuer: &str) -> Option<u64> {
         self.register().node.fold(|fold, _| fold.newest_crl(issuer))
     }

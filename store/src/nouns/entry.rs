@@ -306,17 +306,50 @@ impl Renews {
     }
 }
 
+/// What the name of a series has behind it where its delta CRLs are meant: `tls/1/3/delta`.
+pub const DELTA: &str = "/delta";
+
+/// The complete CRL that a delta CRL rests on (RFC 5280 section 5.2.4). Only the fold makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    operation: u64,
+    number: u64,
+}
+
+impl Base {
+    pub(crate) fn new(operation: u64, number: u64) -> Base {
+        Base { operation, number }
+    }
+    /// The operation that made it.
+    pub fn operation(&self) -> u64 {
+        self.operation
+    }
+    /// Its CRL number.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
 /// Up to where a CRL knows the revocations of its issuer. Only the fold makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Covers {
     leaves: u64,
     revocations: u64,
     digest: [u8; 32],
+    base: Option<Base>,
 }
 
 impl Covers {
     pub(crate) fn new(leaves: u64, revocations: u64, digest: [u8; 32]) -> Covers {
-        Covers { leaves, revocations, digest }
+        Covers { leaves, revocations, digest, base: None }
+    }
+    /// The same of a delta CRL: together with this complete one it tells so much.
+    pub fn since(self, base: Base) -> Covers {
+        Covers { base: Some(base), ..self }
+    }
+    /// Of a delta CRL, what it rests on.
+    pub fn base(&self) -> Option<Base> {
+        self.base
     }
     /// Every revocation in the log's first so many leaves.
     pub fn leaves(&self) -> u64 {

@@ -13,7 +13,7 @@ use crate::forms::schema::{INTENT, sha256};
 use crate::nouns::entry::{Entry, IMPORTED, Kind};
 use crate::nouns::error::StoreError;
 use crate::sql::Value;
-use crate::truth::Change;
+use crate::truth::{Change, CrlIntent, number};
 
 /// The column `form`: the message is what is signed; its SHA-256; the digest of an object, as its algorithm makes it; or the root
 /// over the messages of a batch.
@@ -119,7 +119,7 @@ impl IntentRow {
             tail.renews(renews.operation(), renews.until());
         }
         if let Some(covers) = &entry.covers {
-            tail.covers(covers.leaves(), covers.revocations(), covers.digest());
+            tail.covers(covers);
         }
         tail.hex("row", &digest);
     }
@@ -129,8 +129,13 @@ impl IntentRow {
         if self.source.is_some() {
             return Change::Nothing;
         }
-        let crl = self.entry.covers.map(|covers| (self.entry.issuer.clone(), covers));
-        Change::Intended { at, crl, renews: self.entry.renews }
+        Change::Intended { at, crl: self.crl(), renews: self.entry.renews }
+    }
+
+    /// What a CRL is to the fold.
+    pub fn crl(&self) -> Option<CrlIntent> {
+        let Entry { issuer, serial, covers, .. } = &self.entry;
+        Some(CrlIntent { issuer: issuer.clone(), covers: (*covers)?, number: number(serial) })
     }
 
     fn digest(&self, at: Timestamp) -> [u8; 32] {

@@ -4,9 +4,10 @@ use policy::Timestamp;
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
+use super::crls::{CrlIntent, number};
 use crate::forms::leaf::{Event, Leaf};
 use crate::log::Hash;
-use crate::nouns::entry::{Covers, HOLD, Kind, RELEASED, Renews};
+use crate::nouns::entry::{HOLD, Kind, RELEASED, Renews};
 use crate::nouns::error::StoreError;
 use crate::nouns::sealed::Under;
 use crate::nouns::shard::Shard;
@@ -79,10 +80,15 @@ impl Revoked {
         self.word().ends()
     }
 
-    /// What is in force as of the log's first so many leaves, where it ends the credential.
-    pub fn word_at(&self, leaves: u64) -> Option<&Word> {
+    /// What is in force as of the log's first so many leaves.
+    pub fn last_word(&self, leaves: u64) -> Option<&Word> {
         let words = std::iter::once(&self.first).chain(&self.later);
-        words.take_while(|word| word.leaf < leaves).last().filter(|word| word.ends())
+        words.take_while(|word| word.leaf < leaves).last()
+    }
+
+    /// The same where it ends the credential.
+    pub fn word_at(&self, leaves: u64) -> Option<&Word> {
+        self.last_word(leaves).filter(|word| word.ends())
     }
 
     /// Whether its key was ever said to be compromised.
@@ -143,7 +149,7 @@ mod unix_or_none {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     /// Something will be signed; a CRL says what it covers, a successor what it renews.
-    Intended { at: Timestamp, crl: Option<(String, Covers)>, renews: Option<Renews> },
+    Intended { at: Timestamp, crl: Option<CrlIntent>, renews: Option<Renews> },
     /// An operation was concluded.
     Settled { op: u64, issued: bool },
     /// A credential ended, or something else is said of one that did: then its first word is the next of that one.
@@ -158,7 +164,7 @@ impl Change {
     /// The change of a leaf that another node wrote, or that is read again.
     pub fn of(leaf: &Leaf) -> Result<Change, String> {
         Ok(match leaf.event {
-            Event::Intend => Change::Intended { at: time(&leaf.time)?, crl: covers(leaf)?, renews: renews(leaf)? },
+            Event::Intend => Change::Intended { at: time(&leaf.time)?, crl: crl(leaf)?, renews: renews(leaf)? },
             Event::Conclude => Change::Settled { op: leaf.op, issued: true },
             Event::Fail => Change::Settled { op: leaf.op, issued: false },
             Event::Refuse | Event::Import => Change::Nothing,
@@ -193,11 +199,12 @@ fn revoked(leaf: &Leaf) -> Result<Change, String> {
     Ok(Change::Revoked { issuer: need("issuer", leaf.issuer.as_deref())?.to_owned(), revoked: Box::new(revoked) })
 }
 
-fn covers(leaf: &Leaf) -> Result<Option<(String, Covers)>, String> {
+fn crl(leaf: &Leaf) -> Result<Option<CrlIntent>, String> {
     let Some(covers) = &leaf.covers else { return Ok(None) };
-    let digest = hash("covers", Some(&covers.digest))?;
+    let covers = covers.covers().ok_or("`covers` has no digest of 32 bytes")?;
     let issuer = need("issuer", leaf.issuer.as_deref())?.to_owned();
-    Ok(Some((issuer, Covers::new(covers.leaves, covers.revocations, digest))))
+    let serial = hex::decode(need("serial", leaf.serial.as_deref())?).map_err(|e| e.to_string())?;
+    Ok(Some(CrlIntent { issuer, covers, number: number(&serial) }))
 }
 
 fn renews(leaf: &Leaf) -> Result<Option<Renews>, String> {

@@ -14,9 +14,10 @@ use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::change::{Change, RecordKey, Revoked, Word, is_compromise};
+use super::crls::{CrlFold, CrlIntent, scope};
 use crate::log::Hash;
 use crate::nouns::credential::RevokedRow;
-use crate::nouns::entry::{Covers, HOLD, RELEASED, Renews};
+use crate::nouns::entry::{Base, Covers, HOLD, RELEASED, Renews};
 use crate::nouns::sealed::{Under, seal_name};
 use crate::nouns::shard::Shard;
 
@@ -55,12 +56,7 @@ pub(super) struct IssuerFold {
     /// Operations, in the order of the log; and whether that leaf changed what was said before.
     pub revoked: Vec<(u64, bool)>,
     pub digest: Hash,
-    /// The most that a CRL of it was intended to cover.
-    pub covered: Option<Covers>,
-    /// The newest CRL that is surely signed.
-    pub crl: Option<u64>,
-    /// The CRLs whose bytes are in the register: that one, and newer ones that may yet be signed.
-    pub kept: Vec<u64>,
+    pub crls: CrlFold,
     /// How many parts its revocations have; known from the first on.
     pub shards: Option<u16>,
 }
@@ -70,19 +66,13 @@ impl IssuerFold {
         self.revoked.push((operation, changes));
         self.digest = chained(&self.digest, hash);
     }
-
-    fn replaced(&self, op: u64, issued: bool) -> Vec<u64> {
-        let newest = self.crl.unwrap_or(0).max(op);
-        let goes = |kept: u64| if issued { kept < newest } else { kept == op };
-        self.kept.iter().copied().filter(|kept| goes(*kept)).collect()
-    }
 }
 
 /// An operation without a conclusion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Open {
     pub at: Timestamp,
-    /// The issuer, where it is a CRL.
+    /// The issuer as its leaf has it, where it is a CRL.
     pub crl: Option<String>,
     /// What it is made to succeed.
     pub renews: Option<Renews>,
@@ -174,19 +164,17 @@ impl Fold {
         &mut self,
         index: u64,
         at: Timestamp,
-        crl: Option<(String, Covers)>,
+        crl: Option<CrlIntent>,
         renews: Option<Renews>,
     ) -> Result<(), String> {
         if renews.is_some_and(|renews| renews.operation() >= index) {
             return Err(format!("leaf {index} renews what comes after it"));
         }
-        if let Some((issuer, covers)) = &crl {
-            self.may_cover(issuer, covers)?;
-            let fold = self.issuers.entry(issuer.clone()).or_default();
-            fold.covered = Some(*covers);
-            fold.kept.push(index);
+        if let Some(crl) = &crl {
+            self.crls(&crl.issuer).may_begin(crl)?;
+            self.issuers.entry(scope(&crl.issuer).to_owned()).or_default().crls.begin(index, crl);
         }
-        self.open.insert(index, Open { at, crl: crl.map(|(issuer, _)| issuer), renews });
+        self.open.insert(index, Open { at, crl: crl.map(|crl| crl.issuer), renews });
         while let Some(oldest) = self.renewed.first_entry().filter(|e| at.since(e.key().0) > RENEWED_KNOWN_SECS) {
             let ((end, _), _) = oldest.remove_entry();
             self.forgotten = self.forgotten.max(Some(end));
@@ -194,16 +182,9 @@ impl Fold {
         Ok(())
     }
 
-    /// No CRL covers less than an earlier one of its issuer (invariant 13).
-    pub fn may_cover(&self, issuer: &str, covers: &Covers) -> Result<(), String> {
-        match self.issuers.get(issuer).and_then(|fold| fold.covered) {
-            Some(earlier) if !covers.includes(&earlier) => Err(format!(
-                "a CRL of {issuer} up to leaf {} would cover less than the one up to leaf {}",
-                covers.leaves(),
-                earlier.leaves()
-            )),
-            Some(_) | None => Ok(()),
-        }
+    /// The CRLs of a series, or of its deltas, which are the same. No CRL covers less than an earlier one (invariant 13).
+    pub fn crls(&self, issuer: &str) -> CrlFold {
+        self.issuers.get(scope(issuer)).map_or_else(CrlFold::default, |fold| fold.crls.clone())
     }
 
     fn settled(&mut self, op: u64, issued: bool) -> Result<(), String> {
@@ -213,28 +194,24 @@ impl Fold {
             *by = op.max(*by);
         }
         if let Some(issuer) = open.crl {
-            let fold = self.issuers.entry(issuer).or_default();
-            let goes = fold.replaced(op, issued);
-            fold.crl = if issued { fold.crl.max(Some(op)) } else { fold.crl };
-            fold.kept.retain(|kept| !goes.contains(kept));
+            self.issuers.entry(scope(&issuer).to_owned()).or_default().crls.settle(op, &issuer, issued);
         }
         Ok(())
     }
 
-    /// The CRLs whose bytes go when an operation is settled: its own if it failed, or those before the newest signed one.
-    pub fn replaced(&self, op: u64, issued: bool) -> Vec<u64> {
-        let issuer = self.open.get(&op).and_then(|open| open.crl.as_ref());
-        issuer.and_then(|issuer| self.issuers.get(issuer)).map_or_else(Vec::new, |fold| fold.replaced(op, issued))
+    /// Whose CRL an operation is that waits for its conclusion.
+    pub fn open_crl(&self, op: u64) -> Option<String> {
+        self.open.get(&op)?.crl.clone()
     }
 
     /// Whether the register keeps a CRL's bytes.
     pub fn keeps(&self, op: u64) -> bool {
-        self.issuers.values().any(|fold| fold.kept.contains(&op))
+        self.issuers.values().any(|fold| fold.crls.kept().contains(&op))
     }
 
     /// All CRLs whose bytes the register keeps.
     pub fn kept(&self) -> BTreeSet<u64> {
-        self.issuers.values().flat_map(|fold| &fold.kept).copied().collect()
+        self.issuers.values().flat_map(|fold| fold.crls.kept()).collect()
     }
 
     fn revoke(&mut self, issuer: String, revoked: Revoked, hash: &Hash) -> Result<(), String> {
@@ -323,9 +300,10 @@ impl Fold {
         waiting.map(|(op, _)| *op)
     }
 
-    /// What is revoked of an issuer in the first `size` leaves, which are all that were folded; rows of that part alone.
+    /// What is revoked of an issuer, or told by its deltas, in the first `size` leaves, which are all that were folded; rows of that part alone.
     pub fn revocations(&self, issuer: &str, size: u64, part: Range<usize>) -> Revocations {
-        let (ops, digest) = self.issuers.get(issuer).map_or((&[][..], [0; 32]), |fold| (&fold.revoked, fold.digest));
+        let (ops, digest) =
+            self.issuers.get(scope(issuer)).map_or((&[][..], [0; 32]), |fold| (&fold.revoked, fold.digest));
         let covers = Covers::new(size, ops.len() as u64, digest);
         let part = ops.get(part.start.min(ops.len())..part.end.min(ops.len())).unwrap_or_default();
         let rows = part.iter().filter_map(|(op, changes)| Some(row(self.revoked.get(op)?, *changes)));
@@ -379,9 +357,19 @@ impl Fold {
         self.forgotten.is_none_or(|forgotten| of.until() > forgotten)
     }
 
-    /// The newest signed CRL of an issuer.
+    /// The newest signed CRL of a series, or its newest delta.
     pub fn newest_crl(&self, issuer: &str) -> Option<u64> {
-        self.issuers.get(issuer)?.crl
+        self.issuers.get(scope(issuer))?.crls.newest(issuer)
+    }
+
+    /// What a delta CRL of this series may rest on, and what that covers; the oldest first.
+    pub fn bases(&self, series: &str) -> Vec<(Base, Covers)> {
+        self.issuers.get(scope(series)).map_or_else(Vec::new, |fold| fold.crls.bases().collect())
+    }
+
+    /// The greatest number of a series' CRLs, deltas too, that are signed or may yet be.
+    pub fn last_crl_number(&self, series: &str) -> u64 {
+        self.issuers.get(scope(series)).map_or(0, |fold| fold.crls.last_number())
     }
 }
 
@@ -549,41 +537,6 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_signed_crl_is_kept_and_what_may_yet_be_signed() {
-        let mut fold = Fold::default();
-        let none = Covers::new(0, 0, [0; 32]);
-        let crl = |issuer: &str| Change::Intended {
-            at: Timestamp::from_unix(1),
-            crl: Some((issuer.to_owned(), none)),
-            renews: None,
-        };
-        let settled = |op, issued| Change::Settled { op, issued };
-        for (at, change, kept) in [
-            (0, crl("tls"), vec![0]),
-            (1, crl("tls"), vec![0, 1]),
-            (2, crl("code"), vec![0, 1, 2]),
-            (3, settled(0, true), vec![0, 1, 2]),
-            (4, crl("tls"), vec![0, 1, 2, 4]),
-            // Two nodes at once: the newer one is signed first, and what comes late is not kept.
-            (5, settled(4, true), vec![2, 4]),
-            (6, settled(1, true), vec![2, 4]),
-            (7, crl("tls"), vec![2, 4, 7]),
-            (8, settled(7, false), vec![2, 4]),
-        ] {
-            if let Change::Settled { op, issued } = change {
-                let goes = fold.replaced(op, issued);
-                let before = fold.kept();
-                fold.apply(at, &[0; 32], change).unwrap();
-                assert_eq!(before.difference(&fold.kept()).copied().collect::<Vec<_>>(), goes, "{at}");
-            } else {
-                fold.apply(at, &[0; 32], change).unwrap();
-            }
-            assert_eq!(fold.kept(), kept.into_iter().collect(), "{at}");
-        }
-        assert!(fold.keeps(4) && !fold.keeps(1));
-    }
-
-    #[test]
     fn a_certificate_is_known_to_be_renewed_once_its_successor_is_signed_until_two_weeks_after_its_end() {
         let mut fold = Fold::default();
         let end = Timestamp::from_unix(1_000);
@@ -613,18 +566,19 @@ mod tests {
     #[test]
     fn a_crl_never_covers_less_than_the_one_before() {
         let mut fold = Fold::default();
-        let crl = |covers| Change::Intended {
+        let crl = |covers, number| Change::Intended {
             at: Timestamp::from_unix(1),
-            crl: Some(("tls".to_owned(), covers)),
+            crl: Some(CrlIntent { issuer: "tls".to_owned(), covers, number }),
             renews: None,
         };
         let none = fold.revocations("tls", 0, 0..0).covers;
         fold.apply(0, &[0; 32], revoked(100, 4)).unwrap();
         let one = fold.revocations("tls", 1, 0..9).covers;
         assert_ne!(one.digest(), none.digest());
-        fold.apply(1, &[0; 32], crl(one)).unwrap();
-        assert!(fold.apply(2, &[0; 32], crl(none)).is_err());
-        fold.apply(2, &[0; 32], crl(one)).unwrap();
+        fold.apply(1, &[0; 32], crl(one, 1)).unwrap();
+        assert!(fold.apply(2, &[0; 32], crl(none, 2)).is_err());
+        assert!(fold.apply(2, &[0; 32], crl(one, 1)).is_err(), "a number comes once");
+        fold.apply(2, &[0; 32], crl(one, 2)).unwrap();
         fold.apply(3, &[0; 32], Change::Settled { op: 1, issued: true }).unwrap();
         fold.apply(4, &[0; 32], Change::Settled { op: 2, issued: false }).unwrap();
         assert_eq!(fold.newest_crl("tls"), Some(1));

@@ -9,10 +9,11 @@ use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::change::{RecordKey, Revoked, Word};
+use super::crls::CrlFold;
 use super::fold::{Fold, IssuerFold, Open, Version};
 use super::key::HeadKey;
 use crate::log::{Hash, Tree};
-use crate::nouns::entry::{Covers, Renews};
+use crate::nouns::entry::Renews;
 use crate::nouns::error::StoreError;
 use crate::nouns::shard::Shard;
 
@@ -63,9 +64,7 @@ struct Issuer {
     shards: Option<u16>,
     revoked: Vec<(u64, bool)>,
     digest: Hash,
-    covered: Option<Covers>,
-    crl: Option<u64>,
-    kept: Vec<u64>,
+    crls: CrlFold,
 }
 
 const VERSION: u8 = 1;
@@ -163,22 +162,23 @@ fn open(waiting: Waiting) -> (u64, Open) {
 }
 
 fn issuer((label, fold): (&String, &IssuerFold)) -> Issuer {
-    let IssuerFold { shards, revoked, digest, covered, crl, kept } = fold.clone();
-    Issuer { label: label.clone(), shards, revoked, digest, covered, crl, kept }
+    let IssuerFold { shards, revoked, digest, crls } = fold.clone();
+    Issuer { label: label.clone(), shards, revoked, digest, crls }
 }
 
 fn issuer_fold(issuer: Issuer) -> (String, IssuerFold) {
-    let Issuer { label, shards, revoked, digest, covered, crl, kept } = issuer;
-    (label, IssuerFold { shards, revoked, digest, covered, crl, kept })
+    let Issuer { label, shards, revoked, digest, crls } = issuer;
+    (label, IssuerFold { shards, revoked, digest, crls })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::change::Change;
     use super::super::change::record_key;
+    use super::super::crls::CrlIntent;
     use super::*;
     use crate::log::leaf_hash;
-    use crate::nouns::entry::Kind;
+    use crate::nouns::entry::{Covers, Kind};
     use crate::nouns::sealed::Under;
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
             Change::Revoked { issuer: "tls".into(), revoked: Box::new(revoked) },
             Change::Intended {
                 at: Timestamp::from_unix(3),
-                crl: Some(("tls".into(), Covers::new(3, 1, [0; 32]))),
+                crl: Some(CrlIntent { issuer: "tls".into(), covers: Covers::new(3, 1, [0; 32]), number: 5 }),
                 renews: None,
             },
             Change::Intended {

@@ -9,6 +9,7 @@
 mod alarm;
 mod anchor;
 mod change;
+mod crls;
 mod fold;
 mod image;
 mod key;
@@ -21,6 +22,7 @@ mod token_note;
 pub use alarm::{Alarm, Integrity};
 pub(crate) use anchor::{Anchor, CHECKPOINT as CHECKPOINT_FILE, HEAD as HEAD_FILE, parse_head};
 pub(crate) use change::{Change, RecordKey, Revoked, Word, record_key};
+pub(crate) use crls::{CrlFold, CrlIntent, number, scope};
 pub(crate) use fold::{Fold, Version, chained};
 pub use fold::{RENEWED_KNOWN_SECS, Revocations};
 pub(crate) use key::{Kept, make_key, open_key, read_kept, refuse_taken};

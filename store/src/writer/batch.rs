@@ -13,7 +13,6 @@ use crate::forms::object::{OBJECT_SLOTS, Object};
 use crate::forms::projection::Pile;
 use crate::forms::schema::{BATCH, CONCLUSION, INTENT, RECORD, REVOCATION};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
-use crate::nouns::entry::Covers;
 use crate::nouns::error::StoreError;
 use crate::nouns::sealed::Under;
 use crate::nouns::shard::Shard;
@@ -21,7 +20,7 @@ use crate::queries;
 use crate::rows::hashes;
 use crate::rows::{ConclusionRow, ImportRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow, Timed};
 use crate::sql::{Sql, SqlError, Value};
-use crate::truth::{Change, Node, RecordKey};
+use crate::truth::{Change, CrlFold, Node, RecordKey, scope};
 
 /// Why a batch was not written.
 #[derive(Debug)]
@@ -96,30 +95,6 @@ pub(super) fn concluded(sql: &mut dyn Sql, items: &[Item]) -> Result<Concluded, 
     Ok(concluded)
 }
 
-/// The greatest number of each issuer's CRLs that are signed or may yet be: asked only where a CRL begins.
-pub(super) type Numbered = HashMap<String, u64>;
-
-/// Reads them, under the head's lock.
-pub(super) fn numbered(sql: &mut dyn Sql, node: &Node, items: &[Item]) -> Result<Numbered, SqlError> {
-    let mut numbered = Numbered::new();
-    if !items.iter().any(|item| matches!(&item.op, Op::Intend(row) if row.entry.covers.is_some())) {
-        return Ok(numbered);
-    }
-    let kept: Vec<u64> = node.fold(|fold, _| fold.kept()).into_iter().collect();
-    for mut row in projections::ask(sql, "SELECT issuer, serial FROM intent WHERE op IN", &kept, "")? {
-        if let (Ok(issuer), Ok(serial)) = (row.text(), row.blob()) {
-            let there = numbered.entry(issuer).or_default();
-            *there = number(&serial).max(*there);
-        }
-    }
-    Ok(numbered)
-}
-
-/// A CRL's serial is its number.
-fn number(serial: &[u8]) -> u64 {
-    serial.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
-}
-
 /// What a node believes once a batch is durable.
 #[derive(Debug)]
 pub(super) struct Belief {
@@ -136,14 +111,13 @@ pub(super) struct Batch<'a> {
     first: u64,
     tree: Tree,
     concluded: Concluded,
-    numbered: Numbered,
     /// What the batch itself changed of the fold so far.
     versions: HashMap<RecordKey, u64>,
     revoked: HashSet<u64>,
     /// Of how many parts the revocations of an issuer are.
     shards: HashMap<String, u16>,
     settled: HashSet<u64>,
-    covered: HashMap<&'a str, Covers>,
+    crls: HashMap<String, CrlFold>,
     leaves: Vec<(u64, Hash, Vec<u8>)>,
     changes: Vec<Change>,
     tiles: Vec<FullTile>,
@@ -158,19 +132,18 @@ pub(super) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// A batch on top of what this node knows, which is the register's head: the caller holds its lock.
-    pub fn new(node: &'a Node, concluded: Concluded, numbered: Numbered) -> Batch<'a> {
+    pub fn new(node: &'a Node, concluded: Concluded) -> Batch<'a> {
         let tree = node.tree();
         Batch {
             node,
             first: tree.size(),
             tree,
             concluded,
-            numbered,
             versions: HashMap::new(),
             revoked: HashSet::new(),
             shards: HashMap::new(),
             settled: HashSet::new(),
-            covered: HashMap::new(),
+            crls: HashMap::new(),
             leaves: Vec::new(),
             changes: Vec::new(),
             tiles: Vec::new(),
@@ -207,23 +180,21 @@ impl<'a> Batch<'a> {
 
     /// A CRL that covers less than the newest one, or has not a greater number, by whichever node, is not begun (invariant 13).
     fn intend(&mut self, row: &'a IntentRow, at: Timestamp) -> Result<Reply, StoreError> {
-        if let Some(covers) = &row.entry.covers {
-            let issuer = row.entry.issuer.as_str();
-            let known = match self.covered.get(issuer) {
-                Some(earlier) if !covers.includes(earlier) => Err("another in the same batch covers more".to_owned()),
-                Some(_) | None => self.node.fold(|fold, _| fold.may_cover(issuer, covers)),
-            };
-            known.map_err(StoreError::Conflict)?;
-            let (ours, there) = (number(&row.entry.serial), self.numbered.entry(issuer.to_owned()).or_default());
-            if ours <= *there {
-                return Err(StoreError::Conflict(format!("the CRL number {ours} is not above {there}")));
-            }
-            *there = ours;
-            self.covered.insert(issuer, *covers);
+        if let Some(crl) = row.crl() {
+            let op = self.tree.size();
+            let crls = self.crls(&crl.issuer);
+            crls.may_begin(&crl).map_err(StoreError::Conflict)?;
+            crls.begin(op, &crl);
         }
         let op = self.append(&row.tail_at(at), None, None, |_| row.change(at));
         self.intents.push((op, at, row));
         Ok(Reply::Leaf(op, at))
+    }
+
+    /// The CRLs of a series, with what the batch itself changed of them.
+    fn crls(&mut self, issuer: &str) -> &mut CrlFold {
+        let node = self.node;
+        self.crls.entry(scope(issuer).to_owned()).or_insert_with(|| node.fold(|fold, _| fold.crls(issuer)))
     }
 
     fn conclude(&mut self, row: &'a ConclusionRow, at: Timestamp) -> Result<Reply, StoreError> {
@@ -240,7 +211,10 @@ impl<'a> Batch<'a> {
             return Err(already_concluded(row.op));
         }
         let issued = matches!(row.outcome, Outcome::Issued(_));
-        self.replaced.extend(self.node.fold(|fold, _| fold.replaced(row.op, issued)));
+        if let Some(issuer) = self.node.fold(|fold, _| fold.open_crl(row.op)) {
+            let gone = self.crls(&issuer).settle(row.op, &issuer, issued);
+            self.replaced.extend(gone);
+        }
         let leaf = self.append(&row.tail_at(at), Some(row.op), None, |_| row.change());
         self.conclusions.push((leaf, at, row));
         Ok(Reply::Leaf(leaf, at))

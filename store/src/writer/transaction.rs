@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::batch::{Batch, Belief, concluded, numbered};
+use super::batch::{Batch, Belief, concluded};
 use super::item::{Item, Reply};
 use crate::clock::Clock;
 use crate::log::Hash;
@@ -51,8 +51,7 @@ pub(super) fn run(sql: &mut dyn Sql, node: &Node, clock: &Clock, items: &[Item])
     // A crash before COMMIT leaves nothing behind.
     node.follow(sql, true)?;
     let concluded = concluded(sql, items)?;
-    let numbered = numbered(sql, node, items)?;
-    let mut batch = Batch::new(node, concluded, numbered);
+    let mut batch = Batch::new(node, concluded);
     let mut stamp = clock.stamp(node);
     let replies = items.iter().map(|item| {
         let (at, size) = (stamp.time_for(&item.op)?, batch.size());

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 pub mod attack;
+pub mod found;
 
 use std::future::Future;
 use std::path::Path;
@@ -160,6 +161,17 @@ impl House {
         entry
     }
 
+    /// The entry of a delta of an issuer, by the first CRL that it may rest on: everything that was said since, each certificate once.
+    pub fn delta(&self, n: u64, issuer: &str, listed: Option<&[(Vec<u8>, Timestamp, u8)]>) -> Entry {
+        let (base, told) = self.ledger.crl_bases(issuer)[0];
+        let known = self.ledger.revocations_in(issuer, told.revocations() as usize..usize::MAX);
+        let all: Vec<_> = known.rows.iter().map(|row| (row.serial.clone(), row.revoked_at, row.reason)).collect();
+        let mut entry = self.crl(n, issuer, None);
+        (entry.issuer, entry.covers) = (format!("{issuer}{}", store::DELTA), Some(known.covers.since(base)));
+        entry.message = Message::from(tbs_crl_numbered(listed.unwrap_or(&all), n, Some(base.number())));
+        entry
+    }
+
     pub async fn checkpoint(&self) -> String {
         match self.ledger.intend_checkpoint(&self.log).await.unwrap() {
             Some(intent) => {
@@ -286,8 +298,25 @@ pub fn tbs_crl(entries: &[(Vec<u8>, Timestamp, u8)]) -> Vec<u8> {
     tbs_crl_of(entries, 0)
 }
 
+/// The same with a number; a delta with what it rests on.
+pub fn tbs_crl_numbered(entries: &[(Vec<u8>, Timestamp, u8)], number: u64, base: Option<u64>) -> Vec<u8> {
+    let integer = |n: u64| tlv(4, &tlv(2, &[&[0][..], &n.to_be_bytes()].concat()));
+    let mut extensions = tlv(0x30, &[tlv(6, &[0x55, 0x1d, 0x14]), integer(number)].concat());
+    if let Some(base) = base {
+        let critical = tlv(1, &[0xff]);
+        extensions.extend(tlv(0x30, &[tlv(6, &[0x55, 0x1d, 0x1b]), critical, integer(base)].concat()));
+    }
+    tbs_crl_with(entries, &extensions)
+}
+
 /// The same with an extension of so many bytes: as large as one likes.
 pub fn tbs_crl_of(entries: &[(Vec<u8>, Timestamp, u8)], padding: usize) -> Vec<u8> {
+    let filling = || tlv(4, &(0..padding).map(|n| (n / 7) as u8).collect::<Vec<_>>());
+    let padding = if padding == 0 { Vec::new() } else { tlv(0x30, &[tlv(6, &[0x2a, 3]), filling()].concat()) };
+    tbs_crl_with(entries, &padding)
+}
+
+fn tbs_crl_with(entries: &[(Vec<u8>, Timestamp, u8)], extensions: &[u8]) -> Vec<u8> {
     let entry = |(serial, at, reason): &(Vec<u8>, Timestamp, u8)| {
         let text = at.to_string();
         let digits: String = text.chars().skip(2).filter(|c| c.is_ascii_digit() || *c == 'Z').collect();
@@ -299,9 +328,7 @@ pub fn tbs_crl_of(entries: &[(Vec<u8>, Timestamp, u8)], padding: usize) -> Vec<u
     let list = if list.is_empty() { list } else { tlv(0x30, &list) };
     let time = tlv(0x17, b"260921090500Z");
     let parts = [tlv(2, &[1]), tlv(0x30, &tlv(6, &[0x2b, 0x65, 0x70])), tlv(0x30, &[]), time.clone(), time, list];
-    let padding =
-        if padding == 0 { Vec::new() } else { tlv(0x04, &(0..padding).map(|n| (n / 7) as u8).collect::<Vec<_>>()) };
-    tlv(0x30, &[parts.concat(), tlv(0xa0, &tlv(0x30, &padding))].concat())
+    tlv(0x30, &[parts.concat(), tlv(0xa0, &tlv(0x30, extensions))].concat())
 }
 
 fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use const_oid::db::rfc5280;
 use policy::{Grant, Timestamp};
 use store::Entry;
 use x509_cert::ext::Extension;
@@ -65,6 +66,7 @@ impl Craft for Ca {
                 | ParsedExtension::AuthorityKeyIdentifier(_)
                 | ParsedExtension::CRLDistributionPoints(_)
                 | ParsedExtension::AuthorityInfoAccess(_) => {}
+                _ if extension.oid.as_bytes() == rfc5280::ID_CE_FRESHEST_CRL.as_bytes() => {}
                 _ => f.add_with(&CA_EXTENSIONS_KNOWN, extension.oid.to_string()),
             }
         }

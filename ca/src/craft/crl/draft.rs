@@ -1,4 +1,4 @@
-//! Drafts of CRLs: of all that an issuer revoked and that has not long ended, or of one part of that.
+//! Drafts of CRLs: of all that an issuer revoked and that has not long ended, of one part of that, or of what came since another.
 
 use std::sync::Arc;
 
@@ -19,13 +19,15 @@ use crate::drafting::{Draft, Facts, ProfileStamp, validity};
 use crate::encode::crl::{CrlParts, append_entry};
 use crate::encode::x509::{authority_key_identifier, extension, generalized};
 use crate::error::DraftError;
-use crate::issuers::{Issuing, uri};
+use crate::issuers::{Issuing, Scope, Since, freshest, uri};
 
 /// What a CRL is to say.
 pub(super) struct CrlPlan<'a> {
     pub(super) issuer: &'a Arc<Issuing>,
     /// Of which part of its revocations it tells; none: of all.
     pub(super) shard: Option<Shard>,
+    /// Of a delta CRL, what it rests on.
+    pub(super) since: Option<Since>,
     pub(super) number: u64,
     /// What was on the list before, and was linted then.
     pub(super) before: &'a Arc<Listed>,
@@ -52,7 +54,8 @@ pub(super) fn begins(
 
 /// Drafts a CRL.
 pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, DraftError> {
-    let CrlPlan { issuer, shard, number, before, added, covers, now, begins } = *plan;
+    let CrlPlan { issuer, shard, since, number, before, added, covers, now, begins } = *plan;
+    let base = since.map(|since| since.base.number());
     let ends = begins.plus_secs(issuer.crl_secs - 1).min(issuer.validity.not_after());
     let validity = Validity::new(begins, ends).map_err(|_| DraftError::new("validity", "its issuer has expired"))?;
     // Several in one second begin one after the other.
@@ -62,38 +65,42 @@ pub(super) fn draft(grant: Grant, plan: &CrlPlan<'_>) -> Result<Draft<Crl>, Draf
         issuer: issuer.subject.as_der(),
         validity,
         revoked: [&before.entries, &added.entries],
-        extensions: extensions(issuer, shard, number)?,
+        extensions: extensions(issuer, shard, (number, base))?,
     };
     let listed = before.count + added.count;
+    let mut details = json!({ "listed": listed, "number": number, "revocations": covers.revocations() });
+    if let Some(Since { base, from }) = since {
+        details["base"] = json!({ "number": base.number(), "from": from.unix() });
+    }
     let facts = Facts {
         kind: Kind::Crl,
         profile: ProfileStamp::built_in("crl", TEXT),
         key: issuer.key.clone(),
         message: Message::from(parts.encode()?),
         serial: serial(shard, number),
-        issuer: series(issuer, shard),
+        issuer: Scope { shard, is_delta: since.is_some() }.series(&issuer.label),
         owner: None,
-        subject: match shard {
-            Some(shard) => format!("CRL {number} of {}, part {shard}", issuer.subject),
-            None => format!("CRL {number} of {}", issuer.subject),
-        },
+        subject: subject(issuer, shard, (number, base)),
         names: Vec::new(),
         key_hash: issuer.key.fingerprint(),
         validity: Some(validity),
-        covers: Some(covers),
+        covers: Some(since.map_or(covers, |since| covers.since(since.base))),
         renews: None,
-        details: json!({ "listed": listed, "number": number, "revocations": covers.revocations() }),
+        details,
     };
-    let craft = Crl { issuer: issuer.clone(), shard, number, before: Arc::clone(before), added: added.count, now };
+    let craft =
+        Crl { issuer: issuer.clone(), shard, base, number, before: Arc::clone(before), added: added.count, now };
     Ok(Draft::new(grant, facts, craft))
 }
 
-/// The name of a series: that of the issuer's generation, and of the part.
-pub(super) fn series(issuer: &Issuing, shard: Option<Shard>) -> String {
-    shard.map_or_else(|| issuer.label.clone(), |shard| shard.series(&issuer.label))
+fn subject(issuer: &Issuing, shard: Option<Shard>, (number, base): (u64, Option<u64>)) -> String {
+    let part = shard.map_or(String::new(), |shard| format!(", part {shard}"));
+    let since = base.map_or(String::new(), |base| format!(", since {base}"));
+    format!("CRL {number} of {}{part}{since}", issuer.subject)
 }
 
-/// A CRL's number as the register has it, whose serials are unique under one key: that of a part has the part before it.
+/// A CRL's number as the register has it, whose serials are unique under one key: that of a part has the part before it. A delta and
+/// a complete CRL never have the same (RFC 5280 section 5.2.3: they "MUST share one numbering sequence").
 fn serial(shard: Option<Shard>, number: u64) -> Vec<u8> {
     let part = shard.map(|shard| shard.index().to_be_bytes());
     part.into_iter().flatten().chain(number.to_be_bytes()).collect()
@@ -107,10 +114,15 @@ pub(super) fn leaves_at(issuer: &Issuing, row: &RevokedRow) -> Option<Timestamp>
     row.not_after.filter(|_| !issuer.is_outlived()).map(|end| end.plus_secs(issuer.crl_secs.saturating_mul(2)))
 }
 
-/// Whether it is of the kind that CRLs list.
+/// Whether it is an entry of a complete CRL.
 pub(super) fn is_listed(row: &RevokedRow) -> bool {
+    is_x509(row) && !row.changes && row.reason != RELEASED
+}
+
+/// Whether it is of the kind that CRLs list.
+pub(super) fn is_x509(row: &RevokedRow) -> bool {
     match row.kind {
-        Kind::Certificate | Kind::CaCertificate => !row.changes && row.reason != RELEASED,
+        Kind::Certificate | Kind::CaCertificate => true,
         Kind::SshUser | Kind::SshHost | Kind::CodeSignature | Kind::Crl | Kind::CaRequest | Kind::OcspBatch => false,
     }
 }
@@ -128,7 +140,11 @@ pub(super) fn append(into: &mut Vec<u8>, row: &RevokedRow) -> Result<(), der::Er
     append_entry(into, &row.serial, row.revoked_at, (!extensions.is_empty()).then_some(extensions))
 }
 
-fn extensions(issuer: &Issuing, shard: Option<Shard>, number: u64) -> Result<Vec<Extension>, der::Error> {
+fn extensions(
+    issuer: &Issuing,
+    shard: Option<Shard>,
+    (number, base): (u64, Option<u64>),
+) -> Result<Vec<Extension>, der::Error> {
     let number = UintRef::new(&number.to_be_bytes())?.to_der()?;
     let mut all = vec![
         // The issuer's subjectKeyIdentifier, not a hash of our own: they differ for imported CAs.
@@ -137,6 +153,15 @@ fn extensions(issuer: &Issuing, shard: Option<Shard>, number: u64) -> Result<Vec
     ];
     if let Some(shard) = shard {
         all.push(issuing_distribution_point(&issuer.crl_url(shard))?);
+    }
+    match base {
+        // Section 5.2.4: "The delta CRL indicator is a critical CRL extension that identifies a CRL as being a delta CRL."
+        Some(base) => {
+            let base = UintRef::new(&base.to_be_bytes())?.to_der()?;
+            all.push(extension(rfc5280::ID_CE_DELTA_CRL_INDICATOR, true, &base)?);
+        }
+        // Section 5.2.6: "This extension MUST NOT appear in delta CRLs."
+        None => all.extend(issuer.delta_url(shard).as_deref().map(freshest).transpose()?),
     }
     Ok(all)
 }
@@ -159,4 +184,4 @@ fn issuing_distribution_point(url: &str) -> Result<Extension, der::Error> {
 }
 
 /// What its CRLs are, for whoever reads the log.
-pub(crate) const TEXT: &str = "crl v2: full or of one part (IDP), CRLNumber, AKI, as long as its issuer's CRLs hold: seven days, or what was decided for it";
+pub(crate) const TEXT: &str = "crl v2: full or of one part (IDP), or a delta of one (deltaCRLIndicator), CRLNumber, AKI, freshestCRL where there are deltas, as long as its issuer's CRLs hold: seven days, or what was decided for it";

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use const_oid::db::rfc5280;
+use der::asn1::UintRef;
 use der::{AnyRef, Decode, Encode, Tag};
 use policy::{Grant, Timestamp, Validity};
 use store::{Entry, Shard};
@@ -21,8 +23,9 @@ use crate::craft::lints::whole;
 use crate::drafting::Craft;
 use crate::encode::tlv;
 use crate::error::DraftError;
-use crate::issuers::Issuing;
+use crate::issuers::{Issuing, freshest};
 use crate::lint::Findings;
+use crate::lint::certificate::same;
 use crate::lint::crl::{self, CRL_ALONE, CRL_READABLE};
 
 /// What a CRL is held against.
@@ -30,6 +33,8 @@ pub(crate) struct Crl {
     pub(crate) issuer: Arc<Issuing>,
     /// Of which part it tells; none: of everything.
     pub(super) shard: Option<Shard>,
+    /// Of a delta CRL, the number of what it rests on.
+    pub(super) base: Option<u64>,
     pub(crate) number: u64,
     /// What a lint has passed before.
     pub(super) before: Arc<Listed>,
@@ -71,9 +76,11 @@ impl Craft for Crl {
         let mut numbered = false;
         let mut names_issuer = false;
         let mut scopes = Vec::new();
+        let (mut bases, mut places) = (Vec::new(), Vec::new());
         for extension in read.extensions() {
             let is_scope = extension.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
-            f.hold(&CRL_NOT_CRITICAL, is_scope || !extension.critical);
+            let is_base = extension.oid.as_bytes() == rfc5280::ID_CE_DELTA_CRL_INDICATOR.as_bytes();
+            f.hold(&CRL_NOT_CRITICAL, is_scope || is_base || !extension.critical);
             match extension.parsed_extension() {
                 ParsedExtension::IssuingDistributionPoint(scope) => {
                     scopes.push(extension.critical && self.is_ours(scope))
@@ -82,9 +89,17 @@ impl Craft for Crl {
                 ParsedExtension::AuthorityKeyIdentifier(aki) => {
                     names_issuer = aki.key_identifier.as_ref().is_some_and(|id| id.0 == self.issuer.key_identifier);
                 }
+                _ if is_base => bases.push((extension.critical, extension.value)),
+                _ if extension.oid.as_bytes() == rfc5280::ID_CE_FRESHEST_CRL.as_bytes() => places.push(extension),
                 _ => f.add_with(&CRL_EXTENSIONS_KNOWN, extension.oid.to_string()),
             }
         }
+        let wanted = self.base.map(|base| UintRef::new(&base.to_be_bytes()).and_then(|base| base.to_der()));
+        let wanted = wanted.transpose().ok().flatten();
+        f.hold(&CRL_BASE, bases == wanted.iter().map(|base| (true, base.as_slice())).collect::<Vec<_>>());
+        let place = self.issuer.delta_url(self.shard).filter(|_| self.base.is_none());
+        let place = place.as_deref().map(freshest).transpose().ok().flatten();
+        f.hold(&CRL_FRESHEST, places.len() == place.iter().len() && places.iter().zip(&place).all(|(a, b)| same(a, b)));
         f.hold(&CRL_NUMBER, numbered);
         f.hold(&CRL_ISSUER_KEY, names_issuer);
         f.hold(&CRL_SCOPE, scopes == vec![true; usize::from(self.shard.is_some())]);

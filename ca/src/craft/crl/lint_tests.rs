@@ -37,10 +37,16 @@ struct Bench {
 }
 
 async fn bench() -> Bench {
+    bench_with(false).await
+}
+
+async fn bench_with(deltas: bool) -> Bench {
     let token = TestToken::new("crl-lint");
     let (pool, mint) = hsm::open(token.config()).unwrap();
     let policies = policies();
-    let issuer = Arc::new(issuing(&pool, &policies).await);
+    let mut issuer = issuing(&pool, &policies).await;
+    issuer.form.deltas = deltas;
+    let issuer = Arc::new(issuer);
     let dir = tempfile::tempdir().unwrap();
     let log = LogConfig { origin: "log.example/crl".to_owned(), state: None, instance: None };
     let database = Database::Sqlite(dir.path().join("register.db"));
@@ -75,6 +81,7 @@ impl Bench {
         let plan = CrlPlan {
             issuer,
             shard: None,
+            since: None,
             number: 7,
             before: &before,
             added,
@@ -268,5 +275,70 @@ async fn each_of_24_broken_fields_of_a_crl_is_caught_by_its_lint() {
         let failure = lint(&bend).expect_err(field);
         let found = failure.findings.iter().any(|finding| finding.lint.name == name);
         assert!(found, "{field}: {name} is not among: {failure}");
+    }
+}
+
+/// An INTEGER below an OID.
+fn numbered(oid: ObjectIdentifier, critical: bool, number: u8) -> Extension {
+    Extension { extn_id: oid, critical, extn_value: OctetString::new([2, 1, number]).unwrap() }
+}
+
+fn drop_extension(tbs: &mut Tbs, oid: ObjectIdentifier) {
+    tbs.crl_extensions.as_mut().unwrap().retain(|e| e.extn_id != oid);
+}
+
+#[tokio::test]
+async fn a_delta_and_what_it_rests_on_are_told_apart_and_each_says_what_it_has_to() {
+    type Bend = fn(&mut Tbs);
+    let (base, freshest) = (rfc5280::ID_CE_DELTA_CRL_INDICATOR, rfc5280::ID_CE_FRESHEST_CRL);
+    let bench = bench_with(true).await;
+    let lint = |rests_on: Option<u64>, bend: &dyn Fn(&mut Tbs)| {
+        let mut draft = bench.draft(Listed::default(), &listed(1..4));
+        let Message::Whole(bytes) = &draft.entry.message else { panic!("whole") };
+        let mut tbs = Tbs::from_der(bytes).unwrap();
+        draft.craft.base = rests_on;
+        if let Some(number) = rests_on {
+            drop_extension(&mut tbs, freshest);
+            tbs.crl_extensions.as_mut().unwrap().push(numbered(base, true, number as u8));
+            // What was released is removed by a delta, and by nothing else.
+            reason(&mut tbs, false, 8);
+        }
+        bend(&mut tbs);
+        draft.entry.message = Message::from(tbs.to_der().unwrap());
+        draft.lint().map_or_else(|failure| failure.to_string(), |_| String::new())
+    };
+    assert_eq!((lint(None, &|_| ()), lint(Some(6), &|_| ())), (String::new(), String::new()));
+    let rows: [(&str, Option<u64>, Bend); 10] = [
+        ("crl-points-to-its-deltas", None, |t| drop_extension(t, rfc5280::ID_CE_FRESHEST_CRL)),
+        ("crl-points-to-its-deltas", None, |t| {
+            bent_extension(t, rfc5280::ID_CE_FRESHEST_CRL, |e| {
+                *e = crate::issuers::freshest("http://pki.example/crl/tls/2/0.delta.crl").unwrap();
+            });
+        }),
+        ("crl-freshest-is-of-complete-crls", None, |t| {
+            bent_extension(t, rfc5280::ID_CE_FRESHEST_CRL, |e| e.critical = true);
+        }),
+        ("crl-delta-names-its-base", None, |t| {
+            let indicator = numbered(rfc5280::ID_CE_DELTA_CRL_INDICATOR, true, 6);
+            t.crl_extensions.as_mut().unwrap().push(indicator);
+        }),
+        ("crl-freshest-is-of-complete-crls", Some(6), |t| {
+            let place = crate::issuers::freshest("http://pki.example/crl/tls/1/0.delta.crl").unwrap();
+            t.crl_extensions.as_mut().unwrap().push(place);
+        }),
+        ("crl-delta-names-its-base", Some(6), |t| drop_extension(t, rfc5280::ID_CE_DELTA_CRL_INDICATOR)),
+        ("crl-removes-in-deltas-alone", Some(6), |t| drop_extension(t, rfc5280::ID_CE_DELTA_CRL_INDICATOR)),
+        ("crl-delta-names-its-base", Some(6), |t| {
+            bent_extension(t, rfc5280::ID_CE_DELTA_CRL_INDICATOR, |e| *e = numbered(e.extn_id, true, 5));
+        }),
+        ("crl-scope-is-critical", Some(6), |t| {
+            bent_extension(t, rfc5280::ID_CE_DELTA_CRL_INDICATOR, |e| e.critical = false);
+        }),
+        // Its own number is 7.
+        ("crl-delta-follows-its-base", Some(7), |_| ()),
+    ];
+    for (name, rests_on, bend) in rows {
+        let said = lint(rests_on, &bend);
+        assert!(said.contains(name), "{name} of {rests_on:?}: {said}");
     }
 }

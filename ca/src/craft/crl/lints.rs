@@ -24,6 +24,12 @@ lints! { OUR_CRLS;
     CRL_SCOPE Error "crl-scope-is-its-parts"
         "its issuing distribution point is not, critical and alone, the URL that certificates of its part have"
         ["RFC 5280 5.2.5", "RFC 5280 6.3.3", "CPS 7.2.2"]
+    CRL_BASE Error "crl-delta-names-its-base"
+        "its delta indicator is not, critical and alone, the number of the CRL that it rests on; or it is no delta and has one"
+        ["RFC 5280 5.2.4", "CPS 7.2.2"]
+    CRL_FRESHEST Error "crl-points-to-its-deltas"
+        "its freshestCRL is not the place of its deltas; or it has none, or is one, and has a freshestCRL"
+        ["RFC 5280 5.2.6", "CPS 7.2.2"]
     CRL_ISSUER_KEY Error "crl-authority-key-identifier-is-the-issuers"
         "its authority key identifier is not its issuer's subject key identifier"
         ["RFC 5280 5.2.1", "BR 7.2.2", "CPS 7.2.2"]

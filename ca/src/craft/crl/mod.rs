@@ -9,8 +9,11 @@ mod draft;
 
 mod roll;
 
+mod delta;
+
 #[cfg(test)]
 mod lint_tests;
 
+pub(crate) use delta::{Changes, changes};
 pub(crate) use draft::TEXT;
-pub(crate) use roll::{Moment, Roll};
+pub(crate) use roll::{Drafted, Moment, Roll};

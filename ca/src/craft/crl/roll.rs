@@ -11,11 +11,12 @@ use hsm::Message;
 use policy::{Grant, Timestamp};
 use store::{Covers, Ledger, RevokedRow, Shard};
 
-use crate::craft::crl::draft::{CrlPlan, append, begins, draft, is_listed, leaves_at, series};
+use crate::craft::crl::draft::{CrlPlan, append, begins, draft, is_listed, leaves_at};
+use crate::craft::crl::lint::Crl;
 use crate::craft::crl::listed::Listed;
-use crate::drafting::Linted;
+use crate::drafting::{Draft, Linted};
 use crate::error::{CaError, DraftError};
-use crate::issuers::Issuing;
+use crate::issuers::{Issuing, Scope};
 
 /// An issuer's entries. A new one is empty: the first CRL made with it encodes and lints all.
 #[derive(Default)]
@@ -36,6 +37,19 @@ pub(crate) struct Drafted {
     pub(crate) linted: Linted,
     pub(crate) tbs: Bytes,
     pub(crate) number: u64,
+}
+
+impl Drafted {
+    /// Of a draft that passes its lint.
+    pub(super) fn linted(draft: Draft<Crl>, number: u64) -> Result<Drafted, CaError> {
+        let tbs = match &draft.entry.message {
+            Message::Whole(bytes) => Bytes::from_owner(Arc::clone(bytes)),
+            Message::Sha256(_) | Message::Batch(_) => {
+                return Err(CaError::Internal("a CRL is signed whole".to_owned()));
+            }
+        };
+        Ok(Drafted { linted: draft.lint()?, tbs, number })
+    }
 }
 
 /// What came since.
@@ -71,15 +85,19 @@ impl Roll {
         let newest = self.newest.max(news.newest);
         let begins = begins(issuer, now, newest, at.before).map_err(CaError::from)?;
         let number = number_after(at.last_number, begins);
-        let plan = CrlPlan { issuer, shard, number, before: &self.listed, added: &news.listed, covers, now, begins };
-        let draft = draft(grant, &plan)?;
-        let tbs = match &draft.entry.message {
-            Message::Whole(bytes) => Bytes::from_owner(Arc::clone(bytes)),
-            Message::Sha256(_) | Message::Batch(_) => {
-                return Err(CaError::Internal("a CRL is signed whole".to_owned()));
-            }
+        let plan = CrlPlan {
+            issuer,
+            shard,
+            since: None,
+            number,
+            before: &self.listed,
+            added: &news.listed,
+            covers,
+            now,
+            begins,
         };
-        let linted = draft.lint()?;
+        let draft = draft(grant, &plan)?;
+        let drafted = Drafted::linted(draft, number)?;
         // Only what was linted comes onto the roll, whatever becomes of this CRL. The lint let go of it, so nothing is copied.
         let listed = Arc::make_mut(&mut self.listed);
         listed.entries.extend_from_slice(&news.listed.entries);
@@ -88,7 +106,7 @@ impl Roll {
         self.leaves = [self.leaves, news.leaves].into_iter().flatten().min();
         self.newest = newest;
         self.begun = self.begun.or(Some(now));
-        Ok(Drafted { linted, tbs, number })
+        Ok(drafted)
     }
 
     /// Begins anew where entries may leave, once a day: what stays a day longer harms nobody.
@@ -107,7 +125,7 @@ impl Roll {
         ledger: &Ledger,
         now: Timestamp,
     ) -> Result<(News, usize, Covers), CaError> {
-        let series = series(issuer, shard);
+        let series = Scope { shard, is_delta: false }.series(&issuer.label);
         let (mut news, mut told) = (News::default(), self.told);
         // So many were known when the first was read here: their reasons are what these raise them to.
         let mut known = if told == 0 { ledger.revocations_in(&series, 0..0).covers.revocations() } else { 0 };
@@ -149,14 +167,14 @@ impl News {
 
 /// The next CRL number: above the last, and not below its own second, so that a register that is put back does not give a number
 /// a second time to another CRL (RFC 5280 section 5.2.3; docs/decisions/008).
-fn number_after(last: u64, this_update: Timestamp) -> u64 {
+pub(super) fn number_after(last: u64, this_update: Timestamp) -> u64 {
     last.saturating_add(1).max(u64::try_from(this_update.unix()).unwrap_or(0))
 }
 
 /// A day between two sweeps.
 const SWEEP_SECS: i64 = 86_400;
 /// Revocations taken from the fold at once: about a millisecond.
-const ROWS: usize = 4_096;
+pub(super) const ROWS: usize = 4_096;
 
 #[cfg(test)]
 mod tests {

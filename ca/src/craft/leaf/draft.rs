@@ -133,12 +133,12 @@ pub(crate) fn fits(profile: &Profile, issuer: &Issuing) -> Result<(), DraftError
         ));
     }
     if let Rules::X509(rules) = &profile.rules
-        && issuer.shards > 1
+        && issuer.form.shards > 1
         && !rules.pointers.tells_parts_apart()
     {
         return refused(format!(
             "crl_urls: CA `{ca}` has {} parts, each with a CRL of its own; write {{shard}} into each address",
-            issuer.shards
+            issuer.form.shards
         ));
     }
     let staples = matches!(&profile.rules, Rules::X509(rules) if rules.must_staple);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use const_oid::db::rfc5280;
 use der::asn1::Utf8StringRef;
 use der::{AnyRef, Decode, Tag, TagNumber};
 use hsm::KeyKind;
@@ -82,6 +83,8 @@ fn leaf_extensions(extensions: &[X509Extension<'_>], rules: &X509Rules, key: Key
             | ParsedExtension::AuthorityKeyIdentifier(_)
             | ParsedExtension::CRLDistributionPoints(_)
             | ParsedExtension::AuthorityInfoAccess(_) => {}
+            // As every pointer: as its issuer has it, byte for byte.
+            _ if extension.oid.as_bytes() == rfc5280::ID_CE_FRESHEST_CRL.as_bytes() => {}
             // Policies, must-staple, and what a profile writes out: as the profile has it.
             _ if rules.extensions.for_key(key).iter().any(|wanted| same(extension, wanted)) => {}
             _ => f.add_with(&LEAF_EXTENSIONS_KNOWN, extension.oid.to_string()),

@@ -81,7 +81,8 @@ fn attributes(read: &TbsCertificate<'_>) -> Option<Vec<(ObjectIdentifier, String
 
 /// Byte for byte, and none where the profile names none.
 fn pointers(read: &TbsCertificate<'_>, rules: &X509Rules, issuer: &Issuing, f: &mut Findings) {
-    let points = [rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, rfc5280::ID_PE_AUTHORITY_INFO_ACCESS];
+    let points =
+        [rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, rfc5280::ID_CE_FRESHEST_CRL, rfc5280::ID_PE_AUTHORITY_INFO_ACCESS];
     let found = read.extensions().iter().filter(|e| points.iter().any(|oid| e.oid.as_bytes() == oid.as_bytes()));
     let found: Vec<_> = found.collect();
     let wanted = issuer.pointers_as(read.raw_serial(), &rules.pointers);

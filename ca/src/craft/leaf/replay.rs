@@ -267,16 +267,20 @@ fn bare(label: &str) -> &str {
 
 const REFUSED: &str = "refused";
 /// subjectKeyIdentifier, subjectAltName, authorityKeyIdentifier, which come of names, key and issuer, and [`PLACES`].
-const OTHERS: [ObjectIdentifier; 5] = [
+const OTHERS: [ObjectIdentifier; 6] = [
     const_oid::db::rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER,
     const_oid::db::rfc5280::ID_CE_SUBJECT_ALT_NAME,
     const_oid::db::rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER,
     const_oid::db::rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS,
+    const_oid::db::rfc5280::ID_CE_FRESHEST_CRL,
     const_oid::db::rfc5280::ID_PE_AUTHORITY_INFO_ACCESS,
 ];
-/// cRLDistributionPoints, authorityInfoAccess.
-const PLACES: [ObjectIdentifier; 2] =
-    [const_oid::db::rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, const_oid::db::rfc5280::ID_PE_AUTHORITY_INFO_ACCESS];
+/// cRLDistributionPoints, freshestCRL, authorityInfoAccess.
+const PLACES: [ObjectIdentifier; 3] = [
+    const_oid::db::rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS,
+    const_oid::db::rfc5280::ID_CE_FRESHEST_CRL,
+    const_oid::db::rfc5280::ID_PE_AUTHORITY_INFO_ACCESS,
+];
 /// Requests of a page: a second of work.
 const PAGE: usize = 500;
 /// Certificates of one key.

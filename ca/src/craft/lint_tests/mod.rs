@@ -24,7 +24,7 @@ use crate::error::CaError;
 use crate::gate::Gate;
 use crate::intake::{SubjectKey, ssh_key};
 use crate::issuers::plan::{CaPlan, Constraints};
-use crate::issuers::{CaCertificate, GenerationName, Issuing, SshCa, Standing, Urls};
+use crate::issuers::{CaCertificate, CrlForm, GenerationName, Issuing, SshCa, Standing, Urls};
 use crate::profiles::Profiles;
 use crate::rules::Rules;
 
@@ -80,7 +80,8 @@ fn issuer_of(key: Key, der: Vec<u8>) -> Result<Issuing, String> {
     let certificate = Arc::new(CaCertificate::read(Some(OPERATION), der)?);
     let urls = Urls { http_base: "http://pki.example".to_owned() };
     let chains = vec![vec![Arc::clone(&certificate)]];
-    Issuing::new(standing("tls"), key, &certificate, (chains, true, None), (1, 0), &urls).map_err(|e| e.to_string())
+    Issuing::new(standing("tls"), key, &certificate, (chains, true, None), (CrlForm::WHOLE, 0), &urls)
+        .map_err(|e| e.to_string())
 }
 
 /// Of a generation that no register has.

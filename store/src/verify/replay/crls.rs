@@ -1,5 +1,8 @@
 //! CRLs: what one says it covers is what the log holds below it, and its entries are those revocations.
 //!
+//! A delta CRL is held to the difference: of each certificate of which something was said after its base, the last word, and
+//! nothing else (RFC 5280 section 5.2.4).
+//!
 //! Invariant 13, recomputed by someone who was not there. The chained hash is that of `truth::fold`; the rule of what is
 //! listed is that of `ca`'s CRLs: X.509 alone, until twice the life of a CRL after the certificate's own end (RFC 5280
 //! section 3.3 wants it on one CRL beyond that). An entry that is kept for longer harms nobody and is no finding.
@@ -10,11 +13,11 @@ use policy::Timestamp;
 
 use super::der::{self, Entry, stripped};
 use super::line::Line;
-use crate::forms::leaf::LeafCovers;
+use crate::forms::leaf::{LeafBase, LeafCovers};
 use crate::forms::object;
 use crate::log::Hash;
-use crate::nouns::entry::Kind;
-use crate::truth::{Fold, Revoked, Word, chained};
+use crate::nouns::entry::{Base, Covers, DELTA, Kind};
+use crate::truth::{Fold, Revoked, Word, chained, number, scope};
 use crate::verify::report::Report;
 
 /// Twice the seven days that a CRL is good for: so long after its end a revoked certificate stays listed.
@@ -44,9 +47,12 @@ impl Crls {
         if let Err(why) = self.covers(line.index, issuer, covers) {
             return report.find("crl", line.place(), why);
         }
+        // One whose base is none was found when its leaf was folded, and is judged by nothing else.
+        let Some(since) = covers.base.map_or(Some(0), |base| leaves_of(fold, issuer, base)) else { return };
         let Some(tbs) = line.object else { return };
-        let known = Known { fold, issuer, leaves: covers.leaves, now: line.leaf.time.parse().ok() };
-        if let Err(why) = known.lists(tbs) {
+        let known = Known { fold, issuer, since, leaves: covers.leaves, now: line.leaf.time.parse().ok() };
+        let serial = line.leaf.serial.as_deref().and_then(|serial| hex::decode(serial).ok()).unwrap_or_default();
+        if let Err(why) = known.says(tbs, number(&serial), covers.base) {
             report.find("crl", object::place(line.index), why);
         }
     }
@@ -55,7 +61,7 @@ impl Crls {
         if covers.leaves > index {
             return Err(format!("covers {} leaves, of which there were only {index}", covers.leaves));
         }
-        let chain = self.0.get(issuer).map_or(&[][..], Vec::as_slice);
+        let chain = self.0.get(scope(issuer)).map_or(&[][..], Vec::as_slice);
         let there = chain.partition_point(|(leaf, _)| *leaf < covers.leaves);
         if covers.revocations != there as u64 {
             let says = covers.revocations;
@@ -72,24 +78,55 @@ impl Crls {
     }
 }
 
+/// How many leaves the base of a delta CRL covers.
+fn leaves_of(fold: &Fold, issuer: &str, base: LeafBase) -> Option<u64> {
+    let named = |(there, _): &&(Base, Covers)| (there.operation(), there.number()) == (base.op, base.number);
+    fold.bases(issuer).iter().find(named).map(|(_, covers)| covers.leaves())
+}
+
 /// What a CRL is held against.
 struct Known<'a> {
     fold: &'a Fold,
     issuer: &'a str,
+    /// Of a delta CRL: so many leaves its base covers.
+    since: u64,
     leaves: u64,
     now: Option<Timestamp>,
 }
 
 impl Known<'_> {
-    /// Whether these bytes list what was revoked, and nothing else.
-    fn lists(&self, tbs: &[u8]) -> Result<(), String> {
-        let x509 = self.fold.revoked_of(self.issuer).filter(|revoked| is_x509(revoked.kind));
-        // Neither what was said later nor what was released by then.
-        let covered = x509.filter_map(|revoked| Some((revoked, revoked.word_at(self.leaves)?)));
+    /// Whether these bytes are the CRL of that number and base, and list what was revoked and nothing else.
+    fn says(&self, tbs: &[u8], number: u64, base: Option<LeafBase>) -> Result<(), String> {
+        let unreadable = |why: &str| format!("is no TBSCertList: {why}");
+        let list = der::list(tbs).map_err(unreadable)?;
+        if list.number.is_some_and(|said| said != number) {
+            return Err(format!("has another number than its intent's {number}"));
+        }
+        if list.base != base.map(|base| base.number) {
+            return Err("names another base than its intent does".to_owned());
+        }
+        self.lists(list.entries)
+    }
+
+    /// The word of a revocation that it has to tell: neither what was said later, nor what its base tells already. What is
+    /// released a delta removes; in a complete CRL it does not stand.
+    fn word<'b>(&self, revoked: &'b Revoked) -> Option<&'b Word> {
+        let word = revoked.last_word(self.leaves)?;
+        let stands = if self.is_delta() { word.leaf >= self.since } else { word.ends() };
+        stands.then_some(word)
+    }
+
+    fn is_delta(&self) -> bool {
+        self.issuer.ends_with(DELTA)
+    }
+
+    fn lists(&self, entries: der::Entries<'_>) -> Result<(), String> {
+        let x509 = self.fold.revoked_of(scope(self.issuer)).filter(|revoked| is_x509(revoked.kind));
+        let covered = x509.filter_map(|revoked| Some((revoked, self.word(revoked)?)));
         let mut expected: HashMap<&[u8], (&Revoked, &Word)> =
             covered.map(|(revoked, word)| (stripped(&revoked.serial), (revoked, word))).collect();
         let unreadable = |why: &str| format!("is no TBSCertList: {why}");
-        for entry in der::entries(tbs).map_err(unreadable)? {
+        for entry in entries {
             let Entry { serial, at, reason, invalid } = entry.map_err(unreadable)?;
             let shown = hex::encode(serial);
             let Some((_, word)) = expected.remove(serial) else {

@@ -13,6 +13,10 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
 
+/// id-ce-deltaCRLIndicator, 2.5.29.27.
+const DELTA: [u8; 3] = [0x55, 0x1d, 0x1b];
+/// id-ce-cRLNumber, 2.5.29.20.
+const NUMBER: [u8; 3] = [0x55, 0x1d, 0x14];
 /// id-ce-cRLReasons, 2.5.29.21.
 const CRL_REASON: [u8; 3] = [0x55, 0x1d, 0x15];
 /// id-ce-invalidityDate, 2.5.29.24.
@@ -97,12 +101,22 @@ pub(super) struct Entry<'a> {
     pub invalid: Option<Timestamp>,
 }
 
+/// A TBSCertList.
+#[derive(Debug)]
+pub(super) struct List<'a> {
+    pub entries: Entries<'a>,
+    /// Its CRL number; none where it says none.
+    pub number: Option<u64>,
+    /// The number of the base that a delta CRL names, critical.
+    pub base: Option<u64>,
+}
+
 /// The entries of a TBSCertList, one after the other.
 #[derive(Debug)]
 pub(super) struct Entries<'a>(Reader<'a>);
 
 /// `TBSCertList ::= SEQUENCE { version, signature, issuer, thisUpdate, nextUpdate, revokedCertificates, crlExtensions }`.
-pub(super) fn entries(tbs: &[u8]) -> Read<Entries<'_>> {
+pub(super) fn list(tbs: &[u8]) -> Read<List<'_>> {
     let mut outer = Reader(tbs);
     let mut list = outer.within(SEQUENCE)?;
     outer.end()?;
@@ -114,9 +128,49 @@ pub(super) fn entries(tbs: &[u8]) -> Read<Entries<'_>> {
     list.time()?;
     list.time()?;
     let entries = if list.peek() == Some(SEQUENCE) { list.within(SEQUENCE)? } else { Reader(&[]) };
-    list.take(0xa0)?;
+    let mut outer = list.within(0xa0)?;
     list.end()?;
-    Ok(Entries(entries))
+    let mut extensions = outer.within(SEQUENCE)?;
+    outer.end()?;
+    let (mut number, mut base) = (None, None);
+    while extensions.peek().is_some() {
+        let Extension { id, critical, mut value } = extension(&mut extensions)?;
+        let place = match id {
+            id if id == NUMBER => &mut number,
+            // Section 5.2.4: "a critical CRL extension that identifies a CRL as being a delta CRL".
+            id if id == DELTA && critical => &mut base,
+            id if id == DELTA => return Err("its delta indicator is not critical"),
+            _ => continue,
+        };
+        let said = place.replace(small(value.take(INTEGER)?)?);
+        value.end()?;
+        if said.is_some() {
+            return Err("an extension stands twice");
+        }
+    }
+    Ok(List { entries: Entries(entries), number, base })
+}
+
+struct Extension<'a> {
+    id: &'a [u8],
+    critical: bool,
+    value: Reader<'a>,
+}
+
+fn extension<'a>(list: &mut Reader<'a>) -> Read<Extension<'a>> {
+    let mut extension = list.within(SEQUENCE)?;
+    let id = extension.take(OID)?;
+    let critical = extension.peek() == Some(BOOLEAN) && extension.take(BOOLEAN)? != [0];
+    let value = extension.within(OCTET_STRING)?;
+    extension.end()?;
+    Ok(Extension { id, critical, value })
+}
+
+/// A number of a CRL; ours have at most eight bytes.
+fn small(bytes: &[u8]) -> Read<u64> {
+    let bytes = magnitude(bytes)?;
+    let small = bytes.len() <= 8;
+    small.then(|| bytes.iter().fold(0, |n, byte| n << 8 | u64::from(*byte))).ok_or("a number of more than eight bytes")
 }
 
 impl<'a> Iterator for Entries<'a> {
@@ -140,13 +194,7 @@ fn entry<'a>(list: &mut Reader<'a>) -> Read<Entry<'a>> {
     if entry.peek().is_some() {
         let mut extensions = entry.within(SEQUENCE)?;
         while extensions.peek().is_some() {
-            let mut extension = extensions.within(SEQUENCE)?;
-            let id = extension.take(OID)?;
-            if extension.peek() == Some(BOOLEAN) {
-                extension.take(BOOLEAN)?;
-            }
-            let mut value = extension.within(OCTET_STRING)?;
-            extension.end()?;
+            let Extension { id, mut value, .. } = extension(&mut extensions)?;
             if id == INVALIDITY_DATE {
                 // Section 5.3.2: "The GeneralizedTime values included in this field MUST be expressed in Greenwich Mean Time (Zulu)".
                 if value.peek() != Some(GENERALIZED_TIME) {
@@ -187,11 +235,16 @@ mod tests {
         [&[tag, value.len() as u8], value].concat()
     }
 
-    fn list(entries: &[u8]) -> Vec<u8> {
+    fn made(entries: &[u8], extensions: &[Vec<u8>]) -> Vec<u8> {
         let time = tlv(UTC_TIME, b"260921090500Z");
         let entries = if entries.is_empty() { Vec::new() } else { tlv(SEQUENCE, entries) };
         let parts = [tlv(INTEGER, &[1]), tlv(SEQUENCE, &[]), tlv(SEQUENCE, &[]), time.clone(), time, entries];
-        tlv(SEQUENCE, &[parts.concat(), tlv(0xa0, &tlv(SEQUENCE, &[]))].concat())
+        tlv(SEQUENCE, &[parts.concat(), tlv(0xa0, &tlv(SEQUENCE, &extensions.concat()))].concat())
+    }
+
+    fn numbered(id: &[u8], critical: bool, number: &[u8]) -> Vec<u8> {
+        let critical = if critical { tlv(BOOLEAN, &[0xff]) } else { Vec::new() };
+        tlv(SEQUENCE, &[tlv(OID, id), critical, tlv(OCTET_STRING, &tlv(INTEGER, number))].concat())
     }
 
     fn one(serial: &[u8], time: &[u8], reason: Option<u8>) -> Vec<u8> {
@@ -206,21 +259,34 @@ mod tests {
     #[test]
     fn entries_are_read() {
         let bytes = [one(&[0, 0x80], b"260921090500Z", Some(1)), one(&[5], b"20500101000000Z", None)].concat();
-        let bytes = list(&bytes);
-        let read: Vec<_> = entries(&bytes).unwrap().map(Result::unwrap).collect();
+        let bytes = made(&bytes, &[]);
+        let read: Vec<_> = list(&bytes).unwrap().entries.map(Result::unwrap).collect();
         let at = |text: &str| Timestamp::parse_rfc3339(text).unwrap();
         let expected = [
             Entry { serial: &[0x80], at: at("2026-09-21T09:05:00Z"), reason: 1, invalid: None },
             Entry { serial: &[5], at: at("2050-01-01T00:00:00Z"), reason: 0, invalid: None },
         ];
         assert_eq!(read, expected);
-        assert_eq!(entries(&list(&[])).unwrap().count(), 0);
+        assert_eq!(list(&made(&[], &[])).unwrap().entries.count(), 0);
+    }
+
+    #[test]
+    fn a_delta_says_what_it_rests_on() {
+        let of = |extensions: &[Vec<u8>]| list(&made(&[], extensions)).map(|read| (read.number, read.base));
+        let [number, base] = [numbered(&NUMBER, false, &[1, 0]), numbered(&DELTA, true, &[0, 0x80])];
+        assert_eq!(of(&[]), Ok((None, None)));
+        assert_eq!(of(&[number.clone(), base.clone()]), Ok((Some(256), Some(128))));
+        assert_eq!(of(&[numbered(&DELTA, false, &[1])]), Err("its delta indicator is not critical"));
+        assert_eq!(of(&[base.clone(), base]), Err("an extension stands twice"));
+        assert_eq!(of(&[numbered(&NUMBER, false, &[1; 9])]), Err("a number of more than eight bytes"));
+        assert_eq!(of(&[numbered(&[0x55, 0x1d, 0x1c], true, &[1; 9]), number]), Ok((Some(256), None)));
     }
 
     #[test]
     fn what_is_no_crl_is_refused_and_nothing_panics() {
-        let good = list(&one(&[5], b"260921090500Z", Some(1)));
-        let whole = |bytes: &[u8]| entries(bytes).and_then(|mut all| all.try_for_each(|entry| entry.map(drop)));
+        let extensions = [numbered(&NUMBER, false, &[7]), numbered(&DELTA, true, &[5])];
+        let good = made(&one(&[5], b"260921090500Z", Some(1)), &extensions);
+        let whole = |bytes: &[u8]| list(bytes).and_then(|mut all| all.entries.try_for_each(|entry| entry.map(drop)));
         whole(&good).unwrap();
         for cut in 0..good.len() {
             assert!(whole(&good[..cut]).is_err(), "{cut}");
@@ -234,7 +300,7 @@ mod tests {
             }
         }
         for entry in [one(&[0x80], b"260921090500Z", None), one(&[], b"260921090500Z", None), one(&[1], b"x", None)] {
-            assert!(whole(&list(&entry)).is_err());
+            assert!(whole(&made(&entry, &[])).is_err());
         }
         assert_eq!(length(&[0x80]), Err("a length is indefinite or of more than four bytes"));
         assert_eq!(length(&[0x81, 5]), Err("a length is not minimal"));
