@@ -42,6 +42,11 @@ async fn filled(database: &Database, refusals: u64) -> (String, u64) {
     let (id, proof) = (format!("cert:{}", login.serial_hex()), "client-certificate".to_owned());
     let actor = store::ActorStamp { id, proof, proof_id: login.serial_hex() };
     house.ledger.intend(store::Entry { actor, ..house.crl(7, "tls", None) }).await.unwrap();
+    let messages = hsm::Batch::new((0..5).map(|n| vec![n; 40]).collect()).unwrap();
+    let mut batch = house.entry(8);
+    (batch.kind, batch.message) = (store::Kind::OcspBatch, hsm::Message::Batch(messages));
+    (batch.owner, batch.serial, batch.names) = (None, Vec::new(), Vec::new());
+    house.ledger.conclude(house.signature(batch).await).await.unwrap();
     let first = house.ledger.record(vec![record("a", Some(0)), record("b", None)]).await.unwrap();
     house.ledger.record(vec![record("a", Some(first[0]))]).await.unwrap();
     for _ in 0..refusals {
