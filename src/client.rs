@@ -207,6 +207,11 @@ impl Client {
         json(self.send(Method::GET, path, None).await?).await
     }
 
+    /// GET of a JSON resource that says more by its body than by its status: `/readyz` answers 503 with what it waits for.
+    pub async fn get_any(&self, path: &str) -> Result<Value, Failure> {
+        json(self.sent(Method::GET, path, None).await?).await
+    }
+
     /// GET of anything else, as text.
     pub async fn get_text(&self, path: &str) -> Result<String, Failure> {
         let bytes = self.get_bytes(path).await?;
@@ -229,6 +234,14 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, Failure> {
+        let response = self.sent(method, path, body).await?;
+        match response.status().is_success() {
+            true => Ok(response),
+            false => Err(problem(response).await),
+        }
+    }
+
+    async fn sent(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, Failure> {
         // Outside /api everything is public, and needs no token.
         if let Some(why) = self.no_token.as_ref().filter(|_| path.starts_with("/api/")) {
             return Err(Failure::new(Exit::Failed, format!("there is no token for {}; {why}", self.base))
@@ -242,11 +255,7 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await.map_err(|error| unreached(&error, &self.base, self.no_roots.as_deref()))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        Err(problem(response).await)
+        request.send().await.map_err(|error| unreached(&error, &self.base, self.no_roots.as_deref()))
     }
 }
 

@@ -16,7 +16,7 @@ pub enum Exit {
     Refused = 3,
     /// Not now: the server, the HSM or the database is out of reach, or an operator has to act first. The message says which.
     Unavailable = 4,
-    /// `audit verify` or `lint` found something.
+    /// `audit verify`, `lint` or `status` found something.
     Findings = 5,
     /// `audit verify` found nothing, and had no key from elsewhere to know the log by.
     Unidentified = 6,
@@ -42,6 +42,14 @@ impl Failure {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// Adds what to do where the server has no such thing.
+    pub fn help_if_missing(self, help: &str) -> Self {
+        match self.message.contains("(404)") {
+            true => self.help(help),
+            false => self,
+        }
     }
 
     /// Adds a cause that somebody else put into words.

@@ -42,7 +42,7 @@ First steps, beside whatever has the ports 8443 and 8080:
 Exit codes:
   0 done   1 failed   2 wrong usage   3 refused
   4 unavailable now: it says what to wait for or to do
-  5 audit verify, or lint, found something
+  5 audit verify, lint or status found something
   6 audit verify found nothing, and no key said whose log it is
 
 With --json a failure is one JSON object on standard error: \"error\" says what failed, \"exit\" is the exit code; \
@@ -99,6 +99,8 @@ enum Command {
     Owner(cmd::owner::Args),
     /// The time: what is held against this host's clock, and the way back
     Clock(cmd::clock::Args),
+    /// Whether all is well: the server, its tokens and issuers, alarms with what to do, what ends next
+    Status(cmd::status::Args),
     /// Keep certificates fresh on this host
     Agent(cmd::agent::Args),
     /// Examine the HSM: module, token, mechanisms, keys, a test signature
@@ -221,6 +223,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Profile(args) => cmd::profile::run(args, &global).await,
         Command::Owner(args) => cmd::owner::run(args, &global).await,
         Command::Clock(args) => cmd::clock::run(args, &global).await,
+        Command::Status(_) => cmd::status::run(&global).await,
         Command::Agent(args) => cmd::agent::run(args).await,
         Command::Doctor => cmd::doctor::run(&global).await,
         Command::Trust(args) => cmd::trust::run(args, &global).await,
@@ -280,6 +283,22 @@ mod tests {
             }
         }
         assert!(typed > 40, "{typed} commands");
+    }
+
+    /// What `init --offline-root` has the operators type is what the program takes, and all that is needed.
+    #[test]
+    fn every_command_that_init_prints_below_an_offline_root_is_one() {
+        let requests = ["ca/tls-1.csr", "ca/code-1.csr"].map(PathBuf::from);
+        let [there, here] = cmd::init::below("ca/chancery.toml", &requests);
+        for line in there.iter().chain(&here) {
+            let line = line.replace("SHA256", &"ab".repeat(32));
+            command().try_get_matches_from(words(&line)).unwrap_or_else(|e| panic!("{line}: {e}"));
+        }
+        assert_eq!((there.len(), here.len()), (2, 5));
+        let here = here.join("\n");
+        for word in ["import-crl", "adopt tls/1", "adopt code/1", "--transcript 003-intermediate.json", "serve"] {
+            assert!(here.contains(word), "{word}: {here}");
+        }
     }
 
     /// As a shell takes a line apart, with its quotes alone.

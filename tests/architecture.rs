@@ -64,6 +64,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "texts",
             "succession",
             "view",
+            "fit",
             "drills",
             "difference",
             "amendment",

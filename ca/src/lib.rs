@@ -56,6 +56,8 @@ mod succession;
 
 mod view;
 
+mod fit;
+
 mod drills;
 
 // How what is in force is changed.
@@ -80,6 +82,7 @@ pub use craft::ssh::{SshIssued, SshRequest};
 pub use drills::{Drill, DrillProgress, NewDrill, Part, Renewal, Renewing, Share, Why};
 pub use encode::{BundleForm, Dn, DnError};
 pub use error::{CaError, DraftError, LintFailure};
+pub use fit::Unfit;
 pub use intake::{Csr, CsrError, Ending, RevocationReason, UnknownReason, WeakKey, check_key};
 pub use issuers::{
     Generation, GenerationName, GenerationState, Issuer, IssuerRole, NoGeneration, ShownCertificate, ShownHome,

@@ -267,23 +267,33 @@ pub(crate) fn stopped(office: &Office) -> Vec<Stopped> {
         if active.record.elsewhere {
             continue;
         }
-        let (state, why) = state(office, &issuer.record, active);
-        let (word, why) = match (why, away(office.registrar.pool(), active)) {
-            (Some(why), _) => (word(state, issuer, active), why),
-            (None, Some(why)) => (AWAY, why),
-            (None, None) => continue,
-        };
-        let way_out = match word {
-            AWAY => format!(
-                "it signs again once they answer; `chancery ca tokens {}` shows and changes where its key is",
-                active.name
-            ),
-            _ => format!("`chancery ca rotate {name}` makes its successor"),
-        };
-        let why = if why.contains("chancery ca") { why } else { format!("{why}; {way_out}") };
-        stopped.push(Stopped { issuer: name.clone(), word, why });
+        let why = why_stopped(office, name, issuer, active);
+        stopped.extend(why.map(|(word, why)| Stopped { issuer: name.clone(), word, why }));
     }
     stopped
+}
+
+/// Why nothing is issued under the generation of an issuer that should, in a word and in a sentence with what to do.
+pub(crate) fn why_stopped(
+    office: &Office,
+    name: &str,
+    issuer: &hierarchy::Issuer,
+    active: &hierarchy::Generation,
+) -> Option<(&'static str, String)> {
+    let (state, why) = state(office, &issuer.record, active);
+    let (word, why) = match (why, away(office.registrar.pool(), active)) {
+        (Some(why), _) => (word(state, issuer, active), why),
+        (None, Some(why)) => (AWAY, why),
+        (None, None) => return None,
+    };
+    let way_out = match word {
+        AWAY => format!(
+            "it signs again once they answer; `chancery ca tokens {}` shows and changes where its key is",
+            active.name
+        ),
+        _ => format!("`chancery ca rotate {name}` makes its successor"),
+    };
+    Some((word, if why.contains("chancery ca") { why } else { format!("{why}; {way_out}") }))
 }
 
 /// What keeps a generation from issuing, in a word.

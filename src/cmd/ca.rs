@@ -354,7 +354,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 async fn list(global: &Global) -> Result<(), Failure> {
     let all = global.client()?.get("/api/v1/issuers").await?;
     if global.json {
-        output::json(&all);
+        output::json(&all["items"]);
         return Ok(());
     }
     let now = World::real().now();
@@ -383,7 +383,8 @@ async fn list(global: &Global) -> Result<(), Failure> {
 /// An issuer, or one generation of it.
 async fn show(named: &str, global: &Global) -> Result<(), Failure> {
     let issuer = named.split_once('/').map_or(named, |(issuer, _)| issuer);
-    let shown = global.client()?.get(&format!("/api/v1/issuers/{}", percent(issuer))).await?;
+    let shown = global.client()?.get(&format!("/api/v1/issuers/{}", percent(issuer))).await;
+    let shown = shown.map_err(|failure| failure.help_if_missing("`chancery ca list` has those that there are"))?;
     match (issuer == named, told::named(&shown, named)) {
         (true, _) => told::issuer(&shown, global),
         (false, Some(_)) => told::generation(&shown, named, global),

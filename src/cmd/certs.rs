@@ -53,6 +53,12 @@ enum What {
         #[arg(long)]
         show: bool,
     },
+    /// List what is proposed to be revoked and waits for another person, with the command that carries it out
+    Proposals {
+        /// Expired and confirmed ones too
+        #[arg(long)]
+        all: bool,
+    },
     /// Put a certificate on hold: it does not count until it is released or revoked for good
     Hold {
         /// Its serial number, or its first digits
@@ -157,7 +163,7 @@ impl Many {
     }
 }
 
-const STATES: [&str; 5] = ["issued", "expired", "revoked", "intended", "failed"];
+const STATES: [&str; 6] = ["issued", "expired", "revoked", "held", "intended", "failed"];
 const RENEWERS: [&str; 4] = ["server", "agent", "acme", "nobody"];
 const KINDS: [&str; 8] =
     ["certificate", "ca-certificate", "ssh", "ssh-user", "ssh-host", "code-signature", "crl", "ocsp-batch"];
@@ -215,6 +221,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         What::Show { serial, pem } => show(&serial, pem, global).await,
         What::Revoke(args) => revoke(*args, global).await,
         What::Confirm { id, show } => confirm(&id, show, global).await,
+        What::Proposals { all } => proposals(all, global).await,
         What::Hold { serial } => {
             let body = json!({ "reason": RevocationReason::CertificateHold.as_str() });
             revoke_one(&serial, &body, "on hold", "", global).await
@@ -298,7 +305,7 @@ fn moment(text: &str) -> Result<String, String> {
 }
 
 /// What a row is called: by its names; what has none by its subject, what was signed by its file. SSH is told apart.
-fn called(item: &Value) -> String {
+pub(super) fn called(item: &Value) -> String {
     let names = names(item);
     match field(item, "kind").as_str() {
         "ssh-user" | "ssh-host" => format!("{names} ({})", field(item, "kind")),
@@ -485,13 +492,50 @@ async fn confirm(id: &str, show: bool, global: &Global) -> Result<(), Failure> {
         output::json(&answer);
         return Ok(());
     }
+    tell_proposal(&answer);
+    Ok(())
+}
+
+/// What a person reads before a yes: who, which, how many, some of them; and what carries it out.
+fn tell_proposal(proposal: &Value) {
     let mut facts =
-        output::shown(&answer, &["id", "by", "count", "reason", "invalid", "digest", "expires", "confirmed"]);
-    let of = answer["of"].as_object().into_iter().flatten();
+        output::shown(proposal, &["id", "state", "by", "count", "reason", "invalid", "digest", "expires", "confirmed"]);
+    let of = proposal["of"].as_object().into_iter().flatten();
     let said: Vec<String> = of.map(|(name, value)| format!("{name} {}", value.as_str().unwrap_or_default())).collect();
-    let said = output::printable(&said.join(", "));
-    facts.push(("of", said));
+    facts.push(("of", said.join(", ")));
+    if field(proposal, "state") == "waiting" {
+        facts.push(("carry it out", format!("chancery certs confirm {}", field(proposal, "id"))));
+    }
     output::facts(&facts.into_iter().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>());
+    sample(proposal);
+}
+
+/// What is proposed, each as it is confirmed.
+async fn proposals(all: bool, global: &Global) -> Result<(), Failure> {
+    let client = global.client()?;
+    let (mut items, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let more = cursor.map_or_else(String::new, |cursor| format!("&cursor={}", percent(&cursor)));
+        let page = client.get(&format!("/api/v1/revocations?waiting={}{more}", !all)).await?;
+        items.extend(page["items"].as_array().into_iter().flatten().cloned());
+        cursor = page["next"].as_str().map(str::to_owned);
+        if cursor.is_none() || output::is_refused() {
+            break;
+        }
+    }
+    if global.json {
+        output::json(&json!(items));
+        return Ok(());
+    }
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            output::line("");
+        }
+        tell_proposal(item);
+    }
+    if items.is_empty() {
+        output::line("no proposal waits for another person");
+    }
     Ok(())
 }
 
@@ -510,7 +554,11 @@ fn many(answer: &Value, global: &Global) {
         }
         _ => output::line(format!("Nothing is done. It would be {count}:")),
     }
-    for one in answer["sample"].as_array().into_iter().flatten() {
+    sample(answer);
+}
+
+fn sample(of: &Value) {
+    for one in of["sample"].as_array().into_iter().flatten() {
         output::line(format!("  {}  {}", field(one, "serial"), field(one, "subject")));
     }
 }

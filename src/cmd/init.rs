@@ -151,19 +151,41 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     if global.json {
         output::json(&serde_json::json!({"dir": args.dir, "config": file, "roots": roots, "requests": waits}));
     } else if !waits.is_empty() {
-        output::line(
-            "the requests go to the root: chancery ceremony intermediate (docs/CEREMONY.md). What it signs comes back:",
-        );
-        output::line(format!(
-            "  chancery --config {} ca import root --here --certificate-only --chain root-1.pem --fingerprint SHA256",
-            file.display()
-        ));
-        output::line(format!("  chancery --config {} ca adopt tls/1 --here --chain tls-1.pem", file.display()));
+        let [there, here] = below(&file.display().to_string(), &waits);
+        output::line("the requests go to the root, whose ceremony signs them (docs/CEREMONY.md), there:");
+        there.iter().for_each(|line| output::line(format!("  {line}")));
+        output::line("what it signed comes back with the root's certificate, its CRL and the transcripts, here:");
+        here.iter().for_each(|line| output::line(format!("  {line}")));
     } else {
         output::line(format!("ready. start it:  chancery --config {} serve", file.display()));
     }
     Ok(())
 }
+
+/// What is typed beside the offline root, and what here once its files are back: for each request that waits. SHA256 is the fingerprint
+/// that was read aloud; ceremonies are numbered, and the first one made the root.
+pub fn below(config: &str, requests: &[PathBuf]) -> [Vec<String>; 2] {
+    let stems: Vec<_> =
+        requests.iter().filter_map(|path| path.file_stem()).map(|stem| stem.to_string_lossy().into_owned()).collect();
+    let there =
+        stems.iter().map(|stem| format!("chancery ceremony intermediate ./root --csr {stem}.csr --out {stem}.pem"));
+    let chancery = format!("chancery --config {config}");
+    let mut here = vec![
+        format!("{chancery} ca import root --here --certificate-only --chain root-1.pem --fingerprint SHA256"),
+        format!("{chancery} ca import-crl --here root-1.crl"),
+    ];
+    for (number, stem) in (FIRST_INTERMEDIATE..).zip(&stems) {
+        let Some((issuer, generation)) = stem.rsplit_once('-') else { continue };
+        here.push(format!(
+            "{chancery} ca adopt {issuer}/{generation} --here --chain {stem}.pem --transcript {number:03}-intermediate.json"
+        ));
+    }
+    here.push(format!("{chancery} serve"));
+    [there.collect(), here]
+}
+
+/// The number of the ceremony after the root's.
+const FIRST_INTERMEDIATE: usize = 2;
 
 /// What can be seen of the flags alone, before anything is made.
 fn check(args: &Args) -> Result<CreateConfig, Failure> {

@@ -22,5 +22,6 @@ pub mod request;
 pub mod serve;
 pub mod sign;
 pub mod ssh;
+pub mod status;
 pub mod token;
 pub mod trust;

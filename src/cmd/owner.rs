@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::Global;
 use crate::client::percent;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output::{self, Listing, Paint, field, whole, words};
 
 #[derive(Parser)]
@@ -52,7 +52,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         }
         What::Explain { name } => {
             let found = client.get(&format!("/api/v1/owners?having={}", percent(&name))).await?;
-            explain(&name, &found, global.json);
+            explain(&name, &found, global.json)?;
         }
     }
     Ok(())
@@ -69,17 +69,20 @@ fn list(answer: &Value, as_json: bool) {
     listing.end("there is no owner whose certificates you may read: [[owner]] in chancery.toml makes one");
 }
 
-fn explain(name: &str, answer: &Value, as_json: bool) {
+fn explain(name: &str, answer: &Value, as_json: bool) -> Result<(), Failure> {
     let items = items(answer);
+    if items.is_empty() {
+        let says = format!("no owner whose certificates you may read has {name}");
+        return Err(Failure::new(Exit::Failed, says).help("a rule in [[owner]] of chancery.toml gives it"));
+    }
     let rows = items.iter().map(|rules| {
         let by = rules.get("by").cloned().unwrap_or_default();
         (Paint::Plain, vec![field(rules, "name"), field(&by, "list"), field(&by, "rule")])
     });
     let mut listing = Listing::new(&[whole("OWNER"), whole("LIST"), words("RULE")], as_json);
     listing.add(items, rows.collect());
-    listing.end(&format!(
-        "no owner whose certificates you may read has {name}: a rule in [[owner]] of chancery.toml gives it"
-    ));
+    listing.end("nobody");
+    Ok(())
 }
 
 fn items(answer: &Value) -> &[Value] {

@@ -33,7 +33,11 @@ enum What {
         ready: bool,
     },
     /// Check profiles before they are in force: every mistake with its key and what to write
-    #[command(after_help = "Example:\n  chancery profile check my-ca/profiles")]
+    #[command(after_help = "\
+Example:
+  chancery profile check my-ca/profiles
+
+Where a server answers it is asked, too, whether an issuer is there that can sign what they say; else that is said not to be known.")]
     Check {
         /// Files NAME.toml, or folders of them
         #[arg(required = true)]
@@ -90,6 +94,10 @@ struct Replay {
     since: Span,
 }
 
+/// Why a profile whose file is there is not known.
+const NOT_IN_FORCE: &str = "`chancery profile list` has those in force; a file in the profiles folder is in force after a start of the \
+     server or a SIGHUP to it";
+
 /// A profile longer than this is not one.
 const FILE_BYTES_MAX: u64 = 256 << 10;
 
@@ -101,7 +109,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
             Ok(())
         }
         What::List { ready: false } => list(&global.client()?, global.json).await,
-        What::Check { paths } => check(&paths, global.json),
+        What::Check { paths } => check(&paths, global).await,
         What::Show { name, ready: true } => show_ready(&name),
         What::Show { name, ready: false } => show(&name, &global.client()?, global.json).await,
         What::Test(args) => test(args, global).await,
@@ -119,9 +127,14 @@ async fn list(client: &Client, as_json: bool) -> Result<(), Failure> {
             fallback => format!("{issuer} or {fallback}"),
         };
         let life = |key| profile.get(key).and_then(Value::as_u64).map_or(String::new(), in_words);
-        (Paint::Plain, vec![name, kind, issuer, life("default_validity_secs"), life("max_validity_secs")])
+        let (paint, issues) = match field(profile, "unfit") {
+            why if why.is_empty() => (Paint::Plain, "yes".to_owned()),
+            why => (Paint::Red, format!("no: {why}")),
+        };
+        (paint, vec![name, kind, issuer, life("default_validity_secs"), life("max_validity_secs"), issues])
     });
-    let columns = [whole("PROFILE"), whole("KIND"), words("ISSUER"), whole("DEFAULT"), whole("LONGEST")];
+    let columns =
+        [whole("PROFILE"), whole("KIND"), words("ISSUER"), whole("DEFAULT"), whole("LONGEST"), words("ISSUES")];
     let mut listing = Listing::new(&columns, as_json);
     listing.add(&items, rows.collect());
     listing.end("there is no profile whose certificates you may read");
@@ -162,7 +175,8 @@ fn show_ready(name: &str) -> Result<(), Failure> {
 }
 
 async fn show(name: &str, client: &Client, as_json: bool) -> Result<(), Failure> {
-    let profile = client.get(&format!("/api/v1/profiles/{}", percent(name))).await?;
+    let profile = client.get(&format!("/api/v1/profiles/{}", percent(name))).await;
+    let profile = profile.map_err(|failure| failure.help_if_missing(NOT_IN_FORCE))?;
     if as_json {
         output::json(&profile);
         return Ok(());
@@ -208,30 +222,54 @@ fn in_folder(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(paths.into_iter().filter(|path| path.extension().is_some_and(|e| e == "toml")).collect())
 }
 
-fn check(paths: &[PathBuf], as_json: bool) -> Result<(), Failure> {
-    let (mut items, mut wrong) = (Vec::new(), 0_usize);
-    for (file, name, text) in read(paths)? {
-        let item = match Profile::read(&name, &text) {
-            Ok(profile) => json!({"file": file, "profile": name, "hash": hex::encode(profile.hash())}),
-            Err(error) => {
-                wrong += 1;
-                json!({"file": file, "profile": name, "wrong": error.why})
+async fn check(paths: &[PathBuf], global: &Global) -> Result<(), Failure> {
+    let read = read(paths)?;
+    let mut right = BTreeMap::new();
+    let mut items = Vec::new();
+    for (file, name, text) in &read {
+        items.push(match Profile::read(name, text) {
+            Ok(profile) => {
+                right.insert(name, text);
+                json!({"file": file, "profile": name, "hash": hex::encode(profile.hash())})
             }
-        };
-        items.push(item);
+            Err(error) => json!({"file": file, "profile": name, "wrong": error.why}),
+        });
+    }
+    let unfit = match right.is_empty() {
+        true => Ok(Value::Null),
+        false => unfit(&right, global).await,
+    };
+    match &unfit {
+        Ok(answer) => {
+            for one in answer["items"].as_array().into_iter().flatten() {
+                let same = |item: &&mut Value| item["profile"] == one["profile"] && item.get("wrong").is_none();
+                if let Some(item) = items.iter_mut().find(same) {
+                    item["wrong"] = one["why"].clone();
+                }
+            }
+        }
+        Err(failure) => {
+            let first = failure.to_string().lines().next().unwrap_or_default().to_owned();
+            output::notice(&format!("no server was asked whether there are issuers for them: {first}"), global.json);
+        }
     }
     let rows = items.iter().map(|item| {
         let says = field(item, "wrong");
         let paint = if says.is_empty() { Paint::Plain } else { Paint::Red };
         (paint, vec![field(item, "profile"), if says.is_empty() { "right".to_owned() } else { says }])
     });
-    let mut listing = Listing::new(&[whole("PROFILE"), words("WHAT IT SAYS")], as_json);
+    let mut listing = Listing::new(&[whole("PROFILE"), words("WHAT IT SAYS")], global.json);
     listing.add(&items, rows.collect());
     listing.end("there is no profile");
-    match wrong {
+    match items.iter().filter(|item| item.get("wrong").is_some()).count() {
         0 => Ok(()),
         n => Err(Failure::new(Exit::Failed, format!("{n} of {} profiles are wrong", items.len()))),
     }
+}
+
+/// Those that no issuer of a server's fits, as it says.
+async fn unfit(profiles: &BTreeMap<&String, &String>, global: &Global) -> Result<Value, Failure> {
+    global.client()?.post("/api/v1/fit", &json!({ "profiles": profiles })).await
 }
 
 async fn test(args: Test, global: &Global) -> Result<(), Failure> {
@@ -243,7 +281,8 @@ async fn test(args: Test, global: &Global) -> Result<(), Failure> {
     if let Some(validity) = args.validity {
         body["validity_secs"] = json!(validity.secs());
     }
-    let outcome = client.post(&format!("/api/v1/profiles/{}/test", percent(&args.name)), &body).await?;
+    let outcome = client.post(&format!("/api/v1/profiles/{}/test", percent(&args.name)), &body).await;
+    let outcome = outcome.map_err(|failure| failure.help_if_missing(NOT_IN_FORCE))?;
     let against = outcome.get("against").and_then(Value::as_array).cloned().unwrap_or_default();
     match (outcome.get("would"), global.json) {
         (_, true) => output::json(&outcome),
@@ -304,8 +343,20 @@ async fn replay(args: Replay, global: &Global) -> Result<(), Failure> {
         }
     }
     spinner.finish_and_clear();
-    listing.end("nothing would come out otherwise");
-    let says = format!("{looked_at} requests: {differing} would differ, {refused} of them be refused");
+    let since = in_words(args.since.secs());
+    let (empty, says) = match looked_at {
+        0 => {
+            let names: Vec<&str> = profiles.keys().map(String::as_str).collect();
+            let says = format!("nothing was compared: no request of the last {since} was under {}", names.join(", "));
+            ("nothing was compared", says)
+        }
+        1 => ("nothing would come out otherwise", format!("1 request: {differing} would differ, {refused} be refused")),
+        n => {
+            let says = format!("{n} requests: {differing} would differ, {refused} of them be refused");
+            ("nothing would come out otherwise", says)
+        }
+    };
+    listing.end(empty);
     output::notice(&says, global.json);
     Ok(())
 }

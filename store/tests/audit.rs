@@ -42,6 +42,11 @@ async fn filled(database: &Database, refusals: u64) -> (String, u64) {
     let (id, proof) = (format!("cert:{}", login.serial_hex()), "client-certificate".to_owned());
     let actor = store::ActorStamp { id, proof, proof_id: login.serial_hex() };
     house.ledger.intend(store::Entry { actor, ..house.crl(7, "tls", None) }).await.unwrap();
+    let messages = hsm::Batch::new((0..5).map(|n| vec![n; 40]).collect()).unwrap();
+    let mut batch = house.entry(8);
+    (batch.kind, batch.message) = (store::Kind::OcspBatch, hsm::Message::Batch(messages));
+    (batch.owner, batch.serial, batch.names) = (None, Vec::new(), Vec::new());
+    house.ledger.conclude(house.signature(batch).await).await.unwrap();
     let first = house.ledger.record(vec![record("a", Some(0)), record("b", None)]).await.unwrap();
     house.ledger.record(vec![record("a", Some(first[0]))]).await.unwrap();
     for _ in 0..refusals {
@@ -112,7 +117,13 @@ fn any_flipped_bit_of_an_exported_folder_is_found() {
     let mut flips = 0;
     for path in paths {
         let bytes = fs::read(&path).unwrap();
-        assert!(!bytes.is_empty(), "{}", path.display());
+        if bytes.is_empty() {
+            // Of a table without rows: one that nobody wrote.
+            fs::write(&path, "x").unwrap();
+            assert!(look().findings_total > 0, "{}", path.display());
+            fs::write(&path, &bytes).unwrap();
+            continue;
+        }
         // Some hundred places in each file, its first and its last byte among them.
         let places = (0..bytes.len()).step_by((bytes.len() / 60).max(1)).chain([bytes.len() - 1]);
         for at in places {

@@ -189,7 +189,7 @@ fn many_are_shown_before_they_end_and_a_hold_is_lifted() {
     let serial = one()["serial"].as_str().expect("a serial").to_owned();
     let said = house.run(&["certs", "hold", &serial]);
     assert!(said.contains("on hold") && said.contains("the new CRL is published"), "{said}");
-    assert_eq!((&one()["state"], &one()["reason"]), (&"revoked".into(), &"certificate-hold".into()));
+    assert_eq!((&one()["state"], &one()["reason"]), (&"held".into(), &"certificate-hold".into()));
     let said = house.run(&["certs", "release", &serial]);
     assert!(said.contains("released") && one()["state"] == "issued", "{said}");
 

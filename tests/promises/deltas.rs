@@ -1,7 +1,7 @@
 //! Delta CRLs by the built binary: what a revocation puts into one openssl reads over a complete CRL of before it, whatever ends the
 //! server; the auditor recomputes it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ fn fetched(house: &House, from: &str, to: &str) -> PathBuf {
     path
 }
 
-fn shown(crl: &PathBuf) -> String {
+fn shown(crl: &Path) -> String {
     succeed(command("openssl", &["crl", "-inform", "DER", "-noout", "-text", "-in", text(crl)]))
 }
 

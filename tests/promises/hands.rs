@@ -968,3 +968,103 @@ fn the_readmes_lines_and_those_of_help_work_when_typed_in_order_beside_the_demo(
         newcomer.types(&format!("{environment}{before}\n{lines}"));
     }
 }
+
+#[test]
+fn the_second_person_finds_what_is_proposed_and_sees_it_before_a_yes() {
+    let house = House::started();
+    let (csr, key) = (house.path("many.csr"), house.path("many.key"));
+    let mut openssl =
+        command("openssl", &["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+    let subject = ["-subj", "/CN=many.example.internal", "-addext", "subjectAltName=DNS:many.example.internal"];
+    openssl.args(subject).args(["-keyout", text(&key), "-out", text(&csr)]);
+    succeed(openssl);
+    let (body, header) = (house.path("body"), "content-type: application/json");
+    let wish =
+        serde_json::json!({"profile": "tls-server", "owner": "default", "csr": fs::read_to_string(&csr).unwrap()});
+    fs::write(&body, wish.to_string()).expect("a body");
+    let data = format!("@{}", text(&body));
+    for _ in 0..101 {
+        let made = house.curl_admin(&["-H", header, "-d", &data, &house.https("/api/v1/certificates")]);
+        assert_eq!(made.status, 201, "{}", made.text());
+    }
+    assert!(house.run(&["certs", "proposals"]).contains("no proposal waits"));
+    let propose = ["certs", "revoke", "--name", "many.example.internal", "--reason", "superseded", "--yes"];
+    let proposed = house.json(&propose);
+    assert_eq!(proposed["state"], "proposed", "{proposed}");
+    let id = proposed["id"].as_str().expect("an id");
+    let token = |role: &str| {
+        let out = house.path(&format!("{role}.token"));
+        house.run(&["token", "create", role, "--role", role, "--out", text(&out)]);
+        out
+    };
+    let (operator, auditor) = (token("operator"), token("auditor"));
+    let confirm = format!("chancery certs confirm {id}");
+    for who in [&operator, &auditor] {
+        let told = house.run(&["certs", "proposals", "--token-file", text(who)]);
+        for word in [id, "101", "superseded", "many.example.internal", &confirm] {
+            assert!(told.contains(word), "{word}: {told}");
+        }
+    }
+    let status = house.output(&["--json", "status", "--token-file", text(&operator)]);
+    assert_eq!(status.status.code(), Some(5));
+    let said: Value = serde_json::from_slice(&status.stdout).expect("JSON");
+    assert!(said["needs_a_hand"].to_string().contains(&confirm), "{said}");
+    // Somebody of another owner learns of nothing.
+    let other = house.path("other.token");
+    house.run(&["token", "create", "other", "--role", "agent", "--owner", "default", "--out", text(&other)]);
+    let told = house.run(&["certs", "proposals", "--token-file", text(&other)]);
+    assert!(told.contains("no proposal waits"), "{told}");
+    let told = house.run(&["certs", "confirm", id, "--token-file", text(&operator)]);
+    assert!(told.contains("101 revoked"), "{told}");
+    assert!(house.run(&["certs", "proposals"]).contains("no proposal waits"));
+    assert_eq!(house.json(&["certs", "proposals", "--all"])[0]["state"], "confirmed");
+}
+
+#[test]
+fn one_command_says_whether_all_is_well() {
+    let mut house = House::started();
+    let told = house.run(&["status"]);
+    for word in ["all well  yes", "tls/1", "active", "root/1", "entries", "localhost"] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+    let said = house.json(&["status"]);
+    assert_eq!((&said["well"], &said["ready"]["hsm"]), (&true.into(), &true.into()));
+    assert_eq!(said["needs_a_hand"].as_array().map(Vec::len), Some(0));
+    // A CA is over: what to do is said, with an exit code for a script.
+    house.run(&["ca", "revoke", "code/1", "--reason", "cessation-of-operation", "--yes"]);
+    let after = house.output(&["status"]);
+    let told = String::from_utf8_lossy(&after.stdout).into_owned();
+    assert_eq!(after.status.code(), Some(5), "{told}");
+    assert!(told.contains("all well  no") && told.contains("chancery ca rotate code"), "{told}");
+    house.stop();
+    assert_eq!(house.output(&["status"]).status.code(), Some(4));
+}
+
+#[test]
+fn what_is_on_hold_is_found_again_in_the_list_its_csv_and_its_page() {
+    let house = House::started();
+    for name in ["a", "b", "c"] {
+        house.run(&["issue", "tls", &format!("{name}.example.internal"), "--out", text(&house.path(name))]);
+    }
+    let serial = |name: &str| {
+        let found = house.json(&["certs", "list", "--name", &format!("{name}.example.internal")]);
+        found[0]["serial"].as_str().expect("a serial").to_owned()
+    };
+    let (a, b) = (serial("a"), serial("b"));
+    house.run(&["certs", "hold", &a]);
+    house.run(&["certs", "revoke", &b, "--reason", "superseded"]);
+    let listed = |state: &str| {
+        let found = house.json(&["certs", "list", "--state", state]);
+        let all = found.as_array().expect("a list").iter();
+        all.map(|one| (one["serial"].clone(), one["state"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("held"), [(a.as_str().into(), "held".into())]);
+    assert_eq!(listed("revoked"), [(b.as_str().into(), "revoked".into())]);
+    let csv = house.curl_admin(&[&house.https("/api/v1/certificates?state=held&format=csv")]).text();
+    assert!(csv.contains(&a) && csv.contains("held") && !csv.contains(&b), "{csv}");
+    let session = sign_in(&house);
+    let page = house.curl(&["-H", &session, &house.https("/certificates?state=held")]).text();
+    assert!(page.contains("a.example.internal") && !page.contains("b.example.internal"), "{page}");
+    house.run(&["certs", "release", &a]);
+    assert!(listed("held").is_empty());
+}

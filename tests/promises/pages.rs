@@ -114,7 +114,8 @@ fn the_pages_are_true_to_the_row_and_for_everybody() {
     let page = |path: &str| house.curl(&["-H", &session, &house.https(path)]).text();
     let issuers = page("/issuers");
     assert!(issuers.contains("Revoked: code/1.") && issuers.contains("root/2 takes over in "), "{issuers}");
-    let lanes: usize = house.json(&["ca", "list"])["items"]
+    let lanes: usize = house
+        .json(&["ca", "list"])
         .as_array()
         .expect("issuers")
         .iter()

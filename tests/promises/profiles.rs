@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::house::{House, command, fail, succeed, text};
+use crate::house::{House, PATIENCE, command, fail, succeed, text, until};
 
 #[test]
 fn who_has_a_name_is_told_by_the_rules_in_force() {
@@ -26,7 +26,8 @@ fn who_has_a_name_is_told_by_the_rules_in_force() {
     assert!(told.contains("*.example.internal") && told.contains("*.web.example.internal"), "{told}");
     let told = explained("spiffe://example.internal/web/api");
     assert!(told.contains("web") && told.contains("spiffe://example.internal/web/*"), "{told}");
-    assert!(explained("spiffe://example.internal/db/api").contains("[[owner]]"));
+    let nobodys = fail(house.command(&["owner", "explain", "spiffe://example.internal/db/api"]));
+    assert!(nobodys.contains("no owner") && nobodys.contains("[[owner]]"), "{nobodys}");
     assert!(explained("upn:alice@example.internal").contains("*@example.internal"));
     let account = explained("deploy");
     assert!(account.contains("principals"), "{account}");
@@ -76,7 +77,9 @@ fn a_profile_is_checked_shown_and_tried_out_before_anything_is_issued() {
     // In force: every key, those that the file leaves out among them.
     let shown = house.json(&["profile", "show", "tls-server"]);
     assert_eq!((&shown["says"]["names_max"], &shown["says"]["subject"]), (&100.into(), &"first-name".into()));
-    fail(house.command(&["profile", "show", "no-such"]));
+    let said = fail(house.command(&["profile", "show", "no-such"]));
+    assert!(said.contains("chancery profile list") && said.contains("SIGHUP"), "{said}");
+    assert!(fail(house.command(&["ca", "show", "no-such"])).contains("chancery ca list"));
 
     // Tried out: what would be issued, and nothing is.
     let (key, csr) = (house.path("www.key"), house.path("www.csr"));
@@ -123,10 +126,7 @@ fn a_changed_profile_is_replayed_before_it_is_in_force() {
     assert_eq!((of("a"), of("b")), (1, 0), "who asked for a lifetime keeps it: {found}");
     let told = house.output(&["profile", "replay", text(&changed)]);
     let (rows, sum) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
-    assert!(
-        rows.split_whitespace().collect::<Vec<_>>().join(" ").contains("lifetime: 2592000 s -> 864000 s"),
-        "{rows}"
-    );
+    assert!(rows.split_whitespace().collect::<Vec<_>>().join(" ").contains("lifetime: 30 d -> 10 d"), "{rows}");
     assert!(sum.contains("would differ, 0 of them be refused"), "{sum}");
 }
 
@@ -223,4 +223,46 @@ fn whoever_holds_a_key_revokes_its_certificate_without_a_right_to_anything() {
     let wrong = serde_json::json!({ "certificate": read(&certificate), "proof": read(&proof) }).to_string();
     let statuses: Vec<u16> = (0..25).map(|_| ask(&wrong).status).collect();
     assert_eq!((statuses.first(), statuses.last()), (Some(&422), Some(&429)), "{statuses:?}");
+}
+
+#[test]
+fn a_profile_whose_issuer_is_missing_is_said_at_each_place_where_somebody_looks() {
+    let mut house = House::new();
+    let server = std::fs::read_to_string(house.ca("profiles/tls-server.toml")).expect("the profile");
+    let vpn = house.ca("profiles/vpn.toml");
+    std::fs::write(&vpn, server.replace("issuer = \"tls\"", "issuer = \"vqn\"")).expect("a profile");
+    // Nobody is there to ask: what can be said is, and that the rest is not known.
+    let checked = house.output(&["profile", "check", text(&vpn)]);
+    assert!(checked.status.success());
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert!(said.contains("no server was asked"), "{said}");
+    house.start();
+    let log = house.server_log();
+    let warned = |log: &str| log.matches("profile `vpn` can issue nothing: there is no issuer `vqn`").count();
+    assert_eq!(warned(&log), 1, "{log}");
+    let checked = house.output(&["profile", "check", text(&vpn)]);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.status.code() == Some(1) && said.contains("vqn"), "{said}");
+    let unfit = || {
+        let listed = house.json(&["profile", "list"]);
+        let all = listed.as_array().expect("a list").iter();
+        all.filter(|profile| profile.get("unfit").is_some()).map(|profile| profile["name"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(unfit(), ["vpn"]);
+    let alarms = || house.curl_admin(&[&house.https("/api/v1/status")]).json()["alarms"].to_string();
+    assert!(alarms().contains("profile `vpn` can issue nothing"), "{}", alarms());
+    let figure = |is: u8| {
+        let figures = house.curl_admin(&[&house.https("/metrics")]).text();
+        figures.contains(&format!("chancery_profile_fit{{profile=\"vpn\"}} {is}\n"))
+    };
+    assert!(figure(0));
+    // The issuer is made: nothing else is needed.
+    let create = ["ca", "create", "vqn", "--above", "root", "--subject", "/O=Example/CN=Example VQN CA"];
+    house.run(&create);
+    assert!(unfit().is_empty() && figure(1) && !alarms().contains("vpn"), "{}", alarms());
+    // Read again with a mistake: it is in force, and said so.
+    std::fs::write(&vpn, server.replace("issuer = \"tls\"", "issuer = \"vnp\"")).expect("a profile");
+    house.signal("HUP");
+    assert!(until(PATIENCE, || house.server_log().contains("there is no issuer `vnp`")));
+    assert_eq!(unfit(), ["vpn"]);
 }

@@ -279,9 +279,11 @@ impl Lookout {
             Some(why) => alarms.push(format!("Nothing is issued: {why}.")),
             None => {}
         }
-        // What holds everything is told once.
+        // What holds everything is told once; an issuer that signs nothing for anybody, and not each of its profiles.
         let stopped = if is_all { Vec::new() } else { health.stopped };
-        alarms.extend(stopped.into_iter().map(|one| one.why).chain(health.due).map(|why| format!("{why}.")));
+        let unfit = health.unfit.into_iter().filter(|unfit| !unfit.is_told && !is_held).map(|unfit| unfit.why);
+        let stopped = stopped.into_iter().map(|one| one.why);
+        alarms.extend(stopped.chain(health.due).chain(unfit.take(ALARMS_MAX)).map(|why| format!("{why}.")));
         alarms.extend(altered.iter().rev().take(ALARMS_MAX).map(|alarm| {
             format!(
                 "The register was altered: {}: {} (met {} times since {}). Look with `chancery audit verify`.",
@@ -387,9 +389,17 @@ impl Lookout {
                 .into_iter()
                 .map(|(name, token)| (name, token == Health::Ready))
                 .collect(),
+            profiles: self.profiles(),
             renewals: self.renewals.counts(),
             ocsp: self.authority.ocsp_state(),
         }
+    }
+
+    /// Each profile in force, and whether something can be issued under it.
+    fn profiles(&self) -> Vec<(String, bool)> {
+        let unfit = self.authority.unfit();
+        let is_fit = |name: &str| !unfit.iter().any(|unfit| unfit.profile == name);
+        self.authority.profiles().iter().map(|p| (p.name().to_owned(), is_fit(p.name()))).collect()
     }
 
     /// What a scrape reads.

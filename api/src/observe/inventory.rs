@@ -21,14 +21,16 @@ pub(crate) enum Standing {
     Expired,
     /// Surely not signed.
     Failed,
-    /// Revoked.
+    /// Revoked, for good.
     Revoked,
+    /// Revoked until somebody releases it.
+    Held,
 }
 
 impl Standing {
     /// All of them.
-    pub(crate) const ALL: [Standing; 5] =
-        [Standing::Intended, Standing::Issued, Standing::Expired, Standing::Failed, Standing::Revoked];
+    pub(crate) const ALL: [Standing; 6] =
+        [Standing::Intended, Standing::Issued, Standing::Expired, Standing::Failed, Standing::Revoked, Standing::Held];
 
     /// Of a credential, now.
     pub(crate) fn of(credential: &Credential, now: Timestamp) -> Self {
@@ -37,6 +39,7 @@ impl Standing {
             State::Issued => Standing::Issued,
             State::Intended => Standing::Intended,
             State::Failed => Standing::Failed,
+            State::Revoked if credential.is_held() => Standing::Held,
             State::Revoked => Standing::Revoked,
         }
     }
@@ -49,6 +52,7 @@ impl Standing {
             Standing::Expired => "expired",
             Standing::Failed => "failed",
             Standing::Revoked => "revoked",
+            Standing::Held => "held",
         }
     }
 }
@@ -132,7 +136,7 @@ impl Sought {
             None => None,
             Some(Standing::Intended) => Some(State::Intended),
             Some(Standing::Failed) => Some(State::Failed),
-            Some(Standing::Revoked) => Some(State::Revoked),
+            Some(Standing::Revoked | Standing::Held) => Some(State::Revoked),
             Some(Standing::Issued) => {
                 from = from.max(ends.then_some(now));
                 Some(State::Issued)
@@ -145,6 +149,11 @@ impl Sought {
         if self.act.is_some() {
             replaced = Some(false);
         }
+        let held = match standing {
+            Some(Standing::Held) => Some(true),
+            Some(Standing::Revoked) => Some(false),
+            None | Some(Standing::Intended | Standing::Issued | Standing::Expired | Standing::Failed) => None,
+        };
         let order = self.order();
         let (kind, ssh) = match self.kinds {
             None => (None, None),
@@ -159,6 +168,7 @@ impl Sought {
             owner: self.owner.map(|owner| owner.as_str().to_owned()),
             name: self.name,
             state,
+            held,
             profile: self.profile,
             issuer: self.issuer,
             renewer: self.renewer,

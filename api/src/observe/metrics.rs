@@ -95,6 +95,8 @@ pub(crate) struct Own {
     pub(crate) signing: Vec<(String, SigningTimes)>,
     /// Whether each token answers.
     pub(crate) tokens: Vec<(String, bool)>,
+    /// Whether something can be issued under each profile.
+    pub(crate) profiles: Vec<(String, bool)>,
     /// What became of renewals.
     pub(crate) renewals: RenewalCounts,
     /// OCSP requests, and who answers them.
@@ -384,7 +386,9 @@ impl Metrics {
         let mut text = String::new();
         encode_registry(&mut text, &self.registry)?;
         signatures(&mut text, &own.signing)?;
-        tokens(&mut text, &own.tokens)?;
+        each(&mut text, ("chancery_token_ready", "1 while the token answers"), "token", &own.tokens)?;
+        let fit = ("chancery_profile_fit", "1 while an issuer can sign what the profile says");
+        each(&mut text, fit, "profile", &own.profiles)?;
         renewals(&mut text, own.renewals)?;
         ocsp(&mut text, &own.ocsp)?;
         super::process::append(&mut text);
@@ -420,12 +424,11 @@ fn signatures(text: &mut String, tokens: &[(String, SigningTimes)]) -> std::fmt:
     Ok(())
 }
 
-/// Which tokens answer.
-fn tokens(text: &mut String, tokens: &[(String, bool)]) -> std::fmt::Result {
-    let name = "chancery_token_ready";
-    writeln!(text, "# HELP {name} 1 while the token answers.\n# TYPE {name} gauge")?;
-    for (token, is_ready) in tokens {
-        writeln!(text, "{name}{{token=\"{token}\"}} {}", u8::from(*is_ready))?;
+/// Of each of a few that an operator named, whether it is so.
+fn each(text: &mut String, (name, help): (&str, &str), label: &str, all: &[(String, bool)]) -> std::fmt::Result {
+    writeln!(text, "# HELP {name} {help}.\n# TYPE {name} gauge")?;
+    for (one, is) in all {
+        writeln!(text, "{name}{{{label}=\"{one}\"}} {}", u8::from(*is))?;
     }
     Ok(())
 }
@@ -527,6 +530,7 @@ mod tests {
                     ready: vec![("hsm", false)],
                     signing: vec![("spare".to_owned(), SigningTimes { failed: 2, ..SigningTimes::default() })],
                     tokens: vec![("main".to_owned(), true), ("spare".to_owned(), false)],
+                    profiles: vec![("tls-server".to_owned(), true), ("vpn".to_owned(), false)],
                     ..Own::default()
                 },
             )
@@ -544,6 +548,7 @@ mod tests {
             "chancery_ready{part=\"hsm\"} 0",
             "chancery_token_ready{token=\"main\"} 1",
             "chancery_token_ready{token=\"spare\"} 0",
+            "chancery_profile_fit{profile=\"vpn\"} 0",
             "chancery_signature_failures_total{token=\"spare\"} 2",
             "chancery_build_info{version=\"0.1.0\"} 1",
             "chancery_renewals_total{outcome=\"renewed\"} 0",

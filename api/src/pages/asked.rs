@@ -48,6 +48,7 @@ pub(super) const STATES: Choices = &[
     ("intime", "in time"),
     ("intended", "outcome unknown"),
     ("revoked", "revoked"),
+    ("held", "on hold"),
     ("failed", "never signed"),
 ];
 pub(super) const KINDS: Choices = &[

@@ -128,6 +128,7 @@ fn title(asked: &Asked) -> String {
         "intime" => format!("{what} in time"),
         "intended" => format!("{what} of unknown outcome"),
         "revoked" => format!("revoked {what}"),
+        "held" => format!("{what} on hold"),
         "failed" => format!("{what} that were never signed"),
         _ => what.to_owned(),
     };

@@ -44,6 +44,43 @@ struct Overview {
     acting: bool,
     all: Vec<More>,
     status: Option<Status>,
+    proposals: Vec<Proposed>,
+}
+
+/// What is proposed to be revoked, and waits for another person.
+struct Proposed {
+    id: String,
+    by: String,
+    count: String,
+    of: String,
+    reason: String,
+    until: String,
+    sample: Vec<(String, String)>,
+}
+
+impl Proposed {
+    fn of((id, proposal): (String, ca::Proposal)) -> Self {
+        let ca::Selection { owner, profile, issuer, key_hash, name, person, host } = proposal.of;
+        let said = [
+            ("owner", owner),
+            ("profile", profile),
+            ("issuer", issuer),
+            ("key", key_hash),
+            ("name", name),
+            ("person", person),
+            ("host", host),
+        ];
+        let of: Vec<String> = said.into_iter().filter_map(|(what, of)| Some(format!("{what} {}", of?))).collect();
+        Self {
+            id,
+            by: proposal.by,
+            count: grouped(proposal.count),
+            of: of.join(", "),
+            reason: proposal.reason,
+            until: moment(proposal.expires),
+            sample: proposal.sample,
+        }
+    }
 }
 
 /// The first sentence, and the second.
@@ -129,6 +166,7 @@ async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Resul
         says.first = "Nothing has been issued yet.".to_owned();
         says.second = "The server's own certificate is in time.".to_owned();
     }
+    let proposals = app.authority().proposals(actor, true, None).await?.0.into_iter().map(Proposed::of).collect();
     let chart = chart::draw(&survey.certificates, now, span, between);
     Ok(Overview {
         head: Head::of(app, actor, Place::Overview),
@@ -136,6 +174,7 @@ async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Resul
         at: moment(now),
         empty,
         first: First::of(app, actor, headers, uri),
+        proposals,
         says,
         cards: cards(&survey, &orphans, &list, &of_certificates),
         spans: SPANS

@@ -29,7 +29,7 @@ impl Tone {
     pub(super) fn of(credential: &Credential, replaced: bool, now: Timestamp) -> Self {
         let looks = credential.look_at().is_some_and(|at| at <= now);
         match Standing::of(credential, now) {
-            Standing::Failed | Standing::Revoked => Self::Quiet,
+            Standing::Failed | Standing::Revoked | Standing::Held => Self::Quiet,
             Standing::Expired | Standing::Issued if replaced => Self::Quiet,
             Standing::Expired => Self::Gone,
             Standing::Issued | Standing::Intended if looks => Self::Act,

@@ -80,7 +80,7 @@ pub(crate) struct Certificate {
     serial: String,
     /// `certificate`, `ca-certificate`, `ssh-user`, `ssh-host`, `code-signature`, `crl`, `ocsp-batch`.
     kind: &'static str,
-    /// `intended`, `issued`, `expired`, `failed`, `revoked`.
+    /// `intended`, `issued`, `expired`, `failed`, `revoked`; `held`: revoked until it is released.
     state: &'static str,
     /// The profile it was made under.
     profile: String,
@@ -325,7 +325,7 @@ pub(crate) struct ListParams {
     /// With exactly this name: `dns:www.example.internal`, an SSH principal, or, of code signatures, `sha256:` and the digest of
     /// the file in hex, or `file:` and its name. The newest first, whatever else is asked.
     name: Option<String>,
-    /// `intended`, `issued` (and it holds now, or will), `expired` (the last to expire first), `failed`, `revoked`.
+    /// `intended`, `issued` (and it holds now, or will), `expired` (the last to expire first), `failed`, `revoked` (for good), `held` (until it is released).
     state: Option<String>,
     /// `certificate`, `ssh-user`, `ssh-host`, `ca-certificate`, `code-signature`, `crl`, `ocsp-batch`; `ssh`: both of them; absent: the first four.
     kind: Option<String>,

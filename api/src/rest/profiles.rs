@@ -29,6 +29,9 @@ pub(crate) struct ProfileInForce {
     /// The issuer that signs while that one does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     fallback_issuer: Option<String>,
+    /// Why nothing can be issued under it now, and what to do; absent where it can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfit: Option<String>,
     /// The lifetime of who asks for none.
     default_validity_secs: u64,
     /// The longest.
@@ -42,7 +45,7 @@ pub(crate) struct ProfileInForce {
 }
 
 impl ProfileInForce {
-    fn of(profile: &Profile, whole: bool) -> Self {
+    fn of(app: &App, profile: &Profile, whole: bool) -> Self {
         let kind = match profile.kind() {
             ProfileKind::X509 => "x509",
             ProfileKind::SshUser => "ssh-user",
@@ -55,6 +58,7 @@ impl ProfileInForce {
             kind,
             issuer: profile.issuer().to_owned(),
             fallback_issuer: profile.fallback_issuer().map(str::to_owned),
+            unfit: app.authority().unfit_for(profile).map(|unfit| unfit.why),
             default_validity_secs: profile.default_validity_secs(),
             max_validity_secs: profile.max_validity_secs(),
             hash: hex::encode(profile.hash()),
@@ -77,7 +81,7 @@ pub(crate) async fn list(Shared(app): Shared<App>, Caller(actor): Caller) -> Res
     let visible = |profile: &&Profile| {
         policies.decide(&actor, Action::ReadCertificate, &resource(&actor, profile.name())).is_ok()
     };
-    let items = profiles.iter().filter(visible).map(|profile| ProfileInForce::of(profile, false)).collect();
+    let items = profiles.iter().filter(visible).map(|profile| ProfileInForce::of(&app, profile, false)).collect();
     Ok(json(StatusCode::OK, &ProfileList { items }))
 }
 
@@ -92,7 +96,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     app.authorize(&actor, Action::ReadCertificate, resource(&actor, &name)).await?;
     match app.authority().profiles().get(&name) {
-        Some(profile) => Ok(json(StatusCode::OK, &ProfileInForce::of(profile, true))),
+        Some(profile) => Ok(json(StatusCode::OK, &ProfileInForce::of(&app, profile, true))),
         None => Err(Problem::new(Kind::NotFound, "There is no such profile.")),
     }
 }
@@ -245,6 +249,58 @@ pub(crate) async fn test(
     Ok(json(StatusCode::OK, &TrialOutcome::from(trial)))
 }
 
+/// Profiles before they are in force.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FitWish {
+    /// Profiles by their names, TOML as it stands in their files; at most 64.
+    #[schema(value_type = Object)]
+    profiles: BTreeMap<String, String>,
+}
+
+/// What would stand against them.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FitOutcome {
+    /// Those under which nothing could be issued now.
+    items: Vec<UnfitProfile>,
+}
+
+/// A profile under which nothing could be issued.
+#[derive(Serialize, ToSchema)]
+struct UnfitProfile {
+    /// Its name.
+    profile: String,
+    /// Why, and what to do.
+    why: String,
+}
+
+/// Says of profiles, in force or not, whether an issuer is here now that can sign what they say. Nothing is written.
+#[utoipa::path(post, path = "/api/v1/fit", tag = "profiles", operation_id = "fitProfiles",
+    request_body = FitWish, responses((status = 200, description = "Those that are not", body = FitOutcome)))]
+pub(crate) async fn fit(
+    Shared(app): Shared<App>,
+    _: Permitted<ReadsAllCertificates>,
+    Json(wish): Json<FitWish>,
+) -> Result<Response, Problem> {
+    let mut items = Vec::new();
+    for profile in read(&wish.profiles)? {
+        let unfit = app.authority().unfit_for(&profile);
+        items.extend(unfit.map(|unfit| UnfitProfile { profile: unfit.profile, why: unfit.why }));
+    }
+    Ok(json(StatusCode::OK, &FitOutcome { items }))
+}
+
+/// Reads and checks profiles that come as files do.
+fn read(profiles: &BTreeMap<String, String>) -> Result<Vec<Profile>, Problem> {
+    if profiles.is_empty() || profiles.len() > PROFILES_MAX {
+        return Err(Problem::field("profiles", format!("1 to {PROFILES_MAX} profiles.")));
+    }
+    let read = |(name, text): (&String, &String)| {
+        Profile::read(name, text).map_err(|error| Problem::field("profiles", error.to_string()))
+    };
+    profiles.iter().map(read).collect()
+}
+
 /// Changed profiles for the requests of the past.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -315,13 +371,7 @@ pub(crate) async fn replay(
     Permitted { actor, .. }: Permitted<ReadsAllCertificates>,
     Json(wish): Json<ReplayWish>,
 ) -> Result<Response, Problem> {
-    if wish.profiles.is_empty() || wish.profiles.len() > PROFILES_MAX {
-        return Err(Problem::field("profiles", format!("1 to {PROFILES_MAX} profiles.")));
-    }
-    let read = |(name, text): (&String, &String)| {
-        Profile::read(name, text).map_err(|error| Problem::field("profiles", error.to_string()))
-    };
-    let profiles = wish.profiles.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let profiles = read(&wish.profiles)?;
     let secs = i64::try_from(wish.since_secs).unwrap_or(i64::MAX).min(SINCE_SECS_MAX);
     let since = app.world().now().plus_secs(-secs);
     let page = app.authority().replay(&actor, &profiles, since, wish.cursor).await?;

@@ -4,13 +4,13 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use ca::{Act, Meant, Proposal, Published, Selection};
 use http::StatusCode;
-use policy::{Action, Owner, Resource, Timestamp};
+use policy::{Owner, Timestamp};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::certificates::ending;
 use crate::app::App;
-use crate::intake::{Caller, Json, Segment, json};
+use crate::intake::{Caller, Json, Params, Segment, json};
 use crate::problem::Problem;
 
 /// Which certificates, and why. Those that fit all that is said, count now and have not ended; CAs never. One thing at least is said.
@@ -152,9 +152,13 @@ pub(crate) struct ProposalState {
     count: u64,
     /// Exactly which, and why.
     digest: String,
+    /// `waiting`; `expired`; `confirmed`.
+    state: &'static str,
+    /// Some of them.
+    sample: Vec<Sample>,
     /// Who proposed it.
     by: String,
-    /// Until then it can be confirmed.
+    /// Until then it can be confirmed, by another.
     #[schema(value_type = String, format = DateTime)]
     expires: Timestamp,
     /// Who confirmed it.
@@ -162,7 +166,53 @@ pub(crate) struct ProposalState {
     confirmed: Option<String>,
 }
 
-/// Shows a proposal, for whoever is to confirm it.
+impl ProposalState {
+    fn of(id: String, proposal: Proposal, now: Timestamp) -> Self {
+        let state = match proposal.waits(now) {
+            true => "waiting",
+            false if proposal.confirmed.is_some() => "confirmed",
+            false => "expired",
+        };
+        let Proposal { of, reason, invalid, count, digest, leaves: _, by, expires, sample, confirmed } = proposal;
+        let sample = sample.into_iter().map(|(serial, subject)| Sample { serial, subject }).collect();
+        Self { id, of, reason, invalid, count, digest, state, sample, by, expires, confirmed }
+    }
+}
+
+/// Which page.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProposalParams {
+    /// true: only those that another person may confirm yet.
+    waiting: Option<bool>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of proposals.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProposalList {
+    items: Vec<ProposalState>,
+    /// The cursor of the next page, where there is one. A page may be empty and another follow.
+    next: Option<String>,
+}
+
+/// Lists the proposals to revoke many, of what the caller may revoke; all of them for who reads the log. Expired and confirmed ones too.
+#[utoipa::path(get, path = "/api/v1/revocations", tag = "certificates", operation_id = "listRevocations", params(ProposalParams),
+    responses((status = 200, description = "A page", body = ProposalList)))]
+pub(crate) async fn list(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Params(params): Params<ProposalParams>,
+) -> Result<Response, Problem> {
+    let (page, next) = app.authority().proposals(&actor, params.waiting == Some(true), params.cursor).await?;
+    let now = app.world().now();
+    let items = page.into_iter().map(|(id, proposal)| ProposalState::of(id, proposal, now)).collect();
+    Ok(json(StatusCode::OK, &ProposalList { items, next }))
+}
+
+/// Shows a proposal, for who may revoke what it is about, and for who reads the log.
 #[utoipa::path(get, path = "/api/v1/revocations/{id}", tag = "certificates", operation_id = "showRevocations",
     params(("id" = String, Path, description = "The proposal's name")),
     responses((status = 200, description = "The proposal", body = ProposalState), (status = 404, description = "No such proposal")))]
@@ -171,10 +221,8 @@ pub(crate) async fn show(
     Caller(actor): Caller,
     Segment(id): Segment,
 ) -> Result<Response, Problem> {
-    app.authorize(&actor, Action::RevokeCertificate, Resource::certificate(None, "", Vec::new())).await?;
-    let Proposal { of, reason, invalid, count, digest, leaves: _, by, expires, confirmed } =
-        app.authority().proposal(&id).await?;
-    Ok(json(StatusCode::OK, &ProposalState { id, of, reason, invalid, count, digest, by, expires, confirmed }))
+    let proposal = app.authority().proposal(&actor, &id).await?;
+    Ok(json(StatusCode::OK, &ProposalState::of(id, proposal, app.world().now())))
 }
 
 /// Carries out what another person proposed, if it is still exactly that.

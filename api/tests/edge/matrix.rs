@@ -39,6 +39,7 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
     let policy = policy_hash(server, admin).await;
     let server_profile = include_str!("../../../ca/defaults/tls-server.toml");
     let replay = json!({"profiles": {"tls-server": server_profile}, "since_secs": 60});
+    let fit = json!({"profiles": {"tls-server": server_profile}});
     let certificates = "/api/v1/certificates";
     let new_issuer = json!({"name": "tls", "above": "root", "subject": "/CN=x"});
     let brought = json!({"name": "tls", "key_label": "none", "chain": ""});
@@ -155,6 +156,7 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
                 Some(json!({"owner": "web", "name": "dns:none", "preview": true})),
             ),
         ),
+        ("GET /api/v1/revocations", route(Method::GET, "/api/v1/revocations", None)),
         ("GET /api/v1/revocations/{id}", route(Method::GET, "/api/v1/revocations/none", None)),
         ("POST /api/v1/revocations/{id}/confirm", route(Method::POST, "/api/v1/revocations/none/confirm", None)),
         (
@@ -190,6 +192,7 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
             ),
         ),
         ("POST /api/v1/replay", route(Method::POST, "/api/v1/replay", Some(replay))),
+        ("POST /api/v1/fit", route(Method::POST, "/api/v1/fit", Some(fit))),
         // Who may not is told that, whatever he brings.
         (
             "POST /api/v1/replay, no profile",

@@ -16,16 +16,17 @@ use crate::craft::ssh::SshSigner;
 use crate::drafting::Serials;
 use crate::drills::Drills;
 use crate::error::CaError;
+use crate::fit::Unfit;
 use crate::gate::Gate;
 use crate::issuers::Registry;
 use crate::parts::Parts;
-use crate::profiles::Profiles;
+use crate::profiles::{Profile, Profiles};
 use crate::registrar::Registrar;
 use crate::rules::Rules;
 use crate::status::{Desks, Inquiries, Publisher, Revoker};
 use crate::succession::{CreateConfig, Keeper, Maker};
 use crate::view::Stopped;
-use crate::{amendment, succession, texts, view};
+use crate::{amendment, fit, succession, texts, view};
 
 /// How the authority is now.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct Health {
     pub stopped: Vec<Stopped>,
     /// What operators have to see to in time: CRLs of CAs whose key is elsewhere.
     pub due: Vec<String>,
+    /// Profiles under which nothing can be issued, by what they and their issuers say.
+    pub unfit: Vec<Unfit>,
 }
 
 /// A certificate authority. Cheap to clone.
@@ -150,7 +153,18 @@ impl Authority {
         let held = register.or_else(|| checks.held(active.iter().filter(|issuing| issuing.leaves)));
         let stopped = view::stopped(&self.inner.office);
         let tokens = self.pool().tokens().iter().map(|token| (token.name().to_owned(), token.health())).collect();
-        Health { token: view::tokens(&self.inner.office), tokens, held, stopped, due: view::due(&self.inner.office) }
+        let (due, unfit) = (view::due(&self.inner.office), self.unfit());
+        Health { token: view::tokens(&self.inner.office), tokens, held, stopped, due, unfit }
+    }
+
+    /// The profiles in force under which nothing can be issued now: a question of memory.
+    pub fn unfit(&self) -> Vec<Unfit> {
+        fit::unfit(&self.inner.office, &self.profiles())
+    }
+
+    /// Why nothing could be issued now under such a profile, in force or not; none where it could.
+    pub fn unfit_for(&self, profile: &Profile) -> Option<Unfit> {
+        fit::of(&self.inner.office, profile)
     }
 
     /// Whether the token would sign now.

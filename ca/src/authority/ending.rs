@@ -54,9 +54,19 @@ impl Authority {
         self.inner.revoker.revoke_many(actor, of, ending).await
     }
 
-    /// A proposal, for whoever is to confirm it.
-    pub async fn proposal(&self, id: &str) -> Result<Proposal, CaError> {
-        Ok(self.inner.revoker.proposal(id).await?.0)
+    /// A proposal, for who may end what it is about, and for who reads the log.
+    pub async fn proposal(&self, actor: &Actor, id: &str) -> Result<Proposal, CaError> {
+        self.inner.revoker.proposal(actor, id).await
+    }
+
+    /// A page of those, and where the next begins; `open`: of those alone that another may confirm yet.
+    pub async fn proposals(
+        &self,
+        actor: &Actor,
+        open: bool,
+        after: Option<String>,
+    ) -> Result<(Vec<(String, Proposal)>, Option<String>), CaError> {
+        self.inner.revoker.proposals(actor, open, after).await
     }
 
     /// Carries out what another person proposed, if it is still exactly that.

@@ -45,6 +45,50 @@ fn is_below(base: &GeneralName, name: &GeneralName) -> bool {
     }
 }
 
+/// Whether all of a subtree is in another one.
+pub(crate) fn is_within(base: &GeneralName, inner: &GeneralName) -> bool {
+    match (base, inner) {
+        (GeneralName::DnsName(base), GeneralName::DnsName(inner)) => is_host_below(base.as_str(), inner.as_str()),
+        (GeneralName::IpAddress(base), GeneralName::IpAddress(inner)) => {
+            let (base, inner) = (base.as_bytes(), inner.as_bytes());
+            let (Some((_, wide)), Some((address, narrow))) =
+                (base.split_at_checked(base.len() / 2), inner.split_at_checked(inner.len() / 2))
+            else {
+                return false;
+            };
+            is_in(base, address) && wide.iter().zip(narrow).all(|(wide, narrow)| wide & narrow == *wide)
+        }
+        (GeneralName::Rfc822Name(base), GeneralName::Rfc822Name(inner)) if inner.as_str().contains('@') => {
+            is_mailbox_of(base.as_str(), inner.as_str())
+        }
+        (GeneralName::Rfc822Name(base), GeneralName::Rfc822Name(inner)) => is_domains(base.as_str(), inner.as_str()),
+        (GeneralName::UniformResourceIdentifier(base), GeneralName::UniformResourceIdentifier(inner)) => {
+            is_domains(base.as_str(), inner.as_str())
+        }
+        _ => base == inner,
+    }
+}
+
+/// Whether subtrees of one kind, together, leave no name of it: an empty base is everything, of addresses 0.0.0.0/0 and ::/0 both.
+pub(crate) fn is_all(bases: &[&GeneralName]) -> bool {
+    let everywhere = |octets: usize| {
+        bases.iter().any(|base| match base {
+            GeneralName::IpAddress(network) => {
+                let bytes = network.as_bytes();
+                bytes.len() == 2 * octets && bytes.iter().skip(octets).all(|octet| *octet == 0)
+            }
+            _ => false,
+        })
+    };
+    let is_empty = |base: &&GeneralName| match base {
+        GeneralName::DnsName(base) => base.as_str().is_empty(),
+        GeneralName::Rfc822Name(base) => base.as_str().is_empty(),
+        GeneralName::UniformResourceIdentifier(base) => base.as_str().is_empty(),
+        _ => false,
+    };
+    bases.iter().any(is_empty) || everywhere(4) && everywhere(16)
+}
+
 /// Whether anything that a name stands for is in a subtree, or nobody can tell.
 fn touches(base: &GeneralName, name: &GeneralName) -> bool {
     match (base, name) {

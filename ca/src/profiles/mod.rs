@@ -23,8 +23,9 @@ mod set;
 
 pub(crate) use bounds::Past;
 pub(crate) use extensions::TLS_FEATURE;
+pub(crate) use kinds::NameKind;
 pub use profile::{Profile, ProfileKind};
-pub(crate) use profile::{Rules, SubjectPolicy, X509Rules};
+pub(crate) use profile::{Rules, SubjectPolicy, X509Rules, span};
 pub use set::{ProfileError, Profiles};
 pub(crate) use template::Filling;
 pub(crate) use words::purpose_in_words;

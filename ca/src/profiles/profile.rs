@@ -307,7 +307,7 @@ fn scheme(uri: &str) -> Option<&str> {
 const SPIFFE: &str = "spiffe";
 
 /// Seconds as people write them: in the largest unit that leaves no rest.
-fn span(secs: i64) -> String {
+pub(crate) fn span(secs: i64) -> String {
     let units = [(86_400, "d"), (3_600, "h"), (60, "min")];
     match units.into_iter().find(|(unit, _)| secs != 0 && secs % unit == 0) {
         Some((unit, word)) => format!("{} {word}", secs / unit),

@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy::{Action, Actor, Owner, Resource, Timestamp};
+use policy::{Action, Actor, Owner, Resource, ResourceKind, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{ActorStamp, Credential, Filter, HOLD, Kind, Record, Shard, State, StoreError};
+use store::{ActorStamp, Credential, Filter, HOLD, Kind, Record, RecordFilter, Shard, State, StoreError};
 use tokio::task::JoinSet;
 
 use crate::encode::sha256;
@@ -97,9 +97,24 @@ pub struct Proposal {
     pub by: String,
     /// Until then.
     pub expires: Timestamp,
+    /// Some of them, for whoever is to confirm it: serial and subject, or names where that is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sample: Vec<(String, String)>,
     /// Who confirmed it; it is carried out once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<String>,
+}
+
+impl Proposal {
+    /// Whether another person may confirm it yet.
+    pub fn waits(&self, now: Timestamp) -> bool {
+        self.confirmed.is_none() && now <= self.expires
+    }
+
+    /// What it is about, as policy is asked.
+    fn resource(&self) -> Resource {
+        self.of.resource()
+    }
 }
 
 /// As of when a set is meant: what ended since, by itself or by somebody's hand, was meant all the same.
@@ -156,6 +171,7 @@ impl Revoker {
             count: meant.count,
             digest: meant.digest.clone(),
             leaves,
+            sample: meant.sample.iter().map(|(serial, title)| (serial.clone(), brief(title))).collect(),
             by: ActorStamp::from(actor).id,
             expires,
             confirmed: None,
@@ -166,20 +182,64 @@ impl Revoker {
         Ok(Act::Proposed { id, meant, expires })
     }
 
-    /// A proposal, for whoever is to confirm it.
-    pub(crate) async fn proposal(&self, id: &str) -> Result<(Proposal, u64), CaError> {
+    /// A proposal, for who may end what it is about, and for who reads the log. Others are told what those are who may nothing.
+    pub(crate) async fn proposal(&self, actor: &Actor, id: &str) -> Result<Proposal, CaError> {
+        let found = self.find(id).await;
+        let may = |proposal: &Proposal| self.may_see(actor, proposal);
+        match found {
+            Ok((proposal, _)) if may(&proposal) => Ok(proposal),
+            found => Ok(self.decided(actor, found).await?.0),
+        }
+    }
+
+    /// A page of those that the actor may see, and where the next begins; `open`: of those alone that another may confirm yet.
+    pub(crate) async fn proposals(
+        &self,
+        actor: &Actor,
+        open: bool,
+        after: Option<String>,
+    ) -> Result<(Vec<(String, Proposal)>, Option<String>), CaError> {
+        let ledger = &self.office.ledger;
+        let lookup = open.then(|| OPEN.to_owned());
+        let asked = RecordFilter { after, limit: PROPOSALS, lookup, ..RecordFilter::default() };
+        let page = ledger.record_list(KIND, asked).await?;
+        let next = page.last().filter(|_| page.len() == PROPOSALS).map(|last| last.id.clone());
+        let read = page.iter().map(|stored| Ok((stored.id.clone(), body(&stored.id, &stored.body)?)));
+        let mut all = read.collect::<Result<Vec<(String, Proposal)>, CaError>>()?;
+        let now = ledger.cautious_time();
+        all.retain(|(_, proposal)| (!open || proposal.waits(now)) && self.may_see(actor, proposal));
+        Ok((all, next))
+    }
+
+    fn may_see(&self, actor: &Actor, proposal: &Proposal) -> bool {
+        let policies = self.office.gate.rules().policies();
+        let reads = Resource::plain(ResourceKind::Audit);
+        policies.decide(actor, Action::RevokeCertificate, &proposal.resource()).is_ok()
+            || policies.decide(actor, Action::ReadAudit, &reads).is_ok()
+    }
+
+    /// What was found, for who may end what it is about: who may end nothing learns of no proposal.
+    async fn decided(
+        &self,
+        actor: &Actor,
+        found: Result<(Proposal, u64), CaError>,
+    ) -> Result<(Proposal, u64), CaError> {
+        let any = || Resource::certificate(None, "", Vec::new());
+        let on = found.as_ref().map_or_else(|_| any(), |(proposal, _)| proposal.resource());
+        self.office.gate.authorize(actor, Action::RevokeCertificate, on).await?;
+        found
+    }
+
+    async fn find(&self, id: &str) -> Result<(Proposal, u64), CaError> {
         let missing = || CaError::NotFound(format!("proposal `{}`", policy::shown(id)));
         let stored = self.office.ledger.record_get(KIND, id).await?.ok_or_else(missing)?;
-        let broken = |e: serde_json::Error| CaError::Internal(format!("the proposal {id}: {e}"));
-        Ok((serde_json::from_value(stored.body.clone()).map_err(broken)?, stored.version))
+        Ok((body(id, &stored.body)?, stored.version))
     }
 
     /// Carries out what another proposed, if it is still exactly that. Asked again after a crash it goes on.
     pub(crate) async fn confirm(&self, actor: &Actor, id: &str) -> Result<Act, CaError> {
-        // Before a look: who may revoke nothing learns of no proposal.
-        let any = Resource::certificate(None, "", Vec::new());
-        self.office.gate.authorize(actor, Action::RevokeCertificate, any).await?;
-        let (proposal, version) = self.proposal(id).await?;
+        let found = self.find(id).await;
+        let (proposal, version) = self.decided(actor, found).await?;
         let (conflict, me) = (|why: &str| Err(CaError::Conflict(why.to_owned())), ActorStamp::from(actor).id);
         if proposal.by == me {
             return conflict("whoever proposed it does not confirm it: that is for another person");
@@ -221,7 +281,8 @@ impl Revoker {
             kind: KIND,
             id: id.to_owned(),
             owner: None,
-            lookup: None,
+            // What was confirmed is looked for by nobody who has to act.
+            lookup: proposal.confirmed.is_none().then(|| OPEN.to_owned()),
             expires: Some(proposal.expires),
             body,
             actor: ActorStamp::from(actor),
@@ -237,9 +298,7 @@ impl Revoker {
 
     /// Which are meant, as of a moment: the same whenever it is asked. Policy is asked for each: who may not end one of them ends none.
     async fn set(&self, actor: &Actor, of: &Selection, ending: Ending, moment: Moment) -> Result<Set, CaError> {
-        let owner = of.owner.as_deref().and_then(|owner| Owner::parse(owner).ok());
-        let any = Resource::certificate(owner, of.profile.as_deref().unwrap_or_default(), Vec::new());
-        self.office.gate.authorize(actor, Action::RevokeCertificate, any).await?;
+        self.office.gate.authorize(actor, Action::RevokeCertificate, of.resource()).await?;
         if let Some(issuer) = &of.issuer {
             self.office.issuers.read().check_named(issuer)?;
         }
@@ -358,6 +417,12 @@ impl Revoker {
 }
 
 impl Selection {
+    /// What it is about, as policy is asked: all of this owner and profile, or of any.
+    fn resource(&self) -> Resource {
+        let owner = self.owner.as_deref().and_then(|owner| Owner::parse(owner).ok());
+        Resource::certificate(owner, self.profile.as_deref().unwrap_or_default(), Vec::new())
+    }
+
     /// The lists that have them.
     fn filters(&self, now: Timestamp, ending: Ending) -> Result<Vec<Filter>, CaError> {
         if *self == Selection::default() {
@@ -431,6 +496,15 @@ fn title(credential: &Credential) -> String {
     if credential.subject.is_empty() { credential.names.join(", ") } else { credential.subject.clone() }
 }
 
+/// As much of it as a person reads, so that a record has room for some.
+fn brief(title: &str) -> String {
+    title.chars().take(TITLE_CHARS).collect()
+}
+
+fn body(id: &str, body: &serde_json::Value) -> Result<Proposal, CaError> {
+    serde_json::from_value(body.clone()).map_err(|e| CaError::Internal(format!("the proposal {id}: {e}")))
+}
+
 fn may_be_many(ending: Ending) -> Result<(), CaError> {
     match ending.reason {
         RevocationReason::CaCompromise => {
@@ -458,5 +532,10 @@ const PROPOSED_SECS: i64 = 3_600;
 const AT_ONCE: usize = 512;
 const PAGE: usize = 1_000;
 const SAMPLE: usize = 10;
+const TITLE_CHARS: usize = 200;
+/// By what those are found that nobody confirmed.
+const OPEN: &str = "open";
+/// Proposals of one page.
+const PROPOSALS: usize = 100;
 const TRIES: usize = 64;
 const ID_BYTES: usize = 8;

@@ -26,6 +26,27 @@ async fn issuer(house: &House, name: &str, purpose: &str) {
         policies: Vec::new(),
         leaves: true,
     };
+    create(house, name, ca).await;
+}
+
+/// A CA for servers, with name constraints.
+async fn constrained(house: &House, name: &str, permitted: &[&str], excluded: &[&str], days: i64) {
+    let words = |all: &[&str]| all.iter().map(|&word| word.to_owned()).collect();
+    let ca = CaWish {
+        above: "root".to_owned(),
+        subject: Dn::parse(&format!("/O=Example/CN=Example {name}")).unwrap(),
+        validity_secs: days * 86_400,
+        path_len: 0,
+        purposes: vec!["server-auth".to_owned()],
+        permitted: words(permitted),
+        excluded: words(excluded),
+        policies: Vec::new(),
+        leaves: true,
+    };
+    create(house, name, ca).await;
+}
+
+async fn create(house: &House, name: &str, ca: CaWish) {
     let wish = CreateIssuer {
         name: name.to_owned(),
         role: IssuerRole::X509,
@@ -551,6 +572,50 @@ async fn a_profile_says_where_its_certificates_point_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_profile_is_unfit_as_long_as_no_issuer_can_sign_what_it_says() {
+    let house = House::new().await;
+    issuer(&house, "clients", "client-auth").await;
+    constrained(&house, "narrow", &["ip:10.0.0.0/8"], &["ip:10.0.0.0/7"], 1_800).await;
+    constrained(&house, "nowhere", &["dns:a.example.com"], &["dns:example.com"], 20).await;
+    let server = |issuer: &str| ready("tls-server").replace("issuer = \"tls\"", &format!("issuer = {issuer}"));
+    let why = |words: &str| {
+        let profile = Profile::read("vpn", &server(words)).unwrap();
+        house.authority.unfit_for(&profile).map(|unfit| (unfit.why, unfit.is_told))
+    };
+    assert_eq!(why("\"tls\""), None);
+    assert!(house.authority.unfit().is_empty(), "those that come with the service are fit");
+    let of = |words: &str| why(words).unwrap_or_else(|| panic!("{words} is unfit"));
+    for (words, says) in [
+        ("\"tsl\"", "profile `vpn` can issue nothing: there is no issuer `tsl`"),
+        ("\"clients\"", "is not for all of the purposes"),
+        ("\"root\"", "signs CAs alone"),
+        ("\"ssh-user\"", "issuer `ssh-user` is for ssh-user, not for x509"),
+        ("\"tsl\"\nfallback_issuer = \"clients\"", "its fallback issuer `clients` neither"),
+        ("\"nowhere\"\nnames_required = [\"dns\"]", "allow no name of the kinds it takes (dns)"),
+        ("\"narrow\"\nnames_required = [\"ip\"]", "allow no name of the kinds it takes (ip)"),
+    ] {
+        let (why, is_told) = of(words);
+        assert!(why.contains(says) && !is_told, "{words}: {why}");
+    }
+    assert_eq!(why("\"tsl\"\nfallback_issuer = \"tls\""), None, "the fallback stands in");
+    assert_eq!(why("\"narrow\""), None, "names of other kinds pass");
+    let long = server("\"nowhere\"").replace("min_validity = \"1m\"", "min_validity = \"25d\"");
+    let long = house.authority.unfit_for(&Profile::read("vpn", &long).unwrap()).unwrap();
+    assert!(long.why.contains("chancery ca renew nowhere/1"), "{}", long.why);
+
+    // What it leaned on ends: the issuer is an alarm of its own, the profile says why.
+    house
+        .authority
+        .revoke_issuer(&admin(), &"clients/1".parse().unwrap(), RevocationReason::KeyCompromise)
+        .await
+        .unwrap();
+    let peer = Profile::read("peer", &ready("tls-client").replace("issuer = \"tls\"", "issuer = \"clients\"")).unwrap();
+    let unfit = house.authority.unfit_for(&peer).unwrap();
+    assert!(unfit.is_told && unfit.why.contains("clients/1 is revoked"), "{unfit:?}");
+    assert_eq!(house.authority.health().unfit, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_profile_is_replayed_over_the_requests_of_the_past() {
     let house = House::new().await;
     let week = CertifyRequest { lifetime: Lifetime::Secs(7 * 86_400), ..server_request(&["b.example.com"]) };
@@ -577,7 +642,7 @@ async fn a_changed_profile_is_replayed_over_the_requests_of_the_past() {
     let told = replay(&[("default_validity = \"30d\"", "default_validity = \"14d\"")]).await;
     let lifetimes: Vec<_> = told.iter().map(|(serial, what, ..)| (serial.clone(), what.as_str())).collect();
     assert_eq!(lifetimes, [(serial(&wild), "lifetime"), (serial(&plain), "lifetime")]);
-    assert_eq!((told[0].2.as_str(), told[0].3.as_str()), ("2592000 s", "1209600 s"));
+    assert_eq!((told[0].2.as_str(), told[0].3.as_str()), ("30 d", "14 d"));
 
     let told =
         replay(&[("wildcards = true", "wildcards = false"), ("max_validity = \"90d\"", "max_validity = \"40d\"")])

@@ -8,7 +8,7 @@ use policy::{Actor, Role, World};
 use store::{Filter, Kind, Source, State};
 
 use crate::code::key_request;
-use crate::house::{House, accepts, actor, admin, refuses, server_request};
+use crate::house::{House, accepts, actor, admin, owner, refuses, server_request};
 
 async fn crl_text(house: &House, issuer: &str) -> String {
     let crl = house.file("crl.der", house.authority.crl(issuer).await.unwrap());
@@ -620,6 +620,15 @@ async fn what_is_on_hold_is_on_the_crl_until_it_is_released_and_may_end_for_good
     let held = [&lifted, &ended].map(|issued| (issued.serial.clone(), Some(6), false));
     assert_eq!(published(&house, "tls").await.1, held);
     assert!(matches!(house.authority.renew(&admin(), &lifted.serial_hex(), None).await, Err(CaError::Conflict(_))));
+    // Who comes back to release them finds those that are on hold, and no others.
+    let listed = async |held: bool| {
+        let of = Filter { state: Some(State::Revoked), held: Some(held), ..Filter::default() };
+        let page = house.ledger.list(of).await.unwrap();
+        page.items.iter().map(|one| one.serial.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(true).await, [ended.serial.clone(), lifted.serial.clone()]);
+    assert!(listed(false).await.is_empty());
+    verified(&house).await;
 
     house.authority.release(&admin(), &lifted.serial_hex()).await.unwrap();
     house.authority.revoke(&admin(), &ended.serial_hex(), RevocationReason::Superseded).await.unwrap();
@@ -632,6 +641,8 @@ async fn what_is_on_hold_is_on_the_crl_until_it_is_released_and_may_end_for_good
     assert_eq!(house.ledger.list(live).await.unwrap().items.len(), 1, "lists and counts have it back");
     let counts = house.ledger.counts().await.unwrap();
     assert_eq!(counts.revoked, 1);
+    assert!(listed(true).await.is_empty());
+    assert_eq!(listed(false).await, std::slice::from_ref(&ended.serial));
     // Again: nothing to do; and what ended for good is not released.
     house.authority.release(&admin(), &lifted.serial_hex()).await.unwrap();
     assert_eq!(published(&house, "tls").await, (leaves, vec![entry.clone()]));
@@ -874,6 +885,18 @@ async fn many_are_proposed_by_one_and_ended_by_another_and_exactly_those() {
         assert!(matches!(&answer, Err(CaError::Conflict(says)) if says.contains(why)), "{answer:?}");
         assert!(revoked().await <= 1);
     };
+    // Who may end what it is about sees it, with some of it, and so does who reads the log; nobody else learns of it.
+    let listed = async |who: &Actor| house.authority.proposals(who, true, None).await.unwrap().0;
+    let web = Actor { owners: [owner("web")].into(), ..actor("wanda", Role::Issuer) };
+    let db = Actor { owners: [owner("db")].into(), ..actor("dora", Role::Issuer) };
+    for who in [&another("berta"), &actor("otto", Role::Auditor), &web] {
+        let seen = listed(who).await;
+        assert_eq!((seen.len(), seen[0].0.as_str(), seen[0].1.sample.len()), (1, id.as_str(), 10));
+        assert_eq!(seen[0].1.sample, meant.sample);
+        assert!(house.authority.proposal(who, &id).await.unwrap().waits(house.world.now()));
+    }
+    assert_eq!(listed(&db).await, []);
+    assert!(matches!(house.authority.proposal(&db, &id).await, Err(CaError::Refused(_))));
     conflict(&admin(), &id, "another person").await;
     let otto = house.authority.confirm(&actor("otto", Role::Auditor), &id).await;
     assert!(matches!(otto, Err(CaError::Refused(_))), "who may not end one ends none");
@@ -892,14 +915,16 @@ async fn many_are_proposed_by_one_and_ended_by_another_and_exactly_those() {
     conflict(&another("berta"), &id, "expired").await;
     let (id, _) = propose().await;
     let after = house.authority.certify(&admin(), request).await.unwrap();
-    let shown = house.authority.proposal(&id).await.unwrap();
+    let shown = house.authority.proposal(&admin(), &id).await.unwrap();
     assert_eq!((shown.count, shown.confirmed), (102, None));
     let done = house.authority.confirm(&another("berta"), &id).await.unwrap();
     assert!(matches!(done, Act::Done { revoked: 102, .. }), "{done:?}");
     assert_eq!(house.ledger.credential(&after.serial_hex()).await.unwrap().unwrap().state, State::Issued);
     assert_eq!(revoked().await, 102);
     let berta = store::ActorStamp::from(&another("berta")).id;
-    assert_eq!(house.authority.proposal(&id).await.unwrap().confirmed, Some(berta));
+    assert_eq!(house.authority.proposal(&admin(), &id).await.unwrap().confirmed, Some(berta));
+    assert_eq!(listed(&admin()).await, [], "it waits no more, and the one before has expired");
+    assert_eq!(house.authority.proposals(&admin(), false, None).await.unwrap().0.len(), 2);
     // Once: again by the same person there is nothing left, and later it is too late; by a third it is taken.
     assert!(matches!(house.authority.confirm(&another("berta"), &id).await, Ok(Act::Done { revoked: 0, .. })));
     let third = house.authority.confirm(&another("carl"), &id).await;

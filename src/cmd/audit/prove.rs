@@ -23,7 +23,8 @@ use crate::{Global, files, reading};
 /// What `--help` says after the flags.
 pub const HELP: &str = "\
 Examples:
-  openssl ocsp -issuer tls.pem -cert web.pem -url http://pki.example.com/ocsp -respout told.der
+  openssl ocsp -issuer tls.pem -cert web.pem -respout told.der \\
+    -url http://pki.example.com/ocsp
   chancery audit prove-ocsp told.der --key kept/log.vkey
   chancery audit prove-ocsp told.der --dir ./export --key kept/log.vkey
   chancery --config my-ca/chancery.toml audit prove-ocsp told.der --register

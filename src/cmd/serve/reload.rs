@@ -64,6 +64,7 @@ impl Reloads {
         if let Err(failure) = self.amend(&self.started).await {
             warn!("what changed since the last start is not in the log yet: {failure}");
         }
+        self.tell_unfit();
     }
 
     /// Reads again at each signal, for ever.
@@ -98,7 +99,15 @@ impl Reloads {
             warn!(keys = waiting.join(", "), "these are changed in the file, and wait for a restart");
         }
         info!(config = %self.file.display(), "the configuration was read again");
+        self.tell_unfit();
         Ok(())
+    }
+
+    /// What is in force and can do nothing: its issuer may be made, or come back, later. As long as it is so, it is an alarm.
+    fn tell_unfit(&self) {
+        for unfit in self.authority.unfit() {
+            warn!(profile = unfit.profile, "in force, and of no use: {}", unfit.why);
+        }
     }
 
     async fn amend(&self, config: &Config) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use policy::{Timestamp, Validity};
 
 use super::wrong::{CARD, OPEN, RENEWAL, Wrong, text_of};
 use crate::forms::projection::{Card, Facts, Labels, Pile};
-use crate::nouns::entry::RELEASED;
+use crate::nouns::entry::{HOLD, RELEASED};
 use crate::rows::FORM_IMPORTED;
 use crate::sql::{Cell, Row};
 
@@ -16,6 +16,8 @@ pub(crate) struct Operation {
     outcome: Option<String>,
     pub concluded: Option<i64>,
     revoked: bool,
+    /// Of what is revoked: until it is released.
+    held: bool,
     /// The rows of `card`, `open` and `renewal` after their key; none: no row.
     there: [Option<Vec<Cell>>; 3],
 }
@@ -74,6 +76,7 @@ impl Operation {
                 None => (text(16) == FORM_IMPORTED).then(|| "issued".to_owned()),
             },
             revoked: ![Cell::Null, Cell::Int(RELEASED.into())].contains(&cell(15)),
+            held: cell(15) == Cell::Int(HOLD.into()),
             there: [rest(17, 5), rest(23, 5), rest(29, 2)],
         }
     }
@@ -81,6 +84,7 @@ impl Operation {
     /// `replaced`: whether a later one of its family is signed and not revoked.
     pub fn pile(&self, replaced: bool) -> Pile {
         match (self.revoked, self.outcome.as_deref()) {
+            (true, _) if self.held => Pile::Held,
             (true, _) => Pile::Revoked,
             (false, Some("failed")) => Pile::Failed,
             (false, Some("issued")) if replaced => Pile::Replaced,

@@ -113,7 +113,7 @@ impl Derived {
             (Pile::Live, false) => 0,
             (Pile::Live, true) => 1,
             (Pile::Failed, _) => 2,
-            (Pile::Revoked, _) => 3,
+            (Pile::Revoked | Pile::Held, _) => 3,
             (Pile::Replaced, _) => 4,
         };
         let card = &operation.card;

@@ -6,7 +6,7 @@
 //! | table | a row | from when | until |
 //! |---|---|---|---|
 //! | `place` | a kind, profile, issuer, owner and renewer in use, with how many are in each state | the first intent | for ever |
-//! | `card` | an operation: its place, pile and family | its intent; a failure, a revocation or a successor moves it to that pile, a release back | for ever |
+//! | `card` | an operation: its place, pile and family | its intent; a failure, a revocation, a hold or a successor moves it to that pile, a release back | for ever |
 //! | `open` | an operation without conclusion | its intent | its conclusion or revocation |
 //! | `renewal` | a certificate that the server renews, by when it is due | its conclusion, unless revoked before; its release, unless renewed before | its revocation, or a later conclusion of a certificate that says it renews this one |
 //! | `expiring` | how many certificates of an owner, or of all, end in an hour, and from which hour on somebody should look at how many | an intent, a release | a failure, a revocation or a successor takes its own away; a row that counts nothing goes |
@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::forms::schema::sha256;
 use crate::nouns::credential::Credential;
-use crate::nouns::entry::{Entry, Kind, RESPONDER};
+use crate::nouns::entry::{Entry, HOLD, Kind, RESPONDER};
 use crate::nouns::renewer::{Class, Renewer};
 
 /// Which pile of its place an operation lies on.
@@ -34,10 +34,22 @@ pub(crate) enum Pile {
     Revoked,
     /// Issued, and a later one of its family took its place.
     Replaced,
+    /// On hold: revoked until it is released. Its place counts it with the revoked.
+    Held,
 }
 
 impl Pile {
-    pub const ALL: [Pile; 4] = [Pile::Live, Pile::Failed, Pile::Revoked, Pile::Replaced];
+    pub const ALL: [Pile; 5] = [Pile::Live, Pile::Failed, Pile::Revoked, Pile::Replaced, Pile::Held];
+
+    /// Where one lies that ended with this reason.
+    pub fn of_end(reason: u8) -> Pile {
+        if reason == HOLD { Pile::Held } else { Pile::Revoked }
+    }
+
+    /// Whether what lies there is on a CRL.
+    pub fn is_ended(self) -> bool {
+        matches!(self, Pile::Revoked | Pile::Held)
+    }
 
     pub fn number(self) -> i64 {
         match self {
@@ -45,6 +57,7 @@ impl Pile {
             Pile::Failed => 1,
             Pile::Revoked => 2,
             Pile::Replaced => 3,
+            Pile::Held => 4,
         }
     }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use hsm::Algorithm;
 use policy::{Owner, Timestamp, Validity};
 
-use crate::nouns::entry::{ActorStamp, GrantStamp, Kind, RESPONDER};
+use crate::nouns::entry::{ActorStamp, GrantStamp, HOLD, Kind, RESPONDER};
 use crate::nouns::error::StoreError;
 use crate::nouns::renewer::Renewer;
 use crate::nouns::x509;
@@ -145,6 +145,11 @@ impl Credential {
         self.validity.filter(|_| is_looked_at)?.look_at(self.renewer() != Renewer::Nobody)
     }
 
+    /// Whether it is revoked until somebody releases it.
+    pub fn is_held(&self) -> bool {
+        self.state == State::Revoked && self.reason == Some(HOLD)
+    }
+
     /// Whether it was signed, was not revoked, and its end has passed.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         let ended = self.validity.is_some_and(|validity| validity.not_after() < now);
@@ -270,6 +275,8 @@ pub struct Filter {
     pub name: Option<String>,
     /// In this state.
     pub state: Option<State>,
+    /// What is on hold alone, or all others.
+    pub held: Option<bool>,
     /// Of this profile.
     pub profile: Option<String>,
     /// Of this generation of an issuer (`tls/1`), or of all that an issuer has (`tls`).

@@ -62,7 +62,7 @@ fn text() -> String {
             AND n.op {is} c.op AND o.op IS NULL ORDER BY n.op{order} LIMIT 1)"
         )
     };
-    let before = [Pile::Live, Pile::Revoked, Pile::Replaced].map(|pile| near(pile, "<", " DESC"));
+    let before = [Pile::Live, Pile::Revoked, Pile::Replaced, Pile::Held].map(|pile| near(pile, "<", " DESC"));
     let after = [Pile::Live, Pile::Replaced].map(|pile| near(pile, ">", ""));
     format!("SELECT c.op, c.pile, {}, {} FROM card c", before.join(", "), after.join(", "))
 }

@@ -70,6 +70,7 @@ pub(crate) fn matches(filter: &Filter, credential: &Credential) -> bool {
             .is_none_or(|owner| credential.owner.as_ref().map(policy::Owner::as_str) == Some(owner))
         && filter.name.as_ref().is_none_or(|name| credential.names.contains(name))
         && is(&filter.state, &credential.state)
+        && filter.held.is_none_or(|held| held == credential.is_held())
         && is(&filter.profile, &credential.profile)
         && filter.issuer.as_ref().is_none_or(|wanted| is_of(&credential.issuer, wanted))
         && is(&filter.renewer, &credential.renewer())

@@ -69,8 +69,15 @@ pub(super) fn stacks(sql: &mut dyn Sql, filter: &Filter) -> Result<Vec<Stack>, S
     let mut stacks = Vec::new();
     for mut row in sql.query(&text, &Wanted::of(filter).params())? {
         let place = row.int()?;
+        let [live, failed, revoked, replaced] = [row.int()?, row.int()?, row.int()?, row.int()?];
         for pile in Pile::ALL {
-            if row.int()? > 0 && may_hold(pile, filter) {
+            let count = match pile {
+                Pile::Live => live,
+                Pile::Failed => failed,
+                Pile::Revoked | Pile::Held => revoked,
+                Pile::Replaced => replaced,
+            };
+            if count > 0 && may_hold(pile, filter) {
                 stacks.push(Stack { place, pile });
             }
         }
@@ -84,7 +91,9 @@ pub(super) fn may_hold(pile: Pile, filter: &Filter) -> bool {
         Some(State::Intended) => pile == Pile::Live,
         Some(State::Issued) => matches!(pile, Pile::Live | Pile::Replaced),
         Some(State::Failed) => pile == Pile::Failed,
-        Some(State::Revoked) => pile == Pile::Revoked,
+        Some(State::Revoked) => pile.is_ended(),
     };
-    by_state && filter.replaced.is_none_or(|replaced| replaced == (pile == Pile::Replaced))
+    by_state
+        && filter.held.is_none_or(|held| held == (pile == Pile::Held))
+        && filter.replaced.is_none_or(|replaced| replaced == (pile == Pile::Replaced))
 }

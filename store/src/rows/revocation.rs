@@ -5,7 +5,7 @@ use policy::Timestamp;
 use super::bounds::{SERIAL_BYTES_MAX, bounded_tail, check_actor, check_label};
 use super::timed::{Timed, timed};
 use crate::forms::leaf::{Event, Tail};
-use crate::forms::projection::Card;
+use crate::forms::projection::{Card, Pile};
 use crate::forms::row::row_digest;
 use crate::forms::schema::REVOCATION;
 use crate::nouns::credential::Credential;
@@ -144,6 +144,11 @@ impl RevocationRow {
     /// Whether what was on hold counts again.
     pub fn releases(&self) -> bool {
         !self.revoked.first.ends()
+    }
+
+    /// The pile of what it ends.
+    pub fn pile(&self) -> Pile {
+        Pile::of_end(self.revoked.first.reason)
     }
 
     /// What its leaf changes, with its number.

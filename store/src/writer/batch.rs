@@ -10,6 +10,7 @@ use super::item::{Item, Reply};
 use super::projections::{self, Tally};
 use crate::forms::leaf::{Numbers, Tail};
 use crate::forms::object::{OBJECT_SLOTS, Object};
+use crate::forms::projection::Pile;
 use crate::forms::schema::{BATCH, CONCLUSION, INTENT, RECORD, REVOCATION};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
 use crate::nouns::error::StoreError;
@@ -388,8 +389,8 @@ impl<'a> Batch<'a> {
         // What is taken in with its end is counted with it; everything else that ends was counted before.
         let taken: HashSet<u64> =
             self.intents.iter().filter(|(_, _, row)| row.source.is_some()).map(|(op, ..)| *op).collect();
-        let arrived: HashSet<u64> =
-            self.revocations.iter().filter_map(|(_, _, row)| row.operation).filter(|op| taken.contains(op)).collect();
+        let ended = self.revocations.iter().filter_map(|(_, _, row)| Some((row.operation?, row.pile())));
+        let arrived: HashMap<u64, Pile> = ended.filter(|(op, _)| taken.contains(op)).collect();
         tally.intents(sql, &self.intents, &arrived)?;
         let is_renewed = |of| self.node.fold(|fold, _| fold.renewed(of).is_some() || !fold.remembers(of));
         let revocations: Vec<(u64, Timestamp, &RevocationRow)> =

@@ -1,6 +1,6 @@
 //! The projections of a batch, written beside its rows. projection.rs has the rules.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use policy::Timestamp;
 
@@ -76,7 +76,7 @@ impl<'a> Tally<'a> {
         &mut self,
         sql: &mut dyn Sql,
         rows: &[(u64, Timestamp, &'a IntentRow)],
-        ended: &HashSet<u64>,
+        ended: &HashMap<u64, Pile>,
     ) -> Result<(), SqlError> {
         let mut cards = Vec::with_capacity(rows.len() * 6);
         let mut open = Vec::with_capacity(rows.len() * 6);
@@ -84,8 +84,8 @@ impl<'a> Tally<'a> {
             let card = &row.card;
             let [not_after, look, family, due] =
                 [card.not_after, card.look, card.family, card.due].map(|n| n.map_or(Value::Null, Value::Int));
-            let is_ended = row.source.is_some() && ended.contains(op);
-            let pile = if is_ended { Pile::Revoked } else { Pile::Live };
+            let end = ended.get(op).filter(|_| row.source.is_some());
+            let (is_ended, pile) = (end.is_some(), end.copied().unwrap_or(Pile::Live));
             cards.extend([Value::index(*op), Value::Int(card.place), Value::Int(pile.number())]);
             cards.extend([not_after, look, family]);
             if row.source.is_none() {
@@ -161,14 +161,21 @@ impl<'a> Tally<'a> {
         &mut self,
         sql: &mut dyn Sql,
         rows: &[(u64, Timestamp, &RevocationRow)],
-        arrived: &HashSet<u64>,
+        arrived: &HashMap<u64, Pile>,
     ) -> Result<(), SqlError> {
         // What the register does not hold has no projections.
         let ends = rows.iter().filter(|(_, _, row)| !row.releases());
-        let ops: Vec<u64> = ends.filter_map(|(_, _, row)| row.operation).filter(|op| !arrived.contains(op)).collect();
+        let ends = ends.filter_map(|(_, _, row)| Some((row.operation?, row.pile())));
+        // Of two words in one batch the later counts.
+        let piles: BTreeMap<u64, Pile> = ends.filter(|(op, _)| !arrived.contains_key(op)).collect();
+        let ops: Vec<u64> = piles.keys().copied().collect();
         let open = take_open(sql, &ops)?;
         ask(sql, "DELETE FROM renewal WHERE op IN", &ops, "")?;
-        self.move_to(sql, &ops, Pile::Revoked, |op| open.contains_key(&op))
+        for to in [Pile::Revoked, Pile::Held] {
+            let ops: Vec<u64> = piles.iter().filter(|(_, pile)| **pile == to).map(|(op, _)| *op).collect();
+            self.move_to(sql, &ops, to, |op| open.contains_key(&op))?;
+        }
+        Ok(())
     }
 
     /// What was on hold counts again. Before the conclusions: a successor of the same batch ends its wait.
@@ -231,7 +238,7 @@ impl<'a> Tally<'a> {
             // What is merely intended does not come back.
             Pile::Live => ISSUED,
             Pile::Failed => FAILED,
-            Pile::Revoked => REVOKED,
+            Pile::Revoked | Pile::Held => REVOKED,
             Pile::Replaced => REPLACED,
         };
         let select = "SELECT c.op, c.place, c.pile, c.not_after, c.look, c.family, p.kind, p.owner, p.renewer FROM card c \
@@ -242,7 +249,7 @@ impl<'a> Tally<'a> {
                 Pile::Live if was_open(was.op) => INTENDED,
                 Pile::Live => ISSUED,
                 Pile::Failed => FAILED,
-                Pile::Revoked => REVOKED,
+                Pile::Revoked | Pile::Held => REVOKED,
                 Pile::Replaced => REPLACED,
             };
             self.count(was.place, from, -1);
@@ -253,9 +260,9 @@ impl<'a> Tally<'a> {
                 (true, true) | (false, false) => {}
             }
             match (was.family, to) {
-                (Some(family), Pile::Revoked) => drop(self.families.insert(family, true)),
+                (Some(family), to) if to.is_ended() => drop(self.families.insert(family, true)),
                 // Released: a newer one may have its place, or it has an older one's.
-                (Some(family), Pile::Live) if was.pile == Pile::Revoked => {
+                (Some(family), Pile::Live) if was.pile.is_ended() => {
                     self.families.entry(family).or_default();
                 }
                 (_, _) => {}

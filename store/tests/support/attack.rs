@@ -5,12 +5,13 @@ use store::Report;
 use super::{is_clean, shown};
 
 /// Every table with its key columns and all others, as the schema has them.
-pub const TABLES: [(&str, &[&str]); 17] = [
+pub const TABLES: [(&str, &[&str]); 18] = [
     ("leaf", &["idx"]),
     ("tile", &["level", "n"]),
     ("head", &["id"]),
     ("checkpoint", &["size"]),
     ("intent", &["op"]),
+    ("batch", &["op"]),
     ("object", &["slot"]),
     ("name", &["slot"]),
     ("conclusion", &["leaf"]),

@@ -29,7 +29,7 @@ mod renew;
 
 pub(crate) use certify::{Certifier, is_approved};
 pub use details::{LOGIN_PROFILE, left_out, login_scopes};
-pub(crate) use draft::{LeafRequest, Subject, Title};
+pub(crate) use draft::{LeafRequest, Subject, Title, fits};
 #[cfg(test)]
 pub(crate) use draft::{Under, draft};
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::encode::Dn;
 use crate::encode::spki::kind_of;
 use crate::error::{CaError, DraftError};
 use crate::issuers::Issuing;
-use crate::profiles::{Past, Profile, Rules, SubjectPolicy, X509Rules};
+use crate::profiles::{Past, Profile, Rules, SubjectPolicy, X509Rules, span};
 
 /// Some of the past under changed profiles.
 #[derive(Clone, Debug)]
@@ -223,7 +223,7 @@ fn of_lifetime(old: &Credential, profile: &Profile, default: Option<i64>) -> Opt
         Validity::new(now.plus_secs(-profile.max_validity_secs), now.plus_secs(2 * profile.max_validity_secs)).ok()?;
     match lifetime(profile, now, asked, issuer) {
         Ok(validity) if validity.secs() == was => None,
-        Ok(validity) => Some(changed("lifetime", &format!("{was} s"), &format!("{} s", validity.secs()))),
+        Ok(validity) => Some(changed("lifetime", &span(was), &span(validity.secs()))),
         Err(e) => Some(Differs { what: REFUSED.to_owned(), was: String::new(), would: e.to_string() }),
     }
 }
