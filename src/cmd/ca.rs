@@ -330,9 +330,13 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         What::Retire { generation, yes_nothing_needs_it } => {
             let body = json!({ "force": yes_nothing_needs_it });
             let says = |_: &Value, of: &Value| format!("{} is retired, for good.", field(of, "name"));
-            act(&generation, "retire", &body, says, global)
-                .await
-                .map_err(|failure| failure.help("add --yes-nothing-needs-it where that is meant"))
+            act(&generation, "retire", &body, says, global).await.map_err(|failure| {
+                match yes_nothing_needs_it || generation.starts_with("seal") {
+                    // It was said, or no word changes it.
+                    true => failure,
+                    false => failure.help("add --yes-nothing-needs-it where that is meant"),
+                }
+            })
         }
         What::Revoke { generation, reason, yes } => {
             if !yes {

@@ -19,9 +19,11 @@ Exit codes:
   0 all is well   5 something needs a hand: it is listed with what to do
   4 the server does not answer   3 it does not tell this token
 
-Asked with a token of an auditor, an approver, an operator or an administrator. What others may not see is not told, and is no fault.")]
+Asked with a token of an auditor, an approver, an operator or an administrator. To others the server does not tell whether all is well.")]
 pub struct Args {}
 
+/// What whoever is not told it cannot call well.
+const STATUS: &str = "/api/v1/status";
 /// So many rows of what ends next, and of the CAs.
 const NEXT: usize = 5;
 /// So far ahead is looked for what ends next: a year.
@@ -33,7 +35,7 @@ pub async fn run(global: &Global) -> Result<(), Failure> {
     // Who is not there, or does not talk with this token, is told as by any command.
     client.get_text("/healthz").await?;
     client.get("/api/v1/whoami").await?;
-    let told = Told::ask(&client).await;
+    let told = Told::ask(&client).await?;
     match global.json {
         true => output::json(&told.json(client.base())),
         false => told.print(client.base(), World::real().now()),
@@ -59,22 +61,20 @@ struct Told {
 }
 
 impl Told {
-    async fn ask(client: &Client) -> Told {
+    /// # Errors
+    /// The server does not tell this token how it is: what is not told is not well.
+    async fn ask(client: &Client) -> Result<Told, Failure> {
         let mut hands = Vec::new();
         let ready = client.get_any("/readyz").await;
-        let ending = format!("/api/v1/certificates?expiring_secs={AHEAD_SECS}&kind=certificate&limit={NEXT}");
-        let ask = [
-            "/api/v1/status",
-            "/api/v1/issuers",
-            ending.as_str(),
-            "/api/v1/requests",
-            "/api/v1/revocations?waiting=true",
-        ];
+        let ending =
+            format!("/api/v1/certificates?expiring_secs={AHEAD_SECS}&kind=certificate&state=issued&limit={NEXT}");
+        let ask = [STATUS, "/api/v1/issuers", ending.as_str(), "/api/v1/requests", "/api/v1/revocations?waiting=true"];
         let mut answers = Vec::with_capacity(ask.len());
         for path in ask {
             answers.push(match client.get(path).await {
                 Ok(answer) => answer,
-                // Who may not know is not told, and that is no fault of the server's.
+                Err(failure) if failure.exit() == Exit::Refused && path == STATUS => return Err(failure),
+                // Who may not know of one part is not told, and that is no fault of the server's.
                 Err(failure) if failure.exit() == Exit::Refused => Value::Null,
                 Err(failure) => {
                     let why = failure.to_string().lines().next().unwrap_or_default().replace("chancery: ", "");
@@ -105,7 +105,7 @@ impl Told {
             ));
         }
         let (issuers, next) = (items(&issuers), items(&next));
-        Told { ready: ready.unwrap_or_default(), status, issuers, next, requests, proposals, hands }
+        Ok(Told { ready: ready.unwrap_or_default(), status, issuers, next, requests, proposals, hands })
     }
 
     fn json(&self, server: &str) -> Value {
@@ -134,9 +134,9 @@ impl Told {
                 ("version", field(status, "version")),
                 ("tokens", tokens.join(", ")),
                 (
-                    "certificates",
+                    "signed",
                     format!(
-                        "{} hold, {} ended, {} revoked",
+                        "{} in force, {} ended, {} revoked or on hold; of every kind, CRLs too",
                         field(store, "issued"),
                         field(store, "expired"),
                         field(store, "revoked")

@@ -1030,6 +1030,12 @@ fn one_command_says_whether_all_is_well() {
     let said = house.json(&["status"]);
     assert_eq!((&said["well"], &said["ready"]["hsm"]), (&true.into(), &true.into()));
     assert_eq!(said["needs_a_hand"].as_array().map(Vec::len), Some(0));
+    // Whoever is not told how it is, is not told that all is well.
+    let narrow = house.path("narrow.token");
+    house.run(&["token", "create", "ci", "--role", "issuer", "--owner", "default", "--out", text(&narrow)]);
+    let asked = house.output(&["--token-file", text(&narrow), "status"]);
+    assert_eq!(asked.status.code(), Some(3), "{asked:?}");
+    assert!(asked.stdout.is_empty(), "{asked:?}");
     // A CA is over: what to do is said, with an exit code for a script.
     house.run(&["ca", "revoke", "code/1", "--reason", "cessation-of-operation", "--yes"]);
     let after = house.output(&["status"]);

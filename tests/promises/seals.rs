@@ -21,6 +21,13 @@ fn a_new_sealing_key_takes_over_through_a_kill_and_the_old_one_is_destroyed_by_a
     assert!(sealing_keys(&house).contains("seal-1"), "{}", sealing_keys(&house));
     let refused = fail(house.command(&["ca", "retire", "seal/1"]));
     assert!(refused.contains("chancery ca rotate seal"), "{refused}");
+    assert!(!refused.contains("--yes-nothing-needs-it"), "no word changes that: {refused}");
+    // What is no wish of a key that seals is refused, in the rehearsal too.
+    for rehearsed in [&["--dry-run"][..], &[]] {
+        let wish = [&["ca", "rotate", "seal", "--delta-crls"][..], rehearsed].concat();
+        let refused = fail(house.command(&wish));
+        assert!(refused.contains("signs nothing"), "{refused}");
+    }
     house.run(&["ca", "rotate", "seal"]);
     house.kill();
     house.start();

@@ -80,9 +80,7 @@ impl Keeper {
         let _changing = self.changing.lock().await;
         let (mut record, expect) = self.maker.record(&wish.issuer).await?;
         let activates = self.moment(wish.activates)?;
-        if record.role == IssuerRole::Seal && (wish.key.is_some() || wish.cross || wish.shards.is_some()) {
-            return Err(CaError::bad("name", "a key that seals is AES-256, and signs nothing"));
-        }
+        wish.check(record.role)?;
         if let Some(kind) = wish.key {
             if record.role == IssuerRole::SshUser || record.role == IssuerRole::SshHost {
                 check_ssh(kind)?;

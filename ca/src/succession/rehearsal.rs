@@ -47,6 +47,7 @@ pub(crate) async fn rehearse(
     let hierarchy = office.issuers.fresh().await?;
     let issuer = hierarchy.issuer(&wish.issuer)?;
     let (record, now) = (&issuer.record, office.ledger.cautious_time());
+    wish.check(record.role)?;
     let begun = record.unfinished().map(|last| last.number);
     let new = GenerationName::new(&wish.issuer, begun.unwrap_or_else(|| record.next_number()));
     let key = wish.key.or_else(|| record.keys.first().and_then(|kind| kind.parse().ok()));

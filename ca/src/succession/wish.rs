@@ -4,6 +4,7 @@ use hsm::KeyKind;
 use policy::Timestamp;
 
 use crate::encode::Dn;
+use crate::error::CaError;
 use crate::issuers::{GenerationName, IssuerRole};
 
 /// A new issuer.
@@ -126,4 +127,20 @@ pub struct Brought {
     pub shards: Option<u16>,
     /// Whether it has delta CRLs from here on; none is no.
     pub deltas: Option<bool>,
+}
+
+impl Rotate {
+    /// What a successor of this role can be asked to be.
+    pub(super) fn check(&self, role: IssuerRole) -> Result<(), CaError> {
+        let parted = self.shards.is_some() || self.deltas == Some(true);
+        match role {
+            IssuerRole::Seal if self.key.is_some() || self.cross || parted => {
+                Err(CaError::bad("name", "a key that seals is AES-256, and signs nothing"))
+            }
+            IssuerRole::SshUser | IssuerRole::SshHost | IssuerRole::Log if parted => {
+                Err(CaError::bad("name", "it has no CRLs that could be parted, or have deltas"))
+            }
+            IssuerRole::Seal | IssuerRole::X509 | IssuerRole::SshUser | IssuerRole::SshHost | IssuerRole::Log => Ok(()),
+        }
+    }
 }
