@@ -77,22 +77,26 @@ async fn openssl_reads_a_delta_over_the_crl_that_it_rests_on() {
         let house = House::new().await;
         with_deltas(&house, shards).await;
         let mut of_part = Vec::new();
-        while of_part.len() < 3 {
+        while of_part.len() < 4 {
             let issued = house.server(&["www.example.com"]).await;
             if Shard::of_serial(&issued.serial, shards).is_none_or(|shard| shard.index() == 0) {
                 of_part.push(issued);
             }
         }
-        let [good, bad, held] = of_part.try_into().unwrap();
+        let [good, bad, held, told] = of_part.try_into().unwrap();
         let hold = Ending::from(RevocationReason::CertificateHold);
         house.authority.revoke(&admin(), &held.serial_hex(), hold).await.unwrap();
+        house.authority.revoke(&admin(), &told.serial_hex(), RevocationReason::Superseded).await.unwrap();
         house.authority.refresh_crls().await.unwrap();
         let base = house.authority.crl("tls/2/0").await.unwrap();
-        assert_eq!(listed(&base.der), [held.serial_hex()].into());
+        assert_eq!(listed(&base.der), [held.serial_hex(), told.serial_hex()].into());
         house.authority.revoke(&admin(), &bad.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
         house.authority.release(&admin(), &held.serial_hex()).await.unwrap();
         house.authority.refresh_crls().await.unwrap();
         let delta = house.authority.crl("tls/2/0/delta").await.unwrap();
+        // It rests on the first of the day, which told of nobody, and goes with any after that.
+        let since: BTreeSet<_> = [&bad, &held, &told].map(|issued| issued.serial_hex()).into();
+        assert_eq!(listed(&delta.der), since);
 
         for (issued, deltas, verdict) in [
             (&good, false, "good"),
@@ -101,6 +105,7 @@ async fn openssl_reads_a_delta_over_the_crl_that_it_rests_on() {
             (&bad, true, "revoked"),
             (&held, false, "revoked"),
             (&held, true, "good"),
+            (&told, true, "revoked"),
         ] {
             let said = judged(&house, issued, &[&base, &delta], deltas);
             assert_eq!(said, verdict, "{} with deltas {deltas}", issued.serial_hex());
@@ -108,7 +113,7 @@ async fn openssl_reads_a_delta_over_the_crl_that_it_rests_on() {
         // It is no complete one, and no client takes it for that.
         assert_eq!(judged(&house, &good, &[&delta], true), "unknown");
         let complete = house.authority.crl("tls/2/0").await.unwrap();
-        assert_eq!(listed(&complete.der), [bad.serial_hex()].into());
+        assert_eq!(listed(&complete.der), [bad.serial_hex(), told.serial_hex()].into());
         let loaded = webpki::BorrowedCertRevocationList::from_der(&delta.der);
         assert_eq!(loaded.err(), Some(webpki::Error::UnsupportedDeltaCrl), "and webpki refuses to load it");
         crate::tls::webpki_verify_with(&house, &good, "www.example.com", Some(&complete.der)).unwrap();
