@@ -342,15 +342,7 @@ async fn what_a_revoked_ca_made_is_renewed_at_once_once_there_is_another() {
         renewer.turn().await.unwrap();
     }
     assert_eq!(house.certificates("www.example.internal").await.len(), 1, "nothing is issued under it");
-    let next = ca::Rotate {
-        issuer: "tls".to_owned(),
-        key: None,
-        activates: ca::Activation::Now,
-        cross: false,
-        shards: None,
-        deltas: None,
-        token: None,
-    };
+    let next = ca::Rotate::of("tls");
     house.authority.rotate_issuer(&admin(), next).await.unwrap();
     for _ in 0..3 {
         house.world.advance(61);

@@ -186,12 +186,37 @@ fn a_start_finds_the_heads_key_in_its_record_where_somebody_took_it_from_beside_
         on_both(|database| async move {
             let house = open(&database).await;
             seal(&house, "a", "AAAA").await;
+            is_found_by_verify(&database, false).await;
             write_beside(&database, sql);
+            is_found_by_verify(&database, true).await;
             let house = house.reopened(&database).await;
             in_force(&house, &[1]).await;
             assert_eq!(opened(&house, "a").await.unwrap(), "AAAA");
         });
     }
+}
+
+/// A text where bytes belong, which SQLite takes.
+#[test]
+fn a_start_passes_over_what_is_no_bytes_beside_the_head() {
+    on_sqlite(|database| async move {
+        let house = open(&database).await;
+        seal(&house, "a", "AAAA").await;
+        write_beside(&database, "UPDATE head SET sealed_key = 'text'");
+        is_found_by_verify(&database, true).await;
+        let house = house.reopened(&database).await;
+        in_force(&house, &[1]).await;
+        assert_eq!(opened(&house, "a").await.unwrap(), "AAAA");
+    });
+}
+
+/// Whether `verify` says that what lies beside the head is not its record's.
+async fn is_found_by_verify(database: &Database, is_found: bool) {
+    let database = database.clone();
+    let report =
+        tokio::task::spawn_blocking(move || store::verify(database, None, &mut |_| {})).await.unwrap().unwrap();
+    let found = report.findings.iter().any(|finding| finding.where_.contains("sealed_key"));
+    assert_eq!(found, is_found, "{:?}", report.findings);
 }
 
 /// And beside the head, where somebody took it from its record: sealed anew there too.

@@ -299,6 +299,11 @@ async fn known<'a>(
         }
     }
     // Those from elsewhere that are nobody's own: roots and intermediates above ours.
+    let mut elsewhere = BTreeMap::new();
+    let says = |id: &str, why: &str| {
+        let certificate = policy::shown(id);
+        tracing::error!(%certificate, why, "a certificate from elsewhere cannot be read");
+    };
     for (id, stored) in ledger.record_each(KEPT).await? {
         let read = match stored {
             Ok(stored) => match seen.kept(&stored.id) {
@@ -309,14 +314,24 @@ async fn known<'a>(
             Err(other) => return Err(other.into()),
         };
         match read {
-            Ok(certificate) if hashes.insert(certificate.hash) => ranked.push(((false, false, None), certificate)),
-            Ok(_) => {}
-            Err(why) => {
-                let certificate = policy::shown(&id);
-                tracing::error!(%certificate, %why, "a certificate from elsewhere cannot be read");
-            }
+            Ok(certificate) => drop(elsewhere.insert(id, certificate)),
+            Err(why) => says(&id, &why),
         }
     }
+    // What a row shows no more, or otherwise, stands as long as the log knows it: it was read, and its name is its hash.
+    for there in seen.by_hash.values().filter(|there| there.operation.is_none()) {
+        let id = hex::encode(there.hash);
+        if elsewhere.contains_key(&id) || ledger.record_version(KEPT, &id) == 0 {
+            continue;
+        }
+        // Asked for by name: what became of the row is an alarm.
+        if let Err(why) = ledger.record_get(KEPT, &id).await {
+            says(&id, &why.to_string());
+        }
+        elsewhere.insert(id, Arc::clone(there));
+    }
+    let others = elsewhere.into_values().filter(|certificate| hashes.insert(certificate.hash));
+    ranked.extend(others.map(|certificate| ((false, false, None), certificate)));
     ranked.sort_by_key(|(rank, _)| *rank);
     Ok(ranked.into_iter().map(|(_, certificate)| certificate).collect())
 }

@@ -361,6 +361,11 @@ impl Keeper {
         if generation.arriving {
             return Err(arriving(name));
         }
+        if record.role == IssuerRole::Seal && self.office.ledger.is_seal_ended(name.number()) {
+            return Err(CaError::Conflict(format!(
+                "{name} has ended, by an entry of the log: nothing is sealed under it"
+            )));
+        }
         // Of two of one moment the one with the higher number issues: the way back takes the next.
         let now = self.office.ledger.cautious_time();
         let before = record.active(now).and_then(|active| Some((active.activates?, active.number)));

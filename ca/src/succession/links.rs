@@ -45,15 +45,7 @@ impl Keeper {
         let there = self.maker.record(name.issuer()).await?.0;
         if there.generation(name.number()).is_none_or(|there| there.certificates.is_empty()) {
             let issuer = name.issuer().to_owned();
-            let wish = Rotate {
-                issuer,
-                key,
-                activates: Activation::Later,
-                cross: false,
-                shards: None,
-                deltas: None,
-                token: None,
-            };
+            let wish = Rotate { key, activates: Activation::Later, ..Rotate::of(&issuer) };
             let made = self.rotate(actor, wish).await?;
             if made != name {
                 return Err(CaError::Conflict(format!("{made} was made, and {name} was meant")));

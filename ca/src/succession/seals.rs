@@ -84,8 +84,16 @@ pub(crate) async fn tend(maker: &Maker, issuers: &Registry) -> Result<u64, CaErr
     };
     let hierarchy = issuers.fresh().await?;
     let all = hierarchy.issuer(SEAL).map(|issuer| issuer.generations.as_slice()).unwrap_or_default();
-    for generation in all.iter().filter(|generation| generation.record.retired.is_some()) {
+    for generation in all {
         let (record, number) = (&generation.record, generation.name.number());
+        if record.retired.is_none() {
+            // It broke off between its leaf and its record.
+            if ledger.is_seal_ended(number) {
+                maker.retire_seal(&generation.name, maker.record(SEAL).await?, &actor).await?;
+                issuers.fresh().await?;
+            }
+            continue;
+        }
         let Some(key) = record.sealing(&maker.pool).filter(|_| ledger.is_seal_ended(number)) else { continue };
         if maker.pool.sealing_at_home(&key).await.good.is_empty() {
             continue;

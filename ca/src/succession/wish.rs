@@ -130,6 +130,19 @@ pub struct Brought {
 }
 
 impl Rotate {
+    /// A successor that issues from now on, in everything else as the one before.
+    pub fn of(issuer: &str) -> Rotate {
+        Rotate {
+            issuer: issuer.to_owned(),
+            key: None,
+            activates: Activation::Now,
+            cross: false,
+            shards: None,
+            deltas: None,
+            token: None,
+        }
+    }
+
     /// What a successor of this role can be asked to be.
     pub(super) fn check(&self, role: IssuerRole) -> Result<(), CaError> {
         let parted = self.shards.is_some() || self.deltas == Some(true);

@@ -1,6 +1,6 @@
 //! Roots as other software takes them: openssl and Java's keytool are the judges.
 
-use ca::{Activation, BundleForm, Rotate};
+use ca::{BundleForm, Rotate};
 
 use crate::house::{House, accepts, admin};
 
@@ -8,15 +8,7 @@ use crate::house::{House, accepts, admin};
 async fn openssl_and_java_take_the_bundles_of_roots() {
     let house = House::new().await;
     let authority = &house.authority;
-    let rotation = Rotate {
-        issuer: "root".to_owned(),
-        key: None,
-        activates: Activation::Now,
-        cross: true,
-        shards: None,
-        deltas: None,
-        token: None,
-    };
+    let rotation = Rotate { cross: true, ..Rotate::of("root") };
     authority.rotate_issuer(&admin(), rotation).await.unwrap();
     let fingerprints: Vec<String> =
         authority.roots().iter().map(|root| hex::encode(ring::digest::digest(&ring::digest::SHA256, root))).collect();

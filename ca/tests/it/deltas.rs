@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use ca::{Activation, CaError, CreateConfig, Ending, Profiles, PublishedCrl, RevocationReason, Rotate};
+use ca::{CaError, CreateConfig, Ending, Profiles, PublishedCrl, RevocationReason, Rotate};
 use policy::{Timestamp, World};
 use store::{Database, Issued, Shard};
 use x509_parser::prelude::{FromDer, ParsedExtension};
@@ -14,15 +14,7 @@ use crate::house::{House, accepts, admin};
 use crate::revocation::listed;
 
 async fn with_deltas(house: &House, shards: u16) {
-    let rotation = Rotate {
-        issuer: "tls".into(),
-        key: None,
-        activates: Activation::Now,
-        cross: false,
-        shards: Some(shards),
-        deltas: Some(true),
-        token: None,
-    };
+    let rotation = Rotate { shards: Some(shards), deltas: Some(true), ..Rotate::of("tls") };
     house.authority.rotate_issuer(&admin(), rotation).await.unwrap();
     house.authority.refresh_crls().await.unwrap();
 }

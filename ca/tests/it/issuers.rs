@@ -17,18 +17,6 @@ pub fn name(text: &str) -> GenerationName {
     text.parse().unwrap()
 }
 
-fn rotation(issuer: &str) -> Rotate {
-    Rotate {
-        issuer: issuer.to_owned(),
-        key: None,
-        activates: Activation::Now,
-        cross: false,
-        shards: None,
-        deltas: None,
-        token: None,
-    }
-}
-
 pub fn generation(authority: &Authority, wanted: &str) -> Generation {
     let all = authority.issuers().into_iter().flat_map(|issuer| issuer.generations);
     all.into_iter().find(|generation| generation.name.to_string() == wanted).unwrap()
@@ -99,7 +87,7 @@ async fn a_successor_issues_in_place_of_the_one_before_and_the_way_back_is_open(
     let authority = &house.authority;
     let before = house.server(&["www.example.com"]).await;
     assert_eq!(before.issuer, "tls/1");
-    assert_eq!(authority.rotate_issuer(&admin(), rotation("tls")).await.unwrap(), name("tls/2"));
+    assert_eq!(authority.rotate_issuer(&admin(), Rotate::of("tls")).await.unwrap(), name("tls/2"));
     assert_eq!(
         (state(authority, "tls/1"), state(authority, "tls/2")),
         (GenerationState::Retiring, GenerationState::Active)
@@ -129,7 +117,7 @@ async fn a_successor_issues_in_place_of_the_one_before_and_the_way_back_is_open(
 async fn a_successor_waits_for_its_day() {
     let house = House::at("2027-03-01T12:00:00Z").await;
     let day = policy::Timestamp::parse_rfc3339("2027-04-01T06:00:00Z").unwrap();
-    let wish = Rotate { activates: Activation::At(day), ..rotation("tls") };
+    let wish = Rotate { activates: Activation::At(day), ..Rotate::of("tls") };
     let rehearsal = house.authority.rehearse_rotation(&admin(), &wish).await.unwrap();
     assert_eq!((rehearsal.new.to_string().as_str(), rehearsal.old), ("tls/2", Some(name("tls/1"))));
     let touched: Vec<_> = rehearsal.phases.iter().flat_map(|phase| &phase.touches).cloned().collect();
@@ -148,7 +136,7 @@ async fn a_successor_waits_for_its_day() {
     assert!(
         house
             .authority
-            .rotate_issuer(&admin(), Rotate { activates: Activation::At(day.plus_secs(-1)), ..rotation("tls") })
+            .rotate_issuer(&admin(), Rotate { activates: Activation::At(day.plus_secs(-1)), ..Rotate::of("tls") })
             .await
             .is_err()
     );
@@ -189,7 +177,7 @@ async fn a_compromised_ca_issues_nothing_the_rest_goes_on_and_its_successor_serv
     // The next start takes it as it is, and one command brings the service back.
     let restarted = house.reopened(Profiles::load(Profiles::shipped()).unwrap()).await;
     assert!(restarted.certify(&admin(), server_request(&["www.example.com"])).await.is_err());
-    restarted.rotate_issuer(&admin(), rotation("tls")).await.unwrap();
+    restarted.rotate_issuer(&admin(), Rotate::of("tls")).await.unwrap();
     let after = restarted.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
     assert_eq!(after.issuer, "tls/2");
     assert_ne!(generation(&restarted, "tls/2").key_hash, generation(&restarted, "tls/1").key_hash);
@@ -207,7 +195,7 @@ async fn a_key_that_was_told_to_be_known_to_others_gets_no_other_certificate() {
     assert_eq!(state(&house.authority, "tls/1"), GenerationState::Revoked);
     let refused = house.authority.renew_issuer(&admin(), &name("tls/1")).await.unwrap_err();
     assert!(matches!(&refused, CaError::Conflict(why) if why.contains("compromised")), "{refused}");
-    house.authority.rotate_issuer(&admin(), rotation("tls")).await.unwrap();
+    house.authority.rotate_issuer(&admin(), Rotate::of("tls")).await.unwrap();
     assert_eq!(house.server(&["www.example.com"]).await.issuer, "tls/2");
 }
 
@@ -218,10 +206,10 @@ async fn what_stands_below_a_revoked_root_issues_nothing() {
     let refused = house.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap_err();
     assert!(matches!(&refused, CaError::Conflict(why) if why.contains("above `tls/1`")), "{refused}");
     // Its successor gets its key and no certificate yet; the same command goes on from there.
-    assert!(house.authority.rotate_issuer(&admin(), rotation("tls")).await.is_err());
+    assert!(house.authority.rotate_issuer(&admin(), Rotate::of("tls")).await.is_err());
     // A new root, and new CAs below it: the service is back.
-    house.authority.rotate_issuer(&admin(), rotation("root")).await.unwrap();
-    assert_eq!(house.authority.rotate_issuer(&admin(), rotation("tls")).await.unwrap(), name("tls/2"));
+    house.authority.rotate_issuer(&admin(), Rotate::of("root")).await.unwrap();
+    assert_eq!(house.authority.rotate_issuer(&admin(), Rotate::of("tls")).await.unwrap(), name("tls/2"));
     let issued = house.server(&["www.example.com"]).await;
     let trusted = roots(&house, &house.authority, "roots.pem");
     assert!(verifies(&house, &house.authority, &issued, &trusted));
@@ -234,10 +222,10 @@ async fn a_root_is_succeeded_without_a_chain_that_fails_for_anybody() {
     let authority = &house.authority;
     let old_only = roots(&house, authority, "old.pem");
     let before = house.server(&["www.example.com"]).await;
-    authority.rotate_issuer(&admin(), Rotate { cross: true, ..rotation("root") }).await.unwrap();
+    authority.rotate_issuer(&admin(), Rotate { cross: true, ..Rotate::of("root") }).await.unwrap();
     let both = roots(&house, authority, "both.pem");
     assert_eq!(authority.roots().len(), 2);
-    authority.rotate_issuer(&admin(), rotation("tls")).await.unwrap();
+    authority.rotate_issuer(&admin(), Rotate::of("tls")).await.unwrap();
     let after = house.server(&["www.example.com"]).await;
     let root2 = generation(authority, "root/2").certificate.unwrap().der;
     let new_only = house.file("new.pem", pem(&root2));
@@ -515,6 +503,25 @@ async fn a_ca_stands_below_a_foreign_root() {
     authority.cross_sign_issuer(&admin(), &edge, &name("root/1")).await.unwrap();
     let issued = server_under(&authority, &["www.example.com"]).await.unwrap();
     assert_eq!(authority.chains_pem(&issued).len(), 2);
+
+    // Whoever writes the database and takes the root out of it, or puts another in its place, stops nobody: it is an alarm.
+    let sql = rusqlite::Connection::open(dir.join("chancery.db")).unwrap();
+    for (thief, place) in [
+        (
+            "UPDATE record SET body = replace(body, 'BEGIN', 'begin') WHERE kind = 'ca-certificate'",
+            "kind=ca-certificate",
+        ),
+        ("DELETE FROM present WHERE kind = 'ca-certificate'", "kind=ca-certificate"),
+    ] {
+        assert!(sql.execute(thief, []).unwrap() > 0, "{thief}");
+        let before = house.ledger.integrity().alarms.len();
+        authority.rotate_issuer(&admin(), Rotate::of("ssh-user")).await.unwrap();
+        assert!(authority.roots_pem().contains(root_pem.trim()), "{thief}");
+        let issued = server_under(&authority, &["www.example.com"]).await.unwrap();
+        assert!(verifies(&house, &authority, &issued, &root), "{thief}");
+        let alarms = house.ledger.integrity().alarms;
+        assert!(alarms.len() > before && alarms.iter().any(|alarm| alarm.place.contains(place)), "{alarms:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -612,7 +619,7 @@ async fn while_a_log_key_follows_another_both_sign_and_whoever_pinned_either_ver
     authority.checkpoint().await.unwrap();
     let old = authority.log_verifier_key();
     assert_eq!(lines(&house).await, 1);
-    authority.rotate_issuer(&admin(), rotation("log")).await.unwrap();
+    authority.rotate_issuer(&admin(), Rotate::of("log")).await.unwrap();
     let new = authority.log_verifier_key();
     house.server(&["www.example.com"]).await;
     authority.checkpoint().await.unwrap();
@@ -637,8 +644,8 @@ async fn the_log_and_the_ssh_cas_are_succeeded_the_same_way() {
     let house = House::new().await;
     let authority = &house.authority;
     let (log, users) = (authority.log_verifier_key(), authority.ssh_user_ca());
-    authority.rotate_issuer(&admin(), rotation("log")).await.unwrap();
-    authority.rotate_issuer(&admin(), rotation("ssh-user")).await.unwrap();
+    authority.rotate_issuer(&admin(), Rotate::of("log")).await.unwrap();
+    authority.rotate_issuer(&admin(), Rotate::of("ssh-user")).await.unwrap();
     assert_ne!(authority.log_verifier_key(), log);
     assert_eq!(authority.log_verifier_keys()[1], log, "what was signed with the old one is verified with it");
     assert_eq!(authority.ssh_user_ca().lines().count(), 2);
@@ -692,14 +699,14 @@ async fn who_may_not_changes_nothing_and_the_log_says_so() {
     let house = House::new().await;
     let clerk = actor("clerk", policy::Role::Issuer);
     let size = house.ledger.head().size;
-    assert!(matches!(house.authority.rotate_issuer(&clerk, rotation("tls")).await, Err(CaError::Refused(_))));
+    assert!(matches!(house.authority.rotate_issuer(&clerk, Rotate::of("tls")).await, Err(CaError::Refused(_))));
     assert!(matches!(house.authority.create_issuer(&clerk, below("edge", "root")).await, Err(CaError::Refused(_))));
     assert_eq!(house.ledger.head().size, size + 2, "two refusals");
     for bad in ["Edge", "itself", "elsewhere", "", "a/b", "-a", &"a".repeat(32)] {
         let refused = house.authority.create_issuer(&admin(), below(bad, "root")).await.unwrap_err();
         assert!(matches!(refused, CaError::BadRequest { what: "name", .. }), "{bad}: {refused}");
     }
-    let missing = house.authority.rotate_issuer(&admin(), rotation("nobody")).await;
+    let missing = house.authority.rotate_issuer(&admin(), Rotate::of("nobody")).await;
     assert!(matches!(missing, Err(CaError::NotFound(_))));
 }
 
@@ -714,8 +721,8 @@ async fn a_change_of_one_issuer_reads_no_other() {
     let (authority, other) = (&house.authority, house.reopened(Profiles::load(Profiles::shipped()).unwrap()).await);
     let before = [held(authority), held(&other)];
     authority.create_issuer(&admin(), below("vpn", "root")).await.unwrap();
-    authority.rotate_issuer(&admin(), rotation("ssh-user")).await.unwrap();
-    authority.rotate_issuer(&admin(), rotation("code")).await.unwrap();
+    authority.rotate_issuer(&admin(), Rotate::of("ssh-user")).await.unwrap();
+    authority.rotate_issuer(&admin(), Rotate::of("code")).await.unwrap();
     // The other meets them with its next issuance.
     other.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
     for (authority, before) in [authority, &other].into_iter().zip(before) {
@@ -753,7 +760,7 @@ async fn nobody_who_asks_for_a_certificate_meets_a_change_of_issuers() {
         })
         .collect();
     for _ in 0..6 {
-        house.authority.rotate_issuer(&admin(), rotation("tls")).await.unwrap();
+        house.authority.rotate_issuer(&admin(), Rotate::of("tls")).await.unwrap();
     }
     done.store(true, std::sync::atomic::Ordering::SeqCst);
     for caller in callers {
@@ -781,6 +788,6 @@ async fn the_same_request_for_an_issuer_is_answered_again_and_makes_nothing() {
         let refused = create(who, wish).await.unwrap_err();
         assert!(matches!(&refused, CaError::Conflict(why) if why.contains("chancery ca show vpn")), "{refused:?}");
     }
-    house.authority.rotate_issuer(&admin(), rotation("ssh-admins")).await.unwrap();
+    house.authority.rotate_issuer(&admin(), Rotate::of("ssh-admins")).await.unwrap();
     assert!(matches!(create(&admin(), ssh).await, Err(CaError::Conflict(_))));
 }

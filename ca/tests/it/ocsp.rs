@@ -414,15 +414,7 @@ async fn each_generation_answers_for_its_own_also_after_an_operator_ended_it() {
     let first = Asker::new(&house, "tls/1");
     let of_old = first.request(&[old.serial_hex()], &["-no_nonce"]);
     let kept = first.ask(&of_old).await;
-    let wish = ca::Rotate {
-        issuer: "tls".to_owned(),
-        key: None,
-        activates: ca::Activation::Now,
-        cross: false,
-        shards: None,
-        deltas: None,
-        token: None,
-    };
+    let wish = ca::Rotate::of("tls");
     house.authority.rotate_issuer(&admin(), wish).await.unwrap();
     let new = house.server(&["new.example.com"]).await;
     assert_eq!(new.issuer, "tls/2");

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use ca::{
-    Activation, Authority, CaError, CaWish, CertifyRequest, CreateIssuer, Csr, Dn, IssuerRole, KeyKind, Lifetime,
-    Profile, Profiles, RevocationReason, Rotate,
+    Authority, CaError, CaWish, CertifyRequest, CreateIssuer, Csr, Dn, IssuerRole, KeyKind, Lifetime, Profile,
+    Profiles, RevocationReason, Rotate,
 };
 use policy::{Name, Timestamp};
 use store::Issued;
@@ -518,15 +518,7 @@ async fn a_trial_says_what_would_be_issued_and_writes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_profile_says_where_its_certificates_point_to() {
     let house = House::new().await;
-    let rotation = |shards| Rotate {
-        issuer: "tls".to_owned(),
-        key: None,
-        activates: Activation::Now,
-        cross: false,
-        shards,
-        deltas: None,
-        token: None,
-    };
+    let rotation = |shards| Rotate { shards, ..Rotate::of("tls") };
     house.authority.rotate_issuer(&admin(), rotation(Some(4))).await.unwrap();
     let under = async |words: &str| {
         let text = ready("tls-server").replace("wildcards = true", &format!("wildcards = true\n{words}"));

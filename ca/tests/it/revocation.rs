@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ca::{Act, Activation, CaError, CertifyRequest, Ending, Lifetime, Profiles, RevocationReason, Rotate, Selection};
+use ca::{Act, CaError, CertifyRequest, Ending, Lifetime, Profiles, RevocationReason, Rotate, Selection};
 use hsm::KeyKind;
 use policy::{Actor, Role, World};
 use store::{Filter, Kind, Source, State};
@@ -682,15 +682,7 @@ async fn a_reason_is_one_for_what_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_has_its_own_crl_and_openssl_takes_no_other_for_it() {
     let house = House::new().await;
-    let rotation = Rotate {
-        issuer: "tls".into(),
-        key: None,
-        activates: Activation::Now,
-        cross: false,
-        shards: Some(4),
-        deltas: None,
-        token: None,
-    };
+    let rotation = Rotate { shards: Some(4), ..Rotate::of("tls") };
     house.authority.rotate_issuer(&admin(), rotation.clone()).await.unwrap();
     house.authority.refresh_crls().await.unwrap();
     let mut by_part: BTreeMap<u16, Vec<store::Issued>> = BTreeMap::new();

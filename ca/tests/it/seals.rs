@@ -9,18 +9,6 @@ fn name(generation: &str) -> GenerationName {
     generation.parse().unwrap()
 }
 
-fn rotation() -> Rotate {
-    Rotate {
-        issuer: "seal".to_owned(),
-        key: None,
-        activates: Activation::Now,
-        cross: false,
-        shards: None,
-        deltas: None,
-        token: None,
-    }
-}
-
 fn stamp() -> ActorStamp {
     ActorStamp::from(&admin())
 }
@@ -43,10 +31,10 @@ async fn a_sealing_key_is_succeeded_what_it_sealed_is_sealed_anew_and_only_then_
     // The key of the register's heads.
     assert_eq!(seals(&house), [("seal/1".to_owned(), GenerationState::Active, 1)]);
     house.ledger.seal("a", None, b"alpha", (stamp(), Some(0))).await.unwrap();
-    let rehearsal = authority.rehearse_rotation(&admin(), &rotation()).await.unwrap();
+    let rehearsal = authority.rehearse_rotation(&admin(), &Rotate::of("seal")).await.unwrap();
     let told = format!("{rehearsal:?}");
     assert!(told.contains("2 sealed records") && told.contains("destroys its key"), "{told}");
-    assert_eq!(authority.rotate_issuer(&admin(), rotation()).await.unwrap(), name("seal/2"));
+    assert_eq!(authority.rotate_issuer(&admin(), Rotate::of("seal")).await.unwrap(), name("seal/2"));
     house.ledger.seal("b", None, b"beta", (stamp(), Some(0))).await.unwrap();
     let expected =
         [("seal/1".to_owned(), GenerationState::Retiring, 2), ("seal/2".to_owned(), GenerationState::Active, 1)];
@@ -84,14 +72,24 @@ async fn a_sealing_key_is_succeeded_what_it_sealed_is_sealed_anew_and_only_then_
 async fn a_key_that_outlived_its_generation_is_destroyed_by_the_running_service() {
     let house = House::new().await;
     let authority = &house.authority;
-    authority.rotate_issuer(&admin(), rotation()).await.unwrap();
+    authority.rotate_issuer(&admin(), Rotate::of("seal")).await.unwrap();
     authority.tend_seals().await.unwrap();
     // The retirement broke off after its leaf: the same command goes on.
     let key = hsm::SealingKey::known("seal-1", &[], house.pool.touchstone(None, "seal-1").await.unwrap());
     house.ledger.end_seal(1, &key, stamp()).await.unwrap();
     assert!(house.pool.has_sealing(None, "seal-1").await.unwrap());
+    let activate = authority.activate_issuer(&admin(), &name("seal/1"), Activation::Now).await;
+    assert!(matches!(&activate, Err(CaError::Conflict(why)) if why.contains("has ended")), "{activate:?}");
     authority.retire_issuer(&admin(), &name("seal/1"), false).await.unwrap();
     assert!(!house.pool.has_sealing(None, "seal-1").await.unwrap());
+    // And so does the service, without one.
+    authority.rotate_issuer(&admin(), Rotate::of("seal")).await.unwrap();
+    authority.tend_seals().await.unwrap();
+    let key = hsm::SealingKey::known("seal-2", &[], house.pool.touchstone(None, "seal-2").await.unwrap());
+    house.ledger.end_seal(2, &key, stamp()).await.unwrap();
+    authority.tend_seals().await.unwrap();
+    assert!(!house.pool.has_sealing(None, "seal-2").await.unwrap());
+    assert_eq!(seals(&house)[1], ("seal/2".to_owned(), GenerationState::Ended, 0));
     // What another made under that label since is not touched.
     house.pool.generate_sealing(None, "seal-1").await.unwrap();
     authority.tend_seals().await.unwrap();

@@ -101,16 +101,7 @@ async fn an_altered_issuer_stops_itself_alone() {
         authority.create_code_key(&admin(), key_request(name, KeyKind::P256)).await
     };
     write("false", "true");
-    let rotation = |issuer: &str| ca::Rotate {
-        issuer: issuer.to_owned(),
-        key: None,
-        activates: ca::Activation::Now,
-        cross: false,
-        shards: None,
-        deltas: None,
-        token: None,
-    };
-    house.authority.rotate_issuer(&admin(), rotation("ssh-user")).await.unwrap();
+    house.authority.rotate_issuer(&admin(), ca::Rotate::of("ssh-user")).await.unwrap();
     let others_go_on = async |authority: &Authority| {
         authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
         authority.refresh_crls().await.unwrap();
@@ -118,18 +109,18 @@ async fn an_altered_issuer_stops_itself_alone() {
     };
     others_go_on(&house.authority).await;
     code(&house.authority, "running").await.unwrap();
-    assert!(house.authority.rotate_issuer(&admin(), rotation("code")).await.is_err());
+    assert!(house.authority.rotate_issuer(&admin(), ca::Rotate::of("code")).await.is_err());
     assert!(house.ledger.integrity().alarms.iter().any(|alarm| alarm.place.contains("id=code")));
     let again = restarted(&house).await;
     others_go_on(&again).await;
     code(&again, "started").await.unwrap_err();
     // Of a node that met it nothing is signed with it from then on, whatever else changes.
-    again.rotate_issuer(&admin(), rotation("ssh-user")).await.unwrap();
+    again.rotate_issuer(&admin(), ca::Rotate::of("ssh-user")).await.unwrap();
     code(&again, "changed").await.unwrap_err();
     // A row that is beyond the log, and one that is gone, are the same.
     for thief in ["UPDATE record SET leaf = leaf + 1000000 WHERE ", "DELETE FROM record WHERE "] {
         sql.execute(&format!("{thief}{newest}"), []).unwrap();
-        again.rotate_issuer(&admin(), rotation("ssh-user")).await.unwrap();
+        again.rotate_issuer(&admin(), ca::Rotate::of("ssh-user")).await.unwrap();
         others_go_on(&again).await;
         others_go_on(&house.authority).await;
         code(&again, "gone").await.unwrap_err();

@@ -209,15 +209,7 @@ async fn a_successor_in_fewer_tokens_than_the_key_before_it_is_shown_and_an_alar
     let alarms = || two.authority.health().due.into_iter().filter(|due| due.contains("it follows")).collect::<Vec<_>>();
     assert!(lacks("tls/1").is_empty() && alarms().is_empty());
     let away = two.without_main().await;
-    let wish = ca::Rotate {
-        issuer: "tls".to_owned(),
-        key: None,
-        activates: ca::Activation::Now,
-        cross: false,
-        shards: None,
-        deltas: None,
-        token: None,
-    };
+    let wish = ca::Rotate::of("tls");
     two.authority.rotate_issuer(&admin(), wish).await.unwrap();
     assert_eq!((two.homes("tls/2"), lacks("tls/2")), (homes(&["spare"]), vec!["main".to_owned()]));
     let [alarm] = &alarms()[..] else { panic!("{:?}", alarms()) };
@@ -361,15 +353,7 @@ async fn an_issuer_in_a_token_of_its_own_issues_whatever_becomes_of_the_first() 
     assert_eq!(two.homes("own/1"), homes(&["spare"]));
     let away = two.without_main().await;
     let before = two.signed_by("spare");
-    let rotation = ca::Rotate {
-        issuer: "own".to_owned(),
-        key: None,
-        activates: ca::Activation::Now,
-        cross: false,
-        shards: None,
-        deltas: None,
-        token: None,
-    };
+    let rotation = ca::Rotate::of("own");
     // Its successor is made where it is, and needs the root, which is away.
     assert!(two.authority.rotate_issuer(&admin(), rotation.clone()).await.is_err());
     two.authority.request_issuer(&admin(), &name("own/1")).await.unwrap();

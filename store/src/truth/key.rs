@@ -133,8 +133,11 @@ fn unavailable(error: &hsm::HsmError) -> StoreError {
 /// What the register has of it. The record is not attested yet: it proves itself by opening.
 pub(crate) fn read_kept(sql: &mut dyn Sql) -> Result<Kept, StoreError> {
     let rows = sql.query("SELECT sealed_key, size FROM head WHERE id = $1", &[Value::Int(1)])?;
-    let row =
-        rows.into_iter().next().map_or(Ok((None, 0)), |mut row| Ok::<_, StoreError>((row.opt_blob()?, row.index()?)));
+    // What is no bytes opens nothing; the record may.
+    let row = rows.into_iter().next().map_or(Ok((None, 0)), |mut row| {
+        let beside = row.opt_blob().unwrap_or(None);
+        Ok::<_, StoreError>((beside, row.index()?))
+    });
     let (beside, size) = row?;
     match (&beside, size) {
         (None, 0) => return Ok(Kept::Nothing),
@@ -142,14 +145,18 @@ pub(crate) fn read_kept(sql: &mut dyn Sql) -> Result<Kept, StoreError> {
         (Some(_) | None, _) => {}
     }
     let beside = beside.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
+    let second = recorded(sql)?.filter(|record| Some(record) != beside.as_ref());
+    Ok(Kept::Sealed(beside.into_iter().chain(second).collect()))
+}
+
+/// The sealed key as its record has it; not attested.
+pub(crate) fn recorded(sql: &mut dyn Sql) -> Result<Option<Sealed>, StoreError> {
     let text = "SELECT v.body FROM present p JOIN record v ON v.leaf = p.leaf WHERE p.kind = $1 AND p.id = $2";
     let rows = sql.query(text, &[Value::Text(SEALED), Value::Text(HEAD_KEY)])?;
-    let record = rows.into_iter().next().and_then(|mut row| {
+    Ok(rows.into_iter().next().and_then(|mut row| {
         let body = serde_json::from_str(&row.text().ok()?).ok()?;
         Sealed::of(&body).ok()
-    });
-    let second = record.filter(|record| Some(record) != beside.as_ref());
-    Ok(Kept::Sealed(beside.into_iter().chain(second).collect()))
+    }))
 }
 
 /// The register's first generation of the sealing key.

@@ -14,6 +14,7 @@ use crate::nouns::error::StoreError;
 use crate::queries;
 use crate::rows::NAME_SLOTS;
 use crate::sql::{Cell, Row, Sql, Use, Value, connect, own_sessions};
+use crate::truth;
 
 /// Keys of a page of leaves; also rows of everything else that is read by pages.
 const PAGE: i64 = 1_024;
@@ -258,6 +259,19 @@ impl Tables {
             if let Some((_, column)) = wrong {
                 report.find("head", format!("head id={id} column {column}"), "is not what the leaves derive");
             }
+        }
+        self.head_key(report)
+    }
+
+    /// The sealed key beside the head is that of its record, which was judged by its leaf. Before there is a record it proves itself by
+    /// opening.
+    fn head_key(&mut self, report: &mut Report) -> Result<(), StoreError> {
+        let beside = self.cells("SELECT sealed_key, size FROM head WHERE id = $1", &[Value::Int(1)])?;
+        let recorded = truth::recorded(self.sql.as_mut())?;
+        if let (Some([beside, _]), Some(recorded)) = (beside.first().map(Vec::as_slice), recorded)
+            && *beside != Cell::Blob(recorded.to_string().into_bytes())
+        {
+            report.find("head", "head id=1 column sealed_key", "is not what the record of the key says");
         }
         Ok(())
     }
