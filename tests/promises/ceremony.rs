@@ -352,7 +352,11 @@ fn an_offline_roots_second_generation_is_believed_by_those_who_trust_either() {
 
     // The ceremony, interrupted after its signatures: the same command goes on and signs nothing twice.
     let all = answers(&[]);
-    stopped(&machine.ceremony(&["rotate"], &lines(&all[..8])), 4, "interrupted before step 9");
+    let broken_off = machine.ceremony(&["rotate"], &lines(&all[..8]));
+    stopped(&broken_off, 4, "interrupted before step 9");
+    for shown in ["Root CA G2", "p384", "7300 days", "2 CAs may follow", "/crl/root/2/0.crl"] {
+        assert!(told(&broken_off).contains(shown), "no {shown:?} in: {}", told(&broken_off));
+    }
     let [new, old] = ["root-2.pem", "root-1.pem"].map(|name| machine.root(name));
     let [new_by_old, old_by_new] = ["root-2-by-1.pem", "root-1-by-2.pem"].map(|name| machine.root(name));
     let made = [&new, &new_by_old, &old_by_new].map(|path| sha256sum(path));

@@ -10,7 +10,7 @@ use crate::status::PublishedCrl;
 use crate::succession;
 use crate::succession::{
     Activation, Arrival, Arrived, Arriving, Brought, CreateIssuer, Homes, Landed, ReadRequest, Rehearsal, Request,
-    Rotate, SignedBelow, Source, SucceededRoot, Transcript,
+    RootToCome, Rotate, SignedBelow, Source, SucceededRoot, Transcript,
 };
 
 impl Authority {
@@ -160,6 +160,11 @@ impl Authority {
     /// Takes in a CA that existed before, whose key is in the token.
     pub async fn bring_issuer(&self, actor: &Actor, brought: Brought) -> Result<GenerationName, CaError> {
         self.inner.keeper.bring(actor, brought).await
+    }
+
+    /// What would follow a root, with a key of this kind or of that of the one before: to be shown before it is made.
+    pub async fn root_to_come(&self, old: &GenerationName, key: Option<hsm::KeyKind>) -> Result<RootToCome, CaError> {
+        self.inner.keeper.root_to_come(old, key).await
     }
 
     /// Makes the generation that follows a root whose key is here, with the certificates by which whoever trusts one of the two comes to

@@ -10,7 +10,7 @@ use hsm::KeyKind;
 use policy::Actor;
 use store::{Filter, Kind, State};
 
-use crate::encode::sha256;
+use crate::encode::{Dn, sha256};
 use crate::error::CaError;
 use crate::issuers::record::{CERTIFICATES_MAX, GenerationRecord, IssuerRecord, Place};
 use crate::issuers::{CaCertificate, GenerationName};
@@ -31,7 +31,32 @@ pub struct SucceededRoot {
     pub old_by_new: Bytes,
 }
 
+/// What is to be signed when a root is followed: to be shown to those who confirm it.
+#[derive(Clone, Debug)]
+pub struct RootToCome {
+    /// Its name; that of the one before, with its number.
+    pub subject: Dn,
+    /// The kind of its key.
+    pub key: String,
+    /// How long its certificate holds, seconds.
+    pub validity_secs: i64,
+    /// How many CAs may follow below it.
+    pub path_len: u8,
+}
+
 impl Keeper {
+    /// What would follow this root, with a key of this kind or of that of the one before.
+    pub(crate) async fn root_to_come(&self, old: &GenerationName, key: Option<KeyKind>) -> Result<RootToCome, CaError> {
+        let record = self.maker.record(old.issuer()).await?.0;
+        let plan = record.plan.as_ref().ok_or_else(|| CaError::Conflict(format!("{old} is no CA's")))?;
+        Ok(RootToCome {
+            subject: plan.subject_of(old.number().saturating_add(1))?,
+            key: key.map(|kind| kind.to_string()).or(record.keys.first().cloned()).unwrap_or_default(),
+            validity_secs: plan.validity_secs,
+            path_len: plan.path_len,
+        })
+    }
+
     /// Makes the generation that follows `old`, with both links. It issues once all of it is there.
     pub(crate) async fn succeed_root(
         &self,

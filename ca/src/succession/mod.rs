@@ -35,7 +35,7 @@ pub(crate) use founding::create;
 pub use founding::{Beginning, CreateConfig};
 pub(crate) use keeper::Keeper;
 pub use landing::{Arriving, Landed};
-pub use links::SucceededRoot;
+pub use links::{RootToCome, SucceededRoot};
 pub(crate) use maker::Maker;
 pub use rehearsal::{Phase, Rehearsal};
 pub use wish::{Activation, Brought, CaWish, CreateIssuer, Homes, Request, Rotate};

@@ -122,6 +122,10 @@ fn in_log(proof: &Value, key: &str) -> Result<(Value, Head), Failure> {
     let index = number(&leaf, "i")?;
     let root = root_by_path(&leaf_hash(&entry), index, head.size, &hashes(proof, "proof")?);
     held(root == Some(head.root), &format!("the path of leaf {index} does not lead to the signed head"))?;
+    // What people read beside the bytes is what the bytes say.
+    let says = |name: &str, is: Value| proof.get(name).is_none_or(|said| *said == is);
+    let so = says("leaf", leaf.clone()) && says("index", index.into()) && says("size", head.size.into());
+    held(so, &format!("what it says beside the entry {index} is not what the entry says"))?;
     Ok((leaf, head))
 }
 

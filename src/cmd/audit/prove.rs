@@ -85,6 +85,9 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let (key, pinned) = key(&args, source.as_ref(), kept.as_ref(), global).await?;
     let proof = match (source, kept) {
         (Some(source), _) => offline(source, &response).await?,
+        (None, Some(kept)) if kept.get("response").is_some_and(|of| *of != STANDARD.encode(&der)) => {
+            return Err(Failure::new(Exit::Findings, "the proof does not hold: it is that of another response"));
+        }
         (None, Some(kept)) => Proof::answered(kept),
         (None, None) => {
             let wish = json!({"response": STANDARD.encode(&der)});

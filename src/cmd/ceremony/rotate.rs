@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ca::{Authority, GenerationName, KeyKind, SucceededRoot};
+use ca::{Authority, GenerationName, KeyKind, RootToCome, SucceededRoot};
 use clap::Parser;
 
 use super::answers::Answers;
@@ -45,7 +45,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
         format!("{}/{}", old.issuer(), old.number().saturating_add(1)).parse().or_fail("there is no next root")?;
     machine::opening(&mut script, &root_ca.people.operators, root_ca.people.quorum)?;
     machine::token(&mut script, &root_ca.module, authority.pool()).await?;
-    script.quorum(&plan(authority, (&old, &new), &kind)?)?;
+    script.quorum(&plan(&root_ca, (&old, &new), key).await?)?;
     let made = authority.succeed_root(&actor(), &old, key).await;
     let made = made
         .or_fail("the next root is not made")
@@ -58,16 +58,28 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn plan(
-    authority: &Authority,
+/// All that is signed, as it will be: nobody confirms what is not shown.
+async fn plan(
+    root_ca: &Root,
     (old, new): (&GenerationName, &GenerationName),
-    kind: &str,
+    key: Option<KeyKind>,
 ) -> Result<Vec<String>, Failure> {
-    let subject = authority.ca_certificate(old).map(|certificate| certificate.subject.to_string());
-    let subject = subject.ok_or_else(|| Failure::new(Exit::Failed, format!("{old} has no certificate")))?;
+    let authority = &root_ca.authority;
+    let before = authority.ca_certificate(old).map(|certificate| certificate.subject.to_string());
+    let before = before.ok_or_else(|| Failure::new(Exit::Failed, format!("{old} has no certificate")))?;
+    let RootToCome { subject, key, validity_secs, path_len } =
+        authority.root_to_come(old, key).await.or_fail("what follows it cannot be said")?;
+    let issuer = old.issuer();
     Ok(vec![
-        format!("Will be made: {new}, which follows {old} ({subject})"),
-        format!("Its key: {kind}; its own certificate, for as long as the first root's, and its first CRL"),
+        format!("Will be made: {new}, which follows {old} ({before})"),
+        format!("Its name: {subject}"),
+        format!("Its key: {key}, new; its own certificate and its first CRL are signed with it"),
+        format!("It holds for {} days; {path_len} CAs may follow below it", validity_secs / 86_400),
+        format!(
+            "What it signs points to /crl/{issuer}/{}/0.crl and /aia/{issuer}/{}.cer, where {old}'s points to",
+            new.number(),
+            new.number()
+        ),
         format!("Will be signed by {old}: the key of {new}, so that whoever trusts the old root comes to the new one"),
         format!(
             "Will be signed by {new}: the key of {old}, so that whoever trusts the new root comes to what the old one signed"
