@@ -23,7 +23,7 @@ use crate::succession::founding::check_ssh;
 use crate::succession::maker::{Maker, missing, stamp};
 use crate::succession::rehearsal::{Rehearsal, held_by, rehearse};
 use crate::succession::seals;
-use crate::succession::wish::{Activation, CaWish, CreateIssuer, Rotate};
+use crate::succession::wish::{Activation, CaWish, CreateIssuer, NO_CRLS, Rotate};
 
 /// Who changes issuers.
 pub(crate) struct Keeper {
@@ -471,6 +471,9 @@ fn planned(wish: &CreateIssuer) -> Result<IssuerRecord, CaError> {
     let (above, plan, leaves) = match (wish.role, &wish.ca) {
         (IssuerRole::X509, Some(ca)) => (Some(above(ca)?), Some(plan(ca)?), ca.leaves),
         (IssuerRole::X509, None) => return Err(CaError::bad("above", "a CA has a subject, and something above it")),
+        (IssuerRole::SshUser | IssuerRole::SshHost, None) if wish.shards.is_some() || wish.deltas == Some(true) => {
+            return Err(CaError::bad("name", NO_CRLS));
+        }
         (IssuerRole::SshUser | IssuerRole::SshHost, None) => {
             check_ssh(wish.key)?;
             (None, None, true)

@@ -129,6 +129,9 @@ pub struct Brought {
     pub deltas: Option<bool>,
 }
 
+/// Why a role that signs no X.509 takes no word about CRLs.
+pub(super) const NO_CRLS: &str = "it has no CRLs that could be parted, or have deltas";
+
 impl Rotate {
     /// A successor that issues from now on, in everything else as the one before.
     pub fn of(issuer: &str) -> Rotate {
@@ -150,9 +153,7 @@ impl Rotate {
             IssuerRole::Seal if self.key.is_some() || self.cross || parted => {
                 Err(CaError::bad("name", "a key that seals is AES-256, and signs nothing"))
             }
-            IssuerRole::SshUser | IssuerRole::SshHost | IssuerRole::Log if parted => {
-                Err(CaError::bad("name", "it has no CRLs that could be parted, or have deltas"))
-            }
+            IssuerRole::SshUser | IssuerRole::SshHost | IssuerRole::Log if parted => Err(CaError::bad("name", NO_CRLS)),
             IssuerRole::Seal | IssuerRole::X509 | IssuerRole::SshUser | IssuerRole::SshHost | IssuerRole::Log => Ok(()),
         }
     }

@@ -769,6 +769,22 @@ async fn nobody_who_asks_for_a_certificate_meets_a_change_of_issuers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_signs_no_x509_takes_no_word_about_crls() {
+    let house = House::new().await;
+    let ssh = CreateIssuer { role: IssuerRole::SshUser, ca: None, ..below("ssh-admins", "root") };
+    let parted = [(Some(2), None), (None, Some(true))];
+    for (shards, deltas) in parted {
+        let made = house.authority.create_issuer(&admin(), CreateIssuer { shards, deltas, ..ssh.clone() }).await;
+        assert!(matches!(made, Err(CaError::BadRequest { what: "name", .. })), "{made:?}");
+        for issuer in ["ssh-user", "log", "seal"] {
+            let wish = Rotate { shards, deltas, ..Rotate::of(issuer) };
+            let made = house.authority.rotate_issuer(&admin(), wish).await;
+            assert!(matches!(made, Err(CaError::BadRequest { what: "name", .. })), "{issuer}: {made:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_request_for_an_issuer_is_answered_again_and_makes_nothing() {
     let house = House::new().await;
     let create = async |who: &policy::Actor, wish| house.authority.create_issuer(who, wish).await;
