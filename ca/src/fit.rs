@@ -9,6 +9,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 use crate::craft::Office;
 use crate::craft::leaf;
+use crate::error::CaError;
 use crate::issuers::{IssuerRole, Issuing, Signer};
 use crate::lint::within::{is_all, is_within};
 use crate::profiles::{NameKind, Profile, Profiles, Rules, X509Rules};
@@ -50,11 +51,15 @@ pub(crate) fn of(office: &Office, profile: &Profile) -> Option<Unfit> {
 fn against(office: &Office, profile: &Profile, issuer: &str) -> Option<Why> {
     let (there, now) = (office.issuers.read(), office.ledger.cautious_time());
     let other = "name another issuer in its file and have it read again (SIGHUP)";
-    let Ok(found) = there.issuer(issuer) else {
-        let says = format!(
-            "there is no issuer `{issuer}` (`chancery ca list` has them); {other}, or make that one: `chancery ca create {issuer}`"
-        );
-        return Some((says, false));
+    let found = match there.issuer(issuer) {
+        Ok(found) => found,
+        Err(CaError::Altered(why)) => return Some((view::put_right(&why), true)),
+        Err(_) => {
+            let says = format!(
+                "there is no issuer `{issuer}` (`chancery ca list` has them); {other}, or make that one: `chancery ca create {issuer}`"
+            );
+            return Some((says, false));
+        }
     };
     let (role, needed) = (found.record.role, role(profile));
     if role != needed {

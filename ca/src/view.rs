@@ -270,7 +270,16 @@ pub(crate) fn stopped(office: &Office) -> Vec<Stopped> {
         let why = why_stopped(office, name, issuer, active);
         stopped.extend(why.map(|(word, why)| Stopped { issuer: name.clone(), word, why }));
     }
+    // Of whom nothing could be read since the start there is no more than the name.
+    for (name, why) in there.unread() {
+        stopped.push(Stopped { issuer: name.clone(), word: ALTERED, why: put_right(why) });
+    }
     stopped
+}
+
+/// The way out for an issuer whose record somebody altered: a successor cannot follow it.
+pub(crate) fn put_right(why: &str) -> String {
+    format!("{why}; put the row back as the log has it, from a backup of the database: it signs again within a minute")
 }
 
 /// Why nothing is issued under the generation of an issuer that should, in a word and in a sentence with what to do.
@@ -286,6 +295,9 @@ pub(crate) fn why_stopped(
         (None, Some(why)) => (AWAY, why),
         (None, None) => return None,
     };
+    if word == ALTERED {
+        return Some((word, put_right(&why)));
+    }
     let way_out = match word {
         AWAY => format!(
             "it signs again once they answer; `chancery ca tokens {}` shows and changes where its key is",
@@ -301,7 +313,7 @@ fn word(state: GenerationState, issuer: &hierarchy::Issuer, there: &hierarchy::G
     match (state, &there.signer) {
         (GenerationState::Revoked, _) => "revoked",
         (GenerationState::Ended, _) => "ended",
-        (_, Signer::None(_)) if issuer.version == 0 => "altered",
+        (_, Signer::None(_)) if issuer.version == 0 => ALTERED,
         (_, Signer::None(_)) if !there.away.is_empty() => AWAY,
         (_, Signer::None(_)) if !there.wrong.is_empty() => "refused",
         (_, Signer::None(_)) => "waits",
@@ -312,6 +324,8 @@ fn word(state: GenerationState, issuer: &hierarchy::Issuer, there: &hierarchy::G
 
 /// Its tokens do not answer, and come back by themselves.
 const AWAY: &str = "away";
+/// Its record is not what the log says.
+const ALTERED: &str = "altered";
 
 /// That every token of a key is away, where there are several tokens: of one, everybody knows.
 fn away(pool: &hsm::Pool, generation: &hierarchy::Generation) -> Option<String> {

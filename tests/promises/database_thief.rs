@@ -142,6 +142,34 @@ fn a_deleted_revocation_stays_on_every_crl_running_and_restarted() {
     });
 }
 
+/// All rows of the issuer taken out before a start: the start ended with a word about policies, and none about the database.
+#[test]
+fn an_issuer_that_was_taken_out_before_a_start_is_missed_by_name_and_everything_else_is_served() {
+    on_both(|mut robbed| {
+        robbed.house.stop();
+        robbed.steal(
+            "CREATE TABLE taken AS SELECT * FROM record WHERE kind = 'issuer' AND id = 'tls'; \
+             DELETE FROM record WHERE kind = 'issuer' AND id = 'tls'",
+        );
+        robbed.house.launch(&[]);
+        let ready = robbed.house.http("/readyz");
+        assert!(
+            until(PATIENCE, || robbed.house.curl(&[&ready]).text().contains("altered")),
+            "{}",
+            robbed.house.server_log()
+        );
+        let says = robbed.house.curl(&[&ready]).text();
+        assert!(says.contains("tls") && !says.contains("chancery ca create"), "{says}");
+        // Its own certificate comes once the rows are back; what the other issuers say is served meanwhile.
+        assert_eq!(robbed.house.curl(&[&robbed.house.http("/crl/root/1/0.crl")]).status, 200);
+        let log = robbed.house.server_log();
+        assert!(log.contains("id=tls") && log.contains("from a backup"), "{log}");
+        robbed.steal("INSERT INTO record SELECT * FROM taken; DROP TABLE taken");
+        assert!(until(PATIENCE, || robbed.ready() == 200), "{}", robbed.house.server_log());
+        robbed.house.run(&["issue", "tls", "www.example.internal", "--out", &out(&robbed.house, "www")]);
+    });
+}
+
 /// The log cut by two leaves under the running service: before the mend it went on, and two signed heads of one size had
 /// different roots.
 #[test]

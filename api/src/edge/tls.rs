@@ -60,16 +60,20 @@ impl TlsError {
     /// Whether waiting may help.
     fn is_passing(&self) -> bool {
         match self {
-            // Its CA ended, which a successor mends: whatever else is served goes on meanwhile.
+            // Its CA ended, which a successor mends, or somebody altered its record, which a backup does: whatever else is served goes
+            // on meanwhile.
             Self::NotIssued(
-                CaError::Unavailable { .. } | CaError::Held { .. } | CaError::Unknown { .. } | CaError::Conflict(_),
+                CaError::Unavailable { .. }
+                | CaError::Held { .. }
+                | CaError::Unknown { .. }
+                | CaError::Conflict(_)
+                | CaError::Altered(_),
             ) => true,
             Self::NotIssued(
                 CaError::Refused(_)
                 | CaError::BadRequest { .. }
                 | CaError::NotFound(_)
                 | CaError::Lint(_)
-                | CaError::Altered(_)
                 | CaError::Internal(_),
             )
             | Self::Key(_)

@@ -137,6 +137,11 @@ impl Hierarchy {
         !self.altered.is_empty()
     }
 
+    /// Issuers of whose records nothing could be read since the start, and why.
+    pub(crate) fn unread(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.altered.iter().filter(|(name, _)| !self.issuers.contains_key(*name))
+    }
+
     /// All generations that there are.
     pub(crate) fn generations(&self) -> impl Iterator<Item = &Generation> {
         self.issuers.values().flat_map(|issuer| &issuer.generations)

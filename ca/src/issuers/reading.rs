@@ -21,7 +21,7 @@ use crate::issuers::hierarchy::{Generation, Hierarchy, Issuer, Signer, ended};
 use crate::issuers::issuing::Issuing;
 use crate::issuers::name::GenerationName;
 use crate::issuers::record::{
-    GenerationRecord, IssuerRecord, IssuerRole, KEPT, KEPT_CRL, KIND, Place, ROSTER, ROSTER_ID, changed,
+    GenerationRecord, IssuerRecord, IssuerRole, KEPT, KEPT_CRL, KIND, Place, ROSTER, ROSTER_ID, changed, names,
 };
 use crate::issuers::ssh_ca::SshCa;
 use crate::issuers::standing::Standing;
@@ -182,7 +182,7 @@ async fn rest(
     before: Option<&Hierarchy>,
     same: &BTreeMap<&String, &Issuer>,
 ) -> Result<EachRecord, CaError> {
-    let Some(before) = before else { return Ok(ledger.record_each(KIND).await?) };
+    let Some(before) = before else { return first(ledger).await };
     let new = changed(ledger, before.version, version).await?;
     let (mut all, names) = match new {
         // Somebody else's words, or too many changes: all are looked at.
@@ -200,6 +200,30 @@ async fn rest(
             Ok(Some(found)) => all.push((name.clone(), Ok::<Attested<StoredRecord>, _>(found))),
             Ok(None) => {}
             Err(why @ StoreError::Altered(_)) => all.push((name.clone(), Err(why))),
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Ok(all)
+}
+
+/// All records that there are, and those that there should be: a start has read nothing before that would miss one.
+async fn first(ledger: &Ledger) -> Result<EachRecord, CaError> {
+    let mut all = ledger.record_each(KIND).await?;
+    let named = match names(ledger).await {
+        Ok((named, _)) => named,
+        Err(why @ (CaError::Altered(_) | CaError::Internal(_))) => {
+            tracing::error!(%why, "an issuer that somebody took out of the database is not missed by its name");
+            BTreeSet::new()
+        }
+        Err(other) => return Err(other),
+    };
+    for name in named {
+        if all.iter().any(|(id, _)| *id == name) {
+            continue;
+        }
+        match ledger.record_get(KIND, &name).await {
+            Ok(found) => all.extend(found.map(|found| (name, Ok(found)))),
+            Err(why @ StoreError::Altered(_)) => all.push((name, Err(why))),
             Err(other) => return Err(other.into()),
         }
     }

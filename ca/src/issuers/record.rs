@@ -3,6 +3,8 @@
 //! What stands here is what an operator decided, and when: which key, which certificates, from when it issues, that it was retired
 //! or revoked. What follows from that and from the time, its state, is never stored.
 
+use std::collections::BTreeSet;
+
 use hsm::{AtHome, Pool, SealingKey};
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -247,7 +249,8 @@ impl IssuerRecord {
 }
 
 /// New versions of an issuer's record and of the roster that counts all changes, to be written in one transaction. The roster says
-/// which issuers changed last, so that whoever knows an older version reads those alone.
+/// which issuers changed last, so that whoever knows an older version reads those alone; a new issuer's name goes beside it, so that
+/// whoever starts misses one that somebody took out of the database.
 pub(crate) async fn versions(
     ledger: &Ledger,
     name: &str,
@@ -275,10 +278,25 @@ pub(crate) async fn versions(
         actor: actor.clone(),
         expect: Some(expect),
     };
-    Ok(vec![
+    let mut all = vec![
         version(KIND, name, body, expect),
         version(ROSTER, ROSTER_ID, serde_json::json!({ "changed": last }), roster),
-    ])
+    ];
+    if expect == 0 {
+        let (mut names, before) = names(ledger).await?;
+        names.insert(name.to_owned());
+        all.push(version(ROSTER, NAMES_ID, serde_json::json!({ "names": names }), before));
+    }
+    Ok(all)
+}
+
+/// The names of all issuers that were ever made, with the version of the record that has them. What cannot be read is no reason to forget
+/// a name: a new issuer waits until the row is put right.
+pub(crate) async fn names(ledger: &Ledger) -> Result<(BTreeSet<String>, u64), CaError> {
+    let Some(stored) = ledger.record_get(ROSTER, NAMES_ID).await? else { return Ok((BTreeSet::new(), 0)) };
+    let names = serde_json::from_value(stored.body["names"].clone())
+        .map_err(|e| CaError::Internal(format!("the names of issuers: {e}")))?;
+    Ok((names, stored.version))
 }
 
 /// The issuers that changed since a version of the roster, up to one at least; none where it does not say, so that all are to be read.
@@ -310,6 +328,8 @@ pub(crate) const KIND: &str = "issuer";
 /// The kind of the record whose version changes with each change of an issuer.
 pub(crate) const ROSTER: &str = "issuers";
 pub(crate) const ROSTER_ID: &str = "roster";
+/// The record of all issuers' names, which changes with each new one.
+const NAMES_ID: &str = "names";
 /// So many changes the roster names, the newest first: a node that missed more reads all.
 const CHANGES_MAX: usize = 64;
 /// The kind of a certificate that came from elsewhere; its id is its SHA-256.
