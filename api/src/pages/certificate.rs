@@ -22,8 +22,8 @@ use crate::intake::Segment;
 use crate::observe::inventory::{self, Standing};
 use crate::problem::{Kind as ProblemKind, Problem};
 use crate::rest::audit::proven;
+use crate::rest::certificates::fetched;
 use crate::rest::certificates::find;
-use crate::rest::fetched;
 
 /// Names that stand there unfolded.
 const NAMES_SHOWN: usize = 12;

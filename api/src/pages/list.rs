@@ -16,7 +16,7 @@ use super::words::moment;
 use crate::app::App;
 use crate::observe::inventory::{self, Entry, Sought};
 use crate::problem::Problem;
-use crate::rest::csv;
+use crate::rest::certificates::csv;
 
 /// Rows of a file for a spreadsheet that are read at once.
 const CSV_ROWS: usize = 1_000;

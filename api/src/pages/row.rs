@@ -7,7 +7,7 @@ use super::words::{Tone, left, moment};
 use crate::app::App;
 use crate::observe::inventory::{Entry, Standing};
 use crate::problem::Problem;
-use crate::rest::fetched;
+use crate::rest::certificates::fetched;
 
 /// Names shown under the first; the rest is a number.
 const NAMES_SHOWN: usize = 3;

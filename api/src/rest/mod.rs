@@ -3,15 +3,8 @@
 //! A request is parsed into policy's types, `ca` decides, drafts, lints, signs and records, and the answer is written. No
 //! handler acts without a Grant; none knows how signing works.
 
-pub(crate) mod csv;
-pub(crate) mod fetched;
-
-mod waiting;
-
 pub(crate) mod certificates;
 mod code;
-mod requests;
-mod revocations;
 mod ssh;
 
 mod drills;

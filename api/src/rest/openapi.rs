@@ -8,12 +8,10 @@ use http::StatusCode;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use super::certificates::{asking, ending, listing, requests, revocations};
 use super::refusals::{Problem, Refusals};
 use super::shapes::Shapes;
-use super::{
-    audit, certificates, code, drills, imports, issuers, ocsp_proof, owners, profiles, requests, revocations, ssh,
-    status, tokens,
-};
+use super::{audit, code, drills, imports, issuers, ocsp_proof, owners, profiles, ssh, status, tokens};
 use crate::intake::typed;
 
 /// The document.
@@ -25,7 +23,7 @@ use crate::intake::typed;
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
-        certificates::post, certificates::list, certificates::show, certificates::revoke, certificates::revoke_shown, certificates::revoke_by_key, certificates::release, certificates::renew,
+        asking::post, listing::list, listing::show, ending::revoke, ending::revoke_shown, ending::revoke_by_key, ending::release, asking::renew,
         requests::list, requests::show, requests::approve, requests::refuse, requests::collect,
         revocations::post, revocations::list, revocations::show, revocations::confirm,
         ssh::user, ssh::host, code::post_key, code::list_keys, code::sign, tokens::post, tokens::list, tokens::delete,

@@ -3,23 +3,21 @@
 use axum::Router;
 use axum::routing::{delete, get, post};
 
-use super::{
-    audit, certificates, code, drills, imports, issuers, ocsp_proof, openapi, owners, profiles, requests, revocations,
-    ssh, status, tokens,
-};
+use super::certificates::{asking, ending, listing, requests, revocations};
+use super::{audit, code, drills, imports, issuers, ocsp_proof, openapi, owners, profiles, ssh, status, tokens};
 use crate::app::App;
 use crate::public::log;
 
 /// All of the REST surface.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
-        .route("/api/v1/certificates", post(certificates::post).get(certificates::list))
-        .route("/api/v1/certificates/revoke", post(certificates::revoke_shown))
-        .route("/api/v1/certificates/revoke-by-key", post(certificates::revoke_by_key))
-        .route("/api/v1/certificates/{serial}", get(certificates::show))
-        .route("/api/v1/certificates/{serial}/revoke", post(certificates::revoke))
-        .route("/api/v1/certificates/{serial}/release", post(certificates::release))
-        .route("/api/v1/certificates/{serial}/renew", post(certificates::renew))
+        .route("/api/v1/certificates", post(asking::post).get(listing::list))
+        .route("/api/v1/certificates/revoke", post(ending::revoke_shown))
+        .route("/api/v1/certificates/revoke-by-key", post(ending::revoke_by_key))
+        .route("/api/v1/certificates/{serial}", get(listing::show))
+        .route("/api/v1/certificates/{serial}/revoke", post(ending::revoke))
+        .route("/api/v1/certificates/{serial}/release", post(ending::release))
+        .route("/api/v1/certificates/{serial}/renew", post(asking::renew))
         .route("/api/v1/revocations", post(revocations::post).get(revocations::list))
         .route("/api/v1/revocations/{id}", get(revocations::show))
         .route("/api/v1/revocations/{id}/confirm", post(revocations::confirm))

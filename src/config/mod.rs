@@ -3,16 +3,16 @@
 //! A mistake is refused at start-up with the file, the key, the reason and the line to write instead.
 //! Relative paths are relative to the file, so that a folder made by `chancery init` can be moved.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::net::SocketAddr;
+mod error;
+mod limits;
+mod tables;
+mod token;
+mod urls;
+
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde::Deserialize;
-
-use hsm::{PinSource, TokenConfig, TokenSelector};
-use lifecycle::{PEERS_MAX, Peer};
+use hsm::TokenConfig;
+use lifecycle::Peer;
 use policy::{Instance, Owner, OwnerRules};
 use store::{Database, LogConfig};
 
@@ -21,16 +21,14 @@ use crate::files;
 use crate::logging::LogLevel;
 use crate::written::written;
 
-/// Sessions to open on the token where the file does not say.
-const SESSIONS_DEFAULT: usize = 4;
-/// Signatures that may wait for a session; beyond it the answer is 503.
-const QUEUE_DEFAULT: usize = 1024;
-/// How long one signature may take, queueing included.
-const DEADLINE_MS_DEFAULT: u64 = 5_000;
-/// Connections of a listener: each holds a file descriptor and some 20 KiB.
-const CONNECTIONS_MAX: usize = 65_536;
-/// Requests under way on a listener: each may hold a body.
-const REQUESTS_MAX: usize = 8_192;
+pub use error::ConfigError;
+pub use tables::Server;
+pub use token::Token;
+
+use tables::{Raw, RawOwner};
+use token::check_token;
+use urls::{absolute_database, check_url, with_password_file};
+
 /// A configuration longer than this is not one.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -71,351 +69,13 @@ pub struct Config {
     pub owners: Vec<OwnerRules>,
 }
 
-/// `[server]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Server {
-    /// REST, ACME and the dashboard.
-    #[serde(default = "https_default")]
-    pub https: SocketAddr,
-    /// CRL, AIA, roots, the public log.
-    #[serde(default = "http_default")]
-    pub http: SocketAddr,
-    /// The names in the server's own certificate.
-    #[serde(default = "names_default")]
-    pub names: Vec<String>,
-    /// How clients reach `http`; written into certificates (CRL, AIA).
-    pub public_http: String,
-    /// How clients reach `https`; the base of ACME's URLs.
-    pub public_https: String,
-    /// What is logged, in the words of `CHANCERY_LOG`, which has the last one.
-    #[serde(default = "log_default")]
-    log: String,
-    #[serde(default)]
-    limits: RawLimits,
-}
-
-/// `[server.limits]`: of each listener. Absent, `api::Limits` says.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLimits {
-    connections: Option<usize>,
-    connections_per_address: Option<usize>,
-    requests: Option<usize>,
-    requests_per_address: Option<usize>,
-}
-
-impl RawLimits {
-    /// The bounds; or the key that is wrong, why, and what to write.
-    fn check(&self) -> Result<api::Limits, (&'static str, String, String)> {
-        let bounds = api::Limits::default();
-        let (connections, connections_per_address) = places(
-            ["connections", "connections_per_address"],
-            [self.connections, self.connections_per_address],
-            bounds.connections,
-            CONNECTIONS_MAX,
-        )?;
-        let (requests, requests_per_address) = places(
-            ["requests", "requests_per_address"],
-            [self.requests, self.requests_per_address],
-            bounds.requests,
-            REQUESTS_MAX,
-        )?;
-        Ok(api::Limits { connections, connections_per_address, requests, requests_per_address, ..bounds })
-    }
-}
-
-/// Places of a listener and those of one address: as written, or the default and a quarter.
-fn places(
-    keys: [&'static str; 2],
-    written: [Option<usize>; 2],
-    default: usize,
-    most: usize,
-) -> Result<(usize, usize), (&'static str, String, String)> {
-    let all = written[0].unwrap_or(default);
-    let of_one = written[1].unwrap_or((all / 4).max(1));
-    for (key, value, most, good) in [(keys[0], all, most, default), (keys[1], of_one, all, (all / 4).max(1))] {
-        if !(1..=most).contains(&value) {
-            return Err((key, format!("{value} is not in 1..={most}"), format!("{key} = {good}")));
-        }
-    }
-    Ok((all, of_one))
-}
-
-/// `[hsm]`, checked.
-#[derive(Debug)]
-pub struct Token {
-    /// What it is called here.
-    pub name: String,
-    /// The PKCS#11 module.
-    pub module: PathBuf,
-    token: RawToken,
-    pin: RawPin,
-    sessions: usize,
-    queue: usize,
-    deadline: Duration,
-}
-
-#[derive(Debug, Clone)]
-enum RawToken {
-    Label(String),
-    Uri(String),
-}
-
-#[derive(Debug, Clone)]
-enum RawPin {
-    File(PathBuf),
-    Env(String),
-    Credential(String),
-}
-
 impl Config {
     /// What `hsm::open_all` takes.
     pub fn open_tokens(&self) -> Vec<(String, TokenConfig)> {
         let all = std::iter::once(&self.hsm).chain(&self.tokens);
         all.map(|token| (token.name.clone(), token.open_config())).collect()
     }
-}
 
-impl Token {
-    /// The token's label; none where the file names it by its URI.
-    pub fn label(&self) -> Option<&str> {
-        match &self.token {
-            RawToken::Label(label) => Some(label),
-            RawToken::Uri(_) => None,
-        }
-    }
-
-    /// Where the PIN is, in words.
-    pub fn pin_source(&self) -> String {
-        match &self.pin {
-            RawPin::File(path) => format!("the file {}", path.display()),
-            RawPin::Env(name) => format!("the environment's {name}"),
-            RawPin::Credential(name) => format!("the credential {name}"),
-        }
-    }
-
-    fn open_config(&self) -> TokenConfig {
-        TokenConfig {
-            module: self.module.clone(),
-            token: match &self.token {
-                RawToken::Label(label) => TokenSelector::Label(label.clone()),
-                RawToken::Uri(uri) => TokenSelector::Uri(uri.clone()),
-            },
-            pin: match &self.pin {
-                RawPin::File(path) => PinSource::File(path.clone()),
-                RawPin::Env(name) => PinSource::Env(name.clone()),
-                RawPin::Credential(name) => PinSource::Credential(name.clone()),
-            },
-            sessions: self.sessions,
-            queue: self.queue,
-            deadline: self.deadline,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    server: Server,
-    hsm: RawHsm,
-    database: RawDatabase,
-    ca: RawCa,
-    log: RawLog,
-    #[serde(default)]
-    time: RawTime,
-    acme: Option<acme::Settings>,
-    #[serde(default, rename = "owner")]
-    owners: Vec<RawOwner>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawHsm {
-    /// What the first token is called.
-    name: Option<String>,
-    module: PathBuf,
-    token: Option<String>,
-    uri: Option<String>,
-    pin_file: Option<PathBuf>,
-    pin_env: Option<String>,
-    pin_credential: Option<String>,
-    sessions: Option<usize>,
-    queue: Option<usize>,
-    deadline_ms: Option<u64>,
-    /// Further tokens.
-    #[serde(default)]
-    tokens: BTreeMap<String, RawFurther>,
-}
-
-/// A token beside the first.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawFurther {
-    /// That of the first, where none is named.
-    module: Option<PathBuf>,
-    token: Option<String>,
-    uri: Option<String>,
-    pin_file: Option<PathBuf>,
-    pin_env: Option<String>,
-    pin_credential: Option<String>,
-    sessions: Option<usize>,
-    queue: Option<usize>,
-    deadline_ms: Option<u64>,
-}
-
-impl RawHsm {
-    /// Every token by its name, the first first.
-    fn all(self) -> Vec<(String, String, RawFurther)> {
-        let first = RawFurther {
-            module: Some(self.module.clone()),
-            token: self.token,
-            uri: self.uri,
-            pin_file: self.pin_file,
-            pin_env: self.pin_env,
-            pin_credential: self.pin_credential,
-            sessions: self.sessions,
-            queue: self.queue,
-            deadline_ms: self.deadline_ms,
-        };
-        let name = self.name.unwrap_or_else(|| hsm::FIRST_TOKEN.to_owned());
-        let further = self.tokens.into_iter().map(|(name, raw)| {
-            let module = raw.module.or_else(|| Some(self.module.clone()));
-            (format!("hsm.tokens.{name}"), name, RawFurther { module, ..raw })
-        });
-        std::iter::once(("hsm".to_owned(), name, first)).chain(further).collect()
-    }
-}
-
-/// What stands in one table, checked: what is wrong, why, and what to write instead.
-fn check_token(
-    (table, name, raw): (String, String, RawFurther),
-    dir: &Path,
-) -> Result<Token, (String, String, &'static str)> {
-    let refuse = |key: &str, why: String, write| Err((format!("{table}.{key}"), why, write));
-    if let Err(why) = hsm::check_name(&name) {
-        return refuse("name", why, "name = \"main\"   # or [hsm.tokens.spare]");
-    }
-    let token = match (raw.token, raw.uri) {
-        (Some(label), None) => RawToken::Label(label),
-        (None, Some(uri)) => RawToken::Uri(uri),
-        _ => {
-            let reason = "exactly one of token and uri names the token".to_owned();
-            return refuse("token", reason, "token = \"chancery\"");
-        }
-    };
-    let pin = match (raw.pin_file, raw.pin_env, raw.pin_credential) {
-        (Some(path), None, None) => RawPin::File(dir.join(path)),
-        (None, Some(name), None) => RawPin::Env(name),
-        (None, None, Some(name)) => RawPin::Credential(name),
-        _ => {
-            let reason = "exactly one of pin_file, pin_env and pin_credential says where the PIN is".to_owned();
-            return refuse("pin_file", reason, "pin_file = \"pin\"");
-        }
-    };
-    let deadline_ms = raw.deadline_ms.unwrap_or(DEADLINE_MS_DEFAULT);
-    // An ACME order's lease covers the longest signature.
-    let most = acme::SIGNATURE_TIMEOUT_MAX.as_millis();
-    if !(100..=most).contains(&u128::from(deadline_ms)) {
-        let reason = format!("{deadline_ms} is not in 100..={most}");
-        return refuse("deadline_ms", reason, "deadline_ms = 5000");
-    }
-    Ok(Token {
-        name,
-        module: dir.join(raw.module.unwrap_or_default()),
-        token,
-        pin,
-        sessions: raw.sessions.unwrap_or(SESSIONS_DEFAULT),
-        queue: raw.queue.unwrap_or(QUEUE_DEFAULT),
-        deadline: Duration::from_millis(deadline_ms),
-    })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawDatabase {
-    url: String,
-    password_file: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCa {
-    instance: u16,
-    #[serde(default = "policies_default")]
-    policies: PathBuf,
-    #[serde(default = "profiles_default")]
-    profiles: PathBuf,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLog {
-    origin: String,
-    #[serde(default = "state_default")]
-    state: PathBuf,
-}
-
-/// `[time]`: absent, the clock is held against the log, the time gone by and a database server's clock alone.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTime {
-    #[serde(default)]
-    peers: Vec<String>,
-}
-
-impl RawTime {
-    fn check(&self) -> Result<Vec<Peer>, String> {
-        if self.peers.len() > PEERS_MAX {
-            return Err(format!("at most {PEERS_MAX} time servers"));
-        }
-        self.peers.iter().map(|peer| peer.parse::<Peer>().map_err(|e| e.to_string())).collect()
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawOwner {
-    name: String,
-    #[serde(default)]
-    dns: Vec<String>,
-    #[serde(default)]
-    ip: Vec<String>,
-    #[serde(default)]
-    principals: Vec<String>,
-    #[serde(default)]
-    email: Vec<String>,
-    #[serde(default)]
-    uri: Vec<String>,
-    #[serde(default)]
-    upn: Vec<String>,
-}
-
-/// A configuration that is refused: where, why, and what to write instead.
-#[derive(Debug)]
-pub struct ConfigError {
-    file: PathBuf,
-    key: String,
-    reason: String,
-    write: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.file.display(), self.key, self.reason)?;
-        if self.write.is_empty() { Ok(()) } else { write!(f, "; write: {}", self.write) }
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-impl ConfigError {
-    fn new(file: &Path, key: &str, reason: String, write: &str) -> Self {
-        Self { file: file.to_owned(), key: key.to_owned(), reason, write: write.to_owned() }
-    }
-}
-
-impl Config {
     /// How the log is known outside, for a command that opens the register beside no service of this node.
     pub fn log(&self) -> LogConfig {
         LogConfig { origin: self.log_origin.clone(), state: Some(self.log_state.clone()), instance: None }
@@ -568,62 +228,10 @@ impl Config {
     }
 }
 
-fn check_url(url: &str, scheme: &str) -> Result<(), String> {
-    let host = url.strip_prefix(scheme).ok_or_else(|| format!("{url:?} does not begin with {scheme}"))?;
-    if host.is_empty() || host.ends_with('/') || host.contains(char::is_whitespace) {
-        return Err(format!("{url:?} is not {scheme}HOST[:PORT][/PATH] without a slash at its end"));
-    }
-    Ok(())
-}
-
-fn absolute_database(url: &str, dir: &Path) -> Result<String, String> {
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Ok(url.to_owned());
-    }
-    match url.strip_prefix("sqlite:") {
-        Some(path) if !path.is_empty() => Ok(format!("sqlite:{}", dir.join(path).display())),
-        _ => Err("it begins with neither sqlite: nor postgres://".to_owned()),
-    }
-}
-
-/// The file becomes a parameter of the URL, as the roots of TLS are.
-fn with_password_file(url: &str, file: &Path) -> Result<String, String> {
-    let path = file.display().to_string();
-    if url.starts_with("sqlite:") {
-        return Err("a file of this host has no password".to_owned());
-    }
-    if path.contains(['&', '%', '?', '#', '=']) {
-        return Err(format!("{path}: choose a path without & % ? # and ="));
-    }
-    let joint = if url.contains('?') { '&' } else { '?' };
-    Ok(format!("{url}{joint}password_file={path}"))
-}
-
-fn https_default() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 8443))
-}
-fn http_default() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 8080))
-}
-fn log_default() -> String {
-    "info".to_owned()
-}
-fn names_default() -> Vec<String> {
-    vec!["localhost".to_owned(), "127.0.0.1".to_owned()]
-}
-fn state_default() -> PathBuf {
-    PathBuf::from("state")
-}
-
-fn policies_default() -> PathBuf {
-    "policies".into()
-}
-fn profiles_default() -> PathBuf {
-    "profiles".into()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     const GOOD: &str = r#"
@@ -656,7 +264,7 @@ dns = ["*.test"]
     #[test]
     fn a_small_file_is_enough_and_paths_are_relative_to_it() {
         let config = load(GOOD).unwrap();
-        assert_eq!(config.server.https, https_default());
+        assert_eq!(config.server.https, SocketAddr::from(([127, 0, 0, 1], 8443)));
         assert!(config.database_url.starts_with("sqlite:/"));
         assert!(config.policies.is_absolute());
         assert_eq!(config.acme.unwrap().http01_port, 80);

@@ -6,8 +6,8 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::certificates::{Certificate, created};
 use super::waiting::WaitingRequest;
+use super::{Certificate, created};
 use crate::app::App;
 use crate::intake::{Caller, Json, Params, Segment, json};
 use crate::problem::Problem;

@@ -8,7 +8,7 @@ use policy::{Owner, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::certificates::ending;
+use super::ending::ending;
 use crate::app::App;
 use crate::intake::{Caller, Json, Params, Segment, json};
 use crate::problem::Problem;

@@ -1,0 +1,178 @@
+//! Many at once: shown before, proposed by one and ended by another, exactly those.
+
+use ca::{Act, CaError, CertifyRequest, Ending, Lifetime, RevocationReason, Selection};
+use policy::{Actor, Role};
+use store::{Filter, Kind, State};
+
+use super::{listed, verified};
+use crate::house::{House, actor, admin, owner, server_request};
+
+fn of_owner(owner: &str) -> Selection {
+    Selection { owner: Some(owner.to_owned()), ..Selection::default() }
+}
+
+/// A person with a token of their own.
+fn another(name: &str) -> Actor {
+    actor(name, Role::Admin)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_are_meant_are_shown_and_end_in_one_act_with_one_crl() {
+    let house = House::new().await;
+    for name in ["a", "b", "b", "c"] {
+        house.server(&[&format!("{name}.example.com")]).await;
+    }
+    let ending = Ending::from(RevocationReason::CessationOfOperation);
+    let (crls, leaves) =
+        (house.authority.crl("tls").await.unwrap().number, house.ledger.counts().await.unwrap().leaves);
+    let host = Selection { host: Some("B.example.com".into()), ..Selection::default() };
+    let meant = house.authority.preview(&admin(), &host, ending).await.unwrap();
+    assert_eq!((meant.count, meant.sample.len()), (2, 2));
+    assert_eq!(house.ledger.counts().await.unwrap().leaves, leaves, "a look writes nothing");
+    for (none, why) in [
+        (Selection::default(), "nothing said"),
+        (Selection { key_hash: Some("ab".into()), ..Selection::default() }, "no hash"),
+        (Selection { name: Some("dns:a".into()), host: Some("b".into()), ..Selection::default() }, "two names"),
+        (Selection { issuer: Some("tsl".into()), ..Selection::default() }, "no such issuer"),
+        (Selection { issuer: Some("tls/7".into()), ..Selection::default() }, "no such generation"),
+        (of_owner("wbe"), "no such owner"),
+        (Selection { profile: Some("tls-sevrer".into()), ..Selection::default() }, "no such profile"),
+    ] {
+        let refused = house.authority.preview(&admin(), &none, ending).await;
+        assert!(matches!(refused, Err(CaError::BadRequest { .. })), "{why}");
+    }
+    let of_all = [
+        Selection { profile: Some("tls-server".into()), ..Selection::default() },
+        Selection { issuer: Some("tls/1".into()), ..Selection::default() },
+        Selection {
+            issuer: Some("tls".into()),
+            person: Some(store::ActorStamp::from(&admin()).id),
+            ..Selection::default()
+        },
+    ];
+    for of in of_all {
+        assert_eq!(house.authority.preview(&admin(), &of, ending).await.unwrap().count, 4, "{of:?}");
+    }
+    let nobody_s = Selection { person: Some("token:nobody".into()), ..of_owner("web") };
+    assert_eq!(house.authority.preview(&admin(), &nobody_s, ending).await.unwrap().count, 0);
+    let refused = house.authority.revoke_many(&actor("otto", Role::Auditor), of_owner("web"), ending).await;
+    assert!(matches!(refused, Err(CaError::Refused(_))), "{refused:?}");
+
+    let act = house.authority.revoke_many(&admin(), host.clone(), ending).await.unwrap();
+    assert!(matches!(act, Act::Done { revoked: 2, .. }), "{act:?}");
+    assert!(matches!(house.authority.revoke_many(&admin(), host, ending).await, Ok(Act::Done { revoked: 0, .. })));
+    // What is on hold ends for good with the others, or it would come back.
+    let hold = Ending::from(RevocationReason::CertificateHold);
+    let one = Selection { name: Some("dns:a.example.com".into()), ..Selection::default() };
+    assert!(matches!(house.authority.revoke_many(&admin(), one, hold).await, Ok(Act::Done { revoked: 1, .. })));
+    assert_eq!(house.authority.preview(&admin(), &of_owner("web"), hold).await.unwrap().count, 1);
+    let act = house.authority.revoke_many(&admin(), of_owner("web"), ending).await.unwrap();
+    assert!(matches!(act, Act::Done { revoked: 2, .. }), "{act:?}");
+    house.authority.refresh_crls().await.unwrap();
+    let crl = house.authority.crl("tls").await.unwrap();
+    assert_eq!(listed(&crl.der).len(), 4);
+    assert!(crl.number > crls);
+    let filter = Filter { kind: Some(Kind::Crl), issuer: Some("tls/1".into()), ..Filter::default() };
+    assert_eq!(house.ledger.list(filter).await.unwrap().items.len(), 4, "the first, and one for each act");
+    let cas = Filter { kind: Some(Kind::CaCertificate), state: Some(State::Revoked), ..Filter::default() };
+    assert!(house.ledger.list(cas).await.unwrap().items.is_empty(), "a CA is never among many");
+    verified(&house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_proposed_by_one_and_ended_by_another_and_exactly_those() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let request = server_request(&["www.example.com"]);
+    for _ in 0..102 {
+        house.authority.certify(&admin(), request.clone()).await.unwrap();
+    }
+    let ending = Ending::from(RevocationReason::Superseded);
+    let propose = async || match house.authority.revoke_many(&admin(), of_owner("web"), ending).await.unwrap() {
+        Act::Proposed { id, meant, .. } => (id, meant),
+        Act::Done { .. } => panic!("one person alone ended many"),
+    };
+    let revoked = async || house.ledger.counts().await.unwrap().revoked;
+    let (id, meant) = propose().await;
+    assert_eq!((meant.count, revoked().await), (102, 0));
+    let conflict = async |who: &Actor, id: &str, why: &str| {
+        let answer = house.authority.confirm(who, id).await;
+        assert!(matches!(&answer, Err(CaError::Conflict(says)) if says.contains(why)), "{answer:?}");
+        assert!(revoked().await <= 1);
+    };
+    // Who may end what it is about sees it, with some of it, and so does who reads the log; nobody else learns of it.
+    let listed = async |who: &Actor| house.authority.proposals(who, true, None).await.unwrap().0;
+    let web = Actor { owners: [owner("web")].into(), ..actor("wanda", Role::Issuer) };
+    let db = Actor { owners: [owner("db")].into(), ..actor("dora", Role::Issuer) };
+    for who in [&another("berta"), &actor("otto", Role::Auditor), &web] {
+        let seen = listed(who).await;
+        assert_eq!((seen.len(), seen[0].0.as_str(), seen[0].1.sample.len()), (1, id.as_str(), 10));
+        assert_eq!(seen[0].1.sample, meant.sample);
+        assert!(house.authority.proposal(who, &id).await.unwrap().waits(house.world.now()));
+    }
+    assert_eq!(listed(&db).await, []);
+    assert!(matches!(house.authority.proposal(&db, &id).await, Err(CaError::Refused(_))));
+    conflict(&admin(), &id, "another person").await;
+    let otto = house.authority.confirm(&actor("otto", Role::Auditor), &id).await;
+    assert!(matches!(otto, Err(CaError::Refused(_))), "who may not end one ends none");
+    assert!(matches!(house.authority.confirm(&another("berta"), "none").await, Err(CaError::NotFound(_))));
+    // A list that keeps one back makes it another set.
+    let first = house.ledger.list(Filter { name: Some("dns:www.example.com".into()), ..Filter::default() }).await;
+    let one = first.unwrap().items.remove(0);
+    let sql = rusqlite::Connection::open(house.dir.path().join("chancery.db")).unwrap();
+    let card = |pile: i64| {
+        sql.execute(&format!("UPDATE card SET pile = {pile} WHERE op = {}", one.operation), []).unwrap();
+    };
+    card(1);
+    conflict(&another("berta"), &id, "another set").await;
+    card(0);
+    house.world.advance(3_601);
+    conflict(&another("berta"), &id, "expired").await;
+    let (id, _) = propose().await;
+    let after = house.authority.certify(&admin(), request).await.unwrap();
+    let shown = house.authority.proposal(&admin(), &id).await.unwrap();
+    assert_eq!((shown.count, shown.confirmed), (102, None));
+    let done = house.authority.confirm(&another("berta"), &id).await.unwrap();
+    assert!(matches!(done, Act::Done { revoked: 102, .. }), "{done:?}");
+    assert_eq!(house.ledger.credential(&after.serial_hex()).await.unwrap().unwrap().state, State::Issued);
+    assert_eq!(revoked().await, 102);
+    let berta = store::ActorStamp::from(&another("berta")).id;
+    assert_eq!(house.authority.proposal(&admin(), &id).await.unwrap().confirmed, Some(berta));
+    assert_eq!(listed(&admin()).await, [], "it waits no more, and the one before has expired");
+    assert_eq!(house.authority.proposals(&admin(), false, None).await.unwrap().0.len(), 2);
+    // Once: again by the same person there is nothing left, and later it is too late; by a third it is taken.
+    assert!(matches!(house.authority.confirm(&another("berta"), &id).await, Ok(Act::Done { revoked: 0, .. })));
+    let third = house.authority.confirm(&another("carl"), &id).await;
+    assert!(matches!(&third, Err(CaError::Conflict(says)) if says.contains("confirmed already")), "{third:?}");
+    house.world.advance(7_201);
+    let late = house.authority.confirm(&another("berta"), &id).await;
+    assert!(matches!(&late, Err(CaError::Conflict(says)) if says.contains("expired")), "{late:?}");
+    verified(&house).await;
+}
+
+/// Of many certificates one ends every second, and people go on revoking single ones: what was proposed is carried out all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_while_a_proposal_waits_does_not_undo_it() {
+    for reason in [RevocationReason::Superseded, RevocationReason::CertificateHold] {
+        let house = House::at("2027-03-01T12:00:00Z").await;
+        let request = server_request(&["www.example.com"]);
+        let short = CertifyRequest { lifetime: Lifetime::Secs(600), ..request.clone() };
+        house.authority.certify(&admin(), short).await.unwrap();
+        let single = house.authority.certify(&admin(), request.clone()).await.unwrap();
+        let held = house.authority.certify(&admin(), request.clone()).await.unwrap();
+        for _ in 0..100 {
+            house.authority.certify(&admin(), request.clone()).await.unwrap();
+        }
+        let act = house.authority.revoke_many(&admin(), of_owner("web"), reason.into()).await.unwrap();
+        let Act::Proposed { id, meant, .. } = act else { panic!("one person alone ended many") };
+        assert_eq!(meant.count, 103);
+        house.authority.revoke(&admin(), &single.serial_hex(), RevocationReason::PrivilegeWithdrawn).await.unwrap();
+        house.authority.revoke(&admin(), &held.serial_hex(), RevocationReason::CertificateHold).await.unwrap();
+        house.authority.certify(&admin(), request).await.unwrap();
+        house.world.advance(700);
+        let ended = if reason == RevocationReason::CertificateHold { 100 } else { 101 };
+        let done = house.authority.confirm(&another("berta"), &id).await.unwrap();
+        assert!(matches!(done, Act::Done { revoked, .. } if revoked == ended), "{reason:?}: {done:?}");
+        assert_eq!(house.ledger.counts().await.unwrap().revoked, 102);
+        verified(&house).await;
+    }
+}
