@@ -23,6 +23,9 @@ pub const SOFTHSM_MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// Tokens of kryoptic that one process may have.
 const KRYOPTIC_SLOTS: u32 = 8;
 
+/// An import is tried so often: tokens of other tests go and come within milliseconds.
+const IMPORTS_MAX: usize = 50;
+
 const PREFIX: &str = "chancery-softhsm-";
 const PIN: &str = "24680135";
 const SO_PIN: &str = "so-13579086";
@@ -105,6 +108,27 @@ impl TestToken {
     /// The configuration file that `SOFTHSM2_CONF` names.
     pub fn softhsm_conf(&self) -> PathBuf {
         self.home.join("softhsm2.conf")
+    }
+
+    /// Puts a key of a file into it with the tool of SoftHSM, which takes any module, as one that was made outside: it may decrypt as
+    /// well. The id is in hex; `more` are further arguments, `--aes` for instance.
+    ///
+    /// # Panics
+    /// If the tool does not do it.
+    pub fn import(&self, key: &Path, (label, id): (&str, &str), more: &[&str]) {
+        for _ in 0..IMPORTS_MAX {
+            let mut import = Command::new("softhsm2-util");
+            import.arg("--import").arg(key).args(["--token", &self.label, "--label", label, "--id", id, "--pin", PIN]);
+            let output = import.args(more).arg("--module").arg(&self.module).output().expect("softhsm2-util runs");
+            let said = String::from_utf8_lossy(&output.stderr);
+            match output.status.success() {
+                true => return,
+                // It looks at all tokens before it does anything, and another test took one of them away meanwhile.
+                false if said.contains("Could not get info about the token") => {}
+                false => panic!("softhsm2-util: {said}"),
+            }
+        }
+        panic!("softhsm2-util met a token that went away {IMPORTS_MAX} times");
     }
 
     /// A second token with everything that this one has, as a vendor's clone of it: another label and serial number, the same PIN and

@@ -76,8 +76,7 @@ async fn a_key_that_was_outside_is_taken_by_a_word_alone_and_then_only_signs() {
     let pem = pem.to_str().unwrap();
     let done = |r: (bool, String)| assert!(r.0, "{}", r.1);
     done(run("openssl", &["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", pem]));
-    let import = ["--import", pem, "--token", token.label(), "--label", "outside", "--id", "0d", "--pin", token.pin()];
-    done(run("softhsm2-util", &import));
+    token.import(std::path::Path::new(pem), ("outside", "0d"), &[]);
     let powers = ["CKA_DECRYPT is true", "CKA_UNWRAP is true"];
     let wrong = |found: Result<hsm::Key, HsmError>| match found {
         Err(HsmError::Unfit { wrong, .. }) => wrong.join(" "),
@@ -111,10 +110,7 @@ async fn a_sealing_key_that_was_outside_is_refused_and_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("aes");
     std::fs::write(&file, [7; 32]).unwrap();
-    let file = file.to_str().unwrap();
-    let import = ["--import", file, "--aes", "--token", token.label(), "--label", "outside", "--id", "0f"];
-    let imported = run("softhsm2-util", &[&import[..], &["--pin", token.pin()]].concat());
-    assert!(imported.0, "{}", imported.1);
+    token.import(&file, ("outside", "0f"), &["--aes"]);
     let Err(HsmError::Unfit { wrong, .. }) = pool.has_sealing(None, "outside").await else { panic!("it was accepted") };
     assert!(wrong.iter().any(|why| why.contains("a copy may exist outside the token")), "{wrong:?}");
     let sealed = pool.seal(&hsm::SealingKey::named("outside"), b"secret", b"").await;

@@ -37,16 +37,6 @@ async fn each_kind_of_key_is_made_found_and_signs_in_another_token() {
     pool.shutdown();
 }
 
-/// Puts a key that was made outside into a token, with the tool of SoftHSM, which takes any module.
-fn import(token: &TestToken, key: &std::path::Path) {
-    let config = token.config();
-    let mut import = std::process::Command::new("softhsm2-util");
-    import.args(["--import"]).arg(key).args(["--token", token.label(), "--label", "k", "--id", "01"]);
-    import.args(["--pin", token.pin(), "--module"]).arg(&config.module);
-    let imported = import.output().expect("softhsm2-util runs");
-    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_was_imported_into_tokens_of_two_makes_signs_in_either() {
     let folder = tempfile::tempdir().unwrap();
@@ -55,8 +45,8 @@ async fn a_key_that_was_imported_into_tokens_of_two_makes_signs_in_either() {
     make.args(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out"]).arg(&key);
     assert!(make.status().unwrap().success());
     let (soft, other) = (TestToken::new("soft"), TestToken::kryoptic("imported"));
-    import(&soft, &key);
-    import(&other, &key);
+    soft.import(&key, ("k", "01"), &[]);
+    other.import(&key, ("k", "01"), &[]);
     let (pool, mint) =
         hsm::open_all(vec![("main".to_owned(), soft.config()), ("spare".to_owned(), other.config())]).unwrap();
     // It was outside: it is taken where somebody says so, and nowhere else.

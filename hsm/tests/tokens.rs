@@ -153,18 +153,14 @@ async fn a_token_that_comes_back_with_another_key_of_that_name_does_not_sign_wit
     drop(aside);
 }
 
-/// Puts a new key of a file into a token, as its vendor's tool does: it may decrypt as well.
+/// A key that was made outside of the token that it comes into.
 fn import(token: &TestToken, label: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key.pem");
-    let run = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    let file = file.to_str().unwrap();
-    run("openssl", &["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", file]);
-    let at = ["--token", token.label(), "--label", label, "--id", "01", "--pin", token.pin()];
-    run("softhsm2-util", &[&["--import", file][..], &at].concat());
+    let mut made = Command::new("openssl");
+    made.args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"]).arg(&file);
+    assert!(made.output().unwrap().status.success());
+    token.import(&file, (label, "01"), &[]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

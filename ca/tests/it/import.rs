@@ -67,19 +67,7 @@ impl Old {
     fn moves_into(&self, house: &House, label: &str) {
         let file = house.file(&format!("{label}.pem"), self.issuer.key().serialize_pem());
         let id = hex::encode(label);
-        let mut import = Command::new("softhsm2-util");
-        import.args([
-            "--import",
-            file.to_str().unwrap(),
-            "--token",
-            house.token.label(),
-            "--label",
-            label,
-            "--id",
-            &id,
-        ]);
-        let output = import.args(["--pin", house.token.pin()]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        house.token.import(&file, (label, &id), &[]);
     }
 
     fn arrival(&self, name: &str, label: &str, crl_number: Option<u64>) -> Arrival {
