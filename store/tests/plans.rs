@@ -329,7 +329,14 @@ async fn ask_for_lists(house: &House) {
                 || state == Some(State::Intended);
             let orders = [Order::Newest, Order::Expiry, Order::Latest];
             for order in orders.into_iter().filter(|order| !newest || *order == Order::Newest) {
-                let ends = (order == Order::Expiry).then_some(now);
+                let ends = match order {
+                    Order::Expiry => Some(now),
+                    // Most have ended by then, so that the rest is asked for by its ends.
+                    Order::Newest => Some(now.plus_secs(395 * DAY)),
+                    Order::Latest => None,
+                };
+                let whenever = Filter { state, order, limit: 5, ..filter.clone() };
+                house.ledger.list(whenever).await.unwrap();
                 let mut filter = Filter { state, order, not_after_after: ends, limit: 5, ..filter.clone() };
                 let page = house.ledger.list(filter.clone()).await.unwrap();
                 filter.after_cursor = page.next;

@@ -110,6 +110,39 @@ fn what_stands_before_ten_thousand_of_its_name_is_found() {
     });
 }
 
+#[test]
+fn what_holds_is_found_at_once_however_many_newer_ones_have_ended() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        for n in 1..=5 {
+            house.issue(n).await;
+        }
+        let now = house.world.now();
+        // So many that a page by their operations ends before it comes to one that holds.
+        let ended = |from: u64, to: u64| {
+            format!(
+                "WITH RECURSIVE n(op) AS (SELECT {from} UNION ALL SELECT op + 1 FROM n WHERE op < {to}) \
+                 INSERT INTO card (op, place, pile, not_after) \
+                 SELECT n.op, c.place, 0, {} FROM n, card c WHERE c.op = (SELECT MIN(op) FROM card)",
+                now.unix() - 1
+            )
+        };
+        write_beside(&database, &ended(1_000, 13_000));
+        let holding = Filter { state: Some(State::Issued), not_after_after: Some(now), limit: 3, ..Filter::default() };
+        let first = house.ledger.list(holding.clone()).await.unwrap();
+        let shown: Vec<_> = first.items.iter().map(|credential| credential.serial.clone()).collect();
+        assert_eq!(shown, [5, 4, 3].map(serial), "the newest first, past all that ended");
+        let next = house.ledger.list(Filter { after_cursor: first.next, ..holding.clone() }).await.unwrap();
+        let shown: Vec<_> = next.items.iter().map(|credential| credential.serial.clone()).collect();
+        assert_eq!((shown, next.next), ([2, 1].map(serial).to_vec(), None));
+        // One that was made since comes before them, and is not asked for by its end.
+        write_beside(&database, "DELETE FROM card WHERE op >= 1000");
+        house.issue(6).await;
+        write_beside(&database, &ended(1_000, 13_000));
+        assert_eq!(serials(&house, holding).await, [6, 5, 4, 3, 2, 1]);
+    });
+}
+
 fn all_due() -> DueFilter {
     let (until, ends_after) = (Timestamp::from_unix(i64::MAX / 4), Timestamp::from_unix(0));
     DueFilter { until, ends_after, after: None, limit: 0 }

@@ -111,3 +111,38 @@ fn a_list_of_many_places_looks_at_few_cards_of_each() {
     super::list(&mut sql, &held).unwrap();
     assert!(sql.rows < 60_000, "{} rows", sql.rows);
 }
+
+/// A place whose newest fifty thousand have ended, and so many before them that hold.
+fn ended(dir: &std::path::Path, holding: i64) -> Counted {
+    let database = Database::Sqlite(dir.join("register.db"));
+    make(&database).unwrap();
+    let mut sql = connect(&database, Use::Write).unwrap();
+    schema::migrate(sql.as_mut()).unwrap();
+    let all = holding + 50_000;
+    sql.script(&format!(
+        "INSERT INTO place (id, kind, profile, issuer, owner, renewer, intended, issued, failed, revoked, replaced) \
+         VALUES (1, 'certificate', 'tls-server', 'tls', 'web', 0, 0, {all}, 0, 0, 0); \
+         WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {all}) \
+         INSERT INTO card (op, place, pile, not_after) \
+         SELECT n, 1, 0, CASE WHEN n <= {holding} THEN {NOW} + n ELSE {NOW} - 1 END FROM c"
+    ))
+    .unwrap();
+    Counted { sql, rows: 0 }
+}
+
+#[test]
+fn what_holds_is_read_by_its_ends_where_most_have_ended_and_no_more_than_a_bound() {
+    for (holding, is_whole, rows) in [(0, true, 2_000), (2_000, true, 4_000), (2_001, false, 16_000)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sql = ended(dir.path(), holding);
+        let filter = Filter {
+            state: Some(State::Issued),
+            not_after_after: Some(Timestamp::from_unix(NOW)),
+            limit: 50,
+            ..Filter::default()
+        };
+        let page = super::list(&mut sql, &filter).unwrap();
+        assert_eq!(page.next.is_none(), is_whole, "{holding}");
+        assert!(sql.rows < rows, "{holding}: {} rows", sql.rows);
+    }
+}

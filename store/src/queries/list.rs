@@ -20,6 +20,8 @@ use crate::sql::{Row, Sql, Value};
 
 /// Operations that one page looks at; a page that would need more ends early, and the next goes on from there.
 const LOOKED_MAX: usize = 10_000;
+/// Where most of what is the newest has ended: what has not is read by its end, up to so much of it.
+const HOLDING_MAX: usize = 2_000;
 
 pub(super) fn by_place(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Credential>, StoreError> {
     let mut at = match filter.after_cursor.as_deref() {
@@ -28,23 +30,24 @@ pub(super) fn by_place(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Creden
     };
     let source = Source::of(sql, filter)?;
     let (limit, mut looked, mut items) = (page_size(filter.limit), 0, Vec::new());
+    let mut may_ask_by_ends = filter.order == Order::Newest && filter.not_after_after.is_some();
     let goes_on = loop {
         // One more than asked tells whether there is a next page. Of those that an index alone may drop, many at a time.
         let wanted = if sifts(filter) { PAGE_MAX } else { limit + 1 - items.len() };
         let stretch = source.next(sql, filter, &at, wanted)?;
         looked += stretch.looked;
         let ops: Vec<i64> = stretch.found.iter().filter(|at| at.may(filter)).map(|found| found.op).collect();
-        for some in ops.chunks(limit + 1) {
-            let mut credentials = by_operations(sql, some)?;
-            let in_order = some.iter().filter_map(|op| credentials.remove(&u64::try_from(*op).ok()?));
-            items.extend(in_order.filter(|credential| matches(filter, credential)));
-            if items.len() > limit {
-                break;
-            }
-        }
+        gather(sql, filter, &ops, limit, &mut items)?;
         match stretch.on {
             Some(on) if items.len() <= limit && looked < LOOKED_MAX => at = on,
             on => break on,
+        }
+        if may_ask_by_ends && ops.len() * 2 < stretch.looked {
+            may_ask_by_ends = false;
+            if let Some(rest) = source.holding(sql, filter, &at)? {
+                gather(sql, filter, &rest, limit, &mut items)?;
+                break None;
+            }
         }
     };
     let next = if items.len() > limit {
@@ -54,6 +57,25 @@ pub(super) fn by_place(sql: &mut dyn Sql, filter: &Filter) -> Result<Page<Creden
         goes_on
     };
     Ok(Page { items, next: next.map(|next| next.to_string()) })
+}
+
+/// Reads operations in their order and takes those that match, until there is one more than a page has.
+fn gather(
+    sql: &mut dyn Sql,
+    filter: &Filter,
+    ops: &[i64],
+    limit: usize,
+    items: &mut Vec<Credential>,
+) -> Result<(), StoreError> {
+    for some in ops.chunks(limit + 1) {
+        if items.len() > limit {
+            break;
+        }
+        let mut credentials = by_operations(sql, some)?;
+        let in_order = some.iter().filter_map(|op| credentials.remove(&u64::try_from(*op).ok()?));
+        items.extend(in_order.filter(|credential| matches(filter, credential)));
+    }
+    Ok(())
 }
 
 /// The whole filter, of a credential as it was read.
@@ -270,6 +292,25 @@ impl Source {
             Source::Stacks(stacks) => merge(sql, filter, stacks, at, wanted),
             Source::Found { by, places } => newest(sql, filter, *by, places, at),
         }
+    }
+
+    /// All after `at` that have not ended by what the filter says, where there are few: by their ends, however many others there are.
+    fn holding(&self, sql: &mut dyn Sql, filter: &Filter, at: &Position) -> Result<Option<Vec<i64>>, StoreError> {
+        let Source::Stacks(stacks) = self else { return Ok(None) };
+        let by_end = Filter { order: Order::Expiry, ..filter.clone() };
+        let (mut from, mut found) = (Position::start(&by_end), Vec::new());
+        loop {
+            let stretch = merge(sql, &by_end, stacks, &from, HOLDING_MAX + 1 - found.len())?;
+            found.extend(stretch.found);
+            if found.len() > HOLDING_MAX {
+                return Ok(None);
+            }
+            let Some(on) = stretch.on else { break };
+            from = on;
+        }
+        found.retain(|there| there.is_after(at, filter.order) && there.may(filter));
+        Position::sort(&mut found, filter.order);
+        Ok(Some(found.into_iter().map(|there| there.op).collect()))
     }
 }
 
