@@ -78,8 +78,8 @@ fn unopened(config: &Config, error: &StoreError) -> Failure {
         StoreError::Database(_) => failure(Exit::Failed).help(refused_by_the_database(config, &says)),
         StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::Late { .. } | StoreError::Busy { .. } => {
             failure(Exit::Unavailable).help(format!(
-                "look whether the database answers: [database] url in {file}; and a token that has `register-seal`, without which nothing \
-                 begins: `chancery doctor`"
+                "look whether the database answers: [database] url in {file}; and whether a token opens that has the key that seals, without \
+                 which nothing begins: `chancery doctor`, and [hsm] in {file}"
             ))
         }
         StoreError::Duplicate(_)

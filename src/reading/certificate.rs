@@ -10,6 +10,9 @@ use super::described::{Described, sha256};
 use super::split::Unread;
 use super::{extensions, life, names, oids, spki};
 
+/// What is said of a certificate that names itself as its issuer, and is.
+pub const SIGNED_ITSELF: &str = "its own key signed it";
+
 /// A certificate, DER.
 pub fn described(der: &[u8], now: Timestamp) -> Result<Described, Unread> {
     let (rest, read) =
@@ -30,7 +33,7 @@ pub fn described(der: &[u8], now: Timestamp) -> Result<Described, Unread> {
     shown.fact("signature", oids::named(&read.signature_algorithm.algorithm.to_id_string()));
     if own {
         let says = if read.verify_signature(None).is_ok() || tls::is_signed(whole, read.public_key().raw) {
-            "its own key signed it"
+            SIGNED_ITSELF
         } else {
             "NOT signed by its own key, or by a key of a kind unknown here"
         };

@@ -31,5 +31,6 @@ mod all;
 mod tests;
 
 pub use all::read;
+pub use certificate::SIGNED_ITSELF;
 pub use described::{Described, Extension, Fact};
 pub use ocsp::{described as ocsp_response, is_request as is_ocsp_request};

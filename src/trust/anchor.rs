@@ -4,7 +4,7 @@ use policy::Timestamp;
 use serde_json::Value;
 
 use super::fingerprint::Fingerprint;
-use crate::reading::{self, Described};
+use crate::reading::{self, Described, SIGNED_ITSELF};
 
 /// A root that may be trusted.
 #[derive(Debug)]
@@ -53,6 +53,11 @@ fn anchor(one: &Described) -> Result<Anchor, String> {
         "ca-certificate" if one.value("self_signed").is_none() => {
             Err(format!("{} is a CA's certificate that another CA signed, and no root", text("subject")))
         }
+        // RFC 4210 section 4.4: the one that leads from one root to the next of the same name, for instance.
+        "ca-certificate" if text("self_signed") != SIGNED_ITSELF => Err(format!(
+            "{} names itself as its issuer, and its own key did not sign it: it is no root",
+            text("subject")
+        )),
         "ca-certificate" => Ok(Anchor {
             fingerprint: Fingerprint::of(&one.der),
             subject: text("subject"),
@@ -66,3 +71,35 @@ fn anchor(one: &Described) -> Result<Anchor, String> {
 
 /// A host that trusts more at once does not know whom.
 const ROOTS_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn a_root_is_what_its_own_key_signed_and_not_what_names_itself() {
+        let params = |name: &str| {
+            let mut params = CertificateParams::default();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.distinguished_name.push(DnType::CommonName, name);
+            params
+        };
+        let [old, new] = [(); 2].map(|()| KeyPair::generate().expect("a key"));
+        let root = params("Root").self_signed(&new).expect("signs");
+        let by_old = Issuer::new(params("Root"), old);
+        let link = params("Root").signed_by(&new, &by_old).expect("signs");
+        let below = params("Below").signed_by(&new, &by_old).expect("signs");
+        let says = |pem: String| anchors(pem.as_bytes(), Timestamp::from_unix(1_800_000_000)).map(|found| found.len());
+        assert_eq!(says(root.pem()), Ok(1));
+        for (pem, why) in [
+            (link.pem(), "its own key did not sign it"),
+            (root.pem() + &link.pem(), "object 2"),
+            (below.pem(), "another CA signed"),
+        ] {
+            let refused = says(pem).expect_err("no root");
+            assert!(refused.contains(why), "{refused}");
+        }
+    }
+}

@@ -17,9 +17,17 @@ use crate::issuers::{Issuing, Pointers};
 use crate::lint::Findings;
 use crate::lint::certificate::{self, CERT_ALONE, CERT_READABLE};
 
-/// The extension that names a certificate's key.
+/// The extension that names a certificate's key, as nobody named it before.
 pub(crate) fn subject_key_identifier(key: &SubjectKey) -> Result<Extension, DraftError> {
-    let id = key_identifier(key.spki_der()).ok_or_else(|| DraftError::new("key", "it has odd bits"))?;
+    subject_key_named(key, None)
+}
+
+/// The same where the key may have a name already. RFC 5280 section 4.2.1.2: "the value of the subject key identifier MUST be the value placed
+/// in the key identifier field of the authority key identifier extension of certificates issued by the subject of this certificate". So a
+/// CA's key is called in each of its certificates what it is called in the first.
+pub(crate) fn subject_key_named(key: &SubjectKey, named: Option<&[u8]>) -> Result<Extension, DraftError> {
+    let computed = || key_identifier(key.spki_der()).map(Vec::from);
+    let id = named.map(<[u8]>::to_vec).or_else(computed).ok_or_else(|| DraftError::new("key", "it has odd bits"))?;
     Ok(extension(rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER, false, &OctetString::new(id)?.to_der()?)?)
 }
 
@@ -27,6 +35,8 @@ pub(crate) fn subject_key_identifier(key: &SubjectKey) -> Result<Extension, Draf
 pub(crate) struct Common<'a> {
     pub(crate) entry: &'a Entry,
     pub(crate) key: &'a SubjectKey,
+    /// What the key is called in certificates that it has; none is what is computed of it.
+    pub(crate) named: Option<&'a [u8]>,
     pub(crate) now: Timestamp,
     /// How far in the past it may begin.
     pub(crate) backdate_secs: i64,
@@ -59,11 +69,10 @@ pub(crate) fn common(
         f.hold(&VALIDITY_IS_NOW, validity.contains(expect.now));
         f.hold(&VALIDITY_IS_NOT_BACKDATED, expect.now.since(validity.not_before()) <= expect.backdate_secs);
     }
-    let identifier = key_identifier(expect.key.spki_der());
-    let has_identifier = has(
-        read,
-        |e| matches!(e, ParsedExtension::SubjectKeyIdentifier(id) if Some(id.0) == identifier.as_ref().map(|i| &i[..])),
-    );
+    let computed = key_identifier(expect.key.spki_der());
+    let identifier = expect.named.or(computed.as_ref().map(|id| &id[..]));
+    let has_identifier =
+        has(read, |e| matches!(e, ParsedExtension::SubjectKeyIdentifier(id) if Some(id.0) == identifier));
     f.hold(&KEY_IS_NAMED, has_identifier);
 }
 

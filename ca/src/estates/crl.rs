@@ -31,7 +31,8 @@ pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, String> {
         return Err("is of another CA".to_owned());
     }
     if !is_signed_crl(der, &ca.spki) {
-        return Err("is not signed by the key of this CA".to_owned());
+        let way = crl.signature_algorithm.algorithm.to_id_string();
+        return Err(format!("is not signed by the key of this CA, or in a way that is not verified here ({way})"));
     }
     let (mut number, mut is_part) = (None, false);
     let (mut entries, mut left) = (Vec::new(), Vec::new());

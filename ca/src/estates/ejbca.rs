@@ -16,6 +16,7 @@ use crate::estates::leaf::of_serial;
 use crate::estates::moments::millis;
 use crate::estates::openssl::authorities;
 use crate::estates::reading::{Unreadable, decimal, der};
+use crate::estates::words;
 
 /// A row: its columns by their names in lower case.
 type Row = HashMap<String, String>;
@@ -66,7 +67,8 @@ fn ended(row: &Row) -> Result<Option<(Ended, Option<Timestamp>)>, String> {
     let number = |column: &str| row.get(column).and_then(|text| text.trim().parse::<i64>().ok());
     let status = number("status").ok_or("has no status")?;
     let reason = number("revocationreason").unwrap_or(NOT_REVOKED);
-    let is_revoked = status == REVOKED || (status == ARCHIVED && reason != NOT_REVOKED);
+    // Archived with removeFromCRL: it was released, and ended.
+    let is_revoked = status == REVOKED || (status == ARCHIVED && reason != NOT_REVOKED && reason != RELEASED);
     if !is_revoked {
         return Ok(None);
     }
@@ -185,6 +187,8 @@ const REVOKED: i64 = 40;
 const ARCHIVED: i64 = 60;
 /// `RevokedCertInfo.NOT_REVOKED`.
 const NOT_REVOKED: i64 = -1;
+/// `RevokedCertInfo.REVOCATION_REASON_REMOVEFROMCRL`.
+const RELEASED: i64 = words::RELEASED as i64;
 
 #[cfg(test)]
 mod tests {

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use policy::Timestamp;
+
 use crate::encode::{pem, sha256};
 use crate::estates::CERTIFICATES_MAX;
 use crate::estates::crl;
 use crate::estates::gathered::{Ended, Gathered, Left, Told};
 use crate::estates::leaf::{Facts, OWN};
 use crate::estates::reading::Unreadable;
+use crate::estates::words;
 use crate::issuers::CaCertificate;
 
 /// A certificate that may be taken in.
@@ -59,29 +62,39 @@ impl Estate {
         }
         let ca = authority(&gathered)?;
         let (mut left, mut notes) = (std::mem::take(&mut gathered.left), std::mem::take(&mut gathered.notes));
-        let (certificates, urls) = certificates(&mut gathered, &ca, &mut left);
+        let Certificates { taken: certificates, urls, until, by_serial } = certificates(&mut gathered, &ca, &mut left);
+        if by_serial > 0 {
+            notes.push(format!(
+                "{by_serial} certificates name the CA's certificate by its serial (authorityKeyIdentifier with issuer): openssl takes none of \
+                 them below a renewed one, so let them end before `chancery ca renew`"
+            ));
+        }
         let mut ends: HashMap<Vec<u8>, Told> = HashMap::new();
         for told in std::mem::take(&mut gathered.revoked) {
             let told = known_reason(told, &mut notes);
             ends.entry(told.serial.clone()).or_insert(told);
         }
         let mut numbers = std::mem::take(&mut gathered.numbers);
+        let mut crls = Vec::new();
         for (place, der) in &gathered.crls {
             match crl::read(der, &ca) {
-                Ok(listed) => {
+                Ok(mut listed) => {
                     numbers.extend(listed.number.map(|number| (place.clone(), number)));
-                    left.extend(listed.left.into_iter().map(|why| Left { place: place.clone(), why }));
+                    left.extend(listed.left.drain(..).map(|why| Left { place: place.clone(), why }));
                     if listed.is_part {
                         notes.push(format!("{place}: lists a part or what came since another CRL; its number counts"));
                     }
-                    for (serial, end) in listed.entries {
-                        let told = Told { place: place.clone(), serial, end, until: None };
-                        compare(told, &mut ends, &mut notes, listed.this_update);
-                    }
+                    crls.push((place.clone(), listed));
                 }
                 Err(why) => left.push(Left { place: place.clone(), why }),
             }
         }
+        for (told, this_update) in words::last(crls, &until, &mut notes) {
+            compare(told, &mut ends, &mut notes, this_update);
+        }
+        // Of a row and of the CRL in it, once.
+        let mut seen = HashSet::new();
+        numbers.retain(|number| seen.insert(number.clone()));
         let (mut certificates, ends) = with_ends(certificates, ends);
         // Where a CRL tells of it, that says how it ended. Else nobody knows, and good it is not.
         let doubtful: HashMap<Vec<u8>, String> =
@@ -144,12 +157,19 @@ fn authority(gathered: &Gathered) -> Result<Arc<CaCertificate>, Unreadable> {
     Ok(Arc::new(read.map_err(|why| Unreadable(format!("the CA's certificate {why}")))?))
 }
 
-fn certificates(
-    gathered: &mut Gathered,
-    ca: &CaCertificate,
-    left: &mut Vec<Left>,
-) -> (Vec<Taken>, BTreeMap<String, u64>) {
+/// What came of the certificates.
+struct Certificates {
+    taken: Vec<Taken>,
+    urls: BTreeMap<String, u64>,
+    /// When each ends, by its serial.
+    until: HashMap<Vec<u8>, Timestamp>,
+    /// How many name the CA's certificate by the serial of that.
+    by_serial: usize,
+}
+
+fn certificates(gathered: &mut Gathered, ca: &CaCertificate, left: &mut Vec<Left>) -> Certificates {
     let (mut taken, mut urls) = (BTreeMap::<Vec<u8>, Taken>::new(), BTreeMap::new());
+    let (mut until, mut by_serial) = (HashMap::new(), 0);
     let mut twice: HashSet<Vec<u8>> = HashSet::new();
     for (place, der) in std::mem::take(&mut gathered.certificates) {
         let facts = match Facts::read(&der, ca) {
@@ -178,10 +198,12 @@ fn certificates(
         for url in facts.urls {
             *urls.entry(url).or_insert(0) += 1;
         }
+        until.insert(facts.serial.clone(), facts.validity.not_after());
+        by_serial += usize::from(facts.names_by_serial);
         taken.insert(facts.serial.clone(), Taken { place, der, serial: facts.serial, end: None });
     }
     taken.retain(|serial, _| !twice.contains(serial));
-    (taken.into_values().collect(), urls)
+    Certificates { taken: taken.into_values().collect(), urls, until, by_serial }
 }
 
 /// Told with a reason that a certificate can keep: that it is revoked counts, whatever was written as the reason.
@@ -195,11 +217,8 @@ fn known_reason(mut told: Told, notes: &mut Vec<String>) -> Told {
 }
 
 /// An entry of a CRL, beside what the source itself says.
-fn compare(told: Told, ends: &mut HashMap<Vec<u8>, Told>, notes: &mut Vec<String>, this_update: policy::Timestamp) {
+fn compare(told: Told, ends: &mut HashMap<Vec<u8>, Told>, notes: &mut Vec<String>, this_update: Timestamp) {
     let serial = hex::encode(&told.serial);
-    if told.end.reason == RELEASED {
-        return;
-    }
     let told = known_reason(told, notes);
     match ends.get(&told.serial) {
         Some(there) if there.end == told.end => {}
@@ -241,6 +260,3 @@ fn digest(ca: &CaCertificate, taken: &[Taken], unseen: &[Told], number: Option<u
     text.push_str(&format!("crl {}\n", number.map_or_else(|| "-".to_owned(), |n| n.to_string())));
     sha256(text.as_bytes())
 }
-
-/// removeFromCRL: of a delta alone.
-const RELEASED: u8 = 8;

@@ -21,6 +21,8 @@ pub(crate) struct Facts {
     pub(crate) key_hash: [u8; 32],
     pub(crate) validity: Validity,
     pub(crate) is_ca: bool,
+    /// It names the CA's certificate by the serial of that, beside its key.
+    pub(crate) names_by_serial: bool,
     /// Where it says that CRLs and OCSP answers are.
     pub(crate) urls: Vec<String>,
 }
@@ -43,7 +45,8 @@ impl Facts {
         }
         let serial = serial(read.raw_serial())?;
         if !is_signed(der, &ca.spki) {
-            return Err("is not signed by the key of this CA".to_owned());
+            let way = read.signature_algorithm.algorithm.to_id_string();
+            return Err(format!("is not signed by the key of this CA, or in a way that is not verified here ({way})"));
         }
         let at = |time: x509_parser::time::ASN1Time| Timestamp::from_unix(time.timestamp());
         let validity = Validity::new(at(read.validity().not_before), at(read.validity().not_after));
@@ -56,6 +59,10 @@ impl Facts {
             key_hash: sha256(read.public_key().raw),
             validity: validity.map_err(|e| format!("has a term that is none: {e}"))?,
             is_ca: read.is_ca(),
+            names_by_serial: read.extensions().iter().any(|e| {
+                matches!(e.parsed_extension(), ParsedExtension::AuthorityKeyIdentifier(aki)
+                    if aki.authority_cert_serial.is_some())
+            }),
             urls: urls(&read),
         })
     }

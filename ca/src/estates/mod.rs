@@ -15,6 +15,8 @@ mod moments;
 
 mod gathered;
 
+mod words;
+
 mod estate;
 
 pub mod ejbca;

@@ -20,16 +20,31 @@ pub(super) fn asn1(text: &str) -> Option<Timestamp> {
     Timestamp::parse_rfc3339(&format!("{century}{year}-{month}-{day}T{hour}:{minute}:{second}Z")).ok()
 }
 
-/// RFC 3339 as Go writes it, with parts of seconds; they are dropped.
+/// RFC 3339 as Go writes it: with parts of seconds, which are dropped, and in the zone of the host that wrote it.
 pub(super) fn rfc3339(text: &str) -> Option<Timestamp> {
-    let whole = match text.split_once('.') {
-        Some((whole, rest)) => {
-            let zone = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-            format!("{whole}{zone}")
-        }
-        None => text.to_owned(),
+    let (local, rest) = text.split_at_checked("2006-01-02T15:04:05".len())?;
+    let zone = match rest.strip_prefix('.') {
+        Some(rest) => rest.trim_start_matches(|c: char| c.is_ascii_digit()),
+        None => rest,
     };
-    Timestamp::parse_rfc3339(&whole).ok()
+    let local = Timestamp::parse_rfc3339(&format!("{local}Z")).ok()?;
+    Some(local.plus_secs(-offset_secs(zone)?))
+}
+
+/// How far a zone's clocks are ahead of UTC: `Z`, `+02:00`.
+fn offset_secs(zone: &str) -> Option<i64> {
+    let (sign, clock) = match zone.split_at_checked(1)? {
+        ("Z", "") => return Some(0),
+        ("+", clock) => (1, clock),
+        ("-", clock) => (-1, clock),
+        _ => return None,
+    };
+    let (hours, minutes) = clock.split_once(':').filter(|_| clock.len() == 5)?;
+    let part = |text: &str, most: i64| {
+        let digits = text.len() == 2 && text.bytes().all(|digit| digit.is_ascii_digit());
+        text.parse::<i64>().ok().filter(|number| digits && *number <= most)
+    };
+    Some(sign * (part(hours, 23)? * 3_600 + part(minutes, 59)? * 60))
 }
 
 /// Milliseconds since 1970.
@@ -50,6 +65,18 @@ mod tests {
         assert_eq!(asn1("991231235959Z"), at("1999-12-31T23:59:59Z"));
         assert_eq!(asn1("20510102030405Z"), at("2051-01-02T03:04:05Z"));
         assert_eq!(rfc3339("2024-12-16T08:43:37.01260581Z"), at("2024-12-16T08:43:37Z"));
+        assert_eq!(rfc3339("2024-12-16T10:43:37.5+02:00"), at("2024-12-16T08:43:37Z"));
+        assert_eq!(rfc3339("2024-12-16T00:13:37-08:30"), at("2024-12-16T08:43:37Z"));
+        for odd in [
+            "",
+            "2024-12-16T08:43:37",
+            "2024-12-16T08:43:37+2:00",
+            "2024-12-16T08:43:37+24:00",
+            "2024-12-16T08:43:37.5",
+            "2024-12-16 08:43:37Z+",
+        ] {
+            assert_eq!(rfc3339(odd), None, "{odd}");
+        }
         assert_eq!(millis(1_700_000_000_999), Timestamp::from_unix(1_700_000_000));
         for odd in ["", "Z", "260102030405", "2601020304Z", "261302030405Z", "26010203040aZ"] {
             assert_eq!(asn1(odd), None, "{odd}");

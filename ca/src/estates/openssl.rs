@@ -23,6 +23,9 @@ pub struct Folder {
     pub crlnumber: Option<String>,
     /// Files of certificates: of `newcerts/` or `certs_by_serial/`.
     pub certificates: Vec<(String, Vec<u8>)>,
+    /// Those that lie elsewhere: where easy-rsa moves them, or where the index says. One counts whose serial the index has, and no other
+    /// certificate.
+    pub moved: Vec<(String, Vec<u8>)>,
     /// Files of CRLs.
     pub crls: Vec<(String, Vec<u8>)>,
     /// The CA's certificate and those above it, PEM or DER.
@@ -40,6 +43,7 @@ pub fn gather(folder: Folder) -> Result<Gathered, Unreadable> {
             Err(why) => all.leave(name, why),
         }
     }
+    moved(folder.moved, &mut all);
     if let Some(place) = unreadable {
         // What the index lacks may be what that line is about.
         let known: HashSet<Vec<u8>> = all.bare.iter().map(|(_, serial)| serial.clone()).collect();
@@ -63,6 +67,26 @@ pub fn gather(folder: Folder) -> Result<Gathered, Unreadable> {
         }
     }
     Ok(all)
+}
+
+/// easy-rsa moves what it renewed or revoked out of the folder of all certificates; the index goes on having its line.
+fn moved(moved: Vec<(String, Vec<u8>)>, all: &mut Gathered) {
+    let known: HashSet<Vec<u8>> = all.certificates.iter().filter_map(|(_, der)| serial_of(der)).collect();
+    let mut wanted: HashSet<Vec<u8>> =
+        all.bare.iter().map(|(_, serial)| serial.clone()).filter(|serial| !known.contains(serial)).collect();
+    for (name, bytes) in moved {
+        let Ok(der) = der(&bytes, "CERTIFICATE") else { continue };
+        if serial_of(&der).is_some_and(|serial| wanted.remove(&serial)) {
+            all.certificates.push((name, der));
+        }
+    }
+}
+
+/// The files that an index names, beside it: openssl writes `unknown`, others (micromdm/scep) what the certificate's file is called.
+pub fn named(index: &str) -> impl Iterator<Item = &str> {
+    index.lines().filter_map(|line| fields(line).get(4).copied()).filter(|name| {
+        !name.is_empty() && *name != "unknown" && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])
+    })
 }
 
 /// One certificate, or several as PEM.

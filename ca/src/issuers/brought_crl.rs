@@ -9,6 +9,7 @@ use policy::Timestamp;
 use serde_json::{Value, json};
 use x509_parser::prelude::{FromDer, ParsedExtension};
 use x509_parser::revocation_list::{CertificateRevocationList, RevokedCertificate};
+use x509_parser::x509::ReasonCode;
 
 use crate::encode::sha256;
 use crate::issuers::certificate::{CaCertificate, is_signed_crl};
@@ -51,6 +52,13 @@ impl BroughtCrl {
         }
         if let Some(why) = crl.iter_revoked_certificates().find_map(not_ours_to_read) {
             return Err(why);
+        }
+        if let Some(entry) = crl.iter_revoked_certificates().find(|entry| is_removed(entry)) {
+            return Err(format!(
+                "its entry {} has the reason removeFromCRL, which is for deltas alone (RFC 5280 section 5.3.1): nobody could say \
+                 whether that certificate is revoked",
+                hex::encode(entry.raw_serial())
+            ));
         }
         let revoked = crl.iter_revoked_certificates().map(|entry| {
             let reason = entry.reason_code().map_or(0, |(_, reason)| reason.0);
@@ -124,6 +132,10 @@ pub(crate) fn not_ours_to_read(entry: &RevokedCertificate<'_>) -> Option<String>
 /// reasonCode and invalidityDate.
 const READ: [ObjectIdentifier; 2] = [rfc5280::ID_CE_CRL_REASONS, rfc5280::ID_CE_INVALIDITY_DATE];
 
+fn is_removed(entry: &RevokedCertificate<'_>) -> bool {
+    entry.reason_code().is_some_and(|(_, reason)| reason == ReasonCode::RemoveFromCRL)
+}
+
 fn unix(time: x509_parser::time::ASN1Time) -> Timestamp {
     Timestamp::from_unix(time.timestamp())
 }
@@ -180,6 +192,10 @@ mod tests {
             (vec![reason(false), other(true)], "its entry 4d has the critical extension 1.3.6.1.4.1.99999.7"),
             (vec![issuer(true)], "another CA issued"),
             (vec![reason(false), issuer(false)], "another CA issued"),
+            (
+                vec![extension(rfc5280::ID_CE_CRL_REASONS, false, &[10, 1, 8])],
+                "its entry 4d has the reason removeFromCRL",
+            ),
         ] {
             let read = BroughtCrl::read(crl(&extensions));
             match says {

@@ -218,7 +218,7 @@ const PURPOSES: [&str; 6] =
 const VALIDITY_SECS_MIN: i64 = 3_600;
 const VALIDITY_SECS_MAX: i64 = 40 * 366 * 86_400;
 /// Deeper ones nobody builds a path through.
-const PATH_LEN_MAX: u8 = 8;
+pub(crate) const PATH_LEN_MAX: u8 = 8;
 /// Of a kind; each is read by every client.
 const LISTED_MAX: usize = 32;
 

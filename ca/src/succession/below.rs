@@ -10,7 +10,9 @@ use policy::Actor;
 use serde_json::json;
 use store::{Filter, GrantStamp, Kind, Revocation, State};
 use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::ext::pkix::{BasicConstraints, CertificatePolicies, ExtendedKeyUsage, KeyUsage, NameConstraints};
+use x509_cert::ext::pkix::{
+    BasicConstraints, CertificatePolicies, ExtendedKeyUsage, KeyUsage, NameConstraints, SubjectKeyIdentifier,
+};
 
 use crate::craft::ca::{self, CaRequest, SignedBy};
 use crate::encode::{Dn, pem};
@@ -110,7 +112,8 @@ impl Keeper {
             Some(before) => before.operation,
             None => {
                 let details = json!({ "ceremony": ceremony, "request": hex::encode(csr.sha256) });
-                let request = CaRequest { plan: &plan, number: 1, subject_key: csr.key, details };
+                let named = identifier(&csr)?;
+                let request = CaRequest { plan: &plan, number: 1, subject_key: csr.key, named, details };
                 let (serial, now) = (self.maker.serials.next(), self.maker.checks.clock.now().await?);
                 let draft = ca::draft(grant, request, SignedBy::Ca(Arc::clone(&above)), serial, now)?;
                 self.office.issue(draft).await?.operation
@@ -196,6 +199,20 @@ impl Keeper {
     }
 }
 
+/// What it asks its key to be called: of a CA that issued before, what its certificates say.
+fn identifier(csr: &CaCsr) -> Result<Option<Vec<u8>>, CaError> {
+    let bad = |why: String| CaError::bad("csr", why);
+    let asked: Option<SubjectKeyIdentifier> =
+        csr.value(rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER).map_err(|e| bad(e.to_string()))?;
+    match asked.map(|id| id.0.into_bytes().to_vec()) {
+        Some(id) if id.is_empty() || id.len() > IDENTIFIER_BYTES_MAX => Err(bad(format!(
+            "its subjectKeyIdentifier has {} bytes, and 1 to {IDENTIFIER_BYTES_MAX} name a key",
+            id.len()
+        ))),
+        asked => Ok(asked),
+    }
+}
+
 /// What a request asks for, as a plan whose extensions are byte for byte those of the request.
 fn planned(csr: &[u8], validity_secs: i64) -> Result<(CaCsr, CaPlan), CaError> {
     let bad = |why: String| CaError::bad("csr", why);
@@ -246,3 +263,5 @@ fn planned(csr: &[u8], validity_secs: i64) -> Result<(CaCsr, CaPlan), CaError> {
 /// A CRL that is signed at a ceremony.
 const CRL_SECS_MIN: i64 = 86_400;
 const CRL_SECS_MAX: i64 = 3 * 366 * 86_400;
+/// A hash has 20 or 32, a GUID 16; SHA-512 whole has 64.
+const IDENTIFIER_BYTES_MAX: usize = 64;

@@ -14,13 +14,13 @@ use crate::craft::request;
 use crate::encode::{Dn, pem, sha256};
 use crate::error::CaError;
 use crate::issuers::name::check_name;
-use crate::issuers::plan::{CaPlan, Constraints, constraint_text, purpose_word};
+use crate::issuers::plan::{CaPlan, Constraints, PATH_LEN_MAX, constraint_text, purpose_word};
 use crate::issuers::record::{
     Above, BEGINNING, CERTIFICATES_MAX, GenerationRecord, IssuerRecord, IssuerRole, KEPT, Place,
 };
 use crate::issuers::{CaCertificate, CrlForm, GenerationName, Standing, Ways};
 use crate::succession::ceremonies::{Transcript, groups, transcript_record};
-use crate::succession::keeper::{Keeper, usable};
+use crate::succession::keeper::{Keeper, certified};
 use crate::succession::maker::{missing, stamp};
 use crate::succession::wish::{Brought, Request};
 
@@ -29,13 +29,16 @@ impl Keeper {
     pub(crate) async fn request(&self, actor: &Actor, name: &GenerationName) -> Result<Request, CaError> {
         let grant = self.may(actor).await?;
         let (record, version) = self.maker.record(name.issuer()).await?;
-        let generation = usable(&record, name)?;
-        let plan =
-            record.plan.as_ref().ok_or_else(|| CaError::bad("name", format!("{name} is no CA with a certificate")))?;
+        let generation = certified(&record, name)?;
+        let plan = record
+            .plan
+            .as_ref()
+            .ok_or_else(|| CaError::bad("name", format!("{name} has no plan: it is served, and no more")))?;
         let key = self.maker.found(generation).await?;
         let standing = Standing { name: name.clone(), version, ended: None };
         let now = self.maker.checks.clock.now().await?;
-        let draft = request::draft(grant, standing, plan, &key, self.maker.serials.next(), now)?;
+        let named = self.maker.named(name).await?;
+        let draft = request::draft(grant, standing, plan, (&key, named.as_deref()), self.maker.serials.next(), now)?;
         let issued = self.office.issue(draft).await?;
         let der = issued.x509_der();
         let aloud = groups(&hex::encode(sha256(&der)));
@@ -55,7 +58,7 @@ impl Keeper {
         self.may(actor).await?;
         let _changing = self.changing.lock().await;
         let (mut record, expect) = self.maker.record(name.issuer()).await?;
-        let generation = usable(&record, name)?;
+        let generation = certified(&record, name)?;
         if generation.certificates.len() >= CERTIFICATES_MAX {
             return Err(CaError::Conflict(format!("{name} has {CERTIFICATES_MAX} certificates: make a successor")));
         }
@@ -65,8 +68,9 @@ impl Keeper {
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
         let hierarchy = self.office.issuers.fresh().await?;
         let there = hierarchy.generations().find(|there| there.name == *name);
-        let before = there.and_then(|there| there.certificates.last()).map(|certificate| &certificate.subject);
-        check_subject(planned.as_ref(), before, &own.subject)?;
+        let before = there.and_then(|there| there.certificates.last());
+        check_subject(planned.as_ref(), before.map(|certificate| &certificate.subject), &own.subject)?;
+        before.map_or(Ok(()), |before| check_identifier(&before.key_identifier, &own.key_identifier))?;
         record.plan.as_ref().map_or(Ok(()), |plan| check_uses(plan, own))?;
         if hierarchy.generations().any(|above| above.crl.as_ref().is_some_and(|crl| crl.lists(own).is_some())) {
             return Err(refused("the CA above it has revoked it: its CRL lists it"));
@@ -321,8 +325,20 @@ fn check_subject(planned: Option<&Dn>, before: Option<&Dn>, own: &Dn) -> Result<
     }
 }
 
-/// The plan of a CA that comes from elsewhere: what its certificate says, for its successors. What no plan of ours can say stands in it
-/// all the same, so that no successor is signed without it.
+/// What was issued names its issuer's key as the certificate before did (RFC 5280 section 4.2.1.2): under another name no client finds it.
+fn check_identifier(before: &[u8], own: &[u8]) -> Result<(), CaError> {
+    match before == own {
+        true => Ok(()),
+        false => Err(refused(&format!(
+            "its subjectKeyIdentifier is {}, and {} in its certificate before: what was issued would not find its issuer; have it signed \
+             with the identifier that the request asks for (openssl: `subjectKeyIdentifier={}`)",
+            hex::encode(own),
+            hex::encode(before),
+            hex::encode(before)
+        ))),
+    }
+}
+
 /// Whoever signed it may have left out what it was asked for: nobody would believe what is issued below for that.
 fn check_uses(plan: &CaPlan, own: &CaCertificate) -> Result<(), CaError> {
     let has = |wanted: &String| {
@@ -339,6 +355,9 @@ fn check_uses(plan: &CaPlan, own: &CaCertificate) -> Result<(), CaError> {
     }
 }
 
+/// The plan of a CA that comes from elsewhere: what its certificate says, for its successors. What no plan of ours can say stands in it
+/// all the same, so that no successor is signed without it. A root that bounds no path is renewed and succeeded as one with room for the
+/// CAs that stand below it.
 fn plan_of(certificate: &CaCertificate) -> CaPlan {
     let texts = |trees: &Option<Vec<GeneralSubtree>>| {
         let text = |tree: &GeneralSubtree| constraint_text(&tree.base).unwrap_or_else(|| "of another kind".to_owned());
@@ -351,7 +370,8 @@ fn plan_of(certificate: &CaCertificate) -> CaPlan {
     let read = x509_cert::Certificate::from_der(&certificate.der).ok();
     let policies = read.and_then(|read| read.tbs_certificate().get_extension::<CertificatePolicies>().ok().flatten());
     let policies = policies.into_iter().flat_map(|(_, policies)| policies.0);
-    let path_len = certificate.path_len.and_then(|most| u8::try_from(most).ok()).unwrap_or(0);
+    let unbounded = if certificate.is_root() { PATH_LEN_MAX } else { 0 };
+    let path_len = certificate.path_len.map_or(unbounded, |most| u8::try_from(most).unwrap_or(PATH_LEN_MAX));
     let purposes = certificate.purposes.iter().flatten().map(ToString::to_string).collect();
     CaPlan {
         subject: hex::encode(certificate.subject.as_der()),

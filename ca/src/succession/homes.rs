@@ -226,7 +226,10 @@ impl Keeper {
         let now = self.maker.checks.clock.now().await?;
         let serial = self.maker.serials.next();
         let draft = match &record.plan {
-            Some(plan) => request::draft(grant, standing, plan, key, serial, now)?,
+            Some(plan) => {
+                let named = self.maker.named(name).await?;
+                request::draft(grant, standing, plan, (key, named.as_deref()), serial, now)?
+            }
             None => request::proof(grant, standing, key, serial, now)?,
         };
         self.office.issue(draft).await.map(drop)

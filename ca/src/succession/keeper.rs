@@ -143,7 +143,7 @@ impl Keeper {
         self.may(actor).await?;
         let _changing = self.changing.lock().await;
         let (record, _) = self.maker.record(name.issuer()).await?;
-        let generation = usable(&record, name)?;
+        let generation = certified(&record, name)?;
         if generation.certificates.len() >= CERTIFICATES_MAX {
             return Err(CaError::Conflict(format!("{name} has {CERTIFICATES_MAX} certificates: make a successor")));
         }
@@ -164,12 +164,7 @@ impl Keeper {
                     ),
                 ));
             }
-            None => {
-                return Err(CaError::bad(
-                    "name",
-                    format!("{name} has no certificate to renew: an SSH CA and the log have a key alone"),
-                ));
-            }
+            None => return Err(CaError::bad("name", format!("{name} stands below nothing that could sign for it"))),
         };
         let key = self.maker.found(generation).await?;
         let operation = self.maker.certify(name, &record, &key, above, self.may(actor).await?).await?;
@@ -387,9 +382,12 @@ impl Keeper {
         by: &GenerationName,
     ) -> Result<u64, CaError> {
         let (mut record, expect) = self.maker.record(name.issuer()).await?;
-        let generation = usable(&record, name)?;
+        let generation = certified(&record, name)?;
         if generation.cross.len() >= CERTIFICATES_MAX {
             return Err(CaError::Conflict(format!("{name} has {CERTIFICATES_MAX} cross-signatures, the most")));
+        }
+        if self.maker.record(by.issuer()).await?.0.role != IssuerRole::X509 {
+            return Err(CaError::bad("by", format!("{by} is no CA: it signs no certificates of others")));
         }
         let hierarchy = self.office.issuers.fresh().await?;
         let above = hierarchy.issuing_of(&by.to_string()).cloned().ok_or_else(|| missing(by))?;
@@ -436,6 +434,17 @@ pub(super) fn usable<'a>(record: &'a IssuerRecord, name: &GenerationName) -> Res
         GenerationRecord { elsewhere: true, .. } => Err(away(name)),
         GenerationRecord { arriving: true, .. } => Err(arriving(name)),
         here => Ok(here),
+    }
+}
+
+/// The same of one that has certificates. SSH CAs, the log and what seals have a key alone.
+pub(super) fn certified<'a>(record: &'a IssuerRecord, name: &GenerationName) -> Result<&'a GenerationRecord, CaError> {
+    let generation = usable(record, name)?;
+    match record.role {
+        IssuerRole::X509 => Ok(generation),
+        IssuerRole::SshUser | IssuerRole::SshHost | IssuerRole::Log | IssuerRole::Seal => {
+            Err(CaError::bad("name", format!("{name} is no CA with a certificate: it has a key alone")))
+        }
     }
 }
 

@@ -231,12 +231,20 @@ impl Maker {
             record.plan.as_ref().ok_or_else(|| CaError::Internal(format!("issuer `{}` has no plan", name.issuer())))?;
         let now = self.checks.clock.now().await?;
         let details = json!({ "generation": name.to_string() });
-        let request = CaRequest { plan, number: name.number(), subject_key, details };
+        let named = self.named(name).await?;
+        let request = CaRequest { plan, number: name.number(), subject_key, named, details };
         let draft = ca::draft(grant, request, by, self.serials.next(), now)?;
         match draft.lint() {
             Ok(linted) => Ok(linted),
             Err(failure) => Err(self.refusals.refuse(failure).await),
         }
+    }
+
+    /// What a generation's key is called in its certificates, which is what it is called in all that it signed; none before the first.
+    pub(crate) async fn named(&self, name: &GenerationName) -> Result<Option<Vec<u8>>, CaError> {
+        let hierarchy = self.issuers.fresh().await?;
+        let newest = hierarchy.generation(name).and_then(|generation| generation.certificates.last());
+        Ok(newest.map(|certificate| certificate.key_identifier.clone()))
     }
 
     /// Adds the newest certificate of a generation to its record.

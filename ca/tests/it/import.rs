@@ -2,11 +2,12 @@
 //! goes on, and nobody sees a revoked one as good.
 
 use std::process::Command;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ca::estates::{Ended, Estate, Gathered, Told, ejbca, openssl, step, vault};
-use ca::{Arrival, Arriving, Authority, CaError, GenerationName, GenerationState, Landed, Source};
+use ca::{Arrival, Arriving, Authority, Brought, CaError, GenerationName, GenerationState, Landed, Source};
 use policy::{Owner, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
@@ -15,7 +16,8 @@ use rcgen::{
 use serde_json::json;
 use store::{Filter, State};
 
-use crate::house::{House, admin, owner};
+use crate::house::{House, accepts, admin, owner};
+use crate::issuers::{self, below};
 
 /// A CA of another program, with its key in memory.
 struct Old {
@@ -25,12 +27,22 @@ struct Old {
 
 impl Old {
     fn new(name: &str) -> Old {
+        Old::called(name, KeyIdMethod::Sha256)
+    }
+
+    /// Whose key is called so in its certificate.
+    fn named(name: &str, identifier: &[u8]) -> Old {
+        Old::called(name, KeyIdMethod::PreSpecified(identifier.to_vec()))
+    }
+
+    fn called(name: &str, key_identifier_method: KeyIdMethod) -> Old {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.distinguished_name.push(DnType::CommonName, name);
         params.not_before = rcgen::date_time_ymd(2024, 1, 1);
         params.not_after = rcgen::date_time_ymd(2044, 1, 1);
+        params.key_identifier_method = key_identifier_method;
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap().der().to_vec();
         Old { certificate, issuer: Issuer::new(params, key) }
@@ -42,6 +54,7 @@ impl Old {
         params.serial_number = Some(SerialNumber::from_slice(serial));
         params.not_before = rcgen::date_time_ymd(2025, 1, 1);
         params.not_after = rcgen::date_time_ymd(2043, 1, 1);
+        params.use_authority_key_identifier_extension = true;
         params.signed_by(&KeyPair::generate().unwrap(), &self.issuer).unwrap().der().to_vec()
     }
 
@@ -139,6 +152,7 @@ fn each_form_of_one_ca_gives_the_same() {
         ],
         crls: vec![("crl.pem".to_owned(), pem("X509 CRL", &crl).into())],
         chain: chain.clone().into_bytes(),
+        ..openssl::Folder::default()
     };
     let answer =
         |certificate: String, at: i64| json!({ "data": { "certificate": certificate, "revocation_time": at } });
@@ -327,6 +341,153 @@ fn what_may_be_revoked_is_never_taken_as_good() {
     let ends: Vec<_> =
         estate.certificates.iter().map(|taken| (taken.serial[0], taken.end.map(|end| end.reason))).collect();
     assert_eq!(ends, [(1, None), (2, Some(0)), (3, Some(4))]);
+}
+
+/// easy-rsa moves what it renewed or revoked out of the folder of all certificates, micromdm/scep names its files in the index.
+#[test]
+fn a_certificate_is_found_where_the_program_moved_it_and_no_other_is() {
+    let (old, other) = (Old::new("Old CA"), Old::new("Another CA"));
+    let [one, two, three, four] = [1, 2, 3, 4].map(|n: u8| old.signs(&[n], &format!("w{n}.example.com")));
+    let at = |place: &str, der: &[u8]| (place.to_owned(), der.to_vec());
+    let index = "V\t430101000000Z\t\t01\tunknown\t/CN=a\nV\t430101000000Z\t\t02\t\t/CN=b\nV\t430101000000Z\t\t03\tw3.03.pem\t\n\
+        V\t430101000000Z\t\t05\t../w5.pem\t/CN=e\n";
+    assert_eq!(openssl::named(index).collect::<Vec<_>>(), ["w3.03.pem"], "beside the index, and nowhere else");
+    let folder = openssl::Folder {
+        index: index.to_owned(),
+        certificates: vec![at("newcerts/01.pem", &one)],
+        moved: vec![
+            at("issued/a.crt", &one),
+            at("renewed/issued/b.crt", &two),
+            at("renewed/certs_by_serial/02.crt", &two),
+            at("w3.03.pem", &three),
+            // Of these the index knows nothing.
+            at("issued/d.crt", &four),
+            at("issued/elsewhere.crt", &other.signs(&[7], "x.example.com")),
+            at("issued/README", b"what lies here"),
+        ],
+        chain: pem("CERTIFICATE", &old.certificate).into_bytes(),
+        ..openssl::Folder::default()
+    };
+    let estate = Estate::of(openssl::gather(folder).unwrap()).unwrap();
+    let taken: Vec<_> = estate.certificates.iter().map(|taken| (taken.serial[0], taken.place.as_str())).collect();
+    assert_eq!(taken, [(1, "newcerts/01.pem"), (2, "renewed/issued/b.crt"), (3, "w3.03.pem")]);
+    let left: Vec<_> = estate.left.iter().map(|left| left.why.as_str()).collect();
+    assert_eq!(left, ["of serial 05 no certificate is there: only that there was one"]);
+}
+
+/// Each export of EJBCA has every CRL that there was, and a certificate that was on hold is none for ever.
+#[test]
+fn of_all_crls_that_there_were_the_newest_says_how_it_is() {
+    let old = Old::new("Old CA");
+    let all = [1, 2, 3].map(|n: u8| old.signs(&[n], &format!("w{n}.example.com")));
+    let crl = |number: u64, hour: u8, entries: &[(u8, RevocationReason)]| {
+        let at = rcgen::date_time_ymd(2025, 6, 2) + Duration::from_secs(3_600 * u64::from(hour));
+        let entry = |(serial, reason): &(u8, RevocationReason)| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&[*serial]),
+            revocation_time: at,
+            reason_code: Some(*reason),
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: at,
+            next_update: rcgen::date_time_ymd(2025, 7, 2),
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: entries.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        STANDARD.encode(params.signed_by(&old.issuer).unwrap().der())
+    };
+    let (hold, lost) = (RevocationReason::CertificateHold, RevocationReason::KeyCompromise);
+    // Out of order, as a database gives them. The first was released, the second was revoked for good, the third is on hold.
+    let crls = [
+        (22, crl(22, 2, &[(2, lost), (3, hold)])),
+        (20, crl(20, 0, &[(1, hold), (2, hold)])),
+        (21, crl(21, 1, &[(1, hold), (2, hold), (3, hold)])),
+    ];
+    let crls: Vec<_> = crls.iter().map(|(number, der)| json!({ "cRLNumber": number, "base64Crl": der })).collect();
+    let row = |serial: usize, status: u8, reason: i64| {
+        json!({ "serialNumber": serial.to_string(), "status": status, "base64Cert": STANDARD.encode(&all[serial - 1]),
+            "revocationDate": june().unix() * 1_000, "revocationReason": reason })
+    };
+    for (says, rows) in [
+        ("released and in force", [row(1, 20, 8), row(2, 20, -1), row(3, 20, -1)]),
+        ("released, and archived after its end", [row(1, 60, 8), row(2, 20, -1), row(3, 20, -1)]),
+    ] {
+        let texts = [("rows".to_owned(), json!(rows).to_string()), ("crls".to_owned(), json!(crls).to_string())]
+            .map(|(name, text)| (name, text.into_bytes()));
+        let gathered = ejbca::gather("x", &texts, pem("CERTIFICATE", &old.certificate).as_bytes()).unwrap();
+        let estate = Estate::of(gathered).unwrap();
+        let ends: Vec<_> =
+            estate.certificates.iter().map(|taken| (taken.serial[0], taken.end.map(|end| end.reason))).collect();
+        assert_eq!(ends, [(1, None), (2, Some(1)), (3, Some(6))], "{says}: {:?}", estate.notes);
+        assert_eq!((estate.crl_number, estate.numbers.len()), (Some(22), 3), "of a row and the CRL in it, once");
+    }
+}
+
+/// A CA elsewhere named its key as it liked. Its certificate is renewed and signed for here, and what it signed before goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ca_that_came_keeps_its_keys_name_in_every_certificate_of_it() {
+    let house = House::new().await;
+    let authority = &house.authority;
+    let old = Old::named("Old CA", &[1, 2, 3, 4, 5, 6, 7, 8]);
+    let leaf = house.file("leaf.pem", pem("CERTIFICATE", &old.signs(&[1], "a.example.com")));
+    old.moves_into(&house, "old-ca");
+    let Arrival { name, label, chain_pem, leaves, token, was_outside, root, .. } = old.arrival("old", "old-ca", None);
+    let brought = Brought { name, label, token, was_outside, chain_pem, root, leaves, shards: None, deltas: None };
+    let name = authority.bring_issuer(&admin(), brought).await.unwrap();
+    // A CA below it, as it bounds no path.
+    let sub = authority.create_issuer(&admin(), below("sub", "old")).await.unwrap();
+    let sub = house.file("sub.pem", first(&authority.export_issuer(&admin(), &sub).await.unwrap()));
+
+    authority.renew_issuer(&admin(), &name).await.unwrap();
+    let renewed = house.file("renewed.pem", first(&authority.export_issuer(&admin(), &name).await.unwrap()));
+    let says = accepts("openssl", &[&"x509", &"-in", &renewed, &"-noout", &"-ext", &"subjectKeyIdentifier"]);
+    assert!(says.contains("01:02:03:04:05:06:07:08"), "{says}");
+    for certificate in [&renewed, &leaf, &sub] {
+        accepts("openssl", &[&"verify", &"-x509_strict", &"-CAfile", &renewed, certificate]);
+    }
+    // And by whoever trusts our own root alone.
+    authority.cross_sign_issuer(&admin(), &name, &issuers::name("root/1")).await.unwrap();
+    let all = house.file("all.pem", authority.export_issuer(&admin(), &name).await.unwrap());
+    let own = house.file("own.pem", authority.export_issuer(&admin(), &issuers::name("root/1")).await.unwrap());
+    let crossed = std::fs::read_to_string(&all).unwrap();
+    let crossed = crossed.split_inclusive("-----END CERTIFICATE-----\n").filter(|pem| {
+        let file = house.file("one.pem", pem);
+        let issuer = accepts("openssl", &[&"x509", &"-in", &file, &"-noout", &"-issuer"]);
+        !issuer.contains("Old CA")
+    });
+    let crossed = house.file("crossed.pem", crossed.collect::<String>());
+    accepts("openssl", &[&"verify", &"-x509_strict", &"-CAfile", &own, &"-untrusted", &crossed, &leaf]);
+    // Who signs for it elsewhere is asked for that name.
+    let request = house.file("old.csr", authority.request_issuer(&admin(), &name).await.unwrap().pem);
+    let asks = accepts("openssl", &[&"req", &"-in", &request, &"-noout", &"-text"]);
+    assert!(asks.contains("01:02:03:04:05:06:07:08"), "{asks}");
+}
+
+#[test]
+fn who_names_a_cas_certificate_by_its_serial_is_told_of() {
+    let old = Old::new("Old CA");
+    let mut params = CertificateParams::new(vec!["b.example.com".to_owned()]).unwrap();
+    params.serial_number = Some(SerialNumber::from_slice(&[2]));
+    // authorityKeyIdentifier with authorityCertIssuer (a name of a host will do) and authorityCertSerialNumber.
+    let value = [&[0x30, 0x0b, 0xa1, 0x06, 0x82, 0x04][..], b"host", &[0x82, 0x01, 0x07]].concat();
+    params.custom_extensions = vec![rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 35], value)];
+    let named = params.signed_by(&KeyPair::generate().unwrap(), &old.issuer).unwrap().der().to_vec();
+    let says = |certificates: &[&Vec<u8>]| {
+        let certificates = certificates.iter().map(|der| ("x".to_owned(), der.to_vec())).collect();
+        let authorities = vec![old.certificate.clone()];
+        let estate = Estate::of(Gathered { certificates, authorities, ..Gathered::default() }).unwrap();
+        (estate.certificates.len(), estate.notes.concat())
+    };
+    let plain = old.signs(&[1], "a.example.com");
+    assert_eq!(says(&[&plain]), (1, String::new()));
+    let (taken, notes) = says(&[&plain, &named]);
+    assert!(taken == 2 && notes.starts_with("1 certificates name the CA's certificate by its serial"), "{notes}");
+}
+
+fn first(pem: &str) -> String {
+    pem.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap().to_owned()
 }
 
 /// The entries of a CRL hold whatever its number is.

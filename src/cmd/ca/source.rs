@@ -88,6 +88,18 @@ fn folder(dir: &Path, place: String, chain: Option<Vec<u8>>) -> Result<openssl::
             certificates.push((format!("{name}/{}", named(&path)), bytes));
         }
     }
+    let mut moved = Vec::new();
+    for name in MOVED {
+        for path in listed(&dir.join(name))? {
+            moved.push((format!("{name}/{}", named(&path)), files::read(&path, FILE_BYTES_MAX)?));
+        }
+    }
+    for name in openssl::named(&index).take(estates::CERTIFICATES_MAX) {
+        let path = dir.join(name);
+        if path.is_file() {
+            moved.push((name.to_owned(), files::read(&path, FILE_BYTES_MAX)?));
+        }
+    }
     let mut crls = Vec::new();
     for path in listed(&dir.join("crl"))?.into_iter().chain(listed(dir)?) {
         let name = named(&path);
@@ -96,7 +108,7 @@ fn folder(dir: &Path, place: String, chain: Option<Vec<u8>>) -> Result<openssl::
             crls.push((name, files::read(&path, CRL_BYTES_MAX)?));
         }
     }
-    Ok(openssl::Folder { place, index, crlnumber, certificates, crls, chain })
+    Ok(openssl::Folder { place, index, crlnumber, certificates, moved, crls, chain })
 }
 
 fn in_crls(path: &Path) -> bool {
@@ -141,6 +153,9 @@ const AUTHORITIES: [&str; 8] = [
     "certs/cacert.pem",
     "certs/ca.crt",
 ];
+/// Where easy-rsa 3 keeps what it issued, and moves what it renewed, revoked or let expire.
+const MOVED: [&str; 6] =
+    ["issued", "expired", "renewed/issued", "renewed/certs_by_serial", "revoked/issued", "revoked/certs_by_serial"];
 const CHAIN_BYTES_MAX: u64 = 256 << 10;
 /// A million entries.
 const INDEX_BYTES_MAX: u64 = 256 << 20;

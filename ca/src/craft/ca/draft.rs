@@ -13,7 +13,7 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
 
 use crate::craft::ca::lint::Ca;
-use crate::craft::x509::subject_key_identifier;
+use crate::craft::x509::subject_key_named;
 use crate::drafting::{Draft, Facts, ProfileStamp, validity};
 use crate::encode::certificate::CertificateParts;
 use crate::encode::x509::extension;
@@ -29,6 +29,8 @@ pub(crate) struct CaRequest<'a> {
     pub(crate) number: u32,
     /// The key that is certified.
     pub(crate) subject_key: SubjectKey,
+    /// What that is called in certificates that it has; none is what is computed of it.
+    pub(crate) named: Option<Vec<u8>>,
     /// What the register is to know beside the bytes.
     pub(crate) details: Value,
 }
@@ -49,7 +51,7 @@ pub(crate) fn draft(
     serial: Serial,
     now: Timestamp,
 ) -> Result<Draft<Ca>, DraftError> {
-    let CaRequest { plan, number, subject_key: key, details } = request;
+    let CaRequest { plan, number, subject_key: key, named, details } = request;
     let subject = plan.subject_of(number)?;
     let (signer, issuer_dn, label, issuer) = match &by {
         SignedBy::Ca(issuer) => (&issuer.key, &issuer.subject, issuer.label.clone(), Some(Arc::clone(issuer))),
@@ -57,7 +59,7 @@ pub(crate) fn draft(
     };
     let validity = validity(now, plan.validity_secs, issuer.as_ref().map(|i| i.validity))?;
     let pointers = issuer.as_deref().map(|issuer| issuer.pointers(serial.as_bytes()));
-    let extensions = ca_extensions(plan, &key, pointers)?;
+    let extensions = ca_extensions(plan, subject_key_named(&key, named.as_deref())?, pointers)?;
     let parts = CertificateParts {
         serial: serial.as_bytes(),
         algorithm: signer.algorithm(),
@@ -83,12 +85,12 @@ pub(crate) fn draft(
         renews: None,
         details,
     };
-    Ok(Draft::new(grant, facts, Ca { issuer, key, path_len: plan.path_len, extensions, now }))
+    Ok(Draft::new(grant, facts, Ca { issuer, key, named, path_len: plan.path_len, extensions, now }))
 }
 
 fn ca_extensions(
     plan: &CaPlan,
-    key: &SubjectKey,
+    key_named: Extension,
     pointers: Option<&[Extension]>,
 ) -> Result<Vec<Extension>, DraftError> {
     let constraints = BasicConstraints { ca: true, path_len_constraint: Some(plan.path_len) };
@@ -96,7 +98,7 @@ fn ca_extensions(
     let mut all = vec![
         extension(rfc5280::ID_CE_BASIC_CONSTRAINTS, true, &constraints.to_der()?)?,
         extension(rfc5280::ID_CE_KEY_USAGE, true, &usage.to_der()?)?,
-        subject_key_identifier(key)?,
+        key_named,
     ];
     if !plan.purposes.is_empty() {
         let purposes = ExtendedKeyUsage(plan.purposes()?).to_der()?;

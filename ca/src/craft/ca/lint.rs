@@ -22,6 +22,8 @@ pub(crate) struct Ca {
     /// Without one, a root.
     pub(crate) issuer: Option<Arc<Issuing>>,
     pub(crate) key: SubjectKey,
+    /// What the key is called already.
+    pub(crate) named: Option<Vec<u8>>,
     pub(crate) path_len: u8,
     /// As planned, byte for byte.
     pub(crate) extensions: Vec<Extension>,
@@ -32,7 +34,9 @@ impl Craft for Ca {
     fn lint(&self, _: &Grant, entry: &Entry, f: &mut Findings) {
         let Some(tbs) = whole(&entry.message, f) else { return };
         let Some((read, also)) = both(tbs, f) else { return };
-        common(&read, &also, &Common { entry, key: &self.key, now: self.now, backdate_secs: BACKDATE_SECS_MAX }, f);
+        let named = self.named.as_deref();
+        let expect = Common { entry, key: &self.key, named, now: self.now, backdate_secs: BACKDATE_SECS_MAX };
+        common(&read, &also, &expect, f);
         match &self.issuer {
             Some(issuer) => {
                 issued_by(&read, issuer, &Pointers::default(), f);

@@ -38,7 +38,7 @@ impl Craft for Leaf {
         let granted = &grant.resource().names;
         let Some((read, also)) = both(tbs, f) else { return };
         let backdate_secs = self.profile.backdate_secs();
-        common(&read, &also, &Common { entry, key: &self.key, now: self.now, backdate_secs }, f);
+        common(&read, &also, &Common { entry, key: &self.key, named: None, now: self.now, backdate_secs }, f);
         let Rules::X509(rules) = &self.profile.rules else {
             return f.add(&LEAF_PROFILE_IS_X509);
         };

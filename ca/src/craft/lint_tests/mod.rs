@@ -69,7 +69,8 @@ pub(super) async fn issuing(pool: &Pool, policies: &Policies) -> Issuing {
 
 fn certificate_of(key: &Key, policies: &Policies) -> Vec<u8> {
     let (name, plan) = (GenerationName::new("tls", 1), root_plan());
-    let request = CaRequest { plan: &plan, number: 1, subject_key: SubjectKey::from_token(key), details: json!({}) };
+    let request =
+        CaRequest { plan: &plan, number: 1, subject_key: SubjectKey::from_token(key), named: None, details: json!({}) };
     let draft =
         ca::draft(init(policies), request, SignedBy::Itself(key, &name), serial(), NOW.plus_secs(-600)).unwrap();
     tlv::sequence(&[tbs(&draft), key.algorithm().identifier(), &[0x03, 0x02, 0x00, 0x00]]).unwrap()
@@ -186,7 +187,7 @@ async fn a_ca_certificate_is_held_to_its_plan_and_its_issuer() {
     let under = |path_len| {
         let plan = plan(path_len);
         let subject_key = SubjectKey::from_token(&bench.other);
-        let request = CaRequest { plan: &plan, number: 1, subject_key, details: json!({}) };
+        let request = CaRequest { plan: &plan, number: 1, subject_key, named: None, details: json!({}) };
         ca::draft(init(&bench.policies), request, SignedBy::Ca(bench.issuer.clone()), serial(), NOW).unwrap()
     };
     under(0).lint().map(|_| ()).unwrap();
@@ -332,7 +333,7 @@ async fn the_name_of_a_ca_that_was_brought_in_refuses_no_draft() {
     let (name, plan) = (GenerationName::new("tls", 1), CaPlan { subject: hex::encode(old), ..root_plan() });
     let key = bench.issuer.key.clone();
     let subject_key = SubjectKey::from_token(&key);
-    let request = CaRequest { plan: &plan, number: 1, subject_key, details: json!({}) };
+    let request = CaRequest { plan: &plan, number: 1, subject_key, named: None, details: json!({}) };
     let by = SignedBy::Itself(&key, &name);
     let draft = ca::draft(init(&bench.policies), request, by, serial(), NOW.plus_secs(-30)).unwrap();
     let der = tlv::sequence(&[tbs(&draft), key.algorithm().identifier(), &[0x03, 0x02, 0x00, 0x00]]).unwrap();
@@ -347,6 +348,6 @@ fn under_ca(bench: &Bench) -> Draft<Ca> {
     let subject = hex::encode(Dn::parse("/DC=com/DC=example/CN=Below").unwrap().as_der());
     let plan = CaPlan { path_len: 0, subject, ..root_plan() };
     let subject_key = SubjectKey::from_token(&bench.other);
-    let request = CaRequest { plan: &plan, number: 1, subject_key, details: json!({}) };
+    let request = CaRequest { plan: &plan, number: 1, subject_key, named: None, details: json!({}) };
     ca::draft(init(&bench.policies), request, SignedBy::Ca(bench.issuer.clone()), serial(), NOW).unwrap()
 }

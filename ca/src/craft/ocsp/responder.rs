@@ -162,7 +162,12 @@ impl Craft for ResponderCertificate {
     fn lint(&self, _: &Grant, entry: &Entry, f: &mut Findings) {
         let Some(tbs) = whole(&entry.message, f) else { return };
         let Some((read, also)) = both(tbs, f) else { return };
-        common(&read, &also, &Common { entry, key: &self.key, now: self.now, backdate_secs: BACKDATE_SECS_MAX }, f);
+        common(
+            &read,
+            &also,
+            &Common { entry, key: &self.key, named: None, now: self.now, backdate_secs: BACKDATE_SECS_MAX },
+            f,
+        );
         named_by(&read, &self.issuer, f);
         f.hold(&RESPONDER_SUBJECT, read.subject().iter().next().is_some());
         f.hold(&RESPONDER_KEY, self.key.hash() != self.issuer.key.fingerprint());

@@ -13,7 +13,7 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
 
 use crate::craft::request::lint::Asked;
-use crate::craft::x509::subject_key_identifier;
+use crate::craft::x509::{subject_key_identifier, subject_key_named};
 use crate::drafting::{Draft, Facts, ProfileStamp};
 use crate::encode::x509::extension;
 use crate::encode::{Dn, tlv};
@@ -22,17 +22,17 @@ use crate::intake::SubjectKey;
 use crate::issuers::Standing;
 use crate::issuers::plan::CaPlan;
 
-/// Drafts a request for the key of a generation.
+/// Drafts a request for the key of a generation, by the name that the key has in its certificates, if it has one.
 pub(crate) fn draft(
     grant: Grant,
     standing: Standing,
     plan: &CaPlan,
-    key: &Key,
+    (key, named): (&Key, Option<&[u8]>),
     serial: Serial,
     now: Timestamp,
 ) -> Result<Draft<Asked>, DraftError> {
     let subject = plan.subject_of(standing.name.number())?;
-    let bytes = info(plan, subject.as_der(), key)?;
+    let bytes = info(plan, subject.as_der(), (key, named))?;
     Ok(of(grant, standing, (subject, bytes), key, (serial, now)))
 }
 
@@ -79,13 +79,13 @@ fn of(
 }
 
 /// CertificationRequestInfo, DER: what the certificate should say is asked for, and whoever signs decides.
-fn info(plan: &CaPlan, subject: &[u8], key: &Key) -> Result<Vec<u8>, DraftError> {
+fn info(plan: &CaPlan, subject: &[u8], (key, named): (&Key, Option<&[u8]>)) -> Result<Vec<u8>, DraftError> {
     let constraints = BasicConstraints { ca: true, path_len_constraint: Some(plan.path_len) };
     let usage = KeyUsage(FlagSet::from(KeyUsages::KeyCertSign) | KeyUsages::CRLSign);
     let mut wanted = vec![
         extension(rfc5280::ID_CE_BASIC_CONSTRAINTS, true, &constraints.to_der()?)?,
         extension(rfc5280::ID_CE_KEY_USAGE, true, &usage.to_der()?)?,
-        subject_key_identifier(&SubjectKey::from_token(key))?,
+        subject_key_named(&SubjectKey::from_token(key), named)?,
     ];
     if !plan.purposes.is_empty() {
         wanted.push(extension(rfc5280::ID_CE_EXT_KEY_USAGE, false, &ExtendedKeyUsage(plan.purposes()?).to_der()?)?);

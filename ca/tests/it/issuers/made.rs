@@ -175,6 +175,22 @@ async fn a_ca_stands_below_a_foreign_root() {
     authority.cross_sign_issuer(&admin(), &edge, &name("root/1")).await.unwrap();
     let issued = server_under(&authority, &["www.example.com"]).await.unwrap();
     assert_eq!(authority.chains_pem(&issued).len(), 2);
+    let own = house.file("own-root.pem", authority.export_issuer(&admin(), &name("root/1")).await.unwrap());
+    let leaf = house.file("crossed.pem", authority.certificate_pem(&issued));
+    let ways = authority.chains_pem(&issued).into_iter().enumerate().map(|(at, chain)| {
+        let chain = house.file(&format!("way-{at}.pem"), chain);
+        let verify: [&dyn AsRef<std::ffi::OsStr>; 7] =
+            [&"verify", &"-x509_strict", &"-CAfile", &own, &"-untrusted", &chain, &leaf];
+        std::process::Command::new("openssl").args(verify.map(AsRef::as_ref)).output().unwrap().status.success()
+    });
+    assert_eq!(ways.filter(|verified| *verified).count(), 1);
+    // Its key keeps the name that it has: under another nobody would find the issuer of what is in use.
+    let config = std::fs::read_to_string(dir.join("foreign.cnf")).unwrap();
+    std::fs::write(dir.join("foreign.cnf"), config.replace("subjectKeyIdentifier=hash", "subjectKeyIdentifier=0102"))
+        .unwrap();
+    let renamed = signed_as("sub") + &root_pem;
+    let refused = authority.adopt_issuer(&admin(), &edge, renamed.as_bytes(), (print, None)).await.unwrap_err();
+    assert!(refused.to_string().contains("its subjectKeyIdentifier is 0102"), "{refused}");
 
     // Whoever writes the database and takes the root out of it, or puts another in its place, stops nobody: it is an alarm.
     let sql = rusqlite::Connection::open(dir.join("chancery.db")).unwrap();
@@ -298,6 +314,27 @@ async fn what_signs_no_x509_takes_no_word_about_crls() {
             let made = house.authority.rotate_issuer(&admin(), wish).await;
             assert!(matches!(made, Err(CaError::BadRequest { what: "name", .. })), "{issuer}: {made:?}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_a_key_alone_has_no_certificate_that_could_be_signed() {
+    let house = House::new().await;
+    let authority = &house.authority;
+    let (root, tls) = (name("root/1"), name("tls/1"));
+    for alone in ["log/1", "ssh-user/1", "ssh-host/1", "seal/1"].map(name) {
+        let chain = authority.roots_pem();
+        for (act, refused) in [
+            ("renew", authority.renew_issuer(&admin(), &alone).await.map(drop)),
+            ("cross-sign", authority.cross_sign_issuer(&admin(), &alone, &root).await.map(drop)),
+            ("request", authority.request_issuer(&admin(), &alone).await.map(drop)),
+            ("adopt", authority.adopt_issuer(&admin(), &alone, chain.as_bytes(), (None, None)).await),
+        ] {
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains(&format!("{alone} is no CA with a certificate")), "{act} {alone}: {refused}");
+        }
+        let refused = authority.cross_sign_issuer(&admin(), &tls, &alone).await.unwrap_err().to_string();
+        assert!(refused.contains(&format!("{alone} is no CA")), "by {alone}: {refused}");
     }
 }
 
