@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::encode::{pem, sha256};
 use crate::estates::CERTIFICATES_MAX;
-use crate::estates::crl;
+use crate::estates::crl::{self, Refused};
 use crate::estates::gathered::{Ended, Gathered, Left, Told};
 use crate::estates::leaf::{Facts, OWN};
 use crate::estates::reading::Unreadable;
@@ -45,6 +45,8 @@ pub struct Estate {
     pub numbers: Vec<(String, u64)>,
     /// What is not taken in, and why.
     pub left: Vec<Left>,
+    /// CRLs of which nothing can be read: what they alone list would come as good, so that nothing is taken, whatever else is left.
+    pub hinders: Vec<Left>,
     /// What is worth knowing, and hinders nothing.
     pub notes: Vec<String>,
     /// Where its certificates say that CRLs and OCSP answers are, and how many say so.
@@ -66,6 +68,7 @@ impl Estate {
             ends.entry(told.serial.clone()).or_insert(told);
         }
         let mut numbers = std::mem::take(&mut gathered.numbers);
+        let mut hinders = std::mem::take(&mut gathered.unread);
         for (place, der) in &gathered.crls {
             match crl::read(der, &ca) {
                 Ok(listed) => {
@@ -79,7 +82,12 @@ impl Estate {
                         compare(told, &mut ends, &mut notes, listed.this_update);
                     }
                 }
-                Err(why) => left.push(Left { place: place.clone(), why }),
+                Err(Refused::Foreign(why)) => left.push(Left { place: place.clone(), why }),
+                Err(Refused::Doubtful(why, serials)) => {
+                    left.push(Left { place: place.clone(), why });
+                    gathered.doubtful.extend(serials.into_iter().map(|serial| (place.clone(), serial)));
+                }
+                Err(Refused::Unreadable(why)) => hinders.push(Left { place: place.clone(), why }),
             }
         }
         let (mut certificates, ends) = with_ends(certificates, ends);
@@ -88,7 +96,7 @@ impl Estate {
             std::mem::take(&mut gathered.doubtful).into_iter().map(|(place, serial)| (serial, place)).collect();
         certificates.retain(|taken| match doubtful.get(&taken.serial) {
             Some(place) if taken.end.is_none() => {
-                let why = format!("is left, since it may be revoked: {place} cannot be understood");
+                let why = format!("is left, since it may be revoked: {place} tells of it, and cannot be gone by");
                 left.push(Left { place: taken.place.clone(), why });
                 false
             }
@@ -119,6 +127,7 @@ impl Estate {
             crl_number,
             numbers,
             left,
+            hinders,
             notes,
             urls,
         })

@@ -243,7 +243,7 @@ fn what_is_no_certificate_of_the_ca_stays_out_by_name() {
             place("none", b"0\x03abc".to_vec()),
         ],
         revoked: vec![told(&[5], 1)],
-        crls: vec![("foreign crl".to_owned(), other.lists(99, &[&[1]])), ("crl".to_owned(), old.lists(3, &[&[4]]))],
+        crls: vec![("foreign crl".to_owned(), other.lists(99, &[&[6]])), ("crl".to_owned(), old.lists(3, &[&[4]]))],
         ..Gathered::default()
     };
     let estate = Estate::of(gathered).unwrap();
@@ -339,6 +339,62 @@ fn what_may_be_revoked_is_never_taken_as_good() {
     let ends: Vec<_> =
         estate.certificates.iter().map(|taken| (taken.serial[0], taken.end.map(|end| end.reason))).collect();
     assert_eq!(ends, [(1, None), (2, Some(0)), (3, Some(4))]);
+}
+
+/// What a CRL lists that is not taken may be revoked: by it alone, so that without it nobody would know.
+#[test]
+fn what_a_crl_alone_lists_that_is_not_taken_does_not_come_as_good() {
+    let (old, other) = (Old::new("Old CA"), Old::new("Old CA"));
+    let own = old.lists(7, &[&[2]]);
+    // Of reasonCode certificateIssuer is made, as an indirect CRL has it.
+    let indirect = |mut crl: Vec<u8>| {
+        let at = crl.windows(5).position(|seen| seen == [6, 3, 0x55, 0x1d, 21]).unwrap();
+        crl[at + 4] = 29;
+        crl
+    };
+    let reads = |crl: Vec<u8>| {
+        let signed = |n: u8| (format!("0{n}.pem"), old.signs(&[n], &format!("w{n}.example.com")));
+        let gathered = Gathered {
+            authorities: vec![old.certificate.clone()],
+            certificates: vec![signed(1), signed(2)],
+            crls: vec![("a.crl".to_owned(), crl)],
+            ..Gathered::default()
+        };
+        let estate = Estate::of(gathered).unwrap();
+        let good: Vec<u8> =
+            estate.certificates.iter().filter(|one| one.end.is_none()).map(|one| one.serial[0]).collect();
+        (good, estate.left.len(), estate.hinders.len())
+    };
+    for (what, crl, seen) in [
+        ("taken", own.clone(), (vec![1], 0, 0)),
+        ("another key's", other.lists(7, &[&[2]]), (vec![1], 2, 0)),
+        ("an indirect one", indirect(own.clone()), (vec![1], 2, 0)),
+        ("another CA's", Old::new("New CA").lists(7, &[&[2]]), (vec![1, 2], 1, 0)),
+        ("another CA's indirect one", indirect(Old::new("New CA").lists(7, &[&[2]])), (vec![1], 2, 0)),
+        ("longer", [own.clone(), vec![0]].concat(), (vec![1, 2], 0, 1)),
+        ("cut", own[..own.len() - 1].to_vec(), (vec![1, 2], 0, 1)),
+    ] {
+        assert_eq!(reads(crl), seen, "{what}");
+    }
+    // What is no CRL at all where one should be.
+    let chain = pem("CERTIFICATE", &old.certificate);
+    let broken = "-----BEGIN X509 CRL-----\n!\n-----END X509 CRL-----\n";
+    let document = json!({ "data": { "certificate": broken } }).to_string();
+    let line = json!({ "table": "x509_crl", "key": "eA==", "value": STANDARD.encode(r#"{"Number":7,"DER":"!"}"#) });
+    let folder = openssl::Folder {
+        crls: vec![("a.crl".to_owned(), broken.into())],
+        chain: chain.clone().into_bytes(),
+        ..openssl::Folder::default()
+    };
+    for gathered in [
+        openssl::gather(folder),
+        vault::gather("x", document.as_bytes(), Some(chain.as_bytes())),
+        ejbca::gather("x", &[("x".to_owned(), b"crlNumber,base64Crl\n7,!\n".to_vec())], chain.as_bytes()),
+        step::gather("x", line.to_string().as_bytes(), chain.as_bytes()),
+    ] {
+        let estate = Estate::of(gathered.unwrap()).unwrap();
+        assert_eq!((estate.hinders.len(), estate.left.len()), (1, 0), "{}: {:?}", estate.source, estate.left);
+    }
 }
 
 /// The entries of a CRL hold whatever its number is.

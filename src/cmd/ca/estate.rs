@@ -60,6 +60,15 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
     if args.dry_run {
         return told(&estate, &stands, &rehearsed, false, global);
     }
+    if !estate.hinders.is_empty() {
+        told(&estate, &stands, &rehearsed, false, global)?;
+        let says = format!(
+            "{} CRLs of it cannot be read: what they alone list would come as good, and nothing was done",
+            estate.hinders.len()
+        );
+        return Err(Failure::new(Exit::Refused, says)
+            .help("bring them whole; take them out of what is imported only where the CA's books tell of everything that was revoked"));
+    }
     let left = estate.left.len() + rehearsed.left.len();
     if left > 0 && !args.leave_out {
         told(&estate, &stands, &rehearsed, false, global)?;
@@ -163,6 +172,7 @@ fn told(estate: &Estate, stands: &Value, totals: &Totals, is_done: bool, global:
             "highest_serial": estate.highest().map(hex),
             "crl_found": estate.crl_number, "crl_published": stands["crl_published"], "crl_next": stands["crl_next"],
             "crl_numbers": estate.numbers.iter().map(|(place, number)| json!({ "place": place, "number": number })).collect::<Vec<_>>(),
+            "hinders": estate.hinders.iter().map(lines).collect::<Vec<_>>(),
             "left": left().map(lines).collect::<Vec<_>>(),
             "notes": estate.notes,
             "urls": estate.urls.iter().map(|(url, count)| json!({ "url": url, "certificates": count })).collect::<Vec<_>>(),
@@ -188,6 +198,8 @@ fn told(estate: &Estate, stands: &Value, totals: &Totals, is_done: bool, global:
         ("crl_number", format!("{found} there, {seen} here")),
     ]);
     part("CRL numbers found", estate.numbers.iter().map(|(place, number)| format!("{place}: {number}")));
+    let hinders = estate.hinders.iter().map(|left| format!("{}: {}", left.place, left.why));
+    part("CRLs that cannot be read: nothing can be taken while they are there, whatever --leave-out says", hinders);
     part("Not taken", left().map(|left| format!("{}: {}", left.place, left.why)));
     part("Worth knowing", estate.notes.iter().cloned());
     let urls = estate.urls.iter().map(|(url, count)| format!("{url}: {count} certificates"));
