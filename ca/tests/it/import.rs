@@ -470,6 +470,31 @@ async fn what_breaks_off_goes_on_and_nothing_is_published_before_all_is_there() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn how_much_came_is_counted_here_and_whoever_says_more_is_refused() {
+    let house = House::new().await;
+    let old = Old::new("Old CA");
+    old.moves_into(&house, "old-ca");
+    let authority = &house.authority;
+    let name = authority.import_begin(&admin(), old.arrival("old", "old-ca", None), false).await.unwrap().name;
+    let all: Vec<Vec<u8>> = (1..=3).map(|n: u8| old.signs(&[n], &format!("w{n}.example.com"))).collect();
+    lands(authority, &name, vec![good(&all[0]), good(&all[1]), ended(&all[2], 4)]).await;
+    let source = Source { place: "a test".to_owned(), sha256: [7; 32] };
+    let said = |new, there, revoked| Landed { new, there, revoked, ..Landed::default() };
+    for more in [said(4, 0, 0), said(1, 3, 0), said(0, u64::MAX, 0), said(u64::MAX, 1, 0), said(3, 0, 2)] {
+        let why = authority.import_done(&admin(), &name, (&source, &more)).await.unwrap_err();
+        assert!(matches!(&why, CaError::Conflict(says) if says.contains("are said to be here")), "{why}");
+        assert_eq!(state(authority, "old/1"), GenerationState::Pending, "{more:?}");
+    }
+    // One that goes on where another broke off says less of what is new: what the log says is what is here.
+    authority.import_done(&admin(), &name, (&source, &said(1, 2, 0))).await.unwrap();
+    assert_eq!(state(authority, "old/1"), GenerationState::Active);
+    let id = format!("old/1 {}", hex::encode([7; 32]));
+    let record = house.ledger.record_get("ca-import", &id).await.unwrap().unwrap();
+    assert_eq!((&record.body["certificates"], &record.body["revocations"]), (&3.into(), &1.into()), "{}", record.body);
+    house.verified().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_key_is_one_issuers_whatever_its_label_and_what_arrives_is_not_activated() {
     let house = House::new().await;
     let old = Old::new("Old CA");
