@@ -84,11 +84,12 @@ impl Keeper {
         let Some((record, version, number)) = there else {
             let tokens = self.homes(arrival.token.as_deref())?;
             self.unused(&arrival.label)?;
-            let key = self.brought_key(&tokens, &arrival.label, arrival.was_outside, rehearse).await?;
-            self.unused_key(&key).await?;
-            let chain = self.checked_chain(&key, &arrival.chain_pem, arrival.root)?;
+            let seen = self.seen_key(&tokens, &arrival.label, arrival.was_outside).await?;
+            self.unused_key(&seen).await?;
+            let chain = self.checked_chain(&seen, &arrival.chain_pem, arrival.root)?;
             let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
             if !rehearse {
+                let key = self.taken_key(&tokens, seen).await?;
                 let mut generation = GenerationRecord::begun(&name, None, CrlForm::WHOLE);
                 generation.label = arrival.label;
                 (generation.tokens, generation.brought) = (tokens, key.is_brought());

@@ -6,7 +6,8 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ca::estates::{Ended, Estate, Gathered, Told, ejbca, openssl, step, vault};
-use ca::{Arrival, Arriving, Authority, CaError, GenerationName, GenerationState, Landed, Source};
+use ca::{Arrival, Arriving, Authority, CaError, GenerationName, GenerationState, Homes, Landed, Source};
+use hsm::testing::TestToken;
 use policy::{Owner, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
@@ -15,7 +16,8 @@ use rcgen::{
 use serde_json::json;
 use store::{Filter, State};
 
-use crate::house::{House, admin, owner};
+use crate::house::{House, admin, open_ledger, owner, parts};
+use crate::tokens::Two;
 
 /// A CA of another program, with its key in memory.
 struct Old {
@@ -65,20 +67,15 @@ impl Old {
 
     /// Its key comes into the house's token by the vendor's tool.
     fn moves_into(&self, house: &House, label: &str) {
+        self.moves_to(&house.token, house, label);
+    }
+
+    fn moves_to(&self, token: &TestToken, house: &House, label: &str) {
         let file = house.file(&format!("{label}.pem"), self.issuer.key().serialize_pem());
         let id = hex::encode(label);
         let mut import = Command::new("softhsm2-util");
-        import.args([
-            "--import",
-            file.to_str().unwrap(),
-            "--token",
-            house.token.label(),
-            "--label",
-            label,
-            "--id",
-            &id,
-        ]);
-        let output = import.args(["--pin", house.token.pin()]).output().unwrap();
+        import.args(["--import", file.to_str().unwrap(), "--token", token.label(), "--label", label, "--id", &id]);
+        let output = import.args(["--pin", token.pin()]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
@@ -537,6 +534,73 @@ async fn one_key_is_one_issuers_whatever_its_label_and_what_arrives_is_not_activ
     let why = authority.renew(&admin(), "07", None).await.unwrap_err().to_string();
     assert!(why.contains("signed elsewhere") && why.contains("under a profile"), "{why}");
     house.verified().await;
+}
+
+/// What an importing tool granted beside signing is taken from a key once it is known to be the one that is meant, and from no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_taken_from_a_key_that_is_another_or_that_is_not_taken() {
+    let two = Two::with(|_| TestToken::new("stranger")).await;
+    let (old, other) = (Old::new("Old CA"), Old::new("Other CA"));
+    old.moves_into(&two.house, "old-ca");
+    other.moves_to(&two.spare, &two.house, "old-ca");
+    two.house.token.loosen("old-ca");
+    two.spare.loosen("old-ca");
+    let as_it_is = async |token: &str| two.pool.token(token).unwrap().find("old-ca").await.unwrap_err().to_string();
+    let before = (as_it_is("main").await, as_it_is("spare").await);
+    assert!(before.0.contains("CKA_DECRYPT is true") && before.1.contains("CKA_DECRYPT is true"), "{before:?}");
+    // A chain of another CA, by either way in.
+    let arrival = other.arrival("old", "old-ca", None);
+    two.authority.import_begin(&admin(), arrival, false).await.unwrap_err();
+    let brought = ca::Brought {
+        name: "old".to_owned(),
+        label: "old-ca".to_owned(),
+        token: None,
+        was_outside: true,
+        chain_pem: pem("CERTIFICATE", &other.certificate).into_bytes(),
+        root: Some(sha256(&other.certificate)),
+        leaves: true,
+        shards: None,
+        deltas: None,
+    };
+    two.authority.bring_issuer(&admin(), brought).await.unwrap_err();
+    assert_eq!(as_it_is("main").await, before.0);
+    // And another key in another token.
+    let name = two.authority.import_begin(&admin(), old.arrival("old", "old-ca", None), false).await.unwrap().name;
+    assert!(!as_it_is("main").await.contains("CKA_DECRYPT"), "it is the one that is meant");
+    done(&two.authority, &name).await;
+    let homes = Homes::Add { token: "spare".to_owned(), was_outside: true };
+    let refused = two.authority.set_homes(&admin(), &name, homes).await.unwrap_err().to_string();
+    assert!(refused.contains("is another key than that of old/1"), "{refused}");
+    assert_eq!(as_it_is("spare").await, before.1);
+}
+
+/// The token is there all the while, so that nobody looks for the key again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_somebody_changed_in_its_token_is_an_alarm_until_it_is_put_right() {
+    let house = House::new().await;
+    let old = Old::new("Old CA");
+    old.moves_into(&house, "old-ca");
+    let name = house.authority.import_begin(&admin(), old.arrival("old", "old-ca", None), false).await.unwrap().name;
+    lands(&house.authority, &name, vec![good(&old.signs(&[7], "www.example.com"))]).await;
+    done(&house.authority, &name).await;
+    // Another pool, no session of which has signed with it.
+    let (pool, mint) = hsm::open(house.token.config()).unwrap();
+    let ledger = open_ledger(house.dir.path(), (&pool, mint), &house.world).await;
+    let profiles = ca::Profiles::load(ca::Profiles::shipped()).unwrap();
+    let authority = Authority::open(parts(&ledger, &pool, &house.world, profiles)).await.unwrap();
+    assert!(authority.health().due.is_empty(), "{:?}", authority.health().due);
+    house.token.loosen("old-ca");
+    authority.revoke(&admin(), "07", ca::RevocationReason::Superseded).await.unwrap();
+    for _ in 0..2 {
+        let _ = authority.refresh_crls().await;
+        let due = authority.health().due;
+        let [alarm] = &due[..] else { panic!("{due:?}") };
+        assert!(alarm.contains("CKA_DECRYPT is true") && alarm.contains("chancery ca tokens old/1 --add"), "{alarm}");
+    }
+    let homes = Homes::Add { token: pool.first().name().to_owned(), was_outside: true };
+    authority.set_homes(&admin(), &name, homes).await.unwrap();
+    assert!(authority.health().due.is_empty(), "{:?}", authority.health().due);
+    authority.refresh_crls().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
