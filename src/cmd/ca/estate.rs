@@ -171,6 +171,7 @@ fn told(estate: &Estate, stands: &Value, totals: &Totals, is_done: bool, global:
             "revoked_without_certificate": estate.unseen.len(),
             "highest_serial": estate.highest().map(hex),
             "crl_found": estate.crl_number, "crl_published": stands["crl_published"], "crl_next": stands["crl_next"],
+            "delta_crls": false,
             "crl_numbers": estate.numbers.iter().map(|(place, number)| json!({ "place": place, "number": number })).collect::<Vec<_>>(),
             "hinders": estate.hinders.iter().map(lines).collect::<Vec<_>>(),
             "left": left().map(lines).collect::<Vec<_>>(),
@@ -196,6 +197,10 @@ fn told(estate: &Estate, stands: &Value, totals: &Totals, is_done: bool, global:
         ("without_certificate", format!("{} of the revoked are known by their serial alone", estate.unseen.len())),
         ("highest_serial", estate.highest().map_or_else(|| "none".to_owned(), hex)),
         ("crl_number", format!("{found} there, {seen} here")),
+        (
+            "delta_crls",
+            "none, for ever: it has one CRL that tells of everything; its successors may have some".to_owned(),
+        ),
     ]);
     part("CRL numbers found", estate.numbers.iter().map(|(place, number)| format!("{place}: {number}")));
     let hinders = estate.hinders.iter().map(|left| format!("{}: {}", left.place, left.why));
