@@ -138,7 +138,7 @@ impl Global {
     /// The server's configuration, for the commands that open the house themselves.
     pub fn config(&self) -> Result<config::Config, Failure> {
         let file = self.config.as_deref().ok_or_else(|| {
-            Failure::new(Exit::Failed, "no configuration is named")
+            Failure::new(Exit::Usage, "no configuration is named")
                 .help("pass --config DIR/chancery.toml or set CHANCERY_CONFIG")
         })?;
         config::Config::load(file)

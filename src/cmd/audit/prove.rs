@@ -160,7 +160,7 @@ async fn key(
     match source {
         Some(Source::Folder(dir)) => Ok((read_text(&dir.join("key"))?.trim().to_owned(), None)),
         Some(Source::Database(_)) => {
-            Err(Failure::new(Exit::Failed, "no key says which log this is")
+            Err(Failure::new(Exit::Usage, "no key says which log this is")
                 .help("--key log.vkey, from where you trust it"))
         }
         None => Ok((global.client()?.get_text("/log/key").await?.trim().to_owned(), None)),

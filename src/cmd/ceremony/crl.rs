@@ -46,7 +46,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     let mut outputs = Outputs::new(args.force);
     let place = outputs.place(&args.out, PUBLIC, Standing::Forced)?;
     let reason = args.reason.as_deref().unwrap_or("superseded");
-    let reason: RevocationReason = reason.parse().or_fail("--reason is refused")?;
+    let reason: RevocationReason = reason.parse().or_usage("--reason is refused")?;
     let root_ca = Root::open(&args.dir, &args.people).await?;
     let authority = &root_ca.authority;
     let by = in_force(authority, args.by.as_deref())?;

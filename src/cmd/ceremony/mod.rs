@@ -94,7 +94,7 @@ pub struct PeopleArgs {
 impl PeopleArgs {
     fn people(&self, quorum: usize) -> Result<People, Failure> {
         match self.operators.is_empty() {
-            true => Err(Failure::new(Exit::Failed, "no operator is named").help("add --operator NAME for each")),
+            true => Err(Failure::new(Exit::Usage, "no operator is named").help("add --operator NAME for each")),
             false => Ok(People { operators: self.operators.clone(), quorum: self.quorum.unwrap_or(quorum) }),
         }
     }

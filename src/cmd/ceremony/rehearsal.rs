@@ -21,7 +21,7 @@ pub fn run(module: Option<&Path>) -> Result<(), Failure> {
     let module = module.unwrap_or(Path::new(SOFTHSM));
     if !module.file_name().is_some_and(|name| name.to_string_lossy().contains("softhsm")) {
         let says = format!("a rehearsal is done on SoftHSM2, and {} is another module", files::shown(module));
-        return Err(Failure::new(Exit::Failed, says).help(format!("name {SOFTHSM} for the rehearsal")));
+        return Err(Failure::new(Exit::Usage, says).help(format!("name {SOFTHSM} for the rehearsal")));
     }
     let mut luck = [0; 8];
     World::real().fill(&mut luck);

@@ -28,7 +28,7 @@ pub struct Args {
 
 /// Runs `chancery ceremony rotate`.
 pub async fn run(args: &Args) -> Result<(), Failure> {
-    let key = args.key.as_deref().map(str::parse::<KeyKind>).transpose().or_fail("--key is refused")?;
+    let key = args.key.as_deref().map(str::parse::<KeyKind>).transpose().or_usage("--key is refused")?;
     let root_ca = Root::open(&args.dir, &args.people).await?;
     let authority = &root_ca.authority;
     let kind = key.map_or("as before".to_owned(), |kind| kind.to_string());
