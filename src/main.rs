@@ -213,7 +213,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Ssh(args) => cmd::ssh::run(args, &global).await,
         Command::Sign(args) => cmd::sign::run(args, &global).await,
         Command::Ca(args) => cmd::ca::run(args, &global).await,
-        Command::Ceremony(args) => cmd::ceremony::run(args).await,
+        Command::Ceremony(args) => cmd::ceremony::run(args, &global).await,
         Command::Drill(args) => cmd::drill::run(args, &global).await,
         Command::Certs(args) => cmd::certs::run(args, &global).await,
         Command::Audit(args) => cmd::audit::run(args, &global).await,

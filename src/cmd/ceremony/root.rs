@@ -68,8 +68,13 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
         )));
     }
     files::folder(&args.dir)?;
-    let answers = Answers::open(args.people.answers.as_deref())?;
-    let mut script = Script::begin(&args.dir, "root", (asked(args, &create)?, &people), (answers, rehearsed()))?;
+    let answers = Answers::open(args.people.answers.as_deref(), args.people.telling)?;
+    let mut script = Script::begin(
+        &args.dir,
+        "root",
+        (asked(args, &create)?, &people),
+        (answers, rehearsed(), args.people.telling),
+    )?;
     machine::opening(&mut script, &people.operators, people.quorum)?;
     if let (Some(so_pin), Some(pin)) = (&args.create_token, &args.pin_file) {
         let new = NewToken { module: &args.module, label: &args.token_label, so_pin, pin };
