@@ -302,6 +302,9 @@ fn the_second_person_finds_what_is_proposed_and_sees_it_before_a_yes() {
     assert!(told.contains("no proposal waits"), "{told}");
     let told = house.run(&["certs", "confirm", id, "--token-file", text(&operator)]);
     assert!(told.contains("101 revoked"), "{told}");
+    // The second time it is said what it was, and when.
+    let again = house.run(&["certs", "confirm", id, "--token-file", text(&operator)]);
+    assert!(again.contains("101 were revoked when it was confirmed, at 20"), "{again}");
     assert!(house.run(&["certs", "proposals"]).contains("no proposal waits"));
     assert_eq!(house.json(&["certs", "proposals", "--all"])[0]["state"], "confirmed");
 }

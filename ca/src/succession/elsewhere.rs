@@ -229,18 +229,30 @@ impl Keeper {
                 return Err(refused(&format!("its chain is one that clients refuse, for a name in it: {outside}")));
             }
         }
-        match found.last() {
-            Some(top) if hierarchy.known().all(|known| known.der != top.der) && root != Some(sha256(&top.der)) => {
+        match (found.last(), root) {
+            (Some(top), Some(said))
+                if said != sha256(&top.der) && hierarchy.known().all(|known| known.der != top.der) =>
+            {
                 Err(CaError::bad(
                     "fingerprint",
                     format!(
-                        "it leads to {}, a root that is not known here, and all who fetch the roots would trust it: say its SHA-256, \
-                         from the paper and not from the file",
-                        top.subject
+                        "it leads to {}, which is not the root whose fingerprint was said: its SHA-256 is {}, and {} was said. The file is \
+                         another's, or the paper is: who is not sure takes neither",
+                        top.subject,
+                        groups(&hex::encode(sha256(&top.der))),
+                        groups(&hex::encode(said))
                     ),
                 ))
             }
-            Some(_) | None => Ok(found),
+            (Some(top), None) if hierarchy.known().all(|known| known.der != top.der) => Err(CaError::bad(
+                "fingerprint",
+                format!(
+                    "it leads to {}, a root that is not known here, and all who fetch the roots would trust it: say its SHA-256, \
+                         from the paper and not from the file",
+                    top.subject
+                ),
+            )),
+            (Some(_) | None, _) => Ok(found),
         }
     }
 
