@@ -319,6 +319,15 @@ fn one_command_says_whether_all_is_well() {
     let said = house.json(&["status"]);
     assert_eq!((&said["well"], &said["ready"]["hsm"]), (&true.into(), &true.into()));
     assert_eq!(said["needs_a_hand"].as_array().map(Vec::len), Some(0));
+    // CRLs are no certificates: there are as many as a list of them has.
+    let listed = house.json(&["certs", "list", "--state", "issued", "--replaced", "false", "--limit", "1000"]);
+    let listed = listed
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|one| !matches!(one["kind"].as_str(), Some("crl" | "ocsp-batch")));
+    let counted = format!("certificates  {} in force, 0 ended, 0 revoked or on hold", listed.count());
+    assert!(told.contains(&counted), "{counted}: {told}");
     // Whoever is not told how it is, is not told that all is well.
     let narrow = house.path("narrow.token");
     house.run(&["token", "create", "ci", "--role", "issuer", "--owner", "default", "--out", text(&narrow)]);
