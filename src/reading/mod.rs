@@ -22,6 +22,7 @@ mod certificate;
 mod container;
 mod crl;
 mod key;
+mod keystore;
 mod ocsp;
 mod request;
 mod ssh;
