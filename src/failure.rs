@@ -12,6 +12,9 @@ use crate::output::printable;
 pub enum Exit {
     /// Something failed that none of the others describes.
     Failed = 1,
+    /// The words of the command are wrong, as they stand: one is missing, is none, or does not go with another. No server was asked, and
+    /// nothing was done. Clap exits with it too.
+    Usage = 2,
     /// The server, or a policy, refused what was asked.
     Refused = 3,
     /// Not now: the server, the HSM or the database is out of reach, or an operator has to act first. The message says which.
@@ -118,6 +121,8 @@ impl fmt::Display for Failure {
 pub trait OrFail<T> {
     /// Turns the error into a [`Failure`] (exit code 1) with `message` in front of its chain.
     fn or_fail(self, message: impl Into<String>) -> Result<T, Failure>;
+    /// The same, where a word of the command is what is wrong (exit code 2).
+    fn or_usage(self, message: impl Into<String>) -> Result<T, Failure>;
     /// The same with another exit code.
     fn or_exit(self, exit: Exit, message: impl Into<String>) -> Result<T, Failure>;
 }
@@ -125,6 +130,10 @@ pub trait OrFail<T> {
 impl<T, E: Error + 'static> OrFail<T> for Result<T, E> {
     fn or_fail(self, message: impl Into<String>) -> Result<T, Failure> {
         self.or_exit(Exit::Failed, message)
+    }
+
+    fn or_usage(self, message: impl Into<String>) -> Result<T, Failure> {
+        self.or_exit(Exit::Usage, message)
     }
 
     fn or_exit(self, exit: Exit, message: impl Into<String>) -> Result<T, Failure> {

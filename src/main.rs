@@ -138,7 +138,7 @@ impl Global {
     /// The server's configuration, for the commands that open the house themselves.
     pub fn config(&self) -> Result<config::Config, Failure> {
         let file = self.config.as_deref().ok_or_else(|| {
-            Failure::new(Exit::Failed, "no configuration is named")
+            Failure::new(Exit::Usage, "no configuration is named")
                 .help("pass --config DIR/chancery.toml or set CHANCERY_CONFIG")
         })?;
         config::Config::load(file)
@@ -213,7 +213,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Ssh(args) => cmd::ssh::run(args, &global).await,
         Command::Sign(args) => cmd::sign::run(args, &global).await,
         Command::Ca(args) => cmd::ca::run(args, &global).await,
-        Command::Ceremony(args) => cmd::ceremony::run(args).await,
+        Command::Ceremony(args) => cmd::ceremony::run(args, &global).await,
         Command::Drill(args) => cmd::drill::run(args, &global).await,
         Command::Certs(args) => cmd::certs::run(args, &global).await,
         Command::Audit(args) => cmd::audit::run(args, &global).await,

@@ -194,6 +194,20 @@ fn refused(generation: &hierarchy::Generation) -> impl Iterator<Item = String> {
     })
 }
 
+/// Tokens that have the key and were to sign with it, and found it changed.
+fn unfit<'a>(pool: &'a hsm::Pool, generation: &'a hierarchy::Generation) -> impl Iterator<Item = String> + 'a {
+    let (name, wanted) = (&generation.name, generation.record.fingerprint());
+    named(pool, &generation.record).filter_map(move |token| {
+        let why = pool.token(token)?.unfit(&wanted?)?;
+        let issuer = name.issuer();
+        Some(format!(
+            "token `{token}` signs no more for {name}, for somebody changed the key there: {why}; put it right in the token and say `chancery ca tokens \
+             {name} --add {token}`, which takes from a key that was outside what it may do besides signing, or make a successor: `chancery ca rotate \
+             {issuer}`"
+        ))
+    })
+}
+
 fn plan(plan: &CaPlan) -> ShownPlan {
     ShownPlan {
         path_len: plan.path_len,
@@ -361,7 +375,8 @@ pub(crate) fn due(office: &Office) -> Vec<String> {
         |g: &&hierarchy::Generation| [crl_alarm(g, now), end_alarm(g, now)].into_iter().flatten().collect::<Vec<_>>();
     let others = there.generations().filter(|g| g.record.retired.is_none() && g.record.revoked.is_none());
     let thin = there.issuers().flat_map(|(_, issuer)| thin(office, issuer));
-    away.iter().flat_map(of).chain(others.flat_map(refused)).chain(thin).collect()
+    let others = others.flat_map(|there| refused(there).chain(unfit(office.registrar.pool(), there)));
+    away.iter().flat_map(of).chain(others).chain(thin).collect()
 }
 
 /// That the certificate of a CA elsewhere soon ends, which is told while there is time for another root to reach everybody.

@@ -13,7 +13,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::config::{PinSource, TokenConfig, TokenSelector};
+use cryptoki::object::{Attribute, ObjectClass};
+use cryptoki::session::UserType;
+
+use crate::config::{PinSource, TokenConfig, TokenSelector, Wanted};
 use crate::custody::{Key, KeyKind};
 use crate::module::init_token;
 
@@ -147,6 +150,24 @@ impl TestToken {
         let module = crate::module::Module::shared(&self.module).expect("the module is loaded");
         module.restart(module.generation()).expect("the module starts again");
         twin
+    }
+
+    /// Has a key of it do more than sign, as somebody with its PIN and the vendor's tool can: it may decrypt as well.
+    ///
+    /// # Panics
+    /// If the token does not do it.
+    pub fn loosen(&self, label: &str) {
+        let module = crate::module::Module::shared(&self.module).expect("the module is loaded");
+        let inside = module.enter().expect("the module is initialised");
+        let wanted = Wanted { label: Some(self.label.clone()), serial: None, manufacturer: None, model: None };
+        let place = crate::module::slots::find(&inside.context, &wanted).expect("the token is there");
+        let session = inside.context.open_rw_session(place.slot).expect("a session");
+        // A pool that is open on it has logged in already.
+        let _ = session.login(UserType::User, Some(&PinSource::File(self.pin_file()).read().expect("a PIN")));
+        let key = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(label.as_bytes().to_vec())];
+        for handle in session.find_objects(&key).expect("a search") {
+            session.update_attributes(handle, &[Attribute::Decrypt(true)]).expect("an attribute is changed");
+        }
     }
 
     /// Puts what another token has in the place of this one, whose directory was moved away: somebody exchanged it.

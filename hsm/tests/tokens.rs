@@ -172,7 +172,7 @@ async fn a_token_that_comes_back_with_another_key_of_that_name_and_id_is_told_of
     let folder = tempfile::tempdir().unwrap();
     let module = copy(folder.path());
     let (pool, mint) = opened(&[("main", config(&main)), ("spare", TokenConfig { module, ..config(&spare) })]);
-    let found = pool.token("main").unwrap().find_brought("k").await.unwrap();
+    let found = pool.token("main").unwrap().find_brought("k", None).await.unwrap();
     let key = found.at(&homes(&["main", "spare"]));
     sign(&pool, &mint, &key, 1).await.unwrap();
     let aside = Aside::of(&main);

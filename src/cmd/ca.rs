@@ -409,7 +409,7 @@ async fn create(create: &Create, global: &Global) -> Result<(), Failure> {
         ];
         let missing: Vec<&str> = missing.into_iter().filter(|(_, is)| *is).map(|(flag, _)| flag).collect();
         if !missing.is_empty() {
-            return Err(Failure::new(Exit::Failed, "a CA stands below something, and has a name")
+            return Err(Failure::new(Exit::Usage, "a CA stands below something, and has a name")
                 .help(format!("add {}; `chancery ca create --help` has examples", missing.join(" "))));
         }
     }
@@ -522,7 +522,7 @@ async fn rotate(args: &Rotate, global: &Global) -> Result<(), Failure> {
 async fn rotate_on_host(args: &Rotate, global: &Global) -> Result<(), Failure> {
     let config = global.config()?;
     let key = args.key.as_deref().map(str::parse::<ca::KeyKind>).transpose();
-    let key = key.map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let key = key.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let activates = match (args.at, args.later) {
         (Some(at), _) => ca::Activation::At(at),
         (None, true) => ca::Activation::Later,
@@ -603,7 +603,7 @@ fn path(generation: &str) -> Result<String, Failure> {
         Some((issuer, number)) => Ok(format!("/api/v1/issuers/{}/{}", percent(issuer), percent(number))),
         None => {
             let says = format!("{} names no generation", output::printable(generation));
-            Err(Failure::new(Exit::Failed, says).help("write it as tls/1; `chancery ca list` has them"))
+            Err(Failure::new(Exit::Usage, says).help("write it as tls/1; `chancery ca list` has them"))
         }
     }
 }

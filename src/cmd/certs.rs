@@ -277,7 +277,7 @@ fn registered(name: &str, kind: Option<&str>) -> Result<String, Failure> {
     if kind.is_some_and(|kind| kind.starts_with("ssh")) {
         return Ok(name.to_owned());
     }
-    Ok(policy::Name::parse(name).or_fail(format!("{name:?} is no name"))?.to_string())
+    Ok(policy::Name::parse(name).or_usage(format!("{name:?} is no name"))?.to_string())
 }
 
 async fn show(serial: &str, pem: bool, global: &Global) -> Result<(), Failure> {
@@ -407,7 +407,7 @@ async fn no_renewal(client: &crate::client::Client, resource: &str, failure: Fai
 /// A serial as a part of a path; what is none is said before anybody is asked.
 fn asked(text: &str) -> Result<String, Failure> {
     let help = "`chancery certs list` prints them; the first digits are enough where one alone has them";
-    SerialText::parse(text).or_fail("this is no serial number").map_err(|failure| failure.help(help))?;
+    SerialText::parse(text).or_usage("this is no serial number").map_err(|failure| failure.help(help))?;
     Ok(percent(text.trim()))
 }
 

@@ -101,7 +101,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let create = check(&args)?;
     let file = args.dir.join("chancery.toml");
     let text = first_config(&args)?;
-    let fresh = Config::parse(&text, &file).or_fail("these flags make no configuration")?;
+    let fresh = Config::parse(&text, &file).or_usage("these flags make no configuration")?;
     let kept = match file.exists() {
         true => Some(Config::load(&file)?),
         false => None,
@@ -189,9 +189,9 @@ const FIRST_INTERMEDIATE: usize = 2;
 
 /// What can be seen of the flags alone, before anything is made.
 fn check(args: &Args) -> Result<CreateConfig, Failure> {
-    let refuse = |flag: &str, why: String| Failure::new(Exit::Failed, format!("{flag} is refused: {why}"));
+    let refuse = |flag: &str, why: String| Failure::new(Exit::Usage, format!("{flag} is refused: {why}"));
     for name in &args.server_names {
-        Name::parse(name).or_fail("--server-name is refused")?;
+        Name::parse(name).or_usage("--server-name is refused")?;
     }
     let organization = args.organization.trim();
     if organization.is_empty() || organization.len() > ORGANIZATION_BYTES_MAX {
@@ -203,7 +203,7 @@ fn check(args: &Args) -> Result<CreateConfig, Failure> {
     if args.dir.symlink_metadata().is_ok() && !args.dir.is_dir() {
         return Err(refuse("DIR", format!("{} is there, and no folder", args.dir.display())));
     }
-    let base = args.subject_base.as_deref().map(Dn::parse).transpose().or_fail("--subject-base is refused")?;
+    let base = args.subject_base.as_deref().map(Dn::parse).transpose().or_usage("--subject-base is refused")?;
     if !args.module.is_file() {
         return Err(refuse("--module", format!("{} is no file", args.module.display()))
             .help("name the PKCS#11 module's library, such as /usr/lib/softhsm/libsofthsm2.so"));

@@ -27,7 +27,7 @@ Examples:
 Of a private key nothing is shown but its kind, its size and whether a password protects it. A host's chain is shown whatever it \
 is: whether it leads to this authority's roots (client.toml, --cacert) or to the system's is said, and nothing is trusted for it.")]
 pub struct Args {
-    /// A file (PEM, DER, OpenSSH; one object or many), `-`, or a host that serves TLS
+    /// A file (PEM, DER, OpenSSH, JKS; one object or many), `-`, or a host that serves TLS
     #[arg(value_name = "FILE|HOST:PORT")]
     what: PathBuf,
     /// The name to ask the host for, where it is not its own
@@ -53,7 +53,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
             reading::read(&bytes, now).or_fail(format!("{} cannot be shown", files::shown(&args.what))).map_err(
                 |failure| {
                     failure.help(
-                        "certificates, requests, CRLs, keys, PKCS#7, PKCS#12, OCSP responses, OpenSSH's; as PEM or DER",
+                        "certificates, requests, CRLs, keys, PKCS#7, PKCS#12, OCSP responses, OpenSSH's, as PEM or DER; JKS",
                     )
                 },
             )?

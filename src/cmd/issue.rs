@@ -100,7 +100,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 
 async fn leaf_certificate(args: Leaf, profile: &str, global: &Global) -> Result<(), Failure> {
     if args.names.is_empty() && args.csr.is_none() {
-        return Err(Failure::new(Exit::Failed, "there is no name to certify")
+        return Err(Failure::new(Exit::Usage, "there is no name to certify")
             .help("name it: a DNS name or an IP address; or pass a request that has one, with --csr"));
     }
     let client = global.client()?;

@@ -23,7 +23,7 @@ pub struct Args {}
 /// Runs `chancery login`.
 pub async fn run(_args: Args, global: &Global) -> Result<(), Failure> {
     let needs = |what: &str| {
-        Failure::new(Exit::Failed, format!("{what} is missing"))
+        Failure::new(Exit::Usage, format!("{what} is missing"))
             .help("chancery login --url https://HOST:8443 --cacert roots.pem < token")
     };
     let url = global.connection.url.clone().ok_or_else(|| needs("--url"))?;

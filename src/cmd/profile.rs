@@ -167,7 +167,7 @@ fn show_ready(name: &str) -> Result<(), Failure> {
         Some((_, text)) => output::line(text.trim_end()),
         None => {
             let names: Vec<_> = Profiles::ready().iter().map(|(name, _)| *name).collect();
-            return Err(Failure::new(Exit::Failed, format!("no profile {name:?} comes ready"))
+            return Err(Failure::new(Exit::Usage, format!("no profile {name:?} comes ready"))
                 .help(format!("there are {}", names.join(", "))));
         }
     }

@@ -182,7 +182,7 @@ async fn print_ca(args: Ca, global: &Global) -> Result<(), Failure> {
 /// `id_ed25519.pub` -> `id_ed25519-cert.pub`, where ssh looks for it; what was no file has no name to stand beside.
 fn certificate_path(key: &Path) -> Result<PathBuf, Failure> {
     let (Some(name), false) = (key.file_name(), key == Path::new("-")) else {
-        return Err(Failure::new(Exit::Failed, "standard input has no name").help("say where it goes with --out"));
+        return Err(Failure::new(Exit::Usage, "standard input has no name").help("say where it goes with --out"));
     };
     let stem = name.as_bytes().strip_suffix(b".pub").unwrap_or(name.as_bytes());
     Ok(key.with_file_name(OsStr::from_bytes(&[stem, b"-cert.pub"].concat())))

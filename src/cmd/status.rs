@@ -128,15 +128,15 @@ impl Told {
             let tokens = status["tokens"].as_array().into_iter().flatten();
             let tokens: Vec<_> =
                 tokens.map(|token| format!("{} {}", field(token, "name"), field(token, "state"))).collect();
-            let store = &status["store"];
+            let store = &status["store"]["certificates"];
             let log = &status["log"];
             facts.extend([
                 ("version", field(status, "version")),
                 ("tokens", tokens.join(", ")),
                 (
-                    "signed",
+                    "certificates",
                     format!(
-                        "{} in force, {} ended, {} revoked or on hold; of every kind, CRLs too",
+                        "{} in force, {} ended, {} revoked or on hold",
                         field(store, "issued"),
                         field(store, "expired"),
                         field(store, "revoked")

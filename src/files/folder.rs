@@ -30,7 +30,7 @@ impl Folder {
     /// Makes what is not there.
     pub fn take(path: &Path) -> Result<Self, Failure> {
         if path == Path::new("-") {
-            return Err(Failure::new(Exit::Failed, "several files do not go to standard output").help("name a folder"));
+            return Err(Failure::new(Exit::Usage, "several files do not go to standard output").help("name a folder"));
         }
         let missing = path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
         let taken = Self { made: missing.map(Path::to_owned).collect() };

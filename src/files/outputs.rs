@@ -170,7 +170,7 @@ impl Outputs {
     fn take(&mut self, spot: Spot, path: &Path) -> Result<(), Failure> {
         if let Some((_, other)) = self.taken.iter().find(|(taken, _)| *taken == spot) {
             let says = format!("{} and {} are one place", shown(other), shown(path));
-            return Err(Failure::new(Exit::Failed, says).help("name two places"));
+            return Err(Failure::new(Exit::Usage, says).help("name two places"));
         }
         self.taken.push((spot, path.to_owned()));
         Ok(())

@@ -4,9 +4,9 @@ use policy::Timestamp;
 
 use super::described::Described;
 use super::split::{Raw, Unread, split};
-use super::{certificate, container, crl, key, ocsp, request, ssh, tlv};
+use super::{certificate, container, crl, key, keystore, ocsp, request, ssh, tlv};
 
-/// Every object of a file: PEM, DER, OpenSSH.
+/// Every object of a file: PEM, DER, OpenSSH, Java's keystore.
 pub fn read(bytes: &[u8], now: Timestamp) -> Result<Vec<Described>, Unread> {
     let placed = |(place, raw): (usize, Raw)| one(raw, now).map_err(|unread| Unread { place, ..unread });
     (1..).zip(split(bytes)?).map(placed).collect()
@@ -19,6 +19,7 @@ fn one(raw: Raw, now: Timestamp) -> Result<Described, Unread> {
         Raw::Text(text) => ssh::private(&text),
         Raw::Bare(der) => shaped(&der, now),
         Raw::Line(line) => ssh::line(&line, now),
+        Raw::Keystore(bytes) => keystore::described(&bytes, now),
     }
 }
 

@@ -14,6 +14,14 @@ pub fn is_request(der: &[u8]) -> bool {
     tlv::sequence(der).is_some_and(|parts| parts.first().is_some_and(|part| part.tag == tlv::SEQUENCE))
 }
 
+/// Whether it begins as an OCSPResponse does (section 4.2.1), however it goes on: a SEQUENCE whose first element is the status.
+pub fn begins_as_response(bytes: &[u8]) -> bool {
+    let [tlv::SEQUENCE, length, rest @ ..] = bytes else { return false };
+    // Of the long form the lower bits say how many octets of length follow.
+    let more = if length & 0x80 == 0 { 0 } else { usize::from(length & 0x7f) };
+    rest.get(more) == Some(&tlv::ENUMERATED)
+}
+
 /// A response, DER.
 pub fn described(der: &[u8], now: Timestamp) -> Result<Described, Unread> {
     let refuse = || Unread::new("not an OCSP response");

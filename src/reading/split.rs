@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::tlv;
+use super::{keystore, tlv};
 
 /// Why something cannot be shown.
 #[derive(Debug, PartialEq, Eq, Clone)]
@@ -41,10 +41,18 @@ pub enum Raw {
     Bare(Zeroizing<Vec<u8>>),
     /// A line of OpenSSH.
     Line(String),
+    /// A keystore of Java's, which is all of the file.
+    Keystore(Zeroizing<Vec<u8>>),
 }
 
 /// All objects of a file.
 pub fn split(bytes: &[u8]) -> Result<Vec<Raw>, Unread> {
+    if bytes.starts_with(keystore::MAGIC) {
+        return Ok(vec![Raw::Keystore(Zeroizing::new(bytes.to_vec()))]);
+    }
+    if bytes.starts_with(keystore::JCEKS) {
+        return Err(Unread::new("a JCEKS: `keytool -importkeystore -deststoretype pkcs12` makes what is shown of it"));
+    }
     if find(bytes, BEGIN).is_some() {
         return blocks(bytes);
     }

@@ -54,7 +54,24 @@ fn seeds() -> Vec<Vec<u8>> {
         key.serialize_pem().into_bytes(),
         rcgen::PublicKeyData::subject_public_key_info(&key),
         SSH.as_bytes().to_vec(),
+        keystore(&[(1, "own", ca.der().to_vec()), (2, "old root", ca.der().to_vec())]),
     ]
+}
+
+/// As Java's `JavaKeyStore` writes one: keys with a chain of one, and trusted certificates.
+fn keystore(entries: &[(u32, &str, Vec<u8>)]) -> Vec<u8> {
+    let number = |number: usize| u32::try_from(number).unwrap().to_be_bytes().to_vec();
+    let text = |text: &str| [&u16::try_from(text.len()).unwrap().to_be_bytes()[..], text.as_bytes()].concat();
+    let mut all = [vec![0xfe, 0xed, 0xfe, 0xed], number(2), number(entries.len())].concat();
+    for (tag, alias, der) in entries {
+        all.extend([tag.to_be_bytes().to_vec(), text(alias), 1_767_225_600_000_u64.to_be_bytes().to_vec()].concat());
+        if *tag == 1 {
+            all.extend([number(7), b"\x01secret".to_vec(), number(1)].concat());
+        }
+        all.extend([text("X.509"), number(der.len()), der.clone()].concat());
+    }
+    all.extend([0; 20]);
+    all
 }
 
 fn kinds(bytes: &[u8]) -> Vec<&'static str> {
@@ -74,9 +91,52 @@ fn each_kind_is_known_by_its_bytes() {
             "private-key",
             "private-key",
             "public-key",
-            "ssh-public-key"
+            "ssh-public-key",
+            "java-keystore"
         ]
     );
+}
+
+#[test]
+fn of_a_java_keystore_what_needs_no_password_is_shown_and_what_does_is_said() {
+    let root = ca().der().to_vec();
+    let good = keystore(&[(1, "own", root.clone()), (2, "old\u{202e} root", root.clone())]);
+    let shown = read(&good, now()).unwrap().remove(0);
+    assert!(shown.value("integrity").unwrap().as_str().unwrap().contains("not checked"));
+    let [own, trusted] = &shown.inner[..] else { panic!("{shown:?}") };
+    assert_eq!((own.kind, own.value("alias").unwrap().as_str()), ("private-key", Some("own")));
+    assert_eq!((own.inner[0].kind, own.inner.len()), ("ca-certificate", 1));
+    assert!(!format!("{shown:?}").contains("secret"), "{shown:?}");
+    assert_eq!(trusted.value("alias").unwrap(), "old\\u{202e} root");
+    assert_eq!(trusted.value("entered").unwrap(), "2026-01-01T00:00:00Z");
+    assert!(trusted.value("sha256").is_some() && trusted.kind == "ca-certificate");
+    // One that cannot be read keeps nobody from the others.
+    let odd = keystore(&[(2, "odd", b"0\x03abc".to_vec()), (2, "root", root.clone())]);
+    let shown = read(&odd, now()).unwrap().remove(0);
+    assert_eq!((shown.inner[0].kind, shown.inner[1].kind), ("unknown-certificate", "ca-certificate"));
+    let with = |at: usize, number: u32| {
+        let mut other = good.clone();
+        other[at..at + 4].copy_from_slice(&number.to_be_bytes());
+        other
+    };
+    for (bytes, says) in [
+        (with(4, 3), "version 3"),
+        (with(8, 3), "an entry of kind 0"),
+        (with(8, 1), "more in it than its entries"),
+        (with(8, u32::MAX), "an entry of kind 0"),
+        (with(28, u32::MAX), "cut off"),
+        (with(12, 3), "an entry of kind 3"),
+        (good[..good.len() - 1].to_vec(), "cut off"),
+        (b"\xce\xce\xce\xce\0\0\0\x02".to_vec(), "JCEKS"),
+    ] {
+        let said = read(&bytes, now()).unwrap_err().to_string();
+        assert!(said.contains(says), "{says}: {said}");
+    }
+    // A chain, and entries, have a bound.
+    let chain = good.windows(11).position(|some| some == b"\x01secret\0\0\0\x01").unwrap() + 7;
+    assert!(read(&with(chain, 101), now()).unwrap_err().to_string().contains("more than 100"));
+    let many = vec![(2, "a", b"0".to_vec()); 10_001];
+    assert!(read(&keystore(&many), now()).unwrap_err().to_string().contains("more than 10000 entries"));
 }
 
 #[test]

@@ -428,6 +428,49 @@ fn an_offline_roots_second_generation_is_believed_by_those_who_trust_either() {
     house.run(&["audit", "verify"]);
 }
 
+/// What is rehearsed is what those who are there will meet: the quorum of the root's own ceremony, and whoever is named now.
+#[test]
+fn a_rehearsal_has_the_people_of_the_roots_own_ceremony_or_those_that_are_named() {
+    let machine = Machine::new();
+    let names = OPERATORS.map(|name| ["--operator", name]).concat();
+    let opening = ["people: yes", "witness: none", "network: yes", "program: yes", "token: yes", "time: yes"];
+    let confirmed = |names: [&str; 3]| {
+        let names = names.iter().enumerate().map(|(at, name)| format!("confirm-{}: {name}", at + 1));
+        let opening = opening.iter().map(|line| (*line).to_owned());
+        opening.chain(names).chain(["fingerprint: yes".to_owned()]).collect::<Vec<_>>()
+    };
+    let all = confirmed(OPERATORS);
+    done(&machine.make_root("http://ca.example", &[&names[..], &["--quorum", "3"]].concat(), &lines(&all)));
+    let others = ["Emmy N.", "Sofja K.", "Mary S."];
+    let named = others.map(|name| ["--operator", name]).concat();
+    for (named, people) in [(&[][..], OPERATORS), (&named[..], others)] {
+        let output =
+            machine.ceremony(&[&["rotate", "--rehearse", "--json"], named].concat(), &lines(&confirmed(people)));
+        let told = done(&output);
+        let end: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {told}"));
+        assert_eq!((&end["operators"], &end["quorum"]), (&serde_json::json!(people), &3.into()), "{end}");
+        assert_eq!((&end["kind"], &end["rehearsal"]), (&"rotate".into(), &true.into()), "{end}");
+    }
+    stopped(&machine.ceremony(&["rotate", "--rehearse", "--quorum", "2"], &[]), 1, "3 have to confirm");
+}
+
+/// What is shown goes beside, and what a script needs comes at the end.
+#[test]
+fn a_ceremony_ends_in_json_where_that_is_asked_for() {
+    let machine = Machine::new();
+    done(&machine.make_root("http://ca.example", &people(), &lines(&answers(&[]))));
+    let out = machine.path("next.crl");
+    for what in [vec!["rotate"], vec!["crl", "--out", text(&out)]] {
+        let output = machine.ceremony(&[&what[..], &["--json"]].concat(), &lines(&answers(&[])));
+        let told = done(&output);
+        let end: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {told}"));
+        assert_eq!(end["kind"], what[0], "{end}");
+        let hash = sha256sum(Path::new(end["transcript"].as_str().expect("a path")));
+        assert_eq!(end["transcript_sha256"], hash.as_str(), "{end}");
+        assert!(end["made"]["crl_sha256"].is_string() && told.contains("confirm-2"), "{told}");
+    }
+}
+
 #[test]
 fn a_rehearsal_says_so_on_each_line_and_keeps_nothing() {
     let machine = Machine::new();

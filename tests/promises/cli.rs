@@ -211,6 +211,45 @@ fn many_are_shown_before_they_end_and_a_hold_is_lifted() {
     house.run(&["audit", "verify"]);
 }
 
+/// A script tells what it typed wrong from what went wrong, whoever finds it: the parser, or the command.
+#[test]
+fn wrong_words_end_with_one_code() {
+    let house = House::new();
+    let dir = house.path("x");
+    let dir = text(&dir);
+    let module = "/nowhere.so";
+    let offline = ["--token-label", "x", "--http-base", "http://ca.example", "--module"];
+    for wrong in [
+        &["issue", "tls"][..],
+        &["issue"],
+        &["certs", "show", "../x"],
+        &["certs", "list", "--limit", "0"],
+        &["certs", "list", "--name", "a b"],
+        &["ca", "create", "x"],
+        &["ca", "create", "x", "--shards", "0"],
+        &["ca", "retire", "tls"],
+        &["ca", "rotate", "tls", "--on-host", "--key", "rot13"],
+        &["ca", "import", "x", "--key-label", "x", "--from", "easy", "/tmp"],
+        &["ca", "import", "x"],
+        &["profile", "show", "nowhere", "--ready"],
+        &[&["ceremony", "root", dir, "--organization", "x"][..], &offline, &[module]].concat(),
+        &[&["ceremony", "root", dir, "--organization", " "][..], &offline, &[SOFTHSM]].concat(),
+        &[&["ceremony", "root", dir, "--organization", "x"][..], &offline, &[SOFTHSM]].concat(),
+        &["ceremony", "rotate", dir, "--key", "rot13"],
+        &["init", dir, "--module", module, "--token-label", "x", "--organization", "x"],
+        &["init", dir],
+        &["login"],
+        &["--url", "http://ca.example", "certs", "list"],
+    ] {
+        let ended = house.output(wrong);
+        assert_eq!(ended.status.code(), Some(2), "{wrong:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+    // As JSON too, whoever finds it.
+    let ended = house.output(&["--json", "issue", "tls"]);
+    let said: serde_json::Value = serde_json::from_slice(&ended.stderr).expect("JSON");
+    assert_eq!(said["exit"], 2, "{said}");
+}
+
 #[test]
 fn lists_are_words_and_an_empty_one_says_why() {
     let house = House::started();

@@ -302,6 +302,9 @@ fn the_second_person_finds_what_is_proposed_and_sees_it_before_a_yes() {
     assert!(told.contains("no proposal waits"), "{told}");
     let told = house.run(&["certs", "confirm", id, "--token-file", text(&operator)]);
     assert!(told.contains("101 revoked"), "{told}");
+    // The second time it is said what it was, and when.
+    let again = house.run(&["certs", "confirm", id, "--token-file", text(&operator)]);
+    assert!(again.contains("101 were revoked when it was confirmed, at 20"), "{again}");
     assert!(house.run(&["certs", "proposals"]).contains("no proposal waits"));
     assert_eq!(house.json(&["certs", "proposals", "--all"])[0]["state"], "confirmed");
 }
@@ -316,6 +319,15 @@ fn one_command_says_whether_all_is_well() {
     let said = house.json(&["status"]);
     assert_eq!((&said["well"], &said["ready"]["hsm"]), (&true.into(), &true.into()));
     assert_eq!(said["needs_a_hand"].as_array().map(Vec::len), Some(0));
+    // CRLs are no certificates: there are as many as a list of them has.
+    let listed = house.json(&["certs", "list", "--state", "issued", "--replaced", "false", "--limit", "1000"]);
+    let listed = listed
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|one| !matches!(one["kind"].as_str(), Some("crl" | "ocsp-batch")));
+    let counted = format!("certificates  {} in force, 0 ended, 0 revoked or on hold", listed.count());
+    assert!(told.contains(&counted), "{counted}: {told}");
     // Whoever is not told how it is, is not told that all is well.
     let narrow = house.path("narrow.token");
     house.run(&["token", "create", "ci", "--role", "issuer", "--owner", "default", "--out", text(&narrow)]);

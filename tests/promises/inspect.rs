@@ -32,6 +32,14 @@ fn inspect_shows_each_kind_of_object_in_words() {
             .expect("an index");
         openssl(&house, line);
     }
+    let keytool = |line: &str| {
+        let mut keytool = command("keytool", &line.split(' ').collect::<Vec<_>>());
+        keytool.current_dir(house.path(""));
+        succeed(keytool);
+    };
+    let made = "-storetype JKS -keystore store.jks -storepass secret";
+    keytool(&format!("-genkeypair -alias own -keyalg EC -dname CN=Java -keypass secret {made}"));
+    keytool(&format!("-importcert -noprompt -alias roots -file ca.pem {made}"));
     succeed(command("ssh-keygen", &["-q", "-t", "ed25519", "-N", "abcdef", "-C", "me", "-f", text(&house.path("id"))]));
     let crl = house.path("tls.crl");
     house.curl(&["-o", text(&crl), &house.http("/crl/tls.crl")]);
@@ -51,6 +59,17 @@ fn inspect_shows_each_kind_of_object_in_words() {
         ("public.der", &["public key", "Ed25519"]),
         ("csr.der", &["CN=a.test,O=Ex", "dns:a.test, ip:192.0.2.1", "RSA 1024 (too weak)", "signed"]),
         ("store.p12", &["pkcs12", "a MAC with SHA-256", "encrypted, PBES2"]),
+        (
+            "store.jks",
+            &[
+                "java keystore",
+                "not checked: that takes its password",
+                "alias  own",
+                "CN=Java",
+                "alias  roots",
+                "CN=Old",
+            ],
+        ),
         ("bundle.p7c", &["pkcs7", "signed data", "CN=Old"]),
         ("bundle.pem", &["pkcs7", "CN=Old"]),
         (

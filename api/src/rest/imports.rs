@@ -222,7 +222,7 @@ pub(crate) struct Completion {
     source: String,
     /// SHA-256 over everything that was taken in, hexadecimal.
     source_sha256: String,
-    /// How many certificates came.
+    /// How many certificates came; where fewer are here it is refused.
     certificates: u64,
     /// How many were here already.
     certificates_there: u64,
@@ -230,11 +230,13 @@ pub(crate) struct Completion {
     revocations: u64,
 }
 
-/// Has a CA sign from now on, a CRL first, once everything that it signed elsewhere is here. Asked again, it changes nothing.
+/// Has a CA sign from now on, a CRL first, once everything that it signed elsewhere is here. What the log says of how much that is, is counted
+/// here. Asked again, it changes nothing.
 #[utoipa::path(post, path = "/api/v1/issuers/{issuer}/{generation}/import/done", tag = "issuers", operation_id = "finishImport",
     params(("issuer" = String, Path, description = "The issuer's name"), ("generation" = String, Path, description = "The generation's number")),
     request_body = Completion,
-    responses((status = 200, description = "It signs", body = ArrivalState), (status = 404, description = "No such generation")))]
+    responses((status = 200, description = "It signs", body = ArrivalState), (status = 404, description = "No such generation"),
+        (status = 409, description = "Less is here than is said to have come")))]
 pub(crate) async fn done(
     Shared(app): Shared<App>,
     Permitted { actor, .. }: Permitted<ManagesAuthority>,

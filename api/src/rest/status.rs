@@ -7,6 +7,7 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use policy::{Action, Owner, Resource, ResourceKind, Role, Timestamp};
 use serde::Serialize;
+use store::{Filter, State};
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -88,6 +89,27 @@ struct StoreStatus {
     failed: u64,
     /// Revoked.
     revoked: u64,
+    certificates: CertificateCounts,
+}
+
+/// Certificates alone, of CAs, end entities and SSH: neither CRLs nor OCSP responses, requests or code signatures.
+#[derive(Serialize, ToSchema)]
+struct CertificateCounts {
+    /// Neither ended, revoked nor replaced.
+    issued: u64,
+    /// Ended, and nothing took their place.
+    expired: u64,
+    /// Revoked, or on hold.
+    revoked: u64,
+}
+
+impl CertificateCounts {
+    /// Counted by counters, like the rest.
+    async fn of(ledger: &store::Ledger, expired: u64) -> Result<Self, store::StoreError> {
+        let of = |state, replaced| Filter { certificates: true, state: Some(state), replaced, ..Filter::default() };
+        let issued = ledger.count(of(State::Issued, Some(false))).await?.saturating_sub(expired);
+        Ok(Self { issued, expired, revoked: ledger.count(of(State::Revoked, None)).await? })
+    }
 }
 
 /// The log.
@@ -199,6 +221,7 @@ pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> R
             replaced: counts.replaced,
             failed: counts.failed,
             revoked: counts.revoked,
+            certificates: CertificateCounts::of(ledger, survey.expired()).await?,
         },
         log: LogStatus {
             origin: ledger.origin().to_owned(),

@@ -21,18 +21,38 @@ pub(super) struct Listed {
     pub(super) left: Vec<String>,
 }
 
+/// Why a CRL is not taken, and what that leaves open: what it alone lists must not come as good.
+pub(super) enum Refused {
+    /// Another CA's, which lists nothing of this one.
+    Foreign(String),
+    /// It may tell of these of this CA's, and is not to be believed.
+    Doubtful(String, Vec<Vec<u8>>),
+    /// Of what it tells nobody can say.
+    Unreadable(String),
+}
+
 /// Reads one of this CA's, DER.
-pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, String> {
-    let (rest, crl) = CertificateRevocationList::from_der(der).map_err(|e| format!("is no CRL: {e}"))?;
+pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, Refused> {
+    let (rest, crl) =
+        CertificateRevocationList::from_der(der).map_err(|e| Refused::Unreadable(format!("is no CRL: {e}")))?;
     if !rest.is_empty() {
-        return Err("has bytes after it".to_owned());
+        return Err(Refused::Unreadable("has bytes after it".to_owned()));
     }
-    if crl.issuer().as_raw() != ca.subject.as_der() {
-        return Err("is of another CA".to_owned());
+    let doubtful = |why: String| {
+        let listed = crl.iter_revoked_certificates().filter_map(|entry| serial(entry.raw_serial()).ok());
+        Err(Refused::Doubtful(why, listed.collect()))
+    };
+    let strange = crl.iter_revoked_certificates().find_map(not_ours_to_read);
+    match (crl.issuer().as_raw() == ca.subject.as_der(), strange) {
+        (true, None) => {}
+        (false, None) => return Err(Refused::Foreign("is of another CA".to_owned())),
+        // An indirect one: which CA's each of its entries is, is not read here.
+        (false, Some(why)) => return doubtful(format!("is of another CA, and {why}")),
+        (true, Some(why)) => return doubtful(format!("is not to be taken: {why}")),
     }
     if !is_signed_crl(der, &ca.spki) {
         let way = crl.signature_algorithm.algorithm.to_id_string();
-        return Err(format!("is not signed by the key of this CA, or in a way that is not verified here ({way})"));
+        return doubtful(format!("is not signed by the key of this CA, or in a way that is not verified here ({way})"));
     }
     let (mut number, mut is_part) = (None, false);
     let (mut entries, mut left) = (Vec::new(), Vec::new());
@@ -49,9 +69,6 @@ pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, String> {
             _ if extension.critical => is_part = true,
             _ => {}
         }
-    }
-    if let Some(why) = crl.iter_revoked_certificates().find_map(not_ours_to_read) {
-        return Err(format!("is not to be taken: {why}"));
     }
     for entry in crl.iter_revoked_certificates() {
         let serial = match serial(entry.raw_serial()) {

@@ -39,7 +39,8 @@ pub fn gather(place: &str, texts: &[(String, Vec<u8>)], chain: &[u8]) -> Result<
 
 fn taken(place: &str, row: &Row, all: &mut Gathered) -> Result<(), String> {
     if row.contains_key("base64crl") || row.contains_key("crlnumber") {
-        return crl(place, row, all);
+        crl(place, row, all);
+        return Ok(());
     }
     let serial = row.get("serialnumber").and_then(|text| decimal(text)).ok_or("has no decimal serialNumber")?;
     match row.get("base64cert").filter(|text| !text.trim().is_empty()) {
@@ -79,7 +80,7 @@ fn ended(row: &Row) -> Result<Option<(Ended, Option<Timestamp>)>, String> {
     Ok(Some((end, positive("expiredate"))))
 }
 
-fn crl(place: &str, row: &Row, all: &mut Gathered) -> Result<(), String> {
+fn crl(place: &str, row: &Row, all: &mut Gathered) {
     let number = row.get("crlnumber").and_then(|text| text.trim().parse::<u64>().ok());
     if let Some(number) = number {
         match number < NUMBER_MAX {
@@ -89,9 +90,11 @@ fn crl(place: &str, row: &Row, all: &mut Gathered) -> Result<(), String> {
         }
     }
     if let Some(text) = row.get("base64crl").filter(|text| !text.trim().is_empty()) {
-        all.crls.push((place.to_owned(), der(text.as_bytes(), "X509 CRL")?));
+        match der(text.as_bytes(), "X509 CRL") {
+            Ok(der) => all.crls.push((place.to_owned(), der)),
+            Err(why) => all.leave_unread(place, why),
+        }
     }
-    Ok(())
 }
 
 /// The rows of a text.

@@ -7,7 +7,7 @@ use policy::Timestamp;
 
 use crate::encode::{pem, sha256};
 use crate::estates::CERTIFICATES_MAX;
-use crate::estates::crl;
+use crate::estates::crl::{self, Refused};
 use crate::estates::gathered::{Ended, Gathered, Left, Told};
 use crate::estates::leaf::{Facts, OWN};
 use crate::estates::reading::Unreadable;
@@ -48,6 +48,8 @@ pub struct Estate {
     pub numbers: Vec<(String, u64)>,
     /// What is not taken in, and why.
     pub left: Vec<Left>,
+    /// CRLs of which nothing can be read: what they alone list would come as good, so that nothing is taken, whatever else is left.
+    pub hinders: Vec<Left>,
     /// What is worth knowing, and hinders nothing.
     pub notes: Vec<String>,
     /// Where its certificates say that CRLs and OCSP answers are, and how many say so.
@@ -76,6 +78,7 @@ impl Estate {
         }
         let mut numbers = std::mem::take(&mut gathered.numbers);
         let mut crls = Vec::new();
+        let mut hinders = std::mem::take(&mut gathered.unread);
         for (place, der) in &gathered.crls {
             match crl::read(der, &ca) {
                 Ok(mut listed) => {
@@ -86,7 +89,12 @@ impl Estate {
                     }
                     crls.push((place.clone(), listed));
                 }
-                Err(why) => left.push(Left { place: place.clone(), why }),
+                Err(Refused::Foreign(why)) => left.push(Left { place: place.clone(), why }),
+                Err(Refused::Doubtful(why, serials)) => {
+                    left.push(Left { place: place.clone(), why });
+                    gathered.doubtful.extend(serials.into_iter().map(|serial| (place.clone(), serial)));
+                }
+                Err(Refused::Unreadable(why)) => hinders.push(Left { place: place.clone(), why }),
             }
         }
         for (told, this_update) in words::last(crls, &until, &mut notes) {
@@ -101,7 +109,7 @@ impl Estate {
             std::mem::take(&mut gathered.doubtful).into_iter().map(|(place, serial)| (serial, place)).collect();
         certificates.retain(|taken| match doubtful.get(&taken.serial) {
             Some(place) if taken.end.is_none() => {
-                let why = format!("is left, since it may be revoked: {place} cannot be understood");
+                let why = format!("is left, since it may be revoked: {place} tells of it, and cannot be gone by");
                 left.push(Left { place: taken.place.clone(), why });
                 false
             }
@@ -132,6 +140,7 @@ impl Estate {
             crl_number,
             numbers,
             left,
+            hinders,
             notes,
             urls,
         })

@@ -52,6 +52,8 @@ pub struct Gathered {
     pub doubtful: Vec<(String, Vec<u8>)>,
     /// CRLs, each with where, DER.
     pub crls: Vec<(String, Vec<u8>)>,
+    /// What should be a CRL and cannot be read, so that nobody knows what it lists.
+    pub unread: Vec<Left>,
     /// Numbers that CRLs had, as something else than a CRL says; each with where.
     pub numbers: Vec<(String, u64)>,
     /// What could not be read.
@@ -63,6 +65,10 @@ pub struct Gathered {
 impl Gathered {
     pub(super) fn leave(&mut self, place: impl Into<String>, why: impl Into<String>) {
         self.left.push(Left { place: place.into(), why: why.into() });
+    }
+
+    pub(super) fn leave_unread(&mut self, place: impl Into<String>, why: impl Into<String>) {
+        self.unread.push(Left { place: place.into(), why: why.into() });
     }
 
     /// What a program says of a certificate's end cannot be understood: that certificate is none that holds.

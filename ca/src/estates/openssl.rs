@@ -53,7 +53,7 @@ pub fn gather(folder: Folder) -> Result<Gathered, Unreadable> {
     for (name, bytes) in folder.crls {
         match der(&bytes, "X509 CRL") {
             Ok(der) => all.crls.push((name, der)),
-            Err(why) => all.leave(name, why),
+            Err(why) => all.leave_unread(name, why),
         }
     }
     if let Some(text) = folder.crlnumber {

@@ -89,13 +89,21 @@ fn entry(place: &str, Line { table, key, value }: &Line, all: &mut Gathered) -> 
             }
         }
         "x509_crl" => {
-            let crl: Crl = serde_json::from_slice(&value).map_err(|e| format!("is no CRL: {e}"))?;
+            let crl: Crl = match serde_json::from_slice(&value) {
+                Ok(crl) => crl,
+                Err(error) => {
+                    all.leave_unread(place, format!("is no CRL: {error}"));
+                    return Ok(());
+                }
+            };
             match crl.number < NUMBER_MAX {
                 true => all.numbers.push((place.to_owned(), crl.number)),
                 false => all.leave(place, TOO_GREAT),
             }
-            if let Some(der) = crl.der {
-                all.crls.push((place.to_owned(), bytes(&der)?));
+            match crl.der.as_deref().map(bytes) {
+                None => {}
+                Some(Ok(der)) => all.crls.push((place.to_owned(), der)),
+                Some(Err(why)) => all.leave_unread(place, why),
             }
         }
         // SSH, ACME, tokens: none of what a CA has to go on with.
@@ -154,7 +162,8 @@ mod tests {
         ]
         .join("\n");
         let all = gather("x", odd.as_bytes(), b"").unwrap();
-        assert_eq!((all.left.len(), &all.doubtful[..]), (3, &[("line 2".to_owned(), vec![1])][..]));
+        assert_eq!((all.left.len(), &all.doubtful[..]), (2, &[("line 2".to_owned(), vec![1])][..]));
+        assert_eq!(all.unread[0].place, "line 3", "whatever it lists, it is not told");
         // Whatever these revoke, it is not told.
         for odd in ["{}".to_owned(), line("revoked_x509_certs", "x", "{}")] {
             assert!(gather("x", odd.as_bytes(), b"").is_err(), "{odd}");

@@ -46,7 +46,10 @@ fn answer(place: &str, data: &Value, all: &mut Gathered) -> Result<(), String> {
     }
     let text = data.get("certificate").and_then(Value::as_str).ok_or("has no `certificate`")?;
     if text.contains("-----BEGIN X509 CRL-----") {
-        all.crls.push((place.to_owned(), pem::decode(text.as_bytes(), &["X509 CRL"])?));
+        match pem::decode(text.as_bytes(), &["X509 CRL"]) {
+            Ok(der) => all.crls.push((place.to_owned(), der)),
+            Err(why) => all.leave_unread(place, why),
+        }
         return Ok(());
     }
     let chain = data.get("ca_chain").and_then(Value::as_str);

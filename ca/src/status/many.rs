@@ -65,6 +65,15 @@ pub enum Act {
         /// Whether every CRL that has them is served.
         published: Published,
     },
+    /// It was confirmed before, and nothing was left to do.
+    Before {
+        /// How many it was about.
+        count: u64,
+        /// When it was confirmed.
+        at: Timestamp,
+        /// Whether every CRL that has them is served.
+        published: Published,
+    },
     /// Another person has to confirm it.
     Proposed {
         /// By this name.
@@ -255,9 +264,12 @@ impl Revoker {
         match &proposal.confirmed {
             // What is left of a set that was confirmed, an hour longer at most.
             Some(by) if *by == me && now <= proposal.expires.plus_secs(PROPOSED_SECS) => {}
-            Some(by) if *by != me => return conflict("it is confirmed already, by another"),
+            Some(by) => {
+                let at = self.written(id).await?;
+                return conflict(&format!("it was confirmed already, by {by} at {at}"));
+            }
             None if now <= proposal.expires => {}
-            Some(_) | None => return conflict("the proposal has expired: propose it again"),
+            None => return conflict("the proposal has expired: propose it again"),
         }
         let moment = Moment { leaves: proposal.leaves, at: proposal.expires.plus_secs(-PROPOSED_SECS) };
         let set = self.set(actor, &proposal.of, ending, moment).await?;
@@ -268,11 +280,23 @@ impl Revoker {
                 proposal.count
             ));
         }
+        let (count, is_again) = (proposal.count, proposal.confirmed.is_some() && set.left.is_empty());
         if proposal.confirmed.is_none() {
             let confirmed = Proposal { confirmed: Some(me), ..proposal };
             self.record(actor, id, &confirmed, version).await?;
         }
-        self.carry_out(actor, set.left, ending).await
+        match self.carry_out(actor, set.left, ending).await? {
+            Act::Done { published, .. } if is_again => {
+                Ok(Act::Before { count, at: self.written(id).await?, published })
+            }
+            act => Ok(act),
+        }
+    }
+
+    /// When the present version of a proposal was written: of one that is confirmed, when it was.
+    async fn written(&self, id: &str) -> Result<Timestamp, CaError> {
+        let missing = || CaError::NotFound(format!("proposal `{}`", policy::shown(id)));
+        Ok(self.office.ledger.record_get(KIND, id).await?.ok_or_else(missing)?.at)
     }
 
     async fn record(&self, actor: &Actor, id: &str, proposal: &Proposal, expect: u64) -> Result<(), CaError> {

@@ -10,7 +10,7 @@
 use hsm::Key;
 use policy::{Actor, Owner};
 use serde_json::json;
-use store::{GrantStamp, Record};
+use store::{Filter, GrantStamp, IMPORTED, Record};
 
 use crate::encode::sha256;
 use crate::error::CaError;
@@ -84,11 +84,12 @@ impl Keeper {
         let Some((record, version, number)) = there else {
             let tokens = self.homes(arrival.token.as_deref())?;
             self.unused(&arrival.label)?;
-            let key = self.brought_key(&tokens, &arrival.label, arrival.was_outside, rehearse).await?;
-            self.unused_key(&key).await?;
-            let chain = self.checked_chain(&key, &arrival.chain_pem, arrival.root)?;
+            let seen = self.seen_key(&tokens, &arrival.label, arrival.was_outside).await?;
+            self.unused_key(&seen).await?;
+            let chain = self.checked_chain(&seen, &arrival.chain_pem, arrival.root)?;
             let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
             if !rehearse {
+                let key = self.taken_key(&tokens, seen).await?;
                 let mut generation = GenerationRecord::begun(&name, None, CrlForm::WHOLE);
                 generation.label = arrival.label;
                 (generation.tokens, generation.brought) = (tokens, key.is_brought());
@@ -169,6 +170,17 @@ impl Keeper {
         self.prove_by_request(actor, (name, version), record, key).await
     }
 
+    async fn here_of(&self, name: &GenerationName) -> Result<Here, CaError> {
+        let ledger = &self.office.ledger;
+        let all = Filter { issuer: Some(name.to_string()), certificates: true, ..Filter::default() };
+        let imported = Filter { profile: Some(IMPORTED.to_owned()), ..all.clone() };
+        Ok(Here {
+            imported: ledger.count(imported).await?,
+            certificates: ledger.count(all).await?,
+            revoked: ledger.revocations(&name.to_string()).rows.iter().filter(|row| !row.changes).count() as u64,
+        })
+    }
+
     async fn published(&self, name: &GenerationName) -> Result<Option<u64>, CaError> {
         let newest = self.office.ledger.newest_crl(&name.to_string()).await?;
         Ok(newest.and_then(|crl| crl.serial.last_chunk().map(|bytes| u64::from_be_bytes(*bytes))))
@@ -203,17 +215,20 @@ impl Keeper {
         desk.land(all, owner, source, rehearse).await
     }
 
-    /// The last step: it begins to sign, a CRL first. What was taken in, and from where, is a record. Asked again, it changes nothing.
+    /// The last step: it begins to sign, a CRL first. How much is here, as it is counted here, and from where it came is a record; whoever
+    /// says that more came is refused. Asked again, it changes nothing.
     pub(crate) async fn arrived(
         &self,
         actor: &Actor,
         name: &GenerationName,
-        (source, landed): (&Source, &Landed),
+        (source, said): (&Source, &Landed),
     ) -> Result<Arrived, CaError> {
         self.may(actor).await?;
         {
             let _changing = self.changing.lock().await;
             let (mut record, expect) = self.maker.record(name.issuer()).await?;
+            let here = self.here_of(name).await?;
+            here.holds(name, said)?;
             let first = record.generations.iter().all(|generation| generation.activates.is_none());
             let generation = record.generation_mut(name.number()).ok_or_else(|| missing(name))?;
             let (was, crl_above) = (generation.arriving, generation.crl_above);
@@ -235,9 +250,8 @@ impl Keeper {
                         "source": clipped(&source.place),
                         "sha256": hex::encode(source.sha256),
                         "imported": true,
-                        "certificates": landed.new,
-                        "certificates_there": landed.there,
-                        "revocations": landed.revoked,
+                        "certificates": here.imported,
+                        "revocations": here.revoked,
                         "crl_above": crl_above,
                     }),
                     actor: stamp(actor),
@@ -256,6 +270,33 @@ impl Keeper {
             published,
             next: above(crl_above.max(published)),
         })
+    }
+}
+
+/// What is here of a CA that came, as it is counted here.
+struct Here {
+    /// Certificates that were taken in.
+    imported: u64,
+    /// All of its certificates: those that it signed here since too.
+    certificates: u64,
+    /// Its revocations, those by serial too.
+    revoked: u64,
+}
+
+impl Here {
+    /// A client that says of more than is here lost some on the way, or asks another server than the one that it gave them to.
+    fn holds(&self, name: &GenerationName, said: &Landed) -> Result<(), CaError> {
+        let came = said.new.saturating_add(said.there);
+        let missing = match () {
+            () if said.new > self.imported => Some(("certificates that came", said.new, self.imported)),
+            () if came > self.certificates => Some(("certificates", came, self.certificates)),
+            () if said.revoked > self.revoked => Some(("revocations", said.revoked, self.revoked)),
+            () => None,
+        };
+        let Some((of, wanted, here)) = missing else { return Ok(()) };
+        Err(CaError::Conflict(format!(
+            "of {name} {wanted} {of} are said to be here, and {here} are: it does not begin. The same import again takes what is missing"
+        )))
     }
 }
 

@@ -117,13 +117,14 @@ impl Keeper {
         }
         self.unused(&brought.label)?;
         let tokens = self.homes(brought.token.as_deref())?;
-        let key = self.brought_key(&tokens, &brought.label, brought.was_outside, false).await?;
-        self.unused_key(&key).await?;
-        let chain = self.checked_chain(&key, &brought.chain_pem, brought.root)?;
+        let seen = self.seen_key(&tokens, &brought.label, brought.was_outside).await?;
+        self.unused_key(&seen).await?;
+        let chain = self.checked_chain(&seen, &brought.chain_pem, brought.root)?;
         let own = chain.first().ok_or_else(|| refused("there is no certificate in it"))?;
         let name = GenerationName::new(&brought.name, 1);
         let mut generation =
             GenerationRecord::begun(&name, Some(BEGINNING), CrlForm::wanted(brought.shards, brought.deltas, None)?);
+        let key = self.taken_key(&tokens, seen).await?;
         generation.label = brought.label;
         (generation.tokens, generation.brought) = (tokens, brought.was_outside);
         let record = brought_record(own, &key, brought.leaves, generation);
@@ -133,23 +134,27 @@ impl Keeper {
         Ok(name)
     }
 
-    /// A key that the token has and no issuer of ours. One that was outside the token is taken where an operator says so alone; with
-    /// `rehearse` nothing is changed in the token.
-    pub(super) async fn brought_key(
-        &self,
-        tokens: &[String],
-        label: &str,
-        was_outside: bool,
-        rehearse: bool,
-    ) -> Result<Key, CaError> {
-        let found = match was_outside && rehearse {
+    /// A key that the token has and no issuer of ours, as it will be. One that was outside the token is taken where an operator says so alone.
+    /// Nothing is changed in the token.
+    pub(super) async fn seen_key(&self, tokens: &[String], label: &str, was_outside: bool) -> Result<Key, CaError> {
+        let found = match was_outside {
             true => self.maker.pool.see_brought(tokens, label).await,
-            false => self.maker.pool.find_in(tokens, label, was_outside).await,
+            false => self.maker.pool.find_in(tokens, label, (false, None)).await,
         };
-        found.map_err(|error| match error {
-            HsmError::Unfit { .. } | HsmError::NotFound { .. } => CaError::bad("key_label", error.to_string()),
-            other => other.into(),
-        })
+        found.map_err(of_label)
+    }
+
+    /// The same once everything else is judged: what it may do besides signing is taken from it, where it was outside.
+    pub(super) async fn taken_key(&self, tokens: &[String], seen: Key) -> Result<Key, CaError> {
+        if !seen.is_brought() {
+            return Ok(seen);
+        }
+        let wanted = seen.fingerprint();
+        let taken = self.maker.pool.find_in(tokens, seen.label(), (true, Some(wanted))).await.map_err(of_label)?;
+        match taken.fingerprint() == wanted {
+            true => Ok(taken),
+            false => Err(CaError::Conflict(format!("the key `{}` was exchanged at this moment", seen.label()))),
+        }
     }
 
     /// A key of an issuer of ours, or of a release, is not another issuer's.
@@ -228,18 +233,30 @@ impl Keeper {
                 return Err(refused(&format!("its chain is one that clients refuse, for a name in it: {outside}")));
             }
         }
-        match found.last() {
-            Some(top) if hierarchy.known().all(|known| known.der != top.der) && root != Some(sha256(&top.der)) => {
+        match (found.last(), root) {
+            (Some(top), Some(said))
+                if said != sha256(&top.der) && hierarchy.known().all(|known| known.der != top.der) =>
+            {
                 Err(CaError::bad(
                     "fingerprint",
                     format!(
-                        "it leads to {}, a root that is not known here, and all who fetch the roots would trust it: say its SHA-256, \
-                         from the paper and not from the file",
-                        top.subject
+                        "it leads to {}, which is not the root whose fingerprint was said: its SHA-256 is {}, and {} was said. The file is \
+                         another's, or the paper is: who is not sure takes neither",
+                        top.subject,
+                        groups(&hex::encode(sha256(&top.der))),
+                        groups(&hex::encode(said))
                     ),
                 ))
             }
-            Some(_) | None => Ok(found),
+            (Some(top), None) if hierarchy.known().all(|known| known.der != top.der) => Err(CaError::bad(
+                "fingerprint",
+                format!(
+                    "it leads to {}, a root that is not known here, and all who fetch the roots would trust it: say its SHA-256, \
+                         from the paper and not from the file",
+                    top.subject
+                ),
+            )),
+            (Some(_) | None, _) => Ok(found),
         }
     }
 
@@ -380,6 +397,14 @@ fn plan_of(certificate: &CaCertificate) -> CaPlan {
         purposes,
         constraints,
         policies: policies.map(|policy| policy.policy_identifier.to_string()).collect(),
+    }
+}
+
+/// What is wrong with a key that an operator named.
+fn of_label(error: HsmError) -> CaError {
+    match error {
+        HsmError::Unfit { .. } | HsmError::NotFound { .. } => CaError::bad("key_label", error.to_string()),
+        other => other.into(),
     }
 }
 

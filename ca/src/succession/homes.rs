@@ -165,7 +165,7 @@ impl Keeper {
         let wanted =
             generation.fingerprint().ok_or_else(|| CaError::Conflict(format!("the key of {name} is not made yet")))?;
         let (label, at) = (&generation.label, token.name());
-        let key = token.sought(label, brought, true).await.map_err(|error| match error {
+        let key = token.sought(label, brought, (true, Some(wanted))).await.map_err(|error| match error {
             HsmError::NotFound { .. } => CaError::bad(
                 "token",
                 format!("token `{at}` has no key `{label}`: bring the key there first (docs/TOKENS.md)"),

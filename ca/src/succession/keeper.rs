@@ -79,17 +79,7 @@ impl Keeper {
         let grant = self.may(actor).await?;
         let _changing = self.changing.lock().await;
         let (mut record, expect) = self.maker.record(&wish.issuer).await?;
-        let activates = self.moment(wish.activates)?;
-        wish.check(record.role)?;
-        if let Some(kind) = wish.key {
-            if record.role == IssuerRole::SshUser || record.role == IssuerRole::SshHost {
-                check_ssh(kind)?;
-            }
-            record.keys = vec![kind.to_string()];
-        }
-        if let Some(elsewhere) = record.generations.iter().find(|generation| generation.elsewhere) {
-            return Err(away(&GenerationName::new(&wish.issuer, elsewhere.number)));
-        }
+        let activates = self.fits(&wish, &mut record)?;
         // One that was begun is carried on.
         let begun = record.unfinished().map(|last| last.number);
         let name = GenerationName::new(&wish.issuer, begun.unwrap_or_else(|| record.next_number()));
@@ -97,14 +87,7 @@ impl Keeper {
         // Its certificate comes from elsewhere: it waits for that, and then for an operator's word.
         let waits = record.above == Some(Above::Elsewhere);
         if begun.is_none() {
-            // It issues once it can: until it has its certificate the one before does.
-            let before = record.generations.last().map(GenerationRecord::crls);
-            let crls = CrlForm::wanted(wish.shards, wish.deltas, before)?;
-            let mut generation = GenerationRecord::begun(&name, None, crls);
-            generation.tokens = match wish.token.as_deref() {
-                Some(token) => self.homes(Some(token))?,
-                None => self.next_home(record.generations.last()),
-            };
+            let generation = self.next_of(&name, &wish, &record)?;
             self.maker.rehearse(&name, &record, grant).await?;
             self.maker.begin(&name, (record, expect), generation, &stamp(actor)).await?;
         }
@@ -121,11 +104,49 @@ impl Keeper {
         Ok(name)
     }
 
-    /// What a rotation would touch, and when. Nothing is made.
+    /// What a rotation would touch, and when. Nothing is made; what would be refused is, in the same words.
     pub(crate) async fn rehearse(&self, actor: &Actor, wish: &Rotate) -> Result<Rehearsal, CaError> {
-        self.may(actor).await?;
-        let activates = self.moment(wish.activates)?;
+        let grant = self.may(actor).await?;
+        let (mut record, _) = self.maker.record(&wish.issuer).await?;
+        let activates = self.fits(wish, &mut record)?;
+        if record.unfinished().is_none() {
+            let name = GenerationName::new(&wish.issuer, record.next_number());
+            self.next_of(&name, wish, &record)?;
+            self.maker.rehearse(&name, &record, grant).await?;
+        }
         rehearse(&self.office, wish, activates).await
+    }
+
+    /// Whether this issuer can have such a successor, as far as that shows before anything is made; and from when that one issues. The record
+    /// gets the kind of its key.
+    fn fits(&self, wish: &Rotate, record: &mut IssuerRecord) -> Result<Option<Timestamp>, CaError> {
+        let activates = self.moment(wish.activates)?;
+        wish.check(record.role)?;
+        if let Some(kind) = wish.key {
+            if record.role == IssuerRole::SshUser || record.role == IssuerRole::SshHost {
+                check_ssh(kind)?;
+            }
+            record.keys = vec![kind.to_string()];
+        }
+        match record.generations.iter().find(|generation| generation.elsewhere) {
+            Some(elsewhere) => Err(away(&GenerationName::new(&wish.issuer, elsewhere.number))),
+            None => Ok(activates),
+        }
+    }
+
+    /// A successor before it has a key. It issues once it can: until it has its certificate the one before does.
+    fn next_of(
+        &self,
+        name: &GenerationName,
+        wish: &Rotate,
+        record: &IssuerRecord,
+    ) -> Result<GenerationRecord, CaError> {
+        let mut generation = GenerationRecord::begun(name, None, wish.crls_after(record)?);
+        generation.tokens = match wish.token.as_deref() {
+            Some(token) => self.homes(Some(token))?,
+            None => self.next_home(record.generations.last()),
+        };
+        Ok(generation)
     }
 
     /// Makes a generation the one that issues, from a moment on: a successor that waits, or the way back.

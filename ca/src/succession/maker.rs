@@ -99,7 +99,7 @@ impl Maker {
                 self.pool.has_sealing(generation.tokens.first().map(String::as_str), &generation.label).await
             }
             IssuerRole::X509 | IssuerRole::SshUser | IssuerRole::SshHost | IssuerRole::Log => {
-                self.pool.find_in(&generation.tokens, &generation.label, false).await.map(|_| true)
+                self.pool.find_in(&generation.tokens, &generation.label, (false, None)).await.map(|_| true)
             }
         };
         match there {
@@ -113,7 +113,10 @@ impl Maker {
 
     /// The key of a generation, looked for in its tokens. Where it is known which one it is, another of that name is none.
     pub(crate) async fn found(&self, generation: &GenerationRecord) -> Result<Key, HsmError> {
-        let found = self.pool.find_in(&generation.tokens, &generation.label, generation.brought).await;
+        let found = self
+            .pool
+            .find_in(&generation.tokens, &generation.label, (generation.brought, generation.fingerprint()))
+            .await;
         let Some(at_home) = generation.at_home(&self.pool).await else { return found };
         match (at_home.key, at_home.wrong.into_iter().next()) {
             (Some(key), _) => Ok(key),

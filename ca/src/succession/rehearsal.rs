@@ -6,10 +6,10 @@ use store::{Filter, Order, State};
 
 use crate::craft::Office;
 use crate::error::CaError;
-use crate::issuers::GenerationName;
 use crate::issuers::hierarchy::{Hierarchy, Issuer};
 use crate::issuers::name::SEAL;
 use crate::issuers::record::{Above, GenerationRecord, IssuerRecord, IssuerRole};
+use crate::issuers::{CrlForm, GenerationName};
 use crate::succession::wish::Rotate;
 
 /// A succession, as it would go.
@@ -58,8 +58,12 @@ pub(crate) async fn rehearse(
         Some(active) => Some(Old::of(office, &hierarchy, GenerationName::new(&wish.issuer, active.number)).await?),
         None => None,
     };
+    let crls = match record.unfinished() {
+        Some(begun) => begun.crls(),
+        None => wish.crls_after(record)?,
+    };
     let first = [
-        made(record, &new, now),
+        made((record, crls), &new, now),
         Phase {
             from: activates,
             what: format!(
@@ -161,7 +165,7 @@ impl Old {
 }
 
 /// What is made, and who can see it.
-fn made(record: &IssuerRecord, new: &GenerationName, now: Timestamp) -> Phase {
+fn made((record, crls): (&IssuerRecord, CrlForm), new: &GenerationName, now: Timestamp) -> Phase {
     let (with, touches) = match record.role {
         IssuerRole::X509 if record.above == Some(Above::Elsewhere) => (
             "; it waits for its certificate from elsewhere",
@@ -169,11 +173,16 @@ fn made(record: &IssuerRecord, new: &GenerationName, now: Timestamp) -> Phase {
                 format!("`chancery ca request {new} --out {}.csr`: its request, for whoever is above", new.label()),
                 format!("`chancery ca adopt {new} --chain FILE`: what was signed comes back"),
                 format!("`chancery ca activate {new}`: it issues"),
+                deltas(new, crls),
             ],
         ),
         IssuerRole::X509 => (
             ", its certificate",
-            vec![format!("/aia/{new}.cer and its CRL are served"), "nobody yet: nothing is issued under it".to_owned()],
+            vec![
+                format!("/aia/{new}.cer and its CRL are served"),
+                deltas(new, crls),
+                "nobody yet: nothing is issued under it".to_owned(),
+            ],
         ),
         IssuerRole::SshUser => ("", vec!["/ssh/user_ca.pub has its line: hosts that fetch it trust both".to_owned()]),
         IssuerRole::SshHost => ("", vec!["/ssh/host_ca.pub has its line: clients that fetch it trust both".to_owned()]),
@@ -181,6 +190,15 @@ fn made(record: &IssuerRecord, new: &GenerationName, now: Timestamp) -> Phase {
         IssuerRole::Log => ("", vec!["/log/keys has its verifier key: auditors pin both".to_owned()]),
     };
     Phase { from: Some(now), what: format!("{new} is made: its key in the token{with}"), touches }
+}
+
+/// Whether it will have delta CRLs: certificates point to them, so that it cannot be said otherwise later.
+fn deltas(new: &GenerationName, crls: CrlForm) -> String {
+    match (crls.deltas, crls.shards) {
+        (true, 1) => format!("/crl/{new}/0.delta.crl: it has delta CRLs, for ever"),
+        (true, parts) => format!("/crl/{new}/0.delta.crl to {}.delta.crl: it has delta CRLs, for ever", parts - 1),
+        (false, _) => "it has no delta CRLs, for ever".to_owned(),
+    }
 }
 
 /// Whom it touches that another issues.

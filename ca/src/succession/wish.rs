@@ -5,7 +5,8 @@ use policy::Timestamp;
 
 use crate::encode::Dn;
 use crate::error::CaError;
-use crate::issuers::{GenerationName, IssuerRole};
+use crate::issuers::record::{GenerationRecord, IssuerRecord};
+use crate::issuers::{CrlForm, GenerationName, IssuerRole};
 
 /// A new issuer.
 #[derive(Clone, Debug)]
@@ -144,6 +145,11 @@ impl Rotate {
             deltas: None,
             token: None,
         }
+    }
+
+    /// How its revocations will be told: as it is said, else as those of the one before.
+    pub(super) fn crls_after(&self, record: &IssuerRecord) -> Result<CrlForm, CaError> {
+        CrlForm::wanted(self.shards, self.deltas, record.generations.last().map(GenerationRecord::crls))
     }
 
     /// What a successor of this role can be asked to be.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ca::estates::{Ended, Estate, Gathered, Told, ejbca, openssl, step, vault};
-use ca::{Arrival, Arriving, Authority, Brought, CaError, GenerationName, GenerationState, Landed, Source};
+use ca::{Arrival, Arriving, Authority, Brought, CaError, GenerationName, GenerationState, Homes, Landed, Source};
+use hsm::testing::TestToken;
 use policy::{Owner, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
@@ -16,8 +17,9 @@ use rcgen::{
 use serde_json::json;
 use store::{Filter, State};
 
-use crate::house::{House, accepts, admin, owner};
+use crate::house::{House, accepts, admin, open_ledger, owner, parts};
 use crate::issuers::{self, below};
+use crate::tokens::Two;
 
 /// A CA of another program, with its key in memory.
 struct Old {
@@ -78,9 +80,13 @@ impl Old {
 
     /// Its key comes into the house's token by the vendor's tool.
     fn moves_into(&self, house: &House, label: &str) {
+        self.moves_to(&house.token, house, label);
+    }
+
+    fn moves_to(&self, token: &TestToken, house: &House, label: &str) {
         let file = house.file(&format!("{label}.pem"), self.issuer.key().serialize_pem());
         let id = hex::encode(label);
-        house.token.import(&file, (label, &id), &[]);
+        token.import(&file, (label, &id), &[]);
     }
 
     fn arrival(&self, name: &str, label: &str, crl_number: Option<u64>) -> Arrival {
@@ -245,7 +251,7 @@ fn what_is_no_certificate_of_the_ca_stays_out_by_name() {
             place("none", b"0\x03abc".to_vec()),
         ],
         revoked: vec![told(&[5], 1)],
-        crls: vec![("foreign crl".to_owned(), other.lists(99, &[&[1]])), ("crl".to_owned(), old.lists(3, &[&[4]]))],
+        crls: vec![("foreign crl".to_owned(), other.lists(99, &[&[6]])), ("crl".to_owned(), old.lists(3, &[&[4]]))],
         ..Gathered::default()
     };
     let estate = Estate::of(gathered).unwrap();
@@ -490,6 +496,62 @@ fn first(pem: &str) -> String {
     pem.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap().to_owned()
 }
 
+/// What a CRL lists that is not taken may be revoked: by it alone, so that without it nobody would know.
+#[test]
+fn what_a_crl_alone_lists_that_is_not_taken_does_not_come_as_good() {
+    let (old, other) = (Old::new("Old CA"), Old::new("Old CA"));
+    let own = old.lists(7, &[&[2]]);
+    // Of reasonCode certificateIssuer is made, as an indirect CRL has it.
+    let indirect = |mut crl: Vec<u8>| {
+        let at = crl.windows(5).position(|seen| seen == [6, 3, 0x55, 0x1d, 21]).unwrap();
+        crl[at + 4] = 29;
+        crl
+    };
+    let reads = |crl: Vec<u8>| {
+        let signed = |n: u8| (format!("0{n}.pem"), old.signs(&[n], &format!("w{n}.example.com")));
+        let gathered = Gathered {
+            authorities: vec![old.certificate.clone()],
+            certificates: vec![signed(1), signed(2)],
+            crls: vec![("a.crl".to_owned(), crl)],
+            ..Gathered::default()
+        };
+        let estate = Estate::of(gathered).unwrap();
+        let good: Vec<u8> =
+            estate.certificates.iter().filter(|one| one.end.is_none()).map(|one| one.serial[0]).collect();
+        (good, estate.left.len(), estate.hinders.len())
+    };
+    for (what, crl, seen) in [
+        ("taken", own.clone(), (vec![1], 0, 0)),
+        ("another key's", other.lists(7, &[&[2]]), (vec![1], 2, 0)),
+        ("an indirect one", indirect(own.clone()), (vec![1], 2, 0)),
+        ("another CA's", Old::new("New CA").lists(7, &[&[2]]), (vec![1, 2], 1, 0)),
+        ("another CA's indirect one", indirect(Old::new("New CA").lists(7, &[&[2]])), (vec![1], 2, 0)),
+        ("longer", [own.clone(), vec![0]].concat(), (vec![1, 2], 0, 1)),
+        ("cut", own[..own.len() - 1].to_vec(), (vec![1, 2], 0, 1)),
+    ] {
+        assert_eq!(reads(crl), seen, "{what}");
+    }
+    // What is no CRL at all where one should be.
+    let chain = pem("CERTIFICATE", &old.certificate);
+    let broken = "-----BEGIN X509 CRL-----\n!\n-----END X509 CRL-----\n";
+    let document = json!({ "data": { "certificate": broken } }).to_string();
+    let line = json!({ "table": "x509_crl", "key": "eA==", "value": STANDARD.encode(r#"{"Number":7,"DER":"!"}"#) });
+    let folder = openssl::Folder {
+        crls: vec![("a.crl".to_owned(), broken.into())],
+        chain: chain.clone().into_bytes(),
+        ..openssl::Folder::default()
+    };
+    for gathered in [
+        openssl::gather(folder),
+        vault::gather("x", document.as_bytes(), Some(chain.as_bytes())),
+        ejbca::gather("x", &[("x".to_owned(), b"crlNumber,base64Crl\n7,!\n".to_vec())], chain.as_bytes()),
+        step::gather("x", line.to_string().as_bytes(), chain.as_bytes()),
+    ] {
+        let estate = Estate::of(gathered.unwrap()).unwrap();
+        assert_eq!((estate.hinders.len(), estate.left.len()), (1, 0), "{}: {:?}", estate.source, estate.left);
+    }
+}
+
 /// The entries of a CRL hold whatever its number is.
 #[test]
 fn a_crl_whose_number_is_too_great_tells_of_its_entries_all_the_same() {
@@ -563,6 +625,31 @@ async fn what_breaks_off_goes_on_and_nothing_is_published_before_all_is_there() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn how_much_came_is_counted_here_and_whoever_says_more_is_refused() {
+    let house = House::new().await;
+    let old = Old::new("Old CA");
+    old.moves_into(&house, "old-ca");
+    let authority = &house.authority;
+    let name = authority.import_begin(&admin(), old.arrival("old", "old-ca", None), false).await.unwrap().name;
+    let all: Vec<Vec<u8>> = (1..=3).map(|n: u8| old.signs(&[n], &format!("w{n}.example.com"))).collect();
+    lands(authority, &name, vec![good(&all[0]), good(&all[1]), ended(&all[2], 4)]).await;
+    let source = Source { place: "a test".to_owned(), sha256: [7; 32] };
+    let said = |new, there, revoked| Landed { new, there, revoked, ..Landed::default() };
+    for more in [said(4, 0, 0), said(1, 3, 0), said(0, u64::MAX, 0), said(u64::MAX, 1, 0), said(3, 0, 2)] {
+        let why = authority.import_done(&admin(), &name, (&source, &more)).await.unwrap_err();
+        assert!(matches!(&why, CaError::Conflict(says) if says.contains("are said to be here")), "{why}");
+        assert_eq!(state(authority, "old/1"), GenerationState::Pending, "{more:?}");
+    }
+    // One that goes on where another broke off says less of what is new: what the log says is what is here.
+    authority.import_done(&admin(), &name, (&source, &said(1, 2, 0))).await.unwrap();
+    assert_eq!(state(authority, "old/1"), GenerationState::Active);
+    let id = format!("old/1 {}", hex::encode([7; 32]));
+    let record = house.ledger.record_get("ca-import", &id).await.unwrap().unwrap();
+    assert_eq!((&record.body["certificates"], &record.body["revocations"]), (&3.into(), &1.into()), "{}", record.body);
+    house.verified().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_key_is_one_issuers_whatever_its_label_and_what_arrives_is_not_activated() {
     let house = House::new().await;
     let old = Old::new("Old CA");
@@ -605,6 +692,73 @@ async fn one_key_is_one_issuers_whatever_its_label_and_what_arrives_is_not_activ
     let why = authority.renew(&admin(), "07", None).await.unwrap_err().to_string();
     assert!(why.contains("signed elsewhere") && why.contains("under a profile"), "{why}");
     house.verified().await;
+}
+
+/// What an importing tool granted beside signing is taken from a key once it is known to be the one that is meant, and from no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_taken_from_a_key_that_is_another_or_that_is_not_taken() {
+    let two = Two::with(|_| TestToken::new("stranger")).await;
+    let (old, other) = (Old::new("Old CA"), Old::new("Other CA"));
+    old.moves_into(&two.house, "old-ca");
+    other.moves_to(&two.spare, &two.house, "old-ca");
+    two.house.token.loosen("old-ca");
+    two.spare.loosen("old-ca");
+    let as_it_is = async |token: &str| two.pool.token(token).unwrap().find("old-ca").await.unwrap_err().to_string();
+    let before = (as_it_is("main").await, as_it_is("spare").await);
+    assert!(before.0.contains("CKA_DECRYPT is true") && before.1.contains("CKA_DECRYPT is true"), "{before:?}");
+    // A chain of another CA, by either way in.
+    let arrival = other.arrival("old", "old-ca", None);
+    two.authority.import_begin(&admin(), arrival, false).await.unwrap_err();
+    let brought = ca::Brought {
+        name: "old".to_owned(),
+        label: "old-ca".to_owned(),
+        token: None,
+        was_outside: true,
+        chain_pem: pem("CERTIFICATE", &other.certificate).into_bytes(),
+        root: Some(sha256(&other.certificate)),
+        leaves: true,
+        shards: None,
+        deltas: None,
+    };
+    two.authority.bring_issuer(&admin(), brought).await.unwrap_err();
+    assert_eq!(as_it_is("main").await, before.0);
+    // And another key in another token.
+    let name = two.authority.import_begin(&admin(), old.arrival("old", "old-ca", None), false).await.unwrap().name;
+    assert!(!as_it_is("main").await.contains("CKA_DECRYPT"), "it is the one that is meant");
+    done(&two.authority, &name).await;
+    let homes = Homes::Add { token: "spare".to_owned(), was_outside: true };
+    let refused = two.authority.set_homes(&admin(), &name, homes).await.unwrap_err().to_string();
+    assert!(refused.contains("is another key than that of old/1"), "{refused}");
+    assert_eq!(as_it_is("spare").await, before.1);
+}
+
+/// The token is there all the while, so that nobody looks for the key again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_somebody_changed_in_its_token_is_an_alarm_until_it_is_put_right() {
+    let house = House::new().await;
+    let old = Old::new("Old CA");
+    old.moves_into(&house, "old-ca");
+    let name = house.authority.import_begin(&admin(), old.arrival("old", "old-ca", None), false).await.unwrap().name;
+    lands(&house.authority, &name, vec![good(&old.signs(&[7], "www.example.com"))]).await;
+    done(&house.authority, &name).await;
+    // Another pool, no session of which has signed with it.
+    let (pool, mint) = hsm::open(house.token.config()).unwrap();
+    let ledger = open_ledger(house.dir.path(), (&pool, mint), &house.world).await;
+    let profiles = ca::Profiles::load(ca::Profiles::shipped()).unwrap();
+    let authority = Authority::open(parts(&ledger, &pool, &house.world, profiles)).await.unwrap();
+    assert!(authority.health().due.is_empty(), "{:?}", authority.health().due);
+    house.token.loosen("old-ca");
+    authority.revoke(&admin(), "07", ca::RevocationReason::Superseded).await.unwrap();
+    for _ in 0..2 {
+        let _ = authority.refresh_crls().await;
+        let due = authority.health().due;
+        let [alarm] = &due[..] else { panic!("{due:?}") };
+        assert!(alarm.contains("CKA_DECRYPT is true") && alarm.contains("chancery ca tokens old/1 --add"), "{alarm}");
+    }
+    let homes = Homes::Add { token: pool.first().name().to_owned(), was_outside: true };
+    authority.set_homes(&admin(), &name, homes).await.unwrap();
+    assert!(authority.health().due.is_empty(), "{:?}", authority.health().due);
+    authority.refresh_crls().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -145,6 +145,63 @@ async fn a_successor_waits_for_its_day() {
     );
 }
 
+/// Whoever rehearses is told what whoever acts is told: that it cannot be, and by the same words.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_made_is_not_rehearsed_either() {
+    let house = House::new().await;
+    let authority = &house.authority;
+    let params = ca_params();
+    let root = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+    let fingerprint = ring::digest::digest(&ring::digest::SHA256, root.der());
+    let fingerprint: [u8; 32] = fingerprint.as_ref().try_into().unwrap();
+    authority.bring_certificate(&admin(), "away", root.pem().as_bytes(), (Some(fingerprint), None)).await.unwrap();
+    let of = Rotate::of;
+    for (wish, says) in [
+        (Rotate { token: Some("nowhere".to_owned()), ..of("tls") }, "no token of that name"),
+        (of("away"), "the key of away/1 is elsewhere"),
+        (of("nobody"), "nobody"),
+        (Rotate { shards: Some(0), ..of("tls") }, "1 to 256"),
+        (Rotate { key: Some("p521".parse().unwrap()), ..of("seal") }, "AES-256"),
+        (Rotate { activates: Activation::At(policy::Timestamp::from_unix(1)), ..of("tls") }, "has passed"),
+    ] {
+        let rehearsed = authority.rehearse_rotation(&admin(), &wish).await.unwrap_err().to_string();
+        let acted = authority.rotate_issuer(&admin(), wish).await.unwrap_err().to_string();
+        assert!(rehearsed == acted && acted.contains(says), "{says}: {rehearsed} | {acted}");
+    }
+}
+
+/// What certificates point to cannot be said otherwise later, so that it is said before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rehearsal_says_whether_there_will_be_delta_crls() {
+    let house = House::new().await;
+    let told = async |wish: Rotate| {
+        let rehearsal = house.authority.rehearse_rotation(&admin(), &wish).await.unwrap();
+        rehearsal
+            .phases
+            .into_iter()
+            .flat_map(|phase| phase.touches)
+            .filter(|line| line.contains("delta"))
+            .collect::<Vec<_>>()
+    };
+    let deltas = |deltas| Rotate { deltas: Some(deltas), ..Rotate::of("tls") };
+    assert_eq!(told(Rotate::of("tls")).await, ["it has no delta CRLs, for ever"]);
+    assert_eq!(told(deltas(true)).await, ["/crl/tls/2/0.delta.crl: it has delta CRLs, for ever"]);
+    let parted = told(Rotate { shards: Some(4), ..deltas(true) }).await;
+    assert_eq!(parted, ["/crl/tls/2/0.delta.crl to 3.delta.crl: it has delta CRLs, for ever"]);
+    // As the one before, where nobody says.
+    house.authority.rotate_issuer(&admin(), deltas(true)).await.unwrap();
+    assert_eq!(told(Rotate::of("tls")).await, ["/crl/tls/3/0.delta.crl: it has delta CRLs, for ever"]);
+    assert!(told(Rotate::of("ssh-host")).await.is_empty());
+}
+
+fn ca_params() -> rcgen::CertificateParams {
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+    params.distinguished_name.push(rcgen::DnType::CommonName, "Away Root");
+    params
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_compromised_ca_issues_nothing_the_rest_goes_on_and_its_successor_serves() {
     let house = House::new().await;

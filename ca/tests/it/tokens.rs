@@ -13,17 +13,17 @@ use crate::house::{House, accepts, admin, open_ledger, parts, server_request};
 use crate::ssh::{request, ssh_key};
 
 /// A house whose keys are in `main`, opened again with a second token beside it, of a module of its own.
-struct Two {
-    house: House,
-    spare: TestToken,
-    pool: Pool,
+pub(crate) struct Two {
+    pub(crate) house: House,
+    pub(crate) spare: TestToken,
+    pub(crate) pool: Pool,
     ledger: Ledger,
-    authority: Authority,
+    pub(crate) authority: Authority,
 }
 
 impl Two {
     /// `spare` is made of the house's token.
-    async fn with(spare: impl Fn(&TestToken) -> TestToken) -> Two {
+    pub(crate) async fn with(spare: impl Fn(&TestToken) -> TestToken) -> Two {
         let house = House::with(World::real(), CreateConfig::new("Example")).await;
         house.authority.checkpoint().await.unwrap();
         let spare = spare(&house.token);

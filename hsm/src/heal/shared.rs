@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     known: Mutex<HashMap<[u8; 32], Key>>,
     /// Keys that are not used here, though the token shows them, each with why.
     barred: Mutex<HashMap<[u8; 32], String>>,
+    /// Keys that were not fit when they were to sign, each with why: until they are seen to be.
+    unfit: Mutex<HashMap<[u8; 32], String>>,
 }
 
 impl Shared {
@@ -51,6 +53,7 @@ impl Shared {
             at_work: AtomicUsize::new(0),
             known: Mutex::default(),
             barred: Mutex::default(),
+            unfit: Mutex::default(),
         }
     }
 
@@ -76,6 +79,30 @@ impl Shared {
     /// An operator put it right.
     pub(crate) fn unbar(&self, fingerprint: &[u8; 32]) {
         locked(&self.barred).remove(fingerprint);
+        self.is_fit(fingerprint);
+    }
+
+    /// A key that was found fit is not any more: somebody changed what it may do. Said once for as long as it is so.
+    pub(crate) fn is_unfit(&self, key: &Key, why: &str) {
+        let before = locked(&self.unfit).insert(key.fingerprint(), why.to_owned());
+        if before.is_none_or(|before| before != why) {
+            tracing::error!(
+                token = self.name,
+                key = key.label(),
+                why,
+                "a key was changed in its token; it does not sign"
+            );
+        }
+    }
+
+    /// It was looked at, and is fit.
+    pub(crate) fn is_fit(&self, fingerprint: &[u8; 32]) {
+        locked(&self.unfit).remove(fingerprint);
+    }
+
+    /// Why a key that is known does not sign here.
+    pub(crate) fn unfit(&self, fingerprint: &[u8; 32]) -> Option<String> {
+        locked(&self.unfit).get(fingerprint).cloned()
     }
 
     /// The one known key of that label; none if two of them were seen, one after the other.

@@ -49,9 +49,21 @@ pub(crate) fn find(turn: &Turn, session: &Session, label: &str) -> Result<Key, F
     }
 }
 
-/// The same of a key that was outside the token once, as an operator knows. What it may do besides signing is taken from it first.
-pub(crate) fn find_brought(inside: &Inside<'_>, turn: &Turn, desk: &Desk, label: &str) -> Result<Key, Fault> {
+/// The same of a key that was outside the token once, as an operator knows. What it may do besides signing is taken from it first; from another
+/// than the one that is `wanted`, where that is known, nothing is taken: it is answered as it is.
+pub(crate) fn find_brought(
+    inside: &Inside<'_>,
+    turn: &Turn,
+    desk: &Desk,
+    (label, wanted): (&str, Option<[u8; 32]>),
+) -> Result<Key, Fault> {
     let session = &desk.session;
+    if let Some(wanted) = wanted {
+        let seen = see_brought(turn, session, label)?;
+        if seen.fingerprint() != wanted {
+            return Ok(seen);
+        }
+    }
     let handle = only(turn, session, Purpose::Signing, label)?;
     if !Purpose::Signing.wrong_of_brought(session, handle)?.is_empty() {
         // Sessions that sign cannot change anything.

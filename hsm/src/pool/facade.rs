@@ -137,9 +137,20 @@ impl Pool {
         self.first().find(label).await
     }
 
-    /// Finds a signing key in its tokens, in their order: it is looked for anew in the first that answers.
-    pub async fn find_in(&self, homes: &[String], label: &str, is_brought: bool) -> Result<Key, HsmError> {
-        self.first_that_answers(homes, label, |token| async move { token.sought(label, is_brought, true).await }).await
+    /// Finds a signing key in its tokens, in their order: it is looked for anew in the first that answers. Of one that was outside it may be
+    /// said which is wanted, so that nothing is taken from another.
+    pub async fn find_in(
+        &self,
+        homes: &[String],
+        label: &str,
+        (is_brought, wanted): (bool, Option<[u8; 32]>),
+    ) -> Result<Key, HsmError> {
+        self.first_that_answers(
+            homes,
+            label,
+            |token| async move { token.sought(label, is_brought, (true, wanted)).await },
+        )
+        .await
     }
 
     /// The same of a key that was outside its tokens, without a change: see [`Token::see_brought`].
@@ -213,11 +224,14 @@ impl Pool {
             };
             let (label, fingerprint) = (label.to_owned(), *fingerprint);
             asked.spawn(async move {
-                let seen = match (token.barred(&fingerprint), token.sought(&label, is_brought, false).await) {
+                let seen = match (
+                    token.barred(&fingerprint),
+                    token.sought(&label, is_brought, (false, Some(fingerprint))).await,
+                ) {
                     (Some(why), _) => Seen::Wrong(why),
                     (None, Ok(key)) if key.fingerprint() == fingerprint => Seen::Good(key),
                     // Somebody may have mended it since: what was judged before is looked at again.
-                    (None, Ok(_)) => match token.sought(&label, is_brought, true).await {
+                    (None, Ok(_)) => match token.sought(&label, is_brought, (true, Some(fingerprint))).await {
                         Ok(key) if key.fingerprint() == fingerprint => Seen::Good(key),
                         Ok(_) => Seen::Wrong(format!("what it has as `{label}` is another key")),
                         Err(error) => Seen::of(error),
@@ -365,7 +379,7 @@ impl Pool {
 
     /// A key of the first token that was outside once. See [`Token::find_brought`].
     pub async fn find_brought(&self, label: &str) -> Result<Key, HsmError> {
-        self.first().find_brought(label).await
+        self.first().find_brought(label, None).await
     }
 
     /// How long signatures of all tokens took so far, and how many wait now.

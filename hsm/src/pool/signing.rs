@@ -124,9 +124,9 @@ impl Crew {
             retry_after_secs,
         };
         let label = key.label().to_owned();
-        let is_brought = key.is_brought();
+        let (is_brought, wanted) = (key.is_brought(), Some(key.fingerprint()));
         let look = self.look(move |inside, turn, desk| match is_brought {
-            true => objects::find_brought(inside, turn, desk, &label),
+            true => objects::find_brought(inside, turn, desk, (&label, wanted)),
             false => objects::find(turn, &desk.session, &label),
         });
         match timeout_at(until, look).await {

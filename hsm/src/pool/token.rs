@@ -59,6 +59,11 @@ impl Token {
         self.crew.shared.barred(fingerprint)
     }
 
+    /// Why the key of that fingerprint did not sign when it was to, though it was fit before: somebody changed it in the token.
+    pub fn unfit(&self, fingerprint: &[u8; 32]) -> Option<String> {
+        self.crew.shared.unfit(fingerprint)
+    }
+
     /// An operator put the key right.
     pub fn unbar(&self, fingerprint: &[u8; 32]) {
         self.crew.shared.unbar(fingerprint);
@@ -93,27 +98,34 @@ impl Token {
     }
 
     /// The same of a key that was outside the token once, as an operator knows and says: that a copy of it may exist is no reason to
-    /// refuse it, everything else is. What it may do besides signing is taken from it.
-    pub async fn find_brought(&self, label: &str) -> Result<Key, HsmError> {
+    /// refuse it, everything else is. What it may do besides signing is taken from it; from another key than the one that is wanted, where
+    /// that is known, nothing is taken: it is answered as it is.
+    pub async fn find_brought(&self, label: &str, wanted: Option<[u8; 32]>) -> Result<Key, HsmError> {
         let label = label.to_owned();
-        let key = self.crew.look(move |inside, turn, desk| objects::find_brought(inside, turn, desk, &label)).await?;
-        self.crew.shared.remember(&key);
+        let look = move |inside: &Inside<'_>, turn: &Turn, desk: &mut Desk| {
+            objects::find_brought(inside, turn, desk, (&label, wanted))
+        };
+        let key = self.crew.look(look).await?;
+        if wanted.is_none_or(|wanted| wanted == key.fingerprint()) {
+            self.crew.shared.remember(&key);
+        }
         Ok(key)
     }
 
-    /// As [`Token::key`], of a key that was outside the token once.
-    pub async fn brought_key(&self, label: &str) -> Result<Key, HsmError> {
-        match self.crew.shared.known_as(label).filter(Key::is_brought) {
-            Some(key) => Ok(key),
-            None => self.find_brought(label).await,
-        }
-    }
-
-    /// A key by either name of its origin: as it is known, or looked for anew.
-    pub async fn sought(&self, label: &str, is_brought: bool, anew: bool) -> Result<Key, HsmError> {
+    /// A key by either name of its origin, where it is known which one it is: as it was judged before, or looked for anew. What has its
+    /// label and is another key is answered, and stays as it is.
+    pub async fn sought(
+        &self,
+        label: &str,
+        is_brought: bool,
+        (anew, wanted): (bool, Option<[u8; 32]>),
+    ) -> Result<Key, HsmError> {
         match (is_brought, anew) {
-            (true, true) => self.find_brought(label).await,
-            (true, false) => self.brought_key(label).await,
+            (true, true) => self.find_brought(label, wanted).await,
+            (true, false) => match self.crew.shared.known_as(label).filter(Key::is_brought) {
+                Some(key) => Ok(key),
+                None => self.find_brought(label, wanted).await,
+            },
             (false, true) => self.find(label).await,
             (false, false) => self.key(label).await,
         }

@@ -365,8 +365,18 @@ fn begin<'a>(
             .recipe(key.algorithm())
             .ok_or_else(|| Fault::Refused(format!("it has no mechanism for {}", key.algorithm())))?;
         let input = recipe.input(key.algorithm(), message).map_err(Fault::Refused)?;
-        let handle = match signing_handle(desk, turn, order.own)? {
-            Sought::Found(handle) => handle,
+        let sought = signing_handle(desk, turn, order.own);
+        if let Err(Fault::Refused(why)) = &sought {
+            shared.is_unfit(order.own, why);
+        }
+        let handle = match sought? {
+            Sought::Found(handle) => {
+                // With a turn it was looked at now.
+                if turn.is_some() {
+                    shared.is_fit(&order.own.fingerprint());
+                }
+                handle
+            }
             Sought::Absent => return Err(Fault::Lost("the token does not show the key".into())),
             Sought::Another => {
                 tracing::error!(

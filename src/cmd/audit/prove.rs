@@ -36,8 +36,8 @@ What leads a response to its batch is kept for 400 days. Keep the proof where it
   chancery audit prove-ocsp told.der --json > told.proof
   chancery audit prove-ocsp told.der --proof told.proof --key kept/log.vkey
 
-Exit code 1 means that the log does not have it, 5 that the response or the proof is not what was signed, 6 that all holds and no \
-key said whose log it is.";
+Exit code 1 means that the log does not have it, 2 that the file is no OCSP response at all, 5 that the response or the proof is not \
+what was signed (a response that nobody here would sign is one of those), 6 that all holds and no key said whose log it is.";
 
 #[derive(Parser)]
 pub struct Args {
@@ -71,11 +71,13 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         (Ok(response), _) => (bytes, response),
         (Err(_), true) if !is_alone => asked(&bytes, global).await?,
         (Err(_), true) => {
-            return Err(Failure::new(Exit::Failed, format!("{} is a request", files::shown(&args.file)))
+            return Err(Failure::new(Exit::Usage, format!("{} is a request", files::shown(&args.file)))
                 .help("a running server answers it; without one, bring a response"));
         }
         (Err(why), false) => {
-            return Err(Failure::new(Exit::Failed, format!("{} is not to be proved: {why}", files::shown(&args.file))));
+            // What nobody would call a response is the wrong file; what is one, and not as anybody here signs it, was altered.
+            let exit = if reading::begins_as_ocsp_response(&bytes) { Exit::Findings } else { Exit::Usage };
+            return Err(Failure::new(exit, format!("{} is not to be proved: {why}", files::shown(&args.file))));
         }
     };
     if !response.is_signed() {
@@ -160,7 +162,7 @@ async fn key(
     match source {
         Some(Source::Folder(dir)) => Ok((read_text(&dir.join("key"))?.trim().to_owned(), None)),
         Some(Source::Database(_)) => {
-            Err(Failure::new(Exit::Failed, "no key says which log this is")
+            Err(Failure::new(Exit::Usage, "no key says which log this is")
                 .help("--key log.vkey, from where you trust it"))
         }
         None => Ok((global.client()?.get_text("/log/key").await?.trim().to_owned(), None)),

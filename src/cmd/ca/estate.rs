@@ -60,6 +60,15 @@ pub async fn import(args: &Import, global: &Global) -> Result<(), Failure> {
     if args.dry_run {
         return told(&estate, &stands, &rehearsed, false, global);
     }
+    if !estate.hinders.is_empty() {
+        told(&estate, &stands, &rehearsed, false, global)?;
+        let says = format!(
+            "{} CRLs of it cannot be read: what they alone list would come as good, and nothing was done",
+            estate.hinders.len()
+        );
+        return Err(Failure::new(Exit::Refused, says)
+            .help("bring them whole; take them out of what is imported only where the CA's books tell of everything that was revoked"));
+    }
     let left = estate.left.len() + rehearsed.left.len();
     if left > 0 && !args.leave_out {
         told(&estate, &stands, &rehearsed, false, global)?;
@@ -162,7 +171,9 @@ fn told(estate: &Estate, stands: &Value, totals: &Totals, is_done: bool, global:
             "revoked_without_certificate": estate.unseen.len(),
             "highest_serial": estate.highest().map(hex),
             "crl_found": estate.crl_number, "crl_published": stands["crl_published"], "crl_next": stands["crl_next"],
+            "delta_crls": false,
             "crl_numbers": estate.numbers.iter().map(|(place, number)| json!({ "place": place, "number": number })).collect::<Vec<_>>(),
+            "hinders": estate.hinders.iter().map(lines).collect::<Vec<_>>(),
             "left": left().map(lines).collect::<Vec<_>>(),
             "notes": estate.notes,
             "urls": estate.urls.iter().map(|(url, count)| json!({ "url": url, "certificates": count })).collect::<Vec<_>>(),
@@ -186,8 +197,14 @@ fn told(estate: &Estate, stands: &Value, totals: &Totals, is_done: bool, global:
         ("without_certificate", format!("{} of the revoked are known by their serial alone", estate.unseen.len())),
         ("highest_serial", estate.highest().map_or_else(|| "none".to_owned(), hex)),
         ("crl_number", format!("{found} there, {seen} here")),
+        (
+            "delta_crls",
+            "none, for ever: it has one CRL that tells of everything; its successors may have some".to_owned(),
+        ),
     ]);
     part("CRL numbers found", estate.numbers.iter().map(|(place, number)| format!("{place}: {number}")));
+    let hinders = estate.hinders.iter().map(|left| format!("{}: {}", left.place, left.why));
+    part("CRLs that cannot be read: nothing can be taken while they are there, whatever --leave-out says", hinders);
     part("Not taken", left().map(|left| format!("{}: {}", left.place, left.why)));
     part("Worth knowing", estate.notes.iter().cloned());
     let urls = estate.urls.iter().map(|(url, count)| format!("{url}: {count} certificates"));

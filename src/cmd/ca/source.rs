@@ -34,16 +34,16 @@ fn gathered(named: &Named<'_>) -> Result<Gathered, Failure> {
         named.from.chunks(2).filter_map(|pair| Some((pair.first()?, pair.get(1)?))).unzip();
     let paths: Vec<&Path> = paths.into_iter().map(Path::new).collect();
     let (Some(kind), Some(path)) = (kinds.first(), paths.first()) else {
-        return Err(Failure::new(Exit::Failed, "name what it is and where it lies").help("--from openssl DIR"));
+        return Err(Failure::new(Exit::Usage, "name what it is and where it lies").help("--from openssl DIR"));
     };
     if kinds.iter().any(|other| other != kind) {
-        return Err(Failure::new(Exit::Failed, "a CA comes from one program: --from names several"));
+        return Err(Failure::new(Exit::Usage, "a CA comes from one program: --from names several"));
     }
     let place = files::shown(path);
     let chain = named.chain.map(|path| files::read(path, CHAIN_BYTES_MAX)).transpose()?;
     let wanted = || {
         let says = format!("the CA's certificate is not part of what {kind} gives");
-        Failure::new(Exit::Failed, says).help("name it, and those above it, with --chain FILE")
+        Failure::new(Exit::Usage, says).help("name it, and those above it, with --chain FILE")
     };
     let found = match (kind.as_str(), paths.len()) {
         ("openssl", 1) => openssl::gather(folder(path, place, chain)?),
@@ -55,11 +55,11 @@ fn gathered(named: &Named<'_>) -> Result<Gathered, Failure> {
             ejbca::gather(&place, &texts, &chain.ok_or_else(wanted)?)
         }
         ("openssl" | "vault" | "openbao" | "step-ca", _) => {
-            return Err(Failure::new(Exit::Failed, format!("{kind} gives one thing, and --from names several")));
+            return Err(Failure::new(Exit::Usage, format!("{kind} gives one thing, and --from names several")));
         }
         (other, _) => {
             let says = format!("`{}` is no program whose CAs are read", policy::shown(other));
-            return Err(Failure::new(Exit::Failed, says).help("it is openssl, vault, openbao, ejbca or step-ca"));
+            return Err(Failure::new(Exit::Usage, says).help("it is openssl, vault, openbao, ejbca or step-ca"));
         }
     };
     found.or_fail("nothing is taken in")

@@ -4,21 +4,22 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 
+use super::script::Telling;
 use crate::cmd::files;
 use crate::failure::{Exit, Failure, OrFail};
 
 /// Where answers come from.
 pub enum Answers {
-    /// Who sits there.
-    Keyboard,
+    /// Who sits there, and where it is asked.
+    Keyboard(Telling),
     /// In the order of the steps.
-    File(VecDeque<(String, String)>),
+    File(VecDeque<(String, String)>, Telling),
 }
 
 impl Answers {
     /// From a file, or from the keyboard.
-    pub fn open(file: Option<&Path>) -> Result<Answers, Failure> {
-        let Some(path) = file else { return Ok(Answers::Keyboard) };
+    pub fn open(file: Option<&Path>, telling: Telling) -> Result<Answers, Failure> {
+        let Some(path) = file else { return Ok(Answers::Keyboard(telling)) };
         let mut all = VecDeque::new();
         for (number, line) in files::text(path, FILE_BYTES_MAX)?.lines().enumerate() {
             let line = line.trim();
@@ -31,12 +32,12 @@ impl Answers {
             })?;
             all.push_back((step.trim().to_owned(), answer.trim().to_owned()));
         }
-        Ok(Answers::File(all))
+        Ok(Answers::File(all, telling))
     }
 
     /// Whether somebody can be asked again.
     pub fn is_interactive(&self) -> bool {
-        matches!(self, Answers::Keyboard)
+        matches!(self, Answers::Keyboard(_))
     }
 
     /// The answer to a step. Where there is none the ceremony is interrupted.
@@ -46,8 +47,11 @@ impl Answers {
                 .help(format!("{done} steps are done and kept; give the same command again to go on"))
         };
         match self {
-            Answers::Keyboard => {
-                let mut out = io::stdout().lock();
+            Answers::Keyboard(telling) => {
+                let mut out: Box<dyn Write> = match telling {
+                    Telling::Text => Box::new(io::stdout().lock()),
+                    Telling::Json | Telling::Aside => Box::new(io::stderr().lock()),
+                };
                 out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).or_fail("cannot ask")?;
                 drop(out);
                 let mut line = String::new();
@@ -57,10 +61,10 @@ impl Answers {
                     _ => Ok(line.trim().to_owned()),
                 }
             }
-            Answers::File(all) => match all.pop_front() {
+            Answers::File(all, telling) => match all.pop_front() {
                 None => Err(interrupted()),
                 Some((named, answer)) if named == step => {
-                    crate::output::line(format!("{prompt}{answer}"));
+                    telling.line(&format!("{prompt}{answer}"));
                     Ok(answer)
                 }
                 Some((named, _)) => Err(Failure::new(
@@ -75,8 +79,8 @@ impl Answers {
     /// What a file says of a step that was answered before, where it is something else.
     pub fn contradicts(&mut self, step: &str, before: &str) -> Result<Option<String>, Failure> {
         match self {
-            Answers::Keyboard => Ok(None),
-            Answers::File(all) => match all.front() {
+            Answers::Keyboard(_) => Ok(None),
+            Answers::File(all, _) => match all.front() {
                 Some((named, _)) if named == step => {
                     let said = all.pop_front().map(|(_, said)| said);
                     Ok(said.filter(|said| said != before))

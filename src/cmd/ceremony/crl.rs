@@ -46,7 +46,7 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     let mut outputs = Outputs::new(args.force);
     let place = outputs.place(&args.out, PUBLIC, Standing::Forced)?;
     let reason = args.reason.as_deref().unwrap_or("superseded");
-    let reason: RevocationReason = reason.parse().or_fail("--reason is refused")?;
+    let reason: RevocationReason = reason.parse().or_usage("--reason is refused")?;
     let root_ca = Root::open(&args.dir, &args.people).await?;
     let authority = &root_ca.authority;
     let by = in_force(authority, args.by.as_deref())?;
@@ -66,9 +66,9 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
         ("reason".to_owned(), args.reason.clone().unwrap_or_default()),
         ("crl_secs".to_owned(), args.valid_for.secs().to_string()),
     ];
-    let answers = Answers::open(args.people.answers.as_deref())?;
+    let answers = Answers::open(args.people.answers.as_deref(), args.people.telling)?;
     let begun = (asked.into(), &root_ca.people);
-    let mut script = Script::begin(&args.dir, "crl", begun, (answers, super::rehearsed()))?;
+    let mut script = Script::begin(&args.dir, "crl", begun, (answers, super::rehearsed(), args.people.telling))?;
     if script.made("crl_before").is_none() {
         script.note([("crl_before", before.number.to_string())])?;
     }

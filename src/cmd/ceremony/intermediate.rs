@@ -53,9 +53,10 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
         ("by".to_owned(), by.to_string()),
         ("validity_secs".to_owned(), validity_secs.to_string()),
     ];
-    let answers = Answers::open(args.people.answers.as_deref())?;
+    let answers = Answers::open(args.people.answers.as_deref(), args.people.telling)?;
     let begun = (asked.into(), &root_ca.people);
-    let mut script = Script::begin(&args.dir, "intermediate", begun, (answers, super::rehearsed()))?;
+    let mut script =
+        Script::begin(&args.dir, "intermediate", begun, (answers, super::rehearsed(), args.people.telling))?;
     machine::opening(&mut script, &root_ca.people.operators, root_ca.people.quorum)?;
     machine::token(&mut script, &root_ca.module, root_ca.authority.pool()).await?;
     let aloud = groups(&read.sha256);

@@ -17,10 +17,11 @@ use std::path::{Path, PathBuf};
 use ca::{Authority, Transcript};
 use clap::{Parser, Subcommand};
 
+use crate::Global;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::house::{self, Closing};
-use script::People;
+use script::{People, Telling};
 
 #[derive(Parser)]
 pub struct Args {
@@ -89,12 +90,15 @@ pub struct PeopleArgs {
     /// Do all of it on a throw-away token, and keep nothing
     #[arg(long)]
     rehearse: bool,
+    /// What `--json` says, which is the whole program's.
+    #[arg(skip)]
+    telling: Telling,
 }
 
 impl PeopleArgs {
     fn people(&self, quorum: usize) -> Result<People, Failure> {
         match self.operators.is_empty() {
-            true => Err(Failure::new(Exit::Failed, "no operator is named").help("add --operator NAME for each")),
+            true => Err(Failure::new(Exit::Usage, "no operator is named").help("add --operator NAME for each")),
             false => Ok(People { operators: self.operators.clone(), quorum: self.quorum.unwrap_or(quorum) }),
         }
     }
@@ -110,35 +114,36 @@ impl PeopleArgs {
 }
 
 /// Runs `chancery ceremony`.
-pub async fn run(args: Args) -> Result<(), Failure> {
-    let (rehearse, module) = match &args.what {
-        What::Root(args) => (args.people.rehearse, Some(&args.module)),
-        What::Intermediate(args) => (args.people.rehearse, None),
-        What::Rotate(args) => (args.people.rehearse, None),
-        What::Crl(args) => (args.people.rehearse, None),
+pub async fn run(mut args: Args, global: &Global) -> Result<(), Failure> {
+    let (people, module) = match &mut args.what {
+        What::Root(args) => (&mut args.people, Some(&args.module)),
+        What::Intermediate(args) => (&mut args.people, None),
+        What::Rotate(args) => (&mut args.people, None),
+        What::Crl(args) => (&mut args.people, None),
     };
-    if rehearse && !rehearsed() {
-        return rehearsal::run(module.map(PathBuf::as_path));
+    people.telling = if global.json { Telling::Json } else { Telling::Text };
+    if people.rehearse && !rehearsed() {
+        return rehearsal::run(module.map(PathBuf::as_path), people.telling);
     }
     match args.what {
         What::Root(args) => root::run(&rehearsal::root(*args)).await,
         What::Intermediate(mut args) => {
             if let Some(place) = rehearsal::place() {
-                rehearsal::found(&place, &args.people).await?;
+                rehearsal::found(&place, &args.dir, args.people.telling).await?;
                 (args.dir, args.out) = (place.join("root"), place.join("out.pem"));
             }
             intermediate::run(&args).await
         }
         What::Rotate(mut args) => {
             if let Some(place) = rehearsal::place() {
-                rehearsal::found(&place, &args.people).await?;
+                rehearsal::found(&place, &args.dir, args.people.telling).await?;
                 args.dir = place.join("root");
             }
             rotate::run(&args).await
         }
         What::Crl(mut args) => {
             if let Some(place) = rehearsal::place() {
-                rehearsal::found(&place, &args.people).await?;
+                rehearsal::found(&place, &args.dir, args.people.telling).await?;
                 (args.dir, args.out) = (place.join("root"), place.join("out.crl"));
             }
             crl::run(&args).await

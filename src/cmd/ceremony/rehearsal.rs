@@ -5,10 +5,10 @@ use std::process::{Command, Stdio};
 
 use policy::World;
 
+use super::script::{People, Telling};
 use super::{PeopleArgs, root};
 use crate::cmd::files::{self, SECRET};
 use crate::failure::{Exit, Failure, OrFail};
-use crate::output;
 use crate::parts::span::span;
 
 /// Where this process rehearses; none where it does not.
@@ -17,22 +17,22 @@ pub fn place() -> Option<PathBuf> {
 }
 
 /// Runs this very command again as a rehearsal, and clears away what it made.
-pub fn run(module: Option<&Path>) -> Result<(), Failure> {
+pub fn run(module: Option<&Path>, telling: Telling) -> Result<(), Failure> {
     let module = module.unwrap_or(Path::new(SOFTHSM));
     if !module.file_name().is_some_and(|name| name.to_string_lossy().contains("softhsm")) {
         let says = format!("a rehearsal is done on SoftHSM2, and {} is another module", files::shown(module));
-        return Err(Failure::new(Exit::Failed, says).help(format!("name {SOFTHSM} for the rehearsal")));
+        return Err(Failure::new(Exit::Usage, says).help(format!("name {SOFTHSM} for the rehearsal")));
     }
     let mut luck = [0; 8];
     World::real().fill(&mut luck);
     let place = std::env::temp_dir().join(format!("chancery-rehearsal-{}", hex::encode(luck)));
     files::empty_folder(&place)?;
-    let done = in_place(&place);
+    let done = in_place(&place, telling);
     std::fs::remove_dir_all(&place).or_fail(format!("cannot clear {} away", files::shown(&place)))?;
     done
 }
 
-fn in_place(place: &Path) -> Result<(), Failure> {
+fn in_place(place: &Path, telling: Telling) -> Result<(), Failure> {
     files::folder(&place.join("tokens"))?;
     let conf = format!("directories.tokendir = {}\nobjectstore.backend = file\n", place.join("tokens").display());
     files::write(&place.join("softhsm2.conf"), conf.as_bytes(), SECRET)?;
@@ -43,7 +43,7 @@ fn in_place(place: &Path) -> Result<(), Failure> {
     let mut again = Command::new(program);
     again.args(std::env::args_os().skip(1)).env(PLACE, place).env("SOFTHSM2_CONF", place.join("softhsm2.conf"));
     let ended = again.stdin(Stdio::inherit()).status().or_fail("the rehearsal does not start")?;
-    output::line("REHEARSAL  It is over, and its token is gone.");
+    telling.line("REHEARSAL  It is over, and its token is gone.");
     match ended.success() {
         true => Ok(()),
         false => Err(Failure::new(Exit::Failed, "the rehearsal did not come to its end")),
@@ -61,13 +61,20 @@ pub fn root(mut args: root::Args) -> root::Args {
     args
 }
 
-/// A throw-away root without a script, for the rehearsal of what comes after it.
-pub async fn found(place: &Path, people: &PeopleArgs) -> Result<(), Failure> {
-    let operators = match people.operators.is_empty() {
-        true => vec!["One".to_owned(), "Two".to_owned()],
-        false => people.operators.clone(),
+/// A throw-away root without a script, for the rehearsal of what comes after it: made by the people who made the real one, where that is there,
+/// so that whoever is named now stands beside them as at the ceremony itself.
+pub async fn found(place: &Path, dir: &Path, telling: Telling) -> Result<(), Failure> {
+    let People { operators, quorum } = match dir.exists() {
+        true => {
+            let founding = root::founding(dir)?;
+            People { operators: founding.operators, quorum: founding.quorum }
+        }
+        false => People { operators: vec!["One".to_owned(), "Two".to_owned()], quorum: 2 },
     };
-    let quorum = people.quorum.unwrap_or(2);
+    let telling = match telling {
+        Telling::Text => Telling::Text,
+        Telling::Json | Telling::Aside => Telling::Aside,
+    };
     let steps = ["people: yes", "witness: none", "network: yes", "program: yes", "token: yes", "time: yes"];
     let confirmed = operators.iter().take(quorum).enumerate().map(|(at, name)| format!("confirm-{}: {name}", at + 1));
     let answers: Vec<String> = steps.into_iter().map(str::to_owned).chain(confirmed).collect();
@@ -86,7 +93,7 @@ pub async fn found(place: &Path, people: &PeopleArgs) -> Result<(), Failure> {
         path_len: 2,
         crl_valid_for: days("365d")?,
         http_base: "http://rehearsal.invalid".to_owned(),
-        people: PeopleArgs { operators, quorum: Some(quorum), answers: Some(file), rehearse: true },
+        people: PeopleArgs { operators, quorum: Some(quorum), answers: Some(file), rehearse: true, telling },
     });
     root::run(&args).await
 }

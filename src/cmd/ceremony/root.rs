@@ -68,8 +68,13 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
         )));
     }
     files::folder(&args.dir)?;
-    let answers = Answers::open(args.people.answers.as_deref())?;
-    let mut script = Script::begin(&args.dir, "root", (asked(args, &create)?, &people), (answers, rehearsed()))?;
+    let answers = Answers::open(args.people.answers.as_deref(), args.people.telling)?;
+    let mut script = Script::begin(
+        &args.dir,
+        "root",
+        (asked(args, &create)?, &people),
+        (answers, rehearsed(), args.people.telling),
+    )?;
     machine::opening(&mut script, &people.operators, people.quorum)?;
     if let (Some(so_pin), Some(pin)) = (&args.create_token, &args.pin_file) {
         let new = NewToken { module: &args.module, label: &args.token_label, so_pin, pin };
@@ -101,11 +106,11 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
 
 /// What can be seen of the flags alone.
 fn check(args: &Args) -> Result<(Config, String, CreateConfig), Failure> {
-    let refuse = |flag: &str, why: &str| Failure::new(Exit::Failed, format!("{flag} is refused: {why}"));
+    let refuse = |flag: &str, why: &str| Failure::new(Exit::Usage, format!("{flag} is refused: {why}"));
     if !args.module.is_file() {
         return Err(refuse("--module", "it is no file"));
     }
-    let key: KeyKind = args.key.parse().or_fail("--key is refused")?;
+    let key: KeyKind = args.key.parse().or_usage("--key is refused")?;
     let secs = |span: Span| i64::try_from(span.secs()).unwrap_or(i64::MAX);
     let beginning = Beginning::RootAlone {
         root_secs: secs(args.validity),
@@ -118,7 +123,7 @@ fn check(args: &Args) -> Result<(Config, String, CreateConfig), Failure> {
     }
     let create = CreateConfig { root: key, beginning, ..CreateConfig::new(organization) };
     let (file, text) = (args.dir.join(CONFIG), configuration(args)?);
-    let config = Config::parse(&text, &file).or_fail("these flags make no configuration")?;
+    let config = Config::parse(&text, &file).or_usage("these flags make no configuration")?;
     Ok((config, text, create))
 }
 

@@ -28,13 +28,13 @@ pub struct Args {
 
 /// Runs `chancery ceremony rotate`.
 pub async fn run(args: &Args) -> Result<(), Failure> {
-    let key = args.key.as_deref().map(str::parse::<KeyKind>).transpose().or_fail("--key is refused")?;
+    let key = args.key.as_deref().map(str::parse::<KeyKind>).transpose().or_usage("--key is refused")?;
     let root_ca = Root::open(&args.dir, &args.people).await?;
     let authority = &root_ca.authority;
     let kind = key.map_or("as before".to_owned(), |kind| kind.to_string());
-    let answers = Answers::open(args.people.answers.as_deref())?;
+    let answers = Answers::open(args.people.answers.as_deref(), args.people.telling)?;
     let begun = ([("key".to_owned(), kind.clone())].into(), &root_ca.people);
-    let mut script = Script::begin(&args.dir, "rotate", begun, (answers, super::rehearsed()))?;
+    let mut script = Script::begin(&args.dir, "rotate", begun, (answers, super::rehearsed(), args.people.telling))?;
     // Interrupted after the signatures, the new one is in force already.
     if script.made("root_before").is_none() {
         script.note([("root_before", in_force(authority, None)?.to_string())])?;

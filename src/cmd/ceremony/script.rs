@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ca::{Authority, Step, Transcript, groups};
 use policy::{Actor, World};
+use serde_json::json;
 
 use super::answers::Answers;
 use crate::cmd::files::{self, PUBLIC};
@@ -47,6 +48,28 @@ impl People {
     }
 }
 
+/// Where what is shown goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Telling {
+    /// To standard output.
+    #[default]
+    Text,
+    /// To standard error, and at the end a JSON object to standard output.
+    Json,
+    /// To standard error: what comes before the ceremony that is meant.
+    Aside,
+}
+
+impl Telling {
+    /// Says a line.
+    pub fn line(self, text: &str) {
+        match self {
+            Telling::Text => output::line(text),
+            Telling::Json | Telling::Aside => output::say(text),
+        }
+    }
+}
+
 /// What a step takes for an answer.
 pub enum Wants<'a> {
     /// `yes`.
@@ -64,6 +87,7 @@ pub struct Script {
     journal: PathBuf,
     transcript: Transcript,
     answers: Answers,
+    telling: Telling,
     world: World,
     /// The step that comes.
     at: usize,
@@ -75,7 +99,7 @@ impl Script {
         dir: &Path,
         kind: &str,
         (asked, people): (BTreeMap<String, String>, &People),
-        (answers, rehearsal): (Answers, bool),
+        (answers, rehearsal, telling): (Answers, bool, Telling),
     ) -> Result<Script, Failure> {
         let world = World::real();
         let folder = folder(dir);
@@ -85,7 +109,7 @@ impl Script {
             same(&transcript, kind, &asked, people, &journal)?;
             let done = transcript.steps.len();
             transcript.continued.push(world.now());
-            let script = Script { journal, transcript, answers, world, at: 0 };
+            let script = Script { journal, transcript, answers, telling, world, at: 0 };
             script.say(&format!("Ceremony {} was interrupted after step {done}; it goes on.", script.name()));
             return Ok(script);
         }
@@ -105,7 +129,8 @@ impl Script {
             steps: Vec::new(),
             made: BTreeMap::new(),
         };
-        let script = Script { journal: folder.join(format!("{ceremony}{OPEN}")), transcript, answers, world, at: 0 };
+        let journal = folder.join(format!("{ceremony}{OPEN}"));
+        let script = Script { journal, transcript, answers, telling, world, at: 0 };
         script.save()?;
         script.say(&format!("Ceremony {ceremony}. Each step is read aloud, looked at, and confirmed. Nothing is signed before the quorum."));
         Ok(script)
@@ -249,12 +274,21 @@ impl Script {
         self.say("Its SHA-256, for everybody's paper:");
         self.say(&format!("   {}", groups(&hash)));
         self.say(&format!("To be carried to the online server: {carry}"));
+        if self.telling == Telling::Json {
+            let Transcript { ceremony, kind, rehearsal, automatic, begun, ended, operators, quorum, made, .. } =
+                &self.transcript;
+            output::json(&json!({
+                "ceremony": ceremony, "kind": kind, "rehearsal": rehearsal, "automatic": automatic, "begun": begun, "ended": ended,
+                "operators": operators, "quorum": quorum, "made": made, "carry": carry,
+                "transcript": files::shown(&file("json")).to_string(), "transcript_sha256": hash,
+            }));
+        }
         Ok(())
     }
 
     /// Says a line.
     pub fn say(&self, text: &str) {
-        output::line(self.worded(text));
+        self.telling.line(&self.worded(text));
     }
 
     /// With a word on each line where it is a rehearsal.

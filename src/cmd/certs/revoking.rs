@@ -219,6 +219,13 @@ fn many(answer: &Value, global: &Global) {
     }
     let count = field(answer, "count");
     match field(answer, "state").as_str() {
+        "done" if answer["confirmed_at"].is_string() => {
+            let at = field(answer, "confirmed_at");
+            output::line(format!(
+                "{count} were revoked when it was confirmed, at {at}; nothing was left to do; {}",
+                published(answer)
+            ));
+        }
         "done" => output::line(format!("{count} revoked; {}", published(answer))),
         "proposed" => {
             output::line(format!("Nothing is done yet: {count} are more than one person ends alone."));

@@ -30,7 +30,7 @@ pub struct Args {
 pub async fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let url = args.from.as_ref().and_then(|from| from.to_str()).filter(|from| from.starts_with("https://"));
     let found = match url {
-        Some(url) => fetch::roots(&fetch::server(url).map_err(|why| Failure::new(Exit::Failed, why))?).await?,
+        Some(url) => fetch::roots(&fetch::server(url).map_err(|why| Failure::new(Exit::Usage, why))?).await?,
         None => of_file(args.from.clone(), global)?,
     };
     if global.json {
@@ -53,7 +53,7 @@ pub fn of_file(file: Option<PathBuf>, global: &Global) -> Result<Vec<Anchor>, Fa
     let path = match file {
         Some(file) => file,
         None => crate::client::own_roots_file(&global.connection, global.config.as_deref())?.ok_or_else(|| {
-            Failure::new(Exit::Failed, "no roots are named").help("name a file, such as roots.pem beside chancery.toml")
+            Failure::new(Exit::Usage, "no roots are named").help("name a file, such as roots.pem beside chancery.toml")
         })?,
     };
     let bytes = files::read(&path, ROOTS_BYTES_MAX)?;

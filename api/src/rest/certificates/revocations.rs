@@ -73,6 +73,10 @@ pub(crate) struct ManyState {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires: Option<Timestamp>,
+    /// It was confirmed before, then, and nothing was left to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    confirmed_at: Option<Timestamp>,
     /// As after one revocation.
     #[serde(skip_serializing_if = "Option::is_none")]
     crl: Option<&'static str>,
@@ -96,18 +100,25 @@ impl ManyState {
     fn after(act: Act) -> (StatusCode, Self) {
         match act {
             Act::Done { revoked, published } => {
-                let crl = match published {
-                    Published::Now => Some("published"),
-                    Published::Pending => Some("pending"),
-                    Published::Never => None,
-                };
-                (StatusCode::OK, Self { state: "done", count: revoked, crl, ..Self::default() })
+                (StatusCode::OK, Self { state: "done", count: revoked, crl: word(published), ..Self::default() })
+            }
+            Act::Before { count, at, published } => {
+                let (confirmed_at, crl) = (Some(at), word(published));
+                (StatusCode::OK, Self { state: "done", count, confirmed_at, crl, ..Self::default() })
             }
             Act::Proposed { id, meant, expires } => {
                 let proposed = Self::of("proposed", meant);
                 (StatusCode::ACCEPTED, Self { id: Some(id), expires: Some(expires), ..proposed })
             }
         }
+    }
+}
+
+fn word(published: Published) -> Option<&'static str> {
+    match published {
+        Published::Now => Some("published"),
+        Published::Pending => Some("pending"),
+        Published::Never => None,
     }
 }
 
@@ -228,7 +239,7 @@ pub(crate) async fn show(
 /// Carries out what another person proposed, if it is still exactly that.
 #[utoipa::path(post, path = "/api/v1/revocations/{id}/confirm", tag = "certificates", operation_id = "confirmRevocations",
     params(("id" = String, Path, description = "The proposal's name")),
-    responses((status = 200, description = "Done", body = ManyState), (status = 404, description = "No such proposal"),
+    responses((status = 200, description = "Done, now or before", body = ManyState), (status = 404, description = "No such proposal"),
         (status = 409, description = "One's own proposal, an expired one, or another set by now")))]
 pub(crate) async fn confirm(
     Shared(app): Shared<App>,
