@@ -59,6 +59,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "checks",
             "registrar",
             "craft",
+            "waits",
             "approvals",
             "status",
             "texts",

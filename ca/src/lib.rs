@@ -46,6 +46,8 @@ mod registrar_tests;
 // What is made, and what becomes of it.
 mod craft;
 
+mod waits;
+
 mod approvals;
 
 mod status;

@@ -24,6 +24,9 @@ pub struct Args {}
 
 /// What whoever is not told it cannot call well.
 const STATUS: &str = "/api/v1/status";
+/// What waits for somebody, and nothing of what ever did.
+const REQUESTS: &str = "/api/v1/requests?waiting=true";
+const PROPOSALS: &str = "/api/v1/revocations?waiting=true";
 /// So many rows of what ends next, and of the CAs.
 const NEXT: usize = 5;
 /// So far ahead is looked for what ends next: a year.
@@ -68,7 +71,7 @@ impl Told {
         let ready = client.get_any("/readyz").await;
         let ending =
             format!("/api/v1/certificates?expiring_secs={AHEAD_SECS}&kind=certificate&state=issued&limit={NEXT}");
-        let ask = [STATUS, "/api/v1/issuers", ending.as_str(), "/api/v1/requests", "/api/v1/revocations?waiting=true"];
+        let ask = [STATUS, "/api/v1/issuers", ending.as_str(), REQUESTS, PROPOSALS];
         let mut answers = Vec::with_capacity(ask.len());
         for path in ask {
             answers.push(match client.get(path).await {
@@ -88,6 +91,9 @@ impl Told {
         let waiting = |answer: &Value| {
             items(answer).into_iter().filter(|item| field(item, "state") == "waiting").collect::<Vec<_>>()
         };
+        let more = [(&requests, "chancery request list"), (&proposals, "chancery certs proposals")];
+        let more: Vec<_> =
+            more.into_iter().filter(|(answer, _)| answer["next"].is_string()).map(|(_, all)| all).collect();
         let (requests, proposals) = (waiting(&requests), waiting(&proposals));
         match &ready {
             Ok(ready) => hands.extend(unready(ready)),
@@ -104,6 +110,7 @@ impl Told {
                 "{by} proposed to revoke {count}; another person carries it out: chancery certs confirm {id}"
             ));
         }
+        hands.extend(more.into_iter().map(|all| format!("more wait than are shown here: {all}")));
         let (issuers, next) = (items(&issuers), items(&next));
         Ok(Told { ready: ready.unwrap_or_default(), status, issuers, next, requests, proposals, hands })
     }

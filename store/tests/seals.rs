@@ -98,6 +98,29 @@ fn what_stands_under_an_old_generation_opens_and_is_sealed_anew_from_wherever_it
     });
 }
 
+/// Two nodes seal anew: the slower one finds nothing left, which is no alteration, although it has not followed yet.
+#[test]
+fn a_node_that_comes_late_finds_nothing_left_to_seal_anew() {
+    on_both(|database| async move {
+        let house = open(&database).await;
+        for n in 0..3 {
+            seal(&house, &format!("s{n}"), "plain").await;
+        }
+        let late = house.beside(&database).await;
+        in_force(&house, &[1, 2]).await;
+        in_force(&late, &[1, 2]).await;
+        assert_eq!(house.ledger.rewrap(&actor()).await.unwrap().left, 0);
+        assert_eq!(standing(&late), [(1, 4)], "it does not know yet");
+        assert_eq!(late.ledger.rewrap(&actor()).await.unwrap(), store::Rewrapped::default());
+        assert_eq!(standing(&late), [(2, 4)]);
+        // What somebody took away is told as before.
+        in_force(&late, &[1, 2, 3]).await;
+        write_beside(&database, "UPDATE present SET lookup = 'seal/9' WHERE kind = 'sealed'");
+        let refused = late.ledger.rewrap(&actor()).await;
+        assert!(matches!(&refused, Err(StoreError::Altered(why)) if why.contains("under seal/2")), "{refused:?}");
+    });
+}
+
 #[test]
 fn the_generation_in_force_does_not_end() {
     on_sqlite(|database| async move {

@@ -13,6 +13,7 @@ use crate::craft::leaf::{Certifier, CertifyRequest, Lifetime};
 use crate::encode::{pem, sha256};
 use crate::error::CaError;
 use crate::intake::Csr;
+use crate::waits;
 
 /// Who keeps them.
 #[derive(Clone)]
@@ -73,22 +74,24 @@ impl Approvals {
         }
     }
 
-    /// A page of those that the actor asked for or may approve, and where the next begins.
+    /// A page of those that the actor asked for or may approve, and where the next begins; `open`: of those alone that wait for others.
     pub(crate) async fn list(
         &self,
         actor: &Actor,
+        open: bool,
         after: Option<String>,
     ) -> Result<(Vec<(String, Waiting)>, Option<String>), CaError> {
         let office = &self.certifier.office;
-        let page =
-            office.ledger.record_list(KIND, RecordFilter { after, limit: PAGE, ..RecordFilter::default() }).await?;
-        let next = page.last().filter(|_| page.len() == PAGE).map(|last| last.id.clone());
+        let now = self.now();
+        let lookups = if open { waits::from(now, WAITS_SECS) } else { vec![None] };
+        let (page, next) = waits::page(&office.ledger, KIND, (lookups, after), PAGE).await?;
         let (policies, me) = (office.gate.rules().policies(), ActorStamp::from(actor).id);
         let mut shown = Vec::new();
         for stored in page {
             let waiting = body(&stored.id, &stored.body)?;
             let may = || policies.decide(actor, Action::ApproveCertificate, &resource(&waiting)).is_ok();
-            if waiting.by == me || may() {
+            let is_meant = !open || waiting.state(now) == WaitingState::Waiting;
+            if is_meant && (waiting.by == me || may()) {
                 shown.push((stored.id.clone(), waiting));
             }
         }
@@ -210,11 +213,15 @@ impl Approvals {
 
     /// Whether one more of this actor may wait.
     async fn check_room(&self, actor: &str) -> Result<(), CaError> {
-        let filter = RecordFilter { lookup: Some(actor.to_owned()), limit: LOOKED_AT, ..RecordFilter::default() };
-        let mut waiting = 0;
-        for stored in self.certifier.office.ledger.record_list(KIND, filter).await? {
-            let state = body(&stored.id, &stored.body)?.state(self.now());
-            waiting += usize::from(matches!(state, WaitingState::Waiting | WaitingState::Approved));
+        let (mut waiting, now) = (0, self.now());
+        for lookup in waits::from(now, WAITS_SECS) {
+            // Of one actor a few times the bound, with what expired in this span: no more is taken on.
+            let owner = Some(actor.to_owned());
+            let filter = RecordFilter { owner, lookup, limit: LOOKED_AT, ..RecordFilter::default() };
+            for stored in self.certifier.office.ledger.record_list(KIND, filter).await? {
+                let state = body(&stored.id, &stored.body)?.state(now);
+                waiting += usize::from(matches!(state, WaitingState::Waiting | WaitingState::Approved));
+            }
         }
         match waiting < WAITING_MAX {
             true => Ok(()),
@@ -234,9 +241,10 @@ impl Approvals {
         let record = Record {
             kind: KIND,
             id: id.to_owned(),
-            owner: Some(waiting.owner.to_string()),
+            // Whose request it is: of one actor so many wait.
+            owner: Some(waiting.by.clone()),
             // Only what waits is counted: what is done makes room.
-            lookup: waiting.is_open().then(|| waiting.by.clone()),
+            lookup: waiting.is_open().then(|| waits::until(waiting.expires, WAITS_SECS)),
             expires: Some(waiting.expires),
             body,
             actor: ActorStamp::from(actor),

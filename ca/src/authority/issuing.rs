@@ -56,13 +56,14 @@ impl Authority {
         self.inner.approvals.show(actor, id).await
     }
 
-    /// A page of those that the actor asked for or may approve, and where the next begins.
+    /// A page of those that the actor asked for or may approve, and where the next begins; `open`: of those alone that wait for others.
     pub async fn requests(
         &self,
         actor: &Actor,
+        open: bool,
         after: Option<String>,
     ) -> Result<(Vec<(String, Waiting)>, Option<String>), CaError> {
-        self.inner.approvals.list(actor, after).await
+        self.inner.approvals.list(actor, open, after).await
     }
 
     /// Another than who asked says yes to a request.

@@ -39,7 +39,7 @@ impl Desks {
         let mut first_failure = Ok(());
         for generation in self.publisher.series().await? {
             // One's trouble keeps no other's CRL back.
-            first_failure = first_failure.and(self.desk(&generation).publish().await);
+            first_failure = first_failure.and(self.desk(&generation).publish(Patience::Whole).await.map(drop));
         }
         first_failure
     }
@@ -75,10 +75,7 @@ impl Desks {
             desk.nudge();
             return Published::Pending;
         }
-        match desk.publish().await {
-            Ok(()) => Published::Now,
-            Err(_) => Published::Pending,
-        }
+        desk.publish(Patience::AtOnce).await.unwrap_or(Published::Pending)
     }
 
     fn desk(&self, series: &str) -> Desk {
@@ -114,10 +111,26 @@ pub enum Published {
     Never,
 }
 
+/// How long somebody waits at a desk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// Until the CRL is made, if it can begin at once: a revocation is durable already, and waits neither for the next second nor for
+    /// another CRL of its series.
+    AtOnce,
+    /// Until it is made.
+    Whole,
+}
+
+/// Who waits.
+struct Waiting {
+    patience: Patience,
+    answer: oneshot::Sender<Result<Published, CaError>>,
+}
+
 /// The way to one generation's desk.
 #[derive(Clone)]
 struct Desk {
-    requests: mpsc::Sender<Option<oneshot::Sender<Result<(), CaError>>>>,
+    requests: mpsc::Sender<Option<Waiting>>,
     shared: Arc<Shared>,
 }
 
@@ -150,10 +163,10 @@ impl Desk {
     }
 
     /// Has the CRL made if it is due, and waits for it.
-    async fn publish(&self) -> Result<(), CaError> {
+    async fn publish(&self, patience: Patience) -> Result<Published, CaError> {
         let (answer, answered) = oneshot::channel();
         let closed = || CaError::unavailable(CLOSED_RETRY_SECS, "the CRL desk is closed");
-        self.requests.send(Some(answer)).await.map_err(|_| closed())?;
+        self.requests.send(Some(Waiting { patience, answer })).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
 
@@ -205,7 +218,7 @@ impl Pace {
 struct Clerk {
     label: String,
     world: World,
-    inbox: mpsc::Receiver<Option<oneshot::Sender<Result<(), CaError>>>>,
+    inbox: mpsc::Receiver<Option<Waiting>>,
     shared: Arc<Shared>,
     series: Series,
     then: Option<Desk>,
@@ -227,8 +240,13 @@ impl Clerk {
                 waiting.extend(more);
             }
             let Some(held) = publisher.upgrade() else { return };
-            let began = Instant::now();
-            let made = held.publish(&self.label, &mut self.series).await;
+            let (began, turn) = (Instant::now(), held.turn_now(&self.label));
+            if turn.is_none() {
+                for one in waiting.extract_if(.., |one| one.patience == Patience::AtOnce) {
+                    let _ = one.answer.send(Ok(Published::Pending));
+                }
+            }
+            let made = held.publish(&self.label, &mut self.series, turn).await;
             let listed = held.listed(&self.label);
             let pace = Pace::of(&self.label, held.has_deltas(&self.label));
             drop(held);
@@ -245,8 +263,8 @@ impl Clerk {
                 self.shared.made_one(listed, took, pace);
                 self.then.iter().for_each(Desk::nudge);
             }
-            for answer in waiting {
-                let _ = answer.send(repeat(&made));
+            for one in waiting {
+                let _ = one.answer.send(repeat(&made));
             }
             tokio::time::sleep(self.world.wait(Duration::from_millis(self.shared.rest_ms()))).await;
         }
@@ -254,9 +272,9 @@ impl Clerk {
 }
 
 /// The same answer for everyone who waited. Errors hold foreign causes, so the copies are of the kinds a caller acts on.
-fn repeat(made: &Result<bool, CaError>) -> Result<(), CaError> {
+fn repeat(made: &Result<bool, CaError>) -> Result<Published, CaError> {
     match made {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(Published::Now),
         Err(CaError::Unavailable { retry_after_secs, why, issuer }) => {
             Err(CaError::Unavailable { retry_after_secs: *retry_after_secs, why: why.clone(), issuer: issuer.clone() })
         }

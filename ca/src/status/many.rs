@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy::{Action, Actor, Owner, Resource, ResourceKind, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{ActorStamp, Credential, Filter, HOLD, Kind, Record, RecordFilter, Shard, State, StoreError};
+use store::{ActorStamp, Credential, Filter, HOLD, Kind, Record, Shard, State, StoreError};
 use tokio::task::JoinSet;
 
 use crate::encode::sha256;
@@ -16,6 +16,7 @@ use crate::error::CaError;
 use crate::intake::{Ending, RevocationReason};
 use crate::status::desk::Published;
 use crate::status::revoke::{Revoker, missing};
+use crate::waits;
 
 /// Which certificates: those that fit all that is said. CAs are never among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,13 +210,12 @@ impl Revoker {
         after: Option<String>,
     ) -> Result<(Vec<(String, Proposal)>, Option<String>), CaError> {
         let ledger = &self.office.ledger;
-        let lookup = open.then(|| OPEN.to_owned());
-        let asked = RecordFilter { after, limit: PROPOSALS, lookup, ..RecordFilter::default() };
-        let page = ledger.record_list(KIND, asked).await?;
-        let next = page.last().filter(|_| page.len() == PROPOSALS).map(|last| last.id.clone());
+        let now = ledger.cautious_time();
+        // What waits is looked for by when it expires: what has expired is walked past by nobody.
+        let lookups = if open { waits::from(now, PROPOSED_SECS) } else { vec![None] };
+        let (page, next) = waits::page(ledger, KIND, (lookups, after), PROPOSALS).await?;
         let read = page.iter().map(|stored| Ok((stored.id.clone(), body(&stored.id, &stored.body)?)));
         let mut all = read.collect::<Result<Vec<(String, Proposal)>, CaError>>()?;
-        let now = ledger.cautious_time();
         all.retain(|(_, proposal)| (!open || proposal.waits(now)) && self.may_see(actor, proposal));
         Ok((all, next))
     }
@@ -306,7 +306,7 @@ impl Revoker {
             id: id.to_owned(),
             owner: None,
             // What was confirmed is looked for by nobody who has to act.
-            lookup: proposal.confirmed.is_none().then(|| OPEN.to_owned()),
+            lookup: proposal.confirmed.is_none().then(|| waits::until(proposal.expires, PROPOSED_SECS)),
             expires: Some(proposal.expires),
             body,
             actor: ActorStamp::from(actor),
@@ -557,8 +557,6 @@ const AT_ONCE: usize = 512;
 const PAGE: usize = 1_000;
 const SAMPLE: usize = 10;
 const TITLE_CHARS: usize = 200;
-/// By what those are found that nobody confirmed.
-const OPEN: &str = "open";
 /// Proposals of one page.
 const PROPOSALS: usize = 100;
 const TRIES: usize = 64;

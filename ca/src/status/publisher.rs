@@ -37,6 +37,11 @@ pub(crate) struct Publisher {
     turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
+/// The turn to make a CRL: of a series that has deltas one is made after the other, of whichever kind.
+pub(crate) struct Turn {
+    _held: Option<tokio::sync::OwnedMutexGuard<()>>,
+}
+
 /// Whether a CRL is made.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum When {
@@ -156,24 +161,50 @@ impl Publisher {
         self.office.ledger.newest_crl_operation(issuer).is_none_or(|newest| newest <= there.operation)
     }
 
-    /// Makes a CRL of `label` if one is due; `true` if one was made.
-    pub(crate) async fn publish(&self, label: &str, series: &mut Series) -> Result<bool, CaError> {
-        self.make(label, series, When::Due).await
+    /// Makes a CRL of `label` if one is due, with the turn for it where that is had already; `true` if one was made.
+    pub(crate) async fn publish(&self, label: &str, series: &mut Series, turn: Option<Turn>) -> Result<bool, CaError> {
+        self.make(label, series, (When::Due, turn)).await
+    }
+
+    /// The turn to make one of `label`, if that can begin at once: where there are deltas nobody makes another of its series, and none
+    /// begins with this second or after it.
+    pub(crate) fn turn_now(&self, label: &str) -> Option<Turn> {
+        let hierarchy = self.office.issuers.read();
+        let found = hierarchy.series(label).and_then(|(of, scope)| Some((of.issuing()?, scope)));
+        let Some((issuer, scope)) = found.filter(|(issuer, scope)| issuer.form.has_deltas_of(scope.shard)) else {
+            return Some(Turn { _held: None });
+        };
+        let turn = self.turn_of(issuer, scope).try_lock_owned().ok()?;
+        // Who is told why there is none now is who makes it.
+        let turn = Turn { _held: Some(turn) };
+        let Ok(now) = self.office.checks.clock.of_crl(issuer) else { return Some(turn) };
+        let of = |is_delta| self.shelf.get(&Scope { is_delta, ..scope }.series(&issuer.label));
+        let number = self.office.ledger.last_crl_number(&scope.series(&issuer.label));
+        let before = begun([&of(scope.is_delta), &of(!scope.is_delta)], number, now);
+        before.is_none_or(|before| ahead_of(before, now) <= 0).then_some(turn)
     }
 
     /// Makes a CRL of `label`, due or not.
     pub(crate) async fn publish_now(&self, label: &str) -> Result<PublishedCrl, CaError> {
-        self.make(label, &mut Series::default(), When::Anyway).await?;
+        self.make(label, &mut Series::default(), (When::Anyway, None)).await?;
         self.known(label).await?.ok_or_else(|| CaError::Internal(format!("the CRL of `{label}` is not there")))
     }
 
-    async fn make(&self, label: &str, series: &mut Series, when: When) -> Result<bool, CaError> {
+    async fn make(
+        &self,
+        label: &str,
+        series: &mut Series,
+        (when, turn): (When, Option<Turn>),
+    ) -> Result<bool, CaError> {
         let hierarchy = self.office.issuers.fresh().await?;
         let unable = || CaError::Conflict(format!("no CRL can be made for {label}: the token does not have its key"));
         let (generation, scope) = hierarchy.series(label).ok_or_else(unable)?;
         let issuer = Arc::clone(generation.issuing().ok_or_else(unable)?);
         let mut has_waited = false;
-        let _turn = self.turn(&issuer, scope).await;
+        let _turn = match turn {
+            Some(turn) => turn,
+            None => self.turn(&issuer, scope).await,
+        };
         for _ in 0..NUMBERS_MAX {
             let (began, now) = (Instant::now(), self.office.checks.clock.of_crl(&issuer)?);
             let sight = self.sight(&issuer, scope).await?;
@@ -188,7 +219,7 @@ impl Publisher {
             }
             let at = self.moment((&issuer, scope), series, &sight, now);
             // One that would begin after now waits for that: with two kinds in turn some would be believed by nobody yet.
-            let ahead = at.before.map_or(0, |before| before.plus_secs(1).since(now));
+            let ahead = at.before.map_or(0, |before| ahead_of(before, now));
             if issuer.form.has_deltas_of(scope.shard) && ahead > 0 && !has_waited {
                 has_waited = true;
                 let secs = u64::try_from(ahead).unwrap_or(0).min(AHEAD_SECS_MAX);
@@ -216,13 +247,16 @@ impl Publisher {
     }
 
     /// The turn to make a CRL of a series that has deltas, of either kind.
-    async fn turn(&self, issuer: &Issuing, scope: Scope) -> Option<tokio::sync::OwnedMutexGuard<()>> {
-        if !issuer.form.has_deltas_of(scope.shard) {
-            return None;
+    async fn turn(&self, issuer: &Issuing, scope: Scope) -> Turn {
+        match issuer.form.has_deltas_of(scope.shard) {
+            true => Turn { _held: Some(self.turn_of(issuer, scope).lock_owned().await) },
+            false => Turn { _held: None },
         }
+    }
+
+    fn turn_of(&self, issuer: &Issuing, scope: Scope) -> Arc<tokio::sync::Mutex<()>> {
         let complete = Scope { is_delta: false, ..scope }.series(&issuer.label);
-        let turn = Arc::clone(self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(complete).or_default());
-        Some(turn.lock_owned().await)
+        Arc::clone(self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(complete).or_default())
     }
 
     /// What is known of the revoked first, the newest CRL after: it may cover more than was known, never less.
@@ -267,17 +301,14 @@ impl Publisher {
     }
 
     fn moment(&self, (issuer, scope): (&Issuing, Scope), series: &Series, sight: &Sight, now: Timestamp) -> Moment {
-        let all = || [&sight.newest, &sight.other].into_iter().flatten();
+        let known = [&sight.newest, &sight.other];
+        let all = || known.into_iter().flatten();
         let number = all().map(|crl| crl.number).max().unwrap_or(0).max(series.last_number).max(issuer.crl_above);
-        let before = all().map(|crl| crl.this_update).max();
         if !issuer.form.has_deltas_of(scope.shard) {
-            return Moment { now, before, last_number: number };
+            return Moment { now, before: all().map(|crl| crl.this_update).max(), last_number: number };
         }
-        // RFC 5280 section 5.2.3: a delta and a complete CRL of one moment "MUST have the same CRL number": so no two of ours are of
-        // one moment, whichever node made them. A number is not below its second.
         let number = number.max(self.office.ledger.last_crl_number(&scope.series(&issuer.label)));
-        let second = i64::try_from(number).ok().map(Timestamp::from_unix).filter(|second| *second <= now);
-        Moment { now, before: before.max(second), last_number: number }
+        Moment { now, before: begun(known, number, now), last_number: number }
     }
 
     async fn drafted(
@@ -315,6 +346,20 @@ impl Sight {
 
 fn grant(gate: &Gate) -> Result<Grant, CaError> {
     gate.decide_own(&Actor::system("crl"), Action::ManageAuthority, &Resource::plain(ResourceKind::Authority))
+}
+
+/// When the newest of a series with deltas begins, of whichever kind, and of whichever node by the greatest number that was used.
+///
+/// RFC 5280 section 5.2.3: a delta and a complete CRL of one moment "MUST have the same CRL number": so no two of ours are of one
+/// moment, whichever node made them. A number is not below its second.
+fn begun(known: [&Option<PublishedCrl>; 2], number: u64, now: Timestamp) -> Option<Timestamp> {
+    let second = i64::try_from(number).ok().map(Timestamp::from_unix).filter(|second| *second <= now);
+    known.into_iter().flatten().map(|crl| crl.this_update).max().max(second)
+}
+
+/// By how many seconds one that follows this would begin after now.
+fn ahead_of(before: Timestamp, now: Timestamp) -> i64 {
+    before.plus_secs(1).since(now)
 }
 
 /// Work that grows with an issuer's past.

@@ -69,6 +69,8 @@ impl Maker {
 /// What the running service does for the sealing key: a page of what stands under an old generation is sealed anew, and keys of
 /// generations that are retired are destroyed where a crash, or a token that was away, kept them. Answers how many are left.
 pub(crate) async fn tend(maker: &Maker, issuers: &Registry) -> Result<u64, CaError> {
+    // What another node put into force is known first: what stands under a newer one is never sealed back.
+    issuers.fresh().await?;
     issuers.put_seals_in_force();
     let actor = ActorStamp::from(&Actor::system("seal"));
     let ledger = &maker.ledger;

@@ -94,7 +94,7 @@ async fn what_a_profile_wants_approved_waits_for_so_many_others() {
     says(authority.collect(&ann, &id).await, "refused");
 
     // Each sees what is theirs to see.
-    let ids = async |who: &Actor| authority.requests(who, None).await.unwrap().0.len();
+    let ids = async |who: &Actor| authority.requests(who, false, None).await.unwrap().0.len();
     assert_eq!((ids(&ann).await, ids(&bob).await, ids(&person("dan", Role::Issuer)).await), (2, 2, 0));
     assert!(matches!(authority.request(&person("dan", Role::Issuer), &id).await, Err(CaError::Refused(_))));
 
@@ -128,4 +128,40 @@ async fn a_request_that_nobody_approves_ends_and_one_person_has_twenty() {
     says(authority.approve(&person("kim", Role::Approver), &last).await, "expired");
     says(authority.collect(&ann, &last).await, "expired");
     authority.ask(&ann, server_request(&["www.example.com"])).await.unwrap();
+}
+
+/// What nobody approved in time stays in the register for ever: it hides nothing that waits, and takes nobody's place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_is_found_whatever_expired_before_it() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let authority = approving(&house, 1).await;
+    let wish = || server_request(&["www.example.com"]);
+    let bob = person("bob", Role::Approver);
+    for name in ["ann", "ben", "cay", "dan", "eve", "fay"] {
+        for _ in 0..20 {
+            authority.ask(&person(name, Role::Issuer), wish()).await.unwrap();
+        }
+    }
+    for week in 0..3 {
+        house.world.advance(7 * 86_400 + 1);
+        let (id, _) = authority.ask(&person("ann", Role::Issuer), wish()).await.unwrap();
+        for days in [0, 3, 4] {
+            house.world.advance(days * 86_400);
+            let (shown, _) = authority.requests(&bob, true, None).await.unwrap();
+            assert_eq!(
+                shown.into_iter().map(|(id, _)| id).collect::<Vec<_>>(),
+                [id.clone()],
+                "{week}, {days} days more"
+            );
+        }
+        let (other, _) = authority.ask(&person("ben", Role::Issuer), wish()).await.unwrap();
+        authority.approve(&bob, &other).await.unwrap();
+        assert_eq!(
+            authority.requests(&bob, true, None).await.unwrap().0.len(),
+            1,
+            "what is approved waits for its asker"
+        );
+    }
+    let (page, next) = authority.requests(&bob, false, None).await.unwrap();
+    assert_eq!((page.len(), next.is_some()), (100, true), "who asks for all is shown all");
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::Duration;
 
-use ca::{CaError, CreateConfig, Ending, Profiles, PublishedCrl, RevocationReason, Rotate};
+use ca::{CaError, CreateConfig, Ending, Profiles, Published, PublishedCrl, RevocationReason, Rotate};
 use policy::{Timestamp, World};
 use store::{Database, Issued, Shard};
 use x509_parser::prelude::{FromDer, ParsedExtension};
@@ -311,5 +311,32 @@ async fn two_nodes_publish_deltas_of_one_sequence_that_never_cover_less() {
             last = delta.number;
         }
     }
+    house.verified().await;
+}
+
+/// CRLs of a series with deltas begin one after the other, in whole seconds: whoever revokes waits neither for the next second nor for
+/// another's turn, and what he revoked follows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_waits_for_no_second() {
+    let now = Timestamp::parse_rfc3339("2026-09-21T09:05:00Z").unwrap();
+    // Time stands: what begins after the newest begins ahead of it for ever.
+    let house = House::with(World::fixed(now, 7), CreateConfig::new("Example")).await;
+    with_deltas(&house, 1).await;
+    let mut revoked = BTreeSet::new();
+    for n in 0..3 {
+        let serial = house.server(&["www.example.com"]).await.serial_hex();
+        let published = house.authority.revoke(&admin(), &serial, RevocationReason::Superseded).await.unwrap();
+        // The first begins with this second, and none after it can.
+        assert_eq!(published, if n == 0 { Published::Now } else { Published::Pending }, "{n}");
+        revoked.insert(serial);
+    }
+    house.authority.refresh_crls().await.unwrap();
+    assert_eq!(listed(&house.authority.crl("tls/2/delta").await.unwrap().der), revoked);
+    // Where one can begin at once it is waited for.
+    house.world.advance(3_600);
+    let serial = house.server(&["www.example.com"]).await.serial_hex();
+    let published = house.authority.revoke(&admin(), &serial, RevocationReason::Superseded).await.unwrap();
+    assert_eq!(published, Published::Now);
+    assert!(listed(&house.authority.crl("tls/2/delta").await.unwrap().der).contains(&serial));
     house.verified().await;
 }

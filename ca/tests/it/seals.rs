@@ -95,3 +95,20 @@ async fn a_key_that_outlived_its_generation_is_destroyed_by_the_running_service(
     authority.tend_seals().await.unwrap();
     assert!(house.pool.has_sealing(None, "seal-1").await.unwrap());
 }
+
+/// A node that has not heard yet of the generation that another put into force seals nothing back, and says of nobody that he altered it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_late_takes_the_generation_that_another_put_into_force() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let database = Database::Sqlite(dir.path().join("chancery.db"));
+    let house = House::over(&database, dir, policy::World::real(), ca::CreateConfig::new("Example")).await;
+    let (late, ledger) = house.beside(&database).await;
+    for number in 2..4 {
+        house.authority.rotate_issuer(&admin(), Rotate::of("seal")).await.unwrap();
+        assert_eq!(house.authority.tend_seals().await.unwrap(), 0);
+        ledger.follow().await.unwrap();
+        assert_eq!(late.tend_seals().await.unwrap(), 0);
+        let standing = house.ledger.standing();
+        assert_eq!(standing.get(&number), Some(&1), "{standing:?}");
+    }
+}

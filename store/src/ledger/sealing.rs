@@ -78,6 +78,10 @@ impl Ledger {
         let Some((number, _)) = self.standing().into_iter().find(old) else { return Ok(Rewrapped::default()) };
         let filter = RecordFilter { lookup: Some(seal_name(number)), limit: PAGE, ..RecordFilter::default() };
         let page = self.record_list(SEALED, filter).await?;
+        if page.is_empty() {
+            // Another node was faster: what it sealed anew this one may not have followed yet.
+            self.follow().await?;
+        }
         if page.is_empty() && self.standing().get(&number).is_some_and(|standing| *standing > 0) {
             let says = format!("the register does not show what stands under {}", seal_name(number));
             return Err(StoreError::Altered(says));

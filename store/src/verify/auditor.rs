@@ -44,5 +44,7 @@ pub fn verify_pinned(
         Source::Database(database) => Box::new(database::Tables::open(&database)?),
         Source::Folder(dir) => Box::new(folder::Folder::open(&dir)?),
     };
+    // Counted by who walks, and not by who asks for one thing.
+    evidence.look_again()?;
     Walk::new(evidence.as_mut(), pins)?.run(progress)
 }

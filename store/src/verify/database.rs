@@ -31,9 +31,7 @@ pub(super) struct Tables {
 impl Tables {
     pub fn open(database: &Database) -> Result<Tables, StoreError> {
         own_sessions(database, Use::Audit)?;
-        let mut tables = Tables { sql: connect(database, Use::Audit)?, size: 0 };
-        tables.look_again()?;
-        Ok(tables)
+        Ok(Tables { sql: connect(database, Use::Audit)?, size: 0 })
     }
 
     fn cells(&mut self, text: &str, params: &[Value<'_>]) -> Result<Vec<Vec<Cell>>, StoreError> {

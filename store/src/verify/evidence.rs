@@ -28,8 +28,8 @@ pub(super) struct StoredCheckpoint {
 
 /// A source of evidence. Ranges are asked for in ascending order, each once.
 pub(super) trait Evidence {
-    /// How many leaves the source says it has: as of the beginning, of [`look_again`](Self::look_again) or of
-    /// [`settle`](Self::settle), whichever was last.
+    /// How many leaves the source says it has: as of [`look_again`](Self::look_again) or of [`settle`](Self::settle), whichever was
+    /// last.
     fn size(&self) -> u64;
     /// Looks how many there are by now.
     fn look_again(&mut self) -> Result<(), StoreError>;

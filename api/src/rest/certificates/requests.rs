@@ -17,6 +17,8 @@ use crate::problem::Problem;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RequestParams {
+    /// true: only those that wait for others.
+    waiting: Option<bool>,
     /// `next` of the page before.
     cursor: Option<String>,
 }
@@ -25,7 +27,7 @@ pub(crate) struct RequestParams {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RequestList {
     items: Vec<WaitingRequest>,
-    /// The cursor of the next page, where there is one.
+    /// The cursor of the next page, where there is one. A page may be empty and another follow.
     next: Option<String>,
 }
 
@@ -37,7 +39,7 @@ pub(crate) async fn list(
     Caller(actor): Caller,
     Params(params): Params<RequestParams>,
 ) -> Result<Response, Problem> {
-    let (page, next) = app.authority().requests(&actor, params.cursor).await?;
+    let (page, next) = app.authority().requests(&actor, params.waiting == Some(true), params.cursor).await?;
     let now = app.world().now();
     let items = page.into_iter().map(|(id, waiting)| WaitingRequest::of(id, waiting, now)).collect();
     Ok(json(StatusCode::OK, &RequestList { items, next }))

@@ -180,3 +180,34 @@ async fn what_ends_while_a_proposal_waits_does_not_undo_it() {
         verified(&house).await;
     }
 }
+
+/// What nobody confirmed in time stays in the register for ever, and hides nothing that waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_that_waits_is_found_whatever_expired_before_it() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    for _ in 0..101 {
+        house.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
+    }
+    let ending = Ending::from(RevocationReason::Superseded);
+    let propose = async || match house.authority.revoke_many(&admin(), of_owner("web"), ending).await.unwrap() {
+        Act::Proposed { id, .. } => id,
+        Act::Done { .. } => panic!("one person alone ended many"),
+    };
+    for _ in 0..110 {
+        propose().await;
+    }
+    // Each has its hour: as long as one may be confirmed it is on the list.
+    for _ in 0..4 {
+        house.world.advance(3_601);
+        let id = propose().await;
+        for secs in [0, 1_800, 1_800] {
+            house.world.advance(secs);
+            let (shown, _) = house.authority.proposals(&admin(), true, None).await.unwrap();
+            assert_eq!(shown.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), [id.clone()], "after {secs} s more");
+        }
+    }
+    house.world.advance(7_300);
+    assert_eq!(house.authority.proposals(&admin(), true, None).await.unwrap(), (Vec::new(), None));
+    let (page, next) = house.authority.proposals(&admin(), false, None).await.unwrap();
+    assert_eq!((page.len(), next.is_some()), (100, true), "who asks for all is shown all");
+}
