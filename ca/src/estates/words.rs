@@ -80,7 +80,10 @@ mod tests {
         (format!("{number}.crl"), listed)
     }
 
-    fn said(crls: &[(u64, bool, &[(u8, u8)])], until: &[(u8, i64)]) -> Vec<(u8, u8)> {
+    /// A CRL: its number, whether it is a part, what it lists with the reason.
+    type Lists<'a> = (u64, bool, &'a [(u8, u8)]);
+
+    fn said(crls: &[Lists<'_>], until: &[(u8, i64)]) -> Vec<(u8, u8)> {
         let until = until.iter().map(|(serial, at)| (vec![*serial], Timestamp::from_unix(*at))).collect();
         let crls = crls.iter().map(|(number, is_part, entries)| crl(*number, *is_part, entries)).collect();
         let words = last(crls, &until, &mut Vec::new());

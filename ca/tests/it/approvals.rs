@@ -150,7 +150,7 @@ async fn a_request_that_waits_is_found_whatever_expired_before_it() {
             let (shown, _) = authority.requests(&bob, true, None).await.unwrap();
             assert_eq!(
                 shown.into_iter().map(|(id, _)| id).collect::<Vec<_>>(),
-                [id.clone()],
+                std::slice::from_ref(&id),
                 "{week}, {days} days more"
             );
         }

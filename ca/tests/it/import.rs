@@ -1,7 +1,6 @@
 //! CAs that come with what they signed elsewhere: each form gives the same, what is no certificate of the CA stays out, what breaks off
 //! goes on, and nobody sees a revoked one as good.
 
-use std::process::Command;
 use std::time::Duration;
 
 use base64::Engine;

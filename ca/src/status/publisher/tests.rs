@@ -205,7 +205,7 @@ async fn what_a_kill_left_between_a_deltas_intent_and_its_signature_is_gone_on_f
         assert!(number < complete.number && complete.number < delta.number, "{killed}");
         assert_eq!(delta.base, before[1].base, "{killed}");
         for crl in [&complete, &delta] {
-            assert_eq!(read(crl).1, [issued.serial.clone()], "{killed}");
+            assert_eq!(read(crl).1, std::slice::from_ref(&issued.serial), "{killed}");
         }
         authority.checkpoint().await.unwrap();
         let report = store::verify(Database::Sqlite(register), None, &mut |_| {}).unwrap();
