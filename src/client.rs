@@ -150,7 +150,7 @@ impl Client {
         let base = connection.url.clone().or(url_of_file).ok_or_else(|| {
             let ways = "pass --config DIR/chancery.toml (or CHANCERY_CONFIG) on the server's host; elsewhere --url, CHANCERY_URL, \
                         or `chancery login` once";
-            let failure = Failure::new(Exit::Usage, "no server is named").help(ways);
+            let failure = Failure::new(Exit::Failed, "no server is named").help(ways);
             match config {
                 Some(config) => failure.since(format!("there is no client.toml beside {}", files::shown(config))),
                 None => failure,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::output::printable;
 
-/// The exit codes, part of the interface (`chancery --help` lists them). Clap itself exits with 2 on wrong usage.
+/// The exit codes, part of the interface (`chancery --help` lists them).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Something failed that none of the others describes.

@@ -107,7 +107,7 @@ fn exit_codes_say_whether_waiting_helps_and_try_says_what_does() {
         (&plain, roots.clone(), 1, "https port"),
         (&elsewhere, roots.clone(), 1, "names"),
         (&"https://no-such-host.invalid".to_owned(), roots.clone(), 1, "host's name"),
-        (&house.http(""), roots.clone(), 1, "https address"),
+        (&house.http(""), roots.clone(), 2, "https address"),
         (&nobody, roots.clone(), 4, "chancery serve"),
         (&https, roots.clone(), 0, ""),
     ] {
