@@ -85,7 +85,7 @@ impl Inner {
         let approvals = Approvals { certifier: certifier.clone() };
         let code = CodeSigner::new(office.clone(), certifier.clone(), pool.clone(), *instance);
         let ssh = SshSigner { office: office.clone(), world: world.clone() };
-        let desks = Arc::new(Desks::open(Publisher::open(office.clone()).await));
+        let desks = Arc::new(Desks::open(Publisher::open(office.clone(), world.clone()).await));
         let revoker = Revoker { office: office.clone(), desks: desks.clone() };
         let inquiries = Inquiries::open(&office, pool, world, *instance);
         let maker = Maker::of(&office, pool.clone());

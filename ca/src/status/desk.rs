@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use policy::World;
 use store::{DELTA, Shard};
 use tokio::sync::{mpsc, oneshot};
 
@@ -80,15 +81,25 @@ impl Desks {
         }
     }
 
-    fn desk(&self, generation: &str) -> Desk {
-        let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(desk) = desks.get(generation) {
+    fn desk(&self, series: &str) -> Desk {
+        if let Some(desk) = self.there().get(series) {
             return desk.clone();
         }
-        let (desk, clerk) = Desk::open(generation);
+        // RFC 5280 section 5.2.4: a complete CRL is read together with deltas of greater numbers alone. So one follows each of them.
+        let is_complete_with_deltas = !series.ends_with(DELTA) && self.publisher.has_deltas(series);
+        let then = is_complete_with_deltas.then(|| self.desk(&format!("{series}{DELTA}")));
+        let mut desks = self.there();
+        if let Some(desk) = desks.get(series) {
+            return desk.clone();
+        }
+        let (desk, clerk) = Desk::open(series, &self.publisher.world, then);
         tokio::spawn(clerk.serve(Arc::downgrade(&self.publisher)));
-        desks.insert(generation.to_owned(), desk.clone());
+        desks.insert(series.to_owned(), desk.clone());
         desk
+    }
+
+    fn there(&self) -> MutexGuard<'_, BTreeMap<String, Desk>> {
+        self.desks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,15 +131,16 @@ struct Shared {
 }
 
 impl Desk {
-    /// Opens the desk, and puts a clerk behind it.
-    fn open(label: &str) -> (Desk, Clerk) {
+    /// Opens the desk, and puts a clerk behind it. `then` is asked for one after each that is made here.
+    fn open(label: &str, world: &World, then: Option<Desk>) -> (Desk, Clerk) {
         let (requests, inbox) = mpsc::channel(DESK_QUEUE);
         let shared = Arc::new(Shared {
             started: Instant::now(),
             ahead_until_ms: AtomicU64::new(0),
             rests_until_ms: AtomicU64::new(0),
         });
-        let clerk = Clerk { label: label.to_owned(), inbox, shared: shared.clone(), series: Series::default() };
+        let (label, world, series) = (label.to_owned(), world.clone(), Series::default());
+        let clerk = Clerk { label, world, inbox, shared: shared.clone(), series, then };
         (Desk { requests, shared }, clerk)
     }
 
@@ -192,9 +204,11 @@ impl Pace {
 /// The one who makes an issuer's CRLs.
 struct Clerk {
     label: String,
+    world: World,
     inbox: mpsc::Receiver<Option<oneshot::Sender<Result<(), CaError>>>>,
     shared: Arc<Shared>,
     series: Series,
+    then: Option<Desk>,
 }
 
 impl Clerk {
@@ -229,11 +243,12 @@ impl Clerk {
                 let took = began.elapsed();
                 tracing::debug!(issuer = %self.label, listed, ?took, "a CRL is published");
                 self.shared.made_one(listed, took, pace);
+                self.then.iter().for_each(Desk::nudge);
             }
             for answer in waiting {
                 let _ = answer.send(repeat(&made));
             }
-            tokio::time::sleep(Duration::from_millis(self.shared.rest_ms())).await;
+            tokio::time::sleep(self.world.wait(Duration::from_millis(self.shared.rest_ms()))).await;
         }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
+use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp, World};
 use store::{Covers, Crl};
 
 use crate::craft::Office;
@@ -30,6 +30,8 @@ pub(crate) struct Series {
 /// Who makes CRLs, and knows the newest.
 pub(crate) struct Publisher {
     office: Office,
+    /// Whose time waits take.
+    pub(super) world: World,
     shelf: Arc<Shelf>,
     /// Who makes a CRL of a series that has deltas: they share its numbers, so one is made after the other.
     turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -54,8 +56,8 @@ struct Sight {
 
 impl Publisher {
     /// With the register's newest CRLs on the shelf. One that cannot be had now is asked for again when it is wanted.
-    pub(crate) async fn open(office: Office) -> Publisher {
-        let publisher = Publisher { office, shelf: Arc::default(), turns: Mutex::default() };
+    pub(crate) async fn open(office: Office, world: World) -> Publisher {
+        let publisher = Publisher { office, world, shelf: Arc::default(), turns: Mutex::default() };
         let hierarchy = publisher.office.issuers.read();
         for series in hierarchy.issuing_all().flat_map(|issuing| issuing.series()) {
             if let Err(e) = publisher.known(&series).await {
@@ -190,7 +192,7 @@ impl Publisher {
             if issuer.form.has_deltas_of(scope.shard) && ahead > 0 && !has_waited {
                 has_waited = true;
                 let secs = u64::try_from(ahead).unwrap_or(0).min(AHEAD_SECS_MAX);
-                tokio::time::sleep(Duration::from_secs(secs)).await;
+                tokio::time::sleep(self.world.wait(Duration::from_secs(secs))).await;
                 continue;
             }
             let drafted = match self.drafted((&issuer, scope), series, at, from).await {
@@ -335,3 +337,6 @@ const AHEAD_SECS_MAX: u64 = 3;
 const NUMBERS_MAX: usize = 8;
 /// So long the public waits for a CRL that another node made, before it gets the one on the shelf.
 const WAIT_MAX: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

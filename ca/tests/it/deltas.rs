@@ -1,7 +1,8 @@
 //! Delta CRLs, as openssl reads them over what they rest on, and as they follow each other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
+use std::time::Duration;
 
 use ca::{CaError, CreateConfig, Ending, Profiles, PublishedCrl, RevocationReason, Rotate};
 use policy::{Timestamp, World};
@@ -12,6 +13,8 @@ use x509_parser::revocation_list::CertificateRevocationList;
 use crate::golden::x509_text;
 use crate::house::{House, accepts, admin};
 use crate::revocation::listed;
+
+const NOW: &str = "2027-03-01T12:00:00Z";
 
 async fn with_deltas(house: &House, shards: u16) {
     let rotation = Rotate { shards: Some(shards), deltas: Some(true), ..Rotate::of("tls") };
@@ -51,6 +54,8 @@ fn judged(house: &House, issued: &Issued, crls: &[&PublishedCrl], deltas: bool) 
     let crls = house.file("all.pem", crls.iter().map(pem).collect::<String>());
     let mut openssl = Command::new("openssl");
     openssl.args(["verify", "-x509_strict", "-crl_check", "-extended_crl"]);
+    // Each CRL begins a second after the one before it, in a world whose clock stands still.
+    openssl.arg("-attime").arg(house.world.now().plus_secs(60).unix().to_string());
     if deltas {
         openssl.arg("-use_deltas");
     }
@@ -66,7 +71,7 @@ fn judged(house: &House, issued: &Issued, crls: &[&PublishedCrl], deltas: bool) 
 #[tokio::test(flavor = "multi_thread")]
 async fn openssl_reads_a_delta_over_the_crl_that_it_rests_on() {
     for shards in [1, 2] {
-        let house = House::new().await;
+        let house = House::at(NOW).await;
         with_deltas(&house, shards).await;
         let mut of_part = Vec::new();
         while of_part.len() < 4 {
@@ -135,7 +140,7 @@ async fn openssl_reads_a_delta_over_the_crl_that_it_rests_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delta_rests_on_one_crl_for_a_day_and_no_two_crls_have_one_number_or_moment() {
-    let now = Timestamp::parse_rfc3339("2026-09-21T09:05:00Z").unwrap();
+    let now = Timestamp::parse_rfc3339(NOW).unwrap();
     let world = World::fixed(now, 7);
     let house = House::with(world.clone(), CreateConfig::new("Example")).await;
     with_deltas(&house, 1).await;
@@ -181,14 +186,114 @@ async fn a_delta_rests_on_one_crl_for_a_day_and_no_two_crls_have_one_number_or_m
     house.verified().await;
 }
 
+fn still() -> World {
+    World::fixed(Timestamp::parse_rfc3339(NOW).unwrap(), 7)
+}
+
+/// RFC 5280 section 5.2.4: a complete CRL is read with deltas of greater numbers alone. One follows each without anybody's asking.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_each_complete_crl_there_is_a_delta_that_is_read_with_it() {
+    let house = House::at(NOW).await;
+    with_deltas(&house, 2).await;
+    let issued = house.server(&["www.example.com"]).await;
+    let part = format!("tls/2/{}", Shard::of_serial(&issued.serial, 2).unwrap().index());
+    house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
+    let both = async || {
+        let delta = house.authority.crl(&format!("{part}/delta")).await.unwrap();
+        (house.authority.crl(&part).await.unwrap(), delta)
+    };
+    let followed = tokio::time::timeout(Duration::from_secs(60), async {
+        loop {
+            let (complete, delta) = both().await;
+            if !listed(&complete.der).is_empty() && delta.number > complete.number {
+                return (complete, delta);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let (complete, delta) = followed.await.expect("nobody asks for it");
+    assert_eq!(
+        (listed(&complete.der), listed(&delta.der)),
+        ([issued.serial_hex()].into(), [issued.serial_hex()].into())
+    );
+    assert_eq!(judged(&house, &issued, &[&complete, &delta], true), "revoked");
+    house.verified().await;
+}
+
+/// Two nodes that revoke at once: over all that either serves, of both kinds, numbers come once and none tells less than one before it.
+#[test]
+fn two_nodes_revoking_side_by_side_publish_deltas_that_never_cover_less() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("chancery.db");
+    runtime().block_on(side_by_side(Database::Sqlite(path), dir));
+    let postgres = store::testing::TestPostgres::start();
+    runtime().block_on(side_by_side(postgres.database(), tempfile::TempDir::new().unwrap()));
+}
+
+const REVOKED_EACH: usize = 8;
+
+async fn side_by_side(database: Database, dir: tempfile::TempDir) {
+    let house =
+        House::over(&database, dir, still(), CreateConfig { deltas: true, ..CreateConfig::new("Example") }).await;
+    let (other, ledger) = house.beside(&database).await;
+    let (mut at_work, mut all) = (Vec::new(), BTreeSet::new());
+    for node in [house.authority.clone(), other.clone()] {
+        let mut serials = Vec::new();
+        for _ in 0..REVOKED_EACH {
+            serials.push(house.server(&["www.example.com"]).await.serial_hex());
+        }
+        all.extend(serials.iter().cloned());
+        at_work.push(tokio::spawn(async move {
+            let mut served = BTreeMap::new();
+            for serial in serials {
+                node.revoke(&admin(), &serial, RevocationReason::Superseded).await.unwrap();
+                for series in ["tls/1", "tls/1/delta"] {
+                    let crl = node.crl(series).await.unwrap();
+                    served.insert(crl.number, crl);
+                }
+            }
+            served
+        }));
+    }
+    let mut served: BTreeMap<u64, PublishedCrl> = BTreeMap::new();
+    for node in at_work {
+        for (number, crl) in node.await.unwrap() {
+            let there = served.entry(number).or_insert_with(|| crl.clone());
+            assert_eq!(there.sha256, crl.sha256, "two CRLs have the number {number}");
+        }
+    }
+    for (node, ledger) in [(&house.authority, &house.ledger), (&other, &ledger)] {
+        ledger.follow().await.unwrap();
+        node.refresh_crls().await.unwrap();
+        for series in ["tls/1", "tls/1/delta"] {
+            let crl = node.crl(series).await.unwrap();
+            assert_eq!(listed(&crl.der), all, "{series}");
+            served.insert(crl.number, crl);
+        }
+    }
+    // They rest on the first of the day, which lists nobody: a delta lists what a complete one does.
+    let mut before = BTreeSet::new();
+    for (number, crl) in &served {
+        let now = listed(&crl.der);
+        assert!(now.is_superset(&before), "CRL {number} lacks {:?}", before.difference(&now));
+        before = now;
+    }
+    assert!(served.values().filter(|crl| numbers(&crl.der).1.is_some()).count() > 2, "some of them are deltas");
+    house.authority.checkpoint().await.unwrap();
+    let report =
+        tokio::task::spawn_blocking(move || store::verify(database, None, &mut |_| {})).await.unwrap().unwrap();
+    let found: Vec<_> = report.findings.iter().filter(|finding| finding.what != "actor").collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
 /// Two nodes: what one revokes the other's delta has, and their numbers are one sequence.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_publish_deltas_of_one_sequence_that_never_cover_less() {
     let dir = tempfile::TempDir::new().unwrap();
     let database = Database::Sqlite(dir.path().join("chancery.db"));
-    let config = CreateConfig { deltas: true, ..CreateConfig::new("Example") };
-    let house = House::over(&database, dir, World::real(), config).await;
-    house.authority.refresh_crls().await.unwrap();
+    let house =
+        House::over(&database, dir, still(), CreateConfig { deltas: true, ..CreateConfig::new("Example") }).await;
     let (other, ledger) = house.beside(&database).await;
     let (mut revoked, mut last) = (BTreeSet::new(), 0);
     for n in 0..4 {

@@ -66,6 +66,14 @@ impl World {
         }
     }
 
+    /// How long to wait where so much time is to go by. In a fixed World not at all: its time goes by no sooner for waiting.
+    pub fn wait(&self, time: Duration) -> Duration {
+        match &*self.0 {
+            Kind::Real { .. } => time,
+            Kind::Fixed(_) => Duration::ZERO,
+        }
+    }
+
     /// 256ths of a second since the epoch; 0 before it. For numbers that shall come in the order of time, not for validity.
     pub fn ticks(&self) -> u64 {
         match &*self.0 {
@@ -196,6 +204,13 @@ mod tests {
         assert_eq!((world.now(), world.gone_by()), (Timestamp::from_unix(960), Duration::from_secs(60)));
         world.set(Timestamp::from_unix(1_000));
         assert_eq!(world.gone_by(), Duration::from_secs(100));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_clock_that_stands_still() {
+        let second = Duration::from_secs(1);
+        assert_eq!(World::fixed(Timestamp::from_unix(1_000), 7).wait(second), Duration::ZERO);
+        assert_eq!(World::real().wait(second), second);
     }
 
     #[test]
