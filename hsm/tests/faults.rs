@@ -650,6 +650,14 @@ fn many_keys_are_found_in_as_many_looks_as_one_and_what_is_not_fit_is_left_to_wh
     assert_eq!(found, made);
     shim.sign(&pool, &mint, &found[7], 1).unwrap();
     assert!(matches!(key("nowhere"), Err(HsmError::NotFound { .. })));
+    // It comes back: as many looks again, and one at the key that it would sign with; where that has gone there is another.
+    let before = looks();
+    shim.fault("sign b3"); // SESSION_HANDLE_INVALID
+    assert!(matches!(shim.sign(&pool, &mint, &found[7], 2), Err(SignError::Unknown { .. })));
+    shim.mend();
+    shim.until_ready(&pool);
+    assert!(looks() - before < 2 * labels.len(), "{} looks", looks() - before);
+    shim.sign(&pool, &mint, &found[3], 3).unwrap();
     // Among many keys of others the token is asked for one after the other: nothing was found, and nothing is wrong.
     pool.shutdown();
     let (pool, _mint) = hsm::open(shim.config()).unwrap();

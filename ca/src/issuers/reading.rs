@@ -54,9 +54,7 @@ pub(super) async fn read(
         }
         read.push((id, version, record, generations));
     }
-    if before.is_none() {
-        look_for_keys(pool, read.iter().flat_map(|(_, _, record, _)| &record.generations)).await;
-    }
+    look_for_keys(pool, read.iter().flat_map(|(_, _, record, _)| &record.generations)).await;
     let known = known(ledger, read.iter().flat_map(|(_, _, _, generations)| generations), &seen).await?;
     let mut crls = BTreeMap::new();
     for (name, _, _) in read.iter().flat_map(|(_, _, _, all)| all).filter(|(_, record, _)| record.elsewhere) {
@@ -122,14 +120,17 @@ pub(super) async fn read(
     Ok(Hierarchy { version, returns, issuers, known, roots, altered, signatures })
 }
 
-/// Has each token look for all its keys at once, where there are many: one by one they are asked for below.
+/// Has each token look at once for all its keys that it was not asked for yet, where there are many: at a start, and when one comes back
+/// that was away then. One by one they are asked for below.
 async fn look_for_keys(pool: &Pool, generations: impl Iterator<Item = &GenerationRecord> + Clone) {
     for (place, token) in pool.tokens().iter().enumerate() {
         let is_there = |record: &&GenerationRecord| match record.tokens.is_empty() {
             true => place == 0,
             false => record.tokens.iter().any(|name| name == token.name()),
         };
-        let here = |record: &&GenerationRecord| !record.elsewhere && !record.brought && record.key_hash.is_some();
+        let here = |record: &&GenerationRecord| {
+            !record.elsewhere && !record.brought && record.key_hash.is_some() && !token.knows(&record.label)
+        };
         let labels: BTreeSet<String> =
             generations.clone().filter(here).filter(is_there).map(|record| record.label.clone()).collect();
         if labels.len() >= MANY

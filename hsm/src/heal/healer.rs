@@ -13,7 +13,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::shared::Shared;
-use crate::keys::objects::{signing_handle, survey};
+use crate::custody::Key;
+use crate::keys::objects::{find_many, signing_handle, survey};
 use crate::module::{Fault, Inside, Sought, Turn};
 use crate::session::Desk;
 
@@ -22,6 +23,8 @@ const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Between restarts of a module of which another token is well: it logs in again each time.
 const RESTART_PAUSE: Duration = Duration::from_secs(3);
+/// Known keys that are looked at in one go.
+const MANY: usize = 8;
 
 /// Runs until the pool is shut down or locked.
 pub(crate) fn run(shared: &Arc<Shared>) {
@@ -96,6 +99,18 @@ fn look(shared: &Shared, restarted: bool) -> Result<(), Fault> {
     outcome
 }
 
+/// Those of many known keys that the token has as they are known, in two looks instead of two for each. The others, and all where that
+/// look fails, are looked at by themselves.
+fn seen_at_once(turn: &Turn, desk: &Desk, known: &[Key]) -> Vec<Key> {
+    match known.len() < MANY {
+        true => Vec::new(),
+        false => {
+            let labels = known.iter().map(|key| key.label().to_owned()).collect();
+            find_many(turn, &desk.session, &labels).unwrap_or_default()
+        }
+    }
+}
+
 fn look_at_keys(
     shared: &Shared,
     inside: &Inside<'_>,
@@ -107,10 +122,19 @@ fn look_at_keys(
     if known.is_empty() {
         return survey(turn, &desk.session).map(|_| ());
     }
+    let (at_once, mut would_sign) = (seen_at_once(turn, desk, &known), false);
     let (mut seen, mut missing) = (Vec::new(), Vec::new());
     for key in &known {
+        // One handle is enough for the question whether it would sign.
+        if would_sign && at_once.contains(key) {
+            seen.push((key, None));
+            continue;
+        }
         match signing_handle(desk, Some(turn), key) {
-            Ok(Sought::Found(handle)) => seen.push((key, Some(handle))),
+            Ok(Sought::Found(handle)) => {
+                would_sign = true;
+                seen.push((key, Some(handle)));
+            }
             Ok(Sought::Absent | Sought::Unseen) => missing.push(key),
             // The token is there; what it has under the name is no key of ours, and never signs.
             Ok(Sought::Another) => {

@@ -151,6 +151,11 @@ impl Token {
         }
     }
 
+    /// Whether [`Token::key`] of that label costs the token nothing.
+    pub fn knows(&self, label: &str) -> bool {
+        self.crew.shared.known_as(label).is_some()
+    }
+
     /// Looks for many keys at once, so that [`Token::key`] of each costs the token nothing. Those that are not fit, or not there, are left
     /// to whoever asks for them.
     pub async fn look_for(&self, labels: BTreeSet<String>) -> Result<(), HsmError> {
