@@ -323,8 +323,11 @@ fn an_offline_crl_never_goes_back_and_ends_the_ca_that_it_lists() {
     stopped(&machine.ceremony(&unknown, &[]), 1, "00ff");
     let revoke = ["crl", "--out", text(&third), "--revoke", &serial, "--reason", "key-compromise"];
     // Interrupted after the signature: the same CRL is the one that comes.
-    stopped(&machine.ceremony(&revoke, &lines(&answers(&[])[..8])), 4, "interrupted");
+    let broken_off = machine.ceremony(&revoke, &lines(&answers(&[])[..8]));
+    stopped(&broken_off, 4, "interrupted");
     done(&machine.ceremony(&revoke, &lines(&answers(&[]))));
+    let shown: String = told(&broken_off).split_whitespace().collect();
+    assert!(shown.to_lowercase().contains(&sha256sum(&third)), "another was signed: {}", told(&broken_off));
     house.run(&["ca", "import-crl", text(&third)]);
     let refused = house.output(&["issue", "tls", "localhost", "--out", text(&house.path("after"))]);
     assert!(!refused.status.success() && told(&refused).contains("revoked"), "{}", told(&refused));

@@ -131,6 +131,13 @@ fn an_altered_response_and_one_of_another_log_are_refused() {
     // With the other's key our server's proof is another log's.
     let output = asked.prove(&ours, &["--key", text(&other.house.ca("log.vkey"))]);
     assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    // Nor is a kept proof believed by the key that it names itself.
+    let (output, kept) = (asked.prove(&ours, &["--json"]), house.path("ours.proof"));
+    std::fs::write(&kept, &output.stdout).expect("a file");
+    for (log, code) in [(house, 0), (&other.house, 5)] {
+        let output = asked.prove(&ours, &["--proof", text(&kept), "--key", text(&log.ca("log.vkey"))]);
+        assert_eq!(output.status.code(), Some(code), "{}", said(&output));
+    }
     // Every byte of it counts: in what it says, in the signature, in the certificate.
     let bytes = std::fs::read(&ours).expect("a response");
     let (altered, end) = (house.path("altered.der"), bytes.len());
