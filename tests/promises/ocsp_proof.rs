@@ -40,6 +40,20 @@ impl Asked {
         self.house.output(&[&["audit", "prove-ocsp", text(file)], more].concat())
     }
 
+    /// The proof of a response, once a signed head is above it.
+    fn proof(&self, file: &Path) -> Value {
+        let mut said_last = String::new();
+        let mut proof = Value::Null;
+        let proved = until(PATIENCE, || {
+            let output = self.prove(file, &["--json"]);
+            said_last = said(&output);
+            proof = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            output.status.success()
+        });
+        assert!(proved, "{said_last}");
+        proof
+    }
+
     /// A head over all that there is, and an export of it.
     fn export(&self) -> PathBuf {
         let covered = until(PATIENCE, || {
@@ -132,8 +146,8 @@ fn an_altered_response_and_one_of_another_log_are_refused() {
     let output = asked.prove(&ours, &["--key", text(&other.house.ca("log.vkey"))]);
     assert_eq!(output.status.code(), Some(5), "{}", said(&output));
     // Nor is a kept proof believed by the key that it names itself.
-    let (output, kept) = (asked.prove(&ours, &["--json"]), house.path("ours.proof"));
-    std::fs::write(&kept, &output.stdout).expect("a file");
+    let (proof, kept) = (asked.proof(&ours), house.path("ours.proof"));
+    std::fs::write(&kept, proof.to_string()).expect("a file");
     for (log, code) in [(house, 0), (&other.house, 5)] {
         let output = asked.prove(&ours, &["--proof", text(&kept), "--key", text(&log.ca("log.vkey"))]);
         assert_eq!(output.status.code(), Some(code), "{}", said(&output));
@@ -141,7 +155,10 @@ fn an_altered_response_and_one_of_another_log_are_refused() {
     // Every byte of it counts: in what it says, in the signature, in the certificate.
     let bytes = std::fs::read(&ours).expect("a response");
     let (altered, end) = (house.path("altered.der"), bytes.len());
-    for at in [40, 60, 90, 120, end * 2 / 5, end / 2, end * 3 / 4, end - 90, end - 1] {
+    // Behind the name of its algorithm, ecdsa-with-SHA256.
+    let named = bytes.windows(8).position(|eight| eight == [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]);
+    let signature = named.expect("an algorithm") + 30;
+    for at in [40, 60, 90, 120, signature, end * 2 / 5, end / 2, end * 3 / 4, end - 90, end - 1] {
         let mut bent = bytes.clone();
         bent[at] ^= 1;
         std::fs::write(&altered, &bent).expect("a file");
@@ -181,9 +198,7 @@ fn a_proof_is_kept_and_followed_without_anybody_and_each_piece_of_it_counts() {
     let asked = Asked::new();
     let house = &asked.house;
     let file = asked.response("told.der", &["-no_nonce"]);
-    let output = asked.prove(&file, &["--json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    let (kept, proof): (_, Value) = (house.path("told.proof"), serde_json::from_slice(&output.stdout).expect("JSON"));
+    let (kept, proof) = (house.path("told.proof"), asked.proof(&file));
     let key = text(&house.ca("log.vkey")).to_owned();
     let follow = |proof: &Value| {
         std::fs::write(&kept, proof.to_string()).expect("a file");
@@ -228,12 +243,38 @@ fn a_proof_is_kept_and_followed_without_anybody_and_each_piece_of_it_counts() {
 }
 
 #[test]
+fn a_proof_is_of_the_responder_that_signed_and_of_no_other_of_its_ca() {
+    let mut asked = Asked::new();
+    let proved = |asked: &Asked, name: &str| -> (PathBuf, Value) {
+        let file = asked.response(name, &["-no_nonce"]);
+        let proof = asked.proof(&file);
+        (file, proof)
+    };
+    let (file, ours) = proved(&asked, "ours.der");
+    // Another node has a responder of its own.
+    asked.house.stop();
+    asked.house.configure("instance = 1", "instance = 2");
+    asked.house.start();
+    let (_, theirs) = proved(&asked, "theirs.der");
+    assert_ne!(ours["responder"]["index"], theirs["responder"]["index"]);
+    assert_eq!(ours["issuer_key"], theirs["issuer_key"]);
+    let (kept, key) = (asked.house.path("mixed.proof"), asked.house.ca("log.vkey"));
+    for part in ["responder", "batch", "path"] {
+        let mut mixed = ours.clone();
+        mixed[part] = theirs[part].clone();
+        std::fs::write(&kept, mixed.to_string()).expect("a file");
+        let output = asked.prove(&file, &["--proof", text(&kept), "--key", text(&key)]);
+        let code = if mixed == ours { 0 } else { 5 };
+        assert_eq!(output.status.code(), Some(code), "{part}: {}", said(&output));
+    }
+}
+
+#[test]
 fn hashes_that_somebody_altered_or_took_away_are_noticed_by_verify_and_said_by_prove() {
     let asked = Asked::new();
     let house = &asked.house;
     let file = asked.response("told.der", &["-no_nonce"]);
-    let output = asked.prove(&file, &[]);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    asked.proof(&file);
     for (statement, says) in
         [("UPDATE batch SET hashes = zeroblob(length(hashes))", "are not those"), ("DELETE FROM batch", "are missing")]
     {
