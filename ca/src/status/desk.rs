@@ -228,14 +228,17 @@ impl Clerk {
     /// Serves until nobody can ask any more. Holds the publisher only while there is work.
     async fn serve(mut self, publisher: Weak<Publisher>) {
         let mut failed = false;
+        // Who came while one was made that had to wait.
+        let mut came: Vec<Option<Waiting>> = Vec::new();
         loop {
             let first = match failed {
+                _ if !came.is_empty() => Some(came.swap_remove(0)),
                 // The token, or the clock, will be back: whoever was revoked meanwhile does not wait for somebody else to ask.
                 true => tokio::time::timeout(AGAIN, self.inbox.recv()).await.unwrap_or(Some(None)),
                 false => self.inbox.recv().await,
             };
             let Some(first) = first else { return };
-            let mut waiting: Vec<_> = first.into_iter().collect();
+            let mut waiting: Vec<_> = first.into_iter().chain(came.drain(..).flatten()).collect();
             while let Ok(more) = self.inbox.try_recv() {
                 waiting.extend(more);
             }
@@ -246,7 +249,19 @@ impl Clerk {
                     let _ = one.answer.send(Ok(Published::Pending));
                 }
             }
-            let made = held.publish(&self.label, &mut self.series, turn).await;
+            let waits = turn.is_none();
+            let made = {
+                let mut making = std::pin::pin!(held.publish(&self.label, &mut self.series, turn));
+                loop {
+                    tokio::select! {
+                        made = &mut making => break made,
+                        Some(one) = self.inbox.recv(), if waits => match put_off(one) {
+                            None if came.iter().any(Option::is_none) => {}
+                            one => came.push(one),
+                        },
+                    }
+                }
+            };
             let listed = held.listed(&self.label);
             let pace = Pace::of(&self.label, held.has_deltas(&self.label));
             drop(held);
@@ -268,6 +283,17 @@ impl Clerk {
             }
             tokio::time::sleep(self.world.wait(Duration::from_millis(self.shared.rest_ms()))).await;
         }
+    }
+}
+
+/// Somebody came while one is made that has to wait: who has no patience is told so. Another is made for whoever came.
+fn put_off(one: Option<Waiting>) -> Option<Waiting> {
+    match one {
+        Some(one) if one.patience == Patience::AtOnce => {
+            let _ = one.answer.send(Ok(Published::Pending));
+            None
+        }
+        other => other,
     }
 }
 
