@@ -4,17 +4,12 @@
 use policy::Timestamp;
 
 use super::described::Described;
-use super::split::Unread;
+use super::split::{KEYSTORE, Unread};
 use super::{certificate, life};
-
-/// The first octets of one.
-pub const MAGIC: &[u8] = &[0xfe, 0xed, 0xfe, 0xed];
-/// The first octets of a JCEKS, which has secret keys as objects of Java's.
-pub const JCEKS: &[u8] = &[0xce, 0xce, 0xce, 0xce];
 
 /// A keystore with its entries, in their order.
 pub fn described(bytes: &[u8], now: Timestamp) -> Result<Described, Unread> {
-    let mut rest = Rest(bytes.get(MAGIC.len()..).unwrap_or_default());
+    let mut rest = Rest(bytes.get(KEYSTORE.len()..).unwrap_or_default());
     let version = rest.number()?;
     if !(1..=2).contains(&version) {
         return Err(Unread::new(format!("a Java keystore of version {version}, which is not known here")));

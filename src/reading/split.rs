@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::{keystore, tlv};
+use super::tlv;
 
 /// Why something cannot be shown.
 #[derive(Debug, PartialEq, Eq, Clone)]
@@ -47,10 +47,10 @@ pub enum Raw {
 
 /// All objects of a file.
 pub fn split(bytes: &[u8]) -> Result<Vec<Raw>, Unread> {
-    if bytes.starts_with(keystore::MAGIC) {
+    if bytes.starts_with(KEYSTORE) {
         return Ok(vec![Raw::Keystore(Zeroizing::new(bytes.to_vec()))]);
     }
-    if bytes.starts_with(keystore::JCEKS) {
+    if bytes.starts_with(JCEKS) {
         return Err(Unread::new("a JCEKS: `keytool -importkeystore -deststoretype pkcs12` makes what is shown of it"));
     }
     if find(bytes, BEGIN).is_some() {
@@ -129,6 +129,10 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
 }
 
+/// How Java's own keystore begins.
+pub const KEYSTORE: &[u8] = &[0xfe, 0xed, 0xfe, 0xed];
+/// How one begins that has secret keys, as objects of Java's.
+const JCEKS: &[u8] = &[0xce, 0xce, 0xce, 0xce];
 const BEGIN: &[u8] = b"-----BEGIN ";
 const DASHES: &[u8] = b"-----";
 const SSH: [&str; 3] = ["ssh-", "ecdsa-sha2-", "sk-"];

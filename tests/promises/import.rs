@@ -247,6 +247,16 @@ fn what_cannot_be_taken_is_said_and_a_number_never_goes_back() {
     assert!(said.contains("--leave-out"), "{said}");
     fail(house.command(&["ca", "show", "legacy"]));
 
+    // What a CRL lists that cannot be read nobody knows: it is shown, and no word takes the rest.
+    std::fs::write(dir.join("torn.crl"), "-----BEGIN X509 CRL-----\nMIIB\n").expect("written");
+    let would: Value = house.json(&importing(&place, &["--leave-out", "--dry-run"]));
+    assert_eq!(would["hinders"][0]["place"], "torn.crl", "{would}");
+    let refused = house.output(&importing(&place, &["--leave-out"]));
+    let said = format!("{}{}", String::from_utf8_lossy(&refused.stdout), String::from_utf8_lossy(&refused.stderr));
+    assert!(refused.status.code() == Some(3) && said.contains("would come as good"), "{said}");
+    fail(house.command(&["ca", "show", "legacy"]));
+    std::fs::remove_file(dir.join("torn.crl")).expect("removed");
+
     let came: Value = house.json(&importing(&place, &["--leave-out"]));
     assert_eq!((&came["certificates"], &came["revocations"]), (&3.into(), &2.into()), "{came}");
     assert_eq!(came["revoked_without_certificate"], 1, "{came}");

@@ -185,6 +185,7 @@ fn each_byte_of_a_response_that_is_altered_ends_with_one_code() {
     let asked = Asked::new();
     let house = &asked.house;
     let ours = asked.response("ours.der", &["-no_nonce"]);
+    asked.export();
     let output = asked.prove(&ours, &["--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let (kept, altered) = (house.path("told.proof"), house.path("altered.der"));

@@ -582,6 +582,14 @@ async fn what_breaks_off_goes_on_and_nothing_is_published_before_all_is_there() 
     let unsaid = Arrival { was_outside: false, ..arrival() };
     let refused = authority.import_begin(&admin(), unsaid, false).await.unwrap_err();
     assert!(refused.to_string().contains("CKA_NEVER_EXTRACTABLE"), "{refused}");
+    // Of a wrong fingerprint both are told: which of paper and file is another's is for people to see.
+    let other = Arrival { root: Some([0xab; 32]), ..arrival() };
+    let refused = authority.import_begin(&admin(), other, true).await.unwrap_err().to_string();
+    let came = ca::groups(&hex::encode(sha256(&old.certificate)));
+    assert!(refused.contains(&came) && refused.contains(&["ABAB"; 16].join(" ")), "{refused}");
+    let none = Arrival { root: None, ..arrival() };
+    let refused = authority.import_begin(&admin(), none, true).await.unwrap_err().to_string();
+    assert!(!refused.contains(&came), "nobody copies it from here: {refused}");
 
     let begun = authority.import_begin(&admin(), arrival(), false).await.unwrap();
     let name = begun.name.clone();

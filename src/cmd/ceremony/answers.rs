@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 
-use super::script::Telling;
+use super::telling::Telling;
 use crate::cmd::files;
 use crate::failure::{Exit, Failure, OrFail};
 

@@ -11,6 +11,7 @@ mod rehearsal;
 mod root;
 mod rotate;
 mod script;
+mod telling;
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,8 @@ use crate::Global;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::house::{self, Closing};
-use script::{People, Telling};
+use script::People;
+use telling::Telling;
 
 #[derive(Parser)]
 pub struct Args {

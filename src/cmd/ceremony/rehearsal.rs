@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use policy::World;
 
-use super::script::{People, Telling};
+use super::script::People;
+use super::telling::Telling;
 use super::{PeopleArgs, root};
 use crate::cmd::files::{self, SECRET};
 use crate::failure::{Exit, Failure, OrFail};

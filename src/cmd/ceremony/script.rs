@@ -11,6 +11,7 @@ use policy::{Actor, World};
 use serde_json::json;
 
 use super::answers::Answers;
+use super::telling::Telling;
 use crate::cmd::files::{self, PUBLIC};
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output;
@@ -44,28 +45,6 @@ impl People {
                 refuse(format!("a quorum of {quorum} cannot be reached by {} operators", self.operators.len()))
             }
             _ => Ok(()),
-        }
-    }
-}
-
-/// Where what is shown goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Telling {
-    /// To standard output.
-    #[default]
-    Text,
-    /// To standard error, and at the end a JSON object to standard output.
-    Json,
-    /// To standard error: what comes before the ceremony that is meant.
-    Aside,
-}
-
-impl Telling {
-    /// Says a line.
-    pub fn line(self, text: &str) {
-        match self {
-            Telling::Text => output::line(text),
-            Telling::Json | Telling::Aside => output::say(text),
         }
     }
 }
