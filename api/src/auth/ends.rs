@@ -1,19 +1,16 @@
 //! When API tokens end: the last administrator's locks everybody out.
 
 use policy::{Role, Timestamp};
-use store::{Ledger, RecordFilter, StoreError};
+use store::{Ledger, StoreError};
 
 use super::token::{KIND, Token};
 use crate::observe::Ends;
 
-/// Tokens that are looked at.
-const TOKENS_MAX: usize = 1_000;
-
-/// Reads the tokens. The caller keeps what it is told for a while.
+/// Reads all tokens, since the last administrator's may stand behind any number of others that ended long ago. The caller keeps what it
+/// is told for a while.
 pub(crate) async fn ends(ledger: &Ledger, now: Timestamp) -> Result<Ends, StoreError> {
-    let filter = RecordFilter { limit: TOKENS_MAX, ..RecordFilter::default() };
     let mut ends = Ends::default();
-    for record in ledger.record_list(KIND, filter).await? {
+    for record in ledger.record_all(KIND).await? {
         let Ok(token) = Token::from_record(&record) else { continue };
         if token.revoked_at.is_some() || token.expires < now {
             continue;
