@@ -11,8 +11,6 @@ pub(crate) struct Orphans {
     pub(crate) issuer: String,
     /// Certificates of it that hold, and that nothing took the place of.
     pub(crate) left: u64,
-    /// Those of them that nobody but a person renews.
-    pub(crate) by_hand: u64,
 }
 
 /// Of each generation that is over and has some left; of one owner, or of all. Counted by index, and of what holds alone. The grant is
@@ -32,15 +30,11 @@ pub(crate) async fn orphans(
             owner: owner.map(|owner| owner.as_str().to_owned()),
             ..Filter::default()
         };
+        let holding = ledger.holding(filter, below, [now; 2]).await?;
         // What is nobody's is the service's own, as an OCSP responder's, which follows its CA by itself.
-        let of_somebody = |all: Vec<store::Holding>| -> u64 {
-            all.iter().filter(|one| one.owner.is_some()).map(|one| one.live).sum()
-        };
-        let left = of_somebody(ledger.holding(filter.clone(), below, [now; 2]).await?);
+        let left = holding.iter().filter(|one| one.owner.is_some()).map(|one| one.live).sum();
         if left > 0 {
-            let by_hand = Filter { renewed: Some(false), ..filter };
-            let by_hand = of_somebody(ledger.holding(by_hand, below, [now; 2]).await?);
-            all.push(Orphans { issuer, left, by_hand });
+            all.push(Orphans { issuer, left });
         }
     }
     Ok(all)
@@ -49,7 +43,7 @@ pub(crate) async fn orphans(
 impl Orphans {
     /// What somebody should look at, in a sentence.
     pub(crate) fn says(&self) -> String {
-        let Self { issuer, left, by_hand: _ } = self;
+        let Self { issuer, left } = self;
         let (hold, them) = if *left == 1 { ("certificate holds", "it") } else { ("certificates hold", "them") };
         format!(
             "{left} {hold} of CA {issuer}, which is over, and nothing took the place of {them}: nobody believes {them}. \

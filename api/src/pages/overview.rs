@@ -300,9 +300,6 @@ fn cards(survey: &Survey, orphans: &[Orphans], list: &Asked, of_certificates: &A
     let act_nobody = outlook.acting.saturating_sub(act_renewed);
     let renewed = renewed(outlook);
     let nobody = live(outlook).saturating_sub(renewed);
-    // What a CA issued that is over is in time for nothing.
-    let over_nobody: u64 = orphans.iter().map(|of| of.by_hand).sum();
-    let over_renewed: u64 = orphans.iter().map(|of| of.left.saturating_sub(of.by_hand)).sum();
     let card = |count: u64, label, tone, asked: Asked| Card {
         count: grouped(count),
         label,
@@ -318,13 +315,8 @@ fn cards(survey: &Survey, orphans: &[Orphans], list: &Asked, of_certificates: &A
     let others = [
         card(outlook.expired, "expired and not replaced", "gone", Asked { state: "expired".into(), ..certificates() }),
         card(outlook.acting, "renewal overdue", "act", Asked { state: "act".into(), ..certificates() }),
-        card(
-            renewed.saturating_sub(act_renewed + over_renewed),
-            "in time, renewed automatically",
-            "calm",
-            in_time("somebody"),
-        ),
-        card(nobody.saturating_sub(act_nobody + over_nobody), "in time, renewed by hand", "calm", in_time("nobody")),
+        card(renewed.saturating_sub(act_renewed), "in time, renewed automatically", "calm", in_time("somebody")),
+        card(nobody.saturating_sub(act_nobody), "in time, renewed by hand", "calm", in_time("nobody")),
         card(
             live(&survey.ssh),
             "valid SSH certificates",
