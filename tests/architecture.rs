@@ -20,6 +20,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("ca", &["policy", "hsm", "store"]),
     ("acme", &["policy", "store", "ca"]),
     ("lifecycle", &["policy", "store", "ca"]),
+    ("secrets", &[]),
     ("agent", &["policy", "tls"]),
     ("api", &["policy", "tls", "store", "ca", "acme", "lifecycle"]),
 ];
@@ -84,6 +85,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "lifecycle",
         &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "away", "alarms", "desk", "lease", "renewer"],
     ),
+    ("secrets", &["nouns", "envelope"]),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
     ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),
 ];
