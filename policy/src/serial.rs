@@ -138,6 +138,7 @@ serde_as_text!(Serial);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SerialText {
     beginnings: Vec<String>,
+    short: Option<String>,
     ssh: Option<u64>,
 }
 
@@ -165,11 +166,13 @@ impl SerialText {
         let zero =
             (fits && !digits.starts_with('0') && digits.len() < SerialText::DIGITS_MAX).then(|| format!("0{digits}"));
         let whole = whole.map(|number| format!("{number:032x}"));
-        let beginnings: Vec<String> = fits.then_some(digits).into_iter().chain(zero).chain(whole).collect();
-        if beginnings.is_empty() && ssh.is_none() {
-            return Err(refuse("it is 4 to 40 hex digits"));
+        let beginnings: Vec<String> = fits.then_some(digits.clone()).into_iter().chain(zero).chain(whole).collect();
+        let short =
+            (digits.len() < SHORT_DIGITS).then(|| format!("{}{digits}", if digits.len() % 2 == 1 { "0" } else { "" }));
+        if beginnings.is_empty() && ssh.is_none() && short.is_none() {
+            return Err(refuse("it is at most 40 hex digits"));
         }
-        Ok(SerialText { beginnings, ssh })
+        Ok(SerialText { beginnings, short, ssh })
     }
 
     /// What its hex digits may begin with, in lower case.
@@ -180,6 +183,11 @@ impl SerialText {
     /// The whole serials of ours that it may be.
     pub fn whole(&self) -> impl Iterator<Item = Serial> {
         self.beginnings().filter_map(|text| Serial::from_hex(text).ok())
+    }
+
+    /// The whole serial, in hex, that another CA may have given: shorter than ours, so that it may be the beginning of one of ours too.
+    pub fn short(&self) -> Option<&str> {
+        self.short.as_deref()
     }
 
     /// The 64 bits of an SSH certificate that it may be.
@@ -200,6 +208,8 @@ impl SerialText {
 const TICKS_A_SEC: i64 = 256;
 /// Keeps the first byte from being zero, whatever the instance.
 const PREFIX_BASE: u16 = 0x0100;
+/// Hexadecimal digits of a serial of ours.
+const SHORT_DIGITS: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -315,9 +325,21 @@ mod tests {
     }
 
     #[test]
+    fn a_serial_of_another_ca_may_be_whole_however_short_it_is() {
+        let short = |text: &str| SerialText::parse(text).unwrap().short().map(str::to_owned);
+        for (text, whole) in
+            [("1", "01"), ("01", "01"), ("0x55", "55"), ("abc", "0abc"), ("0101", "0101"), ("0A:E1", "0ae1")]
+        {
+            assert_eq!(short(text).as_deref(), Some(whole), "{text}");
+        }
+        // One of ours is whole as it is.
+        assert_eq!(short("0101016b49d20000a1b2c3d4e5f60718"), None);
+    }
+
+    #[test]
     fn what_is_no_serial_is_said_to_be_none() {
         let long = "1".repeat(41);
-        for text in ["", ":", "0x", "abc", "../x", "01g1", "0101\u{661}", "-1", long.as_str()] {
+        for text in ["", ":", "0x", "../x", "01g1", "0101\u{661}", "-1", long.as_str()] {
             assert!(SerialText::parse(text).is_err(), "{text:?}");
         }
     }

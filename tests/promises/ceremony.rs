@@ -270,6 +270,22 @@ fn a_root_signs_the_request_that_was_brought_and_no_other() {
     stopped(&ceremony(&leaf, &[], &[]), 1, "does not ask to be a CA");
     let deep = request(&machine, "deep.csr", "basicConstraints=critical,CA:TRUE,pathlen:2");
     stopped(&ceremony(&deep, &[], &[]), 1, "path_len");
+    // What a key is called is called no other one.
+    let shown = succeed(command(
+        "openssl",
+        &["x509", "-in", text(&machine.root("root-1.pem")), "-noout", "-ext", "subjectKeyIdentifier"],
+    ));
+    let called = shown.lines().last().expect("an identifier").trim();
+    let config = machine.path("same.cnf");
+    let section = format!(
+        "[req]\ndistinguished_name = dn\nreq_extensions = own\n[dn]\n[own]\nbasicConstraints = critical,CA:TRUE,pathlen:0\n\
+         subjectKeyIdentifier = {called}\n"
+    );
+    std::fs::write(&config, section).expect("a configuration");
+    let (key, same) = (machine.path("other.key"), machine.path("same.csr"));
+    let new = ["req", "-new", "-key", text(&key), "-subj", "/CN=Same", "-config", text(&config), "-out", text(&same)];
+    succeed(command("openssl", &new));
+    stopped(&ceremony(&same, &[], &[]), 1, "is that of another key");
     stopped(&ceremony(&csr, &["--quorum", "1"], &[]), 3, "too small");
     // Who could change the first transcript would say what a quorum is.
     let first = machine.root("transcripts/001-root.json");

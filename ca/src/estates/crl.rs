@@ -7,7 +7,8 @@ use x509_parser::revocation_list::CertificateRevocationList;
 use crate::estates::gathered::Ended;
 use crate::estates::leaf::serial;
 use crate::issuers::certificate::is_signed_crl;
-use crate::issuers::{CaCertificate, not_ours_to_read};
+use crate::issuers::{CaCertificate, is_of_a_part, not_ours_to_read};
+use crate::lint::within::is_same_name;
 
 /// What a CRL says.
 pub(super) struct Listed {
@@ -43,16 +44,22 @@ pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, Refused> {
         Err(Refused::Doubtful(why, listed.collect()))
     };
     let strange = crl.iter_revoked_certificates().find_map(not_ours_to_read);
-    match (crl.issuer().as_raw() == ca.subject.as_der(), strange) {
-        (true, None) => {}
-        (false, None) => return Err(Refused::Foreign("is of another CA".to_owned())),
+    // RFC 5280 section 7.1: a name is the same in another type of string and in another case.
+    let is_named = is_same_name(crl.issuer().as_raw(), ca.subject.as_der());
+    match (is_named, is_signed_crl(der, &ca.spki), strange) {
+        (true, true, None) => {}
+        (false, false, None) => return Err(Refused::Foreign("is of another CA".to_owned())),
+        // The key's word under a name that the CA may have had before.
+        (false, true, None) => return doubtful("is signed by the key of this CA under another name".to_owned()),
+        (true, false, None) => {
+            let way = crl.signature_algorithm.algorithm.to_id_string();
+            return doubtful(format!(
+                "is not signed by the key of this CA, or in a way that is not verified here ({way})"
+            ));
+        }
         // An indirect one: which CA's each of its entries is, is not read here.
-        (false, Some(why)) => return doubtful(format!("is of another CA, and {why}")),
-        (true, Some(why)) => return doubtful(format!("is not to be taken: {why}")),
-    }
-    if !is_signed_crl(der, &ca.spki) {
-        let way = crl.signature_algorithm.algorithm.to_id_string();
-        return doubtful(format!("is not signed by the key of this CA, or in a way that is not verified here ({way})"));
+        (false, _, Some(why)) => return doubtful(format!("is of another CA, and {why}")),
+        (true, _, Some(why)) => return doubtful(format!("is not to be taken: {why}")),
     }
     let (mut number, mut is_part) = (None, false);
     let (mut entries, mut left) = (Vec::new(), Vec::new());
@@ -65,8 +72,8 @@ pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, Refused> {
                     left.push(TOO_GREAT.to_owned());
                 }
             }
-            // RFC 5280 sections 5.2.4 and 5.2.5: a delta, or a part.
-            _ if extension.critical => is_part = true,
+            // What it lacks is told of by nobody.
+            _ if is_of_a_part(extension) => is_part = true,
             _ => {}
         }
     }
@@ -75,6 +82,8 @@ pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, Refused> {
             Ok(serial) => serial,
             Err(why) => {
                 left.push(format!("an entry {why}"));
+                // It may be of any serial that the others lack.
+                is_part = true;
                 continue;
             }
         };
@@ -90,4 +99,4 @@ pub(super) fn read(der: &[u8], ca: &CaCertificate) -> Result<Listed, Refused> {
 /// Of a number that ours cannot be above.
 pub(super) const TOO_GREAT: &str = "has a number beyond those that ours can go on from: our next one will be smaller";
 /// Ours have room above it.
-pub(super) const NUMBER_MAX: u64 = 1 << 62;
+pub(crate) const NUMBER_MAX: u64 = 1 << 62;

@@ -28,6 +28,7 @@ pub use estate::{Estate, Taken};
 pub use gathered::{Ended, Gathered, Left, Told};
 pub use reading::{Unreadable, der};
 
+pub(crate) use crl::NUMBER_MAX as CRL_NUMBER_MAX;
 pub(crate) use leaf::{Facts, serial_of};
 
 /// Certificates of one CA that are taken in: a bound on what one command reads into memory.

@@ -7,7 +7,7 @@ use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280;
 use policy::Timestamp;
 use serde_json::{Value, json};
-use x509_parser::prelude::{FromDer, ParsedExtension};
+use x509_parser::prelude::{FromDer, ParsedExtension, X509Extension};
 use x509_parser::revocation_list::{CertificateRevocationList, RevokedCertificate};
 use x509_parser::x509::ReasonCode;
 
@@ -43,9 +43,12 @@ impl BroughtCrl {
                 ParsedExtension::AuthorityKeyIdentifier(aki) => {
                     authority = aki.key_identifier.as_ref().map(|id| id.0.to_vec());
                 }
-                // A part of a CRL, or one that lists what others issued: RFC 5280 sections 5.2.4 and 5.2.5.
-                _ if extension.critical => {
-                    return Err(format!("it is no full CRL of its issuer: extension {} is critical", extension.oid));
+                _ if is_of_a_part(extension) => {
+                    return Err(format!(
+                        "it is no full CRL of its issuer: it has the extension {}, which is of a delta or of a part, or critical and \
+                         not known here",
+                        extension.oid
+                    ));
                 }
                 _ => {}
             }
@@ -129,6 +132,13 @@ pub(crate) fn not_ours_to_read(entry: &RevokedCertificate<'_>) -> Option<String>
     })
 }
 
+/// Whether an extension makes a CRL a delta or a part, or one that lists what others issued (RFC 5280 sections 5.2.4 and 5.2.5): by what it
+/// is, since openssl marks it as critical where it is told to alone; or is one that has to be understood, and is not.
+pub(crate) fn is_of_a_part(extension: &X509Extension<'_>) -> bool {
+    let parts = [rfc5280::ID_CE_DELTA_CRL_INDICATOR, rfc5280::ID_CE_ISSUING_DISTRIBUTION_POINT];
+    extension.critical || parts.iter().any(|part| part.as_bytes() == extension.oid.as_bytes())
+}
+
 /// reasonCode and invalidityDate.
 const READ: [ObjectIdentifier; 2] = [rfc5280::ID_CE_CRL_REASONS, rfc5280::ID_CE_INVALIDITY_DATE];
 
@@ -147,8 +157,8 @@ mod tests {
     use super::*;
     use crate::encode::{Dn, tlv};
 
-    /// A CRL that lists one certificate, with these entry extensions; nobody's signature.
-    fn crl(extensions: &[Vec<u8>]) -> Vec<u8> {
+    /// A CRL that lists one certificate, with these entry extensions and further ones of its own; nobody's signature.
+    fn crl(extensions: &[Vec<u8>], own: &[Vec<u8>]) -> Vec<u8> {
         let all = |parts: &[Vec<u8>]| tlv::sequence(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
         let algorithm = hsm::Algorithm::EcdsaP256Sha256.identifier().to_vec();
         let time = b"\x17\x0d270115080000Z".to_vec();
@@ -156,7 +166,7 @@ mod tests {
         if !extensions.is_empty() {
             entry.push(all(extensions));
         }
-        let number = all(&[extension(rfc5280::ID_CE_CRL_NUMBER, false, &[2, 1, 5])]);
+        let number = all(&[&[extension(rfc5280::ID_CE_CRL_NUMBER, false, &[2, 1, 5])], own].concat());
         let tbs = all(&[
             vec![2, 1, 1],
             algorithm.clone(),
@@ -197,11 +207,27 @@ mod tests {
                 "its entry 4d has the reason removeFromCRL",
             ),
         ] {
-            let read = BroughtCrl::read(crl(&extensions));
+            let read = BroughtCrl::read(crl(&extensions, &[]));
             match says {
                 "" => assert_eq!(read.unwrap().revoked.len(), 1),
                 says => assert!(read.err().unwrap().contains(says), "{says}"),
             }
         }
+    }
+
+    /// openssl marks what makes a CRL a part as critical where it is told to alone.
+    #[test]
+    fn a_delta_and_a_part_are_none_of_a_whole_whether_they_say_that_it_matters_or_not() {
+        let scope = tlv::sequence(&[&[0x82, 1, 0xff]]).unwrap();
+        for critical in [true, false] {
+            let delta = extension(rfc5280::ID_CE_DELTA_CRL_INDICATOR, critical, &[2, 1, 4]);
+            let part = extension(rfc5280::ID_CE_ISSUING_DISTRIBUTION_POINT, critical, &scope);
+            for own in [delta, part] {
+                let refused = BroughtCrl::read(crl(&[], &[own])).err().unwrap_or_default();
+                assert!(refused.contains("it is no full CRL of its issuer"), "{critical}: {refused}");
+            }
+        }
+        let other = extension(ObjectIdentifier::new_unwrap("1.3.6.1.4.1.99999.7"), false, &[5, 0]);
+        assert_eq!(BroughtCrl::read(crl(&[], &[other])).unwrap().revoked.len(), 1);
     }
 }

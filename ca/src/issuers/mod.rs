@@ -26,7 +26,7 @@ pub(crate) mod hierarchy;
 mod registry;
 mod shown;
 
-pub(crate) use brought_crl::{BroughtCrl, not_ours_to_read};
+pub(crate) use brought_crl::{BroughtCrl, is_of_a_part, not_ours_to_read};
 pub(crate) use certificate::{CaCertificate, is_signed};
 pub(crate) use chains::Ways;
 pub(crate) use hierarchy::{Hierarchy, Signer};

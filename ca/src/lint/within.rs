@@ -1,10 +1,11 @@
 //! Whether names are within the name constraints of a CA (RFC 5280 section 4.2.1.10), read as narrowly as the narrowest client does: what
 //! one of them refuses is not signed.
 
+use x509_cert::der::Decode;
 use x509_cert::ext::pkix::NameConstraints;
 use x509_cert::ext::pkix::constraints::name::GeneralSubtree;
 use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::name::{Name, RelativeDistinguishedName};
+use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
 
 use crate::encode::dn::text_of;
 
@@ -153,6 +154,19 @@ fn is_in(network: &[u8], address: &[u8]) -> bool {
     let Some((base, mask)) = network.split_at_checked(network.len() / 2) else { return false };
     base.len() == address.len()
         && base.iter().zip(mask).zip(address).all(|((base, mask), octet)| base & mask == octet & mask)
+}
+
+/// Whether two names, DER, are the same by RFC 5280 section 7.1, as far as case, the type of strings and blanks around them go. What is
+/// no name is the same as the same bytes alone.
+pub(crate) fn is_same_name(one: &[u8], other: &[u8]) -> bool {
+    let read = |name: &[u8]| RdnSequence::from_der(name).ok();
+    match (read(one), read(other)) {
+        (Some(one), Some(other)) => {
+            let (one, other): (&[_], &[_]) = (one.as_ref(), other.as_ref());
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
+        }
+        _ => one == other,
+    }
 }
 
 /// The same attributes with the same texts, whatever their case and the type of their strings.

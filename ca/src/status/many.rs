@@ -113,12 +113,20 @@ pub struct Proposal {
     /// Who confirmed it; it is carried out once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<String>,
+    /// It was carried out, whole.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub done: bool,
 }
 
 impl Proposal {
-    /// Whether another person may confirm it yet.
+    /// Whether somebody is to act: another person may confirm it yet, or it was confirmed and broke off.
     pub fn waits(&self, now: Timestamp) -> bool {
-        self.confirmed.is_none() && now <= self.expires
+        self.is_broken_off() || (self.confirmed.is_none() && now <= self.expires)
+    }
+
+    /// Two persons have decided it, and something of it may be left: whoever may confirm such a thing goes on, whenever that is.
+    pub fn is_broken_off(&self) -> bool {
+        self.confirmed.is_some() && !self.done
     }
 
     /// What it is about, as policy is asked.
@@ -185,6 +193,7 @@ impl Revoker {
             by: ActorStamp::from(actor).id,
             expires,
             confirmed: None,
+            done: false,
         };
         // Of the set, and of when: the same proposal twice is two.
         let id = hex::encode(sha256(format!("{}{leaves}", meant.digest).as_bytes()).split_at(ID_BYTES).0);
@@ -212,7 +221,8 @@ impl Revoker {
         let ledger = &self.office.ledger;
         let now = ledger.cautious_time();
         // What waits is looked for by when it expires: what has expired is walked past by nobody.
-        let lookups = if open { waits::from(now, PROPOSED_SECS) } else { vec![None] };
+        let begun = || waits::from(now, PROPOSED_SECS).into_iter().chain([Some(BROKEN_OFF.to_owned())]).collect();
+        let lookups = if open { begun() } else { vec![None] };
         let (page, next) = waits::page(ledger, KIND, (lookups, after), PROPOSALS).await?;
         let read = page.iter().map(|stored| Ok((stored.id.clone(), body(&stored.id, &stored.body)?)));
         let mut all = read.collect::<Result<Vec<(String, Proposal)>, CaError>>()?;
@@ -262,7 +272,8 @@ impl Revoker {
         };
         let now = self.office.ledger.cautious_time();
         match &proposal.confirmed {
-            // What is left of a set that was confirmed, an hour longer at most.
+            Some(_) if proposal.is_broken_off() => {}
+            // Whoever did not hear that it was carried out is told again, an hour longer at most.
             Some(by) if *by == me && now <= proposal.expires.plus_secs(PROPOSED_SECS) => {}
             Some(by) => {
                 let at = self.written(id).await?;
@@ -281,11 +292,21 @@ impl Revoker {
             ));
         }
         let (count, is_again) = (proposal.count, proposal.confirmed.is_some() && set.left.is_empty());
-        if proposal.confirmed.is_none() {
-            let confirmed = Proposal { confirmed: Some(me), ..proposal };
+        let mut confirmed = proposal;
+        if confirmed.confirmed.is_none() {
+            confirmed.confirmed = Some(me);
             self.record(actor, id, &confirmed, version).await?;
         }
-        match self.carry_out(actor, set.left, ending).await? {
+        let act = self.carry_out(actor, set.left, ending).await?;
+        if confirmed.is_broken_off() {
+            let version = self.find(id).await?.1;
+            match self.record(actor, id, &Proposal { done: true, ..confirmed }, version).await {
+                // Two went on at once, and the other one was faster.
+                Ok(()) | Err(CaError::Conflict(_)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        match act {
             Act::Done { published, .. } if is_again => {
                 Ok(Act::Before { count, at: self.written(id).await?, published })
             }
@@ -305,8 +326,12 @@ impl Revoker {
             kind: KIND,
             id: id.to_owned(),
             owner: None,
-            // What was confirmed is looked for by nobody who has to act.
-            lookup: proposal.confirmed.is_none().then(|| waits::until(proposal.expires, PROPOSED_SECS)),
+            // What was carried out is looked for by nobody who has to act.
+            lookup: match (proposal.confirmed.is_some(), proposal.done) {
+                (_, true) => None,
+                (true, false) => Some(BROKEN_OFF.to_owned()),
+                (false, false) => Some(waits::until(proposal.expires, PROPOSED_SECS)),
+            },
             expires: Some(proposal.expires),
             body,
             actor: ActorStamp::from(actor),
@@ -543,6 +568,9 @@ fn may_be_many(ending: Ending) -> Result<(), CaError> {
         | RevocationReason::PrivilegeWithdrawn => Ok(()),
     }
 }
+
+/// The second key of a proposal that was confirmed and is not carried out whole.
+const BROKEN_OFF: &str = "broken-off";
 
 /// The kind of a proposal's record.
 const KIND: &str = "revocation-proposal";

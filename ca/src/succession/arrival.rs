@@ -14,6 +14,7 @@ use store::{Filter, GrantStamp, IMPORTED, Record};
 
 use crate::encode::sha256;
 use crate::error::CaError;
+use crate::estates::CRL_NUMBER_MAX;
 use crate::issuers::name::check_name;
 use crate::issuers::record::{BEGINNING, GenerationRecord, IssuerRecord, IssuerRole, KIND, Place};
 use crate::issuers::{CrlForm, GenerationName};
@@ -77,6 +78,12 @@ impl Keeper {
         let _changing = self.changing.lock().await;
         check_name(&arrival.name).map_err(|why| CaError::bad("name", why))?;
         let name = GenerationName::new(&arrival.name, 1);
+        if let Some(number) = arrival.crl_number.filter(|number| *number >= CRL_NUMBER_MAX) {
+            return Err(CaError::bad(
+                "crl_number",
+                format!("{number} leaves no room for the CRLs that follow: at most {}", CRL_NUMBER_MAX - 1),
+            ));
+        }
         let there = match self.maker.there(&arrival.name).await? {
             Some((record, version)) => Some(self.same(&record, &arrival).map(|number| (record, version, number))?),
             None => None,

@@ -20,6 +20,7 @@ use crate::error::CaError;
 use crate::intake::{CaCsr, RevocationReason, is_raised};
 use crate::issuers::plan::{CaPlan, Constraints, constraint_text, purpose_word};
 use crate::issuers::{GenerationName, Issuing};
+use crate::lint::within::is_same_name;
 use crate::status::PublishedCrl;
 use crate::succession::keeper::Keeper;
 use crate::succession::maker::{missing, stamp};
@@ -71,7 +72,7 @@ impl Keeper {
     ) -> Result<ReadRequest, CaError> {
         self.may(actor).await?;
         let (csr, plan) = planned(csr, validity_secs)?;
-        self.room_below(by, &plan).await?;
+        self.room_below(by, (&csr, &plan)).await?;
         Ok(ReadRequest {
             sha256: hex::encode(csr.sha256),
             subject: plan.subject_of(1)?,
@@ -96,7 +97,7 @@ impl Keeper {
         let grant = self.may(actor).await?;
         let _changing = self.changing.lock().await;
         let (csr, plan) = planned(csr, validity_secs)?;
-        let above = self.room_below(by, &plan).await?;
+        let above = self.room_below(by, (&csr, &plan)).await?;
         if self.office.checks.is_compromised(&csr.key.hash()) {
             return Err(CaError::bad("key", "it was revoked as compromised; make a new key"));
         }
@@ -125,6 +126,30 @@ impl Keeper {
         let root = above.chains.first().into_iter().flatten().map(|c| pem::encode("CERTIFICATE", &c.der));
         let chain_pem = std::iter::once(pem::encode("CERTIFICATE", &der)).chain(root).collect();
         Ok(SignedBelow { chain_pem, der, serial_hex, operation })
+    }
+
+    /// RFC 5280 sections 4.2.1.2 and 4.1.2.6: what a key is called is called no other one here, and whoever signs is no other CA. Whoever
+    /// builds chains would take one for the other.
+    fn is_its_own(
+        &self,
+        above: &Issuing,
+        plan: &CaPlan,
+        (named, key_hash): (Option<&[u8]>, &[u8; 32]),
+    ) -> Result<(), CaError> {
+        let hierarchy = self.office.issuers.read();
+        let others = || hierarchy.known().filter(|known| known.key_hash() != *key_hash);
+        let bad = |why: String| Err(CaError::bad("csr", why));
+        if let Some(other) = others().find(|known| named.is_some_and(|id| id == known.key_identifier)) {
+            return bad(format!(
+                "its subjectKeyIdentifier is that of another key, of {}: leave it out, and it is computed",
+                other.subject
+            ));
+        }
+        let subject = hex::decode(&plan.subject).unwrap_or_default();
+        match is_same_name(&subject, above.subject.as_der()) && above.key.fingerprint() != *key_hash {
+            true => bad(format!("its subject is that of {} itself, which signs it: name it otherwise", above.label)),
+            false => Ok(()),
+        }
     }
 
     /// Revokes certificates of `by`, and signs its next CRL whether it is due or not; from now on its CRLs hold for `crl_secs`.
@@ -182,7 +207,7 @@ impl Keeper {
     }
 
     /// The CA that signs, if there is room for such a CA below it. The lint says the same of the bytes.
-    async fn room_below(&self, by: &GenerationName, plan: &CaPlan) -> Result<Arc<Issuing>, CaError> {
+    async fn room_below(&self, by: &GenerationName, (csr, plan): (&CaCsr, &CaPlan)) -> Result<Arc<Issuing>, CaError> {
         let hierarchy = self.office.issuers.fresh().await?;
         let above = hierarchy.issuing_of(&by.to_string()).cloned().ok_or_else(|| missing(by))?;
         if above.path_len.is_some_and(|most| u32::from(plan.path_len) >= most) {
@@ -195,6 +220,7 @@ impl Keeper {
                 ),
             ));
         }
+        self.is_its_own(&above, plan, (identifier(csr)?.as_deref(), &csr.key.hash()))?;
         Ok(above)
     }
 }

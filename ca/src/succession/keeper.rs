@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use hsm::KeyKind;
 use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
 use store::{ActorStamp, GrantStamp, Record, Revocation, State};
 use tokio::sync::Mutex;
@@ -126,11 +127,32 @@ impl Keeper {
             if record.role == IssuerRole::SshUser || record.role == IssuerRole::SshHost {
                 check_ssh(kind)?;
             }
+            if record.role == IssuerRole::Log && !matches!(kind, KeyKind::P256 | KeyKind::Ed25519) {
+                return Err(CaError::bad("key", "a log key is Ed25519 or P-256: no other kind signs the log's heads"));
+            }
             record.keys = vec![kind.to_string()];
+        }
+        if wish.cross {
+            self.may_cross(&wish.issuer, record)?;
         }
         match record.generations.iter().find(|generation| generation.elsewhere) {
             Some(elsewhere) => Err(away(&GenerationName::new(&wish.issuer, elsewhere.number))),
             None => Ok(activates),
+        }
+    }
+
+    /// Whether the generation that issues now can sign for a successor's key too, as far as that shows before anything is made.
+    fn may_cross(&self, issuer: &str, record: &IssuerRecord) -> Result<(), CaError> {
+        if record.role != IssuerRole::X509 {
+            return Err(CaError::bad("cross", format!("`{issuer}` is no CA: nobody signs certificates for its keys")));
+        }
+        let Some(active) = record.active(self.office.ledger.cautious_time()) else { return Ok(()) };
+        let by = GenerationName::new(issuer, active.number);
+        let hierarchy = self.office.issuers.read();
+        let above = hierarchy.issuing_of(&by.to_string()).ok_or_else(|| missing(&by))?;
+        match above.path_len {
+            Some(0) => Err(no_room(&by)),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -419,9 +441,7 @@ impl Keeper {
         // RFC 5280 section 4.2.1.9: what it says of the path below is bound by who signs.
         let mut signed = record.clone();
         if let (Some(plan), Some(most)) = (&mut signed.plan, above.path_len) {
-            let below = most.checked_sub(1).ok_or_else(|| {
-                CaError::Conflict(format!("below {by} there is no room for a CA: its path length is 0"))
-            })?;
+            let below = most.checked_sub(1).ok_or_else(|| no_room(by))?;
             plan.path_len = plan.path_len.min(u8::try_from(below).unwrap_or(u8::MAX));
         }
         let operation = self.maker.certify(name, &signed, &key, Some(above), self.may(actor).await?).await?;
@@ -490,6 +510,10 @@ fn unended<'a>(record: &'a IssuerRecord, name: &GenerationName) -> Result<&'a Ge
         GenerationRecord { retired: Some(_), .. } => Err(CaError::Conflict(format!("{name} is retired; {rotate}"))),
         other => Ok(other),
     }
+}
+
+fn no_room(by: &GenerationName) -> CaError {
+    CaError::Conflict(format!("below {by} there is no room for a CA: its path length is 0"))
 }
 
 /// The record of an issuer that does not exist yet.

@@ -49,6 +49,17 @@ impl Old {
         Old { certificate, issuer: Issuer::new(params, key) }
     }
 
+    /// The same key under another name, as a PrintableString.
+    fn renamed(&self, name: &str) -> Old {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let name = rcgen::DnValue::PrintableString(name.try_into().unwrap());
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::from_pem(&self.issuer.key().serialize_pem()).unwrap();
+        Old { certificate: self.certificate.clone(), issuer: Issuer::new(params, key) }
+    }
+
     /// A certificate with this serial.
     fn signs(&self, serial: &[u8], name: &str) -> Vec<u8> {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -524,6 +535,9 @@ fn what_a_crl_alone_lists_that_is_not_taken_does_not_come_as_good() {
         ("another key's", other.lists(7, &[&[2]]), (vec![1], 2, 0)),
         ("an indirect one", indirect(own.clone()), (vec![1], 2, 0)),
         ("another CA's", Old::new("New CA").lists(7, &[&[2]]), (vec![1, 2], 1, 0)),
+        // RFC 5280 section 7.1: the same name in another type of string, and in another case.
+        ("this CA's, as others write its name", old.renamed("OLD ca").lists(7, &[&[2]]), (vec![1], 0, 0)),
+        ("this key's under another name", old.renamed("Older CA").lists(7, &[&[2]]), (vec![1], 2, 0)),
         ("another CA's indirect one", indirect(Old::new("New CA").lists(7, &[&[2]])), (vec![1], 2, 0)),
         ("longer", [own.clone(), vec![0]].concat(), (vec![1, 2], 0, 1)),
         ("cut", own[..own.len() - 1].to_vec(), (vec![1, 2], 0, 1)),
@@ -579,6 +593,10 @@ async fn what_breaks_off_goes_on_and_nothing_is_published_before_all_is_there() 
     let would = authority.import_begin(&admin(), arrival(), true).await.unwrap();
     assert_eq!((would.is_new, would.next), (true, 5_000_000_001));
     assert!(authority.issuers().iter().all(|issuer| issuer.name != "old"), "a rehearsal writes nothing");
+    for above in [1 << 62, u64::MAX] {
+        let refused = authority.import_begin(&admin(), Arrival { crl_number: Some(above), ..arrival() }, false).await;
+        assert!(matches!(refused, Err(CaError::BadRequest { what: "crl_number", .. })), "{refused:?}");
+    }
     let unsaid = Arrival { was_outside: false, ..arrival() };
     let refused = authority.import_begin(&admin(), unsaid, false).await.unwrap_err();
     assert!(refused.to_string().contains("CKA_NEVER_EXTRACTABLE"), "{refused}");

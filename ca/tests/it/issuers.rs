@@ -163,11 +163,16 @@ async fn what_cannot_be_made_is_not_rehearsed_either() {
         (Rotate { shards: Some(0), ..of("tls") }, "1 to 256"),
         (Rotate { key: Some("p521".parse().unwrap()), ..of("seal") }, "AES-256"),
         (Rotate { activates: Activation::At(policy::Timestamp::from_unix(1)), ..of("tls") }, "has passed"),
+        (Rotate { key: Some("p384".parse().unwrap()), ..of("log") }, "Ed25519 or P-256"),
+        (Rotate { cross: true, ..of("tls") }, "no room for a CA"),
+        (Rotate { cross: true, ..of("log") }, "`log` is no CA"),
     ] {
         let rehearsed = authority.rehearse_rotation(&admin(), &wish).await.unwrap_err().to_string();
         let acted = authority.rotate_issuer(&admin(), wish).await.unwrap_err().to_string();
         assert!(rehearsed == acted && acted.contains(says), "{says}: {rehearsed} | {acted}");
     }
+    let made = authority.issuers().iter().map(|issuer| issuer.generations.len()).max();
+    assert_eq!(made, Some(1), "what is refused leaves no generation behind");
 }
 
 /// What certificates point to cannot be said otherwise later, so that it is said before.

@@ -198,11 +198,11 @@ fn at_desk<T>(
     repeatable: bool,
     act: &mut impl FnMut(&Inside<'_>, &mut Desk) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    let mut may_repeat = true;
+    let mut repeats = REPEATS_MAX;
     loop {
         let outcome = match seat.desk(shared, inside) {
             Ok(desk) => {
-                may_repeat &= repeatable;
+                repeats = if repeatable { repeats } else { 0 };
                 act(inside, desk)
             }
             Err(fault) => Err(fault),
@@ -212,9 +212,9 @@ fn at_desk<T>(
             seat.leave(inside);
         }
         match outcome {
-            Err(Fault::Lost(why)) if may_repeat => {
+            Err(Fault::Lost(why)) if repeats > 0 => {
                 tracing::warn!(why, "a session was lost; trying a new one");
-                may_repeat = false;
+                repeats -= 1;
             }
             other => return other,
         }
@@ -300,6 +300,9 @@ fn further(
     }
     Ok(made)
 }
+
+/// New sessions that are tried after one was lost: a token that closes all of them may close the next one too.
+const REPEATS_MAX: u32 = 2;
 
 /// A batch may take this part of the deadline after its first signature.
 const BATCH_SHARE: u32 = 4;

@@ -69,7 +69,10 @@ impl FromStr for Reference {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let wrong = NameError { what: "a reference", rule: "chy://PATH#FIELD@LABEL, without #FIELD and @LABEL where it is #value@current" };
+        let wrong = NameError {
+            what: "a reference",
+            rule: "chy://PATH#FIELD@LABEL, without #FIELD and @LABEL where it is #value@current",
+        };
         let rest = text.strip_prefix(Self::SCHEME).ok_or(wrong)?;
         let (rest, which) = match rest.split_once('@') {
             Some((rest, which)) => (rest, which.parse()?),
@@ -117,8 +120,21 @@ mod tests {
         assert_eq!(read("chy://prod/db@previous"), of("prod/db", "value", "previous"));
         assert_eq!(read("chy://prod/db#password@7"), of("prod/db", "password", "7"));
         assert_eq!(read("chy://a%40b#c@d"), of("a@b", "c", "d"));
-        let bad = ["", "chy:", "chy://", "vault://a", "chy://a#", "chy://a@", "chy://a#b#c", "chy://a@b@c", "chy://a@b#c", "chy://a@0"];
-        for bad in bad.into_iter().chain(["chy://a@07", "chy://a@18446744073709551616", "chy:///a", "chy://a%2fb", "CHY://a"]) {
+        let bad = [
+            "",
+            "chy:",
+            "chy://",
+            "vault://a",
+            "chy://a#",
+            "chy://a@",
+            "chy://a#b#c",
+            "chy://a@b@c",
+            "chy://a@b#c",
+            "chy://a@0",
+        ];
+        for bad in
+            bad.into_iter().chain(["chy://a@07", "chy://a@18446744073709551616", "chy:///a", "chy://a%2fb", "CHY://a"])
+        {
             assert!(bad.parse::<Reference>().is_err(), "{bad:?}");
         }
     }

@@ -1,5 +1,6 @@
 //! Where another program's CA is read from: files, each opened once and bounded.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ca::estates::{self, Estate, Gathered, ejbca, openssl, step, vault};
@@ -94,10 +95,14 @@ fn folder(dir: &Path, place: String, chain: Option<Vec<u8>>) -> Result<openssl::
             moved.push((format!("{name}/{}", named(&path)), files::read(&path, FILE_BYTES_MAX)?));
         }
     }
-    for name in openssl::named(&index).take(estates::CERTIFICATES_MAX) {
+    // Each once, however often the index names it, and of each the certificate alone.
+    let names: BTreeSet<&str> = openssl::named(&index).take(estates::CERTIFICATES_MAX).collect();
+    for name in names {
         let path = dir.join(name);
-        if path.is_file() {
-            moved.push((name.to_owned(), files::read(&path, FILE_BYTES_MAX)?));
+        if path.is_file()
+            && let Ok(der) = estates::der(&files::read(&path, FILE_BYTES_MAX)?, "CERTIFICATE")
+        {
+            moved.push((name.to_owned(), der));
         }
     }
     let mut crls = Vec::new();

@@ -176,7 +176,8 @@ fn tell_proposal(proposal: &Value) {
     let of = proposal["of"].as_object().into_iter().flatten();
     let said: Vec<String> = of.map(|(name, value)| format!("{name} {}", value.as_str().unwrap_or_default())).collect();
     facts.push(("of", said.join(", ")));
-    if field(proposal, "state") == "waiting" {
+    let state = field(proposal, "state");
+    if state == "waiting" || state == "broken-off" {
         facts.push(("carry it out", format!("chancery certs confirm {}", field(proposal, "id"))));
     }
     output::facts(&facts.into_iter().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>());

@@ -202,6 +202,20 @@ pub(crate) async fn find(app: &App, text: &str) -> Result<Attested<Credential>, 
             return Ok(found);
         }
     }
+    // A CA that came from elsewhere may have begun at 01: a whole serial goes before what begins so.
+    if let Some(short) = meant.short() {
+        let mut found = app.ledger().credentials_of(short).await?;
+        match (found.len(), found.pop()) {
+            (0, _) | (_, None) => {}
+            (1, Some(one)) => return Ok(one),
+            (many, Some(_)) => {
+                let says = format!(
+                    "{many} CAs gave the serial {short}: show the certificate that is meant (chancery certs revoke --certificate FILE)."
+                );
+                return Err(Problem::new(Kind::Conflict, says));
+            }
+        }
+    }
     let mut found = app.ledger().credentials_meant(meant.clone(), MEANT_MAX).await?;
     match (found.len(), found.pop()) {
         (1, Some(one)) => Ok(one),

@@ -163,7 +163,8 @@ pub(crate) struct ProposalState {
     count: u64,
     /// Exactly which, and why.
     digest: String,
-    /// `waiting`; `expired`; `confirmed`.
+    /// `waiting`; `expired`; `confirmed`, and carried out; `broken-off`: confirmed, and something of it may be left, with which another
+    /// person than the one who proposed it goes on.
     state: &'static str,
     /// Some of them.
     sample: Vec<Sample>,
@@ -180,11 +181,13 @@ pub(crate) struct ProposalState {
 impl ProposalState {
     fn of(id: String, proposal: Proposal, now: Timestamp) -> Self {
         let state = match proposal.waits(now) {
+            true if proposal.is_broken_off() => "broken-off",
             true => "waiting",
             false if proposal.confirmed.is_some() => "confirmed",
             false => "expired",
         };
-        let Proposal { of, reason, invalid, count, digest, leaves: _, by, expires, sample, confirmed } = proposal;
+        let Proposal { of, reason, invalid, count, digest, leaves: _, by, expires, sample, confirmed, done: _ } =
+            proposal;
         let sample = sample.into_iter().map(|(serial, subject)| Sample { serial, subject }).collect();
         Self { id, of, reason, invalid, count, digest, state, sample, by, expires, confirmed }
     }

@@ -215,3 +215,50 @@ async fn a_proposal_that_waits_is_found_whatever_expired_before_it() {
     let (page, next) = house.authority.proposals(&admin(), false, None).await.unwrap();
     assert_eq!((page.len(), next.is_some()), (100, true), "who asks for all is shown all");
 }
+
+/// Two persons have decided, and the service ended in the middle: that is found by whoever looks for what waits, whenever it is, and
+/// whoever may goes on with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_broke_off_after_it_was_confirmed_waits_for_somebody_who_goes_on() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    for _ in 0..102 {
+        house.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
+    }
+    let ending = Ending::from(RevocationReason::Superseded);
+    let Act::Proposed { id, .. } = house.authority.revoke_many(&admin(), of_owner("web"), ending).await.unwrap() else {
+        panic!("one person alone ended many")
+    };
+    // As a kill leaves it: confirmed, and one of them revoked.
+    let there = house.ledger.record_get("revocation-proposal", &id).await.unwrap().unwrap();
+    let mut body = there.body.clone();
+    body["confirmed"] = "berta".into();
+    let confirmed = store::Record {
+        kind: "revocation-proposal",
+        id: id.clone(),
+        owner: None,
+        lookup: Some("broken-off".to_owned()),
+        expires: there.expires,
+        body,
+        actor: store::ActorStamp::from(&another("berta")),
+        expect: Some(there.version),
+    };
+    house.ledger.record(vec![confirmed]).await.unwrap();
+    let one = house.ledger.list(Filter { name: Some("dns:www.example.com".into()), ..Filter::default() }).await;
+    let one = one.unwrap().items.remove(0).serial_hex();
+    house.authority.revoke(&admin(), &one, RevocationReason::Superseded).await.unwrap();
+
+    house.world.advance(2 * 86_400);
+    let waiting = async || house.authority.proposals(&another("carl"), true, None).await.unwrap().0;
+    let shown = waiting().await;
+    assert_eq!(shown.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), [id.as_str()]);
+    assert!(shown[0].1.is_broken_off());
+    let own = house.authority.confirm(&admin(), &id).await;
+    assert!(matches!(&own, Err(CaError::Conflict(says)) if says.contains("another person")), "{own:?}");
+    let done = house.authority.confirm(&another("carl"), &id).await.unwrap();
+    assert!(matches!(done, Act::Done { revoked: 101, .. }), "{done:?}");
+    assert_eq!(house.ledger.counts().await.unwrap().revoked, 102);
+    assert_eq!(waiting().await, []);
+    let proposal = house.authority.proposal(&admin(), &id).await.unwrap();
+    assert!(proposal.done && proposal.confirmed.as_deref() == Some("berta"));
+    verified(&house).await;
+}
