@@ -317,6 +317,10 @@ pub(crate) fn why_stopped(
             "it signs again once they answer; `chancery ca tokens {}` shows and changes where its key is",
             active.name
         ),
+        _ if active.waits => format!(
+            "`chancery ca request {0} --out FILE` asks for its certificate, `chancery ca adopt {0} --chain FILE` brings it",
+            active.name
+        ),
         _ => format!("`chancery ca rotate {name}` makes its successor"),
     };
     Some((word, if why.contains("chancery ca") { why } else { format!("{why}; {way_out}") }))

@@ -251,7 +251,7 @@ impl Keeper {
             (Some(top), None) if hierarchy.known().all(|known| known.der != top.der) => Err(CaError::bad(
                 "fingerprint",
                 format!(
-                    "it leads to {}, a root that is not known here, and all who fetch the roots would trust it: say its SHA-256, \
+                    "it leads to {}, a root that is not known here, and all who fetch the roots would trust it: say its SHA-256 (--fingerprint), \
                          from the paper and not from the file",
                     top.subject
                 ),

@@ -287,7 +287,7 @@ fn say_revoked(answer: &Value, reason: &str, global: &Global) {
 /// What the server says of the CRL.
 fn published(revoked: &Value) -> &'static str {
     match field(revoked, "crl").as_str() {
-        "published" => "the new CRL is published",
+        "published" => "a CRL that says so is published",
         _ => "recorded for ever; the CRL that says so follows by itself: in seconds, or when token and clock allow it",
     }
 }
@@ -318,6 +318,6 @@ mod tests {
         assert!(said.contains("serial 10 ") && said.contains("RevokedKeys") && said.contains("2026-01-01"), "{said}");
         assert!(consequence(&json!({"kind": "ssh-host"}), "0a").contains("RevokedHostKeys"));
         let listed = json!({"kind": "certificate", "crl": "published"});
-        assert_eq!(consequence(&listed, "0a"), "the new CRL is published");
+        assert_eq!(consequence(&listed, "0a"), "a CRL that says so is published");
     }
 }
