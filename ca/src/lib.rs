@@ -79,7 +79,7 @@ pub use craft::leaf::{
     Against, CertifyRequest, Differs, LOGIN_PROFILE, Lifetime, Prospect, Replay, Replayed, Told, Trial, Would,
     left_out, login_scopes,
 };
-pub use craft::ocsp::OCSP_REQUEST_BYTES_MAX;
+pub use craft::ocsp::{OCSP_REQUEST_BYTES_MAX, is_ocsp_request};
 pub use craft::ssh::{SshIssued, SshRequest};
 pub use drills::{Drill, DrillProgress, NewDrill, Part, Renewal, Renewing, Share, Why};
 pub use encode::{BundleForm, Dn, DnError};

@@ -9,7 +9,7 @@ use super::{certificate, life};
 
 /// A keystore with its entries, in their order.
 pub fn described(bytes: &[u8], now: Timestamp) -> Result<Described, Unread> {
-    let mut rest = Rest(bytes.get(KEYSTORE.len()..).unwrap_or_default());
+    let mut rest = Rest { bytes: bytes.get(KEYSTORE.len()..).unwrap_or_default(), certificates: 0 };
     let version = rest.number()?;
     if !(1..=2).contains(&version) {
         return Err(Unread::new(format!("a Java keystore of version {version}, which is not known here")));
@@ -20,12 +20,12 @@ pub fn described(bytes: &[u8], now: Timestamp) -> Result<Described, Unread> {
     shown.fact("entries_count", count);
     shown.noted("integrity", "not checked: that takes its password", "anybody may have changed what is shown");
     for number in 0..count {
-        if number == ENTRIES_MAX {
-            return Err(Unread::new(format!("a Java keystore of more than {ENTRIES_MAX} entries")));
+        if number == ENTRIES_MAX || rest.certificates > ENTRIES_MAX {
+            return Err(Unread::new(format!("a Java keystore of more than {ENTRIES_MAX} entries or certificates")));
         }
         shown.inner.push(entry(&mut rest, version, now)?);
     }
-    match rest.0.len() {
+    match rest.bytes.len() {
         DIGEST_BYTES => Ok(shown),
         0..DIGEST_BYTES => Err(cut()),
         _ => Err(Unread::new("a Java keystore with more in it than its entries")),
@@ -70,6 +70,7 @@ fn named(shown: &mut Described, alias: &str, made: &str) {
 
 /// One that is no X.509, or cannot be read, keeps nobody from the others.
 fn certificate(rest: &mut Rest<'_>, version: u32, now: Timestamp) -> Result<Described, Unread> {
+    rest.certificates += 1;
     let kind = if version == 1 { X509.to_owned() } else { rest.text()? };
     let der = rest.octets()?;
     let why = match kind.as_str() {
@@ -89,12 +90,16 @@ fn clip(text: &str) -> String {
 }
 
 /// What was not read yet; numbers have their most significant octet first, as Java's `DataOutputStream` writes them.
-struct Rest<'a>(&'a [u8]);
+struct Rest<'a> {
+    bytes: &'a [u8],
+    /// How many were read.
+    certificates: u32,
+}
 
 impl<'a> Rest<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], Unread> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or_else(cut)?;
-        self.0 = rest;
+        let (taken, rest) = self.bytes.split_at_checked(count).ok_or_else(cut)?;
+        self.bytes = rest;
         Ok(taken)
     }
 

@@ -34,6 +34,4 @@ mod tests;
 pub use all::read;
 pub use certificate::SIGNED_ITSELF;
 pub use described::{Described, Extension, Fact};
-pub use ocsp::{
-    begins_as_response as begins_as_ocsp_response, described as ocsp_response, is_request as is_ocsp_request,
-};
+pub use ocsp::{begins_as_response as begins_as_ocsp_response, described as ocsp_response};

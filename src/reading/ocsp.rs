@@ -9,11 +9,6 @@ use super::described::{Described, colons};
 use super::split::Unread;
 use super::{certificate, life, oids, spki, tlv};
 
-/// Whether it is an OCSPRequest (section 4.1.1) rather than a response, which begins with its status.
-pub fn is_request(der: &[u8]) -> bool {
-    tlv::sequence(der).is_some_and(|parts| parts.first().is_some_and(|part| part.tag == tlv::SEQUENCE))
-}
-
 /// Whether it begins as an OCSPResponse does (section 4.2.1), however it goes on: a SEQUENCE whose first element is the status.
 pub fn begins_as_response(bytes: &[u8]) -> bool {
     let [tlv::SEQUENCE, length, rest @ ..] = bytes else { return false };

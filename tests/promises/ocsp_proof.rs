@@ -205,6 +205,16 @@ fn each_byte_of_a_response_that_is_altered_ends_with_one_code() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");
+    // What is neither a response nor a request is sent to no responder: a key, whose DER begins like a request.
+    let key = house.path("key.der");
+    let made =
+        ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-outform", "DER", "-out", text(&key)];
+    succeed(command("openssl", &made));
+    for file in [&key, &house.ca("roots.pem")] {
+        let output = asked.prove(file, &[]);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains("is not to be proved"), "{}", said(&output));
+    }
 }
 
 /// Each text of a proof with one character of it another.

@@ -307,8 +307,9 @@ impl Revoker {
             }
         }
         match act {
-            Act::Done { published, .. } if is_again => {
-                Ok(Act::Before { count, at: self.written(id).await?, published })
+            // Whether they are all on CRLs by now nobody looked: what is not follows.
+            Act::Done { .. } if is_again => {
+                Ok(Act::Before { count, at: self.written(id).await?, published: Published::Pending })
             }
             act => Ok(act),
         }

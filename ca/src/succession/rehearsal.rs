@@ -54,7 +54,8 @@ pub(crate) async fn rehearse(
     // Its certificate comes from elsewhere: until it is here nothing is issued under it.
     let is_signed_elsewhere = record.above == Some(Above::Elsewhere);
     let activates = activates.filter(|_| !is_signed_elsewhere);
-    let old = match record.active(now) {
+    // One that was begun is no other one's successor for being carried on.
+    let old = match record.active(now).filter(|active| active.number != new.number()) {
         Some(active) => Some(Old::of(office, &hierarchy, GenerationName::new(&wish.issuer, active.number)).await?),
         None => None,
     };

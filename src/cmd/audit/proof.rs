@@ -115,7 +115,8 @@ fn proven(proof: &LeafProof) -> Value {
 /// The leaf of a proof, read from the very bytes that the log hashed, and the head that it is under.
 fn in_log(proof: &Value, key: &str) -> Result<(Value, Head), Failure> {
     let note = proof.get("checkpoint").and_then(Value::as_str);
-    let note = note.ok_or_else(|| broken("no signed head covers it yet").help("ask again in a second"))?;
+    let note = note
+        .ok_or_else(|| Failure::new(Exit::Unavailable, "no signed head covers it yet").help("ask again in a second"))?;
     let head = signed_head(key, note).or_exit(Exit::Findings, "the head that it is under is not the log's")?;
     let entry = STANDARD.decode(field(proof, "entry")).map_err(|_| broken("a leaf in it is no base64"))?;
     let leaf: Value = serde_json::from_slice(&entry).map_err(|_| broken("a leaf in it is no JSON"))?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ca::{BroughtResponse, OCSP_REQUEST_BYTES_MAX, OCSP_RESPONSE_BYTES_MAX};
+use ca::{BroughtResponse, OCSP_REQUEST_BYTES_MAX, OCSP_RESPONSE_BYTES_MAX, is_ocsp_request};
 use clap::Parser;
 use policy::World;
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     };
     let kept = args.proof.as_deref().map(read_proof).transpose()?;
     let is_alone = source.is_some() || kept.is_some();
-    let (der, response) = match (BroughtResponse::read(&bytes), reading::is_ocsp_request(&bytes)) {
+    let (der, response) = match (BroughtResponse::read(&bytes), is_ocsp_request(&bytes)) {
         (Ok(response), _) => (bytes, response),
         (Err(_), true) if !is_alone => asked(&bytes, global).await?,
         (Err(_), true) => {

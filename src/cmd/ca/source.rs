@@ -92,7 +92,9 @@ fn folder(dir: &Path, place: String, chain: Option<Vec<u8>>) -> Result<openssl::
     let mut moved = Vec::new();
     for name in MOVED {
         for path in listed(&dir.join(name))? {
-            moved.push((format!("{name}/{}", named(&path)), files::read(&path, FILE_BYTES_MAX)?));
+            if let Ok(der) = estates::der(&files::read(&path, FILE_BYTES_MAX)?, "CERTIFICATE") {
+                moved.push((format!("{name}/{}", named(&path)), der));
+            }
         }
     }
     // Each once, however often the index names it, and of each the certificate alone.
@@ -105,12 +107,18 @@ fn folder(dir: &Path, place: String, chain: Option<Vec<u8>>) -> Result<openssl::
             moved.push((name.to_owned(), der));
         }
     }
-    let mut crls = Vec::new();
+    let (mut crls, mut held) = (Vec::new(), 0);
     for path in listed(&dir.join("crl"))?.into_iter().chain(listed(dir)?) {
         let name = named(&path);
         let ending = name.rsplit('.').next().unwrap_or_default();
         if ending == "crl" || (name.starts_with("crl") && ["pem", "der"].contains(&ending)) || in_crls(&path) {
-            crls.push((name, files::read(&path, CRL_BYTES_MAX)?));
+            let bytes = files::read(&path, CRL_BYTES_MAX)?;
+            held += bytes.len() as u64;
+            if held > DUMP_BYTES_MAX {
+                let says = format!("the CRLs in {} have more than {DUMP_BYTES_MAX} bytes together", files::shown(dir));
+                return Err(Failure::new(Exit::Failed, says).help("leave the newest of each series there"));
+            }
+            crls.push((name, bytes));
         }
     }
     Ok(openssl::Folder { place, index, crlnumber, certificates, moved, crls, chain })

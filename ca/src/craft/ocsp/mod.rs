@@ -23,8 +23,8 @@ mod lint_tests;
 mod request_tests;
 
 pub(crate) use draft::{TEXT as RESPONSE_TEXT, draft, times};
-pub use request::OCSP_REQUEST_BYTES_MAX;
 pub(crate) use request::{Asked, Named};
+pub use request::{OCSP_REQUEST_BYTES_MAX, is_ocsp_request};
 pub(crate) use responder::{
     PROFILE, RESPONDER_SECS, Responder, TEXT as RESPONDER_TEXT, draft as draft_responder, issuer_ids,
 };

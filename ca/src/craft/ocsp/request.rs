@@ -10,6 +10,12 @@ use crate::encode::ocsp::{IdHash, NONCE};
 
 /// The largest request: sixteen certificates named by SHA-256, a nonce, and a signature that nobody reads.
 pub const OCSP_REQUEST_BYTES_MAX: usize = 8_192;
+
+/// Whether it is a request that a responder reads (RFC 6960 section 4.1.1): nothing else is sent to one, a key for instance, whose DER begins
+/// alike.
+pub fn is_ocsp_request(der: &[u8]) -> bool {
+    Asked::read(der).is_ok()
+}
 /// Certificates of one request. Each beyond the first makes an answer that nobody else can be given.
 const CERTIFICATES_MAX: usize = 16;
 /// RFC 9654 section 2.1: "the minimum nonce length MUST be 1 octet and the maximum 128".
