@@ -139,6 +139,13 @@ async fn many_are_proposed_by_one_and_ended_by_another_and_exactly_those() {
     assert_eq!(house.authority.proposal(&admin(), &id).await.unwrap().confirmed, Some(berta));
     assert_eq!(listed(&admin()).await, [], "it waits no more, and the one before has expired");
     assert_eq!(house.authority.proposals(&admin(), false, None).await.unwrap().0.len(), 2);
+    // While it is carried out it is found by whoever looks for what waits, and after that by nobody.
+    let mut versions = sql.prepare("SELECT lookup FROM record WHERE kind = ?1 AND id = ?2 ORDER BY leaf").unwrap();
+    let lookups = versions.query_map(["revocation-proposal", &id], |row| row.get::<_, Option<String>>(0)).unwrap();
+    let lookups: Vec<Option<String>> = lookups.map(Result::unwrap).collect();
+    assert!(lookups.len() == 3 && lookups[0].as_deref().is_some_and(|key| key.starts_with("waits/")), "{lookups:?}");
+    assert_eq!(lookups[1..], [Some("broken-off".to_owned()), None]);
+    drop(versions);
     // Once: again by the same person there is nothing left, and later it is too late; by a third it is taken.
     let again = house.authority.confirm(&another("berta"), &id).await.unwrap();
     assert!(matches!(again, Act::Before { count: 102, at, .. } if at == house.world.now()), "{again:?}");
