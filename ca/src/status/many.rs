@@ -273,8 +273,12 @@ impl Revoker {
         let now = self.office.ledger.cautious_time();
         match &proposal.confirmed {
             Some(_) if proposal.is_broken_off() => {}
-            // Whoever did not hear that it was carried out is told again, an hour longer at most.
-            Some(by) if *by == me && now <= proposal.expires.plus_secs(PROPOSED_SECS) => {}
+            // Whoever did not hear that it was carried out is told again, an hour longer at most. Nothing is done again: what was on hold may
+            // have been released since.
+            Some(by) if *by == me && now <= proposal.expires.plus_secs(PROPOSED_SECS) => {
+                let (count, at) = (proposal.count, self.written(id).await?);
+                return Ok(Act::Before { count, at, published: Published::Pending });
+            }
             Some(by) => {
                 let at = self.written(id).await?;
                 return conflict(&format!("it was confirmed already, by {by} at {at}"));

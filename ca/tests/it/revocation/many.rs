@@ -269,3 +269,22 @@ async fn what_broke_off_after_it_was_confirmed_waits_for_somebody_who_goes_on() 
     assert!(proposal.done && proposal.confirmed.as_deref() == Some("berta"));
     verified(&house).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_released_since_is_not_put_on_hold_by_a_confirmation_that_is_repeated() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let mut last = None;
+    for _ in 0..102 {
+        last = Some(house.authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap());
+    }
+    let serial = last.unwrap().serial_hex();
+    let ending = Ending::from(RevocationReason::CertificateHold);
+    let Act::Proposed { id, .. } = house.authority.revoke_many(&admin(), of_owner("web"), ending).await.unwrap() else {
+        panic!("one person alone ended many")
+    };
+    house.authority.confirm(&another("berta"), &id).await.unwrap();
+    house.authority.release(&admin(), &serial).await.unwrap();
+    let again = house.authority.confirm(&another("berta"), &id).await.unwrap();
+    assert!(matches!(again, Act::Before { count: 102, .. }), "{again:?}");
+    assert_eq!(house.ledger.credential(&serial).await.unwrap().unwrap().state, State::Issued);
+}
