@@ -105,7 +105,7 @@ async fn published(app: &App, of: &str, asked: &HeaderMap) -> Result<Response, P
     // Never past its end: a cache would hand out what nobody may believe any more.
     let secs = crl.next_update.since(app.world().now()).clamp(0, CRL_SECS);
     let keep = HeaderValue::try_from(format!("public, max-age={secs}")).unwrap_or(SHORT);
-    let published = Published::hashed("application/pkix-crl", crl.der, crl.sha256, keep);
+    let published = Published::identified("application/pkix-crl", crl.der, crl.identity, keep);
     Ok(published.since(crl.this_update, crl.is_dated).answer(asked))
 }
 

@@ -24,7 +24,8 @@ pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) struct Published {
     media_type: &'static str,
     bytes: Bytes,
-    sha256: [u8; 32],
+    /// What tells these bytes from all others: the ETag.
+    identity: [u8; 32],
     keep: HeaderValue,
     modified: Option<Modified>,
 }
@@ -41,14 +42,14 @@ impl Published {
     /// Bytes of a media type, and how long a cache may keep them.
     pub(super) fn new(media_type: &'static str, bytes: impl Into<Bytes>, keep: HeaderValue) -> Self {
         let bytes = bytes.into();
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(digest(&SHA256, &bytes).as_ref());
-        Self { media_type, bytes, sha256, keep, modified: None }
+        let mut identity = [0; 32];
+        identity.copy_from_slice(digest(&SHA256, &bytes).as_ref());
+        Self { media_type, bytes, identity, keep, modified: None }
     }
 
-    /// The same where the SHA-256 is known: large things are not hashed for every reader.
-    pub(super) fn hashed(media_type: &'static str, bytes: Bytes, sha256: [u8; 32], keep: HeaderValue) -> Self {
-        Self { media_type, bytes, sha256, keep, modified: None }
+    /// The same where that is known: large things are not hashed for every reader.
+    pub(super) fn identified(media_type: &'static str, bytes: Bytes, identity: [u8; 32], keep: HeaderValue) -> Self {
+        Self { media_type, bytes, identity, keep, modified: None }
     }
 
     /// Since when it is so; `is_exact` if nothing else was published here with this date.
@@ -58,7 +59,7 @@ impl Published {
 
     /// The answer to a GET or HEAD with these headers: all of it, or that the caller has it already.
     pub(super) fn answer(self, asked: &HeaderMap) -> Response {
-        let etag = format!("\"{}\"", hex::encode(self.sha256));
+        let etag = format!("\"{}\"", hex::encode(self.identity));
         if self.is_another(asked, &etag) {
             return Problem::new(Kind::Precondition, "It is not what was asked for any more.").into_response();
         }
@@ -216,7 +217,7 @@ mod tests {
         let bytes = Bytes::from(vec![7; 1 << 20]);
         for _ in 0..100 {
             let keep = HeaderValue::from_static("public");
-            let answer = Published::hashed("text/plain", bytes.clone(), [0; 32], keep).answer(&HeaderMap::new());
+            let answer = Published::identified("text/plain", bytes.clone(), [0; 32], keep).answer(&HeaderMap::new());
             let body = answer.into_body().collect().await.expect("a body").to_bytes();
             assert_eq!((body.as_ptr(), body.len()), (bytes.as_ptr(), bytes.len()));
         }

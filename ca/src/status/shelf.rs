@@ -17,8 +17,8 @@ use crate::issuers::BroughtCrl;
 pub struct PublishedCrl {
     /// DER.
     pub der: Bytes,
-    /// SHA-256 of the DER.
-    pub sha256: [u8; 32],
+    /// What no other CRL has: a SHA-256 over what determines its bytes.
+    pub identity: [u8; 32],
     /// The operation that made it; 0 where a CA elsewhere did.
     pub operation: u64,
     /// Its CRLNumber.
@@ -42,13 +42,14 @@ pub struct PublishedCrl {
 }
 
 impl PublishedCrl {
-    /// Assembles and hashes it: work for a thread that may take its time. `None` for a CRL without dates.
+    /// Assembles it: work for a thread that may take its time. Its bytes were hashed when they were signed, and are not again: the
+    /// digest that its intent has and the signature tell it from every other. `None` for a CRL without dates.
     pub(crate) fn of(crl: &Crl) -> Option<PublishedCrl> {
         let (der, validity) = (Bytes::from(crl.x509_der()), crl.validity?);
         let detail = |name: &str| crl.details.get(name).and_then(serde_json::Value::as_u64);
         let number = crl.serial.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
         Some(PublishedCrl {
-            sha256: sha256(&der),
+            identity: sha256(&[crl.signed_digest(), crl.signature()].concat()),
             der,
             operation: crl.operation,
             number,
@@ -69,7 +70,7 @@ impl PublishedCrl {
     pub(crate) fn brought(crl: &BroughtCrl, issuer: &str) -> PublishedCrl {
         PublishedCrl {
             der: crl.der.clone(),
-            sha256: crl.sha256,
+            identity: crl.sha256,
             operation: 0,
             number: crl.number,
             this_update: crl.this_update,

@@ -237,6 +237,10 @@ impl Crl {
     pub fn new(issued: Issued, tbs: Bytes) -> Crl {
         Crl { issued, tbs }
     }
+    /// The digest of its bytes that its intent has.
+    pub fn signed_digest(&self) -> &[u8] {
+        &self.issued.tbs
+    }
     /// `SEQUENCE { tbs, AlgorithmIdentifier, BIT STRING }`.
     pub fn x509_der(&self) -> Vec<u8> {
         x509::assemble(&self.tbs, self.algorithm, self.signature())
