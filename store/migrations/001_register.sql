@@ -1,5 +1,5 @@
 -- The register. Every table that has leaves is append-only; a row is written once, in the transaction of its leaf. `head`,
--- `object`, `batch` and the projections (at the end) change; what they hold is in a leaf by its hash.
+-- `object`, `batch`, `beside` and the projections (at the end) change; what they hold is in a leaf by its hash.
 -- Types are BIGINT, TEXT, BYTEA alone; a numeric key is spelled BIGINT PRIMARY KEY. LEAF.md says what the digests cover.
 
 CREATE TABLE leaf (
@@ -134,6 +134,12 @@ CREATE TABLE record (
     actor TEXT NOT NULL,
     proof TEXT NOT NULL,
     proof_id TEXT NOT NULL
+);
+
+-- The bytes beside the present version of a sealed record, by its leaf; they go with it. Their digest stands in its body.
+CREATE TABLE beside (
+    leaf BIGINT PRIMARY KEY,
+    bytes BYTEA NOT NULL
 );
 
 -- Projections: what lists, searches and counts are answered from, so that none of them walks the register. The writer keeps

@@ -9,6 +9,7 @@
 
 mod attested;
 mod batches;
+mod beside;
 mod credentials;
 mod crls;
 mod look;
@@ -18,6 +19,7 @@ mod search;
 
 pub use attested::Attested;
 pub(crate) use batches::{batch_with, hashes_say};
+pub(crate) use beside::sealed_value;
 pub(crate) use credentials::credential;
 pub(crate) use crls::{crl, object_says};
 pub use records::EachRecord;

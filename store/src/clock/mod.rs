@@ -87,7 +87,7 @@ fn standing(op: &Op) -> Standing {
             Some(_) | None => Standing::Waits,
         },
         Op::Import(_) => Standing::Waits,
-        Op::Conclude(_) | Op::Refuse(..) | Op::Revoke(_) | Op::Checkpoint(..) => Standing::Goes,
+        Op::Conclude(_) | Op::Refuse(..) | Op::Access(_) | Op::Revoke(_) | Op::Checkpoint(..) => Standing::Goes,
     }
 }
 

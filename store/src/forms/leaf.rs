@@ -8,6 +8,7 @@ use std::fmt::Write;
 use policy::Timestamp;
 use serde::Deserialize;
 
+use crate::nouns::access::Accessed;
 use crate::nouns::entry::{ActorStamp, Base, Covers, GrantStamp};
 use crate::nouns::sealed::Under;
 
@@ -35,6 +36,8 @@ pub(crate) enum Event {
     Record,
     /// A certificate that another program had signed with a key that is here now was taken into the register.
     Import,
+    /// Somebody is about to be shown what is sealed.
+    Access,
 }
 
 impl Event {
@@ -47,6 +50,7 @@ impl Event {
             Event::Revoke => "revoke",
             Event::Record => "record",
             Event::Import => "import",
+            Event::Access => "access",
         }
     }
 }
@@ -125,6 +129,18 @@ impl Tail {
     /// What a certificate is made to succeed, and when that ends.
     pub fn renews(&mut self, op: u64, until: Timestamp) {
         let _ = write!(self.0, ",\"renews\":{{\"op\":{op},\"until\":\"{until}\"}}");
+    }
+
+    /// What is shown: of each its record and that one's version.
+    pub fn opened(&mut self, opened: &[Accessed]) {
+        self.0.push_str(",\"opened\":[");
+        for (at, Accessed { id, version }) in opened.iter().enumerate() {
+            self.0.push_str(if at == 0 { "{" } else { ",{" });
+            self.first("id", id);
+            self.number("version", *version);
+            self.0.push('}');
+        }
+        self.0.push(']');
     }
 
     /// Up to where a CRL knows the revocations of its issuer.
@@ -262,6 +278,7 @@ pub(crate) struct Leaf {
     pub source: Option<String>,
     pub target: Option<String>,
     pub says: Option<String>,
+    pub opened: Option<Vec<LeafOpened>>,
     pub row: Option<String>,
 }
 
@@ -279,6 +296,14 @@ pub(crate) struct LeafGrant {
     pub action: String,
     pub rule: String,
     pub policy: String,
+}
+
+/// What is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LeafOpened {
+    pub id: String,
+    pub version: u64,
 }
 
 /// What a certificate is made to succeed.
@@ -343,7 +368,8 @@ impl Leaf {
         let mut tail = Tail::new(self.event, &self.kind, Timestamp::parse_rfc3339(&self.time).ok()?);
         let replaces = match self.event {
             Event::Record => Some(self.replaces?),
-            Event::Intend | Event::Conclude | Event::Fail | Event::Refuse | Event::Revoke | Event::Import => None,
+            Event::Intend | Event::Conclude | Event::Fail | Event::Refuse | Event::Revoke => None,
+            Event::Import | Event::Access => None,
         };
         match self.event {
             Event::Intend => {
@@ -398,6 +424,12 @@ impl Leaf {
                 tail.text("target", self.target.as_ref()?);
                 tail.text("says", self.says.as_ref()?);
             }
+            Event::Access => {
+                self.put_actor(&mut tail)?;
+                self.put_grant(&mut tail)?;
+                tail.text("outcome", self.outcome.as_ref()?);
+                tail.opened(&self.opened()?);
+            }
             Event::Record => {
                 self.put_actor(&mut tail)?;
                 tail.text("id", self.id.as_ref()?);
@@ -418,10 +450,16 @@ impl Leaf {
                 put_hex(&mut tail, "source", self.source.as_ref()?)?;
             }
         }
-        if self.event != Event::Refuse {
+        if !matches!(self.event, Event::Refuse | Event::Access) {
             put_hex(&mut tail, "row", self.row.as_ref()?)?;
         }
         Some(tail.leaf(Numbers { index: self.i, op: self.op, replaces }))
+    }
+
+    /// What is shown; none where the leaf does not say so.
+    pub fn opened(&self) -> Option<Vec<Accessed>> {
+        let each = |of: &LeafOpened| Accessed { id: of.id.clone(), version: of.version };
+        Some(self.opened.as_ref()?.iter().map(each).collect())
     }
 
     fn put_actor(&self, tail: &mut Tail) -> Option<()> {

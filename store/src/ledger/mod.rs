@@ -7,6 +7,7 @@ mod log;
 mod reading;
 mod sealing;
 mod time;
+mod values;
 mod writing;
 
 mod resume;

@@ -15,10 +15,13 @@ use hsm::{Farewell, SealingKey};
 use zeroize::Zeroizing;
 
 use super::base::Ledger;
+use crate::nouns::beside::{Beside, Digest};
 use crate::nouns::entry::ActorStamp;
 use crate::nouns::error::StoreError;
 use crate::nouns::record::{Record, RecordFilter, StoredRecord};
-use crate::nouns::sealed::{HEAD_KEY, Rewrapped, SEAL_END, SEALED, SEALED_BYTES_MAX, Sealed, Seals, seal_name};
+use crate::nouns::sealed::{
+    HEAD_KEY, Rewrapped, SEAL_END, SEALED, SEALED_BYTES_MAX, Sealed, Seals, is_gone, seal_name,
+};
 
 impl Ledger {
     /// Puts generations of the sealing key into force, on this node.
@@ -42,6 +45,10 @@ impl Ledger {
     /// What was sealed under a name; none where there is no such record.
     pub async fn open_sealed(&self, id: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
         match self.record_get(SEALED, id).await? {
+            Some(there) if Digest::of_body(&there.body)?.is_some() => Err(StoreError::Invalid(format!(
+                "`{id}` is the key of a value, which is opened once its access is recorded"
+            ))),
+            Some(there) if is_gone(&there.body) => Ok(None),
             Some(there) => self.opened(&there).await.map(Some),
             None => Ok(None),
         }
@@ -90,8 +97,16 @@ impl Ledger {
         for there in page {
             let plain = self.opened(&there).await?;
             let sealed = self.sealed(&there.id, &plain).await?;
-            let record = sealed_record(&there.id, there.owner.clone(), &sealed, actor.clone(), Some(there.version));
-            match self.record(vec![record]).await {
+            let mut record = sealed_record(&there.id, there.owner.clone(), &sealed, actor.clone(), Some(there.version));
+            // What lies beside it stays what it is.
+            let beside = match Digest::of_body(&there.body)? {
+                Some(digest) => {
+                    digest.write(&mut record.body);
+                    Beside::Kept
+                }
+                None => Beside::Nothing,
+            };
+            match self.register().record_beside(vec![(record, beside)], false).await {
                 Ok(_) => done += 1,
                 // Its owner wrote it meanwhile, or another node was faster: under the generation in force, then.
                 Err(StoreError::Conflict(_)) => {}
@@ -130,7 +145,7 @@ impl Ledger {
         Ok(self.inner.mint.farewell_to_seal(key))
     }
 
-    async fn sealed(&self, id: &str, plain: &[u8]) -> Result<Sealed, StoreError> {
+    pub(super) async fn sealed(&self, id: &str, plain: &[u8]) -> Result<Sealed, StoreError> {
         if plain.len() > SEALED_BYTES_MAX {
             return Err(StoreError::Invalid(format!(
                 "more than {SEALED_BYTES_MAX} bytes are not sealed in one record"
@@ -145,7 +160,7 @@ impl Ledger {
         Ok(Sealed { generation, bytes })
     }
 
-    async fn opened(&self, there: &StoredRecord) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    pub(super) async fn opened(&self, there: &StoredRecord) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let Sealed { generation, bytes } = Sealed::of(&there.body)?;
         let seals = self.inner.seals.load_full();
         let key = seals.keys.get(&generation).ok_or_else(|| {
@@ -164,7 +179,13 @@ fn away(error: hsm::HsmError) -> StoreError {
     }
 }
 
-fn sealed_record(id: &str, owner: Option<String>, sealed: &Sealed, actor: ActorStamp, expect: Option<u64>) -> Record {
+pub(super) fn sealed_record(
+    id: &str,
+    owner: Option<String>,
+    sealed: &Sealed,
+    actor: ActorStamp,
+    expect: Option<u64>,
+) -> Record {
     Record {
         kind: SEALED,
         id: id.to_owned(),

@@ -2,7 +2,9 @@
 //!
 //! Values alone: nothing here opens a file or speaks SQL.
 
+pub(crate) mod access;
 pub(crate) mod batch;
+pub(crate) mod beside;
 pub(crate) mod condition;
 pub(crate) mod credential;
 pub(crate) mod database;

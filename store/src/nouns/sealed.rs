@@ -93,6 +93,18 @@ impl FromStr for Sealed {
     }
 }
 
+/// The body of a record whose sealed bytes are gone.
+pub(crate) fn gone() -> serde_json::Value {
+    serde_json::json!({ GONE: true })
+}
+
+/// Whether what was sealed is gone.
+pub(crate) fn is_gone(body: &serde_json::Value) -> bool {
+    *body == gone()
+}
+
+const GONE: &str = "gone";
+
 /// The number of a generation by its name.
 pub(crate) fn generation_of(name: &str) -> Option<u32> {
     let number: u32 = name.strip_prefix("seal/")?.parse().ok()?;
@@ -113,6 +125,8 @@ impl Under {
     pub fn of_leaf(kind: &str, seal: Option<u64>) -> Result<Option<Under>, String> {
         let number = || seal.and_then(|seal| u32::try_from(seal).ok()).filter(|n| *n > 0).ok_or("no `seal`".to_owned());
         match kind {
+            // What was sealed is gone, and stands under none.
+            SEALED if seal.is_none() => Ok(None),
             SEALED => Ok(Some(Under::Stands(number()?))),
             SEAL_END => Ok(Some(Under::Ends(number()?))),
             _ => Ok(None),
@@ -128,6 +142,10 @@ impl Under {
     ) -> Result<Option<Under>, StoreError> {
         let wrong = |why: &str| Err(StoreError::Invalid(format!("a record of kind `{kind}` {why}")));
         match kind {
+            SEALED if is_gone(body) => match lookup {
+                None => Ok(None),
+                Some(_) => wrong("is gone, and is found by a generation"),
+            },
             SEALED => {
                 let generation = Sealed::of(body)?.generation;
                 match lookup == Some(seal_name(generation).as_str()) {
@@ -173,6 +191,8 @@ mod tests {
         let of = |lookup| Under::of_record(SEALED, "x", lookup, &body);
         assert_eq!(of(Some("seal/2")).unwrap(), Some(Under::Stands(2)));
         assert!(of(Some("seal/1")).is_err() && of(None).is_err());
+        assert_eq!(Under::of_record(SEALED, "x", None, &gone()).unwrap(), None);
+        assert!(Under::of_record(SEALED, "x", Some("seal/2"), &gone()).is_err());
         assert_eq!(Under::of_record(SEAL_END, "seal/2", None, &body).unwrap(), Some(Under::Ends(2)));
         assert!(Under::of_record(SEAL_END, "tls/2", None, &body).is_err());
         assert_eq!(Under::of_record("token", "seal/2", None, &body).unwrap(), None);

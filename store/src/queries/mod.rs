@@ -5,6 +5,7 @@
 
 mod batches;
 mod beginning;
+mod beside;
 mod counts;
 mod credentials;
 mod holding;
@@ -19,6 +20,7 @@ mod renewals;
 mod search;
 
 pub(crate) use batches::{batches_beginning, hashes, hashes_before};
+pub(crate) use beside::{beside, beside_in, beside_owners, sealed_in, sealed_present};
 pub(crate) use counts::{count, counts};
 pub(crate) use credentials::{
     concluded, credential_of, intended, operation_of_serial, operations_of_beginning, operations_of_serial,

@@ -9,13 +9,17 @@ use policy::Timestamp;
 use super::base::{Register, blocking};
 use crate::attest::{self, Attested};
 use crate::clock::{self};
+use crate::nouns::access::AccessEntry;
+use crate::nouns::beside::Beside;
 use crate::nouns::credential::Credential;
 use crate::nouns::entry::{Entry, Import, LostRevocation, RefusalEntry, Revocation};
 use crate::nouns::error::StoreError;
 use crate::nouns::record::Record;
 use crate::queries;
 use crate::reader::Lane;
-use crate::rows::{ConclusionRow, ImportRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail};
+use crate::rows::{
+    AccessRow, ConclusionRow, ImportRow, IntentRow, Op, Outcome, RecordRow, RevocationRow, refusal_tail,
+};
 use crate::sql::Sql;
 use crate::truth::Revoked;
 use crate::truth::{RecordKey, record_key};
@@ -106,17 +110,33 @@ impl Register {
         self.write_for_index(Op::Refuse(now, Arc::new(refusal_tail(refusal, now)?))).await
     }
 
+    /// Writes the leaf of an access; answers its index.
+    pub(crate) async fn access(&self, entry: &AccessEntry) -> Result<u64, StoreError> {
+        let row = AccessRow::new(entry, self.now())?;
+        self.write_for_index(Op::Access(Arc::new(row))).await
+    }
+
     /// `withdraws`: each takes a right away, and is written whatever the clock shows.
     pub(crate) async fn record(&self, records: Vec<Record>, withdraws: bool) -> Result<Vec<u64>, StoreError> {
+        let records = records.into_iter().map(|record| (record, Beside::Nothing)).collect();
+        self.record_beside(records, withdraws).await
+    }
+
+    /// The same with what becomes of the bytes beside each.
+    pub(crate) async fn record_beside(
+        &self,
+        records: Vec<(Record, Beside)>,
+        withdraws: bool,
+    ) -> Result<Vec<u64>, StoreError> {
         if records.is_empty() || records.len() > RECORDS_MAX {
             return Err(StoreError::Invalid(format!("1 to {RECORDS_MAX} records at once")));
         }
-        if records.iter().any(|record| record.kind == clock::KIND) {
+        if records.iter().any(|(record, _)| record.kind == clock::KIND) {
             return Err(StoreError::Invalid("the time is set by itself".into()));
         }
         let now = self.now();
-        let rows = records.into_iter().map(|record| RecordRow::new(record, now).map(|row| row.withdrawing(withdraws)));
-        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        let row = |(record, beside)| RecordRow::with(record, beside, now).map(|row| row.withdrawing(withdraws));
+        let rows = records.into_iter().map(row).collect::<Result<Vec<_>, _>>()?;
         match self.writer.write(Op::Record(Arc::new(rows))).await? {
             Reply::Versions(versions) => Ok(versions),
             other => Err(StoreError::Corrupt(format!("the writer answered {other:?}"))),

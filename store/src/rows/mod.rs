@@ -7,6 +7,7 @@ mod bounds;
 pub(crate) mod hashes;
 mod timed;
 
+mod access;
 mod conclusion;
 mod intent;
 mod record;
@@ -16,6 +17,7 @@ mod import;
 
 mod op;
 
+pub(crate) use access::AccessRow;
 pub(crate) use bounds::{NAME_SLOTS, SERIAL_BYTES_MAX};
 pub(crate) use conclusion::{ConclusionRow, Outcome};
 pub(crate) use import::ImportRow;

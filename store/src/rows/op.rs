@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use policy::Timestamp;
 
+use super::access::AccessRow;
 use super::bounds::{TEXT_BYTES_MAX, bounded_tail, check_actor, check_label, clipped};
 use super::conclusion::ConclusionRow;
 use super::import::ImportRow;
@@ -21,6 +22,8 @@ pub(crate) enum Op {
     Conclude(Arc<ConclusionRow>),
     /// When it was refused, and its leaf.
     Refuse(Timestamp, Arc<Tail>),
+    /// What somebody is about to be shown.
+    Access(Arc<AccessRow>),
     Revoke(Arc<RevocationRow>),
     /// Certificates that another program signed, each with its end: all or none.
     Import(Arc<Vec<ImportRow>>),
@@ -36,6 +39,7 @@ impl Op {
             Op::Intend(row) => Some(row.at),
             Op::Conclude(row) => Some(row.at),
             Op::Refuse(at, _) => Some(*at),
+            Op::Access(row) => Some(row.at),
             Op::Revoke(row) => Some(row.at),
             Op::Import(rows) => rows.first().map(|row| row.intent.at),
             Op::Record(rows) => rows.first().map(|row| row.at),
@@ -47,8 +51,9 @@ impl Op {
     pub fn weight(&self) -> usize {
         match self {
             Op::Intend(row) => row.weight(),
-            Op::Record(rows) => rows.iter().map(|row| row.body.len() + TEXT_BYTES_MAX).sum(),
+            Op::Record(rows) => rows.iter().map(|row| row.weight()).sum(),
             Op::Import(rows) => rows.iter().map(|row| row.intent.weight() + TEXT_BYTES_MAX).sum(),
+            Op::Access(row) => row.tail.len() + TEXT_BYTES_MAX,
             Op::Conclude(_) | Op::Refuse(..) | Op::Revoke(_) | Op::Checkpoint(..) => TEXT_BYTES_MAX,
         }
     }

@@ -2,11 +2,12 @@
 
 use policy::Timestamp;
 
-use super::bounds::{BODY_BYTES_MAX, bounded_json, check_actor, check_label, opt_text, opt_time};
+use super::bounds::{BODY_BYTES_MAX, TEXT_BYTES_MAX, bounded_json, check_actor, check_label, opt_text, opt_time};
 use super::timed::{Timed, timed};
 use crate::forms::leaf::{Event, Tail};
 use crate::forms::row::row_digest;
 use crate::forms::schema::RECORD;
+use crate::nouns::beside::{BESIDE_BYTES_MAX, Beside, Digest};
 use crate::nouns::error::StoreError;
 use crate::nouns::record::Record;
 use crate::nouns::sealed::{HEAD_KEY, SEALED, Under};
@@ -23,6 +24,8 @@ pub(crate) struct RecordRow {
     pub withdraws: bool,
     /// What it means for generations of the sealing key.
     pub under: Option<Under>,
+    /// What becomes of the bytes beside it.
+    pub beside: Beside,
     tail: Tail,
     pub(super) body: String,
     digest: [u8; 32],
@@ -30,6 +33,12 @@ pub(crate) struct RecordRow {
 
 impl RecordRow {
     pub fn new(record: Record, at: Timestamp) -> Result<RecordRow, StoreError> {
+        RecordRow::with(record, Beside::Nothing, at)
+    }
+
+    /// With what becomes of the bytes beside it, which its body says.
+    pub fn with(record: Record, beside: Beside, at: Timestamp) -> Result<RecordRow, StoreError> {
+        check_beside(&record, &beside)?;
         check_actor(&record.actor)?;
         check_label("kind", record.kind)?;
         check_label("id", &record.id)?;
@@ -42,7 +51,7 @@ impl RecordRow {
         let under = Under::of_record(record.kind, &record.id, record.lookup.as_deref(), &record.body)?;
         let tail = Tail::new(Event::Record, record.kind, at);
         let key = record_key(record.kind, &record.id);
-        let mut row = RecordRow { record, at, key, withdraws: false, under, tail, body, digest: [0; 32] };
+        let mut row = RecordRow { record, at, key, withdraws: false, under, beside, tail, body, digest: [0; 32] };
         row.digest = row_digest(&RECORD, row.values(at));
         row.tail.actor(&row.record.actor);
         row.tail.text("id", &row.record.id);
@@ -75,6 +84,12 @@ impl RecordRow {
         }
     }
 
+    /// Roughly what it adds to a transaction, bytes.
+    pub fn weight(&self) -> usize {
+        let beside = if let Beside::Put(bytes) = &self.beside { bytes.len() } else { 0 };
+        self.body.len() + TEXT_BYTES_MAX + beside
+    }
+
     /// The same, which takes a right away, or does not.
     pub fn withdrawing(self, withdraws: bool) -> RecordRow {
         RecordRow { withdraws, ..self }
@@ -99,3 +114,23 @@ impl RecordRow {
 }
 
 timed!(RecordRow, RecordRow::digest);
+
+/// Only what is sealed has bytes beside it, and its body says which.
+fn check_beside(record: &Record, beside: &Beside) -> Result<(), StoreError> {
+    let said = match record.kind {
+        SEALED => Digest::of_body(&record.body)?,
+        _ => None,
+    };
+    let fits = match beside {
+        Beside::Nothing => said.is_none(),
+        Beside::Put(bytes) if bytes.len() > BESIDE_BYTES_MAX => {
+            return Err(StoreError::Invalid(format!("at most {BESIDE_BYTES_MAX} bytes lie beside one record")));
+        }
+        Beside::Put(bytes) => said == Some(Digest::of(bytes)),
+        Beside::Kept => said.is_some() && record.expect.is_some_and(|version| version > 0),
+    };
+    match fits {
+        true => Ok(()),
+        false => Err(StoreError::Invalid("a sealed record says what lies beside it".into())),
+    }
+}

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::crls::{CrlIntent, number};
 use crate::forms::leaf::{Event, Leaf};
 use crate::log::Hash;
+use crate::nouns::access::Accessed;
 use crate::nouns::entry::{HOLD, Kind, RELEASED, Renews};
 use crate::nouns::error::StoreError;
-use crate::nouns::sealed::Under;
+use crate::nouns::sealed::{SEALED, Under};
 use crate::nouns::shard::Shard;
 
 /// A record's place in the fold: the first half of a SHA-256 over its kind and id.
@@ -24,6 +25,11 @@ pub(crate) fn record_key(kind: &str, id: &str) -> RecordKey {
     let mut key = [0; 16];
     key.copy_from_slice(context.finish().as_ref().split_at(16).0);
     key
+}
+
+/// What is shown, by its places in the fold, each with its version.
+pub(crate) fn accessed(opened: &[Accessed]) -> Vec<(RecordKey, u64)> {
+    opened.iter().map(|of| (record_key(SEALED, &of.id), of.version)).collect()
 }
 
 /// A revocation, as its leaf says it.
@@ -156,6 +162,8 @@ pub(crate) enum Change {
     Revoked { issuer: String, revoked: Box<Revoked> },
     /// A record has a new version.
     Recorded { key: RecordKey, replaces: u64, digest: Hash, under: Option<Under> },
+    /// Sealed records are shown, each in that version, which is the present one.
+    Accessed { of: Vec<(RecordKey, u64)> },
     /// A refusal; a certificate that was taken in, which is proved by its leaf like any other.
     Nothing,
 }
@@ -168,6 +176,10 @@ impl Change {
             Event::Conclude => Change::Settled { op: leaf.op, issued: true },
             Event::Fail => Change::Settled { op: leaf.op, issued: false },
             Event::Refuse | Event::Import => Change::Nothing,
+            Event::Access => {
+                let of = leaf.opened().ok_or("no `opened`")?;
+                Change::Accessed { of: accessed(&of) }
+            }
             Event::Revoke => revoked(leaf)?,
             Event::Record => Change::Recorded {
                 key: record_key(&leaf.kind, need("id", leaf.id.as_deref())?),

@@ -112,6 +112,10 @@ impl Fold {
                 self.recorded(key, index, digest, under);
                 Ok(())
             }
+            Change::Accessed { of } => match of.iter().find(|(key, version)| self.version(key) != *version) {
+                Some((_, version)) => Err(format!("leaf {index} shows version {version} of a record that has another")),
+                None => Ok(()),
+            },
             Change::Nothing => Ok(()),
         }
     }

@@ -21,7 +21,7 @@ mod token_note;
 
 pub use alarm::{Alarm, Integrity};
 pub(crate) use anchor::{Anchor, CHECKPOINT as CHECKPOINT_FILE, HEAD as HEAD_FILE, parse_head};
-pub(crate) use change::{Change, RecordKey, Revoked, Word, record_key};
+pub(crate) use change::{Change, RecordKey, Revoked, Word, accessed, record_key};
 pub(crate) use crls::{CrlFold, CrlIntent, number, scope};
 pub(crate) use fold::{Fold, Version, chained};
 pub use fold::{RENEWED_KNOWN_SECS, Revocations};

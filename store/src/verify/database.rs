@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::beside;
 use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf, Traces};
 use super::projections;
 use super::report::Report;
@@ -209,6 +210,7 @@ impl Evidence for Tables {
         }
         self.strays("name", "name", "slot", derived.size * NAME_SLOTS, report)?;
         projections::check(self.sql.as_mut(), report)?;
+        beside::check(self.sql.as_mut(), report)?;
         self.stray_tiles(derived.size, report)?;
         self.migrations(report)
     }

@@ -6,6 +6,7 @@
 
 mod auditor;
 mod batches;
+mod beside;
 mod checkpoints;
 mod database;
 mod evidence;

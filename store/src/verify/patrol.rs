@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use policy::Timestamp;
 
+use super::beside;
 use super::database;
 use super::report::{Finding, Report};
 use super::rows::{self, table_of};
@@ -141,6 +142,7 @@ pub(crate) fn look(node: &Node, sql: &mut dyn Sql, range: Range<u64>) -> Result<
     stands_for(sql, range.clone(), &leaves, &mut report)?;
     batches(node, sql, range.clone(), &leaves, &mut report)?;
     objects(node, sql, range.clone(), &mut report)?;
+    beside::look(node, sql, range.clone(), &mut report)?;
     projections(node, sql, &range, &mut report)?;
     ends(node, sql, &mut report)?;
     for Finding { where_, says, .. } in &report.findings {
@@ -295,6 +297,7 @@ fn ends(node: &Node, sql: &mut dyn Sql, report: &mut Report) -> Result<(), Store
         ("leaf", "idx", 1),
         ("name", "slot", NAME_SLOTS),
         ("object", "slot", OBJECT_SLOTS),
+        ("beside", "leaf", 1),
     ]) {
         if let Some((least, greatest)) = database::ends(sql, table, key)? {
             outer.push((table, key, slots, least, greatest));

@@ -9,18 +9,18 @@ use crate::forms::leaf::{Event, Leaf};
 use crate::forms::object::has_digest_of_its_own;
 use crate::forms::row::row_digest;
 use crate::forms::schema::{CONCLUSION, INTENT, RECORD, REVOCATION, Table, sha256};
-use crate::nouns::sealed::{Under, seal_name};
+use crate::nouns::sealed::{SEALED, Under, seal_name};
 use crate::rows::{FORM_IMPORTED, FORM_OBJECT, FORM_WHOLE, NAME_SLOTS};
 use crate::sql::Cell;
 
-/// The table whose row a leaf stands for; refusals have none.
+/// The table whose row a leaf stands for; refusals and accesses have none.
 pub(super) fn table_of(event: Event) -> Option<&'static Table> {
     match event {
         Event::Intend | Event::Import => Some(&INTENT),
         Event::Conclude | Event::Fail => Some(&CONCLUSION),
         Event::Revoke => Some(&REVOCATION),
         Event::Record => Some(&RECORD),
-        Event::Refuse => None,
+        Event::Refuse | Event::Access => None,
     }
 }
 
@@ -169,8 +169,10 @@ fn stated_by(leaf: &Leaf) -> Vec<(&'static str, Cell)> {
             say("kind", Some(Cell::Text(leaf.kind.clone())));
             say("id", leaf.id.clone().map(Cell::Text));
             say("replaces", leaf.replaces.and_then(number));
-            if let Ok(Some(Under::Stands(number))) = Under::of_leaf(&leaf.kind, leaf.seal) {
-                say("lookup", Some(Cell::Text(seal_name(number))));
+            match Under::of_leaf(&leaf.kind, leaf.seal) {
+                Ok(Some(Under::Stands(number))) => say("lookup", Some(Cell::Text(seal_name(number)))),
+                Ok(None) if leaf.kind == SEALED => say("lookup", Some(Cell::Null)),
+                Ok(Some(Under::Ends(_)) | None) | Err(_) => {}
             }
         }
         Event::Import => {
@@ -187,7 +189,7 @@ fn stated_by(leaf: &Leaf) -> Vec<(&'static str, Cell)> {
             let until = leaf.until.as_deref().and_then(|at| Timestamp::parse_rfc3339(at).ok());
             say("not_after", until.map(|at| Cell::Int(at.unix())));
         }
-        Event::Refuse => {}
+        Event::Refuse | Event::Access => {}
     }
     stated
 }

@@ -334,7 +334,7 @@ impl<'a> Walk<'a> {
                 }
                 self.renews(index, leaf, row)?;
             }
-            Event::Record | Event::Refuse if leaf.op == index => {}
+            Event::Record | Event::Refuse | Event::Access if leaf.op == index => {}
             Event::Import if leaf.op == index => {
                 self.report.imported += 1;
                 if leaf.outcome.as_deref() != Some(IMPORTED) {
@@ -346,7 +346,7 @@ impl<'a> Walk<'a> {
                 }
                 jobs.push(Job { op: index, signature: Vec::new(), intent: None, object: None });
             }
-            Event::Intend | Event::Record | Event::Refuse | Event::Import => {
+            Event::Intend | Event::Record | Event::Refuse | Event::Import | Event::Access => {
                 self.report.find(
                     "leaf",
                     format!("leaf idx={index} column bytes"),

@@ -13,12 +13,15 @@ use crate::forms::object::{OBJECT_SLOTS, Object};
 use crate::forms::projection::Pile;
 use crate::forms::schema::{BATCH, CONCLUSION, INTENT, RECORD, REVOCATION};
 use crate::log::{FullTile, Hash, Tree, leaf_hash};
+use crate::nouns::beside::Beside;
 use crate::nouns::error::StoreError;
-use crate::nouns::sealed::Under;
+use crate::nouns::sealed::{SEALED, Under};
 use crate::nouns::shard::Shard;
 use crate::queries;
 use crate::rows::hashes;
-use crate::rows::{ConclusionRow, ImportRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow, Timed};
+use crate::rows::{
+    AccessRow, ConclusionRow, ImportRow, IntentRow, NAME_SLOTS, Op, Outcome, RecordRow, RevocationRow, Timed,
+};
 use crate::sql::{Sql, SqlError, Value};
 use crate::truth::{Change, CrlFold, Node, RecordKey, scope};
 
@@ -63,7 +66,7 @@ impl Fault {
             }
             (Fault::Row(SqlError::Taken(_)), Op::Conclude(row)) => already_concluded(row.op),
             (Fault::Row(SqlError::Unfit(why)), _) => StoreError::Invalid(why.clone()),
-            (Fault::Row(error), Op::Intend(_) | Op::Conclude(_) | Op::Refuse(..) | Op::Revoke(_))
+            (Fault::Row(error), Op::Intend(_) | Op::Conclude(_) | Op::Refuse(..) | Op::Revoke(_) | Op::Access(_))
             | (Fault::Row(error), Op::Record(_) | Op::Import(_) | Op::Checkpoint(..)) => {
                 StoreError::Database(error.to_string())
             }
@@ -83,7 +86,7 @@ pub(super) fn concluded(sql: &mut dyn Sql, items: &[Item]) -> Result<Concluded, 
     let parked = |item: &Item| match &item.op {
         Op::Conclude(row) if item.answer.is_none() => Some(row.op),
         Op::Conclude(_) | Op::Intend(_) | Op::Refuse(..) | Op::Revoke(_) | Op::Import(_) => None,
-        Op::Record(_) | Op::Checkpoint(..) => None,
+        Op::Record(_) | Op::Access(_) | Op::Checkpoint(..) => None,
     };
     let parked: Vec<u64> = items.iter().filter_map(parked).collect();
     let mut concluded = Concluded::new();
@@ -168,6 +171,7 @@ impl<'a> Batch<'a> {
                 };
                 Ok(Reply::Leaf(index, at))
             }
+            Op::Access(row) => self.access(row, at),
             Op::Revoke(row) => self.revoke(Cow::Borrowed(row.as_ref()), at),
             Op::Import(rows) => self.import(rows, at),
             Op::Record(rows) => self.record(rows, at),
@@ -263,6 +267,15 @@ impl<'a> Batch<'a> {
             }
         }
         Ok(Reply::Leaf(first, at))
+    }
+
+    /// What is shown is what is present: whoever read an older version reads again.
+    fn access(&mut self, row: &AccessRow, at: Timestamp) -> Result<Reply, StoreError> {
+        if row.of.iter().any(|(key, version)| *version == 0 || self.version(key) != *version) {
+            return Err(StoreError::Conflict("what was to be opened has another version now".into()));
+        }
+        let index = self.append(&row.tail_at(at), None, None, |_| row.change());
+        Ok(Reply::Leaf(index, at))
     }
 
     /// All versions of one call, or none.
@@ -375,6 +388,7 @@ impl<'a> Batch<'a> {
             values.extend(row.values(*at));
         }
         sql.insert(RECORD.insert(), RECORD.columns.len(), &values)?;
+        self.write_beside(sql)?;
         // A start reads it before it can read anything else.
         for (_, _, _, row) in self.records.iter().filter(|(_, _, _, row)| row.is_head_key()) {
             let text = "UPDATE head SET sealed_key = $1 WHERE id = $2";
@@ -382,6 +396,26 @@ impl<'a> Batch<'a> {
         }
         self.write_projections(sql)?;
         self.write_log(sql, in_force)
+    }
+
+    /// The bytes beside sealed records: of each its present version has them, or nobody.
+    fn write_beside(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {
+        for (leaf, replaces, _, row) in self.records.iter().filter(|(.., row)| row.record.kind == SEALED) {
+            let before = replaces.checked_sub(1).map(Value::index);
+            if let (Some(before), Beside::Nothing | Beside::Put(_)) = (before, &row.beside) {
+                sql.execute("DELETE FROM beside WHERE leaf = $1", &[before])?;
+            }
+            match (&row.beside, before) {
+                (Beside::Put(bytes), _) => {
+                    sql.insert("INSERT INTO beside (leaf, bytes)", 2, &[Value::index(*leaf), Value::Blob(bytes)])?;
+                }
+                (Beside::Kept, Some(before)) => {
+                    sql.execute("UPDATE beside SET leaf = $1 WHERE leaf = $2", &[Value::index(*leaf), before])?;
+                }
+                (Beside::Kept, None) | (Beside::Nothing, _) => {}
+            }
+        }
+        Ok(())
     }
 
     fn write_projections(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {

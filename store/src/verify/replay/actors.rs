@@ -189,7 +189,7 @@ impl Actors {
                 }
             }
             // Whoever was certified elsewhere is nobody here.
-            Event::Refuse | Event::Import => {}
+            Event::Refuse | Event::Import | Event::Access => {}
         }
     }
 

@@ -56,11 +56,13 @@ impl Replay {
                 ("revocation", format!("revocation leaf={}", line.index))
             }
             Change::Recorded { .. } => ("record", format!("record leaf={}", line.index)),
+            Change::Accessed { .. } => ("leaf", line.place()),
             Change::Nothing => return,
         };
         let overruled = match &change {
             Change::Recorded { key, digest, under, .. } => Some((*key, *digest, *under)),
-            Change::Intended { .. } | Change::Settled { .. } | Change::Revoked { .. } | Change::Nothing => None,
+            Change::Intended { .. } | Change::Settled { .. } | Change::Revoked { .. } => None,
+            Change::Accessed { .. } | Change::Nothing => None,
         };
         if let Err(why) = self.fold.apply(line.index, line.hash, change) {
             report.find(what, place, why);

@@ -1,0 +1,81 @@
+//! Values: bytes that their writer sealed under a key of their own, and that key, sealed by the token.
+//!
+//! The key lies in a sealed record, and is sealed anew like every other; the bytes lie beside it and are never touched by that. What is
+//! opened was written down before: [`Ledger::unseal`] asks for the [`Recorded`] that [`Ledger::access`] alone makes, once its leaf is
+//! durable. What is destroyed is gone from the register: its record says so, and nothing lies beside it.
+//!
+//! Trusted for: that no key of a value is opened of which the log does not say to whom.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::base::Ledger;
+use super::sealing::sealed_record;
+use crate::attest::{self, Attested};
+use crate::nouns::access::{AccessEntry, Recorded};
+use crate::nouns::beside::{Beside, Digest, NewValue, SealedValue};
+use crate::nouns::entry::ActorStamp;
+use crate::nouns::error::StoreError;
+use crate::nouns::record::Record;
+use crate::nouns::sealed::{SEALED, gone};
+
+impl Ledger {
+    /// Seals the key of a new value and keeps both, in one transaction with other records; answers their versions, the value's last.
+    /// `Conflict`: there is a value of that name, or one of the others is not what was expected.
+    pub async fn keep_value(
+        &self,
+        value: NewValue<'_>,
+        mut others: Vec<Record>,
+        actor: ActorStamp,
+    ) -> Result<Vec<u64>, StoreError> {
+        let NewValue { id, owner, key, envelope } = value;
+        let sealed = self.sealed(&id, key).await?;
+        let mut record = sealed_record(&id, owner, &sealed, actor, Some(0));
+        Digest::of(&envelope).write(&mut record.body);
+        let mut records: Vec<(Record, Beside)> = others.drain(..).map(|other| (other, Beside::Nothing)).collect();
+        records.push((record, Beside::Put(envelope)));
+        self.register().record_beside(records, false).await
+    }
+
+    /// A value as it lies there, sealed and attested; none where there is none or it was destroyed.
+    pub async fn value(&self, id: &str) -> Result<Option<Attested<SealedValue>>, StoreError> {
+        let (node, id) = (Arc::clone(&self.register().node), id.to_owned());
+        self.register().ask(self.lane, move |sql| attest::sealed_value(&node, sql, &id)).await
+    }
+
+    /// Writes down what is about to be shown. Durable on return. `Conflict`: one of them has another version now; read it again.
+    pub async fn access(&self, entry: AccessEntry) -> Result<Recorded, StoreError> {
+        let leaf = self.register().access(&entry).await?;
+        Ok(Recorded::new(leaf, entry.opened))
+    }
+
+    /// The key of a value, from the token. `Invalid`: the access that was recorded is of another.
+    pub async fn unseal(&self, value: &SealedValue, recorded: &Recorded) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        match recorded.is_of(value.id(), value.version()) {
+            true => self.opened(&value.record).await,
+            false => Err(StoreError::Invalid(format!("no access to `{}` was recorded", value.id()))),
+        }
+    }
+
+    /// Does away with values, in one transaction with other records: what was sealed is in the register no more.
+    pub async fn destroy_values(
+        &self,
+        values: Vec<(String, Option<String>)>,
+        others: Vec<Record>,
+        actor: &ActorStamp,
+    ) -> Result<(), StoreError> {
+        let destroyed = |(id, owner)| Record {
+            kind: SEALED,
+            id,
+            owner,
+            lookup: None,
+            expires: None,
+            body: gone(),
+            actor: actor.clone(),
+            expect: None,
+        };
+        let records = others.into_iter().chain(values.into_iter().map(destroyed));
+        self.register().record(records.collect(), true).await.map(drop)
+    }
+}
