@@ -120,6 +120,9 @@ fn resource(action: Action, case: &str) -> Resource {
         Action::ManageTokens => Resource::plain(ResourceKind::Token),
         Action::ManageAuthority => Resource::plain(ResourceKind::Authority),
         Action::ReadStatus => Resource::plain(ResourceKind::Status),
+        Action::ListSecrets | Action::ReadSecret | Action::WriteSecret | Action::DestroySecret => {
+            Resource::secret(owner, "prod/billing/db")
+        }
     };
     match case {
         "proven" => resource.clone().with_proven(resource.names.into_iter().collect()),
@@ -145,6 +148,6 @@ fn owner(name: &str) -> Owner {
 const HEADER: &str = "\
 # Authorization matrix of the shipped policies (policy/defaults). Written by policy/tests/authz_matrix.rs.
 # Each actor belongs to owner \"web\". A cell is the policy that permits, or \"-\" and the policy that forbids, if one does.
-# own: a tls-server certificate (SSH certificate, code key) of owner web, names inside its rules. other: of owner db.
+# own: a tls-server certificate (SSH certificate, code key, secret) of owner web, names inside its rules. other: of owner db.
 # no-owner: of nobody. outside: of web, a name outside its rules. proven: the same, the name proven by ACME.
 ";

@@ -31,6 +31,14 @@ words! {
         ManageAuthority = "manage-authority",
         /// See the state of the token, the register and the alarms.
         ReadStatus = "read-status",
+        /// See what secrets there are, and everything about them but their values.
+        ListSecrets = "list-secrets",
+        /// See a secret's values.
+        ReadSecret = "read-secret",
+        /// Make a secret, give it new versions, move its labels, take it out of use and back.
+        WriteSecret = "write-secret",
+        /// Do away with values for good.
+        DestroySecret = "destroy-secret",
     }
 }
 

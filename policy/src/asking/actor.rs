@@ -23,6 +23,10 @@ words! {
         SshUser = "ssh-user",
         /// Signs code with the keys of its owners.
         CodeSigner = "code-signer",
+        /// Reads the secrets of its owners.
+        SecretReader = "secret-reader",
+        /// Makes and changes the secrets of its owners; what they are it does not see.
+        SecretWriter = "secret-writer",
         /// Approves what others ask for, and reads.
         Approver = "approver",
         /// Reads the log and the inventory, changes nothing.

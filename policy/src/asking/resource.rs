@@ -27,6 +27,8 @@ words! {
         Authority = "authority",
         /// The state of the service.
         Status = "status",
+        /// A secret.
+        Secret = "secret",
     }
 }
 
@@ -47,6 +49,8 @@ pub struct Resource {
     pub proven: BTreeSet<Name>,
     /// The label of the key it uses.
     pub key: Option<String>,
+    /// Where it stands, of a secret.
+    pub path: Option<String>,
 }
 
 impl Resource {
@@ -65,6 +69,11 @@ impl Resource {
         Resource { owner, key: Some(label.into()), ..Resource::plain(ResourceKind::CodeKey) }
     }
 
+    /// The secret of `owner` at `path`; without an owner where there is none yet.
+    pub fn secret(owner: Option<Owner>, path: impl Into<String>) -> Resource {
+        Resource { owner, path: Some(path.into()), ..Resource::plain(ResourceKind::Secret) }
+    }
+
     /// Something that nobody owns in particular.
     pub fn plain(kind: ResourceKind) -> Resource {
         Resource {
@@ -75,6 +84,7 @@ impl Resource {
             principals: Vec::new(),
             proven: BTreeSet::new(),
             key: None,
+            path: None,
         }
     }
 

@@ -125,6 +125,7 @@ impl Engine {
                     ("owner", text(question.owner)),
                     ("profile", text(question.profile)),
                     ("key", text(question.key)),
+                    ("path", text(question.path)),
                 ],
             )?,
         ];

@@ -107,6 +107,9 @@ fn described(question: &Question<'_>) -> String {
     if !question.profile.is_empty() {
         text.push_str(&format!(" with profile {}", question.profile));
     }
+    if !question.path.is_empty() {
+        text.push_str(&format!(" at {}", question.path));
+    }
     if !question.owner.is_empty() {
         text.push_str(&format!(" of owner {}", question.owner));
     }
@@ -143,12 +146,14 @@ fn list(names: &[String]) -> String {
 const LISTED_MAX: usize = 10;
 
 /// The roles that a person or a host can be given; the other two come with how one proves oneself.
-const ROLES_TO_GIVE: [Role; 8] = [
+const ROLES_TO_GIVE: [Role; 10] = [
     Role::Admin,
     Role::Operator,
     Role::Issuer,
     Role::SshUser,
     Role::CodeSigner,
+    Role::SecretReader,
+    Role::SecretWriter,
     Role::Approver,
     Role::Auditor,
     Role::Agent,

@@ -36,13 +36,13 @@ fn key(question: &Question<'_>) -> Option<Vec<u8>> {
     if !question.says_nothing_of_names() {
         return None;
     }
-    let Question { action, id, roles, owners, proof, strength, kind, owner, profile, key, .. } = question;
+    let Question { action, id, roles, owners, proof, strength, kind, owner, profile, key, path, .. } = question;
     let mut out = Vec::with_capacity(KEY_BYTES_USUAL);
     for list in [roles, owners] {
         out.extend_from_slice(&list.len().to_be_bytes());
         list.iter().for_each(|text| word(&mut out, text));
     }
-    for text in [action.as_str(), id, proof, strength, kind, owner, profile, key] {
+    for text in [action.as_str(), id, proof, strength, kind, owner, profile, key, path] {
         word(&mut out, text);
     }
     (out.len() <= KEY_BYTES_MAX).then_some(out)
@@ -77,6 +77,7 @@ mod tests {
             owner: "",
             profile,
             key: "",
+            path: "",
             has_rules: true,
             outside: vec![],
             unproven: vec![],

@@ -21,6 +21,7 @@ pub(crate) struct Question<'a> {
     pub(crate) has_rules: bool,
     pub(crate) profile: &'a str,
     pub(crate) key: &'a str,
+    pub(crate) path: &'a str,
     pub(crate) outside: Vec<String>,
     pub(crate) unproven: Vec<String>,
     pub(crate) foreign: Vec<String>,
@@ -45,6 +46,7 @@ impl<'a> Question<'a> {
             owner: resource.owner.as_ref().map_or("", |owner| owner.as_str()),
             profile: resource.profile.as_deref().unwrap_or_default(),
             key: resource.key.as_deref().unwrap_or_default(),
+            path: resource.path.as_deref().unwrap_or_default(),
             has_rules: rules.is_some(),
             outside: outside(action, resource, rules),
             unproven: unproven(actor, resource),
@@ -84,7 +86,11 @@ fn has_principal(rules: Option<&Matcher>, action: Action, principal: &Principal)
         | Action::ReadAudit
         | Action::ManageTokens
         | Action::ManageAuthority
-        | Action::ReadStatus => rules.has_account(principal),
+        | Action::ReadStatus
+        | Action::ListSecrets
+        | Action::ReadSecret
+        | Action::WriteSecret
+        | Action::DestroySecret => rules.has_account(principal),
     })
 }
 

@@ -12,6 +12,8 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("names.cedar", include_str!("../../defaults/names.cedar")),
     ("operator.cedar", include_str!("../../defaults/operator.cedar")),
     ("proofs.cedar", include_str!("../../defaults/proofs.cedar")),
+    ("secret-reader.cedar", include_str!("../../defaults/secret-reader.cedar")),
+    ("secret-writer.cedar", include_str!("../../defaults/secret-writer.cedar")),
     ("ssh-user.cedar", include_str!("../../defaults/ssh-user.cedar")),
     ("system.cedar", include_str!("../../defaults/system.cedar")),
 ];
