@@ -16,5 +16,5 @@ mod kinds;
 mod nouns;
 
 pub use envelope::{Context, Dek, ENVELOPE_OVERHEAD, Envelope, Forged, VALUE_BYTES_MAX, open, seal};
-pub use kinds::{Fields, FieldsError, NoRandom, Patch, Random, Seed, Totp, TotpError, TotpHash};
+pub use kinds::*;
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};

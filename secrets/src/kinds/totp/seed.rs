@@ -5,7 +5,7 @@ use std::str::FromStr;
 use data_encoding::{BASE32_NOPAD, Encoding, Specification};
 use zeroize::Zeroizing;
 
-use super::TotpError;
+use super::words::{SEED_BYTES_MAX, SEED_BYTES_MIN, TotpError, TotpHash};
 use crate::kinds::random::{NoRandom, Random};
 
 /// The bytes that codes are made of.
@@ -13,9 +13,9 @@ pub struct Seed(Zeroizing<Vec<u8>>);
 
 impl Seed {
     /// The shortest. RFC 4226 section 4 demands 16 bytes; much of what is in use has 10, and has to be kept as it is.
-    pub const BYTES_MIN: usize = 10;
+    pub const BYTES_MIN: usize = SEED_BYTES_MIN;
     /// The longest: a block of SHA-512, beyond which HMAC would take its hash instead.
-    pub const BYTES_MAX: usize = 128;
+    pub const BYTES_MAX: usize = SEED_BYTES_MAX;
 
     /// Draws one: as long as the hash is where codes are of SHA-1, as RFC 4226 section 4 recommends.
     ///
@@ -47,11 +47,11 @@ pub struct SeedBytes(usize);
 
 impl SeedBytes {
     /// As long as what the hash gives (RFC 6238 section 5.1).
-    pub fn of(hash: super::TotpHash) -> SeedBytes {
+    pub fn of(hash: TotpHash) -> SeedBytes {
         SeedBytes(match hash {
-            super::TotpHash::Sha1 => 20,
-            super::TotpHash::Sha256 => 32,
-            super::TotpHash::Sha512 => 64,
+            TotpHash::Sha1 => 20,
+            TotpHash::Sha256 => 32,
+            TotpHash::Sha512 => 64,
         })
     }
 }

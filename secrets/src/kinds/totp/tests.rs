@@ -129,7 +129,7 @@ fn a_uri_says_each_thing_once_and_nothing_else() {
 
 proptest! {
     #[test]
-    fn a_uri_is_read_as_it_was_written(bytes in prop::collection::vec(any::<u8>(), 10..=128), issuer in any::<String>(), account in any::<String>(), hash in 0..3, digits in 6..=8u32, period in 10..=3600u64) {
+    fn a_uri_is_read_as_it_was_written(bytes in prop::collection::vec(any::<u8>(), 10..=128), issuer in "\\PC{0,12}", account in "\\PC{0,12}", hash in 0..3, digits in 6..=8u32, period in 10..=3600u64) {
         let hash = [TotpHash::Sha1, TotpHash::Sha256, TotpHash::Sha512][hash as usize];
         let made = Totp::new(Seed::try_from(bytes.as_slice())?).with_hash(hash).with_digits(digits)?.with_period(period)?;
         if let Ok(made) = made.with_names(&issuer, &account) {

@@ -4,7 +4,9 @@
 
 use zeroize::Zeroizing;
 
-use super::{Seed, Totp, TotpError};
+use super::code::Totp;
+use super::seed::Seed;
+use super::words::TotpError;
 use crate::kinds::percent;
 
 impl Totp {
