@@ -12,7 +12,9 @@
 #![warn(missing_docs)]
 
 mod envelope;
+mod kinds;
 mod nouns;
 
 pub use envelope::{Context, Dek, ENVELOPE_OVERHEAD, Envelope, Forged, VALUE_BYTES_MAX, open, seal};
+pub use kinds::*;
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};

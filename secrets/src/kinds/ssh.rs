@@ -1,0 +1,151 @@
+//! SSH keys: the private form of OpenSSH, and the public line that goes into `authorized_keys`.
+
+use ssh_key::private::{EcdsaKeypair, Ed25519Keypair, KeypairData};
+use ssh_key::{LineEnding, PrivateKey};
+use zeroize::Zeroizing;
+
+use super::jwk::scalar;
+use super::random::{NoRandom, Random};
+
+/// Which keys are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SshAlgorithm {
+    /// Ed25519, which every OpenSSH of the last ten years has.
+    #[default]
+    Ed25519,
+    /// ECDSA on P-256, where FIPS 140 has the word.
+    EcdsaP256,
+}
+
+/// Why a text is no SSH key. Nothing of the text is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SshError {
+    /// No private key of OpenSSH.
+    #[error(
+        "it is no private key of OpenSSH (`-----BEGIN OPENSSH PRIVATE KEY-----`): `ssh-keygen -p -f KEY` writes an older one anew in that form"
+    )]
+    Private,
+    /// No public line.
+    #[error("it is no public key of OpenSSH: one line, `ssh-ed25519 AAAA... comment`, as in the file KEY.pub")]
+    Public,
+    /// The comment is none.
+    #[error("a comment is one line of at most {COMMENT_CHARS_MAX} characters")]
+    Comment,
+    /// The system has no random bytes.
+    #[error(transparent)]
+    NoRandom(#[from] NoRandom),
+}
+
+/// The public line of a private key, which may lie under a passphrase: its public half does not.
+///
+/// # Errors
+/// [`SshError::Private`].
+pub fn ssh_public_line(private: &str) -> Result<String, SshError> {
+    let key = PrivateKey::from_openssh(private).map_err(|_| SshError::Private)?;
+    key.public_key().to_openssh().map_err(|_| SshError::Private)
+}
+
+/// Whether a public line is of a private key; what the comments say does not count.
+///
+/// # Errors
+/// [`SshError::Private`], [`SshError::Public`].
+pub(super) fn is_of(public: &str, private: &str) -> Result<bool, SshError> {
+    let private = PrivateKey::from_openssh(private).map_err(|_| SshError::Private)?;
+    let public = ssh_key::PublicKey::from_openssh(public).map_err(|_| SshError::Public)?;
+    Ok(private.public_key().key_data() == public.key_data())
+}
+
+/// A key that was drawn.
+pub(super) struct Drawn {
+    pub private: Zeroizing<String>,
+    pub public: String,
+}
+
+/// Draws a key.
+pub(super) fn draw(algorithm: SshAlgorithm, comment: &str, random: &mut dyn Random) -> Result<Drawn, SshError> {
+    if comment.chars().count() > COMMENT_CHARS_MAX || comment.contains(char::is_control) || comment.trim() != comment {
+        return Err(SshError::Comment);
+    }
+    let pair = match algorithm {
+        SshAlgorithm::Ed25519 => {
+            let mut seed = Zeroizing::new([0; 32]);
+            random.fill(seed.as_mut_slice())?;
+            KeypairData::Ed25519(Ed25519Keypair::from_seed(&seed))
+        }
+        SshAlgorithm::EcdsaP256 => {
+            let private = scalar(random)?;
+            let public = private.public_key().into();
+            KeypairData::Ecdsa(EcdsaKeypair::NistP256 { public, private: private.into() })
+        }
+    };
+    let key = PrivateKey::new(pair, comment).map_err(|_| SshError::Private)?;
+    let private = key.to_openssh(LineEnding::LF).map_err(|_| SshError::Private)?;
+    Ok(Drawn { private, public: key.public_key().to_openssh().map_err(|_| SshError::Private)? })
+}
+
+const COMMENT_CHARS_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
+
+    use super::super::random::testing::{Seeded, Stuck};
+    use super::*;
+
+    const BOTH: [SshAlgorithm; 2] = [SshAlgorithm::Ed25519, SshAlgorithm::EcdsaP256];
+
+    fn keygen(arguments: &[&str]) -> String {
+        let done = Command::new("ssh-keygen").args(arguments).output().expect("ssh-keygen runs");
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    #[test]
+    fn ssh_keygen_reads_what_is_made_and_finds_the_same_public_line() {
+        let dir = tempfile::tempdir().unwrap();
+        for algorithm in BOTH {
+            let Drawn { private, public } = draw(algorithm, "web@host", &mut Seeded::new(1)).unwrap();
+            let path = dir.path().join(format!("{algorithm:?}"));
+            std::fs::write(&path, private.as_bytes()).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            assert_eq!(keygen(&["-y", "-f", path.to_str().unwrap()]).trim(), public);
+            assert_eq!(ssh_public_line(&private).unwrap(), public);
+            assert!(public.ends_with(" web@host") && !public.contains('\n'));
+            // A signature of the private half holds under the public one: both are of one key.
+            let (message, signature) = (dir.path().join("message"), dir.path().join("message.sig"));
+            std::fs::write(&message, "m").unwrap();
+            keygen(&["-q", "-Y", "sign", "-n", "test", "-f", path.to_str().unwrap(), message.to_str().unwrap()]);
+            let mut check = Command::new("ssh-keygen");
+            check.args(["-q", "-Y", "check-novalidate", "-n", "test", "-s", signature.to_str().unwrap()]);
+            assert!(check.stdin(std::fs::File::open(&message).unwrap()).status().unwrap().success(), "{algorithm:?}");
+            std::fs::remove_file(signature).unwrap();
+        }
+    }
+
+    #[test]
+    fn keys_of_ssh_keygen_are_read_under_a_passphrase_too() {
+        let dir = tempfile::tempdir().unwrap();
+        for (kind, passphrase) in [("ed25519", ""), ("ed25519", "of a test"), ("ecdsa", "of a test"), ("rsa", "")] {
+            let path = dir.path().join(format!("{kind}{}", passphrase.len()));
+            keygen(&["-q", "-t", kind, "-N", passphrase, "-C", "c", "-f", path.to_str().unwrap()]);
+            let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap();
+            let (private, public) = (read(&path), read(&path.with_extension("pub")));
+            assert_eq!(is_of(&public, &private), Ok(true), "{kind}");
+            let other = draw(SshAlgorithm::Ed25519, "c", &mut Seeded::new(2)).unwrap();
+            assert_eq!(is_of(&other.public, &private), Ok(false));
+            assert_eq!(is_of("ssh-ed25519 AAAA", &private), Err(SshError::Public));
+        }
+        assert_eq!(ssh_public_line("hunter2"), Err(SshError::Private));
+    }
+
+    #[test]
+    fn no_key_is_made_of_no_luck_or_of_a_comment_that_is_two_lines() {
+        for algorithm in BOTH {
+            let refused = |comment: &str, random: &mut dyn Random| draw(algorithm, comment, random).err();
+            assert_eq!(refused("", &mut Stuck(None)), Some(SshError::NoRandom(NoRandom)));
+            assert_eq!(refused("a\nssh-ed25519 AAAA", &mut Seeded::new(1)), Some(SshError::Comment));
+            assert_eq!(refused(&"c".repeat(257), &mut Seeded::new(1)), Some(SshError::Comment));
+        }
+    }
+}
