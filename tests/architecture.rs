@@ -20,7 +20,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("ca", &["policy", "hsm", "store"]),
     ("acme", &["policy", "store", "ca"]),
     ("lifecycle", &["policy", "store", "ca"]),
-    ("secrets", &[]),
+    ("secrets", &["policy", "store"]),
     ("agent", &["policy", "tls"]),
     ("api", &["policy", "tls", "store", "ca", "acme", "lifecycle"]),
 ];
@@ -85,7 +85,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "lifecycle",
         &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "away", "alarms", "desk", "lease", "renewer"],
     ),
-    ("secrets", &["nouns", "envelope"]),
+    ("secrets", &["nouns", "envelope", "kinds", "error", "vault"]),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
     ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),
 ];

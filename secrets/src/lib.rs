@@ -5,16 +5,23 @@
 //! is none of the value. A version's bytes lie in an [`Envelope`] under a key of their own ([`Dek`]), which lies under the sealing key of
 //! the token.
 //!
-//! Nothing here reads or writes a register: what is opened is opened by whoever has recorded it.
+//! The [`Vault`] keeps them in the register: it writes down each access, durably, before it opens anything.
 //!
 //! Trusted for: that what was opened is what was sealed for that name, version and owner in that register, and that no key seals twice.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 mod envelope;
+mod error;
 mod kinds;
 mod nouns;
+mod vault;
 
-pub use envelope::{Context, Dek, ENVELOPE_OVERHEAD, Envelope, Forged, VALUE_BYTES_MAX, open, seal};
+pub use envelope::{ENVELOPE_OVERHEAD, Forged, VALUE_BYTES_MAX};
+pub use error::SecretError;
 pub use kinds::*;
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};
+pub use vault::{
+    Change, Naming, Opened, Put, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Search, Secret, Standing, Vault, Version,
+    Wanted,
+};

@@ -185,6 +185,11 @@ impl Patch {
         self
     }
 
+    /// What it does with each: the value that it sets, or none where it removes.
+    pub fn iter(&self) -> impl Iterator<Item = (&FieldName, Option<&[u8]>)> {
+        self.0.iter().map(|(name, value)| (name, value.as_ref().map(|value| value.as_slice())))
+    }
+
     /// Which fields it sets or removes.
     pub fn names(&self) -> impl Iterator<Item = &FieldName> {
         self.0.keys()

@@ -5,9 +5,9 @@
 
 use std::fmt;
 
+use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use crate::forms::schema::sha256;
 use crate::nouns::error::StoreError;
 use crate::nouns::record::StoredRecord;
 
@@ -25,7 +25,9 @@ const BESIDE: &str = "beside";
 
 impl Digest {
     pub fn of(bytes: &[u8]) -> Digest {
-        Digest { sha256: sha256(bytes), bytes: bytes.len() as u64 }
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(digest(&SHA256, bytes).as_ref());
+        Digest { sha256, bytes: bytes.len() as u64 }
     }
 
     /// What a body says; none where nothing lies beside it.
@@ -105,6 +107,11 @@ impl SealedValue {
     /// Whose it is.
     pub fn owner(&self) -> Option<&str> {
         self.record.owner.as_deref()
+    }
+
+    /// SHA-256 of the bytes that its writer sealed.
+    pub fn sha256(&self) -> [u8; 32] {
+        Digest::of(&self.envelope).sha256
     }
 
     /// The version of its record: a new one each time its key is sealed anew.

@@ -1,0 +1,134 @@
+//! The vault's door: what there is, and whether a grant is for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::{Action, Grant, Owner, Timestamp};
+use ring::rand::SystemRandom;
+use store::{Attested, Ledger, RecordFilter};
+
+use super::body::SECRET;
+use super::deks::Deks;
+use super::secret::Secret;
+use super::wishes::Search;
+use crate::error::SecretError;
+use crate::nouns::SecretPath;
+
+/// Secrets in the register. Cheap to clone.
+#[derive(Clone)]
+pub struct Vault {
+    pub(super) ledger: Ledger,
+    pub(super) deks: Arc<Deks>,
+    pub(super) random: SystemRandom,
+}
+
+impl Vault {
+    /// Over a register. `lease`: so long the key of a version is kept once the token unsealed it; zero: the token is asked each time.
+    pub fn new(ledger: Ledger, lease: Duration) -> Vault {
+        Vault { ledger, deks: Arc::new(Deks::new(lease)), random: SystemRandom::new() }
+    }
+
+    /// What there is at a path; none where there never was anything. What is gone is said to be.
+    ///
+    /// # Errors
+    /// [`SecretError::Store`].
+    pub async fn look(&self, path: &SecretPath) -> Result<Option<Secret>, SecretError> {
+        let record = self.ledger.record_get(SECRET, path.as_str()).await?;
+        record.map(Attested::into_inner).map(Secret::of).transpose()
+    }
+
+    /// A page of secrets by path, and where the next begins. For eyes: one that a list leaves out is not noticed. `may` says of each
+    /// whether the caller may know of it. A page is short where few of what was looked at are meant.
+    ///
+    /// # Errors
+    /// [`SecretError::Store`].
+    pub async fn list(
+        &self,
+        search: &Search,
+        may: impl Fn(&Owner, &SecretPath) -> bool,
+    ) -> Result<(Vec<Secret>, Option<String>), SecretError> {
+        let text = search.text.as_deref().map(str::to_lowercase);
+        let limit = search.limit.clamp(1, PAGE_MAX);
+        let within = search.within.as_ref();
+        // What is below a path stands after it, and before everything else that begins otherwise; it itself first.
+        let mut after = search.after.clone().or_else(|| within.map(before));
+        let (mut found, mut looked) = (Vec::new(), 0);
+        while looked < LOOKED_MAX {
+            let owner = search.owner.as_ref().map(ToString::to_string);
+            let filter = RecordFilter { owner, after: after.clone(), limit: PAGE_MAX, ..RecordFilter::default() };
+            let page = self.ledger.record_list(SECRET, filter).await?;
+            let is_last = page.len() < PAGE_MAX;
+            looked += page.len();
+            for record in page {
+                let secret = Secret::of(record.into_inner())?;
+                let path = secret.path().as_str().to_owned();
+                if within.is_some_and(|within| !path.starts_with(within.as_str())) {
+                    return Ok((found, None));
+                }
+                if found.len() == limit {
+                    return Ok((found, after));
+                }
+                after = Some(path);
+                let is_within = within.is_none_or(|within| secret.path().is_within(within));
+                if is_within && search.means(&secret, text.as_deref()) && may(secret.owner(), secret.path()) {
+                    found.push(secret);
+                }
+            }
+            if is_last {
+                return Ok((found, None));
+            }
+        }
+        Ok((found, after))
+    }
+
+    /// Whether a grant is for this act on this secret. What was granted for another owner's is granted for nothing here: it was
+    /// asked before somebody else made one at that path.
+    pub(super) fn is_for(grant: &Grant, action: Action, path: &SecretPath, owner: &Owner) -> Result<(), SecretError> {
+        let on = grant.resource();
+        let is_for =
+            grant.action() == action && on.path.as_deref() == Some(path.as_str()) && on.owner.as_ref() == Some(owner);
+        match is_for {
+            true => Ok(()),
+            false => Err(SecretError::Conflict(format!(
+                "{path} is another secret than the one that was asked for: ask again"
+            ))),
+        }
+    }
+
+    /// The time, if it can be believed.
+    pub(super) async fn now(&self) -> Result<Timestamp, SecretError> {
+        Ok(self.ledger.time().await?)
+    }
+
+    pub(super) async fn there(&self, path: &SecretPath) -> Result<Secret, SecretError> {
+        let found = self.look(path).await?.filter(|secret| !secret.is_gone());
+        found.ok_or_else(|| SecretError::NotFound(format!("there is no secret at {path}")))
+    }
+}
+
+impl Search {
+    /// Whether a secret is meant; `text` in small letters.
+    fn means(&self, secret: &Secret, text: Option<&str>) -> bool {
+        let has_text = text.is_none_or(|text| {
+            secret.path().as_str().to_lowercase().contains(text) || secret.description().to_lowercase().contains(text)
+        });
+        let has_tag = self.tag.as_ref().is_none_or(|(name, value)| {
+            secret.tags().get(name).is_some_and(|there| value.as_ref().is_none_or(|value| value == there))
+        });
+        has_text && has_tag && !secret.is_gone() && (self.deleted || secret.deleted().is_none())
+    }
+}
+
+/// A text between a path and every path before it: `prod` has `proc~`, as `~` stands after all that is in a path, and in none.
+fn before(path: &SecretPath) -> String {
+    let mut text = path.as_str().to_owned();
+    if let Some(last) = text.pop().and_then(|last| u8::try_from(last).ok()) {
+        text.push(char::from(last.saturating_sub(1)));
+        text.push('~');
+    }
+    text
+}
+
+const PAGE_MAX: usize = 1_000;
+/// So many are looked at for one page: a search that finds few of many says where it goes on.
+const LOOKED_MAX: usize = 4_000;

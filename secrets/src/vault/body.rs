@@ -1,0 +1,202 @@
+//! A secret's record: what the log has the digest of.
+
+use std::collections::BTreeMap;
+
+use policy::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The kind of a secret's record; its id is the path.
+pub(super) const SECRET: &str = "secret";
+
+/// What a record says of a secret: everything but its values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    /// Which life of its path: a new one begins where everything of the one before was destroyed.
+    pub life: u64,
+    /// The newest version's number; 0 before the first.
+    pub newest: u64,
+    pub kind: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// At which version each label stands.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, u64>,
+    /// Those of which something is known yet, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<VersionBody>,
+    /// So many versions without a label are kept.
+    pub keep: u16,
+    /// Nothing of it is destroyed while this stands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub purge_lock: bool,
+    /// It is out of use, and is destroyed after a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Deleted>,
+    /// All of it was destroyed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+}
+
+/// One version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VersionBody {
+    pub number: u64,
+    #[serde(with = "unix")]
+    pub at: Timestamp,
+    pub by: String,
+    /// SHA-256 of its sealed bytes: what tells it from every other, and tells nothing of what it holds.
+    pub sha256: String,
+    /// Bytes of its fields in their one form.
+    pub bytes: u64,
+    pub fields: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "unix_or_none")]
+    pub not_before: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "unix_or_none")]
+    pub expires: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub destroyed: bool,
+}
+
+/// That a secret is out of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Deleted {
+    #[serde(with = "unix")]
+    pub at: Timestamp,
+    /// From then on it may be destroyed.
+    #[serde(with = "unix")]
+    pub until: Timestamp,
+}
+
+impl Body {
+    pub fn version(&self, number: u64) -> Option<&VersionBody> {
+        self.versions.iter().find(|version| version.number == number)
+    }
+
+    pub fn version_mut(&mut self, number: u64) -> Option<&mut VersionBody> {
+        self.versions.iter_mut().find(|version| version.number == number)
+    }
+
+    /// The labels that stand at a version.
+    pub fn labels_of(&self, number: u64) -> impl Iterator<Item = &str> {
+        self.labels.iter().filter(move |(_, at)| **at == number).map(|(label, _)| label.as_str())
+    }
+
+    /// The versions that are pruned: the oldest without a label beyond those that are kept; and, where the record would grow too long
+    /// for the register, more of them.
+    pub fn prune(&mut self) -> Vec<u64> {
+        let mut pruned = Vec::new();
+        loop {
+            let unlabelled: Vec<u64> =
+                self.versions.iter().map(|v| v.number).filter(|n| self.labels_of(*n).next().is_none()).collect();
+            let too_many = unlabelled.len() > usize::from(self.keep) || self.is_too_long();
+            let Some(oldest) = unlabelled.first().filter(|_| too_many) else { return pruned };
+            let is_there = self.version(*oldest).is_some_and(|version| !version.destroyed);
+            self.versions.retain(|version| version.number != *oldest);
+            if is_there {
+                pruned.push(*oldest);
+            }
+        }
+    }
+
+    /// Whether it leaves no room for what is written to it next.
+    pub fn is_too_long(&self) -> bool {
+        serde_json::to_string(self).map_or(true, |text| text.len() > BODY_BYTES_MAX)
+    }
+}
+
+/// The name of a version's value in the register.
+pub(super) fn value_id(path: &str, life: u64, number: u64) -> String {
+    format!("{path}@{life}.{number}")
+}
+
+/// A record has 64 KiB; the rest is for what ends with a secret.
+const BODY_BYTES_MAX: usize = 60 * 1024;
+
+mod unix {
+    use policy::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_i64(at.unix())
+    }
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(from).map(Timestamp::from_unix)
+    }
+}
+
+mod unix_or_none {
+    use policy::Timestamp;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(at: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
+        at.map(Timestamp::unix).serialize(to)
+    }
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+        Ok(Option::<i64>::deserialize(from)?.map(Timestamp::from_unix))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(count: u64, keep: u16) -> Body {
+        let version = |number| VersionBody {
+            number,
+            at: Timestamp::from_unix(1),
+            by: "token:x".into(),
+            sha256: "00".repeat(32),
+            bytes: 7,
+            fields: vec!["value".into()],
+            disabled: false,
+            not_before: None,
+            expires: None,
+            destroyed: false,
+        };
+        Body {
+            life: 1,
+            newest: count,
+            kind: "generic".into(),
+            description: String::new(),
+            tags: BTreeMap::new(),
+            labels: BTreeMap::from([("current".to_owned(), count), ("blue".to_owned(), 1)]),
+            versions: (1..=count).map(version).collect(),
+            keep,
+            purge_lock: false,
+            deleted: None,
+            gone: false,
+        }
+    }
+
+    #[test]
+    fn what_has_a_label_is_never_pruned_and_the_oldest_goes_first() {
+        let mut five = body(5, 2);
+        assert_eq!(five.prune(), [2], "1 and 5 have labels; 3 and 4 are kept");
+        assert_eq!(five.versions.iter().map(|version| version.number).collect::<Vec<_>>(), [1, 3, 4, 5]);
+        assert_eq!(five.prune(), [0_u64; 0]);
+        let mut none = body(3, 0);
+        assert_eq!(none.prune(), [2]);
+        assert!(none.version(1).is_some() && none.version(3).is_some());
+    }
+
+    #[test]
+    fn a_record_never_grows_beyond_what_the_register_takes() {
+        let mut long = body(100, 100);
+        for version in &mut long.versions {
+            version.fields = vec!["f".repeat(64); 64];
+        }
+        assert!(long.is_too_long());
+        let pruned = long.prune();
+        assert!(!long.is_too_long() && !pruned.is_empty() && pruned.len() < 98);
+        assert!(long.version(1).is_some() && long.version(100).is_some());
+        let text = serde_json::to_string(&long).unwrap();
+        assert_eq!(serde_json::from_str::<Body>(&text).unwrap(), long);
+    }
+}

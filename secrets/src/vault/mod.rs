@@ -1,0 +1,21 @@
+//! The vault: secrets in the register, each version sealed, each reading written down before it is opened.
+//!
+//! A secret is a record of kind `secret`: what there is to say of it but its values. Each of its versions is a sealed value of the
+//! ledger, whose name is never used again. Whoever comes here brings a [`policy::Grant`], which names the path and the owner.
+
+mod body;
+mod secret;
+
+mod deks;
+mod wishes;
+
+mod base;
+mod ends;
+mod reading;
+mod writing;
+
+pub use base::Vault;
+pub use ends::{RETENTION_DAYS_MAX, RETENTION_DAYS_MIN};
+pub use reading::{Opened, Wanted};
+pub use secret::{Secret, Standing, Version};
+pub use wishes::{Change, Naming, Put, Search};

@@ -1,0 +1,229 @@
+//! Reading: what is opened is in the log before it is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use policy::{Action, Grant, Owner, Timestamp};
+use store::{AccessEntry, Accessed, Recorded, SealedValue, Showing};
+
+use super::base::Vault;
+use super::body::value_id;
+use super::secret::Secret;
+use crate::envelope::{self, Context, Dek, Envelope, Forged};
+use crate::error::SecretError;
+use crate::kinds::Fields;
+use crate::nouns::{SecretPath, Which};
+
+/// One of what is to be read.
+#[derive(Debug)]
+pub struct Wanted {
+    /// That it may be: for its path and owner.
+    pub grant: Grant,
+    /// Where it stands.
+    pub path: SecretPath,
+    /// Which version.
+    pub which: Which,
+}
+
+/// What was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// What is said of it.
+    pub secret: Secret,
+    /// The version's number.
+    pub number: u64,
+    /// SHA-256 of its sealed bytes, in hexadecimal.
+    pub sha256: String,
+    /// Until when it is used.
+    pub expires: Option<Timestamp>,
+    /// Its fields.
+    pub fields: Fields,
+    /// The leaf that says so.
+    pub leaf: u64,
+}
+
+/// A version that is there to be opened.
+pub(super) struct Sealed {
+    pub secret: Secret,
+    pub number: u64,
+    value: SealedValue,
+}
+
+/// One of what is read, which may be.
+struct Place {
+    at: usize,
+    path: SecretPath,
+    which: Which,
+    owner: Owner,
+}
+
+/// What an access says beside who is shown what.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Ground {
+    actor: String,
+    action: Action,
+    rule: String,
+    policy: [u8; 32],
+}
+
+impl Vault {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// As [`Vault::read_all`], for the one.
+    pub async fn read(&self, wanted: Wanted) -> Result<Opened, SecretError> {
+        let none = || SecretError::NotFound("nothing was read".to_owned());
+        self.read_all(vec![wanted]).await?.pop().unwrap_or_else(|| Err(none()))
+    }
+
+    /// Reads all of these, each for itself, in their order. Those that the same rule allows share one leaf.
+    ///
+    /// # Errors
+    /// Where nothing can be read at all: the time is not believed, the register or its token is away. Of each:
+    /// [`SecretError::NotFound`], [`SecretError::OutOfUse`], [`SecretError::Conflict`], [`SecretError::Forged`].
+    pub async fn read_all(&self, wanted: Vec<Wanted>) -> Result<Vec<Result<Opened, SecretError>>, SecretError> {
+        if wanted.len() > store::ACCESSED_MAX {
+            let why = format!("at most {} secrets are read at once", store::ACCESSED_MAX);
+            return Err(SecretError::invalid("secrets", why));
+        }
+        let now = self.now().await?;
+        let mut answers: Vec<Option<Result<Opened, SecretError>>> = Vec::with_capacity(wanted.len());
+        let mut grounds: HashMap<Ground, (Grant, Vec<Place>)> = HashMap::new();
+        for (at, Wanted { grant, path, which }) in wanted.into_iter().enumerate() {
+            answers.push(None);
+            let ground = Ground {
+                actor: grant.actor().id.clone(),
+                action: grant.action(),
+                rule: grant.rule().to_owned(),
+                policy: grant.policy_hash(),
+            };
+            match self.is_granted(&grant, &path).await {
+                Ok(owner) => {
+                    let place = Place { at, path, which, owner };
+                    grounds.entry(ground).or_insert_with(|| (grant, Vec::new())).1.push(place);
+                }
+                Err(error) => fill(&mut answers, at, Err(error)),
+            }
+        }
+        for (grant, places) in grounds.into_values() {
+            self.read_some(&grant, places, now, &mut answers).await?;
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// Whose secret it is that may be read.
+    async fn is_granted(&self, grant: &Grant, path: &SecretPath) -> Result<Owner, SecretError> {
+        let secret = self.there(path).await?;
+        Vault::is_for(grant, Action::ReadSecret, path, secret.owner())?;
+        Ok(secret.owner)
+    }
+
+    /// Those of one ground: read as they lie there, written down, opened. What moves meanwhile is read again.
+    async fn read_some(
+        &self,
+        grant: &Grant,
+        places: Vec<Place>,
+        now: Timestamp,
+        answers: &mut [Option<Result<Opened, SecretError>>],
+    ) -> Result<(), SecretError> {
+        for _ in 0..LOOKS_MAX {
+            let mut sealed = Vec::with_capacity(places.len());
+            for Place { at, path, which, owner } in &places {
+                match self.sealed(path, which, now).await {
+                    // Another life of the path, of another owner, may have begun since it was asked.
+                    Ok(there) if there.secret.owner() != owner => {
+                        let why = format!("{path} is another secret now: ask again");
+                        fill(answers, *at, Err(SecretError::Conflict(why)));
+                    }
+                    Ok(there) => sealed.push((*at, there)),
+                    Err(SecretError::Store(error)) => return Err(SecretError::Store(error)),
+                    Err(error) => fill(answers, *at, Err(error)),
+                }
+            }
+            if sealed.is_empty() {
+                return Ok(());
+            }
+            let recorded = match self.record(grant, sealed.iter().map(|(_, sealed)| sealed)).await {
+                Ok(recorded) => recorded,
+                // Its key was sealed anew meanwhile, or it was destroyed.
+                Err(SecretError::Conflict(_)) => continue,
+                Err(other) => return Err(other),
+            };
+            for (place, there) in sealed {
+                let opened = match self.open(&there, &recorded).await {
+                    Err(SecretError::Store(error)) => return Err(SecretError::Store(error)),
+                    opened => opened.map(|fields| shown(there, fields, recorded.leaf())),
+                };
+                fill(answers, place, opened);
+            }
+            return Ok(());
+        }
+        Err(SecretError::Conflict("what was to be read changes all the time: try again".to_owned()))
+    }
+
+    /// A version as it lies there.
+    pub(super) async fn sealed(&self, path: &SecretPath, which: &Which, now: Timestamp) -> Result<Sealed, SecretError> {
+        let secret = self.there(path).await?;
+        let number = secret.usable(which, now)?.number;
+        let value = self.ledger.value(&value_id(path.as_str(), secret.body.life, number)).await?;
+        let gone = || SecretError::OutOfUse(format!("version {number} of {path} was destroyed"));
+        Ok(Sealed { value: value.ok_or_else(gone)?.into_inner(), secret, number })
+    }
+
+    /// Writes down what is about to be opened.
+    pub(super) async fn record(
+        &self,
+        grant: &Grant,
+        sealed: impl Iterator<Item = &Sealed>,
+    ) -> Result<Recorded, SecretError> {
+        let of = |there: &Sealed| Accessed { id: there.value.id().to_owned(), version: there.value.version() };
+        let entry = AccessEntry {
+            actor: grant.actor().into(),
+            grant: grant.into(),
+            showing: Showing::Opened,
+            opened: sealed.map(of).collect(),
+        };
+        Ok(self.ledger.access(entry).await?)
+    }
+
+    /// Opens what was recorded: the one way to a plaintext.
+    pub(super) async fn open(&self, sealed: &Sealed, recorded: &Recorded) -> Result<Fields, SecretError> {
+        let Sealed { secret, number, value } = sealed;
+        if !recorded.is_of(value.id(), value.version()) {
+            return Err(SecretError::Conflict(format!("no access to {} was recorded", value.id())));
+        }
+        let dek = match self.deks.get(value.id()) {
+            Some(dek) => dek,
+            None => {
+                let bytes = self.ledger.unseal(value, recorded).await?;
+                let dek = Arc::new(Dek::unsealed(&bytes).ok_or(Forged)?);
+                self.deks.keep(value.id(), &dek);
+                dek
+            }
+        };
+        let context = Context {
+            origin: self.ledger.origin(),
+            path: secret.path().as_str(),
+            life: secret.body.life,
+            version: *number,
+            owner: secret.owner().as_str(),
+        };
+        let plain = envelope::open(Envelope(value.envelope.clone()), &context, &dek)?;
+        Ok(Fields::decode(&plain).map_err(|_| Forged)?)
+    }
+}
+
+fn shown(sealed: Sealed, fields: Fields, leaf: u64) -> Opened {
+    let version = sealed.secret.body.version(sealed.number);
+    let (sha256, expires) = version.map(|version| (version.sha256.clone(), version.expires)).unwrap_or_default();
+    Opened { secret: sealed.secret, number: sealed.number, sha256, expires, fields, leaf }
+}
+
+fn fill<T>(answers: &mut [Option<T>], place: usize, answer: T) {
+    if let Some(there) = answers.get_mut(place) {
+        *there = Some(answer);
+    }
+}
+
+/// Looks at what others change all the time; then the caller is told to come back.
+const LOOKS_MAX: usize = 8;

@@ -1,0 +1,385 @@
+//! Writing: a new version is sealed and there, with its labels, or it is not.
+
+use std::collections::BTreeMap;
+
+use policy::{Action, Grant, Owner, Timestamp};
+use store::{ActorStamp, NewValue, Record};
+use zeroize::Zeroizing;
+
+use super::base::Vault;
+use super::body::{Body, SECRET, VersionBody, value_id};
+use super::secret::Secret;
+use super::wishes::{Change, KEEP, Naming, Put};
+use crate::envelope::{Context, seal};
+use crate::error::SecretError;
+use crate::kinds::{Fields, FieldsError, Patch};
+use crate::nouns::{Label, SecretPath, Which};
+
+/// What a new version is, before it is sealed.
+struct Draft {
+    fields: Fields,
+    /// The record as it is to be, with the version in it but for what sealing tells.
+    body: Body,
+    /// The version of the record that it replaces.
+    record: u64,
+}
+
+impl Vault {
+    /// Writes a version; the first makes the secret, for `owner`. What it holds is `current` from now on, and what was is `previous`.
+    ///
+    /// # Errors
+    /// [`SecretError::Conflict`]: the newest version is not the expected one. [`SecretError::Invalid`], [`SecretError::OutOfUse`].
+    pub async fn put(&self, grant: Grant, path: &SecretPath, owner: &Owner, put: Put) -> Result<Secret, SecretError> {
+        Vault::is_for(&grant, Action::WriteSecret, path, owner)?;
+        put.naming.check()?;
+        let now = self.now().await?;
+        if let (Some(begins), Some(ends)) = (put.not_before, put.expires)
+            && begins >= ends
+        {
+            return Err(SecretError::invalid("expires", "it is not after the beginning"));
+        }
+        if put.expires.is_some_and(|ends| ends <= now) {
+            return Err(SecretError::invalid("expires", "it has passed already"));
+        }
+        let mut moved = None;
+        for _ in 0..TRIES_MAX {
+            let draft = self.draft(&grant, (path, owner), &put, now).await?;
+            match self.keep(&grant, (path, owner), draft, &put).await {
+                Err(SecretError::Conflict(why)) if put.expect.is_none() => moved = Some(why),
+                Err(SecretError::Conflict(why)) => {
+                    // It may have been something else of it that moved: the expected version is asked for again.
+                    let newest = self.look(path).await?.map_or(0, |secret| live_newest(&secret));
+                    if put.expect != Some(newest) {
+                        return Err(unexpected(path, newest));
+                    }
+                    moved = Some(why);
+                }
+                other => return other,
+            }
+        }
+        Err(SecretError::Conflict(moved.unwrap_or_else(|| format!("{path} changes all the time: try again"))))
+    }
+
+    async fn draft(
+        &self,
+        grant: &Grant,
+        (path, owner): (&SecretPath, &Owner),
+        put: &Put,
+        now: Timestamp,
+    ) -> Result<Draft, SecretError> {
+        let there = self.look(path).await?;
+        let newest = there.as_ref().map_or(0, live_newest);
+        if put.expect.is_some_and(|expected| expected != newest) {
+            return Err(unexpected(path, newest));
+        }
+        let (mut body, record) = match &there {
+            Some(secret) if !secret.is_gone() => {
+                secret.present()?;
+                if secret.owner() != owner {
+                    return Err(SecretError::Conflict(format!("{path} is another secret now: ask again")));
+                }
+                (secret.body.clone(), secret.record)
+            }
+            Some(gone) => (new_body(gone.body.life + 1, &put.naming), gone.record),
+            None => (new_body(1, &put.naming), 0),
+        };
+        describe(&mut body, &put.naming)?;
+        let fields = self.fields(grant, there.as_ref(), &put.change, now).await?;
+        if fields.is_empty() {
+            return Err(SecretError::invalid("fields", "a version holds at least one field"));
+        }
+        body.newest += 1;
+        Ok(Draft { fields, body, record })
+    }
+
+    /// The fields that a version is to hold. What siblings of a changed field hold is opened for that, which the log says.
+    async fn fields(
+        &self,
+        grant: &Grant,
+        there: Option<&Secret>,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<Fields, SecretError> {
+        let patch = match change {
+            Change::Whole(fields) => return Ok(copied(fields)?),
+            Change::Patch(patch) => patch,
+        };
+        let mut fields = match there {
+            Some(secret) if !secret.is_gone() && secret.labels().contains_key(Label::CURRENT) => {
+                let sealed = self.sealed(secret.path(), &Which::default(), now).await?;
+                let recorded = self.record(grant, std::iter::once(&sealed)).await?;
+                self.open(&sealed, &recorded).await?
+            }
+            Some(_) | None => Fields::new(),
+        };
+        fields.merge(patch_copied(patch)).map_err(too_much)?;
+        Ok(fields)
+    }
+
+    /// Seals it, and writes version and record in one transaction.
+    async fn keep(
+        &self,
+        grant: &Grant,
+        (path, owner): (&SecretPath, &Owner),
+        draft: Draft,
+        put: &Put,
+    ) -> Result<Secret, SecretError> {
+        let Draft { fields, mut body, record } = draft;
+        let number = body.newest;
+        let context = Context {
+            origin: self.ledger.origin(),
+            path: path.as_str(),
+            life: body.life,
+            version: number,
+            owner: owner.as_str(),
+        };
+        let plain: Zeroizing<Vec<u8>> = fields.encode();
+        let (dek, envelope) = seal(&plain, &context, &self.random)?;
+        let actor = ActorStamp::from(grant.actor());
+        body.versions.push(VersionBody {
+            number,
+            at: self.now().await?,
+            by: actor.id.clone(),
+            sha256: hex(ring::digest::digest(&ring::digest::SHA256, &envelope.0).as_ref()),
+            bytes: plain.len() as u64,
+            fields: fields.names().map(|name| name.as_str().to_owned()).collect(),
+            disabled: false,
+            not_before: put.not_before,
+            expires: put.expires,
+            destroyed: false,
+        });
+        match put.pending {
+            true => drop(body.labels.insert(Label::PENDING.to_owned(), number)),
+            false => promote(&mut body.labels, number),
+        }
+        let pruned = body.prune();
+        if body.is_too_long() {
+            return Err(SecretError::invalid(
+                "fields",
+                "the names of its fields and labels are too many for one secret: divide it",
+            ));
+        }
+        let life = body.life;
+        let meta = record_of(path, owner, &body, actor.clone(), record)?;
+        let value = NewValue {
+            id: value_id(path.as_str(), life, number),
+            owner: Some(owner.as_str().to_owned()),
+            key: dek.to_seal(),
+            envelope: envelope.0,
+        };
+        self.ledger.keep_value(value, vec![meta], actor.clone()).await?;
+        // What is pruned goes after: a crash in between leaves what nobody finds, and the next pruning takes along.
+        self.destroy((path, owner, life), &pruned, Vec::new(), &actor).await?;
+        self.there(path).await
+    }
+
+    /// Moves a label of one's own, or takes it away.
+    ///
+    /// # Errors
+    /// [`SecretError::Invalid`]: it is `current`, `pending` or `previous`, which move by themselves.
+    pub async fn label(
+        &self,
+        grant: Grant,
+        path: &SecretPath,
+        label: &Label,
+        to: Option<&Which>,
+    ) -> Result<Secret, SecretError> {
+        if label.is_ours() {
+            let why = format!("{label} moves with a new version, a rotation or a rollback");
+            return Err(SecretError::invalid("label", why));
+        }
+        self.amend(&grant, path, |secret, body| {
+            match to {
+                Some(which) => {
+                    let number = kept(secret, which)?;
+                    body.labels.insert(label.as_str().to_owned(), number);
+                }
+                None if body.labels.remove(label.as_str()).is_none() => {
+                    return Err(SecretError::NotFound(format!("{path} has no label {label}")));
+                }
+                None => {}
+            }
+            match body.labels.len() > LABELS_MAX {
+                true => Err(SecretError::invalid("label", format!("a secret has at most {LABELS_MAX} labels"))),
+                false => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Makes an older version `current` again; what was is `previous`. Without a word, the previous one: done twice, it is as before.
+    ///
+    /// # Errors
+    /// [`SecretError::NotFound`]: there is no such version. [`SecretError::OutOfUse`]: it is not to be used.
+    pub async fn roll_back(&self, grant: Grant, path: &SecretPath, to: Option<&Which>) -> Result<Secret, SecretError> {
+        let now = self.now().await?;
+        self.amend(&grant, path, |secret, body| {
+            let number = match to {
+                Some(which) => secret.usable(which, now)?.number,
+                None => {
+                    let previous = body.labels.get(Label::PREVIOUS).copied();
+                    let none = || SecretError::NotFound(format!("{path} has no previous version to go back to"));
+                    let number = previous.ok_or_else(none)?;
+                    secret.usable(&version(number)?, now)?.number
+                }
+            };
+            if body.labels.get(Label::CURRENT) == Some(&number) {
+                return Err(SecretError::Conflict(format!("version {number} of {path} is the current one already")));
+            }
+            promote(&mut body.labels, number);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Says something else of a secret.
+    ///
+    /// # Errors
+    /// [`SecretError::Invalid`].
+    pub async fn describe(&self, grant: Grant, path: &SecretPath, naming: &Naming) -> Result<Secret, SecretError> {
+        naming.check()?;
+        self.amend(&grant, path, |_, body| describe(body, naming)).await
+    }
+
+    /// A new record of a secret, of which nothing else changed meanwhile.
+    pub(super) async fn amend(
+        &self,
+        grant: &Grant,
+        path: &SecretPath,
+        change: impl Fn(&Secret, &mut Body) -> Result<(), SecretError>,
+    ) -> Result<Secret, SecretError> {
+        for _ in 0..TRIES_MAX {
+            let secret = self.there(path).await?;
+            Vault::is_for(grant, Action::WriteSecret, path, secret.owner())?;
+            secret.present()?;
+            let mut body = secret.body.clone();
+            change(&secret, &mut body)?;
+            let record = record_of(path, secret.owner(), &body, grant.actor().into(), secret.record)?;
+            match self.ledger.record(vec![record]).await.map_err(SecretError::from) {
+                Ok(_) => return self.there(path).await,
+                Err(SecretError::Conflict(_)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Err(SecretError::Conflict(format!("{path} changes all the time: try again")))
+    }
+}
+
+/// A record as it is written.
+pub(super) fn record_of(
+    path: &SecretPath,
+    owner: &Owner,
+    body: &Body,
+    actor: ActorStamp,
+    expect: u64,
+) -> Result<Record, SecretError> {
+    let body = serde_json::to_value(body).map_err(|e| SecretError::invalid("secret", e.to_string()))?;
+    Ok(Record {
+        kind: SECRET,
+        id: path.as_str().to_owned(),
+        owner: Some(owner.as_str().to_owned()),
+        lookup: None,
+        expires: None,
+        body,
+        actor,
+        expect: Some(expect),
+    })
+}
+
+fn new_body(life: u64, naming: &Naming) -> Body {
+    Body {
+        life,
+        newest: 0,
+        kind: naming.kind.clone().unwrap_or_else(|| GENERIC.to_owned()),
+        description: String::new(),
+        tags: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        versions: Vec::new(),
+        keep: KEEP,
+        purge_lock: false,
+        deleted: None,
+        gone: false,
+    }
+}
+
+fn describe(body: &mut Body, naming: &Naming) -> Result<(), SecretError> {
+    if naming.kind.as_ref().is_some_and(|kind| *kind != body.kind) {
+        return Err(SecretError::invalid("kind", format!("it is of kind {} and stays so", body.kind)));
+    }
+    let Naming { kind: _, description, tags, keep, purge_lock } = naming;
+    if let Some(description) = description {
+        body.description.clone_from(description);
+    }
+    if let Some(tags) = tags {
+        body.tags.clone_from(tags);
+    }
+    body.keep = keep.unwrap_or(body.keep);
+    body.purge_lock = purge_lock.unwrap_or(body.purge_lock);
+    Ok(())
+}
+
+/// Makes a version the current one; the one that was is the previous.
+fn promote(labels: &mut BTreeMap<String, u64>, number: u64) {
+    if labels.get(Label::PENDING) == Some(&number) {
+        labels.remove(Label::PENDING);
+    }
+    if let Some(before) = labels.insert(Label::CURRENT.to_owned(), number) {
+        labels.insert(Label::PREVIOUS.to_owned(), before);
+    }
+}
+
+/// The newest version's number as a caller knows it: what was destroyed is not there.
+fn live_newest(secret: &Secret) -> u64 {
+    if secret.is_gone() { 0 } else { secret.newest() }
+}
+
+fn unexpected(path: &SecretPath, newest: u64) -> SecretError {
+    SecretError::Conflict(match newest {
+        0 => format!("there is no secret at {path} yet"),
+        _ => format!("the newest version of {path} is {newest}: read it, and write upon that"),
+    })
+}
+
+/// A version that is there, usable or not.
+fn kept(secret: &Secret, which: &Which) -> Result<u64, SecretError> {
+    let version = secret.find(which)?;
+    match version.destroyed {
+        true => Err(SecretError::OutOfUse(format!("version {} was destroyed", version.number))),
+        false => Ok(version.number),
+    }
+}
+
+pub(super) fn version(number: u64) -> Result<Which, SecretError> {
+    let number = std::num::NonZeroU64::new(number);
+    number.map(Which::Version).ok_or_else(|| SecretError::invalid("version", "versions are numbered from 1"))
+}
+
+/// Another try seals the same anew.
+fn copied(fields: &Fields) -> Result<Fields, SecretError> {
+    let mut copy = Fields::new();
+    for (name, value) in fields.iter() {
+        copy.set(name.clone(), value.to_vec()).map_err(too_much)?;
+    }
+    Ok(copy)
+}
+
+fn patch_copied(patch: &Patch) -> Patch {
+    patch.iter().fold(Patch::new(), |copy, (name, value)| match value {
+        Some(value) => copy.set(name.clone(), value.to_vec()),
+        None => copy.remove(name.clone()),
+    })
+}
+
+fn too_much(error: FieldsError) -> SecretError {
+    SecretError::invalid("fields", error.to_string())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(bytes)
+}
+
+/// Of any fields.
+const GENERIC: &str = "generic";
+/// Tries upon what others change all the time; then the caller is told to come back.
+const TRIES_MAX: usize = 8;
+const LABELS_MAX: usize = 32;
