@@ -39,7 +39,13 @@ async fn open(database: &Database) -> House {
 }
 
 async fn keep(house: &House, id: &str, envelope: &[u8]) -> Result<Vec<u64>, StoreError> {
-    let value = NewValue { id: id.to_owned(), owner: Some("web".into()), key: &KEY, envelope: envelope.to_vec() };
+    let value = NewValue {
+        id: id.to_owned(),
+        owner: Some("web".into()),
+        key: &KEY,
+        envelope: envelope.to_vec(),
+        instead_of: vec![],
+    };
     house.ledger.keep_value(value, vec![record(id, Some(0))], actor()).await
 }
 
@@ -101,6 +107,13 @@ fn what_lies_beside_a_record_goes_along_when_its_key_is_sealed_anew_and_goes_whe
         let gone = vec![("a@1".to_owned(), Some("web".to_owned()))];
         house.ledger.destroy_values(gone, Vec::new(), &actor()).await.unwrap();
         assert_eq!(value(&house, "a@1").await.unwrap(), None);
+        // And one that goes with another's coming.
+        keep(&house, "c@1", b"sealed c").await.unwrap();
+        let instead_of = vec!["c@1".to_owned()];
+        let next = NewValue { id: "c@2".into(), owner: None, key: &KEY, envelope: b"sealed d".to_vec(), instead_of };
+        house.ledger.keep_value(next, vec![], actor()).await.unwrap();
+        assert_eq!(value(&house, "c@1").await.unwrap(), None);
+        house.ledger.destroy_values(vec![("c@2".into(), None)], vec![], &actor()).await.unwrap();
         assert_eq!(house.ledger.open_sealed("a@1").await.unwrap(), None);
         assert_eq!(house.ledger.standing().get(&2), Some(&2), "b and the key of the heads");
         assert!(matches!(keep(&house, "a@1", b"again").await, Err(StoreError::Conflict(_))), "nor comes again");

@@ -101,7 +101,7 @@ impl Vault {
         now: Timestamp,
     ) -> Result<Fields, SecretError> {
         let patch = match change {
-            Change::Whole(fields) => return Ok(copied(fields)?),
+            Change::Whole(fields) => return copied(fields),
             Change::Patch(patch) => patch,
         };
         let mut fields = match there {
@@ -166,10 +166,10 @@ impl Vault {
             owner: Some(owner.as_str().to_owned()),
             key: dek.to_seal(),
             envelope: envelope.0,
+            instead_of: pruned.iter().map(|number| value_id(path.as_str(), life, *number)).collect(),
         };
-        self.ledger.keep_value(value, vec![meta], actor.clone()).await?;
-        // What is pruned goes after: a crash in between leaves what nobody finds, and the next pruning takes along.
-        self.destroy((path, owner, life), &pruned, Vec::new(), &actor).await?;
+        value.instead_of.iter().for_each(|id| self.deks.forget(id));
+        self.ledger.keep_value(value, vec![meta], actor).await?;
         self.there(path).await
     }
 

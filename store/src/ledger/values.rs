@@ -29,8 +29,10 @@ impl Ledger {
         mut others: Vec<Record>,
         actor: ActorStamp,
     ) -> Result<Vec<u64>, StoreError> {
-        let NewValue { id, owner, key, envelope } = value;
+        let NewValue { id, owner, key, envelope, instead_of } = value;
         let sealed = self.sealed(&id, key).await?;
+        let goes = instead_of.into_iter().map(|id| destroyed(id, owner.clone(), actor.clone()));
+        others.extend(goes);
         let mut record = sealed_record(&id, owner, &sealed, actor, Some(0));
         Digest::of(&envelope).write(&mut record.body);
         let mut records: Vec<(Record, Beside)> = others.drain(..).map(|other| (other, Beside::Nothing)).collect();
@@ -65,17 +67,12 @@ impl Ledger {
         others: Vec<Record>,
         actor: &ActorStamp,
     ) -> Result<(), StoreError> {
-        let destroyed = |(id, owner)| Record {
-            kind: SEALED,
-            id,
-            owner,
-            lookup: None,
-            expires: None,
-            body: gone(),
-            actor: actor.clone(),
-            expect: None,
-        };
-        let records = others.into_iter().chain(values.into_iter().map(destroyed));
+        let goes = values.into_iter().map(|(id, owner)| destroyed(id, owner, actor.clone()));
+        let records = others.into_iter().chain(goes);
         self.register().record(records.collect(), true).await.map(drop)
     }
+}
+
+fn destroyed(id: String, owner: Option<String>, actor: ActorStamp) -> Record {
+    Record { kind: SEALED, id, owner, lookup: None, expires: None, body: gone(), actor, expect: None }
 }

@@ -88,6 +88,8 @@ pub struct NewValue<'a> {
     pub key: &'a [u8],
     /// The sealed bytes.
     pub envelope: Vec<u8>,
+    /// Values that go with its coming, by their names.
+    pub instead_of: Vec<String>,
 }
 
 /// A value as it lies there: sealed.

@@ -1,0 +1,373 @@
+//! The vault over a real register and a real token: what is written is read, by whoever may, and each reading is in the log.
+
+mod support;
+
+use std::time::Duration;
+
+use chancery_secrets::{Change, Fields, Naming, Patch, Put, Search, SecretError, Standing, Wanted};
+use policy::{Action, Role};
+use support::*;
+
+#[test]
+fn what_is_put_is_read_and_each_reading_is_one_leaf_that_was_there_before() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        let secret = house.put_as("prod/db", put(&[("user", "shop"), ("password", "hunter2")])).await.unwrap();
+        assert_eq!((secret.newest(), secret.labels()["current"]), (1, 1));
+        let before = house.leaves();
+        let opened = house.vault.read(house.wanted("prod/db", "current")).await.unwrap();
+        assert_eq!(opened.fields.text("password"), Some("hunter2"));
+        assert_eq!((opened.leaf, house.leaves()), (before, before + 1));
+        let leaf = house.last_leaves(1).await.remove(0);
+        assert_eq!(leaf["event"], "access");
+        assert_eq!(leaf["actor"]["id"], "system:test");
+        assert_eq!(leaf["grant"]["action"], "read-secret");
+        assert_eq!(leaf["opened"][0]["id"], "prod/db@1.1");
+        // A second reading asks no token, and is a leaf all the same.
+        assert_eq!(house.fields("prod/db", "1").await.unwrap()["user"], "shop");
+        assert_eq!(house.leaves(), before + 2);
+        let house = house.reopened(&database).await;
+        house.seal_under(&[1]).await;
+        assert_eq!(house.fields("prod/db", "current").await.unwrap()["password"], "hunter2");
+        let report = house.audited(&database).await;
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
+    });
+}
+
+#[test]
+fn a_put_of_one_field_leaves_its_siblings_and_says_that_it_opened_them() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        house.put_as("a", put(&[("user", "shop"), ("password", "one"), ("host", "db1")])).await.unwrap();
+        let before = house.leaves();
+        let change = patch(&[("password", "two")]).remove(field("host"));
+        house.put_as("a", Put { change: Change::Patch(change), ..Put::default() }).await.unwrap();
+        let fields = house.fields("a", "current").await.unwrap();
+        assert_eq!(fields.keys().map(String::as_str).collect::<Vec<_>>(), ["password", "user"]);
+        assert_eq!((fields["password"].as_str(), fields["user"].as_str()), ("two", "shop"));
+        assert_eq!(house.fields("a", "previous").await.unwrap()["host"], "db1");
+        let size = house.leaves();
+        let opened = house.ledger.leaves(before..size).await.unwrap();
+        let opening = opened.iter().find(|(_, leaf)| leaf.contains("\"event\":\"access\"")).unwrap();
+        assert!(opening.1.contains("write-secret"), "the write that needed it: {}", opening.1);
+        // All of them at once, by choice.
+        let mut whole = Fields::new();
+        whole.set(field("token"), b"three".to_vec()).unwrap();
+        house.put_as("a", Put { change: Change::Whole(whole), ..Put::default() }).await.unwrap();
+        assert_eq!(house.fields("a", "current").await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn of_two_who_write_upon_the_same_version_one_is_told() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        let upon = |expect| Put { expect: Some(expect), ..put(&[("value", "x")]) };
+        assert!(matches!(house.put_as("a", upon(1)).await, Err(SecretError::Conflict(_))), "there is none yet");
+        house.put_as("a", upon(0)).await.unwrap();
+        assert!(matches!(house.put_as("a", upon(0)).await, Err(SecretError::Conflict(_))));
+        let (one, other) = tokio::join!(house.put_as("a", upon(1)), house.put_as("a", upon(1)));
+        assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+        // Without a word they follow each other, and none is lost.
+        let all = (0..8).map(|n| {
+            let name = format!("f{n}");
+            let house = &house;
+            async move { house.put_as("b", put(&[(&name, "x")])).await }
+        });
+        for put in futures_util::future::join_all(all).await {
+            put.unwrap();
+        }
+        assert_eq!(house.fields("b", "current").await.unwrap().len(), 8);
+    });
+}
+
+#[test]
+fn labels_stand_where_they_were_put_and_what_has_one_is_never_pruned() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        house
+            .put_as("a", Put { naming: Naming { keep: Some(2), ..Naming::default() }, ..put(&[("value", "v1")]) })
+            .await
+            .unwrap();
+        let grant = || house.grant(Action::WriteSecret, "a");
+        house.vault.label(grant(), &path("a"), &"blue".parse().unwrap(), Some(&which("1"))).await.unwrap();
+        for n in 2..=7 {
+            house.put("a", &format!("v{n}")).await;
+        }
+        assert_eq!(house.read("a", "blue").await.unwrap(), "v1");
+        assert_eq!(house.read("a", "previous").await.unwrap(), "v6");
+        let pruned = house.read("a", "2").await;
+        assert!(matches!(&pruned, Err(SecretError::NotFound(why)) if why.contains("pruned")), "{pruned:?}");
+        assert_eq!(
+            (house.read("a", "4").await.unwrap().as_str(), house.read("a", "5").await.unwrap().as_str()),
+            ("v4", "v5")
+        );
+        assert!(house.ledger.value("a@1.2").await.unwrap().is_none(), "and its bytes are gone");
+        // Back, and forth again.
+        house.vault.roll_back(grant(), &path("a"), None).await.unwrap();
+        assert_eq!(house.read("a", "current").await.unwrap(), "v6");
+        house.vault.roll_back(grant(), &path("a"), None).await.unwrap();
+        assert_eq!(house.read("a", "current").await.unwrap(), "v7");
+        house.vault.roll_back(grant(), &path("a"), Some(&which("blue"))).await.unwrap();
+        assert_eq!(house.read("a", "current").await.unwrap(), "v1");
+        let twice = house.vault.roll_back(grant(), &path("a"), Some(&which("1"))).await;
+        assert!(matches!(twice, Err(SecretError::Conflict(_))));
+        let ours = house.vault.label(grant(), &path("a"), &"current".parse().unwrap(), None).await;
+        assert!(matches!(ours, Err(SecretError::Invalid { .. })));
+        house.vault.label(grant(), &path("a"), &"blue".parse().unwrap(), None).await.unwrap();
+        assert!(matches!(house.read("a", "blue").await, Err(SecretError::NotFound(_))));
+        let report = house.audited(&database).await;
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
+    });
+}
+
+#[test]
+fn what_is_out_of_use_is_not_read_and_says_what_to_do() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        let ends = house.world.now().plus_secs(600);
+        let begins = house.world.now().plus_secs(60);
+        house
+            .put_as("a", Put { not_before: Some(begins), expires: Some(ends), ..put(&[("value", "x")]) })
+            .await
+            .unwrap();
+        let told = |outcome: Result<String, SecretError>, word: &str| match outcome {
+            Err(SecretError::OutOfUse(why)) => assert!(why.contains(word), "{why}"),
+            other => panic!("{word}: {other:?}"),
+        };
+        told(house.read("a", "1").await, "before");
+        house.world.advance(61);
+        assert_eq!(house.read("a", "1").await.unwrap(), "x");
+        house.vault.enable(house.grant(Action::WriteSecret, "a"), &path("a"), &which("1"), false).await.unwrap();
+        told(house.read("a", "1").await, "disabled");
+        house.vault.enable(house.grant(Action::WriteSecret, "a"), &path("a"), &which("1"), true).await.unwrap();
+        assert_eq!(house.read("a", "1").await.unwrap(), "x");
+        house.world.advance(600);
+        told(house.read("a", "1").await, "expired");
+        let secret = house.vault.look(&path("a")).await.unwrap().unwrap();
+        assert_eq!(secret.versions(house.world.now())[0].standing, Standing::Expired);
+        let past = Put { expires: Some(house.world.now()), ..put(&[("value", "x")]) };
+        assert!(matches!(house.put_as("a", past).await, Err(SecretError::Invalid { what: "expires", .. })));
+        assert!(matches!(house.put_as("b", Put::default()).await, Err(SecretError::Invalid { what: "fields", .. })));
+    });
+}
+
+#[test]
+fn what_is_deleted_comes_back_until_it_is_destroyed_and_then_its_path_is_free() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        house.put("a", "first life").await;
+        let (write, destroy) = (|| house.grant(Action::WriteSecret, "a"), || house.grant(Action::DestroySecret, "a"));
+        let soon = house.vault.delete(write(), &path("a"), 6).await;
+        assert!(matches!(soon, Err(SecretError::Invalid { what: "retention", .. })));
+        let in_use = house.vault.purge(destroy(), &path("a")).await;
+        assert!(matches!(&in_use, Err(SecretError::Conflict(why)) if why.contains("delete it first")), "{in_use:?}");
+        house.vault.delete(write(), &path("a"), 7).await.unwrap();
+        assert!(matches!(house.read("a", "current").await, Err(SecretError::OutOfUse(_))));
+        assert!(matches!(house.put_as("a", put(&[("value", "x")])).await, Err(SecretError::OutOfUse(_))));
+        house.vault.restore(write(), &path("a")).await.unwrap();
+        assert_eq!(house.read("a", "current").await.unwrap(), "first life");
+        house.vault.delete(write(), &path("a"), 7).await.unwrap();
+        house.world.advance(7 * 86_400 - 1);
+        let early = house.vault.purge(destroy(), &path("a")).await;
+        assert!(matches!(&early, Err(SecretError::Conflict(why)) if why.contains("restored until")), "{early:?}");
+        house.world.advance(1);
+        house.vault.purge(destroy(), &path("a")).await.unwrap();
+        assert!(matches!(house.read("a", "current").await, Err(SecretError::NotFound(_))));
+        assert!(house.ledger.value("a@1.1").await.unwrap().is_none());
+        let secret = house.put_as("a", Put { expect: Some(0), ..put(&[("value", "second life")]) }).await.unwrap();
+        assert_eq!((secret.newest(), house.read("a", "1").await.unwrap().as_str()), (1, "second life"));
+        let report = house.audited(&database).await;
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
+    });
+}
+
+#[test]
+fn a_lock_keeps_everything_and_single_versions_go_where_there_is_none() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        for value in ["v1", "v2", "v3"] {
+            house.put("a", value).await;
+        }
+        let (write, destroy) = (|| house.grant(Action::WriteSecret, "a"), || house.grant(Action::DestroySecret, "a"));
+        let lock = |purge_lock| Naming { purge_lock: Some(purge_lock), ..Naming::default() };
+        house.vault.describe(write(), &path("a"), &lock(true)).await.unwrap();
+        let locked = house.vault.destroy_versions(destroy(), &path("a"), &[which("1")]).await;
+        assert!(matches!(&locked, Err(SecretError::Conflict(why)) if why.contains("locked")), "{locked:?}");
+        house.vault.describe(write(), &path("a"), &lock(false)).await.unwrap();
+        let current = house.vault.destroy_versions(destroy(), &path("a"), &[which("1"), which("3")]).await;
+        assert!(matches!(&current, Err(SecretError::Conflict(why)) if why.contains("current")), "{current:?}");
+        assert_eq!(house.read("a", "1").await.unwrap(), "v1", "all or none");
+        house.vault.destroy_versions(destroy(), &path("a"), &[which("1")]).await.unwrap();
+        assert!(matches!(house.read("a", "1").await, Err(SecretError::OutOfUse(_))));
+        assert!(house.ledger.value("a@1.1").await.unwrap().is_none());
+        let back = house.vault.roll_back(write(), &path("a"), Some(&which("1"))).await;
+        assert!(matches!(back, Err(SecretError::OutOfUse(_))));
+    });
+}
+
+#[test]
+fn a_grant_is_for_its_act_path_and_owner_alone() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        house.put("a", "x").await;
+        house.put("b", "y").await;
+        let wrong = [
+            house.grant(Action::ReadSecret, "b"),
+            house.grant(Action::ListSecrets, "a"),
+            house.grant_on(&admin(), Action::ReadSecret, "a", "db").unwrap(),
+        ];
+        let before = house.leaves();
+        for grant in wrong {
+            let refused = house.vault.read(Wanted { grant, path: path("a"), which: which("current") }).await;
+            assert!(matches!(refused, Err(SecretError::Conflict(_))), "{refused:?}");
+        }
+        assert_eq!(house.leaves(), before, "nothing was shown");
+        // The shipped roles: a reader of the owner reads, a writer writes and does not read, and of another owner nobody does anything.
+        let may = |role, owner: &str, action| {
+            house.grant_on(&someone("token:x", &[role], &[owner]), action, "a", "web").is_ok()
+        };
+        assert!(
+            may(Role::SecretReader, "web", Action::ReadSecret) && !may(Role::SecretReader, "web", Action::WriteSecret)
+        );
+        assert!(
+            may(Role::SecretWriter, "web", Action::WriteSecret) && !may(Role::SecretWriter, "web", Action::ReadSecret)
+        );
+        assert!(!may(Role::SecretWriter, "web", Action::DestroySecret));
+        assert!(!may(Role::SecretReader, "db", Action::ReadSecret) && !may(Role::Auditor, "web", Action::ReadSecret));
+    });
+}
+
+#[test]
+fn many_are_read_in_one_leaf_and_each_answers_for_itself() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        for name in ["a", "b", "c"] {
+            house.put(name, name).await;
+        }
+        let before = house.leaves();
+        let wanted = [("a", "current"), ("nothing", "current"), ("b", "7"), ("c", "1")];
+        let wanted = wanted.map(|(on, version)| house.wanted(on, version)).into();
+        let read = house.vault.read_all(wanted).await.unwrap();
+        let text = |place: usize| read[place].as_ref().unwrap().fields.text("value").map(str::to_owned);
+        assert_eq!((text(0).as_deref(), text(3).as_deref()), (Some("a"), Some("c")));
+        assert!(matches!(read[1], Err(SecretError::NotFound(_))) && matches!(read[2], Err(SecretError::NotFound(_))));
+        assert_eq!(house.leaves(), before + 1, "one answer, one leaf");
+        let leaf = house.last_leaves(1).await.remove(0);
+        assert_eq!(leaf["opened"].as_array().unwrap().len(), 2, "and no more in it than was shown");
+        let many = (0..=store::ACCESSED_MAX).map(|_| house.wanted("a", "current")).collect();
+        assert!(matches!(house.vault.read_all(many).await, Err(SecretError::Invalid { .. })));
+    });
+}
+
+#[test]
+fn a_list_has_what_is_below_a_path_and_what_its_reader_may_know_of() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        for name in ["pro", "prod", "prod+x", "prod-x", "prod/a", "prod/b/c", "prod0", "production/a", "zoo"] {
+            house
+                .put_as(name, Put { naming: described(&format!("The {name} one")), ..put(&[("value", "x")]) })
+                .await
+                .unwrap();
+        }
+        let list = |search: Search| {
+            let house = &house;
+            async move {
+                let (mut names, mut search) = (Vec::new(), search);
+                loop {
+                    let (page, next) = house.vault.list(&search, |_, path| path.as_str() != "prod/b/c").await.unwrap();
+                    names.extend(page.iter().map(|secret| secret.path().to_string()));
+                    match next {
+                        Some(_) => search.after = next,
+                        None => return names,
+                    }
+                }
+            }
+        };
+        let within = |text: &str| Search { within: Some(path(text)), limit: 1, ..Search::default() };
+        assert_eq!(list(within("prod")).await, ["prod", "prod/a"]);
+        assert_eq!(list(within("prod/b")).await, [""; 0]);
+        assert_eq!(list(Search { limit: 3, ..Search::default() }).await.len(), 8);
+        let text = Search { text: Some("PRODUCTION".into()), limit: 9, ..Search::default() };
+        assert_eq!(list(text).await, ["production/a"]);
+        let tags = Some([("team".to_owned(), "shop".to_owned())].into());
+        let tagged = Put { naming: Naming { tags, ..Naming::default() }, ..put(&[("value", "x")]) };
+        house.put_as("tagged", tagged).await.unwrap();
+        let tag = |value: Option<&str>| Search {
+            tag: Some(("team".into(), value.map(str::to_owned))),
+            limit: 9,
+            ..Search::default()
+        };
+        assert_eq!(list(tag(None)).await, ["tagged"]);
+        assert_eq!(list(tag(Some("mail"))).await, [""; 0]);
+        house.vault.delete(house.grant(Action::WriteSecret, "tagged"), &path("tagged"), 30).await.unwrap();
+        assert_eq!(list(tag(None)).await, [""; 0]);
+        assert_eq!(list(Search { deleted: true, ..tag(Some("shop")) }).await, ["tagged"]);
+    });
+}
+
+#[test]
+fn the_token_is_asked_once_a_lease_and_each_time_where_there_is_none() {
+    on_sqlite(|database| async move {
+        let house = House::leasing(&database, Duration::ZERO).await;
+        house.put("a", "x").await;
+        assert_eq!(house.read("a", "current").await.unwrap(), "x");
+        // Without the key of its generation nothing is opened; with the key at hand nobody asks for it.
+        house.ledger.take_seals(store::Seals::default());
+        let away = house.read("a", "current").await;
+        assert!(matches!(away, Err(SecretError::Store(store::StoreError::Unavailable(_)))), "{away:?}");
+    });
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        house.put("a", "x").await;
+        assert_eq!(house.read("a", "current").await.unwrap(), "x");
+        house.ledger.take_seals(store::Seals::default());
+        assert_eq!(house.read("a", "current").await.unwrap(), "x");
+    });
+}
+
+#[test]
+fn what_was_sealed_under_an_old_generation_is_read_while_it_is_sealed_anew() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        for n in 0..5 {
+            house.put(&format!("s{n}"), &format!("plain {n}")).await;
+        }
+        house.seal_under(&[1, 2]).await;
+        let reading = async {
+            for round in 0..20 {
+                let n = round % 5;
+                assert_eq!(house.read(&format!("s{n}"), "current").await.unwrap(), format!("plain {n}"));
+            }
+        };
+        let sealing = async { while house.ledger.rewrap(&stamp()).await.unwrap().left > 0 {} };
+        tokio::join!(reading, sealing);
+        house.seal_under(&[2]).await;
+        let house = house.reopened(&database).await;
+        house.seal_under(&[2]).await;
+        assert_eq!(house.read("s3", "current").await.unwrap(), "plain 3");
+        let report = house.audited(&database).await;
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
+    });
+}
+
+#[test]
+fn the_longest_value_fits_and_what_is_wrong_is_refused_with_its_place() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        let longest = chancery_secrets::VALUE_BYTES_MAX - 2 - 5 - "value".len();
+        let put_of = |length: usize| {
+            let change = Change::Patch(Patch::new().set(field("value"), vec![7; length]));
+            Put { change, ..Put::default() }
+        };
+        house.put_as("a", put_of(longest)).await.unwrap();
+        assert_eq!(house.read("a", "1").await.unwrap().len(), longest);
+        assert!(matches!(
+            house.put_as("b", put_of(longest + 1)).await,
+            Err(SecretError::Invalid { what: "fields", .. })
+        ));
+        assert!(house.vault.look(&path("b")).await.unwrap().is_none());
+        let kind = Put { naming: Naming { kind: Some("note".into()), ..Naming::default() }, ..put(&[("value", "x")]) };
+        assert!(matches!(house.put_as("a", kind).await, Err(SecretError::Invalid { what: "kind", .. })));
+    });
+}
