@@ -5,6 +5,9 @@
 //! is none of the value. A version's bytes lie in an [`Envelope`] under a key of their own ([`Dek`]), which lies under the sealing key of
 //! the token.
 //!
+//! Beside that, each key is wrapped to the register's recovery key, whose private half a few people hold in shares ([`recovery`]): so a
+//! lost token loses no secret.
+//!
 //! Nothing here reads or writes a register: what is opened is opened by whoever has recorded it.
 //!
 //! Trusted for: that what was opened is what was sealed for that name, version and owner in that register, and that no key seals twice.
@@ -13,6 +16,7 @@
 
 mod envelope;
 mod nouns;
+pub mod recovery;
 
 pub use envelope::{Context, Dek, ENVELOPE_OVERHEAD, Envelope, Forged, VALUE_BYTES_MAX, open, seal};
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};
