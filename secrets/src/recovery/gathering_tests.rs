@@ -3,7 +3,8 @@ use zeroize::Zeroizing;
 use super::super::shamir::split;
 use super::super::testing::{held, three_of_five};
 use super::*;
-use crate::recovery::Plan;
+use crate::envelope::Context;
+use crate::recovery::{Plan, Wrapped};
 
 fn gathered(key: &RecoveryKey, papers: &[&String]) -> Gathering {
     let mut gathering = Gathering::of(key.clone());
@@ -107,4 +108,18 @@ fn the_private_half_and_the_shares_are_not_printed() {
     // The set stands in the first groups of each.
     let said = printed.to_uppercase();
     assert!(papers.iter().flat_map(|paper| paper.split(' ').skip(4)).all(|group| !said.contains(group)), "{printed}");
+}
+
+/// A ceremony and a wrapped key of the first program that made any: each later one reads the register's key and the papers, and opens.
+#[test]
+fn what_was_made_in_the_beginning_is_opened_for_ever() {
+    let bytes = |text: &str| hex::decode(text.trim()).unwrap();
+    let key = RecoveryKey::from_bytes(&bytes(include_str!("vectors/key.txt"))).unwrap();
+    let papers: Vec<String> = include_str!("vectors/papers.txt").lines().map(str::to_owned).collect();
+    let wrapped = Wrapped::from_bytes(bytes(include_str!("vectors/wrapped.txt"))).unwrap();
+    let context = Context { origin: "log", path: "prod/db", life: 1, version: 3, owner: "web" };
+    for chosen in [[0, 1, 2], [4, 2, 3]] {
+        let private = gathered(&key, &chosen.map(|at| &papers[at])).join().unwrap();
+        assert_eq!(private.unwrap(&wrapped, &context).unwrap().to_seal(), [9; 32]);
+    }
 }

@@ -94,7 +94,7 @@ fn a_set_is_of_one_key_one_register_one_generation_and_one_plan() {
     let (key, _) = three_of_five();
     let plans = [
         Plan::first("log", 3, 5).unwrap(),
-        Plan::first("logs", 3, 5).unwrap(),
+        Plan::first("lag", 3, 5).unwrap(),
         Plan::first("log", 2, 5).unwrap(),
         Plan::first("log", 3, 6).unwrap(),
         key.successor(3, 5).unwrap(),

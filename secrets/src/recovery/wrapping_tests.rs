@@ -102,14 +102,6 @@ fn what_the_old_key_opens_is_wrapped_to_a_later_one_and_to_no_other() {
     assert_eq!(refused(&old, &HERE, &first, &private(2, "other", 2)), WrapError::Elsewhere);
 }
 
-/// Wrapped once by this program, and opened by each that comes after it.
-#[test]
-fn what_was_wrapped_in_the_beginning_is_opened_for_ever() {
-    let bytes = hex::decode(include_str!("vectors/wrapped.txt").trim()).unwrap();
-    let wrapped = Wrapped::from_bytes(bytes).unwrap();
-    assert_eq!(opened(&private(7, "log", 1), &wrapped, &HERE).unwrap(), [9; 32]);
-}
-
 #[test]
 fn two_halves_of_two_keys_are_none() {
     let [one, other] = [1, 2].map(|seed| Private::of(&Zeroizing::new([seed; 32])).unwrap());
