@@ -123,3 +123,14 @@ fn what_was_made_in_the_beginning_is_opened_for_ever() {
         assert_eq!(private.unwrap(&wrapped, &context).unwrap().to_seal(), [9; 32]);
     }
 }
+
+/// The paper in docs/RECOVERY.md is one.
+#[test]
+fn the_example_that_people_read_is_a_good_share() {
+    let page = include_str!("../../../docs/RECOVERY.md");
+    let example: String = page.lines().skip_while(|line| !line.starts_with("    CHY1")).take(3).collect();
+    let key = hex::decode(include_str!("vectors/key.txt").trim()).unwrap();
+    let key = RecoveryKey::from_bytes(&key).unwrap();
+    assert_eq!(key.verify(&example), Ok(2));
+    assert!(page.contains(&format!("Share 2 of 5, any 3 open. Generation 1, set {}. Register log.", key.set())));
+}
