@@ -3,7 +3,6 @@
 //! Interrupted at any point nothing is released, so nothing was ever wrapped to the key: the papers are worthless, and one begins again.
 
 use ring::rand::SecureRandom;
-use zeroize::Zeroizing;
 
 use super::error::{ShareError, SplitError};
 use super::gathering::join;
@@ -30,7 +29,7 @@ impl Split {
     /// # Errors
     /// [`SplitError`].
     pub fn make(plan: Plan, random: &dyn SecureRandom) -> Result<Split, SplitError> {
-        let mut seed: Bytes = Zeroizing::default();
+        let mut seed = Bytes::default();
         random.fill(seed.as_mut_slice()).map_err(|_| SplitError::NoRandom)?;
         let private = Private::of(&seed).ok_or(SplitError::Unsound)?;
         let made = split(&seed, plan.threshold, plan.shares, random).map_err(|_| SplitError::NoRandom)?;

@@ -68,7 +68,7 @@ fn a_confirmed_share_is_gone_and_may_be_typed_again() {
 #[test]
 fn shares_that_do_not_give_the_key_are_not_shown() {
     let key = || {
-        let seed: Bytes = Zeroizing::new([7; 32]);
+        let seed = Bytes::new([7; 32].into());
         let private = Private::of(&seed).unwrap();
         let made = split(&seed, 3, 5, &SystemRandom::new()).unwrap();
         (RecoveryKey::unshared(Plan::first("log", 3, 5).unwrap(), private.public()), made)

@@ -68,10 +68,10 @@ impl Gathering {
 ///
 /// That each was made for its number and none is there twice has been checked.
 pub(super) fn join(key: &RecoveryKey, shares: &[Share]) -> Result<RecoveryPrivate, JoinError> {
-    let points: Vec<Point<'_>> = shares.iter().map(|share| (share.number, &*share.bytes)).collect();
+    let points: Vec<Point<'_>> = shares.iter().map(|share| (share.number, &**share.bytes)).collect();
     let (first, others) =
         points.split_at_checked(key.threshold().into()).ok_or(JoinError::TooFew { missing: missing(key, shares) })?;
-    let inconsistent = others.iter().filter(|(x, bytes)| **bytes != *through(first, *x));
+    let inconsistent = others.iter().filter(|(x, bytes)| **bytes != **through(first, *x));
     match inconsistent.map(|(x, _)| *x).collect::<Vec<_>>() {
         none if none.is_empty() => {}
         numbers => return Err(JoinError::Inconsistent { numbers }),

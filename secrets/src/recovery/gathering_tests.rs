@@ -1,6 +1,4 @@
-use zeroize::Zeroizing;
-
-use super::super::shamir::split;
+use super::super::shamir::{Bytes, split};
 use super::super::testing::{held, three_of_five};
 use super::*;
 use crate::envelope::Context;
@@ -90,7 +88,7 @@ fn shares_that_the_register_confirms_are_still_held_against_each_other() {
 #[test]
 fn shares_of_another_secret_are_not_the_registers_key() {
     let (key, _) = three_of_five();
-    let made = split(&Zeroizing::new([1; 32]), 3, 5, &ring::rand::SystemRandom::new()).unwrap();
+    let made = split(&Bytes::new([1; 32].into()), 3, 5, &ring::rand::SystemRandom::new()).unwrap();
     let shares: Vec<Share> = (1..)
         .zip(made)
         .map(|(number, bytes)| Share { generation: 1, threshold: 3, shares: 5, number, set: key.set(), bytes })

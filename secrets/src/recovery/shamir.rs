@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::field::{inverse, times};
 
-/// What is shared, and as long as each share of it.
-pub(super) type Bytes = Zeroizing<[u8; SECRET_BYTES]>;
+/// What is shared, and as long as each share of it. It lies in one place until it is wiped: moved about by itself, it would leave copies.
+pub(super) type Bytes = Box<Zeroizing<[u8; SECRET_BYTES]>>;
 
 /// A share: the place, which is never 0, and the polynomials' values there.
 pub(super) type Point<'a> = (u8, &'a [u8; SECRET_BYTES]);
@@ -25,7 +25,7 @@ pub(super) fn split(
     random: &dyn SecureRandom,
 ) -> Result<Vec<Bytes>, ring::error::Unspecified> {
     // From x to the highest power. The highest may be zero like any other: were it not, m - 1 shares would rule out one secret.
-    let mut coefficients: Vec<Bytes> = (1..threshold).map(|_| Zeroizing::new([0; SECRET_BYTES])).collect();
+    let mut coefficients: Vec<Bytes> = (1..threshold).map(|_| Bytes::default()).collect();
     for coefficient in &mut coefficients {
         random.fill(coefficient.as_mut_slice())?;
     }
@@ -34,7 +34,7 @@ pub(super) fn split(
 
 /// The polynomials' values at a place, by Horner's rule.
 fn value(secret: &Bytes, coefficients: &[Bytes], x: u8) -> Bytes {
-    let mut sum: Bytes = Zeroizing::new([0; SECRET_BYTES]);
+    let mut sum = Bytes::default();
     for coefficient in coefficients.iter().rev().chain([secret]) {
         for (sum, coefficient) in sum.iter_mut().zip(coefficient.iter()) {
             *sum = times(*sum, x) ^ coefficient;
@@ -47,7 +47,7 @@ fn value(secret: &Bytes, coefficients: &[Bytes], x: u8) -> Bytes {
 ///
 /// The places differ, or it is nothing (Lagrange's formula divides by their differences). They are no secret.
 pub(super) fn through(points: &[Point<'_>], at: u8) -> Bytes {
-    let mut sum: Bytes = Zeroizing::new([0; SECRET_BYTES]);
+    let mut sum = Bytes::default();
     for (x, bytes) in points {
         let others = points.iter().map(|(other, _)| *other).filter(|other| other != x);
         let weight = others.fold(1, |weight, other| times(weight, times(other ^ at, inverse(other ^ x))));
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     fn points(shares: &[Bytes]) -> Vec<Point<'_>> {
-        (1..).zip(shares.iter().map(|bytes| &**bytes)).collect()
+        (1..).zip(shares.iter().map(|bytes| &***bytes)).collect()
     }
 
     /// All choices of some of these points.
@@ -85,17 +85,17 @@ mod tests {
         #[test]
         fn any_m_of_n_give_the_secret_and_every_other_share(secret: [u8; 32]) {
             for (threshold, shares) in (2..=5).flat_map(|m| (m..=8).map(move |n| (m, n))) {
-                let made = split(&Zeroizing::new(secret), threshold, shares, &SystemRandom::new()).unwrap();
+                let made = split(&Bytes::new(secret.into()), threshold, shares, &SystemRandom::new()).unwrap();
                 let points = points(&made);
                 prop_assert_eq!(points.len(), usize::from(shares));
                 for chosen in choices(&points, threshold.into()) {
-                    prop_assert_eq!(*through(&chosen, 0), secret, "{} of {}", threshold, shares);
+                    prop_assert_eq!(**through(&chosen, 0), secret, "{} of {}", threshold, shares);
                     for (x, bytes) in &points {
-                        prop_assert_eq!(&*through(&chosen, *x), *bytes);
+                        prop_assert_eq!(&**through(&chosen, *x), *bytes);
                     }
                 }
                 for chosen in choices(&points, usize::from(threshold) - 1) {
-                    prop_assert_ne!(*through(&chosen, 0), secret, "{} of {}", threshold - 1, shares);
+                    prop_assert_ne!(**through(&chosen, 0), secret, "{} of {}", threshold - 1, shares);
                 }
             }
         }
@@ -105,14 +105,15 @@ mod tests {
     /// every secret.
     #[test]
     fn fewer_shares_are_as_likely_with_every_secret() {
-        let fill = |byte| Zeroizing::new([byte; SECRET_BYTES]);
+        let fill = |byte| Bytes::new([byte; SECRET_BYTES].into());
         // 32 polynomials at a time, one for each byte: all values that a coefficient has, in 8 steps.
         let all: Vec<Bytes> = (0..8_u8)
-            .map(|step| Zeroizing::new(std::array::from_fn(|byte| step * 32 + u8::try_from(byte).unwrap())))
+            .map(|step| std::array::from_fn(|byte| step * 32 + u8::try_from(byte).unwrap()))
+            .map(|values| Bytes::new(values.into()))
             .collect();
         // Two are needed: one share takes each value once with each secret.
         for (secret, x) in (0..=255).flat_map(|secret| [1, 2, 16].map(|x| (secret, x))) {
-            let seen: BTreeSet<u8> = all.iter().flat_map(|a| *value(&fill(secret), slice::from_ref(a), x)).collect();
+            let seen: BTreeSet<u8> = all.iter().flat_map(|a| **value(&fill(secret), slice::from_ref(a), x)).collect();
             assert_eq!(seen.len(), 256, "secret {secret}, share {x}");
         }
         // Three are needed: two shares together take each pair of values once.
@@ -130,7 +131,7 @@ mod tests {
     /// chance of one to 10^19: were zero never drawn, each share would rule out one secret.
     #[test]
     fn a_coefficient_has_each_value_and_zero_too() {
-        let secret = Zeroizing::new([7; SECRET_BYTES]);
+        let secret = Bytes::new([7; SECRET_BYTES].into());
         let splits = (0..400).map(|_| split(&secret, 2, 2, &SystemRandom::new()).unwrap().swap_remove(0));
         let drawn: BTreeSet<u8> = splits.flat_map(|first| first.map(|byte| byte ^ 7)).collect();
         assert_eq!(drawn.len(), 256);
@@ -138,10 +139,10 @@ mod tests {
 
     #[test]
     fn each_split_draws_anew_and_no_share_is_the_secret() {
-        let secret = Zeroizing::new([7; SECRET_BYTES]);
+        let secret = Bytes::new([7; SECRET_BYTES].into());
         let [one, other] = [(); 2].map(|()| split(&secret, 2, 16, &SystemRandom::new()).unwrap());
         let all: BTreeSet<[u8; SECRET_BYTES]> =
-            one.iter().chain(&other).chain([&secret]).map(|share| **share).collect();
+            one.iter().chain(&other).chain([&secret]).map(|share| ***share).collect();
         assert_eq!(all.len(), 33);
         // Each byte has a polynomial of its own: a secret of equal bytes has no share of equal bytes.
         assert!(one.iter().all(|share| share.iter().any(|byte| *byte != share[0])));

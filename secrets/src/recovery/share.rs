@@ -70,12 +70,10 @@ pub(super) const SET_BYTES: usize = 5;
 
 #[cfg(test)]
 mod tests {
-    use zeroize::Zeroizing;
-
     use super::*;
 
     fn share() -> Share {
-        let bytes = Zeroizing::new([9; 32]);
+        let bytes = Bytes::new([9; 32].into());
         Share { generation: 1, threshold: 3, shares: 5, number: 2, set: SetId([1, 2, 3, 4, 5]), bytes }
     }
 
@@ -88,7 +86,7 @@ mod tests {
             Share { shares: 6, ..share() },
             Share { number: 3, ..share() },
             Share { set: SetId([1, 2, 3, 4, 6]), ..share() },
-            Share { bytes: Zeroizing::new([8; 32]), ..share() },
+            Share { bytes: Bytes::new([8; 32].into()), ..share() },
         ];
         assert!(others.iter().all(|other| other.commitment() != made));
         assert_eq!(share().commitment(), made);

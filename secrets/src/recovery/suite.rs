@@ -74,7 +74,7 @@ impl Private {
 
 /// Random bytes, drawn before they are asked for: who asks cannot be told that there are none, and must not get others instead.
 struct Drawn {
-    bytes: Zeroizing<[u8; ENCAPSULATION_RANDOM_BYTES]>,
+    bytes: Box<Zeroizing<[u8; ENCAPSULATION_RANDOM_BYTES]>>,
     used: usize,
     /// Whether all that was asked for was drawn. Where not, what was made of it is thrown away.
     was_enough: bool,
@@ -82,7 +82,7 @@ struct Drawn {
 
 impl Drawn {
     fn of(random: &dyn SecureRandom) -> Result<Drawn, Unspecified> {
-        let mut bytes = Zeroizing::new([0; ENCAPSULATION_RANDOM_BYTES]);
+        let mut bytes = Box::new(Zeroizing::new([0; ENCAPSULATION_RANDOM_BYTES]));
         random.fill(bytes.as_mut_slice())?;
         Ok(Drawn { bytes, used: 0, was_enough: true })
     }

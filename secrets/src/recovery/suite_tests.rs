@@ -12,7 +12,7 @@ fn published(name: &str) -> Vec<u8> {
 }
 
 fn seed(byte: u8) -> Private {
-    Private::of(&Zeroizing::new([byte; 32])).unwrap()
+    Private::of(&Bytes::new([byte; 32].into())).unwrap()
 }
 
 /// HPKE's key schedule and encryption once more, by the text of RFC 9180 and with ring.
@@ -52,7 +52,7 @@ mod by_hand {
 /// The KEM is held against its published vector, the rest against the text of the RFC: what the two make is opened here.
 #[test]
 fn what_another_program_seals_is_opened() {
-    let private = Private::of(&Zeroizing::new(published("sk").try_into().unwrap())).unwrap();
+    let private = Private::of(&Bytes::new(Zeroizing::new(published("sk").try_into().unwrap()))).unwrap();
     let ciphertext = by_hand::seal(&published("ss"), b"for whom", b"what", b"a data key");
     let sealed = [published("ct"), ciphertext].concat();
     assert_eq!(private.open(&sealed, b"for whom", b"what").unwrap().as_slice(), b"a data key");

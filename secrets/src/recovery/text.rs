@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 
 use super::error::ShareError;
 use super::plan::is_shared;
-use super::shamir::SECRET_BYTES;
+use super::shamir::Bytes;
 use super::share::{SET_BYTES, SetId, Share};
 
 /// A share's text, in capitals (BIP 93 asks for them on paper: a small l is nearly a 1). It is wiped, and nowhere printed.
@@ -147,7 +147,7 @@ fn share(checked: &CheckedHrpstring<'_>) -> Result<Share, ShareError> {
     let generation = next() << 10 | next() << 5 | next();
     let [threshold, shares, number] =
         [next() + 1, next() + 1, next() + 1].map(|count| u8::try_from(count).unwrap_or(0));
-    let (mut set, mut bytes) = (SetId([0; SET_BYTES]), Zeroizing::new([0; SECRET_BYTES]));
+    let (mut set, mut bytes) = (SetId([0; SET_BYTES]), Bytes::default());
     fill(&mut set.0, symbols.by_ref().take(SET_CHARACTERS));
     fill(bytes.as_mut_slice(), symbols);
     let is_padded = checked.fe32_iter().last().is_some_and(|last| last.to_u8() & PADDING == 0);

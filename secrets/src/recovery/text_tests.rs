@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn share() -> Share {
-    let bytes = Zeroizing::new(std::array::from_fn(|at| u8::try_from(at * 7).unwrap()));
+    let bytes = Bytes::new(std::array::from_fn(|at| u8::try_from(at * 7).unwrap()).into());
     Share { generation: 300, threshold: 3, shares: 5, number: 2, set: SetId([1, 2, 3, 4, 5]), bytes }
 }
 
@@ -67,7 +67,7 @@ proptest! {
         bytes: [u8; 32], set: [u8; 5], generation in 1_u16..=32767, (threshold, shares, number) in (2_u8..=16)
             .prop_flat_map(|n| (2..=n, Just(n), 1..=n)), hyphens: bool, small: bool,
     ) {
-        let bytes = Zeroizing::new(bytes);
+        let bytes = Bytes::new(bytes.into());
         let written = Share { generation, threshold, shares, number, set: SetId(set), bytes };
         let text = ShareText::of(&written);
         let typed = text.expose().replace(' ', if hyphens { "-" } else { "\t \n" });

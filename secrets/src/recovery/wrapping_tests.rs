@@ -1,13 +1,13 @@
 use ring::rand::SystemRandom;
-use zeroize::Zeroizing;
 
 use super::super::plan::Plan;
+use super::super::shamir::Bytes;
 use super::*;
 
 const HERE: Context<'_> = Context { origin: "log", path: "prod/db", life: 1, version: 3, owner: "web" };
 
 fn private(seed: u8, origin: &str, generation: u16) -> RecoveryPrivate {
-    let private = Private::of(&Zeroizing::new([seed; 32])).unwrap();
+    let private = Private::of(&Bytes::new([seed; 32].into())).unwrap();
     let plan = Plan::of(origin, generation, 3, 5).unwrap();
     RecoveryPrivate::of(RecoveryKey::unshared(plan, private.public()), private).unwrap()
 }
@@ -104,7 +104,7 @@ fn what_the_old_key_opens_is_wrapped_to_a_later_one_and_to_no_other() {
 
 #[test]
 fn two_halves_of_two_keys_are_none() {
-    let [one, other] = [1, 2].map(|seed| Private::of(&Zeroizing::new([seed; 32])).unwrap());
+    let [one, other] = [1, 2].map(|seed| Private::of(&Bytes::new([seed; 32].into())).unwrap());
     let key = RecoveryKey::unshared(Plan::first("log", 3, 5).unwrap(), one.public());
     assert!(RecoveryPrivate::of(key, other).is_none());
 }
