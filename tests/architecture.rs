@@ -36,6 +36,8 @@ const ALONE: &[(&str, &[&str])] = &[
     ("cedar-policy", &["policy"]),
     ("instant-acme", &["agent"]),
     ("hickory-resolver", &["acme"]),
+    ("hpke", &["secrets"]),
+    ("bech32", &["secrets"]),
 ];
 
 /// The rooms inside a crate, each with its modules from the bottom to the top. A file names modules of its own floor and of
@@ -85,7 +87,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "lifecycle",
         &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "away", "alarms", "desk", "lease", "renewer"],
     ),
-    ("secrets", &["nouns", "envelope", "kinds", "error", "vault"]),
+    ("secrets", &["nouns", "envelope", "recovery", "kinds", "error", "vault"]),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
     ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),
 ];

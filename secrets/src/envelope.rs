@@ -25,7 +25,7 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     /// One text for each context: the numbers have no other form, and the texts say how long they are.
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let Context { origin, path, life, version, owner } = self;
         let mut bytes = format!("chancery secret 1\n{life}\n{version}\n").into_bytes();
         for text in [origin, path, owner] {
@@ -101,7 +101,8 @@ fn nonce() -> Nonce {
     Nonce::assume_unique_for_key([0; ring::aead::NONCE_LEN])
 }
 
-const DEK_BYTES: usize = 32;
+/// How long the key of a version is.
+pub(crate) const DEK_BYTES: usize = 32;
 /// The longest value of a version, all its fields together.
 pub const VALUE_BYTES_MAX: usize = 1 << 20;
 /// What an envelope is longer than its value by: the tag.

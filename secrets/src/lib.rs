@@ -7,6 +7,9 @@
 //!
 //! The [`Vault`] keeps them in the register: it writes down each access, durably, before it opens anything.
 //!
+//! Beside that, each key is wrapped to the register's recovery key, whose private half a few people hold in shares ([`recovery`]): so a
+//! lost token loses no secret.
+//!
 //! Trusted for: that what was opened is what was sealed for that name, version and owner in that register, and that no key seals twice.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -15,9 +18,10 @@ mod envelope;
 mod error;
 mod kinds;
 mod nouns;
+pub mod recovery;
 mod vault;
 
-pub use envelope::{ENVELOPE_OVERHEAD, Forged, VALUE_BYTES_MAX};
+pub use envelope::{Context, Dek, ENVELOPE_OVERHEAD, Forged, VALUE_BYTES_MAX};
 pub use error::SecretError;
 pub use kinds::*;
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};
