@@ -22,7 +22,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("lifecycle", &["policy", "store", "ca"]),
     ("secrets", &["policy", "store"]),
     ("agent", &["policy", "tls"]),
-    ("api", &["policy", "tls", "store", "ca", "acme", "lifecycle"]),
+    ("api", &["policy", "tls", "store", "ca", "acme", "lifecycle", "secrets"]),
 ];
 
 /// Foreign crates that one room (or a few) alone may name.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use ca::{Authority, CaError};
 use lifecycle::RenewalWatch;
 use policy::{Action, Actor, Grant, Resource, World};
+use secrets::{SecretError, Vault};
 use store::Ledger;
 
 use crate::auth::{self, Doorkeeper, Sessions};
@@ -27,6 +28,7 @@ pub(crate) struct App(Arc<Inner>);
 struct Inner {
     authority: Authority,
     ledger: Ledger,
+    vault: Vault,
     world: World,
     limits: Limits,
     metrics: Arc<Metrics>,
@@ -53,9 +55,11 @@ impl App {
         let seen = Arc::clone(&surveyor);
         let lookout = Lookout::new(authority.clone(), ledger.clone(), world.clone(), renewals, seen, notice);
         let sessions = Sessions::new(&world);
+        let vault = Vault::new(ledger.clone(), limits.key_memory);
         Self(Arc::new(Inner {
             authority,
             ledger,
+            vault,
             world,
             limits,
             metrics,
@@ -75,6 +79,11 @@ impl App {
     /// The register.
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.0.ledger
+    }
+
+    /// Secrets.
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.0.vault
     }
 
     /// Time and luck.
@@ -134,12 +143,31 @@ impl App {
         F: Future<Output = Result<T, CaError>> + Send + 'static,
         T: Send + 'static,
     {
+        self.finished(work).await
+    }
+
+    /// The same of what is done with secrets.
+    pub(crate) async fn secret_to_its_end<T, F>(&self, work: F) -> Result<T, Problem>
+    where
+        F: Future<Output = Result<T, SecretError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.finished(work).await
+    }
+
+    async fn finished<T, E, F>(&self, work: F) -> Result<T, Problem>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+        Problem: From<E>,
+    {
         match tokio::spawn(work).await {
             Ok(outcome) => Ok(outcome?),
             Err(_panicked) => {
                 self.metrics().panicked();
                 let reference = reference();
-                tracing::error!(reference, "an issuance task panicked");
+                tracing::error!(reference, "a task panicked");
                 Err(Problem::new(
                     Kind::Internal,
                     format!("The log of the service says why, under reference {reference}."),

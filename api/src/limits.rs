@@ -15,6 +15,8 @@ pub const CSR_BYTES_MAX: usize = 16 * 1024;
 pub const JSON_BYTES_MAX: usize = 64 * 1024;
 /// The largest JSON body of an import: 128 certificates of usual size, or a few large ones.
 pub const IMPORT_BYTES_MAX: usize = 1024 * 1024;
+/// The largest JSON body that holds the fields of a secret: a mebibyte as base64, and room.
+pub const SECRET_BYTES_MAX: usize = 1536 * 1024;
 /// The most rows that one page of a list holds.
 pub const PAGE_ROWS_MAX: u32 = 1_000;
 /// The rows of a page when the caller names no number.
@@ -54,6 +56,9 @@ pub struct Limits {
     /// How long a caller who was looked up (API token, client certificate) is believed before its rows are read again: a row that
     /// was altered beside the service counts for that long. A revocation counts as soon as this node knows of it.
     pub caller_memory: Duration,
+    /// How long the key of a secret's version is kept once the token unsealed it; zero: the token is asked for each reading. What is
+    /// read is logged all the same.
+    pub key_memory: Duration,
 }
 
 /// The places of both listeners, which may be changed while they are in use.
@@ -175,6 +180,7 @@ impl Default for Limits {
             drain: Duration::from_secs(5),
             failures: 20,
             caller_memory: Duration::from_secs(2),
+            key_memory: Duration::from_secs(300),
         }
     }
 }

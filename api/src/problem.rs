@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use ca::CaError;
 use http::{HeaderValue, StatusCode, header};
 use policy::Refusal;
+use secrets::SecretError;
 use serde::Serialize;
 use store::StoreError;
 
@@ -47,6 +48,8 @@ pub enum Kind {
     SlowBody,
     /// It is already so, or has moved on.
     Conflict,
+    /// It was there and is out of use.
+    Gone,
     /// It is not what the caller asked for (RFC 9110 section 13.1).
     Precondition,
     /// Larger than the bound.
@@ -89,6 +92,7 @@ impl Kind {
             }
             Self::SlowBody => Row("slow-body", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time"),
             Self::Conflict => Row("conflict", StatusCode::CONFLICT, "The state of things does not allow this"),
+            Self::Gone => Row("gone", StatusCode::GONE, "It is out of use"),
             Self::Precondition => {
                 Row("precondition-failed", StatusCode::PRECONDITION_FAILED, "It is another one than the caller wants")
             }
@@ -145,6 +149,7 @@ impl Problem {
             | Kind::MethodNotAllowed
             | Kind::SlowBody
             | Kind::Conflict
+            | Kind::Gone
             | Kind::Precondition
             | Kind::TooLarge
             | Kind::UnsupportedMediaType
@@ -284,6 +289,22 @@ impl From<StoreError> for Problem {
             error @ (StoreError::Corrupt(_) | StoreError::Database(_) | StoreError::Taken { .. }) => {
                 Self::internal(&error)
             }
+        }
+    }
+}
+
+impl From<SecretError> for Problem {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::NotFound(why) => Self::new(Kind::NotFound, sentence(why)),
+            SecretError::OutOfUse(why) => Self::new(Kind::Gone, sentence(why)),
+            SecretError::Conflict(why) => Self::new(Kind::Conflict, sentence(why)),
+            SecretError::Invalid { what, why } => {
+                Self { field: Some(what.into()), ..Self::new(Kind::Unacceptable, sentence(why)) }
+            }
+            SecretError::Forged(forged) => Self::altered(&forged.to_string()),
+            SecretError::Store(error) => error.into(),
+            error @ SecretError::NoRandom => Self::internal(&error),
         }
     }
 }

@@ -11,4 +11,6 @@ mod answer;
 
 pub(crate) use answer::{json, typed};
 pub(crate) use caller::{Caller, ManagesAuthority, Permitted, ReadsAllCertificates, ReadsAudit};
-pub(crate) use request::{Json, Params, Segment, Segments, expect_type, media_type, page_rows, parse_json, read};
+pub(crate) use request::{
+    Json, Params, Segment, Segments, expect_type, media_type, page_rows, parse_hidden, parse_json, read,
+};

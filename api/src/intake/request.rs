@@ -128,6 +128,28 @@ pub(crate) async fn read(request: Request, bytes_max: usize, app: &App) -> Resul
 }
 
 /// JSON with the path of the wrong field in the problem.
+/// The same of what may hold a secret: no cause is told, which may repeat what was sent.
+pub(crate) fn parse_hidden<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = error.path().to_string();
+        let inner = error.into_inner();
+        let place = format!("at line {} column {}", inner.line(), inner.column());
+        match field.as_str() {
+            "." | "?" => Problem::new(
+                Kind::Malformed,
+                format!("The JSON body is not of the form that this route reads, {place}."),
+            ),
+            _ => {
+                Problem::field(field, format!("The JSON body has something else there than this route reads, {place}."))
+            }
+        }
+    })?;
+    json.end().map_err(|_| Problem::new(Kind::Malformed, "The JSON body goes on after its end."))?;
+    Ok(value)
+}
+
+/// A value of a body.
 pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {

@@ -4,6 +4,7 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 
 use super::certificates::{asking, ending, listing, requests, revocations};
+use super::secrets;
 use super::{audit, code, drills, imports, issuers, ocsp_proof, openapi, owners, profiles, ssh, status, tokens};
 use crate::app::App;
 use crate::public::log;
@@ -30,6 +31,14 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/ssh/host", post(ssh::host))
         .route("/api/v1/keys", post(code::post_key).get(code::list_keys))
         .route("/api/v1/sign", post(code::sign))
+        .route("/api/v1/secrets", get(secrets::listing::list))
+        .route(
+            "/api/v1/secrets/{*path}",
+            get(secrets::listing::show).put(secrets::writing::put).patch(secrets::writing::describe),
+        )
+        .route("/api/v1/secret-values", post(secrets::reading::many))
+        .route("/api/v1/secret-values/{*path}", get(secrets::reading::one))
+        .route("/api/v1/secret-acts/{act}", post(secrets::acts::act))
         .route("/api/v1/issuers", post(issuers::create).get(issuers::list))
         .route("/api/v1/issuers/import", post(issuers::import))
         .route("/api/v1/issuers/import/begin", post(imports::begin))

@@ -154,6 +154,14 @@ impl Secret {
         self.body.versions.iter().rev().map(|version| self.shown(version, now)).collect()
     }
 
+    /// SHA-256 of the sealed bytes of the version that is meant, in hexadecimal; none where it may not be read now.
+    ///
+    /// # Errors
+    /// [`SecretError::NotFound`]: there is no such version. [`SecretError::OutOfUse`].
+    pub fn sha256_of(&self, which: &Which, now: Timestamp) -> Result<&str, SecretError> {
+        self.usable(which, now).map(|version| version.sha256.as_str())
+    }
+
     /// Which version is meant.
     pub(super) fn find(&self, which: &Which) -> Result<&VersionBody, SecretError> {
         let number = match which {

@@ -1,0 +1,56 @@
+//! Secrets over HTTP: each reading is in the log before its answer is made.
+//!
+//! `secrets` is what there is to say of them, `secret-values` their values, `secret-acts` what is done with them: a path may have any
+//! number of levels, so none of these stands behind one.
+
+mod shown;
+
+pub(crate) mod acts;
+pub(crate) mod listing;
+pub(crate) mod reading;
+pub(crate) mod writing;
+
+use axum::extract::{FromRequest, Request};
+use policy::{Action, Actor, Grant, Owner, Resource};
+use secrets::{Secret, SecretPath};
+use serde::de::DeserializeOwned;
+
+use crate::app::App;
+use crate::intake::{expect_type, parse_hidden, read};
+use crate::limits::SECRET_BYTES_MAX;
+use crate::problem::Problem;
+
+/// A JSON body that may hold values: what is wrong with it is told by its place alone.
+pub(crate) struct Hidden<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Hidden<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        expect_type(request.headers(), &["application/json"])?;
+        let bytes = read(request, SECRET_BYTES_MAX, app).await?;
+        parse_hidden(&bytes).map(Self)
+    }
+}
+
+/// The path of a secret as it stands in a URL.
+fn path_of(segment: &str) -> Result<SecretPath, Problem> {
+    segment.parse().map_err(|error: secrets::NameError| Problem::field("path", error.to_string()))
+}
+
+/// What there is at a path, and the right to do something with it. Who has none learns nothing of what is there: he is refused for
+/// what nobody owns, as for what is not there.
+async fn granted(app: &App, actor: &Actor, action: Action, path: &SecretPath) -> Result<(Secret, Grant), Problem> {
+    let there = app.vault().look(path).await?.filter(|secret| !secret.is_gone());
+    let owner = there.as_ref().map(|secret| secret.owner().clone());
+    let grant = app.authorize(actor, action, Resource::secret(owner, path.as_str())).await?;
+    let none = || Problem::from(secrets::SecretError::NotFound(format!("there is no secret at {path}")));
+    Ok((there.ok_or_else(none)?, grant))
+}
+
+/// Whose a new secret is: as it is said, or the caller's one owner.
+fn owner_of(actor: &Actor, said: Option<Owner>) -> Result<Owner, Problem> {
+    let mut owners = actor.owners.iter();
+    let only = owners.next().filter(|_| owners.next().is_none()).cloned();
+    said.or(only).ok_or_else(|| Problem::field("owner", "A new secret has an owner: say whose it is."))
+}

@@ -1,0 +1,176 @@
+//! What is shown of a secret.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use policy::Timestamp;
+use secrets::{Fields, Opened, Secret, Version};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A secret without its values.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SecretInfo {
+    /// Where it stands.
+    path: String,
+    /// Whose it is.
+    owner: String,
+    /// Of what kind.
+    kind: String,
+    /// What it is for.
+    description: String,
+    /// By what else it is found.
+    tags: BTreeMap<String, String>,
+    /// At which version each label stands.
+    labels: BTreeMap<String, u64>,
+    /// The newest version's number.
+    newest: u64,
+    /// So many versions without a label are kept.
+    keep: u16,
+    /// Whether nothing of it may be destroyed.
+    purge_lock: bool,
+    /// Since when it is out of use.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    deleted: Option<Timestamp>,
+    /// From when on it may be destroyed, once deleted.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    destroyed_after: Option<Timestamp>,
+    /// When anything of it was changed last.
+    #[schema(value_type = String, format = DateTime)]
+    changed: Timestamp,
+    /// By whom.
+    changed_by: String,
+    /// The names of the current version's fields.
+    fields: Vec<String>,
+    /// Until when the current version is used.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires: Option<Timestamp>,
+    /// Its versions, the newest first; absent in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    versions: Option<Vec<VersionInfo>>,
+}
+
+/// A version without its values.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VersionInfo {
+    number: u64,
+    labels: Vec<String>,
+    /// `enabled`, `disabled`, `early`, `expired`, `destroyed`.
+    state: &'static str,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    by: String,
+    fields: Vec<String>,
+    bytes: u64,
+    /// SHA-256 of its sealed bytes: what tells it from every other, and nothing of what it holds.
+    sha256: String,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    not_before: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires: Option<Timestamp>,
+}
+
+/// The values of one version.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SecretValues {
+    /// Where it stands.
+    path: String,
+    /// The version's number.
+    version: u64,
+    /// Whose it is.
+    owner: String,
+    /// Of what kind.
+    kind: String,
+    /// Each field: its text; where it is none, an object with its bytes as `base64`.
+    #[schema(value_type = BTreeMap<String, Value>)]
+    fields: BTreeMap<String, Value>,
+    /// Until when it is used.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires: Option<Timestamp>,
+    /// The entry of the log that says so.
+    leaf: u64,
+}
+
+/// A value.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Value {
+    /// Text.
+    Text(String),
+    /// Bytes that are no text.
+    Bytes {
+        /// In base64.
+        base64: String,
+    },
+}
+
+impl SecretInfo {
+    pub(super) fn brief(secret: &Secret, now: Timestamp) -> Self {
+        let versions = secret.versions(now);
+        let current = secret.labels().get(secrets::Label::CURRENT);
+        let current = versions.into_iter().find(|version| Some(&version.number) == current);
+        let (fields, expires) = current.map(|version| (version.fields, version.expires)).unwrap_or_default();
+        let (deleted, destroyed_after) = secret.deleted().unzip();
+        let (changed, changed_by) = secret.changed();
+        Self {
+            path: secret.path().to_string(),
+            owner: secret.owner().to_string(),
+            kind: secret.kind().to_owned(),
+            description: secret.description().to_owned(),
+            tags: secret.tags().clone(),
+            labels: secret.labels().clone(),
+            newest: secret.newest(),
+            keep: secret.keep(),
+            purge_lock: secret.is_purge_locked(),
+            deleted,
+            destroyed_after,
+            changed,
+            changed_by: changed_by.to_owned(),
+            fields,
+            expires,
+            versions: None,
+        }
+    }
+
+    pub(super) fn whole(secret: &Secret, now: Timestamp) -> Self {
+        let versions = secret.versions(now).into_iter().map(VersionInfo::of).collect();
+        Self { versions: Some(versions), ..Self::brief(secret, now) }
+    }
+}
+
+impl VersionInfo {
+    fn of(version: Version) -> Self {
+        let Version { number, labels, at, by, sha256, bytes, fields, not_before, expires, standing } = version;
+        Self { number, labels, state: standing.as_str(), at, by, fields, bytes, sha256, not_before, expires }
+    }
+}
+
+impl SecretValues {
+    /// All fields, or the one that is wanted.
+    pub(super) fn of(opened: Opened, field: Option<&str>) -> Self {
+        Self {
+            path: opened.secret.path().to_string(),
+            version: opened.number,
+            owner: opened.secret.owner().to_string(),
+            kind: opened.secret.kind().to_owned(),
+            fields: values(&opened.fields, field),
+            expires: opened.expires,
+            leaf: opened.leaf,
+        }
+    }
+}
+
+fn values(fields: &Fields, field: Option<&str>) -> BTreeMap<String, Value> {
+    let wanted = fields.iter().filter(|(name, _)| field.is_none_or(|field| field == name.as_str()));
+    wanted.map(|(name, value)| (name.to_string(), Value::of(value))).collect()
+}
+
+impl Value {
+    fn of(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => Self::Bytes { base64: STANDARD.encode(bytes) },
+        }
+    }
+}

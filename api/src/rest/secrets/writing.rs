@@ -1,0 +1,185 @@
+//! New versions, and what is said of a secret.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State as Shared;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use policy::{Action, Owner, Resource, Timestamp};
+use secrets::{Change, FieldName, Fields, Naming, Patch, Put};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use super::shown::SecretInfo;
+use super::{Hidden, granted, owner_of, path_of};
+use crate::app::App;
+use crate::intake::{Caller, Json, Segment, json};
+use crate::problem::Problem;
+
+/// A new version.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewVersion {
+    /// Fields as text; the others stay, unless `whole` is said.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    fields: BTreeMap<String, Text>,
+    /// Fields as base64 of their bytes.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    base64: BTreeMap<String, Text>,
+    /// Fields that go.
+    #[serde(default)]
+    remove: Vec<String>,
+    /// These fields are all there are.
+    #[serde(default)]
+    whole: bool,
+    /// The newest version that the caller knows; 0: there is no secret yet.
+    #[serde(default)]
+    expect: Option<u64>,
+    /// It becomes `pending` instead of `current`.
+    #[serde(default)]
+    pending: bool,
+    /// From when it is used.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    not_before: Option<Timestamp>,
+    /// Until when.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires: Option<Timestamp>,
+    /// Whose a new secret is; the caller's one owner where nobody says.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    owner: Option<Owner>,
+    /// Of what kind a new secret is.
+    #[serde(default)]
+    kind: Option<String>,
+    /// What it is for, in a line; absent: as it was.
+    #[serde(default)]
+    description: Option<String>,
+    /// By what else it is found: these instead of those before; absent: as they were.
+    #[serde(default)]
+    tags: Option<BTreeMap<String, String>>,
+    /// So many versions without a label are kept; absent: as it was.
+    #[serde(default)]
+    keep: Option<u16>,
+}
+
+/// What is said of a secret; what is absent stays.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Said {
+    /// What it is for, in a line.
+    #[serde(default)]
+    description: Option<String>,
+    /// By what else it is found: these instead of those before.
+    #[serde(default)]
+    tags: Option<BTreeMap<String, String>>,
+    /// So many versions without a label are kept.
+    #[serde(default)]
+    keep: Option<u16>,
+    /// Whether nothing of it may be destroyed.
+    #[serde(default)]
+    purge_lock: Option<bool>,
+}
+
+/// A value on its way in, wiped when it is done with.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Text(policy::Secret<String>);
+
+/// Writes a version, which is `current` from now on; the first makes the secret.
+#[utoipa::path(put, path = "/api/v1/secrets/{path}", tag = "secrets", operation_id = "putSecret", request_body = NewVersion,
+    params(("path" = String, Path, description = "Where it stands, with its slashes")),
+    responses((status = 201, description = "Written", body = SecretInfo),
+        (status = 409, description = "The newest version is another than the expected one"),
+        (status = 410, description = "The secret is deleted")))]
+pub(crate) async fn put(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(path): Segment,
+    Hidden(new): Hidden<NewVersion>,
+) -> Result<Response, Problem> {
+    let path = path_of(&path)?;
+    let there = app.vault().look(&path).await?.filter(|secret| !secret.is_gone());
+    let owner = match &there {
+        Some(secret) => secret.owner().clone(),
+        None => owner_of(&actor, new.owner.clone())?,
+    };
+    let grant =
+        app.authorize(&actor, Action::WriteSecret, Resource::secret(Some(owner.clone()), path.as_str())).await?;
+    if new.owner.as_ref().is_some_and(|said| *said != owner) {
+        return Err(Problem::field("owner", format!("The secret is {owner}'s, and stays so.")));
+    }
+    if there.is_none() && !app.authority().policies().owners().iter().any(|rules| rules.name == owner) {
+        return Err(Problem::field("owner", format!("The configuration has no owner `{owner}`.")));
+    }
+    let put = wish(new)?;
+    let vault = app.vault().clone();
+    let secret = app.secret_to_its_end(async move { vault.put(grant, &path, &owner, put).await }).await?;
+    Ok(json(StatusCode::CREATED, &SecretInfo::whole(&secret, app.world().now())))
+}
+
+/// Says something else of a secret.
+#[utoipa::path(patch, path = "/api/v1/secrets/{path}", tag = "secrets", operation_id = "describeSecret", request_body = Said,
+    params(("path" = String, Path, description = "Where it stands, with its slashes")),
+    responses((status = 200, description = "Said", body = SecretInfo)))]
+pub(crate) async fn describe(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(path): Segment,
+    Json(said): Json<Said>,
+) -> Result<Response, Problem> {
+    let path = path_of(&path)?;
+    let (_, grant) = granted(&app, &actor, Action::WriteSecret, &path).await?;
+    let Said { description, tags, keep, purge_lock } = said;
+    let naming = Naming { kind: None, description, tags, keep, purge_lock };
+    let vault = app.vault().clone();
+    let secret = app.secret_to_its_end(async move { vault.describe(grant, &path, &naming).await }).await?;
+    Ok(json(StatusCode::OK, &SecretInfo::whole(&secret, app.world().now())))
+}
+
+fn wish(new: NewVersion) -> Result<Put, Problem> {
+    let NewVersion { fields, base64, remove, whole, expect, pending, not_before, expires, .. } = new;
+    let naming =
+        Naming { kind: new.kind, description: new.description, tags: new.tags, keep: new.keep, purge_lock: None };
+    let mut patch = Patch::new();
+    let mut set = |name: String, value: Zeroizing<Vec<u8>>| -> Result<(), Problem> {
+        let name = field_name(&name)?;
+        if patch.names().any(|there| *there == name) {
+            return Err(Problem::field("fields", format!("The field {name} is said twice.")));
+        }
+        patch = std::mem::take(&mut patch).set(name, value);
+        Ok(())
+    };
+    for (name, Text(value)) in fields {
+        set(name, Zeroizing::new(value.expose().as_bytes().to_vec()))?;
+    }
+    for (name, Text(value)) in base64 {
+        let bytes = STANDARD.decode(value.expose().as_bytes());
+        let bytes = bytes
+            .map_err(|_| Problem::field("base64", format!("The field {} is not base64.", policy::shown(&name))))?;
+        set(name, Zeroizing::new(bytes))?;
+    }
+    let change = match whole {
+        false => {
+            let removed = remove.iter().map(|name| field_name(name)).collect::<Result<Vec<_>, _>>()?;
+            Change::Patch(removed.into_iter().fold(patch, Patch::remove))
+        }
+        true if remove.is_empty() => {
+            let mut all = Fields::new();
+            all.merge(patch).map_err(|error| Problem::field("fields", error.to_string()))?;
+            Change::Whole(all)
+        }
+        true => return Err(Problem::field("remove", "Where these fields are all there are, none is removed.")),
+    };
+    Ok(Put { change, expect, not_before, expires, pending, naming })
+}
+
+fn field_name(text: &str) -> Result<FieldName, Problem> {
+    text.parse().map_err(|error: secrets::NameError| Problem::field("fields", error.to_string()))
+}
