@@ -3,12 +3,16 @@
 mod percent;
 mod random;
 
+mod connection;
 mod fields;
+mod generate;
 mod jwk;
 mod ssh;
 mod totp;
 
+pub use connection::{Part, PartFault, Parts, S3Access, Target};
 pub use fields::{Fields, FieldsError, Patch};
+pub use generate::{ApiKeyPrefix, PasswordError, PasswordWish, PrefixError, api_key_prefix};
 pub use jwk::{Jwk, JwtAlgorithm, KeyError, jwks};
 pub use random::{NoRandom, Random};
 pub use ssh::{SshAlgorithm, SshError, ssh_public_line};
