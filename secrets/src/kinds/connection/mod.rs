@@ -11,7 +11,8 @@ mod s3;
 mod semicolons;
 mod url;
 
-mod dispatch;
+mod carry;
+mod stored;
 
 pub use parts::{Part, PartFault, Parts};
 pub use s3::S3Access;
