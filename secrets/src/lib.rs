@@ -1,9 +1,13 @@
-//! Secrets: what they are called, and the envelope in which each of their versions lies.
+//! Secrets: what they are called, which kinds there are, and the envelope in which each of their versions lies.
 //!
 //! A secret stands at a [`SecretPath`] and has versions, each a set of named fields. Which version is meant says a [`Label`] that moves,
 //! or its number that does not; a [`Reference`] (`chy://path#field@label`) names one field of one version and may be committed, since it
 //! is none of the value. A version's bytes lie in an [`Envelope`] under a key of their own ([`Dek`]), which lies under the sealing key of
 //! the token.
+//!
+//! What a version holds are [`Fields`], in one form of bytes, which a [`Patch`] changes field by field. A [`Kind`] says which fields there
+//! are, whether they are right, and draws what nobody should think up. What is made of fields without showing them is made here: codes of a
+//! seed ([`Totp`]), the public half of a signing key ([`Jwk`]), a connection string for whoever reads it ([`Parts`]).
 //!
 //! Nothing here reads or writes a register: what is opened is opened by whoever has recorded it.
 //!
@@ -16,5 +20,10 @@ mod kinds;
 mod nouns;
 
 pub use envelope::{Context, Dek, ENVELOPE_OVERHEAD, Envelope, Forged, VALUE_BYTES_MAX, open, seal};
-pub use kinds::*;
+pub use kinds::{
+    ApiKeyPrefix, CertificateSource, FieldFault, FieldSpec, Fields, FieldsError, Form, GenerateError, Jwk,
+    JwtAlgorithm, KeyError, Kind, KindError, NoRandom, Part, PartFault, Parts, PasswordError, PasswordWish, Patch,
+    PrefixError, Random, S3Access, Seed, SeedBytes, Sight, SourceError, SshAlgorithm, SshError, Target, Totp,
+    TotpError, TotpHash, TotpWish, Wish, api_key_prefix, jwks, ssh_public_line,
+};
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};

@@ -136,6 +136,21 @@ fn each_kind_has_a_name_and_fields_that_have_names() {
 }
 
 #[test]
+fn the_decision_lists_the_fields_that_the_kinds_have() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/decisions/014-secrets.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    for kind in Kind::ALL {
+        let field = |spec: &FieldSpec| {
+            let hidden = if spec.sight == Sight::Secret { "*" } else { "" };
+            format!("{}{hidden}{}", spec.name, if spec.required { "" } else { "?" })
+        };
+        let fields = kind.fields().iter().map(field).collect::<Vec<_>>().join(", ");
+        let row = format!("| {kind} | {} | ", if fields.is_empty() { "any*" } else { &fields });
+        assert!(text.contains(&row), "the table lacks the row {row}");
+    }
+}
+
+#[test]
 fn a_whole_secret_of_each_kind_is_one_and_lacks_what_is_taken_from_it() {
     for kind in Kind::ALL {
         let mut fields = of(whole(kind));
@@ -150,8 +165,8 @@ fn a_whole_secret_of_each_kind_is_one_and_lacks_what_is_taken_from_it() {
             let found: Vec<_> = kind.validate(&less).err().unwrap_or_default();
             let lacks: Vec<_> = found.iter().map(|fault| fault.field.as_str()).collect();
             // A name alone is wrong for the password that is left without it.
-            let needs_user = spec.name == "username" && kind == Kind::QueueConnection
-                || spec.name == "username" && kind == Kind::DatabaseConnection;
+            let has_password = [Kind::QueueConnection, Kind::DatabaseConnection].contains(&kind);
+            let needs_user = has_password && spec.name == "username";
             assert_eq!(
                 lacks,
                 if spec.required || needs_user { vec![spec.name] } else { vec![] },
