@@ -240,6 +240,24 @@ proptest! {
         }
     }
 
+    /// A driver that knows nothing of this house is the judge.
+    #[test]
+    fn a_driver_finds_the_same_parts(user in hostile(), password in hostile(), database in hostile(), host in "[a-z]{1,8}(\\.[a-z]{2,5})?|/run/my sockets", port in 1..u16::MAX) {
+        let parts = parts(&host, Some(port), &user, &password, &database);
+        if let Ok(text) = parts.build(Target::Postgresql) {
+            let read: tokio_postgres::Config = text.parse().map_err(|_| TestCaseError::fail("the driver does not read it"))?;
+            prop_assert_eq!(read.get_user(), parts.username.as_deref());
+            prop_assert_eq!(read.get_password(), parts.password.as_ref().map(|password| password.as_bytes()));
+            prop_assert_eq!(read.get_dbname(), parts.database.as_deref());
+            prop_assert_eq!(read.get_ports(), [port]);
+            let there = match host.starts_with('/') {
+                true => tokio_postgres::config::Host::Unix(host.clone().into()),
+                false => tokio_postgres::config::Host::Tcp(host.clone()),
+            };
+            prop_assert_eq!(read.get_hosts(), [there]);
+        }
+    }
+
     #[test]
     fn what_is_read_is_built_as_it_is_written_here(text in "[a-z@:/?#%0-9&=.;{}\\[\\], +]{0,24}", target in 0..Target::ALL.len()) {
         let target = Target::ALL[target];
