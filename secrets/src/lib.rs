@@ -1,4 +1,4 @@
-//! Secrets: what they are called, and the envelope in which each of their versions lies.
+//! Secrets: what they are called, which kinds there are, and the envelope in which each of their versions lies.
 //!
 //! A secret stands at a [`SecretPath`] and has versions, each a set of named fields. Which version is meant says a [`Label`] that moves,
 //! or its number that does not; a [`Reference`] (`chy://path#field@label`) names one field of one version and may be committed, since it
@@ -9,6 +9,10 @@
 //!
 //! Beside that, each key is wrapped to the register's recovery key, whose private half a few people hold in shares ([`recovery`]): so a
 //! lost token loses no secret.
+//!
+//! What a version holds are [`Fields`], in one form of bytes, which a [`Patch`] changes field by field. A [`Kind`] says which fields there
+//! are, whether they are right, and draws what nobody should think up. What is made of fields without showing them is made here: codes of a
+//! seed ([`Totp`]), the public half of a signing key ([`Jwk`]), a connection string for whoever reads it ([`Parts`]).
 //!
 //! Trusted for: that what was opened is what was sealed for that name, version and owner in that register, and that no key seals twice.
 #![forbid(unsafe_code)]
@@ -23,7 +27,12 @@ mod vault;
 
 pub use envelope::{Context, Dek, ENVELOPE_OVERHEAD, Forged, VALUE_BYTES_MAX};
 pub use error::SecretError;
-pub use kinds::*;
+pub use kinds::{
+    ApiKeyPrefix, CertificateSource, FieldFault, FieldSpec, Fields, FieldsError, Form, GenerateError, Jwk,
+    JwtAlgorithm, KeyError, Kind, KindError, NoRandom, Part, PartFault, Parts, PasswordError, PasswordWish, Patch,
+    PrefixError, Random, S3Access, Seed, SeedBytes, Sight, SourceError, SshAlgorithm, SshError, Target, Totp,
+    TotpError, TotpHash, TotpWish, Wish, api_key_prefix, jwks, ssh_public_line,
+};
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};
 pub use vault::{
     Change, Naming, Opened, Put, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Search, Secret, Standing, Vault, Version,

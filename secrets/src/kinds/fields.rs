@@ -108,7 +108,7 @@ impl Fields {
 
     /// What the fields would be with a change.
     fn measured_with(&self, patch: &Patch) -> Measure {
-        let kept = self.0.iter().filter(|(name, _)| !patch.0.contains_key(*name)).map(|(name, value)| (name, value));
+        let kept = self.0.iter().filter(|(name, _)| !patch.0.contains_key(*name));
         let set = patch.0.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
         kept.chain(set).fold(Measure { count: 0, bytes: HEAD_BYTES }, |sum, (name, value)| Measure {
             count: sum.count + 1,

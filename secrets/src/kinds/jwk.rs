@@ -15,6 +15,7 @@ use ring::signature::{RsaKeyPair, RsaPublicKeyComponents};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::fields::Fields;
 use super::random::{NoRandom, Random};
 
 /// What tokens are signed with (RFC 7518 section 3.1, RFC 8037).
@@ -109,6 +110,14 @@ impl Jwk {
             "ENCRYPTED PRIVATE KEY" => Err(KeyError::Encrypted),
             _ => Err(KeyError::NotPkcs8),
         }
+    }
+
+    /// Of the fields of a signing key.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn of_fields(fields: &Fields) -> Result<Jwk, KeyError> {
+        Jwk::of_private_pem(fields.text("private_key").ok_or(KeyError::NotPkcs8)?)
     }
 
     /// What it verifies.

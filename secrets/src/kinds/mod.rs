@@ -4,12 +4,22 @@ mod percent;
 mod random;
 
 mod fields;
+
+mod connection;
+mod generate;
 mod jwk;
 mod ssh;
 mod totp;
 
+mod kind;
+
+pub use connection::{Part, PartFault, Parts, S3Access, Target};
 pub use fields::{Fields, FieldsError, Patch};
+pub use generate::{ApiKeyPrefix, PasswordError, PasswordWish, PrefixError, api_key_prefix};
 pub use jwk::{Jwk, JwtAlgorithm, KeyError, jwks};
+pub use kind::{
+    CertificateSource, FieldFault, FieldSpec, Form, GenerateError, Kind, KindError, Sight, SourceError, TotpWish, Wish,
+};
 pub use random::{NoRandom, Random};
 pub use ssh::{SshAlgorithm, SshError, ssh_public_line};
 pub use totp::{Seed, SeedBytes, Totp, TotpError, TotpHash};

@@ -55,6 +55,16 @@ pub(super) fn is_of(public: &str, private: &str) -> Result<bool, SshError> {
     Ok(private.public_key().key_data() == public.key_data())
 }
 
+/// Whether a text is a public line, and one alone: it is shown in listings.
+///
+/// # Errors
+/// [`SshError::Public`].
+pub(super) fn is_public(public: &str) -> Result<(), SshError> {
+    let is_line = !public.strip_suffix('\n').unwrap_or(public).contains(char::is_control);
+    let read = ssh_key::PublicKey::from_openssh(public).ok().filter(|_| is_line);
+    read.map(|_| ()).ok_or(SshError::Public)
+}
+
 /// A key that was drawn.
 pub(super) struct Drawn {
     pub private: Zeroizing<String>,

@@ -5,6 +5,7 @@ mod words;
 mod seed;
 
 mod code;
+mod stored;
 mod uri;
 
 pub use code::Totp;
