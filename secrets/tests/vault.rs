@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use chancery_secrets::{Change, Fields, Naming, Patch, Put, Search, SecretError, Standing, Wanted};
+use chancery_secrets::{Change, Fields, Kind, Naming, Patch, Put, Search, SecretError, Standing, Wanted};
 use policy::{Action, Role};
 use support::*;
 
@@ -352,6 +352,30 @@ fn what_was_sealed_under_an_old_generation_is_read_while_it_is_sealed_anew() {
 }
 
 #[test]
+fn a_secret_is_what_its_kind_is_and_what_nobody_should_think_up_is_drawn() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        let of = |kind| Naming { kind: Some(kind), ..Naming::default() };
+        let account = Put { naming: of(Kind::DatabasePassword), draw: true, ..put(&[("username", "shop")]) };
+        house.put_as("db", account).await.unwrap();
+        let first = house.fields("db", "current").await.unwrap();
+        assert!(first["password"].len() >= 20 && first["username"] == "shop", "{:?}", first.keys());
+        house.put_as("db", Put { draw: true, ..Put::default() }).await.unwrap();
+        let second = house.fields("db", "current").await.unwrap();
+        assert!(second["password"] != first["password"] && second["username"] == "shop");
+        let wrong = house.put_as("db", put(&[("passwort", "typed")])).await;
+        match wrong {
+            Err(SecretError::Invalid { what: "fields", why }) => {
+                assert!(why.contains("passwort") && !why.contains("typed"), "{why}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let note = Put { naming: of(Kind::Note), draw: true, ..put(&[("text", "x")]) };
+        assert!(matches!(house.put_as("n", note).await, Err(SecretError::Invalid { what: "draw", .. })));
+    });
+}
+
+#[test]
 fn the_longest_value_fits_and_what_is_wrong_is_refused_with_its_place() {
     on_sqlite(|database| async move {
         let house = House::open(&database).await;
@@ -367,7 +391,7 @@ fn the_longest_value_fits_and_what_is_wrong_is_refused_with_its_place() {
             Err(SecretError::Invalid { what: "fields", .. })
         ));
         assert!(house.vault.look(&path("b")).await.unwrap().is_none());
-        let kind = Put { naming: Naming { kind: Some("note".into()), ..Naming::default() }, ..put(&[("value", "x")]) };
+        let kind = Put { naming: Naming { kind: Some(Kind::Note), ..Naming::default() }, ..put(&[("value", "x")]) };
         assert!(matches!(house.put_as("a", kind).await, Err(SecretError::Invalid { what: "kind", .. })));
     });
 }

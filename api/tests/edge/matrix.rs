@@ -36,6 +36,8 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
     make_key(server, admin, &used).await;
     let sign = json!({"key": used, "format": "raw", "sha256": "ab".repeat(32)});
     let new_token = json!({"name": format!("matrix-{}", unique()), "roles": ["auditor"], "expires_secs": 60});
+    let secret = format!("matrix/{}", unique());
+    put_secret(server, admin, &secret).await;
     let policy = policy_hash(server, admin).await;
     let server_profile = include_str!("../../../ca/defaults/tls-server.toml");
     let replay = json!({"profiles": {"tls-server": server_profile}, "since_secs": 60});
@@ -163,6 +165,47 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
             "POST /api/v1/certificates/revoke",
             route(Method::POST, format!("{certificates}/revoke"), Some(json!({"certificate": held.chain}))),
         ),
+        ("GET /api/v1/secrets", route(Method::GET, "/api/v1/secrets?owner=web", None)),
+        ("GET /api/v1/secrets, of another owner", route(Method::GET, "/api/v1/secrets?owner=db", None)),
+        ("GET /api/v1/secrets/{path}", route(Method::GET, format!("/api/v1/secrets/{secret}"), None)),
+        ("GET /api/v1/secrets/{path}, nothing there", route(Method::GET, "/api/v1/secrets/nothing/there", None)),
+        (
+            "PUT /api/v1/secrets/{path}",
+            route(Method::PUT, format!("/api/v1/secrets/{secret}"), Some(json!({"fields": {"value": "two"}}))),
+        ),
+        (
+            "PUT /api/v1/secrets/{path}, a new one",
+            route(
+                Method::PUT,
+                format!("/api/v1/secrets/matrix/{}", unique()),
+                Some(json!({"fields": {"value": "one"}, "owner": "web"})),
+            ),
+        ),
+        (
+            "PATCH /api/v1/secrets/{path}",
+            route(Method::PATCH, format!("/api/v1/secrets/{secret}"), Some(json!({"description": "what it is for"}))),
+        ),
+        ("GET /api/v1/secret-values/{path}", route(Method::GET, format!("/api/v1/secret-values/{secret}"), None)),
+        (
+            "GET /api/v1/secret-values/{path}, nothing there",
+            route(Method::GET, "/api/v1/secret-values/nothing/there", None),
+        ),
+        (
+            "POST /api/v1/secret-values",
+            route(Method::POST, "/api/v1/secret-values", Some(json!({"references": [format!("chy://{secret}")]}))),
+        ),
+        (
+            "POST /api/v1/secret-acts/disable",
+            route(Method::POST, "/api/v1/secret-acts/disable", Some(json!({"path": secret, "version": "1"}))),
+        ),
+        (
+            "POST /api/v1/secret-acts/destroy",
+            route(Method::POST, "/api/v1/secret-acts/destroy", Some(json!({"path": secret, "versions": ["1"]}))),
+        ),
+        (
+            "POST /api/v1/secret-acts/purge",
+            route(Method::POST, "/api/v1/secret-acts/purge", Some(json!({"path": secret}))),
+        ),
         ("POST /api/v1/ssh/user", route(Method::POST, "/api/v1/ssh/user", Some(ssh("alice")))),
         ("POST /api/v1/ssh/host", route(Method::POST, "/api/v1/ssh/host", Some(ssh("host.example.internal")))),
         ("POST /api/v1/keys", route(Method::POST, "/api/v1/keys", Some(key))),
@@ -228,6 +271,14 @@ async fn make_key(server: &Server, admin: &str, label: &str) {
     assert_eq!(answer.status(), 201, "{}", answer.text().await.expect("text"));
 }
 
+async fn put_secret(server: &Server, admin: &str, path: &str) {
+    let client = client().build().expect("a client");
+    let wish = json!({"fields": {"value": "one"}, "owner": "web"});
+    let url = server.url(&format!("/api/v1/secrets/{path}"));
+    let answer = client.put(url).bearer_auth(admin).json(&wish).send().await.expect("an answer");
+    assert_eq!(answer.status(), 201, "{}", answer.text().await.expect("text"));
+}
+
 /// A column of the matrix.
 struct Caller {
     name: &'static str,
@@ -246,6 +297,8 @@ async fn callers(server: &Server, admin: &str) -> Vec<Caller> {
         ("issuer", Role::Issuer),
         ("ssh-user", Role::SshUser),
         ("code-signer", Role::CodeSigner),
+        ("secret-reader", Role::SecretReader),
+        ("secret-writer", Role::SecretWriter),
         ("approver", Role::Approver),
         ("auditor", Role::Auditor),
         ("agent", Role::Agent),

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::Kind;
+
 /// The kind of a secret's record; its id is the path.
 pub(super) const SECRET: &str = "secret";
 
@@ -16,7 +18,8 @@ pub(super) struct Body {
     pub life: u64,
     /// The newest version's number; 0 before the first.
     pub newest: u64,
-    pub kind: String,
+    #[serde(with = "word")]
+    pub kind: Kind,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -119,6 +122,19 @@ pub(super) fn value_id(path: &str, life: u64, number: u64) -> String {
 /// A record has 64 KiB; the rest is for what ends with a secret.
 const BODY_BYTES_MAX: usize = 60 * 1024;
 
+mod word {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::kinds::Kind;
+
+    pub fn serialize<S: Serializer>(kind: &Kind, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(kind)
+    }
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Kind, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 mod unix {
     use policy::Timestamp;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -163,7 +179,7 @@ mod tests {
         Body {
             life: 1,
             newest: count,
-            kind: "generic".into(),
+            kind: Kind::Generic,
             description: String::new(),
             tags: BTreeMap::new(),
             labels: BTreeMap::from([("current".to_owned(), count), ("blue".to_owned(), 1)]),

@@ -7,6 +7,7 @@ use store::StoredRecord;
 
 use super::body::{Body, VersionBody};
 use crate::error::SecretError;
+use crate::kinds::Kind;
 use crate::nouns::{SecretPath, Which};
 
 /// What there is to say of a secret, attested by the log.
@@ -95,8 +96,8 @@ impl Secret {
     }
 
     /// Of what kind.
-    pub fn kind(&self) -> &str {
-        &self.body.kind
+    pub fn kind(&self) -> Kind {
+        self.body.kind
     }
 
     /// What it is for, in a sentence.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use policy::{Owner, Timestamp};
 
 use crate::error::SecretError;
-use crate::kinds::{Fields, Patch};
+use crate::kinds::{Fields, Kind, Patch};
 use crate::nouns::SecretPath;
 
 /// A new version.
@@ -19,6 +19,8 @@ pub struct Put {
     pub not_before: Option<Timestamp>,
     /// Until when.
     pub expires: Option<Timestamp>,
+    /// What its kind draws is drawn anew, whatever else changes.
+    pub draw: bool,
     /// It becomes `pending` instead of `current`.
     pub pending: bool,
     /// What is said of the secret.
@@ -44,7 +46,7 @@ impl Default for Change {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Naming {
     /// Of what kind. It stays what it was made as.
-    pub kind: Option<String>,
+    pub kind: Option<Kind>,
     /// What it is for, in a sentence.
     pub description: Option<String>,
     /// By what else it is found: these instead of those before.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use policy::{Action, Grant, Owner, Timestamp};
+use ring::rand::SystemRandom;
 use store::{ActorStamp, NewValue, Record};
 use zeroize::Zeroizing;
 
@@ -12,7 +13,7 @@ use super::secret::Secret;
 use super::wishes::{Change, KEEP, Naming, Put};
 use crate::envelope::{Context, seal};
 use crate::error::SecretError;
-use crate::kinds::{Fields, FieldsError, Patch};
+use crate::kinds::{Fields, FieldsError, Kind, Patch};
 use crate::nouns::{Label, SecretPath, Which};
 
 /// What a new version is, before it is sealed.
@@ -84,10 +85,11 @@ impl Vault {
             None => (new_body(1, &put.naming), 0),
         };
         describe(&mut body, &put.naming)?;
-        let fields = self.fields(grant, there.as_ref(), &put.change, now).await?;
-        if fields.is_empty() {
-            return Err(SecretError::invalid("fields", "a version holds at least one field"));
+        let mut fields = self.fields(grant, there.as_ref(), &put.change, now).await?;
+        if put.draw {
+            draw(body.kind, &mut fields)?;
         }
+        check(body.kind, &fields)?;
         body.newest += 1;
         Ok(Draft { fields, body, record })
     }
@@ -265,6 +267,25 @@ impl Vault {
     }
 }
 
+/// Draws what a kind draws, as it does where nobody wishes otherwise.
+fn draw(kind: Kind, fields: &mut Fields) -> Result<(), SecretError> {
+    let nothing = || SecretError::invalid("draw", format!("nothing is drawn of the kind {kind}: others issue it"));
+    let wish = kind.wish().ok_or_else(nothing)?;
+    let drawn = kind.generate(&wish, &mut SystemRandom::new());
+    fields.merge(drawn.map_err(|error| SecretError::invalid("draw", error.to_string()))?).map_err(too_much)
+}
+
+/// Whether the fields are a secret of that kind.
+fn check(kind: Kind, fields: &Fields) -> Result<(), SecretError> {
+    if fields.is_empty() {
+        return Err(SecretError::invalid("fields", "a version holds at least one field"));
+    }
+    kind.validate(fields).map_err(|faults| {
+        let faults: Vec<String> = faults.iter().take(FAULTS_SHOWN_MAX).map(ToString::to_string).collect();
+        SecretError::invalid("fields", faults.join("; "))
+    })
+}
+
 /// A record as it is written.
 pub(super) fn record_of(
     path: &SecretPath,
@@ -290,7 +311,7 @@ fn new_body(life: u64, naming: &Naming) -> Body {
     Body {
         life,
         newest: 0,
-        kind: naming.kind.clone().unwrap_or_else(|| GENERIC.to_owned()),
+        kind: naming.kind.unwrap_or(Kind::Generic),
         description: String::new(),
         tags: BTreeMap::new(),
         labels: BTreeMap::new(),
@@ -303,7 +324,7 @@ fn new_body(life: u64, naming: &Naming) -> Body {
 }
 
 fn describe(body: &mut Body, naming: &Naming) -> Result<(), SecretError> {
-    if naming.kind.as_ref().is_some_and(|kind| *kind != body.kind) {
+    if naming.kind.is_some_and(|kind| kind != body.kind) {
         return Err(SecretError::invalid("kind", format!("it is of kind {} and stays so", body.kind)));
     }
     let Naming { kind: _, description, tags, keep, purge_lock } = naming;
@@ -378,8 +399,7 @@ fn hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
 }
 
-/// Of any fields.
-const GENERIC: &str = "generic";
 /// Tries upon what others change all the time; then the caller is told to come back.
 const TRIES_MAX: usize = 8;
 const LABELS_MAX: usize = 32;
+const FAULTS_SHOWN_MAX: usize = 10;

@@ -116,7 +116,7 @@ impl SecretInfo {
         Self {
             path: secret.path().to_string(),
             owner: secret.owner().to_string(),
-            kind: secret.kind().to_owned(),
+            kind: secret.kind().to_string(),
             description: secret.description().to_owned(),
             tags: secret.tags().clone(),
             labels: secret.labels().clone(),
@@ -153,7 +153,7 @@ impl SecretValues {
             path: opened.secret.path().to_string(),
             version: opened.number,
             owner: opened.secret.owner().to_string(),
-            kind: opened.secret.kind().to_owned(),
+            kind: opened.secret.kind().to_string(),
             fields: values(&opened.fields, field),
             expires: opened.expires,
             leaf: opened.leaf,

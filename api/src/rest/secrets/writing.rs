@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use policy::{Action, Owner, Resource, Timestamp};
-use secrets::{Change, FieldName, Fields, Naming, Patch, Put};
+use secrets::{Change, FieldName, Fields, Kind, Naming, Patch, Put};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -55,9 +55,12 @@ pub(crate) struct NewVersion {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     owner: Option<Owner>,
-    /// Of what kind a new secret is.
+    /// Of what kind a new secret is; `generic` where nobody says.
     #[serde(default)]
     kind: Option<String>,
+    /// What its kind draws (a password, a key) is drawn anew.
+    #[serde(default)]
+    draw: bool,
     /// What it is for, in a line; absent: as it was.
     #[serde(default)]
     description: Option<String>,
@@ -144,9 +147,10 @@ pub(crate) async fn describe(
 }
 
 fn wish(new: NewVersion) -> Result<Put, Problem> {
-    let NewVersion { fields, base64, remove, whole, expect, pending, not_before, expires, .. } = new;
-    let naming =
-        Naming { kind: new.kind, description: new.description, tags: new.tags, keep: new.keep, purge_lock: None };
+    let NewVersion { fields, base64, remove, whole, expect, pending, not_before, expires, draw, .. } = new;
+    let kind = new.kind.as_deref().map(str::parse::<Kind>).transpose();
+    let kind = kind.map_err(|error| Problem::field("kind", error.to_string()))?;
+    let naming = Naming { kind, description: new.description, tags: new.tags, keep: new.keep, purge_lock: None };
     let mut patch = Patch::new();
     let mut set = |name: String, value: Zeroizing<Vec<u8>>| -> Result<(), Problem> {
         let name = field_name(&name)?;
@@ -177,7 +181,7 @@ fn wish(new: NewVersion) -> Result<Put, Problem> {
         }
         true => return Err(Problem::field("remove", "Where these fields are all there are, none is removed.")),
     };
-    Ok(Put { change, expect, not_before, expires, pending, naming })
+    Ok(Put { change, expect, not_before, expires, draw, pending, naming })
 }
 
 fn field_name(text: &str) -> Result<FieldName, Problem> {
