@@ -21,6 +21,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("acme", &["policy", "store", "ca"]),
     ("lifecycle", &["policy", "store", "ca"]),
     ("secrets", &[]),
+    ("delivery", &["secrets"]),
     ("agent", &["policy", "tls"]),
     ("api", &["policy", "tls", "store", "ca", "acme", "lifecycle"]),
 ];
@@ -36,6 +37,7 @@ const ALONE: &[(&str, &[&str])] = &[
     ("cedar-policy", &["policy"]),
     ("instant-acme", &["agent"]),
     ("hickory-resolver", &["acme"]),
+    ("signal-hook", &["delivery"]),
 ];
 
 /// The rooms inside a crate, each with its modules from the bottom to the top. A file names modules of its own floor and of
@@ -86,6 +88,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "away", "alarms", "desk", "lease", "renewer"],
     ),
     ("secrets", &["nouns", "envelope"]),
+    ("delivery", &["nouns", "plan", "error", "quiet", "masking", "places", "child", "run"]),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
     ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),
 ];
