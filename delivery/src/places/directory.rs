@@ -19,6 +19,8 @@ use crate::plan::DiskRule;
 /// The directory of one run; gone when this goes.
 pub struct Directory {
     folder: Folder,
+    /// The version before the one in force. It stays until the next change: who was on the way to a file by its name arrives.
+    before: Option<String>,
 }
 
 impl Directory {
@@ -28,7 +30,7 @@ impl Directory {
         disk: DiskRule,
         runtime: Option<&OsStr>,
     ) -> Result<Directory, DeliveryError> {
-        let directory = Directory { folder: Folder::make(disk, runtime)? };
+        let mut directory = Directory { folder: Folder::make(disk, runtime)?, before: None };
         directory.replace(files)?;
         Ok(directory)
     }
@@ -39,17 +41,19 @@ impl Directory {
     }
 
     /// All files anew, as one. Where it fails, the version before stays in force.
-    pub fn replace(&self, files: &[(&FileName, &Value)]) -> Result<(), DeliveryError> {
-        let top = self.folder.opened();
-        fchmod(top, Mode::RWXU).doing("writing in the credential directory")?;
+    pub fn replace(&mut self, files: &[(&FileName, &Value)]) -> Result<(), DeliveryError> {
+        fchmod(self.folder.opened(), Mode::RWXU).doing("writing in the credential directory")?;
         let done = self.exchange(files);
-        fchmod(top, Mode::RUSR | Mode::XUSR).doing("closing the credential directory")?;
+        fchmod(self.folder.opened(), Mode::RUSR | Mode::XUSR).doing("closing the credential directory")?;
         done
     }
 
-    fn exchange(&self, files: &[(&FileName, &Value)]) -> Result<(), DeliveryError> {
+    fn exchange(&mut self, files: &[(&FileName, &Value)]) -> Result<(), DeliveryError> {
         const DOING: &str = "a version of the credential directory";
         let top = self.folder.opened();
+        if let Some(before) = self.before.take() {
+            remove(top, OsStr::new(&before));
+        }
         let before = readlinkat(top, DATA, Vec::new()).ok();
         let version = format!("..{}", random_name()?);
         mkdirat(top, &version, Mode::RWXU).doing(DOING)?;
@@ -76,9 +80,7 @@ impl Directory {
                 Err(error) => return Err(error).doing(DOING),
             }
         }
-        if let Some(before) = before {
-            remove(top, OsStr::new(&*before.to_string_lossy()));
-        }
+        self.before = before.map(|name| name.to_string_lossy().into_owned());
         Ok(())
     }
 }
@@ -88,7 +90,11 @@ const NEXT: &str = "..data_next";
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::os::unix::fs::PermissionsExt;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use rustix::fs::CWD;
 
     use super::*;
 
@@ -97,7 +103,7 @@ mod tests {
         let (a, b): (FileName, FileName) = ("a".parse().unwrap(), "b".parse().unwrap());
         let value = |text: &str| Value::new(text.as_bytes().to_vec());
         let (one, two, three) = (value("one"), value("two"), value("three"));
-        let directory = Directory::make(&[(&a, &one), (&b, &two)], DiskRule::MemoryOnly, None).unwrap();
+        let mut directory = Directory::make(&[(&a, &one), (&b, &two)], DiskRule::MemoryOnly, None).unwrap();
         let path = directory.path().to_owned();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!((mode(&path), mode(&path.join("a")), mode(&path.join("..data"))), (0o500, 0o400, 0o500));
@@ -105,10 +111,48 @@ mod tests {
         directory.replace(&[(&a, &three), (&b, &one)]).unwrap();
         assert_eq!(std::fs::read_to_string(path.join("a")).unwrap(), "three");
         assert_eq!(std::fs::read_to_string(path.join("b")).unwrap(), "one");
-        // One version, its name and two links.
-        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 4);
+        directory.replace(&[(&a, &three), (&b, &one)]).unwrap();
+        // The version in force and the one before, the name of it and two links.
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 5);
         assert_eq!(mode(&path), 0o500);
         drop((old, directory));
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn who_reads_while_files_are_replaced_finds_one_version_or_the_other() {
+        let (a, b): (FileName, FileName) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let values = ["even", "odd!"].map(|text| Value::new(text.as_bytes().to_vec()));
+        let of = |round: usize| [(&a, &values[round % 2]), (&b, &values[round % 2])];
+        let mut directory = Directory::make(&of(0), DiskRule::MemoryOnly, None).unwrap();
+        let path = directory.path().to_owned();
+        let (reads, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                while !is_over.load(Ordering::SeqCst) {
+                    // By its name, and both of one version.
+                    let found = std::fs::read_to_string(path.join("a"));
+                    let version =
+                        openat(CWD, path.join("..data"), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+                    let both = ["a", "b"].map(|name| {
+                        let mut text = String::new();
+                        let file = openat(&version, name, OFlags::RDONLY, Mode::empty()).map(File::from);
+                        file.unwrap().read_to_string(&mut text).unwrap();
+                        text
+                    });
+                    assert!(both[0] == both[1] && ["even", "odd!"].contains(&found.unwrap().as_str()), "{both:?}");
+                    reads.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+            for round in 1..300 {
+                let before = reads.load(Ordering::SeqCst);
+                directory.replace(&of(round)).unwrap();
+                // One change in one round of reads.
+                while reads.load(Ordering::SeqCst) < before + 2 && !reader.is_finished() {
+                    std::thread::yield_now();
+                }
+            }
+            is_over.store(true, Ordering::SeqCst);
+        });
     }
 }

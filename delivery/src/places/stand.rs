@@ -98,12 +98,12 @@ impl Stand {
     }
 
     /// Puts new values where they can follow while the program runs.
-    pub fn replace(&self, plan: &Plan, values: &Values) -> Result<(), DeliveryError> {
+    pub fn replace(&mut self, plan: &Plan, values: &Values) -> Result<(), DeliveryError> {
         let files = files(plan, values)?;
         for (reference, _) in &self.fifos {
             find(values, reference)?;
         }
-        if let Some(directory) = &self.directory {
+        if let Some(directory) = &mut self.directory {
             directory.replace(&files)?;
         }
         self.fifos.iter().try_for_each(|(reference, fifo)| {
