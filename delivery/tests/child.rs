@@ -205,12 +205,15 @@ fn orphans_are_waited_for_when_that_is_asked() {
 #[test]
 fn new_values_restart_the_program_even_one_that_does_not_want_to_end() {
     for (trap, bound) in [("", ""), ("trap '' TERM;", ""), ("trap '' TERM;", "bound")] {
-        let script = format!("{trap} printf '%s' \"$KEY\" | cut -c 8-15; while :; do sleep 0.01; done");
+        let script = format!("{trap} echo $$; printf '%s' \"$KEY\" | cut -c 8-15; while :; do sleep 0.01; done");
         let plan: Vec<&str> = ["env=KEY", "restart", bound].into_iter().filter(|word| !word.is_empty()).collect();
         let mut parent = Parent::start(&[FIRST], &plan, &["/bin/sh", "-c", &script]);
+        let before = parent.line();
         assert_eq!(parent.line(), FIRST[7..15]);
         parent.home.change(&[NEWER]);
+        assert_ne!(parent.line(), before);
         assert_eq!(parent.line(), NEWER[7..15]);
+        assert!(!lives(&before), "{plan:?}: there is one program at a time");
         parent.send(Signal::KILL);
         let pid = parent.pid().as_raw_nonzero().to_string();
         until(|| !lives(&pid));

@@ -77,10 +77,11 @@ impl Running {
             command.stdin(input);
             running.input = None;
         }
+        // Handed over before it prints: who answers its first question is heard.
+        running.resume();
         running.pid = stand.inherited(|| spawn(&mut command, &file))?;
         // Its ends of pipes and terminal are its alone now.
         drop(command);
-        running.resume();
         Ok(running)
     }
 

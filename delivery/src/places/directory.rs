@@ -145,9 +145,9 @@ mod tests {
                 }
             });
             for round in 1..300 {
-                let before = reads.load(Ordering::SeqCst);
                 directory.replace(&of(round)).unwrap();
-                // One change in one round of reads.
+                // No round of reads meets two changes.
+                let before = reads.load(Ordering::SeqCst);
                 while reads.load(Ordering::SeqCst) < before + 2 && !reader.is_finished() {
                     std::thread::yield_now();
                 }

@@ -128,6 +128,7 @@ fn follow(path: &Path) -> Result<(), Errno> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::num::NonZeroU32;
 
     use super::*;
@@ -141,8 +142,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
         let fifo = Fifo::serve(path.clone(), &value("one"), Reads::Times(NonZeroU32::new(3).unwrap())).unwrap();
+        // The first reader takes its time: what the second gets, and that both find their ends, does not hang on it.
+        let mut first = std::fs::File::open(&path).unwrap();
+        assert_eq!(first.read(&mut [0; 1]).unwrap(), 1);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one");
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one");
+        let mut rest = String::new();
+        first.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "ne");
         fifo.replace(&value("two"));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
         assert!(!path.exists());

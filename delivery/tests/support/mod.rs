@@ -127,11 +127,16 @@ pub fn is_killed_by(status: ExitStatus, signal: Signal) -> bool {
     status.signal() == Some(signal.as_raw())
 }
 
-/// Tries until it is so. The test's runner ends what never becomes so.
+/// Tries until it is so; what never becomes so fails after half a minute.
 pub fn until(mut is_so: impl FnMut() -> bool) {
-    while !is_so() {
+    const TRIES_MAX: u32 = 6_000;
+    for _ in 0..TRIES_MAX {
+        if is_so() {
+            return;
+        }
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
+    panic!("it never became so");
 }
 
 /// Whether a process is there and no zombie.
