@@ -137,6 +137,20 @@ fn an_interrupt_at_a_shared_terminal_comes_once() {
 }
 
 #[test]
+fn what_the_terminal_sends_to_our_group_is_not_sent_again() {
+    // It left the group, so the terminal's interrupt does not come to it, and is not ours to bring.
+    let script = "exec setsid sh -c \"n=0; trap 'n=1' INT; echo ready; while [ ! -e $XDG_RUNTIME_DIR/go ]; do sleep 0.01; done; sleep 0.1; rm $XDG_RUNTIME_DIR/go; exit \\$n\"";
+    for plan in [&["env=KEY", "inherited"][..], &["env=KEY", "inherited", "bound"]] {
+        let mut seat = Seat::take(|_| parent_words(plan, script));
+        seat.see("ready");
+        seat.write("\x03");
+        seat.see("^C");
+        std::fs::write(seat.home.runtime().join("go"), "").unwrap();
+        assert_eq!(seat.end(), 0, "{plan:?}");
+    }
+}
+
+#[test]
 fn a_new_size_is_passed_on() {
     let script = "trap 'stty size; exit 0' WINCH; stty size; while :; do sleep 0.01; done";
     for plan in [&["env=KEY"][..], &["inherited"]] {
