@@ -21,6 +21,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("acme", &["policy", "store", "ca"]),
     ("lifecycle", &["policy", "store", "ca"]),
     ("secrets", &["policy", "store"]),
+    ("delivery", &["secrets"]),
     ("agent", &["policy", "tls"]),
     ("api", &["policy", "tls", "store", "ca", "acme", "lifecycle", "secrets"]),
 ];
@@ -38,6 +39,7 @@ const ALONE: &[(&str, &[&str])] = &[
     ("hickory-resolver", &["acme"]),
     ("hpke", &["secrets"]),
     ("bech32", &["secrets"]),
+    ("signal-hook", &["delivery"]),
 ];
 
 /// The rooms inside a crate, each with its modules from the bottom to the top. A file names modules of its own floor and of
@@ -88,6 +90,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "away", "alarms", "desk", "lease", "renewer"],
     ),
     ("secrets", &["nouns", "envelope", "recovery", "kinds", "error", "vault"]),
+    ("delivery", &["nouns", "plan", "error", "quiet", "masking", "places", "child", "run"]),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
     ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),
 ];

@@ -1,0 +1,171 @@
+//! The usher: the process between us and a program that has a pseudo terminal, or that is to end with us.
+//!
+//! A controlling terminal and a signal at the parent's death are things that a process can only ask for itself, between its fork and its
+//! exec; there, nothing but unsafe code runs. So a process of our own program asks for them, starts the program, and then is to it what
+//! we are to the usher: it passes signals on, stops when it stops, and ends as it ended. It is given none of the values but the
+//! environment that it hands on.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Instant;
+
+use rustix::process::{
+    DumpableBehavior, Pid, Signal, getpid, getppid, ioctl_tiocsctty, kill_process, kill_process_group,
+    set_dumpable_behavior, set_parent_process_death_signal, setsid,
+};
+use rustix::stdio::stdout;
+use rustix::termios::{tcgetpgrp, tcsetpgrp};
+
+use super::ended::{Change, Ended, look};
+use super::signals::{Arrived, Listening};
+use crate::error::{DeliveryError, Doing};
+use crate::plan::ORPHAN_GRACE;
+
+/// The word by which the program is called as usher.
+pub const USHER: &str = "usher";
+
+/// From us to the usher: end it with KILL, which cannot be passed on. No Linux machine sends this one.
+pub const KILL_IT: Signal = Signal::STKFLT;
+
+/// What an usher is told.
+pub struct Usher {
+    /// Standard output is a pseudo terminal: a session of its own, with that terminal.
+    pub wants_terminal: bool,
+    /// The program is ended when the parent is gone.
+    pub ends_with_us: bool,
+    /// Whose usher it is.
+    pub parent: Pid,
+}
+
+impl Usher {
+    /// The command that starts it, to which the program's arguments are added.
+    pub fn command(&self, helper: &[OsString], file: &Path, name: &OsStr) -> Command {
+        let mut command = Command::new("/proc/self/exe");
+        let word = |is: bool, word: &'static str| if is { word } else { NO };
+        command.args(helper).arg(USHER).arg(word(self.wants_terminal, TERMINAL)).arg(word(self.ends_with_us, BOUND));
+        command.arg(self.parent.as_raw_nonzero().to_string()).arg(file).arg(name);
+        command
+    }
+
+    fn begin(&self) -> Result<(), DeliveryError> {
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        if self.wants_terminal {
+            setsid().doing("a session")?;
+            ioctl_tiocsctty(stdout()).doing("a controlling terminal")?;
+        }
+        if self.ends_with_us {
+            set_parent_process_death_signal(Some(Signal::TERM)).doing("a signal at the parent's death")?;
+        }
+        Ok(())
+    }
+
+    fn is_orphan(&self) -> bool {
+        self.ends_with_us && getppid() != Some(self.parent)
+    }
+}
+
+/// The usher's whole life, from its words on. It ends as the program ends.
+pub fn usher(words: &[OsString]) -> Result<Ended, DeliveryError> {
+    let [terminal, bound, parent, file, name, arguments @ ..] = words else {
+        return Err(rustix::io::Errno::INVAL).doing("an usher without its words");
+    };
+    let parent = parent.to_str().and_then(|text| text.parse().ok()).and_then(Pid::from_raw);
+    let parent = parent.ok_or(rustix::io::Errno::INVAL).doing("an usher without a parent")?;
+    let usher = Usher { wants_terminal: terminal == TERMINAL, ends_with_us: bound == BOUND, parent };
+    usher.begin()?;
+    let (tell, arrived) = mpsc::channel();
+    let _listening = Listening::begin(move |signal| {
+        let _ = tell.send(signal);
+    })?;
+    if usher.is_orphan() {
+        return Ok(Ended::Killed(Signal::TERM.as_raw()));
+    }
+    let file = PathBuf::from(file);
+    let mut command = Command::new(&file);
+    command.arg0(name).args(arguments);
+    if usher.wants_terminal {
+        command.process_group(0);
+    }
+    let child = command.spawn().map_err(|source| DeliveryError::NotExecutable { path: file, source })?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).unwrap_or(Pid::INIT);
+    if usher.wants_terminal {
+        let _ = tcsetpgrp(stdout(), pid);
+    }
+    Ok(Ushered { usher, pid }.watch(&arrived))
+}
+
+struct Ushered {
+    usher: Usher,
+    pid: Pid,
+}
+
+impl Ushered {
+    fn watch(&self, arrived: &mpsc::Receiver<Arrived>) -> Ended {
+        let mut kill_at: Option<Instant> = None;
+        loop {
+            let next = match kill_at {
+                Some(at) => arrived.recv_timeout(at.saturating_duration_since(Instant::now())),
+                None => arrived.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match next {
+                Ok(Arrived { signal: Signal::CHILD, .. }) => {
+                    while let Some(change) = look(self.pid, false) {
+                        match change {
+                            Change::Ended(ended) => return ended,
+                            Change::Stopped(by) => self.follow(by),
+                        }
+                    }
+                }
+                Ok(Arrived { signal: KILL_IT, sender, .. }) => {
+                    if sender == Some(self.usher.parent.as_raw_nonzero().get()) {
+                        self.send(Signal::KILL);
+                    }
+                }
+                Ok(Arrived { signal, by_kernel, .. }) => {
+                    if signal == Signal::TERM && self.usher.is_orphan() {
+                        kill_at = kill_at.or(Some(Instant::now() + ORPHAN_GRACE));
+                    }
+                    // In the parent's group the program has had what the terminal sent.
+                    if self.usher.wants_terminal || !by_kernel {
+                        self.send(signal);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    kill_at = None;
+                    self.send(Signal::KILL);
+                }
+                Err(RecvTimeoutError::Disconnected) => self.send(Signal::KILL),
+            }
+        }
+    }
+
+    /// What concerns the job goes to all of it, the rest to the program alone.
+    fn send(&self, signal: Signal) {
+        let is_for_all = [Signal::CONT, Signal::TSTP, Signal::KILL, Signal::HUP].contains(&signal);
+        let _ = match self.usher.wants_terminal && is_for_all {
+            true => kill_process_group(self.pid, signal),
+            false => kill_process(self.pid, signal),
+        };
+    }
+
+    /// A stop that job control asked for is ours too, and so is seen by the parent. One that somebody sent to the program alone is not.
+    fn follow(&self, by: i32) {
+        let is_job = by == Signal::TSTP.as_raw();
+        let is_terminal = [Signal::TTIN.as_raw(), Signal::TTOU.as_raw()].contains(&by);
+        // It asked the terminal before it was given it.
+        let too_early =
+            is_terminal && self.usher.wants_terminal && tcgetpgrp(stdout()).is_ok_and(|group| group == self.pid);
+        if too_early {
+            self.send(Signal::CONT);
+        } else if is_job || is_terminal {
+            let _ = kill_process(getpid(), Signal::STOP);
+        }
+    }
+}
+
+const TERMINAL: &str = "terminal";
+const BOUND: &str = "bound";
+const NO: &str = "no";

@@ -1,0 +1,8 @@
+//! What the program prints, without the values: the forms of a value, the automaton that finds them, and the filter of a stream.
+
+mod filter;
+mod forms;
+mod mask;
+
+pub use filter::Filter;
+pub use mask::{LINE_BYTES_MIN, MASKED_BYTES_MIN, Mask, Unmasked};

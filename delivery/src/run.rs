@@ -1,0 +1,257 @@
+//! One run, from its plan to its end.
+//!
+//! First places get their values; then the program is started; signals, changes and stops are passed on until it ends; last, what it
+//! printed is carried out, and the places go. A crash in between leaves at most a folder in memory, which the janitor takes away.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, getpid, kill_process, set_child_subreaper};
+
+use crate::child::{Arrived, Change, Ended, Listening, Live, Running, USHER, usher};
+use crate::error::{DeliveryError, Doing};
+use crate::masking::{Mask, Unmasked};
+use crate::nouns::Values;
+use crate::places::{JANITOR, Stand, keep_house};
+use crate::plan::{OnChange, Plan, Printing};
+use crate::quiet::be_quiet;
+
+/// The first word by which a program that uses this is called for [`step`].
+pub const STEP: &str = "__delivery";
+
+/// Something that somebody should know, on standard error.
+#[derive(Debug)]
+pub enum Notice {
+    /// What the system did not grant (see [`Quiet`](crate::Quiet)).
+    Open(&'static str),
+    /// A value that is printed as it is.
+    Unmasked(Unmasked),
+    /// New values came; the program is being ended, and begins anew with them.
+    Restarting,
+    /// New values stand in their places.
+    Replaced,
+    /// New values came and could not be used: the program goes on with those before.
+    NotReplaced(DeliveryError),
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Notice::Open(what) => f.write_str(what),
+            Notice::Unmasked(Unmasked::Short(of)) => write!(f, "{of} is too short to be masked in what is printed"),
+            Notice::Unmasked(Unmasked::FormsOf(of)) => {
+                write!(f, "{of} is large: it is masked line by line and not in encoded forms")
+            }
+            Notice::Unmasked(Unmasked::TooMany(of)) => {
+                write!(f, "{of} is not masked: all values together are too large")
+            }
+            Notice::Restarting => f.write_str("new values: the program is restarted"),
+            Notice::Replaced => f.write_str("new values stand in their places"),
+            Notice::NotReplaced(error) => write!(f, "new values cannot be used, the old ones stay: {error}"),
+        }
+    }
+}
+
+/// Does what a child process of our own is for, if this is one: call it first in `main`, with the words after the program's name. `None`
+/// for everybody else.
+///
+/// Where it was an usher it does not return: it ends as its program ended.
+pub fn step(words: &[OsString]) -> Option<u8> {
+    let [first, role, rest @ ..] = words else { return None };
+    match (first == STEP, role.to_str()) {
+        (false, _) => None,
+        (true, Some(USHER)) => match usher(rest) {
+            Ok(ended) => ended.leave(),
+            Err(error) => {
+                eprintln!("{error}");
+                Some(error.exit_code())
+            }
+        },
+        (true, Some(JANITOR)) => {
+            rest.iter().for_each(|folder| keep_house(folder));
+            Some(0)
+        }
+        (true, _) => Some(2),
+    }
+}
+
+/// Carries a plan out: gives the values, runs the program, takes everything back. New values come through `changes`, each time all of
+/// them; a sender that goes means that no more will come.
+///
+/// The caller's thread is the one that the program is bound to, when it is to end with us. One run at a time in a process: the program
+/// inherits files in memory, and another that is started at that moment would too.
+///
+/// # Errors
+/// The program was not started; nothing is left behind.
+pub fn run(
+    plan: &Plan,
+    values: Values,
+    changes: Receiver<Values>,
+    say: &mut dyn FnMut(Notice),
+) -> Result<Ended, DeliveryError> {
+    plan.check()?;
+    be_quiet().open().into_iter().for_each(|open| say(Notice::Open(open)));
+    if plan.reaps {
+        set_child_subreaper(Some(getpid())).doing("waiting for the children of others")?;
+    }
+    let (tell, events) = mpsc::channel();
+    let told = tell.clone();
+    let _listening = Listening::begin(move |arrived| {
+        let _ = tell.send(Event::Signal(arrived));
+    })?;
+    let relay = move || changes.iter().map_while(|values| told.send(Event::Values(values)).ok()).for_each(drop);
+    thread::Builder::new().name("changes".to_owned()).spawn(relay).doing("waiting for changes")?;
+
+    let helper = [OsString::from(STEP)];
+    let mask = Mask::new(&values);
+    if plan.printing == Printing::Masked {
+        mask.unmasked().iter().for_each(|unmasked| say(Notice::Unmasked(unmasked.clone())));
+    }
+    let live = Live::new(mask);
+    let stand = Stand::build(plan, &values, &helper)?;
+    let running = Running::start(plan, &stand, &live, &helper)?;
+    Run { plan, helper: &helper, live, current: values, stand, running, next: None, kill_at: None, say }.watch(&events)
+}
+
+enum Event {
+    Signal(Arrived),
+    Values(Values),
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    helper: &'a [OsString],
+    live: Arc<Live>,
+    current: Values,
+    // The program goes before what stands for it.
+    running: Running,
+    stand: Stand,
+    /// What stands for the program once it was ended and begins anew.
+    next: Option<Stand>,
+    kill_at: Option<Instant>,
+    say: &'a mut dyn FnMut(Notice),
+}
+
+impl Run<'_> {
+    fn watch(mut self, events: &Receiver<Event>) -> Result<Ended, DeliveryError> {
+        loop {
+            let patience = self.kill_at.map_or(A_LONG_TIME, |at| at.saturating_duration_since(Instant::now()));
+            match events.recv_timeout(patience) {
+                Ok(Event::Values(values)) => self.change(values),
+                Ok(Event::Signal(arrived)) => {
+                    if let Some(ended) = self.signal(arrived)? {
+                        return Ok(ended);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if self.kill_at.is_some_and(|at| at <= Instant::now()) {
+                        self.kill_at = None;
+                        self.running.kill();
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(rustix::io::Errno::PIPE).doing("listening for signals");
+                }
+            }
+        }
+    }
+
+    fn signal(&mut self, arrived: Arrived) -> Result<Option<Ended>, DeliveryError> {
+        match arrived.signal {
+            Signal::CHILD => {
+                while let Some(change) = self.running.look() {
+                    match change {
+                        Change::Stopped(by) => self.follow(by),
+                        Change::Ended(ended) => match self.next.take() {
+                            Some(stand) => self.restart(stand)?,
+                            None => return Ok(Some(ended)),
+                        },
+                    }
+                }
+            }
+            Signal::CONT => {
+                self.running.resume();
+                self.running.send(Signal::CONT);
+            }
+            Signal::WINCH => self.running.resize(arrived),
+            Signal::TERM | Signal::INT | Signal::HUP | Signal::QUIT => {
+                // Whoever ends us while the program is being restarted wants no new one.
+                self.next = None;
+                self.running.pass(arrived);
+            }
+            _ => self.running.pass(arrived),
+        }
+        Ok(None)
+    }
+
+    /// A stop that job control asked for is the whole job's: the shell is to see us stop.
+    fn follow(&mut self, by: i32) {
+        let from_the_usher = by == Signal::STOP.as_raw() && self.running.has_usher();
+        let by_job_control = [Signal::TSTP, Signal::TTIN, Signal::TTOU].iter().any(|signal| signal.as_raw() == by);
+        if from_the_usher || by_job_control {
+            self.running.pause();
+            let _ = kill_process(getpid(), Signal::STOP);
+        }
+    }
+
+    fn change(&mut self, values: Values) {
+        let done = match self.plan.on_change {
+            OnChange::Nothing => return,
+            OnChange::Restart { grace } => self.end_for(&values, grace),
+            OnChange::Replace => self.exchange(&values, None),
+            OnChange::Signal(signal) => self.exchange(&values, Some(signal)),
+        };
+        match done {
+            Ok(()) => self.current = values,
+            Err(error) => (self.say)(Notice::NotReplaced(error)),
+        }
+    }
+
+    /// New values first stand, and only then the program is ended.
+    fn end_for(&mut self, values: &Values, grace: Duration) -> Result<(), DeliveryError> {
+        let stand = Stand::build(self.plan, values, self.helper)?;
+        self.mask(values);
+        if self.next.replace(stand).is_none() && self.kill_at.is_none() {
+            self.kill_at = Some(Instant::now() + grace);
+            self.running.send(Signal::TERM);
+            // One that is stopped would not see it.
+            self.running.send(Signal::CONT);
+        }
+        (self.say)(Notice::Restarting);
+        Ok(())
+    }
+
+    fn exchange(&mut self, values: &Values, signal: Option<Signal>) -> Result<(), DeliveryError> {
+        // Masked before it can be read.
+        self.mask(values);
+        self.stand.replace(self.plan, values)?;
+        (self.say)(Notice::Replaced);
+        if let Some(signal) = signal {
+            self.running.send(signal);
+        }
+        Ok(())
+    }
+
+    fn mask(&mut self, values: &Values) {
+        if self.plan.printing == Printing::Masked {
+            let mask = Mask::of_both(values, &self.current);
+            mask.unmasked().iter().for_each(|unmasked| (self.say)(Notice::Unmasked(unmasked.clone())));
+            self.live.renew(mask);
+        }
+    }
+
+    fn restart(&mut self, stand: Stand) -> Result<(), DeliveryError> {
+        self.kill_at = None;
+        self.running.finish();
+        self.running = Running::start(self.plan, &stand, &self.live, self.helper)?;
+        self.stand = stand;
+        Ok(())
+    }
+}
+
+/// Between two looks at nothing.
+const A_LONG_TIME: Duration = Duration::from_secs(3600);

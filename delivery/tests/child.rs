@@ -1,0 +1,273 @@
+//! The program: its exit code, its signals, what it prints, and what it learns of changes.
+
+#[allow(dead_code)]
+#[path = "support/mod.rs"]
+mod support;
+
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal};
+use support::{FIRST, Home, NEWER, Parent, SECOND, is_killed_by, lives, ran, sh, until};
+
+#[test]
+fn exit_codes_and_signals_pass_through() {
+    for bound in [&[][..], &["bound"]] {
+        for code in [0, 1, 3, 125, 255] {
+            let (status, _, _) = sh(&[], bound, &format!("exit {code}"));
+            assert_eq!(status.code(), Some(code));
+        }
+        for signal in [Signal::TERM, Signal::KILL, Signal::INT, Signal::HUP, Signal::PIPE, Signal::SEGV, Signal::ABORT]
+        {
+            let (status, _, _) = sh(&[], bound, &format!("kill -{} $$", signal.as_raw()));
+            assert_eq!(status.signal(), Some(signal.as_raw()), "{bound:?} {status}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_there_is_127_and_what_cannot_be_executed_is_126() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("text");
+    std::fs::write(&text, "echo through a shell\n").unwrap();
+    let text = text.to_str().unwrap();
+    assert_eq!(ran(&[], &[], &["nothing-of-this-name"]).0.code(), Some(127));
+    assert_eq!(ran(&[], &[], &[text]).0.code(), Some(126));
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(text, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for plan in [&[][..], &["bound"]] {
+        let (status, out, _) = ran(&[], plan, &[text]);
+        assert_eq!((status.code(), out.as_str()), (Some(126), ""), "no shell tries it");
+    }
+    let (status, out, _) = ran(&[], &[], &["/bin/echo", "$HOME", "a b", "*"]);
+    assert_eq!((status.code(), out.as_str()), (Some(0), "$HOME a b *\n"));
+}
+
+#[test]
+fn each_signal_reaches_the_program_once() {
+    for plan in [&[][..], &["bound"], &["inherited"]] {
+        for (signal, name) in [
+            (Signal::TERM, "TERM"),
+            (Signal::INT, "INT"),
+            (Signal::HUP, "HUP"),
+            (Signal::QUIT, "QUIT"),
+            (Signal::USR1, "USR1"),
+            (Signal::USR2, "USR2"),
+            (Signal::ALARM, "ALRM"),
+            (Signal::WINCH, "WINCH"),
+            (Signal::CONT, "CONT"),
+        ] {
+            // Ends at USR1 when that is not what is counted.
+            let script = format!(
+                "n=0; trap 'n=$((n+1)); echo got' {name}; echo ready; while [ $n -lt 1 ]; do sleep 0.01; done; sleep 0.05; exit $n"
+            );
+            let mut parent = Parent::start(&[], plan, &["/bin/sh", "-c", &script]);
+            assert_eq!(parent.line(), "ready");
+            parent.send(signal);
+            assert_eq!(parent.line(), "got", "{plan:?} {name}");
+            assert_eq!(parent.end().0.code(), Some(1), "{plan:?} {name}");
+        }
+    }
+}
+
+#[test]
+fn a_program_that_is_stopped_stops_us_and_goes_on_with_us() {
+    for plan in [&[][..], &["bound"]] {
+        let mut parent = Parent::start(
+            &[],
+            plan,
+            &["/bin/sh", "-c", "echo $$; while [ ! -e $XDG_RUNTIME_DIR/go ]; do sleep 0.01; done; echo on"],
+        );
+        let program = parent.line();
+        let state = |pid: &str| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            status.lines().find_map(|line| line.strip_prefix("State:\t")).unwrap_or_default().chars().next()
+        };
+        let ours = parent.pid().as_raw_nonzero().to_string();
+        parent.send(Signal::TSTP);
+        until(|| state(&program) == Some('T') && state(&ours) == Some('T'));
+        std::fs::write(parent.home.runtime().join("go"), "").unwrap();
+        parent.send_to_group(Signal::CONT);
+        assert_eq!(parent.line(), "on");
+        std::fs::remove_file(parent.home.runtime().join("go")).unwrap();
+        assert!(parent.end().0.success());
+    }
+}
+
+#[test]
+fn what_was_ignored_stays_ignored_as_under_nohup() {
+    let home = Home::new(&[]);
+    let mut inner = vec!["-c", "trap '' HUP; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_chancery-delivery-parent"), "--"];
+    inner.extend(["/bin/sh", "-c", "echo ready; grep SigIgn /proc/$$/status; sleep 0.05; echo still"]);
+    let mut command = home.command(&[], &[]);
+    let mut under = std::process::Command::new("/bin/sh");
+    under.args(&inner).envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    under.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    std::mem::swap(&mut command, &mut under);
+    let mut parent = Parent::of(command, home);
+    assert_eq!(parent.line(), "ready");
+    let set = u64::from_str_radix(parent.line().trim_start_matches("SigIgn:").trim(), 16).unwrap();
+    assert_eq!(set & 1, 1, "HUP is ignored by the program");
+    parent.send(Signal::HUP);
+    let (status, out, _, _) = parent.end();
+    assert!(status.success() && out == "still\n");
+}
+
+#[test]
+fn input_passes_through_and_output_is_masked_on_both_streams() {
+    let home = Home::new(&[FIRST, SECOND]);
+    let script = "cat; printf 'key=%s' \"$KEY\" >&2; printf %s \"$KEY\" | base64; printf %s \"$KEY\" | od -An -v -tx1 | tr -d ' \\n'; cat $FILE";
+    let mut command = home.command(&["env=KEY", "memory=FILE"], &["/bin/sh", "-c", script]);
+    command.stdin(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let text = format!("before {FIRST} after\n");
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(out, "before [hidden] after\n[hidden]\n[hidden]");
+    assert!(err.ends_with("key=[hidden]"), "{err}");
+}
+
+#[test]
+fn unmasked_is_what_was_asked_for_and_short_values_are_said() {
+    let (_, out, _) = sh(&[FIRST], &["env=KEY", "inherited"], "echo $KEY");
+    assert_eq!(out.trim_end(), FIRST);
+    let (_, out, err) = sh(&["abc"], &["env=KEY"], "echo $KEY");
+    assert_eq!(out, "abc\n");
+    assert!(err.contains("notice: chy://s0 is too short to be masked"), "{err}");
+}
+
+#[test]
+fn a_prompt_comes_before_its_answer() {
+    let home = Home::new(&[FIRST]);
+    let mut command = home.command(&["env=KEY"], &["/bin/sh", "-c", "printf 'Name: '; read -r name; echo hello $name"]);
+    command.stdin(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let mut prompt = [0; 6];
+    std::io::Read::read_exact(&mut out, &mut prompt).unwrap();
+    assert_eq!(&prompt, b"Name: ");
+    child.stdin.take().unwrap().write_all(b"you\n").unwrap();
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut out, &mut rest).unwrap();
+    assert_eq!(rest, "hello you\n");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_program_whose_reader_goes_away_is_told_and_what_it_leaves_behind_is_not_waited_for() {
+    let home = Home::new(&[FIRST]);
+    let mut child = home.command(&["env=KEY"], &["/usr/bin/yes"]).spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(is_killed_by(child.wait().unwrap(), Signal::PIPE));
+    let mut parent = Parent::start(&[FIRST], &["env=KEY"], &["/bin/sh", "-c", "sleep 1000 & echo $!; echo last"]);
+    let behind = parent.line();
+    let (status, out, _, _) = parent.end();
+    assert!(status.success() && out == "last\n");
+    assert!(lives(&behind));
+    rustix::process::kill_process(Pid::from_raw(behind.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+}
+
+#[test]
+fn a_program_that_is_bound_ends_with_a_killed_parent_and_another_does_not() {
+    for (plan, script, is_bound) in [
+        (&["bound"][..], "echo $$; exec sleep 1000", true),
+        (&["bound"], "trap '' TERM; echo $$; while :; do sleep 0.1; done", true),
+        (&[], "echo $$; exec sleep 1000", false),
+    ] {
+        let mut parent = Parent::start(&[FIRST], plan, &["/bin/sh", "-c", script]);
+        let program = parent.line();
+        parent.send(Signal::KILL);
+        if is_bound {
+            until(|| !lives(&program));
+        } else {
+            until(|| !lives(&parent.pid().as_raw_nonzero().to_string()));
+            assert!(lives(&program));
+            rustix::process::kill_process(Pid::from_raw(program.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+        }
+        assert!(is_killed_by(parent.end().0, Signal::KILL));
+    }
+}
+
+#[test]
+fn orphans_are_waited_for_when_that_is_asked() {
+    // The middle shell ends at once; its child becomes ours, ends, and is no zombie.
+    let script =
+        "sh -c 'sleep 0.05 & echo $!'; while [ ! -e $XDG_RUNTIME_DIR/go ]; do sleep 0.01; done; rm $XDG_RUNTIME_DIR/go";
+    let mut parent = Parent::start(&[], &["reaps"], &["/bin/sh", "-c", script]);
+    let orphan = parent.line();
+    until(|| !std::path::Path::new("/proc").join(&orphan).exists());
+    std::fs::write(parent.home.runtime().join("go"), "").unwrap();
+    assert!(parent.end().0.success());
+}
+
+#[test]
+fn new_values_restart_the_program_even_one_that_does_not_want_to_end() {
+    for (trap, bound) in [("", ""), ("trap '' TERM;", ""), ("trap '' TERM;", "bound")] {
+        let script = format!("{trap} echo $$; printf '%s' \"$KEY\" | cut -c 8-15; while :; do sleep 0.01; done");
+        let plan: Vec<&str> = ["env=KEY", "restart", bound].into_iter().filter(|word| !word.is_empty()).collect();
+        let mut parent = Parent::start(&[FIRST], &plan, &["/bin/sh", "-c", &script]);
+        let before = parent.line();
+        assert_eq!(parent.line(), FIRST[7..15]);
+        parent.home.change(&[NEWER]);
+        assert_ne!(parent.line(), before);
+        assert_eq!(parent.line(), NEWER[7..15]);
+        assert!(!lives(&before), "{plan:?}: there is one program at a time");
+        parent.send(Signal::KILL);
+        let pid = parent.pid().as_raw_nonzero().to_string();
+        until(|| !lives(&pid));
+        // The programs of killed parents, which nobody bound.
+        let ours = parent.home.runtime().to_str().unwrap().to_owned();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.parse::<i32>().is_ok() && support::tells(&name, &ours) {
+                let _ = rustix::process::kill_process(Pid::from_raw(name.parse().unwrap()).unwrap(), Signal::KILL);
+            }
+        }
+        parent.end();
+    }
+}
+
+#[test]
+fn an_end_during_a_restart_starts_nothing() {
+    let script = "trap 'echo asked' TERM; trap 'echo ended; exit 7' INT; echo begun; while :; do sleep 0.01; done";
+    let mut parent = Parent::start(&[FIRST], &["memory=FILE", "restart"], &["/bin/sh", "-c", script]);
+    assert_eq!(parent.line(), "begun");
+    parent.home.change(&[NEWER]);
+    assert_eq!(parent.line(), "asked");
+    parent.send(Signal::INT);
+    let (status, out, _, _) = parent.end();
+    assert_eq!((status.code(), out.as_str()), (Some(7), "ended\n"));
+}
+
+#[test]
+fn new_values_stand_before_the_signal_and_both_are_masked() {
+    let script = "d=$CREDENTIALS_DIRECTORY; was=$(cat $d/a $d/b); trap 'go=1' HUP; echo ready; while [ -z \"$go\" ]; do sleep 0.01; done; \
+                  echo $was; cat $d/a $d/b; echo; cut -c 8-15 $d/a; cat $FILE | cut -c 8-15";
+    let values = [FIRST, SECOND, FIRST];
+    let mut parent = Parent::start(&values, &["file=a", "file=b", "fifo=FILE", "signal"], &["/bin/sh", "-c", script]);
+    assert_eq!(parent.line(), "ready");
+    parent.home.change(&[NEWER, SECOND, NEWER]);
+    let (status, out, err, home) = parent.end();
+    assert!(status.success(), "{err}");
+    assert_eq!(out, format!("[hidden]\n[hidden]\n{0}\n{0}\n", &NEWER[7..15]));
+    assert!(err.contains("notice: new values stand in their places"), "{err}");
+    assert_eq!(home.left(), Vec::<String>::new());
+}
+
+#[test]
+fn values_that_cannot_be_used_leave_the_program_as_it_is() {
+    let script = "trap 'exit 9' USR1; echo ready; while :; do sleep 0.01; done";
+    for plan in [&["env=KEY", "restart"][..], &["file=a", "replace"]] {
+        let mut parent = Parent::start(&[FIRST], plan, &["/bin/sh", "-c", script]);
+        assert_eq!(parent.line(), "ready");
+        // None at all.
+        parent.home.change(&[]);
+        let mark = parent.home.values_file().with_file_name("change");
+        until(|| !mark.exists());
+        parent.send(Signal::USR1);
+        let (status, _, err, _) = parent.end();
+        assert_eq!(status.code(), Some(9), "{err}");
+    }
+}
