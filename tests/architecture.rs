@@ -85,7 +85,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "lifecycle",
         &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "away", "alarms", "desk", "lease", "renewer"],
     ),
-    ("secrets", &["nouns", "envelope"]),
+    ("secrets", &["nouns", "envelope", "rotation"]),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
     ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),
 ];

@@ -3,7 +3,7 @@
 //! A secret stands at a [`SecretPath`] and has versions, each a set of named fields. Which version is meant says a [`Label`] that moves,
 //! or its number that does not; a [`Reference`] (`chy://path#field@label`) names one field of one version and may be committed, since it
 //! is none of the value. A version's bytes lie in an [`Envelope`] under a key of their own ([`Dek`]), which lies under the sealing key of
-//! the token.
+//! the token. A [`rotation`] is how a credential is exchanged at the place where it is used.
 //!
 //! Nothing here reads or writes a register: what is opened is opened by whoever has recorded it.
 //!
@@ -13,6 +13,8 @@
 
 mod envelope;
 mod nouns;
+/// How a credential is exchanged without a moment in which none works, and without one that nobody knows of.
+pub mod rotation;
 
 pub use envelope::{Context, Dek, ENVELOPE_OVERHEAD, Envelope, Forged, VALUE_BYTES_MAX, open, seal};
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};
