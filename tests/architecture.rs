@@ -21,6 +21,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("acme", &["policy", "store", "ca"]),
     ("lifecycle", &["policy", "store", "ca"]),
     ("secrets", &[]),
+    ("drivers", &["policy", "tls", "secrets"]),
     ("agent", &["policy", "tls"]),
     ("api", &["policy", "tls", "store", "ca", "acme", "lifecycle"]),
 ];
@@ -31,7 +32,8 @@ const ALONE: &[(&str, &[&str])] = &[
     ("cryptoki-sys", &["hsm"]),
     ("rusqlite", &["store"]),
     ("postgres", &["store"]),
-    ("tokio-postgres", &["store"]),
+    ("tokio-postgres", &["drivers", "store"]),
+    ("postgres-protocol", &["drivers"]),
     ("axum", &["api", "acme"]),
     ("cedar-policy", &["policy"]),
     ("instant-acme", &["agent"]),
@@ -86,6 +88,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "away", "alarms", "desk", "lease", "renewer"],
     ),
     ("secrets", &["nouns", "envelope", "rotation"]),
+    ("drivers", &["driver", "deadline", "host", "postgres", "carry"]),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
     ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),
 ];
