@@ -34,6 +34,7 @@ const ALONE: &[(&str, &[&str])] = &[
     ("postgres", &["store"]),
     ("tokio-postgres", &["drivers", "store"]),
     ("postgres-protocol", &["drivers"]),
+    ("redis", &["drivers"]),
     ("axum", &["api", "acme"]),
     ("cedar-policy", &["policy"]),
     ("instant-acme", &["agent"]),
@@ -88,7 +89,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "away", "alarms", "desk", "lease", "renewer"],
     ),
     ("secrets", &["nouns", "envelope", "rotation"]),
-    ("drivers", &["driver", "deadline", "host", "postgres", "carry"]),
+    ("drivers", &["driver", "deadline", "stream", "host", "postgres", "redis", "carry"]),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
     ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),
 ];

@@ -9,6 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 
 use crate::driver::Fault;
+use crate::stream::Stream;
 
 /// Where a target is, and how it is spoken to.
 #[derive(Clone, Debug)]
@@ -85,6 +86,16 @@ impl Host {
         let stream = TcpStream::connect((self.name.as_str(), self.port)).await.map_err(Fault::away)?;
         stream.set_nodelay(true).map_err(Fault::away)?;
         Ok(stream)
+    }
+
+    /// A connection that is TLS from its first byte, where it is TLS.
+    pub(crate) async fn dial_through(&self) -> Result<Stream, Fault> {
+        let plain = self.dial().await?;
+        let Some(config) = &self.tls else { return Ok(Stream::Plain(plain)) };
+        let name = ServerName::try_from(self.name.clone()).map_err(Fault::refused)?;
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
+        // A certificate that is not believed says nothing of the password: it is away, not refused.
+        connector.connect(name, plain).await.map(|stream| Stream::Tls(Box::new(stream))).map_err(Fault::away)
     }
 }
 

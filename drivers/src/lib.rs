@@ -17,9 +17,12 @@ mod deadline;
 mod driver;
 mod host;
 mod postgres;
+mod redis;
+mod stream;
 
 pub use carry::carry_out;
 pub use deadline::{ACT_MAX, DIAL_MAX};
 pub use driver::{Driver, Dynamic, Fault, Lease, Login};
 pub use host::{Host, HostError};
 pub use postgres::Postgres;
+pub use redis::{Redis, Saved};

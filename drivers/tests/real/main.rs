@@ -2,6 +2,7 @@
 
 mod authority;
 mod postgres;
+mod redis;
 mod register;
 mod relay;
 mod servers;
