@@ -35,6 +35,7 @@ const ALONE: &[(&str, &[&str])] = &[
     ("tokio-postgres", &["drivers", "store"]),
     ("postgres-protocol", &["drivers"]),
     ("redis", &["drivers"]),
+    ("mysql_async", &["drivers"]),
     ("axum", &["api", "acme"]),
     ("cedar-policy", &["policy"]),
     ("instant-acme", &["agent"]),
@@ -89,7 +90,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "away", "alarms", "desk", "lease", "renewer"],
     ),
     ("secrets", &["nouns", "envelope", "rotation"]),
-    ("drivers", &["driver", "deadline", "stream", "host", "postgres", "redis", "carry"]),
+    ("drivers", &["driver", "deadline", "stream", "host", "postgres", "redis", "mariadb", "carry"]),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
     ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),
 ];

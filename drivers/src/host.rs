@@ -17,6 +17,8 @@ pub struct Host {
     name: String,
     port: u16,
     tls: Option<Arc<ClientConfig>>,
+    /// For a library that makes its own configuration.
+    roots_pem: String,
 }
 
 /// A host that is not spoken to.
@@ -56,7 +58,7 @@ impl Host {
             .map_err(|_| HostError::Roots)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Host { name: name.to_owned(), port, tls: Some(Arc::new(config)) })
+        Ok(Host { name: name.to_owned(), port, tls: Some(Arc::new(config)), roots_pem: roots_pem.to_owned() })
     }
 
     /// Plainly, to this host.
@@ -70,11 +72,19 @@ impl Host {
 
     /// Plainly, wherever it is: whoever is on the way reads the passwords of administrators. Somebody has to have said so.
     pub fn plain_by_word(name: &str, port: u16) -> Host {
-        Host { name: name.to_owned(), port, tls: None }
+        Host { name: name.to_owned(), port, tls: None, roots_pem: String::new() }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn roots_pem(&self) -> &str {
+        &self.roots_pem
     }
 
     pub(crate) fn config(&self) -> Option<&Arc<ClientConfig>> {

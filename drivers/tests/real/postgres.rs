@@ -141,7 +141,7 @@ async fn what_is_away_is_told_from_what_may_have_happened() {
     ask(server.port, "ALTER ROLE app CONNECTION LIMIT 0").await;
     let full = straight.test(login(&other)).await;
     assert!(matches!(full, Err(Fault::Away(_))), "{full:?}");
-    server.stop("-INT");
+    server.stop();
     for done in [straight.test(login(&one)).await, straight.set(admin(&ours), login(&one), Others::Replaced).await] {
         assert!(matches!(done, Err(Fault::Away(_))), "{done:?}");
     }
@@ -238,7 +238,7 @@ async fn a_user_lives_as_long_as_his_lease_and_leaves_nothing_that_is_his() {
 async fn tls_leads_to_the_certificate_that_was_meant_or_nowhere() {
     let mut server = start();
     let (authority, stranger) = (Authority::new(), Authority::new());
-    server.stop("-INT");
+    server.stop();
     let certificate = server.write("server.crt", &authority.certificate);
     let key = server.write("server.key", &authority.key);
     std::fs::write(server.path("data/pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n").expect("its rules");

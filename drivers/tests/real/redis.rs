@@ -46,11 +46,11 @@ async fn a_new_password_stands_beside_the_old_one_and_after_a_start_too() {
         assert!(matches!(driver.test(login(&one)).await, Err(Fault::Refused(_))));
         driver.set(admin(&ours), login(&one), Others::Replaced).await.expect("it is set");
         driver.set(admin(&ours), login(&other), Others::Kept).await.expect("it is added");
-        driver.set(admin(&ours), login(&other), Others::Kept).await.expect("added twice is added once");
-        server.stop("-INT");
+        server.stop();
         resume(&mut server, &[]);
         driver.test(login(&one)).await.expect("the old one");
         driver.test(login(&other)).await.expect("the new one");
+        driver.set(admin(&ours), login(&other), Others::Kept).await.expect("added twice is added once");
         driver.retire(admin(&ours), login(&one), Others::Kept).await.expect("it is taken away");
         driver.retire(admin(&ours), login(&one), Others::Kept).await.expect("taken away twice is taken away once");
         assert!(matches!(driver.test(login(&one)).await, Err(Fault::Refused(_))));
@@ -89,7 +89,7 @@ async fn what_is_refused_is_told_from_what_is_away_and_what_may_have_happened() 
     let done = arrives.set(admin(&ours), Login { user: "app", secret: &three }, Others::Kept).await;
     assert!(matches!(done, Err(Fault::Unknown(_))), "{done:?}");
     straight.test(Login { user: "app", secret: &three }).await.expect("it happened");
-    server.stop("-INT");
+    server.stop();
     for done in [straight.test(login).await, straight.set(admin(&ours), login, Others::Kept).await] {
         assert!(matches!(done, Err(Fault::Away(_))), "{done:?}");
     }
@@ -155,7 +155,7 @@ async fn a_user_of_a_lease_may_what_his_example_may_and_ends_with_his_connection
 async fn tls_leads_to_the_certificate_that_was_meant_or_nowhere() {
     let mut server = start("");
     let (authority, stranger) = (Authority::new(), Authority::new());
-    server.stop("-INT");
+    server.stop();
     let certificate = server.write("server.crt", &authority.certificate).display().to_string();
     let key = server.write("server.key", &authority.key).display().to_string();
     let root = server.write("root.crt", &authority.root).display().to_string();

@@ -17,6 +17,8 @@ pub struct Server {
     home: tempfile::TempDir,
     pub port: u16,
     child: Option<Child>,
+    /// What ends it.
+    pub signal: &'static str,
 }
 
 impl Server {
@@ -25,7 +27,7 @@ impl Server {
         let home = tempfile::Builder::new().prefix("chancery-driver-").tempdir().expect("a temporary folder");
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).expect("its mode");
         give(home.path());
-        Server { home, port: free_port(), child: None }
+        Server { home, port: free_port(), child: None, signal: "-INT" }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -84,16 +86,16 @@ impl Server {
         found
     }
 
-    pub fn stop(&mut self, signal: &str) {
+    pub fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        let _ = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        let _ = Command::new("kill").args([self.signal, &child.id().to_string()]).status();
         let _ = child.wait();
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop("-INT");
+        self.stop();
     }
 }
 
