@@ -13,7 +13,6 @@
 
 mod envelope;
 mod nouns;
-/// How a credential is exchanged without a moment in which none works, and without one that nobody knows of.
 pub mod rotation;
 
 pub use envelope::{Context, Dek, ENVELOPE_OVERHEAD, Envelope, Forged, VALUE_BYTES_MAX, open, seal};

@@ -16,6 +16,8 @@ mod settings;
 mod trouble;
 #[cfg(test)]
 mod walks;
+#[cfg(test)]
+mod ways;
 mod window;
 
 pub use ask::NotNow;
