@@ -24,6 +24,8 @@ clients=(
   default-jre-headless:/usr/bin/keytool
   "postgresql:/usr/lib/postgresql/*/bin/postgres"
   pgbouncer:/usr/sbin/pgbouncer
+  redis-server:/usr/bin/redis-server
+  mariadb-server:/usr/sbin/mariadbd
   nginx-light:/usr/sbin/nginx
   curl:/usr/bin/curl
   git:/usr/bin/git

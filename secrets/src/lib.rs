@@ -3,7 +3,7 @@
 //! A secret stands at a [`SecretPath`] and has versions, each a set of named fields. Which version is meant says a [`Label`] that moves,
 //! or its number that does not; a [`Reference`] (`chy://path#field@label`) names one field of one version and may be committed, since it
 //! is none of the value. A version's bytes lie in an [`Envelope`] under a key of their own ([`Dek`]), which lies under the sealing key of
-//! the token.
+//! the token. A [`rotation`] is how a credential is exchanged at the place where it is used.
 //!
 //! The [`Vault`] keeps them in the register: it writes down each access, durably, before it opens anything.
 //!
@@ -23,6 +23,7 @@ mod error;
 mod kinds;
 mod nouns;
 pub mod recovery;
+pub mod rotation;
 mod vault;
 
 pub use envelope::{Context, Dek, ENVELOPE_OVERHEAD, Forged, VALUE_BYTES_MAX};

@@ -1,0 +1,30 @@
+//! Drivers: what a rotation asks, done where the credential is used.
+//!
+//! A [`Driver`] sets, tests and takes away one user's credential at one target; a [`Dynamic`] makes users that live for a while. Each
+//! says what came of it in one of three ways that a rotation tells apart ([`Fault`]): refused, away, or not known. None tries again: how
+//! often and when is the machine's to say (`secrets::rotation`).
+//!
+//! What is set is sent as a digest wherever the target takes one, so that it stands in no log of the target's. A connection is TLS, or
+//! leads to this host, or is plain by an explicit word.
+//!
+//! Trusted for: that what was refused is called refused, and what may have happened is never called away. Whoever controls it can set a
+//! credential of his own at every target that it has an administrator for.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod carry;
+mod deadline;
+mod driver;
+mod host;
+mod mariadb;
+mod postgres;
+mod redis;
+mod stream;
+
+pub use carry::carry_out;
+pub use deadline::{ACT_MAX, DIAL_MAX};
+pub use driver::{Driver, Dynamic, Fault, Lease, Login};
+pub use host::{Host, HostError};
+pub use mariadb::MariaDb;
+pub use postgres::Postgres;
+pub use redis::{Redis, Saved};

@@ -1,0 +1,166 @@
+//! MariaDB: accounts and their passwords.
+//!
+//! What is sent is the digest that the server would keep (`mysql_native_password`, the one that each of its clients speaks), so the
+//! password itself stands in no log of it. An account has one password; overlaps are made with two accounts. MySQL takes digests of
+//! another kind and is refused by its name.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error, Opts, OptsBuilder, SslOpts};
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+use secrets::rotation::Others;
+
+use crate::deadline::{asked, before};
+use crate::driver::{Driver, Dynamic, Fault, Lease, Login, sane};
+use crate::host::Host;
+
+/// A MariaDB server, and from where its accounts log in.
+#[derive(Clone, Debug)]
+pub struct MariaDb {
+    host: Host,
+    from: String,
+}
+
+impl MariaDb {
+    /// Of a server; `from` is the second part of the accounts that are set: `%`, or an address.
+    pub fn new(host: Host, from: &str) -> MariaDb {
+        MariaDb { host, from: from.to_owned() }
+    }
+
+    async fn session(&self, login: Login<'_>) -> Result<Conn, Fault> {
+        sane(login, NAME_BYTES_MAX)?;
+        let tls = self.host.config().map(|_| {
+            let roots = self.host.roots_pem().as_bytes().to_vec().into();
+            SslOpts::default().with_root_certs(vec![roots]).with_disable_built_in_roots(true)
+        });
+        let options = OptsBuilder::default()
+            .ip_or_hostname(self.host.name())
+            .tcp_port(self.host.port())
+            .prefer_socket(false)
+            .user(Some(login.user))
+            .pass(Some(login.secret.expose().as_str()))
+            .ssl_opts(tls);
+        Conn::new(Opts::from(options)).await.map_err(not_let_in)
+    }
+
+    async fn act(&self, admin: Login<'_>, statements: &[String]) -> Result<(), Fault> {
+        let mut session = before(self.session(admin)).await?;
+        before(async {
+            let version: Option<String> = session.query_first("SELECT VERSION()").await.map_err(not_done)?;
+            if !version.is_some_and(|version| version.contains("MariaDB")) {
+                return Err(Fault::refused("this is no MariaDB: other servers keep other digests"));
+            }
+            // A text ends at its quote, whatever the server was configured to take a backslash for.
+            let bounds = format!("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', lock_wait_timeout = {LOCK_SECS}");
+            session.query_drop(bounds).await.map_err(not_done)
+        })
+        .await?;
+        for statement in statements {
+            asked(async { session.query_drop(statement).await.map_err(not_done) }).await?;
+        }
+        Ok(())
+    }
+
+    fn account(&self, user: &str) -> String {
+        format!("{}@{}", literal(user), literal(&self.from))
+    }
+}
+
+impl Driver for MariaDb {
+    async fn set(&self, admin: Login<'_>, to: Login<'_>, others: Others) -> Result<(), Fault> {
+        sane(to, NAME_BYTES_MAX)?;
+        one_password(others)?;
+        let identified = identified(to.secret.expose().as_bytes());
+        self.act(admin, &[format!("ALTER USER {} {identified}", self.account(to.user))]).await
+    }
+
+    async fn test(&self, login: Login<'_>) -> Result<(), Fault> {
+        before(self.session(login)).await.map(drop)
+    }
+
+    async fn retire(&self, admin: Login<'_>, gone: Login<'_>, others: Others) -> Result<(), Fault> {
+        sane(gone, NAME_BYTES_MAX)?;
+        one_password(others)?;
+        // An account has a password always: this one nobody knows.
+        let mut nobodys = zeroize::Zeroizing::new([0; 32]);
+        SystemRandom::new().fill(nobodys.as_mut_slice()).map_err(|_| Fault::away("no random bytes"))?;
+        let identified = identified(nobodys.as_slice());
+        self.act(admin, &[format!("ALTER USER {} {identified}", self.account(gone.user))]).await
+    }
+}
+
+impl Dynamic for MariaDb {
+    async fn create(&self, admin: Login<'_>, lease: Lease<'_>) -> Result<(), Fault> {
+        sane(lease.login, NAME_BYTES_MAX)?;
+        let (account, role) = (self.account(lease.login.user), literal(lease.like));
+        let identified = identified(lease.login.secret.expose().as_bytes());
+        let steps = [
+            format!("CREATE USER {account} {identified}"),
+            format!("GRANT {role} TO {account}"),
+            format!("SET DEFAULT ROLE {role} FOR {account}"),
+        ];
+        self.act(admin, &steps).await
+    }
+
+    /// A server ends nobody by itself: whoever holds the lease revokes at its end. So there is nothing to change.
+    async fn renew(&self, admin: Login<'_>, lease: Lease<'_>) -> Result<(), Fault> {
+        sane(lease.login, NAME_BYTES_MAX)?;
+        self.act(admin, &[format!("SHOW CREATE USER {}", self.account(lease.login.user))]).await
+    }
+
+    async fn revoke(&self, admin: Login<'_>, lease: Lease<'_>) -> Result<(), Fault> {
+        sane(lease.login, NAME_BYTES_MAX)?;
+        let account = self.account(lease.login.user);
+        // Nobody comes in any more, whoever is in goes, and then he is gone.
+        let steps = [
+            format!("ALTER USER IF EXISTS {account} ACCOUNT LOCK"),
+            format!("KILL USER {account}"),
+            format!("DROP USER IF EXISTS {account}"),
+        ];
+        self.act(admin, &steps).await
+    }
+}
+
+/// With NO_BACKSLASH_ESCAPES a quote is the one character that means something.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn identified(password: &[u8]) -> String {
+    let once = digest(&SHA1_FOR_LEGACY_USE_ONLY, password);
+    let twice = hex::encode_upper(digest(&SHA1_FOR_LEGACY_USE_ONLY, once.as_ref()));
+    format!("IDENTIFIED VIA mysql_native_password USING '*{twice}'")
+}
+
+fn one_password(others: Others) -> Result<(), Fault> {
+    match others {
+        Others::Replaced => Ok(()),
+        Others::Kept => Err(Fault::refused("an account of MariaDB has one password: take a pair of accounts")),
+    }
+}
+
+/// SQLSTATE 28000, and an account that is locked, are about who logs in.
+fn not_let_in(error: Error) -> Fault {
+    match &error {
+        Error::Server(said) if said.state == "28000" || said.code == ACCOUNT_LOCKED => Fault::refused(&said.message),
+        Error::Server(said) => Fault::away(&said.message),
+        Error::Driver(_) | Error::Io(_) | Error::Other(_) | Error::Url(_) => Fault::away(error),
+    }
+}
+
+/// What the server answered did not happen.
+fn not_done(error: Error) -> Fault {
+    match &error {
+        Error::Server(said) if LATER.contains(&said.code) => Fault::away(&said.message),
+        Error::Server(said) => Fault::refused(&said.message),
+        Error::Driver(_) | Error::Io(_) | Error::Other(_) | Error::Url(_) => Fault::unknown(error),
+    }
+}
+
+/// A longer name is refused by the server; one of this length has at most so many bytes.
+const NAME_BYTES_MAX: usize = 128;
+const LOCK_SECS: u64 = 5;
+/// ER_ACCOUNT_HAS_BEEN_LOCKED.
+const ACCOUNT_LOCKED: u16 = 4_151;
+/// Shutdown, lock, deadlock, read-only (twice), a statement's time.
+const LATER: [u16; 6] = [1_053, 1_205, 1_213, 1_290, 1_836, 1_969];

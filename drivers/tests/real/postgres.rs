@@ -1,0 +1,267 @@
+//! PostgreSQL.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use drivers::{Driver, Dynamic, Fault, Host, Lease, Login, Postgres};
+use policy::{Secret, Timestamp};
+use secrets::rotation::{Others, Plan};
+
+use crate::authority::Authority;
+use crate::register::{ADMIN, ADMIN_SECRET, Register, rotates_whenever_it_is_killed, secret};
+use crate::relay::{Fate, relay};
+use crate::servers::Server;
+
+fn program(name: &str) -> PathBuf {
+    let versions =
+        std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed (apt-get install postgresql)");
+    let newest = versions.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok()).max();
+    let newest = newest.expect("PostgreSQL is installed (apt-get install postgresql)");
+    Path::new("/usr/lib/postgresql").join(newest.to_string()).join("bin").join(name)
+}
+
+/// Passwords are asked for, and every statement is logged.
+fn start() -> Server {
+    let mut server = Server::home();
+    let password = server.write("password", ADMIN_SECRET);
+    let data = server.path("data");
+    server.run(
+        Command::new(program("initdb"))
+            .args(["--username", ADMIN, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"])
+            .arg(format!("--pwfile={}", password.display()))
+            .arg("--pgdata")
+            .arg(&data),
+    );
+    resume(&mut server, &[]);
+    server
+}
+
+fn resume(server: &mut Server, more: &[&str]) {
+    let (data, home, port) = (server.path("data"), server.path(""), server.port.to_string());
+    let mut command = Command::new(program("postgres"));
+    command.arg("-D").arg(data).arg("-k").arg(home).args(["-h", "127.0.0.1", "-p", &port]);
+    server.start(command.args(["-c", "log_statement=all", "-c", "fsync=off"]).args(more));
+}
+
+fn driver(port: u16) -> Postgres {
+    Postgres::new(Host::here("127.0.0.1", port).expect("it is here"), "postgres")
+}
+
+/// The first cell of an answer, as the administrator gets it.
+async fn ask(port: u16, sql: &str) -> Option<String> {
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(port).user(ADMIN).password(ADMIN_SECRET).dbname("postgres");
+    let mut last = None;
+    // A server that has its port may still be starting.
+    for _ in 0..500 {
+        match config.connect(tokio_postgres::NoTls).await {
+            Ok((client, connection)) => {
+                tokio::spawn(connection);
+                let found = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+                return found.iter().find_map(|message| match message {
+                    tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                    _ => None,
+                });
+            }
+            Err(error) => last = Some(error),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("no session: {last:?}");
+}
+
+fn admin(secret: &Secret<String>) -> Login<'_> {
+    Login { user: ADMIN, secret }
+}
+
+#[tokio::test]
+async fn a_password_is_set_under_any_name_and_stands_in_no_file_of_the_server() {
+    let server = start();
+    let (driver, ours) = (driver(server.port), secret(ADMIN_SECRET));
+    let longest = "n".repeat(63);
+    let names = ["app", "we\"ird'; DROP ROLE app; --", "current_user", "Größe $$ \\", longest.as_str()];
+    for name in names {
+        ask(server.port, &format!("CREATE ROLE \"{}\" LOGIN", name.replace('"', "\"\""))).await;
+        let password = secret(&format!("canary-of-{}", name.len()));
+        let login = Login { user: name, secret: &password };
+        assert!(matches!(driver.test(login).await, Err(Fault::Refused(_))), "{name}: before");
+        driver.set(admin(&ours), login, Others::Replaced).await.unwrap_or_else(|fault| panic!("{name}: {fault}"));
+        driver.test(login).await.unwrap_or_else(|fault| panic!("{name}: {fault}"));
+        let other = secret("another");
+        assert!(matches!(driver.test(Login { secret: &other, ..login }).await, Err(Fault::Refused(_))), "{name}");
+        driver.retire(admin(&ours), login, Others::Replaced).await.unwrap_or_else(|fault| panic!("{name}: {fault}"));
+        assert!(matches!(driver.test(login).await, Err(Fault::Refused(_))), "{name}: after");
+    }
+    assert!(server.log().contains("ALTER ROLE \"app\" PASSWORD 'SCRAM-SHA-256$"), "{}", server.log());
+    assert_eq!(server.files_with(b"canary-of-"), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn what_the_server_would_take_for_another_is_refused_here() {
+    let server = start();
+    let (driver, ours, password) = (driver(server.port), secret(ADMIN_SECRET), secret("p"));
+    let (cut, long) = ("n".repeat(63), "n".repeat(64));
+    ask(server.port, &format!("CREATE ROLE {cut} LOGIN")).await;
+    // PostgreSQL cuts the name, and the password would be another role's.
+    for user in [long.as_str(), "", "a\0b"] {
+        let done = driver.set(admin(&ours), Login { user, secret: &password }, Others::Replaced).await;
+        assert!(matches!(done, Err(Fault::Refused(_))), "{user:?}: {done:?}");
+    }
+    for bad in ["", "a\0b", &"p".repeat(1_001)] {
+        let bad = secret(bad);
+        let done = driver.set(admin(&ours), Login { user: &cut, secret: &bad }, Others::Replaced).await;
+        assert!(matches!(done, Err(Fault::Refused(_))), "{done:?}");
+    }
+    let kept = driver.set(admin(&ours), Login { user: &cut, secret: &password }, Others::Kept).await;
+    assert!(matches!(kept, Err(Fault::Refused(_))), "{kept:?}");
+    let nobody = driver.set(admin(&ours), Login { user: "nobody", secret: &password }, Others::Replaced).await;
+    assert_eq!(nobody, Err(Fault::Refused("role \"nobody\" does not exist".to_owned())));
+    let wrong = driver.set(admin(&password), Login { user: &cut, secret: &password }, Others::Replaced).await;
+    assert!(matches!(wrong, Err(Fault::Refused(_))), "{wrong:?}");
+}
+
+#[tokio::test]
+async fn what_is_away_is_told_from_what_may_have_happened() {
+    let mut server = start();
+    let (straight, ours) = (driver(server.port), secret(ADMIN_SECRET));
+    ask(server.port, "CREATE ROLE app LOGIN").await;
+    let (one, other) = (secret("one"), secret("other"));
+    let login = |secret| Login { user: "app", secret };
+    straight.set(admin(&ours), login(&one), Others::Replaced).await.expect("it is set");
+    // Lost on the way there, and on the way back: the driver cannot know which.
+    let lost = driver(relay(server.port, "ALTER ROLE", Fate::Lost).await);
+    let done = lost.set(admin(&ours), login(&other), Others::Replaced).await;
+    assert!(matches!(done, Err(Fault::Unknown(_))), "{done:?}");
+    straight.test(login(&one)).await.expect("it did not happen");
+    let arrives = driver(relay(server.port, "ALTER ROLE", Fate::Arrives).await);
+    let done = arrives.set(admin(&ours), login(&other), Others::Replaced).await;
+    assert!(matches!(done, Err(Fault::Unknown(_))), "{done:?}");
+    straight.test(login(&other)).await.expect("it happened");
+    // A server that may take nobody else in says nothing of the password.
+    ask(server.port, "ALTER ROLE app CONNECTION LIMIT 0").await;
+    let full = straight.test(login(&other)).await;
+    assert!(matches!(full, Err(Fault::Away(_))), "{full:?}");
+    server.stop();
+    for done in [straight.test(login(&one)).await, straight.set(admin(&ours), login(&one), Others::Replaced).await] {
+        assert!(matches!(done, Err(Fault::Away(_))), "{done:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_connections_and_says_nothing_is_away() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let driver = driver(silent.local_addr().expect("an address").port());
+    let (ours, password) = (secret(ADMIN_SECRET), secret("p"));
+    let login = Login { user: "app", secret: &password };
+    for done in [driver.test(login).await, driver.set(admin(&ours), login, Others::Replaced).await] {
+        assert!(matches!(done, Err(Fault::Away(_))), "{done:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_killed_at_any_step_ends_in_a_credential_that_logs_in() {
+    let server = start();
+    let (driver, ours, first) = (driver(server.port), secret(ADMIN_SECRET), secret("first"));
+    for user in ["app", "app-a", "app-b"] {
+        ask(server.port, &format!("CREATE ROLE \"{user}\" LOGIN")).await;
+        driver.set(admin(&ours), Login { user, secret: &first }, Others::Replaced).await.expect("it is set");
+    }
+    let single = Plan::Single { user: "app".to_owned() };
+    rotates_whenever_it_is_killed(&driver, single, "app", "first").await;
+    let pair = Plan::Pair { users: ["app-a".to_owned(), "app-b".to_owned()] };
+    rotates_whenever_it_is_killed(&driver, pair, "app-a", "first").await;
+}
+
+#[tokio::test]
+async fn a_hundred_rotations_of_a_pair_fail_no_login_of_an_application() {
+    let server = start();
+    let (driver, ours, first) = (driver(server.port), secret(ADMIN_SECRET), secret("first"));
+    for user in ["app-a", "app-b"] {
+        ask(server.port, &format!("CREATE ROLE \"{user}\" LOGIN")).await;
+    }
+    driver.set(admin(&ours), Login { user: "app-a", secret: &first }, Others::Replaced).await.expect("it is set");
+    let pair = Plan::Pair { users: ["app-a".to_owned(), "app-b".to_owned()] };
+    let mut register = Register::new(pair, "app-a", "first");
+    for turn in 0..100 {
+        register.ask();
+        // Between any two steps an application reads what is current and logs in with it.
+        loop {
+            let (user, password) = register.current();
+            let login = driver.test(Login { user: &user, secret: &password }).await;
+            assert_eq!(login, Ok(()), "rotation {turn}: {:?}", register.read());
+            if !register.step(&driver, None).await {
+                break;
+            }
+        }
+    }
+    assert_eq!(register.read().current().version, 101);
+}
+
+#[tokio::test]
+async fn a_user_lives_as_long_as_his_lease_and_leaves_nothing_that_is_his() {
+    let server = start();
+    let (driver, ours, password) = (driver(server.port), secret(ADMIN_SECRET), secret("lived"));
+    ask(server.port, "CREATE ROLE readers; GRANT CREATE ON SCHEMA public TO readers").await;
+    let login = Login { user: "v-app-\"1\"", secret: &password };
+    let until = |text: &str| Timestamp::parse_rfc3339(text).expect("a time");
+    let lease = Lease { login, like: "readers", until: until("2090-01-01T00:00:00Z") };
+    driver.create(admin(&ours), lease).await.expect("it is made");
+    driver.test(login).await.expect("it logs in");
+    let again = driver.create(admin(&ours), lease).await;
+    assert!(matches!(again, Err(Fault::Refused(_))), "{again:?}");
+    // The server itself ends who is not renewed.
+    driver.renew(admin(&ours), Lease { until: until("2001-01-01T00:00:00Z"), ..lease }).await.expect("it is changed");
+    assert!(matches!(driver.test(login).await, Err(Fault::Refused(_))));
+    driver.renew(admin(&ours), lease).await.expect("it is renewed");
+    driver.test(login).await.expect("it logs in again");
+    // He made a table, and is connected.
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(server.port).user(login.user).password("lived").dbname("postgres");
+    let (client, connection) = config.connect(tokio_postgres::NoTls).await.expect("a session");
+    let ended = tokio::spawn(connection);
+    client.batch_execute("CREATE TABLE his (x int)").await.expect("a table");
+    driver.revoke(admin(&ours), lease).await.expect("it is revoked");
+    assert!(ended.await.expect("the task ends").is_err(), "his session goes on");
+    assert!(matches!(driver.test(login).await, Err(Fault::Refused(_))));
+    assert_eq!(
+        ask(server.port, "SELECT tableowner FROM pg_tables WHERE tablename = 'his'").await.as_deref(),
+        Some("readers")
+    );
+    assert_eq!(
+        ask(server.port, "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'v-app%'").await.as_deref(),
+        Some("0")
+    );
+    driver.revoke(admin(&ours), lease).await.expect("revoked twice is revoked once");
+}
+
+#[tokio::test]
+async fn tls_leads_to_the_certificate_that_was_meant_or_nowhere() {
+    let mut server = start();
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    server.stop();
+    let certificate = server.write("server.crt", &authority.certificate);
+    let key = server.write("server.key", &authority.key);
+    std::fs::write(server.path("data/pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n").expect("its rules");
+    let (certificate, key) =
+        (format!("ssl_cert_file={}", certificate.display()), format!("ssl_key_file={}", key.display()));
+    resume(&mut server, &["-c", "ssl=on", "-c", &certificate, "-c", &key]);
+    let ours = secret(ADMIN_SECRET);
+    let over = |roots: &str| Postgres::new(Host::tls("localhost", server.port, roots).expect("roots"), "postgres");
+    let mut last = over(&authority.root).test(admin(&ours)).await;
+    // A server that has its port may still be starting.
+    for _ in 0..500 {
+        if !matches!(last, Err(Fault::Away(_))) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        last = over(&authority.root).test(admin(&ours)).await;
+    }
+    assert_eq!(last, Ok(()));
+    // Neither a stranger's certificate nor a plain line says anything of the password.
+    let strange = over(&stranger.root).test(admin(&ours)).await;
+    assert!(matches!(&strange, Err(Fault::Away(_))), "{strange:?}");
+    let plain = driver(server.port).test(admin(&ours)).await;
+    assert!(plain.is_err(), "{plain:?}");
+    let wrong = over(&authority.root).test(admin(&secret("wrong"))).await;
+    assert!(matches!(wrong, Err(Fault::Refused(_))), "{wrong:?}");
+}

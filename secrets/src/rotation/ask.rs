@@ -1,0 +1,147 @@
+//! What a person asks of a rotation.
+
+use super::next::Step;
+use super::outcome::Outcome;
+use super::record::{Rotation, Stage, Way};
+use super::settings::{Plan, Settings, SettingsError};
+
+/// What was asked cannot be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotNow {
+    /// A rotation is under way.
+    #[error("a rotation is under way: let it end first")]
+    UnderWay,
+    /// The one before is too near.
+    #[error(
+        "the distance between two rotations is not over until {until} (seconds since 1970): clients may still have the old credential"
+    )]
+    TooSoon {
+        /// Until when.
+        until: u64,
+    },
+    /// It waits for a person.
+    #[error("the rotation halted: do what its trouble says, then resume")]
+    Halted,
+    /// It does not wait for anybody.
+    #[error("the rotation did not halt: there is nothing to resume")]
+    NotHalted,
+    /// No version before is there.
+    #[error("there is no previous credential that could be used again")]
+    NothingBefore,
+    /// The settings would not do what they say.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+impl Rotation {
+    /// Asks for a rotation now: no window is waited for, the distance is.
+    ///
+    /// # Errors
+    /// [`NotNow`].
+    pub fn ask(&mut self, now: u64) -> Result<(), NotNow> {
+        match &self.stage {
+            _ if self.is_halted => Err(NotNow::Halted),
+            Stage::Resting if now < self.earliest() => Err(NotNow::TooSoon { until: self.earliest() }),
+            Stage::Resting => {
+                self.is_asked = true;
+                self.not_before = 0;
+                Ok(())
+            }
+            Stage::Made(_) | Stage::Set(_) | Stage::Proven(_) | Stage::Overlap(_) | Stage::Checked(_) => {
+                Err(NotNow::UnderWay)
+            }
+            Stage::Retired(_) | Stage::Back(_) | Stage::Returned(_) | Stage::Discarding(_) => Err(NotNow::UnderWay),
+        }
+    }
+
+    /// Asks for the credential before, while it is still there: tested by a login, then promoted; what was current is taken away after
+    /// an overlap of its own. Of a single user it is set again first.
+    ///
+    /// # Errors
+    /// [`NotNow`].
+    pub fn ask_back(&mut self) -> Result<(), NotNow> {
+        let stage = match (&self.stage, &self.settings.plan) {
+            _ if self.is_halted => return Err(NotNow::Halted),
+            (Stage::Overlap(old), _) => Stage::Set(old.clone()),
+            (Stage::Resting, Plan::Single { .. }) => Stage::Made(self.previous.take().ok_or(NotNow::NothingBefore)?),
+            (Stage::Resting, Plan::Pair { .. } | Plan::Keys { .. }) => return Err(NotNow::NothingBefore),
+            (Stage::Made(_) | Stage::Set(_) | Stage::Proven(_) | Stage::Checked(_), _) => return Err(NotNow::UnderWay),
+            (Stage::Retired(_) | Stage::Back(_) | Stage::Returned(_) | Stage::Discarding(_), _) => {
+                return Err(NotNow::UnderWay);
+            }
+        };
+        self.is_asked = true;
+        self.way = Way::AskedBack;
+        self.tried.sets = 0;
+        self.enter(stage);
+        Ok(())
+    }
+
+    /// Goes on where it halted: a person read the trouble and did what it says. What was begun is ended, one way or the other; what had
+    /// been discarded is begun again.
+    ///
+    /// # Errors
+    /// [`NotNow::NotHalted`].
+    pub fn resume(&mut self) -> Result<(), NotNow> {
+        if !self.is_halted {
+            return Err(NotNow::NotHalted);
+        }
+        self.is_halted = false;
+        self.trouble = None;
+        let is_doubtful = self.tried.is_doubtful;
+        self.enter(self.stage.clone());
+        self.tried.is_doubtful = is_doubtful;
+        self.is_asked = true;
+        Ok(())
+    }
+
+    /// Other settings, between two rotations.
+    ///
+    /// # Errors
+    /// [`NotNow::UnderWay`], [`NotNow::Settings`].
+    pub fn change(&mut self, settings: Settings) -> Result<(), NotNow> {
+        settings.check()?;
+        match &self.stage {
+            _ if !settings.plan.has(&self.current.user) => Err(NotNow::Settings(SettingsError::User)),
+            Stage::Resting => {
+                self.settings = settings;
+                Ok(())
+            }
+            Stage::Made(_) | Stage::Set(_) | Stage::Proven(_) | Stage::Overlap(_) | Stage::Checked(_) => {
+                Err(NotNow::UnderWay)
+            }
+            Stage::Retired(_) | Stage::Back(_) | Stage::Returned(_) | Stage::Discarding(_) => Err(NotNow::UnderWay),
+        }
+    }
+
+    /// What would be done from now on if everything succeeds, and when, until it rests again: a dry run, which changes
+    /// nothing. The number of the version that would be made is a guess.
+    pub fn rehearse(&self, now: u64) -> Vec<(u64, Step)> {
+        let (mut rotation, mut at, mut steps) = (self.clone(), now, Vec::new());
+        while steps.len() < REHEARSED_MAX {
+            let step = rotation.next(at);
+            let outcome = match (&step, &rotation.stage) {
+                (Step::Rest { until: Some(until) }, Stage::Resting) if !steps.is_empty() || *until <= at => break,
+                (Step::Rest { until: Some(until) }, _) => {
+                    at = *until;
+                    continue;
+                }
+                (Step::Rest { until: None } | Step::Halt, _) => break,
+                (Step::Make { .. }, _) if !steps.is_empty() => break,
+                (Step::Make { .. }, _) => Outcome::Made(self.current.version.saturating_add(1)),
+                (Step::Test { .. }, Stage::Retired(_)) => Outcome::Refused(String::new()),
+                (Step::Set { .. } | Step::Test { .. } | Step::Promote { .. }, _) => Outcome::Done,
+                (Step::Retire { .. } | Step::Discard { .. } | Step::GiveUp, _) => Outcome::Done,
+            };
+            rotation.intend(&step);
+            if rotation.outcome(&step, outcome, at).is_err() {
+                break;
+            }
+            steps.push((at, step));
+        }
+        steps
+    }
+}
+
+/// The longest rotation has eight steps.
+const REHEARSED_MAX: usize = 16;

@@ -1,0 +1,173 @@
+//! The record of a rotation: what is in use, what is under way, and how often what was tried.
+
+use serde::{Deserialize, Serialize};
+
+use super::settings::{Plan, Settings, SettingsError};
+use super::trouble::Trouble;
+
+/// A version of the secret, and whose password it is at the target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// The version's number.
+    pub version: u64,
+    /// The user.
+    pub user: String,
+}
+
+/// One rotation, from its settings to what is under way: a record of the register. It holds numbers of versions and names of users, and
+/// nothing that is secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// The secret's path: it says whose jitter it is.
+    pub(super) name: String,
+    pub(super) settings: Settings,
+    pub(super) stage: Stage,
+    /// What is handed out.
+    pub(super) current: Credential,
+    /// What was in use before, of a single user: it can be set again.
+    pub(super) previous: Option<Credential>,
+    /// Since when the current one is in use.
+    pub(super) since: u64,
+    /// Begun by a word, not by the schedule: no window is waited for.
+    pub(super) is_asked: bool,
+    pub(super) way: Way,
+    pub(super) tried: Tried,
+    /// Nothing is done before.
+    pub(super) not_before: u64,
+    /// Nothing is done until somebody has read the trouble.
+    pub(super) is_halted: bool,
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// How far it has come, and the credential that this is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Stage {
+    /// Nothing is under way.
+    Resting,
+    /// The pending version is made; it is to be set at the target, or it may have been.
+    Made(Credential),
+    /// It is set; a login has to show it.
+    Set(Credential),
+    /// It logs in; it is to be promoted.
+    Proven(Credential),
+    /// The old credential logs in beside the promoted one.
+    Overlap(Credential),
+    /// The promoted one still logs in; the old one is to be taken away.
+    Checked(Credential),
+    /// The old one is taken away; a login has to fail.
+    Retired(Credential),
+    /// The pending one failed; what it changed at the target is to be undone.
+    Back(Credential),
+    /// That is undone; a login with the current one has to show it.
+    Returned(Credential),
+    /// The pending version is to be discarded.
+    Discarding(Credential),
+}
+
+/// Where a rotation leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Way {
+    /// To a new version.
+    Forth,
+    /// To the version before, since somebody asked.
+    AskedBack,
+    /// To the version before, since the promoted one stopped logging in.
+    FellBack,
+}
+
+/// What was tried.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tried {
+    /// Changes at the target, in this stage.
+    pub(super) acts: u32,
+    /// Logins, in this stage.
+    pub(super) tests: u32,
+    /// Times that the target did not answer, in this stage.
+    pub(super) away: u32,
+    /// What the target refused last, in this stage.
+    pub(super) said: Option<String>,
+    /// How many sets of the pending version are not known to have changed nothing, in this rotation.
+    pub(super) sets: u32,
+    /// How the last set ended is not known.
+    pub(super) is_doubtful: bool,
+}
+
+impl Rotation {
+    /// Of a credential that is in use since a moment.
+    ///
+    /// # Errors
+    /// [`SettingsError`]; [`SettingsError::User`] too where the credential is no user's of the plan.
+    pub fn new(name: &str, settings: Settings, current: Credential, since: u64) -> Result<Rotation, SettingsError> {
+        settings.check()?;
+        if !settings.plan.has(&current.user) {
+            return Err(SettingsError::User);
+        }
+        Ok(Rotation {
+            name: name.to_owned(),
+            settings,
+            stage: Stage::Resting,
+            current,
+            previous: None,
+            since,
+            is_asked: false,
+            way: Way::Forth,
+            tried: Tried::default(),
+            not_before: 0,
+            is_halted: false,
+            trouble: None,
+        })
+    }
+
+    /// What stands under the label `current`.
+    pub fn current(&self) -> &Credential {
+        &self.current
+    }
+
+    /// What stands under the label `pending`.
+    pub fn pending(&self) -> Option<&Credential> {
+        match &self.stage {
+            Stage::Made(c) | Stage::Set(c) | Stage::Proven(c) => Some(c),
+            Stage::Back(c) | Stage::Returned(c) | Stage::Discarding(c) => Some(c),
+            Stage::Resting | Stage::Overlap(_) | Stage::Checked(_) | Stage::Retired(_) => None,
+        }
+    }
+
+    /// What stands under the label `previous`.
+    pub fn previous(&self) -> Option<&Credential> {
+        match &self.stage {
+            Stage::Overlap(c) | Stage::Checked(c) | Stage::Retired(c) => Some(c),
+            Stage::Resting | Stage::Made(_) | Stage::Set(_) | Stage::Proven(_) => self.previous.as_ref(),
+            Stage::Back(_) | Stage::Returned(_) | Stage::Discarding(_) => self.previous.as_ref(),
+        }
+    }
+
+    /// What went wrong last, until a rotation succeeds.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
+    /// Whether it waits for a person.
+    pub fn is_halted(&self) -> bool {
+        self.is_halted
+    }
+
+    /// Whether what is handed out may not log in for a moment: of a single user, from the set until the promotion or the way back.
+    pub fn is_between(&self) -> bool {
+        let is_single = matches!(self.settings.plan, Plan::Single { .. });
+        is_single && self.tried.sets > 0 && !matches!(self.stage, Stage::Resting | Stage::Discarding(_))
+    }
+
+    /// How it is done.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(super) fn is_away(&self) -> bool {
+        self.tried.away >= self.settings.bounds.away
+    }
+}
