@@ -228,6 +228,16 @@ impl Client {
         json(self.send(Method::POST, path, Some(body)).await?).await
     }
 
+    /// PUT of a JSON body, answered with JSON.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        json(self.send(Method::PUT, path, Some(body)).await?).await
+    }
+
+    /// PATCH of a JSON body, answered with JSON.
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        json(self.send(Method::PATCH, path, Some(body)).await?).await
+    }
+
     /// DELETE of a resource.
     pub async fn delete(&self, path: &str) -> Result<(), Failure> {
         self.send(Method::DELETE, path, None).await.map(drop)

@@ -105,6 +105,8 @@ enum Command {
     Agent(cmd::agent::Args),
     /// Examine the HSM: module, token, mechanisms, keys, a test signature
     Doctor,
+    /// Secrets: write, read, list, go back, take out of use
+    Secret(cmd::secret::Args),
     /// Roots: their fingerprints, and how hosts come to trust them
     Trust(cmd::trust::Args),
     /// Remember a server and a token for this user
@@ -226,6 +228,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Status(_) => cmd::status::run(&global).await,
         Command::Agent(args) => cmd::agent::run(args).await,
         Command::Doctor => cmd::doctor::run(&global).await,
+        Command::Secret(args) => cmd::secret::run(args, &global).await,
         Command::Trust(args) => cmd::trust::run(args, &global).await,
         Command::Login(args) => cmd::login::run(args, &global).await,
         Command::Completion(args) => cmd::paper::complete(&args, command()),

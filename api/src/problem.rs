@@ -81,7 +81,7 @@ impl Kind {
         match self {
             Self::Malformed => Row("malformed", StatusCode::BAD_REQUEST, "The request is malformed"),
             Self::Unacceptable => {
-                Row("unacceptable", StatusCode::UNPROCESSABLE_ENTITY, "The request asks for what is not issued here")
+                Row("unacceptable", StatusCode::UNPROCESSABLE_ENTITY, "The request asks for what is not done here")
             }
             Self::Lint => Row("lint", StatusCode::UNPROCESSABLE_ENTITY, "What would be signed failed its lint"),
             Self::Unauthenticated => Row("unauthenticated", StatusCode::UNAUTHORIZED, "A valid credential is needed"),
@@ -300,7 +300,7 @@ impl From<SecretError> for Problem {
             SecretError::OutOfUse(why) => Self::new(Kind::Gone, sentence(why)),
             SecretError::Conflict(why) => Self::new(Kind::Conflict, sentence(why)),
             SecretError::Invalid { what, why } => {
-                Self { field: Some(what.into()), ..Self::new(Kind::Unacceptable, sentence(why)) }
+                Self { field: Some(what.into()), ..Self::new(Kind::Unacceptable, sentence(format!("{what}: {why}"))) }
             }
             SecretError::Forged(forged) => Self::altered(&forged.to_string()),
             SecretError::Store(error) => error.into(),

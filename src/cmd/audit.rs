@@ -264,10 +264,21 @@ fn row(leaf: &Value, words: &[Value]) -> Vec<String> {
     if let Some(word) = words.iter().find(|word| word.get("index") == leaf.get("i")) {
         outcome = said(word);
     }
-    // What it is about: a serial, or what a record is called by.
+    // What it is about: a serial, what a record is called by, or what was shown.
     let about = if serial.is_empty() { id } else { serial };
+    let about = if about.is_empty() { opened(leaf) } else { about };
     let about = about.chars().take(ABOUT).collect();
     vec![index, time, event, kind, within("actor", "id"), within("profile", "name"), about, outcome]
+}
+
+/// What an access showed: the first of it, and how many more.
+fn opened(leaf: &Value) -> String {
+    let all = leaf.get("opened").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    match all {
+        [] => String::new(),
+        [one] => field(one, "id"),
+        [first, more @ ..] => format!("{} and {} more", field(first, "id"), more.len()),
+    }
 }
 
 /// Entries in the log.
@@ -518,6 +529,8 @@ mod tests {
             [narrow(row(&leaf, &[]), "2026-12-01T00:00:00Z"), narrow(row(&refusal, &[]), "2027-01-01T00:00:00Z")];
         assert_eq!(rows[0], ["2", "11-27 19:08", "intend", "tls-server", "token:ops", "01016b09d520b5f7"]);
         assert_eq!(rows[1], ["3", "2026-11-27", "refuse", "no such owner", "", ""]);
+        let access = json!({"i": 4, "event": "access", "kind": "secret", "outcome": "opened", "opened": [{"id": "prod/db@1.2"}, {"id": "b@1.1"}]});
+        assert_eq!(row(&access, &[])[6], "prod/db@1.2 and 1 more");
     }
 
     #[test]

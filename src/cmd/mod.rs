@@ -19,6 +19,7 @@ pub mod owner;
 pub mod paper;
 pub mod profile;
 pub mod request;
+pub mod secret;
 pub mod serve;
 pub mod sign;
 pub mod ssh;

@@ -31,6 +31,7 @@ mod pages;
 mod profiles;
 mod quickstart;
 mod seals;
+mod secrets;
 mod ssh;
 mod stopping;
 mod time;

@@ -48,9 +48,14 @@ async fn granted(app: &App, actor: &Actor, action: Action, path: &SecretPath) ->
     Ok((there.ok_or_else(none)?, grant))
 }
 
-/// Whose a new secret is: as it is said, or the caller's one owner.
-fn owner_of(actor: &Actor, said: Option<Owner>) -> Result<Owner, Problem> {
+/// Whose a new secret is: as it is said, or the caller's one owner, or the only one there is.
+fn owner_of(app: &App, actor: &Actor, said: Option<Owner>) -> Result<Owner, Problem> {
     let mut owners = actor.owners.iter();
     let only = owners.next().filter(|_| owners.next().is_none()).cloned();
-    said.or(only).ok_or_else(|| Problem::field("owner", "A new secret has an owner: say whose it is."))
+    let policies = app.authority().policies();
+    let alone = match policies.owners() {
+        [rules] if actor.owners.is_empty() => Some(rules.name.clone()),
+        _ => None,
+    };
+    said.or(only).or(alone).ok_or_else(|| Problem::field("owner", "A new secret has an owner: say whose it is."))
 }

@@ -51,7 +51,7 @@ pub(crate) struct NewVersion {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires: Option<Timestamp>,
-    /// Whose a new secret is; the caller's one owner where nobody says.
+    /// Whose a new secret is; where nobody says, the caller's one owner, or the only one there is.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     owner: Option<Owner>,
@@ -111,7 +111,7 @@ pub(crate) async fn put(
     let there = app.vault().look(&path).await?.filter(|secret| !secret.is_gone());
     let owner = match &there {
         Some(secret) => secret.owner().clone(),
-        None => owner_of(&actor, new.owner.clone())?,
+        None => owner_of(&app, &actor, new.owner.clone())?,
     };
     let grant =
         app.authorize(&actor, Action::WriteSecret, Resource::secret(Some(owner.clone()), path.as_str())).await?;

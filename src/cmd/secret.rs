@@ -1,0 +1,289 @@
+//! `chancery secret`: passwords, keys and whatever else only few may know, each version sealed, each reading in the log.
+
+use clap::{Parser, Subcommand};
+use policy::{Timestamp, World};
+use serde_json::{Value, json};
+
+mod get;
+mod put;
+mod typed;
+
+use self::get::{Get, get};
+use self::put::{Describe, Put, describe, put};
+use crate::Global;
+use crate::client::Client;
+use crate::failure::{Failure, OrFail};
+use crate::output::{self, Listing, Paint, field, whole, words};
+use crate::parts::moment::Moment;
+use crate::parts::pages::Pages;
+
+#[derive(Parser)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Write a version: the fields that are given, beside those that are there; the first makes the secret
+    #[command(after_help = PUT)]
+    Put(Box<Put>),
+    /// Read a version: an entry of the log says so before it is shown
+    #[command(after_help = GET)]
+    Get(Get),
+    /// List secrets, without their values: those that you may know of
+    #[command(
+        after_help = "Examples:\n  chancery secret list prod\n  chancery secret list --search billing --tag team=shop"
+    )]
+    List(List),
+    /// Show a secret and its versions, without their values
+    #[command(visible_alias = "show")]
+    Versions {
+        /// Where it stands, e.g. prod/billing/db
+        path: String,
+    },
+    /// Say something else of a secret: what it is for, its tags, how many versions are kept
+    Describe(Describe),
+    /// Go back: an older version is current again, and what was current is previous
+    Rollback {
+        /// Where it stands
+        path: String,
+        /// To this version, a label or a number; the previous one where nobody says
+        #[arg(value_name = "VERSION")]
+        to: Option<String>,
+    },
+    /// Move a label of your own to a version, or take it away
+    Label {
+        /// Where it stands
+        path: String,
+        /// Which label: small letters, digits and -
+        label: String,
+        /// To this version, a label or a number
+        #[arg(value_name = "VERSION", required_unless_present = "remove")]
+        to: Option<String>,
+        /// Take it away
+        #[arg(long, conflicts_with = "to")]
+        remove: bool,
+    },
+    /// Take a version out of use
+    Disable {
+        /// Where it stands
+        path: String,
+        /// Which version, a label or a number
+        #[arg(value_name = "VERSION")]
+        which: String,
+    },
+    /// Take a version back into use
+    Enable {
+        /// Where it stands
+        path: String,
+        /// Which version, a label or a number
+        #[arg(value_name = "VERSION")]
+        which: String,
+    },
+    /// Take a secret out of use: it can be restored for a time, and be destroyed after that
+    Delete {
+        /// Where it stands
+        path: String,
+        /// For so many days it can be restored
+        #[arg(long, value_name = "DAYS", default_value_t = 30)]
+        retention: u32,
+    },
+    /// Take a deleted secret back into use
+    Restore {
+        /// Where it stands
+        path: String,
+    },
+    /// Do away with versions for good, or, with --all, with a deleted secret whose time is over
+    Destroy {
+        /// Where it stands
+        path: String,
+        /// Which versions
+        #[arg(required_unless_present = "all")]
+        versions: Vec<String>,
+        /// All of a deleted secret: its path is free then
+        #[arg(long, conflicts_with = "versions")]
+        all: bool,
+    },
+}
+
+const PUT: &str = "\
+Examples:
+  chancery secret put prod/api/key              # asks for it, unseen
+  some-program | chancery secret put prod/api/key
+  chancery secret put prod/db --kind database-password --draw \\
+    --plain username=shop --description 'the shop'\\''s database'
+  chancery secret put prod/tls --from key=server.key --from chain=chain.pem
+
+No value is taken from the command line but by --plain, which is for fields that are no secret: others on this host see command lines, and a shell keeps them.";
+
+const GET: &str = "\
+Examples:
+  chancery secret get prod/db
+  chancery secret get prod/db --field password | pbcopy
+  chancery secret get prod/tls --field key --out server.key
+  chancery secret get prod/db --at previous";
+
+#[derive(clap::Args)]
+struct List {
+    /// At this path or below it
+    within: Option<String>,
+    /// Of this owner
+    #[arg(long)]
+    owner: Option<String>,
+    /// With this in their path or description
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// With this tag, NAME or NAME=VALUE
+    #[arg(long)]
+    tag: Option<String>,
+    /// Those that are deleted too
+    #[arg(long)]
+    deleted: bool,
+    /// So many at most
+    #[arg(long, default_value_t = 1_000)]
+    limit: usize,
+}
+
+/// Runs `chancery secret`.
+pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let client = global.client()?;
+    match args.what {
+        What::Put(args) => put(*args, &client, global).await,
+        What::Get(args) => get(args, &client, global).await,
+        What::List(args) => list(args, &client, global).await,
+        What::Versions { path } => {
+            let secret = client.get(&place(&path)?).await?;
+            versions(&secret, global.json);
+            Ok(())
+        }
+        What::Describe(args) => describe(args, &client, global).await,
+        What::Rollback { path, to } => act("roll-back", json!({"path": path, "version": to}), &client, global).await,
+        What::Label { path, label, to, remove: _ } => {
+            act("label", json!({"path": path, "label": label, "version": to}), &client, global).await
+        }
+        What::Disable { path, which } => act("disable", json!({"path": path, "version": which}), &client, global).await,
+        What::Enable { path, which } => act("enable", json!({"path": path, "version": which}), &client, global).await,
+        What::Delete { path, retention } => {
+            act("delete", json!({"path": path, "retention_days": retention}), &client, global).await
+        }
+        What::Restore { path } => act("restore", json!({ "path": path }), &client, global).await,
+        What::Destroy { path, versions, all: false } => {
+            act("destroy", json!({"path": path, "versions": versions}), &client, global).await
+        }
+        What::Destroy { path, all: true, .. } => {
+            let done = client.post("/api/v1/secret-acts/purge", &json!({ "path": path })).await?;
+            match global.json {
+                true => output::json(&done),
+                false => output::line(format!("{path} is destroyed")),
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Where a secret is asked for; a path needs no encoding, and what is none is refused here.
+fn place(path: &str) -> Result<String, Failure> {
+    let path: secrets::SecretPath = path.parse().or_fail("no secret stands there")?;
+    Ok(format!("/api/v1/secrets/{path}"))
+}
+
+async fn act(word: &str, body: Value, client: &Client, global: &Global) -> Result<(), Failure> {
+    let secret = client.post(&format!("/api/v1/secret-acts/{word}"), &body).await?;
+    told(&secret, global.json);
+    Ok(())
+}
+
+/// What came of a change, in a line or two.
+fn told(secret: &Value, as_json: bool) {
+    if as_json {
+        return output::json(secret);
+    }
+    let mut facts = output::shown(secret, &["path", "owner", "kind", "description"]);
+    facts.push(("labels", labels(secret)));
+    if is_deleted(secret) {
+        facts.push(("deleted", field(secret, "deleted")));
+        facts.push(("destroyed after", field(secret, "destroyed_after")));
+    }
+    output::facts(&facts);
+}
+
+fn is_deleted(secret: &Value) -> bool {
+    secret.get("deleted").is_some_and(|at| !at.is_null())
+}
+
+/// `current 3, previous 2`.
+fn labels(secret: &Value) -> String {
+    let labels = secret.get("labels").and_then(Value::as_object);
+    let each = labels.into_iter().flatten().map(|(label, at)| format!("{label} {at}"));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+async fn list(args: List, client: &Client, global: &Global) -> Result<(), Failure> {
+    let given = [("within", args.within), ("owner", args.owner), ("search", args.search), ("tag", args.tag)];
+    let mut query: Vec<(&str, String)> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    if args.deleted {
+        query.push(("deleted", "true".to_owned()));
+    }
+    let mut pages = Pages::new(client, "/api/v1/secrets", &query, args.limit);
+    let columns =
+        [whole("PATH"), whole("OWNER"), whole("KIND"), whole("VERSION"), whole("CHANGED"), words("DESCRIPTION")];
+    let mut listing = Listing::new(&columns, global.json);
+    while let Some(page) = pages.next().await? {
+        let rows = page.items.iter().map(|secret| {
+            let paint = if is_deleted(secret) { Paint::Faint } else { Paint::Plain };
+            let changed = Moment::of(secret, "changed").day();
+            let texts = ["path", "owner", "kind", "newest"].map(|name| field(secret, name));
+            (paint, [&texts[..], &[changed, field(secret, "description")]].concat())
+        });
+        listing.add(&page.items, rows.collect());
+    }
+    listing.end("no secret that you may know of: `chancery secret put PATH` makes one");
+    pages.end(global.json);
+    Ok(())
+}
+
+fn versions(secret: &Value, as_json: bool) {
+    if as_json {
+        return output::json(secret);
+    }
+    told(secret, false);
+    output::line("");
+    let now = World::real().now();
+    let items = secret.get("versions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let rows = items.iter().map(|version| (paint(version), row(version, now)));
+    let columns = [
+        whole("VERSION"),
+        whole("STATE"),
+        words("LABELS"),
+        whole("WRITTEN"),
+        words("BY"),
+        words("FIELDS"),
+        whole("EXPIRES"),
+    ];
+    let mut listing = Listing::new(&columns, false);
+    listing.add(items, rows.collect());
+    listing.end("it has no version");
+}
+
+fn paint(version: &Value) -> Paint {
+    if field(version, "state") == "enabled" { Paint::Plain } else { Paint::Faint }
+}
+
+fn row(version: &Value, now: Timestamp) -> Vec<String> {
+    let joined = |name: &str| {
+        let texts = version.get(name).and_then(Value::as_array).into_iter().flatten();
+        texts.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+    };
+    let (_, expires) = Moment::of(version, "expires").left(now, None, true);
+    let at = Moment::of(version, "at").day();
+    vec![
+        field(version, "number"),
+        field(version, "state"),
+        joined("labels"),
+        at,
+        field(version, "by"),
+        joined("fields"),
+        expires,
+    ]
+}

@@ -1,0 +1,185 @@
+//! Writing: new versions, and what is said of a secret.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use policy::World;
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use super::{place, told, typed};
+use crate::Global;
+use crate::client::Client;
+use crate::failure::{Exit, Failure};
+use crate::parts::span::{Span, span};
+
+#[derive(clap::Args)]
+pub(super) struct Put {
+    /// Where it stands, e.g. prod/billing/db
+    path: String,
+    /// Whose a new secret is; your token's one owner where nobody says
+    #[arg(long)]
+    owner: Option<String>,
+    /// Of what kind a new secret is, e.g. database-password or api-key; generic where nobody says
+    #[arg(long)]
+    kind: Option<String>,
+    /// A field to ask for, unseen, or to read from standard input; `value` where nothing else is said
+    #[arg(long, value_name = "FIELD")]
+    ask: Vec<String>,
+    /// A field from a file
+    #[arg(long, value_name = "FIELD=FILE", value_parser = pair)]
+    from: Vec<(String, String)>,
+    /// A field that is no secret (a user name, a host): it stands on the command line
+    #[arg(long, value_name = "FIELD=TEXT", value_parser = pair)]
+    plain: Vec<(String, String)>,
+    /// Draw what its kind draws: a password, a key, a seed
+    #[arg(long)]
+    draw: bool,
+    /// A field that goes
+    #[arg(long, value_name = "FIELD")]
+    remove: Vec<String>,
+    /// These fields are all there are
+    #[arg(long, conflicts_with = "remove")]
+    whole: bool,
+    /// Only upon this newest version; 0: only where there is no secret yet
+    #[arg(long, value_name = "VERSION")]
+    expect: Option<u64>,
+    /// It becomes `pending` instead of `current`
+    #[arg(long)]
+    pending: bool,
+    /// It is not used after this time, e.g. 90d
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    expires: Option<Span>,
+    #[command(flatten)]
+    said: Said,
+}
+
+/// What is said of a secret.
+#[derive(clap::Args)]
+struct Said {
+    /// What it is for, in a line
+    #[arg(long)]
+    description: Option<String>,
+    /// By what else it is found; these instead of those before
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = pair)]
+    tags: Vec<(String, String)>,
+    /// So many versions without a label are kept
+    #[arg(long, value_name = "COUNT")]
+    keep: Option<u16>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Describe {
+    /// Where it stands
+    path: String,
+    #[command(flatten)]
+    said: Said,
+    /// Take all tags away
+    #[arg(long, conflicts_with = "tags")]
+    no_tags: bool,
+    /// Nothing of it may be destroyed from now on
+    #[arg(long)]
+    lock: bool,
+    /// What may be destroyed by whoever has the right may be destroyed again
+    #[arg(long, conflicts_with = "lock")]
+    unlock: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("it is written NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+pub(super) async fn put(args: Put, client: &Client, global: &Global) -> Result<(), Failure> {
+    let url = place(&args.path)?;
+    let mut body = said(&args.said);
+    let given = values(&args)?;
+    let (mut fields, mut base64) = (Map::new(), Map::new());
+    for (name, value) in given {
+        // What is no text goes as its bytes.
+        match std::str::from_utf8(&value) {
+            Ok(text) => fields.insert(name, Value::from(text)),
+            Err(_) => base64.insert(name, Value::from(STANDARD.encode(&*value))),
+        };
+    }
+    let more = json!({
+        "fields": fields, "base64": base64, "remove": args.remove, "whole": args.whole, "draw": args.draw, "pending": args.pending,
+        "owner": args.owner, "kind": args.kind, "expect": args.expect, "expires": args.expires.map(|span| ends(&span)),
+    });
+    body.extend(more.as_object().cloned().unwrap_or_default());
+    let secret = client.put(&url, &Value::Object(body)).await?;
+    told(&secret, global.json);
+    Ok(())
+}
+
+pub(super) async fn describe(args: Describe, client: &Client, global: &Global) -> Result<(), Failure> {
+    let mut body = said(&args.said);
+    if args.no_tags {
+        body.insert("tags".to_owned(), json!({}));
+    }
+    if args.lock || args.unlock {
+        body.insert("purge_lock".to_owned(), Value::from(args.lock));
+    }
+    if body.is_empty() {
+        return Err(
+            Failure::new(Exit::Usage, "nothing is said").help("say --description, --tag, --keep, --lock or --unlock")
+        );
+    }
+    let secret = client.patch(&place(&args.path)?, &Value::Object(body)).await?;
+    told(&secret, global.json);
+    Ok(())
+}
+
+fn said(said: &Said) -> Map<String, Value> {
+    let mut body = Map::new();
+    if let Some(description) = &said.description {
+        body.insert("description".to_owned(), Value::from(description.as_str()));
+    }
+    if !said.tags.is_empty() {
+        let tags: BTreeMap<_, _> = said.tags.iter().cloned().collect();
+        body.insert("tags".to_owned(), json!(tags));
+    }
+    if let Some(keep) = said.keep {
+        body.insert("keep".to_owned(), Value::from(keep));
+    }
+    body
+}
+
+/// A field's name and value.
+type Given = (String, Zeroizing<Vec<u8>>);
+
+/// The values that are given, by whatever way.
+fn values(args: &Put) -> Result<Vec<Given>, Failure> {
+    let mut given: Vec<Given> = Vec::new();
+    for (name, text) in &args.plain {
+        given.push((name.clone(), Zeroizing::new(text.clone().into_bytes())));
+    }
+    for (name, path) in &args.from {
+        given.push((name.clone(), typed::file(&PathBuf::from(path))?));
+    }
+    let nothing_said = given.is_empty() && args.ask.is_empty() && !args.draw && args.remove.is_empty();
+    let asked = if nothing_said { vec![secrets::FieldName::VALUE.to_owned()] } else { args.ask.clone() };
+    match (asked.as_slice(), typed::is_terminal()) {
+        (_, true) => {
+            for name in asked {
+                let value = typed::asked(&name)?;
+                given.push((name, value));
+            }
+        }
+        ([], false) => {}
+        ([name], false) => given.push((name.clone(), typed::piped()?)),
+        (_, false) => {
+            return Err(Failure::new(Exit::Usage, "one field alone comes from standard input")
+                .help("give the others with --from FIELD=FILE, or ask for them on a terminal"));
+        }
+    }
+    Ok(given)
+}
+
+/// So long from now.
+fn ends(span: &Span) -> String {
+    let secs = i64::try_from(span.secs()).unwrap_or(i64::MAX);
+    World::real().now().plus_secs(secs).to_string()
+}

@@ -1,0 +1,86 @@
+//! Values on their way in: typed unseen, from standard input, or from a file; never from the command line.
+
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::path::Path;
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use zeroize::Zeroizing;
+
+use super::super::files;
+use crate::failure::{Exit, Failure, OrFail};
+
+/// What a version may hold.
+const VALUE_BYTES_MAX: u64 = secrets::VALUE_BYTES_MAX as u64;
+
+/// Whether somebody types there.
+pub(super) fn is_terminal() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Asks for a value on the terminal, twice, without showing it.
+pub(super) fn asked(field: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let once = unseen(&format!("{field}: "))?;
+    let again = unseen(&format!("{field}, once more: "))?;
+    match once == again {
+        true => Ok(once),
+        false => Err(Failure::new(Exit::Usage, "the two were not the same, and nothing was written")),
+    }
+}
+
+/// All of standard input; one newline at its end is the shell's.
+pub(super) fn piped() -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    io::stdin().lock().take(VALUE_BYTES_MAX + 2).read_to_end(&mut bytes).or_fail("standard input cannot be read")?;
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+    }
+    match bytes.len() as u64 > VALUE_BYTES_MAX {
+        true => Err(Failure::new(Exit::Usage, format!("a secret has at most {VALUE_BYTES_MAX} bytes"))),
+        false => Ok(bytes),
+    }
+}
+
+/// A file, byte for byte.
+pub(super) fn file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    files::read(path, VALUE_BYTES_MAX).map(Zeroizing::new)
+}
+
+/// A line of the terminal while it shows nothing.
+fn unseen(prompt: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let quiet = Quiet::new()?;
+    let mut err = io::stderr().lock();
+    // Nobody sees the prompt where it cannot be written; he is asked all the same.
+    let _ = write!(err, "{prompt}").and_then(|()| err.flush());
+    let mut line = Zeroizing::new(Vec::with_capacity(LINE_BYTES));
+    let read = io::stdin().lock().take(LINE_BYTES as u64).read_until(b'\n', &mut line);
+    drop(quiet);
+    let _ = writeln!(err);
+    read.or_fail("the terminal cannot be read")?;
+    match line.pop() {
+        Some(b'\n') if !line.is_empty() => Ok(line),
+        Some(b'\n') | None => Err(Failure::new(Exit::Usage, "nothing was typed, and nothing was written")),
+        Some(_) => Err(Failure::new(Exit::Usage, "the line did not end: give what is longer by a file or a pipe")),
+    }
+}
+
+/// A terminal that does not show what is typed, until it is dropped.
+struct Quiet(Termios);
+
+impl Quiet {
+    fn new() -> Result<Self, Failure> {
+        let before = tcgetattr(io::stdin()).or_fail("the terminal does not say how it is set")?;
+        let mut quiet = before.clone();
+        quiet.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Flush, &quiet).or_fail("the terminal shows what is typed")?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
+    }
+}
+
+/// The longest line that a terminal gives.
+const LINE_BYTES: usize = 4_096;

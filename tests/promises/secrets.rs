@@ -1,0 +1,221 @@
+//! Secrets from the built binary: written and read by commands, found nowhere in what a thief carries away, and read by nobody of whom the
+//! log does not say so, through kills too.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::house::{House, PATIENCE, fail, succeed, text, until};
+use crate::postgres::Postgres;
+
+const CANARY: &str = "canary-7f3a9d51c2e84b60";
+
+/// A command with something on its standard input.
+fn piped(house: &House, arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = house.command(arguments);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a command");
+    child.stdin.take().expect("a pipe").write_all(input).expect("the input");
+    child.wait_with_output().expect("its end")
+}
+
+fn put(house: &House, path: &str, value: &[u8], more: &[&str]) {
+    let arguments = [&["secret", "put", path, "--owner", "default"][..], more].concat();
+    let output = piped(house, &arguments, value);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn get(house: &House, path: &str) -> String {
+    house.run(&["secret", "get", path, "--field", "value"])
+}
+
+/// Every file below a folder that has these bytes.
+fn files_with(folder: &Path, canary: &[u8], found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files_with(&path, canary, found);
+        } else if std::fs::read(&path).is_ok_and(|bytes| bytes.windows(canary.len()).any(|window| window == canary)) {
+            found.push(path.display().to_string());
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_written_read_rolled_back_and_taken_out_of_use_by_commands() {
+    let house = House::started();
+    put(&house, "prod/api/key", b"first\n", &[]);
+    assert_eq!(get(&house, "prod/api/key"), "first", "the newline was the shell's");
+    put(&house, "prod/api/key", b"second", &["--description", "the shop's key", "--tag", "team=shop"]);
+    let shown = house.run(&["secret", "versions", "prod/api/key"]);
+    assert!(shown.contains("current") && shown.contains("previous") && shown.contains("the shop's key"), "{shown}");
+    house.run(&["secret", "rollback", "prod/api/key"]);
+    assert_eq!(get(&house, "prod/api/key"), "first");
+    assert_eq!(house.run(&["secret", "get", "prod/api/key", "--field", "value", "--at", "2"]), "second");
+    let list = house.json(&["secret", "list", "prod", "--tag", "team=shop"]);
+    assert_eq!(list[0]["path"], "prod/api/key");
+    // What a kind draws is drawn, and what it has not is refused without being repeated.
+    let drawn = house.json(&[
+        "secret",
+        "put",
+        "prod/db",
+        "--owner",
+        "default",
+        "--kind",
+        "database-password",
+        "--draw",
+        "--plain",
+        "username=shop",
+    ]);
+    assert_eq!(drawn["versions"][0]["fields"], serde_json::json!(["password", "username"]));
+    let refused = piped(&house, &["secret", "put", "prod/db", "--ask", "passwort"], CANARY.as_bytes());
+    let says = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && says.contains("passwort") && !says.contains(CANARY), "{says}");
+    // To a file of its own, which nobody else reads.
+    let file = house.path("key");
+    house.run(&["secret", "get", "prod/api/key", "--field", "value", "--out", text(&file)]);
+    assert_eq!(std::fs::read(&file).expect("a file"), b"first");
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&file).expect("a file")) & 0o777, 0o600);
+    house.run(&["secret", "delete", "prod/api/key"]);
+    let gone = fail(house.command(&["secret", "get", "prod/api/key"]));
+    assert!(gone.contains("deleted") && gone.contains("restored"), "{gone}");
+    house.run(&["secret", "restore", "prod/api/key"]);
+    assert_eq!(get(&house, "prod/api/key"), "first");
+    let early = fail(house.command(&["secret", "destroy", "prod/api/key", "--all"]));
+    assert!(early.contains("delete it first"), "{early}");
+    // Each of them stands in the log, by its name and version.
+    let log = house.run(&["audit", "list", "--limit", "200"]);
+    assert!(log.contains("prod/api/key@1.2"), "{log}");
+    let report = house.json(&["audit", "verify"]);
+    assert_eq!(report["findings_total"], 0, "{report}");
+}
+
+/// What a thief of the host's disk has, the log, the answers of every page beside, and the memory that a dump would have.
+#[test]
+fn a_canary_is_found_in_nothing_that_is_kept_said_or_dumped() {
+    let mut house = House::new();
+    house.launch(&[("RUST_LOG", "trace")]);
+    house.await_ready();
+    put(&house, "canary", CANARY.as_bytes(), &["--description", "a bird"]);
+    assert_eq!(get(&house, "canary"), CANARY);
+    // A body that is wrong is not repeated.
+    let body = format!(r#"{{"fields": {{"value": ["{CANARY}"]}}, "owner": "default"}}"#);
+    let url = house.https("/api/v1/secrets/canary");
+    let wrong = house.curl_admin(&["-X", "PUT", "-H", "Content-Type: application/json", "-d", &body, &url]);
+    assert!(wrong.status == 400 && !wrong.text().contains(CANARY), "{}", wrong.text());
+    for page in ["/metrics", "/api/v1/status", "/api/v1/audit?limit=1000", "/api/v1/secrets", "/api/v1/secrets/canary"]
+    {
+        assert!(!house.curl_admin(&[&house.https(page)]).text().contains(CANARY), "{page}");
+    }
+    assert!(!house.server_log().contains(CANARY));
+    // The kernel writes no dump of it, and lets nobody of its own user look into it.
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", house.pid())).expect("limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit of dumps");
+    assert!(core.split_whitespace().filter(|word| *word == "0").count() == 2, "{core}");
+    house.stop();
+    let mut found = Vec::new();
+    for form in [CANARY.to_owned(), data_encoding_of(CANARY)] {
+        files_with(&house.path("."), form.as_bytes(), &mut found);
+    }
+    assert!(found.is_empty(), "{found:?}");
+    let report = house.json(&["audit", "verify"]);
+    assert_eq!(report["findings_total"], 0, "{report}");
+}
+
+/// In base64, wherever it begins.
+fn data_encoding_of(text: &str) -> String {
+    let whole = succeed({
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "printf %s \"$0\" | base64 -w0", text]);
+        command
+    });
+    // Without what the text's end makes of its last characters.
+    whole.trim_end_matches('=').chars().take(24).collect()
+}
+
+/// Readers that ask as fast as they are answered, across the server's deaths: what each was shown, by the leaf that the answer names.
+fn read_under_fire(mut house: House) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    house.start();
+    put(&house, "shared", CANARY.as_bytes(), &[]);
+    let roots = std::fs::read(house.ca("roots.pem")).expect("roots");
+    let http = reqwest::Client::builder()
+        .tls_certs_only(reqwest::Certificate::from_pem_bundle(&roots).expect("roots"))
+        .timeout(Duration::from_secs(10))
+        .build()
+        .expect("a client");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let (shown, stop) = (Arc::new(Mutex::new(Vec::<u64>::new())), Arc::new(AtomicBool::new(false)));
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let (http, url, token) = (http.clone(), house.https("/api/v1/secret-values/shared"), house.admin_token());
+            let (shown, stop) = (Arc::clone(&shown), Arc::clone(&stop));
+            runtime.spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    let answer = match http.get(&url).bearer_auth(&token).send().await {
+                        Ok(answer) if answer.status() == 200 => answer.json::<Value>().await.ok(),
+                        _ => None,
+                    };
+                    match answer {
+                        Some(answer) => {
+                            assert_eq!(answer["fields"]["value"], CANARY);
+                            shown.lock().expect("no poison").push(answer["leaf"].as_u64().expect("a leaf"));
+                        }
+                        None => tokio::time::sleep(Duration::from_millis(20)).await,
+                    }
+                }
+            })
+        })
+        .collect();
+    for _ in 0..KILLS {
+        let before = shown.lock().expect("no poison").len();
+        let enough = || shown.lock().expect("no poison").len() >= before + 20;
+        assert!(until(PATIENCE, enough), "readers are answered:\n{}", house.server_log());
+        house.kill();
+        house.start();
+    }
+    stop.store(true, Ordering::Relaxed);
+    runtime.block_on(async {
+        for reader in readers {
+            reader.await.expect("a reader")
+        }
+    });
+    let shown = Arc::try_unwrap(shown).map(|all| all.into_inner().expect("no poison")).unwrap_or_default();
+    let leaves: BTreeSet<u64> = shown.iter().copied().collect();
+    assert_eq!(leaves.len(), shown.len(), "no two answers share a leaf that is for one");
+    let log = access_leaves(&house);
+    let missing: Vec<_> = leaves.difference(&log).collect();
+    assert!(missing.is_empty(), "shown and not in the log: {missing:?}");
+    // What is in the log and nobody received was under way at a kill: of each reader one at most.
+    assert!(log.len() <= leaves.len() + KILLS * 4, "{} in the log, {} shown", log.len(), leaves.len());
+    house.stop();
+    let report = house.json(&["audit", "verify"]);
+    assert_eq!(report["findings_total"], 0, "{report}");
+}
+
+const KILLS: usize = 4;
+
+/// The leaves of all accesses.
+fn access_leaves(house: &House) -> BTreeSet<u64> {
+    let all = house.json(&["audit", "list", "--limit", "1000000"]);
+    let all = all.as_array().expect("leaves").iter();
+    all.filter(|leaf| leaf["event"] == "access").map(|leaf| leaf["i"].as_u64().expect("an index")).collect()
+}
+
+#[test]
+fn each_reading_that_was_answered_is_one_leaf_through_kills_on_sqlite() {
+    read_under_fire(House::new());
+}
+
+#[test]
+fn each_reading_that_was_answered_is_one_leaf_through_kills_on_postgresql() {
+    let postgres = Postgres::start();
+    read_under_fire(House::with(&["--demo", "--database", &postgres.url()]));
+}
