@@ -131,6 +131,10 @@ rm -rf "$demo/internal" "$demo/renewed"
 serial=$(openssl x509 -in "$demo/internal/cert.pem" -noout -serial | cut -d= -f2)
 renewed=$("$bin" certs renew "$serial" --out "$demo/renewed")
 say renewal "$serial $renewed"
+head -c 24 /dev/urandom | base64 | "$bin" secret put demo/api/key --owner default --description "what the demo keeps" >/dev/null
+"$bin" secret get demo/api/key --field value >/dev/null
+say secret "demo/api/key, sealed under the token; that it was read is an entry of the log:"
+"$bin" audit list --limit 1
 say expiry "what expires within 60 days:"
 "$bin" certs list --expiring 60d --state issued
 "$bin" audit verify >"$demo/verify.txt" || { cat "$demo/verify.txt" >&2; die "the log does not verify"; }

@@ -18,7 +18,7 @@ fn the_quickstart_shows_the_main_job_and_continues_when_run_again() {
         succeed(quickstart)
     };
     let said = run();
-    for step in ["authority", "server", "acme", "ssh", "code", "renewal", "audit", "dashboard"] {
+    for step in ["authority", "server", "acme", "ssh", "code", "renewal", "secret", "audit", "dashboard"] {
         assert!(said.lines().any(|l| l.starts_with(step)), "{step} is one line in:\n{said}");
     }
     assert!(said.contains("localhost"), "{said}");
