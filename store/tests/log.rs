@@ -279,8 +279,8 @@ fn leaves_are_the_documented_lines() {
             house.ledger.revoke(revocation).await.unwrap();
         }
         house.ledger.refuse(RefusalEntry { actor: token_actor(), ..refusal() }).await.unwrap();
-        let record = Record { actor: token_actor(), ..record("a\"\u{7}é", Some(0)) };
-        house.ledger.record(vec![record]).await.unwrap();
+        let made = Record { actor: token_actor(), ..record("a\"\u{7}é", Some(0)) };
+        house.ledger.record(vec![made]).await.unwrap();
         let mut crl = house.crl(2, "tls", None);
         crl.actor = token_actor();
         house.ledger.intend(crl).await.unwrap();
@@ -297,6 +297,19 @@ fn leaves_are_the_documented_lines() {
             ..house.entry(4)
         };
         house.ledger.conclude(house.signature(batch).await).await.unwrap();
+        let body = serde_json::json!({ "sealed": "seal/1 AQID" });
+        let sealed = Record {
+            kind: store::SEALED,
+            lookup: Some("seal/1".into()),
+            body,
+            actor: token_actor(),
+            ..record("prod/db@1.1", Some(0))
+        };
+        let version = house.ledger.record(vec![sealed]).await.unwrap()[0];
+        let opened = vec![store::Accessed { id: "prod/db@1.1".into(), version }];
+        let grant = store::GrantStamp { action: "read-secret".into(), ..grant() };
+        let showing = store::Showing::Opened;
+        house.ledger.access(store::AccessEntry { actor: token_actor(), grant, showing, opened }).await.unwrap();
         let mut lines = String::new();
         for (_, leaf) in house.ledger.leaves(0..100).await.unwrap() {
             // Keys and signatures are fresh in every run: their hashes are not golden.

@@ -138,9 +138,26 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
         ledger.take_seals(store::Seals { active: Some(number), keys: keys.clone() });
         ledger.record_head_key(actor()).await.unwrap();
         ledger.seal("a", None, b"plain", (actor(), None)).await.unwrap();
+        for id in ["kept", "gone"] {
+            let envelope = b"sealed".to_vec();
+            let value = store::NewValue {
+                id: format!("{id}@{number}"),
+                owner: None,
+                key: &[7; 32],
+                envelope,
+                instead_of: vec![],
+            };
+            ledger.keep_value(value, vec![], actor()).await.unwrap();
+        }
+        ledger.destroy_values(vec![(format!("gone@{number}"), None)], vec![], &actor()).await.unwrap();
     }
     assert_eq!(ledger.rewrap(&actor()).await.unwrap().left, 0);
     assert_eq!(ledger.open_sealed("a").await.unwrap().unwrap().as_slice(), b"plain");
+    let value = ledger.value("kept@1").await.unwrap().unwrap().into_inner();
+    let opened = vec![store::Accessed { id: value.id().to_owned(), version: value.version() }];
+    let entry = store::AccessEntry { actor: actor(), grant: grant(), showing: store::Showing::Opened, opened };
+    let recorded = ledger.access(entry).await.unwrap();
+    assert_eq!(ledger.unseal(&value, &recorded).await.unwrap().as_slice(), [7; 32]);
     drop(ledger.end_seal(1, &keys[&1], actor()).await.unwrap());
     let mut heads = Vec::new();
     for intent in ledger.intend_checkpoint_by(std::slice::from_ref(&house.log)).await.unwrap().unwrap() {
