@@ -294,6 +294,29 @@ fn rewrap_seals_under_the_newest_version_and_keeps_what_it_is_bound_to() {
 }
 
 #[test]
+fn what_several_batches_versions_and_contexts_sealed_is_opened_in_one() {
+    for mode in Mode::ALL {
+        let keys = rotated(&drawn(KeyKind::Aes256Gcm, *mode));
+        let key = all(&keys);
+        let contexts = [context(*mode), context(*mode).map(|_| b"tenant-2".as_slice())];
+        let sealed: Vec<(String, Option<&[u8]>, Vec<u8>)> = (0..12_u8)
+            .map(|at| {
+                let (plain, context) = (vec![at; 20], contexts[usize::from(at / 2 % 2)]);
+                let item = Encrypt { plain: &plain, context, associated: b"" };
+                let version = 1 + u32::from(at / 4 % 2);
+                let text = key.encrypt(Some(version), &[item], &mut SystemRandom::new()).unwrap().remove(0).unwrap();
+                (text, context, plain)
+            })
+            .collect();
+        let items: Vec<Sealed<'_>> =
+            sealed.iter().map(|(text, context, _)| Sealed { text, context: *context, associated: b"" }).collect();
+        for (opened, (_, _, plain)) in key.decrypt(&items).unwrap().into_iter().zip(&sealed) {
+            assert_eq!(opened.unwrap().as_slice(), plain, "{mode}");
+        }
+    }
+}
+
+#[test]
 fn a_data_key_is_what_was_wrapped_and_is_shown_to_who_asks_for_it_alone() {
     let keys = drawn(KeyKind::Aes256Gcm, Mode::Derived);
     let item = Encrypt { plain: b"", context: Some(b"file"), associated: b"1" };

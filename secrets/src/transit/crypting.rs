@@ -155,8 +155,8 @@ struct Maker<'a> {
 }
 
 enum Seals {
-    Salted(Sealing),
-    Converging(Converging),
+    Salted(Box<Sealing>),
+    Converging(Box<Converging>),
 }
 
 impl Maker<'_> {
@@ -168,8 +168,8 @@ impl Maker<'_> {
         let seals = match self.before.take() {
             Some((before, seals)) if before == context => seals,
             Some(_) | None => match self.of.keys.mode() {
-                Mode::Plain | Mode::Derived => Seals::Salted(Sealing::begin(self.key, what, random)?),
-                Mode::Convergent => Seals::Converging(Converging::of(self.key, what)?),
+                Mode::Plain | Mode::Derived => Seals::Salted(Box::new(Sealing::begin(self.key, what, random)?)),
+                Mode::Convergent => Seals::Converging(Box::new(Converging::of(self.key, what)?)),
             },
         };
         let (_, seals) = self.before.insert((context.to_vec(), seals));
@@ -189,8 +189,8 @@ struct Opener<'a> {
 }
 
 enum Opens {
-    Salted(Opening),
-    Converging(Converging),
+    Salted(Box<Opening>),
+    Converging(Box<Converging>),
 }
 
 impl Opener<'_> {
@@ -206,11 +206,11 @@ impl Opener<'_> {
         let before = before.map(|(_, _, opens)| opens);
         let opens = match (mode, before) {
             (Mode::Plain | Mode::Derived, Some(Opens::Salted(before))) => {
-                Opens::Salted(Opening::of(&bytes, Some(before), key, what)?)
+                Opens::Salted(Box::new(Opening::of(&bytes, Some(*before), key, what)?))
             }
-            (Mode::Plain | Mode::Derived, _) => Opens::Salted(Opening::of(&bytes, None, key, what)?),
+            (Mode::Plain | Mode::Derived, _) => Opens::Salted(Box::new(Opening::of(&bytes, None, key, what)?)),
             (Mode::Convergent, Some(Opens::Converging(before))) => Opens::Converging(before),
-            (Mode::Convergent, _) => Opens::Converging(Converging::of(key, what)?),
+            (Mode::Convergent, _) => Opens::Converging(Box::new(Converging::of(key, what)?)),
         };
         let (_, _, opens) = self.before.insert((version, context.to_vec(), opens));
         let bound = bound(what, associated);

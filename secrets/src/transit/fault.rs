@@ -1,7 +1,5 @@
 //! Why an item of a batch, or all of it, came to nothing.
 
-use super::kind::{KeyKind, Mode};
-
 /// What went wrong. Nothing of a plaintext or a key is in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransitError {
@@ -25,7 +23,7 @@ pub enum TransitError {
     #[error("a key of the kind {kind} does not {act}: take one of the kind {}", .takes.join(" or "))]
     NotForKind {
         /// The key's.
-        kind: KeyKind,
+        kind: &'static str,
         /// What was asked.
         act: &'static str,
         /// Kinds that do.
@@ -35,9 +33,9 @@ pub enum TransitError {
     #[error("a key of the kind {kind} cannot be {mode}: {why}")]
     NoMode {
         /// The kind.
-        kind: KeyKind,
+        kind: &'static str,
         /// The mode.
-        mode: Mode,
+        mode: &'static str,
         /// Why.
         why: &'static str,
     },

@@ -52,7 +52,7 @@ impl KeyKind {
             KeyKind::Aes256Gcm => Ok(&ring::aead::AES_256_GCM),
             KeyKind::ChaCha20Poly1305 => Ok(&ring::aead::CHACHA20_POLY1305),
             KeyKind::HmacSha256 | KeyKind::Ed25519 | KeyKind::EcdsaP256 => {
-                Err(TransitError::NotForKind { kind: self, act, takes: &["aes256-gcm", "chacha20-poly1305"] })
+                Err(TransitError::NotForKind { kind: self.as_str(), act, takes: &["aes256-gcm", "chacha20-poly1305"] })
             }
         }
     }
@@ -62,7 +62,7 @@ impl KeyKind {
     /// # Errors
     /// [`TransitError::NoMode`].
     pub fn takes(self, mode: Mode) -> Result<(), TransitError> {
-        let no = |why| Err(TransitError::NoMode { kind: self, mode, why });
+        let no = |why| Err(TransitError::NoMode { kind: self.as_str(), mode: mode.as_str(), why });
         match (self, mode) {
             (_, Mode::Plain) | (KeyKind::Aes256Gcm | KeyKind::ChaCha20Poly1305, Mode::Derived | Mode::Convergent) => {
                 Ok(())
@@ -125,7 +125,7 @@ impl Mode {
     }
 
     /// The context, which a derived key has to have and another must not.
-    pub(super) fn context<'a>(self, context: Option<&'a [u8]>) -> Result<&'a [u8], TransitError> {
+    pub(super) fn context(self, context: Option<&[u8]>) -> Result<&[u8], TransitError> {
         match (self, context) {
             (Mode::Plain, None) => Ok(&[]),
             (Mode::Plain, Some(_)) => Err(TransitError::ContextUnused),

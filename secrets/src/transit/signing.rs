@@ -79,9 +79,11 @@ impl Key<'_> {
     fn signs(&self, act: &'static str) -> Result<(), TransitError> {
         match self.keys.kind() {
             KeyKind::HmacSha256 | KeyKind::Ed25519 | KeyKind::EcdsaP256 => Ok(()),
-            kind @ (KeyKind::Aes256Gcm | KeyKind::ChaCha20Poly1305) => {
-                Err(TransitError::NotForKind { kind, act, takes: &["ed25519", "ecdsa-p256", "hmac-sha256"] })
-            }
+            kind @ (KeyKind::Aes256Gcm | KeyKind::ChaCha20Poly1305) => Err(TransitError::NotForKind {
+                kind: kind.as_str(),
+                act,
+                takes: &["ed25519", "ecdsa-p256", "hmac-sha256"],
+            }),
         }
     }
 }
