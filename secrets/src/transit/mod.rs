@@ -28,7 +28,7 @@ mod plain;
 mod crypting;
 mod signing;
 
-pub use crypting::{DataKey, Encrypt, Sealed, random};
+pub use crypting::{DataKey, Each, Encrypt, Sealed, random};
 pub use fault::TransitError;
 pub use keyset::{Key, Keyset, Terms};
 pub use kind::{KeyKind, Mode};
