@@ -307,7 +307,7 @@ fn what_several_batches_versions_and_contexts_sealed_is_opened_in_one() {
         let keys = rotated(&drawn(KeyKind::Aes256Gcm, *mode));
         let key = all(&keys);
         let contexts = [context(*mode), context(*mode).map(|_| b"tenant-2".as_slice())];
-        let sealed: Vec<(String, Option<&[u8]>, Vec<u8>)> = (0..12_u8)
+        let sealed: Vec<_> = (0..12_u8)
             .map(|at| {
                 let (plain, context) = (vec![at; 20], contexts[usize::from(at / 3 % 2)]);
                 let item = Encrypt { plain: &plain, context, associated: b"" };
