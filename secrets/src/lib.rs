@@ -14,6 +14,8 @@
 //! are, whether they are right, and draws what nobody should think up. What is made of fields without showing them is made here: codes of a
 //! seed ([`Totp`]), the public half of a signing key ([`Jwk`]), a connection string for whoever reads it ([`Parts`]).
 //!
+//! Keys that others compute with and never hold are [`transit`].
+//!
 //! Trusted for: that what was opened is what was sealed for that name, version and owner in that register, and that no key seals twice.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -24,6 +26,7 @@ mod kinds;
 mod nouns;
 pub mod recovery;
 pub mod rotation;
+pub mod transit;
 mod vault;
 
 pub use envelope::{Context, Dek, ENVELOPE_OVERHEAD, Forged, VALUE_BYTES_MAX};
