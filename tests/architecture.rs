@@ -222,6 +222,23 @@ fn the_hsm_signs_in_one_place() {
 /// A service may put a link or a FIFO in the way of any name in its folder: names of files are resolved in `disk` alone. The plan is
 /// read where it stands.
 #[test]
+fn a_sealed_key_is_handed_out_to_be_wrapped_in_one_place() {
+    let mut places = BTreeSet::new();
+    let names = |text: &str| text.contains(".wrap_key(") || text.contains("::wrap_key(");
+    for (room, _) in FLOORS {
+        for file in sources(&root().join(room).join("src")) {
+            if names(&std::fs::read_to_string(&file).unwrap()) {
+                places.insert(format!("{room}/{}", file.file_name().unwrap().to_string_lossy()));
+            }
+        }
+    }
+    for file in sources(&root().join("src")) {
+        assert!(!names(&std::fs::read_to_string(&file).unwrap()), "{} is handed keys", file.display());
+    }
+    assert_eq!(places, BTreeSet::from(["secrets/recovering.rs".to_owned()]));
+}
+
+#[test]
 fn the_agent_opens_files_in_one_room() {
     let rooms = ["deploy", "keep", "look", "source", "credential"].map(|room| root().join("agent/src").join(room));
     for file in rooms.iter().flat_map(|room| sources(room)).filter(|file| !file.ends_with("tests.rs")) {

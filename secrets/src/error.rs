@@ -4,6 +4,7 @@ use store::StoreError;
 
 use crate::envelope::Forged;
 use crate::nouns::NameError;
+use crate::recovery::WrapError;
 
 /// A secret was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,18 @@ impl From<StoreError> for SecretError {
 impl From<NameError> for SecretError {
     fn from(error: NameError) -> SecretError {
         SecretError::invalid("name", error.to_string())
+    }
+}
+
+impl From<WrapError> for SecretError {
+    fn from(error: WrapError) -> SecretError {
+        match error {
+            WrapError::NoRandom => SecretError::NoRandom,
+            WrapError::Forged(forged) => SecretError::Forged(forged),
+            WrapError::Elsewhere | WrapError::NotNewer { .. } => {
+                SecretError::invalid("recovery key", error.to_string())
+            }
+        }
     }
 }
 

@@ -39,6 +39,6 @@ pub use kinds::{
 };
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};
 pub use vault::{
-    Change, Naming, Opened, Put, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Search, Secret, Standing, Vault, Version,
-    Wanted,
+    Change, LEFT_SHOWN_MAX, Left, LostRegister, Naming, Opened, Put, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Search,
+    Secret, Standing, Vault, Version, Walked, Wanted,
 };

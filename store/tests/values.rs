@@ -43,6 +43,7 @@ async fn keep(house: &House, id: &str, envelope: &[u8]) -> Result<Vec<u64>, Stor
         id: id.to_owned(),
         owner: Some("web".into()),
         key: &KEY,
+        wrapped: None,
         envelope: envelope.to_vec(),
         instead_of: vec![],
     };
@@ -110,7 +111,8 @@ fn what_lies_beside_a_record_goes_along_when_its_key_is_sealed_anew_and_goes_whe
         // And one that goes with another's coming.
         keep(&house, "c@1", b"sealed c").await.unwrap();
         let instead_of = vec!["c@1".to_owned()];
-        let next = NewValue { id: "c@2".into(), owner: None, key: &KEY, envelope: b"sealed d".to_vec(), instead_of };
+        let envelope = b"sealed d".to_vec();
+        let next = NewValue { id: "c@2".into(), owner: None, key: &KEY, wrapped: None, envelope, instead_of };
         house.ledger.keep_value(next, vec![], actor()).await.unwrap();
         assert_eq!(value(&house, "c@1").await.unwrap(), None);
         house.ledger.destroy_values(vec![("c@2".into(), None)], vec![], &actor()).await.unwrap();

@@ -9,6 +9,7 @@ use store::{Attested, Ledger, RecordFilter};
 
 use super::body::SECRET;
 use super::deks::Deks;
+use super::recovery_keys::RecoveryKeys;
 use super::secret::Secret;
 use super::wishes::Search;
 use crate::error::SecretError;
@@ -19,13 +20,14 @@ use crate::nouns::SecretPath;
 pub struct Vault {
     pub(super) ledger: Ledger,
     pub(super) deks: Arc<Deks>,
+    pub(super) recovery: Arc<RecoveryKeys>,
     pub(super) random: SystemRandom,
 }
 
 impl Vault {
     /// Over a register. `lease`: so long the key of a version is kept once the token unsealed it; zero: the token is asked each time.
     pub fn new(ledger: Ledger, lease: Duration) -> Vault {
-        Vault { ledger, deks: Arc::new(Deks::new(lease)), random: SystemRandom::new() }
+        Vault { ledger, deks: Arc::new(Deks::new(lease)), recovery: Arc::default(), random: SystemRandom::new() }
     }
 
     /// What there is at a path; none where there never was anything. What is gone is said to be.

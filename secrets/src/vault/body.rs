@@ -119,6 +119,14 @@ pub(super) fn value_id(path: &str, life: u64, number: u64) -> String {
     format!("{path}@{life}.{number}")
 }
 
+/// Path, life and number, of the name of a version's value.
+pub(super) fn version_of(value_id: &str) -> Option<(&str, u64, u64)> {
+    let (path, version) = value_id.rsplit_once('@')?;
+    let (life, number) = version.split_once('.')?;
+    let (life, number) = (life.parse().ok()?, number.parse().ok()?);
+    (self::value_id(path, life, number) == value_id).then_some((path, life, number))
+}
+
 /// A record has 64 KiB; the rest is for what ends with a secret.
 const BODY_BYTES_MAX: usize = 60 * 1024;
 
@@ -200,6 +208,14 @@ mod tests {
         let mut none = body(3, 0);
         assert_eq!(none.prune(), [2]);
         assert!(none.version(1).is_some() && none.version(3).is_some());
+    }
+
+    #[test]
+    fn the_name_of_a_value_says_of_which_version_it_is() {
+        assert_eq!(version_of(&value_id("a@b/c@1.2", 3, 45)), Some(("a@b/c@1.2", 3, 45)));
+        for other in ["head-key", "a@1", "a@1.", "a@01.2", "a@1.2.3", "a@+1.2", "@"] {
+            assert_eq!(version_of(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod body;
 mod secret;
 
 mod deks;
+mod recovery_keys;
 mod wishes;
 
 mod base;
@@ -14,8 +15,13 @@ mod ends;
 mod reading;
 mod writing;
 
+mod recovering;
+mod walking;
+
 pub use base::Vault;
 pub use ends::{RETENTION_DAYS_MAX, RETENTION_DAYS_MIN};
 pub use reading::{Opened, Wanted};
+pub use recovering::LostRegister;
 pub use secret::{Secret, Standing, Version};
+pub use walking::{LEFT_SHOWN_MAX, Left, Walked};
 pub use wishes::{Change, Naming, Put, Search};

@@ -167,6 +167,7 @@ impl Vault {
             id: value_id(path.as_str(), life, number),
             owner: Some(owner.as_str().to_owned()),
             key: dek.to_seal(),
+            wrapped: self.wrapped(&dek, &context).await?,
             envelope: envelope.0,
             instead_of: pruned.iter().map(|number| value_id(path.as_str(), life, *number)).collect(),
         };

@@ -8,9 +8,11 @@ use std::time::Duration;
 use chancery_secrets::{FieldName, Naming, Patch, Put, Secret, SecretError, SecretPath, Vault, Wanted, Which};
 use hsm::testing::TestToken;
 use hsm::{Key, KeyKind, Pool, SealingKey};
-use policy::{Action, Actor, Grant, Owner, OwnerRules, Policies, Proof, Refusal, Resource, Role, Timestamp, World};
+use policy::{
+    Action, Actor, Grant, Owner, OwnerRules, Policies, Proof, Refusal, Resource, ResourceKind, Role, Timestamp, World,
+};
 use store::testing::TestPostgres;
-use store::{ActorStamp, Database, Ledger, LogConfig, Report, Seals};
+use store::{ActorStamp, Database, Ledger, LogConfig, Report, SealedKey, Seals, StoreError};
 
 pub const START: i64 = 1_790_000_000;
 
@@ -57,6 +59,47 @@ impl House {
         let log = pool.find("log").await.unwrap();
         let ledger = Ledger::found(database.clone(), (&pool, mint), log_config(), world.clone()).await.unwrap();
         House::of((ledger, pool, token), log, world, Duration::from_secs(3_600))
+    }
+
+    /// Ends the service, and loses its token.
+    pub async fn lost(self) -> World {
+        let House { ledger, pool, world, .. } = self;
+        ledger.close().await;
+        pool.shutdown();
+        world
+    }
+
+    /// The register over a token that never had to do with it, with the key of its heads.
+    pub async fn recovered(
+        database: &Database,
+        world: World,
+        (head_key, generation): (&[u8], u32),
+    ) -> Result<House, StoreError> {
+        let token = TestToken::new("another");
+        let (pool, mint) = hsm::open(token.config()).unwrap();
+        let log = pool.generate("log", KeyKind::P256).await.unwrap();
+        let brought = (head_key, generation, &stamp());
+        let opened = Ledger::recover(database.clone(), (&pool, mint), log_config(), world.clone(), brought).await;
+        let ledger = match opened {
+            Ok(ledger) => ledger,
+            Err(error) => {
+                pool.shutdown();
+                return Err(error);
+            }
+        };
+        Ok(House::of((ledger, pool, token), log, world, Duration::from_secs(3_600)))
+    }
+
+    /// What an operator at the machine may.
+    pub fn managing(&self) -> Grant {
+        self.policies.decide(&admin(), Action::ManageAuthority, &Resource::plain(ResourceKind::Authority)).unwrap()
+    }
+
+    /// Every key that is sealed, by its name.
+    pub async fn keys(&self) -> BTreeMap<String, SealedKey> {
+        let (page, next) = self.ledger.sealed_keys(None).await.unwrap();
+        assert_eq!(next, None, "a test has few");
+        page.into_iter().map(|key| (key.id().to_owned(), key)).collect()
     }
 
     /// Generations of the sealing key, the last one to seal under.
@@ -199,6 +242,6 @@ pub fn on_sqlite<F: Future<Output = ()>>(test: impl Fn(Database) -> F) {
     block(test(Database::Sqlite(folder.path().join("chancery.db"))));
 }
 
-fn block(test: impl Future<Output = ()>) {
+pub fn block(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
 }

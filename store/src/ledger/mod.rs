@@ -10,6 +10,8 @@ mod time;
 mod values;
 mod writing;
 
+mod recovering;
 mod resume;
 
 pub use base::Ledger;
+pub use recovering::{as_it_stands, wrapped_heads_as_they_stand};

@@ -22,11 +22,17 @@ use crate::nouns::record::{Record, RecordFilter, StoredRecord};
 use crate::nouns::sealed::{
     HEAD_KEY, Rewrapped, SEAL_END, SEALED, SEALED_BYTES_MAX, Sealed, Seals, is_gone, seal_name,
 };
+use crate::nouns::wrapped::{wrapped_of, write_wrapped};
 
 impl Ledger {
     /// Puts generations of the sealing key into force, on this node.
     pub fn take_seals(&self, seals: Seals) {
         self.inner.seals.store(Arc::new(seals));
+    }
+
+    /// The generation that new things are sealed under, on this node; none before one was put into force.
+    pub fn seal_in_force(&self) -> Option<u32> {
+        self.inner.seals.load().active
     }
 
     /// Seals bytes under the generation in force, and records them under a name; answers the version.
@@ -98,14 +104,7 @@ impl Ledger {
             let plain = self.opened(&there).await?;
             let sealed = self.sealed(&there.id, &plain).await?;
             let mut record = sealed_record(&there.id, there.owner.clone(), &sealed, actor.clone(), Some(there.version));
-            // What lies beside it stays what it is.
-            let beside = match Digest::of_body(&there.body)? {
-                Some(digest) => {
-                    digest.write(&mut record.body);
-                    Beside::Kept
-                }
-                None => Beside::Nothing,
-            };
+            let beside = keeps(&there, &mut record)?;
             match self.register().record_beside(vec![(record, beside)], false).await {
                 Ok(_) => done += 1,
                 // Its owner wrote it meanwhile, or another node was faster: under the generation in force, then.
@@ -196,6 +195,16 @@ pub(super) fn sealed_record(
         actor,
         expect,
     }
+}
+
+/// What lies beside it stays what it is, and how it is wrapped.
+pub(super) fn keeps(there: &StoredRecord, record: &mut Record) -> Result<Beside, StoreError> {
+    if let Some(wrapped) = wrapped_of(&there.body)? {
+        write_wrapped(&wrapped, &mut record.body)?;
+    }
+    let Some(digest) = Digest::of_body(&there.body)? else { return Ok(Beside::Nothing) };
+    digest.write(&mut record.body);
+    Ok(Beside::Kept)
 }
 
 /// Sealed anew before the next look.

@@ -19,6 +19,7 @@ use crate::nouns::entry::ActorStamp;
 use crate::nouns::error::StoreError;
 use crate::nouns::record::Record;
 use crate::nouns::sealed::{SEALED, gone};
+use crate::nouns::wrapped::write_wrapped;
 
 impl Ledger {
     /// Seals the key of a new value and keeps both, in one transaction with other records; answers their versions, the value's last.
@@ -29,12 +30,15 @@ impl Ledger {
         mut others: Vec<Record>,
         actor: ActorStamp,
     ) -> Result<Vec<u64>, StoreError> {
-        let NewValue { id, owner, key, envelope, instead_of } = value;
+        let NewValue { id, owner, key, wrapped, envelope, instead_of } = value;
         let sealed = self.sealed(&id, key).await?;
         let goes = instead_of.into_iter().map(|id| destroyed(id, owner.clone(), actor.clone()));
         others.extend(goes);
         let mut record = sealed_record(&id, owner, &sealed, actor, Some(0));
         Digest::of(&envelope).write(&mut record.body);
+        if let Some(wrapped) = wrapped {
+            write_wrapped(&wrapped, &mut record.body)?;
+        }
         let mut records: Vec<(Record, Beside)> = others.drain(..).map(|other| (other, Beside::Nothing)).collect();
         records.push((record, Beside::Put(envelope)));
         self.register().record_beside(records, false).await

@@ -86,6 +86,8 @@ pub struct NewValue<'a> {
     pub owner: Option<String>,
     /// The key.
     pub key: &'a [u8],
+    /// The same key, wrapped to one that is in no token, where there is such a one.
+    pub wrapped: Option<Vec<u8>>,
     /// The sealed bytes.
     pub envelope: Vec<u8>,
     /// Values that go with its coming, by their names.

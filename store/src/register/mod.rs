@@ -16,6 +16,6 @@ pub(crate) mod meeting;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use base::Register;
+pub(crate) use base::{Register, blocking};
 pub(crate) use terms::Opening;
 pub use terms::{LogConfig, RESUMED_RECORDS_MAX, Resumed, SignedHead};

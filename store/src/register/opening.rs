@@ -36,6 +36,17 @@ impl Register {
         world: World,
         opening: Opening,
     ) -> Result<(Register, Option<(Before, Anchor)>), StoreError> {
+        Register::open_with(database, pool, log, world, (opening, None)).await
+    }
+
+    /// The same, with a head key that came from elsewhere than the token, and the generation to seal it under.
+    pub(crate) async fn open_with(
+        database: Database,
+        pool: &Pool,
+        log: LogConfig,
+        world: World,
+        (opening, brought): (Opening, Option<(&[u8], u32)>),
+    ) -> Result<(Register, Option<(Before, Anchor)>), StoreError> {
         log::check_origin(&log.origin)?;
         // A connection lives and ends off the async threads: PostgreSQL's brings a runtime of its own.
         let (known, origin) = (database.clone(), log.origin.clone());
@@ -55,7 +66,10 @@ impl Register {
         .await?;
         let is_new = !matches!(kept, Kept::Sealed(_));
         let (key, sealed) = match kept {
-            Kept::Sealed(sealed) => truth::open_key(pool, &log.origin, sealed).await?,
+            Kept::Sealed(sealed) => match brought {
+                Some(brought) => truth::adopt_key(pool, &log.origin, sealed, brought).await?,
+                None => truth::open_key(pool, &log.origin, sealed).await?,
+            },
             Kept::Begun => truth::make_key(pool, &log.origin).await?,
             Kept::Nothing => {
                 truth::refuse_taken(pool).await?;

@@ -126,6 +126,34 @@ pub(crate) async fn make_key(pool: &Pool, origin: &str) -> Result<(HeadKey, Seal
     Ok((HeadKey::new(&bytes), Sealed { generation: FIRST, bytes: sealed }))
 }
 
+/// Takes a head key that came from elsewhere than the token, and seals it under a generation that the token is given for it. Where the
+/// token opens the one that is there, that is taken: somebody came before.
+pub(crate) async fn adopt_key(
+    pool: &Pool,
+    origin: &str,
+    kept: Vec<Sealed>,
+    (bytes, generation): (&[u8], u32),
+) -> Result<(HeadKey, Sealed), StoreError> {
+    if kept.iter().any(|sealed| sealed.generation == generation)
+        && let Ok(opened) = open_key(pool, origin, kept).await
+    {
+        return Ok(opened);
+    }
+    let label = seal_label(generation);
+    match pool.generate_sealing(None, &label).await {
+        Ok(()) => {}
+        Err(hsm::HsmError::Exists { .. }) => {
+            return Err(StoreError::Conflict(format!(
+                "the token already holds a key `{label}`: name another generation to seal under"
+            )));
+        }
+        Err(other) => return Err(unavailable(&other)),
+    }
+    let context = Sealed::context(origin, HEAD_KEY, generation);
+    let sealed = pool.seal(&SealingKey::named(label), bytes, &context).await.map_err(|e| unavailable(&e))?;
+    Ok((HeadKey::new(bytes), Sealed { generation, bytes: sealed }))
+}
+
 fn unavailable(error: &hsm::HsmError) -> StoreError {
     StoreError::Unavailable(format!("the token does not seal the head key: {error}"))
 }
@@ -151,12 +179,18 @@ pub(crate) fn read_kept(sql: &mut dyn Sql) -> Result<Kept, StoreError> {
 
 /// The sealed key as its record has it; not attested.
 pub(crate) fn recorded(sql: &mut dyn Sql) -> Result<Option<Sealed>, StoreError> {
+    Ok(body_as_it_stands(sql, SEALED, HEAD_KEY)?.and_then(|body| Sealed::of(&body).ok()))
+}
+
+/// What a record's row says; not attested. None where there is none, or it says nothing.
+pub(crate) fn body_as_it_stands(
+    sql: &mut dyn Sql,
+    kind: &str,
+    id: &str,
+) -> Result<Option<serde_json::Value>, StoreError> {
     let text = "SELECT v.body FROM present p JOIN record v ON v.leaf = p.leaf WHERE p.kind = $1 AND p.id = $2";
-    let rows = sql.query(text, &[Value::Text(SEALED), Value::Text(HEAD_KEY)])?;
-    Ok(rows.into_iter().next().and_then(|mut row| {
-        let body = serde_json::from_str(&row.text().ok()?).ok()?;
-        Sealed::of(&body).ok()
-    }))
+    let rows = sql.query(text, &[Value::Text(kind), Value::Text(id)])?;
+    Ok(rows.into_iter().next().and_then(|mut row| serde_json::from_str(&row.text().ok()?).ok()))
 }
 
 /// The register's first generation of the sealing key.

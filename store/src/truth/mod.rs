@@ -25,7 +25,7 @@ pub(crate) use change::{Change, RecordKey, Revoked, Word, accessed, record_key};
 pub(crate) use crls::{CrlFold, CrlIntent, number, scope};
 pub(crate) use fold::{Fold, Version, chained};
 pub use fold::{RENEWED_KNOWN_SECS, Revocations};
-pub(crate) use key::{Kept, make_key, open_key, read_kept, recorded, refuse_taken};
+pub(crate) use key::{Kept, adopt_key, body_as_it_stands, make_key, open_key, read_kept, recorded, refuse_taken};
 pub(crate) use last::last_leaves;
 pub(crate) use node::{Before, Divergence, Node};
 pub(crate) use proof::{TileAt, leaf as proved_leaf, proved_hash, root_at, tile, tile_at};
