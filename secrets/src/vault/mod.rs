@@ -14,7 +14,10 @@ mod ends;
 mod reading;
 mod writing;
 
+mod beside;
+
 pub use base::Vault;
+pub(crate) use beside::{Beside, Labels};
 pub use ends::{RETENTION_DAYS_MAX, RETENTION_DAYS_MIN};
 pub use reading::{Opened, Wanted};
 pub use secret::{Secret, Standing, Version};
