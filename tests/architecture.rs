@@ -24,7 +24,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("delivery", &["secrets"]),
     ("drivers", &["policy", "tls", "secrets"]),
     ("agent", &["policy", "tls"]),
-    ("api", &["policy", "tls", "store", "ca", "acme", "lifecycle", "secrets"]),
+    ("api", &["policy", "tls", "store", "ca", "acme", "lifecycle", "secrets", "drivers"]),
 ];
 
 /// Foreign crates that one room (or a few) alone may name.
@@ -93,9 +93,9 @@ const ROOMS: &[(&str, &[&str])] = &[
         "lifecycle",
         &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "away", "alarms", "desk", "lease", "renewer"],
     ),
-    ("secrets", &["nouns", "envelope", "recovery", "kinds", "transit", "rotation", "error", "vault"]),
+    ("secrets", &["nouns", "envelope", "recovery", "kinds", "transit", "rotation", "error", "vault", "turning"]),
     ("delivery", &["nouns", "plan", "error", "quiet", "masking", "places", "child", "run"]),
-    ("drivers", &["driver", "deadline", "stream", "host", "postgres", "redis", "mariadb", "carry"]),
+    ("drivers", &["driver", "deadline", "stream", "host", "postgres", "redis", "mariadb", "carry", "places"]),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
     ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),
 ];

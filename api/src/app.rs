@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use ca::{Authority, CaError};
 use lifecycle::RenewalWatch;
 use policy::{Action, Actor, Grant, Resource, World};
-use secrets::{SecretError, Vault};
+use secrets::{Rotations, SecretError, Vault};
 use store::Ledger;
+use tokio::sync::Notify;
 
 use crate::auth::{self, Doorkeeper, Sessions};
 use crate::limits::Limits;
-use crate::observe::{Ends, Lookout, Metrics, Notice, Surveyor};
+use crate::observe::{Ends, Lookout, Metrics, Notice, Sentences, Surveyor};
 use crate::problem::{Kind, Problem, reference};
 
 /// How old what is known of the tokens' ends may be.
@@ -29,6 +30,10 @@ struct Inner {
     authority: Authority,
     ledger: Ledger,
     vault: Vault,
+    rotations: Rotations,
+    /// Somebody asked for a rotation.
+    rotation_asked: Arc<Notify>,
+    rotation_alarms: Sentences,
     world: World,
     limits: Limits,
     metrics: Arc<Metrics>,
@@ -53,13 +58,25 @@ impl App {
         let doorkeeper = Doorkeeper::new(ledger.for_authentication(), world.clone(), &limits);
         let surveyor = Arc::new(Surveyor::new(ledger.clone(), world.clone()));
         let seen = Arc::clone(&surveyor);
-        let lookout = Lookout::new(authority.clone(), ledger.clone(), world.clone(), renewals, seen, notice);
+        let rotation_alarms = Sentences::default();
+        let lookout = Lookout::new(
+            authority.clone(),
+            ledger.clone(),
+            world.clone(),
+            renewals,
+            seen,
+            (notice, rotation_alarms.clone()),
+        );
         let sessions = Sessions::new(&world);
         let vault = Vault::new(ledger.clone(), limits.key_memory);
+        let rotations = Rotations::new(vault.clone(), authority.instance().get());
         Self(Arc::new(Inner {
             authority,
             ledger,
             vault,
+            rotations,
+            rotation_asked: Arc::default(),
+            rotation_alarms,
             world,
             limits,
             metrics,
@@ -84,6 +101,21 @@ impl App {
     /// Secrets.
     pub(crate) fn vault(&self) -> &Vault {
         &self.0.vault
+    }
+
+    /// How secrets are exchanged where they are used.
+    pub(crate) fn rotations(&self) -> &Rotations {
+        &self.0.rotations
+    }
+
+    /// Wakes who does it.
+    pub(crate) fn rotation_asked(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.rotation_asked)
+    }
+
+    /// What went wrong with it.
+    pub(crate) fn rotation_alarms(&self) -> &Sentences {
+        &self.0.rotation_alarms
     }
 
     /// Time and luck.

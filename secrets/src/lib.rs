@@ -3,7 +3,7 @@
 //! A secret stands at a [`SecretPath`] and has versions, each a set of named fields. Which version is meant says a [`Label`] that moves,
 //! or its number that does not; a [`Reference`] (`chy://path#field@label`) names one field of one version and may be committed, since it
 //! is none of the value. A version's bytes lie in an [`Envelope`] under a key of their own ([`Dek`]), which lies under the sealing key of
-//! the token. A [`rotation`] is how a credential is exchanged at the place where it is used.
+//! the token. A [`rotation`] is how a credential is exchanged at the place where it is used, and [`Rotations`] are those of the register.
 //!
 //! The [`Vault`] keeps them in the register: it writes down each access, durably, before it opens anything.
 //!
@@ -27,6 +27,7 @@ mod nouns;
 pub mod recovery;
 pub mod rotation;
 pub mod transit;
+mod turning;
 mod vault;
 
 pub use envelope::{Context, Dek, ENVELOPE_OVERHEAD, Forged, VALUE_BYTES_MAX};
@@ -38,6 +39,9 @@ pub use kinds::{
     TotpError, TotpHash, TotpWish, Wish, api_key_prefix, jwks, ssh_public_line,
 };
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};
+pub use turning::{
+    At, Line, Login, Product, ROOTS_BYTES_MAX, Rotations, Targets, Turn, Turning, TurningWish, WINDOWS_MAX, Warrants,
+};
 pub use vault::{
     Change, LEFT_SHOWN_MAX, Left, LostRegister, Naming, Opened, Put, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Search,
     Secret, Standing, Vault, Version, Walked, Wanted,

@@ -30,6 +30,7 @@ mod openapi;
 mod pages;
 mod profiles;
 mod quickstart;
+mod rotation;
 mod seals;
 mod secrets;
 mod ssh;

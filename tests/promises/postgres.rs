@@ -100,6 +100,18 @@ impl Postgres {
         format!("postgres://{user}@127.0.0.1:{}/{user}", self.port)
     }
 
+    /// Everybody but this user has to say a password.
+    pub fn ask_for_passwords(&self, but: &str) {
+        let rules = format!("host all {but} 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n");
+        std::fs::write(self.folder.path().join("data/pg_hba.conf"), rules).expect("pg_hba.conf");
+        self.run("SELECT pg_reload_conf()");
+    }
+
+    /// Its port, of loopback.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A URL that Chancery understands.
     pub fn url(&self) -> String {
         format!("postgres://chancery@127.0.0.1:{}/postgres", self.port)

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::forecast::Surveyor;
 use super::metrics::{Own, Readings};
-use super::notice::Notice;
+use super::notice::{Notice, Sentences};
 use super::orphans::{Orphans, orphans};
 use super::vitals::{Ends, Vitals};
 
@@ -163,6 +163,7 @@ pub(crate) struct Lookout {
     renewals: RenewalWatch,
     surveyor: Arc<Surveyor>,
     notice: Notice,
+    rotations: Sentences,
     /// One probe at a time asks each: behind a frozen database they would fill its queues.
     register: Probe,
     writes: Probe,
@@ -179,11 +180,11 @@ impl Lookout {
         world: World,
         renewals: RenewalWatch,
         surveyor: Arc<Surveyor>,
-        notice: Notice,
+        (notice, rotations): (Notice, Sentences),
     ) -> Self {
         let (register, writes, token) = (Probe::default(), Probe::default(), Probe::default());
         let https = Mutex::default();
-        Self { authority, ledger, world, renewals, surveyor, notice, register, writes, token, https }
+        Self { authority, ledger, world, renewals, surveyor, notice, rotations, register, writes, token, https }
     }
 
     /// The HTTPS listener has its certificate: until then it answers.
@@ -291,6 +292,10 @@ impl Lookout {
             )
         }));
         alarms.extend(self.notice.says());
+        let (rotations, total) = self.rotations.says(ALARMS_MAX);
+        let more = total.saturating_sub(rotations.len());
+        alarms.extend(rotations);
+        alarms.extend((more > 0).then(|| format!("There are {more} more alarms of rotations.")));
         let condition = self.ledger.condition();
         alarms
             .extend(condition.away.map(|why| format!("The register is away and is tried again every second: {why}.")));

@@ -16,3 +16,20 @@ impl Notice {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
+
+/// What a task of the service's own has to tell, as of its last look; copies share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sentences(Arc<Mutex<Vec<String>>>);
+
+impl Sentences {
+    /// From now on these are told.
+    pub(crate) fn set(&self, says: Vec<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = says;
+    }
+
+    /// So many of them at most, and how many there are.
+    pub(crate) fn says(&self, most: usize) -> (Vec<String>, usize) {
+        let says = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (says.iter().take(most).cloned().collect(), says.len())
+    }
+}

@@ -38,6 +38,10 @@ pub(crate) fn routes() -> Router<App> {
         )
         .route("/api/v1/secret-values", post(secrets::reading::many))
         .route("/api/v1/secret-values/{*path}", get(secrets::reading::one))
+        .route(
+            "/api/v1/secret-rotations/{*path}",
+            get(secrets::rotations::show).put(secrets::rotations::put).delete(secrets::rotations::end),
+        )
         .route("/api/v1/secret-acts/{act}", post(secrets::acts::act))
         .route("/api/v1/issuers", post(issuers::create).get(issuers::list))
         .route("/api/v1/issuers/import", post(issuers::import))

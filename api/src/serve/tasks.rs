@@ -1,4 +1,4 @@
-//! What goes on by itself: following the log, auditing it, signed heads, CRLs, OCSP responders, renewals.
+//! What goes on by itself: following the log, auditing it, signed heads, CRLs, OCSP responders, renewals, rotations.
 //!
 //! Each task fails softly: a failure is counted and logged, and the next turn tries again, so that an HSM that was away is
 //! used again when it returns. None of them holds anything that a restart would miss.
@@ -12,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::rotations;
 use crate::app::App;
 use crate::problem::chain;
 
@@ -68,6 +69,7 @@ pub(crate) fn spawn(tasks: &TaskTracker, app: &App, renewer: Renewer, stop: &Can
     tasks.spawn(every("ocsp", OCSP_EVERY, app.clone(), stop.clone(), |app| async move {
         app.authority().tend_ocsp().await
     }));
+    tasks.spawn(rotations::run(app.clone(), stop.clone()));
     tasks.spawn(renewer.run_until(stop.clone().cancelled_owned()));
 }
 

@@ -11,3 +11,4 @@ mod issuance;
 mod matrix;
 mod pages;
 mod public;
+mod rotations;

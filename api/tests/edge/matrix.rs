@@ -38,6 +38,8 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
     let new_token = json!({"name": format!("matrix-{}", unique()), "roles": ["auditor"], "expires_secs": 60});
     let secret = format!("matrix/{}", unique());
     put_secret(server, admin, &secret).await;
+    let exchanged = format!("matrix/{}", unique());
+    put_login(server, admin, &exchanged, &secret).await;
     let policy = policy_hash(server, admin).await;
     let server_profile = include_str!("../../../ca/defaults/tls-server.toml");
     let replay = json!({"profiles": {"tls-server": server_profile}, "since_secs": 60});
@@ -206,6 +208,30 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
             "POST /api/v1/secret-acts/purge",
             route(Method::POST, "/api/v1/secret-acts/purge", Some(json!({"path": secret}))),
         ),
+        (
+            "PUT /api/v1/secret-rotations/{path}",
+            route(Method::PUT, format!("/api/v1/secret-rotations/{exchanged}"), Some(rotation(&secret))),
+        ),
+        (
+            "GET /api/v1/secret-rotations/{path}",
+            route(Method::GET, format!("/api/v1/secret-rotations/{exchanged}"), None),
+        ),
+        (
+            "POST /api/v1/secret-acts/rotate",
+            route(Method::POST, "/api/v1/secret-acts/rotate", Some(json!({"path": exchanged, "dry_run": true}))),
+        ),
+        (
+            "POST /api/v1/secret-acts/rotate-back",
+            route(Method::POST, "/api/v1/secret-acts/rotate-back", Some(json!({"path": exchanged}))),
+        ),
+        (
+            "POST /api/v1/secret-acts/rotate-resume",
+            route(Method::POST, "/api/v1/secret-acts/rotate-resume", Some(json!({"path": exchanged}))),
+        ),
+        (
+            "DELETE /api/v1/secret-rotations/{path}",
+            route(Method::DELETE, format!("/api/v1/secret-rotations/{exchanged}"), None),
+        ),
         ("POST /api/v1/ssh/user", route(Method::POST, "/api/v1/ssh/user", Some(ssh("alice")))),
         ("POST /api/v1/ssh/host", route(Method::POST, "/api/v1/ssh/host", Some(ssh("host.example.internal")))),
         ("POST /api/v1/keys", route(Method::POST, "/api/v1/keys", Some(key))),
@@ -277,6 +303,25 @@ async fn put_secret(server: &Server, admin: &str, path: &str) {
     let url = server.url(&format!("/api/v1/secrets/{path}"));
     let answer = client.put(url).bearer_auth(admin).json(&wish).send().await.expect("an answer");
     assert_eq!(answer.status(), 201, "{}", answer.text().await.expect("text"));
+}
+
+/// A login with a rotation over it, which nobody asks for.
+async fn put_login(server: &Server, admin: &str, path: &str, administrators: &str) {
+    let client = client().build().expect("a client");
+    let fields =
+        json!({"engine": "postgresql", "host": "127.0.0.1", "port": "1", "username": "app", "password": "first"});
+    let wish = json!({"fields": fields, "kind": "database-connection", "owner": "web"});
+    let url = server.url(&format!("/api/v1/secrets/{path}"));
+    let answer = client.put(url).bearer_auth(admin).json(&wish).send().await.expect("an answer");
+    assert_eq!(answer.status(), 201, "{}", answer.text().await.expect("text"));
+    let url = server.url(&format!("/api/v1/secret-rotations/{path}"));
+    let wish = rotation(administrators);
+    let answer = client.put(url).bearer_auth(admin).json(&wish).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.expect("text"));
+}
+
+fn rotation(administrators: &str) -> Value {
+    json!({"plan": "single", "users": ["app"], "admin": administrators})
 }
 
 /// A column of the matrix.

@@ -162,6 +162,37 @@ impl Rotation {
         is_single && self.tried.sets > 0 && !matches!(self.stage, Stage::Resting | Stage::Discarding(_))
     }
 
+    /// Whether nothing is under way.
+    pub fn is_resting(&self) -> bool {
+        matches!(self.stage, Stage::Resting)
+    }
+
+    /// How far it has come, in a word.
+    pub fn state(&self) -> &'static str {
+        match &self.stage {
+            Stage::Resting => "resting",
+            Stage::Made(_) => "made",
+            Stage::Set(_) => "set",
+            Stage::Proven(_) => "proven",
+            Stage::Overlap(_) => "overlap",
+            Stage::Checked(_) => "checked",
+            Stage::Retired(_) => "retired",
+            Stage::Back(_) => "back",
+            Stage::Returned(_) => "returned",
+            Stage::Discarding(_) => "discarding",
+        }
+    }
+
+    /// How often the target did not answer, in this stage.
+    pub fn times_away(&self) -> u32 {
+        self.tried.away
+    }
+
+    /// Since when the current credential is in use, in seconds since 1970.
+    pub fn since(&self) -> u64 {
+        self.since
+    }
+
     /// How it is done.
     pub fn settings(&self) -> &Settings {
         &self.settings

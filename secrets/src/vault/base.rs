@@ -98,11 +98,11 @@ impl Vault {
     }
 
     /// The time, if it can be believed.
-    pub(super) async fn now(&self) -> Result<Timestamp, SecretError> {
+    pub(crate) async fn now(&self) -> Result<Timestamp, SecretError> {
         Ok(self.ledger.time().await?)
     }
 
-    pub(super) async fn there(&self, path: &SecretPath) -> Result<Secret, SecretError> {
+    pub(crate) async fn there(&self, path: &SecretPath) -> Result<Secret, SecretError> {
         let found = self.look(path).await?.filter(|secret| !secret.is_gone());
         found.ok_or_else(|| SecretError::NotFound(format!("there is no secret at {path}")))
     }

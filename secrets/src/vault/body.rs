@@ -35,6 +35,9 @@ pub(super) struct Body {
     /// Nothing of it is destroyed while this stands.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub purge_lock: bool,
+    /// A rotation exchanges it: its labels move by that alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rotated: bool,
     /// It is out of use, and is destroyed after a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Deleted>,
@@ -194,6 +197,7 @@ mod tests {
             versions: (1..=count).map(version).collect(),
             keep,
             purge_lock: false,
+            rotated: false,
             deleted: None,
             gone: false,
         }

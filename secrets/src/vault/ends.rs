@@ -29,6 +29,9 @@ impl Vault {
                     Err(SecretError::OutOfUse(format!("version {number} of {path} was destroyed")))
                 }
                 Some(version) => {
+                    if !is_enabled {
+                        secret.free()?;
+                    }
                     version.disabled = !is_enabled;
                     Ok(())
                 }
@@ -49,7 +52,8 @@ impl Vault {
         }
         let at = self.now().await?;
         let until = at.plus_secs(i64::from(retention_days) * DAY_SECS);
-        self.amend(&grant, path, |_, body| {
+        self.amend(&grant, path, |secret, body| {
+            secret.free()?;
             body.deleted = Some(Deleted { at, until });
             Ok(())
         })

@@ -15,10 +15,12 @@ mod ends;
 mod reading;
 mod writing;
 
+mod beside;
 mod recovering;
 mod walking;
 
 pub use base::Vault;
+pub(crate) use beside::{Beside, Labels};
 pub use ends::{RETENTION_DAYS_MAX, RETENTION_DAYS_MIN};
 pub use reading::{Opened, Wanted};
 pub use recovering::LostRegister;

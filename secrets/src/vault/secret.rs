@@ -125,6 +125,11 @@ impl Secret {
         self.body.purge_lock
     }
 
+    /// Whether a rotation exchanges it: then it is written by that alone.
+    pub fn is_rotated(&self) -> bool {
+        self.body.rotated
+    }
+
     /// Its newest version's number.
     pub fn newest(&self) -> u64 {
         self.body.newest
@@ -214,6 +219,17 @@ impl Secret {
                 self.path, deleted.at
             ))),
             None => Ok(()),
+        }
+    }
+
+    /// Refuses to change by hand what a rotation exchanges: the target would have another password than the register says.
+    pub(super) fn free(&self) -> Result<(), SecretError> {
+        match self.body.rotated {
+            false => Ok(()),
+            true => Err(SecretError::Conflict(format!(
+                "a rotation exchanges {}: ask it for another credential, or end it first",
+                self.path
+            ))),
         }
     }
 

@@ -17,12 +17,12 @@ use crate::kinds::{Fields, FieldsError, Kind, Patch};
 use crate::nouns::{Label, SecretPath, Which};
 
 /// What a new version is, before it is sealed.
-struct Draft {
-    fields: Fields,
+pub(super) struct Draft {
+    pub fields: Fields,
     /// The record as it is to be, with the version in it but for what sealing tells.
-    body: Body,
+    pub body: Body,
     /// The version of the record that it replaces.
-    record: u64,
+    pub record: u64,
 }
 
 impl Vault {
@@ -44,8 +44,15 @@ impl Vault {
         }
         let mut moved = None;
         for _ in 0..TRIES_MAX {
+            if let Some(secret) = self.look(path).await? {
+                secret.free()?;
+            }
             let draft = self.draft(&grant, (path, owner), &put, now).await?;
-            match self.keep(&grant, (path, owner), draft, &put).await {
+            // A rotation may have come over it meanwhile.
+            if draft.body.rotated {
+                continue;
+            }
+            match self.keep(&grant, (path, owner), draft, &put, Vec::new()).await {
                 Err(SecretError::Conflict(why)) if put.expect.is_none() => moved = Some(why),
                 Err(SecretError::Conflict(why)) => {
                     // It may have been something else of it that moved: the expected version is asked for again.
@@ -61,7 +68,7 @@ impl Vault {
         Err(SecretError::Conflict(moved.unwrap_or_else(|| format!("{path} changes all the time: try again"))))
     }
 
-    async fn draft(
+    pub(super) async fn draft(
         &self,
         grant: &Grant,
         (path, owner): (&SecretPath, &Owner),
@@ -118,13 +125,14 @@ impl Vault {
         Ok(fields)
     }
 
-    /// Seals it, and writes version and record in one transaction.
-    async fn keep(
+    /// Seals it, and writes version, record and what belongs to them in one transaction.
+    pub(super) async fn keep(
         &self,
         grant: &Grant,
         (path, owner): (&SecretPath, &Owner),
         draft: Draft,
         put: &Put,
+        beside: Vec<Record>,
     ) -> Result<Secret, SecretError> {
         let Draft { fields, mut body, record } = draft;
         let number = body.newest;
@@ -172,7 +180,8 @@ impl Vault {
             instead_of: pruned.iter().map(|number| value_id(path.as_str(), life, *number)).collect(),
         };
         value.instead_of.iter().for_each(|id| self.deks.forget(id));
-        self.ledger.keep_value(value, vec![meta], actor).await?;
+        let records = std::iter::once(meta).chain(beside).collect();
+        self.ledger.keep_value(value, records, actor).await?;
         self.there(path).await
     }
 
@@ -217,6 +226,7 @@ impl Vault {
     pub async fn roll_back(&self, grant: Grant, path: &SecretPath, to: Option<&Which>) -> Result<Secret, SecretError> {
         let now = self.now().await?;
         self.amend(&grant, path, |secret, body| {
+            secret.free()?;
             let number = match to {
                 Some(which) => secret.usable(which, now)?.number,
                 None => {
@@ -319,6 +329,7 @@ fn new_body(life: u64, naming: &Naming) -> Body {
         versions: Vec::new(),
         keep: KEEP,
         purge_lock: false,
+        rotated: false,
         deleted: None,
         gone: false,
     }
@@ -401,6 +412,6 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Tries upon what others change all the time; then the caller is told to come back.
-const TRIES_MAX: usize = 8;
+pub(super) const TRIES_MAX: usize = 8;
 const LABELS_MAX: usize = 32;
 const FAULTS_SHOWN_MAX: usize = 10;

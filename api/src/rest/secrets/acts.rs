@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::json as value;
 use utoipa::ToSchema;
 
+use super::rotations::{self, Word};
 use super::shown::SecretInfo;
 use super::{granted, path_of};
 use crate::app::App;
@@ -33,6 +34,9 @@ pub(crate) struct Act {
     /// For how many days what is deleted can be restored.
     #[serde(default)]
     retention_days: Option<u32>,
+    /// Of a rotation: says what would be done, and does nothing.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 /// What can be done.
@@ -74,10 +78,13 @@ impl Deed {
 }
 
 /// Moves a label (`label`), goes back to an older version (`roll-back`), takes versions out of use and back (`disable`, `enable`), a
-/// secret (`delete`, `restore`), and does away with versions (`destroy`) or a deleted secret (`purge`) for good.
+/// secret (`delete`, `restore`), and does away with versions (`destroy`) or a deleted secret (`purge`) for good. Has its credential exchanged
+/// now (`rotate`), goes back to the one before (`rotate-back`), and goes on where that halted (`rotate-resume`): these three are answered
+/// with the rotation, once it is asked for and before it is done.
 #[utoipa::path(post, path = "/api/v1/secret-acts/{act}", tag = "secrets", operation_id = "actOnSecret", request_body = Act,
-    params(("act" = String, Path, description = "label, roll-back, enable, disable, delete, restore, destroy or purge")),
+    params(("act" = String, Path, description = "label, roll-back, enable, disable, delete, restore, destroy, purge, rotate, rotate-back or rotate-resume")),
     responses((status = 200, description = "Done", body = SecretInfo),
+        (status = 202, description = "The rotation is asked for", body = rotations::RotationInfo),
         (status = 409, description = "The state of the secret does not allow it"),
         (status = 410, description = "It is out of use")))]
 pub(crate) async fn act(
@@ -86,6 +93,12 @@ pub(crate) async fn act(
     Segment(word): Segment,
     Json(act): Json<Act>,
 ) -> Result<Response, Problem> {
+    if let Some(word) = Word::of(&word) {
+        return rotations::said(&app, &actor, word, path_of(&act.path)?, act.dry_run).await;
+    }
+    if act.dry_run {
+        return Err(Problem::field("dry_run", "Only a rotation has a dry run."));
+    }
     let none = || Problem::new(Kind::NotFound, "Nothing of that name can be done with a secret.");
     let (deed, path) = (Deed::of(&word).ok_or_else(none)?, path_of(&act.path)?);
     let (_, grant) = granted(&app, &actor, deed.action(), &path).await?;

@@ -1,6 +1,7 @@
 //! Secrets over HTTP: each reading is in the log before its answer is made.
 //!
-//! `secrets` is what there is to say of them, `secret-values` their values, `secret-acts` what is done with them: a path may have any
+//! `secrets` is what there is to say of them, `secret-values` their values, `secret-rotations` how they are exchanged, `secret-acts`
+//! what is done with them: a path may have any
 //! number of levels, so none of these stands behind one.
 
 mod shown;
@@ -8,6 +9,7 @@ mod shown;
 pub(crate) mod acts;
 pub(crate) mod listing;
 pub(crate) mod reading;
+pub(crate) mod rotations;
 pub(crate) mod writing;
 
 use axum::extract::{FromRequest, Request};

@@ -1,0 +1,176 @@
+//! The task that exchanges credentials whose rotation is due, or was asked for.
+//!
+//! It looks at the register's rotations when the log has grown, or the next is due, and lets each have its turn in a task of its own: a
+//! target that does not answer holds up no other. Which node is at a step stands in the rotation's record. What the record says of a
+//! target that is away or refuses is retried by the machine and told as an alarm; what cannot even be begun (a credential that is gone,
+//! a policy that refuses) is tried again here with growing pauses, and told too.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ca::CaError;
+use policy::{Action, Actor, Grant, Owner, Resource, Timestamp};
+use secrets::{SecretError, SecretPath, Turn, Turning, Warrants};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::problem::chain;
+
+/// Turns rotations until the service ends; what is under way then ends with its step.
+pub(super) async fn run(app: App, stop: CancellationToken) {
+    let mut turner = Turner { app, turns: JoinSet::new(), at_work: HashMap::new(), failed: HashMap::new(), seen: None };
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let asked = turner.app.rotation_asked();
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(ended) = turner.turns.join_next_with_id() => turner.note(ended),
+            _ = ticks.tick() => turner.look().await,
+            () = asked.notified() => turner.look().await,
+        }
+    }
+    while turner.turns.join_next().await.is_some() {}
+}
+
+struct Turner {
+    app: App,
+    turns: JoinSet<Result<Turn, SecretError>>,
+    at_work: HashMap<Id, SecretPath>,
+    failed: HashMap<SecretPath, Failed>,
+    /// How long the log was when the register was read last, and when the next is due by that.
+    seen: Option<(u64, Option<u64>)>,
+}
+
+/// What could not be begun.
+struct Failed {
+    times: u32,
+    /// It is not tried before.
+    until: u64,
+    why: String,
+}
+
+impl Turner {
+    async fn look(&mut self) {
+        let now = self.now();
+        let size = self.app.ledger().head().size;
+        let is_same = self.seen.is_some_and(|(seen, next)| seen == size && next.is_none_or(|next| now < next));
+        if is_same {
+            return;
+        }
+        let standing = match self.app.rotations().standing().await {
+            Ok(standing) => standing,
+            Err(error) => {
+                self.app.metrics().task_failed(TASK);
+                tracing::warn!(task = TASK, cause = %chain(&error), "will be tried again");
+                return;
+            }
+        };
+        self.failed.retain(|path, _| standing.iter().any(|turning| turning.path() == path));
+        let mut next = None;
+        for turning in &standing {
+            if self.at_work.values().any(|path| path == turning.path()) {
+                continue;
+            }
+            let held = self.failed.get(turning.path()).map_or(0, |failed| failed.until);
+            let Some(due) = self.app.rotations().due(turning, now).map(|due| due.max(held)) else { continue };
+            if due <= now && self.at_work.len() < TURNS_MAX {
+                self.begin(turning.path().clone());
+            } else {
+                next = Some(next.map_or(due, |next: u64| next.min(due)));
+            }
+        }
+        self.seen = Some((size, next));
+        self.tell(&standing);
+    }
+
+    fn begin(&mut self, path: SecretPath) {
+        let (app, on) = (self.app.clone(), path.clone());
+        let turn = async move { app.rotations().turn(&on, &Warden(app.clone()), &drivers::Places).await };
+        let id = self.turns.spawn(turn).id();
+        self.at_work.insert(id, path);
+    }
+
+    fn note(&mut self, ended: Result<(Id, Result<Turn, SecretError>), JoinError>) {
+        // Whatever came of it, the register is read again.
+        self.seen = None;
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some(path) = self.at_work.remove(&id) else { return };
+        let why = match ended {
+            Ok((_, Ok(Turn::Rests(_) | Turn::Halted | Turn::GoesOn))) => {
+                self.failed.remove(&path);
+                return;
+            }
+            Ok((_, Err(error))) => chain(&error),
+            Err(_panicked) => {
+                self.app.metrics().panicked();
+                "its turn panicked; the log of the service says why".to_owned()
+            }
+        };
+        self.app.metrics().task_failed(TASK);
+        tracing::warn!(task = TASK, path = %path, cause = %why, "the rotation will be tried again");
+        let times = self.failed.get(&path).map_or(0, |failed| failed.times).saturating_add(1);
+        let pause = PAUSE_FIRST_SECS.saturating_mul(1 << times.min(16)).min(PAUSE_LAST_SECS);
+        self.failed.insert(path, Failed { times, until: self.now().saturating_add(pause), why });
+    }
+
+    /// What somebody should look at.
+    fn tell(&self, standing: &[Turning]) {
+        let says = standing.iter().filter_map(|turning| {
+            let (path, rotation) = (turning.path(), turning.rotation());
+            match (rotation.trouble(), self.failed.get(path)) {
+                (_, Some(failed)) if failed.times >= TOLD_AFTER => {
+                    Some(format!("The rotation of {path} cannot go on, and is tried again: {}.", failed.why))
+                }
+                (Some(trouble), _) if trouble.said.is_empty() => {
+                    Some(format!("The rotation of {path}: {}.", trouble.why))
+                }
+                (Some(trouble), _) => {
+                    Some(format!("The rotation of {path}: {}. The target said: {}", trouble.why, trouble.said))
+                }
+                (None, _) if rotation.times_away() >= TOLD_AFTER => Some(format!(
+                    "The target of the rotation of {path}, {} at {}:{}, did not answer {} times; it is tried again.",
+                    turning.at().product,
+                    turning.at().host,
+                    turning.at().port,
+                    rotation.times_away()
+                )),
+                (None, _) => None,
+            }
+        });
+        self.app.rotation_alarms().set(says.collect());
+    }
+
+    fn now(&self) -> u64 {
+        seconds(self.app.world().now())
+    }
+}
+
+fn seconds(at: Timestamp) -> u64 {
+    u64::try_from(at.unix()).unwrap_or_default()
+}
+
+/// Asks policy in the name of the task.
+struct Warden(App);
+
+impl Warrants for Warden {
+    async fn warrant(&self, action: Action, path: &SecretPath, owner: &Owner) -> Result<Grant, SecretError> {
+        let on = Resource::secret(Some(owner.clone()), path.as_str());
+        let granted = self.0.authority().authorize(&Actor::system("rotation"), action, on).await;
+        granted.map_err(|error: CaError| SecretError::Conflict(chain(&error)))
+    }
+}
+
+const TASK: &str = "rotation";
+/// What another node or the clock made due is seen after this.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// So many rotations are under way at once: each may wait for its target half a minute.
+const TURNS_MAX: usize = 16;
+/// An alarm is told once it failed so often.
+const TOLD_AFTER: u32 = 2;
+/// What cannot be begun is tried again after this, doubled each time up to the last.
+const PAUSE_FIRST_SECS: u64 = 5;
+const PAUSE_LAST_SECS: u64 = 3_600;

@@ -1,0 +1,272 @@
+//! What people say of a rotation: its settings, its word, its end.
+
+use policy::Grant;
+use store::RecordFilter;
+
+use super::place::{At, Line, Product, ROOTS_BYTES_MAX, Targets};
+use super::record::{Body, ROTATION, STANDING, Turning};
+use crate::error::SecretError;
+use crate::kinds::{Fields, Kind};
+use crate::nouns::SecretPath;
+use crate::rotation::{Credential, NotNow, Rotation, Settings, SettingsError};
+use crate::vault::{Beside, Vault};
+
+/// Rotations of the register. Cheap to clone.
+#[derive(Clone)]
+pub struct Rotations {
+    pub(super) vault: Vault,
+    pub(super) node: u16,
+}
+
+/// What is said of a rotation when it is set up, or changed.
+#[derive(Clone, Debug)]
+pub struct TurningWish {
+    /// How it is done.
+    pub settings: Settings,
+    /// What is at the place; none: as the field `engine` says.
+    pub product: Option<Product>,
+    /// Its host; none: as the field says.
+    pub host: Option<String>,
+    /// Its port; none: as the field says, or the usual one.
+    pub port: Option<u16>,
+    /// The database in which one logs in; none: as the field says.
+    pub database: Option<String>,
+    /// The secret of who sets passwords there.
+    pub admin: SecretPath,
+    /// How it is spoken to.
+    pub line: Line,
+}
+
+impl Rotations {
+    /// Of the secrets of this vault, as this node of the register does them.
+    pub fn new(vault: Vault, node: u16) -> Rotations {
+        Rotations { vault, node }
+    }
+
+    /// The rotation of a secret; none where there is none, or it ended.
+    ///
+    /// # Errors
+    /// [`SecretError::Store`].
+    pub async fn look(&self, path: &SecretPath) -> Result<Option<Turning>, SecretError> {
+        Ok(self.last(path).await?.filter(|turning| !turning.body.ended))
+    }
+
+    /// All that go on, by path.
+    ///
+    /// # Errors
+    /// [`SecretError::Store`].
+    pub async fn standing(&self) -> Result<Vec<Turning>, SecretError> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let lookup = Some(STANDING.to_owned());
+            let filter = RecordFilter { lookup, after: after.take(), limit: PAGE_MAX, ..RecordFilter::default() };
+            let page = self.vault.ledger().record_list(ROTATION, filter).await?;
+            let is_full = page.len() == PAGE_MAX;
+            for record in page {
+                all.push(Turning::of(record.into_inner())?);
+            }
+            match all.last().filter(|_| is_full) {
+                Some(last) => after = Some(last.path.as_str().to_owned()),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// Sets up a rotation of a secret, or changes one that rests. What is current is what is in use from now on.
+    ///
+    /// # Errors
+    /// [`SecretError::Invalid`], which says what to change; [`SecretError::Conflict`]: one is under way.
+    pub async fn set(
+        &self,
+        grant: Grant,
+        path: &SecretPath,
+        wish: TurningWish,
+        targets: &impl Targets,
+    ) -> Result<Turning, SecretError> {
+        let there = self.last(path).await?;
+        let current = self.vault.current(&grant, path).await?;
+        is_exchangeable(current.kind, current.expires.is_some())?;
+        let TurningWish { settings, .. } = &wish;
+        settings.check().map_err(unfit)?;
+        if settings.schedule.windows.len() > WINDOWS_MAX {
+            return Err(SecretError::invalid("windows", format!("at most {WINDOWS_MAX}")));
+        }
+        let at = place(&wish, &current.fields)?;
+        targets.check(&at, settings).map_err(|why| SecretError::invalid("target", why))?;
+        let user = current.fields.text("username").unwrap_or_default().to_owned();
+        let version = there.as_ref().map_or(0, |turning| turning.version);
+        let rotation = match there.filter(|turning| !turning.body.ended) {
+            Some(Turning { body: Body { mut rotation, .. }, .. }) => {
+                rotation.change(wish.settings).map_err(not_now)?;
+                rotation
+            }
+            None => {
+                let since = u64::try_from(current.at.unix()).unwrap_or_default();
+                let credential = Credential { version: current.number, user };
+                Rotation::new(path.as_str(), wish.settings, credential, since).map_err(unfit)?
+            }
+        };
+        let body = Body { rotation, at, claim: None, ended: false };
+        let turning = Turning { path: path.clone(), owner: current.owner, version, body, changed: None };
+        self.write(&grant, &turning).await?;
+        self.there(path).await
+    }
+
+    /// Ends a rotation that rests or halted: the secret is written by hand again, and nothing is asked of the target any more.
+    ///
+    /// # Errors
+    /// [`SecretError::Conflict`]: it is under way.
+    pub async fn end(&self, grant: Grant, path: &SecretPath) -> Result<(), SecretError> {
+        let mut turning = self.there(path).await?;
+        let rotation = turning.rotation();
+        if !rotation.is_resting() && !rotation.is_halted() {
+            return Err(not_now(NotNow::UnderWay));
+        }
+        turning.body.ended = true;
+        turning.body.claim = None;
+        let beside = Beside { grant: &grant, path, is_rotated: false };
+        self.vault.relabel(beside, None, turning.record(&grant)?).await
+    }
+
+    /// Asks for a rotation now.
+    ///
+    /// # Errors
+    /// [`SecretError::Conflict`]: one is under way, halted, or the one before is too near.
+    pub async fn ask(&self, grant: Grant, path: &SecretPath) -> Result<Turning, SecretError> {
+        let now = self.seconds().await?;
+        self.say(&grant, path, |rotation| rotation.ask(now)).await
+    }
+
+    /// Asks for the credential before, while it is there.
+    ///
+    /// # Errors
+    /// [`SecretError::Conflict`]: there is none, or something is under way.
+    pub async fn ask_back(&self, grant: Grant, path: &SecretPath) -> Result<Turning, SecretError> {
+        self.say(&grant, path, Rotation::ask_back).await
+    }
+
+    /// Goes on where it halted: somebody did what the trouble says.
+    ///
+    /// # Errors
+    /// [`SecretError::Conflict`]: it did not halt.
+    pub async fn resume(&self, grant: Grant, path: &SecretPath) -> Result<Turning, SecretError> {
+        self.say(&grant, path, Rotation::resume).await
+    }
+
+    async fn say(
+        &self,
+        grant: &Grant,
+        path: &SecretPath,
+        word: impl Fn(&mut Rotation) -> Result<(), NotNow>,
+    ) -> Result<Turning, SecretError> {
+        let mut last = None;
+        for _ in 0..TRIES_MAX {
+            let mut turning = self.there(path).await?;
+            word(&mut turning.body.rotation).map_err(not_now)?;
+            turning.body.claim = None;
+            match self.write(grant, &turning).await {
+                Ok(()) => return self.there(path).await,
+                Err(SecretError::Conflict(why)) => last = Some(why),
+                Err(other) => return Err(other),
+            }
+        }
+        Err(SecretError::Conflict(last.unwrap_or_else(|| format!("{path} changes all the time: try again"))))
+    }
+
+    /// Writes the record, and the labels that follow from it.
+    pub(super) async fn write(&self, grant: &Grant, turning: &Turning) -> Result<(), SecretError> {
+        let beside = Beside { grant, path: &turning.path, is_rotated: true };
+        self.vault.relabel(beside, Some(turning.labels()), turning.record(grant)?).await
+    }
+
+    pub(super) async fn there(&self, path: &SecretPath) -> Result<Turning, SecretError> {
+        let none = || SecretError::NotFound(format!("no rotation of {path} is set up"));
+        self.look(path).await?.ok_or_else(none)
+    }
+
+    /// The time, in seconds since 1970, if it can be believed.
+    pub(super) async fn seconds(&self) -> Result<u64, SecretError> {
+        Ok(u64::try_from(self.vault.now().await?.unix()).unwrap_or_default())
+    }
+
+    async fn last(&self, path: &SecretPath) -> Result<Option<Turning>, SecretError> {
+        let record = self.vault.ledger().record_get(ROTATION, path.as_str()).await?;
+        record.map(|record| Turning::of(record.into_inner())).transpose()
+    }
+}
+
+/// What has a user and a password, and no end of its own.
+fn is_exchangeable(kind: Kind, has_end: bool) -> Result<(), SecretError> {
+    let has_login = match kind {
+        Kind::DatabasePassword | Kind::DatabaseConnection | Kind::CacheConnection => true,
+        Kind::ServiceAccount | Kind::QueueConnection | Kind::Generic | Kind::ApiKey | Kind::OauthClient => false,
+        Kind::OauthToken | Kind::JwtSigningKey | Kind::WebhookSecret | Kind::ObjectStorageConnection => false,
+        Kind::SshKey | Kind::CertificateBundle | Kind::TotpSeed | Kind::Note | Kind::File => false,
+    };
+    match (has_login, has_end) {
+        (true, false) => Ok(()),
+        (true, true) => Err(SecretError::invalid(
+            "secret",
+            "its current version has an end of its own: write one without, since a rotation may go back to it",
+        )),
+        (false, _) => Err(SecretError::invalid(
+            "secret",
+            format!(
+                "a {kind} is not exchanged by a driver: {} are",
+                "database-password, database-connection and cache-connection"
+            ),
+        )),
+    }
+}
+
+fn place(wish: &TurningWish, fields: &Fields) -> Result<At, SecretError> {
+    let field = |name: &str| fields.text(name).map(str::to_owned);
+    let missing = |what| SecretError::invalid(what, format!("the secret has no field `{what}`: say it, or write that"));
+    let engine = field("engine").unwrap_or_default();
+    let product = wish.product.or_else(|| Product::of(&engine)).ok_or_else(|| {
+        SecretError::invalid("driver", "say which: postgresql, mariadb or redis; the field `engine` names none of them")
+    })?;
+    let host = wish.host.clone().or_else(|| field("host")).ok_or_else(|| missing("host"))?;
+    let said = field("port").and_then(|port| port.parse().ok());
+    let database = wish.database.clone().or_else(|| field("database"));
+    let is_text = |text: &str, most: usize| (1..=most).contains(&text.len()) && !text.contains(char::is_control);
+    if !is_text(&host, HOST_BYTES_MAX) {
+        return Err(SecretError::invalid("host", format!("1 to {HOST_BYTES_MAX} bytes on one line")));
+    }
+    if database.as_ref().is_some_and(|database| !is_text(database, DATABASE_BYTES_MAX)) {
+        return Err(SecretError::invalid("database", format!("1 to {DATABASE_BYTES_MAX} bytes on one line")));
+    }
+    match &wish.line {
+        Line::Tls { roots } if roots.len() > ROOTS_BYTES_MAX => {
+            return Err(SecretError::invalid("roots", format!("at most {ROOTS_BYTES_MAX} bytes")));
+        }
+        Line::Tls { .. } | Line::Here | Line::Plain => {}
+    }
+    Ok(At {
+        product,
+        host,
+        port: wish.port.or(said).unwrap_or(product.port()),
+        database,
+        admin: wish.admin.as_str().to_owned(),
+        line: wish.line.clone(),
+    })
+}
+
+pub(super) fn not_now(error: NotNow) -> SecretError {
+    match error {
+        NotNow::Settings(error) => unfit(error),
+        other => SecretError::Conflict(other.to_string()),
+    }
+}
+
+fn unfit(error: SettingsError) -> SecretError {
+    SecretError::invalid("settings", error.to_string())
+}
+
+/// More windows are a calendar.
+pub const WINDOWS_MAX: usize = 16;
+/// Tries upon what others change all the time; then the caller is told to come back.
+const TRIES_MAX: usize = 8;
+const PAGE_MAX: usize = 1_000;
+const HOST_BYTES_MAX: usize = 253;
+const DATABASE_BYTES_MAX: usize = 255;
