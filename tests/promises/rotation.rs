@@ -71,7 +71,11 @@ fn set_up(house: &House, target: &Postgres) {
         &json!({"kind": "database-connection", "owner": "default", "fields": fields}),
     );
     let fields = json!({"username": "rotator", "password": "first"});
-    put(house, &format!("secrets/{ADMIN}"), &json!({"kind": "database-password", "owner": "default", "fields": fields}));
+    put(
+        house,
+        &format!("secrets/{ADMIN}"),
+        &json!({"kind": "database-password", "owner": "default", "fields": fields}),
+    );
     let settings = json!({"plan": "pair", "users": ["app_a", "app_b"], "admin": ADMIN, "overlap_secs": 1});
     put(house, &format!("secret-rotations/{SECRET}"), &settings);
 }
