@@ -19,6 +19,7 @@ mod code;
 mod crash;
 mod database_thief;
 mod deltas;
+mod delivery;
 mod hands;
 mod import;
 mod inspect;
