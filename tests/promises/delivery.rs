@@ -59,6 +59,15 @@ fn accesses(house: &House) -> usize {
     leaves.as_array().expect("leaves").iter().filter(is_ours).count()
 }
 
+/// How often somebody asked where the labels of a secret stand.
+fn looks(house: &House) -> u64 {
+    let metrics = house.curl_admin(&[&house.https("/metrics")]).text();
+    let ours = metrics.lines().filter(|line| {
+        line.contains("http_requests_total{") && line.contains("/api/v1/secrets/") && line.contains("method=\"GET\"")
+    });
+    ours.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+}
+
 /// Whether a file of `/proc/PID` has the canary; one that is closed to us has nothing for us.
 fn shows(pid: u32, file: &str) -> bool {
     let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
@@ -224,9 +233,17 @@ fn a_new_version_restarts_the_program_or_is_brought_to_it_and_looks_leave_nothin
     has(&restarted, "started 2\n");
     has(&told, "has 2\n");
     let before = accesses(&house);
+    // Both look more than once, at what stays and at what moved.
+    let look_on = || {
+        let so_far = looks(&house);
+        assert!(until(PATIENCE, || looks(&house) >= so_far + 5), "they look");
+    };
+    look_on();
+    assert_eq!(accesses(&house), before, "a look opens nothing");
     put(&house, "prod/db", &json!({"password": "another-value-7"}));
     has(&restarted, "started 2\nstarted 7\n");
     has(&told, "has 2\nhas 7\n");
+    look_on();
     assert_eq!(
         accesses(&house),
         before + 2,
