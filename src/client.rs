@@ -238,6 +238,16 @@ impl Client {
         json(self.send(Method::PATCH, path, Some(body)).await?).await
     }
 
+    /// POST of a JSON body, answered with what is wiped when it goes.
+    pub async fn post_hidden(&self, path: &str, body: &Value) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let response = self.send(Method::POST, path, Some(body)).await?;
+        // Room for all of it at once: a vector that grows leaves copies of what it held.
+        let said = response.content_length().and_then(|bytes| usize::try_from(bytes).ok());
+        let mut bytes = Zeroizing::new(Vec::with_capacity(said.unwrap_or_default().min(ANSWER_BYTES_MAX)));
+        gather(response, &mut bytes).await?;
+        Ok(bytes)
+    }
+
     /// DELETE of a resource.
     pub async fn delete(&self, path: &str) -> Result<(), Failure> {
         self.send(Method::DELETE, path, None).await.map(drop)
@@ -393,15 +403,20 @@ fn as_token(text: Option<&str>, of: &str) -> Result<Secret<String>, Failure> {
     }
 }
 
-async fn bounded(mut response: Response) -> Result<Vec<u8>, Failure> {
+async fn bounded(response: Response) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
+    gather(response, &mut bytes).await?;
+    Ok(bytes)
+}
+
+async fn gather(mut response: Response, bytes: &mut Vec<u8>) -> Result<(), Failure> {
     while let Some(chunk) = response.chunk().await.or_exit(Exit::Unavailable, "the answer broke off")? {
         if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
             return Err(Failure::new(Exit::Failed, "the answer is longer than any answer of Chancery"));
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+    Ok(())
 }
 
 async fn json(response: Response) -> Result<Value, Failure> {

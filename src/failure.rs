@@ -23,6 +23,12 @@ pub enum Exit {
     Findings = 5,
     /// `audit verify` found nothing, and had no key from elsewhere to know the log by.
     Unidentified = 6,
+    /// `run` did not start its program. It and the two below are what `env` and shells have, so that they are none of the program's own.
+    NotStarted = 125,
+    /// The program of `run` cannot be executed.
+    NotExecutable = 126,
+    /// The program of `run` is not found.
+    NotFound = 127,
 }
 
 /// A failed command.
@@ -39,6 +45,11 @@ impl Failure {
     /// A failure with the exit code `exit`.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), causes: Vec::new(), help: None, field: None }
+    }
+
+    /// The same with another exit code.
+    pub fn exiting(self, exit: Exit) -> Self {
+        Self { exit, ..self }
     }
 
     /// Adds what the reader can do about it.

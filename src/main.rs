@@ -16,6 +16,7 @@ mod reading;
 mod trust;
 mod written;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -107,6 +108,12 @@ enum Command {
     Doctor,
     /// Secrets: write, read, list, go back, take out of use
     Secret(cmd::secret::Args),
+    /// Run a program with secrets: in memory, masked in what it prints, gone with it
+    Run(cmd::deliver::run::Args),
+    /// Print one secret
+    Read(cmd::deliver::read::Args),
+    /// Put secrets into a text that refers to them
+    Inject(cmd::deliver::inject::Args),
     /// Roots: their fingerprints, and how hosts come to trust them
     Trust(cmd::trust::Args),
     /// Remember a server and a token for this user
@@ -148,6 +155,11 @@ impl Global {
 }
 
 fn main() -> ExitCode {
+    // `run` has helpers of its own, which are this program.
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Some(code) = delivery::step(&words) {
+        return ExitCode::from(code);
+    }
     hardening::close_memory();
     let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
@@ -229,6 +241,9 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Agent(args) => cmd::agent::run(args).await,
         Command::Doctor => cmd::doctor::run(&global).await,
         Command::Secret(args) => cmd::secret::run(args, &global).await,
+        Command::Run(args) => cmd::deliver::run::run(args, &global).await,
+        Command::Read(args) => cmd::deliver::read::run(args, &global).await,
+        Command::Inject(args) => cmd::deliver::inject::run(args, &global).await,
         Command::Trust(args) => cmd::trust::run(args, &global).await,
         Command::Login(args) => cmd::login::run(args, &global).await,
         Command::Completion(args) => cmd::paper::complete(&args, command()),

@@ -8,6 +8,7 @@ pub mod ca;
 pub mod ceremony;
 pub mod certs;
 pub mod clock;
+pub mod deliver;
 pub mod doctor;
 pub mod drill;
 pub mod init;

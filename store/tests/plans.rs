@@ -146,6 +146,7 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
                 key: &[7; 32],
                 envelope,
                 instead_of: vec![],
+                wrapped: None,
             };
             ledger.keep_value(value, vec![], actor()).await.unwrap();
         }

@@ -18,6 +18,7 @@ mod cli;
 mod code;
 mod crash;
 mod database_thief;
+mod delivery;
 mod deltas;
 mod hands;
 mod import;

@@ -1,0 +1,109 @@
+//! `chancery inject`: a text with references becomes the same text with their values.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use rustix::fs::{Mode, stat};
+use rustix::process::umask;
+use secrets::Reference;
+use serde_json::json;
+
+use super::fetch::{Fetched, fetch};
+use super::template::{Piece, filled, pieces};
+use crate::Global;
+use crate::failure::{Exit, Failure};
+use crate::files::{Input, Outputs, SECRET, Standing, shown};
+use crate::output;
+
+/// A configuration is some KiB.
+const TEMPLATE_BYTES_MAX: u64 = 1 << 20;
+/// What a template of one line could ask for, a value many times, has an end too.
+const TEXT_BYTES_MAX: usize = 64 << 20;
+
+#[derive(Parser)]
+#[command(after_help = "\
+Examples:
+  chancery inject -i app.toml.tpl -o /run/app/app.toml
+  chancery inject -i app.toml.tpl -o app.toml --mode 0640 --force
+  echo 'dsn={{ chy://prod/db#dsn }}' | chancery inject | app --config -
+
+What is written {{ chy://PATH#FIELD@LABEL }} becomes its value, and nothing else is touched: no other braces, and no braces of a value. \
+A template holds no secret, and may be committed.
+
+The file is written whole or not at all; where one secret is missing, nothing is. Without --mode nobody but its owner may read it, and a \
+file that others may read is not replaced. A file that is replaced keeps its owner and its mode. On a disk it stays: /run and /dev/shm are \
+memory, and `chancery run --credential` takes its files away again.")]
+pub struct Args {
+    /// The template; - is standard input
+    #[arg(short, long = "in", value_name = "TEMPLATE", default_value = "-")]
+    input: PathBuf,
+    /// Where the text goes; - is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    out: PathBuf,
+    /// Who may read it, in octal: a new file has exactly this mode, one that is replaced no more than it [default: 0600]
+    #[arg(long, value_name = "MODE", value_parser = octal)]
+    mode: Option<u32>,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+/// Runs `chancery inject`.
+pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    delivery::be_quiet();
+    let input = Input::open(&args.input)?;
+    let mode = args.mode.unwrap_or(SECRET);
+    if args.mode.is_some() {
+        // Said is said: this process makes no other file.
+        umask(Mode::empty());
+    }
+    readable_by_no_more(&args.out, mode)?;
+    // The place first: nothing is opened that could not be kept.
+    let mut outputs = Outputs::new(args.force).reading(&input);
+    let place = outputs.place(&args.out, mode, Standing::Forced)?;
+    let template = input.bytes(TEMPLATE_BYTES_MAX)?;
+    let pieces = pieces(&template)?;
+    let wanted: HashSet<Reference> = pieces.iter().filter_map(reference).cloned().collect();
+    let fetched = match wanted.is_empty() {
+        true => Fetched::default(),
+        false => fetch(&global.client()?, &wanted).await?,
+    };
+    let text = filled(&pieces, &fetched.values, TEXT_BYTES_MAX)?;
+    let facts = [output::written_to(&place), ("secrets", wanted.len().to_string())];
+    let leaves: Vec<u64> = fetched.leaves.into_iter().collect();
+    let answer = json!({"written_to": place.shown(), "secrets": wanted.len(), "bytes": text.len(), "entries": leaves});
+    let is_stream = outputs.use_stdout();
+    place.fill(&text)?;
+    // Nobody needs to be told what he reads.
+    if !is_stream {
+        output::report(&outputs, &facts, &answer, global.json);
+    }
+    Ok(())
+}
+
+fn reference<'a>(piece: &'a Piece<'_>) -> Option<&'a Reference> {
+    match piece {
+        Piece::Value(reference) => Some(reference),
+        Piece::Text(_) => None,
+    }
+}
+
+/// A regular file that is there keeps its mode when it is replaced: it must not be wider than what was said.
+fn readable_by_no_more(path: &Path, mode: u32) -> Result<(), Failure> {
+    let Ok(there) = stat(path) else { return Ok(()) };
+    let is_file = rustix::fs::FileType::from_raw_mode(there.st_mode) == rustix::fs::FileType::RegularFile;
+    let has = there.st_mode & 0o777;
+    if path == Path::new("-") || !is_file || has & !mode & 0o777 == 0 {
+        return Ok(());
+    }
+    let says = format!("{} has mode {has:04o}: others may read what is written there", shown(path));
+    Err(Failure::new(Exit::Failed, says).help(format!("chmod {mode:04o} {0}, or say --mode {has:04o}", shown(path))))
+}
+
+fn octal(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 && mode & 0o400 != 0 => Ok(mode),
+        Ok(_) | Err(_) => Err("a mode is written as 0600 or 0640; its owner may read it".to_owned()),
+    }
+}

@@ -1,0 +1,252 @@
+//! `chancery run`: a program with secrets that it did not have.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::str::FromStr;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use clap::{ArgGroup, Parser};
+use delivery::{
+    DeliveryError, DiskRule, Ended, FileName, Given, Notice, OnChange, Place, Plan, Printing, Reads, VariableName,
+};
+use rustix::process::Signal;
+use secrets::Reference;
+
+use super::fetch::{Fetched, fetch};
+use super::watch::Watch;
+use crate::Global;
+use crate::failure::{Exit, Failure};
+use crate::output;
+
+#[derive(Parser)]
+#[command(
+    group = ArgGroup::new("given").required(true).multiple(true),
+    after_help = "\
+Examples:
+  chancery run --file DB_PASSWORD_FILE=chy://prod/db#password -- ./app
+  chancery run --credential password=chy://prod/db#password \\
+    --on-change signal:HUP -- ./server
+  chancery run --env PGPASSWORD=chy://prod/db#password -- psql -h db app
+  PGPASSWORD=chy://prod/db#password chancery run --resolve-env -- psql -h db
+  chancery run --stdin chy://prod/luks -- cryptsetup open /dev/sdb data
+
+A reference is chy://PATH#FIELD@LABEL; without #FIELD and @LABEL it is #value@current. It is no secret, and may be committed.
+
+Who can read each place: a --file the program and its children; a --fifo who opens it first, of this user; a --credential every program \
+of this user, in a folder in memory that goes with the program, whose path is in CREDENTIALS_DIRECTORY; an --env all of these, and \
+whoever sees a crash report or a debug page of it: it is the last choice. Root reads all. CHANCERY_TOKEN is taken out of the program's \
+environment: it reads more than was given.
+
+What the program prints is masked: values, and their usual encodings, are shown as [hidden]. Signals are passed on, and the program's exit \
+code is ours; a program that was ended by a signal ends us by the same.
+
+Exit codes of our own: 125 it was not started (a secret is missing, the server is away: it says which and why), 126 it cannot be \
+executed, 127 it is not found, 2 wrong usage. All secrets are asked for at once, in one entry of the log; where one is missing, nothing is \
+started."
+)]
+pub struct Args {
+    /// A file in memory alone, whose path the variable NAME holds
+    #[arg(long, value_name = "NAME=chy://..", value_parser = at::<VariableName>, group = "given")]
+    file: Vec<(VariableName, Reference)>,
+    /// A FIFO, whose path the variable NAME holds: each who opens it reads the value of that moment
+    #[arg(long, value_name = "NAME=chy://..", value_parser = at::<VariableName>, group = "given")]
+    fifo: Vec<(VariableName, Reference)>,
+    /// A file NAME in the folder that CREDENTIALS_DIRECTORY names, as systemd has it
+    #[arg(long, value_name = "NAME=chy://..", value_parser = at::<FileName>, group = "given")]
+    credential: Vec<(FileName, Reference)>,
+    /// Standard input: the value, then its end
+    #[arg(long, value_name = "chy://..", group = "given")]
+    stdin: Option<Reference>,
+    /// The variable NAME itself: more can read it than any other place
+    #[arg(long, value_name = "NAME=chy://..", value_parser = at::<VariableName>, group = "given")]
+    env: Vec<(VariableName, Reference)>,
+    /// Replace each variable of the environment whose whole value is a reference by what it stands for
+    #[arg(long, group = "given")]
+    resolve_env: bool,
+    /// Do not mask: the program has our standard output and error themselves
+    #[arg(long)]
+    no_mask: bool,
+    /// What a new version does: nothing; restart the program; replace the values in their places, and then leave it to the program, or
+    /// tell it by a signal (the last two with --credential and --fifo alone)
+    #[arg(long, value_name = "nothing|restart|replace|signal:HUP", default_value = "nothing")]
+    on_change: Change,
+    /// Seconds between two looks for a new version, which leave nothing in the log
+    #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    poll: u64,
+    /// Seconds that the program has to end before a restart ends it by force
+    #[arg(long, value_name = "SECS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    grace: u64,
+    /// Where no folder lies in memory alone, put --credential and --fifo on a disk
+    #[arg(long)]
+    allow_disk: bool,
+    /// Say nothing of what is no failure, such as values too short to be masked
+    #[arg(short, long)]
+    quiet: bool,
+    /// The program and its arguments; no shell stands between
+    #[arg(last = true, required = true, value_name = "CMD")]
+    program: Vec<OsString>,
+}
+
+/// What a new version does.
+#[derive(Clone, Copy)]
+enum Change {
+    Nothing,
+    Restart,
+    Replace,
+    Signal(Signal),
+}
+
+impl FromStr for Change {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "nothing" => Ok(Change::Nothing),
+            "restart" => Ok(Change::Restart),
+            "replace" => Ok(Change::Replace),
+            _ => {
+                let name = text.strip_prefix("signal:").ok_or("say nothing, restart, replace or signal:HUP")?;
+                let name = name.strip_prefix("SIG").unwrap_or(name);
+                let found = SIGNALS.iter().find(|(known, _)| *known == name);
+                let (_, signal) = found.ok_or("the signal is HUP, INT, QUIT, TERM, USR1, USR2 or WINCH")?;
+                Ok(Change::Signal(*signal))
+            }
+        }
+    }
+}
+
+const SIGNALS: [(&str, Signal); 7] = [
+    ("HUP", Signal::HUP),
+    ("INT", Signal::INT),
+    ("QUIT", Signal::QUIT),
+    ("TERM", Signal::TERM),
+    ("USR1", Signal::USR1),
+    ("USR2", Signal::USR2),
+    ("WINCH", Signal::WINCH),
+];
+
+/// `NAME=chy://...`
+fn at<N: FromStr<Err = delivery::NameError>>(text: &str) -> Result<(N, Reference), String> {
+    let (name, reference) = text.split_once('=').ok_or("say NAME=chy://PATH#FIELD@LABEL")?;
+    let name = name.parse().map_err(|error: delivery::NameError| error.to_string())?;
+    Ok((name, reference.parse().map_err(|error: secrets::NameError| error.to_string())?))
+}
+
+/// Runs `chancery run`. Where the program ran, it does not return: it ends as the program ended.
+pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    match start(args, global).await {
+        Ok(ended) => ended.leave(),
+        Err(failure) => Err(of_ours(failure)),
+    }
+}
+
+/// Whatever kept the program from being started, a script tells it from the program's own codes.
+fn of_ours(failure: Failure) -> Failure {
+    match failure.exit() {
+        Exit::NotExecutable | Exit::NotFound | Exit::NotStarted => failure,
+        Exit::Failed | Exit::Usage | Exit::Refused | Exit::Unavailable | Exit::Findings | Exit::Unidentified => {
+            failure.exiting(Exit::NotStarted)
+        }
+    }
+}
+
+async fn start(args: Args, global: &Global) -> Result<Ended, Failure> {
+    let (quiet, as_json, every) = (args.quiet, global.json, Duration::from_secs(args.poll));
+    let plan = plan(args)?;
+    let not_started = |error: delivery::PlanError| Failure::new(Exit::NotStarted, error.to_string());
+    plan.check().map_err(not_started)?;
+    let references = plan.asks().map_err(not_started)?;
+    delivery::be_quiet();
+    let (tell, changes) = mpsc::channel();
+    let values = match references.is_empty() {
+        true => Fetched::default().values,
+        false => {
+            let client = global.client()?;
+            let Fetched { values, versions, .. } = fetch(&client, &references).await?;
+            if plan.on_change != OnChange::Nothing {
+                tokio::spawn(Watch { client, references, versions, every, as_json }.keep(tell));
+            }
+            values
+        }
+    };
+    // This is the thread of `main`; what watches goes on in others meanwhile.
+    let mut say = |notice: Notice| {
+        if !quiet || matches!(notice, Notice::NotReplaced(_)) {
+            output::notice(&notice.to_string(), as_json);
+        }
+    };
+    delivery::run(&plan, values, changes, &mut say).map_err(|error| not_run(&error))
+}
+
+fn plan(args: Args) -> Result<Plan, Failure> {
+    let mut words = args.program.into_iter();
+    let program = words.next().ok_or_else(|| Failure::new(Exit::Usage, "no program is named"))?;
+    let given = |reference, place| Given { reference, place };
+    let files = args.file.into_iter().map(|(name, one)| given(one, Place::MemoryFile(name)));
+    let fifos = args.fifo.into_iter().map(|(name, one)| given(one, Place::Fifo(name, Reads::Unbounded)));
+    let credentials = args.credential.into_iter().map(|(name, one)| given(one, Place::Directory(name)));
+    let stdin = args.stdin.into_iter().map(|one| given(one, Place::StandardInput));
+    let variables = args.env.into_iter().map(|(name, one)| given(one, Place::Environment(name)));
+    Ok(Plan {
+        arguments: words.collect(),
+        environment: std::env::vars_os().filter(|(name, _)| !WITHHELD.iter().any(|one| name == one)).collect(),
+        resolve_environment: args.resolve_env,
+        given: files.chain(fifos).chain(credentials).chain(stdin).chain(variables).collect(),
+        printing: if args.no_mask { Printing::Inherited } else { Printing::Masked },
+        on_change: match args.on_change {
+            Change::Nothing => OnChange::Nothing,
+            Change::Restart => OnChange::Restart { grace: Duration::from_secs(args.grace) },
+            Change::Replace => OnChange::Replace,
+            Change::Signal(signal) => OnChange::Signal(signal),
+        },
+        disk: if args.allow_disk { DiskRule::MayBeDisk } else { DiskRule::MemoryOnly },
+        ..Plan::new(program)
+    })
+}
+
+/// What the program does not inherit: it reads every secret that its owner may.
+const WITHHELD: [&str; 1] = ["CHANCERY_TOKEN"];
+
+fn not_run(error: &DeliveryError) -> Failure {
+    let exit = match error.exit_code() {
+        127 => Exit::NotFound,
+        126 => Exit::NotExecutable,
+        _ => Exit::NotStarted,
+    };
+    let failure = Failure::new(exit, error.to_string());
+    match error.source() {
+        Some(cause) => failure.because(cause),
+        None => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_said_by_word_or_by_signal() {
+        let read = |text: &str| text.parse::<Change>();
+        assert!(matches!(read("nothing"), Ok(Change::Nothing)));
+        assert!(matches!(read("restart"), Ok(Change::Restart)));
+        assert!(matches!(read("replace"), Ok(Change::Replace)));
+        for hup in ["signal:HUP", "signal:SIGHUP"] {
+            assert!(matches!(read(hup), Ok(Change::Signal(Signal::HUP))), "{hup}");
+        }
+        for bad in ["", "Restart", "HUP", "signal:", "signal:KILL", "signal:hup"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_place_has_a_name_and_a_reference() {
+        let read = |text: &str| at::<VariableName>(text);
+        assert_eq!(read("A=chy://a=b#c").map(|(name, one)| (name.to_string(), one.to_string())), {
+            Ok(("A".to_owned(), "chy://a=b#c".to_owned()))
+        });
+        for bad in ["A", "=chy://a", "A=", "A=hunter2", "1=chy://a"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}
