@@ -160,7 +160,7 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
     let recorded = ledger.access(entry).await.unwrap();
     let (sealed, _) = ledger.sealed_keys(None).await.unwrap();
     let of_value = sealed.iter().find(|key| key.id() == "kept@1").unwrap();
-    ledger.wrap_key(of_value, &actor(), |_| Ok::<_, store::StoreError>(vec![1; 8])).await.unwrap();
+    ledger.wrap_key(of_value, |_| Ok::<_, store::StoreError>(vec![1; 8]), &actor()).await.unwrap();
     let (sealed, _) = ledger.sealed_keys(None).await.unwrap();
     let of_value = sealed.iter().find(|key| key.id() == "kept@1").unwrap();
     ledger.seal_again(of_value, &[7; 32], &actor()).await.unwrap();
