@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 
 mod get;
 mod put;
+mod rotating;
 mod typed;
 
 use self::get::{Get, get};
 use self::put::{Describe, Put, describe, put};
+use self::rotating::{Rotate, Rotation, rotate, rotation};
 use crate::Global;
 use crate::client::Client;
 use crate::failure::{Failure, OrFail};
@@ -52,6 +54,12 @@ enum What {
         #[arg(value_name = "VERSION")]
         to: Option<String>,
     },
+    /// Exchange a credential at the place where it is used, now
+    #[command(after_help = ROTATE)]
+    Rotate(Rotate),
+    /// How a credential is exchanged by itself: show it, set it up, end it
+    #[command(after_help = ROTATE)]
+    Rotation(Box<Rotation>),
     /// Move a label of your own to a version, or take it away
     Label {
         /// Where it stands
@@ -124,6 +132,16 @@ Examples:
   chancery secret get prod/tls --field key --out server.key
   chancery secret get prod/db --at previous";
 
+const ROTATE: &str = "\
+Examples:
+  chancery secret rotation prod/db --plan pair --user shop_a --user shop_b \\
+    --admin prod/db-admin --every 30d --window 'Sat,Sun 02:00-06:00'
+  chancery secret rotate prod/db --dry-run
+  chancery secret rotate prod/db
+  chancery secret rotate prod/db --back
+
+A new password is set, tried with a real login, and only then current; the one before goes on for the overlap, and then ends.";
+
 #[derive(clap::Args)]
 struct List {
     /// At this path or below it
@@ -159,6 +177,8 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         }
         What::Describe(args) => describe(args, &client, global).await,
         What::Rollback { path, to } => act("roll-back", json!({"path": path, "version": to}), &client, global).await,
+        What::Rotate(args) => rotate(args, &client, global).await,
+        What::Rotation(args) => rotation(*args, &client, global).await,
         What::Label { path, label, to, remove: _ } => {
             act("label", json!({"path": path, "label": label, "version": to}), &client, global).await
         }
