@@ -35,7 +35,7 @@ impl Context<'_> {
     }
 }
 
-/// The key of one version. It is wiped; it seals nothing: [`seal`] made it, and is done with it.
+/// The key of one version. It is wiped; it seals nothing: `seal` made it, and is done with it.
 pub struct Dek(Zeroizing<[u8; DEK_BYTES]>);
 
 impl Dek {

@@ -2,7 +2,7 @@
 //!
 //! A secret stands at a [`SecretPath`] and has versions, each a set of named fields. Which version is meant says a [`Label`] that moves,
 //! or its number that does not; a [`Reference`] (`chy://path#field@label`) names one field of one version and may be committed, since it
-//! is none of the value. A version's bytes lie in an [`Envelope`] under a key of their own ([`Dek`]), which lies under the sealing key of
+//! is none of the value. A version's bytes lie in an envelope under a key of their own ([`Dek`]), which lies under the sealing key of
 //! the token. A [`rotation`] is how a credential is exchanged at the place where it is used, and [`Rotations`] are those of the register.
 //!
 //! The [`Vault`] keeps them in the register: it writes down each access, durably, before it opens anything.
