@@ -1,5 +1,7 @@
 //! What a person asks of a rotation.
 
+use policy::Timestamp;
+
 use super::next::Step;
 use super::outcome::Outcome;
 use super::record::{Rotation, Stage, Way};
@@ -12,11 +14,9 @@ pub enum NotNow {
     #[error("a rotation is under way: let it end first")]
     UnderWay,
     /// The one before is too near.
-    #[error(
-        "the distance between two rotations is not over until {until} (seconds since 1970): clients may still have the old credential"
-    )]
+    #[error("the distance between two rotations is not over until {}: clients may still have the old credential", moment(*until))]
     TooSoon {
-        /// Until when.
+        /// Until when, in seconds since 1970.
         until: u64,
     },
     /// It waits for a person.
@@ -31,6 +31,11 @@ pub enum NotNow {
     /// The settings would not do what they say.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+}
+
+/// As it is written for people.
+fn moment(at: u64) -> Timestamp {
+    Timestamp::from_unix(i64::try_from(at).unwrap_or(i64::MAX))
 }
 
 impl Rotation {
