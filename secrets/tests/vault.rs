@@ -152,6 +152,25 @@ fn what_is_out_of_use_is_not_read_and_says_what_to_do() {
     });
 }
 
+/// A clock that is not believed keeps things from being written; whoever needs a password to start an application reads it.
+#[test]
+fn what_is_there_is_read_whatever_the_clock_shows() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        let ends = house.world.now().plus_secs(600);
+        house.put("a", "x").await;
+        house.put_as("b", Put { expires: Some(ends), ..put(&[("value", "y")]) }).await.unwrap();
+        house.world.jump(-86_400);
+        let held = house.put_as("a", put(&[("value", "z")])).await;
+        assert!(matches!(held, Err(SecretError::Store(store::StoreError::Clock(_)))), "{held:?}");
+        assert_eq!(
+            (house.read("a", "current").await.unwrap(), house.read("b", "1").await.unwrap()),
+            ("x".into(), "y".into())
+        );
+        assert_eq!(house.last_leaves(1).await[0]["event"], "access");
+    });
+}
+
 #[test]
 fn what_is_deleted_comes_back_until_it_is_destroyed_and_then_its_path_is_free() {
     on_both(|database| async move {
@@ -194,8 +213,11 @@ fn a_lock_keeps_everything_and_single_versions_go_where_there_is_none() {
         house.vault.describe(write(), &path("a"), &lock(true)).await.unwrap();
         let locked = house.vault.destroy_versions(destroy(), &path("a"), &[which("1")]).await;
         assert!(matches!(&locked, Err(SecretError::Conflict(why)) if why.contains("locked")), "{locked:?}");
-        house.vault.describe(write(), &path("a"), &lock(false)).await.unwrap();
-        let current = house.vault.destroy_versions(destroy(), &path("a"), &[which("1"), which("3")]).await;
+        house.vault.describe(write(), &path("a"), &Naming { keep: Some(0), ..Naming::default() }).await.unwrap();
+        house.put("a", "v4").await;
+        assert_eq!(house.read("a", "1").await.unwrap(), "v1", "nor is it pruned");
+        house.vault.describe(write(), &path("a"), &Naming { keep: Some(9), ..lock(false) }).await.unwrap();
+        let current = house.vault.destroy_versions(destroy(), &path("a"), &[which("1"), which("4")]).await;
         assert!(matches!(&current, Err(SecretError::Conflict(why)) if why.contains("current")), "{current:?}");
         assert_eq!(house.read("a", "1").await.unwrap(), "v1", "all or none");
         house.vault.destroy_versions(destroy(), &path("a"), &[which("1")]).await.unwrap();
@@ -314,8 +336,10 @@ fn the_token_is_asked_once_a_lease_and_each_time_where_there_is_none() {
         assert_eq!(house.read("a", "current").await.unwrap(), "x");
         // Without the key of its generation nothing is opened; with the key at hand nobody asks for it.
         house.ledger.take_seals(store::Seals::default());
+        let before = house.leaves();
         let away = house.read("a", "current").await;
         assert!(matches!(away, Err(SecretError::Store(store::StoreError::Unavailable(_)))), "{away:?}");
+        assert_eq!(house.leaves(), before, "an outage does not fill the log");
     });
     on_sqlite(|database| async move {
         let house = House::open(&database).await;

@@ -128,29 +128,16 @@ pub(crate) async fn read(request: Request, bytes_max: usize, app: &App) -> Resul
 }
 
 /// JSON with the path of the wrong field in the problem.
-/// The same of what may hold a secret: no cause is told, which may repeat what was sent.
-pub(crate) fn parse_hidden<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let field = error.path().to_string();
-        let inner = error.into_inner();
-        let place = format!("at line {} column {}", inner.line(), inner.column());
-        match field.as_str() {
-            "." | "?" => Problem::new(
-                Kind::Malformed,
-                format!("The JSON body is not of the form that this route reads, {place}."),
-            ),
-            _ => {
-                Problem::field(field, format!("The JSON body has something else there than this route reads, {place}."))
-            }
-        }
-    })?;
-    json.end().map_err(|_| Problem::new(Kind::Malformed, "The JSON body goes on after its end."))?;
-    Ok(value)
+pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    parsed(bytes, cause)
 }
 
-/// A value of a body.
-pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// The same of what may hold secrets: what is wrong with it is told by its place alone, since a cause may repeat what was sent.
+pub(crate) fn parse_hidden<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    parsed(bytes, |error| format!("not what this route reads, at line {} column {}", error.line(), error.column()))
+}
+
+fn parsed<T: DeserializeOwned>(bytes: &[u8], cause: impl Fn(&serde_json::Error) -> String) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let (field, cause) = (error.path().to_string(), cause(&error.into_inner()));

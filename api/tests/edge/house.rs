@@ -65,7 +65,8 @@ async fn found(token: &TestToken, database: Database, world: World) -> (Authorit
     let (pool, mint) = hsm::open(token.config()).expect("the token opens");
     let log = LogConfig { origin: "log.edge.example".to_owned(), state: None, instance: None };
     let ledger = Ledger::found(database, (&pool, mint), log, world.clone()).await.expect("the register opens");
-    let texts: Vec<_> = Policies::shipped().iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();
+    let shipped = Policies::shipped().iter().map(|(name, text)| (name.to_string(), text.to_string()));
+    let texts: Vec<_> = shipped.chain([("lab.cedar".to_owned(), LAB.to_owned())]).collect();
     let owners =
         vec![rules("web", &["localhost", "*.example.internal"], &["alice"]), rules("db", &["*.db.internal"], &["bob"])];
     let parts = Parts {
@@ -185,6 +186,10 @@ pub async fn token_of(roles: &[Role], scopes: Option<BTreeSet<policy::Action>>, 
     let shown = api::tokens::create(&house().authority, &Actor::system("init"), new).await.expect("a token");
     (shown.token.expose().clone(), shown.info.id)
 }
+
+/// Whoever writes secrets reads those below `lab`, and no others.
+const LAB: &str = "permit (principal, action == Action::\"read-secret\", resource) when \
+    { principal.roles.contains(\"secret-writer\") && resource.path like \"lab/*\" };";
 
 /// A number that no other test has.
 pub fn unique() -> u32 {

@@ -186,6 +186,14 @@ async fn who_may_not_read_the_administrators_credential_sets_up_nothing() {
     let mut house = House::with(&target).await;
     house.token = token(Role::SecretWriter).await;
     house.ask(Method::PUT, &house.rotation(), Some(house.settings()), 403).await;
+    // Nor who may read that one, and not the secret itself: its passwords would go where he says.
+    let own = format!("lab/{}", unique());
+    let fields = json!({"username": "rotator", "password": ADMIN_SECRET});
+    let secret = json!({"kind": "database-password", "owner": "web", "fields": fields});
+    house.ask(Method::PUT, &format!("secrets/{own}"), Some(secret), 201).await;
+    house.ask(Method::GET, &format!("secret-values/{own}"), None, 200).await;
+    let elsewhere = json!({"plan": "pair", "users": ["app-a", "app-b"], "admin": own, "overlap_secs": 1});
+    house.ask(Method::PUT, &house.rotation(), Some(elsewhere), 403).await;
     house.token = token(Role::Admin).await;
     house.ask(Method::PUT, &house.rotation(), Some(house.settings()), 200).await;
     // Once it is set up, whoever may write the secret has it exchanged.

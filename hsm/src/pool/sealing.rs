@@ -5,6 +5,7 @@ use super::facade::{Pool, Seen};
 use super::token::{MAKING_DEADLINE, Token};
 use crate::custody::SealingKey;
 use crate::error::HsmError;
+use crate::heal::Health;
 use crate::keys::{ending, making, objects, seal};
 use crate::module::{Inside, Turn};
 use crate::session::Desk;
@@ -52,6 +53,11 @@ impl Pool {
         seal::check_sizes(sealed.len().saturating_sub(seal::OVERHEAD_BYTES), aad.len())?;
         self.one_after_another(self.sealing_homes(key), |token| async move { token.unseal(key, sealed, aad).await })
             .await
+    }
+
+    /// How the tokens of a sealing key are: ready, if one of them is.
+    pub fn health_of_sealing(&self, key: &SealingKey) -> Health {
+        self.together(self.sealing_homes(key))
     }
 
     /// Which of a key's tokens have it: each shows it by its touchstone.

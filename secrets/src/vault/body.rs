@@ -51,7 +51,6 @@ pub(super) struct Body {
 #[serde(deny_unknown_fields)]
 pub(super) struct VersionBody {
     pub number: u64,
-    #[serde(with = "unix")]
     pub at: Timestamp,
     pub by: String,
     /// SHA-256 of its sealed bytes: what tells it from every other, and tells nothing of what it holds.
@@ -61,9 +60,9 @@ pub(super) struct VersionBody {
     pub fields: Vec<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disabled: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "unix_or_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "unix_or_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub destroyed: bool,
@@ -73,10 +72,8 @@ pub(super) struct VersionBody {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Deleted {
-    #[serde(with = "unix")]
     pub at: Timestamp,
     /// From then on it may be destroyed.
-    #[serde(with = "unix")]
     pub until: Timestamp,
 }
 
@@ -95,14 +92,14 @@ impl Body {
     }
 
     /// The versions that are pruned: the oldest without a label beyond those that are kept; and, where the record would grow too long
-    /// for the register, more of them.
+    /// for the register, more of them. None while nothing may be destroyed.
     pub fn prune(&mut self) -> Vec<u64> {
         let mut pruned = Vec::new();
         loop {
             let unlabelled: Vec<u64> =
                 self.versions.iter().map(|v| v.number).filter(|n| self.labels_of(*n).next().is_none()).collect();
             let too_many = unlabelled.len() > usize::from(self.keep) || self.is_too_long();
-            let Some(oldest) = unlabelled.first().filter(|_| too_many) else { return pruned };
+            let Some(oldest) = unlabelled.first().filter(|_| too_many && !self.purge_lock) else { return pruned };
             let is_there = self.version(*oldest).is_some_and(|version| !version.destroyed);
             self.versions.retain(|version| version.number != *oldest);
             if is_there {
@@ -143,30 +140,6 @@ mod word {
     }
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Kind, D::Error> {
         String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-mod unix {
-    use policy::Timestamp;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_i64(at.unix())
-    }
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
-        i64::deserialize(from).map(Timestamp::from_unix)
-    }
-}
-
-mod unix_or_none {
-    use policy::Timestamp;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<S: Serializer>(at: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
-        at.map(Timestamp::unix).serialize(to)
-    }
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
-        Ok(Option::<i64>::deserialize(from)?.map(Timestamp::from_unix))
     }
 }
 

@@ -113,7 +113,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`SecretError::Conflict`]: it is locked, is not deleted, or its time is not over.
-    pub async fn purge(&self, grant: Grant, path: &SecretPath) -> Result<(), SecretError> {
+    pub async fn purge(&self, grant: Grant, path: &SecretPath) -> Result<Secret, SecretError> {
         let (secret, now) = (self.there(path).await?, self.now().await?);
         Vault::is_for(&grant, Action::DestroySecret, path, secret.owner())?;
         unlocked(&secret)?;
@@ -125,7 +125,9 @@ impl Vault {
         body.versions.clear();
         let actor = ActorStamp::from(grant.actor());
         let record = record_of(path, secret.owner(), &body, actor.clone(), secret.record)?;
-        self.destroy((path, secret.owner(), body.life), &numbers, vec![record], &actor).await
+        self.destroy((path, secret.owner(), body.life), &numbers, vec![record], &actor).await?;
+        let none = || SecretError::NotFound(format!("there is no secret at {path}"));
+        self.look(path).await?.ok_or_else(none)
     }
 
     /// Values that go, with records that say so.

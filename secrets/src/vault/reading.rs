@@ -79,14 +79,15 @@ impl Vault {
     /// Reads all of these, each for itself, in their order. Those that the same rule allows share one leaf.
     ///
     /// # Errors
-    /// Where nothing can be read at all: the time is not believed, the register or its token is away. Of each:
+    /// Where nothing can be read at all: the register or its token is away. Of each:
     /// [`SecretError::NotFound`], [`SecretError::OutOfUse`], [`SecretError::Conflict`], [`SecretError::Forged`].
     pub async fn read_all(&self, wanted: Vec<Wanted>) -> Result<Vec<Result<Opened, SecretError>>, SecretError> {
         if wanted.len() > store::ACCESSED_MAX {
             let why = format!("at most {} secrets are read at once", store::ACCESSED_MAX);
             return Err(SecretError::invalid("secrets", why));
         }
-        let now = self.now().await?;
+        // Never later than what can be believed: no clock holds a reading back, as none holds back what tells of revocations.
+        let now = self.ledger.cautious_time();
         let mut answers: Vec<Option<Result<Opened, SecretError>>> = Vec::with_capacity(wanted.len());
         let mut grounds: HashMap<Ground, (Grant, Vec<Place>)> = HashMap::new();
         for (at, Wanted { grant, path, which }) in wanted.into_iter().enumerate() {
@@ -170,18 +171,22 @@ impl Vault {
         Ok(Sealed { value: value.ok_or_else(gone)?.into_inner(), secret, number })
     }
 
-    /// Writes down what is about to be opened.
+    /// Writes down what is about to be opened; nothing, where the token would not open it.
     pub(super) async fn record(
         &self,
         grant: &Grant,
         sealed: impl Iterator<Item = &Sealed>,
     ) -> Result<Recorded, SecretError> {
-        let of = |there: &Sealed| Accessed { id: there.value.id().to_owned(), version: there.value.version() };
+        let sealed: Vec<&Sealed> = sealed.collect();
+        for there in sealed.iter().filter(|there| self.deks.get(there.value.id()).is_none()) {
+            self.ledger.may_unseal(&there.value)?;
+        }
+        let of = |there: &&Sealed| Accessed { id: there.value.id().to_owned(), version: there.value.version() };
         let entry = AccessEntry {
             actor: grant.actor().into(),
             grant: grant.into(),
             showing: Showing::Opened,
-            opened: sealed.map(of).collect(),
+            opened: sealed.iter().map(of).collect(),
         };
         Ok(self.ledger.access(entry).await?)
     }

@@ -164,10 +164,13 @@ impl Vault {
         }
         let pruned = body.prune();
         if body.is_too_long() {
-            return Err(SecretError::invalid(
-                "fields",
-                "the names of its fields and labels are too many for one secret: divide it",
-            ));
+            let why = match body.purge_lock {
+                true => {
+                    "its versions are too many, and nothing of it may be destroyed: take the lock away, or begin another secret"
+                }
+                false => "the names of its fields and labels are too many for one secret: divide it",
+            };
+            return Err(SecretError::invalid("fields", why));
         }
         let life = body.life;
         let meta = record_of(path, owner, &body, actor.clone(), record)?;

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hsm::{Farewell, SealingKey};
+use hsm::{Farewell, Health, SealingKey};
 use zeroize::Zeroizing;
 
 use super::base::Ledger;
@@ -162,12 +162,27 @@ impl Ledger {
     pub(super) async fn opened(&self, there: &StoredRecord) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let Sealed { generation, bytes } = Sealed::of(&there.body)?;
         let seals = self.inner.seals.load_full();
-        let key = seals.keys.get(&generation).ok_or_else(|| {
-            StoreError::Unavailable(format!("the key of {} is not there to open `{}`", seal_name(generation), there.id))
-        })?;
+        let key = key_of(&seals, generation, &there.id)?;
         let context = Sealed::context(self.origin(), &there.id, generation);
         self.inner.pool.unseal(key, &bytes, &context).await.map(Zeroizing::new).map_err(away)
     }
+
+    /// Whether it would be opened now, as far as is known without asking a token.
+    pub(super) fn may_open(&self, there: &StoredRecord) -> Result<(), StoreError> {
+        let seals = self.inner.seals.load_full();
+        let key = key_of(&seals, Sealed::of(&there.body)?.generation, &there.id)?;
+        match self.inner.pool.health_of_sealing(key) {
+            Health::Ready => Ok(()),
+            Health::Healing { why } | Health::Locked { why } => {
+                Err(StoreError::Unavailable(format!("the token does not answer: {why}")))
+            }
+        }
+    }
+}
+
+fn key_of<'a>(seals: &'a Seals, generation: u32, id: &str) -> Result<&'a SealingKey, StoreError> {
+    let none = || StoreError::Unavailable(format!("the key of {} is not there to open `{id}`", seal_name(generation)));
+    seals.keys.get(&generation).ok_or_else(none)
 }
 
 fn away(error: hsm::HsmError) -> StoreError {

@@ -64,6 +64,12 @@ impl Ledger {
         }
     }
 
+    /// Whether the key of a value would be given back now. Ask before an access is recorded: an outage must not fill the log with what
+    /// nobody was shown. `Unavailable`: the key of its generation is not there, or no token that has it answers.
+    pub fn may_unseal(&self, value: &SealedValue) -> Result<(), StoreError> {
+        self.may_open(&value.record)
+    }
+
     /// Does away with values, in one transaction with other records: what was sealed is in the register no more.
     pub async fn destroy_values(
         &self,

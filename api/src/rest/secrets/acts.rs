@@ -6,7 +6,6 @@ use http::StatusCode;
 use policy::Action;
 use secrets::{Label, NameError, Which};
 use serde::Deserialize;
-use serde_json::json as value;
 use utoipa::ToSchema;
 
 use super::rotations::{self, Word};
@@ -130,11 +129,7 @@ pub(crate) async fn act(
             }
             app.secret_to_its_end(async move { vault.destroy_versions(grant, &path, &all).await }).await?
         }
-        Deed::Purge => {
-            let done = path.to_string();
-            app.secret_to_its_end(async move { vault.purge(grant, &path).await }).await?;
-            return Ok(json(StatusCode::OK, &value!({ "path": done, "destroyed": true })));
-        }
+        Deed::Purge => app.secret_to_its_end(async move { vault.purge(grant, &path).await }).await?,
     };
     Ok(json(StatusCode::OK, &SecretInfo::whole(&secret, app.world().now())))
 }

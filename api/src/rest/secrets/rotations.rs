@@ -1,7 +1,6 @@
 //! Rotations over HTTP: how a secret's credential is exchanged at the place where it is used.
 //!
-//! Whoever sets one up may write the secret and read the administrator's: by that one credential passwords are set, and where it is sent
-//! is said here and nowhere else.
+//! Whoever sets one up may write the secret, and read it and the administrator's: where both are sent is said here and nowhere else.
 
 use axum::extract::State as Shared;
 use axum::response::Response;
@@ -205,7 +204,8 @@ pub(crate) async fn put(
     let path = path_of(&path)?;
     let (_, grant) = granted(&app, &actor, Action::WriteSecret, &path).await?;
     let wish = wish(new)?;
-    // By this credential passwords are set in the caller's name: he may do that himself.
+    // What is said here has this secret's passwords and the administrator's sent to a place: he may read both himself.
+    let _granted = granted(&app, &actor, Action::ReadSecret, &path).await?;
     let _granted = granted(&app, &actor, Action::ReadSecret, &wish.admin).await?;
     let rotations = app.rotations().clone();
     let set = async move { rotations.set(grant, &path, wish, &drivers::Places).await };
