@@ -4,38 +4,11 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use hsm::SealingKey;
 use store::{Database, SEALED, Seals, StoreError};
 use support::*;
 
 /// More than a page of what is sealed anew at once.
 const MANY: u32 = 70;
-
-/// A generation's key as whoever knows the issuers has it.
-async fn known(house: &House, number: u32) -> SealingKey {
-    let label = format!("seal-{number}");
-    if !house.pool.has_sealing(None, &label).await.unwrap() {
-        house.pool.generate_sealing(None, &label).await.unwrap();
-    }
-    let touchstone = house.pool.touchstone(None, &label).await.unwrap();
-    SealingKey::known(label, &[], touchstone)
-}
-
-/// Puts generations into force, the last one to seal under.
-async fn in_force(house: &House, numbers: &[u32]) {
-    let mut keys = BTreeMap::new();
-    for number in numbers {
-        keys.insert(*number, known(house, *number).await);
-    }
-    house.ledger.take_seals(Seals { active: numbers.last().copied(), keys });
-}
-
-async fn open(database: &Database) -> House {
-    let house = House::open(database).await;
-    in_force(&house, &[1]).await;
-    house.ledger.record_head_key(actor()).await.unwrap();
-    house
-}
 
 async fn seal(house: &House, id: &str, plain: &str) {
     house.ledger.seal(id, None, plain.as_bytes(), (actor(), None)).await.unwrap();
@@ -53,14 +26,14 @@ fn standing(house: &House) -> Vec<(u32, u64)> {
 #[test]
 fn what_stands_under_an_old_generation_opens_and_is_sealed_anew_from_wherever_it_was_left() {
     on_both(|database| async move {
-        let house = open(&database).await;
+        let house = sealing_house(&database).await;
         for n in 0..MANY {
             seal(&house, &format!("s{n}"), &format!("plain {n}")).await;
         }
         in_force(&house, &[1, 2]).await;
         seal(&house, "new", "under two").await;
         assert_eq!(standing(&house), [(1, u64::from(MANY) + 1), (2, 1)]);
-        let key = known(&house, 1).await;
+        let key = sealing_key(&house, 1).await;
         let refused = house.ledger.end_seal(1, &key, actor()).await;
         assert!(
             matches!(&refused, Err(StoreError::Conflict(why)) if why.contains("71 stand under seal/1")),
@@ -83,7 +56,7 @@ fn what_stands_under_an_old_generation_opens_and_is_sealed_anew_from_wherever_it
             assert!(!house.pool.has_sealing(None, "seal-1").await.unwrap());
         }
         let late = house.beside(&database).await;
-        let keys = BTreeMap::from([(1, known(&late, 1).await)]);
+        let keys = BTreeMap::from([(1, sealing_key(&late, 1).await)]);
         late.ledger.take_seals(Seals { active: Some(1), keys });
         let refused = late.ledger.seal("late", None, b"late", (actor(), None)).await;
         assert!(matches!(&refused, Err(StoreError::Conflict(why)) if why.contains("seal/1 has ended")), "{refused:?}");
@@ -102,7 +75,7 @@ fn what_stands_under_an_old_generation_opens_and_is_sealed_anew_from_wherever_it
 #[test]
 fn a_node_that_comes_late_finds_nothing_left_to_seal_anew() {
     on_both(|database| async move {
-        let house = open(&database).await;
+        let house = sealing_house(&database).await;
         for n in 0..3 {
             seal(&house, &format!("s{n}"), "plain").await;
         }
@@ -124,8 +97,8 @@ fn a_node_that_comes_late_finds_nothing_left_to_seal_anew() {
 #[test]
 fn the_generation_in_force_does_not_end() {
     on_sqlite(|database| async move {
-        let house = open(&database).await;
-        let key = known(&house, 1).await;
+        let house = sealing_house(&database).await;
+        let key = sealing_key(&house, 1).await;
         let refused = house.ledger.end_seal(1, &key, actor()).await;
         assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     });
@@ -150,7 +123,7 @@ fn a_sealed_row_that_a_thief_took_altered_moved_or_put_back_opens_nowhere() {
         on_both(|database| {
             let sql = sql.clone();
             async move {
-                let house = open(&database).await;
+                let house = sealing_house(&database).await;
                 seal(&house, "a", "AAAA").await;
                 seal(&house, "b", "BBBB").await;
                 in_force(&house, &[1, 2]).await;
@@ -163,7 +136,7 @@ fn a_sealed_row_that_a_thief_took_altered_moved_or_put_back_opens_nowhere() {
                 // It is not lost with the old generation: that does not end while the log says that something stands under it.
                 while house.ledger.rewrap(&actor()).await.is_ok_and(|page| page.done > 0) {}
                 assert!(house.ledger.standing().contains_key(&1), "{what}");
-                let key = known(&house, 1).await;
+                let key = sealing_key(&house, 1).await;
                 assert!(house.ledger.end_seal(1, &key, actor()).await.is_err(), "{what}");
                 house.checkpoint().await;
                 assert!(!verified(database, None).findings.is_empty(), "{what}");
@@ -177,7 +150,7 @@ fn a_sealed_row_that_a_thief_took_altered_moved_or_put_back_opens_nowhere() {
 #[test]
 fn sealed_bytes_open_under_their_own_name_and_generation_alone() {
     on_sqlite(|database| async move {
-        let house = open(&database).await;
+        let house = sealing_house(&database).await;
         in_force(&house, &[1, 2]).await;
         seal(&house, "a", "AAAA").await;
         let there = house.ledger.record_get(SEALED, "a").await.unwrap().unwrap().into_inner();
@@ -207,7 +180,7 @@ fn sealed_bytes_open_under_their_own_name_and_generation_alone() {
 fn a_start_finds_the_heads_key_in_its_record_where_somebody_took_it_from_beside_the_head() {
     for sql in ["UPDATE head SET sealed_key = NULL", "UPDATE head SET sealed_key = edge"] {
         on_both(|database| async move {
-            let house = open(&database).await;
+            let house = sealing_house(&database).await;
             seal(&house, "a", "AAAA").await;
             is_found_by_verify(&database, false).await;
             write_beside(&database, sql);
@@ -223,7 +196,7 @@ fn a_start_finds_the_heads_key_in_its_record_where_somebody_took_it_from_beside_
 #[test]
 fn a_start_passes_over_what_is_no_bytes_beside_the_head() {
     on_sqlite(|database| async move {
-        let house = open(&database).await;
+        let house = sealing_house(&database).await;
         seal(&house, "a", "AAAA").await;
         write_beside(&database, "UPDATE head SET sealed_key = 'text'");
         is_found_by_verify(&database, true).await;
@@ -246,8 +219,8 @@ async fn is_found_by_verify(database: &Database, is_found: bool) {
 #[test]
 fn a_start_finds_the_heads_key_beside_the_head_after_it_was_sealed_anew() {
     on_both(|database| async move {
-        let house = open(&database).await;
-        let key = known(&house, 1).await;
+        let house = sealing_house(&database).await;
+        let key = sealing_key(&house, 1).await;
         in_force(&house, &[1, 2]).await;
         assert_eq!(house.ledger.rewrap(&actor()).await.unwrap().left, 0);
         house.pool.destroy(house.ledger.end_seal(1, &key, actor()).await.unwrap()).await.unwrap();

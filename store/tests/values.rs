@@ -3,40 +3,12 @@
 
 mod support;
 
-use std::collections::BTreeMap;
-
-use hsm::SealingKey;
 use store::{
-    AccessEntry, Accessed, BESIDE_BYTES_MAX, Database, GrantStamp, NewValue, Recorded, SEALED, SealedValue, Seals,
-    Showing, StoreError,
+    AccessEntry, Accessed, BESIDE_BYTES_MAX, GrantStamp, NewValue, Recorded, SEALED, SealedValue, Showing, StoreError,
 };
 use support::*;
 
 const KEY: [u8; 32] = [7; 32];
-
-async fn known(house: &House, number: u32) -> SealingKey {
-    let label = format!("seal-{number}");
-    if !house.pool.has_sealing(None, &label).await.unwrap() {
-        house.pool.generate_sealing(None, &label).await.unwrap();
-    }
-    let touchstone = house.pool.touchstone(None, &label).await.unwrap();
-    SealingKey::known(label, &[], touchstone)
-}
-
-async fn in_force(house: &House, numbers: &[u32]) {
-    let mut keys = BTreeMap::new();
-    for number in numbers {
-        keys.insert(*number, known(house, *number).await);
-    }
-    house.ledger.take_seals(Seals { active: numbers.last().copied(), keys });
-}
-
-async fn open(database: &Database) -> House {
-    let house = House::open(database).await;
-    in_force(&house, &[1]).await;
-    house.ledger.record_head_key(actor()).await.unwrap();
-    house
-}
 
 async fn keep(house: &House, id: &str, envelope: &[u8]) -> Result<Vec<u64>, StoreError> {
     let value = NewValue {
@@ -67,7 +39,7 @@ async fn recorded(house: &House, values: &[&SealedValue]) -> Result<Recorded, St
 #[test]
 fn a_value_is_opened_once_its_access_is_in_the_log() {
     on_both(|database| async move {
-        let house = open(&database).await;
+        let house = sealing_house(&database).await;
         keep(&house, "a@1", b"sealed a").await.unwrap();
         keep(&house, "b@1", b"sealed b").await.unwrap();
         let (a, b) = (value(&house, "a@1").await.unwrap().unwrap(), value(&house, "b@1").await.unwrap().unwrap());
@@ -93,7 +65,7 @@ fn a_value_is_opened_once_its_access_is_in_the_log() {
 #[test]
 fn what_lies_beside_a_record_goes_along_when_its_key_is_sealed_anew_and_goes_when_it_is_destroyed() {
     on_both(|database| async move {
-        let house = open(&database).await;
+        let house = sealing_house(&database).await;
         keep(&house, "a@1", b"sealed a").await.unwrap();
         keep(&house, "b@1", b"sealed b").await.unwrap();
         let old = value(&house, "a@1").await.unwrap().unwrap();
@@ -144,7 +116,7 @@ fn bytes_that_a_thief_altered_exchanged_put_or_took_are_refused_with_an_alarm_an
         on_both(|database| {
             let sql = sql.clone();
             async move {
-                let house = open(&database).await;
+                let house = sealing_house(&database).await;
                 keep(&house, "a@1", b"sealed a").await.unwrap();
                 keep(&house, "b@1", b"sealed b").await.unwrap();
                 write_beside(&database, &sql);
@@ -168,7 +140,7 @@ fn bytes_that_a_thief_altered_exchanged_put_or_took_are_refused_with_an_alarm_an
 #[test]
 fn bytes_that_belong_to_no_present_version_are_found() {
     on_both(|database| async move {
-        let house = open(&database).await;
+        let house = sealing_house(&database).await;
         keep(&house, "a@1", b"sealed a").await.unwrap();
         let leaf = value(&house, "a@1").await.unwrap().unwrap().version() - 1;
         house.ledger.destroy_values(vec![("a@1".into(), None)], Vec::new(), &actor()).await.unwrap();
@@ -199,7 +171,7 @@ fn bytes_that_belong_to_no_present_version_are_found() {
 #[test]
 fn an_access_names_what_there_is_and_no_more_than_fits() {
     on_sqlite(|database| async move {
-        let house = open(&database).await;
+        let house = sealing_house(&database).await;
         keep(&house, "a@1", b"sealed a").await.unwrap();
         let there = value(&house, "a@1").await.unwrap().unwrap();
         let of = |id: &str, version| Accessed { id: id.to_owned(), version };
@@ -225,7 +197,7 @@ fn an_access_names_what_there_is_and_no_more_than_fits() {
 #[test]
 fn the_largest_value_fits_and_one_byte_more_is_refused() {
     on_both(|database| async move {
-        let house = open(&database).await;
+        let house = sealing_house(&database).await;
         let largest = vec![9; BESIDE_BYTES_MAX];
         keep(&house, "a@1", &largest).await.unwrap();
         assert_eq!(value(&house, "a@1").await.unwrap().unwrap().envelope, largest);

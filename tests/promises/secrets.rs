@@ -96,6 +96,30 @@ fn a_secret_is_written_read_rolled_back_and_taken_out_of_use_by_commands() {
     assert_eq!(report["findings_total"], 0, "{report}");
 }
 
+/// Without the token nothing is opened but what it opened a moment ago, nothing fills the log, and it heals by itself.
+#[test]
+fn a_token_that_is_away_opens_nothing_and_fills_no_log() {
+    let mut house = House::started();
+    put(&house, "kept", CANARY.as_bytes(), &[]);
+    house.stop();
+    house.start();
+    let (tokens, away) = (house.path("tokens"), house.path("tokens.away"));
+    let url = house.https("/api/v1/secret-values/kept");
+    let read = || house.curl_admin(&[&url]);
+    std::fs::rename(&tokens, &away).expect("the token goes away");
+    // What was asked before anybody knew is an entry; once it is known there are no more.
+    assert!(until(PATIENCE, || read().status == 503 && house.curl(&[&house.http("/readyz")]).status == 503));
+    let before = access_leaves(&house).len();
+    for _ in 0..5 {
+        let answer = read();
+        assert!(answer.status == 503 && answer.header("retry-after").is_some(), "{}", answer.text());
+    }
+    assert_eq!(access_leaves(&house).len(), before, "nobody was shown anything");
+    std::fs::rename(&away, &tokens).expect("the token comes back");
+    assert!(until(PATIENCE, || read().status == 200), "{}", house.server_log());
+    assert_eq!(access_leaves(&house).len(), before + 1);
+}
+
 /// What a thief of the host's disk has, the log, the answers of every page beside, and the memory that a dump would have.
 #[test]
 fn a_canary_is_found_in_nothing_that_is_kept_said_or_dumped() {

@@ -12,3 +12,4 @@ mod matrix;
 mod pages;
 mod public;
 mod rotations;
+mod secrets;

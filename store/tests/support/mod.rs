@@ -4,17 +4,18 @@
 pub mod attack;
 pub mod found;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 
 use hsm::testing::TestToken;
-use hsm::{Key, KeyKind, Message, Pool, Signature};
+use hsm::{Key, KeyKind, Message, Pool, SealingKey, Signature};
 use policy::{Owner, Timestamp, Validity, World};
 use store::testing::TestPostgres;
 use store::{
     ActorStamp, Database, Entry, GrantStamp, Kind, Ledger, LogConfig, Lost, LostRevocation, Record, RefusalEntry,
-    Revocation,
+    Revocation, Seals,
 };
 
 pub const ORIGIN: &str = "ca.example/log";
@@ -181,6 +182,33 @@ impl House {
             None => self.ledger.checkpoint().await.unwrap().unwrap(),
         }
     }
+}
+
+/// A generation's key as whoever knows the issuers has it.
+pub async fn sealing_key(house: &House, number: u32) -> SealingKey {
+    let label = format!("seal-{number}");
+    if !house.pool.has_sealing(None, &label).await.unwrap() {
+        house.pool.generate_sealing(None, &label).await.unwrap();
+    }
+    let touchstone = house.pool.touchstone(None, &label).await.unwrap();
+    SealingKey::known(label, &[], touchstone)
+}
+
+/// Puts generations into force, the last one to seal under.
+pub async fn in_force(house: &House, numbers: &[u32]) {
+    let mut keys = BTreeMap::new();
+    for number in numbers {
+        keys.insert(*number, sealing_key(house, *number).await);
+    }
+    house.ledger.take_seals(Seals { active: numbers.last().copied(), keys });
+}
+
+/// A house that seals, under its first generation.
+pub async fn sealing_house(database: &Database) -> House {
+    let house = House::open(database).await;
+    in_force(&house, &[1]).await;
+    house.ledger.record_head_key(actor()).await.unwrap();
+    house
 }
 
 /// A token whose service ended.

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use crate::app::App;
 use crate::intake::{expect_type, parse_hidden, read};
 use crate::limits::SECRET_BYTES_MAX;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 
 /// A JSON body that may hold values: what is wrong with it is told by its place alone.
 pub(crate) struct Hidden<T>(pub(crate) T);
@@ -40,14 +40,26 @@ fn path_of(segment: &str) -> Result<SecretPath, Problem> {
     segment.parse().map_err(|error: secrets::NameError| Problem::field("path", error.to_string()))
 }
 
-/// What there is at a path, and the right to do something with it. Who has none learns nothing of what is there: he is refused for
-/// what nobody owns, as for what is not there.
+/// What there is at a path, and the right to do something with it. Who has none learns nothing of what is there: the log says whose it
+/// is, and he is told what he would be told of what is not there.
 async fn granted(app: &App, actor: &Actor, action: Action, path: &SecretPath) -> Result<(Secret, Grant), Problem> {
     let there = app.vault().look(path).await?.filter(|secret| !secret.is_gone());
     let owner = there.as_ref().map(|secret| secret.owner().clone());
-    let grant = app.authorize(actor, action, Resource::secret(owner, path.as_str())).await?;
+    let grant = match app.authorize(actor, action, Resource::secret(owner, path.as_str())).await {
+        Ok(grant) => grant,
+        Err(problem) if problem.kind() == Kind::Refused => {
+            return Err(quiet(app, actor, action, path).unwrap_or(problem));
+        }
+        Err(other) => return Err(other),
+    };
     let none = || Problem::from(secrets::SecretError::NotFound(format!("there is no secret at {path}")));
     Ok((there.ok_or_else(none)?, grant))
+}
+
+/// The refusal of what is not there; none where that would be granted.
+fn quiet(app: &App, actor: &Actor, action: Action, path: &SecretPath) -> Option<Problem> {
+    let nothing = Resource::secret(None, path.as_str());
+    app.authority().policies().decide(actor, action, &nothing).err().map(Problem::from)
 }
 
 /// Whose a new secret is: as it is said, or the caller's one owner, or the only one there is.

@@ -1,0 +1,134 @@
+//! Secrets over HTTP: what is told to whom, what is logged, and what is refused.
+
+use policy::Role;
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::house::{Server, client, token, unique};
+
+struct House {
+    server: Server,
+    client: Client,
+    admin: String,
+}
+
+impl House {
+    async fn new() -> House {
+        House { server: Server::start().await, client: client().build().unwrap(), admin: token(Role::Admin).await }
+    }
+
+    async fn ask(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let request = self.client.request(method, self.server.url(&format!("/api/v1/{path}"))).bearer_auth(token);
+        let request = body.iter().fold(request, |request, body| request.json(body));
+        let answer = request.send().await.unwrap();
+        (answer.status(), serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
+    }
+
+    async fn put(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        self.ask(&self.admin, Method::PUT, &format!("secrets/{path}"), Some(body)).await
+    }
+
+    /// How many entries of the log show this secret.
+    async fn shown(&self, path: &str) -> usize {
+        let id = format!("{path}@1.");
+        let is_it = |of: &Value| of["id"].as_str().is_some_and(|there| there.starts_with(&id));
+        let shows = |leaf: &&Value| leaf["opened"].as_array().is_some_and(|all| all.iter().any(is_it));
+        let (mut found, mut query) = (0, String::new());
+        loop {
+            let (_, page) = self.ask(&self.admin, Method::GET, &format!("audit?limit=1000{query}"), None).await;
+            found += page["items"].as_array().unwrap().iter().filter(shows).count();
+            match page["next"].as_u64() {
+                Some(next) => query = format!("&after={next}"),
+                None => return found,
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_has_no_right_is_told_the_same_of_what_is_there_and_of_what_is_not() {
+    let house = House::new().await;
+    let (there, nothing) = (format!("quiet/{}", unique()), format!("quiet/{}", unique()));
+    house.put(&there, json!({"fields": {"value": "x"}, "owner": "db"})).await;
+    for role in [Role::SecretReader, Role::SecretWriter, Role::Issuer] {
+        let token = token(role).await;
+        for (method, place, body) in [
+            (Method::GET, "secrets", None),
+            (Method::GET, "secret-values", None),
+            (Method::PATCH, "secrets", Some(json!({"description": "x"}))),
+        ] {
+            let mut told = Vec::new();
+            for path in [&there, &nothing] {
+                let (status, answer) =
+                    house.ask(&token, method.clone(), &format!("{place}/{path}"), body.clone()).await;
+                told.push((status, answer.to_string().replace(path.as_str(), "PATH")));
+            }
+            assert_eq!(told[0], told[1], "{role}: {method} {place}");
+            assert_eq!(told[0].0, StatusCode::FORBIDDEN);
+        }
+    }
+    house.server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_has_it_is_told_so_and_shown_nothing_and_there_is_no_entry() {
+    let house = House::new().await;
+    let path = format!("etag/{}", unique());
+    house.put(&path, json!({"fields": {"value": "x"}, "owner": "web"})).await;
+    let url = house.server.url(&format!("/api/v1/secret-values/{path}"));
+    let get = |etag: Option<String>| {
+        let request = house.client.get(&url).bearer_auth(&house.admin);
+        etag.into_iter().fold(request, |request, etag| request.header("if-none-match", etag)).send()
+    };
+    let first = get(None).await.unwrap();
+    let etag = first.headers()["etag"].to_str().unwrap().to_owned();
+    assert_eq!((first.headers()["cache-control"].to_str().unwrap(), house.shown(&path).await), ("no-store", 1));
+    let again = get(Some(format!("\"other\", {etag}"))).await.unwrap();
+    assert_eq!((again.status(), again.headers()["etag"].to_str().unwrap()), (StatusCode::NOT_MODIFIED, etag.as_str()));
+    assert!(again.bytes().await.unwrap().is_empty());
+    assert_eq!(house.shown(&path).await, 1);
+    // The next put opens what is there, for the fields that stay: an entry too.
+    house.put(&path, json!({"fields": {"value": "y"}})).await;
+    let changed = get(Some(etag.clone())).await.unwrap();
+    assert_eq!((changed.status(), house.shown(&path).await), (StatusCode::OK, 3));
+    assert_ne!(changed.headers()["etag"].to_str().unwrap(), etag);
+    house.server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_many_at_once_and_what_is_out_of_use() {
+    let house = House::new().await;
+    let path = format!("many/{}", unique());
+    let (status, _) =
+        house.put(&path, json!({"base64": {"der": "MAD/"}, "fields": {"name": "x"}, "owner": "web"})).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let (_, read) = house.ask(&house.admin, Method::GET, &format!("secret-values/{path}"), None).await;
+    assert_eq!(read["fields"], json!({"der": {"base64": "MAD/"}, "name": "x"}));
+    let references = [format!("chy://{path}#name@1"), format!("chy://{path}#none"), format!("chy://{path}/nothing")];
+    let before = house.shown(&path).await;
+    let (_, many) =
+        house.ask(&house.admin, Method::POST, "secret-values", Some(json!({"references": references}))).await;
+    let statuses: Vec<_> =
+        many["items"].as_array().unwrap().iter().map(|item| item["status"].as_u64().unwrap()).collect();
+    assert_eq!((statuses, house.shown(&path).await), (vec![200, 404, 404], before + 1));
+    assert_eq!(many["items"][0]["secret"]["fields"], json!({"name": "x"}));
+    for wrong in [json!({"fields": {"name": "y"}, "expect": 7}), json!({"fields": {"name": "y"}, "expect": 0})] {
+        assert_eq!(house.put(&path, wrong).await.0, StatusCode::CONFLICT);
+    }
+    for wrong in [
+        json!({"base64": {"der": "?"}}),
+        json!({"fields": {"a b": "y"}}),
+        json!({"fields": {"n": "y"}, "base64": {"n": "eQ=="}}),
+    ] {
+        assert_eq!(house.put(&path, wrong.clone()).await.0, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    let act = |word: &str, body: Value| {
+        let (house, place) = (&house, format!("secret-acts/{word}"));
+        async move { house.ask(&house.admin, Method::POST, &place, Some(body)).await.0 }
+    };
+    assert_eq!(act("disable", json!({"path": path, "version": "current"})).await, StatusCode::OK);
+    let (gone, _) = house.ask(&house.admin, Method::GET, &format!("secret-values/{path}"), None).await;
+    assert_eq!(gone, StatusCode::GONE);
+    assert_eq!(act("nothing", json!({"path": path})).await, StatusCode::NOT_FOUND);
+    house.server.stop().await.unwrap();
+}
