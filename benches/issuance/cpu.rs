@@ -20,7 +20,7 @@ use store::testing::{BareRegister, BareStep, commits};
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
 use super::subjects::{Library, Server, pool};
-use super::{CLIENTS, HOSTS, ROUNDS, median, rate};
+use super::{CLIENTS, HOSTS, ROUNDS, rate};
 
 /// As many threads as sign side by side.
 const SIGNERS: usize = 2;

@@ -8,9 +8,9 @@
 //! The certificates are those of 4,096 hosts, each with a name and a key of its own; so are the store's rows.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use store::testing::median;
 use subjects::{Library, RawStore, RawToken, Server};
 
 mod cpu;
@@ -110,25 +110,6 @@ where
     T: Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    let count = Arc::new(AtomicU64::new(0));
-    let began = Instant::now();
-    let tasks: Vec<_> = (0..callers)
-        .map(|_| {
-            let (subject, count) = (subject.clone(), count.clone());
-            tokio::spawn(async move {
-                while began.elapsed() < ROUND {
-                    act(&subject, count.fetch_add(1, Ordering::Relaxed)).await;
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.expect("a caller comes home");
-    }
-    count.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    let subject = Arc::clone(subject);
+    store::testing::rate(callers, ROUND, move |number| act(&subject, number)).await.expect("the callers come home")
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chancery_secrets::{Change, Fields, Kind, Naming, Patch, Put, Search, SecretError, Standing, Wanted};
 use policy::{Action, Role};
+use store::Database;
 use support::*;
 
 #[test]
@@ -347,6 +348,37 @@ fn the_token_is_asked_once_a_lease_and_each_time_where_there_is_none() {
         assert_eq!(house.read("a", "current").await.unwrap(), "x");
         house.ledger.take_seals(store::Seals::default());
         assert_eq!(house.read("a", "current").await.unwrap(), "x");
+    });
+}
+
+#[test]
+fn what_was_read_a_moment_ago_is_read_from_memory_while_the_log_knows_no_other() {
+    for (lease, is_kept) in [(Duration::from_secs(3_600), true), (Duration::ZERO, false)] {
+        on_sqlite(move |database| async move {
+            let house = House::leasing(&database, lease).await;
+            house.put("a", "first").await;
+            assert_eq!(house.read("a", "current").await.unwrap(), "first");
+            // Somebody empties the database below us: what this process read was attested, and the log knows no other version.
+            let Database::Sqlite(file) = &database else { panic!("SQLite") };
+            rusqlite::Connection::open(file).unwrap().execute("DELETE FROM beside", []).unwrap();
+            let (before, read) = (house.leaves(), house.read("a", "current").await);
+            match is_kept {
+                true => assert_eq!((read.unwrap().as_str(), house.leaves()), ("first", before + 1), "with its leaf"),
+                false => assert!(matches!(&read, Err(SecretError::Store(store::StoreError::Altered(_)))), "{read:?}"),
+            }
+        });
+    }
+    // Whatever changes of it counts at the next reading.
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        house.put("a", "first").await;
+        assert_eq!(house.read("a", "current").await.unwrap(), "first");
+        house.put("a", "second").await;
+        assert_eq!(house.read("a", "current").await.unwrap(), "second");
+        house.vault.roll_back(house.grant(Action::WriteSecret, "a"), &path("a"), None).await.unwrap();
+        assert_eq!(house.read("a", "current").await.unwrap(), "first");
+        house.vault.delete(house.grant(Action::WriteSecret, "a"), &path("a"), 30).await.unwrap();
+        assert!(matches!(house.read("a", "current").await, Err(SecretError::OutOfUse(_))));
     });
 }
 

@@ -309,7 +309,11 @@ fn leaves_are_the_documented_lines() {
         let opened = vec![store::Accessed { id: "prod/db@1.1".into(), version }];
         let grant = store::GrantStamp { action: "read-secret".into(), ..grant() };
         let showing = store::Showing::Opened;
-        house.ledger.access(store::AccessEntry { actor: token_actor(), grant, showing, opened }).await.unwrap();
+        house
+            .ledger
+            .access(store::AccessEntry { actor: token_actor(), grant, showing, opened, judged: Vec::new() })
+            .await
+            .unwrap();
         let mut lines = String::new();
         for (_, leaf) in house.ledger.leaves(0..100).await.unwrap() {
             // Keys and signatures are fresh in every run: their hashes are not golden.

@@ -4,7 +4,8 @@
 mod support;
 
 use store::{
-    AccessEntry, Accessed, BESIDE_BYTES_MAX, GrantStamp, NewValue, Recorded, SEALED, SealedValue, Showing, StoreError,
+    ACCESSED_MAX, AccessEntry, Accessed, BESIDE_BYTES_MAX, GrantStamp, Judged, NewValue, Recorded, SEALED, SealedValue,
+    Showing, StoreError,
 };
 use support::*;
 
@@ -28,7 +29,7 @@ async fn value(house: &House, id: &str) -> Result<Option<SealedValue>, StoreErro
 
 fn access(opened: Vec<Accessed>) -> AccessEntry {
     let grant = GrantStamp { action: "read-secret".into(), rule: "role:reader".into(), policy_hash: [3; 32] };
-    AccessEntry { actor: actor(), grant, showing: Showing::Opened, opened }
+    AccessEntry { actor: actor(), grant, showing: Showing::Opened, opened, judged: Vec::new() }
 }
 
 async fn recorded(house: &House, values: &[&SealedValue]) -> Result<Recorded, StoreError> {
@@ -59,6 +60,38 @@ fn a_value_is_opened_once_its_access_is_in_the_log() {
         assert!(matches!(keep(&house, "a@1", b"other").await, Err(StoreError::Conflict(_))));
         house.checkpoint().await;
         is_clean(&verified(database, None));
+    });
+}
+
+#[test]
+fn an_access_is_refused_where_it_was_judged_by_what_is_so_no_more() {
+    on_both(|database| async move {
+        let house = sealing_house(&database).await;
+        keep(&house, "a@1", b"sealed a").await.unwrap();
+        let a = value(&house, "a@1").await.unwrap().unwrap();
+        let opened = vec![Accessed { id: a.id().to_owned(), version: a.version() }];
+        let there = record("a@1", None);
+        let version = house.ledger.record_version(there.kind, &there.id);
+        let by = |version| AccessEntry {
+            judged: vec![Judged { kind: there.kind, id: there.id.clone(), version }],
+            ..access(opened.clone())
+        };
+        house.ledger.access(by(version)).await.unwrap();
+        assert!(house.ledger.is_present(&a));
+        // Somebody says something else of it; what is sealed stays.
+        house.ledger.record(vec![there.clone()]).await.unwrap();
+        let size = house.ledger.head().size;
+        for past in [version, 0] {
+            let refused = house.ledger.access(by(past)).await;
+            assert!(matches!(&refused, Err(StoreError::Conflict(_))), "{refused:?}");
+        }
+        let many = AccessEntry { judged: vec![by(1).judged.remove(0); ACCESSED_MAX + 1], ..access(opened.clone()) };
+        assert!(matches!(house.ledger.access(many).await, Err(StoreError::Invalid(_))));
+        assert_eq!(house.ledger.head().size, size, "and no leaf says that it was shown");
+        house.ledger.access(by(house.ledger.record_version(there.kind, &there.id))).await.unwrap();
+        in_force(&house, &[1, 2]).await;
+        house.ledger.rewrap(&actor()).await.unwrap();
+        assert!(!house.ledger.is_present(&a), "its key was sealed anew");
     });
 }
 

@@ -139,7 +139,7 @@ impl Vault {
         actor: &ActorStamp,
     ) -> Result<(), SecretError> {
         let ids: Vec<String> = numbers.iter().map(|number| value_id(path.as_str(), life, *number)).collect();
-        ids.iter().for_each(|id| self.deks.forget(id));
+        ids.iter().for_each(|id| self.forget(id));
         let values: Vec<_> = ids.into_iter().map(|id| (id, Some(owner.as_str().to_owned()))).collect();
         if values.is_empty() && records.is_empty() {
             return Ok(());

@@ -6,12 +6,12 @@
 mod body;
 mod secret;
 
-mod deks;
 mod recovery_keys;
 mod wishes;
 
 mod base;
 mod ends;
+mod memory;
 mod reading;
 mod writing;
 

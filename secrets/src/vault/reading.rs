@@ -6,7 +6,7 @@ use std::sync::Arc;
 use policy::{Action, Grant, Owner, Timestamp};
 use store::{AccessEntry, Accessed, Recorded, SealedValue, Showing};
 
-use super::base::Vault;
+use super::base::{Vault, none_at};
 use super::body::value_id;
 use super::secret::Secret;
 use crate::envelope::{self, Context, Dek, Envelope, Forged};
@@ -29,7 +29,7 @@ pub struct Wanted {
 #[derive(Debug)]
 pub struct Opened {
     /// What is said of it.
-    pub secret: Secret,
+    pub secret: Arc<Secret>,
     /// The version's number.
     pub number: u64,
     /// SHA-256 of its sealed bytes, in hexadecimal.
@@ -44,9 +44,9 @@ pub struct Opened {
 
 /// A version that is there to be opened.
 pub(super) struct Sealed {
-    pub secret: Secret,
+    pub secret: Arc<Secret>,
     pub number: u64,
-    value: SealedValue,
+    value: Arc<SealedValue>,
 }
 
 /// One of what is read, which may be.
@@ -114,9 +114,9 @@ impl Vault {
 
     /// Whose secret it is that may be read.
     async fn is_granted(&self, grant: &Grant, path: &SecretPath) -> Result<Owner, SecretError> {
-        let secret = self.there(path).await?;
+        let secret = self.present(path).await?;
         Vault::is_for(grant, Action::ReadSecret, path, secret.owner())?;
-        Ok(secret.owner)
+        Ok(secret.owner().clone())
     }
 
     /// Those of one ground: read as they lie there, written down, opened. What moves meanwhile is read again.
@@ -146,7 +146,7 @@ impl Vault {
             }
             let recorded = match self.record(grant, sealed.iter().map(|(_, sealed)| sealed)).await {
                 Ok(recorded) => recorded,
-                // Its key was sealed anew meanwhile, or it was destroyed.
+                // Something of it was changed meanwhile, its key was sealed anew, or it was destroyed.
                 Err(SecretError::Conflict(_)) => continue,
                 Err(other) => return Err(other),
             };
@@ -164,11 +164,30 @@ impl Vault {
 
     /// A version as it lies there.
     pub(super) async fn sealed(&self, path: &SecretPath, which: &Which, now: Timestamp) -> Result<Sealed, SecretError> {
-        let secret = self.there(path).await?;
+        let secret = self.present(path).await?;
         let number = secret.usable(which, now)?.number;
-        let value = self.ledger.value(&value_id(path.as_str(), secret.body.life, number)).await?;
+        let value = self.value(&value_id(path.as_str(), secret.body.life, number)).await?;
         let gone = || SecretError::OutOfUse(format!("version {number} of {path} was destroyed"));
-        Ok(Sealed { value: value.ok_or_else(gone)?.into_inner(), secret, number })
+        Ok(Sealed { value: value.ok_or_else(gone)?, secret, number })
+    }
+
+    async fn present(&self, path: &SecretPath) -> Result<Arc<Secret>, SecretError> {
+        let found = self.known(path).await?.filter(|secret| !secret.is_gone());
+        found.ok_or_else(|| none_at(path))
+    }
+
+    /// A value as it lies there; what was read before and has no other version is not read again.
+    async fn value(&self, id: &str) -> Result<Option<Arc<SealedValue>>, SecretError> {
+        if let Some(there) = self.values.get(id)
+            && self.ledger.is_present(&there)
+        {
+            return Ok(Some(there));
+        }
+        let there = self.ledger.value(id).await?.map(|value| Arc::new(value.into_inner()));
+        if let Some(there) = &there {
+            self.values.keep(id, there, there.envelope.len());
+        }
+        Ok(there)
     }
 
     /// Writes down what is about to be opened; nothing, where the token would not open it.
@@ -187,6 +206,7 @@ impl Vault {
             grant: grant.into(),
             showing: Showing::Opened,
             opened: sealed.iter().map(of).collect(),
+            judged: sealed.iter().map(|there| there.secret.judged()).collect(),
         };
         Ok(self.ledger.access(entry).await?)
     }
@@ -202,7 +222,7 @@ impl Vault {
             None => {
                 let bytes = self.ledger.unseal(value, recorded).await?;
                 let dek = Arc::new(Dek::unsealed(&bytes).ok_or(Forged)?);
-                self.deks.keep(value.id(), &dek);
+                self.deks.keep(value.id(), &dek, bytes.len());
                 dek
             }
         };

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use policy::{Owner, Timestamp};
-use store::StoredRecord;
+use store::{Judged, StoredRecord};
 
-use super::body::{Body, VersionBody};
+use super::body::{Body, SECRET, VersionBody};
 use crate::error::SecretError;
 use crate::kinds::Kind;
 use crate::nouns::{SecretPath, Which};
@@ -168,6 +168,20 @@ impl Secret {
         self.usable(which, now).map(|version| version.sha256.as_str())
     }
 
+    /// The record that says all this, in its version.
+    pub(super) fn judged(&self) -> Judged {
+        Judged { kind: SECRET, id: self.path.as_str().to_owned(), version: self.record }
+    }
+
+    /// What it takes in memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        let tags: usize = self.body.tags.iter().map(|(name, value)| name.len() + value.len() + ENTRY_BYTES).sum();
+        let fields = self.body.versions.iter().flat_map(|version| &version.fields);
+        let fields: usize = fields.map(|field| field.len() + ENTRY_BYTES).sum();
+        let entries = 1 + self.body.versions.len() + self.body.labels.len();
+        self.body.description.len() + tags + fields + entries * VERSION_BYTES
+    }
+
     /// Which version is meant.
     pub(super) fn find(&self, which: &Which) -> Result<&VersionBody, SecretError> {
         let number = match which {
@@ -258,6 +272,11 @@ fn standing(version: &VersionBody, now: Timestamp) -> Standing {
         VersionBody { .. } => Standing::Enabled,
     }
 }
+
+/// What a name in a map takes beside its letters, about.
+const ENTRY_BYTES: usize = 64;
+/// What a version takes beside its fields, about.
+const VERSION_BYTES: usize = 256;
 
 fn listed(words: &[&str]) -> String {
     if words.is_empty() { "none".to_owned() } else { words.join(", ") }

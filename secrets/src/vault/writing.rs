@@ -182,7 +182,7 @@ impl Vault {
             envelope: envelope.0,
             instead_of: pruned.iter().map(|number| value_id(path.as_str(), life, *number)).collect(),
         };
-        value.instead_of.iter().for_each(|id| self.deks.forget(id));
+        value.instead_of.iter().for_each(|id| self.forget(id));
         let records = std::iter::once(meta).chain(beside).collect();
         self.ledger.keep_value(value, records, actor).await?;
         self.there(path).await

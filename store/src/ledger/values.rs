@@ -50,7 +50,13 @@ impl Ledger {
         self.register().ask(self.lane, move |sql| attest::sealed_value(&node, sql, &id)).await
     }
 
-    /// Writes down what is about to be shown. Durable on return. `Conflict`: one of them has another version now; read it again.
+    /// Whether a value that was read is still so, as far as this node knows, without a question to the database.
+    pub fn is_present(&self, value: &SealedValue) -> bool {
+        value.version() == self.record_version(SEALED, value.id())
+    }
+
+    /// Writes down what is about to be shown. Durable on return. `Conflict`: one of them, or of what it was judged by, has another version
+    /// now; read it again.
     pub async fn access(&self, entry: AccessEntry) -> Result<Recorded, StoreError> {
         let leaf = self.register().access(&entry).await?;
         Ok(Recorded::new(leaf, entry.opened))

@@ -16,6 +16,17 @@ pub struct Accessed {
     pub version: u64,
 }
 
+/// A record by which something was judged, in the version that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its id.
+    pub id: String,
+    /// Its version ([`StoredRecord::version`](crate::StoredRecord::version)).
+    pub version: u64,
+}
+
 /// How it comes to be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Showing {
@@ -46,6 +57,9 @@ pub struct AccessEntry {
     pub showing: Showing,
     /// What: 1 to [`ACCESSED_MAX`].
     pub opened: Vec<Accessed>,
+    /// By which records it was judged that it may be, beside those: as many at most. Where one has another version by the time the leaf
+    /// is written, nothing is written. The leaf does not name them.
+    pub judged: Vec<Judged>,
 }
 
 /// An access that is in the log, durable: the right to open what it names. Only the ledger makes one.

@@ -6,7 +6,7 @@ use super::bounds::{bounded_tail, check_actor, check_label};
 use crate::forms::leaf::{Event, Tail};
 use crate::nouns::access::{ACCESS, ACCESSED_MAX, AccessEntry};
 use crate::nouns::error::StoreError;
-use crate::truth::{Change, RecordKey, accessed};
+use crate::truth::{Change, RecordKey, accessed, record_key};
 
 /// An access's leaf.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(crate) struct AccessRow {
     pub tail: Tail,
     /// Each with its place in the fold.
     pub of: Vec<(RecordKey, u64)>,
+    /// By which it was judged.
+    pub judged: Vec<(RecordKey, u64)>,
 }
 
 impl AccessRow {
@@ -22,7 +24,7 @@ impl AccessRow {
         check_actor(&entry.actor)?;
         check_label("action", &entry.grant.action)?;
         check_label("rule", &entry.grant.rule)?;
-        if entry.opened.is_empty() || entry.opened.len() > ACCESSED_MAX {
+        if entry.opened.is_empty() || entry.opened.len().max(entry.judged.len()) > ACCESSED_MAX {
             return Err(StoreError::Invalid(format!("1 to {ACCESSED_MAX} sealed records are opened at once")));
         }
         entry.opened.iter().try_for_each(|of| check_label("id", &of.id))?;
@@ -32,7 +34,8 @@ impl AccessRow {
         tail.text("outcome", entry.showing.as_str());
         tail.opened(&entry.opened);
         bounded_tail(&tail)?;
-        Ok(AccessRow { at, tail, of: accessed(&entry.opened) })
+        let judged = entry.judged.iter().map(|by| (record_key(by.kind, &by.id), by.version)).collect();
+        Ok(AccessRow { at, tail, of: accessed(&entry.opened), judged })
     }
 
     /// What its leaf changes: nothing, and it has to be of what is present.

@@ -3,11 +3,13 @@
 
 mod bare;
 mod postgres;
+mod rate;
 mod seeder;
 mod statements;
 
 pub use bare::{BareRegister, BareStep};
 pub use postgres::{TestPooler, TestPostgres, is_private};
+pub use rate::{median, rate};
 pub use seeder::{Made, Seed, Seeder};
 pub use statements::{commits, take_statements};
 pub(crate) use statements::{note_commit, note_statement};

@@ -269,9 +269,10 @@ impl<'a> Batch<'a> {
         Ok(Reply::Leaf(first, at))
     }
 
-    /// What is shown is what is present: whoever read an older version reads again.
+    /// What is shown is what is present, and so is by what it was judged: whoever read an older version reads again.
     fn access(&mut self, row: &AccessRow, at: Timestamp) -> Result<Reply, StoreError> {
-        if row.of.iter().any(|(key, version)| *version == 0 || self.version(key) != *version) {
+        let is_past = |(key, version): &(RecordKey, u64)| *version == 0 || self.version(key) != *version;
+        if row.of.iter().chain(&row.judged).any(is_past) {
             return Err(StoreError::Conflict("what was to be opened has another version now".into()));
         }
         let index = self.append(&row.tail_at(at), None, None, |_| row.change());

@@ -12,6 +12,8 @@ pub(crate) mod reading;
 pub(crate) mod rotations;
 pub(crate) mod writing;
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequest, Request};
 use policy::{Action, Actor, Grant, Owner, Resource};
 use secrets::{Secret, SecretPath};
@@ -42,8 +44,14 @@ fn path_of(segment: &str) -> Result<SecretPath, Problem> {
 
 /// What there is at a path, and the right to do something with it. Who has none learns nothing of what is there: the log says whose it
 /// is, and he is told what he would be told of what is not there.
-async fn granted(app: &App, actor: &Actor, action: Action, path: &SecretPath) -> Result<(Secret, Grant), Problem> {
-    let there = app.vault().look(path).await?.filter(|secret| !secret.is_gone());
+///
+/// Whoever reads is judged by what this node knows: the register holds it against what is so when the reading is written down.
+async fn granted(app: &App, actor: &Actor, action: Action, path: &SecretPath) -> Result<(Arc<Secret>, Grant), Problem> {
+    let there = match action {
+        Action::ReadSecret => app.vault().known(path).await?,
+        _ => app.vault().look(path).await?.map(Arc::new),
+    };
+    let there = there.filter(|secret| !secret.is_gone());
     let owner = there.as_ref().map(|secret| secret.owner().clone());
     let grant = match app.authorize(actor, action, Resource::secret(owner, path.as_str())).await {
         Ok(grant) => grant,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use store::testing::median;
+
 use super::{Seen, Wish};
 
 /// What the second may fall short of the first.
@@ -17,7 +19,8 @@ pub struct Table {
 
 impl Table {
     pub(super) fn new(wish: &Wish, first: &[Seen], after: &[Seen]) -> Table {
-        let line = |what, of: fn(&Seen) -> f64| (what, median(first, of), median(after, of));
+        let of = |seen: &[Seen], of: fn(&Seen) -> f64| median(seen.iter().map(of).collect());
+        let line = |what, by: fn(&Seen) -> f64| (what, of(first, by), of(after, by));
         let lines = vec![
             line("whole orders a second", |seen| seen.rate),
             line("the server's CPU time of one order, microseconds", |seen| seen.server_us),
@@ -30,17 +33,8 @@ impl Table {
         let head = format!(
             "{orders} orders, {callers} callers, {accounts} accounts | an empty register | after {seeded} orders | ratio"
         );
-        Table { head, lines, ratio: middle(ratios) }
+        Table { head, lines, ratio: median(ratios) }
     }
-}
-
-fn median(seen: &[Seen], of: fn(&Seen) -> f64) -> f64 {
-    middle(seen.iter().map(of).collect())
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 impl fmt::Display for Table {

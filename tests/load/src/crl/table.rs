@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use store::testing::median;
+
 use super::{Seen, Wish};
 
 /// A CRL may take so many times what its signature and its bytes on the disk take.
@@ -19,12 +21,6 @@ impl Table {
     pub(super) fn new(wish: &Wish, seen: Seen) -> Table {
         Table { certificates: wish.certificates, shards: wish.shards, seen }
     }
-}
-
-fn middle(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 fn names(series: &[String]) -> String {
@@ -46,7 +42,7 @@ impl fmt::Display for Table {
             series,
         } = &self.seen;
         let ratios: Vec<f64> = ours.iter().zip(alone).map(|(ours, alone)| ours / alone).collect();
-        let (ours, alone, ratio) = (middle(ours), middle(alone), middle(&ratios));
+        let (ours, alone, ratio) = (median(ours.clone()), median(alone.clone()), median(ratios.clone()));
         let holds = if ratio <= TIMES_MAX { "holds" } else { "**does not hold**" };
         writeln!(
             f,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use store::testing::median;
+
 use super::{Seen, Wish};
 
 /// What OCSP may fall short of a static body.
@@ -20,7 +22,7 @@ pub struct Table {
 impl Table {
     pub(super) fn new(wish: &Wish, rounds: &[Vec<Seen>], first: f64, kept_bytes: f64) -> Table {
         let of =
-            |at: usize, of: fn(&Seen) -> f64| middle(rounds.iter().filter_map(|pair| pair.get(at).map(of)).collect());
+            |at: usize, of: fn(&Seen) -> f64| median(rounds.iter().filter_map(|pair| pair.get(at).map(of)).collect());
         let line = |what, by: fn(&Seen) -> f64| (what, of(0, by), of(1, by));
         let lines = vec![
             line("answers a second", |seen| seen.rate),
@@ -33,13 +35,8 @@ impl Table {
             "{} clients, {} responses in memory | a static body | OCSP, GET | ratio",
             wish.clients, wish.certificates
         );
-        Table { head, lines, ratio: middle(ratios.collect()), first, kept_bytes }
+        Table { head, lines, ratio: median(ratios.collect()), first, kept_bytes }
     }
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 impl fmt::Display for Table {
