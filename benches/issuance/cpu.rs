@@ -16,7 +16,7 @@ use std::time::Duration;
 use hsm::{Key, KeyKind, Message, Mint, Pool};
 use load::cpu_time;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
-use store::testing::{BareRegister, BareStep, commits};
+use store::testing::{BareRegister, BareStep, commits, median};
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
 use super::subjects::{Library, Server, pool};
