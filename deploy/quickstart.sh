@@ -70,6 +70,8 @@ export CHANCERY_CONFIG=$demo/chancery.toml
 say authority "root, TLS, code and SSH CAs in the token ($demo)"
 
 # 4. The server.
+# shellcheck source=deploy/quickstart-postgres.sh
+source "$repo/deploy/quickstart-postgres.sh"
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 ready() {
   local answer
@@ -81,7 +83,7 @@ for port in 8443 8080; do
 done
 "$bin" serve >"$demo/server.log" 2>&1 &
 server=$!
-stop() { kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; }
+stop() { kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; postgres_stop; }
 trap stop EXIT
 trap 'exit 130' INT TERM
 for _ in $(seq 100); do
@@ -135,6 +137,11 @@ head -c 24 /dev/urandom | base64 | "$bin" secret put demo/api/key --owner defaul
 "$bin" secret get demo/api/key --field value >/dev/null
 say secret "demo/api/key, sealed under the token; that it was read is an entry of the log:"
 "$bin" audit list --limit 1
+if postgres_can; then
+  postgres_show
+else
+  say rotation "a password of PostgreSQL would be exchanged here, if PostgreSQL were on this machine"
+fi
 say expiry "what expires within 60 days:"
 "$bin" certs list --expiring 60d --state issued
 "$bin" audit verify >"$demo/verify.txt" || { cat "$demo/verify.txt" >&2; die "the log does not verify"; }

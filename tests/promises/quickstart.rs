@@ -18,12 +18,14 @@ fn the_quickstart_shows_the_main_job_and_continues_when_run_again() {
         succeed(quickstart)
     };
     let said = run();
-    for step in ["authority", "server", "acme", "ssh", "code", "renewal", "secret", "audit", "dashboard"] {
+    for step in ["authority", "server", "acme", "ssh", "code", "renewal", "secret", "rotation", "audit", "dashboard"] {
         assert!(said.lines().any(|l| l.starts_with(step)), "{step} is one line in:\n{said}");
     }
     assert!(said.contains("localhost"), "{said}");
+    // PostgreSQL is on the machine that runs these tests.
+    assert!(said.contains("shop_b logged in, and now shop_a does"), "{said}");
     let again = run();
-    assert!(again.contains("verified"), "{again}");
+    assert!(again.contains("verified") && again.contains("logged in, and now"), "{again}");
     fail({
         let mut wrong = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/quickstart.sh"));
         wrong.arg("--no-such-flag");
