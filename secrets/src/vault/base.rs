@@ -11,6 +11,7 @@ use super::body::SECRET;
 use super::deks::Deks;
 use super::recovery_keys::RecoveryKeys;
 use super::secret::Secret;
+use super::walking::Progress;
 use super::wishes::Search;
 use crate::error::SecretError;
 use crate::nouns::SecretPath;
@@ -21,13 +22,15 @@ pub struct Vault {
     pub(super) ledger: Ledger,
     pub(super) deks: Arc<Deks>,
     pub(super) recovery: Arc<RecoveryKeys>,
+    pub(super) progress: Arc<Progress>,
     pub(super) random: SystemRandom,
 }
 
 impl Vault {
     /// Over a register. `lease`: so long the key of a version is kept once the token unsealed it; zero: the token is asked each time.
     pub fn new(ledger: Ledger, lease: Duration) -> Vault {
-        Vault { ledger, deks: Arc::new(Deks::new(lease)), recovery: Arc::default(), random: SystemRandom::new() }
+        let (deks, random) = (Arc::new(Deks::new(lease)), SystemRandom::new());
+        Vault { ledger, deks, recovery: Arc::default(), progress: Arc::default(), random }
     }
 
     /// What there is at a path; none where there never was anything. What is gone is said to be.

@@ -113,7 +113,7 @@ impl House {
             let touchstone = self.pool.touchstone(None, &label).await.unwrap();
             keys.insert(*number, SealingKey::known(label, &[], touchstone));
         }
-        self.ledger.take_seals(Seals { active: numbers.last().copied(), keys });
+        self.ledger.take_seals(Seals { active: numbers.last().copied(), keys, ..Seals::default() });
     }
 
     pub fn grant_on(&self, actor: &Actor, action: Action, on: &str, owner: &str) -> Result<Grant, Refusal> {
