@@ -291,6 +291,7 @@ mod tests {
             include_str!("../docs/ISSUERS.md"),
             include_str!("../docs/TRUST.md"),
             include_str!("../docs/CEREMONY.md"),
+            include_str!("../docs/RECOVERY.md"),
             include_str!("../README.md"),
         ];
         let mut typed = 0;

@@ -11,7 +11,7 @@ use chancery_secrets::{Context, Dek, LostRegister, SecretError, Walked};
 use policy::Action;
 use ring::rand::SystemRandom;
 use store::testing::TestPostgres;
-use store::{Database, StoreError};
+use store::{Database, Rewrapped, StoreError};
 use support::*;
 
 const ORIGIN: &str = "ca.example/log";
@@ -184,6 +184,12 @@ fn what_was_never_wrapped_is_named_and_the_rest_comes_back() {
         assert_eq!(walked.which[0].id, "foreign");
         assert_eq!(house.read("early", "current").await.unwrap(), "before the ceremony");
         assert_eq!(house.read("late", "current").await.unwrap(), "after it");
+        // What is left stops nobody, once its key is called lost; and it is counted.
+        house.seal_under(&[5]).await;
+        assert!(house.ledger.rewrap(&stamp()).await.is_err());
+        house.lose(5, &[1]).await;
+        assert_eq!(house.ledger.rewrap(&stamp()).await.unwrap(), Rewrapped::default());
+        assert_eq!(house.ledger.standing_lost(), 1);
     });
 }
 

@@ -175,9 +175,12 @@ async fn end(
     }
     let mut answer = Value::Null;
     if args.online {
-        answer = global.client()?.post(super::PLACE, &json!({ "key": written["key"] })).await.map_err(|failure| {
+        let taken = async { global.client()?.post(super::PLACE, &json!({ "key": written["key"] })).await };
+        answer = taken.await.map_err(|failure| {
+            // Nothing in it is secret, and without it the papers would be worth nothing.
+            script.say(&written.to_string());
             failure
-                .help("the papers are good: where --out wrote the public half, `chancery recovery take FILE` brings it")
+                .help("the papers are good: keep the line above in a file, and `chancery recovery take FILE` brings it")
         })?;
         script.say("The register has it. What is sealed there is wrapped to it now: `chancery recovery wrap` shows how far it is.");
     } else {

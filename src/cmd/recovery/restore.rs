@@ -22,7 +22,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use policy::{Action, Actor, Grant, Resource, ResourceKind, World};
 use secrets::{LostRegister, Vault, Walked};
 use serde_json::{Value, json};
-use store::{ActorStamp, Ledger};
+use store::{ActorStamp, Ledger, StoreError};
 
 use super::{public, shares};
 use crate::Global;
@@ -143,7 +143,13 @@ async fn begun(config: &Config, opened: OpenToken, args: &Args, steps: Steps) ->
     let (world, stamp) = (World::real(), ActorStamp::from(&Actor::system(ACTOR)));
     let brought = (head_key.to_seal(), seal, &stamp);
     let ledger = Ledger::recover(database, (&pool, mint), log, world.clone(), brought).await;
-    let ledger = ledger.map_err(|error| house::unopened(config, &error))?;
+    let ledger = ledger.map_err(|error| match &error {
+        StoreError::Held(_) => house::unopened(config, &error).help(format!(
+            "where this backup is older than what this node knew: bring a newer one, or move {} away, and what came after the backup is lost",
+            config.log_state.display()
+        )),
+        _ => house::unopened(config, &error),
+    })?;
     steps.say("register", &format!("open, and attested: {} entries of its log", ledger.head().size));
     let parts = house::furnished(config, rules, (ledger, pool, world)).await;
     Ok(Begun { parts, seal, private: Some(private), _closing })
