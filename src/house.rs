@@ -63,7 +63,7 @@ pub fn profiles(config: &Config) -> Result<Profiles, Failure> {
 }
 
 /// Why there is no register, and what to do.
-fn unopened(config: &Config, error: &StoreError) -> Failure {
+pub fn unopened(config: &Config, error: &StoreError) -> Failure {
     let (file, says) = (config.file.display(), error.to_string());
     let failure = |exit| Failure::new(exit, "cannot open the register").because(error);
     match error {
@@ -116,7 +116,7 @@ fn refused_by_the_database(config: &Config, says: &str) -> String {
 /// The register over an opened token, with what the authority needs beside them.
 pub async fn parts(config: &Config, (pool, mint, closing): OpenToken, way: Way) -> Result<(Parts, Closing), Failure> {
     let world = World::real();
-    let (policies, profiles) = (policies(config)?, profiles(config)?);
+    let rules = (policies(config)?, profiles(config)?);
     let (database, token, log) = (config.database.clone(), (&pool, mint), config.log());
     let opened = match way {
         Way::Found => Ledger::found(database, token, log, world.clone()).await,
@@ -127,9 +127,18 @@ pub async fn parts(config: &Config, (pool, mint, closing): OpenToken, way: Way) 
         }
     };
     let ledger = opened.map_err(|error| unopened(config, &error))?;
+    Ok((furnished(config, rules, (ledger, pool, world)).await, closing))
+}
+
+/// What the authority needs beside a register that is open.
+pub async fn furnished(
+    config: &Config,
+    (policies, profiles): (Policies, Profiles),
+    (ledger, pool, world): (Ledger, hsm::Pool, World),
+) -> Parts {
     // Before anything is written: a clock that others contradict is not believed from the first moment.
     witnesses(config, &ledger, &world).ask().await;
-    let parts = Parts {
+    Parts {
         ledger,
         pool,
         world,
@@ -137,8 +146,7 @@ pub async fn parts(config: &Config, (pool, mint, closing): OpenToken, way: Way) 
         profiles,
         instance: config.instance,
         urls: Urls { http_base: config.server.public_http.clone() },
-    };
-    Ok((parts, closing))
+    }
 }
 
 /// Who else knows the time.

@@ -114,6 +114,8 @@ enum Command {
     Read(cmd::deliver::read::Args),
     /// Put secrets into a text that refers to them
     Inject(cmd::deliver::inject::Args),
+    /// The secrets without the token: a key that a few people hold in shares, and the way back by it
+    Recovery(cmd::recovery::Args),
     /// Roots: their fingerprints, and how hosts come to trust them
     Trust(cmd::trust::Args),
     /// Remember a server and a token for this user
@@ -203,7 +205,10 @@ fn misused(misuse: &clap::Error) -> ExitCode {
 fn run(cli: Cli) -> Result<(), Failure> {
     let server = matches!(cli.command, Command::Serve | Command::Agent(_));
     let log = Log::begin(server, cli.json);
-    if matches!(cli.command, Command::Init(_) | Command::Serve | Command::Audit(_) | Command::Ceremony(_)) {
+    if matches!(
+        cli.command,
+        Command::Init(_) | Command::Serve | Command::Audit(_) | Command::Ceremony(_) | Command::Recovery(_)
+    ) {
         hardening::own_files();
     }
     // One crypto provider in the whole process; it cannot be installed twice, and nothing ran before.
@@ -244,6 +249,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Run(args) => cmd::deliver::run::run(args, &global).await,
         Command::Read(args) => cmd::deliver::read::run(args, &global).await,
         Command::Inject(args) => cmd::deliver::inject::run(args, &global).await,
+        Command::Recovery(args) => cmd::recovery::run(args, &global).await,
         Command::Trust(args) => cmd::trust::run(args, &global).await,
         Command::Login(args) => cmd::login::run(args, &global).await,
         Command::Completion(args) => cmd::paper::complete(&args, command()),
@@ -285,6 +291,7 @@ mod tests {
             include_str!("../docs/ISSUERS.md"),
             include_str!("../docs/TRUST.md"),
             include_str!("../docs/CEREMONY.md"),
+            include_str!("../docs/RECOVERY.md"),
             include_str!("../README.md"),
         ];
         let mut typed = 0;

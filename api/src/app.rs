@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::auth::{self, Doorkeeper, Sessions};
 use crate::limits::Limits;
-use crate::observe::{Ends, Lookout, Metrics, Notice, Sentences, Surveyor};
+use crate::observe::{Ends, Lookout, Metrics, Notice, Sentences, Surveyor, Wrapping};
 use crate::problem::{Kind, Problem, reference};
 
 /// How old what is known of the tokens' ends may be.
@@ -34,6 +34,7 @@ struct Inner {
     /// Somebody asked for a rotation.
     rotation_asked: Arc<Notify>,
     rotation_alarms: Sentences,
+    wrapping: Wrapping,
     world: World,
     limits: Limits,
     metrics: Arc<Metrics>,
@@ -59,13 +60,14 @@ impl App {
         let surveyor = Arc::new(Surveyor::new(ledger.clone(), world.clone()));
         let seen = Arc::clone(&surveyor);
         let rotation_alarms = Sentences::default();
+        let wrapping = Wrapping::default();
         let lookout = Lookout::new(
             authority.clone(),
             ledger.clone(),
             world.clone(),
             renewals,
             seen,
-            (notice, rotation_alarms.clone()),
+            (notice, rotation_alarms.clone(), wrapping.alarms().clone()),
         );
         let sessions = Sessions::new(&world);
         let vault = Vault::new(ledger.clone(), limits.key_memory);
@@ -77,6 +79,7 @@ impl App {
             rotations,
             rotation_asked: Arc::default(),
             rotation_alarms,
+            wrapping,
             world,
             limits,
             metrics,
@@ -116,6 +119,11 @@ impl App {
     /// What went wrong with it.
     pub(crate) fn rotation_alarms(&self) -> &Sentences {
         &self.0.rotation_alarms
+    }
+
+    /// The walk that wraps to the recovery key.
+    pub(crate) fn wrapping(&self) -> &Wrapping {
+        &self.0.wrapping
     }
 
     /// Time and luck.

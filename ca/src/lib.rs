@@ -98,8 +98,8 @@ pub use status::{
 };
 pub use succession::{
     ARRIVING_MAX, Activation, Arrival, Arrived, Arriving, Beginning, Brought, CaWish, CreateConfig, CreateIssuer,
-    Homes, Landed, Phase, ReadRequest, Rehearsal, Request, RootToCome, Rotate, SignedBelow, Source, Step,
-    SucceededRoot, Transcript, groups,
+    Homes, Landed, Phase, ReadRequest, Rehearsal, Replaced, Request, RootToCome, Rotate, SealsAsTheyStand, SignedBelow,
+    Source, Step, SucceededRoot, Transcript, groups,
 };
 pub use view::Stopped;
 

@@ -12,7 +12,7 @@ use crate::issuers::name::LOG;
 use crate::issuers::plan::{CaPlan, purpose_word};
 use crate::issuers::record::{Above, GenerationRecord, IssuerRecord};
 use crate::issuers::{
-    CaCertificate, Generation, GenerationName, GenerationState, Issuer, IssuerRole, Issuing, ShownCertificate,
+    CaCertificate, Generation, GenerationName, GenerationState, Issuer, IssuerRole, Issuing, LOST, ShownCertificate,
     ShownHome, ShownPlan, Signer, hierarchy,
 };
 use crate::registrar::Registrar;
@@ -150,7 +150,8 @@ fn named<'a>(pool: &'a hsm::Pool, record: &'a GenerationRecord) -> impl Iterator
 /// The tokens in which the keys are that this one follows, and in which it is not: its key was made in one of them.
 fn lacks(pool: &hsm::Pool, issuer: &hierarchy::Issuer, there: &hierarchy::Generation) -> Vec<String> {
     let is_ours = |record: &GenerationRecord| {
-        record.retired.is_none() && record.revoked.is_none() && !record.elsewhere && record.key_hash.is_some()
+        let is_open = record.retired.is_none() && record.revoked.is_none();
+        is_open && !record.elsewhere && !record.lost && record.key_hash.is_some()
     };
     if !is_ours(&there.record) {
         return Vec::new();
@@ -242,6 +243,9 @@ fn state(office: &Office, issuer: &IssuerRecord, there: &hierarchy::Generation) 
     if there.record.retired.is_some() {
         return (GenerationState::Ended, Some(format!("{} is retired", there.name)));
     }
+    if there.record.lost {
+        return (GenerationState::Ended, Some(format!("{}: {LOST}", there.name)));
+    }
     let why = match &there.signer {
         Signer::X509(issuing) => match office.checks.ended(issuing) {
             Some(why) => return revoked(why),
@@ -317,6 +321,15 @@ pub(crate) fn why_stopped(
             "it signs again once they answer; `chancery ca tokens {}` shows and changes where its key is",
             active.name
         ),
+        _ if active.record.lost
+            && let Some(next) = issuer.generations.iter().find(|there| there.waits) =>
+        {
+            format!(
+                "{0} waits for its certificate: `chancery ca request {0} --out FILE`, `chancery ca adopt {0} --chain FILE`, and then \
+             `chancery ca activate {0}`",
+                next.name
+            )
+        }
         _ if active.waits => format!(
             "`chancery ca request {0} --out FILE` asks for its certificate, `chancery ca adopt {0} --chain FILE` brings it",
             active.name
@@ -377,7 +390,8 @@ pub(crate) fn due(office: &Office) -> Vec<String> {
     let away: Vec<_> = there.generations().filter(|generation| generation.record.elsewhere).collect();
     let of =
         |g: &&hierarchy::Generation| [crl_alarm(g, now), end_alarm(g, now)].into_iter().flatten().collect::<Vec<_>>();
-    let others = there.generations().filter(|g| g.record.retired.is_none() && g.record.revoked.is_none());
+    let is_open = |g: &&hierarchy::Generation| g.record.retired.is_none() && g.record.revoked.is_none();
+    let others = there.generations().filter(is_open).filter(|g| !g.record.lost);
     let thin = there.issuers().flat_map(|(_, issuer)| thin(office, issuer));
     let others = others.flat_map(|there| refused(there).chain(unfit(office.registrar.pool(), there)));
     away.iter().flat_map(of).chain(others).chain(thin).collect()
@@ -411,7 +425,8 @@ fn crl_alarm(generation: &hierarchy::Generation, now: Timestamp) -> Option<Strin
     }
 }
 
-/// Whether a generation is revoked or compromised, or everything above it: whoever has a certificate of it needs another.
+/// Whether a generation is revoked or compromised, or everything above it, or its key is lost, so that nobody tells of its revocations:
+/// whoever has a certificate of it needs another.
 pub(crate) fn is_dead(office: &Office, issuer: &str) -> bool {
     let there = office.issuers.read();
     issuer.parse().ok().and_then(|name| there.generation(&name)).is_some_and(|generation| is_over(office, generation))
@@ -424,7 +439,8 @@ pub(crate) fn dead(office: &Office) -> Vec<String> {
 }
 
 fn is_over(office: &Office, generation: &hierarchy::Generation) -> bool {
-    generation.record.revoked.is_some() || generation.issuing().is_some_and(|ca| office.checks.ended(ca).is_some())
+    let has_ended = generation.record.revoked.is_some() || generation.record.lost;
+    has_ended || generation.issuing().is_some_and(|ca| office.checks.ended(ca).is_some())
 }
 
 /// Under which CAs a login is believed: the anchor itself, so that no other CA of ours can make one.

@@ -80,7 +80,8 @@ fn subjects() -> Vec<Actor> {
         scopes: None,
         proof: Proof::System,
     });
-    let tasks = ["renewal", "server", "crl", "ocsp", "clock", "init", "key-proof", "rotation"].map(Actor::system);
+    let tasks =
+        ["renewal", "server", "crl", "ocsp", "clock", "init", "key-proof", "rotation", "recovery"].map(Actor::system);
     let nobody = Actor { id: "no role".to_owned(), roles: BTreeSet::new(), ..Actor::system("nobody") };
     by_role.chain(tasks).chain([nobody]).collect()
 }

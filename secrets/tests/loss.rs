@@ -11,7 +11,7 @@ use chancery_secrets::{Context, Dek, LostRegister, SecretError, Walked};
 use policy::Action;
 use ring::rand::SystemRandom;
 use store::testing::TestPostgres;
-use store::{Database, StoreError};
+use store::{Database, Rewrapped, StoreError};
 use support::*;
 
 const ORIGIN: &str = "ca.example/log";
@@ -64,8 +64,11 @@ fn what_is_written_is_wrapped_from_the_ceremony_on_and_what_was_there_by_a_walk(
         let before = house.leaves();
         assert_eq!(counts(&house.vault.wrap_all(&house.managing()).await.unwrap()), (2, 1, 0));
         let leaves = house.last_leaves(house.leaves() - before).await;
-        assert_eq!(leaves.len(), 2, "a leaf for each, and no access: nobody was shown anything");
-        assert!(leaves.iter().all(|leaf| leaf["event"] == "record" && leaf["kind"] == "sealed"), "{leaves:?}");
+        assert_eq!(leaves.len(), 3, "a leaf for each, and no access: nobody was shown anything");
+        let kinds: Vec<_> = leaves.iter().map(|leaf| (leaf["event"].as_str(), leaf["kind"].as_str())).collect();
+        let record = |kind| (Some("record"), Some(kind));
+        assert_eq!(kinds, [record("sealed"), record("sealed"), record("recovery-wrapped")], "and that it is done");
+        assert!(house.vault.recovery().await.unwrap().is_whole());
         assert!(house.keys().await.values().all(|key| key.wrapped().is_some()));
         assert_eq!(counts(&house.vault.wrap_all(&house.managing()).await.unwrap()), (0, 3, 0), "it is done");
 
@@ -181,6 +184,12 @@ fn what_was_never_wrapped_is_named_and_the_rest_comes_back() {
         assert_eq!(walked.which[0].id, "foreign");
         assert_eq!(house.read("early", "current").await.unwrap(), "before the ceremony");
         assert_eq!(house.read("late", "current").await.unwrap(), "after it");
+        // What is left stops nobody, once its key is called lost; and it is counted.
+        house.seal_under(&[5]).await;
+        assert!(house.ledger.rewrap(&stamp()).await.is_err());
+        house.lose(5, &[1]).await;
+        assert_eq!(house.ledger.rewrap(&stamp()).await.unwrap(), Rewrapped::default());
+        assert_eq!(house.ledger.standing_lost(), 1);
     });
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 mod get;
 mod put;
 mod rotating;
-mod typed;
+pub(super) mod typed;
 
 use self::get::{Get, get};
 use self::put::{Describe, Put, describe, put};

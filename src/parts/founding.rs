@@ -22,9 +22,25 @@ pub struct NewToken<'a> {
 /// Initialises it, unless it is there; says which.
 pub fn create_token(new: &NewToken<'_>, config: &Config) -> Result<String, Failure> {
     let pin = |path: &Path| hsm::PinSource::File(path.to_owned());
-    match hsm::init_token(new.module, new.label, &pin(new.so_pin), &pin(new.pin)) {
-        Ok(serial) => Ok(format!("initialised {}, serial {serial}", new.label)),
-        Err(hsm::HsmError::TokenExists { .. }) => Ok(format!("{} is there already, kept", new.label)),
+    told(hsm::init_token(new.module, new.label, &pin(new.so_pin), &pin(new.pin)), new.label, config)
+}
+
+/// The same for the first token of a configuration, with its PIN.
+pub fn create_first_token(config: &Config, so_pin: &Path) -> Result<String, Failure> {
+    let Some((_, token)) = config.open_tokens().into_iter().next() else {
+        return Err(Failure::new(Exit::Failed, "no token is configured"));
+    };
+    let hsm::TokenSelector::Label(label) = &token.token else {
+        return Err(Failure::new(Exit::Usage, "the token is named by a URI, and one that is made has a label")
+            .help(format!("write `token = \"LABEL\"` into [hsm] of {}", config.file.display())));
+    };
+    told(hsm::init_token(&token.module, label, &hsm::PinSource::File(so_pin.to_owned()), &token.pin), label, config)
+}
+
+fn told(made: Result<String, hsm::HsmError>, label: &str, config: &Config) -> Result<String, Failure> {
+    match made {
+        Ok(serial) => Ok(format!("initialised {label}, serial {serial}")),
+        Err(hsm::HsmError::TokenExists { .. }) => Ok(format!("{label} is there already, kept")),
         Err(error) => {
             let help = house::unopened_token(config, &error);
             Err(Failure::new(Exit::Failed, "cannot initialise the token").because(&error).help(help))

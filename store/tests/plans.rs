@@ -135,7 +135,7 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
         }
         let touchstone = house.pool.touchstone(None, &label).await.unwrap();
         keys.insert(number, hsm::SealingKey::known(label, &[], touchstone));
-        ledger.take_seals(store::Seals { active: Some(number), keys: keys.clone() });
+        ledger.take_seals(store::Seals { active: Some(number), keys: keys.clone(), ..store::Seals::default() });
         ledger.record_head_key(actor()).await.unwrap();
         ledger.seal("a", None, b"plain", (actor(), None)).await.unwrap();
         for id in ["kept", "gone"] {

@@ -14,7 +14,7 @@ async fn left(database: &Database, state: &Path) -> (policy::World, Vec<u8>) {
     let house = House::open_in(database, state).await;
     let touchstone = house.pool.touchstone(None, "seal-1").await.unwrap();
     let keys = [(1, hsm::SealingKey::known("seal-1".to_owned(), &[], touchstone))].into();
-    house.ledger.take_seals(Seals { active: Some(1), keys });
+    house.ledger.take_seals(Seals { active: Some(1), keys, ..Seals::default() });
     house.ledger.record_head_key(actor()).await.unwrap();
     house.ledger.seal("other", None, b"stands under what is lost", (actor(), None)).await.unwrap();
     house.checkpoint().await;

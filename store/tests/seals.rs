@@ -57,7 +57,7 @@ fn what_stands_under_an_old_generation_opens_and_is_sealed_anew_from_wherever_it
         }
         let late = house.beside(&database).await;
         let keys = BTreeMap::from([(1, sealing_key(&late, 1).await)]);
-        late.ledger.take_seals(Seals { active: Some(1), keys });
+        late.ledger.take_seals(Seals { active: Some(1), keys, ..Seals::default() });
         let refused = late.ledger.seal("late", None, b"late", (actor(), None)).await;
         assert!(matches!(&refused, Err(StoreError::Conflict(why)) if why.contains("seal/1 has ended")), "{refused:?}");
         // The heads' own key moved along: the next start needs the new generation alone.

@@ -31,6 +31,7 @@ mod openapi;
 mod pages;
 mod profiles;
 mod quickstart;
+mod recovery;
 mod rotation;
 mod seals;
 mod secrets;

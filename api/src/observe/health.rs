@@ -164,6 +164,7 @@ pub(crate) struct Lookout {
     surveyor: Arc<Surveyor>,
     notice: Notice,
     rotations: Sentences,
+    recovery: Sentences,
     /// One probe at a time asks each: behind a frozen database they would fill its queues.
     register: Probe,
     writes: Probe,
@@ -180,11 +181,24 @@ impl Lookout {
         world: World,
         renewals: RenewalWatch,
         surveyor: Arc<Surveyor>,
-        (notice, rotations): (Notice, Sentences),
+        (notice, rotations, recovery): (Notice, Sentences, Sentences),
     ) -> Self {
         let (register, writes, token) = (Probe::default(), Probe::default(), Probe::default());
         let https = Mutex::default();
-        Self { authority, ledger, world, renewals, surveyor, notice, rotations, register, writes, token, https }
+        Self {
+            authority,
+            ledger,
+            world,
+            renewals,
+            surveyor,
+            notice,
+            rotations,
+            recovery,
+            register,
+            writes,
+            token,
+            https,
+        }
     }
 
     /// The HTTPS listener has its certificate: until then it answers.
@@ -296,6 +310,7 @@ impl Lookout {
         let more = total.saturating_sub(rotations.len());
         alarms.extend(rotations);
         alarms.extend((more > 0).then(|| format!("There are {more} more alarms of rotations.")));
+        alarms.extend(self.recovery.says(ALARMS_MAX).0);
         let condition = self.ledger.condition();
         alarms
             .extend(condition.away.map(|why| format!("The register is away and is tried again every second: {why}.")));

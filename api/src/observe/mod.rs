@@ -7,6 +7,7 @@ mod exposition;
 mod notice;
 mod process;
 mod vitals;
+mod wrapping;
 
 mod metrics;
 
@@ -25,3 +26,4 @@ pub use notice::Notice;
 pub(crate) use notice::Sentences;
 pub(crate) use orphans::{Orphans, orphans};
 pub(crate) use vitals::Ends;
+pub(crate) use wrapping::Wrapping;

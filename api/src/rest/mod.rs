@@ -5,6 +5,7 @@
 
 pub(crate) mod certificates;
 mod code;
+mod recovery;
 mod secrets;
 mod ssh;
 

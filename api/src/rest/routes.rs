@@ -4,6 +4,7 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 
 use super::certificates::{asking, ending, listing, requests, revocations};
+use super::recovery;
 use super::secrets;
 use super::{audit, code, drills, imports, issuers, ocsp_proof, openapi, owners, profiles, ssh, status, tokens};
 use crate::app::App;
@@ -43,6 +44,8 @@ pub(crate) fn routes() -> Router<App> {
             get(secrets::rotations::show).put(secrets::rotations::put).delete(secrets::rotations::end),
         )
         .route("/api/v1/secret-acts/{act}", post(secrets::acts::act))
+        .route("/api/v1/recovery", get(recovery::show).post(recovery::take))
+        .route("/api/v1/recovery/wrap", post(recovery::wrap))
         .route("/api/v1/issuers", post(issuers::create).get(issuers::list))
         .route("/api/v1/issuers/import", post(issuers::import))
         .route("/api/v1/issuers/import/begin", post(imports::begin))

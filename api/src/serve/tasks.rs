@@ -1,4 +1,4 @@
-//! What goes on by itself: following the log, auditing it, signed heads, CRLs, OCSP responders, renewals, rotations.
+//! What goes on by itself: following the log, auditing it, signed heads, CRLs, OCSP responders, renewals, rotations, wrapping for recovery.
 //!
 //! Each task fails softly: a failure is counted and logged, and the next turn tries again, so that an HSM that was away is
 //! used again when it returns. None of them holds anything that a restart would miss.
@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::rotations;
+use super::{recovery, rotations};
 use crate::app::App;
 use crate::problem::chain;
 
@@ -70,6 +70,7 @@ pub(crate) fn spawn(tasks: &TaskTracker, app: &App, renewer: Renewer, stop: &Can
         app.authority().tend_ocsp().await
     }));
     tasks.spawn(rotations::run(app.clone(), stop.clone()));
+    tasks.spawn(recovery::run(app.clone(), stop.clone()));
     tasks.spawn(renewer.run_until(stop.clone().cancelled_owned()));
 }
 

@@ -112,6 +112,14 @@ impl Authority {
         Ok(Authority { inner: Arc::new(Inner::furnish(parts).await?) })
     }
 
+    /// Opens the authority of a register whose token is lost, over a token that never had to do with it and opened the register under the
+    /// generation `seal` of the sealing key: what is lost is called so, that generation seals, and a new key signs the log. Asked again
+    /// after a crash, it continues. What issues is made by [`Authority::replace_lost`].
+    pub async fn open_after_loss(parts: Parts, seal: u32, actor: &Actor) -> Result<Authority, CaError> {
+        succession::begin_after_loss(&parts, seal, actor).await?;
+        Authority::open(parts).await
+    }
+
     /// Which node of the register this is.
     pub fn instance(&self) -> Instance {
         self.inner.parts.instance

@@ -9,8 +9,8 @@ use crate::issuers::GenerationName;
 use crate::status::PublishedCrl;
 use crate::succession;
 use crate::succession::{
-    Activation, Arrival, Arrived, Arriving, Brought, CreateIssuer, Homes, Landed, ReadRequest, Rehearsal, Request,
-    RootToCome, Rotate, SignedBelow, Source, SucceededRoot, Transcript,
+    Activation, Arrival, Arrived, Arriving, Brought, CreateIssuer, Homes, Landed, ReadRequest, Rehearsal, Replaced,
+    Request, RootToCome, Rotate, SignedBelow, Source, SucceededRoot, Transcript,
 };
 
 impl Authority {
@@ -22,6 +22,12 @@ impl Authority {
     /// Makes the successor of an issuer's generation, with a key of its own.
     pub async fn rotate_issuer(&self, actor: &Actor, wish: Rotate) -> Result<GenerationName, CaError> {
         self.inner.keeper.rotate(actor, wish).await
+    }
+
+    /// Makes the successor of each issuer whose key is lost with its token, the roots first. One that cannot be made is told; the others
+    /// are. Asked again, it continues.
+    pub async fn replace_lost(&self, actor: &Actor) -> Result<Replaced, CaError> {
+        self.inner.keeper.replace_lost(actor).await
     }
 
     /// What that would touch, and when. Nothing is made.

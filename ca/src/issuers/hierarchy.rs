@@ -171,7 +171,9 @@ impl Hierarchy {
             Signer::X509(_) | Signer::Ssh(_) | Signer::Log(_) | Signer::None(_) => None,
         };
         let active = issuer.record.active(now).map(|generation| generation.number);
-        Seals { active, keys: issuer.generations.iter().filter_map(key).collect() }
+        let lost = issuer.generations.iter().filter(|generation| generation.record.lost);
+        let lost = lost.map(|generation| generation.name.number()).collect();
+        Seals { active, keys: issuer.generations.iter().filter_map(key).collect(), lost }
     }
 
     /// The generation of an issuer that issues now.
@@ -253,6 +255,7 @@ impl Generation {
     pub(crate) fn is_dead(&self) -> bool {
         !self.record.elsewhere
             && !self.record.arriving
+            && !self.record.lost
             && self.record.is_made()
             // A key that sealed is destroyed when its generation ends.
             && (self.record.touchstone.is_none() || ended(&self.record).is_none())

@@ -33,6 +33,7 @@ pub(crate) use hierarchy::{Hierarchy, Signer};
 pub(crate) use issuing::Issuing;
 pub use name::{GenerationName, NoGeneration};
 pub(crate) use pointers::{Pointers, check_place, freshest, uri};
+pub(crate) use reading::LOST;
 pub use record::IssuerRole;
 pub(crate) use registry::Registry;
 pub(crate) use scope::{CrlForm, Scope, Since};

@@ -78,12 +78,12 @@ pub(super) async fn read(
             let (certificates, cross) = (or_none(certificates), or_none(cross));
             let standing = Standing { name: name.clone(), version, ended: ended(&generation) };
             let is_seal = record.role == IssuerRole::Seal;
-            let at_home = match generation.elsewhere || is_seal {
+            let at_home = match generation.elsewhere || generation.lost || is_seal {
                 true => None,
                 false => generation.at_home(pool).await,
             };
             let AtHome { key, mut away, mut wrong } = at_home.unwrap_or_default();
-            let sealing = match is_seal && ended(&generation).is_none() {
+            let sealing = match is_seal && !generation.lost && ended(&generation).is_none() {
                 true => {
                     let (signer, homes) = sealing(pool, &generation).await;
                     (away, wrong) = (homes.away, homes.wrong);
@@ -129,7 +129,11 @@ async fn look_for_keys(pool: &Pool, generations: impl Iterator<Item = &Generatio
             false => record.tokens.iter().any(|name| name == token.name()),
         };
         let here = |record: &&GenerationRecord| {
-            !record.elsewhere && !record.brought && record.key_hash.is_some() && !token.knows(&record.label)
+            !record.elsewhere
+                && !record.lost
+                && !record.brought
+                && record.key_hash.is_some()
+                && !token.knows(&record.label)
         };
         let labels: BTreeSet<String> =
             generations.clone().filter(here).filter(is_there).map(|record| record.label.clone()).collect();
@@ -141,6 +145,8 @@ async fn look_for_keys(pool: &Pool, generations: impl Iterator<Item = &Generatio
     }
 }
 
+/// What became of a key of which an operator said so.
+pub(crate) const LOST: &str = "its key is lost with its token";
 /// Keys that are looked for at once.
 const MANY: usize = 8;
 
@@ -413,6 +419,9 @@ fn signer(
 ) -> Signer {
     if record.elsewhere {
         return Signer::None("its key is elsewhere, and signs at a ceremony".to_owned());
+    }
+    if record.lost {
+        return Signer::None(LOST.to_owned());
     }
     if record.arriving {
         let name = &standing.name;

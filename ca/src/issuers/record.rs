@@ -109,6 +109,9 @@ pub(crate) struct GenerationRecord {
     /// What it signed elsewhere is being taken in: until that is done it signs nothing, no CRL either, which would lack what was revoked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) arriving: bool,
+    /// Its key is lost with its tokens, as an operator said: nobody waits for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) lost: bool,
     /// The number of the newest CRL that was made of it elsewhere: ours are above it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) crl_above: Option<u64>,
@@ -155,6 +158,7 @@ impl GenerationRecord {
             elsewhere: false,
             brought: false,
             arriving: false,
+            lost: false,
             crl_above: None,
             shards: crls.shards,
             deltas: crls.deltas,
@@ -237,7 +241,7 @@ impl IssuerRecord {
     /// not begun beside it.
     pub(crate) fn unfinished(&self) -> Option<&GenerationRecord> {
         let last = self.generations.last()?;
-        let is_open = last.revoked.is_none() && last.retired.is_none() && !last.elsewhere;
+        let is_open = last.revoked.is_none() && last.retired.is_none() && !last.elsewhere && !last.lost;
         let is_bare = self.role == IssuerRole::X509 && last.certificates.is_empty();
         (is_open && (!last.is_made() || is_bare)).then_some(last)
     }

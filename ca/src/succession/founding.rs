@@ -9,17 +9,13 @@ use policy::{Action, Actor, Resource, ResourceKind};
 use spki::ObjectIdentifier;
 use store::ActorStamp;
 
-use crate::checks::Checks;
-use crate::drafting::Serials;
 use crate::encode::{Dn, DnError};
 use crate::error::CaError;
-use crate::gate::Refusals;
 use crate::issuers::name::{CODE, LOG, ROOT, SEAL, SSH_HOST, SSH_USER, TLS};
 use crate::issuers::plan::{CaPlan, Constraints};
 use crate::issuers::record::{Above, BEGINNING, GenerationRecord, IssuerRecord, IssuerRole};
-use crate::issuers::{CrlForm, GenerationName, Registry};
+use crate::issuers::{CrlForm, GenerationName};
 use crate::parts::Parts;
-use crate::registrar::Registrar;
 use crate::succession::maker::{Maker, taken};
 use crate::texts;
 
@@ -168,15 +164,7 @@ pub(crate) fn check_ssh(kind: KeyKind) -> Result<(), CaError> {
 pub(crate) async fn create(parts: &Parts, config: &CreateConfig) -> Result<(), CaError> {
     config.check()?;
     texts::record(parts).await?;
-    let maker = Maker {
-        ledger: parts.ledger.clone(),
-        pool: parts.pool.clone(),
-        checks: Checks::new(parts.world.clone(), &parts.ledger).into(),
-        registrar: Registrar::new(parts.ledger.clone(), parts.pool.clone()),
-        serials: Serials::new(parts.world.clone(), parts.instance),
-        issuers: Registry::open(parts.pool.clone(), parts.ledger.clone(), parts.urls.clone()).await?,
-        refusals: Refusals::new(parts.ledger.clone()),
-    };
+    let maker = Maker::over(parts).await?;
     let (actor, authority) = (Actor::system("init"), Resource::plain(ResourceKind::Authority));
     let issuers = config.beginning.issuers();
     if let Some((there, _)) = maker.there(TLS).await?

@@ -390,7 +390,12 @@ impl Keeper {
         }
     }
 
-    async fn set_activation(&self, actor: &Actor, name: &GenerationName, at: Timestamp) -> Result<(), CaError> {
+    pub(super) async fn set_activation(
+        &self,
+        actor: &Actor,
+        name: &GenerationName,
+        at: Timestamp,
+    ) -> Result<(), CaError> {
         let (mut record, expect) = self.maker.record(name.issuer()).await?;
         let generation = unended(&record, name)?;
         if !generation.is_made() || (record.role == IssuerRole::X509 && generation.certificates.is_empty()) {
@@ -398,6 +403,9 @@ impl Keeper {
         }
         if generation.arriving {
             return Err(arriving(name));
+        }
+        if generation.lost {
+            return Err(lost(name));
         }
         if record.role == IssuerRole::Seal && self.office.ledger.is_seal_ended(name.number()) {
             return Err(CaError::Conflict(format!(
@@ -474,6 +482,7 @@ pub(super) fn usable<'a>(record: &'a IssuerRecord, name: &GenerationName) -> Res
     match unended(record, name)? {
         GenerationRecord { elsewhere: true, .. } => Err(away(name)),
         GenerationRecord { arriving: true, .. } => Err(arriving(name)),
+        GenerationRecord { lost: true, .. } => Err(lost(name)),
         here => Ok(here),
     }
 }
@@ -493,6 +502,10 @@ fn arriving(name: &GenerationName) -> CaError {
     CaError::Conflict(format!(
         "what {name} signed elsewhere is being taken in: finish that first, or give it up with `chancery ca retire {name}`"
     ))
+}
+
+fn lost(name: &GenerationName) -> CaError {
+    CaError::Conflict(format!("the key of {name} is lost with its token: `chancery ca rotate {}`", name.issuer()))
 }
 
 fn away(name: &GenerationName) -> CaError {

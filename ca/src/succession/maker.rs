@@ -18,6 +18,7 @@ use crate::issuers::record::{
     Above, GENERATIONS_MAX, GenerationRecord, IssuerRecord, IssuerRole, KIND, Place, versions,
 };
 use crate::issuers::{GenerationName, Issuing, Registry};
+use crate::parts::Parts;
 use crate::registrar::Registrar;
 
 /// With what generations are made. Cheap to clone.
@@ -44,6 +45,20 @@ impl Maker {
             issuers: office.issuers.clone(),
             refusals: office.gate.refusals(),
         }
+    }
+
+    /// With what an authority is made of, before there is one.
+    pub(crate) async fn over(parts: &Parts) -> Result<Maker, CaError> {
+        let (ledger, pool) = (parts.ledger.clone(), parts.pool.clone());
+        Ok(Maker {
+            checks: Checks::new(parts.world.clone(), &ledger).into(),
+            registrar: Registrar::new(ledger.clone(), pool.clone()),
+            serials: Serials::new(parts.world.clone(), parts.instance),
+            issuers: Registry::open(pool.clone(), ledger.clone(), parts.urls.clone()).await?,
+            refusals: Refusals::new(ledger.clone()),
+            ledger,
+            pool,
+        })
     }
 
     /// The record of an issuer, with its version; none where there is none.

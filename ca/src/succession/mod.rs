@@ -15,6 +15,7 @@ mod keeper;
 
 mod homes;
 mod links;
+mod loss;
 mod rehearsal;
 
 mod ceremonies;
@@ -36,6 +37,8 @@ pub use founding::{Beginning, CreateConfig};
 pub(crate) use keeper::Keeper;
 pub use landing::{Arriving, Landed};
 pub use links::{RootToCome, SucceededRoot};
+pub(crate) use loss::begin as begin_after_loss;
+pub use loss::{Replaced, SealsAsTheyStand};
 pub(crate) use maker::Maker;
 pub use rehearsal::{Phase, Rehearsal};
 pub use wish::{Activation, Brought, CaWish, CreateIssuer, Homes, Request, Rotate};

@@ -46,6 +46,13 @@ impl Maker {
             )));
         }
         let left = self.ledger.standing().get(&name.number()).copied().unwrap_or(0);
+        let is_lost = record.generation(name.number()).is_some_and(|generation| generation.lost);
+        if left > 0 && is_lost {
+            return Err(CaError::Conflict(format!(
+                "{left} stand under {name} yet, whose key is lost: those whose shares open them come back by `chancery recovery restore`; the \
+                 others nobody opens again, and `chancery secret destroy` does away with them"
+            )));
+        }
         if left > 0 {
             return Err(CaError::Conflict(format!(
                 "{left} stand under {name} yet, and nobody could open them without its key: the running service seals them anew; \
@@ -53,16 +60,17 @@ impl Maker {
             )));
         }
         let generation = record.generation_mut(name.number()).ok_or_else(|| missing(name))?;
+        let is_lost = generation.lost;
         let farewell = match generation.sealing(&self.pool) {
             Some(key) => Some(self.ledger.end_seal(name.number(), &key, actor.clone()).await?),
             None => None,
         };
         generation.retired = Some(now);
         self.write(name.issuer(), (&record, expect), Vec::new(), actor).await?;
-        if let Some(farewell) = farewell {
-            self.pool.destroy(farewell).await?;
+        match farewell.filter(|_| !is_lost) {
+            Some(farewell) => Ok(self.pool.destroy(farewell).await?),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -89,8 +97,9 @@ pub(crate) async fn tend(maker: &Maker, issuers: &Registry) -> Result<u64, CaErr
     for generation in all {
         let (record, number) = (&generation.record, generation.name.number());
         if record.retired.is_none() {
-            // It broke off between its leaf and its record.
-            if ledger.is_seal_ended(number) {
+            // It broke off between its leaf and its record; or its key is lost, and the last that stood under it is gone.
+            let is_over = record.lost && ledger.standing().get(&number).copied().unwrap_or(0) == 0;
+            if is_over || ledger.is_seal_ended(number) {
                 maker.retire_seal(&generation.name, maker.record(SEAL).await?, &actor).await?;
                 issuers.fresh().await?;
             }

@@ -57,6 +57,11 @@ impl Split {
         self.key.set()
     }
 
+    /// What it is to make.
+    pub fn plan(&self) -> &Plan {
+        &self.key.plan
+    }
+
     /// A share, for its holder to write down.
     ///
     /// # Errors

@@ -20,6 +20,26 @@ impl Plan {
         Plan::of(origin, 1, threshold, shares)
     }
 
+    /// The log's name.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Which of the register's recovery keys, from 1.
+    pub fn generation(&self) -> u16 {
+        self.generation
+    }
+
+    /// How many shares open.
+    pub fn threshold(&self) -> u8 {
+        self.threshold
+    }
+
+    /// How many shares there are.
+    pub fn shares(&self) -> u8 {
+        self.shares
+    }
+
     /// A plan of these numbers, from anywhere.
     pub(super) fn of(origin: &str, generation: u16, threshold: u8, shares: u8) -> Result<Plan, PlanError> {
         if !is_shared(threshold, shares) {

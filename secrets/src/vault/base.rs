@@ -11,6 +11,7 @@ use super::body::SECRET;
 use super::memory::{DEKS, Memory, SECRETS, VALUES};
 use super::recovery_keys::RecoveryKeys;
 use super::secret::Secret;
+use super::walking::Progress;
 use super::wishes::Search;
 use crate::envelope::Dek;
 use crate::error::SecretError;
@@ -24,6 +25,7 @@ pub struct Vault {
     pub(super) secrets: Arc<Memory<Secret>>,
     pub(super) values: Arc<Memory<SealedValue>>,
     pub(super) recovery: Arc<RecoveryKeys>,
+    pub(super) progress: Arc<Progress>,
     pub(super) random: SystemRandom,
 }
 
@@ -37,6 +39,7 @@ impl Vault {
             secrets: Arc::new(Memory::new(lease, SECRETS)),
             values: Arc::new(Memory::new(lease, VALUES)),
             recovery: Arc::default(),
+            progress: Arc::default(),
             random: SystemRandom::new(),
         }
     }

@@ -17,6 +17,7 @@ mod writing;
 
 mod beside;
 mod recovering;
+mod recovery_standing;
 mod walking;
 
 pub use base::Vault;
@@ -24,6 +25,7 @@ pub(crate) use beside::{Beside, Labels};
 pub use ends::{RETENTION_DAYS_MAX, RETENTION_DAYS_MIN};
 pub use reading::{Opened, Wanted};
 pub use recovering::LostRegister;
+pub use recovery_standing::{Recovery, Wrapping};
 pub use secret::{Secret, Standing, Version};
 pub use walking::{LEFT_SHOWN_MAX, Left, Walked};
 pub use wishes::{Change, Naming, Put, Search};

@@ -18,7 +18,7 @@ use store::{ActorStamp, Database, SealedKey, StoreError, as_it_stands, wrapped_h
 use super::base::Vault;
 use super::body::version_of;
 use super::recovery_keys::{RECOVERY_KEY, key_of, record_of};
-use super::walking::{Step, Walked};
+use super::walking::{Step, Walked, Walker};
 use crate::envelope::{self, Context, Dek, Envelope, Forged};
 use crate::error::SecretError;
 use crate::recovery::{RecoveryKey, RecoveryPrivate, WrapError, Wrapped, wrap};
@@ -87,22 +87,9 @@ impl Vault {
         let none = || SecretError::NotFound("this register has no recovery key: a ceremony makes it".to_owned());
         let to = self.recovery_key().await?.ok_or_else(none)?;
         let actor = ActorStamp::from(grant.actor());
-        self.walk(async |key: &SealedKey| {
-            if wrapped_in(key).is_some_and(|wrapped| wrapped.generation() == to.generation()) {
-                return Ok(Step::Before);
-            }
-            let Some(context) = context_of(self.ledger.origin(), key) else { return Ok(Step::Left(NO_KEY.to_owned())) };
-            let wrapping = |plain: &[u8]| {
-                let dek = Dek::unsealed(plain).ok_or(Forged)?;
-                Ok::<_, SecretError>(wrap(&dek, &context, &to, &self.random)?.as_bytes().to_vec())
-            };
-            match self.ledger.wrap_key(key, wrapping, &actor).await {
-                Ok(()) => Ok(Step::Done),
-                Err(SecretError::Conflict(_)) => Ok(Step::Moved),
-                Err(other) => Err(other),
-            }
-        })
-        .await
+        let walked = self.walk(&Wraps { vault: self, to: &to, actor: &actor }).await?;
+        self.note_wrapped(to.generation(), &walked, actor).await?;
+        Ok(walked)
     }
 
     /// Opens with the shares' key what is not sealed under the generation in force, and seals it under that. What cannot be opened is left as it
@@ -115,21 +102,7 @@ impl Vault {
         let none = || SecretError::invalid("sealing key", "none is in force to seal under");
         let active = self.ledger.seal_in_force().ok_or_else(none)?;
         let actor = ActorStamp::from(grant.actor());
-        self.walk(async |key: &SealedKey| {
-            if key.generation() == active {
-                return Ok(Step::Before);
-            }
-            let dek = match self.unwrapped(key, private).await? {
-                Ok(dek) => dek,
-                Err(step) => return Ok(step),
-            };
-            match self.ledger.seal_again(key, dek.to_seal(), &actor).await {
-                Ok(()) => Ok(Step::Done),
-                Err(StoreError::Conflict(_)) => Ok(Step::Moved),
-                Err(other) => Err(other.into()),
-            }
-        })
-        .await
+        self.walk(&Restores { vault: self, private, active, actor: &actor }).await
     }
 
     /// A key that was wrapped, and that opens what it is the key of; else what is to be said of it.
@@ -151,6 +124,62 @@ impl Vault {
             }
         }
         Ok(Ok(dek))
+    }
+}
+
+/// Who wraps.
+struct Wraps<'a> {
+    vault: &'a Vault,
+    to: &'a RecoveryKey,
+    actor: &'a ActorStamp,
+}
+
+impl Walker for Wraps<'_> {
+    async fn step(&self, key: &SealedKey) -> Result<Step, SecretError> {
+        let Wraps { vault: Vault { ledger, random, .. }, to, actor } = self;
+        if wrapped_in(key).is_some_and(|wrapped| wrapped.generation() == to.generation()) {
+            return Ok(Step::Before);
+        }
+        let left = |why: &str| Ok(Step::Left(why.to_owned()));
+        let Some(context) = context_of(ledger.origin(), key) else { return left(NO_KEY) };
+        if ledger.is_seal_lost(key.generation()) {
+            return left("the key that it is sealed under is lost, and nobody opens it");
+        }
+        let wrapping = |plain: &[u8]| {
+            let dek = Dek::unsealed(plain).ok_or(Forged)?;
+            Ok::<_, SecretError>(wrap(&dek, &context, to, random)?.as_bytes().to_vec())
+        };
+        match ledger.wrap_key(key, wrapping, actor).await {
+            Ok(()) => Ok(Step::Done),
+            Err(SecretError::Conflict(_)) => Ok(Step::Moved),
+            Err(other) => Err(other),
+        }
+    }
+}
+
+/// Who brings back.
+struct Restores<'a> {
+    vault: &'a Vault,
+    private: &'a RecoveryPrivate,
+    /// The generation that is sealed under.
+    active: u32,
+    actor: &'a ActorStamp,
+}
+
+impl Walker for Restores<'_> {
+    async fn step(&self, key: &SealedKey) -> Result<Step, SecretError> {
+        if key.generation() == self.active {
+            return Ok(Step::Before);
+        }
+        let dek = match self.vault.unwrapped(key, self.private).await? {
+            Ok(dek) => dek,
+            Err(step) => return Ok(step),
+        };
+        match self.vault.ledger.seal_again(key, dek.to_seal(), self.actor).await {
+            Ok(()) => Ok(Step::Done),
+            Err(StoreError::Conflict(_)) => Ok(Step::Moved),
+            Err(other) => Err(other.into()),
+        }
     }
 }
 

@@ -113,7 +113,15 @@ impl House {
             let touchstone = self.pool.touchstone(None, &label).await.unwrap();
             keys.insert(*number, SealingKey::known(label, &[], touchstone));
         }
-        self.ledger.take_seals(Seals { active: numbers.last().copied(), keys });
+        self.ledger.take_seals(Seals { active: numbers.last().copied(), keys, ..Seals::default() });
+    }
+
+    /// One generation of the sealing key to seal under, and others that are lost.
+    pub async fn lose(&self, active: u32, lost: &[u32]) {
+        let label = format!("seal-{active}");
+        let touchstone = self.pool.touchstone(None, &label).await.unwrap();
+        let keys = [(active, SealingKey::known(label, &[], touchstone))].into();
+        self.ledger.take_seals(Seals { active: Some(active), keys, lost: lost.iter().copied().collect() });
     }
 
     pub fn grant_on(&self, actor: &Actor, action: Action, on: &str, owner: &str) -> Result<Grant, Refusal> {

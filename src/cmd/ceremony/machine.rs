@@ -17,6 +17,11 @@ pub fn opening(script: &mut Script, operators: &[String], quorum: usize) -> Resu
     script.step("people", says.concat(), "Each of them is in the room, and was seen by the others", Wants::Yes)?;
     let says = vec!["Who watches and confirms nothing.".to_owned()];
     script.step("witness", says, "Names of the witnesses, or none", Wants::Words)?;
+    apart(script)
+}
+
+/// The machine: nothing leads away from it, and its program is the one that was meant.
+pub fn apart(script: &mut Script) -> Result<(), Failure> {
     script.step("network", networks(), "No cable is in, no radio is on", Wants::Yes)?;
     let program = std::env::current_exe().or_fail("this program cannot be found")?;
     let says = vec![

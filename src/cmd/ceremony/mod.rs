@@ -3,15 +3,15 @@
 //! Trusted for: that nothing is signed before a quorum confirmed what is shown, and that the transcript says what was done. Whoever
 //! controls this machine and has the PIN signs without it: that is what the room, the bag and the witnesses are for.
 
-mod answers;
+pub(super) mod answers;
 mod crl;
 mod intermediate;
-mod machine;
+pub(super) mod machine;
 mod rehearsal;
 mod root;
 mod rotate;
-mod script;
-mod telling;
+pub(super) mod script;
+pub(super) mod telling;
 
 use std::path::{Path, PathBuf};
 

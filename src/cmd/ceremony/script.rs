@@ -63,7 +63,8 @@ pub enum Wants<'a> {
 
 /// A ceremony that goes on.
 pub struct Script {
-    journal: PathBuf,
+    /// Where it is kept until it is whole; none of a ceremony of which nothing is.
+    journal: Option<PathBuf>,
     transcript: Transcript,
     answers: Answers,
     telling: Telling,
@@ -88,31 +89,26 @@ impl Script {
             same(&transcript, kind, &asked, people, &journal)?;
             let done = transcript.steps.len();
             transcript.continued.push(world.now());
-            let script = Script { journal, transcript, answers, telling, world, at: 0 };
+            let script = Script { journal: Some(journal), transcript, answers, telling, world, at: 0 };
             script.say(&format!("Ceremony {} was interrupted after step {done}; it goes on.", script.name()));
             return Ok(script);
         }
         let ceremony = format!("{:03}-{kind}", finished(&folder)?.len() + 1);
-        let transcript = Transcript {
-            format: Transcript::FORMAT.to_owned(),
-            ceremony: ceremony.clone(),
-            kind: kind.to_owned(),
-            rehearsal,
-            automatic: false,
-            begun: world.now(),
-            ended: None,
-            operators: people.operators.clone(),
-            quorum: people.quorum,
-            asked,
-            continued: Vec::new(),
-            steps: Vec::new(),
-            made: BTreeMap::new(),
-        };
-        let journal = folder.join(format!("{ceremony}{OPEN}"));
+        let mut transcript = begun(&ceremony, kind, rehearsal, &world);
+        (transcript.operators, transcript.quorum) = (people.operators.clone(), people.quorum);
+        transcript.asked = asked;
+        let journal = Some(folder.join(format!("{ceremony}{OPEN}")));
         let script = Script { journal, transcript, answers, telling, world, at: 0 };
         script.save()?;
         script.say(&format!("Ceremony {ceremony}. Each step is read aloud, looked at, and confirmed. Nothing is signed before the quorum."));
         Ok(script)
+    }
+
+    /// Begins one of which nothing is kept: broken off, it is begun anew.
+    pub fn unkept(kind: &str, (answers, rehearsal, telling): (Answers, bool, Telling)) -> Script {
+        let world = World::real();
+        let transcript = begun(kind, kind, rehearsal, &world);
+        Script { journal: None, transcript, answers, telling, world, at: 0 }
     }
 
     /// Which one.
@@ -243,12 +239,13 @@ impl Script {
             recorded.or_fail("the transcript's hash is not in the log")?;
         }
         authority.checkpoint().await.or_fail("the log's head is not signed")?;
-        let folder = self.journal.parent().unwrap_or(Path::new(".")).to_owned();
+        let Some(journal) = self.journal.clone() else { return Ok(()) };
+        let folder = journal.parent().unwrap_or(Path::new(".")).to_owned();
         let name = self.transcript.ceremony.clone();
         let file = |extension: &str| folder.join(format!("{name}.{extension}"));
         files::write(&file("txt"), self.transcript.text().as_bytes(), PUBLIC)?;
         files::write(&file("json"), self.transcript.canonical().as_bytes(), PUBLIC)?;
-        std::fs::remove_file(&self.journal).or_fail(format!("cannot remove {}", files::shown(&self.journal)))?;
+        std::fs::remove_file(&journal).or_fail(format!("cannot remove {}", files::shown(&journal)))?;
         self.say(&format!("\nDone. The transcript: {} and .txt", files::shown(&file("json"))));
         self.say("Its SHA-256, for everybody's paper:");
         self.say(&format!("   {}", groups(&hash)));
@@ -279,14 +276,35 @@ impl Script {
     }
 
     fn changed(&self, says: &str) -> Failure {
-        Failure::new(Exit::Refused, says.to_owned()).help(format!(
-            "what was confirmed is not changed afterwards; to begin anew move {} away",
-            files::shown(&self.journal)
-        ))
+        let journal = self.journal.as_deref().map(files::shown).unwrap_or_default();
+        Failure::new(Exit::Refused, says.to_owned())
+            .help(format!("what was confirmed is not changed afterwards; to begin anew move {journal} away"))
     }
 
     fn save(&self) -> Result<(), Failure> {
-        files::write(&self.journal, self.transcript.canonical().as_bytes(), PUBLIC)
+        match &self.journal {
+            Some(journal) => files::write(journal, self.transcript.canonical().as_bytes(), PUBLIC),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A transcript of which nothing is written yet.
+fn begun(ceremony: &str, kind: &str, rehearsal: bool, world: &World) -> Transcript {
+    Transcript {
+        format: Transcript::FORMAT.to_owned(),
+        ceremony: ceremony.to_owned(),
+        kind: kind.to_owned(),
+        rehearsal,
+        automatic: false,
+        begun: world.now(),
+        ended: None,
+        operators: Vec::new(),
+        quorum: 0,
+        asked: BTreeMap::new(),
+        continued: Vec::new(),
+        steps: Vec::new(),
+        made: BTreeMap::new(),
     }
 }
 

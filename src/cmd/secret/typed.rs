@@ -13,7 +13,7 @@ use crate::failure::{Exit, Failure, OrFail};
 const VALUE_BYTES_MAX: u64 = secrets::VALUE_BYTES_MAX as u64;
 
 /// Whether somebody types there.
-pub(super) fn is_terminal() -> bool {
+pub(in crate::cmd) fn is_terminal() -> bool {
     io::stdin().is_terminal()
 }
 
@@ -46,7 +46,7 @@ pub(super) fn file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
 }
 
 /// A line of the terminal while it shows nothing.
-fn unseen(prompt: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+pub(in crate::cmd) fn unseen(prompt: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let quiet = Quiet::new()?;
     let mut err = io::stderr().lock();
     // Nobody sees the prompt where it cannot be written; he is asked all the same.

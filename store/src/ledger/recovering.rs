@@ -24,7 +24,7 @@ use crate::nouns::sealed::{HEAD_KEY, SEALED, Sealed, Seals, is_gone, seal_label,
 use crate::nouns::wrapped::{SealedKey, wrapped_of, write_wrapped};
 use crate::register::{LogConfig, Opening, Register, blocking};
 use crate::sql::{Use, connect};
-use crate::truth;
+use crate::truth::{self, Kept};
 
 impl Ledger {
     /// A page of the sealed keys by their names, and where the next begins. One that the list leaves out is not noticed: whoever needs all
@@ -97,6 +97,17 @@ impl Ledger {
         }
     }
 
+    /// The generation of the sealing key under which a token opens the key of a register's heads, and with that the register; none where it
+    /// has no such key. Nothing is written.
+    pub async fn opens_under(database: Database, pool: &Pool, origin: &str) -> Result<Option<u32>, StoreError> {
+        let kept = blocking(move || truth::read_kept(connect(&database, Use::Read)?.as_mut())).await?;
+        let Kept::Sealed(sealed) = kept else {
+            return Err(StoreError::NotFound("there is no register: nothing was ever written into it".to_owned()));
+        };
+        // Whatever the reason is: another token than the one that sealed it gives the same.
+        Ok(truth::open_key(pool, origin, sealed).await.ok().map(|(_, sealed)| sealed.generation))
+    }
+
     /// From its leaf on the token opens the register by itself.
     async fn begin_under(&self, generation: u32, actor: &ActorStamp) -> Result<(), StoreError> {
         let there = self.record_get(SEALED, HEAD_KEY).await?;
@@ -117,7 +128,7 @@ impl Ledger {
         let label = seal_label(generation);
         let touchstone = self.inner.pool.touchstone(None, &label).await.map_err(away)?;
         let keys = [(generation, SealingKey::known(label, &[], touchstone))].into();
-        self.take_seals(Seals { active: Some(generation), keys });
+        self.take_seals(Seals { active: Some(generation), keys, ..Seals::default() });
         if is_begun {
             return Ok(());
         }

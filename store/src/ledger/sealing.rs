@@ -65,6 +65,17 @@ impl Ledger {
         self.register().node.fold(|fold, _| fold.standing().clone())
     }
 
+    /// How many stand under generations whose key is lost, by an operator's word: nobody opens them.
+    pub fn standing_lost(&self) -> u64 {
+        let seals = self.inner.seals.load_full();
+        self.standing().into_iter().filter(|(number, _)| seals.lost.contains(number)).map(|(_, count)| count).sum()
+    }
+
+    /// Whether the key of a generation is lost, by an operator's word.
+    pub fn is_seal_lost(&self, number: u32) -> bool {
+        self.inner.seals.load().lost.contains(&number)
+    }
+
     /// Whether a generation has ended, by a leaf.
     pub fn is_seal_ended(&self, number: u32) -> bool {
         self.register().node.fold(|fold, _| fold.is_seal_ended(number))
@@ -86,8 +97,9 @@ impl Ledger {
     /// Seals a page anew of what stands under another generation than the one in force. Call it until nothing is left. One record that
     /// is not what the log says stops it, with an alarm that names it.
     pub async fn rewrap(&self, actor: &ActorStamp) -> Result<Rewrapped, StoreError> {
-        let Some(active) = self.inner.seals.load().active else { return Ok(Rewrapped::default()) };
-        let old = |(number, _): &(u32, u64)| *number != active;
+        let seals = self.inner.seals.load_full();
+        let Some(active) = seals.active else { return Ok(Rewrapped::default()) };
+        let old = |(number, _): &(u32, u64)| *number != active && !seals.lost.contains(number);
         let Some((number, _)) = self.standing().into_iter().find(old) else { return Ok(Rewrapped::default()) };
         let filter = RecordFilter { lookup: Some(seal_name(number)), limit: PAGE, ..RecordFilter::default() };
         let page = self.record_list(SEALED, filter).await?;
@@ -112,7 +124,7 @@ impl Ledger {
                 Err(other) => return Err(other),
             }
         }
-        let left = self.standing().iter().filter(|(number, _)| **number != active).map(|(_, count)| count).sum();
+        let left = self.standing().into_iter().filter(old).map(|(_, count)| count).sum();
         Ok(Rewrapped { done, left })
     }
 

@@ -3,7 +3,7 @@
 //! The log's name, the name of what is sealed, and the generation are authenticated with the bytes: what is moved under another name,
 //! another generation or into another register opens nowhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -31,6 +31,8 @@ pub struct Seals {
     pub active: Option<u32>,
     /// All whose key is there, by number.
     pub keys: BTreeMap<u32, SealingKey>,
+    /// Those whose key is lost, by an operator's word: what stands under them is not waited for.
+    pub lost: BTreeSet<u32>,
 }
 
 /// How far what stood under other generations is sealed anew.
@@ -38,7 +40,7 @@ pub struct Seals {
 pub struct Rewrapped {
     /// What was sealed anew by this call.
     pub done: u64,
-    /// What stands under another generation than the active one yet.
+    /// What stands under another generation than the active one yet, and is not lost.
     pub left: u64,
 }
 

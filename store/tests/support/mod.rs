@@ -200,7 +200,7 @@ pub async fn in_force(house: &House, numbers: &[u32]) {
     for number in numbers {
         keys.insert(*number, sealing_key(house, *number).await);
     }
-    house.ledger.take_seals(Seals { active: numbers.last().copied(), keys });
+    house.ledger.take_seals(Seals { active: numbers.last().copied(), keys, ..Seals::default() });
 }
 
 /// A house that seals, under its first generation.

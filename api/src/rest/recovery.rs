@@ -1,0 +1,155 @@
+//! Recovery over HTTP: the recovery key of the register, and how far everything is wrapped to it.
+//!
+//! Shares never come here: what a ceremony made of the private half is on paper. The public half is taken from whoever manages the
+//! authority, as an entry of the log; from then on what is written is wrapped to it.
+
+use axum::extract::State as Shared;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use policy::{Action, Resource, ResourceKind};
+use secrets::recovery::RecoveryKey;
+use secrets::{Recovery, Wrapping};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::intake::{Caller, Json, ManagesAuthority, Permitted, json};
+use crate::problem::{Kind, Problem};
+
+/// How a register's recovery stands.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RecoveryInfo {
+    /// The log's name, for which a ceremony makes a key.
+    log: String,
+    /// The newest recovery key; null before a ceremony.
+    key: Option<RecoveryKeyInfo>,
+    /// How many keys are sealed by the token: those of versions of secrets, and that of the register's heads.
+    sealed: u64,
+    /// `no-key`, `begun` (the shares do not open everything yet), `done`.
+    wrapping: &'static str,
+    /// Of a walk of this node that is under way: how many keys it looked at.
+    looked: Option<u64>,
+    /// And of how many.
+    of: Option<u64>,
+    /// Whether a walk was asked for that has not ended.
+    asked: bool,
+    /// Why the last walk did not come to its end.
+    trouble: Option<String>,
+    /// Once it is done: with how many keys it could not be.
+    left: Option<u64>,
+    /// The first of those.
+    which: Vec<LeftKey>,
+}
+
+/// A recovery key: its public half, in which nothing is secret.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RecoveryKeyInfo {
+    /// Which one, from 1.
+    generation: u16,
+    /// How many shares open.
+    needed: u8,
+    /// How many there are.
+    shares: u8,
+    /// Which set its shares are of, as it stands on the papers.
+    set: String,
+    /// SHA-256 of the key, as it stands on the papers.
+    fingerprint: String,
+    /// The key, base64.
+    key: String,
+}
+
+/// A sealed key that is not wrapped.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LeftKey {
+    /// Its name in the register.
+    id: String,
+    /// Why.
+    why: String,
+}
+
+/// The public half that a ceremony released.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewRecoveryKey {
+    /// The key, base64.
+    key: String,
+}
+
+impl RecoveryInfo {
+    fn of(app: &App, recovery: Recovery) -> RecoveryInfo {
+        let (wrapping, so_far, left, which) = match recovery.wrapping {
+            Wrapping::NoKey => ("no-key", None, None, Vec::new()),
+            Wrapping::Begun(so_far) => ("begun", so_far, None, Vec::new()),
+            Wrapping::Done(left, which) => ("done", app.vault().walked_so_far(), Some(left), which),
+        };
+        let (looked, of) = so_far.unzip();
+        RecoveryInfo {
+            log: app.ledger().origin().to_owned(),
+            key: recovery.key.as_deref().map(RecoveryKeyInfo::of),
+            sealed: recovery.sealed,
+            wrapping,
+            looked,
+            of,
+            asked: app.wrapping().is_asked(),
+            trouble: app.wrapping().trouble(),
+            left,
+            which: which.into_iter().map(|left| LeftKey { id: left.id, why: left.why }).collect(),
+        }
+    }
+}
+
+impl RecoveryKeyInfo {
+    fn of(key: &RecoveryKey) -> RecoveryKeyInfo {
+        RecoveryKeyInfo {
+            generation: key.generation(),
+            needed: key.threshold(),
+            shares: key.shares(),
+            set: key.set().to_string(),
+            fingerprint: key.fingerprint().iter().map(|byte| format!("{byte:02x}")).collect(),
+            key: STANDARD.encode(key.to_bytes()),
+        }
+    }
+}
+
+/// Tells how the register's recovery stands.
+#[utoipa::path(get, path = "/api/v1/recovery", tag = "secrets", operation_id = "showRecovery",
+    responses((status = 200, description = "How it stands", body = RecoveryInfo)))]
+pub(crate) async fn show(Shared(app): Shared<App>, Caller(actor): Caller) -> Result<Response, Problem> {
+    app.authorize(&actor, Action::ReadStatus, Resource::plain(ResourceKind::Status)).await?;
+    let recovery = app.vault().recovery().await?;
+    Ok(json(StatusCode::OK, &RecoveryInfo::of(&app, recovery)))
+}
+
+/// Takes the public half of a recovery key that a ceremony released: of this log, and of the next generation. What is written from now on is
+/// wrapped to it, and what was there before by the service itself.
+#[utoipa::path(post, path = "/api/v1/recovery", tag = "secrets", operation_id = "takeRecoveryKey", request_body = NewRecoveryKey,
+    responses((status = 201, description = "It is the register's recovery key", body = RecoveryInfo),
+        (status = 422, description = "It is another register's, or not of the next generation")))]
+pub(crate) async fn take(
+    Shared(app): Shared<App>,
+    by: Permitted<ManagesAuthority>,
+    Json(new): Json<NewRecoveryKey>,
+) -> Result<Response, Problem> {
+    let bytes = STANDARD.decode(&new.key).map_err(|_| Problem::field("key", "It is base64."))?;
+    let key = RecoveryKey::from_bytes(&bytes).map_err(|error| Problem::field("key", error.to_string()))?;
+    let vault = app.vault().clone();
+    app.secret_to_its_end(async move { vault.take_recovery_key(&by.grant, &key).await }).await?;
+    app.wrapping().ask();
+    let recovery = app.vault().recovery().await?;
+    Ok(json(StatusCode::CREATED, &RecoveryInfo::of(&app, recovery)))
+}
+
+/// Has the service look at everything that is sealed, and wrap to the newest recovery key what is not.
+#[utoipa::path(post, path = "/api/v1/recovery/wrap", tag = "secrets", operation_id = "wrapToRecoveryKey",
+    responses((status = 202, description = "It is asked for; GET /api/v1/recovery shows how far it is", body = RecoveryInfo),
+        (status = 404, description = "There is no recovery key")))]
+pub(crate) async fn wrap(Shared(app): Shared<App>, _by: Permitted<ManagesAuthority>) -> Result<Response, Problem> {
+    let recovery = app.vault().recovery().await?;
+    if recovery.key.is_none() {
+        return Err(Problem::new(Kind::NotFound, "This register has no recovery key: a ceremony makes one."));
+    }
+    app.wrapping().ask();
+    Ok(json(StatusCode::ACCEPTED, &RecoveryInfo::of(&app, recovery)))
+}
