@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ca::{Authority, CaError};
+use drivers::Places;
 use lifecycle::RenewalWatch;
 use policy::{Action, Actor, Grant, Resource, World};
-use secrets::{Rotations, SecretError, Vault};
+use secrets::{Leases, Rotations, SecretError, Vault};
 use store::Ledger;
 use tokio::sync::Notify;
 
@@ -34,6 +35,12 @@ struct Inner {
     /// Somebody asked for a rotation.
     rotation_asked: Arc<Notify>,
     rotation_alarms: Sentences,
+    leases: Leases,
+    /// Somebody asked for a lease, or for its end.
+    lease_asked: Arc<Notify>,
+    lease_alarms: Sentences,
+    /// Where both are done.
+    places: Places,
     world: World,
     limits: Limits,
     metrics: Arc<Metrics>,
@@ -53,23 +60,24 @@ impl App {
         world: World,
         limits: Limits,
         metrics: Arc<Metrics>,
-        (renewals, notice): (RenewalWatch, Notice),
+        (renewals, notice, places): (RenewalWatch, Notice, Places),
     ) -> Self {
         let doorkeeper = Doorkeeper::new(ledger.for_authentication(), world.clone(), &limits);
         let surveyor = Arc::new(Surveyor::new(ledger.clone(), world.clone()));
         let seen = Arc::clone(&surveyor);
-        let rotation_alarms = Sentences::default();
+        let (rotation_alarms, lease_alarms) = (Sentences::default(), Sentences::default());
         let lookout = Lookout::new(
             authority.clone(),
             ledger.clone(),
             world.clone(),
             renewals,
             seen,
-            (notice, rotation_alarms.clone()),
+            (notice, [rotation_alarms.clone(), lease_alarms.clone()]),
         );
         let sessions = Sessions::new(&world);
         let vault = Vault::new(ledger.clone(), limits.key_memory);
         let rotations = Rotations::new(vault.clone(), authority.instance().get());
+        let leases = Leases::new(vault.clone(), authority.instance().get());
         Self(Arc::new(Inner {
             authority,
             ledger,
@@ -77,6 +85,10 @@ impl App {
             rotations,
             rotation_asked: Arc::default(),
             rotation_alarms,
+            leases,
+            lease_asked: Arc::default(),
+            lease_alarms,
+            places,
             world,
             limits,
             metrics,
@@ -116,6 +128,26 @@ impl App {
     /// What went wrong with it.
     pub(crate) fn rotation_alarms(&self) -> &Sentences {
         &self.0.rotation_alarms
+    }
+
+    /// Users that live for a while.
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.0.leases
+    }
+
+    /// Wakes who ends them.
+    pub(crate) fn lease_asked(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.lease_asked)
+    }
+
+    /// Who cannot be ended.
+    pub(crate) fn lease_alarms(&self) -> &Sentences {
+        &self.0.lease_alarms
+    }
+
+    /// Where credentials are used.
+    pub(crate) fn places(&self) -> &Places {
+        &self.0.places
     }
 
     /// Time and luck.

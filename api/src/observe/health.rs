@@ -163,7 +163,8 @@ pub(crate) struct Lookout {
     renewals: RenewalWatch,
     surveyor: Arc<Surveyor>,
     notice: Notice,
-    rotations: Sentences,
+    /// Of rotations and of leases.
+    tasks: [Sentences; 2],
     /// One probe at a time asks each: behind a frozen database they would fill its queues.
     register: Probe,
     writes: Probe,
@@ -180,11 +181,11 @@ impl Lookout {
         world: World,
         renewals: RenewalWatch,
         surveyor: Arc<Surveyor>,
-        (notice, rotations): (Notice, Sentences),
+        (notice, tasks): (Notice, [Sentences; 2]),
     ) -> Self {
         let (register, writes, token) = (Probe::default(), Probe::default(), Probe::default());
         let https = Mutex::default();
-        Self { authority, ledger, world, renewals, surveyor, notice, rotations, register, writes, token, https }
+        Self { authority, ledger, world, renewals, surveyor, notice, tasks, register, writes, token, https }
     }
 
     /// The HTTPS listener has its certificate: until then it answers.
@@ -292,10 +293,12 @@ impl Lookout {
             )
         }));
         alarms.extend(self.notice.says());
-        let (rotations, total) = self.rotations.says(ALARMS_MAX);
-        let more = total.saturating_sub(rotations.len());
-        alarms.extend(rotations);
-        alarms.extend((more > 0).then(|| format!("There are {more} more alarms of rotations.")));
+        for (task, what) in self.tasks.iter().zip(["rotations", "leases"]) {
+            let (says, total) = task.says(ALARMS_MAX);
+            let more = total.saturating_sub(says.len());
+            alarms.extend(says);
+            alarms.extend((more > 0).then(|| format!("There are {more} more alarms of {what}.")));
+        }
         let condition = self.ledger.condition();
         alarms
             .extend(condition.away.map(|why| format!("The register is away and is tried again every second: {why}.")));

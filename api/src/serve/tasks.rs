@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::rotations;
+use super::{leases, rotations};
 use crate::app::App;
 use crate::problem::chain;
 
@@ -70,6 +70,7 @@ pub(crate) fn spawn(tasks: &TaskTracker, app: &App, renewer: Renewer, stop: &Can
         app.authority().tend_ocsp().await
     }));
     tasks.spawn(rotations::run(app.clone(), stop.clone()));
+    tasks.spawn(leases::run(app.clone(), stop.clone()));
     tasks.spawn(renewer.run_until(stop.clone().cancelled_owned()));
 }
 
