@@ -37,6 +37,7 @@ const ALONE: &[(&str, &[&str])] = &[
     ("postgres-protocol", &["drivers"]),
     ("redis", &["drivers"]),
     ("mysql_async", &["drivers"]),
+    ("ldap3", &["drivers"]),
     ("axum", &["api", "acme"]),
     ("cedar-policy", &["policy"]),
     ("instant-acme", &["agent"]),
@@ -93,11 +94,26 @@ const ROOMS: &[(&str, &[&str])] = &[
         "lifecycle",
         &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "away", "alarms", "desk", "lease", "renewer"],
     ),
-    ("secrets", &["nouns", "envelope", "recovery", "kinds", "transit", "rotation", "error", "vault", "turning"]),
+    (
+        "secrets",
+        &[
+            "nouns", "envelope", "recovery", "kinds", "transit", "rotation", "error", "due", "vault", "turning",
+            "leasing",
+        ],
+    ),
     ("delivery", &["nouns", "plan", "error", "quiet", "masking", "places", "child", "run"]),
-    ("drivers", &["driver", "deadline", "stream", "host", "postgres", "redis", "mariadb", "carry", "places"]),
+    (
+        "drivers",
+        &["driver", "deadline", "stream", "host", "postgres", "redis", "mariadb", "ldap", "outside", "carry", "places"],
+    ),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
-    ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),
+    (
+        "api",
+        &[
+            "limits", "observe", "auth", "problem", "edge", "app", "warden", "intake", "public", "rest", "pages",
+            "serve",
+        ],
+    ),
 ];
 
 fn root() -> PathBuf {

@@ -26,6 +26,7 @@ clients=(
   pgbouncer:/usr/sbin/pgbouncer
   redis-server:/usr/bin/redis-server
   mariadb-server:/usr/sbin/mariadbd
+  slapd:/usr/sbin/slapd
   nginx-light:/usr/sbin/nginx
   curl:/usr/bin/curl
   git:/usr/bin/git

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ca::{Authority, CaError};
+use drivers::Places;
 use lifecycle::RenewalWatch;
 use policy::{Action, Actor, Grant, Resource, World};
-use secrets::{Rotations, SecretError, Vault};
+use secrets::{Leases, Rotations, SecretError, Vault};
 use store::Ledger;
 use tokio::sync::Notify;
 
@@ -35,6 +36,12 @@ struct Inner {
     rotation_asked: Arc<Notify>,
     rotation_alarms: Sentences,
     wrapping: Wrapping,
+    leases: Leases,
+    /// Somebody asked for a lease, or for its end.
+    lease_asked: Arc<Notify>,
+    lease_alarms: Sentences,
+    /// Where both are done.
+    places: Places,
     world: World,
     limits: Limits,
     metrics: Arc<Metrics>,
@@ -54,24 +61,30 @@ impl App {
         world: World,
         limits: Limits,
         metrics: Arc<Metrics>,
-        (renewals, notice): (RenewalWatch, Notice),
+        (renewals, notice, places): (RenewalWatch, Notice, Places),
     ) -> Self {
         let doorkeeper = Doorkeeper::new(ledger.for_authentication(), world.clone(), &limits);
         let surveyor = Arc::new(Surveyor::new(ledger.clone(), world.clone()));
         let seen = Arc::clone(&surveyor);
-        let rotation_alarms = Sentences::default();
+        let (rotation_alarms, lease_alarms) = (Sentences::default(), Sentences::default());
         let wrapping = Wrapping::default();
+        let tasks = [
+            ("rotations", rotation_alarms.clone()),
+            ("leases", lease_alarms.clone()),
+            ("the recovery key", wrapping.alarms().clone()),
+        ];
         let lookout = Lookout::new(
             authority.clone(),
             ledger.clone(),
             world.clone(),
             renewals,
             seen,
-            (notice, rotation_alarms.clone(), wrapping.alarms().clone()),
+            (notice, tasks.into()),
         );
         let sessions = Sessions::new(&world);
         let vault = Vault::new(ledger.clone(), limits.key_memory);
         let rotations = Rotations::new(vault.clone(), authority.instance().get());
+        let leases = Leases::new(vault.clone(), authority.instance().get());
         Self(Arc::new(Inner {
             authority,
             ledger,
@@ -80,6 +93,10 @@ impl App {
             rotation_asked: Arc::default(),
             rotation_alarms,
             wrapping,
+            leases,
+            lease_asked: Arc::default(),
+            lease_alarms,
+            places,
             world,
             limits,
             metrics,
@@ -124,6 +141,24 @@ impl App {
     /// The walk that wraps to the recovery key.
     pub(crate) fn wrapping(&self) -> &Wrapping {
         &self.0.wrapping
+    /// Users that live for a while.
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.0.leases
+    }
+
+    /// Wakes who ends them.
+    pub(crate) fn lease_asked(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.lease_asked)
+    }
+
+    /// Who cannot be ended.
+    pub(crate) fn lease_alarms(&self) -> &Sentences {
+        &self.0.lease_alarms
+    }
+
+    /// Where credentials are used.
+    pub(crate) fn places(&self) -> &Places {
+        &self.0.places
     }
 
     /// Time and luck.

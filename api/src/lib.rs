@@ -16,6 +16,8 @@ mod pages;
 mod public;
 mod rest;
 
+mod warden;
+
 mod app;
 mod edge;
 mod intake;

@@ -90,6 +90,7 @@ async fn a_server_that_has_no_certificate_refuses_at_once(client: &Client) {
         owner: policy::Owner::parse("chancery").expect("an owner"),
         bounds: api::Bounds::new(Limits::default()),
         notice: api::Notice::default(),
+        places: drivers::Places::new(drivers::Outside::default(), 1, policy::World::real()),
         acme: None,
     };
     let (stop, (ready, _bound)) = (CancellationToken::new(), oneshot::channel());

@@ -43,7 +43,7 @@ pub trait Driver {
 /// A user that lives for a while.
 #[derive(Clone, Copy, Debug)]
 pub struct Lease<'a> {
-    /// His name, which nobody had before, and his secret.
+    /// His name, which nobody had before, and his secret; who is renewed or revoked needs none.
     pub login: Login<'a>,
     /// What he may do: the role, or the user, whose rights he gets.
     pub like: &'a str,
@@ -130,16 +130,27 @@ fn brief(said: &str) -> String {
 /// # Errors
 /// [`Fault::Refused`]: an empty secret (RFC 4513 section 5.1.2: an LDAP server lets in whoever brings none), a NUL (where C ends a text).
 pub(crate) fn sane(login: Login<'_>, user_bytes_max: usize) -> Result<(), Fault> {
-    let (user, secret) = (login.user, login.secret.expose());
+    named(login.user, user_bytes_max)?;
+    let secret = login.secret.expose();
+    match () {
+        () if secret.is_empty() || secret.len() > SECRET_BYTES_MAX => {
+            Err(Fault::refused(format!("a password has 1 to {SECRET_BYTES_MAX} bytes")))
+        }
+        () if secret.contains('\0') => Err(Fault::refused("a password has no NUL")),
+        () => Ok(()),
+    }
+}
+
+/// Names alone, of whoever needs no secret here.
+///
+/// # Errors
+/// [`Fault::Refused`].
+pub(crate) fn named(user: &str, user_bytes_max: usize) -> Result<(), Fault> {
     match () {
         () if user.is_empty() || user.len() > user_bytes_max => {
             Err(Fault::refused(format!("a user's name has 1 to {user_bytes_max} bytes at this target")))
         }
         () if user.chars().any(char::is_control) => Err(Fault::refused("a user's name has no control characters")),
-        () if secret.is_empty() || secret.len() > SECRET_BYTES_MAX => {
-            Err(Fault::refused(format!("a password has 1 to {SECRET_BYTES_MAX} bytes")))
-        }
-        () if secret.contains('\0') => Err(Fault::refused("a password has no NUL")),
         () => Ok(()),
     }
 }

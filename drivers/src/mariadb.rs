@@ -11,7 +11,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use secrets::rotation::Others;
 
 use crate::deadline::{asked, before};
-use crate::driver::{Driver, Dynamic, Fault, Lease, Login, sane};
+use crate::driver::{Driver, Dynamic, Fault, Lease, Login, named, sane};
 use crate::host::Host;
 
 /// A MariaDB server, and from where its accounts log in.
@@ -104,12 +104,12 @@ impl Dynamic for MariaDb {
 
     /// A server ends nobody by itself: whoever holds the lease revokes at its end. So there is nothing to change.
     async fn renew(&self, admin: Login<'_>, lease: Lease<'_>) -> Result<(), Fault> {
-        sane(lease.login, NAME_BYTES_MAX)?;
+        named(lease.login.user, NAME_BYTES_MAX)?;
         self.act(admin, &[format!("SHOW CREATE USER {}", self.account(lease.login.user))]).await
     }
 
     async fn revoke(&self, admin: Login<'_>, lease: Lease<'_>) -> Result<(), Fault> {
-        sane(lease.login, NAME_BYTES_MAX)?;
+        named(lease.login.user, NAME_BYTES_MAX)?;
         let account = self.account(lease.login.user);
         // Nobody comes in any more, whoever is in goes, and then he is gone.
         let steps = [

@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::deadline::{asked, before};
-use crate::driver::{Driver, Dynamic, Fault, Lease, Login, sane};
+use crate::driver::{Driver, Dynamic, Fault, Lease, Login, named, sane};
 use crate::host::Host;
 
 /// A PostgreSQL server, and the database in which one logs in.
@@ -94,13 +94,13 @@ impl Dynamic for Postgres {
     }
 
     async fn renew(&self, admin: Login<'_>, lease: Lease<'_>) -> Result<(), Fault> {
-        sane(lease.login, ROLE_BYTES_MAX)?;
+        named(lease.login.user, ROLE_BYTES_MAX)?;
         let role = escape_identifier(lease.login.user);
         self.act(admin, &[format!("ALTER ROLE {role} VALID UNTIL {}", until(lease))]).await
     }
 
     async fn revoke(&self, admin: Login<'_>, lease: Lease<'_>) -> Result<(), Fault> {
-        sane(lease.login, ROLE_BYTES_MAX)?;
+        named(lease.login.user, ROLE_BYTES_MAX)?;
         let (role, like) = (escape_identifier(lease.login.user), escape_identifier(lease.like));
         let name = escape_literal(lease.login.user);
         // Nobody comes in any more, whoever is in goes; what he made is his role's, and then there is nothing that is his. Each is done
@@ -112,7 +112,8 @@ impl Dynamic for Postgres {
             format!("DO {body}")
         };
         let steps = [
-            if_there(format!("ALTER ROLE {role} NOLOGIN PASSWORD NULL")),
+            // Who only makes roles ends nobody's session, and takes over nothing, unless he is of that role himself.
+            if_there(format!("ALTER ROLE {role} NOLOGIN PASSWORD NULL; GRANT {role} TO CURRENT_USER")),
             format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {name}"),
             if_there(format!("REASSIGN OWNED BY {role} TO {like}; DROP OWNED BY {role}; DROP ROLE {role}")),
         ];

@@ -12,7 +12,7 @@ use ring::digest::{SHA256, digest};
 use secrets::rotation::Others;
 
 use crate::deadline::{asked, before};
-use crate::driver::{Driver, Dynamic, Fault, Lease, Login, sane};
+use crate::driver::{Driver, Dynamic, Fault, Lease, Login, named, sane};
 use crate::host::Host;
 
 /// Where a server writes its users, so that they are there after its next start.
@@ -128,7 +128,7 @@ impl Dynamic for Redis {
     }
 
     async fn revoke(&self, admin: Login<'_>, lease: Lease<'_>) -> Result<(), Fault> {
-        sane(lease.login, NAME_BYTES_MAX)?;
+        named(lease.login.user, NAME_BYTES_MAX)?;
         let mut session = before(self.session(admin)).await?;
         before(self.save(&mut session)).await?;
         // It ends his connections too, and says how many users there were.

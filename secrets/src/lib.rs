@@ -20,9 +20,11 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod due;
 mod envelope;
 mod error;
 mod kinds;
+mod leasing;
 mod nouns;
 pub mod recovery;
 pub mod rotation;
@@ -38,9 +40,13 @@ pub use kinds::{
     PrefixError, Random, S3Access, Seed, SeedBytes, Sight, SourceError, SshAlgorithm, SshError, Target, Totp,
     TotpError, TotpHash, TotpWish, Wish, api_key_prefix, jwks, ssh_public_line,
 };
+pub use leasing::{
+    Hirer, LEASE_SECS_MAX, LEASE_SECS_MIN, Lease, LeaseRole, Leased, Leases, RoleWish, Stage as LeaseStage, Tenancy,
+};
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};
 pub use turning::{
-    At, Line, Login, Product, ROOTS_BYTES_MAX, Rotations, Targets, Turn, Turning, TurningWish, WINDOWS_MAX, Warrants,
+    At, Due, Errand, Line, Login, Place, Product, ROOTS_BYTES_MAX, Rotations, Targets, Turn, Turning, TurningWish,
+    WINDOWS_MAX, Warrants,
 };
 pub use vault::{
     Change, LEFT_SHOWN_MAX, Left, LostRegister, Naming, Opened, Put, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Recovery,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chancery_secrets::rotation::{Bounds, Outcome, Plan, Schedule, Settings, Step, Why};
 use chancery_secrets::{
-    At, Change, Fields, Kind, Line, Login, Naming, Put, Rotations, SecretError, SecretPath, Targets, Turn, TurningWish,
-    Warrants,
+    At, Change, Errand, Fields, Kind, Line, Login, Naming, Place, Put, Rotations, SecretError, SecretPath, Targets,
+    Turn, TurningWish, Warrants,
 };
 use drivers::Places;
 use policy::{Action, Actor, Grant, Owner, Resource};
@@ -30,6 +30,10 @@ impl Warrants for Warden<'_> {
     }
 }
 
+fn places() -> Places {
+    Places::default()
+}
+
 fn pair() -> Plan {
     Plan::Pair { users: ["app-a".to_owned(), "app-b".to_owned()] }
 }
@@ -38,15 +42,7 @@ fn wish(plan: Plan) -> TurningWish {
     let overlap_secs = if matches!(plan, Plan::Single { .. }) { 0 } else { OVERLAP };
     let bounds = Bounds { tries: 3, away: 3, pause_secs: 5, pause_secs_max: 60 };
     let settings = Settings { plan, overlap_secs, distance_secs: overlap_secs, bounds, schedule: Schedule::default() };
-    TurningWish {
-        settings,
-        product: None,
-        host: None,
-        port: None,
-        database: None,
-        admin: path("infra/admin"),
-        line: Line::Here,
-    }
+    TurningWish { settings, place: Place::default(), admin: Some(path("infra/admin")), line: Line::Here }
 }
 
 /// A register with the application's secret and the administrator's, and the rotation over it.
@@ -66,7 +62,7 @@ async fn house(database: &Database, target: &Target, plan: Plan, user: &str) -> 
     let fields = [("username", ADMIN), ("password", ADMIN_SECRET)];
     house.put_as("infra/admin", Put { naming: kind(Kind::DatabasePassword), ..put(&fields) }).await.unwrap();
     let rotations = Rotations::new(house.vault.clone(), 1);
-    rotations.set(house.grant(Action::WriteSecret, SECRET), &path(SECRET), wish(plan), &Places).await.unwrap();
+    rotations.set(house.grant(Action::WriteSecret, SECRET), &path(SECRET), wish(plan), &places()).await.unwrap();
     (house, rotations)
 }
 
@@ -107,7 +103,7 @@ fn a_pair_is_exchanged_while_every_login_works_and_each_step_is_in_the_log() {
             let began = house.leaves();
             let (mut reads, mut steps) = (0, 0);
             loop {
-                match rotations.step(&path(SECRET), &Warden(&house), &Places).await.unwrap() {
+                match rotations.step(&path(SECRET), &Warden(&house), &places()).await.unwrap() {
                     Turn::GoesOn => steps += 1,
                     Turn::Rests(Some(until)) => house.world.set(policy::Timestamp::from_unix(until as i64)),
                     ended => break assert_eq!(ended, Turn::Rests(None)),
@@ -144,14 +140,14 @@ struct Killed {
 
 impl Targets for Killed {
     fn check(&self, at: &At, settings: &Settings) -> Result<(), String> {
-        Places.check(at, settings)
+        places().check(at, settings)
     }
 
-    async fn act(&self, at: &At, step: &Step, admin: Option<&Login>, login: &Login) -> Outcome {
+    async fn act(&self, errand: &Errand<'_>, step: &Step, admin: Option<&Login>, login: &Login) -> Outcome {
         let dies = self.acts.fetch_add(1, Ordering::SeqCst) == self.at;
         let outcome = match dies && !self.is_after {
             true => None,
-            false => Some(Places.act(at, step, admin, login).await),
+            false => Some(places().act(errand, step, admin, login).await),
         };
         if dies {
             self.dead.notify_one();
@@ -181,11 +177,11 @@ fn a_rotation_that_is_killed_anywhere_is_taken_up_and_ends_in_what_logs_in() {
                     }
                     // Another node waits as long as the one that is gone may still be at it.
                     let other = Rotations::new(house.vault.clone(), 2);
-                    let waits = other.step(&path(SECRET), &Warden(&house), &Places).await.unwrap();
+                    let waits = other.step(&path(SECRET), &Warden(&house), &places()).await.unwrap();
                     assert!(matches!(waits, Turn::Rests(Some(_))), "{waits:?}");
                     // The next process has this one's number, or another's.
                     let next = if is_after { &other } else { &rotations };
-                    assert_eq!(run(&house, next, &Places).await, Turn::Rests(None), "at {at}, after: {is_after}");
+                    assert_eq!(run(&house, next, &places()).await, Turn::Rests(None), "at {at}, after: {is_after}");
                     let (user, password) = logs_in(&house, target).await;
                     assert_ne!(password, old);
                     assert!(target.login(&old_user, &old).await.is_err(), "{user} at {at}: the old one still logs in");
@@ -210,7 +206,7 @@ fn a_target_that_is_away_is_asked_again_with_pauses_and_then_nothing_has_changed
             ask(&house, &rotations).await;
             let mut pauses = Vec::new();
             let last = loop {
-                let turn = rotations.turn(&path(SECRET), &Warden(&house), &Places).await.unwrap();
+                let turn = rotations.turn(&path(SECRET), &Warden(&house), &places()).await.unwrap();
                 let Turn::Rests(Some(until)) = turn else { panic!("{turn:?}") };
                 let now = house.world.now().unix() as u64;
                 if until - now > 60 {
@@ -252,19 +248,26 @@ fn what_a_rotation_exchanges_is_not_written_by_hand_until_it_ends() {
             }
             house.vault.describe(grant(), &on, &described("it may be described")).await.unwrap();
             house.vault.label(grant(), &on, &"blue".parse().unwrap(), Some(&which("1"))).await.unwrap();
+            // It is due once somebody asks, and the task finds it by that.
+            let now = || u64::try_from(house.world.now().unix()).unwrap();
+            assert!(rotations.due_by(now(), 10).await.unwrap().found.is_empty());
             // Not while one is under way.
             ask(&house, &rotations).await;
-            rotations.step(&on, &Warden(&house), &Places).await.unwrap();
+            assert_eq!(rotations.due_by(now(), 10).await.unwrap().found.len(), 1);
+            assert!(rotations.troubled(10).await.unwrap().is_empty());
+            rotations.step(&on, &Warden(&house), &places()).await.unwrap();
             let ended = rotations.end(grant(), &on).await;
             assert!(matches!(ended, Err(SecretError::Conflict(_))), "{ended:?}");
-            let changed = rotations.set(grant(), &on, wish(pair()), &Places).await;
+            let changed = rotations.set(grant(), &on, wish(pair()), &places()).await;
             assert!(matches!(changed, Err(SecretError::Conflict(_))), "{changed:?}");
-            run(&house, &rotations, &Places).await;
+            run(&house, &rotations, &places()).await;
             rotations.end(grant(), &on).await.unwrap();
             assert_eq!(rotations.look(&on).await.unwrap(), None);
-            assert!(rotations.standing().await.unwrap().is_empty());
+            assert!(rotations.list(None, 10).await.unwrap().0.is_empty());
+            let due = rotations.due_by(u64::MAX - 1, 10).await.unwrap();
+            assert!(due.found.is_empty() && due.next.is_none(), "{due:?}");
             house.put_as(SECRET, put(&[("host", "elsewhere.example")])).await.unwrap();
-            let again = rotations.set(grant(), &on, wish(pair()), &Places).await;
+            let again = rotations.set(grant(), &on, wish(pair()), &places()).await;
             assert!(
                 matches!(&again, Err(SecretError::Invalid { what: "target", .. })),
                 "another host, plainly: {again:?}"
@@ -291,7 +294,8 @@ fn what_cannot_be_exchanged_is_refused_when_it_is_set_up() {
         house.put_as("good", Put { naming: kind(Kind::DatabaseConnection), ..put(&base) }).await.unwrap();
         let keys = Plan::Keys { user: "app-a".to_owned() };
         let stranger = Plan::Single { user: "somebody".to_owned() };
-        let host = TurningWish { host: Some("db.example".to_owned()), ..wish(pair()) };
+        let place = Place { host: Some("db.example".to_owned()), ..Place::default() };
+        let host = TurningWish { place, ..wish(pair()) };
         let roots = TurningWish { line: Line::Tls { roots: "no PEM".to_owned() }, ..wish(pair()) };
         let cases = [
             ("ends", wish(pair()), "secret"),
@@ -303,9 +307,9 @@ fn what_cannot_be_exchanged_is_refused_when_it_is_set_up() {
             ("good", roots, "target"),
         ];
         for (on, wish, what) in cases {
-            let set = rotations.set(house.grant(Action::WriteSecret, on), &path(on), wish, &Places).await;
+            let set = rotations.set(house.grant(Action::WriteSecret, on), &path(on), wish, &places()).await;
             assert!(matches!(&set, Err(SecretError::Invalid { what: there, .. }) if *there == what), "{on}: {set:?}");
         }
-        rotations.set(house.grant(Action::WriteSecret, "good"), &path("good"), wish(pair()), &Places).await.unwrap();
+        rotations.set(house.grant(Action::WriteSecret, "good"), &path("good"), wish(pair()), &places()).await.unwrap();
     });
 }

@@ -5,11 +5,13 @@ use policy::{Timestamp, World};
 use serde_json::{Value, json};
 
 mod get;
+mod lease;
 mod put;
 mod rotating;
 pub(super) mod typed;
 
 use self::get::{Get, get};
+use self::lease::{LEASE, Lease, lease};
 use self::put::{Describe, Put, describe, put};
 use self::rotating::{Rotate, Rotation, rotate, rotation};
 use crate::Global;
@@ -57,9 +59,12 @@ enum What {
     /// Exchange a credential at the place where it is used, now
     #[command(after_help = ROTATE)]
     Rotate(Rotate),
-    /// How a credential is exchanged by itself: show it, set it up, end it
+    /// How a credential is exchanged by itself: show it, set it up, end it; or list all
     #[command(after_help = ROTATE)]
     Rotation(Box<Rotation>),
+    /// Users that live for a while: get one, renew it, give it back
+    #[command(subcommand, after_help = LEASE)]
+    Lease(Lease),
     /// Move a label of your own to a version, or take it away
     Label {
         /// Where it stands
@@ -179,6 +184,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         What::Rollback { path, to } => act("roll-back", json!({"path": path, "version": to}), &client, global).await,
         What::Rotate(args) => rotate(args, &client, global).await,
         What::Rotation(args) => rotation(*args, &client, global).await,
+        What::Lease(what) => lease(what, &client, global).await,
         What::Label { path, label, to, remove: _ } => {
             act("label", json!({"path": path, "label": label, "version": to}), &client, global).await
         }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{Name, Owner};
+use policy::{Name, Owner, World};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -43,7 +43,7 @@ pub async fn run(global: Global) -> Result<(), Failure> {
     tokio::spawn(reloads.hear(hangups));
     // Nobody here waits for the addresses: `serve` logs them itself.
     let (ready, _) = tokio::sync::oneshot::channel();
-    let settings = serve_config(&config, (bounds, notice))?;
+    let settings = serve_config(&config, (bounds, notice), world.clone())?;
     api::serve(settings, authority, ledger, world, house::stop_signal(), ready).await.map_err(|error| ended(&error))?;
     // What the next start goes by: the last head is signed, written down, and kept in the token.
     match tokio::time::timeout(LAST_HEAD_MAX, closing.checkpoint()).await {
@@ -56,7 +56,11 @@ pub async fn run(global: Global) -> Result<(), Failure> {
     Ok(())
 }
 
-fn serve_config(config: &Config, (bounds, notice): (api::Bounds, api::Notice)) -> Result<api::ServeConfig, Failure> {
+fn serve_config(
+    config: &Config,
+    (bounds, notice): (api::Bounds, api::Notice),
+    world: World,
+) -> Result<api::ServeConfig, Failure> {
     let names = config.server.names.iter().map(|name| Name::parse(name).or_fail("server.names"));
     Ok(api::ServeConfig {
         https: config.server.https,
@@ -65,6 +69,7 @@ fn serve_config(config: &Config, (bounds, notice): (api::Bounds, api::Notice)) -
         owner: Owner::parse(SERVER_OWNER).or_fail("the server's own owner")?,
         bounds,
         notice,
+        places: config.rotation.places(world)?,
         acme: config.acme.clone(),
     })
 }

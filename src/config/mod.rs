@@ -5,6 +5,7 @@
 
 mod error;
 mod limits;
+mod rotation;
 mod tables;
 mod token;
 mod urls;
@@ -22,6 +23,7 @@ use crate::logging::LogLevel;
 use crate::written::written;
 
 pub use error::ConfigError;
+pub use rotation::Rotation;
 pub use tables::Server;
 pub use token::Token;
 
@@ -63,6 +65,8 @@ pub struct Config {
     pub policies: PathBuf,
     /// Folder of `*.toml` profiles.
     pub profiles: PathBuf,
+    /// The programs and hooks by which secrets are exchanged.
+    pub rotation: Rotation,
     /// The ACME server's settings, checked; absent, there is none.
     pub acme: Option<acme::AcmeConfig>,
     /// Which names belong to whom.
@@ -114,6 +118,7 @@ impl Config {
                 ("ca.instance", config.instance.get().to_string()),
                 ("[log]", format!("{} {}", config.log_origin, config.log_state.display())),
                 ("time.peers", format!("{:?}", config.time_peers)),
+                ("[rotation]", format!("{:?}", config.rotation)),
                 ("[acme]", format!("{:?}", acme(config))),
             ]
         };
@@ -193,6 +198,8 @@ impl Config {
         }
         let time_peers =
             raw.time.check().map_err(|why| refuse("time.peers", why, "peers = [\"time.example.internal:123\"]"))?;
+        let rotation =
+            raw.rotation.check(&dir).map_err(|(key, why, write)| refuse(&format!("rotation.{key}"), why, write))?;
         let acme = raw
             .acme
             .map(|settings| settings.check(&raw.server.public_https))
@@ -222,6 +229,7 @@ impl Config {
             log_state: dir.join(raw.log.state),
             policies: dir.join(raw.ca.policies),
             profiles: dir.join(raw.ca.profiles),
+            rotation,
             acme,
             owners,
         })
@@ -289,6 +297,20 @@ dns = ["*.test"]
             ("[hsm]", "log = \"loud,x=y\"\n[hsm]", "server.log", "log = \"info\""),
             ("ca.test/log", "a b", "log.origin", "origin ="),
             ("[acme]", "[time]\npeers = [\"time\"]\n[acme]", "time.peers", "time.example.internal:123"),
+            ("[acme]", "[rotation]\nshortest_overlap_secs = 0\n[acme]", "rotation.shortest_overlap_secs", "= 60"),
+            ("[acme]", "[rotation.exec.x]\ncommand = [\"x\"]\n[acme]", "rotation.exec.x.command", "command = [\"/"),
+            (
+                "[acme]",
+                "[rotation.exec.x]\ncommand = [\"/x\"]\ntimeout_secs = 61\n[acme]",
+                "rotation.exec.x.timeout_secs",
+                "timeout_secs = 30",
+            ),
+            (
+                "[acme]",
+                "[rotation.http.x]\nurl = \"https://x\"\nroots = \"r\"\ncertificate = \"c\"\n[acme]",
+                "rotation.http.x.key",
+                "key =",
+            ),
             ("[acme]", "[acme]\nhttp01_port = 0", "acme.http01_port", "write 80"),
             ("[hsm]", "[server.limits]\nconnections = 0\n[hsm]", "limits.connections", "connections = 1024"),
             (

@@ -7,6 +7,7 @@ use lifecycle::{PEERS_MAX, Peer};
 use serde::Deserialize;
 
 use super::limits::RawLimits;
+use super::rotation::Rotation;
 use super::token::RawHsm;
 
 #[derive(Deserialize)]
@@ -19,6 +20,8 @@ pub(super) struct Raw {
     pub(super) log: RawLog,
     #[serde(default)]
     pub(super) time: RawTime,
+    #[serde(default)]
+    pub(super) rotation: Rotation,
     pub(super) acme: Option<acme::Settings>,
     #[serde(default, rename = "owner")]
     pub(super) owners: Vec<RawOwner>,

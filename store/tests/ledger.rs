@@ -164,6 +164,22 @@ fn records_have_versions_and_a_writer_who_missed_one_is_told() {
         };
         let all = RecordFilter { limit: 1, ..RecordFilter::default() };
         assert_eq!(ids(ledger.record_list("thing", all.clone()).await.unwrap()), ["a"]);
+        let between = |above: &str, below: &str| RecordFilter {
+            between: Some((above.into(), below.into())),
+            ..RecordFilter::default()
+        };
+        for (above, below, found) in [
+            ("lookup-", "lookup-b", vec!["a"]),
+            ("elsewhere", "lookup-a", vec![]),
+            ("elsewhere", "lookup-z", vec!["a"]),
+            ("e", "z", vec!["b", "a"]),
+        ] {
+            assert_eq!(
+                ids(ledger.record_list("thing", between(above, below)).await.unwrap()),
+                found,
+                "{above} {below}"
+            );
+        }
         let rest = RecordFilter { after: Some("a".into()), ..all };
         assert_eq!(ids(ledger.record_list("thing", rest).await.unwrap()), ["b"]);
         is_clean(&verified(database, None));

@@ -103,7 +103,12 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
         [(None, None), (Some("web"), None), (None, Some("lookup-a")), (Some("web"), Some("lookup-a"))]
     {
         let (owner, lookup) = (owner.map(str::to_owned), lookup.map(str::to_owned));
-        ledger.record_list("thing", RecordFilter { owner, lookup, after: None, limit: 10 }).await.unwrap();
+        let filter = RecordFilter { owner, lookup, limit: 10, ..RecordFilter::default() };
+        ledger.record_list("thing", filter).await.unwrap();
+    }
+    for owner in [None, Some("web".to_owned())] {
+        let between = Some(("lookup-".to_owned(), "lookup-b".to_owned()));
+        ledger.record_list("thing", RecordFilter { owner, between, ..RecordFilter::default() }).await.unwrap();
     }
     ledger.record_get("thing", "a").await.unwrap();
     assert!(!ledger.record_all("thing").await.unwrap().is_empty());

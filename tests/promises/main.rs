@@ -24,6 +24,7 @@ mod hands;
 mod import;
 mod inspect;
 mod issuers;
+mod leases;
 mod lint;
 mod ocsp;
 mod ocsp_proof;

@@ -73,6 +73,14 @@ impl Postgres {
         succeed(psql);
     }
 
+    /// The first cell of an answer.
+    pub fn ask(&self, sql: &str) -> String {
+        let port = self.port.to_string();
+        let mut psql = tool("psql");
+        psql.args(["-h", "127.0.0.1", "-p", &port, "-U", "chancery", "-d", "postgres", "-qAt", "-c", sql]);
+        succeed(psql).trim().to_owned()
+    }
+
     /// Freezes the server and everything it started: connections stay open, and nothing is answered.
     pub fn freeze(&self) {
         self.signal_all("-STOP");

@@ -1,4 +1,12 @@
-//! A server that is killed while it exchanges a password of PostgreSQL: the next one ends it, and what is current logs in.
+//! Passwords of PostgreSQL exchanged by the built binary: whoever reads what is current logs in, wherever the server is killed and
+//! whatever the target refuses.
+
+mod failures;
+mod hundred;
+mod program;
+mod session;
+
+pub use session::Session;
 
 use std::time::Duration;
 
@@ -23,14 +31,9 @@ enum Killed {
 
 #[test]
 fn a_server_killed_while_it_rotates_leaves_a_credential_that_logs_in() {
-    let target = Postgres::start();
-    for user in ["rotator", "app_a", "app_b"] {
-        target.run(&format!("CREATE ROLE {user} LOGIN PASSWORD 'first'"));
-    }
-    target.run("ALTER ROLE rotator CREATEROLE; GRANT app_a, app_b TO rotator WITH ADMIN OPTION");
-    target.ask_for_passwords("chancery");
+    let target = target();
     let mut house = House::started();
-    set_up(&house, &target);
+    set_up(&house, &target, 1);
     let kills = [Killed::Asking, Killed::Overlapping, Killed::After(0), Killed::After(60), Killed::After(150)];
     for (kill, version) in kills.into_iter().zip(2..) {
         let (old_user, old) = current(&house, &target);
@@ -62,7 +65,18 @@ fn a_server_killed_while_it_rotates_leaves_a_credential_that_logs_in() {
     assert_eq!(report["findings_total"], 0, "{report}");
 }
 
-fn set_up(house: &House, target: &Postgres) {
+/// A server that asks for passwords, with a pair of users and who sets theirs.
+fn target() -> Postgres {
+    let target = Postgres::start();
+    for user in ["rotator", "app_a", "app_b"] {
+        target.run(&format!("CREATE ROLE {user} LOGIN PASSWORD 'first'"));
+    }
+    target.run("ALTER ROLE rotator CREATEROLE; GRANT app_a, app_b TO rotator WITH ADMIN OPTION");
+    target.ask_for_passwords("chancery");
+    target
+}
+
+fn set_up(house: &House, target: &Postgres, overlap_secs: u64) {
     let fields = json!({"engine": "postgresql", "host": "127.0.0.1", "port": target.port().to_string(),
         "database": "postgres", "username": "app_a", "password": "first"});
     put(
@@ -76,7 +90,7 @@ fn set_up(house: &House, target: &Postgres) {
         &format!("secrets/{ADMIN}"),
         &json!({"kind": "database-password", "owner": "default", "fields": fields}),
     );
-    let settings = json!({"plan": "pair", "users": ["app_a", "app_b"], "admin": ADMIN, "overlap_secs": 1});
+    let settings = json!({"plan": "pair", "users": ["app_a", "app_b"], "admin": ADMIN, "overlap_secs": overlap_secs});
     put(house, &format!("secret-rotations/{SECRET}"), &settings);
 }
 
@@ -89,14 +103,26 @@ fn put(house: &House, path: &str, body: &Value) {
 
 /// Asks for a rotation, as soon as the one before is far enough.
 fn asks(house: &House) {
-    let url = house.https("/api/v1/secret-acts/rotate");
+    assert!(until(PATIENCE, || says(house, "rotate") == 202), "{}", rotation(house));
+}
+
+/// Says a word to the rotation; answers how that was taken.
+fn says(house: &House, word: &str) -> u16 {
+    let url = house.https(&format!("/api/v1/secret-acts/{word}"));
     let body = json!({ "path": SECRET }).to_string();
-    let asked = || house.curl_admin(&["-H", "Content-Type: application/json", "-d", &body, &url]).status == 202;
-    assert!(until(PATIENCE, asked), "{}", rotation(house));
+    house.curl_admin(&["-H", "Content-Type: application/json", "-d", &body, &url]).status
+}
+
+fn is_in(house: &House, state: &str) -> bool {
+    rotation(house)["state"] == state
 }
 
 fn rotation(house: &House) -> Value {
-    house.curl_admin(&[&house.https(&format!("/api/v1/secret-rotations/{SECRET}"))]).json()
+    rotation_of(house, SECRET)
+}
+
+fn rotation_of(house: &House, path: &str) -> Value {
+    house.curl_admin(&[&house.https(&format!("/api/v1/secret-rotations/{path}"))]).json()
 }
 
 /// What an application does: it reads what is current, and logs in.

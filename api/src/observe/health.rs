@@ -163,8 +163,8 @@ pub(crate) struct Lookout {
     renewals: RenewalWatch,
     surveyor: Arc<Surveyor>,
     notice: Notice,
-    rotations: Sentences,
-    recovery: Sentences,
+    /// What goes on by itself, and what it has to say.
+    tasks: Vec<(&'static str, Sentences)>,
     /// One probe at a time asks each: behind a frozen database they would fill its queues.
     register: Probe,
     writes: Probe,
@@ -181,24 +181,11 @@ impl Lookout {
         world: World,
         renewals: RenewalWatch,
         surveyor: Arc<Surveyor>,
-        (notice, rotations, recovery): (Notice, Sentences, Sentences),
+        (notice, tasks): (Notice, Vec<(&'static str, Sentences)>),
     ) -> Self {
         let (register, writes, token) = (Probe::default(), Probe::default(), Probe::default());
         let https = Mutex::default();
-        Self {
-            authority,
-            ledger,
-            world,
-            renewals,
-            surveyor,
-            notice,
-            rotations,
-            recovery,
-            register,
-            writes,
-            token,
-            https,
-        }
+        Self { authority, ledger, world, renewals, surveyor, notice, tasks, register, writes, token, https }
     }
 
     /// The HTTPS listener has its certificate: until then it answers.
@@ -306,11 +293,12 @@ impl Lookout {
             )
         }));
         alarms.extend(self.notice.says());
-        let (rotations, total) = self.rotations.says(ALARMS_MAX);
-        let more = total.saturating_sub(rotations.len());
-        alarms.extend(rotations);
-        alarms.extend((more > 0).then(|| format!("There are {more} more alarms of rotations.")));
-        alarms.extend(self.recovery.says(ALARMS_MAX).0);
+        for (what, task) in &self.tasks {
+            let (says, total) = task.says(ALARMS_MAX);
+            let more = total.saturating_sub(says.len());
+            alarms.extend(says);
+            alarms.extend((more > 0).then(|| format!("There are {more} more alarms of {what}.")));
+        }
         let condition = self.ledger.condition();
         alarms
             .extend(condition.away.map(|why| format!("The register is away and is tried again every second: {why}.")));

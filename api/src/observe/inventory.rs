@@ -246,7 +246,7 @@ pub(crate) fn only_owner(actor: &Actor) -> Option<Owner> {
 pub(crate) fn is_narrow(actor: &Actor) -> bool {
     actor.roles.iter().all(|role| match role {
         Role::Issuer | Role::SshUser | Role::CodeSigner | Role::Agent | Role::AcmeClient => true,
-        Role::SecretReader | Role::SecretWriter => true,
+        Role::SecretReader | Role::SecretWriter | Role::SecretLeaser => true,
         Role::Admin | Role::Operator | Role::Approver | Role::Auditor | Role::System => false,
     })
 }

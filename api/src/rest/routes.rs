@@ -43,6 +43,14 @@ pub(crate) fn routes() -> Router<App> {
             "/api/v1/secret-rotations/{*path}",
             get(secrets::rotations::show).put(secrets::rotations::put).delete(secrets::rotations::end),
         )
+        .route("/api/v1/secret-rotations", get(secrets::rotations::list))
+        .route(
+            "/api/v1/secret-lease-roles/{*path}",
+            get(secrets::lease_roles::show).put(secrets::lease_roles::put).delete(secrets::lease_roles::end),
+        )
+        .route("/api/v1/secret-leases", post(secrets::leases::post).get(secrets::leases::list))
+        .route("/api/v1/secret-leases/{id}", get(secrets::leases::show).delete(secrets::leases::end))
+        .route("/api/v1/secret-leases/{id}/renew", post(secrets::leases::renew))
         .route("/api/v1/secret-acts/{act}", post(secrets::acts::act))
         .route("/api/v1/recovery", get(recovery::show).post(recovery::take))
         .route("/api/v1/recovery/wrap", post(recovery::wrap))

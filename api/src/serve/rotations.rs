@@ -1,6 +1,6 @@
 //! The task that exchanges credentials whose rotation is due, or was asked for.
 //!
-//! It looks at the register's rotations when the log has grown, or the next is due, and lets each have its turn in a task of its own: a
+//! When the log has grown, or the next is due, it looks at those that are due, and at no other; it lets each have its turn in a task of its own: a
 //! target that does not answer holds up no other. Which node is at a step stands in the rotation's record. What the record says of a
 //! target that is away or refuses is retried by the machine and told as an alarm; what cannot even be begun (a credential that is gone,
 //! a policy that refuses) is tried again here with growing pauses, and told too.
@@ -8,15 +8,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ca::CaError;
-use policy::{Action, Actor, Grant, Owner, Resource, Timestamp};
-use secrets::{SecretError, SecretPath, Turn, Turning, Warrants};
+use policy::Timestamp;
+use secrets::{SecretError, SecretPath, Turn, Turning};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::problem::chain;
+use crate::warden::Warden;
 
 /// Turns rotations until the service ends; what is under way then ends with its step.
 pub(super) async fn run(app: App, stop: CancellationToken) {
@@ -61,17 +61,21 @@ impl Turner {
         if is_same {
             return;
         }
-        let standing = match self.app.rotations().standing().await {
-            Ok(standing) => standing,
+        let rotations = self.app.rotations();
+        let looked = async { Ok((rotations.due_by(now, LOOKED_MAX).await?, rotations.troubled(TOLD_MAX).await?)) };
+        let (due, troubled) = match looked.await {
+            Ok(looked) => looked,
             Err(error) => {
+                let error: SecretError = error;
                 self.app.metrics().task_failed(TASK);
                 tracing::warn!(task = TASK, cause = %chain(&error), "will be tried again");
                 return;
             }
         };
-        self.failed.retain(|path, _| standing.iter().any(|turning| turning.path() == path));
-        let mut next = None;
-        for turning in &standing {
+        // What is due no more is not held back either.
+        self.failed.retain(|path, _| due.found.iter().any(|turning| turning.path() == path));
+        let mut next = due.next;
+        for turning in &due.found {
             if self.at_work.values().any(|path| path == turning.path()) {
                 continue;
             }
@@ -84,12 +88,12 @@ impl Turner {
             }
         }
         self.seen = Some((size, next));
-        self.tell(&standing);
+        self.tell(&troubled);
     }
 
     fn begin(&mut self, path: SecretPath) {
         let (app, on) = (self.app.clone(), path.clone());
-        let turn = async move { app.rotations().turn(&on, &Warden(app.clone()), &drivers::Places).await };
+        let turn = async move { app.rotations().turn(&on, &Warden::rotation(&app), app.places()).await };
         let id = self.turns.spawn(turn).id();
         self.at_work.insert(id, path);
     }
@@ -118,30 +122,29 @@ impl Turner {
     }
 
     /// What somebody should look at.
-    fn tell(&self, standing: &[Turning]) {
-        let says = standing.iter().filter_map(|turning| {
+    fn tell(&self, troubled: &[Turning]) {
+        let cannot =
+            self.failed.iter().filter(|(_, failed)| failed.times >= TOLD_AFTER).map(|(path, failed)| {
+                format!("The rotation of {path} cannot go on, and is tried again: {}.", failed.why)
+            });
+        let says = troubled.iter().filter(|turning| !self.failed.contains_key(turning.path())).filter_map(|turning| {
             let (path, rotation) = (turning.path(), turning.rotation());
-            match (rotation.trouble(), self.failed.get(path)) {
-                (_, Some(failed)) if failed.times >= TOLD_AFTER => {
-                    Some(format!("The rotation of {path} cannot go on, and is tried again: {}.", failed.why))
-                }
-                (Some(trouble), _) if trouble.said.is_empty() => {
-                    Some(format!("The rotation of {path}: {}.", trouble.why))
-                }
-                (Some(trouble), _) => {
+            match rotation.trouble() {
+                Some(trouble) if trouble.said.is_empty() => Some(format!("The rotation of {path}: {}.", trouble.why)),
+                Some(trouble) => {
                     Some(format!("The rotation of {path}: {}. The target said: {}", trouble.why, trouble.said))
                 }
-                (None, _) if rotation.times_away() >= TOLD_AFTER => Some(format!(
+                None if rotation.times_away() >= TOLD_AFTER => Some(format!(
                     "The target of the rotation of {path}, {} at {}:{}, did not answer {} times; it is tried again.",
                     turning.at().product,
                     turning.at().host,
                     turning.at().port,
                     rotation.times_away()
                 )),
-                (None, _) => None,
+                None => None,
             }
         });
-        self.app.rotation_alarms().set(says.collect());
+        self.app.rotation_alarms().set(cannot.chain(says).collect());
     }
 
     fn now(&self) -> u64 {
@@ -153,20 +156,13 @@ fn seconds(at: Timestamp) -> u64 {
     u64::try_from(at.unix()).unwrap_or_default()
 }
 
-/// Asks policy in the name of the task.
-struct Warden(App);
-
-impl Warrants for Warden {
-    async fn warrant(&self, action: Action, path: &SecretPath, owner: &Owner) -> Result<Grant, SecretError> {
-        let on = Resource::secret(Some(owner.clone()), path.as_str());
-        let granted = self.0.authority().authorize(&Actor::system("rotation"), action, on).await;
-        granted.map_err(|error: CaError| SecretError::Conflict(chain(&error)))
-    }
-}
-
 const TASK: &str = "rotation";
 /// What another node or the clock made due is seen after this.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// So many that are due are looked at; more than are under way, since some wait for a window or another node.
+const LOOKED_MAX: usize = 1_000;
+/// So many alarms are read; a page tells fewer.
+const TOLD_MAX: usize = 100;
 /// So many rotations are under way at once: each may wait for its target half a minute.
 const TURNS_MAX: usize = 16;
 /// An alarm is told once it failed so often.

@@ -50,6 +50,8 @@ pub struct ServeConfig {
     pub bounds: Bounds,
     /// What its alarms tell beside those of the rooms below.
     pub notice: Notice,
+    /// Where secrets are exchanged, with the programs and hooks of the configuration.
+    pub places: drivers::Places,
     /// ACME under `/acme`; `None` leaves it out.
     pub acme: Option<AcmeConfig>,
 }
@@ -103,7 +105,7 @@ pub async fn serve(
         world.clone(),
         limits.clone(),
         Arc::clone(&metrics),
-        (renewer.watch(), config.notice),
+        (renewer.watch(), config.notice, config.places),
     );
     let acme = config.acme.map(|acme| AcmeState::new(authority.clone(), acme)).transpose()?;
     let (tasks, stop) = (TaskTracker::new(), watch(shutdown));

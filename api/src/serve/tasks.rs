@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{recovery, rotations};
+use super::{leases, recovery, rotations};
 use crate::app::App;
 use crate::problem::chain;
 
@@ -71,6 +71,7 @@ pub(crate) fn spawn(tasks: &TaskTracker, app: &App, renewer: Renewer, stop: &Can
     }));
     tasks.spawn(rotations::run(app.clone(), stop.clone()));
     tasks.spawn(recovery::run(app.clone(), stop.clone()));
+    tasks.spawn(leases::run(app.clone(), stop.clone()));
     tasks.spawn(renewer.run_until(stop.clone().cancelled_owned()));
 }
 

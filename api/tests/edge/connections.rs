@@ -224,6 +224,7 @@ async fn a_taken_port_is_an_error_at_once() {
         owner: policy::Owner::parse("chancery").expect("an owner"),
         bounds: api::Bounds::new(Limits::default()),
         notice: api::Notice::default(),
+        places: drivers::Places::new(drivers::Outside::default(), 1, policy::World::real()),
         acme: None,
     };
     let (ready, _bound) = tokio::sync::oneshot::channel();

@@ -117,6 +117,7 @@ impl Server {
             owner: Owner::parse("chancery").expect("an owner"),
             bounds: api::Bounds::new(limits),
             notice: api::Notice::default(),
+            places: drivers::Places::new(drivers::Outside::default(), 1, policy::World::real()),
             acme: Some(acme::Settings::default().check("https://localhost:8443").expect("ACME settings")),
         };
         let (stop, (ready, bound), (end, ended)) = (CancellationToken::new(), oneshot::channel(), oneshot::channel());

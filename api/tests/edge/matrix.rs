@@ -208,6 +208,30 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
             "POST /api/v1/secret-acts/purge",
             route(Method::POST, "/api/v1/secret-acts/purge", Some(json!({"path": secret}))),
         ),
+        ("GET /api/v1/secret-rotations", route(Method::GET, "/api/v1/secret-rotations?owner=web", None)),
+        (
+            "PUT /api/v1/secret-lease-roles/{path}",
+            route(Method::PUT, format!("/api/v1/secret-lease-roles/{exchanged}"), Some(lease_role(&secret))),
+        ),
+        (
+            "GET /api/v1/secret-lease-roles/{path}",
+            route(Method::GET, format!("/api/v1/secret-lease-roles/{exchanged}"), None),
+        ),
+        (
+            "POST /api/v1/secret-leases",
+            route(Method::POST, "/api/v1/secret-leases", Some(json!({"role": exchanged, "secs": 60}))),
+        ),
+        ("GET /api/v1/secret-leases", route(Method::GET, "/api/v1/secret-leases", None)),
+        ("GET /api/v1/secret-leases/{id}", route(Method::GET, "/api/v1/secret-leases/0123456789abcdef", None)),
+        (
+            "POST /api/v1/secret-leases/{id}/renew",
+            route(Method::POST, "/api/v1/secret-leases/0123456789abcdef/renew", Some(json!({}))),
+        ),
+        ("DELETE /api/v1/secret-leases/{id}", route(Method::DELETE, "/api/v1/secret-leases/0123456789abcdef", None)),
+        (
+            "DELETE /api/v1/secret-lease-roles/{path}",
+            route(Method::DELETE, format!("/api/v1/secret-lease-roles/{exchanged}"), None),
+        ),
         (
             "PUT /api/v1/secret-rotations/{path}",
             route(Method::PUT, format!("/api/v1/secret-rotations/{exchanged}"), Some(rotation(&secret))),
@@ -321,6 +345,15 @@ async fn put_login(server: &Server, admin: &str, path: &str, administrators: &st
     let wish = rotation(administrators);
     let answer = client.put(url).bearer_auth(admin).json(&wish).send().await.expect("an answer");
     assert_eq!(answer.status(), 200, "{}", answer.text().await.expect("text"));
+    let url = server.url(&format!("/api/v1/secret-lease-roles/{path}"));
+    let wish = lease_role(administrators);
+    let answer = client.put(url).bearer_auth(admin).json(&wish).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.expect("text"));
+}
+
+/// Nobody is at that port: whoever may lease is told so.
+fn lease_role(administrators: &str) -> Value {
+    json!({"driver": "postgresql", "host": "127.0.0.1", "port": 1, "admin": administrators, "like": "readers", "owner": "web"})
 }
 
 fn rotation(administrators: &str) -> Value {
@@ -347,6 +380,7 @@ async fn callers(server: &Server, admin: &str) -> Vec<Caller> {
         ("code-signer", Role::CodeSigner),
         ("secret-reader", Role::SecretReader),
         ("secret-writer", Role::SecretWriter),
+        ("secret-leaser", Role::SecretLeaser),
         ("approver", Role::Approver),
         ("auditor", Role::Auditor),
         ("agent", Role::Agent),

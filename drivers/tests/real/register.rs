@@ -29,6 +29,8 @@ pub struct Register {
     now: u64,
     /// How many steps were done outside.
     pub outside: usize,
+    /// What the administrator is called there.
+    pub admin: &'static str,
 }
 
 impl Register {
@@ -45,7 +47,13 @@ impl Register {
         let current = Credential { version: 1, user: user.to_owned() };
         let rotation = Rotation::new("prod/db", settings, current, 0).expect("good settings");
         let record = serde_json::to_string(&rotation).expect("a record");
-        Register { record, versions: BTreeMap::from([(1, password.to_owned())]), now: 1_000_000, outside: 0 }
+        Register {
+            record,
+            versions: BTreeMap::from([(1, password.to_owned())]),
+            now: 1_000_000,
+            outside: 0,
+            admin: ADMIN,
+        }
     }
 
     pub fn read(&self) -> Rotation {
@@ -94,7 +102,7 @@ impl Register {
                     return true;
                 }
                 let (admin, versions) = (secret(ADMIN_SECRET), &self.versions);
-                let admin = Login { user: ADMIN, secret: &admin };
+                let admin = Login { user: self.admin, secret: &admin };
                 let of = |credential: &Credential| secret(versions.get(&credential.version).expect("a version"));
                 let outcome = carry_out(driver, &step, admin, of).await.expect("a step outside");
                 if killed == Some(Killed::After) {
@@ -117,7 +125,18 @@ impl Register {
 /// Whatever the server: forth once, and killed at each step outside, before and after the act; it ends in a new credential that logs in,
 /// and the one before does not.
 pub async fn rotates_whenever_it_is_killed<D: Driver>(driver: &D, plan: Plan, user: &str, password: &str) {
-    let mut register = Register::new(plan, user, password);
+    rotates_by_whenever_it_is_killed(driver, plan, user, password, ADMIN).await;
+}
+
+/// The same by an administrator of another name.
+pub async fn rotates_by_whenever_it_is_killed<D: Driver>(
+    driver: &D,
+    plan: Plan,
+    user: &str,
+    password: &str,
+    admin: &'static str,
+) {
+    let mut register = Register { admin, ..Register::new(plan, user, password) };
     register.ask();
     register.run(driver).await;
     let steps = register.outside;

@@ -43,6 +43,11 @@ impl Server {
         path
     }
 
+    /// A folder that was made for it.
+    pub fn own(&self, folder: &Path) {
+        give(folder);
+    }
+
     /// Runs a program to its end, as the server's user.
     pub fn run(&self, command: &mut Command) {
         let output = plain(command, self.home.path()).output().expect("the program runs");

@@ -37,6 +37,8 @@ words! {
         ReadSecret = "read-secret",
         /// Make a secret, give it new versions, move its labels, take it out of use and back.
         WriteSecret = "write-secret",
+        /// Get a user that lives for a while, let it live longer, give it back.
+        LeaseSecret = "lease-secret",
         /// Do away with values for good.
         DestroySecret = "destroy-secret",
     }

@@ -27,6 +27,8 @@ words! {
         SecretReader = "secret-reader",
         /// Makes and changes the secrets of its owners; what they are it does not see.
         SecretWriter = "secret-writer",
+        /// Gets users that live for a while, of the roles of its owners.
+        SecretLeaser = "secret-leaser",
         /// Approves what others ask for, and reads.
         Approver = "approver",
         /// Reads the log and the inventory, changes nothing.

@@ -90,6 +90,7 @@ fn has_principal(rules: Option<&Matcher>, action: Action, principal: &Principal)
         | Action::ListSecrets
         | Action::ReadSecret
         | Action::WriteSecret
+        | Action::LeaseSecret
         | Action::DestroySecret => rules.has_account(principal),
     })
 }

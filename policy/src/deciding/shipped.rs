@@ -12,6 +12,7 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("names.cedar", include_str!("../../defaults/names.cedar")),
     ("operator.cedar", include_str!("../../defaults/operator.cedar")),
     ("proofs.cedar", include_str!("../../defaults/proofs.cedar")),
+    ("secret-leaser.cedar", include_str!("../../defaults/secret-leaser.cedar")),
     ("secret-reader.cedar", include_str!("../../defaults/secret-reader.cedar")),
     ("secret-writer.cedar", include_str!("../../defaults/secret-writer.cedar")),
     ("ssh-user.cedar", include_str!("../../defaults/ssh-user.cedar")),

@@ -3,8 +3,9 @@
 use policy::Grant;
 use store::RecordFilter;
 
-use super::place::{At, Line, Product, ROOTS_BYTES_MAX, Targets};
-use super::record::{Body, ROTATION, STANDING, Turning};
+use super::place::{At, Line, Place, Product, Targets};
+use super::record::{Body, ROTATION, Turning};
+use crate::due;
 use crate::error::SecretError;
 use crate::kinds::{Fields, Kind};
 use crate::nouns::SecretPath;
@@ -18,21 +19,24 @@ pub struct Rotations {
     pub(super) node: u16,
 }
 
+/// What is due.
+#[derive(Debug)]
+pub struct Due {
+    /// Those of which something is.
+    pub found: Vec<Turning>,
+    /// When the next of the others is.
+    pub next: Option<u64>,
+}
+
 /// What is said of a rotation when it is set up, or changed.
 #[derive(Clone, Debug)]
 pub struct TurningWish {
     /// How it is done.
     pub settings: Settings,
-    /// What is at the place; none: as the field `engine` says.
-    pub product: Option<Product>,
-    /// Its host; none: as the field says.
-    pub host: Option<String>,
-    /// Its port; none: as the field says, or the usual one.
-    pub port: Option<u16>,
-    /// The database in which one logs in; none: as the field says.
-    pub database: Option<String>,
-    /// The secret of who sets passwords there.
-    pub admin: SecretPath,
+    /// Where it is; what is left out is as the secret's fields say.
+    pub place: Place,
+    /// The secret of who sets passwords there; none where a program or a hook has its own.
+    pub admin: Option<SecretPath>,
     /// How it is spoken to.
     pub line: Line,
 }
@@ -51,25 +55,63 @@ impl Rotations {
         Ok(self.last(path).await?.filter(|turning| !turning.body.ended))
     }
 
-    /// All that go on, by path.
+    /// Those of which something is due, as the register has it, the first due first: a page of at most so many, beginning after the
+    /// last of the page before. What is found may have to wait all the same: [`Rotations::due`] says until when.
     ///
     /// # Errors
     /// [`SecretError::Store`].
-    pub async fn standing(&self) -> Result<Vec<Turning>, SecretError> {
-        let (mut all, mut after) = (Vec::new(), None);
-        loop {
-            let lookup = Some(STANDING.to_owned());
-            let filter = RecordFilter { lookup, after: after.take(), limit: PAGE_MAX, ..RecordFilter::default() };
-            let page = self.vault.ledger().record_list(ROTATION, filter).await?;
-            let is_full = page.len() == PAGE_MAX;
-            for record in page {
-                all.push(Turning::of(record.into_inner())?);
+    pub async fn due_by(&self, now: u64, limit: usize) -> Result<Due, SecretError> {
+        let (mut found, mut next) = (Vec::new(), None);
+        for is_troubled in [false, true] {
+            let mut after = None;
+            while found.len() < limit {
+                let page = self.found(due::by(is_troubled, now, after.take(), PAGE_MAX.min(limit))).await?;
+                let is_full = page.len() == PAGE_MAX.min(limit);
+                after = page.last().filter(|_| is_full).and_then(|(_, key)| key.clone());
+                found.extend(page.into_iter().map(|(turning, _)| turning));
+                if after.is_none() {
+                    break;
+                }
             }
-            match all.last().filter(|_| is_full) {
-                Some(last) => after = Some(last.path.as_str().to_owned()),
-                None => return Ok(all),
-            }
+            let first = self.found(due::next(is_troubled, now)).await?.pop();
+            let at = first.and_then(|(_, key)| due::time_of(&key.unwrap_or_default()));
+            next = [next, at].into_iter().flatten().min();
         }
+        Ok(Due { found, next })
+    }
+
+    /// Those that somebody should look at, at most so many.
+    ///
+    /// # Errors
+    /// [`SecretError::Store`].
+    pub async fn troubled(&self, limit: usize) -> Result<Vec<Turning>, SecretError> {
+        Ok(self.found(due::troubled(limit)).await?.into_iter().map(|(turning, _)| turning).collect())
+    }
+
+    /// A page of all that were set up and did not end, by path, and where the next begins. For eyes.
+    ///
+    /// # Errors
+    /// [`SecretError::Store`].
+    pub async fn list(
+        &self,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<(Vec<Turning>, Option<String>), SecretError> {
+        let limit = limit.clamp(1, PAGE_MAX);
+        let page = self.found(RecordFilter { after, limit, ..RecordFilter::default() }).await?;
+        let last = page.last().filter(|_| page.len() == limit).map(|(turning, _)| turning.path.as_str().to_owned());
+        let standing = page.into_iter().map(|(turning, _)| turning).filter(|turning| !turning.body.ended);
+        Ok((standing.collect(), last))
+    }
+
+    async fn found(&self, filter: RecordFilter) -> Result<Vec<(Turning, Option<String>)>, SecretError> {
+        let page = self.vault.ledger().record_list(ROTATION, filter).await?;
+        let each = page.into_iter().map(|record| {
+            let record = record.into_inner();
+            let key = record.lookup.clone();
+            Ok((Turning::of(record)?, key))
+        });
+        each.collect()
     }
 
     /// Sets up a rotation of a secret, or changes one that rests. What is current is what is in use from now on.
@@ -122,10 +164,11 @@ impl Rotations {
         if !rotation.is_resting() && !rotation.is_halted() {
             return Err(not_now(NotNow::UnderWay));
         }
+        let now = self.seconds().await?;
         turning.body.ended = true;
         turning.body.claim = None;
         let beside = Beside { grant: &grant, path, is_rotated: false };
-        self.vault.relabel(beside, None, turning.record(&grant)?).await
+        self.vault.relabel(beside, None, turning.record(&grant, now)?).await
     }
 
     /// Asks for a rotation now.
@@ -176,7 +219,8 @@ impl Rotations {
     /// Writes the record, and the labels that follow from it.
     pub(super) async fn write(&self, grant: &Grant, turning: &Turning) -> Result<(), SecretError> {
         let beside = Beside { grant, path: &turning.path, is_rotated: true };
-        self.vault.relabel(beside, Some(turning.labels()), turning.record(grant)?).await
+        let record = turning.record(grant, self.seconds().await?)?;
+        self.vault.relabel(beside, Some(turning.labels()), record).await
     }
 
     pub(super) async fn there(&self, path: &SecretPath) -> Result<Turning, SecretError> {
@@ -199,7 +243,8 @@ impl Rotations {
 fn is_exchangeable(kind: Kind, has_end: bool) -> Result<(), SecretError> {
     let has_login = match kind {
         Kind::DatabasePassword | Kind::DatabaseConnection | Kind::CacheConnection => true,
-        Kind::ServiceAccount | Kind::QueueConnection | Kind::Generic | Kind::ApiKey | Kind::OauthClient => false,
+        Kind::ServiceAccount | Kind::QueueConnection => true,
+        Kind::Generic | Kind::ApiKey | Kind::OauthClient => false,
         Kind::OauthToken | Kind::JwtSigningKey | Kind::WebhookSecret | Kind::ObjectStorageConnection => false,
         Kind::SshKey | Kind::CertificateBundle | Kind::TotpSeed | Kind::Note | Kind::File => false,
     };
@@ -213,43 +258,26 @@ fn is_exchangeable(kind: Kind, has_end: bool) -> Result<(), SecretError> {
             "secret",
             format!(
                 "a {kind} is not exchanged by a driver: {} are",
-                "database-password, database-connection and cache-connection"
+                "database-password, service-account and the connections to databases, caches and queues"
             ),
         )),
     }
 }
 
+/// Where it is. The name of a program or a hook is said, and never taken from a field: whoever writes that would choose among them.
 fn place(wish: &TurningWish, fields: &Fields) -> Result<At, SecretError> {
     let field = |name: &str| fields.text(name).map(str::to_owned);
-    let missing = |what| SecretError::invalid(what, format!("the secret has no field `{what}`: say it, or write that"));
-    let engine = field("engine").unwrap_or_default();
-    let product = wish.product.or_else(|| Product::of(&engine)).ok_or_else(|| {
-        SecretError::invalid("driver", "say which: postgresql, mariadb or redis; the field `engine` names none of them")
-    })?;
-    let host = wish.host.clone().or_else(|| field("host")).ok_or_else(|| missing("host"))?;
-    let said = field("port").and_then(|port| port.parse().ok());
-    let database = wish.database.clone().or_else(|| field("database"));
-    let is_text = |text: &str, most: usize| (1..=most).contains(&text.len()) && !text.contains(char::is_control);
-    if !is_text(&host, HOST_BYTES_MAX) {
-        return Err(SecretError::invalid("host", format!("1 to {HOST_BYTES_MAX} bytes on one line")));
-    }
-    if database.as_ref().is_some_and(|database| !is_text(database, DATABASE_BYTES_MAX)) {
-        return Err(SecretError::invalid("database", format!("1 to {DATABASE_BYTES_MAX} bytes on one line")));
-    }
-    match &wish.line {
-        Line::Tls { roots } if roots.len() > ROOTS_BYTES_MAX => {
-            return Err(SecretError::invalid("roots", format!("at most {ROOTS_BYTES_MAX} bytes")));
-        }
-        Line::Tls { .. } | Line::Here | Line::Plain => {}
-    }
-    Ok(At {
+    let Place { product, host, port, database } = wish.place.clone();
+    let product = product.or_else(|| Product::of(&field("engine")?).filter(|product| !product.is_outside()));
+    let is_outside = product.is_some_and(Product::is_outside);
+    let of_fields = |name: &str| field(name).filter(|_| !is_outside);
+    let place = Place {
         product,
-        host,
-        port: wish.port.or(said).unwrap_or(product.port()),
-        database,
-        admin: wish.admin.as_str().to_owned(),
-        line: wish.line.clone(),
-    })
+        host: host.or_else(|| of_fields("host")),
+        port: port.or_else(|| of_fields("port")?.parse().ok()).filter(|_| !is_outside),
+        database: database.or_else(|| of_fields("database")).filter(|_| !is_outside),
+    };
+    place.at(wish.admin.as_ref(), wish.line.clone())
 }
 
 pub(super) fn not_now(error: NotNow) -> SecretError {
@@ -268,5 +296,3 @@ pub const WINDOWS_MAX: usize = 16;
 /// Tries upon what others change all the time; then the caller is told to come back.
 const TRIES_MAX: usize = 8;
 const PAGE_MAX: usize = 1_000;
-const HOST_BYTES_MAX: usize = 253;
-const DATABASE_BYTES_MAX: usize = 255;

@@ -13,7 +13,8 @@ mod record;
 mod base;
 mod turn;
 
-pub use base::{Rotations, TurningWish, WINDOWS_MAX};
-pub use place::{At, Line, Login, Product, ROOTS_BYTES_MAX, Targets, Warrants};
+pub use base::{Due, Rotations, TurningWish, WINDOWS_MAX};
+pub use place::{At, Errand, Line, Login, Place, Product, ROOTS_BYTES_MAX, Targets, Warrants};
 pub use record::Turning;
 pub use turn::Turn;
+pub(crate) use turn::login_of;

@@ -17,15 +17,16 @@ use crate::rotation::{Outcome, Settings, Step};
 pub struct At {
     /// What it is.
     pub product: Product,
-    /// Its host.
+    /// Its host; of a program or a hook its name in the server's configuration.
     pub host: String,
-    /// Its port.
+    /// Its port; 0 of a program or a hook.
     pub port: u16,
     /// The database in which one logs in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
-    /// The secret of who sets passwords there.
-    pub admin: String,
+    /// The secret of who sets passwords there; none where a program or a hook has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<String>,
     /// How it is spoken to.
     pub line: Line,
 }
@@ -40,6 +41,14 @@ pub enum Product {
     MariaDb,
     /// Redis.
     Redis,
+    /// OpenLDAP; its TLS begins when it is asked for (StartTLS).
+    Ldap,
+    /// OpenLDAP; its TLS begins with the first byte.
+    Ldaps,
+    /// A program that the server's configuration names.
+    Exec,
+    /// A hook behind a URL that the server's configuration names.
+    Http,
 }
 
 /// How a place is spoken to.
@@ -64,6 +73,10 @@ impl Product {
             "postgresql" | "postgres" => Some(Product::PostgreSql),
             "mariadb" => Some(Product::MariaDb),
             "redis" | "rediss" => Some(Product::Redis),
+            "ldap" | "openldap" => Some(Product::Ldap),
+            "ldaps" => Some(Product::Ldaps),
+            "exec" => Some(Product::Exec),
+            "http" => Some(Product::Http),
             _ => None,
         }
     }
@@ -74,6 +87,10 @@ impl Product {
             Product::PostgreSql => "postgresql",
             Product::MariaDb => "mariadb",
             Product::Redis => "redis",
+            Product::Ldap => "ldap",
+            Product::Ldaps => "ldaps",
+            Product::Exec => "exec",
+            Product::Http => "http",
         }
     }
 
@@ -83,6 +100,17 @@ impl Product {
             Product::PostgreSql => 5432,
             Product::MariaDb => 3306,
             Product::Redis => 6379,
+            Product::Ldap => 389,
+            Product::Ldaps => 636,
+            Product::Exec | Product::Http => 0,
+        }
+    }
+
+    /// Whether it is a name of the server's configuration, and no host.
+    pub fn is_outside(self) -> bool {
+        match self {
+            Product::Exec | Product::Http => true,
+            Product::PostgreSql | Product::MariaDb | Product::Redis | Product::Ldap | Product::Ldaps => false,
         }
     }
 }
@@ -102,6 +130,17 @@ pub struct Login {
     pub secret: Secret<String>,
 }
 
+/// One step, where it is done.
+#[derive(Clone, Debug)]
+pub struct Errand<'a> {
+    /// Where.
+    pub at: &'a At,
+    /// Of which secret.
+    pub path: &'a SecretPath,
+    /// What was intended, by the name of its entry: what comes twice under one name is done once.
+    pub operation: String,
+}
+
 /// Who acts at targets. Each call ends within two minutes: another node waits no longer for its outcome.
 pub trait Targets {
     /// Whether this can be done there at all; otherwise why not.
@@ -111,7 +150,13 @@ pub trait Targets {
     fn check(&self, at: &At, settings: &Settings) -> Result<(), String>;
 
     /// Does there what a step says, and says what came of it. `admin` is there where the step changes something.
-    fn act(&self, at: &At, step: &Step, admin: Option<&Login>, login: &Login) -> impl Future<Output = Outcome> + Send;
+    fn act(
+        &self,
+        errand: &Errand<'_>,
+        step: &Step,
+        admin: Option<&Login>,
+        login: &Login,
+    ) -> impl Future<Output = Outcome> + Send;
 }
 
 /// Who asks policy for what a rotation does, under the service's own name.
@@ -128,5 +173,60 @@ pub trait Warrants {
     ) -> impl Future<Output = Result<Grant, SecretError>> + Send;
 }
 
+/// Where a target is, as somebody says it.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// What is there.
+    pub product: Option<Product>,
+    /// Its host; of a program or a hook its name in the server's configuration.
+    pub host: Option<String>,
+    /// Its port; none: the usual one.
+    pub port: Option<u16>,
+    /// The database in which one logs in.
+    pub database: Option<String>,
+}
+
+impl Place {
+    /// Where that is, with whose credential, and how it is spoken to.
+    pub(crate) fn at(self, admin: Option<&SecretPath>, line: Line) -> Result<At, SecretError> {
+        let Place { product, host, port, database } = self;
+        let product = product.ok_or_else(|| {
+            SecretError::invalid("driver", "say which: postgresql, mariadb, redis, ldap, ldaps, exec or http")
+        })?;
+        let missing = match product.is_outside() {
+            true => "say the name of the program or the hook in the server's configuration",
+            false => "the secret has no field `host`: say it, or write that",
+        };
+        let host = host.ok_or_else(|| SecretError::invalid("host", missing))?;
+        let is_text = |text: &str, most: usize| (1..=most).contains(&text.len()) && !text.contains(char::is_control);
+        if !is_text(&host, HOST_BYTES_MAX) {
+            return Err(SecretError::invalid("host", format!("1 to {HOST_BYTES_MAX} bytes on one line")));
+        }
+        if database.as_ref().is_some_and(|database| !is_text(database, DATABASE_BYTES_MAX)) {
+            return Err(SecretError::invalid("database", format!("1 to {DATABASE_BYTES_MAX} bytes on one line")));
+        }
+        if admin.is_none() && !product.is_outside() {
+            let why = "say the secret of who sets passwords there; a program or a hook alone has its own";
+            return Err(SecretError::invalid("admin", why));
+        }
+        match &line {
+            Line::Tls { roots } if roots.len() > ROOTS_BYTES_MAX => {
+                return Err(SecretError::invalid("roots", format!("at most {ROOTS_BYTES_MAX} bytes")));
+            }
+            Line::Tls { .. } | Line::Plain if product.is_outside() => {
+                return Err(SecretError::invalid(
+                    "roots",
+                    "how a hook is spoken to stands in the server's configuration",
+                ));
+            }
+            Line::Tls { .. } | Line::Here | Line::Plain => {}
+        }
+        let admin = admin.map(|admin| admin.as_str().to_owned());
+        Ok(At { product, host, port: port.unwrap_or(product.port()), database, admin, line })
+    }
+}
+
+const HOST_BYTES_MAX: usize = 253;
+const DATABASE_BYTES_MAX: usize = 255;
 /// The roots of a private authority, with room for several.
 pub const ROOTS_BYTES_MAX: usize = 16 * 1024;

@@ -5,15 +5,14 @@ use serde::{Deserialize, Serialize};
 use store::{ActorStamp, Record, StoreError, StoredRecord};
 
 use super::place::At;
+use crate::due;
 use crate::error::SecretError;
 use crate::nouns::SecretPath;
-use crate::rotation::{Credential, Rotation};
+use crate::rotation::{Credential, Rotation, Step};
 use crate::vault::Labels;
 
 /// The kind of the record; its id is the secret's path.
 pub(super) const ROTATION: &str = "rotation";
-/// By which those that go on are found.
-pub(super) const STANDING: &str = "standing";
 
 /// A rotation of a secret, attested by the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,14 +94,25 @@ impl Turning {
         }
     }
 
-    /// The record as it is written.
-    pub(super) fn record(&self, grant: &Grant) -> Result<Record, SecretError> {
+    /// When something is to be done next, whoever does it; `now` where it is now.
+    pub(super) fn due(&self, now: u64) -> Option<u64> {
+        match self.body.rotation.next(now) {
+            Step::Rest { until } => until,
+            Step::Halt => None,
+            Step::Make { .. } | Step::Set { .. } | Step::Test { .. } | Step::Promote { .. } => Some(now),
+            Step::Retire { .. } | Step::Discard { .. } | Step::GiveUp => Some(now),
+        }
+    }
+
+    /// The record as it is written; what ended is found under no second key.
+    pub(super) fn record(&self, grant: &Grant, now: u64) -> Result<Record, SecretError> {
+        let is_troubled = self.body.rotation.trouble().is_some() || self.body.rotation.times_away() > 0;
         let body = serde_json::to_value(&self.body).map_err(|e| SecretError::invalid("rotation", e.to_string()))?;
         Ok(Record {
             kind: ROTATION,
             id: self.path.as_str().to_owned(),
             owner: Some(self.owner.as_str().to_owned()),
-            lookup: (!self.body.ended).then(|| STANDING.to_owned()),
+            lookup: (!self.body.ended).then(|| due::key(is_troubled, self.due(now), self.path.as_str())),
             expires: None,
             body,
             actor: ActorStamp::from(grant.actor()),

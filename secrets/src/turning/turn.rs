@@ -5,8 +5,8 @@
 use policy::{Action, Grant, Secret};
 
 use super::base::Rotations;
-use super::place::{Login, Targets, Warrants};
-use super::record::{Claim, Turning};
+use super::place::{Errand, Login, Targets, Warrants};
+use super::record::{Claim, ROTATION, Turning};
 use crate::error::SecretError;
 use crate::kinds::{Fields, Patch};
 use crate::nouns::{FieldName, SecretPath, Which};
@@ -30,12 +30,7 @@ impl Rotations {
         if let Some(until) = self.claimed(turning, now) {
             return Some(until);
         }
-        match turning.rotation().next(now) {
-            Step::Rest { until } => until,
-            Step::Halt => None,
-            Step::Make { .. } | Step::Set { .. } | Step::Test { .. } | Step::Promote { .. } => Some(now),
-            Step::Retire { .. } | Step::Discard { .. } | Step::GiveUp => Some(now),
-        }
+        turning.due(now)
     }
 
     /// Does what is to be done now, until there is nothing more.
@@ -116,7 +111,7 @@ impl Rotations {
         let beside = Beside { grant: &grant, path: &path, is_rotated: true };
         let made = self.vault.make(beside, &owner, patch, |number| {
             taken_down(&mut turning, step, Outcome::Made(number), now)?;
-            turning.record(&grant)
+            turning.record(&grant, now)
         });
         made.await
     }
@@ -135,7 +130,10 @@ impl Rotations {
         turning.body.rotation.intend(step);
         turning.body.claim = Some(Claim { node: self.node, until: self.seconds().await?.saturating_add(CLAIM_SECS) });
         self.write(&grant, &turning).await?;
-        let outcome = targets.act(turning.at(), step, admin.as_ref(), &login).await;
+        let entry = self.vault.ledger().record_version(ROTATION, turning.path.as_str());
+        let operation = format!("{}:{entry}", turning.path);
+        let errand = Errand { at: turning.at(), path: &turning.path, operation };
+        let outcome = targets.act(&errand, step, admin.as_ref(), &login).await;
         // What was intended has another version now, which nobody else has written upon; or somebody has, and this outcome is none.
         let intended = self.there(&turning.path).await?;
         if intended.body != turning.body {
@@ -170,8 +168,8 @@ impl Rotations {
         let which = number.map(Which::Version).ok_or_else(|| moved(&turning.path))?;
         let grant = warrants.warrant(Action::ReadSecret, &turning.path, &turning.owner).await?;
         let mut wanted = vec![Wanted { grant, path: turning.path.clone(), which }];
-        if is_change {
-            let path: SecretPath = turning.at().admin.parse()?;
+        if let Some(admin) = turning.at().admin.as_ref().filter(|_| is_change) {
+            let path: SecretPath = admin.parse()?;
             let owner = self.vault.there(&path).await?.owner().clone();
             let grant = warrants.warrant(Action::ReadSecret, &path, &owner).await?;
             wanted.push(Wanted { grant, path, which: Which::default() });
@@ -179,12 +177,7 @@ impl Rotations {
         let mut opened = self.vault.read_all(wanted).await?.into_iter();
         let login = opened.next().ok_or_else(|| moved(&turning.path))??;
         let login = Login { user: credential.user.clone(), secret: password(&login)? };
-        let admin = opened.next().transpose()?.map(|admin| {
-            Ok::<_, SecretError>(Login {
-                user: text(&admin.fields, "username", &admin)?.to_owned(),
-                secret: password(&admin)?,
-            })
-        });
+        let admin = opened.next().transpose()?.map(|admin| login_of(&admin));
         Ok((login, admin.transpose()?))
     }
 }
@@ -192,6 +185,11 @@ impl Rotations {
 fn taken_down(turning: &mut Turning, step: &Step, outcome: Outcome, now: u64) -> Result<(), SecretError> {
     turning.body.claim = None;
     turning.body.rotation.outcome(step, outcome, now).map_err(|_| moved(&turning.path))
+}
+
+/// Whoever logs in with what was opened.
+pub(crate) fn login_of(opened: &Opened) -> Result<Login, SecretError> {
+    Ok(Login { user: text(&opened.fields, "username", opened)?.to_owned(), secret: password(opened)? })
 }
 
 fn password(opened: &Opened) -> Result<Secret<String>, SecretError> {

@@ -124,7 +124,7 @@ impl Vault {
 
     /// Whether a grant is for this act on this secret. What was granted for another owner's is granted for nothing here: it was
     /// asked before somebody else made one at that path.
-    pub(super) fn is_for(grant: &Grant, action: Action, path: &SecretPath, owner: &Owner) -> Result<(), SecretError> {
+    pub(crate) fn is_for(grant: &Grant, action: Action, path: &SecretPath, owner: &Owner) -> Result<(), SecretError> {
         let on = grant.resource();
         let is_for =
             grant.action() == action && on.path.as_deref() == Some(path.as_str()) && on.owner.as_ref() == Some(owner);
@@ -139,6 +139,11 @@ impl Vault {
     /// The time, if it can be believed.
     pub(crate) async fn now(&self) -> Result<Timestamp, SecretError> {
         Ok(self.ledger.time().await?)
+    }
+
+    /// Where its keys are drawn from.
+    pub(crate) fn random(&self) -> &SystemRandom {
+        &self.random
     }
 
     pub(crate) async fn there(&self, path: &SecretPath) -> Result<Secret, SecretError> {

@@ -73,7 +73,7 @@ impl Vault {
     }
 
     /// As a data key stands beside being sealed; none where there is no recovery key.
-    pub(super) async fn wrapped(&self, dek: &Dek, context: &Context<'_>) -> Result<Option<Vec<u8>>, SecretError> {
+    pub(crate) async fn wrapped(&self, dek: &Dek, context: &Context<'_>) -> Result<Option<Vec<u8>>, SecretError> {
         let Some(key) = self.recovery_key().await? else { return Ok(None) };
         Ok(Some(wrap(dek, context, &key, &self.random)?.as_bytes().to_vec()))
     }

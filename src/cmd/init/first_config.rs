@@ -100,7 +100,11 @@ tls_alpn01_port = 443
 allow_networks = []
 "#;
 
-const ACME_DEMO: &str = r#"# A demo: names of this host's own hosts file can be proved, on a port that needs no root.
+const ACME_DEMO: &str = r#"# A demo: a rotation is seen to its end within seconds. Applications that keep what they read need the default, a minute, or more.
+[rotation]
+shortest_overlap_secs = 1
+
+# A demo: names of this host's own hosts file can be proved, on a port that needs no root.
 [acme]
 resolvers = []
 use_hosts_file = true

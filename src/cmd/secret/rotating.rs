@@ -10,6 +10,7 @@ use crate::Global;
 use crate::client::Client;
 use crate::failure::{Failure, OrFail};
 use crate::output::{self, Listing, Paint, field, whole, words};
+use crate::parts::pages::Pages;
 use crate::parts::span::{Span, span};
 
 #[derive(clap::Args)]
@@ -29,15 +30,24 @@ pub(super) struct Rotate {
 
 #[derive(clap::Args)]
 pub(super) struct Rotation {
-    /// Where the secret stands
-    path: String,
+    /// Where the secret stands; without it, all are listed that you may know of
+    path: Option<String>,
     /// Set it up, or change it: `pair` alternates between two users, `single` changes one user's password, `keys` has two of one user
-    #[arg(long, value_parser = PossibleValuesParser::new(["pair", "single", "keys"]), requires = "users", requires = "admin")]
+    #[arg(long, value_parser = PossibleValuesParser::new(["pair", "single", "keys"]), requires = "users", requires = "path")]
     plan: Option<String>,
     /// The users at the target; two for `pair`
     #[arg(long = "user", value_name = "NAME")]
     users: Vec<String>,
-    /// The secret of the administrator at the target, who sets the passwords
+    /// What is there: postgresql, mariadb, redis, ldap, ldaps, exec, http; as the secret's field `engine` says where nobody does
+    #[arg(long, value_name = "DRIVER")]
+    driver: Option<String>,
+    /// Its host, or the name of a program or hook in the server's configuration; as the secret's field says where nobody does
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Its port; as the secret's field says, or the usual one
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// The secret of the administrator at the target, who sets the passwords; a program or a hook may have its own
     #[arg(long, value_name = "PATH")]
     admin: Option<String>,
     /// So often it is exchanged by itself, e.g. 30d
@@ -56,7 +66,7 @@ pub(super) struct Rotation {
     #[arg(long)]
     plain: bool,
     /// It is exchanged no more
-    #[arg(long, conflicts_with_all = ["plan", "users", "admin"])]
+    #[arg(long, requires = "path", conflicts_with_all = ["plan", "users", "admin"])]
     end: bool,
 }
 
@@ -88,7 +98,8 @@ pub(super) async fn rotate(args: Rotate, client: &Client, global: &Global) -> Re
 
 /// `chancery secret rotation`.
 pub(super) async fn rotation(args: Rotation, client: &Client, global: &Global) -> Result<(), Failure> {
-    let path: secrets::SecretPath = args.path.parse().or_fail("no secret stands there")?;
+    let Some(path) = &args.path else { return list(client, global).await };
+    let path: secrets::SecretPath = path.parse().or_fail("no secret stands there")?;
     let url = format!("/api/v1/secret-rotations/{path}");
     if args.end {
         client.delete(&url).await?;
@@ -109,12 +120,38 @@ pub(super) async fn rotation(args: Rotation, client: &Client, global: &Global) -
     Ok(())
 }
 
+async fn list(client: &Client, global: &Global) -> Result<(), Failure> {
+    let mut pages = Pages::new(client, "/api/v1/secret-rotations", &[], usize::MAX);
+    let columns = [whole("PATH"), whole("DRIVER"), whole("PLAN"), whole("STATE"), whole("NEXT"), words("TROUBLE")];
+    let mut listing = Listing::new(&columns, global.json);
+    while let Some(page) = pages.next().await? {
+        let rows = page.items.iter().map(|rotation| {
+            let trouble = rotation.get("trouble").filter(|trouble| trouble.is_object());
+            let paint = if trouble.is_some() { Paint::Red } else { Paint::Plain };
+            let texts = ["path", "driver", "plan", "state"].map(|name| field(rotation, name));
+            let why = trouble.map(|trouble| field(trouble, "why")).unwrap_or_default();
+            (paint, [&texts[..], &[field(rotation, "next"), why]].concat())
+        });
+        listing.add(&page.items, rows.collect());
+    }
+    listing.end("no rotation that you may know of: `chancery secret rotation PATH --plan pair ...` sets one up");
+    pages.end(global.json);
+    Ok(())
+}
+
 fn wish(args: Rotation) -> Result<Map<String, Value>, Failure> {
     let mut body = Map::new();
     let mut say = |name: &str, value: Value| body.insert(name.to_owned(), value);
     say("plan", json!(args.plan));
     say("users", json!(args.users));
-    say("admin", json!(args.admin));
+    for (name, value) in [("admin", args.admin), ("driver", args.driver), ("host", args.host)] {
+        if let Some(value) = value {
+            say(name, json!(value));
+        }
+    }
+    if let Some(port) = args.port {
+        say("port", json!(port));
+    }
     if let Some(every) = args.every {
         say("period_secs", json!(every.secs()));
     }

@@ -58,6 +58,9 @@ pub struct RecordFilter {
     pub owner: Option<String>,
     /// With this second key.
     pub lookup: Option<String>,
+    /// With a second key above the first of these and below the other; in the order of their second keys. Without `lookup` and `after`:
+    /// who wants another page takes the last second key for the first of these.
+    pub between: Option<(String, String)>,
     /// Where the last page ended: the id of its last record.
     pub after: Option<String>,
     /// How many, at most 1000; 0 means 100.
@@ -70,6 +73,9 @@ impl RecordFilter {
         let is = |wanted: &Option<String>, there: &Option<String>| wanted.is_none() || wanted == there;
         is(&self.owner, &record.owner)
             && is(&self.lookup, &record.lookup)
+            && self.between.as_ref().is_none_or(|(above, below)| {
+                record.lookup.as_ref().is_some_and(|lookup| above < lookup && lookup < below)
+            })
             && self.after.as_ref().is_none_or(|after| record.id > *after)
     }
 }

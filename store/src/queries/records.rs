@@ -41,6 +41,9 @@ pub(crate) fn record_at(sql: &mut dyn Sql, leaf: u64) -> Result<Option<Vec<Cell>
 
 /// The present versions that match, by id. A version that was replaced does not match, whatever it said.
 pub(crate) fn record_list(sql: &mut dyn Sql, kind: &str, filter: &RecordFilter) -> Result<Vec<Vec<Cell>>, StoreError> {
+    if let Some((above, below)) = &filter.between {
+        return record_between(sql, kind, (above, below), filter);
+    }
     let (owner, lookup) = (filter.owner.as_deref().map(Value::Text), filter.lookup.as_deref().map(Value::Text));
     let (by, mut params) = match (owner, lookup) {
         (None, None) => ("", vec![]),
@@ -54,6 +57,26 @@ pub(crate) fn record_list(sql: &mut dyn Sql, kind: &str, filter: &RecordFilter) 
     params.push(Value::index(page_size(filter.limit) as u64));
     let (after, limit) = (params.len() - 1, params.len());
     let text = format!("{COLUMNS} {RECORD} WHERE p.kind = $1{by} AND p.id > ${after} ORDER BY p.id LIMIT ${limit}");
+    Ok(sql.query(&text, &params)?.into_iter().map(Row::cells).collect())
+}
+
+/// The present versions whose second key is between two, in its order.
+fn record_between(
+    sql: &mut dyn Sql,
+    kind: &str,
+    (above, below): (&str, &str),
+    filter: &RecordFilter,
+) -> Result<Vec<Vec<Cell>>, StoreError> {
+    let mut params = vec![Value::Text(kind), Value::Text(above), Value::Text(below)];
+    let by = filter.owner.as_deref().map_or("", |owner| {
+        params.push(Value::Text(owner));
+        " AND p.owner = $4"
+    });
+    params.push(Value::index(page_size(filter.limit) as u64));
+    let limit = params.len();
+    let text = format!(
+        "{COLUMNS} {RECORD} WHERE p.kind = $1 AND p.lookup > $2 AND p.lookup < $3{by} ORDER BY p.lookup, p.id LIMIT ${limit}"
+    );
     Ok(sql.query(&text, &params)?.into_iter().map(Row::cells).collect())
 }
 

@@ -83,7 +83,7 @@ impl Deed {
 #[utoipa::path(post, path = "/api/v1/secret-acts/{act}", tag = "secrets", operation_id = "actOnSecret", request_body = Act,
     params(("act" = String, Path, description = "label, roll-back, enable, disable, delete, restore, destroy, purge, rotate, rotate-back or rotate-resume")),
     responses((status = 200, description = "Done", body = SecretInfo),
-        (status = 202, description = "The rotation is asked for", body = rotations::RotationInfo),
+        (status = 202, description = "The rotation is asked for", body = super::rotation_shown::RotationInfo),
         (status = 409, description = "The state of the secret does not allow it"),
         (status = 410, description = "It is out of use")))]
 pub(crate) async fn act(

@@ -8,6 +8,7 @@ use secrets::{Search, SecretPath};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::rotation_shown::{moment, seconds};
 use super::shown::SecretInfo;
 use super::{granted, path_of};
 use crate::app::App;
@@ -94,5 +95,10 @@ pub(crate) async fn show(
     Segment(path): Segment,
 ) -> Result<Response, Problem> {
     let (secret, _grant) = granted(&app, &actor, Action::ListSecrets, &path_of(&path)?).await?;
-    Ok(json(StatusCode::OK, &SecretInfo::whole(&secret, app.world().now())))
+    let turning = match secret.is_rotated() {
+        true => app.rotations().look(secret.path()).await?,
+        false => None,
+    };
+    let next = turning.and_then(|turning| app.rotations().due(&turning, seconds(app.world().now())).map(moment));
+    Ok(json(StatusCode::OK, &SecretInfo::whole(&secret, app.world().now()).rotated(next)))
 }

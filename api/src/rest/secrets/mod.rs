@@ -1,12 +1,15 @@
 //! Secrets over HTTP: each reading is in the log before its answer is made.
 //!
-//! `secrets` is what there is to say of them, `secret-values` their values, `secret-rotations` how they are exchanged, `secret-acts`
-//! what is done with them: a path may have any
-//! number of levels, so none of these stands behind one.
+//! `secrets` is what there is to say of them, `secret-values` their values, `secret-rotations` how they are exchanged, `secret-lease-roles` and
+//! `secret-leases` the users that live for a while, `secret-acts` what is done with them: a path may have any number of levels, so none
+//! of these stands behind one.
 
+mod rotation_shown;
 mod shown;
 
 pub(crate) mod acts;
+pub(crate) mod lease_roles;
+pub(crate) mod leases;
 pub(crate) mod listing;
 pub(crate) mod reading;
 pub(crate) mod rotations;
@@ -53,15 +56,23 @@ async fn granted(app: &App, actor: &Actor, action: Action, path: &SecretPath) ->
     };
     let there = there.filter(|secret| !secret.is_gone());
     let owner = there.as_ref().map(|secret| secret.owner().clone());
-    let grant = match app.authorize(actor, action, Resource::secret(owner, path.as_str())).await {
-        Ok(grant) => grant,
-        Err(problem) if problem.kind() == Kind::Refused => {
-            return Err(quiet(app, actor, action, path).unwrap_or(problem));
-        }
-        Err(other) => return Err(other),
-    };
+    let grant = quietly(app, actor, action, owner, path).await?;
     let none = || Problem::from(secrets::SecretError::NotFound(format!("there is no secret at {path}")));
     Ok((there.ok_or_else(none)?, grant))
+}
+
+/// The right to do something with what there is at a path, of this owner; whoever has none is told the same of what is not there.
+async fn quietly(
+    app: &App,
+    actor: &Actor,
+    action: Action,
+    owner: Option<Owner>,
+    path: &SecretPath,
+) -> Result<Grant, Problem> {
+    match app.authorize(actor, action, Resource::secret(owner, path.as_str())).await {
+        Err(problem) if problem.kind() == Kind::Refused => Err(quiet(app, actor, action, path).unwrap_or(problem)),
+        granted => granted,
+    }
 }
 
 /// The refusal of what is not there; none where that would be granted.

@@ -5,15 +5,17 @@
 use axum::extract::State as Shared;
 use axum::response::Response;
 use http::StatusCode;
-use policy::{Action, Actor, Grant, Timestamp};
-use secrets::rotation::{Bounds, Credential, Plan, Rotation, Schedule, Settings, Step, Window};
-use secrets::{Line, Product, SecretError, SecretPath, Turning, TurningWish};
+use policy::{Action, Actor, Grant, Owner, Resource};
+use secrets::rotation::{Bounds, Plan, Schedule, Settings, Window};
+use secrets::{Line, Place, Product, SecretError, SecretPath, Turning, TurningWish};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
+use super::rotation_shown::{Rehearsal, RotationInfo, info, rehearsed, seconds};
 use super::{granted, path_of};
 use crate::app::App;
-use crate::intake::{Caller, Json, Segment, json};
+use crate::intake::{Caller, Json, Params, Segment, json};
+use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use crate::problem::Problem;
 
 /// How a secret is exchanged.
@@ -25,9 +27,10 @@ pub(crate) struct NewRotation {
     /// The user, or the two users of a pair.
     #[schema(example = json!(["app-a", "app-b"]))]
     users: Vec<String>,
-    /// The secret of who sets passwords there; the caller may read it.
+    /// The secret of who sets passwords there; the caller may read it. A program or a hook may have none.
+    #[serde(default)]
     #[schema(example = "infra/postgres-admin")]
-    admin: String,
+    admin: Option<String>,
     /// How long the old credential logs in beside the new one, in seconds.
     #[serde(default)]
     overlap_secs: u64,
@@ -49,10 +52,10 @@ pub(crate) struct NewRotation {
     /// How often a step is tried while the target does not answer, 1 to 100, with growing pauses.
     #[serde(default)]
     tries_away: Option<u32>,
-    /// `postgresql`, `mariadb` or `redis`; absent: as the secret's field `engine` says.
+    /// `postgresql`, `mariadb`, `redis`, `ldap` (StartTLS), `ldaps`, `exec` or `http`; absent: as the secret's field `engine` says.
     #[serde(default)]
     driver: Option<String>,
-    /// Absent: as the secret's field says.
+    /// Absent: as the secret's field says. Of `exec` and `http` the name of the program or the hook in the server's configuration.
     #[serde(default)]
     host: Option<String>,
     /// Absent: as the secret's field says, or the usual one.
@@ -67,92 +70,6 @@ pub(crate) struct NewRotation {
     /// It is spoken to without TLS although it is another host: whoever is on the way reads passwords.
     #[serde(default)]
     plain: bool,
-}
-
-/// A rotation.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RotationInfo {
-    /// Of which secret.
-    path: String,
-    /// Whose that is.
-    owner: String,
-    plan: &'static str,
-    users: Vec<String>,
-    admin: String,
-    driver: &'static str,
-    host: String,
-    port: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    database: Option<String>,
-    /// `here`, `tls` or `plain`.
-    line: &'static str,
-    overlap_secs: u64,
-    distance_secs: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    period_secs: Option<u64>,
-    jitter_secs: u64,
-    windows: Vec<String>,
-    tries: u32,
-    tries_away: u32,
-    /// `resting`; `made`, `set`, `proven`, `overlap`, `checked`, `retired`: on the way to a new credential; `back`, `returned`,
-    /// `discarding`: on the way back.
-    state: &'static str,
-    /// Whether nothing is done until somebody has read the trouble, and resumes.
-    halted: bool,
-    current: CredentialInfo,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pending: Option<CredentialInfo>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    previous: Option<CredentialInfo>,
-    /// Since when the current one is in use.
-    #[schema(value_type = String, format = DateTime)]
-    since: Timestamp,
-    /// When something is done next; absent: when somebody asks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    next: Option<Timestamp>,
-    /// How often the target did not answer, at this step.
-    times_away: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trouble: Option<TroubleInfo>,
-}
-
-/// A version, and whose password it is.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct CredentialInfo {
-    version: u64,
-    user: String,
-}
-
-/// What went wrong last, until a rotation succeeds.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct TroubleInfo {
-    /// What it was, and what a person must do.
-    why: String,
-    /// What the target said.
-    said: String,
-    #[schema(value_type = String, format = DateTime)]
-    at: Timestamp,
-}
-
-/// What would be done.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Rehearsal {
-    steps: Vec<RehearsedStep>,
-}
-
-/// One step of it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RehearsedStep {
-    #[schema(value_type = String, format = DateTime)]
-    at: Timestamp,
-    /// `make`, `set`, `test`, `promote`, `retire`.
-    does: &'static str,
-    /// With whose credential.
-    user: String,
-    /// Which version; absent where it is to be made.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<u64>,
 }
 
 /// What somebody says to a rotation.
@@ -172,6 +89,51 @@ impl Word {
             _ => None,
         }
     }
+}
+
+/// Which rotations are listed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RotationFilter {
+    /// Of this owner.
+    #[param(value_type = Option<String>)]
+    owner: Option<Owner>,
+    /// Where the last page ended.
+    after: Option<String>,
+    /// So many at most, 1 to 1000.
+    limit: Option<u32>,
+}
+
+/// A page of rotations.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RotationList {
+    /// By path.
+    items: Vec<RotationInfo>,
+    /// What to say as `after` for the next page; absent where this is the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// The rotations of secrets that the caller may know of.
+#[utoipa::path(get, path = "/api/v1/secret-rotations", tag = "secrets", operation_id = "listRotations",
+    params(RotationFilter), responses((status = 200, description = "Rotations", body = RotationList)))]
+pub(crate) async fn list(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Params(filter): Params<RotationFilter>,
+) -> Result<Response, Problem> {
+    let of = filter.owner.clone().or_else(|| actor.owners.iter().next().cloned());
+    let _grant = app.authorize(&actor, Action::ListSecrets, Resource::secret(of, "")).await?;
+    let limit = filter.limit.unwrap_or(PAGE_ROWS_DEFAULT).clamp(1, PAGE_ROWS_MAX) as usize;
+    let (page, next) = app.rotations().list(filter.after, limit).await?;
+    let may = |turning: &Turning| {
+        let on = Resource::secret(Some(turning.owner().clone()), turning.path().as_str());
+        let is_of = filter.owner.as_ref().is_none_or(|owner| owner == turning.owner());
+        is_of && app.authority().policies().decide(&actor, Action::ListSecrets, &on).is_ok()
+    };
+    let items = page.iter().filter(|turning| may(turning)).map(|turning| info(&app, turning)).collect();
+    Ok(json(StatusCode::OK, &RotationList { items, next }))
 }
 
 /// How a secret is exchanged, and how far that has come.
@@ -206,9 +168,11 @@ pub(crate) async fn put(
     let wish = wish(new)?;
     // What is said here has this secret's passwords and the administrator's sent to a place: he may read both himself.
     let _granted = granted(&app, &actor, Action::ReadSecret, &path).await?;
-    let _granted = granted(&app, &actor, Action::ReadSecret, &wish.admin).await?;
-    let rotations = app.rotations().clone();
-    let set = async move { rotations.set(grant, &path, wish, &drivers::Places).await };
+    if let Some(admin) = &wish.admin {
+        let _granted = granted(&app, &actor, Action::ReadSecret, admin).await?;
+    }
+    let (rotations, places) = (app.rotations().clone(), app.places().clone());
+    let set = async move { rotations.set(grant, &path, wish, &places).await };
     let turning = app.secret_to_its_end(set).await?;
     app.rotation_asked().notify_one();
     Ok(json(StatusCode::OK, &info(&app, &turning)))
@@ -269,19 +233,6 @@ async fn dry(app: &App, word: Word, path: &SecretPath, _granted: Grant) -> Resul
     Ok(json(StatusCode::OK, &Rehearsal { steps: steps.collect() }))
 }
 
-fn rehearsed(at: u64, step: Step) -> Option<RehearsedStep> {
-    let (does, user, version) = match step {
-        Step::Make { user } => ("make", user, None),
-        Step::Set { credential, .. } => ("set", credential.user, Some(credential.version)),
-        Step::Test { credential } => ("test", credential.user, Some(credential.version)),
-        Step::Promote { credential } => ("promote", credential.user, Some(credential.version)),
-        Step::Retire { credential, .. } => ("retire", credential.user, Some(credential.version)),
-        Step::Discard { credential } => ("discard", credential.user, Some(credential.version)),
-        Step::Rest { .. } | Step::GiveUp | Step::Halt => return None,
-    };
-    Some(RehearsedStep { at: moment(at), does, user, version })
-}
-
 async fn there(app: &App, path: &SecretPath) -> Result<Turning, Problem> {
     let none = || Problem::from(SecretError::NotFound(format!("no rotation of {path} is set up")));
     app.rotations().look(path).await?.ok_or_else(none)
@@ -297,19 +248,30 @@ fn wish(new: NewRotation) -> Result<TurningWish, Problem> {
     let schedule = Schedule { period_secs: new.period_secs, jitter_secs: new.jitter_secs, windows };
     let distance_secs = new.distance_secs.unwrap_or(new.overlap_secs);
     let settings = Settings { plan, overlap_secs: new.overlap_secs, distance_secs, bounds, schedule };
-    let product = new.driver.as_deref().map(|word| Product::of(word).ok_or(word));
-    let product = product
-        .transpose()
-        .map_err(|_| Problem::field("driver", "There is a driver for postgresql, mariadb and redis."))?;
-    let line = match (new.roots, new.plain) {
-        (None, false) => Line::Here,
-        (Some(roots), false) => Line::Tls { roots },
-        (None, true) => Line::Plain,
-        (Some(_), true) => return Err(Problem::field("plain", "With roots it is TLS, and not plain.")),
-    };
-    let admin = new.admin.parse().map_err(|error: secrets::NameError| Problem::field("admin", error.to_string()))?;
-    Ok(TurningWish { settings, product, host: new.host, port: new.port, database: new.database, admin, line })
+    let product = product(new.driver.as_deref())?;
+    let line = line(new.roots, new.plain)?;
+    let admin = new.admin.as_deref().map(path_of).transpose()?;
+    let place = Place { product, host: new.host, port: new.port, database: new.database };
+    Ok(TurningWish { settings, place, admin, line })
 }
+
+/// What is there, as somebody says it.
+pub(super) fn product(word: Option<&str>) -> Result<Option<Product>, Problem> {
+    let of = |word| Product::of(word).ok_or_else(|| Problem::field("driver", DRIVERS));
+    word.map(of).transpose()
+}
+
+/// How it is spoken to, as somebody says it.
+pub(super) fn line(roots: Option<String>, plain: bool) -> Result<Line, Problem> {
+    match (roots, plain) {
+        (None, false) => Ok(Line::Here),
+        (Some(roots), false) => Ok(Line::Tls { roots }),
+        (None, true) => Ok(Line::Plain),
+        (Some(_), true) => Err(Problem::field("plain", "With roots it is TLS, and not plain.")),
+    }
+}
+
+const DRIVERS: &str = "There is a driver for postgresql, mariadb, redis, ldap, ldaps, exec and http.";
 
 fn plan(word: &str, users: Vec<String>) -> Result<Plan, Problem> {
     match (word, <[String; 1]>::try_from(users)) {
@@ -322,63 +284,4 @@ fn plan(word: &str, users: Vec<String>) -> Result<Plan, Problem> {
         ("single" | "keys", Err(_)) => Err(Problem::field("users", "This plan has one user.")),
         (_, _) => Err(Problem::field("plan", "A plan is single, pair or keys.")),
     }
-}
-
-fn info(app: &App, turning: &Turning) -> RotationInfo {
-    let (rotation, at) = (turning.rotation(), turning.at());
-    let (plan, users) = match &rotation.settings().plan {
-        Plan::Single { user } => ("single", vec![user.clone()]),
-        Plan::Keys { user } => ("keys", vec![user.clone()]),
-        Plan::Pair { users } => ("pair", users.to_vec()),
-    };
-    let Settings { overlap_secs, distance_secs, bounds, schedule, .. } = rotation.settings();
-    RotationInfo {
-        path: turning.path().to_string(),
-        owner: turning.owner().to_string(),
-        plan,
-        users,
-        admin: at.admin.clone(),
-        driver: at.product.as_str(),
-        host: at.host.clone(),
-        port: at.port,
-        database: at.database.clone(),
-        line: match at.line {
-            Line::Here => "here",
-            Line::Tls { .. } => "tls",
-            Line::Plain => "plain",
-        },
-        overlap_secs: *overlap_secs,
-        distance_secs: *distance_secs,
-        period_secs: schedule.period_secs,
-        jitter_secs: schedule.jitter_secs,
-        windows: schedule.windows.iter().map(ToString::to_string).collect(),
-        tries: bounds.tries,
-        tries_away: bounds.away,
-        state: rotation.state(),
-        halted: rotation.is_halted(),
-        current: credential(rotation.current()),
-        pending: rotation.pending().map(credential),
-        previous: rotation.previous().map(credential),
-        since: moment(rotation.since()),
-        next: app.rotations().due(turning, seconds(app.world().now())).map(moment),
-        times_away: rotation.times_away(),
-        trouble: trouble(rotation),
-    }
-}
-
-fn credential(credential: &Credential) -> CredentialInfo {
-    CredentialInfo { version: credential.version, user: credential.user.clone() }
-}
-
-fn trouble(rotation: &Rotation) -> Option<TroubleInfo> {
-    let trouble = rotation.trouble()?;
-    Some(TroubleInfo { why: trouble.why.to_string(), said: trouble.said.clone(), at: moment(trouble.at) })
-}
-
-fn moment(secs: u64) -> Timestamp {
-    Timestamp::from_unix(i64::try_from(secs).unwrap_or(i64::MAX))
-}
-
-fn seconds(at: Timestamp) -> u64 {
-    u64::try_from(at.unix()).unwrap_or_default()
 }

@@ -36,6 +36,12 @@ pub(crate) struct SecretInfo {
     /// From when on it may be destroyed, once deleted.
     #[schema(value_type = Option<String>, format = DateTime)]
     destroyed_after: Option<Timestamp>,
+    /// Whether a rotation exchanges it.
+    rotated: bool,
+    /// When that does something next; absent in lists, and where somebody has to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    rotation_next: Option<Timestamp>,
     /// When anything of it was changed last.
     #[schema(value_type = String, format = DateTime)]
     changed: Timestamp,
@@ -125,12 +131,19 @@ impl SecretInfo {
             purge_lock: secret.is_purge_locked(),
             deleted,
             destroyed_after,
+            rotated: secret.is_rotated(),
+            rotation_next: None,
             changed,
             changed_by: changed_by.to_owned(),
             fields,
             expires,
             versions: None,
         }
+    }
+
+    /// With when its rotation does something next.
+    pub(super) fn rotated(self, rotation_next: Option<Timestamp>) -> Self {
+        Self { rotation_next, ..self }
     }
 
     pub(super) fn whole(secret: &Secret, now: Timestamp) -> Self {

@@ -1,0 +1,235 @@
+//! Leases over HTTP: users that live for a while, asked for, renewed, given back.
+//!
+//! A password is shown once, in the answer that makes its user, after the entry of the log that says to whom.
+
+use axum::extract::State as Shared;
+use axum::response::Response;
+use http::StatusCode;
+use policy::{Action, Actor, Grant, Resource, Timestamp};
+use secrets::{Lease, LeaseStage, Leased};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::lease_roles::role;
+use super::rotation_shown::moment;
+use super::{path_of, quietly};
+use crate::app::App;
+use crate::intake::{Caller, Json, Params, Segment, json};
+use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use crate::problem::Problem;
+use crate::warden::Warden;
+
+/// Which user is asked for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewLease {
+    /// Where the role stands.
+    #[schema(example = "prod/db/readers")]
+    role: String,
+    /// For how long, in seconds; absent: as the role says.
+    #[serde(default)]
+    secs: Option<u64>,
+}
+
+/// For how long, from now on.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LongerLease {
+    /// In seconds; absent: as long as it was.
+    #[serde(default)]
+    secs: Option<u64>,
+}
+
+/// A lease.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LeaseInfo {
+    /// By what it is renewed and given back.
+    id: String,
+    role: String,
+    owner: String,
+    driver: &'static str,
+    host: String,
+    port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<String>,
+    /// What the user is called at the target.
+    user: String,
+    /// `making`, `live`, `ending`, `ended`.
+    state: &'static str,
+    /// Who asked for it.
+    by: String,
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
+    /// It is renewed to this moment at most.
+    #[schema(value_type = String, format = DateTime)]
+    until_max: Timestamp,
+    /// How often his end was tried without success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tries: Option<u32>,
+    /// What the target said to that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said: Option<String>,
+}
+
+/// A user, shown once.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LeasedUser {
+    #[serde(flatten)]
+    lease: LeaseInfo,
+    /// With what he logs in.
+    password: String,
+    /// The entry of the log that says to whom it was shown.
+    leaf: u64,
+}
+
+/// A page of leases.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LeaseList {
+    /// Those that did not end, the first due first.
+    items: Vec<LeaseInfo>,
+    /// What to say as `after` for the next page; absent where this is the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// Which leases are listed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LeaseFilter {
+    /// Of this role.
+    role: Option<String>,
+    /// Where the last page ended.
+    after: Option<String>,
+    /// So many at most, 1 to 1000.
+    limit: Option<u32>,
+}
+
+/// Makes a user that lives for a while. His password is in this answer and in no other.
+#[utoipa::path(post, path = "/api/v1/secret-leases", tag = "secrets", operation_id = "lease", request_body = NewLease,
+    responses((status = 201, description = "The user", body = LeasedUser),
+        (status = 409, description = "The target refused, or does not answer")))]
+pub(crate) async fn post(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Json(new): Json<NewLease>,
+) -> Result<Response, Problem> {
+    let path = path_of(&new.role)?;
+    let (_, grant) = role(&app, &actor, Action::LeaseSecret, &path).await?;
+    let (leases, places, warden) = (app.leases().clone(), app.places().clone(), Warden::lease(&app));
+    let made = async move { leases.lease(grant, &path, new.secs, &warden, &places).await };
+    let made = app.secret_to_its_end(made).await;
+    // Whoever is there and should not be is ended, and the end of whoever should is known.
+    app.lease_asked().notify_one();
+    let Leased { lease, password, leaf } = made?;
+    let user = LeasedUser { lease: info(&lease), password: password.expose().clone(), leaf };
+    Ok(json(StatusCode::CREATED, &user))
+}
+
+/// The leases that did not end, of roles that the caller may know of.
+#[utoipa::path(get, path = "/api/v1/secret-leases", tag = "secrets", operation_id = "listLeases", params(LeaseFilter),
+    responses((status = 200, description = "Leases", body = LeaseList)))]
+pub(crate) async fn list(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Params(filter): Params<LeaseFilter>,
+) -> Result<Response, Problem> {
+    let of = actor.owners.iter().next().cloned();
+    let _grant = app.authorize(&actor, Action::ListSecrets, Resource::secret(of, "")).await?;
+    let role = filter.role.as_deref().map(path_of).transpose()?;
+    let limit = filter.limit.unwrap_or(PAGE_ROWS_DEFAULT).clamp(1, PAGE_ROWS_MAX) as usize;
+    let (page, next) = app.leases().list(filter.after, limit).await?;
+    let may = |lease: &Lease| {
+        let on = Resource::secret(Some(lease.owner().clone()), lease.role().as_str());
+        let is_of = role.as_ref().is_none_or(|role| role == lease.role());
+        is_of && app.authority().policies().decide(&actor, Action::ListSecrets, &on).is_ok()
+    };
+    let items = page.iter().filter(|lease| may(lease)).map(info).collect();
+    Ok(json(StatusCode::OK, &LeaseList { items, next }))
+}
+
+/// A lease.
+#[utoipa::path(get, path = "/api/v1/secret-leases/{id}", tag = "secrets", operation_id = "showLease",
+    params(("id" = String, Path, description = "The lease's name")),
+    responses((status = 200, description = "The lease", body = LeaseInfo)))]
+pub(crate) async fn show(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(id): Segment,
+) -> Result<Response, Problem> {
+    let (lease, _grant) = lease(&app, &actor, Action::ListSecrets, &id).await?;
+    Ok(json(StatusCode::OK, &info(&lease)))
+}
+
+/// Lets a user live longer, from now on.
+#[utoipa::path(post, path = "/api/v1/secret-leases/{id}/renew", tag = "secrets", operation_id = "renewLease",
+    request_body = LongerLease, params(("id" = String, Path, description = "The lease's name")),
+    responses((status = 200, description = "It is renewed", body = LeaseInfo),
+        (status = 409, description = "It has reached its longest, or the target refused"),
+        (status = 410, description = "It is over")))]
+pub(crate) async fn renew(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(id): Segment,
+    Json(longer): Json<LongerLease>,
+) -> Result<Response, Problem> {
+    let (_, grant) = lease(&app, &actor, Action::LeaseSecret, &id).await?;
+    let (leases, places, warden) = (app.leases().clone(), app.places().clone(), Warden::lease(&app));
+    let renewed = async move { leases.renew(grant, &id, longer.secs, &warden, &places).await };
+    let lease = app.secret_to_its_end(renewed).await?;
+    Ok(json(StatusCode::OK, &info(&lease)))
+}
+
+/// Gives a user back: he is ended as soon as the target answers.
+#[utoipa::path(delete, path = "/api/v1/secret-leases/{id}", tag = "secrets", operation_id = "endLease",
+    params(("id" = String, Path, description = "The lease's name")),
+    responses((status = 202, description = "He is being ended", body = LeaseInfo)))]
+pub(crate) async fn end(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(id): Segment,
+) -> Result<Response, Problem> {
+    let (_, grant) = match lease(&app, &actor, Action::LeaseSecret, &id).await {
+        // Who keeps the role ends anybody's.
+        Err(_) => lease(&app, &actor, Action::WriteSecret, &id).await?,
+        ours => ours?,
+    };
+    let leases = app.leases().clone();
+    let lease = app.secret_to_its_end(async move { leases.give_back(grant, &id).await }).await?;
+    app.lease_asked().notify_one();
+    Ok(json(StatusCode::ACCEPTED, &info(&lease)))
+}
+
+/// A lease, and the right to do something with it: whoever asked for it, by its role; and whoever keeps the role.
+async fn lease(app: &App, actor: &Actor, action: Action, id: &str) -> Result<(Lease, Grant), Problem> {
+    let lease = app.leases().look(id).await?;
+    let grant = quietly(app, actor, action, Some(lease.owner().clone()), lease.role()).await?;
+    match action == Action::LeaseSecret && lease.by() != actor.id {
+        true => Err(secrets::SecretError::NotFound("there is no such lease".to_owned()).into()),
+        false => Ok((lease, grant)),
+    }
+}
+
+fn info(lease: &Lease) -> LeaseInfo {
+    let (at, (since, until, until_max)) = (lease.at(), lease.times());
+    let trouble = lease.trouble().filter(|_| lease.stage() != LeaseStage::Ended);
+    LeaseInfo {
+        id: lease.id().to_owned(),
+        role: lease.role().to_string(),
+        owner: lease.owner().to_string(),
+        driver: at.product.as_str(),
+        host: at.host.clone(),
+        port: at.port,
+        database: at.database.clone(),
+        user: lease.user().to_owned(),
+        state: lease.stage().as_str(),
+        by: lease.by().to_owned(),
+        since: moment(since),
+        until: moment(until),
+        until_max: moment(until_max),
+        tries: trouble.map(|(tries, _)| tries),
+        said: trouble.map(|(_, said)| said.to_owned()),
+    }
+}

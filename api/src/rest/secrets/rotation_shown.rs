@@ -1,0 +1,170 @@
+//! What is shown of a rotation.
+
+use policy::Timestamp;
+use secrets::rotation::{Credential, Plan, Rotation, Settings, Step};
+use secrets::{Line, Turning};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+
+/// A rotation.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RotationInfo {
+    /// Of which secret.
+    path: String,
+    /// Whose that is.
+    owner: String,
+    plan: &'static str,
+    users: Vec<String>,
+    /// The secret of who sets passwords there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin: Option<String>,
+    driver: &'static str,
+    /// Of a program or a hook its name in the server's configuration.
+    host: String,
+    port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<String>,
+    /// `here`, `tls` or `plain`.
+    line: &'static str,
+    overlap_secs: u64,
+    distance_secs: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period_secs: Option<u64>,
+    jitter_secs: u64,
+    windows: Vec<String>,
+    tries: u32,
+    tries_away: u32,
+    /// `resting`; `made`, `set`, `proven`, `overlap`, `checked`, `retired`: on the way to a new credential; `back`, `returned`,
+    /// `discarding`: on the way back.
+    state: &'static str,
+    /// Whether nothing is done until somebody has read the trouble, and resumes.
+    halted: bool,
+    current: CredentialInfo,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<CredentialInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<CredentialInfo>,
+    /// Since when the current one is in use.
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+    /// When something is done next; absent: when somebody asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next: Option<Timestamp>,
+    /// How often the target did not answer, at this step.
+    times_away: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<TroubleInfo>,
+}
+
+/// A version, and whose password it is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CredentialInfo {
+    version: u64,
+    user: String,
+}
+
+/// What went wrong last, until a rotation succeeds.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TroubleInfo {
+    /// What it was, and what a person must do.
+    why: String,
+    /// What the target said.
+    said: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+}
+
+/// What would be done.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Rehearsal {
+    pub(super) steps: Vec<RehearsedStep>,
+}
+
+/// One step of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RehearsedStep {
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// `make`, `set`, `test`, `promote`, `retire`.
+    does: &'static str,
+    /// With whose credential.
+    user: String,
+    /// Which version; absent where it is to be made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+}
+
+pub(super) fn rehearsed(at: u64, step: Step) -> Option<RehearsedStep> {
+    let (does, user, version) = match step {
+        Step::Make { user } => ("make", user, None),
+        Step::Set { credential, .. } => ("set", credential.user, Some(credential.version)),
+        Step::Test { credential } => ("test", credential.user, Some(credential.version)),
+        Step::Promote { credential } => ("promote", credential.user, Some(credential.version)),
+        Step::Retire { credential, .. } => ("retire", credential.user, Some(credential.version)),
+        Step::Discard { credential } => ("discard", credential.user, Some(credential.version)),
+        Step::Rest { .. } | Step::GiveUp | Step::Halt => return None,
+    };
+    Some(RehearsedStep { at: moment(at), does, user, version })
+}
+
+pub(super) fn info(app: &App, turning: &Turning) -> RotationInfo {
+    let (rotation, at) = (turning.rotation(), turning.at());
+    let (plan, users) = match &rotation.settings().plan {
+        Plan::Single { user } => ("single", vec![user.clone()]),
+        Plan::Keys { user } => ("keys", vec![user.clone()]),
+        Plan::Pair { users } => ("pair", users.to_vec()),
+    };
+    let Settings { overlap_secs, distance_secs, bounds, schedule, .. } = rotation.settings();
+    RotationInfo {
+        path: turning.path().to_string(),
+        owner: turning.owner().to_string(),
+        plan,
+        users,
+        admin: at.admin.clone(),
+        driver: at.product.as_str(),
+        host: at.host.clone(),
+        port: at.port,
+        database: at.database.clone(),
+        line: match at.line {
+            Line::Here => "here",
+            Line::Tls { .. } => "tls",
+            Line::Plain => "plain",
+        },
+        overlap_secs: *overlap_secs,
+        distance_secs: *distance_secs,
+        period_secs: schedule.period_secs,
+        jitter_secs: schedule.jitter_secs,
+        windows: schedule.windows.iter().map(ToString::to_string).collect(),
+        tries: bounds.tries,
+        tries_away: bounds.away,
+        state: rotation.state(),
+        halted: rotation.is_halted(),
+        current: credential(rotation.current()),
+        pending: rotation.pending().map(credential),
+        previous: rotation.previous().map(credential),
+        since: moment(rotation.since()),
+        next: app.rotations().due(turning, seconds(app.world().now())).map(moment),
+        times_away: rotation.times_away(),
+        trouble: trouble(rotation),
+    }
+}
+
+fn credential(credential: &Credential) -> CredentialInfo {
+    CredentialInfo { version: credential.version, user: credential.user.clone() }
+}
+
+fn trouble(rotation: &Rotation) -> Option<TroubleInfo> {
+    let trouble = rotation.trouble()?;
+    Some(TroubleInfo { why: trouble.why.to_string(), said: trouble.said.clone(), at: moment(trouble.at) })
+}
+
+pub(super) fn moment(secs: u64) -> Timestamp {
+    Timestamp::from_unix(i64::try_from(secs).unwrap_or(i64::MAX))
+}
+
+pub(super) fn seconds(at: Timestamp) -> u64 {
+    u64::try_from(at.unix()).unwrap_or_default()
+}

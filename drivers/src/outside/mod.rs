@@ -1,0 +1,29 @@
+//! Targets that somebody else's program knows: one of this host, or one behind a URL. Which there are stands in the server's
+//! configuration, and nobody names another.
+
+mod exec;
+mod hook;
+mod message;
+
+pub use exec::{Exec, Program};
+pub use hook::{Hook, HookError, HookWish, Http};
+pub use message::{ANSWER_BYTES_MAX, TIME_MAX};
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What the configuration has, by name.
+#[derive(Default)]
+pub struct Outside {
+    /// `[rotation.exec.NAME]`.
+    pub programs: BTreeMap<String, Program>,
+    /// `[rotation.http.NAME]`.
+    pub hooks: BTreeMap<String, Hook>,
+}
+
+impl fmt::Debug for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (programs, hooks) = (self.programs.keys(), self.hooks.keys());
+        write!(f, "Outside({:?}, {:?})", programs.collect::<Vec<_>>(), hooks.collect::<Vec<_>>())
+    }
+}

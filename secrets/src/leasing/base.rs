@@ -1,0 +1,366 @@
+//! What people ask of leases: roles set up, users asked for, renewed, given back.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use policy::{Action, Grant, Owner, Secret};
+use ring::rand::SecureRandom;
+use store::{AccessEntry, Accessed, ActorStamp, NewValue, Showing};
+
+use super::place::{Hirer, Tenancy};
+use super::records::{LEASE, LEASE_SECS_MAX, LEASE_SECS_MIN, Lease, LeaseBody, LeaseRole, ROLE, RoleBody, Stage};
+use crate::due;
+use crate::envelope::{Context, seal};
+use crate::error::SecretError;
+use crate::kinds::{Fields, PasswordWish};
+use crate::nouns::{FieldName, SecretPath, Which};
+use crate::rotation::{Outcome, USER_BYTES_MAX};
+use crate::turning::{Line, Login, Place, Warrants, login_of};
+use crate::vault::{Vault, Wanted, value_id};
+
+/// Leases of the register. Cheap to clone.
+#[derive(Clone)]
+pub struct Leases {
+    pub(super) vault: Vault,
+    pub(super) node: u16,
+    /// Those that are being made by this process.
+    underway: Arc<Mutex<HashSet<String>>>,
+}
+
+/// That one is being made; it is known as long as this stands.
+struct Underway<'a>(&'a Leases, String);
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        self.0.underway().remove(&self.1);
+    }
+}
+
+/// What is said of a role when it is set up, or changed.
+#[derive(Clone, Debug)]
+pub struct RoleWish {
+    /// Where its users are made.
+    pub place: Place,
+    /// The secret of who makes them.
+    pub admin: SecretPath,
+    /// How it is spoken to.
+    pub line: Line,
+    /// Whose rights they get: a role of the target's, or (Redis) a user.
+    pub like: String,
+    /// How long a lease is where nobody says, in seconds.
+    pub secs: u64,
+    /// How long at most, with all renewals.
+    pub secs_max: u64,
+}
+
+/// A user, shown once.
+#[derive(Debug)]
+pub struct Leased {
+    /// The lease.
+    pub lease: Lease,
+    /// With what he logs in.
+    pub password: Secret<String>,
+    /// The entry of the log that says to whom it was shown.
+    pub leaf: u64,
+}
+
+impl Leases {
+    /// Of this vault's register, as this node of it makes them.
+    pub fn new(vault: Vault, node: u16) -> Leases {
+        Leases { vault, node, underway: Arc::default() }
+    }
+
+    /// The role at a path; none where there is none, or it ended.
+    ///
+    /// # Errors
+    /// [`SecretError::Store`].
+    pub async fn role(&self, path: &SecretPath) -> Result<Option<LeaseRole>, SecretError> {
+        Ok(self.last_role(path).await?.filter(|role| !role.body.ended))
+    }
+
+    /// Sets up a role, or changes one: what is leased already stays as it is.
+    ///
+    /// # Errors
+    /// [`SecretError::Invalid`], which says what to change; [`SecretError::Conflict`].
+    pub async fn set_role(
+        &self,
+        grant: Grant,
+        path: &SecretPath,
+        owner: &Owner,
+        wish: RoleWish,
+        targets: &impl Tenancy,
+    ) -> Result<LeaseRole, SecretError> {
+        Vault::is_for(&grant, Action::WriteSecret, path, owner)?;
+        let there = self.last_role(path).await?;
+        if there.as_ref().is_some_and(|role| !role.body.ended && role.owner != *owner) {
+            return Err(SecretError::Conflict(format!("{path} is a role of another owner")));
+        }
+        let RoleWish { place, admin, line, like, secs, secs_max } = wish;
+        let at = place.at(Some(&admin), line)?;
+        targets.has(&at).map_err(|why| SecretError::invalid("target", why))?;
+        if !(1..=USER_BYTES_MAX).contains(&like.len()) || like.contains(char::is_control) {
+            return Err(SecretError::invalid("like", format!("a name of 1 to {USER_BYTES_MAX} bytes")));
+        }
+        if !(LEASE_SECS_MIN..=secs_max).contains(&secs) || secs_max > LEASE_SECS_MAX {
+            let why = format!(
+                "{LEASE_SECS_MIN} s at least, and no longer than the longest, which is {LEASE_SECS_MAX} s at most"
+            );
+            return Err(SecretError::invalid("lease", why));
+        }
+        let version = there.map_or(0, |role| role.version);
+        let body = RoleBody { at, like, secs, secs_max, ended: false };
+        let role = LeaseRole { path: path.clone(), owner: owner.clone(), version, body };
+        self.vault.ledger().record(vec![role.record(&grant)?]).await?;
+        self.role_there(path).await
+    }
+
+    /// Ends a role: nobody is made by it any more; who is there lives to the end of his lease.
+    ///
+    /// # Errors
+    /// [`SecretError::NotFound`], [`SecretError::Conflict`].
+    pub async fn end_role(&self, grant: Grant, path: &SecretPath) -> Result<(), SecretError> {
+        let mut role = self.role_there(path).await?;
+        Vault::is_for(&grant, Action::WriteSecret, path, &role.owner)?;
+        role.body.ended = true;
+        self.vault.ledger().record(vec![role.record(&grant)?]).await?;
+        Ok(())
+    }
+
+    /// A lease by its name.
+    ///
+    /// # Errors
+    /// [`SecretError::NotFound`], [`SecretError::Store`].
+    pub async fn look(&self, id: &str) -> Result<Lease, SecretError> {
+        let none = || SecretError::NotFound("there is no such lease".to_owned());
+        let record = self.vault.ledger().record_get(LEASE, id).await?.ok_or_else(none)?;
+        Lease::of(record.into_inner())
+    }
+
+    /// A page of those that did not end, the first due first, and where the next begins. For eyes.
+    ///
+    /// # Errors
+    /// [`SecretError::Store`].
+    pub async fn list(&self, after: Option<String>, limit: usize) -> Result<(Vec<Lease>, Option<String>), SecretError> {
+        let limit = limit.clamp(1, PAGE_MAX);
+        let page = self.vault.ledger().record_list(LEASE, due::all(after, limit)).await?;
+        let last = page.last().filter(|_| page.len() == limit).and_then(|record| record.lookup.clone());
+        let leases = page.into_iter().map(|record| Lease::of(record.into_inner())).collect::<Result<_, _>>()?;
+        Ok((leases, last))
+    }
+
+    /// Makes a user and shows his password, once. What a crash leaves at each step:
+    /// 1. he is written down, his password sealed: nobody is there, and he is revoked by his name after a while;
+    /// 2. he is made at the target: the same;
+    /// 3. he is written down as being there: he lives to the end of his lease, and nobody knows his password;
+    /// 4. that it is shown is in the log: then it is.
+    ///
+    /// # Errors
+    /// [`SecretError::Conflict`]: the target refused, or does not answer; whoever may have been made is revoked.
+    pub async fn lease(
+        &self,
+        grant: Grant,
+        path: &SecretPath,
+        secs: Option<u64>,
+        warrants: &impl Warrants,
+        targets: &impl Tenancy,
+    ) -> Result<Leased, SecretError> {
+        let role = self.role_there(path).await?;
+        Vault::is_for(&grant, Action::LeaseSecret, path, &role.owner)?;
+        let secs = secs.unwrap_or(role.body.secs);
+        if !(LEASE_SECS_MIN..=role.body.secs_max).contains(&secs) {
+            let why = format!("{LEASE_SECS_MIN} s at least, and {} s at most of this role", role.body.secs_max);
+            return Err(SecretError::invalid("lease", why));
+        }
+        let admin = self.admin(&role.body.at.admin, warrants).await?;
+        let now = self.seconds().await?;
+        let (id, user) = self.names(path)?;
+        let body = LeaseBody {
+            role: path.as_str().to_owned(),
+            at: role.body.at,
+            like: role.body.like,
+            user: user.clone(),
+            node: self.node,
+            stage: Stage::Making,
+            by: grant.actor().id.clone(),
+            since: now,
+            until: now.saturating_add(secs),
+            until_max: now.saturating_add(role.body.secs_max),
+            tries: 0,
+            not_before: 0,
+            said: String::new(),
+        };
+        let lease = Lease { id, role: path.clone(), owner: role.owner, version: 0, body };
+        self.underway().insert(lease.id.clone());
+        let _underway = Underway(self, lease.id.clone());
+        let drawn = PasswordWish::default().draw(&mut ring::rand::SystemRandom::new());
+        let drawn = drawn.map_err(|_| SecretError::NoRandom)?;
+        let login = Login { user, secret: Secret::new(String::from_utf8_lossy(&drawn).into_owned()) };
+        let value = self.keep(&lease, &login, ActorStamp::from(grant.actor())).await?;
+
+        let mut lease = self.look(&lease.id).await?;
+        let hirer = Hirer { login: &login, like: &lease.body.like, until: lease.body.until };
+        let outcome = targets.create(&lease.body.at, &admin, hirer).await;
+        let actor = ActorStamp::from(grant.actor());
+        if let Some(said) = said(outcome) {
+            let why = format!("no user was made for {path}: {said}");
+            // Whatever is there is ended at once by whoever is at it.
+            lease.body.stage = Stage::Ending;
+            self.vault.ledger().record(vec![lease.record(actor)?]).await?;
+            return Err(SecretError::Conflict(why));
+        }
+        lease.body.stage = Stage::Live;
+        self.vault.ledger().record(vec![lease.record(actor)?]).await?;
+        let entry = AccessEntry {
+            actor: grant.actor().into(),
+            grant: (&grant).into(),
+            showing: Showing::Opened,
+            opened: vec![value],
+            judged: vec![],
+        };
+        let recorded = self.vault.ledger().access(entry).await;
+        let mut lease = self.look(&lease.id).await?;
+        match recorded {
+            Ok(recorded) => Ok(Leased { lease, password: login.secret, leaf: recorded.leaf() }),
+            // Nobody was shown him: nobody needs him.
+            Err(error) => {
+                lease.body.stage = Stage::Ending;
+                self.vault.ledger().record(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Lets a user live longer, from now on, and never longer than the longest of his lease.
+    ///
+    /// # Errors
+    /// [`SecretError::OutOfUse`]: he is ended; [`SecretError::Conflict`]: the target refused, or does not answer.
+    pub async fn renew(
+        &self,
+        grant: Grant,
+        id: &str,
+        secs: Option<u64>,
+        warrants: &impl Warrants,
+        targets: &impl Tenancy,
+    ) -> Result<Lease, SecretError> {
+        let mut lease = self.look(id).await?;
+        Vault::is_for(&grant, Action::LeaseSecret, &lease.role, &lease.owner)?;
+        let now = self.seconds().await?;
+        if lease.body.stage != Stage::Live || lease.body.until <= now {
+            return Err(SecretError::OutOfUse(format!("the lease {id} is over: ask for another")));
+        }
+        let span = lease.body.until.saturating_sub(lease.body.since);
+        let secs = secs.unwrap_or(span).max(LEASE_SECS_MIN);
+        let until = now.saturating_add(secs).min(lease.body.until_max);
+        if until <= lease.body.until {
+            let why = format!("the lease {id} lives as long already, or has reached its longest: ask for another");
+            return Err(SecretError::Conflict(why));
+        }
+        let admin = self.admin(&lease.body.at.admin, warrants).await?;
+        // The longer time is written down first: the target may have it already when the answer is lost.
+        lease.body.until = until;
+        self.vault.ledger().record(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
+        let login = nobody(&lease.body.user);
+        let hirer = Hirer { login: &login, like: &lease.body.like, until };
+        match said(targets.renew(&lease.body.at, &admin, hirer).await) {
+            None => self.look(id).await,
+            Some(said) => Err(SecretError::Conflict(format!("{id} was not renewed at the target: {said}"))),
+        }
+    }
+
+    /// Gives a user back: he is ended as soon as the target answers.
+    ///
+    /// # Errors
+    /// [`SecretError::NotFound`], [`SecretError::Conflict`].
+    pub async fn give_back(&self, grant: Grant, id: &str) -> Result<Lease, SecretError> {
+        let mut lease = self.look(id).await?;
+        let is_for = |action| Vault::is_for(&grant, action, &lease.role, &lease.owner);
+        is_for(Action::LeaseSecret).or_else(|_| is_for(Action::WriteSecret))?;
+        match lease.body.stage {
+            Stage::Making | Stage::Live => {
+                lease.body.stage = Stage::Ending;
+                self.vault.ledger().record(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
+                self.look(id).await
+            }
+            Stage::Ending | Stage::Ended => Ok(lease),
+        }
+    }
+
+    /// Seals the password and writes it down with the lease, in one transaction.
+    async fn keep(&self, lease: &Lease, login: &Login, actor: ActorStamp) -> Result<Accessed, SecretError> {
+        let path = Lease::value_path(&lease.id);
+        let origin = self.vault.ledger().origin();
+        let context = Context { origin, path: &path, life: 1, version: 1, owner: lease.owner.as_str() };
+        let mut fields = Fields::new();
+        let too_much = |error: crate::kinds::FieldsError| SecretError::invalid("lease", error.to_string());
+        fields.set("username".parse::<FieldName>()?, login.user.as_bytes().to_vec()).map_err(too_much)?;
+        fields.set("password".parse::<FieldName>()?, login.secret.expose().as_bytes().to_vec()).map_err(too_much)?;
+        let (dek, envelope) = seal(&fields.encode(), &context, self.vault.random())?;
+        let value = NewValue {
+            id: value_id(&path, 1, 1),
+            owner: Some(lease.owner.as_str().to_owned()),
+            key: dek.to_seal(),
+            wrapped: self.vault.wrapped(&dek, &context).await?,
+            envelope: envelope.0,
+            instead_of: Vec::new(),
+        };
+        let versions = self.vault.ledger().keep_value(value, vec![lease.record(actor.clone())?], actor).await?;
+        let none = || SecretError::Conflict("the lease was not written: try again".to_owned());
+        Ok(Accessed { id: value_id(&path, 1, 1), version: versions.last().copied().ok_or_else(none)? })
+    }
+
+    /// A lease's name, and its user's: his role's last level, so that people recognise him, and what was drawn.
+    fn names(&self, path: &SecretPath) -> Result<(String, String), SecretError> {
+        let mut bytes = [0; 16];
+        self.vault.random().fill(&mut bytes)?;
+        let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let last = path.as_str().rsplit('/').next().unwrap_or_default();
+        let word: String = last.chars().filter(char::is_ascii_alphanumeric).take(WORD_CHARS_MAX).collect();
+        Ok((id.clone(), format!("chy_{}_{}", word.to_ascii_lowercase(), id.get(..20).unwrap_or(&id))))
+    }
+
+    /// Who makes and ends users there.
+    pub(super) async fn admin(&self, at: &Option<String>, warrants: &impl Warrants) -> Result<Login, SecretError> {
+        let none = || SecretError::invalid("admin", "the role has no administrator: set it up again");
+        let path: SecretPath = at.as_ref().ok_or_else(none)?.parse()?;
+        let owner = self.vault.there(&path).await?.owner().clone();
+        let grant = warrants.warrant(Action::ReadSecret, &path, &owner).await?;
+        login_of(&self.vault.read(Wanted { grant, path, which: Which::default() }).await?)
+    }
+
+    pub(super) fn underway(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.underway.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn seconds(&self) -> Result<u64, SecretError> {
+        Ok(u64::try_from(self.vault.now().await?.unix()).unwrap_or_default())
+    }
+
+    async fn role_there(&self, path: &SecretPath) -> Result<LeaseRole, SecretError> {
+        let none = || SecretError::NotFound(format!("there is no role at {path}"));
+        self.role(path).await?.ok_or_else(none)
+    }
+
+    async fn last_role(&self, path: &SecretPath) -> Result<Option<LeaseRole>, SecretError> {
+        let record = self.vault.ledger().record_get(ROLE, path.as_str()).await?;
+        record.map(|record| LeaseRole::of(record.into_inner())).transpose()
+    }
+}
+
+/// Who is renewed or revoked needs no password.
+pub(super) fn nobody(user: &str) -> Login {
+    Login { user: user.to_owned(), secret: Secret::new(String::new()) }
+}
+
+/// Why it is not done; none where it is.
+pub(super) fn said(outcome: Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Done | Outcome::Made(_) => None,
+        Outcome::Refused(said) => Some(format!("the target refused: {said}")),
+        Outcome::Away(said) => Some(format!("the target is away: {said}")),
+        Outcome::Unknown(said) => Some(format!("the target's answer did not come: {said}")),
+    }
+}
+
+const PAGE_MAX: usize = 1_000;
+/// So much of a role's name stands in its users': with what is drawn they fit every target.
+const WORD_CHARS_MAX: usize = 16;

@@ -1,0 +1,105 @@
+//! The end of leases: whoever is due is ended at the target, and tried again until he is.
+
+use policy::Actor;
+use store::ActorStamp;
+
+use super::base::{Leases, nobody, said};
+use super::place::{Hirer, Tenancy};
+use super::records::{LEASE, Lease, MAKING_SECS_MAX, Stage};
+use crate::due;
+use crate::error::SecretError;
+use crate::rotation::SAID_CHARS_MAX;
+use crate::turning::Warrants;
+use crate::vault::value_id;
+
+impl Leases {
+    /// Those that are due by now, at most so many, and when the next of the others is.
+    ///
+    /// # Errors
+    /// [`SecretError::Store`].
+    pub async fn due_by(&self, now: u64, limit: usize) -> Result<(Vec<Lease>, Option<u64>), SecretError> {
+        let (mut found, mut next) = (Vec::new(), None);
+        for is_troubled in [false, true] {
+            let page = self.vault.ledger().record_list(LEASE, due::by(is_troubled, now, None, limit)).await?;
+            for record in page {
+                found.push(Lease::of(record.into_inner())?);
+            }
+            let first = self.vault.ledger().record_list(LEASE, due::next(is_troubled, now)).await?.pop();
+            let at = first.and_then(|record| due::time_of(record.lookup.as_deref().unwrap_or_default()));
+            next = [next, at].into_iter().flatten().min();
+        }
+        Ok((found, next))
+    }
+
+    /// Those whose end was tried without success, at most so many.
+    ///
+    /// # Errors
+    /// [`SecretError::Store`].
+    pub async fn troubled(&self, limit: usize) -> Result<Vec<Lease>, SecretError> {
+        let page = self.vault.ledger().record_list(LEASE, due::troubled(limit)).await?;
+        page.into_iter().map(|record| Lease::of(record.into_inner())).collect()
+    }
+
+    /// When something is to be done with it: who is being made is left to whoever makes him, as long as that may be.
+    pub fn due(&self, lease: &Lease, now: u64) -> Option<u64> {
+        match lease.body.stage {
+            Stage::Making if self.underway().contains(lease.id()) => Some(now.saturating_add(1)),
+            Stage::Making if lease.body.node != self.node => Some(lease.body.since.saturating_add(MAKING_SECS_MAX)),
+            Stage::Making | Stage::Live | Stage::Ending | Stage::Ended => lease.due(),
+        }
+    }
+
+    /// Ends a user whose lease is due: at the target, and then in the register, with his password. What does not succeed is written down
+    /// and due again after a while. A crash in between ends him twice, which is once.
+    ///
+    /// # Errors
+    /// [`SecretError`]: the register is away, or somebody else is at it.
+    pub async fn end(&self, id: &str, warrants: &impl Warrants, targets: &impl Tenancy) -> Result<Lease, SecretError> {
+        let mut lease = self.look(id).await?;
+        let now = self.seconds().await?;
+        if self.due(&lease, now).is_none_or(|due| due > now) {
+            return Ok(lease);
+        }
+        let system = ActorStamp::from(&Actor::system("lease"));
+        if lease.body.stage != Stage::Ending {
+            // From here on nobody renews him.
+            lease.body.stage = Stage::Ending;
+            self.vault.ledger().record(vec![lease.record(system.clone())?]).await?;
+            lease = self.look(id).await?;
+        }
+        let why = match self.admin(&lease.body.at.admin, warrants).await {
+            Ok(admin) => {
+                let login = nobody(&lease.body.user);
+                let hirer = Hirer { login: &login, like: &lease.body.like, until: lease.body.until };
+                said(targets.revoke(&lease.body.at, &admin, hirer).await)
+            }
+            Err(SecretError::Store(error)) => return Err(SecretError::Store(error)),
+            Err(other) => Some(other.to_string()),
+        };
+        match why {
+            None => {
+                lease.body.stage = Stage::Ended;
+                lease.body.tries = 0;
+                let value = (value_id(&Lease::value_path(id), 1, 1), Some(lease.owner.as_str().to_owned()));
+                let records = vec![lease.record(system.clone())?];
+                self.vault.ledger().destroy_values(vec![value], records, &system).await?;
+            }
+            Some(said) => {
+                lease.body.tries = lease.body.tries.saturating_add(1);
+                lease.body.not_before = now.saturating_add(pause(lease.body.tries));
+                lease.body.said = said.chars().take(SAID_CHARS_MAX).collect();
+                self.vault.ledger().record(vec![lease.record(system)?]).await?;
+            }
+        }
+        self.look(id).await
+    }
+}
+
+/// Doubled with each try, up to an hour.
+fn pause(tries: u32) -> u64 {
+    let doubled = 1u64.checked_shl(tries.saturating_sub(1)).unwrap_or(u64::MAX);
+    PAUSE_FIRST_SECS.saturating_mul(doubled).min(PAUSE_LAST_SECS)
+}
+
+const PAUSE_FIRST_SECS: u64 = 5;
+const PAUSE_LAST_SECS: u64 = 3_600;

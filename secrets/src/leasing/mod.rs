@@ -1,0 +1,16 @@
+//! Users that live for a while: somebody asks for one, gets a name and a password that nobody had before, and both end with the lease.
+//!
+//! A [`LeaseRole`] says where they are made, with what rights, and for how long at most; each [`Lease`] is a record of its own. The
+//! user's name is drawn and written down, with the password sealed beside it, before the target hears of it: whoever is made is known,
+//! and is revoked by his name whatever happens in between. The password is shown once, after the entry that says to whom.
+//!
+//! Trusted for: that nobody is made at a target whose name the register does not have, and that nobody who is there is forgotten.
+
+mod base;
+mod ending;
+mod place;
+mod records;
+
+pub use base::{Leased, Leases, RoleWish};
+pub use place::{Hirer, Tenancy};
+pub use records::{LEASE_SECS_MAX, LEASE_SECS_MIN, Lease, LeaseRole, Stage};

@@ -1,0 +1,260 @@
+//! The records of roles and leases, as the register has them.
+
+use policy::{Grant, Owner};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use store::{ActorStamp, Record, StoreError, StoredRecord};
+
+use crate::due;
+use crate::error::SecretError;
+use crate::nouns::{NameError, SecretPath};
+use crate::turning::At;
+
+/// The kind of a role's record; its id is its path.
+pub(super) const ROLE: &str = "lease-role";
+/// The kind of a lease's record; its id is the lease's.
+pub(super) const LEASE: &str = "lease";
+
+/// What users are made of: where, with whose rights, for how long.
+#[derive(Clone, Debug)]
+pub struct LeaseRole {
+    pub(super) path: SecretPath,
+    pub(super) owner: Owner,
+    pub(super) version: u64,
+    pub(super) body: RoleBody,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleBody {
+    pub at: At,
+    pub like: String,
+    pub secs: u64,
+    pub secs_max: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
+}
+
+/// A user that lives for a while, attested by the log.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    pub(super) id: String,
+    pub(super) role: SecretPath,
+    pub(super) owner: Owner,
+    pub(super) version: u64,
+    pub(super) body: LeaseBody,
+}
+
+/// All that a revocation needs stands in it: the role may be another meanwhile.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LeaseBody {
+    pub role: String,
+    pub at: At,
+    pub like: String,
+    pub user: String,
+    /// Which node makes him.
+    pub node: u16,
+    pub stage: Stage,
+    /// Who asked for it.
+    pub by: String,
+    pub since: u64,
+    pub until: u64,
+    pub until_max: u64,
+    /// How often his end was tried without success.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tries: u32,
+    /// His end is not tried before.
+    #[serde(default, skip_serializing_if = "is_zero_too")]
+    pub not_before: u64,
+    /// What the target said last.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub said: String,
+}
+
+/// How far a lease has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// He is written down, and may be made at the target.
+    Making,
+    /// He is there.
+    Live,
+    /// He is to be ended.
+    Ending,
+    /// He is gone.
+    Ended,
+}
+
+impl Stage {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Making => "making",
+            Stage::Live => "live",
+            Stage::Ending => "ending",
+            Stage::Ended => "ended",
+        }
+    }
+}
+
+impl LeaseRole {
+    pub(super) fn of(record: StoredRecord) -> Result<LeaseRole, SecretError> {
+        let body = body(&record)?;
+        let path = record.id.parse().map_err(|error: NameError| corrupt(&record, error))?;
+        Ok(LeaseRole { path, owner: owner(&record)?, version: record.version, body })
+    }
+
+    /// By what it is asked for, and policies speak of it.
+    pub fn path(&self) -> &SecretPath {
+        &self.path
+    }
+
+    /// Whose it is.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Where its users are made.
+    pub fn at(&self) -> &At {
+        &self.body.at
+    }
+
+    /// Whose rights they get.
+    pub fn like(&self) -> &str {
+        &self.body.like
+    }
+
+    /// How long a lease is where nobody says, and how long at most with all renewals, in seconds.
+    pub fn secs(&self) -> (u64, u64) {
+        (self.body.secs, self.body.secs_max)
+    }
+
+    pub(super) fn record(&self, grant: &Grant) -> Result<Record, SecretError> {
+        Ok(Record {
+            kind: ROLE,
+            id: self.path.as_str().to_owned(),
+            owner: Some(self.owner.as_str().to_owned()),
+            lookup: None,
+            expires: None,
+            body: text(&self.body)?,
+            actor: ActorStamp::from(grant.actor()),
+            expect: Some(self.version),
+        })
+    }
+}
+
+impl Lease {
+    pub(super) fn of(record: StoredRecord) -> Result<Lease, SecretError> {
+        let body: LeaseBody = body(&record)?;
+        let role = body.role.parse().map_err(|error: NameError| corrupt(&record, error))?;
+        Ok(Lease { role, owner: owner(&record)?, version: record.version, body, id: record.id })
+    }
+
+    /// Its name.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Of which role.
+    pub fn role(&self) -> &SecretPath {
+        &self.role
+    }
+
+    /// Whose that is.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// What the user is called at the target.
+    pub fn user(&self) -> &str {
+        &self.body.user
+    }
+
+    /// Where he is.
+    pub fn at(&self) -> &At {
+        &self.body.at
+    }
+
+    /// Who asked for him.
+    pub fn by(&self) -> &str {
+        &self.body.by
+    }
+
+    /// How far it has come.
+    pub fn stage(&self) -> Stage {
+        self.body.stage
+    }
+
+    /// Since when, until when, and until when at most, in seconds since 1970.
+    pub fn times(&self) -> (u64, u64, u64) {
+        (self.body.since, self.body.until, self.body.until_max)
+    }
+
+    /// How often his end was tried without success, and what the target said last.
+    pub fn trouble(&self) -> Option<(u32, &str)> {
+        (self.body.tries > 0).then_some((self.body.tries, self.body.said.as_str()))
+    }
+
+    /// When something is to be done with it, as it is found: who is being made may be forgotten at any moment.
+    pub(super) fn due(&self) -> Option<u64> {
+        match self.body.stage {
+            Stage::Making => Some(self.body.since),
+            Stage::Live => Some(self.body.until.max(self.body.not_before)),
+            Stage::Ending => Some(self.body.not_before),
+            Stage::Ended => None,
+        }
+    }
+
+    /// The value in which his password lies. A colon stands in no path: it is no secret's.
+    pub(super) fn value_path(id: &str) -> String {
+        format!("lease:{id}")
+    }
+
+    pub(super) fn record(&self, actor: ActorStamp) -> Result<Record, SecretError> {
+        let lookup = due::key(self.body.tries > 0, self.due(), &self.id);
+        Ok(Record {
+            kind: LEASE,
+            id: self.id.clone(),
+            owner: Some(self.owner.as_str().to_owned()),
+            lookup: (self.body.stage != Stage::Ended).then_some(lookup),
+            expires: None,
+            body: text(&self.body)?,
+            actor,
+            expect: Some(self.version),
+        })
+    }
+}
+
+fn body<T: DeserializeOwned>(record: &StoredRecord) -> Result<T, SecretError> {
+    serde_json::from_value(record.body.clone()).map_err(|error| corrupt(record, error))
+}
+
+fn owner(record: &StoredRecord) -> Result<Owner, SecretError> {
+    Owner::parse(record.owner.as_deref().unwrap_or_default()).map_err(|error| corrupt(record, error))
+}
+
+fn corrupt(record: &StoredRecord, why: impl std::fmt::Display) -> SecretError {
+    SecretError::Store(StoreError::Corrupt(format!("{} {}: {why}", record.kind, record.id)))
+}
+
+fn text(body: &impl Serialize) -> Result<serde_json::Value, SecretError> {
+    serde_json::to_value(body).map_err(|error| SecretError::invalid("lease", error.to_string()))
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks for it
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero_too(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The shortest lease: within it somebody logs in.
+pub const LEASE_SECS_MIN: u64 = 10;
+/// The longest, with all renewals: thirty days; who is there for longer is rotated.
+pub const LEASE_SECS_MAX: u64 = 30 * 86_400;
+/// Longer than a driver takes, and than clocks differ: whom another node has not made by then is ended.
+pub(super) const MAKING_SECS_MAX: u64 = 150;

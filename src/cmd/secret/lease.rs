@@ -1,0 +1,205 @@
+//! Users that live for a while: asked for, renewed, given back, and the roles of which they are.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::{Map, Value, json};
+
+use super::super::files;
+use crate::Global;
+use crate::client::Client;
+use crate::failure::{Exit, Failure, OrFail};
+use crate::output::{self, Listing, Paint, field, whole};
+use crate::parts::pages::Pages;
+use crate::parts::span::{Span, span};
+
+pub(super) const LEASE: &str = "\
+Examples:
+  chancery secret lease role prod/db/readers --driver postgresql \\
+    --host 127.0.0.1 --admin infra/postgres-admin --like readers
+  chancery secret lease get prod/db/readers --for 1h
+  chancery secret lease renew 0123456789abcdef0123456789abcdef
+  chancery secret lease revoke 0123456789abcdef0123456789abcdef
+  chancery secret lease list
+
+A user is made at the target, his password is shown once, and both end with the lease. `chancery ssh sign-user` is the same for SSH.";
+
+#[derive(Subcommand)]
+pub(super) enum Lease {
+    /// Get a user of a role: his password is shown now, and never again
+    Get {
+        /// Where the role stands
+        role: String,
+        /// For how long; as the role says where nobody does
+        #[arg(long = "for", value_name = "SPAN", value_parser = span)]
+        span: Option<Span>,
+    },
+    /// Let a user live longer, from now on
+    Renew {
+        /// The lease
+        id: String,
+        /// For how long; as long as it was where nobody says
+        #[arg(long = "for", value_name = "SPAN", value_parser = span)]
+        span: Option<Span>,
+    },
+    /// Give a user back: he is ended as soon as the target answers
+    Revoke {
+        /// The lease
+        id: String,
+    },
+    /// List the leases that did not end
+    List {
+        /// Of this role
+        #[arg(long)]
+        role: Option<String>,
+    },
+    /// Show a role, set it up, or end it
+    Role(Box<Role>),
+}
+
+#[derive(clap::Args)]
+pub(super) struct Role {
+    /// Where the role stands
+    path: String,
+    /// What is there: postgresql, mariadb, redis
+    #[arg(long, value_name = "DRIVER", requires = "host", requires = "admin", requires = "like")]
+    driver: Option<String>,
+    /// Its host
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Its port; the usual one where nobody says
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// The database in which one logs in
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
+    /// The secret of the administrator at the target, who makes the users
+    #[arg(long, value_name = "PATH")]
+    admin: Option<String>,
+    /// Whose rights they get: a role of PostgreSQL or MariaDB, a user of Redis
+    #[arg(long, value_name = "NAME")]
+    like: Option<String>,
+    /// How long a lease is where nobody says; an hour
+    #[arg(long = "for", value_name = "SPAN", value_parser = span)]
+    span: Option<Span>,
+    /// How long at most, with all renewals; a day
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    longest: Option<Span>,
+    /// Whose the role is
+    #[arg(long)]
+    owner: Option<String>,
+    /// The roots of the target's certificate
+    #[arg(long, value_name = "FILE")]
+    roots: Option<PathBuf>,
+    /// Without TLS, to a target elsewhere
+    #[arg(long)]
+    plain: bool,
+    /// Nobody is made by it any more
+    #[arg(long, conflicts_with_all = ["driver", "host", "admin", "like"])]
+    end: bool,
+}
+
+/// Runs `chancery secret lease`.
+pub(super) async fn lease(what: Lease, client: &Client, global: &Global) -> Result<(), Failure> {
+    match what {
+        Lease::Get { role, span } => {
+            let body = json!({"role": role, "secs": span.map(Span::secs)});
+            let user = client.post(LEASES, &body).await?;
+            shown(&user, &["user", "password", "until", "id"], global);
+        }
+        Lease::Renew { id, span } => {
+            let body = json!({ "secs": span.map(Span::secs) });
+            let lease = client.post(&format!("{}/renew", place(&id)?), &body).await?;
+            shown(&lease, &["id", "user", "until", "until_max"], global);
+        }
+        Lease::Revoke { id } => {
+            client.delete(&place(&id)?).await?;
+            match global.json {
+                true => output::json(&json!({"id": id, "state": "ending"})),
+                false => output::line(format!("{id} is being ended")),
+            }
+        }
+        Lease::List { role } => list(role, client, global).await?,
+        Lease::Role(args) => role_of(*args, client, global).await?,
+    }
+    Ok(())
+}
+
+async fn list(role: Option<String>, client: &Client, global: &Global) -> Result<(), Failure> {
+    let query: Vec<(&str, String)> = role.into_iter().map(|role| ("role", role)).collect();
+    let mut pages = Pages::new(client, LEASES, &query, usize::MAX);
+    let columns = [whole("LEASE"), whole("ROLE"), whole("USER"), whole("STATE"), whole("UNTIL"), whole("BY")];
+    let mut listing = Listing::new(&columns, global.json);
+    while let Some(page) = pages.next().await? {
+        let rows = page.items.iter().map(|lease| {
+            let paint = if lease.get("tries").is_some() { Paint::Red } else { Paint::Plain };
+            (paint, ["id", "role", "user", "state", "until", "by"].map(|name| field(lease, name)).to_vec())
+        });
+        listing.add(&page.items, rows.collect());
+    }
+    listing.end("no lease of a role that you may know of");
+    pages.end(global.json);
+    Ok(())
+}
+
+async fn role_of(args: Role, client: &Client, global: &Global) -> Result<(), Failure> {
+    let path: secrets::SecretPath = args.path.parse().or_fail("no role stands there")?;
+    let url = format!("/api/v1/secret-lease-roles/{path}");
+    if args.end {
+        client.delete(&url).await?;
+        match global.json {
+            true => output::json(&json!({"path": path.as_str(), "ended": true})),
+            false => {
+                output::line(format!("nobody is made by {path} any more; who is there lives to the end of his lease"))
+            }
+        }
+        return Ok(());
+    }
+    let role = match args.driver {
+        Some(_) => client.put(&url, &Value::Object(wish(args)?)).await?,
+        None => client.get(&url).await?,
+    };
+    shown(&role, &["path", "owner", "driver", "host", "port", "admin", "like", "secs", "secs_max"], global);
+    Ok(())
+}
+
+fn wish(args: Role) -> Result<Map<String, Value>, Failure> {
+    let Role { path: _, driver, host, port, database, admin, like, span, longest, owner, roots, plain, end: _ } = args;
+    let roots = roots.map(|roots| files::text(&roots, ROOTS_BYTES_MAX)).transpose()?;
+    let all = [
+        ("driver", json!(driver)),
+        ("host", json!(host)),
+        ("port", json!(port)),
+        ("database", json!(database)),
+        ("admin", json!(admin)),
+        ("like", json!(like)),
+        ("secs", json!(span.map(Span::secs))),
+        ("secs_max", json!(longest.map(Span::secs))),
+        ("owner", json!(owner)),
+        ("roots", json!(roots)),
+        ("plain", json!(plain)),
+    ];
+    Ok(all.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn shown(answer: &Value, names: &[&'static str], global: &Global) {
+    match global.json {
+        true => output::json(answer),
+        false => output::facts(&output::shown(answer, names)),
+    }
+}
+
+/// A name is hexadecimal: it needs no encoding, and what is none is refused here.
+fn place(id: &str) -> Result<String, Failure> {
+    match !id.is_empty() && id.chars().all(|c| c.is_ascii_hexdigit()) {
+        true => Ok(format!("{LEASES}/{id}")),
+        false => Err(Failure::new(
+            Exit::Usage,
+            "a lease's name is hexadecimal digits: `chancery secret lease list` shows them",
+        )),
+    }
+}
+
+const LEASES: &str = "/api/v1/secret-leases";
+/// What the server takes of them.
+const ROOTS_BYTES_MAX: u64 = secrets::ROOTS_BYTES_MAX as u64;
