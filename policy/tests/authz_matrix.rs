@@ -120,9 +120,11 @@ fn resource(action: Action, case: &str) -> Resource {
         Action::ManageTokens => Resource::plain(ResourceKind::Token),
         Action::ManageAuthority => Resource::plain(ResourceKind::Authority),
         Action::ReadStatus => Resource::plain(ResourceKind::Status),
-        Action::ListSecrets | Action::ReadSecret | Action::WriteSecret | Action::DestroySecret => {
-            Resource::secret(owner, "prod/billing/db")
-        }
+        Action::ListSecrets
+        | Action::ReadSecret
+        | Action::ReadSecretCode
+        | Action::WriteSecret
+        | Action::DestroySecret => Resource::secret(owner, "prod/billing/db"),
     };
     match case {
         "proven" => resource.clone().with_proven(resource.names.into_iter().collect()),

@@ -1,11 +1,14 @@
 //! An access: a leaf that names what is shown, and no row.
 
+use std::collections::BTreeSet;
+
 use policy::Timestamp;
 
 use super::bounds::{bounded_tail, check_actor, check_label};
 use crate::forms::leaf::{Event, Tail};
 use crate::nouns::access::{ACCESS, ACCESSED_MAX, AccessEntry};
 use crate::nouns::error::StoreError;
+use crate::nouns::ward;
 use crate::truth::{Change, RecordKey, accessed};
 
 /// An access's leaf.
@@ -15,6 +18,10 @@ pub(crate) struct AccessRow {
     pub tail: Tail,
     /// Each with its place in the fold.
     pub of: Vec<(RecordKey, u64)>,
+    /// Who it is that reads.
+    pub reader: String,
+    /// The secrets that are read, each once; none where they are opened for something else.
+    pub read: Vec<String>,
 }
 
 impl AccessRow {
@@ -32,7 +39,12 @@ impl AccessRow {
         tail.text("outcome", entry.showing.as_str());
         tail.opened(&entry.opened);
         bounded_tail(&tail)?;
-        Ok(AccessRow { at, tail, of: accessed(&entry.opened) })
+        let read = match ward::is_reading(&entry.grant.action) {
+            true => entry.opened.iter().filter_map(|of| ward::of_value(&of.id)).map(str::to_owned).collect(),
+            false => BTreeSet::new(),
+        };
+        let (reader, read) = (entry.actor.id.clone(), read.into_iter().collect());
+        Ok(AccessRow { at, tail, of: accessed(&entry.opened), reader, read })
     }
 
     /// What its leaf changes: nothing, and it has to be of what is present.
