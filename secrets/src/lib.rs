@@ -40,9 +40,11 @@ pub use kinds::{
 };
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};
 pub use turning::{
-    At, Line, Login, Product, ROOTS_BYTES_MAX, Rotations, Targets, Turn, Turning, TurningWish, WINDOWS_MAX, Warrants,
+    At, Line, Login, Overdue, Product, ROOTS_BYTES_MAX, Rotations, Targets, Turn, Turning, TurningWish, WINDOWS_MAX,
+    Warrants,
 };
 pub use vault::{
-    Change, LEFT_SHOWN_MAX, Left, LostRegister, Naming, Opened, Put, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Search,
-    Secret, Standing, Vault, Version, Walked, Wanted,
+    Change, Code, LEFT_SHOWN_MAX, LastRead, Left, Listed, LostRegister, Naming, Opened, PENDING_SECS, Put,
+    RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Search, Secret, Standing, Tally, UNREAD_DAYS, Vault, Version, Walked,
+    Wanted,
 };

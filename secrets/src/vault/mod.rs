@@ -16,12 +16,17 @@ mod reading;
 mod writing;
 
 mod beside;
+mod codes;
+mod inventory;
+mod linking;
 mod recovering;
 mod walking;
 
 pub use base::Vault;
 pub(crate) use beside::{Beside, Labels};
+pub use codes::Code;
 pub use ends::{RETENTION_DAYS_MAX, RETENTION_DAYS_MIN};
+pub use inventory::{LastRead, Listed, PENDING_SECS, Tally, UNREAD_DAYS};
 pub use reading::{Opened, Wanted};
 pub use recovering::LostRegister;
 pub use secret::{Secret, Standing, Version};
