@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::auth::{self, Doorkeeper, Sessions};
 use crate::limits::Limits;
-use crate::observe::{Ends, Lookout, Metrics, Notice, Sentences, Surveyor};
+use crate::observe::{Ends, Keepsakes, Lookout, Metrics, Notice, Sentences, Surveyor};
 use crate::problem::{Kind, Problem, reference};
 
 /// How old what is known of the tokens' ends may be.
@@ -40,6 +40,7 @@ struct Inner {
     doorkeeper: Doorkeeper,
     sessions: Sessions,
     surveyor: Arc<Surveyor>,
+    keepsakes: Arc<Keepsakes>,
     lookout: Lookout,
     /// When API tokens end, as it was a moment ago.
     ends: Mutex<Option<(Instant, Ends)>>,
@@ -59,17 +60,18 @@ impl App {
         let surveyor = Arc::new(Surveyor::new(ledger.clone(), world.clone()));
         let seen = Arc::clone(&surveyor);
         let rotation_alarms = Sentences::default();
+        let vault = Vault::new(ledger.clone(), limits.key_memory);
+        let rotations = Rotations::new(vault.clone(), authority.instance().get());
+        let keepsakes = Arc::new(Keepsakes::new(vault.clone(), rotations.clone(), world.clone()));
         let lookout = Lookout::new(
             authority.clone(),
             ledger.clone(),
             world.clone(),
             renewals,
-            seen,
+            (seen, Arc::clone(&keepsakes)),
             (notice, rotation_alarms.clone()),
         );
         let sessions = Sessions::new(&world);
-        let vault = Vault::new(ledger.clone(), limits.key_memory);
-        let rotations = Rotations::new(vault.clone(), authority.instance().get());
         Self(Arc::new(Inner {
             authority,
             ledger,
@@ -83,6 +85,7 @@ impl App {
             doorkeeper,
             sessions,
             surveyor,
+            keepsakes,
             lookout,
             ends: Mutex::default(),
         }))
@@ -157,6 +160,11 @@ impl App {
         let read = auth::ends(self.ledger(), self.world().now()).await.unwrap_or_default();
         *self.0.ends.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), read.clone()));
         read
+    }
+
+    /// How the secrets are.
+    pub(crate) fn keepsakes(&self) -> &Keepsakes {
+        &self.0.keepsakes
     }
 
     /// Who says how the service is.

@@ -5,7 +5,7 @@
 
 pub(crate) mod certificates;
 mod code;
-mod secrets;
+pub(crate) mod secrets;
 mod ssh;
 
 mod drills;
@@ -16,6 +16,7 @@ pub(crate) mod audit;
 mod ocsp_proof;
 mod owners;
 mod profiles;
+mod report;
 mod status;
 pub mod tokens;
 

@@ -11,7 +11,9 @@ use utoipa::{Modify, OpenApi};
 use super::certificates::{asking, ending, listing, requests, revocations};
 use super::refusals::{Problem, Refusals};
 use super::shapes::Shapes;
-use super::{audit, code, drills, imports, issuers, ocsp_proof, owners, profiles, secrets, ssh, status, tokens};
+use super::{
+    audit, code, drills, imports, issuers, ocsp_proof, owners, profiles, report, secrets, ssh, status, tokens,
+};
 use crate::intake::typed;
 
 /// The document.
@@ -27,7 +29,8 @@ use crate::intake::typed;
         requests::list, requests::show, requests::approve, requests::refuse, requests::collect,
         revocations::post, revocations::list, revocations::show, revocations::confirm,
         secrets::listing::list, secrets::listing::show, secrets::writing::put, secrets::writing::describe, secrets::reading::one, secrets::reading::many, secrets::acts::act,
-        secrets::rotations::show, secrets::rotations::put, secrets::rotations::end,
+        secrets::rotations::show, secrets::rotations::put, secrets::rotations::end, secrets::codes::show, secrets::codes::jwks,
+        report::secrets, report::tokens,
         ssh::user, ssh::host, code::post_key, code::list_keys, code::sign, tokens::post, tokens::list, tokens::delete,
         issuers::list, issuers::show, issuers::create, issuers::import, issuers::import_crl, issuers::rotate, issuers::act, issuers::request, issuers::export,
         imports::begin, imports::some, imports::done,

@@ -5,7 +5,9 @@ use axum::routing::{delete, get, post};
 
 use super::certificates::{asking, ending, listing, requests, revocations};
 use super::secrets;
-use super::{audit, code, drills, imports, issuers, ocsp_proof, openapi, owners, profiles, ssh, status, tokens};
+use super::{
+    audit, code, drills, imports, issuers, ocsp_proof, openapi, owners, profiles, report, ssh, status, tokens,
+};
 use crate::app::App;
 use crate::public::log;
 
@@ -42,6 +44,8 @@ pub(crate) fn routes() -> Router<App> {
             "/api/v1/secret-rotations/{*path}",
             get(secrets::rotations::show).put(secrets::rotations::put).delete(secrets::rotations::end),
         )
+        .route("/api/v1/secret-codes/{*path}", get(secrets::codes::show))
+        .route("/.well-known/jwks/{*path}", get(secrets::codes::jwks))
         .route("/api/v1/secret-acts/{act}", post(secrets::acts::act))
         .route("/api/v1/issuers", post(issuers::create).get(issuers::list))
         .route("/api/v1/issuers/import", post(issuers::import))
@@ -63,6 +67,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/audit/ocsp-proof", post(ocsp_proof::prove))
         .route("/api/v1/audit/{index}", get(audit::show))
         .route("/api/v1/audit/texts/{hash}", get(audit::text))
+        .route("/api/v1/report/secrets", get(report::secrets))
+        .route("/api/v1/report/tokens", get(report::tokens))
         .route("/api/v1/owners", get(owners::list))
         .route("/api/v1/owners/{name}", get(owners::show))
         .route("/api/v1/profiles", get(profiles::list))

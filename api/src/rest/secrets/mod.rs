@@ -4,9 +4,13 @@
 //! what is done with them: a path may have any
 //! number of levels, so none of these stands behind one.
 
+mod resolving;
 mod shown;
 
+pub(crate) mod found;
+
 pub(crate) mod acts;
+pub(crate) mod codes;
 pub(crate) mod listing;
 pub(crate) mod reading;
 pub(crate) mod rotations;
@@ -36,13 +40,18 @@ impl<T: DeserializeOwned> FromRequest<App> for Hidden<T> {
 }
 
 /// The path of a secret as it stands in a URL.
-fn path_of(segment: &str) -> Result<SecretPath, Problem> {
+pub(crate) fn path_of(segment: &str) -> Result<SecretPath, Problem> {
     segment.parse().map_err(|error: secrets::NameError| Problem::field("path", error.to_string()))
 }
 
 /// What there is at a path, and the right to do something with it. Who has none learns nothing of what is there: the log says whose it
 /// is, and he is told what he would be told of what is not there.
-async fn granted(app: &App, actor: &Actor, action: Action, path: &SecretPath) -> Result<(Secret, Grant), Problem> {
+pub(crate) async fn granted(
+    app: &App,
+    actor: &Actor,
+    action: Action,
+    path: &SecretPath,
+) -> Result<(Secret, Grant), Problem> {
     let there = app.vault().look(path).await?.filter(|secret| !secret.is_gone());
     let owner = there.as_ref().map(|secret| secret.owner().clone());
     let grant = match app.authorize(actor, action, Resource::secret(owner, path.as_str())).await {
