@@ -19,6 +19,7 @@ pub mod login;
 pub mod owner;
 pub mod paper;
 pub mod profile;
+pub mod report;
 pub mod request;
 pub mod secret;
 pub mod serve;
