@@ -134,11 +134,14 @@ fn wards_of_records(sql: &mut dyn Sql, sink: &mut Sink<'_>) -> Result<(), StoreE
     }
 }
 
+/// The id of a row and its columns; none where there is to be no row.
+type Expected = (String, Option<Vec<Cell>>);
+
 /// Id and columns of the row that a present record derives; no columns: there is to be no row.
 fn row_of(
     sql: &mut dyn Sql,
     (path, owner, at, body): (&str, &Cell, i64, &str),
-) -> Result<Option<(String, Option<Vec<Cell>>)>, StoreError> {
+) -> Result<Option<Expected>, StoreError> {
     let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
     let owner = Some(text_of(owner)).filter(|_| *owner != Cell::Null);
     let ward = match ward_of(path, owner, at, &body) {
