@@ -108,6 +108,8 @@ enum Command {
     Doctor,
     /// Secrets: write, read, list, go back, take out of use
     Secret(cmd::secret::Args),
+    /// An access review of the secrets: who may read, who did, what is old, unowned, unused
+    Report(cmd::report::Args),
     /// Run a program with secrets: in memory, masked in what it prints, gone with it
     Run(cmd::deliver::run::Args),
     /// Print one secret
@@ -246,6 +248,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Agent(args) => cmd::agent::run(args).await,
         Command::Doctor => cmd::doctor::run(&global).await,
         Command::Secret(args) => cmd::secret::run(args, &global).await,
+        Command::Report(args) => cmd::report::run(args, &global).await,
         Command::Run(args) => cmd::deliver::run::run(args, &global).await,
         Command::Read(args) => cmd::deliver::read::run(args, &global).await,
         Command::Inject(args) => cmd::deliver::inject::run(args, &global).await,

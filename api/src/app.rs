@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use crate::auth::{self, Doorkeeper, Sessions};
 use crate::limits::Limits;
-use crate::observe::{Ends, Lookout, Metrics, Notice, Sentences, Surveyor, Wrapping};
+use crate::observe::{Ends, Keepsakes, Lookout, Metrics, Notice, Sentences, Surveyor, Wrapping};
 use crate::problem::{Kind, Problem, reference};
 
 /// How old what is known of the tokens' ends may be.
@@ -48,6 +48,7 @@ struct Inner {
     doorkeeper: Doorkeeper,
     sessions: Sessions,
     surveyor: Arc<Surveyor>,
+    keepsakes: Arc<Keepsakes>,
     lookout: Lookout,
     /// When API tokens end, as it was a moment ago.
     ends: Mutex<Option<(Instant, Ends)>>,
@@ -66,6 +67,10 @@ impl App {
         let doorkeeper = Doorkeeper::new(ledger.for_authentication(), world.clone(), &limits);
         let surveyor = Arc::new(Surveyor::new(ledger.clone(), world.clone()));
         let seen = Arc::clone(&surveyor);
+        let vault = Vault::new(ledger.clone(), limits.key_memory);
+        let rotations = Rotations::new(vault.clone(), authority.instance().get());
+        let leases = Leases::new(vault.clone(), authority.instance().get());
+        let keepsakes = Arc::new(Keepsakes::new(vault.clone(), rotations.clone(), world.clone()));
         let (rotation_alarms, lease_alarms) = (Sentences::default(), Sentences::default());
         let wrapping = Wrapping::default();
         let tasks = [
@@ -78,13 +83,10 @@ impl App {
             ledger.clone(),
             world.clone(),
             renewals,
-            seen,
+            (seen, Arc::clone(&keepsakes)),
             (notice, tasks.into()),
         );
         let sessions = Sessions::new(&world);
-        let vault = Vault::new(ledger.clone(), limits.key_memory);
-        let rotations = Rotations::new(vault.clone(), authority.instance().get());
-        let leases = Leases::new(vault.clone(), authority.instance().get());
         Self(Arc::new(Inner {
             authority,
             ledger,
@@ -103,6 +105,7 @@ impl App {
             doorkeeper,
             sessions,
             surveyor,
+            keepsakes,
             lookout,
             ends: Mutex::default(),
         }))
@@ -141,6 +144,8 @@ impl App {
     /// The walk that wraps to the recovery key.
     pub(crate) fn wrapping(&self) -> &Wrapping {
         &self.0.wrapping
+    }
+
     /// Users that live for a while.
     pub(crate) fn leases(&self) -> &Leases {
         &self.0.leases
@@ -200,6 +205,11 @@ impl App {
         let read = auth::ends(self.ledger(), self.world().now()).await.unwrap_or_default();
         *self.0.ends.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), read.clone()));
         read
+    }
+
+    /// How the secrets are.
+    pub(crate) fn keepsakes(&self) -> &Keepsakes {
+        &self.0.keepsakes
     }
 
     /// Who says how the service is.

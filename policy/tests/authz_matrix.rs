@@ -125,6 +125,8 @@ fn resource(action: Action, case: &str) -> Resource {
         | Action::ReadSecret
         | Action::WriteSecret
         | Action::LeaseSecret
+        | Action::ReadSecretCode
+        | Action::WriteSecret
         | Action::DestroySecret => Resource::secret(owner, "prod/billing/db"),
     };
     match case {

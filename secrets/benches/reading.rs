@@ -81,7 +81,7 @@ impl House {
         pool.generate_sealing(None, "seal-1").await.expect("a sealing key");
         let touchstone = pool.touchstone(None, "seal-1").await.expect("a touchstone");
         let keys = [(1, SealingKey::known("seal-1".to_owned(), &[], touchstone))].into();
-        ledger.take_seals(Seals { active: Some(1), keys });
+        ledger.take_seals(Seals { active: Some(1), keys, ..Seals::default() });
         let shipped = Policies::shipped().iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
         let rules = OwnerRules::none(owner());
         let policies = Policies::load(&shipped.collect::<Vec<_>>(), vec![rules]).expect("policies");

@@ -45,10 +45,11 @@ pub use leasing::{
 };
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};
 pub use turning::{
-    At, Due, Errand, Line, Login, Place, Product, ROOTS_BYTES_MAX, Rotations, Targets, Turn, Turning, TurningWish,
-    WINDOWS_MAX, Warrants,
+    At, Due, Errand, Line, Login, Overdue, Place, Product, ROOTS_BYTES_MAX, Rotations, Targets, Turn, Turning,
+    TurningWish, WINDOWS_MAX, Warrants,
 };
 pub use vault::{
-    Change, LEFT_SHOWN_MAX, Left, LostRegister, Naming, Opened, Put, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Recovery,
-    Search, Secret, Standing, Vault, Version, Walked, Wanted, Wrapping,
+    Change, Code, LEFT_SHOWN_MAX, LastRead, Left, Listed, LostRegister, Naming, Opened, PENDING_SECS, Put,
+    RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Recovery, Search, Secret, Standing, Tally, UNREAD_DAYS, Vault, Version,
+    Walked, Wanted, Wrapping,
 };

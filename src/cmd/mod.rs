@@ -20,6 +20,7 @@ pub mod owner;
 pub mod paper;
 pub mod profile;
 pub mod recovery;
+pub mod report;
 pub mod request;
 pub mod secret;
 pub mod serve;

@@ -20,6 +20,7 @@ use crate::failure::{Failure, OrFail};
 use crate::output::{self, Listing, Paint, field, whole, words};
 use crate::parts::moment::Moment;
 use crate::parts::pages::Pages;
+use crate::parts::span::{Span, span};
 
 #[derive(Parser)]
 pub struct Args {
@@ -35,9 +36,14 @@ enum What {
     /// Read a version: an entry of the log says so before it is shown
     #[command(after_help = GET)]
     Get(Get),
+    /// Show the present code of a one-time password, without its seed: an entry of the log says so
+    Code {
+        /// Where the seed stands
+        path: String,
+    },
     /// List secrets, without their values: those that you may know of
     #[command(
-        after_help = "Examples:\n  chancery secret list prod\n  chancery secret list --search billing --tag team=shop"
+        after_help = LIST
     )]
     List(List),
     /// Show a secret and its versions, without their values
@@ -130,6 +136,16 @@ Examples:
 
 No value is taken from the command line but by --plain, which is for fields that are no secret: others on this host see command lines, and a shell keeps them.";
 
+const LIST: &str = "\
+Examples:
+  chancery secret list prod
+  chancery secret list --search billing --tag team=shop
+  chancery secret list --expiring 30d
+  chancery secret list --unread 90d --json
+  chancery secret list --overdue
+
+Who read one last is known to the hour; the log has every reading.";
+
 const GET: &str = "\
 Examples:
   chancery secret get prod/db
@@ -163,6 +179,21 @@ struct List {
     /// Those that are deleted too
     #[arg(long)]
     deleted: bool,
+    /// Whose current version expires within this time, or has: 30d
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    expiring: Option<Span>,
+    /// Which nobody read for this time: 90d
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    unread: Option<Span>,
+    /// Whose credential is older than their rotation allows
+    #[arg(long, conflicts_with_all = ["expiring", "unread", "stuck"])]
+    overdue: bool,
+    /// Of which a version waits as pending for longer than a day
+    #[arg(long)]
+    stuck: bool,
+    /// Whose owner the configuration does not have any more
+    #[arg(long)]
+    unowned: bool,
     /// So many at most
     #[arg(long, default_value_t = 1_000)]
     limit: usize,
@@ -174,6 +205,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.what {
         What::Put(args) => put(*args, &client, global).await,
         What::Get(args) => get(args, &client, global).await,
+        What::Code { path } => code(&path, &client, global).await,
         What::List(args) => list(args, &client, global).await,
         What::Versions { path } => {
             let secret = client.get(&place(&path)?).await?;
@@ -206,6 +238,17 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// The digits alone where somebody pipes them on; with what is left of them where somebody looks.
+async fn code(path: &str, client: &Client, global: &Global) -> Result<(), Failure> {
+    let path: secrets::SecretPath = path.parse().or_fail("no secret stands there")?;
+    let code = client.get(&format!("/api/v1/secret-codes/{path}")).await?;
+    match global.json {
+        true => output::json(&code),
+        false => output::line(field(&code, "code")),
+    }
+    Ok(())
 }
 
 /// Where a secret is asked for; a path needs no encoding, and what is none is refused here.
@@ -248,19 +291,29 @@ fn labels(secret: &Value) -> String {
 async fn list(args: List, client: &Client, global: &Global) -> Result<(), Failure> {
     let given = [("within", args.within), ("owner", args.owner), ("search", args.search), ("tag", args.tag)];
     let mut query: Vec<(&str, String)> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-    if args.deleted {
-        query.push(("deleted", "true".to_owned()));
-    }
+    let spans = [("expiring_secs", args.expiring), ("unread_secs", args.unread)];
+    query.extend(spans.into_iter().filter_map(|(name, span)| Some((name, span?.secs().to_string()))));
+    let flags =
+        [("deleted", args.deleted), ("overdue", args.overdue), ("stuck", args.stuck), ("unowned", args.unowned)];
+    query.extend(flags.into_iter().filter(|(_, is_said)| *is_said).map(|(name, _)| (name, "true".to_owned())));
     let mut pages = Pages::new(client, "/api/v1/secrets", &query, args.limit);
-    let columns =
-        [whole("PATH"), whole("OWNER"), whole("KIND"), whole("VERSION"), whole("CHANGED"), words("DESCRIPTION")];
-    let mut listing = Listing::new(&columns, global.json);
+    let columns = [
+        whole("PATH"),
+        whole("OWNER"),
+        whole("KIND"),
+        whole("VERSION"),
+        whole("EXPIRES"),
+        words("LAST READ"),
+        words("DESCRIPTION"),
+    ];
+    let (mut listing, now) = (Listing::new(&columns, global.json), World::real().now());
     while let Some(page) = pages.next().await? {
         let rows = page.items.iter().map(|secret| {
             let paint = if is_deleted(secret) { Paint::Faint } else { Paint::Plain };
-            let changed = Moment::of(secret, "changed").day();
+            let (ends, expires) = Moment::of(secret, "expires").left(now, None, true);
+            let paint = if is_deleted(secret) { paint } else { ends };
             let texts = ["path", "owner", "kind", "newest"].map(|name| field(secret, name));
-            (paint, [&texts[..], &[changed, field(secret, "description")]].concat())
+            (paint, [&texts[..], &[expires, last_read(secret), field(secret, "description")]].concat())
         });
         listing.add(&page.items, rows.collect());
     }
@@ -269,11 +322,18 @@ async fn list(args: List, client: &Client, global: &Global) -> Result<(), Failur
     Ok(())
 }
 
+/// `2026-11-28 by token:shop`, or that nobody did.
+fn last_read(secret: &Value) -> String {
+    let read = secret.get("last_read").filter(|read| !read.is_null());
+    read.map_or("never".to_owned(), |read| format!("{} by {}", Moment::of(read, "at").day(), field(read, "by")))
+}
+
 fn versions(secret: &Value, as_json: bool) {
     if as_json {
         return output::json(secret);
     }
     told(secret, false);
+    output::facts(&[("last read", last_read(secret))]);
     output::line("");
     let now = World::real().now();
     let items = secret.get("versions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);

@@ -149,6 +149,7 @@ impl Told {
                         field(store, "revoked")
                     ),
                 ),
+                ("secrets", secrets(&status["secrets"])),
                 ("log", format!("{} entries, root {}", field(log, "size"), field(log, "root"))),
                 (
                     "audited",
@@ -206,6 +207,14 @@ impl Told {
         let columns = [whole("LEFT"), whole("EXPIRES"), whole("RENEWER"), words("OWNER"), words("EXPIRES NEXT")];
         output::painted(&columns, rows, "no certificate ends within a year");
     }
+}
+
+/// How many secrets there are, and how many of them end, have ended or are read by nobody.
+fn secrets(counts: &Value) -> String {
+    let within: u64 =
+        counts["expiring"].as_array().into_iter().flatten().take(3).filter_map(|c| c["count"].as_u64()).sum();
+    let [all, expired, unread] = ["all", "expired", "unread"].map(|name| field(counts, name));
+    format!("{all} in use, {within} expire within 30 days, {expired} expired, {unread} unread for 90 days")
 }
 
 /// The parts that are not ready, each with what it waits for.

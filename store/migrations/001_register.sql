@@ -217,3 +217,31 @@ CREATE TABLE present (
 );
 CREATE INDEX present_lookup ON present (kind, lookup, id) WHERE lookup IS NOT NULL;
 CREATE INDEX present_owner ON present (kind, owner, id) WHERE owner IS NOT NULL;
+
+-- Secrets that are there, each life of a path by itself (`path@life`): whose it is; when its current version ends; when it was read
+-- last, by whom and in which leaf, or where it never was, when it was made; and since when a version of it waits as pending.
+CREATE TABLE ward (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    ends BIGINT,
+    seen BIGINT NOT NULL,
+    pending BIGINT,
+    reader TEXT,
+    leaf BIGINT
+);
+CREATE INDEX ward_ends ON ward (ends, id) WHERE ends IS NOT NULL;
+CREATE INDEX ward_owner_ends ON ward (owner, ends, id) WHERE ends IS NOT NULL;
+CREATE INDEX ward_seen ON ward (seen, id);
+CREATE INDEX ward_owner_seen ON ward (owner, seen, id);
+CREATE INDEX ward_pending ON ward (pending, id) WHERE pending IS NOT NULL;
+CREATE INDEX ward_owner_pending ON ward (owner, pending, id) WHERE pending IS NOT NULL;
+
+-- Who read which secret: of the newest hour in which somebody did, the first reading.
+CREATE TABLE reading (
+    id TEXT NOT NULL,
+    reader TEXT NOT NULL,
+    leaf BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (id, reader)
+);
+CREATE INDEX reading_leaf ON reading (id, leaf);

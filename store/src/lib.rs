@@ -55,6 +55,7 @@ pub use nouns::record::{Record, RecordFilter, SETTING, StoredRecord};
 pub use nouns::renewer::{Class, Renewer};
 pub use nouns::sealed::{Rewrapped, SEAL_END, SEALED, SEALED_BYTES_MAX, Seals};
 pub use nouns::shard::{SHARDS_MAX, Shard};
+pub use nouns::ward::{Reading, WARDS_COUNTED_MAX, Ward, WardBy, WardFilter};
 pub use nouns::wrapped::{SealedKey, WRAPPED_BYTES_MAX};
 pub use register::{LogConfig, RESUMED_RECORDS_MAX, Resumed, SignedHead};
 pub use truth::{Alarm, Integrity, RENEWED_KNOWN_SECS, Revocations};

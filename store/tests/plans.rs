@@ -165,6 +165,7 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
     let (showing, judged) = (store::Showing::Opened, Vec::new());
     let entry = store::AccessEntry { actor: actor(), grant: grant(), showing, opened, judged };
     let recorded = ledger.access(entry).await.unwrap();
+    ask_for_secrets(&house).await;
     let (sealed, _) = ledger.sealed_keys(None).await.unwrap();
     let of_value = sealed.iter().find(|key| key.id() == "kept@1").unwrap();
     ledger.wrap_key(of_value, |_| Ok::<_, store::StoreError>(vec![1; 8]), &actor()).await.unwrap();
@@ -217,7 +218,8 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
     write_beside(
         database,
         "UPDATE card SET not_after = 1 WHERE op = 2; UPDATE open SET due = 1; UPDATE renewal SET due = 1; \
-         UPDATE place SET failed = 9; UPDATE expiring SET live = 9; UPDATE present SET owner = 'bank' WHERE id = 'a'",
+         UPDATE place SET failed = 9; UPDATE expiring SET live = 9; UPDATE present SET owner = 'bank' WHERE id = 'a'; \
+         UPDATE ward SET ends = 1 WHERE id = 'app1/key@1'; DELETE FROM reading",
     );
     closed.rebuild(database, state.path()).await.unwrap();
     let database = database.clone();
@@ -233,6 +235,44 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
         all
     });
     verified.join().unwrap()
+}
+
+/// Secrets, who reads them, and what is asked of both.
+async fn ask_for_secrets(house: &House) {
+    let now = house.world.now();
+    for n in 0..200 {
+        let path = format!("app{n}/key");
+        let body = serde_json::json!({ "life": 1, "made": now, "labels": { "current": 1, "pending": 1 },
+            "versions": [{ "number": 1, "at": now, "expires": now.plus_secs(n) }] });
+        let record = store::Record { kind: "secret", id: path.clone(), body, ..record(&path, None) };
+        house.ledger.record(vec![record.clone()]).await.unwrap();
+        house.ledger.record(vec![record]).await.unwrap();
+    }
+    let value = store::NewValue {
+        id: "app1/key@1.1".into(),
+        owner: None,
+        key: &[7; 32],
+        envelope: b"sealed".to_vec(),
+        instead_of: vec![],
+        wrapped: None,
+    };
+    house.ledger.keep_value(value, vec![], actor()).await.unwrap();
+    let value = house.ledger.value("app1/key@1.1").await.unwrap().unwrap().into_inner();
+    let opened = vec![store::Accessed { id: value.id().to_owned(), version: value.version() }];
+    let grant = store::GrantStamp { action: "read-secret".into(), ..grant() };
+    let entry = store::AccessEntry { actor: actor(), grant, showing: store::Showing::Opened, opened };
+    house.ledger.access(entry).await.unwrap();
+    for owner in [None, Some("web".to_owned())] {
+        for by in [store::WardBy::Ends, store::WardBy::Seen, store::WardBy::Pending] {
+            let (before, from) = (now.plus_secs(DAY), Some(now));
+            let filter = store::WardFilter { owner: owner.clone(), by, from, before, after: None, limit: 10 };
+            assert!(!house.ledger.wards(filter.clone()).await.unwrap().is_empty());
+            assert!(house.ledger.count_wards(filter).await.unwrap() > 100);
+        }
+    }
+    assert_eq!(house.ledger.wards_of(vec!["app1/key@1".into()]).await.unwrap().len(), 1);
+    assert_eq!(house.ledger.readers("app1/key@1", 10).await.unwrap().len(), 1);
+    assert_eq!(house.ledger.readings((String::new(), String::new()), 10).await.unwrap().len(), 1);
 }
 
 /// Certificates in many places, records, revocations, CRLs, failures, what is open.

@@ -125,11 +125,22 @@ fn the_pages_are_true_to_the_row_and_for_everybody() {
     let drills = page("/drills");
     assert!(drills.contains("One drill is open.") && drills.contains(&format!("<td>{held}</td>")), "{drills}");
 
+    for (path, more) in [("prod/shop/db", &["--expires", "3d"][..]), ("prod/shop/key", &["--tag", "team=shop"])] {
+        let put = [&["secret", "put", path, "--kind", "api-key", "--draw", "--owner", "default"][..], more].concat();
+        house.run(&put);
+        house.run(&["secret", "get", path]);
+    }
+    assert!(page("/secrets?within=prod").contains("/secrets/prod/shop/key"), "they are listed");
+
     browse(
         &house,
         &own,
         &[
             "/",
+            "/secrets",
+            "/secrets?state=expiring",
+            "/secrets?q=nobody.at.all",
+            "/secrets/prod/shop/db",
             "/issuers",
             "/drills",
             &drill,

@@ -243,3 +243,62 @@ fn each_reading_that_was_answered_is_one_leaf_through_kills_on_postgresql() {
     let postgres = Postgres::start();
     read_under_fire(House::with(&["--demo", "--database", &postgres.url()]));
 }
+
+/// What somebody who keeps an inventory asks, by commands.
+#[test]
+fn what_ends_who_read_last_and_the_access_review_by_commands() {
+    let house = House::started();
+    put(&house, "prod/a", CANARY.as_bytes(), &["--expires", "2h"]);
+    put(&house, "prod/b", b"other", &[]);
+    let listed = |arguments: &[&str]| {
+        let items = house.json(&[&["secret", "list"][..], arguments].concat());
+        let paths =
+            items.as_array().expect("a list").iter().map(|item| item["path"].as_str().expect("a path").to_owned());
+        paths.collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&["--expiring", "3h"]), ["prod/a"]);
+    assert_eq!(listed(&["--expiring", "1h"]), [""; 0]);
+    assert_eq!(get(&house, "prod/a"), CANARY);
+    // Whatever is older than a second, once a second has passed.
+    let unread = || listed(&["--unread", "1s"]).into_iter().collect::<BTreeSet<_>>();
+    let both = BTreeSet::from(["prod/a".to_owned(), "prod/b".to_owned()]);
+    assert!(until(PATIENCE, || unread() == both), "both, a second later: {:?}", unread());
+    assert_eq!(listed(&["--unread", "90d"]), [""; 0]);
+    let table = house.run(&["secret", "list", "prod"]);
+    assert!(table.contains("token:admin") && table.contains("never"), "{table}");
+    // What ends within a week needs a hand: that is an alarm, and an exit code.
+    let status = house.command(&["status"]).output().expect("a command");
+    assert_eq!(status.status.code(), Some(5));
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(status.contains("The secret prod/a of default expires at "), "{status}");
+    assert!(status.contains("2 in use, 1 expire within 30 days, 0 expired, 0 unread for 90 days"), "{status}");
+    let metrics = house.curl_admin(&[&house.https("/metrics")]).text();
+    assert!(metrics.contains("chancery_secrets{state=\"in-use\"} 2\n"), "{metrics}");
+    assert!(metrics.contains("chancery_secrets_expiring{within=\"24h\"} 1\n"), "{metrics}");
+
+    // A code, and not the seed.
+    house.run(&["secret", "put", "prod/totp", "--owner", "default", "--kind", "totp-seed", "--draw"]);
+    let code = house.run(&["secret", "code", "prod/totp"]);
+    assert!(code.trim().len() == 6 && code.trim().bytes().all(|digit| digit.is_ascii_digit()), "{code}");
+    fail(house.command(&["secret", "code", "prod/a"]));
+
+    // The review, in its three forms.
+    let report: Value = serde_json::from_str(&house.run(&["report", "--since", "1d"])).expect("one object");
+    let rows = |part: &str| report[part].as_array().cloned().unwrap_or_default();
+    let secret = rows("secrets").into_iter().find(|row| row["path"] == "prod/a").expect("the secret");
+    assert!(secret["read_by"].as_str().is_some_and(|read| read.contains(" leaf ")), "{secret}");
+    assert!(secret["may_read"].as_str().is_some_and(|may| may.contains("token:")), "{secret}");
+    assert!(rows("proofs").iter().any(|row| row["proof"] == "token" && row["as_administrator"] != "0"), "{report}");
+    assert_eq!(rows("controls").len(), 9);
+    let total =
+        |what: &str| rows("totals").into_iter().find(|row| row["what"] == what).expect("a total")["count"].clone();
+    assert_eq!((total("secrets in use"), total("readings of secrets in this time")), ("3".into(), "2".into()));
+    let csv = house.run(&["report", "--since", "1d", "--format", "csv"]);
+    assert!(csv.lines().any(|line| line.starts_with("secrets,prod/b,default,")), "{csv}");
+    let html = house.run(&["report", "--since", "1d", "--format", "html"]);
+    assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"), "{html}");
+    assert!(!html.contains("<script") && !html.contains("http-equiv=\"refresh\""), "{html}");
+    for form in [report.to_string(), csv, html] {
+        assert!(!form.contains(CANARY) && form.contains("prod/a"), "{form}");
+    }
+}

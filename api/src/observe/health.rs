@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ca::{Authority, TokenHealth as Health};
 use lifecycle::{Bucket, Expiring, RenewalWatch};
 use policy::{Grant, Timestamp, World};
+use secrets::SecretError;
 use serde::Serialize;
 use store::{Alarm, Integrity, Ledger, StoreError};
 use tokio::sync::Semaphore;
@@ -18,6 +19,7 @@ use super::forecast::Surveyor;
 use super::metrics::{Own, Readings};
 use super::notice::{Notice, Sentences};
 use super::orphans::{Orphans, orphans};
+use super::secrets::Keepsakes;
 use super::vitals::{Ends, Vitals};
 
 /// Alarms told one by one; the rest is a number.
@@ -162,6 +164,7 @@ pub(crate) struct Lookout {
     world: World,
     renewals: RenewalWatch,
     surveyor: Arc<Surveyor>,
+    keepsakes: Arc<Keepsakes>,
     notice: Notice,
     /// What goes on by itself, and what it has to say.
     tasks: Vec<(&'static str, Sentences)>,
@@ -180,12 +183,12 @@ impl Lookout {
         ledger: Ledger,
         world: World,
         renewals: RenewalWatch,
-        surveyor: Arc<Surveyor>,
+        (surveyor, keepsakes): (Arc<Surveyor>, Arc<Keepsakes>),
         (notice, tasks): (Notice, Vec<(&'static str, Sentences)>),
     ) -> Self {
         let (register, writes, token) = (Probe::default(), Probe::default(), Probe::default());
         let https = Mutex::default();
-        Self { authority, ledger, world, renewals, surveyor, notice, tasks, register, writes, token, https }
+        Self { authority, ledger, world, renewals, surveyor, keepsakes, notice, tasks, register, writes, token, https }
     }
 
     /// The HTTPS listener has its certificate: until then it answers.
@@ -317,6 +320,12 @@ impl Lookout {
             Err(StoreError::Held(_)) if is_held => {}
             Err(error) => return Err(error),
         }
+        match self.keepsakes.survey(grant).await {
+            Ok(survey) => alarms.extend(survey.alarms.iter().cloned()),
+            Err(SecretError::Store(StoreError::Held(_))) if is_held => {}
+            Err(SecretError::Store(error)) => return Err(error),
+            Err(other) => return Err(StoreError::Corrupt(other.to_string())),
+        }
         match self.rescues().await {
             Ok(rescues) => alarms.extend(rescues),
             Err(StoreError::Held(_)) if is_held => {}
@@ -427,6 +436,12 @@ impl Lookout {
                 ("revoked", counts.revoked),
             ],
             expiring: cumulative(&survey.buckets),
+            secrets: self
+                .keepsakes
+                .survey(grant)
+                .await
+                .map(|survey| (survey.tally, survey.overdue))
+                .unwrap_or_default(),
             vitals: self.vitals(tokens).await,
         })
     }

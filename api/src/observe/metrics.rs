@@ -22,6 +22,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use secrets::{Tally, UNREAD_DAYS};
 use store::AuditState;
 
 use super::connections::{ByListener, Connections, Ending};
@@ -70,6 +71,8 @@ pub(crate) struct Readings {
     pub(crate) states: Vec<(&'static str, u64)>,
     /// Live credentials that expire within a time, each number with those before it.
     pub(crate) expiring: Vec<(&'static str, u64)>,
+    /// Secrets of each sort, and how many are older than their rotations allow.
+    pub(crate) secrets: (Tally, u64),
     /// CRLs, heads, CAs and tokens.
     pub(crate) vitals: Vitals,
 }
@@ -119,6 +122,8 @@ pub(crate) struct Metrics {
     unconcluded: Gauge<u64, AtomicU64>,
     states: Family<ByState, Gauge<u64, AtomicU64>>,
     expiring: Family<ByBucket, Gauge<u64, AtomicU64>>,
+    secrets: Family<ByState, Gauge<u64, AtomicU64>>,
+    secrets_expiring: Family<ByBucket, Gauge<u64, AtomicU64>>,
     audit: Audit,
     ends: Ends,
     ready: Family<ByPart, Gauge>,
@@ -298,6 +303,8 @@ impl Metrics {
             unconcluded: Gauge::default(),
             states: Family::default(),
             expiring: Family::default(),
+            secrets: Family::default(),
+            secrets_expiring: Family::default(),
             audit: Audit::default(),
             ends: Ends::default(),
             ready: Family::default(),
@@ -321,6 +328,16 @@ impl Metrics {
             "credentials_expiring",
             "Live credentials that expire within a time, each number with those before it",
             metrics.expiring.clone(),
+        );
+        let help = format!(
+            "Secrets by how they are, each counted up to {}: unread is what nobody read for {UNREAD_DAYS} days",
+            store::WARDS_COUNTED_MAX
+        );
+        registry.register("secrets", help, metrics.secrets.clone());
+        registry.register(
+            "secrets_expiring",
+            "Secrets whose current version expires within a time, each number with those before it",
+            metrics.secrets_expiring.clone(),
         );
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "What runs", version);
@@ -367,6 +384,20 @@ impl Metrics {
         self.task_failures.get_or_create(&ByTask { task }).inc();
     }
 
+    fn set_secrets(&self, (tally, overdue): &(Tally, u64)) {
+        let Tally { all, expired, ending, unread, stuck } = *tally;
+        let states =
+            [("in-use", all), ("expired", expired), ("unread", unread), ("stuck", stuck), ("overdue", *overdue)];
+        for (state, count) in states {
+            self.secrets.get_or_create(&ByState { state }).set(count);
+        }
+        let mut within = 0;
+        for (word, count) in ["24h", "7d", "30d", "90d"].into_iter().zip(ending) {
+            within += count;
+            self.secrets_expiring.get_or_create(&ByBucket { within: word }).set(within);
+        }
+    }
+
     /// The whole, as text, with these readings.
     pub(crate) fn text(&self, readings: &Readings, own: &Own) -> Result<String, std::fmt::Error> {
         self.audit.set(own);
@@ -379,6 +410,7 @@ impl Metrics {
         for &(within, count) in &readings.expiring {
             self.expiring.get_or_create(&ByBucket { within }).set(count);
         }
+        self.set_secrets(&readings.secrets);
         self.ends.set(&readings.vitals);
         for &(part, is) in &own.ready {
             self.ready.get_or_create(&ByPart { part }).set(is.into());

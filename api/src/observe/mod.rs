@@ -13,6 +13,7 @@ mod metrics;
 
 mod forecast;
 mod orphans;
+mod secrets;
 
 mod health;
 pub(crate) mod inventory;
@@ -25,5 +26,6 @@ pub(crate) use metrics::{Metrics, Own, Readings};
 pub use notice::Notice;
 pub(crate) use notice::Sentences;
 pub(crate) use orphans::{Orphans, orphans};
+pub(crate) use secrets::Keepsakes;
 pub(crate) use vitals::Ends;
 pub(crate) use wrapping::Wrapping;

@@ -21,6 +21,7 @@ pub(super) enum Place {
     Certificates,
     Ssh,
     Authorities,
+    Secrets,
     Drills,
 }
 
@@ -30,6 +31,8 @@ pub(super) struct Head {
     pub(super) place: &'static str,
     /// Whether the visitor may see issuers and drills.
     pub(super) watches: bool,
+    /// Whether the visitor may know of secrets.
+    pub(super) knows_secrets: bool,
     /// That what is shown may not be what the log says.
     pub(super) held: Option<&'static str>,
     pub(super) pills: Vec<Pill>,
@@ -62,9 +65,13 @@ impl Head {
             Place::Certificates => "certificates",
             Place::Ssh => "ssh",
             Place::Authorities => "authorities",
+            Place::Secrets => "secrets",
             Place::Drills => "drills",
         };
-        Self { actor: actor.id.clone(), place, watches, held: app.lookout().held(), pills }
+        let of = actor.owners.iter().next().cloned();
+        let knows_secrets =
+            app.authority().policies().decide(actor, Action::ListSecrets, &Resource::secret(of, "")).is_ok();
+        Self { actor: actor.id.clone(), place, watches, knows_secrets, held: app.lookout().held(), pills }
     }
 }
 

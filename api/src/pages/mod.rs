@@ -26,6 +26,8 @@ mod drills;
 mod issuers;
 mod list;
 mod overview;
+mod secret;
+mod secrets;
 
 mod routes;
 

@@ -5,7 +5,7 @@ use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
 use ca::GenerationState;
 use http::{HeaderMap, StatusCode, Uri};
-use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp};
+use policy::{Action, Actor, Grant, Owner, Resource, ResourceKind, Timestamp};
 use store::Renewer;
 
 use super::asked::{Asked, owners, sees_ssh_alone};
@@ -13,6 +13,7 @@ use super::chart::{self, Chart, SPANS};
 use super::first::First;
 use super::frame::{Head, Place, render, see};
 use super::row::{self, Row};
+use super::secrets::SecretsAsked;
 use super::session::Visitor;
 use super::words::{grouped, many, moment};
 use crate::app::App;
@@ -167,6 +168,8 @@ async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Resul
         says.second = "The server's own certificate is in time.".to_owned();
     }
     let proposals = app.authority().proposals(actor, true, None).await?.0.into_iter().map(Proposed::of).collect();
+    let mut cards = cards(&survey, &orphans, &list, &of_certificates);
+    cards.extend(secrets(app, actor, owner.as_ref()).await?);
     let chart = chart::draw(&survey.certificates, now, span, between);
     Ok(Overview {
         head: Head::of(app, actor, Place::Overview),
@@ -176,7 +179,7 @@ async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Resul
         first: First::of(app, actor, headers, uri),
         proposals,
         says,
-        cards: cards(&survey, &orphans, &list, &of_certificates),
+        cards,
         spans: SPANS
             .map(|one| SpanLink {
                 label: one.label,
@@ -325,6 +328,29 @@ fn cards(survey: &Survey, orphans: &[Orphans], list: &Asked, of_certificates: &A
         ),
     ];
     over.chain(others).collect()
+}
+
+/// How many secrets there are, for who may know of them; for others, and where there is none, nothing.
+async fn secrets(app: &App, actor: &Actor, owner: Option<&Owner>) -> Result<Vec<Card>, Problem> {
+    let on = Resource::secret(owner.cloned(), "");
+    let Ok(grant) = app.authority().policies().decide(actor, Action::ListSecrets, &on) else { return Ok(Vec::new()) };
+    let tally = app.keepsakes().tally(&grant, owner).await?;
+    let card = |count: u64, label, tone, state: &str| {
+        let owner = owner.map(ToString::to_string).unwrap_or_default();
+        let link = SecretsAsked { owner, state: state.to_owned(), ..SecretsAsked::default() }.link();
+        let at_least = if count >= store::WARDS_COUNTED_MAX { "+" } else { "" };
+        Card { count: format!("{}{at_least}", grouped(count)), label, tone, zero: count == 0, link }
+    };
+    let [day, week, month, _] = tally.ending;
+    let soon = day + week + month;
+    let cards = [
+        card(tally.expired, "expired secrets", "gone", "expired"),
+        card(tally.expired + soon, "secrets that end within 30 days, or have", "act", "expiring"),
+        card(tally.unread, "secrets unread for 90 days", "quiet", "unread"),
+        card(tally.all, "secrets in use", "calm", ""),
+    ];
+    let all = tally.all;
+    Ok(cards.into_iter().filter(|card| all > 0 && (!card.zero || card.label == "secrets in use")).collect())
 }
 
 /// The panels for who may read the status; for others they are simply not there, which is no refusal to write down.

@@ -5,7 +5,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, header};
 
-use super::{acts, certificate, drills, issuers, list, overview, session};
+use super::{acts, certificate, drills, issuers, list, overview, secret, secrets, session};
 use crate::app::App;
 use crate::intake::typed;
 
@@ -23,6 +23,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/certificates/{serial}/renew", post(acts::renew))
         .route("/certificates/{serial}/revoke", post(acts::revoke))
         .route("/issuers", get(issuers::show))
+        .route("/secrets", get(secrets::show))
+        .route("/secrets/{*path}", get(secret::show))
         .route("/drills", get(drills::show))
         .route("/drills/{id}", get(drills::show_one))
         .route("/operations/{number}", get(certificate::show_operation))

@@ -6,7 +6,7 @@
 pub(crate) mod certificates;
 mod code;
 mod recovery;
-mod secrets;
+pub(crate) mod secrets;
 mod ssh;
 
 mod drills;
@@ -17,6 +17,7 @@ pub(crate) mod audit;
 mod ocsp_proof;
 mod owners;
 mod profiles;
+mod report;
 mod status;
 pub mod tokens;
 

@@ -12,7 +12,7 @@ use super::certificates::{asking, ending, listing, requests, revocations};
 use super::refusals::{Problem, Refusals};
 use super::shapes::Shapes;
 use super::{
-    audit, code, drills, imports, issuers, ocsp_proof, owners, profiles, recovery, secrets, ssh, status, tokens,
+    audit, code, drills, imports, issuers, ocsp_proof, owners, profiles, recovery, report, secrets, ssh, status, tokens,
 };
 use crate::intake::typed;
 
@@ -33,6 +33,8 @@ use crate::intake::typed;
         secrets::lease_roles::show, secrets::lease_roles::put, secrets::lease_roles::end,
         secrets::leases::post, secrets::leases::list, secrets::leases::show, secrets::leases::renew, secrets::leases::end,
         recovery::show, recovery::take, recovery::wrap,
+        secrets::codes::show, secrets::codes::jwks,
+        report::secrets, report::tokens,
         ssh::user, ssh::host, code::post_key, code::list_keys, code::sign, tokens::post, tokens::list, tokens::delete,
         issuers::list, issuers::show, issuers::create, issuers::import, issuers::import_crl, issuers::rotate, issuers::act, issuers::request, issuers::export,
         imports::begin, imports::some, imports::done,

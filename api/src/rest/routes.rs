@@ -6,7 +6,9 @@ use axum::routing::{delete, get, post};
 use super::certificates::{asking, ending, listing, requests, revocations};
 use super::recovery;
 use super::secrets;
-use super::{audit, code, drills, imports, issuers, ocsp_proof, openapi, owners, profiles, ssh, status, tokens};
+use super::{
+    audit, code, drills, imports, issuers, ocsp_proof, openapi, owners, profiles, report, ssh, status, tokens,
+};
 use crate::app::App;
 use crate::public::log;
 
@@ -51,6 +53,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/secret-leases", post(secrets::leases::post).get(secrets::leases::list))
         .route("/api/v1/secret-leases/{id}", get(secrets::leases::show).delete(secrets::leases::end))
         .route("/api/v1/secret-leases/{id}/renew", post(secrets::leases::renew))
+        .route("/api/v1/secret-codes/{*path}", get(secrets::codes::show))
+        .route("/.well-known/jwks/{*path}", get(secrets::codes::jwks))
         .route("/api/v1/secret-acts/{act}", post(secrets::acts::act))
         .route("/api/v1/recovery", get(recovery::show).post(recovery::take))
         .route("/api/v1/recovery/wrap", post(recovery::wrap))
@@ -74,6 +78,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/audit/ocsp-proof", post(ocsp_proof::prove))
         .route("/api/v1/audit/{index}", get(audit::show))
         .route("/api/v1/audit/texts/{hash}", get(audit::text))
+        .route("/api/v1/report/secrets", get(report::secrets))
+        .route("/api/v1/report/tokens", get(report::tokens))
         .route("/api/v1/owners", get(owners::list))
         .route("/api/v1/owners/{name}", get(owners::show))
         .route("/api/v1/profiles", get(profiles::list))

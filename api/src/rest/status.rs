@@ -6,6 +6,7 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use policy::{Action, Owner, Resource, ResourceKind, Role, Timestamp};
+use secrets::Tally;
 use serde::Serialize;
 use store::{Filter, State};
 use utoipa::ToSchema;
@@ -31,6 +32,7 @@ pub(crate) struct Status {
     held: Option<String>,
     store: StoreStatus,
     log: LogStatus,
+    secrets: SecretCounts,
     ocsp: OcspStatus,
     /// Live credentials by the time they have left.
     expiring: Vec<Expiring>,
@@ -109,6 +111,39 @@ impl CertificateCounts {
         let of = |state, replaced| Filter { certificates: true, state: Some(state), replaced, ..Filter::default() };
         let issued = ledger.count(of(State::Issued, Some(false))).await?.saturating_sub(expired);
         Ok(Self { issued, expired, revoked: ledger.count(of(State::Revoked, None)).await? })
+    }
+}
+
+/// Secrets: each number is exact up to 10000, and says "at least" from there on.
+#[derive(Serialize, ToSchema)]
+struct SecretCounts {
+    /// In use.
+    all: u64,
+    /// Whose current version has ended.
+    expired: u64,
+    /// Whose current version ends within 24 hours, 7, 30 and 90 days: each without those before it.
+    expiring: Vec<SecretsExpiring>,
+    /// Which nobody read for 90 days.
+    unread: u64,
+    /// Of which a version waits as pending for longer than a day.
+    stuck: u64,
+}
+
+/// A number of secrets.
+#[derive(Serialize, ToSchema)]
+struct SecretsExpiring {
+    /// `24h`, `7d`, `30d`, `90d`; each without those before it.
+    within: &'static str,
+    /// How many.
+    count: u64,
+}
+
+impl SecretCounts {
+    fn of(tally: Tally) -> Self {
+        let Tally { all, expired, ending, unread, stuck } = tally;
+        let words = ["24h", "7d", "30d", "90d"].into_iter().zip(ending);
+        let expiring = words.map(|(within, count)| SecretsExpiring { within, count }).collect();
+        Self { all, expired, expiring, unread, stuck }
     }
 }
 
@@ -231,6 +266,7 @@ pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> R
             audited: ledger.audited().into(),
         },
         ocsp: app.authority().ocsp_state().into(),
+        secrets: SecretCounts::of(app.keepsakes().survey(&grant).await?.tally),
         expiring: survey
             .buckets
             .iter()

@@ -7,6 +7,7 @@ mod house;
 mod connections;
 mod identity;
 mod intake;
+mod inventory;
 mod issuance;
 mod matrix;
 mod pages;

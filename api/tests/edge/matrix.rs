@@ -38,6 +38,9 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
     let new_token = json!({"name": format!("matrix-{}", unique()), "roles": ["auditor"], "expires_secs": 60});
     let secret = format!("matrix/{}", unique());
     put_secret(server, admin, &secret).await;
+    let (seed, signing) = (format!("matrix/{}", unique()), format!("matrix/{}", unique()));
+    put_drawn(server, admin, (&seed, "totp-seed")).await;
+    put_drawn(server, admin, (&signing, "jwt-signing-key")).await;
     let exchanged = format!("matrix/{}", unique());
     put_login(server, admin, &exchanged, &secret).await;
     let policy = policy_hash(server, admin).await;
@@ -196,6 +199,16 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
             "POST /api/v1/secret-values",
             route(Method::POST, "/api/v1/secret-values", Some(json!({"references": [format!("chy://{secret}")]}))),
         ),
+        ("GET /api/v1/secret-codes/{path}", route(Method::GET, format!("/api/v1/secret-codes/{seed}"), None)),
+        ("GET /.well-known/jwks/{path}", route(Method::GET, format!("/.well-known/jwks/{signing}"), None)),
+        (
+            "GET /.well-known/jwks/{path}, not published",
+            route(Method::GET, format!("/.well-known/jwks/{secret}"), None),
+        ),
+        ("GET /secrets", route(Method::GET, "/secrets", None)),
+        ("GET /secrets/{path}", route(Method::GET, format!("/secrets/{secret}"), None)),
+        ("GET /api/v1/report/secrets", route(Method::GET, "/api/v1/report/secrets?limit=1", None)),
+        ("GET /api/v1/report/tokens", route(Method::GET, "/api/v1/report/tokens?limit=1", None)),
         (
             "POST /api/v1/secret-acts/disable",
             route(Method::POST, "/api/v1/secret-acts/disable", Some(json!({"path": secret, "version": "1"}))),
@@ -327,6 +340,15 @@ async fn make_key(server: &Server, admin: &str, label: &str) {
 async fn put_secret(server: &Server, admin: &str, path: &str) {
     let client = client().build().expect("a client");
     let wish = json!({"fields": {"value": "one"}, "owner": "web"});
+    let url = server.url(&format!("/api/v1/secrets/{path}"));
+    let answer = client.put(url).bearer_auth(admin).json(&wish).send().await.expect("an answer");
+    assert_eq!(answer.status(), 201, "{}", answer.text().await.expect("text"));
+}
+
+/// What its kind draws, published where it is a signing key.
+async fn put_drawn(server: &Server, admin: &str, (path, kind): (&str, &str)) {
+    let client = client().build().expect("a client");
+    let wish = json!({"kind": kind, "draw": true, "owner": "web", "tags": {"published": "true"}});
     let url = server.url(&format!("/api/v1/secrets/{path}"));
     let answer = client.put(url).bearer_auth(admin).json(&wish).send().await.expect("an answer");
     assert_eq!(answer.status(), 201, "{}", answer.text().await.expect("text"));

@@ -337,3 +337,62 @@ async fn who_may_not_read_the_status_sees_its_own_certificates_and_no_more() {
     let (status, html) = page(&server, &visitor, "/?owner=db").await;
     assert!(status == 403 && html.contains("<h1>"), "a refusal is a page");
 }
+
+#[tokio::test]
+async fn secrets_have_pages_that_never_show_a_value() {
+    let server = Server::start().await;
+    let (admin, root) = (token(Role::Admin).await, format!("pages/{}", crate::house::unique()));
+    let (path, canary) = (format!("{root}/db"), "canary-of-the-pages");
+    let http = client().build().expect("a client");
+    let put = |path: &str, body: serde_json::Value| {
+        http.put(server.url(&format!("/api/v1/secrets/{path}"))).bearer_auth(&admin).json(&body).send()
+    };
+    let body = json!({"fields": {"value": canary}, "owner": "web", "description": "<script>the shop</script>",
+        "tags": {"team": "shop"}, "expires": policy::World::real().now().plus_secs(7_200).rfc3339()});
+    assert_eq!(put(&path, body).await.expect("an answer").status().as_u16(), 201);
+    let reader = token(Role::SecretReader).await;
+    let read = http.get(server.url(&format!("/api/v1/secret-values/{path}"))).bearer_auth(&reader).send();
+    assert_eq!(read.await.expect("an answer").status().as_u16(), 200);
+    let visitor = signed_in(&server, Role::Auditor).await;
+    let here = format!("href=\"/secrets/{path}\"");
+    for query in [
+        format!("within={root}"),
+        format!("within={root}&state=expiring&tag=team%3Dshop"),
+        format!("q={}&owner=web", &root[2..]),
+    ] {
+        let (status, html) = page(&server, &visitor, &format!("/secrets?{query}")).await;
+        assert_eq!((status, html.matches(&here).count()), (200, 1), "{query}: {html}");
+        assert!(
+            html.contains("<b>in ")
+                && html.contains("just now") | html.contains(" ago")
+                && html.contains("token:test-")
+                && !html.contains(canary),
+            "{html}"
+        );
+        assert!(!html.contains("<script>the shop"), "what somebody wrote is text");
+    }
+    let (_, none) = page(&server, &visitor, &format!("/secrets?within={root}&state=unread")).await;
+    assert!(none.contains("Nothing matches"), "{none}");
+    let (status, html) = page(&server, &visitor, &format!("/secrets/{path}")).await;
+    for word in
+        ["team=shop", "current", "token:test-", "leaf ", "chancery secret get", "Its current version expires in"]
+    {
+        assert!(html.contains(word), "{word} is missing in {html}");
+    }
+    assert!(status == 200 && !html.contains(canary), "{html}");
+    let (_, overview) = page(&server, &visitor, "/?owner=web").await;
+    assert!(overview.contains("secrets in use") && overview.contains("href=\"/secrets\""), "{overview}");
+    // Who may know of none is shown none, and no link to them.
+    let issuer = signed_in(&server, Role::Issuer).await;
+    let (_, overview) = page(&server, &issuer, "/?owner=web").await;
+    assert!(!overview.contains("secrets in use") && !overview.contains("href=\"/secrets\""), "{overview}");
+    for place in ["/secrets", &format!("/secrets/{path}"), "/secrets/nothing/there"] {
+        let (status, html) = page(&server, &issuer, place).await;
+        assert!(status == 403 && !html.contains("web"), "{place}: {html}");
+    }
+    for (place, status) in
+        [("/secrets/nothing/there", 404), ("/secrets?state=dead", 400), ("/secrets?within=a//b", 400)]
+    {
+        assert_eq!(page(&server, &visitor, place).await.0, status, "{place}");
+    }
+}

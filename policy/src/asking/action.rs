@@ -35,6 +35,8 @@ words! {
         ListSecrets = "list-secrets",
         /// See a secret's values.
         ReadSecret = "read-secret",
+        /// See the present code of a one-time password, and not its seed.
+        ReadSecretCode = "read-secret-code",
         /// Make a secret, give it new versions, move its labels, take it out of use and back.
         WriteSecret = "write-secret",
         /// Get a user that lives for a while, let it live longer, give it back.

@@ -89,6 +89,7 @@ fn has_principal(rules: Option<&Matcher>, action: Action, principal: &Principal)
         | Action::ReadStatus
         | Action::ListSecrets
         | Action::ReadSecret
+        | Action::ReadSecretCode
         | Action::WriteSecret
         | Action::LeaseSecret
         | Action::DestroySecret => rules.has_account(principal),

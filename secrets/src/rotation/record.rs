@@ -193,6 +193,12 @@ impl Rotation {
         self.since
     }
 
+    /// By how many seconds the credential in use is older at `now` than its period allows; none where it is not, or there is no period.
+    pub fn overdue_secs(&self, now: u64) -> Option<u64> {
+        let until = self.since.saturating_add(self.settings.schedule.period_secs?);
+        now.checked_sub(until).filter(|late| *late > 0)
+    }
+
     /// How it is done.
     pub fn settings(&self) -> &Settings {
         &self.settings

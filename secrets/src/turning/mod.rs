@@ -11,9 +11,11 @@ mod place;
 mod record;
 
 mod base;
+mod overdue;
 mod turn;
 
 pub use base::{Due, Rotations, TurningWish, WINDOWS_MAX};
+pub use overdue::Overdue;
 pub use place::{At, Errand, Line, Login, Place, Product, ROOTS_BYTES_MAX, Targets, Warrants};
 pub use record::Turning;
 pub use turn::Turn;

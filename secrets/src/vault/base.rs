@@ -158,7 +158,7 @@ pub(super) fn none_at(path: &SecretPath) -> SecretError {
 
 impl Search {
     /// Whether a secret is meant; `text` in small letters.
-    fn means(&self, secret: &Secret, text: Option<&str>) -> bool {
+    pub(super) fn means(&self, secret: &Secret, text: Option<&str>) -> bool {
         let has_text = text.is_none_or(|text| {
             secret.path().as_str().to_lowercase().contains(text) || secret.description().to_lowercase().contains(text)
         });

@@ -16,6 +16,9 @@ pub(super) const SECRET: &str = "secret";
 pub(super) struct Body {
     /// Which life of its path: a new one begins where everything of the one before was destroyed.
     pub life: u64,
+    /// When this life of it began; none of what was made before there was a word for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Timestamp>,
     /// The newest version's number; 0 before the first.
     pub newest: u64,
     #[serde(with = "word")]
@@ -66,6 +69,12 @@ pub(super) struct VersionBody {
     pub expires: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub destroyed: bool,
+    /// Fields that are references to fields of other secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub references: BTreeMap<String, String>,
+    /// Of a signing key: its public half, which may be published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwk: Option<String>,
 }
 
 /// That a secret is out of use.
@@ -159,9 +168,12 @@ mod tests {
             not_before: None,
             expires: None,
             destroyed: false,
+            references: BTreeMap::new(),
+            jwk: None,
         };
         Body {
             life: 1,
+            made: None,
             newest: count,
             kind: Kind::Generic,
             description: String::new(),

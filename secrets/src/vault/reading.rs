@@ -251,4 +251,4 @@ fn fill<T>(answers: &mut [Option<T>], place: usize, answer: T) {
 }
 
 /// Looks at what others change all the time; then the caller is told to come back.
-const LOOKS_MAX: usize = 8;
+pub(super) const LOOKS_MAX: usize = 8;

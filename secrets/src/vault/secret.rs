@@ -8,7 +8,7 @@ use store::{Judged, StoredRecord};
 use super::body::{Body, SECRET, VersionBody};
 use crate::error::SecretError;
 use crate::kinds::Kind;
-use crate::nouns::{SecretPath, Which};
+use crate::nouns::{Label, SecretPath, Which};
 
 /// What there is to say of a secret, attested by the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,8 @@ pub struct Version {
     pub bytes: u64,
     /// The names of its fields.
     pub fields: Vec<String>,
+    /// Fields that are references, and to what.
+    pub references: BTreeMap<String, String>,
     /// From when it is used.
     pub not_before: Option<Timestamp>,
     /// Until when.
@@ -128,6 +130,30 @@ impl Secret {
     /// Whether a rotation exchanges it: then it is written by that alone.
     pub fn is_rotated(&self) -> bool {
         self.body.rotated
+    }
+
+    /// Its path and which life of that, `path@life`, by which the register counts its readings.
+    pub fn life(&self) -> String {
+        format!("{}@{}", self.path, self.body.life)
+    }
+
+    /// When it was made; of an older one, when it was changed last.
+    pub fn made(&self) -> Timestamp {
+        self.body.made.unwrap_or(self.changed.0)
+    }
+
+    /// When its current version ends.
+    pub fn ends(&self) -> Option<Timestamp> {
+        self.current().and_then(|version| version.expires)
+    }
+
+    /// When its current version was written.
+    pub fn turned(&self) -> Option<Timestamp> {
+        self.current().map(|version| version.at)
+    }
+
+    fn current(&self) -> Option<&VersionBody> {
+        self.body.version(*self.body.labels.get(Label::CURRENT)?)
     }
 
     /// Its newest version's number.
@@ -247,6 +273,11 @@ impl Secret {
         }
     }
 
+    /// Whether a version is used.
+    pub(super) fn standing_of(&self, version: &VersionBody, now: Timestamp) -> Standing {
+        standing(version, now)
+    }
+
     fn shown(&self, version: &VersionBody, now: Timestamp) -> Version {
         Version {
             number: version.number,
@@ -256,6 +287,7 @@ impl Secret {
             sha256: version.sha256.clone(),
             bytes: version.bytes,
             fields: version.fields.clone(),
+            references: version.references.clone(),
             not_before: version.not_before,
             expires: version.expires,
             standing: standing(version, now),

@@ -6,7 +6,7 @@ use policy::{Owner, Timestamp};
 
 use crate::error::SecretError;
 use crate::kinds::{Fields, Kind, Patch};
-use crate::nouns::SecretPath;
+use crate::nouns::{FieldName, Reference, SecretPath};
 
 /// A new version.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Put {
     pub expires: Option<Timestamp>,
     /// What its kind draws is drawn anew, whatever else changes.
     pub draw: bool,
+    /// Fields that are references to fields of other secrets, from now on.
+    pub references: BTreeMap<FieldName, Reference>,
     /// It becomes `pending` instead of `current`.
     pub pending: bool,
     /// What is said of the secret.
@@ -102,6 +104,12 @@ pub struct Search {
     pub tag: Option<(String, Option<String>)>,
     /// Those that are deleted too.
     pub deleted: bool,
+    /// Whose current version ends before this.
+    pub ends_before: Option<Timestamp>,
+    /// Which nobody read since.
+    pub unread_since: Option<Timestamp>,
+    /// Of which a version waits as `pending` since before this, and no rotation is at work.
+    pub pending_before: Option<Timestamp>,
     /// Where the last page ended.
     pub after: Option<String>,
     /// How many, at most.

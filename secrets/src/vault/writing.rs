@@ -9,11 +9,12 @@ use zeroize::Zeroizing;
 
 use super::base::Vault;
 use super::body::{Body, SECRET, VersionBody, value_id};
+use super::linking::{self, Links};
 use super::secret::Secret;
 use super::wishes::{Change, KEEP, Naming, Put};
 use crate::envelope::{Context, seal};
 use crate::error::SecretError;
-use crate::kinds::{Fields, FieldsError, Kind, Patch};
+use crate::kinds::{Fields, FieldsError, Jwk, Kind, Patch};
 use crate::nouns::{Label, SecretPath, Which};
 
 /// What a new version is, before it is sealed.
@@ -21,6 +22,8 @@ pub(super) struct Draft {
     pub fields: Fields,
     /// The record as it is to be, with the version in it but for what sealing tells.
     pub body: Body,
+    /// Its fields that are references.
+    pub links: Links,
     /// The version of the record that it replaces.
     pub record: u64,
 }
@@ -88,17 +91,21 @@ impl Vault {
                 }
                 (secret.body.clone(), secret.record)
             }
-            Some(gone) => (new_body(gone.body.life + 1, &put.naming), gone.record),
-            None => (new_body(1, &put.naming), 0),
+            Some(gone) => (new_body(gone.body.life + 1, &put.naming, now), gone.record),
+            None => (new_body(1, &put.naming, now), 0),
         };
         describe(&mut body, &put.naming)?;
         let mut fields = self.fields(grant, there.as_ref(), &put.change, now).await?;
+        linking::clear(&mut fields, &put.change, &put.references)?;
         if put.draw {
             draw(body.kind, &mut fields)?;
         }
-        check(body.kind, &fields)?;
+        let current = body.labels.get(Label::CURRENT).and_then(|number| body.version(*number));
+        let before = current.map(|version| version.references.clone()).unwrap_or_default();
+        let links = linking::links(before, &put.change, &put.references, &fields)?;
+        check(body.kind, &fields, &links)?;
         body.newest += 1;
-        Ok(Draft { fields, body, record })
+        Ok(Draft { fields, body, links, record })
     }
 
     /// The fields that a version is to hold. What siblings of a changed field hold is opened for that, which the log says.
@@ -134,7 +141,7 @@ impl Vault {
         put: &Put,
         beside: Vec<Record>,
     ) -> Result<Secret, SecretError> {
-        let Draft { fields, mut body, record } = draft;
+        let Draft { fields, mut body, links, record } = draft;
         let number = body.newest;
         let context = Context {
             origin: self.ledger.origin(),
@@ -157,6 +164,8 @@ impl Vault {
             not_before: put.not_before,
             expires: put.expires,
             destroyed: false,
+            references: links,
+            jwk: public_half(body.kind, &fields),
         });
         match put.pending {
             true => drop(body.labels.insert(Label::PENDING.to_owned(), number)),
@@ -290,14 +299,19 @@ fn draw(kind: Kind, fields: &mut Fields) -> Result<(), SecretError> {
 }
 
 /// Whether the fields are a secret of that kind.
-fn check(kind: Kind, fields: &Fields) -> Result<(), SecretError> {
+fn check(kind: Kind, fields: &Fields, links: &Links) -> Result<(), SecretError> {
     if fields.is_empty() {
-        return Err(SecretError::invalid("fields", "a version holds at least one field"));
+        return Err(SecretError::invalid("fields", "a version holds at least one field of its own"));
     }
-    kind.validate(fields).map_err(|faults| {
+    kind.validate(&linking::with_stand_ins(fields, links)?).map_err(|faults| {
         let faults: Vec<String> = faults.iter().take(FAULTS_SHOWN_MAX).map(ToString::to_string).collect();
         SecretError::invalid("fields", faults.join("; "))
     })
+}
+
+/// Of a signing key what others verify its tokens with.
+fn public_half(kind: Kind, fields: &Fields) -> Option<String> {
+    (kind == Kind::JwtSigningKey).then(|| Jwk::of_fields(fields).ok().map(|key| key.json())).flatten()
 }
 
 /// A record as it is written.
@@ -321,9 +335,10 @@ pub(super) fn record_of(
     })
 }
 
-fn new_body(life: u64, naming: &Naming) -> Body {
+fn new_body(life: u64, naming: &Naming, now: Timestamp) -> Body {
     Body {
         life,
+        made: Some(now),
         newest: 0,
         kind: naming.kind.unwrap_or(Kind::Generic),
         description: String::new(),

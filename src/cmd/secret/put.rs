@@ -28,6 +28,9 @@ pub(super) struct Put {
     /// A field to ask for, unseen, or to read from standard input; `value` where nothing else is said
     #[arg(long, value_name = "FIELD")]
     ask: Vec<String>,
+    /// A field that is a reference to a field of another secret: password=chy://prod/db#password
+    #[arg(long = "reference", value_name = "FIELD=chy://...", value_parser = pair)]
+    references: Vec<(String, String)>,
     /// A field from a file
     #[arg(long, value_name = "FIELD=FILE", value_parser = pair)]
     from: Vec<(String, String)>,
@@ -104,8 +107,9 @@ pub(super) async fn put(args: Put, client: &Client, global: &Global) -> Result<(
             Err(_) => base64.insert(name, Value::from(STANDARD.encode(&*value))),
         };
     }
+    let references: BTreeMap<_, _> = args.references.iter().cloned().collect();
     let more = json!({
-        "fields": fields, "base64": base64, "remove": args.remove, "whole": args.whole, "draw": args.draw, "pending": args.pending,
+        "fields": fields, "base64": base64, "references": references, "remove": args.remove, "whole": args.whole, "draw": args.draw, "pending": args.pending,
         "owner": args.owner, "kind": args.kind, "expect": args.expect, "expires": args.expires.map(|span| ends(&span)),
     });
     body.extend(more.as_object().cloned().unwrap_or_default());
@@ -159,7 +163,8 @@ fn values(args: &Put) -> Result<Vec<Given>, Failure> {
     for (name, path) in &args.from {
         given.push((name.clone(), typed::file(&PathBuf::from(path))?));
     }
-    let nothing_said = given.is_empty() && args.ask.is_empty() && !args.draw && args.remove.is_empty();
+    let nothing_said =
+        given.is_empty() && args.ask.is_empty() && !args.draw && args.remove.is_empty() && args.references.is_empty();
     let asked = if nothing_said { vec![secrets::FieldName::VALUE.to_owned()] } else { args.ask.clone() };
     match (asked.as_slice(), typed::is_terminal()) {
         (_, true) => {

@@ -5,11 +5,13 @@ mod operation;
 mod part;
 mod present;
 pub(crate) mod rebuild;
+mod wards;
 mod whole;
 mod wrong;
 
 pub(crate) use part::part;
 pub(crate) use present::{PRESENT_ROWS, VERSIONS, present};
+pub(crate) use wards::wards;
 pub(crate) use whole::operations;
 pub(crate) use wrong::{PRESENT, Wrong, text_of};
 

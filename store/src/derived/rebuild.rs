@@ -45,6 +45,7 @@ fn mended(sql: &mut dyn Sql, node: &Node, pages: &mut dyn FnMut(u64)) -> Result<
     derived::operations(sql, &mut sink)?;
     let newest = |kind: &str, id: &str| node.record(&record_key(kind, id)).1.map(|version| version.leaf);
     derived::present(sql, &newest, &mut sink)?;
+    derived::wards(sql, &mut sink)?;
     Ok(rebuilt)
 }
 

@@ -31,6 +31,8 @@ projection!(OPEN, "open", "op"; "place", "not_after", "due", "renews", "family")
 projection!(RENEWAL, "renewal", "op"; "due", "not_after");
 projection!(EXPIRING, "expiring", "owner", "class", "hour"; "live", "renewed", "looked", "look");
 projection!(PRESENT, "present", "kind", "id"; "leaf", "owner", "lookup");
+projection!(WARD, "ward", "id"; "owner", "ends", "seen", "pending", "reader", "leaf");
+projection!(READING, "reading", "id", "reader"; "leaf", "at");
 projection!(
     PLACE, "place", "id";
     "kind", "profile", "issuer", "owner", "renewer", "intended", "issued", "failed", "revoked", "replaced"

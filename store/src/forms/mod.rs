@@ -7,3 +7,4 @@ pub(crate) mod projection;
 pub(crate) mod row;
 pub(crate) mod schema;
 pub(crate) mod texts;
+pub(crate) mod ward;

@@ -11,6 +11,8 @@
 //! | `renewal` | a certificate that the server renews, by when it is due | its conclusion, unless revoked before; its release, unless renewed before | its revocation, or a later conclusion of a certificate that says it renews this one |
 //! | `expiring` | how many certificates of an owner, or of all, end in an hour, and from which hour on somebody should look at how many | an intent, a release | a failure, a revocation or a successor takes its own away; a row that counts nothing goes |
 //! | `present` | the present version of a record | its first version | for ever |
+//! | `ward` | a secret: when it ends, was read last, waits | its record | its record says that it is deleted or gone |
+//! | `reading` | a secret and who read it: of the newest hour in which he did the first leaf | an access by an action that reads | for ever |
 //!
 //! **Who succeeds whom.** Certificates of one kind, profile, owner and set of names are a family. Its newest signed and not revoked
 //! one is live, and it has replaced all signed ones before it; where that one is revoked, the one before it is live again. A
@@ -280,7 +282,7 @@ pub(crate) fn begins(hour: i64) -> Timestamp {
 }
 
 /// Fine enough for what ends today; a register of ninety days then has two thousand rows an owner to add up.
-const HOUR_SECS: i64 = 3_600;
+pub(crate) const HOUR_SECS: i64 = 3_600;
 
 #[cfg(test)]
 mod tests {

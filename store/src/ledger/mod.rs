@@ -8,6 +8,7 @@ mod reading;
 mod sealing;
 mod time;
 mod values;
+mod wards;
 mod writing;
 
 mod recovering;

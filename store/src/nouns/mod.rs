@@ -15,5 +15,6 @@ pub(crate) mod record;
 pub(crate) mod renewer;
 pub(crate) mod sealed;
 pub(crate) mod shard;
+pub(crate) mod ward;
 pub(crate) mod wrapped;
 pub(crate) mod x509;

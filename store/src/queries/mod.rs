@@ -18,6 +18,7 @@ mod places;
 mod records;
 mod renewals;
 mod search;
+mod wards;
 
 pub(crate) use batches::{batches_beginning, hashes, hashes_before};
 pub(crate) use beside::{beside, beside_in, beside_owners, sealed_in, sealed_present};
@@ -35,6 +36,7 @@ pub(crate) use outlook::outlook;
 pub(crate) use records::{each_present, record_at, record_get, record_list, record_of, record_rows};
 pub(crate) use renewals::due;
 pub(crate) use search::list;
+pub(crate) use wards::{count_wards, readers, readings, wards, wards_of};
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;

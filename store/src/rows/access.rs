@@ -1,11 +1,14 @@
 //! An access: a leaf that names what is shown, and no row.
 
+use std::collections::BTreeSet;
+
 use policy::Timestamp;
 
 use super::bounds::{bounded_tail, check_actor, check_label};
 use crate::forms::leaf::{Event, Tail};
 use crate::nouns::access::{ACCESS, ACCESSED_MAX, AccessEntry};
 use crate::nouns::error::StoreError;
+use crate::nouns::ward;
 use crate::truth::{Change, RecordKey, accessed, record_key};
 
 /// An access's leaf.
@@ -17,6 +20,10 @@ pub(crate) struct AccessRow {
     pub of: Vec<(RecordKey, u64)>,
     /// By which it was judged.
     pub judged: Vec<(RecordKey, u64)>,
+    /// Who it is that reads.
+    pub reader: String,
+    /// The secrets that are read, each once; none where they are opened for something else.
+    pub read: Vec<String>,
 }
 
 impl AccessRow {
@@ -35,7 +42,12 @@ impl AccessRow {
         tail.opened(&entry.opened);
         bounded_tail(&tail)?;
         let judged = entry.judged.iter().map(|by| (record_key(by.kind, &by.id), by.version)).collect();
-        Ok(AccessRow { at, tail, of: accessed(&entry.opened), judged })
+        let read = match ward::is_reading(&entry.grant.action) {
+            true => entry.opened.iter().filter_map(|of| ward::of_value(&of.id)).map(str::to_owned).collect(),
+            false => BTreeSet::new(),
+        };
+        let (reader, read) = (entry.actor.id.clone(), read.into_iter().collect());
+        Ok(AccessRow { at, tail, of: accessed(&entry.opened), judged, reader, read })
     }
 
     /// What its leaf changes: nothing, and it has to be of what is present.

@@ -16,6 +16,7 @@ mod key;
 mod last;
 mod node;
 mod proof;
+mod read_hours;
 mod tiles;
 mod token_note;
 

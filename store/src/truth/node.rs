@@ -18,6 +18,7 @@ use super::change::RecordKey;
 use super::fold::{Fold, Lost, Revocations, Version};
 use super::image;
 use super::key::HeadKey;
+use super::read_hours::ReadHours;
 use super::tiles::Tiles;
 use crate::forms::leaf::Leaf;
 use crate::log::{Hash, Head, Tree, leaf_hash};
@@ -106,6 +107,7 @@ pub(crate) struct Node {
     held: Mutex<Option<String>>,
     alarms: Mutex<Alarms>,
     pub(super) tiles: Mutex<Tiles>,
+    read: Mutex<ReadHours>,
 }
 
 impl Node {
@@ -159,6 +161,7 @@ impl Node {
             held: Mutex::default(),
             alarms: Mutex::default(),
             tiles: Mutex::default(),
+            read: Mutex::default(),
         }
     }
 
@@ -254,6 +257,16 @@ impl Node {
         drop(state);
         self.note_head();
         Ok(())
+    }
+
+    /// Whether what somebody reads in this hour changes nothing in the register any more: it has an earlier reading of that hour.
+    pub fn has_read(&self, key: &RecordKey, hour: i64) -> bool {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).has(key, hour)
+    }
+
+    /// Readings of these hours are durable.
+    pub fn note_read(&self, read: Vec<(RecordKey, i64)>) {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).note(read);
     }
 
     /// The seal of a head that is about to be written.

@@ -12,7 +12,11 @@ pub(super) fn check(sql: &mut dyn Sql, report: &mut Report) -> Result<(), StoreE
         Ok(())
     })?;
     present_of_records(sql, report)?;
-    records_of_present(sql, report)
+    records_of_present(sql, report)?;
+    derived::wards(sql, &mut |_, wrong| {
+        wrong.iter().for_each(|wrong| report.find_wrong(wrong));
+        Ok(())
+    })
 }
 
 /// Every record has its last version in `present`.

@@ -8,6 +8,7 @@ use policy::Timestamp;
 
 use super::item::{Item, Reply};
 use super::projections::{self, Tally};
+use super::wards;
 use crate::forms::leaf::{Numbers, Tail};
 use crate::forms::object::{OBJECT_SLOTS, Object};
 use crate::forms::projection::Pile;
@@ -105,6 +106,8 @@ pub(super) struct Belief {
     pub tree: Tree,
     pub leaves: Vec<(Hash, Change)>,
     pub time: i64,
+    /// In which hour somebody read a secret.
+    pub read: Vec<(RecordKey, i64)>,
 }
 
 /// The rows of a batch, and what its callers will be told once they are durable.
@@ -128,6 +131,7 @@ pub(super) struct Batch<'a> {
     conclusions: Vec<(u64, Timestamp, &'a ConclusionRow)>,
     revocations: Vec<(u64, Timestamp, Cow<'a, RevocationRow>)>,
     records: Vec<(u64, u64, Timestamp, &'a RecordRow)>,
+    accesses: Vec<(u64, Timestamp, &'a AccessRow)>,
     checkpoints: Vec<(u64, &'a str)>,
     /// CRLs whose bytes go: a newer one is signed, or they never were.
     replaced: Vec<u64>,
@@ -154,6 +158,7 @@ impl<'a> Batch<'a> {
             conclusions: Vec::new(),
             revocations: Vec::new(),
             records: Vec::new(),
+            accesses: Vec::new(),
             checkpoints: Vec::new(),
             replaced: Vec::new(),
         }
@@ -270,12 +275,13 @@ impl<'a> Batch<'a> {
     }
 
     /// What is shown is what is present, and so is by what it was judged: whoever read an older version reads again.
-    fn access(&mut self, row: &AccessRow, at: Timestamp) -> Result<Reply, StoreError> {
+    fn access(&mut self, row: &'a AccessRow, at: Timestamp) -> Result<Reply, StoreError> {
         let is_past = |(key, version): &(RecordKey, u64)| *version == 0 || self.version(key) != *version;
         if row.of.iter().chain(&row.judged).any(is_past) {
             return Err(StoreError::Conflict("what was to be opened has another version now".into()));
         }
         let index = self.append(&row.tail_at(at), None, None, |_| row.change());
+        self.accesses.push((index, at, row));
         Ok(Reply::Leaf(index, at))
     }
 
@@ -357,7 +363,8 @@ impl<'a> Batch<'a> {
     pub fn into_belief(self, in_force: Timestamp) -> Belief {
         let hashes = self.leaves.iter().map(|(_, hash, _)| *hash);
         let leaves = hashes.zip(self.changes).collect();
-        Belief { first: self.first, tree: self.tree, leaves, time: in_force.unix() }
+        let read = wards::hours(&self.accesses);
+        Belief { first: self.first, tree: self.tree, leaves, time: in_force.unix(), read }
     }
 
     /// Writes all rows. The order does not matter: they become visible together or not at all.
@@ -435,7 +442,9 @@ impl<'a> Batch<'a> {
         tally.revocations(sql, &revocations, &arrived)?;
         tally.successions(sql)?;
         tally.write(sql)?;
-        projections::records(sql, &self.records)
+        projections::records(sql, &self.records)?;
+        wards::records(sql, &self.records)?;
+        wards::readings(sql, self.node, &self.accesses)
     }
 
     fn write_intents(&self, sql: &mut dyn Sql) -> Result<(), SqlError> {

@@ -12,6 +12,7 @@ pub(crate) mod pending;
 mod projections;
 mod thread;
 mod transaction;
+mod wards;
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use bulk::write_at_once;

@@ -294,6 +294,7 @@ impl Writer {
         let belief = done.belief;
         match self.node.publish(belief.first, belief.tree, belief.leaves, belief.time) {
             Ok(()) => {
+                self.node.note_read(belief.read);
                 self.clock.learn(&self.node);
                 Ok(done.replies)
             }

@@ -3,17 +3,16 @@
 use axum::extract::State as Shared;
 use axum::response::Response;
 use http::StatusCode;
-use policy::{Action, Owner, Resource};
-use secrets::{Search, SecretPath};
+use policy::{Action, Owner};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::found::{SecretsFound, SecretsSought, found};
 use super::rotation_shown::{moment, seconds};
 use super::shown::SecretInfo;
 use super::{granted, path_of};
 use crate::app::App;
 use crate::intake::{Caller, Params, Segment, json, page_rows};
-use crate::observe::inventory::only_owner;
 use crate::problem::Problem;
 
 /// A page of secrets.
@@ -41,6 +40,16 @@ pub(crate) struct SecretFilter {
     tag: Option<String>,
     /// Those that are deleted too.
     deleted: Option<bool>,
+    /// Whose current version expires within this time, seconds, or has; the first to expire first.
+    expiring_secs: Option<u64>,
+    /// Which nobody read for this time, seconds; those that were not read for longest first.
+    unread_secs: Option<u64>,
+    /// Of which a version waits as `pending` for longer than a day, and no rotation is at work.
+    stuck: Option<bool>,
+    /// Whose credential is older than their rotation allows.
+    overdue: Option<bool>,
+    /// Whose owner the configuration does not have any more.
+    unowned: Option<bool>,
     /// Where the last page ended.
     cursor: Option<String>,
     /// Rows of a page.
@@ -55,33 +64,22 @@ pub(crate) async fn list(
     Caller(actor): Caller,
     Params(filter): Params<SecretFilter>,
 ) -> Result<Response, Problem> {
-    let owner = filter.owner.or_else(|| only_owner(&actor));
-    // Who may list nothing at all is told so; who may list some sees these.
-    let within = filter.within.as_deref().map(path_of).transpose()?;
-    let policies = app.authority().policies();
-    let may = |owner: &Owner, path: &SecretPath| {
-        let on = Resource::secret(Some(owner.clone()), path.as_str());
-        policies.decide(&actor, Action::ListSecrets, &on).is_ok()
-    };
-    let of = owner.clone().or_else(|| actor.owners.iter().next().cloned());
-    let on = Resource::secret(of, within.as_ref().map(SecretPath::as_str).unwrap_or_default());
-    let _grant = app.authorize(&actor, Action::ListSecrets, on).await?;
-    let tag = filter.tag.map(|tag| match tag.split_once('=') {
-        Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-        None => (tag, None),
-    });
-    let search = Search {
-        owner,
-        within,
+    let sought = SecretsSought {
+        owner: filter.owner,
+        within: filter.within.as_deref().map(path_of).transpose()?,
         text: filter.search,
-        tag,
+        tag: filter.tag,
         deleted: filter.deleted.unwrap_or(false),
-        after: filter.cursor,
+        expiring_secs: filter.expiring_secs,
+        unread_secs: filter.unread_secs,
+        stuck: filter.stuck.unwrap_or(false),
+        overdue: filter.overdue.unwrap_or(false),
+        unowned: filter.unowned.unwrap_or(false),
+        cursor: filter.cursor,
         limit: page_rows(filter.limit)?,
     };
-    let (found, next) = app.vault().list(&search, may).await?;
-    let now = app.world().now();
-    let items = found.iter().map(|secret| SecretInfo::brief(secret, now)).collect();
+    let SecretsFound { items, next, now, .. } = found(&app, &actor, sought).await?;
+    let items = items.iter().map(|(secret, read)| SecretInfo::brief(secret, now).read(read.as_ref())).collect();
     Ok(json(StatusCode::OK, &SecretList { items, next }))
 }
 
@@ -100,5 +98,7 @@ pub(crate) async fn show(
         false => None,
     };
     let next = turning.and_then(|turning| app.rotations().due(&turning, seconds(app.world().now())).map(moment));
-    Ok(json(StatusCode::OK, &SecretInfo::whole(&secret, app.world().now()).rotated(next)))
+    let read = app.vault().last_read(&secret).await?;
+    let info = SecretInfo::whole(&secret, app.world().now()).rotated(next).read(read.as_ref());
+    Ok(json(StatusCode::OK, &info))
 }

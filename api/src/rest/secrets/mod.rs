@@ -4,10 +4,14 @@
 //! `secret-leases` the users that live for a while, `secret-acts` what is done with them: a path may have any number of levels, so none
 //! of these stands behind one.
 
+mod resolving;
 mod rotation_shown;
 mod shown;
 
+pub(crate) mod found;
+
 pub(crate) mod acts;
+pub(crate) mod codes;
 pub(crate) mod lease_roles;
 pub(crate) mod leases;
 pub(crate) mod listing;
@@ -41,7 +45,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Hidden<T> {
 }
 
 /// The path of a secret as it stands in a URL.
-fn path_of(segment: &str) -> Result<SecretPath, Problem> {
+pub(crate) fn path_of(segment: &str) -> Result<SecretPath, Problem> {
     segment.parse().map_err(|error: secrets::NameError| Problem::field("path", error.to_string()))
 }
 
@@ -49,7 +53,12 @@ fn path_of(segment: &str) -> Result<SecretPath, Problem> {
 /// is, and he is told what he would be told of what is not there.
 ///
 /// Whoever reads is judged by what this node knows: the register holds it against what is so when the reading is written down.
-async fn granted(app: &App, actor: &Actor, action: Action, path: &SecretPath) -> Result<(Arc<Secret>, Grant), Problem> {
+pub(crate) async fn granted(
+    app: &App,
+    actor: &Actor,
+    action: Action,
+    path: &SecretPath,
+) -> Result<(Arc<Secret>, Grant), Problem> {
     let there = match action {
         Action::ReadSecret => app.vault().known(path).await?,
         _ => app.vault().look(path).await?.map(Arc::new),

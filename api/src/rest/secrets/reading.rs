@@ -4,10 +4,11 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use policy::Action;
-use secrets::{FieldName, Opened, Reference, SecretError, Wanted, Which};
+use secrets::{FieldName, Opened, Reference, SecretError, Which};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::resolving::{self, Root};
 use super::shown::SecretValues;
 use super::{granted, path_of};
 use crate::app::App;
@@ -43,19 +44,21 @@ pub(crate) async fn one(
     let which = which_of(asked.version.as_deref())?;
     let field = asked.field.as_deref().map(str::parse::<FieldName>).transpose();
     let field = field.map_err(|error| Problem::field("field", error.to_string()))?;
-    let (secret, grant) = granted(&app, &actor, Action::ReadSecret, &path).await?;
+    let (secret, _grant) = granted(&app, &actor, Action::ReadSecret, &path).await?;
     let etag = format!("\"{}\"", secret.sha256_of(&which, app.world().now())?);
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    if known.is_some_and(|known| known.split(',').any(|one| one.trim() == etag)) {
+    // What a reference stands for changes without it: of such a one nobody has the present value by its own digest.
+    let is_alone = secret.references(&which)?.is_empty();
+    if is_alone && known.is_some_and(|known| known.split(',').any(|one| one.trim() == etag)) {
         let mut unchanged = Response::new(axum::body::Body::empty());
         *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(closed(unchanged, Some(&etag)));
     }
-    let opened = app.vault().read(Wanted { grant, path, which }).await?;
+    let opened = resolving::read_one(&app, &actor, &path, &which).await?;
     has_field(&opened, field.as_ref())?;
-    let etag = format!("\"{}\"", opened.sha256);
+    let etag = Some(format!("\"{}\"", opened.sha256)).filter(|_| is_alone);
     let values = SecretValues::of(opened, field.as_ref().map(FieldName::as_str));
-    Ok(closed(json(StatusCode::OK, &values), Some(&etag)))
+    Ok(closed(json(StatusCode::OK, &values), etag.as_deref()))
 }
 
 /// What is wanted, as references.
@@ -111,15 +114,15 @@ pub(crate) async fn many(
         let (path, which) = (reference.path.clone(), reference.which.clone());
         outcomes.push(Err(Problem::new(Kind::NotFound, "It was not read.")));
         match granted(&app, &actor, Action::ReadSecret, &path).await {
-            Ok((_, grant)) => {
-                wanted.push(Wanted { grant, path, which });
+            Ok((secret, grant)) => {
+                wanted.push(Root { grant, secret, which });
                 places.push(at);
             }
             Err(problem) => put(&mut outcomes, at, Err(problem)),
         }
     }
-    for (at, outcome) in places.into_iter().zip(app.vault().read_all(wanted).await?) {
-        put(&mut outcomes, at, outcome.map_err(Problem::from));
+    for (at, outcome) in places.into_iter().zip(resolving::read_all(&app, &actor, wanted).await?) {
+        put(&mut outcomes, at, outcome);
     }
     let items = wish.references.into_iter().zip(references).zip(outcomes).map(|((text, reference), outcome)| {
         let field = Some(&reference.field);
@@ -143,7 +146,7 @@ fn put<T>(outcomes: &mut [T], at: usize, outcome: T) {
     }
 }
 
-fn which_of(text: Option<&str>) -> Result<Which, Problem> {
+pub(super) fn which_of(text: Option<&str>) -> Result<Which, Problem> {
     let which = text.map(str::parse::<Which>).transpose();
     Ok(which.map_err(|error| Problem::field("version", error.to_string()))?.unwrap_or_default())
 }
@@ -165,7 +168,7 @@ fn has_field(opened: &Opened, field: Option<&FieldName>) -> Result<(), Problem> 
 }
 
 /// An answer that nobody on the way may keep.
-fn closed(mut response: Response, etag: Option<&str>) -> Response {
+pub(super) fn closed(mut response: Response, etag: Option<&str>) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(etag) = etag.and_then(|etag| HeaderValue::from_str(etag).ok()) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use policy::Timestamp;
-use secrets::{Fields, Opened, Secret, Version};
+use secrets::{Fields, LastRead, Opened, Secret, Version};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -52,9 +52,31 @@ pub(crate) struct SecretInfo {
     /// Until when the current version is used.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires: Option<Timestamp>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    made: Timestamp,
+    /// When its current version was written.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    written: Option<Timestamp>,
+    /// Who read it last; null where nobody did. Absent in the answer to a change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ReadInfo>)]
+    last_read: Option<Option<ReadInfo>>,
     /// Its versions, the newest first; absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     versions: Option<Vec<VersionInfo>>,
+}
+
+/// That somebody read a secret: of the newest hour in which he did, the first time.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReadInfo {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// Who.
+    by: String,
+    /// The entry of the log that says so.
+    leaf: u64,
 }
 
 /// A version without its values.
@@ -68,6 +90,9 @@ pub(crate) struct VersionInfo {
     at: Timestamp,
     by: String,
     fields: Vec<String>,
+    /// Fields that are references to fields of other secrets, and to what.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    references: BTreeMap<String, String>,
     bytes: u64,
     /// SHA-256 of its sealed bytes: what tells it from every other, and nothing of what it holds.
     sha256: String,
@@ -137,6 +162,9 @@ impl SecretInfo {
             changed_by: changed_by.to_owned(),
             fields,
             expires,
+            made: secret.made(),
+            written: secret.turned(),
+            last_read: None,
             versions: None,
         }
     }
@@ -144,6 +172,12 @@ impl SecretInfo {
     /// With when its rotation does something next.
     pub(super) fn rotated(self, rotation_next: Option<Timestamp>) -> Self {
         Self { rotation_next, ..self }
+    }
+
+    /// The same with who read it last.
+    pub(super) fn read(self, read: Option<&LastRead>) -> Self {
+        let read = read.map(|read| ReadInfo { at: read.at, by: read.by.clone(), leaf: read.leaf });
+        Self { last_read: Some(read), ..self }
     }
 
     pub(super) fn whole(secret: &Secret, now: Timestamp) -> Self {
@@ -154,8 +188,10 @@ impl SecretInfo {
 
 impl VersionInfo {
     fn of(version: Version) -> Self {
-        let Version { number, labels, at, by, sha256, bytes, fields, not_before, expires, standing } = version;
-        Self { number, labels, state: standing.as_str(), at, by, fields, bytes, sha256, not_before, expires }
+        let Version { number, labels, at, by, sha256, bytes, fields, references, not_before, expires, standing } =
+            version;
+        let state = standing.as_str();
+        Self { number, labels, state, at, by, fields, references, bytes, sha256, not_before, expires }
     }
 }
 

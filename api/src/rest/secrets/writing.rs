@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use policy::{Action, Owner, Resource, Timestamp};
-use secrets::{Change, FieldName, Fields, Kind, Naming, Patch, Put};
+use secrets::{Change, FieldName, Fields, Kind, Naming, Patch, Put, Reference};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -31,6 +31,9 @@ pub(crate) struct NewVersion {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     base64: BTreeMap<String, Text>,
+    /// Fields that are references to fields of other secrets: `chy://path#field@version`. Who reads this one needs the right to those too.
+    #[serde(default)]
+    references: BTreeMap<String, String>,
     /// Fields that go.
     #[serde(default)]
     remove: Vec<String>,
@@ -147,7 +150,7 @@ pub(crate) async fn describe(
 }
 
 fn wish(new: NewVersion) -> Result<Put, Problem> {
-    let NewVersion { fields, base64, remove, whole, expect, pending, not_before, expires, draw, .. } = new;
+    let NewVersion { fields, base64, references, remove, whole, expect, pending, not_before, expires, draw, .. } = new;
     let kind = new.kind.as_deref().map(str::parse::<Kind>).transpose();
     let kind = kind.map_err(|error| Problem::field("kind", error.to_string()))?;
     let naming = Naming { kind, description: new.description, tags: new.tags, keep: new.keep, purge_lock: None };
@@ -181,7 +184,12 @@ fn wish(new: NewVersion) -> Result<Put, Problem> {
         }
         true => return Err(Problem::field("remove", "Where these fields are all there are, none is removed.")),
     };
-    Ok(Put { change, expect, not_before, expires, draw, pending, naming })
+    let mut links = BTreeMap::new();
+    for (name, text) in references {
+        let wrong = |error: secrets::NameError| Problem::field("references", error.to_string());
+        links.insert(field_name(&name)?, text.parse::<Reference>().map_err(wrong)?);
+    }
+    Ok(Put { references: links, change, expect, not_before, expires, draw, pending, naming })
 }
 
 fn field_name(text: &str) -> Result<FieldName, Problem> {

@@ -1,0 +1,255 @@
+//! The list of secrets, as a page: what they are called, when they end, who read them last. Never a value.
+
+use askama::Template;
+use axum::extract::{Query, State as Shared};
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, Uri};
+use policy::{Actor, Owner, Timestamp};
+use secrets::{Listed, UNREAD_DAYS};
+use serde::Deserialize;
+
+use super::asked::{Choices, owners};
+use super::frame::{Head, Place, percent, render};
+use super::session::Visitor;
+use super::words::{left, moment};
+use crate::app::App;
+use crate::problem::Problem;
+use crate::rest::secrets::found::{SecretsFound, SecretsSought, found};
+
+/// Rows of a page.
+const ROWS: usize = 50;
+const DAY_SECS: u64 = 86_400;
+/// A version that ends within these days is coloured.
+const SOON_SECS: i64 = 7 * 86_400;
+
+/// How secrets can be, as the form words it.
+pub(super) const STATES: Choices = &[
+    ("", "in use"),
+    ("expiring", "ends within 30 days, or has"),
+    ("expired", "expired"),
+    ("unread", "unread for 90 days"),
+    ("overdue", "rotation overdue"),
+    ("stuck", "a version waits"),
+    ("unowned", "without an owner"),
+    ("deleted", "deleted too"),
+];
+
+/// The query. Empty fields mean nothing, as browsers send them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct SecretsAsked {
+    pub(super) q: String,
+    pub(super) within: String,
+    pub(super) owner: String,
+    pub(super) tag: String,
+    pub(super) state: String,
+    pub(super) cursor: String,
+}
+
+/// One row.
+struct Row {
+    path: String,
+    description: String,
+    tone: &'static str,
+    left: String,
+    at: String,
+    ends: String,
+    badge: &'static str,
+    state: &'static str,
+    rotates: bool,
+    reader: String,
+    read: String,
+    owner: String,
+    kind: String,
+    newest: u64,
+}
+
+#[derive(Template)]
+#[template(path = "secrets.html")]
+struct List {
+    head: Head,
+    title: String,
+    now: String,
+    at: String,
+    asked: SecretsAsked,
+    owners: Vec<String>,
+    states: Choices,
+    chosen: String,
+    order: &'static str,
+    rows: Vec<Row>,
+    next: Option<String>,
+    unfinished: bool,
+    /// Nothing narrows the list, and there is nothing.
+    hint: bool,
+}
+
+/// `/secrets`
+pub(super) async fn show(Shared(app): Shared<App>, Visitor(actor): Visitor, uri: Uri) -> Response {
+    let asked = Query::<SecretsAsked>::try_from_uri(&uri).map(|Query(asked)| asked).unwrap_or_default();
+    match page(&app, &actor, asked).await {
+        Ok(page) => render(StatusCode::OK, &page),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn page(app: &App, actor: &Actor, asked: SecretsAsked) -> Result<List, Problem> {
+    let SecretsFound { items, next, owner, now } = found(app, actor, asked.sought()?).await?;
+    let rows: Vec<Row> = items.iter().map(|listed| row(listed, now)).collect();
+    let shown = SecretsAsked { owner: owner.map(|owner| owner.to_string()).unwrap_or_default(), ..asked };
+    let first = SecretsAsked { cursor: String::new(), ..shown.clone() };
+    Ok(List {
+        head: Head::of(app, actor, Place::Secrets),
+        title: first.title(),
+        now: now.rfc3339(),
+        at: moment(now),
+        owners: owners(app, actor),
+        states: STATES,
+        chosen: first.in_words(),
+        order: first.order(),
+        unfinished: rows.is_empty() && next.is_some(),
+        hint: rows.is_empty() && first.in_words().is_empty() && first.q.is_empty(),
+        rows,
+        next: next.map(|cursor| SecretsAsked { cursor, ..shown.clone() }.link()),
+        asked: first,
+    })
+}
+
+fn row((secret, read): &Listed, now: Timestamp) -> Row {
+    let ends = secret.ends();
+    let (tone, badge, state) = standing(secret, now);
+    Row {
+        path: secret.path().to_string(),
+        description: secret.description().to_owned(),
+        tone,
+        left: ends.map_or_else(|| "never".to_owned(), |ends| left(ends, now)),
+        at: ends.map(moment).unwrap_or_default(),
+        ends: ends.map(Timestamp::rfc3339).unwrap_or_default(),
+        badge,
+        state,
+        rotates: secret.is_rotated(),
+        reader: read.as_ref().map_or_else(|| "nobody".to_owned(), |read| read.by.clone()),
+        read: read.as_ref().map(|read| ago(read.at, now)).unwrap_or_default(),
+        owner: secret.owner().to_string(),
+        kind: secret.kind().to_string(),
+        newest: secret.newest(),
+    }
+}
+
+/// `3 d 4 h ago`.
+fn ago(at: Timestamp, now: Timestamp) -> String {
+    if at < now { left(at, now) } else { "just now".to_owned() }
+}
+
+/// The colour of a secret, its badge's, and how it is in a word.
+pub(super) fn standing(secret: &secrets::Secret, now: Timestamp) -> (&'static str, &'static str, &'static str) {
+    match (secret.deleted(), secret.ends()) {
+        (Some(_), _) => ("quiet", "revoked", "deleted"),
+        (None, Some(ends)) if ends < now => ("gone", "expired", "expired"),
+        (None, Some(ends)) if ends.since(now) < SOON_SECS => ("act", "issued", "in use"),
+        (None, _) if secret.turned().is_none() => ("act", "intended", "nothing current"),
+        (None, _) => ("calm", "issued", "in use"),
+    }
+}
+
+impl SecretsAsked {
+    fn sought(&self) -> Result<SecretsSought, Problem> {
+        let text = |value: &str| Some(value.trim().to_owned()).filter(|value| !value.is_empty());
+        let owner = text(&self.owner).map(|owner| Owner::parse(&owner)).transpose();
+        let within = text(&self.within).map(|within| within.parse()).transpose();
+        if !STATES.iter().any(|(value, _)| *value == self.state) {
+            return Err(Problem::field("state", "No secret is like that: choose one of the list."));
+        }
+        let is = |state: &str| self.state == state;
+        Ok(SecretsSought {
+            owner: owner.map_err(|error| Problem::field("owner", error.to_string()))?,
+            within: within.map_err(|error: secrets::NameError| Problem::field("within", error.to_string()))?,
+            text: text(&self.q),
+            tag: text(&self.tag),
+            deleted: is("deleted"),
+            expiring_secs: if is("expired") { Some(0) } else { is("expiring").then_some(30 * DAY_SECS) },
+            unread_secs: is("unread").then_some(UNREAD_DAYS.unsigned_abs() * DAY_SECS),
+            stuck: is("stuck"),
+            overdue: is("overdue"),
+            unowned: is("unowned"),
+            cursor: text(&self.cursor),
+            limit: ROWS,
+        })
+    }
+
+    fn title(&self) -> String {
+        let which = match self.state.as_str() {
+            "expiring" => "Secrets that end within 30 days, or have",
+            "expired" => "Expired secrets",
+            "unread" => "Secrets that nobody read for 90 days",
+            "overdue" => "Secrets whose rotation is overdue",
+            "stuck" => "Secrets with a version that waits",
+            "unowned" => "Secrets without an owner",
+            "deleted" => "Secrets, and those that are deleted",
+            _ => "Secrets",
+        };
+        let within = if self.within.is_empty() { String::new() } else { format!(" at {}", self.within) };
+        let owner = if self.owner.is_empty() { String::new() } else { format!(" of {}", self.owner) };
+        format!("{which}{within}{owner}")
+    }
+
+    fn order(&self) -> &'static str {
+        match self.state.as_str() {
+            "expiring" | "expired" => "the first to end first",
+            "unread" => "what nobody read for longest first",
+            "stuck" => "what waits for longest first",
+            _ => "by path",
+        }
+    }
+
+    /// What narrows the list beside the text that is searched for.
+    fn in_words(&self) -> String {
+        let some = |what: &str, value: &str| (!value.is_empty()).then(|| format!("{what} {value}"));
+        let state = STATES.iter().find(|(value, _)| !value.is_empty() && *value == self.state);
+        let words = [some("owner", &self.owner), some("at", &self.within), some("tag", &self.tag)];
+        let state = state.map(|(_, words)| (*words).to_owned());
+        words.into_iter().flatten().chain(state).collect::<Vec<_>>().join(" · ")
+    }
+
+    /// The address of a list that is asked for so.
+    pub(super) fn link(&self) -> String {
+        let SecretsAsked { q, within, owner, tag, state, cursor } = self;
+        let pairs =
+            [("q", q), ("within", within), ("owner", owner), ("tag", tag), ("state", state), ("cursor", cursor)];
+        let given = pairs.iter().filter(|(_, value)| !value.is_empty());
+        let query: Vec<String> = given.map(|(name, value)| format!("{name}={}", percent(value))).collect();
+        if query.is_empty() { "/secrets".to_owned() } else { format!("/secrets?{}", query.join("&")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_choice_of_the_form_is_understood_and_has_a_title_of_its_own() {
+        let titles: std::collections::BTreeSet<String> = STATES
+            .iter()
+            .map(|(state, _)| {
+                let asked = SecretsAsked { state: (*state).into(), ..SecretsAsked::default() };
+                assert!(asked.sought().is_ok(), "{state}");
+                asked.title()
+            })
+            .collect();
+        assert_eq!(titles.len(), STATES.len());
+        for wrong in [
+            SecretsAsked { state: "dead".into(), ..SecretsAsked::default() },
+            SecretsAsked { within: "a//b".into(), ..SecretsAsked::default() },
+            SecretsAsked { owner: "A B".into(), ..SecretsAsked::default() },
+        ] {
+            assert!(wrong.sought().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_keeps_what_was_asked() {
+        let asked =
+            SecretsAsked { q: "a&b".into(), state: "unread".into(), tag: "t=x".into(), ..SecretsAsked::default() };
+        assert_eq!(asked.link(), "/secrets?q=a%26b&tag=t%3Dx&state=unread");
+        assert_eq!(SecretsAsked::default().link(), "/secrets");
+    }
+}

@@ -1,0 +1,242 @@
+//! What an access review asks: of each secret who may read it, who did, and how old it is; of each token whose it is. For auditors.
+//!
+//! Pages: neither the secrets nor the tokens are ever all in memory, but for the tokens that may read, of which there are as many as
+//! [`TOKENS_MAX`] at most.
+
+use axum::extract::State as Shared;
+use axum::response::Response;
+use http::StatusCode;
+use policy::{Action, Actor, Resource, ResourceKind, Role, Timestamp};
+use secrets::{LastRead, Secret};
+use serde::{Deserialize, Serialize};
+use store::RecordFilter;
+use utoipa::{IntoParams, ToSchema};
+
+use super::secrets::found::{SecretsFound, SecretsSought, found};
+use crate::app::App;
+use crate::auth::{KIND, Token};
+use crate::intake::{Caller, Params, json};
+use crate::problem::Problem;
+
+/// Secrets of a page: each is held against every token.
+const ROWS_MAX: usize = 100;
+/// Readers, and those who may read, that are named of a secret; the rest is a number.
+const NAMED_MAX: usize = 100;
+/// Tokens that are held against each secret.
+const TOKENS_MAX: usize = 1_000;
+
+/// Which page.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ReportParams {
+    /// Who read since so many seconds is named.
+    since_secs: Option<u64>,
+    /// Where the last page ended.
+    cursor: Option<String>,
+    /// Rows of a page, 1 to 100.
+    limit: Option<u32>,
+}
+
+/// A page of secrets as an access review sees them.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SecretsReport {
+    items: Vec<SecretReview>,
+    /// Where the next page begins; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    /// There are more tokens than were held against the secrets: `may_read` names too few.
+    tokens_left_out: bool,
+}
+
+/// A secret as an access review sees it. Never a value.
+#[derive(Serialize, ToSchema)]
+struct SecretReview {
+    path: String,
+    owner: String,
+    kind: String,
+    /// Whether the configuration has its owner.
+    owned: bool,
+    #[schema(value_type = String, format = DateTime)]
+    made: Timestamp,
+    /// When its current version was written.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    rotated: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires: Option<Timestamp>,
+    /// How old its credential may grow, seconds; null where no rotation says so.
+    period_secs: Option<u64>,
+    /// By how many seconds it is older.
+    overdue_secs: Option<u64>,
+    /// Who read it last, whenever that was.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_read: Option<Timestamp>,
+    last_read_by: Option<String>,
+    /// Who read it in the time that was asked for: of each reader the last hour.
+    readers: Vec<ReadBy>,
+    /// There are more than are named.
+    more_readers: bool,
+    /// Whose tokens policy would let read it now, by their names.
+    may_read: Vec<String>,
+    /// How many there are.
+    may_read_total: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ReadBy {
+    by: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// The entry of the log that says so.
+    leaf: u64,
+}
+
+/// Secrets for an access review: who may read each, who did, how old it is.
+#[utoipa::path(get, path = "/api/v1/report/secrets", tag = "audit", operation_id = "reportSecrets", params(ReportParams),
+    responses((status = 200, description = "A page", body = SecretsReport)))]
+pub(crate) async fn secrets(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Params(params): Params<ReportParams>,
+) -> Result<Response, Problem> {
+    let _grant = app.authorize(&actor, Action::ReadAudit, Resource::plain(ResourceKind::Audit)).await?;
+    let limit = rows(params.limit)?;
+    let sought = SecretsSought { cursor: params.cursor, limit, ..SecretsSought::default() };
+    let SecretsFound { items, next, now, .. } = found(&app, &actor, sought).await?;
+    let since =
+        params.since_secs.map(|secs| now.plus_secs(-i64::try_from(secs).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)));
+    let (tokens, tokens_left_out) = readers(&app, now).await?;
+    let mut reviews = Vec::with_capacity(items.len());
+    for (secret, read) in &items {
+        reviews.push(review(&app, (secret, read.as_ref()), &tokens, (since, now)).await?);
+    }
+    Ok(json(StatusCode::OK, &SecretsReport { items: reviews, next, tokens_left_out }))
+}
+
+/// Whose tokens live, each as the actor that it speaks for; and whether there are more.
+async fn readers(app: &App, now: Timestamp) -> Result<(Vec<Actor>, bool), Problem> {
+    let (mut actors, mut after) = (Vec::new(), None);
+    loop {
+        let filter = RecordFilter { limit: TOKENS_MAX, after: after.take(), ..RecordFilter::default() };
+        let page = app.ledger().record_list(KIND, filter).await?;
+        after = page.last().filter(|_| page.len() == TOKENS_MAX).map(|last| last.id.clone());
+        for record in &page {
+            let Ok(token) = Token::from_record(record) else { continue };
+            if token.revoked_at.is_none() && token.expires > now {
+                if actors.len() == TOKENS_MAX {
+                    return Ok((actors, true));
+                }
+                actors.push(token.into_actor());
+            }
+        }
+        if after.is_none() {
+            return Ok((actors, false));
+        }
+    }
+}
+
+async fn review(
+    app: &App,
+    (secret, read): (&Secret, Option<&LastRead>),
+    tokens: &[Actor],
+    (since, now): (Option<Timestamp>, Timestamp),
+) -> Result<SecretReview, Problem> {
+    let policies = app.authority().policies();
+    let on = Resource::secret(Some(secret.owner().clone()), secret.path().as_str());
+    let mut may_read: Vec<String> = Vec::new();
+    let mut may_read_total = 0;
+    for actor in tokens.iter().filter(|actor| policies.decide(actor, Action::ReadSecret, &on).is_ok()) {
+        may_read_total += 1;
+        if may_read.len() < NAMED_MAX {
+            may_read.push(actor.id.clone());
+        }
+    }
+    let mut readers = app.vault().readers(secret, NAMED_MAX + 1).await?;
+    readers.retain(|reading| since.is_none_or(|since| reading.at >= since));
+    let more_readers = readers.len() > NAMED_MAX;
+    readers.truncate(NAMED_MAX);
+    let turning = match secret.is_rotated() {
+        true => app.rotations().look(secret.path()).await?,
+        false => None,
+    };
+    let secs = u64::try_from(now.unix()).unwrap_or_default();
+    let rotation = turning.as_ref().map(secrets::Turning::rotation);
+    Ok(SecretReview {
+        path: secret.path().to_string(),
+        owner: secret.owner().to_string(),
+        kind: secret.kind().to_string(),
+        owned: policies.owners().iter().any(|rules| rules.name == *secret.owner()),
+        made: secret.made(),
+        rotated: secret.turned(),
+        expires: secret.ends(),
+        period_secs: rotation.and_then(|rotation| rotation.settings().schedule.period_secs),
+        overdue_secs: rotation.and_then(|rotation| rotation.overdue_secs(secs)),
+        last_read: read.map(|read| read.at),
+        last_read_by: read.map(|read| read.by.clone()),
+        readers: readers.into_iter().map(|read| ReadBy { by: read.reader, at: read.at, leaf: read.leaf }).collect(),
+        more_readers,
+        may_read,
+        may_read_total,
+    })
+}
+
+/// A page of tokens as an access review sees them.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TokensReport {
+    items: Vec<TokenReview>,
+    /// Where the next page begins; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// A token as an access review sees it. Never its secret.
+#[derive(Serialize, ToSchema)]
+struct TokenReview {
+    id: String,
+    /// Who it speaks for.
+    actor: String,
+    #[schema(value_type = Vec<String>)]
+    roles: Vec<Role>,
+    owners: Vec<String>,
+    made_by: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    revoked: Option<Timestamp>,
+    /// Whether it is believed now.
+    lives: bool,
+}
+
+/// Tokens for an access review: who they speak for, with which roles, and until when.
+#[utoipa::path(get, path = "/api/v1/report/tokens", tag = "audit", operation_id = "reportTokens", params(ReportParams),
+    responses((status = 200, description = "A page", body = TokensReport)))]
+pub(crate) async fn tokens(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Params(params): Params<ReportParams>,
+) -> Result<Response, Problem> {
+    let _grant = app.authorize(&actor, Action::ReadAudit, Resource::plain(ResourceKind::Audit)).await?;
+    let limit = rows(params.limit)?;
+    let filter = RecordFilter { limit, after: params.cursor, ..RecordFilter::default() };
+    let page = app.ledger().record_list(KIND, filter).await?;
+    let next = page.last().filter(|_| page.len() == limit).map(|last| last.id.clone());
+    let now = app.world().now();
+    let items = page.iter().filter_map(|record| Token::from_record(record).ok()).map(|token| TokenReview {
+        lives: token.revoked_at.is_none() && token.expires > now,
+        actor: format!("token:{}", token.body.name),
+        roles: token.body.roles.iter().copied().collect(),
+        owners: token.body.owners.iter().map(ToString::to_string).collect(),
+        made_by: token.body.created_by,
+        expires: token.expires,
+        revoked: token.revoked_at,
+        id: token.id,
+    });
+    Ok(json(StatusCode::OK, &TokensReport { items: items.collect(), next }))
+}
+
+fn rows(limit: Option<u32>) -> Result<usize, Problem> {
+    match limit.map_or(Ok(ROWS_MAX), usize::try_from) {
+        Ok(rows) if (1..=ROWS_MAX).contains(&rows) => Ok(rows),
+        Ok(_) | Err(_) => Err(Problem::field("limit", format!("A page has 1 to {ROWS_MAX} rows."))),
+    }
+}
