@@ -108,6 +108,8 @@ enum Command {
     Doctor,
     /// Secrets: write, read, list, go back, take out of use
     Secret(cmd::secret::Args),
+    /// Encrypt, sign and authenticate with keys that nobody is shown
+    Transit(cmd::transit::Args),
     /// Run a program with secrets: in memory, masked in what it prints, gone with it
     Run(cmd::deliver::run::Args),
     /// Print one secret
@@ -241,6 +243,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Agent(args) => cmd::agent::run(args).await,
         Command::Doctor => cmd::doctor::run(&global).await,
         Command::Secret(args) => cmd::secret::run(args, &global).await,
+        Command::Transit(args) => cmd::transit::run(args, &global).await,
         Command::Run(args) => cmd::deliver::run::run(args, &global).await,
         Command::Read(args) => cmd::deliver::read::run(args, &global).await,
         Command::Inject(args) => cmd::deliver::inject::run(args, &global).await,

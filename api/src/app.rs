@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use ca::{Authority, CaError};
 use lifecycle::RenewalWatch;
 use policy::{Action, Actor, Grant, Resource, World};
+use secrets::keyring::TransitKeys;
 use secrets::{Rotations, SecretError, Vault};
 use store::Ledger;
 use tokio::sync::Notify;
@@ -30,6 +31,7 @@ struct Inner {
     authority: Authority,
     ledger: Ledger,
     vault: Vault,
+    transit: TransitKeys,
     rotations: Rotations,
     /// Somebody asked for a rotation.
     rotation_asked: Arc<Notify>,
@@ -69,11 +71,13 @@ impl App {
         );
         let sessions = Sessions::new(&world);
         let vault = Vault::new(ledger.clone(), limits.key_memory);
+        let transit = TransitKeys::new(vault.clone(), limits.key_memory);
         let rotations = Rotations::new(vault.clone(), authority.instance().get());
         Self(Arc::new(Inner {
             authority,
             ledger,
             vault,
+            transit,
             rotations,
             rotation_asked: Arc::default(),
             rotation_alarms,
@@ -101,6 +105,11 @@ impl App {
     /// Secrets.
     pub(crate) fn vault(&self) -> &Vault {
         &self.0.vault
+    }
+
+    /// Keys that others compute with.
+    pub(crate) fn transit(&self) -> &TransitKeys {
+        &self.0.transit
     }
 
     /// How secrets are exchanged where they are used.

@@ -18,6 +18,7 @@ mod owners;
 mod profiles;
 mod status;
 pub mod tokens;
+mod transit;
 
 mod refusals;
 mod shapes;

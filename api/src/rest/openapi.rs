@@ -11,7 +11,7 @@ use utoipa::{Modify, OpenApi};
 use super::certificates::{asking, ending, listing, requests, revocations};
 use super::refusals::{Problem, Refusals};
 use super::shapes::Shapes;
-use super::{audit, code, drills, imports, issuers, ocsp_proof, owners, profiles, secrets, ssh, status, tokens};
+use super::{audit, code, drills, imports, issuers, ocsp_proof, owners, profiles, secrets, ssh, status, tokens, transit};
 use crate::intake::typed;
 
 /// The document.
@@ -28,6 +28,9 @@ use crate::intake::typed;
         revocations::post, revocations::list, revocations::show, revocations::confirm,
         secrets::listing::list, secrets::listing::show, secrets::writing::put, secrets::writing::describe, secrets::reading::one, secrets::reading::many, secrets::acts::act,
         secrets::rotations::show, secrets::rotations::put, secrets::rotations::end,
+        transit::keys::list, transit::keys::show, transit::managing::create, transit::managing::configure, transit::managing::act, transit::managing::destroy,
+        transit::batches::encrypt, transit::batches::decrypt, transit::batches::rewrap, transit::batches::data_key, transit::batches::random,
+        transit::signing::sign, transit::signing::verify,
         ssh::user, ssh::host, code::post_key, code::list_keys, code::sign, tokens::post, tokens::list, tokens::delete,
         issuers::list, issuers::show, issuers::create, issuers::import, issuers::import_crl, issuers::rotate, issuers::act, issuers::request, issuers::export,
         imports::begin, imports::some, imports::done,

@@ -3,6 +3,7 @@
 mod rotations;
 mod routes;
 mod tasks;
+mod transit;
 
 mod server;
 

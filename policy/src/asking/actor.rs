@@ -27,6 +27,12 @@ words! {
         SecretReader = "secret-reader",
         /// Makes and changes the secrets of its owners; what they are it does not see.
         SecretWriter = "secret-writer",
+        /// Computes with the transit keys of its owners.
+        TransitUser = "transit-user",
+        /// Encrypts with the transit keys of its owners, and verifies; it opens and signs nothing.
+        TransitEncrypter = "transit-encrypter",
+        /// Makes and rotates the transit keys of its owners; it computes nothing with them.
+        TransitManager = "transit-manager",
         /// Approves what others ask for, and reads.
         Approver = "approver",
         /// Reads the log and the inventory, changes nothing.

@@ -42,7 +42,7 @@ impl Key<'_> {
     /// Where nothing of it can be signed: [`TransitError::NotForKind`], [`TransitError::TooLong`], [`TransitError::Retired`],
     /// [`TransitError::NoVersion`]. Of each: [`TransitError::ContextMissing`], [`TransitError::ContextUnused`], [`TransitError::TooLong`].
     pub fn sign(&self, version: Option<u32>, items: &[Sign<'_>]) -> Result<Each<String>, TransitError> {
-        self.signs("sign")?;
+        self.keys.kind().signs("sign")?;
         at_most("a batch in items", items.len(), BATCH_MAX)?;
         let (version, key) = self.making(version)?;
         let mut signs = Signs::of(self, version, key)?;
@@ -58,7 +58,7 @@ impl Key<'_> {
     /// # Errors
     /// As [`Key::sign`]; of each also [`TransitError::Malformed`], [`TransitError::Retired`], [`TransitError::NoVersion`].
     pub fn verify(&self, items: &[Verify<'_>]) -> Result<Each<bool>, TransitError> {
-        self.signs("verify")?;
+        self.keys.kind().signs("verify")?;
         at_most("a batch in items", items.len(), BATCH_MAX)?;
         let mut before: Option<(u32, Signs<'_>)> = None;
         let verified = items.iter().map(|Verify { message, context, text }| {
@@ -74,17 +74,6 @@ impl Key<'_> {
             before.insert((version, signs)).1.verify(message, context, &made)
         });
         Ok(verified.collect())
-    }
-
-    fn signs(&self, act: &'static str) -> Result<(), TransitError> {
-        match self.keys.kind() {
-            KeyKind::HmacSha256 | KeyKind::Ed25519 | KeyKind::EcdsaP256 => Ok(()),
-            kind @ (KeyKind::Aes256Gcm | KeyKind::ChaCha20Poly1305) => Err(TransitError::NotForKind {
-                kind: kind.as_str(),
-                act,
-                takes: &["ed25519", "ecdsa-p256", "hmac-sha256"],
-            }),
-        }
     }
 }
 

@@ -19,14 +19,22 @@ pub(super) fn write(version: u32, bytes: &[u8]) -> String {
 
 /// The version of a text, and its bytes into `bytes`, of which there are `most` at most. A version has one form, and so has base64.
 pub(super) fn read(text: &str, bytes: &mut Vec<u8>, most: usize) -> Result<u32, TransitError> {
-    let (digits, rest) =
-        text.strip_prefix(BEGIN).and_then(|rest| rest.split_once(':')).ok_or(TransitError::Malformed)?;
-    let version = digits.parse::<u32>().ok().filter(|version| *version > 0 && version.to_string() == digits);
-    let version = version.ok_or(TransitError::Malformed)?;
+    let (version, rest) = split(text).ok_or(TransitError::Malformed)?;
     super::fault::at_most("the text in characters", rest.len(), most.div_ceil(3) * 4)?;
     bytes.clear();
     STANDARD.decode_vec(rest, bytes).map_err(|_| TransitError::Malformed)?;
     Ok(version)
+}
+
+/// The version that a text says made it; none where it is no text of ours.
+pub fn version_of(text: &str) -> Option<u32> {
+    split(text).map(|(version, _)| version)
+}
+
+fn split(text: &str) -> Option<(u32, &str)> {
+    let (digits, rest) = text.strip_prefix(BEGIN)?.split_once(':')?;
+    let version = digits.parse::<u32>().ok().filter(|version| *version > 0 && version.to_string() == digits)?;
+    Some((version, rest))
 }
 
 /// Of the greatest version.

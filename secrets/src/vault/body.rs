@@ -115,7 +115,7 @@ impl Body {
 }
 
 /// The name of a version's value in the register.
-pub(super) fn value_id(path: &str, life: u64, number: u64) -> String {
+pub(crate) fn value_id(path: &str, life: u64, number: u64) -> String {
     format!("{path}@{life}.{number}")
 }
 

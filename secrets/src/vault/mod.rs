@@ -21,6 +21,7 @@ mod walking;
 
 pub use base::Vault;
 pub(crate) use beside::{Beside, Labels};
+pub(crate) use body::value_id;
 pub use ends::{RETENTION_DAYS_MAX, RETENTION_DAYS_MIN};
 pub use reading::{Opened, Wanted};
 pub use recovering::LostRegister;

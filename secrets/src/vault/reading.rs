@@ -187,6 +187,7 @@ impl Vault {
             grant: grant.into(),
             showing: Showing::Opened,
             opened: sealed.iter().map(of).collect(),
+            used: None,
         };
         Ok(self.ledger.access(entry).await?)
     }

@@ -73,7 +73,7 @@ impl Vault {
     }
 
     /// As a data key stands beside being sealed; none where there is no recovery key.
-    pub(super) async fn wrapped(&self, dek: &Dek, context: &Context<'_>) -> Result<Option<Vec<u8>>, SecretError> {
+    pub(crate) async fn wrapped(&self, dek: &Dek, context: &Context<'_>) -> Result<Option<Vec<u8>>, SecretError> {
         let Some(key) = self.recovery_key().await? else { return Ok(None) };
         Ok(Some(wrap(dek, context, &key, &self.random)?.as_bytes().to_vec()))
     }
@@ -219,4 +219,4 @@ fn wrapped_in(key: &SealedKey) -> Option<Wrapped> {
     key.wrapped().and_then(|bytes| Wrapped::from_bytes(bytes.to_vec()).ok())
 }
 
-const NO_KEY: &str = "it is the key of no version of a secret";
+const NO_KEY: &str = "it is the key of no version of a secret, and of no transit key";

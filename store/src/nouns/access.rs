@@ -35,6 +35,20 @@ impl Showing {
     }
 }
 
+/// What is computed with what is opened, and not shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// What is done: a word of the caller's own.
+    pub act: &'static str,
+    /// With how many things.
+    pub items: u64,
+    /// Under which of the versions that a key has, by their numbers: those that the request names, or the newest.
+    pub versions: Vec<u32>,
+}
+
+/// So many versions are named by one access, at most.
+pub const USED_VERSIONS_MAX: usize = 256;
+
 /// What is to be shown to whom.
 #[derive(Clone, Debug)]
 pub struct AccessEntry {
@@ -46,6 +60,8 @@ pub struct AccessEntry {
     pub showing: Showing,
     /// What: 1 to [`ACCESSED_MAX`].
     pub opened: Vec<Accessed>,
+    /// What is computed with it; none where it is shown itself.
+    pub used: Option<Used>,
 }
 
 /// An access that is in the log, durable: the right to open what it names. Only the ledger makes one.

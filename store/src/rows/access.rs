@@ -4,7 +4,7 @@ use policy::Timestamp;
 
 use super::bounds::{bounded_tail, check_actor, check_label};
 use crate::forms::leaf::{Event, Tail};
-use crate::nouns::access::{ACCESS, ACCESSED_MAX, AccessEntry};
+use crate::nouns::access::{ACCESS, ACCESSED_MAX, AccessEntry, USED_VERSIONS_MAX};
 use crate::nouns::error::StoreError;
 use crate::truth::{Change, RecordKey, accessed};
 
@@ -31,6 +31,14 @@ impl AccessRow {
         tail.grant(&entry.grant);
         tail.text("outcome", entry.showing.as_str());
         tail.opened(&entry.opened);
+        if let Some(used) = &entry.used {
+            check_label("act", used.act)?;
+            if used.versions.len() > USED_VERSIONS_MAX {
+                let says = format!("at most {USED_VERSIONS_MAX} versions of a key are used at once");
+                return Err(StoreError::Invalid(says));
+            }
+            tail.used(used.act, used.items, &used.versions);
+        }
         bounded_tail(&tail)?;
         Ok(AccessRow { at, tail, of: accessed(&entry.opened) })
     }
