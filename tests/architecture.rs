@@ -93,7 +93,10 @@ const ROOMS: &[(&str, &[&str])] = &[
         "lifecycle",
         &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "away", "alarms", "desk", "lease", "renewer"],
     ),
-    ("secrets", &["nouns", "envelope", "recovery", "kinds", "transit", "rotation", "error", "vault", "keyring", "turning"]),
+    (
+        "secrets",
+        &["nouns", "envelope", "recovery", "kinds", "transit", "rotation", "error", "vault", "keyring", "turning"],
+    ),
     ("delivery", &["nouns", "plan", "error", "quiet", "masking", "places", "child", "run"]),
     ("drivers", &["driver", "deadline", "stream", "host", "postgres", "redis", "mariadb", "carry", "places"]),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),

@@ -313,10 +313,7 @@ impl From<SecretError> for Problem {
 
 impl From<TransitError> for Problem {
     fn from(error: TransitError) -> Self {
-        let field = match &error {
-            TransitError::Invalid { what, .. } => Some(*what),
-            _ => None,
-        };
+        let field = if let TransitError::Invalid { what, .. } = &error { Some(*what) } else { None };
         let kind = match &error {
             TransitError::Malformed | TransitError::Invalid { .. } => Kind::Malformed,
             TransitError::ContextMissing | TransitError::ContextUnused | TransitError::TooLong { .. } => {

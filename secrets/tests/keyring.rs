@@ -63,7 +63,7 @@ impl Ring {
     async fn seal(&self, on: &str, plain: &str) -> String {
         let used = self.begin(on, Act::Encrypt, 1, &[]).await.unwrap();
         let item = Encrypt { plain: plain.as_bytes(), context: None, associated: b"" };
-        used.key().unwrap().encrypt(None, &[item], &mut SystemRandom::new()).unwrap().remove(0).unwrap()
+        used.key().unwrap().encrypt(None, &[item], &mut SystemRandom::new()).unwrap().into_each().remove(0).unwrap()
     }
 
     async fn unseal(&self, on: &str, text: &str) -> Result<String, SecretError> {
@@ -232,7 +232,7 @@ fn public_halves_are_shown_without_opening_and_verify_what_was_signed() {
             let size = ring.house.leaves();
             let used = ring.begin(on, Act::Sign, 1, &[]).await.unwrap();
             let message = Sign { message: b"release", context: None };
-            let text = used.key().unwrap().sign(None, &[message]).unwrap().remove(0).unwrap();
+            let text = used.key().unwrap().sign(None, &[message]).unwrap().into_each().remove(0).unwrap();
             let key = ring.keys.look(key.name()).await.unwrap().unwrap();
             let versions = key.versions();
             assert_eq!((versions.len(), versions[0].number, ring.house.leaves()), (2, 2, size + 1));

@@ -36,12 +36,9 @@ enum What {
     /// Draw a key to encrypt with on your own, and seal it
     #[command(after_help = DATA_KEY)]
     DataKey(DataKey),
-    /// Sign a file or standard input with a key that signs
-    #[command(after_help = SIGNING)]
+    /// Sign a file or standard input, or make an HMAC of it, as the key's kind is
+    #[command(visible_alias = "hmac", after_help = SIGNING)]
     Sign(Signed),
-    /// Make an HMAC of a file or standard input
-    #[command(after_help = SIGNING)]
-    Hmac(Signed),
     /// Hold a signature or an HMAC against a file or standard input
     #[command(after_help = SIGNING)]
     Verify(Checked),
@@ -83,8 +80,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         What::Decrypt(args) => sealing::decrypt(args, &client, global).await,
         What::Rewrap(args) => sealing::rewrap(args, &client, global).await,
         What::DataKey(args) => sealing::data_key(args, &client, global).await,
-        What::Sign(args) => signing::sign(args, "signature", &client, global).await,
-        What::Hmac(args) => signing::sign(args, "HMAC", &client, global).await,
+        What::Sign(args) => signing::sign(args, &client, global).await,
         What::Verify(args) => signing::verify(args, &client, global).await,
         What::Random(args) => sealing::random(args, &client, global).await,
     }

@@ -11,7 +11,9 @@ use utoipa::{Modify, OpenApi};
 use super::certificates::{asking, ending, listing, requests, revocations};
 use super::refusals::{Problem, Refusals};
 use super::shapes::Shapes;
-use super::{audit, code, drills, imports, issuers, ocsp_proof, owners, profiles, secrets, ssh, status, tokens, transit};
+use super::{
+    audit, code, drills, imports, issuers, ocsp_proof, owners, profiles, secrets, ssh, status, tokens, transit,
+};
 use crate::intake::typed;
 
 /// The document.

@@ -5,7 +5,9 @@ use axum::routing::{delete, get, post};
 
 use super::certificates::{asking, ending, listing, requests, revocations};
 use super::secrets;
-use super::{audit, code, drills, imports, issuers, ocsp_proof, openapi, owners, profiles, ssh, status, tokens, transit};
+use super::{
+    audit, code, drills, imports, issuers, ocsp_proof, openapi, owners, profiles, ssh, status, tokens, transit,
+};
 use crate::app::App;
 use crate::public::log;
 

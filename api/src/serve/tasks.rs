@@ -71,9 +71,13 @@ pub(crate) fn spawn(tasks: &TaskTracker, app: &App, renewer: Renewer, stop: &Can
     tasks.spawn(every("ocsp", OCSP_EVERY, app.clone(), stop.clone(), |app| async move {
         app.authority().tend_ocsp().await
     }));
-    tasks.spawn(every("transit", TRANSIT_EVERY, app.clone(), stop.clone(), |app| async move {
-        transit::tend(&app).await
-    }));
+    tasks.spawn(every(
+        "transit",
+        TRANSIT_EVERY,
+        app.clone(),
+        stop.clone(),
+        |app| async move { transit::tend(&app).await },
+    ));
     tasks.spawn(rotations::run(app.clone(), stop.clone()));
     tasks.spawn(renewer.run_until(stop.clone().cancelled_owned()));
 }

@@ -13,3 +13,4 @@ mod pages;
 mod public;
 mod rotations;
 mod secrets;
+mod transit;

@@ -36,7 +36,7 @@ pub use keyset::{Key, Keyset, Terms};
 pub use kind::{KeyKind, Mode};
 pub use name::KeyName;
 pub use signing::{Sign, Verify};
-pub use text::version_of;
+pub use text::{Texts, version_of};
 
 /// So many items are one batch, at most: one entry of the log stands for all of them.
 pub const BATCH_MAX: usize = 1_000;

@@ -164,7 +164,7 @@ pub(crate) async fn encrypt(
     let request = Request { act: Act::Encrypt, items: items.len(), versions: version.into_iter().collect() };
     let work = move |in_use: &InUse| {
         let all: Vec<Encrypt<'_>> = items.iter().map(Plaintext::of).collect();
-        in_use.key()?.encrypt(version, &all, &mut SystemRandom::new())
+        Ok(in_use.key()?.encrypt(version, &all, &mut SystemRandom::new())?.into_each())
     };
     let (answered, made) = used(&app, &actor, &name, request, work).await?;
     Ok(closed(StatusCode::OK, &TransitAnswer::sealed(answered, made)))
@@ -209,7 +209,7 @@ pub(crate) async fn rewrap(
     let request = Request { act: Act::Rewrap, items: items.len(), versions: named };
     let work = move |in_use: &InUse| {
         let all: Vec<Sealed<'_>> = items.iter().map(Ciphertext::of).collect();
-        in_use.key()?.rewrap(version, &all, &mut SystemRandom::new())
+        Ok(in_use.key()?.rewrap(version, &all, &mut SystemRandom::new())?.into_each())
     };
     let (answered, made) = used(&app, &actor, &name, request, work).await?;
     Ok(closed(StatusCode::OK, &TransitAnswer::sealed(answered, made)))

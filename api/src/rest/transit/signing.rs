@@ -101,7 +101,7 @@ pub(crate) async fn sign(
     let request = Request { act: Act::Sign, items: items.len(), versions: version.into_iter().collect() };
     let work = move |in_use: &InUse| {
         let all: Vec<Sign<'_>> = items.iter().map(Message::of).collect();
-        in_use.key()?.sign(version, &all)
+        Ok(in_use.key()?.sign(version, &all)?.into_each())
     };
     let (answered, made) = used(&app, &actor, &name, request, work).await?;
     let each = made.into_iter().map(|one| match one {
