@@ -39,5 +39,4 @@ mod stopping;
 mod time;
 mod token_loss;
 mod tokens;
-mod transit;
 mod trust;

@@ -11,7 +11,7 @@ use super::input::{Source, batches, each};
 use crate::Global;
 use crate::client::Client;
 use crate::failure::{Exit, Failure, OrFail};
-use crate::output::{self, field};
+use crate::output;
 
 #[derive(clap::Args)]
 pub(super) struct Signed {
