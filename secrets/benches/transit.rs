@@ -24,7 +24,7 @@ fn main() {
     let convergent = drawn(KeyKind::Aes256Gcm, Mode::Convergent);
     let (ed, hmac) = (drawn(KeyKind::Ed25519, Mode::Plain), drawn(KeyKind::HmacSha256, Mode::Plain));
     let sealed = seal(&on(&aes), &plain, None);
-    let mut ways: Vec<(&str, Box<dyn FnMut() + '_>)> = vec![
+    let mut ways: Vec<Way<'_>> = vec![
         ("ring, AES-256-GCM alone", Box::new(|| drop(black_box(ring.seal(&plain))))),
         ("ring, each text in base64", Box::new(|| drop(black_box(texts(&ring.seal(&plain)))))),
         ("encrypt, aes256-gcm", Box::new(|| drop(black_box(seal(&on(&aes), &plain, None))))),
@@ -55,6 +55,9 @@ fn main() {
         println!("| {name} | {:.1} | {:.0} | {mib:.0} | {share:.0} % |", median * 1e6, items as f64 / median);
     }
 }
+
+/// What is measured, by its name.
+type Way<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 
 fn median(times: &mut [Duration]) -> f64 {
     times.sort_unstable();
