@@ -110,6 +110,8 @@ enum Command {
     Secret(cmd::secret::Args),
     /// An access review of the secrets: who may read, who did, what is old, unowned, unused
     Report(cmd::report::Args),
+    /// Encrypt, sign and authenticate with keys that nobody is shown
+    Transit(cmd::transit::Args),
     /// Run a program with secrets: in memory, masked in what it prints, gone with it
     Run(cmd::deliver::run::Args),
     /// Print one secret
@@ -249,6 +251,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Doctor => cmd::doctor::run(&global).await,
         Command::Secret(args) => cmd::secret::run(args, &global).await,
         Command::Report(args) => cmd::report::run(args, &global).await,
+        Command::Transit(args) => cmd::transit::run(args, &global).await,
         Command::Run(args) => cmd::deliver::run::run(args, &global).await,
         Command::Read(args) => cmd::deliver::read::run(args, &global).await,
         Command::Inject(args) => cmd::deliver::inject::run(args, &global).await,

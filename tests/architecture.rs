@@ -97,8 +97,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "secrets",
         &[
-            "nouns", "envelope", "recovery", "kinds", "transit", "rotation", "error", "due", "vault", "turning",
-            "leasing",
+            "nouns", "envelope", "recovery", "kinds", "transit", "rotation", "error", "due", "vault", "keyring",
+            "turning", "leasing",
         ],
     ),
     ("delivery", &["nouns", "plan", "error", "quiet", "masking", "places", "child", "run"]),

@@ -11,6 +11,7 @@ use ca::{Authority, CaError};
 use drivers::Places;
 use lifecycle::RenewalWatch;
 use policy::{Action, Actor, Grant, Resource, World};
+use secrets::keyring::TransitKeys;
 use secrets::{Leases, Rotations, SecretError, Vault};
 use store::Ledger;
 use tokio::sync::Notify;
@@ -31,6 +32,7 @@ struct Inner {
     authority: Authority,
     ledger: Ledger,
     vault: Vault,
+    transit: TransitKeys,
     rotations: Rotations,
     /// Somebody asked for a rotation.
     rotation_asked: Arc<Notify>,
@@ -68,6 +70,7 @@ impl App {
         let surveyor = Arc::new(Surveyor::new(ledger.clone(), world.clone()));
         let seen = Arc::clone(&surveyor);
         let vault = Vault::new(ledger.clone(), limits.key_memory);
+        let transit = TransitKeys::new(vault.clone(), limits.key_memory);
         let rotations = Rotations::new(vault.clone(), authority.instance().get());
         let leases = Leases::new(vault.clone(), authority.instance().get());
         let keepsakes = Arc::new(Keepsakes::new(vault.clone(), rotations.clone(), world.clone()));
@@ -91,6 +94,7 @@ impl App {
             authority,
             ledger,
             vault,
+            transit,
             rotations,
             rotation_asked: Arc::default(),
             rotation_alarms,
@@ -124,6 +128,11 @@ impl App {
     /// Secrets.
     pub(crate) fn vault(&self) -> &Vault {
         &self.0.vault
+    }
+
+    /// Keys that others compute with.
+    pub(crate) fn transit(&self) -> &TransitKeys {
+        &self.0.transit
     }
 
     /// How secrets are exchanged where they are used.

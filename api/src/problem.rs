@@ -12,6 +12,7 @@ use ca::CaError;
 use http::{HeaderValue, StatusCode, header};
 use policy::Refusal;
 use secrets::SecretError;
+use secrets::transit::TransitError;
 use serde::Serialize;
 use store::StoreError;
 
@@ -302,10 +303,29 @@ impl From<SecretError> for Problem {
             SecretError::Invalid { what, why } => {
                 Self { field: Some(what.into()), ..Self::new(Kind::Unacceptable, sentence(format!("{what}: {why}"))) }
             }
+            SecretError::Transit(error) => error.into(),
             SecretError::Forged(forged) => Self::altered(&forged.to_string()),
             SecretError::Store(error) => error.into(),
             error @ SecretError::NoRandom => Self::internal(&error),
         }
+    }
+}
+
+impl From<TransitError> for Problem {
+    fn from(error: TransitError) -> Self {
+        let field = if let TransitError::Invalid { what, .. } = &error { Some(*what) } else { None };
+        let kind = match &error {
+            TransitError::Malformed | TransitError::Invalid { .. } => Kind::Malformed,
+            TransitError::ContextMissing | TransitError::ContextUnused | TransitError::TooLong { .. } => {
+                Kind::Malformed
+            }
+            TransitError::NotForKind { .. } | TransitError::NoMode { .. } => Kind::Unacceptable,
+            TransitError::NoVersion(_) | TransitError::Forged => Kind::Unacceptable,
+            TransitError::Retired { .. } => Kind::Gone,
+            TransitError::Full(_) => Kind::Conflict,
+            TransitError::NoRandom => return Self::internal(&error),
+        };
+        Self { field: field.map(Into::into), ..Self::new(kind, sentence(error.to_string())) }
     }
 }
 

@@ -80,8 +80,8 @@ fn subjects() -> Vec<Actor> {
         scopes: None,
         proof: Proof::System,
     });
-    let tasks =
-        ["renewal", "server", "crl", "ocsp", "clock", "init", "key-proof", "rotation", "recovery"].map(Actor::system);
+    let tasks = ["renewal", "server", "crl", "ocsp", "clock", "init", "key-proof", "rotation", "recovery", "transit"]
+        .map(Actor::system);
     let nobody = Actor { id: "no role".to_owned(), roles: BTreeSet::new(), ..Actor::system("nobody") };
     by_role.chain(tasks).chain([nobody]).collect()
 }
@@ -123,11 +123,19 @@ fn resource(action: Action, case: &str) -> Resource {
         Action::ReadStatus => Resource::plain(ResourceKind::Status),
         Action::ListSecrets
         | Action::ReadSecret
-        | Action::WriteSecret
-        | Action::LeaseSecret
         | Action::ReadSecretCode
         | Action::WriteSecret
+        | Action::LeaseSecret
         | Action::DestroySecret => Resource::secret(owner, "prod/billing/db"),
+        Action::ListTransitKeys
+        | Action::ManageTransitKeys
+        | Action::DestroyTransitKey
+        | Action::TransitEncrypt
+        | Action::TransitDecrypt
+        | Action::TransitRewrap
+        | Action::TransitSign
+        | Action::TransitVerify => Resource::transit_key(owner, "payments"),
+        Action::TransitRandom => Resource::plain(ResourceKind::TransitKey),
     };
     match case {
         "proven" => resource.clone().with_proven(resource.names.into_iter().collect()),
@@ -153,6 +161,6 @@ fn owner(name: &str) -> Owner {
 const HEADER: &str = "\
 # Authorization matrix of the shipped policies (policy/defaults). Written by policy/tests/authz_matrix.rs.
 # Each actor belongs to owner \"web\". A cell is the policy that permits, or \"-\" and the policy that forbids, if one does.
-# own: a tls-server certificate (SSH certificate, code key, secret) of owner web, names inside its rules. other: of owner db.
+# own: a tls-server certificate (SSH certificate, code key, secret, transit key) of owner web, names inside its rules. other: of owner db.
 # no-owner: of nobody. outside: of web, a name outside its rules. proven: the same, the name proven by ACME.
 ";

@@ -103,7 +103,7 @@ impl House {
         let actor: ActorStamp = grant.actor().into();
         let versions = self.ledger.keep_value(value, vec![], actor.clone()).await.expect("a value");
         let opened = vec![Accessed { id, version: versions.last().copied().expect("its version") }];
-        AccessEntry { actor, grant: (&grant).into(), showing: Showing::Opened, opened, judged: vec![] }
+        AccessEntry { actor, grant: (&grant).into(), showing: Showing::Opened, opened, judged: vec![], used: None }
     }
 
     async fn readers(&self, lease: Duration) -> Readers {

@@ -5,6 +5,7 @@ use store::StoreError;
 use crate::envelope::Forged;
 use crate::nouns::NameError;
 use crate::recovery::WrapError;
+use crate::transit::TransitError;
 
 /// A secret was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,9 @@ pub enum SecretError {
         /// What it has to be.
         why: String,
     },
+    /// Nothing of a batch comes to anything, or a key cannot be as it was wished for.
+    #[error(transparent)]
+    Transit(#[from] TransitError),
     /// What lies there is not what was sealed.
     #[error("{0}")]
     Forged(#[from] Forged),

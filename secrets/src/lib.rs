@@ -14,7 +14,7 @@
 //! are, whether they are right, and draws what nobody should think up. What is made of fields without showing them is made here: codes of a
 //! seed ([`Totp`]), the public half of a signing key ([`Jwk`]), a connection string for whoever reads it ([`Parts`]).
 //!
-//! Keys that others compute with and never hold are [`transit`].
+//! Keys that others compute with and never hold are [`transit`]; those of the register are the [`keyring`].
 //!
 //! Trusted for: that what was opened is what was sealed for that name, version and owner in that register, and that no key seals twice.
 #![forbid(unsafe_code)]
@@ -23,6 +23,7 @@
 mod due;
 mod envelope;
 mod error;
+pub mod keyring;
 mod kinds;
 mod leasing;
 mod nouns;

@@ -54,7 +54,7 @@ fn context(mode: Mode) -> Option<&'static [u8]> {
 }
 
 fn seal(key: &Key<'_>, item: Encrypt<'_>) -> Result<String, TransitError> {
-    key.encrypt(None, &[item], &mut SystemRandom::new())?.remove(0)
+    key.encrypt(None, &[item], &mut SystemRandom::new())?.into_each().remove(0)
 }
 
 fn open(key: &Key<'_>, text: &str, context: Option<&[u8]>, associated: &[u8]) -> Result<Vec<u8>, TransitError> {
@@ -70,7 +70,7 @@ fn ciphertexts_are_what_another_program_computes() {
     let keys = counted(1, 0);
     let key = all(&keys);
     let item = |plain| Encrypt { plain, context: None, associated: b"row 7" };
-    let made = key.encrypt(None, &[item(PLAIN), item(b"")], &mut Stuck(0x42)).unwrap();
+    let made = key.encrypt(None, &[item(PLAIN), item(b"")], &mut Stuck(0x42)).unwrap().into_each();
     let expected = [
         "chy:v1:QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCAAAAAD5MzDaUvjbXSMMd5P7X0SV9kldY83XDaPOPCz4eQg==",
         "chy:v1:QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCAAAAAVzIvR/Q/omMq8+UwlL1pd0=",
@@ -79,7 +79,7 @@ fn ciphertexts_are_what_another_program_computes() {
     assert_eq!(open(&key, expected[1], None, b"row 7").unwrap(), b"");
     let keys = counted(2, 1);
     let item = Encrypt { plain: PLAIN, context: Some(b"tenant-1"), associated: b"" };
-    let made = all(&keys).encrypt(None, &[item], &mut Stuck(0x42)).unwrap();
+    let made = all(&keys).encrypt(None, &[item], &mut Stuck(0x42)).unwrap().into_each();
     let expected = "chy:v1:QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCAAAAAF3tNm5go7ot9mrhoEvMYDT7/sAVoHjSHdtdofcJQw==";
     assert_eq!(made, [Ok(expected.to_owned())]);
     let keys = counted(1, 2);
@@ -101,7 +101,7 @@ fn a_convergent_text_whose_iv_is_not_that_of_its_plaintext_is_refused() {
 fn signatures_and_hmacs_are_what_another_program_computes() {
     let sign = |keys: &Keyset, context| {
         let item = Sign { message: PLAIN, context };
-        all(keys).sign(None, &[item]).unwrap().remove(0).unwrap()
+        all(keys).sign(None, &[item]).unwrap().into_each().remove(0).unwrap()
     };
     assert_eq!(sign(&counted(3, 0), None), "chy:v1:qn2xmDTaT7gKwgAlG1/t9ElGLD//5IpdXz6RZUa6jSc=");
     assert_eq!(sign(&counted(3, 1), context(Mode::Derived)), "chy:v1:aGTjNWeeGusPjwbxdkiD/VozLJqQI3Q1vugYqYTmwCY=");
@@ -223,7 +223,7 @@ fn a_salted_key_seals_the_same_to_another_each_time_and_a_convergent_one_does_no
         for mode in [Mode::Plain, Mode::Derived] {
             let keys = drawn(kind, mode);
             let key = all(&keys);
-            let batch = key.encrypt(None, &[item(mode); 3], &mut Stuck(7)).unwrap();
+            let batch = key.encrypt(None, &[item(mode); 3], &mut Stuck(7)).unwrap().into_each();
             let texts: std::collections::BTreeSet<&String> = batch.iter().flatten().collect();
             // With one salt for all, which no source of bytes but this one gives: they are numbered.
             assert_eq!(texts.len(), 3);
@@ -234,7 +234,7 @@ fn a_salted_key_seals_the_same_to_another_each_time_and_a_convergent_one_does_no
         let one = seal(&key, item(Mode::Convergent)).unwrap();
         assert_eq!(seal(&key, item(Mode::Convergent)).unwrap(), one);
         // It needs no chance at all.
-        let made = key.encrypt(None, &[item(Mode::Convergent)], &mut Nothing).unwrap();
+        let made = key.encrypt(None, &[item(Mode::Convergent)], &mut Nothing).unwrap().into_each();
         assert_eq!(made, [Ok(one.clone())]);
         let others = [
             Encrypt { plain: b"attack at dusk", ..item(Mode::Convergent) },
@@ -250,7 +250,7 @@ fn a_salted_key_seals_the_same_to_another_each_time_and_a_convergent_one_does_no
     }
     let keys = drawn(KeyKind::Aes256Gcm, Mode::Plain);
     let item = Encrypt { plain: PLAIN, context: None, associated: b"" };
-    assert_eq!(all(&keys).encrypt(None, &[item], &mut Nothing).unwrap(), [Err(TransitError::NoRandom)]);
+    assert_eq!(all(&keys).encrypt(None, &[item], &mut Nothing).unwrap().into_each(), [Err(TransitError::NoRandom)]);
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn versions_are_used_on_their_terms() {
     let keys = rotated(&rotated(&drawn(KeyKind::Aes256Gcm, Mode::Plain)));
     let item = Encrypt { plain: PLAIN, context: None, associated: b"" };
     let under = |key: &Key<'_>, version| {
-        key.encrypt(version, &[item], &mut SystemRandom::new()).map(|mut made| made.remove(0).unwrap())
+        key.encrypt(version, &[item], &mut SystemRandom::new()).map(|made| made.into_each().remove(0).unwrap())
     };
     let key = all(&keys);
     let texts = [1, 2, 3].map(|version| under(&key, Some(version)).unwrap());
@@ -291,7 +291,7 @@ fn rewrap_seals_under_the_newest_version_and_keeps_what_it_is_bound_to() {
         let keys = rotated(&first);
         let sealed = |text, associated| Sealed { text, context: context(*mode), associated };
         let batch = [sealed(&old, b"row 7"), sealed(&old, b"row 8"), sealed("chy:v1:AA", b"")];
-        let anew = all(&keys).rewrap(None, &batch, &mut SystemRandom::new()).unwrap();
+        let anew = all(&keys).rewrap(None, &batch, &mut SystemRandom::new()).unwrap().into_each();
         let text = anew[0].as_ref().unwrap();
         assert!(text.starts_with("chy:v2:"));
         assert_eq!(anew[1..], [Err(TransitError::Forged), Err(TransitError::Malformed)]);
@@ -312,7 +312,12 @@ fn what_several_batches_versions_and_contexts_sealed_is_opened_in_one() {
                 let (plain, context) = (vec![at; 20], contexts[usize::from(at / 3 % 2)]);
                 let item = Encrypt { plain: &plain, context, associated: b"" };
                 let version = 1 + u32::from(at / 4 % 2);
-                let text = key.encrypt(Some(version), &[item], &mut SystemRandom::new()).unwrap().remove(0).unwrap();
+                let text = key
+                    .encrypt(Some(version), &[item], &mut SystemRandom::new())
+                    .unwrap()
+                    .into_each()
+                    .remove(0)
+                    .unwrap();
                 (text, context, plain)
             })
             .collect();
@@ -356,7 +361,7 @@ fn what_was_signed_is_verified_by_its_version_and_for_its_message_alone() {
         let key = all(&keys);
         let signed = |version| {
             let item = Sign { message: PLAIN, context: context(mode) };
-            key.sign(version, &[item]).unwrap().remove(0).unwrap()
+            key.sign(version, &[item]).unwrap().into_each().remove(0).unwrap()
         };
         let (old, text) = (signed(Some(1)), signed(None));
         let item = |text| Verify { message: PLAIN, context: context(mode), text };
@@ -434,7 +439,7 @@ fn every_bound_is_one() {
     let longer = format!("chy:v1:{}", "A".repeat(ITEM_BYTES_MAX / 3 * 4 + 100));
     assert!(too_long(open(&key, &longer, Some(b"c"), b"").map(|_| String::new())));
     let hmac = drawn(KeyKind::HmacSha256, Mode::Plain);
-    let sign = |message| all(&hmac).sign(None, &[Sign { message, context: None }]).unwrap().remove(0);
+    let sign = |message| all(&hmac).sign(None, &[Sign { message, context: None }]).unwrap().into_each().remove(0);
     assert!(sign(&long[1..]).is_ok() && too_long(sign(&long)));
     assert!(all(&hmac).sign(None, &[Sign { message: b"", context: None }; BATCH_MAX + 1]).is_err());
     let mut many = drawn(KeyKind::HmacSha256, Mode::Plain);
@@ -494,7 +499,7 @@ proptest! {
         let plain: Vec<Encrypt<'_>> = items.iter().enumerate()
             .map(|(at, (plain, _, associated))| Encrypt { plain, context: of(at), associated }).collect();
         let texts: Vec<String> =
-            key.encrypt(None, &plain, &mut SystemRandom::new()).unwrap().into_iter().map(Result::unwrap).collect();
+            key.encrypt(None, &plain, &mut SystemRandom::new()).unwrap().into_each().into_iter().map(Result::unwrap).collect();
         let sealed: Vec<Sealed<'_>> = texts.iter().zip(&plain)
             .map(|(text, item)| Sealed { text, context: item.context, associated: item.associated }).collect();
         for (opened, item) in key.decrypt(&sealed).unwrap().into_iter().zip(&plain) {

@@ -276,7 +276,13 @@ fn opened(leaf: &Value) -> String {
     let all = leaf.get("opened").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     match all {
         [] => String::new(),
-        [one] => field(one, "id"),
+        [one] => match leaf.get("used") {
+            Some(used) => {
+                let items = used.get("items").and_then(Value::as_u64).unwrap_or(0);
+                format!("{} {}: {items}", field(one, "id"), field(used, "act"))
+            }
+            None => field(one, "id"),
+        },
         [first, more @ ..] => format!("{} and {} more", field(first, "id"), more.len()),
     }
 }

@@ -28,4 +28,5 @@ pub mod sign;
 pub mod ssh;
 pub mod status;
 pub mod token;
+pub mod transit;
 pub mod trust;

@@ -163,7 +163,7 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
     let opened = vec![store::Accessed { id: value.id().to_owned(), version: value.version() }];
     assert!(ledger.is_present(&value));
     let (showing, judged) = (store::Showing::Opened, Vec::new());
-    let entry = store::AccessEntry { actor: actor(), grant: grant(), showing, opened, judged };
+    let entry = store::AccessEntry { actor: actor(), grant: grant(), showing, opened, judged, used: None };
     let recorded = ledger.access(entry).await.unwrap();
     ask_for_secrets(&house).await;
     let (sealed, _) = ledger.sealed_keys(None).await.unwrap();
@@ -260,7 +260,14 @@ async fn ask_for_secrets(house: &House) {
     let value = house.ledger.value("app1/key@1.1").await.unwrap().unwrap().into_inner();
     let opened = vec![store::Accessed { id: value.id().to_owned(), version: value.version() }];
     let grant = store::GrantStamp { action: "read-secret".into(), ..grant() };
-    let entry = store::AccessEntry { actor: actor(), grant, showing: store::Showing::Opened, opened };
+    let entry = store::AccessEntry {
+        actor: actor(),
+        grant,
+        showing: store::Showing::Opened,
+        opened,
+        judged: vec![],
+        used: None,
+    };
     house.ledger.access(entry).await.unwrap();
     for owner in [None, Some("web".to_owned())] {
         for by in [store::WardBy::Ends, store::WardBy::Seen, store::WardBy::Pending] {

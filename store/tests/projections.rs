@@ -488,7 +488,7 @@ fn a_record_is_found_by_what_its_present_version_says() {
                 owner: owner.map(str::to_owned),
                 lookup: lookup.map(str::to_owned),
                 after: after.map(str::to_owned),
-                limit: 0,
+                ..RecordFilter::default()
             };
             let found = house.ledger.record_list("thing", filter).await.unwrap();
             found.iter().map(|record| record.id.clone()).collect::<Vec<_>>()

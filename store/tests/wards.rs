@@ -45,7 +45,12 @@ async fn read(house: &House, by: &str, action: &str, paths: &[&str]) -> u64 {
     }
     let grant = GrantStamp { action: action.into(), rule: "role:reader".into(), policy_hash: [3; 32] };
     let actor = ActorStamp { id: by.to_owned(), ..actor() };
-    house.ledger.access(AccessEntry { actor, grant, showing: Showing::Opened, opened }).await.unwrap().leaf()
+    house
+        .ledger
+        .access(AccessEntry { actor, grant, showing: Showing::Opened, opened, judged: vec![], used: None })
+        .await
+        .unwrap()
+        .leaf()
 }
 
 fn all(by: WardBy) -> WardFilter {

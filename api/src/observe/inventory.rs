@@ -247,6 +247,7 @@ pub(crate) fn is_narrow(actor: &Actor) -> bool {
     actor.roles.iter().all(|role| match role {
         Role::Issuer | Role::SshUser | Role::CodeSigner | Role::Agent | Role::AcmeClient => true,
         Role::SecretReader | Role::SecretWriter | Role::SecretLeaser => true,
+        Role::TransitUser | Role::TransitEncrypter | Role::TransitManager => true,
         Role::Admin | Role::Operator | Role::Approver | Role::Auditor | Role::System => false,
     })
 }

@@ -20,6 +20,7 @@ mod profiles;
 mod report;
 mod status;
 pub mod tokens;
+mod transit;
 
 mod refusals;
 mod shapes;

@@ -12,7 +12,8 @@ use super::certificates::{asking, ending, listing, requests, revocations};
 use super::refusals::{Problem, Refusals};
 use super::shapes::Shapes;
 use super::{
-    audit, code, drills, imports, issuers, ocsp_proof, owners, profiles, recovery, report, secrets, ssh, status, tokens,
+    audit, code, drills, imports, issuers, ocsp_proof, owners, profiles, recovery, report, secrets, ssh, status,
+    tokens, transit,
 };
 use crate::intake::typed;
 
@@ -35,6 +36,9 @@ use crate::intake::typed;
         recovery::show, recovery::take, recovery::wrap,
         secrets::codes::show, secrets::codes::jwks,
         report::secrets, report::tokens,
+        transit::keys::list, transit::keys::show, transit::managing::create, transit::managing::configure, transit::managing::act, transit::managing::destroy,
+        transit::batches::encrypt, transit::batches::decrypt, transit::batches::rewrap, transit::batches::data_key, transit::batches::random,
+        transit::signing::sign, transit::signing::verify,
         ssh::user, ssh::host, code::post_key, code::list_keys, code::sign, tokens::post, tokens::list, tokens::delete,
         issuers::list, issuers::show, issuers::create, issuers::import, issuers::import_crl, issuers::rotate, issuers::act, issuers::request, issuers::export,
         imports::begin, imports::some, imports::done,

@@ -7,7 +7,7 @@ use super::certificates::{asking, ending, listing, requests, revocations};
 use super::recovery;
 use super::secrets;
 use super::{
-    audit, code, drills, imports, issuers, ocsp_proof, openapi, owners, profiles, report, ssh, status, tokens,
+    audit, code, drills, imports, issuers, ocsp_proof, openapi, owners, profiles, report, ssh, status, tokens, transit,
 };
 use crate::app::App;
 use crate::public::log;
@@ -58,6 +58,19 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/secret-acts/{act}", post(secrets::acts::act))
         .route("/api/v1/recovery", get(recovery::show).post(recovery::take))
         .route("/api/v1/recovery/wrap", post(recovery::wrap))
+        .route("/api/v1/transit/keys", post(transit::managing::create).get(transit::keys::list))
+        .route(
+            "/api/v1/transit/keys/{key}",
+            get(transit::keys::show).patch(transit::managing::configure).delete(transit::managing::destroy),
+        )
+        .route("/api/v1/transit/keys/{key}/{act}", post(transit::managing::act))
+        .route("/api/v1/transit/random", post(transit::batches::random))
+        .route("/api/v1/transit/{key}/encrypt", post(transit::batches::encrypt))
+        .route("/api/v1/transit/{key}/decrypt", post(transit::batches::decrypt))
+        .route("/api/v1/transit/{key}/rewrap", post(transit::batches::rewrap))
+        .route("/api/v1/transit/{key}/data-key", post(transit::batches::data_key))
+        .route("/api/v1/transit/{key}/sign", post(transit::signing::sign))
+        .route("/api/v1/transit/{key}/verify", post(transit::signing::verify))
         .route("/api/v1/issuers", post(issuers::create).get(issuers::list))
         .route("/api/v1/issuers/import", post(issuers::import))
         .route("/api/v1/issuers/import/begin", post(imports::begin))

@@ -5,6 +5,7 @@ mod recovery;
 mod rotations;
 mod routes;
 mod tasks;
+mod transit;
 
 mod server;
 

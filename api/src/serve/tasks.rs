@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{leases, recovery, rotations};
+use super::{leases, recovery, rotations, transit};
 use crate::app::App;
 use crate::problem::chain;
 
@@ -32,6 +32,8 @@ const SEALS_EVERY: Duration = Duration::from_secs(2);
 const CRLS_EVERY: Duration = Duration::from_secs(60);
 /// An OCSP responder is renewed a week before its end; asking is cheap.
 const OCSP_EVERY: Duration = Duration::from_secs(60);
+/// Transit keys are rotated by the day; asking is cheap.
+const TRANSIT_EVERY: Duration = Duration::from_secs(60);
 /// After a failure a task waits this much longer, up to the last.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_LAST: Duration = Duration::from_secs(30);
@@ -69,6 +71,13 @@ pub(crate) fn spawn(tasks: &TaskTracker, app: &App, renewer: Renewer, stop: &Can
     tasks.spawn(every("ocsp", OCSP_EVERY, app.clone(), stop.clone(), |app| async move {
         app.authority().tend_ocsp().await
     }));
+    tasks.spawn(every(
+        "transit",
+        TRANSIT_EVERY,
+        app.clone(),
+        stop.clone(),
+        |app| async move { transit::tend(&app).await },
+    ));
     tasks.spawn(rotations::run(app.clone(), stop.clone()));
     tasks.spawn(recovery::run(app.clone(), stop.clone()));
     tasks.spawn(leases::run(app.clone(), stop.clone()));

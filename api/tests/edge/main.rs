@@ -14,3 +14,4 @@ mod pages;
 mod public;
 mod rotations;
 mod secrets;
+mod transit;

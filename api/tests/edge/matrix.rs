@@ -43,6 +43,11 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
     put_drawn(server, admin, (&signing, "jwt-signing-key")).await;
     let exchanged = format!("matrix/{}", unique());
     put_login(server, admin, &exchanged, &secret).await;
+    let (transit, retired) = (format!("k{}", unique()), format!("k{}", unique()));
+    let sealed = make_transit_key(server, admin, &transit).await;
+    make_transit_key(server, admin, &retired).await;
+    let opening = json!({"items": [{"ciphertext": sealed}]});
+    let message = json!({"message": "", "signature": "chy:v1:"});
     let policy = policy_hash(server, admin).await;
     let server_profile = include_str!("../../../ca/defaults/tls-server.toml");
     let replay = json!({"profiles": {"tls-server": server_profile}, "since_secs": 60});
@@ -272,6 +277,61 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         ("GET /api/v1/recovery", route(Method::GET, "/api/v1/recovery", None)),
         ("POST /api/v1/recovery, no key", route(Method::POST, "/api/v1/recovery", Some(json!({"key": "AAAA"})))),
         ("POST /api/v1/recovery/wrap, no key there", route(Method::POST, "/api/v1/recovery/wrap", None)),
+        ("GET /api/v1/transit/keys", route(Method::GET, "/api/v1/transit/keys", None)),
+        ("GET /api/v1/transit/keys, of another owner", route(Method::GET, "/api/v1/transit/keys?owner=db", None)),
+        ("GET /api/v1/transit/keys/{key}", route(Method::GET, format!("/api/v1/transit/keys/{transit}"), None)),
+        ("GET /api/v1/transit/keys/{key}, none there", route(Method::GET, "/api/v1/transit/keys/nothing", None)),
+        (
+            "POST /api/v1/transit/keys",
+            route(
+                Method::POST,
+                "/api/v1/transit/keys",
+                Some(json!({"name": format!("k{}", unique()), "kind": "aes256-gcm", "owner": "web"})),
+            ),
+        ),
+        (
+            "PATCH /api/v1/transit/keys/{key}",
+            route(Method::PATCH, format!("/api/v1/transit/keys/{transit}"), Some(json!({"rotate_days": 30}))),
+        ),
+        (
+            "POST /api/v1/transit/{key}/encrypt",
+            route(
+                Method::POST,
+                format!("/api/v1/transit/{transit}/encrypt"),
+                Some(json!({"items": [{"plaintext": "eA=="}]})),
+            ),
+        ),
+        (
+            "POST /api/v1/transit/{key}/decrypt",
+            route(Method::POST, format!("/api/v1/transit/{transit}/decrypt"), Some(opening.clone())),
+        ),
+        (
+            "POST /api/v1/transit/{key}/rewrap",
+            route(Method::POST, format!("/api/v1/transit/{transit}/rewrap"), Some(opening)),
+        ),
+        (
+            "POST /api/v1/transit/{key}/data-key",
+            route(Method::POST, format!("/api/v1/transit/{transit}/data-key"), Some(json!({}))),
+        ),
+        // The key seals: whoever may sign is told that.
+        (
+            "POST /api/v1/transit/{key}/sign",
+            route(Method::POST, format!("/api/v1/transit/{transit}/sign"), Some(json!({"items": [{"message": ""}]}))),
+        ),
+        (
+            "POST /api/v1/transit/{key}/verify",
+            route(Method::POST, format!("/api/v1/transit/{transit}/verify"), Some(json!({ "items": [message] }))),
+        ),
+        ("POST /api/v1/transit/random", route(Method::POST, "/api/v1/transit/random", Some(json!({"bytes": 16})))),
+        (
+            "POST /api/v1/transit/keys/{key}/rotate",
+            route(Method::POST, format!("/api/v1/transit/keys/{transit}/rotate"), None),
+        ),
+        (
+            "POST /api/v1/transit/keys/{key}/trim",
+            route(Method::POST, format!("/api/v1/transit/keys/{transit}/trim"), None),
+        ),
+        ("DELETE /api/v1/transit/keys/{key}", route(Method::DELETE, format!("/api/v1/transit/keys/{retired}"), None)),
         ("POST /api/v1/ssh/user", route(Method::POST, "/api/v1/ssh/user", Some(ssh("alice")))),
         ("POST /api/v1/ssh/host", route(Method::POST, "/api/v1/ssh/host", Some(ssh("host.example.internal")))),
         ("POST /api/v1/keys", route(Method::POST, "/api/v1/keys", Some(key))),
@@ -354,6 +414,21 @@ async fn put_drawn(server: &Server, admin: &str, (path, kind): (&str, &str)) {
     assert_eq!(answer.status(), 201, "{}", answer.text().await.expect("text"));
 }
 
+/// A transit key that may be destroyed, and something that it sealed.
+async fn make_transit_key(server: &Server, admin: &str, name: &str) -> Value {
+    let client = client().build().expect("a client");
+    let wish = json!({"name": name, "kind": "aes256-gcm", "owner": "web"});
+    let made = client.post(server.url("/api/v1/transit/keys")).bearer_auth(admin).json(&wish).send().await;
+    assert_eq!(made.expect("an answer").status(), 201);
+    let url = server.url(&format!("/api/v1/transit/keys/{name}"));
+    let said = client.patch(url).bearer_auth(admin).json(&json!({"deletable": true})).send().await;
+    assert_eq!(said.expect("an answer").status(), 200);
+    let url = server.url(&format!("/api/v1/transit/{name}/encrypt"));
+    let wish = json!({"items": [{"plaintext": "eA=="}]});
+    let sealed = client.post(url).bearer_auth(admin).json(&wish).send().await.expect("an answer");
+    sealed.json::<Value>().await.expect("JSON")["items"][0]["ciphertext"].clone()
+}
+
 /// A login with a rotation over it, which nobody asks for.
 async fn put_login(server: &Server, admin: &str, path: &str, administrators: &str) {
     let client = client().build().expect("a client");
@@ -403,6 +478,9 @@ async fn callers(server: &Server, admin: &str) -> Vec<Caller> {
         ("secret-reader", Role::SecretReader),
         ("secret-writer", Role::SecretWriter),
         ("secret-leaser", Role::SecretLeaser),
+        ("transit-user", Role::TransitUser),
+        ("transit-enc", Role::TransitEncrypter),
+        ("transit-mgr", Role::TransitManager),
         ("approver", Role::Approver),
         ("auditor", Role::Auditor),
         ("agent", Role::Agent),

@@ -43,6 +43,24 @@ words! {
         LeaseSecret = "lease-secret",
         /// Do away with values for good.
         DestroySecret = "destroy-secret",
+        /// See what transit keys there are, and their public halves.
+        ListTransitKeys = "list-transit-keys",
+        /// Make a transit key, rotate it, say which of its versions are used.
+        ManageTransitKeys = "manage-transit-keys",
+        /// Do away with versions of a transit key, or all of it, for good.
+        DestroyTransitKey = "destroy-transit-key",
+        /// Encrypt with a transit key, and have data keys made under it.
+        TransitEncrypt = "transit-encrypt",
+        /// Decrypt with a transit key.
+        TransitDecrypt = "transit-decrypt",
+        /// Have sealed anew what an older version sealed, and see nothing of it.
+        TransitRewrap = "transit-rewrap",
+        /// Sign with a transit key, or make HMACs.
+        TransitSign = "transit-sign",
+        /// Verify signatures and HMACs of a transit key.
+        TransitVerify = "transit-verify",
+        /// Have random bytes drawn.
+        TransitRandom = "transit-random",
     }
 }
 

@@ -29,6 +29,12 @@ words! {
         SecretWriter = "secret-writer",
         /// Gets users that live for a while, of the roles of its owners.
         SecretLeaser = "secret-leaser",
+        /// Computes with the transit keys of its owners.
+        TransitUser = "transit-user",
+        /// Encrypts with the transit keys of its owners, and verifies; it opens and signs nothing.
+        TransitEncrypter = "transit-encrypter",
+        /// Makes and rotates the transit keys of its owners; it computes nothing with them.
+        TransitManager = "transit-manager",
         /// Approves what others ask for, and reads.
         Approver = "approver",
         /// Reads the log and the inventory, changes nothing.

@@ -29,6 +29,8 @@ words! {
         Status = "status",
         /// A secret.
         Secret = "secret",
+        /// A key that others compute with and never hold.
+        TransitKey = "transit-key",
     }
 }
 
@@ -49,7 +51,7 @@ pub struct Resource {
     pub proven: BTreeSet<Name>,
     /// The label of the key it uses.
     pub key: Option<String>,
-    /// Where it stands, of a secret.
+    /// Where it stands, of a secret; a transit key's name.
     pub path: Option<String>,
 }
 
@@ -72,6 +74,11 @@ impl Resource {
     /// The secret of `owner` at `path`; without an owner where there is none yet.
     pub fn secret(owner: Option<Owner>, path: impl Into<String>) -> Resource {
         Resource { owner, path: Some(path.into()), ..Resource::plain(ResourceKind::Secret) }
+    }
+
+    /// The transit key `name` of `owner`; without an owner where there is none yet.
+    pub fn transit_key(owner: Option<Owner>, name: impl Into<String>) -> Resource {
+        Resource { owner, path: Some(name.into()), ..Resource::plain(ResourceKind::TransitKey) }
     }
 
     /// Something that nobody owns in particular.

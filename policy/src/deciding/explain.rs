@@ -146,7 +146,7 @@ fn list(names: &[String]) -> String {
 const LISTED_MAX: usize = 10;
 
 /// The roles that a person or a host can be given; the other two come with how one proves oneself.
-const ROLES_TO_GIVE: [Role; 10] = [
+const ROLES_TO_GIVE: [Role; 13] = [
     Role::Admin,
     Role::Operator,
     Role::Issuer,
@@ -154,6 +154,9 @@ const ROLES_TO_GIVE: [Role; 10] = [
     Role::CodeSigner,
     Role::SecretReader,
     Role::SecretWriter,
+    Role::TransitUser,
+    Role::TransitEncrypter,
+    Role::TransitManager,
     Role::Approver,
     Role::Auditor,
     Role::Agent,

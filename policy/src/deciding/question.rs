@@ -92,7 +92,16 @@ fn has_principal(rules: Option<&Matcher>, action: Action, principal: &Principal)
         | Action::ReadSecretCode
         | Action::WriteSecret
         | Action::LeaseSecret
-        | Action::DestroySecret => rules.has_account(principal),
+        | Action::DestroySecret
+        | Action::ListTransitKeys
+        | Action::ManageTransitKeys
+        | Action::DestroyTransitKey
+        | Action::TransitEncrypt
+        | Action::TransitDecrypt
+        | Action::TransitRewrap
+        | Action::TransitSign
+        | Action::TransitVerify
+        | Action::TransitRandom => rules.has_account(principal),
     })
 }
 

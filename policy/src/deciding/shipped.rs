@@ -17,4 +17,7 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("secret-writer.cedar", include_str!("../../defaults/secret-writer.cedar")),
     ("ssh-user.cedar", include_str!("../../defaults/ssh-user.cedar")),
     ("system.cedar", include_str!("../../defaults/system.cedar")),
+    ("transit-encrypter.cedar", include_str!("../../defaults/transit-encrypter.cedar")),
+    ("transit-manager.cedar", include_str!("../../defaults/transit-manager.cedar")),
+    ("transit-user.cedar", include_str!("../../defaults/transit-user.cedar")),
 ];

@@ -216,6 +216,7 @@ impl Leases {
             showing: Showing::Opened,
             opened: vec![value],
             judged: vec![],
+            used: None,
         };
         let recorded = self.vault.ledger().access(entry).await;
         let mut lease = self.look(&lease.id).await?;

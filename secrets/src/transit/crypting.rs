@@ -3,12 +3,13 @@
 use zeroize::Zeroizing;
 
 use super::convergent::{self, Converging};
-use super::deriving::{For, bound};
+use super::deriving::{Bound, For};
 use super::fault::{TransitError, at_most};
 use super::keyset::{Bytes, Key};
 use super::kind::Mode;
 use super::plain::{self, Opening, Sealing};
-use super::{BATCH_MAX, CONTEXT_BYTES_MAX, ITEM_BYTES_MAX, RANDOM_BYTES_MAX, text};
+use super::text::{self, Texts, Writer};
+use super::{BATCH_MAX, CONTEXT_BYTES_MAX, ITEM_BYTES_MAX, RANDOM_BYTES_MAX};
 use crate::kinds::Random;
 
 /// What is to be sealed.
@@ -56,9 +57,12 @@ impl Key<'_> {
         version: Option<u32>,
         items: &[Encrypt<'_>],
         random: &mut dyn Random,
-    ) -> Result<Each<String>, TransitError> {
+    ) -> Result<Texts, TransitError> {
         let mut maker = self.maker("encrypt", version, items.len())?;
-        Ok(items.iter().map(|item| maker.make(item, random)).collect())
+        let bytes = items.iter().map(|item| item.plain.len().min(ITEM_BYTES_MAX) + OVERHEAD_MAX).sum();
+        let mut texts = Writer::new(maker.version, items.len(), bytes);
+        items.iter().for_each(|item| texts.push(maker.make(item, random)));
+        Ok(texts.end())
     }
 
     /// Opens these, each under the version that sealed it.
@@ -80,15 +84,19 @@ impl Key<'_> {
         version: Option<u32>,
         items: &[Sealed<'_>],
         random: &mut dyn Random,
-    ) -> Result<Each<String>, TransitError> {
+    ) -> Result<Texts, TransitError> {
         let mut opener = self.opener("rewrap", items.len())?;
         let mut maker = self.maker("rewrap", version, items.len())?;
-        let anew = items.iter().map(|item| {
-            let plain = opener.open(item)?;
+        let bytes = items.iter().map(|item| item.text.len().min(ITEM_BYTES_MAX)).sum();
+        let mut texts = Writer::new(maker.version, items.len(), bytes);
+        for item in items {
             let Sealed { text: _, context, associated } = *item;
-            maker.make(&Encrypt { plain: &plain, context, associated }, random)
-        });
-        Ok(anew.collect())
+            match opener.open(item) {
+                Ok(plain) => texts.push(maker.make(&Encrypt { plain: &plain, context, associated }, random)),
+                Err(error) => texts.push(Err(error)),
+            }
+        }
+        Ok(texts.end())
     }
 
     /// A new key of 16, 32 or 64 bytes: sealed, and its bytes where `shown`.
@@ -109,7 +117,9 @@ impl Key<'_> {
         let mut maker = self.maker("data-key", version, 1)?;
         let mut plain = Zeroizing::new(vec![0; bytes]);
         random.fill(&mut plain).map_err(|_| TransitError::NoRandom)?;
-        let wrapped = maker.make(&Encrypt { plain: &plain, ..*item }, random)?;
+        let mut texts = Writer::new(maker.version, 1, bytes + OVERHEAD_MAX);
+        texts.push(Ok(maker.make(&Encrypt { plain: &plain, ..*item }, random)?));
+        let wrapped = texts.end().iter().next().ok_or(TransitError::Malformed)?.map_err(Clone::clone)?.to_owned();
         Ok(DataKey { plain: shown.then_some(plain), wrapped })
     }
 
@@ -149,9 +159,24 @@ struct Maker<'a> {
     of: &'a Key<'a>,
     version: u32,
     key: &'a Bytes,
-    before: Option<(Vec<u8>, Seals)>,
+    before: Option<Before<Seals>>,
     /// Where each lies in turn, so that memory is asked for once.
     sealed: Zeroizing<Vec<u8>>,
+}
+
+/// What the items of one context have in common: what is bound of all of them, and how they are sealed or opened.
+struct Before<W> {
+    version: u32,
+    context: Vec<u8>,
+    bound: Bound,
+    way: W,
+}
+
+impl<W> Before<W> {
+    /// Empty ones are not compared: processors with AVX-512 take as long for that as for a quarter of a kibibyte's cipher.
+    fn is_for(&self, context: &[u8]) -> bool {
+        self.context.len() == context.len() && (context.is_empty() || self.context == context)
+    }
 }
 
 enum Seals {
@@ -160,32 +185,37 @@ enum Seals {
 }
 
 impl Maker<'_> {
-    fn make(&mut self, item: &Encrypt<'_>, random: &mut dyn Random) -> Result<String, TransitError> {
+    fn make(&mut self, item: &Encrypt<'_>, random: &mut dyn Random) -> Result<&[u8], TransitError> {
         let Encrypt { plain, context, associated } = *item;
         let context = checked(self.of.keys.mode(), context, associated)?;
         at_most("the plaintext in bytes", plain.len(), ITEM_BYTES_MAX)?;
-        let what = self.of.what(self.version, context);
-        let seals = match self.before.take() {
-            Some((before, seals)) if before == context => seals,
-            Some(_) | None => match self.of.keys.mode() {
-                Mode::Plain | Mode::Derived => Seals::Salted(Box::new(Sealing::begin(self.key, what, random)?)),
-                Mode::Convergent => Seals::Converging(Box::new(Converging::of(self.key, what)?)),
-            },
+        let mut before = match self.before.take() {
+            Some(before) if before.is_for(context) => before,
+            Some(_) | None => self.begun(context, random)?,
         };
-        let (_, seals) = self.before.insert((context.to_vec(), seals));
-        let bound = bound(what, associated);
-        match seals {
-            Seals::Salted(sealing) => sealing.seal(plain, &bound, &mut self.sealed)?,
-            Seals::Converging(converging) => converging.seal(plain, &bound, &mut self.sealed)?,
+        let bound = before.bound.with(associated);
+        match &mut before.way {
+            Seals::Salted(sealing) => sealing.seal(plain, bound, &mut self.sealed)?,
+            Seals::Converging(converging) => converging.seal(plain, bound, &mut self.sealed)?,
         }
-        Ok(text::write(self.version, &self.sealed))
+        self.before = Some(before);
+        Ok(&self.sealed)
+    }
+
+    fn begun(&self, context: &[u8], random: &mut dyn Random) -> Result<Before<Seals>, TransitError> {
+        let what = self.of.what(self.version, context);
+        let way = match self.of.keys.mode() {
+            Mode::Plain | Mode::Derived => Seals::Salted(Box::new(Sealing::begin(self.key, what, random)?)),
+            Mode::Convergent => Seals::Converging(Box::new(Converging::of(self.key, what)?)),
+        };
+        Ok(Before { version: self.version, context: context.to_vec(), bound: Bound::of(what), way })
     }
 }
 
 /// Opens the items of a batch.
 struct Opener<'a> {
     of: &'a Key<'a>,
-    before: Option<(u32, Vec<u8>, Opens)>,
+    before: Option<Before<Opens>>,
 }
 
 enum Opens {
@@ -199,26 +229,32 @@ impl Opener<'_> {
         let mode = self.of.keys.mode();
         let context = checked(mode, context, associated)?;
         let mut bytes = Zeroizing::new(Vec::new());
-        let version = text::read(text, &mut bytes, ITEM_BYTES_MAX + plain::OVERHEAD.max(convergent::OVERHEAD))?;
+        let version = text::read(text, &mut bytes, ITEM_BYTES_MAX + OVERHEAD_MAX)?;
         let key = self.of.made(version)?;
         let what = self.of.what(version, context);
-        let before = self.before.take().filter(|before| before.0 == version && before.1 == context);
-        let before = before.map(|(_, _, opens)| opens);
-        let opens = match (mode, before) {
-            (Mode::Plain | Mode::Derived, Some(Opens::Salted(before))) => {
-                Opens::Salted(Box::new(Opening::of(&bytes, Some(*before), key, what)?))
+        let before = self.before.take().filter(|before| before.version == version && before.is_for(context));
+        let mut before = match (mode, before) {
+            (Mode::Plain | Mode::Derived, Some(Before { way: Opens::Salted(opening), context, bound, .. })) => {
+                let way = Opens::Salted(Box::new(Opening::of(&bytes, Some(*opening), key, what)?));
+                Before { version, context, bound, way }
             }
-            (Mode::Plain | Mode::Derived, _) => Opens::Salted(Box::new(Opening::of(&bytes, None, key, what)?)),
-            (Mode::Convergent, Some(Opens::Converging(before))) => Opens::Converging(before),
-            (Mode::Convergent, _) => Opens::Converging(Box::new(Converging::of(key, what)?)),
+            (Mode::Convergent, Some(before)) => before,
+            (Mode::Plain | Mode::Derived, _) => {
+                let way = Opens::Salted(Box::new(Opening::of(&bytes, None, key, what)?));
+                Before { version, context: context.to_vec(), bound: Bound::of(what), way }
+            }
+            (Mode::Convergent, None) => {
+                let way = Opens::Converging(Box::new(Converging::of(key, what)?));
+                Before { version, context: context.to_vec(), bound: Bound::of(what), way }
+            }
         };
-        let (_, _, opens) = self.before.insert((version, context.to_vec(), opens));
-        let bound = bound(what, associated);
-        let length = match opens {
-            Opens::Salted(opening) => opening.open(&mut bytes, &bound)?,
-            Opens::Converging(converging) => converging.open(&mut bytes, &bound)?,
+        let bound = before.bound.with(associated);
+        let opened = match &before.way {
+            Opens::Salted(opening) => opening.open(&mut bytes, bound),
+            Opens::Converging(converging) => converging.open(&mut bytes, bound),
         };
-        bytes.truncate(length);
+        self.before = Some(before);
+        bytes.truncate(opened?);
         Ok(bytes)
     }
 }
@@ -228,5 +264,7 @@ fn checked<'a>(mode: Mode, context: Option<&'a [u8]>, associated: &[u8]) -> Resu
     mode.context(context)
 }
 
+/// What is sealed is longer than it was by this, at most.
+const OVERHEAD_MAX: usize = if plain::OVERHEAD > convergent::OVERHEAD { plain::OVERHEAD } else { convergent::OVERHEAD };
 /// AES-128, a cipher of 256 bits, and one with its HMAC.
 const DATA_KEY_BYTES: [usize; 3] = [16, 32, 64];

@@ -47,10 +47,28 @@ pub(super) fn expand<L: KeyType, K: for<'a> From<Okm<'a, L>>>(
 }
 
 /// What is authenticated beside what is sealed: which key and version, which context, and what the caller adds. The lengths say where
-/// each ends.
-pub(super) fn bound(what: For<'_>, associated: &[u8]) -> Vec<u8> {
-    let mut bound = what.info();
-    bound.extend_from_slice(format!("\n{}:", associated.len()).as_bytes());
-    bound.extend_from_slice(associated);
-    bound
+/// each ends. What all items of a context have in common is written once.
+pub(super) struct Bound {
+    text: Vec<u8>,
+    common: usize,
+}
+
+impl Bound {
+    pub fn of(what: For<'_>) -> Bound {
+        let text = what.info();
+        Bound { common: text.len(), text }
+    }
+
+    /// With what the caller adds to one item.
+    pub fn with(&mut self, associated: &[u8]) -> &[u8] {
+        self.text.truncate(self.common);
+        match associated {
+            [] => self.text.extend_from_slice(b"\n0:"),
+            _ => {
+                self.text.extend_from_slice(format!("\n{}:", associated.len()).as_bytes());
+                self.text.extend_from_slice(associated);
+            }
+        }
+        &self.text
+    }
 }

@@ -181,7 +181,11 @@ impl Terms {
     /// # Errors
     /// [`TransitError::Invalid`].
     pub fn check(self, keys: &Keyset) -> Result<(), TransitError> {
-        let (oldest, newest) = (keys.oldest(), keys.newest());
+        self.check_within(keys.oldest(), keys.newest())
+    }
+
+    /// The same, by the versions that are kept.
+    pub(crate) fn check_within(self, oldest: u32, newest: u32) -> Result<(), TransitError> {
         if !(oldest..=newest).contains(&self.min_decrypt) {
             let why = format!("it is one of the versions that are kept, {oldest} to {newest}");
             return Err(TransitError::invalid("min_decrypt", why));

@@ -57,6 +57,18 @@ impl KeyKind {
         }
     }
 
+    /// Refuses what neither signs nor authenticates.
+    pub(super) fn signs(self, act: &'static str) -> Result<(), TransitError> {
+        match self {
+            KeyKind::HmacSha256 | KeyKind::Ed25519 | KeyKind::EcdsaP256 => Ok(()),
+            KeyKind::Aes256Gcm | KeyKind::ChaCha20Poly1305 => Err(TransitError::NotForKind {
+                kind: self.as_str(),
+                act,
+                takes: &["ed25519", "ecdsa-p256", "hmac-sha256"],
+            }),
+        }
+    }
+
     /// Whether there are keys of this kind that are used like that.
     ///
     /// # Errors

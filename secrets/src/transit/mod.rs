@@ -20,6 +20,7 @@ mod name;
 mod keyset;
 mod text;
 
+mod act;
 mod deriving;
 
 mod convergent;
@@ -28,12 +29,14 @@ mod plain;
 mod crypting;
 mod signing;
 
+pub use act::Act;
 pub use crypting::{DataKey, Each, Encrypt, Sealed, random};
 pub use fault::TransitError;
 pub use keyset::{Key, Keyset, Terms};
 pub use kind::{KeyKind, Mode};
 pub use name::KeyName;
 pub use signing::{Sign, Verify};
+pub use text::{Texts, version_of};
 
 /// So many items are one batch, at most: one entry of the log stands for all of them.
 pub const BATCH_MAX: usize = 1_000;

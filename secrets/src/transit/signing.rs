@@ -13,7 +13,8 @@ use super::deriving::{For, expand, extract};
 use super::fault::{TransitError, at_most};
 use super::keyset::{Bytes, Key, scalar};
 use super::kind::{KeyKind, Mode};
-use super::{BATCH_MAX, ITEM_BYTES_MAX, text};
+use super::text::{self, Texts, Writer};
+use super::{BATCH_MAX, ITEM_BYTES_MAX};
 
 /// What is to be signed, or authenticated by HMAC.
 #[derive(Clone, Copy, Debug)]
@@ -41,16 +42,18 @@ impl Key<'_> {
     /// # Errors
     /// Where nothing of it can be signed: [`TransitError::NotForKind`], [`TransitError::TooLong`], [`TransitError::Retired`],
     /// [`TransitError::NoVersion`]. Of each: [`TransitError::ContextMissing`], [`TransitError::ContextUnused`], [`TransitError::TooLong`].
-    pub fn sign(&self, version: Option<u32>, items: &[Sign<'_>]) -> Result<Each<String>, TransitError> {
-        self.signs("sign")?;
+    pub fn sign(&self, version: Option<u32>, items: &[Sign<'_>]) -> Result<Texts, TransitError> {
+        self.keys.kind().signs("sign")?;
         at_most("a batch in items", items.len(), BATCH_MAX)?;
         let (version, key) = self.making(version)?;
         let mut signs = Signs::of(self, version, key)?;
-        let made = items.iter().map(|Sign { message, context }| {
-            at_most("the message in bytes", message.len(), ITEM_BYTES_MAX)?;
-            Ok(text::write(version, &signs.sign(message, self.keys.mode().context(*context)?)?))
-        });
-        Ok(made.collect())
+        let mut texts = Writer::new(version, items.len(), items.len() * SIGNATURE_BYTES_MAX);
+        for Sign { message, context } in items {
+            let made = at_most("the message in bytes", message.len(), ITEM_BYTES_MAX)
+                .and_then(|()| signs.sign(message, self.keys.mode().context(*context)?));
+            texts.push(made.as_deref().map_err(Clone::clone));
+        }
+        Ok(texts.end())
     }
 
     /// Whether each was made of its message by this key.
@@ -58,7 +61,7 @@ impl Key<'_> {
     /// # Errors
     /// As [`Key::sign`]; of each also [`TransitError::Malformed`], [`TransitError::Retired`], [`TransitError::NoVersion`].
     pub fn verify(&self, items: &[Verify<'_>]) -> Result<Each<bool>, TransitError> {
-        self.signs("verify")?;
+        self.keys.kind().signs("verify")?;
         at_most("a batch in items", items.len(), BATCH_MAX)?;
         let mut before: Option<(u32, Signs<'_>)> = None;
         let verified = items.iter().map(|Verify { message, context, text }| {
@@ -74,17 +77,6 @@ impl Key<'_> {
             before.insert((version, signs)).1.verify(message, context, &made)
         });
         Ok(verified.collect())
-    }
-
-    fn signs(&self, act: &'static str) -> Result<(), TransitError> {
-        match self.keys.kind() {
-            KeyKind::HmacSha256 | KeyKind::Ed25519 | KeyKind::EcdsaP256 => Ok(()),
-            kind @ (KeyKind::Aes256Gcm | KeyKind::ChaCha20Poly1305) => Err(TransitError::NotForKind {
-                kind: kind.as_str(),
-                act,
-                takes: &["ed25519", "ecdsa-p256", "hmac-sha256"],
-            }),
-        }
     }
 }
 

@@ -207,6 +207,7 @@ impl Vault {
             showing: Showing::Opened,
             opened: sealed.iter().map(of).collect(),
             judged: sealed.iter().map(|there| there.secret.judged()).collect(),
+            used: None,
         };
         Ok(self.ledger.access(entry).await?)
     }

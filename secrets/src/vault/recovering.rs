@@ -248,4 +248,4 @@ fn wrapped_in(key: &SealedKey) -> Option<Wrapped> {
     key.wrapped().and_then(|bytes| Wrapped::from_bytes(bytes.to_vec()).ok())
 }
 
-const NO_KEY: &str = "it is the key of no version of a secret";
+const NO_KEY: &str = "it is the key of no version of a secret, and of no transit key";

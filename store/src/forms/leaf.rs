@@ -143,6 +143,18 @@ impl Tail {
         self.0.push(']');
     }
 
+    /// What is computed with what is opened.
+    pub fn used(&mut self, act: &str, items: u64, versions: &[u32]) {
+        self.open("used");
+        self.first("act", act);
+        self.number("items", items);
+        self.0.push_str(",\"versions\":[");
+        for (at, version) in versions.iter().enumerate() {
+            let _ = write!(self.0, "{}{version}", if at == 0 { "" } else { "," });
+        }
+        self.0.push_str("]}");
+    }
+
     /// Up to where a CRL knows the revocations of its issuer.
     pub fn covers(&mut self, covers: &Covers) {
         let (leaves, revocations) = (covers.leaves(), covers.revocations());
@@ -279,6 +291,7 @@ pub(crate) struct Leaf {
     pub target: Option<String>,
     pub says: Option<String>,
     pub opened: Option<Vec<LeafOpened>>,
+    pub used: Option<LeafUsed>,
     pub row: Option<String>,
 }
 
@@ -304,6 +317,15 @@ pub(crate) struct LeafGrant {
 pub(crate) struct LeafOpened {
     pub id: String,
     pub version: u64,
+}
+
+/// What is computed with what is opened.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LeafUsed {
+    pub act: String,
+    pub items: u64,
+    pub versions: Vec<u32>,
 }
 
 /// What a certificate is made to succeed.
@@ -429,6 +451,9 @@ impl Leaf {
                 self.put_grant(&mut tail)?;
                 tail.text("outcome", self.outcome.as_ref()?);
                 tail.opened(&self.opened()?);
+                if let Some(LeafUsed { act, items, versions }) = &self.used {
+                    tail.used(act, *items, versions);
+                }
             }
             Event::Record => {
                 self.put_actor(&mut tail)?;

@@ -46,6 +46,20 @@ impl Showing {
     }
 }
 
+/// What is computed with what is opened, and not shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// What is done: a word of the caller's own.
+    pub act: &'static str,
+    /// With how many things.
+    pub items: u64,
+    /// Under which of the versions that a key has, by their numbers: those that the request names, or the newest.
+    pub versions: Vec<u32>,
+}
+
+/// So many versions are named by one access, at most.
+pub const USED_VERSIONS_MAX: usize = 256;
+
 /// What is to be shown to whom.
 #[derive(Clone, Debug)]
 pub struct AccessEntry {
@@ -60,6 +74,8 @@ pub struct AccessEntry {
     /// By which records it was judged that it may be, beside those: as many at most. Where one has another version by the time the leaf
     /// is written, nothing is written. The leaf does not name them.
     pub judged: Vec<Judged>,
+    /// What is computed with it; none where it is shown itself.
+    pub used: Option<Used>,
 }
 
 /// An access that is in the log, durable: the right to open what it names. Only the ledger makes one.

@@ -6,7 +6,7 @@ use policy::Timestamp;
 
 use super::bounds::{bounded_tail, check_actor, check_label};
 use crate::forms::leaf::{Event, Tail};
-use crate::nouns::access::{ACCESS, ACCESSED_MAX, AccessEntry};
+use crate::nouns::access::{ACCESS, ACCESSED_MAX, AccessEntry, USED_VERSIONS_MAX};
 use crate::nouns::error::StoreError;
 use crate::nouns::ward;
 use crate::truth::{Change, RecordKey, accessed, record_key};
@@ -40,6 +40,14 @@ impl AccessRow {
         tail.grant(&entry.grant);
         tail.text("outcome", entry.showing.as_str());
         tail.opened(&entry.opened);
+        if let Some(used) = &entry.used {
+            check_label("act", used.act)?;
+            if used.versions.len() > USED_VERSIONS_MAX {
+                let says = format!("at most {USED_VERSIONS_MAX} versions of a key are used at once");
+                return Err(StoreError::Invalid(says));
+            }
+            tail.used(used.act, used.items, &used.versions);
+        }
         bounded_tail(&tail)?;
         let judged = entry.judged.iter().map(|by| (record_key(by.kind, &by.id), by.version)).collect();
         let read = match ward::is_reading(&entry.grant.action) {

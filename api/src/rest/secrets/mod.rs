@@ -32,14 +32,14 @@ use crate::limits::SECRET_BYTES_MAX;
 use crate::problem::{Kind, Problem};
 
 /// A JSON body that may hold values: what is wrong with it is told by its place alone.
-pub(crate) struct Hidden<T>(pub(crate) T);
+pub(crate) struct Hidden<T, const BYTES_MAX: usize = SECRET_BYTES_MAX>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<App> for Hidden<T> {
+impl<T: DeserializeOwned, const BYTES_MAX: usize> FromRequest<App> for Hidden<T, BYTES_MAX> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         expect_type(request.headers(), &["application/json"])?;
-        let bytes = read(request, SECRET_BYTES_MAX, app).await?;
+        let bytes = read(request, BYTES_MAX, app).await?;
         parse_hidden(&bytes).map(Self)
     }
 }
@@ -79,19 +79,21 @@ async fn quietly(
     path: &SecretPath,
 ) -> Result<Grant, Problem> {
     match app.authorize(actor, action, Resource::secret(owner, path.as_str())).await {
-        Err(problem) if problem.kind() == Kind::Refused => Err(quiet(app, actor, action, path).unwrap_or(problem)),
+        Err(problem) if problem.kind() == Kind::Refused => {
+            let nothing = Resource::secret(None, path.as_str());
+            Err(quiet(app, actor, action, &nothing).unwrap_or(problem))
+        }
         granted => granted,
     }
 }
 
 /// The refusal of what is not there; none where that would be granted.
-fn quiet(app: &App, actor: &Actor, action: Action, path: &SecretPath) -> Option<Problem> {
-    let nothing = Resource::secret(None, path.as_str());
-    app.authority().policies().decide(actor, action, &nothing).err().map(Problem::from)
+pub(super) fn quiet(app: &App, actor: &Actor, action: Action, nothing: &Resource) -> Option<Problem> {
+    app.authority().policies().decide(actor, action, nothing).err().map(Problem::from)
 }
 
-/// Whose a new secret is: as it is said, or the caller's one owner, or the only one there is.
-fn owner_of(app: &App, actor: &Actor, said: Option<Owner>) -> Result<Owner, Problem> {
+/// Whose a new secret or transit key is: as it is said, or the caller's one owner, or the only one there is.
+pub(super) fn owner_of(app: &App, actor: &Actor, said: Option<Owner>) -> Result<Owner, Problem> {
     let mut owners = actor.owners.iter();
     let only = owners.next().filter(|_| owners.next().is_none()).cloned();
     let policies = app.authority().policies();
@@ -99,5 +101,5 @@ fn owner_of(app: &App, actor: &Actor, said: Option<Owner>) -> Result<Owner, Prob
         [rules] if actor.owners.is_empty() => Some(rules.name.clone()),
         _ => None,
     };
-    said.or(only).or(alone).ok_or_else(|| Problem::field("owner", "A new secret has an owner: say whose it is."))
+    said.or(only).or(alone).ok_or_else(|| Problem::field("owner", "What is new has an owner: say whose it is."))
 }

@@ -1,0 +1,75 @@
+//! Which keys there are.
+
+use axum::extract::State as Shared;
+use axum::response::Response;
+use http::StatusCode;
+use policy::{Action, Owner, Resource};
+use secrets::transit::KeyName;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::shown::TransitKeyInfo;
+use super::{granted, name_of};
+use crate::app::App;
+use crate::intake::{Caller, Params, Segment, json, page_rows};
+use crate::observe::inventory::only_owner;
+use crate::problem::Problem;
+
+/// A page of keys.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TransitKeyList {
+    items: Vec<TransitKeyInfo>,
+    /// Where the next page begins; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// Which keys.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TransitKeyFilter {
+    /// Of this owner.
+    #[param(value_type = Option<String>)]
+    owner: Option<Owner>,
+    /// Where the last page ended.
+    cursor: Option<String>,
+    /// Rows of a page.
+    limit: Option<u32>,
+}
+
+/// Lists transit keys by name: those that the caller may know of.
+#[utoipa::path(get, path = "/api/v1/transit/keys", tag = "transit", operation_id = "listTransitKeys", params(TransitKeyFilter),
+    responses((status = 200, description = "A page", body = TransitKeyList)))]
+pub(crate) async fn list(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Params(filter): Params<TransitKeyFilter>,
+) -> Result<Response, Problem> {
+    let owner = filter.owner.or_else(|| only_owner(&actor));
+    // Who may list nothing at all is told so; who may list some sees these.
+    let of = owner.clone().or_else(|| actor.owners.iter().next().cloned());
+    let _grant = app.authorize(&actor, Action::ListTransitKeys, Resource::transit_key(of, "")).await?;
+    let policies = app.authority().policies();
+    let may = |owner: &Owner, name: &KeyName| {
+        let on = Resource::transit_key(Some(owner.clone()), name.as_str());
+        policies.decide(&actor, Action::ListTransitKeys, &on).is_ok()
+    };
+    let limit = page_rows(filter.limit)?;
+    let (found, next) = app.transit().list(owner.as_ref(), filter.cursor, limit, may).await?;
+    let items = found.iter().map(TransitKeyInfo::brief).collect();
+    Ok(json(StatusCode::OK, &TransitKeyList { items, next }))
+}
+
+/// One key, with its versions and their public halves.
+#[utoipa::path(get, path = "/api/v1/transit/keys/{key}", tag = "transit", operation_id = "showTransitKey",
+    params(("key" = String, Path, description = "Its name")),
+    responses((status = 200, description = "What there is to say of it", body = TransitKeyInfo)))]
+pub(crate) async fn show(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(name): Segment,
+) -> Result<Response, Problem> {
+    let (key, _grant) = granted(&app, &actor, Action::ListTransitKeys, &name_of(&name)?).await?;
+    Ok(json(StatusCode::OK, &TransitKeyInfo::whole(&key)))
+}

@@ -1,0 +1,87 @@
+//! `chancery transit`: encrypt, sign and authenticate with keys that nobody is shown. Each batch is an entry of the log.
+
+use clap::{Parser, Subcommand};
+
+mod input;
+mod key;
+mod sealing;
+mod signing;
+
+use self::key::Key;
+use self::sealing::{DataKey, Drawn, Opening, Sealing};
+use self::signing::{Checked, Signed};
+use crate::Global;
+use crate::failure::Failure;
+
+#[derive(Parser)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Keys: make, list, show, rotate, bound, trim and destroy them
+    #[command(subcommand, after_help = key::EXAMPLES)]
+    Key(Key),
+    /// Encrypt a file or standard input
+    #[command(after_help = SEALING)]
+    Encrypt(Sealing),
+    /// Decrypt what was encrypted
+    #[command(after_help = SEALING)]
+    Decrypt(Opening),
+    /// Seal anew under the newest version, and see nothing of it
+    #[command(after_help = SEALING)]
+    Rewrap(Opening),
+    /// Draw a key to encrypt with on your own, and seal it
+    #[command(after_help = DATA_KEY)]
+    DataKey(DataKey),
+    /// Sign a file or standard input, or make an HMAC of it, as the key's kind is
+    #[command(visible_alias = "hmac", after_help = SIGNING)]
+    Sign(Signed),
+    /// Hold a signature or an HMAC against a file or standard input
+    #[command(after_help = SIGNING)]
+    Verify(Checked),
+    /// Draw random bytes
+    Random(Drawn),
+}
+
+const SEALING: &str = "\
+Examples:
+  chancery transit encrypt payments card.json > card.chy
+  chancery transit decrypt payments card.chy > card.json
+  cut -f3 cards.tsv | chancery transit encrypt payments --lines > sealed
+  chancery transit rewrap payments sealed > sealed.new
+  chancery transit encrypt tenants note --context tenant-7 --bind row-12
+
+With --lines each line is one, in batches of 1000: one entry of the log each.";
+
+const DATA_KEY: &str = "\
+Examples:
+  chancery transit data-key backups --out key.bin > key.chy
+  chancery transit decrypt backups key.chy > key.bin
+
+Keep the sealed key beside what you encrypt, and the other nowhere.";
+
+const SIGNING: &str = "\
+Examples:
+  chancery transit sign releases app.tar > app.tar.sig
+  chancery transit verify releases app.tar --signature-file app.tar.sig
+  chancery transit hmac sessions cookie.txt
+
+For code that others run, `chancery sign` has keys that never leave the HSM.";
+
+/// Runs `chancery transit`.
+pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let client = global.client()?;
+    match args.what {
+        What::Key(what) => key::run(what, &client, global).await,
+        What::Encrypt(args) => sealing::encrypt(args, &client, global).await,
+        What::Decrypt(args) => sealing::decrypt(args, &client, global).await,
+        What::Rewrap(args) => sealing::rewrap(args, &client, global).await,
+        What::DataKey(args) => sealing::data_key(args, &client, global).await,
+        What::Sign(args) => signing::sign(args, &client, global).await,
+        What::Verify(args) => signing::verify(args, &client, global).await,
+        What::Random(args) => sealing::random(args, &client, global).await,
+    }
+}
