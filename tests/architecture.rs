@@ -94,7 +94,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["summary", "forecast", "sntp", "witnesses", "diary", "watch", "away", "alarms", "desk", "lease", "renewer"],
     ),
     ("secrets", &["nouns", "envelope", "recovery", "kinds", "transit", "rotation", "error", "vault", "turning"]),
-    ("delivery", &["nouns", "plan", "error", "quiet", "masking", "places", "child", "run"]),
+    ("delivery", &["nouns", "plan", "error", "quiet", "masking", "places", "cache", "child", "run"]),
     ("drivers", &["driver", "deadline", "stream", "host", "postgres", "redis", "mariadb", "carry", "places"]),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
     ("api", &["limits", "observe", "auth", "problem", "edge", "app", "intake", "public", "rest", "pages", "serve"]),

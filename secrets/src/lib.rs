@@ -43,6 +43,6 @@ pub use turning::{
     At, Line, Login, Product, ROOTS_BYTES_MAX, Rotations, Targets, Turn, Turning, TurningWish, WINDOWS_MAX, Warrants,
 };
 pub use vault::{
-    Change, LEFT_SHOWN_MAX, Left, LostRegister, Naming, Opened, Put, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Search,
-    Secret, Standing, Vault, Version, Walked, Wanted,
+    CACHE_SECS_MAX, Change, KeptRead, LEFT_SHOWN_MAX, Lease, Left, LostRegister, Naming, Opened, Put,
+    RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Search, Secret, Standing, Vault, Version, Walked, Wanted,
 };

@@ -308,8 +308,20 @@ fn leaves_are_the_documented_lines() {
         let version = house.ledger.record(vec![sealed]).await.unwrap()[0];
         let opened = vec![store::Accessed { id: "prod/db@1.1".into(), version }];
         let grant = store::GrantStamp { action: "read-secret".into(), ..grant() };
-        let showing = store::Showing::Opened;
-        house.ledger.access(store::AccessEntry { actor: token_actor(), grant, showing, opened }).await.unwrap();
+        let kept = store::AccessEntry {
+            actor: token_actor(),
+            grant,
+            showing: store::Showing::Opened,
+            since: None,
+            until: None,
+            opened,
+        };
+        house.ledger.access(kept.clone()).await.unwrap();
+        let until = Some(house.world.now().plus_secs(3_600));
+        house.ledger.access(store::AccessEntry { until, ..kept.clone() }).await.unwrap();
+        let since = Some(house.world.now());
+        let leased = store::AccessEntry { showing: store::Showing::Leased, since, until, ..kept };
+        house.ledger.access(leased).await.unwrap();
         let mut lines = String::new();
         for (_, leaf) in house.ledger.leaves(0..100).await.unwrap() {
             // Keys and signatures are fresh in every run: their hashes are not golden.

@@ -156,7 +156,14 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
     assert_eq!(ledger.open_sealed("a").await.unwrap().unwrap().as_slice(), b"plain");
     let value = ledger.value("kept@1").await.unwrap().unwrap().into_inner();
     let opened = vec![store::Accessed { id: value.id().to_owned(), version: value.version() }];
-    let entry = store::AccessEntry { actor: actor(), grant: grant(), showing: store::Showing::Opened, opened };
+    let entry = store::AccessEntry {
+        actor: actor(),
+        grant: grant(),
+        showing: store::Showing::Opened,
+        since: None,
+        until: None,
+        opened,
+    };
     let recorded = ledger.access(entry).await.unwrap();
     let (sealed, _) = ledger.sealed_keys(None).await.unwrap();
     let of_value = sealed.iter().find(|key| key.id() == "kept@1").unwrap();

@@ -26,7 +26,7 @@ use crate::intake::typed;
         asking::post, listing::list, listing::show, ending::revoke, ending::revoke_shown, ending::revoke_by_key, ending::release, asking::renew,
         requests::list, requests::show, requests::approve, requests::refuse, requests::collect,
         revocations::post, revocations::list, revocations::show, revocations::confirm,
-        secrets::listing::list, secrets::listing::show, secrets::writing::put, secrets::writing::describe, secrets::reading::one, secrets::reading::many, secrets::acts::act,
+        secrets::listing::list, secrets::listing::show, secrets::writing::put, secrets::writing::describe, secrets::reading::one, secrets::reading::many, secrets::kept::tell, secrets::acts::act,
         secrets::rotations::show, secrets::rotations::put, secrets::rotations::end,
         ssh::user, ssh::host, code::post_key, code::list_keys, code::sign, tokens::post, tokens::list, tokens::delete,
         issuers::list, issuers::show, issuers::create, issuers::import, issuers::import_crl, issuers::rotate, issuers::act, issuers::request, issuers::export,

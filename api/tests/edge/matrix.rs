@@ -197,6 +197,16 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
             route(Method::POST, "/api/v1/secret-values", Some(json!({"references": [format!("chy://{secret}")]}))),
         ),
         (
+            "POST /api/v1/secret-cache-reads",
+            route(
+                Method::POST,
+                "/api/v1/secret-cache-reads",
+                Some(
+                    json!({"reads": [{"reference": format!("chy://{secret}@1"), "since": "2026-11-28T10:00:00Z", "until": "2026-11-28T10:05:00Z"}]}),
+                ),
+            ),
+        ),
+        (
             "POST /api/v1/secret-acts/disable",
             route(Method::POST, "/api/v1/secret-acts/disable", Some(json!({"path": secret, "version": "1"}))),
         ),

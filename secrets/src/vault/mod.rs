@@ -12,6 +12,7 @@ mod wishes;
 
 mod base;
 mod ends;
+mod keeping;
 mod reading;
 mod writing;
 
@@ -22,8 +23,9 @@ mod walking;
 pub use base::Vault;
 pub(crate) use beside::{Beside, Labels};
 pub use ends::{RETENTION_DAYS_MAX, RETENTION_DAYS_MIN};
+pub use keeping::{KeptRead, Lease};
 pub use reading::{Opened, Wanted};
 pub use recovering::LostRegister;
 pub use secret::{Secret, Standing, Version};
 pub use walking::{LEFT_SHOWN_MAX, Left, Walked};
-pub use wishes::{Change, Naming, Put, Search};
+pub use wishes::{CACHE_SECS_MAX, Change, Naming, Put, Search};

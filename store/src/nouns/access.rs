@@ -1,5 +1,7 @@
 //! Accesses: that somebody is shown what is sealed, written down before it is opened.
 
+use policy::Timestamp;
+
 use crate::nouns::entry::{ActorStamp, GrantStamp};
 
 /// The kind of an access's leaf.
@@ -21,7 +23,7 @@ pub struct Accessed {
 pub enum Showing {
     /// It is opened.
     Opened,
-    /// It was opened before, within a lease, and is given out once more by whoever holds it.
+    /// It was opened before, within a lease, and was given out once more by whoever holds it.
     Leased,
 }
 
@@ -44,6 +46,10 @@ pub struct AccessEntry {
     pub grant: GrantStamp,
     /// How.
     pub showing: Showing,
+    /// Of what was leased: when it was given out first.
+    pub since: Option<Timestamp>,
+    /// Of what is opened: until when who is shown it may keep it. Of what was leased: when it was given out last.
+    pub until: Option<Timestamp>,
     /// What: 1 to [`ACCESSED_MAX`].
     pub opened: Vec<Accessed>,
 }

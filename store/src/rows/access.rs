@@ -30,6 +30,12 @@ impl AccessRow {
         tail.actor(&entry.actor);
         tail.grant(&entry.grant);
         tail.text("outcome", entry.showing.as_str());
+        if let Some(since) = entry.since {
+            tail.time("since", since);
+        }
+        if let Some(until) = entry.until {
+            tail.time("until", until);
+        }
         tail.opened(&entry.opened);
         bounded_tail(&tail)?;
         Ok(AccessRow { at, tail, of: accessed(&entry.opened) })

@@ -94,5 +94,8 @@ pub(crate) async fn show(
     Segment(path): Segment,
 ) -> Result<Response, Problem> {
     let (secret, _grant) = granted(&app, &actor, Action::ListSecrets, &path_of(&path)?).await?;
-    Ok(json(StatusCode::OK, &SecretInfo::whole(&secret, app.world().now())))
+    // Asked, and not done: a refusal here is nobody's attempt.
+    let on = Resource::secret(Some(secret.owner().clone()), secret.path().as_str());
+    let may_read = app.authority().policies().decide(&actor, Action::ReadSecret, &on).is_ok();
+    Ok(json(StatusCode::OK, &SecretInfo::whole(&secret, app.world().now()).for_reader(may_read)))
 }

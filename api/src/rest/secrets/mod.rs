@@ -1,12 +1,14 @@
 //! Secrets over HTTP: each reading is in the log before its answer is made.
 //!
-//! `secrets` is what there is to say of them, `secret-values` their values, `secret-rotations` how they are exchanged, `secret-acts`
+//! `secrets` is what there is to say of them, `secret-values` their values, `secret-cache-reads` what was read from
+//! caches, `secret-rotations` how they are exchanged, `secret-acts`
 //! what is done with them: a path may have any
 //! number of levels, so none of these stands behind one.
 
 mod shown;
 
 pub(crate) mod acts;
+pub(crate) mod kept;
 pub(crate) mod listing;
 pub(crate) mod reading;
 pub(crate) mod rotations;

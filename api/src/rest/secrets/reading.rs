@@ -51,7 +51,7 @@ pub(crate) async fn one(
         *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(closed(unchanged, Some(&etag)));
     }
-    let opened = app.vault().read(Wanted { grant, path, which }).await?;
+    let opened = app.vault().read(Wanted { grant, path, which, keep_secs: 0 }).await?;
     has_field(&opened, field.as_ref())?;
     let etag = format!("\"{}\"", opened.sha256);
     let values = SecretValues::of(opened, field.as_ref().map(FieldName::as_str));
@@ -65,6 +65,10 @@ pub(crate) struct Wish {
     /// `chy://path#field@version`, 1 to 64.
     #[schema(example = json!(["chy://prod/db#password", "chy://prod/api#key@previous"]))]
     references: Vec<String>,
+    /// For so many seconds the caller would keep the values in a sealed cache. Each answer says for how long he may (`lease`), and the
+    /// entry of the log says until when.
+    #[serde(default)]
+    keep_secs: u64,
 }
 
 /// What came of each.
@@ -106,13 +110,14 @@ pub(crate) async fn many(
         let wrong = |error: secrets::NameError| Problem::field(format!("references[{at}]"), error.to_string());
         references.push(text.parse::<Reference>().map_err(wrong)?);
     }
+    let keep_secs = wish.keep_secs.min(app.limits().cache.as_secs());
     let (mut wanted, mut places) = (Vec::new(), Vec::new());
     for (at, reference) in references.iter().enumerate() {
         let (path, which) = (reference.path.clone(), reference.which.clone());
         outcomes.push(Err(Problem::new(Kind::NotFound, "It was not read.")));
         match granted(&app, &actor, Action::ReadSecret, &path).await {
             Ok((_, grant)) => {
-                wanted.push(Wanted { grant, path, which });
+                wanted.push(Wanted { grant, path, which, keep_secs });
                 places.push(at);
             }
             Err(problem) => put(&mut outcomes, at, Err(problem)),
