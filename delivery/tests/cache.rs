@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use delivery::Values;
-use delivery::cache::{Cache, CacheError, Fresh, Moment};
+use chancery_delivery::Values;
+use chancery_delivery::cache::{Cache, CacheError, Fresh, Moment};
 use secrets::Reference;
 use zeroize::Zeroizing;
 

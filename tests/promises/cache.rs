@@ -250,3 +250,29 @@ fn what_a_running_program_has_is_kept_fresh() {
     running.wait().expect("its end");
     assert!(is_fresh, "{:?}", scene.accesses());
 }
+
+/// A program that began with what was kept goes on, and is told of the new version once the server is back.
+#[test]
+fn a_program_that_began_with_the_cache_comes_back_by_itself() {
+    let mut scene = Scene::new("");
+    let reference = "PASSWORD=chy://prod/db#password";
+    assert_eq!(output(scene.app(&["run", "--env", reference, "--", "true"])).0, Some(0));
+    scene.house.kill();
+    let script = "printf '%s %s\\n' \"$CHANCERY_SOURCE\" \"$(printf %s \"$PASSWORD\" | sha256sum)\"; exec sleep 600";
+    let on_change = ["--on-change", "restart", "--poll", "1"];
+    let run = [&["run", "--env", reference], &on_change[..], &["--", "sh", "-c", script]].concat();
+    let out = scene.house.path("out");
+    let mut running = scene.app(&run);
+    running.stdin(Stdio::null()).stdout(fs::File::create(&out).expect("a file"));
+    let mut running = running.spawn().expect("the binary runs");
+    let lines = || fs::read_to_string(&out).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
+    let began = until(PATIENCE, || lines().len() == 1);
+    scene.house.start();
+    scene.put("prod/db", "another");
+    let is_back = until(PATIENCE, || lines().len() == 2);
+    let killed = Command::new("kill").arg(running.id().to_string()).status();
+    assert!(killed.is_ok_and(|status| status.success()));
+    running.wait().expect("its end");
+    let lines = lines();
+    assert!(began && is_back && lines[0] != lines[1] && lines[0].starts_with("cache "), "{lines:?}");
+}

@@ -188,9 +188,10 @@ async fn start(mut args: Args, global: &Global) -> Result<Ended, Failure> {
             let Fetched { values, versions, leases, .. } = fetched;
             plan.given.retain(|given| values.get(&given.reference).is_some());
             let references = versions.keys().cloned().collect();
+            let is_stale = from.is_stale();
             let is_told = plan.on_change != OnChange::Nothing;
-            if is_told || source.has_cache() {
-                let watch = Watch { source, references, versions, every, as_json, is_told };
+            if (is_told || source.has_cache()) && !source.is_offline() {
+                let watch = Watch { source, references, versions, every, as_json, is_told, is_stale };
                 tokio::spawn(watch.keep(tell, leases));
             }
             values

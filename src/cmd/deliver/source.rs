@@ -80,6 +80,11 @@ impl From {
         }
     }
 
+    /// Whether the server has something newer perhaps.
+    pub fn is_stale(&self) -> bool {
+        matches!(self, From::Cache { .. })
+    }
+
     /// For scripts.
     pub fn json(&self) -> Value {
         match self {
@@ -135,6 +140,11 @@ impl Source {
         &self.client
     }
 
+    /// Whether nobody is to be asked.
+    pub fn is_offline(&self) -> bool {
+        self.offline
+    }
+
     /// Whether anything is kept.
     pub fn has_cache(&self) -> bool {
         self.cache.is_some()
@@ -172,7 +182,7 @@ impl Source {
     pub async fn live(&self, wanted: &HashSet<Reference>, optional: &HashSet<Reference>) -> Result<Fetched, Failure> {
         // Before it is asked: no lease is longer here than there.
         let at = Moment::now().or_fail("this host does not say since when it runs")?;
-        let keep_secs = self.cache.as_ref().map_or(0, |_| self.max_age.map_or(KEEP_SECS, Span::secs));
+        let keep_secs = if self.has_cache() { KEEP_SECS } else { 0 };
         match fetch(&self.client, (wanted, optional), keep_secs).await {
             Ok(mut fetched) => {
                 self.forget(&Gone::These(std::mem::take(&mut fetched.gone)));

@@ -39,23 +39,25 @@ pub struct Watch {
     pub as_json: bool,
     /// Whether the program is told of new versions; otherwise what is kept is kept fresh, and no more.
     pub is_told: bool,
+    /// Whether the program began with what was kept: then the server is asked as soon as it is back.
+    pub is_stale: bool,
 }
 
 impl Watch {
     /// Goes on until nobody takes new values any more. `leases`: for how many seconds what the program has is kept.
     pub async fn keep(mut self, tell: Sender<Values>, leases: HashMap<Reference, u64>) {
         let (mut pause, mut said) = (self.every, String::new());
-        let mut fresh_until = self.half(&leases);
-        loop {
+        let mut fresh_until =
+            if self.is_stale { self.has_cache_at(Instant::now() + self.every) } else { self.half(&leases) };
+        while self.is_told || fresh_until.is_some() {
             let due = fresh_until.map_or(A_LONG_TIME, |at| at.saturating_duration_since(Instant::now()));
-            tokio::time::sleep(if self.is_told || !said.is_empty() { pause.min(due.max(PAUSE_MIN)) } else { due })
-                .await;
+            tokio::time::sleep(if self.is_told { pause.min(due) } else { due }.max(PAUSE_MIN)).await;
             let is_due = fresh_until.is_some_and(|at| at <= Instant::now());
-            match if is_due {
-                self.source.live(&self.references, &HashSet::new()).await.map(Some)
-            } else {
-                self.look().await
-            } {
+            let looked = match is_due {
+                true => self.source.live(&self.references, &HashSet::new()).await.map(Some),
+                false => self.look().await,
+            };
+            match looked {
                 Ok(found) => {
                     (pause, said) = (self.every, String::new());
                     let Some(Fetched { values, versions, leases, .. }) = found else { continue };
@@ -86,10 +88,9 @@ impl Watch {
         }
     }
 
-    /// When what is kept is fetched again: after half of what may be kept for the shortest time. Where the server allows nothing, or was
-    /// away, after the usual pause.
+    /// When what is kept is fetched again: after half of what may be kept for the shortest time. Never, where the server lets nothing be kept.
     fn half(&self, leases: &HashMap<Reference, u64>) -> Option<Instant> {
-        let shortest = leases.values().min().map_or(self.every, |secs| Duration::from_secs(*secs) / 2);
+        let shortest = Duration::from_secs(*leases.values().min()?) / 2;
         self.has_cache_at(Instant::now() + shortest.max(PAUSE_MIN))
     }
 
