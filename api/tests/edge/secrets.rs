@@ -178,6 +178,6 @@ async fn what_is_kept_and_what_is_read_from_a_cache_is_in_the_log() {
     assert_eq!((&said["outcome"], &said["since"], &said["until"]), (&json!("leased"), &json!(since), &json!(until)));
     assert_eq!(tell(format!("chy://{path}@current"), since, until).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(tell(format!("chy://{path}@2"), since, until).await.1["items"][0]["status"], json!(404));
-    assert_eq!(tell(format!("chy://{path}@1"), until, since).await.1["items"][0]["status"], json!(400));
+    assert_eq!(tell(format!("chy://{path}@1"), until, since).await.1["items"][0]["status"], json!(422));
     house.server.stop().await.unwrap();
 }
