@@ -4,7 +4,7 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use http::StatusCode;
 use policy::{Action, Timestamp};
-use secrets::{KeptRead, Reference, SecretError, Which};
+use secrets::{KeptRead, Reference, Which};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -101,5 +101,5 @@ async fn told_of(
     let (_, grant) = granted(app, actor, Action::ReadSecret, &path).await?;
     let vault = app.vault().clone();
     let read = KeptRead { grant, path, which, since, until };
-    app.secret_to_its_end::<_, _>(async move { vault.kept_read(read).await.map_err(SecretError::from) }).await
+    app.secret_to_its_end(async move { vault.kept_read(read).await }).await
 }
