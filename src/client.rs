@@ -24,6 +24,8 @@ use crate::written::written;
 
 /// The server answers within its own deadlines; this bounds a dead network.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// A host that does not answer at all is away: who has a cache does not wait for a minute.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// No answer the command line asks for is longer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
@@ -136,6 +138,8 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<Secret<String>>,
+    /// The key of a client certificate, where that is who asks.
+    key: Option<Zeroizing<Vec<u8>>>,
     /// Says why nothing of the client file is used here, where something is missing for that reason.
     no_token: Option<String>,
     no_roots: Option<String>,
@@ -172,16 +176,19 @@ impl Client {
         let no_roots = elsewhere.clone().filter(|_| roots.is_none());
         let mut http = reqwest::Client::builder()
             .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("chancery/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = roots {
             http = http.tls_certs_only(roots_of(&path)?);
         }
+        let mut own_key = None;
         let token = match (&connection.client_cert, &connection.client_key) {
             (Some(cert), Some(key)) => {
                 let mut pem = Zeroizing::new(files::read(cert, PEM_BYTES_MAX)?);
                 pem.push(b'\n');
-                pem.extend_from_slice(&Zeroizing::new(files::read(key, PEM_BYTES_MAX)?));
+                let key_pem = own_key.insert(Zeroizing::new(files::read(key, PEM_BYTES_MAX)?));
+                pem.extend_from_slice(key_pem);
                 let identity = reqwest::Identity::from_pem(&pem).or_fail(format!(
                     "{} and {} are no certificate and key",
                     cert.display(),
@@ -194,7 +201,22 @@ impl Client {
         };
         let http = http.build().or_fail("cannot set up TLS")?;
         let no_token = elsewhere.filter(|_| token.is_none() && connection.client_cert.is_none());
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token, no_token, no_roots })
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token, key: own_key, no_token, no_roots })
+    }
+
+    /// A digest of the credential by which it asks: another caller has another, and nobody has it without the credential.
+    pub fn identity(&self) -> Zeroizing<[u8; 32]> {
+        let mut of = ring::digest::Context::new(&ring::digest::SHA256);
+        of.update(b"chancery caller 1\n");
+        if let Some(token) = &self.token {
+            of.update(token.expose().as_bytes());
+        }
+        if let Some(key) = &self.key {
+            of.update(key);
+        }
+        let mut identity = Zeroizing::new([0; 32]);
+        identity.iter_mut().zip(of.finish().as_ref()).for_each(|(to, from)| *to = *from);
+        identity
     }
 
     /// The server's URL.

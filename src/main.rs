@@ -43,7 +43,7 @@ First steps, beside whatever has the ports 8443 and 8080:
 Exit codes:
   0 done   1 failed   2 wrong usage   3 refused
   4 unavailable now: it says what to wait for or to do
-  5 audit verify, lint or status found something
+  5 audit verify, lint, status or check found something
   6 audit verify found nothing, and no key said whose log it is
 
 With --json a failure is one JSON object on standard error: \"error\" says what failed, \"exit\" is the exit code; \
@@ -116,6 +116,8 @@ enum Command {
     Run(cmd::deliver::run::Args),
     /// Print one secret
     Read(cmd::deliver::read::Args),
+    /// Whether what this folder's application needs is there and can be read, without reading it
+    Check(cmd::check::Args),
     /// Put secrets into a text that refers to them
     Inject(cmd::deliver::inject::Args),
     /// The secrets without the token: a key that a few people hold in shares, and the way back by it
@@ -254,6 +256,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Transit(args) => cmd::transit::run(args, &global).await,
         Command::Run(args) => cmd::deliver::run::run(args, &global).await,
         Command::Read(args) => cmd::deliver::read::run(args, &global).await,
+        Command::Check(args) => cmd::check::run(args, &global).await,
         Command::Inject(args) => cmd::deliver::inject::run(args, &global).await,
         Command::Recovery(args) => cmd::recovery::run(args, &global).await,
         Command::Trust(args) => cmd::trust::run(args, &global).await,

@@ -101,7 +101,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "turning", "leasing",
         ],
     ),
-    ("delivery", &["nouns", "plan", "error", "quiet", "masking", "places", "child", "run"]),
+    ("delivery", &["nouns", "plan", "error", "quiet", "masking", "places", "cache", "child", "run"]),
     (
         "drivers",
         &["driver", "deadline", "stream", "host", "postgres", "redis", "mariadb", "ldap", "outside", "carry", "places"],

@@ -61,6 +61,8 @@ pub struct Limits {
     /// How long the key of a secret's version is kept once the token unsealed it; zero: the token is asked for each reading. What is
     /// read is logged all the same.
     pub key_memory: Duration,
+    /// For how long a reader may keep secrets in a sealed cache of his; zero: not at all. A secret of its own may say less.
+    pub cache: Duration,
 }
 
 /// The places of both listeners, which may be changed while they are in use.
@@ -183,6 +185,7 @@ impl Default for Limits {
             failures: 20,
             caller_memory: Duration::from_secs(2),
             key_memory: Duration::from_secs(300),
+            cache: Duration::from_secs(3_600),
         }
     }
 }

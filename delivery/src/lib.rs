@@ -2,7 +2,7 @@
 //!
 //! A [`Plan`] says which program is started, in which [`Place`] it finds which secret, and what is done when a secret changes; [`run()`]
 //! puts the values ([`Values`]) there, starts the program without any shell, passes signals on, masks what it prints, and takes everything
-//! away again. Where the values come from is somebody else's work: nothing here asks a server.
+//! away again. A [`cache`] keeps them sealed for when nobody can be asked. Where the values come from is somebody else's work: nothing here asks a server.
 //!
 //! A program that uses this begins its `main` with [`step`]: a pseudo terminal's session and the removal of what a killed parent leaves
 //! behind need a process of their own, and that is the same program, called with [`STEP`] as its first word. Nothing here is unsafe code.
@@ -24,6 +24,8 @@ mod quiet;
 mod masking;
 
 mod places;
+
+pub mod cache;
 
 mod child;
 

@@ -103,7 +103,16 @@ impl House {
         let actor: ActorStamp = grant.actor().into();
         let versions = self.ledger.keep_value(value, vec![], actor.clone()).await.expect("a value");
         let opened = vec![Accessed { id, version: versions.last().copied().expect("its version") }];
-        AccessEntry { actor, grant: (&grant).into(), showing: Showing::Opened, opened, judged: vec![], used: None }
+        AccessEntry {
+            actor,
+            grant: (&grant).into(),
+            showing: Showing::Opened,
+            since: None,
+            until: None,
+            opened,
+            judged: vec![],
+            used: None,
+        }
     }
 
     async fn readers(&self, lease: Duration) -> Readers {
@@ -147,7 +156,7 @@ impl Readers {
     fn read(&self, number: u64) -> impl Future<Output = ()> + Send + use<> {
         let path = &self.all[(number % self.all.len() as u64) as usize];
         let grant = granted(&self.policies, Action::ReadSecret, path.as_str());
-        let wanted = Wanted { grant, path: path.clone(), which: Which::default() };
+        let wanted = Wanted { grant, path: path.clone(), which: Which::default(), keep_secs: 0 };
         let vault = self.vault.clone();
         async move { drop(vault.read(wanted).await.expect("a reading")) }
     }

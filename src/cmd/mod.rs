@@ -7,6 +7,7 @@ pub mod audit;
 pub mod ca;
 pub mod ceremony;
 pub mod certs;
+pub mod check;
 pub mod clock;
 pub mod deliver;
 pub mod doctor;

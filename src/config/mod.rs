@@ -119,6 +119,7 @@ impl Config {
                 ("[log]", format!("{} {}", config.log_origin, config.log_state.display())),
                 ("time.peers", format!("{:?}", config.time_peers)),
                 ("[rotation]", format!("{:?}", config.rotation)),
+                ("secrets.cache_secs", config.limits.cache.as_secs().to_string()),
                 ("[acme]", format!("{:?}", acme(config))),
             ]
         };
@@ -158,6 +159,10 @@ impl Config {
             .limits
             .check()
             .map_err(|(key, why, write)| refuse(&format!("server.limits.{key}"), why, &write))?;
+        let limits = raw
+            .secrets
+            .check(limits)
+            .map_err(|why| refuse("secrets.cache_secs", why, "cache_secs = 3600   # 0: nobody keeps any"))?;
         let mut tokens = Vec::new();
         for raw in raw.hsm.all() {
             tokens.push(check_token(raw, &dir).map_err(|(key, why, write)| refuse(&key, why, write))?);
@@ -319,6 +324,7 @@ dns = ["*.test"]
                 "limits.requests_per_address",
                 "requests_per_address = 25",
             ),
+            ("[acme]", "[secrets]\ncache_secs = 2592001\n[acme]", "secrets.cache_secs", "cache_secs = 3600"),
             ("name = \"web\"", "name = \"Web Team\"", "owner.name", "name = \"web\""),
         ] {
             let said = load(&GOOD.replace(from, to)).unwrap_err();

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lifecycle::{PEERS_MAX, Peer};
 use serde::Deserialize;
@@ -22,6 +23,7 @@ pub(super) struct Raw {
     pub(super) time: RawTime,
     #[serde(default)]
     pub(super) rotation: Rotation,
+    pub(super) secrets: RawSecrets,
     pub(super) acme: Option<acme::Settings>,
     #[serde(default, rename = "owner")]
     pub(super) owners: Vec<RawOwner>,
@@ -91,6 +93,25 @@ impl RawTime {
             return Err(format!("at most {PEERS_MAX} time servers"));
         }
         self.peers.iter().map(|peer| peer.parse::<Peer>().map_err(|e| e.to_string())).collect()
+    }
+}
+
+/// `[secrets]`
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSecrets {
+    /// For how long a reader may keep them in a sealed cache.
+    cache_secs: Option<u64>,
+}
+
+impl RawSecrets {
+    /// The same bounds with these; or what is wrong.
+    pub(super) fn check(&self, limits: api::Limits) -> Result<api::Limits, String> {
+        let cache_secs = self.cache_secs.unwrap_or(limits.cache.as_secs());
+        match cache_secs <= secrets::CACHE_SECS_MAX {
+            true => Ok(api::Limits { cache: Duration::from_secs(cache_secs), ..limits }),
+            false => Err(format!("{cache_secs} is not in 0..={}", secrets::CACHE_SECS_MAX)),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A span of time as people write it: `90s`, `30m`, `16h`, `30d`, `2w`.
 
 /// So many seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span(u64);
 
 impl Span {

@@ -309,11 +309,25 @@ fn leaves_are_the_documented_lines() {
         let opened = vec![store::Accessed { id: "prod/db@1.1".into(), version }];
         let grant = store::GrantStamp { action: "read-secret".into(), ..grant() };
         let showing = store::Showing::Opened;
-        let entry = store::AccessEntry { actor: token_actor(), grant, showing, opened, judged: vec![], used: None };
+        let entry = store::AccessEntry {
+            actor: token_actor(),
+            grant,
+            showing,
+            since: None,
+            until: None,
+            opened,
+            judged: vec![],
+            used: None,
+        };
         house.ledger.access(entry.clone()).await.unwrap();
         let grant = store::GrantStamp { action: "transit-decrypt".into(), ..entry.grant.clone() };
         let used = Some(store::Used { act: "decrypt", items: 100, versions: vec![1, 3] });
-        house.ledger.access(store::AccessEntry { grant, used, ..entry }).await.unwrap();
+        house.ledger.access(store::AccessEntry { grant, used, ..entry.clone() }).await.unwrap();
+        let until = Some(house.world.now().plus_secs(3_600));
+        house.ledger.access(store::AccessEntry { until, ..entry.clone() }).await.unwrap();
+        let since = Some(house.world.now());
+        let leased = store::AccessEntry { showing: store::Showing::Leased, since, until, ..entry };
+        house.ledger.access(leased).await.unwrap();
         let mut lines = String::new();
         for (_, leaf) in house.ledger.leaves(0..100).await.unwrap() {
             // Keys and signatures are fresh in every run: their hashes are not golden.

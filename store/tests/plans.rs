@@ -163,7 +163,16 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
     let opened = vec![store::Accessed { id: value.id().to_owned(), version: value.version() }];
     assert!(ledger.is_present(&value));
     let (showing, judged) = (store::Showing::Opened, Vec::new());
-    let entry = store::AccessEntry { actor: actor(), grant: grant(), showing, opened, judged, used: None };
+    let entry = store::AccessEntry {
+        actor: actor(),
+        grant: grant(),
+        showing,
+        since: None,
+        until: None,
+        opened,
+        judged,
+        used: None,
+    };
     let recorded = ledger.access(entry).await.unwrap();
     ask_for_secrets(&house).await;
     let (sealed, _) = ledger.sealed_keys(None).await.unwrap();
@@ -264,6 +273,8 @@ async fn ask_for_secrets(house: &House) {
         actor: actor(),
         grant,
         showing: store::Showing::Opened,
+        since: None,
+        until: None,
         opened,
         judged: vec![],
         used: None,

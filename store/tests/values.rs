@@ -29,7 +29,16 @@ async fn value(house: &House, id: &str) -> Result<Option<SealedValue>, StoreErro
 
 fn access(opened: Vec<Accessed>) -> AccessEntry {
     let grant = GrantStamp { action: "read-secret".into(), rule: "role:reader".into(), policy_hash: [3; 32] };
-    AccessEntry { actor: actor(), grant, showing: Showing::Opened, opened, judged: Vec::new(), used: None }
+    AccessEntry {
+        actor: actor(),
+        grant,
+        showing: Showing::Opened,
+        since: None,
+        until: None,
+        opened,
+        judged: Vec::new(),
+        used: None,
+    }
 }
 
 async fn recorded(house: &House, values: &[&SealedValue]) -> Result<Recorded, StoreError> {

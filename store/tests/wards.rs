@@ -47,7 +47,16 @@ async fn read(house: &House, by: &str, action: &str, paths: &[&str]) -> u64 {
     let actor = ActorStamp { id: by.to_owned(), ..actor() };
     house
         .ledger
-        .access(AccessEntry { actor, grant, showing: Showing::Opened, opened, judged: vec![], used: None })
+        .access(AccessEntry {
+            actor,
+            grant,
+            showing: Showing::Opened,
+            since: None,
+            until: None,
+            opened,
+            judged: vec![],
+            used: None,
+        })
         .await
         .unwrap()
         .leaf()

@@ -215,6 +215,16 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         ("GET /api/v1/report/secrets", route(Method::GET, "/api/v1/report/secrets?limit=1", None)),
         ("GET /api/v1/report/tokens", route(Method::GET, "/api/v1/report/tokens?limit=1", None)),
         (
+            "POST /api/v1/secret-cache-reads",
+            route(
+                Method::POST,
+                "/api/v1/secret-cache-reads",
+                Some(
+                    json!({"reads": [{"reference": format!("chy://{secret}@1"), "since": "2026-11-28T10:00:00Z", "until": "2026-11-28T10:05:00Z"}]}),
+                ),
+            ),
+        ),
+        (
             "POST /api/v1/secret-acts/disable",
             route(Method::POST, "/api/v1/secret-acts/disable", Some(json!({"path": secret, "version": "1"}))),
         ),

@@ -28,6 +28,11 @@ impl House {
         self.ask(&self.admin, Method::PUT, &format!("secrets/{path}"), Some(body)).await
     }
 
+    /// An entry of the log.
+    async fn leaf(&self, index: u64) -> Value {
+        self.ask(&self.admin, Method::GET, &format!("audit/{index}"), None).await.1["leaf"].take()
+    }
+
     /// How many entries of the log show this secret.
     async fn shown(&self, path: &str) -> usize {
         let id = format!("{path}@1.");
@@ -130,5 +135,49 @@ async fn bytes_that_are_no_text_many_at_once_and_what_is_out_of_use() {
     let (gone, _) = house.ask(&house.admin, Method::GET, &format!("secret-values/{path}"), None).await;
     assert_eq!(gone, StatusCode::GONE);
     assert_eq!(act("nothing", json!({"path": path})).await, StatusCode::NOT_FOUND);
+    house.server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_kept_and_what_is_read_from_a_cache_is_in_the_log() {
+    let house = House::new().await;
+    let path = format!("kept/{}", unique());
+    let put = json!({"fields": {"value": "x"}, "owner": "web"});
+    assert_eq!(house.put(&path, put).await.0, StatusCode::CREATED);
+    let read = |keep_secs: u64| {
+        let (house, body) = (&house, json!({"references": [format!("chy://{path}")], "keep_secs": keep_secs}));
+        async move {
+            house.ask(&house.admin, Method::POST, "secret-values", Some(body)).await.1["items"][0]["secret"].take()
+        }
+    };
+    assert_eq!(read(0).await["lease"], Value::Null, "nobody asked for one");
+    // An hour, unless somebody says otherwise; and never more than was asked for.
+    assert_eq!(read(u64::MAX).await["lease"]["secs"], json!(3_600));
+    let kept = read(60).await;
+    assert_eq!(kept["lease"]["secs"], json!(60));
+    let leaf = |value: &Value| value["leaf"].as_u64().unwrap();
+    assert_eq!(house.leaf(leaf(&kept)).await["until"], kept["lease"]["until"], "the log says until when");
+    // The secret's own word.
+    for (said, secs) in [(30, json!(30)), (0, Value::Null)] {
+        let said = json!({ "cache_secs": said });
+        assert_eq!(
+            house.ask(&house.admin, Method::PATCH, &format!("secrets/{path}"), Some(said)).await.0,
+            StatusCode::OK
+        );
+        assert_eq!(read(60).await["lease"]["secs"], secs);
+    }
+    let (since, until) = ("2026-11-28T10:00:00Z", "2026-11-28T10:05:00Z");
+    let tell = |reference: String, since: &str, until: &str| {
+        let read = json!({"reference": reference, "since": since, "until": until});
+        let (house, body) = (&house, json!({ "reads": [read] }));
+        async move { house.ask(&house.admin, Method::POST, "secret-cache-reads", Some(body)).await }
+    };
+    let (status, told) = tell(format!("chy://{path}@1"), since, until).await;
+    assert_eq!((status, &told["items"][0]["status"]), (StatusCode::OK, &json!(200)), "{told}");
+    let said = house.leaf(leaf(&told["items"][0])).await;
+    assert_eq!((&said["outcome"], &said["since"], &said["until"]), (&json!("leased"), &json!(since), &json!(until)));
+    assert_eq!(tell(format!("chy://{path}@current"), since, until).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(tell(format!("chy://{path}@2"), since, until).await.1["items"][0]["status"], json!(404));
+    assert_eq!(tell(format!("chy://{path}@1"), until, since).await.1["items"][0]["status"], json!(422));
     house.server.stop().await.unwrap();
 }

@@ -74,7 +74,7 @@ pub fn memory_folder(disk: DiskRule, runtime: Option<&OsStr>) -> Result<(OwnedFd
         .into_iter()
         .chain([PathBuf::from(SHARED)])
         .collect();
-    let in_memory = known.iter().find_map(|path| open_if_memory(path).map(|opened| (opened, path.clone())));
+    let in_memory = known.iter().find_map(|path| in_memory(path).map(|opened| (opened, path.clone())));
     match (in_memory, disk) {
         (Some(found), _) => Ok(found),
         (None, DiskRule::MayBeDisk) => {
@@ -89,7 +89,8 @@ pub fn memory_folder(disk: DiskRule, runtime: Option<&OsStr>) -> Result<(OwnedFd
     }
 }
 
-fn open_if_memory(path: &Path) -> Option<OwnedFd> {
+/// Opens a folder that lies in memory alone, which is asked of the system; none where it does not.
+pub fn in_memory(path: &Path) -> Option<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = openat(CWD, path, flags, Mode::empty()).ok()?;
     let kind = fstatfs(&opened).ok()?.f_type;

@@ -158,6 +158,8 @@ impl TransitKeys {
             grant: grant.into(),
             showing,
             opened: vec![Accessed { id: found.key().value(), version }],
+            since: None,
+            until: None,
             judged: vec![],
             used: Some(used),
         };

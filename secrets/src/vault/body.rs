@@ -38,6 +38,9 @@ pub(super) struct Body {
     /// Nothing of it is destroyed while this stands.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub purge_lock: bool,
+    /// For so many seconds at most a reader keeps it in a cache; none: as long as the service lets him.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_secs: Option<u64>,
     /// A rotation exchanges it: its labels move by that alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rotated: bool,
@@ -182,6 +185,7 @@ mod tests {
             versions: (1..=count).map(version).collect(),
             keep,
             purge_lock: false,
+            cache_secs: None,
             rotated: false,
             deleted: None,
             gone: false,

@@ -31,7 +31,7 @@ impl Vault {
     /// # Errors
     /// As [`Vault::read_all`], for the one; [`SecretError::Invalid`]: it is no seed. A clock that is not believed makes no codes.
     pub async fn code(&self, wanted: Wanted) -> Result<Code, SecretError> {
-        let Wanted { grant, path, which } = wanted;
+        let Wanted { grant, path, which, .. } = wanted;
         for _ in 0..LOOKS_MAX {
             let secret = self.there(&path).await?;
             Vault::is_for(&grant, Action::ReadSecretCode, &path, secret.owner())?;

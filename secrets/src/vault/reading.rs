@@ -8,6 +8,7 @@ use store::{AccessEntry, Accessed, Recorded, SealedValue, Showing};
 
 use super::base::{Vault, none_at};
 use super::body::value_id;
+use super::keeping::Lease;
 use super::secret::Secret;
 use crate::envelope::{self, Context, Dek, Envelope, Forged};
 use crate::error::SecretError;
@@ -23,6 +24,8 @@ pub struct Wanted {
     pub path: SecretPath,
     /// Which version.
     pub which: Which,
+    /// For so many seconds the reader would keep it, as far as the service lets him; the secret itself may say less. 0: he does not.
+    pub keep_secs: u64,
 }
 
 /// What was opened.
@@ -40,6 +43,8 @@ pub struct Opened {
     pub fields: Fields,
     /// The leaf that says so.
     pub leaf: u64,
+    /// Until when its reader may keep it, which the leaf says too; none: he may not.
+    pub lease: Option<Lease>,
 }
 
 /// A version that is there to be opened.
@@ -64,6 +69,7 @@ struct Ground {
     action: Action,
     rule: String,
     policy: [u8; 32],
+    keep_secs: u64,
 }
 
 impl Vault {
@@ -90,33 +96,34 @@ impl Vault {
         let now = self.ledger.cautious_time();
         let mut answers: Vec<Option<Result<Opened, SecretError>>> = Vec::with_capacity(wanted.len());
         let mut grounds: HashMap<Ground, (Grant, Vec<Place>)> = HashMap::new();
-        for (at, Wanted { grant, path, which }) in wanted.into_iter().enumerate() {
+        for (at, Wanted { grant, path, which, keep_secs }) in wanted.into_iter().enumerate() {
             answers.push(None);
-            let ground = Ground {
-                actor: grant.actor().id.clone(),
-                action: grant.action(),
-                rule: grant.rule().to_owned(),
-                policy: grant.policy_hash(),
-            };
             match self.is_granted(&grant, &path).await {
-                Ok(owner) => {
-                    let place = Place { at, path, which, owner };
+                Ok(secret) => {
+                    let ground = Ground {
+                        actor: grant.actor().id.clone(),
+                        action: grant.action(),
+                        rule: grant.rule().to_owned(),
+                        policy: grant.policy_hash(),
+                        keep_secs: secret.keeps_for(keep_secs),
+                    };
+                    let place = Place { at, path, which, owner: secret.owner().clone() };
                     grounds.entry(ground).or_insert_with(|| (grant, Vec::new())).1.push(place);
                 }
                 Err(error) => fill(&mut answers, at, Err(error)),
             }
         }
-        for (grant, places) in grounds.into_values() {
-            self.read_some(&grant, places, now, &mut answers).await?;
+        for (ground, (grant, places)) in grounds {
+            self.read_some(&grant, places, (now, ground.keep_secs), &mut answers).await?;
         }
         Ok(answers.into_iter().flatten().collect())
     }
 
-    /// Whose secret it is that may be read.
-    async fn is_granted(&self, grant: &Grant, path: &SecretPath) -> Result<Owner, SecretError> {
+    /// The secret that may be read.
+    pub(super) async fn is_granted(&self, grant: &Grant, path: &SecretPath) -> Result<Arc<Secret>, SecretError> {
         let secret = self.present(path).await?;
         Vault::is_for(grant, Action::ReadSecret, path, secret.owner())?;
-        Ok(secret.owner().clone())
+        Ok(secret)
     }
 
     /// Those of one ground: read as they lie there, written down, opened. What moves meanwhile is read again.
@@ -124,7 +131,7 @@ impl Vault {
         &self,
         grant: &Grant,
         places: Vec<Place>,
-        now: Timestamp,
+        (now, keep_secs): (Timestamp, u64),
         answers: &mut [Option<Result<Opened, SecretError>>],
     ) -> Result<(), SecretError> {
         for _ in 0..LOOKS_MAX {
@@ -144,7 +151,8 @@ impl Vault {
             if sealed.is_empty() {
                 return Ok(());
             }
-            let recorded = match self.record(grant, sealed.iter().map(|(_, sealed)| sealed)).await {
+            let until = Lease::of(keep_secs, now).map(|lease| lease.until);
+            let recorded = match self.record_until(grant, sealed.iter().map(|(_, sealed)| sealed), until).await {
                 Ok(recorded) => recorded,
                 // Something of it was changed meanwhile, its key was sealed anew, or it was destroyed.
                 Err(SecretError::Conflict(_)) => continue,
@@ -153,7 +161,7 @@ impl Vault {
             for (place, there) in sealed {
                 let opened = match self.open(&there, &recorded).await {
                     Err(SecretError::Store(error)) => return Err(SecretError::Store(error)),
-                    opened => opened.map(|fields| shown(there, fields, recorded.leaf())),
+                    opened => opened.map(|fields| shown(there, fields, recorded.leaf(), (now, keep_secs))),
                 };
                 fill(answers, place, opened);
             }
@@ -196,15 +204,27 @@ impl Vault {
         grant: &Grant,
         sealed: impl Iterator<Item = &Sealed>,
     ) -> Result<Recorded, SecretError> {
+        self.record_until(grant, sealed, None).await
+    }
+
+    /// The same, with until when its reader may keep it.
+    async fn record_until(
+        &self,
+        grant: &Grant,
+        sealed: impl Iterator<Item = &Sealed>,
+        until: Option<Timestamp>,
+    ) -> Result<Recorded, SecretError> {
         let sealed: Vec<&Sealed> = sealed.collect();
         for there in sealed.iter().filter(|there| self.deks.get(there.value.id()).is_none()) {
             self.ledger.may_unseal(&there.value)?;
         }
-        let of = |there: &&Sealed| Accessed { id: there.value.id().to_owned(), version: there.value.version() };
+        let of = |there: &&Sealed| there.accessed();
         let entry = AccessEntry {
             actor: grant.actor().into(),
             grant: grant.into(),
             showing: Showing::Opened,
+            since: None,
+            until,
             opened: sealed.iter().map(of).collect(),
             judged: sealed.iter().map(|there| there.secret.judged()).collect(),
             used: None,
@@ -239,10 +259,19 @@ impl Vault {
     }
 }
 
-fn shown(sealed: Sealed, fields: Fields, leaf: u64) -> Opened {
+impl Sealed {
+    /// As a leaf names it.
+    pub(super) fn accessed(&self) -> Accessed {
+        Accessed { id: self.value.id().to_owned(), version: self.value.version() }
+    }
+}
+
+fn shown(sealed: Sealed, fields: Fields, leaf: u64, (now, keep_secs): (Timestamp, u64)) -> Opened {
     let version = sealed.secret.body.version(sealed.number);
     let (sha256, expires) = version.map(|version| (version.sha256.clone(), version.expires)).unwrap_or_default();
-    Opened { secret: sealed.secret, number: sealed.number, sha256, expires, fields, leaf }
+    // Its own end may come before that of the others in its leaf, which says the latest.
+    let lease = Lease::of(keep_secs, now).and_then(|lease| lease.not_after(expires, now));
+    Opened { secret: sealed.secret, number: sealed.number, sha256, expires, fields, leaf, lease }
 }
 
 fn fill<T>(answers: &mut [Option<T>], place: usize, answer: T) {

@@ -127,6 +127,11 @@ impl Secret {
         self.body.purge_lock
     }
 
+    /// For so many seconds at most a reader may keep it in a cache; none: nobody said so of this one.
+    pub fn cache_secs(&self) -> Option<u64> {
+        self.body.cache_secs
+    }
+
     /// Whether a rotation exchanges it: then it is written by that alone.
     pub fn is_rotated(&self) -> bool {
         self.body.rotated

@@ -57,6 +57,8 @@ pub struct Naming {
     pub keep: Option<u16>,
     /// Whether nothing of it may be destroyed.
     pub purge_lock: Option<bool>,
+    /// For so many seconds at most a reader may keep it in a sealed cache; 0: not at all.
+    pub cache_secs: Option<u64>,
 }
 
 impl Naming {
@@ -71,6 +73,10 @@ impl Naming {
         }
         if self.keep.is_some_and(|keep| keep > KEEP_MAX) {
             return Err(SecretError::invalid("keep", format!("at most {KEEP_MAX} versions without a label are kept")));
+        }
+        if self.cache_secs.is_some_and(|secs| secs > CACHE_SECS_MAX) {
+            let why = format!("a cache keeps it for {CACHE_SECS_MAX} seconds at most");
+            return Err(SecretError::invalid("cache_secs", why));
         }
         let Some(tags) = &self.tags else { return Ok(()) };
         let is_name = |name: &str| {
@@ -119,6 +125,8 @@ pub struct Search {
 /// What a secret keeps where nobody says.
 pub(super) const KEEP: u16 = 10;
 const KEEP_MAX: u16 = 100;
+/// For so long a reader may keep a secret in a sealed cache, whatever anybody says: 30 days.
+pub const CACHE_SECS_MAX: u64 = 30 * 86_400;
 const DESCRIPTION_BYTES_MAX: usize = 500;
 const TAGS_MAX: usize = 32;
 const TAG_NAME_BYTES_MAX: usize = 64;
@@ -143,5 +151,7 @@ mod tests {
         assert!(described("two\nlines").is_err());
         assert!(Naming { keep: Some(101), ..Naming::default() }.check().is_err());
         assert!(Naming { keep: Some(0), ..Naming::default() }.check().is_ok());
+        let cached = |secs| Naming { cache_secs: Some(secs), ..Naming::default() }.check();
+        assert!(cached(0).is_ok() && cached(CACHE_SECS_MAX).is_ok() && cached(CACHE_SECS_MAX + 1).is_err());
     }
 }

@@ -347,6 +347,7 @@ fn new_body(life: u64, naming: &Naming, now: Timestamp) -> Body {
         versions: Vec::new(),
         keep: KEEP,
         purge_lock: false,
+        cache_secs: None,
         rotated: false,
         deleted: None,
         gone: false,
@@ -357,7 +358,7 @@ fn describe(body: &mut Body, naming: &Naming) -> Result<(), SecretError> {
     if naming.kind.is_some_and(|kind| kind != body.kind) {
         return Err(SecretError::invalid("kind", format!("it is of kind {} and stays so", body.kind)));
     }
-    let Naming { kind: _, description, tags, keep, purge_lock } = naming;
+    let Naming { kind: _, description, tags, keep, purge_lock, cache_secs } = naming;
     if let Some(description) = description {
         body.description.clone_from(description);
     }
@@ -366,6 +367,7 @@ fn describe(body: &mut Body, naming: &Naming) -> Result<(), SecretError> {
     }
     body.keep = keep.unwrap_or(body.keep);
     body.purge_lock = purge_lock.unwrap_or(body.purge_lock);
+    body.cache_secs = cache_secs.or(body.cache_secs);
     Ok(())
 }
 

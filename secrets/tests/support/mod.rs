@@ -153,7 +153,7 @@ impl House {
     }
 
     pub fn wanted(&self, on: &str, which: &str) -> Wanted {
-        Wanted { grant: self.grant(Action::ReadSecret, on), path: path(on), which: self::which(which) }
+        Wanted { grant: self.grant(Action::ReadSecret, on), path: path(on), which: self::which(which), keep_secs: 0 }
     }
 
     pub fn leaves(&self) -> u64 {

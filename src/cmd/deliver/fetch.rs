@@ -24,35 +24,86 @@ pub struct Fetched {
     pub versions: HashMap<Reference, u64>,
     /// The entries of the log that say so.
     pub leaves: BTreeSet<u64>,
+    /// For how many seconds each may be kept, of those that may.
+    pub leases: HashMap<Reference, u64>,
+    /// What was optional, and is not to be had.
+    pub gone: Vec<Reference>,
+}
+
+/// Nothing was fetched.
+pub struct Missed {
+    /// Why.
+    pub failure: Failure,
+    /// What the server has refused, or has not any more.
+    pub gone: Gone,
+}
+
+/// What is not to be had any more, whatever was kept of it.
+pub enum Gone {
+    /// Nobody said so of anything.
+    Nothing,
+    /// These.
+    These(Vec<Reference>),
+    /// The caller himself is refused.
+    All,
+}
+
+impl From<Failure> for Missed {
+    fn from(failure: Failure) -> Self {
+        let gone = if failure.exit() == Exit::Refused { Gone::All } else { Gone::Nothing };
+        Self { failure, gone }
+    }
 }
 
 /// Asks for all of them. Those of one batch are of one moment, and those that one rule allows share one entry of the log.
-pub async fn fetch(client: &Client, references: &HashSet<Reference>) -> Result<Fetched, Failure> {
+///
+/// Those that are optional are left out where they are not to be had. `keep_secs`: for so many seconds they would be kept; the log says until when.
+pub async fn fetch(
+    client: &Client,
+    (references, optional): (&HashSet<Reference>, &HashSet<Reference>),
+    keep_secs: u64,
+) -> Result<Fetched, Missed> {
     if references.len() > REFERENCES_MAX {
         let says = format!("{} secrets are more than one command asks for: {REFERENCES_MAX}", references.len());
-        return Err(Failure::new(Exit::Usage, says).help("name fewer at once"));
+        return Err(Failure::new(Exit::Usage, says).help("name fewer at once").into());
     }
     let mut asked: Vec<(String, &Reference)> = references.iter().map(|one| (one.to_string(), one)).collect();
     // The same question each time, whatever order a set has.
     asked.sort_by(|one, other| one.0.cmp(&other.0));
     let (mut fetched, mut missing) = (Fetched::default(), Vec::new());
+    let mut gone = Vec::new();
     for batch in asked.chunks(BATCH) {
         let texts: Vec<&str> = batch.iter().map(|(text, _)| text.as_str()).collect();
-        let answer = client.post_hidden("/api/v1/secret-values", &json!({ "references": texts })).await?;
+        let answer = client.post_hidden("/api/v1/secret-values", &asking(&texts, keep_secs)).await?;
         // What the reader would say of it could quote a value.
         let answers = serde_json::from_slice::<Answers>(&answer).map_err(|_| unknown())?;
         if answers.items.len() != batch.len() {
-            return Err(unknown());
+            return Err(unknown().into());
         }
         for ((text, reference), answer) in batch.iter().zip(answers.items) {
             if let Err(because) = fetched.take(reference, answer) {
+                let is_final = because.is_final();
+                if is_final {
+                    gone.push((*reference).clone());
+                }
+                if is_final && optional.contains(reference) {
+                    continue;
+                }
                 missing.push(because.of(text));
             }
         }
     }
     match missing.is_empty() {
-        true => Ok(fetched),
-        false => Err(told(&missing, asked.len())),
+        true => Ok(Fetched { gone, ..fetched }),
+        false => Err(Missed { failure: told(&missing, asked.len()), gone: Gone::These(gone) }),
+    }
+}
+
+/// A server that knows nothing of caches is not asked for one.
+fn asking(texts: &[&str], keep_secs: u64) -> serde_json::Value {
+    match keep_secs {
+        0 => json!({ "references": texts }),
+        secs => json!({"references": texts, "keep_secs": secs}),
     }
 }
 
@@ -67,6 +118,7 @@ impl Fetched {
         self.values = values.with(reference.clone(), std::mem::take(&mut *bytes));
         self.versions.insert(reference.clone(), held.version);
         self.leaves.insert(held.leaf);
+        self.leases.extend(held.lease.map(|lease| (reference.clone(), lease.secs)));
         Ok(())
     }
 }
@@ -78,6 +130,11 @@ struct Absent {
 }
 
 impl Absent {
+    /// Refused, not there, or out of use.
+    fn is_final(&self) -> bool {
+        matches!(self.status, 401 | 403 | 404 | 410)
+    }
+
     fn of(self, reference: &str) -> Self {
         Self { because: format!("{reference}: {}", self.because), ..self }
     }

@@ -32,6 +32,14 @@ pub struct Held {
     /// The entry of the log that says so.
     pub leaf: u64,
     pub fields: BTreeMap<String, Field>,
+    /// Absent: it may not be kept.
+    pub lease: Option<Lease>,
+}
+
+/// For how long it may be kept.
+#[derive(Deserialize)]
+pub struct Lease {
+    pub secs: u64,
 }
 
 /// The bytes of a field. Wiped when it goes, and not printable.

@@ -9,8 +9,10 @@ use rustix::process::umask;
 use secrets::Reference;
 use serde_json::json;
 
-use super::fetch::{Fetched, fetch};
-use super::template::{Piece, filled, pieces};
+use super::fetch::Fetched;
+use super::needs::{Environment, environment};
+use super::source::{From, Source, Sourced, Sourcing};
+use super::template::{Piece, filled, has_placeholder, pieces};
 use crate::Global;
 use crate::failure::{Exit, Failure};
 use crate::files::{Input, Outputs, SECRET, Standing, shown};
@@ -26,10 +28,12 @@ const TEXT_BYTES_MAX: usize = 64 << 20;
 Examples:
   chancery inject -i app.toml.tpl -o /run/app/app.toml
   chancery inject -i app.toml.tpl -o app.toml --mode 0640 --force
+  chancery inject -i app.toml.tpl -o app.toml --environment prod
   echo 'dsn={{ chy://prod/db#dsn }}' | chancery inject | app --config -
 
 What is written {{ chy://PATH#FIELD@LABEL }} becomes its value, and nothing else is touched: no other braces, and no braces of a value. \
-A template holds no secret, and may be committed.
+A template holds no secret, and may be committed. {env} in a reference is the environment that --environment names, or the default of \
+.chancery.toml.
 
 The file is written whole or not at all; where one secret is missing, nothing is. Without --mode nobody but its owner may read it, and a \
 file that others may read is not replaced. A file that is replaced keeps its owner and its mode. On a disk it stays: /run and /dev/shm are \
@@ -47,6 +51,10 @@ pub struct Args {
     /// Replace a file that is there
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    environment: Environment,
+    #[command(flatten)]
+    sourcing: Sourcing,
 }
 
 /// Runs `chancery inject`.
@@ -63,16 +71,21 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let mut outputs = Outputs::new(args.force).reading(&input);
     let place = outputs.place(&args.out, mode, Standing::Forced)?;
     let template = input.bytes(TEMPLATE_BYTES_MAX)?;
-    let pieces = pieces(&template)?;
-    let wanted: HashSet<Reference> = pieces.iter().filter_map(reference).cloned().collect();
-    let fetched = match wanted.is_empty() {
-        true => Fetched::default(),
-        false => fetch(&global.client()?, &wanted).await?,
+    let environment = match has_placeholder(&template) {
+        true => environment(&args.environment)?,
+        false => None,
     };
+    let pieces = pieces(&template, environment.as_deref())?;
+    let wanted: HashSet<Reference> = pieces.iter().filter_map(reference).cloned().collect();
+    let Sourced { fetched, from } = match wanted.is_empty() {
+        true => Sourced { fetched: Fetched::default(), from: From::Live },
+        false => Source::open(args.sourcing, global)?.values(&wanted, &HashSet::new()).await?,
+    };
+    from.notice(global.json);
     let text = filled(&pieces, &fetched.values, TEXT_BYTES_MAX)?;
     let facts = [output::written_to(&place), ("secrets", wanted.len().to_string())];
     let leaves: Vec<u64> = fetched.leaves.into_iter().collect();
-    let answer = json!({"written_to": place.shown(), "secrets": wanted.len(), "bytes": text.len(), "entries": leaves});
+    let answer = json!({"written_to": place.shown(), "secrets": wanted.len(), "bytes": text.len(), "entries": leaves, "source": from.json()});
     let is_stream = outputs.use_stdout();
     place.fill(&text)?;
     // Nobody needs to be told what he reads.

@@ -13,7 +13,7 @@ use secrets::Reference;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::fetch::fetch;
+use super::source::{Source, Sourced, Sourcing};
 use crate::Global;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::files::{Outputs, SECRET, Standing};
@@ -25,6 +25,7 @@ Examples:
   chancery read chy://prod/db#password
   chancery read chy://prod/db#password@previous
   chancery read chy://prod/tls#key --out server.key
+  chancery read chy://prod/db#password --cache /var/cache/app --max-age 30m
   psql \"host=db user=app password=$(chancery read chy://prod/db#password)\"
 
 The last one shows the password to whoever lists this host's processes: `chancery run` has places that do not.
@@ -44,6 +45,8 @@ pub struct Args {
     /// Replace a file that is there
     #[arg(long, requires = "out")]
     force: bool,
+    #[command(flatten)]
+    sourcing: Sourcing,
 }
 
 /// Runs `chancery read`.
@@ -53,12 +56,13 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     // The place first: nothing is opened that could not be kept.
     let place = args.out.as_deref().map(|path| outputs.place(path, SECRET, Standing::Forced)).transpose()?;
     let reference = args.reference;
-    let fetched = fetch(&global.client()?, &HashSet::from([reference.clone()])).await?;
+    let source = Source::open(args.sourcing, global)?;
+    let Sourced { fetched, from } = source.values(&HashSet::from([reference.clone()]), &HashSet::new()).await?;
+    from.notice(global.json);
     let none = || Failure::new(Exit::Failed, format!("{reference} was not fetched"));
     let value = fetched.values.get(&reference).ok_or_else(none)?.expose();
     let leaves: Vec<u64> = fetched.leaves.into_iter().collect();
-    let mut answer =
-        json!({"reference": reference.to_string(), "version": fetched.versions.get(&reference), "entries": leaves});
+    let mut answer = json!({"reference": reference.to_string(), "version": fetched.versions.get(&reference), "entries": leaves, "source": from.json()});
     if let Some(place) = place {
         let facts = [output::written_to(&place)];
         place.fill(value)?;

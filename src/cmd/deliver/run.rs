@@ -13,7 +13,9 @@ use delivery::{
 use rustix::process::Signal;
 use secrets::Reference;
 
-use super::fetch::{Fetched, fetch};
+use super::fetch::Fetched;
+use super::needs::{Environment, Need, Needs};
+use super::source::{Source, Sourced, Sourcing};
 use super::watch::Watch;
 use crate::Global;
 use crate::failure::{Exit, Failure};
@@ -21,7 +23,7 @@ use crate::output;
 
 #[derive(Parser)]
 #[command(
-    group = ArgGroup::new("given").required(true).multiple(true),
+    group = ArgGroup::new("given").multiple(true),
     after_help = "\
 Examples:
   chancery run --file DB_PASSWORD_FILE=chy://prod/db#password -- ./app
@@ -29,6 +31,7 @@ Examples:
     --on-change signal:HUP -- ./server
   chancery run --env PGPASSWORD=chy://prod/db#password -- psql -h db app
   PGPASSWORD=chy://prod/db#password chancery run --resolve-env -- psql -h db
+  chancery run --environment prod -- ./app     # what .chancery.toml names
   chancery run --stdin chy://prod/luks -- cryptsetup open /dev/sdb data
 
 A reference is chy://PATH#FIELD@LABEL; without #FIELD and @LABEL it is #value@current. It is no secret, and may be committed.
@@ -40,6 +43,9 @@ environment: it reads more than was given.
 
 What the program prints is masked: values, and their usual encodings, are shown as [hidden]. Signals are passed on, and the program's exit \
 code is ours; a program that was ended by a signal ends us by the same.
+
+With --cache DIR it starts from what was kept where the server is away, for as long as the server allowed, and says so; CHANCERY_SOURCE \
+tells it: live, or cache. While it runs, what is kept is kept fresh. A refusal never leads to the cache.
 
 Exit codes of our own: 125 it was not started (a secret is missing, the server is away: it says which and why), 126 it cannot be \
 executed, 127 it is not found, 2 wrong usage. All secrets are asked for at once, in one entry of the log; where one is missing, nothing is \
@@ -83,6 +89,10 @@ pub struct Args {
     /// Say nothing of what is no failure, such as values too short to be masked
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    environment: Environment,
+    #[command(flatten)]
+    sourcing: Sourcing,
     /// The program and its arguments; no shell stands between
     #[arg(last = true, required = true, value_name = "CMD")]
     program: Vec<OsString>,
@@ -144,16 +154,21 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 /// Whatever kept the program from being started, a script tells it from the program's own codes.
 fn of_ours(failure: Failure) -> Failure {
     match failure.exit() {
-        Exit::NotExecutable | Exit::NotFound | Exit::NotStarted => failure,
-        Exit::Failed | Exit::Usage | Exit::Refused | Exit::Unavailable | Exit::Findings | Exit::Unidentified => {
+        // Wrong words are wrong before any program could have a code.
+        Exit::NotExecutable | Exit::NotFound | Exit::NotStarted | Exit::Usage => failure,
+        Exit::Failed | Exit::Refused | Exit::Unavailable | Exit::Findings | Exit::Unidentified => {
             failure.exiting(Exit::NotStarted)
         }
     }
 }
 
-async fn start(args: Args, global: &Global) -> Result<Ended, Failure> {
+async fn start(mut args: Args, global: &Global) -> Result<Ended, Failure> {
+    let sourcing = std::mem::take(&mut args.sourcing);
     let (quiet, as_json, every) = (args.quiet, global.json, Duration::from_secs(args.poll));
-    let plan = plan(args)?;
+    let needs = needs(&args)?;
+    let mut plan = plan(args)?;
+    plan.given.extend(needs.iter().flat_map(|needs| &needs.all).map(Need::given));
+    let optional = needs.as_ref().map(Needs::optional).unwrap_or_default();
     let not_started = |error: delivery::PlanError| Failure::new(Exit::NotStarted, error.to_string());
     plan.check().map_err(not_started)?;
     let references = plan.asks().map_err(not_started)?;
@@ -162,10 +177,22 @@ async fn start(args: Args, global: &Global) -> Result<Ended, Failure> {
     let values = match references.is_empty() {
         true => Fetched::default().values,
         false => {
-            let client = global.client()?;
-            let Fetched { values, versions, .. } = fetch(&client, &references).await?;
-            if plan.on_change != OnChange::Nothing {
-                tokio::spawn(Watch { client, references, versions, every, as_json }.keep(tell));
+            let source = Source::open(sourcing, global)?;
+            let Sourced { fetched, from } = source.values(&references, &optional).await?;
+            if !quiet {
+                from.notice(as_json);
+            }
+            if source.has_cache() {
+                plan.environment.insert(SOURCE.into(), from.word().into());
+            }
+            let Fetched { values, versions, leases, .. } = fetched;
+            plan.given.retain(|given| values.get(&given.reference).is_some());
+            let references = versions.keys().cloned().collect();
+            let is_stale = from.is_stale();
+            let is_told = plan.on_change != OnChange::Nothing;
+            if (is_told || source.has_cache()) && !source.is_offline() {
+                let watch = Watch { source, references, versions, every, as_json, is_told, is_stale };
+                tokio::spawn(watch.keep(tell, leases));
             }
             values
         }
@@ -177,6 +204,24 @@ async fn start(args: Args, global: &Global) -> Result<Ended, Failure> {
         }
     };
     delivery::run(&plan, values, changes, &mut say).map_err(|error| not_run(&error))
+}
+
+/// What the folder's application needs: where a place is named on the command line, that is all there is, unless the file is named too.
+fn needs(args: &Args) -> Result<Option<Needs>, Failure> {
+    let is_given = args.resolve_env
+        || args.stdin.is_some()
+        || !(args.file.is_empty() && args.fifo.is_empty() && args.credential.is_empty() && args.env.is_empty());
+    if is_given && !args.environment.is_said() {
+        return Ok(None);
+    }
+    let needs = Needs::load(&args.environment)?;
+    if needs.is_none() && !is_given {
+        let says = "nothing is given to the program, and there is no .chancery.toml in this folder";
+        return Err(
+            Failure::new(Exit::Usage, says).help("say --file NAME=chy://PATH#FIELD, or see `chancery check --help`")
+        );
+    }
+    Ok(needs)
 }
 
 fn plan(args: Args) -> Result<Plan, Failure> {
@@ -205,6 +250,8 @@ fn plan(args: Args) -> Result<Plan, Failure> {
     })
 }
 
+/// Where what it was given came from, where there is a cache: `live` or `cache`.
+const SOURCE: &str = "CHANCERY_SOURCE";
 /// What the program does not inherit: it reads every secret that its owner may.
 const WITHHELD: [&str; 1] = ["CHANCERY_TOKEN"];
 

@@ -4,6 +4,7 @@ use delivery::Values;
 use secrets::Reference;
 use zeroize::Zeroizing;
 
+use super::needs::{PLACEHOLDER, placed};
 use crate::failure::{Exit, Failure};
 
 /// What stands between two places.
@@ -12,8 +13,13 @@ pub enum Piece<'a> {
     Value(Reference),
 }
 
-/// Takes a template apart.
-pub fn pieces(template: &[u8]) -> Result<Vec<Piece<'_>>, Failure> {
+/// Whether an environment is named anywhere in it.
+pub fn has_placeholder(template: &[u8]) -> bool {
+    find(template, PLACEHOLDER.as_bytes(), 0).is_some()
+}
+
+/// Takes a template apart. `environment`: what `{env}` stands for in its references.
+pub fn pieces<'a>(template: &'a [u8], environment: Option<&str>) -> Result<Vec<Piece<'a>>, Failure> {
     let (mut pieces, mut begin, mut at) = (Vec::new(), 0, 0);
     while let Some(open) = find(template, OPEN, at) {
         let inside = open + OPEN.len();
@@ -28,10 +34,10 @@ pub fn pieces(template: &[u8]) -> Result<Vec<Piece<'_>>, Failure> {
         let close = find(template, CLOSE, inside).filter(|close| close - inside <= PLACE_BYTES_MAX);
         let close = close.ok_or_else(|| wrong("what begins with {{ is not closed".to_owned()))?;
         let text = template.get(inside..close).unwrap_or_default().trim_ascii();
-        let reference = std::str::from_utf8(text).ok().map(str::parse::<Reference>);
+        let reference = std::str::from_utf8(text).ok().map(|text| placed(text, environment));
         let reference = match reference {
             Some(Ok(reference)) => reference,
-            Some(Err(error)) => return Err(wrong(error.to_string())),
+            Some(Err(why)) => return Err(wrong(why)),
             None => return Err(wrong("a reference is text".to_owned())),
         };
         pieces.push(Piece::Text(template.get(begin..open).unwrap_or_default()));
@@ -84,8 +90,9 @@ mod tests {
     fn render(template: &str, most: usize) -> Result<String, String> {
         let values = Values::default()
             .with("chy://a".parse().unwrap(), b"{{ chy://b }}".to_vec())
+            .with("chy://dev/b".parse().unwrap(), b"of dev".to_vec())
             .with("chy://b#user@previous".parse().unwrap(), b"bob".to_vec());
-        let pieces = pieces(template.as_bytes()).map_err(|failure| failure.to_string())?;
+        let pieces = pieces(template.as_bytes(), Some("dev")).map_err(|failure| failure.to_string())?;
         let text = filled(&pieces, &values, most).map_err(|failure| failure.to_string())?;
         Ok(String::from_utf8(text.to_vec()).unwrap())
     }
@@ -95,6 +102,7 @@ mod tests {
         for (template, text) in [
             ("", ""),
             ("no braces }} here", "no braces }} here"),
+            ("{{ chy://{env}/b }} {env}", "of dev {env}"),
             ("{{chy://b#user@previous}}", "bob"),
             ("u={{ chy://b#user@previous }}, {{\tchy://b#user@previous}}!\n", "u=bob, bob!\n"),
             // A value is never read as a template.

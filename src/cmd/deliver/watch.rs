@@ -1,28 +1,34 @@
 //! Looks from time to time whether a label stands at another version, and brings the new values.
 //!
 //! A look opens nothing and so leaves nothing in the log: it asks where the labels stand. Only where one moved, all are asked for, as
-//! one consistent set, in one entry.
+//! one consistent set, in one entry. What is kept in a cache is fetched again in time, so that it is at hand for as long as the server allows,
+//! counted from the moment at which that went away and not from the program's start.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::Sender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use delivery::Values;
 use secrets::{Reference, SecretPath, Which};
 use serde_json::Value;
 
-use super::fetch::{Fetched, fetch};
-use crate::client::Client;
+use super::fetch::Fetched;
+use super::source::Source;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
 /// After failures the pause doubles up to this, or stays what was asked for where that is longer.
 const PAUSE_MAX: Duration = Duration::from_secs(600);
 
+/// Nothing is done in less.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+/// Where nothing is due.
+const A_LONG_TIME: Duration = Duration::from_secs(3600);
+
 /// What is watched.
 pub struct Watch {
     /// Whom to ask.
-    pub client: Client,
+    pub source: Source,
     /// For what.
     pub references: HashSet<Reference>,
     /// What the program has.
@@ -31,25 +37,44 @@ pub struct Watch {
     pub every: Duration,
     /// Whether what is said is JSON.
     pub as_json: bool,
+    /// Whether the program is told of new versions; otherwise what is kept is kept fresh, and no more.
+    pub is_told: bool,
+    /// Whether the program began with what was kept: then the server is asked as soon as it is back.
+    pub is_stale: bool,
 }
 
 impl Watch {
-    /// Goes on until nobody takes new values any more.
-    pub async fn keep(mut self, tell: Sender<Values>) {
+    /// Goes on until nobody takes new values any more. `leases`: for how many seconds what the program has is kept.
+    pub async fn keep(mut self, tell: Sender<Values>, leases: HashMap<Reference, u64>) {
         let (mut pause, mut said) = (self.every, String::new());
-        loop {
-            tokio::time::sleep(pause).await;
-            match self.look().await {
+        let mut fresh_until =
+            if self.is_stale { self.has_cache_at(Instant::now() + self.every) } else { self.half(&leases) };
+        while self.is_told || fresh_until.is_some() {
+            let due = fresh_until.map_or(A_LONG_TIME, |at| at.saturating_duration_since(Instant::now()));
+            tokio::time::sleep(if self.is_told { pause.min(due) } else { due }.max(PAUSE_MIN)).await;
+            let is_due = fresh_until.is_some_and(|at| at <= Instant::now());
+            let looked = match is_due {
+                true => self.source.live(&self.references, &HashSet::new()).await.map(Some),
+                false => self.look().await,
+            };
+            match looked {
                 Ok(found) => {
                     (pause, said) = (self.every, String::new());
-                    if let Some(Fetched { values, versions, .. }) = found {
-                        self.versions = versions;
-                        if tell.send(values).is_err() {
-                            return;
-                        }
+                    let Some(Fetched { values, versions, leases, .. }) = found else { continue };
+                    fresh_until = self.half(&leases);
+                    let is_new = versions != self.versions;
+                    self.versions = versions;
+                    if is_new && self.is_told && tell.send(values).is_err() {
+                        return;
                     }
                 }
                 Err(failure) => {
+                    fresh_until = match (is_due, failure.exit()) {
+                        (false, Exit::Unavailable) => fresh_until,
+                        // What is refused goes from the cache, at once.
+                        (false, _) => self.has_cache_at(Instant::now()),
+                        (true, _) => self.has_cache_at(Instant::now() + pause),
+                    };
                     pause = pause.saturating_mul(2).min(PAUSE_MAX.max(self.every));
                     let failure = failure.help("the program goes on with the values that it has; asked again later");
                     let text = if self.as_json { failure.json().to_string() } else { failure.to_string() };
@@ -63,6 +88,16 @@ impl Watch {
         }
     }
 
+    /// When what is kept is fetched again: after half of what may be kept for the shortest time. Never, where the server lets nothing be kept.
+    fn half(&self, leases: &HashMap<Reference, u64>) -> Option<Instant> {
+        let shortest = Duration::from_secs(*leases.values().min()?) / 2;
+        self.has_cache_at(Instant::now() + shortest.max(PAUSE_MIN))
+    }
+
+    fn has_cache_at(&self, at: Instant) -> Option<Instant> {
+        self.source.has_cache().then_some(at)
+    }
+
     async fn look(&self) -> Result<Option<Fetched>, Failure> {
         let mut moving: HashMap<&SecretPath, Vec<&Reference>> = HashMap::new();
         for reference in &self.references {
@@ -72,10 +107,10 @@ impl Watch {
             }
         }
         for (path, references) in moving {
-            let secret = self.client.get(&format!("/api/v1/secrets/{path}")).await?;
+            let secret = self.source.client().get(&format!("/api/v1/secrets/{path}")).await?;
             for reference in references {
                 if stands_at(&secret, reference)? != self.versions.get(reference).copied() {
-                    return fetch(&self.client, &self.references).await.map(Some);
+                    return self.source.live(&self.references, &HashSet::new()).await.map(Some);
                 }
             }
         }

@@ -71,6 +71,9 @@ struct Said {
     /// So many versions without a label are kept
     #[arg(long, value_name = "COUNT")]
     keep: Option<u16>,
+    /// For how long a reader may keep it in a sealed cache, where the server allows that: 10m; 0s: not at all
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    cache: Option<Span>,
 }
 
 #[derive(clap::Args)]
@@ -127,9 +130,8 @@ pub(super) async fn describe(args: Describe, client: &Client, global: &Global) -
         body.insert("purge_lock".to_owned(), Value::from(args.lock));
     }
     if body.is_empty() {
-        return Err(
-            Failure::new(Exit::Usage, "nothing is said").help("say --description, --tag, --keep, --lock or --unlock")
-        );
+        return Err(Failure::new(Exit::Usage, "nothing is said")
+            .help("say --description, --tag, --keep, --cache, --lock or --unlock"));
     }
     let secret = client.patch(&place(&args.path)?, &Value::Object(body)).await?;
     told(&secret, global.json);
@@ -147,6 +149,9 @@ fn said(said: &Said) -> Map<String, Value> {
     }
     if let Some(keep) = said.keep {
         body.insert("keep".to_owned(), Value::from(keep));
+    }
+    if let Some(cache) = said.cache {
+        body.insert("cache_secs".to_owned(), Value::from(cache.secs()));
     }
     body
 }

@@ -450,6 +450,12 @@ impl Leaf {
                 self.put_actor(&mut tail)?;
                 self.put_grant(&mut tail)?;
                 tail.text("outcome", self.outcome.as_ref()?);
+                if let Some(since) = &self.since {
+                    tail.time("since", Timestamp::parse_rfc3339(since).ok()?);
+                }
+                if let Some(until) = &self.until {
+                    tail.time("until", Timestamp::parse_rfc3339(until).ok()?);
+                }
                 tail.opened(&self.opened()?);
                 if let Some(LeafUsed { act, items, versions }) = &self.used {
                     tail.used(act, *items, versions);

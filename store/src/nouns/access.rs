@@ -1,5 +1,7 @@
 //! Accesses: that somebody is shown what is sealed, written down before it is opened.
 
+use policy::Timestamp;
+
 use crate::nouns::entry::{ActorStamp, GrantStamp};
 
 /// The kind of an access's leaf.
@@ -32,7 +34,7 @@ pub struct Judged {
 pub enum Showing {
     /// It is opened.
     Opened,
-    /// It was opened before, within a lease, and is given out once more by whoever holds it.
+    /// It was opened before, within a lease, and was given out once more by whoever holds it.
     Leased,
 }
 
@@ -69,6 +71,10 @@ pub struct AccessEntry {
     pub grant: GrantStamp,
     /// How.
     pub showing: Showing,
+    /// Of what was leased: when it was given out first.
+    pub since: Option<Timestamp>,
+    /// Of what is opened: until when who is shown it may keep it. Of what was leased: when it was given out last.
+    pub until: Option<Timestamp>,
     /// What: 1 to [`ACCESSED_MAX`].
     pub opened: Vec<Accessed>,
     /// By which records it was judged that it may be, beside those: as many at most. Where one has another version by the time the leaf

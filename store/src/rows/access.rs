@@ -39,6 +39,12 @@ impl AccessRow {
         tail.actor(&entry.actor);
         tail.grant(&entry.grant);
         tail.text("outcome", entry.showing.as_str());
+        if let Some(since) = entry.since {
+            tail.time("since", since);
+        }
+        if let Some(until) = entry.until {
+            tail.time("until", until);
+        }
         tail.opened(&entry.opened);
         if let Some(used) = &entry.used {
             check_label("act", used.act)?;

@@ -3,7 +3,7 @@
 use axum::extract::State as Shared;
 use axum::response::Response;
 use http::StatusCode;
-use policy::{Action, Owner};
+use policy::{Action, Owner, Resource};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -99,6 +99,9 @@ pub(crate) async fn show(
     };
     let next = turning.and_then(|turning| app.rotations().due(&turning, seconds(app.world().now())).map(moment));
     let read = app.vault().last_read(&secret).await?;
-    let info = SecretInfo::whole(&secret, app.world().now()).rotated(next).read(read.as_ref());
+    // Asked, and not done: a refusal here is nobody's attempt.
+    let on = Resource::secret(Some(secret.owner().clone()), secret.path().as_str());
+    let may_read = app.authority().policies().decide(&actor, Action::ReadSecret, &on).is_ok();
+    let info = SecretInfo::whole(&secret, app.world().now()).rotated(next).read(read.as_ref()).for_reader(may_read);
     Ok(json(StatusCode::OK, &info))
 }

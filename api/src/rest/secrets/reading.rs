@@ -68,6 +68,10 @@ pub(crate) struct Wish {
     /// `chy://path#field@version`, 1 to 64.
     #[schema(example = json!(["chy://prod/db#password", "chy://prod/api#key@previous"]))]
     references: Vec<String>,
+    /// For so many seconds the caller would keep the values in a sealed cache. Each answer says for how long he may (`lease`), and the
+    /// entry of the log says until when.
+    #[serde(default)]
+    keep_secs: u64,
 }
 
 /// What came of each.
@@ -109,13 +113,14 @@ pub(crate) async fn many(
         let wrong = |error: secrets::NameError| Problem::field(format!("references[{at}]"), error.to_string());
         references.push(text.parse::<Reference>().map_err(wrong)?);
     }
+    let keep_secs = wish.keep_secs.min(app.limits().cache.as_secs());
     let (mut wanted, mut places) = (Vec::new(), Vec::new());
     for (at, reference) in references.iter().enumerate() {
         let (path, which) = (reference.path.clone(), reference.which.clone());
         outcomes.push(Err(Problem::new(Kind::NotFound, "It was not read.")));
         match granted(&app, &actor, Action::ReadSecret, &path).await {
             Ok((secret, grant)) => {
-                wanted.push(Root { grant, secret, which });
+                wanted.push(Root { grant, secret, which, keep_secs });
                 places.push(at);
             }
             Err(problem) => put(&mut outcomes, at, Err(problem)),

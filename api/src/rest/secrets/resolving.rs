@@ -23,6 +23,8 @@ pub(super) struct Root {
     pub(super) grant: Grant,
     pub(super) secret: Arc<Secret>,
     pub(super) which: Which,
+    /// So long the caller would keep it.
+    pub(super) keep_secs: u64,
 }
 
 /// What is read, each once, in the order in which it was met.
@@ -30,6 +32,7 @@ pub(super) struct Root {
 struct Plan {
     places: BTreeMap<(SecretPath, String), usize>,
     wanted: Vec<Wanted>,
+    keep_secs: u64,
 }
 
 /// Reads all of these, each for itself, with what they refer to.
@@ -44,8 +47,9 @@ pub(super) async fn read_all(
     let mut answers = Vec::with_capacity(roots.len());
     let mut plan = Plan::default();
     let mut firsts = Vec::with_capacity(roots.len());
-    for Root { grant, secret, which } in roots {
+    for Root { grant, secret, which, keep_secs } in roots {
         let (path, mark) = (secret.path().clone(), plan.wanted.len());
+        plan.keep_secs = keep_secs;
         let first = plan.want(grant, &path, &which);
         // What a reference lacks is the fault of the one that has it, and keeps no other back.
         let led = follow(app, actor, &mut plan, &secret, &which, &mut vec![(path, which.to_string())]).await;
@@ -74,7 +78,7 @@ pub(super) async fn read_all(
 pub(super) async fn read_one(app: &App, actor: &Actor, path: &SecretPath, which: &Which) -> Result<Opened, Problem> {
     for look in (0..LOOKS_MAX).rev() {
         let (secret, grant) = granted(app, actor, Action::ReadSecret, path).await?;
-        let root = Root { grant, secret, which: which.clone() };
+        let root = Root { grant, secret, which: which.clone(), keep_secs: 0 };
         let none = || Err(Problem::new(Kind::NotFound, "It was not read."));
         match read_all(app, actor, vec![root]).await?.pop().unwrap_or_else(none) {
             Err(problem) if look > 0 && problem.kind() == Kind::Conflict => {}
@@ -90,7 +94,8 @@ impl Plan {
         let next = self.wanted.len();
         let place = *self.places.entry((path.clone(), which.to_string())).or_insert(next);
         if place == next {
-            self.wanted.push(Wanted { grant, path: path.clone(), which: which.clone() });
+            let keep_secs = self.keep_secs;
+            self.wanted.push(Wanted { grant, path: path.clone(), which: which.clone(), keep_secs });
         }
         place
     }
@@ -145,7 +150,7 @@ fn resolved(
         None => return Err(Problem::new(Kind::NotFound, "It was not read.")),
     };
     let number = Which::Version(opened.number.try_into().map_err(|_| moved(opened.secret.path()))?);
-    let mut fields = copied(&opened.fields)?;
+    let (mut fields, mut lease) = (copied(&opened.fields)?, opened.lease);
     for (name, Reference { path, field, which }) in opened.secret.references(&number)? {
         // The labels moved between the look and the reading.
         let there = places.get(&(path.clone(), which.to_string())).filter(|_| depth <= DEPTH_MAX);
@@ -158,6 +163,8 @@ fn resolved(
             ))
         };
         let value = other.fields.get(field.as_str()).ok_or_else(none)?;
+        // Whoever keeps it keeps what it refers to, and none of it longer than he may.
+        lease = lease.zip(other.lease).map(|(ours, theirs)| ours.shorter(theirs));
         let name: FieldName = name.parse().map_err(|_| moved(opened.secret.path()))?;
         fields.set(name, value.to_vec()).map_err(|error| Problem::field("references", error.to_string()))?;
     }
@@ -168,6 +175,7 @@ fn resolved(
         expires: opened.expires,
         fields,
         leaf: opened.leaf,
+        lease,
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use policy::Timestamp;
-use secrets::{Fields, LastRead, Opened, Secret, Version};
+use secrets::{CacheLease, Fields, LastRead, Opened, Secret, Version};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -30,6 +30,9 @@ pub(crate) struct SecretInfo {
     keep: u16,
     /// Whether nothing of it may be destroyed.
     purge_lock: bool,
+    /// For so many seconds at most a reader may keep it in a sealed cache; absent: as long as the service lets anybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_secs: Option<u64>,
     /// Since when it is out of use.
     #[schema(value_type = Option<String>, format = DateTime)]
     deleted: Option<Timestamp>,
@@ -62,6 +65,9 @@ pub(crate) struct SecretInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<ReadInfo>)]
     last_read: Option<Option<ReadInfo>>,
+    /// Whether the caller may read its values; absent in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readable: Option<bool>,
     /// Its versions, the newest first; absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     versions: Option<Vec<VersionInfo>>,
@@ -121,6 +127,19 @@ pub(crate) struct SecretValues {
     expires: Option<Timestamp>,
     /// The entry of the log that says so.
     leaf: u64,
+    /// Until when the reader may keep it, where he asked; absent: he may not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<LeaseInfo>,
+}
+
+/// Until when a value may be kept.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LeaseInfo {
+    /// So many seconds from this answer on, by a clock that nobody sets.
+    secs: u64,
+    /// That moment, as the service has it.
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
 }
 
 /// A value.
@@ -154,6 +173,7 @@ impl SecretInfo {
             newest: secret.newest(),
             keep: secret.keep(),
             purge_lock: secret.is_purge_locked(),
+            cache_secs: secret.cache_secs(),
             deleted,
             destroyed_after,
             rotated: secret.is_rotated(),
@@ -165,6 +185,7 @@ impl SecretInfo {
             made: secret.made(),
             written: secret.turned(),
             last_read: None,
+            readable: None,
             versions: None,
         }
     }
@@ -178,6 +199,11 @@ impl SecretInfo {
     pub(super) fn read(self, read: Option<&LastRead>) -> Self {
         let read = read.map(|read| ReadInfo { at: read.at, by: read.by.clone(), leaf: read.leaf });
         Self { last_read: Some(read), ..self }
+    }
+
+    /// The same, with whether the caller may read its values.
+    pub(super) fn for_reader(self, may_read: bool) -> Self {
+        Self { readable: Some(may_read), ..self }
     }
 
     pub(super) fn whole(secret: &Secret, now: Timestamp) -> Self {
@@ -206,6 +232,7 @@ impl SecretValues {
             fields: values(&opened.fields, field),
             expires: opened.expires,
             leaf: opened.leaf,
+            lease: opened.lease.map(|CacheLease { secs, until }| LeaseInfo { secs, until }),
         }
     }
 }

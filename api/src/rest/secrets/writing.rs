@@ -73,6 +73,9 @@ pub(crate) struct NewVersion {
     /// So many versions without a label are kept; absent: as it was.
     #[serde(default)]
     keep: Option<u16>,
+    /// For so many seconds at most a reader may keep it in a sealed cache; 0: not at all; absent: as it was.
+    #[serde(default)]
+    cache_secs: Option<u64>,
 }
 
 /// What is said of a secret; what is absent stays.
@@ -91,6 +94,9 @@ pub(crate) struct Said {
     /// Whether nothing of it may be destroyed.
     #[serde(default)]
     purge_lock: Option<bool>,
+    /// For so many seconds at most a reader may keep it in a sealed cache; 0: not at all.
+    #[serde(default)]
+    cache_secs: Option<u64>,
 }
 
 /// A value on its way in, wiped when it is done with.
@@ -142,8 +148,8 @@ pub(crate) async fn describe(
 ) -> Result<Response, Problem> {
     let path = path_of(&path)?;
     let (_, grant) = granted(&app, &actor, Action::WriteSecret, &path).await?;
-    let Said { description, tags, keep, purge_lock } = said;
-    let naming = Naming { kind: None, description, tags, keep, purge_lock };
+    let Said { description, tags, keep, purge_lock, cache_secs } = said;
+    let naming = Naming { kind: None, description, tags, keep, purge_lock, cache_secs };
     let vault = app.vault().clone();
     let secret = app.secret_to_its_end(async move { vault.describe(grant, &path, &naming).await }).await?;
     Ok(json(StatusCode::OK, &SecretInfo::whole(&secret, app.world().now())))
@@ -153,7 +159,8 @@ fn wish(new: NewVersion) -> Result<Put, Problem> {
     let NewVersion { fields, base64, references, remove, whole, expect, pending, not_before, expires, draw, .. } = new;
     let kind = new.kind.as_deref().map(str::parse::<Kind>).transpose();
     let kind = kind.map_err(|error| Problem::field("kind", error.to_string()))?;
-    let naming = Naming { kind, description: new.description, tags: new.tags, keep: new.keep, purge_lock: None };
+    let NewVersion { description, tags, keep, cache_secs, .. } = new;
+    let naming = Naming { kind, description, tags, keep, purge_lock: None, cache_secs };
     let mut patch = Patch::new();
     let mut set = |name: String, value: Zeroizing<Vec<u8>>| -> Result<(), Problem> {
         let name = field_name(&name)?;
