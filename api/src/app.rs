@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::auth::{self, Doorkeeper, Sessions};
 use crate::limits::Limits;
-use crate::observe::{Ends, Lookout, Metrics, Notice, Sentences, Surveyor};
+use crate::observe::{BackupWatch, Ends, Lookout, Metrics, Notice, Sentences, Surveyor};
 use crate::problem::{Kind, Problem, reference};
 
 /// How old what is known of the tokens' ends may be.
@@ -34,6 +34,7 @@ struct Inner {
     /// Somebody asked for a rotation.
     rotation_asked: Arc<Notify>,
     rotation_alarms: Sentences,
+    backups: BackupWatch,
     world: World,
     limits: Limits,
     metrics: Arc<Metrics>,
@@ -58,14 +59,14 @@ impl App {
         let doorkeeper = Doorkeeper::new(ledger.for_authentication(), world.clone(), &limits);
         let surveyor = Arc::new(Surveyor::new(ledger.clone(), world.clone()));
         let seen = Arc::clone(&surveyor);
-        let rotation_alarms = Sentences::default();
+        let (rotation_alarms, backups) = (Sentences::default(), BackupWatch::default());
         let lookout = Lookout::new(
             authority.clone(),
             ledger.clone(),
             world.clone(),
             renewals,
             seen,
-            (notice, rotation_alarms.clone()),
+            (notice, rotation_alarms.clone(), backups.clone()),
         );
         let sessions = Sessions::new(&world);
         let vault = Vault::new(ledger.clone(), limits.key_memory);
@@ -77,6 +78,7 @@ impl App {
             rotations,
             rotation_asked: Arc::default(),
             rotation_alarms,
+            backups,
             world,
             limits,
             metrics,
@@ -116,6 +118,11 @@ impl App {
     /// What went wrong with it.
     pub(crate) fn rotation_alarms(&self) -> &Sentences {
         &self.0.rotation_alarms
+    }
+
+    /// How backups are.
+    pub(crate) fn backups(&self) -> &BackupWatch {
+        &self.0.backups
     }
 
     /// Time and luck.

@@ -91,6 +91,7 @@ async fn a_server_that_has_no_certificate_refuses_at_once(client: &Client) {
         bounds: api::Bounds::new(Limits::default()),
         notice: api::Notice::default(),
         acme: None,
+        backup: None,
     };
     let (stop, (ready, _bound)) = (CancellationToken::new(), oneshot::channel());
     let (authority, ledger, world) = (house.authority.clone(), house.ledger.clone(), house.world.clone());

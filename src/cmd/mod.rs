@@ -4,6 +4,7 @@ use crate::files;
 
 pub mod agent;
 pub mod audit;
+pub mod backup;
 pub mod ca;
 pub mod ceremony;
 pub mod certs;
@@ -20,6 +21,7 @@ pub mod owner;
 pub mod paper;
 pub mod profile;
 pub mod request;
+pub mod restore;
 pub mod secret;
 pub mod serve;
 pub mod sign;

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backup::Plan;
 use policy::{Name, Owner};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -66,6 +67,14 @@ fn serve_config(config: &Config, (bounds, notice): (api::Bounds, api::Notice)) -
         bounds,
         notice,
         acme: config.acme.clone(),
+        backup: config.backup.as_ref().map(|backup| Plan {
+            target: backup.target.clone(),
+            recipients: backup.recipients.clone(),
+            every_secs: backup.every.secs(),
+            keep: backup.keep,
+            database: config.database.clone(),
+            beside: config.beside(),
+        }),
     })
 }
 

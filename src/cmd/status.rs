@@ -157,6 +157,7 @@ impl Told {
                         since => format!("all of it since {since}"),
                     },
                 ),
+                ("last backup", backed_up(&status["backup"])),
             ]);
         }
         facts.push((
@@ -206,6 +207,23 @@ impl Told {
         let columns = [whole("LEFT"), whole("EXPIRES"), whole("RENEWER"), words("OWNER"), words("EXPIRES NEXT")];
         output::painted(&columns, rows, "no certificate ends within a year");
     }
+}
+
+/// The last good backup, and the last drill.
+fn backed_up(backup: &Value) -> String {
+    let last = match &backup["last"] {
+        Value::Null => "none that the log knows of (`chancery backup`)".to_owned(),
+        last => format!("{}, {}", field(last, "at"), field(last, "place")),
+    };
+    let drill = match &backup["last_drill"] {
+        Value::Null => "never tried out (`chancery restore --drill`)".to_owned(),
+        drill => format!("tried out {}", field(drill, "at")),
+    };
+    let now = match &backup["under_way"] {
+        Value::Null => String::new(),
+        now => format!("; one is being made: {} of {} entries", field(now, "done"), field(now, "total")),
+    };
+    format!("{last}; {drill}{now}")
 }
 
 /// The parts that are not ready, each with what it waits for.

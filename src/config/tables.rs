@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use lifecycle::{PEERS_MAX, Peer};
 use serde::Deserialize;
 
+use super::backup::RawBackup;
 use super::limits::RawLimits;
 use super::token::RawHsm;
 
@@ -20,6 +21,7 @@ pub(super) struct Raw {
     #[serde(default)]
     pub(super) time: RawTime,
     pub(super) acme: Option<acme::Settings>,
+    pub(super) backup: Option<RawBackup>,
     #[serde(default, rename = "owner")]
     pub(super) owners: Vec<RawOwner>,
 }

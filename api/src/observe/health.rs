@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
+use super::backups::BackupWatch;
 use super::forecast::Surveyor;
 use super::metrics::{Own, Readings};
 use super::notice::{Notice, Sentences};
@@ -164,6 +165,7 @@ pub(crate) struct Lookout {
     surveyor: Arc<Surveyor>,
     notice: Notice,
     rotations: Sentences,
+    backups: BackupWatch,
     /// One probe at a time asks each: behind a frozen database they would fill its queues.
     register: Probe,
     writes: Probe,
@@ -180,11 +182,24 @@ impl Lookout {
         world: World,
         renewals: RenewalWatch,
         surveyor: Arc<Surveyor>,
-        (notice, rotations): (Notice, Sentences),
+        (notice, rotations, backups): (Notice, Sentences, BackupWatch),
     ) -> Self {
         let (register, writes, token) = (Probe::default(), Probe::default(), Probe::default());
         let https = Mutex::default();
-        Self { authority, ledger, world, renewals, surveyor, notice, rotations, register, writes, token, https }
+        Self {
+            authority,
+            ledger,
+            world,
+            renewals,
+            surveyor,
+            notice,
+            rotations,
+            backups,
+            register,
+            writes,
+            token,
+            https,
+        }
     }
 
     /// The HTTPS listener has its certificate: until then it answers.
@@ -296,6 +311,7 @@ impl Lookout {
         let more = total.saturating_sub(rotations.len());
         alarms.extend(rotations);
         alarms.extend((more > 0).then(|| format!("There are {more} more alarms of rotations.")));
+        alarms.extend(self.backups.alarms(self.ledger.cautious_time()));
         let condition = self.ledger.condition();
         alarms
             .extend(condition.away.map(|why| format!("The register is away and is tried again every second: {why}.")));
@@ -397,6 +413,7 @@ impl Lookout {
             profiles: self.profiles(),
             renewals: self.renewals.counts(),
             ocsp: self.authority.ocsp_state(),
+            backup: self.backups.last(),
         }
     }
 

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::intake::{Caller, json, typed};
-use crate::observe::{Exposition, HsmStatus, Own, Readings};
+use crate::observe::{BackupStatus, Exposition, HsmStatus, Own, Readings};
 use crate::problem::{Problem, chain};
 
 /// The state of the service.
@@ -32,6 +32,7 @@ pub(crate) struct Status {
     store: StoreStatus,
     log: LogStatus,
     ocsp: OcspStatus,
+    backup: BackupStatus,
     /// Live credentials by the time they have left.
     expiring: Vec<Expiring>,
     /// What somebody should look at.
@@ -231,6 +232,7 @@ pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> R
             audited: ledger.audited().into(),
         },
         ocsp: app.authority().ocsp_state().into(),
+        backup: app.backups().status(),
         expiring: survey
             .buckets
             .iter()

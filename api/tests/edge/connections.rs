@@ -225,6 +225,7 @@ async fn a_taken_port_is_an_error_at_once() {
         bounds: api::Bounds::new(Limits::default()),
         notice: api::Notice::default(),
         acme: None,
+        backup: None,
     };
     let (ready, _bound) = tokio::sync::oneshot::channel();
     let house = house();

@@ -118,6 +118,7 @@ impl Server {
             bounds: api::Bounds::new(limits),
             notice: api::Notice::default(),
             acme: Some(acme::Settings::default().check("https://localhost:8443").expect("ACME settings")),
+            backup: None,
         };
         let (stop, (ready, bound), (end, ended)) = (CancellationToken::new(), oneshot::channel(), oneshot::channel());
         let stopped = stop.clone().cancelled_owned();
