@@ -26,7 +26,7 @@ pub enum Target {
     /// To standard output.
     Pipe,
     /// Under a name of ours in a bucket.
-    Bucket(Bucket),
+    Bucket(Box<Bucket>),
 }
 
 impl Target {
@@ -36,7 +36,7 @@ impl Target {
             return Ok(Target::Pipe);
         }
         if let Some(rest) = text.strip_prefix(STORE) {
-            return Ok(Target::Bucket(Bucket::new(rest, access)?));
+            return Ok(Target::Bucket(Box::new(Bucket::new(rest, access)?)));
         }
         let path = PathBuf::from(text);
         Ok(if text.ends_with('/') || path.is_dir() { Target::Folder(path) } else { Target::File(path) })
@@ -49,7 +49,7 @@ impl Target {
             Target::File(path) => FileDraft::new(path).map(Draft::File),
             Target::Folder(dir) => FileDraft::new(&dir.join(name)).map(Draft::File),
             Target::Pipe => Ok(Draft::Pipe(std::io::stdout())),
-            Target::Bucket(bucket) => bucket.upload(&name).map(Draft::Upload),
+            Target::Bucket(bucket) => bucket.upload(&name).map(|upload| Draft::Upload(Box::new(upload))),
         }
     }
 
@@ -88,7 +88,7 @@ impl fmt::Display for Target {
 pub(crate) enum Draft {
     File(FileDraft),
     Pipe(std::io::Stdout),
-    Upload(Upload),
+    Upload(Box<Upload>),
 }
 
 impl Draft {
@@ -132,7 +132,7 @@ pub enum Source {
     /// Standard input.
     Pipe,
     /// An object; of a prefix that ends in `/` the newest of our names below it.
-    Object(Bucket, String),
+    Object(Box<Bucket>, String),
 }
 
 impl Source {
@@ -145,7 +145,7 @@ impl Source {
             let (prefix, key) = rest.rsplit_once('/').unwrap_or((rest, ""));
             let bucket = Bucket::new(prefix, access)?;
             let key = if key.is_empty() { newest(bucket.names()?, text)? } else { key.to_owned() };
-            return Ok(Source::Object(bucket, key));
+            return Ok(Source::Object(Box::new(bucket), key));
         }
         let path = Path::new(text);
         match path.is_dir() {
