@@ -19,7 +19,7 @@ pub enum Exit {
     Refused = 3,
     /// Not now: the server, the HSM or the database is out of reach, or an operator has to act first. The message says which.
     Unavailable = 4,
-    /// `audit verify`, `lint`, `status` or `check` found something.
+    /// `audit verify`, `lint`, `status`, `check` or `restore` found something.
     Findings = 5,
     /// `audit verify` found nothing, and had no key from elsewhere to know the log by.
     Unidentified = 6,

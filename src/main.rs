@@ -43,7 +43,7 @@ First steps, beside whatever has the ports 8443 and 8080:
 Exit codes:
   0 done   1 failed   2 wrong usage   3 refused
   4 unavailable now: it says what to wait for or to do
-  5 audit verify, lint, status or check found something
+  5 audit verify, lint, status, check or restore found something
   6 audit verify found nothing, and no key said whose log it is
 
 With --json a failure is one JSON object on standard error: \"error\" says what failed, \"exit\" is the exit code; \
@@ -104,6 +104,10 @@ enum Command {
     Status(cmd::status::Args),
     /// Keep certificates fresh on this host
     Agent(cmd::agent::Args),
+    /// Back up register, log and sealed data as one file that named recipients can read
+    Backup(cmd::backup::Args),
+    /// Put a backup into an empty database, or try one out (--drill)
+    Restore(cmd::restore::Args),
     /// Examine the HSM: module, token, mechanisms, keys, a test signature
     Doctor,
     /// Secrets: write, read, list, go back, take out of use
@@ -213,7 +217,13 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let log = Log::begin(server, cli.json);
     if matches!(
         cli.command,
-        Command::Init(_) | Command::Serve | Command::Audit(_) | Command::Ceremony(_) | Command::Recovery(_)
+        Command::Init(_)
+            | Command::Serve
+            | Command::Audit(_)
+            | Command::Ceremony(_)
+            | Command::Backup(_)
+            | Command::Restore(_)
+            | Command::Recovery(_)
     ) {
         hardening::own_files();
     }
@@ -250,6 +260,8 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Clock(args) => cmd::clock::run(args, &global).await,
         Command::Status(_) => cmd::status::run(&global).await,
         Command::Agent(args) => cmd::agent::run(args).await,
+        Command::Backup(args) => cmd::backup::run(args, &global).await,
+        Command::Restore(args) => cmd::restore::run(args, &global).await,
         Command::Doctor => cmd::doctor::run(&global).await,
         Command::Secret(args) => cmd::secret::run(args, &global).await,
         Command::Report(args) => cmd::report::run(args, &global).await,
@@ -301,6 +313,7 @@ mod tests {
             include_str!("../docs/TRUST.md"),
             include_str!("../docs/CEREMONY.md"),
             include_str!("../docs/RECOVERY.md"),
+            include_str!("../docs/BACKUP.md"),
             include_str!("../README.md"),
         ];
         let mut typed = 0;

@@ -24,7 +24,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("delivery", &["secrets"]),
     ("drivers", &["policy", "tls", "secrets"]),
     ("agent", &["policy", "tls"]),
-    ("api", &["policy", "tls", "store", "ca", "acme", "lifecycle", "secrets", "drivers"]),
+    ("backup", &["policy", "store"]),
+    ("api", &["policy", "tls", "store", "ca", "acme", "lifecycle", "secrets", "drivers", "backup"]),
 ];
 
 /// Foreign crates that one room (or a few) alone may name.
@@ -45,6 +46,8 @@ const ALONE: &[(&str, &[&str])] = &[
     ("hpke", &["secrets"]),
     ("bech32", &["secrets"]),
     ("signal-hook", &["delivery"]),
+    ("age", &["backup"]),
+    ("rusty-s3", &["backup"]),
 ];
 
 /// The rooms inside a crate, each with its modules from the bottom to the top. A file names modules of its own floor and of
@@ -86,7 +89,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "store",
         &[
             "nouns", "sql", "forms", "log", "truth", "rows", "clock", "derived", "queries", "attest", "reader",
-            "writer", "export", "verify", "register", "ledger",
+            "writer", "export", "verify", "backup", "register", "ledger",
         ],
     ),
     ("acme", &["limits", "config", "wire", "objects", "proof", "gate", "acts", "serve"]),
@@ -114,6 +117,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "serve",
         ],
     ),
+    ("backup", &["error", "name", "seal", "beside", "target", "work", "diary"]),
 ];
 
 fn root() -> PathBuf {

@@ -28,6 +28,7 @@ clients=(
   mariadb-server:/usr/sbin/mariadbd
   slapd:/usr/sbin/slapd
   nginx-light:/usr/sbin/nginx
+  age:/usr/bin/age-keygen
   curl:/usr/bin/curl
   git:/usr/bin/git
   jq:/usr/bin/jq
@@ -89,6 +90,14 @@ if [ ! -x "$certbot/bin/certbot" ]; then
   rm -rf "$certbot"
   python3 -m venv "$certbot"
   "$certbot/bin/pip" install --quiet --disable-pip-version-check 'certbot>=4.1,<6'
+fi
+# A server of S3's protocol that is not ours.
+moto=target/clients/moto
+if ! "$moto/bin/python" -c 'import moto.server' 2>/dev/null; then
+  step "installing moto"
+  rm -rf "$moto"
+  python3 -m venv "$moto"
+  "$moto/bin/pip" install --quiet --disable-pip-version-check 'moto[s3,server]>=5,<6'
 fi
 # Judges certificates and CRLs; in an environment of its own.
 pkilint=target/clients/pkilint

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use crate::auth::{self, Doorkeeper, Sessions};
 use crate::limits::Limits;
-use crate::observe::{Ends, Keepsakes, Lookout, Metrics, Notice, Sentences, Surveyor, Wrapping};
+use crate::observe::{BackupWatch, Ends, Keepsakes, Lookout, Metrics, Notice, Sentences, Surveyor, Wrapping};
 use crate::problem::{Kind, Problem, reference};
 
 /// How old what is known of the tokens' ends may be.
@@ -44,6 +44,7 @@ struct Inner {
     lease_alarms: Sentences,
     /// Where both are done.
     places: Places,
+    backups: BackupWatch,
     world: World,
     limits: Limits,
     metrics: Arc<Metrics>,
@@ -75,7 +76,7 @@ impl App {
         let leases = Leases::new(vault.clone(), authority.instance().get());
         let keepsakes = Arc::new(Keepsakes::new(vault.clone(), rotations.clone(), world.clone()));
         let (rotation_alarms, lease_alarms) = (Sentences::default(), Sentences::default());
-        let wrapping = Wrapping::default();
+        let (wrapping, backups) = (Wrapping::default(), BackupWatch::default());
         let tasks = [
             ("rotations", rotation_alarms.clone()),
             ("leases", lease_alarms.clone()),
@@ -87,7 +88,7 @@ impl App {
             world.clone(),
             renewals,
             (seen, Arc::clone(&keepsakes)),
-            (notice, tasks.into()),
+            (notice, tasks.into(), backups.clone()),
         );
         let sessions = Sessions::new(&world);
         Self(Arc::new(Inner {
@@ -103,6 +104,7 @@ impl App {
             lease_asked: Arc::default(),
             lease_alarms,
             places,
+            backups,
             world,
             limits,
             metrics,
@@ -173,6 +175,11 @@ impl App {
     /// Where credentials are used.
     pub(crate) fn places(&self) -> &Places {
         &self.0.places
+    }
+
+    /// How backups are.
+    pub(crate) fn backups(&self) -> &BackupWatch {
+        &self.0.backups
     }
 
     /// Time and luck.

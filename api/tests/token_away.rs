@@ -92,6 +92,7 @@ async fn a_server_that_has_no_certificate_refuses_at_once(client: &Client) {
         notice: api::Notice::default(),
         places: drivers::Places::new(drivers::Outside::default(), 1, policy::World::real()),
         acme: None,
+        backup: None,
     };
     let (stop, (ready, _bound)) = (CancellationToken::new(), oneshot::channel());
     let (authority, ledger, world) = (house.authority.clone(), house.ledger.clone(), house.world.clone());

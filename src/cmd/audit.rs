@@ -13,7 +13,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use policy::World;
 use serde_json::{Value, json};
 use store::{Identity, Kept, Pins, Report, Source, Word};
@@ -25,6 +25,7 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, Column, Listing, Paint, field, whole, words};
+use crate::parts::bar::Bar;
 use crate::parts::pages::{Page, Pages};
 
 /// A signed log head is a few hundred bytes.
@@ -320,12 +321,9 @@ async fn verify(args: Verify, global: &Global) -> Result<(), Failure> {
         kept: kept.clone(),
     };
     let report = tokio::task::spawn_blocking(move || {
-        let bar = progress();
-        let report = store::verify_pinned(source, &pins, &mut |p| {
-            bar.set_length(p.total);
-            bar.set_position(p.done);
-        });
-        bar.finish_and_clear();
+        let bar = Bar::new();
+        let report = store::verify_pinned(source, &pins, &mut |p| bar.is_at(p));
+        bar.ends();
         report
     })
     .await
@@ -497,15 +495,6 @@ fn remainder(left_out: u64) -> String {
 
 fn read_text(path: &Path) -> Result<String, Failure> {
     files::text(path, CHECKPOINT_BYTES_MAX)
-}
-
-/// A bar on standard error, where someone looks at one.
-fn progress() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} entries, {eta} left") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 #[cfg(test)]

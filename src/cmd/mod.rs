@@ -4,6 +4,7 @@ use crate::files;
 
 pub mod agent;
 pub mod audit;
+pub mod backup;
 pub mod ca;
 pub mod ceremony;
 pub mod certs;
@@ -23,6 +24,7 @@ pub mod profile;
 pub mod recovery;
 pub mod report;
 pub mod request;
+pub mod restore;
 pub mod secret;
 pub mod serve;
 pub mod sign;

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backup::Plan;
 use policy::{Name, Owner, World};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -71,6 +72,14 @@ fn serve_config(
         notice,
         places: config.rotation.places(world)?,
         acme: config.acme.clone(),
+        backup: config.backup.as_ref().map(|backup| Plan {
+            target: backup.target.clone(),
+            recipients: backup.recipients.clone(),
+            every_secs: backup.every.secs(),
+            keep: backup.keep,
+            database: config.database.clone(),
+            beside: config.beside(),
+        }),
     })
 }
 

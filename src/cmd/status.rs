@@ -158,6 +158,7 @@ impl Told {
                         since => format!("all of it since {since}"),
                     },
                 ),
+                ("last backup", backed_up(&status["backup"])),
             ]);
         }
         facts.push((
@@ -215,6 +216,23 @@ fn secrets(counts: &Value) -> String {
         counts["expiring"].as_array().into_iter().flatten().take(3).filter_map(|c| c["count"].as_u64()).sum();
     let [all, expired, unread] = ["all", "expired", "unread"].map(|name| field(counts, name));
     format!("{all} in use, {within} expire within 30 days, {expired} expired, {unread} unread for 90 days")
+}
+
+/// The last good backup, and the last drill.
+fn backed_up(backup: &Value) -> String {
+    let last = match &backup["last"] {
+        Value::Null => "none that the log knows of (`chancery backup`)".to_owned(),
+        last => format!("{}, {}", field(last, "at"), field(last, "place")),
+    };
+    let drill = match &backup["last_drill"] {
+        Value::Null => "never tried out (`chancery restore --drill`)".to_owned(),
+        drill => format!("tried out {}", field(drill, "at")),
+    };
+    let now = match &backup["under_way"] {
+        Value::Null => String::new(),
+        now => format!("; one is being made: {} of {} entries", field(now, "done"), field(now, "total")),
+    };
+    format!("{last}; {drill}{now}")
 }
 
 /// The parts that are not ready, each with what it waits for.

@@ -3,6 +3,7 @@
 //! A mistake is refused at start-up with the file, the key, the reason and the line to write instead.
 //! Relative paths are relative to the file, so that a folder made by `chancery init` can be moved.
 
+mod backup;
 mod error;
 mod limits;
 mod rotation;
@@ -22,6 +23,7 @@ use crate::files;
 use crate::logging::LogLevel;
 use crate::written::written;
 
+pub use self::backup::{Backup, recipients};
 pub use error::ConfigError;
 pub use rotation::Rotation;
 pub use tables::Server;
@@ -69,6 +71,8 @@ pub struct Config {
     pub rotation: Rotation,
     /// The ACME server's settings, checked; absent, there is none.
     pub acme: Option<acme::AcmeConfig>,
+    /// Backups that the service makes; absent, it makes none.
+    pub backup: Option<Backup>,
     /// Which names belong to whom.
     pub owners: Vec<OwnerRules>,
 }
@@ -83,6 +87,11 @@ impl Config {
     /// How the log is known outside, for a command that opens the register beside no service of this node.
     pub fn log(&self) -> LogConfig {
         LogConfig { origin: self.log_origin.clone(), state: Some(self.log_state.clone()), instance: None }
+    }
+
+    /// The files that a restore needs beside the register.
+    pub fn beside(&self) -> ::backup::Beside {
+        ::backup::Beside { config: self.file.clone(), policies: self.policies.clone(), profiles: self.profiles.clone() }
     }
 
     /// The limits as text, for whoever reads the log.
@@ -121,6 +130,7 @@ impl Config {
                 ("[rotation]", format!("{:?}", config.rotation)),
                 ("secrets.cache_secs", config.limits.cache.as_secs().to_string()),
                 ("[acme]", format!("{:?}", acme(config))),
+                ("[backup]", format!("{:?}", config.backup)),
             ]
         };
         let pairs = of(self).into_iter().zip(of(other));
@@ -210,6 +220,8 @@ impl Config {
             .map(|settings| settings.check(&raw.server.public_https))
             .transpose()
             .map_err(|e| refuse(&format!("acme.{}", e.key), e.why, ""))?;
+        let backup = raw.backup.map(|raw| raw.check(&dir)).transpose();
+        let backup = backup.map_err(|(key, why, write)| refuse(&format!("backup.{key}"), why, write))?;
         let owners = raw
             .owners
             .into_iter()
@@ -236,6 +248,7 @@ impl Config {
             profiles: dir.join(raw.ca.profiles),
             rotation,
             acme,
+            backup,
             owners,
         })
     }
@@ -325,6 +338,10 @@ dns = ["*.test"]
                 "requests_per_address = 25",
             ),
             ("[acme]", "[secrets]\ncache_secs = 2592001\n[acme]", "secrets.cache_secs", "cache_secs = 3600"),
+            ("[acme]", "[backup]\nto = \"b/\"\nevery = \"often\"\n[acme]", "backup.every", "every = \"24h\""),
+            ("[acme]", "[backup]\nto = \"b/\"\nevery = \"1s\"\n[acme]", "backup.every", "every = \"24h\""),
+            ("[acme]", "[backup]\nto = \"b/\"\nkeep = 0\n[acme]", "backup.keep", "keep = 14"),
+            ("[acme]", "[backup]\nto = \"b\"\nrecipients = [\"age1\"]\n[acme]", "backup.recipients", "recipients ="),
             ("name = \"web\"", "name = \"Web Team\"", "owner.name", "name = \"web\""),
         ] {
             let said = load(&GOOD.replace(from, to)).unwrap_err();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lifecycle::{PEERS_MAX, Peer};
 use serde::Deserialize;
 
+use super::backup::RawBackup;
 use super::limits::RawLimits;
 use super::rotation::Rotation;
 use super::token::RawHsm;
@@ -25,6 +26,7 @@ pub(super) struct Raw {
     pub(super) rotation: Rotation,
     pub(super) secrets: RawSecrets,
     pub(super) acme: Option<acme::Settings>,
+    pub(super) backup: Option<RawBackup>,
     #[serde(default, rename = "owner")]
     pub(super) owners: Vec<RawOwner>,
 }

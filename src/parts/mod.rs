@@ -1,5 +1,6 @@
 //! What several commands have in common: what people write, and how it is shown to them.
 
+pub mod bar;
 pub mod csr;
 pub mod founding;
 pub mod moment;

@@ -9,10 +9,8 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::forms::keys;
+use crate::forms::lines::write_line;
 use crate::forms::object::OBJECT_SLOTS;
 use crate::forms::schema::{EXPORTED, RECORD, Table};
 use crate::log::{Checkpoint, LogKey, TILE_WIDTH, entries, entries_path, partial_width, tile, tile_path};
@@ -221,23 +219,6 @@ fn write_checkpoints(sql: &mut dyn Sql, dir: &Path, size: u64) -> Result<(), Sto
             return file.flush().map_err(|e| away(&path, &e));
         }
     }
-}
-
-/// One row: a JSON object in the order of the columns, bytes in base64.
-pub(crate) fn write_line<'a>(
-    file: &mut impl Write,
-    columns: impl Iterator<Item = (&'static str, &'a Cell)>,
-) -> std::io::Result<()> {
-    for (at, (name, cell)) in columns.enumerate() {
-        write!(file, "{}\"{name}\":", if at == 0 { "{" } else { "," })?;
-        match cell {
-            Cell::Null => file.write_all(b"null")?,
-            Cell::Int(n) => write!(file, "{n}")?,
-            Cell::Text(text) => serde_json::to_writer(&mut *file, text)?,
-            Cell::Blob(bytes) => write!(file, "\"{}\"", STANDARD.encode(bytes))?,
-        }
-    }
-    file.write_all(b"}\n")
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {

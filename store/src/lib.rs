@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 mod attest;
+mod backup;
 mod clock;
 mod derived;
 mod export;
@@ -30,6 +31,10 @@ mod verify;
 mod writer;
 
 pub use attest::{Attested, EachRecord};
+pub use backup::{
+    About, BackedUp, COMPANION_BYTES_MAX, COMPANIONS_MAX, Companion, Contents, LINE_BYTES_MAX, Manifest, Place,
+    back_up, look_through, restore,
+};
 pub use clock::word::{RESCUE, Word};
 pub use derived::rebuild::Rebuilt;
 pub use export::{Exported, export_database};

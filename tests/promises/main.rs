@@ -11,6 +11,7 @@ mod postgres;
 mod acme_clients;
 mod agent;
 mod audit;
+mod backup;
 mod bad_input;
 mod behaviour;
 mod cache;

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
+use super::backups::BackupWatch;
 use super::forecast::Surveyor;
 use super::metrics::{Own, Readings};
 use super::notice::{Notice, Sentences};
@@ -168,6 +169,7 @@ pub(crate) struct Lookout {
     notice: Notice,
     /// What goes on by itself, and what it has to say.
     tasks: Vec<(&'static str, Sentences)>,
+    backups: BackupWatch,
     /// One probe at a time asks each: behind a frozen database they would fill its queues.
     register: Probe,
     writes: Probe,
@@ -184,11 +186,25 @@ impl Lookout {
         world: World,
         renewals: RenewalWatch,
         (surveyor, keepsakes): (Arc<Surveyor>, Arc<Keepsakes>),
-        (notice, tasks): (Notice, Vec<(&'static str, Sentences)>),
+        (notice, tasks, backups): (Notice, Vec<(&'static str, Sentences)>, BackupWatch),
     ) -> Self {
         let (register, writes, token) = (Probe::default(), Probe::default(), Probe::default());
         let https = Mutex::default();
-        Self { authority, ledger, world, renewals, surveyor, keepsakes, notice, tasks, register, writes, token, https }
+        Self {
+            authority,
+            ledger,
+            world,
+            renewals,
+            surveyor,
+            keepsakes,
+            notice,
+            tasks,
+            backups,
+            register,
+            writes,
+            token,
+            https,
+        }
     }
 
     /// The HTTPS listener has its certificate: until then it answers.
@@ -302,6 +318,7 @@ impl Lookout {
             alarms.extend(says);
             alarms.extend((more > 0).then(|| format!("There are {more} more alarms of {what}.")));
         }
+        alarms.extend(self.backups.alarms(self.ledger.cautious_time()));
         let condition = self.ledger.condition();
         alarms
             .extend(condition.away.map(|why| format!("The register is away and is tried again every second: {why}.")));
@@ -409,6 +426,7 @@ impl Lookout {
             profiles: self.profiles(),
             renewals: self.renewals.counts(),
             ocsp: self.authority.ocsp_state(),
+            backup: self.backups.last(),
         }
     }
 

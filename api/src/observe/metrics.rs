@@ -104,6 +104,8 @@ pub(crate) struct Own {
     pub(crate) renewals: RenewalCounts,
     /// OCSP requests, and who answers them.
     pub(crate) ocsp: OcspState,
+    /// When the log said of the last good backup, and its length.
+    pub(crate) backup: Option<(Timestamp, u64)>,
 }
 
 /// All counters of this process.
@@ -221,6 +223,8 @@ struct Audit {
     away: Gauge,
     held_log_bytes: Gauge<u64, AtomicU64>,
     clock_held: Gauge,
+    backup_at: Gauge,
+    backup_bytes: Gauge<u64, AtomicU64>,
 }
 
 impl Audit {
@@ -254,6 +258,9 @@ impl Audit {
             "1 while nothing is issued: the clock is not believed",
             self.clock_held.clone(),
         );
+        let help = "When the log said of the last good backup, seconds since 1970; 0 where it knows of none";
+        registry.register("backup_last_timestamp_seconds", help, self.backup_at.clone());
+        registry.register("backup_last_bytes", "Length of the last good backup, bytes", self.backup_bytes.clone());
     }
 
     fn set(&self, own: &Own) {
@@ -266,6 +273,8 @@ impl Audit {
         self.away.set(own.away.into());
         self.held_log_bytes.set(own.held_log_bytes);
         self.clock_held.set(own.clock_held.into());
+        self.backup_at.set(own.backup.map_or(0, |(at, _)| at.unix()));
+        self.backup_bytes.set(own.backup.map_or(0, |(_, bytes)| bytes));
     }
 }
 

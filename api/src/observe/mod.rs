@@ -2,6 +2,7 @@
 //!
 //! Reads and counts; never writes, and answers nobody. What names owners or people takes the grant under which it is read.
 
+mod backups;
 mod connections;
 mod exposition;
 mod notice;
@@ -18,6 +19,7 @@ mod secrets;
 mod health;
 pub(crate) mod inventory;
 
+pub(crate) use backups::{BackupStatus, BackupWatch, UnderWay};
 pub(crate) use connections::{Connections, Outcome};
 pub(crate) use exposition::Exposition;
 pub(crate) use forecast::{Survey, Surveyor, live, renewed};

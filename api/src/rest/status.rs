@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::intake::{Caller, json, typed};
-use crate::observe::{Exposition, HsmStatus, Own, Readings};
+use crate::observe::{BackupStatus, Exposition, HsmStatus, Own, Readings};
 use crate::problem::{Problem, chain};
 
 /// The state of the service.
@@ -34,6 +34,7 @@ pub(crate) struct Status {
     log: LogStatus,
     secrets: SecretCounts,
     ocsp: OcspStatus,
+    backup: BackupStatus,
     /// Live credentials by the time they have left.
     expiring: Vec<Expiring>,
     /// What somebody should look at.
@@ -267,6 +268,7 @@ pub(crate) async fn status(Shared(app): Shared<App>, Caller(actor): Caller) -> R
         },
         ocsp: app.authority().ocsp_state().into(),
         secrets: SecretCounts::of(app.keepsakes().survey(&grant).await?.tally),
+        backup: app.backups().status(),
         expiring: survey
             .buckets
             .iter()

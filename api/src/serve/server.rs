@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use acme::{AcmeConfig, AcmeState, StartError};
 use axum::Router;
+use backup::Plan;
 use ca::Authority;
 use lifecycle::Renewer;
 use policy::{Name, Owner, Validity, World};
@@ -54,6 +55,8 @@ pub struct ServeConfig {
     pub places: drivers::Places,
     /// ACME under `/acme`; `None` leaves it out.
     pub acme: Option<AcmeConfig>,
+    /// Backups that it makes by itself; `None`: it makes none.
+    pub backup: Option<Plan>,
 }
 
 /// The addresses in use.
@@ -128,7 +131,7 @@ pub async fn serve(
         connections: metrics.http(),
     };
     tasks.spawn(plain.serve(stop.clone()));
-    tasks::spawn(&tasks, &app, renewer, &stop);
+    tasks::spawn(&tasks, &app, (renewer, config.backup), &stop);
 
     let certificate = ServerCertificate::new(authority, world, config.names, config.owner);
     let tls = TlsAcceptor::from(Arc::new(certificate.config()?));

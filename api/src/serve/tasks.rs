@@ -1,4 +1,4 @@
-//! What goes on by itself: following the log, auditing it, signed heads, CRLs, OCSP responders, renewals, rotations, wrapping for recovery.
+//! What goes on by itself: following the log, auditing it, signed heads, CRLs, OCSP responders, renewals, rotations, wrapping for recovery, backups.
 //!
 //! Each task fails softly: a failure is counted and logged, and the next turn tries again, so that an HSM that was away is
 //! used again when it returns. None of them holds anything that a restart would miss.
@@ -6,13 +6,14 @@
 use std::future::Future;
 use std::time::Duration;
 
+use backup::Plan;
 use ca::CaError;
 use lifecycle::Renewer;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{leases, recovery, rotations, transit};
+use super::{backups, leases, recovery, rotations, transit};
 use crate::app::App;
 use crate::problem::chain;
 
@@ -39,7 +40,12 @@ const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_LAST: Duration = Duration::from_secs(30);
 
 /// Starts them all; they end with `stop`.
-pub(crate) fn spawn(tasks: &TaskTracker, app: &App, renewer: Renewer, stop: &CancellationToken) {
+pub(crate) fn spawn(
+    tasks: &TaskTracker,
+    app: &App,
+    (renewer, backup): (Renewer, Option<Plan>),
+    stop: &CancellationToken,
+) {
     tasks.spawn(every("follow", FOLLOW_EVERY, app.clone(), stop.clone(), |app| async move {
         Ok(app.ledger().follow().await?)
     }));
@@ -78,6 +84,7 @@ pub(crate) fn spawn(tasks: &TaskTracker, app: &App, renewer: Renewer, stop: &Can
         stop.clone(),
         |app| async move { transit::tend(&app).await },
     ));
+    tasks.spawn(backups::run(app.clone(), backup, stop.clone()));
     tasks.spawn(rotations::run(app.clone(), stop.clone()));
     tasks.spawn(recovery::run(app.clone(), stop.clone()));
     tasks.spawn(leases::run(app.clone(), stop.clone()));

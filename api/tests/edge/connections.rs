@@ -226,6 +226,7 @@ async fn a_taken_port_is_an_error_at_once() {
         notice: api::Notice::default(),
         places: drivers::Places::new(drivers::Outside::default(), 1, policy::World::real()),
         acme: None,
+        backup: None,
     };
     let (ready, _bound) = tokio::sync::oneshot::channel();
     let house = house();

@@ -119,6 +119,7 @@ impl Server {
             notice: api::Notice::default(),
             places: drivers::Places::new(drivers::Outside::default(), 1, policy::World::real()),
             acme: Some(acme::Settings::default().check("https://localhost:8443").expect("ACME settings")),
+            backup: None,
         };
         let (stop, (ready, bound), (end, ended)) = (CancellationToken::new(), oneshot::channel(), oneshot::channel());
         let stopped = stop.clone().cancelled_owned();

@@ -2,6 +2,7 @@
 
 pub(crate) mod keys;
 pub(crate) mod leaf;
+pub(crate) mod lines;
 pub(crate) mod object;
 pub(crate) mod projection;
 pub(crate) mod row;

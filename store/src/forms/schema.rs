@@ -24,8 +24,8 @@ pub(crate) struct Table {
     pub columns: &'static [(&'static str, Type)],
     /// How many columns, from the left, the leaf states in its own numbers; the digest covers the others.
     pub stated: usize,
-    insert: LazyLock<String>,
-    select: LazyLock<String>,
+    pub insert: LazyLock<String>,
+    pub select: LazyLock<String>,
 }
 
 impl Table {
@@ -49,15 +49,17 @@ impl Table {
 
 macro_rules! table {
     ($static:ident, $name:literal, stated $stated:literal, $(($column:literal, $type:ident)),+ $(,)?) => {
-        pub(crate) static $static: Table = Table {
+        pub(crate) static $static: $crate::forms::schema::Table = $crate::forms::schema::Table {
             name: $name,
-            columns: &[$(($column, Type::$type)),+],
+            columns: &[$(($column, $crate::forms::schema::Type::$type)),+],
             stated: $stated,
-            insert: LazyLock::new(|| format!("INSERT INTO {} ({})", $name, [$($column),+].join(", "))),
-            select: LazyLock::new(|| format!("SELECT {} FROM {}", [$($column),+].join(", "), $name)),
+            insert: std::sync::LazyLock::new(|| format!("INSERT INTO {} ({})", $name, [$($column),+].join(", "))),
+            select: std::sync::LazyLock::new(|| format!("SELECT {} FROM {}", [$($column),+].join(", "), $name)),
         };
     };
 }
+
+pub(crate) use table;
 
 table!(
     INTENT,
@@ -172,6 +174,9 @@ impl Migration {
 pub(crate) const MIGRATIONS: &[Migration] =
     &[Migration { version: 1, name: "register", text: include_str!("../../migrations/001_register.sql") }];
 
+const MIGRATION_TABLE: &str =
+    "CREATE TABLE IF NOT EXISTS migration (version BIGINT PRIMARY KEY, name TEXT NOT NULL, sha256 BYTEA NOT NULL)";
+
 /// Two nodes that start at once race for the same step; the loser sees it done the next time round.
 const ATTEMPTS: usize = 5;
 
@@ -230,10 +235,17 @@ fn no_more(row: Option<Row>) -> Result<(), StoreError> {
     }
 }
 
+/// Makes the tables within a transaction of the caller's, where there are none of a register yet.
+pub(crate) fn make_tables(sql: &mut dyn Sql) -> Result<(), StoreError> {
+    sql.script(MIGRATION_TABLE)?;
+    match sql.query("SELECT version FROM migration ORDER BY version", &[])?.is_empty() {
+        true => steps(sql),
+        false => Err(StoreError::Conflict("there is a register in this database already".into())),
+    }
+}
+
 fn steps(sql: &mut dyn Sql) -> Result<(), StoreError> {
-    sql.script(
-        "CREATE TABLE IF NOT EXISTS migration (version BIGINT PRIMARY KEY, name TEXT NOT NULL, sha256 BYTEA NOT NULL)",
-    )?;
+    sql.script(MIGRATION_TABLE)?;
     let mut done = sql.query("SELECT version, name, sha256 FROM migration ORDER BY version", &[])?.into_iter();
     for migration in MIGRATIONS {
         match done.next() {

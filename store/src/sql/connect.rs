@@ -26,7 +26,7 @@ pub(crate) fn make(database: &Database) -> Result<(), SqlError> {
 pub(crate) fn connect(database: &Database, usage: Use) -> Result<Box<dyn Sql + Send>, SqlError> {
     match usage {
         Use::Write => connect_with(database, usage, WRITE_MAX),
-        Use::Read | Use::Audit => connect_with(database, usage, AUDIT_MAX),
+        Use::Read | Use::Audit | Use::Backup => connect_with(database, usage, AUDIT_MAX),
     }
 }
 

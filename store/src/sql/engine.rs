@@ -12,6 +12,9 @@ pub(crate) enum Use {
     Read,
     /// Reads only, a copy too: an auditor's.
     Audit,
+    /// Reads only, one moment for as long as it takes: a backup's. The write-ahead log of SQLite grows meanwhile, as under another
+    /// program that reads.
+    Backup,
 }
 
 /// A connection.

@@ -7,16 +7,15 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::evidence::{Derived, Evidence, StoredCheckpoint, StoredLeaf, Traces};
 use super::report::Report;
 use super::rows::cell;
-use crate::export::{CHECKPOINT_FILE, CHECKPOINTS_FILE, KEY_FILE, OBJECTS_DIR, object_path, rows_file, write_line};
+use crate::export::{CHECKPOINT_FILE, CHECKPOINTS_FILE, KEY_FILE, OBJECTS_DIR, object_path, rows_file};
 use crate::forms::keys;
-use crate::forms::schema::{BATCH, EXPORTED, INTENT, RECORD, Table, Type};
+use crate::forms::lines::{canonical, row_of};
+use crate::forms::schema::{BATCH, EXPORTED, INTENT, RECORD, Table};
 use crate::log::{Checkpoint, LogKey, TILE_WIDTH, entries_path, partial_width, tile_path};
 use crate::nouns::batch::Sought;
 use crate::nouns::entry::Kind;
@@ -158,39 +157,6 @@ impl Lines {
         }
         Ok(None)
     }
-}
-
-/// A line as a row of its table.
-fn row_of(table: &Table, line: &[u8]) -> Result<Vec<Cell>, String> {
-    let line = line.strip_suffix(b"\n").ok_or("the line does not end")?;
-    let value: Value = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-    let fields = value.as_object().ok_or("not an object")?;
-    if fields.len() != table.columns.len() {
-        return Err("not the columns of this table".into());
-    }
-    let column = |(name, ty): &(&'static str, Type)| {
-        let value = fields.get(*name).ok_or(format!("no column {name}"))?;
-        let unfit = || format!("column {name} is of another type");
-        match (ty, value) {
-            (_, Value::Null) => Ok(Cell::Null),
-            (Type::Int, value) => value.as_i64().map(Cell::Int).ok_or_else(unfit),
-            (Type::Text, value) => value.as_str().map(|s| Cell::Text(s.to_owned())).ok_or_else(unfit),
-            (Type::Blob, value) => {
-                let bytes = value.as_str().and_then(|s| STANDARD.decode(s).ok());
-                bytes.map(Cell::Blob).ok_or_else(unfit)
-            }
-        }
-    };
-    let row: Vec<Cell> = table.columns.iter().map(column).collect::<Result<_, String>>()?;
-    canonical(table.columns.iter().map(|(name, _)| *name), &row, line)?;
-    Ok(row)
-}
-
-/// One row, one spelling: otherwise a changed byte could go unseen.
-fn canonical(columns: impl Iterator<Item = &'static str>, row: &[Cell], line: &[u8]) -> Result<(), String> {
-    let mut again = Vec::with_capacity(line.len() + 1);
-    write_line(&mut again, columns.zip(row)).map_err(|e| e.to_string())?;
-    if again.strip_suffix(b"\n") == Some(line) { Ok(()) } else { Err("not in canonical form".into()) }
 }
 
 fn key_of(row: &[Cell]) -> u64 {

@@ -18,7 +18,7 @@ pub struct Kept {
     pub by: String,
     /// The size of the log.
     pub size: u64,
-    pub(super) root: Hash,
+    pub(crate) root: Hash,
     /// Where it is signed.
     pub(super) checkpoint: Option<Checkpoint>,
 }

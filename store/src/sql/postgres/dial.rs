@@ -134,11 +134,11 @@ fn is_fit(line: &mut Line, usage: Use) -> Result<(), SqlError> {
         )));
     }
     match usage {
-        Use::Write | Use::Read if is_standby => Err(SqlError::Away("the server is a standby".into())),
+        Use::Write | Use::Read | Use::Backup if is_standby => Err(SqlError::Away("the server is a standby".into())),
         Use::Write if is_read_only => {
             Err(SqlError::Away("the server takes no writes: default_transaction_read_only is on".into()))
         }
-        Use::Write | Use::Read | Use::Audit => Ok(()),
+        Use::Write | Use::Read | Use::Audit | Use::Backup => Ok(()),
     }
 }
 

@@ -126,7 +126,7 @@ impl Sql for Postgres {
         let sql = match self.usage {
             // Read committed: after the head row is locked, each statement sees what other nodes committed before.
             Use::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
-            Use::Read | Use::Audit => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Use::Read | Use::Audit | Use::Backup => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
         self.batch(sql)
     }

@@ -113,7 +113,7 @@ impl Sqlite {
             checked: HashSet::new(),
         };
         this.configure().map_err(|e| SqlError::Away(format!("{}: {e}", path.display())))?;
-        if usage != Use::Write {
+        if matches!(usage, Use::Read | Use::Audit) {
             let (gate, until, begun) = (Arc::clone(&this.gate), Arc::clone(&this.until), Arc::clone(&this.begun));
             let is_late = move || {
                 let now = millis(start.elapsed());
@@ -156,7 +156,7 @@ impl Sqlite {
     /// The statement that begins now ends in time, or the engine ends it. What reads is inside until the answer is dropped.
     fn watch(&mut self) -> Result<Option<Inside>, SqlError> {
         let entered = match self.usage {
-            Use::Write => None,
+            Use::Write | Use::Backup => None,
             Use::Read | Use::Audit => self.enter()?,
         };
         self.until.store(millis(self.start.elapsed() + self.limit), Ordering::Relaxed);
@@ -200,7 +200,7 @@ impl Sqlite {
                 c.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
                 c.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)
             }
-            Use::Read | Use::Audit => {
+            Use::Read | Use::Audit | Use::Backup => {
                 c.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
                 c.pragma_update(None, "query_only", true)
             }
@@ -295,6 +295,7 @@ impl Sql for Sqlite {
                 self.inside = self.enter()?;
                 self.execute("BEGIN", &[]).map(drop).inspect_err(|_| self.inside = None)
             }
+            Use::Backup => self.execute("BEGIN", &[]).map(drop),
         }
     }
 

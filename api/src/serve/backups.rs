@@ -1,0 +1,149 @@
+//! The task that makes backups by itself, and knows of those that others made.
+//!
+//! One node at a time: whoever takes the turn in the register makes it. What fails is tried again with growing pauses, and told as an
+//! alarm; a backup that breaks off has no name, and nothing has to be cleaned up.
+
+use std::time::Duration;
+
+use backup::{Diary, Job, Last, Plan};
+use policy::Timestamp;
+use store::{ActorStamp, StoreError};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::observe::UnderWay;
+use crate::problem::chain;
+
+/// Makes them until the service ends; one that is under way then is given up.
+pub(super) async fn run(app: App, plan: Option<Plan>, stop: CancellationToken) {
+    app.backups().note(|state| state.every_secs = plan.as_ref().map(|plan| plan.every_secs));
+    let mut keeper =
+        Keeper { diary: Diary::new(app.ledger().clone()), app, plan, seen: None, failures: 0, until: None };
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = keeper.turn() => {}
+        }
+    }
+}
+
+struct Keeper {
+    app: App,
+    plan: Option<Plan>,
+    diary: Diary,
+    /// How long the log was when the register was read last.
+    seen: Option<u64>,
+    failures: u32,
+    /// After a failure it is not tried before.
+    until: Option<Timestamp>,
+}
+
+impl Keeper {
+    async fn turn(&mut self) {
+        if let Err(error) = self.look().await {
+            self.app.metrics().task_failed(TASK);
+            tracing::warn!(task = TASK, cause = %chain(&error), "will be tried again");
+            return;
+        }
+        let now = self.app.world().now();
+        let Some(plan) = self.plan.clone().filter(|plan| self.is_due(plan, now)) else { return };
+        let node = self.app.authority().instance().get();
+        match self.diary.take_turn(node, now, keeper()).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => return self.failed(now, chain(&error)),
+        }
+        self.app.backups().note(|state| state.under_way = Some(UnderWay::default()));
+        let done = self.make(plan, now).await;
+        self.app.backups().note(|state| state.under_way = None);
+        match done {
+            Ok(()) => {
+                (self.failures, self.until, self.seen) = (0, None, None);
+                self.app.backups().note(|state| state.failed = None);
+            }
+            Err(why) => self.failed(now, why),
+        }
+    }
+
+    /// What the log says, where it has grown.
+    async fn look(&mut self) -> Result<(), StoreError> {
+        let size = self.app.ledger().head().size;
+        if self.seen != Some(size) {
+            let (last, drill) = (self.diary.last().await?, self.diary.last_drill().await?);
+            self.app.backups().knows(last, drill);
+            self.seen = Some(size);
+        }
+        Ok(())
+    }
+
+    fn is_due(&self, plan: &Plan, now: Timestamp) -> bool {
+        let every = i64::try_from(plan.every_secs).unwrap_or(i64::MAX);
+        let last = self.app.backups().last();
+        self.until.is_none_or(|until| until <= now) && last.is_none_or(|(at, _)| now.since(at) >= every)
+    }
+
+    async fn make(&self, plan: Plan, now: Timestamp) -> Result<(), String> {
+        let (origin, watch) = (self.app.ledger().origin().to_owned(), self.app.backups().clone());
+        let (recipients, kept) = (plan.recipients.texts(), self.app.backups().clone());
+        let work = move || {
+            let companions = plan.beside.gather()?;
+            let job = Job {
+                database: &plan.database,
+                origin: &origin,
+                program: env!("CARGO_PKG_VERSION"),
+                now,
+                companions: &companions,
+                recipients: &plan.recipients,
+            };
+            let made = backup::make(&job, &plan.target, &mut |progress| {
+                watch.note(|state| state.under_way = Some(UnderWay { done: progress.done, total: progress.total }));
+            })?;
+            Ok::<_, backup::BackupError>((made, plan, origin))
+        };
+        let made = tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string())?;
+        let (made, plan, origin) = made.map_err(|error| chain(&error))?;
+        let last = Last::of(&made, recipients);
+        self.diary.note(&last, keeper()).await.map_err(|error| chain(&error))?;
+        tracing::info!(task = TASK, place = %last.place, bytes = last.bytes, entries = last.size, "a backup was made");
+        // The new one is there and in the log: now those before it may go.
+        let pruned = tokio::task::spawn_blocking(move || backup::prune(&plan.target, &origin, plan.keep)).await;
+        let not_pruned = match pruned {
+            Ok(Ok(gone)) => {
+                gone.iter().for_each(|name| tracing::info!(task = TASK, name, "an old backup was taken away"));
+                None
+            }
+            Ok(Err(error)) => Some(chain(&error)),
+            Err(panicked) => Some(panicked.to_string()),
+        };
+        kept.note(|state| state.not_pruned = not_pruned);
+        Ok(())
+    }
+
+    fn failed(&mut self, now: Timestamp, why: String) {
+        self.app.metrics().task_failed(TASK);
+        tracing::warn!(task = TASK, cause = %why, "no backup was made; it will be tried again");
+        let pause = PAUSE_FIRST_SECS.saturating_mul(1 << self.failures.min(16)).min(PAUSE_LAST_SECS);
+        self.failures = self.failures.saturating_add(1);
+        self.until = Some(now.plus_secs(pause));
+        self.app.backups().note(|state| state.failed = Some(why));
+    }
+}
+
+/// Who makes them, in the log.
+fn keeper() -> ActorStamp {
+    ActorStamp { id: "system:backup".to_owned(), proof: "system".to_owned(), proof_id: String::new() }
+}
+
+const TASK: &str = "backup";
+/// What became due, or another node made, is seen after this.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// After a failure it is tried again after this, doubled each time up to the last.
+const PAUSE_FIRST_SECS: i64 = 30;
+const PAUSE_LAST_SECS: i64 = 3_600;

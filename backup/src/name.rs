@@ -1,0 +1,105 @@
+//! Names that we make, and which of them go.
+//!
+//! `chancery-ca.example-log-20261128T170000Z.age`: the log and the moment. What has another form is somebody else's,
+//! and is never pruned.
+
+use policy::Timestamp;
+
+const PREFIX: &str = "chancery-";
+const SUFFIX: &str = ".age";
+/// What a file system takes has 255 bytes; the rest of a name has less than 60.
+const LOG_CHARS_MAX: usize = 120;
+/// `20261128T170000Z`.
+const MOMENT_CHARS: usize = 16;
+
+/// A name of ours.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name {
+    log: String,
+    moment: String,
+}
+
+impl Name {
+    /// For a backup of this log, of now.
+    pub fn new(origin: &str, at: Timestamp) -> Name {
+        let moment = at.rfc3339().chars().filter(|c| !matches!(c, '-' | ':')).collect();
+        Name { log: plain(origin), moment }
+    }
+
+    /// When it was, as it sorts.
+    pub(crate) fn moment(&self) -> &str {
+        &self.moment
+    }
+
+    /// Reads one; none where it is not one that was made here.
+    pub fn parse(text: &str) -> Option<Name> {
+        let inner = text.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+        let (log, moment) = inner.rsplit_once('-')?;
+        let fits = moment.len() == MOMENT_CHARS
+            && moment.bytes().enumerate().all(|(at, b)| match at {
+                8 => b == b'T',
+                15 => b == b'Z',
+                _ => b.is_ascii_digit(),
+            });
+        let name = Name { log: log.to_owned(), moment: moment.to_owned() };
+        (fits && name.to_string() == text && plain(log) == log).then_some(name)
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{PREFIX}{}-{}{SUFFIX}", self.log, self.moment)
+    }
+}
+
+/// A log's name as a part of a file's name.
+fn plain(origin: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '_';
+    origin.chars().take(LOG_CHARS_MAX).map(|c| if fits(c) { c } else { '-' }).collect()
+}
+
+/// Which of these names go, where so many are kept: the oldest of this log, and none that another program made.
+pub fn pruned<'a>(names: impl IntoIterator<Item = &'a str>, origin: &str, keep: usize) -> Vec<String> {
+    let ours = plain(origin);
+    let mut known: Vec<Name> = names.into_iter().filter_map(Name::parse).filter(|name| name.log == ours).collect();
+    known.sort_by(|one, two| two.moment.cmp(&one.moment));
+    known.iter().skip(keep.max(1)).map(Name::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(at: i64) -> String {
+        Name::new("ca.example/log", Timestamp::from_unix(at)).to_string()
+    }
+
+    #[test]
+    fn a_name_of_ours_is_known_again() {
+        let name = name(1_790_000_000);
+        assert_eq!(name, "chancery-ca.example-log-20260921T141320Z.age");
+        assert_eq!(Name::parse(&name).unwrap().to_string(), name);
+    }
+
+    #[test]
+    fn retention_takes_the_oldest_of_this_log_and_nothing_of_others() {
+        let ours: Vec<String> = (0..5).map(|n| name(1_790_000_000 + n * 86_400)).collect();
+        let other = Name::new("other/log", Timestamp::from_unix(1)).to_string();
+        let foreign = [
+            "chancery-ca.example-log-20200101T000000Z.age.bak",
+            "chancery-ca.example-log-20200101T000000.age",
+            "chancery-ca.example-log-2020-01-01.age",
+            "chancery-ca.example/log-20200101T000000Z.age",
+            "chancery-20200101T000000Z.age",
+            "chancery-é-ca.example-log-20200101T000000Z.age",
+            "notes.txt",
+            "chancery.db",
+        ];
+        let all: Vec<&str> = ours.iter().map(String::as_str).chain([other.as_str()]).chain(foreign).collect();
+        let mut gone = pruned(all.iter().copied(), "ca.example/log", 2);
+        gone.sort();
+        assert_eq!(gone, ours[..3]);
+        // The last one never goes.
+        assert_eq!(pruned(all, "ca.example/log", 0).len(), 4);
+    }
+}

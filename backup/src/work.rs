@@ -1,0 +1,107 @@
+//! The work itself: one backup from the register to its name, what is kept of those before, and one read back.
+
+use std::io::{BufRead, Write};
+
+use policy::Timestamp;
+use ring::digest::{Context, SHA256};
+use store::{About, BackedUp, Companion, Database, Progress, back_up};
+
+use crate::beside::Beside;
+use crate::error::BackupError;
+use crate::name::{Name, pruned};
+use crate::seal::{Identities, Recipients};
+use crate::target::{Draft, Source, Target};
+
+/// What a service does by itself.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where they go.
+    pub target: Target,
+    /// Who can read them.
+    pub recipients: Recipients,
+    /// So often.
+    pub every_secs: u64,
+    /// So many stay.
+    pub keep: usize,
+    /// The register.
+    pub database: Database,
+    /// What goes with it.
+    pub beside: Beside,
+}
+
+/// One backup to be made.
+pub struct Job<'a> {
+    /// The register.
+    pub database: &'a Database,
+    /// The log's name.
+    pub origin: &'a str,
+    /// The version of the program.
+    pub program: &'a str,
+    /// Now.
+    pub now: Timestamp,
+    /// The files that go with it.
+    pub companions: &'a [Companion],
+    /// Who can read it.
+    pub recipients: &'a Recipients,
+}
+
+/// One that was made.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// Where it lies: the whole name.
+    pub place: String,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// What is in it.
+    pub backed_up: BackedUp,
+}
+
+/// Makes a backup. It has its name once it is whole, on disk, and its leaves amount to the head that it says; whatever breaks off
+/// before leaves nothing under that name. `each` hears how far it is. Blocks: call it off the async threads.
+pub fn make(job: &Job<'_>, target: &Target, each: &mut dyn FnMut(Progress)) -> Result<Made, BackupError> {
+    let name = Name::new(job.origin, job.now);
+    let draft = target.begin(&name)?;
+    let about = About { program: job.program.to_owned(), taken: job.now.rfc3339(), origin: job.origin.to_owned() };
+    let mut sealed = job.recipients.seal(Hashed { draft, digest: Context::new(&SHA256), bytes: 0 })?;
+    let backed_up = back_up(job.database, &about, job.companions, &mut sealed, each)?;
+    let Hashed { draft, digest, bytes } = sealed.finish().map_err(|e| BackupError::at(target, e))?;
+    let place = draft.publish(bytes)?;
+    Ok(Made { place, bytes, sha256: hex::encode(digest.finish()), backed_up })
+}
+
+/// Takes away the oldest of this log beyond `keep`; answers their names. What has no name of ours stays.
+pub fn prune(target: &Target, origin: &str, keep: usize) -> Result<Vec<String>, BackupError> {
+    let names = target.names()?;
+    let gone = pruned(names.iter().map(String::as_str), origin, keep);
+    for name in &gone {
+        target.remove(name)?;
+    }
+    Ok(gone)
+}
+
+/// A backup, opened: a stream for [`store::restore`] or [`store::look_through`].
+pub fn read(source: &Source, identities: &Identities) -> Result<impl BufRead + use<>, BackupError> {
+    identities.open(source.open()?)
+}
+
+/// What is written, hashed and counted.
+struct Hashed {
+    draft: Draft,
+    digest: Context,
+    bytes: u64,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.draft.write(bytes)?;
+        self.digest.update(bytes.get(..written).unwrap_or_default());
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.draft.flush()
+    }
+}

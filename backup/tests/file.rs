@@ -1,0 +1,209 @@
+//! A backup's file: for its recipients alone, whole or not there, and refused wherever a byte of it is another.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use age::secrecy::ExposeSecret;
+use age::x25519::Identity;
+use backup::{BackupError, Identities, Job, Made, Recipients, Source, Target, make, prune, read};
+use hsm::testing::TestToken;
+use policy::{Timestamp, World};
+use proptest::prelude::*;
+use store::{ActorStamp, Companion, Database, Ledger, LogConfig, Record, look_through};
+
+const ORIGIN: &str = "ca.example/log";
+const NOW: Timestamp = Timestamp::from_unix(1_790_000_000);
+
+/// A small register, and who reads its backups.
+struct House {
+    dir: tempfile::TempDir,
+    database: Database,
+    identity: Identity,
+}
+
+impl House {
+    fn new() -> House {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(dir.path().join("register.db"));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let token = Arc::new(TestToken::new("backup"));
+            let (pool, mint) = hsm::open(token.config()).unwrap();
+            let log = LogConfig { origin: ORIGIN.into(), state: None, instance: None };
+            let world = World::fixed(NOW, 7);
+            let ledger = Ledger::found(database.clone(), (&pool, mint), log, world).await.unwrap();
+            for n in 0..400 {
+                ledger.record(vec![record(n)]).await.unwrap();
+            }
+            ledger.close().await;
+            pool.shutdown();
+        });
+        House { dir, database, identity: Identity::generate() }
+    }
+
+    fn recipients(&self) -> Recipients {
+        Recipients::parse([self.identity.to_public().to_string().as_str()]).unwrap()
+    }
+
+    fn make(&self, target: &Target, now: Timestamp) -> Result<Made, BackupError> {
+        let companions = [Companion { name: "chancery.toml".into(), bytes: b"[server]".to_vec() }];
+        let job = Job {
+            database: &self.database,
+            origin: ORIGIN,
+            program: "0.0.0",
+            now,
+            companions: &companions,
+            recipients: &self.recipients(),
+        };
+        make(&job, target, &mut |_| ())
+    }
+}
+
+fn record(n: u32) -> Record {
+    let actor = ActorStamp { id: "token:a".into(), proof: "system".into(), proof_id: String::new() };
+    let body = serde_json::json!({ "text": "some words that fill a row of the register ".repeat(8) });
+    Record { kind: "thing", id: n.to_string(), owner: None, lookup: None, expires: None, body, actor, expect: Some(0) }
+}
+
+fn identities(identity: &Identity) -> Identities {
+    Identities::parse(identity.to_string().expose_secret()).unwrap()
+}
+
+fn is_read(path: &Path, identity: &Identity) -> Result<(), BackupError> {
+    let mut stream = read(&Source::File(path.to_owned()), &identities(identity))?;
+    look_through(&mut stream, &mut |_| ()).map(drop)?;
+    Ok(())
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// One file for those who spoil it.
+static FILE: LazyLock<(House, PathBuf, Vec<u8>)> = LazyLock::new(|| {
+    let house = House::new();
+    let path = house.dir.path().join("b.age");
+    house.make(&Target::File(path.clone()), NOW).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.len() > 3 * CHUNK, "several chunks: {}", bytes.len());
+    (house, path, bytes)
+});
+
+/// Of age's: 64 KiB and a tag.
+const CHUNK: usize = (64 << 10) + 16;
+
+#[test]
+fn a_backup_is_for_its_recipients_alone_and_says_what_it_is() {
+    let (house, path, bytes) = &*FILE;
+    is_read(path, &house.identity).unwrap();
+    assert!(matches!(is_read(path, &Identity::generate()), Err(BackupError::NotForUs)));
+    assert!(!bytes.windows(10).any(|window| window == b"some words"));
+    let empty = house.dir.path().join("empty");
+    std::fs::write(&empty, b"").unwrap();
+    assert!(matches!(is_read(&empty, &house.identity), Err(BackupError::Unreadable(_))));
+}
+
+#[test]
+fn nothing_is_written_over_what_is_there_and_what_breaks_off_leaves_nothing() {
+    let house = House::new();
+    let dir = house.dir.path().join("kept");
+    std::fs::create_dir(&dir).unwrap();
+    let path = dir.join("b.age");
+    std::fs::write(&path, b"mine").unwrap();
+    assert!(matches!(house.make(&Target::File(path.clone()), NOW), Err(BackupError::Exists(_))));
+    assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+    // A link is something that is there, wherever it leads.
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(house.dir.path().join("elsewhere"), &path).unwrap();
+    assert!(matches!(house.make(&Target::File(path.clone()), NOW), Err(BackupError::Exists(_))));
+    std::fs::remove_file(&path).unwrap();
+    let gone = Job {
+        database: &Database::Sqlite(house.dir.path().join("none.db")),
+        origin: ORIGIN,
+        program: "",
+        now: NOW,
+        companions: &[],
+        recipients: &house.recipients(),
+    };
+    assert!(make(&gone, &Target::Folder(dir.clone()), &mut |_| ()).is_err());
+    assert_eq!(names(&dir), Vec::<String>::new());
+}
+
+#[test]
+fn so_many_are_kept_and_nothing_of_others_goes() {
+    let house = House::new();
+    let dir = house.dir.path().join("kept");
+    std::fs::create_dir(&dir).unwrap();
+    let target = Target::Folder(dir.clone());
+    for day in 0..4 {
+        house.make(&target, NOW.plus_secs(day * 86_400)).unwrap();
+    }
+    std::fs::write(dir.join("chancery-other-20200101T000000Z.age"), b"x").unwrap();
+    std::fs::write(dir.join("notes"), b"x").unwrap();
+    let gone = prune(&target, ORIGIN, 2).unwrap();
+    assert_eq!((gone.len(), names(&dir).len()), (2, 4), "{gone:?}");
+    assert!(gone.iter().all(|name| name.contains("20260921") || name.contains("20260922")), "{gone:?}");
+    // A folder stands for the newest in it.
+    let Source::File(newest) = Source::parse(dir.to_str().unwrap(), &Default::default()).unwrap() else { panic!() };
+    assert!(newest.to_str().unwrap().contains("20260924"), "{newest:?}");
+    is_read(&newest, &house.identity).unwrap();
+}
+
+#[test]
+fn a_recipient_that_is_none_is_refused_and_a_secret_key_is_not_repeated() {
+    let secret = Identity::generate().to_string();
+    let secret = secret.expose_secret();
+    let refused = Recipients::parse([secret]).unwrap_err().to_string();
+    assert!(refused.contains("public half") && !refused.contains(secret), "{refused}");
+    for wrong in ["", "# nobody", "age1", "ssh-ed25519 AAAA", "me@example.org"] {
+        assert!(matches!(Recipients::parse([wrong]), Err(BackupError::Recipients(_))), "{wrong}");
+    }
+    let cut = &secret[..secret.len() - 1];
+    let Err(refused) = Identities::parse(cut) else { panic!("a key that was cut") };
+    assert!(!refused.to_string().contains(&cut[20..]), "{refused}");
+}
+
+fn spoilt(bytes: &[u8]) -> bool {
+    let house = &FILE.0;
+    let path = tempfile::NamedTempFile::new_in(house.dir.path()).unwrap();
+    std::fs::write(path.path(), bytes).unwrap();
+    is_read(path.path(), &house.identity).is_err()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_file_with_another_byte_is_refused(at in any::<prop::sample::Index>(), with in 1_u8..) {
+        let mut bytes = FILE.2.clone();
+        let at = at.index(bytes.len());
+        bytes[at] ^= with;
+        prop_assert!(spoilt(&bytes), "byte {at}");
+    }
+
+    #[test]
+    fn a_header_with_another_byte_is_refused(at in 0_usize..220, with in 1_u8..) {
+        let mut bytes = FILE.2.clone();
+        bytes[at] ^= with;
+        prop_assert!(spoilt(&bytes), "byte {at}");
+    }
+
+    #[test]
+    fn a_file_that_was_cut_or_lengthened_is_refused(at in any::<prop::sample::Index>(), more in any::<[u8; 4]>()) {
+        let bytes = &FILE.2;
+        prop_assert!(spoilt(&bytes[..at.index(bytes.len())]));
+        prop_assert!(spoilt(&[&bytes[..], &more].concat()));
+    }
+
+    #[test]
+    fn a_file_whose_chunks_were_exchanged_is_refused(one in 0_usize..3, two in 0_usize..3) {
+        prop_assume!(one != two);
+        let mut bytes = FILE.2.clone();
+        let from = bytes.len() - 3 * CHUNK;
+        let (first, second) = (from % CHUNK + one * CHUNK, from % CHUNK + two * CHUNK);
+        let (a, b) = (bytes[first..first + CHUNK].to_vec(), bytes[second..second + CHUNK].to_vec());
+        bytes[first..first + CHUNK].copy_from_slice(&b);
+        bytes[second..second + CHUNK].copy_from_slice(&a);
+        prop_assert!(spoilt(&bytes));
+    }
+}

@@ -1,0 +1,143 @@
+//! A drill: a backup restored into a scratch place, verified, opened by the token, and taken away; written down in the live log.
+//!
+//! The token opens the key of the heads, which is sealed as every secret is, and with it the seal of the head is proved; nothing of anybody
+//! is opened, so that a drill is no access.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use backup::{Diary, Drilled, Identities};
+use policy::World;
+use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::json;
+use store::{Database, Ledger, LogConfig, Place};
+
+use super::{facts, findings, put, shown, told, verified};
+use crate::cmd::backup::operator;
+use crate::config::Config;
+use crate::failure::{Exit, Failure, OrFail};
+use crate::{house, output};
+
+/// Runs `chancery restore --drill`.
+pub async fn run(
+    from: String,
+    identities: Identities,
+    scratch: Option<PathBuf>,
+    config: Option<&Config>,
+    json: bool,
+) -> Result<(), Failure> {
+    let scratch = Scratch::make(scratch.unwrap_or_else(std::env::temp_dir))?;
+    let database = Database::Sqlite(scratch.0.join("register.db"));
+    let place = Place { origin: config.map(|config| config.log_origin.clone()), known: Vec::new() };
+    let back = put(from.clone(), identities, database.clone(), place, config).await?;
+    let report = verified(database.clone(), &back, config).await?;
+    let drilled = Drilled {
+        place: from,
+        size: back.manifest.size,
+        root: back.manifest.root.clone(),
+        findings: report.findings_total,
+        opened: false,
+    };
+    let tried = match config {
+        Some(config) => tried(config, database, &back.manifest.origin, drilled).await,
+        None => Tried { opened: Err("no --config names a token".to_owned()), entry: None },
+    };
+    drop(scratch);
+    let opened = tried.opened.as_ref().map_or_else(
+        |why| format!("not tried: {why}"),
+        |found| match found {
+            None => "yes: this token opens it".to_owned(),
+            Some(why) => format!("no: {why}"),
+        },
+    );
+    if json {
+        let is_opened = tried.opened.as_ref().ok().map(Option::is_none);
+        output::json(&json!({
+            "drill": shown(&back), "findings": findings(&report), "opened": is_opened, "token": opened, "entry": tried.entry,
+        }));
+    } else {
+        let mut facts = facts(&back, "a scratch place, which is gone", &report);
+        facts.push(("opened by the token", opened.clone()));
+        facts.push(("entry of the log", tried.entry.map_or_else(|| "none".to_owned(), |entry| entry.to_string())));
+        output::facts(&facts);
+        told(&report);
+    }
+    if matches!(tried.opened, Ok(Some(_))) {
+        return Err(Failure::new(Exit::Findings, "the token does not open this backup").since(opened).help(
+            "a backup opens under the token whose sealing key it stands under (docs/SEALING.md); secrets open by the recovery shares too",
+        ));
+    }
+    match report.findings_total {
+        0 => Ok(()),
+        n => Err(Failure::new(Exit::Findings, format!("{n} finding(s): what was backed up is not what was signed"))
+            .help("look with `chancery audit verify` at the register itself, and at older backups")),
+    }
+}
+
+/// What came of the token.
+struct Tried {
+    /// Not tried, and why; or why it does not open, where it does not.
+    opened: Result<Option<String>, String>,
+    /// The entry of the live log.
+    entry: Option<u64>,
+}
+
+async fn tried(config: &Config, database: Database, origin: &str, drilled: Drilled) -> Tried {
+    let (pool, mint, _closing) = match house::open_token(config) {
+        Ok(opened) => opened,
+        Err(failure) => return Tried { opened: Err(failure.to_string()), entry: None },
+    };
+    // Nothing is kept of it, in a folder or in the token.
+    let log = LogConfig { origin: origin.to_owned(), state: None, instance: None };
+    let refused = Ledger::refused_start(database, &pool, log, World::real()).await;
+    let opened = refused.unwrap_or_else(|error| Some(error.to_string()));
+    let drilled = Drilled { opened: opened.is_none(), ..drilled };
+    let live = Ledger::open(config.database.clone(), (&pool, mint), config.log(), World::real()).await;
+    let entry = match live {
+        Ok(ledger) => {
+            let noted = Diary::new(ledger.clone()).note_drill(&drilled, operator()).await;
+            ledger.close().await;
+            noted
+                .inspect_err(|error| {
+                    output::notice(&format!("no entry of the log says that it was done: {error}"), false)
+                })
+                .ok()
+        }
+        // Where the register is lost, which is what it is for.
+        Err(error) => {
+            output::notice(&format!("no entry of the log says that it was done: {error}"), false);
+            None
+        }
+    };
+    Tried { opened: Ok(opened), entry }
+}
+
+/// A folder for one drill, for this user alone, which goes with it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn make(within: PathBuf) -> Result<Scratch, Failure> {
+        let mut random = [0; 8];
+        SystemRandom::new()
+            .fill(&mut random)
+            .map_err(|_| Failure::new(Exit::Failed, "the system gives no random bytes"))?;
+        let path = within.join(format!("chancery-drill-{}", hex::encode(random)));
+        let made = DirBuilder::new().mode(0o700).create(&path);
+        made.or_fail(format!("cannot make the scratch place {}", path.display()))
+            .map_err(|failure| failure.help("name a folder with room for the register: --scratch DIR"))?;
+        Ok(Scratch(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        remove(&self.0);
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(path) {
+        output::say(&format!("chancery: the scratch place {} is left behind: {error}", path.display()));
+    }
+}

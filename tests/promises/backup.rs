@@ -1,0 +1,389 @@
+//! Backups from the built binary: made beside a running service, read by nobody but their recipients, put back whole or not at all, refused
+//! in the wrong place, and drilled. Another program of age is the judge of the file.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use load::free_port;
+use serde_json::Value;
+
+use crate::house::{House, PATIENCE, command, fail, status, succeed, text, until};
+use crate::postgres::Postgres;
+
+const CANARY: &str = "canary-51c2e84b607f3a9d";
+
+/// A key of age: its file, and its public half.
+fn key(house: &House, name: &str) -> (PathBuf, String) {
+    let file = house.path(name);
+    succeed(command("age-keygen", &["-o", text(&file)]));
+    let public = succeed(command("age-keygen", &["-y", text(&file)]));
+    (file, public.trim().to_owned())
+}
+
+fn put(house: &House, path: &str) {
+    let mut put = house.command(&["secret", "put", path, "--owner", "default"]);
+    let mut child = put.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a command");
+    child.stdin.take().expect("a pipe").write_all(CANARY.as_bytes()).expect("the input");
+    assert!(child.wait().expect("its end").success());
+}
+
+/// What the service says of itself, whether all is well or not.
+fn state(house: &House) -> Value {
+    house.curl_admin(&[&house.https("/api/v1/status")]).json()
+}
+
+fn folder(house: &House, name: &str) -> PathBuf {
+    let folder = house.path(name);
+    std::fs::create_dir(&folder).expect("a folder");
+    folder
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder").flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// The stream in a backup, as another program decrypts it.
+fn decrypted(file: &Path, identity: &Path) -> Vec<u8> {
+    let age = command("age", &["-d", "-i", text(identity), text(file)]).output().expect("age runs");
+    assert!(age.status.success(), "{}", String::from_utf8_lossy(&age.stderr));
+    age.stdout
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Restores into another database than the configuration's.
+fn restore(house: &House, file: &Path, identity: &Path, to: &str) -> Output {
+    house.output(&["restore", text(file), "--identity", text(identity), "--to", to])
+}
+
+/// A house with a certificate, a secret, and a backup of both: its file and identity.
+fn backed_up() -> (House, PathBuf, PathBuf) {
+    let house = House::started();
+    house.run(&["issue", "tls", "localhost", "--out", text(&house.path("first"))]);
+    put(&house, "prod/db");
+    let (identity, public) = key(&house, "backup.key");
+    let file = house.path("b.age");
+    let made = house.json(&["backup", "--to", text(&file), "--recipient", &public]);
+    assert!(made["entry"].is_u64(), "{made}");
+    (house, file, identity)
+}
+
+#[test]
+fn a_backup_is_one_file_for_its_recipients_alone_and_a_drill_proves_it() {
+    let (house, file, identity) = backed_up();
+    let bytes = std::fs::read(&file).expect("the file");
+    assert!(!bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()));
+    assert!(!bytes.windows(9).any(|window| window == b"localhost"), "names of hosts are nobody's business either");
+    // Another program reads it, and finds neither the secret nor a PIN nor a token in what it reads.
+    let stream = decrypted(&file, &identity);
+    let first = stream.split(|b| *b == b'\n').next().expect("a line");
+    let manifest: Value = serde_json::from_slice(first).expect("the manifest");
+    assert_eq!(manifest["engine"], "sqlite", "{manifest}");
+    for hidden in [CANARY, &house.admin_token()] {
+        assert!(!stream.windows(hidden.len()).any(|window| window == hidden.as_bytes()), "{hidden}");
+    }
+    let stream = String::from_utf8(stream).expect("text");
+    let files = stream.lines().filter_map(|line| line.strip_prefix("{\"file\":\"")?.split('"').next());
+    let is_public = |name: &str| {
+        let named = ["chancery.toml", "log.vkey", "roots.pem"].contains(&name);
+        named || name.starts_with("policies/") || name.starts_with("profiles/")
+    };
+    assert!(files.clone().count() > 3 && files.clone().all(is_public), "{:?}", files.collect::<Vec<_>>());
+    // Nothing is written over it, and who lacks the identity is told so.
+    let again = fail(house.command(&["backup", "--to", text(&file), "--recipient", &key(&house, "other.key").1]));
+    assert!(again.contains("already"), "{again}");
+    let stranger = house.output(&["restore", "--drill", text(&file), "--identity", text(&house.path("other.key"))]);
+    assert_eq!(stranger.status.code(), Some(3), "{}", said(&stranger));
+    // Beside the running service; the log tells of both, and nothing is left of the scratch place.
+    let scratch = folder(&house, "scratch");
+    let before = state(&house)["log"]["size"].as_u64().expect("a size");
+    let drill =
+        house.json(&["restore", "--drill", text(&file), "--identity", text(&identity), "--scratch", text(&scratch)]);
+    assert_eq!((&drill["opened"], &drill["findings"]), (&Value::Bool(true), &serde_json::json!([])), "{drill}");
+    assert!(drill["entry"].as_u64().expect("an entry") >= before, "{drill}");
+    assert_eq!(names(&scratch), Vec::<String>::new());
+    let known = || {
+        let backup = state(&house)["backup"].clone();
+        backup["last_drill"]["opened"] == true && backup["last"]["size"] == manifest["size"]
+    };
+    assert!(until(PATIENCE, known), "{}", state(&house));
+    assert!(house.curl_admin(&[&house.https("/metrics")]).text().contains("chancery_backup_last_bytes"));
+    // The drill opened nobody's secret.
+    let log = house.run(&["audit", "list", "--limit", "200"]);
+    assert!(!log.contains("access") && log.contains("record"), "{log}");
+    assert_eq!(house.json(&["audit", "verify"])["findings_total"], 0);
+}
+
+#[test]
+fn a_backup_that_was_cut_or_altered_anywhere_is_refused_and_leaves_nothing() {
+    let (house, file, identity) = backed_up();
+    let (whole, spoilt, target) = (std::fs::read(&file).expect("the file"), house.path("spoilt"), house.path("new.db"));
+    let url = format!("sqlite:{}", target.display());
+    let cut = [0, 1, 100, whole.len() / 2, whole.len() - 1].map(|end| whole[..end].to_vec());
+    let altered = [3, 60, 250, whole.len() / 3, whole.len() - 1].map(|at| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        bytes
+    });
+    let mut exchanged = whole.clone();
+    let (one, two) = exchanged.split_at_mut(whole.len() / 2);
+    one[1_000..2_000].swap_with_slice(&mut two[1_000..2_000]);
+    let longer = [&whole[..], b"more"].concat();
+    for bytes in cut.into_iter().chain(altered).chain([exchanged, longer]) {
+        std::fs::write(&spoilt, &bytes).expect("the spoilt file");
+        let refused = restore(&house, &spoilt, &identity, &url);
+        assert!(!refused.status.success(), "{} bytes: {}", bytes.len(), said(&refused));
+        assert!(!target.exists(), "{} bytes", bytes.len());
+    }
+    // What is decrypted, cut at a line, and encrypted again by somebody who knows the recipient.
+    let public = succeed(command("age-keygen", &["-y", text(&identity)]));
+    let stream = decrypted(&file, &identity);
+    let last = stream[..stream.len() - 1].iter().rposition(|b| *b == b'\n').expect("lines");
+    std::fs::write(house.path("cut"), &stream[..=last]).expect("the stream");
+    std::fs::remove_file(&spoilt).expect("gone");
+    succeed(command("age", &["-r", public.trim(), "-o", text(&spoilt), text(&house.path("cut"))]));
+    let refused = restore(&house, &spoilt, &identity, &url);
+    assert!(said(&refused).contains("cut off") && !target.exists(), "{}", said(&refused));
+}
+
+#[test]
+fn a_register_goes_to_postgresql_and_back_and_is_verified() {
+    let (mut house, file, identity) = backed_up();
+    house.stop();
+    let postgres = Postgres::start();
+    let there = restore(&house, &file, &identity, &postgres.url());
+    assert!(there.status.success(), "{}", said(&there));
+    let twice = restore(&house, &file, &identity, &postgres.url());
+    assert_eq!(twice.status.code(), Some(3), "{}", said(&twice));
+    // The register of the configuration is now the restored one.
+    let url = format!("sqlite:{}", "chancery.db");
+    house.configure(&url, &postgres.url());
+    let second = house.path("c.age");
+    let public = succeed(command("age-keygen", &["-y", text(&identity)]));
+    let mut backup = house.command(&["backup", "--to", text(&second), "--recipient", public.trim()]);
+    backup.arg("--json");
+    let made: Value = serde_json::from_str(&succeed(backup)).expect("JSON");
+    assert_eq!(
+        made["backup"]["size"],
+        serde_json::from_slice::<Value>(decrypted(&file, &identity).split(|b| *b == b'\n').next().expect("a line"))
+            .expect("a manifest")["size"]
+    );
+    let back = house.path("back.db");
+    let restored = restore(&house, &second, &identity, &format!("sqlite:{}", back.display()));
+    assert!(restored.status.success() && said(&restored).contains("findings"), "{}", said(&restored));
+    let rows = |file: &Path| {
+        let stream = decrypted(file, &identity);
+        let from = stream.iter().position(|b| *b == b'\n').expect("a line");
+        let to = stream[..stream.len() - 1].iter().rposition(|b| *b == b'\n').expect("a line");
+        let text = String::from_utf8(stream[from..to].to_vec()).expect("text");
+        text.lines().filter(|line| !line.starts_with("{\"file\":")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(rows(&file) == rows(&second), "through PostgreSQL every row is the same");
+}
+
+#[test]
+fn an_older_register_that_is_put_back_is_noticed_and_gone_on_from_by_a_word() {
+    let (mut house, file, identity) = backed_up();
+    put(&house, "prod/later");
+    house.stop();
+    for name in ["chancery.db", "chancery.db-wal", "chancery.db-shm"] {
+        let _ = std::fs::remove_file(house.ca(name));
+    }
+    let restored = house.output(&["restore", text(&file), "--identity", text(&identity)]);
+    let says = said(&restored);
+    assert!(restored.status.success() && says.contains("audit resume"), "{says}");
+    let refused = fail(house.command(&["serve"]));
+    assert!(refused.contains("chancery audit resume"), "{refused}");
+    house.run(&["audit", "resume", "--reason", "the disk died"]);
+    house.start();
+    assert_eq!(house.run(&["secret", "get", "prod/db", "--field", "value"]), CANARY);
+    fail(house.command(&["secret", "get", "prod/later"]));
+    assert_eq!(house.json(&["audit", "verify"])["findings_total"], 0);
+    // Another house's log is not this one's, though it has its name.
+    let other = House::new();
+    let foreign = other.output(&[
+        "restore",
+        text(&file),
+        "--identity",
+        text(&identity),
+        "--to",
+        &format!("sqlite:{}", other.path("x.db").display()),
+    ]);
+    assert!(foreign.status.code() == Some(3) && said(&foreign).contains("knows another log"), "{}", said(&foreign));
+    assert!(!other.path("x.db").exists());
+    // And another token does not open it: that is what a drill finds.
+    let drill = other.output(&["restore", "--drill", text(&file), "--identity", text(&identity)]);
+    assert!(drill.status.code() == Some(5) && said(&drill).contains("does not open"), "{}", said(&drill));
+}
+
+#[test]
+fn the_files_that_a_restore_needs_come_out_of_it() {
+    let (house, file, identity) = backed_up();
+    let dir = house.path("again");
+    let mut files = house.command(&["restore", text(&file), "--identity", text(&identity), "--files", text(&dir)]);
+    files.env_remove("CHANCERY_CONFIG");
+    succeed(files);
+    for name in ["chancery.toml", "log.vkey", "roots.pem", "policies/system.cedar"] {
+        let (there, here) = (std::fs::read(house.ca(name)).expect(name), std::fs::read(dir.join(name)).expect(name));
+        assert!(there == here, "{name}");
+    }
+    assert!(!dir.join("admin.token").exists() && !dir.join("pin").exists());
+}
+
+#[test]
+fn a_kill_leaves_no_half_backup_and_no_half_register() {
+    let (house, file, identity) = backed_up();
+    let dir = folder(&house, "kept");
+    let public = succeed(command("age-keygen", &["-y", text(&identity)]));
+    for delay in 0..12_u64 {
+        let mut backup = house.command(&["backup", "--to", text(&dir), "--recipient", public.trim()]);
+        // Without the token, which a backup does not need: what is killed here is the backup, and not a module at work.
+        backup.env("SOFTHSM2_CONF", house.path("none.conf"));
+        let mut child = backup.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a backup");
+        std::thread::sleep(Duration::from_millis(delay * 25));
+        let _ = child.kill();
+        let _ = child.wait();
+        for name in names(&dir) {
+            // Where the file system has no files without a name, one of a name that no backup has may be left.
+            if name.starts_with('.') {
+                continue;
+            }
+            assert!(name.starts_with("chancery-") && name.ends_with(".age"), "{name}");
+            let stream = decrypted(&dir.join(&name), &identity);
+            let last = stream[..stream.len() - 1].rsplit(|b| *b == b'\n').next().expect("a line");
+            assert!(last.starts_with(b"{\"end\":"), "{name} is a half");
+            std::fs::remove_file(dir.join(name)).expect("gone");
+        }
+    }
+    // A restore that has most of its backup, and is killed while it waits for the rest.
+    let (target, whole) = (house.path("new.db"), std::fs::read(&file).expect("the file"));
+    let url = format!("sqlite:{}", target.display());
+    let mut restoring = house.command(&["restore", "-", "--identity", text(&identity), "--to", &url]);
+    let mut child =
+        restoring.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a restore");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    pipe.write_all(&whole[..whole.len() - 10]).expect("most of it");
+    assert!(until(PATIENCE, || target.exists()), "it has begun");
+    child.kill().expect("kill -9");
+    let _ = child.wait();
+    drop(pipe);
+    let config = std::fs::read_to_string(house.ca("chancery.toml")).expect("chancery.toml");
+    house.configure("sqlite:chancery.db", &url);
+    let opened = fail(house.command(&["audit", "verify", "--no-token"]));
+    assert!(opened.contains("cannot read the register"), "{opened}");
+    let served = fail(house.command(&["serve"]));
+    assert!(served.contains("there is no register in it"), "{served}");
+    std::fs::write(house.ca("chancery.toml"), config).expect("chancery.toml");
+    // The same place takes it whole afterwards.
+    let again = restore(&house, &file, &identity, &url);
+    assert!(again.status.success(), "{}", said(&again));
+}
+
+#[test]
+fn the_service_makes_them_by_itself_and_keeps_as_many_as_is_said() {
+    let mut house = House::new();
+    let (identity, public) = key(&house, "backup.key");
+    let dir = folder(&house, "kept");
+    let origin = house.json(&["audit", "verify"])["origin"].as_str().expect("an origin").replace(['/', ':'], "-");
+    let old = ["20200101T000000Z", "20210101T000000Z"].map(|moment| format!("chancery-{origin}-{moment}.age"));
+    let foreign = ["notes.age", "chancery-other-20200101T000000Z.age"];
+    for name in old.iter().map(String::as_str).chain(foreign) {
+        std::fs::write(dir.join(name), "x").expect("a file");
+    }
+    house.append(&format!(
+        "\n[backup]\nto = {:?}\nrecipients = [{public:?}]\nevery = \"1h\"\nkeep = 2\n",
+        dir.display().to_string()
+    ));
+    house.start();
+    let made = || names(&dir).into_iter().find(|name| !old.contains(name) && !foreign.contains(&name.as_str()));
+    assert!(until(PATIENCE, || made().is_some()), "{}", house.server_log());
+    let is_known = || state(&house)["backup"]["last"]["place"].as_str().is_some();
+    assert!(until(PATIENCE, is_known), "{}", state(&house));
+    assert!(until(PATIENCE, || !dir.join(&old[0]).exists()), "{:?}", names(&dir));
+    assert!(dir.join(&old[1]).exists() && foreign.iter().all(|name| dir.join(name).exists()), "{:?}", names(&dir));
+    let drill =
+        house.json(&["restore", "--drill", text(&dir.join(made().expect("a backup"))), "--identity", text(&identity)]);
+    assert_eq!(drill["opened"], true, "{drill}");
+    // Where it cannot be written, somebody is told.
+    house.stop();
+    std::fs::rename(&dir, house.path("away")).expect("the folder goes");
+    house.configure("every = \"1h\"", "every = \"1m\"");
+    house.start();
+    let told = || state(&house)["alarms"].to_string().contains("could not be made");
+    assert!(until(PATIENCE * 2, told), "{}", state(&house));
+}
+
+/// A server of the protocol that is not ours.
+struct Store {
+    child: std::process::Child,
+    port: u16,
+}
+
+impl Store {
+    fn start(house: &House) -> Store {
+        let port = free_port();
+        let python = concat!(env!("CARGO_MANIFEST_DIR"), "/target/clients/moto/bin/python");
+        let mut server = command(python, &["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
+        let log = std::fs::File::create(house.path("moto.log")).expect("a log");
+        let child = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("moto starts");
+        let store = Store { child, port };
+        let url = store.url("/vault");
+        let is_there = || status(command("curl", &["-sf", "-X", "PUT", &url]).arg("-o").arg("/dev/null"));
+        assert!(until(PATIENCE, is_there), "{}", std::fs::read_to_string(house.path("moto.log")).unwrap_or_default());
+        store
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_backup_goes_to_a_bucket_and_comes_back_from_it() {
+    let mut house = House::new();
+    let (identity, public) = key(&house, "backup.key");
+    let store = Store::start(&house);
+    let credentials = house.path("credentials");
+    let lines = "[default]\naws_access_key_id = vaultkey\naws_secret_access_key = vaultsecret\n";
+    std::fs::write(&credentials, lines).expect("credentials");
+    house.append(&format!(
+        "\n[backup]\nto = \"s3://vault/auto\"\nrecipients = [{public:?}]\nkeep = 1\n[backup.s3]\nendpoint = {:?}\n\
+         credentials_file = {:?}\n",
+        store.url(""),
+        text(&credentials)
+    ));
+    let listed = |prefix: &str| {
+        let url = store.url(&format!("/vault?list-type=2&prefix={prefix}"));
+        succeed(command("curl", &["-s", &url])).matches("<Key>").count()
+    };
+    house.start();
+    assert!(until(PATIENCE, || listed("auto/") == 1), "{}", house.server_log());
+    let identity = text(&identity);
+    let drill = house.json(&["restore", "--drill", "s3://vault/auto/", "--identity", identity]);
+    assert_eq!(drill["opened"], true, "{drill}");
+    let made = house.json(&["backup", "--to", "s3://vault/ca", "--recipient", &public, "--verify-with", identity]);
+    let place = made["backup"]["place"].as_str().expect("a place").to_owned();
+    assert!(place.starts_with("s3://vault/ca/chancery-"), "{place}");
+    let drill = house.json(&["restore", "--drill", &place, "--identity", identity]);
+    assert_eq!(drill["drill"]["manifest"]["size"], made["backup"]["size"], "{drill}");
+    // What is not there, and a bucket that is not.
+    for gone in ["s3://vault/ca/none.age", "s3://none/ca/x.age"] {
+        let refused = fail(house.command(&["restore", "--drill", gone, "--identity", identity]));
+        assert!(refused.contains("not there"), "{refused}");
+    }
+    let refused = fail(house.command(&["backup", "--to", "s3://none/ca", "--recipient", &public]));
+    assert!(refused.contains("NoSuchBucket") || refused.contains("404"), "{refused}");
+    assert!(!house.server_log().contains("vaultsecret"));
+}
