@@ -2,6 +2,7 @@
 //! (docs/decisions/006). The attacks that once worked, against the built binary, on SQLite and on PostgreSQL.
 
 mod found;
+mod keysets;
 mod rows;
 
 use std::path::{Path, PathBuf};

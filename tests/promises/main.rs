@@ -44,4 +44,5 @@ mod stopping;
 mod time;
 mod token_loss;
 mod tokens;
+mod transit;
 mod trust;
