@@ -154,7 +154,7 @@ impl Keeper {
     /// The second step: a successor of each issuer whose key is lost.
     pub(crate) async fn replace_lost(&self, actor: &Actor) -> Result<Replaced, CaError> {
         let mut replaced = Replaced::default();
-        for name in self.from_the_roots_down().await? {
+        for name in self.roots_first().await? {
             match self.replaced(actor, &name).await {
                 Ok(Some((next, true))) => replaced.made.push(next),
                 Ok(Some((next, false))) => replaced.waits.push(next),
@@ -191,7 +191,7 @@ impl Keeper {
     }
 
     /// The issuers that sign, each after the one above it.
-    async fn from_the_roots_down(&self) -> Result<Vec<String>, CaError> {
+    async fn roots_first(&self) -> Result<Vec<String>, CaError> {
         let hierarchy = self.office.issuers.fresh().await?;
         let mut all: Vec<(usize, String)> = Vec::new();
         for (name, issuer) in hierarchy.issuers() {

@@ -146,7 +146,10 @@ fn share(script: &Script, split: &mut Split, number: u8) -> Result<(), Failure> 
         let confirmed = split.confirm(number, &typed);
         script.say(CLEAR);
         match confirmed {
-            Ok(_) => return Ok(script.say(&format!("Share {number} is on paper as it was made."))),
+            Ok(_) => {
+                script.say(&format!("Share {number} is on paper as it was made."));
+                return Ok(());
+            }
             Err(why) => script.say(&format!("Not the share that was shown: {why}.")),
         }
     }

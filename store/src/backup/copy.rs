@@ -118,12 +118,15 @@ fn named_alike(checkpoint: Option<&str>, ours: &str) -> Result<(), StoreError> {
     }
 }
 
+/// Who looks at each row as it is written, with its number.
+type Sees<'a> = dyn FnMut(&[Cell], u64) -> Result<(), StoreError> + 'a;
+
 /// Writes a table page by page; answers how many rows.
 fn table(
     sql: &mut dyn Sql,
     part: &'static Part,
     stream: &mut Stream<'_>,
-    sees: &mut dyn FnMut(&[Cell], u64) -> Result<(), StoreError>,
+    sees: &mut Sees<'_>,
 ) -> Result<u64, StoreError> {
     let (first, next) = (part.select(true), part.select(false));
     let (mut count, mut after): (u64, Vec<Cell>) = (0, Vec::new());

@@ -25,7 +25,7 @@ const ROWS: usize = 256;
 const LARGE_ROWS: usize = 8;
 
 /// Leaves first: what follows rests on them. `head` last but for the projections.
-pub(super) static PARTS: [Part; 18] = [
+pub(super) static PARTS: [Part; 20] = [
     Part { table: &LEAF, key: 1, page: ROWS },
     Part { table: &TILE, key: 2, page: LARGE_ROWS },
     Part { table: &CHECKPOINT, key: 1, page: ROWS },
@@ -44,6 +44,8 @@ pub(super) static PARTS: [Part; 18] = [
     Part { table: &RENEWAL, key: 1, page: ROWS },
     Part { table: &EXPIRING, key: 3, page: ROWS },
     Part { table: &PRESENT, key: 2, page: ROWS },
+    Part { table: &WARD, key: 1, page: ROWS },
+    Part { table: &READING, key: 2, page: ROWS },
 ];
 
 table!(LEAF, "leaf", stated 0, ("idx", Int), ("hash", Blob), ("bytes", Blob));
@@ -101,6 +103,19 @@ table!(
     ("renews", Blob),
     ("family", Int),
 );
+table!(
+    WARD,
+    "ward",
+    stated 0,
+    ("id", Text),
+    ("owner", Text),
+    ("ends", Int),
+    ("seen", Int),
+    ("pending", Int),
+    ("reader", Text),
+    ("leaf", Int),
+);
+table!(READING, "reading", stated 0, ("id", Text), ("reader", Text), ("leaf", Int), ("at", Int));
 table!(RENEWAL, "renewal", stated 0, ("op", Int), ("due", Int), ("not_after", Int));
 table!(
     EXPIRING,
