@@ -175,6 +175,7 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
     };
     let recorded = ledger.access(entry).await.unwrap();
     ask_for_secrets(&house).await;
+    store::Ledger::opens_under(database.clone(), &house.pool, ORIGIN).await.unwrap().unwrap();
     let (sealed, _) = ledger.sealed_keys(None).await.unwrap();
     let of_value = sealed.iter().find(|key| key.id() == "kept@1").unwrap();
     ledger.wrap_key(of_value, |_| Ok::<_, store::StoreError>(vec![1; 8]), &actor()).await.unwrap();

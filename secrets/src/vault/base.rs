@@ -9,9 +9,9 @@ use store::{Attested, Ledger, RecordFilter, SealedValue};
 
 use super::body::SECRET;
 use super::memory::{DEKS, Memory, SECRETS, VALUES};
+use super::progress::Progress;
 use super::recovery_keys::RecoveryKeys;
 use super::secret::Secret;
-use super::walking::Progress;
 use super::wishes::Search;
 use crate::envelope::Dek;
 use crate::error::SecretError;

@@ -13,6 +13,7 @@ mod base;
 mod ends;
 mod keeping;
 mod memory;
+mod progress;
 mod reading;
 mod writing;
 

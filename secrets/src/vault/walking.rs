@@ -1,41 +1,9 @@
 //! A walk over everything that is sealed: all of it, whatever the database leaves out of its lists.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use store::{SealedKey, StoreError};
 
 use super::base::Vault;
 use crate::error::SecretError;
-
-/// How far a walk is: others look at it meanwhile. Of one walk at a time.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    looked: AtomicU64,
-    of: AtomicU64,
-}
-
-impl Progress {
-    /// How many keys were looked at, of how many; none where nobody walks.
-    pub(super) fn now(&self) -> Option<(u64, u64)> {
-        let (looked, of) = (self.looked.load(Ordering::Relaxed), self.of.load(Ordering::Relaxed));
-        (of > 0).then_some((looked.min(of), of))
-    }
-
-    fn begin(&self, of: u64) -> Walking<'_> {
-        self.looked.store(0, Ordering::Relaxed);
-        self.of.store(of, Ordering::Relaxed);
-        Walking(self)
-    }
-}
-
-/// Until it is dropped somebody walks.
-struct Walking<'a>(&'a Progress);
-
-impl Drop for Walking<'_> {
-    fn drop(&mut self) {
-        self.0.of.store(0, Ordering::Relaxed);
-    }
-}
 
 /// What a walk did.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -87,7 +55,7 @@ impl Vault {
             loop {
                 let (page, next) = self.ledger.sealed_keys(after).await?;
                 for key in &page {
-                    walking.0.looked.fetch_add(1, Ordering::Relaxed);
+                    walking.another();
                     match walker.step(key).await? {
                         Step::Done => walked.done += 1,
                         Step::Before => walked.before += 1,
