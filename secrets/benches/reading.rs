@@ -78,7 +78,6 @@ impl House {
         let log = LogConfig { origin: "bench.example.internal/log".into(), state: None, instance: None };
         let database = Database::Sqlite(folder.join("reading.db"));
         let ledger = Ledger::found(database, (&pool, mint), log, World::real()).await.expect("a register");
-        pool.generate_sealing(None, "seal-1").await.expect("a sealing key");
         let touchstone = pool.touchstone(None, "seal-1").await.expect("a touchstone");
         let keys = [(1, SealingKey::known("seal-1".to_owned(), &[], touchstone))].into();
         ledger.take_seals(Seals { active: Some(1), keys, ..Seals::default() });

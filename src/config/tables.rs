@@ -24,6 +24,7 @@ pub(super) struct Raw {
     pub(super) time: RawTime,
     #[serde(default)]
     pub(super) rotation: Rotation,
+    #[serde(default)]
     pub(super) secrets: RawSecrets,
     pub(super) acme: Option<acme::Settings>,
     pub(super) backup: Option<RawBackup>,

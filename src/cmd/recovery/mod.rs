@@ -37,7 +37,7 @@ enum What {
     },
     /// Show the register's recovery key, and whether its shares open everything
     #[command(
-        after_help = "Examples:\n  chancery recovery show\n  chancery recovery show --out recovery-1.json    # for a machine without a network"
+        after_help = "Examples:\n  chancery recovery show\n  chancery recovery show --out recovery-1.json   # to a machine apart"
     )]
     Show {
         /// Write the public half to this file
