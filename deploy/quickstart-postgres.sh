@@ -63,6 +63,7 @@ postgres_show() {
   before=$(postgres_login)
   postgres_rotate
   after=$(postgres_login)
+  postgres_rests
   [ "$before" != "$after" ] || die "the password of demo/db was not exchanged"
   say rotation "a PostgreSQL password: $before logged in, and now $after does; its entries, the newest last:"
   "$bin" audit list --limit 8
@@ -82,6 +83,16 @@ postgres_rotate() {
   done
   "$bin" secret rotation demo/db >&2
   die "the password of demo/db was not exchanged"
+}
+
+# Waits until what was before is taken away at the server, which is not there for long.
+postgres_rests() {
+  for _ in $(seq 100); do
+    [[ $("$bin" secret rotation demo/db --json | tr -d ' \n') != *'"state":"resting"'* ]] || return 0
+    sleep 0.2
+  done
+  "$bin" secret rotation demo/db >&2
+  die "the password of before was not taken away"
 }
 
 # Which version is current, as a number.

@@ -14,8 +14,7 @@ use super::lease_roles::role;
 use super::rotation_shown::moment;
 use super::{path_of, quietly};
 use crate::app::App;
-use crate::intake::{Caller, Json, Params, Segment, json};
-use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use crate::intake::{Caller, Json, Params, Segment, json, page_rows};
 use crate::problem::Problem;
 use crate::warden::Warden;
 
@@ -139,7 +138,7 @@ pub(crate) async fn list(
     let of = actor.owners.iter().next().cloned();
     let _grant = app.authorize(&actor, Action::ListSecrets, Resource::secret(of, "")).await?;
     let role = filter.role.as_deref().map(path_of).transpose()?;
-    let limit = filter.limit.unwrap_or(PAGE_ROWS_DEFAULT).clamp(1, PAGE_ROWS_MAX) as usize;
+    let limit = page_rows(filter.limit)?;
     let (page, next) = app.leases().list(filter.after, limit).await?;
     let may = |lease: &Lease| {
         let on = Resource::secret(Some(lease.owner().clone()), lease.role().as_str());

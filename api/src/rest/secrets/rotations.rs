@@ -14,8 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::rotation_shown::{Rehearsal, RotationInfo, info, rehearsed, seconds};
 use super::{granted, path_of};
 use crate::app::App;
-use crate::intake::{Caller, Json, Params, Segment, json};
-use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use crate::intake::{Caller, Json, Params, Segment, json, page_rows};
 use crate::problem::Problem;
 
 /// How a secret is exchanged.
@@ -125,7 +124,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let of = filter.owner.clone().or_else(|| actor.owners.iter().next().cloned());
     let _grant = app.authorize(&actor, Action::ListSecrets, Resource::secret(of, "")).await?;
-    let limit = filter.limit.unwrap_or(PAGE_ROWS_DEFAULT).clamp(1, PAGE_ROWS_MAX) as usize;
+    let limit = page_rows(filter.limit)?;
     let (page, next) = app.rotations().list(filter.after, limit).await?;
     let may = |turning: &Turning| {
         let on = Resource::secret(Some(turning.owner().clone()), turning.path().as_str());
