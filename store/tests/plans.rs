@@ -61,7 +61,7 @@ fn the_whole_of_the_ledger_is_exercised() {
     let names = ledger.split("    pub async fn ").skip(1).map(|rest| rest.split(['(', '<']).next().unwrap());
     let missing: Vec<&str> = names
         .filter(|name| !["open", "found", "refused_start", "recover"].contains(name))
-        .filter(|name| !this.contains(&format!(".{name}(")))
+        .filter(|name| !this.contains(&format!(".{name}(")) && !this.contains(&format!("Ledger::{name}(")))
         .collect();
     assert!(missing.is_empty(), "{missing:?} are not asked here, so nobody knows the plans of their statements");
 }
