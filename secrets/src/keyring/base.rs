@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Action, Grant, Owner};
-use store::{AccessEntry, Accessed, Attested, RecordFilter, Recorded, SEALED, SealedValue, Showing, Used};
+use store::{AccessEntry, Accessed, Attested, Judged, RecordFilter, Recorded, SEALED, SealedValue, Showing, Used};
 
 use super::held::{Held, Open};
 use super::record::{ROTATES, TRANSIT_KEY, TransitKey, place};
@@ -160,7 +160,12 @@ impl TransitKeys {
             opened: vec![Accessed { id: found.key().value(), version }],
             since: None,
             until: None,
-            judged: vec![],
+            // Its terms count as they are at the leaf, whichever node wrote them.
+            judged: vec![Judged {
+                kind: TRANSIT_KEY,
+                id: found.key().name.as_str().to_owned(),
+                version: found.key().record,
+            }],
             used: Some(used),
         };
         Ok(self.vault.ledger().access(entry).await?)
