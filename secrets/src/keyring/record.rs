@@ -74,7 +74,6 @@ pub(super) struct VersionBody {
 }
 
 // serde hands it over so.
-#[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_none(days: &u32) -> bool {
     *days == 0
 }

@@ -242,12 +242,11 @@ fn text(body: &impl Serialize) -> Result<serde_json::Value, SecretError> {
     serde_json::to_value(body).map_err(|error| SecretError::invalid("lease", error.to_string()))
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks for it
+// serde hands both over so.
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_zero_too(number: &u64) -> bool {
     *number == 0
 }
