@@ -61,9 +61,8 @@ impl Vault {
     pub(crate) async fn current(&self, grant: &Grant, path: &SecretPath) -> Result<Current, SecretError> {
         let secret = self.there(path).await?;
         Vault::is_for(grant, Action::WriteSecret, path, secret.owner())?;
-        let sealed = self.sealed(path, &Which::default(), self.now().await?).await?;
-        let recorded = self.record(grant, std::iter::once(&sealed)).await?;
-        let fields = self.open(&sealed, &recorded).await?;
+        let now = self.now().await?;
+        let (sealed, fields, _) = self.open_one(grant, (path, secret.owner()), &Which::default(), now).await?;
         let none = || SecretError::NotFound(format!("{path} has no current version"));
         let version = sealed.secret.body.version(sealed.number).ok_or_else(none)?;
         let (number, at, expires) = (version.number, version.at, version.expires);

@@ -4,7 +4,7 @@ use policy::{Action, Timestamp};
 use zeroize::Zeroizing;
 
 use super::base::Vault;
-use super::reading::{LOOKS_MAX, Wanted};
+use super::reading::Wanted;
 use super::secret::{Secret, Standing};
 use crate::error::SecretError;
 use crate::kinds::{Kind, Totp};
@@ -32,30 +32,18 @@ impl Vault {
     /// As [`Vault::read_all`], for the one; [`SecretError::Invalid`]: it is no seed. A clock that is not believed makes no codes.
     pub async fn code(&self, wanted: Wanted) -> Result<Code, SecretError> {
         let Wanted { grant, path, which, .. } = wanted;
-        for _ in 0..LOOKS_MAX {
-            let secret = self.there(&path).await?;
-            Vault::is_for(&grant, Action::ReadSecretCode, &path, secret.owner())?;
-            if secret.kind() != Kind::TotpSeed {
-                let why = format!("{path} is a {}: codes are made of a {}", secret.kind(), Kind::TotpSeed);
-                return Err(SecretError::invalid("kind", why));
-            }
-            let now = self.now().await?;
-            let sealed = self.sealed(&path, &which, now).await?;
-            if sealed.secret.owner() != secret.owner() {
-                continue;
-            }
-            let recorded = match self.record(&grant, std::iter::once(&sealed)).await {
-                Err(SecretError::Conflict(_)) => continue,
-                recorded => recorded?,
-            };
-            let fields = self.open(&sealed, &recorded).await?;
-            let seed = Totp::of_fields(&fields).map_err(|error| SecretError::invalid("secret", error.to_string()))?;
-            let at = u64::try_from(now.unix()).unwrap_or_default();
-            let left = i64::try_from(seed.seconds_left(at)).unwrap_or_default();
-            let (number, leaf) = (sealed.number, recorded.leaf());
-            return Ok(Code { number, code: seed.code(at), until: now.plus_secs(left), leaf });
+        let secret = self.there(&path).await?;
+        Vault::is_for(&grant, Action::ReadSecretCode, &path, secret.owner())?;
+        if secret.kind() != Kind::TotpSeed {
+            let why = format!("{path} is a {}: codes are made of a {}", secret.kind(), Kind::TotpSeed);
+            return Err(SecretError::invalid("kind", why));
         }
-        Err(SecretError::Conflict("what was to be read changes all the time: try again".to_owned()))
+        let now = self.now().await?;
+        let (sealed, fields, leaf) = self.open_one(&grant, (&path, secret.owner()), &which, now).await?;
+        let seed = Totp::of_fields(&fields).map_err(|error| SecretError::invalid("secret", error.to_string()))?;
+        let at = u64::try_from(now.unix()).unwrap_or_default();
+        let left = i64::try_from(seed.seconds_left(at)).unwrap_or_default();
+        Ok(Code { number: sealed.number, code: seed.code(at), until: now.plus_secs(left), leaf })
     }
 
     /// The JWK set of a signing key that its owner published, by the tag `published=true`: of the versions that are current, were before,

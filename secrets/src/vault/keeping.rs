@@ -3,7 +3,7 @@
 //! The leaf of a reading that is kept says until when, so the log knows who holds what. What is read from a cache while nobody can be asked is
 //! told later by its reader, and is a leaf of its own kind (`leased`). It is his word: whoever has a value can use it without saying so.
 
-use policy::{Grant, Timestamp};
+use policy::{Action, Grant, Timestamp};
 use store::{AccessEntry, Showing};
 
 use super::base::Vault;
@@ -74,9 +74,9 @@ impl Vault {
         if until < since {
             return Err(SecretError::invalid("until", "it is before `since`".to_owned()));
         }
-        self.is_granted(&grant, &path).await?;
         for _ in 0..LOOKS_MAX {
             let sealed = self.sealed(&path, &which, self.ledger.cautious_time()).await?;
+            Vault::is_for(&grant, Action::ReadSecret, &path, sealed.secret.owner())?;
             let entry = AccessEntry {
                 actor: grant.actor().into(),
                 grant: (&grant).into(),

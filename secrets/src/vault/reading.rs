@@ -139,10 +139,7 @@ impl Vault {
             for Place { at, path, which, owner } in &places {
                 match self.sealed(path, which, now).await {
                     // Another life of the path, of another owner, may have begun since it was asked.
-                    Ok(there) if there.secret.owner() != owner => {
-                        let why = format!("{path} is another secret now: ask again");
-                        fill(answers, *at, Err(SecretError::Conflict(why)));
-                    }
+                    Ok(there) if there.secret.owner() != owner => fill(answers, *at, Err(another(path))),
                     Ok(there) => sealed.push((*at, there)),
                     Err(SecretError::Store(error)) => return Err(SecretError::Store(error)),
                     Err(error) => fill(answers, *at, Err(error)),
@@ -167,7 +164,30 @@ impl Vault {
             }
             return Ok(());
         }
-        Err(SecretError::Conflict("what was to be read changes all the time: try again".to_owned()))
+        Err(moving())
+    }
+
+    /// One that is opened for what is done with it here, and its leaf: the same way, for whom its owner's grant is.
+    pub(super) async fn open_one(
+        &self,
+        grant: &Grant,
+        (path, owner): (&SecretPath, &Owner),
+        which: &Which,
+        now: Timestamp,
+    ) -> Result<(Sealed, Fields, u64), SecretError> {
+        for _ in 0..LOOKS_MAX {
+            let sealed = self.sealed(path, which, now).await?;
+            if sealed.secret.owner() != owner {
+                return Err(another(path));
+            }
+            let recorded = match self.record(grant, std::iter::once(&sealed)).await {
+                Err(SecretError::Conflict(_)) => continue,
+                recorded => recorded?,
+            };
+            let fields = self.open(&sealed, &recorded).await?;
+            return Ok((sealed, fields, recorded.leaf()));
+        }
+        Err(moving())
     }
 
     /// A version as it lies there.
@@ -272,6 +292,14 @@ fn shown(sealed: Sealed, fields: Fields, leaf: u64, (now, keep_secs): (Timestamp
     // Its own end may come before that of the others in its leaf, which says the latest.
     let lease = Lease::of(keep_secs, now).and_then(|lease| lease.not_after(expires, now));
     Opened { secret: sealed.secret, number: sealed.number, sha256, expires, fields, leaf, lease }
+}
+
+fn another(path: &SecretPath) -> SecretError {
+    SecretError::Conflict(format!("{path} is another secret now: ask again"))
+}
+
+fn moving() -> SecretError {
+    SecretError::Conflict("what was to be read changes all the time: try again".to_owned())
 }
 
 fn fill<T>(answers: &mut [Option<T>], place: usize, answer: T) {
