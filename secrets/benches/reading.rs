@@ -155,7 +155,7 @@ impl Readers {
     fn read(&self, number: u64) -> impl Future<Output = ()> + Send + use<> {
         let path = &self.all[(number % self.all.len() as u64) as usize];
         let grant = granted(&self.policies, Action::ReadSecret, path.as_str());
-        let wanted = Wanted { grant, path: path.clone(), which: Which::default(), keep_secs: 0 };
+        let wanted = Wanted { grant, path: path.clone(), known: None, which: Which::default(), keep_secs: 0 };
         let vault = self.vault.clone();
         async move { drop(vault.read(wanted).await.expect("a reading")) }
     }

@@ -244,8 +244,10 @@ fn a_grant_is_for_its_act_path_and_owner_alone() {
         ];
         let before = house.leaves();
         for grant in wrong {
-            let refused =
-                house.vault.read(Wanted { grant, path: path("a"), which: which("current"), keep_secs: 0 }).await;
+            let refused = house
+                .vault
+                .read(Wanted { grant, path: path("a"), known: None, which: which("current"), keep_secs: 0 })
+                .await;
             assert!(matches!(refused, Err(SecretError::Conflict(_))), "{refused:?}");
         }
         assert_eq!(house.leaves(), before, "nothing was shown");

@@ -327,7 +327,7 @@ impl Leases {
         let path: SecretPath = at.as_ref().ok_or_else(none)?.parse()?;
         let owner = self.vault.there(&path).await?.owner().clone();
         let grant = warrants.warrant(Action::ReadSecret, &path, &owner).await?;
-        login_of(&self.vault.read(Wanted { grant, path, which: Which::default(), keep_secs: 0 }).await?)
+        login_of(&self.vault.read(Wanted { grant, path, known: None, which: Which::default(), keep_secs: 0 }).await?)
     }
 
     pub(super) fn underway(&self) -> MutexGuard<'_, HashSet<String>> {

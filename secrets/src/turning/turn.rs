@@ -167,12 +167,12 @@ impl Rotations {
         let number = std::num::NonZeroU64::new(credential.version);
         let which = number.map(Which::Version).ok_or_else(|| moved(&turning.path))?;
         let grant = warrants.warrant(Action::ReadSecret, &turning.path, &turning.owner).await?;
-        let mut wanted = vec![Wanted { grant, path: turning.path.clone(), which, keep_secs: 0 }];
+        let mut wanted = vec![Wanted { grant, path: turning.path.clone(), known: None, which, keep_secs: 0 }];
         if let Some(admin) = turning.at().admin.as_ref().filter(|_| is_change) {
             let path: SecretPath = admin.parse()?;
             let owner = self.vault.there(&path).await?.owner().clone();
             let grant = warrants.warrant(Action::ReadSecret, &path, &owner).await?;
-            wanted.push(Wanted { grant, path, which: Which::default(), keep_secs: 0 });
+            wanted.push(Wanted { grant, path, known: None, which: Which::default(), keep_secs: 0 });
         }
         let mut opened = self.vault.read_all(wanted).await?.into_iter();
         let login = opened.next().ok_or_else(|| moved(&turning.path))??;

@@ -82,6 +82,14 @@ pub(super) fn with_stand_ins(fields: &Fields, links: &Links) -> Result<Fields, S
 }
 
 impl Secret {
+    /// Whether a version has no field that is a reference.
+    ///
+    /// # Errors
+    /// [`SecretError::NotFound`]: there is no such version.
+    pub fn is_alone(&self, which: &Which) -> Result<bool, SecretError> {
+        Ok(self.find(which)?.references.is_empty())
+    }
+
     /// Which fields of a version are references, and to what.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! Reading: what is opened is in the log before it is.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use policy::{Action, Grant, Owner, Timestamp};
@@ -22,6 +21,9 @@ pub struct Wanted {
     pub grant: Grant,
     /// Where it stands.
     pub path: SecretPath,
+    /// What was said of it when the grant was asked for, where that is at hand. It is not looked up again: the leaf is written only where it
+    /// is still so.
+    pub known: Option<Arc<Secret>>,
     /// Which version.
     pub which: Which,
     /// For so many seconds the reader would keep it, as far as the service lets him; the secret itself may say less. 0: he does not.
@@ -47,6 +49,13 @@ pub struct Opened {
     pub lease: Option<Lease>,
 }
 
+impl Opened {
+    /// Whether no field of it is a reference: what it holds is all there is of it.
+    pub fn is_alone(&self) -> bool {
+        self.secret.body.version(self.number).is_some_and(|version| version.references.is_empty())
+    }
+}
+
 /// A version that is there to be opened.
 pub(super) struct Sealed {
     pub secret: Arc<Secret>,
@@ -59,17 +68,26 @@ struct Place {
     at: usize,
     path: SecretPath,
     which: Which,
-    owner: Owner,
+    known: Arc<Secret>,
+    /// So long its reader would keep it.
+    asked: u64,
 }
 
-/// What an access says beside who is shown what.
-#[derive(Clone, PartialEq, Eq, Hash)]
+/// What one leaf can say: one grant's actor, act and rule, until one time. And what it is said of.
 struct Ground {
-    actor: String,
-    action: Action,
-    rule: String,
-    policy: [u8; 32],
+    grant: Grant,
     keep_secs: u64,
+    places: Vec<Place>,
+}
+
+impl Ground {
+    fn is_of(&self, grant: &Grant, keep_secs: u64) -> bool {
+        self.keep_secs == keep_secs
+            && self.grant.actor().id == grant.actor().id
+            && self.grant.action() == grant.action()
+            && self.grant.rule() == grant.rule()
+            && self.grant.policy_hash() == grant.policy_hash()
+    }
 }
 
 impl Vault {
@@ -95,33 +113,38 @@ impl Vault {
         // Never later than what can be believed: no clock holds a reading back, as none holds back what tells of revocations.
         let now = self.ledger.cautious_time();
         let mut answers: Vec<Option<Result<Opened, SecretError>>> = Vec::with_capacity(wanted.len());
-        let mut grounds: HashMap<Ground, (Grant, Vec<Place>)> = HashMap::new();
-        for (at, Wanted { grant, path, which, keep_secs }) in wanted.into_iter().enumerate() {
+        let mut grounds: Vec<Ground> = Vec::with_capacity(1);
+        for (at, Wanted { grant, path, known, which, keep_secs }) in wanted.into_iter().enumerate() {
             answers.push(None);
-            match self.is_granted(&grant, &path).await {
-                Ok(secret) => {
-                    let ground = Ground {
-                        actor: grant.actor().id.clone(),
-                        action: grant.action(),
-                        rule: grant.rule().to_owned(),
-                        policy: grant.policy_hash(),
-                        keep_secs: secret.keeps_for(keep_secs),
-                    };
-                    let place = Place { at, path, which, owner: secret.owner().clone() };
-                    grounds.entry(ground).or_insert_with(|| (grant, Vec::new())).1.push(place);
+            match self.is_granted(&grant, &path, known).await {
+                Ok(known) => {
+                    let (asked, keep_secs) = (keep_secs, known.keeps_for(keep_secs));
+                    let place = Place { at, path, which, known, asked };
+                    match grounds.iter_mut().find(|ground| ground.is_of(&grant, keep_secs)) {
+                        Some(ground) => ground.places.push(place),
+                        None => grounds.push(Ground { grant, keep_secs, places: vec![place] }),
+                    }
                 }
                 Err(error) => fill(&mut answers, at, Err(error)),
             }
         }
-        for (ground, (grant, places)) in grounds {
-            self.read_some(&grant, places, (now, ground.keep_secs), &mut answers).await?;
+        for Ground { grant, keep_secs, places } in grounds {
+            self.read_some(&grant, places, (now, keep_secs), &mut answers).await?;
         }
         Ok(answers.into_iter().flatten().collect())
     }
 
     /// The secret that may be read.
-    pub(super) async fn is_granted(&self, grant: &Grant, path: &SecretPath) -> Result<Arc<Secret>, SecretError> {
-        let secret = self.present(path).await?;
+    async fn is_granted(
+        &self,
+        grant: &Grant,
+        path: &SecretPath,
+        known: Option<Arc<Secret>>,
+    ) -> Result<Arc<Secret>, SecretError> {
+        let secret = match known.filter(|secret| secret.path() == path && !secret.is_gone()) {
+            Some(known) => known,
+            None => self.present(path).await?,
+        };
         Vault::is_for(grant, Action::ReadSecret, path, secret.owner())?;
         Ok(secret)
     }
@@ -134,12 +157,18 @@ impl Vault {
         (now, keep_secs): (Timestamp, u64),
         answers: &mut [Option<Result<Opened, SecretError>>],
     ) -> Result<(), SecretError> {
-        for _ in 0..LOOKS_MAX {
+        for look in 0..LOOKS_MAX {
             let mut sealed = Vec::with_capacity(places.len());
-            for Place { at, path, which, owner } in &places {
-                match self.sealed(path, which, now).await {
+            for Place { at, path, which, known, asked } in &places {
+                let there = match look {
+                    0 => self.sealed_of(Arc::clone(known), which, now).await,
+                    _ => self.sealed(path, which, now).await,
+                };
+                match there {
+                    // It is to be kept for less than it was a moment ago.
+                    Ok(there) if there.secret.keeps_for(*asked) < keep_secs => fill(answers, *at, Err(moving())),
                     // Another life of the path, of another owner, may have begun since it was asked.
-                    Ok(there) if there.secret.owner() != owner => fill(answers, *at, Err(another(path))),
+                    Ok(there) if there.secret.owner() != known.owner() => fill(answers, *at, Err(another(path))),
                     Ok(there) => sealed.push((*at, there)),
                     Err(SecretError::Store(error)) => return Err(SecretError::Store(error)),
                     Err(error) => fill(answers, *at, Err(error)),
@@ -192,8 +221,12 @@ impl Vault {
 
     /// A version as it lies there.
     pub(super) async fn sealed(&self, path: &SecretPath, which: &Which, now: Timestamp) -> Result<Sealed, SecretError> {
-        let secret = self.present(path).await?;
-        let number = secret.usable(which, now)?.number;
+        self.sealed_of(self.present(path).await?, which, now).await
+    }
+
+    /// A version of what is said of a secret.
+    async fn sealed_of(&self, secret: Arc<Secret>, which: &Which, now: Timestamp) -> Result<Sealed, SecretError> {
+        let (path, number) = (secret.path(), secret.usable(which, now)?.number);
         let value = self.value(&value_id(path.as_str(), secret.body.life, number)).await?;
         let gone = || SecretError::OutOfUse(format!("version {number} of {path} was destroyed"));
         Ok(Sealed { value: value.ok_or_else(gone)?, secret, number })

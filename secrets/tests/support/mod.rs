@@ -153,7 +153,13 @@ impl House {
     }
 
     pub fn wanted(&self, on: &str, which: &str) -> Wanted {
-        Wanted { grant: self.grant(Action::ReadSecret, on), path: path(on), which: self::which(which), keep_secs: 0 }
+        Wanted {
+            grant: self.grant(Action::ReadSecret, on),
+            path: path(on),
+            known: None,
+            which: self::which(which),
+            keep_secs: 0,
+        }
     }
 
     pub fn leaves(&self) -> u64 {

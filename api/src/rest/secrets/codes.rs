@@ -51,7 +51,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let (path, which) = (path_of(&path)?, which_of(of.version.as_deref())?);
     let (_, grant) = granted(&app, &actor, Action::ReadSecretCode, &path).await?;
-    let code = app.vault().code(Wanted { grant, path: path.clone(), which, keep_secs: 0 }).await?;
+    let code = app.vault().code(Wanted { grant, path: path.clone(), known: None, which, keep_secs: 0 }).await?;
     let info = CodeInfo {
         path: path.to_string(),
         version: code.number,

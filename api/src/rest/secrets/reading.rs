@@ -44,19 +44,22 @@ pub(crate) async fn one(
     let which = which_of(asked.version.as_deref())?;
     let field = asked.field.as_deref().map(str::parse::<FieldName>).transpose();
     let field = field.map_err(|error| Problem::field("field", error.to_string()))?;
-    let (secret, _grant) = granted(&app, &actor, Action::ReadSecret, &path).await?;
-    let etag = format!("\"{}\"", secret.sha256_of(&which, app.world().now())?);
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let (secret, grant) = granted(&app, &actor, Action::ReadSecret, &path).await?;
+    let sha256 = secret.sha256_of(&which, app.world().now())?;
     // What a reference stands for changes without it: of such a one nobody has the present value by its own digest.
-    let is_alone = secret.references(&which)?.is_empty();
-    if is_alone && known.is_some_and(|known| known.split(',').any(|one| one.trim() == etag)) {
-        let mut unchanged = Response::new(axum::body::Body::empty());
-        *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
-        return Ok(closed(unchanged, Some(&etag)));
+    if let Some(known) = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok())
+        && secret.is_alone(&which)?
+    {
+        let etag = quoted(sha256);
+        if known.split(',').any(|one| one.trim() == etag) {
+            let mut unchanged = Response::new(axum::body::Body::empty());
+            *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
+            return Ok(closed(unchanged, Some(&etag)));
+        }
     }
-    let opened = resolving::read_one(&app, &actor, &path, &which).await?;
+    let opened = resolving::read_one(&app, &actor, (secret, grant), &which).await?;
     has_field(&opened, field.as_ref())?;
-    let etag = Some(format!("\"{}\"", opened.sha256)).filter(|_| is_alone);
+    let etag = opened.is_alone().then(|| quoted(&opened.sha256));
     let values = SecretValues::of(opened, field.as_ref().map(FieldName::as_str));
     Ok(closed(json(StatusCode::OK, &values), etag.as_deref()))
 }
@@ -149,6 +152,10 @@ fn put<T>(outcomes: &mut [T], at: usize, outcome: T) {
     if let Some(place) = outcomes.get_mut(at) {
         *place = outcome;
     }
+}
+
+fn quoted(sha256: &str) -> String {
+    format!("\"{sha256}\"")
 }
 
 pub(super) fn which_of(text: Option<&str>) -> Result<Which, Problem> {

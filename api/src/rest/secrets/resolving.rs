@@ -50,7 +50,7 @@ pub(super) async fn read_all(
     for Root { grant, secret, which, keep_secs } in roots {
         let (path, mark) = (secret.path().clone(), plan.wanted.len());
         plan.keep_secs = keep_secs;
-        let first = plan.want(grant, &path, &which);
+        let first = plan.want(grant, &secret, &which);
         // What a reference lacks is the fault of the one that has it, and keeps no other back.
         let led = follow(app, actor, &mut plan, &secret, &which, &mut vec![(path, which.to_string())]).await;
         if led.is_err() {
@@ -74,8 +74,25 @@ pub(super) async fn read_all(
     Ok(answers)
 }
 
-/// The same of one, looked at again where its references moved meanwhile.
-pub(super) async fn read_one(app: &App, actor: &Actor, path: &SecretPath, which: &Which) -> Result<Opened, Problem> {
+/// The same of one, looked at again where its references moved meanwhile. Most have none: nothing is planned for them.
+pub(super) async fn read_one(
+    app: &App,
+    actor: &Actor,
+    (secret, grant): (Arc<Secret>, Grant),
+    which: &Which,
+) -> Result<Opened, Problem> {
+    let path = secret.path().clone();
+    if secret.is_alone(which)? {
+        let wanted = Wanted { grant, path: path.clone(), known: Some(secret), which: which.clone(), keep_secs: 0 };
+        let opened = app.vault().read(wanted).await?;
+        if opened.is_alone() {
+            return Ok(opened);
+        }
+    }
+    Box::pin(read_linked(app, actor, &path, which)).await
+}
+
+async fn read_linked(app: &App, actor: &Actor, path: &SecretPath, which: &Which) -> Result<Opened, Problem> {
     for look in (0..LOOKS_MAX).rev() {
         let (secret, grant) = granted(app, actor, Action::ReadSecret, path).await?;
         let root = Root { grant, secret, which: which.clone(), keep_secs: 0 };
@@ -90,12 +107,13 @@ pub(super) async fn read_one(app: &App, actor: &Actor, path: &SecretPath, which:
 
 impl Plan {
     /// The place of a version that is to be read.
-    fn want(&mut self, grant: Grant, path: &SecretPath, which: &Which) -> usize {
-        let next = self.wanted.len();
+    fn want(&mut self, grant: Grant, secret: &Arc<Secret>, which: &Which) -> usize {
+        let (next, path) = (self.wanted.len(), secret.path());
         let place = *self.places.entry((path.clone(), which.to_string())).or_insert(next);
         if place == next {
             let keep_secs = self.keep_secs;
-            self.wanted.push(Wanted { grant, path: path.clone(), which: which.clone(), keep_secs });
+            let known = Some(Arc::clone(secret));
+            self.wanted.push(Wanted { grant, path: path.clone(), known, which: which.clone(), keep_secs });
         }
         place
     }
@@ -129,7 +147,7 @@ async fn follow(
             return Ok(());
         }
         let (there, grant) = granted(app, actor, Action::ReadSecret, &path).await?;
-        plan.want(grant, &path, &which);
+        plan.want(grant, &there, &which);
         way.push(key);
         Box::pin(follow(app, actor, plan, &there, &which, way)).await?;
         way.pop();
